@@ -2,7 +2,12 @@
 //!
 //! [`domain`] and [`json`] ← [`dialect`] ← [`store`], [`queue`], [`egress`] ← [`flow`].
 
+mod batcher;
+pub mod clock;
 pub mod dialect;
 pub mod domain;
 pub mod egress;
 pub mod json;
+pub mod limits;
+pub mod store;
+pub mod flow;

@@ -1,0 +1,60 @@
+//! Deliveries: one event on its way to one webhook.
+//!
+//! A delivery that succeeds at once has no row of its own: its event and its log entry say it all. From a first failure, a
+//! hold or a retry by hand on, its row is the head of a chain of positions `(n, due)`.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::DeliveryKey;
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// An attempt is to come.
+    Pending,
+    /// An attempt succeeded.
+    Succeeded,
+    /// Its ladder is used up.
+    Failed,
+    /// Its webhook was disabled before it was through.
+    Held,
+    /// Its webhook was disabled when the event was accepted.
+    Missed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+/// The head of a delivery's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which delivery.
+    pub key: DeliveryKey,
+    /// Where it stands.
+    pub state: State,
+    /// The position in the chain, from 1. A retry by hand takes a position too.
+    pub n: u32,
+    /// When the attempt of this position is (or was) due, in milliseconds.
+    pub due_ms: u64,
+    /// The number of that attempt as people count: attempts made before it, plus one.
+    pub attempt: u32,
+    /// The ladder's rung whose wait follows when that attempt fails.
+    pub rung: usize,
+    /// The webhook's epoch that the chain belongs to.
+    pub epoch: u64,
+    /// The event's type.
+    pub event_type: String,
+    /// The due times of positions 2, 3, …: they lead to the log entries.
+    pub dues_ms: Vec<u64>,
+}
+
+impl Delivery {
+    /// The number of the attempt that a retry makes: the one that a wait or a hold kept from being made, else a further one.
+    #[must_use]
+    pub fn next_attempt(&self) -> u32 {
+        match self.state {
+            State::Pending | State::Held | State::Missed | State::Cancelled => self.attempt,
+            State::Succeeded | State::Failed => self.attempt + 1,
+        }
+    }
+}

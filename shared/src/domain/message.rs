@@ -1,0 +1,160 @@
+//! What travels through the queues.
+
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    attempt::{AttemptKey, Trigger},
+    id::{DeliveryKey, EventId, TenantId, WebhookId},
+};
+
+/// A message of the queues `deliver` and `retry`. On the wire: JSON with one-letter names, since SQS is billed by size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// One attempt to make.
+    Attempt(Due),
+    /// First attempts to many webhooks, to be split into messages of their own.
+    Fanout(Fanout),
+}
+
+impl Message {
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    /// When it is neither form; the error is that of the form it comes closer to.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).map(Self::Attempt).or_else(|attempt_fault| {
+            serde_json::from_str(text).map(Self::Fanout).map_err(|fault| {
+                if fault.is_data() && text.contains("\"x\"") { fault } else { attempt_fault }
+            })
+        })
+    }
+
+    /// Writes a message's body.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let text = match self {
+            Self::Attempt(due) => serde_json::to_string(due),
+            Self::Fanout(fanout) => serde_json::to_string(fanout),
+        };
+        text.expect("a message has string keys only")
+    }
+}
+
+/// One attempt to make: a position of a delivery's chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Due {
+    /// Tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// Webhook.
+    #[serde(rename = "w")]
+    pub webhook: WebhookId,
+    /// Event.
+    #[serde(rename = "e")]
+    pub event: EventId,
+    /// When the event was accepted, in milliseconds.
+    #[serde(rename = "a")]
+    pub accepted_ms: u64,
+    /// Position in the chain, from 1.
+    #[serde(rename = "n")]
+    pub n: u32,
+    /// When the attempt is due, in milliseconds.
+    #[serde(rename = "d")]
+    pub due_ms: u64,
+    /// The attempt's number as people count.
+    #[serde(rename = "k")]
+    pub attempt: u32,
+    /// The rung whose wait follows a failure.
+    #[serde(rename = "r")]
+    pub rung: usize,
+    /// The webhook's epoch that it was made for.
+    #[serde(rename = "p")]
+    pub epoch: u64,
+    /// What led to it.
+    #[serde(rename = "g")]
+    pub trigger: Trigger,
+    /// Whether earlier traces of this attempt must be looked for even if the message looks fresh.
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
+    /// The event, when it is small enough to travel along.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+}
+
+/// What `deliver` needs of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The event's type.
+    #[serde(rename = "y")]
+    pub event_type: String,
+    /// The delivered body.
+    #[serde(rename = "b", with = "base64_text")]
+    pub body: bytes::Bytes,
+}
+
+/// First attempts of one event to many webhooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fanout {
+    /// Tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// Event.
+    #[serde(rename = "e")]
+    pub event: EventId,
+    /// When the event was accepted, in milliseconds.
+    #[serde(rename = "a")]
+    pub accepted_ms: u64,
+    /// Whether the messages made from this must look for earlier traces.
+    #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
+    /// The webhooks, each with the epoch that the event was accepted in and the dialect it speaks.
+    #[serde(rename = "x")]
+    pub targets: Vec<Target>,
+}
+
+/// A webhook that an event goes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Webhook.
+    #[serde(rename = "w")]
+    pub webhook: WebhookId,
+    /// Its epoch.
+    #[serde(rename = "p")]
+    pub epoch: u64,
+}
+
+impl Due {
+    /// The delivery it belongs to.
+    #[must_use]
+    pub fn delivery(&self) -> DeliveryKey {
+        DeliveryKey {
+            tenant: self.tenant.clone(),
+            webhook: self.webhook.clone(),
+            event: self.event.clone(),
+            accepted_ms: self.accepted_ms,
+        }
+    }
+
+    /// The name of the attempt it asks for.
+    #[must_use]
+    pub fn key(&self) -> AttemptKey {
+        AttemptKey { delivery: self.delivery(), due_ms: self.due_ms, n: self.n }
+    }
+}
+
+mod base64_text {
+    use super::{Engine, STANDARD_NO_PAD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(body: &bytes::Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(body))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bytes::Bytes, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        STANDARD_NO_PAD.decode(text.as_bytes()).map(Into::into).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,64 @@
+//! Tenants and their API keys.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::id::{KeyId, TenantId};
+
+/// A customer of the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The dialect its webhooks speak unless they have their own; fixed once made.
+    pub dialect: String,
+    /// Its plan, which a dialect may require for webhooks.
+    pub plan: Option<String>,
+    /// Counts the changes of its webhooks: whoever caches those compares it.
+    pub version: u64,
+    /// When it was made, in milliseconds.
+    pub created_ms: u64,
+}
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything about webhooks, logs and events but publishing.
+    Manage,
+    /// Publishing events.
+    Publish,
+}
+
+/// The SHA-256 of an API key: what is stored of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl KeyHash {
+    /// Hashes a presented key.
+    #[must_use]
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+}
+
+/// An API key of a tenant, without the key itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its public name.
+    pub id: KeyId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The key's hash.
+    pub hash: KeyHash,
+    /// A name for people.
+    pub name: Option<String>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it ends, in milliseconds of the wall clock; `None` never.
+    pub expires_ms: Option<u64>,
+    /// When it was made, in milliseconds.
+    pub created_ms: u64,
+}

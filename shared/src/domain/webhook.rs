@@ -1,0 +1,103 @@
+//! Webhooks: where a tenant wants its events.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{TenantId, WebhookId};
+
+/// A signing secret. Its `Debug` says nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret, kept exactly as given.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself, for signing and for the one answer that shows it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Why a webhook is disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Somebody set it so.
+    Manual,
+    /// A delivery's ladder was used up.
+    LadderUsedUp,
+    /// As many attempts in a row failed as the dialect allows.
+    ConsecutiveFailures,
+    /// Attempts were made for as long as the dialect allows and none succeeded.
+    FailingTooLong,
+    /// The receiver answered `410 Gone`.
+    Gone,
+    /// The tenant's plan has no webhooks.
+    Plan,
+}
+
+/// When and why a webhook was disabled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// When, in milliseconds.
+    pub at_ms: u64,
+    /// Why.
+    pub reason: Reason,
+    /// The log entries that led to it.
+    pub log_ids: Vec<String>,
+}
+
+/// An endpoint of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: WebhookId,
+    /// Where to.
+    pub url: String,
+    /// Subscribed patterns, as given: types, groups or `*`.
+    pub events: Vec<String>,
+    /// A name for people.
+    pub name: Option<String>,
+    /// A description for people.
+    pub description: Option<String>,
+    /// What its deliveries are signed with.
+    pub secret: Secret,
+    /// Its own static headers.
+    pub headers: BTreeMap<String, String>,
+    /// The tenant's own data about it.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// The dialect it speaks.
+    pub dialect: String,
+    /// `None` while it is active.
+    pub disabled: Option<Disabled>,
+    /// Counts its disablings. A message of another epoch belongs to a time before one.
+    pub epoch: u64,
+    /// Counts its changes, for writing only what was read.
+    pub revision: u64,
+    /// Since when it is active without interruption, in milliseconds.
+    pub enabled_ms: u64,
+    /// When it was made, in milliseconds.
+    pub created_ms: u64,
+}
+
+impl Webhook {
+    /// Whether a message of `epoch` may be posted to it.
+    #[must_use]
+    pub fn takes(&self, epoch: u64) -> bool {
+        self.disabled.is_none() && self.epoch == epoch
+    }
+}

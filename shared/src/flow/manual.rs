@@ -1,0 +1,1 @@
+//! What people start by hand: retries, cancelling, tests.

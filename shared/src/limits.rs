@@ -1,0 +1,79 @@
+//! Every bound by name. Those a client can meet are part of the API's documentation.
+
+use std::time::Duration;
+
+/// Largest body of a request, in bytes.
+pub const REQUEST_BYTES: usize = 256 * 1024;
+/// Largest body of a batch publish, in bytes.
+pub const BATCH_REQUEST_BYTES: usize = 1024 * 1024;
+/// Most events of one batch publish.
+pub const BATCH_EVENTS: usize = 100;
+/// Deepest nesting of published data.
+pub const JSON_DEPTH: usize = 100;
+/// Longest event type, in characters.
+pub const EVENT_TYPE_CHARS: usize = 128;
+/// Longest webhook URL, in characters.
+pub const URL_CHARS: usize = 2048;
+/// Longest id, in characters.
+pub const ID_CHARS: usize = 64;
+/// Longest given secret, in bytes.
+pub const SECRET_BYTES: usize = 256;
+/// Longest name, in characters.
+pub const NAME_CHARS: usize = 128;
+/// Longest description, in characters.
+pub const DESCRIPTION_CHARS: usize = 1024;
+/// Largest metadata of a webhook, as JSON, in bytes.
+pub const METADATA_BYTES: usize = 4096;
+/// Most event patterns of one webhook.
+pub const WEBHOOK_EVENTS: usize = 200;
+/// Most static headers of one webhook, and the longest value of one, in bytes.
+pub const WEBHOOK_HEADERS: usize = 20;
+/// Longest value of a webhook's static header, in bytes.
+pub const HEADER_VALUE_BYTES: usize = 1024;
+/// Longest `Idempotency-Key`, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Items of a list when the request does not say.
+pub const PAGE_DEFAULT: usize = 50;
+/// Most items of a list.
+pub const PAGE_MAX: usize = 100;
+
+/// How long a looked-up API key may be used without looking again, in milliseconds.
+pub const KEY_CACHE_MS: u64 = 10_000;
+
+/// Matches that stand in the event's row itself; more go to match sets.
+pub const INLINE_MATCHES: usize = 500;
+/// Webhook ids in one item of a match set.
+pub const MATCH_SET_IDS: usize = 2_000;
+/// Targets of one message; an event with more matches is fanned out by `deliver`.
+pub const FANOUT_TARGETS: usize = 100;
+/// Largest delivered body that travels in its message; a larger one is read from the event.
+pub const INLINE_BODY_BYTES: usize = 4 * 1024;
+
+/// Entries of one SQS batch call.
+pub const QUEUE_BATCH: usize = 10;
+/// Bytes of one SQS batch call: just under the 64 KiB that are billed as one request.
+pub const QUEUE_BATCH_BYTES: usize = 64_000;
+/// Longest delay SQS offers for one message, in milliseconds.
+pub const QUEUE_DELAY_MAX_MS: u64 = 900_000;
+
+/// How late a first attempt may be and still be posted without looking for earlier traces of it, in milliseconds.
+pub const FRESH_MS: u64 = 120_000;
+/// How far ahead of its due time a message may wait inside the function, in milliseconds.
+pub const EARLY_MS: u64 = 2_000;
+/// How long after a repeated publish its messages become visible, in milliseconds: by then the first ones have left their traces.
+pub const REPEAT_DELAY_MS: u64 = 60_000;
+/// A wait whose look at the clock after parking shows less than this left goes to the delay queue as well, in milliseconds.
+pub const PARK_MIN_MS: u64 = 12 * 60_000;
+/// How far ahead the sweep takes parked waits, in milliseconds. Below [`PARK_MIN_MS`], so a minute is closed before it is read.
+pub const SWEEP_AHEAD_MS: u64 = 10 * 60_000;
+/// Shards of a minute of parked waits.
+pub const PARK_SHARDS: u8 = 16;
+/// Shards of a webhook's log and of its delivery lists.
+pub const LOG_SHARDS: u8 = 4;
+/// Receives after which a message that cannot be handled goes to the dead letters.
+pub const POISON_RECEIVES: u32 = 5;
+
+/// Response body kept in the log, in bytes.
+pub const LOGGED_BODY_BYTES: usize = 4 * 1024;
+/// Time left for reporting when a batch is cut off before the function's own time-out.
+pub const HANDLER_RESERVE: Duration = Duration::from_secs(3);
