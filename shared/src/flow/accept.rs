@@ -1,8 +1,39 @@
-//! Accepting events.
+//! Accepting events: what was answered with 202 is stored with its matches and queued.
+//!
+//! The order is: match sets, the event's row, the messages, the answer. A crash before the answer leaves a client that has
+//! heard nothing; its repeat finds the row and fills in what is missing. A repeat after the answer finds log entries or
+//! delivery rows, or its marked messages do, a minute later.
 
-use std::borrow::Cow;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use crate::{domain::{id::{EventId, IdFault}, tenant::Tenant}, json::Json};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use sha2::{Digest, Sha256};
+
+use super::FlowError;
+use crate::{
+    chance,
+    clock::Clock,
+    dialect::{BodyFault, Dialect, Dialects, EventFacts},
+    domain::{
+        attempt::{AttemptKey, Trigger},
+        delivery::{Delivery, State},
+        id::{DeliveryKey, EventId, TenantId, WebhookId},
+        message::{Content, Due, Fanout, Message, Target},
+        tenant::Tenant,
+        webhook::{Reason, Webhook},
+    },
+    json::Json,
+    limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
+    queue::{Lane, Queue},
+    store::{
+        Store, StoreError,
+        events::{Event, Match},
+    },
+};
 
 /// An event to publish, as its client gave it; shape and sizes of the request are checked already.
 #[derive(Debug, Clone)]
@@ -35,7 +66,7 @@ pub struct Accepted {
     /// To how many active webhooks it goes.
     pub deliveries: usize,
     /// Why to none.
-    pub reason: Option<Cow<'static, str>>,
+    pub reason: Option<&'static str>,
 }
 
 /// Why an event is refused. Nothing was stored or sent, save for [`Refusal::Unavailable`].
@@ -76,4 +107,338 @@ pub enum Refusal {
     /// The table or the queue could not be written; the same request again heals what is missing.
     #[error("the event could not be stored and queued just now; send the same request again")]
     Unavailable,
+}
+
+impl From<FlowError> for Refusal {
+    fn from(error: FlowError) -> Self {
+        tracing::error!(%error, "an event could not be accepted");
+        Self::Unavailable
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        FlowError::from(error).into()
+    }
+}
+
+/// What accepting needs.
+#[derive(Clone)]
+pub struct Publisher {
+    store: Store,
+    queue: Queue,
+    dialects: Arc<Dialects>,
+    clock: Arc<dyn Clock>,
+    routes: Arc<Mutex<HashMap<TenantId, Arc<Routes>>>>,
+}
+
+/// A tenant's webhooks as of one version of the tenant.
+struct Routes {
+    version: u64,
+    webhooks: Vec<Webhook>,
+}
+
+/// An event that is stored, and the messages that bring it on its way.
+struct Stored {
+    accepted: Accepted,
+    messages: Vec<(Message, u64)>,
+}
+
+impl Publisher {
+    /// A publisher over the table and the queues.
+    #[must_use]
+    pub fn new(store: Store, queue: Queue, dialects: Arc<Dialects>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, queue, dialects, clock, routes: Arc::default() }
+    }
+
+    /// Accepts events of a tenant, which must just have been read strongly: its version says whether the webhooks known here
+    /// are all there are. Answers for each event, in order.
+    pub async fn publish(
+        &self,
+        tenant: &Tenant,
+        events: Vec<NewEvent>,
+        request_id: &str,
+    ) -> Vec<Result<Accepted, Refusal>> {
+        let count = events.len();
+        let (routes, dialect) = match self.routes(tenant).await {
+            Ok(routes) => (routes, self.dialects.get(&tenant.dialect)),
+            Err(error) => return vec![Err(error.into()); count],
+        };
+        let Some(dialect) = dialect else {
+            tracing::error!(tenant = %tenant.id, dialect = tenant.dialect, "unknown dialect");
+            return vec![Err(Refusal::Unavailable); count];
+        };
+        let stored = events.into_iter().map(|event| self.store_event(tenant, dialect, &routes, event, request_id));
+        let mut results = join_all(stored).await;
+        let mut messages = Vec::new();
+        let mut owners = Vec::new();
+        for (owner, stored) in results.iter_mut().enumerate() {
+            let own = stored.as_mut().map_or_else(|_| Vec::new(), |stored| std::mem::take(&mut stored.messages));
+            owners.extend(std::iter::repeat_n(owner, own.len()));
+            messages.extend(own);
+        }
+        for (owner, sent) in owners.into_iter().zip(self.queue.send_all(Lane::Deliver, &messages).await) {
+            if let Err(error) = sent {
+                results[owner] = Err(FlowError::from(error).into());
+            }
+        }
+        results.into_iter().map(|result| result.map(|stored| stored.accepted)).collect()
+    }
+
+    /// The tenant's webhooks, read again only when one has changed.
+    async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
+        let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(routes) = cache().get(&tenant.id).filter(|routes| routes.version == tenant.version) {
+            return Ok(Arc::clone(routes));
+        }
+        // Read after the version: what is kept under it is at least as new.
+        let webhooks = self.store.webhooks_of(&tenant.id).await?;
+        let routes = Arc::new(Routes { version: tenant.version, webhooks });
+        cache().insert(tenant.id.clone(), Arc::clone(&routes));
+        Ok(routes)
+    }
+
+    /// Stores one event with its matches, and says what is to be sent. Of an event that is stored already: only what left no
+    /// trace yet, later and marked.
+    async fn store_event(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        routes: &Routes,
+        new: NewEvent,
+        request_id: &str,
+    ) -> Result<Stored, Refusal> {
+        let Some(event_type) = dialect.resolve_type(&new.event_type).map(str::to_owned) else {
+            return Err(Refusal::UnknownType { event_type: new.event_type });
+        };
+        let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
+        let matches = self.matching(tenant, dialect, routes, &event_type);
+        let id = event_id(tenant, dialect, &new, wall_ms);
+        let timestamp_ms = new.timestamp_ms.unwrap_or(wall_ms);
+        let facts = EventFacts {
+            id: id.as_str(),
+            event_type: &event_type,
+            data: &new.data,
+            timestamp_ms,
+            request_id,
+            metadata: new.metadata.as_ref(),
+        };
+        let spoken: HashSet<_> = matches.iter().map(|webhook| webhook.dialect.as_str()).collect();
+        let mut bodies = BTreeMap::from([(tenant.dialect.clone(), body(dialect, &facts)?)]);
+        for other in spoken.into_iter().filter(|name| *name != tenant.dialect) {
+            if let Some(dialect) = self.dialects.get(other) {
+                bodies.insert(other.to_owned(), body(dialect, &facts)?);
+            }
+        }
+        let found = matches.iter().map(|webhook| Match { webhook: webhook.id.clone(), active: webhook.disabled.is_none() });
+        let event = Event {
+            tenant: tenant.id.clone(),
+            matches: self.store.put_matches(&tenant.id, &id, found.collect()).await?,
+            id,
+            event_type,
+            timestamp_ms,
+            accepted_ms: now_ms,
+            content_hash: content_hash(&new),
+            bodies,
+        };
+        match self.store.put_event(&event).await? {
+            None => self.first(tenant, dialect, &event, &matches).await,
+            Some(stored) if stored.content_hash == event.content_hash => self.again(tenant, dialect, routes, &stored).await,
+            Some(_) => Err(Refusal::Conflict { id: event.id }),
+        }
+    }
+
+    /// The webhooks that an event of this type is for.
+    fn matching<'a>(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        routes: &'a Routes,
+        event_type: &str,
+    ) -> Vec<&'a Webhook> {
+        if !dialect.plan_has_webhooks(tenant.plan.as_deref()) {
+            return Vec::new();
+        }
+        let matches = |webhook: &&Webhook| {
+            // A webhook may speak a dialect of its own; what that has no word for is not for it.
+            let dialect = self.dialects.get(&webhook.dialect);
+            dialect.is_some_and(|dialect| {
+                dialect.resolve_type(event_type).is_some_and(|event_type| {
+                    webhook.events.iter().any(|pattern| dialect.matches(pattern, event_type))
+                })
+            })
+        };
+        routes.webhooks.iter().filter(matches).collect()
+    }
+
+    /// Sends an event that was not there before to all it matches; those that are disabled miss it.
+    async fn first(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        event: &Event,
+        matches: &[&Webhook],
+    ) -> Result<Stored, Refusal> {
+        let (active, disabled): (Vec<&Webhook>, Vec<_>) =
+            matches.iter().partition(|webhook| webhook.disabled.is_none());
+        self.miss(event, disabled.iter().map(|webhook| (&webhook.id, webhook.epoch))).await?;
+        let messages = if active.len() > FANOUT_TARGETS {
+            let targets = |webhooks: &[&Webhook]| {
+                webhooks.iter().map(|webhook| Target { webhook: webhook.id.clone(), epoch: webhook.epoch }).collect()
+            };
+            active.chunks(FANOUT_TARGETS).map(|webhooks| (fanout(event, false, targets(webhooks)), 0)).collect()
+        } else {
+            active.iter().map(|webhook| (first_attempt(event, webhook, false), 0)).collect()
+        };
+        let accepted = accepted(tenant, dialect, event, active.len(), disabled.len());
+        Ok(Stored { accepted, messages })
+    }
+
+    /// Answers a repeat as the first time, and fills in what a failure then left out.
+    async fn again(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        routes: &Routes,
+        event: &Event,
+    ) -> Result<Stored, Refusal> {
+        let known: HashMap<_, _> = routes.webhooks.iter().map(|webhook| (&webhook.id, webhook)).collect();
+        let matches = self.store.matches(event).await?;
+        let (active, disabled): (Vec<_>, Vec<_>) = matches.iter().partition(|found| found.active);
+        // Of those that are gone since, nobody waits for anything.
+        let still_there = |found: &&Match| known.get(&found.webhook).copied();
+        self.miss(event, disabled.iter().filter_map(still_there).map(|webhook| (&webhook.id, webhook.epoch))).await?;
+        let targets: Vec<_> = active.iter().filter_map(still_there).collect();
+        let deliveries: Vec<_> = targets.iter().map(|webhook| delivery_key(event, &webhook.id)).collect();
+        let attempts: Vec<_> = deliveries
+            .iter()
+            .map(|delivery| AttemptKey { delivery: delivery.clone(), due_ms: event.accepted_ms, n: 1 })
+            .collect();
+        let (rows, logged) = tokio::try_join!(self.store.deliveries(&deliveries), self.store.attempts(&attempts))?;
+        let traced: HashSet<_> = rows
+            .into_iter()
+            .map(|row| row.key.webhook)
+            .chain(logged.into_iter().map(|attempt| attempt.key.delivery.webhook))
+            .collect();
+        let messages = targets.iter().filter(|webhook| !traced.contains(&webhook.id));
+        let messages = messages.map(|webhook| (first_attempt(event, webhook, true), REPEAT_DELAY_MS)).collect();
+        Ok(Stored { accepted: accepted(tenant, dialect, event, active.len(), disabled.len()), messages })
+    }
+
+    /// Notes for webhooks that are disabled that they missed an event.
+    async fn miss(&self, event: &Event, webhooks: impl Iterator<Item = (&WebhookId, u64)>) -> Result<(), StoreError> {
+        let placed = webhooks.map(async |(webhook, epoch)| {
+            let missed = Delivery {
+                key: delivery_key(event, webhook),
+                state: State::Missed,
+                n: 1,
+                due_ms: event.accepted_ms,
+                attempt: 1,
+                rung: 0,
+                epoch,
+                event_type: event.event_type.clone(),
+                dues_ms: Vec::new(),
+            };
+            self.store.place(&missed).await.map(drop)
+        });
+        futures_util::future::try_join_all(placed).await.map(drop)
+    }
+}
+
+fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
+    DeliveryKey {
+        tenant: event.tenant.clone(),
+        webhook: webhook.clone(),
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+    }
+}
+
+fn first_attempt(event: &Event, webhook: &Webhook, repeated: bool) -> Message {
+    let target = Target { webhook: webhook.id.clone(), epoch: webhook.epoch };
+    Message::Attempt(first_due(event, target, &webhook.dialect, repeated))
+}
+
+/// The first attempt of an event to a target that speaks `dialect`. A small body travels along.
+pub(super) fn first_due(event: &Event, target: Target, dialect: &str, repeated: bool) -> Due {
+    let body = event.bodies.get(dialect).filter(|body| body.len() <= INLINE_BODY_BYTES);
+    Due {
+        tenant: event.tenant.clone(),
+        webhook: target.webhook,
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+        n: 1,
+        due_ms: event.accepted_ms,
+        attempt: 1,
+        rung: 0,
+        epoch: target.epoch,
+        trigger: Trigger::Event,
+        repeated,
+        content: body.map(|body| Content { event_type: event.event_type.clone(), body: body.clone() }),
+    }
+}
+
+fn fanout(event: &Event, repeated: bool, targets: Vec<Target>) -> Message {
+    Message::Fanout(Fanout {
+        tenant: event.tenant.clone(),
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+        repeated,
+        targets,
+    })
+}
+
+fn accepted(tenant: &Tenant, dialect: &Dialect, event: &Event, active: usize, disabled: usize) -> Accepted {
+    let reason = match (active, disabled) {
+        (1.., _) => None,
+        (0, 1..) => Some("every webhook that subscribes to this type is disabled"),
+        (0, 0) if !dialect.plan_has_webhooks(tenant.plan.as_deref()) => Some("the tenant's plan has no webhooks"),
+        (0, 0) => Some("no webhook subscribes to this type"),
+    };
+    Accepted {
+        id: event.id.clone(),
+        event_type: event.event_type.clone(),
+        timestamp_ms: event.timestamp_ms,
+        accepted_ms: event.accepted_ms,
+        deliveries: active,
+        reason,
+    }
+}
+
+fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
+    dialect.body(facts).map(Bytes::from).map_err(|fault| refusal(dialect, fault))
+}
+
+/// The client's id, or one made: from the `Idempotency-Key` if there is one, so that its repeat finds the event.
+fn event_id(tenant: &Tenant, dialect: &Dialect, new: &NewEvent, wall_ms: u64) -> EventId {
+    if let Some(id) = &new.id {
+        return id.clone();
+    }
+    let (time_ms, random) = match &new.idempotency_key {
+        Some(key) => {
+            let digest = Sha256::new().chain_update(tenant.id.as_str()).chain_update([0]).chain_update(key).finalize();
+            let mut random = [0; 16];
+            random.copy_from_slice(&digest[..16]);
+            (digest[16..22].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)), random)
+        }
+        None => (wall_ms, chance::bytes()),
+    };
+    dialect.new_event_id(time_ms, random)
+}
+
+/// A hash that is the same for two requests exactly if their contents are equal as JSON.
+fn content_hash(new: &NewEvent) -> [u8; 32] {
+    let mut content = Vec::with_capacity(1024);
+    content.extend_from_slice(new.event_type.as_bytes());
+    content.push(0);
+    if let Some(timestamp_ms) = new.timestamp_ms {
+        content.extend_from_slice(timestamp_ms.to_string().as_bytes());
+    }
+    content.push(0);
+    new.data.write_content(&mut content);
+    content.push(0);
+    if let Some(metadata) = &new.metadata {
+        metadata.write_content(&mut content);
+    }
+    Sha256::digest(&content).into()
 }

@@ -31,7 +31,7 @@ impl Deliverer {
     /// Handles a message that was handed out `receives` times.
     pub(super) async fn attempt(&self, due: &Due, receives: u32, loaded: &Loaded) -> Result<(), FlowError> {
         let mut webhook = loaded.webhook(due).cloned();
-        let step = loop {
+        let fresh = loop {
             match chain::receive(due, webhook.as_deref(), receives, self.clock.now_ms()) {
                 Receipt::Drop => return Ok(()),
                 Receipt::Wait(_) => {
@@ -43,8 +43,8 @@ impl Deliverer {
                     self.queue.send(Lane::Retry, &Message::Attempt(due.clone()), left_ms).await?;
                     return Ok(());
                 }
-                Receipt::Post => break Step::Post,
-                Receipt::Inspect => break Step::Settle,
+                Receipt::Post => break true,
+                Receipt::Inspect => break false,
             }
         };
         let Some(webhook) = webhook else { return Ok(()) };
@@ -52,7 +52,7 @@ impl Deliverer {
             tracing::error!(tenant = %webhook.tenant, webhook = %webhook.id, dialect = webhook.dialect, "unknown dialect");
             return Err(crate::store::StoreError::Unavailable("a webhook's dialect is not loaded".into()).into());
         };
-        if step == Step::Post {
+        if fresh {
             return self.post_and_settle(due, &webhook, dialect, loaded).await;
         }
         let (delivery, key) = (due.delivery(), due.key());
@@ -147,7 +147,7 @@ impl Deliverer {
                 let outgoing = Outgoing { url, headers, body: body.clone(), timeout: dialect.timeout() };
                 self.transport.post(outgoing).await
             }
-            Err(_) => Err(Failure::InvalidUrl),
+            Err(_) => Err(Failure::Url(UrlFault::NotAbsolute)),
         };
         let ended_ms = self.clock.now_ms();
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
@@ -166,7 +166,9 @@ impl Deliverer {
             response_time_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             response_status: status,
             error: error_text(outcome, &answer),
-            next_due_ms: ladder_goes_on.then(|| next_due_ms(due, dialect, &answer, ended_ms, delivery_id)).flatten(),
+            next_due_ms: ladder_goes_on
+                .then(|| next_due_ms(due, dialect, &answer, ended_ms, self.clock.wall_ms(), delivery_id))
+                .flatten(),
             exchange: exchange(&webhook.url, logged_headers, &answer),
             key,
         }
@@ -212,14 +214,16 @@ fn next_due_ms(
     dialect: &Dialect,
     answer: &Result<Answer, Failure>,
     ended_ms: u64,
+    wall_ms: u64,
     delivery_id: Uuid,
 ) -> Option<u64> {
     if due.trigger == Trigger::Test {
         return None;
     }
-    let asked_ms = answer.as_ref().ok().filter(|_| dialect.honour_retry_after()).and_then(retry_after_ms);
-    let wait_ms = dialect.ladder().wait_ms(due.rung, chance(delivery_id, due.n), asked_ms)?;
-    Some(ended_ms + wait_ms)
+    let wait_ms = dialect.ladder().wait_ms(due.rung, chance(delivery_id, due.n))?;
+    let asked_ms = answer.as_ref().ok().filter(|_| dialect.honour_retry_after());
+    let asked_ms = asked_ms.and_then(|answer| retry_after_ms(answer, wall_ms));
+    Some(ended_ms + asked_ms.map_or(wait_ms, |asked_ms| dialect.ladder().prolonged_ms(due.rung, wait_ms, asked_ms)))
 }
 
 /// A number from 0 to 1 that belongs to this attempt: jitter that spreads deliveries and comes out the same when looked at
@@ -230,7 +234,7 @@ fn chance(delivery_id: Uuid, n: u32) -> f64 {
 }
 
 /// What a `Retry-After` of a 429 or 503 asks for, in milliseconds from now (RFC 9110 section 10.2.3).
-fn retry_after_ms(answer: &Answer) -> Option<u64> {
+fn retry_after_ms(answer: &Answer, wall_ms: u64) -> Option<u64> {
     if !matches!(answer.status.as_u16(), 429 | 503) {
         return None;
     }
@@ -239,9 +243,7 @@ fn retry_after_ms(answer: &Answer) -> Option<u64> {
         return seconds.checked_mul(1000);
     }
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    let answered = answer.headers.get(header::DATE).and_then(|date| date.to_str().ok());
-    let answered = answered.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok())?;
-    u64::try_from(date.as_millisecond() - answered.as_millisecond()).ok()
+    u64::try_from(date.as_millisecond()).ok()?.checked_sub(wall_ms)
 }
 
 /// Why an attempt failed, for the log.

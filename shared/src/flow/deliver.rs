@@ -9,18 +9,18 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 
-use super::FlowError;
+use super::{FlowError, accept::first_due};
 use crate::{
     clock::Clock,
     dialect::Dialects,
     domain::{
-        attempt::{AttemptKey, Trigger},
+        attempt::AttemptKey,
         id::{EventId, TenantId, WebhookId},
-        message::{Content, Due, Fanout, Message},
+        message::{Due, Fanout, Message},
         webhook::Webhook,
     },
     egress::Transport,
-    limits::{INLINE_BODY_BYTES, POISON_RECEIVES},
+    limits::POISON_RECEIVES,
     queue::{Lane, Queue},
     store::{Store, StoreError, events::Event},
 };
@@ -153,24 +153,10 @@ impl Deliverer {
             .targets
             .iter()
             .filter_map(|target| {
-                let body = event.bodies.get(*dialects.get(&target.webhook)?);
-                let small = body.filter(|body| body.len() <= INLINE_BODY_BYTES);
-                let due = Due {
-                    tenant: fanout.tenant.clone(),
-                    webhook: target.webhook.clone(),
-                    event: fanout.event.clone(),
-                    accepted_ms: fanout.accepted_ms,
-                    n: 1,
-                    due_ms: fanout.accepted_ms,
-                    attempt: 1,
-                    rung: 0,
-                    epoch: target.epoch,
-                    trigger: Trigger::Event,
-                    // A fan-out that is split twice sends everything twice.
-                    repeated: fanout.repeated || receives > 1,
-                    content: small.map(|body| Content { event_type: event.event_type.clone(), body: body.clone() }),
-                };
-                Some((Message::Attempt(due), 0))
+                let dialect = dialects.get(&target.webhook)?;
+                // A fan-out that is split twice sends everything twice.
+                let repeated = fanout.repeated || receives > 1;
+                Some((Message::Attempt(first_due(event, target.clone(), dialect, repeated)), 0))
             })
             .collect();
         self.queue.send_all(Lane::Deliver, &messages).await.into_iter().collect::<Result<(), _>>()?;

@@ -1,1 +1,150 @@
 //! What people start by hand: retries, cancelling, tests.
+
+use uuid::Uuid;
+
+use super::{FlowError, deliver::Deliverer, settle::head};
+use crate::{
+    chance,
+    dialect::{Dialect, EventFacts},
+    domain::{
+        attempt::{Attempt, Outcome, Trigger},
+        delivery::{Delivery, State},
+        id::DeliveryKey,
+        message::{Due, Message},
+        webhook::Webhook,
+    },
+    queue::Lane,
+    store::{
+        deliveries::{From, List, Written},
+        events::{Event, Matches},
+    },
+};
+
+/// What came of cancelling a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It was waiting and is cancelled now.
+    Done(Delivery),
+    /// It waits for nothing (any more).
+    NotPending,
+}
+
+impl Deliverer {
+    /// Sends the delivery of a log entry again now. A wait that is under way is cut short, its rung kept; a delivery that is
+    /// through gets one attempt. Where an attempt is being made already, that is the retry.
+    ///
+    /// # Errors
+    /// When the table or the queue fails; asking again is safe.
+    pub async fn retry(&self, webhook: &Webhook, dialect: &Dialect, entry: &Attempt) -> Result<(), FlowError> {
+        let key = &entry.key.delivery;
+        let mut row = self.store.delivery(key).await?;
+        let used_up = dialect.ladder().waits_ms().len();
+        loop {
+            let now_ms = self.clock.now_ms();
+            let (n, attempt, rung) = match &row {
+                Some(row) if row.state == State::Pending && row.epoch == webhook.epoch && row.due_ms <= now_ms => {
+                    return Ok(());
+                }
+                Some(row) if row.state == State::Pending => (row.n + 1, row.next_attempt(), row.rung),
+                Some(row) => (row.n + 1, row.next_attempt(), used_up),
+                // The first attempt has just failed, and its row is being written.
+                None if entry.next_due_ms.is_some() => (2, 2, 1),
+                None => (2, 2, used_up),
+            };
+            let due = Due {
+                tenant: key.tenant.clone(),
+                webhook: key.webhook.clone(),
+                event: key.event.clone(),
+                accepted_ms: key.accepted_ms,
+                n,
+                due_ms: now_ms,
+                attempt,
+                rung,
+                epoch: webhook.epoch,
+                trigger: Trigger::Manual,
+                repeated: false,
+                content: None,
+            };
+            // First the message, then the row: a row without a message would wait for ever.
+            self.queue.send(Lane::Retry, &Message::Attempt(due.clone()), 0).await?;
+            let written = match row {
+                None => self.store.place(&head(&due, &entry.event_type, vec![due.due_ms])).await?,
+                Some(_) => self.store.advance(&head(&due, &entry.event_type, Vec::new()), From::Any).await?,
+            };
+            match written {
+                Written::Done(_) => return Ok(()),
+                // The message was faster and wrote the row itself.
+                Written::Found(Some(found)) if found.n == due.n && found.due_ms == due.due_ms => return Ok(()),
+                Written::Found(found) => row = found,
+            }
+        }
+    }
+
+    /// Cancels a delivery that waits on its ladder.
+    ///
+    /// # Errors
+    /// When the table fails; asking again is safe.
+    pub async fn cancel(&self, webhook: &Webhook, delivery: Uuid) -> Result<Cancelled, FlowError> {
+        let Some(accepted_ms) = DeliveryKey::accepted_ms_of(delivery) else { return Ok(Cancelled::NotPending) };
+        let waiting = self.store.deliveries_accepted_at(&webhook.tenant, &webhook.id, List::Pending, accepted_ms).await?;
+        let Some(key) = waiting.iter().find(|key| key.uuid() == delivery) else { return Ok(Cancelled::NotPending) };
+        Ok(match self.store.cancel(key).await? {
+            Written::Done(row) => Cancelled::Done(row),
+            Written::Found(_) => Cancelled::NotPending,
+        })
+    }
+
+    /// Posts a type's sample event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and
+    /// counts for nothing.
+    ///
+    /// # Errors
+    /// When the table fails, or the sample has no body in this dialect.
+    pub async fn test(&self, webhook: &Webhook, dialect: &Dialect, event_type: &str) -> Result<Attempt, FlowError> {
+        let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
+        let id = dialect.new_event_id(wall_ms, chance::bytes());
+        let request_id = format!("req_{}", hex::encode(chance::bytes::<8>()));
+        let facts = EventFacts {
+            id: id.as_str(),
+            event_type,
+            data: dialect.sample(event_type),
+            timestamp_ms: wall_ms,
+            request_id: &request_id,
+            metadata: None,
+        };
+        // Samples are checked when a dialect is loaded.
+        let body = bytes::Bytes::from(dialect.body(&facts).unwrap_or_default());
+        let event = Event {
+            tenant: webhook.tenant.clone(),
+            id: id.clone(),
+            event_type: event_type.to_owned(),
+            timestamp_ms: wall_ms,
+            accepted_ms: now_ms,
+            content_hash: [0; 32],
+            bodies: [(dialect.name().to_owned(), body.clone())].into(),
+            matches: Matches::Inline(Vec::new()),
+        };
+        let due = Due {
+            tenant: webhook.tenant.clone(),
+            webhook: webhook.id.clone(),
+            event: id,
+            accepted_ms: now_ms,
+            n: 1,
+            due_ms: now_ms,
+            attempt: 1,
+            rung: 0,
+            epoch: webhook.epoch,
+            trigger: Trigger::Test,
+            repeated: false,
+            content: None,
+        };
+        // The log's detail shows the body, which is the event's.
+        self.store.put_event(&event).await?;
+        let attempt = self.post(&due, webhook, dialect, event_type, &body).await;
+        if attempt.outcome == Outcome::Succeeded {
+            self.store.log_success(&attempt).await?;
+        } else {
+            self.store.log_failure(&attempt).await?;
+        }
+        Ok(attempt)
+    }
+}

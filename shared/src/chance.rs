@@ -1,0 +1,9 @@
+//! The one reader of randomness.
+
+/// Random bytes from the operating system.
+#[must_use]
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has randomness");
+    bytes
+}
