@@ -75,14 +75,20 @@ ids! {
 }
 
 impl EventId {
-    /// Which of the shards of a webhook's log this event's attempts stand in (FNV-1a of the id).
+    /// Which of the shards of a webhook's log this event's attempts stand in.
     #[must_use]
     pub fn shard(&self) -> u8 {
+        self.shard_of(LOG_SHARDS)
+    }
+
+    /// One of so many shards (FNV-1a of the id).
+    #[must_use]
+    pub fn shard_of(&self, shards: u8) -> u8 {
         let hash = self.0.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
-        // The low bits of FNV mix worst; the fold's top byte decides.
-        (hash >> 56) as u8 % LOG_SHARDS
+        // The top byte is mixed best.
+        (hash >> 56) as u8 % shards
     }
 }
 

@@ -1,1 +1,66 @@
-//! placeholder
+//! Sending a delivery to its receiver: one POST over HTTP, to an address that is allowed.
+//!
+//! The cast: [`policy`] judges URLs and addresses; `resolve` asks the name server; `connect` resolves, judges and dials
+//! in one go, so the addresses that were judged are the ones dialled, whatever the name server answers next; [`Client`]
+//! posts under one deadline over connections that `connect` has opened; [`Failure`] says why no answer came.
+//! [`Transport`] is the seam at which tests put receivers by script.
+//!
+//! No redirects are followed, no proxy is asked, no answer is decompressed.
+
+mod client;
+mod connect;
+mod failure;
+pub mod policy;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use url::Url;
+
+pub use client::{Client, Policy};
+pub use failure::Failure;
+
+/// How much of an answer's body is kept, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// One POST.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Where to.
+    pub url: Url,
+    /// All headers but those that HTTP itself needs ([`policy::is_framing`]); such ones are not sent.
+    pub headers: HeaderMap,
+    /// Sent as it is, with its `Content-Length`.
+    pub body: Bytes,
+    /// From the name look-up to the answer's headers; the answer's body is read within what is left.
+    pub timeout: Duration,
+}
+
+/// What the receiver answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The final status; interim ones (1xx) are skipped.
+    pub status: StatusCode,
+    /// As received.
+    pub headers: HeaderMap,
+    /// At most [`MAX_BODY_BYTES`], as received (a compressed body stays compressed).
+    pub body: Bytes,
+    /// Whether `body` is all of it: not too long, too slow, or broken off.
+    pub body_complete: bool,
+}
+
+/// Posts to receivers.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// Posts once and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] if no complete answer head came in time. Any status is an `Ok`.
+    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure>;
+}

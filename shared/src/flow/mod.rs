@@ -1,4 +1,25 @@
 //! What Rung does: each flow loads, lets the domain decide, and applies.
+//!
+//! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
+//! [`attempt`] posts and logs one, [`settle`] does what follows from a log entry. [`sweep`] brings parked waits back.
+//! [`manual`] is what people start by hand.
 
 pub mod accept;
+mod attempt;
+pub mod deliver;
 pub mod manual;
+mod settle;
+pub mod sweep;
+
+use crate::{queue::QueueError, store::StoreError};
+
+/// Why a flow stopped. Every step of it can be taken again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FlowError {
+    /// The table.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}

@@ -1,1 +1,340 @@
-//! .
+//! Deliveries that are not through at once: the heads of their chains.
+//!
+//! Every write is conditional, and answers the row that stands afterwards: whoever lost against another writer sees at once
+//! what the other did.
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+use super::{
+    Item, Query, Store, StoreError,
+    item::{Builder, Row, number, text, time},
+};
+use crate::{
+    domain::{
+        delivery::{Delivery, State},
+        id::{DeliveryKey, EventId, TenantId, WebhookId},
+    },
+    limits::LOG_SHARDS,
+};
+
+/// What a conditional write found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// The condition held; this stands now.
+    Done(Delivery),
+    /// It did not; this stands (nothing if there is no row).
+    Found(Option<Delivery>),
+}
+
+impl Written {
+    /// The row that stands now.
+    #[must_use]
+    pub fn standing(self) -> Option<Delivery> {
+        match self {
+            Self::Done(row) => Some(row),
+            Self::Found(row) => row,
+        }
+    }
+}
+
+/// What an advance asks of the row it leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// Pending, at whatever due time.
+    Pending,
+    /// Pending at exactly this due time, in milliseconds.
+    PendingAt(u64),
+    /// Any state: a retry by hand.
+    Any,
+}
+
+/// The lists of a webhook's deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// Waiting on the ladder.
+    Pending,
+    /// Failed, held or missed.
+    Unsuccessful,
+}
+
+impl Store {
+    /// A delivery's row, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn delivery(&self, key: &DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        self.get(partition(key), time(key.accepted_ms)).await?.map(read_delivery).transpose()
+    }
+
+    /// The rows of deliveries, in no order, by strong reads. None may be named twice.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn deliveries(&self, keys: &[DeliveryKey]) -> Result<Vec<Delivery>, StoreError> {
+        let keys = keys.iter().map(|key| (partition(key), time(key.accepted_ms))).collect();
+        self.get_all(keys).await?.into_iter().map(read_delivery).collect()
+    }
+
+    /// Writes a row unless one is there.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn place(&self, row: &Delivery) -> Result<Written, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(self.delivery_item(row)))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(Written::Done(row.clone())),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err() else {
+                    return Ok(Written::Found(None));
+                };
+                found(failure.item)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Moves a row one position on, to `to`, if it stands where `from` says.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn advance(&self, to: &Delivery, from: From) -> Result<Written, StoreError> {
+        let mut values = vec![
+            (":behind", number(to.n - 1)),
+            (":n", number(to.n)),
+            (":due", number(to.due_ms)),
+            (":k", number(to.attempt)),
+            (":r", number(to.rung)),
+            (":p", number(to.epoch)),
+            (":dues", AttributeValue::L(vec![number(to.due_ms)])),
+        ];
+        let condition = match from {
+            From::Any => "n = :behind",
+            From::Pending => "n = :behind AND st = :pending",
+            From::PendingAt(due_ms) => {
+                values.push((":prev", number(due_ms)));
+                "n = :behind AND d = :prev AND st = :pending"
+            }
+        };
+        let update = "SET st = :pending, n = :n, d = :due, k = :k, r = :r, p = :p, ds = list_append(ds, :dues), g = :g, gs = :gs";
+        values.push((":pending", text(state_name(State::Pending))));
+        values.push((":g", text(list_partition(&to.key, List::Pending))));
+        values.push((":gs", text(list_key(&to.key))));
+        self.update_delivery(&to.key, update, condition, values).await
+    }
+
+    /// Takes the row that stands at (`n`, `due`) in one of the states `from` to the state `to`, which ends its chain.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn finish(&self, key: &DeliveryKey, (n, due_ms): (u32, u64), from: &[State], to: State) -> Result<Written, StoreError> {
+        self.finish_if("n = :n AND d = :due AND ", vec![(":n", number(n)), (":due", number(due_ms))], key, from, to).await
+    }
+
+    /// Cancels a pending delivery, wherever it stands on its ladder.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn cancel(&self, key: &DeliveryKey) -> Result<Written, StoreError> {
+        self.finish_if("", Vec::new(), key, &[State::Pending], State::Cancelled).await
+    }
+
+    async fn finish_if(
+        &self,
+        place: &str,
+        mut values: Vec<(&'static str, AttributeValue)>,
+        key: &DeliveryKey,
+        from: &[State],
+        to: State,
+    ) -> Result<Written, StoreError> {
+        const NAMES: [&str; 6] = [":s0", ":s1", ":s2", ":s3", ":s4", ":s5"];
+        values.extend(NAMES.into_iter().zip(from).map(|(name, state)| (name, text(state_name(*state)))));
+        let condition = format!("{place}st IN ({})", NAMES[..from.len()].join(", "));
+        values.push((":to", text(state_name(to))));
+        let update = match list_of(to) {
+            Some(list) => {
+                values.push((":g", text(list_partition(key, list))));
+                values.push((":gs", text(list_key(key))));
+                "SET st = :to, g = :g, gs = :gs"
+            }
+            None => "SET st = :to REMOVE g, gs",
+        };
+        self.update_delivery(key, update, &condition, values).await
+    }
+
+    async fn update_delivery(
+        &self,
+        key: &DeliveryKey,
+        update: &str,
+        condition: &str,
+        values: Vec<(&'static str, AttributeValue)>,
+    ) -> Result<Written, StoreError> {
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .key("pk", text(partition(key)))
+            .key("sk", text(time(key.accepted_ms)))
+            .update_expression(update)
+            .condition_expression(condition)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        for (name, value) in values {
+            request = request.expression_attribute_values(name, value);
+        }
+        match request.send().await {
+            Ok(answer) => read_delivery(Row(answer.attributes.unwrap_or_default())).map(Written::Done),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                let UpdateItemError::ConditionalCheckFailedException(failure) = error.into_err() else {
+                    return Ok(Written::Found(None));
+                };
+                found(failure.item)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deliveries of a list, newest accepted first: up to `limit` of those accepted before the position `before` (any position
+    /// that an earlier call answered), and the position to go on from, `None` at the end.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn deliveries_of(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        list: List,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
+        let partitions: Vec<_> = (0..LOG_SHARDS).map(|shard| shard_partition(tenant, webhook, list, shard)).collect();
+        let (rows, next) = self.merged_page(&partitions, true, "0", before, limit).await?;
+        let keys = rows.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
+        let mut deliveries = self.deliveries(&keys).await?;
+        // The index answers a moment late: only what still belongs to the list stays.
+        deliveries.retain(|delivery| list_of(delivery.state) == Some(list));
+        deliveries.sort_by(|a, b| list_key(&b.key).cmp(&list_key(&a.key)));
+        Ok((deliveries, next))
+    }
+
+    /// The listed deliveries of a webhook accepted in one millisecond: how a delivery's UUID leads to its row.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn deliveries_accepted_at(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        list: List,
+        accepted_ms: u64,
+    ) -> Result<Vec<DeliveryKey>, StoreError> {
+        let prefix = format!("{}#", time(accepted_ms));
+        let shards = (0..LOG_SHARDS).map(async |shard| {
+            let pk = shard_partition(tenant, webhook, list, shard);
+            self.query_all(Query { range: super::Range::Prefix(&prefix), index: true, ..Query::of(&pk) }).await
+        });
+        let rows = futures_util::future::try_join_all(shards).await?;
+        rows.concat().iter().map(key_of).collect()
+    }
+
+    fn delivery_item(&self, row: &Delivery) -> Item {
+        let list = list_of(row.state);
+        Builder::new(partition(&row.key), time(row.key.accepted_ms))
+            .text("st", state_name(row.state))
+            .number("n", row.n)
+            .number("d", row.due_ms)
+            .number("k", row.attempt)
+            .number("r", row.rung)
+            .number("p", row.epoch)
+            .text("y", &row.event_type)
+            .with("ds", AttributeValue::L(row.dues_ms.iter().map(number).collect()))
+            .maybe("g", list.map(|list| text(list_partition(&row.key, list))))
+            .maybe("gs", list.map(|_| text(list_key(&row.key))))
+            .number("exp", self.expiry())
+            .build()
+    }
+}
+
+fn found(item: Option<Item>) -> Result<Written, StoreError> {
+    item.map(|item| read_delivery(Row(item))).transpose().map(Written::Found)
+}
+
+fn partition(key: &DeliveryKey) -> String {
+    format!("D#{}#{}#{}", key.tenant, key.webhook, key.event)
+}
+
+fn list_partition(key: &DeliveryKey, list: List) -> String {
+    shard_partition(&key.tenant, &key.webhook, list, key.event.shard())
+}
+
+fn shard_partition(tenant: &TenantId, webhook: &WebhookId, list: List, shard: u8) -> String {
+    let letter = match list {
+        List::Pending => 'P',
+        List::Unsuccessful => 'F',
+    };
+    format!("{letter}#{tenant}#{webhook}#{shard}")
+}
+
+fn list_key(key: &DeliveryKey) -> String {
+    format!("{}#{}", time(key.accepted_ms), key.event)
+}
+
+/// The list that a delivery of this state stands in.
+fn list_of(state: State) -> Option<List> {
+    match state {
+        State::Pending => Some(List::Pending),
+        State::Failed | State::Held | State::Missed => Some(List::Unsuccessful),
+        State::Succeeded | State::Cancelled => None,
+    }
+}
+
+fn state_name(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Succeeded => "succeeded",
+        State::Failed => "failed",
+        State::Held => "held",
+        State::Missed => "missed",
+        State::Cancelled => "cancelled",
+    }
+}
+
+fn state_of(name: &str) -> Option<State> {
+    [State::Pending, State::Succeeded, State::Failed, State::Held, State::Missed, State::Cancelled]
+        .into_iter()
+        .find(|state| state_name(*state) == name)
+}
+
+fn key_of(row: &Row) -> Result<DeliveryKey, StoreError> {
+    row.parsed("pk", |pk| {
+        let mut parts = pk.split('#').skip(1);
+        let tenant = TenantId::parse(parts.next()?).ok()?;
+        let webhook = WebhookId::parse(parts.next()?).ok()?;
+        let event = EventId::parse(parts.next()?).ok()?;
+        let accepted_ms = row.parsed("sk", |sk| sk.parse().ok()).ok()?;
+        Some(DeliveryKey { tenant, webhook, event, accepted_ms })
+    })
+}
+
+fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
+    Ok(Delivery {
+        key: key_of(&row)?,
+        state: row.parsed("st", state_of)?,
+        n: row.number("n")?,
+        due_ms: row.number("d")?,
+        attempt: row.number("k")?,
+        rung: row.number("r")?,
+        epoch: row.number("p")?,
+        event_type: row.text("y")?,
+        dues_ms: row.numbers("ds"),
+    })
+}

@@ -1,1 +1,219 @@
-//! .
+//! Accepted events, with their final bodies and the webhooks they match.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::put_item::PutItemError,
+    primitives::Blob,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Item, Query, Range, Store, StoreError, codec,
+    item::{Builder, Row, number},
+};
+use crate::{
+    domain::id::{EventId, TenantId, WebhookId},
+    limits::{BATCH_REQUEST_BYTES, INLINE_MATCHES, MATCH_SET_IDS},
+};
+
+/// A webhook that an event matched when it was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// Whether it was active then; if not, the delivery was missed.
+    pub active: bool,
+}
+
+/// An accepted event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: EventId,
+    /// Its type, aliases resolved.
+    pub event_type: String,
+    /// Its time, in milliseconds.
+    pub timestamp_ms: u64,
+    /// When it was accepted, in milliseconds.
+    pub accepted_ms: u64,
+    /// The hash of what the client gave, by which a repeat is told from a conflict.
+    pub content_hash: [u8; 32],
+    /// The delivered body for each dialect among its matches (the tenant's own if there are none).
+    pub bodies: BTreeMap<String, Bytes>,
+    /// The webhooks it matched, unless they stand in a match set.
+    pub matches: Matches,
+}
+
+/// The webhooks that an event matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matches {
+    /// In the event's row.
+    Inline(Vec<Match>),
+    /// In items of their own, named by a hash of them all.
+    Set(String),
+}
+
+impl Store {
+    /// Writes the matches' items if they are many, and answers how the event's row names them.
+    ///
+    /// The set's name is its content's, so a set left behind by a crash is never taken for another.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn put_matches(&self, tenant: &TenantId, event: &EventId, matches: Vec<Match>) -> Result<Matches, StoreError> {
+        if matches.len() <= INLINE_MATCHES {
+            return Ok(Matches::Inline(matches));
+        }
+        let texts: Vec<_> = matches.chunks(MATCH_SET_IDS).map(write_matches).collect();
+        let hash = hex::encode(&texts.iter().fold(Sha256::new(), |hash, text| hash.chain_update(text)).finalize()[..16]);
+        let items = texts.iter().enumerate().map(|(index, text)| {
+            let names = codec::compress(text.as_bytes()).map_err(unwritable)?;
+            let item = Builder::new(partition(tenant, event), format!("S#{hash}#{index:06}"));
+            Ok(item.bytes("m", names).number("exp", self.expiry()).build())
+        });
+        self.put_all(items.collect::<Result<_, StoreError>>()?).await?;
+        Ok(Matches::Set(hash))
+    }
+
+    /// Writes an event unless one of its id is there, which is answered then.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn put_event(&self, event: &Event) -> Result<Option<Event>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(self.event_item(event)?))
+            .condition_expression("attribute_not_exists(pk) OR exp <= :now")
+            .expression_attribute_values(":now", number(self.clock.wall_ms() / 1000))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(None),
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err() else { return Ok(None) };
+                read_event(Row(failure.item.unwrap_or_default())).map(Some)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An event, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn event(&self, tenant: &TenantId, id: &EventId) -> Result<Option<Event>, StoreError> {
+        self.get(partition(tenant, id), "-").await?.map(read_event).transpose()
+    }
+
+    /// Those of the named events that exist, in no order, by strong reads. None may be named twice.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn events(&self, names: &[(TenantId, EventId)]) -> Result<Vec<Event>, StoreError> {
+        let keys = names.iter().map(|(tenant, id)| (partition(tenant, id), "-".to_owned())).collect();
+        self.get_all(keys).await?.into_iter().map(read_event).collect()
+    }
+
+    /// All webhooks that an event matched.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn matches(&self, event: &Event) -> Result<Vec<Match>, StoreError> {
+        let hash = match &event.matches {
+            Matches::Inline(matches) => return Ok(matches.clone()),
+            Matches::Set(hash) => hash,
+        };
+        let pk = partition(&event.tenant, &event.id);
+        let prefix = format!("S#{hash}#");
+        let rows = self.query_all(Query { range: Range::Prefix(&prefix), ..Query::of(&pk) }).await?;
+        rows.iter().map(read_matches).collect::<Result<Vec<_>, _>>().map(|matches| matches.concat())
+    }
+
+    fn event_item(&self, event: &Event) -> Result<Item, StoreError> {
+        let mut bodies = HashMap::with_capacity(event.bodies.len());
+        for (dialect, body) in &event.bodies {
+            let body = codec::compress(body).map_err(unwritable)?;
+            bodies.insert(dialect.clone(), AttributeValue::B(Blob::new(body)));
+        }
+        let item = Builder::new(partition(&event.tenant, &event.id), "-")
+            .text("y", &event.event_type)
+            .number("ts", event.timestamp_ms)
+            .number("a", event.accepted_ms)
+            .bytes("h", event.content_hash.to_vec())
+            .with("b", AttributeValue::M(bodies))
+            .number("exp", self.expiry());
+        Ok(match &event.matches {
+            Matches::Inline(matches) => item.bytes("m", codec::compress(write_matches(matches).as_bytes()).map_err(unwritable)?),
+            Matches::Set(hash) => item.text("mh", hash),
+        }
+        .build())
+    }
+}
+
+fn partition(tenant: &TenantId, event: &EventId) -> String {
+    format!("E#{tenant}#{event}")
+}
+
+fn unwritable(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string().into())
+}
+
+/// One id a line, a missed one with `!` before it.
+fn write_matches(matches: &[Match]) -> String {
+    let mut text = String::new();
+    for found in matches {
+        if !found.active {
+            text.push('!');
+        }
+        text.push_str(found.webhook.as_str());
+        text.push('\n');
+    }
+    text
+}
+
+fn read_matches(row: &Row) -> Result<Vec<Match>, StoreError> {
+    // Ids of 64 characters, their marks and line ends.
+    let limit = MATCH_SET_IDS * 66;
+    let text = codec::expand(row.bytes("m")?, limit).map_err(|_| row.missing("m"))?;
+    let text = std::str::from_utf8(&text).map_err(|_| row.missing("m"))?;
+    let read = |line: &str| {
+        let active = !line.starts_with('!');
+        WebhookId::parse(line.trim_start_matches('!')).map(|webhook| Match { webhook, active })
+    };
+    text.lines().map(read).collect::<Result<_, _>>().map_err(|_| row.missing("m"))
+}
+
+fn read_event(mut row: Row) -> Result<Event, StoreError> {
+    let (tenant, id) = row.parsed("pk", |pk| {
+        let mut parts = pk.split('#').skip(1);
+        Some((TenantId::parse(parts.next()?).ok()?, EventId::parse(parts.next()?).ok()?))
+    })?;
+    let mut bodies = BTreeMap::new();
+    if let Some(AttributeValue::M(map)) = row.0.get("b") {
+        for (dialect, body) in map {
+            let body = body.as_b().ok().and_then(|body| codec::expand(body.as_ref(), BATCH_REQUEST_BYTES).ok());
+            bodies.insert(dialect.clone(), body.ok_or_else(|| row.missing("b"))?.into());
+        }
+    }
+    let matches = match row.maybe_text("mh") {
+        Some(hash) => Matches::Set(hash),
+        None => Matches::Inline(read_matches(&row)?),
+    };
+    Ok(Event {
+        tenant,
+        id,
+        event_type: row.text("y")?,
+        timestamp_ms: row.number("ts")?,
+        accepted_ms: row.number("a")?,
+        content_hash: row.bytes("h")?.try_into().map_err(|_| row.missing("h"))?,
+        bodies,
+        matches,
+    })
+}

@@ -199,10 +199,45 @@ impl Store {
             }
         }
     }
+
+    /// The newest rows of several partitions as one list: up to `limit` whose sort keys are at least `from` and below
+    /// `before`, and the sort key to go on before, if there may be more.
+    async fn merged_page(
+        &self,
+        partitions: &[String],
+        index: bool,
+        from: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Row>, Option<String>), StoreError> {
+        let sk = if index { "gs" } else { "sk" };
+        // BETWEEN takes both ends in; one more row makes up for the end that is to be left out.
+        let range = Range::Between(from, before.unwrap_or("~"));
+        let pages = partitions.iter().map(async |pk| {
+            self.query(Query { range, index, newest_first: true, limit: Some(limit + 1), ..Query::of(pk) }).await
+        });
+        let pages = try_join_all(pages).await?;
+        // A partition that has more was read down to this key only: what others have below it comes later.
+        let ends = pages.iter().filter_map(|page| page.after.as_ref()?.get(sk)?.as_s().ok());
+        let mut end = ends.max().cloned();
+        let mut rows = Vec::new();
+        for row in pages.into_iter().flat_map(|page| page.rows) {
+            let key = row.parsed(sk, |key| Some(key.to_owned()))?;
+            if before != Some(key.as_str()) && end.as_ref().is_none_or(|end| key >= *end) {
+                rows.push((key, row));
+            }
+        }
+        rows.sort_by(|(a, _), (b, _)| b.cmp(a));
+        if rows.len() > limit {
+            rows.truncate(limit);
+            end = rows.last().map(|(key, _)| key.clone());
+        }
+        Ok((rows.into_iter().map(|(_, row)| row).collect(), end))
+    }
 }
 
 /// Which rows of a partition.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 enum Range<'a> {
     All,
     Prefix(&'a str),

@@ -1,0 +1,212 @@
+//! The HTTP client: posts under one deadline, over connections that are kept and used again.
+
+use std::error::Error;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::{Extensions, Method, Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
+use tokio::select;
+use tokio::time::sleep;
+
+use super::connect::{Connector, Progress};
+use super::policy::{self, UrlFault};
+use super::resolve::{Resolve, SystemResolver};
+use super::{Answer, Failure, MAX_BODY_BYTES, Outgoing, Transport};
+
+/// The longest head of an answer, in bytes. HTTP/1 heads may also have no more than 100 headers.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// Receivers often close after 60 s, Node's default is 5 s; a host that gets many deliveries is never idle so long.
+const IDLE_LIMIT: Duration = Duration::from_secs(20);
+const MAX_IDLE_PER_HOST: usize = 64;
+/// Connections that may be kept, over all hosts. A Lambda function has 1,024 file descriptors.
+const MAX_KEPT: usize = 512;
+/// What a receiver may send over HTTP/2 before it is read, in bytes: per answer, and per connection.
+const STREAM_WINDOW_BYTES: u32 = MAX_BODY_BYTES as u32;
+const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
+/// An HTTP/2 connection with requests under way that is silent so long is asked whether it lives, and given up if it
+/// doesn't say. HTTP/1 needs none of it: its connections end with the request that times out.
+const H2_PING_AFTER: Duration = Duration::from_secs(1);
+const H2_PING_LIMIT: Duration = Duration::from_secs(3);
+
+/// Where a client may post to.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Only `https`, only public addresses. Otherwise `http` and local receivers are allowed too.
+    pub strict: bool,
+}
+
+/// Posts over HTTP/1.1 and HTTP/2.
+pub struct Client {
+    strict: bool,
+    pooled: Http,
+    /// Keeps no connection, so each of its requests has a new one.
+    fresh: Http,
+}
+
+type Http = legacy::Client<Connector, Full<Bytes>>;
+
+impl Client {
+    /// A client with the system's name servers and the roots that were compiled in.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+        Self::with(policy, Box::new(SystemResolver::new()), roots, MAX_KEPT)
+    }
+
+    pub(super) fn with(
+        policy: Policy,
+        resolver: Box<dyn Resolve>,
+        roots: RootCertStore,
+        max_kept: usize,
+    ) -> Self {
+        let connector = Connector::new(policy.strict, resolver, roots, max_kept);
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_LIMIT)
+            .http1_max_buf_size(MAX_HEAD_BYTES)
+            .http2_max_header_list_size(MAX_HEAD_BYTES as u32)
+            .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keep_alive_interval(H2_PING_AFTER)
+            .http2_keep_alive_timeout(H2_PING_LIMIT);
+        Self {
+            strict: policy.strict,
+            pooled: builder
+                .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+                .build(connector.clone()),
+            fresh: builder.pool_max_idle_per_host(0).build(connector),
+        }
+    }
+
+    /// Posts, a second time if the first fell to a kept connection that the receiver was just closing.
+    ///
+    /// hyper-util itself tries again only what was never written, so a POST that was written is ours to judge: it is
+    /// repeated if nothing of an answer came over a connection that had answered before, or if the receiver said over
+    /// HTTP/2 that it hasn't looked at it (RFC 9113, section 8.7). Deliveries may come twice; receivers tell by the id.
+    async fn send(&self, outgoing: &Outgoing) -> Result<Response<Incoming>, Failure> {
+        let error = match self.pooled.request(request(outgoing)?).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        if !was_closing(&error) {
+            return Err(failure(&error));
+        }
+        let again = self.fresh.request(request(outgoing)?).await;
+        again.map_err(|error| failure(&error))
+    }
+}
+
+#[async_trait]
+impl Transport for Client {
+    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+        policy::check(&outgoing.url, self.strict)?;
+        let mut deadline = pin!(sleep(outgoing.timeout));
+        let response = select! {
+            biased;
+            response = self.send(outgoing) => response?,
+            () = &mut deadline => return Err(Failure::Timeout(outgoing.timeout)),
+        };
+        let (head, incoming) = response.into_parts();
+        let mut body = BytesMut::new();
+        let body_complete = select! {
+            biased;
+            complete = read(incoming, &mut body) => complete,
+            () = deadline => false,
+        };
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.freeze(),
+            body_complete,
+        })
+    }
+}
+
+fn request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Failure> {
+    // Within what `policy::check` lets pass, only a host that no URI can hold would fail.
+    let uri = Uri::try_from(outgoing.url.as_str()).map_err(|_| UrlFault::Host)?;
+    let mut request = Request::new(Full::new(outgoing.body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = outgoing.headers.clone();
+    for name in &policy::FRAMING {
+        request.headers_mut().remove(name);
+    }
+    Ok(request)
+}
+
+/// Reads a body into `kept` and says whether that is all of it. The bytes are copied: a slice of the connection's
+/// buffer would keep all of that buffer alive.
+async fn read(mut incoming: Incoming, kept: &mut BytesMut) -> bool {
+    while let Some(frame) = incoming.frame().await {
+        let Ok(frame) = frame else { return false };
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        let room = MAX_BODY_BYTES - kept.len();
+        if data.len() > room {
+            kept.extend_from_slice(&data[..room]);
+            return false;
+        }
+        kept.extend_from_slice(data);
+    }
+    true
+}
+
+/// Whether the receiver was closing the connection when the request came, without a look at it.
+fn was_closing(error: &legacy::Error) -> bool {
+    let Some(connection) = error.connect_info() else {
+        return false;
+    };
+    if connection.is_negotiated_h2() {
+        return causes(error)
+            .filter_map(|cause| cause.downcast_ref::<h2::Error>())
+            .any(is_unprocessed);
+    }
+    let mut extras = Extensions::new();
+    connection.get_extras(&mut extras);
+    failure(error) == Failure::Closed
+        && extras
+            .get::<Progress>()
+            .is_some_and(Progress::is_unanswered_reuse)
+}
+
+fn is_unprocessed(error: &h2::Error) -> bool {
+    let reason = error.reason();
+    error.is_remote()
+        && (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)
+            || error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
+}
+
+fn failure(error: &legacy::Error) -> Failure {
+    causes(error)
+        .find_map(known_failure)
+        .unwrap_or(Failure::Closed)
+}
+
+fn known_failure(cause: &(dyn Error + 'static)) -> Option<Failure> {
+    if let Some(failure) = cause.downcast_ref::<Failure>() {
+        return Some(failure.clone());
+    }
+    if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+        return error.is_parse().then_some(Failure::Protocol);
+    }
+    if let Some(error) = cause.downcast_ref::<h2::Error>() {
+        return error.is_library().then_some(Failure::Protocol);
+    }
+    Failure::from_tls(cause.downcast_ref::<io::Error>()?)
+}
+
+fn causes(error: &legacy::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}

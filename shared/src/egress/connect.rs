@@ -1,0 +1,271 @@
+//! Opening a connection: resolve, judge, dial, TLS.
+//!
+//! A host is resolved once per connect, and only those very addresses are dialled: there is no moment between check and
+//! connect for a name server to use. Kept connections need no second look, as they go where they went.
+
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::Uri;
+use http::uri::Scheme;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tower::Service;
+
+use super::resolve::Resolve;
+use super::{Failure, policy};
+
+/// A connect that no request waits for any more (another connection came free) ends here.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// An address that stays silent so long is given up if there is a next one. The first SYN is repeated after 1 s.
+const ADDRESS_LIMIT: Duration = Duration::from_millis(1_250);
+
+/// Opens connections to vetted addresses. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Connector(Arc<Shared>);
+
+struct Shared {
+    strict: bool,
+    resolver: Box<dyn Resolve>,
+    tls: TlsConnector,
+    kept: Arc<Semaphore>,
+}
+
+impl Connector {
+    /// `max_kept` bounds the connections that are open at a time and may be used again; those beyond serve one request.
+    pub(super) fn new(
+        strict: bool,
+        resolver: Box<dyn Resolve>,
+        roots: RootCertStore,
+        max_kept: usize,
+    ) -> Self {
+        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring speaks TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self(Arc::new(Shared {
+            strict,
+            resolver,
+            tls: TlsConnector::from(Arc::new(tls)),
+            kept: Arc::new(Semaphore::new(max_kept)),
+        }))
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = Failure;
+    type Future = BoxFuture<'static, Result<Self::Response, Failure>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            match timeout(CONNECT_LIMIT, shared.connect(&uri)).await {
+                Ok(connected) => connected.map(TokioIo::new),
+                Err(_) => Err(Failure::Timeout(CONNECT_LIMIT)),
+            }
+        })
+    }
+}
+
+impl Shared {
+    async fn connect(&self, uri: &Uri) -> Result<Stream, Failure> {
+        let secure = uri.scheme() == Some(&Scheme::HTTPS);
+        let host = uri.host().unwrap_or_default();
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+
+        let addresses = self.vetted_addresses(host).await?;
+        let tcp = dial(&addresses, port)
+            .await
+            .map_err(|error| Failure::from_connect(&error))?;
+        tcp.set_nodelay(true)
+            .map_err(|error| Failure::from_connect(&error))?;
+        let io = if secure {
+            let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::Tls)?;
+            let tls = self.tls.connect(name, tcp).await;
+            Io::Tls(Box::new(tls.map_err(|error| {
+                Failure::from_tls(&error).unwrap_or(Failure::Tls)
+            })?))
+        } else {
+            Io::Plain(tcp)
+        };
+        Ok(Stream {
+            io,
+            progress: Progress::default(),
+            kept: Arc::clone(&self.kept).try_acquire_owned().ok(),
+        })
+    }
+
+    /// Invariant: in strict mode no packet goes to an address that is not public. One forbidden address among the
+    /// answers rejects the host, for it is there by mistake or by malice.
+    async fn vetted_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
+        let addresses = match host.parse() {
+            Ok(ip) => vec![ip],
+            Err(_) => self.resolver.resolve(host).await?,
+        };
+        if self.strict && !addresses.iter().copied().all(policy::is_public) {
+            return Err(Failure::ForbiddenAddress);
+        }
+        Ok(addresses)
+    }
+}
+
+/// Connects to the first address that takes the connection.
+async fn dial(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+    let Some((last, others)) = addresses.split_last() else {
+        return Err(io::ErrorKind::AddrNotAvailable.into());
+    };
+    for ip in others {
+        if let Ok(Ok(stream)) = timeout(ADDRESS_LIMIT, TcpStream::connect((*ip, port))).await {
+            return Ok(stream);
+        }
+    }
+    TcpStream::connect((*last, port)).await
+}
+
+/// A connection to a receiver.
+pub(super) struct Stream {
+    io: Io,
+    progress: Progress,
+    /// Its share of the connections that may be kept; without one it serves a single request.
+    kept: Option<OwnedSemaphorePermit>,
+}
+
+enum Io {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Whether a connection over which an exchange was made before has received anything of the answer to the present one.
+/// Of use for HTTP/1 only, where exchanges don't overlap.
+#[derive(Clone, Default)]
+pub(super) struct Progress(Arc<AtomicU8>);
+
+impl Progress {
+    const FIRST: u8 = 0;
+    const RECEIVED: u8 = 1;
+    const SENT_AGAIN: u8 = 2;
+
+    fn received(&self) {
+        self.0.store(Self::RECEIVED, Ordering::Relaxed);
+    }
+
+    fn sent(&self) {
+        if self.0.load(Ordering::Relaxed) != Self::FIRST {
+            self.0.store(Self::SENT_AGAIN, Ordering::Relaxed);
+        }
+    }
+
+    /// The connection was used before, and nothing has come since it was written to last.
+    pub(super) fn is_unanswered_reuse(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::SENT_AGAIN
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        let connected = Connected::new().extra(self.progress.clone());
+        if self.kept.is_none() {
+            connected.poison();
+        }
+        match &self.io {
+            Io::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                connected.negotiated_h2()
+            }
+            _ => connected,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let polled = match &mut this.io {
+            Io::Plain(io) => Pin::new(io).poll_read(cx, buf),
+            Io::Tls(io) => Pin::new(io).poll_read(cx, buf),
+        };
+        if buf.filled().len() > before {
+            this.progress.received();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.progress.sent();
+        match &mut this.io {
+            Io::Plain(io) => Pin::new(io).poll_write(cx, buf),
+            Io::Tls(io) => Pin::new(io).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.progress.sent();
+        match &mut this.io {
+            Io::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+            Io::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.io {
+            Io::Plain(io) => io.is_write_vectored(),
+            Io::Tls(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().io {
+            Io::Plain(io) => Pin::new(io).poll_flush(cx),
+            Io::Tls(io) => Pin::new(io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().io {
+            Io::Plain(io) => Pin::new(io).poll_shutdown(cx),
+            Io::Tls(io) => Pin::new(io).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Why a POST has no answer, in the receiver's owner's words.
+
+use std::io;
+use std::time::Duration;
+
+use rustls::CertificateError;
+use thiserror::Error;
+
+use super::policy::UrlFault;
+
+/// Why a POST has no answer.
+///
+/// `Display` is a sentence for the tenant's log: it names neither addresses nor anything else of the network that
+/// deliveries leave from.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// The deadline passed before the answer's headers were complete.
+    #[error("No answer came within {} s.", .0.as_secs_f64())]
+    Timeout(Duration),
+    /// The URL is not one that may be posted to (any more).
+    #[error("The URL is not allowed: {0}.")]
+    Url(UrlFault),
+    /// The name server knows no address for the host.
+    #[error("The host name has no address.")]
+    HostNotFound,
+    /// The name server could not tell.
+    #[error("The host name could not be looked up.")]
+    Dns,
+    /// At least one of the host's addresses is not public.
+    #[error("The host has an address that is not public.")]
+    ForbiddenAddress,
+    /// Nothing listens at the port.
+    #[error("The connection was refused.")]
+    Refused,
+    /// The connection could not be made for another reason.
+    #[error("The host could not be reached.")]
+    Unreachable,
+    /// The certificate is past its validity, or before it.
+    #[error("The host's TLS certificate has expired or is not valid yet.")]
+    CertificateExpired,
+    /// The certificate is for other names.
+    #[error("The host's TLS certificate is for another name.")]
+    CertificateName,
+    /// The certificate doesn't chain to a root that is trusted; often an intermediate certificate is missing.
+    #[error(
+        "The host's TLS certificate is not issued by a trusted authority, or an intermediate certificate is missing."
+    )]
+    CertificateIssuer,
+    /// The certificate was refused for another reason.
+    #[error("The host's TLS certificate is not valid.")]
+    Certificate,
+    /// No TLS 1.2 or 1.3 session came about, or it broke.
+    #[error("The TLS handshake failed; the host must speak TLS 1.2 or 1.3.")]
+    Tls,
+    /// The connection ended before the answer's headers were complete.
+    #[error("The host closed the connection before it answered.")]
+    Closed,
+    /// What came isn't HTTP, or more of it than a head may have.
+    #[error("The host's answer was not valid HTTP, or its headers were too long.")]
+    Protocol,
+}
+
+impl Failure {
+    /// A stable code for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "timeout",
+            Self::Url(_) => "url_forbidden",
+            Self::HostNotFound => "host_not_found",
+            Self::Dns => "dns_failed",
+            Self::ForbiddenAddress => "address_forbidden",
+            Self::Refused => "connection_refused",
+            Self::Unreachable => "host_unreachable",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateName => "certificate_name_mismatch",
+            Self::CertificateIssuer => "certificate_untrusted",
+            Self::Certificate => "certificate_invalid",
+            Self::Tls => "tls_failed",
+            Self::Closed => "connection_closed",
+            Self::Protocol => "protocol_error",
+        }
+    }
+
+    /// A failure to connect by TCP.
+    pub(super) fn from_connect(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            _ => Self::Unreachable,
+        }
+    }
+
+    /// A failure of TLS, if `error` carries one.
+    pub(super) fn from_tls(error: &io::Error) -> Option<Self> {
+        let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+        Some(match error {
+            rustls::Error::InvalidCertificate(fault) => Self::from_certificate(fault),
+            _ => Self::Tls,
+        })
+    }
+
+    fn from_certificate(fault: &CertificateError) -> Self {
+        match fault {
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Self::CertificateExpired,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::CertificateName
+            }
+            CertificateError::UnknownIssuer => Self::CertificateIssuer,
+            _ => Self::Certificate,
+        }
+    }
+}
+
+impl From<UrlFault> for Failure {
+    fn from(fault: UrlFault) -> Self {
+        Self::Url(fault)
+    }
+}

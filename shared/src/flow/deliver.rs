@@ -1,0 +1,216 @@
+//! Handling a batch of messages: loads what they need together, posts all at once, and answers which must come again.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::join_all};
+
+use super::FlowError;
+use crate::{
+    clock::Clock,
+    dialect::Dialects,
+    domain::{
+        attempt::{AttemptKey, Trigger},
+        id::{EventId, TenantId, WebhookId},
+        message::{Content, Due, Fanout, Message},
+        webhook::Webhook,
+    },
+    egress::Transport,
+    limits::{INLINE_BODY_BYTES, POISON_RECEIVES},
+    queue::{Lane, Queue},
+    store::{Store, StoreError, events::Event},
+};
+
+/// A message as a queue hands it out.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The queue's name for this message, by which a failure is reported.
+    pub message_id: String,
+    /// Its body.
+    pub body: String,
+    /// How often it was handed out, 1 at first.
+    pub receives: u32,
+}
+
+/// What delivering needs.
+#[derive(Clone)]
+pub struct Deliverer {
+    /// The table.
+    pub store: Store,
+    /// The queues.
+    pub queue: Queue,
+    /// What webhooks speak.
+    pub dialects: Arc<Dialects>,
+    /// The way to receivers.
+    pub transport: Arc<dyn Transport>,
+    /// The ladder's clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A batch's webhooks and events, read together.
+pub(super) struct Loaded {
+    webhooks: HashMap<(TenantId, WebhookId), Arc<Webhook>>,
+    events: HashMap<(TenantId, EventId), Arc<Event>>,
+}
+
+impl Loaded {
+    pub(super) fn webhook(&self, due: &Due) -> Option<&Arc<Webhook>> {
+        self.webhooks.get(&(due.tenant.clone(), due.webhook.clone()))
+    }
+
+    pub(super) fn event(&self, tenant: &TenantId, event: &EventId) -> Option<&Arc<Event>> {
+        self.events.get(&(tenant.clone(), event.clone()))
+    }
+}
+
+impl Deliverer {
+    /// Handles a batch for at most `time`. Answers the ids of the records that must be handed out again; all others are done
+    /// for good, whatever happens next.
+    pub async fn deliver(&self, records: Vec<Record>, time: Duration) -> Vec<String> {
+        let open: Mutex<HashSet<String>> = Mutex::new(records.iter().map(|record| record.message_id.clone()).collect());
+        let done = |ids: &[String]| {
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().for_each(|id| {
+                open.remove(id);
+            });
+        };
+        // What is cut off here goes on where its log entry says, once it is handed out again.
+        if tokio::time::timeout(time, self.deliver_all(records, &done)).await.is_err() {
+            tracing::warn!("a batch was cut off by the function's time-out");
+        }
+        open.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
+    }
+
+    async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
+        let (mut attempts, mut fanouts, mut poison) = (BTreeMap::<AttemptKey, (Due, Copies)>::new(), Vec::new(), Vec::new());
+        for record in records {
+            match Message::parse(&record.body) {
+                Ok(Message::Attempt(due)) => {
+                    let (_, copies) = attempts.entry(due.key()).or_insert_with(|| (due, Copies::default()));
+                    copies.add(record);
+                }
+                Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
+                Err(error) => {
+                    tracing::error!(message_id = record.message_id, %error, "a message is not one of Rung's; buried");
+                    poison.push(record);
+                }
+            }
+        }
+        join_all(poison.iter().map(async |record| match self.queue.bury(record.body.clone()).await {
+            Ok(()) => done(std::slice::from_ref(&record.message_id)),
+            Err(error) => tracing::error!(message_id = record.message_id, %error, "not buried"),
+        }))
+        .await;
+        let loaded = match self.load(attempts.values().map(|(due, _)| due), fanouts.iter().map(|(fanout, _)| fanout)).await {
+            Ok(loaded) => loaded,
+            Err(error) => return tracing::error!(%error, "a batch could not be loaded"),
+        };
+        let attempts = attempts.into_values().map(async |(due, copies)| {
+            let outcome = AssertUnwindSafe(self.attempt(&due, copies.receives, &loaded)).catch_unwind().await;
+            self.conclude(outcome, &copies, done).await;
+        });
+        let fanouts = fanouts.into_iter().map(async |(fanout, record)| {
+            let outcome = AssertUnwindSafe(self.fan_out(fanout, record.receives, &loaded)).catch_unwind().await;
+            let mut copies = Copies::default();
+            copies.add(record);
+            self.conclude(outcome, &copies, done).await;
+        });
+        tokio::join!(join_all(attempts), join_all(fanouts));
+    }
+
+    /// Reads all that a batch needs, each item once.
+    async fn load<'a>(
+        &self,
+        attempts: impl Iterator<Item = &'a Due> + Clone,
+        fanouts: impl Iterator<Item = &'a Fanout>,
+    ) -> Result<Loaded, StoreError> {
+        let names = |names: HashSet<_>| names.into_iter().collect::<Vec<_>>();
+        let webhooks = attempts.clone().map(|due| (due.tenant.clone(), due.webhook.clone())).collect();
+        let large = attempts.filter(|due| due.content.is_none()).map(|due| (due.tenant.clone(), due.event.clone()));
+        let events = large.chain(fanouts.map(|fanout| (fanout.tenant.clone(), fanout.event.clone()))).collect();
+        let (webhooks, events) = (names(webhooks), names(events));
+        let (webhooks, events) = tokio::try_join!(self.store.webhooks(&webhooks), self.store.events(&events))?;
+        Ok(Loaded {
+            webhooks: webhooks.into_iter().map(|found| ((found.tenant.clone(), found.id.clone()), found.into())).collect(),
+            events: events.into_iter().map(|event| ((event.tenant.clone(), event.id.clone()), event.into())).collect(),
+        })
+    }
+
+    /// Splits a fan-out into messages of its targets' own.
+    async fn fan_out(&self, fanout: Fanout, receives: u32, loaded: &Loaded) -> Result<(), FlowError> {
+        let Some(event) = loaded.event(&fanout.tenant, &fanout.event) else {
+            tracing::warn!(tenant = %fanout.tenant, event = %fanout.event, "the event of a fan-out has expired");
+            return Ok(());
+        };
+        let names: Vec<_> = fanout.targets.iter().map(|target| (fanout.tenant.clone(), target.webhook.clone())).collect();
+        let webhooks = self.store.webhooks(&names).await?;
+        let dialects: HashMap<_, _> = webhooks.iter().map(|webhook| (&webhook.id, webhook.dialect.as_str())).collect();
+        let messages: Vec<_> = fanout
+            .targets
+            .iter()
+            .filter_map(|target| {
+                let body = event.bodies.get(*dialects.get(&target.webhook)?);
+                let small = body.filter(|body| body.len() <= INLINE_BODY_BYTES);
+                let due = Due {
+                    tenant: fanout.tenant.clone(),
+                    webhook: target.webhook.clone(),
+                    event: fanout.event.clone(),
+                    accepted_ms: fanout.accepted_ms,
+                    n: 1,
+                    due_ms: fanout.accepted_ms,
+                    attempt: 1,
+                    rung: 0,
+                    epoch: target.epoch,
+                    trigger: Trigger::Event,
+                    // A fan-out that is split twice sends everything twice.
+                    repeated: fanout.repeated || receives > 1,
+                    content: small.map(|body| Content { event_type: event.event_type.clone(), body: body.clone() }),
+                };
+                Some((Message::Attempt(due), 0))
+            })
+            .collect();
+        self.queue.send_all(Lane::Deliver, &messages).await.into_iter().collect::<Result<(), _>>()?;
+        Ok(())
+    }
+
+    /// Reports a record done, or leaves it to come again; one that goes on panicking is buried.
+    async fn conclude(
+        &self,
+        outcome: Result<Result<(), FlowError>, Box<dyn std::any::Any + Send>>,
+        copies: &Copies,
+        done: &(impl Fn(&[String]) + Sync),
+    ) {
+        match outcome {
+            Ok(Ok(())) => done(&copies.message_ids),
+            Ok(Err(error)) => tracing::error!(message_ids = ?copies.message_ids, %error, "a message will come again"),
+            Err(_) if copies.receives >= POISON_RECEIVES => match self.queue.bury(copies.body.clone()).await {
+                Ok(()) => {
+                    tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic too often; buried");
+                    done(&copies.message_ids);
+                }
+                Err(error) => tracing::error!(message_ids = ?copies.message_ids, %error, "not buried"),
+            },
+            Err(_) => tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic; it will come again"),
+        }
+    }
+}
+
+/// The records of one batch that ask for the same attempt.
+#[derive(Default)]
+struct Copies {
+    message_ids: Vec<String>,
+    receives: u32,
+    body: String,
+}
+
+impl Copies {
+    fn add(&mut self, record: Record) {
+        self.message_ids.push(record.message_id);
+        self.receives = self.receives.max(record.receives);
+        self.body = record.body;
+    }
+}

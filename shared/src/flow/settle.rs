@@ -1,0 +1,146 @@
+//! What follows an attempt that is in the log. Everything is derived from its entry, so it can be done again after a crash
+//! and comes out the same.
+
+use super::{FlowError, deliver::Deliverer};
+use crate::{
+    dialect::Dialect,
+    domain::{
+        attempt::{Attempt, Outcome, Trigger},
+        delivery::{Delivery, State},
+        disable::consecutive_failures,
+        ladder::DisableRule,
+        message::{Due, Message},
+        webhook::{Disabled, Reason, Webhook},
+    },
+    limits::{PARK_MIN_MS, QUEUE_DELAY_MAX_MS},
+    queue::Lane,
+    store::deliveries::From,
+};
+
+impl Deliverer {
+    /// Settles the attempt that `due` asked for: the row, and after a failure the disable rule and the successor.
+    pub(super) async fn settle(
+        &self,
+        due: &Due,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        attempt: &Attempt,
+    ) -> Result<(), FlowError> {
+        if attempt.outcome == Outcome::Succeeded {
+            if due.n > 1 {
+                let open = [State::Pending, State::Held, State::Missed, State::Failed];
+                self.store.finish(&due.delivery(), (due.n, due.due_ms), &open, State::Succeeded).await?;
+            }
+            return Ok(());
+        }
+        if let Some((reason, log_ids)) = self.verdict(webhook, dialect, attempt).await? {
+            let disabled = Disabled { at_ms: self.clock.now_ms(), reason, log_ids };
+            if self.store.disable(&webhook.tenant, &webhook.id, due.epoch, &disabled).await? {
+                tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, ?reason, "webhook disabled");
+            }
+        }
+        match attempt.next_due_ms {
+            Some(next_due_ms) => self.succeed_by(due, attempt, next_due_ms).await,
+            None => self.fail(due, attempt).await,
+        }
+    }
+
+    /// Whether this failure disables the webhook, and the log entries that show why.
+    async fn verdict(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        attempt: &Attempt,
+    ) -> Result<Option<(Reason, Vec<String>)>, FlowError> {
+        let this = || vec![attempt.key.log_id().to_string()];
+        if !attempt.trigger.counts() {
+            return Ok(None);
+        }
+        if is_gone(dialect, attempt.response_status) {
+            return Ok(Some((Reason::Gone, this())));
+        }
+        let (tenant, id, enabled_ms) = (&webhook.tenant, &webhook.id, webhook.enabled_ms);
+        Ok(match dialect.disable_rule() {
+            DisableRule::Never => None,
+            DisableRule::LadderUsedUp => attempt.next_due_ms.is_none().then(|| (Reason::LadderUsedUp, this())),
+            DisableRule::ConsecutiveFailures(limit) => {
+                let limit = limit as usize;
+                let newest = self.store.newest_counting(tenant, id, enabled_ms, limit).await?;
+                let failures = consecutive_failures(newest.iter(), limit);
+                failures.map(|ids| (Reason::ConsecutiveFailures, ids.iter().map(ToString::to_string).collect()))
+            }
+            DisableRule::FailingFor { ms } => {
+                let from_ms = attempt.ended_ms.saturating_sub(ms);
+                let failing = from_ms >= enabled_ms && self.store.failing_throughout(tenant, id, enabled_ms, from_ms).await?;
+                failing.then(|| (Reason::FailingTooLong, this()))
+            }
+        })
+    }
+
+    /// Puts the next rung in place: first its message, then the row.
+    async fn succeed_by(&self, due: &Due, attempt: &Attempt, next_due_ms: u64) -> Result<(), FlowError> {
+        let next = Due {
+            n: due.n + 1,
+            due_ms: next_due_ms,
+            attempt: attempt.attempt + 1,
+            rung: due.rung + 1,
+            trigger: Trigger::Retry,
+            repeated: false,
+            content: None,
+            ..due.clone()
+        };
+        self.put_off(&next).await?;
+        if due.n == 1 {
+            self.store.place(&head(&next, &attempt.event_type, vec![next.due_ms])).await?;
+        } else {
+            self.store.advance(&head(&next, &attempt.event_type, Vec::new()), From::PendingAt(due.due_ms)).await?;
+        }
+        // Where the condition failed, another was placed, or the chain was cancelled or has moved on.
+        Ok(())
+    }
+
+    /// Makes a message durable until it is due: in the delay queue, or parked for the sweep.
+    async fn put_off(&self, next: &Due) -> Result<(), FlowError> {
+        let left_ms = || next.due_ms.saturating_sub(self.clock.now_ms());
+        if left_ms() > QUEUE_DELAY_MAX_MS {
+            self.store.park(next).await?;
+            // A function that was frozen in between may have parked it into a minute that the sweep has left behind.
+            if left_ms() >= PARK_MIN_MS {
+                return Ok(());
+            }
+        }
+        self.queue.send(Lane::Retry, &Message::Attempt(next.clone()), left_ms()).await?;
+        Ok(())
+    }
+
+    /// Ends the chain without success.
+    async fn fail(&self, due: &Due, attempt: &Attempt) -> Result<(), FlowError> {
+        if due.n == 1 {
+            let row = Delivery { state: State::Failed, ..head(due, &attempt.event_type, Vec::new()) };
+            self.store.place(&row).await?;
+        } else {
+            self.store.finish(&due.delivery(), (due.n, due.due_ms), &[State::Pending], State::Failed).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an answer says that the receiver is gone for good.
+pub(super) fn is_gone(dialect: &Dialect, status: Option<u16>) -> bool {
+    dialect.gone_disables() && status == Some(410)
+}
+
+/// The pending row at a message's position.
+pub(super) fn head(due: &Due, event_type: &str, dues_ms: Vec<u64>) -> Delivery {
+    Delivery {
+        key: due.delivery(),
+        state: State::Pending,
+        n: due.n,
+        due_ms: due.due_ms,
+        attempt: due.attempt,
+        rung: due.rung,
+        epoch: due.epoch,
+        event_type: event_type.to_owned(),
+        dues_ms,
+    }
+}

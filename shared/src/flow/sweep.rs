@@ -1,0 +1,79 @@
+//! Bringing parked waits back to the delay queue, shortly before they are due.
+//!
+//! Each shard has a cursor. A page of waits goes out, and only when the queue has taken all of it the cursor moves behind it:
+//! a crash in between sends the page again, and the chains drop what they have had. Waits are parked at least
+//! [`PARK_MIN_MS`](crate::limits::PARK_MIN_MS) ahead and taken at most [`SWEEP_AHEAD_MS`] ahead, so no wait is put into a minute
+//! that is read already. Not needed for correctness: that only one sweep runs at a time.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+
+use super::FlowError;
+use crate::{
+    clock::Clock,
+    domain::message::Message,
+    limits::{PARK_SHARDS, SWEEP_AHEAD_MS},
+    queue::{Lane, Queue},
+    store::{Store, parked::Cursor},
+};
+
+/// Waits of one page.
+const PAGE: usize = 200;
+const MINUTE_MS: u64 = 60_000;
+
+/// What the sweep needs.
+#[derive(Clone)]
+pub struct Sweeper {
+    /// The table.
+    pub store: Store,
+    /// The queues.
+    pub queue: Queue,
+    /// The ladder's clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Sweeper {
+    /// Sends every wait that is due within ten minutes; answers how many.
+    ///
+    /// # Errors
+    /// When the table or the queue fails; what is not sent then is sent by the next sweep.
+    pub async fn sweep(&self) -> Result<usize, FlowError> {
+        Ok(try_join_all((0..PARK_SHARDS).map(|shard| self.sweep_shard(shard))).await?.into_iter().sum())
+    }
+
+    async fn sweep_shard(&self, shard: u8) -> Result<usize, FlowError> {
+        let now_ms = self.clock.now_ms();
+        let start = Cursor { minute: now_ms.saturating_sub(SWEEP_AHEAD_MS) / MINUTE_MS, last: String::new() };
+        let end = (now_ms + SWEEP_AHEAD_MS) / MINUTE_MS;
+        let stored = self.store.sweep_cursor(shard).await?;
+        // A cursor from a future that a wrong clock made would hide what is parked before it.
+        let mut cursor = stored.clone().filter(|cursor| cursor.minute <= end).unwrap_or(start);
+        let mut sent = 0;
+        loop {
+            let page = self.store.parked(shard, &cursor, PAGE).await?;
+            if let Some((_, last)) = page.last() {
+                cursor = last.clone();
+                sent += page.len();
+                let messages: Vec<_> = page
+                    .into_iter()
+                    .map(|(due, _)| {
+                        let delay_ms = due.due_ms.saturating_sub(self.clock.now_ms());
+                        (Message::Attempt(due), delay_ms)
+                    })
+                    .collect();
+                self.queue.send_all(Lane::Retry, &messages).await.into_iter().collect::<Result<(), _>>()?;
+                self.store.move_sweep_cursor(shard, &cursor).await?;
+            } else if cursor.minute < end {
+                cursor = Cursor { minute: cursor.minute + 1, last: String::new() };
+            } else {
+                break;
+            }
+        }
+        // An idle shard's cursor stays a while: a few empty minutes are cheaper to read again than a write each minute.
+        if stored.is_none_or(|stored| stored.minute > cursor.minute || stored.minute + 5 <= cursor.minute) {
+            self.store.move_sweep_cursor(shard, &cursor).await?;
+        }
+        Ok(sent)
+    }
+}

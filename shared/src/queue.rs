@@ -1,0 +1,173 @@
+//! SQS: the queues `deliver` (first attempts) and `retry` (all later ones), and their dead letters.
+//!
+//! Separate queues, so that a backlog of the one never holds up the other. The webhook is each message's group: on a standard
+//! queue that makes it a fair one, and one customer's flood does not delay the others.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::{Client, error::DisplayErrorContext, types::SendMessageBatchRequestEntry};
+
+use crate::{
+    batcher::{Batcher, Limits},
+    domain::message::Message,
+    limits::{QUEUE_BATCH, QUEUE_BATCH_BYTES, QUEUE_DELAY_MAX_MS},
+};
+
+/// Why a message could not be queued. Nothing is known of whether it was.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("SQS: {0}")]
+pub struct QueueError(Arc<str>);
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// First attempts.
+    Deliver,
+    /// Later attempts.
+    Retry,
+}
+
+/// The addresses of the queues.
+#[derive(Debug, Clone)]
+pub struct Urls {
+    /// Of `deliver`.
+    pub deliver: String,
+    /// Of `retry`.
+    pub retry: String,
+    /// Of the dead letters that `deliver` itself writes.
+    pub dead: String,
+}
+
+/// The queues.
+#[derive(Clone)]
+pub struct Queue {
+    deliver: Batcher<Entry, QueueError>,
+    retry: Batcher<Entry, QueueError>,
+    dead: Batcher<Entry, QueueError>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    body: String,
+    group: String,
+    delay_s: i32,
+}
+
+impl Queue {
+    /// The queues at `urls`, reached by `client`.
+    #[must_use]
+    pub fn new(client: &Client, urls: &Urls) -> Self {
+        let lane = |url: &str| {
+            let (client, url): (_, Arc<str>) = (client.clone(), url.into());
+            let limits = Limits { entries: QUEUE_BATCH, bytes: QUEUE_BATCH_BYTES };
+            Batcher::new(limits, |entry: &Entry| entry.body.len() + entry.group.len(), move |entries| {
+                Box::pin(send_batch(client.clone(), Arc::clone(&url), entries))
+            })
+        };
+        Self { deliver: lane(&urls.deliver), retry: lane(&urls.retry), dead: lane(&urls.dead) }
+    }
+
+    /// Queues a message, to become visible after `delay_ms` (rounded up to seconds, at most 15 minutes).
+    ///
+    /// # Errors
+    /// When SQS cannot be reached or goes on refusing it.
+    pub async fn send(&self, lane: Lane, message: &Message, delay_ms: u64) -> Result<(), QueueError> {
+        sent(self.lane(lane).write(entry(message, delay_ms)).await)
+    }
+
+    /// Queues messages and answers for each, in order.
+    pub async fn send_all(&self, lane: Lane, messages: &[(Message, u64)]) -> Vec<Result<(), QueueError>> {
+        let entries = messages.iter().map(|(message, delay_ms)| entry(message, *delay_ms)).collect();
+        self.lane(lane).write_all(entries).await.into_iter().map(sent).collect()
+    }
+
+    /// Puts a message that cannot be handled among the dead letters, as it came.
+    ///
+    /// # Errors
+    /// When SQS cannot be reached or goes on refusing it.
+    pub async fn bury(&self, body: String) -> Result<(), QueueError> {
+        sent(self.dead.write(Entry { body, group: "poison".to_owned(), delay_s: 0 }).await)
+    }
+
+    fn lane(&self, lane: Lane) -> &Batcher<Entry, QueueError> {
+        match lane {
+            Lane::Deliver => &self.deliver,
+            Lane::Retry => &self.retry,
+        }
+    }
+}
+
+fn sent(answer: Option<Result<(), QueueError>>) -> Result<(), QueueError> {
+    answer.unwrap_or_else(|| Err(QueueError("the sending task died".into())))
+}
+
+fn entry(message: &Message, delay_ms: u64) -> Entry {
+    let group = match message {
+        Message::Attempt(due) => due.webhook.as_str(),
+        Message::Fanout(fanout) => fanout.event.as_str(),
+    };
+    let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);
+    // Below 901, whatever was asked.
+    Entry { body: message.to_json(), group: group.to_owned(), delay_s: i32::try_from(delay_s).unwrap_or(900) }
+}
+
+/// Sends up to 10 entries in one call; those that SQS fails for reasons of its own again, up to five times.
+async fn send_batch(client: Client, url: Arc<str>, entries: Vec<Entry>) -> Vec<Result<(), QueueError>> {
+    let mut results: Vec<Result<(), QueueError>> = vec![Ok(()); entries.len()];
+    let mut open: Vec<usize> = (0..entries.len()).collect();
+    for round in 0.. {
+        match send_once(&client, &url, &entries, &open).await {
+            Ok(failed) => {
+                open.clear();
+                for (index, error, again) in failed {
+                    results[index] = Err(error);
+                    if again {
+                        open.push(index);
+                    }
+                }
+            }
+            // The SDK has tried again already.
+            Err(error) => {
+                open.into_iter().for_each(|index| results[index] = Err(error.clone()));
+                break;
+            }
+        }
+        if open.is_empty() || round == 5 {
+            break;
+        }
+        open.iter().for_each(|&index| results[index] = Ok(()));
+        tokio::time::sleep(Duration::from_millis(20 << round)).await;
+    }
+    results
+}
+
+/// One call. Answers the entries that failed, and whether sending them again may help.
+async fn send_once(
+    client: &Client,
+    url: &str,
+    entries: &[Entry],
+    open: &[usize],
+) -> Result<Vec<(usize, QueueError, bool)>, QueueError> {
+    let error = |text: String| QueueError(text.into());
+    let requests = open.iter().map(|&index| {
+        let entry = &entries[index];
+        SendMessageBatchRequestEntry::builder()
+            .id(index.to_string())
+            .message_body(&entry.body)
+            .message_group_id(&entry.group)
+            .set_delay_seconds((entry.delay_s > 0).then_some(entry.delay_s))
+            .build()
+    });
+    let requests = requests.collect::<Result<Vec<_>, _>>().map_err(|fault| error(fault.to_string()))?;
+    let answer = client.send_message_batch().queue_url(url).set_entries(Some(requests)).send().await;
+    let answer = answer.map_err(|fault| error(DisplayErrorContext(&fault).to_string()))?;
+    Ok(answer
+        .failed
+        .into_iter()
+        .filter_map(|failure| {
+            let index = failure.id.parse().ok().filter(|index| *index < entries.len())?;
+            let reason = error(format!("{}: {}", failure.code, failure.message.unwrap_or_default()));
+            Some((index, reason, !failure.sender_fault))
+        })
+        .collect())
+}
