@@ -1,9 +1,113 @@
-//! Tenants.
-use super::{Store, StoreError};
+//! Tenants: `T#t` / `A`, and in the index `g` = `T`, `gs` = `created#t`.
+//!
+//! `ver` goes up with every change of the tenant and of its webhooks. Publishing reads it strongly and keeps what it knows of
+//! the webhooks for as long as it stays the same.
+
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Update};
+
+use super::{
+    Query, Range, Store, StoreError,
+    item::{self, Builder, Row},
+    listed::{Listed, position},
+    transact::Part,
+};
 use crate::domain::{id::TenantId, tenant::Tenant};
+
+const SK: &str = "A";
+const LIST: &str = "T";
+
+/// The partition of a tenant's own things: itself, its webhooks, its keys.
+pub(super) fn partition(tenant: &TenantId) -> String {
+    format!("T#{tenant}")
+}
+
 impl Store {
+    /// Makes a tenant. Whether this call did: an id can be taken once.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn create_tenant(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+        let put = self.client.put_item().table_name(&*self.table).set_item(Some(to_item(tenant)));
+        put_if(put.condition_expression("attribute_not_exists(pk)")).await
+    }
+
     /// A tenant, by a strong read.
-    pub async fn tenant(&self, _id: &TenantId) -> Result<Option<Tenant>, StoreError> {
-        Ok(None)
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn tenant(&self, id: &TenantId) -> Result<Option<Tenant>, StoreError> {
+        self.get(partition(id), SK).await?.map(from_row).transpose()
+    }
+
+    /// A page of all tenants, newest first, after a position of [`Listed::next`].
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn tenants(&self, after: Option<&str>, limit: usize) -> Result<Listed<Tenant>, StoreError> {
+        self.listed(LIST, after, limit).await?.try_map(from_row)
+    }
+
+    /// Writes a tenant as changed since it was read, its version one higher. `false` when it, or a webhook of it, has changed
+    /// meanwhile: read again.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn update_tenant(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+        let next = Tenant { version: tenant.version + 1, ..tenant.clone() };
+        let put = self.client.put_item().table_name(&*self.table).set_item(Some(to_item(&next)));
+        let put = put.condition_expression("ver = :ver").expression_attribute_values(":ver", item::number(tenant.version));
+        put_if(put).await
+    }
+
+    /// Deletes a tenant with its webhooks and keys. Its events and logs are out of reach then, and expire. Whether it was there.
+    ///
+    /// The tenant's own row goes last, and only if no webhook was made meanwhile, so a deletion cut short can be repeated and
+    /// leaves nothing behind.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn delete_tenant(&self, id: &TenantId) -> Result<bool, StoreError> {
+        let pk = partition(id);
+        while let Some(tenant) = self.tenant(id).await? {
+            for prefix in ["W#", "K#"] {
+                let rows = self.query_all(Query { range: Range::Prefix(prefix), ..Query::of(&pk) }).await?;
+                let mut keys = Vec::with_capacity(rows.len());
+                for mut row in rows {
+                    if let Some(hash) = row.maybe_text("hashed") {
+                        keys.push((format!("K#{hash}"), "-".to_owned()));
+                    }
+                    keys.push((row.text("pk")?, row.text("sk")?));
+                }
+                self.delete_all(keys).await?;
+            }
+            let delete = self.client.delete_item().table_name(&*self.table).key("pk", item::text(&pk)).key("sk", item::text(SK));
+            let delete = delete.condition_expression("ver = :ver");
+            match delete.expression_attribute_values(":ver", item::number(tenant.version)).send().await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The part of a transaction that raises the tenant's version, if the tenant is there.
+    pub(super) fn raise_version(&self, tenant: &TenantId) -> Result<Part, StoreError> {
+        let update = Update::builder().table_name(&*self.table).key("pk", item::text(partition(tenant))).key("sk", item::text(SK));
+        let update = update.update_expression("ADD ver :one").condition_expression("attribute_exists(pk)");
+        Ok(Part::Update(Box::new(update.expression_attribute_values(":one", item::number(1)).build()?)))
+    }
+
+    /// The part of a transaction that insists on the tenant's being there.
+    pub(super) fn tenant_exists(&self, tenant: &TenantId) -> Result<Part, StoreError> {
+        let check = ConditionCheck::builder().table_name(&*self.table).key("pk", item::text(partition(tenant)));
+        let check = check.key("sk", item::text(SK)).condition_expression("attribute_exists(pk)");
+        Ok(Part::Check(Box::new(check.build()?)))
+    }
+
+    /// The part of a transaction that deletes the row if it is there.
+    pub(super) fn delete_existing(&self, pk: String, sk: String) -> Result<Part, StoreError> {
+        let delete = Delete::builder().table_name(&*self.table).key("pk", item::text(pk)).key("sk", item::text(sk));
+        Ok(Part::Delete(Box::new(delete.condition_expression("attribute_exists(pk)").build()?)))
     }
 }

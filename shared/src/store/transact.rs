@@ -1,0 +1,71 @@
+//! Several rows written as one.
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{ConditionCheck, Delete, Put, TransactWriteItem, Update},
+};
+
+use super::{Pause, Store, StoreError};
+
+/// One row's part of a transaction.
+pub(super) enum Part {
+    Put(Box<Put>),
+    Update(Box<Update>),
+    Delete(Box<Delete>),
+    Check(Box<ConditionCheck>),
+}
+
+/// What came of a transaction.
+pub(super) enum Outcome {
+    /// All of it was written.
+    Written,
+    /// Nothing was: for each part, whether its condition failed.
+    Refused(Vec<bool>),
+}
+
+impl From<Part> for TransactWriteItem {
+    fn from(part: Part) -> Self {
+        let item = Self::builder();
+        match part {
+            Part::Put(put) => item.put(*put),
+            Part::Update(update) => item.update(*update),
+            Part::Delete(delete) => item.delete(*delete),
+            Part::Check(check) => item.condition_check(*check),
+        }
+        .build()
+    }
+}
+
+impl Store {
+    /// Writes all parts or none. Tries again while other transactions hold one of the rows.
+    pub(super) async fn transact(&self, parts: impl IntoIterator<Item = Part>) -> Result<Outcome, StoreError> {
+        let items: Vec<TransactWriteItem> = parts.into_iter().map(Into::into).collect();
+        let mut pause = Pause::default();
+        loop {
+            let answer = self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
+            let error = match answer {
+                Ok(_) => return Ok(Outcome::Written),
+                Err(error) => error,
+            };
+            let Some(codes) = cancellation_codes(&error) else { return Err(error.into()) };
+            if codes.contains(&"ConditionalCheckFailed") {
+                return Ok(Outcome::Refused(codes.iter().map(|code| *code == "ConditionalCheckFailed").collect()));
+            }
+            if codes.iter().any(|code| !matches!(*code, "None" | "TransactionConflict" | "ThrottlingError")) {
+                return Err(error.into());
+            }
+            pause.take().await?;
+        }
+    }
+}
+
+/// Why each part kept the transaction from being written; `None` for any other error.
+fn cancellation_codes<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<Vec<&str>> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            Some(cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect())
+        }
+        _ => None,
+    }
+}
