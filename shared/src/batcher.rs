@@ -32,7 +32,9 @@ struct Inner<T, E> {
 
 impl<T, E> Clone for Batcher<T, E> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
     }
 }
 
@@ -43,7 +45,14 @@ impl<T: Send + 'static, E: Send + 'static> Batcher<T, E> {
         size: fn(&T) -> usize,
         write: impl Fn(Vec<T>) -> BoxFuture<'static, Vec<Result<(), E>>> + Send + Sync + 'static,
     ) -> Self {
-        Self { inner: Arc::new(Inner { limits, size, write: Box::new(write), waiting: Mutex::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                limits,
+                size,
+                write: Box::new(write),
+                waiting: Mutex::default(),
+            }),
+        }
     }
 
     /// Writes one entry. `None` when the call's task died.
@@ -53,13 +62,22 @@ impl<T: Send + 'static, E: Send + 'static> Batcher<T, E> {
 
     /// Writes all entries and answers for each, in order.
     pub(crate) async fn write_all(&self, entries: Vec<T>) -> Vec<Option<Result<(), E>>> {
-        join_all(self.push(entries).into_iter().map(async |reply| reply.await.ok())).await
+        join_all(
+            self.push(entries)
+                .into_iter()
+                .map(async |reply| reply.await.ok()),
+        )
+        .await
     }
 
     fn push(&self, entries: Vec<T>) -> Vec<oneshot::Receiver<Result<(), E>>> {
         let mut receivers = Vec::with_capacity(entries.len());
         let first = {
-            let mut waiting = self.inner.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self
+                .inner
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let first = waiting.is_empty();
             for entry in entries {
                 let (sender, receiver) = oneshot::channel();
@@ -81,7 +99,8 @@ impl<T: Send + 'static, E: Send + 'static> Batcher<T, E> {
 
 impl<T, E> Inner<T, E> {
     async fn flush(&self) {
-        let entries = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let entries =
+            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         join_all(self.calls(entries).into_iter().map(async |call| {
             let (entries, replies): (Vec<_>, Vec<_>) = call.into_iter().unzip();
             for (result, reply) in (self.write)(entries).await.into_iter().zip(replies) {
@@ -98,7 +117,9 @@ impl<T, E> Inner<T, E> {
         let mut bytes = 0;
         for entry in entries {
             let size = (self.size)(&entry.0);
-            if call.len() == self.limits.entries || (!call.is_empty() && bytes + size > self.limits.bytes) {
+            if call.len() == self.limits.entries
+                || (!call.is_empty() && bytes + size > self.limits.bytes)
+            {
                 calls.push(std::mem::take(&mut call));
                 bytes = 0;
             }
@@ -119,28 +140,54 @@ mod tests {
     fn recorder(limits: Limits) -> (Batcher<u32, String>, Arc<Mutex<Vec<Vec<u32>>>>) {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&calls);
-        let batcher = Batcher::new(limits, |entry| *entry as usize, move |entries| {
-            seen.lock().unwrap().push(entries.clone());
-            let results = entries.iter().map(|entry| if entry % 7 == 0 { Err(entry.to_string()) } else { Ok(()) });
-            let results = results.collect();
-            Box::pin(async { results })
-        });
+        let batcher = Batcher::new(
+            limits,
+            |entry| *entry as usize,
+            move |entries| {
+                seen.lock().unwrap().push(entries.clone());
+                let results = entries.iter().map(|entry| {
+                    if entry % 7 == 0 {
+                        Err(entry.to_string())
+                    } else {
+                        Ok(())
+                    }
+                });
+                let results = results.collect();
+                Box::pin(async { results })
+            },
+        );
         (batcher, calls)
     }
 
     #[tokio::test]
     async fn concurrent_writes_share_calls_within_the_limits_and_each_gets_its_own_answer() {
-        let (batcher, calls) = recorder(Limits { entries: 3, bytes: 100 });
+        let (batcher, calls) = recorder(Limits {
+            entries: 3,
+            bytes: 100,
+        });
         let answers = join_all((1..=8).map(|entry| batcher.write(entry))).await;
-        let failed: Vec<_> = answers.iter().flatten().filter_map(|answer| answer.as_ref().err()).collect();
+        let failed: Vec<_> = answers
+            .iter()
+            .flatten()
+            .filter_map(|answer| answer.as_ref().err())
+            .collect();
         assert_eq!(failed, ["7"]);
-        assert_eq!(*calls.lock().unwrap(), [vec![1, 2, 3], vec![4, 5, 6], vec![7, 8]]);
+        assert_eq!(
+            *calls.lock().unwrap(),
+            [vec![1, 2, 3], vec![4, 5, 6], vec![7, 8]]
+        );
     }
 
     #[tokio::test]
     async fn a_call_is_closed_before_it_grows_too_large_but_never_empty() {
-        let (batcher, calls) = recorder(Limits { entries: 10, bytes: 100 });
+        let (batcher, calls) = recorder(Limits {
+            entries: 10,
+            bytes: 100,
+        });
         batcher.write_all(vec![60, 41, 500, 1]).await;
-        assert_eq!(*calls.lock().unwrap(), [vec![60], vec![41], vec![500], vec![1]]);
+        assert_eq!(
+            *calls.lock().unwrap(),
+            [vec![60], vec![41], vec![500], vec![1]]
+        );
     }
 }

@@ -3,11 +3,13 @@
 //! [`domain`] and [`json`] ← [`dialect`] ← [`store`], [`queue`], [`egress`] ← [`flow`].
 
 mod batcher;
+pub mod chance;
 pub mod clock;
 pub mod dialect;
 pub mod domain;
 pub mod egress;
+pub mod flow;
 pub mod json;
 pub mod limits;
+pub mod queue;
 pub mod store;
-pub mod flow;

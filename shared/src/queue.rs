@@ -59,26 +59,52 @@ impl Queue {
     pub fn new(client: &Client, urls: &Urls) -> Self {
         let lane = |url: &str| {
             let (client, url): (_, Arc<str>) = (client.clone(), url.into());
-            let limits = Limits { entries: QUEUE_BATCH, bytes: QUEUE_BATCH_BYTES };
-            Batcher::new(limits, |entry: &Entry| entry.body.len() + entry.group.len(), move |entries| {
-                Box::pin(send_batch(client.clone(), Arc::clone(&url), entries))
-            })
+            let limits = Limits {
+                entries: QUEUE_BATCH,
+                bytes: QUEUE_BATCH_BYTES,
+            };
+            Batcher::new(
+                limits,
+                |entry: &Entry| entry.body.len() + entry.group.len(),
+                move |entries| Box::pin(send_batch(client.clone(), Arc::clone(&url), entries)),
+            )
         };
-        Self { deliver: lane(&urls.deliver), retry: lane(&urls.retry), dead: lane(&urls.dead) }
+        Self {
+            deliver: lane(&urls.deliver),
+            retry: lane(&urls.retry),
+            dead: lane(&urls.dead),
+        }
     }
 
     /// Queues a message, to become visible after `delay_ms` (rounded up to seconds, at most 15 minutes).
     ///
     /// # Errors
     /// When SQS cannot be reached or goes on refusing it.
-    pub async fn send(&self, lane: Lane, message: &Message, delay_ms: u64) -> Result<(), QueueError> {
+    pub async fn send(
+        &self,
+        lane: Lane,
+        message: &Message,
+        delay_ms: u64,
+    ) -> Result<(), QueueError> {
         sent(self.lane(lane).write(entry(message, delay_ms)).await)
     }
 
     /// Queues messages and answers for each, in order.
-    pub async fn send_all(&self, lane: Lane, messages: &[(Message, u64)]) -> Vec<Result<(), QueueError>> {
-        let entries = messages.iter().map(|(message, delay_ms)| entry(message, *delay_ms)).collect();
-        self.lane(lane).write_all(entries).await.into_iter().map(sent).collect()
+    pub async fn send_all(
+        &self,
+        lane: Lane,
+        messages: &[(Message, u64)],
+    ) -> Vec<Result<(), QueueError>> {
+        let entries = messages
+            .iter()
+            .map(|(message, delay_ms)| entry(message, *delay_ms))
+            .collect();
+        self.lane(lane)
+            .write_all(entries)
+            .await
+            .into_iter()
+            .map(sent)
+            .collect()
     }
 
     /// Puts a message that cannot be handled among the dead letters, as it came.
@@ -86,7 +112,15 @@ impl Queue {
     /// # Errors
     /// When SQS cannot be reached or goes on refusing it.
     pub async fn bury(&self, body: String) -> Result<(), QueueError> {
-        sent(self.dead.write(Entry { body, group: "poison".to_owned(), delay_s: 0 }).await)
+        sent(
+            self.dead
+                .write(Entry {
+                    body,
+                    group: "poison".to_owned(),
+                    delay_s: 0,
+                })
+                .await,
+        )
     }
 
     fn lane(&self, lane: Lane) -> &Batcher<Entry, QueueError> {
@@ -108,11 +142,19 @@ fn entry(message: &Message, delay_ms: u64) -> Entry {
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);
     // Below 901, whatever was asked.
-    Entry { body: message.to_json(), group: group.to_owned(), delay_s: i32::try_from(delay_s).unwrap_or(900) }
+    Entry {
+        body: message.to_json(),
+        group: group.to_owned(),
+        delay_s: i32::try_from(delay_s).unwrap_or(900),
+    }
 }
 
 /// Sends up to 10 entries in one call; those that SQS fails for reasons of its own again, up to five times.
-async fn send_batch(client: Client, url: Arc<str>, entries: Vec<Entry>) -> Vec<Result<(), QueueError>> {
+async fn send_batch(
+    client: Client,
+    url: Arc<str>,
+    entries: Vec<Entry>,
+) -> Vec<Result<(), QueueError>> {
     let mut results: Vec<Result<(), QueueError>> = vec![Ok(()); entries.len()];
     let mut open: Vec<usize> = (0..entries.len()).collect();
     for round in 0.. {
@@ -128,7 +170,8 @@ async fn send_batch(client: Client, url: Arc<str>, entries: Vec<Entry>) -> Vec<R
             }
             // The SDK has tried again already.
             Err(error) => {
-                open.into_iter().for_each(|index| results[index] = Err(error.clone()));
+                open.into_iter()
+                    .for_each(|index| results[index] = Err(error.clone()));
                 break;
             }
         }
@@ -158,15 +201,30 @@ async fn send_once(
             .set_delay_seconds((entry.delay_s > 0).then_some(entry.delay_s))
             .build()
     });
-    let requests = requests.collect::<Result<Vec<_>, _>>().map_err(|fault| error(fault.to_string()))?;
-    let answer = client.send_message_batch().queue_url(url).set_entries(Some(requests)).send().await;
+    let requests = requests
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|fault| error(fault.to_string()))?;
+    let answer = client
+        .send_message_batch()
+        .queue_url(url)
+        .set_entries(Some(requests))
+        .send()
+        .await;
     let answer = answer.map_err(|fault| error(DisplayErrorContext(&fault).to_string()))?;
     Ok(answer
         .failed
         .into_iter()
         .filter_map(|failure| {
-            let index = failure.id.parse().ok().filter(|index| *index < entries.len())?;
-            let reason = error(format!("{}: {}", failure.code, failure.message.unwrap_or_default()));
+            let index = failure
+                .id
+                .parse()
+                .ok()
+                .filter(|index| *index < entries.len())?;
+            let reason = error(format!(
+                "{}: {}",
+                failure.code,
+                failure.message.unwrap_or_default()
+            ));
             Some((index, reason, !failure.sender_fault))
         })
         .collect())

@@ -53,7 +53,11 @@ impl AttemptKey {
     /// The public id of the log entry.
     #[must_use]
     pub fn log_id(&self) -> LogId {
-        LogId { due_ms: self.due_ms, n: self.n, event: self.delivery.event.clone() }
+        LogId {
+            due_ms: self.due_ms,
+            n: self.n,
+            event: self.delivery.event.clone(),
+        }
     }
 }
 
@@ -135,7 +139,11 @@ mod tests {
     #[test]
     fn log_ids_round_trip_whatever_the_event_is_called() {
         for event in ["evt_1", "a-b_c-", "-"] {
-            let id = LogId { due_ms: 1_760_000_000_123, n: 7, event: EventId::parse(event).unwrap() };
+            let id = LogId {
+                due_ms: 1_760_000_000_123,
+                n: 7,
+                event: EventId::parse(event).unwrap(),
+            };
             assert_eq!(LogId::parse(&id.to_string()), Some(id));
         }
         for wrong in ["", "log_", "log_1-2", "log_1-2-", "log_x-2-e", "evt_1"] {

@@ -7,7 +7,12 @@
 //!
 //! The order in which a failed attempt is settled keeps that true: log, then the successor's message, then the row.
 
-use super::{attempt::Trigger, delivery::{Delivery, State}, message::Due, webhook::Webhook};
+use super::{
+    attempt::Trigger,
+    delivery::{Delivery, State},
+    message::Due,
+    webhook::Webhook,
+};
 use crate::limits::{EARLY_MS, FRESH_MS};
 
 /// What to do with a message on receipt, by its webhook and the clock alone.
@@ -28,7 +33,9 @@ pub enum Receipt {
 /// Judges a message on receipt. `receives` is SQS's count, 1 at the first.
 #[must_use]
 pub fn receive(message: &Due, webhook: Option<&Webhook>, receives: u32, now_ms: u64) -> Receipt {
-    let Some(webhook) = webhook else { return Receipt::Drop };
+    let Some(webhook) = webhook else {
+        return Receipt::Drop;
+    };
     if !webhook.takes(message.epoch) {
         return Receipt::Inspect;
     }
@@ -70,7 +77,10 @@ pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool
     match row {
         Some(_) if message.n == 1 => return Step::Drop,
         None if message.n > 1 => return Step::Place,
-        Some(row) if row.n + 1 == message.n && (row.state == State::Pending || message.trigger == Trigger::Manual) => {
+        Some(row)
+            if row.n + 1 == message.n
+                && (row.state == State::Pending || message.trigger == Trigger::Manual) =>
+        {
             return Step::Advance;
         }
         Some(row) if !stands_at(row, message) => return Step::Drop,

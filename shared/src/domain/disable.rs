@@ -6,7 +6,10 @@
 use super::attempt::{Attempt, LogId, Outcome};
 
 /// The log entries that disable a webhook after `limit` consecutive failures: the newest `limit` that count, if all of them failed.
-pub fn consecutive_failures<'a>(newest_first: impl Iterator<Item = &'a Attempt>, limit: usize) -> Option<Vec<LogId>> {
+pub fn consecutive_failures<'a>(
+    newest_first: impl Iterator<Item = &'a Attempt>,
+    limit: usize,
+) -> Option<Vec<LogId>> {
     let failures: Vec<_> = newest_first
         .filter(|attempt| attempt.trigger.counts())
         .take(limit)

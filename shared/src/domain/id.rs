@@ -84,9 +84,12 @@ impl EventId {
     /// One of so many shards (FNV-1a of the id).
     #[must_use]
     pub fn shard_of(&self, shards: u8) -> u8 {
-        let hash = self.0.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = self
+            .0
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
         // The top byte is mixed best.
         (hash >> 56) as u8 % shards
     }
@@ -131,7 +134,11 @@ impl DeliveryKey {
     #[must_use]
     pub fn accepted_ms_of(uuid: Uuid) -> Option<u64> {
         let bytes = uuid.as_bytes();
-        (uuid.get_version_num() == 8).then(|| bytes[..6].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)))
+        (uuid.get_version_num() == 8).then(|| {
+            bytes[..6]
+                .iter()
+                .fold(0, |time, byte| time << 8 | u64::from(*byte))
+        })
     }
 }
 
@@ -161,7 +168,10 @@ mod tests {
     fn a_delivery_uuid_is_stable_distinct_and_leads_back_to_its_time() {
         assert_eq!(key("evt_1").uuid(), key("evt_1").uuid());
         assert_ne!(key("evt_1").uuid(), key("evt_2").uuid());
-        assert_eq!(DeliveryKey::accepted_ms_of(key("evt_1").uuid()), Some(1_760_000_000_123));
+        assert_eq!(
+            DeliveryKey::accepted_ms_of(key("evt_1").uuid()),
+            Some(1_760_000_000_123)
+        );
         assert_eq!(DeliveryKey::accepted_ms_of(Uuid::nil()), None);
     }
 
@@ -171,6 +181,9 @@ mod tests {
         for number in 0..1000 {
             counts[usize::from(key(&format!("evt_{number:04}")).event.shard())] += 1;
         }
-        assert!(counts.iter().all(|count| (150..=350).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (150..=350).contains(count)),
+            "{counts:?}"
+        );
     }
 }

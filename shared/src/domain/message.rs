@@ -23,11 +23,19 @@ impl Message {
     /// # Errors
     /// When it is neither form; the error is that of the form it comes closer to.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text).map(Self::Attempt).or_else(|attempt_fault| {
-            serde_json::from_str(text).map(Self::Fanout).map_err(|fault| {
-                if fault.is_data() && text.contains("\"x\"") { fault } else { attempt_fault }
+        serde_json::from_str(text)
+            .map(Self::Attempt)
+            .or_else(|attempt_fault| {
+                serde_json::from_str(text)
+                    .map(Self::Fanout)
+                    .map_err(|fault| {
+                        if fault.is_data() && text.contains("\"x\"") {
+                            fault
+                        } else {
+                            attempt_fault
+                        }
+                    })
             })
-        })
     }
 
     /// Writes a message's body.
@@ -141,7 +149,11 @@ impl Due {
     /// The name of the attempt it asks for.
     #[must_use]
     pub fn key(&self) -> AttemptKey {
-        AttemptKey { delivery: self.delivery(), due_ms: self.due_ms, n: self.n }
+        AttemptKey {
+            delivery: self.delivery(),
+            due_ms: self.due_ms,
+            n: self.n,
+        }
     }
 }
 
@@ -149,12 +161,20 @@ mod base64_text {
     use super::{Engine, STANDARD_NO_PAD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(body: &bytes::Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        body: &bytes::Bytes,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&STANDARD_NO_PAD.encode(body))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bytes::Bytes, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<bytes::Bytes, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        STANDARD_NO_PAD.decode(text.as_bytes()).map(Into::into).map_err(D::Error::custom)
+        STANDARD_NO_PAD
+            .decode(text.as_bytes())
+            .map(Into::into)
+            .map_err(D::Error::custom)
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
-use super::FlowError;
+use super::{FlowError, timestamp};
 use crate::{
     chance,
     clock::Clock,
@@ -24,7 +24,7 @@ use crate::{
         id::{DeliveryKey, EventId, TenantId, WebhookId},
         message::{Content, Due, Fanout, Message, Target},
         tenant::Tenant,
-        webhook::{Reason, Webhook},
+        webhook::Webhook,
     },
     json::Json,
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
@@ -73,13 +73,17 @@ pub struct Accepted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The type is none of the dialect's.
-    #[error("unknown event type {event_type}; GET /v1/event-types lists the types of this tenant's dialect")]
+    #[error(
+        "unknown event type {event_type}; GET /v1/event-types lists the types of this tenant's dialect"
+    )]
     UnknownType {
         /// As given.
         event_type: String,
     },
     /// The id is taken by an event of other content.
-    #[error("the id {id} belongs to an event with other content; publish changed content under a new id")]
+    #[error(
+        "the id {id} belongs to an event with other content; publish changed content under a new id"
+    )]
     Conflict {
         /// The id.
         id: EventId,
@@ -148,7 +152,13 @@ impl Publisher {
     /// A publisher over the table and the queues.
     #[must_use]
     pub fn new(store: Store, queue: Queue, dialects: Arc<Dialects>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, queue, dialects, clock, routes: Arc::default() }
+        Self {
+            store,
+            queue,
+            dialects,
+            clock,
+            routes: Arc::default(),
+        }
     }
 
     /// Accepts events of a tenant, which must just have been read strongly: its version says whether the webhooks known here
@@ -168,32 +178,49 @@ impl Publisher {
             tracing::error!(tenant = %tenant.id, dialect = tenant.dialect, "unknown dialect");
             return vec![Err(Refusal::Unavailable); count];
         };
-        let stored = events.into_iter().map(|event| self.store_event(tenant, dialect, &routes, event, request_id));
+        let stored = events
+            .into_iter()
+            .map(|event| self.store_event(tenant, dialect, &routes, event, request_id));
         let mut results = join_all(stored).await;
         let mut messages = Vec::new();
         let mut owners = Vec::new();
         for (owner, stored) in results.iter_mut().enumerate() {
-            let own = stored.as_mut().map_or_else(|_| Vec::new(), |stored| std::mem::take(&mut stored.messages));
+            let own = stored.as_mut().map_or_else(
+                |_| Vec::new(),
+                |stored| std::mem::take(&mut stored.messages),
+            );
             owners.extend(std::iter::repeat_n(owner, own.len()));
             messages.extend(own);
         }
-        for (owner, sent) in owners.into_iter().zip(self.queue.send_all(Lane::Deliver, &messages).await) {
+        for (owner, sent) in owners
+            .into_iter()
+            .zip(self.queue.send_all(Lane::Deliver, &messages).await)
+        {
             if let Err(error) = sent {
                 results[owner] = Err(FlowError::from(error).into());
             }
         }
-        results.into_iter().map(|result| result.map(|stored| stored.accepted)).collect()
+        results
+            .into_iter()
+            .map(|result| result.map(|stored| stored.accepted))
+            .collect()
     }
 
     /// The tenant's webhooks, read again only when one has changed.
     async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
         let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(routes) = cache().get(&tenant.id).filter(|routes| routes.version == tenant.version) {
+        if let Some(routes) = cache()
+            .get(&tenant.id)
+            .filter(|routes| routes.version == tenant.version)
+        {
             return Ok(Arc::clone(routes));
         }
         // Read after the version: what is kept under it is at least as new.
         let webhooks = self.store.webhooks_of(&tenant.id).await?;
-        let routes = Arc::new(Routes { version: tenant.version, webhooks });
+        let routes = Arc::new(Routes {
+            version: tenant.version,
+            webhooks,
+        });
         cache().insert(tenant.id.clone(), Arc::clone(&routes));
         Ok(routes)
     }
@@ -208,8 +235,14 @@ impl Publisher {
         new: NewEvent,
         request_id: &str,
     ) -> Result<Stored, Refusal> {
-        let Some(event_type) = dialect.resolve_type(&new.event_type).map(str::to_owned) else {
-            return Err(Refusal::UnknownType { event_type: new.event_type });
+        let Some(event_type) = dialect
+            .catalogue()
+            .resolve_type(&new.event_type)
+            .map(str::to_owned)
+        else {
+            return Err(Refusal::UnknownType {
+                event_type: new.event_type,
+            });
         };
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let matches = self.matching(tenant, dialect, routes, &event_type);
@@ -219,21 +252,30 @@ impl Publisher {
             id: id.as_str(),
             event_type: &event_type,
             data: &new.data,
-            timestamp_ms,
+            time: timestamp(timestamp_ms),
             request_id,
             metadata: new.metadata.as_ref(),
         };
-        let spoken: HashSet<_> = matches.iter().map(|webhook| webhook.dialect.as_str()).collect();
+        let spoken: HashSet<_> = matches
+            .iter()
+            .map(|webhook| webhook.dialect.as_str())
+            .collect();
         let mut bodies = BTreeMap::from([(tenant.dialect.clone(), body(dialect, &facts)?)]);
         for other in spoken.into_iter().filter(|name| *name != tenant.dialect) {
             if let Some(dialect) = self.dialects.get(other) {
                 bodies.insert(other.to_owned(), body(dialect, &facts)?);
             }
         }
-        let found = matches.iter().map(|webhook| Match { webhook: webhook.id.clone(), active: webhook.disabled.is_none() });
+        let found = matches.iter().map(|webhook| Match {
+            webhook: webhook.id.clone(),
+            active: webhook.disabled.is_none(),
+        });
         let event = Event {
             tenant: tenant.id.clone(),
-            matches: self.store.put_matches(&tenant.id, &id, found.collect()).await?,
+            matches: self
+                .store
+                .put_matches(&tenant.id, &id, found.collect())
+                .await?,
             id,
             event_type,
             timestamp_ms,
@@ -243,7 +285,9 @@ impl Publisher {
         };
         match self.store.put_event(&event).await? {
             None => self.first(tenant, dialect, &event, &matches).await,
-            Some(stored) if stored.content_hash == event.content_hash => self.again(tenant, dialect, routes, &stored).await,
+            Some(stored) if stored.content_hash == event.content_hash => {
+                self.again(tenant, dialect, routes, &stored).await
+            }
             Some(_) => Err(Refusal::Conflict { id: event.id }),
         }
     }
@@ -263,9 +307,15 @@ impl Publisher {
             // A webhook may speak a dialect of its own; what that has no word for is not for it.
             let dialect = self.dialects.get(&webhook.dialect);
             dialect.is_some_and(|dialect| {
-                dialect.resolve_type(event_type).is_some_and(|event_type| {
-                    webhook.events.iter().any(|pattern| dialect.matches(pattern, event_type))
-                })
+                dialect
+                    .catalogue()
+                    .resolve_type(event_type)
+                    .is_some_and(|event_type| {
+                        webhook
+                            .events
+                            .iter()
+                            .any(|pattern| dialect.catalogue().matches(pattern, event_type))
+                    })
             })
         };
         routes.webhooks.iter().filter(matches).collect()
@@ -279,16 +329,33 @@ impl Publisher {
         event: &Event,
         matches: &[&Webhook],
     ) -> Result<Stored, Refusal> {
-        let (active, disabled): (Vec<&Webhook>, Vec<_>) =
-            matches.iter().partition(|webhook| webhook.disabled.is_none());
-        self.miss(event, disabled.iter().map(|webhook| (&webhook.id, webhook.epoch))).await?;
+        let (active, disabled): (Vec<&Webhook>, Vec<_>) = matches
+            .iter()
+            .partition(|webhook| webhook.disabled.is_none());
+        self.miss(
+            event,
+            disabled.iter().map(|webhook| (&webhook.id, webhook.epoch)),
+        )
+        .await?;
         let messages = if active.len() > FANOUT_TARGETS {
             let targets = |webhooks: &[&Webhook]| {
-                webhooks.iter().map(|webhook| Target { webhook: webhook.id.clone(), epoch: webhook.epoch }).collect()
+                webhooks
+                    .iter()
+                    .map(|webhook| Target {
+                        webhook: webhook.id.clone(),
+                        epoch: webhook.epoch,
+                    })
+                    .collect()
             };
-            active.chunks(FANOUT_TARGETS).map(|webhooks| (fanout(event, false, targets(webhooks)), 0)).collect()
+            active
+                .chunks(FANOUT_TARGETS)
+                .map(|webhooks| (fanout(event, false, targets(webhooks)), 0))
+                .collect()
         } else {
-            active.iter().map(|webhook| (first_attempt(event, webhook, false), 0)).collect()
+            active
+                .iter()
+                .map(|webhook| (first_attempt(event, webhook, false), 0))
+                .collect()
         };
         let accepted = accepted(tenant, dialect, event, active.len(), disabled.len());
         Ok(Stored { accepted, messages })
@@ -302,31 +369,67 @@ impl Publisher {
         routes: &Routes,
         event: &Event,
     ) -> Result<Stored, Refusal> {
-        let known: HashMap<_, _> = routes.webhooks.iter().map(|webhook| (&webhook.id, webhook)).collect();
+        let known: HashMap<_, _> = routes
+            .webhooks
+            .iter()
+            .map(|webhook| (&webhook.id, webhook))
+            .collect();
         let matches = self.store.matches(event).await?;
         let (active, disabled): (Vec<_>, Vec<_>) = matches.iter().partition(|found| found.active);
         // Of those that are gone since, nobody waits for anything.
         let still_there = |found: &&Match| known.get(&found.webhook).copied();
-        self.miss(event, disabled.iter().filter_map(still_there).map(|webhook| (&webhook.id, webhook.epoch))).await?;
+        self.miss(
+            event,
+            disabled
+                .iter()
+                .filter_map(still_there)
+                .map(|webhook| (&webhook.id, webhook.epoch)),
+        )
+        .await?;
         let targets: Vec<_> = active.iter().filter_map(still_there).collect();
-        let deliveries: Vec<_> = targets.iter().map(|webhook| delivery_key(event, &webhook.id)).collect();
+        let deliveries: Vec<_> = targets
+            .iter()
+            .map(|webhook| delivery_key(event, &webhook.id))
+            .collect();
         let attempts: Vec<_> = deliveries
             .iter()
-            .map(|delivery| AttemptKey { delivery: delivery.clone(), due_ms: event.accepted_ms, n: 1 })
+            .map(|delivery| AttemptKey {
+                delivery: delivery.clone(),
+                due_ms: event.accepted_ms,
+                n: 1,
+            })
             .collect();
-        let (rows, logged) = tokio::try_join!(self.store.deliveries(&deliveries), self.store.attempts(&attempts))?;
+        let (rows, logged) = tokio::try_join!(
+            self.store.deliveries(&deliveries),
+            self.store.attempts(&attempts)
+        )?;
         let traced: HashSet<_> = rows
             .into_iter()
             .map(|row| row.key.webhook)
-            .chain(logged.into_iter().map(|attempt| attempt.key.delivery.webhook))
+            .chain(
+                logged
+                    .into_iter()
+                    .map(|attempt| attempt.key.delivery.webhook),
+            )
             .collect();
-        let messages = targets.iter().filter(|webhook| !traced.contains(&webhook.id));
-        let messages = messages.map(|webhook| (first_attempt(event, webhook, true), REPEAT_DELAY_MS)).collect();
-        Ok(Stored { accepted: accepted(tenant, dialect, event, active.len(), disabled.len()), messages })
+        let messages = targets
+            .iter()
+            .filter(|webhook| !traced.contains(&webhook.id));
+        let messages = messages
+            .map(|webhook| (first_attempt(event, webhook, true), REPEAT_DELAY_MS))
+            .collect();
+        Ok(Stored {
+            accepted: accepted(tenant, dialect, event, active.len(), disabled.len()),
+            messages,
+        })
     }
 
     /// Notes for webhooks that are disabled that they missed an event.
-    async fn miss(&self, event: &Event, webhooks: impl Iterator<Item = (&WebhookId, u64)>) -> Result<(), StoreError> {
+    async fn miss(
+        &self,
+        event: &Event,
+        webhooks: impl Iterator<Item = (&WebhookId, u64)>,
+    ) -> Result<(), StoreError> {
         let placed = webhooks.map(async |(webhook, epoch)| {
             let missed = Delivery {
                 key: delivery_key(event, webhook),
@@ -355,13 +458,19 @@ fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
 }
 
 fn first_attempt(event: &Event, webhook: &Webhook, repeated: bool) -> Message {
-    let target = Target { webhook: webhook.id.clone(), epoch: webhook.epoch };
+    let target = Target {
+        webhook: webhook.id.clone(),
+        epoch: webhook.epoch,
+    };
     Message::Attempt(first_due(event, target, &webhook.dialect, repeated))
 }
 
 /// The first attempt of an event to a target that speaks `dialect`. A small body travels along.
 pub(super) fn first_due(event: &Event, target: Target, dialect: &str, repeated: bool) -> Due {
-    let body = event.bodies.get(dialect).filter(|body| body.len() <= INLINE_BODY_BYTES);
+    let body = event
+        .bodies
+        .get(dialect)
+        .filter(|body| body.len() <= INLINE_BODY_BYTES);
     Due {
         tenant: event.tenant.clone(),
         webhook: target.webhook,
@@ -374,7 +483,10 @@ pub(super) fn first_due(event: &Event, target: Target, dialect: &str, repeated: 
         epoch: target.epoch,
         trigger: Trigger::Event,
         repeated,
-        content: body.map(|body| Content { event_type: event.event_type.clone(), body: body.clone() }),
+        content: body.map(|body| Content {
+            event_type: event.event_type.clone(),
+            body: body.clone(),
+        }),
     }
 }
 
@@ -388,11 +500,19 @@ fn fanout(event: &Event, repeated: bool, targets: Vec<Target>) -> Message {
     })
 }
 
-fn accepted(tenant: &Tenant, dialect: &Dialect, event: &Event, active: usize, disabled: usize) -> Accepted {
+fn accepted(
+    tenant: &Tenant,
+    dialect: &Dialect,
+    event: &Event,
+    active: usize,
+    disabled: usize,
+) -> Accepted {
     let reason = match (active, disabled) {
         (1.., _) => None,
         (0, 1..) => Some("every webhook that subscribes to this type is disabled"),
-        (0, 0) if !dialect.plan_has_webhooks(tenant.plan.as_deref()) => Some("the tenant's plan has no webhooks"),
+        (0, 0) if !dialect.plan_has_webhooks(tenant.plan.as_deref()) => {
+            Some("the tenant's plan has no webhooks")
+        }
         (0, 0) => Some("no webhook subscribes to this type"),
     };
     Accepted {
@@ -406,7 +526,31 @@ fn accepted(tenant: &Tenant, dialect: &Dialect, event: &Event, active: usize, di
 }
 
 fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
-    dialect.body(facts).map(Bytes::from).map_err(|fault| refusal(dialect, fault))
+    dialect
+        .body(facts)
+        .map(Bytes::from)
+        .map_err(|fault| match fault {
+            BodyFault::TooLarge { limit, actual } => Refusal::TooLarge {
+                actual_bytes: actual,
+                limit_bytes: limit,
+                dialect: dialect.name().to_owned(),
+            },
+            BodyFault::UnstableNumber(fault) => Refusal::Data {
+                code: "unstable_number",
+                field: fault.path.to_string(),
+                message: fault.to_string(),
+            },
+            BodyFault::ReservedMember { ref member } => Refusal::Data {
+                code: "reserved_member",
+                field: format!("data.{member}"),
+                message: fault.to_string(),
+            },
+            BodyFault::NotAnObject { field } => Refusal::Data {
+                code: "invalid_request",
+                field: field.to_owned(),
+                message: fault.to_string(),
+            },
+        })
 }
 
 /// The client's id, or one made: from the `Idempotency-Key` if there is one, so that its repeat finds the event.
@@ -416,14 +560,29 @@ fn event_id(tenant: &Tenant, dialect: &Dialect, new: &NewEvent, wall_ms: u64) ->
     }
     let (time_ms, random) = match &new.idempotency_key {
         Some(key) => {
-            let digest = Sha256::new().chain_update(tenant.id.as_str()).chain_update([0]).chain_update(key).finalize();
+            let digest = Sha256::new()
+                .chain_update(tenant.id.as_str())
+                .chain_update([0])
+                .chain_update(key)
+                .finalize();
             let mut random = [0; 16];
             random.copy_from_slice(&digest[..16]);
-            (digest[16..22].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)), random)
+            (
+                digest[16..22]
+                    .iter()
+                    .fold(0, |time, byte| time << 8 | u64::from(*byte)),
+                random,
+            )
         }
         None => (wall_ms, chance::bytes()),
     };
-    dialect.new_event_id(time_ms, random)
+    new_event_id(dialect, time_ms, random)
+}
+
+/// An id as the dialect makes them.
+pub(super) fn new_event_id(dialect: &Dialect, time_ms: u64, random: [u8; 16]) -> EventId {
+    EventId::parse(&dialect.new_event_id(time_ms, random))
+        .expect("dialects make ids of the allowed characters")
 }
 
 /// A hash that is the same for two requests exactly if their contents are equal as JSON.

@@ -59,7 +59,8 @@ pub(super) struct Loaded {
 
 impl Loaded {
     pub(super) fn webhook(&self, due: &Due) -> Option<&Arc<Webhook>> {
-        self.webhooks.get(&(due.tenant.clone(), due.webhook.clone()))
+        self.webhooks
+            .get(&(due.tenant.clone(), due.webhook.clone()))
     }
 
     pub(super) fn event(&self, tenant: &TenantId, event: &EventId) -> Option<&Arc<Event>> {
@@ -71,7 +72,12 @@ impl Deliverer {
     /// Handles a batch for at most `time`. Answers the ids of the records that must be handed out again; all others are done
     /// for good, whatever happens next.
     pub async fn deliver(&self, records: Vec<Record>, time: Duration) -> Vec<String> {
-        let open: Mutex<HashSet<String>> = Mutex::new(records.iter().map(|record| record.message_id.clone()).collect());
+        let open: Mutex<HashSet<String>> = Mutex::new(
+            records
+                .iter()
+                .map(|record| record.message_id.clone())
+                .collect(),
+        );
         let done = |ids: &[String]| {
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
             ids.iter().for_each(|id| {
@@ -79,18 +85,30 @@ impl Deliverer {
             });
         };
         // What is cut off here goes on where its log entry says, once it is handed out again.
-        if tokio::time::timeout(time, self.deliver_all(records, &done)).await.is_err() {
+        if tokio::time::timeout(time, self.deliver_all(records, &done))
+            .await
+            .is_err()
+        {
             tracing::warn!("a batch was cut off by the function's time-out");
         }
-        open.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
+        open.into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_iter()
+            .collect()
     }
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
-        let (mut attempts, mut fanouts, mut poison) = (BTreeMap::<AttemptKey, (Due, Copies)>::new(), Vec::new(), Vec::new());
+        let (mut attempts, mut fanouts, mut poison) = (
+            BTreeMap::<AttemptKey, (Due, Copies)>::new(),
+            Vec::new(),
+            Vec::new(),
+        );
         for record in records {
             match Message::parse(&record.body) {
                 Ok(Message::Attempt(due)) => {
-                    let (_, copies) = attempts.entry(due.key()).or_insert_with(|| (due, Copies::default()));
+                    let (_, copies) = attempts
+                        .entry(due.key())
+                        .or_insert_with(|| (due, Copies::default()));
                     copies.add(record);
                 }
                 Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
@@ -100,21 +118,33 @@ impl Deliverer {
                 }
             }
         }
-        join_all(poison.iter().map(async |record| match self.queue.bury(record.body.clone()).await {
-            Ok(()) => done(std::slice::from_ref(&record.message_id)),
-            Err(error) => tracing::error!(message_id = record.message_id, %error, "not buried"),
-        }))
+        join_all(poison.iter().map(
+            async |record| match self.queue.bury(record.body.clone()).await {
+                Ok(()) => done(std::slice::from_ref(&record.message_id)),
+                Err(error) => tracing::error!(message_id = record.message_id, %error, "not buried"),
+            },
+        ))
         .await;
-        let loaded = match self.load(attempts.values().map(|(due, _)| due), fanouts.iter().map(|(fanout, _)| fanout)).await {
+        let loaded = match self
+            .load(
+                attempts.values().map(|(due, _)| due),
+                fanouts.iter().map(|(fanout, _)| fanout),
+            )
+            .await
+        {
             Ok(loaded) => loaded,
             Err(error) => return tracing::error!(%error, "a batch could not be loaded"),
         };
         let attempts = attempts.into_values().map(async |(due, copies)| {
-            let outcome = AssertUnwindSafe(self.attempt(&due, copies.receives, &loaded)).catch_unwind().await;
+            let outcome = AssertUnwindSafe(self.attempt(&due, copies.receives, &loaded))
+                .catch_unwind()
+                .await;
             self.conclude(outcome, &copies, done).await;
         });
         let fanouts = fanouts.into_iter().map(async |(fanout, record)| {
-            let outcome = AssertUnwindSafe(self.fan_out(fanout, record.receives, &loaded)).catch_unwind().await;
+            let outcome = AssertUnwindSafe(self.fan_out(fanout, record.receives, &loaded))
+                .catch_unwind()
+                .await;
             let mut copies = Copies::default();
             copies.add(record);
             self.conclude(outcome, &copies, done).await;
@@ -128,27 +158,50 @@ impl Deliverer {
         attempts: impl Iterator<Item = &'a Due> + Clone,
         fanouts: impl Iterator<Item = &'a Fanout>,
     ) -> Result<Loaded, StoreError> {
-        let names = |names: HashSet<_>| names.into_iter().collect::<Vec<_>>();
-        let webhooks = attempts.clone().map(|due| (due.tenant.clone(), due.webhook.clone())).collect();
-        let large = attempts.filter(|due| due.content.is_none()).map(|due| (due.tenant.clone(), due.event.clone()));
-        let events = large.chain(fanouts.map(|fanout| (fanout.tenant.clone(), fanout.event.clone()))).collect();
-        let (webhooks, events) = (names(webhooks), names(events));
-        let (webhooks, events) = tokio::try_join!(self.store.webhooks(&webhooks), self.store.events(&events))?;
+        let webhooks = attempts
+            .clone()
+            .map(|due| (due.tenant.clone(), due.webhook.clone()));
+        let large = attempts
+            .filter(|due| due.content.is_none())
+            .map(|due| (due.tenant.clone(), due.event.clone()));
+        let events =
+            large.chain(fanouts.map(|fanout| (fanout.tenant.clone(), fanout.event.clone())));
+        let (webhooks, events) = (distinct(webhooks), distinct(events));
+        let (webhooks, events) =
+            tokio::try_join!(self.store.webhooks(&webhooks), self.store.events(&events))?;
         Ok(Loaded {
-            webhooks: webhooks.into_iter().map(|found| ((found.tenant.clone(), found.id.clone()), found.into())).collect(),
-            events: events.into_iter().map(|event| ((event.tenant.clone(), event.id.clone()), event.into())).collect(),
+            webhooks: webhooks
+                .into_iter()
+                .map(|found| ((found.tenant.clone(), found.id.clone()), found.into()))
+                .collect(),
+            events: events
+                .into_iter()
+                .map(|event| ((event.tenant.clone(), event.id.clone()), event.into()))
+                .collect(),
         })
     }
 
     /// Splits a fan-out into messages of its targets' own.
-    async fn fan_out(&self, fanout: Fanout, receives: u32, loaded: &Loaded) -> Result<(), FlowError> {
+    async fn fan_out(
+        &self,
+        fanout: Fanout,
+        receives: u32,
+        loaded: &Loaded,
+    ) -> Result<(), FlowError> {
         let Some(event) = loaded.event(&fanout.tenant, &fanout.event) else {
             tracing::warn!(tenant = %fanout.tenant, event = %fanout.event, "the event of a fan-out has expired");
             return Ok(());
         };
-        let names: Vec<_> = fanout.targets.iter().map(|target| (fanout.tenant.clone(), target.webhook.clone())).collect();
+        let names: Vec<_> = fanout
+            .targets
+            .iter()
+            .map(|target| (fanout.tenant.clone(), target.webhook.clone()))
+            .collect();
         let webhooks = self.store.webhooks(&names).await?;
-        let dialects: HashMap<_, _> = webhooks.iter().map(|webhook| (&webhook.id, webhook.dialect.as_str())).collect();
+        let dialects: HashMap<_, _> = webhooks
+            .iter()
+            .map(|webhook| (&webhook.id, webhook.dialect.as_str()))
+            .collect();
         let messages: Vec<_> = fanout
             .targets
             .iter()
@@ -156,10 +209,17 @@ impl Deliverer {
                 let dialect = dialects.get(&target.webhook)?;
                 // A fan-out that is split twice sends everything twice.
                 let repeated = fanout.repeated || receives > 1;
-                Some((Message::Attempt(first_due(event, target.clone(), dialect, repeated)), 0))
+                Some((
+                    Message::Attempt(first_due(event, target.clone(), dialect, repeated)),
+                    0,
+                ))
             })
             .collect();
-        self.queue.send_all(Lane::Deliver, &messages).await.into_iter().collect::<Result<(), _>>()?;
+        self.queue
+            .send_all(Lane::Deliver, &messages)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
         Ok(())
     }
 
@@ -172,17 +232,29 @@ impl Deliverer {
     ) {
         match outcome {
             Ok(Ok(())) => done(&copies.message_ids),
-            Ok(Err(error)) => tracing::error!(message_ids = ?copies.message_ids, %error, "a message will come again"),
-            Err(_) if copies.receives >= POISON_RECEIVES => match self.queue.bury(copies.body.clone()).await {
-                Ok(()) => {
-                    tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic too often; buried");
-                    done(&copies.message_ids);
+            Ok(Err(error)) => {
+                tracing::error!(message_ids = ?copies.message_ids, %error, "a message will come again")
+            }
+            Err(_) if copies.receives >= POISON_RECEIVES => {
+                match self.queue.bury(copies.body.clone()).await {
+                    Ok(()) => {
+                        tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic too often; buried");
+                        done(&copies.message_ids);
+                    }
+                    Err(error) => {
+                        tracing::error!(message_ids = ?copies.message_ids, %error, "not buried")
+                    }
                 }
-                Err(error) => tracing::error!(message_ids = ?copies.message_ids, %error, "not buried"),
-            },
-            Err(_) => tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic; it will come again"),
+            }
+            Err(_) => {
+                tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic; it will come again")
+            }
         }
     }
+}
+
+fn distinct<T: Eq + std::hash::Hash>(names: impl Iterator<Item = T>) -> Vec<T> {
+    names.collect::<HashSet<_>>().into_iter().collect()
 }
 
 /// The records of one batch that ask for the same attempt.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{FlowError, deliver::Deliverer, settle::head};
+use super::{FlowError, accept::new_event_id, deliver::Deliverer, settle::head, timestamp};
 use crate::{
     chance,
     dialect::{Dialect, EventFacts},
@@ -35,17 +35,28 @@ impl Deliverer {
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
-    pub async fn retry(&self, webhook: &Webhook, dialect: &Dialect, entry: &Attempt) -> Result<(), FlowError> {
+    pub async fn retry(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        entry: &Attempt,
+    ) -> Result<(), FlowError> {
         let key = &entry.key.delivery;
         let mut row = self.store.delivery(key).await?;
         let used_up = dialect.ladder().waits_ms().len();
         loop {
             let now_ms = self.clock.now_ms();
             let (n, attempt, rung) = match &row {
-                Some(row) if row.state == State::Pending && row.epoch == webhook.epoch && row.due_ms <= now_ms => {
+                Some(row)
+                    if row.state == State::Pending
+                        && row.epoch == webhook.epoch
+                        && row.due_ms <= now_ms =>
+                {
                     return Ok(());
                 }
-                Some(row) if row.state == State::Pending => (row.n + 1, row.next_attempt(), row.rung),
+                Some(row) if row.state == State::Pending => {
+                    (row.n + 1, row.next_attempt(), row.rung)
+                }
                 Some(row) => (row.n + 1, row.next_attempt(), used_up),
                 // The first attempt has just failed, and its row is being written.
                 None if entry.next_due_ms.is_some() => (2, 2, 1),
@@ -66,15 +77,27 @@ impl Deliverer {
                 content: None,
             };
             // First the message, then the row: a row without a message would wait for ever.
-            self.queue.send(Lane::Retry, &Message::Attempt(due.clone()), 0).await?;
+            self.queue
+                .send(Lane::Retry, &Message::Attempt(due.clone()), 0)
+                .await?;
             let written = match row {
-                None => self.store.place(&head(&due, &entry.event_type, vec![due.due_ms])).await?,
-                Some(_) => self.store.advance(&head(&due, &entry.event_type, Vec::new()), From::Any).await?,
+                None => {
+                    self.store
+                        .place(&head(&due, &entry.event_type, vec![due.due_ms]))
+                        .await?
+                }
+                Some(_) => {
+                    self.store
+                        .advance(&head(&due, &entry.event_type, Vec::new()), From::Any)
+                        .await?
+                }
             };
             match written {
                 Written::Done(_) => return Ok(()),
                 // The message was faster and wrote the row itself.
-                Written::Found(Some(found)) if found.n == due.n && found.due_ms == due.due_ms => return Ok(()),
+                Written::Found(Some(found)) if found.n == due.n && found.due_ms == due.due_ms => {
+                    return Ok(());
+                }
                 Written::Found(found) => row = found,
             }
         }
@@ -85,9 +108,16 @@ impl Deliverer {
     /// # Errors
     /// When the table fails; asking again is safe.
     pub async fn cancel(&self, webhook: &Webhook, delivery: Uuid) -> Result<Cancelled, FlowError> {
-        let Some(accepted_ms) = DeliveryKey::accepted_ms_of(delivery) else { return Ok(Cancelled::NotPending) };
-        let waiting = self.store.deliveries_accepted_at(&webhook.tenant, &webhook.id, List::Pending, accepted_ms).await?;
-        let Some(key) = waiting.iter().find(|key| key.uuid() == delivery) else { return Ok(Cancelled::NotPending) };
+        let Some(accepted_ms) = DeliveryKey::accepted_ms_of(delivery) else {
+            return Ok(Cancelled::NotPending);
+        };
+        let waiting = self
+            .store
+            .deliveries_accepted_at(&webhook.tenant, &webhook.id, List::Pending, accepted_ms)
+            .await?;
+        let Some(key) = waiting.iter().find(|key| key.uuid() == delivery) else {
+            return Ok(Cancelled::NotPending);
+        };
         Ok(match self.store.cancel(key).await? {
             Written::Done(row) => Cancelled::Done(row),
             Written::Found(_) => Cancelled::NotPending,
@@ -95,19 +125,27 @@ impl Deliverer {
     }
 
     /// Posts a type's sample event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and
-    /// counts for nothing.
+    /// counts for nothing. `None` when the dialect has no such type.
     ///
     /// # Errors
-    /// When the table fails, or the sample has no body in this dialect.
-    pub async fn test(&self, webhook: &Webhook, dialect: &Dialect, event_type: &str) -> Result<Attempt, FlowError> {
+    /// When the table fails.
+    pub async fn test(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        event_type: &str,
+    ) -> Result<Option<Attempt>, FlowError> {
+        let Some(data) = dialect.catalogue().sample(event_type) else {
+            return Ok(None);
+        };
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
-        let id = dialect.new_event_id(wall_ms, chance::bytes());
+        let id = new_event_id(dialect, wall_ms, chance::bytes());
         let request_id = format!("req_{}", hex::encode(chance::bytes::<8>()));
         let facts = EventFacts {
             id: id.as_str(),
             event_type,
-            data: dialect.sample(event_type),
-            timestamp_ms: wall_ms,
+            data,
+            time: timestamp(wall_ms),
             request_id: &request_id,
             metadata: None,
         };
@@ -145,6 +183,6 @@ impl Deliverer {
         } else {
             self.store.log_failure(&attempt).await?;
         }
-        Ok(attempt)
+        Ok(Some(attempt))
     }
 }

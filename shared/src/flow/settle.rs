@@ -29,13 +29,28 @@ impl Deliverer {
         if attempt.outcome == Outcome::Succeeded {
             if due.n > 1 {
                 let open = [State::Pending, State::Held, State::Missed, State::Failed];
-                self.store.finish(&due.delivery(), (due.n, due.due_ms), &open, State::Succeeded).await?;
+                self.store
+                    .finish(
+                        &due.delivery(),
+                        (due.n, due.due_ms),
+                        &open,
+                        State::Succeeded,
+                    )
+                    .await?;
             }
             return Ok(());
         }
         if let Some((reason, log_ids)) = self.verdict(webhook, dialect, attempt).await? {
-            let disabled = Disabled { at_ms: self.clock.now_ms(), reason, log_ids };
-            if self.store.disable(&webhook.tenant, &webhook.id, due.epoch, &disabled).await? {
+            let disabled = Disabled {
+                at_ms: self.clock.now_ms(),
+                reason,
+                log_ids,
+            };
+            if self
+                .store
+                .disable(&webhook.tenant, &webhook.id, due.epoch, &disabled)
+                .await?
+            {
                 tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, ?reason, "webhook disabled");
             }
         }
@@ -62,23 +77,43 @@ impl Deliverer {
         let (tenant, id, enabled_ms) = (&webhook.tenant, &webhook.id, webhook.enabled_ms);
         Ok(match dialect.disable_rule() {
             DisableRule::Never => None,
-            DisableRule::LadderUsedUp => attempt.next_due_ms.is_none().then(|| (Reason::LadderUsedUp, this())),
+            DisableRule::LadderUsedUp => attempt
+                .next_due_ms
+                .is_none()
+                .then(|| (Reason::LadderUsedUp, this())),
             DisableRule::ConsecutiveFailures(limit) => {
                 let limit = limit as usize;
-                let newest = self.store.newest_counting(tenant, id, enabled_ms, limit).await?;
+                let newest = self
+                    .store
+                    .newest_counting(tenant, id, enabled_ms, limit)
+                    .await?;
                 let failures = consecutive_failures(newest.iter(), limit);
-                failures.map(|ids| (Reason::ConsecutiveFailures, ids.iter().map(ToString::to_string).collect()))
+                failures.map(|ids| {
+                    (
+                        Reason::ConsecutiveFailures,
+                        ids.iter().map(ToString::to_string).collect(),
+                    )
+                })
             }
             DisableRule::FailingFor { ms } => {
                 let from_ms = attempt.ended_ms.saturating_sub(ms);
-                let failing = from_ms >= enabled_ms && self.store.failing_throughout(tenant, id, enabled_ms, from_ms).await?;
+                let failing = from_ms >= enabled_ms
+                    && self
+                        .store
+                        .failing_throughout(tenant, id, enabled_ms, from_ms)
+                        .await?;
                 failing.then(|| (Reason::FailingTooLong, this()))
             }
         })
     }
 
     /// Puts the next rung in place: first its message, then the row.
-    async fn succeed_by(&self, due: &Due, attempt: &Attempt, next_due_ms: u64) -> Result<(), FlowError> {
+    async fn succeed_by(
+        &self,
+        due: &Due,
+        attempt: &Attempt,
+        next_due_ms: u64,
+    ) -> Result<(), FlowError> {
         let next = Due {
             n: due.n + 1,
             due_ms: next_due_ms,
@@ -91,9 +126,16 @@ impl Deliverer {
         };
         self.put_off(&next).await?;
         if due.n == 1 {
-            self.store.place(&head(&next, &attempt.event_type, vec![next.due_ms])).await?;
+            self.store
+                .place(&head(&next, &attempt.event_type, vec![next.due_ms]))
+                .await?;
         } else {
-            self.store.advance(&head(&next, &attempt.event_type, Vec::new()), From::PendingAt(due.due_ms)).await?;
+            self.store
+                .advance(
+                    &head(&next, &attempt.event_type, Vec::new()),
+                    From::PendingAt(due.due_ms),
+                )
+                .await?;
         }
         // Where the condition failed, another was placed, or the chain was cancelled or has moved on.
         Ok(())
@@ -109,17 +151,29 @@ impl Deliverer {
                 return Ok(());
             }
         }
-        self.queue.send(Lane::Retry, &Message::Attempt(next.clone()), left_ms()).await?;
+        self.queue
+            .send(Lane::Retry, &Message::Attempt(next.clone()), left_ms())
+            .await?;
         Ok(())
     }
 
     /// Ends the chain without success.
     async fn fail(&self, due: &Due, attempt: &Attempt) -> Result<(), FlowError> {
         if due.n == 1 {
-            let row = Delivery { state: State::Failed, ..head(due, &attempt.event_type, Vec::new()) };
+            let row = Delivery {
+                state: State::Failed,
+                ..head(due, &attempt.event_type, Vec::new())
+            };
             self.store.place(&row).await?;
         } else {
-            self.store.finish(&due.delivery(), (due.n, due.due_ms), &[State::Pending], State::Failed).await?;
+            self.store
+                .finish(
+                    &due.delivery(),
+                    (due.n, due.due_ms),
+                    &[State::Pending],
+                    State::Failed,
+                )
+                .await?;
         }
         Ok(())
     }

@@ -39,16 +39,27 @@ impl Sweeper {
     /// # Errors
     /// When the table or the queue fails; what is not sent then is sent by the next sweep.
     pub async fn sweep(&self) -> Result<usize, FlowError> {
-        Ok(try_join_all((0..PARK_SHARDS).map(|shard| self.sweep_shard(shard))).await?.into_iter().sum())
+        Ok(
+            try_join_all((0..PARK_SHARDS).map(|shard| self.sweep_shard(shard)))
+                .await?
+                .into_iter()
+                .sum(),
+        )
     }
 
     async fn sweep_shard(&self, shard: u8) -> Result<usize, FlowError> {
         let now_ms = self.clock.now_ms();
-        let start = Cursor { minute: now_ms.saturating_sub(SWEEP_AHEAD_MS) / MINUTE_MS, last: String::new() };
+        let start = Cursor {
+            minute: now_ms.saturating_sub(SWEEP_AHEAD_MS) / MINUTE_MS,
+            last: String::new(),
+        };
         let end = (now_ms + SWEEP_AHEAD_MS) / MINUTE_MS;
         let stored = self.store.sweep_cursor(shard).await?;
         // A cursor from a future that a wrong clock made would hide what is parked before it.
-        let mut cursor = stored.clone().filter(|cursor| cursor.minute <= end).unwrap_or(start);
+        let mut cursor = stored
+            .clone()
+            .filter(|cursor| cursor.minute <= end)
+            .unwrap_or(start);
         let mut sent = 0;
         loop {
             let page = self.store.parked(shard, &cursor, PAGE).await?;
@@ -62,16 +73,25 @@ impl Sweeper {
                         (Message::Attempt(due), delay_ms)
                     })
                     .collect();
-                self.queue.send_all(Lane::Retry, &messages).await.into_iter().collect::<Result<(), _>>()?;
+                self.queue
+                    .send_all(Lane::Retry, &messages)
+                    .await
+                    .into_iter()
+                    .collect::<Result<(), _>>()?;
                 self.store.move_sweep_cursor(shard, &cursor).await?;
             } else if cursor.minute < end {
-                cursor = Cursor { minute: cursor.minute + 1, last: String::new() };
+                cursor = Cursor {
+                    minute: cursor.minute + 1,
+                    last: String::new(),
+                };
             } else {
                 break;
             }
         }
         // An idle shard's cursor stays a while: a few empty minutes are cheaper to read again than a write each minute.
-        if stored.is_none_or(|stored| stored.minute > cursor.minute || stored.minute + 5 <= cursor.minute) {
+        if stored.is_none_or(|stored| {
+            stored.minute > cursor.minute || stored.minute + 5 <= cursor.minute
+        }) {
             self.store.move_sweep_cursor(shard, &cursor).await?;
         }
         Ok(sent)

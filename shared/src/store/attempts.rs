@@ -1,12 +1,7 @@
 //! The log: one row per attempt, named by its due time, so that a message received twice finds it.
 
-use aws_sdk_dynamodb::{
-    error::SdkError, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure,
-};
-use futures_util::future::try_join_all;
-
 use super::{
-    Item, Query, Range, Store, StoreError, codec,
+    Item, Store, StoreError, codec,
     item::{Builder, Row, number, text, time},
 };
 use crate::{
@@ -15,6 +10,9 @@ use crate::{
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
     limits::LOG_SHARDS,
+};
+use aws_sdk_dynamodb::{
+    error::SdkError, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure,
 };
 
 /// Which entries of a webhook's log. Times are of the attempts' dues, in milliseconds.
@@ -37,14 +35,26 @@ pub struct LogFilter {
 impl LogFilter {
     /// Whether entries within the times may be refused.
     fn is_narrow(&self) -> bool {
-        self.outcome.is_some() || self.event_type.is_some() || self.event.is_some() || self.delivery.is_some()
+        self.outcome.is_some()
+            || self.event_type.is_some()
+            || self.event.is_some()
+            || self.delivery.is_some()
     }
 
     fn takes(&self, attempt: &Attempt) -> bool {
-        self.outcome.is_none_or(|outcome| attempt.outcome == outcome)
-            && self.event_type.as_ref().is_none_or(|event_type| attempt.event_type == *event_type)
-            && self.event.as_ref().is_none_or(|event| attempt.key.delivery.event == *event)
-            && self.delivery.is_none_or(|delivery| attempt.key.delivery.uuid() == delivery)
+        self.outcome
+            .is_none_or(|outcome| attempt.outcome == outcome)
+            && self
+                .event_type
+                .as_ref()
+                .is_none_or(|event_type| attempt.event_type == *event_type)
+            && self
+                .event
+                .as_ref()
+                .is_none_or(|event| attempt.key.delivery.event == *event)
+            && self
+                .delivery
+                .is_none_or(|delivery| attempt.key.delivery.uuid() == delivery)
     }
 }
 
@@ -74,8 +84,13 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(_) => Ok(None),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err() else { return Ok(None) };
+            Err(SdkError::ServiceError(error))
+                if error.err().is_conditional_check_failed_exception() =>
+            {
+                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err()
+                else {
+                    return Ok(None);
+                };
                 read_attempt(Row(failure.item.unwrap_or_default())).map(Some)
             }
             Err(error) => Err(error.into()),
@@ -87,16 +102,25 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn attempt(&self, key: &AttemptKey) -> Result<Option<Attempt>, StoreError> {
-        self.log_entry(&key.delivery.tenant, &key.delivery.webhook, &key.log_id()).await
+        self.log_entry(&key.delivery.tenant, &key.delivery.webhook, &key.log_id())
+            .await
     }
 
     /// An entry by its public id, by a strong read.
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn log_entry(&self, tenant: &TenantId, webhook: &WebhookId, id: &LogId) -> Result<Option<Attempt>, StoreError> {
+    pub async fn log_entry(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        id: &LogId,
+    ) -> Result<Option<Attempt>, StoreError> {
         let pk = partition(tenant, webhook, id.event.shard());
-        self.get(pk, sort_key(id)).await?.map(read_attempt).transpose()
+        self.get(pk, sort_key(id))
+            .await?
+            .map(read_attempt)
+            .transpose()
     }
 
     /// The entries of these attempts that exist, in no order, by strong reads. None may be named twice.
@@ -106,9 +130,16 @@ impl Store {
     pub async fn attempts(&self, keys: &[AttemptKey]) -> Result<Vec<Attempt>, StoreError> {
         let keys = keys.iter().map(|key| {
             let delivery = &key.delivery;
-            (partition(&delivery.tenant, &delivery.webhook, delivery.event.shard()), sort_key(&key.log_id()))
+            (
+                partition(&delivery.tenant, &delivery.webhook, delivery.event.shard()),
+                sort_key(&key.log_id()),
+            )
         });
-        self.get_all(keys.collect()).await?.into_iter().map(read_attempt).collect()
+        self.get_all(keys.collect())
+            .await?
+            .into_iter()
+            .map(read_attempt)
+            .collect()
     }
 
     /// A page of a webhook's log, newest due first, from before the position `before` on (any position that an earlier call
@@ -126,17 +157,33 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
         // An event's attempts stand in one shard, none before it was accepted.
-        let shards = filter.event.as_ref().map_or(0..LOG_SHARDS, |event| event.shard()..event.shard() + 1);
-        let partitions: Vec<_> = shards.map(|shard| partition(tenant, webhook, shard)).collect();
+        let shards = filter
+            .event
+            .as_ref()
+            .map_or(0..LOG_SHARDS, |event| event.shard()..event.shard() + 1);
+        let partitions: Vec<_> = shards
+            .map(|shard| partition(tenant, webhook, shard))
+            .collect();
         let accepted_ms = filter.delivery.and_then(DeliveryKey::accepted_ms_of);
         let since = time(filter.since_ms.max(accepted_ms).unwrap_or(0));
-        let until = filter.until_ms.map(|until_ms| time(until_ms.saturating_add(1)));
-        let mut before = [before.map(str::to_owned), until].into_iter().flatten().min();
-        let chunk = if filter.is_narrow() { SCANNED_PER_PAGE / 8 } else { limit };
+        let until = filter
+            .until_ms
+            .map(|until_ms| time(until_ms.saturating_add(1)));
+        let mut before = [before.map(str::to_owned), until]
+            .into_iter()
+            .flatten()
+            .min();
+        let chunk = if filter.is_narrow() {
+            SCANNED_PER_PAGE / 8
+        } else {
+            limit
+        };
         let mut taken = Vec::new();
         let mut scanned = 0;
         loop {
-            let (rows, next) = self.merged_page(&partitions, false, &since, before.as_deref(), chunk).await?;
+            let (rows, next) = self
+                .merged_page(&partitions, false, &since, before.as_deref(), chunk)
+                .await?;
             scanned += rows.len();
             for row in rows {
                 let attempt = read_attempt(row)?;
@@ -167,11 +214,15 @@ impl Store {
         since_ms: u64,
         limit: usize,
     ) -> Result<Vec<Attempt>, StoreError> {
-        let partitions: Vec<_> = (0..LOG_SHARDS).map(|shard| partition(tenant, webhook, shard)).collect();
+        let partitions: Vec<_> = (0..LOG_SHARDS)
+            .map(|shard| partition(tenant, webhook, shard))
+            .collect();
         let (since, mut before) = (time(since_ms), None);
         let mut counting = Vec::new();
         loop {
-            let (rows, next) = self.merged_page(&partitions, false, &since, before.as_deref(), limit).await?;
+            let (rows, next) = self
+                .merged_page(&partitions, false, &since, before.as_deref(), limit)
+                .await?;
             for row in rows {
                 let attempt = read_attempt(row)?;
                 if attempt.trigger.counts() {
@@ -197,13 +248,23 @@ impl Store {
         enabled_ms: u64,
         from_ms: u64,
     ) -> Result<bool, StoreError> {
-        let partitions: Vec<_> = (0..LOG_SHARDS).map(|shard| partition(tenant, webhook, shard)).collect();
+        let partitions: Vec<_> = (0..LOG_SHARDS)
+            .map(|shard| partition(tenant, webhook, shard))
+            .collect();
         let enabled = time(enabled_ms);
         let mut before = Some(time(from_ms.saturating_add(1)));
         let old = loop {
-            let (rows, next) = self.merged_page(&partitions, false, &enabled, before.as_deref(), 1).await?;
-            let attempts = rows.into_iter().map(read_attempt).collect::<Result<Vec<_>, _>>()?;
-            match attempts.into_iter().find(|attempt| attempt.trigger.counts()) {
+            let (rows, next) = self
+                .merged_page(&partitions, false, &enabled, before.as_deref(), 1)
+                .await?;
+            let attempts = rows
+                .into_iter()
+                .map(read_attempt)
+                .collect::<Result<Vec<_>, _>>()?;
+            match attempts
+                .into_iter()
+                .find(|attempt| attempt.trigger.counts())
+            {
                 Some(attempt) => break attempt,
                 None if next.is_none() => return Ok(false),
                 None => before = next,
@@ -214,7 +275,15 @@ impl Store {
         }
         let (from, mut before) = (time(from_ms), None);
         loop {
-            let (rows, next) = self.merged_page(&partitions, false, &from, before.as_deref(), SCANNED_PER_PAGE / 8).await?;
+            let (rows, next) = self
+                .merged_page(
+                    &partitions,
+                    false,
+                    &from,
+                    before.as_deref(),
+                    SCANNED_PER_PAGE / 8,
+                )
+                .await?;
             for row in rows {
                 let attempt = read_attempt(row)?;
                 if attempt.trigger.counts() && attempt.outcome == Outcome::Succeeded {
@@ -232,7 +301,8 @@ impl Store {
         let delivery = &attempt.key.delivery;
         let exchange = serde_json::to_vec(&attempt.exchange).map_err(std::io::Error::from);
         let exchange = exchange.and_then(|json| codec::compress(&json));
-        let exchange = exchange.map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
+        let exchange =
+            exchange.map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
         let pk = partition(&delivery.tenant, &delivery.webhook, delivery.event.shard());
         Ok(Builder::new(pk, sort_key(&attempt.key.log_id()))
             .number("a", delivery.accepted_ms)
@@ -270,36 +340,58 @@ fn trigger_name(trigger: Trigger) -> &'static str {
 }
 
 fn trigger_of(name: &str) -> Option<Trigger> {
-    [Trigger::Event, Trigger::Retry, Trigger::Manual, Trigger::Test]
-        .into_iter()
-        .find(|trigger| trigger_name(*trigger) == name)
+    [
+        Trigger::Event,
+        Trigger::Retry,
+        Trigger::Manual,
+        Trigger::Test,
+    ]
+    .into_iter()
+    .find(|trigger| trigger_name(*trigger) == name)
 }
 
 fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
     let (tenant, webhook) = row.parsed("pk", |pk| {
         let mut parts = pk.split('#').skip(1);
-        Some((TenantId::parse(parts.next()?).ok()?, WebhookId::parse(parts.next()?).ok()?))
+        Some((
+            TenantId::parse(parts.next()?).ok()?,
+            WebhookId::parse(parts.next()?).ok()?,
+        ))
     })?;
     let (due_ms, event, n) = row.parsed("sk", |sk| {
         let mut parts = sk.split('#');
         let due_ms = parts.next()?.parse().ok()?;
-        Some((due_ms, EventId::parse(parts.next()?).ok()?, parts.next()?.parse().ok()?))
+        Some((
+            due_ms,
+            EventId::parse(parts.next()?).ok()?,
+            parts.next()?.parse().ok()?,
+        ))
     })?;
     // URL, headers and the beginning of a body, as JSON.
     const EXCHANGE_BYTES: usize = 1024 * 1024;
     let exchange = codec::expand(row.bytes("x")?, EXCHANGE_BYTES).ok();
-    let exchange: Exchange =
-        exchange.and_then(|json| serde_json::from_slice(&json).ok()).ok_or_else(|| row.missing("x"))?;
+    let exchange: Exchange = exchange
+        .and_then(|json| serde_json::from_slice(&json).ok())
+        .ok_or_else(|| row.missing("x"))?;
     Ok(Attempt {
         key: AttemptKey {
-            delivery: DeliveryKey { tenant, webhook, event, accepted_ms: row.number("a")? },
+            delivery: DeliveryKey {
+                tenant,
+                webhook,
+                event,
+                accepted_ms: row.number("a")?,
+            },
             due_ms,
             n,
         },
         event_type: row.text("y")?,
         attempt: row.number("k")?,
         trigger: row.parsed("tr", trigger_of)?,
-        outcome: if row.number::<u8>("ok")? == 1 { Outcome::Succeeded } else { Outcome::Failed },
+        outcome: if row.number::<u8>("ok")? == 1 {
+            Outcome::Succeeded
+        } else {
+            Outcome::Failed
+        },
         started_ms: row.number("s")?,
         ended_ms: row.number("e")?,
         response_time_ms: row.number("ms")?,

@@ -49,8 +49,12 @@ pub(super) fn expand(frame: &[u8], limit: usize) -> io::Result<Vec<u8>> {
             None => slot.insert(Decompressor::with_dictionary(DICTIONARY)?),
         };
         // A frame says how long its content is; that much is set aside, not the limit.
-        let length = zstd::zstd_safe::get_frame_content_size(frame).ok().flatten();
-        let capacity = length.and_then(|length| usize::try_from(length).ok()).map_or(limit, |length| length.min(limit));
+        let length = zstd::zstd_safe::get_frame_content_size(frame)
+            .ok()
+            .flatten();
+        let capacity = length
+            .and_then(|length| usize::try_from(length).ok())
+            .map_or(limit, |length| length.min(limit));
         decompressor.decompress(frame, capacity)
     })
 }

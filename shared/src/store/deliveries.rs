@@ -67,7 +67,10 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn delivery(&self, key: &DeliveryKey) -> Result<Option<Delivery>, StoreError> {
-        self.get(partition(key), time(key.accepted_ms)).await?.map(read_delivery).transpose()
+        self.get(partition(key), time(key.accepted_ms))
+            .await?
+            .map(read_delivery)
+            .transpose()
     }
 
     /// The rows of deliveries, in no order, by strong reads. None may be named twice.
@@ -75,8 +78,15 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn deliveries(&self, keys: &[DeliveryKey]) -> Result<Vec<Delivery>, StoreError> {
-        let keys = keys.iter().map(|key| (partition(key), time(key.accepted_ms))).collect();
-        self.get_all(keys).await?.into_iter().map(read_delivery).collect()
+        let keys = keys
+            .iter()
+            .map(|key| (partition(key), time(key.accepted_ms)))
+            .collect();
+        self.get_all(keys)
+            .await?
+            .into_iter()
+            .map(read_delivery)
+            .collect()
     }
 
     /// Writes a row unless one is there.
@@ -93,8 +103,11 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(_) => Ok(Written::Done(row.clone())),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err() else {
+            Err(SdkError::ServiceError(error))
+                if error.err().is_conditional_check_failed_exception() =>
+            {
+                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err()
+                else {
                     return Ok(Written::Found(None));
                 };
                 found(failure.item)
@@ -129,15 +142,29 @@ impl Store {
         values.push((":pending", text(state_name(State::Pending))));
         values.push((":g", text(list_partition(&to.key, List::Pending))));
         values.push((":gs", text(list_key(&to.key))));
-        self.update_delivery(&to.key, update, condition, values).await
+        self.update_delivery(&to.key, update, condition, values)
+            .await
     }
 
     /// Takes the row that stands at (`n`, `due`) in one of the states `from` to the state `to`, which ends its chain.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn finish(&self, key: &DeliveryKey, (n, due_ms): (u32, u64), from: &[State], to: State) -> Result<Written, StoreError> {
-        self.finish_if("n = :n AND d = :due AND ", vec![(":n", number(n)), (":due", number(due_ms))], key, from, to).await
+    pub async fn finish(
+        &self,
+        key: &DeliveryKey,
+        (n, due_ms): (u32, u64),
+        from: &[State],
+        to: State,
+    ) -> Result<Written, StoreError> {
+        self.finish_if(
+            "n = :n AND d = :due AND ",
+            vec![(":n", number(n)), (":due", number(due_ms))],
+            key,
+            from,
+            to,
+        )
+        .await
     }
 
     /// Cancels a pending delivery, wherever it stands on its ladder.
@@ -145,7 +172,8 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn cancel(&self, key: &DeliveryKey) -> Result<Written, StoreError> {
-        self.finish_if("", Vec::new(), key, &[State::Pending], State::Cancelled).await
+        self.finish_if("", Vec::new(), key, &[State::Pending], State::Cancelled)
+            .await
     }
 
     async fn finish_if(
@@ -157,7 +185,12 @@ impl Store {
         to: State,
     ) -> Result<Written, StoreError> {
         const NAMES: [&str; 6] = [":s0", ":s1", ":s2", ":s3", ":s4", ":s5"];
-        values.extend(NAMES.into_iter().zip(from).map(|(name, state)| (name, text(state_name(*state)))));
+        values.extend(
+            NAMES
+                .into_iter()
+                .zip(from)
+                .map(|(name, state)| (name, text(state_name(*state)))),
+        );
         let condition = format!("{place}st IN ({})", NAMES[..from.len()].join(", "));
         values.push((":to", text(state_name(to))));
         let update = match list_of(to) {
@@ -192,9 +225,14 @@ impl Store {
             request = request.expression_attribute_values(name, value);
         }
         match request.send().await {
-            Ok(answer) => read_delivery(Row(answer.attributes.unwrap_or_default())).map(Written::Done),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                let UpdateItemError::ConditionalCheckFailedException(failure) = error.into_err() else {
+            Ok(answer) => {
+                read_delivery(Row(answer.attributes.unwrap_or_default())).map(Written::Done)
+            }
+            Err(SdkError::ServiceError(error))
+                if error.err().is_conditional_check_failed_exception() =>
+            {
+                let UpdateItemError::ConditionalCheckFailedException(failure) = error.into_err()
+                else {
                     return Ok(Written::Found(None));
                 };
                 found(failure.item)
@@ -216,8 +254,12 @@ impl Store {
         before: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
-        let partitions: Vec<_> = (0..LOG_SHARDS).map(|shard| shard_partition(tenant, webhook, list, shard)).collect();
-        let (rows, next) = self.merged_page(&partitions, true, "0", before, limit).await?;
+        let partitions: Vec<_> = (0..LOG_SHARDS)
+            .map(|shard| shard_partition(tenant, webhook, list, shard))
+            .collect();
+        let (rows, next) = self
+            .merged_page(&partitions, true, "0", before, limit)
+            .await?;
         let keys = rows.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
         let mut deliveries = self.deliveries(&keys).await?;
         // The index answers a moment late: only what still belongs to the list stays.
@@ -240,10 +282,15 @@ impl Store {
         let prefix = format!("{}#", time(accepted_ms));
         let shards = (0..LOG_SHARDS).map(async |shard| {
             let pk = shard_partition(tenant, webhook, list, shard);
-            self.query_all(Query { range: super::Range::Prefix(&prefix), index: true, ..Query::of(&pk) }).await
+            self.query_all(Query {
+                range: super::Range::Prefix(&prefix),
+                index: true,
+                ..Query::of(&pk)
+            })
+            .await
         });
         let rows = futures_util::future::try_join_all(shards).await?;
-        rows.concat().iter().map(key_of).collect()
+        rows.iter().flatten().map(key_of).collect()
     }
 
     fn delivery_item(&self, row: &Delivery) -> Item {
@@ -256,7 +303,10 @@ impl Store {
             .number("r", row.rung)
             .number("p", row.epoch)
             .text("y", &row.event_type)
-            .with("ds", AttributeValue::L(row.dues_ms.iter().map(number).collect()))
+            .with(
+                "ds",
+                AttributeValue::L(row.dues_ms.iter().map(number).collect()),
+            )
             .maybe("g", list.map(|list| text(list_partition(&row.key, list))))
             .maybe("gs", list.map(|_| text(list_key(&row.key))))
             .number("exp", self.expiry())
@@ -265,7 +315,9 @@ impl Store {
 }
 
 fn found(item: Option<Item>) -> Result<Written, StoreError> {
-    item.map(|item| read_delivery(Row(item))).transpose().map(Written::Found)
+    item.map(|item| read_delivery(Row(item)))
+        .transpose()
+        .map(Written::Found)
 }
 
 fn partition(key: &DeliveryKey) -> String {
@@ -309,9 +361,16 @@ fn state_name(state: State) -> &'static str {
 }
 
 fn state_of(name: &str) -> Option<State> {
-    [State::Pending, State::Succeeded, State::Failed, State::Held, State::Missed, State::Cancelled]
-        .into_iter()
-        .find(|state| state_name(*state) == name)
+    [
+        State::Pending,
+        State::Succeeded,
+        State::Failed,
+        State::Held,
+        State::Missed,
+        State::Cancelled,
+    ]
+    .into_iter()
+    .find(|state| state_name(*state) == name)
 }
 
 fn key_of(row: &Row) -> Result<DeliveryKey, StoreError> {
@@ -321,7 +380,12 @@ fn key_of(row: &Row) -> Result<DeliveryKey, StoreError> {
         let webhook = WebhookId::parse(parts.next()?).ok()?;
         let event = EventId::parse(parts.next()?).ok()?;
         let accepted_ms = row.parsed("sk", |sk| sk.parse().ok()).ok()?;
-        Some(DeliveryKey { tenant, webhook, event, accepted_ms })
+        Some(DeliveryKey {
+            tenant,
+            webhook,
+            event,
+            accepted_ms,
+        })
     })
 }
 

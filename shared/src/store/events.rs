@@ -66,18 +66,29 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn put_matches(&self, tenant: &TenantId, event: &EventId, matches: Vec<Match>) -> Result<Matches, StoreError> {
+    pub async fn put_matches(
+        &self,
+        tenant: &TenantId,
+        event: &EventId,
+        matches: Vec<Match>,
+    ) -> Result<Matches, StoreError> {
         if matches.len() <= INLINE_MATCHES {
             return Ok(Matches::Inline(matches));
         }
         let texts: Vec<_> = matches.chunks(MATCH_SET_IDS).map(write_matches).collect();
-        let hash = hex::encode(&texts.iter().fold(Sha256::new(), |hash, text| hash.chain_update(text)).finalize()[..16]);
+        let hash = hex::encode(
+            &texts
+                .iter()
+                .fold(Sha256::new(), |hash, text| hash.chain_update(text))
+                .finalize()[..16],
+        );
         let items = texts.iter().enumerate().map(|(index, text)| {
             let names = codec::compress(text.as_bytes()).map_err(unwritable)?;
             let item = Builder::new(partition(tenant, event), format!("S#{hash}#{index:06}"));
             Ok(item.bytes("m", names).number("exp", self.expiry()).build())
         });
-        self.put_all(items.collect::<Result<_, StoreError>>()?).await?;
+        self.put_all(items.collect::<Result<_, StoreError>>()?)
+            .await?;
         Ok(Matches::Set(hash))
     }
 
@@ -96,8 +107,13 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(_) => Ok(None),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err() else { return Ok(None) };
+            Err(SdkError::ServiceError(error))
+                if error.err().is_conditional_check_failed_exception() =>
+            {
+                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err()
+                else {
+                    return Ok(None);
+                };
                 read_event(Row(failure.item.unwrap_or_default())).map(Some)
             }
             Err(error) => Err(error.into()),
@@ -108,8 +124,15 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn event(&self, tenant: &TenantId, id: &EventId) -> Result<Option<Event>, StoreError> {
-        self.get(partition(tenant, id), "-").await?.map(read_event).transpose()
+    pub async fn event(
+        &self,
+        tenant: &TenantId,
+        id: &EventId,
+    ) -> Result<Option<Event>, StoreError> {
+        self.get(partition(tenant, id), "-")
+            .await?
+            .map(read_event)
+            .transpose()
     }
 
     /// Those of the named events that exist, in no order, by strong reads. None may be named twice.
@@ -117,8 +140,15 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn events(&self, names: &[(TenantId, EventId)]) -> Result<Vec<Event>, StoreError> {
-        let keys = names.iter().map(|(tenant, id)| (partition(tenant, id), "-".to_owned())).collect();
-        self.get_all(keys).await?.into_iter().map(read_event).collect()
+        let keys = names
+            .iter()
+            .map(|(tenant, id)| (partition(tenant, id), "-".to_owned()))
+            .collect();
+        self.get_all(keys)
+            .await?
+            .into_iter()
+            .map(read_event)
+            .collect()
     }
 
     /// All webhooks that an event matched.
@@ -132,8 +162,16 @@ impl Store {
         };
         let pk = partition(&event.tenant, &event.id);
         let prefix = format!("S#{hash}#");
-        let rows = self.query_all(Query { range: Range::Prefix(&prefix), ..Query::of(&pk) }).await?;
-        rows.iter().map(read_matches).collect::<Result<Vec<_>, _>>().map(|matches| matches.concat())
+        let rows = self
+            .query_all(Query {
+                range: Range::Prefix(&prefix),
+                ..Query::of(&pk)
+            })
+            .await?;
+        rows.iter()
+            .map(read_matches)
+            .collect::<Result<Vec<_>, _>>()
+            .map(|matches| matches.concat())
     }
 
     fn event_item(&self, event: &Event) -> Result<Item, StoreError> {
@@ -150,7 +188,10 @@ impl Store {
             .with("b", AttributeValue::M(bodies))
             .number("exp", self.expiry());
         Ok(match &event.matches {
-            Matches::Inline(matches) => item.bytes("m", codec::compress(write_matches(matches).as_bytes()).map_err(unwritable)?),
+            Matches::Inline(matches) => item.bytes(
+                "m",
+                codec::compress(write_matches(matches).as_bytes()).map_err(unwritable)?,
+            ),
             Matches::Set(hash) => item.text("mh", hash),
         }
         .build())
@@ -187,19 +228,31 @@ fn read_matches(row: &Row) -> Result<Vec<Match>, StoreError> {
         let active = !line.starts_with('!');
         WebhookId::parse(line.trim_start_matches('!')).map(|webhook| Match { webhook, active })
     };
-    text.lines().map(read).collect::<Result<_, _>>().map_err(|_| row.missing("m"))
+    text.lines()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|_| row.missing("m"))
 }
 
 fn read_event(mut row: Row) -> Result<Event, StoreError> {
     let (tenant, id) = row.parsed("pk", |pk| {
         let mut parts = pk.split('#').skip(1);
-        Some((TenantId::parse(parts.next()?).ok()?, EventId::parse(parts.next()?).ok()?))
+        Some((
+            TenantId::parse(parts.next()?).ok()?,
+            EventId::parse(parts.next()?).ok()?,
+        ))
     })?;
     let mut bodies = BTreeMap::new();
     if let Some(AttributeValue::M(map)) = row.0.get("b") {
         for (dialect, body) in map {
-            let body = body.as_b().ok().and_then(|body| codec::expand(body.as_ref(), BATCH_REQUEST_BYTES).ok());
-            bodies.insert(dialect.clone(), body.ok_or_else(|| row.missing("b"))?.into());
+            let body = body
+                .as_b()
+                .ok()
+                .and_then(|body| codec::expand(body.as_ref(), BATCH_REQUEST_BYTES).ok());
+            bodies.insert(
+                dialect.clone(),
+                body.ok_or_else(|| row.missing("b"))?.into(),
+            );
         }
     }
     let matches = match row.maybe_text("mh") {

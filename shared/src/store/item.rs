@@ -26,7 +26,10 @@ pub(super) struct Builder(Item);
 
 impl Builder {
     pub(super) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
-        Self(Item::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))]))
+        Self(Item::from([
+            ("pk".to_owned(), text(pk)),
+            ("sk".to_owned(), text(sk)),
+        ]))
     }
 
     pub(super) fn with(mut self, name: &str, value: AttributeValue) -> Self {
@@ -69,8 +72,16 @@ pub(super) struct Row(pub(super) Item);
 
 impl Row {
     pub(super) fn missing(&self, attribute: &'static str) -> StoreError {
-        let part = |name| self.0.get(name).and_then(|value: &AttributeValue| value.as_s().ok()).map_or("?", String::as_str);
-        StoreError::Corrupt { key: format!("{} / {}", part("pk"), part("sk")), attribute }
+        let part = |name| {
+            self.0
+                .get(name)
+                .and_then(|value: &AttributeValue| value.as_s().ok())
+                .map_or("?", String::as_str)
+        };
+        StoreError::Corrupt {
+            key: format!("{} / {}", part("pk"), part("sk")),
+            attribute,
+        }
     }
 
     pub(super) fn text(&mut self, name: &'static str) -> Result<String, StoreError> {
@@ -85,9 +96,15 @@ impl Row {
     }
 
     /// The text read as another type.
-    pub(super) fn parsed<T>(&self, name: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+    pub(super) fn parsed<T>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
         let value = self.0.get(name).and_then(|value| value.as_s().ok());
-        value.and_then(|value| parse(value)).ok_or_else(|| self.missing(name))
+        value
+            .and_then(|value| parse(value))
+            .ok_or_else(|| self.missing(name))
     }
 
     pub(super) fn number<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {
@@ -95,12 +112,18 @@ impl Row {
     }
 
     pub(super) fn maybe_number<T: FromStr>(&self, name: &str) -> Option<T> {
-        self.0.get(name).and_then(|value| value.as_n().ok()).and_then(|value| value.parse().ok())
+        self.0
+            .get(name)
+            .and_then(|value| value.as_n().ok())
+            .and_then(|value| value.parse().ok())
     }
 
     pub(super) fn numbers<T: FromStr>(&self, name: &str) -> Vec<T> {
         let list = self.0.get(name).and_then(|value| value.as_l().ok());
-        let numbers = list.into_iter().flatten().filter_map(|value| value.as_n().ok());
+        let numbers = list
+            .into_iter()
+            .flatten()
+            .filter_map(|value| value.as_n().ok());
         numbers.filter_map(|value| value.parse().ok()).collect()
     }
 
@@ -109,11 +132,21 @@ impl Row {
         value.map(AsRef::as_ref).ok_or_else(|| self.missing(name))
     }
 
-    pub(super) fn json<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<T, StoreError> {
+    pub(super) fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &'static str,
+    ) -> Result<T, StoreError> {
         self.parsed(name, |text| serde_json::from_str(text).ok())
     }
 
-    pub(super) fn maybe_json<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, StoreError> {
-        if self.0.contains_key(name) { self.json(name).map(Some) } else { Ok(None) }
+    pub(super) fn maybe_json<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        if self.0.contains_key(name) {
+            self.json(name).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }

@@ -98,12 +98,23 @@ impl Store {
         let table: Arc<str> = name.into();
         let writes = {
             let (client, table) = (client.clone(), Arc::clone(&table));
-            let limits = batcher::Limits { entries: 25, bytes: usize::MAX };
-            Batcher::new(limits, |_| 0, move |requests| {
-                Box::pin(write_batch(client.clone(), Arc::clone(&table), requests))
-            })
+            let limits = batcher::Limits {
+                entries: 25,
+                bytes: usize::MAX,
+            };
+            Batcher::new(
+                limits,
+                |_| 0,
+                move |requests| Box::pin(write_batch(client.clone(), Arc::clone(&table), requests)),
+            )
         };
-        Self { client, table, clock, retention, writes }
+        Self {
+            client,
+            table,
+            clock,
+            retention,
+            writes,
+        }
     }
 
     /// When something written now expires, in seconds of the wall clock.
@@ -114,14 +125,28 @@ impl Store {
     /// The item's row, unless it has expired.
     fn alive(&self, item: Item) -> Option<Row> {
         let row = Row(item);
-        let expired = row.maybe_number::<u64>("exp").is_some_and(|expiry| expiry <= self.clock.wall_ms() / 1000);
+        let expired = row
+            .maybe_number::<u64>("exp")
+            .is_some_and(|expiry| expiry <= self.clock.wall_ms() / 1000);
         (!expired).then_some(row)
     }
 
     /// One item, by a strong read.
-    async fn get(&self, pk: impl Into<String>, sk: impl Into<String>) -> Result<Option<Row>, StoreError> {
-        let request = self.client.get_item().table_name(&*self.table).consistent_read(true);
-        let answer = request.key("pk", item::text(pk)).key("sk", item::text(sk)).send().await?;
+    async fn get(
+        &self,
+        pk: impl Into<String>,
+        sk: impl Into<String>,
+    ) -> Result<Option<Row>, StoreError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&*self.table)
+            .consistent_read(true);
+        let answer = request
+            .key("pk", item::text(pk))
+            .key("sk", item::text(sk))
+            .send()
+            .await?;
         Ok(answer.item.and_then(|item| self.alive(item)))
     }
 
@@ -129,14 +154,34 @@ impl Store {
     async fn get_all(&self, keys: Vec<(String, String)>) -> Result<Vec<Row>, StoreError> {
         let pages = keys.chunks(100).map(async |keys| {
             let mut rows = Vec::with_capacity(keys.len());
-            let mut wanted: Vec<Item> = keys.iter().map(|(pk, sk)| item::Builder::new(pk, sk).build()).collect();
+            let mut wanted: Vec<Item> = keys
+                .iter()
+                .map(|(pk, sk)| item::Builder::new(pk, sk).build())
+                .collect();
             let mut pause = Pause::default();
             loop {
-                let wanted_now = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build()?;
-                let answer = self.client.batch_get_item().request_items(&*self.table, wanted_now).send().await?;
-                let found = answer.responses.into_iter().flat_map(HashMap::into_values).flatten();
+                let wanted_now = KeysAndAttributes::builder()
+                    .set_keys(Some(wanted))
+                    .consistent_read(true)
+                    .build()?;
+                let answer = self
+                    .client
+                    .batch_get_item()
+                    .request_items(&*self.table, wanted_now)
+                    .send()
+                    .await?;
+                let found = answer
+                    .responses
+                    .into_iter()
+                    .flat_map(HashMap::into_values)
+                    .flatten();
                 rows.extend(found.filter_map(|item| self.alive(item)));
-                wanted = answer.unprocessed_keys.into_iter().flat_map(HashMap::into_values).flat_map(|keys| keys.keys).collect();
+                wanted = answer
+                    .unprocessed_keys
+                    .into_iter()
+                    .flat_map(HashMap::into_values)
+                    .flat_map(|keys| keys.keys)
+                    .collect();
                 if wanted.is_empty() {
                     return Ok::<_, StoreError>(rows);
                 }
@@ -149,19 +194,32 @@ impl Store {
     /// Writes one row whole, whatever stands there, together with what others write at the same moment.
     async fn put_soon(&self, item: Item) -> Result<(), StoreError> {
         let put = PutRequest::builder().set_item(Some(item)).build()?;
-        let written = self.writes.write(WriteRequest::builder().put_request(put).build()).await;
+        let written = self
+            .writes
+            .write(WriteRequest::builder().put_request(put).build())
+            .await;
         written.unwrap_or_else(|| Err(StoreError::Unavailable("the writing task died".into())))
     }
 
     /// Writes rows whole, whatever stands there.
     async fn put_all(&self, items: Vec<Item>) -> Result<(), StoreError> {
-        try_join_all(items.into_iter().map(|item| self.put_soon(item))).await.map(drop)
+        try_join_all(items.into_iter().map(|item| self.put_soon(item)))
+            .await
+            .map(drop)
     }
 
     /// One page of a partition or, with `index`, of the index.
     async fn query(&self, query: Query<'_>) -> Result<Page, StoreError> {
-        let (pk, sk) = if query.index { ("g", "gs") } else { ("pk", "sk") };
-        let mut request = self.client.query().table_name(&*self.table).expression_attribute_values(":pk", item::text(query.pk));
+        let (pk, sk) = if query.index {
+            ("g", "gs")
+        } else {
+            ("pk", "sk")
+        };
+        let mut request = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .expression_attribute_values(":pk", item::text(query.pk));
         request = match query.range {
             Range::All => request.key_condition_expression(format!("{pk} = :pk")),
             Range::Prefix(prefix) => request
@@ -179,12 +237,24 @@ impl Store {
         }
         let answer = request
             .scan_index_forward(!query.newest_first)
-            .set_limit(query.limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .set_limit(
+                query
+                    .limit
+                    .map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)),
+            )
             .set_exclusive_start_key(query.after)
             .send()
             .await?;
-        let rows = answer.items.into_iter().flatten().filter_map(|item| self.alive(item)).collect();
-        Ok(Page { rows, after: answer.last_evaluated_key })
+        let rows = answer
+            .items
+            .into_iter()
+            .flatten()
+            .filter_map(|item| self.alive(item))
+            .collect();
+        Ok(Page {
+            rows,
+            after: answer.last_evaluated_key,
+        })
     }
 
     /// All pages of a query.
@@ -214,11 +284,20 @@ impl Store {
         // BETWEEN takes both ends in; one more row makes up for the end that is to be left out.
         let range = Range::Between(from, before.unwrap_or("~"));
         let pages = partitions.iter().map(async |pk| {
-            self.query(Query { range, index, newest_first: true, limit: Some(limit + 1), ..Query::of(pk) }).await
+            self.query(Query {
+                range,
+                index,
+                newest_first: true,
+                limit: Some(limit + 1),
+                ..Query::of(pk)
+            })
+            .await
         });
         let pages = try_join_all(pages).await?;
         // A partition that has more was read down to this key only: what others have below it comes later.
-        let ends = pages.iter().filter_map(|page| page.after.as_ref()?.get(sk)?.as_s().ok());
+        let ends = pages
+            .iter()
+            .filter_map(|page| page.after.as_ref()?.get(sk)?.as_s().ok());
         let mut end = ends.max().cloned();
         let mut rows = Vec::new();
         for row in pages.into_iter().flat_map(|page| page.rows) {
@@ -258,7 +337,14 @@ struct Query<'a> {
 
 impl<'a> Query<'a> {
     fn of(pk: &'a str) -> Self {
-        Self { pk, range: Range::All, index: false, newest_first: false, limit: None, after: None }
+        Self {
+            pk,
+            range: Range::All,
+            index: false,
+            newest_first: false,
+            limit: None,
+            after: None,
+        }
     }
 }
 
@@ -286,27 +372,44 @@ impl Pause {
 /// The key of a put, by which an unprocessed one is recognised.
 fn put_key(request: &WriteRequest) -> Option<(String, String)> {
     let item = request.put_request()?.item();
-    let part = |name| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok()).cloned();
+    let part = |name| {
+        item.get(name)
+            .and_then(|value: &AttributeValue| value.as_s().ok())
+            .cloned()
+    };
     Some((part("pk")?, part("sk")?))
 }
 
 /// Puts up to 25 rows. BatchWriteItem refuses a key that stands twice in a call, so the later ones go in calls after it.
-async fn write_batch(client: Client, table: Arc<str>, requests: Vec<WriteRequest>) -> Vec<Result<(), StoreError>> {
+async fn write_batch(
+    client: Client,
+    table: Arc<str>,
+    requests: Vec<WriteRequest>,
+) -> Vec<Result<(), StoreError>> {
     let keys: Vec<_> = requests.iter().map(put_key).collect();
     let mut results = vec![Ok(()); requests.len()];
     let mut rest: Vec<_> = (0..requests.len()).collect();
     while !rest.is_empty() {
         let mut taken = HashSet::new();
-        let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|&index| taken.insert(&keys[index]));
+        let (now, later): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .partition(|&index| taken.insert(&keys[index]));
         let call = now.iter().map(|&index| requests[index].clone()).collect();
         match write_distinct(&client, &table, call).await {
             Ok(unprocessed) => {
                 let unprocessed: HashSet<_> = unprocessed.iter().map(put_key).collect();
-                for index in now.into_iter().filter(|&index| unprocessed.contains(&keys[index])) {
-                    results[index] = Err(StoreError::Unavailable("the item stayed unprocessed".into()));
+                for index in now
+                    .into_iter()
+                    .filter(|&index| unprocessed.contains(&keys[index]))
+                {
+                    results[index] = Err(StoreError::Unavailable(
+                        "the item stayed unprocessed".into(),
+                    ));
                 }
             }
-            Err(error) => now.into_iter().for_each(|index| results[index] = Err(error.clone())),
+            Err(error) => now
+                .into_iter()
+                .for_each(|index| results[index] = Err(error.clone())),
         }
         rest = later;
     }
@@ -314,11 +417,24 @@ async fn write_batch(client: Client, table: Arc<str>, requests: Vec<WriteRequest
 }
 
 /// Puts rows of distinct keys, again and again while some stay unprocessed; answers what is left of them at last.
-async fn write_distinct(client: &Client, table: &str, mut requests: Vec<WriteRequest>) -> Result<Vec<WriteRequest>, StoreError> {
+async fn write_distinct(
+    client: &Client,
+    table: &str,
+    mut requests: Vec<WriteRequest>,
+) -> Result<Vec<WriteRequest>, StoreError> {
     let mut pause = Pause::default();
     loop {
-        let answer = client.batch_write_item().request_items(table, requests).send().await?;
-        requests = answer.unprocessed_items.into_iter().flat_map(HashMap::into_values).flatten().collect();
+        let answer = client
+            .batch_write_item()
+            .request_items(table, requests)
+            .send()
+            .await?;
+        requests = answer
+            .unprocessed_items
+            .into_iter()
+            .flat_map(HashMap::into_values)
+            .flatten()
+            .collect();
         if requests.is_empty() || pause.take().await.is_err() {
             return Ok(requests);
         }

@@ -23,7 +23,10 @@ impl Store {
     pub async fn park(&self, message: &Due) -> Result<(), StoreError> {
         let wait_s = message.due_ms.saturating_sub(self.clock.now_ms()) / 1000;
         let pk = partition(message.due_ms / 60_000, message.event.shard_of(PARK_SHARDS));
-        let item: Item = Builder::new(pk, sort_key(message)).json("m", message).number("exp", self.expiry() + wait_s).build();
+        let item: Item = Builder::new(pk, sort_key(message))
+            .json("m", message)
+            .number("exp", self.expiry() + wait_s)
+            .build();
         self.put_soon(item).await
     }
 
@@ -32,14 +35,31 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn parked(&self, shard: u8, cursor: &Cursor, limit: usize) -> Result<Vec<(Due, Cursor)>, StoreError> {
+    pub async fn parked(
+        &self,
+        shard: u8,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<Vec<(Due, Cursor)>, StoreError> {
         let pk = partition(cursor.minute, shard);
         // BETWEEN takes its ends in; a key with a byte more is the first one after it.
         let from = format!("{}!", cursor.last);
-        let page = self.query(Query { range: Range::Between(&from, "~"), limit: Some(limit), ..Query::of(&pk) }).await?;
+        let page = self
+            .query(Query {
+                range: Range::Between(&from, "~"),
+                limit: Some(limit),
+                ..Query::of(&pk)
+            })
+            .await?;
         let read = page.rows.into_iter().map(|mut row| {
             let last = row.text("sk")?;
-            Ok((row.json("m")?, Cursor { minute: cursor.minute, last }))
+            Ok((
+                row.json("m")?,
+                Cursor {
+                    minute: cursor.minute,
+                    last,
+                },
+            ))
         });
         read.collect()
     }
@@ -50,7 +70,13 @@ impl Store {
     /// When the table cannot be read.
     pub async fn sweep_cursor(&self, shard: u8) -> Result<Option<Cursor>, StoreError> {
         let row = self.get(format!("C#{shard}"), "-").await?;
-        row.map(|mut row| Ok(Cursor { minute: row.number("mi")?, last: row.text("la")? })).transpose()
+        row.map(|mut row| {
+            Ok(Cursor {
+                minute: row.number("mi")?,
+                last: row.text("la")?,
+            })
+        })
+        .transpose()
     }
 
     /// Says how far the sweep of a shard has come. Going back is harmless: what is sent again finds its chain ahead.
@@ -58,7 +84,10 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn move_sweep_cursor(&self, shard: u8, cursor: &Cursor) -> Result<(), StoreError> {
-        let item = Builder::new(format!("C#{shard}"), "-").number("mi", cursor.minute).text("la", &cursor.last).build();
+        let item = Builder::new(format!("C#{shard}"), "-")
+            .number("mi", cursor.minute)
+            .text("la", &cursor.last)
+            .build();
         self.put_soon(item).await
     }
 }
@@ -68,5 +97,12 @@ fn partition(minute: u64, shard: u8) -> String {
 }
 
 fn sort_key(message: &Due) -> String {
-    format!("{}#{}#{}#{}#{}", time(message.due_ms), message.tenant, message.webhook, message.event, message.n)
+    format!(
+        "{}#{}#{}#{}#{}",
+        time(message.due_ms),
+        message.tenant,
+        message.webhook,
+        message.event,
+        message.n
+    )
 }

@@ -27,7 +27,11 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn create_tenant(&self, tenant: &Tenant) -> Result<bool, StoreError> {
-        let put = self.client.put_item().table_name(&*self.table).set_item(Some(to_item(tenant)));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(to_item(tenant)));
         put_if(put.condition_expression("attribute_not_exists(pk)")).await
     }
 
@@ -43,7 +47,11 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn tenants(&self, after: Option<&str>, limit: usize) -> Result<Listed<Tenant>, StoreError> {
+    pub async fn tenants(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed<Tenant>, StoreError> {
         self.listed(LIST, after, limit).await?.try_map(from_row)
     }
 
@@ -53,9 +61,18 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn update_tenant(&self, tenant: &Tenant) -> Result<bool, StoreError> {
-        let next = Tenant { version: tenant.version + 1, ..tenant.clone() };
-        let put = self.client.put_item().table_name(&*self.table).set_item(Some(to_item(&next)));
-        let put = put.condition_expression("ver = :ver").expression_attribute_values(":ver", item::number(tenant.version));
+        let next = Tenant {
+            version: tenant.version + 1,
+            ..tenant.clone()
+        };
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(to_item(&next)));
+        let put = put
+            .condition_expression("ver = :ver")
+            .expression_attribute_values(":ver", item::number(tenant.version));
         put_if(put).await
     }
 
@@ -70,7 +87,12 @@ impl Store {
         let pk = partition(id);
         while let Some(tenant) = self.tenant(id).await? {
             for prefix in ["W#", "K#"] {
-                let rows = self.query_all(Query { range: Range::Prefix(prefix), ..Query::of(&pk) }).await?;
+                let rows = self
+                    .query_all(Query {
+                        range: Range::Prefix(prefix),
+                        ..Query::of(&pk)
+                    })
+                    .await?;
                 let mut keys = Vec::with_capacity(rows.len());
                 for mut row in rows {
                     if let Some(hash) = row.maybe_text("hashed") {
@@ -80,11 +102,23 @@ impl Store {
                 }
                 self.delete_all(keys).await?;
             }
-            let delete = self.client.delete_item().table_name(&*self.table).key("pk", item::text(&pk)).key("sk", item::text(SK));
+            let delete = self
+                .client
+                .delete_item()
+                .table_name(&*self.table)
+                .key("pk", item::text(&pk))
+                .key("sk", item::text(SK));
             let delete = delete.condition_expression("ver = :ver");
-            match delete.expression_attribute_values(":ver", item::number(tenant.version)).send().await {
+            match delete
+                .expression_attribute_values(":ver", item::number(tenant.version))
+                .send()
+                .await
+            {
                 Ok(_) => return Ok(true),
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {}
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(|error| error.is_conditional_check_failed_exception()) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -93,21 +127,41 @@ impl Store {
 
     /// The part of a transaction that raises the tenant's version, if the tenant is there.
     pub(super) fn raise_version(&self, tenant: &TenantId) -> Result<Part, StoreError> {
-        let update = Update::builder().table_name(&*self.table).key("pk", item::text(partition(tenant))).key("sk", item::text(SK));
-        let update = update.update_expression("ADD ver :one").condition_expression("attribute_exists(pk)");
-        Ok(Part::Update(Box::new(update.expression_attribute_values(":one", item::number(1)).build()?)))
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(partition(tenant)))
+            .key("sk", item::text(SK));
+        let update = update
+            .update_expression("ADD ver :one")
+            .condition_expression("attribute_exists(pk)");
+        Ok(Part::Update(Box::new(
+            update
+                .expression_attribute_values(":one", item::number(1))
+                .build()?,
+        )))
     }
 
     /// The part of a transaction that insists on the tenant's being there.
     pub(super) fn tenant_exists(&self, tenant: &TenantId) -> Result<Part, StoreError> {
-        let check = ConditionCheck::builder().table_name(&*self.table).key("pk", item::text(partition(tenant)));
-        let check = check.key("sk", item::text(SK)).condition_expression("attribute_exists(pk)");
+        let check = ConditionCheck::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(partition(tenant)));
+        let check = check
+            .key("sk", item::text(SK))
+            .condition_expression("attribute_exists(pk)");
         Ok(Part::Check(Box::new(check.build()?)))
     }
 
     /// The part of a transaction that deletes the row if it is there.
     pub(super) fn delete_existing(&self, pk: String, sk: String) -> Result<Part, StoreError> {
-        let delete = Delete::builder().table_name(&*self.table).key("pk", item::text(pk)).key("sk", item::text(sk));
-        Ok(Part::Delete(Box::new(delete.condition_expression("attribute_exists(pk)").build()?)))
+        let delete = Delete::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(pk))
+            .key("sk", item::text(sk));
+        Ok(Part::Delete(Box::new(
+            delete
+                .condition_expression("attribute_exists(pk)")
+                .build()?,
+        )))
     }
 }
