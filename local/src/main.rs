@@ -1,1 +1,5 @@
-fn main() {}
+//! The `rung` command.
+
+fn main() -> std::process::ExitCode {
+    rung_local::main()
+}

@@ -88,10 +88,7 @@ impl Sweeper {
                 break;
             }
         }
-        // An idle shard's cursor stays a while: a few empty minutes are cheaper to read again than a write each minute.
-        if stored.is_none_or(|stored| {
-            stored.minute > cursor.minute || stored.minute + 5 <= cursor.minute
-        }) {
+        if stored.as_ref() != Some(&cursor) {
             self.store.move_sweep_cursor(shard, &cursor).await?;
         }
         Ok(sent)

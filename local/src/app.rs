@@ -1,0 +1,139 @@
+//! The four functions and their triggers in one process, over any clients, clock and way to receivers.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use rung_shared::{
+    api::Api,
+    clock::Clock,
+    dialect::Dialects,
+    egress::Transport,
+    flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    queue::{Queue, Urls},
+    store::{Store, StoreError},
+};
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::{
+    aws::{QueueSpec, Redrive, Sqs},
+    event_source::EventSource,
+};
+
+const TABLE: &str = "rung";
+const DELIVER: &str = "deliver";
+const RETRY: &str = "retry";
+const DELIVER_DEAD: &str = "deliver-dead";
+const RETRY_DEAD: &str = "retry-dead";
+
+/// What a batch may take: the function's time-out of 30 s, less the time for reporting.
+const BATCH_TIME: Duration = Duration::from_secs(27);
+/// Batches of one queue handled at once.
+const CONCURRENCY: usize = 500;
+const SWEEP_EVERY_MS: u64 = 60_000;
+
+/// What the functions stand on.
+pub struct Parts {
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+    /// The ladder's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The way to receivers.
+    pub transport: Arc<dyn Transport>,
+    /// What webhooks may speak.
+    pub dialects: Arc<Dialects>,
+    /// The operator's key.
+    pub admin_key: String,
+    /// Whether only public HTTPS URLs are taken.
+    pub strict: bool,
+    /// How long events, deliveries and logs are kept.
+    pub retention: Duration,
+}
+
+/// The queues as the template makes them.
+#[must_use]
+pub fn queues() -> Vec<QueueSpec> {
+    todo!()
+}
+
+/// The functions.
+#[derive(Clone)]
+pub struct App {
+    sqs: aws_sdk_sqs::Client,
+    urls: Urls,
+    clock: Arc<dyn Clock>,
+    api: Api,
+    publisher: Publisher,
+    /// The function `deliver`.
+    pub deliverer: Deliverer,
+    /// The function `sweep`.
+    pub sweeper: Sweeper,
+}
+
+impl App {
+    /// Builds the functions and makes the table unless it is there.
+    ///
+    /// # Errors
+    /// When the table cannot be made.
+    pub async fn new(parts: Parts) -> Result<Self, StoreError> {
+        let Parts { dynamodb, sqs, clock, transport, dialects, admin_key, strict, retention } = parts;
+        let store = Store::new(dynamodb, TABLE, Arc::clone(&clock), retention);
+        store.create_table().await?;
+        let urls = Urls { deliver: Sqs::url(DELIVER), retry: Sqs::url(RETRY), dead: Sqs::url(DELIVER_DEAD) };
+        let queue = Queue::new(&sqs, &urls);
+        Ok(Self {
+            sqs,
+            urls,
+            api: Api::new(store.clone(), Arc::clone(&dialects), Arc::clone(&clock), &admin_key, strict),
+            publisher: Publisher::new(store.clone(), queue.clone(), Arc::clone(&dialects), Arc::clone(&clock)),
+            deliverer: Deliverer {
+                store: store.clone(),
+                queue: queue.clone(),
+                dialects,
+                transport,
+                clock: Arc::clone(&clock),
+            },
+            sweeper: Sweeper { store, queue, clock: Arc::clone(&clock) },
+            clock,
+        })
+    }
+
+    /// The HTTP functions behind one door.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        rung_subscriptions::router(self.api.clone(), self.deliverer.clone())
+            .merge(rung_enqueue::router(self.api.clone(), self.publisher.clone()))
+    }
+
+    /// Runs the triggers until `stop` says so; then what is under way is finished.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let mut triggers = JoinSet::new();
+        for queue_url in [&self.urls.deliver, &self.urls.retry] {
+            let source =
+                EventSource { client: self.sqs.clone(), queue_url: queue_url.clone(), concurrency: CONCURRENCY };
+            let deliverer = self.deliverer.clone();
+            let handler = move |event| {
+                let deliverer = deliverer.clone();
+                async move { rung_deliver::handle(&deliverer, event, BATCH_TIME).await }
+            };
+            triggers.spawn(source.run(handler, stop.clone()));
+        }
+        triggers.spawn(self.sweep(stop));
+        while triggers.join_next().await.is_some() {}
+    }
+
+    /// The schedule of the function `sweep`.
+    async fn sweep(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            if let Err(error) = rung_sweep::handle(&self.sweeper).await {
+                tracing::error!(%error, "the sweep stopped half way; the next one goes on");
+            }
+            let next_ms = self.clock.now_ms() + SWEEP_EVERY_MS;
+            tokio::select! {
+                () = self.clock.sleep_until_ms(next_ms) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `rung dev`: everything on one machine.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::serve::ListenerExt as _;
+use rung_shared::{
+    clock::{Clock, ScaledClock},
+    config::{DEFAULT_RETENTION, load_dialects},
+    egress,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    app::{self, App, Parts},
+    aws::{self, Aws},
+    data::DataFolder,
+};
+
+/// How often the ladder's clock is kept, in wall time.
+const KEEP_CLOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// The flags of `dev`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where the API listens; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    addr: SocketAddr,
+    /// The folder of the embedded database
+    #[arg(long, value_name = "DIR", default_value = "./.rung")]
+    data: PathBuf,
+    /// The operator's key [default: made once and kept in the data folder]
+    #[arg(long, value_name = "KEY")]
+    admin_key: Option<String>,
+    /// Deliver only to HTTPS URLs at public addresses, as in production
+    #[arg(long)]
+    strict: bool,
+    /// Let the ladder's clock run N times faster than the wall clock
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    time_scale: u32,
+    /// One more dialect; may be given several times
+    #[arg(long, value_name = "FILE")]
+    dialect: Vec<PathBuf>,
+}
+
+type Error = Box<dyn std::error::Error>;
+
+/// Runs until SIGINT or SIGTERM.
+pub(crate) fn main(args: Args) -> Result<(), Error> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .init();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
+}
+
+async fn run(args: Args) -> Result<(), Error> {
+    let dialects = Arc::new(load_dialects(&args.dialect, DEFAULT_RETENTION)?);
+    let listener = TcpListener::bind(args.addr).await.map_err(|error| {
+        format!("cannot listen on {}: {error}; choose another address with --addr", args.addr)
+    })?;
+    let data = Arc::new(DataFolder::open(&args.data)?);
+    let admin_key = data.admin_key(args.admin_key)?;
+    let clock = start_clock(&data, args.time_scale)?;
+    let aws = Aws::open(data.path(), &app::queues(), Arc::clone(&clock))?;
+    let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
+    let app = App::new(Parts {
+        dynamodb,
+        sqs,
+        clock: Arc::clone(&clock),
+        transport: Arc::new(egress::Client::new(egress::Policy { strict: args.strict })),
+        dialects,
+        admin_key: admin_key.clone(),
+        strict: args.strict,
+        retention: DEFAULT_RETENTION,
+    })
+    .await?;
+
+    println!("rung: listening on http://{}", listener.local_addr()?);
+    println!("rung: admin key {admin_key}");
+    if !args.strict {
+        eprintln!("rung: warning: receivers may be http:// and private addresses; --strict forbids them");
+    }
+    let (stop, stopped) = watch::channel(false);
+    let router = app.router();
+    let triggers = tokio::spawn(app.run(stopped.clone()));
+    let keeper = (args.time_scale > 1).then(|| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
+    let listener = listener.tap_io(|connection| {
+        // Answers are single small writes; nothing is gained by waiting for more. A connection that refuses works as well.
+        let _ = connection.set_nodelay(true);
+    });
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            // Without receivers there is nothing left to stop.
+            let _ = stop.send(true);
+        })
+        .await?;
+    triggers.await?;
+    if let Some(keeper) = keeper {
+        keeper.await?;
+    }
+    Ok(())
+}
+
+/// The clock goes on where it stood, never behind the wall: a faster one stands still while nobody runs it.
+fn start_clock(data: &DataFolder, scale: u32) -> Result<Arc<dyn Clock>, Error> {
+    let kept_ms = data.ladder_ms()?.unwrap_or(0);
+    Ok(Arc::new(ScaledClock::from(scale, kept_ms)))
+}
+
+/// Keeps where the ladder's clock stands, for the next start.
+async fn keep_clock(data: Arc<DataFolder>, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = data.keep_ladder_ms(clock.now_ms()) {
+            tracing::warn!(%error, "the ladder's clock is not kept");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(KEEP_CLOCK_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The functions with their triggers over in-memory stores, in virtual time: a ladder of 76 hours takes moments, and waits
+//! are told to the millisecond.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod disabling;
+mod ladders;
+mod world;
