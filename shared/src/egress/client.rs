@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::{Extensions, Method, Request, Response, Uri};
+use http::header::CONTENT_LENGTH;
+use http::{Extensions, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -21,7 +22,8 @@ use super::policy::{self, UrlFault};
 use super::resolve::{Resolve, SystemResolver};
 use super::{Answer, Failure, MAX_BODY_BYTES, Outgoing, Transport};
 
-/// The longest head of an answer, in bytes. HTTP/1 heads may also have no more than 100 headers.
+/// How long an answer's head may be, in bytes; a read of the socket may exceed it by as much again. Over HTTP/1 it may
+/// also have no more than 100 headers.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Receivers often close after 60 s, Node's default is 5 s; a host that gets many deliveries is never idle so long.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
@@ -32,9 +34,10 @@ const MAX_KEPT: usize = 512;
 const STREAM_WINDOW_BYTES: u32 = MAX_BODY_BYTES as u32;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
 /// An HTTP/2 connection with requests under way that is silent so long is asked whether it lives, and given up if it
-/// doesn't say. HTTP/1 needs none of it: its connections end with the request that times out.
+/// doesn't say: else one that a router has forgotten would fail request after request. Over HTTP/1 a connection ends
+/// with the request that times out.
 const H2_PING_AFTER: Duration = Duration::from_secs(1);
-const H2_PING_LIMIT: Duration = Duration::from_secs(3);
+const H2_PING_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where a client may post to.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +145,9 @@ fn request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Failure> {
     for name in &policy::FRAMING {
         request.headers_mut().remove(name);
     }
+    // hyper leaves it out when the body is empty.
+    let length = HeaderValue::from(outgoing.body.len());
+    request.headers_mut().insert(CONTENT_LENGTH, length);
     Ok(request)
 }
 

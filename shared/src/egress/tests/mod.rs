@@ -1,1 +1,8 @@
+//! Posting over real sockets, to receivers that misbehave by script.
+#![allow(clippy::unwrap_used)]
 
+mod addresses;
+mod answers;
+mod kit;
+mod reuse;
+mod tls;

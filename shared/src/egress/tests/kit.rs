@@ -1,0 +1,281 @@
+//! Receivers and name servers by script, on loopback.
+
+use std::future::pending;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::HeaderMap;
+use rustls::RootCertStore;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use url::Url;
+
+use crate::egress::resolve::Resolve;
+use crate::egress::{Client, Failure, Outgoing, Policy};
+
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Longer than anything here takes, unless it hangs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) fn outgoing(url: &str) -> Outgoing {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", "application/json".parse().unwrap());
+    Outgoing {
+        url: Url::parse(url).unwrap(),
+        headers,
+        body: Bytes::from_static(br#"{"a":1}"#),
+        timeout: PATIENCE,
+    }
+}
+
+/// A client that may post to loopback, and knows no names.
+pub(super) fn client() -> Client {
+    client_with(Names::none(), RootCertStore::empty())
+}
+
+pub(super) fn client_with(names: Names, roots: RootCertStore) -> Client {
+    Client::with(Policy { strict: false }, Box::new(names), roots, 512)
+}
+
+/// Lets all tasks that are ready run, such as the one that puts a connection back into the pool.
+pub(super) async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until a condition holds that other tasks and the kernel bring about.
+pub(super) async fn until(condition: impl Fn() -> bool) {
+    let polling = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, polling)
+        .await
+        .expect("the condition never held");
+}
+
+/// A name server that gives one answer after the other, then the last one for ever. Without any it hangs.
+#[derive(Clone, Default)]
+pub(super) struct Names {
+    answers: Vec<Result<Vec<IpAddr>, Failure>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Names {
+    pub(super) fn hanging() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn none() -> Self {
+        Self {
+            answers: vec![Err(Failure::HostNotFound)],
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn all(address: IpAddr) -> Self {
+        Self::answering([vec![address]])
+    }
+
+    pub(super) fn answering(answers: impl IntoIterator<Item = Vec<IpAddr>>) -> Self {
+        Self {
+            answers: answers.into_iter().map(Ok).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Resolve for Names {
+    async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, Failure> {
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        match self.answers.get(asked).or_else(|| self.answers.last()) {
+            Some(answer) => answer.clone(),
+            None => pending().await,
+        }
+    }
+}
+
+/// A POST as it arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
+    pub(super) connection: usize,
+}
+
+impl Received {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+/// A receiver: its script runs once per connection.
+#[derive(Clone)]
+pub(super) struct Receiver {
+    pub(super) address: SocketAddr,
+    record: Arc<Record>,
+}
+
+/// What a receiver has seen.
+#[derive(Default)]
+pub(super) struct Record {
+    posts: Mutex<Vec<Received>>,
+    accepted: AtomicUsize,
+    open: AtomicUsize,
+}
+
+impl Record {
+    pub(super) fn note(&self, received: Received) {
+        self.posts.lock().unwrap().push(received);
+    }
+}
+
+impl Receiver {
+    pub(super) async fn start<Script, Run>(script: Script) -> Self
+    where
+        Script: Fn(Conversation) -> Run + Send + Sync + 'static,
+        Run: Future<Output = ()> + Send + 'static,
+    {
+        Self::listen(LOOPBACK, 0, None, script).await
+    }
+
+    /// Answers everything with 200 for as long as the client likes.
+    pub(super) async fn willing() -> Self {
+        Self::start(Conversation::answer_all).await
+    }
+
+    pub(super) async fn listen<Script, Run>(
+        ip: IpAddr,
+        port: u16,
+        tls: Option<TlsAcceptor>,
+        script: Script,
+    ) -> Self
+    where
+        Script: Fn(Conversation) -> Run + Send + Sync + 'static,
+        Run: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind((ip, port)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let record = Arc::new(Record::default());
+        let receiver = Self {
+            address,
+            record: Arc::clone(&record),
+        };
+        let script = Arc::new(script);
+        tokio::spawn(async move {
+            loop {
+                let (tcp, _) = listener.accept().await.unwrap();
+                let connection = record.accepted.fetch_add(1, Ordering::SeqCst);
+                record.open.fetch_add(1, Ordering::SeqCst);
+                let (script, record, tls) = (Arc::clone(&script), Arc::clone(&record), tls.clone());
+                tokio::spawn(async move {
+                    let io: Box<dyn Io> = match tls {
+                        None => Box::new(tcp),
+                        Some(tls) => match tls.accept(tcp).await {
+                            Ok(io) => Box::new(io),
+                            Err(_) => return,
+                        },
+                    };
+                    let conversation = Conversation {
+                        io,
+                        connection,
+                        record: Arc::clone(&record),
+                    };
+                    script(conversation).await;
+                    record.open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        receiver
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/hook?a=b", self.address)
+    }
+
+    pub(super) fn posts(&self) -> Vec<Received> {
+        self.record.posts.lock().unwrap().clone()
+    }
+
+    pub(super) fn accepted(&self) -> usize {
+        self.record.accepted.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.record.open.load(Ordering::SeqCst)
+    }
+}
+
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// The receiver's side of one connection; dropping it closes.
+pub(super) struct Conversation {
+    pub(super) io: Box<dyn Io>,
+    /// Counted from 0.
+    pub(super) connection: usize,
+    pub(super) record: Arc<Record>,
+}
+
+impl Conversation {
+    /// Reads a request's head, unless the client has closed.
+    pub(super) async fn receive_head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.io.read_u8().await.ok()?);
+        }
+        Some(String::from_utf8(head).unwrap())
+    }
+
+    /// Reads a request, unless the client has closed.
+    pub(super) async fn receive(&mut self) -> Option<()> {
+        let mut received = Received {
+            head: self.receive_head().await?,
+            body: Vec::new(),
+            connection: self.connection,
+        };
+        let length = received.header("content-length").unwrap().parse().unwrap();
+        received.body.resize(length, 0);
+        self.io.read_exact(&mut received.body).await.ok()?;
+        self.record.note(received);
+        Some(())
+    }
+
+    /// Sends as much as the client takes.
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Option<()> {
+        self.io.write_all(bytes.as_ref()).await.ok()?;
+        self.io.flush().await.ok()
+    }
+
+    /// Reads one request and answers it.
+    pub(super) async fn answer(&mut self, bytes: impl AsRef<[u8]>) -> Option<()> {
+        self.receive().await?;
+        self.send(bytes).await
+    }
+
+    pub(super) async fn answer_all(mut self) {
+        while self.answer(OK).await.is_some() {}
+    }
+
+    /// Stays silent until the client closes.
+    pub(super) async fn hold(mut self) {
+        let mut ignored = [0; 1024];
+        while self.io.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+    }
+}

@@ -1,0 +1,192 @@
+//! Which connections are used again, and what happens when one is no longer there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rustls::RootCertStore;
+use tokio::sync::Notify;
+
+use super::kit::{
+    Conversation, LOOPBACK, Names, OK, Receiver, client, client_with, outgoing, settle, until,
+};
+use crate::egress::{Client, Failure, Policy, Transport};
+
+#[tokio::test]
+async fn a_connection_serves_request_after_request() {
+    let receiver = Receiver::willing().await;
+    let client = client();
+    for _ in 0..5 {
+        client.post(&outgoing(&receiver.url())).await.unwrap();
+        settle().await;
+    }
+    assert_eq!(receiver.posts().len(), 5);
+    assert_eq!(receiver.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_replaced() {
+    let receiver = Receiver::start(|mut conversation: Conversation| async move {
+        conversation.answer(OK).await;
+    })
+    .await;
+    let client = client();
+    for _ in 0..5 {
+        client.post(&outgoing(&receiver.url())).await.unwrap();
+        settle().await;
+    }
+    assert_eq!((receiver.posts().len(), receiver.accepted()), (5, 5));
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_upon_its_second_request_costs_a_repeat_on_a_new_one() {
+    let receiver = Receiver::start(|mut conversation: Conversation| async move {
+        conversation.answer(OK).await;
+        conversation.receive().await;
+    })
+    .await;
+    let client = client();
+    client.post(&outgoing(&receiver.url())).await.unwrap();
+    settle().await;
+    client.post(&outgoing(&receiver.url())).await.unwrap();
+    let connections: Vec<usize> = receiver
+        .posts()
+        .iter()
+        .map(|post| post.connection)
+        .collect();
+    assert_eq!(connections, [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_repeat_is_not_repeated() {
+    let receiver = Receiver::start(|mut conversation: Conversation| async move {
+        if conversation.connection == 0 {
+            conversation.answer(OK).await;
+        }
+        conversation.receive().await;
+    })
+    .await;
+    let client = client();
+    client.post(&outgoing(&receiver.url())).await.unwrap();
+    settle().await;
+    assert_eq!(
+        client.post(&outgoing(&receiver.url())).await.unwrap_err(),
+        Failure::Closed
+    );
+    assert_eq!(receiver.posts().len(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_began_is_not_asked_for_again() {
+    for begun in [
+        "H",
+        "HTTP/1.1 200 OK\r\nx: ",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+    ] {
+        let receiver = Receiver::start(move |mut conversation: Conversation| async move {
+            conversation.answer(OK).await;
+            conversation.answer(begun).await;
+        })
+        .await;
+        let client = client();
+        client.post(&outgoing(&receiver.url())).await.unwrap();
+        settle().await;
+        assert_eq!(
+            client.post(&outgoing(&receiver.url())).await.unwrap_err(),
+            Failure::Closed,
+            "{begun}"
+        );
+        assert_eq!(receiver.posts().len(), 2, "{begun}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_body_was_not_read_to_its_end_is_closed() {
+    let receiver = Receiver::start(|mut conversation: Conversation| async move {
+        if conversation
+            .answer("HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n")
+            .await
+            .is_some()
+        {
+            while conversation.send([b'x'; 4096]).await.is_some() {}
+        }
+    })
+    .await;
+    let answer = client().post(&outgoing(&receiver.url())).await.unwrap();
+    assert!(!answer.body_complete);
+    until(|| receiver.open() == 0).await;
+}
+
+/// A batch goes to hundreds of hosts at once; of the connections it leaves, only so many are kept.
+#[tokio::test]
+async fn connections_are_kept_up_to_a_limit_over_all_hosts() {
+    const HOSTS: usize = 300;
+    const KEPT: usize = 10;
+    let all_arrived = Arc::new(Notify::new());
+    let gate = Arc::clone(&all_arrived);
+    let receiver = Receiver::start(move |mut conversation: Conversation| {
+        let gate = Arc::clone(&gate);
+        async move {
+            conversation.receive().await;
+            gate.notified().await;
+            conversation.send(OK).await;
+            conversation.answer_all().await;
+        }
+    })
+    .await;
+    let client = Client::with(
+        Policy { strict: false },
+        Box::new(Names::all(LOOPBACK)),
+        RootCertStore::empty(),
+        KEPT,
+    );
+    let posts = (0..HOSTS).map(|host| {
+        let post = outgoing(&format!(
+            "http://host{host}.example:{}/",
+            receiver.address.port()
+        ));
+        let client = &client;
+        async move { client.post(&post).await }
+    });
+    let release = async {
+        until(|| receiver.posts().len() == HOSTS).await;
+        assert_eq!(receiver.open(), HOSTS);
+        for _ in 0..HOSTS {
+            all_arrived.notify_one();
+            settle().await;
+        }
+    };
+    let (answers, ()) = tokio::join!(join_all(posts), release);
+    assert!(answers.iter().all(Result::is_ok));
+    until(|| receiver.open() == KEPT).await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_in_time() {
+    let receiver = Receiver::willing().await;
+    let client = client();
+    client.post(&outgoing(&receiver.url())).await.unwrap();
+    settle().await;
+    assert_eq!(receiver.open(), 1);
+    tokio::time::pause();
+    // Looked for every 20 s, so gone after 40 s at the latest.
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_secs(21)).await;
+        settle().await;
+    }
+    tokio::time::resume();
+    until(|| receiver.open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_time_out_closes_its_connection() {
+    let receiver = Receiver::start(Conversation::hold).await;
+    let mut post = outgoing(&receiver.url());
+    post.timeout = Duration::from_millis(200);
+    let client = client_with(Names::none(), RootCertStore::empty());
+    assert_eq!(
+        client.post(&post).await.unwrap_err(),
+        Failure::Timeout(post.timeout)
+    );
+    until(|| receiver.accepted() == 1 && receiver.open() == 0).await;
+}

@@ -1,0 +1,341 @@
+//! Certificates, and HTTP/2.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use http::{Response, StatusCode};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsAcceptor;
+
+use super::kit::{
+    Conversation, Io, LOOPBACK, Names, OK, Received, Receiver, client_with, outgoing, settle, until,
+};
+use crate::egress::{Client, Failure, Transport};
+
+const HOST: &str = "receiver.example";
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn client(&self) -> Client {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.as_ref().der().clone()).unwrap();
+        client_with(Names::all(LOOPBACK), roots)
+    }
+
+    fn acceptor(&self, alpn: &str) -> TlsAcceptor {
+        self.acceptor_of(alpn, CertificateParams::new([HOST.to_owned()]).unwrap())
+    }
+
+    fn acceptor_of(&self, alpn: &str, params: CertificateParams) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        acceptor(alpn, &certificate, &key)
+    }
+}
+
+fn acceptor(alpn: &str, certificate: &rcgen::Certificate, key: &KeyPair) -> TlsAcceptor {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let mut config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn start<Script, Run>(acceptor: TlsAcceptor, script: Script) -> (Receiver, String)
+where
+    Script: Fn(Conversation) -> Run + Send + Sync + 'static,
+    Run: Future<Output = ()> + Send + 'static,
+{
+    let receiver = Receiver::listen(LOOPBACK, 0, Some(acceptor), script).await;
+    let url = format!("https://{HOST}:{}/hook", receiver.address.port());
+    (receiver, url)
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_trusted_authority_is_accepted() {
+    let authority = Authority::new("trusted");
+    let (receiver, url) = start(authority.acceptor("http/1.1"), Conversation::answer_all).await;
+    let client = authority.client();
+    for _ in 0..3 {
+        assert_eq!(
+            client.post(&outgoing(&url)).await.unwrap().status,
+            StatusCode::OK
+        );
+        settle().await;
+    }
+    assert_eq!((receiver.posts().len(), receiver.accepted()), (3, 1));
+}
+
+#[tokio::test]
+async fn any_other_certificate_is_refused() {
+    let authority = Authority::new("trusted");
+    let other_name = CertificateParams::new(["other.example".to_owned()]).unwrap();
+    let mut expired = CertificateParams::new([HOST.to_owned()]).unwrap();
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    let mut future = CertificateParams::new([HOST.to_owned()]).unwrap();
+    future.not_before = date_time_ymd(4000, 1, 1);
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
+    for (acceptor, expected) in [
+        (
+            authority.acceptor_of("http/1.1", other_name),
+            Failure::CertificateName,
+        ),
+        (
+            authority.acceptor_of("http/1.1", expired),
+            Failure::CertificateExpired,
+        ),
+        (
+            authority.acceptor_of("http/1.1", future),
+            Failure::CertificateExpired,
+        ),
+        (
+            acceptor("http/1.1", &cert, &signing_key),
+            Failure::CertificateIssuer,
+        ),
+        (
+            Authority::new("stranger").acceptor("http/1.1"),
+            Failure::CertificateIssuer,
+        ),
+    ] {
+        let (receiver, url) = start(acceptor, Conversation::answer_all).await;
+        assert_eq!(
+            authority.client().post(&outgoing(&url)).await.unwrap_err(),
+            expected
+        );
+        assert!(receiver.posts().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_without_tls_is_a_failure() {
+    let authority = Authority::new("trusted");
+    for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", ""] {
+        let receiver = Receiver::start(move |mut conversation: Conversation| async move {
+            conversation.send(answer).await;
+        })
+        .await;
+        let url = format!("https://{HOST}:{}/", receiver.address.port());
+        assert_eq!(
+            authority.client().post(&outgoing(&url)).await.unwrap_err(),
+            Failure::Tls
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_closes_costs_a_repeat_over_tls_too() {
+    let authority = Authority::new("trusted");
+    let (receiver, url) = start(
+        authority.acceptor("http/1.1"),
+        |mut conversation: Conversation| async move {
+            conversation.answer(OK).await;
+            conversation.receive().await;
+            // Says goodbye as TLS does, so bytes come, but none of an answer.
+            let _ = conversation.io.shutdown().await;
+        },
+    )
+    .await;
+    let client = authority.client();
+    client.post(&outgoing(&url)).await.unwrap();
+    settle().await;
+    client.post(&outgoing(&url)).await.unwrap();
+    assert_eq!(receiver.posts().len(), 3);
+}
+
+/// What an HTTP/2 receiver does with a request.
+#[derive(Clone, Copy)]
+enum Reply {
+    Ok,
+    Reset(h2::Reason),
+    GoAway(h2::Reason),
+}
+
+/// Serves a connection; `reply` is asked with the number of the connection and that of the request on it.
+async fn serve_http2(conversation: Conversation, reply: fn(usize, usize) -> Reply) {
+    let Conversation {
+        io,
+        connection,
+        record,
+    } = conversation;
+    let Ok(mut http2) = h2::server::handshake(io).await else {
+        return;
+    };
+    let mut requests = 0;
+    while let Some(Ok((request, mut respond))) = http2.accept().await {
+        let (head, mut incoming) = request.into_parts();
+        match reply(connection, requests) {
+            Reply::Reset(reason) => respond.send_reset(reason),
+            Reply::GoAway(reason) => http2.abrupt_shutdown(reason),
+            Reply::Ok => {
+                let record = Arc::clone(&record);
+                tokio::spawn(async move {
+                    let mut body = Vec::new();
+                    while let Some(Ok(data)) = incoming.data().await {
+                        body.extend_from_slice(&data);
+                    }
+                    let head = head.headers.iter().fold(
+                        format!("{} {}", head.method, head.uri),
+                        |head, (name, value)| {
+                            format!("{head}\n{name}: {}", value.to_str().unwrap())
+                        },
+                    );
+                    record.note(Received {
+                        head,
+                        body,
+                        connection,
+                    });
+                    let _ = respond.send_response(Response::new(()), true);
+                });
+            }
+        }
+        requests += 1;
+    }
+}
+
+async fn start_http2(
+    authority: &Authority,
+    reply: fn(usize, usize) -> Reply,
+) -> (Receiver, String) {
+    start(authority.acceptor("h2"), move |conversation| {
+        serve_http2(conversation, reply)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn http2_is_spoken_where_the_receiver_offers_it() {
+    let authority = Authority::new("trusted");
+    let (receiver, url) = start_http2(&authority, |_, _| Reply::Ok).await;
+    let client = authority.client();
+    let post = outgoing(&url);
+    for _ in 0..3 {
+        let answer = client.post(&post).await.unwrap();
+        assert_eq!(
+            (answer.status, answer.body_complete),
+            (StatusCode::OK, true)
+        );
+    }
+    assert_eq!(receiver.accepted(), 1);
+    let received = &receiver.posts()[2];
+    assert!(
+        received.head.starts_with(&format!("POST {url}\n")),
+        "{}",
+        received.head
+    );
+    assert_eq!(received.header("content-length"), Some("7"));
+    assert_eq!(received.body, post.body);
+}
+
+#[tokio::test]
+async fn many_first_requests_at_once_share_an_http2_connection() {
+    let authority = Authority::new("trusted");
+    let (receiver, url) = start_http2(&authority, |_, _| Reply::Ok).await;
+    let client = authority.client();
+    let post = outgoing(&url);
+    let answers = join_all((0..50).map(|_| client.post(&post))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(receiver.posts().len(), 50);
+}
+
+#[tokio::test]
+async fn a_stream_that_an_http2_receiver_refused_is_repeated() {
+    let authority = Authority::new("trusted");
+    let (receiver, url) = start_http2(&authority, |connection, _| match connection {
+        0 => Reply::Reset(h2::Reason::REFUSED_STREAM),
+        _ => Reply::Ok,
+    })
+    .await;
+    authority.client().post(&outgoing(&url)).await.unwrap();
+    assert_eq!((receiver.posts().len(), receiver.accepted()), (1, 2));
+}
+
+/// Greets an HTTP/2 client and reads frames until a request's headers have come. Frames are as in RFC 9113, section
+/// 4.1: length, type, flags, stream, payload.
+async fn receive_http2_head(io: &mut Box<dyn Io>) {
+    const PREFACE_LEN: usize = 24;
+    const HEADERS: u8 = 1;
+    const SETTINGS_FRAME: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+
+    io.read_exact(&mut [0; PREFACE_LEN]).await.unwrap();
+    io.write_all(&SETTINGS_FRAME).await.unwrap();
+    io.flush().await.unwrap();
+    let mut head = [0; 9];
+    while head[3] != HEADERS {
+        io.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        io.read_exact(&mut vec![0; length as usize]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_after_the_last_one_of_an_http2_goodbye_is_repeated() {
+    /// The last stream is 0, the reason is `NO_ERROR`.
+    const GOAWAY_FRAME: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    let authority = Authority::new("trusted");
+    let script = |mut conversation: Conversation| async move {
+        if conversation.connection > 0 {
+            return serve_http2(conversation, |_, _| Reply::Ok).await;
+        }
+        receive_http2_head(&mut conversation.io).await;
+        conversation.send(GOAWAY_FRAME).await;
+        conversation.hold().await;
+    };
+    let (receiver, url) = start(authority.acceptor("h2"), script).await;
+    authority.client().post(&outgoing(&url)).await.unwrap();
+    assert_eq!((receiver.posts().len(), receiver.accepted()), (1, 2));
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_is_dead_is_noticed() {
+    let authority = Authority::new("trusted");
+    let script = |mut conversation: Conversation| async move {
+        receive_http2_head(&mut conversation.io).await;
+        // From here on time runs as fast as nothing happens.
+        tokio::time::pause();
+        conversation.hold().await;
+    };
+    let (receiver, url) = start(authority.acceptor("h2"), script).await;
+    let client = authority.client();
+    assert_eq!(
+        client.post(&outgoing(&url)).await.unwrap_err(),
+        Failure::Closed
+    );
+    until(|| receiver.open() == 0).await;
+}
+
+#[tokio::test]
+async fn what_an_http2_receiver_may_have_looked_at_is_not_repeated() {
+    let authority = Authority::new("trusted");
+    let replies: [fn(usize, usize) -> Reply; 4] = [
+        |_, _| Reply::Reset(h2::Reason::INTERNAL_ERROR),
+        |_, _| Reply::Reset(h2::Reason::CANCEL),
+        |_, _| Reply::GoAway(h2::Reason::NO_ERROR),
+        |_, _| Reply::GoAway(h2::Reason::INTERNAL_ERROR),
+    ];
+    for reply in replies {
+        let (receiver, url) = start_http2(&authority, reply).await;
+        let failure = authority.client().post(&outgoing(&url)).await.unwrap_err();
+        assert_eq!(failure, Failure::Closed);
+        assert_eq!(receiver.accepted(), 1);
+    }
+}
