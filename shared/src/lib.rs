@@ -2,6 +2,7 @@
 //!
 //! [`domain`] and [`json`] ← [`dialect`] ← [`store`], [`queue`], [`egress`] ← [`flow`].
 
+pub mod clock;
 pub mod dialect;
 pub mod domain;
 pub mod egress;
