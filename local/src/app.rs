@@ -15,7 +15,7 @@ use rung_shared::{
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    aws::{QueueSpec, Redrive, Sqs},
+    aws::{QueueSpec, Redrive, sqs::queue_url},
     event_source::EventSource,
 };
 
@@ -51,10 +51,27 @@ pub struct Parts {
     pub retention: Duration,
 }
 
+const VISIBILITY_S: u64 = 180;
+const DAY_S: u64 = 86_400;
+/// High, so that half an hour of a table out of order does not empty a queue into its dead letters.
+const MAX_RECEIVES: u32 = 200;
+
 /// The queues as the template makes them.
 #[must_use]
 pub fn queues() -> Vec<QueueSpec> {
-    todo!()
+    let main = |name: &str, dead_letter: &str| QueueSpec {
+        name: name.to_owned(),
+        visibility_timeout_s: VISIBILITY_S,
+        retention_s: 7 * DAY_S,
+        redrive: Some(Redrive { dead_letter: dead_letter.to_owned(), max_receive_count: MAX_RECEIVES }),
+    };
+    let dead = |name: &str| QueueSpec {
+        name: name.to_owned(),
+        visibility_timeout_s: VISIBILITY_S,
+        retention_s: 14 * DAY_S,
+        redrive: None,
+    };
+    vec![main(DELIVER, DELIVER_DEAD), main(RETRY, RETRY_DEAD), dead(DELIVER_DEAD), dead(RETRY_DEAD)]
 }
 
 /// The functions.
@@ -80,7 +97,7 @@ impl App {
         let Parts { dynamodb, sqs, clock, transport, dialects, admin_key, strict, retention } = parts;
         let store = Store::new(dynamodb, TABLE, Arc::clone(&clock), retention);
         store.create_table().await?;
-        let urls = Urls { deliver: Sqs::url(DELIVER), retry: Sqs::url(RETRY), dead: Sqs::url(DELIVER_DEAD) };
+        let urls = Urls { deliver: queue_url(DELIVER), retry: queue_url(RETRY), dead: queue_url(DELIVER_DEAD) };
         let queue = Queue::new(&sqs, &urls);
         Ok(Self {
             sqs,

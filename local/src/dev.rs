@@ -114,7 +114,7 @@ async fn run(args: Args) -> Result<(), Error> {
 /// The clock goes on where it stood, never behind the wall: a faster one stands still while nobody runs it.
 fn start_clock(data: &DataFolder, scale: u32) -> Result<Arc<dyn Clock>, Error> {
     let kept_ms = data.ladder_ms()?.unwrap_or(0);
-    Ok(Arc::new(ScaledClock::from(scale, kept_ms)))
+    Ok(Arc::new(ScaledClock::start(scale, kept_ms)))
 }
 
 /// Keeps where the ladder's clock stands, for the next start.

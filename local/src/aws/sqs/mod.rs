@@ -1,0 +1,305 @@
+//! SQS in this process: standard queues, over a file or in memory.
+//!
+//! [`queue`] decides in which order and when messages are handed out, [`journal`] keeps them on
+//! disk, [`state`] is all queues and what of the bodies stays in memory, [`wire`] and [`error`] are
+//! the protocol, [`calls`] the operations. A send or delete is answered once it is on disk; a
+//! receive changes memory only. So after a `kill -9` nothing accepted is lost, what was in flight is
+//! handed out again, and receive counts start anew: at least once, as SQS promises.
+//!
+//! All waiting is for something to happen: a long poll ends when a message arrives, or by a timer
+//! when the next waiting one becomes visible. In memory there is no thread and no chance either, so
+//! under tokio's paused time a run repeats exactly.
+//!
+//! Delays, visibility, retention and polls go by the clock's ladder time. A visibility time-out
+//! that must outlast work done in real time has to be longer by the clock's scale.
+
+mod calls;
+mod error;
+mod journal;
+mod queue;
+mod state;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rung_shared::clock::Clock;
+use tokio::sync::Notify;
+
+pub use self::journal::FileError;
+use self::{
+    error::Error,
+    journal::{File, Journal, Write},
+    state::State,
+};
+
+/// Bodies up to this many bytes, over all queues, stay in memory; the rest is read from the file.
+const RESIDENT_BODY_BYTES: usize = 64 << 20;
+
+/// A queue to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueSpec {
+    /// Its name: the last segment of its URL.
+    pub name: String,
+    /// How long a received message stays hidden if the receive does not say, in seconds.
+    pub visibility_timeout_s: u64,
+    /// How long a message is kept from its sending on, in seconds.
+    pub retention_s: u64,
+    /// Where messages go that are received in vain.
+    pub redrive: Option<Redrive>,
+}
+
+/// When and where to a queue gives up a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redrive {
+    /// The name of the dead-letter queue, one of those opened together.
+    pub dead_letter: String,
+    /// A message received this often goes there instead of being handed out again.
+    pub max_receive_count: u32,
+}
+
+/// Why queues could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Two queues of one name.
+    #[error("the queue {0} is declared twice: rename one")]
+    Twice(String),
+    /// A dead-letter queue that is not declared.
+    #[error("the queue {queue} names the dead-letter queue {dead_letter}: declare it too")]
+    NoDeadLetter {
+        /// The queue.
+        queue: String,
+        /// The name in its redrive policy.
+        dead_letter: String,
+    },
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// The queues of this process. Clones share them; with the last one the file is closed.
+#[derive(Clone)]
+pub struct Sqs {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    queues: Arc<Queues>,
+    store: Store,
+}
+
+enum Store {
+    Memory,
+    File(Journal),
+}
+
+/// What calls and the writing thread share.
+struct Queues {
+    clock: Arc<dyn Clock>,
+    policies: Vec<Policy>,
+    by_name: HashMap<String, usize>,
+    state: Mutex<State>,
+    /// Per queue: something arrived, or becomes visible earlier than it was going to.
+    changed: Vec<Notify>,
+    last_id: AtomicU64,
+}
+
+/// A queue's settings, as the calls need them.
+struct Policy {
+    name: String,
+    visibility_ms: u64,
+    retention_ms: u64,
+    /// The dead-letter queue and the most receives.
+    redrive: Option<(usize, u32)>,
+}
+
+impl Sqs {
+    /// Opens the queues in the file at `path`, or starts them there.
+    ///
+    /// # Errors
+    /// The file cannot be opened or is none of ours, or `queues` contradict themselves.
+    pub fn open(
+        path: &Path,
+        queues: &[QueueSpec],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        Self::open_with_budget(path, queues, clock, RESIDENT_BODY_BYTES)
+    }
+
+    fn open_with_budget(
+        path: &Path,
+        queues: &[QueueSpec],
+        clock: Arc<dyn Clock>,
+        resident_body_bytes: usize,
+    ) -> Result<Self, OpenError> {
+        let queues = Queues::new(queues, clock, resident_body_bytes)?;
+        let names = queues.policies.iter().map(|policy| policy.name.as_str());
+        let file = File::open(path, names)?;
+        let last_id = file
+            .load(|stored| queues.state().restore(&stored))
+            .map_err(FileError::from)?;
+        queues.last_id.store(last_id, Ordering::Relaxed);
+        let queues = Arc::new(queues);
+        let applying = Arc::clone(&queues);
+        let journal = file.start(move |writes| applying.apply(writes))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                queues,
+                store: Store::File(journal),
+            }),
+        })
+    }
+
+    /// Starts empty queues in memory.
+    ///
+    /// # Errors
+    /// `queues` contradict themselves.
+    pub fn memory(queues: &[QueueSpec], clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Ok(Self {
+            inner: Arc::new(Inner {
+                queues: Arc::new(Queues::new(queues, clock, usize::MAX)?),
+                store: Store::Memory,
+            }),
+        })
+    }
+
+    /// How many transactions were committed since the file was opened; 0 in memory. Set against
+    /// the requests made, it tells how well they share commits.
+    pub fn commits(&self) -> u64 {
+        match &self.inner.store {
+            Store::Memory => 0,
+            Store::File(journal) => journal.commits(),
+        }
+    }
+
+    /// Makes changes durable, then visible.
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
+        match &self.inner.store {
+            Store::Memory => {
+                self.inner.queues.apply(&writes);
+                Ok(())
+            }
+            Store::File(journal) => journal.commit(writes).await.map_err(|_| Error::Internal),
+        }
+    }
+
+    /// The same for changes that nobody waits for, and that are made again if they fail.
+    fn commit_later(&self, writes: Vec<Write>) -> Result<(), Error> {
+        match &self.inner.store {
+            Store::Memory => {
+                self.inner.queues.apply(&writes);
+                Ok(())
+            }
+            Store::File(journal) => journal.commit_later(writes).map_err(|_| Error::Internal),
+        }
+    }
+
+    /// Reads a body that is not in memory.
+    fn stored_body(&self, id: u64) -> Result<Option<Arc<str>>, Error> {
+        match &self.inner.store {
+            Store::Memory => Ok(None),
+            Store::File(journal) => journal.body(id).map_err(|error| {
+                tracing::error!(%error, "a message's body could not be read");
+                Error::Internal
+            }),
+        }
+    }
+}
+
+impl Queues {
+    fn new(
+        specs: &[QueueSpec],
+        clock: Arc<dyn Clock>,
+        resident_body_bytes: usize,
+    ) -> Result<Self, OpenError> {
+        let mut by_name = HashMap::new();
+        for (index, spec) in specs.iter().enumerate() {
+            if by_name.insert(spec.name.clone(), index).is_some() {
+                return Err(OpenError::Twice(spec.name.clone()));
+            }
+        }
+        let policies = specs
+            .iter()
+            .map(|spec| Policy::new(spec, &by_name))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            clock,
+            policies,
+            by_name,
+            state: Mutex::new(State::new(specs.len(), resident_body_bytes)),
+            changed: specs.iter().map(|_| Notify::new()).collect(),
+            last_id: AtomicU64::new(0),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The queue that a URL names.
+    fn find(&self, url: &str) -> Result<usize, Error> {
+        if url.is_empty() {
+            return Err(Error::MissingParameter("QueueUrl"));
+        }
+        let name = url.rsplit('/').next().unwrap_or_default();
+        let index = self.by_name.get(name);
+        index.copied().ok_or(Error::QueueDoesNotExist)
+    }
+
+    fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Makes stored changes visible, and wakes whoever polls for them.
+    fn apply(&self, writes: &[Write]) {
+        let mut state = self.state();
+        for write in writes {
+            state.apply(write);
+        }
+        drop(state);
+        for write in writes {
+            if let Write::Put { queue, .. } | Write::Move { to: queue, .. } = write {
+                self.changed[*queue].notify_waiters();
+            }
+        }
+    }
+}
+
+impl Policy {
+    fn new(spec: &QueueSpec, by_name: &HashMap<String, usize>) -> Result<Self, OpenError> {
+        let redrive = spec
+            .redrive
+            .as_ref()
+            .map(|redrive| match by_name.get(&redrive.dead_letter) {
+                Some(&to) => Ok((to, redrive.max_receive_count)),
+                None => Err(OpenError::NoDeadLetter {
+                    queue: spec.name.clone(),
+                    dead_letter: redrive.dead_letter.clone(),
+                }),
+            })
+            .transpose()?;
+        Ok(Self {
+            name: spec.name.clone(),
+            visibility_ms: spec.visibility_timeout_s.saturating_mul(1_000),
+            retention_ms: spec.retention_s.saturating_mul(1_000),
+            redrive,
+        })
+    }
+}
+
+/// The URL of the queue of this name.
+pub fn queue_url(name: &str) -> String {
+    format!("http://aws.invalid/{ACCOUNT}/{name}")
+}
+
+/// The account that queues on this machine belong to.
+const ACCOUNT: &str = "000000000000";
