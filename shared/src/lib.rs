@@ -5,6 +5,7 @@
 mod batcher;
 pub mod chance;
 pub mod clock;
+pub mod config;
 pub mod dialect;
 pub mod domain;
 pub mod egress;

@@ -1,0 +1,189 @@
+//! The one reader of the environment: what the functions are told at their start.
+
+use std::{env, path::PathBuf, sync::Arc, time::Duration};
+
+use aws_config::BehaviorVersion;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+
+use crate::{
+    clock::{Clock, SystemClock},
+    dialect::{DialectFault, Dialects},
+    egress,
+    flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    queue::{Queue, Urls},
+    store::Store,
+};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How long events, deliveries and logs are kept unless told otherwise.
+pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 86_400);
+
+/// By how much the retention must exceed the longest ladder: what failed must still be there for somebody to look at.
+const RETENTION_MARGIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// Why a start is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A variable that must be there.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// A variable that makes no sense.
+    #[error("the environment variable {name} must be {expected}")]
+    Invalid {
+        /// Its name.
+        name: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// A dialect file that cannot be read.
+    #[error("cannot read the dialect file {path}: {source}")]
+    DialectFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A dialect file with a mistake.
+    #[error(transparent)]
+    Dialect(#[from] DialectFault),
+    /// A retention that would let events expire on their ladder.
+    #[error(
+        "a retention of {} days is too short for the dialect {dialect}, whose ladder takes up to {} days: \
+         keep 7 days more than that",
+        .retention.as_secs() / 86_400, .ladder.as_secs().div_ceil(86_400)
+    )]
+    Retention {
+        /// The retention.
+        retention: Duration,
+        /// The dialect with the longest ladder.
+        dialect: String,
+        /// How long that takes.
+        ladder: Duration,
+    },
+}
+
+/// What a function stands on, built from the environment.
+#[derive(Clone)]
+pub struct Context {
+    /// The table.
+    pub store: Store,
+    /// The queues.
+    pub queue: Queue,
+    /// What webhooks may speak.
+    pub dialects: Arc<Dialects>,
+    /// Whether only public HTTPS URLs are taken.
+    pub strict: bool,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Context {
+    /// Reads the environment and builds the AWS clients.
+    ///
+    /// # Errors
+    /// When a variable is missing or makes no sense, or a dialect file has a mistake.
+    pub async fn from_env() -> Result<Self, ConfigError> {
+        let retention = retention()?;
+        let dialects = load_dialects(&dialect_files(), retention)?;
+        let strict = flag("RUNG_STRICT", true)?;
+        let urls = Urls {
+            deliver: variable("RUNG_DELIVER_URL")?,
+            retry: variable("RUNG_RETRY_URL")?,
+            dead: variable("RUNG_DEAD_URL")?,
+        };
+        let table = variable("RUNG_TABLE")?;
+        let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = Store::new(aws_sdk_dynamodb::Client::new(&aws), &table, Arc::clone(&clock), retention);
+        let queue = Queue::new(&aws_sdk_sqs::Client::new(&aws), &urls);
+        Ok(Self { store, queue, dialects: Arc::new(dialects), strict, clock })
+    }
+
+    /// What publishing needs.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.store.clone(), self.queue.clone(), Arc::clone(&self.dialects), Arc::clone(&self.clock))
+    }
+
+    /// What delivering needs.
+    #[must_use]
+    pub fn deliverer(&self) -> Deliverer {
+        Deliverer {
+            store: self.store.clone(),
+            queue: self.queue.clone(),
+            dialects: Arc::clone(&self.dialects),
+            transport: Arc::new(egress::Client::new(egress::Policy { strict: self.strict })),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    /// What the sweep needs.
+    #[must_use]
+    pub fn sweeper(&self) -> Sweeper {
+        Sweeper { store: self.store.clone(), queue: self.queue.clone(), clock: Arc::clone(&self.clock) }
+    }
+}
+
+/// The operator's key.
+///
+/// # Errors
+/// When it is not set.
+pub fn admin_key() -> Result<String, ConfigError> {
+    variable("RUNG_ADMIN_KEY")
+}
+
+/// The dialects that come with Rung and those of the given files.
+///
+/// # Errors
+/// When a file cannot be read or has a mistake, or a ladder is too long for the retention.
+pub fn load_dialects(files: &[PathBuf], retention: Duration) -> Result<Dialects, ConfigError> {
+    let mut dialects = Dialects::builtin();
+    for path in files {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::DialectFile { path: path.clone(), source })?;
+        dialects = dialects.with_file(path, &text)?;
+    }
+    for dialect in dialects.iter() {
+        let ladder = Duration::from_millis(dialect.ladder().longest_ms(dialect.honour_retry_after()));
+        if retention < ladder + RETENTION_MARGIN {
+            return Err(ConfigError::Retention { retention, dialect: dialect.name().to_owned(), ladder });
+        }
+    }
+    Ok(dialects)
+}
+
+fn dialect_files() -> Vec<PathBuf> {
+    let paths = optional("RUNG_DIALECTS").unwrap_or_default();
+    env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect()
+}
+
+fn retention() -> Result<Duration, ConfigError> {
+    let name = "RUNG_RETENTION_DAYS";
+    let Some(days) = optional(name) else { return Ok(DEFAULT_RETENTION) };
+    let days = days.parse().ok().filter(|days| (1..=3_650).contains(days));
+    days.map(|days| DAY * days).ok_or(ConfigError::Invalid { name, expected: "a number of days from 1 to 3650" })
+}
+
+fn flag(name: &'static str, default: bool) -> Result<bool, ConfigError> {
+    match optional(name).as_deref() {
+        None => Ok(default),
+        Some("true" | "1" | "on") => Ok(true),
+        Some("false" | "0" | "off") => Ok(false),
+        Some(_) => Err(ConfigError::Invalid { name, expected: "true or false" }),
+    }
+}
+
+fn variable(name: &'static str) -> Result<String, ConfigError> {
+    optional(name).ok_or(ConfigError::Missing(name))
+}
+
+/// A variable's value; an empty one counts as none.
+#[allow(clippy::disallowed_methods)]
+fn optional(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
