@@ -1,1 +1,134 @@
-//! placeholder
+//! Everything that differs between the webhooks that Rung sends: a dialect.
+//!
+//! A [`Dialect`] is read from a TOML file (`file`, checked by `compile`) and kept in [`Dialects`]. It knows its
+//! [`Catalogue`] of event types, makes an event's id and its body (`envelope`), and an attempt's headers and signatures
+//! (`headers`, `signature`). All of it is pure: time, chance and secrets are arguments.
+
+mod catalogue;
+mod compile;
+mod envelope;
+mod event_id;
+mod fault;
+mod file;
+mod headers;
+mod registry;
+mod signature;
+mod template;
+
+use std::ops::RangeInclusive;
+
+use http::{HeaderName, HeaderValue};
+
+pub use self::{
+    catalogue::{Catalogue, EVERY_TYPE, EventType, UnknownPattern},
+    envelope::{BodyFault, EventFacts},
+    fault::DialectFault,
+    headers::{HeaderFault, SignInput},
+    registry::Dialects,
+};
+use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
+use crate::domain::ladder::{DisableRule, Ladder};
+
+/// A way of sending webhooks.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Dialect {
+    /// What tenants and webhooks choose it by.
+    pub name: String,
+    /// What it is, in a sentence.
+    pub description: String,
+    /// Where it is documented.
+    pub docs: Option<String>,
+    /// The file it was read from: a start for one's own.
+    pub source: String,
+    /// How long a receiver has, from DNS to its response's headers, in milliseconds.
+    pub timeout_ms: u64,
+    /// The largest body, in bytes.
+    pub body_limit_bytes: usize,
+    /// Whether receivers verify signatures over a body they parsed and wrote again.
+    pub reparse_safe: bool,
+    /// Whether `410 Gone` disables the webhook.
+    pub gone_disables: bool,
+    /// Whether `Retry-After` of a 429 or 503 moves the next attempt.
+    pub honours_retry_after: bool,
+    /// The waits between attempts.
+    pub ladder: Ladder,
+    /// When Rung disables a webhook by itself.
+    pub disable: DisableRule,
+    /// The event types.
+    pub catalogue: Catalogue,
+    plans: Option<Vec<String>>,
+    success: Vec<RangeInclusive<u16>>,
+    event_id: EventIdForm,
+    headers: Headers,
+    envelope: Envelope,
+}
+
+impl Dialect {
+    /// The plans that have webhooks; `None` if all have.
+    #[must_use]
+    pub fn plans(&self) -> Option<&[String]> {
+        self.plans.as_deref()
+    }
+
+    /// Whether a tenant of `plan` has webhooks.
+    #[must_use]
+    pub fn allows_plan(&self, plan: Option<&str>) -> bool {
+        match (&self.plans, plan) {
+            (None, _) => true,
+            (Some(plans), Some(plan)) => plans.iter().any(|allowed| allowed == plan),
+            (Some(_), None) => false,
+        }
+    }
+
+    /// Whether a response of `status` acknowledges a delivery.
+    #[must_use]
+    pub fn is_success(&self, status: u16) -> bool {
+        self.success
+            .iter()
+            .any(|statuses| statuses.contains(&status))
+    }
+
+    /// The longest that a delivery can stay on the ladder, in milliseconds, attempts themselves apart.
+    #[must_use]
+    pub fn longest_ladder_ms(&self) -> u64 {
+        self.ladder.longest_ms(self.honours_retry_after)
+    }
+
+    /// An id for an event published without one, of the time `now_ms` (since the Unix epoch) and 128 bits of chance.
+    #[must_use]
+    pub fn new_event_id(&self, now_ms: u64, random: [u8; 16]) -> String {
+        self.event_id.make(now_ms, random)
+    }
+
+    /// The bytes that deliver an event, the same at every attempt.
+    ///
+    /// # Errors
+    /// When the event cannot be said in this dialect.
+    pub fn body(&self, facts: &EventFacts<'_>) -> Result<Vec<u8>, BodyFault> {
+        self.envelope.body(facts)
+    }
+
+    /// The header fields of an attempt. `Content-Length` and `Host` are the HTTP client's.
+    ///
+    /// # Errors
+    /// When the event's id or type has a character that no header can have; those that Rung accepts have none.
+    pub fn headers(
+        &self,
+        input: &SignInput<'_>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
+        self.headers.fields(input)
+    }
+
+    /// Whether its own signatures have room for one secret's only.
+    ///
+    /// During a rotation's overlap the old secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
+    #[must_use]
+    pub fn signs_with_one_secret(&self) -> bool {
+        let single = |signature: &signature::Signature| signature.overlap.is_none();
+        self.headers.signatures.iter().any(single)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! The header fields of a POST: fixed ones, the dialect's own, its signatures, and those of Standard Webhooks 1.0.
+
+use http::{
+    HeaderName, HeaderValue,
+    header::{CONTENT_TYPE, InvalidHeaderValue, USER_AGENT},
+};
+use uuid::Uuid;
+
+use super::{
+    signature::{Signature, standard_webhooks},
+    template::{Template, Values},
+};
+
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// The headers of Standard Webhooks 1.0.
+pub(super) const STANDARD_WEBHOOKS: [HeaderName; 3] =
+    [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE];
+
+/// What an attempt's headers are made of. Has no `Debug`, because of the secrets.
+#[derive(Clone, Copy)]
+pub struct SignInput<'a> {
+    /// The event's id.
+    pub event_id: &'a str,
+    /// The event's type, as it goes on the wire.
+    pub event_type: &'a str,
+    /// The delivery's UUID.
+    pub delivery_id: Uuid,
+    /// The attempt's wall-clock time, in seconds since the Unix epoch.
+    pub timestamp_s: u64,
+    /// The body, byte for byte as sent.
+    pub body: &'a [u8],
+    /// The secret that signs; during a rotation's overlap the old one.
+    pub secret: &'a str,
+    /// The new secret during a rotation's overlap: it signs as well, wherever a header has room for two signatures.
+    pub next_secret: Option<&'a str>,
+}
+
+/// An id or type with a character that no header value can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the value of the header `{name}` has a character that no header can have")]
+pub struct HeaderFault {
+    /// The header.
+    pub name: HeaderName,
+}
+
+/// What a dialect says of headers.
+#[derive(Debug, Clone)]
+pub(super) struct Headers {
+    pub(super) user_agent: HeaderValue,
+    pub(super) own: Vec<(HeaderName, Template)>,
+    pub(super) signatures: Vec<Signature>,
+    pub(super) standard_webhooks: bool,
+}
+
+impl Headers {
+    pub(super) fn fields(
+        &self,
+        input: &SignInput<'_>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
+        let mut delivery_id = Uuid::encode_buffer();
+        let timestamp = input.timestamp_s.to_string();
+        let values = Values {
+            id: input.event_id,
+            event_type: input.event_type,
+            delivery_id: input
+                .delivery_id
+                .hyphenated()
+                .encode_lower(&mut delivery_id),
+            timestamp: &timestamp,
+            body: input.body,
+            signature: "",
+        };
+
+        let mut fields = Vec::with_capacity(5 + self.own.len() + self.signatures.len());
+        fields.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        fields.push((USER_AGENT, self.user_agent.clone()));
+        for (name, template) in &self.own {
+            let value = template.fill(values).collect::<Vec<_>>().concat();
+            fields.push(field(name, HeaderValue::try_from(value))?);
+        }
+        for signature in &self.signatures {
+            let value = signature.header_value(values, input.secret, input.next_secret);
+            fields.push(field(&signature.header, HeaderValue::try_from(value))?);
+        }
+        if self.standard_webhooks {
+            fields.push(field(&WEBHOOK_ID, HeaderValue::from_str(input.event_id))?);
+            fields.push(field(
+                &WEBHOOK_TIMESTAMP,
+                HeaderValue::from_str(&timestamp),
+            )?);
+            let secrets = std::iter::once(input.secret).chain(input.next_secret);
+            if let Some(value) = standard_webhooks(values, secrets) {
+                fields.push(field(&WEBHOOK_SIGNATURE, HeaderValue::try_from(value))?);
+            }
+        }
+        Ok(fields)
+    }
+}
+
+fn field(
+    name: &HeaderName,
+    value: Result<HeaderValue, InvalidHeaderValue>,
+) -> Result<(HeaderName, HeaderValue), HeaderFault> {
+    match value {
+        Ok(value) => Ok((name.clone(), value)),
+        Err(_) => Err(HeaderFault { name: name.clone() }),
+    }
+}

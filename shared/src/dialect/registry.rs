@@ -1,0 +1,70 @@
+//! The dialects of an installation: those compiled in, and the operator's own.
+
+use std::sync::Arc;
+
+use super::{Dialect, DialectFault, compile::compile};
+
+macro_rules! builtin {
+    ($($name:literal),*) => {
+        [$(($name, include_str!(concat!("../../dialects/", $name, ".toml")))),*]
+    };
+}
+
+/// The files compiled in.
+const BUILTIN: [(&str, &str); 6] = builtin![
+    "standard",
+    "badger",
+    "patra",
+    "bharatcart",
+    "reward",
+    "odin"
+];
+
+/// The dialects there are, by name.
+#[derive(Debug, Clone)]
+pub struct Dialects {
+    dialects: Vec<Arc<Dialect>>,
+}
+
+impl Dialects {
+    /// The six compiled in.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let empty = Self {
+            dialects: Vec::new(),
+        };
+        BUILTIN
+            .iter()
+            .try_fold(empty, |dialects, (name, text)| {
+                dialects.with_file(name, text)
+            })
+            .expect("the dialects compiled in are checked by the tests")
+    }
+
+    /// These and the one that `text` describes; `path` names it in faults.
+    ///
+    /// # Errors
+    /// When the text is no dialect file, or its name is taken.
+    pub fn with_file(mut self, path: &str, text: &str) -> Result<Self, DialectFault> {
+        let is_taken = |name: &str| self.get(name).is_some();
+        let dialect = compile(text, is_taken).map_err(|fault| fault.in_file(path, text))?;
+        self.dialects.push(Arc::new(dialect));
+        Ok(self)
+    }
+
+    /// The dialect `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Dialect>> {
+        self.iter().find(|dialect| dialect.name == name)
+    }
+
+    /// All of them; the operator's own last.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Dialect>> {
+        self.dialects.iter()
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|dialect| dialect.name.as_str())
+    }
+}

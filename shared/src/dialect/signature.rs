@@ -1,0 +1,225 @@
+//! Signatures: the dialects' own, by template, and that of Standard Webhooks 1.0.
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderName;
+use sha1::Sha1;
+use sha2::{Sha256, Sha512};
+
+use super::template::{Template, Values};
+
+/// A signature header of a dialect's own.
+#[derive(Debug, Clone)]
+pub(super) struct Signature {
+    pub(super) algorithm: Algorithm,
+    pub(super) encoding: Encoding,
+    /// What is signed.
+    pub(super) signed: Template,
+    pub(super) header: HeaderName,
+    /// The header's value.
+    pub(super) value: Template,
+    /// What is appended to the value for the new secret while a rotation's overlap lasts; without it the old secret signs alone.
+    pub(super) overlap: Option<Template>,
+}
+
+/// A keyed hash (RFC 2104).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+pub(super) enum Algorithm {
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256,
+    #[serde(rename = "hmac-sha1")]
+    HmacSha1,
+    #[serde(rename = "hmac-sha512")]
+    HmacSha512,
+}
+
+/// How a signature's bytes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Encoding {
+    /// In lower case.
+    Hex,
+    /// With the standard alphabet and padding (RFC 4648 section 4).
+    Base64,
+}
+
+impl Signature {
+    /// The header's value: signed with `secret`, and with `next_secret` as well where the value has room for two.
+    pub(super) fn header_value(
+        &self,
+        values: Values<'_>,
+        secret: &str,
+        next_secret: Option<&str>,
+    ) -> Vec<u8> {
+        let mut out = Vec::with_capacity(160);
+        self.append(&self.value, values, secret, &mut out);
+        if let (Some(overlap), Some(next_secret)) = (&self.overlap, next_secret) {
+            self.append(overlap, values, next_secret, &mut out);
+        }
+        out
+    }
+
+    fn append(&self, template: &Template, values: Values<'_>, secret: &str, out: &mut Vec<u8>) {
+        let key = secret.as_bytes();
+        let signed = self.signed.fill(values);
+        let mac = match self.algorithm {
+            Algorithm::HmacSha256 => mac::<Hmac<Sha256>>(key, signed),
+            Algorithm::HmacSha1 => mac::<Hmac<Sha1>>(key, signed),
+            Algorithm::HmacSha512 => mac::<Hmac<Sha512>>(key, signed),
+        };
+        let signature = match self.encoding {
+            Encoding::Hex => hex::encode(mac),
+            Encoding::Base64 => BASE64.encode(mac),
+        };
+        let values = Values {
+            signature: &signature,
+            ..values
+        };
+        for piece in template.fill(values) {
+            out.extend_from_slice(piece);
+        }
+    }
+}
+
+/// The value of `webhook-signature` (Standard Webhooks 1.0, "Signature scheme"), one signature for each of `secrets` that is
+/// `whsec_` and strict base64 of 24 to 64 bytes; `None` if none is.
+pub(super) fn standard_webhooks(
+    values: Values<'_>,
+    secrets: impl Iterator<Item = impl AsRef<str>>,
+) -> Option<String> {
+    let mut value = String::new();
+    for key in secrets.filter_map(|secret| standard_webhooks_key(secret.as_ref())) {
+        let signed = [
+            values.id.as_bytes(),
+            b".",
+            values.timestamp.as_bytes(),
+            b".",
+            values.body,
+        ];
+        if !value.is_empty() {
+            value.push(' ');
+        }
+        value.push_str("v1,");
+        BASE64.encode_string(mac::<Hmac<Sha256>>(&key, signed.into_iter()), &mut value);
+    }
+    (!value.is_empty()).then_some(value)
+}
+
+fn standard_webhooks_key(secret: &str) -> Option<Vec<u8>> {
+    let key = BASE64.decode(secret.strip_prefix("whsec_")?).ok()?;
+    (24..=64).contains(&key.len()).then_some(key)
+}
+
+fn mac<'a, M: Mac + KeyInit>(key: &[u8], pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
+    for piece in pieces {
+        mac.update(piece);
+    }
+    mac.finalize().into_bytes().to_vec()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const NEXT_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+
+    const VALUES: Values<'_> = Values {
+        id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        timestamp: "1614265330",
+        body: br#"{"test": 2432232314}"#,
+        event_type: "",
+        delivery_id: "",
+        signature: "",
+    };
+
+    #[test]
+    fn the_published_standard_webhooks_vector_comes_out() {
+        assert_eq!(
+            standard_webhooks(VALUES, [SECRET].iter()).unwrap(),
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
+    }
+
+    #[test]
+    fn both_secrets_are_listed_old_first_and_the_reference_accepts_either() {
+        let value = standard_webhooks(VALUES, [SECRET, NEXT_SECRET].iter()).unwrap();
+        let expected: Vec<String> = [SECRET, NEXT_SECRET]
+            .map(|secret| {
+                standardwebhooks::Webhook::new(secret)
+                    .unwrap()
+                    .sign(VALUES.id, 1_614_265_330, VALUES.body)
+                    .unwrap()
+            })
+            .to_vec();
+        assert_eq!(value, expected.join(" "));
+    }
+
+    #[test]
+    fn only_strict_keys_of_24_to_64_bytes_sign() {
+        let of_bytes = |length: usize| format!("whsec_{}", BASE64.encode(vec![7; length]));
+        let unpadded = of_bytes(25).trim_end_matches('=').to_owned();
+        for wrong in [
+            &of_bytes(23),
+            &of_bytes(65),
+            &unpadded,
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "whsec_",
+            "whsec_abc123...",
+        ] {
+            assert_eq!(standard_webhooks(VALUES, [wrong].iter()), None, "{wrong}");
+        }
+        for right in [of_bytes(24), of_bytes(64)] {
+            assert!(standard_webhooks(VALUES, [right].iter()).is_some());
+        }
+    }
+
+    /// RFC 2202 section 3 and RFC 4231 section 4.3: key `Jefe`.
+    #[test]
+    fn each_algorithm_and_encoding_matches_its_published_vector() {
+        let body = b"what do ya want for nothing?";
+        for (algorithm, encoding, expected) in [
+            (
+                Algorithm::HmacSha1,
+                Encoding::Hex,
+                "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
+            ),
+            (
+                Algorithm::HmacSha256,
+                Encoding::Hex,
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            ),
+            (
+                Algorithm::HmacSha1,
+                Encoding::Base64,
+                "7/zfauXrL6LSdBbV8YTfnCWafHk=",
+            ),
+            (
+                Algorithm::HmacSha512,
+                Encoding::Hex,
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
+            ),
+        ] {
+            let signature = Signature {
+                algorithm,
+                encoding,
+                signed: Template::parse("{body}", &[super::super::template::Variable::Body])
+                    .unwrap(),
+                header: HeaderName::from_static("x-signature"),
+                value: Template::parse(
+                    "{signature}",
+                    &[super::super::template::Variable::Signature],
+                )
+                .unwrap(),
+                overlap: None,
+            };
+            let values = Values { body, ..VALUES };
+            assert_eq!(
+                signature.header_value(values, "Jefe", Some("unused")),
+                expected.as_bytes()
+            );
+        }
+    }
+}

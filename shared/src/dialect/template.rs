@@ -1,0 +1,172 @@
+//! Texts with variables in braces: header values and what a signature covers.
+
+use std::fmt;
+
+/// What a template may stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variable {
+    Id,
+    EventType,
+    DeliveryId,
+    Timestamp,
+    Body,
+    Signature,
+}
+
+impl Variable {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::EventType => "event_type",
+            Self::DeliveryId => "delivery_id",
+            Self::Timestamp => "timestamp",
+            Self::Body => "body",
+            Self::Signature => "signature",
+        }
+    }
+}
+
+/// A parsed template. `{{` and `}}` stand for the braces themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Variable(Variable),
+}
+
+/// What the variables stand for in one attempt.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Values<'a> {
+    pub(super) id: &'a str,
+    pub(super) event_type: &'a str,
+    pub(super) delivery_id: &'a str,
+    pub(super) timestamp: &'a str,
+    pub(super) body: &'a [u8],
+    pub(super) signature: &'a str,
+}
+
+/// A template that cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TemplateFault {
+    #[error("unknown variable `{{{name}}}`; here there are {known}")]
+    UnknownVariable { name: String, known: Known },
+    #[error("a `{{` or `}}` without its other half; write it twice to mean the brace itself")]
+    LoneBrace,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Known(&'static [Variable]);
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, variable) in self.0.iter().enumerate() {
+            let separator = if position > 0 { ", " } else { "" };
+            write!(f, "{separator}`{{{}}}`", variable.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl Template {
+    /// Reads `text`, in which only the `known` variables may stand.
+    pub(super) fn parse(text: &str, known: &'static [Variable]) -> Result<Self, TemplateFault> {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let brace = &rest[at..];
+            if let Some(after) = brace.strip_prefix("{{") {
+                literal.push('{');
+                rest = after;
+            } else if let Some(after) = brace.strip_prefix("}}") {
+                literal.push('}');
+                rest = after;
+            } else {
+                let (name, after) = brace
+                    .strip_prefix('{')
+                    .and_then(|inner| inner.split_once('}'))
+                    .ok_or(TemplateFault::LoneBrace)?;
+                let variable = known.iter().find(|variable| variable.name() == name);
+                let variable = *variable.ok_or_else(|| TemplateFault::UnknownVariable {
+                    name: name.to_owned(),
+                    known: Known(known),
+                })?;
+                if !literal.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut literal)));
+                }
+                pieces.push(Piece::Variable(variable));
+                rest = after;
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Text(literal));
+        }
+        Ok(Self { pieces })
+    }
+
+    /// Whether `variable` stands in the template.
+    pub(super) fn mentions(&self, variable: Variable) -> bool {
+        self.pieces.contains(&Piece::Variable(variable))
+    }
+
+    /// The filled template, piece by piece.
+    pub(super) fn fill<'a>(&'a self, values: Values<'a>) -> impl Iterator<Item = &'a [u8]> {
+        self.pieces.iter().map(move |piece| match piece {
+            Piece::Text(text) => text.as_bytes(),
+            Piece::Variable(Variable::Id) => values.id.as_bytes(),
+            Piece::Variable(Variable::EventType) => values.event_type.as_bytes(),
+            Piece::Variable(Variable::DeliveryId) => values.delivery_id.as_bytes(),
+            Piece::Variable(Variable::Timestamp) => values.timestamp.as_bytes(),
+            Piece::Variable(Variable::Body) => values.body,
+            Piece::Variable(Variable::Signature) => values.signature.as_bytes(),
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[Variable] = &[Variable::Timestamp, Variable::Body];
+
+    #[test]
+    fn variables_are_filled_in_and_doubled_braces_are_braces() {
+        let template = Template::parse("{{v0}}:{timestamp}:{body}", KNOWN).unwrap();
+        let values = Values {
+            timestamp: "17",
+            body: b"{}",
+            ..Values::default()
+        };
+        let filled: Vec<u8> = template.fill(values).collect::<Vec<_>>().concat();
+        assert_eq!(filled, b"{v0}:17:{}");
+        assert!(template.mentions(Variable::Body));
+        assert!(!template.mentions(Variable::Id));
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named_with_the_known_ones() {
+        let fault = Template::parse("{id}", KNOWN).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "unknown variable `{id}`; here there are `{timestamp}`, `{body}`"
+        );
+    }
+
+    #[test]
+    fn a_lone_brace_is_refused() {
+        for text in ["{body", "body}", "}{", "{{{body}}"] {
+            assert_eq!(
+                Template::parse(text, KNOWN),
+                Err(TemplateFault::LoneBrace),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Bytes on the wire. Signatures were computed with Python's `hmac`, as the documents' snippets do.
+
+use uuid::Uuid;
+
+use super::{builtin, json};
+use crate::{
+    dialect::{BodyFault, Dialect, Dialects, EventFacts, SignInput},
+    json::{Json, UnstableNumber},
+};
+
+const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NEXT_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+
+fn facts<'a>(event_type: &'a str, data: &'a Json, time: &str) -> EventFacts<'a> {
+    EventFacts {
+        id: "evt_abc123",
+        event_type,
+        data,
+        time: time.parse().unwrap(),
+        request_id: "req_123456",
+        metadata: None,
+    }
+}
+
+fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> String {
+    String::from_utf8(dialect.body(facts).unwrap()).unwrap()
+}
+
+/// The headers as they stand in a request, one a line.
+fn headers(dialect: &Dialect, input: &SignInput<'_>) -> String {
+    let fields = dialect.headers(input).unwrap();
+    let lines = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn input<'a>(event_type: &'a str, body: &'a str, secret: &'a str) -> SignInput<'a> {
+    SignInput {
+        event_id: "evt_abc123",
+        event_type,
+        delivery_id: Uuid::from_u128(0x0192_7d5c_0000_8000_8000_0000_0000_0001),
+        timestamp_s: 1_696_680_000,
+        body: body.as_bytes(),
+        secret,
+        next_secret: None,
+    }
+}
+
+fn user_agent() -> String {
+    format!("user-agent: Rung/{}", env!("CARGO_PKG_VERSION"))
+}
+
+#[test]
+fn odin_as_document_004_shows_it() {
+    let odin = builtin("odin");
+    let data = json(
+        r#"{"user_id": "user_xyz789", "lesson_id": "lesson_non_01", "language": "non", "score": 95, "completion_time_seconds": 450}"#,
+    );
+    let body = body(
+        &odin,
+        &facts("user.lesson.completed", &data, "2025-10-10T12:30:00.987Z"),
+    );
+    assert_eq!(
+        body,
+        r#"{"id":"evt_abc123","type":"user.lesson.completed","created_at":"2025-10-10T12:30:00Z","data":{"user_id":"user_xyz789","lesson_id":"lesson_non_01","language":"non","score":95,"completion_time_seconds":450},"metadata":{"api_version":"v1","request_id":"req_123456"}}"#
+    );
+    assert_eq!(
+        headers(&odin, &input("user.lesson.completed", &body, "your_webhook_secret_key")),
+        [
+            "content-type: application/json",
+            &user_agent(),
+            "x-odin-signature: t=1696680000,v1=35895cfb58400243637ca0f60d26bd5b65cf37d3e5ee0fe7251d22c0760f469c",
+            "webhook-id: evt_abc123",
+            "webhook-timestamp: 1696680000",
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn badger_as_document_000_shows_it() {
+    let badger = builtin("badger");
+    let data = badger.catalogue.sample("user.badge.unlocked").unwrap();
+    let body = body(
+        &badger,
+        &facts("user.badge.unlocked", data, "2024-01-15T10:30:00Z"),
+    );
+    assert_eq!(
+        body,
+        r#"{"event":"user.badge.unlocked","userId":"user123","badgeId":"first_purchase","badge":{"name":"First Purchase","description":"Make your first purchase","imageUrl":"https://example.com/badge.png"},"timestamp":"2024-01-15T10:30:00Z"}"#
+    );
+    assert!(
+        headers(&badger, &input("user.badge.unlocked", &body, "your_webhook_secret")).contains(
+            "\nx-badger-signature: 42a9017a66a1d48d2cb7b4971e3887cee7cf91f3a7e7078f3a8c7785bad20418\n"
+        )
+    );
+}
+
+#[test]
+fn patra_as_document_001_shows_it() {
+    let patra = builtin("patra");
+    let data = patra.catalogue.sample("card.updated").unwrap();
+    let body = body(
+        &patra,
+        &facts("card.updated", data, "2021-12-01T12:00:00.999Z"),
+    );
+    assert_eq!(
+        body,
+        r#"{"id":"evt_abc123","event":"card.updated","created":1638360000,"data":{"id":"card_abc123","username":"johndoe","updatedAt":"2024-12-01T14:22:00Z","changes":["bio","jobTitle"]}}"#
+    );
+    let oracle = standardwebhooks::Webhook::new(STANDARD_SECRET).unwrap();
+    let standard_signature = oracle
+        .sign("evt_abc123", 1_696_680_000, body.as_bytes())
+        .unwrap();
+    assert_eq!(
+        headers(&patra, &input("card.updated", &body, STANDARD_SECRET)),
+        [
+            "content-type: application/json",
+            &user_agent(),
+            "x-patra-delivery: 01927d5c-0000-8000-8000-000000000001",
+            "x-patra-event: card.updated",
+            "x-patra-signature: sha256=f6ca881825de64d11ea2bd612da53df55e687ac3a6a6360df47bf6cf1b05c460",
+            "webhook-id: evt_abc123",
+            "webhook-timestamp: 1696680000",
+            &format!("webhook-signature: {standard_signature}"),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn bharatcart_as_document_002_shows_it() {
+    let bharatcart = builtin("bharatcart");
+    let data = bharatcart.catalogue.sample("order.paid").unwrap();
+    let body = body(
+        &bharatcart,
+        &facts("order.paid", data, "2024-01-01T00:05:00Z"),
+    );
+    assert_eq!(
+        body,
+        r#"{"event":"order.paid","timestamp":"2024-01-01T00:05:00Z","data":{"orderId":"ORD-2024-00001","paymentId":"txn_123","amount":235997,"currency":"INR","paymentMethod":"stripe"}}"#
+    );
+    assert!(headers(&bharatcart, &input("order.paid", &body, "s3cret")).contains(
+        "\nx-webhook-signature: da875878ed4299012341d7edb2374fdb8960c6245a532ce3e870f24d7abb081d\n"
+    ));
+}
+
+#[test]
+fn reward_as_document_003_shows_it() {
+    let reward = builtin("reward");
+    let data = reward.catalogue.sample("trigger_event.created").unwrap();
+    let facts = EventFacts {
+        id: "we_01jf2wkmvcfw6ts1qmgzya291c",
+        ..facts("trigger_event.created", data, "2024-12-14T15:29:18.8219Z")
+    };
+    let body = body(&reward, &facts);
+    assert_eq!(
+        body,
+        r#"{"id":"we_01jf2wkmvcfw6ts1qmgzya291c","type":"trigger_event.created","time":"2024-12-14T15:29:18.821Z","data":{"user":{"id":"ca9bb5c2-25a6-43e9-972e-862d28241a47"},"value":2.99,"trigger":{"id":"successful_payment"}}}"#
+    );
+    assert_eq!(
+        headers(&reward, &input("trigger_event.created", &body, "s3cret")),
+        format!(
+            "content-type: application/json\n{}\nwebhook-id: evt_abc123\nwebhook-timestamp: 1696680000",
+            user_agent()
+        )
+    );
+}
+
+#[test]
+fn standard_is_accepted_by_the_reference_with_either_secret() {
+    let standard = builtin("standard");
+    let data = json(r#"{"n": 9007199254740993, "b": {"z": 1.0, "5": "x"}}"#);
+    let body = body(
+        &standard,
+        &facts("anything.goes", &data, "2022-11-03T20:26:10.344522Z"),
+    );
+    assert_eq!(
+        body,
+        r#"{"type":"anything.goes","timestamp":"2022-11-03T20:26:10.344522Z","data":{"n":9007199254740993,"b":{"5":"x","z":1}}}"#
+    );
+    let input = SignInput {
+        next_secret: Some(NEXT_SECRET),
+        ..input("anything.goes", &body, STANDARD_SECRET)
+    };
+    let fields = standard.headers(&input).unwrap();
+    let signatures: Vec<&str> = fields
+        .iter()
+        .filter(|(name, _)| name == "webhook-signature")
+        .flat_map(|(_, value)| value.to_str().unwrap().split(' '))
+        .collect();
+    for (secret, signature) in [STANDARD_SECRET, NEXT_SECRET].into_iter().zip(&signatures) {
+        let oracle = standardwebhooks::Webhook::new(secret).unwrap();
+        assert_eq!(
+            *signature,
+            oracle
+                .sign("evt_abc123", 1_696_680_000, body.as_bytes())
+                .unwrap()
+        );
+    }
+    assert_eq!(signatures.len(), 2);
+}
+
+#[test]
+fn times_take_the_dialects_form_and_are_cut_off_not_rounded() {
+    let data = json("{}");
+    for (name, time, expected) in [
+        (
+            "reward",
+            "2024-12-14T15:29:18Z",
+            r#""time":"2024-12-14T15:29:18.000Z""#,
+        ),
+        (
+            "reward",
+            "1969-12-31T23:59:59.9999Z",
+            r#""time":"1969-12-31T23:59:59.999Z""#,
+        ),
+        (
+            "standard",
+            "2024-12-14T15:29:18Z",
+            r#""timestamp":"2024-12-14T15:29:18Z""#,
+        ),
+        (
+            "standard",
+            "2024-12-14T15:29:18.120+01:00",
+            r#""timestamp":"2024-12-14T14:29:18.12Z""#,
+        ),
+        ("patra", "1969-12-31T23:59:58.5Z", r#""created":-2"#),
+        (
+            "odin",
+            "2024-12-14T15:29:18.999999Z",
+            r#""created_at":"2024-12-14T15:29:18Z""#,
+        ),
+    ] {
+        let body = body(&builtin(name), &facts("x", &data, time));
+        assert!(body.contains(expected), "{name} {time}: {body}");
+    }
+}
+
+#[test]
+fn published_metadata_is_merged_into_odins_whose_own_members_win() {
+    let (data, metadata) = (
+        json("{}"),
+        json(r#"{"source":"app","request_id":"mine","7":1.0,"api_version":null,"3":[]}"#),
+    );
+    let facts = EventFacts {
+        metadata: Some(&metadata),
+        ..facts("user.streak.achieved", &data, "2025-10-10T12:30:00Z")
+    };
+    let body = body(&builtin("odin"), &facts);
+    assert!(
+        body.ends_with(r#""metadata":{"3":[],"7":1,"api_version":"v1","request_id":"req_123456","source":"app"}}"#),
+        "{body}"
+    );
+}
+
+#[test]
+fn badger_refuses_members_it_cannot_place() {
+    let badger = builtin("badger");
+    for (data, member) in [
+        (r#"{"a":1,"event":2}"#, "event"),
+        (r#"{"timestamp":null}"#, "timestamp"),
+        (r#"{"a":1,"42":2}"#, "42"),
+    ] {
+        let fault = badger.body(&facts("even.created", &json(data), "2024-01-15T10:30:00Z"));
+        let member = member.to_owned();
+        assert_eq!(fault, Err(BodyFault::ReservedMember { member }), "{data}");
+    }
+    let fine = json(r#"{"042":1,"nested":{"event":1,"7":2}}"#);
+    assert_eq!(
+        body(
+            &badger,
+            &facts("even.created", &fine, "2024-01-15T10:30:00Z")
+        ),
+        r#"{"event":"even.created","042":1,"nested":{"7":2,"event":1},"timestamp":"2024-01-15T10:30:00Z"}"#
+    );
+    assert_eq!(
+        body(
+            &badger,
+            &facts("even.created", &json("{}"), "2024-01-15T10:30:00Z")
+        ),
+        r#"{"event":"even.created","timestamp":"2024-01-15T10:30:00Z"}"#
+    );
+}
+
+#[test]
+fn numbers_that_javascript_changes_are_refused_where_bodies_are_reparsed() {
+    let data = json(r#"{"items":[{"id":9007199254740993}]}"#);
+    let facts = facts("x", &data, "2024-01-15T10:30:00Z");
+    for dialect in Dialects::builtin().iter() {
+        match dialect.body(&facts) {
+            Err(BodyFault::UnstableNumber(UnstableNumber { path, .. })) => {
+                assert!(
+                    ["patra", "badger"].contains(&dialect.name.as_str()),
+                    "{}",
+                    dialect.name
+                );
+                assert_eq!(path.to_string(), "data.items[0].id");
+            }
+            body => {
+                assert!(!dialect.reparse_safe);
+                assert!(
+                    String::from_utf8(body.unwrap())
+                        .unwrap()
+                        .contains(r#"{"id":9007199254740993}"#)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_limit_is_on_the_bytes_of_the_whole_body() {
+    let bharatcart = builtin("bharatcart");
+    let body_of = |padding: usize| {
+        let data = Json::Object(vec![("p".to_owned(), Json::String("é".repeat(padding)))]);
+        bharatcart.body(&facts("order.paid", &data, "2024-01-01T00:05:00Z"))
+    };
+    let around = body_of(0).unwrap().len();
+    let fitting = (102_400 - around) / 2;
+    assert!(body_of(fitting).is_ok());
+    let actual = around + 2 * (fitting + 1);
+    assert_eq!(
+        body_of(fitting + 1),
+        Err(BodyFault::TooLarge {
+            limit: 102_400,
+            actual
+        })
+    );
+}
+
+#[test]
+fn data_and_metadata_must_be_objects() {
+    let (object, array) = (json("{}"), json("[]"));
+    let standard = builtin("standard");
+    let facts = facts("x", &array, "2024-01-01T00:05:00Z");
+    assert_eq!(
+        standard.body(&facts),
+        Err(BodyFault::NotAnObject { field: "data" })
+    );
+    let facts = EventFacts {
+        data: &object,
+        metadata: Some(&array),
+        ..facts
+    };
+    assert_eq!(
+        standard.body(&facts),
+        Err(BodyFault::NotAnObject { field: "metadata" })
+    );
+}
+
+#[test]
+fn a_value_that_no_header_can_have_is_a_fault_not_a_panic() {
+    let fault = builtin("patra")
+        .headers(&input("card\n.created", "{}", "s"))
+        .unwrap_err();
+    assert_eq!(fault.name, "x-patra-event");
+}
+
+#[test]
+fn an_own_file_signs_for_two_secrets_and_names_its_agent() {
+    let stripe_like = r#"
+        name = "own"
+        description = "One that lists both signatures."
+        event_id = "{uuid}"
+        timeout = "3s"
+        body_limit = 1000
+        success = ["200", "204"]
+        disable = "never"
+        standard_webhooks = false
+        user_agent = "Own-Webhooks/2"
+        envelope = [
+          { key = "meta", fields = [{ key = "v", value = 2 }, { key = "live", value = true }] },
+          { key = "at", from = "time_unix_millis" },
+          { key = "extra", from = "metadata" },
+          { key = "payload", from = "data" },
+        ]
+        headers = { X-Sent = "{timestamp}/{id}" }
+        ladder = { waits = [] }
+        any_type = { example = "x", sample = "{}" }
+        [[signature]]
+        algorithm = "hmac-sha512"
+        encoding = "base64"
+        signed = "{id}.{timestamp}.{body}"
+        header = "X-Sig"
+        value = "t={timestamp},v1={signature}"
+        overlap = ",v1={signature}"
+    "#;
+    let dialects = Dialects::builtin()
+        .with_file("own.toml", stripe_like)
+        .unwrap();
+    let own = dialects.get("own").unwrap();
+    let data = json("{}");
+    let body = body(own, &facts("x", &data, "1970-01-01T00:00:01.5Z"));
+    assert_eq!(
+        body,
+        r#"{"meta":{"v":2,"live":true},"at":1500,"payload":{}}"#
+    );
+    assert!(!own.signs_with_one_secret());
+
+    let of = |secret, next_secret| {
+        let input = SignInput {
+            next_secret,
+            ..input("x", &body, secret)
+        };
+        headers(own, &input)
+    };
+    let (old, new) = (of("old", None), of("new", None));
+    assert!(old.starts_with("content-type: application/json\nuser-agent: Own-Webhooks/2\nx-sent: 1696680000/evt_abc123\nx-sig: t=1696680000,v1="));
+    let new_signature = new.rsplit_once(',').unwrap().1;
+    assert_eq!(of("old", Some("new")), format!("{old},{new_signature}"));
+}
