@@ -57,14 +57,19 @@ impl ScaledClock {
     #[must_use]
     pub fn start(scale: u32, kept_ms: u64) -> Self {
         let wall_start_ms = SystemClock.wall_ms();
-        Self { scale: scale.max(1), wall_start_ms, ladder_start_ms: wall_start_ms.max(kept_ms) }
+        Self {
+            scale: scale.max(1),
+            wall_start_ms,
+            ladder_start_ms: wall_start_ms.max(kept_ms),
+        }
     }
 }
 
 impl Clock for ScaledClock {
     fn now_ms(&self) -> u64 {
         let elapsed_ms = self.wall_ms().saturating_sub(self.wall_start_ms);
-        self.ladder_start_ms.saturating_add(elapsed_ms.saturating_mul(u64::from(self.scale)))
+        self.ladder_start_ms
+            .saturating_add(elapsed_ms.saturating_mul(u64::from(self.scale)))
     }
 
     fn wall_ms(&self) -> u64 {

@@ -96,18 +96,39 @@ impl Context {
             dead: variable("RUNG_DEAD_URL")?,
         };
         let table = variable("RUNG_TABLE")?;
-        let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await;
+        let https = Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let aws = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(https)
+            .load()
+            .await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Store::new(aws_sdk_dynamodb::Client::new(&aws), &table, Arc::clone(&clock), retention);
+        let store = Store::new(
+            aws_sdk_dynamodb::Client::new(&aws),
+            &table,
+            Arc::clone(&clock),
+            retention,
+        );
         let queue = Queue::new(&aws_sdk_sqs::Client::new(&aws), &urls);
-        Ok(Self { store, queue, dialects: Arc::new(dialects), strict, clock })
+        Ok(Self {
+            store,
+            queue,
+            dialects: Arc::new(dialects),
+            strict,
+            clock,
+        })
     }
 
     /// What publishing needs.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
-        Publisher::new(self.store.clone(), self.queue.clone(), Arc::clone(&self.dialects), Arc::clone(&self.clock))
+        Publisher::new(
+            self.store.clone(),
+            self.queue.clone(),
+            Arc::clone(&self.dialects),
+            Arc::clone(&self.clock),
+        )
     }
 
     /// What delivering needs.
@@ -117,7 +138,9 @@ impl Context {
             store: self.store.clone(),
             queue: self.queue.clone(),
             dialects: Arc::clone(&self.dialects),
-            transport: Arc::new(egress::Client::new(egress::Policy { strict: self.strict })),
+            transport: Arc::new(egress::Client::new(egress::Policy {
+                strict: self.strict,
+            })),
             clock: Arc::clone(&self.clock),
         }
     }
@@ -125,7 +148,11 @@ impl Context {
     /// What the sweep needs.
     #[must_use]
     pub fn sweeper(&self) -> Sweeper {
-        Sweeper { store: self.store.clone(), queue: self.queue.clone(), clock: Arc::clone(&self.clock) }
+        Sweeper {
+            store: self.store.clone(),
+            queue: self.queue.clone(),
+            clock: Arc::clone(&self.clock),
+        }
     }
 }
 
@@ -144,14 +171,20 @@ pub fn admin_key() -> Result<String, ConfigError> {
 pub fn load_dialects(files: &[PathBuf], retention: Duration) -> Result<Dialects, ConfigError> {
     let mut dialects = Dialects::builtin();
     for path in files {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::DialectFile { path: path.clone(), source })?;
-        dialects = dialects.with_file(path, &text)?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::DialectFile {
+            path: path.clone(),
+            source,
+        })?;
+        dialects = dialects.with_file(&path.display().to_string(), &text)?;
     }
     for dialect in dialects.iter() {
-        let ladder = Duration::from_millis(dialect.ladder().longest_ms(dialect.honour_retry_after()));
+        let ladder = Duration::from_millis(dialect.longest_ladder_ms());
         if retention < ladder + RETENTION_MARGIN {
-            return Err(ConfigError::Retention { retention, dialect: dialect.name().to_owned(), ladder });
+            return Err(ConfigError::Retention {
+                retention,
+                dialect: dialect.name.clone(),
+                ladder,
+            });
         }
     }
     Ok(dialects)
@@ -159,14 +192,21 @@ pub fn load_dialects(files: &[PathBuf], retention: Duration) -> Result<Dialects,
 
 fn dialect_files() -> Vec<PathBuf> {
     let paths = optional("RUNG_DIALECTS").unwrap_or_default();
-    env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect()
+    env::split_paths(&paths)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect()
 }
 
 fn retention() -> Result<Duration, ConfigError> {
     let name = "RUNG_RETENTION_DAYS";
-    let Some(days) = optional(name) else { return Ok(DEFAULT_RETENTION) };
+    let Some(days) = optional(name) else {
+        return Ok(DEFAULT_RETENTION);
+    };
     let days = days.parse().ok().filter(|days| (1..=3_650).contains(days));
-    days.map(|days| DAY * days).ok_or(ConfigError::Invalid { name, expected: "a number of days from 1 to 3650" })
+    days.map(|days| DAY * days).ok_or(ConfigError::Invalid {
+        name,
+        expected: "a number of days from 1 to 3650",
+    })
 }
 
 fn flag(name: &'static str, default: bool) -> Result<bool, ConfigError> {
@@ -174,7 +214,10 @@ fn flag(name: &'static str, default: bool) -> Result<bool, ConfigError> {
         None => Ok(default),
         Some("true" | "1" | "on") => Ok(true),
         Some("false" | "0" | "off") => Ok(false),
-        Some(_) => Err(ConfigError::Invalid { name, expected: "true or false" }),
+        Some(_) => Err(ConfigError::Invalid {
+            name,
+            expected: "true or false",
+        }),
     }
 }
 

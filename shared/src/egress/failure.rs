@@ -20,6 +20,9 @@ pub enum Failure {
     /// The URL is not one that may be posted to (any more).
     #[error("The URL is not allowed: {0}.")]
     Url(UrlFault),
+    /// The request could not be put together.
+    #[error("The request could not be put together: its URL or a header is not valid.")]
+    Unsendable,
     /// The name server knows no address for the host.
     #[error("The host name has no address.")]
     HostNotFound,
@@ -67,6 +70,7 @@ impl Failure {
         match self {
             Self::Timeout(_) => "timeout",
             Self::Url(_) => "url_forbidden",
+            Self::Unsendable => "request_invalid",
             Self::HostNotFound => "host_not_found",
             Self::Dns => "dns_failed",
             Self::ForbiddenAddress => "address_forbidden",

@@ -236,7 +236,7 @@ impl Publisher {
         request_id: &str,
     ) -> Result<Stored, Refusal> {
         let Some(event_type) = dialect
-            .catalogue()
+            .catalogue
             .resolve_type(&new.event_type)
             .map(str::to_owned)
         else {
@@ -300,7 +300,7 @@ impl Publisher {
         routes: &'a Routes,
         event_type: &str,
     ) -> Vec<&'a Webhook> {
-        if !dialect.plan_has_webhooks(tenant.plan.as_deref()) {
+        if !dialect.allows_plan(tenant.plan.as_deref()) {
             return Vec::new();
         }
         let matches = |webhook: &&Webhook| {
@@ -308,13 +308,13 @@ impl Publisher {
             let dialect = self.dialects.get(&webhook.dialect);
             dialect.is_some_and(|dialect| {
                 dialect
-                    .catalogue()
+                    .catalogue
                     .resolve_type(event_type)
                     .is_some_and(|event_type| {
                         webhook
                             .events
                             .iter()
-                            .any(|pattern| dialect.catalogue().matches(pattern, event_type))
+                            .any(|pattern| dialect.catalogue.matches(pattern, event_type))
                     })
             })
         };
@@ -510,7 +510,7 @@ fn accepted(
     let reason = match (active, disabled) {
         (1.., _) => None,
         (0, 1..) => Some("every webhook that subscribes to this type is disabled"),
-        (0, 0) if !dialect.plan_has_webhooks(tenant.plan.as_deref()) => {
+        (0, 0) if !dialect.allows_plan(tenant.plan.as_deref()) => {
             Some("the tenant's plan has no webhooks")
         }
         (0, 0) => Some("no webhook subscribes to this type"),
@@ -533,7 +533,7 @@ fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
             BodyFault::TooLarge { limit, actual } => Refusal::TooLarge {
                 actual_bytes: actual,
                 limit_bytes: limit,
-                dialect: dialect.name().to_owned(),
+                dialect: dialect.name.clone(),
             },
             BodyFault::UnstableNumber(fault) => Refusal::Data {
                 code: "unstable_number",

@@ -1,28 +1,21 @@
-//! One message of a chain: what it still means, the POST, the log.
+//! One message of a chain: what it still means, then the POST, the log, and what follows.
 
-use std::{sync::Arc, time::Instant};
-
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use url::Url;
-use uuid::Uuid;
+use std::sync::Arc;
 
 use super::{
     FlowError,
     deliver::{Deliverer, Loaded},
-    settle::{head, is_gone},
+    settle::head,
 };
 use crate::{
-    dialect::{Dialect, SignInput},
+    dialect::Dialect,
     domain::{
-        attempt::{Attempt, Exchange, Outcome, Trigger},
+        attempt::{Outcome, Trigger},
         chain::{self, Receipt, Step},
         delivery::{Delivery, State},
         message::{Due, Message},
         webhook::Webhook,
     },
-    egress::{Answer, Failure, Outgoing, policy::UrlFault},
-    limits::LOGGED_BODY_BYTES,
     queue::Lane,
     store::deliveries::From,
 };
@@ -184,199 +177,4 @@ impl Deliverer {
         }
         self.settle(due, webhook, dialect, &attempt).await
     }
-
-    /// Makes one POST; the entry says what came of it and when the next one is due.
-    pub(super) async fn post(
-        &self,
-        due: &Due,
-        webhook: &Webhook,
-        dialect: &Dialect,
-        event_type: &str,
-        body: &Bytes,
-    ) -> Attempt {
-        let key = due.key();
-        let delivery_id = key.delivery.uuid();
-        let headers = self.headers(due, delivery_id, webhook, dialect, event_type, body);
-        let logged_headers = headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), printable(value)))
-            .collect();
-        let (started_ms, started) = (self.clock.now_ms(), Instant::now());
-        let answer = match Url::parse(&webhook.url) {
-            Ok(url) => {
-                let outgoing = Outgoing {
-                    url,
-                    headers,
-                    body: body.clone(),
-                    timeout: dialect.timeout(),
-                };
-                self.transport.post(&outgoing).await
-            }
-            Err(_) => Err(Failure::Url(UrlFault::NotAbsolute)),
-        };
-        let ended_ms = self.clock.now_ms();
-        let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
-        let outcome = match status {
-            Some(status) if dialect.is_success(status) => Outcome::Succeeded,
-            _ => Outcome::Failed,
-        };
-        let ladder_goes_on =
-            outcome == Outcome::Failed && !(is_gone(dialect, status) && due.trigger.counts());
-        Attempt {
-            event_type: event_type.to_owned(),
-            attempt: due.attempt,
-            trigger: due.trigger,
-            outcome,
-            started_ms,
-            ended_ms,
-            response_time_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            response_status: status,
-            error: error_text(outcome, &answer),
-            next_due_ms: ladder_goes_on
-                .then(|| {
-                    next_due_ms(
-                        due,
-                        dialect,
-                        &answer,
-                        ended_ms,
-                        self.clock.wall_ms(),
-                        delivery_id,
-                    )
-                })
-                .flatten(),
-            exchange: exchange(&webhook.url, logged_headers, &answer),
-            key,
-        }
-    }
-
-    fn headers(
-        &self,
-        due: &Due,
-        delivery_id: Uuid,
-        webhook: &Webhook,
-        dialect: &Dialect,
-        event_type: &str,
-        body: &[u8],
-    ) -> HeaderMap {
-        let signed = dialect.headers(&SignInput {
-            event_id: due.event.as_str(),
-            event_type,
-            delivery_id,
-            timestamp_s: self.clock.wall_ms() / 1000,
-            body,
-            secret: webhook.secret.expose(),
-        });
-        let mut headers = HeaderMap::with_capacity(signed.len() + webhook.headers.len() + 2);
-        // Its own headers were checked when it was made: none is one of these.
-        for (name, value) in &webhook.headers {
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::try_from(name), HeaderValue::try_from(value))
-            {
-                headers.insert(name, value);
-            }
-        }
-        for (name, value) in signed {
-            headers.append(name, value);
-        }
-        if due.trigger == Trigger::Test {
-            headers.insert(
-                HeaderName::from_static("rung-test"),
-                HeaderValue::from_static("true"),
-            );
-        }
-        headers
-    }
-}
-
-/// When the attempt after this one is due; `None` when the ladder is used up.
-fn next_due_ms(
-    due: &Due,
-    dialect: &Dialect,
-    answer: &Result<Answer, Failure>,
-    ended_ms: u64,
-    wall_ms: u64,
-    delivery_id: Uuid,
-) -> Option<u64> {
-    if due.trigger == Trigger::Test {
-        return None;
-    }
-    let wait_ms = dialect
-        .ladder()
-        .wait_ms(due.rung, chance(delivery_id, due.n))?;
-    let asked_ms = answer
-        .as_ref()
-        .ok()
-        .filter(|_| dialect.honour_retry_after());
-    let asked_ms = asked_ms.and_then(|answer| retry_after_ms(answer, wall_ms));
-    Some(
-        ended_ms
-            + asked_ms.map_or(wait_ms, |asked_ms| {
-                dialect.ladder().prolonged_ms(due.rung, wait_ms, asked_ms)
-            }),
-    )
-}
-
-/// A number from 0 to 1 that belongs to this attempt: jitter that spreads deliveries and comes out the same when looked at
-/// again.
-fn chance(delivery_id: Uuid, n: u32) -> f64 {
-    let mixed = (delivery_id.as_u128() as u64 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-/// What a `Retry-After` of a 429 or 503 asks for, in milliseconds from now (RFC 9110 section 10.2.3).
-fn retry_after_ms(answer: &Answer, wall_ms: u64) -> Option<u64> {
-    if !matches!(answer.status.as_u16(), 429 | 503) {
-        return None;
-    }
-    let text = answer
-        .headers
-        .get(header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return seconds.checked_mul(1000);
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(text)
-        .ok()?;
-    u64::try_from(date.as_millisecond())
-        .ok()?
-        .checked_sub(wall_ms)
-}
-
-/// Why an attempt failed, for the log.
-fn error_text(outcome: Outcome, answer: &Result<Answer, Failure>) -> Option<String> {
-    match answer {
-        Err(failure) => Some(failure.to_string()),
-        Ok(_) if outcome == Outcome::Succeeded => None,
-        Ok(answer) => Some(format!("the receiver answered {}", answer.status)),
-    }
-}
-
-fn exchange(
-    url: &str,
-    request_headers: Vec<(String, String)>,
-    answer: &Result<Answer, Failure>,
-) -> Exchange {
-    let request = Exchange {
-        url: url.to_owned(),
-        request_headers,
-        ..Exchange::default()
-    };
-    let Ok(answer) = answer else { return request };
-    let end = answer.body.len().min(LOGGED_BODY_BYTES);
-    Exchange {
-        response_headers: answer
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), printable(value)))
-            .collect(),
-        response_body: String::from_utf8_lossy(&answer.body[..end]).into_owned(),
-        ..request
-    }
-}
-
-fn printable(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }

@@ -43,7 +43,7 @@ impl Deliverer {
     ) -> Result<(), FlowError> {
         let key = &entry.key.delivery;
         let mut row = self.store.delivery(key).await?;
-        let used_up = dialect.ladder().waits_ms().len();
+        let used_up = dialect.ladder.waits_ms().len();
         loop {
             let now_ms = self.clock.now_ms();
             let (n, attempt, rung) = match &row {
@@ -135,7 +135,7 @@ impl Deliverer {
         dialect: &Dialect,
         event_type: &str,
     ) -> Result<Option<Attempt>, FlowError> {
-        let Some(data) = dialect.catalogue().sample(event_type) else {
+        let Some(data) = dialect.catalogue.sample(event_type) else {
             return Ok(None);
         };
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
@@ -158,7 +158,7 @@ impl Deliverer {
             timestamp_ms: wall_ms,
             accepted_ms: now_ms,
             content_hash: [0; 32],
-            bodies: [(dialect.name().to_owned(), body.clone())].into(),
+            bodies: [(dialect.name.clone(), body.clone())].into(),
             matches: Matches::Inline(Vec::new()),
         };
         let due = Due {

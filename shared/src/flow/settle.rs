@@ -75,7 +75,7 @@ impl Deliverer {
             return Ok(Some((Reason::Gone, this())));
         }
         let (tenant, id, enabled_ms) = (&webhook.tenant, &webhook.id, webhook.enabled_ms);
-        Ok(match dialect.disable_rule() {
+        Ok(match dialect.disable {
             DisableRule::Never => None,
             DisableRule::LadderUsedUp => attempt
                 .next_due_ms
@@ -181,7 +181,7 @@ impl Deliverer {
 
 /// Whether an answer says that the receiver is gone for good.
 pub(super) fn is_gone(dialect: &Dialect, status: Option<u16>) -> bool {
-    dialect.gone_disables() && status == Some(410)
+    dialect.gone_disables && status == Some(410)
 }
 
 /// The pending row at a message's position.
