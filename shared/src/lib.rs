@@ -2,6 +2,7 @@
 //!
 //! [`domain`] and [`json`] ← [`dialect`] ← [`store`], [`queue`], [`egress`] ← [`flow`].
 
+pub mod api;
 mod batcher;
 pub mod chance;
 pub mod clock;

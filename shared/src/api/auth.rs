@@ -1,0 +1,112 @@
+//! Who calls: the operator's key or a tenant's.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use http::{HeaderMap, header};
+use subtle::ConstantTimeEq;
+
+use super::{Api, ApiError, Code};
+use crate::{
+    domain::{
+        id::TenantId,
+        tenant::{ApiKey, KeyHash, Scope, Tenant},
+    },
+    limits::KEY_CACHE_MS,
+};
+
+/// Whoever calls on behalf of a tenant.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The tenant, just read.
+    pub tenant: Tenant,
+    /// Whether it is the operator.
+    pub admin: bool,
+}
+
+/// Keys looked up a moment ago, each with when.
+pub(super) type KeyCache = Mutex<HashMap<KeyHash, (u64, ApiKey)>>;
+
+/// More than this many keys are not remembered.
+const CACHED_KEYS: usize = 10_000;
+
+impl Api {
+    /// The operator alone may go on.
+    ///
+    /// # Errors
+    /// 401 without a known key, 403 with a tenant's.
+    pub async fn admin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let hash = presented(headers)?;
+        if self.is_admin(&hash) {
+            return Ok(());
+        }
+        self.key(hash).await?;
+        Err(ApiError::new(Code::Forbidden, "this takes the admin key"))
+    }
+
+    /// The tenant called for: a key's own, or with the admin key the one that `Rung-Tenant` names.
+    ///
+    /// # Errors
+    /// 401 without a known key, 403 without the scope, 422 without a tenant's name, 404 if there is none of that name.
+    pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, ApiError> {
+        let hash = presented(headers)?;
+        if self.is_admin(&hash) {
+            let name = headers.get("rung-tenant").ok_or(Code::TenantRequired)?;
+            let name = name.to_str().unwrap_or_default();
+            let missing = || ApiError::not_found("tenant", name);
+            let id = TenantId::parse(name).map_err(|_| missing())?;
+            let tenant = self.store.tenant(&id).await?.ok_or_else(missing)?;
+            return Ok(Caller { tenant, admin: true });
+        }
+        let key = self.key(hash).await?;
+        if !key.scopes.contains(&scope) {
+            let scope = match scope {
+                Scope::Manage => "manage",
+                Scope::Publish => "publish",
+            };
+            return Err(ApiError::new(Code::Forbidden, format!("this takes a key with the scope `{scope}`")));
+        }
+        let tenant = self.store.tenant(&key.tenant).await?.ok_or(Code::Unauthorized)?;
+        Ok(Caller { tenant, admin: false })
+    }
+
+    fn is_admin(&self, hash: &KeyHash) -> bool {
+        self.admin.0.ct_eq(&hash.0).into()
+    }
+
+    /// A key that is known and has not ended.
+    async fn key(&self, hash: KeyHash) -> Result<ApiKey, ApiError> {
+        let now_ms = self.clock.wall_ms();
+        let cache = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = cache().get(&hash).filter(|(read_ms, _)| now_ms.saturating_sub(*read_ms) < KEY_CACHE_MS).cloned();
+        let key = match cached {
+            Some((_, key)) => key,
+            None => {
+                let key = self.store.api_key(&hash).await?.ok_or(Code::Unauthorized)?;
+                let mut cache = cache();
+                if cache.len() >= CACHED_KEYS {
+                    cache.clear();
+                }
+                cache.insert(hash, (now_ms, key.clone()));
+                key
+            }
+        };
+        if key.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
+            return Err(ApiError::new(Code::Unauthorized, "this key has expired; ask for a new one"));
+        }
+        Ok(key)
+    }
+}
+
+/// The hash of the key that came along.
+fn presented(headers: &HeaderMap) -> Result<KeyHash, ApiError> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let (scheme, key) = value.and_then(|value| value.split_once(' ')).ok_or(Code::Unauthorized)?;
+    let key = key.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
+        return Err(Code::Unauthorized.into());
+    }
+    Ok(KeyHash::of(key))
+}

@@ -1,0 +1,181 @@
+//! Errors as clients see them: a stable code, a sentence to act on, and the fields concerned.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::{flow::FlowError, store::StoreError};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $message:literal;)*) => {
+        /// What went wrong, by a name that stays.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// All codes, for documentation.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The code on the wire.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// The message where none says more.
+            #[must_use]
+            pub fn message(self) -> &'static str {
+                match self { $(Self::$name => $message,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON.
+    InvalidJson = "invalid_json", BAD_REQUEST, "the body is not JSON";
+    /// No key, or none that is known.
+    Unauthorized = "unauthorized", UNAUTHORIZED, "send a valid key: `Authorization: Bearer KEY`";
+    /// The key may not do this.
+    Forbidden = "forbidden", FORBIDDEN, "this key may not do this; use one with the scope for it";
+    /// The tenant's plan has no webhooks.
+    PlanWithoutWebhooks = "plan_without_webhooks", FORBIDDEN, "the tenant's plan has no webhooks; change the plan first";
+    /// There is no such thing, or it is another tenant's.
+    NotFound = "not_found", NOT_FOUND, "there is nothing here by this name";
+    /// The path has no such method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "this path has other methods; see the header Allow";
+    /// The state of things stands against it.
+    Conflict = "conflict", CONFLICT, "this does not go together with what is there";
+    /// The webhook is disabled.
+    WebhookDisabled = "webhook_disabled", CONFLICT, "the webhook is disabled; set its status to active first";
+    /// The body, or what would be delivered, is too large.
+    PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
+    /// A field is missing, unknown, or not as it must be.
+    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "the request has mistakes; see details";
+    /// With the admin key, a tenant's call says which tenant.
+    TenantRequired = "tenant_required", UNPROCESSABLE_ENTITY, "with the admin key, name the tenant: `Rung-Tenant: ID`";
+    /// The tenant's dialect has no such type.
+    UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
+    /// A number changes when JavaScript reads and writes it.
+    UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "a number changes when JavaScript reads and writes it";
+    /// A member of the data has a name that the dialect's envelope needs.
+    ReservedMember = "reserved_member", UNPROCESSABLE_ENTITY, "a member of the data has a reserved name";
+    /// A fault of Rung's.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "something went wrong here; the request id leads to it in the log";
+    /// The table or the queue did not answer.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "not available just now; send the same request again";
+}
+
+/// A field and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    /// Where in the request, as a path such as `events[0].data`; the name of a header or query parameter.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+/// An error as a client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// Its code.
+    pub code: Code,
+    /// One sentence that a person can act on.
+    pub message: String,
+    /// The fields concerned.
+    pub details: Vec<Detail>,
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    code: &'a str,
+    message: &'a str,
+    details: &'a [Detail],
+}
+
+impl Serialize for ApiError {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire { code: self.code.as_str(), message: &self.message, details: &self.details }.serialize(serializer)
+    }
+}
+
+impl ApiError {
+    /// An error with a message of its own.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: Vec::new() }
+    }
+
+    /// An error that concerns one field.
+    #[must_use]
+    pub fn of_field(code: Code, field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::of_fields(code, vec![Detail { field: field.into(), problem: problem.into() }])
+    }
+
+    /// An error that concerns fields; its message is about the first.
+    #[must_use]
+    pub fn of_fields(code: Code, details: Vec<Detail>) -> Self {
+        let message = details.first().map_or_else(
+            || code.message().to_owned(),
+            |Detail { field, problem }| format!("{field}: {problem}"),
+        );
+        Self { code, message, details }
+    }
+
+    /// There is nothing by this name.
+    #[must_use]
+    pub fn not_found(what: &str, id: &str) -> Self {
+        Self::new(Code::NotFound, format!("there is no {what} {id:?}"))
+    }
+}
+
+impl From<Code> for ApiError {
+    fn from(code: Code) -> Self {
+        Self::new(code, code.message())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the table failed");
+        Code::Unavailable.into()
+    }
+}
+
+impl From<FlowError> for ApiError {
+    fn from(error: FlowError) -> Self {
+        tracing::error!(%error, "the table or a queue failed");
+        Code::Unavailable.into()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Failure<'a> {
+            success: bool,
+            error: &'a ApiError,
+        }
+        let json = serde_json::to_vec(&Failure { success: false, error: &self }).unwrap_or_default();
+        let mut response = super::json_response(self.code.status(), json);
+        match self.code {
+            Code::Unavailable => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Code::Unauthorized => {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(self.code);
+        response
+    }
+}

@@ -1,0 +1,200 @@
+//! Reading a request's object field by field: every problem is noted, unknown fields too, and all are answered at once.
+
+use super::{ApiError, Code, Detail};
+use crate::json::Json;
+
+/// What a request says of a field that may be changed or cleared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// Nothing: it stays.
+    Keep,
+    /// `null`: it is cleared.
+    Clear,
+    /// A new value.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// The value after the change.
+    #[must_use]
+    pub fn or(self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => present,
+            Self::Clear => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
+/// The fields of an object.
+///
+/// The readers take `impl Fn(&Json) -> Result<T, String>`, whose error completes the sentence "FIELD: …"; [`read`] has some.
+pub struct Fields<'a> {
+    path: String,
+    members: &'a [(String, Json)],
+    known: Vec<&'static str>,
+    problems: Vec<Detail>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of a request's body.
+    ///
+    /// # Errors
+    /// When the body is not an object.
+    pub fn of(body: &'a Json) -> Result<Self, ApiError> {
+        Self::at(body, "")
+    }
+
+    /// The fields of an object within the body, at `path`.
+    ///
+    /// # Errors
+    /// When it is not an object.
+    pub fn at(value: &'a Json, path: &str) -> Result<Self, ApiError> {
+        let Some(members) = value.as_object() else {
+            let field = if path.is_empty() { "body" } else { path };
+            return Err(ApiError::of_field(Code::InvalidRequest, field, "must be an object"));
+        };
+        let path = if path.is_empty() { String::new() } else { format!("{path}.") };
+        Ok(Self { path, members, known: Vec::new(), problems: Vec::new() })
+    }
+
+    /// A field that must be there. When it is not, or not right, the problem is noted and a value stands in that nobody sees:
+    /// [`Fields::finish`] fails.
+    pub fn required<T: Default>(&mut self, name: &'static str, read: impl Fn(&'a Json) -> Result<T, String>) -> T {
+        match self.member(name) {
+            Some(value) if *value != Json::Null => self.noted(name, read(value)).unwrap_or_default(),
+            _ => {
+                self.problem(name, "is required");
+                T::default()
+            }
+        }
+    }
+
+    /// A field that may be missing or `null`.
+    pub fn optional<T>(&mut self, name: &'static str, read: impl Fn(&'a Json) -> Result<T, String>) -> Option<T> {
+        let value = self.member(name).filter(|value| **value != Json::Null)?;
+        self.noted(name, read(value))
+    }
+
+    /// A field that may be missing; `null` clears what is there.
+    pub fn patch<T>(&mut self, name: &'static str, read: impl Fn(&'a Json) -> Result<T, String>) -> Patch<T> {
+        match self.member(name) {
+            None => Patch::Keep,
+            Some(Json::Null) => Patch::Clear,
+            Some(value) => self.noted(name, read(value)).map_or(Patch::Keep, Patch::Set),
+        }
+    }
+
+    /// Notes a problem with a field.
+    pub fn problem(&mut self, name: &str, problem: impl Into<String>) {
+        self.problems.push(Detail { field: format!("{}{name}", self.path), problem: problem.into() });
+    }
+
+    /// All problems there are, unknown fields among them.
+    ///
+    /// # Errors
+    /// When there is any.
+    pub fn finish(mut self) -> Result<(), ApiError> {
+        for (name, _) in self.members {
+            if !self.known.contains(&name.as_str()) {
+                let known = self.known.join(", ");
+                let problem = if known.is_empty() {
+                    "is unknown; there are no fields here".to_owned()
+                } else {
+                    format!("is unknown; the fields are {known}")
+                };
+                self.problems.push(Detail { field: format!("{}{name}", self.path), problem });
+            }
+        }
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::of_fields(Code::InvalidRequest, self.problems))
+        }
+    }
+
+    fn member(&mut self, name: &'static str) -> Option<&'a Json> {
+        self.known.push(name);
+        self.members.iter().find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    fn noted<T>(&mut self, name: &str, read: Result<T, String>) -> Option<T> {
+        read.map_err(|problem| self.problem(name, problem)).ok()
+    }
+}
+
+/// Readers for [`Fields`].
+pub mod read {
+    use crate::json::Json;
+
+    /// A text of 1 to `most` characters.
+    pub fn text(most: usize) -> impl Fn(&Json) -> Result<String, String> {
+        move |value| {
+            let text = value.as_str().filter(|text| (1..=most).contains(&text.chars().count()));
+            text.map(str::to_owned).ok_or_else(|| format!("must be a text of 1 to {most} characters"))
+        }
+    }
+
+    /// An id.
+    pub fn id<T>(parse: impl Fn(&str) -> Result<T, crate::domain::id::IdFault>) -> impl Fn(&Json) -> Result<T, String> {
+        move |value| {
+            let text = value.as_str().ok_or("must be a text")?;
+            parse(text).map_err(|fault| fault.to_string())
+        }
+    }
+
+    /// A time, in milliseconds since the epoch.
+    ///
+    /// # Errors
+    /// When it is not an RFC 3339 time with an offset, or lies before 1970.
+    pub fn time_ms(value: &Json) -> Result<u64, String> {
+        let time = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
+        ms.ok_or_else(|| "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z".to_owned())
+    }
+
+    /// An object, as it is.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn object(value: &Json) -> Result<&Json, String> {
+        value.as_object().map(|_| value).ok_or_else(|| "must be an object".to_owned())
+    }
+
+    /// A list, as it is.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn list(value: &Json) -> Result<&[Json], String> {
+        value.as_array().ok_or_else(|| "must be a list".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_answered_at_once() {
+        let body = Json::parse(br#"{"url": 7, "nmae": "x", "at": "yesterday"}"#, 8).unwrap();
+        let mut fields = Fields::of(&body).unwrap();
+        fields.required("url", read::text(10));
+        fields.required("events", read::list);
+        fields.optional("name", read::text(5));
+        fields.optional("at", read::time_ms);
+        let error = fields.finish().unwrap_err();
+        let named: Vec<_> = error.details.iter().map(|detail| detail.field.as_str()).collect();
+        assert_eq!(named, ["url", "events", "at", "nmae"]);
+        assert!(error.message.starts_with("url: "), "{}", error.message);
+    }
+
+    #[test]
+    fn null_clears_and_absence_keeps() {
+        let body = Json::parse(br#"{"a": null, "b": "x"}"#, 8).unwrap();
+        let mut fields = Fields::of(&body).unwrap();
+        assert_eq!(fields.patch("a", read::text(5)), Patch::Clear);
+        assert_eq!(fields.patch("b", read::text(5)), Patch::Set("x".to_owned()));
+        assert_eq!(fields.patch("c", read::text(5)), Patch::Keep);
+        fields.finish().unwrap();
+    }
+}

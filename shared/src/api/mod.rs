@@ -1,0 +1,84 @@
+//! What the HTTP functions share: who calls, what came, how it is answered.
+//!
+//! A handler's errors are [`ApiError`]s; [`router`] adds what every route has: request ids, one log line per request, and
+//! answers in the same form for unknown paths and for panics.
+
+mod auth;
+mod error;
+mod fields;
+mod page;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use serde::Serialize;
+
+pub use self::{
+    auth::Caller,
+    error::{ApiError, Code, Detail},
+    fields::{Fields, Patch, read},
+    page::Page,
+    serve::{Query, RequestId, body, empty_or_body, router},
+};
+use crate::{clock::Clock, dialect::{Dialect, Dialects}, domain::tenant::KeyHash, store::Store};
+
+/// What every handler needs. Clones share it.
+#[derive(Clone)]
+pub struct Api {
+    /// The table.
+    pub store: Store,
+    /// What webhooks may speak.
+    pub dialects: Arc<Dialects>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Whether only public HTTPS URLs are taken.
+    pub strict: bool,
+    admin: KeyHash,
+    keys: Arc<auth::KeyCache>,
+}
+
+impl Api {
+    /// An API whose operator's key is `admin_key`.
+    #[must_use]
+    pub fn new(store: Store, dialects: Arc<Dialects>, clock: Arc<dyn Clock>, admin_key: &str, strict: bool) -> Self {
+        Self { store, dialects, clock, strict, admin: KeyHash::of(admin_key), keys: Arc::default() }
+    }
+
+    /// A dialect that a tenant or webhook was made with.
+    ///
+    /// # Errors
+    /// When its file is no longer loaded: nothing of it can be served until it is again.
+    pub fn dialect(&self, name: &str) -> Result<&Arc<Dialect>, ApiError> {
+        self.dialects.get(name).ok_or_else(|| {
+            tracing::error!(dialect = name, "a dialect in use is not loaded");
+            ApiError::new(Code::Unavailable, format!("the dialect {name} is not loaded; ask the operator"))
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Success<T> {
+    success: bool,
+    data: T,
+}
+
+/// A success: `{"success": true, "data": …}`.
+#[must_use]
+pub fn answer(status: StatusCode, data: impl Serialize) -> Response {
+    match serde_json::to_vec(&Success { success: true, data }) {
+        Ok(json) => json_response(status, json),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written");
+            ApiError::from(Code::Internal).into_response()
+        }
+    }
+}
+
+fn json_response(status: StatusCode, json: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], Bytes::from(json)).into_response()
+}

@@ -1,0 +1,114 @@
+//! What every route has: a request id, bounds on the body, one log line, and answers in one form whatever happens.
+
+use std::{convert::Infallible, panic::AssertUnwindSafe};
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::{FromRequestParts, MatchedPath, Request},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http::{HeaderValue, header, request::Parts};
+use tokio::time::Instant;
+
+use super::{ApiError, Code, page::query_object};
+use crate::{
+    chance,
+    json::{Json, ParseErrorKind},
+    limits::JSON_DEPTH,
+};
+
+/// The id of a request: in its answer's `x-request-id`, in the log, and in what it publishes.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(String::new())))
+    }
+}
+
+/// Routes with what every route has.
+pub fn router(routes: Router) -> Router {
+    routes
+        .fallback(async || ApiError::from(Code::NotFound))
+        .method_not_allowed_fallback(async || ApiError::from(Code::MethodNotAllowed))
+        .layer(from_fn(serve))
+}
+
+async fn serve(mut request: Request, next: Next) -> Response {
+    let id = format!("req_{}", hex::encode(chance::bytes::<10>()));
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let started = Instant::now();
+    let served = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = served.unwrap_or_else(|_| ApiError::from(Code::Internal).into_response());
+    tracing::info!(
+        request_id = id,
+        %method,
+        route = route.as_deref().unwrap_or("-"),
+        status = response.status().as_u16(),
+        code = response.extensions().get::<Code>().map(|code| code.as_str()),
+        ms = started.elapsed().as_millis(),
+        "request"
+    );
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+/// The body as JSON, of at most `most` bytes, in which data of the greatest allowed depth may stand `within` levels deep.
+///
+/// # Errors
+/// 413 beyond `most` bytes, 400 for what is not JSON, 422 for JSON that not every receiver would read alike.
+pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, ApiError> {
+    let too_large = || ApiError::new(Code::PayloadTooLarge, format!("the body may have at most {most} bytes"));
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > most) {
+        return Err(too_large());
+    }
+    let bytes = to_bytes(request.into_body(), most).await.map_err(|_| too_large())?;
+    parse(&bytes, within)
+}
+
+/// As [`body`], where an empty one stands for an empty object.
+///
+/// # Errors
+/// As [`body`].
+pub async fn empty_or_body(request: Request, most: usize) -> Result<Json, ApiError> {
+    let too_large = |_| ApiError::new(Code::PayloadTooLarge, format!("the body may have at most {most} bytes"));
+    let bytes = to_bytes(request.into_body(), most).await.map_err(too_large)?;
+    if bytes.is_empty() { Ok(Json::Object(Vec::new())) } else { parse(&bytes, 1) }
+}
+
+fn parse(bytes: &[u8], within: usize) -> Result<Json, ApiError> {
+    Json::parse(bytes, JSON_DEPTH + within).map_err(|fault| {
+        let code = match fault.kind {
+            ParseErrorKind::DuplicateKey
+            | ParseErrorKind::LoneSurrogate
+            | ParseErrorKind::NumberOutOfRange
+            | ParseErrorKind::TooDeep { .. } => Code::InvalidRequest,
+            _ => Code::InvalidJson,
+        };
+        let field = if fault.path == crate::json::JsonPath::default() { "body".to_owned() } else { fault.path.to_string() };
+        ApiError::of_field(code, field, format!("{} at byte {}", fault.kind, fault.offset))
+    })
+}
+
+/// The query of a request as an object of texts, to be read as [`super::Fields`].
+#[derive(Debug, Clone)]
+pub struct Query(pub Json);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        query_object(parts.uri.query()).map(Self)
+    }
+}
