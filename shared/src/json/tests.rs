@@ -220,20 +220,13 @@ fn any_json() -> impl Strategy<Value = Json> {
     })
 }
 
-#[test]
-fn node_writes_the_same_bytes_again() {
-    const SCRIPT: &str = "for (const line of require('fs').readFileSync(0, 'utf8').split('\\n').slice(0, -1)) \
-                          console.log(JSON.stringify(JSON.parse(line)))";
-    let mut runner = TestRunner::deterministic();
-    let strategy = any_json();
-    let lines: Vec<String> =
-        std::iter::repeat_with(|| strategy.new_tree(&mut runner).unwrap().current())
-            .filter_map(|value| canonical(&value).ok())
-            .take(5000)
-            .collect();
-
+/// What Node.js makes of each of `lines`: the value of the expression `answer`, in which `line` is the line.
+pub(crate) fn in_node(answer: &str, lines: &[String]) -> Vec<String> {
+    let script = format!(
+        "for (const line of require('fs').readFileSync(0, 'utf8').split('\\n').slice(0, -1)) console.log({answer})"
+    );
     let mut node = Command::new("node")
-        .args(["-e", SCRIPT])
+        .args(["-e", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -243,10 +236,22 @@ fn node_writes_the_same_bytes_again() {
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = node.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
-
     let answers = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<&str> = answers.split_terminator('\n').collect();
+    let answers: Vec<String> = answers.split_terminator('\n').map(str::to_owned).collect();
     assert_eq!(answers.len(), lines.len());
+    answers
+}
+
+#[test]
+fn node_writes_the_same_bytes_again() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = any_json();
+    let lines: Vec<String> =
+        std::iter::repeat_with(|| strategy.new_tree(&mut runner).unwrap().current())
+            .filter_map(|value| canonical(&value).ok())
+            .take(5000)
+            .collect();
+    let answers = in_node("JSON.stringify(JSON.parse(line))", &lines);
     for (answer, line) in answers.iter().zip(&lines) {
         assert_eq!(answer, line);
     }

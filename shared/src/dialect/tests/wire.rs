@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{builtin, json};
 use crate::{
     dialect::{BodyFault, Dialect, Dialects, EventFacts, SignInput},
-    json::{Json, UnstableNumber},
+    json::{Json, UnstableNumber, tests::in_node},
 };
 
 const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -348,6 +348,40 @@ fn data_and_metadata_must_be_objects() {
         standard.body(&facts),
         Err(BodyFault::NotAnObject { field: "metadata" })
     );
+}
+
+/// As the snippets of documents 000 and 001 do: with the body that Express has parsed.
+#[test]
+fn node_verifies_every_sample_over_the_body_it_parsed() {
+    const ODD: &str = r#"{"__proto__":{"b":1,"10":2,"9":3},"p":-0.0,"big":1e21,"small":1.50e-7,"s":"\u2028\u001f\u007f\"\/"}"#;
+    for (name, header, prefix) in [
+        ("badger", "x-badger-signature", ""),
+        ("patra", "x-patra-signature", "sha256="),
+        ("bharatcart", "x-webhook-signature", ""),
+    ] {
+        let dialect = builtin(name);
+        let odd = json(ODD);
+        let samples = dialect
+            .catalogue
+            .types()
+            .iter()
+            .map(|listed| &listed.sample);
+        let bodies: Vec<String> = samples
+            .chain([&odd])
+            .map(|data| body(&dialect, &facts("x", data, "2024-01-15T10:30:00Z")))
+            .collect();
+        let answers = in_node(
+            "require('crypto').createHmac('sha256', 's3cret').update(JSON.stringify(JSON.parse(line))).digest('hex')",
+            &bodies,
+        );
+        for (answer, body) in answers.iter().zip(&bodies) {
+            let headers = headers(&dialect, &input("x", body, "s3cret"));
+            assert!(
+                headers.contains(&format!("\n{header}: {prefix}{answer}\n")),
+                "{body}"
+            );
+        }
+    }
 }
 
 #[test]
