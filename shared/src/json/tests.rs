@@ -102,6 +102,15 @@ fn faults_say_what_where_and_at_which_byte() {
 }
 
 #[test]
+fn a_number_of_many_digits_may_exceed_a_double() {
+    let digits = |first: &str, count: usize| format!("{first}{}", "0".repeat(count - first.len()));
+    assert!(parse(&digits("9", 308)).is_ok());
+    assert!(parse(&digits("17", 309)).is_ok());
+    let fault = parse(&digits("18", 309)).unwrap_err();
+    assert_eq!(fault.kind, ParseErrorKind::NumberOutOfRange);
+}
+
+#[test]
 fn a_duplicate_is_found_in_a_large_object() {
     let members: Vec<String> = (0..1000).map(|number| format!("\"k{number}\":0")).collect();
     assert!(parse(&format!("{{{}}}", members.join(","))).is_ok());
@@ -120,6 +129,8 @@ fn nesting_ends_at_the_limit() {
         parse(&nested(101)).unwrap_err().kind,
         ParseErrorKind::TooDeep { limit: 100 }
     );
+    let siblings = vec![nested(99); 3].join(",");
+    assert_eq!(parse(&format!("[{siblings}]")).unwrap().depth(), 100);
     assert_eq!(
         Json::parse(b"{}", 0).unwrap_err().kind,
         ParseErrorKind::TooDeep { limit: 0 }

@@ -312,22 +312,21 @@ fn numbers_that_javascript_changes_are_refused_where_bodies_are_reparsed() {
 
 #[test]
 fn the_limit_is_on_the_bytes_of_the_whole_body() {
+    const LIMIT: usize = 102_400;
     let bharatcart = builtin("bharatcart");
-    let body_of = |padding: usize| {
-        let data = Json::Object(vec![("p".to_owned(), Json::String("é".repeat(padding)))]);
+    let body_of = |text: String| {
+        let data = Json::Object(vec![("p".to_owned(), Json::String(text))]);
         bharatcart.body(&facts("order.paid", &data, "2024-01-01T00:05:00Z"))
     };
-    let around = body_of(0).unwrap().len();
-    let fitting = (102_400 - around) / 2;
-    assert!(body_of(fitting).is_ok());
-    let actual = around + 2 * (fitting + 1);
-    assert_eq!(
-        body_of(fitting + 1),
-        Err(BodyFault::TooLarge {
-            limit: 102_400,
-            actual
-        })
-    );
+    let room = LIMIT - body_of(String::new()).unwrap().len();
+    assert_eq!(body_of("x".repeat(room)).unwrap().len(), LIMIT);
+    for text in ["x".repeat(room + 1), "x".repeat(room - 1) + "é"] {
+        let too_large = BodyFault::TooLarge {
+            limit: LIMIT,
+            actual: LIMIT + 1,
+        };
+        assert_eq!(body_of(text), Err(too_large));
+    }
 }
 
 #[test]
