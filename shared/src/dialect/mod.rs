@@ -31,7 +31,6 @@ use crate::domain::ladder::{DisableRule, Ladder};
 
 /// A way of sending webhooks.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Dialect {
     /// What tenants and webhooks choose it by.
     pub name: String,

@@ -147,4 +147,4 @@ impl Serialize for Json {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

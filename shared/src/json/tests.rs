@@ -102,6 +102,15 @@ fn faults_say_what_where_and_at_which_byte() {
 }
 
 #[test]
+fn a_number_of_many_digits_may_exceed_a_double() {
+    let digits = |first: &str, count: usize| format!("{first}{}", "0".repeat(count - first.len()));
+    assert!(parse(&digits("9", 308)).is_ok());
+    assert!(parse(&digits("17", 309)).is_ok());
+    let fault = parse(&digits("18", 309)).unwrap_err();
+    assert_eq!(fault.kind, ParseErrorKind::NumberOutOfRange);
+}
+
+#[test]
 fn a_duplicate_is_found_in_a_large_object() {
     let members: Vec<String> = (0..1000).map(|number| format!("\"k{number}\":0")).collect();
     assert!(parse(&format!("{{{}}}", members.join(","))).is_ok());
@@ -120,6 +129,8 @@ fn nesting_ends_at_the_limit() {
         parse(&nested(101)).unwrap_err().kind,
         ParseErrorKind::TooDeep { limit: 100 }
     );
+    let siblings = vec![nested(99); 3].join(",");
+    assert_eq!(parse(&format!("[{siblings}]")).unwrap().depth(), 100);
     assert_eq!(
         Json::parse(b"{}", 0).unwrap_err().kind,
         ParseErrorKind::TooDeep { limit: 0 }
@@ -220,20 +231,13 @@ fn any_json() -> impl Strategy<Value = Json> {
     })
 }
 
-#[test]
-fn node_writes_the_same_bytes_again() {
-    const SCRIPT: &str = "for (const line of require('fs').readFileSync(0, 'utf8').split('\\n').slice(0, -1)) \
-                          console.log(JSON.stringify(JSON.parse(line)))";
-    let mut runner = TestRunner::deterministic();
-    let strategy = any_json();
-    let lines: Vec<String> =
-        std::iter::repeat_with(|| strategy.new_tree(&mut runner).unwrap().current())
-            .filter_map(|value| canonical(&value).ok())
-            .take(5000)
-            .collect();
-
+/// What Node.js makes of each of `lines`: the value of the expression `answer`, in which `line` is the line.
+pub(crate) fn in_node(answer: &str, lines: &[String]) -> Vec<String> {
+    let script = format!(
+        "for (const line of require('fs').readFileSync(0, 'utf8').split('\\n').slice(0, -1)) console.log({answer})"
+    );
     let mut node = Command::new("node")
-        .args(["-e", SCRIPT])
+        .args(["-e", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -243,10 +247,22 @@ fn node_writes_the_same_bytes_again() {
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = node.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
-
     let answers = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<&str> = answers.split_terminator('\n').collect();
+    let answers: Vec<String> = answers.split_terminator('\n').map(str::to_owned).collect();
     assert_eq!(answers.len(), lines.len());
+    answers
+}
+
+#[test]
+fn node_writes_the_same_bytes_again() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = any_json();
+    let lines: Vec<String> =
+        std::iter::repeat_with(|| strategy.new_tree(&mut runner).unwrap().current())
+            .filter_map(|value| canonical(&value).ok())
+            .take(5000)
+            .collect();
+    let answers = in_node("JSON.stringify(JSON.parse(line))", &lines);
     for (answer, line) in answers.iter().zip(&lines) {
         assert_eq!(answer, line);
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{builtin, json};
 use crate::{
     dialect::{BodyFault, Dialect, Dialects, EventFacts, SignInput},
-    json::{Json, UnstableNumber},
+    json::{Json, UnstableNumber, tests::in_node},
 };
 
 const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -312,22 +312,21 @@ fn numbers_that_javascript_changes_are_refused_where_bodies_are_reparsed() {
 
 #[test]
 fn the_limit_is_on_the_bytes_of_the_whole_body() {
+    const LIMIT: usize = 102_400;
     let bharatcart = builtin("bharatcart");
-    let body_of = |padding: usize| {
-        let data = Json::Object(vec![("p".to_owned(), Json::String("é".repeat(padding)))]);
+    let body_of = |text: String| {
+        let data = Json::Object(vec![("p".to_owned(), Json::String(text))]);
         bharatcart.body(&facts("order.paid", &data, "2024-01-01T00:05:00Z"))
     };
-    let around = body_of(0).unwrap().len();
-    let fitting = (102_400 - around) / 2;
-    assert!(body_of(fitting).is_ok());
-    let actual = around + 2 * (fitting + 1);
-    assert_eq!(
-        body_of(fitting + 1),
-        Err(BodyFault::TooLarge {
-            limit: 102_400,
-            actual
-        })
-    );
+    let room = LIMIT - body_of(String::new()).unwrap().len();
+    assert_eq!(body_of("x".repeat(room)).unwrap().len(), LIMIT);
+    for text in ["x".repeat(room + 1), "x".repeat(room - 1) + "é"] {
+        let too_large = BodyFault::TooLarge {
+            limit: LIMIT,
+            actual: LIMIT + 1,
+        };
+        assert_eq!(body_of(text), Err(too_large));
+    }
 }
 
 #[test]
@@ -348,6 +347,40 @@ fn data_and_metadata_must_be_objects() {
         standard.body(&facts),
         Err(BodyFault::NotAnObject { field: "metadata" })
     );
+}
+
+/// As the snippets of documents 000 and 001 do: with the body that Express has parsed.
+#[test]
+fn node_verifies_every_sample_over_the_body_it_parsed() {
+    const ODD: &str = r#"{"__proto__":{"b":1,"10":2,"9":3},"p":-0.0,"big":1e21,"small":1.50e-7,"s":"\u2028\u001f\u007f\"\/"}"#;
+    for (name, header, prefix) in [
+        ("badger", "x-badger-signature", ""),
+        ("patra", "x-patra-signature", "sha256="),
+        ("bharatcart", "x-webhook-signature", ""),
+    ] {
+        let dialect = builtin(name);
+        let odd = json(ODD);
+        let samples = dialect
+            .catalogue
+            .types()
+            .iter()
+            .map(|listed| &listed.sample);
+        let bodies: Vec<String> = samples
+            .chain([&odd])
+            .map(|data| body(&dialect, &facts("x", data, "2024-01-15T10:30:00Z")))
+            .collect();
+        let answers = in_node(
+            "require('crypto').createHmac('sha256', 's3cret').update(JSON.stringify(JSON.parse(line))).digest('hex')",
+            &bodies,
+        );
+        for (answer, body) in answers.iter().zip(&bodies) {
+            let headers = headers(&dialect, &input("x", body, "s3cret"));
+            assert!(
+                headers.contains(&format!("\n{header}: {prefix}{answer}\n")),
+                "{body}"
+            );
+        }
+    }
 }
 
 #[test]
