@@ -23,9 +23,11 @@ mod codec;
 pub mod deliveries;
 pub mod events;
 mod item;
+mod listed;
 pub mod parked;
 pub mod table;
 pub mod tenants;
+mod transact;
 pub mod webhooks;
 
 use std::{
@@ -37,11 +39,13 @@ use std::{
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, DisplayErrorContext, SdkError},
-    types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest},
+    operation::put_item::builders::PutItemFluentBuilder,
+    types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest},
 };
 use futures_util::future::try_join_all;
 
 use self::item::Row;
+pub use self::listed::Listed;
 use crate::{
     batcher::{self, Batcher},
     clock::Clock,
@@ -208,6 +212,25 @@ impl Store {
             .map(drop)
     }
 
+    /// Deletes rows, whether they are there or not. No key may be named twice.
+    async fn delete_all(&self, keys: Vec<(String, String)>) -> Result<(), StoreError> {
+        for keys in keys.chunks(25) {
+            let requests = keys.iter().map(|(pk, sk)| {
+                let key = item::Builder::new(pk, sk).build();
+                let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
+                Ok(WriteRequest::builder().delete_request(delete).build())
+            });
+            let requests = requests.collect::<Result<_, StoreError>>()?;
+            if !write_distinct(&self.client, &self.table, requests)
+                .await?
+                .is_empty()
+            {
+                return Err(StoreError::Unavailable("items stayed undeleted".into()));
+            }
+        }
+        Ok(())
+    }
+
     /// One page of a partition or, with `index`, of the index.
     async fn query(&self, query: Query<'_>) -> Result<Page, StoreError> {
         let (pk, sk) = if query.index {
@@ -366,6 +389,19 @@ impl Pause {
         tokio::time::sleep(Duration::from_millis(25 << self.0)).await;
         self.0 += 1;
         Ok(())
+    }
+}
+
+/// Puts a row if its condition holds; whether it did.
+async fn put_if(put: PutItemFluentBuilder) -> Result<bool, StoreError> {
+    match put.send().await {
+        Ok(_) => Ok(true),
+        Err(SdkError::ServiceError(error))
+            if error.err().is_conditional_check_failed_exception() =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

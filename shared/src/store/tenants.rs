@@ -3,12 +3,16 @@
 //! `ver` goes up with every change of the tenant and of its webhooks. Publishing reads it strongly and keeps what it knows of
 //! the webhooks for as long as it stays the same.
 
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Update};
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    types::{ConditionCheck, Delete, Update},
+};
 
 use super::{
-    Query, Range, Store, StoreError,
+    Item, Listed, Query, Range, Store, StoreError,
+    api_keys::lookup_of,
     item::{self, Builder, Row},
-    listed::{Listed, position},
+    listed::position,
     transact::Part,
 };
 use crate::domain::{id::TenantId, tenant::Tenant};
@@ -32,7 +36,7 @@ impl Store {
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(to_item(tenant)));
-        put_if(put.condition_expression("attribute_not_exists(pk)")).await
+        super::put_if(put.condition_expression("attribute_not_exists(pk)")).await
     }
 
     /// A tenant, by a strong read.
@@ -43,16 +47,16 @@ impl Store {
         self.get(partition(id), SK).await?.map(from_row).transpose()
     }
 
-    /// A page of all tenants, newest first, after a position of [`Listed::next`].
+    /// A page of all tenants, newest first, from before a position of [`Listed::next`].
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn tenants(
         &self,
-        after: Option<&str>,
+        before: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Tenant>, StoreError> {
-        self.listed(LIST, after, limit).await?.try_map(from_row)
+        self.listed(LIST, before, limit).await?.try_map(from_row)
     }
 
     /// Writes a tenant as changed since it was read, its version one higher. `false` when it, or a webhook of it, has changed
@@ -73,7 +77,7 @@ impl Store {
         let put = put
             .condition_expression("ver = :ver")
             .expression_attribute_values(":ver", item::number(tenant.version));
-        put_if(put).await
+        super::put_if(put).await
     }
 
     /// Deletes a tenant with its webhooks and keys. Its events and logs are out of reach then, and expire. Whether it was there.
@@ -95,9 +99,7 @@ impl Store {
                     .await?;
                 let mut keys = Vec::with_capacity(rows.len());
                 for mut row in rows {
-                    if let Some(hash) = row.maybe_text("hashed") {
-                        keys.push((format!("K#{hash}"), "-".to_owned()));
-                    }
+                    keys.extend(lookup_of(&row));
                     keys.push((row.text("pk")?, row.text("sk")?));
                 }
                 self.delete_all(keys).await?;
@@ -115,10 +117,8 @@ impl Store {
                 .await
             {
                 Ok(_) => return Ok(true),
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(|error| error.is_conditional_check_failed_exception()) => {}
+                Err(SdkError::ServiceError(error))
+                    if error.err().is_conditional_check_failed_exception() => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -164,4 +164,27 @@ impl Store {
                 .build()?,
         )))
     }
+}
+
+fn to_item(tenant: &Tenant) -> Item {
+    Builder::new(partition(&tenant.id), SK)
+        .maybe("title", tenant.name.as_ref().map(item::text))
+        .text("dialect", &tenant.dialect)
+        .maybe("tier", tenant.plan.as_ref().map(item::text))
+        .number("ver", tenant.version)
+        .number("made", tenant.created_ms)
+        .text("g", LIST)
+        .text("gs", position(tenant.created_ms, tenant.id.as_str()))
+        .build()
+}
+
+fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
+    Ok(Tenant {
+        id: row.parsed("pk", |pk| TenantId::parse(pk.strip_prefix("T#")?).ok())?,
+        name: row.maybe_text("title"),
+        dialect: row.text("dialect")?,
+        plan: row.maybe_text("tier"),
+        version: row.number("ver")?,
+        created_ms: row.number("made")?,
+    })
 }

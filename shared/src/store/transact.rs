@@ -39,20 +39,38 @@ impl From<Part> for TransactWriteItem {
 
 impl Store {
     /// Writes all parts or none. Tries again while other transactions hold one of the rows.
-    pub(super) async fn transact(&self, parts: impl IntoIterator<Item = Part>) -> Result<Outcome, StoreError> {
+    pub(super) async fn transact(
+        &self,
+        parts: impl IntoIterator<Item = Part>,
+    ) -> Result<Outcome, StoreError> {
         let items: Vec<TransactWriteItem> = parts.into_iter().map(Into::into).collect();
         let mut pause = Pause::default();
         loop {
-            let answer = self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
+            let answer = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(items.clone()))
+                .send()
+                .await;
             let error = match answer {
                 Ok(_) => return Ok(Outcome::Written),
                 Err(error) => error,
             };
-            let Some(codes) = cancellation_codes(&error) else { return Err(error.into()) };
+            let Some(codes) = cancellation_codes(&error) else {
+                return Err(error.into());
+            };
             if codes.contains(&"ConditionalCheckFailed") {
-                return Ok(Outcome::Refused(codes.iter().map(|code| *code == "ConditionalCheckFailed").collect()));
+                return Ok(Outcome::Refused(
+                    codes
+                        .iter()
+                        .map(|code| *code == "ConditionalCheckFailed")
+                        .collect(),
+                ));
             }
-            if codes.iter().any(|code| !matches!(*code, "None" | "TransactionConflict" | "ThrottlingError")) {
+            if codes
+                .iter()
+                .any(|code| !matches!(*code, "None" | "TransactionConflict" | "ThrottlingError"))
+            {
                 return Err(error.into());
             }
             pause.take().await?;
@@ -63,9 +81,13 @@ impl Store {
 /// Why each part kept the transaction from being written; `None` for any other error.
 fn cancellation_codes<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<Vec<&str>> {
     match error.as_service_error()? {
-        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-            Some(cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect())
-        }
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => Some(
+            cancelled
+                .cancellation_reasons()
+                .iter()
+                .map(|reason| reason.code().unwrap_or("None"))
+                .collect(),
+        ),
         _ => None,
     }
 }
