@@ -63,7 +63,10 @@ pub fn queues() -> Vec<QueueSpec> {
         name: name.to_owned(),
         visibility_timeout_s: VISIBILITY_S,
         retention_s: 7 * DAY_S,
-        redrive: Some(Redrive { dead_letter: dead_letter.to_owned(), max_receive_count: MAX_RECEIVES }),
+        redrive: Some(Redrive {
+            dead_letter: dead_letter.to_owned(),
+            max_receive_count: MAX_RECEIVES,
+        }),
     };
     let dead = |name: &str| QueueSpec {
         name: name.to_owned(),
@@ -71,7 +74,12 @@ pub fn queues() -> Vec<QueueSpec> {
         retention_s: 14 * DAY_S,
         redrive: None,
     };
-    vec![main(DELIVER, DELIVER_DEAD), main(RETRY, RETRY_DEAD), dead(DELIVER_DEAD), dead(RETRY_DEAD)]
+    vec![
+        main(DELIVER, DELIVER_DEAD),
+        main(RETRY, RETRY_DEAD),
+        dead(DELIVER_DEAD),
+        dead(RETRY_DEAD),
+    ]
 }
 
 /// The functions.
@@ -94,16 +102,40 @@ impl App {
     /// # Errors
     /// When the table cannot be made.
     pub async fn new(parts: Parts) -> Result<Self, StoreError> {
-        let Parts { dynamodb, sqs, clock, transport, dialects, admin_key, strict, retention } = parts;
+        let Parts {
+            dynamodb,
+            sqs,
+            clock,
+            transport,
+            dialects,
+            admin_key,
+            strict,
+            retention,
+        } = parts;
         let store = Store::new(dynamodb, TABLE, Arc::clone(&clock), retention);
         store.create_table().await?;
-        let urls = Urls { deliver: queue_url(DELIVER), retry: queue_url(RETRY), dead: queue_url(DELIVER_DEAD) };
+        let urls = Urls {
+            deliver: queue_url(DELIVER),
+            retry: queue_url(RETRY),
+            dead: queue_url(DELIVER_DEAD),
+        };
         let queue = Queue::new(&sqs, &urls);
         Ok(Self {
             sqs,
             urls,
-            api: Api::new(store.clone(), Arc::clone(&dialects), Arc::clone(&clock), &admin_key, strict),
-            publisher: Publisher::new(store.clone(), queue.clone(), Arc::clone(&dialects), Arc::clone(&clock)),
+            api: Api::new(
+                store.clone(),
+                Arc::clone(&dialects),
+                Arc::clone(&clock),
+                &admin_key,
+                strict,
+            ),
+            publisher: Publisher::new(
+                store.clone(),
+                queue.clone(),
+                Arc::clone(&dialects),
+                Arc::clone(&clock),
+            ),
             deliverer: Deliverer {
                 store: store.clone(),
                 queue: queue.clone(),
@@ -111,7 +143,11 @@ impl App {
                 transport,
                 clock: Arc::clone(&clock),
             },
-            sweeper: Sweeper { store, queue, clock: Arc::clone(&clock) },
+            sweeper: Sweeper {
+                store,
+                queue,
+                clock: Arc::clone(&clock),
+            },
             clock,
         })
     }
@@ -119,16 +155,20 @@ impl App {
     /// The HTTP functions behind one door.
     #[must_use]
     pub fn router(&self) -> Router {
-        rung_subscriptions::router(self.api.clone(), self.deliverer.clone())
-            .merge(rung_enqueue::router(self.api.clone(), self.publisher.clone()))
+        rung_subscriptions::router(self.api.clone(), self.deliverer.clone()).merge(
+            rung_enqueue::router(self.api.clone(), self.publisher.clone()),
+        )
     }
 
     /// Runs the triggers until `stop` says so; then what is under way is finished.
     pub async fn run(self, stop: watch::Receiver<bool>) {
         let mut triggers = JoinSet::new();
         for queue_url in [&self.urls.deliver, &self.urls.retry] {
-            let source =
-                EventSource { client: self.sqs.clone(), queue_url: queue_url.clone(), concurrency: CONCURRENCY };
+            let source = EventSource {
+                client: self.sqs.clone(),
+                queue_url: queue_url.clone(),
+                concurrency: CONCURRENCY,
+            };
             let deliverer = self.deliverer.clone();
             let handler = move |event| {
                 let deliverer = deliverer.clone();

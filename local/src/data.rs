@@ -26,7 +26,10 @@ pub(crate) struct DataFolder {
 impl DataFolder {
     /// Opens the folder, making it if need be.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
-        let fault = |source| DataError::Io { path: path.to_owned(), source };
+        let fault = |source| DataError::Io {
+            path: path.to_owned(),
+            source,
+        };
         fs::create_dir_all(path).map_err(fault)?;
         let lock = File::create(path.join("lock")).map_err(fault)?;
         // The system lets go of the lock when the process ends, however it ends.
@@ -34,7 +37,10 @@ impl DataFolder {
             TryLockError::WouldBlock => DataError::InUse(path.to_owned()),
             TryLockError::Error(source) => fault(source),
         })?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -82,6 +88,9 @@ impl DataFolder {
             fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
             fs::rename(&new, &path)
         };
-        replace().map_err(|source| DataError::Io { path: path.clone(), source })
+        replace().map_err(|source| DataError::Io {
+            path: path.clone(),
+            source,
+        })
     }
 }

@@ -54,13 +54,19 @@ pub(crate) fn main(args: Args) -> Result<(), Error> {
         .with_writer(std::io::stderr)
         .with_max_level(tracing::Level::WARN)
         .init();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(args))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(args))
 }
 
 async fn run(args: Args) -> Result<(), Error> {
     let dialects = Arc::new(load_dialects(&args.dialect, DEFAULT_RETENTION)?);
     let listener = TcpListener::bind(args.addr).await.map_err(|error| {
-        format!("cannot listen on {}: {error}; choose another address with --addr", args.addr)
+        format!(
+            "cannot listen on {}: {error}; choose another address with --addr",
+            args.addr
+        )
     })?;
     let data = Arc::new(DataFolder::open(&args.data)?);
     let admin_key = data.admin_key(args.admin_key)?;
@@ -71,7 +77,9 @@ async fn run(args: Args) -> Result<(), Error> {
         dynamodb,
         sqs,
         clock: Arc::clone(&clock),
-        transport: Arc::new(egress::Client::new(egress::Policy { strict: args.strict })),
+        transport: Arc::new(egress::Client::new(egress::Policy {
+            strict: args.strict,
+        })),
         dialects,
         admin_key: admin_key.clone(),
         strict: args.strict,
@@ -82,12 +90,15 @@ async fn run(args: Args) -> Result<(), Error> {
     println!("rung: listening on http://{}", listener.local_addr()?);
     println!("rung: admin key {admin_key}");
     if !args.strict {
-        eprintln!("rung: warning: receivers may be http:// and private addresses; --strict forbids them");
+        eprintln!(
+            "rung: warning: receivers may be http:// and private addresses; --strict forbids them"
+        );
     }
     let (stop, stopped) = watch::channel(false);
     let router = app.router();
     let triggers = tokio::spawn(app.run(stopped.clone()));
-    let keeper = (args.time_scale > 1).then(|| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
+    let keeper =
+        (args.time_scale > 1).then(|| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
     let listener = listener.tap_io(|connection| {
         // Answers are single small writes; nothing is gained by waiting for more. A connection that refuses works as well.
         let _ = connection.set_nodelay(true);

@@ -30,8 +30,11 @@ pub(crate) struct EventSource {
 
 impl EventSource {
     /// Runs until `stop` says so; then the batches under way are finished.
-    pub(crate) async fn run<F>(self, handler: impl Fn(SqsEvent) -> F, mut stop: watch::Receiver<bool>)
-    where
+    pub(crate) async fn run<F>(
+        self,
+        handler: impl Fn(SqsEvent) -> F,
+        mut stop: watch::Receiver<bool>,
+    ) where
         F: Future<Output = SqsBatchResponse> + Send + 'static,
     {
         let permits = Arc::new(Semaphore::new(self.concurrency));
@@ -43,7 +46,9 @@ impl EventSource {
                 received = self.receive(&permits) => received,
             };
             while batches.try_join_next().is_some() {}
-            let Some((messages, permit)) = received else { continue };
+            let Some((messages, permit)) = received else {
+                continue;
+            };
             let (client, queue_url) = (self.client.clone(), self.queue_url.clone());
             let event = event_of(&messages);
             let handled = handler(event);
@@ -57,7 +62,10 @@ impl EventSource {
     }
 
     /// A batch, once there is one and room for it.
-    async fn receive(&self, permits: &Arc<Semaphore>) -> Option<(Vec<Message>, OwnedSemaphorePermit)> {
+    async fn receive(
+        &self,
+        permits: &Arc<Semaphore>,
+    ) -> Option<(Vec<Message>, OwnedSemaphorePermit)> {
         let permit = Arc::clone(permits).acquire_owned().await.ok()?;
         let received = self
             .client
@@ -69,7 +77,10 @@ impl EventSource {
             .send()
             .await;
         match received {
-            Ok(answer) => answer.messages.filter(|messages| !messages.is_empty()).map(|messages| (messages, permit)),
+            Ok(answer) => answer
+                .messages
+                .filter(|messages| !messages.is_empty())
+                .map(|messages| (messages, permit)),
             Err(error) => {
                 tracing::error!(error = %DisplayErrorContext(&error), "cannot receive");
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -97,22 +108,40 @@ fn event_of(messages: &[Message]) -> SqsEvent {
     event
 }
 
-async fn delete(client: &Client, queue_url: &str, messages: Vec<Message>, response: &SqsBatchResponse) {
-    let failed: HashSet<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+async fn delete(
+    client: &Client,
+    queue_url: &str,
+    messages: Vec<Message>,
+    response: &SqsBatchResponse,
+) {
+    let failed: HashSet<_> = response
+        .batch_item_failures
+        .iter()
+        .map(|failure| failure.item_identifier.as_str())
+        .collect();
     let entries: Vec<_> = messages
         .into_iter()
         .filter(|message| !failed.contains(message.message_id.as_deref().unwrap_or_default()))
         .enumerate()
         .filter_map(|(index, message)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
-            entry.set_receipt_handle(message.receipt_handle).build().ok()
+            entry
+                .set_receipt_handle(message.receipt_handle)
+                .build()
+                .ok()
         })
         .collect();
     if entries.is_empty() {
         return;
     }
     // What is not deleted is handed out again, and found in the log then.
-    if let Err(error) = client.delete_message_batch().queue_url(queue_url).set_entries(Some(entries)).send().await {
+    if let Err(error) = client
+        .delete_message_batch()
+        .queue_url(queue_url)
+        .set_entries(Some(entries))
+        .send()
+        .await
+    {
         tracing::error!(error = %DisplayErrorContext(&error), "cannot delete");
     }
 }

@@ -3,8 +3,8 @@
 //! [`dev`] puts it together: [`aws`] is what stands in for AWS, [`event_source`] for SQS's event sources, [`data`] is the
 //! folder that everything is kept in.
 
-pub mod aws;
 pub mod app;
+pub mod aws;
 mod data;
 mod dev;
 mod event_source;

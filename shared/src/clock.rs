@@ -23,6 +23,15 @@ pub trait Clock: Send + Sync {
     fn sleep_until_ms<'a>(&'a self, at_ms: u64) -> BoxFuture<'a, ()>;
 }
 
+/// A time as people and bodies have it.
+#[must_use]
+pub fn timestamp(ms: u64) -> jiff::Timestamp {
+    let time = i64::try_from(ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.unwrap_or(jiff::Timestamp::MAX)
+}
+
 /// The machine's clock: the ladder's time is the wall's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;

@@ -13,7 +13,11 @@ pub async fn handle(deliverer: &Deliverer, event: SqsEvent, time: Duration) -> S
     let records = event.records.into_iter().map(|record| Record {
         message_id: record.message_id.unwrap_or_default(),
         body: record.body.unwrap_or_default(),
-        receives: record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
+        receives: record
+            .attributes
+            .get("ApproximateReceiveCount")
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(1),
     });
     let failed = deliverer.deliver(records.collect(), time).await;
     let mut response = SqsBatchResponse::default();

@@ -20,5 +20,7 @@ async fn main() -> Result<(), Error> {
 /// How long until the function is cut off.
 #[allow(clippy::disallowed_methods)]
 fn left(deadline: SystemTime) -> Duration {
-    deadline.duration_since(SystemTime::now()).unwrap_or_default()
+    deadline
+        .duration_since(SystemTime::now())
+        .unwrap_or_default()
 }

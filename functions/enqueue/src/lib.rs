@@ -1,1 +1,172 @@
-//! placeholder
+//! Publishing: takes events in over HTTP.
+
+mod request;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    response::Response,
+    routing::post,
+};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{self, Api, ApiError, Code, RequestId, answer},
+    clock::timestamp,
+    domain::tenant::Scope,
+    flow::accept::{Accepted, Publisher, Refusal},
+    limits::{BATCH_REQUEST_BYTES, REQUEST_BYTES},
+};
+use serde::Serialize;
+
+use self::request::{idempotency_key, read_batch, read_event};
+
+/// What the handlers need.
+#[derive(Clone)]
+struct Enqueue {
+    api: Api,
+    publisher: Publisher,
+}
+
+/// The routes of publishing.
+pub fn routes(api: Api, publisher: Publisher) -> Router {
+    Router::new()
+        .route("/v1/events", post(publish))
+        .route("/v1/events/batch", post(publish_batch))
+        .with_state(Enqueue { api, publisher })
+}
+
+async fn publish(
+    State(state): State<Enqueue>,
+    RequestId(request_id): RequestId,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.api.caller(&headers, Scope::Publish).await?;
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let event = read_event(&body, "", idempotency_key(&headers)?)?;
+    let results = state
+        .publisher
+        .publish(&caller.tenant, vec![event], &request_id)
+        .await;
+    let result = results
+        .into_iter()
+        .next()
+        .unwrap_or(Err(Refusal::Unavailable));
+    Ok(answer(
+        StatusCode::ACCEPTED,
+        Published::from(result.map_err(|refusal| refused(refusal, ""))?),
+    ))
+}
+
+async fn publish_batch(
+    State(state): State<Enqueue>,
+    RequestId(request_id): RequestId,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.api.caller(&headers, Scope::Publish).await?;
+    let body = api::body(request, BATCH_REQUEST_BYTES, 3).await?;
+    let read = read_batch(&body, idempotency_key(&headers)?.as_deref())?;
+    let (mut events, mut results) = (
+        Vec::with_capacity(read.len()),
+        Vec::with_capacity(read.len()),
+    );
+    for event in read {
+        results.push(event.map(|event| events.push(event)));
+    }
+    let mut published = state
+        .publisher
+        .publish(&caller.tenant, events, &request_id)
+        .await
+        .into_iter();
+    let results = results.into_iter().enumerate().map(|(index, read)| {
+        let result = read.and_then(|()| {
+            let result = published.next().unwrap_or(Err(Refusal::Unavailable));
+            result.map_err(|refusal| refused(refusal, &format!("events[{index}].")))
+        });
+        BatchResult::from(result)
+    });
+    let results: Vec<_> = results.collect();
+    Ok(answer(StatusCode::ACCEPTED, Batch { results }))
+}
+
+/// The answer for an accepted event.
+#[derive(Serialize)]
+struct Published {
+    event: PublishedEvent,
+    /// To how many webhooks it goes.
+    deliveries: usize,
+    /// Why to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct PublishedEvent {
+    id: String,
+    r#type: String,
+    timestamp: jiff::Timestamp,
+    created_at: jiff::Timestamp,
+}
+
+impl From<Accepted> for Published {
+    fn from(accepted: Accepted) -> Self {
+        Self {
+            event: PublishedEvent {
+                id: accepted.id.to_string(),
+                r#type: accepted.event_type,
+                timestamp: timestamp(accepted.timestamp_ms),
+                created_at: timestamp(accepted.accepted_ms),
+            },
+            deliveries: accepted.deliveries,
+            reason: accepted.reason,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Batch {
+    results: Vec<BatchResult>,
+}
+
+/// One event's result, as its own answer would be.
+#[derive(Serialize)]
+struct BatchResult {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Published>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ApiError>,
+}
+
+impl From<Result<Accepted, ApiError>> for BatchResult {
+    fn from(result: Result<Accepted, ApiError>) -> Self {
+        match result {
+            Ok(accepted) => Self {
+                success: true,
+                data: Some(accepted.into()),
+                error: None,
+            },
+            Err(error) => Self {
+                success: false,
+                data: None,
+                error: Some(error),
+            },
+        }
+    }
+}
+
+/// A refusal as its client sees it; `path` leads to the event within the request.
+fn refused(refusal: Refusal, path: &str) -> ApiError {
+    let text = refusal.to_string();
+    let of = |code, field: &str| ApiError::of_field(code, format!("{path}{field}"), text.clone());
+    match &refusal {
+        Refusal::UnknownType { .. } => of(Code::UnknownEventType, "type"),
+        Refusal::Conflict { .. } => of(Code::Conflict, "id"),
+        Refusal::TooLarge { .. } => of(Code::PayloadTooLarge, "data"),
+        Refusal::UnstableNumber { field, .. } => of(Code::UnstableNumber, field),
+        Refusal::ReservedMember { field, .. } => of(Code::ReservedMember, field),
+        Refusal::NotAnObject { field } => of(Code::InvalidRequest, field),
+        Refusal::Unavailable => ApiError::new(Code::Unavailable, text),
+    }
+}

@@ -58,7 +58,10 @@ impl Api {
             let missing = || ApiError::not_found("tenant", name);
             let id = TenantId::parse(name).map_err(|_| missing())?;
             let tenant = self.store.tenant(&id).await?.ok_or_else(missing)?;
-            return Ok(Caller { tenant, admin: true });
+            return Ok(Caller {
+                tenant,
+                admin: true,
+            });
         }
         let key = self.key(hash).await?;
         if !key.scopes.contains(&scope) {
@@ -66,10 +69,20 @@ impl Api {
                 Scope::Manage => "manage",
                 Scope::Publish => "publish",
             };
-            return Err(ApiError::new(Code::Forbidden, format!("this takes a key with the scope `{scope}`")));
+            return Err(ApiError::new(
+                Code::Forbidden,
+                format!("this takes a key with the scope `{scope}`"),
+            ));
         }
-        let tenant = self.store.tenant(&key.tenant).await?.ok_or(Code::Unauthorized)?;
-        Ok(Caller { tenant, admin: false })
+        let tenant = self
+            .store
+            .tenant(&key.tenant)
+            .await?
+            .ok_or(Code::Unauthorized)?;
+        Ok(Caller {
+            tenant,
+            admin: false,
+        })
     }
 
     fn is_admin(&self, hash: &KeyHash) -> bool {
@@ -80,7 +93,10 @@ impl Api {
     async fn key(&self, hash: KeyHash) -> Result<ApiKey, ApiError> {
         let now_ms = self.clock.wall_ms();
         let cache = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache().get(&hash).filter(|(read_ms, _)| now_ms.saturating_sub(*read_ms) < KEY_CACHE_MS).cloned();
+        let cached = cache()
+            .get(&hash)
+            .filter(|(read_ms, _)| now_ms.saturating_sub(*read_ms) < KEY_CACHE_MS)
+            .cloned();
         let key = match cached {
             Some((_, key)) => key,
             None => {
@@ -93,8 +109,14 @@ impl Api {
                 key
             }
         };
-        if key.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
-            return Err(ApiError::new(Code::Unauthorized, "this key has expired; ask for a new one"));
+        if key
+            .expires_ms
+            .is_some_and(|expires_ms| expires_ms <= now_ms)
+        {
+            return Err(ApiError::new(
+                Code::Unauthorized,
+                "this key has expired; ask for a new one",
+            ));
         }
         Ok(key)
     }
@@ -102,8 +124,12 @@ impl Api {
 
 /// The hash of the key that came along.
 fn presented(headers: &HeaderMap) -> Result<KeyHash, ApiError> {
-    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let (scheme, key) = value.and_then(|value| value.split_once(' ')).ok_or(Code::Unauthorized)?;
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let (scheme, key) = value
+        .and_then(|value| value.split_once(' '))
+        .ok_or(Code::Unauthorized)?;
     let key = key.trim();
     if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
         return Err(Code::Unauthorized.into());

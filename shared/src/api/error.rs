@@ -103,7 +103,12 @@ struct Wire<'a> {
 
 impl Serialize for ApiError {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Wire { code: self.code.as_str(), message: &self.message, details: &self.details }.serialize(serializer)
+        Wire {
+            code: self.code.as_str(),
+            message: &self.message,
+            details: &self.details,
+        }
+        .serialize(serializer)
     }
 }
 
@@ -111,13 +116,23 @@ impl ApiError {
     /// An error with a message of its own.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Vec::new() }
+        Self {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+        }
     }
 
     /// An error that concerns one field.
     #[must_use]
     pub fn of_field(code: Code, field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::of_fields(code, vec![Detail { field: field.into(), problem: problem.into() }])
+        Self::of_fields(
+            code,
+            vec![Detail {
+                field: field.into(),
+                problem: problem.into(),
+            }],
+        )
     }
 
     /// An error that concerns fields; its message is about the first.
@@ -127,7 +142,11 @@ impl ApiError {
             || code.message().to_owned(),
             |Detail { field, problem }| format!("{field}: {problem}"),
         );
-        Self { code, message, details }
+        Self {
+            code,
+            message,
+            details,
+        }
     }
 
     /// There is nothing by this name.
@@ -164,14 +183,22 @@ impl IntoResponse for ApiError {
             success: bool,
             error: &'a ApiError,
         }
-        let json = serde_json::to_vec(&Failure { success: false, error: &self }).unwrap_or_default();
+        let json = serde_json::to_vec(&Failure {
+            success: false,
+            error: &self,
+        })
+        .unwrap_or_default();
         let mut response = super::json_response(self.code.status(), json);
         match self.code {
             Code::Unavailable => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Code::Unauthorized => {
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             _ => {}
         }

@@ -52,17 +52,36 @@ impl<'a> Fields<'a> {
     pub fn at(value: &'a Json, path: &str) -> Result<Self, ApiError> {
         let Some(members) = value.as_object() else {
             let field = if path.is_empty() { "body" } else { path };
-            return Err(ApiError::of_field(Code::InvalidRequest, field, "must be an object"));
+            return Err(ApiError::of_field(
+                Code::InvalidRequest,
+                field,
+                "must be an object",
+            ));
         };
-        let path = if path.is_empty() { String::new() } else { format!("{path}.") };
-        Ok(Self { path, members, known: Vec::new(), problems: Vec::new() })
+        let path = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}.")
+        };
+        Ok(Self {
+            path,
+            members,
+            known: Vec::new(),
+            problems: Vec::new(),
+        })
     }
 
     /// A field that must be there. When it is not, or not right, the problem is noted and a value stands in that nobody sees:
     /// [`Fields::finish`] fails.
-    pub fn required<T: Default>(&mut self, name: &'static str, read: impl Fn(&'a Json) -> Result<T, String>) -> T {
+    pub fn required<T: Default>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&'a Json) -> Result<T, String>,
+    ) -> T {
         match self.member(name) {
-            Some(value) if *value != Json::Null => self.noted(name, read(value)).unwrap_or_default(),
+            Some(value) if *value != Json::Null => {
+                self.noted(name, read(value)).unwrap_or_default()
+            }
             _ => {
                 self.problem(name, "is required");
                 T::default()
@@ -71,23 +90,36 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that may be missing or `null`.
-    pub fn optional<T>(&mut self, name: &'static str, read: impl Fn(&'a Json) -> Result<T, String>) -> Option<T> {
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&'a Json) -> Result<T, String>,
+    ) -> Option<T> {
         let value = self.member(name).filter(|value| **value != Json::Null)?;
         self.noted(name, read(value))
     }
 
     /// A field that may be missing; `null` clears what is there.
-    pub fn patch<T>(&mut self, name: &'static str, read: impl Fn(&'a Json) -> Result<T, String>) -> Patch<T> {
+    pub fn patch<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&'a Json) -> Result<T, String>,
+    ) -> Patch<T> {
         match self.member(name) {
             None => Patch::Keep,
             Some(Json::Null) => Patch::Clear,
-            Some(value) => self.noted(name, read(value)).map_or(Patch::Keep, Patch::Set),
+            Some(value) => self
+                .noted(name, read(value))
+                .map_or(Patch::Keep, Patch::Set),
         }
     }
 
     /// Notes a problem with a field.
     pub fn problem(&mut self, name: &str, problem: impl Into<String>) {
-        self.problems.push(Detail { field: format!("{}{name}", self.path), problem: problem.into() });
+        self.problems.push(Detail {
+            field: format!("{}{name}", self.path),
+            problem: problem.into(),
+        });
     }
 
     /// All problems there are, unknown fields among them.
@@ -103,7 +135,10 @@ impl<'a> Fields<'a> {
                 } else {
                     format!("is unknown; the fields are {known}")
                 };
-                self.problems.push(Detail { field: format!("{}{name}", self.path), problem });
+                self.problems.push(Detail {
+                    field: format!("{}{name}", self.path),
+                    problem,
+                });
             }
         }
         if self.problems.is_empty() {
@@ -115,7 +150,9 @@ impl<'a> Fields<'a> {
 
     fn member(&mut self, name: &'static str) -> Option<&'a Json> {
         self.known.push(name);
-        self.members.iter().find_map(|(key, value)| (key == name).then_some(value))
+        self.members
+            .iter()
+            .find_map(|(key, value)| (key == name).then_some(value))
     }
 
     fn noted<T>(&mut self, name: &str, read: Result<T, String>) -> Option<T> {
@@ -127,16 +164,24 @@ impl<'a> Fields<'a> {
 pub mod read {
     use crate::json::Json;
 
+    /// 10000-01-01T00:00:00Z.
+    const YEAR_10000_MS: u64 = 253_402_300_800_000;
+
     /// A text of 1 to `most` characters.
     pub fn text(most: usize) -> impl Fn(&Json) -> Result<String, String> {
         move |value| {
-            let text = value.as_str().filter(|text| (1..=most).contains(&text.chars().count()));
-            text.map(str::to_owned).ok_or_else(|| format!("must be a text of 1 to {most} characters"))
+            let text = value
+                .as_str()
+                .filter(|text| (1..=most).contains(&text.chars().count()));
+            text.map(str::to_owned)
+                .ok_or_else(|| format!("must be a text of 1 to {most} characters"))
         }
     }
 
     /// An id.
-    pub fn id<T>(parse: impl Fn(&str) -> Result<T, crate::domain::id::IdFault>) -> impl Fn(&Json) -> Result<T, String> {
+    pub fn id<T>(
+        parse: impl Fn(&str) -> Result<T, crate::domain::id::IdFault>,
+    ) -> impl Fn(&Json) -> Result<T, String> {
         move |value| {
             let text = value.as_str().ok_or("must be a text")?;
             parse(text).map_err(|fault| fault.to_string())
@@ -148,9 +193,16 @@ pub mod read {
     /// # Errors
     /// When it is not an RFC 3339 time with an offset, or lies before 1970.
     pub fn time_ms(value: &Json) -> Result<u64, String> {
-        let time = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
-        ms.ok_or_else(|| "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z".to_owned())
+        let time = value
+            .as_str()
+            .and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        // RFC 3339 has years of four digits.
+        let ms = time
+            .and_then(|time| u64::try_from(time.as_millisecond()).ok())
+            .filter(|ms| *ms < YEAR_10000_MS);
+        ms.ok_or_else(|| {
+            "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z".to_owned()
+        })
     }
 
     /// An object, as it is.
@@ -158,7 +210,10 @@ pub mod read {
     /// # Errors
     /// When it is something else.
     pub fn object(value: &Json) -> Result<&Json, String> {
-        value.as_object().map(|_| value).ok_or_else(|| "must be an object".to_owned())
+        value
+            .as_object()
+            .map(|_| value)
+            .ok_or_else(|| "must be an object".to_owned())
     }
 
     /// A list, as it is.
@@ -183,7 +238,11 @@ mod tests {
         fields.optional("name", read::text(5));
         fields.optional("at", read::time_ms);
         let error = fields.finish().unwrap_err();
-        let named: Vec<_> = error.details.iter().map(|detail| detail.field.as_str()).collect();
+        let named: Vec<_> = error
+            .details
+            .iter()
+            .map(|detail| detail.field.as_str())
+            .collect();
         assert_eq!(named, ["url", "events", "at", "nmae"]);
         assert!(error.message.starts_with("url: "), "{}", error.message);
     }

@@ -25,7 +25,13 @@ pub use self::{
     page::Page,
     serve::{Query, RequestId, body, empty_or_body, router},
 };
-use crate::{clock::Clock, dialect::{Dialect, Dialects}, domain::tenant::KeyHash, store::Store};
+use crate::{
+    clock::Clock,
+    config::Context,
+    dialect::{Dialect, Dialects},
+    domain::tenant::KeyHash,
+    store::Store,
+};
 
 /// What every handler needs. Clones share it.
 #[derive(Clone)]
@@ -45,8 +51,34 @@ pub struct Api {
 impl Api {
     /// An API whose operator's key is `admin_key`.
     #[must_use]
-    pub fn new(store: Store, dialects: Arc<Dialects>, clock: Arc<dyn Clock>, admin_key: &str, strict: bool) -> Self {
-        Self { store, dialects, clock, strict, admin: KeyHash::of(admin_key), keys: Arc::default() }
+    pub fn new(
+        store: Store,
+        dialects: Arc<Dialects>,
+        clock: Arc<dyn Clock>,
+        admin_key: &str,
+        strict: bool,
+    ) -> Self {
+        Self {
+            store,
+            dialects,
+            clock,
+            strict,
+            admin: KeyHash::of(admin_key),
+            keys: Arc::default(),
+        }
+    }
+
+    /// An API over what the environment says.
+    #[must_use]
+    pub fn of(context: &Context, admin_key: &str) -> Self {
+        let Context {
+            store,
+            dialects,
+            clock,
+            strict,
+            ..
+        } = context.clone();
+        Self::new(store, dialects, clock, admin_key, strict)
     }
 
     /// A dialect that a tenant or webhook was made with.
@@ -56,7 +88,10 @@ impl Api {
     pub fn dialect(&self, name: &str) -> Result<&Arc<Dialect>, ApiError> {
         self.dialects.get(name).ok_or_else(|| {
             tracing::error!(dialect = name, "a dialect in use is not loaded");
-            ApiError::new(Code::Unavailable, format!("the dialect {name} is not loaded; ask the operator"))
+            ApiError::new(
+                Code::Unavailable,
+                format!("the dialect {name} is not loaded; ask the operator"),
+            )
         })
     }
 }
@@ -70,7 +105,10 @@ struct Success<T> {
 /// A success: `{"success": true, "data": …}`.
 #[must_use]
 pub fn answer(status: StatusCode, data: impl Serialize) -> Response {
-    match serde_json::to_vec(&Success { success: true, data }) {
+    match serde_json::to_vec(&Success {
+        success: true,
+        data,
+    }) {
         Ok(json) => json_response(status, json),
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written");
@@ -80,5 +118,10 @@ pub fn answer(status: StatusCode, data: impl Serialize) -> Response {
 }
 
 fn json_response(status: StatusCode, json: Vec<u8>) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], Bytes::from(json)).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        Bytes::from(json),
+    )
+        .into_response()
 }

@@ -24,15 +24,25 @@ impl Page {
     pub fn read(fields: &mut Fields<'_>) -> Self {
         let limit = fields.optional("limit", |value| {
             let limit = value.as_str().and_then(|text| text.parse().ok());
-            limit.filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| format!("must be from 1 to {PAGE_MAX}"))
+            limit
+                .filter(|limit| (1..=PAGE_MAX).contains(limit))
+                .ok_or_else(|| format!("must be from 1 to {PAGE_MAX}"))
         });
         let after = fields.optional("cursor", |value| {
-            let bytes = value.as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+            let bytes = value
+                .as_str()
+                .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
             let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-            let printable = |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-            text.filter(printable).ok_or_else(|| "must be the next_cursor of an earlier answer".to_owned())
+            let printable = |text: &String| {
+                !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+            };
+            text.filter(printable)
+                .ok_or_else(|| "must be the next_cursor of an earlier answer".to_owned())
         });
-        Self { limit: limit.unwrap_or(PAGE_DEFAULT), after }
+        Self {
+            limit: limit.unwrap_or(PAGE_DEFAULT),
+            after,
+        }
     }
 
     /// A position as a cursor.
@@ -50,7 +60,11 @@ pub(super) fn query_object(query: Option<&str>) -> Result<Json, ApiError> {
     let mut members: Vec<(String, Json)> = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         if members.iter().any(|(known, _)| *known == name) {
-            return Err(ApiError::of_field(super::Code::InvalidRequest, name, "stands twice; give it once"));
+            return Err(ApiError::of_field(
+                super::Code::InvalidRequest,
+                name,
+                "stands twice; give it once",
+            ));
         }
         members.push((name.into_owned(), Json::String(value.into_owned())));
     }

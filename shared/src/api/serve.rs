@@ -28,7 +28,11 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self(String::new())))
+        Ok(parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .unwrap_or_else(|| Self(String::new())))
     }
 }
 
@@ -44,7 +48,10 @@ async fn serve(mut request: Request, next: Next) -> Response {
     let id = format!("req_{}", hex::encode(chance::bytes::<10>()));
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
     let started = Instant::now();
     let served = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = served.unwrap_or_else(|_| ApiError::from(Code::Internal).into_response());
@@ -68,12 +75,25 @@ async fn serve(mut request: Request, next: Next) -> Response {
 /// # Errors
 /// 413 beyond `most` bytes, 400 for what is not JSON, 422 for JSON that not every receiver would read alike.
 pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, ApiError> {
-    let too_large = || ApiError::new(Code::PayloadTooLarge, format!("the body may have at most {most} bytes"));
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > most) {
+    let too_large = || {
+        ApiError::new(
+            Code::PayloadTooLarge,
+            format!("the body may have at most {most} bytes"),
+        )
+    };
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
+    if announced
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|length: usize| length > most)
+    {
         return Err(too_large());
     }
-    let bytes = to_bytes(request.into_body(), most).await.map_err(|_| too_large())?;
+    let bytes = to_bytes(request.into_body(), most)
+        .await
+        .map_err(|_| too_large())?;
     parse(&bytes, within)
 }
 
@@ -82,9 +102,20 @@ pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, 
 /// # Errors
 /// As [`body`].
 pub async fn empty_or_body(request: Request, most: usize) -> Result<Json, ApiError> {
-    let too_large = |_| ApiError::new(Code::PayloadTooLarge, format!("the body may have at most {most} bytes"));
-    let bytes = to_bytes(request.into_body(), most).await.map_err(too_large)?;
-    if bytes.is_empty() { Ok(Json::Object(Vec::new())) } else { parse(&bytes, 1) }
+    let too_large = |_| {
+        ApiError::new(
+            Code::PayloadTooLarge,
+            format!("the body may have at most {most} bytes"),
+        )
+    };
+    let bytes = to_bytes(request.into_body(), most)
+        .await
+        .map_err(too_large)?;
+    if bytes.is_empty() {
+        Ok(Json::Object(Vec::new()))
+    } else {
+        parse(&bytes, 1)
+    }
 }
 
 fn parse(bytes: &[u8], within: usize) -> Result<Json, ApiError> {
@@ -96,8 +127,16 @@ fn parse(bytes: &[u8], within: usize) -> Result<Json, ApiError> {
             | ParseErrorKind::TooDeep { .. } => Code::InvalidRequest,
             _ => Code::InvalidJson,
         };
-        let field = if fault.path == crate::json::JsonPath::default() { "body".to_owned() } else { fault.path.to_string() };
-        ApiError::of_field(code, field, format!("{} at byte {}", fault.kind, fault.offset))
+        let field = if fault.path == crate::json::JsonPath::default() {
+            "body".to_owned()
+        } else {
+            fault.path.to_string()
+        };
+        ApiError::of_field(
+            code,
+            field,
+            format!("{} at byte {}", fault.kind, fault.offset),
+        )
     })
 }
 

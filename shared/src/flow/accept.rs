@@ -13,10 +13,10 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
-use super::{FlowError, timestamp};
+use super::FlowError;
 use crate::{
     chance,
-    clock::Clock,
+    clock::{Clock, timestamp},
     dialect::{BodyFault, Dialect, Dialects, EventFacts},
     domain::{
         attempt::{AttemptKey, Trigger},
@@ -98,15 +98,27 @@ pub enum Refusal {
         /// The dialect.
         dialect: String,
     },
-    /// The data has a member that the dialect's envelope needs for itself or that changes under JavaScript.
+    /// A number of the data changes when JavaScript reads and writes it, as this dialect's receivers do.
     #[error("{message}")]
-    Data {
-        /// `unstable_number` or `reserved_member`.
-        code: &'static str,
-        /// Where in the request, as a path such as `data.price`.
+    UnstableNumber {
+        /// Where in the event, as a path such as `data.price`.
         field: String,
         /// What and how to mend it.
         message: String,
+    },
+    /// A member of the data has a name that the dialect's envelope needs for itself.
+    #[error("{message}")]
+    ReservedMember {
+        /// Where in the event.
+        field: String,
+        /// What and how to mend it.
+        message: String,
+    },
+    /// `data` or `metadata` is something else.
+    #[error("`{field}` must be an object")]
+    NotAnObject {
+        /// Which of the two.
+        field: &'static str,
     },
     /// The table or the queue could not be written; the same request again heals what is missing.
     #[error("the event could not be stored and queued just now; send the same request again")]
@@ -535,21 +547,15 @@ fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
                 limit_bytes: limit,
                 dialect: dialect.name.clone(),
             },
-            BodyFault::UnstableNumber(fault) => Refusal::Data {
-                code: "unstable_number",
+            BodyFault::UnstableNumber(fault) => Refusal::UnstableNumber {
                 field: fault.path.to_string(),
                 message: fault.to_string(),
             },
-            BodyFault::ReservedMember { ref member } => Refusal::Data {
-                code: "reserved_member",
+            BodyFault::ReservedMember { ref member } => Refusal::ReservedMember {
                 field: format!("data.{member}"),
                 message: fault.to_string(),
             },
-            BodyFault::NotAnObject { field } => Refusal::Data {
-                code: "invalid_request",
-                field: field.to_owned(),
-                message: fault.to_string(),
-            },
+            BodyFault::NotAnObject { field } => Refusal::NotAnObject { field },
         })
 }
 

@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{FlowError, accept::new_event_id, deliver::Deliverer, settle::head, timestamp};
+use super::{FlowError, accept::new_event_id, deliver::Deliverer, settle::head};
 use crate::{
     chance,
+    clock::timestamp,
     dialect::{Dialect, EventFacts},
     domain::{
         attempt::{Attempt, Outcome, Trigger},

@@ -14,14 +14,6 @@ pub mod sweep;
 
 use crate::{queue::QueueError, store::StoreError};
 
-/// A time for people and bodies.
-pub(crate) fn timestamp(ms: u64) -> jiff::Timestamp {
-    i64::try_from(ms)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .unwrap_or(jiff::Timestamp::MAX)
-}
-
 /// Why a flow stopped. Every step of it can be taken again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FlowError {

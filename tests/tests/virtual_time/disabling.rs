@@ -13,13 +13,18 @@ async fn webhook(world: &World, id: &str) -> Value {
 }
 
 async fn status(world: &World, id: &str) -> String {
-    webhook(world, id).await["status"].as_str().unwrap().to_owned()
+    webhook(world, id).await["status"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 async fn states(world: &World, event: &str) -> Vec<String> {
     let event = world.get(&format!("/v1/events/{event}")).await;
     let deliveries = event["deliveries"].as_array().unwrap().iter();
-    deliveries.map(|delivery| delivery["status"].as_str().unwrap().to_owned()).collect()
+    deliveries
+        .map(|delivery| delivery["status"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,12 +40,19 @@ async fn a_used_up_ladder_disables_in_patra_and_odin_only() {
         let event = world.publish(event_type).await;
         world.pass(4 * DAY).await;
         let found = webhook(&world, &id).await;
-        assert_eq!(found["status"], if disabled { "disabled" } else { "active" }, "{dialect}");
+        assert_eq!(
+            found["status"],
+            if disabled { "disabled" } else { "active" },
+            "{dialect}"
+        );
         assert_eq!(states(&world, &event).await, ["failed"], "{dialect}");
         if disabled {
             assert_eq!(found["disabled_reason"]["reason"], "ladder_used_up");
             let log = world.get(&format!("/v1/webhooks/{id}/logs")).await;
-            assert_eq!(found["disabled_reason"]["log_ids"], json!([log["logs"][0]["id"]]));
+            assert_eq!(
+                found["disabled_reason"]["log_ids"],
+                json!([log["logs"][0]["id"]])
+            );
         }
     }
 }
@@ -70,9 +82,19 @@ async fn ten_failures_in_a_row_over_all_deliveries_disable_in_bharatcart() {
     world.pass(100).await;
     let found = webhook(&world, &id).await;
     assert_eq!(found["disabled_reason"]["reason"], "consecutive_failures");
-    assert_eq!(found["disabled_reason"]["log_ids"].as_array().unwrap().len(), 10);
+    assert_eq!(
+        found["disabled_reason"]["log_ids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        10
+    );
     world.pass(3 * HOUR).await;
-    assert_eq!(world.posts().len(), 10, "nothing is sent to a disabled webhook");
+    assert_eq!(
+        world.posts().len(),
+        10,
+        "nothing is sent to a disabled webhook"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,9 +105,15 @@ async fn a_success_or_an_enabling_starts_the_count_anew() {
         world.publish("order.paid").await;
         world.pass(100).await;
     }
-    assert_eq!(status(&world, &id).await, "active", "9 failures, a success, 9 failures");
+    assert_eq!(
+        status(&world, &id).await,
+        "active",
+        "9 failures, a success, 9 failures"
+    );
     let path = format!("/v1/webhooks/{id}");
-    world.call("PATCH", &path, json!({"status": "active"})).await;
+    world
+        .call("PATCH", &path, json!({"status": "active"}))
+        .await;
     for _ in 0..9 {
         world.publish("order.paid").await;
         world.pass(100).await;
@@ -130,7 +158,10 @@ async fn gone_disables_at_once_in_standard_and_is_a_failure_like_others_elsewher
     let event = world.publish("a.b").await;
     world.pass(MINUTE).await;
     assert_eq!(world.posts().len(), 1);
-    assert_eq!(webhook(&world, &id).await["disabled_reason"]["reason"], "gone");
+    assert_eq!(
+        webhook(&world, &id).await["disabled_reason"]["reason"],
+        "gone"
+    );
     assert_eq!(states(&world, &event).await, ["failed"]);
 
     let (world, id) = World::of("odin").await;
@@ -148,9 +179,15 @@ async fn disabling_holds_what_waits_misses_what_is_published_and_a_retry_by_hand
     let waiting = world.publish("user.lesson.completed").await;
     world.pass(1_000).await;
     let path = format!("/v1/webhooks/{id}");
-    world.call("PATCH", &path, json!({"status": "disabled"})).await;
+    world
+        .call("PATCH", &path, json!({"status": "disabled"}))
+        .await;
     let pending = world.get(&format!("{path}/pending")).await;
-    assert_eq!(pending["deliveries"], json!([]), "a held delivery does not wait");
+    assert_eq!(
+        pending["deliveries"],
+        json!([]),
+        "a held delivery does not wait"
+    );
     let missed = world.publish("user.lesson.completed").await;
     world.pass(10 * MINUTE).await;
     assert_eq!(world.posts().len(), 1, "no attempt after the disabling");
@@ -158,12 +195,21 @@ async fn disabling_holds_what_waits_misses_what_is_published_and_a_retry_by_hand
     assert_eq!(states(&world, &missed).await, ["missed"]);
 
     let log = world.get(&format!("{path}/logs")).await;
-    let retry = format!("{path}/logs/{}/retry", log["logs"][0]["id"].as_str().unwrap());
+    let retry = format!(
+        "{path}/logs/{}/retry",
+        log["logs"][0]["id"].as_str().unwrap()
+    );
     assert_eq!(world.try_call("POST", &retry, Value::Null).await.0, 409);
 
-    world.call("PATCH", &path, json!({"status": "active"})).await;
+    world
+        .call("PATCH", &path, json!({"status": "active"}))
+        .await;
     world.pass(10 * MINUTE).await;
-    assert_eq!(world.posts().len(), 1, "setting it active sends nothing by itself");
+    assert_eq!(
+        world.posts().len(),
+        1,
+        "setting it active sends nothing by itself"
+    );
     world.script(|_, _| Reply::Status(200));
     assert_eq!(world.try_call("POST", &retry, Value::Null).await.0, 202);
     world.pass(1_000).await;
@@ -179,11 +225,19 @@ async fn cancelling_ends_a_wait() {
     let path = format!("/v1/webhooks/{id}/pending");
     let pending = world.get(&path).await;
     let delivery = pending["deliveries"][0]["id"].as_str().unwrap().to_owned();
-    world.call("DELETE", &format!("{path}/{delivery}"), Value::Null).await;
+    world
+        .call("DELETE", &format!("{path}/{delivery}"), Value::Null)
+        .await;
     world.pass(10 * MINUTE).await;
     assert_eq!(world.posts().len(), 1);
     assert_eq!(states(&world, &event).await, ["cancelled"]);
-    assert_eq!(world.try_call("DELETE", &format!("{path}/{delivery}"), Value::Null).await.0, 404);
+    assert_eq!(
+        world
+            .try_call("DELETE", &format!("{path}/{delivery}"), Value::Null)
+            .await
+            .0,
+        404
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,7 +246,9 @@ async fn a_deleted_webhook_gets_nothing_more() {
     world.script(|_, _| Reply::Status(500));
     world.publish("user.lesson.completed").await;
     world.pass(1_000).await;
-    world.call("DELETE", &format!("/v1/webhooks/{id}"), Value::Null).await;
+    world
+        .call("DELETE", &format!("/v1/webhooks/{id}"), Value::Null)
+        .await;
     world.publish("user.lesson.completed").await;
     world.pass(10 * MINUTE).await;
     assert_eq!(world.posts().len(), 1);

@@ -15,16 +15,31 @@ async fn gaps(dialect: &str, event_type: &str) -> Vec<u64> {
     let event = world.publish(event_type).await;
     world.pass(120 * HOUR).await;
     let posts = world.posts();
-    let logs = world.get(&format!("/v1/webhooks/{webhook}/logs?limit=100")).await;
+    let logs = world
+        .get(&format!("/v1/webhooks/{webhook}/logs?limit=100"))
+        .await;
     let logs = logs["logs"].as_array().unwrap();
     assert_eq!(logs.len(), posts.len(), "each attempt is logged once");
-    assert!(logs[0]["next_attempt_at"].is_null(), "nothing follows the last one");
-    let numbers: Vec<_> = logs.iter().rev().map(|log| log["attempt"].as_u64().unwrap()).collect();
+    assert!(
+        logs[0]["next_attempt_at"].is_null(),
+        "nothing follows the last one"
+    );
+    let numbers: Vec<_> = logs
+        .iter()
+        .rev()
+        .map(|log| log["attempt"].as_u64().unwrap())
+        .collect();
     assert_eq!(numbers, (1..=posts.len() as u64).collect::<Vec<_>>());
     let state = world.get(&format!("/v1/events/{event}")).await;
     assert_eq!(state["deliveries"][0]["status"], json!("failed"));
-    assert!(posts.iter().all(|post| post.body == posts[0].body), "the body is the same at every attempt");
-    posts.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms).collect()
+    assert!(
+        posts.iter().all(|post| post.body == posts[0].body),
+        "the body is the same at every attempt"
+    );
+    posts
+        .windows(2)
+        .map(|pair| pair[1].at_ms - pair[0].at_ms)
+        .collect()
 }
 
 /// Waits as the table has them, each within its jitter, and at most `late` after it: SQS counts in seconds.
@@ -32,23 +47,40 @@ fn assert_waits(gaps: &[u64], waits: &[u64], jitter_percent: u64) {
     assert_eq!(gaps.len(), waits.len(), "{gaps:?}");
     for (gap, wait) in gaps.iter().zip(waits) {
         let jitter = wait * jitter_percent / 100;
-        assert!((wait - jitter..=wait + jitter + SECOND).contains(gap), "{gap} for {wait} in {gaps:?}");
+        assert!(
+            (wait - jitter..=wait + jitter + SECOND).contains(gap),
+            "{gap} for {wait} in {gaps:?}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn patra() {
-    assert_waits(&gaps("patra", "card.created").await, &[0, 5 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR], 0);
+    assert_waits(
+        &gaps("patra", "card.created").await,
+        &[0, 5 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR],
+        0,
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn bharatcart() {
-    assert_waits(&gaps("bharatcart", "order.paid").await, &[MINUTE, 10 * MINUTE, HOUR], 0);
+    assert_waits(
+        &gaps("bharatcart", "order.paid").await,
+        &[MINUTE, 10 * MINUTE, HOUR],
+        0,
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn reward() {
-    let waits = [30 * SECOND, 2 * MINUTE, 8 * MINUTE, 32 * MINUTE, 128 * MINUTE];
+    let waits = [
+        30 * SECOND,
+        2 * MINUTE,
+        8 * MINUTE,
+        32 * MINUTE,
+        128 * MINUTE,
+    ];
     assert_waits(&gaps("reward", "trigger_event.created").await, &waits, 10);
 }
 
@@ -58,8 +90,17 @@ async fn odin() {
     assert_waits(&gaps("odin", "user.lesson.completed").await, &waits, 0);
 }
 
-const STANDARD: [u64; 9] =
-    [5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
+const STANDARD: [u64; 9] = [
+    5 * SECOND,
+    5 * MINUTE,
+    30 * MINUTE,
+    2 * HOUR,
+    5 * HOUR,
+    10 * HOUR,
+    14 * HOUR,
+    20 * HOUR,
+    24 * HOUR,
+];
 
 #[tokio::test(start_paused = true)]
 async fn standard() {
@@ -74,7 +115,13 @@ async fn badger_climbs_the_standard_ladder() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_counts_from_the_end_of_the_attempt() {
     let (world, _) = World::of("odin").await;
-    world.script(|number, _| if number == 1 { Reply::Silence } else { Reply::Status(200) });
+    world.script(|number, _| {
+        if number == 1 {
+            Reply::Silence
+        } else {
+            Reply::Status(200)
+        }
+    });
     world.publish("user.lesson.completed").await;
     world.pass(HOUR).await;
     let posts = world.posts();
@@ -94,7 +141,13 @@ async fn retry_after_moves_the_next_attempt_within_its_bound_where_the_dialect_h
         ("odin", "user.lesson.completed", "600", MINUTE..=61 * SECOND),
     ] {
         let (world, _) = World::of(dialect).await;
-        world.script(move |number, _| if number == 1 { Reply::RetryAfter(429, asked) } else { Reply::Status(200) });
+        world.script(move |number, _| {
+            if number == 1 {
+                Reply::RetryAfter(429, asked)
+            } else {
+                Reply::Status(200)
+            }
+        });
         world.publish(event_type).await;
         world.pass(HOUR).await;
         let posts = world.posts();
@@ -118,12 +171,28 @@ async fn a_retry_by_hand_takes_the_place_of_the_wait_and_keeps_the_rung() {
     assert_eq!(world.posts().len(), 2, "sent at once");
     world.pass(HOUR).await;
     let posts = world.posts();
-    assert_eq!(posts.len(), 3, "the minute's wait is gone, the rung's next wait follows");
+    assert_eq!(
+        posts.len(),
+        3,
+        "the minute's wait is gone, the rung's next wait follows"
+    );
     let gap = posts[2].at_ms - posts[1].at_ms;
     assert!((5 * MINUTE..=5 * MINUTE + SECOND).contains(&gap), "{gap}");
     let logs = world.get(&format!("/v1/webhooks/{webhook}/logs")).await;
-    let seen: Vec<_> = logs["logs"].as_array().unwrap().iter().rev().map(|log| log["trigger"].as_str().unwrap()).collect();
+    let seen: Vec<_> = logs["logs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|log| log["trigger"].as_str().unwrap())
+        .collect();
     assert_eq!(seen, ["event", "manual", "retry"]);
-    let numbers: Vec<_> = logs["logs"].as_array().unwrap().iter().rev().map(|log| log["attempt"].as_u64().unwrap()).collect();
+    let numbers: Vec<_> = logs["logs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|log| log["attempt"].as_u64().unwrap())
+        .collect();
     assert_eq!(numbers, [1, 2, 3]);
 }

@@ -72,7 +72,9 @@ impl Transport for Scripted {
             Reply::Status(status) => (status, None),
             Reply::RetryAfter(status, wait) => (status, Some(wait)),
             Reply::Silence => {
-                self.clock.sleep_until_ms(self.clock.now_ms() + outgoing.timeout.as_millis() as u64).await;
+                self.clock
+                    .sleep_until_ms(self.clock.now_ms() + outgoing.timeout.as_millis() as u64)
+                    .await;
                 return Err(Failure::Timeout(outgoing.timeout));
             }
         };
@@ -81,7 +83,12 @@ impl Transport for Scripted {
             headers.insert("retry-after", wait.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        Ok(Answer { status, headers, body: Bytes::new(), body_complete: true })
+        Ok(Answer {
+            status,
+            headers,
+            body: Bytes::new(),
+            body_complete: true,
+        })
     }
 }
 
@@ -118,24 +125,40 @@ impl World {
         let router = app.router();
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(app.run(stopped));
-        Self { clock, router, receivers, _stop: stop }
+        Self {
+            clock,
+            router,
+            receivers,
+            _stop: stop,
+        }
     }
 
     /// A world with a tenant `t` of a dialect and one webhook, which subscribes to everything; answers the webhook's id.
     pub(crate) async fn of(dialect: &str) -> (Self, String) {
         let world = Self::new().await;
-        world.call("POST", "/v1/tenants", json!({"id": "t", "dialect": dialect, "plan": "pro"})).await;
+        world
+            .call(
+                "POST",
+                "/v1/tenants",
+                json!({"id": "t", "dialect": dialect, "plan": "pro"}),
+            )
+            .await;
         let webhook = world.webhook("http://a.test/hook").await;
         (world, webhook)
     }
 
     pub(crate) async fn webhook(&self, url: &str) -> String {
-        let made = self.call("POST", "/v1/webhooks", json!({"url": url, "events": ["*"]})).await;
+        let made = self
+            .call("POST", "/v1/webhooks", json!({"url": url, "events": ["*"]}))
+            .await;
         made["webhook"]["id"].as_str().unwrap().to_owned()
     }
 
     /// From now on receivers answer so.
-    pub(crate) fn script(&self, script: impl Fn(usize, &Outgoing) -> Reply + Send + Sync + 'static) {
+    pub(crate) fn script(
+        &self,
+        script: impl Fn(usize, &Outgoing) -> Reply + Send + Sync + 'static,
+    ) {
         *self.receivers.script.lock().unwrap() = Arc::new(script);
     }
 
@@ -146,7 +169,13 @@ impl World {
 
     /// Publishes an event of a type that the dialect has; answers its id.
     pub(crate) async fn publish(&self, event_type: &str) -> String {
-        let published = self.call("POST", "/v1/events", json!({"type": event_type, "data": {"n": 1}})).await;
+        let published = self
+            .call(
+                "POST",
+                "/v1/events",
+                json!({"type": event_type, "data": {"n": 1}}),
+            )
+            .await;
         published["event"]["id"].as_str().unwrap().to_owned()
     }
 
@@ -166,8 +195,17 @@ impl World {
         self.call("GET", path, Value::Null).await
     }
 
-    pub(crate) async fn try_call(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
-        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    pub(crate) async fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            Body::from(body.to_string())
+        };
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -179,6 +217,9 @@ impl World {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+        (
+            status,
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        )
     }
 }

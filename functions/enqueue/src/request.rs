@@ -1,0 +1,97 @@
+//! What a client sends to publish.
+
+use http::HeaderMap;
+use rung_shared::{
+    api::{ApiError, Code, Fields, read},
+    domain::id::EventId,
+    flow::accept::NewEvent,
+    json::Json,
+    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
+};
+
+/// The request's `Idempotency-Key`.
+///
+/// # Errors
+/// When it is empty, too long, or not printable.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
+    key.map(|key| Some(key.to_owned())).ok_or_else(|| {
+        let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES} printable ASCII characters");
+        ApiError::of_field(Code::InvalidRequest, "Idempotency-Key", problem)
+    })
+}
+
+/// Reads an event that stands at `path` of the request.
+///
+/// # Errors
+/// Every problem with its fields.
+pub(crate) fn read_event(
+    value: &Json,
+    path: &str,
+    idempotency_key: Option<String>,
+) -> Result<NewEvent, ApiError> {
+    let mut fields = Fields::at(value, path)?;
+    let id = fields.optional("id", read::id(EventId::parse));
+    let event_type = fields.required("type", event_type);
+    let data = fields.required("data", |value| payload(value).map(Some));
+    let timestamp_ms = fields.optional("timestamp", read::time_ms);
+    let metadata = fields.optional("metadata", payload);
+    fields.finish()?;
+    Ok(NewEvent {
+        id,
+        idempotency_key,
+        event_type,
+        data: data.cloned().unwrap_or(Json::Null),
+        timestamp_ms,
+        metadata: metadata.cloned(),
+    })
+}
+
+/// Reads the events of a batch, each by itself. With an `Idempotency-Key`, each has its own by its place.
+///
+/// # Errors
+/// When the batch as such is not well-formed.
+pub(crate) fn read_batch(
+    body: &Json,
+    idempotency_key: Option<&str>,
+) -> Result<Vec<Result<NewEvent, ApiError>>, ApiError> {
+    let mut fields = Fields::of(body)?;
+    let events = fields.required("events", |value| {
+        let events = read::list(value)?;
+        let fits = (1..=BATCH_EVENTS).contains(&events.len());
+        fits.then_some(events)
+            .ok_or_else(|| format!("must have 1 to {BATCH_EVENTS} events"))
+    });
+    fields.finish()?;
+    let read = |(index, event)| {
+        let key = idempotency_key.map(|key| format!("{key}#{index}"));
+        read_event(event, &format!("events[{index}]"), key)
+    };
+    Ok(events.iter().enumerate().map(read).collect())
+}
+
+/// A well-formed type; whether the tenant's dialect has it is seen later.
+fn event_type(value: &Json) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
+    let text = value
+        .as_str()
+        .filter(|text| (1..=EVENT_TYPE_CHARS).contains(&text.len()) && text.bytes().all(allowed));
+    text.map(str::to_owned).ok_or_else(|| {
+        format!("must be a text of 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`")
+    })
+}
+
+/// An object of bounded depth.
+fn payload(value: &Json) -> Result<&Json, String> {
+    let object = read::object(value)?;
+    let shallow = object.depth() <= JSON_DEPTH;
+    shallow
+        .then_some(object)
+        .ok_or_else(|| format!("must be at most {JSON_DEPTH} levels deep"))
+}
