@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use rung_shared::{
-    api::Api,
+    api::{self, Api},
     clock::Clock,
     dialect::Dialects,
     egress::Transport,
@@ -155,8 +155,9 @@ impl App {
     /// The HTTP functions behind one door.
     #[must_use]
     pub fn router(&self) -> Router {
-        rung_subscriptions::router(self.api.clone(), self.deliverer.clone()).merge(
-            rung_enqueue::router(self.api.clone(), self.publisher.clone()),
+        api::router(
+            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone())
+                .merge(rung_enqueue::routes(self.api.clone(), self.publisher.clone())),
         )
     }
 

@@ -55,7 +55,7 @@ impl DataFolder {
         if let Some(key) = self.read("admin-key")? {
             return Ok(key);
         }
-        let key = format!("ra_{}", hex::encode(chance::bytes::<24>()));
+        let key = format!("ra_{}", chance::hex::<24>());
         self.write("admin-key", &key)?;
         Ok(key)
     }

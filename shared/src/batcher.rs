@@ -142,7 +142,7 @@ mod tests {
         let seen = Arc::clone(&calls);
         let batcher = Batcher::new(
             limits,
-            |entry| *entry as usize,
+            |entry: &u32| *entry as usize,
             move |entries| {
                 seen.lock().unwrap().push(entries.clone());
                 let results = entries.iter().map(|entry| {

@@ -7,3 +7,9 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     getrandom::fill(&mut bytes).expect("the operating system has randomness");
     bytes
 }
+
+/// So many random bytes, in hexadecimal.
+#[must_use]
+pub fn hex<const N: usize>() -> String {
+    hex::encode(bytes::<N>())
+}

@@ -45,7 +45,7 @@ pub fn router(routes: Router) -> Router {
 }
 
 async fn serve(mut request: Request, next: Next) -> Response {
-    let id = format!("req_{}", hex::encode(chance::bytes::<10>()));
+    let id = format!("req_{}", chance::hex::<10>());
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     let route = request

@@ -90,8 +90,7 @@ impl EventId {
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
             });
-        // The top byte is mixed best.
-        (hash >> 56) as u8 % shards
+        (hash % u64::from(shards)) as u8
     }
 }
 

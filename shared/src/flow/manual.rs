@@ -141,7 +141,7 @@ impl Deliverer {
         };
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let id = new_event_id(dialect, wall_ms, chance::bytes());
-        let request_id = format!("req_{}", hex::encode(chance::bytes::<8>()));
+        let request_id = format!("req_{}", chance::hex::<10>());
         let facts = EventFacts {
             id: id.as_str(),
             event_type,
