@@ -185,6 +185,9 @@ impl Sqs {
 
     /// Makes changes durable, then visible.
     async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
+        if writes.is_empty() {
+            return Ok(());
+        }
         match &self.inner.store {
             Store::Memory => {
                 self.inner.queues.apply(&writes);
@@ -196,6 +199,9 @@ impl Sqs {
 
     /// The same for changes that nobody waits for, and that are made again if they fail.
     fn commit_later(&self, writes: Vec<Write>) -> Result<(), Error> {
+        if writes.is_empty() {
+            return Ok(());
+        }
         match &self.inner.store {
             Store::Memory => {
                 self.inner.queues.apply(&writes);
