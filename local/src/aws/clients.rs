@@ -168,3 +168,65 @@ impl Intercept for Bare {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_smithy_runtime_api::client::{
+        http::{
+            HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+            http_client_fn,
+        },
+        orchestrator::HttpRequest,
+    };
+
+    use crate::aws::Response;
+
+    #[derive(Clone, Debug, Default)]
+    struct Recorder {
+        headers: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl HttpConnector for Recorder {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let names = request.headers().iter().map(|(name, _)| name.to_owned());
+            self.headers.lock().unwrap().extend(names);
+            let failure = Response {
+                status: 500,
+                query_error: None,
+                body: b"{}".to_vec(),
+            };
+            HttpConnectorFuture::ready(failure.into_http())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_goes_out_once_unsigned_and_bare() {
+        let recorder = Recorder::default();
+        let connector = SharedHttpConnector::new(recorder.clone());
+        let http = http_client_fn(move |_: &HttpConnectorSettings, _| connector.clone());
+        let (dynamodb, sqs) = super::clients(http);
+        let receive = sqs.receive_message().queue_url("http://aws.invalid/0/q");
+        receive.send().await.unwrap_err();
+        dynamodb
+            .describe_table()
+            .table_name("t")
+            .send()
+            .await
+            .unwrap_err();
+
+        let mut headers = recorder.headers.lock().unwrap().clone();
+        let count = |name: &str| headers.iter().filter(|own| *own == name).count();
+        assert_eq!(count("x-amz-target"), 2, "each call once: {headers:?}");
+        let protocol = [
+            "x-amz-target",
+            "x-amzn-query-mode",
+            "content-type",
+            "content-length",
+        ];
+        headers.retain(|name| !protocol.contains(&name.as_str()));
+        assert_eq!(headers, Vec::<String>::new());
+    }
+}

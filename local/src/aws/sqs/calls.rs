@@ -73,7 +73,7 @@ impl Sqs {
                 Err(error) => failed.push(Failed::new(&entry.id, &error)),
             }
         }
-        self.commit_some(writes).await?;
+        self.commit(writes).await?;
         to_json(&BatchAnswer { successful, failed })
     }
 
@@ -138,14 +138,13 @@ impl Sqs {
     ) -> Result<Taken, Error> {
         let policy = &self.inner.queues.policies[queue];
         let max_receives = policy.redrive.map(|(_, most)| most);
-        let (expired, batch, next_ms) = {
+        self.expire(queue, now_ms)?;
+        let (batch, next_ms) = {
             let mut state = self.inner.queues.state();
-            let expired = state.expire(queue, now_ms, policy.retention_ms);
             let lines = state.queue(queue);
             let batch = lines.take(now_ms, max_messages, visibility_ms, max_receives);
-            (expired, batch, lines.next_visible_ms())
+            (batch, lines.next_visible_ms())
         };
-        let expired = expired.into_iter().map(|id| Write::Delete { id, queue });
         let exhausted = batch.exhausted.into_iter().filter_map(|id| {
             policy.redrive.map(|(to, _)| Write::Move {
                 id,
@@ -154,14 +153,20 @@ impl Sqs {
                 now_ms,
             })
         });
-        let writes: Vec<_> = expired.chain(exhausted).collect();
-        if !writes.is_empty() {
-            self.commit_later(writes)?;
-        }
+        self.commit_later(exhausted.collect())?;
         Ok(Taken {
             messages: batch.received,
             next_ms,
         })
+    }
+
+    /// Drops what the queue has kept for its retention.
+    fn expire(&self, queue: usize, now_ms: u64) -> Result<(), Error> {
+        let queues = &self.inner.queues;
+        let retention_ms = queues.policies[queue].retention_ms;
+        let expired = queues.state().expire(queue, now_ms, retention_ms);
+        let writes = expired.into_iter().map(|id| Write::Delete { id, queue });
+        self.commit_later(writes.collect())
     }
 
     /// A message as its receiver sees it; `None` if it was deleted since it was taken.
@@ -193,7 +198,7 @@ impl Sqs {
         let request: Handled<'_> = wire::read(body)?;
         let queue = self.inner.queues.find(&request.queue_url)?;
         let write = self.removal(queue, request.receipt(queue)?);
-        self.commit_some(write.into_iter().collect()).await?;
+        self.commit(write.into_iter().collect()).await?;
         Ok(b"{}".to_vec())
     }
 
@@ -212,7 +217,7 @@ impl Sqs {
                 Err(error) => failed.push(Failed::new(&entry.id, &error)),
             }
         }
-        self.commit_some(writes).await?;
+        self.commit(writes).await?;
         to_json(&BatchAnswer { successful, failed })
     }
 
@@ -224,13 +229,6 @@ impl Sqs {
             id: receipt.id,
             queue,
         })
-    }
-
-    async fn commit_some(&self, writes: Vec<Write>) -> Result<(), Error> {
-        if writes.is_empty() {
-            return Ok(());
-        }
-        self.commit(writes).await
     }
 
     fn change_visibility(&self, body: &[u8]) -> Result<Vec<u8>, Error> {
@@ -258,15 +256,8 @@ impl Sqs {
         let queue = queues.find(&request.queue_url)?;
         let policy = &queues.policies[queue];
         let now_ms = queues.clock.now_ms();
-        let (expired, counts) = {
-            let mut state = queues.state();
-            let expired = state.expire(queue, now_ms, policy.retention_ms);
-            (expired, state.queue(queue).counts(now_ms))
-        };
-        if !expired.is_empty() {
-            let writes = expired.into_iter().map(|id| Write::Delete { id, queue });
-            self.commit_later(writes.collect())?;
-        }
+        self.expire(queue, now_ms)?;
+        let counts = queues.state().queue(queue).counts(now_ms);
         let arn = |name: &str| format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}");
         let redrive = policy.redrive.map(|(to, most)| {
             let target = arn(&queues.policies[to].name);

@@ -28,6 +28,11 @@ const SCHEMA_VERSION: i64 = 1;
 /// The most requests that share a commit: bounds how long the first of them waits.
 const MAX_JOBS_PER_COMMIT: usize = 1_024;
 
+/// How many pages (4 KiB) of log make SQLite move them into the file, which waits for the disk.
+/// Most messages are deleted before that, so a longer log moves less; a start after a kill reads
+/// it through once.
+const CHECKPOINT_PAGES: i64 = 8_192;
+
 /// A change to what the queues hold.
 #[derive(Clone, Debug)]
 pub(super) enum Write {
@@ -110,6 +115,7 @@ impl File {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
             SCHEMA_VERSION => {}
             0 => connection.execute_batch(&format!(

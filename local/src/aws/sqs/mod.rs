@@ -21,6 +21,7 @@ mod state;
 mod wire;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::{
@@ -144,8 +145,9 @@ impl Sqs {
         let queues = Queues::new(queues, clock, resident_body_bytes)?;
         let names = queues.policies.iter().map(|policy| policy.name.as_str());
         let file = File::open(path, names)?;
+        let now_ms = queues.clock.now_ms();
         let last_id = file
-            .load(|stored| queues.state().restore(&stored))
+            .load(|stored| queues.state().restore(&stored, now_ms))
             .map_err(FileError::from)?;
         queues.last_id.store(last_id, Ordering::Relaxed);
         let queues = Arc::new(queues);
@@ -183,6 +185,9 @@ impl Sqs {
 
     /// Makes changes durable, then visible.
     async fn commit(&self, writes: Vec<Write>) -> Result<(), Error> {
+        if writes.is_empty() {
+            return Ok(());
+        }
         match &self.inner.store {
             Store::Memory => {
                 self.inner.queues.apply(&writes);
@@ -194,6 +199,9 @@ impl Sqs {
 
     /// The same for changes that nobody waits for, and that are made again if they fail.
     fn commit_later(&self, writes: Vec<Write>) -> Result<(), Error> {
+        if writes.is_empty() {
+            return Ok(());
+        }
         match &self.inner.store {
             Store::Memory => {
                 self.inner.queues.apply(&writes);

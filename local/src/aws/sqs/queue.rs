@@ -142,11 +142,9 @@ impl Queue {
         self.advance(now_ms);
         let mut batch = Batch::default();
         while batch.received.len() < max
-            && let Some(id) = self.ready.pop()
+            && let Some(id) = self.ready.pop(|id| self.messages.contains_key(&id))
+            && let Some(message) = self.messages.get_mut(&id)
         {
-            let Some(message) = self.messages.get_mut(&id) else {
-                continue;
-            };
             let exhausted = max_receives.is_some_and(|most| message.receives >= most);
             let hidden_ms = if exhausted { MOVE_MS } else { visibility_ms };
             message.ready = false;
@@ -248,15 +246,22 @@ impl Lines {
         }
     }
 
-    fn pop(&mut self) -> Option<u64> {
-        let group = self.turns.pop_front()?;
-        let line = self.lines.get_mut(&group)?;
-        let id = line.pop_front();
-        if line.is_empty() {
-            self.lines.remove(&group);
-        } else {
-            self.turns.push_back(group);
+    /// The next id in turn of those that `is_there` knows; the others are dropped.
+    fn pop(&mut self, is_there: impl Fn(u64) -> bool) -> Option<u64> {
+        while let Some(group) = self.turns.pop_front() {
+            let Some(line) = self.lines.get_mut(&group) else {
+                continue;
+            };
+            let next = std::iter::from_fn(|| line.pop_front()).find(|&id| is_there(id));
+            if line.is_empty() {
+                self.lines.remove(&group);
+            } else {
+                self.turns.push_back(group);
+            }
+            if next.is_some() {
+                return next;
+            }
         }
-        id
+        None
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     journal::{Stored, Write},
     queue::{Message, Queue},
+    wire::MAX_DELAY_S,
 };
 
 /// The queues, by index, and the bodies' budget.
@@ -67,15 +68,19 @@ impl State {
         }
     }
 
-    /// Takes in a message found in the file.
-    pub(super) fn restore(&mut self, stored: &Stored<'_>) -> rusqlite::Result<()> {
+    /// Takes in a message found in the file. None was delayed for more than 15 minutes, so none is
+    /// hidden for longer now, however far the clock was set back.
+    pub(super) fn restore(&mut self, stored: &Stored<'_>, now_ms: u64) -> rusqlite::Result<()> {
         let body = if self.has_room(1) {
             let body = stored.body()?;
             self.has_room(body.len()).then(|| Arc::from(body))
         } else {
             None
         };
-        let message = Message::new(stored.group.into(), stored.sent_ms, stored.visible_ms, body);
+        let visible_ms = stored
+            .visible_ms
+            .min(now_ms.saturating_add(1_000 * MAX_DELAY_S));
+        let message = Message::new(stored.group.into(), stored.sent_ms, visible_ms, body);
         self.insert(stored.queue, stored.id, message);
         Ok(())
     }
@@ -90,6 +95,12 @@ impl State {
                 id
             })
             .collect()
+    }
+
+    /// The size of the bodies in memory.
+    #[cfg(test)]
+    pub(super) fn resident_bytes(&self) -> usize {
+        self.resident_bytes
     }
 
     fn has_room(&self, bytes: usize) -> bool {

@@ -3,7 +3,7 @@
 //!
 //! `MD5OfMessageBody` is left out of the answers: the SDK for Rust does not look at it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,11 +18,11 @@ pub(super) const MAX_BATCH_ENTRIES: usize = 10;
 /// The size of a message body, and of all bodies of a batch.
 pub(super) const MAX_BATCH_BYTES: usize = 1 << 20;
 /// The longest delay of a message.
-const MAX_DELAY_S: i64 = 900;
+pub(super) const MAX_DELAY_S: u64 = 900;
 /// The longest visibility time-out a request may ask for.
-const MAX_VISIBILITY_S: i64 = 43_200;
+const MAX_VISIBILITY_S: u64 = 43_200;
 /// The longest a receive may wait.
-const MAX_WAIT_S: i64 = 20;
+const MAX_WAIT_S: u64 = 20;
 /// The longest id of an entry in a batch.
 const MAX_ENTRY_ID_BYTES: usize = 80;
 /// The longest group id.
@@ -104,10 +104,7 @@ impl Send<'_> {
         }
         Ok(Accepted {
             body,
-            delay_ms: 1_000
-                * within("DelaySeconds", self.delay_seconds, 0, MAX_DELAY_S, || {
-                    format!("DelaySeconds must be >= 0 and <= {MAX_DELAY_S}.")
-                })?,
+            delay_ms: seconds("DelaySeconds", self.delay_seconds, MAX_DELAY_S)?,
             group,
         })
     }
@@ -164,18 +161,13 @@ pub(super) struct Receive<'a> {
 impl Receive<'_> {
     pub(super) fn max_messages(&self) -> Result<usize, Error> {
         let most = self.max_number_of_messages.unwrap_or(1);
-        let most = within("MaxNumberOfMessages", most, 1, 10, || {
-            "Must be between 1 and 10, if provided.".to_owned()
-        })?;
-        Ok(usize::try_from(most).unwrap_or(MAX_BATCH_ENTRIES))
+        let most = within("MaxNumberOfMessages", most, 1..=MAX_BATCH_ENTRIES as u64)?;
+        Ok(most as usize)
     }
 
     pub(super) fn wait_ms(&self) -> Result<u64, Error> {
-        let wait = self.wait_time_seconds.unwrap_or(0);
-        let wait_s = within("WaitTimeSeconds", wait, 0, MAX_WAIT_S, || {
-            format!("Must be >= 0 and <= {MAX_WAIT_S}, if provided.")
-        })?;
-        Ok(wait_s * 1_000)
+        let wait_s = self.wait_time_seconds.unwrap_or(0);
+        seconds("WaitTimeSeconds", wait_s, MAX_WAIT_S)
     }
 
     /// The visibility time-out, if the request has its own.
@@ -358,30 +350,26 @@ impl Attributes {
 }
 
 fn visibility_ms(visibility_s: i64) -> Result<u64, Error> {
-    let visibility_s = within(
-        "VisibilityTimeout",
-        visibility_s,
-        0,
-        MAX_VISIBILITY_S,
-        || format!("Must be between 0 and {MAX_VISIBILITY_S}, if provided."),
-    )?;
-    Ok(visibility_s * 1_000)
+    seconds("VisibilityTimeout", visibility_s, MAX_VISIBILITY_S)
 }
 
-fn within(
-    parameter: &'static str,
-    value: i64,
-    least: i64,
-    most: i64,
-    reason: impl FnOnce() -> String,
-) -> Result<u64, Error> {
+/// A span of up to `most_s` seconds, in milliseconds.
+fn seconds(parameter: &'static str, value_s: i64, most_s: u64) -> Result<u64, Error> {
+    Ok(1_000 * within(parameter, value_s, 0..=most_s)?)
+}
+
+fn within(parameter: &'static str, value: i64, allowed: RangeInclusive<u64>) -> Result<u64, Error> {
     u64::try_from(value)
         .ok()
-        .filter(|_| (least..=most).contains(&value))
+        .filter(|value| allowed.contains(value))
         .ok_or_else(|| Error::InvalidParameterValue {
             parameter,
             value: value.to_string(),
-            reason: reason(),
+            reason: format!(
+                "Must be between {} and {}, if provided.",
+                allowed.start(),
+                allowed.end()
+            ),
         })
 }
 

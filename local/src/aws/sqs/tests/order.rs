@@ -1,0 +1,55 @@
+//! Who comes first.
+
+use super::*;
+
+#[tokio::test]
+async fn messages_without_a_group_come_in_the_order_of_sending() {
+    let client = in_memory();
+    for n in 0..12 {
+        send(&client, &n.to_string()).await;
+    }
+    let received = bodies(receive(&client, 10)).await;
+    assert_eq!(received, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    assert_eq!(bodies(receive(&client, 10)).await, ["10", "11"]);
+}
+
+#[tokio::test]
+async fn one_groups_flood_does_not_hold_up_the_others() {
+    let client = in_memory();
+    for n in 0..100 {
+        send_to_group(&client, "flood", &format!("flood {n}")).await;
+    }
+    send_to_group(&client, "calm", "calm 0").await;
+    send(&client, "none").await;
+    send_to_group(&client, "calm", "calm 1").await;
+    let received = messages(receive(&client, 6)).await;
+    let received_bodies: Vec<_> = received.iter().map(|m| m.body().unwrap()).collect();
+    let expected = ["flood 0", "calm 0", "none", "flood 1", "calm 1", "flood 2"];
+    assert_eq!(received_bodies, expected);
+
+    let group = MessageSystemAttributeName::MessageGroupId;
+    assert_eq!(attribute(&received[1], group.clone()), "calm");
+    assert!(!received[2].attributes().unwrap().contains_key(&group));
+}
+
+#[tokio::test]
+async fn deleted_messages_do_not_take_anybodys_turn() {
+    let client = in_memory();
+    for (group, bodies) in [("one", ["a", "b", "c"]), ("two", ["d", "e", "f"])] {
+        for body in bodies {
+            send_to_group(&client, group, body).await;
+        }
+    }
+    // Visible again at once, so that they stand in line while they are deleted.
+    let taken = messages(receive(&client, 6).visibility_timeout(0)).await;
+    assert_eq!(counts(&client, "jobs").await, ["6", "0", "0"]);
+    for message in taken
+        .iter()
+        .filter(|m| ["a", "b"].contains(&m.body().unwrap()))
+    {
+        delete(&client, message).await;
+    }
+    assert_eq!(counts(&client, "jobs").await, ["4", "0", "0"]);
+    assert_eq!(bodies(receive(&client, 2)).await, ["c", "d"]);
+    assert_eq!(bodies(receive(&client, 10)).await, ["e", "f"]);
+}
