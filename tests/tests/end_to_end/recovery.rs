@@ -102,7 +102,8 @@ async fn a_waiting_delivery_is_cancelled() {
 /// `recover` sends what is failed, held or missed on a fresh ladder, once, and tells the count beforehand.
 #[tokio::test]
 async fn recover_sends_all_that_was_not_delivered() {
-    let rung = rung(&["--time-scale", "60000"]).await;
+    // The retention, which runs on the ladder's clock, must outlast the test.
+    let rung = rung(&["--time-scale", "15000"]).await;
     let since = jiff::Timestamp::now() - std::time::Duration::from_secs(3600);
     let receiver = Receiver::always(200).await;
     let odin = Tenant::create(&rung, "t", "odin").await;
