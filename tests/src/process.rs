@@ -258,3 +258,50 @@ impl Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stand-in that behaves like `rung dev` as far as this module looks. Another process writes it: a file that this
+    /// one has open for writing, if only in a child just forked, cannot be run.
+    async fn script(dir: &TempDir, body: &str) -> PathBuf {
+        let path = dir.path().join("rung");
+        let write = r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod +x "$1""#;
+        let status = Command::new("sh")
+            .args(["-c", write, "sh"])
+            .arg(&path)
+            .arg(body)
+            .status();
+        assert!(status.await.unwrap().success());
+        path
+    }
+
+    #[tokio::test]
+    async fn started_killed_started_again_and_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let exe = script(
+            &dir,
+            "trap 'echo clean; exit 3' TERM; n=$(cat \"$0.n\" 2>/dev/null || echo 1); echo $((n + 1)) > \"$0.n\"
+            echo \"args $*\" >&2; echo \"rung: listening on http://127.0.0.1:$n\"; while :; do sleep 0.05; done",
+        )
+        .await;
+        let mut rung = Rung::start(&exe, &["--strict"]).await;
+        assert_eq!(rung.addr().port(), 1);
+        rung.kill9().await;
+        rung.restart().await;
+        assert_eq!(rung.addr().port(), 2);
+        assert_eq!(rung.terminate().await.code(), Some(3));
+        let data = rung.data().display().to_string();
+        let args =
+            format!("args dev --addr 127.0.0.1:0 --admin-key {ADMIN_KEY} --data {data} --strict\n");
+        assert_eq!(rung.output().matches(&args).count(), 2, "{}", rung.output());
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "the reason")]
+    async fn a_start_that_fails_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        Rung::start(script(&dir, "echo the reason >&2; exit 1").await, &[]).await;
+    }
+}

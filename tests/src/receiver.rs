@@ -289,3 +289,68 @@ async fn until_closed(stream: &mut BufReader<TcpStream>) -> std::io::Result<()> 
     while stream.read(&mut rest).await? > 0 {}
     Err(std::io::ErrorKind::UnexpectedEof.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends raw text and gives all that comes back before the connection ends or falls silent.
+    async fn exchange(receiver: &Receiver, request: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(receiver.addr).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        let silence = Duration::from_millis(200);
+        while let Ok(read) = tokio::time::timeout(silence, stream.read_buf(&mut answer)).await {
+            if read? == 0 {
+                break;
+            }
+        }
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    #[tokio::test]
+    async fn requests_are_kept_as_sent() {
+        let receiver = Receiver::in_turn(&[500, 204]).await;
+        let request =
+            "POST /p?q=1 HTTP/1.1\r\nX-Case: One\r\nx-case: two\r\ncontent-length: 3\r\n\r\n{ }";
+        let answers = exchange(&receiver, &format!("{request}{request}"))
+            .await
+            .unwrap();
+        assert!(
+            answers.starts_with("HTTP/1.1 500 ") && answers.contains("OKHTTP/1.1 204 "),
+            "{answers}"
+        );
+        let received = receiver.wait_for(2).await;
+        let names: Vec<_> = received[0]
+            .headers
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(names, ["X-Case", "x-case", "content-length"]);
+        assert_eq!(
+            received[0].all("X-CASE").collect::<Vec<_>>(),
+            ["One", "two"]
+        );
+        assert_eq!(
+            (received[1].number, received[1].text(), &*received[1].path),
+            (2, "{ }", "/p?q=1")
+        );
+        assert_eq!(received[0].peer, received[1].peer);
+    }
+
+    #[tokio::test]
+    async fn receivers_misbehave_by_script() {
+        let receiver = Receiver::start(|request| match request.path.as_str() {
+            "/reset" => Answer::reset(),
+            "/half" => Answer::status(200).without_its_body(),
+            _ => Answer::hang(),
+        })
+        .await;
+        let get = |path: &str| format!("GET {path} HTTP/1.1\r\n\r\n");
+        assert!(exchange(&receiver, &get("/reset")).await.is_err());
+        assert_eq!(exchange(&receiver, &get("/hang")).await.unwrap(), "");
+        let half = exchange(&receiver, &get("/half")).await.unwrap();
+        assert!(half.ends_with("content-length: 2\r\n\r\n"), "{half}");
+        assert_eq!(receiver.count(), 3);
+    }
+}
