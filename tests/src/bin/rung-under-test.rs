@@ -1,5 +1,5 @@
 //! The `rung` command as the product ships it, built beside the tests that start it.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::FAILURE
+    rung_local::main()
 }
