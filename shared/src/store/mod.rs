@@ -1,6 +1,6 @@
 //! The DynamoDB table: one struct over the SDK's client, with a method for each thing that Rung means to do.
 //!
-//! One table (`pk`, `sk`) and one sparse index `g` (`g`, `gs`; keys only). Ids hold no `#`, times are 13-digit milliseconds,
+//! One table (`pk`, `sk`) and one sparse index, `lists` (`g`, `gs`; keys only). Ids hold no `#`, times are 13-digit milliseconds,
 //! `s` is a shard of the event's id.
 //!
 //! | item | pk / sk | life | file |

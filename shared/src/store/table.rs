@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 use super::{Store, StoreError};
 
 /// The sparse index.
-pub const INDEX: &str = "g";
+pub const INDEX: &str = "lists";
 
 impl Store {
     /// Makes the table unless it is there.
