@@ -42,6 +42,20 @@ impl KeyHash {
     pub fn of(key: &str) -> Self {
         Self(Sha256::digest(key).into())
     }
+
+    /// Reads 64 hexadecimal digits; `None` for anything else.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(text, &mut hash).ok()?;
+        Some(Self(hash))
+    }
+
+    /// The hash as 64 hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        hex::encode(self.0)
+    }
 }
 
 /// An API key of a tenant, without the key itself.

@@ -110,25 +110,19 @@ impl Store {
 
 /// The partition that a key of this hash is looked up in.
 pub(super) fn lookup_pk(hash: &KeyHash) -> String {
-    format!("K#{}", hex::encode(hash.0))
+    format!("K#{}", hash.to_hex())
 }
 
 /// The key that deletes the lookup of a row of the tenant's list; `None` for any other row.
 pub(super) fn lookup_of(row: &Row) -> Option<(String, String)> {
-    let hash = row.parsed("hashed", parse_hash).ok()?;
+    let hash = row.parsed("hashed", KeyHash::from_hex).ok()?;
     Some((lookup_pk(&hash), LOOKUP_SK.to_owned()))
-}
-
-fn parse_hash(text: &str) -> Option<KeyHash> {
-    let mut hash = [0; 32];
-    hex::decode_to_slice(text, &mut hash).ok()?;
-    Some(KeyHash(hash))
 }
 
 fn to_item(key: Builder, entry: &ApiKey) -> Item {
     key.text("tenant", entry.tenant.as_str())
         .text("id", entry.id.as_str())
-        .text("hashed", hex::encode(entry.hash.0))
+        .text("hashed", entry.hash.to_hex())
         .maybe("title", entry.name.as_ref().map(item::text))
         .json("scopes", &entry.scopes)
         .maybe("ends", entry.expires_ms.map(item::number))
@@ -140,7 +134,7 @@ fn from_row(mut row: Row) -> Result<ApiKey, StoreError> {
     Ok(ApiKey {
         id: row.parsed("id", |id| KeyId::parse(id).ok())?,
         tenant: row.parsed("tenant", |id| TenantId::parse(id).ok())?,
-        hash: row.parsed("hashed", parse_hash)?,
+        hash: row.parsed("hashed", KeyHash::from_hex)?,
         name: row.maybe_text("title"),
         scopes: row.json("scopes")?,
         expires_ms: row.maybe_number("ends"),

@@ -1,0 +1,185 @@
+//! A tenant's API keys: the operator's calls.
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{self, ApiError, Code, Fields, Page, Query, answer, read},
+    clock::timestamp,
+    domain::{
+        id::{KeyId, TenantId},
+        tenant::{ApiKey, KeyHash, Scope},
+    },
+    json::Json,
+    limits::{NAME_CHARS, REQUEST_BYTES},
+    store::api_keys::KeyCreated,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    Management, Path,
+    ids::{new_id, new_key},
+    tenants::named,
+};
+
+#[derive(Serialize)]
+struct View<'a> {
+    id: &'a str,
+    name: Option<&'a str>,
+    scopes: &'a [Scope],
+    expires_at: Option<jiff::Timestamp>,
+    created_at: jiff::Timestamp,
+    /// The key itself: shown when it is made, and known to nobody afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+impl<'a> View<'a> {
+    fn of(key: &'a ApiKey, text: Option<&'a str>) -> Self {
+        Self {
+            id: key.id.as_str(),
+            name: key.name.as_deref(),
+            scopes: &key.scopes,
+            expires_at: key.expires_ms.map(timestamp),
+            created_at: timestamp(key.created_ms),
+            key: text,
+        }
+    }
+}
+
+pub(crate) async fn create(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(tenant): Path<TenantId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let api = &state.api;
+    api.admin(&headers).await?;
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let mut fields = Fields::of(&body)?;
+    let name = fields.optional("name", read::text(NAME_CHARS));
+    let scopes = fields.required("scopes", scopes);
+    let expires_ms = fields.optional("expires_at", read::time_ms);
+    if expires_ms.is_some_and(|expires_ms| expires_ms <= api.clock.wall_ms()) {
+        fields.problem("expires_at", "must lie in the future");
+    }
+    let brought = fields.optional("key_sha256", sha256);
+    fields.finish()?;
+
+    let text = brought.is_none().then(new_key);
+    let key = ApiKey {
+        id: new_id("key_", KeyId::parse)?,
+        tenant: tenant.clone(),
+        hash: match (brought, &text) {
+            (Some(hash), _) => hash,
+            (None, text) => KeyHash::of(text.as_deref().ok_or(Code::Internal)?),
+        },
+        name,
+        scopes,
+        expires_ms,
+        created_ms: api.clock.now_ms(),
+    };
+    match api.store.create_api_key(&key).await? {
+        KeyCreated::Done => {
+            let data = json!({ "key": View::of(&key, text.as_deref()) });
+            Ok(answer(StatusCode::CREATED, data))
+        }
+        KeyCreated::Taken => {
+            let problem = "this key is there already; delete it first to change it";
+            Err(ApiError::of_field(Code::Conflict, "key_sha256", problem))
+        }
+        KeyCreated::NoTenant => Err(ApiError::not_found("tenant", tenant.as_str())),
+    }
+}
+
+pub(crate) async fn list(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(tenant): Path<TenantId>,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    let tenant = named(&state, &headers, &tenant).await?;
+    let mut fields = Fields::of(&query)?;
+    let page = Page::read(&mut fields);
+    fields.finish()?;
+    let store = &state.api.store;
+    let listed = store
+        .api_keys(&tenant.id, page.after.as_deref(), page.limit)
+        .await?;
+    let keys: Vec<_> = listed.items.iter().map(|key| View::of(key, None)).collect();
+    let next_cursor = Page::cursor(listed.next.as_deref());
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "keys": keys, "next_cursor": next_cursor }),
+    ))
+}
+
+pub(crate) async fn delete(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((tenant, id)): Path<(TenantId, KeyId)>,
+) -> Result<Response, ApiError> {
+    let tenant = named(&state, &headers, &tenant).await?;
+    if state.api.store.delete_api_key(&tenant.id, &id).await? {
+        let data = json!({ "key": { "id": id.as_str(), "deleted": true } });
+        Ok(answer(StatusCode::OK, data))
+    } else {
+        Err(ApiError::not_found("key", id.as_str()))
+    }
+}
+
+fn scopes(value: &Json) -> Result<Vec<Scope>, String> {
+    let mut scopes = Vec::new();
+    for name in read::list(value)? {
+        let scope = match name.as_str() {
+            Some("manage") => Scope::Manage,
+            Some("publish") => Scope::Publish,
+            _ => return Err("may have `manage` and `publish` only".to_owned()),
+        };
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    if scopes.is_empty() {
+        return Err("must have `manage`, `publish` or both".to_owned());
+    }
+    Ok(scopes)
+}
+
+fn sha256(value: &Json) -> Result<KeyHash, String> {
+    let hash = value.as_str().and_then(KeyHash::from_hex);
+    hash.ok_or_else(|| "must be the key's SHA-256 as 64 hexadecimal digits".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Json {
+        Json::parse(text.as_bytes(), 9).unwrap()
+    }
+
+    #[test]
+    fn scopes_are_one_or_both_known_ones() {
+        assert_eq!(
+            scopes(&json(r#"["publish","publish"]"#)),
+            Ok(vec![Scope::Publish])
+        );
+        for wrong in ["[]", r#"["admin"]"#, "[1]", r#""manage""#] {
+            assert!(scopes(&json(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_brought_key_is_named_by_its_hash_in_either_case() {
+        let hash = KeyHash::of("rk_1");
+        let digits: String = hash.0.iter().map(|byte| format!("{byte:02X}")).collect();
+        assert_eq!(sha256(&Json::String(digits.clone())), Ok(hash));
+        assert!(sha256(&Json::String(digits[1..].to_owned())).is_err());
+        assert!(sha256(&Json::String("rk_1".to_owned())).is_err());
+    }
+}

@@ -1,0 +1,260 @@
+//! The log of a webhook's attempts.
+
+use axum::{extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{ApiError, Code, Fields, Page, Query, answer, read},
+    clock::timestamp,
+    domain::{
+        attempt::{Attempt, LogId, Outcome, Trigger},
+        id::{EventId, WebhookId},
+        webhook::Webhook,
+    },
+    json::Json,
+    limits::EVENT_TYPE_CHARS,
+    store::{attempts::LogFilter, events::Event},
+};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::{Management, Path};
+
+/// An entry as clients see it.
+#[derive(Serialize)]
+pub(crate) struct View {
+    id: String,
+    event_id: String,
+    event_type: String,
+    delivery_id: Uuid,
+    status: Outcome,
+    attempt: u32,
+    trigger: Trigger,
+    attempted_at: jiff::Timestamp,
+    delivered_at: jiff::Timestamp,
+    response_status: Option<u16>,
+    response_time_ms: u64,
+    error: Option<String>,
+    next_attempt_at: Option<jiff::Timestamp>,
+}
+
+impl From<&Attempt> for View {
+    fn from(entry: &Attempt) -> Self {
+        Self {
+            id: entry.key.log_id().to_string(),
+            event_id: entry.key.delivery.event.to_string(),
+            event_type: entry.event_type.clone(),
+            delivery_id: entry.key.delivery.uuid(),
+            status: entry.outcome,
+            attempt: entry.attempt,
+            trigger: entry.trigger,
+            attempted_at: timestamp(entry.started_ms),
+            delivered_at: timestamp(entry.ended_ms),
+            response_status: entry.response_status,
+            response_time_ms: entry.response_time_ms,
+            error: entry.error.clone(),
+            next_attempt_at: entry.next_due_ms.map(timestamp),
+        }
+    }
+}
+
+/// An entry with what went over the wire.
+#[derive(Serialize)]
+struct Detail {
+    #[serde(flatten)]
+    entry: View,
+    request: Sent,
+    /// `None` when no answer came.
+    response: Option<Received>,
+}
+
+#[derive(Serialize)]
+struct Sent {
+    url: String,
+    headers: Map<String, Value>,
+    /// `None` once the event has expired.
+    body: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Received {
+    status: u16,
+    headers: Map<String, Value>,
+    /// Its beginning.
+    body: String,
+}
+
+impl Detail {
+    fn of(entry: &Attempt, body: Option<String>) -> Self {
+        let exchange = &entry.exchange;
+        Self {
+            entry: entry.into(),
+            request: Sent {
+                url: exchange.url.clone(),
+                headers: headers(&exchange.request_headers),
+                body,
+            },
+            response: entry.response_status.map(|status| Received {
+                status,
+                headers: headers(&exchange.response_headers),
+                body: exchange.response_body.clone(),
+            }),
+        }
+    }
+}
+
+/// Header fields by name; those of one name are joined as RFC 9110 section 5.3 has it.
+fn headers(fields: &[(String, String)]) -> Map<String, Value> {
+    let mut headers = Map::new();
+    for (name, value) in fields {
+        match headers.get_mut(name) {
+            Some(Value::String(known)) => {
+                known.push_str(", ");
+                known.push_str(value);
+            }
+            _ => {
+                headers.insert(name.clone(), Value::String(value.clone()));
+            }
+        }
+    }
+    headers
+}
+
+pub(crate) async fn list(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    let webhook = state.webhook(&headers, &id).await?;
+    let mut fields = Fields::of(&query)?;
+    let page = Page::read(&mut fields);
+    let catalogue = &state.api.dialect(&webhook.dialect)?.catalogue;
+    let event_type = fields.optional("event_type", read::text(EVENT_TYPE_CHARS));
+    let filter = LogFilter {
+        outcome: fields.optional("status", outcome),
+        // Entries hold names as they go on the wire.
+        event_type: event_type.map(|name| match catalogue.resolve_type(&name) {
+            Some(resolved) => resolved.to_owned(),
+            None => name,
+        }),
+        event: fields.optional("event_id", read::id(EventId::parse)),
+        delivery: fields.optional("delivery_id", delivery),
+        since_ms: fields.optional("since", read::time_ms),
+        until_ms: fields.optional("until", read::time_ms),
+    };
+    fields.finish()?;
+    let store = &state.api.store;
+    let (entries, next) = store
+        .log_page(
+            &webhook.tenant,
+            &webhook.id,
+            &filter,
+            page.after.as_deref(),
+            page.limit,
+        )
+        .await?;
+    let logs: Vec<_> = entries.iter().map(View::from).collect();
+    let next_cursor = Page::cursor(next.as_deref());
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "logs": logs, "next_cursor": next_cursor }),
+    ))
+}
+
+fn outcome(value: &Json) -> Result<Outcome, String> {
+    match value.as_str() {
+        Some("succeeded") => Ok(Outcome::Succeeded),
+        Some("failed") => Ok(Outcome::Failed),
+        _ => Err("must be `succeeded` or `failed`".to_owned()),
+    }
+}
+
+fn delivery(value: &Json) -> Result<Uuid, String> {
+    let id = value.as_str().and_then(|text| text.parse().ok());
+    id.ok_or_else(|| "must be a delivery's UUID".to_owned())
+}
+
+/// The caller's webhook and an entry of its log.
+async fn entry(
+    state: &Management,
+    headers: &HeaderMap,
+    webhook: &WebhookId,
+    log: &str,
+) -> Result<(Webhook, Attempt), ApiError> {
+    let webhook = state.webhook(headers, webhook).await?;
+    let missing = || ApiError::not_found("log entry", log);
+    let id = LogId::parse(log).ok_or_else(missing)?;
+    let store = &state.api.store;
+    let entry = store.log_entry(&webhook.tenant, &webhook.id, &id).await?;
+    Ok((webhook, entry.ok_or_else(missing)?))
+}
+
+/// The event of an entry, unless it has expired.
+async fn event_of(state: &Management, entry: &Attempt) -> Result<Option<Event>, ApiError> {
+    let key = &entry.key.delivery;
+    let event = state.api.store.event(&key.tenant, &key.event).await?;
+    // An id used again after its retention names another event.
+    Ok(event.filter(|event| event.accepted_ms == key.accepted_ms))
+}
+
+pub(crate) async fn get(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((webhook, log)): Path<(WebhookId, String)>,
+) -> Result<Response, ApiError> {
+    let (webhook, entry) = entry(&state, &headers, &webhook, &log).await?;
+    let event = event_of(&state, &entry).await?;
+    let body = event
+        .as_ref()
+        .and_then(|event| event.bodies.get(&webhook.dialect));
+    let body = body.map(|body| String::from_utf8_lossy(body).into_owned());
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "log": Detail::of(&entry, body) }),
+    ))
+}
+
+pub(crate) async fn retry(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((webhook, log)): Path<(WebhookId, String)>,
+) -> Result<Response, ApiError> {
+    let (webhook, entry) = entry(&state, &headers, &webhook, &log).await?;
+    if webhook.disabled.is_some() {
+        return Err(Code::WebhookDisabled.into());
+    }
+    if entry.trigger == Trigger::Test {
+        let message = "a test is not sent again; call test once more";
+        return Err(ApiError::new(Code::Conflict, message));
+    }
+    if event_of(&state, &entry).await?.is_none() {
+        let message = "the event has expired and cannot be sent again";
+        return Err(ApiError::new(Code::Conflict, message));
+    }
+    let dialect = state.api.dialect(&webhook.dialect)?;
+    state.deliverer.retry(&webhook, dialect, &entry).await?;
+    let key = &entry.key.delivery;
+    let data = json!({ "delivery": {
+        "id": key.uuid(),
+        "event_id": key.event.as_str(),
+        "event_type": entry.event_type,
+        "status": "pending",
+    } });
+    Ok(answer(StatusCode::ACCEPTED, data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_fields_of_one_name_are_joined() {
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let joined = headers(&[field("vary", "a"), field("date", "b"), field("vary", "c")]);
+        assert_eq!(
+            Value::Object(joined),
+            json!({ "vary": "a, c", "date": "b" })
+        );
+    }
+}

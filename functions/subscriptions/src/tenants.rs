@@ -1,0 +1,176 @@
+//! Tenants: the operator's calls.
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{self, ApiError, Code, Fields, Page, Patch, Query, answer, read},
+    clock::timestamp,
+    domain::{
+        id::TenantId,
+        tenant::Tenant,
+        webhook::{Disabled, Reason},
+    },
+    limits::{ID_CHARS, NAME_CHARS, REQUEST_BYTES},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{Management, Path, dialect_named, ids::new_id};
+
+/// How often a change is made anew when others change the same thing meanwhile.
+const TRIES: usize = 8;
+
+#[derive(Serialize)]
+struct View<'a> {
+    id: &'a str,
+    name: Option<&'a str>,
+    dialect: &'a str,
+    plan: Option<&'a str>,
+    created_at: jiff::Timestamp,
+}
+
+impl<'a> From<&'a Tenant> for View<'a> {
+    fn from(tenant: &'a Tenant) -> Self {
+        Self {
+            id: tenant.id.as_str(),
+            name: tenant.name.as_deref(),
+            dialect: &tenant.dialect,
+            plan: tenant.plan.as_deref(),
+            created_at: timestamp(tenant.created_ms),
+        }
+    }
+}
+
+fn one(status: StatusCode, tenant: &Tenant) -> Response {
+    answer(status, json!({ "tenant": View::from(tenant) }))
+}
+
+pub(crate) async fn create(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let api = &state.api;
+    api.admin(&headers).await?;
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let mut fields = Fields::of(&body)?;
+    let id = fields.optional("id", read::id(TenantId::parse));
+    let name = fields.required("name", read::text(NAME_CHARS));
+    let dialect = fields.optional("dialect", dialect_named(api));
+    let plan = fields.optional("plan", read::text(ID_CHARS));
+    fields.finish()?;
+    let tenant = Tenant {
+        id: id.map_or_else(|| new_id("tenant_", TenantId::parse), Ok)?,
+        name: Some(name),
+        dialect: dialect.map_or_else(|| "standard".to_owned(), |dialect| dialect.name.clone()),
+        plan,
+        version: 0,
+        created_ms: api.clock.now_ms(),
+    };
+    if api.store.create_tenant(&tenant).await? {
+        Ok(one(StatusCode::CREATED, &tenant))
+    } else {
+        let problem = "is taken; choose another, or change that tenant with PATCH";
+        Err(ApiError::of_field(Code::Conflict, "id", problem))
+    }
+}
+
+pub(crate) async fn list(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    state.api.admin(&headers).await?;
+    let mut fields = Fields::of(&query)?;
+    let page = Page::read(&mut fields);
+    fields.finish()?;
+    let store = &state.api.store;
+    let listed = store.tenants(page.after.as_deref(), page.limit).await?;
+    let tenants: Vec<_> = listed.items.iter().map(View::from).collect();
+    let next_cursor = Page::cursor(listed.next.as_deref());
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "tenants": tenants, "next_cursor": next_cursor }),
+    ))
+}
+
+/// The tenant that an operator's call is about.
+pub(crate) async fn named(
+    state: &Management,
+    headers: &HeaderMap,
+    id: &TenantId,
+) -> Result<Tenant, ApiError> {
+    state.api.admin(headers).await?;
+    let tenant = state.api.store.tenant(id).await?;
+    tenant.ok_or_else(|| ApiError::not_found("tenant", id.as_str()))
+}
+
+pub(crate) async fn get(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<TenantId>,
+) -> Result<Response, ApiError> {
+    let tenant = named(&state, &headers, &id).await?;
+    Ok(one(StatusCode::OK, &tenant))
+}
+
+pub(crate) async fn update(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<TenantId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    state.api.admin(&headers).await?;
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let mut fields = Fields::of(&body)?;
+    let name = fields.patch("name", read::text(NAME_CHARS));
+    let plan = fields.patch("plan", read::text(ID_CHARS));
+    fields.finish()?;
+    for _ in 0..TRIES {
+        let mut tenant = named(&state, &headers, &id).await?;
+        tenant.name = name.clone().or(tenant.name);
+        tenant.plan = plan.clone().or(tenant.plan);
+        if state.api.store.update_tenant(&tenant).await? {
+            if plan != Patch::Keep && state.check_plan(&tenant).is_err() {
+                disable_all(&state, &tenant).await?;
+            }
+            return Ok(one(StatusCode::OK, &tenant));
+        }
+    }
+    Err(Code::Conflict.into())
+}
+
+/// Disables the webhooks of a tenant whose plan has none. Cut short, it is completed by the same change of plan again.
+async fn disable_all(state: &Management, tenant: &Tenant) -> Result<(), ApiError> {
+    let store = &state.api.store;
+    let disabled = Disabled {
+        at_ms: state.api.clock.now_ms(),
+        reason: Reason::Plan,
+        log_ids: Vec::new(),
+    };
+    let webhooks = store.webhooks_of(&tenant.id).await?;
+    for webhook in webhooks.iter().filter(|webhook| webhook.disabled.is_none()) {
+        // One that changes or is disabled meanwhile is not this call's any more.
+        store
+            .disable(&tenant.id, &webhook.id, webhook.epoch, &disabled)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn delete(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<TenantId>,
+) -> Result<Response, ApiError> {
+    state.api.admin(&headers).await?;
+    if state.api.store.delete_tenant(&id).await? {
+        let data = json!({ "tenant": { "id": id.as_str(), "deleted": true } });
+        Ok(answer(StatusCode::OK, data))
+    } else {
+        Err(ApiError::not_found("tenant", id.as_str()))
+    }
+}

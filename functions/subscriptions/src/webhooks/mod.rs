@@ -1,0 +1,302 @@
+//! Webhooks: made, listed, changed, tested, deleted by their tenant.
+
+mod request;
+mod view;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{self, ApiError, Caller, Code, Fields, Page, Patch, Query, answer, read},
+    domain::{
+        id::WebhookId,
+        webhook::{Secret, Webhook},
+    },
+    json::Json,
+    limits::{DESCRIPTION_CHARS, NAME_CHARS, REQUEST_BYTES},
+    store::webhooks::WebhookWritten,
+};
+use serde_json::json;
+
+use self::{
+    request::{Status, events, headers, metadata, secret, url},
+    view::View,
+};
+use crate::{
+    Management, Path, dialect_named,
+    ids::{new_id, new_secret},
+    logs,
+};
+
+/// How often a change is made anew when others change the same webhook meanwhile.
+const TRIES: usize = 8;
+
+pub(crate) async fn create(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    for _ in 0..TRIES {
+        let (webhook, is_new) = read_new(&state, &caller, &body).await?;
+        state.check_plan(&caller.tenant)?;
+        let store = &state.api.store;
+        let (status, written) = if is_new {
+            (StatusCode::CREATED, store.create_webhook(&webhook).await?)
+        } else {
+            (StatusCode::OK, store.update_webhook(&webhook).await?)
+        };
+        match written {
+            WebhookWritten::Done => {
+                let data = json!({ "webhook": View::with_secret(&webhook) });
+                return Ok(answer(status, data));
+            }
+            WebhookWritten::NoTenant => {
+                return Err(ApiError::not_found("tenant", caller.tenant.id.as_str()));
+            }
+            WebhookWritten::Conflict => {}
+        }
+    }
+    Err(Code::Conflict.into())
+}
+
+/// Reads a webhook to make. The operator brings webhooks along with their ids; an id that is there already names one to update,
+/// and what the request does not say of that stays. Whether it is new.
+async fn read_new(
+    state: &Management,
+    caller: &Caller,
+    body: &Json,
+) -> Result<(Webhook, bool), ApiError> {
+    let api = &state.api;
+    let mut fields = Fields::of(body)?;
+    let (mut id, mut status, mut created_ms) = (None, None, None);
+    if caller.admin {
+        id = fields.optional("id", read::id(WebhookId::parse));
+        status = fields.optional("status", Status::read);
+        created_ms = fields.optional("created_at", read::time_ms);
+    }
+    let present = match &id {
+        Some(id) => api.store.webhook(&caller.tenant.id, id).await?,
+        None => None,
+    };
+    let present_dialect = present.as_ref().map(|present| &present.dialect);
+    let dialect = match fields.optional("dialect", dialect_named(api)) {
+        Some(dialect) => dialect,
+        None => api
+            .dialect(present_dialect.unwrap_or(&caller.tenant.dialect))?
+            .clone(),
+    };
+    let url = fields.required("url", url(api.strict));
+    let events = fields.required("events", events(&dialect));
+    let name = fields.optional("name", read::text(NAME_CHARS));
+    let description = fields.optional("description", read::text(DESCRIPTION_CHARS));
+    let secret = fields.optional("secret", secret);
+    let headers = fields.optional("headers", headers(&dialect));
+    let metadata = fields.optional("metadata", metadata);
+    fields.finish()?;
+
+    let now_ms = api.clock.now_ms();
+    let is_new = present.is_none();
+    let present = match present {
+        Some(present) => present,
+        None => Webhook {
+            tenant: caller.tenant.id.clone(),
+            id: id.map_or_else(|| new_id("webhook_", WebhookId::parse), Ok)?,
+            url: String::new(),
+            events: Vec::new(),
+            name: None,
+            description: None,
+            secret: Secret::new(new_secret()),
+            headers: Default::default(),
+            metadata: Default::default(),
+            dialect: String::new(),
+            disabled: None,
+            epoch: 0,
+            revision: 0,
+            enabled_ms: now_ms,
+            created_ms: now_ms,
+        },
+    };
+    let mut webhook = Webhook {
+        url,
+        events,
+        name: name.or(present.name),
+        description: description.or(present.description),
+        secret: secret.unwrap_or(present.secret),
+        headers: headers.unwrap_or(present.headers),
+        metadata: metadata.unwrap_or(present.metadata),
+        dialect: dialect.name.clone(),
+        created_ms: created_ms.unwrap_or(present.created_ms),
+        ..present
+    };
+    if let Some(status) = status {
+        status.apply(&mut webhook, now_ms);
+    }
+    Ok((webhook, is_new))
+}
+
+pub(crate) async fn list(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let mut fields = Fields::of(&query)?;
+    let page = Page::read(&mut fields);
+    fields.finish()?;
+    let store = &state.api.store;
+    let listed = store
+        .webhooks_page(&caller.tenant.id, page.after.as_deref(), page.limit)
+        .await?;
+    let webhooks: Vec<_> = listed.items.iter().map(View::from).collect();
+    let next_cursor = Page::cursor(listed.next.as_deref());
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "webhooks": webhooks, "next_cursor": next_cursor }),
+    ))
+}
+
+pub(crate) async fn get(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+) -> Result<Response, ApiError> {
+    let webhook = state.webhook(&headers, &id).await?;
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "webhook": View::from(&webhook) }),
+    ))
+}
+
+pub(crate) async fn update(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let store = &state.api.store;
+    for _ in 0..TRIES {
+        let present = store.webhook(&caller.tenant.id, &id).await?;
+        let present = present.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
+        let webhook = read_change(&state, &caller, present, &body)?;
+        match store.update_webhook(&webhook).await? {
+            WebhookWritten::Done => {
+                return Ok(answer(
+                    StatusCode::OK,
+                    json!({ "webhook": View::from(&webhook) }),
+                ));
+            }
+            WebhookWritten::NoTenant => {
+                return Err(ApiError::not_found("webhook", id.as_str()));
+            }
+            WebhookWritten::Conflict => {}
+        }
+    }
+    Err(Code::Conflict.into())
+}
+
+/// Reads a change of a webhook.
+fn read_change(
+    state: &Management,
+    caller: &Caller,
+    present: Webhook,
+    body: &Json,
+) -> Result<Webhook, ApiError> {
+    let dialect = state.api.dialect(&present.dialect)?;
+    let mut fields = Fields::of(body)?;
+    let url = fields.patch("url", url(state.api.strict));
+    let events = fields.patch("events", events(dialect));
+    let status = fields.patch("status", Status::read);
+    let name = fields.patch("name", read::text(NAME_CHARS));
+    let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
+    let headers = fields.patch("headers", headers(dialect));
+    let metadata = fields.patch("metadata", metadata);
+    let url = replaced(&mut fields, "url", url);
+    let events = replaced(&mut fields, "events", events);
+    let status = replaced(&mut fields, "status", status);
+    fields.finish()?;
+
+    let mut webhook = Webhook {
+        url: url.unwrap_or(present.url),
+        events: events.unwrap_or(present.events),
+        name: name.or(present.name),
+        description: description.or(present.description),
+        headers: headers.or(Some(present.headers)).unwrap_or_default(),
+        metadata: metadata.or(Some(present.metadata)).unwrap_or_default(),
+        ..present
+    };
+    if let Some(status) = status {
+        if status == Status::Active {
+            state.check_plan(&caller.tenant)?;
+        }
+        status.apply(&mut webhook, state.api.clock.now_ms());
+    }
+    Ok(webhook)
+}
+
+/// The new value of a field that cannot be cleared.
+fn replaced<T>(fields: &mut Fields<'_>, name: &str, patch: Patch<T>) -> Option<T> {
+    match patch {
+        Patch::Keep => None,
+        Patch::Set(value) => Some(value),
+        Patch::Clear => {
+            fields.problem(name, "cannot be cleared; leave it out to keep it");
+            None
+        }
+    }
+}
+
+pub(crate) async fn delete(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let store = &state.api.store;
+    if store.delete_webhook(&caller.tenant.id, &id).await? {
+        let data = json!({ "webhook": { "id": id.as_str(), "deleted": true } });
+        Ok(answer(StatusCode::OK, data))
+    } else {
+        Err(ApiError::not_found("webhook", id.as_str()))
+    }
+}
+
+pub(crate) async fn test(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let webhook = state.webhook(&headers, &id).await?;
+    let body = api::empty_or_body(request, REQUEST_BYTES).await?;
+    let dialect = state.api.dialect(&webhook.dialect)?;
+    let catalogue = &dialect.catalogue;
+    let mut fields = Fields::of(&body)?;
+    let named = fields.optional("event_type", |value| {
+        value.as_str().ok_or_else(|| "must be a text".to_owned())
+    });
+    fields.finish()?;
+    let event_type = match named {
+        Some(name) => catalogue.resolve_type(name).ok_or_else(|| {
+            let problem = format!("{name:?} is no event type; GET /v1/event-types lists them");
+            ApiError::of_field(Code::UnknownEventType, "event_type", problem)
+        })?,
+        None => {
+            let first = webhook.events.first().map_or("*", String::as_str);
+            catalogue
+                .first_type_of(first)
+                .ok_or(Code::UnknownEventType)?
+        }
+    };
+    let attempt = state.deliverer.test(&webhook, dialect, event_type).await?;
+    let attempt = attempt.ok_or(Code::UnknownEventType)?;
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "log": logs::View::from(&attempt) }),
+    ))
+}

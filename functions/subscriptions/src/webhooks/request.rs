@@ -1,0 +1,269 @@
+//! What a client may say of a webhook, field by field.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderName, HeaderValue, header};
+use rung_shared::{
+    api::read,
+    dialect::{Dialect, SignInput},
+    domain::webhook::{Disabled, Reason, Secret, Webhook},
+    egress::policy::check_url,
+    json::Json,
+    limits::{HEADER_VALUE_BYTES, METADATA_BYTES, SECRET_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS},
+};
+use serde_json::{Map, Value};
+
+/// Headers that are the connection's, the body's or Rung's own.
+const RESERVED_HEADERS: [HeaderName; 13] = [
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::EXPECT,
+    header::HOST,
+    HeaderName::from_static("keep-alive"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::USER_AGENT,
+];
+const RESERVED_PREFIXES: [&str; 3] = ["proxy-", "rung-", "webhook-"];
+
+pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
+    move |value| {
+        let text = value.as_str().ok_or("must be a text")?;
+        match check_url(text, strict) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+}
+
+/// Types, groups or `*`, as given.
+pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
+    |value| {
+        let list = read::list(value)?;
+        if !(1..=WEBHOOK_EVENTS).contains(&list.len()) {
+            return Err(format!(
+                "must name 1 to {WEBHOOK_EVENTS} event types, or `*` for all"
+            ));
+        }
+        let patterns = list.iter().map(|pattern| {
+            let pattern = pattern.as_str().ok_or("must have texts only")?;
+            let checked = dialect.catalogue.check_pattern(pattern);
+            checked.map_err(|fault| fault.to_string())?;
+            Ok(pattern.to_owned())
+        });
+        patterns.collect()
+    }
+}
+
+/// Kept exactly as given.
+pub(super) fn secret(value: &Json) -> Result<Secret, String> {
+    let printable = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let text = value.as_str().filter(printable);
+    let text = text.filter(|text| (1..=SECRET_BYTES).contains(&text.len()));
+    let secret = text.map(|text| Secret::new(text.to_owned()));
+    secret.ok_or_else(|| format!("must be 1 to {SECRET_BYTES} printable ASCII characters"))
+}
+
+/// Static headers of a webhook's own.
+pub(super) fn headers(
+    dialect: &Dialect,
+) -> impl Fn(&Json) -> Result<BTreeMap<String, String>, String> + '_ {
+    |value| {
+        let members = value.as_object().ok_or("must be an object of texts")?;
+        if members.len() > WEBHOOK_HEADERS {
+            return Err(format!("must be at most {WEBHOOK_HEADERS}"));
+        }
+        let mut seen = Vec::with_capacity(members.len());
+        let headers = members.iter().map(|(name, value)| {
+            let parsed: HeaderName = name
+                .parse()
+                .map_err(|_| format!("{name:?} is no header name"))?;
+            if is_reserved(&parsed, dialect) {
+                return Err(format!("{name} is sent by Rung itself; remove it"));
+            }
+            if seen.contains(&parsed) {
+                return Err(format!("{name} stands twice; give it once"));
+            }
+            seen.push(parsed);
+            let value = header_value(value).ok_or_else(|| {
+                format!("{name} must be at most {HEADER_VALUE_BYTES} printable ASCII characters")
+            })?;
+            Ok((name.clone(), value))
+        });
+        headers.collect()
+    }
+}
+
+fn header_value(value: &Json) -> Option<String> {
+    let text = value
+        .as_str()
+        .filter(|text| text.len() <= HEADER_VALUE_BYTES && text.trim() == *text)?;
+    // `to_str` lets through visible ASCII, blanks and tabs only.
+    HeaderValue::from_str(text).ok()?.to_str().ok()?;
+    Some(text.to_owned())
+}
+
+fn is_reserved(name: &HeaderName, dialect: &Dialect) -> bool {
+    // The names a dialect sends do not depend on the delivery.
+    let any = SignInput {
+        event_id: "-",
+        event_type: "-",
+        delivery_id: uuid::Uuid::nil(),
+        timestamp_s: 0,
+        body: b"",
+        secret: "-",
+        next_secret: None,
+    };
+    let own = dialect.headers(&any).unwrap_or_default();
+    RESERVED_HEADERS.contains(name)
+        || RESERVED_PREFIXES
+            .iter()
+            .any(|prefix| name.as_str().starts_with(prefix))
+        || own.iter().any(|(own, _)| own == name)
+}
+
+/// The tenant's own data about a webhook.
+pub(super) fn metadata(value: &Json) -> Result<Map<String, Value>, String> {
+    match serde_json::to_value(read::object(value)?) {
+        Ok(Value::Object(map))
+            if Value::Object(map.clone()).to_string().len() <= METADATA_BYTES =>
+        {
+            Ok(map)
+        }
+        _ => Err(format!("must have at most {METADATA_BYTES} bytes as JSON")),
+    }
+}
+
+/// What a webhook's status can be set to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Status {
+    #[default]
+    Active,
+    Disabled,
+}
+
+impl Status {
+    pub(super) fn read(value: &Json) -> Result<Self, String> {
+        match value.as_str() {
+            Some("active") => Ok(Self::Active),
+            Some("disabled") => Ok(Self::Disabled),
+            _ => Err("must be `active` or `disabled`".to_owned()),
+        }
+    }
+
+    /// Sets a webhook's status. Activating forgets its failures; disabling begins a new epoch, in which nothing that was queued
+    /// before is posted.
+    pub(super) fn apply(self, webhook: &mut Webhook, now_ms: u64) {
+        match self {
+            Self::Active => {
+                webhook.disabled = None;
+                webhook.enabled_ms = now_ms;
+            }
+            Self::Disabled if webhook.disabled.is_none() => {
+                webhook.disabled = Some(Disabled {
+                    at_ms: now_ms,
+                    reason: Reason::Manual,
+                    log_ids: Vec::new(),
+                });
+                webhook.epoch += 1;
+            }
+            Self::Disabled => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rung_shared::dialect::Dialects;
+
+    use super::*;
+
+    fn json(text: &str) -> Json {
+        Json::parse(text.as_bytes(), 9).unwrap()
+    }
+
+    fn dialect(name: &str) -> std::sync::Arc<Dialect> {
+        Dialects::builtin().get(name).unwrap().clone()
+    }
+
+    #[test]
+    fn events_are_kept_as_given_and_unknown_ones_named_with_what_there_is() {
+        let odin = dialect("odin");
+        let given = json(r#"["user", "api.key.expiring", "*"]"#);
+        assert_eq!(
+            events(&odin)(&given).unwrap(),
+            ["user", "api.key.expiring", "*"]
+        );
+        let problem = events(&odin)(&json(r#"["user.lesson.complete"]"#)).unwrap_err();
+        assert!(problem.contains("user.lesson.complete"), "{problem}");
+        assert!(problem.contains("user.lesson.completed"), "{problem}");
+        for wrong in ["[]", "[1]", r#""*""#, r#"[""]"#] {
+            assert!(events(&odin)(&json(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn headers_of_the_connection_of_rung_and_of_the_dialect_are_refused() {
+        let odin = dialect("odin");
+        let own = headers(&odin)(&json(r#"{"Authorization": "Bearer x", "X-Team": "a b"}"#));
+        assert_eq!(own.unwrap()["Authorization"], "Bearer x");
+        for name in [
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "Proxy-Authorization",
+            "Webhook-Id",
+            "webhook-extra",
+            "Rung-Test",
+            "X-Odin-Signature",
+            "User-Agent",
+            "",
+            "a b",
+            "x:y",
+        ] {
+            let one = Json::Object(vec![(name.to_owned(), Json::String("x".to_owned()))]);
+            assert!(headers(&odin)(&one).is_err(), "{name:?}");
+        }
+        assert!(headers(&dialect("standard"))(&json(r#"{"X-Odin-Signature": "x"}"#)).is_ok());
+    }
+
+    #[test]
+    fn header_values_cannot_smuggle_lines_and_names_are_told_apart_without_case() {
+        let odin = dialect("odin");
+        for wrong in [
+            r#"{"X-A": "a\r\nX-B: b"}"#,
+            r#"{"X-A": "ä"}"#,
+            r#"{"X-A": " a"}"#,
+            r#"{"X-A": 1}"#,
+            r#"{"X-A": "1", "x-a": "2"}"#,
+        ] {
+            assert!(headers(&odin)(&json(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_printable_and_kept_exactly() {
+        assert_eq!(secret(&json(r#"" a b~""#)).unwrap().expose(), " a b~");
+        for wrong in [r#""""#, r#""a\tb""#, r#""ä""#, "7"] {
+            assert!(secret(&json(wrong)).is_err(), "{wrong}");
+        }
+        assert!(secret(&Json::String("x".repeat(257))).is_err());
+    }
+
+    #[test]
+    fn metadata_is_a_small_object() {
+        assert_eq!(metadata(&json(r#"{"a": 1}"#)).unwrap()["a"], 1);
+        assert!(metadata(&json("[]")).is_err());
+        let large = Json::Object(vec![(
+            "a".to_owned(),
+            Json::String("x".repeat(METADATA_BYTES)),
+        )]);
+        assert!(metadata(&large).is_err());
+    }
+}
