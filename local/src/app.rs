@@ -89,7 +89,8 @@ pub struct App {
     urls: Urls,
     clock: Arc<dyn Clock>,
     api: Api,
-    publisher: Publisher,
+    /// The function `enqueue`.
+    pub publisher: Publisher,
     /// The function `deliver`.
     pub deliverer: Deliverer,
     /// The function `sweep`.

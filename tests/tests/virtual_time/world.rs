@@ -30,8 +30,6 @@ const START_MS: u64 = 1_760_000_000_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
     pub(crate) at_ms: u64,
-    pub(crate) host: String,
-    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -61,8 +59,6 @@ impl Transport for Scripted {
             let mut posts = self.posts.lock().unwrap();
             posts.push(Post {
                 at_ms: self.clock.now_ms(),
-                host: outgoing.url.host_str().unwrap().to_owned(),
-                headers: outgoing.headers.clone(),
                 body: outgoing.body.clone(),
             });
             posts.len()
@@ -140,7 +136,7 @@ impl World {
             .call(
                 "POST",
                 "/v1/tenants",
-                json!({"id": "t", "dialect": dialect, "plan": "pro"}),
+                json!({"id": "t", "name": "T", "dialect": dialect, "plan": "pro"}),
             )
             .await;
         let webhook = world.webhook("http://a.test/hook").await;
