@@ -1,0 +1,716 @@
+//! Everything a client can send wrong: it is told what, by name, and nothing changes.
+
+use std::path::Path;
+
+use rung_tests::{Receiver, Rung, Tenant};
+use serde_json::{Value, json};
+
+use crate::{RUNG, rung};
+
+/// Where the contract leaves open whether a request is malformed or unacceptable.
+const BAD: &[u16] = &[400, 422];
+const UNPROCESSABLE: &[u16] = &[422];
+
+const TYPE: &str = "user.lesson.completed";
+
+/// One wrong request: its text, the statuses it may have, and what the answer must name.
+type Case<'a> = (String, &'a [u16], &'a str);
+
+/// Texts that are no JSON object at all, whatever the call.
+const NO_OBJECT: [&str; 9] = [
+    "",
+    " ",
+    "{",
+    "[]",
+    "null",
+    "\"text\"",
+    "{\"a\":1}}",
+    "{'a':1}",
+    "{\"a\":\"\u{1}\"}",
+];
+
+async fn refuses_what_is_no_object(tenant: &Tenant, method: &str, path: &str) {
+    for text in NO_OBJECT {
+        tenant
+            .api
+            .call(method, path)
+            .body(text)
+            .send()
+            .await
+            .refused_with(BAD);
+    }
+    tenant
+        .api
+        .call(method, path)
+        .body(b"{\"a\":\"\xff\xfe\"}".to_vec())
+        .send()
+        .await
+        .refused_with(BAD);
+}
+
+#[tokio::test]
+async fn publishing() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    odin.webhook(&receiver.url("/"), &["*"]).await;
+    refuses_what_is_no_object(&odin, "POST", "/v1/events").await;
+
+    let with = |member: &str| format!(r#"{{"type":"{TYPE}","data":{{}},{member}}}"#);
+    let data = |data: &str| format!(r#"{{"type":"{TYPE}","data":{data}}}"#);
+    let typed = |event_type: &str| json!({"type": event_type, "data": {}}).to_string();
+    let nested = |levels: usize| {
+        data(&format!(
+            "{}{}",
+            r#"{"a":"#.repeat(levels - 1) + "{}",
+            "}".repeat(levels - 1)
+        ))
+    };
+    let cases: Vec<Case<'_>> = vec![
+        // Unknown and missing members.
+        (with(r#""colour":"red""#), BAD, "colour"),
+        (r#"{"data":{}}"#.to_owned(), BAD, "type"),
+        (format!(r#"{{"type":"{TYPE}"}}"#), BAD, "data"),
+        // Wrong types.
+        (r#"{"type":7,"data":{}}"#.to_owned(), BAD, "type"),
+        (r#"{"type":null,"data":{}}"#.to_owned(), BAD, "type"),
+        (data("[]"), BAD, "data"),
+        (data("\"text\""), BAD, "data"),
+        (data("null"), BAD, "data"),
+        (with(r#""id":7"#), BAD, "id"),
+        (with(r#""timestamp":1700000000"#), BAD, "timestamp"),
+        (with(r#""metadata":[]"#), BAD, "metadata"),
+        // Types: unknown, too long, not the alphabet.
+        (typed("user.lesson.forgotten"), UNPROCESSABLE, "type"),
+        (typed("user"), UNPROCESSABLE, "type"),
+        (typed("*"), UNPROCESSABLE, "type"),
+        (typed(""), UNPROCESSABLE, "type"),
+        // Ids.
+        (
+            with(&format!(r#""id":"{}""#, "a".repeat(65))),
+            UNPROCESSABLE,
+            "id",
+        ),
+        (with(r#""id":"""#), UNPROCESSABLE, "id"),
+        (with(r#""id":"a b""#), UNPROCESSABLE, "id"),
+        (with(r#""id":"a#b""#), UNPROCESSABLE, "id"),
+        (with(r#""id":"é""#), UNPROCESSABLE, "id"),
+        // Times.
+        (
+            with(r#""timestamp":"yesterday""#),
+            UNPROCESSABLE,
+            "timestamp",
+        ),
+        (
+            with(r#""timestamp":"2024-13-01T00:00:00Z""#),
+            UNPROCESSABLE,
+            "timestamp",
+        ),
+        (
+            with(r#""timestamp":"2024-12-14T15:29:18""#),
+            UNPROCESSABLE,
+            "timestamp",
+        ),
+        // Data that JSON's readers don't agree on.
+        (data(r#"{"twice":1,"twice":2}"#), UNPROCESSABLE, "twice"),
+        (
+            data(r#"{"list":[{"twice":1,"\u0074wice":2}]}"#),
+            UNPROCESSABLE,
+            "twice",
+        ),
+        (data(r#"{"lone":"\ud800"}"#), UNPROCESSABLE, "data"),
+        (data(r#"{"lone":"\udc00\ud800"}"#), UNPROCESSABLE, "data"),
+        (data(r#"{"\ud800":1}"#), UNPROCESSABLE, "data"),
+        (data(r#"{"huge":1e400}"#), UNPROCESSABLE, "huge"),
+        (data(r#"{"huge":-1e309}"#), UNPROCESSABLE, "huge"),
+        (
+            format!(r#"{{"type":"{TYPE}","type":"{TYPE}","data":{{}}}}"#),
+            BAD,
+            "type",
+        ),
+        // Depth.
+        (nested(101), UNPROCESSABLE, "data"),
+        (nested(5_000), BAD, ""),
+        (data(&format!("{{\"a\":{}", "[".repeat(20_000))), BAD, ""),
+    ];
+    for (body, statuses, name) in &cases {
+        odin.publish_text(body).await.refused_naming(statuses, name);
+    }
+    odin.publish_text(&nested(100)).await.data(202);
+    receiver.wait_for(1).await;
+    receiver.stays_at(1).await;
+
+    let standard = Tenant::create(&rung, "s", "standard").await;
+    standard.webhook(&receiver.url("/"), &["*"]).await;
+    for event_type in [
+        "a".repeat(129),
+        "a b".to_owned(),
+        "a#b".to_owned(),
+        "é".to_owned(),
+        String::new(),
+    ] {
+        standard
+            .publish_text(&typed(&event_type))
+            .await
+            .refused_naming(UNPROCESSABLE, "type");
+    }
+    standard
+        .publish_text(&typed(&"a".repeat(128)))
+        .await
+        .data(202);
+    standard.publish_text(&typed("aZ_9.-/b")).await.data(202);
+    standard
+        .publish_text(&with(&format!(r#""id":"{}""#, "a".repeat(64))).replace(TYPE, "a"))
+        .await
+        .data(202);
+    receiver.wait_for(4).await;
+    receiver.stays_at(4).await;
+}
+
+#[tokio::test]
+async fn batches() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    odin.webhook(&receiver.url("/"), &["*"]).await;
+    refuses_what_is_no_object(&odin, "POST", "/v1/events/batch").await;
+    let event = json!({"type": TYPE, "data": {}});
+    for (body, name) in [
+        (json!({}), "events"),
+        (json!({"events": {}}), "events"),
+        (json!({"events": []}), "events"),
+        (json!({"events": vec![event.clone(); 101]}), "events"),
+        (json!({"events": [event], "colour": "red"}), "colour"),
+    ] {
+        odin.api
+            .post("/v1/events/batch", &body)
+            .await
+            .refused_naming(BAD, name);
+    }
+    receiver.stays_at(0).await;
+}
+
+/// A webhook's request: what is wrong with one member, at creating and, where it can be changed, at changing.
+fn wrong_webhook_members() -> Vec<(&'static str, Value, &'static [u16])> {
+    let long_url = format!("http://127.0.0.1/{}", "a".repeat(2_048));
+    vec![
+        ("colour", json!("red"), BAD),
+        ("url", json!(7), BAD),
+        ("url", Value::Null, BAD),
+        ("url", json!(""), UNPROCESSABLE),
+        ("url", json!("/relative"), UNPROCESSABLE),
+        ("url", json!("your-domain.com/webhooks"), UNPROCESSABLE),
+        ("url", json!("ftp://127.0.0.1/"), UNPROCESSABLE),
+        ("url", json!("file:///etc/passwd"), UNPROCESSABLE),
+        ("url", json!("http://"), UNPROCESSABLE),
+        ("url", json!("http://user@127.0.0.1/"), UNPROCESSABLE),
+        ("url", json!("http://user:word@127.0.0.1/"), UNPROCESSABLE),
+        ("url", json!("http://127.0.0.1/#part"), UNPROCESSABLE),
+        ("url", json!(long_url), UNPROCESSABLE),
+        ("events", json!("user"), BAD),
+        ("events", Value::Null, BAD),
+        ("events", json!([]), UNPROCESSABLE),
+        ("events", json!([7]), BAD),
+        ("events", json!(["user.lesson.forgotten"]), UNPROCESSABLE),
+        ("events", json!(["user", "usr"]), UNPROCESSABLE),
+        ("events", json!([""]), UNPROCESSABLE),
+        ("events", json!(["user.*"]), UNPROCESSABLE),
+        ("headers", json!("X-A: b"), BAD),
+        ("headers", json!({"X-A": 7}), BAD),
+        ("headers", json!({"X A": "b"}), UNPROCESSABLE),
+        ("headers", json!({"X-A": "b\r\nX-C: d"}), UNPROCESSABLE),
+        ("headers", json!({"Content-Length": "0"}), UNPROCESSABLE),
+        ("headers", json!({"Host": "elsewhere"}), UNPROCESSABLE),
+        (
+            "headers",
+            json!({"webhook-signature": "v1,forged"}),
+            UNPROCESSABLE,
+        ),
+        (
+            "headers",
+            json!({"X-Odin-Signature": "forged"}),
+            UNPROCESSABLE,
+        ),
+        ("description", json!(7), BAD),
+        ("name", json!([]), BAD),
+        ("metadata", json!("text"), BAD),
+    ]
+}
+
+#[tokio::test]
+async fn creating_a_webhook() {
+    let rung = rung(&[]).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    refuses_what_is_no_object(&odin, "POST", "/v1/webhooks").await;
+    let good = json!({"url": "http://127.0.0.1:9/", "events": ["user"]});
+    let only_at_creation: [(&str, Value, &[u16]); 9] = [
+        ("secret", json!(""), UNPROCESSABLE),
+        ("secret", json!("s".repeat(257)), UNPROCESSABLE),
+        ("secret", json!("line\nbreak"), UNPROCESSABLE),
+        ("secret", json!(7), BAD),
+        ("dialect", json!("klingon"), UNPROCESSABLE),
+        // These three are the operator's, for an import.
+        ("id", json!("webhook_mine"), &[400, 403, 422]),
+        ("status", json!("disabled"), &[400, 403, 422]),
+        (
+            "created_at",
+            json!("2024-01-01T00:00:00Z"),
+            &[400, 403, 422],
+        ),
+        ("disabled_reason", json!("none"), BAD),
+    ];
+    for (name, value, statuses) in wrong_webhook_members().into_iter().chain(only_at_creation) {
+        let mut request = good.clone();
+        request[name] = value;
+        odin.api
+            .post("/v1/webhooks", &request)
+            .await
+            .refused_naming(statuses, name);
+    }
+    for name in ["url", "events"] {
+        let mut request = good.clone();
+        request.as_object_mut().unwrap().remove(name);
+        odin.api
+            .post("/v1/webhooks", &request)
+            .await
+            .refused_naming(BAD, name);
+    }
+    assert_eq!(
+        odin.api.get("/v1/webhooks").await.data(200)["webhooks"],
+        json!([]),
+        "nothing was made"
+    );
+
+    for secret in ["s".to_owned(), "~".repeat(256)] {
+        let mut request = good.clone();
+        request["secret"] = json!(secret);
+        assert_eq!(odin.webhook_with(request).await.secret, secret);
+    }
+}
+
+#[tokio::test]
+async fn changing_a_webhook() {
+    let rung = rung(&[]).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    let webhook = odin.webhook("http://127.0.0.1:9/", &["user"]).await;
+    refuses_what_is_no_object(&odin, "PATCH", &webhook.path("")).await;
+    let before = webhook.get().await;
+    let only_at_changing: [(&str, Value, &[u16]); 6] = [
+        ("status", json!("paused"), UNPROCESSABLE),
+        ("status", json!(true), BAD),
+        ("id", json!("webhook_other"), BAD),
+        ("secret", json!("another"), BAD),
+        ("created_at", json!("2024-01-01T00:00:00Z"), BAD),
+        ("dialect", json!("standard"), BAD),
+    ];
+    for (name, value, statuses) in wrong_webhook_members().into_iter().chain(only_at_changing) {
+        // A right change beside the wrong one must not be made either.
+        let request = json!({"description": "changed", name: value});
+        odin.api
+            .patch(&webhook.path(""), &request)
+            .await
+            .refused_naming(statuses, name);
+    }
+    assert_eq!(webhook.get().await, before, "nothing has changed");
+}
+
+/// In production only HTTPS to public addresses; whatever way the address is spelt.
+#[tokio::test]
+async fn strict_urls() {
+    let rung = rung(&["--strict"]).await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    for url in [
+        "http://example.com/",
+        "https://127.0.0.1/",
+        "https://localhost/",
+        "https://10.0.0.1/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://192.168.1.1/",
+        "https://172.16.0.1/",
+        "https://100.64.0.1/",
+        "https://0.0.0.0/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+        "https://0177.0.0.1/",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://[fd00::1]/",
+        "https://[fe80::1]/",
+        "https://[64:ff9b::a00:1]/",
+        "https://[2002:0a00:0001::]/",
+        "https://user@example.com/",
+        "https://example.com/#part",
+    ] {
+        let request = json!({"url": url, "events": ["*"]});
+        let reply = tenant.api.post("/v1/webhooks", &request).await;
+        assert_eq!(reply.status, 422, "{url} was taken");
+        reply.refused_naming(UNPROCESSABLE, "url");
+    }
+    tenant.webhook("https://example.com/hook?a=b", &["*"]).await;
+}
+
+#[tokio::test]
+async fn lists_and_what_is_not_there() {
+    let rung = rung(&[]).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    let webhook = odin.webhook("http://127.0.0.1:9/", &["user"]).await;
+    for list in [
+        "/v1/webhooks".to_owned(),
+        webhook.path("/logs"),
+        webhook.path("/pending"),
+    ] {
+        for limit in ["0", "101", "-1", "many", ""] {
+            odin.api
+                .get(&format!("{list}?limit={limit}"))
+                .await
+                .refused_naming(BAD, "limit");
+        }
+        odin.api
+            .get(&format!("{list}?cursor=nonsense"))
+            .await
+            .refused_naming(BAD, "cursor");
+        odin.api
+            .get(&format!("{list}?colour=red"))
+            .await
+            .refused_naming(BAD, "colour");
+    }
+    for (query, name) in [
+        ("status=lost", "status"),
+        ("since=yesterday", "since"),
+        ("until=1", "until"),
+    ] {
+        odin.api
+            .get(&webhook.path(&format!("/logs?{query}")))
+            .await
+            .refused_naming(BAD, name);
+    }
+    for (method, path) in [
+        ("GET", "/v1/webhooks/webhook_none".to_owned()),
+        ("DELETE", "/v1/webhooks/webhook_none".to_owned()),
+        ("GET", "/v1/webhooks/webhook_none/logs".to_owned()),
+        ("GET", webhook.path("/logs/log_none")),
+        ("POST", webhook.path("/logs/log_none/retry")),
+        ("DELETE", webhook.path("/pending/none")),
+        ("GET", "/v1/events/evt_none".to_owned()),
+        ("GET", "/v1/nothing-here".to_owned()),
+        ("GET", "/v2/webhooks".to_owned()),
+    ] {
+        odin.api.call(method, &path).send().await.refused(404);
+    }
+    odin.api
+        .call("PUT", "/v1/webhooks")
+        .body("{}")
+        .send()
+        .await
+        .refused(405);
+    for (path, body, name) in [
+        ("/test", json!({"event_type": "no.such"}), "event_type"),
+        ("/test", json!({"colour": "red"}), "colour"),
+        ("/rotate-secret", json!({"secret": ""}), "secret"),
+        (
+            "/rotate-secret",
+            json!({"overlap_seconds": -1}),
+            "overlap_seconds",
+        ),
+        (
+            "/rotate-secret",
+            json!({"overlap_seconds": 7 * 86_400 + 1}),
+            "overlap_seconds",
+        ),
+        ("/rotate-secret", json!({"colour": "red"}), "colour"),
+        ("/recover", json!({}), "since"),
+        ("/recover", json!({"since": "yesterday"}), "since"),
+        (
+            "/recover",
+            json!({"since": "2024-01-01T00:00:00Z", "status": "lost"}),
+            "status",
+        ),
+        (
+            "/recover",
+            json!({"since": "2024-01-01T00:00:00Z", "dry_run": "yes"}),
+            "dry_run",
+        ),
+    ] {
+        odin.api
+            .post(&webhook.path(path), &body)
+            .await
+            .refused_naming(BAD, name);
+    }
+    assert_eq!(webhook.get().await["status"], "active");
+}
+
+#[tokio::test]
+async fn keys() {
+    let rung = rung(&[]).await;
+    let admin = rung.admin();
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    let list = "/v1/webhooks";
+    odin.api.without_key().get(list).await.refused(401);
+    for key in [
+        "",
+        "rk_wrong",
+        &format!("{}x", odin.key),
+        &odin.key[..odin.key.len() - 1],
+    ] {
+        odin.api.with_key(key).get(list).await.refused(401);
+    }
+    let basic = odin
+        .api
+        .without_key()
+        .with_header("Authorization", &format!("Basic {}", odin.key));
+    basic.get(list).await.refused(401);
+
+    // Scopes.
+    let event = json!({"type": TYPE, "data": {}});
+    let webhook = json!({"url": "http://127.0.0.1:9/", "events": ["user"]});
+    for (scope, may_manage) in [("manage", true), ("publish", false)] {
+        let reply = admin
+            .post(
+                "/v1/tenants/t/keys",
+                &json!({"name": scope, "scopes": [scope]}),
+            )
+            .await;
+        let key = reply.ok()["key"].clone();
+        assert!(key["key"].as_str().unwrap().starts_with("rk_"), "{key}");
+        assert_eq!(key["scopes"], json!([scope]));
+        let api = odin.api.with_key(key["key"].as_str().unwrap());
+        let managing = api.post(list, &webhook).await;
+        let publishing = api.post("/v1/events", &event).await;
+        let (granted, refused) = if may_manage {
+            (managing, publishing)
+        } else {
+            (publishing, managing)
+        };
+        granted.ok();
+        refused.refused(403);
+    }
+
+    // Tenants and keys are the operator's affair.
+    for (method, path) in [
+        ("GET", "/v1/tenants"),
+        ("GET", "/v1/tenants/t"),
+        ("DELETE", "/v1/tenants/t"),
+        ("GET", "/v1/tenants/t/keys"),
+    ] {
+        odin.api
+            .call(method, path)
+            .send()
+            .await
+            .refused_with(&[403, 404]);
+    }
+    odin.api
+        .post("/v1/tenants", &json!({"id": "mine", "name": "Mine"}))
+        .await
+        .refused_with(&[403, 404]);
+    odin.api
+        .post("/v1/tenants/t/keys", &json!({"scopes": ["manage"]}))
+        .await
+        .refused_with(&[403, 404]);
+
+    // The operator speaks for a tenant, and says for which.
+    assert_eq!(
+        admin.get(list).await.refused(422)["code"],
+        "tenant_required"
+    );
+    admin.for_tenant("t").get(list).await.data(200);
+    admin.for_tenant("nobody").get(list).await.refused(404);
+
+    // Ended keys.
+    let past = json!({"scopes": ["manage"], "expires_at": "2001-01-01T00:00:00Z"});
+    let reply = admin.post("/v1/tenants/t/keys", &past).await;
+    if reply.status < 300 {
+        odin.api
+            .with_key(reply.ok()["key"]["key"].as_str().unwrap())
+            .get(list)
+            .await
+            .refused(401);
+    } else {
+        reply.refused_naming(UNPROCESSABLE, "expires_at");
+    }
+}
+
+/// An operator who moves to Rung brings the customers' keys along as hashes.
+#[tokio::test]
+async fn a_key_brought_along() {
+    use sha2::Digest as _;
+    let rung = rung(&[]).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    let hash = hex::encode(sha2::Sha256::digest("YOUR_API_KEY"));
+    let request = json!({"name": "old", "scopes": ["manage"], "key_sha256": hash});
+    rung.admin().post("/v1/tenants/t/keys", &request).await.ok();
+    odin.api
+        .with_key("YOUR_API_KEY")
+        .get("/v1/webhooks")
+        .await
+        .data(200);
+    odin.api
+        .with_key(&hash)
+        .get("/v1/webhooks")
+        .await
+        .refused(401);
+    let wrong = json!({"scopes": ["manage"], "key_sha256": "not a hash"});
+    rung.admin()
+        .post("/v1/tenants/t/keys", &wrong)
+        .await
+        .refused_naming(BAD, "key_sha256");
+}
+
+#[tokio::test]
+async fn tenants() {
+    let rung = rung(&[]).await;
+    let admin = rung.admin();
+    let existing = Tenant::create(&rung, "t", "odin").await;
+    for (body, name) in [
+        (json!({}), "name"),
+        (json!({"name": 7}), "name"),
+        (json!({"name": "N", "colour": "red"}), "colour"),
+        (json!({"name": "N", "dialect": "klingon"}), "dialect"),
+        (json!({"name": "N", "dialect": 7}), "dialect"),
+        (json!({"name": "N", "id": "a b"}), "id"),
+        (json!({"name": "N", "id": "a".repeat(65)}), "id"),
+        (json!({"name": "N", "id": ""}), "id"),
+        (json!({"name": "N", "plan": 7}), "plan"),
+    ] {
+        admin
+            .post("/v1/tenants", &body)
+            .await
+            .refused_naming(BAD, name);
+    }
+    admin
+        .post(
+            "/v1/tenants",
+            &json!({"id": "t", "name": "Again", "dialect": "patra"}),
+        )
+        .await
+        .refused(409);
+    // A dialect stays what the tenant was made with.
+    admin
+        .patch("/v1/tenants/t", &json!({"dialect": "patra"}))
+        .await
+        .refused_naming(BAD, "dialect");
+    admin
+        .patch("/v1/tenants/t", &json!({"colour": "red"}))
+        .await
+        .refused_naming(BAD, "colour");
+    let shown = admin.get("/v1/tenants/t").await.data(200)["tenant"].clone();
+    assert_eq!(
+        (&shown["id"], &shown["dialect"], &shown["plan"]),
+        (&json!("t"), &json!("odin"), &json!("pro"))
+    );
+    let listed = admin.get("/v1/tenants").await.data(200)["tenants"].clone();
+    assert_eq!(
+        listed.as_array().map(Vec::len),
+        Some(1),
+        "nothing was made: {listed}"
+    );
+    for (body, name) in [
+        (json!({"scopes": []}), "scopes"),
+        (json!({"scopes": ["rule"]}), "scopes"),
+        (json!({"scopes": "manage"}), "scopes"),
+        (
+            json!({"scopes": ["manage"], "expires_at": "soon"}),
+            "expires_at",
+        ),
+        (json!({"scopes": ["manage"], "colour": "red"}), "colour"),
+    ] {
+        admin
+            .post("/v1/tenants/t/keys", &body)
+            .await
+            .refused_naming(BAD, name);
+    }
+    for path in ["/v1/tenants/nobody", "/v1/tenants/nobody/keys"] {
+        admin.get(path).await.refused(404);
+    }
+    admin.delete("/v1/tenants/t/keys/none").await.refused(404);
+
+    // A deleted tenant's keys open nothing any more.
+    admin.delete("/v1/tenants/t").await.ok();
+    admin.get("/v1/tenants/t").await.refused(404);
+    rung_tests::eventually("the key to be refused", async || {
+        (existing.api.get("/v1/webhooks").await.status == 401).then_some(())
+    })
+    .await;
+}
+
+/// The start is refused with file, line and reason.
+#[tokio::test]
+async fn a_dialect_file_with_a_mistake() {
+    let odin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/dialects/odin.toml");
+    let odin = std::fs::read_to_string(odin).unwrap();
+    let broken = odin.lines().count() + 1;
+    for (text, line, reason) in [
+        (format!("{odin}\n[unfinished\n"), broken + 1, ""),
+        (
+            format!("# Ours.\nno_such_setting = true\n{odin}"),
+            2,
+            "no_such_setting",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ours.toml");
+        std::fs::write(&file, text).unwrap();
+        let data = dir.path().join("data");
+        let (file, data) = (file.to_str().unwrap(), data.to_str().unwrap());
+        let (status, output) = Rung::run(
+            RUNG,
+            &[
+                "dev",
+                "--addr",
+                "127.0.0.1:0",
+                "--data",
+                data,
+                "--dialect",
+                file,
+            ],
+        )
+        .await;
+        assert!(!status.success(), "{output}");
+        assert!(output.contains("ours.toml"), "the file: {output}");
+        assert!(output.contains(&line.to_string()), "line {line}: {output}");
+        assert!(output.contains(reason), "{output}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let args = [
+        "dev",
+        "--addr",
+        "127.0.0.1:0",
+        "--data",
+        data,
+        "--dialect",
+        "/no/such/file.toml",
+    ];
+    let (status, output) = Rung::run(RUNG, &args).await;
+    assert!(
+        !status.success() && output.contains("/no/such/file.toml"),
+        "{output}"
+    );
+}
+
+/// After everything above a process still serves: no request takes it down.
+#[tokio::test]
+async fn the_process_survives_nonsense() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let rung = rung(&[]).await;
+    for nonsense in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"[..],
+        b"GET\r\n\r\n",
+        b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /v1/webhooks/%00%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(rung.addr()).await.unwrap();
+        stream.write_all(nonsense).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(
+            !String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 5"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    rung.admin().without_key().get("/v1/health").await;
+    assert_eq!(rung.admin().get("/v1/health").await.status, 200);
+}

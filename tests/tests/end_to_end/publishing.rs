@@ -1,0 +1,609 @@
+//! What an event goes to, and what is refused before it goes anywhere.
+
+use rung_tests::{Published, Receiver, Tenant};
+use serde_json::{Value, json};
+
+use crate::{a_type_of, rung};
+
+/// The types of each group, as the documents list them.
+const GROUPS: [(&str, &str, &[&str]); 13] = [
+    (
+        "badger",
+        "badge",
+        &["user.badge.unlocked", "user.badge.progress.updated"],
+    ),
+    (
+        "badger",
+        "reward",
+        &["user.reward.unlocked", "user.points.earned"],
+    ),
+    (
+        "badger",
+        "streak",
+        &[
+            "user_badge.streak.started",
+            "user.badge.streak.updated",
+            "user.badge.streak.ended",
+        ],
+    ),
+    ("badger", "event", &["even.created"]),
+    (
+        "patra",
+        "card",
+        &["card.created", "card.updated", "card.deleted"],
+    ),
+    (
+        "patra",
+        "contact",
+        &["contact.shared", "contact.link_clicked"],
+    ),
+    ("patra", "analytics", &["analytics.milestone"]),
+    (
+        "bharatcart",
+        "order",
+        &[
+            "order.created",
+            "order.paid",
+            "order.shipped",
+            "order.delivered",
+            "order.cancelled",
+        ],
+    ),
+    (
+        "bharatcart",
+        "product",
+        &["product.created", "product.updated", "product.deleted"],
+    ),
+    ("bharatcart", "inventory", &["inventory.low"]),
+    ("reward", "trigger_event", &["trigger_event.created"]),
+    ("reward", "balance", &["balance.credit_points_issued"]),
+    (
+        "odin",
+        "user",
+        &[
+            "user.lesson.completed",
+            "user.progress.milestone",
+            "user.streak.achieved",
+        ],
+    ),
+];
+
+const ODINS_OTHERS: [(&str, &[&str]); 2] = [
+    (
+        "content",
+        &[
+            "content.mythology.updated",
+            "content.saga.added",
+            "content.rune.inscriptions.updated",
+        ],
+    ),
+    (
+        "system",
+        &[
+            "api.key.expiring",
+            "api.rate_limit.warning",
+            "api.quota.exceeded",
+        ],
+    ),
+];
+
+fn groups_of(dialect: &str) -> Vec<(&'static str, &'static [&'static str])> {
+    let mut groups: Vec<_> = GROUPS
+        .iter()
+        .filter(|(d, ..)| *d == dialect)
+        .map(|(_, group, types)| (*group, *types))
+        .collect();
+    if dialect == "odin" {
+        groups.extend(ODINS_OTHERS);
+    }
+    groups
+}
+
+/// One webhook for each group and one for everything: each type reaches its group's and the last, and no other.
+#[tokio::test]
+async fn every_type_reaches_its_group_and_everything() {
+    let rung = rung(&[]).await;
+    for dialect in ["badger", "patra", "bharatcart", "reward", "odin"] {
+        let receiver = Receiver::always(200).await;
+        let tenant = Tenant::create(&rung, dialect, dialect).await;
+        tenant.webhook(&receiver.url("/everything"), &["*"]).await;
+        let groups = groups_of(dialect);
+        for (group, _) in &groups {
+            let request = json!({"url": receiver.url(&format!("/{group}")), "events": [group]});
+            let reply = tenant.api.post("/v1/webhooks", &request).await;
+            assert_eq!(
+                reply.data(201)["webhook"]["events"],
+                json!([group]),
+                "answered as given"
+            );
+        }
+        let mut expected = Vec::new();
+        for (group, types) in &groups {
+            for event_type in *types {
+                let event = tenant.publish(event_type, json!({})).await;
+                assert_eq!(event.deliveries, 2, "{dialect} {event_type}");
+                expected.push((format!("/{group}"), event.id.clone()));
+                expected.push(("/everything".to_owned(), event.id));
+            }
+        }
+        let arrived = receiver.wait_for(expected.len()).await;
+        let mut arrived: Vec<_> = arrived
+            .iter()
+            .map(|request| (request.path.clone(), request.event_id().to_owned()))
+            .collect();
+        arrived.sort();
+        expected.sort();
+        assert_eq!(arrived, expected, "{dialect}");
+    }
+}
+
+/// The catalogue lists what can be published, each with a sample that `test` sends.
+#[tokio::test]
+async fn the_catalogue_is_the_documents() {
+    let rung = rung(&[]).await;
+    for dialect in ["badger", "patra", "bharatcart", "reward", "odin"] {
+        let receiver = Receiver::always(200).await;
+        let tenant = Tenant::create(&rung, dialect, dialect).await;
+        let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
+        let reply = tenant.api.get("/v1/event-types?limit=100").await;
+        reply.data(200);
+        let mut sent = 0;
+        for (group, types) in groups_of(dialect) {
+            for event_type in types {
+                assert!(
+                    reply.text.contains(&format!("\"{event_type}\"")),
+                    "{dialect} {event_type}: {}",
+                    reply.text
+                );
+                let one = tenant
+                    .api
+                    .get(&format!("/v1/event-types/{event_type}"))
+                    .await;
+                one.data(200);
+                assert!(
+                    one.text.contains(&format!("\"group\":\"{group}\"")),
+                    "{event_type}: {}",
+                    one.text
+                );
+                tenant
+                    .api
+                    .post(&webhook.path("/test"), &json!({"event_type": event_type}))
+                    .await
+                    .ok();
+                sent += 1;
+                let request = receiver.wait_for(sent).await.remove(sent - 1);
+                assert!(
+                    request.text().contains(&format!("\"{event_type}\"")),
+                    "{}",
+                    request.text()
+                );
+            }
+        }
+        tenant
+            .api
+            .get("/v1/event-types/no.such_type")
+            .await
+            .refused(404);
+    }
+}
+
+/// A webhook that names a type and its group, or a type twice, gets each event once.
+#[tokio::test]
+async fn overlapping_subscriptions_are_one_delivery() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    odin.webhook(&receiver.url("/"), &["user.lesson.completed", "user", "*"])
+        .await;
+    let event = odin.publish("user.lesson.completed", json!({})).await;
+    assert_eq!(event.deliveries, 1);
+    receiver.wait_for(1).await;
+    receiver.stays_at(1).await;
+}
+
+/// Badger documents `even.created`; who writes `event.created` means the same.
+#[tokio::test]
+async fn badgers_misspelt_type_has_an_alias() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let badger = Tenant::create(&rung, "t", "badger").await;
+    let webhook = badger
+        .webhook(&receiver.url("/alias"), &["event.created"])
+        .await;
+    assert_eq!(
+        webhook.get().await["events"],
+        json!(["event.created"]),
+        "answered as given"
+    );
+    badger
+        .webhook(&receiver.url("/documented"), &["even.created"])
+        .await;
+    for event_type in ["even.created", "event.created"] {
+        let event = badger.publish(event_type, json!({"name": "signup"})).await;
+        assert_eq!(event.deliveries, 2, "{event_type}");
+    }
+    for request in receiver.wait_for(4).await {
+        assert_eq!(request.json()["event"], "even.created");
+    }
+}
+
+#[tokio::test]
+async fn no_delivery_has_a_reason() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    let with_none = odin.publish("user.lesson.completed", json!({})).await;
+    odin.webhook(&receiver.url("/"), &["content"]).await;
+    let with_others = odin.publish("user.lesson.completed", json!({})).await;
+    for event in [with_none, with_others] {
+        assert_eq!(event.deliveries, 0);
+        assert!(
+            event.data["reason"]
+                .as_str()
+                .is_some_and(|reason| !reason.is_empty()),
+            "{}",
+            event.data
+        );
+    }
+    let matched = odin.publish("content.saga.added", json!({})).await;
+    assert_eq!(matched.deliveries, 1);
+    assert!(matched.data["reason"].is_null(), "{}", matched.data);
+}
+
+/// Odin's webhooks belong to its paid plans.
+#[tokio::test]
+async fn a_plan_without_webhooks() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let odin = Tenant::create_with(
+        &rung,
+        json!({"id": "t", "name": "T", "dialect": "odin", "plan": "free"}),
+    )
+    .await;
+    let request = json!({"url": receiver.url("/"), "events": ["*"]});
+    odin.api.post("/v1/webhooks", &request).await.refused(403);
+    let event = odin.publish("user.lesson.completed", json!({})).await;
+    assert_eq!(event.deliveries, 0);
+    assert!(event.data["reason"].is_string(), "{}", event.data);
+
+    let admin = rung.admin();
+    for plan in ["pro", "enterprise"] {
+        admin
+            .patch("/v1/tenants/t", &json!({"plan": plan}))
+            .await
+            .data(200);
+        let webhook = odin.webhook(&receiver.url("/"), &["*"]).await;
+        let before = receiver.count();
+        assert_eq!(
+            odin.publish("user.lesson.completed", json!({}))
+                .await
+                .deliveries,
+            1,
+            "{plan}"
+        );
+        receiver.wait_for(before + 1).await;
+        odin.api.delete(&webhook.path("")).await.data(200);
+    }
+
+    let webhook = odin.webhook(&receiver.url("/"), &["*"]).await;
+    admin
+        .patch("/v1/tenants/t", &json!({"plan": "free"}))
+        .await
+        .data(200);
+    let shown = webhook.get().await;
+    assert_eq!(shown["status"], "disabled");
+    assert!(
+        shown["disabled_reason"].to_string().contains("plan"),
+        "{shown}"
+    );
+    let before = receiver.count();
+    assert_eq!(
+        odin.publish("user.lesson.completed", json!({}))
+            .await
+            .deliveries,
+        0
+    );
+    receiver.stays_at(before).await;
+}
+
+/// The other dialects know no such plans.
+#[tokio::test]
+async fn plans_matter_to_odin_alone() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    for dialect in ["badger", "patra", "bharatcart", "reward", "standard"] {
+        let request = json!({"id": dialect, "name": "T", "dialect": dialect, "plan": "free"});
+        let tenant = Tenant::create_with(&rung, request).await;
+        tenant.webhook(&receiver.url("/"), &["*"]).await;
+        assert_eq!(
+            tenant
+                .publish(a_type_of(dialect), json!({}))
+                .await
+                .deliveries,
+            1
+        );
+    }
+}
+
+/// A body of `length` bytes for this dialect, and one byte more, by padding the data.
+#[tokio::test]
+async fn the_delivered_body_has_the_dialects_limit() {
+    let rung = rung(&[]).await;
+    for (dialect, limit) in [
+        ("badger", 102_400),
+        ("patra", 102_400),
+        ("bharatcart", 102_400),
+        ("reward", 102_400),
+        ("odin", 102_400),
+        ("standard", 256 * 1024),
+    ] {
+        let receiver = Receiver::always(200).await;
+        let tenant = Tenant::create(&rung, dialect, dialect).await;
+        tenant.webhook(&receiver.url("/"), &["*"]).await;
+        let event = |id: &str, padding: usize| {
+            json!({
+                "id": id, "type": a_type_of(dialect), "timestamp": "2024-12-14T15:29:18Z",
+                "data": {"pad": "x".repeat(padding)},
+            })
+        };
+        tenant
+            .api
+            .post("/v1/events", &event("aaa", 0))
+            .await
+            .data(202);
+        let empty = receiver.wait_for(1).await[0].body.len();
+        if dialect == "standard" {
+            // The request's own limit is as high, and its envelope longer: that one is met first.
+            let reply = tenant
+                .api
+                .post("/v1/events", &event("bbb", limit - empty))
+                .await;
+            assert_eq!(reply.refused(413)["code"], "payload_too_large");
+            continue;
+        }
+        tenant
+            .api
+            .post("/v1/events", &event("bbb", limit - empty))
+            .await
+            .data(202);
+        let arrived = receiver.wait_for(2).await;
+        assert_eq!(arrived[1].body.len(), limit, "{dialect}");
+        let reply = tenant
+            .api
+            .post("/v1/events", &event("ccc", limit - empty + 1))
+            .await;
+        assert_eq!(reply.refused(413)["code"], "payload_too_large", "{dialect}");
+        tenant.api.get("/v1/events/ccc").await.refused(404);
+    }
+}
+
+/// A request body is at most 256 KiB, a batch's 1 MiB.
+#[tokio::test]
+async fn requests_have_their_limits() {
+    let rung = rung(&[]).await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    let event = |length: usize| {
+        let empty = r#"{"type":"a","data":{"pad":""}}"#.len();
+        format!(
+            r#"{{"type":"a","data":{{"pad":"{}"}}}}"#,
+            "x".repeat(length - empty)
+        )
+    };
+    tenant.publish_text(&event(256 * 1024)).await.data(202);
+    let reply = tenant.publish_text(&event(256 * 1024 + 1)).await;
+    assert_eq!(reply.refused(413)["code"], "payload_too_large");
+
+    let batch = |length: usize| {
+        let body = format!(r#"{{"events":[{}]}}"#, vec![event(10_000); 100].join(","));
+        format!("{body}{}", " ".repeat(length - body.len()))
+    };
+    tenant
+        .api
+        .call("POST", "/v1/events/batch")
+        .body(batch(1024 * 1024))
+        .send()
+        .await
+        .ok();
+    let reply = tenant
+        .api
+        .call("POST", "/v1/events/batch")
+        .body(batch(1024 * 1024 + 1))
+        .send()
+        .await;
+    assert_eq!(reply.refused(413)["code"], "payload_too_large");
+}
+
+/// Numbers that JavaScript would write as another value: refused where receivers verify what they have parsed and written
+/// out again, kept as published where they don't.
+#[tokio::test]
+async fn unstable_numbers() {
+    let rung = rung(&[]).await;
+    let unstable = [
+        "9007199254740993",
+        "0.10000000000000000001",
+        "123456789012345678901234567890",
+        "1e-400",
+    ];
+    for (dialect, reparse_safe) in [
+        ("patra", true),
+        ("badger", true),
+        ("bharatcart", false),
+        ("reward", false),
+        ("odin", false),
+        ("standard", false),
+    ] {
+        let receiver = Receiver::always(200).await;
+        let tenant = Tenant::create(&rung, dialect, dialect).await;
+        tenant.webhook(&receiver.url("/"), &["*"]).await;
+        let mut kept = 0;
+        for number in unstable {
+            let data = format!(r#"{{"list":[{{"n":1}},{{"n":{number}}}]}}"#);
+            let reply = tenant
+                .publish_text(&format!(
+                    r#"{{"type":"{}","data":{data}}}"#,
+                    a_type_of(dialect)
+                ))
+                .await;
+            if reparse_safe {
+                let error = reply.refused_naming(&[422], "n");
+                assert_eq!(error["code"], "unstable_number", "{dialect} {number}");
+                let told = error.to_string();
+                assert!(
+                    told.contains("list") && told.contains('1'),
+                    "its path: {told}"
+                );
+            } else {
+                reply.data(202);
+                kept += 1;
+                let arrived = receiver.wait_for(kept).await;
+                let body = arrived[kept - 1].text();
+                assert!(body.contains(&data), "{dialect}: {number} became {body}");
+            }
+        }
+        assert_eq!(receiver.count(), kept);
+    }
+}
+
+/// Badger's data lies flat in the envelope: it can't have the envelope's own names, or names that JavaScript would move.
+#[tokio::test]
+async fn badger_reserves_the_envelopes_members() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let badger = Tenant::create(&rung, "t", "badger").await;
+    badger.webhook(&receiver.url("/"), &["*"]).await;
+    let publish = |data: Value| {
+        let badger = &badger;
+        async move {
+            badger
+                .api
+                .post(
+                    "/v1/events",
+                    &json!({"type": "user.badge.unlocked", "data": data}),
+                )
+                .await
+        }
+    };
+    for name in ["event", "timestamp", "0", "7", "4294967294"] {
+        publish(json!({"userId": "u", name: 1}))
+            .await
+            .refused_naming(&[422], name);
+    }
+    let allowed = json!({"4294967295": 1, "01": 2, "-1": 3, "nested": {"event": 1, "timestamp": 2, "0": 3}, "Event": 4});
+    Published::new(&publish(allowed).await);
+    receiver.wait_for(1).await;
+    receiver.stays_at(1).await;
+}
+
+/// Other dialects keep the data apart: any name goes.
+#[tokio::test]
+async fn no_other_dialect_reserves_members() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    odin.webhook(&receiver.url("/"), &["*"]).await;
+    odin.publish(
+        "user.lesson.completed",
+        json!({"event": 1, "timestamp": 2, "0": 3, "id": 4, "type": 5}),
+    )
+    .await;
+    let data = receiver.wait_for(1).await[0].json()["data"].clone();
+    assert_eq!(
+        data,
+        json!({"0": 3, "event": 1, "timestamp": 2, "id": 4, "type": 5})
+    );
+}
+
+/// A disabled webhook can be tried out before it is started again; a test is no event of the tenant's.
+#[tokio::test]
+async fn test_events_go_to_disabled_webhooks_and_count_for_nothing() {
+    let rung = rung(&["--time-scale", "60000"]).await;
+    let receiver = Receiver::always(500).await;
+    let cart = Tenant::create(&rung, "t", "bharatcart").await;
+    let webhook = cart
+        .webhook(&receiver.url("/"), &["order.paid", "product"])
+        .await;
+    for _ in 0..11 {
+        cart.api
+            .call("POST", &webhook.path("/test"))
+            .body("{}")
+            .send()
+            .await
+            .ok();
+    }
+    let arrived = receiver.wait_for(11).await;
+    assert!(
+        arrived
+            .iter()
+            .all(|request| request.must("rung-test") == "true")
+    );
+    assert!(
+        arrived
+            .iter()
+            .all(|request| request.json()["event"] == "order.paid"),
+        "the first subscribed type"
+    );
+    assert_eq!(receiver.event_ids().len(), 11, "fresh ids");
+    receiver.stays_at(11).await;
+    assert_eq!(
+        webhook.status().await,
+        "active",
+        "never counted as a failure"
+    );
+
+    webhook.patch(json!({"status": "disabled"})).await;
+    cart.api
+        .post(
+            &webhook.path("/test"),
+            &json!({"event_type": "product.created"}),
+        )
+        .await
+        .ok();
+    assert_eq!(
+        receiver.wait_for(12).await[11].json()["event"],
+        "product.created"
+    );
+    assert_eq!(webhook.status().await, "disabled");
+}
+
+/// A webhook made a moment ago gets the very next event, one deleted a moment ago none.
+#[tokio::test]
+async fn changes_count_from_the_next_event_on() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    for n in 0..10 {
+        let webhook = odin.webhook(&receiver.url("/"), &["user"]).await;
+        assert_eq!(
+            odin.publish("user.lesson.completed", json!({}))
+                .await
+                .deliveries,
+            1,
+            "{n}"
+        );
+        webhook.patch(json!({"events": ["content"]})).await;
+        assert_eq!(
+            odin.publish("user.lesson.completed", json!({}))
+                .await
+                .deliveries,
+            0,
+            "{n}"
+        );
+        webhook.patch(json!({"events": ["*"]})).await;
+        assert_eq!(
+            odin.publish("user.lesson.completed", json!({}))
+                .await
+                .deliveries,
+            1,
+            "{n}"
+        );
+        odin.api.delete(&webhook.path("")).await.data(200);
+        assert_eq!(
+            odin.publish("user.lesson.completed", json!({}))
+                .await
+                .deliveries,
+            0,
+            "{n}"
+        );
+    }
+    receiver.wait_for(1).await;
+}

@@ -1,0 +1,100 @@
+//! What the process writes helps the operator and gives nothing away.
+
+use rung_tests::{Receiver, Tenant, eventually};
+use serde_json::json;
+
+use crate::rung;
+
+#[tokio::test]
+async fn secrets_keys_and_payloads_are_never_written() {
+    let mut rung = rung(&["--time-scale", "60000"]).await;
+    let receiver = Receiver::in_turn(&[500, 401, 302, 200]).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    let request = json!({
+        "url": receiver.url("/"), "events": ["*"], "secret": "given-secret-5f2c", "headers": {"X-Token": "header-token-91ab"},
+    });
+    let webhook = odin.webhook_with(request).await;
+    let made = odin.webhook(&receiver.url("/made"), &["content"]).await;
+    let event = odin
+        .publish(
+            "user.lesson.completed",
+            json!({"ssn": "payload-078-05-1120"}),
+        )
+        .await;
+    odin.until(&event.id, &webhook, "succeeded").await;
+    odin.publish_text(r#"{"type":"user.lesson.completed","data":{"broken":"payload-broken-4711"}"#)
+        .await;
+    odin.api
+        .with_key("rk_guessed-key-77aa")
+        .get("/v1/webhooks")
+        .await
+        .refused(401);
+    let rotated = odin
+        .api
+        .post(
+            &webhook.path("/rotate-secret"),
+            &json!({"secret": "next-secret-8e1d"}),
+        )
+        .await;
+    rotated.data(200);
+    rung.terminate().await;
+    let output = rung.output();
+    for secret in [
+        "given-secret-5f2c",
+        "next-secret-8e1d",
+        "header-token-91ab",
+        "payload-078-05-1120",
+        "payload-broken-4711",
+        "guessed-key-77aa",
+        &made.secret,
+        &odin.key,
+    ] {
+        assert!(!output.contains(secret), "{secret} is in:\n{output}");
+    }
+}
+
+/// Reading never shows a secret: not the webhook's, not a key's.
+#[tokio::test]
+async fn secrets_are_shown_once() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let odin = Tenant::create(&rung, "t", "odin").await;
+    let webhook = odin.webhook(&receiver.url("/"), &["*"]).await;
+    odin.publish_as("evt_1", "user.lesson.completed", json!({}))
+        .await;
+    let log = webhook.until_attempts("evt_1", 1).await.remove(0);
+    let log_path = webhook.path(&format!("/logs/{}", log["id"].as_str().unwrap()));
+    for path in [
+        &webhook.path(""),
+        "/v1/webhooks",
+        &webhook.path("/logs"),
+        &log_path,
+        "/v1/events/evt_1",
+    ] {
+        let reply = odin.api.get(path).await;
+        reply.data(200);
+        assert!(
+            !reply.text.contains(&webhook.secret),
+            "{path}: {}",
+            reply.text
+        );
+    }
+    let patched = odin
+        .api
+        .patch(&webhook.path(""), &json!({"name": "n"}))
+        .await;
+    assert!(!patched.text.contains(&webhook.secret), "{}", patched.text);
+    let keys = rung.admin().get("/v1/tenants/t/keys").await;
+    keys.data(200);
+    assert!(!keys.text.contains(&odin.key), "{}", keys.text);
+}
+
+/// Loopback receivers are a convenience of one machine: the warning says so, and `--strict` ends it.
+#[tokio::test]
+async fn lax_url_rules_are_told() {
+    let lax = rung(&[]).await;
+    eventually("a warning", async || {
+        lax.output().to_lowercase().contains("strict").then_some(())
+    })
+    .await;
+}
