@@ -17,7 +17,7 @@ async fn walk(world: &World, caller: &As, path: &str, list: &str, limit: usize) 
         assert!(items.len() <= limit);
         let named = items
             .iter()
-            .map(|item| item.get("id").unwrap_or(&item["delivery_id"]));
+            .map(|item| item.get("id").unwrap_or_else(|| &item["delivery_id"]));
         ids.extend(named.map(|id| id.as_str().unwrap().to_owned()));
         match data["next_cursor"].as_str() {
             Some(cursor) => query = format!("{path}?limit={limit}&cursor={cursor}"),

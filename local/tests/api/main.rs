@@ -5,6 +5,7 @@
 mod access;
 mod deliveries;
 mod lists;
+mod publish;
 mod seed;
 mod tenants;
 mod webhooks;
