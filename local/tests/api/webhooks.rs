@@ -119,25 +119,6 @@ async fn a_change_keeps_what_it_does_not_name_and_null_clears() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_made_at_the_same_moment_all_last() {
-    let world = World::new().await;
-    let tenant = world.tenant("acme", "standard", "pro").await;
-    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
-    tokio::join!(
-        world.send(&tenant, "PATCH", &path, json!({"name": "n"})),
-        world.send(&tenant, "PATCH", &path, json!({"description": "d"})),
-        world.send(&tenant, "PATCH", &path, json!({"status": "disabled"})),
-        world.send(&tenant, "PATCH", &path, json!({"events": ["a.b"]})),
-    );
-    let webhook = world.get(&tenant, &path).await;
-    let webhook = &webhook.data(200)["webhook"];
-    assert_eq!(webhook["name"], "n");
-    assert_eq!(webhook["description"], "d");
-    assert_eq!(webhook["status"], "disabled");
-    assert_eq!(webhook["events"], json!(["a.b"]));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_webhook_is_disabled_and_activated_by_hand() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;
