@@ -33,10 +33,7 @@ impl Page {
                 .as_str()
                 .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
             let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-            let printable = |text: &String| {
-                !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
-            };
-            text.filter(printable)
+            text.filter(|text| is_position(text))
                 .ok_or_else(|| "must be the next_cursor of an earlier answer".to_owned())
         });
         Self {
@@ -50,6 +47,17 @@ impl Page {
     pub fn cursor(position: Option<&str>) -> Option<String> {
         position.map(|position| URL_SAFE_NO_PAD.encode(position))
     }
+}
+
+/// Whether a text has the form that every list's positions have: a time of 13 digits, then ids.
+fn is_position(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"#_-".contains(&byte);
+    text.split_once('#').is_some_and(|(time, ids)| {
+        time.len() == 13
+            && time.bytes().all(|byte| byte.is_ascii_digit())
+            && !ids.is_empty()
+            && ids.bytes().all(allowed)
+    })
 }
 
 /// A query string as an object of texts, for [`Fields`].

@@ -304,6 +304,10 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Row>, Option<String>), StoreError> {
         let sk = if index { "gs" } else { "sk" };
+        // DynamoDB refuses a range whose ends are the wrong way round.
+        if before.is_some_and(|before| before <= from) {
+            return Ok((Vec::new(), None));
+        }
         // BETWEEN takes both ends in; one more row makes up for the end that is to be left out.
         let range = Range::Between(from, before.unwrap_or("~"));
         let pages = partitions.iter().map(async |pk| {

@@ -1,0 +1,168 @@
+//! Who may do what, and that nobody meets another tenant's things.
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::world::{As, World};
+
+#[tokio::test(start_paused = true)]
+async fn calls_need_a_known_key_of_the_right_reach() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
+    let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
+    let event = json!({"type": "a.b", "data": {}});
+
+    for caller in [As::nobody(), As::key("rk_unknown"), As::key("")] {
+        let refused = world.get(&caller, "/v1/webhooks").await;
+        refused.assert_error(401, "unauthorized");
+        assert!(refused.headers.contains_key("www-authenticate"));
+        world
+            .get(&caller, "/v1/tenants")
+            .await
+            .assert_error(401, "unauthorized");
+    }
+    world
+        .get(&publisher, "/v1/webhooks")
+        .await
+        .assert_error(403, "forbidden");
+    world
+        .get(&manager, "/v1/tenants")
+        .await
+        .assert_error(403, "forbidden");
+    world
+        .send(&manager, "POST", "/v1/events", event.clone())
+        .await
+        .assert_error(403, "forbidden");
+    world
+        .send(&publisher, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.get(&manager, "/v1/webhooks").await.data(200);
+
+    let unnamed = world.get(&As::operator(), "/v1/webhooks").await;
+    unnamed.assert_error(422, "tenant_required");
+    for unknown in ["nobody", "a#b"] {
+        let caller = As::operator_for(unknown);
+        world
+            .get(&caller, "/v1/webhooks")
+            .await
+            .assert_error(404, "not_found");
+    }
+    world
+        .get(&As::operator_for("acme"), "/v1/webhooks")
+        .await
+        .data(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_ends_when_it_expires_or_soon_after_it_is_deleted() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let short = world
+        .key(
+            "acme",
+            json!({"scopes": ["manage"], "expires_at": "2025-10-09T08:53:25Z"}),
+        )
+        .await;
+    world.get(&short, "/v1/webhooks").await.data(200);
+    world.pass(5_000).await;
+    world
+        .get(&short, "/v1/webhooks")
+        .await
+        .assert_error(401, "unauthorized");
+
+    let path = "/v1/tenants/acme/keys";
+    let made = world
+        .send(&As::operator(), "POST", path, json!({"scopes": ["manage"]}))
+        .await;
+    let made = &made.data(201)["key"];
+    let key = As::key(made["key"].as_str().unwrap());
+    world.get(&key, "/v1/webhooks").await.data(200);
+    let path = format!("{path}/{}", made["id"].as_str().unwrap());
+    world
+        .send_text(&As::operator(), "DELETE", &path, "")
+        .await
+        .data(200);
+    world.pass(10_000).await;
+    world
+        .get(&key, "/v1/webhooks")
+        .await
+        .assert_error(401, "unauthorized");
+    world
+        .send_text(&As::operator(), "DELETE", &path, "")
+        .await
+        .assert_error(404, "not_found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_existing_key_is_brought_along_by_its_hash() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    world.tenant("other", "standard", "pro").await;
+    let digest = Sha256::digest("their own key");
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = json!({"scopes": ["manage"], "key_sha256": hash});
+    let path = "/v1/tenants/acme/keys";
+    let made = world.send(&As::operator(), "POST", path, key.clone()).await;
+    assert!(made.data(201)["key"].get("key").is_none());
+    world
+        .get(&As::key("their own key"), "/v1/webhooks")
+        .await
+        .data(200);
+    let again = world
+        .send(&As::operator(), "POST", "/v1/tenants/other/keys", key)
+        .await;
+    again.assert_error(409, "conflict");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_listed_without_the_keys() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let listed = world.get(&As::operator(), "/v1/tenants/acme/keys").await;
+    let listed = listed.data(200);
+    assert_eq!(listed["keys"][0]["scopes"], json!(["manage", "publish"]));
+    assert!(!listed.to_string().contains("rk_"), "{listed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_tenants_things_are_as_if_they_were_not_there() {
+    let world = World::new().await;
+    let owner = world.tenant("acme", "standard", "pro").await;
+    let other = world.tenant("other", "standard", "pro").await;
+    let webhook = world.webhook(&owner).await;
+    world.answer(500);
+    let event = json!({"id": "evt_1", "type": "a.b", "data": {}});
+    world
+        .send(&owner, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    let base = format!("/v1/webhooks/{webhook}");
+    let logs = world.get(&owner, &format!("{base}/logs")).await;
+    let log = &logs.data(200)["logs"][0];
+    let (log, delivery) = (
+        log["id"].as_str().unwrap(),
+        log["delivery_id"].as_str().unwrap(),
+    );
+
+    for (method, path) in [
+        ("GET", base.clone()),
+        ("PATCH", base.clone()),
+        ("DELETE", base.clone()),
+        ("POST", format!("{base}/test")),
+        ("GET", format!("{base}/logs")),
+        ("GET", format!("{base}/logs/{log}")),
+        ("POST", format!("{base}/logs/{log}/retry")),
+        ("GET", format!("{base}/pending")),
+        ("DELETE", format!("{base}/pending/{delivery}")),
+        ("GET", "/v1/events/evt_1".to_owned()),
+    ] {
+        let answered = world.send(&other, method, &path, json!({})).await;
+        answered.assert_error(404, "not_found");
+    }
+    let listed = world.get(&other, "/v1/webhooks").await;
+    assert_eq!(listed.data(200)["webhooks"], json!([]));
+    world.get(&owner, &base).await.data(200);
+}

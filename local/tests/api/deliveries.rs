@@ -1,0 +1,227 @@
+//! Logs, retries, pending deliveries, events.
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+/// A failing webhook with one event on its ladder: the world, the tenant, the webhook's path.
+async fn failing() -> (World, As, String) {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    world.answer(503);
+    let event = json!({"id": "evt_1", "type": "user.lesson.completed", "data": {"n": 1}});
+    world
+        .send(&tenant, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    (world, tenant, path)
+}
+
+async fn logs(world: &World, tenant: &As, path: &str, query: &str) -> Vec<Value> {
+    let logs = world.get(tenant, &format!("{path}/logs{query}")).await;
+    logs.data(200)["logs"].as_array().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_entry_tells_what_was_sent_and_answered() {
+    let (world, tenant, path) = failing().await;
+    let logs = logs(&world, &tenant, &path, "").await;
+    let [log] = logs.as_slice() else {
+        panic!("{logs:?}")
+    };
+    assert_eq!(log["status"], "failed");
+    assert_eq!(log["response_status"], 503);
+    assert_eq!(log["trigger"], "event");
+    assert!(log["error"].is_string());
+    assert_eq!(log["next_attempt_at"], "2025-10-09T08:54:20Z");
+
+    let entry = format!("{path}/logs/{}", log["id"].as_str().unwrap());
+    let detail = world.get(&tenant, &entry).await;
+    let detail = &detail.data(200)["log"];
+    for (name, value) in log.as_object().unwrap() {
+        assert_eq!(detail[name], *value, "{name}");
+    }
+    assert_eq!(detail["request"]["url"], "https://example.com/hook");
+    assert_eq!(detail["request"]["headers"]["webhook-id"], "evt_1");
+    let body: Value = serde_json::from_str(detail["request"]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["data"], json!({"n": 1}));
+    assert_eq!(detail["response"]["status"], 503);
+    assert_eq!(detail["response"]["headers"]["x-receiver"], "r");
+    assert_eq!(detail["response"]["body"], "thanks");
+    for unknown in ["log_1-1-evt_1", "log_", "nothing"] {
+        let missing = world.get(&tenant, &format!("{path}/logs/{unknown}")).await;
+        missing.assert_error(404, "not_found");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_are_filtered() {
+    let (world, tenant, path) = failing().await;
+    let delivery = logs(&world, &tenant, &path, "").await[0]["delivery_id"].clone();
+    let delivery = delivery.as_str().unwrap();
+    world.answer(200);
+    let event = json!({"id": "evt_2", "type": "content.saga.added", "data": {}});
+    world
+        .send(&tenant, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    for (query, events) in [
+        ("?status=failed", &["evt_1"][..]),
+        ("?status=succeeded", &["evt_2"]),
+        ("?event_type=content.saga.added", &["evt_2"]),
+        ("?event_id=evt_1", &["evt_1"]),
+        (&format!("?delivery_id={delivery}"), &["evt_1"]),
+        ("?since=2025-10-09T08:53:21Z", &["evt_2"]),
+        ("?until=2025-10-09T08:53:20.5Z", &["evt_1"]),
+        (
+            "?since=2025-10-09T09:00:00Z&until=2025-10-09T08:00:00Z",
+            &[],
+        ),
+        ("", &["evt_2", "evt_1"]),
+    ] {
+        let found = logs(&world, &tenant, &path, query).await;
+        let found: Vec<_> = found
+            .iter()
+            .map(|log| log["event_id"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, events, "{query}");
+    }
+    for (query, field) in [
+        ("status=good", "status"),
+        ("since=yesterday", "since"),
+        ("event_id=%23", "event_id"),
+        ("delivery_id=1", "delivery_id"),
+    ] {
+        let refused = world.get(&tenant, &format!("{path}/logs?{query}")).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), [field]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_by_hand_sends_now_and_is_refused_on_a_disabled_webhook() {
+    let (world, tenant, path) = failing().await;
+    let log = logs(&world, &tenant, &path, "").await[0]["id"].clone();
+    let retry = format!("{path}/logs/{}/retry", log.as_str().unwrap());
+    world.answer(200);
+    world.send_text(&tenant, "POST", &retry, "").await.data(202);
+    world.pass(1_000).await;
+    let after = logs(&world, &tenant, &path, "").await;
+    assert_eq!(after.len(), 2);
+    assert_eq!(after[0]["trigger"], "manual");
+    assert_eq!(after[0]["status"], "succeeded");
+    assert_eq!(after[0]["delivery_id"], after[1]["delivery_id"]);
+    let pending = world.get(&tenant, &format!("{path}/pending")).await;
+    assert_eq!(pending.data(200)["pending"], json!([]));
+
+    world
+        .send(&tenant, "PATCH", &path, json!({"status": "disabled"}))
+        .await
+        .data(200);
+    let refused = world.send_text(&tenant, "POST", &retry, "").await;
+    refused.assert_error(409, "webhook_disabled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_delivery_is_listed_and_cancelled_once() {
+    let (world, tenant, path) = failing().await;
+    let pending = world.get(&tenant, &format!("{path}/pending")).await;
+    let waiting = &pending.data(200)["pending"][0];
+    assert_eq!(waiting["event_id"], "evt_1");
+    assert_eq!(waiting["attempt"], 2);
+    assert_eq!(waiting["next_attempt_at"], "2025-10-09T08:54:20Z");
+    let one = format!(
+        "{path}/pending/{}",
+        waiting["delivery_id"].as_str().unwrap()
+    );
+    let cancelled = world.send_text(&tenant, "DELETE", &one, "").await;
+    assert_eq!(cancelled.data(200)["delivery"]["status"], "cancelled");
+    world
+        .send_text(&tenant, "DELETE", &one, "")
+        .await
+        .assert_error(404, "not_found");
+    world.pass(120_000).await;
+    assert_eq!(logs(&world, &tenant, &path, "").await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_tells_where_each_of_its_deliveries_stands() {
+    let (world, tenant, path) = failing().await;
+    let failing = path.rsplit('/').next().unwrap();
+    let event = world.get(&tenant, "/v1/events/evt_1").await;
+    let event = event.data(200);
+    assert_eq!(event["event"]["type"], "user.lesson.completed");
+    assert_eq!(event["event"]["payload"]["data"], json!({"n": 1}));
+    assert_eq!(event["deliveries"][0]["webhook_id"], failing);
+    assert_eq!(event["deliveries"][0]["status"], "pending");
+    assert_eq!(event["deliveries"][0]["attempt"], 2);
+
+    world
+        .send(&tenant, "PATCH", &path, json!({"status": "disabled"}))
+        .await
+        .data(200);
+    let other = world.webhook(&tenant).await;
+    world.answer(200);
+    let event = json!({"id": "evt_2", "type": "content.saga.added", "data": {}});
+    world
+        .send(&tenant, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    let event = world.get(&tenant, "/v1/events/evt_2").await;
+    let deliveries = event.data(200)["deliveries"].as_array().unwrap().clone();
+    let status_of = |id: &str| {
+        let found = deliveries
+            .iter()
+            .find(|delivery| delivery["webhook_id"] == id);
+        found.unwrap()["status"].clone()
+    };
+    assert_eq!(status_of(&other), "succeeded");
+    assert_eq!(status_of(failing), "missed");
+    world
+        .get(&tenant, "/v1/events/evt_3")
+        .await
+        .assert_error(404, "not_found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_takes_the_first_subscribed_type_and_is_logged_but_never_retried() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = json!({"url": "https://example.com/", "events": ["content", "*"]});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let path = format!(
+        "/v1/webhooks/{}",
+        made.data(201)["webhook"]["id"].as_str().unwrap()
+    );
+    world
+        .send(&tenant, "PATCH", &path, json!({"status": "disabled"}))
+        .await
+        .data(200);
+    world.answer(500);
+    let tested = world
+        .send_text(&tenant, "POST", &format!("{path}/test"), "")
+        .await;
+    let tested = &tested.data(200)["log"];
+    assert_eq!(tested["status"], "failed");
+    assert_eq!(tested["event_type"], "content.mythology.updated");
+    assert_eq!(tested["next_attempt_at"], Value::Null);
+    let retry = format!("{path}/logs/{}/retry", tested["id"].as_str().unwrap());
+    world
+        .send(&tenant, "PATCH", &path, json!({"status": "active"}))
+        .await
+        .data(200);
+    world
+        .send_text(&tenant, "POST", &retry, "")
+        .await
+        .assert_error(409, "conflict");
+    let unknown = json!({"event_type": "user.lesson"});
+    let unknown = world
+        .send(&tenant, "POST", &format!("{path}/test"), unknown)
+        .await;
+    unknown.assert_error(422, "unknown_event_type");
+    assert_eq!(unknown.fields(), ["event_type"]);
+}

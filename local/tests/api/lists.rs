@@ -1,0 +1,124 @@
+//! Lists: newest first, in pages, each item once.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use crate::world::{As, World};
+
+/// All ids of a list, page by page.
+async fn walk(world: &World, caller: &As, path: &str, list: &str, limit: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut query = format!("{path}?limit={limit}");
+    loop {
+        let page = world.get(caller, &query).await;
+        let data = page.data(200);
+        let items = data[list].as_array().unwrap();
+        assert!(items.len() <= limit);
+        let named = items
+            .iter()
+            .map(|item| item.get("id").unwrap_or_else(|| &item["delivery_id"]));
+        ids.extend(named.map(|id| id.as_str().unwrap().to_owned()));
+        match data["next_cursor"].as_str() {
+            Some(cursor) => query = format!("{path}?limit={limit}&cursor={cursor}"),
+            None => return ids,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_hold_everything_once_newest_first() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    // Each by its moment: some are made at the same one.
+    let mut made = HashMap::new();
+    for place in 0..25 {
+        made.insert(world.webhook(&tenant).await, place / 3);
+        if place % 3 == 2 {
+            world.pass(1).await;
+        }
+    }
+    let listed = walk(&world, &tenant, "/v1/webhooks", "webhooks", 7).await;
+    let moments: Vec<_> = listed.iter().map(|id| made.remove(id).unwrap()).collect();
+    assert!(made.is_empty());
+    assert!(moments.is_sorted_by(|one, next| one >= next), "{moments:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_keys_logs_and_pending_deliveries_have_pages_too() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let operator = As::operator();
+    for number in 0..4 {
+        world.tenant(&format!("t{number}"), "standard", "pro").await;
+        world.key("acme", json!({"scopes": ["publish"]})).await;
+        world.pass(1).await;
+    }
+    let tenants = walk(&world, &operator, "/v1/tenants", "tenants", 2).await;
+    assert_eq!(tenants, ["t3", "t2", "t1", "t0", "acme"]);
+    let keys = walk(&world, &operator, "/v1/tenants/acme/keys", "keys", 2).await;
+    assert_eq!(keys.len(), 5);
+
+    let webhook = world.webhook(&tenant).await;
+    world.answer(500);
+    for number in 0..9 {
+        let event = json!({"id": format!("e{number}"), "type": "a.b", "data": {}});
+        world
+            .send(&tenant, "POST", "/v1/events", event)
+            .await
+            .data(202);
+    }
+    world.pass(1_000).await;
+    for (list, limit) in [("logs", 2), ("pending", 4)] {
+        let path = format!("/v1/webhooks/{webhook}/{list}");
+        let mut items = walk(&world, &tenant, &path, list, limit).await;
+        items.sort();
+        items.dedup();
+        assert_eq!(items.len(), 9, "{list}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_refuses_what_it_cannot_read() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    world.webhook(&tenant).await;
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("cursor=%21", "cursor"),
+        // "!", "~", and "1760000000000" without an id.
+        ("cursor=IQ", "cursor"),
+        ("cursor=fg", "cursor"),
+        ("cursor=MTc2MDAwMDAwMDAwMA", "cursor"),
+        ("page=2", "page"),
+        ("limit=1&limit=2", "limit"),
+    ] {
+        let refused = world.get(&tenant, &format!("/v1/webhooks?{query}")).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), [field], "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_paths_and_methods_are_answered_in_the_same_form() {
+    let world = World::new().await;
+    let nobody = As::nobody();
+    world
+        .get(&nobody, "/v2/webhooks")
+        .await
+        .assert_error(404, "not_found");
+    let wrong = world.send(&nobody, "PUT", "/v1/webhooks", json!({})).await;
+    wrong.assert_error(405, "method_not_allowed");
+    let allowed = wrong.headers["allow"].to_str().unwrap();
+    assert!(
+        allowed.contains("GET") && allowed.contains("POST"),
+        "{allowed}"
+    );
+    assert!(wrong.headers.contains_key("x-request-id"));
+    assert_eq!(
+        world.get(&nobody, "/v1/health").await.data(200)["status"],
+        "ok"
+    );
+}

@@ -1,0 +1,12 @@
+//! The HTTP API as its clients see it: the functions' routes over in-memory stores.
+
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod deliveries;
+mod lists;
+mod publish;
+mod seed;
+mod tenants;
+mod webhooks;
+mod world;

@@ -1,0 +1,177 @@
+//! Publishing: what is accepted once, and what is refused by its place.
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+async fn world(dialect: &str) -> (World, As) {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", dialect, "pro").await;
+    (world, tenant)
+}
+
+async fn publish(world: &World, tenant: &As, event: Value) -> Value {
+    let published = world.send(tenant, "POST", "/v1/events", event).await;
+    published.data(202).clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_answered_with_what_became_of_it() {
+    let (world, tenant) = world("standard").await;
+    let lonely = publish(&world, &tenant, json!({"type": "a.b", "data": {}})).await;
+    assert_eq!(lonely["deliveries"], 0);
+    assert!(lonely["reason"].is_string());
+
+    world.webhook(&tenant).await;
+    let event = json!({
+        "id": "order-7", "type": "a.b", "data": {"n": 1}, "timestamp": "2025-10-09T10:00:00+02:00",
+    });
+    let published = publish(&world, &tenant, event).await;
+    assert_eq!(
+        published["event"],
+        json!({
+            "id": "order-7", "type": "a.b",
+            "timestamp": "2025-10-09T08:00:00Z", "created_at": "2025-10-09T08:53:20Z",
+        })
+    );
+    assert_eq!(published["deliveries"], 1);
+    assert_eq!(published.get("reason"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_event_again_is_answered_alike_and_sent_once() {
+    let (world, tenant) = world("standard").await;
+    let webhook = world.webhook(&tenant).await;
+    let event = json!({"id": "order-7", "type": "a.b", "data": {"a": 1, "b": 2}});
+    let first = publish(&world, &tenant, event).await;
+    world.pass(90_000).await;
+    let text = r#"{"data":{"b":2.0,"a":1},"type":"a.b","id":"order-7"}"#;
+    let again = world.send_text(&tenant, "POST", "/v1/events", text).await;
+    assert_eq!(*again.data(202), first);
+    for other in [
+        json!({"id": "order-7", "type": "a.b", "data": {"a": 1, "b": 3}}),
+        json!({"id": "order-7", "type": "a.c", "data": {"a": 1, "b": 2}}),
+        json!({"id": "order-7", "type": "a.b", "data": {"a": 1, "b": 2}, "metadata": {}}),
+    ] {
+        let refused = world.send(&tenant, "POST", "/v1/events", other).await;
+        refused.assert_error(409, "conflict");
+    }
+    world.pass(90_000).await;
+    let logs = world
+        .get(&tenant, &format!("/v1/webhooks/{webhook}/logs"))
+        .await;
+    assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_published_is_refused_by_its_field() {
+    let (world, tenant) = world("badger").await;
+    let deep = format!(
+        r#"{{"type": "badge.created", "data": {{"a": {}0{}}}}}"#,
+        "[".repeat(100),
+        "]".repeat(100)
+    );
+    for (text, code, field) in [
+        (r#"{"data": {}}"#, "invalid_request", "type"),
+        (r#"{"type": "a b", "data": {}}"#, "invalid_request", "type"),
+        (
+            r#"{"type": "badge.none", "data": {}}"#,
+            "unknown_event_type",
+            "type",
+        ),
+        (
+            r#"{"type": "user.points.earned"}"#,
+            "invalid_request",
+            "data",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": []}"#,
+            "invalid_request",
+            "data",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {}, "id": "a b"}"#,
+            "invalid_request",
+            "id",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {}, "extra": 1}"#,
+            "invalid_request",
+            "extra",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {}, "timestamp": "now"}"#,
+            "invalid_request",
+            "timestamp",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {"a": 1, "a": 1}}"#,
+            "invalid_request",
+            "data.a",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {"a": "\ud800"}}"#,
+            "invalid_request",
+            "data.a",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {"a": 1e999}}"#,
+            "invalid_request",
+            "data.a",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {"a": [9007199254740993]}}"#,
+            "unstable_number",
+            "data.a[0]",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {"event": 1}}"#,
+            "reserved_member",
+            "data.event",
+        ),
+        (
+            r#"{"type": "user.points.earned", "data": {"7": 1}}"#,
+            "reserved_member",
+            "data.7",
+        ),
+    ] {
+        let refused = world.send_text(&tenant, "POST", "/v1/events", text).await;
+        refused.assert_error(422, code);
+        assert_eq!(refused.fields(), [field], "{text}");
+    }
+    let refused = world.send_text(&tenant, "POST", "/v1/events", &deep).await;
+    refused.assert_error(422, "invalid_request");
+    let long = json!({"type": "user.points.earned", "data": {"a": "x".repeat(102_400)}});
+    let refused = world.send(&tenant, "POST", "/v1/events", long).await;
+    refused.assert_error(413, "payload_too_large");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_event_of_a_batch_has_its_own_result_in_order() {
+    let (world, tenant) = world("odin").await;
+    world.webhook(&tenant).await;
+    let good = |id: &str| json!({"id": id, "type": "user.lesson.completed", "data": {}});
+    let batch = json!({"events": [
+        good("a"), {"type": "user.none", "data": {}}, {"data": 7}, good("b"), good("a"),
+    ]});
+    let published = world.send(&tenant, "POST", "/v1/events/batch", batch).await;
+    let results = &published.data(202)["results"];
+    assert_eq!(results[0]["data"]["event"]["id"], "a");
+    assert_eq!(results[0]["data"]["deliveries"], 1);
+    assert_eq!(results[1]["error"]["code"], "unknown_event_type");
+    assert_eq!(results[1]["error"]["details"][0]["field"], "events[1].type");
+    assert_eq!(results[2]["success"], false);
+    assert_eq!(results[2]["error"]["details"][0]["field"], "events[2].type");
+    assert_eq!(results[3]["data"]["event"]["id"], "b");
+    assert_eq!(results[4]["success"], true);
+    assert_eq!(results.as_array().unwrap().len(), 5);
+
+    for wrong in [
+        json!({"events": []}),
+        json!({"events": vec![good("a"); 101]}),
+        json!([good("a")]),
+    ] {
+        let refused = world.send(&tenant, "POST", "/v1/events/batch", wrong).await;
+        refused.assert_error(422, "invalid_request");
+    }
+}

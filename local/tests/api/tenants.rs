@@ -1,0 +1,124 @@
+//! Tenants and their plans.
+
+use serde_json::json;
+
+use crate::world::{As, World};
+
+#[tokio::test(start_paused = true)]
+async fn tenants_are_made_changed_and_listed() {
+    let world = World::new().await;
+    let operator = As::operator();
+    let made = world
+        .send(&operator, "POST", "/v1/tenants", json!({"name": "Acme"}))
+        .await;
+    let made = made.data(201)["tenant"].clone();
+    assert_eq!(made["dialect"], "standard");
+    let id = made["id"].as_str().unwrap();
+    assert!(id.starts_with("tenant_"));
+    let path = format!("/v1/tenants/{id}");
+    assert_eq!(world.get(&operator, &path).await.data(200)["tenant"], made);
+
+    let change = json!({"name": "Acme Ltd", "plan": "pro"});
+    world
+        .send(&operator, "PATCH", &path, change)
+        .await
+        .data(200);
+    let cleared = world
+        .send(&operator, "PATCH", &path, json!({"plan": null}))
+        .await;
+    assert_eq!(cleared.data(200)["tenant"]["plan"], json!(null));
+    assert_eq!(cleared.data(200)["tenant"]["name"], "Acme Ltd");
+
+    let taken = json!({"id": id, "name": "Another"});
+    world
+        .send(&operator, "POST", "/v1/tenants", taken)
+        .await
+        .assert_error(409, "conflict");
+    let moved = world
+        .send(&operator, "PATCH", &path, json!({"dialect": "odin"}))
+        .await;
+    moved.assert_error(422, "invalid_request");
+    assert_eq!(moved.fields(), ["dialect"]);
+    let unknown = json!({"id": "a b", "dialect": "klingon"});
+    let unknown = world.send(&operator, "POST", "/v1/tenants", unknown).await;
+    unknown.assert_error(422, "invalid_request");
+    assert_eq!(unknown.fields(), ["id", "name", "dialect"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_tenant_leaves_neither_webhooks_nor_keys() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    for _ in 0..30 {
+        world.webhook(&tenant).await;
+    }
+    let path = "/v1/tenants/acme";
+    world
+        .send_text(&As::operator(), "DELETE", path, "")
+        .await
+        .data(200);
+    world
+        .get(&As::operator(), path)
+        .await
+        .assert_error(404, "not_found");
+    world
+        .get(&tenant, "/v1/webhooks")
+        .await
+        .assert_error(401, "unauthorized");
+    world.pass(10_000).await;
+
+    world.tenant("acme", "standard", "pro").await;
+    let again = As::operator_for("acme");
+    let webhooks = world.get(&again, "/v1/webhooks").await;
+    assert_eq!(webhooks.data(200)["webhooks"], json!([]));
+    let keys = world.get(&As::operator(), "/v1/tenants/acme/keys").await;
+    assert_eq!(keys.data(200)["keys"].as_array().unwrap().len(), 1);
+    world
+        .get(&tenant, "/v1/webhooks")
+        .await
+        .assert_error(401, "unauthorized");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_without_webhooks_takes_none_and_disables_those_there_are() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let id = world.webhook(&tenant).await;
+    let path = format!("/v1/webhooks/{id}");
+    let basic = json!({"plan": "basic"});
+    world
+        .send(&As::operator(), "PATCH", "/v1/tenants/acme", basic)
+        .await
+        .data(200);
+
+    let disabled = world.get(&tenant, &path).await;
+    let disabled = &disabled.data(200)["webhook"];
+    assert_eq!(disabled["status"], "disabled");
+    assert_eq!(disabled["disabled_reason"]["reason"], "plan");
+    let another = json!({"url": "https://example.com/", "events": ["*"]});
+    world
+        .send(&tenant, "POST", "/v1/webhooks", another.clone())
+        .await
+        .assert_error(403, "plan_without_webhooks");
+    world
+        .send(&tenant, "PATCH", &path, json!({"status": "active"}))
+        .await
+        .assert_error(403, "plan_without_webhooks");
+    let event = json!({"type": "user.lesson.completed", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event).await;
+    assert_eq!(published.data(202)["deliveries"], 0);
+    assert!(published.data(202)["reason"].is_string());
+
+    let pro = json!({"plan": "enterprise"});
+    world
+        .send(&As::operator(), "PATCH", "/v1/tenants/acme", pro)
+        .await
+        .data(200);
+    world
+        .send(&tenant, "POST", "/v1/webhooks", another)
+        .await
+        .data(201);
+    let active = json!({"status": "active"});
+    let active = world.send(&tenant, "PATCH", &path, active).await;
+    assert_eq!(active.data(200)["webhook"]["disabled_reason"], json!(null));
+}

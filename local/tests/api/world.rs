@@ -1,0 +1,228 @@
+//! The functions over in-memory stores, with one receiver that answers as told.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use bytes::Bytes;
+use rung_local::{
+    app::{self, App, Parts},
+    aws::{self, Aws},
+};
+use rung_shared::{
+    clock::{Clock, VirtualClock},
+    dialect::Dialects,
+    egress::{Answer, Failure, Outgoing, Transport},
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+pub(crate) const ADMIN: &str = "the operator's own key";
+const START_MS: u64 = 1_760_000_000_000;
+
+struct Receiver(AtomicU16);
+
+#[async_trait]
+impl Transport for Receiver {
+    async fn post(&self, _: &Outgoing) -> Result<Answer, Failure> {
+        Ok(Answer {
+            status: StatusCode::from_u16(self.0.load(Ordering::Relaxed)).unwrap(),
+            headers: HeaderMap::from_iter([("x-receiver".parse().unwrap(), "r".parse().unwrap())]),
+            body: Bytes::from_static(b"thanks"),
+            body_complete: true,
+        })
+    }
+}
+
+/// Rung with its triggers running, until it is dropped.
+pub(crate) struct World {
+    clock: Arc<dyn Clock>,
+    router: Router,
+    receiver: Arc<Receiver>,
+    _stop: watch::Sender<bool>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answered {
+    /// The data of a success.
+    #[track_caller]
+    pub(crate) fn data(&self, status: u16) -> &Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.body["success"], true, "{}", self.body);
+        &self.body["data"]
+    }
+
+    /// Fails unless this is such an error.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.body["success"], false, "{}", self.body);
+        assert_eq!(self.body["error"]["code"], code, "{}", self.body);
+        let message = self.body["error"]["message"].as_str().unwrap();
+        assert!(!message.is_empty());
+        assert!(self.body["error"]["details"].is_array());
+    }
+
+    /// The fields that an error is about.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        let details = self.body["error"]["details"].as_array().unwrap();
+        let fields = details
+            .iter()
+            .map(|detail| detail["field"].as_str().unwrap());
+        fields.collect()
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct As {
+    key: Option<String>,
+    tenant: Option<String>,
+}
+
+impl As {
+    pub(crate) fn nobody() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn operator() -> Self {
+        Self::key(ADMIN)
+    }
+
+    pub(crate) fn operator_for(tenant: &str) -> Self {
+        Self {
+            tenant: Some(tenant.to_owned()),
+            ..Self::operator()
+        }
+    }
+
+    pub(crate) fn key(key: &str) -> Self {
+        Self {
+            key: Some(key.to_owned()),
+            tenant: None,
+        }
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
+        let receiver = Arc::new(Receiver(AtomicU16::new(200)));
+        let aws = Aws::memory(&app::queues(), Arc::clone(&clock)).unwrap();
+        let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
+        let app = App::new(Parts {
+            dynamodb,
+            sqs,
+            clock: Arc::clone(&clock),
+            transport: receiver.clone(),
+            dialects: Arc::new(Dialects::builtin()),
+            admin_key: ADMIN.to_owned(),
+            strict: true,
+            retention: Duration::from_secs(30 * 86_400),
+        })
+        .await
+        .unwrap();
+        let router = app.router();
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(app.run(stopped));
+        Self {
+            clock,
+            router,
+            receiver,
+            _stop: stop,
+        }
+    }
+
+    /// Makes a tenant and a key of all scopes; who that key is.
+    pub(crate) async fn tenant(&self, id: &str, dialect: &str, plan: &str) -> As {
+        let tenant = json!({"id": id, "name": id, "dialect": dialect, "plan": plan});
+        let made = self
+            .send(&As::operator(), "POST", "/v1/tenants", tenant)
+            .await;
+        made.data(201);
+        self.key(id, json!({"scopes": ["manage", "publish"]})).await
+    }
+
+    /// Makes a key of a tenant; who that is.
+    pub(crate) async fn key(&self, tenant: &str, key: Value) -> As {
+        let path = format!("/v1/tenants/{tenant}/keys");
+        let made = self.send(&As::operator(), "POST", &path, key).await;
+        As::key(made.data(201)["key"]["key"].as_str().unwrap())
+    }
+
+    /// Makes a webhook for everything; its id.
+    pub(crate) async fn webhook(&self, caller: &As) -> String {
+        let webhook = json!({"url": "https://example.com/hook", "events": ["*"]});
+        let made = self.send(caller, "POST", "/v1/webhooks", webhook).await;
+        made.data(201)["webhook"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What the receiver answers from now on.
+    pub(crate) fn answer(&self, status: u16) {
+        self.receiver.0.store(status, Ordering::Relaxed);
+    }
+
+    /// Lets time pass.
+    pub(crate) async fn pass(&self, ms: u64) {
+        self.clock.sleep_until_ms(self.clock.now_ms() + ms).await;
+    }
+
+    pub(crate) async fn get(&self, caller: &As, path: &str) -> Answered {
+        self.send_text(caller, "GET", path, "").await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        caller: &As,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Answered {
+        self.send_text(caller, method, path, &body.to_string())
+            .await
+    }
+
+    pub(crate) async fn send_text(
+        &self,
+        caller: &As,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Answered {
+        let method: Method = method.parse().unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = &caller.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if let Some(tenant) = &caller.tenant {
+            request = request.header("rung-tenant", tenant);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Answered {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: serde_json::from_slice(&body).unwrap(),
+        }
+    }
+}
