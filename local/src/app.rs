@@ -157,8 +157,9 @@ impl App {
     #[must_use]
     pub fn router(&self) -> Router {
         api::router(
-            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone())
-                .merge(rung_enqueue::routes(self.api.clone(), self.publisher.clone())),
+            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone()).merge(
+                rung_enqueue::routes(self.api.clone(), self.publisher.clone()),
+            ),
         )
     }
 

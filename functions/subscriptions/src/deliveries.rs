@@ -1,6 +1,6 @@
 //! Deliveries: those that wait on the ladder, and those of an event.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
@@ -71,7 +71,11 @@ pub(crate) async fn pending(
             page.limit,
         )
         .await?;
-    let pending: Vec<_> = deliveries.iter().map(Pending::from).collect();
+    // What waits for a webhook that was disabled meanwhile is held, whether its row says so yet or not.
+    let waiting = deliveries
+        .iter()
+        .filter(|delivery| webhook.takes(delivery.epoch));
+    let pending: Vec<_> = waiting.map(Pending::from).collect();
     let next_cursor = Page::cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
@@ -108,7 +112,7 @@ struct EventView<'a> {
 
 #[derive(Serialize)]
 struct DeliveryView {
-    id: Uuid,
+    delivery_id: Uuid,
     webhook_id: String,
     status: DeliveryState,
     /// The number of the latest attempt, or of the one that is to come.
@@ -165,41 +169,59 @@ async fn deliveries_of(state: &Management, event: &Event) -> Result<Vec<Delivery
     let keys: Vec<_> = keys.collect();
     let rows = store.deliveries(&keys).await?.into_iter();
     let rows: HashMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();
-    let (mut names, mut firsts) = (Vec::new(), Vec::new());
-    for key in keys.iter().filter(|key| !rows.contains_key(key)) {
-        names.push((key.tenant.clone(), key.webhook.clone()));
-        firsts.push(AttemptKey {
+    let open = |key: &&DeliveryKey| {
+        let row = rows.get(key);
+        row.is_none_or(|row| row.state == DeliveryState::Pending)
+    };
+    let names: Vec<_> = keys
+        .iter()
+        .filter(open)
+        .map(|key| (key.tenant.clone(), key.webhook.clone()))
+        .collect();
+    let without_row = keys.iter().filter(|key| !rows.contains_key(key));
+    let firsts: Vec<_> = without_row
+        .map(|key| AttemptKey {
             delivery: key.clone(),
             due_ms: key.accepted_ms,
             n: 1,
-        });
-    }
-    let firsts = store.attempts(&firsts).await?.into_iter();
+        })
+        .collect();
+    let (firsts, webhooks) = tokio::try_join!(store.attempts(&firsts), store.webhooks(&names))?;
+    let firsts = firsts.into_iter();
     let firsts: HashMap<_, _> = firsts
         .map(|entry| (entry.key.delivery.clone(), entry))
         .collect();
-    let webhooks = store.webhooks(&names).await?.into_iter();
-    let webhooks: HashSet<_> = webhooks.map(|webhook| webhook.id).collect();
+    let webhooks = webhooks.into_iter();
+    let webhooks: HashMap<_, _> = webhooks
+        .map(|webhook| (webhook.id.clone(), webhook))
+        .collect();
 
     let views = keys.into_iter().map(|key| {
-        let (status, attempt, next_attempt_at) = match (rows.get(&key), firsts.get(&key)) {
-            (Some(row), _) => (row.state, row.attempt, next_attempt(row)),
-            (None, Some(first)) if first.outcome == Outcome::Succeeded => {
-                (DeliveryState::Succeeded, 1, None)
-            }
-            // What was not through when its webhook was deleted is dropped.
-            (None, _) if !webhooks.contains(&key.webhook) => (DeliveryState::Cancelled, 1, None),
-            (None, first) => {
-                let next = first.map_or(Some(key.accepted_ms), |first| first.next_due_ms);
-                (DeliveryState::Pending, 1, next.map(timestamp))
-            }
+        let (row, first) = (rows.get(&key), firsts.get(&key));
+        let attempt = row.map_or(1, |row| row.attempt);
+        let status = match (row, first) {
+            (Some(row), _) if row.state != DeliveryState::Pending => row.state,
+            (None, Some(first)) if first.outcome == Outcome::Succeeded => DeliveryState::Succeeded,
+            // What waits is dropped when its webhook is deleted, and held when it is disabled.
+            (row, _) => match webhooks.get(&key.webhook) {
+                None => DeliveryState::Cancelled,
+                Some(webhook) if !webhook.takes(row.map_or(webhook.epoch, |row| row.epoch)) => {
+                    DeliveryState::Held
+                }
+                Some(_) => DeliveryState::Pending,
+            },
         };
+        let next_due_ms = row.map_or_else(
+            || first.map_or(Some(key.accepted_ms), |first| first.next_due_ms),
+            |row| Some(row.due_ms),
+        );
+        let next_due_ms = next_due_ms.filter(|_| status == DeliveryState::Pending);
         DeliveryView {
-            id: key.uuid(),
+            delivery_id: key.uuid(),
             webhook_id: key.webhook.to_string(),
             status,
             attempt,
-            next_attempt_at,
+            next_attempt_at: next_due_ms.map(timestamp),
         }
     });
     Ok(views.collect())

@@ -13,7 +13,7 @@ use super::FlowError;
 use crate::{
     clock::Clock,
     domain::message::Message,
-    limits::{PARK_SHARDS, SWEEP_AHEAD_MS},
+    limits::SWEEP_AHEAD_MS,
     queue::{Lane, Queue},
     store::{Store, parked::Cursor},
 };
@@ -39,57 +39,39 @@ impl Sweeper {
     /// # Errors
     /// When the table or the queue fails; what is not sent then is sent by the next sweep.
     pub async fn sweep(&self) -> Result<usize, FlowError> {
-        Ok(
-            try_join_all((0..PARK_SHARDS).map(|shard| self.sweep_shard(shard)))
-                .await?
-                .into_iter()
-                .sum(),
-        )
+        let cursors = self.store.sweep_cursors().await?;
+        let shards = (0..)
+            .zip(cursors)
+            .map(|(shard, cursor)| self.sweep_shard(shard, cursor));
+        Ok(try_join_all(shards).await?.into_iter().sum())
     }
 
-    async fn sweep_shard(&self, shard: u8) -> Result<usize, FlowError> {
+    async fn sweep_shard(&self, shard: u8, stored: Option<Cursor>) -> Result<usize, FlowError> {
         let now_ms = self.clock.now_ms();
-        let start = Cursor {
-            minute: now_ms.saturating_sub(SWEEP_AHEAD_MS) / MINUTE_MS,
-            last: String::new(),
-        };
         let end = (now_ms + SWEEP_AHEAD_MS) / MINUTE_MS;
-        let stored = self.store.sweep_cursor(shard).await?;
         // A cursor from a future that a wrong clock made would hide what is parked before it.
         let mut cursor = stored
-            .clone()
-            .filter(|cursor| cursor.minute <= end)
-            .unwrap_or(start);
+            .filter(|cursor| cursor.minute <= end + 1)
+            .unwrap_or_else(|| Cursor::at(now_ms.saturating_sub(SWEEP_AHEAD_MS) / MINUTE_MS));
         let mut sent = 0;
-        loop {
+        while cursor.minute <= end {
             let page = self.store.parked(shard, &cursor, PAGE).await?;
-            if let Some((_, last)) = page.last() {
-                cursor = last.clone();
-                sent += page.len();
-                let messages: Vec<_> = page
-                    .into_iter()
-                    .map(|(due, _)| {
-                        let delay_ms = due.due_ms.saturating_sub(self.clock.now_ms());
-                        (Message::Attempt(due), delay_ms)
-                    })
-                    .collect();
-                self.queue
-                    .send_all(Lane::Retry, &messages)
-                    .await
-                    .into_iter()
-                    .collect::<Result<(), _>>()?;
+            let messages: Vec<_> = page
+                .waits
+                .into_iter()
+                .map(|due| {
+                    let delay_ms = due.due_ms.saturating_sub(self.clock.now_ms());
+                    (Message::Attempt(due), delay_ms)
+                })
+                .collect();
+            let accepted = self.queue.send_all(Lane::Retry, &messages).await;
+            accepted.into_iter().collect::<Result<(), _>>()?;
+            sent += messages.len();
+            // Nothing is parked into a minute that is this near: when it is read to its end, it is done with.
+            cursor = page.rest.unwrap_or_else(|| Cursor::at(cursor.minute + 1));
+            if !messages.is_empty() || cursor.minute > end {
                 self.store.move_sweep_cursor(shard, &cursor).await?;
-            } else if cursor.minute < end {
-                cursor = Cursor {
-                    minute: cursor.minute + 1,
-                    last: String::new(),
-                };
-            } else {
-                break;
             }
-        }
-        if stored.as_ref() != Some(&cursor) {
-            self.store.move_sweep_cursor(shard, &cursor).await?;
         }
         Ok(sent)
     }

@@ -15,6 +15,26 @@ pub struct Cursor {
     pub last: String,
 }
 
+impl Cursor {
+    /// The beginning of a minute.
+    #[must_use]
+    pub fn at(minute: u64) -> Self {
+        Self {
+            minute,
+            last: String::new(),
+        }
+    }
+}
+
+/// Waits of one minute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// The waits.
+    pub waits: Vec<Due>,
+    /// Where the rest of the minute begins; `None` when this was all.
+    pub rest: Option<Cursor>,
+}
+
 impl Store {
     /// Parks a message until it is due. Parking it again changes nothing.
     ///
@@ -30,8 +50,7 @@ impl Store {
         self.put_soon(item).await
     }
 
-    /// Waits of a shard's minute after the one that `cursor` names, at most `limit`, in the order they are due; each with the
-    /// cursor behind it.
+    /// At most `limit` waits of a shard's minute, those that follow the cursor, in the order they are due.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -40,43 +59,52 @@ impl Store {
         shard: u8,
         cursor: &Cursor,
         limit: usize,
-    ) -> Result<Vec<(Due, Cursor)>, StoreError> {
+    ) -> Result<Parked, StoreError> {
         let pk = partition(cursor.minute, shard);
         // BETWEEN takes its ends in; a key with a byte more is the first one after it.
         let from = format!("{}!", cursor.last);
+        let range = Range::Between(&from, "~");
         let page = self
             .query(Query {
-                range: Range::Between(&from, "~"),
+                range,
                 limit: Some(limit),
                 ..Query::of(&pk)
             })
             .await?;
-        let read = page.rows.into_iter().map(|mut row| {
-            let last = row.text("sk")?;
-            Ok((
-                row.json("m")?,
-                Cursor {
-                    minute: cursor.minute,
-                    last,
-                },
-            ))
+        let last = page
+            .after
+            .as_ref()
+            .and_then(|key| key.get("sk")?.as_s().ok());
+        let rest = last.map(|last| Cursor {
+            minute: cursor.minute,
+            last: last.clone(),
         });
-        read.collect()
+        let waits = page
+            .rows
+            .iter()
+            .map(|row| row.json("m"))
+            .collect::<Result<_, _>>()?;
+        Ok(Parked { waits, rest })
     }
 
-    /// How far the sweep of a shard has come; `None` before the first.
+    /// How far the sweep of each shard has come; `None` before its first.
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn sweep_cursor(&self, shard: u8) -> Result<Option<Cursor>, StoreError> {
-        let row = self.get(format!("C#{shard}"), "-").await?;
-        row.map(|mut row| {
-            Ok(Cursor {
+    pub async fn sweep_cursors(&self) -> Result<Vec<Option<Cursor>>, StoreError> {
+        let keys = (0..PARK_SHARDS).map(|shard| (cursor_partition(shard), "-".to_owned()));
+        let mut cursors = vec![None; usize::from(PARK_SHARDS)];
+        for mut row in self.get_all(keys.collect()).await? {
+            let shard: usize = row.parsed("pk", |pk| pk.strip_prefix("C#")?.parse().ok())?;
+            let cursor = Cursor {
                 minute: row.number("mi")?,
                 last: row.text("la")?,
-            })
-        })
-        .transpose()
+            };
+            if let Some(slot) = cursors.get_mut(shard) {
+                *slot = Some(cursor);
+            }
+        }
+        Ok(cursors)
     }
 
     /// Says how far the sweep of a shard has come. Going back is harmless: what is sent again finds its chain ahead.
@@ -84,7 +112,7 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn move_sweep_cursor(&self, shard: u8, cursor: &Cursor) -> Result<(), StoreError> {
-        let item = Builder::new(format!("C#{shard}"), "-")
+        let item = Builder::new(cursor_partition(shard), "-")
             .number("mi", cursor.minute)
             .text("la", &cursor.last)
             .build();
@@ -94,6 +122,10 @@ impl Store {
 
 fn partition(minute: u64, shard: u8) -> String {
     format!("Q#{minute}#{shard}")
+}
+
+fn cursor_partition(shard: u8) -> String {
+    format!("C#{shard}")
 }
 
 fn sort_key(message: &Due) -> String {

@@ -29,16 +29,15 @@ async fn states(world: &World, event: &str) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_used_up_ladder_disables_in_patra_and_odin_only() {
-    for (dialect, event_type, disabled) in [
-        ("patra", "card.created", true),
-        ("odin", "user.lesson.completed", true),
-        ("badger", "user.points.earned", false),
-        ("reward", "trigger_event.created", false),
+    for (dialect, event_type, hours, disabled) in [
+        ("patra", "card.created", 33, true),
+        ("odin", "user.lesson.completed", 10, true),
+        ("reward", "trigger_event.created", 4, false),
     ] {
         let (world, id) = World::of(dialect).await;
         world.script(|_, _| Reply::Status(500));
         let event = world.publish(event_type).await;
-        world.pass(4 * DAY).await;
+        world.pass(hours * HOUR).await;
         let found = webhook(&world, &id).await;
         assert_eq!(
             found["status"],
@@ -184,7 +183,7 @@ async fn disabling_holds_what_waits_misses_what_is_published_and_a_retry_by_hand
         .await;
     let pending = world.get(&format!("{path}/pending")).await;
     assert_eq!(
-        pending["deliveries"],
+        pending["pending"],
         json!([]),
         "a held delivery does not wait"
     );
@@ -224,7 +223,10 @@ async fn cancelling_ends_a_wait() {
     world.pass(1_000).await;
     let path = format!("/v1/webhooks/{id}/pending");
     let pending = world.get(&path).await;
-    let delivery = pending["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    let delivery = pending["pending"][0]["delivery_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     world
         .call("DELETE", &format!("{path}/{delivery}"), Value::Null)
         .await;

@@ -8,12 +8,12 @@ const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 
-/// The gaps between the POSTs of a delivery that always fails.
-async fn gaps(dialect: &str, event_type: &str) -> Vec<u64> {
+/// The gaps between the POSTs of a delivery that always fails, once `hours` have passed.
+async fn gaps(dialect: &str, event_type: &str, hours: u64) -> Vec<u64> {
     let (world, webhook) = World::of(dialect).await;
     world.script(|_, _| Reply::Status(500));
     let event = world.publish(event_type).await;
-    world.pass(120 * HOUR).await;
+    world.pass(hours * HOUR).await;
     let posts = world.posts();
     let logs = world
         .get(&format!("/v1/webhooks/{webhook}/logs?limit=100"))
@@ -57,7 +57,7 @@ fn assert_waits(gaps: &[u64], waits: &[u64], jitter_percent: u64) {
 #[tokio::test(start_paused = true)]
 async fn patra() {
     assert_waits(
-        &gaps("patra", "card.created").await,
+        &gaps("patra", "card.created", 33).await,
         &[0, 5 * MINUTE, HOUR, 6 * HOUR, 24 * HOUR],
         0,
     );
@@ -66,7 +66,7 @@ async fn patra() {
 #[tokio::test(start_paused = true)]
 async fn bharatcart() {
     assert_waits(
-        &gaps("bharatcart", "order.paid").await,
+        &gaps("bharatcart", "order.paid", 2).await,
         &[MINUTE, 10 * MINUTE, HOUR],
         0,
     );
@@ -81,13 +81,17 @@ async fn reward() {
         32 * MINUTE,
         128 * MINUTE,
     ];
-    assert_waits(&gaps("reward", "trigger_event.created").await, &waits, 10);
+    assert_waits(
+        &gaps("reward", "trigger_event.created", 4).await,
+        &waits,
+        10,
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn odin() {
     let waits = [MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 6 * HOUR];
-    assert_waits(&gaps("odin", "user.lesson.completed").await, &waits, 0);
+    assert_waits(&gaps("odin", "user.lesson.completed", 10).await, &waits, 0);
 }
 
 const STANDARD: [u64; 9] = [
@@ -104,12 +108,20 @@ const STANDARD: [u64; 9] = [
 
 #[tokio::test(start_paused = true)]
 async fn standard() {
-    assert_waits(&gaps("standard", "anything.at.all").await, &STANDARD, 10);
+    assert_waits(
+        &gaps("standard", "anything.at.all", 90).await,
+        &STANDARD,
+        10,
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn badger_climbs_the_standard_ladder() {
-    assert_waits(&gaps("badger", "user.points.earned").await, &STANDARD, 10);
+    assert_waits(
+        &gaps("badger", "user.points.earned", 90).await,
+        &STANDARD,
+        10,
+    );
 }
 
 #[tokio::test(start_paused = true)]
