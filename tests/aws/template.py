@@ -52,3 +52,9 @@ def target(value):
         return value["Ref"]
     attribute = value["Fn::GetAtt"]
     return attribute[0] if isinstance(attribute, list) else attribute.split(".")[0]
+
+
+def statements(role):
+    """The statements of a role's own policies."""
+    for policy in role["Properties"].get("Policies", []):
+        yield from policy["PolicyDocument"]["Statement"]

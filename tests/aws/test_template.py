@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from template import PATH, ROOT, default, resources, target, transformed, written
+from template import PATH, ROOT, default, resources, statements, target, transformed, written
 
 FUNCTIONS = {"Subscriptions": "subscriptions", "Enqueue": "enqueue", "Deliver": "deliver", "Sweep": "sweep"}
 SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "shared/src").rglob("*.rs")))
@@ -163,11 +163,6 @@ def test_the_table_forgets_and_is_kept_safe():
 
 
 # ---- Who may do what
-
-
-def statements(role):
-    for policy in role["Properties"].get("Policies", []):
-        yield from policy["PolicyDocument"]["Statement"]
 
 
 def listed(value):
