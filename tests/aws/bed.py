@@ -6,7 +6,9 @@ they are created from the processed template; it knows no /opt, so no layer is d
 a right of its own to send in batches, which on AWS is the right to send, and trips over numbers that come from parameters.
 """
 
+import collections
 import copy
+import hashlib
 import io
 import json
 import os
@@ -39,6 +41,7 @@ class Bed:
         self.directory = directory
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.invoked = collections.Counter()
         self.log = open(directory / "ministack.log", "wb")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RUNG_", "MINISTACK_"))}
         environment |= {
@@ -50,6 +53,8 @@ class Bed:
             # Policies are enforced, so a right that a role lacks fails a test.
             "AUTH": "true",
             "LAMBDA_EXECUTOR": "local",
+            "CLOUDTRAIL_RECORDING": "1",
+            "CLOUDTRAIL_MAX_EVENTS": "1000000",
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "TMPDIR": str(directory),
@@ -162,6 +167,7 @@ class Bed:
 
     def invoke(self, logical_id, event):
         """Invokes a function by itself."""
+        self.invoked[logical_id] += 1
         answer = self.client("lambda").invoke(FunctionName=self.function(logical_id), Payload=json.dumps(event))
         payload = json.loads(answer["Payload"].read() or "null")
         assert "FunctionError" not in answer, payload
@@ -174,6 +180,44 @@ class Bed:
         events = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"] for page in events for event in page["events"]]
 
+    def calls(self, logical_id):
+        """What a function has asked AWS for: the rights it took, by the resource's logical id."""
+        # How the stand-in names the session of a function's role.
+        config = self.client("lambda").get_function(FunctionName=self.function(logical_id))["Configuration"]
+        key = "ASIA" + hashlib.sha256(f"{config['FunctionArn']}:{config['Role']}".encode()).hexdigest()[:16].upper()
+        names = {self.outputs["TableName"]: "Table", self.outputs["AdminKeySecret"]: "AdminKey"}
+        names |= {url: output.removesuffix("Url") for output, url in self.outputs.items() if output.endswith("QueueUrl")}
+        taken = collections.defaultdict(set)
+        for event in self.recorded(key):
+            service = event["EventSource"].split(".")[0]
+            asked = json.loads(event["CloudTrailEvent"])["requestParameters"]
+            for action, target in rights(event["EventName"], asked):
+                resource = names.get(target, target)
+                if asked.get("IndexName"):
+                    resource = f"${{{resource}.Arn}}/index/{asked['IndexName']}"
+                taken[resource].add(f"{service}:{action}")
+        return taken
+
+    def recorded(self, access_key):
+        """All calls made with a key, newest first. The stand-in shows 50 at a time and knows no next page, but fractions of a second."""
+        before = time.time()
+        while True:
+            request = urllib.request.Request(
+                self.endpoint,
+                data=json.dumps({"LookupAttributes": [{"AttributeKey": "Username", "AttributeValue": access_key}], "EndTime": before}).encode(),
+                headers={
+                    "X-Amz-Target": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents",
+                    "Content-Type": "application/x-amz-json-1.1",
+                    "Authorization": f"AWS4-HMAC-SHA256 Credential=test/20250101/{REGION}/cloudtrail/aws4_request, SignedHeaders=host, Signature=0",
+                },
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                events = json.load(answer)["Events"]
+            if not events:
+                return
+            yield from events
+            before = events[-1]["EventTime"] - 1e-6
+
     def stop(self):
         self.process.terminate()
         try:
@@ -182,6 +226,16 @@ class Bed:
             self.process.kill()
             self.process.wait()
         self.log.close()
+
+
+def rights(call, asked):
+    """The rights that a call takes, each with what it takes them on."""
+    if call == "TransactWriteItems":
+        members = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+        return [(members[member], part["TableName"]) for item in asked["TransactItems"] for member, part in item.items()]
+    if call in ("BatchGetItem", "BatchWriteItem"):
+        return [(call, table) for table in asked["RequestItems"]]
+    return [(call.removesuffix("Batch"), asked.get("TableName") or asked.get("QueueUrl") or asked.get("SecretId"))]
 
 
 def package(binary):
@@ -221,5 +275,5 @@ def eventually(probe, otherwise, seconds=30):
     while True:
         if answer := probe():
             return answer
-        assert time.monotonic() < end, otherwise
+        assert time.monotonic() < end, otherwise() if callable(otherwise) else otherwise
         time.sleep(0.1)
