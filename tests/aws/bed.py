@@ -2,8 +2,8 @@
 
 The stand-in runs the functions' binaries as Lambda does, feeds them from its own SQS and HTTP API, and holds every call that they make
 against their roles' policies. What it cannot do is left out or made up for here: it takes no routes from the body of an HTTP API, so
-they are created from the processed template; it knows no /opt, so no layer is deployed; and no metric math, so no alarms. It asks for
-a right of its own to send in batches, which on AWS is the right to send, and trips over numbers that come from parameters.
+they are created from the processed template; it knows no /opt, so no layer is deployed; it asks for a right of its own to send in
+batches, which on AWS is the right to send; and it trips over numbers that come from parameters.
 """
 
 import collections
@@ -30,7 +30,6 @@ from template import ROOT, resources, statements, written
 STACK = "rung"
 REGION = "eu-central-1"
 BUCKET = "code"
-UNKNOWN = {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Serverless::LayerVersion"}
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 
 
@@ -99,9 +98,7 @@ class Bed:
                 s3.put_object(Bucket=BUCKET, Key=name, Body=package(binaries[name]))
                 resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{name}"
                 resource["Properties"].pop("Layers", None)
-        for name in [name for name, it in template["Resources"].items() if it["Type"] in UNKNOWN]:
-            del template["Resources"][name]
-        del template["Outputs"]["MetricsUrl"]
+        del template["Resources"]["DialectLayer"]
         for role in resources("AWS::IAM::Role", template).values():
             for statement in statements(role):
                 if statement["Action"] == "sqs:SendMessage":
