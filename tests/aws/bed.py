@@ -1,0 +1,276 @@
+"""The stack of template.yaml on a stand-in for AWS on this machine (ministack).
+
+The stand-in runs the functions' binaries as Lambda does, feeds them from its own SQS and HTTP API, and holds every call that they make
+against their roles' policies. What it cannot do is left out or made up for here: it takes no routes from the body of an HTTP API, so
+they are created from the processed template; it knows no /opt, so no layer is deployed; it asks for a right of its own to send in
+batches, which on AWS is the right to send; and it trips over numbers that come from parameters.
+"""
+
+import collections
+import copy
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+
+import boto3
+import botocore.config
+
+from template import ROOT, resources, statements, written
+
+STACK = "rung"
+REGION = "eu-central-1"
+BUCKET = "code"
+ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
+
+
+class Bed:
+    """The stand-in, and the stack on it once it is deployed."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.port = free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.invoked = collections.Counter()
+        self.log = open(directory / "ministack.log", "wb")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RUNG_", "MINISTACK_"))}
+        environment |= {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            # Every function inherits it.
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "MINISTACK_REGION": REGION,
+            # Policies are enforced, so a right that a role lacks fails a test.
+            "AUTH": "true",
+            "LAMBDA_EXECUTOR": "local",
+            "CLOUDTRAIL_RECORDING": "1",
+            "CLOUDTRAIL_MAX_EVENTS": "1000000",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "TMPDIR": str(directory),
+        }
+        self.process = subprocess.Popen(
+            [os.path.join(os.path.dirname(sys.executable), "ministack")],
+            cwd=directory,
+            env=environment,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        eventually(self.ready, "the stand-in for AWS does not answer", 60)
+
+    def ready(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the stand-in for AWS ended; see {self.log.name}")
+        try:
+            return urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2).status == 200
+        except OSError:
+            return False
+
+    def client(self, service):
+        """A client with all rights."""
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=botocore.config.Config(retries={"max_attempts": 1}),
+        )
+
+    def deploy(self, binaries, parameters):
+        """Deploys the template with a binary per function, named as in its build properties."""
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        template = copy.deepcopy(written())
+        template["Globals"]["Function"]["Architectures"] = [ARCHITECTURE]
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                name = resource["Metadata"]["BuildProperties"]["Binary"]
+                s3.put_object(Bucket=BUCKET, Key=name, Body=package(binaries[name]))
+                resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{name}"
+                resource["Properties"].pop("Layers", None)
+        del template["Resources"]["DialectLayer"]
+        for role in resources("AWS::IAM::Role", template).values():
+            for statement in statements(role):
+                if statement["Action"] == "sqs:SendMessage":
+                    statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+        s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template))
+        cloudformation = self.client("cloudformation")
+        cloudformation.create_stack(
+            StackName=STACK,
+            TemplateURL=f"{self.endpoint}/{BUCKET}/template.json",
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+        (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.create_routes(cloudformation)
+        functions = self.client("lambda")
+        for source in functions.list_event_source_mappings()["EventSourceMappings"]:
+            functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig=source["ScalingConfig"])
+
+    def create_routes(self, cloudformation):
+        processed = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
+        if isinstance(processed, str):
+            processed = json.loads(processed)
+        api = self.client("apigatewayv2")
+        self.api_id = re.match(r"https://(\w+)\.", self.outputs["ApiUrl"])[1]
+        integrations = {}
+        for path, methods in processed["Resources"]["Api"]["Properties"]["Body"]["paths"].items():
+            for method, operation in methods.items():
+                integration = operation["x-amazon-apigateway-integration"]
+                name = re.search(r"\$\{(\w+)\.Arn\}", json.dumps(integration["uri"]))[1]
+                if name not in integrations:
+                    arn = self.client("lambda").get_function(FunctionName=self.function(name))["Configuration"]["FunctionArn"]
+                    integrations[name] = api.create_integration(
+                        ApiId=self.api_id,
+                        IntegrationType="AWS_PROXY",
+                        IntegrationUri=arn,
+                        PayloadFormatVersion=integration["payloadFormatVersion"],
+                    )["IntegrationId"]
+                verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+                api.create_route(ApiId=self.api_id, RouteKey=f"{verb} {path}", Target=f"integrations/{integrations[name]}")
+
+    def function(self, logical_id):
+        return f"{STACK}-{logical_id.lower()}"
+
+    def call(self, method, path, body=None, headers=None):
+        """One request to the API: its status and its answer, read as JSON if it is."""
+        request = urllib.request.Request(
+            self.endpoint + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Host": f"{self.api_id}.execute-api.localhost", "Content-Type": "application/json", **(headers or {})},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=40) as answer:
+                status, text = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read()
+        try:
+            return status, json.loads(text)
+        except ValueError:
+            return status, text.decode(errors="replace")
+
+    def invoke(self, logical_id, event):
+        """Invokes a function by itself."""
+        self.invoked[logical_id] += 1
+        answer = self.client("lambda").invoke(FunctionName=self.function(logical_id), Payload=json.dumps(event))
+        payload = json.loads(answer["Payload"].read() or "null")
+        assert "FunctionError" not in answer, payload
+        return payload
+
+    def lines(self, logical_id):
+        """What a function has logged."""
+        logs = self.client("logs")
+        group = f"/aws/lambda/{self.function(logical_id)}"
+        events = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        return [event["message"] for page in events for event in page["events"]]
+
+    def calls(self, logical_id):
+        """What a function has asked AWS for: the rights it took, by the resource's logical id."""
+        # How the stand-in names the session of a function's role.
+        config = self.client("lambda").get_function(FunctionName=self.function(logical_id))["Configuration"]
+        key = "ASIA" + hashlib.sha256(f"{config['FunctionArn']}:{config['Role']}".encode()).hexdigest()[:16].upper()
+        names = {self.outputs["TableName"]: "Table", self.outputs["AdminKeySecret"]: "AdminKey"}
+        names |= {url: output.removesuffix("Url") for output, url in self.outputs.items() if output.endswith("QueueUrl")}
+        taken = collections.defaultdict(set)
+        for event in self.recorded(key):
+            service = event["EventSource"].split(".")[0]
+            asked = json.loads(event["CloudTrailEvent"])["requestParameters"]
+            for action, target in rights(event["EventName"], asked):
+                resource = names.get(target, target)
+                if asked.get("IndexName"):
+                    resource = f"${{{resource}.Arn}}/index/{asked['IndexName']}"
+                taken[resource].add(f"{service}:{action}")
+        return taken
+
+    def recorded(self, access_key):
+        """All calls made with a key, newest first. The stand-in shows 50 at a time and knows no next page, but fractions of a second."""
+        before = time.time()
+        while True:
+            request = urllib.request.Request(
+                self.endpoint,
+                data=json.dumps({"LookupAttributes": [{"AttributeKey": "Username", "AttributeValue": access_key}], "EndTime": before}).encode(),
+                headers={
+                    "X-Amz-Target": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents",
+                    "Content-Type": "application/x-amz-json-1.1",
+                    "Authorization": f"AWS4-HMAC-SHA256 Credential=test/20250101/{REGION}/cloudtrail/aws4_request, SignedHeaders=host, Signature=0",
+                },
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                events = json.load(answer)["Events"]
+            if not events:
+                return
+            yield from events
+            before = events[-1]["EventTime"] - 1e-6
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+def rights(call, asked):
+    """The rights that a call takes, each with what it takes them on."""
+    if call == "TransactWriteItems":
+        members = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+        return [(members[member], part["TableName"]) for item in asked["TransactItems"] for member, part in item.items()]
+    if call in ("BatchGetItem", "BatchWriteItem"):
+        return [(call, table) for table in asked["RequestItems"]]
+    return [(call.removesuffix("Batch"), asked.get("TableName") or asked.get("QueueUrl") or asked.get("SecretId"))]
+
+
+def package(binary):
+    """A deployment package as SAM makes one: the binary alone, called bootstrap."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o755 << 16
+        with open(binary, "rb") as source, archive.open(entry, "w") as copy_to:
+            shutil.copyfileobj(source, copy_to)
+    return buffer.getvalue()
+
+
+def binaries():
+    """The functions' release binaries by name."""
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    directory = json.loads(metadata.stdout)["target_directory"]
+    found = {}
+    for resource in written()["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            name = resource["Metadata"]["BuildProperties"]["Binary"]
+            found[name] = os.path.join(directory, "release", name)
+    return found
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def eventually(probe, otherwise, seconds=30):
+    """Asks until there is an answer, and gives it."""
+    end = time.monotonic() + seconds
+    while True:
+        if answer := probe():
+            return answer
+        assert time.monotonic() < end, otherwise() if callable(otherwise) else otherwise
+        time.sleep(0.1)

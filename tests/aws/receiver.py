@@ -1,0 +1,67 @@
+"""A receiver of webhooks on this machine: keeps what arrives, and answers by script."""
+
+import base64
+import collections
+import hashlib
+import hmac
+import http.server
+import threading
+import time
+
+from bed import eventually
+
+
+class Receiver:
+    def __init__(self):
+        self.arrived = collections.defaultdict(list)
+        self.scripts = {}
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.arrived[self.path].append(Arrival(time.time(), headers, body))
+                script = receiver.scripts.get(self.path)
+                self.send_response(script.pop(0) if script else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def url(self, path, *statuses):
+        """The URL of a path that answers with these statuses, one after the other, and with 200 from then on."""
+        self.scripts[path] = list(statuses)
+        return f"http://127.0.0.1:{self.server.server_port}{path}"
+
+    def wait_for(self, path, count, seconds=60):
+        """The first arrivals at a path, once there are so many."""
+        eventually(lambda: len(self.arrived[path]) >= count, lambda: f"{len(self.arrived[path])} of {count} arrived at {path}", seconds)
+        return self.arrived[path]
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+Arrival = collections.namedtuple("Arrival", "at headers body")
+
+
+def odin_signature(arrival, secret):
+    """What a receiver computes by the Odin document."""
+    stamp = arrival.headers["x-odin-signature"].split(",")[0].removeprefix("t=")
+    mac = hmac.new(secret.encode(), f"{stamp}.".encode() + arrival.body, hashlib.sha256)
+    return f"t={stamp},v1={mac.hexdigest()}"
+
+
+def standard_signature(arrival, secret):
+    """What a receiver computes by Standard Webhooks 1.0."""
+    content = f"{arrival.headers['webhook-id']}.{arrival.headers['webhook-timestamp']}.".encode() + arrival.body
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()

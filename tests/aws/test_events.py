@@ -1,0 +1,75 @@
+"""The sample events: in the shape that AWS sends, and about what their names say."""
+
+import base64
+import hashlib
+import json
+
+import pytest
+
+from template import ROOT
+from test_template import routed
+
+EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
+OF_SOURCE = {source: [name for name in EVENTS if name.split("-")[1] == source] for source in ("http", "sqs", "scheduler")}
+ATTEMPT = {"t", "w", "e", "a", "n", "d", "k", "r", "p", "g"}
+FAN_OUT = {"t", "e", "a", "x"}
+
+
+def test_every_function_has_one_per_source():
+    assert {tuple(name.split("-")[:2]) for name in EVENTS} == {
+        ("subscriptions", "http"),
+        ("enqueue", "http"),
+        ("deliver", "sqs"),
+        ("sweep", "scheduler"),
+    }
+
+
+@pytest.mark.parametrize("name", OF_SOURCE["http"])
+def test_a_request_is_one_that_its_function_gets(name):
+    event = EVENTS[name]
+    assert event["version"] == "2.0" and not event["isBase64Encoded"]
+    call = event["requestContext"]["http"]
+    assert call["path"] == event["rawPath"]
+    assert routed(call["method"], call["path"]).lower() == name.split("-")[0]
+    assert all(header == header.lower() for header in event["headers"])
+    if call["method"] == "POST":
+        json.loads(event["body"])
+        assert int(event["headers"]["content-length"]) == len(event["body"].encode())
+
+
+@pytest.mark.parametrize("name", OF_SOURCE["sqs"])
+def test_records_are_those_of_a_queue(name):
+    for record in EVENTS[name]["Records"]:
+        assert record["eventSource"] == "aws:sqs"
+        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()
+        assert int(record["attributes"]["ApproximateReceiveCount"]) >= 1
+
+
+def meant(record):
+    """Whether the record is a message of Rung's, by the names of shared/src/domain/message.rs."""
+    try:
+        message = json.loads(record["body"])
+    except ValueError:
+        return False
+    if "b" in message:
+        body = message.pop("b")["b"]
+        json.loads(base64.b64decode(body + "=" * (-len(body) % 4)))
+    return message.keys() in (ATTEMPT, FAN_OUT)
+
+
+def test_messages_are_good_and_bad_as_their_names_say():
+    good = {name: [meant(record) for record in EVENTS[name]["Records"]] for name in OF_SOURCE["sqs"]}
+    assert good == {
+        "deliver-sqs-fan-out": [True],
+        "deliver-sqs-first-attempt": [True],
+        "deliver-sqs-later-attempt": [True],
+        "deliver-sqs-one-bad-among-good": [True, False, True],
+        "deliver-sqs-poison": [False],
+    }
+    names = (ROOT / "shared/src/domain/message.rs").read_text()
+    assert all(f'rename = "{name}"' in names for name in ATTEMPT | FAN_OUT | {"b", "y"})
+
+
+def test_no_sample_holds_a_key_that_looks_real():
+    for name in OF_SOURCE["http"]:
+        assert EVENTS[name]["headers"].get("authorization", "Bearer sample-admin-key") == "Bearer sample-admin-key"

@@ -1,0 +1,342 @@
+"""The functions' binaries behind the template, over the wire: API, queues, table, secret, schedule."""
+
+import concurrent.futures
+import json
+import pathlib
+import re
+import time
+import uuid
+
+import pytest
+
+from bed import Bed, binaries, eventually
+from receiver import Receiver, odin_signature, standard_signature
+from template import ROOT
+from test_template import FUNCTIONS, RECEIVE, allowed
+
+DIALECTS = [pathlib.Path(__file__).parent / "dialects" / f"{name}.toml" for name in ("brisk", "patient")]
+PAYLOAD = "for the receiver's eyes only"
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory):
+    built = binaries()
+    missing = [path for path in built.values() if not pathlib.Path(path).exists()]
+    if missing:
+        pytest.fail(f"not built: {', '.join(missing)}; tests/aws/run builds them")
+    bed = Bed(tmp_path_factory.mktemp("bed"))
+    try:
+        parameters = {"StrictUrls": "false", "DialectFiles": ":".join(map(str, DIALECTS)), "EgressIps": "192.0.2.1,192.0.2.2"}
+        bed.deploy(built, parameters)
+        yield bed
+    finally:
+        bed.stop()
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()
+
+
+class Api:
+    """The API with one key."""
+
+    def __init__(self, bed, key, tenant=None):
+        self.bed, self.key = bed, key
+        self.headers = {"Authorization": f"Bearer {key}"} | ({"Rung-Tenant": tenant} if tenant else {})
+
+    def __call__(self, method, path, body=None, expect=200):
+        status, answer = self.bed.call(method, path, body, self.headers)
+        assert status == expect, (method, path, status, answer)
+        return answer["data"] if status < 300 else answer["error"]
+
+
+@pytest.fixture(scope="module")
+def admin(bed):
+    secret = bed.client("secretsmanager").get_secret_value(SecretId=bed.outputs["AdminKeySecret"])
+    return Api(bed, secret["SecretString"])
+
+
+class Tenant(Api):
+    """A tenant with a key of its own."""
+
+    secrets = []
+
+    def __init__(self, bed, admin, dialect):
+        self.id = f"tenant-{uuid.uuid4().hex[:8]}"
+        admin("POST", "/v1/tenants", {"id": self.id, "name": "Test", "dialect": dialect, "plan": "pro"}, 201)
+        key = admin("POST", f"/v1/tenants/{self.id}/keys", {"scopes": ["manage", "publish"]}, 201)["key"]["key"]
+        super().__init__(bed, key)
+        self.secrets.append(key)
+
+    def webhook(self, url, events=("*",)):
+        webhook = self("POST", "/v1/webhooks", {"url": url, "events": list(events)}, 201)["webhook"]
+        self.secrets.append(webhook["secret"])
+        return webhook
+
+    def publish(self, event_type, **more):
+        return self("POST", "/v1/events", {"type": event_type, "data": {"note": PAYLOAD}, **more}, 202)
+
+    def logs(self, webhook, count, seconds=30):
+        """A webhook's log, oldest first, once it has so many entries."""
+        path = f"/v1/webhooks/{webhook['id']}/logs"
+        return eventually(lambda: (logs := self("GET", path)["logs"]) and len(logs) >= count and logs[::-1], f"fewer than {count} entries", seconds)
+
+
+def depth(bed, queue):
+    """How many messages a queue holds, in whatever state."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"]
+    attributes = bed.client("sqs").get_queue_attributes(QueueUrl=bed.outputs[queue], AttributeNames=names)["Attributes"]
+    return sum(map(int, attributes.values()))
+
+
+def dead_letters(bed):
+    """Takes what lies among the dead letters."""
+    sqs = bed.client("sqs")
+    messages = sqs.receive_message(QueueUrl=bed.outputs["DeliverDeadQueueUrl"], MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=bed.outputs["DeliverDeadQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
+    return [message["Body"] for message in messages]
+
+
+def sample(name):
+    return json.loads((ROOT / "events" / f"{name}.json").read_text())
+
+
+# ---- The API
+
+
+def test_the_api_is_up_and_asks_for_keys(bed, admin):
+    assert bed.call("GET", "/v1/health")[0] == 200
+    assert bed.call("GET", "/v1/webhooks")[0] == 401
+    assert Api(bed, "rk_nobody")("GET", "/v1/tenants", expect=401)["code"] == "unauthorized"
+    assert "tenants" in admin("GET", "/v1/tenants")
+
+
+def test_an_event_arrives_signed_and_is_logged(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "odin")
+    webhook = tenant.webhook(receiver.url("/odin"), ["user.lesson.completed"])
+    published = tenant.publish("user.lesson.completed")
+    assert published["deliveries"] == 1
+    (arrival,) = receiver.wait_for("/odin", 1)
+    assert arrival.headers["x-odin-signature"] == odin_signature(arrival, webhook["secret"])
+    assert arrival.headers["webhook-signature"] == standard_signature(arrival, webhook["secret"])
+    assert json.loads(arrival.body)["data"] == {"note": PAYLOAD}
+    (entry,) = tenant.logs(webhook, 1)
+    assert (entry["event_id"], entry["status"], entry["response_status"], entry["attempt"]) == (published["event"]["id"], "succeeded", 200, 1)
+    detail = tenant("GET", f"/v1/webhooks/{webhook['id']}/logs/{entry['id']}")["log"]
+    assert detail["request"]["body"].encode() == arrival.body
+    (delivery,) = tenant("GET", f"/v1/events/{published['event']['id']}")["deliveries"]
+    assert delivery["status"] == "succeeded"
+
+
+def test_the_same_event_again_is_sent_once(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    tenant.webhook(receiver.url("/again"))
+    first = tenant.publish("order.created", id="order-1")
+    receiver.wait_for("/again", 1)
+    again = tenant.publish("order.created", id="order-1")
+    assert again == first
+    changed = tenant("POST", "/v1/events", {"id": "order-1", "type": "order.created", "data": {"other": 1}}, 409)
+    assert changed["code"]
+    assert len(receiver.arrived["/again"]) == 1
+
+
+def test_a_batch_answers_for_each_event(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "odin")
+    tenant.webhook(receiver.url("/batch"))
+    good = {"type": "user.lesson.completed", "data": {}}
+    results = tenant("POST", "/v1/events/batch", {"events": [good, {"type": "no.such.type", "data": {}}, good]}, 202)["results"]
+    assert [result["success"] for result in results] == [True, False, True]
+    receiver.wait_for("/batch", 2)
+
+
+def test_everything_about_a_webhook_can_be_managed(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    webhook = tenant.webhook(receiver.url("/managed"))
+    path = f"/v1/webhooks/{webhook['id']}"
+    assert [it["id"] for it in tenant("GET", "/v1/webhooks")["webhooks"]] == [webhook["id"]]
+    assert tenant("PATCH", path, {"description": "changed"})["webhook"]["description"] == "changed"
+    tenant("POST", f"{path}/test", {})
+    (arrival,) = receiver.wait_for("/managed", 1)
+    assert arrival.headers["rung-test"] == "true"
+    (entry,) = tenant.logs(webhook, 1)
+    assert entry["trigger"] == "test"
+    event = tenant.publish("order.created")["event"]["id"]
+    receiver.wait_for("/managed", 2)
+    entry = next(it for it in tenant.logs(webhook, 2) if it["event_id"] == event)
+    tenant("POST", f"{path}/logs/{entry['id']}/retry", {}, 202)
+    receiver.wait_for("/managed", 3)
+    assert receiver.arrived["/managed"][2].body == receiver.arrived["/managed"][1].body
+    tenant("DELETE", path)
+    tenant("GET", path, expect=404)
+    keys = admin("GET", f"/v1/tenants/{tenant.id}/keys")["keys"]
+    admin("DELETE", f"/v1/tenants/{tenant.id}/keys/{keys[0]['id']}")
+    admin("DELETE", f"/v1/tenants/{tenant.id}")
+    admin("GET", f"/v1/tenants/{tenant.id}", expect=404)
+
+
+def test_a_new_webhook_takes_the_next_event(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    for number in range(3):
+        tenant.webhook(receiver.url(f"/next/{number}"))
+        assert tenant.publish("order.created")["deliveries"] == number + 1
+
+
+def test_an_event_to_many_webhooks_is_fanned_out(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    # Too many to stand in the event's own row, and for one message.
+    urls = [receiver.url(f"/many/{number}") for number in range(501)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(tenant.webhook, urls))
+    assert tenant.publish("order.created")["deliveries"] == len(urls)
+    for number in range(len(urls)):
+        receiver.wait_for(f"/many/{number}", 1, 120)
+
+
+# ---- The ladder
+
+
+def test_a_failing_receiver_is_retried_through_the_delay_queue_and_disabled(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "brisk")
+    webhook = tenant.webhook(receiver.url("/failing", 500, 503, 500))
+    event = tenant.publish("order.created")["event"]["id"]
+    first, second, third = receiver.wait_for("/failing", 3)
+    assert second.at - first.at >= 1 and third.at - second.at >= 2, "never before it is due"
+    assert first.body == second.body == third.body
+    assert len({arrival.headers["webhook-id"] for arrival in (first, second, third)}) == 1
+    entries = tenant.logs(webhook, 3)
+    assert [(entry["attempt"], entry["response_status"], entry["trigger"]) for entry in entries] == [(1, 500, "event"), (2, 503, "retry"), (3, 500, "retry")]
+    state = eventually(lambda: (it := tenant("GET", f"/v1/webhooks/{webhook['id']}")["webhook"])["status"] == "disabled" and it, "not disabled")
+    assert state["disabled_reason"]["reason"] == "consecutive_failures"
+    delivery = eventually(lambda: (it := tenant("GET", f"/v1/events/{event}")["deliveries"][0])["status"] == "failed" and it, "not failed")
+    assert delivery["next_attempt_at"] is None
+
+
+def test_a_long_wait_is_parked_and_brought_back_by_the_sweep(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "patient")
+    webhook = tenant.webhook(receiver.url("/patient", 500))
+    event = tenant.publish("order.created")["event"]["id"]
+    receiver.wait_for("/patient", 1)
+    pending = eventually(lambda: tenant("GET", f"/v1/webhooks/{webhook['id']}/pending")["pending"], "not pending")
+    assert [it["event_id"] for it in pending] == [event]
+    due_ms = make_due_soon(bed, event, 4)
+    bed.invoke("Sweep", sample("sweep-scheduler-tick"))
+    _, second = receiver.wait_for("/patient", 2)
+    assert second.at * 1000 >= due_ms, "never before it is due"
+    assert [entry["status"] for entry in tenant.logs(webhook, 2)] == ["failed", "succeeded"]
+    eventually(lambda: not tenant("GET", f"/v1/webhooks/{webhook['id']}/pending")["pending"], "still pending")
+
+
+def make_due_soon(bed, event, seconds):
+    """Lets a parked wait and its delivery be due in so many seconds instead of in 20 minutes."""
+    table = bed.client("dynamodb")
+    name = bed.outputs["TableName"]
+    rows = [row for page in table.get_paginator("scan").paginate(TableName=name) for row in page["Items"]]
+    (parked,) = [row for row in rows if row["pk"]["S"].startswith("Q#") and f"#{event}#" in row["sk"]["S"]]
+    (delivery,) = [row for row in rows if row["pk"]["S"].startswith("D#") and row["pk"]["S"].endswith(f"#{event}")]
+    due_ms = int((time.time() + seconds) * 1000)
+    table.delete_item(TableName=name, Key={key: parked[key] for key in ("pk", "sk")})
+    shard = parked["pk"]["S"].split("#")[2]
+    message = json.loads(parked["m"]["S"]) | {"d": due_ms}
+    parked["pk"]["S"] = f"Q#{due_ms // 60_000}#{shard}"
+    parked["sk"]["S"] = f"{due_ms:013}#" + parked["sk"]["S"].split("#", 1)[1]
+    parked["m"]["S"] = json.dumps(message)
+    table.put_item(TableName=name, Item=parked)
+    delivery["d"]["N"] = str(due_ms)
+    table.put_item(TableName=name, Item=delivery)
+    return due_ms
+
+
+def test_a_waiting_delivery_can_be_cancelled(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "patient")
+    webhook = tenant.webhook(receiver.url("/cancelled", 500))
+    tenant.publish("order.created")
+    path = f"/v1/webhooks/{webhook['id']}/pending"
+    (pending,) = eventually(lambda: tenant("GET", path)["pending"], "not pending")
+    tenant("DELETE", f"{path}/{pending['delivery_id']}")
+    assert tenant("GET", path)["pending"] == []
+
+
+# ---- The queues
+
+
+def test_poison_goes_to_the_dead_letters_alone(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    webhook = tenant.webhook(receiver.url("/beside-poison"))
+    event = sample("deliver-sqs-one-bad-among-good")
+    bodies = [meant_for(tenant, webhook, record["body"]) for record in event["Records"]]
+    assert dead_letters(bed) == []
+    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+    bed.client("sqs").send_message_batch(QueueUrl=bed.outputs["DeliverQueueUrl"], Entries=entries)
+    receiver.wait_for("/beside-poison", 2)
+    eventually(lambda: depth(bed, "DeliverQueueUrl") == 0, "not all of the batch is done")
+    assert dead_letters(bed) == [bodies[1]], "untouched, and nothing else"
+
+
+def meant_for(tenant, webhook, body):
+    """A sample message, as if for this webhook and of now; one that makes no sense stays as it is."""
+    message = json.loads(body)
+    if "d" not in message:
+        return body
+    now_ms = int(time.time() * 1000)
+    return json.dumps(message | {"t": tenant.id, "w": webhook["id"], "a": now_ms, "d": now_ms})
+
+
+def test_one_bad_record_fails_no_batch(bed):
+    answer = bed.invoke("Deliver", sample("deliver-sqs-one-bad-among-good"))
+    assert answer["batchItemFailures"] == []
+    assert dead_letters(bed) == [sample("deliver-sqs-one-bad-among-good")["Records"][1]["body"]]
+
+
+def test_a_duplicate_in_a_batch_is_posted_once(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    webhook = tenant.webhook(receiver.url("/twice"))
+    event = sample("deliver-sqs-first-attempt")
+    (record,) = event["Records"]
+    record["body"] = meant_for(tenant, webhook, record["body"])
+    event["Records"].append({**record, "messageId": str(uuid.uuid4())})
+    assert bed.invoke("Deliver", event)["batchItemFailures"] == []
+    # Handed out again, it finds the entry in the log.
+    for copy in event["Records"]:
+        copy["attributes"]["ApproximateReceiveCount"] = "2"
+    assert bed.invoke("Deliver", event)["batchItemFailures"] == []
+    assert len(receiver.arrived["/twice"]) == 1
+    assert len(tenant.logs(webhook, 1)) == 1
+
+
+@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt"])
+def test_what_is_for_nobody_is_dropped(bed, name):
+    assert bed.invoke("Deliver", sample(name))["batchItemFailures"] == []
+    assert dead_letters(bed) == []
+
+
+@pytest.mark.parametrize("name,status", [("subscriptions-http-health", 200), ("subscriptions-http-create-webhook", 401), ("enqueue-http-publish", 401), ("enqueue-http-batch", 401)])
+def test_sample_requests_are_understood(bed, name, status):
+    assert bed.invoke(name.split("-")[0].title(), sample(name))["statusCode"] == status
+
+
+# ---- Afterwards
+
+
+def test_the_schedule_asks_for_sweeps_by_itself(bed):
+    eventually(lambda: len([line for line in bed.lines("Sweep") if line.startswith("START")]) > bed.invoked["Sweep"], "no sweep came by schedule", 90)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_right_was_needed(bed, name):
+    """Holds the policies against the calls that all the other tests led to."""
+    given = {resource: actions - RECEIVE for resource, actions in allowed(name).items() if not resource.endswith("Log") and resource != "*"}
+    assert bed.calls(name) == given
+
+
+def test_no_right_was_missing_and_no_log_line_gives_anything_away(bed, admin):
+    """Last: judges what all the other tests left in the logs."""
+    secrets = [admin.key, PAYLOAD, *Tenant.secrets]
+    for name in FUNCTIONS:
+        text = "\n".join(bed.lines(name))
+        assert "START" in text
+        assert not re.search(r"AccessDenied|not authorized", text), name
+        assert not [secret for secret in secrets if secret in text], name

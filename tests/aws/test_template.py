@@ -1,0 +1,406 @@
+"""The template: linted, and held to what the linters let pass and what the code relies on."""
+
+import fnmatch
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from template import PATH, ROOT, default, resources, statements, target, transformed, written
+
+FUNCTIONS = {"Subscriptions": "subscriptions", "Enqueue": "enqueue", "Deliver": "deliver", "Sweep": "sweep"}
+SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "shared/src").rglob("*.rs")))
+
+
+@pytest.mark.parametrize("command", [("cfn-lint", str(PATH)), ("sam", "validate", "--lint", "--template", str(PATH))], ids=lambda it: it[0])
+def test_linters_find_nothing(command):
+    environment = {**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
+    tool = os.path.join(os.path.dirname(sys.executable), command[0])
+    run = subprocess.run([tool, *command[1:]], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+# ---- Functions
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_built_from_its_own_package(name):
+    function = written()["Resources"][name]
+    assert function["Properties"]["CodeUri"] == f"functions/{FUNCTIONS[name]}"
+    assert function["Metadata"]["BuildMethod"] == "rust-cargolambda"
+    manifest = tomllib.loads((ROOT / function["Properties"]["CodeUri"] / "Cargo.toml").read_text())
+    assert function["Metadata"]["BuildProperties"]["Binary"] == manifest["package"]["name"] != "bootstrap"
+    deploy = manifest["package"]["metadata"]["lambda"]["deploy"]
+    assert deploy["memory"] == function["Properties"]["MemorySize"]
+    assert deploy["timeout"] == function["Properties"]["Timeout"]
+    assert deploy["tracing"] == default(written()["Globals"]["Function"]["Tracing"]).lower()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_runs_and_logs_as_meant(name):
+    properties = transformed()["Resources"][name]["Properties"]
+    assert properties["Runtime"] == "provided.al2023"
+    assert properties["Architectures"] == ["arm64"]
+    assert properties["Handler"] == "bootstrap"
+    assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+    group = transformed()["Resources"][target(properties["LoggingConfig"]["LogGroup"])]
+    assert group["Properties"]["LogGroupName"] == {"Fn::Sub": "/aws/lambda/" + properties["FunctionName"]["Fn::Sub"]}
+
+
+def test_all_logs_expire():
+    for name, group in resources("AWS::Logs::LogGroup").items():
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+
+
+def test_functions_are_told_all_that_they_ask_for():
+    """Every variable that the code reads is set, and no other."""
+    config = ROOT / "shared/src/config.rs"
+    if not config.exists():
+        pytest.skip("the code reads no environment yet")
+    read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY"}
+    told = {name: set(transformed()["Resources"][name]["Properties"]["Environment"]["Variables"]) for name in FUNCTIONS}
+    assert set.union(*told.values()) == read
+    assert [name for name in FUNCTIONS if "RUNG_ADMIN_KEY_SECRET" in told[name]] == ["Subscriptions", "Enqueue"]
+
+
+def test_time_outs_fit_what_calls_the_function():
+    timeouts = {name: transformed()["Resources"][name]["Properties"]["Timeout"] for name in FUNCTIONS}
+    assert timeouts["Subscriptions"] < 30 and timeouts["Enqueue"] < 30, "an HTTP API waits for 30 s"
+    assert timeouts["Sweep"] < 60, "the next one starts after a minute"
+    reserve = re.search(r"HANDLER_RESERVE: Duration = Duration::from_secs\((\d+)\)", SOURCES)
+    dialects = [path.read_text() for path in (ROOT / "shared/dialects").glob("*.toml")]
+    longest = max(int(seconds) for text in dialects for seconds in re.findall(r'^timeout = "(\d+)s"', text, re.M))
+    assert timeouts["Deliver"] >= int(reserve[1]) + longest
+
+
+# ---- Queues
+
+
+def event_sources():
+    return resources("AWS::Lambda::EventSourceMapping").items()
+
+
+def test_both_queues_are_read_by_deliver():
+    read = {target(source["Properties"]["EventSourceArn"]): target(source["Properties"]["FunctionName"]) for _, source in event_sources()}
+    assert read == {"DeliverQueue": "Deliver", "RetryQueue": "Deliver"}
+
+
+@pytest.mark.parametrize("name,source", event_sources())
+def test_an_event_source_hands_out_single_failures_again(name, source):
+    properties = source["Properties"]
+    # A misspelt one passes both linters and makes every failure a failure of the whole batch.
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert properties["BatchSize"] == {"Ref": "BatchSize"}
+    # More than 10 would need a window.
+    assert 1 <= default(properties["BatchSize"]) <= written()["Parameters"]["BatchSize"]["MaxValue"] <= 10
+    assert default(properties["MaximumBatchingWindowInSeconds"]) == 0
+    concurrency = properties["ScalingConfig"]["MaximumConcurrency"]
+    parameter = written()["Parameters"][concurrency["Ref"]]
+    assert 2 <= parameter["MinValue"] <= parameter["Default"] <= parameter["MaxValue"] <= 1000
+    assert "ReservedConcurrentExecutions" not in transformed()["Resources"]["Deliver"]["Properties"]
+
+
+@pytest.mark.parametrize("name,source", event_sources())
+def test_a_queue_keeps_what_cannot_be_handled(name, source):
+    queues = resources("AWS::SQS::Queue")
+    queue = queues[target(source["Properties"]["EventSourceArn"])]["Properties"]
+    timeout = transformed()["Resources"]["Deliver"]["Properties"]["Timeout"]
+    assert queue["VisibilityTimeout"] >= 6 * timeout
+    assert queue["MessageRetentionPeriod"] == 7 * 86_400
+    # Throttled receives count: half an hour of them must not empty the queue into the dead letters.
+    assert queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"] > 1800
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 100
+    dead = queues[target(queue["RedrivePolicy"]["deadLetterTargetArn"])]["Properties"]
+    assert dead["MessageRetentionPeriod"] == 14 * 86_400
+    assert "RedrivePolicy" not in dead
+    assert queue["SqsManagedSseEnabled"] is dead["SqsManagedSseEnabled"] is True
+
+
+def test_deliver_may_send_to_the_queues_it_reads():
+    assert transformed()["Resources"]["Deliver"]["Properties"]["RecursiveLoop"] == "Allow"
+
+
+def test_the_sweep_runs_each_minute_and_is_not_repeated():
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+    assert target(schedule["Properties"]["Target"]["Arn"]) == "Sweep"
+    assert schedule["Properties"]["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
+    (invoke,) = resources("AWS::Lambda::EventInvokeConfig").values()
+    assert invoke["Properties"]["MaximumRetryAttempts"] == 0
+
+
+# ---- The table
+
+
+def test_the_table_is_the_one_the_code_makes_elsewhere():
+    table = (ROOT / "shared/src/store/table.rs").read_text()
+    properties = transformed()["Resources"]["Table"]["Properties"]
+    (index,) = properties["GlobalSecondaryIndexes"]
+    assert re.search(r'pub const INDEX: &str = "([^"]+)"', table)[1] == index["IndexName"]
+    attributes = re.search(r"let attributes = \[([^]]+)\]", table)[1]
+    assert re.findall(r'"(\w+)"', attributes) == [it["AttributeName"] for it in properties["AttributeDefinitions"]]
+    keys = re.findall(r'keys\("(\w+)", "(\w+)"\)', table)
+    in_order = [tuple(key["AttributeName"] for key in schema) for schema in (index["KeySchema"], properties["KeySchema"])]
+    assert keys == in_order
+    for schema in (index["KeySchema"], properties["KeySchema"]):
+        assert [key["KeyType"] for key in schema] == ["HASH", "RANGE"]
+    assert index["Projection"]["ProjectionType"] == "KEYS_ONLY" and "ProjectionType::KeysOnly" in table
+    assert properties["BillingMode"] == "PAY_PER_REQUEST" and "BillingMode::PayPerRequest" in table
+
+
+def test_the_table_forgets_and_is_kept_safe():
+    properties = transformed()["Resources"]["Table"]["Properties"]
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "exp", "Enabled": True}
+    assert '"exp"' in SOURCES
+    assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert properties["SSESpecification"]["SSEEnabled"] is True
+    assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]}
+    assert written()["Parameters"]["TableProtection"]["Default"] == "true"
+    assert transformed()["Resources"]["Table"]["UpdateReplacePolicy"] == "Retain"
+
+
+# ---- Who may do what
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(name):
+    """The actions a function is allowed, by the resource."""
+    role = transformed()["Resources"][target(transformed()["Resources"][name]["Properties"]["Role"])]
+    actions = {}
+    for statement in statements(role):
+        for resource in listed(statement["Resource"]):
+            key = resource if resource == "*" else resource.get("Fn::Sub") or target(resource)
+            actions.setdefault(key, set()).update(listed(statement["Action"]))
+    return actions
+
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+READ = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+SEND = {"sqs:SendMessage"}
+RECEIVE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+SECRET = {"secretsmanager:GetSecretValue"}
+
+RIGHTS = {
+    "Subscriptions": {
+        "*": TRACES,
+        "SubscriptionsLog": LOGS,
+        "AdminKey": SECRET,
+        "Table": READ
+        | {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem"},
+        "${Table.Arn}/index/lists": {"dynamodb:Query"},
+        "RetryQueue": SEND,
+    },
+    "Enqueue": {
+        "*": TRACES,
+        "EnqueueLog": LOGS,
+        "AdminKey": SECRET,
+        "Table": READ | {"dynamodb:PutItem", "dynamodb:BatchWriteItem"},
+        "DeliverQueue": SEND,
+    },
+    "Deliver": {
+        "*": TRACES,
+        "DeliverLog": LOGS,
+        "Table": READ | {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"},
+        "DeliverQueue": RECEIVE | SEND,
+        "RetryQueue": RECEIVE | SEND,
+        "DeliverDeadQueue": SEND,
+    },
+    "Sweep": {
+        "*": TRACES,
+        "SweepLog": LOGS,
+        "Table": {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchWriteItem"},
+        "RetryQueue": SEND,
+    },
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_may_do_what_it_does_and_nothing_else(name):
+    assert allowed(name) == RIGHTS[name]
+
+
+def test_each_function_has_a_role_of_its_own_without_managed_policies():
+    roles = [target(transformed()["Resources"][name]["Properties"]["Role"]) for name in FUNCTIONS]
+    assert len(set(roles)) == len(roles)
+    for name, role in resources("AWS::IAM::Role").items():
+        for policy in role["Properties"].get("ManagedPolicyArns", []):
+            assert policy == {"Fn::If": ["VpcEgress", {"Ref": "VpcPolicy"}, {"Ref": "AWS::NoValue"}]}, name
+
+
+def test_no_right_is_given_for_all_resources_but_those_that_know_none():
+    for name, role in resources("AWS::IAM::Role").items():
+        for statement in statements(role):
+            assert all("*" not in action for action in listed(statement["Action"])), name
+            if statement["Resource"] == "*":
+                assert set(statement["Action"]) == TRACES, name
+    (vpc,) = resources("AWS::IAM::ManagedPolicy").values()
+    allow, deny = vpc["Properties"]["PolicyDocument"]["Statement"]
+    assert (allow["Effect"], deny["Effect"]) == ("Allow", "Deny")
+    assert allow["Action"] == deny["Action"], "the code itself gets none of these rights"
+    assert deny["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
+
+
+def test_the_sweep_sees_its_own_rows_only():
+    (table,) = [it for it in statements(transformed()["Resources"]["SweepRole"]) if it["Sid"] == "ParkedWaits"]
+    prefixes = table["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    parked = (ROOT / "shared/src/store/parked.rs").read_text()
+    assert prefixes == ["Q#*", "C#*"]
+    assert set(re.findall(r'format!\("([A-Z]#)\{', parked)) == {"Q#", "C#"}
+
+
+def test_the_admin_key_is_made_by_the_stack_and_written_nowhere():
+    key = transformed()["Resources"]["AdminKey"]["Properties"]
+    assert "SecretString" not in key and key["GenerateSecretString"]["PasswordLength"] >= 32
+    assert "RUNG_ADMIN_KEY:" not in PATH.read_text()
+    assert "resolve:secretsmanager" not in PATH.read_text()
+    for output in written()["Outputs"].values():
+        assert "SecretString" not in str(output["Value"]) or "get-secret-value" in str(output["Value"])
+
+
+def test_urls_are_strict_unless_asked_otherwise():
+    assert written()["Parameters"]["StrictUrls"]["Default"] == "true"
+
+
+# ---- The API
+
+CALLS = """
+GET / Subscriptions
+GET /openapi.json Subscriptions
+GET /v1/health Subscriptions
+POST /v1/tenants Subscriptions
+PATCH /v1/tenants/acme Subscriptions
+DELETE /v1/tenants/acme Subscriptions
+POST /v1/tenants/acme/keys Subscriptions
+DELETE /v1/tenants/acme/keys/key_1 Subscriptions
+POST /v1/webhooks Subscriptions
+GET /v1/webhooks/webhook_1 Subscriptions
+PATCH /v1/webhooks/webhook_1 Subscriptions
+DELETE /v1/webhooks/webhook_1 Subscriptions
+POST /v1/webhooks/webhook_1/test Subscriptions
+POST /v1/webhooks/webhook_1/rotate-secret Subscriptions
+POST /v1/webhooks/webhook_1/rotate-secret/finish Subscriptions
+GET /v1/webhooks/webhook_1/logs Subscriptions
+GET /v1/webhooks/webhook_1/logs/log_1 Subscriptions
+POST /v1/webhooks/webhook_1/logs/log_1/retry Subscriptions
+POST /v1/webhooks/webhook_1/recover Subscriptions
+GET /v1/webhooks/webhook_1/pending Subscriptions
+DELETE /v1/webhooks/webhook_1/pending/delivery_1 Subscriptions
+GET /v1/webhooks/webhook_1/stats Subscriptions
+POST /v1/events Enqueue
+POST /v1/events/batch Enqueue
+GET /v1/events/evt_1 Subscriptions
+GET /v1/event-types Subscriptions
+GET /v1/event-types/user.lesson.completed Subscriptions
+GET /v1/event-types/shop/order.created Subscriptions
+GET /v1/egress-ips Subscriptions
+""".strip().splitlines()
+
+
+def routes():
+    """Each route as written: method, path, function."""
+    for name in FUNCTIONS:
+        for event in written()["Resources"][name]["Properties"].get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                yield event["Properties"]["Method"], event["Properties"]["Path"], name
+
+
+def routed(method, path):
+    """The function that an HTTP API would ask: literal segments win over variables, those over greedy ones."""
+
+    def rank(part):
+        return 0 if not part.startswith("{") else 2 if part.endswith("+}") else 1
+
+    def matches(pattern):
+        shapes = [(re.escape(part), "[^/]+", ".+")[rank(part)] for part in pattern.split("/")]
+        return re.fullmatch("/".join(shapes), path)
+
+    found = [([rank(part) for part in pattern.split("/")], name) for verb, pattern, name in routes() if verb in ("ANY", method) and matches(pattern)]
+    return min(found)[1] if found else None
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_reaches_its_function(call):
+    method, path, name = call.split()
+    assert routed(method, path) == name
+
+
+def test_unknown_paths_cost_no_invocation():
+    assert routed("GET", "/wp-login.php") is None
+    assert all("$default" not in path and path != "/{proxy+}" for _, path, _ in routes())
+
+
+def test_the_api_is_throttled_and_its_log_holds_no_keys():
+    stage = resources("AWS::ApiGatewayV2::Stage").popitem()[1]["Properties"]
+    assert stage["StageName"] == "$default"
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == {"Ref": "ApiRate"}
+    assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == {"Ref": "ApiBurst"}
+    shape = stage["AccessLogSettings"]["Format"]
+    assert json.loads(shape)["status"] == "$context.status"
+    assert not re.search(r"header|authoriz|query|identity\.(?!sourceIp)", shape, re.I)
+
+
+# ---- Watching
+
+ALARMS = resources("AWS::CloudWatch::Alarm")
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_rings_where_it_is_told_and_is_explained(name):
+    properties = ALARMS[name]["Properties"]
+    action = [{"Fn::If": ["Alarmed", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]}]
+    assert properties["AlarmActions"] == properties["OKActions"] == action
+    short = properties["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
+    headings = re.findall(r"^### `(.+)`$", (ROOT / "docs/operate.md").read_text(), re.M)
+    assert [heading for heading in headings if fnmatch.fnmatch(short, heading)], short
+
+
+def watched(metric):
+    """What the alarms on a metric watch."""
+    properties = [alarm["Properties"] for alarm in ALARMS.values()]
+    return sorted(target(it["Dimensions"][0]["Value"]) for it in properties if it["MetricName"] == metric)
+
+
+def test_every_function_and_queue_is_watched():
+    assert watched("Errors") == watched("Throttles") == sorted(FUNCTIONS)
+    assert watched("ApproximateAgeOfOldestMessage") == ["DeliverQueue", "RetryQueue"]
+    assert watched("ApproximateNumberOfMessagesVisible") == ["DeliverDeadQueue", "RetryDeadQueue"]
+
+
+def test_the_first_dead_letter_rings():
+    for alarm in ("DeliverDeadLettersAlarm", "RetryDeadLettersAlarm"):
+        properties = ALARMS[alarm]["Properties"]
+        assert (properties["Threshold"], properties["EvaluationPeriods"], properties["Statistic"]) == (0, 1, "Maximum")
+
+
+def test_no_sweep_at_all_rings_before_anything_is_late():
+    properties = ALARMS["SweepLagAlarm"]["Properties"]
+    assert properties["TreatMissingData"] == "breaching"
+    ahead = re.search(r"SWEEP_AHEAD_MS: u64 = (\d+) \* 60_000", SOURCES)
+    assert properties["EvaluationPeriods"] * properties["Period"] < int(ahead[1]) * 60
+
+
+def test_the_dashboard_shows_every_alarm():
+    body = transformed()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(body)["widgets"]
+    (alarms,) = [it["properties"]["alarms"] for it in widgets if it["type"] == "alarm"]
+    assert sorted(alarms) == sorted("${" + name + ".Arn}" for name in ALARMS)
+    for reference in re.findall(r"\$\{([A-Za-z]+)", body):
+        assert reference == "AWS" or reference in transformed()["Resources"]
+
+
+def test_every_parameter_is_used_grouped_and_described():
+    parameters = written()["Parameters"]
+    groups = written()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(parameters)
+    guide = (ROOT / "docs/operate.md").read_text()
+    for name, parameter in parameters.items():
+        assert parameter["Description"] and f"`{name}`" in guide, name
