@@ -1,14 +1,17 @@
 //! The one reader of the environment: what the functions are told at their start.
 
-use std::{env, path::PathBuf, sync::Arc, time::Duration};
+use std::{env, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use aws_config::BehaviorVersion;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use ipnet::IpNet;
 
 use crate::{
+    api::Api,
     clock::{Clock, SystemClock},
     dialect::{DialectFault, Dialects},
     egress,
@@ -39,6 +42,9 @@ pub enum ConfigError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A secret that cannot be read.
+    #[error("cannot read the secret named by RUNG_ADMIN_KEY_SECRET: {0}")]
+    Secret(String),
     /// A dialect file that cannot be read.
     #[error("cannot read the dialect file {path}: {source}")]
     DialectFile {
@@ -79,6 +85,8 @@ pub struct Context {
     pub strict: bool,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    egress_ips: Vec<IpNet>,
+    aws: SdkConfig,
 }
 
 impl Context {
@@ -90,19 +98,14 @@ impl Context {
         let retention = retention()?;
         let dialects = load_dialects(&dialect_files(), retention)?;
         let strict = flag("RUNG_STRICT", true)?;
+        let egress_ips = egress_ips()?;
         let urls = Urls {
             deliver: variable("RUNG_DELIVER_URL")?,
             retry: variable("RUNG_RETRY_URL")?,
             dead: variable("RUNG_DEAD_URL")?,
         };
         let table = variable("RUNG_TABLE")?;
-        let https = Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let aws = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(https)
-            .load()
-            .await;
+        let aws = aws().await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::new(
             aws_sdk_dynamodb::Client::new(&aws),
@@ -117,7 +120,27 @@ impl Context {
             dialects: Arc::new(dialects),
             strict,
             clock,
+            egress_ips,
+            aws,
         })
+    }
+
+    /// What the HTTP functions need. The operator's key is `RUNG_ADMIN_KEY`, or what the secret `RUNG_ADMIN_KEY_SECRET` holds now.
+    ///
+    /// # Errors
+    /// When neither is set, or the secret cannot be read.
+    pub async fn api(&self) -> Result<Api, ConfigError> {
+        let admin_key = match optional("RUNG_ADMIN_KEY") {
+            Some(key) => key,
+            None => secret(&self.aws, &variable("RUNG_ADMIN_KEY_SECRET")?).await?,
+        };
+        let (store, dialects, clock) = (
+            self.store.clone(),
+            self.dialects.clone(),
+            self.clock.clone(),
+        );
+        let api = Api::new(store, dialects, clock, &admin_key, self.strict);
+        Ok(api.with_egress_ips(self.egress_ips.clone()))
     }
 
     /// What publishing needs.
@@ -156,12 +179,26 @@ impl Context {
     }
 }
 
-/// The operator's key.
-///
-/// # Errors
-/// When it is not set.
-pub fn admin_key() -> Result<String, ConfigError> {
-    variable("RUNG_ADMIN_KEY")
+/// A secret's text.
+async fn secret(aws: &SdkConfig, name: &str) -> Result<String, ConfigError> {
+    let client = aws_sdk_secretsmanager::Client::new(aws);
+    let answer = client.get_secret_value().secret_id(name).send().await;
+    let secret =
+        answer.map_err(|error| ConfigError::Secret(DisplayErrorContext(&error).to_string()))?;
+    secret
+        .secret_string
+        .ok_or_else(|| ConfigError::Secret("it holds no text".to_owned()))
+}
+
+/// What all AWS clients share.
+async fn aws() -> SdkConfig {
+    let https = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https)
+        .load()
+        .await
 }
 
 /// The dialects that come with Rung and those of the given files.
@@ -195,6 +232,24 @@ fn dialect_files() -> Vec<PathBuf> {
     env::split_paths(&paths)
         .filter(|path| !path.as_os_str().is_empty())
         .collect()
+}
+
+/// Addresses and networks, separated by commas.
+fn egress_ips() -> Result<Vec<IpNet>, ConfigError> {
+    let name = "RUNG_EGRESS_IPS";
+    let texts = optional(name).unwrap_or_default();
+    let texts = texts
+        .split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    let networks = texts.map(|text| {
+        text.parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+    });
+    let expected = "IP addresses or networks such as 203.0.113.7/32, separated by commas";
+    networks
+        .collect::<Result<_, _>>()
+        .map_err(|_| ConfigError::Invalid { name, expected })
 }
 
 fn retention() -> Result<Duration, ConfigError> {

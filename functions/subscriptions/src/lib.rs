@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::FromRequestParts,
+    extract::{FromRequestParts, State},
     response::Response,
     routing::{delete, get, post},
 };
@@ -72,6 +72,7 @@ pub fn routes(api: Api, deliverer: Deliverer) -> Router {
             delete(deliveries::cancel),
         )
         .route("/v1/events/{event}", get(deliveries::event))
+        .route("/v1/egress-ips", get(egress_ips))
         .route("/v1/event-types", get(event_types::list))
         .route("/v1/event-types/{*type}", get(event_types::get))
         .with_state(Management { api, deliverer })
@@ -79,6 +80,16 @@ pub fn routes(api: Api, deliverer: Deliverer) -> Router {
 
 async fn health() -> Response {
     answer(StatusCode::OK, json!({ "status": "ok" }))
+}
+
+/// The networks that deliveries come from, for receivers that keep a list of whom they let in.
+async fn egress_ips(
+    State(state): State<Management>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    state.manager(&headers).await?;
+    let networks = &state.api.egress_ips;
+    Ok(answer(StatusCode::OK, json!({ "egress_ips": networks })))
 }
 
 impl Management {

@@ -1,16 +1,13 @@
 //! The Lambda function `subscriptions`.
 
 use lambda_http::{Error, run, tracing};
-use rung_shared::{
-    api::{self, Api},
-    config::{Context, admin_key},
-};
+use rung_shared::{api, config::Context};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let context = Context::from_env().await?;
-    let api = Api::of(&context, &admin_key()?);
+    let api = context.api().await?;
     run(api::router(rung_subscriptions::routes(
         api,
         context.deliverer(),

@@ -16,6 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use ipnet::IpNet;
 use serde::Serialize;
 
 pub use self::{
@@ -27,7 +28,6 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    config::Context,
     dialect::{Dialect, Dialects},
     domain::tenant::KeyHash,
     store::Store,
@@ -44,6 +44,8 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Whether only public HTTPS URLs are taken.
     pub strict: bool,
+    /// The networks that deliveries come from, as the operator has configured them.
+    pub egress_ips: Arc<[IpNet]>,
     admin: KeyHash,
     keys: Arc<auth::KeyCache>,
 }
@@ -63,22 +65,19 @@ impl Api {
             dialects,
             clock,
             strict,
+            egress_ips: Arc::default(),
             admin: KeyHash::of(admin_key),
             keys: Arc::default(),
         }
     }
 
-    /// An API over what the environment says.
+    /// The same with the networks that deliveries come from.
     #[must_use]
-    pub fn of(context: &Context, admin_key: &str) -> Self {
-        let Context {
-            store,
-            dialects,
-            clock,
-            strict,
-            ..
-        } = context.clone();
-        Self::new(store, dialects, clock, admin_key, strict)
+    pub fn with_egress_ips(self, egress_ips: Vec<IpNet>) -> Self {
+        Self {
+            egress_ips: egress_ips.into(),
+            ..self
+        }
     }
 
     /// A dialect that a tenant or webhook was made with.
