@@ -138,6 +138,9 @@ impl From<StoreError> for Refusal {
     }
 }
 
+/// The webhooks of more tenants than this are not remembered.
+const CACHED_TENANTS: usize = 1_000;
+
 /// What accepting needs.
 #[derive(Clone)]
 pub struct Publisher {
@@ -233,7 +236,11 @@ impl Publisher {
             version: tenant.version,
             webhooks,
         });
-        cache().insert(tenant.id.clone(), Arc::clone(&routes));
+        let mut cache = cache();
+        if cache.len() >= CACHED_TENANTS {
+            cache.clear();
+        }
+        cache.insert(tenant.id.clone(), Arc::clone(&routes));
         Ok(routes)
     }
 
