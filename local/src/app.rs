@@ -56,13 +56,17 @@ const DAY_S: u64 = 86_400;
 /// High, so that half an hour of a table out of order does not empty a queue into its dead letters.
 const MAX_RECEIVES: u32 = 200;
 
-/// The queues as the template makes them.
+/// The queues as the template makes them, for a ladder's clock that runs `scale` times faster than the wall.
+///
+/// A receiver may take its 15 s, and a batch its [`BATCH_TIME`], by the wall; a queue's times are by the ladder's clock. Were
+/// they not stretched, an attempt under way would be handed out a second time.
 #[must_use]
-pub fn queues() -> Vec<QueueSpec> {
+pub fn queues(scale: u32) -> Vec<QueueSpec> {
+    let scale = u64::from(scale);
     let main = |name: &str, dead_letter: &str| QueueSpec {
         name: name.to_owned(),
-        visibility_timeout_s: VISIBILITY_S,
-        retention_s: 7 * DAY_S,
+        visibility_timeout_s: VISIBILITY_S * scale,
+        retention_s: 7 * DAY_S * scale,
         redrive: Some(Redrive {
             dead_letter: dead_letter.to_owned(),
             max_receive_count: MAX_RECEIVES,
@@ -70,8 +74,8 @@ pub fn queues() -> Vec<QueueSpec> {
     };
     let dead = |name: &str| QueueSpec {
         name: name.to_owned(),
-        visibility_timeout_s: VISIBILITY_S,
-        retention_s: 14 * DAY_S,
+        visibility_timeout_s: VISIBILITY_S * scale,
+        retention_s: 14 * DAY_S * scale,
         redrive: None,
     };
     vec![

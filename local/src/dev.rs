@@ -71,7 +71,11 @@ async fn run(args: Args) -> Result<(), Error> {
     let data = Arc::new(DataFolder::open(&args.data)?);
     let admin_key = data.admin_key(args.admin_key)?;
     let clock = start_clock(&data, args.time_scale)?;
-    let aws = Aws::open(data.path(), &app::queues(), Arc::clone(&clock))?;
+    let aws = Aws::open(
+        data.path(),
+        &app::queues(args.time_scale),
+        Arc::clone(&clock),
+    )?;
     let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
     let app = App::new(Parts {
         dynamodb,

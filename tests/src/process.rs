@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -76,6 +76,11 @@ impl Rung {
     /// All it has written so far, standard output and error, over all restarts.
     pub fn output(&self) -> String {
         self.output.text()
+    }
+
+    /// What it has written to standard output.
+    pub fn stdout(&self) -> String {
+        self.output.locked().stdout.clone()
     }
 
     /// Ends it with SIGKILL, as a power cut would.
@@ -181,10 +186,18 @@ async fn spawn(
     }
 }
 
+#[derive(Default)]
+struct Text {
+    /// Standard output and error, line by line in the order they came.
+    all: String,
+    /// Standard output alone.
+    stdout: String,
+}
+
 /// What the process writes, as it comes.
 #[derive(Clone)]
 struct Output {
-    text: Arc<Mutex<String>>,
+    text: Arc<Mutex<Text>>,
     /// Counts the lines, to wake whoever waits; its receivers are the readers still reading.
     lines: watch::Sender<usize>,
 }
@@ -199,11 +212,12 @@ impl Default for Output {
 }
 
 impl Output {
+    fn locked(&self) -> MutexGuard<'_, Text> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn text(&self) -> String {
-        self.text
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.locked().all.clone()
     }
 
     fn attach(&self, command: &mut Command) -> Child {
@@ -214,21 +228,27 @@ impl Output {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        self.follow(child.stdout.take().expect("piped"));
-        self.follow(child.stderr.take().expect("piped"));
+        self.follow(child.stdout.take().expect("piped"), |text, line| {
+            text.all.push_str(line);
+            text.stdout.push_str(line);
+        });
+        self.follow(child.stderr.take().expect("piped"), |text, line| {
+            text.all.push_str(line);
+        });
         child
     }
 
-    fn follow(&self, stream: impl AsyncRead + Unpin + Send + 'static) {
+    fn follow(
+        &self,
+        stream: impl AsyncRead + Unpin + Send + 'static,
+        keep: impl Fn(&mut Text, &str) + Send + 'static,
+    ) {
         let (output, reading) = (self.clone(), self.lines.subscribe());
         tokio::spawn(async move {
             let _reading = reading;
             let mut lines = BufReader::new(stream).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                let mut text = output.text.lock().unwrap_or_else(PoisonError::into_inner);
-                text.push_str(&line);
-                text.push('\n');
-                drop(text);
+                keep(&mut output.locked(), &format!("{line}\n"));
                 output.lines.send_modify(|lines| *lines += 1);
             }
         });

@@ -1,5 +1,7 @@
 //! Who may do what, and that nobody meets another tenant's things.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +41,9 @@ async fn calls_need_a_known_key_of_the_right_reach() {
         .await
         .data(202);
     world.get(&manager, "/v1/webhooks").await.data(200);
+    for of_any_scope in [&publisher, &manager] {
+        world.get(of_any_scope, "/v1/event-types").await.data(200);
+    }
 
     let unnamed = world.get(&As::operator(), "/v1/webhooks").await;
     unnamed.assert_error(422, "tenant_required");
@@ -53,6 +58,76 @@ async fn calls_need_a_known_key_of_the_right_reach() {
         .get(&As::operator_for("acme"), "/v1/webhooks")
         .await
         .data(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_speaks_for_its_own_tenant_whatever_the_header_says() {
+    let world = World::new().await;
+    let owner = world.tenant("acme", "standard", "pro").await;
+    world.tenant("other", "standard", "pro").await;
+    for (named, is_own) in [("acme", true), ("other", false), ("nobody", false)] {
+        let caller = owner.clone().naming(named);
+        let managing = world.get(&caller, "/v1/webhooks").await;
+        let event = json!({"type": "a.b", "data": {}});
+        let publishing = world.send(&caller, "POST", "/v1/events", event).await;
+        if is_own {
+            managing.data(200);
+            publishing.data(202);
+        } else {
+            managing.assert_error(403, "forbidden");
+            publishing.assert_error(403, "forbidden");
+        }
+    }
+}
+
+/// What is written for the operator while this lives.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_of_a_request_says_whose_it_was() {
+    let world = World::new().await;
+    let owner = world.tenant("acme", "standard", "pro").await;
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let written = tracing::subscriber::set_default(subscriber);
+    world.get(&owner, "/v1/webhooks").await.data(200);
+    world
+        .get(&As::key("rk_unknown"), "/v1/webhooks")
+        .await
+        .assert_error(401, "unauthorized");
+    drop(written);
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let served: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("served"))
+        .collect();
+    let [known, unknown] = served[..] else {
+        panic!("one line for each request: {text}")
+    };
+    assert!(
+        known.contains("tenant=\"acme\"") && known.contains("status=200"),
+        "{known}"
+    );
+    assert!(
+        !unknown.contains("tenant") && unknown.contains("unauthorized"),
+        "{unknown}"
+    );
+    assert!(!text.contains("rk_"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -108,9 +108,14 @@ impl As {
     }
 
     pub(crate) fn operator_for(tenant: &str) -> Self {
+        Self::operator().naming(tenant)
+    }
+
+    /// The same with the header `Rung-Tenant`.
+    pub(crate) fn naming(self, tenant: &str) -> Self {
         Self {
             tenant: Some(tenant.to_owned()),
-            ..Self::operator()
+            ..self
         }
     }
 
@@ -126,7 +131,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
         let receiver = Arc::new(Receiver(AtomicU16::new(200)));
-        let aws = Aws::memory(&app::queues(), Arc::clone(&clock)).unwrap();
+        let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
         let app = App::new(Parts {
             dynamodb,

@@ -7,6 +7,7 @@ use std::{
 
 use http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
+use tracing::Span;
 
 use super::{Api, ApiError, Code};
 use crate::{
@@ -49,40 +50,63 @@ impl Api {
     /// The tenant called for: a key's own, or with the admin key the one that `Rung-Tenant` names.
     ///
     /// # Errors
-    /// 401 without a known key, 403 without the scope, 422 without a tenant's name, 404 if there is none of that name.
+    /// 401 without a known key, 403 without the scope or with another tenant's name, 422 without a tenant's name, 404 if there
+    /// is none of that name.
     pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, ApiError> {
+        self.caller_with(headers, Some(scope)).await
+    }
+
+    /// The same for what a key of any scope may see.
+    ///
+    /// # Errors
+    /// As [`caller`](Self::caller).
+    pub async fn any_caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        self.caller_with(headers, None).await
+    }
+
+    async fn caller_with(
+        &self,
+        headers: &HeaderMap,
+        scope: Option<Scope>,
+    ) -> Result<Caller, ApiError> {
         let hash = presented(headers)?;
-        if self.is_admin(&hash) {
-            let name = headers.get("rung-tenant").ok_or(Code::TenantRequired)?;
-            let name = name.to_str().unwrap_or_default();
+        let named = headers
+            .get("rung-tenant")
+            .map(|name| name.to_str().unwrap_or_default());
+        let caller = if self.is_admin(&hash) {
+            let name = named.ok_or(Code::TenantRequired)?;
             let missing = || ApiError::not_found("tenant", name);
             let id = TenantId::parse(name).map_err(|_| missing())?;
-            let tenant = self.store.tenant(&id).await?.ok_or_else(missing)?;
-            return Ok(Caller {
-                tenant,
+            Caller {
+                tenant: self.store.tenant(&id).await?.ok_or_else(missing)?,
                 admin: true,
-            });
-        }
-        let key = self.key(hash).await?;
-        if !key.scopes.contains(&scope) {
-            let scope = match scope {
-                Scope::Manage => "manage",
-                Scope::Publish => "publish",
-            };
-            return Err(ApiError::new(
-                Code::Forbidden,
-                format!("this takes a key with the scope `{scope}`"),
-            ));
-        }
-        let tenant = self
-            .store
-            .tenant(&key.tenant)
-            .await?
-            .ok_or(Code::Unauthorized)?;
-        Ok(Caller {
-            tenant,
-            admin: false,
-        })
+            }
+        } else {
+            let key = self.key(hash).await?;
+            if named.is_some_and(|name| name != key.tenant.as_str()) {
+                return Err(ApiError::new(
+                    Code::Forbidden,
+                    "`Rung-Tenant` names another tenant than the key's; leave it out",
+                ));
+            }
+            if let Some(scope) = scope.filter(|scope| !key.scopes.contains(scope)) {
+                let scope = match scope {
+                    Scope::Manage => "manage",
+                    Scope::Publish => "publish",
+                };
+                return Err(ApiError::new(
+                    Code::Forbidden,
+                    format!("this takes a key with the scope `{scope}`"),
+                ));
+            }
+            let tenant = self.store.tenant(&key.tenant).await?;
+            Caller {
+                tenant: tenant.ok_or(Code::Unauthorized)?,
+                admin: false,
+            }
+        };
+        Span::current().record("tenant", caller.tenant.id.as_str());
+        Ok(caller)
     }
 
     fn is_admin(&self, hash: &KeyHash) -> bool {

@@ -164,15 +164,19 @@ impl From<Code> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the table failed");
-        Code::Unavailable.into()
+        FlowError::from(error).into()
     }
 }
 
 impl From<FlowError> for ApiError {
     fn from(error: FlowError) -> Self {
         tracing::error!(%error, "the table or a queue failed");
-        Code::Unavailable.into()
+        match error {
+            // Asking again would not mend it.
+            FlowError::Store(StoreError::Corrupt { .. }) => Code::Internal,
+            FlowError::Store(StoreError::Unavailable(_)) | FlowError::Queue(_) => Code::Unavailable,
+        }
+        .into()
     }
 }
 
@@ -204,5 +208,21 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(self.code);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_to_be_tried_again() {
+        let corrupt = StoreError::Corrupt {
+            key: "T#t A".to_owned(),
+            attribute: "dialect",
+        };
+        assert_eq!(ApiError::from(corrupt).code, Code::Internal);
+        let away = StoreError::Unavailable("timed out".into());
+        assert_eq!(ApiError::from(away).code, Code::Unavailable);
     }
 }

@@ -164,9 +164,6 @@ impl<'a> Fields<'a> {
 pub mod read {
     use crate::json::Json;
 
-    /// 10000-01-01T00:00:00Z.
-    const YEAR_10000_MS: u64 = 253_402_300_800_000;
-
     /// A text of 1 to `most` characters.
     pub fn text(most: usize) -> impl Fn(&Json) -> Result<String, String> {
         move |value| {
@@ -193,16 +190,44 @@ pub mod read {
     /// # Errors
     /// When it is not an RFC 3339 time with an offset, or lies before 1970.
     pub fn time_ms(value: &Json) -> Result<u64, String> {
-        let time = value
-            .as_str()
-            .and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        // RFC 3339 has years of four digits.
-        let ms = time
-            .and_then(|time| u64::try_from(time.as_millisecond()).ok())
-            .filter(|ms| *ms < YEAR_10000_MS);
+        let text = value.as_str().filter(|text| is_rfc3339(text));
+        let time = text.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
         ms.ok_or_else(|| {
             "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z".to_owned()
         })
+    }
+
+    /// Whether a text has the form of RFC 3339, section 5.6; the parser of times also knows other forms. Whether there is such
+    /// a time is the parser's to say.
+    fn is_rfc3339(text: &str) -> bool {
+        let digits_like = |text: &str, form: &str| {
+            text.len() == form.len()
+                && text
+                    .bytes()
+                    .zip(form.bytes())
+                    .all(|(byte, form)| match form {
+                        b'0' => byte.is_ascii_digit(),
+                        _ => byte.eq_ignore_ascii_case(&form),
+                    })
+        };
+        let Some((seconds, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else {
+            return false;
+        };
+        let offset = match rest.strip_prefix('.') {
+            Some(fraction) => {
+                let offset = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+                if offset.len() == fraction.len() {
+                    return false;
+                }
+                offset
+            }
+            None => rest,
+        };
+        digits_like(seconds, "0000-00-00T00:00:00")
+            && ["Z", "+00:00", "-00:00"]
+                .iter()
+                .any(|form| digits_like(offset, form))
     }
 
     /// An object, as it is.
@@ -245,6 +270,53 @@ mod tests {
             .collect();
         assert_eq!(named, ["url", "events", "at", "nmae"]);
         assert!(error.message.starts_with("url: "), "{}", error.message);
+    }
+
+    #[test]
+    fn times_are_those_of_rfc_3339() {
+        let read = |text: &str| read::time_ms(&Json::String(text.to_owned())).ok();
+        for (text, ms) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2024-12-14T15:29:18Z", 1_734_190_158_000),
+            ("2024-12-14t15:29:18z", 1_734_190_158_000),
+            ("2024-12-14T15:29:18.821Z", 1_734_190_158_821),
+            ("2024-12-14T15:29:18.821999999Z", 1_734_190_158_821),
+            ("2024-12-14T20:59:18+05:30", 1_734_190_158_000),
+            ("2024-12-14T07:29:18.5-08:00", 1_734_190_158_500),
+            ("9999-12-31T23:59:59Z", 253_402_300_799_000),
+        ] {
+            assert_eq!(read(text), Some(ms), "{text}");
+        }
+        for text in [
+            "",
+            "yesterday",
+            "2024-12-14",
+            "2024-12-14T15:29:18",
+            "2024-12-14T15:29Z",
+            "2024-12-14T15Z",
+            "2024-12-14 15:29:18Z",
+            "20241214T152918Z",
+            "2024-12-14T152918Z",
+            "2024-12-14T15:29:18,5Z",
+            "2024-12-14T15:29:18.Z",
+            "2024-12-14T15:29:18+05",
+            "2024-12-14T15:29:18+0530",
+            "2024-12-14T15:29:18+05:30:00",
+            "2024-12-14T15:29:18Z[UTC]",
+            "2024-12-14T15:29:18+01:00[Europe/Berlin]",
+            "2024-W50-6T15:29:18Z",
+            "2024-13-14T15:29:18Z",
+            "2024-02-30T15:29:18Z",
+            "2024-12-14T24:00:00Z",
+            "+002024-12-14T15:29:18Z",
+            "+010000-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            " 2024-12-14T15:29:18Z",
+            "2024-12-14T15:29:18Z\n",
+            "2024-12-14T15:29:18é",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use axum::{
 use futures_util::FutureExt;
 use http::{HeaderValue, header, request::Parts};
 use tokio::time::Instant;
+use tracing::{Instrument as _, error_span, field::Empty};
 
 use super::{ApiError, Code, page::query_object};
 use crate::{
@@ -47,26 +48,33 @@ pub fn router(routes: Router) -> Router {
 async fn serve(mut request: Request, next: Next) -> Response {
     let id = format!("req_{}", chance::hex::<10>());
     request.extensions_mut().insert(RequestId(id.clone()));
+    // Every line of this request says whose it is; who calls is found out by the handler. Of the highest level, so that error
+    // lines have it where only those are written.
+    let span = error_span!("request", id, tenant = Empty);
+    let mut response = served(request, next).instrument(span).await;
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+async fn served(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
     let started = Instant::now();
-    let served = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = served.unwrap_or_else(|_| ApiError::from(Code::Internal).into_response());
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = answered.unwrap_or_else(|_| ApiError::from(Code::Internal).into_response());
     tracing::info!(
-        request_id = id,
         %method,
         route = route.as_deref().unwrap_or("-"),
         status = response.status().as_u16(),
         code = response.extensions().get::<Code>().map(|code| code.as_str()),
         ms = started.elapsed().as_millis(),
-        "request"
+        "served"
     );
-    if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
     response
 }
 

@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::json::Json;
-
-/// Longest event type, in characters.
-const EVENT_TYPE_CHARS: usize = 128;
+use crate::{json::Json, limits::EVENT_TYPE_CHARS};
 
 /// The pattern that takes in every type.
 pub const EVERY_TYPE: &str = "*";
@@ -187,7 +184,7 @@ impl Catalogue {
     }
 }
 
-/// Whether `name` is well-formed as an event type: 1 to 128 characters of `[A-Za-z0-9_.\-/]`.
+/// Whether `name` is well-formed as an event type: 1 to [`EVENT_TYPE_CHARS`] characters of `[A-Za-z0-9_.\-/]`.
 pub(super) fn is_event_type(name: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/');

@@ -2,6 +2,8 @@
 
 use ulid::Ulid;
 
+use crate::limits::ID_CHARS;
+
 /// Characters of 128 bits in base 62.
 const BASE62_CHARS: usize = 22;
 
@@ -48,7 +50,7 @@ impl EventIdForm {
         };
         let made = form.make(0, [0; 16]);
         let printable = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        (made.len() <= 64 && made.bytes().all(printable)).then_some(form)
+        (made.len() <= ID_CHARS && made.bytes().all(printable)).then_some(form)
     }
 
     /// An id of this form made of `now_ms` (since the Unix epoch) and `random`.

@@ -1,11 +1,9 @@
 //! Everything a client can send wrong: it is told what, by name, and nothing changes.
 
-use std::path::Path;
-
-use rung_tests::{Receiver, Rung, Tenant};
+use rung_tests::{Receiver, Tenant};
 use serde_json::{Value, json};
 
-use crate::{RUNG, rung};
+use crate::rung;
 
 /// Where the contract leaves open whether a request is malformed or unacceptable.
 const BAD: &[u16] = &[400, 422];
@@ -406,30 +404,6 @@ async fn lists_and_what_is_not_there() {
     for (path, body, name) in [
         ("/test", json!({"event_type": "no.such"}), "event_type"),
         ("/test", json!({"colour": "red"}), "colour"),
-        ("/rotate-secret", json!({"secret": ""}), "secret"),
-        (
-            "/rotate-secret",
-            json!({"overlap_seconds": -1}),
-            "overlap_seconds",
-        ),
-        (
-            "/rotate-secret",
-            json!({"overlap_seconds": 7 * 86_400 + 1}),
-            "overlap_seconds",
-        ),
-        ("/rotate-secret", json!({"colour": "red"}), "colour"),
-        ("/recover", json!({}), "since"),
-        ("/recover", json!({"since": "yesterday"}), "since"),
-        (
-            "/recover",
-            json!({"since": "2024-01-01T00:00:00Z", "status": "lost"}),
-            "status",
-        ),
-        (
-            "/recover",
-            json!({"since": "2024-01-01T00:00:00Z", "dry_run": "yes"}),
-            "dry_run",
-        ),
     ] {
         odin.api
             .post(&webhook.path(path), &body)
@@ -630,61 +604,6 @@ async fn tenants() {
         (existing.api.get("/v1/webhooks").await.status == 401).then_some(())
     })
     .await;
-}
-
-/// The start is refused with file, line and reason.
-#[tokio::test]
-async fn a_dialect_file_with_a_mistake() {
-    let odin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/dialects/odin.toml");
-    let odin = std::fs::read_to_string(odin).unwrap();
-    let broken = odin.lines().count() + 1;
-    for (text, line, reason) in [
-        (format!("{odin}\n[unfinished\n"), broken + 1, ""),
-        (
-            format!("# Ours.\nno_such_setting = true\n{odin}"),
-            2,
-            "no_such_setting",
-        ),
-    ] {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("ours.toml");
-        std::fs::write(&file, text).unwrap();
-        let data = dir.path().join("data");
-        let (file, data) = (file.to_str().unwrap(), data.to_str().unwrap());
-        let (status, output) = Rung::run(
-            RUNG,
-            &[
-                "dev",
-                "--addr",
-                "127.0.0.1:0",
-                "--data",
-                data,
-                "--dialect",
-                file,
-            ],
-        )
-        .await;
-        assert!(!status.success(), "{output}");
-        assert!(output.contains("ours.toml"), "the file: {output}");
-        assert!(output.contains(&line.to_string()), "line {line}: {output}");
-        assert!(output.contains(reason), "{output}");
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().to_str().unwrap();
-    let args = [
-        "dev",
-        "--addr",
-        "127.0.0.1:0",
-        "--data",
-        data,
-        "--dialect",
-        "/no/such/file.toml",
-    ];
-    let (status, output) = Rung::run(RUNG, &args).await;
-    assert!(
-        !status.success() && output.contains("/no/such/file.toml"),
-        "{output}"
-    );
 }
 
 /// After everything above a process still serves: no request takes it down.

@@ -19,9 +19,9 @@ mod isolation;
 mod ladders;
 mod outcomes;
 mod publishing;
-mod recovery;
-mod rotation;
+mod resending;
 mod secrecy;
+mod start;
 mod verification;
 mod wire_formats;
 

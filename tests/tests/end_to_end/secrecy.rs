@@ -1,6 +1,6 @@
 //! What the process writes helps the operator and gives nothing away.
 
-use rung_tests::{Receiver, Tenant, eventually};
+use rung_tests::{Receiver, Tenant};
 use serde_json::json;
 
 use crate::rung;
@@ -29,19 +29,10 @@ async fn secrets_keys_and_payloads_are_never_written() {
         .get("/v1/webhooks")
         .await
         .refused(401);
-    let rotated = odin
-        .api
-        .post(
-            &webhook.path("/rotate-secret"),
-            &json!({"secret": "next-secret-8e1d"}),
-        )
-        .await;
-    rotated.data(200);
     rung.terminate().await;
     let output = rung.output();
     for secret in [
         "given-secret-5f2c",
-        "next-secret-8e1d",
         "header-token-91ab",
         "payload-078-05-1120",
         "payload-broken-4711",
@@ -87,14 +78,4 @@ async fn secrets_are_shown_once() {
     let keys = rung.admin().get("/v1/tenants/t/keys").await;
     keys.data(200);
     assert!(!keys.text.contains(&odin.key), "{}", keys.text);
-}
-
-/// Loopback receivers are a convenience of one machine: the warning says so, and `--strict` ends it.
-#[tokio::test]
-async fn lax_url_rules_are_told() {
-    let lax = rung(&[]).await;
-    eventually("a warning", async || {
-        lax.output().to_lowercase().contains("strict").then_some(())
-    })
-    .await;
 }

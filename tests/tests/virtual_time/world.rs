@@ -104,7 +104,7 @@ impl World {
             posts: Mutex::default(),
             script: Mutex::new(Arc::new(|_, _| Reply::Status(200))),
         });
-        let aws = Aws::memory(&app::queues(), Arc::clone(&clock)).unwrap();
+        let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
         let app = App::new(Parts {
             dynamodb,

@@ -13,10 +13,8 @@ use crate::{
         file::{DialectFile, TypeFile},
     },
     json::Json,
+    limits::{EVENT_TYPE_CHARS, JSON_DEPTH},
 };
-
-/// Nesting of sample data.
-const SAMPLE_DEPTH: usize = 100;
 
 pub(super) fn compile(file: &DialectFile, text: &str) -> Result<Catalogue, Fault> {
     if file.types.is_empty() && file.any_type.is_none() {
@@ -103,14 +101,14 @@ fn check_name<'a>(name: &'a Spanned<String>, names: &mut HashSet<&'a str>) -> Re
 
 fn malformed_type(name: &Spanned<String>) -> Fault {
     let reason = format!(
-        "`{name}`: a name of types has 1 to 128 characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`"
+        "`{name}`: a name of types has 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`"
     );
     Fault::new(name, reason)
 }
 
 fn sample(written: &Spanned<String>, text: &str) -> Result<Json, Fault> {
     const LITERAL: &str = "'''\n";
-    match Json::parse(written.get_ref().as_bytes(), SAMPLE_DEPTH) {
+    match Json::parse(written.get_ref().as_bytes(), JSON_DEPTH) {
         Ok(value @ Json::Object(_)) => Ok(value),
         Ok(_) => Err(Fault::new(written, "a sample is a JSON object")),
         Err(fault) => {

@@ -18,14 +18,11 @@ use super::{
 use crate::{
     domain::ladder::{DisableRule, Ladder},
     json::UnstableNumbers,
+    limits::{ID_CHARS, REQUEST_BYTES},
 };
 
-/// Longest name of a dialect, in characters.
-const NAME_CHARS: usize = 64;
 /// Longest time-out, in milliseconds: a delivering function has 30 s for everything.
 const TIMEOUT_MAX_MS: u64 = 25_000;
-/// Largest body limit, in bytes: that of a publishing request.
-const BODY_LIMIT_MAX: usize = 256 * 1024;
 /// Most waits of a ladder.
 const WAITS_MAX: usize = 100;
 /// Longest wait, in milliseconds: 30 days, for which events are kept.
@@ -38,10 +35,9 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
     };
     let name = file.name.get_ref();
-    if !(1..=NAME_CHARS).contains(&name.len()) || !name.bytes().all(in_name) {
-        let reason = format!(
-            "a dialect's name has 1 to {NAME_CHARS} characters out of a-z, 0-9, `_` and `-`"
-        );
+    if !(1..=ID_CHARS).contains(&name.len()) || !name.bytes().all(in_name) {
+        let reason =
+            format!("a dialect's name has 1 to {ID_CHARS} characters out of a-z, 0-9, `_` and `-`");
         return Err(Fault::new(&file.name, reason));
     }
     if is_taken(name) {
@@ -49,8 +45,10 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
         return Err(Fault::new(&file.name, reason));
     }
     let event_id = EventIdForm::parse(file.event_id.get_ref()).ok_or_else(|| {
-        let reason = "an event id needs one of `{ulid}`, `{ULID}`, `{uuid}`, `{hex}`, `{base62}`, and at most 64 characters \
-                      out of A-Z, a-z, 0-9, `_` and `-` in all, as in \"evt_{base62}\"";
+        let reason = format!(
+            "an event id needs one of `{{ulid}}`, `{{ULID}}`, `{{uuid}}`, `{{hex}}`, `{{base62}}`, and at most {ID_CHARS} characters \
+             out of A-Z, a-z, 0-9, `_` and `-` in all, as in \"evt_{{base62}}\""
+        );
         Fault::new(&file.event_id, reason)
     })?;
     let timeout_ms = duration_ms(&file.timeout)?;
@@ -62,8 +60,9 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
         return Err(Fault::new(&file.timeout, reason));
     }
     let body_limit_bytes = *file.body_limit.get_ref();
-    if !(1..=BODY_LIMIT_MAX).contains(&body_limit_bytes) {
-        let reason = format!("a body limit is 1 to {BODY_LIMIT_MAX} bytes");
+    // What is published is no larger.
+    if !(1..=REQUEST_BYTES).contains(&body_limit_bytes) {
+        let reason = format!("a body limit is 1 to {REQUEST_BYTES} bytes");
         return Err(Fault::new(&file.body_limit, reason));
     }
     let numbers = if file.reparse_safe {

@@ -1,4 +1,4 @@
-//! Sending again: by hand, and all that a webhook has missed.
+//! Deliveries in their tenant's hands: sent again, cancelled, looked up in the log.
 
 use rung_tests::{Answer, Receiver, Tenant, eventually};
 use serde_json::json;
@@ -97,97 +97,6 @@ async fn a_waiting_delivery_is_cancelled() {
     let later = odin.publish("user.lesson.completed", json!({})).await;
     webhook.until_attempts(&later.id, 2).await;
     assert_eq!(webhook.attempts(&event.id).await.len(), 1);
-}
-
-/// `recover` sends what is failed, held or missed on a fresh ladder, once, and tells the count beforehand.
-#[tokio::test]
-async fn recover_sends_all_that_was_not_delivered() {
-    // The retention, which runs on the ladder's clock, must outlast the test.
-    let rung = rung(&["--time-scale", "15000"]).await;
-    let since = jiff::Timestamp::now() - std::time::Duration::from_secs(3600);
-    let receiver = Receiver::always(200).await;
-    let odin = Tenant::create(&rung, "t", "odin").await;
-    let webhook = odin.webhook(&receiver.url("/"), &["*"]).await;
-    let delivered = odin.publish("user.lesson.completed", json!({"n": 0})).await;
-    odin.until(&delivered.id, &webhook, "succeeded").await;
-    receiver.answer(|_| Answer::status(500));
-    let failed = odin.publish("user.lesson.completed", json!({"n": 1})).await;
-    webhook.until("disabled").await;
-    odin.until(&failed.id, &webhook, "failed").await;
-    let mut missed = Vec::new();
-    for n in 0..5 {
-        missed.push(
-            odin.publish("user.lesson.completed", json!({"n": n}))
-                .await
-                .id,
-        );
-    }
-    for id in &missed {
-        odin.until(id, &webhook, "missed").await;
-    }
-    receiver.answer(|_| Answer::status(200));
-    webhook.patch(json!({"status": "active"})).await;
-    let before = receiver.count();
-
-    let recover = webhook.path("/recover");
-    let reply = odin
-        .api
-        .post(
-            &recover,
-            &json!({"since": since.to_string(), "dry_run": true}),
-        )
-        .await;
-    assert!(
-        reply
-            .ok()
-            .as_object()
-            .unwrap()
-            .values()
-            .any(|value| *value == 6),
-        "a count: {}",
-        reply.text
-    );
-    receiver.stays_at(before).await;
-
-    odin.api
-        .post(&recover, &json!({"since": since.to_string()}))
-        .await
-        .ok();
-    for id in missed.iter().chain([&failed.id]) {
-        odin.until(id, &webhook, "succeeded").await;
-        let newest = webhook.attempts(id).await.pop().unwrap();
-        assert_eq!(newest["trigger"], "recover", "{newest}");
-    }
-    receiver.stays_at(before + 6).await;
-
-    odin.api
-        .post(
-            &recover,
-            &json!({"since": since.to_string(), "status": "any"}),
-        )
-        .await
-        .ok();
-    receiver.wait_for(before + 13).await;
-    eventually("the delivered one again", async || {
-        (webhook.attempts(&delivered.id).await.len() == 2).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn what_is_past_the_retention_is_not_recovered() {
-    let rung = rung(&[]).await;
-    let receiver = Receiver::always(200).await;
-    let odin = Tenant::create(&rung, "t", "odin").await;
-    let webhook = odin.webhook(&receiver.url("/"), &["*"]).await;
-    let reply = odin
-        .api
-        .post(
-            &webhook.path("/recover"),
-            &json!({"since": "2001-01-01T00:00:00Z"}),
-        )
-        .await;
-    reply.refused_naming(&[422], "since");
 }
 
 /// The log's filters, and its pages.
