@@ -1,7 +1,7 @@
-//! Gathers what concurrent callers want written at the same moment into as few calls as possible.
+//! Gathers what concurrent callers want of a service at the same moment into as few calls as possible.
 //!
 //! The first to come starts a flush, which lets every task that is ready run once before it takes what has gathered: under
-//! load calls fill up, and an idle system waits for nothing. A caller that is cancelled takes nobody else's write along.
+//! load calls fill up, and an idle system waits for nothing. A caller that is cancelled takes nobody else's call along.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,22 +15,21 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
 }
 
-type Reply<E> = oneshot::Sender<Result<(), E>>;
-type Write<T, E> = dyn Fn(Vec<T>) -> BoxFuture<'static, Vec<Result<(), E>>> + Send + Sync;
+type Call<T, R> = dyn Fn(Vec<T>) -> BoxFuture<'static, Vec<R>> + Send + Sync;
 
-/// A gate through which single writes leave as batches.
-pub(crate) struct Batcher<T, E> {
-    inner: Arc<Inner<T, E>>,
+/// A gate through which single entries leave as batches, each entry with an answer of its own.
+pub(crate) struct Batcher<T, R> {
+    inner: Arc<Inner<T, R>>,
 }
 
-struct Inner<T, E> {
+struct Inner<T, R> {
     limits: Limits,
     size: fn(&T) -> usize,
-    write: Box<Write<T, E>>,
-    waiting: Mutex<Vec<(T, Reply<E>)>>,
+    call: Box<Call<T, R>>,
+    waiting: Mutex<Vec<(T, oneshot::Sender<R>)>>,
 }
 
-impl<T, E> Clone for Batcher<T, E> {
+impl<T, R> Clone for Batcher<T, R> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
@@ -38,40 +37,40 @@ impl<T, E> Clone for Batcher<T, E> {
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> Batcher<T, E> {
-    /// A gate over `write`, which answers for each entry in order; `size` is an entry's in bytes.
+impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
+    /// A gate over `call`, which answers for each entry in order; `size` is an entry's in bytes.
     pub(crate) fn new(
         limits: Limits,
         size: fn(&T) -> usize,
-        write: impl Fn(Vec<T>) -> BoxFuture<'static, Vec<Result<(), E>>> + Send + Sync + 'static,
+        call: impl Fn(Vec<T>) -> BoxFuture<'static, Vec<R>> + Send + Sync + 'static,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 limits,
                 size,
-                write: Box::new(write),
+                call: Box::new(call),
                 waiting: Mutex::default(),
             }),
         }
     }
 
-    /// Writes one entry. `None` when the call's task died.
-    pub(crate) async fn write(&self, entry: T) -> Option<Result<(), E>> {
+    /// The answer for one entry; `None` when the call's task died.
+    pub(crate) async fn call(&self, entry: T) -> Option<R> {
         self.push(vec![entry]).pop()?.await.ok()
     }
 
-    /// Writes all entries and answers for each, in order.
-    pub(crate) async fn write_all(&self, entries: Vec<T>) -> Vec<Option<Result<(), E>>> {
+    /// The answers for all entries, in order.
+    pub(crate) async fn call_all(&self, entries: Vec<T>) -> Vec<Option<R>> {
         join_all(
             self.push(entries)
                 .into_iter()
-                .map(async |reply| reply.await.ok()),
+                .map(async |answer| answer.await.ok()),
         )
         .await
     }
 
-    fn push(&self, entries: Vec<T>) -> Vec<oneshot::Receiver<Result<(), E>>> {
-        let mut receivers = Vec::with_capacity(entries.len());
+    fn push(&self, entries: Vec<T>) -> Vec<oneshot::Receiver<R>> {
+        let mut answers = Vec::with_capacity(entries.len());
         let first = {
             let mut waiting = self
                 .inner
@@ -80,11 +79,11 @@ impl<T: Send + 'static, E: Send + 'static> Batcher<T, E> {
                 .unwrap_or_else(PoisonError::into_inner);
             let first = waiting.is_empty();
             for entry in entries {
-                let (sender, receiver) = oneshot::channel();
+                let (sender, answer) = oneshot::channel();
                 waiting.push((entry, sender));
-                receivers.push(receiver);
+                answers.push(answer);
             }
-            first && !receivers.is_empty()
+            first && !answers.is_empty()
         };
         if first {
             let inner = Arc::clone(&self.inner);
@@ -93,25 +92,25 @@ impl<T: Send + 'static, E: Send + 'static> Batcher<T, E> {
                 inner.flush().await;
             });
         }
-        receivers
+        answers
     }
 }
 
-impl<T, E> Inner<T, E> {
+impl<T, R> Inner<T, R> {
     async fn flush(&self) {
         let entries =
             std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         join_all(self.calls(entries).into_iter().map(async |call| {
-            let (entries, replies): (Vec<_>, Vec<_>) = call.into_iter().unzip();
-            for (result, reply) in (self.write)(entries).await.into_iter().zip(replies) {
+            let (entries, senders): (Vec<_>, Vec<_>) = call.into_iter().unzip();
+            for (answer, sender) in (self.call)(entries).await.into_iter().zip(senders) {
                 // A caller that has gone away needs no answer.
-                let _ = reply.send(result);
+                let _ = sender.send(answer);
             }
         }))
         .await;
     }
 
-    fn calls(&self, entries: Vec<(T, Reply<E>)>) -> Vec<Vec<(T, Reply<E>)>> {
+    fn calls(&self, entries: Vec<(T, oneshot::Sender<R>)>) -> Vec<Vec<(T, oneshot::Sender<R>)>> {
         let mut calls = Vec::with_capacity(entries.len() / self.limits.entries + 1);
         let mut call = Vec::new();
         let mut bytes = 0;
@@ -137,7 +136,7 @@ impl<T, E> Inner<T, E> {
 mod tests {
     use super::*;
 
-    fn recorder(limits: Limits) -> (Batcher<u32, String>, Arc<Mutex<Vec<Vec<u32>>>>) {
+    fn recorder(limits: Limits) -> (Batcher<u32, Result<(), String>>, Arc<Mutex<Vec<Vec<u32>>>>) {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&calls);
         let batcher = Batcher::new(
@@ -165,7 +164,7 @@ mod tests {
             entries: 3,
             bytes: 100,
         });
-        let answers = join_all((1..=8).map(|entry| batcher.write(entry))).await;
+        let answers = join_all((1..=8).map(|entry| batcher.call(entry))).await;
         let failed: Vec<_> = answers
             .iter()
             .flatten()
@@ -184,7 +183,7 @@ mod tests {
             entries: 10,
             bytes: 100,
         });
-        batcher.write_all(vec![60, 41, 500, 1]).await;
+        batcher.call_all(vec![60, 41, 500, 1]).await;
         assert_eq!(
             *calls.lock().unwrap(),
             [vec![60], vec![41], vec![500], vec![1]]

@@ -41,9 +41,9 @@ pub struct Urls {
 /// The queues.
 #[derive(Clone)]
 pub struct Queue {
-    deliver: Batcher<Entry, QueueError>,
-    retry: Batcher<Entry, QueueError>,
-    dead: Batcher<Entry, QueueError>,
+    deliver: Batcher<Entry, Result<(), QueueError>>,
+    retry: Batcher<Entry, Result<(), QueueError>>,
+    dead: Batcher<Entry, Result<(), QueueError>>,
 }
 
 #[derive(Clone)]
@@ -86,7 +86,7 @@ impl Queue {
         message: &Message,
         delay_ms: u64,
     ) -> Result<(), QueueError> {
-        sent(self.lane(lane).write(entry(message, delay_ms)).await)
+        sent(self.lane(lane).call(entry(message, delay_ms)).await)
     }
 
     /// Queues messages and answers for each, in order.
@@ -100,7 +100,7 @@ impl Queue {
             .map(|(message, delay_ms)| entry(message, *delay_ms))
             .collect();
         self.lane(lane)
-            .write_all(entries)
+            .call_all(entries)
             .await
             .into_iter()
             .map(sent)
@@ -114,7 +114,7 @@ impl Queue {
     pub async fn bury(&self, body: String) -> Result<(), QueueError> {
         sent(
             self.dead
-                .write(Entry {
+                .call(Entry {
                     body,
                     group: "poison".to_owned(),
                     delay_s: 0,
@@ -123,7 +123,7 @@ impl Queue {
         )
     }
 
-    fn lane(&self, lane: Lane) -> &Batcher<Entry, QueueError> {
+    fn lane(&self, lane: Lane) -> &Batcher<Entry, Result<(), QueueError>> {
         match lane {
             Lane::Deliver => &self.deliver,
             Lane::Retry => &self.retry,

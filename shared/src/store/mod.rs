@@ -19,6 +19,7 @@
 
 pub mod api_keys;
 pub mod attempts;
+mod batch;
 mod codec;
 pub mod deliveries;
 pub mod events;
@@ -30,26 +31,19 @@ pub mod tenants;
 mod transact;
 pub mod webhooks;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, DisplayErrorContext, SdkError},
     operation::put_item::builders::PutItemFluentBuilder,
-    types::{AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest},
+    types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest},
 };
 use futures_util::future::try_join_all;
 
 use self::item::Row;
 pub use self::listed::Listed;
-use crate::{
-    batcher::{self, Batcher},
-    clock::Clock,
-};
+use crate::{batcher::Batcher, clock::Clock};
 
 /// An item as DynamoDB has it.
 type Item = HashMap<String, AttributeValue>;
@@ -92,7 +86,8 @@ pub struct Store {
     table: Arc<str>,
     clock: Arc<dyn Clock>,
     retention: Duration,
-    writes: Batcher<WriteRequest, StoreError>,
+    reads: Batcher<batch::Key, Result<Option<Item>, StoreError>>,
+    writes: Batcher<WriteRequest, Result<(), StoreError>>,
 }
 
 impl Store {
@@ -102,14 +97,20 @@ impl Store {
         let table: Arc<str> = name.into();
         let writes = {
             let (client, table) = (client.clone(), Arc::clone(&table));
-            let limits = batcher::Limits {
-                entries: 25,
-                bytes: usize::MAX,
-            };
             Batcher::new(
-                limits,
+                batch::WRITES,
                 |_| 0,
-                move |requests| Box::pin(write_batch(client.clone(), Arc::clone(&table), requests)),
+                move |requests| {
+                    Box::pin(batch::write(client.clone(), Arc::clone(&table), requests))
+                },
+            )
+        };
+        let reads = {
+            let (client, table) = (client.clone(), Arc::clone(&table));
+            Batcher::new(
+                batch::READS,
+                |_| 0,
+                move |keys| Box::pin(batch::read(client.clone(), Arc::clone(&table), keys)),
             )
         };
         Self {
@@ -117,6 +118,7 @@ impl Store {
             table,
             clock,
             retention,
+            reads,
             writes,
         }
     }
@@ -135,100 +137,65 @@ impl Store {
         (!expired).then_some(row)
     }
 
-    /// One item, by a strong read.
+    /// One item, by a strong read, together with what others read at the same moment.
     async fn get(
         &self,
         pk: impl Into<String>,
         sk: impl Into<String>,
     ) -> Result<Option<Row>, StoreError> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&*self.table)
-            .consistent_read(true);
-        let answer = request
-            .key("pk", item::text(pk))
-            .key("sk", item::text(sk))
-            .send()
-            .await?;
-        Ok(answer.item.and_then(|item| self.alive(item)))
+        let found = self
+            .reads
+            .call((pk.into(), sk.into()))
+            .await
+            .unwrap_or_else(|| Err(batch::died()))?;
+        Ok(found.and_then(|item| self.alive(item)))
     }
 
     /// Those of the named items that exist, in no order, by strong reads. No key may be named twice.
-    async fn get_all(&self, keys: Vec<(String, String)>) -> Result<Vec<Row>, StoreError> {
-        let pages = keys.chunks(100).map(async |keys| {
-            let mut rows = Vec::with_capacity(keys.len());
-            let mut wanted: Vec<Item> = keys
-                .iter()
-                .map(|(pk, sk)| item::Builder::new(pk, sk).build())
-                .collect();
-            let mut pause = Pause::default();
-            loop {
-                let wanted_now = KeysAndAttributes::builder()
-                    .set_keys(Some(wanted))
-                    .consistent_read(true)
-                    .build()?;
-                let answer = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&*self.table, wanted_now)
-                    .send()
-                    .await?;
-                let found = answer
-                    .responses
-                    .into_iter()
-                    .flat_map(HashMap::into_values)
-                    .flatten();
-                rows.extend(found.filter_map(|item| self.alive(item)));
-                wanted = answer
-                    .unprocessed_keys
-                    .into_iter()
-                    .flat_map(HashMap::into_values)
-                    .flat_map(|keys| keys.keys)
-                    .collect();
-                if wanted.is_empty() {
-                    return Ok::<_, StoreError>(rows);
-                }
-                pause.take().await?;
-            }
-        });
-        Ok(try_join_all(pages).await?.into_iter().flatten().collect())
+    async fn get_all(&self, keys: Vec<batch::Key>) -> Result<Vec<Row>, StoreError> {
+        let found = self.reads.call_all(keys).await;
+        let found = found
+            .into_iter()
+            .map(|found| found.unwrap_or_else(|| Err(batch::died())));
+        let found: Vec<Option<Item>> = found.collect::<Result<_, _>>()?;
+        Ok(found
+            .into_iter()
+            .flatten()
+            .filter_map(|item| self.alive(item))
+            .collect())
     }
 
     /// Writes one row whole, whatever stands there, together with what others write at the same moment.
     async fn put_soon(&self, item: Item) -> Result<(), StoreError> {
-        let put = PutRequest::builder().set_item(Some(item)).build()?;
-        let written = self
-            .writes
-            .write(WriteRequest::builder().put_request(put).build())
-            .await;
-        written.unwrap_or_else(|| Err(StoreError::Unavailable("the writing task died".into())))
+        self.put_all(vec![item]).await
     }
 
     /// Writes rows whole, whatever stands there.
     async fn put_all(&self, items: Vec<Item>) -> Result<(), StoreError> {
-        try_join_all(items.into_iter().map(|item| self.put_soon(item)))
+        let requests = items.into_iter().map(|item| {
+            let put = PutRequest::builder().set_item(Some(item)).build()?;
+            Ok(WriteRequest::builder().put_request(put).build())
+        });
+        self.write_all(requests.collect::<Result<_, BuildError>>()?)
             .await
-            .map(drop)
     }
 
-    /// Deletes rows, whether they are there or not. No key may be named twice.
-    async fn delete_all(&self, keys: Vec<(String, String)>) -> Result<(), StoreError> {
-        for keys in keys.chunks(25) {
-            let requests = keys.iter().map(|(pk, sk)| {
-                let key = item::Builder::new(pk, sk).build();
-                let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
-                Ok(WriteRequest::builder().delete_request(delete).build())
-            });
-            let requests = requests.collect::<Result<_, StoreError>>()?;
-            if !write_distinct(&self.client, &self.table, requests)
-                .await?
-                .is_empty()
-            {
-                return Err(StoreError::Unavailable("items stayed undeleted".into()));
-            }
-        }
-        Ok(())
+    /// Deletes rows, whether they are there or not.
+    async fn delete_all(&self, keys: Vec<batch::Key>) -> Result<(), StoreError> {
+        let requests = keys.iter().map(|(pk, sk)| {
+            let key = item::Builder::new(pk, sk).build();
+            let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
+            Ok(WriteRequest::builder().delete_request(delete).build())
+        });
+        self.write_all(requests.collect::<Result<_, BuildError>>()?)
+            .await
+    }
+
+    async fn write_all(&self, requests: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let written = self.writes.call_all(requests).await;
+        written
+            .into_iter()
+            .try_for_each(|written| written.unwrap_or_else(|| Err(batch::died())))
     }
 
     /// One page of a partition or, with `index`, of the index.
@@ -381,21 +348,6 @@ struct Page {
     after: Option<Item>,
 }
 
-/// The pauses between tries for what DynamoDB left unprocessed: 25 ms, doubling, given up after about 3 s.
-#[derive(Default)]
-struct Pause(u32);
-
-impl Pause {
-    async fn take(&mut self) -> Result<(), StoreError> {
-        if self.0 == 7 {
-            return Err(StoreError::Unavailable("items stayed unprocessed".into()));
-        }
-        tokio::time::sleep(Duration::from_millis(25 << self.0)).await;
-        self.0 += 1;
-        Ok(())
-    }
-}
-
 /// Puts a row if its condition holds; whether it did.
 async fn put_if(put: PutItemFluentBuilder) -> Result<bool, StoreError> {
     match put.send().await {
@@ -406,77 +358,5 @@ async fn put_if(put: PutItemFluentBuilder) -> Result<bool, StoreError> {
             Ok(false)
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// The key of a put, by which an unprocessed one is recognised.
-fn put_key(request: &WriteRequest) -> Option<(String, String)> {
-    let item = request.put_request()?.item();
-    let part = |name| {
-        item.get(name)
-            .and_then(|value: &AttributeValue| value.as_s().ok())
-            .cloned()
-    };
-    Some((part("pk")?, part("sk")?))
-}
-
-/// Puts up to 25 rows. BatchWriteItem refuses a key that stands twice in a call, so the later ones go in calls after it.
-async fn write_batch(
-    client: Client,
-    table: Arc<str>,
-    requests: Vec<WriteRequest>,
-) -> Vec<Result<(), StoreError>> {
-    let keys: Vec<_> = requests.iter().map(put_key).collect();
-    let mut results = vec![Ok(()); requests.len()];
-    let mut rest: Vec<_> = (0..requests.len()).collect();
-    while !rest.is_empty() {
-        let mut taken = HashSet::new();
-        let (now, later): (Vec<_>, Vec<_>) = rest
-            .into_iter()
-            .partition(|&index| taken.insert(&keys[index]));
-        let call = now.iter().map(|&index| requests[index].clone()).collect();
-        match write_distinct(&client, &table, call).await {
-            Ok(unprocessed) => {
-                let unprocessed: HashSet<_> = unprocessed.iter().map(put_key).collect();
-                for index in now
-                    .into_iter()
-                    .filter(|&index| unprocessed.contains(&keys[index]))
-                {
-                    results[index] = Err(StoreError::Unavailable(
-                        "the item stayed unprocessed".into(),
-                    ));
-                }
-            }
-            Err(error) => now
-                .into_iter()
-                .for_each(|index| results[index] = Err(error.clone())),
-        }
-        rest = later;
-    }
-    results
-}
-
-/// Puts rows of distinct keys, again and again while some stay unprocessed; answers what is left of them at last.
-async fn write_distinct(
-    client: &Client,
-    table: &str,
-    mut requests: Vec<WriteRequest>,
-) -> Result<Vec<WriteRequest>, StoreError> {
-    let mut pause = Pause::default();
-    loop {
-        let answer = client
-            .batch_write_item()
-            .request_items(table, requests)
-            .send()
-            .await?;
-        requests = answer
-            .unprocessed_items
-            .into_iter()
-            .flat_map(HashMap::into_values)
-            .flatten()
-            .collect();
-        if requests.is_empty() || pause.take().await.is_err() {
-            return Ok(requests);
-        }
     }
 }

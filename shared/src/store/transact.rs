@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     types::{ConditionCheck, Delete, Put, TransactWriteItem, Update},
 };
 
-use super::{Pause, Store, StoreError};
+use super::{Store, StoreError, batch::Pause};
 
 /// One row's part of a transaction.
 pub(super) enum Part {
