@@ -234,6 +234,22 @@ impl Webhook {
         .await
     }
 
+    /// Waits until a delivery is listed among those that wait on the ladder, a moment after its failed attempt is logged.
+    pub async fn until_pending(&self, delivery_id: &str) {
+        eventually(
+            &format!("{delivery_id} to wait for {}", self.id),
+            async || {
+                let reply = self.api.get(&self.path("/pending")).await;
+                let pending = reply.data(200)["pending"].as_array()?.iter();
+                pending
+                    .map(|waiting| &waiting["delivery_id"])
+                    .any(|id| id == delivery_id)
+                    .then_some(())
+            },
+        )
+        .await;
+    }
+
     /// One log entry with its request and response.
     pub async fn log(&self, log: &Value) -> Value {
         let id = log["id"].as_str().expect("a log id");

@@ -28,7 +28,7 @@ const PATRA: Ladder = Ladder {
     dialect: "patra",
     waits_s: &[0.0, 5.0 * MINUTE, HOUR, 6.0 * HOUR, 24.0 * HOUR],
     jitter: 0.0,
-    scale: 50_000,
+    scale: 20_000,
     disables: true,
 };
 const BHARATCART: Ladder = Ladder {
@@ -73,7 +73,7 @@ const STANDARD: Ladder = Ladder {
         24.0 * HOUR,
     ],
     jitter: 0.1,
-    scale: 100_000,
+    scale: 20_000,
     disables: false,
 };
 

@@ -54,13 +54,8 @@ async fn a_retry_takes_the_place_of_a_wait() {
     let webhook = odin.webhook(&receiver.url("/"), &["*"]).await;
     let event = odin.publish("user.lesson.completed", json!({})).await;
     let log = webhook.until_attempts(&event.id, 1).await.remove(0);
-    let pending = odin.api.get(&webhook.path("/pending")).await;
-    pending.data(200);
-    assert!(
-        pending.text.contains(log["delivery_id"].as_str().unwrap()),
-        "{}",
-        pending.text
-    );
+    let delivery_id = log["delivery_id"].as_str().unwrap();
+    webhook.until_pending(delivery_id).await;
 
     webhook.retry(&log).await.data(202);
     odin.until(&event.id, &webhook, "succeeded").await;
@@ -68,11 +63,7 @@ async fn a_retry_takes_the_place_of_a_wait() {
     assert_eq!(attempts[1]["trigger"], "manual");
     let pending = odin.api.get(&webhook.path("/pending")).await;
     pending.data(200);
-    assert!(
-        !pending.text.contains(log["delivery_id"].as_str().unwrap()),
-        "{}",
-        pending.text
-    );
+    assert!(!pending.text.contains(delivery_id), "{}", pending.text);
     receiver.stays_at(2).await;
 }
 
@@ -88,6 +79,7 @@ async fn a_waiting_delivery_is_cancelled() {
     let event = odin.publish("user.lesson.completed", json!({})).await;
     let log = webhook.until_attempts(&event.id, 1).await.remove(0);
     let delivery_id = log["delivery_id"].as_str().unwrap();
+    webhook.until_pending(delivery_id).await;
     odin.api
         .delete(&webhook.path(&format!("/pending/{delivery_id}")))
         .await
