@@ -1,6 +1,14 @@
-//! The library of Rung's functions. From the ground up, an arrow never points upwards:
+//! The library of Rung's functions. From the ground up; an arrow never points upwards:
 //!
-//! [`domain`] and [`json`] ← [`dialect`] ← [`store`], [`queue`], [`egress`] ← [`flow`].
+//! | module | holds |
+//! | --- | --- |
+//! | [`config`] | the settings, and what a function builds from them |
+//! | [`api`] | what the HTTP functions share |
+//! | [`flow`] | accept, deliver, sweep: load, decide, apply |
+//! | [`store`], [`queue`], [`egress`] | DynamoDB, SQS, receivers |
+//! | [`dialect`] | everything that differs between the webhooks that Rung sends |
+//! | [`domain`], [`json`] | types and pure decisions |
+//! | [`clock`], [`chance`], [`limits`] | the one reader of time, that of randomness, every bound by name |
 
 pub mod api;
 mod batcher;

@@ -11,10 +11,6 @@ use crate::{
     },
     limits::LOG_SHARDS,
 };
-use aws_sdk_dynamodb::{
-    error::SdkError, operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure,
-};
-
 /// Which entries of a webhook's log. Times are of the attempts' dues, in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogFilter {
@@ -80,21 +76,8 @@ impl Store {
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(self.attempt_item(attempt)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(None),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_conditional_check_failed_exception() =>
-            {
-                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err()
-                else {
-                    return Ok(None);
-                };
-                read_attempt(Row(failure.item.unwrap_or_default())).map(Some)
-            }
-            Err(error) => Err(error.into()),
-        }
+            .condition_expression("attribute_not_exists(pk)");
+        super::put_if(put).await?.map(read_attempt).transpose()
     }
 
     /// An entry, by a strong read.

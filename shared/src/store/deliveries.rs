@@ -5,7 +5,7 @@
 
 use aws_sdk_dynamodb::{
     error::SdkError,
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
@@ -99,21 +99,11 @@ impl Store {
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(self.delivery_item(row)))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(Written::Done(row.clone())),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_conditional_check_failed_exception() =>
-            {
-                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err()
-                else {
-                    return Ok(Written::Found(None));
-                };
-                found(failure.item)
-            }
-            Err(error) => Err(error.into()),
-        }
+            .condition_expression("attribute_not_exists(pk)");
+        Ok(match super::put_if(put).await? {
+            None => Written::Done(row.clone()),
+            Some(found) => Written::Found(Some(read_delivery(found)?)),
+        })
     }
 
     /// Moves a row one position on, to `to`, if it stands where `from` says.

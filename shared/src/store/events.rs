@@ -2,12 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::put_item::PutItemError,
-    primitives::Blob,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -103,21 +98,8 @@ impl Store {
             .table_name(&*self.table)
             .set_item(Some(self.event_item(event)?))
             .condition_expression("attribute_not_exists(pk) OR exp <= :now")
-            .expression_attribute_values(":now", number(self.clock.wall_ms() / 1000))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(None),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_conditional_check_failed_exception() =>
-            {
-                let PutItemError::ConditionalCheckFailedException(failure) = error.into_err()
-                else {
-                    return Ok(None);
-                };
-                read_event(Row(failure.item.unwrap_or_default())).map(Some)
-            }
-            Err(error) => Err(error.into()),
-        }
+            .expression_attribute_values(":now", number(self.clock.wall_ms() / 1000));
+        super::put_if(put).await?.map(read_event).transpose()
     }
 
     /// An event, by a strong read.

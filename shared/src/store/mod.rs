@@ -36,8 +36,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, DisplayErrorContext, SdkError},
-    operation::put_item::builders::PutItemFluentBuilder,
-    types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest},
+    operation::put_item::{PutItemError, builders::PutItemFluentBuilder},
+    types::{
+        AttributeValue, DeleteRequest, PutRequest, ReturnValuesOnConditionCheckFailure,
+        WriteRequest,
+    },
 };
 use futures_util::future::try_join_all;
 
@@ -348,15 +351,20 @@ struct Page {
     after: Option<Item>,
 }
 
-/// Puts a row if its condition holds; whether it did.
-async fn put_if(put: PutItemFluentBuilder) -> Result<bool, StoreError> {
+/// Writes an item if its condition holds; otherwise answers the one that stands there.
+async fn put_if(put: PutItemFluentBuilder) -> Result<Option<Row>, StoreError> {
+    let put =
+        put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     match put.send().await {
-        Ok(_) => Ok(true),
-        Err(SdkError::ServiceError(error))
-            if error.err().is_conditional_check_failed_exception() =>
-        {
-            Ok(false)
-        }
+        Ok(_) => Ok(None),
+        Err(SdkError::ServiceError(error)) => match error.into_err() {
+            PutItemError::ConditionalCheckFailedException(failure) => {
+                Ok(Some(Row(failure.item.unwrap_or_default())))
+            }
+            error => Err(StoreError::Unavailable(
+                DisplayErrorContext(&error).to_string().into(),
+            )),
+        },
         Err(error) => Err(error.into()),
     }
 }

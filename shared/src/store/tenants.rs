@@ -36,7 +36,11 @@ impl Store {
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(to_item(tenant)));
-        super::put_if(put.condition_expression("attribute_not_exists(pk)")).await
+        Ok(
+            super::put_if(put.condition_expression("attribute_not_exists(pk)"))
+                .await?
+                .is_none(),
+        )
     }
 
     /// A tenant, by a strong read.
@@ -77,7 +81,7 @@ impl Store {
         let put = put
             .condition_expression("ver = :ver")
             .expression_attribute_values(":ver", item::number(tenant.version));
-        super::put_if(put).await
+        Ok(super::put_if(put).await?.is_none())
     }
 
     /// Deletes a tenant with its webhooks and keys. Its events and logs are out of reach then, and expire. Whether it was there.

@@ -4,6 +4,8 @@
 //! heard nothing; its repeat finds the row and fills in what is missing. A repeat after the answer finds log entries or
 //! delivery rows, or its marked messages do, a minute later.
 
+mod request;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
@@ -13,6 +15,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
+pub use self::request::{Accepted, NewEvent, Refusal};
 use super::FlowError;
 use crate::{
     chance,
@@ -26,7 +29,6 @@ use crate::{
         tenant::Tenant,
         webhook::Webhook,
     },
-    json::Json,
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
     queue::{Lane, Queue},
     store::{
@@ -34,96 +36,6 @@ use crate::{
         events::{Event, Match},
     },
 };
-
-/// An event to publish, as its client gave it; shape and sizes of the request are checked already.
-#[derive(Debug, Clone)]
-pub struct NewEvent {
-    /// The client's id for it.
-    pub id: Option<EventId>,
-    /// The client's `Idempotency-Key`, which serves where there is no id.
-    pub idempotency_key: Option<String>,
-    /// Its type or an alias of one.
-    pub event_type: String,
-    /// Its data, an object.
-    pub data: Json,
-    /// Its time, in milliseconds since the epoch; now when not given.
-    pub timestamp_ms: Option<u64>,
-    /// The client's own data beside it, an object.
-    pub metadata: Option<Json>,
-}
-
-/// An accepted event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// Its id.
-    pub id: EventId,
-    /// Its type, aliases resolved.
-    pub event_type: String,
-    /// Its time, in milliseconds.
-    pub timestamp_ms: u64,
-    /// When it was accepted, in milliseconds.
-    pub accepted_ms: u64,
-    /// To how many active webhooks it goes.
-    pub deliveries: usize,
-    /// Why to none.
-    pub reason: Option<&'static str>,
-}
-
-/// Why an event is refused. Nothing was stored or sent, save for [`Refusal::Unavailable`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The type is none of the dialect's.
-    #[error(
-        "unknown event type {event_type}; GET /v1/event-types lists the types of this tenant's dialect"
-    )]
-    UnknownType {
-        /// As given.
-        event_type: String,
-    },
-    /// The id is taken by an event of other content.
-    #[error(
-        "the id {id} belongs to an event with other content; publish changed content under a new id"
-    )]
-    Conflict {
-        /// The id.
-        id: EventId,
-    },
-    /// The delivered body would exceed the dialect's limit.
-    #[error("the delivered body has {actual_bytes} bytes, {dialect} takes at most {limit_bytes}")]
-    TooLarge {
-        /// Its size.
-        actual_bytes: usize,
-        /// The limit.
-        limit_bytes: usize,
-        /// The dialect.
-        dialect: String,
-    },
-    /// A number of the data changes when JavaScript reads and writes it, as this dialect's receivers do.
-    #[error("{message}")]
-    UnstableNumber {
-        /// Where in the event, as a path such as `data.price`.
-        field: String,
-        /// What and how to mend it.
-        message: String,
-    },
-    /// A member of the data has a name that the dialect's envelope needs for itself.
-    #[error("{message}")]
-    ReservedMember {
-        /// Where in the event.
-        field: String,
-        /// What and how to mend it.
-        message: String,
-    },
-    /// `data` or `metadata` is something else.
-    #[error("`{field}` must be an object")]
-    NotAnObject {
-        /// Which of the two.
-        field: &'static str,
-    },
-    /// The table or the queue could not be written; the same request again heals what is missing.
-    #[error("the event could not be stored and queued just now; send the same request again")]
-    Unavailable,
-}
 
 impl From<FlowError> for Refusal {
     fn from(error: FlowError) -> Self {
