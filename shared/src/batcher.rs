@@ -137,8 +137,11 @@ impl<T, E> Inner<T, E> {
 mod tests {
     use super::*;
 
-    fn recorder(limits: Limits) -> (Batcher<u32, String>, Arc<Mutex<Vec<Vec<u32>>>>) {
-        let calls = Arc::new(Mutex::new(Vec::new()));
+    /// The calls made, each with its entries.
+    type Calls = Arc<Mutex<Vec<Vec<u32>>>>;
+
+    fn recorder(limits: Limits) -> (Batcher<u32, String>, Calls) {
+        let calls = Calls::default();
         let seen = Arc::clone(&calls);
         let batcher = Batcher::new(
             limits,
