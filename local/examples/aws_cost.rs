@@ -3,6 +3,9 @@
 //!
 //! `cargo run --release -p rung-local --example aws_cost`
 
+// A measurement looks at the real machine: the rule against wall clocks is for the product.
+#![allow(clippy::disallowed_methods)]
+
 use std::{
     error::Error,
     fs,

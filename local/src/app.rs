@@ -158,7 +158,6 @@ impl App {
     }
 
     /// The HTTP functions behind one door.
-    #[must_use]
     pub fn router(&self) -> Router {
         api::router(
             rung_subscriptions::routes(self.api.clone(), self.deliverer.clone()).merge(

@@ -136,8 +136,11 @@ impl<T, R> Inner<T, R> {
 mod tests {
     use super::*;
 
-    fn recorder(limits: Limits) -> (Batcher<u32, Result<(), String>>, Arc<Mutex<Vec<Vec<u32>>>>) {
-        let calls = Arc::new(Mutex::new(Vec::new()));
+    /// The calls made, each with its entries.
+    type Calls = Arc<Mutex<Vec<Vec<u32>>>>;
+
+    fn recorder(limits: Limits) -> (Batcher<u32, Result<(), String>>, Calls) {
+        let calls = Calls::default();
         let seen = Arc::clone(&calls);
         let batcher = Batcher::new(
             limits,

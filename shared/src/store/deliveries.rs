@@ -3,6 +3,8 @@
 //! Every write is conditional, and answers the row that stands afterwards: whoever lost against another writer sees at once
 //! what the other did.
 
+use std::cmp::Reverse;
+
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::update_item::UpdateItemError,
@@ -254,7 +256,7 @@ impl Store {
         let mut deliveries = self.deliveries(&keys).await?;
         // The index answers a moment late: only what still belongs to the list stays.
         deliveries.retain(|delivery| list_of(delivery.state) == Some(list));
-        deliveries.sort_by(|a, b| list_key(&b.key).cmp(&list_key(&a.key)));
+        deliveries.sort_by_key(|delivery| Reverse(list_key(&delivery.key)));
         Ok((deliveries, next))
     }
 

@@ -11,12 +11,14 @@
     reason = "these tests look at the real clock"
 )]
 
+mod access;
 mod api_as_in_the_seed;
 mod durability;
 mod errors;
 mod idempotency;
 mod isolation;
 mod ladders;
+mod limits;
 mod outcomes;
 mod publishing;
 mod resending;
