@@ -1,0 +1,185 @@
+//! The functions' instances: each has its own clients, caches, clock and life.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::Router;
+use futures_util::future::BoxFuture;
+use rung_local::{
+    app::{App, Parts},
+    aws,
+};
+use rung_shared::{clock::Clock, dialect::Dialects};
+
+use crate::{
+    receivers::{InHand, Receivers, Way},
+    wire::{Life, Line, Wire},
+};
+
+pub(crate) const ADMIN_KEY: &str = "admin";
+
+/// What a function is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Enqueue,
+    Deliver,
+    Sweep,
+    Manage,
+}
+
+/// A clock that is off by some milliseconds.
+struct Skewed {
+    clock: Arc<dyn Clock>,
+    ahead_ms: i64,
+}
+
+impl Clock for Skewed {
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms().saturating_add_signed(self.ahead_ms)
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.now_ms()
+    }
+
+    fn sleep_until_ms<'a>(&'a self, at_ms: u64) -> BoxFuture<'a, ()> {
+        self.clock
+            .sleep_until_ms(at_ms.saturating_add_signed(-self.ahead_ms))
+    }
+}
+
+/// One instance.
+pub(crate) struct Function {
+    pub(crate) app: App,
+    pub(crate) router: Router,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) in_hand: Arc<Mutex<Vec<InHand>>>,
+    life: Arc<Life>,
+    busy: AtomicUsize,
+}
+
+/// A turn at an instance.
+pub(crate) struct Turn(Arc<Function>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl std::ops::Deref for Turn {
+    type Target = Function;
+
+    fn deref(&self) -> &Function {
+        &self.0
+    }
+}
+
+impl Function {
+    /// Runs `work` here until it is done, the function dies, or its time-out ends it.
+    pub(crate) async fn run<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.life.over() => None,
+            done = work => Some(done),
+            () = tokio::time::sleep(limit) => {
+                self.life.end();
+                None
+            }
+        }
+    }
+}
+
+/// All instances of a run.
+pub(crate) struct Functions {
+    pub(crate) wire: Wire,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dialects: Arc<Dialects>,
+    pub(crate) receivers: Arc<Receivers>,
+    pub(crate) instances: Mutex<HashMap<Role, Vec<Arc<Function>>>>,
+    pub(crate) started: AtomicUsize,
+}
+
+impl Functions {
+    /// A turn at an instance that has room, a new one if need be.
+    pub(crate) async fn turn(&self, role: Role) -> Turn {
+        let room = match role {
+            Role::Deliver => self.wire.plan.concurrency,
+            _ => 1,
+        };
+        let free = self.instances().get(&role).and_then(|instances| {
+            let free = instances.iter().find(|function| {
+                !function.life.is_over() && function.busy.load(Ordering::Relaxed) < room
+            });
+            free.cloned()
+        });
+        let function = match free {
+            Some(function) => function,
+            None => {
+                let function = Arc::new(self.start(role).await);
+                let mut instances = self.instances();
+                let instances = instances.entry(role).or_default();
+                instances.retain(|function| !function.life.is_over());
+                instances.push(Arc::clone(&function));
+                function
+            }
+        };
+        function.busy.fetch_add(1, Ordering::Relaxed);
+        Turn(function)
+    }
+
+    fn instances(&self) -> std::sync::MutexGuard<'_, HashMap<Role, Vec<Arc<Function>>>> {
+        self.instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start(&self, role: Role) -> Function {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let life = Arc::new(Life::new(format!("{role:?}-{number}")));
+        let skew_ms = self.wire.plan.skew_ms;
+        let ahead_ms = self.wire.chance.between(0, 2 * skew_ms) as i64 - skew_ms as i64;
+        let clock: Arc<dyn Clock> = Arc::new(Skewed {
+            clock: Arc::clone(&self.clock),
+            ahead_ms,
+        });
+        let in_hand = Arc::default();
+        let line = Line::new(self.wire.clone(), Arc::clone(&life));
+        let (dynamodb, sqs) = aws::clients(line.clone());
+        let app = App::new(Parts {
+            dynamodb,
+            sqs,
+            clock: Arc::clone(&clock),
+            transport: Arc::new(Way {
+                receivers: Arc::clone(&self.receivers),
+                life: Arc::clone(&life),
+                clock: Arc::clone(&clock),
+                in_hand: Arc::clone(&in_hand),
+            }),
+            dialects: Arc::clone(&self.dialects),
+            admin_key: ADMIN_KEY.to_owned(),
+            strict: false,
+            retention: RETENTION,
+        })
+        .await
+        .expect("nothing happens to a function before its first call");
+        line.open();
+        Function {
+            router: app.router(),
+            app,
+            clock,
+            in_hand,
+            life,
+            busy: AtomicUsize::new(0),
+        }
+    }
+}
+
+pub(crate) const RETENTION: Duration = Duration::from_secs(30 * 86_400);

@@ -1,0 +1,243 @@
+//! The reference model: what was promised, what receivers saw, and whether the one fits the other.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bytes::Bytes;
+use rung_shared::{
+    dialect::Dialect,
+    domain::{
+        attempt::{Attempt, Outcome, Trigger},
+        delivery::{Delivery, State},
+        id::WebhookId,
+        webhook::Webhook,
+    },
+    flow::accept::Accepted,
+};
+
+/// A POST as its receiver saw it.
+#[derive(Debug, Clone)]
+pub(crate) struct Posted {
+    pub(crate) webhook: String,
+    pub(crate) event: String,
+    /// By the posting function's clock.
+    pub(crate) started_ms: u64,
+    /// Whether the receiver has the event now.
+    pub(crate) taken: bool,
+}
+
+/// One call of publish.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    /// By the function's clock.
+    pub(crate) start_ms: u64,
+    pub(crate) end_ms: u64,
+    /// The webhooks that did not change meanwhile, and whether they were active.
+    pub(crate) certain: BTreeMap<WebhookId, bool>,
+}
+
+/// All that is known of an event that clients publish.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) windows: Vec<Window>,
+    pub(crate) accepted: Option<Accepted>,
+}
+
+/// A delivery as the product tells of it at the end.
+pub(crate) struct Told<'a> {
+    pub(crate) webhook: Option<&'a Webhook>,
+    pub(crate) dialect: Option<&'a Dialect>,
+    /// Whether the event's matches call the webhook active.
+    pub(crate) active: bool,
+    pub(crate) accepted_ms: u64,
+    pub(crate) row: Option<&'a Delivery>,
+    pub(crate) log: Vec<&'a Attempt>,
+}
+
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) posts: Vec<Posted>,
+    bodies: HashMap<(String, String), Bytes>,
+    pub(crate) events: BTreeMap<u64, Known>,
+    /// Deliveries that somebody asked to cancel, as `(webhook, event)`.
+    pub(crate) cancelled: BTreeSet<(String, String)>,
+    /// Retries by hand that were answered with 202: webhook, event, and when they were asked for.
+    pub(crate) retried: Vec<(String, String, u64)>,
+    violations: Vec<String>,
+}
+
+impl Ledger {
+    pub(crate) fn violation(&mut self, text: String) {
+        self.violations.push(text);
+    }
+
+    pub(crate) fn violations(&self) -> &[String] {
+        &self.violations
+    }
+
+    /// Notes a POST; answers its number.
+    pub(crate) fn post(&mut self, posted: Posted, body: &Bytes) -> usize {
+        let key = (posted.webhook.clone(), posted.event.clone());
+        let first = self
+            .bodies
+            .entry(key)
+            .or_insert_with(|| body.clone())
+            .clone();
+        if first != *body {
+            self.violation(format!("{posted:?} has another body than before"));
+        }
+        self.posts.push(posted);
+        self.posts.len() - 1
+    }
+
+    pub(crate) fn taken(&mut self, number: usize) {
+        self.posts[number].taken = true;
+    }
+
+    /// Notes an answer of 202. A repeat must be answered as the first time.
+    pub(crate) fn accepted(&mut self, event: u64, accepted: Accepted) {
+        let known = self.events.entry(event).or_default();
+        match &known.accepted {
+            Some(first) if *first != accepted => {
+                let text = format!("event {event}: {first:?}, then {accepted:?}");
+                self.violation(text);
+            }
+            _ => known.accepted = Some(accepted),
+        }
+    }
+
+    /// Judges the matches of an accepted event against what its clients saw of the webhooks.
+    pub(crate) fn judge_matches(&mut self, event: u64, matches: &BTreeMap<WebhookId, bool>) {
+        let Some(known) = self.events.get(&event) else {
+            return;
+        };
+        let Some(accepted) = known.accepted.clone() else {
+            return;
+        };
+        let window = known
+            .windows
+            .iter()
+            .find(|window| (window.start_ms..=window.end_ms).contains(&accepted.accepted_ms));
+        let Some(window) = window.cloned() else {
+            return self.violation(format!("event {event} was accepted out of any call"));
+        };
+        for (webhook, active) in &window.certain {
+            if matches.get(webhook) != Some(active) {
+                let text = format!(
+                    "event {event} was accepted with {webhook} active {active}, but matched {matches:?}"
+                );
+                self.violation(text);
+            }
+        }
+        let active = matches.values().filter(|active| **active).count();
+        if active != accepted.deliveries {
+            self.violation(format!("event {event}: {accepted:?} of {matches:?}"));
+        }
+    }
+
+    /// Judges what became of one delivery. `promised`: its event was answered with 202.
+    pub(crate) fn judge(&mut self, webhook: &str, event: &str, promised: bool, told: &Told<'_>) {
+        let mut faults = self.faults_of_log(webhook, event, told);
+        faults.extend(self.fault_of_end(webhook, event, promised, told));
+        for fault in faults {
+            self.violation(format!("{event} to {webhook}: {fault}"));
+        }
+    }
+
+    /// An attempt number is logged once, each entry tells of a POST that was made, none was early, and each follows from the one
+    /// before.
+    fn faults_of_log(&self, webhook: &str, event: &str, told: &Told<'_>) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut before: Option<&Attempt> = None;
+        for attempt in &told.log {
+            let n = attempt.key.n;
+            if before.is_some_and(|before| before.key.n == n) {
+                faults.push(format!("attempt {n} is logged twice: a fork"));
+            }
+            let due_ms = match n {
+                1 => Some(told.accepted_ms),
+                _ => told
+                    .row
+                    .and_then(|row| row.dues_ms.get(n as usize - 2).copied()),
+            };
+            if due_ms != Some(attempt.key.due_ms) {
+                let own_ms = attempt.key.due_ms;
+                faults.push(format!(
+                    "attempt {n} is due {own_ms}, by the row {due_ms:?}"
+                ));
+            }
+            if attempt.started_ms < attempt.key.due_ms {
+                faults.push(format!("attempt {n} was early"));
+            }
+            if attempt.trigger == Trigger::Retry
+                && !before.is_some_and(|before| {
+                    before.key.n + 1 == n
+                        && (before.outcome == Outcome::Succeeded
+                            || before.next_due_ms == Some(attempt.key.due_ms))
+                })
+            {
+                faults.push(format!("attempt {n} does not follow from {before:?}"));
+            }
+            let succeeded = attempt.outcome == Outcome::Succeeded;
+            let posted = self.posts.iter().any(|post| {
+                post.webhook == webhook
+                    && post.event == event
+                    && post.started_ms == attempt.started_ms
+                    && (post.taken || !succeeded)
+            });
+            if !posted {
+                faults.push(format!("attempt {n} is logged, but was not made so"));
+            }
+            before = Some(attempt);
+        }
+        faults
+    }
+
+    /// How a delivery may have ended when everything has come to rest.
+    fn fault_of_end(
+        &self,
+        webhook: &str,
+        event: &str,
+        promised: bool,
+        told: &Told<'_>,
+    ) -> Option<String> {
+        // What was pending when its webhook was deleted is dropped.
+        let current = told.webhook?;
+        let Some(row) = told.row else {
+            let first = told.log.first();
+            let through = first.is_some_and(|first| first.outcome == Outcome::Succeeded);
+            let owed = promised || first.is_some();
+            return (owed && !through)
+                .then(|| format!("no row, active {}, log {first:?}: it is lost", told.active));
+        };
+        let last = told.log.iter().find(|attempt| attempt.key.n == row.n);
+        let succeeded = last.is_some_and(|last| last.outcome == Outcome::Succeeded);
+        let as_told = match row.state {
+            State::Pending => false,
+            State::Succeeded => succeeded,
+            State::Failed => {
+                let by_ladder = told.log.iter().all(|attempt| {
+                    attempt.trigger != Trigger::Manual && attempt.response_status != Some(410)
+                });
+                let all = told.dialect.map(|dialect| dialect.ladder.attempts());
+                last.is_some_and(|last| {
+                    last.outcome == Outcome::Failed && last.next_due_ms.is_none()
+                }) && (!by_ladder || all == Some(told.log.len()))
+            }
+            State::Held => current.epoch > 0,
+            State::Cancelled => self
+                .cancelled
+                .contains(&(webhook.to_owned(), event.to_owned())),
+            State::Missed => !told.active,
+        };
+        if !as_told {
+            return Some(format!("{row:?} at rest, log {:?}", told.log));
+        }
+        let stopped = matches!(row.state, State::Held | State::Cancelled);
+        let forgotten = self.retried.iter().any(|(w, e, asked_ms)| {
+            (w, e) == (&webhook.to_owned(), &event.to_owned())
+                && !stopped
+                && !told.log.iter().any(|attempt| attempt.ended_ms >= *asked_ms)
+        });
+        forgotten.then(|| "a retry by hand was answered with 202, but not made".to_owned())
+    }
+}

@@ -1,0 +1,108 @@
+//! What a seed stands for: how often which fault happens, and how large the run is.
+
+use crate::chance::Chance;
+
+/// A run's plan. Rates are per call on the wire, per record handed out, or per POST.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Calls refused before they take effect: throttled, or an error of the service.
+    pub(crate) refused: f64,
+    /// Calls that take effect and answer with an error.
+    pub(crate) lost: f64,
+    /// Calls that answer with an error and take effect afterwards.
+    pub(crate) late: f64,
+    /// How much afterwards, at most, in milliseconds.
+    pub(crate) late_ms: u64,
+    /// Calls that never answer, whether they take effect or not.
+    pub(crate) hung: f64,
+    /// Calls at which the function dies, before or after the effect.
+    pub(crate) crash: f64,
+    /// Batches of which a part is done.
+    pub(crate) partial: f64,
+    /// Writes refused for a transaction's sake.
+    pub(crate) conflict: f64,
+    /// Calls that take up to `slow_ms`.
+    pub(crate) slow: f64,
+    /// In milliseconds.
+    pub(crate) slow_ms: u64,
+    /// Records that SQS hands out once more, with the same receive count.
+    pub(crate) duplicate: f64,
+    /// Records that are handled and handed out again nevertheless.
+    pub(crate) undeleted: f64,
+    /// Batches hidden for moments only.
+    pub(crate) briefly_hidden: f64,
+    /// Batches that reach a function late.
+    pub(crate) held_back: f64,
+    /// Sweeps that run twice at a time.
+    pub(crate) twin_sweep: f64,
+    /// How far functions' clocks are off, in milliseconds.
+    pub(crate) skew_ms: u64,
+    /// Batches that one function handles at a time: 1 on Lambda, many on one machine.
+    pub(crate) concurrency: usize,
+    /// How long a batch may take, in milliseconds.
+    pub(crate) batch_ms: u64,
+    /// Publishes that are repeated although they were answered.
+    pub(crate) repeated: f64,
+    pub(crate) webhooks: u64,
+    pub(crate) events: u64,
+    /// Disablings, enablings, deletions, cancellings and retries by hand.
+    pub(crate) interventions: u64,
+    /// When faults and clients end, in milliseconds from the start.
+    pub(crate) calm_ms: u64,
+}
+
+impl Plan {
+    pub(crate) fn of(chance: &Chance) -> Self {
+        let often = chance.happens(0.3);
+        Self {
+            refused: chance.rate(0.3),
+            lost: chance.rate(0.2),
+            late: chance.rate(0.1),
+            late_ms: *chance.pick(&[500, 5_000, 400_000]),
+            hung: chance.rate(0.05),
+            crash: chance.rate(0.1),
+            partial: chance.rate(0.5),
+            conflict: chance.rate(0.3),
+            slow: chance.rate(0.2),
+            slow_ms: *chance.pick(&[200, 3_000, 60_000, 600_000]),
+            duplicate: chance.rate(0.5),
+            undeleted: chance.rate(0.3),
+            briefly_hidden: chance.rate(0.5),
+            held_back: chance.rate(0.5),
+            twin_sweep: chance.rate(0.8),
+            skew_ms: *chance.pick(&[0, 0, 30, 2_000]),
+            concurrency: *chance.pick(&[1, 1, 3, 100]),
+            batch_ms: *chance.pick(&[27_000, 27_000, 900_000]),
+            repeated: chance.rate(0.8),
+            webhooks: chance.between(1, 3),
+            events: chance.between(1, 6),
+            interventions: if often {
+                chance.between(4, 16)
+            } else {
+                chance.between(0, 3)
+            },
+            calm_ms: 1_000 * chance.between(60, 1_500),
+        }
+    }
+
+    /// The same run without a single fault.
+    pub(crate) fn without_faults(self) -> Self {
+        Self {
+            refused: 0.0,
+            lost: 0.0,
+            late: 0.0,
+            hung: 0.0,
+            crash: 0.0,
+            partial: 0.0,
+            conflict: 0.0,
+            slow: 0.0,
+            duplicate: 0.0,
+            undeleted: 0.0,
+            briefly_hidden: 0.0,
+            held_back: 0.0,
+            twin_sweep: 0.0,
+            skew_ms: 0,
+            ..self
+        }
+    }
+}

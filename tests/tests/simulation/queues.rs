@@ -1,0 +1,240 @@
+//! The event source: what SQS and Lambda between them do with messages, on good and on bad days.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use rung_local::aws::sqs::queue_url;
+use rung_shared::{
+    domain::{
+        attempt::Trigger,
+        delivery::{Delivery, State},
+        message::{Due, Message},
+        webhook::Webhook,
+    },
+    flow::deliver::Record,
+};
+use serde_json::{Value, json};
+
+use crate::{functions::Role, receivers::InHand, world::World};
+
+/// A record with what is needed to delete it.
+#[derive(Clone)]
+struct Handed {
+    record: Record,
+    receipt: String,
+}
+
+impl World {
+    pub(crate) async fn sqs(&self, operation: &str, request: Value) -> Value {
+        let target = format!("AmazonSQS.{operation}");
+        let answer = self
+            .wire
+            .aws
+            .dispatch(&target, request.to_string().as_bytes())
+            .await;
+        assert_eq!(answer.status, 200, "{operation} {request}");
+        serde_json::from_slice(&answer.body).unwrap_or_default()
+    }
+
+    /// Takes messages from a queue and hands them to functions, for ever.
+    pub(crate) async fn source(self: Arc<Self>, queue: &'static str) {
+        let (chance, plan) = (&self.wire.chance, &self.wire.plan);
+        loop {
+            let bad = |rate: f64| !self.wire.is_calm() && chance.happens(rate);
+            let visibility_s = if bad(plan.briefly_hidden) {
+                chance.between(1, 40)
+            } else {
+                180
+            };
+            let received = self
+                .sqs(
+                    "ReceiveMessage",
+                    json!({
+                        "QueueUrl": queue_url(queue),
+                        "MaxNumberOfMessages": chance.between(1, 10),
+                        "VisibilityTimeout": visibility_s,
+                        "WaitTimeSeconds": 20,
+                        "MessageSystemAttributeNames": ["ApproximateReceiveCount"],
+                    }),
+                )
+                .await;
+            let mut batch: Vec<_> = received["Messages"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(handed)
+                .collect();
+            if batch.is_empty() {
+                continue;
+            }
+            chance.shuffle(&mut batch);
+            for copy in batch.clone() {
+                if bad(plan.duplicate) {
+                    let late_ms = *chance.pick(&[5, 1_000, 60_000, 200_000]);
+                    self.hand_out(queue, vec![copy], chance.between(0, late_ms));
+                }
+            }
+            let late_ms = if bad(plan.held_back) {
+                chance.between(0, *chance.pick(&[1_000, 30_000, 300_000]))
+            } else {
+                0
+            };
+            self.hand_out(queue, batch, late_ms);
+        }
+    }
+
+    fn hand_out(self: &Arc<Self>, queue: &'static str, batch: Vec<Handed>, late_ms: u64) {
+        let world = Arc::clone(self);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(late_ms)).await;
+            Box::pin(world.handle(queue, batch)).await;
+            world.under_way.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    async fn handle(&self, queue: &'static str, batch: Vec<Handed>) {
+        let (chance, plan) = (&self.wire.chance, &self.wire.plan);
+        let function = self.functions.turn(Role::Deliver).await;
+        let mut in_hand = Vec::new();
+        for handed in &batch {
+            if let Ok(Message::Attempt(due)) = Message::parse(&handed.record.body) {
+                let objection = self.objection(&due, handed.record.receives);
+                let objection = Box::pin(objection).await;
+                in_hand.push(InHand { due, objection });
+            }
+        }
+        self.wire.trace.line(|| {
+            let records = batch.iter().map(|handed| {
+                let record = &handed.record;
+                format!(
+                    "{} ({}): {}",
+                    record.message_id, record.receives, record.body
+                )
+            });
+            format!("{queue} hands out {:?}", records.collect::<Vec<_>>())
+        });
+        let keys: Vec<_> = in_hand.iter().map(|record| record.due.key()).collect();
+        if let Ok(mut all) = function.in_hand.lock() {
+            all.extend(in_hand);
+        }
+        let records = batch.iter().map(|handed| handed.record.clone()).collect();
+        let time = Duration::from_millis(plan.batch_ms);
+        let failed = function
+            .run(
+                time + Duration::from_secs(3),
+                function.app.deliverer.deliver(records, time),
+            )
+            .await;
+        if let Ok(mut all) = function.in_hand.lock() {
+            for key in keys {
+                if let Some(at) = all.iter().position(|record| record.due.key() == key) {
+                    all.swap_remove(at);
+                }
+            }
+        }
+        let Some(failed) = failed else {
+            self.wire.trace.line(|| "a batch died".to_owned());
+            return;
+        };
+        let done: Vec<_> = batch
+            .iter()
+            .filter(|handed| !failed.contains(&handed.record.message_id))
+            .filter(|_| self.wire.is_calm() || !chance.happens(plan.undeleted))
+            .enumerate()
+            .map(|(id, handed)| json!({"Id": id.to_string(), "ReceiptHandle": handed.receipt}))
+            .collect();
+        self.wire
+            .trace
+            .line(|| format!("{} of {} messages deleted", done.len(), batch.len()));
+        if !done.is_empty() {
+            let request = json!({"QueueUrl": queue_url(queue), "Entries": done});
+            self.sqs("DeleteMessageBatch", request).await;
+        }
+    }
+
+    /// What speaks against posting a message, as things stand.
+    async fn objection(&self, due: &Due, receives: u32) -> Option<&'static str> {
+        let (delivery, key) = (due.delivery(), due.key());
+        let (webhook, row, attempt) = tokio::try_join!(
+            self.oracle.webhook(&due.tenant, &due.webhook),
+            self.oracle.delivery(&delivery),
+            self.oracle.attempt(&key),
+        )
+        .expect("the oracle reads");
+        let fresh = due.n == 1 && receives == 1 && !due.repeated;
+        objection(
+            due,
+            fresh,
+            webhook.as_ref(),
+            row.as_ref(),
+            attempt.is_some(),
+        )
+    }
+
+    /// How many messages a queue holds.
+    pub(crate) async fn depth(&self, queue: &str) -> u64 {
+        let request = json!({"QueueUrl": queue_url(queue), "AttributeNames": ["All"]});
+        let answer = self.sqs("GetQueueAttributes", request).await;
+        let count = |name: &str| {
+            let count = answer["Attributes"][name].as_str();
+            count
+                .and_then(|count| count.parse::<u64>().ok())
+                .unwrap_or(0)
+        };
+        count("ApproximateNumberOfMessages")
+            + count("ApproximateNumberOfMessagesNotVisible")
+            + count("ApproximateNumberOfMessagesDelayed")
+    }
+}
+
+/// A message may be posted to a webhook that takes it if it stands at or directly before the head of its chain and its attempt is
+/// not in the log; a first attempt that looks new may also be a copy of SQS's own making.
+fn objection(
+    due: &Due,
+    fresh: bool,
+    webhook: Option<&Webhook>,
+    row: Option<&Delivery>,
+    logged: bool,
+) -> Option<&'static str> {
+    let Some(webhook) = webhook else {
+        return Some("deleted");
+    };
+    if webhook.epoch != due.epoch {
+        return Some("of an earlier epoch");
+    }
+    if webhook.disabled.is_some() {
+        return Some("disabled");
+    }
+    if fresh {
+        return None;
+    }
+    if logged {
+        return Some("in the log already");
+    }
+    let manual = due.trigger == Trigger::Manual;
+    match row {
+        None => None,
+        Some(_) if due.n == 1 => Some("a first attempt that has a row"),
+        Some(row) if row.n == due.n && row.due_ms == due.due_ms && row.state == State::Pending => {
+            None
+        }
+        Some(row) if row.n + 1 == due.n && (manual || row.state == State::Pending) => None,
+        Some(_) => Some("its chain is elsewhere"),
+    }
+}
+
+fn handed(message: &Value) -> Handed {
+    let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
+    let receives = message["Attributes"]["ApproximateReceiveCount"].as_str();
+    Handed {
+        record: Record {
+            message_id: text("MessageId"),
+            body: text("Body"),
+            receives: receives.and_then(|count| count.parse().ok()).unwrap_or(1),
+        },
+        receipt: text("ReceiptHandle"),
+    }
+}

@@ -1,0 +1,233 @@
+//! Receivers by script, and the way each function has to them.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use rung_shared::{
+    clock::Clock,
+    domain::message::Due,
+    egress::{Answer, Failure, Outgoing, Transport},
+    store::Store,
+};
+
+use crate::{
+    ledger::{Ledger, Posted},
+    wire::{Life, Wire},
+};
+
+/// How a receiver behaves. Times are in milliseconds from the start.
+#[derive(Debug, Clone)]
+pub(crate) enum Manner {
+    /// It takes everything.
+    Well,
+    /// It answers 500 until then.
+    Down { until_ms: u64 },
+    /// It never takes anything.
+    Broken,
+    /// From then on it answers 410.
+    Gone { from_ms: u64 },
+    /// Until then it answers 429 and asks for so many seconds.
+    Busy { until_ms: u64, wait_s: u64 },
+    /// It fails in one way or another at this rate.
+    Flaky { rate: f64 },
+}
+
+/// All receivers of a run.
+pub(crate) struct Receivers {
+    pub(crate) wire: Wire,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) start_ms: u64,
+    pub(crate) manners: Vec<Manner>,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    pub(crate) oracle: Store,
+}
+
+/// A record that a function has in hand, and what speaks against posting it, as things stood when it was handed out.
+#[derive(Debug, Clone)]
+pub(crate) struct InHand {
+    pub(crate) due: Due,
+    pub(crate) objection: Option<&'static str>,
+}
+
+/// One function's way to the receivers.
+pub(crate) struct Way {
+    pub(crate) receivers: Arc<Receivers>,
+    pub(crate) life: Arc<Life>,
+    /// The function's own clock.
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) in_hand: Arc<Mutex<Vec<InHand>>>,
+}
+
+impl Way {
+    /// Why this POST must not be made; `None` when one of the records in hand allows it.
+    async fn objection(&self, webhook: &str, event: &str) -> Option<String> {
+        let now_ms = self.clock.now_ms();
+        let own = {
+            let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = in_hand.iter().filter(|record| {
+                record.due.webhook.as_str() == webhook && record.due.event.as_str() == event
+            });
+            own.cloned().collect::<Vec<_>>()
+        };
+        let mut objections = Vec::new();
+        for record in own {
+            let due = &record.due;
+            if now_ms < due.due_ms {
+                objections.push(format!("n={}: {} ms early", due.n, due.due_ms - now_ms));
+                continue;
+            }
+            let objection = record.objection?;
+            // What was disabled when the record was handed out may have been enabled since.
+            let webhook = self.receivers.oracle.webhook(&due.tenant, &due.webhook);
+            let webhook = webhook.await.expect("the oracle reads");
+            if objection == "disabled" && webhook.is_some_and(|webhook| webhook.takes(due.epoch)) {
+                return None;
+            }
+            objections.push(format!("n={}: {objection}", due.n));
+        }
+        Some(format!("[{}]", objections.join(", ")))
+    }
+
+    fn answer(&self, webhook: usize, number: usize, timeout: Duration) -> Reply {
+        let receivers = &self.receivers;
+        let (chance, passed_ms) = (
+            &receivers.wire.chance,
+            receivers.clock.now_ms() - receivers.start_ms,
+        );
+        let quick = Duration::from_millis(chance.between(0, 40));
+        let status = |status| Reply {
+            after: quick,
+            status: Some(status),
+            ..Reply::default()
+        };
+        match receivers.manners[webhook] {
+            Manner::Well => status(204),
+            Manner::Down { until_ms } if passed_ms < until_ms => status(500),
+            Manner::Down { .. } => status(200),
+            Manner::Broken => status(if number % 2 == 0 { 500 } else { 404 }),
+            Manner::Gone { from_ms } if passed_ms >= from_ms => status(410),
+            Manner::Gone { .. } => status(200),
+            Manner::Busy { until_ms, wait_s } if passed_ms < until_ms => Reply {
+                retry_after_s: Some(wait_s),
+                ..status(429)
+            },
+            Manner::Busy { .. } => status(200),
+            Manner::Flaky { rate } if chance.happens(rate) => match chance.between(0, 3) {
+                0 => status(503),
+                1 => Reply {
+                    after: timeout,
+                    ..Reply::default()
+                },
+                // It has taken the event, but its answer is lost.
+                2 => Reply {
+                    after: quick,
+                    taken: true,
+                    ..Reply::default()
+                },
+                _ => Reply {
+                    after: Duration::from_millis(chance.between(1_000, 4_999)),
+                    ..status(200)
+                },
+            },
+            Manner::Flaky { .. } => status(200),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Reply {
+    after: Duration,
+    /// `None`: no answer.
+    status: Option<u16>,
+    retry_after_s: Option<u64>,
+    /// Whether the receiver has the event although it did not say so.
+    taken: bool,
+}
+
+#[async_trait]
+impl Transport for Way {
+    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+        self.life.check().await;
+        let host = outgoing.url.host_str().unwrap_or_default();
+        let webhook = host.trim_end_matches(".test").to_owned();
+        let event = outgoing.headers["webhook-id"]
+            .to_str()
+            .expect("an id is ASCII")
+            .to_owned();
+        let objection = self.objection(&webhook, &event).await;
+        let index: usize = webhook[1..].parse().expect("hosts are w0, w1, …");
+        let (wire, plan) = (&self.receivers.wire, &self.receivers.wire.plan);
+        let ledger = || {
+            self.receivers
+                .ledger
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        wire.trace.line(|| {
+            format!(
+                "{} POST {event} to {webhook}, objection: {objection:?}",
+                self.life.name
+            )
+        });
+        let number = {
+            let mut ledger = ledger();
+            if let Some(objection) = objection {
+                ledger.violation(format!("{event} was posted to {webhook}: {objection}"));
+            }
+            ledger.post(
+                Posted {
+                    webhook: webhook.clone(),
+                    event: event.clone(),
+                    started_ms: self.clock.now_ms(),
+                    taken: false,
+                },
+                &outgoing.body,
+            )
+        };
+        let crashes = |rate: f64| !wire.is_calm() && wire.chance.happens(rate);
+        if crashes(plan.crash) {
+            return self.life.crash().await;
+        }
+        let reply = self.answer(index, number, outgoing.timeout);
+        if reply.taken
+            || reply
+                .status
+                .is_some_and(|status| (200..300).contains(&status))
+        {
+            ledger().taken(number);
+        }
+        tokio::time::sleep(reply.after).await;
+        self.life.check().await;
+        if crashes(plan.crash) {
+            return self.life.crash().await;
+        }
+        wire.trace.line(|| {
+            format!(
+                "{} POST {event} to {webhook} => {:?}",
+                self.life.name, reply.status
+            )
+        });
+        let Some(status) = reply.status else {
+            return Err(if reply.after >= outgoing.timeout {
+                Failure::Timeout(outgoing.timeout)
+            } else {
+                Failure::Closed
+            });
+        };
+        let mut headers = HeaderMap::new();
+        if let Some(wait_s) = reply.retry_after_s {
+            headers.insert("retry-after", wait_s.into());
+        }
+        Ok(Answer {
+            status: StatusCode::from_u16(status).expect("scripts know statuses"),
+            headers,
+            body: Bytes::new(),
+            body_complete: true,
+        })
+    }
+}

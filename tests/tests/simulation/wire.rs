@@ -1,0 +1,422 @@
+//! The wire between the functions and AWS, and what goes wrong on it.
+//!
+//! A [`Line`] is what one function's SDK clients speak through. Each call draws its fate; a function that dies at a call
+//! never hears of it, and none of its later calls takes effect.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use rung_local::aws::{Aws, Response};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::{
+    chance::Chance,
+    plan::Plan,
+    trace::{Trace, canonical},
+};
+
+/// Whether a function still runs.
+pub(crate) struct Life {
+    pub(crate) name: String,
+    over: watch::Sender<bool>,
+}
+
+impl Life {
+    pub(crate) fn new(name: String) -> Self {
+        Self {
+            name,
+            over: watch::Sender::new(false),
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        self.over.send_replace(true);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        *self.over.borrow()
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn over(&self) {
+        let mut over = self.over.subscribe();
+        // The sender is this one's own: it cannot be gone.
+        let _ = over.wait_for(|over| *over).await;
+    }
+
+    /// Ends it, and the caller with it.
+    pub(crate) async fn crash<T>(&self) -> T {
+        self.end();
+        std::future::pending().await
+    }
+
+    /// Lets the living pass.
+    pub(crate) async fn check(&self) {
+        if self.is_over() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// What all lines share.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    pub(crate) aws: Aws,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) chance: Chance,
+    pub(crate) trace: Trace,
+    /// Faults have ended.
+    pub(crate) calm: Arc<AtomicBool>,
+    /// The latest minute that a wait was parked in.
+    pub(crate) parked_until: Arc<AtomicU64>,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Fine,
+    Refused,
+    Lost,
+    Late,
+    Hung { done: bool },
+    Crash { done: bool },
+    Partial,
+    Conflict,
+}
+
+impl Wire {
+    pub(crate) fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
+    fn fate(&self) -> Fate {
+        let (plan, chance) = (&self.plan, &self.chance);
+        if self.is_calm() {
+            return Fate::Fine;
+        }
+        if chance.happens(plan.crash) {
+            let done = chance.happens(0.5);
+            return Fate::Crash { done };
+        }
+        if chance.happens(plan.hung) {
+            let done = chance.happens(0.5);
+            return Fate::Hung { done };
+        }
+        let kinds = [
+            (plan.refused, Fate::Refused),
+            (plan.lost, Fate::Lost),
+            (plan.late, Fate::Late),
+            (plan.partial, Fate::Partial),
+            (plan.conflict, Fate::Conflict),
+        ];
+        let hit = kinds.into_iter().find(|(rate, _)| chance.happens(*rate));
+        hit.map_or(Fate::Fine, |(_, fate)| fate)
+    }
+
+    async fn pass(&self) {
+        let slow = !self.is_calm() && self.chance.happens(self.plan.slow);
+        let most_ms = if slow { self.plan.slow_ms } else { 8 };
+        let ms = self.chance.between(0, most_ms);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+
+    async fn call(
+        &self,
+        life: &Life,
+        quiet: bool,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Response, ConnectorError> {
+        check(target, body);
+        if quiet {
+            return Ok(self.aws.dispatch(target, body).await);
+        }
+        life.check().await;
+        let fate = self.fate();
+        self.pass().await;
+        // What a function that died meanwhile had sent may arrive or not.
+        if life.is_over() && self.chance.happens(0.5) {
+            std::future::pending::<()>().await;
+        }
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let answer = match fate {
+            Fate::Fine => Ok(self.effect(life, fate, target, body).await),
+            Fate::Refused => {
+                self.note(life, fate, target, body, None);
+                Err(Fault::draw(&self.chance))
+            }
+            Fate::Lost => {
+                self.effect(life, fate, target, body).await;
+                Err(Fault::draw(&self.chance))
+            }
+            Fate::Late => {
+                let (wire, target, body) = (self.clone(), target.to_owned(), body.to_owned());
+                let name = life.name.clone();
+                let late = Duration::from_millis(self.chance.between(1, self.plan.late_ms));
+                self.note(life, fate, &target, &body, None);
+                tokio::spawn(async move {
+                    tokio::time::sleep(late).await;
+                    wire.effect(&Life::new(name), fate, &target, &body).await;
+                });
+                Err(Fault::draw(&self.chance))
+            }
+            Fate::Hung { done } | Fate::Crash { done } => {
+                if done {
+                    self.effect(life, fate, target, body).await;
+                } else {
+                    self.note(life, fate, target, body, None);
+                }
+                if matches!(fate, Fate::Crash { .. }) {
+                    life.end();
+                }
+                std::future::pending().await
+            }
+            Fate::Partial => Ok(self.partly(life, operation, target, body).await),
+            Fate::Conflict => match operation {
+                "TransactWriteItems" => {
+                    self.note(life, fate, target, body, None);
+                    Ok(cancelled(body))
+                }
+                "PutItem" | "UpdateItem" | "DeleteItem" => {
+                    self.note(life, fate, target, body, None);
+                    Err(Fault::Service(400, "TransactionConflictException"))
+                }
+                _ => Ok(self.effect(life, Fate::Fine, target, body).await),
+            },
+        };
+        self.pass().await;
+        life.check().await;
+        match answer {
+            Ok(response) => Ok(response),
+            Err(Fault::Service(status, code)) => Ok(failure(status, code)),
+            Err(Fault::Timeout) => Err(ConnectorError::timeout("no answer came".into())),
+        }
+    }
+
+    async fn effect(&self, life: &Life, fate: Fate, target: &str, body: &[u8]) -> Response {
+        let response = self.aws.dispatch(target, body).await;
+        if response.status == 200 && target.ends_with("BatchWriteItem") {
+            self.note_parked(body);
+        }
+        self.note(life, fate, target, body, Some(&response));
+        response
+    }
+
+    fn note(
+        &self,
+        life: &Life,
+        fate: Fate,
+        target: &str,
+        body: &[u8],
+        response: Option<&Response>,
+    ) {
+        self.trace
+            .call(&life.name, &format!("{fate:?}"), target, body, response);
+    }
+
+    /// Remembers until when parked waits are to come.
+    fn note_parked(&self, body: &[u8]) {
+        let text = String::from_utf8_lossy(body);
+        for (at, _) in text.match_indices("\"Q#") {
+            let minute = text[at + 3..].split('#').next().unwrap_or_default();
+            if let Ok(minute) = minute.parse() {
+                self.parked_until.fetch_max(minute, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Does a part of a batch, and says which part was left out.
+    async fn partly(&self, life: &Life, operation: &str, target: &str, body: &[u8]) -> Response {
+        let mut request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
+        let (member, left_out) = match operation {
+            "BatchWriteItem" => ("RequestItems", "UnprocessedItems"),
+            "BatchGetItem" => ("RequestItems", "UnprocessedKeys"),
+            "SendMessageBatch" => ("Entries", "Failed"),
+            _ => return self.effect(life, Fate::Fine, target, body).await,
+        };
+        let list = match operation {
+            "SendMessageBatch" => request[member].as_array_mut(),
+            "BatchWriteItem" => first_member(&mut request[member]).as_array_mut(),
+            _ => first_member(&mut request[member])["Keys"].as_array_mut(),
+        };
+        let list = list.expect("a batch has a list");
+        if operation == "BatchGetItem" {
+            // Keys come in the order of a hash table.
+            list.sort_by_key(|key| canonical(key.clone()).to_string());
+        }
+        let (kept, dropped): (Vec<_>, Vec<_>) = std::mem::take(list)
+            .into_iter()
+            .partition(|_| self.chance.happens(0.5));
+        let none = kept.is_empty();
+        *list = kept;
+        let mut answer = if none {
+            self.note(life, Fate::Partial, target, body, None);
+            json!({"Successful": [], "Responses": {}})
+        } else {
+            let body = request.to_string();
+            let response = self
+                .effect(life, Fate::Partial, target, body.as_bytes())
+                .await;
+            if response.status != 200 {
+                return response;
+            }
+            serde_json::from_slice(&response.body).expect("services answer JSON")
+        };
+        answer[left_out] = if dropped.is_empty() {
+            if operation == "SendMessageBatch" {
+                json!([])
+            } else {
+                json!({})
+            }
+        } else if operation == "SendMessageBatch" {
+            dropped
+                .iter()
+                .map(|entry| {
+                    json!({"Id": entry["Id"], "Code": "InternalError", "SenderFault": false, "Message": "by the plan"})
+                })
+                .collect()
+        } else {
+            let mut rest = request[member].clone();
+            let slot = first_member(&mut rest);
+            if operation == "BatchWriteItem" {
+                *slot = dropped.into();
+            } else {
+                slot["Keys"] = dropped.into();
+            }
+            rest
+        };
+        Response::ok(answer.to_string().into_bytes())
+    }
+}
+
+fn first_member(value: &mut Value) -> &mut Value {
+    let members = value.as_object_mut().expect("a batch names its table");
+    members.values_mut().next().expect("a batch names a table")
+}
+
+/// What the functions may never ask for, whatever happens.
+fn check(target: &str, body: &[u8]) {
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    let text = String::from_utf8_lossy(body);
+    let is_read = matches!(operation, "GetItem" | "BatchGetItem" | "Query");
+    if is_read && !text.contains("\"IndexName\"") {
+        assert!(
+            text.contains("\"ConsistentRead\":true"),
+            "an eventual read: {text}"
+        );
+    }
+}
+
+enum Fault {
+    Service(u16, &'static str),
+    Timeout,
+}
+
+impl Fault {
+    fn draw(chance: &Chance) -> Self {
+        match chance.between(0, 3) {
+            0 => Self::Service(400, "ProvisionedThroughputExceededException"),
+            1 => Self::Service(400, "RequestThrottled"),
+            2 => Self::Service(500, "InternalServerError"),
+            _ => Self::Timeout,
+        }
+    }
+}
+
+fn failure(status: u16, code: &str) -> Response {
+    let body = json!({"__type": format!("com.amazonaws#{code}"), "message": "by the plan"});
+    Response {
+        status,
+        query_error: None,
+        body: body.to_string().into_bytes(),
+    }
+}
+
+fn cancelled(body: &[u8]) -> Response {
+    let request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
+    let parts = request["TransactItems"].as_array().map_or(0, Vec::len);
+    let reasons = (0..parts).map(|part| match part {
+        0 => json!({"Code": "TransactionConflict"}),
+        _ => json!({"Code": "None"}),
+    });
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "by the plan",
+        "CancellationReasons": reasons.collect::<Vec<_>>(),
+    });
+    Response {
+        status: 400,
+        query_error: None,
+        body: body.to_string().into_bytes(),
+    }
+}
+
+/// One function's way to AWS.
+#[derive(Clone)]
+pub(crate) struct Line {
+    wire: Wire,
+    life: Arc<Life>,
+    /// While a function is being set up nothing happens to it.
+    quiet: Arc<AtomicBool>,
+}
+
+impl Line {
+    pub(crate) fn new(wire: Wire, life: Arc<Life>) -> Self {
+        Self {
+            wire,
+            life,
+            quiet: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// From now on calls can fail.
+    pub(crate) fn open(&self) {
+        self.quiet.store(false, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Line")
+    }
+}
+
+impl HttpClient for Line {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Line {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let line = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let body = request.body().bytes().unwrap_or_default();
+            let quiet = line.quiet.load(Ordering::Relaxed);
+            line.wire
+                .call(&line.life, quiet, target, body)
+                .await?
+                .into_http()
+        })
+    }
+}
