@@ -102,7 +102,7 @@ impl World {
         let plan = if faults { plan } else { plan.without_faults() };
         let dialects = Arc::new(dialects());
         let wire = Wire {
-            aws: Aws::memory(&app::queues(), Arc::clone(&clock)).expect("memory can be had"),
+            aws: Aws::memory(&app::queues(1), Arc::clone(&clock)).expect("memory can be had"),
             plan: Arc::new(plan),
             chance,
             trace: Trace::new(Arc::clone(&clock), traced),
