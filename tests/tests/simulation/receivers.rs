@@ -109,7 +109,7 @@ impl Way {
             Manner::Well => status(204),
             Manner::Down { until_ms } if passed_ms < until_ms => status(500),
             Manner::Down { .. } => status(200),
-            Manner::Broken => status(if number % 2 == 0 { 500 } else { 404 }),
+            Manner::Broken => status(if number.is_multiple_of(2) { 500 } else { 404 }),
             Manner::Gone { from_ms } if passed_ms >= from_ms => status(410),
             Manner::Gone { .. } => status(200),
             Manner::Busy { until_ms, wait_s } if passed_ms < until_ms => Reply {

@@ -162,7 +162,7 @@ impl World {
         for number in 0..plan.events {
             let (world, client) = (Arc::clone(self), Arc::clone(&clients));
             self.spawn(async move {
-                world.publisher(number).await;
+                Box::pin(world.publisher(number)).await;
                 drop(client);
             });
         }
