@@ -1,0 +1,138 @@
+//! The four Lambda binaries behind a runtime API, each fed the sample events of `events/`: what a deployment runs, without one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod aws;
+mod runtime;
+
+use rung_tests::Receiver;
+use serde_json::{Value, json};
+
+use crate::{aws::Services, runtime::Function};
+
+/// The key that the sample events bring.
+const ADMIN_KEY: &str = "sample-admin-key";
+
+/// A sample event.
+fn sample(name: &str) -> Value {
+    let path = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).unwrap()
+}
+
+/// An answer of an HTTP function: its status and body.
+fn http(answer: &Value) -> (u64, Value) {
+    let body = answer["body"].as_str().unwrap();
+    (
+        answer["statusCode"].as_u64().unwrap(),
+        serde_json::from_str(body).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn an_event_goes_from_its_publication_to_its_receiver() {
+    let aws = Services::start().await;
+    let receiver = Receiver::always(200).await;
+    let subscriptions = Function::start(env!("CARGO_BIN_EXE_lambda-subscriptions"), &aws).await;
+    let enqueue = Function::start(env!("CARGO_BIN_EXE_lambda-enqueue"), &aws).await;
+    let deliver = Function::start(env!("CARGO_BIN_EXE_lambda-deliver"), &aws).await;
+
+    let (status, health) = http(
+        &subscriptions
+            .invoke(&sample("subscriptions-http-health"))
+            .await,
+    );
+    assert_eq!((status, &health["success"]), (200, &json!(true)));
+    let (status, _) = http(
+        &subscriptions
+            .invoke(&sample("subscriptions-http-create-tenant"))
+            .await,
+    );
+    assert_eq!(status, 201);
+    let mut create = sample("subscriptions-http-create-webhook");
+    let mut body: Value = serde_json::from_str(create["body"].as_str().unwrap()).unwrap();
+    body["url"] = receiver.url("/hook").into();
+    create["body"] = body.to_string().into();
+    create["headers"]
+        .as_object_mut()
+        .unwrap()
+        .remove("content-length");
+    let (status, created) = http(&subscriptions.invoke(&create).await);
+    assert_eq!(status, 201, "{created}");
+
+    let (status, published) = http(&enqueue.invoke(&sample("enqueue-http-publish")).await);
+    assert_eq!((status, &published["data"]["deliveries"]), (202, &json!(1)));
+    let (status, batch) = http(&enqueue.invoke(&sample("enqueue-http-batch")).await);
+    let successes: Vec<_> = batch["data"]["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| &result["success"])
+        .collect();
+    assert_eq!(
+        (status, successes),
+        (202, vec![&json!(true), &json!(true), &json!(false)])
+    );
+
+    let batch = aws.receive("deliver").await;
+    assert_eq!(batch["Records"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        deliver.invoke(&batch).await,
+        json!({ "batchItemFailures": [] })
+    );
+    let received = receiver.wait_for(3).await;
+    assert!(
+        received
+            .iter()
+            .all(|request| request.header("x-odin-signature").is_some())
+    );
+    let mut again = batch;
+    for record in again["Records"].as_array_mut().unwrap() {
+        record["attributes"]["ApproximateReceiveCount"] = "2".into();
+    }
+    assert_eq!(
+        deliver.invoke(&again).await,
+        json!({ "batchItemFailures": [] })
+    );
+    assert_eq!(
+        receiver.count(),
+        3,
+        "what is handed out again is found in the log"
+    );
+}
+
+#[tokio::test]
+async fn deliver_buries_what_makes_no_sense_and_nothing_else() {
+    let aws = Services::start().await;
+    let deliver = Function::start(env!("CARGO_BIN_EXE_lambda-deliver"), &aws).await;
+    for (name, buried) in [
+        ("deliver-sqs-first-attempt", 0),
+        ("deliver-sqs-later-attempt", 0),
+        ("deliver-sqs-fan-out", 0),
+        ("deliver-sqs-poison", 1),
+        ("deliver-sqs-one-bad-among-good", 1),
+    ] {
+        assert_eq!(
+            deliver.invoke(&sample(name)).await,
+            json!({ "batchItemFailures": [] }),
+            "{name}"
+        );
+        assert_eq!(
+            aws.receive("deliver-dead").await["Records"]
+                .as_array()
+                .unwrap()
+                .len(),
+            buried,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sweep_takes_its_schedule() {
+    let aws = Services::start().await;
+    let sweep = Function::start(env!("CARGO_BIN_EXE_lambda-sweep"), &aws).await;
+    assert_eq!(
+        sweep.invoke(&sample("sweep-scheduler-tick")).await,
+        Value::Null
+    );
+}
