@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::FlowError;
 use crate::{
@@ -43,7 +43,8 @@ impl Sweeper {
         let shards = (0..)
             .zip(cursors)
             .map(|(shard, cursor)| self.sweep_shard(shard, cursor));
-        Ok(try_join_all(shards).await?.into_iter().sum())
+        // One shard's failure is no reason to stop the others half way.
+        join_all(shards).await.into_iter().sum()
     }
 
     async fn sweep_shard(&self, shard: u8, stored: Option<Cursor>) -> Result<usize, FlowError> {
