@@ -32,7 +32,7 @@ pub mod webhooks;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -49,6 +49,7 @@ pub use self::listed::Listed;
 use crate::{
     batcher::{self, Batcher},
     clock::Clock,
+    limits::PARK_SHARDS,
 };
 
 /// An item as DynamoDB has it.
@@ -93,6 +94,8 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     retention: Duration,
     writes: Batcher<WriteRequest, StoreError>,
+    /// Whether a shard of the parked waits is known to have a cursor.
+    swept_shards: Arc<[AtomicBool; PARK_SHARDS as usize]>,
 }
 
 impl Store {
@@ -118,6 +121,7 @@ impl Store {
             clock,
             retention,
             writes,
+            swept_shards: Arc::default(),
         }
     }
 
