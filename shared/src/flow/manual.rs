@@ -8,7 +8,7 @@ use crate::{
     clock::timestamp,
     dialect::{Dialect, EventFacts},
     domain::{
-        attempt::{Attempt, Outcome, Trigger},
+        attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
         id::DeliveryKey,
         message::{Due, Message},
@@ -47,21 +47,29 @@ impl Deliverer {
         let used_up = dialect.ladder.waits_ms().len();
         loop {
             let now_ms = self.clock.now_ms();
-            let (n, attempt, rung) = match &row {
-                Some(row)
-                    if row.state == State::Pending
-                        && row.epoch == webhook.epoch
-                        && row.due_ms <= now_ms =>
-                {
+            let overdue = row
+                .as_ref()
+                .filter(|row| row.state == State::Pending && row.due_ms <= now_ms);
+            let made = match overdue {
+                Some(row) => self.store.attempt(&attempt_of(row)).await?,
+                None => None,
+            };
+            let (n, attempt, rung) = match (&row, &made) {
+                // It was made, and what follows from it is still to be written.
+                (Some(row), Some(made)) if made.next_due_ms.is_some() => {
+                    (row.n + 1, row.attempt + 1, row.rung + 1)
+                }
+                (Some(row), Some(_)) => (row.n + 1, row.attempt + 1, used_up),
+                (Some(row), None) if overdue.is_some() && row.epoch == webhook.epoch => {
                     return Ok(());
                 }
-                Some(row) if row.state == State::Pending => {
+                (Some(row), None) if row.state == State::Pending => {
                     (row.n + 1, row.next_attempt(), row.rung)
                 }
-                Some(row) => (row.n + 1, row.next_attempt(), used_up),
+                (Some(row), None) => (row.n + 1, row.next_attempt(), used_up),
                 // The first attempt has just failed, and its row is being written.
-                None if entry.next_due_ms.is_some() => (2, 2, 1),
-                None => (2, 2, used_up),
+                (None, _) if entry.next_due_ms.is_some() => (2, 2, 1),
+                (None, _) => (2, 2, used_up),
             };
             let due = Due {
                 tenant: key.tenant.clone(),
@@ -185,5 +193,14 @@ impl Deliverer {
             self.store.log_failure(&attempt).await?;
         }
         Ok(Some(attempt))
+    }
+}
+
+/// The attempt that a row stands at.
+fn attempt_of(row: &Delivery) -> AttemptKey {
+    AttemptKey {
+        delivery: row.key.clone(),
+        due_ms: row.due_ms,
+        n: row.n,
     }
 }

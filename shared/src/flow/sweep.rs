@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::FlowError;
 use crate::{
@@ -43,7 +43,8 @@ impl Sweeper {
         let shards = (0..)
             .zip(cursors)
             .map(|(shard, cursor)| self.sweep_shard(shard, cursor));
-        Ok(try_join_all(shards).await?.into_iter().sum())
+        // One shard's failure is no reason to stop the others half way.
+        join_all(shards).await.into_iter().sum()
     }
 
     async fn sweep_shard(&self, shard: u8, stored: Option<Cursor>) -> Result<usize, FlowError> {
@@ -69,7 +70,8 @@ impl Sweeper {
             sent += messages.len();
             // Nothing is parked into a minute that is this near: when it is read to its end, it is done with.
             cursor = page.rest.unwrap_or_else(|| Cursor::at(cursor.minute + 1));
-            if !messages.is_empty() || cursor.minute > end {
+            // On a long way through empty minutes the cursor moves once an hour, so that no failure costs more than that.
+            if !messages.is_empty() || cursor.minute > end || cursor.minute.is_multiple_of(60) {
                 self.store.move_sweep_cursor(shard, &cursor).await?;
             }
         }

@@ -31,7 +31,11 @@ pub mod tenants;
 mod transact;
 pub mod webhooks;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -46,7 +50,7 @@ use futures_util::future::try_join_all;
 
 use self::item::Row;
 pub use self::listed::Listed;
-use crate::{batcher::Batcher, clock::Clock};
+use crate::{batcher::Batcher, clock::Clock, limits::PARK_SHARDS};
 
 /// An item as DynamoDB has it.
 type Item = HashMap<String, AttributeValue>;
@@ -91,6 +95,8 @@ pub struct Store {
     retention: Duration,
     reads: Batcher<batch::Key, Result<Option<Item>, StoreError>>,
     writes: Batcher<WriteRequest, Result<(), StoreError>>,
+    /// Whether a shard of the parked waits is known to have a cursor.
+    swept_shards: Arc<[AtomicBool; PARK_SHARDS as usize]>,
 }
 
 impl Store {
@@ -123,6 +129,7 @@ impl Store {
             retention,
             reads,
             writes,
+            swept_shards: Arc::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Waits too long for the delay queue: parked by the minute they are due in, fetched by the sweep.
 
+use std::sync::atomic::Ordering;
+
 use super::{
     Item, Query, Range, Store, StoreError,
     item::{Builder, time},
@@ -41,6 +43,8 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn park(&self, message: &Due) -> Result<(), StoreError> {
+        self.begin_sweeping(message.event.shard_of(PARK_SHARDS))
+            .await?;
         let wait_s = message.due_ms.saturating_sub(self.clock.now_ms()) / 1000;
         let pk = partition(message.due_ms / 60_000, message.event.shard_of(PARK_SHARDS));
         let item: Item = Builder::new(pk, sort_key(message))
@@ -48,6 +52,22 @@ impl Store {
             .number("exp", self.expiry() + wait_s)
             .build();
         self.put_soon(item).await
+    }
+
+    /// Makes sure that a shard has a cursor before it has waits: however long its first sweep fails, that begins before them.
+    async fn begin_sweeping(&self, shard: u8) -> Result<(), StoreError> {
+        let begun = &self.swept_shards[usize::from(shard)];
+        if !begun.load(Ordering::Relaxed) {
+            let cursor = Cursor::at(self.clock.now_ms() / 60_000);
+            let put = self
+                .client
+                .put_item()
+                .table_name(&*self.table)
+                .set_item(Some(cursor_item(shard, &cursor)));
+            super::put_if(put.condition_expression("attribute_not_exists(pk)")).await?;
+            begun.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// At most `limit` waits of a shard's minute, those that follow the cursor, in the order they are due.
@@ -112,12 +132,15 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn move_sweep_cursor(&self, shard: u8, cursor: &Cursor) -> Result<(), StoreError> {
-        let item = Builder::new(cursor_partition(shard), "-")
-            .number("mi", cursor.minute)
-            .text("la", &cursor.last)
-            .build();
-        self.put_soon(item).await
+        self.put_soon(cursor_item(shard, cursor)).await
     }
+}
+
+fn cursor_item(shard: u8, cursor: &Cursor) -> Item {
+    Builder::new(cursor_partition(shard), "-")
+        .number("mi", cursor.minute)
+        .text("la", &cursor.last)
+        .build()
 }
 
 fn partition(minute: u64, shard: u8) -> String {

@@ -1,10 +1,6 @@
 //! The Lambda runtime API, as far as a function needs it: the next event, and the answer to it.
 
-use std::{
-    process::Stdio,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -15,6 +11,7 @@ use axum::{
     routing::{get, post},
 };
 use rung_local::aws::sqs::queue_url;
+use rung_shared::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -117,16 +114,13 @@ async fn next(State(exchange): State<Arc<Exchange>>) -> Response {
     let Some(event) = exchange.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let deadline_ms = SystemClock.wall_ms() + PATIENCE.as_millis() as u64;
     let headers = [
         (
             "lambda-runtime-aws-request-id",
             "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
         ),
-        (
-            "lambda-runtime-deadline-ms",
-            (now + PATIENCE).as_millis().to_string(),
-        ),
+        ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
         (
             "lambda-runtime-invoked-function-arn",
             "arn:aws:lambda:eu-central-1:123456789012:function:rung".to_owned(),

@@ -129,9 +129,8 @@ impl World {
     }
 
     /// Somebody intervenes once.
-    pub(crate) async fn intervener(self: Arc<Self>) {
+    pub(crate) async fn intervene(&self) {
         let (chance, plan) = (&self.wire.chance, &self.wire.plan);
-        self.pause(0, plan.calm_ms).await;
         let webhook = format!("w{}", chance.between(0, plan.webhooks - 1));
         let path = format!("/v1/webhooks/{webhook}");
         let asked_ms = self.clock.now_ms().saturating_sub(plan.skew_ms);
@@ -224,7 +223,7 @@ impl World {
         answer
     }
 
-    async fn pause(&self, least_ms: u64, most_ms: u64) {
+    pub(crate) async fn pause(&self, least_ms: u64, most_ms: u64) {
         let ms = self.wire.chance.between(least_ms, most_ms);
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }

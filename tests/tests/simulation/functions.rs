@@ -60,7 +60,7 @@ pub(crate) struct Function {
     pub(crate) app: App,
     pub(crate) router: Router,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) in_hand: Arc<Mutex<Vec<InHand>>>,
+    pub(crate) in_hand: Arc<Mutex<InHand>>,
     life: Arc<Life>,
     busy: AtomicUsize,
 }

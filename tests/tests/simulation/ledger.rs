@@ -219,9 +219,11 @@ impl Ledger {
                     attempt.trigger != Trigger::Manual && attempt.response_status != Some(410)
                 });
                 let all = told.dialect.map(|dialect| dialect.ladder.attempts());
-                last.is_some_and(|last| {
-                    last.outcome == Outcome::Failed && last.next_due_ms.is_none()
-                }) && (!by_ladder || all == Some(told.log.len()))
+                // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
+                let failed = last.is_some_and(|last| {
+                    (row.n == 1 || last.outcome == Outcome::Failed) && last.next_due_ms.is_none()
+                });
+                failed && (!by_ladder || all == Some(told.log.len()))
             }
             State::Held => current.epoch > 0,
             State::Cancelled => self

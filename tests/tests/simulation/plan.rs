@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) events: u64,
     /// Disablings, enablings, deletions, cancellings and retries by hand.
     pub(crate) interventions: u64,
+    /// Calls during which somebody intervenes, until there were twice as many.
+    pub(crate) meddled: f64,
     /// When faults and clients end, in milliseconds from the start.
     pub(crate) calm_ms: u64,
 }
@@ -74,14 +76,19 @@ impl Plan {
             concurrency: *chance.pick(&[1, 1, 3, 100]),
             batch_ms: *chance.pick(&[27_000, 27_000, 900_000]),
             repeated: chance.rate(0.8),
-            webhooks: chance.between(1, 3),
+            webhooks: if chance.happens(0.02) {
+                101
+            } else {
+                chance.between(1, 3)
+            },
             events: chance.between(1, 6),
             interventions: if often {
                 chance.between(4, 16)
             } else {
                 chance.between(0, 3)
             },
-            calm_ms: 1_000 * chance.between(60, 1_500),
+            meddled: if often { chance.rate(0.1) } else { 0.0 },
+            calm_ms: 1_000 * chance.between(60, *chance.pick(&[300, 1_500, 3_000])),
         }
     }
 

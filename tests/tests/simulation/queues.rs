@@ -17,7 +17,7 @@ use rung_shared::{
 };
 use serde_json::{Value, json};
 
-use crate::{functions::Role, receivers::InHand, world::World};
+use crate::{functions::Role, receivers::Held, world::World};
 
 /// A record with what is needed to delete it.
 #[derive(Clone)]
@@ -103,7 +103,7 @@ impl World {
             if let Ok(Message::Attempt(due)) = Message::parse(&handed.record.body) {
                 let objection = self.objection(&due, handed.record.receives);
                 let objection = Box::pin(objection).await;
-                in_hand.push(InHand { due, objection });
+                in_hand.push(Held { due, objection });
             }
         }
         self.wire.trace.line(|| {
@@ -116,9 +116,9 @@ impl World {
             });
             format!("{queue} hands out {:?}", records.collect::<Vec<_>>())
         });
-        let keys: Vec<_> = in_hand.iter().map(|record| record.due.key()).collect();
+        let batch_number = self.batches.fetch_add(1, Ordering::Relaxed);
         if let Ok(mut all) = function.in_hand.lock() {
-            all.extend(in_hand);
+            all.insert(batch_number, in_hand);
         }
         let records = batch.iter().map(|handed| handed.record.clone()).collect();
         let time = Duration::from_millis(plan.batch_ms);
@@ -129,11 +129,7 @@ impl World {
             )
             .await;
         if let Ok(mut all) = function.in_hand.lock() {
-            for key in keys {
-                if let Some(at) = all.iter().position(|record| record.due.key() == key) {
-                    all.swap_remove(at);
-                }
-            }
+            all.remove(&batch_number);
         }
         let Some(failed) = failed else {
             self.wire.trace.line(|| "a batch died".to_owned());

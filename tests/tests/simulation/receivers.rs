@@ -1,6 +1,7 @@
 //! Receivers by script, and the way each function has to them.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -49,10 +50,13 @@ pub(crate) struct Receivers {
 
 /// A record that a function has in hand, and what speaks against posting it, as things stood when it was handed out.
 #[derive(Debug, Clone)]
-pub(crate) struct InHand {
+pub(crate) struct Held {
     pub(crate) due: Due,
     pub(crate) objection: Option<&'static str>,
 }
+
+/// A function's records in hand, by batch.
+pub(crate) type InHand = BTreeMap<u64, Vec<Held>>;
 
 /// One function's way to the receivers.
 pub(crate) struct Way {
@@ -60,7 +64,7 @@ pub(crate) struct Way {
     pub(crate) life: Arc<Life>,
     /// The function's own clock.
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) in_hand: Arc<Mutex<Vec<InHand>>>,
+    pub(crate) in_hand: Arc<Mutex<InHand>>,
 }
 
 impl Way {
@@ -69,7 +73,7 @@ impl Way {
         let now_ms = self.clock.now_ms();
         let own = {
             let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = in_hand.iter().filter(|record| {
+            let own = in_hand.values().flatten().filter(|record| {
                 record.due.webhook.as_str() == webhook && record.due.event.as_str() == event
             });
             own.cloned().collect::<Vec<_>>()
@@ -93,13 +97,13 @@ impl Way {
         Some(format!("[{}]", objections.join(", ")))
     }
 
-    fn answer(&self, webhook: usize, number: usize, timeout: Duration) -> Reply {
+    fn answer(&self, webhook: usize, timeout: Duration) -> Reply {
         let receivers = &self.receivers;
         let (chance, passed_ms) = (
             &receivers.wire.chance,
             receivers.clock.now_ms() - receivers.start_ms,
         );
-        let quick = Duration::from_millis(chance.between(0, 40));
+        let quick = Duration::from_millis(chance.between(0, *chance.pick(&[40, 40, 3_000])));
         let status = |status| Reply {
             after: quick,
             status: Some(status),
@@ -109,7 +113,7 @@ impl Way {
             Manner::Well => status(204),
             Manner::Down { until_ms } if passed_ms < until_ms => status(500),
             Manner::Down { .. } => status(200),
-            Manner::Broken => status(if number.is_multiple_of(2) { 500 } else { 404 }),
+            Manner::Broken => status(*receivers.wire.chance.pick(&[404, 500])),
             Manner::Gone { from_ms } if passed_ms >= from_ms => status(410),
             Manner::Gone { .. } => status(200),
             Manner::Busy { until_ms, wait_s } if passed_ms < until_ms => Reply {
@@ -193,7 +197,7 @@ impl Transport for Way {
         if crashes(plan.crash) {
             return self.life.crash().await;
         }
-        let reply = self.answer(index, number, outgoing.timeout);
+        let reply = self.answer(index, outgoing.timeout);
         if reply.taken
             || reply
                 .status

@@ -22,7 +22,7 @@ use aws_smithy_runtime_api::client::{
 };
 use rung_local::aws::{Aws, Response};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     chance::Chance,
@@ -84,6 +84,8 @@ pub(crate) struct Wire {
     pub(crate) calm: Arc<AtomicBool>,
     /// The latest minute that a wait was parked in.
     pub(crate) parked_until: Arc<AtomicU64>,
+    /// Asks somebody to intervene at this very moment.
+    pub(crate) meddling: mpsc::UnboundedSender<()>,
 }
 
 /// What becomes of a call.
@@ -147,6 +149,10 @@ impl Wire {
             return Ok(self.aws.dispatch(target, body).await);
         }
         life.check().await;
+        if !self.is_calm() && self.chance.happens(self.plan.meddled) {
+            // Whoever listens may have seen enough.
+            let _ = self.meddling.send(());
+        }
         let fate = self.fate();
         self.pass().await;
         // What a function that died meanwhile had sent may arrive or not.

@@ -26,7 +26,7 @@ use rung_shared::{
     },
     store::{Store, attempts::LogFilter, deliveries::List, events::Event},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     chance::Chance,
@@ -68,7 +68,12 @@ pub(crate) struct World {
     pub(crate) receivers: Arc<Receivers>,
     /// Batches on their way or in hand.
     pub(crate) under_way: AtomicUsize,
+    /// Whether a sweep has come through since faults have ended.
+    swept: AtomicBool,
+    /// Batches handed out so far.
+    pub(crate) batches: AtomicU64,
     dialects: Arc<Dialects>,
+    meddling: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -101,6 +106,7 @@ impl World {
         let plan = Plan::of(&chance);
         let plan = if faults { plan } else { plan.without_faults() };
         let dialects = Arc::new(dialects());
+        let (asking, meddling) = mpsc::unbounded_channel();
         let wire = Wire {
             aws: Aws::memory(&app::queues(1), Arc::clone(&clock)).expect("memory can be had"),
             plan: Arc::new(plan),
@@ -108,6 +114,7 @@ impl World {
             trace: Trace::new(Arc::clone(&clock), traced),
             calm: Arc::new(AtomicBool::new(false)),
             parked_until: Arc::new(AtomicU64::new(0)),
+            meddling: asking,
         };
         let (dynamodb, _) = aws::clients(aws::connector::InProcess::new(wire.aws.clone()));
         let oracle = Store::new(dynamodb, "rung", Arc::clone(&clock), RETENTION);
@@ -139,7 +146,10 @@ impl World {
             oracle,
             receivers,
             under_way: AtomicUsize::new(0),
+            swept: AtomicBool::new(false),
+            batches: AtomicU64::new(0),
             dialects,
+            meddling: Mutex::new(Some(meddling)),
             tasks: Mutex::default(),
         }
     }
@@ -169,10 +179,12 @@ impl World {
         for _ in 0..plan.interventions {
             let (world, client) = (Arc::clone(self), Arc::clone(&clients));
             self.spawn(async move {
-                world.intervener().await;
+                world.pause(0, world.wire.plan.calm_ms).await;
+                world.intervene().await;
                 drop(client);
             });
         }
+        self.spawn(Arc::clone(self).meddle());
         let calm_ms = START_MS + plan.calm_ms;
         self.clock.sleep_until_ms(calm_ms).await;
         self.judge_lists().await;
@@ -194,9 +206,30 @@ impl World {
         self.wire.trace.line(|| "at rest".to_owned());
     }
 
+    /// Intervenes whenever it is asked to, a few times.
+    async fn meddle(self: Arc<Self>) {
+        let meddling = self.meddling.lock();
+        let meddling = meddling.unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut meddling) = meddling else {
+            return;
+        };
+        for _ in 0..self.wire.plan.interventions {
+            if meddling.recv().await.is_none() {
+                return;
+            }
+            let world = Arc::clone(&self);
+            self.under_way.fetch_add(1, Ordering::Relaxed);
+            self.spawn(async move {
+                world.intervene().await;
+                world.under_way.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+
     async fn rests(&self) -> bool {
         let parked_until = self.wire.parked_until.load(Ordering::Relaxed);
         self.under_way.load(Ordering::Relaxed) == 0
+            && self.swept.load(Ordering::Relaxed)
             && self.clock.now_ms() / 60_000 > parked_until
             && self.depth(QUEUES[0]).await == 0
             && self.depth(QUEUES[1]).await == 0
@@ -211,8 +244,12 @@ impl World {
                 let world = Arc::clone(&self);
                 self.spawn(async move {
                     let function = world.functions.turn(Role::Sweep).await;
+                    let calm = world.wire.is_calm();
                     let done = function.run(SWEEP_LIMIT, function.app.sweeper.sweep());
                     let done = done.await;
+                    if calm && matches!(done, Some(Ok(_))) {
+                        world.swept.store(true, Ordering::Relaxed);
+                    }
                     world
                         .wire
                         .trace
@@ -366,17 +403,17 @@ fn webhook_id(number: u64) -> WebhookId {
     WebhookId::parse(&format!("w{number}")).expect("it has letters and digits")
 }
 
-const RULES: [&str; 4] = [
-    r#""never""#,
-    r#""ladder_used_up""#,
-    "{ consecutive_failures = 4 }",
-    r#"{ failing_for = "10min" }"#,
+/// Disable rules and ladders: rungs at once, through the delay queue, and parked.
+const DIALECTS: [(&str, &str); 4] = [
+    (r#""never""#, r#"["0s", "2min", "20min"]"#),
+    (r#""ladder_used_up""#, r#"["16min", "10s", "17min"]"#),
+    ("{ consecutive_failures = 4 }", r#"["30s", "16min"]"#),
+    (r#"{ failing_for = "10min" }"#, r#"["5s", "15min", "1min"]"#),
 ];
 
-/// A dialect for each disable rule, with a short ladder: one rung at once, one through the delay queue, one parked.
 fn dialects() -> Dialects {
-    let none = Dialects::builtin();
-    (0_u32..).zip(RULES).fold(none, |dialects, (number, rule)| {
+    let dialects = (0_u32..).zip(DIALECTS);
+    dialects.fold(Dialects::builtin(), |dialects, (number, (rule, waits))| {
         let text = format!(
             r#"
 name = "sim{number}"
@@ -394,7 +431,7 @@ envelope = [
   {{ key = "data", from = "data" }},
 ]
 [ladder]
-waits = ["0s", "2min", "20min"]
+waits = {waits}
 jitter = 0.1
 [any_type]
 example = "example.created"
@@ -451,7 +488,7 @@ async fn populate(oracle: &Store, chance: &Chance, webhooks: u64) {
             secret: Secret::new("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),
             headers: BTreeMap::new(),
             metadata: serde_json::Map::new(),
-            dialect: format!("sim{}", chance.between(0, RULES.len() as u64 - 1)),
+            dialect: format!("sim{}", chance.between(0, DIALECTS.len() as u64 - 1)),
             disabled: None,
             epoch: 0,
             revision: 0,
