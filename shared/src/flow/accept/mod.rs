@@ -65,8 +65,24 @@ pub struct Publisher {
 
 /// A tenant's webhooks as of one version of the tenant.
 struct Routes {
-    version: u64,
+    of: Version,
     webhooks: Vec<Webhook>,
+}
+
+/// A tenant deleted and made anew counts its versions anew.
+#[derive(PartialEq, Eq)]
+struct Version {
+    created_ms: u64,
+    number: u64,
+}
+
+impl From<&Tenant> for Version {
+    fn from(tenant: &Tenant) -> Self {
+        Self {
+            created_ms: tenant.created_ms,
+            number: tenant.version,
+        }
+    }
 }
 
 /// An event that is stored, and the messages that bring it on its way.
@@ -136,16 +152,17 @@ impl Publisher {
     /// The tenant's webhooks, read again only when one has changed.
     async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
         let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = Version::from(tenant);
         if let Some(routes) = cache()
             .get(&tenant.id)
-            .filter(|routes| routes.version == tenant.version)
+            .filter(|routes| routes.of == version)
         {
             return Ok(Arc::clone(routes));
         }
         // Read after the version: what is kept under it is at least as new.
         let webhooks = self.store.webhooks_of(&tenant.id).await?;
         let routes = Arc::new(Routes {
-            version: tenant.version,
+            of: version,
             webhooks,
         });
         let mut cache = cache();
