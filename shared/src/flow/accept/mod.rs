@@ -289,10 +289,7 @@ impl Publisher {
             let targets = |webhooks: &[&Webhook]| {
                 webhooks
                     .iter()
-                    .map(|webhook| Target {
-                        webhook: webhook.id.clone(),
-                        epoch: webhook.epoch,
-                    })
+                    .map(|webhook| target(event, webhook))
                     .collect()
             };
             active
@@ -406,19 +403,24 @@ fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
 }
 
 fn first_attempt(event: &Event, webhook: &Webhook, repeated: bool) -> Message {
-    let target = Target {
-        webhook: webhook.id.clone(),
-        epoch: webhook.epoch,
-    };
-    Message::Attempt(first_due(event, target, &webhook.dialect, repeated))
+    Message::Attempt(first_due(event, target(event, webhook), repeated))
 }
 
-/// The first attempt of an event to a target that speaks `dialect`. A small body travels along.
-pub(super) fn first_due(event: &Event, target: Target, dialect: &str, repeated: bool) -> Due {
-    let body = event
-        .bodies
-        .get(dialect)
-        .filter(|body| body.len() <= INLINE_BODY_BYTES);
+/// A webhook as the event was accepted for it.
+fn target(event: &Event, webhook: &Webhook) -> Target {
+    // A repeat may find that it has learnt a dialect since, in which the event has no body.
+    let (dialect, _) = event.body_for(&webhook.dialect).unzip();
+    Target {
+        webhook: webhook.id.clone(),
+        epoch: webhook.epoch,
+        dialect: dialect.unwrap_or(&webhook.dialect).to_owned(),
+    }
+}
+
+/// The first attempt of an event to a target. A small body travels along.
+pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
+    let body = event.bodies.get(&target.dialect);
+    let body = body.filter(|body| body.len() <= INLINE_BODY_BYTES);
     Due {
         tenant: event.tenant.clone(),
         webhook: target.webhook,
@@ -430,6 +432,7 @@ pub(super) fn first_due(event: &Event, target: Target, dialect: &str, repeated: 
         rung: 0,
         epoch: target.epoch,
         trigger: Trigger::Event,
+        dialect: Some(target.dialect),
         repeated,
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
