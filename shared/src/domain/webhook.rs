@@ -84,7 +84,8 @@ pub struct Webhook {
     pub dialect: String,
     /// `None` while it is active.
     pub disabled: Option<Disabled>,
-    /// Counts its disablings. A message of another epoch belongs to a time before one.
+    /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
+    /// before one, or to an earlier webhook of the same id.
     pub epoch: u64,
     /// Counts its changes, for writing only what was read.
     pub revision: u64,

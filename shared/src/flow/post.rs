@@ -47,6 +47,7 @@ impl Deliverer {
         Attempt {
             event_type: event_type.to_owned(),
             attempt: due.attempt,
+            dialect: dialect.name.clone(),
             trigger: due.trigger,
             outcome: if succeeded {
                 Outcome::Succeeded

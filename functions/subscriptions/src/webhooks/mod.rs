@@ -114,7 +114,8 @@ async fn read_new(
             metadata: Default::default(),
             dialect: String::new(),
             disabled: None,
-            epoch: 0,
+            // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
+            epoch: now_ms,
             revision: 0,
             enabled_ms: now_ms,
             created_ms: now_ms,
