@@ -11,6 +11,7 @@ mod event_id;
 mod fault;
 mod file;
 mod headers;
+mod key_pair;
 mod registry;
 mod signature;
 mod template;
@@ -24,6 +25,7 @@ pub use self::{
     envelope::{BodyFault, EventFacts},
     fault::DialectFault,
     headers::{HeaderFault, SignInput},
+    key_pair::KeyPair,
     registry::Dialects,
 };
 use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
@@ -121,7 +123,7 @@ impl Dialect {
 
     /// Whether its own signatures have room for one secret's only.
     ///
-    /// During a rotation's overlap the old secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
+    /// During a rotation's overlap the oldest secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
     #[must_use]
     pub fn signs_with_one_secret(&self) -> bool {
         let single = |signature: &signature::Signature| signature.overlap.is_none();
