@@ -14,6 +14,7 @@ mod headers;
 mod key_pair;
 mod registry;
 mod signature;
+mod snippet;
 mod template;
 
 use std::ops::RangeInclusive;
@@ -27,6 +28,7 @@ pub use self::{
     headers::{HeaderFault, SignInput},
     key_pair::KeyPair,
     registry::Dialects,
+    snippet::{Language, NoSnippet},
 };
 use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
 use crate::domain::ladder::{DisableRule, Ladder};
