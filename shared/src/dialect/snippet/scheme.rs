@@ -97,7 +97,10 @@ impl Scheme {
                 continue;
             }
             let place = within(value, variable).or_else(|| in_header(dialect, variable));
-            found.push((variable, place.ok_or(NoSnippet::Hidden(variable.name()))?));
+            found.push((
+                variable,
+                place.ok_or_else(|| NoSnippet::Hidden(variable.name()))?,
+            ));
         }
         Ok(Self {
             dialect: dialect.name.clone(),
