@@ -117,7 +117,7 @@ fn is_reserved(name: &HeaderName, dialect: &Dialect) -> bool {
         timestamp_s: 0,
         body: b"",
         secret: "-",
-        next_secret: None,
+        newer_secrets: &[],
     };
     let own = dialect.headers(&any).unwrap_or_default();
     RESERVED_HEADERS.contains(name)
