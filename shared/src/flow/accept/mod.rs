@@ -29,6 +29,7 @@ use crate::{
         tenant::Tenant,
         webhook::Webhook,
     },
+    json::Json,
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
     queue::{Lane, Queue},
     store::{
@@ -193,7 +194,7 @@ impl Publisher {
             });
         };
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
-        let matches = self.matching(tenant, dialect, routes, &event_type);
+        let matches = self.matching(tenant, dialect, routes, &event_type, &new.data);
         let id = event_id(tenant, dialect, &new, wall_ms);
         let timestamp_ms = new.timestamp_ms.unwrap_or(wall_ms);
         let facts = EventFacts {
@@ -240,18 +241,19 @@ impl Publisher {
         }
     }
 
-    /// The webhooks that an event of this type is for.
+    /// The webhooks that an event of this type and payload is for.
     fn matching<'a>(
         &self,
         tenant: &Tenant,
         dialect: &Dialect,
         routes: &'a Routes,
         event_type: &str,
+        data: &Json,
     ) -> Vec<&'a Webhook> {
         if !dialect.allows_plan(tenant.plan.as_deref()) {
             return Vec::new();
         }
-        let matches = |webhook: &&Webhook| {
+        let subscribes = |webhook: &Webhook| {
             // A webhook may speak a dialect of its own; what that has no word for is not for it.
             let dialect = self.dialects.get(&webhook.dialect);
             dialect.is_some_and(|dialect| {
@@ -266,7 +268,11 @@ impl Publisher {
                     })
             })
         };
-        routes.webhooks.iter().filter(matches).collect()
+        let takes = |webhook: &&Webhook| {
+            let filter = webhook.filter.as_ref();
+            subscribes(webhook) && filter.is_none_or(|filter| filter.takes(data))
+        };
+        routes.webhooks.iter().filter(takes).collect()
     }
 
     /// Sends an event that was not there before to all it matches; those that are disabled miss it.
@@ -464,7 +470,7 @@ fn accepted(
         (0, 0) if !dialect.allows_plan(tenant.plan.as_deref()) => {
             Some("the tenant's plan has no webhooks")
         }
-        (0, 0) => Some("no webhook subscribes to this type"),
+        (0, 0) => Some("no webhook subscribes to this type with a filter that takes it"),
     };
     Accepted {
         id: event.id.clone(),
