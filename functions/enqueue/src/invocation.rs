@@ -16,7 +16,7 @@ use crate::{
 /// One of the two, told apart by what only an event has.
 enum Invocation {
     Event(BusEvent),
-    Request(LambdaRequest),
+    Request(Box<LambdaRequest>),
 }
 
 impl<'de> Deserialize<'de> for Invocation {
@@ -26,9 +26,11 @@ impl<'de> Deserialize<'de> for Invocation {
             return Ok(Self::Event(event));
         }
         let request = serde_json::from_str(payload.get());
-        request.map(Self::Request).map_err(|_| {
-            D::Error::custom("neither a request of an HTTP API nor an event of EventBridge")
-        })
+        request
+            .map(|request| Self::Request(Box::new(request)))
+            .map_err(|_| {
+                D::Error::custom("neither a request of an HTTP API nor an event of EventBridge")
+            })
     }
 }
 
@@ -51,7 +53,7 @@ pub async fn run(api: Api, publisher: Publisher) -> Result<(), lambda_http::Erro
         let LambdaEvent { payload, context } = event;
         Ok::<_, NotTaken>(match payload {
             Invocation::Request(request) => {
-                let request = LambdaEvent::new(request, context);
+                let request = LambdaEvent::new(*request, context);
                 Outcome::Answered(http.clone().call(request).await?)
             }
             Invocation::Event(event) => {
