@@ -144,15 +144,19 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
+    let seal = state
+        .api
+        .seal(&["webhooks", caller.tenant.id.as_str()])
+        .await?;
     let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields);
+    let page = Page::read(&mut fields, seal);
     fields.finish()?;
     let store = &state.api.store;
     let listed = store
         .webhooks_page(&caller.tenant.id, page.after.as_deref(), page.limit)
         .await?;
     let webhooks: Vec<_> = listed.items.iter().map(View::from).collect();
-    let next_cursor = Page::cursor(listed.next.as_deref());
+    let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "webhooks": webhooks, "next_cursor": next_cursor }),
