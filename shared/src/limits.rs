@@ -38,6 +38,8 @@ pub const WEBHOOK_HEADERS: usize = 20;
 pub const HEADER_VALUE_BYTES: usize = 1024;
 /// Longest `Idempotency-Key`, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Most parameters of a query: no call has as many.
+pub const QUERY_PARAMETERS: usize = 32;
 /// Items of a list when the request does not say.
 pub const PAGE_DEFAULT: usize = 50;
 /// Most items of a list.

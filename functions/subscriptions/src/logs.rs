@@ -127,8 +127,12 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
+    let seal = state
+        .api
+        .seal(&["logs", webhook.tenant.as_str(), webhook.id.as_str()])
+        .await?;
     let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields);
+    let page = Page::read(&mut fields, seal);
     let catalogue = &state.api.dialect(&webhook.dialect)?.catalogue;
     let event_type = fields.optional("event_type", read::text(EVENT_TYPE_CHARS));
     let filter = LogFilter {
@@ -155,7 +159,7 @@ pub(crate) async fn list(
         )
         .await?;
     let logs: Vec<_> = entries.iter().map(View::from).collect();
-    let next_cursor = Page::cursor(next.as_deref());
+    let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "logs": logs, "next_cursor": next_cursor }),

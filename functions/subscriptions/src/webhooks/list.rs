@@ -1,7 +1,7 @@
 //! Which webhooks a list is asked for.
 
 use rung_shared::{
-    api::{ApiError, Fields, Page},
+    api::{ApiError, Fields, Page, Seal},
     dialect::Dialects,
     domain::webhook::Webhook,
     json::Json,
@@ -21,7 +21,7 @@ pub(super) struct Wanted {
 }
 
 /// Reads a list's query.
-pub(super) fn read(query: Json) -> Result<(Page, Wanted), ApiError> {
+pub(super) fn read(query: Json, seal: Seal) -> Result<(Page, Wanted), ApiError> {
     let (mut metadata, mut members) = (Vec::new(), Vec::new());
     if let Json::Object(query) = query {
         for (name, value) in query {
@@ -36,7 +36,7 @@ pub(super) fn read(query: Json) -> Result<(Page, Wanted), ApiError> {
     }
     let members = Json::Object(members);
     let mut fields = Fields::of(&members)?;
-    let page = Page::read(&mut fields);
+    let page = Page::read(&mut fields, seal);
     let status = fields.optional("status", Status::read);
     let event_type = fields.optional("event_type", |value| {
         let text = value.as_str().map(str::to_owned);

@@ -10,7 +10,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, Fields, Page, Patch, Query, answer, read},
+    api::{self, ApiError, Caller, Code, Fields, Patch, Query, answer, read},
     domain::{
         id::WebhookId,
         webhook::{Secret, Webhook},
@@ -150,7 +150,11 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let (page, wanted) = list::read(query)?;
+    let seal = state
+        .api
+        .seal(&["webhooks", caller.tenant.id.as_str()])
+        .await?;
+    let (page, wanted) = list::read(query, seal)?;
     let (store, tenant) = (&state.api.store, &caller.tenant.id);
     let (after, limit) = (page.after.as_deref(), page.limit);
     let listed = if wanted == Wanted::default() {
@@ -160,7 +164,7 @@ pub(crate) async fn list(
         store.webhooks_where(tenant, wanted, after, limit).await?
     };
     let webhooks: Vec<_> = listed.items.iter().map(View::from).collect();
-    let next_cursor = Page::cursor(listed.next.as_deref());
+    let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "webhooks": webhooks, "next_cursor": next_cursor }),
