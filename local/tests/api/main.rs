@@ -4,10 +4,16 @@
 
 mod access;
 mod choosing;
+mod dead_letters;
 mod deliveries;
+mod events;
+mod interrupted;
 mod lists;
 mod publish;
+mod recover;
+mod retention;
 mod seed;
+mod stats;
 mod tenants;
 mod webhooks;
 mod world;

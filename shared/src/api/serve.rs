@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
 use tokio::time::Instant;
 use tracing::{Instrument as _, error_span, field::Empty};
 
@@ -18,7 +18,7 @@ use super::{ApiError, Code, page::query_object};
 use crate::{
     chance,
     json::{Json, ParseErrorKind},
-    limits::JSON_DEPTH,
+    limits::{IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
 };
 
 /// The id of a request: in its answer's `x-request-id`, in the log, and in what it publishes.
@@ -84,6 +84,24 @@ async fn served(request: Request, next: Next) -> Response {
         "served"
     );
     response
+}
+
+/// The request's `Idempotency-Key`.
+///
+/// # Errors
+/// When it is empty, too long, or not printable.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
+    key.map(|key| Some(key.to_owned())).ok_or_else(|| {
+        let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES} printable ASCII characters");
+        ApiError::of_field(Code::InvalidRequest, "Idempotency-Key", problem)
+    })
 }
 
 /// The body as JSON, of at most `most` bytes, in which data of the greatest allowed depth may stand `within` levels deep.

@@ -14,5 +14,7 @@ pub mod filter;
 pub mod id;
 pub mod ladder;
 pub mod message;
+pub mod recovery;
+pub mod stats;
 pub mod tenant;
 pub mod webhook;

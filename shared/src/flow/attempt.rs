@@ -77,10 +77,10 @@ impl Deliverer {
                         .standing();
                 }
                 Step::Advance => {
-                    let from = if due.trigger == Trigger::Manual {
-                        From::Any
-                    } else {
-                        From::Pending
+                    let from = match due.trigger {
+                        Trigger::Manual => From::Any,
+                        Trigger::Recover => From::BeforeJob,
+                        Trigger::Event | Trigger::Retry | Trigger::Test => From::Pending,
                     };
                     let event_type = row.map_or_else(String::new, |row| row.event_type);
                     row = self
@@ -167,13 +167,14 @@ impl Deliverer {
             }
         };
         let dialect = self.dialect(dialect)?;
-        let mut attempt = self.post(due, webhook, dialect, event_type, body).await;
+        let attempt = self.post(due, webhook, dialect, event_type, body).await;
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else if let Some(earlier) = self.store.log_failure(&attempt).await? {
             // A copy of this message was faster: what it logged is what happened.
-            attempt = earlier;
+            return self.settle(due, webhook, &earlier).await;
         }
+        self.tally.count(&attempt);
         self.settle(due, webhook, &attempt).await
     }
 

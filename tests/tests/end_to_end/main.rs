@@ -21,6 +21,7 @@ mod ladders;
 mod limits;
 mod outcomes;
 mod publishing;
+mod recovering;
 mod resending;
 mod secrecy;
 mod start;
