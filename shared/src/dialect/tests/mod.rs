@@ -3,6 +3,7 @@
 
 mod loading;
 mod rows;
+mod verify;
 mod wire;
 
 use std::sync::Arc;
