@@ -6,6 +6,7 @@ mod access;
 mod deliveries;
 mod lists;
 mod publish;
+mod rotation;
 mod seed;
 mod tenants;
 mod webhooks;

@@ -12,5 +12,6 @@ pub mod disable;
 pub mod id;
 pub mod ladder;
 pub mod message;
+pub mod secret;
 pub mod tenant;
 pub mod webhook;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{
     id::{TenantId, WebhookId},
-    webhook::{Disabled, Secret, Webhook},
+    webhook::{Disabled, OldSecret, Secret, Webhook},
 };
 
 /// What came of writing a webhook.
@@ -182,6 +182,11 @@ fn disabled_value(disabled: &Disabled) -> AttributeValue {
     item::text(serde_json::to_string(disabled).expect("it has string keys only"))
 }
 
+fn old_secrets_value(old_secrets: &[OldSecret]) -> Option<AttributeValue> {
+    let json = || serde_json::to_string(old_secrets).expect("they have string keys only");
+    (!old_secrets.is_empty()).then(|| item::text(json()))
+}
+
 fn to_item(webhook: &Webhook) -> Item {
     Builder::new(partition(&webhook.tenant), sort_key(&webhook.id))
         .text("href", &webhook.url)
@@ -189,6 +194,7 @@ fn to_item(webhook: &Webhook) -> Item {
         .maybe("title", webhook.name.as_ref().map(item::text))
         .maybe("about", webhook.description.as_ref().map(item::text))
         .text("secret", webhook.secret.expose())
+        .maybe("old_secrets", old_secrets_value(&webhook.old_secrets))
         .json("headers", &webhook.headers)
         .json("metadata", &webhook.metadata)
         .text("dialect", &webhook.dialect)
@@ -211,6 +217,7 @@ fn from_row(mut row: Row) -> Result<Webhook, StoreError> {
         name: row.maybe_text("title"),
         description: row.maybe_text("about"),
         secret: Secret::new(row.text("secret")?),
+        old_secrets: row.maybe_json("old_secrets")?.unwrap_or_default(),
         headers: row.json("headers")?,
         metadata: row.json("metadata")?,
         dialect: row.text("dialect")?,
