@@ -18,6 +18,12 @@ pub const URL_CHARS: usize = 2048;
 pub const ID_CHARS: usize = 64;
 /// Longest given secret, in bytes.
 pub const SECRET_BYTES: usize = 256;
+/// Most secrets of a webhook that were replaced and still sign.
+pub const OLD_SECRETS: usize = 3;
+/// How long a replaced secret signs on when the rotation does not say, in milliseconds.
+pub const OVERLAP_DEFAULT_MS: u64 = 24 * 3_600_000;
+/// Longest that a replaced secret may sign on, in milliseconds.
+pub const OVERLAP_MAX_MS: u64 = 7 * 24 * 3_600_000;
 /// Longest name, in characters.
 pub const NAME_CHARS: usize = 128;
 /// Longest description, in characters.

@@ -8,11 +8,11 @@ use rung_shared::{
     dialect::{Dialect, SignInput},
     domain::{
         filter::{Filter, FilterFault},
-        webhook::{Disabled, Reason, Secret, Webhook},
+        webhook::{Disabled, Reason, Webhook},
     },
     egress::policy::check_url,
     json::Json,
-    limits::{HEADER_VALUE_BYTES, METADATA_BYTES, SECRET_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS},
+    limits::{HEADER_VALUE_BYTES, METADATA_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS},
 };
 use serde_json::{Map, Value};
 
@@ -75,15 +75,6 @@ pub(super) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
             Patch::Keep
         }
     }
-}
-
-/// Kept exactly as given.
-pub(super) fn secret(value: &Json) -> Result<Secret, String> {
-    let printable = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let text = value.as_str().filter(printable);
-    let text = text.filter(|text| (1..=SECRET_BYTES).contains(&text.len()));
-    let secret = text.map(|text| Secret::new(text.to_owned()));
-    secret.ok_or_else(|| format!("must be 1 to {SECRET_BYTES} printable ASCII characters"))
 }
 
 /// Static headers of a webhook's own.
@@ -271,15 +262,6 @@ mod tests {
         ] {
             assert!(headers(&odin)(&json(wrong)).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn secrets_are_printable_and_kept_exactly() {
-        assert_eq!(secret(&json(r#"" a b~""#)).unwrap().expose(), " a b~");
-        for wrong in [r#""""#, r#""a\tb""#, r#""ä""#, "7"] {
-            assert!(secret(&json(wrong)).is_err(), "{wrong}");
-        }
-        assert!(secret(&Json::String("x".repeat(257))).is_err());
     }
 
     #[test]
