@@ -1,6 +1,6 @@
 //! Publishing: takes events in over HTTP.
 
-mod request;
+pub mod request;
 
 use axum::{
     Router,
