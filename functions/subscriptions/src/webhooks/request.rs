@@ -12,7 +12,9 @@ use rung_shared::{
     },
     egress::policy::check_url,
     json::Json,
-    limits::{HEADER_VALUE_BYTES, METADATA_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS},
+    limits::{
+        HEADER_VALUE_BYTES, METADATA_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS, WEBHOOK_HEADERS_BYTES,
+    },
 };
 use serde_json::{Map, Value};
 
@@ -103,7 +105,17 @@ pub(super) fn headers(
             })?;
             Ok((name.clone(), value))
         });
-        headers.collect()
+        let headers = headers.collect::<Result<BTreeMap<_, _>, String>>()?;
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if bytes > WEBHOOK_HEADERS_BYTES {
+            return Err(format!(
+                "must have at most {WEBHOOK_HEADERS_BYTES} bytes together"
+            ));
+        }
+        Ok(headers)
     }
 }
 
@@ -262,6 +274,24 @@ mod tests {
         ] {
             assert!(headers(&odin)(&json(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn headers_are_few_and_small_together() {
+        let odin = dialect("odin");
+        let of = |count: usize, name: usize, value: usize| {
+            let member = |n| {
+                let name = format!("x-{n:0>name$}");
+                (name, Json::String("v".repeat(value)))
+            };
+            headers(&odin)(&Json::Object((0..count).map(member).collect()))
+        };
+        assert!(of(WEBHOOK_HEADERS, 10, 10).is_ok());
+        assert!(of(WEBHOOK_HEADERS + 1, 10, 10).is_err());
+        assert!(of(1, 10, HEADER_VALUE_BYTES).is_ok());
+        assert!(of(1, 10, HEADER_VALUE_BYTES + 1).is_err());
+        assert!(of(7, 10, HEADER_VALUE_BYTES).is_err());
+        assert!(of(1, WEBHOOK_HEADERS_BYTES, 1).is_err());
     }
 
     #[test]
