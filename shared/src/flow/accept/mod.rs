@@ -30,6 +30,7 @@ use crate::{
         webhook::Webhook,
     },
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
+    metrics::Metrics,
     queue::{Lane, Queue},
     store::{
         Store, StoreError,
@@ -61,6 +62,7 @@ pub struct Publisher {
     dialects: Arc<Dialects>,
     clock: Arc<dyn Clock>,
     routes: Arc<Mutex<HashMap<TenantId, Arc<Routes>>>>,
+    metrics: Metrics,
 }
 
 /// A tenant's webhooks as of one version of the tenant.
@@ -85,7 +87,14 @@ impl Publisher {
             dialects,
             clock,
             routes: Arc::default(),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// The same, counting.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Accepts events of a tenant, which must just have been read strongly: its version says whether the webhooks known here
@@ -127,6 +136,10 @@ impl Publisher {
                 results[owner] = Err(FlowError::from(error).into());
             }
         }
+        for _ in results.iter().flatten() {
+            self.metrics.accepted(&tenant.id);
+        }
+        self.metrics.flush();
         results
             .into_iter()
             .map(|result| result.map(|stored| stored.accepted))
