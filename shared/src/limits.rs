@@ -24,6 +24,12 @@ pub const NAME_CHARS: usize = 128;
 pub const DESCRIPTION_CHARS: usize = 1024;
 /// Largest metadata of a webhook, as JSON, in bytes.
 pub const METADATA_BYTES: usize = 4096;
+/// Largest filter of a webhook, as JSON, in bytes.
+pub const FILTER_BYTES: usize = 8 * 1024;
+/// Most patterns of a filter in one another.
+pub const FILTER_DEPTH: usize = 10;
+/// Most values and operators of a filter.
+pub const FILTER_PARTS: usize = 200;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook, and the longest value of one, in bytes.
@@ -32,6 +38,8 @@ pub const WEBHOOK_HEADERS: usize = 20;
 pub const HEADER_VALUE_BYTES: usize = 1024;
 /// Longest `Idempotency-Key`, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Most parameters of a query: no call has as many.
+pub const QUERY_PARAMETERS: usize = 32;
 /// Items of a list when the request does not say.
 pub const PAGE_DEFAULT: usize = 50;
 /// Most items of a list.

@@ -11,8 +11,10 @@ mod event_id;
 mod fault;
 mod file;
 mod headers;
+mod key_pair;
 mod registry;
 mod signature;
+mod snippet;
 mod template;
 
 use std::ops::RangeInclusive;
@@ -24,7 +26,9 @@ pub use self::{
     envelope::{BodyFault, EventFacts},
     fault::DialectFault,
     headers::{HeaderFault, SignInput},
+    key_pair::KeyPair,
     registry::Dialects,
+    snippet::{Language, NoSnippet},
 };
 use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
 use crate::domain::ladder::{DisableRule, Ladder};
@@ -121,7 +125,7 @@ impl Dialect {
 
     /// Whether its own signatures have room for one secret's only.
     ///
-    /// During a rotation's overlap the old secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
+    /// During a rotation's overlap the oldest secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
     #[must_use]
     pub fn signs_with_one_secret(&self) -> bool {
         let single = |signature: &signature::Signature| signature.overlap.is_none();

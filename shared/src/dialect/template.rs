@@ -14,7 +14,7 @@ pub(super) enum Variable {
 }
 
 impl Variable {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Id => "id",
             Self::EventType => "event_type",
@@ -32,8 +32,9 @@ pub(super) struct Template {
     pieces: Vec<Piece>,
 }
 
+/// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     Variable(Variable),
 }
@@ -113,6 +114,11 @@ impl Template {
     /// Whether `variable` stands in the template.
     pub(super) fn mentions(&self, variable: Variable) -> bool {
         self.pieces.contains(&Piece::Variable(variable))
+    }
+
+    /// What it consists of, in order.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
     }
 
     /// The filled template, piece by piece.

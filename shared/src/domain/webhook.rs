@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{TenantId, WebhookId};
+use super::{
+    filter::Filter,
+    id::{TenantId, WebhookId},
+};
 
 /// A signing secret. Its `Debug` says nothing.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,8 +71,10 @@ pub struct Webhook {
     pub id: WebhookId,
     /// Where to.
     pub url: String,
-    /// Subscribed patterns, as given: types, groups or `*`.
+    /// Subscribed patterns, as given: types, groups, prefixes or `*`.
     pub events: Vec<String>,
+    /// Of those events, which payloads it takes; `None` for all.
+    pub filter: Option<Filter>,
     /// A name for people.
     pub name: Option<String>,
     /// A description for people.
@@ -84,7 +89,8 @@ pub struct Webhook {
     pub dialect: String,
     /// `None` while it is active.
     pub disabled: Option<Disabled>,
-    /// Counts its disablings. A message of another epoch belongs to a time before one.
+    /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
+    /// before one, or to an earlier webhook of the same id.
     pub epoch: u64,
     /// Counts its changes, for writing only what was read.
     pub revision: u64,

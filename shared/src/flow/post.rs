@@ -47,6 +47,7 @@ impl Deliverer {
         Attempt {
             event_type: event_type.to_owned(),
             attempt: due.attempt,
+            dialect: dialect.name.clone(),
             trigger: due.trigger,
             outcome: if succeeded {
                 Outcome::Succeeded
@@ -87,7 +88,7 @@ impl Deliverer {
             timestamp_s: self.clock.wall_ms() / 1000,
             body,
             secret: webhook.secret.expose(),
-            next_secret: None,
+            newer_secrets: &[],
         });
         let signed = signed.ok()?;
         let mut headers = HeaderMap::with_capacity(signed.len() + webhook.headers.len() + 1);

@@ -23,9 +23,9 @@ impl Deliverer {
         &self,
         due: &Due,
         webhook: &Webhook,
-        dialect: &Dialect,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
+        let dialect = self.dialect(&attempt.dialect)?;
         if attempt.outcome == Outcome::Succeeded {
             if due.n > 1 {
                 let open = [State::Pending, State::Held, State::Missed, State::Failed];
@@ -121,6 +121,7 @@ impl Deliverer {
             attempt: attempt.attempt + 1,
             rung: due.rung + 1,
             trigger: Trigger::Retry,
+            dialect: Some(attempt.dialect.clone()),
             repeated: false,
             content: None,
             ..due.clone()

@@ -28,20 +28,8 @@ fn http(answer: &Value) -> (u64, Value) {
     )
 }
 
-#[tokio::test]
-async fn an_event_goes_from_its_publication_to_its_receiver() {
-    let aws = Services::start().await;
-    let receiver = Receiver::always(200).await;
-    let subscriptions = Function::start(env!("CARGO_BIN_EXE_lambda-subscriptions"), &aws).await;
-    let enqueue = Function::start(env!("CARGO_BIN_EXE_lambda-enqueue"), &aws).await;
-    let deliver = Function::start(env!("CARGO_BIN_EXE_lambda-deliver"), &aws).await;
-
-    let (status, health) = http(
-        &subscriptions
-            .invoke(&sample("subscriptions-http-health"))
-            .await,
-    );
-    assert_eq!((status, &health["success"]), (200, &json!(true)));
+/// The samples' tenant and webhook, the latter at this receiver.
+async fn set_up(subscriptions: &Function, receiver: &Receiver) {
     let (status, _) = http(
         &subscriptions
             .invoke(&sample("subscriptions-http-create-tenant"))
@@ -58,6 +46,23 @@ async fn an_event_goes_from_its_publication_to_its_receiver() {
         .remove("content-length");
     let (status, created) = http(&subscriptions.invoke(&create).await);
     assert_eq!(status, 201, "{created}");
+}
+
+#[tokio::test]
+async fn an_event_goes_from_its_publication_to_its_receiver() {
+    let aws = Services::start().await;
+    let receiver = Receiver::always(200).await;
+    let subscriptions = Function::start(env!("CARGO_BIN_EXE_lambda-subscriptions"), &aws).await;
+    let enqueue = Function::start(env!("CARGO_BIN_EXE_lambda-enqueue"), &aws).await;
+    let deliver = Function::start(env!("CARGO_BIN_EXE_lambda-deliver"), &aws).await;
+
+    let (status, health) = http(
+        &subscriptions
+            .invoke(&sample("subscriptions-http-health"))
+            .await,
+    );
+    assert_eq!((status, &health["success"]), (200, &json!(true)));
+    set_up(&subscriptions, &receiver).await;
 
     let (status, published) = http(&enqueue.invoke(&sample("enqueue-http-publish")).await);
     assert_eq!((status, &published["data"]["deliveries"]), (202, &json!(1)));
@@ -125,6 +130,55 @@ async fn deliver_buries_what_makes_no_sense_and_nothing_else() {
             "{name}"
         );
     }
+}
+
+#[tokio::test]
+async fn enqueue_takes_events_of_a_bus_once() {
+    let aws = Services::start().await;
+    let receiver = Receiver::always(200).await;
+    let subscriptions = Function::start(env!("CARGO_BIN_EXE_lambda-subscriptions"), &aws).await;
+    let enqueue = Function::start(env!("CARGO_BIN_EXE_lambda-enqueue"), &aws).await;
+    let event = sample("enqueue-eventbridge-publish");
+
+    // As long as nobody knows the tenant, the event is handed over again.
+    let refused = enqueue.try_invoke(&event).await.unwrap_err();
+    assert_eq!(
+        (&refused["errorType"], &refused["errorMessage"]),
+        (&json!("not_found"), &json!("there is no tenant \"acme\""))
+    );
+    set_up(&subscriptions, &receiver).await;
+    assert_eq!(enqueue.invoke(&event).await, Value::Null);
+    assert_eq!(enqueue.invoke(&event).await, Value::Null);
+    let first = aws.receive("deliver").await;
+    assert_eq!(first["Records"].as_array().unwrap().len(), 1);
+
+    let mut other = event.clone();
+    other["detail"]["data"]["score"] = 96.into();
+    let refused = enqueue.try_invoke(&other).await.unwrap_err();
+    assert_eq!(
+        refused["errorType"], "conflict",
+        "EventBridge's id stands for the event"
+    );
+    other["detail"]["id"] = "evt_96".into();
+    assert_eq!(enqueue.invoke(&other).await, Value::Null);
+    let second = aws.receive("deliver").await;
+    let body = second["Records"][0]["body"].as_str().unwrap();
+    assert!(body.contains("evt_96"), "{body}");
+
+    other["detail"] = json!({"tenant": "acme", "type": "user.lesson.completed", "dta": {}});
+    let refused = enqueue.try_invoke(&other).await.unwrap_err();
+    assert_eq!(
+        (&refused["errorType"], &refused["errorMessage"]),
+        (
+            &json!("invalid_request"),
+            &json!("detail.data: is required")
+        )
+    );
+    let stranger = enqueue.try_invoke(&json!({"detail": {}})).await;
+    let message = stranger.unwrap_err()["errorMessage"].to_string();
+    assert!(message.contains("nor an event of EventBridge"), "{message}");
+    let (status, _) = http(&enqueue.invoke(&sample("enqueue-http-publish")).await);
+    assert_eq!(status, 202, "requests are served as before");
 }
 
 #[tokio::test]

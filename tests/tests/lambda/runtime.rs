@@ -27,13 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Exchange {
     events: Mutex<mpsc::UnboundedReceiver<String>>,
-    answers: mpsc::UnboundedSender<Result<Value, String>>,
+    answers: mpsc::UnboundedSender<Result<Value, Value>>,
 }
 
 /// A function's process, until dropped.
 pub(crate) struct Function {
     events: mpsc::UnboundedSender<String>,
-    answers: Mutex<mpsc::UnboundedReceiver<Result<Value, String>>>,
+    answers: Mutex<mpsc::UnboundedReceiver<Result<Value, Value>>>,
     server: AbortHandle,
     _process: Child,
 }
@@ -93,6 +93,11 @@ impl Function {
 
     /// Hands the function an event; its answer.
     pub(crate) async fn invoke(&self, event: &Value) -> Value {
+        self.try_invoke(event).await.expect("the function failed")
+    }
+
+    /// Hands the function an event; its answer, or the error that it reports.
+    pub(crate) async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
         self.events.send(event.to_string()).unwrap();
         let answer =
             tokio::time::timeout(PATIENCE, async { self.answers.lock().await.recv().await });
@@ -100,7 +105,6 @@ impl Function {
             .await
             .expect("no answer")
             .expect("the function is gone")
-            .expect("the function failed")
     }
 }
 
@@ -142,15 +146,15 @@ async fn answered(
     Path(_): Path<String>,
     body: Bytes,
 ) -> StatusCode {
-    let answer = serde_json::from_slice(&body).map_err(|error| error.to_string());
-    exchange.answers.send(answer).ok();
+    exchange.answers.send(Ok(json(&body))).ok();
     StatusCode::ACCEPTED
 }
 
 async fn failed(State(exchange): State<Arc<Exchange>>, body: Bytes) -> StatusCode {
-    exchange
-        .answers
-        .send(Err(String::from_utf8_lossy(&body).into_owned()))
-        .ok();
+    exchange.answers.send(Err(json(&body))).ok();
     StatusCode::ACCEPTED
+}
+
+fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).expect("the runtime speaks JSON")
 }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, header};
 use rung_shared::{
-    api::read,
+    api::{Fields, Patch, read},
     dialect::{Dialect, SignInput},
-    domain::webhook::{Disabled, Reason, Secret, Webhook},
+    domain::{
+        filter::{Filter, FilterFault},
+        webhook::{Disabled, Reason, Secret, Webhook},
+    },
     egress::policy::check_url,
     json::Json,
     limits::{HEADER_VALUE_BYTES, METADATA_BYTES, SECRET_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS},
@@ -14,11 +17,8 @@ use rung_shared::{
 use serde_json::{Map, Value};
 
 /// Headers that are the connection's, the body's or Rung's own.
-const RESERVED_HEADERS: [HeaderName; 13] = [
+const RESERVED_HEADERS: [HeaderName; 10] = [
     header::CONNECTION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
     header::DATE,
     header::EXPECT,
     header::HOST,
@@ -29,7 +29,7 @@ const RESERVED_HEADERS: [HeaderName; 13] = [
     header::UPGRADE,
     header::USER_AGENT,
 ];
-const RESERVED_PREFIXES: [&str; 3] = ["proxy-", "rung-", "webhook-"];
+const RESERVED_PREFIXES: [&str; 4] = ["content-", "proxy-", "rung-", "webhook-"];
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     move |value| {
@@ -41,7 +41,7 @@ pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     }
 }
 
-/// Types, groups or `*`, as given.
+/// Types, groups, prefixes or `*`, as given.
 pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
     |value| {
         let list = read::list(value)?;
@@ -57,6 +57,23 @@ pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>,
             Ok(pattern.to_owned())
         });
         patterns.collect()
+    }
+}
+
+/// Which payloads to take. A fault is noted at its place within the pattern.
+pub(super) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
+    let pattern = match fields.patch("filter", Ok) {
+        Patch::Set(pattern) => pattern,
+        Patch::Clear => return Patch::Clear,
+        Patch::Keep => return Patch::Keep,
+    };
+    match Filter::compile(pattern) {
+        Ok(filter) => Patch::Set(filter),
+        Err(FilterFault { mut path, reason }) => {
+            path.enter_key("filter");
+            fields.problem(&path.to_string(), reason);
+            Patch::Keep
+        }
     }
 }
 
@@ -117,7 +134,7 @@ fn is_reserved(name: &HeaderName, dialect: &Dialect) -> bool {
         timestamp_s: 0,
         body: b"",
         secret: "-",
-        next_secret: None,
+        newer_secrets: &[],
     };
     let own = dialect.headers(&any).unwrap_or_default();
     RESERVED_HEADERS.contains(name)
@@ -153,6 +170,14 @@ impl Status {
             Some("active") => Ok(Self::Active),
             Some("disabled") => Ok(Self::Disabled),
             _ => Err("must be `active` or `disabled`".to_owned()),
+        }
+    }
+
+    /// The status that a webhook has.
+    pub(super) fn of(webhook: &Webhook) -> Self {
+        match webhook.disabled {
+            None => Self::Active,
+            Some(_) => Self::Disabled,
         }
     }
 
@@ -216,6 +241,7 @@ mod tests {
         for name in [
             "Host",
             "content-length",
+            "Content-Language",
             "Transfer-Encoding",
             "Proxy-Authorization",
             "Webhook-Id",

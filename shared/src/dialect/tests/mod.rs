@@ -3,6 +3,7 @@
 
 mod loading;
 mod rows;
+mod snippets;
 mod wire;
 
 use std::sync::Arc;
