@@ -9,6 +9,7 @@
 
 mod api;
 mod patience;
+mod policies;
 mod process;
 mod receiver;
 mod tenant;
@@ -16,6 +17,7 @@ mod wire;
 
 pub use api::{Api, Call, Reply};
 pub use patience::{PATIENCE, eventually};
+pub use policies::Policies;
 pub use process::Rung;
 pub use receiver::{Answer, Receiver};
 pub use tenant::{Published, Tenant, Webhook};

@@ -1,6 +1,6 @@
 //! The Lambda runtime API, as far as a function needs it: the next event, and the answer to it.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{env::consts::EXE_SUFFIX, process::Stdio, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -39,7 +39,11 @@ pub(crate) struct Function {
 }
 
 impl Function {
+    /// Starts a binary called `lambda-NAME` as the function of that name.
     pub(crate) async fn start(binary: &str, aws: &Services) -> Self {
+        let name = binary
+            .rsplit_once("lambda-")
+            .map_or(binary, |(_, name)| name.trim_end_matches(EXE_SUFFIX));
         let ((events, given), (answers, taken)) =
             (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let exchange = Arc::new(Exchange {
@@ -63,13 +67,13 @@ impl Function {
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-                ("AWS_LAMBDA_FUNCTION_NAME", "rung"),
+                ("AWS_LAMBDA_FUNCTION_NAME", name),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
                 ("AWS_LAMBDA_LOG_GROUP_NAME", "rung"),
                 ("AWS_LAMBDA_LOG_STREAM_NAME", "rung"),
                 ("AWS_REGION", "eu-central-1"),
-                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_ACCESS_KEY_ID", name),
                 ("AWS_SECRET_ACCESS_KEY", "test"),
                 ("AWS_ENDPOINT_URL", &aws.endpoint),
                 ("RUNG_TABLE", "rung"),
