@@ -373,7 +373,7 @@ def test_sample_requests_are_understood(bed, name, status):
 
 
 def test_the_schedule_asks_for_sweeps_by_itself(bed):
-    eventually(lambda: len([line for line in bed.lines("Sweep") if line.startswith("START")]) > bed.invoked["Sweep"], "no sweep came by schedule", 90)
+    eventually(lambda: len([line for line in bed.lines("Sweep") if line.startswith("START")]) > bed.invoked["Sweep"], "no sweep came by schedule", 150)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
