@@ -2,12 +2,13 @@
 //!
 //! [`Rung`] is `rung dev` as a process on throw-away data, [`Receiver`] a customer's endpoint that answers by script and
 //! keeps every request as it came over the wire, [`Api`] and [`Tenant`] what an operator's own code would do with the HTTP
-//! API. Conditions are waited for with [`eventually`]; no test sleeps and hopes.
+//! API; [`lambda`] has the functions' binaries instead. Conditions are waited for with [`eventually`]; no test sleeps and hopes.
 
 // A harness measures the real machine: the rule against wall clocks and the environment is for the product.
 #![allow(clippy::disallowed_methods)]
 
 mod api;
+pub mod lambda;
 mod patience;
 mod policies;
 mod process;

@@ -1,6 +1,12 @@
 //! The Lambda runtime API, as far as a function needs it: the next event, and the answer to it.
 
-use std::{env::consts::EXE_SUFFIX, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::Path as FilePath,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -16,11 +22,11 @@ use serde_json::Value;
 use tokio::{
     net::TcpListener,
     process::{Child, Command},
-    sync::{Mutex, mpsc},
+    sync::{Mutex, mpsc, watch},
     task::AbortHandle,
 };
 
-use crate::{ADMIN_KEY, aws::Services};
+use super::{ADMIN_KEY, services::Services};
 
 /// How long an answer may take before something is surely wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,27 +34,41 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Exchange {
     events: Mutex<mpsc::UnboundedReceiver<String>>,
     answers: mpsc::UnboundedSender<Result<Value, Value>>,
+    /// When the function asked for an event the first time.
+    asked: watch::Sender<Option<Instant>>,
 }
 
 /// A function's process, until dropped.
-pub(crate) struct Function {
+pub struct Function {
     events: mpsc::UnboundedSender<String>,
     answers: Mutex<mpsc::UnboundedReceiver<Result<Value, Value>>>,
     server: AbortHandle,
-    _process: Child,
+    started: Instant,
+    asked: watch::Receiver<Option<Instant>>,
+    process: Child,
 }
 
 impl Function {
-    /// Starts a binary called `lambda-NAME` as the function of that name.
-    pub(crate) async fn start(binary: &str, aws: &Services) -> Self {
-        let name = binary
-            .rsplit_once("lambda-")
-            .map_or(binary, |(_, name)| name.trim_end_matches(EXE_SUFFIX));
+    /// Starts a binary called `lambda-NAME` or `rung-NAME` as the function of that name. What it writes goes to standard error.
+    pub async fn start(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
+        Self::spawn(binary.as_ref(), aws, io::stderr().into()).await
+    }
+
+    /// The same, with nothing shown of what it writes.
+    pub async fn start_quietly(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
+        Self::spawn(binary.as_ref(), aws, Stdio::null()).await
+    }
+
+    async fn spawn(binary: &FilePath, aws: &Services, output: Stdio) -> Self {
+        let stem = binary.file_stem().and_then(|stem| stem.to_str());
+        let (_, name) = stem.and_then(|stem| stem.split_once('-')).expect("a name");
         let ((events, given), (answers, taken)) =
             (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let (ask, asked) = watch::channel(None);
         let exchange = Arc::new(Exchange {
             events: Mutex::new(given),
             answers,
+            asked: ask,
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -63,6 +83,7 @@ impl Function {
         let address = listener.local_addr().unwrap().to_string();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
             .abort_handle();
+        let started = Instant::now();
         let process = Command::new(binary)
             .env_clear()
             .envs([
@@ -84,24 +105,44 @@ impl Function {
                 ("RUNG_STRICT", "false"),
             ])
             .stdin(Stdio::null())
+            .stdout(output)
             .kill_on_drop(true)
             .spawn()
-            .expect(binary);
+            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
         Self {
             events,
             answers: Mutex::new(taken),
             server,
-            _process: process,
+            started,
+            asked,
+            process,
         }
     }
 
+    /// How long it took from its start until it asked for its first event.
+    pub async fn start_up(&self) -> Duration {
+        let mut asked = self.asked.clone();
+        let asked = tokio::time::timeout(PATIENCE, asked.wait_for(Option::is_some));
+        let asked = asked.await.expect("it asks").expect("the API is there");
+        asked.unwrap_or(self.started) - self.started
+    }
+
+    /// The most memory it has had at a time, in KiB.
+    pub fn peak_memory_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id().expect("it runs"));
+        let status = std::fs::read_to_string(path).expect("a /proc");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        kib.and_then(|kib| kib.parse().ok()).expect("its peak")
+    }
+
     /// Hands the function an event; its answer.
-    pub(crate) async fn invoke(&self, event: &Value) -> Value {
+    pub async fn invoke(&self, event: &Value) -> Value {
         self.try_invoke(event).await.expect("the function failed")
     }
 
     /// Hands the function an event; its answer, or the error that it reports.
-    pub(crate) async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
+    pub async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
         self.events.send(event.to_string()).unwrap();
         let answer =
             tokio::time::timeout(PATIENCE, async { self.answers.lock().await.recv().await });
@@ -119,6 +160,12 @@ impl Drop for Function {
 }
 
 async fn next(State(exchange): State<Arc<Exchange>>) -> Response {
+    let now = Some(Instant::now());
+    exchange.asked.send_if_modified(|asked| {
+        let first = asked.is_none();
+        *asked = asked.or(now);
+        first
+    });
     let Some(event) = exchange.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };

@@ -15,13 +15,14 @@ use rung_shared::{
     clock::{Clock, SystemClock},
     store::Store,
 };
-use rung_tests::Policies;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle};
 
+use crate::Policies;
+
 /// The services, until dropped. They refuse what the template's policies do not allow, and a test in which they had to fails.
-pub(crate) struct Services {
-    pub(crate) endpoint: String,
+pub struct Services {
+    pub(super) endpoint: String,
     door: Arc<Door>,
     sqs: aws_sdk_sqs::Client,
     server: AbortHandle,
@@ -33,7 +34,8 @@ struct Door {
 }
 
 impl Services {
-    pub(crate) async fn start() -> Self {
+    /// Starts them empty, with the table and the queues.
+    pub async fn start() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (dynamodb, sqs) = aws::clients(InProcess::new(aws.clone()));
@@ -61,7 +63,7 @@ impl Services {
     }
 
     /// The messages of a queue as the event that its event source would make of them. They stay deleted.
-    pub(crate) async fn receive(&self, queue: &str) -> Value {
+    pub async fn receive(&self, queue: &str) -> Value {
         let url = queue_url(queue);
         let received = self
             .sqs
