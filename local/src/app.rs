@@ -9,6 +9,7 @@ use rung_shared::{
     dialect::Dialects,
     egress::Transport,
     flow::{Tally, accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    metrics::Metrics,
     queue::{Queue, Urls},
     store::{Store, StoreError},
 };
@@ -149,11 +150,13 @@ impl App {
                 transport,
                 clock: Arc::clone(&clock),
                 tally: Tally::default(),
+                metrics: Metrics::default(),
             },
             sweeper: Sweeper {
                 store,
                 queue,
                 clock: Arc::clone(&clock),
+                metrics: Metrics::default(),
             },
             clock,
         })

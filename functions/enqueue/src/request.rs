@@ -12,7 +12,7 @@ use rung_shared::{
 ///
 /// # Errors
 /// Every problem with its fields.
-pub(crate) fn read_event(
+pub fn read_event(
     value: &Json,
     path: &str,
     idempotency_key: Option<String>,
@@ -55,7 +55,7 @@ fn read_fields(
 ///
 /// # Errors
 /// When the batch as such is not well-formed.
-pub(crate) fn read_batch(
+pub fn read_batch(
     body: &Json,
     idempotency_key: Option<&str>,
 ) -> Result<Vec<Result<NewEvent, ApiError>>, ApiError> {

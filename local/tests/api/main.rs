@@ -12,6 +12,7 @@ mod lists;
 mod publish;
 mod recover;
 mod retention;
+mod rotation;
 mod seed;
 mod stats;
 mod tenants;

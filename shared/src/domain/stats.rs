@@ -123,7 +123,7 @@ mod tests {
         ) {
             let counts = of(&latencies);
             latencies.sort_unstable();
-            let rank = (part * latencies.len() as f64).ceil() as usize;
+            let rank = f64::ceil(part * latencies.len() as f64) as usize;
             let exact = latencies[rank - 1] as f64;
             let found = counts.latency_ms(part).unwrap() as f64;
             prop_assert!(found <= exact * 1.19 + 1.0, "{found} for {exact}");

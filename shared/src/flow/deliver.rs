@@ -21,6 +21,7 @@ use crate::{
     },
     egress::Transport,
     limits::{POISON_RECEIVES, TALLY_TIME},
+    metrics::Metrics,
     queue::{Lane, Queue},
     store::{Store, StoreError, events::Event},
 };
@@ -51,6 +52,8 @@ pub struct Deliverer {
     pub clock: Arc<dyn Clock>,
     /// The attempts that are not in the statistics yet.
     pub tally: Tally,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// A batch's webhooks and events, read together.
@@ -100,6 +103,7 @@ impl Deliverer {
         {
             tracing::warn!("attempts are missing in the statistics: the table took too long");
         }
+        self.metrics.flush();
         open.into_inner()
             .unwrap_or_else(PoisonError::into_inner)
             .into_iter()

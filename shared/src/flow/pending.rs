@@ -32,7 +32,7 @@ enum Waiting {
     /// It has a row.
     Row(DeliveryKey),
     /// Its first attempt has just failed, and its row is being written.
-    Failed(Attempt),
+    Failed(Box<Attempt>),
 }
 
 impl Deliverer {
@@ -183,7 +183,7 @@ impl Deliverer {
         let row = self.store.delivery(&first.key.delivery).await?;
         Ok(match row {
             Some(row) => Some(Waiting::Row(row.key)),
-            None if first.next_due_ms.is_some() => Some(Waiting::Failed(first)),
+            None if first.next_due_ms.is_some() => Some(Waiting::Failed(first.into())),
             None => None,
         })
     }

@@ -53,11 +53,11 @@ impl Store {
                 ..Query::of(&pk)
             })
             .await?;
-        let jobs = page
+        let mut jobs = page
             .rows
             .iter()
             .map(|row| row.parsed("sk", |sk| sk.parse().ok()));
-        jobs.last().transpose()
+        jobs.next().transpose()
     }
 
     /// Reserves an `Idempotency-Key` for a recovery that was asked for with a content of this hash. Answers the recovery that had
