@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt as _;
 use rung_shared::{
     clock::{Clock, ScaledClock},
     config::{DEFAULT_RETENTION, load_dialects},
@@ -19,6 +18,7 @@ use crate::{
     aws::{self, Aws},
     cli::Error,
     data::DataFolder,
+    server,
 };
 
 /// How often the ladder's clock is kept, in wall time.
@@ -135,10 +135,7 @@ impl Server {
     }
 
     /// Serves until `ended`; then attempts in flight finish, and everything else waits in the data for the next start.
-    pub(crate) async fn serve(
-        self,
-        ended: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), Error> {
+    pub(crate) async fn serve(self, ended: impl Future<Output = ()>) -> Result<(), Error> {
         let Self {
             listener,
             app,
@@ -151,17 +148,12 @@ impl Server {
         let triggers = tokio::spawn(app.run(stopped.clone()));
         let keeper =
             fast_clock.map(|clock| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
-        let listener = listener.tap_io(|connection| {
-            // Answers are single small writes; nothing is gained by waiting for more. A connection that refuses works as well.
-            let _ = connection.set_nodelay(true);
-        });
-        axum::serve(listener, router)
-            .with_graceful_shutdown(async move {
-                ended.await;
-                // Without receivers there is nothing left to stop.
-                let _ = stop.send(true);
-            })
-            .await?;
+        let ended = async move {
+            ended.await;
+            // Without receivers there is nothing left to stop.
+            let _ = stop.send(true);
+        };
+        server::serve(listener, router, ended).await;
         triggers.await?;
         if let Some(keeper) = keeper {
             keeper.await?;

@@ -1,7 +1,7 @@
 //! Rung on one machine: the functions' own handlers in one process, over an embedded DynamoDB and SQS.
 //!
-//! [`dev`] puts it together: [`aws`] is what stands in for AWS, [`event_source`] for SQS's event sources, [`data`] is the
-//! folder that everything is kept in. [`cli`] is the `rung` command, of which `dev` is one part.
+//! [`dev`] puts it together: [`aws`] is what stands in for AWS, [`event_source`] for SQS's event sources, [`server`] for
+//! its HTTP front; [`data`] is the folder that everything is kept in. [`cli`] is the `rung` command, of which `dev` is one part.
 
 pub mod app;
 pub mod aws;
@@ -9,5 +9,6 @@ mod cli;
 mod data;
 mod dev;
 mod event_source;
+mod server;
 
 pub use cli::main;

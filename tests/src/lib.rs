@@ -8,15 +8,19 @@
 #![allow(clippy::disallowed_methods)]
 
 mod api;
+mod output;
 mod patience;
 mod process;
 mod receiver;
+mod secrets;
 mod tenant;
 mod wire;
 
 pub use api::{Api, Call, Reply};
+pub use output::Output;
 pub use patience::{PATIENCE, eventually};
 pub use process::Rung;
 pub use receiver::{Answer, Receiver};
+pub use secrets::Secrets;
 pub use tenant::{Published, Tenant, Webhook};
 pub use wire::Received;

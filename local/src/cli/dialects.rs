@@ -278,7 +278,14 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
             "body",
             format!("at most {} bytes", dialect.body_limit_bytes),
         ),
-        ("retries", format!("after {}{jitter}", waits.join(", "))),
+        (
+            "retries",
+            if waits.is_empty() {
+                "none".to_owned()
+            } else {
+                format!("after {}{jitter}", waits.join(", "))
+            },
+        ),
         ("disabled", disable(dialect)),
     ];
     if dialect.honours_retry_after {

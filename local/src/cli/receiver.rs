@@ -1,6 +1,6 @@
 //! An HTTP receiver: takes any request, and answers what it is told to.
 
-use std::{future::Future, io};
+use std::io;
 
 use axum::{
     Router,
@@ -11,6 +11,8 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpListener;
+
+use crate::server;
 
 /// The longest body that is taken, in bytes: four times what Rung delivers at most.
 const BODY_BYTES: usize = 1024 * 1024;
@@ -29,18 +31,15 @@ pub(super) struct Arrival {
 pub(super) async fn serve<F>(
     listener: TcpListener,
     answer: impl Fn(Arrival) -> F + Clone + Send + Sync + 'static,
-    ended: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()>
-where
+    ended: impl Future<Output = ()>,
+) where
     F: Future<Output = Response> + Send + 'static,
 {
     let router = Router::new().fallback(async move |request: Request| match taken(request).await {
         Some(arrival) => answer(arrival).await,
         None => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
     });
-    axum::serve(listener, router)
-        .with_graceful_shutdown(ended)
-        .await
+    server::serve(listener, router, ended).await;
 }
 
 async fn taken(request: Request) -> Option<Arrival> {

@@ -9,6 +9,20 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::{DIALECTS, RUNG, a_type_of, rung};
 
+/// All dialects that come with Rung, in the order of their names.
+const ALL: [&str; 10] = [
+    "badger",
+    "bharatcart",
+    "github",
+    "odin",
+    "patra",
+    "reward",
+    "shopify",
+    "slack",
+    "standard",
+    "stripe",
+];
+
 /// What a command has done.
 struct Done {
     code: Option<i32>,
@@ -104,9 +118,7 @@ async fn demo_plays_every_dialect_and_a_failing_receiver() {
     let deliveries = of("delivery");
     let mut shown: Vec<_> = deliveries.iter().map(|one| &one["dialect"]).collect();
     shown.sort_by_key(|name| name.as_str());
-    let mut all = DIALECTS;
-    all.sort_unstable();
-    assert_eq!(shown, all);
+    assert_eq!(shown, ALL);
     for delivery in deliveries {
         let signatures = delivery["signatures"].as_array().unwrap();
         assert!(!signatures.is_empty(), "{delivery}");
@@ -134,7 +146,7 @@ async fn demo_plays_every_dialect_and_a_failing_receiver() {
     assert_eq!(summary["ok"], true, "{summary}");
     assert_eq!(
         (&summary["events"], &summary["requests"]),
-        (&json!(7), &json!(13))
+        (&json!(11), &json!(17))
     );
 }
 
@@ -144,9 +156,17 @@ async fn demo_plays_every_dialect_and_a_failing_receiver() {
 async fn verify_accepts_what_sign_signs_and_nothing_else() {
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let body = r#"{"event":"x.y","type":"x.y","id":"evt_1","data":{}}"#;
-    for dialect in DIALECTS {
-        let args = |verb| [verb, "--dialect", dialect, "--secret", secret];
-        let signed = run(&args("sign"), body).await.ok().stdout;
+    for dialect in ALL {
+        let sign = [
+            "sign",
+            "--dialect",
+            dialect,
+            "--secret",
+            secret,
+            "--type",
+            "x.y",
+        ];
+        let signed = run(&sign, body).await.ok().stdout;
         let headers: Vec<_> = signed.lines().collect();
         let verify = |secret, flags: &[&'static str]| {
             let mut args = vec!["verify", "--dialect", dialect, "--secret", secret];
@@ -345,10 +365,8 @@ async fn dialects_are_listed_and_shown_with_what_they_send() {
         .map(|one| &one["name"])
         .collect();
     names.sort_by_key(|name| name.as_str());
-    let mut all = DIALECTS;
-    all.sort_unstable();
-    assert_eq!(names, all);
-    for dialect in DIALECTS {
+    assert_eq!(names, ALL);
+    for dialect in ALL {
         let shown = run(&["dialects", "show", dialect], "").await.ok().stdout;
         let of = run(&["dialects", "show", dialect, "--json"], "")
             .await

@@ -1,6 +1,6 @@
 //! The Lambda runtime API, as far as a function needs it: the next event, and the answer to it.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,8 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use rung_local::aws::sqs::queue_url;
 use rung_shared::clock::{Clock as _, SystemClock};
+use rung_tests::{Output, Secrets};
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -30,12 +32,14 @@ struct Exchange {
     answers: mpsc::UnboundedSender<Result<Value, Value>>,
 }
 
-/// A function's process, until dropped.
+/// A function's process, until dropped. Then it must have written nothing that it was given in confidence.
 pub(crate) struct Function {
     events: mpsc::UnboundedSender<String>,
     answers: Mutex<mpsc::UnboundedReceiver<Result<Value, Value>>>,
     server: AbortHandle,
-    _process: Child,
+    output: Output,
+    secrets: Secrets,
+    process: Child,
 }
 
 impl Function {
@@ -59,35 +63,37 @@ impl Function {
         let address = listener.local_addr().unwrap().to_string();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
             .abort_handle();
-        let process = Command::new(binary)
-            .env_clear()
-            .envs([
-                ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-                ("AWS_LAMBDA_FUNCTION_NAME", "rung"),
-                ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-                ("AWS_LAMBDA_LOG_GROUP_NAME", "rung"),
-                ("AWS_LAMBDA_LOG_STREAM_NAME", "rung"),
-                ("AWS_REGION", "eu-central-1"),
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-                ("AWS_ENDPOINT_URL", &aws.endpoint),
-                ("RUNG_TABLE", "rung"),
-                ("RUNG_DELIVER_URL", &queue_url("deliver")),
-                ("RUNG_RETRY_URL", &queue_url("retry")),
-                ("RUNG_DEAD_URL", &queue_url("deliver-dead")),
-                ("RUNG_ADMIN_KEY", ADMIN_KEY),
-                ("RUNG_STRICT", "false"),
-            ])
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect(binary);
+        let mut command = Command::new(binary);
+        command.env_clear().envs([
+            ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "rung"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "rung"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "rung"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", &aws.endpoint),
+            ("RUNG_TABLE", "rung"),
+            ("RUNG_DELIVER_URL", &queue_url("deliver")),
+            ("RUNG_RETRY_URL", &queue_url("retry")),
+            ("RUNG_DEAD_URL", &queue_url("deliver-dead")),
+            ("RUNG_ADMIN_KEY", ADMIN_KEY),
+            ("RUNG_STRICT", "false"),
+            // More than any operator would have.
+            ("RUST_LOG", "debug"),
+        ]);
+        let (output, secrets) = (Output::default(), Secrets::default());
+        let process = output.attach(command);
+        secrets.keep(ADMIN_KEY);
         Self {
             events,
             answers: Mutex::new(taken),
             server,
-            _process: process,
+            output,
+            secrets,
+            process,
         }
     }
 
@@ -98,19 +104,45 @@ impl Function {
 
     /// Hands the function an event; its answer, or the error that it reports.
     pub(crate) async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
+        for body in bodies(event) {
+            self.secrets.keep_of_request(&body);
+        }
         self.events.send(event.to_string()).unwrap();
         let answer =
             tokio::time::timeout(PATIENCE, async { self.answers.lock().await.recv().await });
-        answer
+        let answer = answer
             .await
             .expect("no answer")
-            .expect("the function is gone")
+            .expect("the function is gone");
+        for body in answer.iter().flat_map(bodies) {
+            self.secrets.keep_of_answer(&body);
+        }
+        answer
     }
+}
+
+/// The bodies of an event or answer of HTTP, or of the deliveries in an event of SQS.
+fn bodies(event: &Value) -> Vec<Vec<u8>> {
+    let records = event["Records"].as_array().into_iter().flatten();
+    let carried = records.filter_map(|record| {
+        let message: Value = serde_json::from_str(record["body"].as_str()?).ok()?;
+        let body = message["b"]["b"].as_str()?.trim_end_matches('=');
+        STANDARD_NO_PAD.decode(body).ok()
+    });
+    let own = event["body"].as_str().map(|body| body.as_bytes().to_vec());
+    carried.chain(own).collect()
 }
 
 impl Drop for Function {
     fn drop(&mut self) {
         self.server.abort();
+        self.output.end(&mut self.process);
+        let written = self.output.text();
+        if std::thread::panicking() {
+            eprintln!("--- the function wrote ---\n{written}--------------------------");
+        } else {
+            self.secrets.assert_not_in(&written);
+        }
     }
 }
 
@@ -146,15 +178,15 @@ async fn answered(
     Path(_): Path<String>,
     body: Bytes,
 ) -> StatusCode {
-    exchange.answers.send(Ok(json(&body))).ok();
+    let answer = serde_json::from_slice(&body).map_err(|error| error.to_string());
+    exchange.answers.send(answer).ok();
     StatusCode::ACCEPTED
 }
 
 async fn failed(State(exchange): State<Arc<Exchange>>, body: Bytes) -> StatusCode {
-    exchange.answers.send(Err(json(&body))).ok();
+    exchange
+        .answers
+        .send(Err(String::from_utf8_lossy(&body).into_owned()))
+        .ok();
     StatusCode::ACCEPTED
-}
-
-fn json(body: &[u8]) -> Value {
-    serde_json::from_slice(body).expect("the runtime speaks JSON")
 }

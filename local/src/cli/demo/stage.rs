@@ -1,7 +1,6 @@
 //! What the tour is played on: a client of the API, a receiver that can be told to fail, and a count of what happened.
 
 use std::{
-    io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
@@ -46,7 +45,7 @@ pub(super) struct Stage {
     failing: Arc<AtomicBool>,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     close: oneshot::Sender<()>,
-    receiving: JoinHandle<io::Result<()>>,
+    receiving: JoinHandle<()>,
 }
 
 /// A tenant with one webhook.
@@ -105,7 +104,7 @@ impl Stage {
     pub(super) async fn close(&mut self) -> Result<(), Error> {
         let (close, _) = oneshot::channel();
         let _ = std::mem::replace(&mut self.close, close).send(());
-        Ok((&mut self.receiving).await??)
+        Ok((&mut self.receiving).await?)
     }
 
     /// What the receiver answers from now on: 500, or 200.

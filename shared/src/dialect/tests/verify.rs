@@ -299,7 +299,8 @@ fn what_a_dialect_sends_it_recognises_reads_and_verifies() {
                 dialect.read(&headers, &body),
                 Reading {
                     event_id: Some("evt_1".to_owned()),
-                    event_type: Some(event_type.to_owned())
+                    // Slack says it within the data, where it is the data's own.
+                    event_type: (dialect.name != "slack").then(|| event_type.to_owned())
                 }
             );
             let checks = dialect.verify(&VerifyInput {
