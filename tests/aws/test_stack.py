@@ -397,7 +397,7 @@ def test_a_duplicate_in_a_batch_is_posted_once(bed, admin, receiver):
     assert len(tenant.logs(webhook, 1)) == 1
 
 
-@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt"])
+@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt", "deliver-sqs-recovery"])
 def test_what_is_for_nobody_is_dropped(bed, name):
     assert bed.invoke("Deliver", sample(name))["batchItemFailures"] == []
     assert dead_letters(bed) == []
