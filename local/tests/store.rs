@@ -46,6 +46,7 @@ fn webhook() -> Webhook {
         id: WebhookId::parse("w").unwrap(),
         url: "https://example.com/".to_owned(),
         events: vec!["*".to_owned()],
+        filter: None,
         name: Some("n".to_owned()),
         description: None,
         secret: Secret::new("s".to_owned()),

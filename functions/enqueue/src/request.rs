@@ -2,19 +2,19 @@
 
 use http::HeaderMap;
 use rung_shared::{
-    api::{ApiError, Code, Fields, read},
+    api::{ApiError, Code, Fields, read, single},
     domain::id::EventId,
     flow::accept::NewEvent,
     json::Json,
-    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
+    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
 };
 
 /// The request's `Idempotency-Key`.
 ///
 /// # Errors
-/// When it is empty, too long, or not printable.
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else {
+/// When it stands twice, is empty, too long, or not printable.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = single(headers, "Idempotency-Key")? else {
         return Ok(None);
     };
     let key = value
@@ -31,12 +31,29 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Api
 ///
 /// # Errors
 /// Every problem with its fields.
-pub(crate) fn read_event(
+pub fn read_event(
     value: &Json,
     path: &str,
     idempotency_key: Option<String>,
 ) -> Result<NewEvent, ApiError> {
-    let mut fields = Fields::at(value, path)?;
+    read_fields(Fields::at(value, path)?, idempotency_key)
+}
+
+/// Reads the `detail` of an event of a bus: its tenant and the event itself, for which the bus's own id serves where it has
+/// none.
+///
+/// # Errors
+/// Every problem with its fields.
+pub(crate) fn read_detail(detail: &Json, id: String) -> Result<(String, NewEvent), ApiError> {
+    let mut fields = Fields::at(detail, "detail")?;
+    let tenant = fields.required("tenant", read::text(ID_CHARS));
+    Ok((tenant, read_fields(fields, Some(id))?))
+}
+
+fn read_fields(
+    mut fields: Fields<'_>,
+    idempotency_key: Option<String>,
+) -> Result<NewEvent, ApiError> {
     let id = fields.optional("id", read::id(EventId::parse));
     let event_type = fields.required("type", event_type);
     let data = fields.required("data", |value| payload(value).map(Some));
@@ -57,7 +74,7 @@ pub(crate) fn read_event(
 ///
 /// # Errors
 /// When the batch as such is not well-formed.
-pub(crate) fn read_batch(
+pub fn read_batch(
     body: &Json,
     idempotency_key: Option<&str>,
 ) -> Result<Vec<Result<NewEvent, ApiError>>, ApiError> {

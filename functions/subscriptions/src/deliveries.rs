@@ -58,8 +58,12 @@ pub(crate) async fn pending(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
+    let seal = state
+        .api
+        .seal(&["pending", webhook.tenant.as_str(), webhook.id.as_str()])
+        .await?;
     let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields);
+    let page = Page::read(&mut fields, seal);
     fields.finish()?;
     let store = &state.api.store;
     let (deliveries, next) = store
@@ -76,7 +80,7 @@ pub(crate) async fn pending(
         .iter()
         .filter(|delivery| webhook.takes(delivery.epoch));
     let pending: Vec<_> = waiting.map(Pending::from).collect();
-    let next_cursor = Page::cursor(next.as_deref());
+    let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "pending": pending, "next_cursor": next_cursor }),

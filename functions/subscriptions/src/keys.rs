@@ -102,15 +102,16 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let tenant = named(&state, &headers, &tenant).await?;
+    let seal = state.api.seal(&["keys", tenant.id.as_str()]).await?;
     let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields);
+    let page = Page::read(&mut fields, seal);
     fields.finish()?;
     let store = &state.api.store;
     let listed = store
         .api_keys(&tenant.id, page.after.as_deref(), page.limit)
         .await?;
     let keys: Vec<_> = listed.items.iter().map(|key| View::of(key, None)).collect();
-    let next_cursor = Page::cursor(listed.next.as_deref());
+    let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "keys": keys, "next_cursor": next_cursor }),

@@ -127,8 +127,12 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
+    let seal = state
+        .api
+        .seal(&["logs", webhook.tenant.as_str(), webhook.id.as_str()])
+        .await?;
     let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields);
+    let page = Page::read(&mut fields, seal);
     let catalogue = &state.api.dialect(&webhook.dialect)?.catalogue;
     let event_type = fields.optional("event_type", read::text(EVENT_TYPE_CHARS));
     let filter = LogFilter {
@@ -155,7 +159,7 @@ pub(crate) async fn list(
         )
         .await?;
     let logs: Vec<_> = entries.iter().map(View::from).collect();
-    let next_cursor = Page::cursor(next.as_deref());
+    let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "logs": logs, "next_cursor": next_cursor }),
@@ -203,11 +207,11 @@ pub(crate) async fn get(
     headers: HeaderMap,
     Path((webhook, log)): Path<(WebhookId, String)>,
 ) -> Result<Response, ApiError> {
-    let (webhook, entry) = entry(&state, &headers, &webhook, &log).await?;
+    let (_, entry) = entry(&state, &headers, &webhook, &log).await?;
     let event = event_of(&state, &entry).await?;
     let body = event
         .as_ref()
-        .and_then(|event| event.bodies.get(&webhook.dialect));
+        .and_then(|event| event.bodies.get(&entry.dialect));
     let body = body.map(|body| String::from_utf8_lossy(body).into_owned());
     Ok(answer(
         StatusCode::OK,
@@ -232,8 +236,7 @@ pub(crate) async fn retry(
         let message = "the event has expired and cannot be sent again";
         return Err(ApiError::new(Code::Conflict, message));
     }
-    let dialect = state.api.dialect(&webhook.dialect)?;
-    state.deliverer.retry(&webhook, dialect, &entry).await?;
+    state.deliverer.retry(&webhook, &entry).await?;
     let key = &entry.key.delivery;
     let data = json!({ "delivery": {
         "id": key.uuid(),

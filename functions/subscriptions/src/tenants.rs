@@ -84,13 +84,14 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     state.api.admin(&headers).await?;
+    let seal = state.api.seal(&["tenants"]).await?;
     let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields);
+    let page = Page::read(&mut fields, seal);
     fields.finish()?;
     let store = &state.api.store;
     let listed = store.tenants(page.after.as_deref(), page.limit).await?;
     let tenants: Vec<_> = listed.items.iter().map(View::from).collect();
-    let next_cursor = Page::cursor(listed.next.as_deref());
+    let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "tenants": tenants, "next_cursor": next_cursor }),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod choosing;
 mod deliveries;
 mod lists;
 mod publish;

@@ -18,13 +18,14 @@ use axum::{
 use http::{StatusCode, header};
 use ipnet::IpNet;
 use serde::Serialize;
+use tokio::sync::OnceCell;
 
 pub use self::{
-    auth::Caller,
+    auth::{Caller, single},
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
-    page::Page,
-    serve::{Query, RequestId, body, empty_or_body, router},
+    page::{Page, Seal},
+    serve::{Query, RequestId, body, empty_or_body, parse, router},
 };
 use crate::{
     clock::Clock,
@@ -48,6 +49,7 @@ pub struct Api {
     pub egress_ips: Arc<[IpNet]>,
     admin: KeyHash,
     keys: Arc<auth::KeyCache>,
+    cursor_key: Arc<OnceCell<[u8; 32]>>,
 }
 
 impl Api {
@@ -68,6 +70,7 @@ impl Api {
             egress_ips: Arc::default(),
             admin: KeyHash::of(admin_key),
             keys: Arc::default(),
+            cursor_key: Arc::default(),
         }
     }
 
@@ -78,6 +81,15 @@ impl Api {
             egress_ips: egress_ips.into(),
             ..self
         }
+    }
+
+    /// Seals the cursors of the list that `names` tell from all others: its kind, its tenant, and what of the tenant it is of.
+    ///
+    /// # Errors
+    /// When the key is not known yet and the table does not answer.
+    pub async fn seal(&self, names: &[&str]) -> Result<Seal, ApiError> {
+        let key = self.cursor_key.get_or_try_init(|| self.store.cursor_key());
+        Ok(Seal::new(key.await?, names))
     }
 
     /// A dialect that a tenant or webhook was made with.

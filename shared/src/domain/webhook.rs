@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{TenantId, WebhookId};
 pub use super::secret::{OldSecret, Secret, TooManySecrets};
+use super::{
+    filter::Filter,
+    id::{TenantId, WebhookId},
+};
 
 /// Why a webhook is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +48,10 @@ pub struct Webhook {
     pub id: WebhookId,
     /// Where to.
     pub url: String,
-    /// Subscribed patterns, as given: types, groups or `*`.
+    /// Subscribed patterns, as given: types, groups, prefixes or `*`.
     pub events: Vec<String>,
+    /// Of those events, which payloads it takes; `None` for all.
+    pub filter: Option<Filter>,
     /// A name for people.
     pub name: Option<String>,
     /// A description for people.
@@ -63,7 +68,8 @@ pub struct Webhook {
     pub dialect: String,
     /// `None` while it is active.
     pub disabled: Option<Disabled>,
-    /// Counts its disablings. A message of another epoch belongs to a time before one.
+    /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
+    /// before one, or to an earlier webhook of the same id.
     pub epoch: u64,
     /// Counts its changes, for writing only what was read.
     pub revision: u64,

@@ -18,7 +18,7 @@ use crate::{
         webhook::Webhook,
     },
     egress::{Answer, Failure, Outgoing},
-    limits::LOGGED_BODY_BYTES,
+    limits::{LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES},
 };
 
 impl Deliverer {
@@ -55,6 +55,7 @@ impl Deliverer {
         Attempt {
             event_type: event_type.to_owned(),
             attempt: due.attempt,
+            dialect: dialect.name.clone(),
             trigger: due.trigger,
             outcome: if succeeded {
                 Outcome::Succeeded
@@ -235,10 +236,10 @@ fn exchange(url: &str, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> 
     Exchange {
         url: url.to_owned(),
         request_headers: outgoing
-            .map(|outgoing| printable(&outgoing.headers))
+            .map(|outgoing| printable(&outgoing.headers, usize::MAX))
             .unwrap_or_default(),
         response_headers: answer
-            .map(|answer| printable(&answer.headers))
+            .map(|answer| printable(&answer.headers, LOGGED_HEADERS_BYTES))
             .unwrap_or_default(),
         response_body: body
             .map(|body| String::from_utf8_lossy(body).into_owned())
@@ -246,10 +247,16 @@ fn exchange(url: &str, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> 
     }
 }
 
-fn printable(headers: &HeaderMap) -> Vec<(String, String)> {
+/// The headers as text, up to so many bytes of names and values.
+fn printable(headers: &HeaderMap, most: usize) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut bytes = 0;
     headers
         .iter()
+        .take_while(|(name, value)| {
+            bytes += name.as_str().len() + value.len();
+            bytes <= most
+        })
         .map(|(name, value)| (name.to_string(), text(value)))
         .collect()
 }

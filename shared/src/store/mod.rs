@@ -14,6 +14,7 @@
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
+//! | key of the lists' cursors | `S#cursors` / `-` | for ever | `cursor_key` |
 //!
 //! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not.
 
@@ -21,6 +22,7 @@ pub mod api_keys;
 pub mod attempts;
 mod batch;
 mod codec;
+mod cursor_key;
 pub mod deliveries;
 pub mod events;
 mod item;

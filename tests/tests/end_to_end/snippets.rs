@@ -109,7 +109,10 @@ async fn cases(rung: &rung_tests::Rung, dialect: &Dialect) -> Vec<Case> {
         }
         cases.push(garbled);
     }
-    let is_timed = dialect.source.contains("{timestamp}") || dialect.name == "standard";
+    // What has no signature of its own has that of Standard Webhooks.
+    let is_bare =
+        dialect.source.contains("[[signature]]") && !dialect.source.contains("{timestamp}");
+    let is_timed = !is_bare;
     cases.push(Case::made("a minute old", dialect, &[secret], 60, true));
     cases.push(Case::made("too old", dialect, &[secret], 400, !is_timed));
     cases.push(Case::made(
@@ -231,7 +234,8 @@ async fn python() {
 
 #[tokio::test]
 async fn java() {
-    verifies(Language::Java, &KINDS).await;
+    // It takes seconds to compile each.
+    verifies(Language::Java, &["odin", "shopify", "standard"]).await;
 }
 
 #[tokio::test]

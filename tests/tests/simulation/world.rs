@@ -483,6 +483,7 @@ async fn populate(oracle: &Store, chance: &Chance, webhooks: u64) {
             id: webhook_id(number),
             url: format!("http://w{number}.test/hook"),
             events: vec!["*".to_owned()],
+            filter: None,
             name: None,
             description: None,
             secret: Secret::new("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),

@@ -1,5 +1,6 @@
 //! Webhooks: made, listed, changed, tested, deleted by their tenant.
 
+mod list;
 mod request;
 mod secrets;
 mod view;
@@ -10,7 +11,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, Fields, Page, Patch, Query, answer, read},
+    api::{self, ApiError, Caller, Code, Fields, Patch, Query, answer, read},
     domain::{id::WebhookId, webhook::Webhook},
     json::Json,
     limits::{DESCRIPTION_CHARS, NAME_CHARS, REQUEST_BYTES},
@@ -20,7 +21,8 @@ use serde_json::json;
 
 pub(crate) use self::secrets::{finish_rotation, rotate_secret};
 use self::{
-    request::{Status, events, headers, metadata, url},
+    list::Wanted,
+    request::{Status, events, filter, headers, metadata, url},
     secrets::{SecretFields, Signing},
     view::View,
 };
@@ -88,6 +90,7 @@ async fn read_new(
     };
     let url = fields.required("url", url(api.strict));
     let events = fields.required("events", events(&dialect));
+    let filter = filter(&mut fields);
     let name = fields.optional("name", read::text(NAME_CHARS));
     let description = fields.optional("description", read::text(DESCRIPTION_CHARS));
     let secrets = SecretFields::read(&mut fields, &dialect);
@@ -107,6 +110,7 @@ async fn read_new(
             id: id.map_or_else(|| new_id("webhook_", WebhookId::parse), Ok)?,
             url: String::new(),
             events: Vec::new(),
+            filter: None,
             name: None,
             description: None,
             secret: secrets.signing.unwrap_or(Signing::V1).new_secret(),
@@ -115,7 +119,8 @@ async fn read_new(
             metadata: Default::default(),
             dialect: String::new(),
             disabled: None,
-            epoch: 0,
+            // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
+            epoch: now_ms,
             revision: 0,
             enabled_ms: now_ms,
             created_ms: now_ms,
@@ -124,6 +129,7 @@ async fn read_new(
     let mut webhook = Webhook {
         url,
         events,
+        filter: filter.or(present.filter),
         name: name.or(present.name),
         description: description.or(present.description),
         headers: headers.unwrap_or(present.headers),
@@ -147,20 +153,26 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields);
-    fields.finish()?;
-    let store = &state.api.store;
-    let listed = store
-        .webhooks_page(&caller.tenant.id, page.after.as_deref(), page.limit)
+    let seal = state
+        .api
+        .seal(&["webhooks", caller.tenant.id.as_str()])
         .await?;
+    let (page, wanted) = list::read(query, seal)?;
+    let (store, tenant) = (&state.api.store, &caller.tenant.id);
+    let (after, limit) = (page.after.as_deref(), page.limit);
+    let listed = if wanted == Wanted::default() {
+        store.webhooks_page(tenant, after, limit).await?
+    } else {
+        let wanted = |webhook: &Webhook| wanted.takes(webhook, &state.api.dialects);
+        store.webhooks_where(tenant, wanted, after, limit).await?
+    };
     let wall_ms = state.api.clock.wall_ms();
     let webhooks: Vec<_> = listed
         .items
         .iter()
         .map(|webhook| View::at(webhook, wall_ms))
         .collect();
-    let next_cursor = Page::cursor(listed.next.as_deref());
+    let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "webhooks": webhooks, "next_cursor": next_cursor }),
@@ -225,6 +237,7 @@ fn read_change(
     let mut fields = Fields::of(body)?;
     let url = fields.patch("url", url(state.api.strict));
     let events = fields.patch("events", events(dialect));
+    let filter = filter(&mut fields);
     let status = fields.patch("status", Status::read);
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
@@ -238,6 +251,7 @@ fn read_change(
     let mut webhook = Webhook {
         url: url.unwrap_or(present.url),
         events: events.unwrap_or(present.events),
+        filter: filter.or(present.filter),
         name: name.or(present.name),
         description: description.or(present.description),
         headers: headers.or(Some(present.headers)).unwrap_or_default(),

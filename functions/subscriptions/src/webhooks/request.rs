@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, header};
 use rung_shared::{
-    api::read,
+    api::{Fields, Patch, read},
     dialect::{Dialect, SignInput},
-    domain::webhook::{Disabled, Reason, Webhook},
+    domain::{
+        filter::{Filter, FilterFault},
+        webhook::{Disabled, Reason, Webhook},
+    },
     egress::policy::check_url,
     json::Json,
-    limits::{HEADER_VALUE_BYTES, METADATA_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS},
+    limits::{
+        HEADER_VALUE_BYTES, METADATA_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS, WEBHOOK_HEADERS_BYTES,
+    },
 };
 use serde_json::{Map, Value};
 
 /// Headers that are the connection's, the body's or Rung's own.
-const RESERVED_HEADERS: [HeaderName; 13] = [
+const RESERVED_HEADERS: [HeaderName; 10] = [
     header::CONNECTION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
     header::DATE,
     header::EXPECT,
     header::HOST,
@@ -29,7 +31,7 @@ const RESERVED_HEADERS: [HeaderName; 13] = [
     header::UPGRADE,
     header::USER_AGENT,
 ];
-const RESERVED_PREFIXES: [&str; 3] = ["proxy-", "rung-", "webhook-"];
+const RESERVED_PREFIXES: [&str; 4] = ["content-", "proxy-", "rung-", "webhook-"];
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     move |value| {
@@ -41,7 +43,7 @@ pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     }
 }
 
-/// Types, groups or `*`, as given.
+/// Types, groups, prefixes or `*`, as given.
 pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
     |value| {
         let list = read::list(value)?;
@@ -57,6 +59,23 @@ pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>,
             Ok(pattern.to_owned())
         });
         patterns.collect()
+    }
+}
+
+/// Which payloads to take. A fault is noted at its place within the pattern.
+pub(super) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
+    let pattern = match fields.patch("filter", Ok) {
+        Patch::Set(pattern) => pattern,
+        Patch::Clear => return Patch::Clear,
+        Patch::Keep => return Patch::Keep,
+    };
+    match Filter::compile(pattern) {
+        Ok(filter) => Patch::Set(filter),
+        Err(FilterFault { mut path, reason }) => {
+            path.enter_key("filter");
+            fields.problem(&path.to_string(), reason);
+            Patch::Keep
+        }
     }
 }
 
@@ -86,7 +105,17 @@ pub(super) fn headers(
             })?;
             Ok((name.clone(), value))
         });
-        headers.collect()
+        let headers = headers.collect::<Result<BTreeMap<_, _>, String>>()?;
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if bytes > WEBHOOK_HEADERS_BYTES {
+            return Err(format!(
+                "must have at most {WEBHOOK_HEADERS_BYTES} bytes together"
+            ));
+        }
+        Ok(headers)
     }
 }
 
@@ -144,6 +173,14 @@ impl Status {
             Some("active") => Ok(Self::Active),
             Some("disabled") => Ok(Self::Disabled),
             _ => Err("must be `active` or `disabled`".to_owned()),
+        }
+    }
+
+    /// The status that a webhook has.
+    pub(super) fn of(webhook: &Webhook) -> Self {
+        match webhook.disabled {
+            None => Self::Active,
+            Some(_) => Self::Disabled,
         }
     }
 
@@ -207,6 +244,7 @@ mod tests {
         for name in [
             "Host",
             "content-length",
+            "Content-Language",
             "Transfer-Encoding",
             "Proxy-Authorization",
             "Webhook-Id",
@@ -236,6 +274,24 @@ mod tests {
         ] {
             assert!(headers(&odin)(&json(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn headers_are_few_and_small_together() {
+        let odin = dialect("odin");
+        let of = |count: usize, name: usize, value: usize| {
+            let member = |n| {
+                let name = format!("x-{n:0>name$}");
+                (name, Json::String("v".repeat(value)))
+            };
+            headers(&odin)(&Json::Object((0..count).map(member).collect()))
+        };
+        assert!(of(WEBHOOK_HEADERS, 10, 10).is_ok());
+        assert!(of(WEBHOOK_HEADERS + 1, 10, 10).is_err());
+        assert!(of(1, 10, HEADER_VALUE_BYTES).is_ok());
+        assert!(of(1, 10, HEADER_VALUE_BYTES + 1).is_err());
+        assert!(of(7, 10, HEADER_VALUE_BYTES).is_err());
+        assert!(of(1, WEBHOOK_HEADERS_BYTES, 1).is_err());
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use rung_shared::{
     clock::timestamp,
     dialect::KeyPair,
-    domain::webhook::{Disabled, Reason, Webhook},
+    domain::{
+        filter::Filter,
+        webhook::{Disabled, Reason, Webhook},
+    },
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,6 +20,7 @@ pub(super) struct View<'a> {
     id: &'a str,
     url: &'a str,
     events: &'a [String],
+    filter: Option<&'a Filter>,
     name: Option<&'a str>,
     description: Option<&'a str>,
     status: &'static str,
@@ -58,6 +62,7 @@ impl<'a> View<'a> {
             id: webhook.id.as_str(),
             url: &webhook.url,
             events: &webhook.events,
+            filter: webhook.filter.as_ref(),
             name: webhook.name.as_deref(),
             description: webhook.description.as_deref(),
             status: disabled.map_or("active", |_| "disabled"),
