@@ -68,7 +68,7 @@ class Bed:
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
-        eventually(self.ready, "the stand-in for AWS does not answer", 60)
+        eventually(self.ready, "the stand-in for AWS does not answer", 120)
 
     def ready(self):
         if self.process.poll() is not None:

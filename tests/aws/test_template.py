@@ -14,6 +14,7 @@ from policies import TRACES, listed
 from template import PATH, ROOT, default, resources, statements, target, transformed, written
 
 FUNCTIONS = {"Subscriptions": "subscriptions", "Enqueue": "enqueue", "Deliver": "deliver", "Sweep": "sweep"}
+METRICS = (ROOT / "shared/src/metrics.rs").read_text()
 SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "shared/src").rglob("*.rs")))
 
 
@@ -60,8 +61,6 @@ def test_all_logs_expire():
 def test_functions_are_told_all_that_they_ask_for():
     """Every variable that the code reads is set, and no other."""
     config = ROOT / "shared/src/config.rs"
-    if not config.exists():
-        pytest.skip("the code reads no environment yet")
     read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY"}
     told = {name: set(transformed()["Resources"][name]["Properties"]["Environment"]["Variables"]) for name in FUNCTIONS}
     assert set.union(*told.values()) == read
@@ -288,6 +287,16 @@ def test_a_call_reaches_its_function(call):
     assert routed(method, path) == name
 
 
+@pytest.mark.parametrize("name", ["Subscriptions", "Enqueue"])
+def test_every_path_that_a_function_serves_reaches_it(name):
+    code = "\n".join(path.read_text() for path in (ROOT / "functions" / FUNCTIONS[name] / "src").rglob("*.rs"))
+    served = re.findall(r'\.route\(\s*"([^"]+)"', code)
+    assert served
+    for path in served:
+        call = re.sub(r"\{\*\w+\}", "some/thing", path)
+        assert routed("GET", re.sub(r"\{\w+\}", "something", call)) == name, path
+
+
 def test_unknown_paths_cost_no_invocation():
     assert routed("GET", "/wp-login.php") is None
     assert all("$default" not in path and path != "/{proxy+}" for _, path, _ in routes())
@@ -339,9 +348,26 @@ def test_the_first_dead_letter_rings():
 def test_no_sweep_at_all_rings_before_anything_is_late():
     properties = ALARMS["SweepLagAlarm"]["Properties"]
     assert properties["TreatMissingData"] == "breaching"
-    ahead = re.search(r"SWEEP_AHEAD_MS: u64 = (\d+) \* 60_000", SOURCES)
-    assert properties["EvaluationPeriods"] * properties["Period"] < int(ahead[1]) * 60
-    assert properties["Threshold"] < int(ahead[1]) * 60_000
+    ahead_s = int(re.search(r"SWEEP_AHEAD_MS: u64 = (\d+) \* 60_000", SOURCES)[1]) * 60
+    assert properties["EvaluationPeriods"] * properties["Period"] + properties["Threshold"] / 1000 < ahead_s
+
+
+def test_what_rung_counts_is_watched_by_its_name():
+    """Every metric of Rung's own that the alarms and the dashboard show is one that the code writes, and the other way round."""
+    counted = set(re.findall(r'count\("(\w+)"', METRICS)) | set(re.findall(r'^ +"(\w+Ms)",$', METRICS, re.M))
+    shown = {alarm["Properties"]["MetricName"] for alarm in ALARMS.values() if alarm["Properties"]["Namespace"] == "Rung"}
+    for widget in dashboard():
+        namespace = name = None
+        for metric in widget["properties"].get("metrics", []):
+            if isinstance(metric[0], dict):
+                namespace, name = "Rung", re.search(r'MetricName="(\w+)"', metric[0]["expression"])[1]
+            elif metric[0] != "...":
+                namespace = namespace if metric[0] == "." else metric[0]
+                name = name if metric[1] == "." else metric[1]
+            if namespace == "Rung":
+                shown.add(name)
+    assert shown == counted and len(counted) == 7
+    assert "const NAMESPACE: &str = \"Rung\";" in METRICS
 
 
 def dashboard():

@@ -9,17 +9,21 @@
 
 mod api;
 pub mod lambda;
+mod output;
 mod patience;
 mod policies;
 mod process;
 mod receiver;
+mod secrets;
 mod tenant;
 mod wire;
 
 pub use api::{Api, Call, Reply};
+pub use output::Output;
 pub use patience::{PATIENCE, eventually};
 pub use policies::Policies;
 pub use process::Rung;
 pub use receiver::{Answer, Receiver};
+pub use secrets::Secrets;
 pub use tenant::{Published, Tenant, Webhook};
 pub use wire::Received;

@@ -2,7 +2,8 @@
 //!
 //! A [`Dialect`] is read from a TOML file (`file`, checked by `compile`) and kept in [`Dialects`]. It knows its
 //! [`Catalogue`] of event types, makes an event's id and its body (`envelope`), and an attempt's headers and signatures
-//! (`headers`, `signature`). All of it is pure: time, chance and secrets are arguments.
+//! (`headers`, `signature`). Receivers' tools go the other way: they find out what a request is (`read`) and check its
+//! signatures (`verify`). All of it is pure: time, chance and secrets are arguments.
 
 mod catalogue;
 mod compile;
@@ -12,10 +13,12 @@ mod fault;
 mod file;
 mod headers;
 mod key_pair;
+mod read;
 mod registry;
 mod signature;
 mod snippet;
 mod template;
+mod verify;
 
 use std::ops::RangeInclusive;
 
@@ -27,8 +30,10 @@ pub use self::{
     fault::DialectFault,
     headers::{HeaderFault, SignInput},
     key_pair::KeyPair,
+    read::Reading,
     registry::Dialects,
     snippet::{Language, NoSnippet},
+    verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},
 };
 use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
 use crate::domain::ladder::{DisableRule, Ladder};
@@ -84,6 +89,12 @@ impl Dialect {
         }
     }
 
+    /// The statuses of a response that acknowledge a delivery.
+    #[must_use]
+    pub fn success(&self) -> &[RangeInclusive<u16>] {
+        &self.success
+    }
+
     /// Whether a response of `status` acknowledges a delivery.
     #[must_use]
     pub fn is_success(&self, status: u16) -> bool {
@@ -121,6 +132,12 @@ impl Dialect {
         input: &SignInput<'_>,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
         self.headers.fields(input)
+    }
+
+    /// Whether the headers of Standard Webhooks go along: without them nothing is signed with a [`KeyPair`].
+    #[must_use]
+    pub fn sends_standard_webhooks(&self) -> bool {
+        self.headers.standard_webhooks
     }
 
     /// Whether its own signatures have room for one secret's only.

@@ -66,6 +66,18 @@ impl Signature {
     }
 
     fn append(&self, template: &Template, values: Values<'_>, secret: &str, out: &mut Vec<u8>) {
+        let signature = self.sign(values, secret);
+        let values = Values {
+            signature: &signature,
+            ..values
+        };
+        for piece in template.fill(values) {
+            out.extend_from_slice(piece);
+        }
+    }
+
+    /// The signature itself.
+    pub(super) fn sign(&self, values: Values<'_>, secret: &str) -> String {
         let key = secret.as_bytes();
         let signed = self.signed.fill(values);
         let mac = match self.algorithm {
@@ -73,16 +85,22 @@ impl Signature {
             Algorithm::HmacSha1 => mac::<Hmac<Sha1>>(key, signed),
             Algorithm::HmacSha512 => mac::<Hmac<Sha512>>(key, signed),
         };
-        let signature = match self.encoding {
+        match self.encoding {
             Encoding::Hex => hex::encode(mac),
             Encoding::Base64 => BASE64.encode(mac),
+        }
+    }
+
+    /// How long a signature is, in characters.
+    pub(super) fn chars(&self) -> usize {
+        let bytes = match self.algorithm {
+            Algorithm::HmacSha1 => 20,
+            Algorithm::HmacSha256 => 32,
+            Algorithm::HmacSha512 => 64,
         };
-        let values = Values {
-            signature: &signature,
-            ..values
-        };
-        for piece in template.fill(values) {
-            out.extend_from_slice(piece);
+        match self.encoding {
+            Encoding::Hex => 2 * bytes,
+            Encoding::Base64 => bytes.div_ceil(3) * 4,
         }
     }
 }

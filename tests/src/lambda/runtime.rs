@@ -1,9 +1,7 @@
 //! The Lambda runtime API, as far as a function needs it: the next event, and the answer to it.
 
 use std::{
-    io,
     path::Path as FilePath,
-    process::Stdio,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use rung_local::aws::sqs::queue_url;
 use rung_shared::clock::{Clock as _, SystemClock};
 use serde_json::Value;
@@ -27,6 +26,7 @@ use tokio::{
 };
 
 use super::{ADMIN_KEY, services::Services};
+use crate::{Output, Secrets};
 
 /// How long an answer may take before something is surely wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,28 +38,30 @@ struct Exchange {
     asked: watch::Sender<Option<Instant>>,
 }
 
-/// A function's process, until dropped.
+/// A function's process, until dropped. Then it must have written nothing that it was given in confidence.
 pub struct Function {
     events: mpsc::UnboundedSender<String>,
     answers: Mutex<mpsc::UnboundedReceiver<Result<Value, Value>>>,
     server: AbortHandle,
     started: Instant,
     asked: watch::Receiver<Option<Instant>>,
+    output: Output,
+    secrets: Secrets,
     process: Child,
 }
 
 impl Function {
-    /// Starts a binary called `lambda-NAME` or `rung-NAME` as the function of that name. What it writes goes to standard error.
+    /// Starts a binary called `lambda-NAME` or `rung-NAME` as the function of that name. It logs more than any operator would have it log.
     pub async fn start(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
-        Self::spawn(binary.as_ref(), aws, io::stderr().into()).await
+        Self::spawn(binary.as_ref(), aws, "debug").await
     }
 
-    /// The same, with nothing shown of what it writes.
-    pub async fn start_quietly(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
-        Self::spawn(binary.as_ref(), aws, Stdio::null()).await
+    /// The same, logging what it logs when deployed.
+    pub async fn start_as_deployed(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
+        Self::spawn(binary.as_ref(), aws, "info").await
     }
 
-    async fn spawn(binary: &FilePath, aws: &Services, output: Stdio) -> Self {
+    async fn spawn(binary: &FilePath, aws: &Services, log_level: &str) -> Self {
         let stem = binary.file_stem().and_then(|stem| stem.to_str());
         let (_, name) = stem.and_then(|stem| stem.split_once('-')).expect("a name");
         let ((events, given), (answers, taken)) =
@@ -84,37 +86,37 @@ impl Function {
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
             .abort_handle();
         let started = Instant::now();
-        let process = Command::new(binary)
-            .env_clear()
-            .envs([
-                ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-                ("AWS_LAMBDA_FUNCTION_NAME", name),
-                ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-                ("AWS_LAMBDA_LOG_GROUP_NAME", "rung"),
-                ("AWS_LAMBDA_LOG_STREAM_NAME", "rung"),
-                ("AWS_REGION", "eu-central-1"),
-                ("AWS_ACCESS_KEY_ID", name),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-                ("AWS_ENDPOINT_URL", &aws.endpoint),
-                ("RUNG_TABLE", "rung"),
-                ("RUNG_DELIVER_URL", &queue_url("deliver")),
-                ("RUNG_RETRY_URL", &queue_url("retry")),
-                ("RUNG_DEAD_URL", &queue_url("deliver-dead")),
-                ("RUNG_ADMIN_KEY", ADMIN_KEY),
-                ("RUNG_STRICT", "false"),
-            ])
-            .stdin(Stdio::null())
-            .stdout(output)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
+        let mut command = Command::new(binary);
+        command.env_clear().envs([
+            ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
+            ("AWS_LAMBDA_FUNCTION_NAME", name),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "rung"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", "rung"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", name),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_ENDPOINT_URL", &aws.endpoint),
+            ("RUNG_TABLE", "rung"),
+            ("RUNG_DELIVER_URL", &queue_url("deliver")),
+            ("RUNG_RETRY_URL", &queue_url("retry")),
+            ("RUNG_DEAD_URL", &queue_url("deliver-dead")),
+            ("RUNG_ADMIN_KEY", ADMIN_KEY),
+            ("RUNG_STRICT", "false"),
+            ("RUST_LOG", log_level),
+        ]);
+        let (output, secrets) = (Output::default(), Secrets::default());
+        let process = output.attach(command);
+        secrets.keep(ADMIN_KEY);
         Self {
             events,
             answers: Mutex::new(taken),
             server,
             started,
             asked,
+            output,
+            secrets,
             process,
         }
     }
@@ -143,19 +145,45 @@ impl Function {
 
     /// Hands the function an event; its answer, or the error that it reports.
     pub async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
+        for body in bodies(event) {
+            self.secrets.keep_of_request(&body);
+        }
         self.events.send(event.to_string()).unwrap();
         let answer =
             tokio::time::timeout(PATIENCE, async { self.answers.lock().await.recv().await });
-        answer
+        let answer = answer
             .await
             .expect("no answer")
-            .expect("the function is gone")
+            .expect("the function is gone");
+        for body in answer.iter().flat_map(bodies) {
+            self.secrets.keep_of_answer(&body);
+        }
+        answer
     }
+}
+
+/// The bodies of an event or answer of HTTP, or of the deliveries in an event of SQS.
+fn bodies(event: &Value) -> Vec<Vec<u8>> {
+    let records = event["Records"].as_array().into_iter().flatten();
+    let carried = records.filter_map(|record| {
+        let message: Value = serde_json::from_str(record["body"].as_str()?).ok()?;
+        let body = message["b"]["b"].as_str()?.trim_end_matches('=');
+        STANDARD_NO_PAD.decode(body).ok()
+    });
+    let own = event["body"].as_str().map(|body| body.as_bytes().to_vec());
+    carried.chain(own).collect()
 }
 
 impl Drop for Function {
     fn drop(&mut self) {
         self.server.abort();
+        self.output.end(&mut self.process);
+        let written = self.output.text();
+        if std::thread::panicking() {
+            eprintln!("--- the function wrote ---\n{written}--------------------------");
+        } else {
+            self.secrets.assert_not_in(&written);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod loading;
 mod rows;
 mod snippets;
+mod verify;
 mod wire;
 
 use std::sync::Arc;

@@ -95,7 +95,7 @@ struct Bench {
 impl Bench {
     async fn start(folder: PathBuf) -> Self {
         let (aws, receiver) = (Services::start().await, Receiver::always(200).await);
-        let set_up = Function::start_quietly(binary(&folder, "subscriptions"), &aws).await;
+        let set_up = Function::start_as_deployed(binary(&folder, "subscriptions"), &aws).await;
         let tenant = json!({"id": "acme", "name": "Acme", "dialect": "standard"});
         let webhook = json!({"url": receiver.url("/hook"), "events": ["*"]});
         for (name, body) in [
@@ -106,7 +106,7 @@ impl Bench {
             assert_eq!(answer["statusCode"], json!(201), "{answer}");
         }
         Self {
-            enqueue: Function::start_quietly(binary(&folder, "enqueue"), &aws).await,
+            enqueue: Function::start_as_deployed(binary(&folder, "enqueue"), &aws).await,
             folder,
             aws,
             _receiver: receiver,
@@ -119,7 +119,7 @@ impl Bench {
         let (mut started, mut first, mut later) = (Vec::new(), Vec::new(), Vec::new());
         let mut peak_kib = 0;
         for _ in 0..starts {
-            let function = Function::start_quietly(&binary, &self.aws).await;
+            let function = Function::start_as_deployed(&binary, &self.aws).await;
             started.push(function.start_up().await);
             first.push(self.invoke(&function, work).await);
             for _ in 0..LATER {
@@ -180,7 +180,7 @@ impl Bench {
 
     /// The most memory that `deliver` needs for batches of the largest events.
     async fn large_batch(&self) -> u64 {
-        let deliver = Function::start_quietly(binary(&self.folder, "deliver"), &self.aws).await;
+        let deliver = Function::start_as_deployed(binary(&self.folder, "deliver"), &self.aws).await;
         for _ in 0..3 {
             for _ in 0..BATCH {
                 let answer = self.enqueue.invoke(&publish(LARGE_BYTES)).await;
