@@ -28,8 +28,10 @@ pub const DESCRIPTION_CHARS: usize = 1024;
 pub const METADATA_BYTES: usize = 4096;
 /// Most problems of a request that are answered at once.
 pub const PROBLEMS: usize = 20;
-/// Characters of an unknown field's name that are answered.
-pub const TOLD_NAME_CHARS: usize = 128;
+/// Most characters of a field's name in an answer. What was sent may be longer.
+pub const TOLD_FIELD_CHARS: usize = 256;
+/// Most characters of a problem in an answer.
+pub const TOLD_PROBLEM_CHARS: usize = 2_048;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook.

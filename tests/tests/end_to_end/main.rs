@@ -15,6 +15,7 @@ mod access;
 mod api_as_in_the_seed;
 mod durability;
 mod errors;
+mod hostile;
 mod idempotency;
 mod isolation;
 mod ladders;
