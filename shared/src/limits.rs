@@ -20,12 +20,24 @@ pub const URL_CHARS: usize = 2048;
 pub const ID_CHARS: usize = 64;
 /// Longest given secret, in bytes.
 pub const SECRET_BYTES: usize = 256;
+/// Most secrets of a webhook that were replaced and still sign.
+pub const OLD_SECRETS: usize = 3;
+/// How long a replaced secret signs on when the rotation does not say, in milliseconds.
+pub const OVERLAP_DEFAULT_MS: u64 = 24 * 3_600_000;
+/// Longest that a replaced secret may sign on, in milliseconds.
+pub const OVERLAP_MAX_MS: u64 = 7 * 24 * 3_600_000;
 /// Longest name, in characters.
 pub const NAME_CHARS: usize = 128;
 /// Longest description, in characters.
 pub const DESCRIPTION_CHARS: usize = 1024;
 /// Largest metadata of a webhook, as JSON, in bytes.
 pub const METADATA_BYTES: usize = 4096;
+/// Largest filter of a webhook, as JSON, in bytes.
+pub const FILTER_BYTES: usize = 8 * 1024;
+/// Most patterns of a filter in one another.
+pub const FILTER_DEPTH: usize = 10;
+/// Most values and operators of a filter.
+pub const FILTER_PARTS: usize = 200;
 /// Most problems of a request that are answered at once.
 pub const PROBLEMS: usize = 20;
 /// Most characters of a field's name in an answer. What was sent may be longer.

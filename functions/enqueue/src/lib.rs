@@ -1,5 +1,7 @@
-//! Publishing: takes events in over HTTP.
+//! Publishing: takes events in, over HTTP and from EventBridge.
 
+pub mod event_bridge;
+mod invocation;
 pub mod request;
 
 use axum::{
@@ -18,6 +20,7 @@ use rung_shared::{
 };
 use serde::Serialize;
 
+pub use self::invocation::run;
 use self::request::{idempotency_key, read_batch, read_event};
 
 /// What the handlers need.

@@ -6,7 +6,7 @@ use rung_shared::{
     domain::id::EventId,
     flow::accept::NewEvent,
     json::Json,
-    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
+    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
 };
 
 /// The request's `Idempotency-Key`.
@@ -36,7 +36,24 @@ pub fn read_event(
     path: &str,
     idempotency_key: Option<String>,
 ) -> Result<NewEvent, ApiError> {
-    let mut fields = Fields::at(value, path)?;
+    read_fields(Fields::at(value, path)?, idempotency_key)
+}
+
+/// Reads the `detail` of an event of a bus: its tenant and the event itself, for which the bus's own id serves where it has
+/// none.
+///
+/// # Errors
+/// Every problem with its fields.
+pub(crate) fn read_detail(detail: &Json, id: String) -> Result<(String, NewEvent), ApiError> {
+    let mut fields = Fields::at(detail, "detail")?;
+    let tenant = fields.required("tenant", read::text(ID_CHARS));
+    Ok((tenant, read_fields(fields, Some(id))?))
+}
+
+fn read_fields(
+    mut fields: Fields<'_>,
+    idempotency_key: Option<String>,
+) -> Result<NewEvent, ApiError> {
     let id = fields.optional("id", read::id(EventId::parse));
     let event_type = fields.required("type", event_type);
     let data = fields.required("data", |value| payload(value).map(Some));

@@ -207,11 +207,11 @@ pub(crate) async fn get(
     headers: HeaderMap,
     Path((webhook, log)): Path<(WebhookId, String)>,
 ) -> Result<Response, ApiError> {
-    let (webhook, entry) = entry(&state, &headers, &webhook, &log).await?;
+    let (_, entry) = entry(&state, &headers, &webhook, &log).await?;
     let event = event_of(&state, &entry).await?;
     let body = event
         .as_ref()
-        .and_then(|event| event.bodies.get(&webhook.dialect));
+        .and_then(|event| event.bodies.get(&entry.dialect));
     let body = body.map(|body| String::from_utf8_lossy(body).into_owned());
     Ok(answer(
         StatusCode::OK,
@@ -236,8 +236,7 @@ pub(crate) async fn retry(
         let message = "the event has expired and cannot be sent again";
         return Err(ApiError::new(Code::Conflict, message));
     }
-    let dialect = state.api.dialect(&webhook.dialect)?;
-    state.deliverer.retry(&webhook, dialect, &entry).await?;
+    state.deliverer.retry(&webhook, &entry).await?;
     let key = &entry.key.delivery;
     let data = json!({ "delivery": {
         "id": key.uuid(),

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod choosing;
 mod deliveries;
 mod lists;
 mod publish;
+mod rotation;
 mod seed;
 mod tenants;
 mod webhooks;

@@ -122,3 +122,26 @@ async fn a_plan_without_webhooks_takes_none_and_disables_those_there_are() {
     let active = world.send(&tenant, "PATCH", &path, active).await;
     assert_eq!(active.data(200)["webhook"]["disabled_reason"], json!(null));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_made_anew_publishes_to_its_own_webhooks_only() {
+    let world = World::new().await;
+    let event = json!({"type": "a.b", "data": {}});
+    for (events, deliveries) in [("a.b", 1), ("c.d", 0)] {
+        let tenant = world.tenant("acme", "standard", "pro").await;
+        let webhook = json!({"url": "https://example.com/hook", "events": [events]});
+        world
+            .send(&tenant, "POST", "/v1/webhooks", webhook)
+            .await
+            .data(201);
+        let published = world
+            .send(&tenant, "POST", "/v1/events", event.clone())
+            .await;
+        assert_eq!(published.data(202)["deliveries"], deliveries, "{events}");
+        world
+            .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
+            .await
+            .data(200);
+        world.pass(1).await;
+    }
+}

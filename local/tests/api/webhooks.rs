@@ -26,7 +26,7 @@ async fn a_secret_is_made_when_none_is_given_and_shown_once() {
             .send(&tenant, "PATCH", &path, json!({"name": "n"}))
             .await,
     ] {
-        assert!(!shown.body.to_string().contains("secret"), "{}", shown.body);
+        assert!(!shown.body.to_string().contains(secret), "{}", shown.body);
     }
 }
 
@@ -208,4 +208,36 @@ async fn the_catalogue_is_that_of_the_tenants_dialect() {
     let open = world.tenant("open", "standard", "pro").await;
     let one = world.get(&open, "/v1/event-types/any/thing.at-all").await;
     assert_eq!(one.data(200)["event_type"]["type"], "any/thing.at-all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_made_anew_gets_nothing_of_its_former_life() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let operator = As::operator_for("acme");
+    let webhook = json!({"id": "w", "url": "https://example.com/hook", "events": ["*"]});
+    let make = || world.send(&operator, "POST", "/v1/webhooks", webhook.clone());
+    make().await.data(201);
+    world.answer(500);
+    world
+        .send(
+            &operator,
+            "POST",
+            "/v1/events",
+            json!({"type": "a.b", "data": {}}),
+        )
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    let log = || world.get(&operator, "/v1/webhooks/w/logs");
+    let attempts = |log: &Value| log["logs"].as_array().unwrap().len();
+    assert_eq!(attempts(log().await.data(200)), 1);
+
+    world
+        .send_text(&operator, "DELETE", "/v1/webhooks/w", "")
+        .await
+        .data(200);
+    make().await.data(201);
+    world.pass(3_600_000).await;
+    assert_eq!(attempts(log().await.data(200)), 1);
 }

@@ -73,10 +73,8 @@ impl Api {
         let named = single(headers, "Rung-Tenant")?.map(|name| name.to_str().unwrap_or_default());
         let caller = if self.is_admin(&hash) {
             let name = named.ok_or(Code::TenantRequired)?;
-            let missing = || ApiError::not_found("tenant", name);
-            let id = TenantId::parse(name).map_err(|_| missing())?;
             Caller {
-                tenant: self.store.tenant(&id).await?.ok_or_else(missing)?,
+                tenant: self.tenant(name).await?,
                 admin: true,
             }
         } else {
@@ -105,6 +103,16 @@ impl Api {
         };
         Span::current().record("tenant", caller.tenant.id.as_str());
         Ok(caller)
+    }
+
+    /// The tenant of this name, for those who may act for any.
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub async fn tenant(&self, name: &str) -> Result<Tenant, ApiError> {
+        let missing = || ApiError::not_found("tenant", name);
+        let id = TenantId::parse(name).map_err(|_| missing())?;
+        self.store.tenant(&id).await?.ok_or_else(missing)
     }
 
     fn is_admin(&self, hash: &KeyHash) -> bool {

@@ -191,7 +191,9 @@ impl From<FlowError> for ApiError {
         match error {
             // Asking again would not mend it.
             FlowError::Store(StoreError::Corrupt { .. }) => Code::Internal,
-            FlowError::Store(StoreError::Unavailable(_)) | FlowError::Queue(_) => Code::Unavailable,
+            FlowError::Store(StoreError::Unavailable(_))
+            | FlowError::Queue(_)
+            | FlowError::NoDialect(_) => Code::Unavailable,
         }
         .into()
     }

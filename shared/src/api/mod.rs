@@ -25,7 +25,7 @@ pub use self::{
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
     page::{Page, Seal},
-    serve::{Query, RequestId, body, empty_or_body, router},
+    serve::{Query, RequestId, body, empty_or_body, parse, router},
 };
 use crate::{
     clock::Clock,

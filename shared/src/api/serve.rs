@@ -26,6 +26,14 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
+impl RequestId {
+    /// A fresh one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("req_{}", chance::hex::<10>()))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
@@ -47,7 +55,7 @@ pub fn router(routes: Router) -> Router {
 }
 
 async fn serve(mut request: Request, next: Next) -> Response {
-    let id = format!("req_{}", chance::hex::<10>());
+    let RequestId(id) = RequestId::random();
     request.extensions_mut().insert(RequestId(id.clone()));
     // Every line of this request says whose it is; who calls is found out by the handler. Of the highest level, so that error
     // lines have it where only those are written.
@@ -122,7 +130,11 @@ async fn read(request: Request, most: usize) -> Result<Bytes, ApiError> {
     }
 }
 
-fn parse(bytes: &[u8], within: usize) -> Result<Json, ApiError> {
+/// JSON in which data of the greatest allowed depth may stand `within` levels deep.
+///
+/// # Errors
+/// 400 for what is not JSON, 422 for JSON that not every receiver would read alike.
+pub fn parse(bytes: &[u8], within: usize) -> Result<Json, ApiError> {
     Json::parse(bytes, JSON_DEPTH + within).map_err(|fault| {
         let code = match fault.kind {
             ParseErrorKind::DuplicateKey

@@ -7,6 +7,12 @@ use crate::{json::Json, limits::EVENT_TYPE_CHARS};
 /// The pattern that takes in every type.
 pub const EVERY_TYPE: &str = "*";
 
+/// What the names begin with that a pattern such as `order.*` takes in; `None` for other patterns.
+fn prefix_of(pattern: &str) -> Option<&str> {
+    let prefix = pattern.strip_suffix('*')?;
+    (prefix.ends_with('.') && is_event_type(prefix)).then_some(prefix)
+}
+
 /// An event type of a catalogue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventType {
@@ -42,7 +48,7 @@ pub(super) struct AnyType {
 
 /// A subscription to something that the catalogue does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{pattern}` is no event type or group here; there are {known}")]
+#[error("`{pattern}` is no event type, group or prefix here; there are {known}")]
 pub struct UnknownPattern {
     /// What was subscribed to.
     pub pattern: String,
@@ -116,30 +122,30 @@ impl Catalogue {
         }
     }
 
-    /// Every pattern that takes in the type `name`: `*`, its own names, its groups.
-    pub fn patterns_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    /// Whether a subscription to `pattern` takes in the type `name`: `*`, one of its names, one of its groups, or a prefix of
+    /// one of its names up to a dot, such as `order.*`.
+    #[must_use]
+    pub fn matches(&self, pattern: &str, name: &str) -> bool {
         let listed = self.get(name);
         let own = listed.map_or(name, |listed| &listed.name);
         let aliases = listed.into_iter().flat_map(|listed| &listed.aliases);
-        let groups = listed.into_iter().flat_map(|listed| &listed.groups);
-        let named = aliases.chain(groups).map(String::as_str);
-        [EVERY_TYPE, own].into_iter().chain(named)
+        let mut names = std::iter::once(own).chain(aliases.map(String::as_str));
+        if let Some(prefix) = prefix_of(pattern) {
+            return names.any(|name| name.starts_with(prefix));
+        }
+        let mut groups = listed.into_iter().flat_map(|listed| &listed.groups);
+        pattern == EVERY_TYPE
+            || names.any(|name| name == pattern)
+            || groups.any(|group| group == pattern)
     }
 
-    /// Whether a subscription to `pattern` takes in the type `name`.
-    #[must_use]
-    pub fn matches(&self, pattern: &str, name: &str) -> bool {
-        self.patterns_of(name).any(|known| known == pattern)
-    }
-
-    /// Whether `pattern` can be subscribed to: a type, an alias, a group, or `*`.
+    /// Whether `pattern` can be subscribed to: a type, an alias, a group, a prefix that some type has, or `*`.
     ///
     /// # Errors
     /// When the catalogue has nothing by that name.
     pub fn check_pattern(&self, pattern: &str) -> Result<(), UnknownPattern> {
-        let known =
-            pattern == EVERY_TYPE || self.is_group(pattern) || self.resolve_type(pattern).is_some();
-        if known {
+        let is_group = self.groups.iter().any(|group| group == pattern);
+        if pattern == EVERY_TYPE || is_group || self.first_type_of(pattern).is_some() {
             return Ok(());
         }
         Err(UnknownPattern {
@@ -150,7 +156,7 @@ impl Catalogue {
 
     /// The type that stands for a subscription to `pattern`: what a test sends when none is named.
     ///
-    /// That of a group is its first in the file. `None` if the catalogue does not have the pattern.
+    /// That of a group or prefix is its first in the file, and that of a prefix in an open catalogue the example for all. `None` if the catalogue does not have the pattern.
     #[must_use]
     pub fn first_type_of<'a>(&'a self, pattern: &'a str) -> Option<&'a str> {
         let listed = self
@@ -159,19 +165,17 @@ impl Catalogue {
             .find(|listed| self.matches(pattern, &listed.name));
         match (listed, &self.any_type) {
             (Some(listed), _) => Some(&listed.name),
-            (None, Some(any)) if pattern == EVERY_TYPE => Some(&any.example),
+            (None, Some(any)) if pattern == EVERY_TYPE || prefix_of(pattern).is_some() => {
+                Some(&any.example)
+            }
             _ => self.resolve_type(pattern),
         }
-    }
-
-    fn is_group(&self, name: &str) -> bool {
-        self.groups.iter().any(|group| group == name)
     }
 
     fn describe(&self) -> String {
         if self.takes_any_type() {
             return format!(
-                "types of 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, and `*` for all"
+                "types of 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, prefixes such as `order.*`, and `*` for all"
             );
         }
         let names: Vec<&str> = self
@@ -180,7 +184,7 @@ impl Catalogue {
             .chain(self.types.iter().map(|listed| &listed.name))
             .map(String::as_str)
             .collect();
-        format!("`*`, {}", names.join(", "))
+        format!("`*`, {}, and their prefixes with `.*`", names.join(", "))
     }
 }
 

@@ -181,6 +181,33 @@ impl Envelope {
         Ok(body)
     }
 
+    /// Whether `body` has the members that a body of this envelope has, and no others.
+    pub(super) fn fits(&self, body: &Json) -> bool {
+        let Some(members) = body.as_object() else {
+            return false;
+        };
+        let named = || {
+            self.slots.iter().filter_map(|slot| match slot {
+                Slot::Member(field) => Some(field),
+                Slot::DataMembers => None,
+            })
+        };
+        let complete =
+            named().all(|field| field.source == Source::Metadata || body.get(&field.key).is_some());
+        let spread = named().count() < self.slots.len();
+        let known = |key: &String| named().any(|field| field.key == *key);
+        complete && (spread || members.iter().all(|(key, _)| known(key)))
+    }
+
+    /// What `body` has in the member that comes from `source`.
+    pub(super) fn text_of<'b>(&self, body: &'b Json, source: &Source) -> Option<&'b str> {
+        let key = self.slots.iter().find_map(|slot| match slot {
+            Slot::Member(field) if field.source == *source => Some(&field.key),
+            _ => None,
+        })?;
+        body.get(key)?.as_str()
+    }
+
     fn reserves(&self, key: &str) -> bool {
         let taken = |slot: &Slot| matches!(slot, Slot::Member(field) if field.key == key);
         array_index(key).is_some() || self.slots.iter().any(taken)

@@ -90,7 +90,7 @@ pub(super) struct SignatureFile {
     pub(super) header: Spanned<String>,
     /// With `{signature}` and any of `{id}`, `{timestamp}`.
     pub(super) value: Spanned<String>,
-    /// Appended to the value for the new secret during a rotation's overlap; without it the old secret signs alone.
+    /// Appended to the value for each newer secret during a rotation's overlap; without it the oldest secret signs alone.
     pub(super) overlap: Option<Spanned<String>>,
 }
 

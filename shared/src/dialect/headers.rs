@@ -11,9 +11,9 @@ use super::{
     template::{Template, Values},
 };
 
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+pub(super) const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// The headers of Standard Webhooks 1.0.
 pub(super) const STANDARD_WEBHOOKS: [HeaderName; 3] =
@@ -32,10 +32,11 @@ pub struct SignInput<'a> {
     pub timestamp_s: u64,
     /// The body, byte for byte as sent.
     pub body: &'a [u8],
-    /// The secret that signs; during a rotation's overlap the old one.
+    /// The secret that signs; during a rotation's overlap the oldest one.
     pub secret: &'a str,
-    /// The new secret during a rotation's overlap: it signs as well, wherever a header has room for two signatures.
-    pub next_secret: Option<&'a str>,
+    /// The newer secrets during a rotation's overlap, oldest first: they sign as well, wherever a header has room for several
+    /// signatures.
+    pub newer_secrets: &'a [&'a str],
 }
 
 /// An id or type with a character that no header value can have.
@@ -82,7 +83,7 @@ impl Headers {
             fields.push(field(name, HeaderValue::try_from(value))?);
         }
         for signature in &self.signatures {
-            let value = signature.header_value(values, input.secret, input.next_secret);
+            let value = signature.header_value(values, input.secret, input.newer_secrets);
             fields.push(field(&signature.header, HeaderValue::try_from(value))?);
         }
         if self.standard_webhooks {
@@ -91,7 +92,7 @@ impl Headers {
                 &WEBHOOK_TIMESTAMP,
                 HeaderValue::from_str(&timestamp),
             )?);
-            let secrets = std::iter::once(input.secret).chain(input.next_secret);
+            let secrets = std::iter::once(input.secret).chain(input.newer_secrets.iter().copied());
             if let Some(value) = standard_webhooks(values, secrets) {
                 fields.push(field(&WEBHOOK_SIGNATURE, HeaderValue::try_from(value))?);
             }

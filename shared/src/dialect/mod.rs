@@ -2,7 +2,8 @@
 //!
 //! A [`Dialect`] is read from a TOML file (`file`, checked by `compile`) and kept in [`Dialects`]. It knows its
 //! [`Catalogue`] of event types, makes an event's id and its body (`envelope`), and an attempt's headers and signatures
-//! (`headers`, `signature`). All of it is pure: time, chance and secrets are arguments.
+//! (`headers`, `signature`). Receivers' tools go the other way: they find out what a request is (`read`) and check its
+//! signatures (`verify`). All of it is pure: time, chance and secrets are arguments.
 
 mod catalogue;
 mod compile;
@@ -11,9 +12,13 @@ mod event_id;
 mod fault;
 mod file;
 mod headers;
+mod key_pair;
+mod read;
 mod registry;
 mod signature;
+mod snippet;
 mod template;
+mod verify;
 
 use std::ops::RangeInclusive;
 
@@ -24,7 +29,11 @@ pub use self::{
     envelope::{BodyFault, EventFacts},
     fault::DialectFault,
     headers::{HeaderFault, SignInput},
+    key_pair::KeyPair,
+    read::Reading,
     registry::Dialects,
+    snippet::{Language, NoSnippet},
+    verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},
 };
 use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
 use crate::domain::ladder::{DisableRule, Ladder};
@@ -80,6 +89,12 @@ impl Dialect {
         }
     }
 
+    /// The statuses of a response that acknowledge a delivery.
+    #[must_use]
+    pub fn success(&self) -> &[RangeInclusive<u16>] {
+        &self.success
+    }
+
     /// Whether a response of `status` acknowledges a delivery.
     #[must_use]
     pub fn is_success(&self, status: u16) -> bool {
@@ -119,9 +134,15 @@ impl Dialect {
         self.headers.fields(input)
     }
 
+    /// Whether the headers of Standard Webhooks go along: without them nothing is signed with a [`KeyPair`].
+    #[must_use]
+    pub fn sends_standard_webhooks(&self) -> bool {
+        self.headers.standard_webhooks
+    }
+
     /// Whether its own signatures have room for one secret's only.
     ///
-    /// During a rotation's overlap the old secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
+    /// During a rotation's overlap the oldest secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
     #[must_use]
     pub fn signs_with_one_secret(&self) -> bool {
         let single = |signature: &signature::Signature| signature.overlap.is_none();

@@ -1,12 +1,16 @@
 //! Signatures: the dialects' own, by template, and that of Standard Webhooks 1.0.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use ed25519_dalek::Signer;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderName;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use super::template::{Template, Values};
+use super::{
+    key_pair::KeyPair,
+    template::{Template, Values},
+};
 
 /// A signature header of a dialect's own.
 #[derive(Debug, Clone)]
@@ -18,7 +22,7 @@ pub(super) struct Signature {
     pub(super) header: HeaderName,
     /// The header's value.
     pub(super) value: Template,
-    /// What is appended to the value for the new secret while a rotation's overlap lasts; without it the old secret signs alone.
+    /// What is appended to the value for each newer secret while a rotation's overlap lasts; without it the oldest signs alone.
     pub(super) overlap: Option<Template>,
 }
 
@@ -44,33 +48,25 @@ pub(super) enum Encoding {
 }
 
 impl Signature {
-    /// The header's value: signed with `secret`, and with `next_secret` as well where the value has room for two.
+    /// The header's value: signed with `secret`, and with the newer ones as well where the value has room for several.
     pub(super) fn header_value(
         &self,
         values: Values<'_>,
         secret: &str,
-        next_secret: Option<&str>,
+        newer_secrets: &[&str],
     ) -> Vec<u8> {
         let mut out = Vec::with_capacity(160);
         self.append(&self.value, values, secret, &mut out);
-        if let (Some(overlap), Some(next_secret)) = (&self.overlap, next_secret) {
-            self.append(overlap, values, next_secret, &mut out);
+        if let Some(overlap) = &self.overlap {
+            for newer_secret in newer_secrets {
+                self.append(overlap, values, newer_secret, &mut out);
+            }
         }
         out
     }
 
     fn append(&self, template: &Template, values: Values<'_>, secret: &str, out: &mut Vec<u8>) {
-        let key = secret.as_bytes();
-        let signed = self.signed.fill(values);
-        let mac = match self.algorithm {
-            Algorithm::HmacSha256 => mac::<Hmac<Sha256>>(key, signed),
-            Algorithm::HmacSha1 => mac::<Hmac<Sha1>>(key, signed),
-            Algorithm::HmacSha512 => mac::<Hmac<Sha512>>(key, signed),
-        };
-        let signature = match self.encoding {
-            Encoding::Hex => hex::encode(mac),
-            Encoding::Base64 => BASE64.encode(mac),
-        };
+        let signature = self.sign(values, secret);
         let values = Values {
             signature: &signature,
             ..values
@@ -79,30 +75,71 @@ impl Signature {
             out.extend_from_slice(piece);
         }
     }
+
+    /// The signature itself.
+    pub(super) fn sign(&self, values: Values<'_>, secret: &str) -> String {
+        let key = secret.as_bytes();
+        let signed = self.signed.fill(values);
+        let mac = match self.algorithm {
+            Algorithm::HmacSha256 => mac::<Hmac<Sha256>>(key, signed),
+            Algorithm::HmacSha1 => mac::<Hmac<Sha1>>(key, signed),
+            Algorithm::HmacSha512 => mac::<Hmac<Sha512>>(key, signed),
+        };
+        match self.encoding {
+            Encoding::Hex => hex::encode(mac),
+            Encoding::Base64 => BASE64.encode(mac),
+        }
+    }
+
+    /// How long a signature is, in characters.
+    pub(super) fn chars(&self) -> usize {
+        let bytes = match self.algorithm {
+            Algorithm::HmacSha1 => 20,
+            Algorithm::HmacSha256 => 32,
+            Algorithm::HmacSha512 => 64,
+        };
+        match self.encoding {
+            Encoding::Hex => 2 * bytes,
+            Encoding::Base64 => bytes.div_ceil(3) * 4,
+        }
+    }
 }
 
-/// The value of `webhook-signature` (Standard Webhooks 1.0, "Signature scheme"), one signature for each of `secrets` that is
-/// `whsec_` and strict base64 of 24 to 64 bytes; `None` if none is.
-pub(super) fn standard_webhooks(
+/// The value of `webhook-signature` (Standard Webhooks 1.0, "Signature scheme"): a signature for each of `secrets` that is a key
+/// of the specification's, `v1` for `whsec_` and strict base64 of 24 to 64 bytes, `v1a` for a [`KeyPair`]; `None` if none is.
+pub(super) fn standard_webhooks<'a>(
     values: Values<'_>,
-    secrets: impl Iterator<Item = impl AsRef<str>>,
+    secrets: impl Iterator<Item = &'a str>,
 ) -> Option<String> {
+    let signed = standard_webhooks_signed(values);
     let mut value = String::new();
-    for key in secrets.filter_map(|secret| standard_webhooks_key(secret.as_ref())) {
-        let signed = [
-            values.id.as_bytes(),
-            b".",
-            values.timestamp.as_bytes(),
-            b".",
-            values.body,
-        ];
+    for secret in secrets {
+        let (version, signature) = if let Some(key) = standard_webhooks_key(secret) {
+            ("v1,", mac::<Hmac<Sha256>>(&key, signed.into_iter()))
+        } else if let Some(pair) = KeyPair::parse(secret) {
+            let signature = pair.signing_key().sign(&signed.concat());
+            ("v1a,", signature.to_bytes().to_vec())
+        } else {
+            continue;
+        };
         if !value.is_empty() {
             value.push(' ');
         }
-        value.push_str("v1,");
-        BASE64.encode_string(mac::<Hmac<Sha256>>(&key, signed.into_iter()), &mut value);
+        value.push_str(version);
+        BASE64.encode_string(signature, &mut value);
     }
     (!value.is_empty()).then_some(value)
+}
+
+/// What is signed, in pieces.
+pub(super) fn standard_webhooks_signed<'a>(values: Values<'a>) -> [&'a [u8]; 5] {
+    [
+        values.id.as_bytes(),
+        b".",
+        values.timestamp.as_bytes(),
+        b".",
+        values.body,
+    ]
 }
 
 fn standard_webhooks_key(secret: &str) -> Option<Vec<u8>> {
@@ -138,14 +175,14 @@ mod tests {
     #[test]
     fn the_published_standard_webhooks_vector_comes_out() {
         assert_eq!(
-            standard_webhooks(VALUES, [SECRET].iter()).unwrap(),
+            standard_webhooks(VALUES, [SECRET].into_iter()).unwrap(),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );
     }
 
     #[test]
     fn both_secrets_are_listed_old_first_and_the_reference_accepts_either() {
-        let value = standard_webhooks(VALUES, [SECRET, NEXT_SECRET].iter()).unwrap();
+        let value = standard_webhooks(VALUES, [SECRET, NEXT_SECRET].into_iter()).unwrap();
         let expected: Vec<String> = [SECRET, NEXT_SECRET]
             .map(|secret| {
                 standardwebhooks::Webhook::new(secret)
@@ -158,21 +195,40 @@ mod tests {
     }
 
     #[test]
+    fn a_key_pair_signs_beside_a_shared_secret() {
+        let pair = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+        let of_pair = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==";
+        assert_eq!(
+            standard_webhooks(VALUES, std::iter::once(pair)).unwrap(),
+            of_pair
+        );
+        let both = standard_webhooks(VALUES, [SECRET, "no key", pair].into_iter()).unwrap();
+        assert_eq!(
+            both,
+            format!("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= {of_pair}")
+        );
+    }
+
+    #[test]
     fn only_strict_keys_of_24_to_64_bytes_sign() {
         let of_bytes = |length: usize| format!("whsec_{}", BASE64.encode(vec![7; length]));
         let unpadded = of_bytes(25).trim_end_matches('=').to_owned();
         for wrong in [
-            &of_bytes(23),
+            &*of_bytes(23),
             &of_bytes(65),
             &unpadded,
             "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "whsec_",
             "whsec_abc123...",
         ] {
-            assert_eq!(standard_webhooks(VALUES, [wrong].iter()), None, "{wrong}");
+            assert_eq!(
+                standard_webhooks(VALUES, std::iter::once(wrong)),
+                None,
+                "{wrong}"
+            );
         }
         for right in [of_bytes(24), of_bytes(64)] {
-            assert!(standard_webhooks(VALUES, [right].iter()).is_some());
+            assert!(standard_webhooks(VALUES, std::iter::once(&*right)).is_some());
         }
     }
 
@@ -217,7 +273,7 @@ mod tests {
             };
             let values = Values { body, ..VALUES };
             assert_eq!(
-                signature.header_value(values, "Jefe", Some("unused")),
+                signature.header_value(values, "Jefe", &["unused"]),
                 expected.as_bytes()
             );
         }

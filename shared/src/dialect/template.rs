@@ -14,7 +14,7 @@ pub(super) enum Variable {
 }
 
 impl Variable {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Id => "id",
             Self::EventType => "event_type",
@@ -32,8 +32,9 @@ pub(super) struct Template {
     pieces: Vec<Piece>,
 }
 
+/// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     Variable(Variable),
 }
@@ -115,6 +116,50 @@ impl Template {
         self.pieces.contains(&Piece::Variable(variable))
     }
 
+    /// The inverse of [`fill`](Self::fill): reads a filled template off the front of `text` and gives what follows it, with
+    /// what stands for the variables added to `found`. `None` if the text does not begin so.
+    ///
+    /// A signature has `signature_chars` characters and a timestamp is all digits; anything else ends where the template's own
+    /// text goes on.
+    pub(super) fn read<'t>(
+        &self,
+        text: &'t str,
+        signature_chars: usize,
+        found: &mut Vec<(Variable, &'t str)>,
+    ) -> Option<&'t str> {
+        let mut rest = text;
+        for (place, piece) in self.pieces.iter().enumerate() {
+            let variable = match piece {
+                Piece::Text(literal) => {
+                    rest = rest.strip_prefix(literal.as_str())?;
+                    continue;
+                }
+                Piece::Variable(variable) => *variable,
+            };
+            let end = match (variable, self.pieces.get(place + 1)) {
+                (Variable::Signature, _) => signature_chars,
+                (Variable::Timestamp, _) => {
+                    let is_digit = |byte: &u8| byte.is_ascii_digit();
+                    rest.bytes().take_while(is_digit).count()
+                }
+                (_, Some(Piece::Text(next))) => rest.find(next.as_str())?,
+                _ => rest.len(),
+            };
+            let (value, after) = rest.split_at_checked(end)?;
+            if value.is_empty() {
+                return None;
+            }
+            found.push((variable, value));
+            rest = after;
+        }
+        Some(rest)
+    }
+
+    /// What it consists of, in order.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
     /// The filled template, piece by piece.
     pub(super) fn fill<'a>(&'a self, values: Values<'a>) -> impl Iterator<Item = &'a [u8]> {
         self.pieces.iter().map(move |piece| match piece {
@@ -129,12 +174,55 @@ impl Template {
     }
 }
 
+/// As it was written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
+                Piece::Variable(variable) => write!(f, "{{{}}}", variable.name())?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     const KNOWN: &[Variable] = &[Variable::Timestamp, Variable::Body];
+
+    #[test]
+    fn what_was_filled_in_is_read_back() {
+        let known = &[Variable::Timestamp, Variable::Id, Variable::Signature];
+        let template = Template::parse("{{t}}={timestamp},{id};v1={signature}", known).unwrap();
+        assert_eq!(
+            template.to_string(),
+            "{{t}}={timestamp},{id};v1={signature}"
+        );
+        let mut found = Vec::new();
+        let rest = template.read("{t}=17,evt_1,2;v1=abcd,v1=ef", 4, &mut found);
+        assert_eq!(rest, Some(",v1=ef"));
+        assert_eq!(
+            found,
+            [
+                (Variable::Timestamp, "17"),
+                (Variable::Id, "evt_1,2"),
+                (Variable::Signature, "abcd")
+            ]
+        );
+        for other in [
+            "",
+            "{t}=x,evt;v1=abcd",
+            "{t}=17,evt_1",
+            "{t}=17,;v1=abcd",
+            "{t}=17,e;v1=abc",
+        ] {
+            assert_eq!(template.read(other, 4, &mut Vec::new()), None, "{other}");
+        }
+    }
 
     #[test]
     fn variables_are_filled_in_and_doubled_braces_are_braces() {

@@ -112,6 +112,8 @@ pub struct Attempt {
     pub event_type: String,
     /// Its number as people count, from 1.
     pub attempt: u32,
+    /// The dialect it was posted in.
+    pub dialect: String,
     /// What led to it.
     pub trigger: Trigger,
     /// How it ended.

@@ -83,6 +83,10 @@ pub struct Due {
     /// What led to it.
     #[serde(rename = "g")]
     pub trigger: Trigger,
+    /// The dialect it is posted in, whatever the webhook speaks by then: a delivery's body never changes. `None` when nothing was
+    /// posted yet: then it is the webhook's, if the event has a body in it.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<String>,
     /// Whether earlier traces of this attempt must be looked for even if the message looks fresh.
     #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
@@ -118,7 +122,7 @@ pub struct Fanout {
     /// Whether the messages made from this must look for earlier traces.
     #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
-    /// The webhooks, each with the epoch that the event was accepted in and the dialect it speaks.
+    /// The webhooks, as they were when the event was accepted.
     #[serde(rename = "x")]
     pub targets: Vec<Target>,
 }
@@ -132,6 +136,9 @@ pub struct Target {
     /// Its epoch.
     #[serde(rename = "p")]
     pub epoch: u64,
+    /// The dialect it speaks.
+    #[serde(rename = "l")]
+    pub dialect: String,
 }
 
 impl Due {

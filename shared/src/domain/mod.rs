@@ -3,14 +3,17 @@
 //! The cast: a [`tenant::Tenant`] owns [`webhook::Webhook`]s. An accepted event on its way to one webhook is a
 //! [`delivery::Delivery`], each POST of it an [`attempt::Attempt`]. The waits between attempts are the
 //! [`ladder::Ladder`]; a [`message::Message`] carries one position of it through the queue, and [`chain`] decides what a
-//! message that arrives still means. [`disable`] judges webhooks by their log.
+//! message that arrives still means. [`disable`] judges webhooks by their log, a [`filter::Filter`] says
+//! which payloads one takes.
 
 pub mod attempt;
 pub mod chain;
 pub mod delivery;
 pub mod disable;
+pub mod filter;
 pub mod id;
 pub mod ladder;
 pub mod message;
+pub mod secret;
 pub mod tenant;
 pub mod webhook;

@@ -1,34 +1,14 @@
 //! Webhooks: where a tenant wants its events.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{TenantId, WebhookId};
-
-/// A signing secret. Its `Debug` says nothing.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret, kept exactly as given.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The secret itself, for signing and for the one answer that shows it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+pub use super::secret::{OldSecret, Secret, TooManySecrets};
+use super::{
+    filter::Filter,
+    id::{TenantId, WebhookId},
+};
 
 /// Why a webhook is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,14 +48,18 @@ pub struct Webhook {
     pub id: WebhookId,
     /// Where to.
     pub url: String,
-    /// Subscribed patterns, as given: types, groups or `*`.
+    /// Subscribed patterns, as given: types, groups, prefixes or `*`.
     pub events: Vec<String>,
+    /// Of those events, which payloads it takes; `None` for all.
+    pub filter: Option<Filter>,
     /// A name for people.
     pub name: Option<String>,
     /// A description for people.
     pub description: Option<String>,
     /// What its deliveries are signed with.
     pub secret: Secret,
+    /// What was replaced by rotations and may still sign, oldest first.
+    pub old_secrets: Vec<OldSecret>,
     /// Its own static headers.
     pub headers: BTreeMap<String, String>,
     /// The tenant's own data about it.
@@ -84,7 +68,8 @@ pub struct Webhook {
     pub dialect: String,
     /// `None` while it is active.
     pub disabled: Option<Disabled>,
-    /// Counts its disablings. A message of another epoch belongs to a time before one.
+    /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
+    /// before one, or to an earlier webhook of the same id.
     pub epoch: u64,
     /// Counts its changes, for writing only what was read.
     pub revision: u64,

@@ -54,15 +54,8 @@ impl Deliverer {
         let Some(webhook) = webhook else {
             return Ok(());
         };
-        let Some(dialect) = self.dialects.get(&webhook.dialect) else {
-            tracing::error!(tenant = %webhook.tenant, webhook = %webhook.id, dialect = webhook.dialect, "unknown dialect");
-            return Err(crate::store::StoreError::Unavailable(
-                "a webhook's dialect is not loaded".into(),
-            )
-            .into());
-        };
         if fresh {
-            return self.post_and_settle(due, &webhook, dialect, loaded).await;
+            return self.post_and_settle(due, &webhook, loaded).await;
         }
         let (delivery, key) = (due.delivery(), due.key());
         let (mut row, logged) =
@@ -103,10 +96,10 @@ impl Deliverer {
                     let Some(attempt) = &logged else {
                         return Ok(());
                     };
-                    return self.settle(due, &webhook, dialect, attempt).await;
+                    return self.settle(due, &webhook, attempt).await;
                 }
                 Step::Hold => return self.hold(due, &self.event_type(due, loaded)).await,
-                Step::Post => return self.post_and_settle(due, &webhook, dialect, loaded).await,
+                Step::Post => return self.post_and_settle(due, &webhook, loaded).await,
             }
         }
     }
@@ -150,31 +143,47 @@ impl Deliverer {
         &self,
         due: &Due,
         webhook: &Webhook,
-        dialect: &Dialect,
         loaded: &Loaded,
     ) -> Result<(), FlowError> {
-        let stored = loaded.event(&due.tenant, &due.event);
-        let (event_type, body) = match &due.content {
-            Some(content) => (&content.event_type, Some(&content.body)),
-            None => match stored {
-                Some(event) => (&event.event_type, event.bodies.get(&webhook.dialect)),
-                None => {
+        let named = due.dialect.as_deref();
+        let (event_type, dialect, body) = match &due.content {
+            Some(content) => (
+                &content.event_type,
+                named.unwrap_or(&webhook.dialect),
+                &content.body,
+            ),
+            None => {
+                let Some(event) = loaded.event(&due.tenant, &due.event) else {
                     tracing::warn!(tenant = %due.tenant, event = %due.event, "an event expired before it was delivered");
                     return Ok(());
-                }
-            },
+                };
+                let spoken = match named {
+                    Some(dialect) => event.bodies.get(dialect).map(|body| (dialect, body)),
+                    None => event.body_for(&webhook.dialect),
+                };
+                let missing = || FlowError::NoDialect(named.unwrap_or(&webhook.dialect).to_owned());
+                let (dialect, body) = spoken.ok_or_else(missing)?;
+                (&event.event_type, dialect, body)
+            }
         };
-        let Some(body) = body else {
-            tracing::error!(tenant = %due.tenant, event = %due.event, dialect = webhook.dialect, "no body in this dialect");
-            return Ok(());
-        };
+        let dialect = self.dialect(dialect)?;
         let mut attempt = self.post(due, webhook, dialect, event_type, body).await;
+        let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
+        self.metrics
+            .attempted(&due.tenant, attempt.outcome, latency_ms);
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else if let Some(earlier) = self.store.log_failure(&attempt).await? {
             // A copy of this message was faster: what it logged is what happened.
             attempt = earlier;
         }
-        self.settle(due, webhook, dialect, &attempt).await
+        self.settle(due, webhook, &attempt).await
+    }
+
+    /// A dialect that an event was accepted in. Its file may have been taken away since: then the message comes back until it
+    /// is there again.
+    pub(super) fn dialect(&self, name: &str) -> Result<&Dialect, FlowError> {
+        let dialect = self.dialects.get(name).map(AsRef::as_ref);
+        dialect.ok_or_else(|| FlowError::NoDialect(name.to_owned()))
     }
 }

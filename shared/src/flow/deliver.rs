@@ -21,6 +21,7 @@ use crate::{
     },
     egress::Transport,
     limits::POISON_RECEIVES,
+    metrics::Metrics,
     queue::{Lane, Queue},
     store::{Store, StoreError, events::Event},
 };
@@ -49,6 +50,8 @@ pub struct Deliverer {
     pub transport: Arc<dyn Transport>,
     /// The ladder's clock.
     pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// A batch's webhooks and events, read together.
@@ -91,6 +94,7 @@ impl Deliverer {
         {
             tracing::warn!("a batch was cut off by the function's time-out");
         }
+        self.metrics.flush();
         open.into_inner()
             .unwrap_or_else(PoisonError::into_inner)
             .into_iter()
@@ -192,29 +196,13 @@ impl Deliverer {
             tracing::warn!(tenant = %fanout.tenant, event = %fanout.event, "the event of a fan-out has expired");
             return Ok(());
         };
-        let names: Vec<_> = fanout
-            .targets
-            .iter()
-            .map(|target| (fanout.tenant.clone(), target.webhook.clone()))
-            .collect();
-        let webhooks = self.store.webhooks(&names).await?;
-        let dialects: HashMap<_, _> = webhooks
-            .iter()
-            .map(|webhook| (&webhook.id, webhook.dialect.as_str()))
-            .collect();
-        let messages: Vec<_> = fanout
-            .targets
-            .iter()
-            .filter_map(|target| {
-                let dialect = dialects.get(&target.webhook)?;
-                // A fan-out that is split twice sends everything twice.
-                let repeated = fanout.repeated || receives > 1;
-                Some((
-                    Message::Attempt(first_due(event, target.clone(), dialect, repeated)),
-                    0,
-                ))
-            })
-            .collect();
+        // A fan-out that is split twice sends everything twice.
+        let repeated = fanout.repeated || receives > 1;
+        let messages = fanout.targets.into_iter().map(|target| {
+            let due = first_due(event, target, repeated);
+            (Message::Attempt(due), 0)
+        });
+        let messages: Vec<_> = messages.collect();
         self.queue
             .send_all(Lane::Deliver, &messages)
             .await

@@ -36,13 +36,9 @@ impl Deliverer {
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
-    pub async fn retry(
-        &self,
-        webhook: &Webhook,
-        dialect: &Dialect,
-        entry: &Attempt,
-    ) -> Result<(), FlowError> {
+    pub async fn retry(&self, webhook: &Webhook, entry: &Attempt) -> Result<(), FlowError> {
         let key = &entry.key.delivery;
+        let dialect = self.dialect(&entry.dialect)?;
         let mut row = self.store.delivery(key).await?;
         let used_up = dialect.ladder.waits_ms().len();
         loop {
@@ -82,6 +78,7 @@ impl Deliverer {
                 rung,
                 epoch: webhook.epoch,
                 trigger: Trigger::Manual,
+                dialect: Some(entry.dialect.clone()),
                 repeated: false,
                 content: None,
             };
@@ -181,6 +178,7 @@ impl Deliverer {
             rung: 0,
             epoch: webhook.epoch,
             trigger: Trigger::Test,
+            dialect: Some(dialect.name.clone()),
             repeated: false,
             content: None,
         };

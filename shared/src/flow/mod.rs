@@ -23,4 +23,7 @@ pub enum FlowError {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The settings: a dialect that deliveries still need is gone.
+    #[error("the dialect {0:?} of an accepted event is not loaded; bring its file back")]
+    NoDialect(String),
 }

@@ -23,9 +23,9 @@ impl Deliverer {
         &self,
         due: &Due,
         webhook: &Webhook,
-        dialect: &Dialect,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
+        let dialect = self.dialect(&attempt.dialect)?;
         if attempt.outcome == Outcome::Succeeded {
             if due.n > 1 {
                 let open = [State::Pending, State::Held, State::Missed, State::Failed];
@@ -52,6 +52,7 @@ impl Deliverer {
                 .await?
             {
                 tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, ?reason, "webhook disabled");
+                self.metrics.disabled(&webhook.tenant);
             }
         }
         match attempt.next_due_ms {
@@ -120,6 +121,7 @@ impl Deliverer {
             attempt: attempt.attempt + 1,
             rung: due.rung + 1,
             trigger: Trigger::Retry,
+            dialect: Some(attempt.dialect.clone()),
             repeated: false,
             content: None,
             ..due.clone()
@@ -159,6 +161,7 @@ impl Deliverer {
 
     /// Ends the chain without success.
     async fn fail(&self, due: &Due, attempt: &Attempt) -> Result<(), FlowError> {
+        self.metrics.used_up(&due.tenant);
         if due.n == 1 {
             let row = Delivery {
                 state: State::Failed,

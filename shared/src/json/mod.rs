@@ -15,7 +15,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 pub(crate) use self::{
-    number::array_index,
+    number::{Decimal, array_index},
     write::{in_script_order, write_string},
 };
 pub use self::{

@@ -1,5 +1,7 @@
 //! Numbers as text: JavaScript's spelling, and exact comparison of decimal values.
 
+use std::cmp::Ordering;
+
 /// The number `raw` as JavaScript would write it after reading it, appended to `out`; `false`, with nothing appended, if
 /// that would be another decimal value.
 pub(super) fn write_as_script(raw: &str, out: &mut Vec<u8>) -> bool {
@@ -39,8 +41,8 @@ pub(super) fn write_normalised(raw: &str, out: &mut Vec<u8>) {
 }
 
 /// `±digits × 10^exponent`, with neither leading nor trailing zeros; zero has no digits and no sign.
-#[derive(Debug, PartialEq, Eq)]
-struct Decimal {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decimal {
     negative: bool,
     digits: Vec<u8>,
     /// Saturates: numbers below 10^-(2^63) count as one another's equals.
@@ -49,7 +51,7 @@ struct Decimal {
 
 impl Decimal {
     /// The value of `raw`, a number by RFC 8259 section 6.
-    fn of(raw: &str) -> Self {
+    pub(crate) fn of(raw: &str) -> Self {
         let (negative, unsigned) = match raw.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, raw),
@@ -81,6 +83,31 @@ impl Decimal {
             digits,
             exponent: parse_exponent(exponent).saturating_add(shift),
         }
+    }
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let sign = |decimal: &Self| match (decimal.digits.is_empty(), decimal.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        };
+        // Without leading and trailing zeros, digits that start at the same place compare as texts do.
+        let first_place =
+            |decimal: &Self| decimal.exponent.saturating_add(decimal.digits.len() as i64);
+        sign(self).cmp(&sign(other)).then_with(|| {
+            let size = first_place(self)
+                .cmp(&first_place(other))
+                .then_with(|| self.digits.cmp(&other.digits));
+            if self.negative { size.reverse() } else { size }
+        })
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -291,6 +291,7 @@ impl Store {
             .number("a", delivery.accepted_ms)
             .text("y", &attempt.event_type)
             .number("k", attempt.attempt)
+            .text("l", &attempt.dialect)
             .text("tr", trigger_name(attempt.trigger))
             .number("ok", u8::from(attempt.outcome == Outcome::Succeeded))
             .number("s", attempt.started_ms)
@@ -369,6 +370,7 @@ fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
         },
         event_type: row.text("y")?,
         attempt: row.number("k")?,
+        dialect: row.text("l")?,
         trigger: row.parsed("tr", trigger_of)?,
         outcome: if row.number::<u8>("ok")? == 1 {
             Outcome::Succeeded

@@ -54,6 +54,17 @@ pub enum Matches {
     Set(String),
 }
 
+impl Event {
+    /// The body for a webhook to which nothing of the event was posted yet, and its dialect: the one that the webhook speaks
+    /// or, if it has learnt that since, another.
+    #[must_use]
+    pub fn body_for(&self, dialect: &str) -> Option<(&str, &Bytes)> {
+        let own = self.bodies.get_key_value(dialect);
+        let (dialect, body) = own.or_else(|| self.bodies.first_key_value())?;
+        Some((dialect, body))
+    }
+}
+
 impl Store {
     /// Writes the matches' items if they are many, and answers how the event's row names them.
     ///

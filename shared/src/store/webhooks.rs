@@ -11,9 +11,14 @@ use super::{
     tenants::partition,
     transact::{Outcome, Part},
 };
-use crate::domain::{
-    id::{TenantId, WebhookId},
-    webhook::{Disabled, Secret, Webhook},
+use crate::{
+    domain::{
+        filter::Filter,
+        id::{TenantId, WebhookId},
+        webhook::{Disabled, OldSecret, Secret, Webhook},
+    },
+    json::Json,
+    limits::JSON_DEPTH,
 };
 
 /// What came of writing a webhook.
@@ -144,6 +149,35 @@ impl Store {
         page.try_map(from_row)
     }
 
+    /// The same of those that are `wanted`. Reads all of the tenant's webhooks.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhooks_where(
+        &self,
+        tenant: &TenantId,
+        wanted: impl Fn(&Webhook) -> bool,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed<Webhook>, StoreError> {
+        let mut found: Vec<_> = self
+            .webhooks_of(tenant)
+            .await?
+            .into_iter()
+            .filter(wanted)
+            .map(|webhook| (position(webhook.created_ms, webhook.id.as_str()), webhook))
+            .filter(|(position, _)| before.is_none_or(|before| position.as_str() < before))
+            .collect();
+        found.sort_unstable_by(|(left, _), (right, _)| right.cmp(left));
+        let is_last = found.len() <= limit;
+        found.truncate(limit);
+        let next = found.last().map(|(position, _)| position.clone());
+        Ok(Listed {
+            items: found.into_iter().map(|(_, webhook)| webhook).collect(),
+            next: next.filter(|_| !is_last),
+        })
+    }
+
     /// Disables a webhook if it is active at `epoch`; the epoch goes up. Whether this call did it.
     ///
     /// # Errors
@@ -161,7 +195,7 @@ impl Store {
             .key("sk", item::text(sort_key(id)))
             .update_expression("SET disabled = :disabled ADD epoch :one, rev :one")
             .condition_expression("epoch = :epoch AND attribute_not_exists(disabled)")
-            .expression_attribute_values(":disabled", disabled_value(disabled))
+            .expression_attribute_values(":disabled", json_value(disabled))
             .expression_attribute_values(":epoch", item::number(epoch))
             .expression_attribute_values(":one", item::number(1))
             .build()?;
@@ -178,21 +212,37 @@ fn list_of(tenant: &TenantId) -> String {
     format!("W#{tenant}")
 }
 
-fn disabled_value(disabled: &Disabled) -> AttributeValue {
-    item::text(serde_json::to_string(disabled).expect("it has string keys only"))
+fn json_value(value: &impl serde::Serialize) -> AttributeValue {
+    item::text(serde_json::to_string(value).expect("it has string keys only"))
+}
+
+fn stored_filter(row: &Row) -> Result<Option<Filter>, StoreError> {
+    if !row.0.contains_key("filter") {
+        return Ok(None);
+    }
+    let compile =
+        |text: &str| Filter::compile(&Json::parse(text.as_bytes(), JSON_DEPTH).ok()?).ok();
+    row.parsed("filter", compile).map(Some)
+}
+
+fn old_secrets_value(old_secrets: &[OldSecret]) -> Option<AttributeValue> {
+    let json = || serde_json::to_string(old_secrets).expect("they have string keys only");
+    (!old_secrets.is_empty()).then(|| item::text(json()))
 }
 
 fn to_item(webhook: &Webhook) -> Item {
     Builder::new(partition(&webhook.tenant), sort_key(&webhook.id))
         .text("href", &webhook.url)
         .json("events", &webhook.events)
+        .maybe("filter", webhook.filter.as_ref().map(json_value))
         .maybe("title", webhook.name.as_ref().map(item::text))
         .maybe("about", webhook.description.as_ref().map(item::text))
         .text("secret", webhook.secret.expose())
+        .maybe("old_secrets", old_secrets_value(&webhook.old_secrets))
         .json("headers", &webhook.headers)
         .json("metadata", &webhook.metadata)
         .text("dialect", &webhook.dialect)
-        .maybe("disabled", webhook.disabled.as_ref().map(disabled_value))
+        .maybe("disabled", webhook.disabled.as_ref().map(json_value))
         .number("epoch", webhook.epoch)
         .number("rev", webhook.revision)
         .number("enabled", webhook.enabled_ms)
@@ -208,9 +258,11 @@ fn from_row(mut row: Row) -> Result<Webhook, StoreError> {
         id: row.parsed("sk", |sk| WebhookId::parse(sk.strip_prefix("W#")?).ok())?,
         url: row.text("href")?,
         events: row.json("events")?,
+        filter: stored_filter(&row)?,
         name: row.maybe_text("title"),
         description: row.maybe_text("about"),
         secret: Secret::new(row.text("secret")?),
+        old_secrets: row.maybe_json("old_secrets")?.unwrap_or_default(),
         headers: row.json("headers")?,
         metadata: row.json("metadata")?,
         dialect: row.text("dialect")?,

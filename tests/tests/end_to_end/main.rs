@@ -13,6 +13,7 @@
 
 mod access;
 mod api_as_in_the_seed;
+mod cli;
 mod durability;
 mod errors;
 mod hostile;

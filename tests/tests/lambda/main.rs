@@ -2,22 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod aws;
-mod runtime;
-
-use rung_tests::Receiver;
+use rung_tests::{
+    Receiver,
+    lambda::{Function, Services, sample, sample_body, sample_with},
+};
 use serde_json::{Value, json};
-
-use crate::{aws::Services, runtime::Function};
-
-/// The key that the sample events bring.
-const ADMIN_KEY: &str = "sample-admin-key";
-
-/// A sample event.
-fn sample(name: &str) -> Value {
-    let path = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).unwrap()
-}
 
 /// An answer of an HTTP function: its status and body.
 fn http(answer: &Value) -> (u64, Value) {
@@ -26,6 +15,22 @@ fn http(answer: &Value) -> (u64, Value) {
         answer["statusCode"].as_u64().unwrap(),
         serde_json::from_str(body).unwrap(),
     )
+}
+
+/// The samples' tenant and webhook, the latter at this receiver.
+async fn set_up(subscriptions: &Function, receiver: &Receiver) {
+    let (status, _) = http(
+        &subscriptions
+            .invoke(&sample("subscriptions-http-create-tenant"))
+            .await,
+    );
+    assert_eq!(status, 201);
+    let name = "subscriptions-http-create-webhook";
+    let mut body = sample_body(name);
+    body["url"] = receiver.url("/hook").into();
+    let create = sample_with(name, &body);
+    let (status, created) = http(&subscriptions.invoke(&create).await);
+    assert_eq!(status, 201, "{created}");
 }
 
 #[tokio::test]
@@ -42,22 +47,7 @@ async fn an_event_goes_from_its_publication_to_its_receiver() {
             .await,
     );
     assert_eq!((status, &health["success"]), (200, &json!(true)));
-    let (status, _) = http(
-        &subscriptions
-            .invoke(&sample("subscriptions-http-create-tenant"))
-            .await,
-    );
-    assert_eq!(status, 201);
-    let mut create = sample("subscriptions-http-create-webhook");
-    let mut body: Value = serde_json::from_str(create["body"].as_str().unwrap()).unwrap();
-    body["url"] = receiver.url("/hook").into();
-    create["body"] = body.to_string().into();
-    create["headers"]
-        .as_object_mut()
-        .unwrap()
-        .remove("content-length");
-    let (status, created) = http(&subscriptions.invoke(&create).await);
-    assert_eq!(status, 201, "{created}");
+    set_up(&subscriptions, &receiver).await;
 
     let (status, published) = http(&enqueue.invoke(&sample("enqueue-http-publish")).await);
     assert_eq!((status, &published["data"]["deliveries"]), (202, &json!(1)));
@@ -125,6 +115,55 @@ async fn deliver_buries_what_makes_no_sense_and_nothing_else() {
             "{name}"
         );
     }
+}
+
+#[tokio::test]
+async fn enqueue_takes_events_of_a_bus_once() {
+    let aws = Services::start().await;
+    let receiver = Receiver::always(200).await;
+    let subscriptions = Function::start(env!("CARGO_BIN_EXE_lambda-subscriptions"), &aws).await;
+    let enqueue = Function::start(env!("CARGO_BIN_EXE_lambda-enqueue"), &aws).await;
+    let event = sample("enqueue-eventbridge-publish");
+
+    // As long as nobody knows the tenant, the event is handed over again.
+    let refused = enqueue.try_invoke(&event).await.unwrap_err();
+    assert_eq!(
+        (&refused["errorType"], &refused["errorMessage"]),
+        (&json!("not_found"), &json!("there is no tenant \"acme\""))
+    );
+    set_up(&subscriptions, &receiver).await;
+    assert_eq!(enqueue.invoke(&event).await, Value::Null);
+    assert_eq!(enqueue.invoke(&event).await, Value::Null);
+    let first = aws.receive("deliver").await;
+    assert_eq!(first["Records"].as_array().unwrap().len(), 1);
+
+    let mut other = event.clone();
+    other["detail"]["data"]["score"] = 96.into();
+    let refused = enqueue.try_invoke(&other).await.unwrap_err();
+    assert_eq!(
+        refused["errorType"], "conflict",
+        "EventBridge's id stands for the event"
+    );
+    other["detail"]["id"] = "evt_96".into();
+    assert_eq!(enqueue.invoke(&other).await, Value::Null);
+    let second = aws.receive("deliver").await;
+    let body = second["Records"][0]["body"].as_str().unwrap();
+    assert!(body.contains("evt_96"), "{body}");
+
+    other["detail"] = json!({"tenant": "acme", "type": "user.lesson.completed", "dta": {}});
+    let refused = enqueue.try_invoke(&other).await.unwrap_err();
+    assert_eq!(
+        (&refused["errorType"], &refused["errorMessage"]),
+        (
+            &json!("invalid_request"),
+            &json!("detail.data: is required")
+        )
+    );
+    let stranger = enqueue.try_invoke(&json!({"detail": {}})).await;
+    let message = stranger.unwrap_err()["errorMessage"].to_string();
+    assert!(message.contains("nor an event of EventBridge"), "{message}");
+    let (status, _) = http(&enqueue.invoke(&sample("enqueue-http-publish")).await);
+    assert_eq!(status, 202, "requests are served as before");
 }
 
 #[tokio::test]

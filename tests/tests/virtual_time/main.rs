@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod disabling;
+mod gradual_move;
 mod ladders;
 mod world;

@@ -30,6 +30,7 @@ const START_MS: u64 = 1_760_000_000_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
     pub(crate) at_ms: u64,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -59,6 +60,7 @@ impl Transport for Scripted {
             let mut posts = self.posts.lock().unwrap();
             posts.push(Post {
                 at_ms: self.clock.now_ms(),
+                headers: outgoing.headers.clone(),
                 body: outgoing.body.clone(),
             });
             posts.len()

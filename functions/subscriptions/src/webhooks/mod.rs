@@ -1,6 +1,8 @@
 //! Webhooks: made, listed, changed, tested, deleted by their tenant.
 
+mod list;
 mod request;
+mod secrets;
 mod view;
 
 use axum::{
@@ -9,26 +11,22 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, Fields, Page, Patch, Query, answer, read},
-    domain::{
-        id::WebhookId,
-        webhook::{Secret, Webhook},
-    },
+    api::{self, ApiError, Caller, Code, Fields, Patch, Query, answer, read},
+    domain::{id::WebhookId, webhook::Webhook},
     json::Json,
     limits::{DESCRIPTION_CHARS, NAME_CHARS, REQUEST_BYTES},
     store::webhooks::WebhookWritten,
 };
 use serde_json::json;
 
+pub(crate) use self::secrets::{finish_rotation, rotate_secret};
 use self::{
-    request::{Status, events, headers, metadata, secret, url},
+    list::Wanted,
+    request::{Status, events, filter, headers, metadata, url},
+    secrets::{SecretFields, Signing},
     view::View,
 };
-use crate::{
-    Management, Path, dialect_named,
-    ids::{new_id, new_secret},
-    logs,
-};
+use crate::{Management, Path, dialect_named, ids::new_id, logs};
 
 /// How often a change is made anew when others change the same webhook meanwhile.
 const TRIES: usize = 8;
@@ -51,7 +49,8 @@ pub(crate) async fn create(
         };
         match written {
             WebhookWritten::Done => {
-                let data = json!({ "webhook": View::with_secret(&webhook) });
+                let data =
+                    json!({ "webhook": View::with_secret(&webhook, state.api.clock.wall_ms()) });
                 return Ok(answer(status, data));
             }
             WebhookWritten::NoTenant => {
@@ -91,9 +90,13 @@ async fn read_new(
     };
     let url = fields.required("url", url(api.strict));
     let events = fields.required("events", events(&dialect));
+    let filter = filter(&mut fields);
     let name = fields.optional("name", read::text(NAME_CHARS));
     let description = fields.optional("description", read::text(DESCRIPTION_CHARS));
-    let secret = fields.optional("secret", secret);
+    let secrets = SecretFields::read(&mut fields, &dialect);
+    if let Some(present) = &present {
+        secrets.check_against(&present.secret, &mut fields);
+    }
     let headers = fields.optional("headers", headers(&dialect));
     let metadata = fields.optional("metadata", metadata);
     fields.finish()?;
@@ -107,14 +110,17 @@ async fn read_new(
             id: id.map_or_else(|| new_id("webhook_", WebhookId::parse), Ok)?,
             url: String::new(),
             events: Vec::new(),
+            filter: None,
             name: None,
             description: None,
-            secret: Secret::new(new_secret()),
+            secret: secrets.signing.unwrap_or(Signing::V1).new_secret(),
+            old_secrets: Vec::new(),
             headers: Default::default(),
             metadata: Default::default(),
             dialect: String::new(),
             disabled: None,
-            epoch: 0,
+            // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
+            epoch: now_ms,
             revision: 0,
             enabled_ms: now_ms,
             created_ms: now_ms,
@@ -123,15 +129,18 @@ async fn read_new(
     let mut webhook = Webhook {
         url,
         events,
+        filter: filter.or(present.filter),
         name: name.or(present.name),
         description: description.or(present.description),
-        secret: secret.unwrap_or(present.secret),
         headers: headers.unwrap_or(present.headers),
         metadata: metadata.unwrap_or(present.metadata),
         dialect: dialect.name.clone(),
         created_ms: created_ms.unwrap_or(present.created_ms),
         ..present
     };
+    if let Some(secret) = secrets.given {
+        webhook.replace_secret(secret);
+    }
     if let Some(status) = status {
         status.apply(&mut webhook, now_ms);
     }
@@ -148,14 +157,21 @@ pub(crate) async fn list(
         .api
         .seal(&["webhooks", caller.tenant.id.as_str()])
         .await?;
-    let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields, seal);
-    fields.finish()?;
-    let store = &state.api.store;
-    let listed = store
-        .webhooks_page(&caller.tenant.id, page.after.as_deref(), page.limit)
-        .await?;
-    let webhooks: Vec<_> = listed.items.iter().map(View::from).collect();
+    let (page, wanted) = list::read(query, seal)?;
+    let (store, tenant) = (&state.api.store, &caller.tenant.id);
+    let (after, limit) = (page.after.as_deref(), page.limit);
+    let listed = if wanted == Wanted::default() {
+        store.webhooks_page(tenant, after, limit).await?
+    } else {
+        let wanted = |webhook: &Webhook| wanted.takes(webhook, &state.api.dialects);
+        store.webhooks_where(tenant, wanted, after, limit).await?
+    };
+    let wall_ms = state.api.clock.wall_ms();
+    let webhooks: Vec<_> = listed
+        .items
+        .iter()
+        .map(|webhook| View::at(webhook, wall_ms))
+        .collect();
     let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
         StatusCode::OK,
@@ -169,10 +185,8 @@ pub(crate) async fn get(
     Path(id): Path<WebhookId>,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "webhook": View::from(&webhook) }),
-    ))
+    let view = View::at(&webhook, state.api.clock.wall_ms());
+    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
 }
 
 pub(crate) async fn update(
@@ -183,21 +197,29 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let webhook = changed(&state, &caller, &id, |present| {
+        read_change(&state, &caller, present, &body)
+    })
+    .await?;
+    let view = View::at(&webhook, state.api.clock.wall_ms());
+    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+}
+
+/// Changes a webhook, anew while others change it meanwhile; the webhook as it then stands.
+async fn changed(
+    state: &Management,
+    caller: &Caller,
+    id: &WebhookId,
+    change: impl Fn(Webhook) -> Result<Webhook, ApiError>,
+) -> Result<Webhook, ApiError> {
     let store = &state.api.store;
+    let not_found = || ApiError::not_found("webhook", id.as_str());
     for _ in 0..TRIES {
-        let present = store.webhook(&caller.tenant.id, &id).await?;
-        let present = present.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
-        let webhook = read_change(&state, &caller, present, &body)?;
+        let present = store.webhook(&caller.tenant.id, id).await?;
+        let webhook = change(present.ok_or_else(not_found)?)?;
         match store.update_webhook(&webhook).await? {
-            WebhookWritten::Done => {
-                return Ok(answer(
-                    StatusCode::OK,
-                    json!({ "webhook": View::from(&webhook) }),
-                ));
-            }
-            WebhookWritten::NoTenant => {
-                return Err(ApiError::not_found("webhook", id.as_str()));
-            }
+            WebhookWritten::Done => return Ok(webhook),
+            WebhookWritten::NoTenant => return Err(not_found()),
             WebhookWritten::Conflict => {}
         }
     }
@@ -215,6 +237,7 @@ fn read_change(
     let mut fields = Fields::of(body)?;
     let url = fields.patch("url", url(state.api.strict));
     let events = fields.patch("events", events(dialect));
+    let filter = filter(&mut fields);
     let status = fields.patch("status", Status::read);
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
@@ -228,6 +251,7 @@ fn read_change(
     let mut webhook = Webhook {
         url: url.unwrap_or(present.url),
         events: events.unwrap_or(present.events),
+        filter: filter.or(present.filter),
         name: name.or(present.name),
         description: description.or(present.description),
         headers: headers.or(Some(present.headers)).unwrap_or_default(),

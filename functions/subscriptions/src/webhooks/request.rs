@@ -4,24 +4,23 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, header};
 use rung_shared::{
-    api::read,
+    api::{Fields, Patch, read},
     dialect::{Dialect, SignInput},
-    domain::webhook::{Disabled, Reason, Secret, Webhook},
+    domain::{
+        filter::{Filter, FilterFault},
+        webhook::{Disabled, Reason, Webhook},
+    },
     egress::policy::check_url,
     json::Json,
     limits::{
-        HEADER_VALUE_BYTES, METADATA_BYTES, SECRET_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
-        WEBHOOK_HEADERS_BYTES,
+        HEADER_VALUE_BYTES, METADATA_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS, WEBHOOK_HEADERS_BYTES,
     },
 };
 use serde_json::{Map, Value};
 
 /// Headers that are the connection's, the body's or Rung's own.
-const RESERVED_HEADERS: [HeaderName; 13] = [
+const RESERVED_HEADERS: [HeaderName; 10] = [
     header::CONNECTION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
     header::DATE,
     header::EXPECT,
     header::HOST,
@@ -32,7 +31,7 @@ const RESERVED_HEADERS: [HeaderName; 13] = [
     header::UPGRADE,
     header::USER_AGENT,
 ];
-const RESERVED_PREFIXES: [&str; 3] = ["proxy-", "rung-", "webhook-"];
+const RESERVED_PREFIXES: [&str; 4] = ["content-", "proxy-", "rung-", "webhook-"];
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     move |value| {
@@ -44,7 +43,7 @@ pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     }
 }
 
-/// Types, groups or `*`, as given.
+/// Types, groups, prefixes or `*`, as given.
 pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
     |value| {
         let list = read::list(value)?;
@@ -63,13 +62,21 @@ pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>,
     }
 }
 
-/// Kept exactly as given.
-pub(super) fn secret(value: &Json) -> Result<Secret, String> {
-    let printable = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let text = value.as_str().filter(printable);
-    let text = text.filter(|text| (1..=SECRET_BYTES).contains(&text.len()));
-    let secret = text.map(|text| Secret::new(text.to_owned()));
-    secret.ok_or_else(|| format!("must be 1 to {SECRET_BYTES} printable ASCII characters"))
+/// Which payloads to take. A fault is noted at its place within the pattern.
+pub(super) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
+    let pattern = match fields.patch("filter", Ok) {
+        Patch::Set(pattern) => pattern,
+        Patch::Clear => return Patch::Clear,
+        Patch::Keep => return Patch::Keep,
+    };
+    match Filter::compile(pattern) {
+        Ok(filter) => Patch::Set(filter),
+        Err(FilterFault { mut path, reason }) => {
+            path.enter_key("filter");
+            fields.problem(&path.to_string(), reason);
+            Patch::Keep
+        }
+    }
 }
 
 /// Static headers of a webhook's own.
@@ -130,7 +137,7 @@ fn is_reserved(name: &HeaderName, dialect: &Dialect) -> bool {
         timestamp_s: 0,
         body: b"",
         secret: "-",
-        next_secret: None,
+        newer_secrets: &[],
     };
     let own = dialect.headers(&any).unwrap_or_default();
     RESERVED_HEADERS.contains(name)
@@ -166,6 +173,14 @@ impl Status {
             Some("active") => Ok(Self::Active),
             Some("disabled") => Ok(Self::Disabled),
             _ => Err("must be `active` or `disabled`".to_owned()),
+        }
+    }
+
+    /// The status that a webhook has.
+    pub(super) fn of(webhook: &Webhook) -> Self {
+        match webhook.disabled {
+            None => Self::Active,
+            Some(_) => Self::Disabled,
         }
     }
 
@@ -229,6 +244,7 @@ mod tests {
         for name in [
             "Host",
             "content-length",
+            "Content-Language",
             "Transfer-Encoding",
             "Proxy-Authorization",
             "Webhook-Id",
@@ -276,15 +292,6 @@ mod tests {
         assert!(of(1, 10, HEADER_VALUE_BYTES + 1).is_err());
         assert!(of(7, 10, HEADER_VALUE_BYTES).is_err());
         assert!(of(1, WEBHOOK_HEADERS_BYTES, 1).is_err());
-    }
-
-    #[test]
-    fn secrets_are_printable_and_kept_exactly() {
-        assert_eq!(secret(&json(r#"" a b~""#)).unwrap().expose(), " a b~");
-        for wrong in [r#""""#, r#""a\tb""#, r#""ä""#, "7"] {
-            assert!(secret(&json(wrong)).is_err(), "{wrong}");
-        }
-        assert!(secret(&Json::String("x".repeat(257))).is_err());
     }
 
     #[test]

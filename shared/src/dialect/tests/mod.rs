@@ -3,6 +3,8 @@
 
 mod loading;
 mod rows;
+mod snippets;
+mod verify;
 mod wire;
 
 use std::sync::Arc;

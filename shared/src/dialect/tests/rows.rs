@@ -35,6 +35,8 @@ fn each_ladder_has_the_waits_of_its_document() {
             0.1,
         ),
         ("odin", &[MIN, 5 * MIN, 30 * MIN, 2 * H, 6 * H], 0.0),
+        ("github", &[], 0.0),
+        ("slack", &[0, MIN, 5 * MIN], 0.0),
     ] {
         let ladder = &builtin(name).ladder;
         assert_eq!(ladder.waits_ms(), waits_ms, "{name}");
@@ -210,7 +212,7 @@ fn a_subscription_takes_in_types_by_name_alias_group_and_star() {
     assert_eq!(catalogue.first_type_of(EVERY_TYPE), Some("even.created"));
     assert_eq!(catalogue.first_type_of("order"), None);
     let fault = catalogue.check_pattern("order").unwrap_err().to_string();
-    assert!(fault.starts_with("`order` is no event type or group here; there are `*`, badge, reward, streak, event, even.created"), "{fault}");
+    assert!(fault.starts_with("`order` is no event type, group or prefix here; there are `*`, badge, reward, streak, event, even.created"), "{fault}");
 }
 
 #[test]
@@ -227,12 +229,46 @@ fn standard_takes_any_well_formed_type() {
         assert!(catalogue.sample(name).is_some());
     }
     let too_long = "x".repeat(129);
-    for name in ["", "a b", "ä", "a.*", &too_long] {
+    for name in ["", "a b", "ä", "a*", &too_long] {
         assert_eq!(catalogue.resolve_type(name), None);
         assert!(catalogue.check_pattern(name).is_err());
         assert!(catalogue.sample(name).is_none());
     }
     assert_eq!(catalogue.first_type_of(EVERY_TYPE), Some("example.created"));
+}
+
+#[test]
+fn a_prefix_up_to_a_dot_takes_in_the_types_that_begin_so() {
+    let badger = builtin("badger");
+    let catalogue = &badger.catalogue;
+    assert_eq!(catalogue.check_pattern("user.badge.*"), Ok(()));
+    assert!(catalogue.matches("user.badge.*", "user.badge.streak.ended"));
+    assert!(!catalogue.matches("user.badge.*", "user_badge.streak.started"));
+    assert!(!catalogue.matches("user.badge.*", "user.points.earned"));
+    assert!(catalogue.matches("event.*", "even.created"), "by its alias");
+    assert_eq!(
+        catalogue.first_type_of("user.points.*"),
+        Some("user.points.earned")
+    );
+    for unknown in ["order.*", "user.b*", "user*", "*.created", ".*", "badge.*"] {
+        assert!(catalogue.check_pattern(unknown).is_err(), "{unknown}");
+    }
+
+    let standard = builtin("standard");
+    let catalogue = &standard.catalogue;
+    assert_eq!(catalogue.check_pattern("order.*"), Ok(()));
+    assert!(catalogue.matches("order.*", "order.paid.late"));
+    assert!(!catalogue.matches("order.*", "order"));
+    assert!(!catalogue.matches("order.*", "orders.paid"));
+    assert_eq!(catalogue.first_type_of("order.*"), Some("example.created"));
+    assert_eq!(
+        catalogue.resolve_type("order.*"),
+        None,
+        "no type to publish"
+    );
+    for malformed in ["order*", "order.**", "a b.*", "*.*"] {
+        assert!(catalogue.check_pattern(malformed).is_err(), "{malformed}");
+    }
 }
 
 #[test]
@@ -256,10 +292,11 @@ fn every_type_has_a_sample_that_is_an_object_with_members() {
 fn ids_are_made_in_each_dialects_form() {
     for dialect in Dialects::builtin().iter() {
         let id = dialect.new_event_id(1_734_190_158_700, [7; 16]);
-        let (prefix, length) = if dialect.name == "reward" {
-            ("we_01jf2wkmvc", 29)
-        } else {
-            ("evt_", 26)
+        let (prefix, length) = match &*dialect.name {
+            "reward" => ("we_01jf2wkmvc", 29),
+            "github" | "shopify" => ("07070707-0707-4707-8707-", 36),
+            "slack" => ("Ev", 24),
+            _ => ("evt_", 26),
         };
         assert!(id.starts_with(prefix), "{id}");
         assert_eq!(id.len(), length, "{id}");

@@ -43,7 +43,7 @@ fn input<'a>(event_type: &'a str, body: &'a str, secret: &'a str) -> SignInput<'
         timestamp_s: 1_696_680_000,
         body: body.as_bytes(),
         secret,
-        next_secret: None,
+        newer_secrets: &[],
     }
 }
 
@@ -181,7 +181,7 @@ fn standard_is_accepted_by_the_reference_with_either_secret() {
         r#"{"type":"anything.goes","timestamp":"2022-11-03T20:26:10.344522Z","data":{"n":9007199254740993,"b":{"5":"x","z":1}}}"#
     );
     let input = SignInput {
-        next_secret: Some(NEXT_SECRET),
+        newer_secrets: &[NEXT_SECRET],
         ..input("anything.goes", &body, STANDARD_SECRET)
     };
     let fields = standard.headers(&input).unwrap();
@@ -392,7 +392,7 @@ fn a_value_that_no_header_can_have_is_a_fault_not_a_panic() {
 }
 
 #[test]
-fn an_own_file_signs_for_two_secrets_and_names_its_agent() {
+fn an_own_file_signs_for_each_secret_and_names_its_agent() {
     let stripe_like = r#"
         name = "own"
         description = "One that lists both signatures."
@@ -432,15 +432,69 @@ fn an_own_file_signs_for_two_secrets_and_names_its_agent() {
     );
     assert!(!own.signs_with_one_secret());
 
-    let of = |secret, next_secret| {
+    let of = |secret, newer_secrets| {
         let input = SignInput {
-            next_secret,
+            newer_secrets,
             ..input("x", &body, secret)
         };
         headers(own, &input)
     };
-    let (old, new) = (of("old", None), of("new", None));
+    let (old, new) = (of("old", &[]), of("new", &[]));
     assert!(old.starts_with("content-type: application/json\nuser-agent: Own-Webhooks/2\nx-sent: 1696680000/evt_abc123\nx-sig: t=1696680000,v1="));
     let new_signature = new.rsplit_once(',').unwrap().1;
-    assert_eq!(of("old", Some("new")), format!("{old},{new_signature}"));
+    assert_eq!(
+        of("old", &["new", "new"]),
+        format!("{old},{new_signature},{new_signature}")
+    );
+}
+
+#[test]
+fn github_signs_the_bare_payload_twice() {
+    let github = builtin("github");
+    let data = json(r#"{"zen":"Small is beautiful.","hook_id":109}"#);
+    let body = body(&github, &facts("ping", &data, "2025-01-15T09:30:00Z"));
+    assert_eq!(body, r#"{"zen":"Small is beautiful.","hook_id":109}"#);
+    let answers = in_node(
+        "['sha256', 'sha1'].map((name) => `${name}=${require('crypto').createHmac(name, 's3cret').update(line).digest('hex')}`).join(' ')",
+        std::slice::from_ref(&body),
+    );
+    let (sha256, sha1) = answers[0].split_once(' ').unwrap();
+    let headers = headers(&github, &input("ping", &body, "s3cret"));
+    for line in [
+        "x-github-event: ping",
+        "x-github-delivery: 01927d5c-0000-8000-8000-000000000001",
+        &format!("x-hub-signature-256: {sha256}"),
+        &format!("x-hub-signature: {sha1}"),
+    ] {
+        assert!(
+            headers.contains(&format!("\n{line}\n")),
+            "{line}: {headers}"
+        );
+    }
+}
+
+#[test]
+fn stripe_wraps_the_object_in_an_event() {
+    let stripe = builtin("stripe");
+    let data = json(r#"{"object":{"id":"ch_1"},"previous_attributes":{"paid":false}}"#);
+    let body = body(
+        &stripe,
+        &facts("charge.refunded", &data, "2025-01-15T09:30:00.5Z"),
+    );
+    assert_eq!(
+        body,
+        r#"{"id":"evt_abc123","object":"event","api_version":"2024-06-20","created":1736933400,"data":{"object":{"id":"ch_1"},"previous_attributes":{"paid":false}},"livemode":true,"pending_webhooks":1,"request":{"id":"req_123456"},"type":"charge.refunded"}"#
+    );
+    assert!(!stripe.signs_with_one_secret());
+}
+
+#[test]
+fn slack_wraps_what_happened_in_a_callback() {
+    let slack = builtin("slack");
+    let data = json(r#"{"type":"message","text":"hi"}"#);
+    let body = body(&slack, &facts("message", &data, "2025-01-15T09:30:00Z"));
+    assert_eq!(
+        body,
+        r#"{"type":"event_callback","event":{"type":"message","text":"hi"},"event_id":"evt_abc123","event_time":1736933400}"#
+    );
 }

@@ -29,7 +29,9 @@ use crate::{
         tenant::Tenant,
         webhook::Webhook,
     },
+    json::Json,
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
+    metrics::Metrics,
     queue::{Lane, Queue},
     store::{
         Store, StoreError,
@@ -61,12 +63,29 @@ pub struct Publisher {
     dialects: Arc<Dialects>,
     clock: Arc<dyn Clock>,
     routes: Arc<Mutex<HashMap<TenantId, Arc<Routes>>>>,
+    metrics: Metrics,
 }
 
 /// A tenant's webhooks as of one version of the tenant.
 struct Routes {
-    version: u64,
+    of: Version,
     webhooks: Vec<Webhook>,
+}
+
+/// A tenant deleted and made anew counts its versions anew.
+#[derive(PartialEq, Eq)]
+struct Version {
+    created_ms: u64,
+    number: u64,
+}
+
+impl From<&Tenant> for Version {
+    fn from(tenant: &Tenant) -> Self {
+        Self {
+            created_ms: tenant.created_ms,
+            number: tenant.version,
+        }
+    }
 }
 
 /// An event that is stored, and the messages that bring it on its way.
@@ -85,7 +104,14 @@ impl Publisher {
             dialects,
             clock,
             routes: Arc::default(),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// The same, counting.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Accepts events of a tenant, which must just have been read strongly: its version says whether the webhooks known here
@@ -127,6 +153,10 @@ impl Publisher {
                 results[owner] = Err(FlowError::from(error).into());
             }
         }
+        for _ in results.iter().flatten() {
+            self.metrics.accepted(&tenant.id);
+        }
+        self.metrics.flush();
         results
             .into_iter()
             .map(|result| result.map(|stored| stored.accepted))
@@ -136,16 +166,17 @@ impl Publisher {
     /// The tenant's webhooks, read again only when one has changed.
     async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
         let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = Version::from(tenant);
         if let Some(routes) = cache()
             .get(&tenant.id)
-            .filter(|routes| routes.version == tenant.version)
+            .filter(|routes| routes.of == version)
         {
             return Ok(Arc::clone(routes));
         }
         // Read after the version: what is kept under it is at least as new.
         let webhooks = self.store.webhooks_of(&tenant.id).await?;
         let routes = Arc::new(Routes {
-            version: tenant.version,
+            of: version,
             webhooks,
         });
         let mut cache = cache();
@@ -176,7 +207,7 @@ impl Publisher {
             });
         };
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
-        let matches = self.matching(tenant, dialect, routes, &event_type);
+        let matches = self.matching(tenant, dialect, routes, &event_type, &new.data);
         let id = event_id(tenant, dialect, &new, wall_ms);
         let timestamp_ms = new.timestamp_ms.unwrap_or(wall_ms);
         let facts = EventFacts {
@@ -223,18 +254,19 @@ impl Publisher {
         }
     }
 
-    /// The webhooks that an event of this type is for.
+    /// The webhooks that an event of this type and payload is for.
     fn matching<'a>(
         &self,
         tenant: &Tenant,
         dialect: &Dialect,
         routes: &'a Routes,
         event_type: &str,
+        data: &Json,
     ) -> Vec<&'a Webhook> {
         if !dialect.allows_plan(tenant.plan.as_deref()) {
             return Vec::new();
         }
-        let matches = |webhook: &&Webhook| {
+        let subscribes = |webhook: &Webhook| {
             // A webhook may speak a dialect of its own; what that has no word for is not for it.
             let dialect = self.dialects.get(&webhook.dialect);
             dialect.is_some_and(|dialect| {
@@ -249,7 +281,11 @@ impl Publisher {
                     })
             })
         };
-        routes.webhooks.iter().filter(matches).collect()
+        let takes = |webhook: &&Webhook| {
+            let filter = webhook.filter.as_ref();
+            subscribes(webhook) && filter.is_none_or(|filter| filter.takes(data))
+        };
+        routes.webhooks.iter().filter(takes).collect()
     }
 
     /// Sends an event that was not there before to all it matches; those that are disabled miss it.
@@ -272,10 +308,7 @@ impl Publisher {
             let targets = |webhooks: &[&Webhook]| {
                 webhooks
                     .iter()
-                    .map(|webhook| Target {
-                        webhook: webhook.id.clone(),
-                        epoch: webhook.epoch,
-                    })
+                    .map(|webhook| target(event, webhook))
                     .collect()
             };
             active
@@ -389,19 +422,24 @@ fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
 }
 
 fn first_attempt(event: &Event, webhook: &Webhook, repeated: bool) -> Message {
-    let target = Target {
-        webhook: webhook.id.clone(),
-        epoch: webhook.epoch,
-    };
-    Message::Attempt(first_due(event, target, &webhook.dialect, repeated))
+    Message::Attempt(first_due(event, target(event, webhook), repeated))
 }
 
-/// The first attempt of an event to a target that speaks `dialect`. A small body travels along.
-pub(super) fn first_due(event: &Event, target: Target, dialect: &str, repeated: bool) -> Due {
-    let body = event
-        .bodies
-        .get(dialect)
-        .filter(|body| body.len() <= INLINE_BODY_BYTES);
+/// A webhook as the event was accepted for it.
+fn target(event: &Event, webhook: &Webhook) -> Target {
+    // A repeat may find that it has learnt a dialect since, in which the event has no body.
+    let (dialect, _) = event.body_for(&webhook.dialect).unzip();
+    Target {
+        webhook: webhook.id.clone(),
+        epoch: webhook.epoch,
+        dialect: dialect.unwrap_or(&webhook.dialect).to_owned(),
+    }
+}
+
+/// The first attempt of an event to a target. A small body travels along.
+pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
+    let body = event.bodies.get(&target.dialect);
+    let body = body.filter(|body| body.len() <= INLINE_BODY_BYTES);
     Due {
         tenant: event.tenant.clone(),
         webhook: target.webhook,
@@ -413,6 +451,7 @@ pub(super) fn first_due(event: &Event, target: Target, dialect: &str, repeated: 
         rung: 0,
         epoch: target.epoch,
         trigger: Trigger::Event,
+        dialect: Some(target.dialect),
         repeated,
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
@@ -444,7 +483,7 @@ fn accepted(
         (0, 0) if !dialect.allows_plan(tenant.plan.as_deref()) => {
             Some("the tenant's plan has no webhooks")
         }
-        (0, 0) => Some("no webhook subscribes to this type"),
+        (0, 0) => Some("no webhook subscribes to this type with a filter that takes it"),
     };
     Accepted {
         id: event.id.clone(),

@@ -1,0 +1,79 @@
+//! Which webhooks a list is asked for.
+
+use rung_shared::{
+    api::{ApiError, Fields, Page, Seal},
+    dialect::Dialects,
+    domain::webhook::Webhook,
+    json::Json,
+};
+use serde_json::Value;
+
+use super::request::Status;
+
+/// What a query asks for beside its page; all of it must hold.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    status: Option<Status>,
+    /// A type that the webhook subscribes to, by whatever pattern.
+    event_type: Option<String>,
+    /// Members of the webhook's metadata, with their values as text.
+    metadata: Vec<(String, String)>,
+}
+
+/// Reads a list's query.
+pub(super) fn read(query: Json, seal: Seal) -> Result<(Page, Wanted), ApiError> {
+    let (mut metadata, mut members) = (Vec::new(), Vec::new());
+    if let Json::Object(query) = query {
+        for (name, value) in query {
+            // What follows the dot is the tenant's own name for it, dots and all.
+            match (name.strip_prefix("metadata."), &value) {
+                (Some(name), Json::String(value)) => {
+                    metadata.push((name.to_owned(), value.clone()));
+                }
+                _ => members.push((name, value)),
+            }
+        }
+    }
+    let members = Json::Object(members);
+    let mut fields = Fields::of(&members)?;
+    let page = Page::read(&mut fields, seal);
+    let status = fields.optional("status", Status::read);
+    let event_type = fields.optional("event_type", |value| {
+        let text = value.as_str().map(str::to_owned);
+        text.ok_or_else(|| "must be a text".to_owned())
+    });
+    fields.finish()?;
+    let wanted = Wanted {
+        status,
+        event_type,
+        metadata,
+    };
+    Ok((page, wanted))
+}
+
+impl Wanted {
+    pub(super) fn takes(&self, webhook: &Webhook, dialects: &Dialects) -> bool {
+        let subscribes = |name: &str| {
+            dialects.get(&webhook.dialect).is_some_and(|dialect| {
+                let mut patterns = webhook.events.iter();
+                patterns.any(|pattern| dialect.catalogue.matches(pattern, name))
+            })
+        };
+        let has = |(name, expected): &(String, String)| {
+            webhook.metadata.get(name).and_then(as_text).as_ref() == Some(expected)
+        };
+        self.status
+            .is_none_or(|status| status == Status::of(webhook))
+            && self.event_type.as_deref().is_none_or(subscribes)
+            && self.metadata.iter().all(has)
+    }
+}
+
+/// A member of the metadata as a query has it.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}

@@ -1,0 +1,152 @@
+//! Verification code for receivers, made from a dialect: what its document would show.
+//!
+//! `scheme` turns the dialect's signature around, from what Rung sends to what a receiver does with it; each language has a module
+//! that writes a [`Scheme`] down. All snippets work alike: read the parts that are signed out of the headers, refuse an old time,
+//! make the signature anew, and compare in constant time with what came.
+
+mod go;
+mod java;
+mod javascript;
+mod php;
+mod python;
+mod ruby;
+mod rust;
+mod scheme;
+
+use std::fmt;
+
+use self::scheme::Scheme;
+use super::{
+    Dialect,
+    template::{Piece, Variable},
+};
+
+/// How far the time of a signature may be from the receiver's, in seconds: what Standard Webhooks and Stripe recommend.
+const TOLERANCE_S: u64 = 300;
+
+/// A language that snippets are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// For Node.
+    JavaScript,
+    /// Python 3.
+    Python,
+    /// Go.
+    Go,
+    /// Java 17 or newer.
+    Java,
+    /// PHP 8.
+    Php,
+    /// Ruby.
+    Ruby,
+    /// Rust.
+    Rust,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::JavaScript,
+        Self::Python,
+        Self::Go,
+        Self::Java,
+        Self::Php,
+        Self::Ruby,
+        Self::Rust,
+    ];
+
+    /// Its name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::JavaScript => "javascript",
+            Self::Python => "python",
+            Self::Go => "go",
+            Self::Java => "java",
+            Self::Php => "php",
+            Self::Ruby => "ruby",
+            Self::Rust => "rust",
+        }
+    }
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why there is no snippet for a dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoSnippet {
+    /// It has no signature of its own, and turns Standard Webhooks off.
+    #[error("this dialect signs nothing: receivers have nothing to verify")]
+    Unsigned,
+    /// A receiver cannot find all that is signed.
+    #[error(
+        "the signature covers `{{{}}}`, which no header has by itself: receivers cannot make it anew",
+        .0
+    )]
+    Hidden(&'static str),
+    /// The value that lists several signatures is not made of like parts.
+    #[error(
+        "`overlap` is not a separator and what `value` ends with: receivers cannot tell where a signature begins"
+    )]
+    Overlap,
+}
+
+impl Dialect {
+    /// Code for receivers that verifies a delivery's signature: its own one, the strongest if there are several; without one,
+    /// that of Standard Webhooks.
+    ///
+    /// # Errors
+    /// When there is nothing that a receiver could verify.
+    pub fn snippet(&self, language: Language) -> Result<String, NoSnippet> {
+        let scheme = Scheme::of(self)?;
+        Ok(match language {
+            Language::JavaScript => javascript::write(&scheme),
+            Language::Python => python::write(&scheme),
+            Language::Go => go::write(&scheme),
+            Language::Java => java::write(&scheme),
+            Language::Php => php::write(&scheme),
+            Language::Ruby => ruby::write(&scheme),
+            Language::Rust => rust::write(&scheme),
+        })
+    }
+}
+
+/// A text in double quotes, as most languages have it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Pieces as an expression: texts and variables with an operator between them.
+fn joined(
+    pieces: &[Piece],
+    operator: &str,
+    quoted: impl Fn(&str) -> String,
+    named: impl Fn(Variable) -> String,
+) -> String {
+    let terms: Vec<String> = pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => quoted(text),
+            Piece::Variable(variable) => named(*variable),
+        })
+        .collect();
+    terms.join(operator)
+}
+
+/// A variable's name in languages that write `eventType`.
+fn camel_case(variable: Variable) -> String {
+    match variable {
+        Variable::EventType => "eventType".to_owned(),
+        Variable::DeliveryId => "deliveryId".to_owned(),
+        other => other.name().to_owned(),
+    }
+}
+
+/// A variable's name in languages that write `event_type`.
+fn snake_case(variable: Variable) -> String {
+    variable.name().to_owned()
+}
