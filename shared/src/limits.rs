@@ -40,8 +40,10 @@ pub const FILTER_DEPTH: usize = 10;
 pub const FILTER_PARTS: usize = 200;
 /// Most problems of a request that are answered at once.
 pub const PROBLEMS: usize = 20;
-/// Characters of an unknown field's name that are answered.
-pub const TOLD_NAME_CHARS: usize = 128;
+/// Most characters of a field's name in an answer. What was sent may be longer.
+pub const TOLD_FIELD_CHARS: usize = 256;
+/// Most characters of a problem in an answer.
+pub const TOLD_PROBLEM_CHARS: usize = 2_048;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook.

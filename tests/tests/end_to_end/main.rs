@@ -16,6 +16,7 @@ mod api_as_in_the_seed;
 mod cli;
 mod durability;
 mod errors;
+mod hostile;
 mod idempotency;
 mod isolation;
 mod ladders;
