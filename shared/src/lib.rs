@@ -7,7 +7,7 @@
 //! | [`flow`] | accept, deliver, sweep: load, decide, apply |
 //! | [`store`], [`queue`], [`egress`] | DynamoDB, SQS, receivers |
 //! | [`dialect`] | everything that differs between the webhooks that Rung sends |
-//! | [`domain`], [`json`] | types and pure decisions |
+//! | [`domain`], [`schema`], [`json`] | types and pure decisions |
 //! | [`clock`], [`chance`], [`limits`] | the one reader of time, that of randomness, every bound by name |
 
 pub mod api;
@@ -22,4 +22,5 @@ pub mod flow;
 pub mod json;
 pub mod limits;
 pub mod queue;
+pub mod schema;
 pub mod store;

@@ -7,6 +7,7 @@ mod choosing;
 mod deliveries;
 mod lists;
 mod publish;
+mod schemas;
 mod seed;
 mod tenants;
 mod webhooks;

@@ -8,6 +8,7 @@
 //! | tenant | `T#t` / `A`; `g` = `T`, `gs` = `created#t` | until deleted | [`tenants`] |
 //! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
 //! | webhook | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
+//! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
 //! | event | `E#t#e` / `-` | retention | [`events`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
@@ -28,6 +29,7 @@ pub mod events;
 mod item;
 mod listed;
 pub mod parked;
+pub mod schemas;
 pub mod table;
 pub mod tenants;
 mod transact;
