@@ -40,6 +40,8 @@ pub const SCHEMA_DEPTH: usize = 400;
 pub const SCHEMA_VIOLATIONS: usize = 20;
 /// Most event types of a tenant that have a schema of its own.
 pub const TENANT_SCHEMAS: usize = 200;
+/// Highest rate limit of a webhook, in deliveries a second: its place is one item, which DynamoDB writes 1,000 times a second.
+pub const RATE_LIMIT_MAX: u32 = 500;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook, and the longest value of one, in bytes.

@@ -14,6 +14,7 @@
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
+//! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | key of the lists' cursors | `S#cursors` / `-` | for ever | `cursor_key` |
 //!
@@ -28,6 +29,7 @@ pub mod deliveries;
 pub mod events;
 mod item;
 mod listed;
+pub mod pace;
 pub mod parked;
 pub mod schemas;
 pub mod table;

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use self::{
     list::Wanted,
-    request::{Status, events, filter, headers, metadata, secret, url},
+    request::{Status, events, filter, headers, metadata, rate_limit, secret, url},
     view::View,
 };
 use crate::{
@@ -94,6 +94,7 @@ async fn read_new(
     let url = fields.required("url", url(api.strict));
     let events = fields.required("events", events(&dialect));
     let filter = filter(&mut fields);
+    let rate_limit = fields.optional("rate_limit", rate_limit);
     let name = fields.optional("name", read::text(NAME_CHARS));
     let description = fields.optional("description", read::text(DESCRIPTION_CHARS));
     let secret = fields.optional("secret", secret);
@@ -111,6 +112,7 @@ async fn read_new(
             url: String::new(),
             events: Vec::new(),
             filter: None,
+            rate_limit: None,
             name: None,
             description: None,
             secret: Secret::new(new_secret()),
@@ -129,6 +131,7 @@ async fn read_new(
         url,
         events,
         filter: filter.or(present.filter),
+        rate_limit: rate_limit.or(present.rate_limit),
         name: name.or(present.name),
         description: description.or(present.description),
         secret: secret.unwrap_or(present.secret),
@@ -224,6 +227,7 @@ fn read_change(
     let url = fields.patch("url", url(state.api.strict));
     let events = fields.patch("events", events(dialect));
     let filter = filter(&mut fields);
+    let rate_limit = fields.patch("rate_limit", rate_limit);
     let status = fields.patch("status", Status::read);
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
@@ -238,6 +242,7 @@ fn read_change(
         url: url.unwrap_or(present.url),
         events: events.unwrap_or(present.events),
         filter: filter.or(present.filter),
+        rate_limit: rate_limit.or(present.rate_limit),
         name: name.or(present.name),
         description: description.or(present.description),
         headers: headers.or(Some(present.headers)).unwrap_or_default(),

@@ -448,6 +448,7 @@ pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
         trigger: Trigger::Event,
         dialect: Some(target.dialect),
         repeated,
+        place_ms: None,
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
             body: body.clone(),
