@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt as _;
 use rung_shared::{
     clock::{Clock, ScaledClock},
     config::{DEFAULT_RETENTION, load_dialects},
@@ -18,6 +17,7 @@ use crate::{
     app::{self, App, Parts},
     aws::{self, Aws},
     data::DataFolder,
+    server,
 };
 
 /// How often the ladder's clock is kept, in wall time.
@@ -103,22 +103,17 @@ async fn run(args: Args) -> Result<(), Error> {
     let triggers = tokio::spawn(app.run(stopped.clone()));
     let keeper =
         (args.time_scale > 1).then(|| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
-    let listener = listener.tap_io(|connection| {
-        // Answers are single small writes; nothing is gained by waiting for more. A connection that refuses works as well.
-        let _ = connection.set_nodelay(true);
-    });
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            // Without receivers there is nothing left to stop.
-            let _ = stop.send(true);
-        })
-        .await?;
+    let asked_to_end = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        // Without receivers there is nothing left to stop.
+        let _ = stop.send(true);
+    };
+    server::serve(listener, router, asked_to_end).await;
     triggers.await?;
     if let Some(keeper) = keeper {
         keeper.await?;

@@ -1,13 +1,14 @@
 //! Rung on one machine: the functions' own handlers in one process, over an embedded DynamoDB and SQS.
 //!
-//! [`dev`] puts it together: [`aws`] is what stands in for AWS, [`event_source`] for SQS's event sources, [`data`] is the
-//! folder that everything is kept in.
+//! [`dev`] puts it together: [`aws`] is what stands in for AWS, [`event_source`] for SQS's event sources, [`server`] for
+//! its HTTP front; [`data`] is the folder that everything is kept in.
 
 pub mod app;
 pub mod aws;
 mod data;
 mod dev;
 mod event_source;
+mod server;
 
 use std::process::ExitCode;
 

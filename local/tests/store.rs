@@ -51,6 +51,7 @@ fn webhook() -> Webhook {
         name: Some("n".to_owned()),
         description: None,
         secret: Secret::new("s".to_owned()),
+        old_secrets: Vec::new(),
         headers: [("X-A".to_owned(), "b".to_owned())].into(),
         metadata: [("k".to_owned(), 1.into())].into_iter().collect(),
         dialect: "standard".to_owned(),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Largest body of a request, in bytes.
 pub const REQUEST_BYTES: usize = 256 * 1024;
+/// How long a request's body may take to come.
+pub const BODY_TIME: Duration = Duration::from_secs(30);
 /// Largest body of a batch publish, in bytes.
 pub const BATCH_REQUEST_BYTES: usize = 1024 * 1024;
 /// Most events of one batch publish.
@@ -18,6 +20,12 @@ pub const URL_CHARS: usize = 2048;
 pub const ID_CHARS: usize = 64;
 /// Longest given secret, in bytes.
 pub const SECRET_BYTES: usize = 256;
+/// Most secrets of a webhook that were replaced and still sign.
+pub const OLD_SECRETS: usize = 3;
+/// How long a replaced secret signs on when the rotation does not say, in milliseconds.
+pub const OVERLAP_DEFAULT_MS: u64 = 24 * 3_600_000;
+/// Longest that a replaced secret may sign on, in milliseconds.
+pub const OVERLAP_MAX_MS: u64 = 7 * 24 * 3_600_000;
 /// Longest name, in characters.
 pub const NAME_CHARS: usize = 128;
 /// Longest description, in characters.
@@ -42,10 +50,16 @@ pub const SCHEMA_VIOLATIONS: usize = 20;
 pub const TENANT_SCHEMAS: usize = 200;
 /// Highest rate limit of a webhook, in deliveries a second: its place is one item, which DynamoDB writes 1,000 times a second.
 pub const RATE_LIMIT_MAX: u32 = 500;
+/// Most problems of a request that are answered at once.
+pub const PROBLEMS: usize = 20;
+/// Characters of an unknown field's name that are answered.
+pub const TOLD_NAME_CHARS: usize = 128;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
-/// Most static headers of one webhook, and the longest value of one, in bytes.
+/// Most static headers of one webhook.
 pub const WEBHOOK_HEADERS: usize = 20;
+/// Largest static headers of one webhook, all names and values together, in bytes. Receivers commonly take 8 KiB of headers.
+pub const WEBHOOK_HEADERS_BYTES: usize = 6 * 1024;
 /// Longest value of a webhook's static header, in bytes.
 pub const HEADER_VALUE_BYTES: usize = 1024;
 /// Longest `Idempotency-Key`, in bytes.
@@ -95,5 +109,7 @@ pub const POISON_RECEIVES: u32 = 5;
 
 /// Response body kept in the log, in bytes.
 pub const LOGGED_BODY_BYTES: usize = 4 * 1024;
+/// Response headers kept in the log, all names and values together, in bytes.
+pub const LOGGED_HEADERS_BYTES: usize = 8 * 1024;
 /// Time left for reporting when a batch is cut off before the function's own time-out.
 pub const HANDLER_RESERVE: Duration = Duration::from_secs(3);

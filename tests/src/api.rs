@@ -12,22 +12,26 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::patience::PATIENCE;
+use crate::secrets::Secrets;
 
 /// The API as one key sees it. Clones share their connections.
 #[derive(Clone)]
 pub struct Api {
     http: Client<HttpConnector, Full<Bytes>>,
     addr: watch::Receiver<SocketAddr>,
+    /// What went over it that the process must not write.
+    secrets: Secrets,
     headers: Vec<(String, String)>,
 }
 
 impl Api {
     /// A client with this key, for wherever the process listens at the time of a call.
-    pub(crate) fn new(addr: watch::Receiver<SocketAddr>, key: &str) -> Self {
+    pub(crate) fn new(addr: watch::Receiver<SocketAddr>, secrets: Secrets, key: &str) -> Self {
         let http = Client::builder(TokioExecutor::new()).build_http();
         Self {
             http,
             addr,
+            secrets,
             headers: Vec::new(),
         }
         .with_key(key)
@@ -35,6 +39,7 @@ impl Api {
 
     /// The same with another key.
     pub fn with_key(&self, key: &str) -> Self {
+        self.secrets.keep(key);
         self.without_key()
             .with_header("Authorization", &format!("Bearer {key}"))
     }
@@ -130,9 +135,12 @@ impl Call<'_> {
         if self.body.is_some() {
             request = request.header("Content-Type", "application/json");
         }
-        let request = request.body(Full::new(self.body.unwrap_or_default()))?;
+        let body = self.body.unwrap_or_default();
+        self.api.secrets.keep_of_request(&body);
+        let request = request.body(Full::new(body))?;
         let (head, body) = self.api.http.request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
+        self.api.secrets.keep_of_answer(&body);
         Ok(Reply::new(
             &format!("{} {}", self.method, self.path),
             head,

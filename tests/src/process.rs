@@ -3,24 +3,27 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::process::ExitStatus;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use crate::api::Api;
+use crate::output::Output;
 use crate::patience::PATIENCE;
+use crate::secrets::Secrets;
 
 const READY: &str = "rung: listening on http://";
+/// The one line that shows a secret, as it is meant to.
+const ADMIN_KEY_LINE: &str = "rung: admin key ";
 
 /// The operator's key that every started process is given.
 const ADMIN_KEY: &str = "the-operators-own-key-0123456789";
 
-/// A running `rung dev`. Dropping it kills the process and removes its data.
+/// A running `rung dev`. Dropping it kills the process, removes its data, and checks that the process has written no secret
+/// that went over its API.
 pub struct Rung {
     exe: PathBuf,
     flags: Vec<OsString>,
@@ -28,6 +31,7 @@ pub struct Rung {
     /// Where it listens now: shared with the clients, which so survive a restart on another port.
     addr: watch::Sender<SocketAddr>,
     output: Output,
+    secrets: Secrets,
     child: Child,
 }
 
@@ -46,13 +50,14 @@ impl Rung {
             data,
             addr: watch::Sender::new(addr),
             output,
+            secrets: Secrets::default(),
             child,
         }
     }
 
     /// A client with the operator's key.
     pub fn admin(&self) -> Api {
-        Api::new(self.addr.subscribe(), ADMIN_KEY)
+        Api::new(self.addr.subscribe(), self.secrets.clone(), ADMIN_KEY)
     }
 
     /// Where it listens.
@@ -80,7 +85,7 @@ impl Rung {
 
     /// What it has written to standard output.
     pub fn stdout(&self) -> String {
-        self.output.locked().stdout.clone()
+        self.output.stdout()
     }
 
     /// Ends it with SIGKILL, as a power cut would.
@@ -122,7 +127,9 @@ impl Rung {
     /// A start that succeeds nonetheless is ended and panics.
     pub async fn run(exe: impl Into<PathBuf>, args: &[&str]) -> (ExitStatus, String) {
         let output = Output::default();
-        let mut child = output.attach(command(&exe.into()).args(args));
+        let mut command = command(&exe.into());
+        command.args(args);
+        let mut child = output.attach(command);
         let Ok(status) = tokio::time::timeout(PATIENCE, child.wait()).await else {
             panic!(
                 "`{}` did not end by itself:\n{}",
@@ -137,12 +144,15 @@ impl Rung {
 
 impl Drop for Rung {
     fn drop(&mut self) {
+        self.output.end(&mut self.child);
+        let written = self.output();
         if std::thread::panicking() {
-            eprintln!(
-                "--- rung dev wrote ---\n{}----------------------",
-                self.output()
-            );
+            eprintln!("--- rung dev wrote ---\n{written}----------------------");
+            return;
         }
+        let is_meant = |line: &&str| !line.starts_with(ADMIN_KEY_LINE);
+        let written: Vec<_> = written.lines().filter(is_meant).collect();
+        self.secrets.assert_not_in(&written.join("\n"));
     }
 }
 
@@ -175,107 +185,19 @@ async fn spawn(
         .arg("--data")
         .arg(data)
         .args(flags);
-    let mut child = output.attach(&mut command);
+    let mut child = output.attach(command);
+    let address = |line: &str| {
+        let address = line.strip_prefix(READY)?.trim();
+        let address = address.parse();
+        Some(address.unwrap_or_else(|_| panic!("not an address: {line}")))
+    };
     tokio::select! {
-        addr = output.ready(before) => (child, addr),
+        addr = output.until(before, address) => (child, addr),
         status = child.wait() => {
             output.finished().await;
             panic!("rung dev ended ({status:?}) before it listened:\n{}", output.text())
         }
         () = tokio::time::sleep(PATIENCE) => panic!("rung dev never said `{READY}…`:\n{}", output.text()),
-    }
-}
-
-#[derive(Default)]
-struct Text {
-    /// Standard output and error, line by line in the order they came.
-    all: String,
-    /// Standard output alone.
-    stdout: String,
-}
-
-/// What the process writes, as it comes.
-#[derive(Clone)]
-struct Output {
-    text: Arc<Mutex<Text>>,
-    /// Counts the lines, to wake whoever waits; its receivers are the readers still reading.
-    lines: watch::Sender<usize>,
-}
-
-impl Default for Output {
-    fn default() -> Self {
-        Self {
-            text: Arc::default(),
-            lines: watch::Sender::new(0),
-        }
-    }
-}
-
-impl Output {
-    fn locked(&self) -> MutexGuard<'_, Text> {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn text(&self) -> String {
-        self.locked().all.clone()
-    }
-
-    fn attach(&self, command: &mut Command) -> Child {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        self.follow(child.stdout.take().expect("piped"), |text, line| {
-            text.all.push_str(line);
-            text.stdout.push_str(line);
-        });
-        self.follow(child.stderr.take().expect("piped"), |text, line| {
-            text.all.push_str(line);
-        });
-        child
-    }
-
-    fn follow(
-        &self,
-        stream: impl AsyncRead + Unpin + Send + 'static,
-        keep: impl Fn(&mut Text, &str) + Send + 'static,
-    ) {
-        let (output, reading) = (self.clone(), self.lines.subscribe());
-        tokio::spawn(async move {
-            let _reading = reading;
-            let mut lines = BufReader::new(stream).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                keep(&mut output.locked(), &format!("{line}\n"));
-                output.lines.send_modify(|lines| *lines += 1);
-            }
-        });
-    }
-
-    /// Waits until both streams are read to their end.
-    async fn finished(&self) {
-        self.lines.closed().await;
-    }
-
-    /// Waits for the line that tells readiness, after the first `skip` bytes.
-    async fn ready(&self, skip: usize) -> SocketAddr {
-        let mut lines = self.lines.subscribe();
-        loop {
-            if let Some(line) = self.text()[skip..]
-                .lines()
-                .find_map(|line| line.strip_prefix(READY))
-            {
-                return line
-                    .trim()
-                    .parse()
-                    .unwrap_or_else(|_| panic!("not an address: {line}"));
-            }
-            if lines.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
     }
 }
 
@@ -303,7 +225,7 @@ mod tests {
         let exe = script(
             &dir,
             "trap 'echo clean; exit 3' TERM; n=$(cat \"$0.n\" 2>/dev/null || echo 1); echo $((n + 1)) > \"$0.n\"
-            echo \"args $*\" >&2; echo \"rung: listening on http://127.0.0.1:$n\"; while :; do sleep 0.05; done",
+            echo \"args $*\" >> \"$0.args\"; echo \"rung: listening on http://127.0.0.1:$n\"; while :; do sleep 0.05; done",
         )
         .await;
         let mut rung = Rung::start(&exe, &["--strict"]).await;
@@ -315,7 +237,18 @@ mod tests {
         let data = rung.data().display().to_string();
         let args =
             format!("args dev --addr 127.0.0.1:0 --admin-key {ADMIN_KEY} --data {data} --strict\n");
-        assert_eq!(rung.output().matches(&args).count(), 2, "{}", rung.output());
+        let given = std::fs::read_to_string(exe.with_extension("args")).unwrap();
+        assert_eq!(given, args.repeat(2));
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "was written")]
+    async fn a_process_that_writes_a_key_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let body = "echo \"$*\" >&2; echo rung: listening on http://127.0.0.1:1; exec sleep 60";
+        let exe = script(&dir, body).await;
+        let rung = Rung::start(&exe, &[]).await;
+        rung.admin();
     }
 
     #[tokio::test]

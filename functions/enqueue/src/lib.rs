@@ -2,7 +2,7 @@
 
 pub mod event_bridge;
 mod invocation;
-mod request;
+pub mod request;
 
 use axum::{
     Router,

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use rung_shared::{
-    api::{ApiError, Code, Fields, read},
+    api::{ApiError, Code, Fields, read, single},
     domain::id::EventId,
     flow::accept::NewEvent,
     json::Json,
@@ -12,9 +12,9 @@ use rung_shared::{
 /// The request's `Idempotency-Key`.
 ///
 /// # Errors
-/// When it is empty, too long, or not printable.
-pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = headers.get("idempotency-key") else {
+/// When it stands twice, is empty, too long, or not printable.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = single(headers, "Idempotency-Key")? else {
         return Ok(None);
     };
     let key = value
@@ -31,7 +31,7 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Api
 ///
 /// # Errors
 /// Every problem with its fields.
-pub(crate) fn read_event(
+pub fn read_event(
     value: &Json,
     path: &str,
     idempotency_key: Option<String>,
@@ -74,7 +74,7 @@ fn read_fields(
 ///
 /// # Errors
 /// When the batch as such is not well-formed.
-pub(crate) fn read_batch(
+pub fn read_batch(
     body: &Json,
     idempotency_key: Option<&str>,
 ) -> Result<Vec<Result<NewEvent, ApiError>>, ApiError> {

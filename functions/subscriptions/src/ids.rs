@@ -1,9 +1,6 @@
 //! Ids and keys that Rung makes.
 
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rung_shared::{
     api::{ApiError, Code},
     chance,
@@ -22,9 +19,4 @@ pub(crate) fn new_id<T>(
 /// A new API key: 256 random bits.
 pub(crate) fn new_key() -> String {
     format!("rk_{}", URL_SAFE_NO_PAD.encode(chance::bytes::<32>()))
-}
-
-/// A new signing secret, of the form that Standard Webhooks asks for.
-pub(crate) fn new_secret() -> String {
-    format!("whsec_{}", STANDARD.encode(chance::bytes::<32>()))
 }

@@ -49,6 +49,7 @@ pub fn routes(api: Api, deliverer: Deliverer) -> Router {
     let webhook = get(webhooks::get)
         .patch(webhooks::update)
         .delete(webhooks::delete);
+    let rotation = "/v1/webhooks/{webhook}/rotate-secret";
     let logs = "/v1/webhooks/{webhook}/logs";
     let pending = "/v1/webhooks/{webhook}/pending";
     Router::new()
@@ -63,6 +64,11 @@ pub fn routes(api: Api, deliverer: Deliverer) -> Router {
         .route("/v1/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/v1/webhooks/{webhook}", webhook)
         .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
+        .route(rotation, post(webhooks::rotate_secret))
+        .route(
+            &format!("{rotation}/finish"),
+            post(webhooks::finish_rotation),
+        )
         .route(logs, get(logs::list))
         .route(&format!("{logs}/{{log}}"), get(logs::get))
         .route(&format!("{logs}/{{log}}/retry"), post(logs::retry))

@@ -8,6 +8,7 @@ mod deliveries;
 mod lists;
 mod pace;
 mod publish;
+mod rotation;
 mod schemas;
 mod seed;
 mod tenants;

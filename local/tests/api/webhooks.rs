@@ -26,7 +26,7 @@ async fn a_secret_is_made_when_none_is_given_and_shown_once() {
             .send(&tenant, "PATCH", &path, json!({"name": "n"}))
             .await,
     ] {
-        assert!(!shown.body.to_string().contains("secret"), "{}", shown.body);
+        assert!(!shown.body.to_string().contains(secret), "{}", shown.body);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq;
 use tracing::Span;
 
@@ -70,9 +70,7 @@ impl Api {
         scope: Option<Scope>,
     ) -> Result<Caller, ApiError> {
         let hash = presented(headers)?;
-        let named = headers
-            .get("rung-tenant")
-            .map(|name| name.to_str().unwrap_or_default());
+        let named = single(headers, "Rung-Tenant")?.map(|name| name.to_str().unwrap_or_default());
         let caller = if self.is_admin(&hash) {
             let name = named.ok_or(Code::TenantRequired)?;
             Caller {
@@ -154,11 +152,27 @@ impl Api {
     }
 }
 
+/// A header that may stand once: of two, whatever stands before Rung might have looked at the other.
+///
+/// # Errors
+/// When it stands more often.
+pub fn single<'h>(
+    headers: &'h HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'h HeaderValue>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => {
+            let problem = "stands twice; give it once";
+            Err(ApiError::of_field(Code::InvalidRequest, name, problem))
+        }
+    }
+}
+
 /// The hash of the key that came along.
 fn presented(headers: &HeaderMap) -> Result<KeyHash, ApiError> {
-    let value = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let value = single(headers, "Authorization")?.and_then(|value| value.to_str().ok());
     let (scheme, key) = value
         .and_then(|value| value.split_once(' '))
         .ok_or(Code::Unauthorized)?;

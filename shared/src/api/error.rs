@@ -52,6 +52,8 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "there is nothing here by this name";
     /// The path has no such method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "this path has other methods; see the header Allow";
+    /// The body did not come in time.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "the body did not come in time; send it faster, or less at once";
     /// The state of things stands against it.
     Conflict = "conflict", CONFLICT, "this does not go together with what is there";
     /// The webhook is disabled.

@@ -1,7 +1,10 @@
 //! Reading a request's object field by field: every problem is noted, unknown fields too, and all are answered at once.
 
 use super::{ApiError, Code, Detail};
-use crate::json::Json;
+use crate::{
+    json::Json,
+    limits::{PROBLEMS, TOLD_NAME_CHARS},
+};
 
 /// What a request says of a field that may be changed or cleared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,23 +125,25 @@ impl<'a> Fields<'a> {
         });
     }
 
-    /// All problems there are, unknown fields among them.
+    /// The problems there are, unknown fields among them: so many that a person can read them, or an answer would be a hundred
+    /// times as long as its request.
     ///
     /// # Errors
     /// When there is any.
     pub fn finish(mut self) -> Result<(), ApiError> {
         for (name, _) in self.members {
+            if self.problems.len() >= PROBLEMS {
+                break;
+            }
             if !self.known.contains(&name.as_str()) {
+                let told: String = name.chars().take(TOLD_NAME_CHARS).collect();
                 let known = self.known.join(", ");
                 let problem = if known.is_empty() {
                     "is unknown; there are no fields here".to_owned()
                 } else {
                     format!("is unknown; the fields are {known}")
                 };
-                self.problems.push(Detail {
-                    field: format!("{}{name}", self.path),
-                    problem,
-                });
+                self.problem(&told, problem);
             }
         }
         if self.problems.is_empty() {
@@ -270,6 +275,17 @@ mod tests {
             .collect();
         assert_eq!(named, ["url", "events", "at", "nmae"]);
         assert!(error.message.starts_with("url: "), "{}", error.message);
+    }
+
+    #[test]
+    fn of_very_many_problems_some_are_answered() {
+        let members: String = (0..50_000).map(|n| format!("\"{n}\":0,")).collect();
+        let name = "x".repeat(50_000);
+        let body = format!("{{\"{name}\":0,{members}\"last\":0}}");
+        let body = Json::parse(body.as_bytes(), 8).unwrap();
+        let error = Fields::of(&body).unwrap().finish().unwrap_err();
+        assert_eq!(error.details.len(), PROBLEMS);
+        assert_eq!(error.details[0].field, name[..TOLD_NAME_CHARS]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 
 pub use self::{
-    auth::Caller,
+    auth::{Caller, single},
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
     page::{Page, Seal},

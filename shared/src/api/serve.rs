@@ -4,21 +4,22 @@ use std::{convert::Infallible, panic::AssertUnwindSafe};
 
 use axum::{
     Router,
-    body::to_bytes,
+    body::{Bytes, HttpBody as _},
     extract::{FromRequestParts, MatchedPath, Request},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderValue, header, request::Parts};
-use tokio::time::Instant;
+use http::{HeaderValue, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, error_span, field::Empty};
 
 use super::{ApiError, Code, page::query_object};
 use crate::{
     chance,
     json::{Json, ParseErrorKind},
-    limits::JSON_DEPTH,
+    limits::{BODY_TIME, JSON_DEPTH},
 };
 
 /// The id of a request: in its answer's `x-request-id`, in the log, and in what it publishes.
@@ -89,28 +90,10 @@ async fn served(request: Request, next: Next) -> Response {
 /// The body as JSON, of at most `most` bytes, in which data of the greatest allowed depth may stand `within` levels deep.
 ///
 /// # Errors
-/// 413 beyond `most` bytes, 400 for what is not JSON, 422 for JSON that not every receiver would read alike.
+/// 413 beyond `most` bytes, 408 when it takes longer than [`BODY_TIME`], 400 for what is not JSON, 422 for JSON that not every
+/// receiver would read alike.
 pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, ApiError> {
-    let too_large = || {
-        ApiError::new(
-            Code::PayloadTooLarge,
-            format!("the body may have at most {most} bytes"),
-        )
-    };
-    let announced = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok());
-    if announced
-        .and_then(|length| length.parse().ok())
-        .is_some_and(|length: usize| length > most)
-    {
-        return Err(too_large());
-    }
-    let bytes = to_bytes(request.into_body(), most)
-        .await
-        .map_err(|_| too_large())?;
-    parse(&bytes, within)
+    parse(&read(request, most).await?, within)
 }
 
 /// As [`body`], where an empty one stands for an empty object.
@@ -118,19 +101,32 @@ pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, 
 /// # Errors
 /// As [`body`].
 pub async fn empty_or_body(request: Request, most: usize) -> Result<Json, ApiError> {
-    let too_large = |_| {
-        ApiError::new(
-            Code::PayloadTooLarge,
-            format!("the body may have at most {most} bytes"),
-        )
-    };
-    let bytes = to_bytes(request.into_body(), most)
-        .await
-        .map_err(too_large)?;
+    let bytes = read(request, most).await?;
     if bytes.is_empty() {
         Ok(Json::Object(Vec::new()))
     } else {
         parse(&bytes, 1)
+    }
+}
+
+async fn read(request: Request, most: usize) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the body may have at most {most} bytes");
+        ApiError::new(Code::PayloadTooLarge, message)
+    };
+    let body = request.into_body();
+    // What says beforehand that it is too large need not be read.
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large());
+    }
+    let body = timeout(BODY_TIME, Limited::new(body, most).collect()).await;
+    match body.map_err(|_| Code::RequestTimeout)? {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(ApiError::new(
+            Code::InvalidJson,
+            "the body broke off, or was not sent as its headers say",
+        )),
     }
 }
 

@@ -134,6 +134,12 @@ impl Dialect {
         self.headers.fields(input)
     }
 
+    /// Whether the headers of Standard Webhooks go along: without them nothing is signed with a [`KeyPair`].
+    #[must_use]
+    pub fn sends_standard_webhooks(&self) -> bool {
+        self.headers.standard_webhooks
+    }
+
     /// Whether its own signatures have room for one secret's only.
     ///
     /// During a rotation's overlap the oldest secret then signs alone, and a receiver that has switched answers 401 or 403 to it.

@@ -11,13 +11,17 @@ macro_rules! builtin {
 }
 
 /// The files compiled in.
-const BUILTIN: [(&str, &str); 6] = builtin![
+const BUILTIN: [(&str, &str); 10] = builtin![
     "standard",
     "badger",
     "patra",
     "bharatcart",
     "reward",
-    "odin"
+    "odin",
+    "github",
+    "stripe",
+    "shopify",
+    "slack"
 ];
 
 /// The dialects there are, by name.
@@ -27,7 +31,7 @@ pub struct Dialects {
 }
 
 impl Dialects {
-    /// The six compiled in.
+    /// Those compiled in.
     #[must_use]
     pub fn builtin() -> Self {
         let empty = Self {

@@ -14,5 +14,6 @@ pub mod filter;
 pub mod id;
 pub mod ladder;
 pub mod message;
+pub mod secret;
 pub mod tenant;
 pub mod webhook;

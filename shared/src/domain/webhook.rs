@@ -1,37 +1,14 @@
 //! Webhooks: where a tenant wants its events.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::secret::{OldSecret, Secret, TooManySecrets};
 use super::{
     filter::Filter,
     id::{TenantId, WebhookId},
 };
-
-/// A signing secret. Its `Debug` says nothing.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret, kept exactly as given.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The secret itself, for signing and for the one answer that shows it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// Why a webhook is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +60,8 @@ pub struct Webhook {
     pub description: Option<String>,
     /// What its deliveries are signed with.
     pub secret: Secret,
+    /// What was replaced by rotations and may still sign, oldest first.
+    pub old_secrets: Vec<OldSecret>,
     /// Its own static headers.
     pub headers: BTreeMap<String, String>,
     /// The tenant's own data about it.

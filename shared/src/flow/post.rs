@@ -18,7 +18,7 @@ use crate::{
         webhook::Webhook,
     },
     egress::{Answer, Failure, Outgoing},
-    limits::LOGGED_BODY_BYTES,
+    limits::{LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES},
 };
 
 impl Deliverer {
@@ -33,12 +33,20 @@ impl Deliverer {
     ) -> Attempt {
         let key = due.key();
         let delivery_id = key.delivery.uuid();
-        let outgoing = self.outgoing(due, delivery_id, webhook, dialect, event_type, body);
-        let (started_ms, started) = (self.clock.now_ms(), Instant::now());
-        let answer = match &outgoing {
-            Some(outgoing) => self.transport.post(outgoing).await,
-            None => Err(Failure::Unsendable),
+        let wall_ms = self.clock.wall_ms();
+        let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
+        let input = SignInput {
+            event_id: due.event.as_str(),
+            event_type,
+            delivery_id,
+            timestamp_s: wall_ms / 1000,
+            body,
+            secret,
+            newer_secrets: &newer_secrets,
         };
+        let (started_ms, started) = (self.clock.now_ms(), Instant::now());
+        let sent = self.send(&input, due.trigger, webhook, dialect, body).await;
+        let answer = &sent.answer;
         let (ended_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
         let succeeded = status.is_some_and(|status| dialect.is_success(status));
@@ -58,63 +66,125 @@ impl Deliverer {
             ended_ms,
             response_time_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             response_status: status,
-            error: (!succeeded).then(|| match &answer {
+            error: (!succeeded).then(|| match answer {
+                Ok(answer) if sent.is_second => format!(
+                    "The receiver answered {}, to the old secret and to the new one.",
+                    answer.status
+                ),
                 Ok(answer) => format!("The receiver answered {}.", answer.status),
                 Err(failure) => failure.to_string(),
             }),
             next_due_ms: climbs
-                .then(|| wait_ms(due, dialect, &answer, wall_ms, delivery_id))
+                .then(|| wait_ms(due, dialect, answer, wall_ms, delivery_id))
                 .flatten()
                 .map(|wait_ms| ended_ms + wait_ms),
-            exchange: exchange(&webhook.url, outgoing.as_ref(), answer.as_ref().ok()),
+            exchange: exchange(&webhook.url, sent.outgoing.as_ref(), answer.as_ref().ok()),
             key,
         }
     }
 
-    /// The request; `None` when it cannot be put together.
-    fn outgoing(
+    /// Posts. A receiver that refuses the old secret, where a signature has room for one only, may have switched already: it is
+    /// asked once more with the secret in force, within what is left of the time-out.
+    async fn send(
         &self,
-        due: &Due,
-        delivery_id: Uuid,
+        input: &SignInput<'_>,
+        trigger: Trigger,
         webhook: &Webhook,
         dialect: &Dialect,
-        event_type: &str,
         body: &Bytes,
-    ) -> Option<Outgoing> {
-        let signed = dialect.headers(&SignInput {
-            event_id: due.event.as_str(),
-            event_type,
-            delivery_id,
-            timestamp_s: self.clock.wall_ms() / 1000,
-            body,
-            secret: webhook.secret.expose(),
+    ) -> Sent {
+        let started = Instant::now();
+        let timeout = Duration::from_millis(dialect.timeout_ms);
+        let first = outgoing(input, trigger, webhook, dialect, body, timeout);
+        let first = self.send_once(first).await;
+        let newest = input.newer_secrets.last();
+        let Some(newest) = newest.filter(|_| dialect.signs_with_one_secret()) else {
+            return first;
+        };
+        if !first.is_refused(dialect) {
+            return first;
+        }
+        let input = SignInput {
+            secret: newest,
             newer_secrets: &[],
-        });
-        let signed = signed.ok()?;
-        let mut headers = HeaderMap::with_capacity(signed.len() + webhook.headers.len() + 1);
-        // A webhook's own headers were checked when it was made: none is one of those that follow.
-        for (name, value) in &webhook.headers {
-            headers.insert(
-                HeaderName::try_from(name).ok()?,
-                HeaderValue::try_from(value).ok()?,
-            );
+            ..*input
+        };
+        let left = timeout.saturating_sub(started.elapsed());
+        let second = outgoing(&input, trigger, webhook, dialect, body, left);
+        let second = self.send_once(second).await;
+        if second.answer.is_err() {
+            // What the receiver did answer says more.
+            return first;
         }
-        for (name, value) in signed {
-            headers.append(name, value);
+        Sent {
+            is_second: true,
+            ..second
         }
-        if due.trigger == Trigger::Test {
-            headers.insert(
-                HeaderName::from_static("rung-test"),
-                HeaderValue::from_static("true"),
-            );
-        }
-        Some(Outgoing {
-            url: Url::parse(&webhook.url).ok()?,
-            headers,
-            body: body.clone(),
-            timeout: Duration::from_millis(dialect.timeout_ms),
-        })
     }
+
+    async fn send_once(&self, outgoing: Option<Outgoing>) -> Sent {
+        let answer = match &outgoing {
+            Some(outgoing) => self.transport.post(outgoing).await,
+            None => Err(Failure::Unsendable),
+        };
+        Sent {
+            outgoing,
+            answer,
+            is_second: false,
+        }
+    }
+}
+
+/// A request and what came of it.
+struct Sent {
+    /// `None` when it could not be put together.
+    outgoing: Option<Outgoing>,
+    answer: Result<Answer, Failure>,
+    /// Whether the old secret was refused before.
+    is_second: bool,
+}
+
+impl Sent {
+    /// Whether the receiver does not take the signature, as far as its answer tells.
+    fn is_refused(&self, dialect: &Dialect) -> bool {
+        let status = self.answer.as_ref().map(|answer| answer.status.as_u16());
+        status.is_ok_and(|status| matches!(status, 401 | 403) && !dialect.is_success(status))
+    }
+}
+
+/// The request; `None` when it cannot be put together.
+fn outgoing(
+    input: &SignInput<'_>,
+    trigger: Trigger,
+    webhook: &Webhook,
+    dialect: &Dialect,
+    body: &Bytes,
+    timeout: Duration,
+) -> Option<Outgoing> {
+    let signed = dialect.headers(input).ok()?;
+    let mut headers = HeaderMap::with_capacity(signed.len() + webhook.headers.len() + 1);
+    // A webhook's own headers were checked when it was made: none is one of those that follow.
+    for (name, value) in &webhook.headers {
+        headers.insert(
+            HeaderName::try_from(name).ok()?,
+            HeaderValue::try_from(value).ok()?,
+        );
+    }
+    for (name, value) in signed {
+        headers.append(name, value);
+    }
+    if trigger == Trigger::Test {
+        headers.insert(
+            HeaderName::from_static("rung-test"),
+            HeaderValue::from_static("true"),
+        );
+    }
+    Some(Outgoing {
+        url: Url::parse(&webhook.url).ok()?,
+        headers,
+        body: body.clone(),
+        timeout,
+    })
 }
 
 /// How long to wait after this failure, in milliseconds; `None` when the ladder is used up.
@@ -166,10 +236,10 @@ fn exchange(url: &str, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> 
     Exchange {
         url: url.to_owned(),
         request_headers: outgoing
-            .map(|outgoing| printable(&outgoing.headers))
+            .map(|outgoing| printable(&outgoing.headers, usize::MAX))
             .unwrap_or_default(),
         response_headers: answer
-            .map(|answer| printable(&answer.headers))
+            .map(|answer| printable(&answer.headers, LOGGED_HEADERS_BYTES))
             .unwrap_or_default(),
         response_body: body
             .map(|body| String::from_utf8_lossy(body).into_owned())
@@ -177,10 +247,16 @@ fn exchange(url: &str, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> 
     }
 }
 
-fn printable(headers: &HeaderMap) -> Vec<(String, String)> {
+/// The headers as text, up to so many bytes of names and values.
+fn printable(headers: &HeaderMap, most: usize) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut bytes = 0;
     headers
         .iter()
+        .take_while(|(name, value)| {
+            bytes += name.as_str().len() + value.len();
+            bytes <= most
+        })
         .map(|(name, value)| (name.to_string(), text(value)))
         .collect()
 }

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         filter::Filter,
         id::{TenantId, WebhookId},
-        webhook::{Disabled, Secret, Webhook},
+        webhook::{Disabled, OldSecret, Secret, Webhook},
     },
     json::Json,
     limits::JSON_DEPTH,
@@ -225,6 +225,11 @@ fn stored_filter(row: &Row) -> Result<Option<Filter>, StoreError> {
     row.parsed("filter", compile).map(Some)
 }
 
+fn old_secrets_value(old_secrets: &[OldSecret]) -> Option<AttributeValue> {
+    let json = || serde_json::to_string(old_secrets).expect("they have string keys only");
+    (!old_secrets.is_empty()).then(|| item::text(json()))
+}
+
 fn to_item(webhook: &Webhook) -> Item {
     Builder::new(partition(&webhook.tenant), sort_key(&webhook.id))
         .text("href", &webhook.url)
@@ -234,6 +239,7 @@ fn to_item(webhook: &Webhook) -> Item {
         .maybe("title", webhook.name.as_ref().map(item::text))
         .maybe("about", webhook.description.as_ref().map(item::text))
         .text("secret", webhook.secret.expose())
+        .maybe("old_secrets", old_secrets_value(&webhook.old_secrets))
         .json("headers", &webhook.headers)
         .json("metadata", &webhook.metadata)
         .text("dialect", &webhook.dialect)
@@ -258,6 +264,7 @@ fn from_row(mut row: Row) -> Result<Webhook, StoreError> {
         name: row.maybe_text("title"),
         description: row.maybe_text("about"),
         secret: Secret::new(row.text("secret")?),
+        old_secrets: row.maybe_json("old_secrets")?.unwrap_or_default(),
         headers: row.json("headers")?,
         metadata: row.json("metadata")?,
         dialect: row.text("dialect")?,

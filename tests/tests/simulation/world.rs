@@ -488,6 +488,7 @@ async fn populate(oracle: &Store, chance: &Chance, webhooks: u64) {
             name: None,
             description: None,
             secret: Secret::new("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),
+            old_secrets: Vec::new(),
             headers: BTreeMap::new(),
             metadata: serde_json::Map::new(),
             dialect: format!("sim{}", chance.between(0, DIALECTS.len() as u64 - 1)),

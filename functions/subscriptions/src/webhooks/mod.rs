@@ -2,6 +2,7 @@
 
 mod list;
 mod request;
+mod secrets;
 mod view;
 
 use axum::{
@@ -11,26 +12,21 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{self, ApiError, Caller, Code, Fields, Patch, Query, answer, read},
-    domain::{
-        id::WebhookId,
-        webhook::{Secret, Webhook},
-    },
+    domain::{id::WebhookId, webhook::Webhook},
     json::Json,
     limits::{DESCRIPTION_CHARS, NAME_CHARS, REQUEST_BYTES},
     store::webhooks::WebhookWritten,
 };
 use serde_json::json;
 
+pub(crate) use self::secrets::{finish_rotation, rotate_secret};
 use self::{
     list::Wanted,
-    request::{Status, events, filter, headers, metadata, rate_limit, secret, url},
+    request::{Status, events, filter, headers, metadata, rate_limit, url},
+    secrets::{SecretFields, Signing},
     view::View,
 };
-use crate::{
-    Management, Path, dialect_named,
-    ids::{new_id, new_secret},
-    logs,
-};
+use crate::{Management, Path, dialect_named, ids::new_id, logs};
 
 /// How often a change is made anew when others change the same webhook meanwhile.
 const TRIES: usize = 8;
@@ -53,7 +49,8 @@ pub(crate) async fn create(
         };
         match written {
             WebhookWritten::Done => {
-                let data = json!({ "webhook": View::with_secret(&webhook) });
+                let data =
+                    json!({ "webhook": View::with_secret(&webhook, state.api.clock.wall_ms()) });
                 return Ok(answer(status, data));
             }
             WebhookWritten::NoTenant => {
@@ -97,7 +94,10 @@ async fn read_new(
     let rate_limit = fields.optional("rate_limit", rate_limit);
     let name = fields.optional("name", read::text(NAME_CHARS));
     let description = fields.optional("description", read::text(DESCRIPTION_CHARS));
-    let secret = fields.optional("secret", secret);
+    let secrets = SecretFields::read(&mut fields, &dialect);
+    if let Some(present) = &present {
+        secrets.check_against(&present.secret, &mut fields);
+    }
     let headers = fields.optional("headers", headers(&dialect));
     let metadata = fields.optional("metadata", metadata);
     fields.finish()?;
@@ -115,7 +115,8 @@ async fn read_new(
             rate_limit: None,
             name: None,
             description: None,
-            secret: Secret::new(new_secret()),
+            secret: secrets.signing.unwrap_or(Signing::V1).new_secret(),
+            old_secrets: Vec::new(),
             headers: Default::default(),
             metadata: Default::default(),
             dialect: String::new(),
@@ -134,13 +135,15 @@ async fn read_new(
         rate_limit: rate_limit.or(present.rate_limit),
         name: name.or(present.name),
         description: description.or(present.description),
-        secret: secret.unwrap_or(present.secret),
         headers: headers.unwrap_or(present.headers),
         metadata: metadata.unwrap_or(present.metadata),
         dialect: dialect.name.clone(),
         created_ms: created_ms.unwrap_or(present.created_ms),
         ..present
     };
+    if let Some(secret) = secrets.given {
+        webhook.replace_secret(secret);
+    }
     if let Some(status) = status {
         status.apply(&mut webhook, now_ms);
     }
@@ -166,7 +169,12 @@ pub(crate) async fn list(
         let wanted = |webhook: &Webhook| wanted.takes(webhook, &state.api.dialects);
         store.webhooks_where(tenant, wanted, after, limit).await?
     };
-    let webhooks: Vec<_> = listed.items.iter().map(View::from).collect();
+    let wall_ms = state.api.clock.wall_ms();
+    let webhooks: Vec<_> = listed
+        .items
+        .iter()
+        .map(|webhook| View::at(webhook, wall_ms))
+        .collect();
     let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
         StatusCode::OK,
@@ -180,10 +188,8 @@ pub(crate) async fn get(
     Path(id): Path<WebhookId>,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "webhook": View::from(&webhook) }),
-    ))
+    let view = View::at(&webhook, state.api.clock.wall_ms());
+    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
 }
 
 pub(crate) async fn update(
@@ -194,21 +200,29 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let webhook = changed(&state, &caller, &id, |present| {
+        read_change(&state, &caller, present, &body)
+    })
+    .await?;
+    let view = View::at(&webhook, state.api.clock.wall_ms());
+    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+}
+
+/// Changes a webhook, anew while others change it meanwhile; the webhook as it then stands.
+async fn changed(
+    state: &Management,
+    caller: &Caller,
+    id: &WebhookId,
+    change: impl Fn(Webhook) -> Result<Webhook, ApiError>,
+) -> Result<Webhook, ApiError> {
     let store = &state.api.store;
+    let not_found = || ApiError::not_found("webhook", id.as_str());
     for _ in 0..TRIES {
-        let present = store.webhook(&caller.tenant.id, &id).await?;
-        let present = present.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
-        let webhook = read_change(&state, &caller, present, &body)?;
+        let present = store.webhook(&caller.tenant.id, id).await?;
+        let webhook = change(present.ok_or_else(not_found)?)?;
         match store.update_webhook(&webhook).await? {
-            WebhookWritten::Done => {
-                return Ok(answer(
-                    StatusCode::OK,
-                    json!({ "webhook": View::from(&webhook) }),
-                ));
-            }
-            WebhookWritten::NoTenant => {
-                return Err(ApiError::not_found("webhook", id.as_str()));
-            }
+            WebhookWritten::Done => return Ok(webhook),
+            WebhookWritten::NoTenant => return Err(not_found()),
             WebhookWritten::Conflict => {}
         }
     }

@@ -8,13 +8,13 @@ use rung_shared::{
     dialect::{Dialect, SignInput},
     domain::{
         filter::{Filter, FilterFault},
-        webhook::{Disabled, Reason, Secret, Webhook},
+        webhook::{Disabled, Reason, Webhook},
     },
     egress::policy::check_url,
     json::Json,
     limits::{
-        HEADER_VALUE_BYTES, METADATA_BYTES, RATE_LIMIT_MAX, SECRET_BYTES, WEBHOOK_EVENTS,
-        WEBHOOK_HEADERS,
+        HEADER_VALUE_BYTES, METADATA_BYTES, RATE_LIMIT_MAX, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+        WEBHOOK_HEADERS_BYTES,
     },
 };
 use serde_json::{Map, Value};
@@ -93,15 +93,6 @@ pub(super) fn rate_limit(value: &Json) -> Result<u32, String> {
         })
 }
 
-/// Kept exactly as given.
-pub(super) fn secret(value: &Json) -> Result<Secret, String> {
-    let printable = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let text = value.as_str().filter(printable);
-    let text = text.filter(|text| (1..=SECRET_BYTES).contains(&text.len()));
-    let secret = text.map(|text| Secret::new(text.to_owned()));
-    secret.ok_or_else(|| format!("must be 1 to {SECRET_BYTES} printable ASCII characters"))
-}
-
 /// Static headers of a webhook's own.
 pub(super) fn headers(
     dialect: &Dialect,
@@ -128,7 +119,17 @@ pub(super) fn headers(
             })?;
             Ok((name.clone(), value))
         });
-        headers.collect()
+        let headers = headers.collect::<Result<BTreeMap<_, _>, String>>()?;
+        let bytes: usize = headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if bytes > WEBHOOK_HEADERS_BYTES {
+            return Err(format!(
+                "must have at most {WEBHOOK_HEADERS_BYTES} bytes together"
+            ));
+        }
+        Ok(headers)
     }
 }
 
@@ -290,12 +291,21 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_printable_and_kept_exactly() {
-        assert_eq!(secret(&json(r#"" a b~""#)).unwrap().expose(), " a b~");
-        for wrong in [r#""""#, r#""a\tb""#, r#""ä""#, "7"] {
-            assert!(secret(&json(wrong)).is_err(), "{wrong}");
-        }
-        assert!(secret(&Json::String("x".repeat(257))).is_err());
+    fn headers_are_few_and_small_together() {
+        let odin = dialect("odin");
+        let of = |count: usize, name: usize, value: usize| {
+            let member = |n| {
+                let name = format!("x-{n:0>name$}");
+                (name, Json::String("v".repeat(value)))
+            };
+            headers(&odin)(&Json::Object((0..count).map(member).collect()))
+        };
+        assert!(of(WEBHOOK_HEADERS, 10, 10).is_ok());
+        assert!(of(WEBHOOK_HEADERS + 1, 10, 10).is_err());
+        assert!(of(1, 10, HEADER_VALUE_BYTES).is_ok());
+        assert!(of(1, 10, HEADER_VALUE_BYTES + 1).is_err());
+        assert!(of(7, 10, HEADER_VALUE_BYTES).is_err());
+        assert!(of(1, WEBHOOK_HEADERS_BYTES, 1).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rung_shared::{
     clock::timestamp,
+    dialect::KeyPair,
     domain::{
         filter::Filter,
         webhook::{Disabled, Reason, Webhook},
@@ -11,6 +12,8 @@ use rung_shared::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use super::secrets::Signing;
 
 #[derive(Serialize)]
 pub(super) struct View<'a> {
@@ -24,11 +27,16 @@ pub(super) struct View<'a> {
     status: &'static str,
     created_at: jiff::Timestamp,
     dialect: &'a str,
+    signing: Signing,
+    /// What receivers verify with when a key pair signs.
+    public_key: Option<String>,
+    /// Until when a replaced secret signs on.
+    old_secret_expires_at: Option<jiff::Timestamp>,
     headers: &'a BTreeMap<String, String>,
     metadata: &'a Map<String, Value>,
     disabled_at: Option<jiff::Timestamp>,
     disabled_reason: Option<DisabledReason<'a>>,
-    /// Shown when the webhook is made, and not again.
+    /// Shown when the webhook is made and when its secret is rotated, and not again.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
@@ -41,16 +49,15 @@ struct DisabledReason<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn with_secret(webhook: &'a Webhook) -> Self {
+    pub(super) fn with_secret(webhook: &'a Webhook, wall_ms: u64) -> Self {
         Self {
             secret: Some(webhook.secret.expose()),
-            ..webhook.into()
+            ..Self::at(webhook, wall_ms)
         }
     }
-}
 
-impl<'a> From<&'a Webhook> for View<'a> {
-    fn from(webhook: &'a Webhook) -> Self {
+    /// The webhook as it stands at `wall_ms`.
+    pub(super) fn at(webhook: &'a Webhook, wall_ms: u64) -> Self {
         let disabled = webhook.disabled.as_ref();
         Self {
             id: webhook.id.as_str(),
@@ -63,6 +70,9 @@ impl<'a> From<&'a Webhook> for View<'a> {
             status: disabled.map_or("active", |_| "disabled"),
             created_at: timestamp(webhook.created_ms),
             dialect: &webhook.dialect,
+            signing: Signing::of(&webhook.secret),
+            public_key: KeyPair::parse(webhook.secret.expose()).map(|pair| pair.public_key()),
+            old_secret_expires_at: webhook.old_secret_expires_ms(wall_ms).map(timestamp),
             headers: &webhook.headers,
             metadata: &webhook.metadata,
             disabled_at: disabled.map(|disabled| timestamp(disabled.at_ms)),

@@ -40,21 +40,21 @@ function verify(array $headers, string $body, string $secret): bool
         lines.push(format!("    {} = {value};", named(*variable)));
         if *variable == Variable::Timestamp && scheme.is_timed() {
             lines.push(format!(
-                "    if (!ctype_digit($timestamp) || abs(time() - (int) $timestamp) > {TOLERANCE_S}) {{
+                "    if (!preg_match('/^[0-9]+$/D', $timestamp) || abs(time() - (int) $timestamp) > {TOLERANCE_S}) {{
         return false;
     }}"
             ));
         }
     }
-    lines.push(
-        match scheme.key {
-            Key::Text => "    $key = $secret;",
-            Key::StandardWebhooks => {
-                "    $key = base64_decode(preg_replace('/^whsec_/', '', $secret));"
-            }
+    let key = match scheme.key {
+        Key::Text => "$secret",
+        Key::StandardWebhooks => {
+            lines.push(
+                "    $key = base64_decode(preg_replace('/^whsec_/', '', $secret));".to_owned(),
+            );
+            "$key"
         }
-        .to_owned(),
-    );
+    };
     let algorithm = match scheme.algorithm {
         Algorithm::HmacSha256 => "sha256",
         Algorithm::HmacSha1 => "sha1",
@@ -70,9 +70,9 @@ function verify(array $headers, string $body, string $secret): bool
         .collect();
     let signed = signed.join(" . ");
     lines.push(match scheme.encoding {
-        Encoding::Hex => format!("    $signature = hash_hmac('{algorithm}', {signed}, $key);"),
+        Encoding::Hex => format!("    $signature = hash_hmac('{algorithm}', {signed}, {key});"),
         Encoding::Base64 => format!(
-            "    $signature = base64_encode(hash_hmac('{algorithm}', {signed}, $key, true));"
+            "    $signature = base64_encode(hash_hmac('{algorithm}', {signed}, {key}, true));"
         ),
     });
     lines.push(format!("    $expected = {};", expression(&scheme.expected)));

@@ -80,13 +80,15 @@ pub(super) fn write(scheme: &Scheme) -> String {
         Algorithm::HmacSha1 => "sha1",
         Algorithm::HmacSha512 => "sha512",
     };
-    let mac = format!("hmac.new(key, {}, hashlib.{hash})", signed.join(" + "));
-    lines.push(match scheme.encoding {
-        Encoding::Hex => format!("    signature = {mac}.hexdigest()"),
-        Encoding::Base64 => {
-            format!("    signature = base64.b64encode({mac}.digest()).decode()")
+    let signed = signed.join(" + ");
+    lines.push(format!("    mac = hmac.new(key, {signed}, hashlib.{hash})"));
+    lines.push(
+        match scheme.encoding {
+            Encoding::Hex => "    signature = mac.hexdigest()",
+            Encoding::Base64 => "    signature = base64.b64encode(mac.digest()).decode()",
         }
-    });
+        .to_owned(),
+    );
     lines.push(format!("    expected = {}", expression(&scheme.expected)));
     lines.push(match scheme.separator {
         None => "    return hmac.compare_digest(header.encode(), expected.encode())\n".to_owned(),

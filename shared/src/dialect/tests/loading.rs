@@ -66,17 +66,10 @@ fn faulty(old: &str, new: &str, reason: &str) {
 #[test]
 fn the_file_itself_loads() {
     let dialects = load(FILE).unwrap();
+    let builtin = Dialects::builtin();
     assert_eq!(
         dialects.names().collect::<Vec<_>>(),
-        [
-            "standard",
-            "badger",
-            "patra",
-            "bharatcart",
-            "reward",
-            "odin",
-            "own"
-        ]
+        builtin.names().chain(["own"]).collect::<Vec<_>>()
     );
     assert_eq!(dialects.get("own").unwrap().source, FILE);
 }

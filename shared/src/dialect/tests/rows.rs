@@ -36,6 +36,8 @@ fn each_ladder_has_the_waits_of_its_document() {
             0.1,
         ),
         ("odin", &[MIN, 5 * MIN, 30 * MIN, 2 * H, 6 * H], 0.0),
+        ("github", &[], 0.0),
+        ("slack", &[0, MIN, 5 * MIN], 0.0),
     ] {
         let ladder = &builtin(name).ladder;
         assert_eq!(ladder.waits_ms(), waits_ms, "{name}");
@@ -318,10 +320,11 @@ fn every_type_has_a_sample_that_is_an_object_with_members() {
 fn ids_are_made_in_each_dialects_form() {
     for dialect in Dialects::builtin().iter() {
         let id = dialect.new_event_id(1_734_190_158_700, [7; 16]);
-        let (prefix, length) = if dialect.name == "reward" {
-            ("we_01jf2wkmvc", 29)
-        } else {
-            ("evt_", 26)
+        let (prefix, length) = match &*dialect.name {
+            "reward" => ("we_01jf2wkmvc", 29),
+            "github" | "shopify" => ("07070707-0707-4707-8707-", 36),
+            "slack" => ("Ev", 24),
+            _ => ("evt_", 26),
         };
         assert!(id.starts_with(prefix), "{id}");
         assert_eq!(id.len(), length, "{id}");

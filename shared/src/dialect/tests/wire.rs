@@ -447,3 +447,54 @@ fn an_own_file_signs_for_each_secret_and_names_its_agent() {
         format!("{old},{new_signature},{new_signature}")
     );
 }
+
+#[test]
+fn github_signs_the_bare_payload_twice() {
+    let github = builtin("github");
+    let data = json(r#"{"zen":"Small is beautiful.","hook_id":109}"#);
+    let body = body(&github, &facts("ping", &data, "2025-01-15T09:30:00Z"));
+    assert_eq!(body, r#"{"zen":"Small is beautiful.","hook_id":109}"#);
+    let answers = in_node(
+        "['sha256', 'sha1'].map((name) => `${name}=${require('crypto').createHmac(name, 's3cret').update(line).digest('hex')}`).join(' ')",
+        std::slice::from_ref(&body),
+    );
+    let (sha256, sha1) = answers[0].split_once(' ').unwrap();
+    let headers = headers(&github, &input("ping", &body, "s3cret"));
+    for line in [
+        "x-github-event: ping",
+        "x-github-delivery: 01927d5c-0000-8000-8000-000000000001",
+        &format!("x-hub-signature-256: {sha256}"),
+        &format!("x-hub-signature: {sha1}"),
+    ] {
+        assert!(
+            headers.contains(&format!("\n{line}\n")),
+            "{line}: {headers}"
+        );
+    }
+}
+
+#[test]
+fn stripe_wraps_the_object_in_an_event() {
+    let stripe = builtin("stripe");
+    let data = json(r#"{"object":{"id":"ch_1"},"previous_attributes":{"paid":false}}"#);
+    let body = body(
+        &stripe,
+        &facts("charge.refunded", &data, "2025-01-15T09:30:00.5Z"),
+    );
+    assert_eq!(
+        body,
+        r#"{"id":"evt_abc123","object":"event","api_version":"2024-06-20","created":1736933400,"data":{"object":{"id":"ch_1"},"previous_attributes":{"paid":false}},"livemode":true,"pending_webhooks":1,"request":{"id":"req_123456"},"type":"charge.refunded"}"#
+    );
+    assert!(!stripe.signs_with_one_secret());
+}
+
+#[test]
+fn slack_wraps_what_happened_in_a_callback() {
+    let slack = builtin("slack");
+    let data = json(r#"{"type":"message","text":"hi"}"#);
+    let body = body(&slack, &facts("message", &data, "2025-01-15T09:30:00Z"));
+    assert_eq!(
+        body,
+        r#"{"type":"event_callback","event":{"type":"message","text":"hi"},"event_id":"evt_abc123","event_time":1736933400}"#
+    );
+}

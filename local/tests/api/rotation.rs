@@ -1,0 +1,237 @@
+//! `POST /v1/webhooks/{id}/rotate-secret` and `…/finish`, and the two kinds of signing.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::world::{Answered, As, World};
+
+const PAIR: &str =
+    "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+
+async fn rotate(world: &World, caller: &As, id: &str, request: Value) -> Answered {
+    let path = format!("/v1/webhooks/{id}/rotate-secret");
+    world.send(caller, "POST", &path, request).await
+}
+
+async fn finish(world: &World, caller: &As, id: &str) -> Answered {
+    let path = format!("/v1/webhooks/{id}/rotate-secret/finish");
+    world.send_text(caller, "POST", &path, "").await
+}
+
+async fn shown(world: &World, caller: &As, id: &str) -> Value {
+    let path = format!("/v1/webhooks/{id}");
+    world.get(caller, &path).await.data(200)["webhook"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_shows_the_new_secret_once_and_when_the_old_one_ends() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let id = world.webhook(&tenant).await;
+    assert_eq!(
+        shown(&world, &tenant, &id).await["old_secret_expires_at"],
+        Value::Null
+    );
+
+    let path = format!("/v1/webhooks/{id}/rotate-secret");
+    let rotated = world.send_text(&tenant, "POST", &path, "").await;
+    let rotated = &rotated.data(200)["webhook"];
+    let secret = rotated["secret"].as_str().unwrap();
+    let bytes = STANDARD
+        .decode(secret.strip_prefix("whsec_").unwrap())
+        .unwrap();
+    assert_eq!(bytes.len(), 32);
+    assert_eq!(
+        rotated["old_secret_expires_at"], "2025-10-10T08:53:20Z",
+        "24 h from the world's start"
+    );
+
+    let request = json!({"secret": "another", "overlap_seconds": 60});
+    let rotated = rotate(&world, &tenant, &id, request).await;
+    let rotated = &rotated.data(200)["webhook"];
+    assert_eq!(rotated["old_secret_expires_at"], "2025-10-09T08:54:20Z");
+    world.pass(59_000).await;
+    let seen = shown(&world, &tenant, &id).await;
+    assert_eq!(
+        seen["old_secret_expires_at"],
+        rotated["old_secret_expires_at"]
+    );
+    assert!(!seen.to_string().contains(secret), "{seen}");
+    assert!(!seen.to_string().contains("another"), "{seen}");
+    world.pass(1000).await;
+    assert_eq!(
+        shown(&world, &tenant, &id).await["old_secret_expires_at"],
+        Value::Null
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_is_finished_at_will_and_both_calls_can_be_repeated() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let id = world.webhook(&tenant).await;
+    let request = json!({"secret": " kept exactly ", "overlap_seconds": 604_800});
+    let first = rotate(&world, &tenant, &id, request.clone()).await;
+    let first = &first.data(200)["webhook"];
+    assert_eq!(first["secret"], " kept exactly ");
+    assert_eq!(first["old_secret_expires_at"], "2025-10-16T08:53:20Z");
+    world.pass(5_000).await;
+    let again = rotate(&world, &tenant, &id, request).await;
+    assert_eq!(again.data(200)["webhook"], *first);
+
+    for _ in 0..2 {
+        let finished = finish(&world, &tenant, &id).await;
+        let finished = &finished.data(200)["webhook"];
+        assert_eq!(finished["old_secret_expires_at"], Value::Null);
+        assert_eq!(finished.get("secret"), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_overlap_leaves_no_old_secret() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let id = world.webhook(&tenant).await;
+    rotate(&world, &tenant, &id, json!({})).await.data(200);
+    let rotated = rotate(&world, &tenant, &id, json!({"overlap_seconds": 0})).await;
+    assert_eq!(
+        rotated.data(200)["webhook"]["old_secret_expires_at"],
+        Value::Null
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotations_within_others_end_somewhere() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let id = world.webhook(&tenant).await;
+    for _ in 0..3 {
+        rotate(&world, &tenant, &id, json!({})).await.data(200);
+    }
+    let refused = rotate(&world, &tenant, &id, json!({})).await;
+    refused.assert_error(409, "conflict");
+    finish(&world, &tenant, &id).await.data(200);
+    rotate(&world, &tenant, &id, json!({})).await.data(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mistakes_are_named_and_strangers_see_nothing() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let id = world.webhook(&tenant).await;
+    for (request, field) in [
+        (json!({"secret": ""}), "secret"),
+        (json!({"overlap_seconds": 604_801}), "overlap_seconds"),
+        (json!({"overlap_seconds": -1}), "overlap_seconds"),
+        (json!({"overlap_seconds": "60"}), "overlap_seconds"),
+        (json!({"overlap": 60}), "overlap"),
+        (json!({"signing": "ed25519"}), "signing"),
+        (json!({"signing": "v1a", "secret": "whsk_AAAA"}), "secret"),
+        (json!({"signing": "v1", "secret": PAIR}), "secret"),
+    ] {
+        let refused = rotate(&world, &tenant, &id, request).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), [field]);
+    }
+    let refused = world
+        .send(
+            &tenant,
+            "POST",
+            &format!("/v1/webhooks/{id}/rotate-secret/finish"),
+            json!({"overlap_seconds": 0}),
+        )
+        .await;
+    assert_eq!(refused.fields(), ["overlap_seconds"]);
+
+    let stranger = world.tenant("other", "standard", "pro").await;
+    rotate(&world, &stranger, &id, json!({}))
+        .await
+        .assert_error(404, "not_found");
+    finish(&world, &stranger, &id)
+        .await
+        .assert_error(404, "not_found");
+    let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
+    rotate(&world, &publisher, &id, json!({}))
+        .await
+        .assert_error(403, "forbidden");
+    assert_eq!(
+        shown(&world, &tenant, &id).await["old_secret_expires_at"],
+        Value::Null,
+        "none of this has changed it"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_pairs_show_their_public_half() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = json!({"url": "https://example.com/hook", "events": ["*"], "signing": "v1a"});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let made = made.data(201)["webhook"].clone();
+    let id = made["id"].as_str().unwrap();
+    assert!(made["secret"].as_str().unwrap().starts_with("whsk_"));
+    assert_eq!(made["signing"], "v1a");
+    let seen = shown(&world, &tenant, id).await;
+    assert_eq!(seen["public_key"], made["public_key"]);
+    assert!(seen["public_key"].as_str().unwrap().starts_with("whpk_"));
+
+    let rotated = rotate(&world, &tenant, id, json!({})).await;
+    let rotated = &rotated.data(200)["webhook"];
+    assert_eq!(
+        rotated["signing"], "v1a",
+        "the kind stays unless it is named"
+    );
+    assert_ne!(rotated["public_key"], made["public_key"]);
+    let given = rotate(&world, &tenant, id, json!({"secret": PAIR})).await;
+    assert_eq!(
+        given.data(200)["webhook"]["public_key"],
+        "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+    );
+    let shared = rotate(&world, &tenant, id, json!({"signing": "v1"})).await;
+    let shared = &shared.data(200)["webhook"];
+    assert_eq!(shared["public_key"], Value::Null);
+    assert!(shared["secret"].as_str().unwrap().starts_with("whsec_"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bringing_a_webhook_along_again_sets_its_secret_and_a_change_leaves_it() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let operator = As::operator_for("acme");
+    let import = |more: Value| {
+        let mut webhook = json!({"id": "wh-7", "url": "https://example.com/hook", "events": ["*"], "secret": "a"});
+        webhook
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        webhook
+    };
+    let post = async |webhook| world.send(&operator, "POST", "/v1/webhooks", webhook).await;
+    post(import(json!({}))).await.data(201);
+    rotate(&world, &operator, "wh-7", json!({"secret": "b"}))
+        .await
+        .data(200);
+
+    let path = "/v1/webhooks/wh-7";
+    let change = json!({"name": "n"});
+    let changed = world.send(&operator, "PATCH", path, change).await;
+    let rotating = changed.data(200)["webhook"]["old_secret_expires_at"].clone();
+    assert!(rotating.is_string());
+    let same = post(import(json!({"secret": "b"}))).await;
+    assert_eq!(same.data(200)["webhook"]["old_secret_expires_at"], rotating);
+    let other = post(import(json!({}))).await;
+    let other = &other.data(200)["webhook"];
+    assert_eq!(
+        (&other["secret"], &other["old_secret_expires_at"]),
+        (&json!("a"), &Value::Null)
+    );
+
+    let refused = post(import(json!({"secret": null, "signing": "v1a"}))).await;
+    assert_eq!(refused.fields(), ["signing"]);
+    for name in ["secret", "signing"] {
+        let refused = world
+            .send(&operator, "PATCH", path, json!({name: "v1"}))
+            .await;
+        assert_eq!(refused.fields(), [name]);
+    }
+}

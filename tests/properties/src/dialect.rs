@@ -1,0 +1,76 @@
+use std::collections::HashSet;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use jiff::Timestamp;
+use rung_shared::{
+    dialect::{Dialect, Dialects, EventFacts, SignInput},
+    domain::id::EventId,
+    json::Json,
+};
+
+const YEAR_MS: u64 = 366 * 86_400_000;
+
+/// A dialect file is refused with a line of it, or makes bodies that are JSON within the limit, headers that each stand once and
+/// leave the connection's alone, ids, and waits that end.
+pub fn dialect(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let dialects = match Dialects::builtin().with_file("file.toml", text) {
+        Ok(dialects) => dialects,
+        Err(fault) => {
+            let lines = 1 + text.matches('\n').count();
+            assert!((1..=lines).contains(&fault.line), "{fault}");
+            assert!(!fault.reason.is_empty());
+            return;
+        }
+    };
+    let dialect = dialects.iter().last().unwrap();
+    assert!(dialect.longest_ladder_ms() <= YEAR_MS);
+    assert!(dialect.ladder.attempts() <= 1_000);
+    assert!((1..=60_000).contains(&dialect.timeout_ms));
+    for now_ms in [0, 1_760_000_000_123, u64::MAX >> 16] {
+        EventId::parse(&dialect.new_event_id(now_ms, [0xa5; 16])).expect("it makes ids");
+    }
+    for event_type in dialect.catalogue.types() {
+        check_body(dialect, &event_type.name, &event_type.sample);
+        check_headers(dialect, &event_type.name);
+    }
+    check_body(dialect, "a.b", &Json::Object(Vec::new()));
+    check_headers(dialect, &"x".repeat(128));
+}
+
+fn check_body(dialect: &Dialect, event_type: &str, data: &Json) {
+    let facts = EventFacts {
+        id: "evt_1",
+        event_type,
+        data,
+        time: Timestamp::from_millisecond(1_760_000_000_123).unwrap(),
+        request_id: "req_1",
+        metadata: None,
+    };
+    // Data that a dialect cannot say is refused; what is said is JSON.
+    if let Ok(body) = dialect.body(&facts) {
+        assert!(body.len() <= dialect.body_limit_bytes);
+        let read = Json::parse(&body, 200).expect("a body is JSON");
+        assert!(read.as_object().is_some());
+    }
+}
+
+fn check_headers(dialect: &Dialect, event_type: &str) {
+    let headers = dialect.headers(&SignInput {
+        event_id: "evt_1",
+        event_type,
+        delivery_id: uuid::Uuid::nil(),
+        timestamp_s: 1_760_000_000,
+        body: b"{}",
+        secret: "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        next_secret: Some("another secret"),
+    });
+    let headers = headers.expect("what is accepted can be sent");
+    let mut seen = HashSet::new();
+    for (name, _) in &headers {
+        assert!(seen.insert(name), "{name} stands twice");
+        assert!(![CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING].contains(name));
+    }
+}
