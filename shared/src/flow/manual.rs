@@ -69,6 +69,7 @@ impl Deliverer {
                 dialect: Some(entry.dialect.clone()),
                 job: None,
                 repeated: false,
+                place_ms: None,
                 content: None,
             };
             // First the message, then the row: a row without a message would wait for ever.
@@ -151,6 +152,7 @@ impl Deliverer {
             dialect: Some(dialect.name.clone()),
             job: None,
             repeated: false,
+            place_ms: None,
             content: None,
         };
         // The log's detail shows the body, which is the event's.

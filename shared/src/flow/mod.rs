@@ -1,14 +1,15 @@
 //! What Rung does: each flow loads, lets the domain decide, and applies.
 //!
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
-//! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry. [`sweep`] brings parked waits back.
+//! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
+//! spaces the attempts of a webhook with a limit, [`tally`] counts attempts for the statistics. [`sweep`] brings parked waits back.
 //! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again.
-//! [`tally`] counts attempts for the statistics.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
 pub mod manual;
+mod pace;
 pub mod pending;
 mod post;
 pub mod recover;

@@ -487,6 +487,7 @@ fn fresh_ladder(
         dialect,
         job: Some(recovery.job),
         repeated: false,
+        place_ms: None,
         content: None,
     }
 }

@@ -124,6 +124,7 @@ impl Deliverer {
             dialect: Some(attempt.dialect.clone()),
             job: None,
             repeated: false,
+            place_ms: None,
             content: None,
             ..due.clone()
         };
