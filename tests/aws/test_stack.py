@@ -308,6 +308,22 @@ def make_due_soon(bed, event, seconds):
     return due_ms
 
 
+def test_a_new_webhook_is_given_what_it_would_have_had(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
+    events = {tenant.publish("order.created")["event"]["id"] for _ in range(3)}
+    webhook = tenant.webhook(receiver.url("/backfilled"))
+    path = f"/v1/webhooks/{webhook['id']}/recover"
+    assert tenant("POST", path, {"since": since, "status": "any", "dry_run": True})["count"] == len(events)
+    job = tenant("POST", path, {"since": since, "status": "any"}, 202)["recovery"]["id"]
+    receiver.wait_for("/backfilled", len(events))
+    ended = eventually(lambda: (it := tenant("GET", f"{path}/{job}")["recovery"])["status"] == "done" and it, "not done")
+    assert ended["sent"] == len(events)
+    assert {entry["event_id"] for entry in tenant.logs(webhook, len(events))} == events
+    stats = eventually(lambda: (it := tenant("GET", "/v1/stats")["stats"])["succeeded"] >= len(events) and it, "not counted")
+    assert stats["by_status"]["2xx"] == len(events)
+
+
 def test_a_waiting_delivery_can_be_cancelled(bed, admin, receiver):
     tenant = Tenant(bed, admin, "patient")
     webhook = tenant.webhook(receiver.url("/cancelled", 500))
@@ -332,6 +348,22 @@ def test_poison_goes_to_the_dead_letters_alone(bed, admin, receiver):
     receiver.wait_for("/beside-poison", 2)
     eventually(lambda: depth(bed, "DeliverQueueUrl") == 0, "not all of the batch is done")
     assert dead_letters(bed) == [bodies[1]], "untouched, and nothing else"
+
+
+def test_dead_letters_are_looked_at_and_sent_round_again(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    webhook = tenant.webhook(receiver.url("/redriven"))
+    body = meant_for(tenant, webhook, sample("deliver-sqs-first-attempt")["Records"][0]["body"])
+    sqs = bed.client("sqs")
+    for queue in ("DeliverDeadQueueUrl", "RetryDeadQueueUrl"):
+        sqs.send_message(QueueUrl=bed.outputs[queue], MessageBody=body)
+    found = admin("GET", "/v1/dead-letters")
+    assert found["counts"] == {"deliver": 1, "retry": 1}
+    assert {(it["queue"], it["webhook_id"]) for it in found["dead_letters"]} == {("deliver", webhook["id"]), ("retry", webhook["id"])}
+    moved = []
+    eventually(lambda: moved.append(admin("POST", "/v1/dead-letters/redrive")["moved"]) or sum(moved) == 2, "not moved")
+    receiver.wait_for("/redriven", 1)
+    assert dead_letters(bed) == []
 
 
 def meant_for(tenant, webhook, body):
@@ -365,7 +397,7 @@ def test_a_duplicate_in_a_batch_is_posted_once(bed, admin, receiver):
     assert len(tenant.logs(webhook, 1)) == 1
 
 
-@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt"])
+@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt", "deliver-sqs-recovery"])
 def test_what_is_for_nobody_is_dropped(bed, name):
     assert bed.invoke("Deliver", sample(name))["batchItemFailures"] == []
     assert dead_letters(bed) == []

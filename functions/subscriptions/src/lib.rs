@@ -3,11 +3,15 @@
 //! Each handler reads who calls, then the whole request with all its mistakes, then does one thing. Things of another tenant
 //! are answered as if they were not there: every read begins at the caller's own tenant.
 
+mod dead_letters;
 mod deliveries;
 mod event_types;
+mod events;
 mod ids;
 mod keys;
 mod logs;
+mod recover;
+mod stats;
 mod tenants;
 mod webhooks;
 
@@ -72,11 +76,28 @@ pub fn routes(api: Api, deliverer: Deliverer) -> Router {
         .route(logs, get(logs::list))
         .route(&format!("{logs}/{{log}}"), get(logs::get))
         .route(&format!("{logs}/{{log}}/retry"), post(logs::retry))
-        .route(pending, get(deliveries::pending))
+        .route("/v1/dead-letters", get(dead_letters::list))
+        .route("/v1/dead-letters/redrive", post(dead_letters::redrive))
+        .route("/v1/stats", get(stats::of_tenant))
+        .route("/v1/webhooks/{webhook}/stats", get(stats::of_webhook))
+        .route("/v1/webhooks/{webhook}/recover", post(recover::begin))
+        .route(
+            "/v1/webhooks/{webhook}/recover/{recovery}",
+            get(recover::get),
+        )
+        .route(
+            pending,
+            get(deliveries::pending).delete(deliveries::cancel_all),
+        )
         .route(
             &format!("{pending}/{{delivery}}"),
             delete(deliveries::cancel),
         )
+        .route(
+            &format!("{pending}/{{delivery}}/retry"),
+            post(deliveries::retry),
+        )
+        .route("/v1/events", get(events::list))
         .route("/v1/events/{event}", get(deliveries::event))
         .route("/v1/egress-ips", get(egress_ips))
         .route("/v1/event-types", get(event_types::list))

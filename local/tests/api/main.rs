@@ -4,13 +4,19 @@
 
 mod access;
 mod choosing;
+mod dead_letters;
 mod deliveries;
+mod events;
+mod interrupted;
 mod lists;
 mod pace;
 mod publish;
+mod recover;
+mod retention;
 mod rotation;
 mod schemas;
 mod seed;
+mod stats;
 mod tenants;
 mod webhooks;
 mod world;

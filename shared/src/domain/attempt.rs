@@ -16,6 +16,8 @@ pub enum Trigger {
     Retry,
     /// A retry by hand.
     Manual,
+    /// A recovery: it starts a fresh ladder.
+    Recover,
     /// A call of `test`.
     Test,
 }
@@ -24,7 +26,7 @@ impl Trigger {
     /// Whether attempts of this kind count for disable rules.
     #[must_use]
     pub fn counts(self) -> bool {
-        matches!(self, Self::Event | Self::Retry)
+        matches!(self, Self::Event | Self::Retry | Self::Recover)
     }
 }
 
