@@ -15,13 +15,13 @@ use rung_shared::{
     api::{self, Api, ApiError, Code, Detail, RequestId, answer},
     clock::timestamp,
     domain::tenant::Scope,
-    flow::accept::{Accepted, Publisher, Refusal},
+    flow::accept::{Accepted, NewEvent, Publisher, Refusal},
     limits::{BATCH_REQUEST_BYTES, REQUEST_BYTES},
 };
 use serde::Serialize;
 
 pub use self::invocation::run;
-use self::request::{idempotency_key, read_batch, read_event};
+use self::request::{idempotency_key, read_batch, read_event, trace};
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -46,7 +46,10 @@ async fn publish(
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
-    let event = read_event(&body, "", idempotency_key(&headers)?)?;
+    let event = NewEvent {
+        trace: trace(&headers),
+        ..read_event(&body, "", idempotency_key(&headers)?)?
+    };
     let results = state
         .publisher
         .publish(&caller.tenant, vec![event], &request_id)
@@ -74,8 +77,10 @@ async fn publish_batch(
         Vec::with_capacity(read.len()),
         Vec::with_capacity(read.len()),
     );
+    let trace = trace(&headers);
     for event in read {
-        results.push(event.map(|event| events.push(event)));
+        let trace = trace.clone();
+        results.push(event.map(|event| events.push(NewEvent { trace, ..event })));
     }
     let mut published = state
         .publisher

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use rung_shared::{
     api::{ApiError, Code, Fields, read, single},
-    domain::id::EventId,
+    domain::{id::EventId, trace::TraceParent},
     flow::accept::NewEvent,
     json::Json,
     limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
@@ -25,6 +25,13 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
         let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES} printable ASCII characters");
         ApiError::of_field(Code::InvalidRequest, "Idempotency-Key", problem)
     })
+}
+
+/// The trace that a request belongs to. As its specification wants it, a header that makes no sense is as none.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    TraceParent::parse(value.to_str().ok()?).ok()
 }
 
 /// Reads an event that stands at `path` of the request.
@@ -67,6 +74,7 @@ fn read_fields(
         data: data.cloned().unwrap_or(Json::Null),
         timestamp_ms,
         metadata: metadata.cloned(),
+        trace: None,
     })
 }
 

@@ -12,5 +12,6 @@ mod rotation;
 mod schemas;
 mod seed;
 mod tenants;
+mod tracing;
 mod webhooks;
 mod world;

@@ -96,6 +96,7 @@ impl Answered {
 pub(crate) struct As {
     key: Option<String>,
     tenant: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl As {
@@ -122,7 +123,15 @@ impl As {
     pub(crate) fn key(key: &str) -> Self {
         Self {
             key: Some(key.to_owned()),
-            tenant: None,
+            ..Self::default()
+        }
+    }
+
+    /// The same in a trace.
+    pub(crate) fn tracing(&self, traceparent: &str) -> Self {
+        Self {
+            traceparent: Some(traceparent.to_owned()),
+            ..self.clone()
         }
     }
 }
@@ -219,6 +228,9 @@ impl World {
         }
         if let Some(tenant) = &caller.tenant {
             request = request.header("rung-tenant", tenant);
+        }
+        if let Some(traceparent) = &caller.traceparent {
+            request = request.header("traceparent", traceparent);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();

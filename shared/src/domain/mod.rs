@@ -16,4 +16,5 @@ pub mod ladder;
 pub mod message;
 pub mod secret;
 pub mod tenant;
+pub mod trace;
 pub mod webhook;

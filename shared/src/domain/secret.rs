@@ -123,6 +123,8 @@ mod tests {
             id: WebhookId::parse("w").unwrap(),
             url: String::new(),
             events: Vec::new(),
+            filter: None,
+            rate_limit: None,
             name: None,
             description: None,
             secret: Secret::new("a".to_owned()),

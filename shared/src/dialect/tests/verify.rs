@@ -257,6 +257,7 @@ fn what_a_dialect_sends_it_recognises_reads_and_verifies() {
                 body: &body,
                 secret: STANDARD_SECRET,
                 newer_secrets: &[],
+                traceparent: None,
             });
             let headers: HeaderMap = headers.unwrap().into_iter().collect();
             let recognised: Vec<&str> = dialects
@@ -332,6 +333,7 @@ fn an_own_file_is_verified_by_its_own_rules() {
             body: b"{}",
             secret,
             newer_secrets,
+            traceparent: None,
         });
         fields.unwrap().into_iter().collect()
     };

@@ -251,6 +251,7 @@ impl Publisher {
             timestamp_ms,
             accepted_ms: now_ms,
             content_hash: content_hash(&new),
+            trace: new.trace,
             bodies,
         };
         match self.store.put_event(&event).await? {
@@ -465,6 +466,7 @@ pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
             body: body.clone(),
+            trace: event.trace.clone(),
         }),
     }
 }
