@@ -196,6 +196,7 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
         hash: KeyHash::of("rk_1"),
         name: None,
         scopes: vec![Scope::Manage],
+        events_per_hour: Some(7),
         expires_ms: Some(1_760_000_000_001),
         created_ms: 1_760_000_000_000,
     };

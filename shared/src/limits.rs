@@ -54,6 +54,12 @@ pub const RATE_LIMIT_MAX: u32 = 500;
 pub const PROBLEMS: usize = 20;
 /// Characters of an unknown field's name that are answered.
 pub const TOLD_NAME_CHARS: usize = 128;
+/// How long before its end a key's tenant is told of it, in milliseconds.
+pub const KEY_EXPIRING_MS: u64 = 30 * 86_400_000;
+/// The share of a publishing limit that a function takes at a time: one part of so many, and at most so many events.
+pub const METER_SHARE: u64 = 200;
+/// Most events of a publishing limit that a function takes at a time.
+pub const METER_SHARE_MAX: u64 = 500;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook.

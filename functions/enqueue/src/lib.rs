@@ -2,6 +2,7 @@
 
 pub mod event_bridge;
 mod invocation;
+mod meter;
 pub mod request;
 
 use axum::{
@@ -21,13 +22,17 @@ use rung_shared::{
 use serde::Serialize;
 
 pub use self::invocation::run;
-use self::request::{idempotency_key, read_batch, read_event, trace};
+use self::{
+    meter::Meter,
+    request::{idempotency_key, read_batch, read_event, trace},
+};
 
 /// What the handlers need.
 #[derive(Clone)]
 struct Enqueue {
     api: Api,
     publisher: Publisher,
+    meter: Meter,
 }
 
 /// The routes of publishing.
@@ -35,7 +40,11 @@ pub fn routes(api: Api, publisher: Publisher) -> Router {
     Router::new()
         .route("/v1/events", post(publish))
         .route("/v1/events/batch", post(publish_batch))
-        .with_state(Enqueue { api, publisher })
+        .with_state(Enqueue {
+            meter: Meter::new(api.clone(), publisher.clone()),
+            api,
+            publisher,
+        })
 }
 
 async fn publish(
@@ -50,6 +59,7 @@ async fn publish(
         trace: trace(&headers),
         ..read_event(&body, "", idempotency_key(&headers)?)?
     };
+    state.meter.admit(&caller, 1).await?;
     let results = state
         .publisher
         .publish(&caller.tenant, vec![event], &request_id)
@@ -82,6 +92,7 @@ async fn publish_batch(
         let trace = trace.clone();
         results.push(event.map(|event| events.push(NewEvent { trace, ..event })));
     }
+    state.meter.admit(&caller, events.len()).await?;
     let mut published = state
         .publisher
         .publish(&caller.tenant, events, &request_id)

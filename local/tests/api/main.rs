@@ -6,6 +6,7 @@ mod access;
 mod choosing;
 mod deliveries;
 mod lists;
+mod metering;
 mod pace;
 mod publish;
 mod rotation;

@@ -45,6 +45,19 @@ impl Transport for Receiver {
     }
 }
 
+/// The builtin ones, and `metered`: odin's with a quota for the plan `pro`.
+fn dialects() -> Dialects {
+    let builtin = Dialects::builtin();
+    let odin = &builtin.get("odin").unwrap().source;
+    let metered = odin
+        .replace("name = \"odin\"", "name = \"metered\"")
+        .replace(
+            "[ladder]",
+            "[limits.pro]\nevents_per_month = 20\n\n[ladder]",
+        );
+    builtin.with_file("metered.toml", &metered).unwrap()
+}
+
 /// Rung with its triggers running, until it is dropped.
 pub(crate) struct World {
     clock: Arc<dyn Clock>,
@@ -147,7 +160,7 @@ impl World {
             sqs,
             clock: Arc::clone(&clock),
             transport: receiver.clone(),
-            dialects: Arc::new(Dialects::builtin()),
+            dialects: Arc::new(dialects()),
             admin_key: ADMIN.to_owned(),
             strict: true,
             retention: Duration::from_secs(30 * 86_400),

@@ -20,7 +20,7 @@ mod snippet;
 mod template;
 mod verify;
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use http::{HeaderName, HeaderValue};
 
@@ -37,6 +37,15 @@ pub use self::{
 };
 use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
 use crate::domain::ladder::{DisableRule, Ladder};
+
+/// What a tenant of a plan may publish; `None` for any number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlanLimits {
+    /// Events in an hour, with each key that has no limit of its own.
+    pub events_per_hour: Option<u64>,
+    /// Events in a calendar month of UTC.
+    pub events_per_month: Option<u64>,
+}
 
 /// A way of sending webhooks.
 #[derive(Debug, Clone)]
@@ -66,6 +75,7 @@ pub struct Dialect {
     /// The event types.
     pub catalogue: Catalogue,
     plans: Option<Vec<String>>,
+    limits: BTreeMap<String, PlanLimits>,
     success: Vec<RangeInclusive<u16>>,
     event_id: EventIdForm,
     headers: Headers,
@@ -77,6 +87,13 @@ impl Dialect {
     #[must_use]
     pub fn plans(&self) -> Option<&[String]> {
         self.plans.as_deref()
+    }
+
+    /// What a tenant of `plan` may publish.
+    #[must_use]
+    pub fn limits(&self, plan: Option<&str>) -> PlanLimits {
+        let limits = plan.and_then(|plan| self.limits.get(plan));
+        limits.copied().unwrap_or_default()
     }
 
     /// Whether a tenant of `plan` has webhooks.

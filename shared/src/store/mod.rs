@@ -15,6 +15,7 @@
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
+//! | events counted for a limit | `U#t#counter` / `-` | an hour after its window | [`usage`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | key of the lists' cursors | `S#cursors` / `-` | for ever | `cursor_key` |
 //!
@@ -35,6 +36,7 @@ pub mod schemas;
 pub mod table;
 pub mod tenants;
 mod transact;
+pub mod usage;
 pub mod webhooks;
 
 use std::{
