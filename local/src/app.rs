@@ -8,7 +8,7 @@ use rung_shared::{
     clock::Clock,
     dialect::Dialects,
     egress::Transport,
-    flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::{Store, StoreError},
@@ -126,6 +126,12 @@ impl App {
             dead: queue_url(DELIVER_DEAD),
         };
         let queue = Queue::new(&sqs, &urls);
+        let publisher = Publisher::new(
+            store.clone(),
+            queue.clone(),
+            Arc::clone(&dialects),
+            Arc::clone(&clock),
+        );
         Ok(Self {
             sqs,
             urls,
@@ -136,12 +142,7 @@ impl App {
                 &admin_key,
                 strict,
             ),
-            publisher: Publisher::new(
-                store.clone(),
-                queue.clone(),
-                Arc::clone(&dialects),
-                Arc::clone(&clock),
-            ),
+            publisher: publisher.clone(),
             deliverer: Deliverer {
                 store: store.clone(),
                 queue: queue.clone(),
@@ -149,6 +150,7 @@ impl App {
                 transport,
                 clock: Arc::clone(&clock),
                 metrics: Metrics::default(),
+                operator: Operator::new(store.clone(), publisher, Arc::clone(&clock)),
             },
             sweeper: Sweeper {
                 store,

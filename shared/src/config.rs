@@ -14,7 +14,7 @@ use crate::{
     clock::{Clock, SystemClock},
     dialect::{DialectFault, Dialects},
     egress,
-    flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -188,6 +188,11 @@ impl Context {
             })),
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
+            operator: Operator::new(
+                self.store.clone(),
+                self.publisher(),
+                Arc::clone(&self.clock),
+            ),
         }
     }
 

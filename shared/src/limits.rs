@@ -54,6 +54,10 @@ pub const RATE_LIMIT_MAX: u32 = 500;
 pub const PROBLEMS: usize = 20;
 /// Characters of an unknown field's name that are answered.
 pub const TOLD_NAME_CHARS: usize = 128;
+/// How long it is taken for granted that there is no tenant to tell the operator through, in milliseconds.
+pub const OPERATOR_ABSENT_MS: u64 = 60_000;
+/// Attempts of a delivery that failed in a row after which its webhook counts as failing for a while.
+pub const FAILING_ATTEMPTS: u32 = 3;
 /// How long before its end a key's tenant is told of it, in milliseconds.
 pub const KEY_EXPIRING_MS: u64 = 30 * 86_400_000;
 /// The share of a publishing limit that a function takes at a time: one part of so many, and at most so many events.

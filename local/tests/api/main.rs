@@ -7,6 +7,7 @@ mod choosing;
 mod deliveries;
 mod lists;
 mod metering;
+mod operator;
 mod pace;
 mod publish;
 mod rotation;

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 
-use super::{FlowError, accept::first_due};
+use super::{FlowError, accept::first_due, operator::Operator};
 use crate::{
     clock::Clock,
     dialect::Dialects,
@@ -52,6 +52,8 @@ pub struct Deliverer {
     pub clock: Arc<dyn Clock>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who is told what befalls webhooks.
+    pub operator: Operator,
 }
 
 /// A batch's webhooks and events, read together.

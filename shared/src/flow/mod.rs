@@ -3,12 +3,13 @@
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
 //! spaces the attempts of a webhook with a limit. [`sweep`] brings parked waits back.
-//! [`manual`] is what people start by hand.
+//! [`manual`] is what people start by hand, [`operator`] tells the operator what befalls webhooks.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
 pub mod manual;
+pub mod operator;
 mod pace;
 mod post;
 mod settle;
