@@ -52,8 +52,10 @@ pub const TENANT_SCHEMAS: usize = 200;
 pub const RATE_LIMIT_MAX: u32 = 500;
 /// Most problems of a request that are answered at once.
 pub const PROBLEMS: usize = 20;
-/// Characters of an unknown field's name that are answered.
-pub const TOLD_NAME_CHARS: usize = 128;
+/// Most characters of a field's name in an answer. What was sent may be longer.
+pub const TOLD_FIELD_CHARS: usize = 256;
+/// Most characters of a problem in an answer.
+pub const TOLD_PROBLEM_CHARS: usize = 2_048;
 /// How long it is taken for granted that there is no tenant to tell the operator through, in milliseconds.
 pub const OPERATOR_ABSENT_MS: u64 = 60_000;
 /// Attempts of a delivery that failed in a row after which its webhook counts as failing for a while.
