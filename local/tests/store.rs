@@ -55,6 +55,7 @@ fn webhook() -> Webhook {
         headers: [("X-A".to_owned(), "b".to_owned())].into(),
         metadata: [("k".to_owned(), 1.into())].into_iter().collect(),
         dialect: "standard".to_owned(),
+        challenge: false,
         disabled: None,
         epoch: 0,
         revision: 0,

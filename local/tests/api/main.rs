@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod challenge;
 mod choosing;
 mod deliveries;
 mod lists;

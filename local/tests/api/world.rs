@@ -35,11 +35,16 @@ struct Receiver(AtomicU16);
 
 #[async_trait]
 impl Transport for Receiver {
-    async fn post(&self, _: &Outgoing) -> Result<Answer, Failure> {
+    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+        // It echoes challenges, unless its path says that it doesn't listen.
+        let challenge = outgoing.headers.get("rung-challenge");
+        let challenge = challenge.filter(|_| outgoing.url.path() != "/deaf");
         Ok(Answer {
             status: StatusCode::from_u16(self.0.load(Ordering::Relaxed)).unwrap(),
             headers: HeaderMap::from_iter([("x-receiver".parse().unwrap(), "r".parse().unwrap())]),
-            body: Bytes::from_static(b"thanks"),
+            body: challenge.map_or(Bytes::from_static(b"thanks"), |token| {
+                Bytes::copy_from_slice(token.as_bytes())
+            }),
             body_complete: true,
         })
     }

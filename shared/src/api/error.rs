@@ -72,6 +72,10 @@ codes! {
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// A number changes when JavaScript reads and writes it.
     UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "a number changes when JavaScript reads and writes it";
+    /// The endpoint did not echo the challenge.
+    ChallengeFailed = "challenge_failed", UNPROCESSABLE_ENTITY, "the endpoint did not echo the challenge";
+    /// The webhook's endpoint is not verified yet.
+    WebhookUnverified = "webhook_unverified", CONFLICT, "the endpoint is not verified yet; POST /v1/webhooks/{id}/verify first";
     /// The key's limit for this hour is used up.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "the key's limit is used up; wait for as long as Retry-After says";
     /// The plan's quota for this month is used up.

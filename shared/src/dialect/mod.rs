@@ -157,6 +157,12 @@ impl Dialect {
         self.headers.standard_webhooks
     }
 
+    /// What its POSTs call themselves.
+    #[must_use]
+    pub fn user_agent(&self) -> &HeaderValue {
+        &self.headers.user_agent
+    }
+
     /// Whether its own signatures have room for one secret's only.
     ///
     /// During a rotation's overlap the oldest secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
