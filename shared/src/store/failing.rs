@@ -1,9 +1,6 @@
 //! Webhooks that have been failing for a while: `G#t#w` / `failing`, noted until a delivery succeeds again.
 
-use super::{
-    Store, StoreError,
-    item::{self, Builder},
-};
+use super::{Store, StoreError, item::Builder};
 use crate::domain::id::{TenantId, WebhookId};
 
 const SK: &str = "failing";
@@ -56,14 +53,8 @@ impl Store {
         tenant: &TenantId,
         webhook: &WebhookId,
     ) -> Result<(), StoreError> {
-        let delete = self
-            .client
-            .delete_item()
-            .table_name(&*self.table)
-            .key("pk", item::text(partition(tenant, webhook)))
-            .key("sk", item::text(SK));
-        delete.send().await?;
-        Ok(())
+        let key = (partition(tenant, webhook), SK.to_owned());
+        self.delete_all(vec![key]).await
     }
 }
 
