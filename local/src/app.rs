@@ -8,7 +8,7 @@ use rung_shared::{
     clock::Clock,
     dialect::Dialects,
     egress::Transport,
-    flow::{Tally, accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{Tally, accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::{Store, StoreError},
@@ -127,6 +127,12 @@ impl App {
             retry_dead: queue_url(RETRY_DEAD),
         };
         let queue = Queue::new(&sqs, &urls);
+        let publisher = Publisher::new(
+            store.clone(),
+            queue.clone(),
+            Arc::clone(&dialects),
+            Arc::clone(&clock),
+        );
         Ok(Self {
             sqs,
             urls,
@@ -137,12 +143,7 @@ impl App {
                 &admin_key,
                 strict,
             ),
-            publisher: Publisher::new(
-                store.clone(),
-                queue.clone(),
-                Arc::clone(&dialects),
-                Arc::clone(&clock),
-            ),
+            publisher: publisher.clone(),
             deliverer: Deliverer {
                 store: store.clone(),
                 queue: queue.clone(),
@@ -151,6 +152,7 @@ impl App {
                 clock: Arc::clone(&clock),
                 tally: Tally::default(),
                 metrics: Metrics::default(),
+                operator: Operator::new(store.clone(), publisher, Arc::clone(&clock)),
             },
             sweeper: Sweeper {
                 store,

@@ -2,6 +2,7 @@
 
 pub mod event_bridge;
 mod invocation;
+mod meter;
 pub mod request;
 
 use axum::{
@@ -15,19 +16,23 @@ use rung_shared::{
     api::{self, Api, ApiError, Code, Detail, RequestId, answer},
     clock::timestamp,
     domain::tenant::Scope,
-    flow::accept::{Accepted, Publisher, Refusal},
+    flow::accept::{Accepted, NewEvent, Publisher, Refusal},
     limits::{BATCH_REQUEST_BYTES, REQUEST_BYTES},
 };
 use serde::Serialize;
 
 pub use self::invocation::run;
-use self::request::{read_batch, read_event};
+use self::{
+    meter::Meter,
+    request::{read_batch, read_event, trace},
+};
 
 /// What the handlers need.
 #[derive(Clone)]
 struct Enqueue {
     api: Api,
     publisher: Publisher,
+    meter: Meter,
 }
 
 /// The routes of publishing.
@@ -35,7 +40,11 @@ pub fn routes(api: Api, publisher: Publisher) -> Router {
     Router::new()
         .route("/v1/events", post(publish))
         .route("/v1/events/batch", post(publish_batch))
-        .with_state(Enqueue { api, publisher })
+        .with_state(Enqueue {
+            meter: Meter::new(api.clone(), publisher.clone()),
+            api,
+            publisher,
+        })
 }
 
 async fn publish(
@@ -46,7 +55,11 @@ async fn publish(
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
-    let event = read_event(&body, "", api::idempotency_key(&headers)?)?;
+    let event = NewEvent {
+        trace: trace(&headers),
+        ..read_event(&body, "", api::idempotency_key(&headers)?)?
+    };
+    state.meter.admit(&caller, 1).await?;
     let results = state
         .publisher
         .publish(&caller.tenant, vec![event], &request_id)
@@ -74,9 +87,12 @@ async fn publish_batch(
         Vec::with_capacity(read.len()),
         Vec::with_capacity(read.len()),
     );
+    let trace = trace(&headers);
     for event in read {
-        results.push(event.map(|event| events.push(event)));
+        let trace = trace.clone();
+        results.push(event.map(|event| events.push(NewEvent { trace, ..event })));
     }
+    state.meter.admit(&caller, events.len()).await?;
     let mut published = state
         .publisher
         .publish(&caller.tenant, events, &request_id)

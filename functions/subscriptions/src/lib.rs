@@ -68,6 +68,7 @@ pub fn routes(api: Api, deliverer: Deliverer) -> Router {
         .route("/v1/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/v1/webhooks/{webhook}", webhook)
         .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/v1/webhooks/{webhook}/verify", post(webhooks::verify))
         .route(rotation, post(webhooks::rotate_secret))
         .route(
             &format!("{rotation}/finish"),

@@ -26,6 +26,8 @@ pub enum Reason {
     Gone,
     /// The tenant's plan has no webhooks.
     Plan,
+    /// Its endpoint has not echoed a challenge yet.
+    Unverified,
 }
 
 /// When and why a webhook was disabled.
@@ -68,6 +70,8 @@ pub struct Webhook {
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// The dialect it speaks.
     pub dialect: String,
+    /// Whether its endpoint must echo a challenge before it gets events.
+    pub challenge: bool,
     /// `None` while it is active.
     pub disabled: Option<Disabled>,
     /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 
-use super::{FlowError, Tally, accept::first_due};
+use super::{FlowError, Tally, accept::first_due, operator::Operator};
 use crate::{
     clock::Clock,
     dialect::Dialects,
@@ -54,6 +54,8 @@ pub struct Deliverer {
     pub tally: Tally,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who is told what befalls webhooks.
+    pub operator: Operator,
 }
 
 /// A batch's webhooks and events, read together.

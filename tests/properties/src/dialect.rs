@@ -66,6 +66,7 @@ fn check_headers(dialect: &Dialect, event_type: &str) {
         body: b"{}",
         secret: "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
         newer_secrets: &["another secret"],
+        traceparent: None,
     });
     let headers = headers.expect("what is accepted can be sent");
     let mut seen = HashSet::new();

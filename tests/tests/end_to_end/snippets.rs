@@ -51,6 +51,7 @@ impl Case {
             body,
             secret: secrets[0],
             newer_secrets: &secrets[1..],
+            traceparent: None,
         });
         Self {
             what: what.to_owned(),

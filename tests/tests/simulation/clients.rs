@@ -46,6 +46,7 @@ impl World {
             data: Json::parse(content.to_string().as_bytes(), 9).expect("it is JSON"),
             timestamp_ms: None,
             metadata: None,
+            trace: None,
         };
         for _ in 0..TRIES {
             match self.publish(number, new(&content)).await {

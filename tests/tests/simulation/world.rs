@@ -493,6 +493,7 @@ async fn populate(oracle: &Store, chance: &Chance, webhooks: u64) {
             headers: BTreeMap::new(),
             metadata: serde_json::Map::new(),
             dialect: format!("sim{}", chance.between(0, DIALECTS.len() as u64 - 1)),
+            challenge: false,
             disabled: None,
             epoch: 0,
             revision: 0,

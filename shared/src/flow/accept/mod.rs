@@ -254,6 +254,7 @@ impl Publisher {
             timestamp_ms,
             accepted_ms: now_ms,
             content_hash: content_hash(&new),
+            trace: new.trace,
             bodies,
             reason: reason(tenant, dialect, active, disabled).map(str::to_owned),
             // The log of an active webhook leads to it, as long as there are not too many to look into.
@@ -464,6 +465,7 @@ pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
             body: body.clone(),
+            trace: event.trace.clone(),
         }),
     }
 }
