@@ -24,5 +24,6 @@ pub mod flow;
 pub mod json;
 pub mod limits;
 pub mod metrics;
+pub mod mutation;
 pub mod queue;
 pub mod store;

@@ -13,6 +13,7 @@ use crate::{
         webhook::{Disabled, Reason, Webhook},
     },
     limits::{PARK_MIN_MS, QUEUE_DELAY_MAX_MS},
+    mutation::{Mutation, mutated},
     queue::Lane,
     store::deliveries::From,
 };
@@ -126,18 +127,25 @@ impl Deliverer {
             content: None,
             ..due.clone()
         };
-        self.put_off(&next).await?;
+        if !mutated(Mutation::RowBeforeSend) {
+            self.put_off(&next).await?;
+        }
         if due.n == 1 {
             self.store
                 .place(&head(&next, &attempt.event_type, vec![next.due_ms]))
                 .await?;
         } else {
+            let from = if mutated(Mutation::AdvanceOnNumberAlone) {
+                From::Any
+            } else {
+                From::PendingAt(due.due_ms)
+            };
             self.store
-                .advance(
-                    &head(&next, &attempt.event_type, Vec::new()),
-                    From::PendingAt(due.due_ms),
-                )
+                .advance(&head(&next, &attempt.event_type, Vec::new()), from)
                 .await?;
+        }
+        if mutated(Mutation::RowBeforeSend) {
+            self.put_off(&next).await?;
         }
         // Where the condition failed, another was placed, or the chain was cancelled or has moved on.
         Ok(())
@@ -149,7 +157,7 @@ impl Deliverer {
         if left_ms() > QUEUE_DELAY_MAX_MS {
             self.store.park(next).await?;
             // A function that was frozen in between may have parked it into a minute that the sweep has left behind.
-            if left_ms() >= PARK_MIN_MS {
+            if left_ms() >= PARK_MIN_MS || mutated(Mutation::NoSecondLook) {
                 return Ok(());
             }
         }

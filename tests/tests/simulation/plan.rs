@@ -1,5 +1,7 @@
 //! What a seed stands for: how often which fault happens, and how large the run is.
 
+use rung_shared::domain::id::TenantId;
+
 use crate::chance::Chance;
 
 /// A run's plan. Rates are per call on the wire, per record handed out, or per POST.
@@ -43,9 +45,16 @@ pub(crate) struct Plan {
     pub(crate) batch_ms: u64,
     /// Publishes that are repeated although they were answered.
     pub(crate) repeated: f64,
+    pub(crate) tenants: u64,
+    /// Of all tenants: number `n` is of tenant `n % tenants`.
     pub(crate) webhooks: u64,
+    /// Likewise.
     pub(crate) events: u64,
-    /// Disablings, enablings, deletions, cancellings and retries by hand.
+    /// Messages that are none of Rung's.
+    pub(crate) poison: u64,
+    /// Whether the table is one that no sweep has seen.
+    pub(crate) new_table: bool,
+    /// Disablings, enablings, changes, rotations, deletions, imports, cancellings and retries by hand.
     pub(crate) interventions: u64,
     /// Calls during which somebody intervenes, until there were twice as many.
     pub(crate) meddled: f64,
@@ -56,6 +65,15 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn of(chance: &Chance) -> Self {
         let often = chance.happens(0.3);
+        // Functions that stand still for minutes, and may.
+        let frozen = chance.happens(0.1);
+        let webhooks = match chance.between(0, 999) {
+            // More than stand in an event's row.
+            0..=1 => 501,
+            // More than one message of a fan-out takes.
+            2..=11 => chance.between(101, 250),
+            _ => chance.between(1, 3),
+        };
         Self {
             refused: chance.rate(0.3),
             lost: chance.rate(0.2),
@@ -65,8 +83,12 @@ impl Plan {
             crash: chance.rate(0.1),
             partial: chance.rate(0.5),
             conflict: chance.rate(0.3),
-            slow: chance.rate(0.2),
-            slow_ms: *chance.pick(&[200, 3_000, 60_000, 600_000]),
+            slow: if frozen { 0.2 } else { chance.rate(0.2) },
+            slow_ms: if frozen {
+                600_000
+            } else {
+                *chance.pick(&[200, 3_000, 60_000])
+            },
             duplicate: chance.rate(0.5),
             undeleted: chance.rate(0.3),
             briefly_hidden: chance.rate(0.5),
@@ -74,14 +96,25 @@ impl Plan {
             twin_sweep: chance.rate(0.8),
             skew_ms: *chance.pick(&[0, 0, 30, 2_000]),
             concurrency: *chance.pick(&[1, 1, 3, 100]),
-            batch_ms: *chance.pick(&[27_000, 27_000, 900_000]),
-            repeated: chance.rate(0.8),
-            webhooks: if chance.happens(0.02) {
-                101
+            batch_ms: if frozen {
+                1_800_000
             } else {
-                chance.between(1, 3)
+                *chance.pick(&[27_000, 27_000, 900_000])
             },
-            events: chance.between(1, 6),
+            repeated: chance.rate(0.8),
+            tenants: if chance.happens(0.7) || webhooks > 3 {
+                1
+            } else {
+                chance.between(1, webhooks)
+            },
+            webhooks,
+            events: chance.between(1, if webhooks > 3 { 2 } else { 6 }),
+            poison: if chance.happens(0.1) {
+                chance.between(1, 3)
+            } else {
+                0
+            },
+            new_table: chance.happens(0.2),
             interventions: if often {
                 chance.between(4, 16)
             } else {
@@ -90,6 +123,17 @@ impl Plan {
             meddled: if often { chance.rate(0.1) } else { 0.0 },
             calm_ms: 1_000 * chance.between(60, *chance.pick(&[300, 1_500, 3_000])),
         }
+    }
+
+    /// Whose a webhook or an event of this number is.
+    pub(crate) fn tenant_of(&self, number: u64) -> TenantId {
+        let tenant = format!("t{}", number % self.tenants);
+        TenantId::parse(&tenant).expect("it has letters and digits")
+    }
+
+    /// A client's own name for an event. Tenants give the same names.
+    pub(crate) fn name_of(&self, event: u64) -> String {
+        format!("e{}", event / self.tenants)
     }
 
     /// The same run without a single fault.
