@@ -30,10 +30,6 @@ pub enum Mutation {
     LogAfterSuccessor,
     /// The row moves on before the successor's message is durable.
     RowBeforeSend,
-    /// The row moves on whatever its due time and state.
-    AdvanceOnNumberAlone,
-    /// Nobody looks at the clock again once a wait is parked.
-    NoSecondLook,
     /// The sweep's cursor moves before the queue has taken the page.
     CursorBeforeSend,
 }

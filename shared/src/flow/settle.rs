@@ -135,13 +135,11 @@ impl Deliverer {
                 .place(&head(&next, &attempt.event_type, vec![next.due_ms]))
                 .await?;
         } else {
-            let from = if mutated(Mutation::AdvanceOnNumberAlone) {
-                From::Any
-            } else {
-                From::PendingAt(due.due_ms)
-            };
             self.store
-                .advance(&head(&next, &attempt.event_type, Vec::new()), from)
+                .advance(
+                    &head(&next, &attempt.event_type, Vec::new()),
+                    From::PendingAt(due.due_ms),
+                )
                 .await?;
         }
         if mutated(Mutation::RowBeforeSend) {
@@ -157,7 +155,7 @@ impl Deliverer {
         if left_ms() > QUEUE_DELAY_MAX_MS {
             self.store.park(next).await?;
             // A function that was frozen in between may have parked it into a minute that the sweep has left behind.
-            if left_ms() >= PARK_MIN_MS || mutated(Mutation::NoSecondLook) {
+            if left_ms() >= PARK_MIN_MS {
                 return Ok(());
             }
         }

@@ -188,7 +188,13 @@ impl World {
         if pending.is_empty() {
             return;
         }
-        let key = &self.wire.chance.pick(&pending).key;
+        // Best while it is being posted.
+        let now_ms = self.clock.now_ms();
+        let due: Vec<_> = pending.iter().filter(|row| row.due_ms <= now_ms).collect();
+        let key = match due.as_slice() {
+            [] => &self.wire.chance.pick(&pending).key,
+            due => &self.wire.chance.pick(due).key,
+        };
         let name = (id.to_string(), key.event.to_string());
         self.ledger().cancelled.insert(name.clone());
         let path = format!("{path}/pending/{}", key.uuid());

@@ -254,7 +254,7 @@ impl Ledger {
                 let failed = last.is_some_and(|last| {
                     (row.n == 1 || last.outcome == Outcome::Failed) && last.next_due_ms.is_none()
                 });
-                failed && (!by_ladder || all == Some(told.log.len()))
+                failed && (row.n == 1 && succeeded || !by_ladder || all == Some(told.log.len()))
             }
             State::Held => current.epoch > 0,
             State::Cancelled => self

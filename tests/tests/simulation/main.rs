@@ -30,6 +30,7 @@ use std::{
     thread,
 };
 
+use plan::Kind;
 use world::play;
 
 /// Seeds of an ordinary test run. `tests/run` plays ten times as many.
@@ -61,7 +62,7 @@ fn on_all_cores<T: Send>(work: impl Iterator<Item = T> + Send, each: impl Fn(T) 
 #[test]
 fn whatever_happens_the_invariants_hold() {
     if let Some(seed) = setting("RUNG_SIM_SEED") {
-        let outcome = play(seed, true, true);
+        let outcome = play(seed, Kind::Any, true);
         outcome.trace.iter().for_each(|line| println!("{line}"));
         assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
         return;
@@ -71,7 +72,7 @@ fn whatever_happens_the_invariants_hold() {
     on_all_cores(
         from..from + setting("RUNG_SIM_SEEDS").unwrap_or(SEEDS),
         |seed| {
-            let outcome = play(seed, false, true);
+            let outcome = play(seed, Kind::Any, false);
             if !outcome.violations.is_empty() {
                 println!("RUNG_SIM_SEED={seed}: {:#?}", outcome.violations);
                 failed.lock().unwrap().push(seed);
@@ -85,7 +86,7 @@ fn whatever_happens_the_invariants_hold() {
 #[test]
 fn without_faults_each_attempt_is_one_post() {
     on_all_cores(0..20, |seed| {
-        let outcome = play(seed, false, false);
+        let outcome = play(seed, Kind::Faultless, false);
         assert!(
             outcome.violations.is_empty(),
             "seed {seed}: {:#?}",
@@ -102,7 +103,10 @@ fn without_faults_each_attempt_is_one_post() {
 #[test]
 fn the_same_seed_is_the_same_run() {
     on_all_cores(0..6, |seed| {
-        let (first, second) = (play(seed, true, true).trace, play(seed, true, true).trace);
+        let (first, second) = (
+            play(seed, Kind::Any, true).trace,
+            play(seed, Kind::Any, true).trace,
+        );
         let differing = first.iter().zip(&second).find(|(a, b)| a != b);
         assert_eq!(differing, None, "seed {seed}");
         assert_eq!(first.len(), second.len(), "seed {seed}");

@@ -4,6 +4,17 @@ use rung_shared::domain::id::TenantId;
 
 use crate::chance::Chance;
 
+/// What kind of run it is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One without a single fault.
+    Faultless,
+    /// Any.
+    Any,
+    /// One in which people intervene all the time.
+    Meddled,
+}
+
 /// A run's plan. Rates are per call on the wire, per record handed out, or per POST.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -56,22 +67,31 @@ pub(crate) struct Plan {
     pub(crate) new_table: bool,
     /// Disablings, enablings, changes, rotations, deletions, imports, cancellings and retries by hand.
     pub(crate) interventions: u64,
-    /// Calls during which somebody intervenes, until there were twice as many.
+    /// Calls and POSTs during which somebody intervenes, until there were twice as many.
     pub(crate) meddled: f64,
     /// When faults and clients end, in milliseconds from the start.
     pub(crate) calm_ms: u64,
 }
 
 impl Plan {
-    pub(crate) fn of(chance: &Chance) -> Self {
-        let often = chance.happens(0.3);
+    pub(crate) fn of(chance: &Chance, kind: Kind) -> Self {
+        let plan = Self::drawn(chance, kind);
+        if kind == Kind::Faultless {
+            plan.without_faults()
+        } else {
+            plan
+        }
+    }
+
+    fn drawn(chance: &Chance, kind: Kind) -> Self {
+        let often = chance.happens(0.3) || kind == Kind::Meddled;
         // Functions that stand still for minutes, and may.
         let frozen = chance.happens(0.1);
         let webhooks = match chance.between(0, 999) {
             // More than stand in an event's row.
             0..=1 => 501,
             // More than one message of a fan-out takes.
-            2..=11 => chance.between(101, 250),
+            2..=6 => chance.between(101, 250),
             _ => chance.between(1, 3),
         };
         Self {
@@ -79,13 +99,13 @@ impl Plan {
             lost: chance.rate(0.2),
             late: chance.rate(0.1),
             late_ms: *chance.pick(&[500, 5_000, 400_000]),
-            hung: chance.rate(0.05),
-            crash: chance.rate(0.1),
+            hung: if frozen { 0.0 } else { chance.rate(0.05) },
+            crash: if frozen { 0.0 } else { chance.rate(0.1) },
             partial: chance.rate(0.5),
             conflict: chance.rate(0.3),
-            slow: if frozen { 0.2 } else { chance.rate(0.2) },
+            slow: if frozen { 0.3 } else { chance.rate(0.2) },
             slow_ms: if frozen {
-                600_000
+                900_000
             } else {
                 *chance.pick(&[200, 3_000, 60_000])
             },
@@ -97,7 +117,8 @@ impl Plan {
             skew_ms: *chance.pick(&[0, 0, 30, 2_000]),
             concurrency: *chance.pick(&[1, 1, 3, 100]),
             batch_ms: if frozen {
-                1_800_000
+                // It may as well.
+                3_600_000
             } else {
                 *chance.pick(&[27_000, 27_000, 900_000])
             },
@@ -120,7 +141,7 @@ impl Plan {
             } else {
                 chance.between(0, 3)
             },
-            meddled: if often { chance.rate(0.1) } else { 0.0 },
+            meddled: if often { 0.02 + chance.rate(0.1) } else { 0.0 },
             calm_ms: 1_000 * chance.between(60, *chance.pick(&[300, 1_500, 3_000])),
         }
     }
@@ -137,7 +158,7 @@ impl Plan {
     }
 
     /// The same run without a single fault.
-    pub(crate) fn without_faults(self) -> Self {
+    fn without_faults(self) -> Self {
         Self {
             refused: 0.0,
             lost: 0.0,

@@ -217,6 +217,10 @@ impl Transport for Way {
                 &outgoing.body,
             )
         };
+        if !wire.is_calm() && wire.chance.happens(5.0 * plan.meddled) {
+            // Whoever listens may have seen enough.
+            let _ = wire.meddling.send(());
+        }
         let crashes = |rate: f64| !wire.is_calm() && wire.chance.happens(rate);
         if crashes(plan.crash) {
             return self.life.crash().await;

@@ -31,7 +31,7 @@ use crate::{
     chance::Chance,
     functions::{Functions, RETENTION, Role},
     ledger::Ledger,
-    plan::Plan,
+    plan::{Kind, Plan},
     receivers::{Manner, Receivers},
     trace::Trace,
     watch::Watch,
@@ -74,14 +74,14 @@ pub(crate) struct World {
 }
 
 /// Plays a run.
-pub(crate) fn play(seed: u64, traced: bool, faults: bool) -> Outcome {
+pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime can be built");
     runtime.block_on(async {
-        let world = Arc::new(World::new(seed, traced, faults).await);
+        let world = Arc::new(World::new(seed, kind, traced).await);
         world.run().await;
         let logged = world.judge().await;
         let ledger = world.ledger();
@@ -96,11 +96,10 @@ pub(crate) fn play(seed: u64, traced: bool, faults: bool) -> Outcome {
 }
 
 impl World {
-    async fn new(seed: u64, traced: bool, faults: bool) -> Self {
+    async fn new(seed: u64, kind: Kind, traced: bool) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
         let chance = Chance::of(seed);
-        let plan = Plan::of(&chance);
-        let plan = if faults { plan } else { plan.without_faults() };
+        let plan = Plan::of(&chance, kind);
         let dialects = Arc::new(dialects());
         let (asking, meddling) = mpsc::unbounded_channel();
         let ledger = Arc::new(Mutex::new(Ledger::default()));
