@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     app::{self, App, Parts},
     aws::{self, Aws},
+    cli::Error,
     data::DataFolder,
     server,
 };
@@ -28,25 +29,23 @@ const KEEP_CLOCK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Args {
     /// Where the API listens; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:8080")]
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     /// The folder of the embedded database
     #[arg(long, value_name = "DIR", default_value = "./.rung")]
-    data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The operator's key [default: made once and kept in the data folder]
     #[arg(long, value_name = "KEY")]
-    admin_key: Option<String>,
+    pub(crate) admin_key: Option<String>,
     /// Deliver only to HTTPS URLs at public addresses, as in production
     #[arg(long)]
-    strict: bool,
+    pub(crate) strict: bool,
     /// Let the ladder's clock run N times faster than the wall clock (beyond 20000 the sweep alone takes a core)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    time_scale: u32,
+    pub(crate) time_scale: u32,
     /// One more dialect; may be given several times
     #[arg(long, value_name = "FILE")]
-    dialect: Vec<PathBuf>,
+    pub(crate) dialect: Vec<PathBuf>,
 }
-
-type Error = Box<dyn std::error::Error>;
 
 /// Runs until SIGINT or SIGTERM.
 pub(crate) fn main(args: Args) -> Result<(), Error> {
@@ -61,48 +60,14 @@ pub(crate) fn main(args: Args) -> Result<(), Error> {
 }
 
 async fn run(args: Args) -> Result<(), Error> {
-    let dialects = Arc::new(load_dialects(&args.dialect, DEFAULT_RETENTION)?);
-    let listener = TcpListener::bind(args.addr).await.map_err(|error| {
-        format!(
-            "cannot listen on {}: {error}; choose another address with --addr",
-            args.addr
-        )
-    })?;
-    let data = Arc::new(DataFolder::open(&args.data)?);
-    let admin_key = data.admin_key(args.admin_key)?;
-    let clock = start_clock(&data, args.time_scale)?;
-    let aws = Aws::open(
-        data.path(),
-        &app::queues(args.time_scale),
-        Arc::clone(&clock),
-    )?;
-    let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
-    let app = App::new(Parts {
-        dynamodb,
-        sqs,
-        clock: Arc::clone(&clock),
-        transport: Arc::new(egress::Client::new(egress::Policy {
-            strict: args.strict,
-        })),
-        dialects,
-        admin_key: admin_key.clone(),
-        strict: args.strict,
-        retention: DEFAULT_RETENTION,
-    })
-    .await?;
-
-    println!("rung: listening on http://{}", listener.local_addr()?);
-    println!("rung: admin key {admin_key}");
+    let server = Server::open(&args).await?;
+    println!("rung: listening on http://{}", server.addr);
+    println!("rung: admin key {}", server.admin_key);
     if !args.strict {
         eprintln!(
             "rung: warning: receivers may be http:// and private addresses; --strict forbids them"
         );
     }
-    let (stop, stopped) = watch::channel(false);
-    let router = app.router();
-    let triggers = tokio::spawn(app.run(stopped.clone()));
-    let keeper =
-        (args.time_scale > 1).then(|| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let asked_to_end = async move {
@@ -110,15 +75,93 @@ async fn run(args: Args) -> Result<(), Error> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        // Without receivers there is nothing left to stop.
-        let _ = stop.send(true);
     };
-    server::serve(listener, router, asked_to_end).await;
-    triggers.await?;
-    if let Some(keeper) = keeper {
-        keeper.await?;
+    server.serve(asked_to_end).await
+}
+
+/// Everything on one machine, listening.
+pub(crate) struct Server {
+    /// Where.
+    pub(crate) addr: SocketAddr,
+    /// The operator's key.
+    pub(crate) admin_key: String,
+    listener: TcpListener,
+    app: App,
+    data: Arc<DataFolder>,
+    /// The ladder's clock where it runs faster than the wall: it has to be kept.
+    fast_clock: Option<Arc<dyn Clock>>,
+}
+
+impl Server {
+    /// Opens the data and the port.
+    pub(crate) async fn open(args: &Args) -> Result<Self, Error> {
+        let dialects = Arc::new(load_dialects(&args.dialect, DEFAULT_RETENTION)?);
+        let listener = TcpListener::bind(args.addr).await.map_err(|error| {
+            format!(
+                "cannot listen on {}: {error}; choose another address with --addr",
+                args.addr
+            )
+        })?;
+        let data = Arc::new(DataFolder::open(&args.data)?);
+        let admin_key = data.admin_key(args.admin_key.clone())?;
+        let clock = start_clock(&data, args.time_scale)?;
+        let aws = Aws::open(
+            data.path(),
+            &app::queues(args.time_scale),
+            Arc::clone(&clock),
+        )?;
+        let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
+        let app = App::new(Parts {
+            dynamodb,
+            sqs,
+            clock: Arc::clone(&clock),
+            transport: Arc::new(egress::Client::new(egress::Policy {
+                strict: args.strict,
+            })),
+            dialects,
+            admin_key: admin_key.clone(),
+            strict: args.strict,
+            retention: DEFAULT_RETENTION,
+        })
+        .await?;
+        Ok(Self {
+            addr: listener.local_addr()?,
+            admin_key,
+            listener,
+            app,
+            data,
+            fast_clock: (args.time_scale > 1).then_some(clock),
+        })
     }
-    Ok(())
+
+    /// Serves until `ended`; then attempts in flight finish, and everything else waits in the data for the next start.
+    pub(crate) async fn serve(self, ended: impl Future<Output = ()>) -> Result<(), Error> {
+        let Self {
+            listener,
+            app,
+            data,
+            fast_clock,
+            ..
+        } = self;
+        let (stop, stopped) = watch::channel(false);
+        let router = app.router();
+        let triggers = tokio::spawn(app.run(stopped.clone()));
+        let keeper =
+            fast_clock.map(|clock| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
+        let ended = async move {
+            ended.await;
+            // Without receivers there is nothing left to stop.
+            let _ = stop.send(true);
+        };
+        server::serve(listener, router, ended).await;
+        triggers.await?;
+        if let Some(keeper) = keeper {
+            keeper.await?;
+        }
+        // Only now may another process have the folder.
+        drop(data);
+        Ok(())
+    }
 }
 
 /// The clock goes on where it stood, never behind the wall: a faster one stands still while nobody runs it.

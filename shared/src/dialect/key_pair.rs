@@ -1,7 +1,7 @@
 //! Key pairs of Standard Webhooks 1.0 ("Signature scheme", asymmetric): the secret signs, and whoever has the public key verifies.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signature, SigningKey, Verifier as _, VerifyingKey};
 
 const SECRET_PREFIX: &str = "whsk_";
 const PUBLIC_PREFIX: &str = "whpk_";
@@ -42,6 +42,25 @@ impl KeyPair {
 
     pub(super) fn signing_key(&self) -> &SigningKey {
         &self.0
+    }
+}
+
+/// The public half, as a receiver has it.
+pub(super) struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// Reads what [`KeyPair::public_key`] writes; `None` for anything else.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let bytes = BASE64.decode(text.strip_prefix(PUBLIC_PREFIX)?).ok()?;
+        let key = VerifyingKey::from_bytes(bytes.as_slice().try_into().ok()?);
+        key.ok().map(Self)
+    }
+
+    /// Whether the pair has signed `signed`; `signature` is in base64.
+    pub(super) fn verifies(&self, signed: &[u8], signature: &str) -> bool {
+        let bytes = BASE64.decode(signature).ok();
+        let signature = bytes.and_then(|bytes| Signature::from_slice(&bytes).ok());
+        signature.is_some_and(|signature| self.0.verify(signed, &signature).is_ok())
     }
 }
 

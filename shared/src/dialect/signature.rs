@@ -111,13 +111,7 @@ pub(super) fn standard_webhooks<'a>(
     values: Values<'_>,
     secrets: impl Iterator<Item = &'a str>,
 ) -> Option<String> {
-    let signed = [
-        values.id.as_bytes(),
-        b".",
-        values.timestamp.as_bytes(),
-        b".",
-        values.body,
-    ];
+    let signed = standard_webhooks_signed(values);
     let mut value = String::new();
     for secret in secrets {
         let (version, signature) = if let Some(key) = standard_webhooks_key(secret) {
@@ -135,6 +129,17 @@ pub(super) fn standard_webhooks<'a>(
         BASE64.encode_string(signature, &mut value);
     }
     (!value.is_empty()).then_some(value)
+}
+
+/// What is signed, in pieces.
+pub(super) fn standard_webhooks_signed<'a>(values: Values<'a>) -> [&'a [u8]; 5] {
+    [
+        values.id.as_bytes(),
+        b".",
+        values.timestamp.as_bytes(),
+        b".",
+        values.body,
+    ]
 }
 
 fn standard_webhooks_key(secret: &str) -> Option<Vec<u8>> {

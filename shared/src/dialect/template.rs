@@ -116,11 +116,6 @@ impl Template {
         self.pieces.contains(&Piece::Variable(variable))
     }
 
-    /// What it consists of, in order.
-    pub(super) fn pieces(&self) -> &[Piece] {
-        &self.pieces
-    }
-
     /// The inverse of [`fill`](Self::fill): reads a filled template off the front of `text` and gives what follows it, with
     /// what stands for the variables added to `found`. `None` if the text does not begin so.
     ///
@@ -158,6 +153,11 @@ impl Template {
             rest = after;
         }
         Some(rest)
+    }
+
+    /// What it consists of, in order.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
     }
 
     /// The filled template, piece by piece.

@@ -10,8 +10,9 @@ use subtle::ConstantTimeEq;
 use super::{
     Dialect,
     headers::{Headers, WEBHOOK_SIGNATURE},
+    key_pair::PublicKey,
     read::{text, told_of},
-    signature::{Signature, standard_webhooks},
+    signature::{Signature, standard_webhooks, standard_webhooks_signed},
     template::{Values, Variable},
 };
 
@@ -22,7 +23,7 @@ pub struct VerifyInput<'a> {
     pub headers: &'a HeaderMap,
     /// The body, byte for byte.
     pub body: &'a [u8],
-    /// The secrets that may have signed: several while one takes another's place.
+    /// The secrets that may have signed: several while one takes another's place. A key pair's public key, `whpk_`, does too.
     pub secrets: &'a [String],
     /// The receiver's clock, in seconds since the Unix epoch.
     pub now_s: u64,
@@ -69,10 +70,7 @@ pub enum SignatureFault {
         variable: &'static str,
     },
     /// Signed with another secret, or over another body.
-    #[error(
-        "no secret given makes this signature: it was made with another one, or the body (or what else it covers) is not byte \
-         for byte what was signed"
-    )]
+    #[error("another secret has signed it, or the body is not byte for byte what was signed")]
     Mismatch,
     /// It holds, and is old: somebody may have sent it again.
     #[error("it was made {age_s} s ago, and {tolerance_s} s are tolerated")]
@@ -93,7 +91,9 @@ pub enum SignatureFault {
         tolerance_s: u64,
     },
     /// No secret is one that Standard Webhooks can verify with.
-    #[error("no secret given is a key of Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes")]
+    #[error(
+        "no secret given is a key of Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes, or a public key, `whpk_`"
+    )]
     NoKey,
 }
 
@@ -106,6 +106,18 @@ impl Dialect {
     pub fn verify(&self, input: &VerifyInput<'_>) -> Vec<SignatureCheck> {
         self.headers.verify(input)
     }
+
+    /// Whether a delivery has any signature if `secret` is the webhook's.
+    #[must_use]
+    pub fn signs_with(&self, secret: &str) -> bool {
+        !self.headers.signatures.is_empty()
+            || self.headers.standard_webhooks && standard(Values::default(), secret).is_some()
+    }
+}
+
+/// The signature of Standard Webhooks; `None` if `secret` is no key for it.
+fn standard(values: Values<'_>, secret: &str) -> Option<String> {
+    standard_webhooks(values, std::iter::once(secret))
 }
 
 impl Headers {
@@ -162,8 +174,8 @@ impl Signature {
             .signed
             .mentions(Variable::Timestamp)
             .then_some(values.timestamp);
-        verified(input, &signatures, timestamp, |secret| {
-            Some(self.sign(values, secret))
+        verified(input, &signatures, timestamp, |secret, signature| {
+            same(&self.sign(values, secret), signature)
         })
     }
 
@@ -184,11 +196,10 @@ fn verify_standard(
     told: &[(Variable, &str)],
     input: &VerifyInput<'_>,
 ) -> Option<Result<Verified, SignatureFault>> {
-    let signed = |values, secret: &str| standard_webhooks(values, std::iter::once(secret));
-    let has_key = input
-        .secrets
-        .iter()
-        .any(|secret| signed(Values::default(), secret).is_some());
+    let is_key = |secret: &String| {
+        standard(Values::default(), secret).is_some() || PublicKey::parse(secret).is_some()
+    };
+    let has_key = input.secrets.iter().any(is_key);
     let Some(value) = text(input.headers, &WEBHOOK_SIGNATURE) else {
         return has_key.then_some(Err(SignatureFault::Missing));
     };
@@ -205,26 +216,38 @@ fn verify_standard(
             ..Values::default()
         };
         let signatures: Vec<&str> = value.split_ascii_whitespace().collect();
-        verified(input, &signatures, Some(timestamp), |secret| {
-            signed(values, secret)
+        verified(input, &signatures, Some(timestamp), |secret, signature| {
+            let Some(public) = PublicKey::parse(secret) else {
+                return standard(values, secret).is_some_and(|made| same(&made, signature));
+            };
+            let signed = standard_webhooks_signed(values).concat();
+            let signature = signature.strip_prefix("v1a,");
+            signature.is_some_and(|signature| public.verifies(&signed, signature))
         })
     });
     Some(result)
 }
 
-/// Finds the secret that makes one of `signatures`, and checks the time that it covers.
+/// Compares in constant time.
+fn same(made: &str, received: &str) -> bool {
+    made.as_bytes().ct_eq(received.as_bytes()).into()
+}
+
+/// Finds the secret that `holds` for one of `signatures`, and checks the time that it covers.
 fn verified(
     input: &VerifyInput<'_>,
     signatures: &[&str],
     timestamp: Option<&str>,
-    sign: impl Fn(&str) -> Option<String>,
+    holds: impl Fn(&str, &str) -> bool,
 ) -> Result<Verified, SignatureFault> {
-    let made = input.secrets.iter().map(|secret| sign(secret));
-    let found = made.enumerate().find_map(|(secret, made)| {
-        let made = made?;
-        let same = |signature: &&str| bool::from(signature.as_bytes().ct_eq(made.as_bytes()));
-        Some((secret, signatures.iter().position(same)?))
-    });
+    let found = input
+        .secrets
+        .iter()
+        .enumerate()
+        .find_map(|(place, secret)| {
+            let holds = |signature: &&str| holds(secret, signature);
+            Some((place, signatures.iter().position(holds)?))
+        });
     let (secret, signature) = found.ok_or(SignatureFault::Mismatch)?;
     let timestamp_s = timestamp.map(|text| fresh(text, input)).transpose()?;
     Ok(Verified {

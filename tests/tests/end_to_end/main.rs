@@ -13,17 +13,23 @@
 
 mod access;
 mod api_as_in_the_seed;
+mod cli;
 mod durability;
 mod errors;
+mod hostile;
 mod idempotency;
 mod isolation;
 mod ladders;
 mod limits;
 mod outcomes;
+mod own_dialect;
 mod publishing;
 mod resending;
+mod rotation;
 mod secrecy;
+mod snippets;
 mod start;
+mod vendors;
 mod verification;
 mod wire_formats;
 

@@ -359,6 +359,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             url: url(&webhook_id(number)),
             events: vec!["*".to_owned()],
             filter: None,
+            rate_limit: None,
             name: None,
             description: None,
             secret: Secret::new(SECRET.to_owned()),

@@ -1,0 +1,142 @@
+//! `rung events`: publishing to a running Rung by hand.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
+
+use super::{
+    Error,
+    client::Client,
+    json_line, runtime,
+    screen::{GOOD, QUIET, TITLE, WAITING, paint},
+};
+
+/// Where `rung dev` keeps the operator's key unless told otherwise.
+const DEV_KEY: &str = "./.rung/admin-key";
+
+/// What can be done with events.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Publish an event: the type's sample, or data of your own
+    Trigger(Trigger),
+}
+
+/// The flags of `events trigger`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rung events trigger user.lesson.completed --tenant acme
+  rung events trigger order.paid --tenant shop --data order.json
+  RUNG_KEY=rk_… rung events trigger card.updated --url https://webhooks.example.com")]
+pub(crate) struct Trigger {
+    /// The event's type
+    #[arg(value_name = "TYPE")]
+    event_type: String,
+    /// Where Rung listens
+    #[arg(long, env = "RUNG_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// A key that may publish; in RUNG_KEY it stays out of the list of processes
+    /// [default: the admin key that `rung dev` keeps in ./.rung]
+    #[arg(long, env = "RUNG_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// The tenant; needed with the admin key, a tenant's own key says it
+    #[arg(long, value_name = "ID")]
+    tenant: Option<String>,
+    /// The event's id [default: a new one]
+    #[arg(long)]
+    id: Option<String>,
+    /// A file of JSON to publish instead of the sample; - is standard input
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn main(command: &Command, out: &mut impl Write) -> Result<ExitCode, Error> {
+    let Command::Trigger(args) = command;
+    let published = runtime()?.block_on(trigger(args))?;
+    if args.json {
+        json_line(out, &published)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let event = &published["event"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (id, deliveries) = (text(&event["id"]), &published["deliveries"]);
+    let style = if *deliveries == 0 { WAITING } else { GOOD };
+    let webhooks = if *deliveries == 1 {
+        "webhook"
+    } else {
+        "webhooks"
+    };
+    writeln!(
+        out,
+        "{} {id} to {}",
+        paint(TITLE, text(&event["type"])),
+        paint(style, format!("{deliveries} {webhooks}")),
+    )?;
+    if let Some(reason) = published["reason"].as_str() {
+        writeln!(out, "{}", paint(QUIET, reason))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn trigger(args: &Trigger) -> Result<Value, Error> {
+    let key = match &args.key {
+        Some(key) => key.clone(),
+        None => dev_key()?,
+    };
+    let mut client = Client::new(&args.url, &key);
+    if let Some(tenant) = &args.tenant {
+        client = client.for_tenant(tenant);
+    }
+    let event_type = &args.event_type;
+    let data = match &args.data {
+        Some(path) => read(path)?,
+        None => {
+            let listed = client.get(&format!("/v1/event-types/{event_type}")).await?;
+            to_raw_value(&listed["event_type"]["sample"])?
+        }
+    };
+    let event = Event {
+        id: args.id.as_deref(),
+        r#type: event_type,
+        data: &data,
+    };
+    Ok(client.post("/v1/events", &event).await?)
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    r#type: &'a str,
+    /// As it was written: Rung judges its numbers, not this command.
+    data: &'a RawValue,
+}
+
+fn dev_key() -> Result<String, Error> {
+    let key = fs::read_to_string(DEV_KEY);
+    let key = key.map_err(|_| format!("give --key or set RUNG_KEY: there is no {DEV_KEY} here"))?;
+    Ok(key.trim().to_owned())
+}
+
+fn read(path: &Path) -> Result<Box<RawValue>, Error> {
+    let text = if path == Path::new("-") {
+        io::read_to_string(io::stdin())
+    } else {
+        fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(RawValue::from_string(text)
+        .map_err(|error| format!("{} is no JSON: {error}", path.display()))?)
+}

@@ -1,0 +1,526 @@
+//! The commands beside `dev`, each as its user runs it.
+
+use std::process::Stdio;
+
+use rung_tests::{PATIENCE, Receiver, Tenant};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::{DIALECTS, RUNG, a_type_of, rung};
+
+/// All dialects that come with Rung, in the order of their names.
+const ALL: [&str; 10] = [
+    "badger",
+    "bharatcart",
+    "github",
+    "odin",
+    "patra",
+    "reward",
+    "shopify",
+    "slack",
+    "standard",
+    "stripe",
+];
+
+/// What a command has done.
+struct Done {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Done {
+    /// Its standard output, one JSON value a line.
+    fn lines(&self) -> Vec<Value> {
+        let read = |line| serde_json::from_str(line).unwrap();
+        self.stdout.lines().map(read).collect()
+    }
+
+    #[track_caller]
+    fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(RUNG);
+    command
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs a command to its end with `input` as its standard input.
+async fn run(args: &[&str], input: &str) -> Done {
+    finish(command(args), input).await
+}
+
+async fn finish(mut command: Command, input: &str) -> Done {
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Who does not read it has closed it.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output());
+    let output = output.await.expect("it ends by itself").unwrap();
+    Done {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A `rung listen --json` on a free port.
+struct Listening {
+    url: String,
+    lines: Lines<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+impl Listening {
+    async fn start(flags: &[&str]) -> Self {
+        let mut args = vec!["listen", "--port", "0", "--json"];
+        args.extend(flags);
+        let mut child = command(&args).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let mut listening = Self {
+            url: String::new(),
+            lines: BufReader::new(stdout).lines(),
+            _child: child,
+        };
+        let first = listening.next().await;
+        listening.url = first["listening"].as_str().unwrap().to_owned();
+        listening
+    }
+
+    /// The next line.
+    async fn next(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
+        let line = line.expect("another line").unwrap().expect("not the end");
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+/// Every signature of every dialect holds, a ladder is climbed to its end, and it is done in seconds.
+#[tokio::test]
+async fn demo_plays_every_dialect_and_a_failing_receiver() {
+    let told = run(&["demo", "--json"], "").await.ok().lines();
+    let of = |step: &str| -> Vec<&Value> {
+        let steps = told.iter().filter(|line| line["step"] == step);
+        steps.collect()
+    };
+    let deliveries = of("delivery");
+    let mut shown: Vec<_> = deliveries.iter().map(|one| &one["dialect"]).collect();
+    shown.sort_by_key(|name| name.as_str());
+    assert_eq!(shown, ALL);
+    for delivery in deliveries {
+        let signatures = delivery["signatures"].as_array().unwrap();
+        assert!(!signatures.is_empty(), "{delivery}");
+        for signature in signatures {
+            assert_eq!(signature["verified"], true, "{delivery}");
+        }
+    }
+    // Odin's ladder: each attempt is as late as its document says, and at most a few minutes of that fast clock later.
+    let attempts = of("attempt");
+    let since_min = [0, 1, 6, 36, 156, 516];
+    assert_eq!(attempts.len(), since_min.len());
+    for (attempt, since_min) in attempts.iter().zip(since_min) {
+        assert!(
+            attempt["since_first_ms"].as_u64().unwrap() >= since_min * 60_000,
+            "{attempt}"
+        );
+    }
+    assert!(attempts[5]["wait_ms"].is_null());
+    let last: Vec<_> = told[told.len() - 4..]
+        .iter()
+        .map(|line| line["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(last, ["disabled", "mended", "delivered", "summary"]);
+    let summary = of("summary")[0];
+    assert_eq!(summary["ok"], true, "{summary}");
+    assert_eq!(
+        (&summary["events"], &summary["requests"]),
+        (&json!(11), &json!(17))
+    );
+}
+
+/// What one signs the other verifies, in every dialect; a changed body, another secret and an old time are refused with the
+/// reason and 1.
+#[tokio::test]
+async fn verify_accepts_what_sign_signs_and_nothing_else() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let body = r#"{"event":"x.y","type":"x.y","id":"evt_1","data":{}}"#;
+    for dialect in ALL {
+        let sign = [
+            "sign",
+            "--dialect",
+            dialect,
+            "--secret",
+            secret,
+            "--type",
+            "x.y",
+        ];
+        let signed = run(&sign, body).await.ok().stdout;
+        let headers: Vec<_> = signed.lines().collect();
+        let verify = |secret, flags: &[&'static str]| {
+            let mut args = vec!["verify", "--dialect", dialect, "--secret", secret];
+            for header in &headers {
+                args.extend(["--header", header]);
+            }
+            args.extend(flags);
+            args.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let verified = async |args: Vec<String>, body| {
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            run(&args, body).await
+        };
+        let done = verified(verify(secret, &[]), body).await.ok();
+        assert!(done.stdout.contains(&format!("verified as {dialect}")));
+
+        for (secret, body, flags, reason) in [
+            (secret, "{}", &[][..], "byte for byte"),
+            ("another", body, &[], "secret"),
+            (secret, body, &["--at", "2000000000"], "tolerated"),
+        ] {
+            let done = verified(verify(secret, flags), body).await;
+            assert_eq!(done.code, Some(1), "{dialect}: {}", done.stdout);
+            assert!(done.stdout.contains(reason), "{dialect}: {}", done.stdout);
+        }
+    }
+}
+
+/// The published vectors, so that both commands agree with the world and not with each other alone.
+#[tokio::test]
+async fn sign_makes_the_published_signatures() {
+    let done = run(
+        &[
+            "sign",
+            "--secret",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "--id",
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "--timestamp",
+            "1614265330",
+            "--json",
+        ],
+        r#"{"test": 2432232314}"#,
+    )
+    .await
+    .ok();
+    assert_eq!(
+        done.lines()[0]["headers"]["webhook-signature"],
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    );
+}
+
+/// A secret in the environment stays out of the list of processes, and no help shows it.
+#[tokio::test]
+async fn the_secret_may_come_from_the_environment() {
+    let with_env = async |args: &[&str]| {
+        let mut command = command(args);
+        command.env("RUNG_SECRET", "s3cret-of-mine");
+        finish(command, r#"{"id":"1"}"#).await.ok().stdout
+    };
+    let signed = with_env(&["sign", "--dialect", "bharatcart"]).await;
+    let signature = signed
+        .lines()
+        .find(|line| line.starts_with("x-webhook-signature: "))
+        .unwrap();
+    let verified = with_env(&["verify", "--dialect", "bharatcart", "--header", signature]).await;
+    assert!(verified.contains("verified as bharatcart"), "{verified}");
+    for command in ["sign", "verify", "listen"] {
+        let help = with_env(&[command, "--help"]).await;
+        assert!(help.contains("RUNG_SECRET"), "{help}");
+        assert!(!help.contains("s3cret-of-mine"), "{help}");
+    }
+}
+
+#[tokio::test]
+async fn what_sign_cannot_know_it_asks_for() {
+    let args = ["sign", "--dialect", "patra", "--secret", "s"];
+    let done = run(&args, "no JSON").await;
+    assert_eq!(done.code, Some(1));
+    assert!(done.stderr.contains("--type"), "{}", done.stderr);
+
+    let mut args = args.to_vec();
+    args.extend(["--type", "card.created"]);
+    let done = run(&args, "no JSON").await.ok();
+    assert!(done.stdout.contains("x-patra-event: card.created\n"));
+
+    let done = run(&["sign", "--dialect", "reward", "--secret", "plain"], "{}")
+        .await
+        .ok();
+    assert!(done.stderr.contains("signs nothing"), "{}", done.stderr);
+    let done = run(&["sign", "--dialect", "nosuch", "--secret", "s"], "{}").await;
+    assert_eq!(done.code, Some(1));
+    assert!(done.stderr.contains("bharatcart"), "{}", done.stderr);
+}
+
+/// What arrives is told apart by dialect, verified with whichever secret it was signed with, and refused with 401 if none.
+#[tokio::test]
+async fn listen_verifies_deliveries_of_every_dialect() {
+    let rung = rung(&[]).await;
+    let (right, wrong) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "wrong");
+    let mut listening = Listening::start(&["--secret", "unused", "--secret", right]).await;
+    for dialect in DIALECTS {
+        let tenant = Tenant::create(&rung, dialect, dialect).await;
+        let url = format!("{}/{dialect}", listening.url);
+        for (secret, status) in [(right, 200), (wrong, 401)] {
+            let webhook = tenant.webhook_with_secret(&url, &["*"], secret).await;
+            tenant.publish(a_type_of(dialect), json!({"a": 1})).await;
+            let told = listening.next().await;
+            assert_eq!(told["dialect"], dialect, "{told}");
+            assert_eq!(told["event_type"], a_type_of(dialect));
+            assert_eq!(told["status"], status, "{told}");
+            let signatures = told["signatures"].as_array().unwrap();
+            for signature in signatures {
+                assert_eq!(signature["verified"], status == 200, "{told}");
+                if status == 200 {
+                    assert_eq!(signature["secret"], 2, "{told}");
+                }
+            }
+            tenant.api.delete(&webhook.path("")).await.data(200);
+        }
+    }
+}
+
+/// Two attempts fail, the third succeeds, and each line says when the next one is to be expected.
+#[tokio::test]
+async fn listen_fails_on_purpose_and_shows_the_ladder() {
+    let rung = rung(&["--time-scale", "3600"]).await;
+    let flags = [
+        "--fail",
+        "2",
+        "--status",
+        "503",
+        "--time-scale",
+        "3600",
+        "--count",
+        "3",
+    ];
+    let mut listening = Listening::start(&flags).await;
+    let tenant = Tenant::create(&rung, "acme", "bharatcart").await;
+    tenant.webhook(&listening.url, &["order"]).await;
+    tenant.publish("order.paid", json!({"n": 1})).await;
+    for (attempt, status, outcome, after_ms) in [
+        (1, 503, "retried", json!(60_000)),
+        (2, 503, "retried", json!(600_000)),
+        (3, 200, "delivered", Value::Null),
+    ] {
+        let told = listening.next().await;
+        assert_eq!(told["event_type"], "order.paid");
+        assert_eq!(
+            (&told["attempt"], &told["status"]),
+            (&json!(attempt), &json!(status))
+        );
+        assert_eq!(told["outcome"], outcome, "{told}");
+        assert_eq!(told["next_attempt"]["after_ms"], after_ms, "{told}");
+    }
+    // After as many as were asked for it ends.
+    let end = tokio::time::timeout(PATIENCE, listening.lines.next_line()).await;
+    assert_eq!(end.unwrap().unwrap(), None);
+}
+
+/// The receiver behind it gets the same bytes and signatures, and its answer goes back to Rung.
+#[tokio::test]
+async fn listen_forwards_and_answers_what_was_answered() {
+    let rung = rung(&[]).await;
+    let behind = Receiver::always(422).await;
+    let to = behind.url("/hooks?from=rung");
+    let mut listening = Listening::start(&["--forward", &to]).await;
+    let tenant = Tenant::create(&rung, "acme", "odin").await;
+    let webhook = tenant.webhook(&listening.url, &["user"]).await;
+    let event = tenant
+        .publish("user.lesson.completed", json!({"n": 1}))
+        .await;
+    let told = listening.next().await;
+    assert_eq!(
+        (&told["status"], &told["forwarded_to"]),
+        (&json!(422), &json!(to))
+    );
+    let forwarded = &behind.wait_for(1).await[0];
+    assert_eq!(told["body"], forwarded.text());
+    assert!(forwarded.header("x-odin-signature").is_some());
+    let attempts = webhook.until_attempts(&event.id, 1).await;
+    assert_eq!(attempts[0]["response_status"], 422);
+    drop(behind);
+    let log = webhook.retry(&attempts[0]).await;
+    log.data(202);
+    assert_eq!(listening.next().await["status"], 502);
+}
+
+#[tokio::test]
+async fn dialects_are_listed_and_shown_with_what_they_send() {
+    let listed = run(&["dialects", "list", "--json"], "").await.ok().lines();
+    let mut names: Vec<_> = listed[0]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["name"])
+        .collect();
+    names.sort_by_key(|name| name.as_str());
+    assert_eq!(names, ALL);
+    for dialect in ALL {
+        let shown = run(&["dialects", "show", dialect], "").await.ok().stdout;
+        let of = run(&["dialects", "show", dialect, "--json"], "")
+            .await
+            .ok()
+            .lines();
+        let example = &of[0]["example"];
+        assert!(shown.contains(example["body"].as_str().unwrap()), "{shown}");
+        // The example is a delivery that its receiver would take.
+        let mut args = vec![
+            "verify".to_owned(),
+            "--dialect".to_owned(),
+            dialect.to_owned(),
+        ];
+        args.extend(["--at", "1760099400", "--secret"].map(str::to_owned));
+        args.push(example["secret"].as_str().unwrap().to_owned());
+        for (name, value) in example["headers"].as_object().unwrap() {
+            args.push("--header".to_owned());
+            args.push(format!("{name}: {}", value.as_str().unwrap()));
+        }
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        run(&args, example["body"].as_str().unwrap()).await.ok();
+        let snippet = run(&["dialects", "show", dialect, "--snippet", "python"], "").await;
+        assert!(snippet.ok().stdout.contains("def verify("));
+    }
+    let other = run(&["dialects", "show", "odin", "--snippet", "cobol"], "").await;
+    assert_eq!(other.code, Some(2));
+    assert!(other.stderr.contains("python"), "{}", other.stderr);
+}
+
+/// A file is checked with line and reason; a right one can be used wherever a dialect is named.
+#[tokio::test]
+async fn a_file_of_ones_own_is_checked_and_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = run(&["dialects", "show", "odin", "--source"], "")
+        .await
+        .ok()
+        .stdout;
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let right = write(
+        "ours.toml",
+        &source
+            .replace("name = \"odin\"", "name = \"ours\"")
+            .replace("X-Odin-Signature", "X-Ours"),
+    );
+    let broken = write("broken.toml", &source.replace("hmac-sha256", "md5"));
+    let done = run(&["dialects", "check", &right], "").await.ok();
+    assert!(
+        done.stdout.contains("ours, 9 event types"),
+        "{}",
+        done.stdout
+    );
+    let done = run(&["dialects", "check", "--json", &right, &broken], "").await;
+    assert_eq!(done.code, Some(1));
+    let told = done.lines();
+    assert_eq!(
+        (&told[0]["ok"], &told[1]["ok"]),
+        (&json!(true), &json!(false))
+    );
+    let line = 1 + source
+        .lines()
+        .position(|line| line.contains("hmac-sha256"))
+        .unwrap();
+    let place = format!("broken.toml:{line}:");
+    assert!(
+        told[1]["problem"].as_str().unwrap().contains(&place),
+        "{}",
+        told[1]
+    );
+
+    let signed = run(&["sign", "--dialect", &right, "--secret", "s"], "{}")
+        .await
+        .ok();
+    assert!(signed.stdout.contains("x-ours: t="), "{}", signed.stdout);
+}
+
+/// The type's own sample, or data of one's own as it was written, arrives at the tenant's webhook.
+#[tokio::test]
+async fn events_trigger_publishes_to_a_running_rung() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let tenant = Tenant::create(&rung, "acme", "odin").await;
+    tenant.webhook(&receiver.url("/"), &["user"]).await;
+    let url = format!("http://{}", rung.addr());
+    let key = tenant.key.clone();
+    let trigger = async |args: &[&str], data: &str| {
+        let mut all = vec!["events", "trigger"];
+        all.extend(args);
+        let mut command = command(&all);
+        command.env("RUNG_URL", &url).env("RUNG_KEY", &key);
+        finish(command, data).await
+    };
+    let done = trigger(&["user.lesson.completed"], "").await.ok();
+    assert!(done.stdout.contains("to 1 webhook\n"), "{}", done.stdout);
+    assert!(
+        receiver.wait_for(1).await[0]
+            .text()
+            .contains("lesson_non_01")
+    );
+
+    let args = [
+        "user.streak.achieved",
+        "--id",
+        "mine",
+        "--data",
+        "-",
+        "--json",
+    ];
+    let done = trigger(&args, r#"{"n": 9007199254740993}"#).await.ok();
+    assert_eq!(done.lines()[0]["event"]["id"], "mine");
+    assert!(
+        receiver.wait_for(2).await[1]
+            .text()
+            .contains("9007199254740993")
+    );
+
+    for (args, problem) in [
+        (&["no.such.type"][..], "not_found"),
+        (
+            &["user.streak.achieved", "--key", "rk_wrong"],
+            "unauthorized",
+        ),
+        (
+            &["user.streak.achieved", "--url", "http://127.0.0.1:9"],
+            "is Rung running",
+        ),
+        (
+            &["user.streak.achieved", "--data", "/no/such/file"],
+            "/no/such/file",
+        ),
+    ] {
+        let done = trigger(args, "").await;
+        assert_eq!(done.code, Some(1));
+        assert!(done.stderr.contains(problem), "{}", done.stderr);
+    }
+}
+
+/// Colours are for terminals: none where a program reads, whatever the environment says.
+#[tokio::test]
+async fn nothing_is_coloured_in_a_pipe() {
+    for args in [
+        &["dialects", "show", "odin"][..],
+        &["dialects", "list"],
+        &["--help"],
+    ] {
+        let mut plain = command(args);
+        plain.env("TERM", "xterm-256color");
+        let done = finish(plain, "").await.ok();
+        assert!(!done.stdout.contains('\u{1b}'), "{}", done.stdout);
+    }
+    let mut forced = command(&["dialects", "list"]);
+    forced.env("CLICOLOR_FORCE", "1");
+    assert!(finish(forced, "").await.ok().stdout.contains('\u{1b}'));
+}
