@@ -16,6 +16,7 @@ use rung_shared::{
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    admission,
     aws::{QueueSpec, Redrive, sqs::queue_url},
     event_source::EventSource,
 };
@@ -28,8 +29,10 @@ const RETRY_DEAD: &str = "retry-dead";
 
 /// What a batch may take: the function's time-out of 30 s, less the time for reporting.
 const BATCH_TIME: Duration = Duration::from_secs(27);
-/// Batches of one queue handled at once.
-const CONCURRENCY: usize = 500;
+/// Messages of one queue handled at once.
+const CONCURRENCY: usize = 5_000;
+/// Requests that publish at once: on Lambda the platform bounds them.
+const PUBLISHING: usize = 256;
 const SWEEP_EVERY_MS: u64 = 60_000;
 
 /// What the functions stand on.
@@ -166,10 +169,10 @@ impl App {
 
     /// The HTTP functions behind one door.
     pub fn router(&self) -> Router {
+        let publishing = rung_enqueue::routes(self.api.clone(), self.publisher.clone());
         api::router(
-            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone()).merge(
-                rung_enqueue::routes(self.api.clone(), self.publisher.clone()),
-            ),
+            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone())
+                .merge(admission::bounded(publishing, PUBLISHING)),
         )
     }
 

@@ -16,6 +16,7 @@ use crate::{
         message::{Due, Message},
         webhook::Webhook,
     },
+    mutation::{Mutation, mutated},
     queue::Lane,
     store::deliveries::From,
 };
@@ -68,6 +69,8 @@ impl Deliverer {
                 webhook.takes(due.epoch),
             ) {
                 Step::Drop => return Ok(()),
+                Step::Place if mutated(Mutation::NoPlace) => return Ok(()),
+                Step::Advance if mutated(Mutation::NoAdvance) => return Ok(()),
                 Step::Place => {
                     let event_type = self.event_type(due, loaded);
                     row = self
@@ -177,6 +180,9 @@ impl Deliverer {
         let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
         self.metrics
             .attempted(&due.tenant, attempt.outcome, latency_ms);
+        if mutated(Mutation::LogAfterSuccessor) {
+            self.settle(due, webhook, &attempt).await?;
+        }
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else if let Some(earlier) = self.store.log_failure(&attempt).await? {

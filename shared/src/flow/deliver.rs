@@ -22,6 +22,7 @@ use crate::{
     egress::Transport,
     limits::{POISON_RECEIVES, TALLY_TIME},
     metrics::Metrics,
+    mutation::{Mutation, mutated},
     queue::{Lane, Queue},
     store::{Store, StoreError, events::Event},
 };
@@ -153,6 +154,9 @@ impl Deliverer {
             Err(error) => return tracing::error!(%error, "a batch could not be loaded"),
         };
         let attempts = attempts.into_values().map(async |(due, copies)| {
+            if mutated(Mutation::AckBeforeWork) {
+                done(&copies.message_ids);
+            }
             let outcome = AssertUnwindSafe(self.attempt(&due, copies.receives, &loaded))
                 .catch_unwind()
                 .await;

@@ -13,6 +13,7 @@ use crate::{
         webhook::{Disabled, Reason, Webhook},
     },
     limits::{FAILING_ATTEMPTS, PARK_MIN_MS, QUEUE_DELAY_MAX_MS},
+    mutation::{Mutation, mutated},
     queue::Lane,
     store::deliveries::From,
 };
@@ -147,7 +148,9 @@ impl Deliverer {
             content: None,
             ..due.clone()
         };
-        self.put_off(&next).await?;
+        if !mutated(Mutation::RowBeforeSend) {
+            self.put_off(&next).await?;
+        }
         if due.n == 1 {
             self.store
                 .place(&head(&next, &attempt.event_type, vec![next.due_ms]))
@@ -159,6 +162,9 @@ impl Deliverer {
                     From::PendingAt(due.due_ms),
                 )
                 .await?;
+        }
+        if mutated(Mutation::RowBeforeSend) {
+            self.put_off(&next).await?;
         }
         // Where the condition failed, another was placed, or the chain was cancelled or has moved on.
         Ok(())

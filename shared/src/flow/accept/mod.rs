@@ -32,6 +32,7 @@ use crate::{
     json::Json,
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS, TIMELINE_WEBHOOKS},
     metrics::Metrics,
+    mutation::{Mutation, mutated},
     queue::{Lane, Queue},
     schema::Schema,
     store::{
@@ -152,7 +153,9 @@ impl Publisher {
             .into_iter()
             .zip(self.queue.send_all(Lane::Deliver, &messages).await)
         {
-            if let Err(error) = sent {
+            if let Err(error) = sent
+                && !mutated(Mutation::AcceptedUnsent)
+            {
                 results[owner] = Err(FlowError::from(error).into());
             }
         }
@@ -172,7 +175,7 @@ impl Publisher {
         let version = Version::from(tenant);
         if let Some(routes) = cache()
             .get(&tenant.id)
-            .filter(|routes| routes.of == version)
+            .filter(|routes| routes.of == version || mutated(Mutation::StaleRoutes))
         {
             return Ok(Arc::clone(routes));
         }
