@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, Api, ApiError, Code, RequestId, answer},
+    api::{self, Api, ApiError, Code, Detail, RequestId, answer},
     clock::timestamp,
     domain::tenant::Scope,
     flow::accept::{Accepted, Publisher, Refusal},
@@ -169,6 +169,17 @@ fn refused(refusal: Refusal, path: &str) -> ApiError {
         Refusal::TooLarge { .. } => of(Code::PayloadTooLarge, "data"),
         Refusal::UnstableNumber { field, .. } => of(Code::UnstableNumber, field),
         Refusal::ReservedMember { field, .. } => of(Code::ReservedMember, field),
+        Refusal::Schema { violations, .. } => {
+            let details = violations.iter().map(|violation| {
+                let mut place = violation.path.clone();
+                place.enter_key("data");
+                Detail {
+                    field: format!("{path}{place}"),
+                    problem: violation.problem.clone(),
+                }
+            });
+            ApiError::of_fields(Code::SchemaViolation, details.collect())
+        }
         Refusal::NotAnObject { field } => of(Code::InvalidRequest, field),
         Refusal::Unavailable => ApiError::new(Code::Unavailable, text),
     }

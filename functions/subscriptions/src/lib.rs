@@ -80,7 +80,12 @@ pub fn routes(api: Api, deliverer: Deliverer) -> Router {
         .route("/v1/events/{event}", get(deliveries::event))
         .route("/v1/egress-ips", get(egress_ips))
         .route("/v1/event-types", get(event_types::list))
-        .route("/v1/event-types/{*type}", get(event_types::get))
+        .route(
+            "/v1/event-types/{*type}",
+            get(event_types::get)
+                .put(event_types::put_schema)
+                .delete(event_types::delete_schema),
+        )
         .with_state(Management { api, deliverer })
 }
 

@@ -72,6 +72,8 @@ codes! {
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// A number changes when JavaScript reads and writes it.
     UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "a number changes when JavaScript reads and writes it";
+    /// The data is not as the schema of its type says.
+    SchemaViolation = "schema_violation", UNPROCESSABLE_ENTITY, "the data is not as the schema of its type says";
     /// A member of the data has a name that the dialect's envelope needs.
     ReservedMember = "reserved_member", UNPROCESSABLE_ENTITY, "a member of the data has a reserved name";
     /// A fault of Rung's.

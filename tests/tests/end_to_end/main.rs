@@ -22,10 +22,14 @@ mod isolation;
 mod ladders;
 mod limits;
 mod outcomes;
+mod own_dialect;
 mod publishing;
 mod resending;
+mod rotation;
 mod secrecy;
+mod snippets;
 mod start;
+mod vendors;
 mod verification;
 mod wire_formats;
 
