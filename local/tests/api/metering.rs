@@ -87,7 +87,7 @@ async fn a_key_publishes_no_more_in_an_hour_than_it_may_and_is_warned_at_four_fi
 #[tokio::test(start_paused = true)]
 async fn a_large_limit_is_never_exceeded_however_it_is_dealt_out() {
     let world = World::new().await;
-    let tenant = world.tenant("acme", "standard", "pro").await;
+    world.tenant("acme", "standard", "pro").await;
     let key = world
         .key(
             "acme",

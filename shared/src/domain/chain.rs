@@ -82,8 +82,8 @@ pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool
         None if message.n > 1 => return Step::Place,
         Some(row) if row.n + 1 == message.n && may_advance(row, message) => return Step::Advance,
         Some(row)
-            if !stands_at(row, message)
-                && !(mutated(Mutation::DropOnlyAhead) && row.n <= message.n) =>
+            if !(stands_at(row, message)
+                || mutated(Mutation::DropOnlyAhead) && row.n <= message.n) =>
         {
             return Step::Drop;
         }

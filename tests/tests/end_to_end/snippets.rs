@@ -301,13 +301,17 @@ async fn rust() {
 
 #[path = "../../verify/snippets/rust/odin.rs"]
 #[rustfmt::skip]
+#[allow(unreachable_pub)]
 mod odin;
 #[path = "../../verify/snippets/rust/shopify.rs"]
 #[rustfmt::skip]
+#[allow(unreachable_pub)]
 mod shopify;
 #[path = "../../verify/snippets/rust/standard.rs"]
 #[rustfmt::skip]
+#[allow(unreachable_pub)]
 mod standard;
 #[path = "../../verify/snippets/rust/stripe.rs"]
 #[rustfmt::skip]
+#[allow(unreachable_pub)]
 mod stripe;

@@ -52,12 +52,12 @@ impl World {
             trace: None,
         };
         for _ in 0..TRIES {
-            match self.publish(number, new(&content)).await {
+            match Box::pin(self.publish(number, new(&content))).await {
                 Some(Ok(accepted)) => {
                     self.ledger().accepted(number, accepted);
                     if chance.happens(0.1) {
                         let other = new(&json!({"n": number, "other": true}));
-                        if let Some(Ok(accepted)) = self.publish(number, other).await {
+                        if let Some(Ok(accepted)) = Box::pin(self.publish(number, other)).await {
                             let text = format!("other content was accepted: {accepted:?}");
                             self.ledger().violation(text);
                         }
@@ -85,16 +85,19 @@ impl World {
         let start_ms = function.clock.now_ms();
         let app = &function.app;
         let answer = function
-            .run(LIMIT, async {
-                let found = app.deliverer.store.tenant(&tenant).await;
-                let found = found.ok().flatten().ok_or(Refusal::Unavailable)?;
-                let request_id = format!("req_{number}");
-                let mut answers = app
-                    .publisher
-                    .publish(&found, vec![event], &request_id)
-                    .await;
-                answers.pop().unwrap_or(Err(Refusal::Unavailable))
-            })
+            .run(
+                LIMIT,
+                Box::pin(async {
+                    let found = app.deliverer.store.tenant(&tenant).await;
+                    let found = found.ok().flatten().ok_or(Refusal::Unavailable)?;
+                    let request_id = format!("req_{number}");
+                    let mut answers = app
+                        .publisher
+                        .publish(&found, vec![event], &request_id)
+                        .await;
+                    answers.pop().unwrap_or(Err(Refusal::Unavailable))
+                }),
+            )
             .await;
         let after = self.webhooks(&tenant).await;
         let certain = before
