@@ -298,15 +298,19 @@ async fn rust() {
     }
 }
 
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/odin.rs"]
 #[rustfmt::skip]
 mod odin;
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/shopify.rs"]
 #[rustfmt::skip]
 mod shopify;
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/standard.rs"]
 #[rustfmt::skip]
 mod standard;
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/stripe.rs"]
 #[rustfmt::skip]
 mod stripe;
