@@ -302,20 +302,16 @@ async fn rust() {
 #[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/odin.rs"]
 #[rustfmt::skip]
-#[allow(unreachable_pub)]
 mod odin;
 #[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/shopify.rs"]
 #[rustfmt::skip]
-#[allow(unreachable_pub)]
 mod shopify;
 #[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/standard.rs"]
 #[rustfmt::skip]
-#[allow(unreachable_pub)]
 mod standard;
 #[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/stripe.rs"]
 #[rustfmt::skip]
-#[allow(unreachable_pub)]
 mod stripe;
