@@ -7,13 +7,16 @@ use rung_shared::{
     dialect::{Catalogue, EventType},
     json::Json,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{Management, Path};
 
-#[derive(Serialize)]
-struct View<'a> {
+/// An event type of the tenant's dialect.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventType")]
+pub(crate) struct View<'a> {
     r#type: &'a str,
     aliases: &'a [String],
     group: Option<&'a str>,

@@ -6,6 +6,7 @@ mod access;
 mod choosing;
 mod deliveries;
 mod lists;
+mod openapi;
 mod publish;
 mod rotation;
 mod seed;

@@ -3,7 +3,7 @@
 mod list;
 mod request;
 mod secrets;
-mod view;
+pub(crate) mod view;
 
 use axum::{
     extract::{Request, State},
