@@ -9,6 +9,7 @@ use rung_shared::{
     dialect::Dialects,
     egress::Transport,
     flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    metrics::Metrics,
     queue::{Queue, Urls},
     store::{Store, StoreError},
 };
@@ -154,11 +155,13 @@ impl App {
                 dialects,
                 transport,
                 clock: Arc::clone(&clock),
+                metrics: Metrics::default(),
             },
             sweeper: Sweeper {
                 store,
                 queue,
                 clock: Arc::clone(&clock),
+                metrics: Metrics::default(),
             },
             clock,
         })

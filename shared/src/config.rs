@@ -4,18 +4,18 @@ use std::{env, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
+use aws_smithy_types::timeout::TimeoutConfig;
 use ipnet::IpNet;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     api::Api,
+    aws_http,
     clock::{Clock, SystemClock},
     dialect::{DialectFault, Dialects},
     egress,
     flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
 };
@@ -27,6 +27,9 @@ pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
 /// By how much the retention must exceed the longest ladder: what failed must still be there for somebody to look at.
 const RETENTION_MARGIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// How long one try of an AWS call may take. A connection that died while the function was frozen must not use up its time.
+const AWS_ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a start is refused.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +75,21 @@ pub enum ConfigError {
     },
 }
 
+/// Writes log lines to standard output, as `AWS_LAMBDA_LOG_LEVEL` and `AWS_LAMBDA_LOG_FORMAT` say. Lambda adds the time.
+pub fn init_logging() {
+    let level = optional("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok());
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level.unwrap_or(LevelFilter::INFO))
+        .with_target(false)
+        .without_time();
+    let format = optional("AWS_LAMBDA_LOG_FORMAT").unwrap_or_default();
+    if format.eq_ignore_ascii_case("json") {
+        lines.json().init();
+    } else {
+        lines.init();
+    }
+}
+
 /// What a function stands on, built from the environment.
 #[derive(Clone)]
 pub struct Context {
@@ -85,6 +103,7 @@ pub struct Context {
     pub strict: bool,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    metrics: Metrics,
     egress_ips: Vec<IpNet>,
     aws: SdkConfig,
 }
@@ -105,8 +124,9 @@ impl Context {
             dead: variable("RUNG_DEAD_URL")?,
         };
         let table = variable("RUNG_TABLE")?;
-        let aws = aws().await;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = metrics(&clock)?;
+        let aws = aws().await;
         let store = Store::new(
             aws_sdk_dynamodb::Client::new(&aws),
             &table,
@@ -120,6 +140,7 @@ impl Context {
             dialects: Arc::new(dialects),
             strict,
             clock,
+            metrics,
             egress_ips,
             aws,
         })
@@ -152,6 +173,7 @@ impl Context {
             Arc::clone(&self.dialects),
             Arc::clone(&self.clock),
         )
+        .with_metrics(self.metrics.clone())
     }
 
     /// What delivering needs.
@@ -165,6 +187,7 @@ impl Context {
                 strict: self.strict,
             })),
             clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
         }
     }
 
@@ -175,6 +198,7 @@ impl Context {
             store: self.store.clone(),
             queue: self.queue.clone(),
             clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
         }
     }
 }
@@ -192,11 +216,10 @@ async fn secret(aws: &SdkConfig, name: &str) -> Result<String, ConfigError> {
 
 /// What all AWS clients share.
 async fn aws() -> SdkConfig {
-    let https = Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(AWS_ATTEMPT_LIMIT);
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https)
+        .http_client(aws_http::client())
+        .timeout_config(timeouts.build())
         .load()
         .await
 }
@@ -232,6 +255,23 @@ fn dialect_files() -> Vec<PathBuf> {
     env::split_paths(&paths)
         .filter(|path| !path.as_os_str().is_empty())
         .collect()
+}
+
+/// Only Lambda makes metrics of what a process writes.
+fn metrics(clock: &Arc<dyn Clock>) -> Result<Metrics, ConfigError> {
+    let name = "RUNG_METRIC_TENANTS";
+    let most_tenants = match optional(name).map(|number| number.parse()) {
+        None => 0,
+        Some(Ok(number @ 0..=1_000)) => number,
+        Some(_) => {
+            let expected = "a number from 0 to 1000";
+            return Err(ConfigError::Invalid { name, expected });
+        }
+    };
+    let function = optional("AWS_LAMBDA_FUNCTION_NAME");
+    Ok(function.map_or_else(Metrics::default, |function| {
+        Metrics::of(&function, most_tenants, Arc::clone(clock))
+    }))
 }
 
 /// Addresses and networks, separated by commas.

@@ -7,10 +7,12 @@
 //! | [`flow`] | accept, deliver, sweep: load, decide, apply |
 //! | [`store`], [`queue`], [`egress`] | DynamoDB, SQS, receivers |
 //! | [`dialect`] | everything that differs between the webhooks that Rung sends |
+//! | [`metrics`] | what the functions count |
 //! | [`domain`], [`json`] | types and pure decisions |
 //! | [`clock`], [`chance`], [`limits`] | the one reader of time, that of randomness, every bound by name |
 
 pub mod api;
+mod aws_http;
 mod batcher;
 pub mod chance;
 pub mod clock;
@@ -21,5 +23,6 @@ pub mod egress;
 pub mod flow;
 pub mod json;
 pub mod limits;
+pub mod metrics;
 pub mod queue;
 pub mod store;

@@ -3,7 +3,8 @@
 The stand-in runs the functions' binaries as Lambda does, feeds them from its own SQS and HTTP API, and holds every call that they make
 against their roles' policies. What it cannot do is left out or made up for here: it takes no routes from the body of an HTTP API, so
 they are created from the processed template; it knows no /opt, so no layer is deployed; it asks for a right of its own to send in
-batches, which on AWS is the right to send; and it trips over numbers that come from parameters.
+batches, which on AWS is the right to send; it trips over numbers that come from parameters; it lets a rule's event that fails be;
+and it looks at no partition keys (policies.py does).
 """
 
 import collections
@@ -25,11 +26,13 @@ import zipfile
 import boto3
 import botocore.config
 
+from policies import Call
 from template import ROOT, resources, statements, written
 
 STACK = "rung"
 REGION = "eu-central-1"
 BUCKET = "code"
+BUS = "product"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 
 
@@ -65,7 +68,7 @@ class Bed:
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
-        eventually(self.ready, "the stand-in for AWS does not answer", 60)
+        eventually(self.ready, "the stand-in for AWS does not answer", 120)
 
     def ready(self):
         if self.process.poll() is not None:
@@ -104,11 +107,12 @@ class Bed:
                 if statement["Action"] == "sqs:SendMessage":
                     statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
         s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template))
+        self.client("events").create_event_bus(Name=BUS)
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=STACK,
             TemplateURL=f"{self.endpoint}/{BUCKET}/template.json",
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {"EventBus": BUS, **parameters}.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
@@ -178,22 +182,20 @@ class Bed:
         return [event["message"] for page in events for event in page["events"]]
 
     def calls(self, logical_id):
-        """What a function has asked AWS for: the rights it took, by the resource's logical id."""
+        """What a function has asked AWS for."""
         # How the stand-in names the session of a function's role.
         config = self.client("lambda").get_function(FunctionName=self.function(logical_id))["Configuration"]
         key = "ASIA" + hashlib.sha256(f"{config['FunctionArn']}:{config['Role']}".encode()).hexdigest()[:16].upper()
         names = {self.outputs["TableName"]: "Table", self.outputs["AdminKeySecret"]: "AdminKey"}
         names |= {url: output.removesuffix("Url") for output, url in self.outputs.items() if output.endswith("QueueUrl")}
-        taken = collections.defaultdict(set)
+        made = set()
         for event in self.recorded(key):
             service = event["EventSource"].split(".")[0]
             asked = json.loads(event["CloudTrailEvent"])["requestParameters"]
-            for action, target in rights(event["EventName"], asked):
-                resource = names.get(target, target)
-                if asked.get("IndexName"):
-                    resource = f"${{{resource}.Arn}}/index/{asked['IndexName']}"
-                taken[resource].add(f"{service}:{action}")
-        return taken
+            for action, target, keys in rights(event["EventName"], asked):
+                index = f"/index/{asked['IndexName']}" if asked.get("IndexName") else ""
+                made.add(Call(f"{service}:{action}", names.get(target, target) + index, keys))
+        return made
 
     def recorded(self, access_key):
         """All calls made with a key, newest first. The stand-in shows 50 at a time and knows no next page, but fractions of a second."""
@@ -226,13 +228,30 @@ class Bed:
 
 
 def rights(call, asked):
-    """The rights that a call takes, each with what it takes them on."""
-    if call == "TransactWriteItems":
-        members = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
-        return [(members[member], part["TableName"]) for item in asked["TransactItems"] for member, part in item.items()]
-    if call in ("BatchGetItem", "BatchWriteItem"):
-        return [(call, table) for table in asked["RequestItems"]]
-    return [(call.removesuffix("Batch"), asked.get("TableName") or asked.get("QueueUrl") or asked.get("SecretId"))]
+    """The rights that a call takes, each with what it takes them on and the partition keys that it names."""
+    match call:
+        case "TransactWriteItems":
+            members = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+            parts = [(members[member], part) for item in asked["TransactItems"] for member, part in item.items()]
+            return [(action, part["TableName"], partitions(part)) for action, part in parts]
+        case "BatchGetItem":
+            return [(call, table, partitions(*({"Key": key} for key in part["Keys"]))) for table, part in asked["RequestItems"].items()]
+        case "BatchWriteItem":
+            tables = asked["RequestItems"].items()
+            return [(call, table, partitions(*(part for request in requests for part in request.values()))) for table, requests in tables]
+    return [(call.removesuffix("Batch"), asked.get("TableName") or asked.get("QueueUrl") or asked.get("SecretId"), partitions(asked))]
+
+
+def partitions(*parts):
+    """The partition keys that parts of a call name."""
+    found = set()
+    for part in parts:
+        if row := part.get("Item") or part.get("Key"):
+            found.add(row["pk"]["S"])
+        elif condition := part.get("KeyConditionExpression"):
+            (name,) = re.findall(r"^(?:pk|g) = (:\w+)", condition)
+            found.add(part["ExpressionAttributeValues"][name]["S"])
+    return frozenset(found)
 
 
 def package(binary):

@@ -55,6 +55,7 @@ def target(value):
 
 
 def statements(role):
-    """The statements of a role's own policies."""
+    """The statements of a role's own policies, those included that only some parameters bring."""
     for policy in role["Properties"].get("Policies", []):
-        yield from policy["PolicyDocument"]["Statement"]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield statement["Fn::If"][1] if "Fn::If" in statement else statement

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from template import ROOT
+from template import ROOT, transformed
 from test_template import routed
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
-OF_SOURCE = {source: [name for name in EVENTS if name.split("-")[1] == source] for source in ("http", "sqs", "scheduler")}
+OF_SOURCE = {source: [name for name in EVENTS if name.split("-")[1] == source] for source in ("http", "eventbridge", "sqs", "scheduler")}
 ATTEMPT = {"t", "w", "e", "a", "n", "d", "k", "r", "p", "g"}
 FAN_OUT = {"t", "e", "a", "x"}
 
@@ -19,6 +19,7 @@ def test_every_function_has_one_per_source():
     assert {tuple(name.split("-")[:2]) for name in EVENTS} == {
         ("subscriptions", "http"),
         ("enqueue", "http"),
+        ("enqueue", "eventbridge"),
         ("deliver", "sqs"),
         ("sweep", "scheduler"),
     }
@@ -35,6 +36,15 @@ def test_a_request_is_one_that_its_function_gets(name):
     if call["method"] == "POST":
         json.loads(event["body"])
         assert int(event["headers"]["content-length"]) == len(event["body"].encode())
+
+
+@pytest.mark.parametrize("name", OF_SOURCE["eventbridge"])
+def test_an_event_of_a_bus_is_one_that_the_rule_hands_over(name):
+    event = EVENTS[name]
+    assert event.keys() == {"version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"}
+    pattern = transformed()["Resources"]["BusRule"]["Properties"]["EventPattern"]
+    assert pattern == {"detail-type": [event["detail-type"]]}
+    assert event["detail"]["tenant"] and event["detail"].keys() <= {"tenant", "id", "type", "data", "timestamp", "metadata"}
 
 
 @pytest.mark.parametrize("name", OF_SOURCE["sqs"])

@@ -3,12 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use rung_shared::{config::Context, limits::HANDLER_RESERVE};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use rung_shared::{
+    config::{self, Context},
+    limits::HANDLER_RESERVE,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    config::init_logging();
     let deliverer = &Context::from_env().await?.deliverer();
     run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
         let time = left(event.context.deadline()).saturating_sub(HANDLER_RESERVE);

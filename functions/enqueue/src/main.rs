@@ -1,11 +1,11 @@
 //! The Lambda function `enqueue`.
 
-use lambda_http::{Error, tracing};
-use rung_shared::config::Context;
+use lambda_http::Error;
+use rung_shared::config::{self, Context};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    config::init_logging();
     let context = Context::from_env().await?;
     let api = context.api().await?;
     rung_enqueue::run(api, context.publisher()).await

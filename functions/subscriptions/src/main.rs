@@ -1,11 +1,14 @@
 //! The Lambda function `subscriptions`.
 
-use lambda_http::{Error, run, tracing};
-use rung_shared::{api, config::Context};
+use lambda_http::{Error, run};
+use rung_shared::{
+    api,
+    config::{self, Context},
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    config::init_logging();
     let context = Context::from_env().await?;
     let api = context.api().await?;
     run(api::router(rung_subscriptions::routes(

@@ -1,12 +1,12 @@
 //! The Lambda function `sweep`.
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use rung_shared::config::Context;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use rung_shared::config::{self, Context};
 use serde::de::IgnoredAny;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    config::init_logging();
     let sweeper = &Context::from_env().await?.sweeper();
     run(service_fn(async move |_: LambdaEvent<IgnoredAny>| {
         rung_sweep::handle(sweeper).await?;

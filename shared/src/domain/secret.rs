@@ -123,6 +123,7 @@ mod tests {
             id: WebhookId::parse("w").unwrap(),
             url: String::new(),
             events: Vec::new(),
+            filter: None,
             name: None,
             description: None,
             secret: Secret::new("a".to_owned()),

@@ -168,6 +168,9 @@ impl Deliverer {
         };
         let dialect = self.dialect(dialect)?;
         let mut attempt = self.post(due, webhook, dialect, event_type, body).await;
+        let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
+        self.metrics
+            .attempted(&due.tenant, attempt.outcome, latency_ms);
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else if let Some(earlier) = self.store.log_failure(&attempt).await? {

@@ -21,6 +21,7 @@ use crate::{
     },
     egress::Transport,
     limits::POISON_RECEIVES,
+    metrics::Metrics,
     queue::{Lane, Queue},
     store::{Store, StoreError, events::Event},
 };
@@ -49,6 +50,8 @@ pub struct Deliverer {
     pub transport: Arc<dyn Transport>,
     /// The ladder's clock.
     pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// A batch's webhooks and events, read together.
@@ -91,6 +94,7 @@ impl Deliverer {
         {
             tracing::warn!("a batch was cut off by the function's time-out");
         }
+        self.metrics.flush();
         open.into_inner()
             .unwrap_or_else(PoisonError::into_inner)
             .into_iter()

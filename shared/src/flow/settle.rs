@@ -52,6 +52,7 @@ impl Deliverer {
                 .await?
             {
                 tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, ?reason, "webhook disabled");
+                self.metrics.disabled(&webhook.tenant);
             }
         }
         match attempt.next_due_ms {
@@ -160,6 +161,7 @@ impl Deliverer {
 
     /// Ends the chain without success.
     async fn fail(&self, due: &Due, attempt: &Attempt) -> Result<(), FlowError> {
+        self.metrics.used_up(&due.tenant);
         if due.n == 1 {
             let row = Delivery {
                 state: State::Failed,

@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     domain::message::Message,
     limits::SWEEP_AHEAD_MS,
+    metrics::Metrics,
     queue::{Lane, Queue},
     store::{Store, parked::Cursor},
 };
@@ -31,6 +32,8 @@ pub struct Sweeper {
     pub queue: Queue,
     /// The ladder's clock.
     pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Sweeper {
@@ -40,11 +43,20 @@ impl Sweeper {
     /// When the table or the queue fails; what is not sent then is sent by the next sweep.
     pub async fn sweep(&self) -> Result<usize, FlowError> {
         let cursors = self.store.sweep_cursors().await?;
+        self.metrics.sweep_lag(self.lag_ms(&cursors));
+        self.metrics.flush();
         let shards = (0..)
             .zip(cursors)
             .map(|(shard, cursor)| self.sweep_shard(shard, cursor));
         // One shard's failure is no reason to stop the others half way.
         join_all(shards).await.into_iter().sum()
+    }
+
+    /// How far the last shard is behind what a sweep looks at.
+    fn lag_ms(&self, cursors: &[Option<Cursor>]) -> u64 {
+        let ahead_ms = self.clock.now_ms() + SWEEP_AHEAD_MS;
+        let last = cursors.iter().flatten().map(|cursor| cursor.minute).min();
+        last.map_or(0, |minute| ahead_ms.saturating_sub(minute * MINUTE_MS))
     }
 
     async fn sweep_shard(&self, shard: u8, stored: Option<Cursor>) -> Result<usize, FlowError> {

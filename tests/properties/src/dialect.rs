@@ -65,7 +65,7 @@ fn check_headers(dialect: &Dialect, event_type: &str) {
         timestamp_s: 1_760_000_000,
         body: b"{}",
         secret: "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
-        next_secret: Some("another secret"),
+        newer_secrets: &["another secret"],
     });
     let headers = headers.expect("what is accepted can be sent");
     let mut seen = HashSet::new();

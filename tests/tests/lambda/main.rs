@@ -2,22 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod aws;
-mod runtime;
-
-use rung_tests::Receiver;
+use rung_tests::{
+    Receiver,
+    lambda::{Function, Services, sample, sample_body, sample_with},
+};
 use serde_json::{Value, json};
-
-use crate::{aws::Services, runtime::Function};
-
-/// The key that the sample events bring.
-const ADMIN_KEY: &str = "sample-admin-key";
-
-/// A sample event.
-fn sample(name: &str) -> Value {
-    let path = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).unwrap()
-}
 
 /// An answer of an HTTP function: its status and body.
 fn http(answer: &Value) -> (u64, Value) {
@@ -36,14 +25,10 @@ async fn set_up(subscriptions: &Function, receiver: &Receiver) {
             .await,
     );
     assert_eq!(status, 201);
-    let mut create = sample("subscriptions-http-create-webhook");
-    let mut body: Value = serde_json::from_str(create["body"].as_str().unwrap()).unwrap();
+    let name = "subscriptions-http-create-webhook";
+    let mut body = sample_body(name);
     body["url"] = receiver.url("/hook").into();
-    create["body"] = body.to_string().into();
-    create["headers"]
-        .as_object_mut()
-        .unwrap()
-        .remove("content-length");
+    let create = sample_with(name, &body);
     let (status, created) = http(&subscriptions.invoke(&create).await);
     assert_eq!(status, 201, "{created}");
 }

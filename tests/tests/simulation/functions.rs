@@ -34,6 +34,18 @@ pub(crate) enum Role {
     Manage,
 }
 
+impl Role {
+    /// The function that does it.
+    fn function(self) -> &'static str {
+        match self {
+            Self::Enqueue => "enqueue",
+            Self::Deliver => "deliver",
+            Self::Sweep => "sweep",
+            Self::Manage => "subscriptions",
+        }
+    }
+}
+
 /// A clock that is off by some milliseconds.
 struct Skewed {
     clock: Arc<dyn Clock>,
@@ -143,7 +155,7 @@ impl Functions {
 
     async fn start(&self, role: Role) -> Function {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let life = Arc::new(Life::new(format!("{role:?}-{number}")));
+        let life = Arc::new(Life::new(format!("{role:?}-{number}"), role.function()));
         let skew_ms = self.wire.plan.skew_ms;
         let ahead_ms = self.wire.chance.between(0, 2 * skew_ms) as i64 - skew_ms as i64;
         let clock: Arc<dyn Clock> = Arc::new(Skewed {

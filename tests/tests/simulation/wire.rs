@@ -21,6 +21,7 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use rung_local::aws::{Aws, Response};
+use rung_tests::Policies;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
@@ -33,13 +34,16 @@ use crate::{
 /// Whether a function still runs.
 pub(crate) struct Life {
     pub(crate) name: String,
+    function: &'static str,
     over: watch::Sender<bool>,
 }
 
 impl Life {
-    pub(crate) fn new(name: String) -> Self {
+    /// A life of an instance of a function, as the template calls that.
+    pub(crate) fn new(name: String, function: &'static str) -> Self {
         Self {
             name,
+            function,
             over: watch::Sender::new(false),
         }
     }
@@ -149,6 +153,8 @@ impl Wire {
             return Ok(self.aws.dispatch(target, body).await);
         }
         life.check().await;
+        let allowed = Policies::of_template().check(life.function, target, body);
+        allowed.unwrap_or_else(|refusal| panic!("{refusal}"));
         if !self.is_calm() && self.chance.happens(self.plan.meddled) {
             // Whoever listens may have seen enough.
             let _ = self.meddling.send(());
@@ -172,12 +178,13 @@ impl Wire {
             }
             Fate::Late => {
                 let (wire, target, body) = (self.clone(), target.to_owned(), body.to_owned());
-                let name = life.name.clone();
+                let (name, function) = (life.name.clone(), life.function);
                 let late = Duration::from_millis(self.chance.between(1, self.plan.late_ms));
                 self.note(life, fate, &target, &body, None);
                 tokio::spawn(async move {
                     tokio::time::sleep(late).await;
-                    wire.effect(&Life::new(name), fate, &target, &body).await;
+                    wire.effect(&Life::new(name, function), fate, &target, &body)
+                        .await;
                 });
                 Err(Fault::draw(&self.chance))
             }

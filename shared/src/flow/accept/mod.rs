@@ -31,6 +31,7 @@ use crate::{
     },
     json::Json,
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
+    metrics::Metrics,
     queue::{Lane, Queue},
     store::{
         Store, StoreError,
@@ -62,6 +63,7 @@ pub struct Publisher {
     dialects: Arc<Dialects>,
     clock: Arc<dyn Clock>,
     routes: Arc<Mutex<HashMap<TenantId, Arc<Routes>>>>,
+    metrics: Metrics,
 }
 
 /// A tenant's webhooks as of one version of the tenant.
@@ -102,7 +104,14 @@ impl Publisher {
             dialects,
             clock,
             routes: Arc::default(),
+            metrics: Metrics::default(),
         }
+    }
+
+    /// The same, counting.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Accepts events of a tenant, which must just have been read strongly: its version says whether the webhooks known here
@@ -144,6 +153,10 @@ impl Publisher {
                 results[owner] = Err(FlowError::from(error).into());
             }
         }
+        for _ in results.iter().flatten() {
+            self.metrics.accepted(&tenant.id);
+        }
+        self.metrics.flush();
         results
             .into_iter()
             .map(|result| result.map(|stored| stored.accepted))

@@ -1,6 +1,10 @@
 //! The Lambda runtime API, as far as a function needs it: the next event, and the answer to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::Path as FilePath,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -13,16 +17,16 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use rung_local::aws::sqs::queue_url;
 use rung_shared::clock::{Clock as _, SystemClock};
-use rung_tests::{Output, Secrets};
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
     process::{Child, Command},
-    sync::{Mutex, mpsc},
+    sync::{Mutex, mpsc, watch},
     task::AbortHandle,
 };
 
-use crate::{ADMIN_KEY, aws::Services};
+use super::{ADMIN_KEY, services::Services};
+use crate::{Output, Secrets};
 
 /// How long an answer may take before something is surely wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,25 +34,43 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Exchange {
     events: Mutex<mpsc::UnboundedReceiver<String>>,
     answers: mpsc::UnboundedSender<Result<Value, Value>>,
+    /// When the function asked for an event the first time.
+    asked: watch::Sender<Option<Instant>>,
 }
 
 /// A function's process, until dropped. Then it must have written nothing that it was given in confidence.
-pub(crate) struct Function {
+pub struct Function {
     events: mpsc::UnboundedSender<String>,
     answers: Mutex<mpsc::UnboundedReceiver<Result<Value, Value>>>,
     server: AbortHandle,
+    started: Instant,
+    asked: watch::Receiver<Option<Instant>>,
     output: Output,
     secrets: Secrets,
     process: Child,
 }
 
 impl Function {
-    pub(crate) async fn start(binary: &str, aws: &Services) -> Self {
+    /// Starts a binary called `lambda-NAME` or `rung-NAME` as the function of that name. It logs more than any operator would have it log.
+    pub async fn start(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
+        Self::spawn(binary.as_ref(), aws, "debug").await
+    }
+
+    /// The same, logging what it logs when deployed.
+    pub async fn start_as_deployed(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
+        Self::spawn(binary.as_ref(), aws, "info").await
+    }
+
+    async fn spawn(binary: &FilePath, aws: &Services, log_level: &str) -> Self {
+        let stem = binary.file_stem().and_then(|stem| stem.to_str());
+        let (_, name) = stem.and_then(|stem| stem.split_once('-')).expect("a name");
         let ((events, given), (answers, taken)) =
             (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let (ask, asked) = watch::channel(None);
         let exchange = Arc::new(Exchange {
             events: Mutex::new(given),
             answers,
+            asked: ask,
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -63,16 +85,17 @@ impl Function {
         let address = listener.local_addr().unwrap().to_string();
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
             .abort_handle();
+        let started = Instant::now();
         let mut command = Command::new(binary);
         command.env_clear().envs([
             ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
-            ("AWS_LAMBDA_FUNCTION_NAME", "rung"),
+            ("AWS_LAMBDA_FUNCTION_NAME", name),
             ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
             ("AWS_LAMBDA_LOG_GROUP_NAME", "rung"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "rung"),
             ("AWS_REGION", "eu-central-1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_ACCESS_KEY_ID", name),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_ENDPOINT_URL", &aws.endpoint),
             ("RUNG_TABLE", "rung"),
@@ -81,8 +104,7 @@ impl Function {
             ("RUNG_DEAD_URL", &queue_url("deliver-dead")),
             ("RUNG_ADMIN_KEY", ADMIN_KEY),
             ("RUNG_STRICT", "false"),
-            // More than any operator would have.
-            ("RUST_LOG", "debug"),
+            ("RUST_LOG", log_level),
         ]);
         let (output, secrets) = (Output::default(), Secrets::default());
         let process = output.attach(command);
@@ -91,19 +113,38 @@ impl Function {
             events,
             answers: Mutex::new(taken),
             server,
+            started,
+            asked,
             output,
             secrets,
             process,
         }
     }
 
+    /// How long it took from its start until it asked for its first event.
+    pub async fn start_up(&self) -> Duration {
+        let mut asked = self.asked.clone();
+        let asked = tokio::time::timeout(PATIENCE, asked.wait_for(Option::is_some));
+        let asked = asked.await.expect("it asks").expect("the API is there");
+        asked.unwrap_or(self.started) - self.started
+    }
+
+    /// The most memory it has had at a time, in KiB.
+    pub fn peak_memory_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id().expect("it runs"));
+        let status = std::fs::read_to_string(path).expect("a /proc");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        kib.and_then(|kib| kib.parse().ok()).expect("its peak")
+    }
+
     /// Hands the function an event; its answer.
-    pub(crate) async fn invoke(&self, event: &Value) -> Value {
+    pub async fn invoke(&self, event: &Value) -> Value {
         self.try_invoke(event).await.expect("the function failed")
     }
 
     /// Hands the function an event; its answer, or the error that it reports.
-    pub(crate) async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
+    pub async fn try_invoke(&self, event: &Value) -> Result<Value, Value> {
         for body in bodies(event) {
             self.secrets.keep_of_request(&body);
         }
@@ -147,6 +188,12 @@ impl Drop for Function {
 }
 
 async fn next(State(exchange): State<Arc<Exchange>>) -> Response {
+    let now = Some(Instant::now());
+    exchange.asked.send_if_modified(|asked| {
+        let first = asked.is_none();
+        *asked = asked.or(now);
+        first
+    });
     let Some(event) = exchange.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
@@ -178,15 +225,15 @@ async fn answered(
     Path(_): Path<String>,
     body: Bytes,
 ) -> StatusCode {
-    let answer = serde_json::from_slice(&body).map_err(|error| error.to_string());
-    exchange.answers.send(answer).ok();
+    exchange.answers.send(Ok(json(&body))).ok();
     StatusCode::ACCEPTED
 }
 
 async fn failed(State(exchange): State<Arc<Exchange>>, body: Bytes) -> StatusCode {
-    exchange
-        .answers
-        .send(Err(String::from_utf8_lossy(&body).into_owned()))
-        .ok();
+    exchange.answers.send(Err(json(&body))).ok();
     StatusCode::ACCEPTED
+}
+
+fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).expect("the runtime speaks JSON")
 }

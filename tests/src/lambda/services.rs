@@ -1,12 +1,15 @@
 //! DynamoDB and SQS on a port of this machine, as the functions' standard settings reach them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{Router, body::Bytes, extract::State, response::IntoResponse};
 use http::{HeaderMap, StatusCode};
 use rung_local::{
     app,
-    aws::{self, Aws, connector::InProcess, sqs::queue_url},
+    aws::{self, Aws, Response, connector::InProcess, sqs::queue_url},
 };
 use rung_shared::{
     clock::{Clock, SystemClock},
@@ -15,15 +18,24 @@ use rung_shared::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle};
 
-/// The services, until dropped.
-pub(crate) struct Services {
-    pub(crate) endpoint: String,
+use crate::Policies;
+
+/// The services, until dropped. They refuse what the template's policies do not allow, and a test in which they had to fails.
+pub struct Services {
+    pub(super) endpoint: String,
+    door: Arc<Door>,
     sqs: aws_sdk_sqs::Client,
     server: AbortHandle,
 }
 
+struct Door {
+    aws: Aws,
+    refused: Mutex<Vec<String>>,
+}
+
 impl Services {
-    pub(crate) async fn start() -> Self {
+    /// Starts them empty, with the table and the queues.
+    pub async fn start() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (dynamodb, sqs) = aws::clients(InProcess::new(aws.clone()));
@@ -33,18 +45,25 @@ impl Services {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(dispatch).with_state(aws);
+        let door = Arc::new(Door {
+            aws,
+            refused: Mutex::default(),
+        });
+        let router = Router::new()
+            .fallback(dispatch)
+            .with_state(Arc::clone(&door));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
             .abort_handle();
         Self {
             endpoint,
+            door,
             sqs,
             server,
         }
     }
 
     /// The messages of a queue as the event that its event source would make of them. They stay deleted.
-    pub(crate) async fn receive(&self, queue: &str) -> Value {
+    pub async fn receive(&self, queue: &str) -> Value {
         let url = queue_url(queue);
         let received = self
             .sqs
@@ -79,15 +98,38 @@ impl Services {
 impl Drop for Services {
     fn drop(&mut self) {
         self.server.abort();
+        if !std::thread::panicking() {
+            assert_eq!(*self.door.refused.lock().unwrap(), Vec::<String>::new());
+        }
     }
 }
 
-async fn dispatch(State(aws): State<Aws>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
-    let target = headers
-        .get("x-amz-target")
-        .and_then(|target| target.to_str().ok())
-        .unwrap_or_default();
-    let response = aws.dispatch(target, &body).await;
+async fn dispatch(
+    State(door): State<Arc<Door>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> impl IntoResponse {
+    let header = |name| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default()
+    };
+    let target = header("x-amz-target");
+    // A function's access key is its name.
+    let credential = header("authorization").split("Credential=").nth(1);
+    let function = credential.and_then(|credential| credential.split('/').next());
+    let function = function.expect("the SDK signs what goes over a wire");
+    let response = match Policies::of_template().check(function, target, &body) {
+        Ok(()) => door.aws.dispatch(target, &body).await,
+        Err(sentence) => {
+            let body = json!({"__type": "AccessDeniedException", "message": sentence});
+            door.refused.lock().unwrap().push(sentence);
+            Response {
+                status: 400,
+                query_error: None,
+                body: body.to_string().into_bytes(),
+            }
+        }
+    };
     let mut answer = HeaderMap::new();
     if let Some(error) = response.query_error {
         answer.insert("x-amzn-query-error", error.parse().unwrap());

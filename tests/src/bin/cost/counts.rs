@@ -1,0 +1,91 @@
+//! What is billed, counted, and what that comes to.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::prices::Prices;
+
+/// Everything that a load is billed for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts {
+    pub(crate) api_requests: f64,
+    pub(crate) invocations: f64,
+    /// Memory times duration, in gigabyte-seconds.
+    pub(crate) gb_s: f64,
+    pub(crate) sqs_requests: f64,
+    pub(crate) fair_messages: f64,
+    pub(crate) write_units: f64,
+    pub(crate) read_units: f64,
+    pub(crate) log_bytes: f64,
+    /// Calls of AWS by operation.
+    pub(crate) calls: BTreeMap<String, f64>,
+    /// POSTs to receivers.
+    pub(crate) posts: f64,
+    /// Processor time that is not the functions'.
+    pub(crate) elsewhere_cpu: Duration,
+}
+
+/// The parts of a bill, as the columns of the report.
+pub(crate) const PARTS: [&str; 9] = [
+    "HTTP API",
+    "Lambda requests",
+    "Lambda GB-s",
+    "SQS requests",
+    "fair queues",
+    "table writes",
+    "table reads",
+    "logs",
+    "traces",
+];
+
+impl Counts {
+    pub(crate) fn sdk_calls(&self) -> f64 {
+        self.calls.values().sum()
+    }
+
+    /// What was counted on top of `earlier`.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        self.plus(earlier, -1.0)
+    }
+
+    /// This and `other`, taken so many times.
+    pub(crate) fn plus(&self, other: &Self, times: f64) -> Self {
+        let mut calls = self.calls.clone();
+        for (operation, count) in &other.calls {
+            *calls.entry(operation.clone()).or_default() += times * count;
+        }
+        Self {
+            api_requests: self.api_requests + times * other.api_requests,
+            invocations: self.invocations + times * other.invocations,
+            gb_s: self.gb_s + times * other.gb_s,
+            sqs_requests: self.sqs_requests + times * other.sqs_requests,
+            fair_messages: self.fair_messages + times * other.fair_messages,
+            write_units: self.write_units + times * other.write_units,
+            read_units: self.read_units + times * other.read_units,
+            log_bytes: self.log_bytes + times * other.log_bytes,
+            calls,
+            posts: self.posts + times * other.posts,
+            elsewhere_cpu: Duration::ZERO,
+        }
+    }
+
+    /// The share of one of so many deliveries.
+    pub(crate) fn per(&self, deliveries: usize) -> Self {
+        Self::default().plus(self, 1.0 / deliveries as f64)
+    }
+
+    /// A million times this, in US dollars, by [`PARTS`].
+    pub(crate) fn usd_per_million(&self, prices: &Prices) -> [f64; PARTS.len()] {
+        let price = &prices.price;
+        [
+            self.api_requests * price.http_api_per_million,
+            self.invocations * price.lambda_per_million,
+            self.gb_s * price.lambda_gb_s * 1e6,
+            self.sqs_requests * price.sqs_per_million,
+            self.fair_messages * price.sqs_fair_per_million,
+            self.write_units * price.write_units_per_million,
+            self.read_units * price.read_units_per_million,
+            self.log_bytes / 1e9 * price.logs_per_gb * 1e6,
+            self.invocations * prices.assumed.traced * price.traces_per_million,
+        ]
+    }
+}

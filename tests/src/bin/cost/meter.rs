@@ -1,0 +1,157 @@
+//! The wire to AWS with a meter on it: what each call would be billed as, and how long it would take.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    runtime_components::RuntimeComponents,
+};
+use rung_local::aws::{Aws, Response};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::Value;
+
+use crate::{counts::Counts, prices::Prices};
+
+/// Bytes that SQS bills as one request.
+const SQS_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Counts everything that is billed. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Meter {
+    aws: Aws,
+    prices: Arc<Prices>,
+    counts: Arc<Mutex<Counts>>,
+}
+
+impl Meter {
+    pub(crate) fn new(aws: Aws, prices: Arc<Prices>) -> Self {
+        Self {
+            aws,
+            prices,
+            counts: Arc::default(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call as AWS would take and bill it.
+    async fn call(&self, target: &str, body: &[u8]) -> Response {
+        let (service, operation) = target.split_once('.').unwrap_or_default();
+        let is_sqs = service == "AmazonSQS";
+        let request: Value = serde_json::from_slice(body).expect("the SDK sends JSON");
+        let wait_ms = if is_sqs {
+            self.prices.assumed.sqs_ms
+        } else {
+            self.prices.assumed.dynamodb_ms
+        };
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        let began = cpu();
+        let response = if is_sqs {
+            self.aws.dispatch(target, body).await
+        } else {
+            let mut request = request.clone();
+            request["ReturnConsumedCapacity"] = "TOTAL".into();
+            self.aws
+                .dispatch(target, request.to_string().as_bytes())
+                .await
+        };
+        let answer = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
+        let mut counts = self.counts();
+        // What AWS and this meter work is not the function's.
+        counts.elsewhere_cpu += cpu().saturating_sub(began);
+        // An event source asks again and again; what that costs is counted by the month.
+        if operation == "ReceiveMessage" && answer["Messages"].as_array().is_none_or(Vec::is_empty)
+        {
+            return response;
+        }
+        *counts.calls.entry(operation.to_owned()).or_default() += 1.0;
+        if is_sqs {
+            count_sqs(&mut counts, operation, &request, &answer);
+        } else {
+            count_dynamodb(&mut counts, operation, response.status, &answer);
+        }
+        response
+    }
+}
+
+/// What a call of SQS is billed as: its messages' bytes by 64 KiB, at least one request.
+fn count_sqs(counts: &mut Counts, operation: &str, request: &Value, answer: &Value) {
+    let bodies = |of: &Value, list: &str, body: &str| {
+        let messages = of[list].as_array().into_iter().flatten();
+        messages
+            .map(|message| message[body].as_str().unwrap_or_default().len())
+            .sum::<usize>()
+    };
+    let bytes = match operation {
+        "SendMessage" => request["MessageBody"].as_str().unwrap_or_default().len(),
+        "SendMessageBatch" => bodies(request, "Entries", "MessageBody"),
+        _ => bodies(answer, "Messages", "Body"),
+    };
+    counts.sqs_requests += bytes.div_ceil(SQS_CHUNK_BYTES).max(1) as f64;
+    let entries = request["Entries"].as_array().into_iter().flatten();
+    let named = |message: &&Value| message["MessageGroupId"].is_string();
+    counts.fair_messages += entries.chain([request]).filter(named).count() as f64;
+}
+
+/// What a call of DynamoDB has used up, as it says itself.
+fn count_dynamodb(counts: &mut Counts, operation: &str, status: u16, answer: &Value) {
+    let consumed = &answer["ConsumedCapacity"];
+    let tables = consumed
+        .as_array()
+        .map_or(std::slice::from_ref(consumed), Vec::as_slice);
+    let units: f64 = tables
+        .iter()
+        .filter_map(|table| table["CapacityUnits"].as_f64())
+        .sum();
+    match operation {
+        "GetItem" | "BatchGetItem" | "Query" => counts.read_units += units,
+        // A condition that fails is billed as a write, and answered without saying so.
+        _ if status != 200 => counts.write_units += 1.0,
+        _ => counts.write_units += units,
+    }
+}
+
+/// The processor time of this thread, which all of this runs on.
+pub(crate) fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        time.tv_nsec.unsigned_abs() as u32,
+    )
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meter")
+    }
+}
+
+impl HttpClient for Meter {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Meter {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let meter = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let body = request.body().bytes().unwrap_or_default();
+            Meter::call(&meter, target, body).await.into_http()
+        })
+    }
+}
