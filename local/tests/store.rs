@@ -47,6 +47,7 @@ fn webhook() -> Webhook {
         url: "https://example.com/".to_owned(),
         events: vec!["*".to_owned()],
         filter: None,
+        rate_limit: None,
         name: Some("n".to_owned()),
         description: None,
         secret: Secret::new("s".to_owned()),

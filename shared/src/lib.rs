@@ -8,7 +8,7 @@
 //! | [`store`], [`queue`], [`egress`] | DynamoDB, SQS, receivers |
 //! | [`dialect`] | everything that differs between the webhooks that Rung sends |
 //! | [`metrics`] | what the functions count |
-//! | [`domain`], [`json`] | types and pure decisions |
+//! | [`domain`], [`schema`], [`json`] | types and pure decisions |
 //! | [`clock`], [`chance`], [`limits`] | the one reader of time, that of randomness, every bound by name |
 
 pub mod api;
@@ -25,4 +25,5 @@ pub mod json;
 pub mod limits;
 pub mod metrics;
 pub mod queue;
+pub mod schema;
 pub mod store;

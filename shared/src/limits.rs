@@ -38,10 +38,24 @@ pub const FILTER_BYTES: usize = 8 * 1024;
 pub const FILTER_DEPTH: usize = 10;
 /// Most values and operators of a filter.
 pub const FILTER_PARTS: usize = 200;
+/// Largest JSON Schema of an event type, in bytes.
+pub const SCHEMA_BYTES: usize = 32 * 1024;
+/// Most schemas that one value is held against, each of its parts counting.
+pub const SCHEMA_STEPS: usize = 1_000_000;
+/// Most schemas in one another at one part of a value.
+pub const SCHEMA_DEPTH: usize = 400;
+/// Violations of a schema that are named in an answer.
+pub const SCHEMA_VIOLATIONS: usize = 20;
+/// Most event types of a tenant that have a schema of its own.
+pub const TENANT_SCHEMAS: usize = 200;
+/// Highest rate limit of a webhook, in deliveries a second: its place is one item, which DynamoDB writes 1,000 times a second.
+pub const RATE_LIMIT_MAX: u32 = 500;
 /// Most problems of a request that are answered at once.
 pub const PROBLEMS: usize = 20;
-/// Characters of an unknown field's name that are answered.
-pub const TOLD_NAME_CHARS: usize = 128;
+/// Most characters of a field's name in an answer. What was sent may be longer.
+pub const TOLD_FIELD_CHARS: usize = 256;
+/// Most characters of a problem in an answer.
+pub const TOLD_PROBLEM_CHARS: usize = 2_048;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook.

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import tempfile
 import urllib.request
+import zlib
 
 import jsonschema
 import openapi_spec_validator
@@ -108,7 +109,7 @@ schema = schemathesis.openapi.from_path(ROOT / "openapi.json")
 @settings(max_examples=MAX_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_answers_are_documented(case, rung):
     # What is made up names nothing: each other time, things that are there stand in. They are not deleted.
-    known = case.method != "DELETE" and hash(repr(case.body)) % 2 == 0
+    known = case.method != "DELETE" and zlib.crc32(repr(case.body).encode()) % 2 == 0
     for name in case.path_parameters or {}:
         if known:
             case.path_parameters[name] = rung.known[name]

@@ -2,13 +2,14 @@
 // in base64), a JSON list of booleans on standard output. A check that throws would be a 500 to the sender: not accepted.
 import { readFileSync } from 'node:fs';
 
-export function judge(accepts) {
-  const verdicts = JSON.parse(readFileSync(0, 'utf8')).map(({ headers, body, secret }) => {
+export async function judge(accepts) {
+  const verdicts = [];
+  for (const { headers, body, secret } of JSON.parse(readFileSync(0, 'utf8'))) {
     try {
-      return accepts({ headers, raw: Buffer.from(body, 'base64'), secret });
+      verdicts.push(await accepts({ headers, raw: Buffer.from(body, 'base64'), secret }));
     } catch {
-      return false;
+      verdicts.push(false);
     }
-  });
+  }
   process.stdout.write(JSON.stringify(verdicts));
 }

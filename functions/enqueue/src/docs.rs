@@ -18,6 +18,7 @@ const REFUSALS: &[Code] = &[
     Code::UnknownEventType,
     Code::UnstableNumber,
     Code::ReservedMember,
+    Code::SchemaViolation,
     Code::PayloadTooLarge,
     Code::Conflict,
 ];

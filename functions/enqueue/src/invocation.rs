@@ -62,5 +62,5 @@ pub async fn run(api: Api, publisher: Publisher) -> Result<(), lambda_http::Erro
             }
         })
     });
-    lambda_runtime::run(handler).await
+    Box::pin(lambda_runtime::run(handler)).await
 }

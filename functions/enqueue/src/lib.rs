@@ -13,7 +13,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{
-        self, Api, ApiError, Code, RequestId, answer,
+        self, Api, ApiError, Code, Detail, RequestId, answer,
         openapi::{Documented, Routes},
     },
     clock::timestamp,
@@ -183,6 +183,17 @@ fn refused(refusal: Refusal, path: &str) -> ApiError {
         Refusal::TooLarge { .. } => of(Code::PayloadTooLarge, "data"),
         Refusal::UnstableNumber { field, .. } => of(Code::UnstableNumber, field),
         Refusal::ReservedMember { field, .. } => of(Code::ReservedMember, field),
+        Refusal::Schema { violations, .. } => {
+            let details = violations.iter().map(|violation| {
+                let mut place = violation.path.clone();
+                place.enter_key("data");
+                Detail {
+                    field: format!("{path}{place}"),
+                    problem: violation.problem.clone(),
+                }
+            });
+            ApiError::of_fields(Code::SchemaViolation, details.collect())
+        }
         Refusal::NotAnObject { field } => of(Code::InvalidRequest, field),
         Refusal::Unavailable => ApiError::new(Code::Unavailable, text),
     }

@@ -1,11 +1,16 @@
 //! The catalogue of the caller's dialect, for whoever subscribes and whoever publishes.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{ApiError, answer},
-    dialect::{Catalogue, EventType},
-    json::Json,
+    api::{self, ApiError, Caller, Code, answer},
+    dialect::Catalogue,
+    json::{Json, JsonPath},
+    limits::{REQUEST_BYTES, TENANT_SCHEMAS},
+    schema::{Schema, SchemaFault},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,24 +28,30 @@ pub(crate) struct View<'a> {
     groups: &'a [String],
     description: Option<&'a str>,
     sample: &'a Json,
+    /// What its data must meet.
+    #[schemars(with = "Option<Json>")]
+    schema: Option<&'a Schema>,
 }
 
-impl<'a> From<&'a EventType> for View<'a> {
-    fn from(listed: &'a EventType) -> Self {
-        Self {
+/// The schemas that a tenant has given its types itself.
+type OwnSchemas = Vec<(String, Schema)>;
+
+fn own<'a>(schemas: &'a OwnSchemas, name: &str) -> Option<&'a Schema> {
+    let (_, schema) = schemas.iter().find(|(known, _)| known == name)?;
+    Some(schema)
+}
+
+fn view<'a>(catalogue: &'a Catalogue, schemas: &'a OwnSchemas, name: &'a str) -> Option<View<'a>> {
+    if let Some(listed) = catalogue.get(name) {
+        return Some(View {
             r#type: &listed.name,
             aliases: &listed.aliases,
             group: listed.groups.first().map(String::as_str),
             groups: &listed.groups,
             description: Some(&listed.description),
             sample: &listed.sample,
-        }
-    }
-}
-
-fn view<'a>(catalogue: &'a Catalogue, name: &'a str) -> Option<View<'a>> {
-    if let Some(listed) = catalogue.get(name) {
-        return Some(listed.into());
+            schema: own(schemas, &listed.name).or(listed.schema.as_deref()),
+        });
     }
     // An open catalogue has any type, though it knows nothing else of it.
     Some(View {
@@ -50,6 +61,7 @@ fn view<'a>(catalogue: &'a Catalogue, name: &'a str) -> Option<View<'a>> {
         groups: &[],
         description: None,
         sample: catalogue.sample(name)?,
+        schema: own(schemas, name),
     })
 }
 
@@ -58,24 +70,102 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
-    let dialect = state.api.dialect(&caller.tenant.dialect)?;
-    let types: Vec<_> = dialect.catalogue.types().iter().map(View::from).collect();
+    let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
+    let schemas = state.api.store.schemas_of(&caller.tenant.id).await?;
+    let listed = catalogue.types().iter().map(|listed| listed.name.as_str());
+    // Of an open catalogue, the types that the tenant has said something of.
+    let described = schemas.iter().map(|(name, _)| name.as_str());
+    let names = listed.chain(described.filter(|name| catalogue.get(name).is_none()));
+    let types: Vec<_> = names
+        .filter_map(|name| view(catalogue, &schemas, name))
+        .collect();
     let data = json!({
         "event_types": types,
-        "groups": dialect.catalogue.groups(),
-        "any_type": dialect.catalogue.takes_any_type(),
+        "groups": catalogue.groups(),
+        "any_type": catalogue.takes_any_type(),
     });
     Ok(answer(StatusCode::OK, data))
 }
 
+/// A type, or the schema of one: types have slashes in them, so that the router cannot tell.
 pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path(name): Path<String>,
+    Path(path): Path<String>,
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
-    let dialect = state.api.dialect(&caller.tenant.dialect)?;
-    let view = view(&dialect.catalogue, &name);
-    let view = view.ok_or_else(|| ApiError::not_found("event type", &name))?;
-    Ok(answer(StatusCode::OK, json!({ "event_type": view })))
+    let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
+    let schemas = state.api.store.schemas_of(&caller.tenant.id).await?;
+    let name = path.strip_suffix(SCHEMA).unwrap_or(&path);
+    let view = view(catalogue, &schemas, name);
+    let view = view.ok_or_else(|| ApiError::not_found("event type", name))?;
+    if name == path {
+        return Ok(answer(StatusCode::OK, json!({ "event_type": view })));
+    }
+    let schema = view
+        .schema
+        .ok_or_else(|| ApiError::not_found("schema of the event type", name))?;
+    Ok(answer(StatusCode::OK, json!({ "schema": schema })))
+}
+
+pub(crate) async fn put_schema(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(path): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let name = type_of_schema(&state, &caller, &path)?;
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let schema = Schema::compile(&body).map_err(refused)?;
+    let store = &state.api.store;
+    let present = store.schemas_of(&caller.tenant.id).await?;
+    if present.len() >= TENANT_SCHEMAS && own(&present, &name).is_none() {
+        let message = format!("a tenant has at most {TENANT_SCHEMAS} schemas of its own");
+        return Err(ApiError::new(Code::Conflict, message));
+    }
+    if store.put_schema(&caller.tenant.id, &name, &schema).await? {
+        Ok(answer(StatusCode::OK, json!({ "schema": schema })))
+    } else {
+        Err(ApiError::not_found("tenant", caller.tenant.id.as_str()))
+    }
+}
+
+pub(crate) async fn delete_schema(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(path): Path<String>,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let name = type_of_schema(&state, &caller, &path)?;
+    if state
+        .api
+        .store
+        .delete_schema(&caller.tenant.id, &name)
+        .await?
+    {
+        let data = json!({ "schema": { "type": name, "deleted": true } });
+        Ok(answer(StatusCode::OK, data))
+    } else {
+        Err(ApiError::not_found("own schema of the event type", &name))
+    }
+}
+
+const SCHEMA: &str = "/schema";
+
+/// The type whose schema a path names.
+fn type_of_schema(state: &Management, caller: &Caller, path: &str) -> Result<String, ApiError> {
+    let name = path.strip_suffix(SCHEMA).ok_or(Code::MethodNotAllowed)?;
+    let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
+    let known = catalogue.resolve_type(name).map(str::to_owned);
+    known.ok_or_else(|| ApiError::not_found("event type", name))
+}
+
+fn refused(fault: SchemaFault) -> ApiError {
+    let field = if fault.path == JsonPath::default() {
+        "body".to_owned()
+    } else {
+        fault.path.to_string()
+    };
+    ApiError::of_field(Code::InvalidRequest, field, fault.reason)
 }

@@ -19,7 +19,7 @@ use axum::{
     extract::{FromRequestParts, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use rung_shared::{
     api::{
         Api, ApiError, Caller, Code, answer,
@@ -116,6 +116,21 @@ fn calls() -> Routes<Management> {
             "/v1/event-types/{*type}",
             event_types::get,
             docs::get_event_type,
+        )
+        .also(
+            &Method::GET,
+            "/v1/event-types/{type}/schema",
+            docs::get_schema,
+        )
+        .put(
+            "/v1/event-types/{*type}",
+            event_types::put_schema,
+            docs::put_schema,
+        )
+        .delete(
+            "/v1/event-types/{*type}",
+            event_types::delete_schema,
+            docs::delete_schema,
         )
 }
 

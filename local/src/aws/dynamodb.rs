@@ -1,7 +1,7 @@
 //! DynamoDB in this process: dynoxide, over SQLite.
 //!
 //! A call runs to its end on the thread that makes it: tens of microseconds, under one lock.
-//! Every write is a transaction of SQLite with `synchronous=NORMAL`: what was answered survives a
+//! Writes to a file that come in together are written together. Every write is a transaction of SQLite with `synchronous=NORMAL`: what was answered survives a
 //! `kill -9`; a power cut may take the last writes, never the file.
 
 use std::{path::Path, sync::Arc};
@@ -10,12 +10,17 @@ use dynoxide::{Database, DynoxideError, storage_backend};
 use rung_shared::clock::Clock;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Response;
+use super::{
+    Response,
+    group::{Actions, Group},
+};
 
 /// A DynamoDB in a file or in memory. Clones share it.
 #[derive(Clone)]
 pub struct DynamoDb {
     database: Database,
+    /// Where transactions cost: in a file.
+    group: Option<Group>,
 }
 
 /// Why a database could not be opened.
@@ -41,7 +46,8 @@ impl DynamoDb {
         let database = Database::new(name)?;
         // Besides small caches this sets `synchronous=NORMAL`, six times as fast as the default.
         database.disable_bulk_loading()?;
-        Ok(Self { database })
+        let group = Some(Group::new(database.clone()));
+        Ok(Self { database, group })
     }
 
     /// An empty one in memory; items expire by `clock`.
@@ -50,7 +56,8 @@ impl DynamoDb {
     /// SQLite has no memory.
     pub fn memory(clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let database = Database::memory_with_clock(Arc::new(Seconds { clock }))?;
-        Ok(Self { database })
+        let group = None;
+        Ok(Self { database, group })
     }
 
     /// Deletes the items that are past the time in their TTL attribute, and answers how many.
@@ -62,7 +69,22 @@ impl DynamoDb {
         self.database.sweep_ttl()
     }
 
-    /// Answers one request: `operation` is what follows the dot in its target.
+    /// Answers one request, once what it writes is written: `operation` is what follows the dot in its target.
+    pub async fn answer(&self, operation: &str, body: &[u8]) -> Response {
+        if let Some(group) = &self.group
+            && let Some(actions) = Actions::read(operation, body)
+            && group.commit(actions).await
+        {
+            let nothing_left = match operation {
+                "BatchWriteItem" => r#"{"UnprocessedItems":{}}"#,
+                _ => "{}",
+            };
+            return Response::ok(nothing_left.into());
+        }
+        self.call(operation, body)
+    }
+
+    /// Answers one request by itself.
     pub fn call(&self, operation: &str, body: &[u8]) -> Response {
         let database = &self.database;
         let answer = match operation {
@@ -430,6 +452,81 @@ mod tests {
         }
         let answer = dynamodb.call("Dance", b"{}");
         assert_eq!(answer, Response::unknown_operation());
+    }
+
+    #[tokio::test]
+    async fn writes_that_come_together_are_each_answered_for_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        let dynamodb = DynamoDb::open(&folder.path().join("table")).unwrap();
+        let client = client_of(dynamodb);
+        create_table(&client).await;
+        put(&client, item("a", "3", "first")).await;
+        let fresh = async |sk: &str| {
+            let fresh = client.put_item().table_name("rung");
+            let fresh = fresh.set_item(Some(item("a", sk, "new")));
+            let fresh = fresh
+                .condition_expression("attribute_not_exists(pk)")
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            fresh
+                .send()
+                .await
+                .map_err(|error| match error.into_service_error() {
+                    PutItemError::ConditionalCheckFailedException(failed) => {
+                        failed.item().unwrap()["v"].clone()
+                    }
+                    error => panic!("{error:?}"),
+                })
+        };
+        let batch = async {
+            let puts = ["5", "6"].map(|sk| {
+                let put = PutRequest::builder().set_item(Some(item("a", sk, "batch")));
+                WriteRequest::builder()
+                    .put_request(put.build().unwrap())
+                    .build()
+            });
+            let write = client
+                .batch_write_item()
+                .request_items("rung", puts.to_vec());
+            write.send().await.unwrap();
+        };
+        // All is well with the first two; the third stands there already, the fourth and the last are one.
+        let (one, two, three, four, (), again) = tokio::join!(
+            fresh("1"),
+            fresh("2"),
+            fresh("3"),
+            fresh("4"),
+            batch,
+            fresh("4")
+        );
+        assert!(one.is_ok() && two.is_ok());
+        assert_eq!(three.unwrap_err(), text("first"));
+        assert!(four.is_ok());
+        assert_eq!(again.unwrap_err(), text("new"));
+        for (sk, expected) in [("1", "new"), ("3", "first"), ("4", "new"), ("6", "batch")] {
+            assert_eq!(value(&client, "a", sk).await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn writes_that_come_together_are_one_transaction() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table");
+        let client = client_of(DynamoDb::open(&path).unwrap());
+        create_table(&client).await;
+        let wal_bytes = || {
+            std::fs::metadata(folder.path().join("table-wal"))
+                .unwrap()
+                .len()
+        };
+        let before = wal_bytes();
+        put(&client, item("a", "alone", "")).await;
+        let alone = wal_bytes() - before;
+        let puts = (0..20).map(|sk| put(&client, item("a", &sk.to_string(), "")));
+        futures_util::future::join_all(puts).await;
+        let together = wal_bytes() - before - alone;
+        assert!(together < 5 * alone, "{together} for 20, {alone} for one");
     }
 
     #[tokio::test]

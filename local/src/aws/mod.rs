@@ -11,6 +11,7 @@
 pub mod clients;
 pub mod connector;
 pub mod dynamodb;
+mod group;
 pub mod sqs;
 
 use std::{path::Path, sync::Arc};
@@ -84,7 +85,7 @@ impl Aws {
     /// Answers one request as AWS would: `target` is its `X-Amz-Target` header.
     pub async fn dispatch(&self, target: &str, body: &[u8]) -> Response {
         match target.split_once('.') {
-            Some(("DynamoDB_20120810", operation)) => self.dynamodb.call(operation, body),
+            Some(("DynamoDB_20120810", operation)) => self.dynamodb.answer(operation, body).await,
             Some(("AmazonSQS", operation)) => self.sqs.call(operation, body).await,
             _ => Response::unknown_operation(),
         }

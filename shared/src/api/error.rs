@@ -4,7 +4,11 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::{flow::FlowError, store::StoreError};
+use crate::{
+    flow::FlowError,
+    limits::{TOLD_FIELD_CHARS, TOLD_PROBLEM_CHARS},
+    store::StoreError,
+};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $message:literal;)*) => {
@@ -68,6 +72,8 @@ codes! {
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// A number changes when JavaScript reads and writes it.
     UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "a number changes when JavaScript reads and writes it";
+    /// The data is not as the schema of its type says.
+    SchemaViolation = "schema_violation", UNPROCESSABLE_ENTITY, "the data is not as the schema of its type says";
     /// A member of the data has a name that the dialect's envelope needs.
     ReservedMember = "reserved_member", UNPROCESSABLE_ENTITY, "a member of the data has a reserved name";
     /// A fault of Rung's.
@@ -137,9 +143,13 @@ impl ApiError {
         )
     }
 
-    /// An error that concerns fields; its message is about the first.
+    /// An error that concerns fields; its message is about the first. What was sent is repeated no further than a person reads.
     #[must_use]
-    pub fn of_fields(code: Code, details: Vec<Detail>) -> Self {
+    pub fn of_fields(code: Code, mut details: Vec<Detail>) -> Self {
+        for Detail { field, problem } in &mut details {
+            clip(field, TOLD_FIELD_CHARS);
+            clip(problem, TOLD_PROBLEM_CHARS);
+        }
         let message = details.first().map_or_else(
             || code.message().to_owned(),
             |Detail { field, problem }| format!("{field}: {problem}"),
@@ -155,6 +165,13 @@ impl ApiError {
     #[must_use]
     pub fn not_found(what: &str, id: &str) -> Self {
         Self::new(Code::NotFound, format!("there is no {what} {id:?}"))
+    }
+}
+
+fn clip(text: &mut String, most_chars: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most_chars) {
+        text.truncate(end);
+        text.push('…');
     }
 }
 
@@ -218,6 +235,15 @@ impl IntoResponse for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_sent_is_not_repeated_at_length() {
+        let long = "é".repeat(100_000);
+        let error = ApiError::of_field(Code::InvalidRequest, long.clone(), long);
+        assert_eq!(error.details[0].field.chars().count(), TOLD_FIELD_CHARS + 1);
+        assert!(error.details[0].problem.ends_with('…'));
+        assert!(error.message.chars().count() < 3_000);
+    }
 
     #[test]
     fn only_what_may_pass_is_to_be_tried_again() {

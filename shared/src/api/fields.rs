@@ -1,10 +1,7 @@
 //! Reading a request's object field by field: every problem is noted, unknown fields too, and all are answered at once.
 
 use super::{ApiError, Code, Detail};
-use crate::{
-    json::Json,
-    limits::{PROBLEMS, TOLD_NAME_CHARS},
-};
+use crate::{json::Json, limits::PROBLEMS};
 
 /// What a request says of a field that may be changed or cleared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,14 +133,13 @@ impl<'a> Fields<'a> {
                 break;
             }
             if !self.known.contains(&name.as_str()) {
-                let told: String = name.chars().take(TOLD_NAME_CHARS).collect();
                 let known = self.known.join(", ");
                 let problem = if known.is_empty() {
                     "is unknown; there are no fields here".to_owned()
                 } else {
                     format!("is unknown; the fields are {known}")
                 };
-                self.problem(&told, problem);
+                self.problem(name, problem);
             }
         }
         if self.problems.is_empty() {
@@ -280,12 +276,10 @@ mod tests {
     #[test]
     fn of_very_many_problems_some_are_answered() {
         let members: String = (0..50_000).map(|n| format!("\"{n}\":0,")).collect();
-        let name = "x".repeat(50_000);
-        let body = format!("{{\"{name}\":0,{members}\"last\":0}}");
+        let body = format!("{{{members}\"last\":0}}");
         let body = Json::parse(body.as_bytes(), 8).unwrap();
         let error = Fields::of(&body).unwrap().finish().unwrap_err();
         assert_eq!(error.details.len(), PROBLEMS);
-        assert_eq!(error.details[0].field, name[..TOLD_NAME_CHARS]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderValue, request::Parts};
+use http::{HeaderValue, StatusCode, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, error_span, field::Empty};
@@ -76,6 +76,10 @@ async fn served(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = answered.unwrap_or_else(|_| ApiError::from(Code::Internal).into_response());
+    // What is accepted is in the table and in the metrics; a line for each event would be a twentieth of its price.
+    if response.status() == StatusCode::ACCEPTED {
+        return response;
+    }
     tracing::info!(
         %method,
         route = route.as_deref().unwrap_or("-"),

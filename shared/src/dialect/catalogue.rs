@@ -1,8 +1,8 @@
 //! What a dialect's events are called: types, their groups and aliases, and a sample of each.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::{json::Json, limits::EVENT_TYPE_CHARS};
+use crate::{json::Json, limits::EVENT_TYPE_CHARS, schema::Schema};
 
 /// The pattern that takes in every type.
 pub const EVERY_TYPE: &str = "*";
@@ -26,6 +26,8 @@ pub struct EventType {
     pub description: String,
     /// What its `data` looks like: an object.
     pub sample: Json,
+    /// What its `data` must be; anything, if absent.
+    pub schema: Option<Arc<Schema>>,
 }
 
 /// The types of a dialect.

@@ -150,6 +150,8 @@ pub(super) struct TypeFile {
     pub(super) description: String,
     /// JSON.
     pub(super) sample: Spanned<String>,
+    /// A JSON Schema of the data, which what is published must meet.
+    pub(super) schema: Option<Spanned<String>>,
 }
 
 fn yes() -> bool {

@@ -22,7 +22,7 @@ pub enum Receipt {
     Drop,
     /// Due within moments: wait so many milliseconds, then post or inspect as if received then.
     Wait(u64),
-    /// Not due for so many milliseconds: send it again with that delay.
+    /// Not due, or its place in the webhook's pace not come, for so many milliseconds: send it again with that delay.
     Resend(u64),
     /// A first attempt without a past: post it.
     Post,
@@ -39,7 +39,7 @@ pub fn receive(message: &Due, webhook: Option<&Webhook>, receives: u32, now_ms: 
     if !webhook.takes(message.epoch) {
         return Receipt::Inspect;
     }
-    let early_ms = message.due_ms.saturating_sub(now_ms);
+    let early_ms = message.earliest_ms().saturating_sub(now_ms);
     if early_ms > EARLY_MS {
         return Receipt::Resend(early_ms);
     }

@@ -8,7 +8,8 @@ use super::{
     id::{DeliveryKey, EventId, TenantId, WebhookId},
 };
 
-/// A message of the queues `deliver` and `retry`. On the wire: JSON with one-letter names, since SQS is billed by size.
+/// A message of the queues `deliver` and `retry`. On the wire: JSON with one-letter names, since SQS is billed by size. Fields that
+/// are unknown are passed over: while a deployment is under way, newer functions write for older ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// One attempt to make.
@@ -51,7 +52,6 @@ impl Message {
 
 /// One attempt to make: a position of a delivery's chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Due {
     /// Tenant.
     #[serde(rename = "t")]
@@ -90,6 +90,9 @@ pub struct Due {
     /// Whether earlier traces of this attempt must be looked for even if the message looks fresh.
     #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
+    /// Its place in the pace of its webhook: the time from which it may be made, in milliseconds. `None` before it took one.
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub place_ms: Option<u64>,
     /// The event, when it is small enough to travel along.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
@@ -108,7 +111,6 @@ pub struct Content {
 
 /// First attempts of one event to many webhooks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fanout {
     /// Tenant.
     #[serde(rename = "t")]
@@ -153,6 +155,12 @@ impl Due {
         }
     }
 
+    /// When the attempt may be made, in milliseconds: when it is due, and its place has come.
+    #[must_use]
+    pub fn earliest_ms(&self) -> u64 {
+        self.due_ms.max(self.place_ms.unwrap_or(0))
+    }
+
     /// The name of the attempt it asks for.
     #[must_use]
     pub fn key(&self) -> AttemptKey {
@@ -183,5 +191,52 @@ mod base64_text {
             .decode(text.as_bytes())
             .map(Into::into)
             .map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ATTEMPT: &str =
+        r#"{"t":"t","w":"w","e":"e","a":1,"n":1,"d":1,"k":1,"r":0,"p":0,"g":"event"}"#;
+    const FANOUT: &str = r#"{"t":"t","e":"e","a":1,"x":[{"w":"w","p":0,"l":"odin"}]}"#;
+
+    #[test]
+    fn what_a_newer_function_writes_besides_is_passed_over() {
+        for text in [ATTEMPT, FANOUT] {
+            let known = Message::parse(text).unwrap();
+            let newer = text.replacen('{', r#"{"later":{"x":[1]},"#, 1);
+            assert_eq!(Message::parse(&newer).unwrap(), known, "{newer}");
+            assert_eq!(known.to_json(), text);
+        }
+    }
+
+    #[test]
+    fn what_lacks_a_field_is_no_message() {
+        for field in [r#""n":1,"#, r#""t":"t","#, r#","g":"event""#] {
+            assert!(
+                Message::parse(&ATTEMPT.replace(field, "")).is_err(),
+                "{field}"
+            );
+        }
+        assert!(Message::parse(&FANOUT.replace(r#""a":1,"#, "")).is_err());
+    }
+
+    #[test]
+    fn an_attempt_waits_for_its_place_and_its_due_time() {
+        let Ok(Message::Attempt(due)) = Message::parse(ATTEMPT) else {
+            panic!("no attempt");
+        };
+        assert_eq!(due.earliest_ms(), 1);
+        for (place_ms, earliest_ms) in [(0, 1), (7, 7)] {
+            let placed = Due {
+                place_ms: Some(place_ms),
+                ..due.clone()
+            };
+            assert_eq!(placed.earliest_ms(), earliest_ms);
+            let text = Message::Attempt(placed.clone()).to_json();
+            assert_eq!(Message::parse(&text).unwrap(), Message::Attempt(placed));
+        }
     }
 }

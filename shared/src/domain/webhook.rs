@@ -54,6 +54,8 @@ pub struct Webhook {
     pub events: Vec<String>,
     /// Of those events, which payloads it takes; `None` for all.
     pub filter: Option<Filter>,
+    /// Most deliveries a second; `None` for any number.
+    pub rate_limit: Option<u32>,
     /// A name for people.
     pub name: Option<String>,
     /// A description for people.

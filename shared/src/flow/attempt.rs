@@ -33,7 +33,7 @@ impl Deliverer {
             match chain::receive(due, webhook.as_deref(), receives, self.clock.now_ms()) {
                 Receipt::Drop => return Ok(()),
                 Receipt::Wait(_) => {
-                    self.clock.sleep_until_ms(due.due_ms).await;
+                    self.clock.sleep_until_ms(due.earliest_ms()).await;
                     // It may have been disabled while this waited.
                     webhook = self
                         .store
@@ -167,6 +167,9 @@ impl Deliverer {
             }
         };
         let dialect = self.dialect(dialect)?;
+        if !self.in_pace(due, webhook).await? {
+            return Ok(());
+        }
         let mut attempt = self.post(due, webhook, dialect, event_type, body).await;
         let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
         self.metrics

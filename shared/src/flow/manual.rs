@@ -80,6 +80,7 @@ impl Deliverer {
                 trigger: Trigger::Manual,
                 dialect: Some(entry.dialect.clone()),
                 repeated: false,
+                place_ms: None,
                 content: None,
             };
             // First the message, then the row: a row without a message would wait for ever.
@@ -180,6 +181,7 @@ impl Deliverer {
             trigger: Trigger::Test,
             dialect: Some(dialect.name.clone()),
             repeated: false,
+            place_ms: None,
             content: None,
         };
         // The log's detail shows the body, which is the event's.

@@ -1,13 +1,15 @@
 //! What Rung does: each flow loads, lets the domain decide, and applies.
 //!
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
-//! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry. [`sweep`] brings parked waits back.
+//! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
+//! spaces the attempts of a webhook with a limit. [`sweep`] brings parked waits back.
 //! [`manual`] is what people start by hand.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
 pub mod manual;
+mod pace;
 mod post;
 mod settle;
 pub mod sweep;

@@ -123,6 +123,7 @@ impl Deliverer {
             trigger: Trigger::Retry,
             dialect: Some(attempt.dialect.clone()),
             repeated: false,
+            place_ms: None,
             content: None,
             ..due.clone()
         };

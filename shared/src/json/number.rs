@@ -86,6 +86,47 @@ impl Decimal {
     }
 }
 
+impl Decimal {
+    /// Whether it has nothing behind its point.
+    pub(crate) fn is_integer(&self) -> bool {
+        self.digits.is_empty() || self.exponent >= 0
+    }
+
+    /// Whether it is above zero.
+    pub(crate) fn is_positive(&self) -> bool {
+        !self.negative && !self.digits.is_empty()
+    }
+
+    /// Whether it has at most so many digits, and its last one stands at most so many places before or behind the point.
+    pub(crate) fn fits(&self, digits: usize, places: i64) -> bool {
+        self.digits.len() <= digits && (-places..=places).contains(&self.exponent)
+    }
+
+    /// Whether it is a whole number of `step`s, which is above zero and has at most 18 digits.
+    pub(crate) fn is_multiple_of(&self, step: &Self) -> bool {
+        if self.digits.is_empty() {
+            return true;
+        }
+        // The last digit is none of 0: what reaches further behind the point than the step is no multiple of it.
+        let Ok(zeros) = u64::try_from(self.exponent.saturating_sub(step.exponent)) else {
+            return false;
+        };
+        let append = |number: u128, digit: &u8| number * 10 + u128::from(digit - b'0');
+        let step = step.digits.iter().fold(0, append);
+        let mut rest = self
+            .digits
+            .iter()
+            .fold(0, |rest, digit| append(rest, digit) % step);
+        for _ in 0..zeros {
+            if rest == 0 {
+                break;
+            }
+            rest = rest * 10 % step;
+        }
+        rest == 0
+    }
+}
+
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
         let sign = |decimal: &Self| match (decimal.digits.is_empty(), decimal.negative) {

@@ -17,7 +17,7 @@ pub enum UnstableNumbers {
 /// A number that JavaScript would write as another value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the number {number} at {path} changes when JavaScript reads and writes it; send it as a string"
+    "the number {number:.64} at {path} changes when JavaScript reads and writes it; send it as a string"
 )]
 pub struct UnstableNumber {
     /// Where it is.

@@ -8,11 +8,13 @@
 //! | tenant | `T#t` / `A`; `g` = `T`, `gs` = `created#t` | until deleted | [`tenants`] |
 //! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
 //! | webhook | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
+//! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
 //! | event | `E#t#e` / `-` | retention | [`events`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
+//! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | key of the lists' cursors | `S#cursors` / `-` | for ever | `cursor_key` |
 //!
@@ -27,7 +29,9 @@ pub mod deliveries;
 pub mod events;
 mod item;
 mod listed;
+pub mod pace;
 pub mod parked;
+pub mod schemas;
 pub mod table;
 pub mod tenants;
 mod transact;

@@ -84,7 +84,7 @@ impl Store {
         Ok(super::put_if(put).await?.is_none())
     }
 
-    /// Deletes a tenant with its webhooks and keys. Its events and logs are out of reach then, and expire. Whether it was there.
+    /// Deletes a tenant with its webhooks, keys and schemas. Its events and logs are out of reach then, and expire. Whether it was there.
     ///
     /// The tenant's own row goes last, and only if no webhook was made meanwhile, so a deletion cut short can be repeated and
     /// leaves nothing behind.
@@ -94,7 +94,7 @@ impl Store {
     pub async fn delete_tenant(&self, id: &TenantId) -> Result<bool, StoreError> {
         let pk = partition(id);
         while let Some(tenant) = self.tenant(id).await? {
-            for prefix in ["W#", "K#"] {
+            for prefix in ["W#", "K#", "Y#"] {
                 let rows = self
                     .query_all(Query {
                         range: Range::Prefix(prefix),

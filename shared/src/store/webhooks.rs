@@ -235,6 +235,7 @@ fn to_item(webhook: &Webhook) -> Item {
         .text("href", &webhook.url)
         .json("events", &webhook.events)
         .maybe("filter", webhook.filter.as_ref().map(json_value))
+        .maybe("pace", webhook.rate_limit.map(item::number))
         .maybe("title", webhook.name.as_ref().map(item::text))
         .maybe("about", webhook.description.as_ref().map(item::text))
         .text("secret", webhook.secret.expose())
@@ -259,6 +260,7 @@ fn from_row(mut row: Row) -> Result<Webhook, StoreError> {
         url: row.text("href")?,
         events: row.json("events")?,
         filter: stored_filter(&row)?,
+        rate_limit: row.maybe_number("pace"),
         name: row.maybe_text("title"),
         description: row.maybe_text("about"),
         secret: Secret::new(row.text("secret")?),

@@ -48,7 +48,7 @@ fn fits(dialect: &str, data: &str) -> bool {
 }
 
 /// Runs a script of `tests/verify` over JSON and gives its answer.
-fn script(name: &str, input: &Value) -> Value {
+pub(crate) fn script(name: &str, input: &Value) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("verify")
         .join(name);
@@ -57,13 +57,19 @@ fn script(name: &str, input: &Value) -> Value {
     } else {
         "node"
     };
-    let mut child = Command::new(interpreter)
-        .arg(&path)
+    let mut command = Command::new(interpreter);
+    command.arg(&path);
+    run(command, input)
+}
+
+/// Runs a command over JSON and gives its answer.
+pub(crate) fn run(mut command: Command, input: &Value) -> Value {
+    let mut child = command
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{interpreter} is needed: {error}"));
+        .unwrap_or_else(|error| panic!("{command:?} is needed: {error}"));
     child
         .stdin
         .take()
@@ -71,11 +77,11 @@ fn script(name: &str, input: &Value) -> Value {
         .write_all(input.to_string().as_bytes())
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{name}: {:?}", output.status);
+    assert!(output.status.success(), "{command:?}: {:?}", output.status);
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn case(request: &Received, body: &[u8], secret: &str) -> Value {
+pub(crate) fn case(request: &Received, body: &[u8], secret: &str) -> Value {
     let headers: serde_json::Map<String, Value> = request
         .headers
         .iter()
@@ -122,8 +128,17 @@ async fn arrived(dialect: &str, secret: Option<&str>) -> (Vec<(String, Received)
     (pairs, webhook.secret)
 }
 
-/// Holds requests against a receiver's script: true ones pass, changed ones and other secrets don't.
 fn hold_against(name: &str, pairs: &[(String, Received)], secret: &str) {
+    hold(|cases| script(name, cases), name, pairs, secret);
+}
+
+/// Holds requests against a receiver's check: true ones pass, changed ones and other secrets don't.
+pub(crate) fn hold(
+    check: impl Fn(&Value) -> Value,
+    name: &str,
+    pairs: &[(String, Received)],
+    secret: &str,
+) {
     let mut cases = Vec::new();
     for (_, request) in pairs {
         cases.push(case(request, &request.body, secret));
@@ -133,7 +148,7 @@ fn hold_against(name: &str, pairs: &[(String, Received)], secret: &str) {
         cases.push(case(request, &changed, secret));
         cases.push(case(request, &request.body, &format!("{secret}x")));
     }
-    let verdicts = script(name, &json!(cases));
+    let verdicts = check(&json!(cases));
     for (verdict, (text, request)) in verdicts.as_array().unwrap().chunks(3).zip(pairs) {
         assert_eq!(
             verdict,

@@ -484,6 +484,7 @@ async fn populate(oracle: &Store, chance: &Chance, webhooks: u64) {
             url: format!("http://w{number}.test/hook"),
             events: vec!["*".to_owned()],
             filter: None,
+            rate_limit: None,
             name: None,
             description: None,
             secret: Secret::new("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),

@@ -1,7 +1,10 @@
 //! The documentation of the catalogue's calls.
 
 use http::StatusCode;
-use rung_shared::api::openapi::{Operation, Schemas, Who};
+use rung_shared::api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
+};
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
@@ -15,6 +18,7 @@ fn example() -> Value {
         "groups": ["user"],
         "description": "A user has learned for days on end.",
         "sample": { "user_id": "user_xyz789", "streak_days": 7 },
+        "schema": null,
     })
 }
 
@@ -53,4 +57,70 @@ pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
             [("event_type", view)],
             json!({ "event_type": example() }),
         )
+}
+
+const SCHEMA: &str = "/v1/event-types/{type}/schema";
+
+fn schema_example() -> Value {
+    json!({
+        "type": "object",
+        "required": ["user_id", "streak_days"],
+        "properties": { "user_id": { "type": "string" }, "streak_days": { "type": "integer" } },
+    })
+}
+
+fn any_schema() -> Schema {
+    json_schema!({ "description": "A JSON Schema, of the parts that Rung knows.", "type": ["object", "boolean"] })
+}
+
+pub(crate) fn get_schema(_: &mut Schemas) -> Operation {
+    Operation::new(
+        Who::Tenant,
+        "getSchema",
+        "Read the schema that a type's data must meet: the tenant's own, else the dialect's.",
+    )
+    .answers(
+        StatusCode::OK,
+        "The schema.",
+        [("schema", any_schema())],
+        json!({ "schema": schema_example() }),
+    )
+}
+
+pub(crate) fn put_schema(_: &mut Schemas) -> Operation {
+    Operation::new(
+        Who::Manager,
+        "putSchema",
+        "Give a type a schema of the tenant's own.",
+    )
+    .at(SCHEMA)
+    .describe("What is published is held against it; it takes the place of the dialect's.")
+    .body(any_schema().to_value(), schema_example())
+    .answers(
+        StatusCode::OK,
+        "It holds from now on.",
+        [("schema", any_schema())],
+        json!({ "schema": schema_example() }),
+    )
+    .refuses(&[Code::Conflict])
+}
+
+pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
+    let deleted = json_schema!({
+        "type": "object",
+        "required": ["type", "deleted"],
+        "properties": { "type": { "type": "string" }, "deleted": { "const": true } },
+    });
+    Operation::new(
+        Who::Manager,
+        "deleteSchema",
+        "Take a type's own schema away; the dialect's holds again.",
+    )
+    .at(SCHEMA)
+    .answers(
+        StatusCode::OK,
+        "It is gone.",
+        [("schema", deleted)],
+        json!({ "schema": { "type": "user.streak.achieved", "deleted": true } }),
+    )
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::{
     deliveries::{cancel_delivery, get_event, list_pending},
-    event_types::{get_event_type, list_event_types},
+    event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
     keys::{create_key, delete_key, list_keys},
     logs::{get_log, list_logs, retry_log},
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, update_tenant},

@@ -8,7 +8,7 @@ use rung_shared::{
     },
     limits::{
         DESCRIPTION_CHARS, EVENT_TYPE_CHARS, HEADER_VALUE_BYTES, ID_CHARS, NAME_CHARS,
-        OVERLAP_MAX_MS, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+        OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
     },
 };
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ fn example() -> Value {
         "url": "https://your-domain.com/webhooks/odin",
         "events": ["user.lesson.completed", "content"],
         "filter": null,
+        "rate_limit": null,
         "name": null,
         "description": "Production webhook for user events",
         "status": "active",
@@ -62,6 +63,12 @@ fn fields() -> Value {
         "filter": {
             "description": "Which payloads to take, as an event pattern over `data`; null takes all.",
             "type": ["object", "null"],
+        },
+        "rate_limit": {
+            "description": "Most deliveries a second [default: no limit]; what is more waits.",
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": RATE_LIMIT_MAX,
         },
         "name": text("A name of the tenant's own.", NAME_CHARS),
         "description": text("What it is for.", DESCRIPTION_CHARS),

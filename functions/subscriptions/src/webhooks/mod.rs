@@ -22,7 +22,7 @@ use serde_json::json;
 pub(crate) use self::secrets::{finish_rotation, rotate_secret};
 use self::{
     list::Wanted,
-    request::{Status, events, filter, headers, metadata, url},
+    request::{Status, events, filter, headers, metadata, rate_limit, url},
     secrets::{SecretFields, Signing},
     view::View,
 };
@@ -91,6 +91,7 @@ async fn read_new(
     let url = fields.required("url", url(api.strict));
     let events = fields.required("events", events(&dialect));
     let filter = filter(&mut fields);
+    let rate_limit = fields.optional("rate_limit", rate_limit);
     let name = fields.optional("name", read::text(NAME_CHARS));
     let description = fields.optional("description", read::text(DESCRIPTION_CHARS));
     let secrets = SecretFields::read(&mut fields, &dialect);
@@ -111,6 +112,7 @@ async fn read_new(
             url: String::new(),
             events: Vec::new(),
             filter: None,
+            rate_limit: None,
             name: None,
             description: None,
             secret: secrets.signing.unwrap_or(Signing::V1).new_secret(),
@@ -130,6 +132,7 @@ async fn read_new(
         url,
         events,
         filter: filter.or(present.filter),
+        rate_limit: rate_limit.or(present.rate_limit),
         name: name.or(present.name),
         description: description.or(present.description),
         headers: headers.unwrap_or(present.headers),
@@ -238,6 +241,7 @@ fn read_change(
     let url = fields.patch("url", url(state.api.strict));
     let events = fields.patch("events", events(dialect));
     let filter = filter(&mut fields);
+    let rate_limit = fields.patch("rate_limit", rate_limit);
     let status = fields.patch("status", Status::read);
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
@@ -252,6 +256,7 @@ fn read_change(
         url: url.unwrap_or(present.url),
         events: events.unwrap_or(present.events),
         filter: filter.or(present.filter),
+        rate_limit: rate_limit.or(present.rate_limit),
         name: name.or(present.name),
         description: description.or(present.description),
         headers: headers.or(Some(present.headers)).unwrap_or_default(),

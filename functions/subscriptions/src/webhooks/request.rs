@@ -13,7 +13,8 @@ use rung_shared::{
     egress::policy::check_url,
     json::Json,
     limits::{
-        HEADER_VALUE_BYTES, METADATA_BYTES, WEBHOOK_EVENTS, WEBHOOK_HEADERS, WEBHOOK_HEADERS_BYTES,
+        HEADER_VALUE_BYTES, METADATA_BYTES, RATE_LIMIT_MAX, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+        WEBHOOK_HEADERS_BYTES,
     },
 };
 use serde_json::{Map, Value};
@@ -77,6 +78,19 @@ pub(super) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
             Patch::Keep
         }
     }
+}
+
+/// Most deliveries a second.
+pub(super) fn rate_limit(value: &Json) -> Result<u32, String> {
+    let limit = match value {
+        Json::Number(limit) => limit.parse().ok(),
+        _ => None,
+    };
+    limit
+        .filter(|limit| (1..=RATE_LIMIT_MAX).contains(limit))
+        .ok_or_else(|| {
+            format!("must be a whole number of deliveries a second, from 1 to {RATE_LIMIT_MAX}")
+        })
 }
 
 /// Static headers of a webhook's own.

@@ -26,6 +26,7 @@ pub(crate) struct View<'a> {
     /// An event pattern over `data`.
     #[schemars(with = "Option<Map<String, Value>>")]
     filter: Option<&'a Filter>,
+    rate_limit: Option<u32>,
     name: Option<&'a str>,
     description: Option<&'a str>,
     #[schemars(extend("enum" = ["active", "disabled"]))]
@@ -71,6 +72,7 @@ impl<'a> View<'a> {
             url: &webhook.url,
             events: &webhook.events,
             filter: webhook.filter.as_ref(),
+            rate_limit: webhook.rate_limit,
             name: webhook.name.as_deref(),
             description: webhook.description.as_deref(),
             status: disabled.map_or("active", |_| "disabled"),

@@ -42,7 +42,9 @@ pub fn document(operations: Vec<Documented>) -> Value {
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let mut refusals = Map::new();
     for Documented { method, path, docs } in operations {
-        let operation = docs(&mut schemas).write(path, &mut refusals);
+        let operation = docs(&mut schemas);
+        let path = operation.path.unwrap_or(path);
+        let operation = operation.write(path, &mut refusals);
         // OpenAPI knows no parameter of several segments.
         let path = path.replace("{*", "{");
         let methods = paths.entry(path).or_default();

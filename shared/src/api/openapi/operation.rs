@@ -27,6 +27,7 @@ pub enum Who {
 /// The documentation of a call.
 #[derive(Debug)]
 pub struct Operation {
+    pub(super) path: Option<&'static str>,
     id: &'static str,
     summary: &'static str,
     description: Option<String>,
@@ -44,12 +45,19 @@ impl Operation {
     pub fn new(who: Who, id: &'static str, summary: &'static str) -> Self {
         let mut codes = vec![Code::Internal];
         if who != Who::Anybody {
-            codes.extend([Code::Unauthorized, Code::Forbidden, Code::Unavailable]);
+            // A header that stands twice is a mistake in any request.
+            codes.extend([
+                Code::Unauthorized,
+                Code::Forbidden,
+                Code::InvalidRequest,
+                Code::Unavailable,
+            ]);
         }
         if !matches!(who, Who::Anybody | Who::Operator) {
             codes.extend([Code::TenantRequired, Code::NotFound]);
         }
         Self {
+            path: None,
             id,
             summary,
             description: None,
@@ -58,6 +66,15 @@ impl Operation {
             body: None,
             answers: BTreeMap::new(),
             codes,
+        }
+    }
+
+    /// The path of a call that shares its route with others.
+    #[must_use]
+    pub fn at(self, path: &'static str) -> Self {
+        Self {
+            path: Some(path),
+            ..self
         }
     }
 
@@ -132,6 +149,7 @@ impl Operation {
         }
         .refuses(&[
             Code::InvalidJson,
+            Code::RequestTimeout,
             Code::PayloadTooLarge,
             Code::InvalidRequest,
         ])

@@ -1,6 +1,6 @@
 //! Types, groups and samples.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use toml::Spanned;
@@ -14,6 +14,7 @@ use crate::{
     },
     json::Json,
     limits::{EVENT_TYPE_CHARS, JSON_DEPTH},
+    schema::Schema,
 };
 
 pub(super) fn compile(file: &DialectFile, text: &str) -> Result<Catalogue, Fault> {
@@ -82,7 +83,19 @@ fn event_type(listed: &TypeFile, file: &DialectFile, text: &str) -> Result<Event
         groups: groups.map(|group| group.name.get_ref().clone()).collect(),
         description: listed.description.clone(),
         sample: sample(&listed.sample, text)?,
+        schema: listed
+            .schema
+            .as_ref()
+            .map(|written| schema(written, text))
+            .transpose()?,
     })
+}
+
+fn schema(written: &Spanned<String>, text: &str) -> Result<Arc<Schema>, Fault> {
+    let schema = Schema::compile(&object(written, text, "schema")?);
+    schema
+        .map(Arc::new)
+        .map_err(|fault| Fault::new(written, format!("the schema is wrong at {fault}")))
 }
 
 /// Types, aliases and groups share one set of names: a subscription has nothing else to tell them apart.
@@ -107,10 +120,15 @@ fn malformed_type(name: &Spanned<String>) -> Fault {
 }
 
 fn sample(written: &Spanned<String>, text: &str) -> Result<Json, Fault> {
+    object(written, text, "sample")
+}
+
+/// Reads the JSON object that a sample or schema is.
+fn object(written: &Spanned<String>, text: &str, what: &str) -> Result<Json, Fault> {
     const LITERAL: &str = "'''\n";
     match Json::parse(written.get_ref().as_bytes(), JSON_DEPTH) {
         Ok(value @ Json::Object(_)) => Ok(value),
-        Ok(_) => Err(Fault::new(written, "a sample is a JSON object")),
+        Ok(_) => Err(Fault::new(written, format!("a {what} is a JSON object"))),
         Err(fault) => {
             // Only a multi-line literal stands in the file byte for byte; elsewhere the value's own line must do.
             let start = written.span().start;
@@ -123,13 +141,13 @@ fn sample(written: &Spanned<String>, text: &str) -> Result<Json, Fault> {
                 } else {
                     start
                 },
-                reason: format!("the sample is not JSON: {fault}"),
+                reason: format!("the {what} is not JSON: {fault}"),
             })
         }
     }
 }
 
-/// Whatever a dialect shows must be deliverable in it.
+/// Whatever a dialect shows must be publishable and deliverable in it.
 pub(super) fn check_samples(file: &DialectFile, dialect: &Dialect) -> Result<(), Fault> {
     let listed = file
         .types
@@ -148,6 +166,15 @@ pub(super) fn check_samples(file: &DialectFile, dialect: &Dialect) -> Result<(),
             request_id: "req",
             metadata: None,
         };
+        let listed = dialect.catalogue.get(name.get_ref());
+        let schema = listed.and_then(|listed| listed.schema.as_ref());
+        if let Some(fault) = schema.and_then(|schema| schema.violations(data).pop()) {
+            let reason = format!(
+                "the sample of `{name}` is not as its schema says at {}: {}",
+                fault.path, fault.problem
+            );
+            return Err(Fault::new(place, reason));
+        }
         if let Err(fault) = dialect.body(&facts) {
             return Err(Fault::new(
                 place,

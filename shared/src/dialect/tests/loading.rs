@@ -379,6 +379,26 @@ fn samples() {
         "sample = '{\"id\": 1}'",
         "must not have the member `id`",
     );
+    let closing = "  \"amount\": 1\n}\n'''";
+    let with_schema = |schema: &str| format!("{closing}\nschema = '{schema}'");
+    assert!(load(&FILE.replace(closing, &with_schema(r#"{"required": ["amount"]}"#))).is_ok());
+    faulty_at(closing, &with_schema("[]"), 3, "a schema is a JSON object");
+    let unknown = r#"{"properties": {"amount": {"like": 1}}}"#;
+    faulty_at(
+        closing,
+        &with_schema(unknown),
+        3,
+        "properties.amount.like: is not supported",
+    );
+    let other = with_schema(r#"{"properties": {"amount": {"type": "string"}}}"#);
+    let fault = load(&FILE.replace(closing, &other)).unwrap_err();
+    assert!(
+        fault
+            .reason
+            .contains("not as its schema says at amount: must be a text"),
+        "{fault}"
+    );
+
     let long = format!("sample = '{{\"x\": \"{}\"}}'", "x".repeat(1000));
     faulty(sample, &long, "limit is 1000");
 }

@@ -4,6 +4,7 @@ use super::builtin;
 use crate::{
     dialect::{Dialects, EVERY_TYPE},
     domain::ladder::DisableRule,
+    json::Json,
 };
 
 const S: u64 = 1000;
@@ -268,6 +269,33 @@ fn a_prefix_up_to_a_dot_takes_in_the_types_that_begin_so() {
     );
     for malformed in ["order*", "order.**", "a b.*", "*.*"] {
         assert!(catalogue.check_pattern(malformed).is_err(), "{malformed}");
+    }
+}
+
+#[test]
+fn the_schemas_of_the_documented_types_know_their_members_and_leave_the_rest_open() {
+    for dialect in Dialects::builtin().iter() {
+        for listed in dialect.catalogue.types() {
+            let schema = listed.schema.as_ref().unwrap();
+            let (name, members) = (&listed.name, listed.sample.as_object().unwrap());
+            assert_eq!(schema.violations(&listed.sample), [], "{name}");
+            assert_eq!(schema.violations(&Json::Object(Vec::new())), [], "{name}");
+            let more = members
+                .iter()
+                .cloned()
+                .chain([("more".to_owned(), Json::Null)]);
+            assert_eq!(
+                schema.violations(&Json::Object(more.collect())),
+                [],
+                "{name}"
+            );
+            for (member, _) in members {
+                let wrong = Json::Object(vec![(member.clone(), Json::Bool(true))]);
+                let violations = schema.violations(&wrong);
+                assert_eq!(violations.len(), 1, "{name}: {member}");
+                assert_eq!(violations[0].path.to_string(), *member);
+            }
+        }
     }
 }
 

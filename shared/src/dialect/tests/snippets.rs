@@ -36,6 +36,13 @@ fn every_dialect_has_one_in_every_language() {
 }
 
 #[test]
+fn the_page_for_receivers_shows_one() {
+    let page = include_str!("../../../../docs/receivers.md");
+    let odin = super::builtin("odin").snippet(Language::Python).unwrap();
+    assert!(page.contains(&format!("```python\n{odin}```\n")), "{odin}");
+}
+
+#[test]
 fn the_strongest_signature_is_the_one_to_verify() {
     let signature = |algorithm: &str| {
         format!(

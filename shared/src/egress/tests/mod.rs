@@ -3,6 +3,7 @@
 
 mod addresses;
 mod answers;
+mod hostile;
 mod kit;
 mod reuse;
 mod tls;

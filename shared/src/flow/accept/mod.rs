@@ -33,6 +33,7 @@ use crate::{
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
     metrics::Metrics,
     queue::{Lane, Queue},
+    schema::Schema,
     store::{
         Store, StoreError,
         events::{Event, Match},
@@ -66,10 +67,12 @@ pub struct Publisher {
     metrics: Metrics,
 }
 
-/// A tenant's webhooks as of one version of the tenant.
+/// A tenant's webhooks and schemas as of one version of the tenant.
 struct Routes {
     of: Version,
     webhooks: Vec<Webhook>,
+    /// Those that the tenant has given its event types itself.
+    schemas: HashMap<String, Schema>,
 }
 
 /// A tenant deleted and made anew counts its versions anew.
@@ -174,10 +177,14 @@ impl Publisher {
             return Ok(Arc::clone(routes));
         }
         // Read after the version: what is kept under it is at least as new.
-        let webhooks = self.store.webhooks_of(&tenant.id).await?;
+        let (webhooks, schemas) = tokio::try_join!(
+            self.store.webhooks_of(&tenant.id),
+            self.store.schemas_of(&tenant.id)
+        )?;
         let routes = Arc::new(Routes {
             of: version,
             webhooks,
+            schemas: schemas.into_iter().collect(),
         });
         let mut cache = cache();
         if cache.len() >= CACHED_TENANTS {
@@ -228,6 +235,7 @@ impl Publisher {
                 bodies.insert(other.to_owned(), body(dialect, &facts)?);
             }
         }
+        check_schema(dialect, routes, &event_type, &new.data)?;
         let found = matches.iter().map(|webhook| Match {
             webhook: webhook.id.clone(),
             active: webhook.disabled.is_none(),
@@ -453,6 +461,7 @@ pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
         trigger: Trigger::Event,
         dialect: Some(target.dialect),
         repeated,
+        place_ms: None,
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
             body: body.clone(),
@@ -493,6 +502,25 @@ fn accepted(
         deliveries: active,
         reason,
     }
+}
+
+/// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
+fn check_schema(
+    dialect: &Dialect,
+    routes: &Routes,
+    event_type: &str,
+    data: &Json,
+) -> Result<(), Refusal> {
+    let listed = || dialect.catalogue.get(event_type)?.schema.as_deref();
+    let schema = routes.schemas.get(event_type).or_else(listed);
+    let violations = schema.map_or_else(Vec::new, |schema| schema.violations(data));
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Schema {
+        event_type: event_type.to_owned(),
+        violations,
+    })
 }
 
 fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {

@@ -1,6 +1,6 @@
 //! What publishing takes and answers.
 
-use crate::{domain::id::EventId, json::Json};
+use crate::{domain::id::EventId, json::Json, schema::Violation};
 
 /// An event to publish, as its client gave it; shape and sizes of the request are checked already.
 #[derive(Debug, Clone)]
@@ -80,6 +80,14 @@ pub enum Refusal {
         field: String,
         /// What and how to mend it.
         message: String,
+    },
+    /// The data is not as the schema of its type says.
+    #[error("the data is not as the schema of {event_type} says")]
+    Schema {
+        /// The type.
+        event_type: String,
+        /// Where, within the data, and what it must be.
+        violations: Vec<Violation>,
     },
     /// `data` or `metadata` is something else.
     #[error("`{field}` must be an object")]

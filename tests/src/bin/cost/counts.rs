@@ -11,17 +11,24 @@ pub(crate) struct Counts {
     pub(crate) invocations: f64,
     /// Memory times duration, in gigabyte-seconds.
     pub(crate) gb_s: f64,
-    pub(crate) sqs_requests: f64,
     pub(crate) fair_messages: f64,
-    pub(crate) write_units: f64,
-    pub(crate) read_units: f64,
     pub(crate) log_bytes: f64,
     /// Calls of AWS by operation.
-    pub(crate) calls: BTreeMap<String, f64>,
+    pub(crate) calls: BTreeMap<String, Calls>,
     /// POSTs to receivers.
     pub(crate) posts: f64,
     /// Processor time that is not the functions'.
     pub(crate) elsewhere_cpu: Duration,
+}
+
+/// The calls of one operation.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Calls {
+    pub(crate) count: f64,
+    /// Requests of SQS by 64 KiB; units of DynamoDB.
+    pub(crate) sqs_requests: f64,
+    pub(crate) write_units: f64,
+    pub(crate) read_units: f64,
 }
 
 /// The parts of a bill, as the columns of the report.
@@ -38,8 +45,19 @@ pub(crate) const PARTS: [&str; 9] = [
 ];
 
 impl Counts {
-    pub(crate) fn sdk_calls(&self) -> f64 {
-        self.calls.values().sum()
+    pub(crate) fn sum(&self, of: impl Fn(&Calls) -> f64) -> f64 {
+        self.calls.values().map(of).sum()
+    }
+
+    /// These operations alone.
+    pub(crate) fn only(&self, operations: &[&str]) -> Self {
+        let calls = self.calls.iter();
+        let calls = calls.filter(|(operation, _)| operations.contains(&operation.as_str()));
+        Self {
+            fair_messages: self.fair_messages,
+            calls: calls.map(|(name, calls)| (name.clone(), *calls)).collect(),
+            ..Self::default()
+        }
     }
 
     /// What was counted on top of `earlier`.
@@ -50,17 +68,18 @@ impl Counts {
     /// This and `other`, taken so many times.
     pub(crate) fn plus(&self, other: &Self, times: f64) -> Self {
         let mut calls = self.calls.clone();
-        for (operation, count) in &other.calls {
-            *calls.entry(operation.clone()).or_default() += times * count;
+        for (operation, other) in &other.calls {
+            let calls: &mut Calls = calls.entry(operation.clone()).or_default();
+            calls.count += times * other.count;
+            calls.sqs_requests += times * other.sqs_requests;
+            calls.write_units += times * other.write_units;
+            calls.read_units += times * other.read_units;
         }
         Self {
             api_requests: self.api_requests + times * other.api_requests,
             invocations: self.invocations + times * other.invocations,
             gb_s: self.gb_s + times * other.gb_s,
-            sqs_requests: self.sqs_requests + times * other.sqs_requests,
             fair_messages: self.fair_messages + times * other.fair_messages,
-            write_units: self.write_units + times * other.write_units,
-            read_units: self.read_units + times * other.read_units,
             log_bytes: self.log_bytes + times * other.log_bytes,
             calls,
             posts: self.posts + times * other.posts,
@@ -80,10 +99,10 @@ impl Counts {
             self.api_requests * price.http_api_per_million,
             self.invocations * price.lambda_per_million,
             self.gb_s * price.lambda_gb_s * 1e6,
-            self.sqs_requests * price.sqs_per_million,
+            self.sum(|calls| calls.sqs_requests) * price.sqs_per_million,
             self.fair_messages * price.sqs_fair_per_million,
-            self.write_units * price.write_units_per_million,
-            self.read_units * price.read_units_per_million,
+            self.sum(|calls| calls.write_units) * price.write_units_per_million,
+            self.sum(|calls| calls.read_units) * price.read_units_per_million,
             self.log_bytes / 1e9 * price.logs_per_gb * 1e6,
             self.invocations * prices.assumed.traced * price.traces_per_million,
         ]

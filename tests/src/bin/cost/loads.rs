@@ -20,8 +20,8 @@ pub(crate) struct Load {
     /// Events of one request.
     batch: usize,
     webhooks: usize,
-    /// Messages of one invocation of `deliver`: fewer than ten where there is little to do.
-    received: i32,
+    /// Whether each message is alone in its invocation of `deliver`; else there are ten, as there are when it is busy.
+    far_between: bool,
     script: fn(u64) -> u16,
 }
 
@@ -31,7 +31,7 @@ const fn load(name: &'static str, batch: usize, webhooks: usize) -> Load {
         target_usd: None,
         batch,
         webhooks,
-        received: 10,
+        far_between: false,
         script: all_well,
     }
 }
@@ -42,7 +42,7 @@ pub(crate) const PUBLISHING: [Load; 9] = [
         ..load("singly, 1 webhook", 1, 1)
     },
     Load {
-        received: 1,
+        far_between: true,
         ..load("singly and far between, 1 webhook", 1, 1)
     },
     load("singly, 10 webhooks", 1, 10),
@@ -82,10 +82,15 @@ impl Load {
         let _logs = world.capture_logs();
         // The webhooks of a tenant are read once by each process.
         publish(&world, 1, 1).await;
-        world.drain("deliver", self.received).await;
+        world.drain("deliver").await;
         let before = world.counts();
-        publish(&world, DELIVERIES / self.webhooks, self.batch).await;
-        world.drain("deliver", self.received).await;
+        let events = DELIVERIES / self.webhooks;
+        // Far between, each is through before the next one comes.
+        let at_once = if self.far_between { 1 } else { events };
+        for _ in 0..events / at_once {
+            publish(&world, at_once, self.batch).await;
+            world.drain("deliver").await;
+        }
         for _ in 0..30 {
             world.pass_minute().await;
         }
@@ -97,8 +102,6 @@ impl Load {
 pub(crate) struct LongWait {
     /// A wait of 24 hours with the attempt at its end, which fails.
     pub(crate) rung: Counts,
-    /// The attempt alone.
-    pub(crate) attempt: Counts,
     /// The sweeps of a minute in which nothing is due.
     pub(crate) idle_minute: Counts,
 }
@@ -110,11 +113,13 @@ pub(crate) async fn long_wait(prices: &Arc<Prices>) -> LongWait {
     const DAY_MINUTES: usize = 24 * 60;
     let world = World::new(prices, "long-waits", 1, all_fail).await;
     let _logs = world.capture_logs();
+    // The first sweep looks further back than the others.
+    sweep_through(&world, 1).await;
     let idle = sweep_through(&world, IDLE_MINUTES).await;
     let idle_minute = idle.per(IDLE_MINUTES);
     for _ in 0..DELIVERIES / PER_MINUTE {
         publish(&world, PER_MINUTE, 100).await;
-        world.drain("deliver", 10).await;
+        world.drain("deliver").await;
         sweep_through(&world, 1).await;
     }
     sweep_through(&world, DAY_MINUTES / 2).await;
@@ -122,21 +127,7 @@ pub(crate) async fn long_wait(prices: &Arc<Prices>) -> LongWait {
     let rung = rung
         .plus(&idle_minute, -(DAY_MINUTES as f64))
         .per(DELIVERIES);
-    LongWait {
-        rung,
-        attempt: attempt(prices).await,
-        idle_minute,
-    }
-}
-
-/// What the event source and `deliver` are billed for a first attempt.
-async fn attempt(prices: &Arc<Prices>) -> Counts {
-    let world = World::new(prices, "standard", 1, all_well).await;
-    let _logs = world.capture_logs();
-    publish(&world, DELIVERIES, 100).await;
-    let before = world.counts();
-    world.drain("deliver", 10).await;
-    world.counts().since(&before).per(DELIVERIES)
+    LongWait { rung, idle_minute }
 }
 
 async fn sweep_through(world: &World, minutes: usize) -> Counts {

@@ -73,18 +73,27 @@ impl Meter {
         {
             return response;
         }
-        *counts.calls.entry(operation.to_owned()).or_default() += 1.0;
         if is_sqs {
-            count_sqs(&mut counts, operation, &request, &answer);
+            counts.fair_messages += fair_messages(&request);
+        }
+        let calls = counts.calls.entry(operation.to_owned()).or_default();
+        calls.count += 1.0;
+        if is_sqs {
+            calls.sqs_requests += sqs_requests(operation, &request, &answer);
+        } else if matches!(operation, "GetItem" | "BatchGetItem" | "Query") {
+            calls.read_units += consumed(&answer);
+        } else if response.status == 200 {
+            calls.write_units += consumed(&answer);
         } else {
-            count_dynamodb(&mut counts, operation, response.status, &answer);
+            // A condition that fails is billed as a write, and answered without saying so.
+            calls.write_units += 1.0;
         }
         response
     }
 }
 
 /// What a call of SQS is billed as: its messages' bytes by 64 KiB, at least one request.
-fn count_sqs(counts: &mut Counts, operation: &str, request: &Value, answer: &Value) {
+fn sqs_requests(operation: &str, request: &Value, answer: &Value) -> f64 {
     let bodies = |of: &Value, list: &str, body: &str| {
         let messages = of[list].as_array().into_iter().flatten();
         messages
@@ -96,28 +105,26 @@ fn count_sqs(counts: &mut Counts, operation: &str, request: &Value, answer: &Val
         "SendMessageBatch" => bodies(request, "Entries", "MessageBody"),
         _ => bodies(answer, "Messages", "Body"),
     };
-    counts.sqs_requests += bytes.div_ceil(SQS_CHUNK_BYTES).max(1) as f64;
-    let entries = request["Entries"].as_array().into_iter().flatten();
-    let named = |message: &&Value| message["MessageGroupId"].is_string();
-    counts.fair_messages += entries.chain([request]).filter(named).count() as f64;
+    bytes.div_ceil(SQS_CHUNK_BYTES).max(1) as f64
 }
 
-/// What a call of DynamoDB has used up, as it says itself.
-fn count_dynamodb(counts: &mut Counts, operation: &str, status: u16, answer: &Value) {
+/// The messages that a call sends in the name of a group.
+fn fair_messages(request: &Value) -> f64 {
+    let entries = request["Entries"].as_array().into_iter().flatten();
+    let named = |message: &&Value| message["MessageGroupId"].is_string();
+    entries.chain([request]).filter(named).count() as f64
+}
+
+/// The units that a call of DynamoDB has used up, as it says itself.
+fn consumed(answer: &Value) -> f64 {
     let consumed = &answer["ConsumedCapacity"];
     let tables = consumed
         .as_array()
         .map_or(std::slice::from_ref(consumed), Vec::as_slice);
-    let units: f64 = tables
+    let units = tables
         .iter()
-        .filter_map(|table| table["CapacityUnits"].as_f64())
-        .sum();
-    match operation {
-        "GetItem" | "BatchGetItem" | "Query" => counts.read_units += units,
-        // A condition that fails is billed as a write, and answered without saying so.
-        _ if status != 200 => counts.write_units += 1.0,
-        _ => counts.write_units += units,
-    }
+        .filter_map(|table| table["CapacityUnits"].as_f64());
+    units.sum()
 }
 
 /// The processor time of this thread, which all of this runs on.

@@ -13,6 +13,9 @@ const WAIT_TARGET_USD: f64 = 1.50;
 /// An idle event source asks its queue with five long polls at a time, of 20 s each.
 const IDLE_POLLS_PER_MINUTE: f64 = 5.0 * 3.0;
 const QUEUES: f64 = 2.0;
+/// What is called for a wait: it is parked, the delivery's row moved on, the sweep reads it and sends it to the queue. The rest
+/// is called for the attempt at its end.
+const WAITING: [&str; 4] = ["BatchWriteItem", "UpdateItem", "Query", "SendMessageBatch"];
 
 /// Rows of US dollars per million deliveries, printed as Markdown.
 pub(crate) struct Report<'a> {
@@ -34,16 +37,17 @@ impl<'a> Report<'a> {
     }
 
     pub(crate) fn add_wait(&mut self, wait: LongWait) {
-        let alone = wait.rung.since(&wait.attempt);
+        let alone = wait.rung.only(&WAITING);
         self.add("a wait of 24 h", Some(WAIT_TARGET_USD), alone);
-        self.add("the same with the attempt at its end", None, wait.rung);
+        self.add("a wait of 24 h with a failed attempt", None, wait.rung);
         self.idle(&wait.idle_minute);
     }
 
     /// What a month costs in which nothing happens.
     fn idle(&mut self, minute: &Counts) {
         let mut month = Counts::default().plus(minute, MINUTES_PER_MONTH);
-        month.sqs_requests += IDLE_POLLS_PER_MINUTE * QUEUES * MINUTES_PER_MONTH;
+        let polls = month.calls.entry("ReceiveMessage".to_owned()).or_default();
+        polls.sqs_requests += IDLE_POLLS_PER_MINUTE * QUEUES * MINUTES_PER_MONTH;
         let usd: f64 = month.usd_per_million(self.prices).iter().sum::<f64>() / 1e6;
         println!("A month in which nothing happens: {usd:.2} USD (sweeps and long polls).\n");
     }
@@ -68,14 +72,14 @@ impl fmt::Display for Report<'_> {
             let calls: Vec<_> = counts
                 .calls
                 .iter()
-                .filter(|(_, count)| **count > 0.0005)
-                .map(|(operation, count)| format!("{operation} {count:.3}"))
+                .filter(|(_, calls)| calls.count.abs() > 0.0005)
+                .map(|(operation, calls)| format!("{operation} {:.3}", calls.count))
                 .collect();
             writeln!(
                 f,
                 "- {name}: {:.3} write units, {:.3} read units, {:.3} invocations, {:.1} MB-s, {:.0} bytes of logs; {}",
-                counts.write_units,
-                counts.read_units,
+                counts.sum(|calls| calls.write_units),
+                counts.sum(|calls| calls.read_units),
                 counts.invocations,
                 counts.gb_s * 1024.0,
                 counts.log_bytes,

@@ -170,13 +170,13 @@ impl World {
         self.invoke(self.prices.memory_mb.enqueue, call).await;
     }
 
-    /// Invocations of `deliver` until a queue has nothing more, of at most `batch` messages each.
-    pub(crate) async fn drain(&self, queue: &str, batch: i32) {
+    /// Invocations of `deliver` until a queue has nothing more, of ten messages each while there are as many.
+    pub(crate) async fn drain(&self, queue: &str) {
         let url = queue_url(queue);
         loop {
             let receive = self.sqs.receive_message().queue_url(&url);
             let receive = receive
-                .max_number_of_messages(batch)
+                .max_number_of_messages(10)
                 .message_system_attribute_names(
                     MessageSystemAttributeName::ApproximateReceiveCount,
                 );
@@ -215,7 +215,7 @@ impl World {
     pub(crate) async fn pass_minute(&self) {
         let next_ms = (self.clock.now_ms() / 60_000 + 1) * 60_000;
         self.clock.sleep_until_ms(next_ms).await;
-        self.drain("retry", 10).await;
+        self.drain("retry").await;
     }
 
     /// Counts the bytes of log lines, written as on Lambda, until dropped.
@@ -240,7 +240,8 @@ impl World {
         let used = cpu().saturating_sub(cpu_began);
         let mut counts = self.meter.counts();
         let elsewhere = counts.elsewhere_cpu.saturating_sub(before.elsewhere_cpu);
-        let wire_us = (counts.sdk_calls() - before.sdk_calls()) * assumed.sdk_call_cpu_us as f64
+        let wire_us = (counts.sum(|calls| calls.count) - before.sum(|calls| calls.count))
+            * assumed.sdk_call_cpu_us as f64
             + (counts.posts - before.posts) * assumed.post_cpu_us as f64;
         let cpu_s = used.saturating_sub(elsewhere).as_secs_f64() + wire_us / 1e6;
         let share = (memory_mb as f64 / assumed.full_cpu_mb as f64).min(1.0);

@@ -1,0 +1,165 @@
+//! A webhook's rate limit: what exceeds it is late, and nothing is lost.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+async fn logs(world: &World, caller: &As, webhook: &str) -> Vec<Value> {
+    let page = world
+        .get(caller, &format!("/v1/webhooks/{webhook}/logs?limit=100"))
+        .await;
+    page.data(200)["logs"].as_array().unwrap().clone()
+}
+
+/// Publishes so many events at once.
+async fn burst(world: &World, caller: &As, count: usize) {
+    let events: Vec<_> = (0..count)
+        .map(|n| json!({"id": format!("e{n}"), "type": "a.b", "data": {"n": n}}))
+        .collect();
+    let published = world
+        .send(
+            caller,
+            "POST",
+            "/v1/events/batch",
+            json!({"events": events}),
+        )
+        .await;
+    published.data(202);
+}
+
+/// Attempts by the second they were made in.
+fn by_second(logs: &[Value]) -> BTreeMap<&str, usize> {
+    let mut seconds = BTreeMap::new();
+    for log in logs {
+        let at = log["attempted_at"].as_str().unwrap();
+        *seconds.entry(&at[..19]).or_default() += 1;
+    }
+    seconds
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_is_spread_over_the_seconds_and_nothing_is_dropped() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let (paced, free) = (world.webhook(&tenant).await, world.webhook(&tenant).await);
+    let path = format!("/v1/webhooks/{paced}");
+    let changed = world
+        .send(&tenant, "PATCH", &path, json!({"rate_limit": 5}))
+        .await;
+    assert_eq!(changed.data(200)["webhook"]["rate_limit"], 5);
+
+    burst(&world, &tenant, 32).await;
+    world.pass(900).await;
+    assert_eq!(
+        logs(&world, &tenant, &free).await.len(),
+        32,
+        "the other webhook waits for nobody"
+    );
+    assert_eq!(logs(&world, &tenant, &paced).await.len(), 5);
+    world.pass(9_000).await;
+    let logs = logs(&world, &tenant, &paced).await;
+    assert_eq!(logs.len(), 32);
+    assert!(
+        logs.iter()
+            .all(|log| log["attempt"] == 1 && log["status"] == "succeeded")
+    );
+    let seconds = by_second(&logs);
+    assert!(seconds.values().all(|count| *count <= 5), "{seconds:?}");
+    assert_eq!(seconds.len(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_keep_the_pace_and_a_retry_by_hand_does_not_wait() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "bharatcart", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let path = format!("/v1/webhooks/{webhook}");
+    let limit = json!({"rate_limit": 2});
+    world.send(&tenant, "PATCH", &path, limit).await.data(200);
+    world.answer(500);
+    let events: Vec<_> = (0..6)
+        .map(|n| json!({"id": format!("e{n}"), "type": "product.deleted", "data": {}}))
+        .collect();
+    world
+        .send(
+            &tenant,
+            "POST",
+            "/v1/events/batch",
+            json!({"events": events}),
+        )
+        .await
+        .data(202);
+    world.pass(10_000).await;
+    let first = logs(&world, &tenant, &webhook).await;
+    assert_eq!(first.len(), 6);
+    let by_hand = format!("{path}/logs/{}/retry", first[0]["id"].as_str().unwrap());
+    world
+        .send(&tenant, "POST", &by_hand, json!({}))
+        .await
+        .data(202);
+    world.pass(100).await;
+    assert_eq!(logs(&world, &tenant, &webhook).await.len(), 7);
+    world.answer(200);
+    world.pass(80_000).await;
+    let all = logs(&world, &tenant, &webhook).await;
+    let retries: Vec<_> = all
+        .iter()
+        .filter(|log| log["trigger"] == "retry")
+        .cloned()
+        .collect();
+    assert!(retries.len() >= 5, "{}", retries.len());
+    assert!(by_second(&retries).values().all(|count| *count <= 2));
+    assert!(
+        all.iter()
+            .take(retries.len())
+            .all(|log| log["status"] == "succeeded")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_its_place_is_held_when_the_webhook_is_disabled_and_let_go_when_the_limit_is()
+ {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let (disabled, freed) = (world.webhook(&tenant).await, world.webhook(&tenant).await);
+    for webhook in [&disabled, &freed] {
+        let path = format!("/v1/webhooks/{webhook}");
+        let limit = json!({"rate_limit": 1});
+        world.send(&tenant, "PATCH", &path, limit).await.data(200);
+    }
+    burst(&world, &tenant, 10).await;
+    world.pass(500).await;
+    for (webhook, change) in [
+        (&disabled, json!({"status": "disabled"})),
+        (&freed, json!({"rate_limit": null})),
+    ] {
+        let path = format!("/v1/webhooks/{webhook}");
+        world.send(&tenant, "PATCH", &path, change).await.data(200);
+    }
+    world.pass(20_000).await;
+    assert_eq!(logs(&world, &tenant, &disabled).await.len(), 1);
+    assert_eq!(logs(&world, &tenant, &freed).await.len(), 10);
+    let mut held = 0;
+    for n in 0..10 {
+        let event = world.get(&tenant, &format!("/v1/events/e{n}")).await;
+        let deliveries = event.data(200)["deliveries"].as_array().unwrap();
+        let of_disabled = |delivery: &&Value| delivery["webhook_id"] == disabled.as_str();
+        let delivery = deliveries.iter().find(of_disabled).unwrap();
+        held += usize::from(delivery["status"] == "held");
+    }
+    assert_eq!(held, 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_is_a_small_whole_number() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    for limit in [json!(0), json!(501), json!(1.5), json!("5"), json!(-1)] {
+        let webhook = json!({"url": "https://example.com/", "events": ["*"], "rate_limit": limit});
+        let refused = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["rate_limit"]);
+    }
+}

@@ -1,0 +1,48 @@
+//! A webhook's pace: at most so many deliveries a second, however many functions deliver at once.
+//!
+//! Each attempt takes the next free place of the webhook's row in the table. One that is ahead goes back to the queue with its
+//! place, to come again then: the same position of the chain under the same due time, so nothing forks, and marked, so that a copy
+//! of it is recognised. [`chain::receive`](crate::domain::chain::receive) waits for a place as it does for the due time.
+
+use super::{FlowError, deliver::Deliverer};
+use crate::{
+    domain::{
+        attempt::Trigger,
+        message::{Due, Message},
+        webhook::Webhook,
+    },
+    limits::EARLY_MS,
+    queue::Lane,
+};
+
+impl Deliverer {
+    /// Whether the attempt may be made now. If not, its message is on its way to its place. What people ask for by hand doesn't
+    /// wait.
+    pub(super) async fn in_pace(&self, due: &Due, webhook: &Webhook) -> Result<bool, FlowError> {
+        let Some(per_second) = webhook.rate_limit else {
+            return Ok(true);
+        };
+        if due.place_ms.is_some() || due.trigger == Trigger::Manual {
+            return Ok(true);
+        }
+        let place_ms = self
+            .store
+            .take_place(&webhook.tenant, &webhook.id, per_second)
+            .await?;
+        let left_ms = place_ms.saturating_sub(self.clock.now_ms());
+        if left_ms == 0 {
+            return Ok(true);
+        }
+        let placed = Due {
+            place_ms: Some(place_ms),
+            repeated: true,
+            ..due.clone()
+        };
+        // SQS counts in whole seconds. The message comes a little early, and the rest is waited for in the function.
+        let delay_ms = left_ms.saturating_sub(EARLY_MS / 2);
+        self.queue
+            .send(Lane::Retry, &Message::Attempt(placed), delay_ms)
+            .await?;
+        Ok(false)
+    }
+}

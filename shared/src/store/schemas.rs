@@ -1,0 +1,75 @@
+//! Schemas that a tenant has given its event types: `T#t` / `Y#type`.
+//!
+//! Each change raises the tenant's version, as changes of its webhooks do: publishing sees it with its next event.
+
+use aws_sdk_dynamodb::types::Put;
+
+use super::{
+    Query, Range, Store, StoreError,
+    item::{Builder, Row},
+    tenants::partition,
+    transact::{Outcome, Part},
+};
+use crate::{domain::id::TenantId, json::Json, limits::JSON_DEPTH, schema::Schema};
+
+impl Store {
+    /// Gives an event type a schema, in place of what it had. Whether the tenant is there.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn put_schema(
+        &self,
+        tenant: &TenantId,
+        event_type: &str,
+        schema: &Schema,
+    ) -> Result<bool, StoreError> {
+        let item = Builder::new(partition(tenant), sort_key(event_type)).json("schema", schema);
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(item.build()))
+            .build()?;
+        let parts = [Part::Put(Box::new(put)), self.raise_version(tenant)?];
+        Ok(matches!(self.transact(parts).await?, Outcome::Written))
+    }
+
+    /// Takes an event type's schema away. Whether it was there.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn delete_schema(
+        &self,
+        tenant: &TenantId,
+        event_type: &str,
+    ) -> Result<bool, StoreError> {
+        let parts = [
+            self.delete_existing(partition(tenant), sort_key(event_type))?,
+            self.raise_version(tenant)?,
+        ];
+        Ok(matches!(self.transact(parts).await?, Outcome::Written))
+    }
+
+    /// All schemas of a tenant with their event types, in the order of these, by strong reads.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn schemas_of(&self, tenant: &TenantId) -> Result<Vec<(String, Schema)>, StoreError> {
+        let pk = partition(tenant);
+        let query = Query {
+            range: Range::Prefix("Y#"),
+            ..Query::of(&pk)
+        };
+        let rows = self.query_all(query).await?;
+        rows.iter().map(from_row).collect()
+    }
+}
+
+fn sort_key(event_type: &str) -> String {
+    format!("Y#{event_type}")
+}
+
+fn from_row(row: &Row) -> Result<(String, Schema), StoreError> {
+    let event_type = row.parsed("sk", |sk| Some(sk.strip_prefix("Y#")?.to_owned()))?;
+    let compile =
+        |text: &str| Schema::compile(&Json::parse(text.as_bytes(), JSON_DEPTH).ok()?).ok();
+    Ok((event_type, row.parsed("schema", compile)?))
+}

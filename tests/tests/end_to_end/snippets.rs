@@ -1,0 +1,312 @@
+//! The snippets that receivers are given, run by their languages over deliveries that really arrived. JavaScript and Python always are;
+//! the others where the machine has them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use rung_shared::dialect::{Dialect, Dialects, Language, SignInput};
+use rung_tests::{Received, Receiver, Tenant};
+use serde_json::{Value, json};
+
+use crate::rung;
+
+/// One of each kind: time within the signature's header, in one of its own, none; hex and base64; one signature and several.
+const KINDS: [&str; 6] = ["odin", "slack", "patra", "shopify", "stripe", "standard"];
+
+/// A delivery as a receiver has it, and whether it is genuine.
+struct Case {
+    what: String,
+    secret: String,
+    body: Vec<u8>,
+    headers: Vec<(String, String)>,
+    genuine: bool,
+}
+
+impl Case {
+    fn new(what: &str, request: &Received, secret: &str, genuine: bool) -> Self {
+        let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
+        Self {
+            what: what.to_owned(),
+            secret: secret.to_owned(),
+            body: request.body.clone(),
+            headers: request.headers.iter().map(lower).collect(),
+            genuine,
+        }
+    }
+
+    /// One that nobody has sent: signed with these secrets, so long ago.
+    fn made(what: &str, dialect: &Dialect, secrets: &[&str], age_s: i64, genuine: bool) -> Self {
+        let now_s = jiff::Timestamp::now().as_second();
+        let body = br#"{"made":true}"#;
+        let fields = dialect.headers(&SignInput {
+            event_id: "evt_made",
+            event_type: "made",
+            delivery_id: Default::default(),
+            timestamp_s: u64::try_from(now_s - age_s).unwrap(),
+            body,
+            secret: secrets[0],
+            newer_secrets: &secrets[1..],
+        });
+        Self {
+            what: what.to_owned(),
+            secret: secrets[secrets.len() - 1].to_owned(),
+            body: body.to_vec(),
+            headers: fields
+                .unwrap()
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+                .collect(),
+            genuine,
+        }
+    }
+
+    fn line(&self) -> String {
+        let mut line = format!(
+            "{} {}",
+            BASE64.encode(&self.secret),
+            BASE64.encode(&self.body)
+        );
+        for (name, value) in &self.headers {
+            let _ = write!(line, " {} {}", BASE64.encode(name), BASE64.encode(value));
+        }
+        line
+    }
+}
+
+/// What a dialect's receivers may meet.
+async fn cases(rung: &rung_tests::Rung, dialect: &Dialect) -> Vec<Case> {
+    const OTHER: &str = "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVy";
+    let receiver = Receiver::always(200).await;
+    let tenant = Tenant::create(rung, &dialect.name, &dialect.name).await;
+    let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
+    let event_type = dialect.catalogue.first_type_of("*").unwrap();
+    let sample = dialect.catalogue.sample(event_type).unwrap();
+    let sample: Value = serde_json::from_str(&serde_json::to_string(sample).unwrap()).unwrap();
+    tenant.publish(event_type, sample).await;
+    let unlike = json!({"text": "ünï © 🦀 </script> \u{2028} \"", "n": 1.5});
+    tenant.publish(event_type, unlike).await;
+    let received = receiver.wait_for(2).await;
+    let secret = &*webhook.secret;
+
+    let mut cases = Vec::new();
+    for request in &received {
+        cases.push(Case::new("as it came", request, secret, true));
+        cases.push(Case::new("another secret", request, OTHER, false));
+        let mut changed = Case::new("a changed body", request, secret, false);
+        changed.body.push(b' ');
+        cases.push(changed);
+        let mut unsigned = Case::new("without headers", request, secret, false);
+        unsigned.headers.clear();
+        cases.push(unsigned);
+        let mut garbled = Case::new("with other headers", request, secret, false);
+        for (_, value) in &mut garbled.headers {
+            *value = "t=,v1,==".to_owned();
+        }
+        cases.push(garbled);
+    }
+    // What has no signature of its own has that of Standard Webhooks.
+    let is_bare =
+        dialect.source.contains("[[signature]]") && !dialect.source.contains("{timestamp}");
+    let is_timed = !is_bare;
+    cases.push(Case::made("a minute old", dialect, &[secret], 60, true));
+    cases.push(Case::made("too old", dialect, &[secret], 400, !is_timed));
+    cases.push(Case::made(
+        "of the future",
+        dialect,
+        &[secret],
+        -400,
+        !is_timed,
+    ));
+    let lists = !dialect.signs_with_one_secret();
+    cases.push(Case::made(
+        "the newer of two",
+        dialect,
+        &[OTHER, secret],
+        0,
+        lists,
+    ));
+    cases
+}
+
+/// A folder with the snippet and what runs it.
+fn prepare(dir: &Path, dialect: &Dialect, language: Language) -> Option<Command> {
+    let drivers = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("verify/snippets");
+    let (snippet, driver, program) = match language {
+        Language::JavaScript => ("webhooks.mjs", "main.mjs", "node"),
+        Language::Python => ("webhooks.py", "main.py", "python3"),
+        Language::Java => ("Webhooks.java", "Main.java", "javac"),
+        Language::Go => ("webhooks/webhooks.go", "main.go", "go"),
+        Language::Php => ("webhooks.php", "main.php", "php"),
+        Language::Ruby => ("webhooks.rb", "main.rb", "ruby"),
+        Language::Rust => return None,
+    };
+    let is_there = Command::new("sh")
+        .args(["-c", "command -v \"$0\"", program])
+        .stdout(Stdio::null())
+        .status();
+    if !is_there.unwrap().success() {
+        assert!(
+            !matches!(language, Language::JavaScript | Language::Python),
+            "{program} is needed"
+        );
+        eprintln!("{language}: not run, {program} is not here");
+        return None;
+    }
+    let snippet = dir.join(snippet);
+    fs::create_dir_all(snippet.parent().unwrap()).unwrap();
+    fs::write(snippet, dialect.snippet(language).unwrap()).unwrap();
+    fs::copy(drivers.join(driver), dir.join(driver)).unwrap();
+    let mut command = Command::new(program);
+    match language {
+        Language::Java => {
+            let status = Command::new("javac")
+                .args(["Webhooks.java", "Main.java"])
+                .current_dir(dir)
+                .status();
+            assert!(status.unwrap().success(), "{}", dialect.name);
+            command = Command::new("java");
+            command.args(["-XX:TieredStopAtLevel=1", "-cp", ".", "Main"]);
+        }
+        Language::Go => {
+            fs::write(dir.join("go.mod"), "module receiver\n\ngo 1.18\n").unwrap();
+            command.args(["run", "."]);
+        }
+        _ => {
+            command.arg(driver);
+        }
+    }
+    command.current_dir(dir).env("PYTHONDONTWRITEBYTECODE", "1");
+    Some(command)
+}
+
+fn verdicts(mut command: Command, cases: &[Case]) -> Vec<String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines: Vec<String> = cases.iter().map(Case::line).collect();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin
+        .write_all((lines.join("\n") + "\n").as_bytes())
+        .unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+async fn verifies(language: Language, dialects: &[&str]) {
+    let rung = rung(&[]).await;
+    for name in dialects {
+        let dialect = Dialects::builtin().get(name).unwrap().clone();
+        let dir = tempfile::tempdir().unwrap();
+        let Some(command) = prepare(dir.path(), &dialect, language) else {
+            return;
+        };
+        let cases = cases(&rung, &dialect).await;
+        let verdicts = verdicts(command, &cases);
+        assert_eq!(verdicts.len(), cases.len(), "{language}, {name}");
+        for (case, verdict) in cases.iter().zip(verdicts) {
+            let expected = case.genuine.to_string();
+            assert_eq!(verdict, expected, "{language}, {name}: {}", case.what);
+        }
+    }
+}
+
+#[tokio::test]
+async fn javascript() {
+    let all = Dialects::builtin();
+    verifies(Language::JavaScript, &all.names().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn python() {
+    let all = Dialects::builtin();
+    verifies(Language::Python, &all.names().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn java() {
+    // It takes seconds to compile each.
+    verifies(Language::Java, &["odin", "shopify", "standard"]).await;
+}
+
+#[tokio::test]
+async fn go() {
+    verifies(Language::Go, &KINDS).await;
+}
+
+#[tokio::test]
+async fn php() {
+    verifies(Language::Php, &KINDS).await;
+}
+
+#[tokio::test]
+async fn ruby() {
+    verifies(Language::Ruby, &KINDS).await;
+}
+
+/// Those in Rust are compiled with this test, from files that must be what the generator writes.
+#[tokio::test]
+async fn rust() {
+    type Verify = fn(&http::HeaderMap, &[u8], &str) -> bool;
+    let compiled: [(&str, &str, Verify); 4] = [
+        (
+            "odin",
+            include_str!("../../verify/snippets/rust/odin.rs"),
+            odin::verify,
+        ),
+        (
+            "shopify",
+            include_str!("../../verify/snippets/rust/shopify.rs"),
+            shopify::verify,
+        ),
+        (
+            "standard",
+            include_str!("../../verify/snippets/rust/standard.rs"),
+            standard::verify,
+        ),
+        (
+            "stripe",
+            include_str!("../../verify/snippets/rust/stripe.rs"),
+            stripe::verify,
+        ),
+    ];
+    let rung = rung(&[]).await;
+    for (name, file, verify) in compiled {
+        let dialect = Dialects::builtin().get(name).unwrap().clone();
+        let snippet = dialect.snippet(Language::Rust).unwrap();
+        assert!(
+            snippet == file,
+            "tests/verify/snippets/rust/{name}.rs is to be:\n{snippet}"
+        );
+        for case in cases(&rung, &dialect).await {
+            let headers = case.headers.iter().map(|(name, value)| {
+                let name: http::HeaderName = name.parse().unwrap();
+                (name, value.parse().unwrap())
+            });
+            let verdict = verify(&headers.collect(), &case.body, &case.secret);
+            assert_eq!(verdict, case.genuine, "{name}: {}", case.what);
+        }
+    }
+}
+
+#[path = "../../verify/snippets/rust/odin.rs"]
+#[rustfmt::skip]
+mod odin;
+#[path = "../../verify/snippets/rust/shopify.rs"]
+#[rustfmt::skip]
+mod shopify;
+#[path = "../../verify/snippets/rust/standard.rs"]
+#[rustfmt::skip]
+mod standard;
+#[path = "../../verify/snippets/rust/stripe.rs"]
+#[rustfmt::skip]
+mod stripe;
