@@ -8,7 +8,7 @@ use rung_shared::{
     clock::Clock,
     dialect::Dialects,
     egress::Transport,
-    flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{Tally, accept::Publisher, deliver::Deliverer, sweep::Sweeper},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::{Store, StoreError},
@@ -131,6 +131,7 @@ impl App {
             deliver: queue_url(DELIVER),
             retry: queue_url(RETRY),
             dead: queue_url(DELIVER_DEAD),
+            retry_dead: queue_url(RETRY_DEAD),
         };
         let queue = Queue::new(&sqs, &urls);
         Ok(Self {
@@ -155,6 +156,7 @@ impl App {
                 dialects,
                 transport,
                 clock: Arc::clone(&clock),
+                tally: Tally::default(),
                 metrics: Metrics::default(),
             },
             sweeper: Sweeper {

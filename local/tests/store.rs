@@ -27,6 +27,7 @@ async fn store() -> Store {
         name: Some("T".to_owned()),
         dialect: "standard".to_owned(),
         plan: None,
+        retention_days: None,
         version: 0,
         created_ms: 1_760_000_000_000,
     };

@@ -14,7 +14,8 @@ use crate::{
     clock::{Clock, SystemClock},
     dialect::{DialectFault, Dialects},
     egress,
-    flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{Tally, accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    limits::RETENTION_MARGIN,
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -24,9 +25,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// How long events, deliveries and logs are kept unless told otherwise.
 pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 86_400);
-
-/// By how much the retention must exceed the longest ladder: what failed must still be there for somebody to look at.
-const RETENTION_MARGIN: Duration = Duration::from_secs(7 * 86_400);
 
 /// How long one try of an AWS call may take. A connection that died while the function was frozen must not use up its time.
 const AWS_ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
@@ -122,6 +120,7 @@ impl Context {
             deliver: variable("RUNG_DELIVER_URL")?,
             retry: variable("RUNG_RETRY_URL")?,
             dead: variable("RUNG_DEAD_URL")?,
+            retry_dead: variable("RUNG_RETRY_DEAD_URL")?,
         };
         let table = variable("RUNG_TABLE")?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -187,6 +186,7 @@ impl Context {
                 strict: self.strict,
             })),
             clock: Arc::clone(&self.clock),
+            tally: Tally::default(),
             metrics: self.metrics.clone(),
         }
     }

@@ -78,6 +78,8 @@ pub const KEY_CACHE_MS: u64 = 10_000;
 
 /// Matches that stand in the event's row itself; more go to match sets.
 pub const INLINE_MATCHES: usize = 500;
+/// Webhooks of a tenant whose logs lead to its events. With more, each event gets an entry of its own in the tenant's list.
+pub const TIMELINE_WEBHOOKS: usize = 20;
 /// Webhook ids in one item of a match set.
 pub const MATCH_SET_IDS: usize = 2_000;
 /// Targets of one message; an event with more matches is fanned out by `deliver`.
@@ -106,11 +108,25 @@ pub const SWEEP_AHEAD_MS: u64 = 10 * 60_000;
 pub const PARK_SHARDS: u8 = 16;
 /// Shards of a webhook's log and of its delivery lists.
 pub const LOG_SHARDS: u8 = 4;
+/// By how much a retention must exceed the longest ladder: what failed must still be there for somebody to look at.
+pub const RETENTION_MARGIN: Duration = Duration::from_secs(7 * 86_400);
+/// How long a tenant's retention is used without looking again, in milliseconds.
+pub const RETENTION_CACHE_MS: u64 = 600_000;
+/// Most buckets of an answer with statistics.
+pub const STATS_BUCKETS: u64 = 1_000;
+/// Failed attempts in a row are counted up to this.
+pub const FAILURES_COUNTED: usize = 100;
+/// How long a call of the API may count or change things one by one before it answers how far it came, in milliseconds.
+pub const COUNTING_MS: u64 = 15_000;
+/// Deliveries or events that a recovery looks at for one message.
+pub const RECOVERY_PAGE: usize = 100;
 /// Receives after which a message that cannot be handled goes to the dead letters.
 pub const POISON_RECEIVES: u32 = 5;
 
 /// Response body kept in the log, in bytes.
 pub const LOGGED_BODY_BYTES: usize = 4 * 1024;
+/// Longest wait for a batch's statistics to be written. Within [`HANDLER_RESERVE`].
+pub const TALLY_TIME: Duration = Duration::from_secs(1);
 /// Response headers kept in the log, all names and values together, in bytes.
 pub const LOGGED_HEADERS_BYTES: usize = 8 * 1024;
 /// Time left for reporting when a batch is cut off before the function's own time-out.

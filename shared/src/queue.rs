@@ -3,6 +3,8 @@
 //! Separate queues, so that a backlog of the one never holds up the other. The webhook is each message's group: on a standard
 //! queue that makes it a fair one, and one customer's flood does not delay the others.
 
+pub mod dead;
+
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{Client, error::DisplayErrorContext, types::SendMessageBatchRequestEntry};
@@ -34,13 +36,17 @@ pub struct Urls {
     pub deliver: String,
     /// Of `retry`.
     pub retry: String,
-    /// Of the dead letters that `deliver` itself writes.
+    /// Of the dead letters of `deliver`, among them those that the function of that name writes itself.
     pub dead: String,
+    /// Of the dead letters of `retry`.
+    pub retry_dead: String,
 }
 
 /// The queues.
 #[derive(Clone)]
 pub struct Queue {
+    client: Client,
+    urls: Arc<Urls>,
     deliver: Batcher<Entry, Result<(), QueueError>>,
     retry: Batcher<Entry, Result<(), QueueError>>,
     dead: Batcher<Entry, Result<(), QueueError>>,
@@ -70,6 +76,8 @@ impl Queue {
             )
         };
         Self {
+            client: client.clone(),
+            urls: Arc::new(urls.clone()),
             deliver: lane(&urls.deliver),
             retry: lane(&urls.retry),
             dead: lane(&urls.dead),
@@ -139,6 +147,7 @@ fn entry(message: &Message, delay_ms: u64) -> Entry {
     let group = match message {
         Message::Attempt(due) => due.webhook.as_str(),
         Message::Fanout(fanout) => fanout.event.as_str(),
+        Message::Recover(recovery) => recovery.webhook.as_str(),
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);
     // Below 901, whatever was asked.

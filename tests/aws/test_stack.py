@@ -308,6 +308,22 @@ def make_due_soon(bed, event, seconds):
     return due_ms
 
 
+def test_a_new_webhook_is_given_what_it_would_have_had(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
+    events = {tenant.publish("order.created")["event"]["id"] for _ in range(3)}
+    webhook = tenant.webhook(receiver.url("/backfilled"))
+    path = f"/v1/webhooks/{webhook['id']}/recover"
+    assert tenant("POST", path, {"since": since, "status": "any", "dry_run": True})["count"] == len(events)
+    job = tenant("POST", path, {"since": since, "status": "any"}, 202)["recovery"]["id"]
+    receiver.wait_for("/backfilled", len(events))
+    ended = eventually(lambda: (it := tenant("GET", f"{path}/{job}")["recovery"])["status"] == "done" and it, "not done")
+    assert ended["sent"] == len(events)
+    assert {entry["event_id"] for entry in tenant.logs(webhook, len(events))} == events
+    stats = eventually(lambda: (it := tenant("GET", "/v1/stats")["stats"])["succeeded"] >= len(events) and it, "not counted")
+    assert stats["by_status"]["2xx"] == len(events)
+
+
 def test_a_waiting_delivery_can_be_cancelled(bed, admin, receiver):
     tenant = Tenant(bed, admin, "patient")
     webhook = tenant.webhook(receiver.url("/cancelled", 500))
@@ -325,7 +341,7 @@ def test_poison_goes_to_the_dead_letters_alone(bed, admin, receiver):
     tenant = Tenant(bed, admin, "standard")
     webhook = tenant.webhook(receiver.url("/beside-poison"))
     event = sample("deliver-sqs-one-bad-among-good")
-    bodies = [meant_for(tenant, webhook, record["body"]) for record in event["Records"]]
+    bodies = [meant_for(bed, tenant, webhook, record["body"]) for record in event["Records"]]
     assert dead_letters(bed) == []
     entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
     bed.client("sqs").send_message_batch(QueueUrl=bed.outputs["DeliverQueueUrl"], Entries=entries)
@@ -334,13 +350,32 @@ def test_poison_goes_to_the_dead_letters_alone(bed, admin, receiver):
     assert dead_letters(bed) == [bodies[1]], "untouched, and nothing else"
 
 
-def meant_for(tenant, webhook, body):
+def test_dead_letters_are_looked_at_and_sent_round_again(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    webhook = tenant.webhook(receiver.url("/redriven"))
+    body = meant_for(bed, tenant, webhook, sample("deliver-sqs-first-attempt")["Records"][0]["body"])
+    sqs = bed.client("sqs")
+    for queue in ("DeliverDeadQueueUrl", "RetryDeadQueueUrl"):
+        sqs.send_message(QueueUrl=bed.outputs[queue], MessageBody=body)
+    found = admin("GET", "/v1/dead-letters")
+    assert found["counts"] == {"deliver": 1, "retry": 1}
+    assert {(it["queue"], it["webhook_id"]) for it in found["dead_letters"]} == {("deliver", webhook["id"]), ("retry", webhook["id"])}
+    moved = []
+    eventually(lambda: moved.append(admin("POST", "/v1/dead-letters/redrive")["moved"]) or sum(moved) == 2, "not moved")
+    receiver.wait_for("/redriven", 1)
+    assert dead_letters(bed) == []
+
+
+def meant_for(bed, tenant, webhook, body):
     """A sample message, as if for this webhook and of now; one that makes no sense stays as it is."""
     message = json.loads(body)
     if "d" not in message:
         return body
+    row = bed.client("dynamodb").get_item(
+        TableName=bed.outputs["TableName"], Key={"pk": {"S": f"T#{tenant.id}"}, "sk": {"S": f"W#{webhook['id']}"}}
+    )["Item"]
     now_ms = int(time.time() * 1000)
-    return json.dumps(message | {"t": tenant.id, "w": webhook["id"], "a": now_ms, "d": now_ms})
+    return json.dumps(message | {"t": tenant.id, "w": webhook["id"], "a": now_ms, "d": now_ms, "p": int(row["epoch"]["N"])})
 
 
 def test_one_bad_record_fails_no_batch(bed):
@@ -354,7 +389,7 @@ def test_a_duplicate_in_a_batch_is_posted_once(bed, admin, receiver):
     webhook = tenant.webhook(receiver.url("/twice"))
     event = sample("deliver-sqs-first-attempt")
     (record,) = event["Records"]
-    record["body"] = meant_for(tenant, webhook, record["body"])
+    record["body"] = meant_for(bed, tenant, webhook, record["body"])
     event["Records"].append({**record, "messageId": str(uuid.uuid4())})
     assert bed.invoke("Deliver", event)["batchItemFailures"] == []
     # Handed out again, it finds the entry in the log.
@@ -365,7 +400,7 @@ def test_a_duplicate_in_a_batch_is_posted_once(bed, admin, receiver):
     assert len(tenant.logs(webhook, 1)) == 1
 
 
-@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt"])
+@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt", "deliver-sqs-recovery"])
 def test_what_is_for_nobody_is_dropped(bed, name):
     assert bed.invoke("Deliver", sample(name))["batchItemFailures"] == []
     assert dead_letters(bed) == []
@@ -397,5 +432,6 @@ def test_nothing_was_refused_and_no_log_line_gives_anything_away(bed, admin):
     for name in FUNCTIONS:
         text = "\n".join(bed.lines(name))
         assert "START" in text
-        assert not re.search(r"AccessDenied|not authorized", text), name
+        refusals = re.findall(r"not authorized to perform: [\w:]+ on resource: [^\s\"\\]+|AccessDenied\w*", text)
+        assert sorted(set(refusals)) == [], name
         assert not [secret for secret in secrets if secret in text], name

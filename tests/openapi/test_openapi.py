@@ -66,11 +66,14 @@ class Rung:
         hook = self.call("POST", "/v1/webhooks", {"url": NOWHERE, "events": ["*"]})["webhook"]["id"]
         log = self.call("POST", f"/v1/webhooks/{hook}/test", {})["log"]["id"]
         event = {"type": "user.lesson.completed", "data": {}}
-        event = self.call("POST", "/v1/events", event)["event"]["id"]
+        made = self.call("POST", "/v1/events", event)["event"]
+        event = made["id"]
         self.known = {"tenant": "acme", "key": key, "webhook": hook, "log": log, "event": event}
         self.known["type"] = "user.lesson.completed"
         delivery = self.call("GET", f"/v1/events/{event}")["deliveries"][0]["delivery_id"]
         self.known["delivery"] = delivery
+        recovery = self.call("POST", f"/v1/webhooks/{hook}/recover", {"since": made["created_at"]})
+        self.known["recovery"] = recovery["recovery"]["id"]
 
     def call(self, method, path, body=None):
         headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Rung-Tenant": "acme"}

@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::invocation::run;
-use self::request::{idempotency_key, read_batch, read_event};
+use self::request::{read_batch, read_event};
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ async fn publish(
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
-    let event = read_event(&body, "", idempotency_key(&headers)?)?;
+    let event = read_event(&body, "", api::idempotency_key(&headers)?)?;
     let results = state
         .publisher
         .publish(&caller.tenant, vec![event], &request_id)
@@ -82,7 +82,7 @@ async fn publish_batch(
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
     let body = api::body(request, BATCH_REQUEST_BYTES, 3).await?;
-    let read = read_batch(&body, idempotency_key(&headers)?.as_deref())?;
+    let read = read_batch(&body, api::idempotency_key(&headers)?.as_deref())?;
     let (mut events, mut results) = (
         Vec::with_capacity(read.len()),
         Vec::with_capacity(read.len()),
@@ -114,7 +114,7 @@ struct Published {
     deliveries: usize,
     /// Why to none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<String>,
 }
 
 /// An event that was taken.

@@ -1,31 +1,12 @@
 //! What a client sends to publish.
 
-use http::HeaderMap;
 use rung_shared::{
-    api::{ApiError, Code, Fields, read, single},
+    api::{ApiError, Fields, read},
     domain::id::EventId,
     flow::accept::NewEvent,
     json::Json,
-    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
+    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
 };
-
-/// The request's `Idempotency-Key`.
-///
-/// # Errors
-/// When it stands twice, is empty, too long, or not printable.
-pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(value) = single(headers, "Idempotency-Key")? else {
-        return Ok(None);
-    };
-    let key = value
-        .to_str()
-        .ok()
-        .filter(|key| (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
-    key.map(|key| Some(key.to_owned())).ok_or_else(|| {
-        let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES} printable ASCII characters");
-        ApiError::of_field(Code::InvalidRequest, "Idempotency-Key", problem)
-    })
-}
 
 /// Reads an event that stands at `path` of the request.
 ///

@@ -5,15 +5,19 @@ use std::collections::HashMap;
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{ApiError, Fields, Page, Query, answer},
+    api::{ApiError, Code, Fields, Page, Query, answer},
     clock::timestamp,
     domain::{
         attempt::{AttemptKey, Outcome},
         delivery::{Delivery, State as DeliveryState},
         id::{DeliveryKey, EventId, WebhookId},
     },
-    flow::manual::Cancelled,
-    store::{deliveries::List, events::Event},
+    json::Json,
+    limits::COUNTING_MS,
+    store::{
+        deliveries::List,
+        events::{Event, Match},
+    },
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -98,13 +102,37 @@ pub(crate) async fn cancel(
     let webhook = state.webhook(&headers, &webhook).await?;
     let missing = || ApiError::not_found("pending delivery", &delivery);
     let id = delivery.parse().map_err(|_| missing())?;
-    match state.deliverer.cancel(&webhook, id).await? {
-        Cancelled::Done(delivery) => Ok(answer(
-            StatusCode::OK,
-            json!({ "delivery": Pending::from(&delivery) }),
-        )),
-        Cancelled::NotPending => Err(missing()),
+    let cancelled = state.deliverer.cancel(&webhook, id).await?;
+    let data = json!({ "delivery": Pending::from(&cancelled.ok_or_else(missing)?) });
+    Ok(answer(StatusCode::OK, data))
+}
+
+pub(crate) async fn cancel_all(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+) -> Result<Response, ApiError> {
+    let webhook = state.webhook(&headers, &id).await?;
+    let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
+    let cancelled = state.deliverer.cancel_all(&webhook, deadline_ms).await?;
+    let data = json!({ "cancelled": cancelled.deliveries, "complete": cancelled.complete });
+    Ok(answer(StatusCode::OK, data))
+}
+
+pub(crate) async fn retry(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((webhook, delivery)): Path<(WebhookId, String)>,
+) -> Result<Response, ApiError> {
+    let webhook = state.webhook(&headers, &webhook).await?;
+    if webhook.disabled.is_some() {
+        return Err(Code::WebhookDisabled.into());
     }
+    let missing = || ApiError::not_found("pending delivery", &delivery);
+    let id = delivery.parse().map_err(|_| missing())?;
+    let retried = state.deliverer.retry_pending(&webhook, id).await?;
+    let data = json!({ "delivery": Pending::from(&retried.ok_or_else(missing)?) });
+    Ok(answer(StatusCode::ACCEPTED, data))
 }
 
 /// An event that was published.
@@ -115,6 +143,10 @@ pub(crate) struct EventView<'a> {
     r#type: &'a str,
     timestamp: jiff::Timestamp,
     created_at: jiff::Timestamp,
+    /// Why it goes to nobody.
+    reason: Option<&'a str>,
+    /// What was published.
+    data: Option<Json>,
     /// The body as it is delivered in the tenant's dialect.
     payload: Option<Box<RawValue>>,
 }
@@ -135,11 +167,24 @@ pub(crate) async fn event(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<EventId>,
+    Query(query): Query,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
+    let names = ["deliveries", caller.tenant.id.as_str(), id.as_str()];
+    let seal = state.api.seal(&names).await?;
+    let mut fields = Fields::of(&query)?;
+    let page = Page::read(&mut fields, seal);
+    fields.finish()?;
     let event = state.api.store.event(&caller.tenant.id, &id).await?;
     let event = event.ok_or_else(|| ApiError::not_found("event", id.as_str()))?;
-    let deliveries = deliveries_of(&state, &event).await?;
+    // An event's matches never change, so a place among them is a position.
+    let matches = state.api.store.matches(&event).await?;
+    let first = page.after.as_ref().and_then(|place| place.parse().ok());
+    let first = first.unwrap_or(0).min(matches.len());
+    let end = (first + page.limit).min(matches.len());
+    let next = (end < matches.len()).then(|| end.to_string());
+    let deliveries = deliveries_of(&state, &event, &matches[first..end]).await?;
+    let dialect = state.api.dialect(&caller.tenant.dialect)?;
     let own = event.bodies.get(&caller.tenant.dialect);
     let payload = own.and_then(|body| String::from_utf8(body.to_vec()).ok());
     let view = EventView {
@@ -147,6 +192,8 @@ pub(crate) async fn event(
         r#type: &event.event_type,
         timestamp: timestamp(event.timestamp_ms),
         created_at: timestamp(event.accepted_ms),
+        reason: event.reason.as_deref(),
+        data: own.and_then(|body| dialect.data_of(body)),
         payload: payload.and_then(|text| RawValue::from_string(text).ok()),
     };
 
@@ -154,29 +201,31 @@ pub(crate) async fn event(
     struct Data<'a> {
         event: EventView<'a>,
         deliveries: Vec<DeliveryView>,
+        next_cursor: Option<String>,
     }
     Ok(answer(
         StatusCode::OK,
         Data {
             event: view,
             deliveries,
+            next_cursor: page.cursor(next.as_deref()),
         },
     ))
 }
 
 /// Where each delivery of an event stands. One without a row has had one attempt at most.
-async fn deliveries_of(state: &Management, event: &Event) -> Result<Vec<DeliveryView>, ApiError> {
+async fn deliveries_of(
+    state: &Management,
+    event: &Event,
+    matches: &[Match],
+) -> Result<Vec<DeliveryView>, ApiError> {
     let store = &state.api.store;
-    let keys = store
-        .matches(event)
-        .await?
-        .into_iter()
-        .map(|matched| DeliveryKey {
-            tenant: event.tenant.clone(),
-            webhook: matched.webhook,
-            event: event.id.clone(),
-            accepted_ms: event.accepted_ms,
-        });
+    let keys = matches.iter().map(|matched| DeliveryKey {
+        tenant: event.tenant.clone(),
+        webhook: matched.webhook.clone(),
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+    });
     let keys: Vec<_> = keys.collect();
     let rows = store.deliveries(&keys).await?.into_iter();
     let rows: HashMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();

@@ -3,12 +3,16 @@
 //! Each handler reads who calls, then the whole request with all its mistakes, then does one thing. Things of another tenant
 //! are answered as if they were not there: every read begins at the caller's own tenant.
 
+mod dead_letters;
 mod deliveries;
 mod docs;
 mod event_types;
+mod events;
 mod ids;
 mod keys;
 mod logs;
+mod recover;
+mod stats;
 mod tenants;
 mod webhooks;
 
@@ -103,12 +107,45 @@ fn calls() -> Routes<Management> {
             logs::retry,
             docs::retry_log,
         )
+        .get(
+            "/v1/dead-letters",
+            dead_letters::list,
+            docs::list_dead_letters,
+        )
+        .post(
+            "/v1/dead-letters/redrive",
+            dead_letters::redrive,
+            docs::redrive_dead_letters,
+        )
+        .get("/v1/stats", stats::of_tenant, docs::tenant_stats)
+        .get(
+            "/v1/webhooks/{webhook}/stats",
+            stats::of_webhook,
+            docs::webhook_stats,
+        )
+        .post(
+            "/v1/webhooks/{webhook}/recover",
+            recover::begin,
+            docs::recover,
+        )
+        .get(
+            "/v1/webhooks/{webhook}/recover/{recovery}",
+            recover::get,
+            docs::get_recovery,
+        )
         .get(PENDING, deliveries::pending, docs::list_pending)
+        .delete(PENDING, deliveries::cancel_all, docs::cancel_pending)
+        .post(
+            "/v1/webhooks/{webhook}/pending/{delivery}/retry",
+            deliveries::retry,
+            docs::retry_pending,
+        )
         .delete(
             "/v1/webhooks/{webhook}/pending/{delivery}",
             deliveries::cancel,
             docs::cancel_delivery,
         )
+        .get("/v1/events", events::list, docs::list_events)
         .get("/v1/events/{event}", deliveries::event, docs::get_event)
         .get("/v1/egress-ips", egress_ips, docs::egress_ips)
         .get("/v1/event-types", event_types::list, docs::list_event_types)

@@ -144,6 +144,7 @@ pub(crate) async fn list(
     let event_type = fields.optional("event_type", read::text(EVENT_TYPE_CHARS));
     let filter = LogFilter {
         outcome: fields.optional("status", outcome),
+        trigger: fields.optional("trigger", trigger),
         // Entries hold names as they go on the wire.
         event_type: event_type.map(|name| match catalogue.resolve_type(&name) {
             Some(resolved) => resolved.to_owned(),
@@ -178,6 +179,17 @@ fn outcome(value: &Json) -> Result<Outcome, String> {
         Some("succeeded") => Ok(Outcome::Succeeded),
         Some("failed") => Ok(Outcome::Failed),
         _ => Err("must be `succeeded` or `failed`".to_owned()),
+    }
+}
+
+fn trigger(value: &Json) -> Result<Trigger, String> {
+    match value.as_str() {
+        Some("event") => Ok(Trigger::Event),
+        Some("retry") => Ok(Trigger::Retry),
+        Some("manual") => Ok(Trigger::Manual),
+        Some("recover") => Ok(Trigger::Recover),
+        Some("test") => Ok(Trigger::Test),
+        _ => Err("must be `event`, `retry`, `manual`, `recover` or `test`".to_owned()),
     }
 }
 

@@ -1,19 +1,22 @@
 //! Tenants: the operator's calls.
 
+use std::time::Duration;
+
 use axum::{
     extract::{Request, State},
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields, Page, Patch, Query, answer, read},
+    api::{self, Api, ApiError, Code, Fields, Page, Patch, Query, answer, read},
     clock::timestamp,
     domain::{
         id::TenantId,
         tenant::Tenant,
         webhook::{Disabled, Reason},
     },
-    limits::{ID_CHARS, NAME_CHARS, REQUEST_BYTES},
+    json::Json,
+    limits::{ID_CHARS, NAME_CHARS, REQUEST_BYTES, RETENTION_MARGIN},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -33,6 +36,8 @@ pub(crate) struct View<'a> {
     /// What its webhooks look like on the wire.
     dialect: &'a str,
     plan: Option<&'a str>,
+    /// For how many days its events and logs are kept, if that was set for it.
+    retention_days: Option<u32>,
     created_at: jiff::Timestamp,
 }
 
@@ -43,9 +48,24 @@ impl<'a> From<&'a Tenant> for View<'a> {
             name: tenant.name.as_deref(),
             dialect: &tenant.dialect,
             plan: tenant.plan.as_deref(),
+            retention_days: tenant.retention_days,
             created_at: timestamp(tenant.created_ms),
         }
     }
+}
+
+/// Reads a tenant's retention: no longer than the deployment's, and long enough for every ladder that it may climb.
+fn retention_days(api: &Api) -> impl Fn(&Json) -> Result<u32, String> {
+    let days = |time: Duration| u32::try_from(time.as_secs().div_ceil(86_400)).unwrap_or(u32::MAX);
+    let ladders = api
+        .dialects
+        .iter()
+        .map(|dialect| dialect.longest_ladder_ms());
+    let longest = Duration::from_millis(ladders.max().unwrap_or(0));
+    read::number(
+        days(longest + RETENTION_MARGIN),
+        days(api.store.retention()),
+    )
 }
 
 fn one(status: StatusCode, tenant: &Tenant) -> Response {
@@ -65,12 +85,14 @@ pub(crate) async fn create(
     let name = fields.required("name", read::text(NAME_CHARS));
     let dialect = fields.optional("dialect", dialect_named(api));
     let plan = fields.optional("plan", read::text(ID_CHARS));
+    let retention_days = fields.optional("retention_days", retention_days(api));
     fields.finish()?;
     let tenant = Tenant {
         id: id.map_or_else(|| new_id("tenant_", TenantId::parse), Ok)?,
         name: Some(name),
         dialect: dialect.map_or_else(|| "standard".to_owned(), |dialect| dialect.name.clone()),
         plan,
+        retention_days,
         version: 0,
         created_ms: api.clock.now_ms(),
     };
@@ -133,11 +155,13 @@ pub(crate) async fn update(
     let mut fields = Fields::of(&body)?;
     let name = fields.patch("name", read::text(NAME_CHARS));
     let plan = fields.patch("plan", read::text(ID_CHARS));
+    let retention_days = fields.patch("retention_days", retention_days(&state.api));
     fields.finish()?;
     for _ in 0..TRIES {
         let mut tenant = named(&state, &headers, &id).await?;
         tenant.name = name.clone().or(tenant.name);
         tenant.plan = plan.clone().or(tenant.plan);
+        tenant.retention_days = retention_days.clone().or(tenant.retention_days);
         if state.api.store.update_tenant(&tenant).await? {
             if plan != Patch::Keep && state.check_plan(&tenant).is_err() {
                 disable_all(&state, &tenant).await?;

@@ -71,6 +71,8 @@ async fn logs_are_filtered() {
     for (query, events) in [
         ("?status=failed", &["evt_1"][..]),
         ("?status=succeeded", &["evt_2"]),
+        ("?trigger=event&status=failed", &["evt_1"]),
+        ("?trigger=test", &[]),
         ("?event_type=content.saga.added", &["evt_2"]),
         ("?event_id=evt_1", &["evt_1"]),
         (&format!("?delivery_id={delivery}"), &["evt_1"]),
@@ -91,6 +93,7 @@ async fn logs_are_filtered() {
     }
     for (query, field) in [
         ("status=good", "status"),
+        ("trigger=chance", "trigger"),
         ("since=yesterday", "since"),
         ("event_id=%23", "event_id"),
         ("delivery_id=1", "delivery_id"),
@@ -224,4 +227,68 @@ async fn a_test_takes_the_first_subscribed_type_and_is_logged_but_never_retried(
         .await;
     unknown.assert_error(422, "unknown_event_type");
     assert_eq!(unknown.fields(), ["event_type"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_waits_is_cancelled_at_once_and_what_comes_later_is_not() {
+    let (world, tenant, path) = failing().await;
+    let pending = format!("{path}/pending");
+    let publish = async |id: &str| {
+        let event = json!({"id": id, "type": "user.lesson.completed", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+        world.pass(1_000).await;
+    };
+    for number in 2..5 {
+        publish(&format!("evt_{number}")).await;
+    }
+    let cancelled = world.send_text(&tenant, "DELETE", &pending, "").await;
+    assert_eq!(
+        *cancelled.data(200),
+        json!({"cancelled": 4, "complete": true})
+    );
+    let again = world.send_text(&tenant, "DELETE", &pending, "").await;
+    assert_eq!(*again.data(200), json!({"cancelled": 0, "complete": true}));
+    publish("later").await;
+    world.pass(60_000).await;
+    let retried = logs(&world, &tenant, &path, "?trigger=retry").await;
+    let [retried] = retried.as_slice() else {
+        panic!("{retried:?}")
+    };
+    assert_eq!(retried["event_id"], "later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_delivery_is_sent_now_and_its_ladder_goes_on_from_there() {
+    let (world, tenant, path) = failing().await;
+    let pending = format!("{path}/pending");
+    let waiting = async || {
+        let pending = world.get(&tenant, &pending).await;
+        pending.data(200)["pending"].as_array().unwrap().clone()
+    };
+    let id = waiting().await[0]["delivery_id"].clone();
+    let retry = format!("{pending}/{}/retry", id.as_str().unwrap());
+    let retried = world.send_text(&tenant, "POST", &retry, "").await;
+    assert_eq!(retried.data(202)["delivery"]["delivery_id"], id);
+    world.pass(1_000).await;
+    let entries = logs(&world, &tenant, &path, "").await;
+    assert_eq!(
+        (&entries[0]["trigger"], &entries[0]["attempt"]),
+        (&json!("manual"), &json!(2))
+    );
+    // The first rung is still to come.
+    assert_eq!(waiting().await[0]["attempt"], 3);
+
+    world.answer(200);
+    world.send_text(&tenant, "POST", &retry, "").await.data(202);
+    world.pass(1_000).await;
+    assert_eq!(waiting().await, Vec::<Value>::new());
+    for through in [retry.as_str(), &format!("{pending}/nonsense/retry")] {
+        let through = world.send_text(&tenant, "POST", through, "").await;
+        through.assert_error(404, "not_found");
+    }
+    let disable = json!({"status": "disabled"});
+    world.send(&tenant, "PATCH", &path, disable).await.data(200);
+    let refused = world.send_text(&tenant, "POST", &retry, "").await;
+    refused.assert_error(409, "webhook_disabled");
 }

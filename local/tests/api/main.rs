@@ -4,14 +4,20 @@
 
 mod access;
 mod choosing;
+mod dead_letters;
 mod deliveries;
+mod events;
+mod interrupted;
 mod lists;
 mod openapi;
 mod pace;
 mod publish;
+mod recover;
+mod retention;
 mod rotation;
 mod schemas;
 mod seed;
+mod stats;
 mod tenants;
 mod webhooks;
 mod world;

@@ -9,6 +9,9 @@ use crate::world::{Answered, As, World};
 
 const REFRESH: &str = "UPDATE_OPENAPI=1 cargo test --package rung-local --test api openapi";
 
+/// The id of an event.
+const EVENT: &str = "evt_1";
+
 /// Also writes it anew, when it is told so.
 #[test]
 fn the_file_in_the_tree_is_what_the_code_says() {
@@ -49,12 +52,13 @@ fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
 fn filled(path: &str, webhook: &str) -> String {
     path.replace("{tenant}", "acme")
         .replace("{webhook}", webhook)
+        .replace("{event}", EVENT)
         .replace("{type}", "user.lesson.completed")
 }
 
 /// Whose call it is, with the admin key.
 fn caller(path: &str) -> As {
-    if path.starts_with("/v1/tenants") {
+    if path.starts_with("/v1/tenants") || path.starts_with("/v1/dead-letters") {
         As::operator()
     } else {
         As::operator_for("acme")
@@ -133,9 +137,11 @@ async fn schemas_of_requests_have_the_fields_that_are_read() {
 #[tokio::test]
 async fn parameters_of_queries_are_those_that_are_read() {
     let world = World::new().await;
-    let webhook = world
-        .webhook(&world.tenant("acme", "odin", "pro").await)
-        .await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let event = json!({"id": EVENT, "type": "user.lesson.completed", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event).await;
+    published.data(202);
     let document = openapi();
     for (path, method, operation) in operations(&document) {
         let none = Vec::new();

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicU16, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -31,13 +31,17 @@ use tower::ServiceExt;
 pub(crate) const ADMIN: &str = "the operator's own key";
 const START_MS: u64 = 1_760_000_000_000;
 
-struct Receiver(AtomicU16);
+struct Receiver {
+    status: AtomicU16,
+    posts: AtomicUsize,
+}
 
 #[async_trait]
 impl Transport for Receiver {
     async fn post(&self, _: &Outgoing) -> Result<Answer, Failure> {
+        self.posts.fetch_add(1, Ordering::Relaxed);
         Ok(Answer {
-            status: StatusCode::from_u16(self.0.load(Ordering::Relaxed)).unwrap(),
+            status: StatusCode::from_u16(self.status.load(Ordering::Relaxed)).unwrap(),
             headers: HeaderMap::from_iter([("x-receiver".parse().unwrap(), "r".parse().unwrap())]),
             body: Bytes::from_static(b"thanks"),
             body_complete: true,
@@ -47,10 +51,13 @@ impl Transport for Receiver {
 
 /// Rung with its triggers running, until it is dropped.
 pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) sqs: aws_sdk_sqs::Client,
     clock: Arc<dyn Clock>,
     router: Router,
     receiver: Arc<Receiver>,
-    _stop: watch::Sender<bool>,
+    /// Its triggers run until this is dropped.
+    stop: Option<watch::Sender<bool>>,
 }
 
 /// An answer.
@@ -96,6 +103,7 @@ impl Answered {
 pub(crate) struct As {
     key: Option<String>,
     tenant: Option<String>,
+    idempotency_key: Option<String>,
 }
 
 impl As {
@@ -122,20 +130,40 @@ impl As {
     pub(crate) fn key(key: &str) -> Self {
         Self {
             key: Some(key.to_owned()),
-            tenant: None,
+            ..Self::default()
+        }
+    }
+
+    /// The same with an `Idempotency-Key`.
+    pub(crate) fn with_idempotency_key(self, key: &str) -> Self {
+        Self {
+            idempotency_key: Some(key.to_owned()),
+            ..self
         }
     }
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
+        let mut world = Self::still().await;
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(world.app.clone().run(stopped));
+        world.stop = Some(stop);
+        world
+    }
+
+    /// A world whose triggers do nothing until they are told to.
+    pub(crate) async fn still() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
-        let receiver = Arc::new(Receiver(AtomicU16::new(200)));
+        let receiver = Arc::new(Receiver {
+            status: AtomicU16::new(200),
+            posts: AtomicUsize::new(0),
+        });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
         let app = App::new(Parts {
             dynamodb,
-            sqs,
+            sqs: sqs.clone(),
             clock: Arc::clone(&clock),
             transport: receiver.clone(),
             dialects: Arc::new(Dialects::builtin()),
@@ -145,14 +173,13 @@ impl World {
         })
         .await
         .unwrap();
-        let router = app.router();
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(app.run(stopped));
         Self {
             clock,
-            router,
+            router: app.router(),
+            app,
+            sqs,
             receiver,
-            _stop: stop,
+            stop: None,
         }
     }
 
@@ -182,7 +209,12 @@ impl World {
 
     /// What the receiver answers from now on.
     pub(crate) fn answer(&self, status: u16) {
-        self.receiver.0.store(status, Ordering::Relaxed);
+        self.receiver.status.store(status, Ordering::Relaxed);
+    }
+
+    /// How many POSTs the receiver has got.
+    pub(crate) fn posts(&self) -> usize {
+        self.receiver.posts.load(Ordering::Relaxed)
     }
 
     /// Lets time pass.
@@ -219,6 +251,9 @@ impl World {
         }
         if let Some(tenant) = &caller.tenant {
             request = request.header("rung-tenant", tenant);
+        }
+        if let Some(key) = &caller.idempotency_key {
+            request = request.header("idempotency-key", key);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();

@@ -156,7 +156,7 @@ impl Api {
 ///
 /// # Errors
 /// When it stands more often.
-pub fn single<'h>(
+pub(super) fn single<'h>(
     headers: &'h HeaderMap,
     name: &'static str,
 ) -> Result<Option<&'h HeaderValue>, ApiError> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     flow::FlowError,
     limits::{TOLD_FIELD_CHARS, TOLD_PROBLEM_CHARS},
+    queue::QueueError,
     store::StoreError,
 };
 
@@ -183,6 +184,12 @@ impl From<Code> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        FlowError::from(error).into()
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
         FlowError::from(error).into()
     }
 }

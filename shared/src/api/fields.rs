@@ -231,6 +231,30 @@ pub mod read {
                 .any(|form| digits_like(offset, form))
     }
 
+    /// A whole number between two, both included.
+    pub fn number(from: u32, to: u32) -> impl Fn(&Json) -> Result<u32, String> {
+        move |value| {
+            let number = match value {
+                Json::Number(digits) => digits.parse().ok(),
+                _ => None,
+            };
+            number
+                .filter(|number| (from..=to).contains(number))
+                .ok_or_else(|| format!("must be a whole number from {from} to {to}"))
+        }
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag(value: &Json) -> Result<bool, String> {
+        match value {
+            Json::Bool(flag) => Ok(*flag),
+            _ => Err("must be true or false".to_owned()),
+        }
+    }
+
     /// An object, as it is.
     ///
     /// # Errors

@@ -22,11 +22,11 @@ use serde::Serialize;
 use tokio::sync::OnceCell;
 
 pub use self::{
-    auth::{Caller, single},
+    auth::Caller,
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
-    page::{Page, Seal},
-    serve::{Query, RequestId, body, empty_or_body, parse, router},
+    page::{Page, Seal, limit},
+    serve::{Query, RequestId, body, empty_or_body, idempotency_key, parse, router},
 };
 use crate::{
     clock::Clock,

@@ -65,23 +65,14 @@ pub struct Page {
 impl Page {
     /// Reads `limit` and `cursor` off a query's fields.
     pub fn read(fields: &mut Fields<'_>, seal: Seal) -> Self {
-        let limit = fields.optional("limit", |value| {
-            let limit = value.as_str().and_then(|text| text.parse().ok());
-            limit
-                .filter(|limit| (1..=PAGE_MAX).contains(limit))
-                .ok_or_else(|| format!("must be from 1 to {PAGE_MAX}"))
-        });
+        let limit = limit(fields);
         let after = fields.optional("cursor", |value| {
             let position = value.as_str().and_then(|text| seal.open(text));
             position.ok_or_else(|| {
                 "must be the next_cursor of an earlier answer to this list".to_owned()
             })
         });
-        Self {
-            limit: limit.unwrap_or(PAGE_DEFAULT),
-            after,
-            seal,
-        }
+        Self { limit, after, seal }
     }
 
     /// The `next_cursor` of this page's answer.
@@ -89,6 +80,17 @@ impl Page {
     pub fn cursor(&self, next: Option<&str>) -> Option<String> {
         next.map(|position| self.seal.close(position))
     }
+}
+
+/// Reads `limit` off a query's fields: how many items at most.
+pub fn limit(fields: &mut Fields<'_>) -> usize {
+    let limit = fields.optional("limit", |value| {
+        let limit = value.as_str().and_then(|text| text.parse().ok());
+        limit
+            .filter(|limit| (1..=PAGE_MAX).contains(limit))
+            .ok_or_else(|| format!("must be from 1 to {PAGE_MAX}"))
+    });
+    limit.unwrap_or(PAGE_DEFAULT)
 }
 
 /// A query string as an object of texts, for [`Fields`].

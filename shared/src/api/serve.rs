@@ -10,16 +10,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderValue, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderValue, StatusCode, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, error_span, field::Empty};
 
-use super::{ApiError, Code, page::query_object};
+use super::{ApiError, Code, auth::single, page::query_object};
 use crate::{
     chance,
     json::{Json, ParseErrorKind},
-    limits::{BODY_TIME, JSON_DEPTH},
+    limits::{BODY_TIME, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
 };
 
 /// The id of a request: in its answer's `x-request-id`, in the log, and in what it publishes.
@@ -89,6 +89,24 @@ async fn served(request: Request, next: Next) -> Response {
         "served"
     );
     response
+}
+
+/// The request's `Idempotency-Key`.
+///
+/// # Errors
+/// When it stands twice, is empty, too long, or not printable.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = single(headers, "Idempotency-Key")? else {
+        return Ok(None);
+    };
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
+    key.map(|key| Some(key.to_owned())).ok_or_else(|| {
+        let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES} printable ASCII characters");
+        ApiError::of_field(Code::InvalidRequest, "Idempotency-Key", problem)
+    })
 }
 
 /// The body as JSON, of at most `most` bytes, in which data of the greatest allowed depth may stand `within` levels deep.

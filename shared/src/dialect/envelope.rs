@@ -181,6 +181,22 @@ impl Envelope {
         Ok(body)
     }
 
+    /// The data that was published, out of a body made by [`Envelope::body`]; `None` if it is none of those.
+    pub(super) fn data(&self, body: Json) -> Option<Json> {
+        let Json::Object(mut members) = body else {
+            return None;
+        };
+        if self.slots.contains(&Slot::DataMembers) {
+            members.retain(|(key, _)| !self.reserves(key));
+            return Some(Json::Object(members));
+        }
+        let fields = self.slots.iter().filter_map(|slot| match slot {
+            Slot::Member(field) => Some(field),
+            Slot::DataMembers => None,
+        });
+        find_data(fields, members)
+    }
+
     /// Whether `body` has the members that a body of this envelope has, and no others.
     pub(super) fn fits(&self, body: &Json) -> bool {
         let Some(members) = body.as_object() else {
@@ -212,6 +228,31 @@ impl Envelope {
         let taken = |slot: &Slot| matches!(slot, Slot::Member(field) if field.key == key);
         array_index(key).is_some() || self.slots.iter().any(taken)
     }
+}
+
+/// The data among the members that `fields` made, or in an object of theirs.
+fn find_data<'a>(
+    fields: impl Iterator<Item = &'a Field>,
+    mut members: Vec<(String, Json)>,
+) -> Option<Json> {
+    let mut take = |key: &str| {
+        let place = members.iter().position(|(name, _)| name == key)?;
+        Some(members.swap_remove(place).1)
+    };
+    for field in fields {
+        match &field.source {
+            Source::Data => return take(&field.key),
+            Source::Object { fields, .. } => {
+                if let Some(Json::Object(inner)) = take(&field.key)
+                    && let Some(data) = find_data(fields.iter(), inner)
+                {
+                    return Some(data);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Writes the members of one body.

@@ -36,7 +36,11 @@ pub use self::{
     verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},
 };
 use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
-use crate::domain::ladder::{DisableRule, Ladder};
+use crate::{
+    domain::ladder::{DisableRule, Ladder},
+    json::Json,
+    limits::JSON_DEPTH,
+};
 
 /// A way of sending webhooks.
 #[derive(Debug, Clone)]
@@ -121,6 +125,12 @@ impl Dialect {
     /// When the event cannot be said in this dialect.
     pub fn body(&self, facts: &EventFacts<'_>) -> Result<Vec<u8>, BodyFault> {
         self.envelope.body(facts)
+    }
+
+    /// The data that an event was published with, out of its body in this dialect.
+    #[must_use]
+    pub fn data_of(&self, body: &[u8]) -> Option<Json> {
+        self.envelope.data(Json::parse(body, JSON_DEPTH + 8).ok()?)
     }
 
     /// The header fields of an attempt. `Content-Length` and `Host` are the HTTP client's.

@@ -17,6 +17,8 @@ pub enum Trigger {
     Retry,
     /// A retry by hand.
     Manual,
+    /// A recovery: it starts a fresh ladder.
+    Recover,
     /// A call of `test`.
     Test,
 }
@@ -25,7 +27,7 @@ impl Trigger {
     /// Whether attempts of this kind count for disable rules.
     #[must_use]
     pub fn counts(self) -> bool {
-        matches!(self, Self::Event | Self::Retry)
+        matches!(self, Self::Event | Self::Retry | Self::Recover)
     }
 }
 

@@ -77,12 +77,7 @@ pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool
     match row {
         Some(_) if message.n == 1 => return Step::Drop,
         None if message.n > 1 => return Step::Place,
-        Some(row)
-            if row.n + 1 == message.n
-                && (row.state == State::Pending || message.trigger == Trigger::Manual) =>
-        {
-            return Step::Advance;
-        }
+        Some(row) if row.n + 1 == message.n && may_advance(row, message) => return Step::Advance,
         Some(row) if !stands_at(row, message) => return Step::Drop,
         _ => {}
     }
@@ -92,6 +87,17 @@ pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool
         Step::Post
     } else {
         Step::Hold
+    }
+}
+
+/// Whether the message may move the row that stands one position behind it. A recovery leaves alone what it has sent already,
+/// and what is on its way without it.
+fn may_advance(row: &Delivery, message: &Due) -> bool {
+    let waits = row.state == State::Pending;
+    match message.trigger {
+        Trigger::Manual => true,
+        Trigger::Recover => row.job < message.job && !(waits && row.epoch == message.epoch),
+        Trigger::Event | Trigger::Retry | Trigger::Test => waits,
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Delivery {
     pub rung: usize,
     /// The webhook's epoch that the chain belongs to.
     pub epoch: u64,
+    /// The recovery that last sent it again. Later ones have higher numbers, and none sends a delivery twice.
+    pub job: Option<u64>,
     /// The event's type.
     pub event_type: String,
     /// The due times of positions 2, 3, …: they lead to the log entries.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attempt::{AttemptKey, Trigger},
+    delivery::State,
     id::{DeliveryKey, EventId, TenantId, WebhookId},
 };
 
@@ -16,26 +17,35 @@ pub enum Message {
     Attempt(Due),
     /// First attempts to many webhooks, to be split into messages of their own.
     Fanout(Fanout),
+    /// A page of a recovery.
+    Recover(Recovery),
 }
 
 impl Message {
     /// Reads a message's body.
     ///
     /// # Errors
-    /// When it is neither form; the error is that of the form it comes closer to.
+    /// When it is none of the forms; the error is that of the form it comes closest to.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let attempt_fault = match serde_json::from_str(text) {
+            Ok(due) => return Ok(Self::Attempt(due)),
+            Err(fault) => fault,
+        };
+        let fanout_fault = match serde_json::from_str(text) {
+            Ok(fanout) => return Ok(Self::Fanout(fanout)),
+            Err(fault) => fault,
+        };
         serde_json::from_str(text)
-            .map(Self::Attempt)
-            .or_else(|attempt_fault| {
-                serde_json::from_str(text)
-                    .map(Self::Fanout)
-                    .map_err(|fault| {
-                        if fault.is_data() && text.contains("\"x\"") {
-                            fault
-                        } else {
-                            attempt_fault
-                        }
-                    })
+            .map(Self::Recover)
+            .map_err(|recovery_fault| {
+                // Each of these two has a member that no other form has.
+                if text.contains("\"x\":") {
+                    fanout_fault
+                } else if text.contains("\"u\":") {
+                    recovery_fault
+                } else {
+                    attempt_fault
+                }
             })
     }
 
@@ -45,6 +55,7 @@ impl Message {
         let text = match self {
             Self::Attempt(due) => serde_json::to_string(due),
             Self::Fanout(fanout) => serde_json::to_string(fanout),
+            Self::Recover(recovery) => serde_json::to_string(recovery),
         };
         text.expect("a message has string keys only")
     }
@@ -87,6 +98,9 @@ pub struct Due {
     /// posted yet: then it is the webhook's, if the event has a body in it.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<String>,
+    /// The recovery that starts a fresh ladder with it.
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<u64>,
     /// Whether earlier traces of this attempt must be looked for even if the message looks fresh.
     #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
@@ -141,6 +155,66 @@ pub struct Target {
     /// The dialect it speaks.
     #[serde(rename = "l")]
     pub dialect: String,
+}
+
+/// A recovery: deliveries of a webhook to be sent again, each on a fresh ladder. As a message it asks for the page at its cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// Tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// Webhook.
+    #[serde(rename = "w")]
+    pub webhook: WebhookId,
+    /// Its number: the time it was asked for in milliseconds, made higher than those of the webhook's earlier ones.
+    #[serde(rename = "j")]
+    pub job: u64,
+    /// The webhook's epoch when it was asked for: disabling the webhook stops it.
+    #[serde(rename = "p")]
+    pub epoch: u64,
+    /// What it sends again.
+    #[serde(rename = "s")]
+    pub scope: Scope,
+    /// Events accepted not before this, in milliseconds.
+    #[serde(rename = "f")]
+    pub since_ms: u64,
+    /// Events accepted not after this, in milliseconds.
+    #[serde(rename = "u")]
+    pub until_ms: u64,
+    /// The position behind which it goes on; empty at the beginning.
+    #[serde(rename = "c", default, skip_serializing_if = "String::is_empty")]
+    pub cursor: String,
+}
+
+impl Recovery {
+    /// Whether both are one recovery, wherever each of them stands.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let at_start = |recovery: &Self| Self {
+            cursor: String::new(),
+            ..recovery.clone()
+        };
+        at_start(self) == at_start(other)
+    }
+
+    /// Up to when it is done with what was accepted, in milliseconds.
+    #[must_use]
+    pub fn reached_ms(&self) -> u64 {
+        let time = self.cursor.split('#').next();
+        time.and_then(|time| time.parse().ok())
+            .unwrap_or(self.since_ms)
+    }
+}
+
+/// What a recovery sends again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Deliveries in one of these states: failed, held or missed.
+    States(Vec<State>),
+    /// Every event of a type that the webhook subscribes to, whether it was for it then or not.
+    Any,
 }
 
 impl Due {

@@ -14,6 +14,8 @@ pub mod filter;
 pub mod id;
 pub mod ladder;
 pub mod message;
+pub mod recovery;
 pub mod secret;
+pub mod stats;
 pub mod tenant;
 pub mod webhook;

@@ -124,6 +124,7 @@ mod tests {
             url: String::new(),
             events: Vec::new(),
             filter: None,
+            rate_limit: None,
             name: None,
             description: None,
             secret: Secret::new("a".to_owned()),

@@ -1,5 +1,7 @@
 //! Tenants and their API keys.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,10 +19,21 @@ pub struct Tenant {
     pub dialect: String,
     /// Its plan, which a dialect may require for webhooks.
     pub plan: Option<String>,
+    /// For how many days its events, deliveries and attempts are kept; `None` for as long as the deployment keeps them.
+    pub retention_days: Option<u32>,
     /// Counts the changes of its webhooks: whoever caches those compares it.
     pub version: u64,
     /// When it was made, in milliseconds.
     pub created_ms: u64,
+}
+
+impl Tenant {
+    /// How long its events, deliveries and attempts are kept, if that was set for it.
+    #[must_use]
+    pub fn retention(&self) -> Option<Duration> {
+        self.retention_days
+            .map(|days| Duration::from_secs(u64::from(days) * 86_400))
+    }
 }
 
 /// What a key may do.

@@ -77,10 +77,10 @@ impl Deliverer {
                         .standing();
                 }
                 Step::Advance => {
-                    let from = if due.trigger == Trigger::Manual {
-                        From::Any
-                    } else {
-                        From::Pending
+                    let from = match due.trigger {
+                        Trigger::Manual => From::Any,
+                        Trigger::Recover => From::BeforeJob,
+                        Trigger::Event | Trigger::Retry | Trigger::Test => From::Pending,
                     };
                     let event_type = row.map_or_else(String::new, |row| row.event_type);
                     row = self
@@ -170,7 +170,7 @@ impl Deliverer {
         if !self.in_pace(due, webhook).await? {
             return Ok(());
         }
-        let mut attempt = self.post(due, webhook, dialect, event_type, body).await;
+        let attempt = self.post(due, webhook, dialect, event_type, body).await;
         let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
         self.metrics
             .attempted(&due.tenant, attempt.outcome, latency_ms);
@@ -178,8 +178,9 @@ impl Deliverer {
             self.store.log_success(&attempt).await?;
         } else if let Some(earlier) = self.store.log_failure(&attempt).await? {
             // A copy of this message was faster: what it logged is what happened.
-            attempt = earlier;
+            return self.settle(due, webhook, &earlier).await;
         }
+        self.tally.count(&attempt);
         self.settle(due, webhook, &attempt).await
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 
-use super::{FlowError, accept::first_due};
+use super::{FlowError, Tally, accept::first_due};
 use crate::{
     clock::Clock,
     dialect::Dialects,
@@ -20,7 +20,7 @@ use crate::{
         webhook::Webhook,
     },
     egress::Transport,
-    limits::POISON_RECEIVES,
+    limits::{POISON_RECEIVES, TALLY_TIME},
     metrics::Metrics,
     queue::{Lane, Queue},
     store::{Store, StoreError, events::Event},
@@ -50,6 +50,8 @@ pub struct Deliverer {
     pub transport: Arc<dyn Transport>,
     /// The ladder's clock.
     pub clock: Arc<dyn Clock>,
+    /// The attempts that are not in the statistics yet.
+    pub tally: Tally,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -94,6 +96,13 @@ impl Deliverer {
         {
             tracing::warn!("a batch was cut off by the function's time-out");
         }
+        // Within what the function keeps for its report.
+        if tokio::time::timeout(TALLY_TIME, self.tally.flush(&self.store))
+            .await
+            .is_err()
+        {
+            tracing::warn!("attempts are missing in the statistics: the table took too long");
+        }
         self.metrics.flush();
         open.into_inner()
             .unwrap_or_else(PoisonError::into_inner)
@@ -102,8 +111,9 @@ impl Deliverer {
     }
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
-        let (mut attempts, mut fanouts, mut poison) = (
+        let (mut attempts, mut fanouts, mut recoveries, mut poison) = (
             BTreeMap::<AttemptKey, (Due, Copies)>::new(),
+            Vec::new(),
             Vec::new(),
             Vec::new(),
         );
@@ -116,6 +126,7 @@ impl Deliverer {
                     copies.add(record);
                 }
                 Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
+                Ok(Message::Recover(recovery)) => recoveries.push((recovery, record)),
                 Err(error) => {
                     tracing::error!(message_id = record.message_id, %error, "a message is not one of Rung's; buried");
                     poison.push(record);
@@ -153,7 +164,15 @@ impl Deliverer {
             copies.add(record);
             self.conclude(outcome, &copies, done).await;
         });
-        tokio::join!(join_all(attempts), join_all(fanouts));
+        let recoveries = recoveries.into_iter().map(async |(recovery, record)| {
+            let outcome = AssertUnwindSafe(self.recover_page(&recovery))
+                .catch_unwind()
+                .await;
+            let mut copies = Copies::default();
+            copies.add(record);
+            self.conclude(outcome, &copies, done).await;
+        });
+        tokio::join!(join_all(attempts), join_all(fanouts), join_all(recoveries));
     }
 
     /// Reads all that a batch needs, each item once.

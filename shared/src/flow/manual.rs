@@ -1,6 +1,4 @@
-//! What people start by hand: retries, cancelling, tests.
-
-use uuid::Uuid;
+//! What people start by hand: retries, tests.
 
 use super::{FlowError, accept::new_event_id, deliver::Deliverer, settle::head};
 use crate::{
@@ -10,25 +8,15 @@ use crate::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
-        id::DeliveryKey,
         message::{Due, Message},
         webhook::Webhook,
     },
     queue::Lane,
     store::{
-        deliveries::{From, List, Written},
+        deliveries::{From, Written},
         events::{Event, Matches},
     },
 };
-
-/// What came of cancelling a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cancelled {
-    /// It was waiting and is cancelled now.
-    Done(Delivery),
-    /// It waits for nothing (any more).
-    NotPending,
-}
 
 impl Deliverer {
     /// Sends the delivery of a log entry again now. A wait that is under way is cut short, its rung kept; a delivery that is
@@ -79,6 +67,7 @@ impl Deliverer {
                 epoch: webhook.epoch,
                 trigger: Trigger::Manual,
                 dialect: Some(entry.dialect.clone()),
+                job: None,
                 repeated: false,
                 place_ms: None,
                 content: None,
@@ -108,27 +97,6 @@ impl Deliverer {
                 Written::Found(found) => row = found,
             }
         }
-    }
-
-    /// Cancels a delivery that waits on its ladder.
-    ///
-    /// # Errors
-    /// When the table fails; asking again is safe.
-    pub async fn cancel(&self, webhook: &Webhook, delivery: Uuid) -> Result<Cancelled, FlowError> {
-        let Some(accepted_ms) = DeliveryKey::accepted_ms_of(delivery) else {
-            return Ok(Cancelled::NotPending);
-        };
-        let waiting = self
-            .store
-            .deliveries_accepted_at(&webhook.tenant, &webhook.id, List::Pending, accepted_ms)
-            .await?;
-        let Some(key) = waiting.iter().find(|key| key.uuid() == delivery) else {
-            return Ok(Cancelled::NotPending);
-        };
-        Ok(match self.store.cancel(key).await? {
-            Written::Done(row) => Cancelled::Done(row),
-            Written::Found(_) => Cancelled::NotPending,
-        })
     }
 
     /// Posts a type's sample event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and
@@ -167,6 +135,8 @@ impl Deliverer {
             content_hash: [0; 32],
             bodies: [(dialect.name.clone(), body.clone())].into(),
             matches: Matches::Inline(Vec::new()),
+            reason: None,
+            listed: false,
         };
         let due = Due {
             tenant: webhook.tenant.clone(),
@@ -180,6 +150,7 @@ impl Deliverer {
             epoch: webhook.epoch,
             trigger: Trigger::Test,
             dialect: Some(dialect.name.clone()),
+            job: None,
             repeated: false,
             place_ms: None,
             content: None,

@@ -2,18 +2,22 @@
 //!
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
-//! spaces the attempts of a webhook with a limit. [`sweep`] brings parked waits back.
-//! [`manual`] is what people start by hand.
+//! spaces the attempts of a webhook with a limit, [`tally`] counts attempts for the statistics. [`sweep`] brings parked waits back.
+//! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
 pub mod manual;
 mod pace;
+pub mod pending;
 mod post;
+pub mod recover;
 mod settle;
 pub mod sweep;
+mod tally;
 
+pub use self::tally::Tally;
 use crate::{queue::QueueError, store::StoreError};
 
 /// Why a flow stopped. Every step of it can be taken again.

@@ -122,6 +122,7 @@ impl Deliverer {
             rung: due.rung + 1,
             trigger: Trigger::Retry,
             dialect: Some(attempt.dialect.clone()),
+            job: None,
             repeated: false,
             place_ms: None,
             content: None,
@@ -198,6 +199,7 @@ pub(super) fn head(due: &Due, event_type: &str, dues_ms: Vec<u64>) -> Delivery {
         attempt: due.attempt,
         rung: due.rung,
         epoch: due.epoch,
+        job: due.job,
         event_type: event_type.to_owned(),
         dues_ms,
     }

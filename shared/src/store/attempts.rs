@@ -1,7 +1,7 @@
 //! The log: one row per attempt, named by its due time, so that a message received twice finds it.
 
 use super::{
-    Item, Store, StoreError, codec,
+    Item, Query, Range, Store, StoreError, codec,
     item::{Builder, Row, number, text, time},
 };
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
 pub struct LogFilter {
     /// How they ended.
     pub outcome: Option<Outcome>,
+    /// What led to them.
+    pub trigger: Option<Trigger>,
     /// Their event's type.
     pub event_type: Option<String>,
     /// Their event.
@@ -32,6 +34,7 @@ impl LogFilter {
     /// Whether entries within the times may be refused.
     fn is_narrow(&self) -> bool {
         self.outcome.is_some()
+            || self.trigger.is_some()
             || self.event_type.is_some()
             || self.event.is_some()
             || self.delivery.is_some()
@@ -40,6 +43,9 @@ impl LogFilter {
     fn takes(&self, attempt: &Attempt) -> bool {
         self.outcome
             .is_none_or(|outcome| attempt.outcome == outcome)
+            && self
+                .trigger
+                .is_none_or(|trigger| attempt.trigger == trigger)
             && self
                 .event_type
                 .as_ref()
@@ -63,7 +69,8 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn log_success(&self, attempt: &Attempt) -> Result<(), StoreError> {
-        self.put_soon(self.attempt_item(attempt)?).await
+        let expiry = self.expiry_of(&attempt.key.delivery.tenant).await?;
+        self.put_soon(attempt_item(attempt, expiry)?).await
     }
 
     /// Logs a failure unless the attempt is logged already; that entry is answered then, and counts instead.
@@ -71,11 +78,12 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn log_failure(&self, attempt: &Attempt) -> Result<Option<Attempt>, StoreError> {
+        let expiry = self.expiry_of(&attempt.key.delivery.tenant).await?;
         let put = self
             .client
             .put_item()
             .table_name(&*self.table)
-            .set_item(Some(self.attempt_item(attempt)?))
+            .set_item(Some(attempt_item(attempt, expiry)?))
             .condition_expression("attribute_not_exists(pk)");
         super::put_if(put).await?.map(read_attempt).transpose()
     }
@@ -123,6 +131,28 @@ impl Store {
             .into_iter()
             .map(read_attempt)
             .collect()
+    }
+
+    /// The entries of a webhook that were due at one time, by strong reads: first attempts are due when their event is accepted.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn attempts_due_at(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        due_ms: u64,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let prefix = format!("{}#", time(due_ms));
+        let shards = log_partitions(tenant, webhook).map(async |pk| {
+            self.query_all(Query {
+                range: Range::Prefix(&prefix),
+                ..Query::of(&pk)
+            })
+            .await
+        });
+        let rows = futures_util::future::try_join_all(shards).await?;
+        rows.into_iter().flatten().map(read_attempt).collect()
     }
 
     /// A page of a webhook's log, newest due first, from before the position `before` on (any position that an earlier call
@@ -197,9 +227,7 @@ impl Store {
         since_ms: u64,
         limit: usize,
     ) -> Result<Vec<Attempt>, StoreError> {
-        let partitions: Vec<_> = (0..LOG_SHARDS)
-            .map(|shard| partition(tenant, webhook, shard))
-            .collect();
+        let partitions: Vec<_> = log_partitions(tenant, webhook).collect();
         let (since, mut before) = (time(since_ms), None);
         let mut counting = Vec::new();
         loop {
@@ -231,9 +259,7 @@ impl Store {
         enabled_ms: u64,
         from_ms: u64,
     ) -> Result<bool, StoreError> {
-        let partitions: Vec<_> = (0..LOG_SHARDS)
-            .map(|shard| partition(tenant, webhook, shard))
-            .collect();
+        let partitions: Vec<_> = log_partitions(tenant, webhook).collect();
         let enabled = time(enabled_ms);
         let mut before = Some(time(from_ms.saturating_add(1)));
         let old = loop {
@@ -279,31 +305,38 @@ impl Store {
             before = next;
         }
     }
+}
 
-    fn attempt_item(&self, attempt: &Attempt) -> Result<Item, StoreError> {
-        let delivery = &attempt.key.delivery;
-        let exchange = serde_json::to_vec(&attempt.exchange).map_err(std::io::Error::from);
-        let exchange = exchange.and_then(|json| codec::compress(&json));
-        let exchange =
-            exchange.map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
-        let pk = partition(&delivery.tenant, &delivery.webhook, delivery.event.shard());
-        Ok(Builder::new(pk, sort_key(&attempt.key.log_id()))
-            .number("a", delivery.accepted_ms)
-            .text("y", &attempt.event_type)
-            .number("k", attempt.attempt)
-            .text("l", &attempt.dialect)
-            .text("tr", trigger_name(attempt.trigger))
-            .number("ok", u8::from(attempt.outcome == Outcome::Succeeded))
-            .number("s", attempt.started_ms)
-            .number("ms", attempt.response_time_ms)
-            .number("e", attempt.ended_ms)
-            .maybe("rs", attempt.response_status.map(number))
-            .maybe("er", attempt.error.as_ref().map(text))
-            .maybe("nx", attempt.next_due_ms.map(number))
-            .bytes("x", exchange)
-            .number("exp", self.expiry())
-            .build())
-    }
+fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
+    let delivery = &attempt.key.delivery;
+    let exchange = serde_json::to_vec(&attempt.exchange).map_err(std::io::Error::from);
+    let exchange = exchange.and_then(|json| codec::compress(&json));
+    let exchange = exchange.map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
+    let pk = partition(&delivery.tenant, &delivery.webhook, delivery.event.shard());
+    Ok(Builder::new(pk, sort_key(&attempt.key.log_id()))
+        .number("a", delivery.accepted_ms)
+        .text("y", &attempt.event_type)
+        .number("k", attempt.attempt)
+        .text("l", &attempt.dialect)
+        .text("tr", trigger_name(attempt.trigger))
+        .number("ok", u8::from(attempt.outcome == Outcome::Succeeded))
+        .number("s", attempt.started_ms)
+        .number("ms", attempt.response_time_ms)
+        .number("e", attempt.ended_ms)
+        .maybe("rs", attempt.response_status.map(number))
+        .maybe("er", attempt.error.as_ref().map(text))
+        .maybe("nx", attempt.next_due_ms.map(number))
+        .bytes("x", exchange)
+        .number("exp", expiry)
+        .build())
+}
+
+/// The partitions of a webhook's log.
+pub(super) fn log_partitions(
+    tenant: &TenantId,
+    webhook: &WebhookId,
+) -> impl Iterator<Item = String> {
+    (0..LOG_SHARDS).map(move |shard| partition(tenant, webhook, shard))
 }
 
 fn partition(tenant: &TenantId, webhook: &WebhookId, shard: u8) -> String {
@@ -319,6 +352,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
         Trigger::Event => "event",
         Trigger::Retry => "retry",
         Trigger::Manual => "manual",
+        Trigger::Recover => "recover",
         Trigger::Test => "test",
     }
 }
@@ -328,6 +362,7 @@ fn trigger_of(name: &str) -> Option<Trigger> {
         Trigger::Event,
         Trigger::Retry,
         Trigger::Manual,
+        Trigger::Recover,
         Trigger::Test,
     ]
     .into_iter()

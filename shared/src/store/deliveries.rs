@@ -52,6 +52,8 @@ pub enum From {
     PendingAt(u64),
     /// Any state: a retry by hand.
     Any,
+    /// Not sent by this recovery or a later one yet, and not waiting for an attempt: a recovery.
+    BeforeJob,
 }
 
 /// The lists of a webhook's deliveries.
@@ -96,11 +98,12 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn place(&self, row: &Delivery) -> Result<Written, StoreError> {
+        let expiry = self.expiry_of(&row.key.tenant).await?;
         let put = self
             .client
             .put_item()
             .table_name(&*self.table)
-            .set_item(Some(self.delivery_item(row)))
+            .set_item(Some(delivery_item(row, expiry)))
             .condition_expression("attribute_not_exists(pk)");
         Ok(match super::put_if(put).await? {
             None => Written::Done(row.clone()),
@@ -125,16 +128,23 @@ impl Store {
         let condition = match from {
             From::Any => "n = :behind",
             From::Pending => "n = :behind AND st = :pending",
+            From::BeforeJob => {
+                "n = :behind AND (attribute_not_exists(j) OR j < :job) AND (st <> :pending OR p <> :p)"
+            }
             From::PendingAt(due_ms) => {
                 values.push((":prev", number(due_ms)));
                 "n = :behind AND d = :prev AND st = :pending"
             }
         };
-        let update = "SET st = :pending, n = :n, d = :due, k = :k, r = :r, p = :p, ds = list_append(ds, :dues), g = :g, gs = :gs";
+        let mut update = "SET st = :pending, n = :n, d = :due, k = :k, r = :r, p = :p, ds = list_append(ds, :dues), g = :g, gs = :gs".to_owned();
+        if let Some(job) = to.job {
+            values.push((":job", number(job)));
+            update.push_str(", j = :job");
+        }
         values.push((":pending", text(state_name(State::Pending))));
         values.push((":g", text(list_partition(&to.key, List::Pending))));
         values.push((":gs", text(list_key(&to.key))));
-        self.update_delivery(&to.key, update, condition, values)
+        self.update_delivery(&to.key, &update, condition, values)
             .await
     }
 
@@ -246,9 +256,7 @@ impl Store {
         before: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
-        let partitions: Vec<_> = (0..LOG_SHARDS)
-            .map(|shard| shard_partition(tenant, webhook, list, shard))
-            .collect();
+        let partitions: Vec<_> = list_partitions(tenant, webhook, list).collect();
         let (rows, next) = self
             .merged_page(&partitions, true, "0", before, limit)
             .await?;
@@ -272,8 +280,7 @@ impl Store {
         accepted_ms: u64,
     ) -> Result<Vec<DeliveryKey>, StoreError> {
         let prefix = format!("{}#", time(accepted_ms));
-        let shards = (0..LOG_SHARDS).map(async |shard| {
-            let pk = shard_partition(tenant, webhook, list, shard);
+        let shards = list_partitions(tenant, webhook, list).map(async |pk| {
             self.query_all(Query {
                 range: super::Range::Prefix(&prefix),
                 index: true,
@@ -284,26 +291,27 @@ impl Store {
         let rows = futures_util::future::try_join_all(shards).await?;
         rows.iter().flatten().map(key_of).collect()
     }
+}
 
-    fn delivery_item(&self, row: &Delivery) -> Item {
-        let list = list_of(row.state);
-        Builder::new(partition(&row.key), time(row.key.accepted_ms))
-            .text("st", state_name(row.state))
-            .number("n", row.n)
-            .number("d", row.due_ms)
-            .number("k", row.attempt)
-            .number("r", row.rung)
-            .number("p", row.epoch)
-            .text("y", &row.event_type)
-            .with(
-                "ds",
-                AttributeValue::L(row.dues_ms.iter().map(number).collect()),
-            )
-            .maybe("g", list.map(|list| text(list_partition(&row.key, list))))
-            .maybe("gs", list.map(|_| text(list_key(&row.key))))
-            .number("exp", self.expiry())
-            .build()
-    }
+fn delivery_item(row: &Delivery, expiry: u64) -> Item {
+    let list = list_of(row.state);
+    Builder::new(partition(&row.key), time(row.key.accepted_ms))
+        .text("st", state_name(row.state))
+        .number("n", row.n)
+        .number("d", row.due_ms)
+        .number("k", row.attempt)
+        .number("r", row.rung)
+        .number("p", row.epoch)
+        .maybe("j", row.job.map(number))
+        .text("y", &row.event_type)
+        .with(
+            "ds",
+            AttributeValue::L(row.dues_ms.iter().map(number).collect()),
+        )
+        .maybe("g", list.map(|list| text(list_partition(&row.key, list))))
+        .maybe("gs", list.map(|_| text(list_key(&row.key))))
+        .number("exp", expiry)
+        .build()
 }
 
 fn found(item: Option<Item>) -> Result<Written, StoreError> {
@@ -318,6 +326,15 @@ fn partition(key: &DeliveryKey) -> String {
 
 fn list_partition(key: &DeliveryKey, list: List) -> String {
     shard_partition(&key.tenant, &key.webhook, list, key.event.shard())
+}
+
+/// The index partitions of a list.
+pub(super) fn list_partitions(
+    tenant: &TenantId,
+    webhook: &WebhookId,
+    list: List,
+) -> impl Iterator<Item = String> {
+    (0..LOG_SHARDS).map(move |shard| shard_partition(tenant, webhook, list, shard))
 }
 
 fn shard_partition(tenant: &TenantId, webhook: &WebhookId, list: List, shard: u8) -> String {
@@ -365,7 +382,7 @@ fn state_of(name: &str) -> Option<State> {
     .find(|state| state_name(*state) == name)
 }
 
-fn key_of(row: &Row) -> Result<DeliveryKey, StoreError> {
+pub(super) fn key_of(row: &Row) -> Result<DeliveryKey, StoreError> {
     row.parsed("pk", |pk| {
         let mut parts = pk.split('#').skip(1);
         let tenant = TenantId::parse(parts.next()?).ok()?;
@@ -390,6 +407,7 @@ fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
         attempt: row.number("k")?,
         rung: row.number("r")?,
         epoch: row.number("p")?,
+        job: row.maybe_number("j"),
         event_type: row.text("y")?,
         dues_ms: row.numbers("ds"),
     })

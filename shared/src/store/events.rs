@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Item, Query, Range, Store, StoreError, codec,
-    item::{Builder, Row, number},
+    item::{Builder, Row, number, text, time},
 };
 use crate::{
     domain::id::{EventId, TenantId, WebhookId},
@@ -43,6 +43,10 @@ pub struct Event {
     pub bodies: BTreeMap<String, Bytes>,
     /// The webhooks it matched, unless they stand in a match set.
     pub matches: Matches,
+    /// Why it goes to nobody, if it doesn't.
+    pub reason: Option<String>,
+    /// Whether the tenant's list of events has an entry for it; without, its webhooks' logs lead to it.
+    pub listed: bool,
 }
 
 /// The webhooks that an event matched.
@@ -88,10 +92,11 @@ impl Store {
                 .fold(Sha256::new(), |hash, text| hash.chain_update(text))
                 .finalize()[..16],
         );
+        let expiry = self.expiry_of(tenant).await?;
         let items = texts.iter().enumerate().map(|(index, text)| {
             let names = codec::compress(text.as_bytes()).map_err(unwritable)?;
             let item = Builder::new(partition(tenant, event), format!("S#{hash}#{index:06}"));
-            Ok(item.bytes("m", names).number("exp", self.expiry()).build())
+            Ok(item.bytes("m", names).number("exp", expiry).build())
         });
         self.put_all(items.collect::<Result<_, StoreError>>()?)
             .await?;
@@ -103,11 +108,12 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn put_event(&self, event: &Event) -> Result<Option<Event>, StoreError> {
+        let expiry = self.expiry_of(&event.tenant).await?;
         let put = self
             .client
             .put_item()
             .table_name(&*self.table)
-            .set_item(Some(self.event_item(event)?))
+            .set_item(Some(event_item(event, expiry)?))
             .condition_expression("attribute_not_exists(pk) OR exp <= :now")
             .expression_attribute_values(":now", number(self.clock.wall_ms() / 1000));
         super::put_if(put).await?.map(read_event).transpose()
@@ -166,33 +172,51 @@ impl Store {
             .collect::<Result<Vec<_>, _>>()
             .map(|matches| matches.concat())
     }
+}
 
-    fn event_item(&self, event: &Event) -> Result<Item, StoreError> {
-        let mut bodies = HashMap::with_capacity(event.bodies.len());
-        for (dialect, body) in &event.bodies {
-            let body = codec::compress(body).map_err(unwritable)?;
-            bodies.insert(dialect.clone(), AttributeValue::B(Blob::new(body)));
-        }
-        let item = Builder::new(partition(&event.tenant, &event.id), "-")
-            .text("y", &event.event_type)
-            .number("ts", event.timestamp_ms)
-            .number("a", event.accepted_ms)
-            .bytes("h", event.content_hash.to_vec())
-            .with("b", AttributeValue::M(bodies))
-            .number("exp", self.expiry());
-        Ok(match &event.matches {
-            Matches::Inline(matches) => item.bytes(
-                "m",
-                codec::compress(write_matches(matches).as_bytes()).map_err(unwritable)?,
-            ),
-            Matches::Set(hash) => item.text("mh", hash),
-        }
-        .build())
+fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
+    let mut bodies = HashMap::with_capacity(event.bodies.len());
+    for (dialect, body) in &event.bodies {
+        let body = codec::compress(body).map_err(unwritable)?;
+        bodies.insert(dialect.clone(), AttributeValue::B(Blob::new(body)));
     }
+    let item = Builder::new(partition(&event.tenant, &event.id), "-")
+        .text("y", &event.event_type)
+        .number("ts", event.timestamp_ms)
+        .number("a", event.accepted_ms)
+        .bytes("h", event.content_hash.to_vec())
+        .with("b", AttributeValue::M(bodies))
+        .maybe("why", event.reason.as_ref().map(text))
+        .maybe(
+            "g",
+            event
+                .listed
+                .then(|| text(list_of(&event.tenant, event.id.shard()))),
+        )
+        .maybe("gs", event.listed.then(|| text(list_key(event))))
+        .number("exp", expiry);
+    Ok(match &event.matches {
+        Matches::Inline(matches) => item.bytes(
+            "m",
+            codec::compress(write_matches(matches).as_bytes()).map_err(unwritable)?,
+        ),
+        Matches::Set(hash) => item.text("mh", hash),
+    }
+    .build())
 }
 
 fn partition(tenant: &TenantId, event: &EventId) -> String {
     format!("E#{tenant}#{event}")
+}
+
+/// The index partition of a shard of a tenant's events.
+pub(super) fn list_of(tenant: &TenantId, shard: u8) -> String {
+    format!("V#{tenant}#{shard}")
+}
+
+/// An event's position in its tenant's list.
+pub(super) fn list_key(event: &Event) -> String {
+    format!("{}#{}", time(event.accepted_ms), event.id)
 }
 
 fn unwritable(error: std::io::Error) -> StoreError {
@@ -256,6 +280,8 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
         tenant,
         id,
         event_type: row.text("y")?,
+        reason: row.maybe_text("why"),
+        listed: row.0.contains_key("g"),
         timestamp_ms: row.number("ts")?,
         accepted_ms: row.number("a")?,
         content_hash: row.bytes("h")?.try_into().map_err(|_| row.missing("h"))?,

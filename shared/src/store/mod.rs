@@ -9,10 +9,12 @@
 //! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
 //! | webhook | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
-//! | event | `E#t#e` / `-` | retention | [`events`] |
+//! | event | `E#t#e` / `-`; `g` = `V#t#s`, `gs` = `accepted#e` for those that the logs do not lead to | retention | [`events`], [`timeline`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
+//! | recovery | `J#t#w` / `job`, `K#hash` | retention | [`recoveries`] |
+//! | counts of an hour | `H#t#w` / `hour` | retention | [`stats`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
@@ -31,10 +33,15 @@ mod item;
 mod listed;
 pub mod pace;
 pub mod parked;
+pub mod recoveries;
+mod retention;
 pub mod schemas;
+pub mod stats;
 pub mod table;
 pub mod tenants;
+pub mod timeline;
 mod transact;
+pub mod walk;
 pub mod webhooks;
 
 use std::{
@@ -99,6 +106,7 @@ pub struct Store {
     table: Arc<str>,
     clock: Arc<dyn Clock>,
     retention: Duration,
+    retentions: retention::Retentions,
     reads: Batcher<batch::Key, Result<Option<Item>, StoreError>>,
     writes: Batcher<WriteRequest, Result<(), StoreError>>,
     /// Whether a shard of the parked waits is known to have a cursor.
@@ -133,6 +141,7 @@ impl Store {
             table,
             clock,
             retention,
+            retentions: Arc::default(),
             reads,
             writes,
             swept_shards: Arc::default(),

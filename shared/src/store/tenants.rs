@@ -175,6 +175,7 @@ fn to_item(tenant: &Tenant) -> Item {
         .maybe("title", tenant.name.as_ref().map(item::text))
         .text("dialect", &tenant.dialect)
         .maybe("tier", tenant.plan.as_ref().map(item::text))
+        .maybe("keep", tenant.retention_days.map(item::number))
         .number("ver", tenant.version)
         .number("made", tenant.created_ms)
         .text("g", LIST)
@@ -188,6 +189,7 @@ fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
         name: row.maybe_text("title"),
         dialect: row.text("dialect")?,
         plan: row.maybe_text("tier"),
+        retention_days: row.maybe_number("keep"),
         version: row.number("ver")?,
         created_ms: row.number("made")?,
     })

@@ -208,7 +208,7 @@ fn sort_key(id: &WebhookId) -> String {
     format!("W#{id}")
 }
 
-fn list_of(tenant: &TenantId) -> String {
+pub(super) fn list_of(tenant: &TenantId) -> String {
     format!("W#{tenant}")
 }
 

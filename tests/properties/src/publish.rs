@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderValue};
-use rung_enqueue::request::{idempotency_key, read_batch, read_event};
+use rung_enqueue::request::{read_batch, read_event};
 use rung_shared::{
-    api::ApiError,
+    api::{ApiError, idempotency_key},
     flow::accept::NewEvent,
     json::Json,
     limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH, PROBLEMS},

@@ -102,6 +102,7 @@ impl Function {
             ("RUNG_DELIVER_URL", &queue_url("deliver")),
             ("RUNG_RETRY_URL", &queue_url("retry")),
             ("RUNG_DEAD_URL", &queue_url("deliver-dead")),
+            ("RUNG_RETRY_DEAD_URL", &queue_url("retry-dead")),
             ("RUNG_ADMIN_KEY", ADMIN_KEY),
             ("RUNG_STRICT", "false"),
             ("RUST_LOG", log_level),

@@ -24,6 +24,7 @@ mod limits;
 mod outcomes;
 mod own_dialect;
 mod publishing;
+mod recovering;
 mod resending;
 mod rotation;
 mod secrecy;

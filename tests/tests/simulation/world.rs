@@ -470,6 +470,7 @@ async fn populate(oracle: &Store, chance: &Chance, webhooks: u64) {
         name: None,
         dialect: "sim0".to_owned(),
         plan: None,
+        retention_days: None,
         version: 0,
         created_ms: START_MS,
     };

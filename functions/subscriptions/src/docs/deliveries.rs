@@ -1,11 +1,14 @@
 //! The documentation of deliveries' calls.
 
 use http::StatusCode;
-use rung_shared::api::openapi::{Operation, Schemas, Who};
-use schemars::{Schema, json_schema};
+use rung_shared::api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
+};
+use schemars::json_schema;
 use serde_json::{Value, json};
 
-use crate::deliveries::{DeliveryView, EventView, Pending};
+use crate::deliveries::Pending;
 
 fn example(status: &str, next_attempt_at: Value) -> Value {
     json!({
@@ -45,34 +48,38 @@ pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
     )
 }
 
-pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
-    let event = schemas.subschema_for::<EventView<'_>>();
-    let delivery = schemas.subschema_for::<DeliveryView>();
-    let deliveries: Schema = json_schema!({ "type": "array", "items": delivery });
+pub(crate) fn cancel_pending(_: &mut Schemas) -> Operation {
+    let cancelled = json_schema!({ "type": "integer", "minimum": 0 });
+    let complete = json_schema!({
+        "description": "Whether none is left; else ask again.",
+        "type": "boolean",
+    });
     Operation::new(
         Who::Manager,
-        "getEvent",
-        "Read an event, and where each of its deliveries stands.",
+        "cancelPending",
+        "Cancel all deliveries that wait.",
     )
     .answers(
         StatusCode::OK,
-        "The event.",
-        [("event", event), ("deliveries", deliveries)],
-        json!({
-            "event": {
-                "id": "evt_001",
-                "type": "user.lesson.completed",
-                "timestamp": "2025-10-10T12:30:00Z",
-                "created_at": "2025-10-10T12:30:00.123Z",
-                "payload": { "id": "evt_001", "type": "user.lesson.completed", "data": { "score": 95 } },
-            },
-            "deliveries": [{
-                "delivery_id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
-                "webhook_id": "webhook_5kq2m8x1r7",
-                "status": "succeeded",
-                "attempt": 1,
-                "next_attempt_at": null,
-            }],
-        }),
+        "So many are not sent any more.",
+        [("cancelled", cancelled), ("complete", complete)],
+        json!({ "cancelled": 12, "complete": true }),
     )
+}
+
+pub(crate) fn retry_pending(schemas: &mut Schemas) -> Operation {
+    let delivery = schemas.subschema_for::<Pending<'_>>();
+    let example = example("pending", json!("2025-10-10T12:30:05.123Z"));
+    Operation::new(
+        Who::Manager,
+        "retryPending",
+        "Send a delivery that waits now; the ladder goes on from there.",
+    )
+    .answers(
+        StatusCode::ACCEPTED,
+        "It is on its way.",
+        [("delivery", delivery)],
+        json!({ "delivery": example }),
+    )
+    .refuses(&[Code::WebhookDisabled])
 }

@@ -72,6 +72,11 @@ pub(crate) fn list_logs(schemas: &mut Schemas) -> Operation {
             "Only those of this delivery.",
             json!({ "type": "string", "format": "uuid" }),
         )
+        .query(
+            "trigger",
+            "Only those that this led to.",
+            json!({ "enum": ["event", "retry", "manual", "recover", "test"] }),
+        )
         .query("since", "Only those due then or later.", time())
         .query("until", "Only those due earlier.", time())
 }

@@ -19,7 +19,17 @@ fn example() -> Value {
         "name": "Acme",
         "dialect": "odin",
         "plan": "pro",
+        "retention_days": null,
         "created_at": "2025-10-10T12:00:00Z",
+    })
+}
+
+fn retention() -> Value {
+    json!({
+        "description": "For how many days its events and logs are kept: longer than any ladder, at most as long as this deployment keeps \
+                        them [default: as long].",
+        "type": ["integer", "null"],
+        "minimum": 1,
     })
 }
 
@@ -45,6 +55,7 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
             "id": id("Its id [default: a new one]."),
             "name": { "description": "Its name.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
             "dialect": text("What its webhooks look like on the wire; it stays so [default: `standard`].", ID_CHARS),
+            "retention_days": retention(),
             "plan": text("Its plan; a dialect may have webhooks for some plans only.", ID_CHARS),
         }),
     );
@@ -74,6 +85,7 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
         &[],
         json!({
             "name": text("A new name; null clears it.", NAME_CHARS),
+            "retention_days": retention(),
             "plan": text("A new plan; null clears it.", ID_CHARS),
         }),
     );

@@ -307,6 +307,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
             "tenant" => ("The tenant's id.", id_schema()),
             "key" => ("The key's id, not the key itself.", id_schema()),
             "webhook" => ("The webhook's id.", id_schema()),
+            "recovery" => ("The recovery's id.", json!({ "type": "string" })),
             "event" => ("The event's id.", id_schema()),
             "log" => ("The log entry's id.", json!({ "type": "string" })),
             "delivery" => (

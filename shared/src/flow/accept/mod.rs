@@ -30,7 +30,7 @@ use crate::{
         webhook::Webhook,
     },
     json::Json,
-    limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS},
+    limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS, TIMELINE_WEBHOOKS},
     metrics::Metrics,
     queue::{Lane, Queue},
     schema::Schema,
@@ -240,6 +240,9 @@ impl Publisher {
             webhook: webhook.id.clone(),
             active: webhook.disabled.is_none(),
         });
+        let disabled = |webhook: &&&Webhook| webhook.disabled.is_some();
+        let disabled = matches.iter().filter(disabled).count();
+        let active = matches.len() - disabled;
         let event = Event {
             tenant: tenant.id.clone(),
             matches: self
@@ -252,11 +255,14 @@ impl Publisher {
             accepted_ms: now_ms,
             content_hash: content_hash(&new),
             bodies,
+            reason: reason(tenant, dialect, active, disabled).map(str::to_owned),
+            // The log of an active webhook leads to it, as long as there are not too many to look into.
+            listed: active == 0 || routes.webhooks.len() > TIMELINE_WEBHOOKS,
         };
         match self.store.put_event(&event).await? {
-            None => self.first(tenant, dialect, &event, &matches).await,
+            None => self.first(&event, &matches).await,
             Some(stored) if stored.content_hash == event.content_hash => {
-                self.again(tenant, dialect, routes, &stored).await
+                self.again(routes, &stored).await
             }
             Some(_) => Err(Refusal::Conflict { id: event.id }),
         }
@@ -277,17 +283,7 @@ impl Publisher {
         let subscribes = |webhook: &Webhook| {
             // A webhook may speak a dialect of its own; what that has no word for is not for it.
             let dialect = self.dialects.get(&webhook.dialect);
-            dialect.is_some_and(|dialect| {
-                dialect
-                    .catalogue
-                    .resolve_type(event_type)
-                    .is_some_and(|event_type| {
-                        webhook
-                            .events
-                            .iter()
-                            .any(|pattern| dialect.catalogue.matches(pattern, event_type))
-                    })
-            })
+            dialect.is_some_and(|dialect| subscribes(webhook, dialect, event_type))
         };
         let takes = |webhook: &&Webhook| {
             let filter = webhook.filter.as_ref();
@@ -297,13 +293,7 @@ impl Publisher {
     }
 
     /// Sends an event that was not there before to all it matches; those that are disabled miss it.
-    async fn first(
-        &self,
-        tenant: &Tenant,
-        dialect: &Dialect,
-        event: &Event,
-        matches: &[&Webhook],
-    ) -> Result<Stored, Refusal> {
+    async fn first(&self, event: &Event, matches: &[&Webhook]) -> Result<Stored, Refusal> {
         let (active, disabled): (Vec<&Webhook>, Vec<_>) = matches
             .iter()
             .partition(|webhook| webhook.disabled.is_none());
@@ -329,18 +319,12 @@ impl Publisher {
                 .map(|webhook| (first_attempt(event, webhook, false), 0))
                 .collect()
         };
-        let accepted = accepted(tenant, dialect, event, active.len(), disabled.len());
+        let accepted = accepted(event, active.len());
         Ok(Stored { accepted, messages })
     }
 
     /// Answers a repeat as the first time, and fills in what a failure then left out.
-    async fn again(
-        &self,
-        tenant: &Tenant,
-        dialect: &Dialect,
-        routes: &Routes,
-        event: &Event,
-    ) -> Result<Stored, Refusal> {
+    async fn again(&self, routes: &Routes, event: &Event) -> Result<Stored, Refusal> {
         let known: HashMap<_, _> = routes
             .webhooks
             .iter()
@@ -391,7 +375,7 @@ impl Publisher {
             .map(|webhook| (first_attempt(event, webhook, true), REPEAT_DELAY_MS))
             .collect();
         Ok(Stored {
-            accepted: accepted(tenant, dialect, event, active.len(), disabled.len()),
+            accepted: accepted(event, active.len()),
             messages,
         })
     }
@@ -411,6 +395,7 @@ impl Publisher {
                 attempt: 1,
                 rung: 0,
                 epoch,
+                job: None,
                 event_type: event.event_type.clone(),
                 dues_ms: Vec::new(),
             };
@@ -420,7 +405,20 @@ impl Publisher {
     }
 }
 
-fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
+/// Whether a webhook that speaks `dialect` subscribes to a type.
+pub(super) fn subscribes(webhook: &Webhook, dialect: &Dialect, event_type: &str) -> bool {
+    let catalogue = &dialect.catalogue;
+    catalogue
+        .resolve_type(event_type)
+        .is_some_and(|event_type| {
+            webhook
+                .events
+                .iter()
+                .any(|pattern| catalogue.matches(pattern, event_type))
+        })
+}
+
+pub(super) fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
     DeliveryKey {
         tenant: event.tenant.clone(),
         webhook: webhook.clone(),
@@ -460,6 +458,7 @@ pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
         epoch: target.epoch,
         trigger: Trigger::Event,
         dialect: Some(target.dialect),
+        job: None,
         repeated,
         place_ms: None,
         content: body.map(|body| Content {
@@ -479,28 +478,31 @@ fn fanout(event: &Event, repeated: bool, targets: Vec<Target>) -> Message {
     })
 }
 
-fn accepted(
+/// Why an event goes to nobody.
+fn reason(
     tenant: &Tenant,
     dialect: &Dialect,
-    event: &Event,
     active: usize,
     disabled: usize,
-) -> Accepted {
-    let reason = match (active, disabled) {
+) -> Option<&'static str> {
+    match (active, disabled) {
         (1.., _) => None,
         (0, 1..) => Some("every webhook that subscribes to this type is disabled"),
         (0, 0) if !dialect.allows_plan(tenant.plan.as_deref()) => {
             Some("the tenant's plan has no webhooks")
         }
         (0, 0) => Some("no webhook subscribes to this type with a filter that takes it"),
-    };
+    }
+}
+
+fn accepted(event: &Event, deliveries: usize) -> Accepted {
     Accepted {
         id: event.id.clone(),
         event_type: event.event_type.clone(),
         timestamp_ms: event.timestamp_ms,
         accepted_ms: event.accepted_ms,
-        deliveries: active,
-        reason,
+        deliveries,
+        reason: event.reason.clone(),
     }
 }
 

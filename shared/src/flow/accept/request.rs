@@ -33,7 +33,7 @@ pub struct Accepted {
     /// To how many active webhooks it goes.
     pub deliveries: usize,
     /// Why to none.
-    pub reason: Option<&'static str>,
+    pub reason: Option<String>,
 }
 
 /// Why an event is refused. Nothing was stored or sent, save for [`Refusal::Unavailable`].

@@ -26,7 +26,7 @@ use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     egress::{Answer, Failure, Outgoing, Transport},
-    flow::{accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{Tally, accept::Publisher, deliver::Deliverer, sweep::Sweeper},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -100,6 +100,7 @@ impl World {
             deliver: queue_url("deliver"),
             retry: queue_url("retry"),
             dead: queue_url("deliver-dead"),
+            retry_dead: queue_url("retry-dead"),
         };
         let queue = Queue::new(&sqs, &urls);
         let dialects = Dialects::builtin().with_file("long-waits.toml", LONG_WAITS);
@@ -124,6 +125,7 @@ impl World {
                 script,
             }),
             clock: Arc::clone(&clock),
+            tally: Tally::default(),
             metrics: metrics("rung-deliver"),
         };
         let sweeper = Sweeper {

@@ -1,0 +1,157 @@
+//! Messages that nobody could handle: the operator's calls.
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{self, ApiError, Fields, Query, answer},
+    clock::timestamp,
+    domain::message::Message,
+    json::Json,
+    limits::{COUNTING_MS, REQUEST_BYTES},
+    queue::{Lane, dead::DeadLetter},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::Management;
+
+const LANES: [Lane; 2] = [Lane::Deliver, Lane::Retry];
+
+/// A dead letter as the operator sees it: whom it concerns, and nothing of what it carries.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
+pub(crate) struct View<'a> {
+    id: &'a str,
+    queue: &'static str,
+    kind: &'static str,
+    tenant_id: Option<&'a str>,
+    webhook_id: Option<&'a str>,
+    event_id: Option<&'a str>,
+    /// The number of the attempt that it asks for.
+    attempt: Option<u32>,
+    receives: u32,
+    sent_at: jiff::Timestamp,
+}
+
+impl<'a> From<&'a DeadLetter> for View<'a> {
+    fn from(letter: &'a DeadLetter) -> Self {
+        let (kind, tenant_id, webhook_id, event_id, attempt) = match &letter.message {
+            Some(Message::Attempt(due)) => (
+                "attempt",
+                Some(due.tenant.as_str()),
+                Some(due.webhook.as_str()),
+                Some(due.event.as_str()),
+                Some(due.attempt),
+            ),
+            Some(Message::Fanout(fanout)) => (
+                "fan_out",
+                Some(fanout.tenant.as_str()),
+                None,
+                Some(fanout.event.as_str()),
+                None,
+            ),
+            Some(Message::Recover(recovery)) => (
+                "recovery",
+                Some(recovery.tenant.as_str()),
+                Some(recovery.webhook.as_str()),
+                None,
+                None,
+            ),
+            None => ("unknown", None, None, None, None),
+        };
+        Self {
+            id: &letter.message_id,
+            queue: name(letter.lane),
+            kind,
+            tenant_id,
+            webhook_id,
+            event_id,
+            attempt,
+            receives: letter.receives,
+            sent_at: timestamp(letter.sent_ms),
+        }
+    }
+}
+
+fn name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Deliver => "deliver",
+        Lane::Retry => "retry",
+    }
+}
+
+/// One of the queues by its name.
+fn lane(value: &Json) -> Result<Lane, String> {
+    let named = |lane: &Lane| value.as_str() == Some(name(*lane));
+    let lane = LANES.into_iter().find(named);
+    lane.ok_or_else(|| "must be `deliver` or `retry`".to_owned())
+}
+
+/// How many dead letters each queue has.
+async fn counts(state: &Management) -> Result<Value, ApiError> {
+    let queue = &state.deliverer.queue;
+    let (deliver, retry) = tokio::try_join!(
+        queue.count_dead(Lane::Deliver),
+        queue.count_dead(Lane::Retry)
+    )?;
+    Ok(json!({ "deliver": deliver, "retry": retry }))
+}
+
+pub(crate) async fn list(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    state.api.admin(&headers).await?;
+    let mut fields = Fields::of(&query)?;
+    let limit = api::limit(&mut fields);
+    let only = fields.optional("queue", lane);
+    fields.finish()?;
+    let counts = counts(&state).await?;
+    let mut letters = Vec::new();
+    for lane in LANES {
+        if only.is_none_or(|only| only == lane) {
+            let queue = &state.deliverer.queue;
+            letters.extend(queue.look_at_dead(lane, limit - letters.len()).await?);
+        }
+    }
+    let letters: Vec<_> = letters.iter().map(View::from).collect();
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "dead_letters": letters, "counts": counts }),
+    ))
+}
+
+pub(crate) async fn redrive(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
+    state.api.admin(&headers).await?;
+    let body = api::empty_or_body(request, REQUEST_BYTES).await?;
+    let mut fields = Fields::of(&body)?;
+    let only = fields.optional("queue", lane);
+    fields.finish()?;
+    let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
+    let (mut moved, mut unknown) = (0, 0);
+    for lane in LANES {
+        if only.is_some_and(|only| only != lane) {
+            continue;
+        }
+        while state.api.clock.wall_ms() < deadline_ms
+            && let Some(redriven) = state.deliverer.queue.redrive(lane).await?
+        {
+            moved += redriven.moved;
+            unknown += redriven.unknown;
+        }
+    }
+    let left = counts(&state).await?;
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "moved": moved, "unknown": unknown, "counts": left }),
+    ))
+}

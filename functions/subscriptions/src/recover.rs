@@ -1,0 +1,206 @@
+//! Recoveries: what a webhook has not got, sent again.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{self, ApiError, Code, Fields, answer, read},
+    clock::timestamp,
+    domain::{
+        delivery::State as DeliveryState,
+        id::WebhookId,
+        message::{Recovery, Scope},
+        recovery::{Progress, Status},
+        webhook::Webhook,
+    },
+    flow::recover::{Asked, Idempotency},
+    json::Json,
+    limits::{COUNTING_MS, REQUEST_BYTES},
+};
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+
+use crate::{Management, Path};
+
+/// A recovery as clients see it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Recovery")]
+pub(crate) struct View<'a> {
+    id: String,
+    webhook_id: &'a str,
+    status: Status,
+    since: jiff::Timestamp,
+    until: jiff::Timestamp,
+    #[serde(serialize_with = "what")]
+    #[schemars(with = "Vec<String>")]
+    statuses: &'a Scope,
+    /// Deliveries sent again so far.
+    sent: u64,
+    /// Events found that cannot be said in the webhook's dialect.
+    skipped: u64,
+    /// Events accepted before this are done with.
+    reached: jiff::Timestamp,
+    started_at: jiff::Timestamp,
+    ended_at: Option<jiff::Timestamp>,
+}
+
+impl<'a> From<&'a Progress> for View<'a> {
+    fn from(progress: &'a Progress) -> Self {
+        let recovery = &progress.recovery;
+        Self {
+            id: format!("rec_{}", recovery.job),
+            webhook_id: recovery.webhook.as_str(),
+            status: progress.status,
+            since: timestamp(recovery.since_ms),
+            until: timestamp(recovery.until_ms),
+            statuses: &recovery.scope,
+            sent: progress.sent,
+            skipped: progress.skipped,
+            reached: timestamp(match progress.status {
+                Status::Done => recovery.until_ms,
+                Status::Running | Status::Stopped => recovery.reached_ms(),
+            }),
+            started_at: timestamp(recovery.job),
+            ended_at: progress.ended_ms.map(timestamp),
+        }
+    }
+}
+
+fn what<S: Serializer>(scope: &Scope, serializer: S) -> Result<S::Ok, S::Error> {
+    match scope {
+        Scope::States(states) => states.serialize(serializer),
+        Scope::Any => ["any"].serialize(serializer),
+    }
+}
+
+pub(crate) async fn begin(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let webhook = state.webhook(&headers, &id).await?;
+    let key = api::idempotency_key(&headers)?;
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let retention = state.api.store.retention_of(&webhook.tenant).await?;
+    let (recovery, dry_run) = read_recovery(&state, &webhook, retention, &body)?;
+    let deliverer = &state.deliverer;
+    if dry_run {
+        let dialect = state.api.dialect(&webhook.dialect)?;
+        let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
+        let counted = deliverer
+            .count_recoverable(&webhook, dialect, recovery, deadline_ms)
+            .await?;
+        let data = json!({
+            "count": counted.deliveries,
+            "complete": counted.until_ms.is_none(),
+            "counted_until": counted.until_ms.map(timestamp),
+        });
+        return Ok(answer(StatusCode::OK, data));
+    }
+    if webhook.disabled.is_some() {
+        return Err(Code::WebhookDisabled.into());
+    }
+    let idempotency = key.map(|key| Idempotency::of(key, &body));
+    match deliverer.recover(recovery, idempotency.as_ref()).await? {
+        Asked::Begun(progress) => Ok(one(StatusCode::ACCEPTED, &progress)),
+        Asked::OtherUnderKey => {
+            let problem = "belongs to a recovery of another kind; take a new key";
+            Err(ApiError::of_field(
+                Code::Conflict,
+                "Idempotency-Key",
+                problem,
+            ))
+        }
+    }
+}
+
+pub(crate) async fn get(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((webhook, id)): Path<(WebhookId, String)>,
+) -> Result<Response, ApiError> {
+    let webhook = state.webhook(&headers, &webhook).await?;
+    let missing = || ApiError::not_found("recovery", &id);
+    let job = id.strip_prefix("rec_").and_then(|job| job.parse().ok());
+    let store = &state.api.store;
+    let progress = store
+        .recovery(&webhook.tenant, &webhook.id, job.ok_or_else(missing)?)
+        .await?;
+    Ok(one(StatusCode::OK, &progress.ok_or_else(missing)?))
+}
+
+fn one(status: StatusCode, progress: &Progress) -> Response {
+    answer(status, json!({ "recovery": View::from(progress) }))
+}
+
+/// Reads what is to be sent again, and whether it is only to be counted.
+fn read_recovery(
+    state: &Management,
+    webhook: &Webhook,
+    retention: Duration,
+    body: &Json,
+) -> Result<(Recovery, bool), ApiError> {
+    let clock = &state.api.clock;
+    let (now_ms, wall_ms) = (clock.now_ms(), clock.wall_ms());
+    let mut fields = Fields::of(body)?;
+    let since_ms = fields.required("since", |value| read::time_ms(value).map(Some));
+    let since_ms = since_ms.unwrap_or(now_ms);
+    let until_ms = fields.optional("until", read::time_ms);
+    let scope = fields.optional("status", scope);
+    let dry_run = fields.optional("dry_run", read::flag).unwrap_or(false);
+    let kept_since_ms = wall_ms.saturating_sub(retention.as_secs() * 1000);
+    if since_ms < kept_since_ms {
+        let kept_since = timestamp(kept_since_ms);
+        let problem =
+            format!("lies before the retention; what was accepted since {kept_since} is kept");
+        fields.problem("since", problem);
+    } else if since_ms > now_ms {
+        fields.problem("since", "lies in the future");
+    } else if until_ms.is_some_and(|until_ms| until_ms < since_ms) {
+        fields.problem("until", "lies before `since`");
+    }
+    fields.finish()?;
+    let recovery = Recovery {
+        tenant: webhook.tenant.clone(),
+        webhook: webhook.id.clone(),
+        job: now_ms,
+        epoch: webhook.epoch,
+        scope: scope.unwrap_or_else(|| Scope::States(UNSUCCESSFUL.to_vec())),
+        since_ms,
+        until_ms: until_ms.map_or(now_ms, |until_ms| until_ms.min(now_ms)),
+        cursor: String::new(),
+    };
+    Ok((recovery, dry_run))
+}
+
+/// What a recovery can look for by name.
+const UNSUCCESSFUL: [DeliveryState; 3] = [
+    DeliveryState::Failed,
+    DeliveryState::Held,
+    DeliveryState::Missed,
+];
+
+/// Reads `any`, one state, or a list of them.
+fn scope(value: &Json) -> Result<Scope, String> {
+    let state = |value: &Json| match value.as_str() {
+        Some("failed") => Some(DeliveryState::Failed),
+        Some("held") => Some(DeliveryState::Held),
+        Some("missed") => Some(DeliveryState::Missed),
+        _ => None,
+    };
+    let states = match value {
+        Json::String(name) if name == "any" => return Ok(Scope::Any),
+        Json::Array(values) => values.iter().map(state).collect(),
+        _ => state(value).map(|state| vec![state]),
+    };
+    states
+        .filter(|states: &Vec<_>| !states.is_empty())
+        .map(Scope::States)
+        .ok_or_else(|| "must be `any`, or `failed`, `held`, `missed` or a list of these".to_owned())
+}

@@ -1,0 +1,222 @@
+//! The list of a tenant's events.
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+async fn publish(world: &World, tenant: &As, id: &str, event_type: &str) {
+    let event = json!({"id": id, "type": event_type, "data": {"n": 1.50}, "metadata": {"m": 1}});
+    let published = world.send(tenant, "POST", "/v1/events", event).await;
+    published.data(202);
+    world.pass(10).await;
+}
+
+/// The list's ids, page by page.
+async fn listed(world: &World, tenant: &As, query: &str, limit: usize) -> Vec<String> {
+    let first = format!("/v1/events?limit={limit}{query}");
+    let (mut ids, mut path) = (Vec::new(), first.clone());
+    loop {
+        let page = world.get(tenant, &path).await;
+        let data = page.data(200);
+        let events = data["events"].as_array().unwrap();
+        assert!(events.len() <= limit);
+        ids.extend(
+            events
+                .iter()
+                .map(|event| event["id"].as_str().unwrap().to_owned()),
+        );
+        match data["next_cursor"].as_str() {
+            Some(cursor) => path = format!("{first}&cursor={cursor}"),
+            None => return ids,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_listed_once_newest_first_whatever_became_of_them() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    publish(&world, &tenant, "to_nobody", "user.lesson.completed").await;
+    let webhook = json!({"url": "https://example.com/", "events": ["user"]});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let path = format!(
+        "/v1/webhooks/{}",
+        made.data(201)["webhook"]["id"].as_str().unwrap()
+    );
+    world.webhook(&tenant).await;
+    publish(&world, &tenant, "to_two", "user.lesson.completed").await;
+    publish(&world, &tenant, "to_one", "content.saga.added").await;
+    world.answer(500);
+    publish(&world, &tenant, "failing", "user.lesson.completed").await;
+    // Attempts of later rungs, and tests, stand between the events in the logs.
+    world.pass(7 * 60_000).await;
+    let tested = format!("{path}/test");
+    world
+        .send_text(&tenant, "POST", &tested, "")
+        .await
+        .data(200);
+    let disable = json!({"status": "disabled"});
+    world.send(&tenant, "PATCH", &path, disable).await.data(200);
+    publish(&world, &tenant, "missed_by_one", "user.lesson.completed").await;
+    let newest_first = ["missed_by_one", "failing", "to_one", "to_two", "to_nobody"];
+    for limit in 1..=6 {
+        assert_eq!(
+            listed(&world, &tenant, "", limit).await,
+            newest_first,
+            "{limit}"
+        );
+    }
+    for (query, events) in [
+        ("&type=content.saga.added", &["to_one"][..]),
+        ("&since=2025-10-09T09:00:00Z", &["missed_by_one"]),
+        ("&until=2025-10-09T08:53:20.005Z", &["to_nobody"]),
+        (
+            "&since=2025-10-09T08:53:20.005Z&until=2025-10-09T08:53:20.015Z",
+            &["to_two"],
+        ),
+        ("&until=2020-01-01T00:00:00Z", &[]),
+    ] {
+        assert_eq!(listed(&world, &tenant, query, 2).await, events, "{query}");
+    }
+    let stranger = world.tenant("other", "odin", "pro").await;
+    assert_eq!(listed(&world, &stranger, "", 5).await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_says_why_it_goes_to_nobody_and_goes_on_saying_so() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    publish(&world, &tenant, "unwanted", "user.lesson.completed").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let disable = json!({"status": "disabled"});
+    world.send(&tenant, "PATCH", &path, disable).await.data(200);
+    publish(&world, &tenant, "missed", "user.lesson.completed").await;
+    let plan = json!({"plan": "free"});
+    let changed = world
+        .send(&As::operator(), "PATCH", "/v1/tenants/acme", plan)
+        .await;
+    changed.data(200);
+    publish(&world, &tenant, "planless", "user.lesson.completed").await;
+    let events = world.get(&tenant, "/v1/events").await;
+    let events = events.data(200)["events"].as_array().unwrap().clone();
+    let reasons: Vec<_> = events
+        .iter()
+        .map(|event| {
+            assert_eq!(event["deliveries"], 0);
+            (
+                event["id"].as_str().unwrap(),
+                event["reason"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert!(
+        reasons[0].0 == "planless" && reasons[0].1.contains("plan"),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons[1].0 == "missed" && reasons[1].1.contains("disabled"),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons[2].0 == "unwanted" && reasons[2].1.contains("subscribes"),
+        "{reasons:?}"
+    );
+    let again = json!({"id": "unwanted", "type": "user.lesson.completed", "data": {"n": 1.5}, "metadata": {"m": 1}});
+    let again = world.send(&tenant, "POST", "/v1/events", again).await;
+    assert_eq!(again.data(202)["reason"], reasons[2].1);
+}
+
+/// A tenant with more webhooks than are looked into has its events listed all the same.
+#[tokio::test(start_paused = true)]
+async fn many_webhooks_hide_no_event() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let (mut expected, mut number) = (Vec::new(), 0);
+    for many in [19, 2, 5] {
+        for _ in 0..many {
+            world.webhook(&tenant).await;
+        }
+        for _ in 0..3 {
+            let id = format!("e{number}");
+            publish(&world, &tenant, &id, "a.b").await;
+            expected.insert(0, id);
+            number += 1;
+        }
+    }
+    for limit in [1, 4, 100] {
+        assert_eq!(listed(&world, &tenant, "", limit).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_shows_its_data_and_its_deliveries_in_pages() {
+    let world = World::new().await;
+    for dialect in [
+        "odin",
+        "badger",
+        "standard",
+        "patra",
+        "reward",
+        "bharatcart",
+    ] {
+        let tenant = world.tenant(dialect, dialect, "pro").await;
+        let types = world.get(&tenant, "/v1/event-types").await;
+        let first = types.data(200)["event_types"][0]["type"]
+            .as_str()
+            .unwrap_or("a.b")
+            .to_owned();
+        publish(&world, &tenant, "e", &first).await;
+        let event = world.get(&tenant, "/v1/events/e").await;
+        assert_eq!(
+            event.data(200)["event"]["data"],
+            json!({"n": 1.5}),
+            "{dialect}"
+        );
+    }
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    for _ in 0..5 {
+        world.webhook(&tenant).await;
+    }
+    publish(&world, &tenant, "e", "a.b").await;
+    let (mut webhooks, mut path) = (Vec::new(), "/v1/events/e?limit=2".to_owned());
+    loop {
+        let page = world.get(&tenant, &path).await;
+        let data = page.data(200);
+        let deliveries = data["deliveries"].as_array().unwrap();
+        assert!(deliveries.len() <= 2);
+        webhooks.extend(
+            deliveries
+                .iter()
+                .map(|delivery| delivery["webhook_id"].clone()),
+        );
+        match data["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/v1/events/e?limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    webhooks.sort_by_key(Value::to_string);
+    webhooks.dedup();
+    assert_eq!(webhooks.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_of_events_refuses_what_it_cannot_read() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    for (query, field) in [
+        ("type=", "type"),
+        ("since=yesterday", "since"),
+        ("until=1", "until"),
+        ("status=failed", "status"),
+        ("cursor=MTc2", "cursor"),
+    ] {
+        let refused = world.get(&tenant, &format!("/v1/events?{query}")).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), [field], "{query}");
+    }
+    let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
+    world
+        .get(&publisher, "/v1/events")
+        .await
+        .assert_error(403, "forbidden");
+}

@@ -1,0 +1,346 @@
+//! Recovering: what is sent again, and what is not.
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+const START: &str = "2025-10-09T08:53:20Z";
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+/// A tenant of a dialect with one webhook: the world, the tenant, the webhook's path.
+async fn world_of(dialect: &str) -> (World, As, String) {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", dialect, "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    (world, tenant, path)
+}
+
+async fn publish(world: &World, tenant: &As, id: &str, event_type: &str) {
+    let event = json!({"id": id, "type": event_type, "data": {}});
+    let published = world.send(tenant, "POST", "/v1/events", event).await;
+    published.data(202);
+}
+
+async fn set_status(world: &World, tenant: &As, path: &str, status: &str) {
+    let changed = world.send(tenant, "PATCH", path, json!({"status": status}));
+    changed.await.data(200);
+}
+
+/// Begins a recovery and lets it come to its end; how it stands then.
+async fn recover(world: &World, tenant: &As, path: &str, request: Value) -> Value {
+    let begun = world
+        .send(tenant, "POST", &format!("{path}/recover"), request)
+        .await;
+    let begun = &begun.data(202)["recovery"];
+    assert_eq!(begun["status"], "running");
+    world.pass(1_000).await;
+    let job = format!("{path}/recover/{}", begun["id"].as_str().unwrap());
+    let ended = world.get(tenant, &job).await;
+    ended.data(200)["recovery"].clone()
+}
+
+/// The state of each event's one delivery.
+async fn states(world: &World, tenant: &As, events: &[&str]) -> Vec<String> {
+    let mut states = Vec::new();
+    for id in events {
+        let event = world.get(tenant, &format!("/v1/events/{id}")).await;
+        let status = &event.data(200)["deliveries"][0]["status"];
+        states.push(status.as_str().unwrap().to_owned());
+    }
+    states
+}
+
+/// Triggers and attempt numbers of an event's log, oldest first.
+async fn log(world: &World, tenant: &As, path: &str, event: &str) -> Vec<(String, u64)> {
+    let logs = world
+        .get(tenant, &format!("{path}/logs?limit=100&event_id={event}"))
+        .await;
+    let logs = logs.data(200)["logs"].as_array().unwrap().clone();
+    let entries = logs.iter().rev().map(|log| {
+        let trigger = log["trigger"].as_str().unwrap().to_owned();
+        (trigger, log["attempt"].as_u64().unwrap())
+    });
+    entries.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_climbs_a_fresh_ladder() {
+    let (world, tenant, path) = world_of("reward").await;
+    world.answer(500);
+    publish(&world, &tenant, "e", "trigger_event.created").await;
+    world.pass(4 * HOUR).await;
+    assert_eq!(states(&world, &tenant, &["e"]).await, ["failed"]);
+    assert_eq!(world.posts(), 6);
+
+    let ended = recover(&world, &tenant, &path, json!({"since": START})).await;
+    assert_eq!(
+        (&ended["status"], &ended["sent"]),
+        (&json!("done"), &json!(1))
+    );
+    assert_eq!(ended["statuses"], json!(["failed", "held", "missed"]));
+    assert_eq!(states(&world, &tenant, &["e"]).await, ["pending"]);
+    world.pass(4 * HOUR).await;
+    assert_eq!(states(&world, &tenant, &["e"]).await, ["failed"]);
+    let attempts = log(&world, &tenant, &path, "e").await;
+    let triggers: Vec<_> = attempts
+        .iter()
+        .map(|(trigger, _)| trigger.as_str())
+        .collect();
+    let ladder = ["retry"; 5];
+    assert_eq!(
+        triggers,
+        [&["event"], &ladder[..], &["recover"], &ladder].concat()
+    );
+    assert!(attempts.iter().map(|(_, attempt)| *attempt).eq(1..=12));
+
+    world.answer(200);
+    recover(&world, &tenant, &path, json!({"since": START})).await;
+    assert_eq!(states(&world, &tenant, &["e"]).await, ["succeeded"]);
+    let nothing = recover(&world, &tenant, &path, json!({"since": START})).await;
+    assert_eq!(nothing["sent"], 0);
+    assert_eq!(world.posts(), 13);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_disabling_held_or_let_miss_is_sent_wherever_it_waited() {
+    let (world, tenant, path) = world_of("odin").await;
+    world.answer(500);
+    publish(&world, &tenant, "parked", "user.lesson.completed").await;
+    world.pass(7 * MINUTE).await;
+    publish(&world, &tenant, "queued", "user.lesson.completed").await;
+    world.pass(1_000).await;
+    set_status(&world, &tenant, &path, "disabled").await;
+    publish(&world, &tenant, "missed", "user.lesson.completed").await;
+    let (asked, request) = (format!("{path}/recover"), json!({"since": START}));
+    let refused = world.send(&tenant, "POST", &asked, request).await;
+    refused.assert_error(409, "webhook_disabled");
+
+    // Their rows still say that they wait: neither wait is over.
+    set_status(&world, &tenant, &path, "active").await;
+    world.answer(200);
+    let before = world.posts();
+    let ended = recover(&world, &tenant, &path, json!({"since": START})).await;
+    assert_eq!(ended["sent"], 3);
+    let all = ["parked", "queued", "missed"];
+    assert_eq!(states(&world, &tenant, &all).await, ["succeeded"; 3]);
+    world.pass(HOUR).await;
+    assert_eq!(world.posts(), before + 3, "the old waits are dropped");
+    assert_eq!(
+        log(&world, &tenant, &path, "missed").await,
+        [("recover".to_owned(), 1)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_asked_for_is_sent_and_a_dry_run_sends_nothing() {
+    let (world, tenant, path) = world_of("reward").await;
+    world.answer(500);
+    publish(&world, &tenant, "failed", "trigger_event.created").await;
+    world.pass(4 * HOUR).await;
+    set_status(&world, &tenant, &path, "disabled").await;
+    publish(&world, &tenant, "missed", "trigger_event.created").await;
+    set_status(&world, &tenant, &path, "active").await;
+    world.pass(HOUR).await;
+    world.answer(200);
+    let before = world.posts();
+    let asked = format!("{path}/recover");
+    for (request, count) in [
+        (json!({"since": START}), 2),
+        (json!({"since": START, "status": "any"}), 2),
+        (json!({"since": START, "status": "failed"}), 1),
+        (json!({"since": START, "status": ["held", "missed"]}), 1),
+        (json!({"since": START, "status": "held"}), 0),
+        (json!({"since": START, "until": "2025-10-09T08:54:00Z"}), 1),
+        (json!({"since": "2025-10-09T08:54:00Z"}), 1),
+        (json!({"since": START, "until": "2999-01-01T00:00:00Z"}), 2),
+    ] {
+        let mut dry = request.clone();
+        dry["dry_run"] = json!(true);
+        let counted = world.send(&tenant, "POST", &asked, dry).await;
+        assert_eq!(counted.data(200)["count"], count, "{request}");
+        assert_eq!(counted.data(200)["complete"], true);
+    }
+    world.pass(HOUR).await;
+    assert_eq!(world.posts(), before);
+    recover(
+        &world,
+        &tenant,
+        &path,
+        json!({"since": START, "status": "missed"}),
+    )
+    .await;
+    let states = states(&world, &tenant, &["failed", "missed"]).await;
+    assert_eq!(states, ["failed", "succeeded"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_webhook_gets_what_it_would_have_had() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    publish(&world, &tenant, "nobody", "user.lesson.completed").await;
+    let old = world.webhook(&tenant).await;
+    publish(&world, &tenant, "somebody", "user.lesson.completed").await;
+    publish(&world, &tenant, "other_type", "content.saga.added").await;
+    world.pass(HOUR).await;
+    let webhook = json!({"url": "https://example.com/new", "events": ["user"]});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let new = made.data(201)["webhook"]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/webhooks/{new}");
+    publish(&world, &tenant, "own", "user.lesson.completed").await;
+    world.pass(1_000).await;
+    let before = world.posts();
+
+    let none = recover(&world, &tenant, &path, json!({"since": START})).await;
+    assert_eq!(none["sent"], 0, "none of its own is unsuccessful");
+    let request = json!({"since": START, "until": "2025-10-09T09:00:00Z", "status": "any"});
+    let ended = recover(&world, &tenant, &path, request.clone()).await;
+    assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(2), &json!(0)));
+    assert_eq!(ended["statuses"], json!(["any"]));
+    assert_eq!(world.posts(), before + 2);
+    for event in ["nobody", "somebody"] {
+        assert_eq!(
+            log(&world, &tenant, &path, event).await,
+            [("recover".to_owned(), 1)]
+        );
+    }
+    assert_eq!(log(&world, &tenant, &path, "other_type").await, []);
+    let old = format!("/v1/webhooks/{old}");
+    assert_eq!(log(&world, &tenant, &old, "somebody").await.len(), 1);
+
+    // Once more sends them once more: a retry of what has succeeded.
+    recover(&world, &tenant, &path, request).await;
+    let again = log(&world, &tenant, &path, "nobody").await;
+    assert_eq!(
+        again,
+        [("recover".to_owned(), 1), ("recover".to_owned(), 2)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfilled_delivery_that_fails_climbs_the_ladder_and_can_be_cancelled() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    publish(&world, &tenant, "e", "user.lesson.completed").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    world.answer(500);
+    recover(
+        &world,
+        &tenant,
+        &path,
+        json!({"since": START, "status": "any"}),
+    )
+    .await;
+    world.pass(2 * MINUTE).await;
+    let attempts = log(&world, &tenant, &path, "e").await;
+    assert_eq!(
+        attempts,
+        [("recover".to_owned(), 1), ("retry".to_owned(), 2)]
+    );
+    let under_way = recover(
+        &world,
+        &tenant,
+        &path,
+        json!({"since": START, "status": "any"}),
+    )
+    .await;
+    assert_eq!(under_way["sent"], 0, "what waits is on its way already");
+    let pending = world.get(&tenant, &format!("{path}/pending")).await;
+    let delivery = pending.data(200)["pending"][0]["delivery_id"].clone();
+    let one = format!("{path}/pending/{}", delivery.as_str().unwrap());
+    world.send_text(&tenant, "DELETE", &one, "").await.data(200);
+    world.pass(HOUR).await;
+    assert_eq!(log(&world, &tenant, &path, "e").await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_a_webhooks_dialect_has_no_body_for_are_counted() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    publish(&world, &tenant, "e", "a.b").await;
+    let webhook = json!({"url": "https://example.com/", "events": ["*"], "dialect": "odin"});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let path = format!(
+        "/v1/webhooks/{}",
+        made.data(201)["webhook"]["id"].as_str().unwrap()
+    );
+    publish(&world, &tenant, "f", "user.lesson.completed").await;
+    world.pass(1_000).await;
+    // `a.b` is no type of odin's at all.
+    let ended = recover(
+        &world,
+        &tenant,
+        &path,
+        json!({"since": START, "status": "any"}),
+    )
+    .await;
+    assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_key_is_the_same_recovery() {
+    let (world, tenant, path) = world_of("odin").await;
+    publish(&world, &tenant, "e", "user.lesson.completed").await;
+    world.pass(1_000).await;
+    let keyed = tenant.clone().with_idempotency_key("k");
+    let request = json!({"since": START, "status": "any"});
+    let first = recover(&world, &keyed, &path, request.clone()).await;
+    assert_eq!(first["sent"], 1);
+    world.pass(HOUR).await;
+    let asked = format!("{path}/recover");
+    let again = world.send(&keyed, "POST", &asked, request).await;
+    assert_eq!(again.data(202)["recovery"], first);
+    let other = json!({"since": START});
+    let other = world.send(&keyed, "POST", &asked, other).await;
+    other.assert_error(409, "conflict");
+    world.pass(1_000).await;
+    assert_eq!(world.posts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn recover_refuses_what_it_cannot_do() {
+    let (world, tenant, path) = world_of("odin").await;
+    let recover = format!("{path}/recover");
+    for (request, field) in [
+        (json!({}), "since"),
+        (json!({"since": "yesterday"}), "since"),
+        (json!({"since": "2025-09-01T00:00:00Z"}), "since"),
+        (json!({"since": "2999-01-01T00:00:00Z"}), "since"),
+        (
+            json!({"since": "2025-10-02T00:00:00Z", "until": "2025-10-01T00:00:00Z"}),
+            "until",
+        ),
+        (
+            json!({"since": "2025-10-02T00:00:00Z", "status": "pending"}),
+            "status",
+        ),
+        (
+            json!({"since": "2025-10-02T00:00:00Z", "status": []}),
+            "status",
+        ),
+        (
+            json!({"since": "2025-10-02T00:00:00Z", "status": ["any"]}),
+            "status",
+        ),
+        (
+            json!({"since": "2025-10-02T00:00:00Z", "dry_run": "yes"}),
+            "dry_run",
+        ),
+        (
+            json!({"since": "2025-10-02T00:00:00Z", "untill": 1}),
+            "untill",
+        ),
+    ] {
+        let refused = world.send(&tenant, "POST", &recover, request.clone()).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), [field], "{request}");
+    }
+    for missing in ["rec_1", "rec_", "1760000000000"] {
+        let missing = world.get(&tenant, &format!("{recover}/{missing}")).await;
+        missing.assert_error(404, "not_found");
+    }
+    let stranger = world.tenant("other", "odin", "pro").await;
+    let request = json!({"since": "2025-10-02T00:00:00Z"});
+    let hidden = world.send(&stranger, "POST", &recover, request).await;
+    hidden.assert_error(404, "not_found");
+}

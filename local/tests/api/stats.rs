@@ -1,0 +1,141 @@
+//! Statistics of webhooks and tenants.
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+const HOUR: u64 = 3_600_000;
+
+async fn publish(world: &World, tenant: &As, count: usize, status: u16) {
+    world.answer(status);
+    for _ in 0..count {
+        let event = json!({"type": "trigger_event.created", "data": {}});
+        let published = world.send(tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+    }
+    world.pass(1_000).await;
+}
+
+async fn stats(world: &World, tenant: &As, path: &str) -> Value {
+    world.get(tenant, path).await.data(200)["stats"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_counted_by_outcome_status_and_hour() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "reward", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let empty = stats(&world, &tenant, &format!("{path}/stats")).await;
+    assert_eq!(
+        (&empty["attempts"], &empty["latency_ms"]["p50"]),
+        (&json!(0), &Value::Null)
+    );
+    assert_eq!(empty["buckets"], json!([]));
+
+    publish(&world, &tenant, 3, 200).await;
+    publish(&world, &tenant, 2, 404).await;
+    // The first rung of both, within the same hour of 08:00.
+    world.pass(40_000).await;
+    let tested = format!("{path}/test");
+    world
+        .send_text(&tenant, "POST", &tested, "")
+        .await
+        .data(200);
+    let found = stats(&world, &tenant, &format!("{path}/stats")).await;
+    assert_eq!(found["bucket"], "hour");
+    assert_eq!(found["attempts"], 7);
+    assert_eq!(
+        (&found["succeeded"], &found["failed"]),
+        (&json!(3), &json!(4))
+    );
+    let by_status = json!({"none": 0, "1xx": 0, "2xx": 3, "3xx": 0, "4xx": 4, "5xx": 0});
+    assert_eq!(found["by_status"], by_status);
+    assert!(found["latency_ms"]["p99"].is_u64());
+    assert_eq!(found["consecutive_failures"], 4);
+
+    // 12:00 of the same day, in which the rest of the two ladders has come to its end.
+    world.pass(4 * HOUR).await;
+    publish(&world, &tenant, 1, 200).await;
+    let found = stats(&world, &tenant, &format!("{path}/stats")).await;
+    assert_eq!(
+        (&found["succeeded"], &found["failed"]),
+        (&json!(4), &json!(12))
+    );
+    assert_eq!(found["consecutive_failures"], 0);
+    let buckets = found["buckets"].as_array().unwrap();
+    let starts: Vec<_> = buckets
+        .iter()
+        .map(|bucket| bucket["start"].as_str().unwrap())
+        .collect();
+    assert_eq!(starts.first(), Some(&"2025-10-09T08:00:00Z"));
+    assert_eq!(starts.last(), Some(&"2025-10-09T12:00:00Z"));
+    let sum: u64 = buckets
+        .iter()
+        .map(|bucket| bucket["attempts"].as_u64().unwrap())
+        .sum();
+    assert_eq!(sum, 16);
+    for (query, attempts, buckets) in [
+        ("bucket=day", 16, 1),
+        ("since=2025-10-09T12:30:00Z", 1, 1),
+        (
+            "since=2025-10-09T08:00:00Z&until=2025-10-09T08:59:59Z",
+            9,
+            1,
+        ),
+        ("until=2025-10-09T07:00:00Z", 0, 0),
+    ] {
+        let found = stats(&world, &tenant, &format!("{path}/stats?{query}")).await;
+        assert_eq!(found["attempts"], attempts, "{query}");
+        assert_eq!(
+            found["buckets"].as_array().unwrap().len(),
+            buckets,
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_statistics_are_the_sum_of_its_webhooks_and_nobody_elses() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "reward", "pro").await;
+    let other = world.tenant("other", "reward", "pro").await;
+    for _ in 0..3 {
+        world.webhook(&tenant).await;
+    }
+    let foreign = world.webhook(&other).await;
+    publish(&world, &tenant, 2, 200).await;
+    publish(&world, &other, 1, 200).await;
+    let found = stats(&world, &tenant, "/v1/stats").await;
+    assert_eq!(found["succeeded"], 6);
+    assert_eq!(found["buckets"][0]["succeeded"], 6);
+    assert!(found.get("consecutive_failures").is_none());
+    assert_eq!(stats(&world, &other, "/v1/stats").await["succeeded"], 1);
+    let foreign = format!("/v1/webhooks/{foreign}/stats");
+    let hidden = world.get(&tenant, &foreign).await;
+    hidden.assert_error(404, "not_found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn statistics_refuse_what_they_cannot_read() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "reward", "pro").await;
+    for (query, field) in [
+        ("bucket=week", "bucket"),
+        ("since=yesterday", "since"),
+        ("since=2999-01-01T00:00:00Z", "since"),
+        (
+            "since=2025-10-09T00:00:00Z&until=2025-10-08T00:00:00Z",
+            "since",
+        ),
+        ("since=2020-01-01T00:00:00Z", "since"),
+        ("limit=1", "limit"),
+    ] {
+        let refused = world.get(&tenant, &format!("/v1/stats?{query}")).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), [field], "{query}");
+    }
+    world
+        .get(&As::nobody(), "/v1/stats")
+        .await
+        .assert_error(401, "unauthorized");
+}

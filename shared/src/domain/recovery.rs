@@ -1,0 +1,54 @@
+//! How a recovery goes on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::message::Recovery;
+
+/// Whether a recovery goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecoveryStatus")]
+pub enum Status {
+    /// Pages are to come.
+    Running,
+    /// All of its span was gone through.
+    Done,
+    /// The webhook was disabled before that.
+    Stopped,
+}
+
+impl Status {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Running, Self::Done, Self::Stopped]
+            .into_iter()
+            .find(|status| status.as_str() == name)
+    }
+}
+
+/// How far a recovery has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// What was asked for, and the cursor it stands at.
+    pub recovery: Recovery,
+    /// Whether it goes on.
+    pub status: Status,
+    /// Deliveries that it has put on their way again.
+    pub sent: u64,
+    /// Events that it found and could not send: they have no body in the webhook's dialect.
+    pub skipped: u64,
+    /// When it ended, in milliseconds.
+    pub ended_ms: Option<u64>,
+}

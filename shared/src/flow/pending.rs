@@ -1,0 +1,207 @@
+//! What waits on the ladder, in people's hands: cancelled, or sent now.
+
+use futures_util::future::try_join_all;
+use uuid::Uuid;
+
+use super::{FlowError, deliver::Deliverer};
+use crate::{
+    domain::{
+        attempt::Attempt,
+        delivery::{Delivery, State},
+        id::DeliveryKey,
+        webhook::Webhook,
+    },
+    limits::PAGE_MAX,
+    store::{
+        attempts::LogFilter,
+        deliveries::{List, Written},
+    },
+};
+
+/// What came of cancelling all that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelledAll {
+    /// How many this call has cancelled.
+    pub deliveries: usize,
+    /// Whether there was time for all of them.
+    pub complete: bool,
+}
+
+/// A delivery that waits.
+enum Waiting {
+    /// It has a row.
+    Row(DeliveryKey),
+    /// Its first attempt has just failed, and its row is being written.
+    Failed(Box<Attempt>),
+}
+
+impl Deliverer {
+    /// Cancels a delivery that waits on its ladder; answers it, or `None` when it waits for nothing (any more).
+    ///
+    /// # Errors
+    /// When the table fails; asking again is safe.
+    pub async fn cancel(
+        &self,
+        webhook: &Webhook,
+        delivery: Uuid,
+    ) -> Result<Option<Delivery>, FlowError> {
+        let key = match self.waiting(webhook, delivery).await? {
+            None => return Ok(None),
+            Some(Waiting::Row(key)) => key,
+            Some(Waiting::Failed(attempt)) => {
+                // Whoever is writing the row finds this one, and leaves it.
+                let row = cancelled_after(&attempt, webhook);
+                match self.store.place(&row).await? {
+                    Written::Done(row) => return Ok(Some(row)),
+                    Written::Found(_) => row.key,
+                }
+            }
+        };
+        Ok(match self.store.cancel(&key).await? {
+            Written::Done(row) => Some(row),
+            Written::Found(_) => None,
+        })
+    }
+
+    /// Cancels all that waits for a webhook, until `deadline_ms` of the wall clock.
+    ///
+    /// # Errors
+    /// When the table fails; asking again goes on.
+    pub async fn cancel_all(
+        &self,
+        webhook: &Webhook,
+        deadline_ms: u64,
+    ) -> Result<CancelledAll, FlowError> {
+        let (mut before, mut deliveries) = (None::<String>, 0);
+        loop {
+            let (rows, next) = self
+                .store
+                .deliveries_of(
+                    &webhook.tenant,
+                    &webhook.id,
+                    List::Pending,
+                    before.as_deref(),
+                    PAGE_MAX,
+                )
+                .await?;
+            let waiting = rows.iter().filter(|row| webhook.takes(row.epoch));
+            let cancelled = try_join_all(waiting.map(|row| self.store.cancel(&row.key))).await?;
+            let done = |written: &&Written| matches!(written, Written::Done(_));
+            deliveries += cancelled.iter().filter(done).count();
+            let complete = next.is_none();
+            if complete || self.clock.wall_ms() >= deadline_ms {
+                return Ok(CancelledAll {
+                    deliveries,
+                    complete,
+                });
+            }
+            before = next;
+        }
+    }
+
+    /// Sends a delivery that waits on its ladder now; its ladder goes on from there. Whether it waited.
+    ///
+    /// # Errors
+    /// When the table or the queue fails; asking again is safe.
+    pub async fn retry_pending(
+        &self,
+        webhook: &Webhook,
+        delivery: Uuid,
+    ) -> Result<Option<Delivery>, FlowError> {
+        let key = match self.waiting(webhook, delivery).await? {
+            None => return Ok(None),
+            Some(Waiting::Failed(attempt)) => {
+                self.retry(webhook, &attempt).await?;
+                attempt.key.delivery
+            }
+            Some(Waiting::Row(key)) => {
+                let row = self.store.delivery(&key).await?;
+                let waits =
+                    |row: &Delivery| row.state == State::Pending && webhook.takes(row.epoch);
+                if !row.as_ref().is_some_and(waits) {
+                    return Ok(None);
+                }
+                // One that was not attempted yet is on its way to its first attempt.
+                if let Some(latest) = self.latest_attempt(webhook, &key).await? {
+                    self.retry(webhook, &latest).await?;
+                }
+                key
+            }
+        };
+        Ok(self.store.delivery(&key).await?)
+    }
+
+    async fn latest_attempt(
+        &self,
+        webhook: &Webhook,
+        key: &DeliveryKey,
+    ) -> Result<Option<Attempt>, FlowError> {
+        let filter = LogFilter {
+            event: Some(key.event.clone()),
+            delivery: Some(key.uuid()),
+            ..LogFilter::default()
+        };
+        let mut before = None;
+        loop {
+            let (mut entries, next) = self
+                .store
+                .log_page(&webhook.tenant, &webhook.id, &filter, before.as_deref(), 1)
+                .await?;
+            if next.is_none() || !entries.is_empty() {
+                return Ok(entries.pop());
+            }
+            before = next;
+        }
+    }
+
+    /// Finds a delivery that may be waiting. The index is a moment behind; the log is not.
+    async fn waiting(
+        &self,
+        webhook: &Webhook,
+        delivery: Uuid,
+    ) -> Result<Option<Waiting>, FlowError> {
+        let Some(accepted_ms) = DeliveryKey::accepted_ms_of(delivery) else {
+            return Ok(None);
+        };
+        let (tenant, id) = (&webhook.tenant, &webhook.id);
+        let listed = self
+            .store
+            .deliveries_accepted_at(tenant, id, List::Pending, accepted_ms)
+            .await?;
+        if let Some(key) = listed.into_iter().find(|key| key.uuid() == delivery) {
+            return Ok(Some(Waiting::Row(key)));
+        }
+        let firsts = self
+            .store
+            .attempts_due_at(tenant, id, accepted_ms)
+            .await?
+            .into_iter();
+        let mut firsts = firsts.filter(|attempt| attempt.key.delivery.uuid() == delivery);
+        let Some(first) = firsts.find(|attempt| attempt.key.n == 1) else {
+            return Ok(None);
+        };
+        let row = self.store.delivery(&first.key.delivery).await?;
+        Ok(match row {
+            Some(row) => Some(Waiting::Row(row.key)),
+            None if first.next_due_ms.is_some() => Some(Waiting::Failed(first.into())),
+            None => None,
+        })
+    }
+}
+
+/// The row of a delivery that is cancelled before the one that its first attempt leads to was written.
+fn cancelled_after(first: &Attempt, webhook: &Webhook) -> Delivery {
+    let due_ms = first.next_due_ms.unwrap_or(first.ended_ms);
+    Delivery {
+        key: first.key.delivery.clone(),
+        state: State::Cancelled,
+        n: 2,
+        due_ms,
+        attempt: 2,
+        rung: 1,
+        epoch: webhook.epoch,
+        job: None,
+        event_type: first.event_type.clone(),
+        dues_ms: vec![due_ms],
+    }
+}

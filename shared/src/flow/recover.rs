@@ -1,0 +1,493 @@
+//! Recovering: many deliveries of a webhook sent again, each on a fresh ladder.
+//!
+//! A recovery is a chain of pages, as a delivery is one of attempts. Each page is a message; it sends what the page holds, then
+//! makes the next page's message durable, then moves the recovery's row there. So a crash anywhere repeats a page at most, and a
+//! page that is repeated sends nothing twice: each delivery's row carries the number of the recovery that last moved it, and
+//! only a higher number moves it again. The message carries the number too, since it may come before its row was moved.
+//!
+//! Not needed for correctness: that a page is handled once, and that a page looks the same when it is repeated.
+
+use futures_util::future::try_join_all;
+use sha2::{Digest, Sha256};
+
+use super::{
+    FlowError,
+    accept::{delivery_key, subscribes},
+    deliver::Deliverer,
+    settle::head,
+};
+use crate::{
+    dialect::Dialect,
+    domain::{
+        attempt::{AttemptKey, Outcome, Trigger},
+        delivery::{Delivery, State},
+        id::DeliveryKey,
+        message::{Due, Message, Recovery, Scope},
+        recovery::{Progress, Status},
+        webhook::Webhook,
+    },
+    json::Json,
+    limits::RECOVERY_PAGE,
+    queue::Lane,
+    store::{
+        deliveries::{From, List},
+        events::Event,
+        walk::{Order, Span},
+    },
+};
+
+/// What came of asking for a recovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// It goes on.
+    Begun(Progress),
+    /// The `Idempotency-Key` belongs to one of another kind.
+    OtherUnderKey,
+}
+
+/// What makes a request for a recovery the same as an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    key: String,
+    content_hash: [u8; 32],
+}
+
+impl Idempotency {
+    /// An `Idempotency-Key` with the request's body.
+    #[must_use]
+    pub fn of(key: String, body: &Json) -> Self {
+        let mut content = Vec::new();
+        body.write_content(&mut content);
+        Self {
+            key,
+            content_hash: Sha256::digest(&content).into(),
+        }
+    }
+}
+
+/// How many deliveries a recovery would send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// So many, as far as was counted.
+    pub deliveries: u64,
+    /// The time of the last one looked at, in milliseconds, when there was no time to count all.
+    pub until_ms: Option<u64>,
+}
+
+/// What a page of a recovery holds.
+struct Page {
+    again: Vec<Again>,
+    /// Events that have no body in the webhook's dialect.
+    skipped: u64,
+    next: Option<String>,
+}
+
+/// A delivery to be sent again.
+struct Again {
+    /// As it stands, if it has a row.
+    row: Option<Delivery>,
+    /// What it is moved to, save for the due time.
+    due: Due,
+    event_type: String,
+}
+
+impl Deliverer {
+    /// Begins a recovery. Its number is made higher than those of the webhook's earlier ones. Under the same key the same one is
+    /// answered again.
+    ///
+    /// # Errors
+    /// When the table or the queue fails; asking again with the same key is safe, without one it may begin another.
+    pub async fn recover(
+        &self,
+        mut recovery: Recovery,
+        mut idempotency: Option<&Idempotency>,
+    ) -> Result<Asked, FlowError> {
+        loop {
+            let latest = self
+                .store
+                .latest_recovery(&recovery.tenant, &recovery.webhook)
+                .await?;
+            recovery.job = recovery.job.max(latest.map_or(0, |latest| latest + 1));
+            if let Some(Idempotency { key, content_hash }) = idempotency.take()
+                && let Some((earlier, earlier_hash)) = self
+                    .store
+                    .reserve_recovery(&recovery, key, content_hash)
+                    .await?
+            {
+                if earlier_hash != *content_hash {
+                    return Ok(Asked::OtherUnderKey);
+                }
+                recovery = earlier;
+                let (tenant, webhook) = (&recovery.tenant, &recovery.webhook);
+                let standing = self.store.recovery(tenant, webhook, recovery.job).await?;
+                if let Some(standing) = standing.filter(|it| it.recovery.is_same(&recovery)) {
+                    return Ok(Asked::Begun(standing));
+                }
+            }
+            self.queue
+                .send(Lane::Retry, &Message::Recover(recovery.clone()), 0)
+                .await?;
+            let standing = self.store.place_recovery(&recovery).await?;
+            if standing.recovery.is_same(&recovery) {
+                return Ok(Asked::Begun(standing));
+            }
+            // Another one took the number at the same moment; the message under it is dropped.
+        }
+    }
+
+    /// Counts what a recovery would send, until `deadline_ms`.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn count_recoverable(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        mut recovery: Recovery,
+        deadline_ms: u64,
+    ) -> Result<Counted, FlowError> {
+        let mut deliveries = 0;
+        loop {
+            let page = self.recoverable(webhook, dialect, &recovery).await?;
+            deliveries += page.again.len() as u64;
+            match page.next {
+                Some(next) => recovery.cursor = next,
+                None => {
+                    return Ok(Counted {
+                        deliveries,
+                        until_ms: None,
+                    });
+                }
+            }
+            if self.clock.wall_ms() >= deadline_ms {
+                let until_ms = Some(recovery.reached_ms());
+                return Ok(Counted {
+                    deliveries,
+                    until_ms,
+                });
+            }
+        }
+    }
+
+    /// Handles a page's message.
+    pub(super) async fn recover_page(&self, asked: &Recovery) -> Result<(), FlowError> {
+        let (tenant, id) = (&asked.tenant, &asked.webhook);
+        let (webhook, standing) = tokio::try_join!(
+            self.store.webhook(tenant, id),
+            self.store.recovery(tenant, id, asked.job)
+        )?;
+        // Nobody waits for the deliveries of a webhook that is gone.
+        let Some(webhook) = webhook else {
+            return Ok(());
+        };
+        let mut standing = match standing {
+            Some(standing) => standing,
+            None if asked.cursor.is_empty() => self.store.place_recovery(asked).await?,
+            None => return Ok(()),
+        };
+        if !standing.recovery.is_same(asked) {
+            return Ok(());
+        }
+        if standing.recovery.cursor < asked.cursor {
+            // This message overtook its row: the page before it is done.
+            let moved = self
+                .store
+                .advance_recovery(&standing.recovery, &asked.cursor)
+                .await?;
+            match moved {
+                Some(moved) => standing = moved,
+                None => return Ok(()),
+            }
+        }
+        if standing.status != Status::Running || standing.recovery.cursor != asked.cursor {
+            return Ok(());
+        }
+        if !webhook.takes(asked.epoch) {
+            self.store.end_recovery(asked, Status::Stopped).await?;
+            return Ok(());
+        }
+        let dialect = self.dialect(&webhook.dialect)?;
+        let page = self.recoverable(&webhook, dialect, asked).await?;
+        self.store
+            .count_page(asked, page.again.len() as u64, page.skipped)
+            .await?;
+        self.send_again(page.again, standing.sent).await?;
+        match page.next {
+            Some(next) => {
+                let message = Recovery {
+                    cursor: next.clone(),
+                    ..asked.clone()
+                };
+                self.queue
+                    .send(Lane::Retry, &Message::Recover(message), 0)
+                    .await?;
+                self.store.advance_recovery(asked, &next).await?;
+            }
+            None => self.store.end_recovery(asked, Status::Done).await?,
+        }
+        Ok(())
+    }
+
+    /// Puts deliveries on their way: first the messages, then the rows. `before` were sent by earlier pages.
+    async fn send_again(&self, mut again: Vec<Again>, before: u64) -> Result<(), FlowError> {
+        for (place, delivery) in (before..).zip(&mut again) {
+            let due = &mut delivery.due;
+            // A millisecond apart: they keep their order, and no receiver meets all of them at once.
+            due.due_ms = due.job.unwrap_or_default() + place;
+        }
+        let now_ms = self.clock.now_ms();
+        let messages: Vec<_> = again
+            .iter()
+            .map(|Again { due, .. }| {
+                let delay_ms = due.due_ms.saturating_sub(now_ms);
+                (Message::Attempt(due.clone()), delay_ms)
+            })
+            .collect();
+        let sent = self.queue.send_all(Lane::Retry, &messages).await;
+        sent.into_iter().collect::<Result<(), _>>()?;
+        // Where a condition fails, the message was faster, or somebody has sent the delivery again by hand.
+        let moved = again.iter().map(async |delivery| {
+            let Again {
+                row,
+                due,
+                event_type,
+            } = delivery;
+            if row.is_some() {
+                let to = head(due, event_type, Vec::new());
+                self.store.advance(&to, From::BeforeJob).await
+            } else {
+                let first = head(due, event_type, vec![due.due_ms]);
+                self.store.place(&first).await
+            }
+        });
+        try_join_all(moved).await?;
+        Ok(())
+    }
+
+    /// The page at a recovery's cursor.
+    async fn recoverable(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        recovery: &Recovery,
+    ) -> Result<Page, FlowError> {
+        match &recovery.scope {
+            Scope::States(states) => self.unsuccessful(webhook, recovery, states).await,
+            Scope::Any => self.anything(webhook, dialect, recovery).await,
+        }
+    }
+
+    /// A page of the deliveries that stand in one of the states.
+    async fn unsuccessful(
+        &self,
+        webhook: &Webhook,
+        recovery: &Recovery,
+        states: &[State],
+    ) -> Result<Page, FlowError> {
+        // What waited when its webhook was disabled is held, but its row says so only when its wait is over.
+        let lists: &[_] = if states.contains(&State::Held) {
+            &[List::Unsuccessful, List::Pending]
+        } else {
+            &[List::Unsuccessful]
+        };
+        let (rows, next) = self
+            .store
+            .deliveries_after(
+                &webhook.tenant,
+                &webhook.id,
+                lists,
+                span(recovery),
+                cursor(recovery),
+                RECOVERY_PAGE,
+            )
+            .await?;
+        let rows = rows.into_iter().filter(|row| {
+            states.contains(&state_for(row, webhook)) && row.job < Some(recovery.job)
+        });
+        Ok(Page {
+            again: self.not_through(rows.collect(), recovery).await?,
+            skipped: 0,
+            next,
+        })
+    }
+
+    /// A page of the events that the webhook subscribes to, as it does now.
+    async fn anything(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        recovery: &Recovery,
+    ) -> Result<Page, FlowError> {
+        let (events, next) = self
+            .store
+            .timeline(
+                &webhook.tenant,
+                Order::OldestFirst,
+                span(recovery),
+                cursor(recovery),
+                RECOVERY_PAGE,
+            )
+            .await?;
+        let (mut events, unsayable): (Vec<_>, Vec<_>) = events
+            .into_iter()
+            .filter(|event| subscribes(webhook, dialect, &event.event_type))
+            .partition(|event| event.bodies.contains_key(&webhook.dialect));
+        if let Some(filter) = &webhook.filter {
+            events.retain(|event| {
+                let body = event.bodies.get(&webhook.dialect);
+                let data = body.and_then(|body| dialect.data_of(body));
+                data.is_some_and(|data| filter.takes(&data))
+            });
+        }
+        let keys: Vec<_> = events
+            .iter()
+            .map(|event| delivery_key(event, &webhook.id))
+            .collect();
+        let rows = self.store.deliveries(&keys).await?;
+        let row_of = |key: &DeliveryKey| rows.iter().find(|row| row.key == *key);
+        let last_of = |key: &DeliveryKey| match row_of(key) {
+            Some(row) => last_attempt(row),
+            None => first_attempt(key),
+        };
+        let names: Vec<_> = keys.iter().map(last_of).collect();
+        let made = self.store.attempts(&names).await?;
+        let mut again = Vec::new();
+        for ((event, key), name) in events.iter().zip(&keys).zip(&names) {
+            let last = made.iter().find(|made| made.key == *name);
+            let row = row_of(key);
+            let (n, attempt) = match (row, last) {
+                (Some(row), _)
+                    if state_for(row, webhook) == State::Pending
+                        || row.job >= Some(recovery.job) =>
+                {
+                    continue;
+                }
+                (Some(row), Some(_)) => (row.n + 1, row.attempt + 1),
+                (Some(row), None) => (row.n + 1, row.next_attempt()),
+                // Its first attempt has failed just now, and its row is being written.
+                (None, Some(last)) if last.next_due_ms.is_some() => continue,
+                (None, Some(_)) => (2, 2),
+                (None, None) if self.is_under_way(event, webhook).await? => continue,
+                // It was never meant for this webhook. Position 1 belongs to the event's publication.
+                (None, None) => (2, 1),
+            };
+            // What was posted before is posted in the same words again.
+            let spoken = last.map_or(&webhook.dialect, |last| &last.dialect).clone();
+            again.push(Again {
+                row: row.cloned(),
+                due: fresh_ladder(recovery, key, (n, attempt), Some(spoken)),
+                event_type: event.event_type.clone(),
+            });
+        }
+        Ok(Page {
+            again,
+            skipped: unsayable.len() as u64,
+            next,
+        })
+    }
+
+    /// Whether the first attempt of an event that left no trace yet is on its way to the webhook.
+    async fn is_under_way(&self, event: &Event, webhook: &Webhook) -> Result<bool, FlowError> {
+        let matches = self.store.matches(event).await?;
+        Ok(matches
+            .iter()
+            .any(|found| found.active && found.webhook == webhook.id))
+    }
+
+    /// Those rows whose last attempt did not succeed after all.
+    async fn not_through(
+        &self,
+        rows: Vec<Delivery>,
+        recovery: &Recovery,
+    ) -> Result<Vec<Again>, FlowError> {
+        let names: Vec<_> = rows.iter().map(last_attempt).collect();
+        let made = self.store.attempts(&names).await?;
+        let mut again = Vec::with_capacity(rows.len());
+        for row in rows {
+            let last = made.iter().find(|made| made.key == last_attempt(&row));
+            if last.is_some_and(|last| last.outcome == Outcome::Succeeded)
+                && row.state != State::Succeeded
+            {
+                let open = [State::Pending, State::Held, State::Missed, State::Failed];
+                self.store
+                    .finish(&row.key, (row.n, row.due_ms), &open, State::Succeeded)
+                    .await?;
+                continue;
+            }
+            let attempt = match last {
+                Some(_) => row.attempt + 1,
+                None => row.next_attempt(),
+            };
+            let spoken = last.map(|last| last.dialect.clone());
+            again.push(Again {
+                due: fresh_ladder(recovery, &row.key, (row.n + 1, attempt), spoken),
+                event_type: row.event_type.clone(),
+                row: Some(row),
+            });
+        }
+        Ok(again)
+    }
+}
+
+fn span(recovery: &Recovery) -> Span {
+    Span {
+        since_ms: recovery.since_ms,
+        until_ms: recovery.until_ms,
+    }
+}
+
+fn cursor(recovery: &Recovery) -> Option<&str> {
+    Some(recovery.cursor.as_str()).filter(|cursor| !cursor.is_empty())
+}
+
+/// The state that a delivery is in, whatever its row still says.
+fn state_for(row: &Delivery, webhook: &Webhook) -> State {
+    if row.state == State::Pending && !webhook.takes(row.epoch) {
+        State::Held
+    } else {
+        row.state
+    }
+}
+
+fn first_attempt(key: &DeliveryKey) -> AttemptKey {
+    AttemptKey {
+        delivery: key.clone(),
+        due_ms: key.accepted_ms,
+        n: 1,
+    }
+}
+
+/// The attempt that a row stands at.
+fn last_attempt(row: &Delivery) -> AttemptKey {
+    AttemptKey {
+        delivery: row.key.clone(),
+        due_ms: row.due_ms,
+        n: row.n,
+    }
+}
+
+/// The message that starts a delivery's ladder anew. Its due time is yet to be set.
+fn fresh_ladder(
+    recovery: &Recovery,
+    key: &DeliveryKey,
+    (n, attempt): (u32, u32),
+    dialect: Option<String>,
+) -> Due {
+    Due {
+        tenant: key.tenant.clone(),
+        webhook: key.webhook.clone(),
+        event: key.event.clone(),
+        accepted_ms: key.accepted_ms,
+        n,
+        due_ms: recovery.job,
+        attempt,
+        rung: 0,
+        epoch: recovery.epoch,
+        trigger: Trigger::Recover,
+        dialect,
+        job: Some(recovery.job),
+        repeated: false,
+        place_ms: None,
+        content: None,
+    }
+}

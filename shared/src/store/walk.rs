@@ -1,0 +1,161 @@
+//! Walking partitions together in the order of time, in pages: a webhook's deliveries, a tenant's events.
+//!
+//! A position is `time#event`, which is the sort key of the index and the beginning of the log's.
+
+use futures_util::future::try_join_all;
+
+use super::{
+    Query, Range, Row, Store, StoreError,
+    deliveries::{List, key_of, list_partitions},
+    item::time,
+};
+use crate::domain::{
+    delivery::Delivery,
+    id::{TenantId, WebhookId},
+};
+
+/// A stretch of time in milliseconds, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its beginning.
+    pub since_ms: u64,
+    /// Its end.
+    pub until_ms: u64,
+}
+
+/// Which way to walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Forward in time.
+    OldestFirst,
+    /// Backward in time.
+    NewestFirst,
+}
+
+/// A partition of the table or of the index.
+pub(super) struct Source {
+    pub(super) pk: String,
+    pub(super) index: bool,
+}
+
+/// What a page of a walk holds, in the order of the walk.
+pub(super) struct Walked {
+    /// Each row with its position. Those of one position are on one page.
+    pub(super) rows: Vec<(String, Row)>,
+    /// The position to go on from; `None` at the end.
+    pub(super) next: Option<String>,
+}
+
+impl Store {
+    /// Deliveries of a webhook that stand in any of the lists and were accepted within `span`, oldest first: those of `limit`
+    /// entries after the position `after` (one that an earlier call answered), and the position to go on from, `None` at the end.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn deliveries_after(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        lists: &[List],
+        span: Span,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
+        let partitions = lists
+            .iter()
+            .flat_map(|list| list_partitions(tenant, webhook, *list));
+        let sources: Vec<_> = partitions.map(|pk| Source { pk, index: true }).collect();
+        let walked = self
+            .walk(&sources, Order::OldestFirst, span, after, limit)
+            .await?;
+        let keys = walked.rows.iter().map(|(_, row)| key_of(row));
+        let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+        // The index answers a moment late, and may tell of a delivery in both lists.
+        keys.dedup();
+        let mut deliveries = self.deliveries(&keys).await?;
+        deliveries.sort_by(|one, next| {
+            let place = |row: &Delivery| (row.key.accepted_ms, row.key.event.clone());
+            place(one).cmp(&place(next))
+        });
+        Ok((deliveries, walked.next))
+    }
+
+    /// A page of several partitions as one list: about `limit` rows within `span`, from behind the position `after` on.
+    pub(super) async fn walk(
+        &self,
+        sources: &[Source],
+        order: Order,
+        span: Span,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Walked, StoreError> {
+        let backward = order == Order::NewestFirst;
+        let (mut from, mut until) = (time(span.since_ms), format!("{}~", time(span.until_ms)));
+        match (after, order) {
+            // BETWEEN takes its ends in; this lies behind all keys that begin with the position, and before all others.
+            (Some(after), Order::OldestFirst) => from = from.max(format!("{after}#~")),
+            (Some(after), Order::NewestFirst) => until = until.min(after.to_owned()),
+            (None, _) => {}
+        }
+        // DynamoDB refuses a range whose ends are the wrong way round.
+        if from > until {
+            return Ok(Walked {
+                rows: Vec::new(),
+                next: None,
+            });
+        }
+        let pages = sources.iter().map(async |source| {
+            self.query(Query {
+                range: Range::Between(&from, &until),
+                index: source.index,
+                newest_first: backward,
+                limit: Some(limit + 1),
+                ..Query::of(&source.pk)
+            })
+            .await
+        });
+        let mut rows = Vec::new();
+        let mut end: Option<String> = None;
+        // Whether one position comes before another on this walk.
+        let earlier = |one: &str, other: &str| (one < other) != backward && one != other;
+        for (source, page) in sources.iter().zip(try_join_all(pages).await?) {
+            let sk = if source.index { "gs" } else { "sk" };
+            for row in page.rows {
+                rows.push((row.parsed(sk, position)?, row));
+            }
+            // A partition that has more was read to here only: what others have behind it comes later.
+            let read_to = page
+                .after
+                .as_ref()
+                .and_then(|key| position(key.get(sk)?.as_s().ok()?));
+            if let Some(read_to) = read_to
+                && end.as_deref().is_none_or(|end| earlier(&read_to, end))
+            {
+                end = Some(read_to);
+            }
+        }
+        rows.sort_by(|(one, _), (next, _)| {
+            if backward {
+                next.cmp(one)
+            } else {
+                one.cmp(next)
+            }
+        });
+        if rows.len() > limit
+            && let Some((last, _)) = rows.get(limit - 1)
+            && end.as_deref().is_none_or(|end| earlier(last, end))
+        {
+            end = Some(last.clone());
+        }
+        rows.retain(|(position, _)| {
+            after != Some(position) && end.as_deref().is_none_or(|end| !earlier(end, position))
+        });
+        Ok(Walked { rows, next: end })
+    }
+}
+
+/// The time and the event that a sort key begins with.
+fn position(key: &str) -> Option<String> {
+    let mut parts = key.splitn(3, '#');
+    Some(format!("{}#{}", parts.next()?, parts.next()?))
+}
