@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use rung_shared::{
-    api::{self, Api},
+    api::{self, Api, openapi},
     clock::Clock,
     dialect::Dialects,
     egress::Transport,
@@ -88,6 +88,13 @@ pub fn queues(scale: u32) -> Vec<QueueSpec> {
         dead(DELIVER_DEAD),
         dead(RETRY_DEAD),
     ]
+}
+
+/// The description of the API in OpenAPI 3.1, made from the routes of [`App::router`].
+#[must_use]
+pub fn openapi() -> serde_json::Value {
+    let documented = rung_subscriptions::documented().into_iter();
+    openapi::document(documented.chain(rung_enqueue::documented()).collect())
 }
 
 /// The functions.

@@ -1,5 +1,6 @@
 //! Publishing: takes events in, over HTTP and from EventBridge.
 
+mod docs;
 pub mod event_bridge;
 mod invocation;
 mod meter;
@@ -9,16 +10,19 @@ use axum::{
     Router,
     extract::{Request, State},
     response::Response,
-    routing::post,
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, Api, ApiError, Code, Detail, RequestId, answer},
+    api::{
+        self, Api, ApiError, Code, Detail, RequestId, answer,
+        openapi::{Documented, Routes},
+    },
     clock::timestamp,
     domain::tenant::Scope,
     flow::accept::{Accepted, NewEvent, Publisher, Refusal},
     limits::{BATCH_REQUEST_BYTES, REQUEST_BYTES},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::invocation::run;
@@ -37,14 +41,23 @@ struct Enqueue {
 
 /// The routes of publishing.
 pub fn routes(api: Api, publisher: Publisher) -> Router {
-    Router::new()
-        .route("/v1/events", post(publish))
-        .route("/v1/events/batch", post(publish_batch))
-        .with_state(Enqueue {
-            meter: Meter::new(api.clone(), publisher.clone()),
-            api,
-            publisher,
-        })
+    calls().router().with_state(Enqueue {
+        meter: Meter::new(api.clone(), publisher.clone()),
+        api,
+        publisher,
+    })
+}
+
+/// The documentation of publishing.
+#[must_use]
+pub fn documented() -> Vec<Documented> {
+    calls().documented()
+}
+
+fn calls() -> Routes<Enqueue> {
+    Routes::default()
+        .post("/v1/events", publish, docs::publish)
+        .post("/v1/events/batch", publish_batch, docs::publish_batch)
 }
 
 async fn publish(
@@ -110,7 +123,7 @@ async fn publish_batch(
 }
 
 /// The answer for an accepted event.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Published {
     event: PublishedEvent,
     /// To how many webhooks it goes.
@@ -120,7 +133,8 @@ struct Published {
     reason: Option<String>,
 }
 
-#[derive(Serialize)]
+/// An event that was taken.
+#[derive(Serialize, JsonSchema)]
 struct PublishedEvent {
     id: String,
     r#type: String,

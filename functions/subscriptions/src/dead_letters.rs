@@ -13,6 +13,7 @@ use rung_shared::{
     limits::{COUNTING_MS, REQUEST_BYTES},
     queue::{Lane, dead::DeadLetter},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -21,8 +22,9 @@ use crate::Management;
 const LANES: [Lane; 2] = [Lane::Deliver, Lane::Retry];
 
 /// A dead letter as the operator sees it: whom it concerns, and nothing of what it carries.
-#[derive(Serialize)]
-struct View<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
+pub(crate) struct View<'a> {
     id: &'a str,
     queue: &'static str,
     kind: &'static str,

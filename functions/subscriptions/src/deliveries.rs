@@ -19,14 +19,17 @@ use rung_shared::{
         events::{Event, Match},
     },
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use uuid::Uuid;
 
 use crate::{Management, Path};
 
-#[derive(Serialize)]
-struct Pending<'a> {
+/// A delivery that waits for its next attempt.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PendingDelivery")]
+pub(crate) struct Pending<'a> {
     delivery_id: Uuid,
     event_id: &'a str,
     event_type: &'a str,
@@ -132,8 +135,10 @@ pub(crate) async fn retry(
     Ok(answer(StatusCode::ACCEPTED, data))
 }
 
-#[derive(Serialize)]
-struct EventView<'a> {
+/// An event that was published.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
+pub(crate) struct EventView<'a> {
     id: &'a str,
     r#type: &'a str,
     timestamp: jiff::Timestamp,
@@ -146,8 +151,10 @@ struct EventView<'a> {
     payload: Option<Box<RawValue>>,
 }
 
-#[derive(Serialize)]
-struct DeliveryView {
+/// Where an event's delivery to one webhook stands.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
+pub(crate) struct DeliveryView {
     delivery_id: Uuid,
     webhook_id: String,
     status: DeliveryState,

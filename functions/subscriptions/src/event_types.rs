@@ -12,19 +12,24 @@ use rung_shared::{
     limits::{REQUEST_BYTES, TENANT_SCHEMAS},
     schema::{Schema, SchemaFault},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{Management, Path};
 
-#[derive(Serialize)]
-struct View<'a> {
+/// An event type of the tenant's dialect.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventType")]
+pub(crate) struct View<'a> {
     r#type: &'a str,
     aliases: &'a [String],
     group: Option<&'a str>,
     groups: &'a [String],
     description: Option<&'a str>,
     sample: &'a Json,
+    /// What its data must meet.
+    #[schemars(with = "Option<Json>")]
     schema: Option<&'a Schema>,
 }
 

@@ -8,14 +8,16 @@ use rung_shared::{
     limits::EVENT_TYPE_CHARS,
     store::{timeline::EventFilter, walk::Span},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::Management;
 
 /// An event as the list shows it.
-#[derive(Serialize)]
-struct View<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ListedEvent")]
+pub(crate) struct View<'a> {
     id: &'a str,
     r#type: &'a str,
     timestamp: jiff::Timestamp,

@@ -16,6 +16,7 @@ use rung_shared::{
     limits::{NAME_CHARS, REQUEST_BYTES},
     store::api_keys::KeyCreated,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -25,8 +26,10 @@ use crate::{
     tenants::named,
 };
 
-#[derive(Serialize)]
-struct View<'a> {
+/// An API key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Key")]
+pub(crate) struct View<'a> {
     id: &'a str,
     name: Option<&'a str>,
     scopes: &'a [Scope],

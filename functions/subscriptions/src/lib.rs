@@ -5,6 +5,7 @@
 
 mod dead_letters;
 mod deliveries;
+mod docs;
 mod event_types;
 mod events;
 mod ids;
@@ -20,12 +21,14 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{FromRequestParts, State},
-    response::Response,
-    routing::{delete, get, post},
+    response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode, request::Parts};
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use rung_shared::{
-    api::{Api, ApiError, Caller, Code, answer},
+    api::{
+        Api, ApiError, Caller, Code, answer,
+        openapi::{Documented, Routes},
+    },
     dialect::Dialect,
     domain::{
         id::WebhookId,
@@ -45,70 +48,137 @@ struct Management {
     deliverer: Deliverer,
 }
 
+/// The description of the whole API, as a test holds it against the code.
+const OPENAPI: &str = include_str!("../../../openapi.json");
+
 /// The routes of the management API.
 pub fn routes(api: Api, deliverer: Deliverer) -> Router {
-    let tenant = get(tenants::get)
-        .patch(tenants::update)
-        .delete(tenants::delete);
-    let webhook = get(webhooks::get)
-        .patch(webhooks::update)
-        .delete(webhooks::delete);
-    let rotation = "/v1/webhooks/{webhook}/rotate-secret";
-    let logs = "/v1/webhooks/{webhook}/logs";
-    let pending = "/v1/webhooks/{webhook}/pending";
-    Router::new()
-        .route("/v1/health", get(health))
-        .route("/v1/tenants", get(tenants::list).post(tenants::create))
-        .route("/v1/tenants/{tenant}", tenant)
-        .route(
-            "/v1/tenants/{tenant}/keys",
-            get(keys::list).post(keys::create),
+    calls().router().with_state(Management { api, deliverer })
+}
+
+/// The documentation of the management API.
+#[must_use]
+pub fn documented() -> Vec<Documented> {
+    calls().documented()
+}
+
+fn calls() -> Routes<Management> {
+    const TENANT: &str = "/v1/tenants/{tenant}";
+    const KEYS: &str = "/v1/tenants/{tenant}/keys";
+    const WEBHOOK: &str = "/v1/webhooks/{webhook}";
+    const ROTATION: &str = "/v1/webhooks/{webhook}/rotate-secret";
+    const LOG: &str = "/v1/webhooks/{webhook}/logs/{log}";
+    const PENDING: &str = "/v1/webhooks/{webhook}/pending";
+    Routes::default()
+        .get("/v1/health", health, docs::health)
+        .get("/openapi.json", openapi, docs::openapi)
+        .get("/v1/tenants", tenants::list, docs::list_tenants)
+        .post("/v1/tenants", tenants::create, docs::create_tenant)
+        .get(TENANT, tenants::get, docs::get_tenant)
+        .patch(TENANT, tenants::update, docs::update_tenant)
+        .delete(TENANT, tenants::delete, docs::delete_tenant)
+        .get(KEYS, keys::list, docs::list_keys)
+        .post(KEYS, keys::create, docs::create_key)
+        .delete(
+            "/v1/tenants/{tenant}/keys/{key}",
+            keys::delete,
+            docs::delete_key,
         )
-        .route("/v1/tenants/{tenant}/keys/{key}", delete(keys::delete))
-        .route("/v1/webhooks", get(webhooks::list).post(webhooks::create))
-        .route("/v1/webhooks/{webhook}", webhook)
-        .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
-        .route("/v1/webhooks/{webhook}/verify", post(webhooks::verify))
-        .route(rotation, post(webhooks::rotate_secret))
-        .route(
-            &format!("{rotation}/finish"),
-            post(webhooks::finish_rotation),
+        .get("/v1/webhooks", webhooks::list, docs::list_webhooks)
+        .post("/v1/webhooks", webhooks::create, docs::create_webhook)
+        .get(WEBHOOK, webhooks::get, docs::get_webhook)
+        .patch(WEBHOOK, webhooks::update, docs::update_webhook)
+        .delete(WEBHOOK, webhooks::delete, docs::delete_webhook)
+        .post(
+            "/v1/webhooks/{webhook}/test",
+            webhooks::test,
+            docs::test_webhook,
         )
-        .route(logs, get(logs::list))
-        .route(&format!("{logs}/{{log}}"), get(logs::get))
-        .route(&format!("{logs}/{{log}}/retry"), post(logs::retry))
-        .route("/v1/dead-letters", get(dead_letters::list))
-        .route("/v1/dead-letters/redrive", post(dead_letters::redrive))
-        .route("/v1/stats", get(stats::of_tenant))
-        .route("/v1/webhooks/{webhook}/stats", get(stats::of_webhook))
-        .route("/v1/webhooks/{webhook}/recover", post(recover::begin))
-        .route(
+        .post(
+            "/v1/webhooks/{webhook}/verify",
+            webhooks::verify,
+            docs::verify_webhook,
+        )
+        .post(ROTATION, webhooks::rotate_secret, docs::rotate_secret)
+        .post(
+            "/v1/webhooks/{webhook}/rotate-secret/finish",
+            webhooks::finish_rotation,
+            docs::finish_rotation,
+        )
+        .get("/v1/webhooks/{webhook}/logs", logs::list, docs::list_logs)
+        .get(LOG, logs::get, docs::get_log)
+        .post(
+            "/v1/webhooks/{webhook}/logs/{log}/retry",
+            logs::retry,
+            docs::retry_log,
+        )
+        .get(
+            "/v1/dead-letters",
+            dead_letters::list,
+            docs::list_dead_letters,
+        )
+        .post(
+            "/v1/dead-letters/redrive",
+            dead_letters::redrive,
+            docs::redrive_dead_letters,
+        )
+        .get("/v1/stats", stats::of_tenant, docs::tenant_stats)
+        .get(
+            "/v1/webhooks/{webhook}/stats",
+            stats::of_webhook,
+            docs::webhook_stats,
+        )
+        .post(
+            "/v1/webhooks/{webhook}/recover",
+            recover::begin,
+            docs::recover,
+        )
+        .get(
             "/v1/webhooks/{webhook}/recover/{recovery}",
-            get(recover::get),
+            recover::get,
+            docs::get_recovery,
         )
-        .route(
-            pending,
-            get(deliveries::pending).delete(deliveries::cancel_all),
+        .get(PENDING, deliveries::pending, docs::list_pending)
+        .delete(PENDING, deliveries::cancel_all, docs::cancel_pending)
+        .post(
+            "/v1/webhooks/{webhook}/pending/{delivery}/retry",
+            deliveries::retry,
+            docs::retry_pending,
         )
-        .route(
-            &format!("{pending}/{{delivery}}"),
-            delete(deliveries::cancel),
+        .delete(
+            "/v1/webhooks/{webhook}/pending/{delivery}",
+            deliveries::cancel,
+            docs::cancel_delivery,
         )
-        .route(
-            &format!("{pending}/{{delivery}}/retry"),
-            post(deliveries::retry),
-        )
-        .route("/v1/events", get(events::list))
-        .route("/v1/events/{event}", get(deliveries::event))
-        .route("/v1/egress-ips", get(egress_ips))
-        .route("/v1/event-types", get(event_types::list))
-        .route(
+        .get("/v1/events", events::list, docs::list_events)
+        .get("/v1/events/{event}", deliveries::event, docs::get_event)
+        .get("/v1/egress-ips", egress_ips, docs::egress_ips)
+        .get("/v1/event-types", event_types::list, docs::list_event_types)
+        .get(
             "/v1/event-types/{*type}",
-            get(event_types::get)
-                .put(event_types::put_schema)
-                .delete(event_types::delete_schema),
+            event_types::get,
+            docs::get_event_type,
         )
-        .with_state(Management { api, deliverer })
+        .also(
+            &Method::GET,
+            "/v1/event-types/{type}/schema",
+            docs::get_schema,
+        )
+        .put(
+            "/v1/event-types/{*type}",
+            event_types::put_schema,
+            docs::put_schema,
+        )
+        .delete(
+            "/v1/event-types/{*type}",
+            event_types::delete_schema,
+            docs::delete_schema,
+        )
+}
+
+async fn openapi() -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, OPENAPI).into_response()
 }
 
 async fn health() -> Response {

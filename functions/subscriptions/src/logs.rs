@@ -14,14 +14,16 @@ use rung_shared::{
     limits::EVENT_TYPE_CHARS,
     store::{attempts::LogFilter, events::Event},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{Management, Path};
 
-/// An entry as clients see it.
-#[derive(Serialize)]
+/// An attempt of a delivery.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LogEntry")]
 pub(crate) struct View {
     id: String,
     event_id: String,
@@ -58,9 +60,10 @@ impl From<&Attempt> for View {
     }
 }
 
-/// An entry with what went over the wire.
-#[derive(Serialize)]
-struct Detail {
+/// An attempt with what went over the wire.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LogDetail")]
+pub(crate) struct Detail {
     #[serde(flatten)]
     entry: View,
     request: Sent,
@@ -68,7 +71,9 @@ struct Detail {
     response: Option<Received>,
 }
 
-#[derive(Serialize)]
+/// What was posted.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LoggedRequest")]
 struct Sent {
     url: String,
     headers: Map<String, Value>,
@@ -76,7 +81,9 @@ struct Sent {
     body: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What the receiver answered.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LoggedResponse")]
 struct Received {
     status: u16,
     headers: Map<String, Value>,

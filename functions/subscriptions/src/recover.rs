@@ -21,20 +21,23 @@ use rung_shared::{
     json::Json,
     limits::{COUNTING_MS, REQUEST_BYTES},
 };
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::{Management, Path};
 
 /// A recovery as clients see it.
-#[derive(Serialize)]
-struct View<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Recovery")]
+pub(crate) struct View<'a> {
     id: String,
     webhook_id: &'a str,
     status: Status,
     since: jiff::Timestamp,
     until: jiff::Timestamp,
     #[serde(serialize_with = "what")]
+    #[schemars(with = "Vec<String>")]
     statuses: &'a Scope,
     /// Deliveries sent again so far.
     sent: u64,

@@ -16,6 +16,7 @@ use rung_shared::{
     limits::{FAILURES_COUNTED, STATS_BUCKETS},
     store::walk::Span,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,7 +25,8 @@ use crate::{Management, Path};
 const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Counts as clients see them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Counts")]
 struct View {
     attempts: u64,
     succeeded: u64,
@@ -33,7 +35,9 @@ struct View {
     latency_ms: Latency,
 }
 
-#[derive(Serialize)]
+/// Attempts by what was answered.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CountsByStatus")]
 struct ByStatus {
     /// No answer at all.
     none: u64,
@@ -50,7 +54,8 @@ struct ByStatus {
 }
 
 /// Percentiles over all answers; `None` without any.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LatencyPercentiles")]
 struct Latency {
     p50: Option<u64>,
     p90: Option<u64>,
@@ -91,15 +96,17 @@ impl From<&Counts> for View {
 }
 
 /// A part of the span, with its counts.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StatsBucket")]
 struct BucketView {
     start: jiff::Timestamp,
     #[serde(flatten)]
     counts: View,
 }
 
-#[derive(Serialize)]
-struct Stats {
+/// How attempts went over a span.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Stats {
     since: jiff::Timestamp,
     until: jiff::Timestamp,
     bucket: &'static str,

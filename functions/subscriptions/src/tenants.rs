@@ -18,6 +18,7 @@ use rung_shared::{
     json::Json,
     limits::{ID_CHARS, NAME_CHARS, REQUEST_BYTES, RETENTION_MARGIN},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,10 +27,13 @@ use crate::{Management, Path, dialect_named, ids::new_id};
 /// How often a change is made anew when others change the same thing meanwhile.
 const TRIES: usize = 8;
 
-#[derive(Serialize)]
-struct View<'a> {
+/// A customer of the operator.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tenant")]
+pub(crate) struct View<'a> {
     id: &'a str,
     name: Option<&'a str>,
+    /// What its webhooks look like on the wire.
     dialect: &'a str,
     plan: Option<&'a str>,
     /// For how many days its events and logs are kept, if that was set for it.

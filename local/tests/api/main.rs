@@ -11,6 +11,7 @@ mod events;
 mod interrupted;
 mod lists;
 mod metering;
+mod openapi;
 mod operator;
 mod pace;
 mod publish;

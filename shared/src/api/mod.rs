@@ -6,6 +6,7 @@
 mod auth;
 mod error;
 mod fields;
+pub mod openapi;
 mod page;
 mod serve;
 

@@ -3,13 +3,15 @@
 //! A delivery that succeeds at once has no row of its own: its event and its log entry say it all. From a first failure, a
 //! hold or a retry by hand on, its row is the head of a chain of positions `(n, due)`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::DeliveryKey;
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "DeliveryStatus")]
 pub enum State {
     /// An attempt is to come.
     Pending,

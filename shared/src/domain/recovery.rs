@@ -1,12 +1,14 @@
 //! How a recovery goes on.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::message::Recovery;
 
 /// Whether a recovery goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecoveryStatus")]
 pub enum Status {
     /// Pages are to come.
     Running,

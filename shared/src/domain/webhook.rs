@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::secret::{OldSecret, Secret, TooManySecrets};
@@ -12,8 +13,9 @@ use super::{
 use crate::mutation::{Mutation, mutated};
 
 /// Why a webhook is disabled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "DisabledReason")]
 pub enum Reason {
     /// Somebody set it so.
     Manual,

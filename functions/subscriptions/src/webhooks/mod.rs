@@ -4,7 +4,7 @@ mod challenge;
 mod list;
 mod request;
 mod secrets;
-mod view;
+pub(crate) mod view;
 
 use axum::{
     extract::{Request, State},

@@ -17,6 +17,7 @@ use rung_shared::{
     json::Json,
     limits::{OLD_SECRETS, OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, REQUEST_BYTES, SECRET_BYTES},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,7 +25,7 @@ use super::{View, changed};
 use crate::{Management, Path};
 
 /// What signs, by the names that Standard Webhooks has for the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Signing {
     /// A secret that both sides share.

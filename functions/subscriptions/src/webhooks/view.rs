@@ -10,20 +10,26 @@ use rung_shared::{
         webhook::{Disabled, Reason, Webhook},
     },
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::secrets::Signing;
 
-#[derive(Serialize)]
-pub(super) struct View<'a> {
+/// An endpoint of a tenant.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Webhook")]
+pub(crate) struct View<'a> {
     id: &'a str,
     url: &'a str,
     events: &'a [String],
+    /// An event pattern over `data`.
+    #[schemars(with = "Option<Map<String, Value>>")]
     filter: Option<&'a Filter>,
     rate_limit: Option<u32>,
     name: Option<&'a str>,
     description: Option<&'a str>,
+    #[schemars(extend("enum" = ["active", "disabled"]))]
     status: &'static str,
     created_at: jiff::Timestamp,
     dialect: &'a str,
@@ -42,7 +48,9 @@ pub(super) struct View<'a> {
     secret: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// Why a webhook is disabled.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Disabled")]
 struct DisabledReason<'a> {
     reason: Reason,
     /// The failed attempts that led to it.

@@ -1,0 +1,147 @@
+//! The documentation of publishing's calls.
+
+use http::StatusCode;
+use rung_shared::{
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
+    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
+};
+use schemars::{Schema, json_schema};
+use serde_json::{Value, json};
+
+use crate::Published;
+
+/// What a publish may be refused with, beside what every call may.
+const REFUSALS: &[Code] = &[
+    Code::UnknownEventType,
+    Code::UnstableNumber,
+    Code::ReservedMember,
+    Code::SchemaViolation,
+    Code::PayloadTooLarge,
+    Code::Conflict,
+    Code::RateLimited,
+    Code::QuotaExceeded,
+];
+
+fn event() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "data"],
+        "properties": {
+            "id": {
+                "description": "Its id [default: a new one]. The same id with the same content is taken once.",
+                "type": ["string", "null"],
+                "pattern": format!("^[A-Za-z0-9_-]{{1,{ID_CHARS}}}$"),
+            },
+            "type": {
+                "description": "Its type, one of the tenant's catalogue.",
+                "type": "string",
+                "pattern": format!("^[A-Za-z0-9_.\\-/]{{1,{EVENT_TYPE_CHARS}}}$"),
+            },
+            "data": {
+                "description": format!("What happened, at most {JSON_DEPTH} levels deep."),
+                "type": "object",
+            },
+            "timestamp": {
+                "description": "When it happened [default: now].",
+                "type": ["string", "null"],
+                "format": "date-time",
+            },
+            "metadata": {
+                "description": "More, for dialects that have a place for it.",
+                "type": ["object", "null"],
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn event_example() -> Value {
+    json!({
+        "type": "user.lesson.completed",
+        "data": { "user_id": "user_xyz789", "lesson_id": "lesson_non_01", "score": 95 },
+    })
+}
+
+fn published_example() -> Value {
+    json!({
+        "event": {
+            "id": "evt_7DSpX620AU0gIPlaiuIZ1e",
+            "type": "user.lesson.completed",
+            "timestamp": "2025-10-10T12:30:00.123Z",
+            "created_at": "2025-10-10T12:30:00.123Z",
+        },
+        "deliveries": 2,
+    })
+}
+
+fn publishing(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(Who::Publisher, id, summary).header(
+        "Idempotency-Key",
+        "Serves as an id where an event has none: the same key with the same content is taken once.",
+        json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES }),
+    )
+}
+
+pub(crate) fn publish(schemas: &mut Schemas) -> Operation {
+    let published = schemas.subschema_for::<Published>();
+    publishing("publishEvent", "Publish an event.")
+        .describe("Accepted once, delivered at least once, in no promised order.")
+        .body(event(), event_example())
+        .answers_with(
+            StatusCode::ACCEPTED,
+            "It is stored, and on its way to so many webhooks; if to none, with the reason.",
+            published.to_value(),
+            published_example(),
+        )
+        .refuses(REFUSALS)
+}
+
+pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
+    let published = schemas.subschema_for::<Published>();
+    let results: Schema = json_schema!({
+        "type": "array",
+        "items": {
+            "oneOf": [
+                {
+                    "type": "object",
+                    "required": ["success", "data"],
+                    "properties": { "success": { "const": true }, "data": published },
+                },
+                { "$ref": "#/components/schemas/Error" },
+            ],
+        },
+    });
+    let body = json!({
+        "type": "object",
+        "required": ["events"],
+        "properties": {
+            "events": { "type": "array", "items": event(), "minItems": 1, "maxItems": BATCH_EVENTS },
+        },
+        "additionalProperties": false,
+    });
+    let example = json!({
+        "results": [
+            { "success": true, "data": published_example() },
+            {
+                "success": false,
+                "error": {
+                    "code": "unknown_event_type",
+                    "message": Code::UnknownEventType.message(),
+                    "details": [],
+                },
+            },
+        ],
+    });
+    publishing("publishEvents", "Publish up to 100 events.")
+        .describe("Each is taken or refused by itself.")
+        .body(body, json!({ "events": [event_example()] }))
+        .answers(
+            StatusCode::ACCEPTED,
+            "One result per event, in order: what publishing it by itself would have answered.",
+            [("results", results)],
+            example,
+        )
+}

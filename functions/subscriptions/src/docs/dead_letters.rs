@@ -1,0 +1,89 @@
+//! The documentation of dead letters' calls.
+
+use http::StatusCode;
+use rung_shared::{
+    api::openapi::{Operation, Schemas, Who},
+    limits::{PAGE_DEFAULT, PAGE_MAX},
+};
+use schemars::{Schema, json_schema};
+use serde_json::{Value, json};
+
+use super::object;
+use crate::dead_letters::View;
+
+fn queue() -> Value {
+    json!({ "enum": ["deliver", "retry"] })
+}
+
+/// How many each queue has.
+fn counts() -> Schema {
+    let count = json!({ "type": "integer", "minimum": 0 });
+    json_schema!({
+        "type": "object",
+        "required": ["deliver", "retry"],
+        "properties": { "deliver": count, "retry": count },
+    })
+}
+
+pub(crate) fn list_dead_letters(schemas: &mut Schemas) -> Operation {
+    let letter = schemas.subschema_for::<View<'_>>();
+    let letters: Schema = json_schema!({ "type": "array", "items": letter });
+    Operation::new(
+        Who::Operator,
+        "listDeadLetters",
+        "Look at messages that nobody could handle.",
+    )
+    .describe(
+        "A look: there is no order and no cursor, and each is hidden for a moment afterwards.",
+    )
+    .query(
+        "limit",
+        "How many at most.",
+        json!({ "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT }),
+    )
+    .query("queue", "Only those of this queue.", queue())
+    .answers(
+        StatusCode::OK,
+        "Some of them, and how many there are.",
+        [("dead_letters", letters), ("counts", counts())],
+        json!({
+            "dead_letters": [{
+                "id": "0b1c6a52-7c1f-4b76-9a55-2f0d4c1f7a11",
+                "queue": "deliver",
+                "kind": "attempt",
+                "tenant_id": "acme",
+                "webhook_id": "webhook_5kq2m8x1r7",
+                "event_id": "evt_001",
+                "attempt": 1,
+                "receives": 6,
+                "sent_at": "2025-10-10T12:30:00.123Z",
+            }],
+            "counts": { "deliver": 1, "retry": 0 },
+        }),
+    )
+}
+
+pub(crate) fn redrive_dead_letters(_: &mut Schemas) -> Operation {
+    let count = || json_schema!({ "type": "integer", "minimum": 0 });
+    let body = object(
+        &[],
+        json!({ "queue": { "description": "Only those of this queue.", "enum": ["deliver", "retry", null] } }),
+    );
+    Operation::new(
+        Who::Operator,
+        "redriveDeadLetters",
+        "Send dead letters back to where they came from.",
+    )
+    .describe("As many as there is time for; `counts` says how many are left.")
+    .optional_body(body, json!({ "queue": "deliver" }))
+    .answers(
+        StatusCode::OK,
+        "So many were moved; what cannot be read stays.",
+        [
+            ("moved", count()),
+            ("unknown", count()),
+            ("counts", counts()),
+        ],
+        json!({ "moved": 1, "unknown": 0, "counts": { "deliver": 0, "retry": 0 } }),
+    )
+}

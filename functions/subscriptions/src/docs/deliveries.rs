@@ -1,0 +1,85 @@
+//! The documentation of deliveries' calls.
+
+use http::StatusCode;
+use rung_shared::api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
+};
+use schemars::json_schema;
+use serde_json::{Value, json};
+
+use crate::deliveries::Pending;
+
+fn example(status: &str, next_attempt_at: Value) -> Value {
+    json!({
+        "delivery_id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
+        "event_id": "evt_001",
+        "event_type": "user.lesson.completed",
+        "status": status,
+        "attempt": 2,
+        "next_attempt_at": next_attempt_at,
+        "accepted_at": "2025-10-10T12:30:00.123Z",
+    })
+}
+
+pub(crate) fn list_pending(schemas: &mut Schemas) -> Operation {
+    let pending = schemas.subschema_for::<Pending<'_>>();
+    let example = example("pending", json!("2025-10-10T12:31:00.268Z"));
+    Operation::new(
+        Who::Manager,
+        "listPending",
+        "List the deliveries that wait for their next attempt.",
+    )
+    .lists("pending", pending, example)
+}
+
+pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
+    let delivery = schemas.subschema_for::<Pending<'_>>();
+    Operation::new(
+        Who::Manager,
+        "cancelDelivery",
+        "Cancel a delivery that waits.",
+    )
+    .answers(
+        StatusCode::OK,
+        "It is not sent any more.",
+        [("delivery", delivery)],
+        json!({ "delivery": example("cancelled", Value::Null) }),
+    )
+}
+
+pub(crate) fn cancel_pending(_: &mut Schemas) -> Operation {
+    let cancelled = json_schema!({ "type": "integer", "minimum": 0 });
+    let complete = json_schema!({
+        "description": "Whether none is left; else ask again.",
+        "type": "boolean",
+    });
+    Operation::new(
+        Who::Manager,
+        "cancelPending",
+        "Cancel all deliveries that wait.",
+    )
+    .answers(
+        StatusCode::OK,
+        "So many are not sent any more.",
+        [("cancelled", cancelled), ("complete", complete)],
+        json!({ "cancelled": 12, "complete": true }),
+    )
+}
+
+pub(crate) fn retry_pending(schemas: &mut Schemas) -> Operation {
+    let delivery = schemas.subschema_for::<Pending<'_>>();
+    let example = example("pending", json!("2025-10-10T12:30:05.123Z"));
+    Operation::new(
+        Who::Manager,
+        "retryPending",
+        "Send a delivery that waits now; the ladder goes on from there.",
+    )
+    .answers(
+        StatusCode::ACCEPTED,
+        "It is on its way.",
+        [("delivery", delivery)],
+        json!({ "delivery": example }),
+    )
+    .refuses(&[Code::WebhookDisabled])
+}

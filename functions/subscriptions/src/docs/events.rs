@@ -1,0 +1,84 @@
+//! The documentation of events' calls, publishing apart.
+
+use http::StatusCode;
+use rung_shared::{
+    api::openapi::{Operation, Schemas, Who},
+    limits::EVENT_TYPE_CHARS,
+};
+use schemars::{Schema, json_schema};
+use serde_json::json;
+
+use crate::{
+    deliveries::{DeliveryView, EventView},
+    events::View,
+};
+
+fn next_cursor() -> Schema {
+    json_schema!({
+        "description": "For the next page; null at the end.",
+        "type": ["string", "null"],
+    })
+}
+
+pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
+    let event = schemas.subschema_for::<View<'_>>();
+    let time = || json!({ "type": "string", "format": "date-time" });
+    let example = json!({
+        "id": "evt_001",
+        "type": "user.lesson.completed",
+        "timestamp": "2025-10-10T12:30:00Z",
+        "created_at": "2025-10-10T12:30:00.123Z",
+        "deliveries": 0,
+        "reason": "no webhook subscribes to this type",
+    });
+    Operation::new(Who::Manager, "listEvents", "List what was published.")
+        .lists("events", event, example)
+        .query(
+            "type",
+            "Only those of this type.",
+            json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
+        )
+        .query("since", "Only those accepted then or later.", time())
+        .query("until", "Only those accepted earlier.", time())
+}
+
+pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
+    let event = schemas.subschema_for::<EventView<'_>>();
+    let delivery = schemas.subschema_for::<DeliveryView>();
+    let deliveries: Schema = json_schema!({ "type": "array", "items": delivery });
+    Operation::new(
+        Who::Manager,
+        "getEvent",
+        "Read an event, and where each of its deliveries stands.",
+    )
+    .describe("Its deliveries are a list of pages.")
+    .pages()
+    .answers(
+        StatusCode::OK,
+        "The event.",
+        [
+            ("event", event),
+            ("deliveries", deliveries),
+            ("next_cursor", next_cursor()),
+        ],
+        json!({
+            "event": {
+                "id": "evt_001",
+                "type": "user.lesson.completed",
+                "timestamp": "2025-10-10T12:30:00Z",
+                "created_at": "2025-10-10T12:30:00.123Z",
+                "reason": null,
+                "data": { "score": 95 },
+                "payload": { "id": "evt_001", "type": "user.lesson.completed", "data": { "score": 95 } },
+            },
+            "deliveries": [{
+                "delivery_id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
+                "webhook_id": "webhook_5kq2m8x1r7",
+                "status": "succeeded",
+                "attempt": 1,
+                "next_attempt_at": null,
+            }],
+            "next_cursor": null,
+        }),
+    )
+}

@@ -1,0 +1,131 @@
+//! The documentation of the log's calls.
+
+use http::StatusCode;
+use rung_shared::{
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
+    limits::EVENT_TYPE_CHARS,
+};
+use schemars::json_schema;
+use serde_json::{Value, json};
+
+use crate::logs::{Detail, View};
+
+fn example() -> Value {
+    json!({
+        "id": "log_1760099400123-1-evt_001",
+        "event_id": "evt_001",
+        "event_type": "user.lesson.completed",
+        "delivery_id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
+        "status": "failed",
+        "attempt": 1,
+        "trigger": "event",
+        "attempted_at": "2025-10-10T12:30:00.123Z",
+        "delivered_at": "2025-10-10T12:30:00.268Z",
+        "response_status": 500,
+        "response_time_ms": 145,
+        "error": "The receiver answered 500 Internal Server Error.",
+        "next_attempt_at": "2025-10-10T12:31:00.268Z",
+    })
+}
+
+/// The entry of a test.
+pub(super) fn test_example() -> Value {
+    let mut entry = example();
+    for (name, value) in [
+        ("status", json!("succeeded")),
+        ("trigger", json!("test")),
+        ("response_status", json!(200)),
+        ("error", Value::Null),
+        ("next_attempt_at", Value::Null),
+    ] {
+        entry[name] = value;
+    }
+    entry
+}
+
+pub(crate) fn list_logs(schemas: &mut Schemas) -> Operation {
+    let entry = schemas.subschema_for::<View>();
+    let time = || json!({ "type": "string", "format": "date-time" });
+    Operation::new(Who::Manager, "listLogs", "List the attempts at a webhook.")
+        .describe("`since` and `until` go by the time at which an attempt was due.")
+        .lists("logs", entry, example())
+        .query(
+            "status",
+            "Only those that ended so.",
+            json!({ "enum": ["succeeded", "failed"] }),
+        )
+        .query(
+            "event_type",
+            "Only those of events of this type.",
+            json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
+        )
+        .query(
+            "event_id",
+            "Only those of this event.",
+            json!({ "type": "string" }),
+        )
+        .query(
+            "delivery_id",
+            "Only those of this delivery.",
+            json!({ "type": "string", "format": "uuid" }),
+        )
+        .query(
+            "trigger",
+            "Only those that this led to.",
+            json!({ "enum": ["event", "retry", "manual", "recover", "test"] }),
+        )
+        .query("since", "Only those due then or later.", time())
+        .query("until", "Only those due earlier.", time())
+}
+
+pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
+    let mut log = example();
+    log["request"] = json!({
+        "url": "https://your-domain.com/webhooks/odin",
+        "headers": { "content-type": "application/json", "webhook-id": "evt_001" },
+        "body": "{\"id\":\"evt_001\",\"type\":\"user.lesson.completed\"}",
+    });
+    log["response"] = json!({ "status": 500, "headers": {}, "body": "out of order" });
+    let detail = schemas.subschema_for::<Detail>();
+    Operation::new(
+        Who::Manager,
+        "getLog",
+        "Read an attempt, with its request and its response.",
+    )
+    .answers(
+        StatusCode::OK,
+        "The attempt.",
+        [("log", detail)],
+        json!({ "log": log }),
+    )
+}
+
+pub(crate) fn retry_log(_: &mut Schemas) -> Operation {
+    let delivery = json_schema!({
+        "type": "object",
+        "required": ["id", "event_id", "event_type", "status"],
+        "properties": {
+            "id": { "type": "string", "format": "uuid" },
+            "event_id": { "type": "string" },
+            "event_type": { "type": "string" },
+            "status": { "const": "pending" },
+        },
+    });
+    Operation::new(Who::Manager, "retryLog", "Send an attempt's delivery again now.")
+        .describe("With the same ids. It takes the place of a wait, starts no ladder, and counts for no disable rule.")
+        .answers(
+            StatusCode::ACCEPTED,
+            "It is on its way.",
+            [("delivery", delivery)],
+            json!({ "delivery": {
+                "id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
+                "event_id": "evt_001",
+                "event_type": "user.lesson.completed",
+                "status": "pending",
+            } }),
+        )
+        .refuses(&[Code::WebhookDisabled, Code::Conflict])
+}

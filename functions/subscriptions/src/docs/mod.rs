@@ -1,0 +1,108 @@
+//! The documentation of each call: beside the handlers, so that those can be read without it.
+
+mod dead_letters;
+mod deliveries;
+mod event_types;
+mod events;
+mod keys;
+mod logs;
+mod recover;
+mod stats;
+mod tenants;
+mod webhooks;
+
+use http::StatusCode;
+use rung_shared::{
+    api::openapi::{Operation, Schemas, Who},
+    limits::ID_CHARS,
+};
+use schemars::json_schema;
+use serde_json::{Value, json};
+
+pub(crate) use self::{
+    dead_letters::{list_dead_letters, redrive_dead_letters},
+    deliveries::{cancel_delivery, cancel_pending, list_pending, retry_pending},
+    event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
+    events::{get_event, list_events},
+    keys::{create_key, delete_key, list_keys},
+    logs::{get_log, list_logs, retry_log},
+    recover::{get_recovery, recover},
+    stats::{tenant_stats, webhook_stats},
+    tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, update_tenant},
+    webhooks::{
+        create_webhook, delete_webhook, finish_rotation, get_webhook, list_webhooks, rotate_secret,
+        test_webhook, update_webhook, verify_webhook,
+    },
+};
+
+pub(crate) fn health(_: &mut Schemas) -> Operation {
+    Operation::new(Who::Anybody, "getHealth", "Whether Rung is up.").answers(
+        StatusCode::OK,
+        "It is.",
+        [("status", json_schema!({ "const": "ok" }))],
+        json!({ "status": "ok" }),
+    )
+}
+
+pub(crate) fn openapi(_: &mut Schemas) -> Operation {
+    Operation::new(Who::Anybody, "getOpenApi", "This description.").answers_plain(
+        StatusCode::OK,
+        "OpenAPI 3.1.",
+        json!({ "type": "object" }),
+    )
+}
+
+pub(crate) fn egress_ips(_: &mut Schemas) -> Operation {
+    Operation::new(
+        Who::Manager,
+        "listEgressIps",
+        "Where deliveries come from, for receivers that let only some addresses in.",
+    )
+    .answers(
+        StatusCode::OK,
+        "The networks, as the operator has configured them.",
+        [(
+            "egress_ips",
+            json_schema!({ "type": "array", "items": { "type": "string" } }),
+        )],
+        json!({ "egress_ips": ["203.0.113.7/32"] }),
+    )
+}
+
+/// What is answered for something that is gone.
+fn deleted(operation: Operation, name: &'static str, id: &str) -> Operation {
+    let schema = json_schema!({
+        "type": "object",
+        "required": ["id", "deleted"],
+        "properties": { "id": { "type": "string" }, "deleted": { "const": true } },
+    });
+    operation.answers(
+        StatusCode::OK,
+        "It is gone.",
+        [(name, schema)],
+        json!({ name: { "id": id, "deleted": true } }),
+    )
+}
+
+/// An object with these fields and no others.
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+fn text(description: &str, most: usize) -> Value {
+    json!({ "description": description, "type": ["string", "null"], "minLength": 1, "maxLength": most })
+}
+
+fn id(description: &str) -> Value {
+    let pattern = format!("^[A-Za-z0-9_-]{{1,{ID_CHARS}}}$");
+    json!({ "description": description, "type": ["string", "null"], "pattern": pattern })
+}
+
+fn time(description: &str) -> Value {
+    json!({ "description": description, "type": ["string", "null"], "format": "date-time" })
+}

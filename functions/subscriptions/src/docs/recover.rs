@@ -1,0 +1,108 @@
+//! The documentation of recoveries' calls.
+
+use http::StatusCode;
+use rung_shared::{
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
+    limits::IDEMPOTENCY_KEY_BYTES,
+};
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+use super::{object, time};
+use crate::recover::View;
+
+fn example() -> Value {
+    json!({
+        "id": "rec_1760103000000",
+        "webhook_id": "webhook_5kq2m8x1r7",
+        "status": "running",
+        "since": "2025-10-10T12:00:00Z",
+        "until": "2025-10-10T13:30:00Z",
+        "statuses": ["failed", "held", "missed"],
+        "sent": 0,
+        "skipped": 0,
+        "reached": "2025-10-10T12:00:00Z",
+        "started_at": "2025-10-10T13:30:00Z",
+        "ended_at": null,
+    })
+}
+
+/// What a dry run answers.
+#[derive(JsonSchema)]
+#[schemars(rename = "RecoveryCount")]
+#[expect(dead_code, reason = "a schema: the handler writes it member by member")]
+struct Counted {
+    /// How many deliveries would be sent again.
+    count: u64,
+    /// Whether all of the span is counted.
+    complete: bool,
+    /// Up to where it is counted, if not to the end.
+    counted_until: Option<jiff::Timestamp>,
+}
+
+pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
+    let states = json!({ "enum": ["failed", "held", "missed"] });
+    let body = object(
+        &["since"],
+        json!({
+            "since": {
+                "description": "From when on, by the time at which events were accepted; within the retention.",
+                "type": "string",
+                "format": "date-time",
+            },
+            "until": time("Up to when [default: now]."),
+            "status": {
+                "description": "What to send again [default: `failed`, `held` and `missed`]; `any` is every event that the webhook would \
+                                get, also those from before it was made.",
+                "anyOf": [
+                    { "enum": ["failed", "held", "missed", "any", null] },
+                    { "type": "array", "items": states, "minItems": 1 },
+                ],
+            },
+            "dry_run": {
+                "description": "Only count [default: false].",
+                "type": ["boolean", "null"],
+            },
+        }),
+    );
+    let recovery = schemas.subschema_for::<View<'_>>();
+    let counted = schemas.subschema_for::<Counted>();
+    Operation::new(
+        Who::Manager,
+        "recover",
+        "Send again what a webhook has not got, each delivery on a fresh ladder.",
+    )
+    .describe("Durable and resumable, without a cap; with `dry_run` it is only counted.")
+    .header(
+        "Idempotency-Key",
+        "The same key with the same request begins one recovery only.",
+        json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES }),
+    )
+    .body(body, json!({ "since": "2025-10-10T12:00:00Z" }))
+    .answers(
+        StatusCode::ACCEPTED,
+        "It has begun.",
+        [("recovery", recovery)],
+        json!({ "recovery": example() }),
+    )
+    .answers_with(
+        StatusCode::OK,
+        "What a recovery would send.",
+        counted.to_value(),
+        json!({ "count": 17, "complete": true, "counted_until": null }),
+    )
+    .refuses(&[Code::WebhookDisabled, Code::Conflict])
+}
+
+pub(crate) fn get_recovery(schemas: &mut Schemas) -> Operation {
+    let recovery = schemas.subschema_for::<View<'_>>();
+    Operation::new(Who::Manager, "getRecovery", "Read how far a recovery is.").answers(
+        StatusCode::OK,
+        "The recovery.",
+        [("recovery", recovery)],
+        json!({ "recovery": example() }),
+    )
+}

@@ -1,0 +1,105 @@
+//! The documentation of tenants' calls.
+
+use http::StatusCode;
+use rung_shared::{
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
+    limits::{ID_CHARS, NAME_CHARS},
+};
+use serde_json::{Value, json};
+
+use super::{deleted, id, object, text};
+use crate::tenants::View;
+
+fn example() -> Value {
+    json!({
+        "id": "acme",
+        "name": "Acme",
+        "dialect": "odin",
+        "plan": "pro",
+        "retention_days": null,
+        "created_at": "2025-10-10T12:00:00Z",
+    })
+}
+
+fn retention() -> Value {
+    json!({
+        "description": "For how many days its events and logs are kept: longer than any ladder, at most as long as this deployment keeps \
+                        them [default: as long].",
+        "type": ["integer", "null"],
+        "minimum": 1,
+    })
+}
+
+fn one(
+    schemas: &mut Schemas,
+    operation: Operation,
+    status: StatusCode,
+    description: &str,
+) -> Operation {
+    let tenant = schemas.subschema_for::<View<'_>>();
+    operation.answers(
+        status,
+        description,
+        [("tenant", tenant)],
+        json!({ "tenant": example() }),
+    )
+}
+
+pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
+    let body = object(
+        &["name"],
+        json!({
+            "id": id("Its id [default: a new one]."),
+            "name": { "description": "Its name.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
+            "dialect": text("What its webhooks look like on the wire; it stays so [default: `standard`].", ID_CHARS),
+            "retention_days": retention(),
+            "plan": text("Its plan; a dialect may have webhooks for some plans only.", ID_CHARS),
+        }),
+    );
+    let example = json!({ "id": "acme", "name": "Acme", "dialect": "odin", "plan": "pro" });
+    let operation = Operation::new(Who::Operator, "createTenant", "Make a tenant.")
+        .body(body, example)
+        .refuses(&[Code::Conflict]);
+    one(schemas, operation, StatusCode::CREATED, "It is made.")
+}
+
+pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
+    let tenant = schemas.subschema_for::<View<'_>>();
+    Operation::new(Who::Operator, "listTenants", "List tenants.").lists(
+        "tenants",
+        tenant,
+        example(),
+    )
+}
+
+pub(crate) fn get_tenant(schemas: &mut Schemas) -> Operation {
+    let operation = Operation::new(Who::Operator, "getTenant", "Read a tenant.");
+    one(schemas, operation, StatusCode::OK, "The tenant.")
+}
+
+pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
+    let body = object(
+        &[],
+        json!({
+            "name": text("A new name; null clears it.", NAME_CHARS),
+            "retention_days": retention(),
+            "plan": text("A new plan; null clears it.", ID_CHARS),
+        }),
+    );
+    let operation = Operation::new(Who::Operator, "updateTenant", "Change a tenant.")
+        .describe(
+            "A plan that has no webhooks disables those that there are, with the reason `plan`.",
+        )
+        .body(body, json!({ "plan": "enterprise" }))
+        .refuses(&[Code::Conflict]);
+    one(schemas, operation, StatusCode::OK, "It is changed.")
+}
+
+pub(crate) fn delete_tenant(_: &mut Schemas) -> Operation {
+    let operation = Operation::new(Who::Operator, "deleteTenant", "Delete a tenant.")
+        .describe("Its keys and webhooks go with it; nothing is sent to them afterwards.");
+    deleted(operation, "tenant", "acme")
+}

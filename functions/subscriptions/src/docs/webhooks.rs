@@ -1,0 +1,316 @@
+//! The documentation of webhooks' calls.
+
+use http::StatusCode;
+use rung_shared::{
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
+    limits::{
+        DESCRIPTION_CHARS, EVENT_TYPE_CHARS, HEADER_VALUE_BYTES, ID_CHARS, NAME_CHARS,
+        OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+    },
+};
+use serde_json::{Value, json};
+
+use super::{deleted, id, logs, object, text, time};
+use crate::{logs::View as LogView, webhooks::view::View};
+
+fn example() -> Value {
+    json!({
+        "id": "webhook_5kq2m8x1r7",
+        "url": "https://your-domain.com/webhooks/odin",
+        "events": ["user.lesson.completed", "content"],
+        "filter": null,
+        "rate_limit": null,
+        "name": null,
+        "description": "Production webhook for user events",
+        "status": "active",
+        "created_at": "2025-10-10T12:00:00Z",
+        "dialect": "odin",
+        "signing": "v1",
+        "public_key": null,
+        "old_secret_expires_at": null,
+        "headers": {},
+        "metadata": {},
+        "challenge": false,
+        "disabled_at": null,
+        "disabled_reason": null,
+    })
+}
+
+fn with_secret() -> Value {
+    let mut webhook = example();
+    webhook["secret"] = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into();
+    webhook
+}
+
+/// The fields that a webhook is made with and changed by.
+fn fields() -> Value {
+    json!({
+        "url": {
+            "description": "Where to: absolute, `https` (`http` too on one machine), without user information or fragment, at a public host.",
+            "type": "string",
+            "format": "uri",
+            "maxLength": URL_CHARS,
+        },
+        "events": {
+            "description": "Types, groups, prefixes such as `order.*`, or `*` for all; a group or prefix takes in its later types.",
+            "type": "array",
+            "items": { "type": "string" },
+            "minItems": 1,
+            "maxItems": WEBHOOK_EVENTS,
+        },
+        "filter": {
+            "description": "Which payloads to take, as an event pattern over `data`; null takes all.",
+            "type": ["object", "null"],
+        },
+        "rate_limit": {
+            "description": "Most deliveries a second [default: no limit]; what is more waits.",
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": RATE_LIMIT_MAX,
+        },
+        "name": text("A name of the tenant's own.", NAME_CHARS),
+        "description": text("What it is for.", DESCRIPTION_CHARS),
+        "headers": {
+            "description": "Headers that go along with each delivery, except those that HTTP, Rung and the dialect set.",
+            "type": ["object", "null"],
+            "maxProperties": WEBHOOK_HEADERS,
+            "additionalProperties": { "type": "string", "maxLength": HEADER_VALUE_BYTES },
+        },
+        "metadata": {
+            "description": "Whatever the tenant wants to keep with it.",
+            "type": ["object", "null"],
+        },
+    })
+}
+
+fn with(mut fields: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut fields, more) {
+        fields.extend(more);
+    }
+    fields
+}
+
+pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
+    let body = object(
+        &["url", "events"],
+        with(
+            fields(),
+            json!({
+                "secret": secret(),
+                "signing": signing(),
+                "challenge": {
+                    "description": "Whether its endpoint must echo a token before it gets events [default: false].",
+                    "type": ["boolean", "null"],
+                },
+                "dialect": text("Another dialect than the tenant's, for a gradual move.", ID_CHARS),
+                "id": id("With the admin key: the id to keep; one that is there is updated."),
+                "status": {
+                    "description": "With the admin key.",
+                    "enum": ["active", "disabled", null],
+                },
+                "created_at": time("With the admin key: when it was made elsewhere."),
+            }),
+        ),
+    );
+    let example = json!({
+        "url": "https://your-domain.com/webhooks/odin",
+        "events": ["user.lesson.completed", "content"],
+        "description": "Production webhook for user events",
+    });
+    let webhook = schemas.subschema_for::<View<'_>>();
+    let data = json!({ "webhook": with_secret() });
+    Operation::new(Who::Manager, "createWebhook", "Make a webhook.")
+        .describe("The answer shows the secret, which is shown again at a rotation only.")
+        .body(body, example)
+        .answers(
+            StatusCode::CREATED,
+            "It is made.",
+            [("webhook", webhook.clone())],
+            data.clone(),
+        )
+        .answers(
+            StatusCode::OK,
+            "It was there by this id, and is changed.",
+            [("webhook", webhook)],
+            data,
+        )
+        .refuses(&[Code::Conflict, Code::PlanWithoutWebhooks])
+}
+
+fn secret() -> Value {
+    json!({
+        "description": "What signs, kept exactly as given [default: a new one].",
+        "type": ["string", "null"],
+        "minLength": 1,
+        "maxLength": SECRET_BYTES,
+    })
+}
+
+fn signing() -> Value {
+    json!({
+        "description": "`v1` is a secret that both sides share, `v1a` an Ed25519 key pair, of which receivers have the public half.",
+        "enum": ["v1", "v1a", null],
+    })
+}
+
+pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
+    let overlap = json!({
+        "description": "How long the old secret signs on [default: a day].",
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "maximum": OVERLAP_MAX_MS / 1000,
+    });
+    let body = object(
+        &[],
+        json!({ "secret": secret(), "signing": signing(), "overlap_seconds": overlap }),
+    );
+    let mut rotated = with_secret();
+    rotated["old_secret_expires_at"] = "2025-10-11T12:00:00Z".into();
+    let webhook = schemas.subschema_for::<View<'_>>();
+    Operation::new(Who::Manager, "rotateSecret", "Give a webhook a new secret.")
+        .describe(
+            "While the overlap lasts, signatures that have room for several list all secrets'. Where there is room for one, the old \
+             one signs, and a 401 or 403 is followed at once by a POST signed with the new one.",
+        )
+        .optional_body(body, json!({ "overlap_seconds": 86_400 }))
+        .answers(
+            StatusCode::OK,
+            "The webhook with its new secret.",
+            [("webhook", webhook)],
+            json!({ "webhook": rotated }),
+        )
+        .refuses(&[Code::Conflict])
+}
+
+pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
+    let webhook = schemas.subschema_for::<View<'_>>();
+    Operation::new(
+        Who::Manager,
+        "finishRotation",
+        "End a rotation's overlap now.",
+    )
+    .optional_body(object(&[], json!({})), json!({}))
+    .answers(
+        StatusCode::OK,
+        "Only the new secret signs.",
+        [("webhook", webhook)],
+        json!({ "webhook": example() }),
+    )
+    .refuses(&[Code::Conflict])
+}
+
+pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
+    let webhook = schemas.subschema_for::<View<'_>>();
+    Operation::new(Who::Manager, "listWebhooks", "List webhooks.")
+        .describe("`metadata.NAME=VALUE` asks for those whose metadata has this member.")
+        .lists("webhooks", webhook, example())
+        .query(
+            "status",
+            "Only those of this status.",
+            json!({ "enum": ["active", "disabled"] }),
+        )
+        .query(
+            "event_type",
+            "Only those that subscribe to this type, by whatever pattern.",
+            json!({ "type": "string" }),
+        )
+}
+
+pub(crate) fn get_webhook(schemas: &mut Schemas) -> Operation {
+    let webhook = schemas.subschema_for::<View<'_>>();
+    Operation::new(Who::Manager, "getWebhook", "Read a webhook.").answers(
+        StatusCode::OK,
+        "The webhook, without its secret.",
+        [("webhook", webhook)],
+        json!({ "webhook": example() }),
+    )
+}
+
+pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
+    let status = json!({
+        "status": {
+            "description": "`active` forgets its failures, and sends nothing by itself.",
+            "enum": ["active", "disabled"],
+        },
+    });
+    let webhook = schemas.subschema_for::<View<'_>>();
+    Operation::new(Who::Manager, "updateWebhook", "Change a webhook.")
+        .describe("What is left out stays; null clears what may be missing.")
+        .body(
+            object(&[], with(fields(), status)),
+            json!({ "events": ["user.lesson.completed", "user.progress.milestone"], "status": "active" }),
+        )
+        .answers(
+            StatusCode::OK,
+            "It is changed.",
+            [("webhook", webhook)],
+            json!({ "webhook": example() }),
+        )
+        .refuses(&[
+            Code::Conflict,
+            Code::PlanWithoutWebhooks,
+            Code::WebhookUnverified,
+        ])
+}
+
+pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
+    let webhook = schemas.subschema_for::<View<'_>>();
+    let mut verified = example();
+    verified["challenge"] = true.into();
+    Operation::new(
+        Who::Manager,
+        "verifyWebhook",
+        "Ask the endpoint to echo a token.",
+    )
+    .describe(
+        "For a webhook that was made with `challenge`: the token is in the header `Rung-Challenge` and in the body of a POST, \
+         and the answer must be it. Then the webhook gets events. One that needs no challenge stays as it is.",
+    )
+    .answers(
+        StatusCode::OK,
+        "It is active, or needed no challenge.",
+        [("webhook", webhook)],
+        json!({ "webhook": verified }),
+    )
+    .refuses(&[
+        Code::ChallengeFailed,
+        Code::Conflict,
+        Code::PlanWithoutWebhooks,
+    ])
+}
+
+pub(crate) fn delete_webhook(_: &mut Schemas) -> Operation {
+    let operation = Operation::new(Who::Manager, "deleteWebhook", "Delete a webhook.")
+        .describe("Nothing is sent to it afterwards; what waits for it is dropped.");
+    deleted(operation, "webhook", "webhook_5kq2m8x1r7")
+}
+
+pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
+    let body = object(
+        &[],
+        json!({
+            "event_type": {
+                "description": "Whose sample to send [default: the first that it subscribes to].",
+                "type": ["string", "null"],
+                "maxLength": EVENT_TYPE_CHARS,
+            },
+        }),
+    );
+    let log = schemas.subschema_for::<LogView>();
+    Operation::new(Who::Manager, "testWebhook", "Send a sample event now.")
+        .describe(
+            "Also to a disabled webhook, with a fresh id and the header `Rung-Test: true`. \
+             It is never sent again and counts as no failure.",
+        )
+        .optional_body(body, json!({ "event_type": "user.lesson.completed" }))
+        .answers(
+            StatusCode::OK,
+            "What came of it, whether it arrived or not.",
+            [("log", log)],
+            json!({ "log": logs::test_example() }),
+        )
+        .refuses(&[Code::UnknownEventType])
+}

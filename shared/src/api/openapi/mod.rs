@@ -1,0 +1,119 @@
+//! The API's description in OpenAPI 3.1, made from the code.
+//!
+//! [`Routes`] takes each handler together with its documentation, so there is no route without and none too many. An
+//! [`Operation`] says what a call takes and answers: schemas come from the very types that are answered, errors from
+//! [`Code`]. [`document`] puts all operations together.
+
+mod operation;
+mod routes;
+
+use std::collections::BTreeMap;
+
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use serde_json::{Map, Value, json};
+
+pub use self::{
+    operation::{Operation, Who},
+    routes::{Documented, Routes},
+};
+use super::Code;
+
+/// Makes schemas of types; those with a name go to the document's components.
+pub type Schemas = SchemaGenerator;
+
+const DESCRIPTION: &str = "\
+Rung sends webhooks: your events, signed, retried up a ladder, logged, from your own AWS account.
+
+A success is `{\"success\": true, \"data\": …}`, an error `{\"success\": false, \"error\": {\"code\", \"message\", \"details\"}}`. \
+Codes are stable; `details` names every field that is wrong. Unknown fields and parameters are errors. \
+Lists take `limit` and `cursor` and answer `next_cursor`, null at the end, newest first. Times are RFC 3339, answered in UTC. \
+Each answer has an `x-request-id`.";
+
+/// The whole description.
+#[must_use]
+pub fn document(operations: Vec<Documented>) -> Value {
+    let mut schemas = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        })
+        .into_generator();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    let mut refusals = Map::new();
+    for Documented { method, path, docs } in operations {
+        let operation = docs(&mut schemas);
+        let path = operation.path.unwrap_or(path);
+        let operation = operation.write(path, &mut refusals);
+        // OpenAPI knows no parameter of several segments.
+        let path = path.replace("{*", "{");
+        let methods = paths.entry(path).or_default();
+        methods.insert(method.as_str().to_ascii_lowercase(), operation);
+    }
+    let mut components = schemas.take_definitions(true);
+    components.insert("Error".to_owned(), error().to_value());
+    components.sort_keys();
+    refusals.sort_keys();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rung",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": DESCRIPTION,
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "security": [{ "key": [] }],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "responses": refusals,
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The operator's admin key, or a tenant's own.",
+                },
+            },
+        },
+    })
+}
+
+/// The envelope of an error.
+fn error() -> Schema {
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    json_schema!({
+        "description": "What went wrong.",
+        "type": "object",
+        "required": ["success", "error"],
+        "properties": {
+            "success": { "const": false },
+            "error": {
+                "type": "object",
+                "required": ["code", "message", "details"],
+                "properties": {
+                    "code": { "description": "Which error it is, by a name that stays.", "enum": codes },
+                    "message": { "description": "One sentence to act on.", "type": "string" },
+                    "details": {
+                        "description": "The fields that are wrong.",
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["field", "problem"],
+                            "properties": {
+                                "field": {
+                                    "description": "Where in the request: a path such as `events[0].data`, or the name of a header or parameter.",
+                                    "type": "string",
+                                },
+                                "problem": {
+                                    "description": "What is wrong and what would be right.",
+                                    "type": "string",
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    })
+}

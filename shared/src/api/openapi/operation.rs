@@ -1,0 +1,379 @@
+//! One call: who may make it, what it takes, what it answers.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use schemars::Schema;
+use serde_json::{Map, Value, json};
+
+use super::super::Code;
+use crate::limits::{ID_CHARS, PAGE_DEFAULT, PAGE_MAX};
+
+/// Who may make a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Anybody, without a key.
+    Anybody,
+    /// The operator.
+    Operator,
+    /// A tenant with the scope `manage`, or the operator for it.
+    Manager,
+    /// A tenant with the scope `publish`, or the operator for it.
+    Publisher,
+    /// A tenant with any scope, or the operator for it.
+    Tenant,
+}
+
+/// The documentation of a call.
+#[derive(Debug)]
+pub struct Operation {
+    pub(super) path: Option<&'static str>,
+    id: &'static str,
+    summary: &'static str,
+    description: Option<String>,
+    who: Who,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    answers: BTreeMap<u16, Value>,
+    codes: Vec<Code>,
+}
+
+impl Operation {
+    /// A call that generated clients name `id`, and that `summary` tells in a sentence. The errors that go with `who` are
+    /// documented with it.
+    #[must_use]
+    pub fn new(who: Who, id: &'static str, summary: &'static str) -> Self {
+        let mut codes = vec![Code::Internal];
+        if who != Who::Anybody {
+            // A header that stands twice is a mistake in any request.
+            codes.extend([
+                Code::Unauthorized,
+                Code::Forbidden,
+                Code::InvalidRequest,
+                Code::Unavailable,
+            ]);
+        }
+        if !matches!(who, Who::Anybody | Who::Operator) {
+            codes.extend([Code::TenantRequired, Code::NotFound]);
+        }
+        Self {
+            path: None,
+            id,
+            summary,
+            description: None,
+            who,
+            parameters: Vec::new(),
+            body: None,
+            answers: BTreeMap::new(),
+            codes,
+        }
+    }
+
+    /// The path of a call that shares its route with others.
+    #[must_use]
+    pub fn at(self, path: &'static str) -> Self {
+        Self {
+            path: Some(path),
+            ..self
+        }
+    }
+
+    /// More than the summary says; Markdown.
+    #[must_use]
+    pub fn describe(self, description: impl Into<String>) -> Self {
+        Self {
+            description: Some(description.into()),
+            ..self
+        }
+    }
+
+    /// A parameter of the query that may be left out.
+    #[must_use]
+    pub fn query(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters.push(json!({
+            "name": name,
+            "in": "query",
+            "description": description,
+            "schema": schema,
+        }));
+        self.refuses(&[Code::InvalidRequest])
+    }
+
+    /// The parameters of every list.
+    #[must_use]
+    pub fn pages(self) -> Self {
+        self.query(
+            "limit",
+            "How many items at most.",
+            json!({ "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT }),
+        )
+        .query(
+            "cursor",
+            "Where to go on: the `next_cursor` of an earlier answer to this list.",
+            json!({ "type": "string" }),
+        )
+    }
+
+    /// A header of the request that may be left out.
+    #[must_use]
+    pub fn header(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters.push(json!({
+            "name": name,
+            "in": "header",
+            "description": description,
+            "schema": schema,
+        }));
+        self
+    }
+
+    /// The body that a request must have.
+    #[must_use]
+    pub fn body(self, schema: Value, example: Value) -> Self {
+        self.with_body(schema, example, true)
+    }
+
+    /// The body that a request may have.
+    #[must_use]
+    pub fn optional_body(self, schema: Value, example: Value) -> Self {
+        self.with_body(schema, example, false)
+    }
+
+    fn with_body(self, schema: Value, example: Value, required: bool) -> Self {
+        let body = json!({
+            "required": required,
+            "content": { "application/json": { "schema": schema, "example": example } },
+        });
+        Self {
+            body: Some(body),
+            ..self
+        }
+        .refuses(&[
+            Code::InvalidJson,
+            Code::RequestTimeout,
+            Code::PayloadTooLarge,
+            Code::InvalidRequest,
+        ])
+    }
+
+    /// A success with these members of `data`, each there always, and an example of `data`.
+    #[must_use]
+    pub fn answers<const N: usize>(
+        self,
+        status: StatusCode,
+        description: &str,
+        data: [(&str, Schema); N],
+        example: Value,
+    ) -> Self {
+        let required: Vec<_> = data.iter().map(|(name, _)| *name).collect();
+        let properties: Map<_, _> = data
+            .iter()
+            .map(|(name, schema)| ((*name).to_owned(), schema.clone().to_value()))
+            .collect();
+        let data = json!({ "type": "object", "required": required, "properties": properties });
+        self.answers_with(status, description, data, example)
+    }
+
+    /// A success with `data` of this schema, and an example of `data`.
+    #[must_use]
+    pub fn answers_with(
+        mut self,
+        status: StatusCode,
+        description: &str,
+        data: Value,
+        example: Value,
+    ) -> Self {
+        let schema = json!({
+            "type": "object",
+            "required": ["success", "data"],
+            "properties": { "success": { "const": true }, "data": data },
+        });
+        let example = json!({ "success": true, "data": example });
+        let answer = json!({
+            "description": description,
+            "content": { "application/json": { "schema": schema, "example": example } },
+        });
+        self.answers.insert(status.as_u16(), answer);
+        self
+    }
+
+    /// A success with a list of items, and an example of one.
+    #[must_use]
+    pub fn lists(self, name: &'static str, item: Schema, example: Value) -> Self {
+        let data = json!({
+            "type": "object",
+            "required": [name, "next_cursor"],
+            "properties": {
+                name: { "type": "array", "items": item },
+                "next_cursor": {
+                    "description": "For the next page; null at the end.",
+                    "type": ["string", "null"],
+                },
+            },
+        });
+        let example = json!({ name: [example], "next_cursor": null });
+        self.pages().answers_with(
+            StatusCode::OK,
+            "A page of the list, newest first.",
+            data,
+            example,
+        )
+    }
+
+    /// A success of any other form.
+    #[must_use]
+    pub fn answers_plain(mut self, status: StatusCode, description: &str, schema: Value) -> Self {
+        let content = json!({ "application/json": { "schema": schema } });
+        let answer = json!({ "description": description, "content": content });
+        self.answers.insert(status.as_u16(), answer);
+        self
+    }
+
+    /// More errors that it answers.
+    #[must_use]
+    pub fn refuses(mut self, codes: &[Code]) -> Self {
+        self.codes.extend(codes);
+        self
+    }
+
+    /// The operation object of a route at `path`; what it refuses is added to the document's `refusals`.
+    pub(super) fn write(mut self, path: &str, refusals: &mut Map<String, Value>) -> Value {
+        let mut parameters = path_parameters(path);
+        if !parameters.is_empty() {
+            self.codes.push(Code::NotFound);
+        }
+        if !matches!(self.who, Who::Anybody | Who::Operator) {
+            parameters.push(json!({
+                "name": "Rung-Tenant",
+                "in": "header",
+                "description": "With the admin key: the tenant to act for. A tenant's own key says it by itself.",
+                "schema": id_schema(),
+            }));
+        }
+        parameters.append(&mut self.parameters);
+        let mut responses: Map<String, Value> = Map::new();
+        for (status, answer) in self.answers {
+            responses.insert(status.to_string(), answer);
+        }
+        for (status, codes) in by_status(&self.codes) {
+            let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+            let name = names.join("-or-");
+            let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+            responses.insert(status.to_string(), reference);
+            refusals.entry(name).or_insert_with(|| refusal(&codes));
+        }
+        let mut operation = json!({
+            "operationId": self.id,
+            "tags": [tag(path)],
+            "summary": self.summary,
+        });
+        let needs = match self.who {
+            Who::Anybody => None,
+            Who::Operator => Some("Needs the admin key."),
+            Who::Manager => Some("Needs a key with the scope `manage`."),
+            Who::Publisher => Some("Needs a key with the scope `publish`."),
+            Who::Tenant => Some("Needs a tenant's key, of any scope."),
+        };
+        let description = self.description.as_deref().into_iter().chain(needs);
+        let description: Vec<_> = description.collect();
+        if !description.is_empty() {
+            operation["description"] = description.join("\n\n").into();
+        }
+        if self.who == Who::Anybody {
+            operation["security"] = json!([]);
+        }
+        if !parameters.is_empty() {
+            operation["parameters"] = parameters.into();
+        }
+        if let Some(body) = self.body {
+            operation["requestBody"] = body;
+        }
+        operation["responses"] = responses.into();
+        operation
+    }
+}
+
+fn id_schema() -> Value {
+    json!({ "type": "string", "pattern": format!("^[A-Za-z0-9_-]{{1,{ID_CHARS}}}$") })
+}
+
+/// What a path's parameters are called in descriptions, and one of each.
+fn path_parameters(path: &str) -> Vec<Value> {
+    let parts = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let parameters = parts.map(|name| {
+        let name = name.trim_start_matches('*');
+        let (description, schema) = match name {
+            "tenant" => ("The tenant's id.", id_schema()),
+            "key" => ("The key's id, not the key itself.", id_schema()),
+            "webhook" => ("The webhook's id.", id_schema()),
+            "recovery" => ("The recovery's id.", json!({ "type": "string" })),
+            "event" => ("The event's id.", id_schema()),
+            "log" => ("The log entry's id.", json!({ "type": "string" })),
+            "delivery" => (
+                "The delivery's id.",
+                json!({ "type": "string", "format": "uuid" }),
+            ),
+            "type" => ("The event type.", json!({ "type": "string" })),
+            _ => ("Its id.", id_schema()),
+        };
+        json!({
+            "name": name,
+            "in": "path",
+            "required": true,
+            "description": description,
+            "schema": schema,
+        })
+    });
+    parameters.collect()
+}
+
+/// The first name of a path, behind the version.
+fn tag(path: &str) -> &str {
+    let mut names = path
+        .split('/')
+        .filter(|name| !name.is_empty() && *name != "v1");
+    names.next().unwrap_or_default().trim_end_matches(".json")
+}
+
+fn by_status(codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in Code::ALL.iter().filter(|code| codes.contains(code)) {
+        let status = code.status().as_u16();
+        by_status.entry(status).or_default().push(*code);
+    }
+    by_status
+}
+
+/// The response with one of `codes`, which have one status.
+fn refusal(codes: &[Code]) -> Value {
+    let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+    let described = codes
+        .iter()
+        .map(|code| format!("- `{}`: {}", code.as_str(), code.message()));
+    let examples: Map<_, _> = codes
+        .iter()
+        .map(|code| {
+            let details = match code {
+                Code::InvalidRequest => {
+                    json!([{ "field": "nmae", "problem": "is unknown; the fields are name, plan" }])
+                }
+                _ => json!([]),
+            };
+            let error =
+                json!({ "code": code.as_str(), "message": code.message(), "details": details });
+            let example = json!({ "value": { "success": false, "error": error } });
+            (code.as_str().to_owned(), example)
+        })
+        .collect();
+    let schema = json!({
+        "allOf": [
+            { "$ref": "#/components/schemas/Error" },
+            { "properties": { "error": { "properties": { "code": { "enum": names } } } } },
+        ],
+    });
+    json!({
+        "description": described.collect::<Vec<_>>().join("\n"),
+        "content": { "application/json": { "schema": schema, "examples": examples } },
+    })
+}
