@@ -8,7 +8,7 @@ use rung_shared::{
     clock::Clock,
     dialect::Dialects,
     egress::Transport,
-    flow::{Tally, accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{Tally, accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::{Store, StoreError},
@@ -16,6 +16,7 @@ use rung_shared::{
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    admission,
     aws::{QueueSpec, Redrive, sqs::queue_url},
     event_source::EventSource,
 };
@@ -28,8 +29,10 @@ const RETRY_DEAD: &str = "retry-dead";
 
 /// What a batch may take: the function's time-out of 30 s, less the time for reporting.
 const BATCH_TIME: Duration = Duration::from_secs(27);
-/// Batches of one queue handled at once.
-const CONCURRENCY: usize = 500;
+/// Messages of one queue handled at once.
+const CONCURRENCY: usize = 5_000;
+/// Requests that publish at once: on Lambda the platform bounds them.
+const PUBLISHING: usize = 256;
 const SWEEP_EVERY_MS: u64 = 60_000;
 
 /// What the functions stand on.
@@ -134,6 +137,12 @@ impl App {
             retry_dead: queue_url(RETRY_DEAD),
         };
         let queue = Queue::new(&sqs, &urls);
+        let publisher = Publisher::new(
+            store.clone(),
+            queue.clone(),
+            Arc::clone(&dialects),
+            Arc::clone(&clock),
+        );
         Ok(Self {
             sqs,
             urls,
@@ -144,12 +153,7 @@ impl App {
                 &admin_key,
                 strict,
             ),
-            publisher: Publisher::new(
-                store.clone(),
-                queue.clone(),
-                Arc::clone(&dialects),
-                Arc::clone(&clock),
-            ),
+            publisher: publisher.clone(),
             deliverer: Deliverer {
                 store: store.clone(),
                 queue: queue.clone(),
@@ -158,6 +162,7 @@ impl App {
                 clock: Arc::clone(&clock),
                 tally: Tally::default(),
                 metrics: Metrics::default(),
+                operator: Operator::new(store.clone(), publisher, Arc::clone(&clock)),
             },
             sweeper: Sweeper {
                 store,
@@ -171,10 +176,10 @@ impl App {
 
     /// The HTTP functions behind one door.
     pub fn router(&self) -> Router {
+        let publishing = rung_enqueue::routes(self.api.clone(), self.publisher.clone());
         api::router(
-            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone()).merge(
-                rung_enqueue::routes(self.api.clone(), self.publisher.clone()),
-            ),
+            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone())
+                .merge(admission::bounded(publishing, PUBLISHING)),
         )
     }
 

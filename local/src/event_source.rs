@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// Records of one batch.
-const BATCH: i32 = 10;
+const BATCH: u8 = 10;
 /// How long a receive waits for a message, in seconds.
 const WAIT_S: i32 = 20;
 
@@ -24,7 +24,7 @@ const WAIT_S: i32 = 20;
 pub(crate) struct EventSource {
     pub(crate) client: Client,
     pub(crate) queue_url: String,
-    /// Batches handled at once.
+    /// Messages handled at once.
     pub(crate) concurrency: usize,
 }
 
@@ -61,26 +61,29 @@ impl EventSource {
         while batches.join_next().await.is_some() {}
     }
 
-    /// A batch, once there is one and room for it.
+    /// A batch, once there is one and room for it. Messages count, not batches: where they come one by one and each takes
+    /// long, batches are many and small.
     async fn receive(
         &self,
         permits: &Arc<Semaphore>,
     ) -> Option<(Vec<Message>, OwnedSemaphorePermit)> {
-        let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+        let most = Arc::clone(permits).acquire_many_owned(BATCH.into());
+        let mut most = most.await.ok()?;
         let received = self
             .client
             .receive_message()
             .queue_url(&self.queue_url)
-            .max_number_of_messages(BATCH)
+            .max_number_of_messages(BATCH.into())
             .wait_time_seconds(WAIT_S)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .send()
             .await;
         match received {
-            Ok(answer) => answer
-                .messages
-                .filter(|messages| !messages.is_empty())
-                .map(|messages| (messages, permit)),
+            Ok(answer) => {
+                let messages = answer.messages.unwrap_or_default();
+                let permit = most.split(messages.len())?;
+                (!messages.is_empty()).then_some((messages, permit))
+            }
             Err(error) => {
                 tracing::error!(error = %DisplayErrorContext(&error), "cannot receive");
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -56,6 +56,7 @@ fn webhook() -> Webhook {
         headers: [("X-A".to_owned(), "b".to_owned())].into(),
         metadata: [("k".to_owned(), 1.into())].into_iter().collect(),
         dialect: "standard".to_owned(),
+        challenge: false,
         disabled: None,
         epoch: 0,
         revision: 0,
@@ -197,6 +198,7 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
         hash: KeyHash::of("rk_1"),
         name: None,
         scopes: vec![Scope::Manage],
+        events_per_hour: Some(7),
         expires_ms: Some(1_760_000_000_001),
         created_ms: 1_760_000_000_000,
     };

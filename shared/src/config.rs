@@ -14,7 +14,7 @@ use crate::{
     clock::{Clock, SystemClock},
     dialect::{DialectFault, Dialects},
     egress,
-    flow::{Tally, accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{Tally, accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
     limits::RETENTION_MARGIN,
     metrics::Metrics,
     queue::{Queue, Urls},
@@ -188,6 +188,11 @@ impl Context {
             clock: Arc::clone(&self.clock),
             tally: Tally::default(),
             metrics: self.metrics.clone(),
+            operator: Operator::new(
+                self.store.clone(),
+                self.publisher(),
+                Arc::clone(&self.clock),
+            ),
         }
     }
 

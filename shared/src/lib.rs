@@ -24,6 +24,7 @@ pub mod flow;
 pub mod json;
 pub mod limits;
 pub mod metrics;
+pub mod mutation;
 pub mod queue;
 pub mod schema;
 pub mod store;

@@ -56,6 +56,16 @@ pub const PROBLEMS: usize = 20;
 pub const TOLD_FIELD_CHARS: usize = 256;
 /// Most characters of a problem in an answer.
 pub const TOLD_PROBLEM_CHARS: usize = 2_048;
+/// How long it is taken for granted that there is no tenant to tell the operator through, in milliseconds.
+pub const OPERATOR_ABSENT_MS: u64 = 60_000;
+/// Attempts of a delivery that failed in a row after which its webhook counts as failing for a while.
+pub const FAILING_ATTEMPTS: u32 = 3;
+/// How long before its end a key's tenant is told of it, in milliseconds.
+pub const KEY_EXPIRING_MS: u64 = 30 * 86_400_000;
+/// The share of a publishing limit that a function takes at a time: one part of so many, and at most so many events.
+pub const METER_SHARE: u64 = 200;
+/// Most events of a publishing limit that a function takes at a time.
+pub const METER_SHARE_MAX: u64 = 500;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook.

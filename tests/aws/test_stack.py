@@ -68,7 +68,8 @@ class Tenant(Api):
     def __init__(self, bed, admin, dialect, id=None):
         self.id = id or f"tenant-{uuid.uuid4().hex[:8]}"
         admin("POST", "/v1/tenants", {"id": self.id, "name": "Test", "dialect": dialect, "plan": "pro"}, 201)
-        key = admin("POST", f"/v1/tenants/{self.id}/keys", {"scopes": ["manage", "publish"]}, 201)["key"]["key"]
+        limited = {"scopes": ["manage", "publish"], "events_per_hour": 100_000}
+        key = admin("POST", f"/v1/tenants/{self.id}/keys", limited, 201)["key"]["key"]
         super().__init__(bed, key)
         self.secrets.append(key)
 

@@ -104,7 +104,10 @@ impl Right {
 fn table_calls(operation: &str, asked: &Value) -> Vec<(String, String, Vec<String>)> {
     let call = |action: &str, parts: Vec<&Value>| {
         let index = asked["IndexName"].as_str();
-        let resource = index.map_or("Table".to_owned(), |index| format!("Table/index/{index}"));
+        let resource = index.map_or_else(
+            || "Table".to_owned(),
+            |index| format!("Table/index/{index}"),
+        );
         let partitions = parts.into_iter().filter_map(partition);
         (
             format!("dynamodb:{action}"),
@@ -191,7 +194,7 @@ fn rights(role: &Value) -> Vec<Right> {
 fn listed(value: &Value) -> &[Value] {
     value
         .as_array()
-        .map_or(std::slice::from_ref(value), Vec::as_slice)
+        .map_or_else(|| std::slice::from_ref(value), Vec::as_slice)
 }
 
 fn prefix(pattern: &Value) -> String {

@@ -21,6 +21,8 @@ const REFUSALS: &[Code] = &[
     Code::SchemaViolation,
     Code::PayloadTooLarge,
     Code::Conflict,
+    Code::RateLimited,
+    Code::QuotaExceeded,
 ];
 
 fn event() -> Value {
@@ -80,6 +82,11 @@ fn publishing(id: &'static str, summary: &'static str) -> Operation {
         "Idempotency-Key",
         "Serves as an id where an event has none: the same key with the same content is taken once.",
         json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES }),
+    )
+    .header(
+        "traceparent",
+        "W3C Trace Context: goes along to the receivers.",
+        json!({ "type": "string" }),
     )
 }
 
@@ -142,4 +149,5 @@ pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
             [("results", results)],
             example,
         )
+        .refuses(&[Code::RateLimited, Code::QuotaExceeded])
 }

@@ -9,7 +9,7 @@ use std::{convert::Infallible, fmt};
 
 use lambda_runtime::Diagnostic;
 use rung_shared::{
-    api::{self, Api, ApiError, Code, RequestId},
+    api::{self, Api, ApiError, Caller, Code, RequestId},
     flow::accept::{Publisher, Refusal},
     limits::REQUEST_BYTES,
 };
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::{Instrument as _, error_span};
 
-use crate::{refused, request::read_detail};
+use crate::{meter::Meter, refused, request::read_detail};
 
 /// An event as EventBridge hands it to a function; of its members, those that matter here.
 ///
@@ -60,6 +60,7 @@ impl From<Infallible> for NotTaken {
 /// Publishes what a bus brings.
 #[derive(Clone)]
 pub struct Bus {
+    meter: Meter,
     api: Api,
     publisher: Publisher,
 }
@@ -68,7 +69,11 @@ impl Bus {
     /// A way in over the table and the queues.
     #[must_use]
     pub fn new(api: Api, publisher: Publisher) -> Self {
-        Self { api, publisher }
+        Self {
+            meter: Meter::new(api.clone(), publisher.clone()),
+            api,
+            publisher,
+        }
     }
 
     /// Publishes one event.
@@ -93,11 +98,16 @@ impl Bus {
         }
         let detail = api::parse(detail, 1)?;
         let (tenant, new) = read_detail(&detail, event.id)?;
-        let tenant = self.api.tenant(&tenant).await?;
+        let caller = Caller {
+            tenant: self.api.tenant(&tenant).await?,
+            admin: true,
+            key: None,
+        };
+        self.meter.admit(&caller, 1).await?;
         let RequestId(request_id) = RequestId::random();
         let results = self
             .publisher
-            .publish(&tenant, vec![new], &request_id)
+            .publish(&caller.tenant, vec![new], &request_id)
             .await;
         let result = results
             .into_iter()

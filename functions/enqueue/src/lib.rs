@@ -3,6 +3,7 @@
 mod docs;
 pub mod event_bridge;
 mod invocation;
+mod meter;
 pub mod request;
 
 use axum::{
@@ -18,25 +19,33 @@ use rung_shared::{
     },
     clock::timestamp,
     domain::tenant::Scope,
-    flow::accept::{Accepted, Publisher, Refusal},
+    flow::accept::{Accepted, NewEvent, Publisher, Refusal},
     limits::{BATCH_REQUEST_BYTES, REQUEST_BYTES},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::invocation::run;
-use self::request::{read_batch, read_event};
+use self::{
+    meter::Meter,
+    request::{read_batch, read_event, trace},
+};
 
 /// What the handlers need.
 #[derive(Clone)]
 struct Enqueue {
     api: Api,
     publisher: Publisher,
+    meter: Meter,
 }
 
 /// The routes of publishing.
 pub fn routes(api: Api, publisher: Publisher) -> Router {
-    calls().router().with_state(Enqueue { api, publisher })
+    calls().router().with_state(Enqueue {
+        meter: Meter::new(api.clone(), publisher.clone()),
+        api,
+        publisher,
+    })
 }
 
 /// The documentation of publishing.
@@ -59,7 +68,11 @@ async fn publish(
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
-    let event = read_event(&body, "", api::idempotency_key(&headers)?)?;
+    let event = NewEvent {
+        trace: trace(&headers),
+        ..read_event(&body, "", api::idempotency_key(&headers)?)?
+    };
+    state.meter.admit(&caller, 1).await?;
     let results = state
         .publisher
         .publish(&caller.tenant, vec![event], &request_id)
@@ -87,9 +100,12 @@ async fn publish_batch(
         Vec::with_capacity(read.len()),
         Vec::with_capacity(read.len()),
     );
+    let trace = trace(&headers);
     for event in read {
-        results.push(event.map(|event| events.push(event)));
+        let trace = trace.clone();
+        results.push(event.map(|event| events.push(NewEvent { trace, ..event })));
     }
+    state.meter.admit(&caller, events.len()).await?;
     let mut published = state
         .publisher
         .publish(&caller.tenant, events, &request_id)

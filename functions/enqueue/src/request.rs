@@ -1,12 +1,20 @@
 //! What a client sends to publish.
 
+use http::HeaderMap;
 use rung_shared::{
     api::{ApiError, Fields, read},
-    domain::id::EventId,
+    domain::{id::EventId, trace::TraceParent},
     flow::accept::NewEvent,
     json::Json,
     limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
 };
+
+/// The trace that a request belongs to. As its specification wants it, a header that makes no sense is as none.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all("traceparent").iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    TraceParent::parse(value.to_str().ok()?).ok()
+}
 
 /// Reads an event that stands at `path` of the request.
 ///
@@ -48,6 +56,7 @@ fn read_fields(
         data: data.cloned().unwrap_or(Json::Null),
         timestamp_ms,
         metadata: metadata.cloned(),
+        trace: None,
     })
 }
 

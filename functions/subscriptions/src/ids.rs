@@ -16,6 +16,11 @@ pub(crate) fn new_id<T>(
     parse(&id).map_err(|_| Code::Internal.into())
 }
 
+/// A new token for a challenge: 128 random bits.
+pub(crate) fn new_challenge() -> String {
+    chance::hex::<16>()
+}
+
 /// A new API key: 256 random bits.
 pub(crate) fn new_key() -> String {
     format!("rk_{}", URL_SAFE_NO_PAD.encode(chance::bytes::<32>()))

@@ -33,6 +33,7 @@ pub(crate) struct View<'a> {
     id: &'a str,
     name: Option<&'a str>,
     scopes: &'a [Scope],
+    events_per_hour: Option<u64>,
     expires_at: Option<jiff::Timestamp>,
     created_at: jiff::Timestamp,
     /// The key itself: shown when it is made, and known to nobody afterwards.
@@ -46,6 +47,7 @@ impl<'a> View<'a> {
             id: key.id.as_str(),
             name: key.name.as_deref(),
             scopes: &key.scopes,
+            events_per_hour: key.events_per_hour,
             expires_at: key.expires_ms.map(timestamp),
             created_at: timestamp(key.created_ms),
             key: text,
@@ -65,6 +67,7 @@ pub(crate) async fn create(
     let mut fields = Fields::of(&body)?;
     let name = fields.optional("name", read::text(NAME_CHARS));
     let scopes = fields.required("scopes", scopes);
+    let events_per_hour = fields.optional("events_per_hour", events_per_hour);
     let expires_ms = fields.optional("expires_at", read::time_ms);
     if expires_ms.is_some_and(|expires_ms| expires_ms <= api.clock.wall_ms()) {
         fields.problem("expires_at", "must lie in the future");
@@ -82,6 +85,7 @@ pub(crate) async fn create(
         },
         name,
         scopes,
+        events_per_hour,
         expires_ms,
         created_ms: api.clock.now_ms(),
     };
@@ -133,6 +137,14 @@ pub(crate) async fn delete(
     } else {
         Err(ApiError::not_found("key", id.as_str()))
     }
+}
+
+fn events_per_hour(value: &Json) -> Result<u64, String> {
+    let limit = match value {
+        Json::Number(limit) => limit.parse().ok().filter(|limit| *limit > 0),
+        _ => None,
+    };
+    limit.ok_or_else(|| "must be a whole number of events, from 1".to_owned())
 }
 
 fn scopes(value: &Json) -> Result<Vec<Scope>, String> {

@@ -94,6 +94,11 @@ fn calls() -> Routes<Management> {
             webhooks::test,
             docs::test_webhook,
         )
+        .post(
+            "/v1/webhooks/{webhook}/verify",
+            webhooks::verify,
+            docs::verify_webhook,
+        )
         .post(ROTATION, webhooks::rotate_secret, docs::rotate_secret)
         .post(
             "/v1/webhooks/{webhook}/rotate-secret/finish",

@@ -187,6 +187,7 @@ fn example(dialect: &Dialect) -> Result<Example, Error> {
         body: &body,
         secret: EXAMPLE_SECRET,
         newer_secrets: &[],
+        traceparent: None,
     })?;
     Ok(Example {
         event_type: event_type.to_owned(),

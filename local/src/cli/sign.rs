@@ -100,5 +100,6 @@ fn sign(
         body,
         secret: &args.secret,
         newer_secrets: &[],
+        traceparent: None,
     })?)
 }

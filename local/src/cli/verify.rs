@@ -63,7 +63,7 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
             headers: &headers,
             body: &body,
             secrets: &args.secret,
-            now_s: args.at.unwrap_or(SystemClock.wall_ms() / 1000),
+            now_s: args.at.unwrap_or_else(|| SystemClock.wall_ms() / 1000),
             tolerance_s: args.tolerance,
         },
     );

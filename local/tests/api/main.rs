@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod challenge;
 mod choosing;
 mod dead_letters;
 mod deliveries;
 mod events;
 mod interrupted;
 mod lists;
+mod metering;
 mod openapi;
+mod operator;
 mod pace;
 mod publish;
 mod recover;
@@ -19,5 +22,6 @@ mod schemas;
 mod seed;
 mod stats;
 mod tenants;
+mod tracing;
 mod webhooks;
 mod world;

@@ -38,15 +38,33 @@ struct Receiver {
 
 #[async_trait]
 impl Transport for Receiver {
-    async fn post(&self, _: &Outgoing) -> Result<Answer, Failure> {
+    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
         self.posts.fetch_add(1, Ordering::Relaxed);
+        // It echoes challenges, unless its path says that it doesn't listen.
+        let challenge = outgoing.headers.get("rung-challenge");
+        let challenge = challenge.filter(|_| outgoing.url.path() != "/deaf");
         Ok(Answer {
             status: StatusCode::from_u16(self.status.load(Ordering::Relaxed)).unwrap(),
             headers: HeaderMap::from_iter([("x-receiver".parse().unwrap(), "r".parse().unwrap())]),
-            body: Bytes::from_static(b"thanks"),
+            body: challenge.map_or(Bytes::from_static(b"thanks"), |token| {
+                Bytes::copy_from_slice(token.as_bytes())
+            }),
             body_complete: true,
         })
     }
+}
+
+/// The builtin ones, and `metered`: odin's with a quota for the plan `pro`.
+fn dialects() -> Dialects {
+    let builtin = Dialects::builtin();
+    let odin = &builtin.get("odin").unwrap().source;
+    let metered = odin
+        .replace("name = \"odin\"", "name = \"metered\"")
+        .replace(
+            "[ladder]",
+            "[limits.pro]\nevents_per_month = 20\n\n[ladder]",
+        );
+    builtin.with_file("metered.toml", &metered).unwrap()
 }
 
 /// Rung with its triggers running, until it is dropped.
@@ -104,6 +122,7 @@ pub(crate) struct As {
     key: Option<String>,
     tenant: Option<String>,
     idempotency_key: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl As {
@@ -141,6 +160,14 @@ impl As {
             ..self
         }
     }
+
+    /// The same in a trace.
+    pub(crate) fn tracing(&self, traceparent: &str) -> Self {
+        Self {
+            traceparent: Some(traceparent.to_owned()),
+            ..self.clone()
+        }
+    }
 }
 
 impl World {
@@ -166,7 +193,7 @@ impl World {
             sqs: sqs.clone(),
             clock: Arc::clone(&clock),
             transport: receiver.clone(),
-            dialects: Arc::new(Dialects::builtin()),
+            dialects: Arc::new(dialects()),
             admin_key: ADMIN.to_owned(),
             strict: true,
             retention: Duration::from_secs(30 * 86_400),
@@ -254,6 +281,9 @@ impl World {
         }
         if let Some(key) = &caller.idempotency_key {
             request = request.header("idempotency-key", key);
+        }
+        if let Some(traceparent) = &caller.traceparent {
+            request = request.header("traceparent", traceparent);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();

@@ -25,6 +25,8 @@ pub struct Caller {
     pub tenant: Tenant,
     /// Whether it is the operator.
     pub admin: bool,
+    /// The tenant's key; `None` for the operator.
+    pub key: Option<ApiKey>,
 }
 
 /// Keys looked up a moment ago, each with when.
@@ -76,6 +78,7 @@ impl Api {
             Caller {
                 tenant: self.tenant(name).await?,
                 admin: true,
+                key: None,
             }
         } else {
             let key = self.key(hash).await?;
@@ -99,6 +102,7 @@ impl Api {
             Caller {
                 tenant: tenant.ok_or(Code::Unauthorized)?,
                 admin: false,
+                key: Some(key),
             }
         };
         Span::current().record("tenant", caller.tenant.id.as_str());

@@ -73,6 +73,14 @@ codes! {
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// A number changes when JavaScript reads and writes it.
     UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "a number changes when JavaScript reads and writes it";
+    /// The endpoint did not echo the challenge.
+    ChallengeFailed = "challenge_failed", UNPROCESSABLE_ENTITY, "the endpoint did not echo the challenge";
+    /// The webhook's endpoint is not verified yet.
+    WebhookUnverified = "webhook_unverified", CONFLICT, "the endpoint is not verified yet; POST /v1/webhooks/{id}/verify first";
+    /// The key's limit for this hour is used up.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "the key's limit is used up; wait for as long as Retry-After says";
+    /// The plan's quota for this month is used up.
+    QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "the quota of the tenant's plan is used up";
     /// The data is not as the schema of its type says.
     SchemaViolation = "schema_violation", UNPROCESSABLE_ENTITY, "the data is not as the schema of its type says";
     /// A member of the data has a name that the dialect's envelope needs.
@@ -101,6 +109,8 @@ pub struct ApiError {
     pub message: String,
     /// The fields concerned.
     pub details: Vec<Detail>,
+    /// When to try again, in seconds from now.
+    pub retry_after_s: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -129,6 +139,7 @@ impl ApiError {
             code,
             message: message.into(),
             details: Vec::new(),
+            retry_after_s: (code == Code::Unavailable).then_some(1),
         }
     }
 
@@ -156,9 +167,17 @@ impl ApiError {
             |Detail { field, problem }| format!("{field}: {problem}"),
         );
         Self {
-            code,
-            message,
             details,
+            ..Self::new(code, message)
+        }
+    }
+
+    /// The same, to be tried again in so many seconds.
+    #[must_use]
+    pub fn retry_after_s(self, seconds: u64) -> Self {
+        Self {
+            retry_after_s: Some(seconds),
+            ..self
         }
     }
 
@@ -221,18 +240,12 @@ impl IntoResponse for ApiError {
         })
         .unwrap_or_default();
         let mut response = super::json_response(self.code.status(), json);
-        match self.code {
-            Code::Unavailable => {
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Code::Unauthorized => {
-                response
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.code == Code::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(self.code);
         response

@@ -29,6 +29,9 @@ pub(super) struct DialectFile {
     pub(super) success: Spanned<Vec<Spanned<String>>>,
     /// Plans that have webhooks; all, if absent.
     pub(super) plans: Option<Vec<String>>,
+    /// What tenants of a plan may publish, by plan.
+    #[serde(default)]
+    pub(super) limits: BTreeMap<String, LimitsFile>,
     /// Whether receivers verify signatures over a body they parsed and wrote again.
     #[serde(default)]
     pub(super) reparse_safe: bool,
@@ -55,6 +58,16 @@ pub(super) struct DialectFile {
     pub(super) groups: Vec<GroupFile>,
     #[serde(default, rename = "type")]
     pub(super) types: Vec<TypeFile>,
+}
+
+/// What tenants of a plan may publish.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsFile {
+    /// With each key.
+    pub(super) events_per_hour: Option<Spanned<u64>>,
+    /// In a calendar month of UTC, whatever the key.
+    pub(super) events_per_month: Option<Spanned<u64>>,
 }
 
 /// When a webhook is disabled: `"never"`, `"ladder_used_up"`, `{ consecutive_failures = 10 }`, `{ failing_for = "5d" }`.

@@ -14,6 +14,8 @@ use super::{
 pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 pub(super) const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+/// Of W3C Trace Context.
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The headers of Standard Webhooks 1.0.
 pub(super) const STANDARD_WEBHOOKS: [HeaderName; 3] =
@@ -37,6 +39,8 @@ pub struct SignInput<'a> {
     /// The newer secrets during a rotation's overlap, oldest first: they sign as well, wherever a header has room for several
     /// signatures.
     pub newer_secrets: &'a [&'a str],
+    /// The trace that the attempt belongs to, as its header says it.
+    pub traceparent: Option<&'a str>,
 }
 
 /// An id or type with a character that no header value can have.
@@ -96,6 +100,9 @@ impl Headers {
             if let Some(value) = standard_webhooks(values, secrets) {
                 fields.push(field(&WEBHOOK_SIGNATURE, HeaderValue::try_from(value))?);
             }
+        }
+        if let Some(traceparent) = input.traceparent {
+            fields.push(field(&TRACEPARENT, HeaderValue::from_str(traceparent))?);
         }
         Ok(fields)
     }

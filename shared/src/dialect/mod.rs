@@ -20,7 +20,7 @@ mod snippet;
 mod template;
 mod verify;
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use http::{HeaderName, HeaderValue};
 
@@ -41,6 +41,15 @@ use crate::{
     json::Json,
     limits::JSON_DEPTH,
 };
+
+/// What a tenant of a plan may publish; `None` for any number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlanLimits {
+    /// Events in an hour, with each key that has no limit of its own.
+    pub events_per_hour: Option<u64>,
+    /// Events in a calendar month of UTC.
+    pub events_per_month: Option<u64>,
+}
 
 /// A way of sending webhooks.
 #[derive(Debug, Clone)]
@@ -70,6 +79,7 @@ pub struct Dialect {
     /// The event types.
     pub catalogue: Catalogue,
     plans: Option<Vec<String>>,
+    limits: BTreeMap<String, PlanLimits>,
     success: Vec<RangeInclusive<u16>>,
     event_id: EventIdForm,
     headers: Headers,
@@ -81,6 +91,13 @@ impl Dialect {
     #[must_use]
     pub fn plans(&self) -> Option<&[String]> {
         self.plans.as_deref()
+    }
+
+    /// What a tenant of `plan` may publish.
+    #[must_use]
+    pub fn limits(&self, plan: Option<&str>) -> PlanLimits {
+        let limits = plan.and_then(|plan| self.limits.get(plan));
+        limits.copied().unwrap_or_default()
     }
 
     /// Whether a tenant of `plan` has webhooks.
@@ -148,6 +165,12 @@ impl Dialect {
     #[must_use]
     pub fn sends_standard_webhooks(&self) -> bool {
         self.headers.standard_webhooks
+    }
+
+    /// What its POSTs call themselves.
+    #[must_use]
+    pub fn user_agent(&self) -> &HeaderValue {
+        &self.headers.user_agent
     }
 
     /// Whether its own signatures have room for one secret's only.

@@ -13,7 +13,10 @@ use super::{
     message::Due,
     webhook::Webhook,
 };
-use crate::limits::{EARLY_MS, FRESH_MS};
+use crate::{
+    limits::{EARLY_MS, FRESH_MS},
+    mutation::{Mutation, mutated},
+};
 
 /// What to do with a message on receipt, by its webhook and the clock alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +81,12 @@ pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool
         Some(_) if message.n == 1 => return Step::Drop,
         None if message.n > 1 => return Step::Place,
         Some(row) if row.n + 1 == message.n && may_advance(row, message) => return Step::Advance,
-        Some(row) if !stands_at(row, message) => return Step::Drop,
+        Some(row)
+            if !(stands_at(row, message)
+                || mutated(Mutation::DropOnlyAhead) && row.n <= message.n) =>
+        {
+            return Step::Drop;
+        }
         _ => {}
     }
     if logged {
@@ -103,5 +111,7 @@ fn may_advance(row: &Delivery, message: &Due) -> bool {
 
 /// Whether the row waits for exactly this message.
 fn stands_at(row: &Delivery, message: &Due) -> bool {
-    row.n == message.n && row.due_ms == message.due_ms && row.state == State::Pending
+    row.n == message.n
+        && (row.due_ms == message.due_ms || mutated(Mutation::NoDueTest))
+        && (row.state == State::Pending || mutated(Mutation::NoPendingTest))
 }

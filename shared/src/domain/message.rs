@@ -7,6 +7,7 @@ use super::{
     attempt::{AttemptKey, Trigger},
     delivery::State,
     id::{DeliveryKey, EventId, TenantId, WebhookId},
+    trace::TraceParent,
 };
 
 /// A message of the queues `deliver` and `retry`. On the wire: JSON with one-letter names, since SQS is billed by size. Fields that
@@ -121,6 +122,9 @@ pub struct Content {
     /// The delivered body.
     #[serde(rename = "b", with = "base64_text")]
     pub body: bytes::Bytes,
+    /// The trace it was published in.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
 }
 
 /// First attempts of one event to many webhooks.

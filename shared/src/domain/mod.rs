@@ -18,4 +18,5 @@ pub mod recovery;
 pub mod secret;
 pub mod stats;
 pub mod tenant;
+pub mod trace;
 pub mod webhook;

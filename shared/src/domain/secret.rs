@@ -132,6 +132,7 @@ mod tests {
             headers: Default::default(),
             metadata: Default::default(),
             dialect: String::new(),
+            challenge: false,
             disabled: None,
             epoch: 0,
             revision: 0,

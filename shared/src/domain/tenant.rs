@@ -85,6 +85,8 @@ pub struct ApiKey {
     pub name: Option<String>,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// How many events it may publish in an hour; `None` as many as the tenant's plan says.
+    pub events_per_hour: Option<u64>,
     /// When it ends, in milliseconds of the wall clock; `None` never.
     pub expires_ms: Option<u64>,
     /// When it was made, in milliseconds.

@@ -16,6 +16,7 @@ use crate::{
         message::{Due, Message},
         webhook::Webhook,
     },
+    mutation::{Mutation, mutated},
     queue::Lane,
     store::deliveries::From,
 };
@@ -68,6 +69,8 @@ impl Deliverer {
                 webhook.takes(due.epoch),
             ) {
                 Step::Drop => return Ok(()),
+                Step::Place if mutated(Mutation::NoPlace) => return Ok(()),
+                Step::Advance if mutated(Mutation::NoAdvance) => return Ok(()),
                 Step::Place => {
                     let event_type = self.event_type(due, loaded);
                     row = self
@@ -146,11 +149,12 @@ impl Deliverer {
         loaded: &Loaded,
     ) -> Result<(), FlowError> {
         let named = due.dialect.as_deref();
-        let (event_type, dialect, body) = match &due.content {
+        let (event_type, dialect, body, trace) = match &due.content {
             Some(content) => (
                 &content.event_type,
                 named.unwrap_or(&webhook.dialect),
                 &content.body,
+                content.trace.as_ref(),
             ),
             None => {
                 let Some(event) = loaded.event(&due.tenant, &due.event) else {
@@ -163,17 +167,22 @@ impl Deliverer {
                 };
                 let missing = || FlowError::NoDialect(named.unwrap_or(&webhook.dialect).to_owned());
                 let (dialect, body) = spoken.ok_or_else(missing)?;
-                (&event.event_type, dialect, body)
+                (&event.event_type, dialect, body, event.trace.as_ref())
             }
         };
         let dialect = self.dialect(dialect)?;
         if !self.in_pace(due, webhook).await? {
             return Ok(());
         }
-        let attempt = self.post(due, webhook, dialect, event_type, body).await;
+        let attempt = self
+            .post(due, webhook, dialect, event_type, body, trace)
+            .await;
         let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
         self.metrics
             .attempted(&due.tenant, attempt.outcome, latency_ms);
+        if mutated(Mutation::LogAfterSuccessor) {
+            self.settle(due, webhook, &attempt).await?;
+        }
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else if let Some(earlier) = self.store.log_failure(&attempt).await? {

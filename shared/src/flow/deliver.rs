@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 
-use super::{FlowError, Tally, accept::first_due};
+use super::{FlowError, Tally, accept::first_due, operator::Operator};
 use crate::{
     clock::Clock,
     dialect::Dialects,
@@ -22,6 +22,7 @@ use crate::{
     egress::Transport,
     limits::{POISON_RECEIVES, TALLY_TIME},
     metrics::Metrics,
+    mutation::{Mutation, mutated},
     queue::{Lane, Queue},
     store::{Store, StoreError, events::Event},
 };
@@ -54,6 +55,8 @@ pub struct Deliverer {
     pub tally: Tally,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who is told what befalls webhooks.
+    pub operator: Operator,
 }
 
 /// A batch's webhooks and events, read together.
@@ -151,6 +154,9 @@ impl Deliverer {
             Err(error) => return tracing::error!(%error, "a batch could not be loaded"),
         };
         let attempts = attempts.into_values().map(async |(due, copies)| {
+            if mutated(Mutation::AckBeforeWork) {
+                done(&copies.message_ids);
+            }
             let outcome = AssertUnwindSafe(self.attempt(&due, copies.receives, &loaded))
                 .catch_unwind()
                 .await;

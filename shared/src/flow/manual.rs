@@ -133,6 +133,7 @@ impl Deliverer {
             timestamp_ms: wall_ms,
             accepted_ms: now_ms,
             content_hash: [0; 32],
+            trace: None,
             bodies: [(dialect.name.clone(), body.clone())].into(),
             matches: Matches::Inline(Vec::new()),
             reason: None,
@@ -157,7 +158,9 @@ impl Deliverer {
         };
         // The log's detail shows the body, which is the event's.
         self.store.put_event(&event).await?;
-        let attempt = self.post(&due, webhook, dialect, event_type, &body).await;
+        let attempt = self
+            .post(&due, webhook, dialect, event_type, &body, None)
+            .await;
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else {

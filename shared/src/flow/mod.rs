@@ -4,11 +4,13 @@
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
 //! spaces the attempts of a webhook with a limit, [`tally`] counts attempts for the statistics. [`sweep`] brings parked waits back.
 //! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again.
+//! [`operator`] tells the operator what befalls webhooks.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
 pub mod manual;
+pub mod operator;
 mod pace;
 pub mod pending;
 mod post;

@@ -15,6 +15,7 @@ use crate::{
     domain::{
         attempt::{Attempt, Exchange, Outcome, Trigger},
         message::Due,
+        trace::TraceParent,
         webhook::Webhook,
     },
     egress::{Answer, Failure, Outgoing},
@@ -30,11 +31,13 @@ impl Deliverer {
         dialect: &Dialect,
         event_type: &str,
         body: &Bytes,
+        trace: Option<&TraceParent>,
     ) -> Attempt {
         let key = due.key();
         let delivery_id = key.delivery.uuid();
         let wall_ms = self.clock.wall_ms();
         let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
+        let traceparent = trace.map(|trace| trace.child(span_id(delivery_id, due.n)));
         let input = SignInput {
             event_id: due.event.as_str(),
             event_type,
@@ -43,6 +46,7 @@ impl Deliverer {
             body,
             secret,
             newer_secrets: &newer_secrets,
+            traceparent: traceparent.as_deref(),
         };
         let (started_ms, started) = (self.clock.now_ms(), Instant::now());
         let sent = self.send(&input, due.trigger, webhook, dialect, body).await;
@@ -205,10 +209,19 @@ fn wait_ms(
     }))
 }
 
+/// The id of the span that an attempt is: it has one, however often it is begun.
+fn span_id(delivery_id: Uuid, n: u32) -> [u8; 8] {
+    // Not all zeros, which is no id.
+    (mixed(delivery_id, n) | 1).to_be_bytes()
+}
+
 /// A number from 0 to 1 that belongs to this attempt: it spreads deliveries, and comes out the same whenever it is looked at.
 fn chance(delivery_id: Uuid, n: u32) -> f64 {
-    let mixed = (delivery_id.as_u64_pair().1 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    (mixed(delivery_id, n) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn mixed(delivery_id: Uuid, n: u32) -> u64 {
+    (delivery_id.as_u64_pair().1 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// What the `Retry-After` of a 429 or 503 asks for, in milliseconds from now (RFC 9110 section 10.2.3).

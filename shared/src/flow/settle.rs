@@ -12,7 +12,8 @@ use crate::{
         message::{Due, Message},
         webhook::{Disabled, Reason, Webhook},
     },
-    limits::{PARK_MIN_MS, QUEUE_DELAY_MAX_MS},
+    limits::{FAILING_ATTEMPTS, PARK_MIN_MS, QUEUE_DELAY_MAX_MS},
+    mutation::{Mutation, mutated},
     queue::Lane,
     store::deliveries::From,
 };
@@ -37,6 +38,7 @@ impl Deliverer {
                         State::Succeeded,
                     )
                     .await?;
+                self.operator.succeeded(webhook, attempt).await?;
             }
             return Ok(());
         }
@@ -54,11 +56,29 @@ impl Deliverer {
                 tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, ?reason, "webhook disabled");
                 self.metrics.disabled(&webhook.tenant);
             }
+            // Whoever disabled it: a crash may have followed that.
+            self.operator
+                .disabled(webhook, due.epoch, reason, attempt)
+                .await?;
+        }
+        if attempt.trigger.counts() {
+            self.tell_of_failure(webhook, attempt).await?;
         }
         match attempt.next_due_ms {
             Some(next_due_ms) => self.succeed_by(due, attempt, next_due_ms).await,
             None => self.fail(due, attempt).await,
         }
+    }
+
+    /// Tells the operator what a failure that nobody asked for by hand means, if it means anything.
+    async fn tell_of_failure(&self, webhook: &Webhook, attempt: &Attempt) -> Result<(), FlowError> {
+        if attempt.attempt == FAILING_ATTEMPTS {
+            self.operator.failing(webhook, attempt).await?;
+        }
+        if attempt.next_due_ms.is_none() {
+            self.operator.used_up(webhook, attempt).await?;
+        }
+        Ok(())
     }
 
     /// Whether this failure disables the webhook, and the log entries that show why.
@@ -128,7 +148,9 @@ impl Deliverer {
             content: None,
             ..due.clone()
         };
-        self.put_off(&next).await?;
+        if !mutated(Mutation::RowBeforeSend) {
+            self.put_off(&next).await?;
+        }
         if due.n == 1 {
             self.store
                 .place(&head(&next, &attempt.event_type, vec![next.due_ms]))
@@ -140,6 +162,9 @@ impl Deliverer {
                     From::PendingAt(due.due_ms),
                 )
                 .await?;
+        }
+        if mutated(Mutation::RowBeforeSend) {
+            self.put_off(&next).await?;
         }
         // Where the condition failed, another was placed, or the chain was cancelled or has moved on.
         Ok(())

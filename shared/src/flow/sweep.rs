@@ -15,6 +15,7 @@ use crate::{
     domain::message::Message,
     limits::SWEEP_AHEAD_MS,
     metrics::Metrics,
+    mutation::{Mutation, mutated},
     queue::{Lane, Queue},
     store::{Store, parked::Cursor},
 };
@@ -69,6 +70,10 @@ impl Sweeper {
         let mut sent = 0;
         while cursor.minute <= end {
             let page = self.store.parked(shard, &cursor, PAGE).await?;
+            let next = page.rest.unwrap_or_else(|| Cursor::at(cursor.minute + 1));
+            if mutated(Mutation::CursorBeforeSend) {
+                self.store.move_sweep_cursor(shard, &next).await?;
+            }
             let messages: Vec<_> = page
                 .waits
                 .into_iter()
@@ -81,7 +86,7 @@ impl Sweeper {
             accepted.into_iter().collect::<Result<(), _>>()?;
             sent += messages.len();
             // Nothing is parked into a minute that is this near: when it is read to its end, it is done with.
-            cursor = page.rest.unwrap_or_else(|| Cursor::at(cursor.minute + 1));
+            cursor = next;
             // On a long way through empty minutes the cursor moves once an hour, so that no failure costs more than that.
             if !messages.is_empty() || cursor.minute > end || cursor.minute.is_multiple_of(60) {
                 self.store.move_sweep_cursor(shard, &cursor).await?;

@@ -5,7 +5,7 @@
 //! On AWS a function has one batch at a time, so that is one write per webhook and batch.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -23,10 +23,10 @@ use crate::{
 /// A webhook and the beginning of an hour in milliseconds.
 type Hour = (TenantId, WebhookId, u64);
 
-/// What was counted and not written yet. Clones share it.
+/// What was counted and not written yet, in an order of its own so that the same counts are the same calls. Clones share it.
 #[derive(Clone, Default)]
 pub struct Tally {
-    counted: Arc<Mutex<HashMap<Hour, Counts>>>,
+    counted: Arc<Mutex<BTreeMap<Hour, Counts>>>,
     flushing: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -57,7 +57,7 @@ impl Tally {
         join_all(added).await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Hour, Counts>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Hour, Counts>> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

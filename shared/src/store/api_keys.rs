@@ -125,6 +125,7 @@ fn to_item(key: Builder, entry: &ApiKey) -> Item {
         .text("hashed", entry.hash.to_hex())
         .maybe("title", entry.name.as_ref().map(item::text))
         .json("scopes", &entry.scopes)
+        .maybe("rate", entry.events_per_hour.map(item::number))
         .maybe("ends", entry.expires_ms.map(item::number))
         .number("made", entry.created_ms)
         .build()
@@ -137,6 +138,7 @@ fn from_row(mut row: Row) -> Result<ApiKey, StoreError> {
         hash: row.parsed("hashed", KeyHash::from_hex)?,
         name: row.maybe_text("title"),
         scopes: row.json("scopes")?,
+        events_per_hour: row.maybe_number("rate"),
         expires_ms: row.maybe_number("ends"),
         created_ms: row.number("made")?,
     })

@@ -11,7 +11,10 @@ use super::{
     item::{Builder, Row, number, text, time},
 };
 use crate::{
-    domain::id::{EventId, TenantId, WebhookId},
+    domain::{
+        id::{EventId, TenantId, WebhookId},
+        trace::TraceParent,
+    },
     limits::{BATCH_REQUEST_BYTES, INLINE_MATCHES, MATCH_SET_IDS},
 };
 
@@ -39,6 +42,8 @@ pub struct Event {
     pub accepted_ms: u64,
     /// The hash of what the client gave, by which a repeat is told from a conflict.
     pub content_hash: [u8; 32],
+    /// The trace it was published in.
+    pub trace: Option<TraceParent>,
     /// The delivered body for each dialect among its matches (the tenant's own if there are none).
     pub bodies: BTreeMap<String, Bytes>,
     /// The webhooks it matched, unless they stand in a match set.
@@ -185,6 +190,7 @@ fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
         .number("ts", event.timestamp_ms)
         .number("a", event.accepted_ms)
         .bytes("h", event.content_hash.to_vec())
+        .maybe("tp", event.trace.as_ref().map(|trace| text(trace.as_str())))
         .with("b", AttributeValue::M(bodies))
         .maybe("why", event.reason.as_ref().map(text))
         .maybe(
@@ -285,6 +291,9 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
         timestamp_ms: row.number("ts")?,
         accepted_ms: row.number("a")?,
         content_hash: row.bytes("h")?.try_into().map_err(|_| row.missing("h"))?,
+        trace: row
+            .maybe_text("tp")
+            .and_then(|trace| TraceParent::parse(&trace).ok()),
         bodies,
         matches,
     })

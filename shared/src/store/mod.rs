@@ -17,6 +17,8 @@
 //! | counts of an hour | `H#t#w` / `hour` | retention | [`stats`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
+//! | events counted for a limit | `U#t#counter` / `-` | an hour after its window | [`usage`] |
+//! | webhook failing for a while | `G#t#w` / `failing` | until it recovers; retention | [`failing`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | key of the lists' cursors | `S#cursors` / `-` | for ever | `cursor_key` |
 //!
@@ -29,6 +31,7 @@ mod codec;
 mod cursor_key;
 pub mod deliveries;
 pub mod events;
+pub mod failing;
 mod item;
 mod listed;
 pub mod pace;
@@ -41,6 +44,7 @@ pub mod table;
 pub mod tenants;
 pub mod timeline;
 mod transact;
+pub mod usage;
 pub mod walk;
 pub mod webhooks;
 

@@ -243,6 +243,7 @@ fn to_item(webhook: &Webhook) -> Item {
         .json("headers", &webhook.headers)
         .json("metadata", &webhook.metadata)
         .text("dialect", &webhook.dialect)
+        .maybe("asks", webhook.challenge.then(|| item::number(1)))
         .maybe("disabled", webhook.disabled.as_ref().map(json_value))
         .number("epoch", webhook.epoch)
         .number("rev", webhook.revision)
@@ -268,6 +269,7 @@ fn from_row(mut row: Row) -> Result<Webhook, StoreError> {
         headers: row.json("headers")?,
         metadata: row.json("metadata")?,
         dialect: row.text("dialect")?,
+        challenge: row.maybe_number("asks") == Some(1),
         disabled: row.maybe_json("disabled")?,
         epoch: row.number("epoch")?,
         revision: row.number("rev")?,

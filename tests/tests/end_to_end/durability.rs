@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rung_tests::{Answer, Receiver, Tenant, eventually};
+use rung_tests::{Answer, Receiver, Rung, Tenant, eventually};
 use serde_json::json;
 
-use crate::rung;
+use crate::{RUNG, rung};
 
 const PUBLISHERS: usize = 8;
-/// Accepted before the kill: enough that it falls into the middle of everything.
-const LOAD: usize = 150;
+const ROUNDS: usize = 10;
+/// The most that are accepted before a kill.
+const LOAD: usize = 200;
 
 /// Publishers that go on until the process dies under them; gives the ids that were answered with 202.
 async fn load_until_death(
@@ -53,7 +54,7 @@ async fn load_until_death(
     (count, publishers, accepted)
 }
 
-/// Three times killed under load, each time started again on the same data.
+/// Ten times killed under load, sooner or later, each time started again on the same data.
 #[tokio::test]
 async fn killed_in_the_middle_of_a_load() {
     let mut rung = rung(&["--time-scale", "100"]).await;
@@ -64,10 +65,12 @@ async fn killed_in_the_middle_of_a_load() {
     let tenant = Tenant::create(&rung, "t", "standard").await;
     let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
     let mut all = HashSet::new();
-    for round in 0..3 {
+    let mut chance = fastrand::Rng::with_seed(7);
+    for round in 0..ROUNDS {
+        let load = chance.usize(1..LOAD);
         let (count, publishers, accepted) = load_until_death(&tenant, round).await;
         eventually("a load", async || {
-            (count.load(Ordering::Relaxed) >= LOAD).then_some(())
+            (count.load(Ordering::Relaxed) >= load).then_some(())
         })
         .await;
         rung.kill9().await;
@@ -152,4 +155,159 @@ async fn a_clean_end() {
     tenant.until(&event.id, &webhook, "succeeded").await;
     assert_eq!(webhook.attempts(&event.id).await.len(), 1);
     receiver.stays_at(1).await;
+}
+
+/// SIGTERM under load, with a receiver that never answers: the end comes when the attempts under way have timed out, and what
+/// was accepted goes on at the next start.
+#[tokio::test]
+async fn an_end_under_load() {
+    /// Patra's.
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    let mut rung = rung(&[]).await;
+    let silence = Receiver::start(|_| Answer::hang()).await;
+    let tenant = Tenant::create(&rung, "t", "patra").await;
+    tenant.webhook(&silence.url("/"), &["card"]).await;
+    let receiver = Receiver::always(200).await;
+    let standard = Tenant::create(&rung, "u", "standard").await;
+    let webhook = standard.webhook(&receiver.url("/"), &["*"]).await;
+    tenant.publish("card.updated", json!({})).await;
+    silence.wait_for(1).await;
+    let (count, publishers, accepted) = load_until_death(&standard, 0).await;
+    eventually("a load", async || {
+        (count.load(Ordering::Relaxed) >= LOAD).then_some(())
+    })
+    .await;
+    let asked = Instant::now();
+    let status = rung.terminate().await;
+    let took = asked.elapsed();
+    assert!(status.success(), "{status}: {}", rung.output());
+    assert!(took < 3 * TIMEOUT, "it took {took:?}");
+    for publisher in publishers {
+        publisher.await.unwrap();
+    }
+    rung.restart().await;
+    let accepted: Vec<String> = accepted.lock().unwrap().drain().collect();
+    receiver
+        .wait_until("every accepted event", |received| {
+            let arrived: HashSet<&str> =
+                received.iter().map(|request| request.event_id()).collect();
+            accepted.iter().all(|id| arrived.contains(id.as_str()))
+        })
+        .await;
+    for id in accepted.iter().take(20) {
+        standard.until(id, &webhook, "succeeded").await;
+    }
+}
+
+/// A disk without room: what cannot be stored is refused, what was accepted is delivered, and nothing is broken when there is
+/// room again. (Files that may not grow stand in for a disk that cannot.)
+#[tokio::test]
+async fn a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("rung");
+    // Another process writes it: a file that this one has open for writing, if only in a child just forked, cannot be run.
+    let text = format!(
+        "#!/bin/sh\nif [ -e \"$0.full\" ]; then trap '' XFSZ; ulimit -f 4096; fi\nexec '{RUNG}' \"$@\"\n"
+    );
+    let written = std::process::Command::new("sh")
+        .args([
+            "-c",
+            r#"printf '%s' "$2" > "$1" && chmod +x "$1" && : > "$1.full""#,
+            "sh",
+        ])
+        .arg(&script)
+        .arg(text)
+        .status();
+    assert!(written.unwrap().success());
+
+    let mut rung = Rung::start(&script, &[]).await;
+    let receiver = Receiver::always(200).await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
+    let mut accepted = Vec::new();
+    // Random letters, so that nothing makes them smaller.
+    let mut chance = fastrand::Rng::with_seed(7);
+    let refused = loop {
+        let id = format!("e{}", accepted.len());
+        let pad: String = std::iter::repeat_with(|| chance.alphanumeric())
+            .take(60_000)
+            .collect();
+        let event = json!({"id": id, "type": "load", "data": {"pad": pad}});
+        let reply = tenant.api.post("/v1/events", &event).await;
+        if reply.status != 202 {
+            break reply;
+        }
+        accepted.push(id);
+        assert!(accepted.len() < 1_000, "the disk never fills");
+    };
+    assert_eq!(refused.refused(503)["code"], "unavailable");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert!(rung.output().contains("disk"), "{}", rung.output());
+    rung.terminate().await;
+
+    std::fs::remove_file(dir.path().join("rung.full")).unwrap();
+    rung.restart().await;
+    receiver
+        .wait_until("every accepted event", |received| {
+            let arrived: HashSet<&str> =
+                received.iter().map(|request| request.event_id()).collect();
+            accepted.iter().all(|id| arrived.contains(id.as_str()))
+        })
+        .await;
+    for id in &accepted {
+        tenant.until(id, &webhook, "succeeded").await;
+    }
+    let event = tenant.publish("load", json!({})).await;
+    tenant.until(&event.id, &webhook, "succeeded").await;
+}
+
+/// A data folder that cannot be written is named, with what to do about it.
+#[tokio::test]
+async fn a_read_only_data_folder() {
+    // Nobody can write here, whoever runs this.
+    let folder = "/sys/kernel";
+    let (status, output) =
+        Rung::run(RUNG, &["dev", "--addr", "127.0.0.1:0", "--data", folder]).await;
+    assert!(!status.success(), "{output}");
+    assert!(
+        output.contains(folder) && output.contains("--data"),
+        "{output}"
+    );
+}
+
+/// Data that must not be written are left as they are.
+#[tokio::test]
+async fn read_only_data() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if rustix::process::geteuid().is_root() {
+        // Nothing is read-only to root.
+        return;
+    }
+    let mut rung = rung(&[]).await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    let event = tenant.publish("load", json!({})).await;
+    rung.terminate().await;
+    let data = rung.data().to_owned();
+    let mode = |mode| {
+        let files = std::fs::read_dir(&data).unwrap();
+        for file in files
+            .map(|entry| entry.unwrap().path())
+            .chain([data.clone()])
+        {
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    mode(0o500);
+    let folder = data.to_str().unwrap();
+    let (status, output) =
+        Rung::run(RUNG, &["dev", "--addr", "127.0.0.1:0", "--data", folder]).await;
+    mode(0o700);
+    assert!(!status.success(), "{output}");
+    assert!(output.contains("--data"), "{output}");
+    rung.restart().await;
+    tenant
+        .api
+        .get(&format!("/v1/events/{}", event.id))
+        .await
+        .data(200);
 }

@@ -212,7 +212,7 @@ fn wrong_webhook_members() -> Vec<(&'static str, Value, &'static [u16])> {
         ("events", json!(["user.lesson.forgotten"]), UNPROCESSABLE),
         ("events", json!(["user", "usr"]), UNPROCESSABLE),
         ("events", json!([""]), UNPROCESSABLE),
-        ("events", json!(["user.*"]), UNPROCESSABLE),
+        ("events", json!(["usr.*"]), UNPROCESSABLE),
         ("headers", json!("X-A: b"), BAD),
         ("headers", json!({"X-A": 7}), BAD),
         ("headers", json!({"X A": "b"}), UNPROCESSABLE),

@@ -51,6 +51,7 @@ impl Case {
             body,
             secret: secrets[0],
             newer_secrets: &secrets[1..],
+            traceparent: None,
         });
         Self {
             what: what.to_owned(),
@@ -298,15 +299,19 @@ async fn rust() {
     }
 }
 
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/odin.rs"]
 #[rustfmt::skip]
 mod odin;
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/shopify.rs"]
 #[rustfmt::skip]
 mod shopify;
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/standard.rs"]
 #[rustfmt::skip]
 mod standard;
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/stripe.rs"]
 #[rustfmt::skip]
 mod stripe;

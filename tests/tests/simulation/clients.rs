@@ -10,8 +10,9 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
+use rung_local::aws::sqs::queue_url;
 use rung_shared::{
-    domain::id::{EventId, WebhookId},
+    domain::id::{EventId, TenantId, WebhookId},
     flow::accept::{Accepted, NewEvent, Refusal},
     json::Json,
     store::{attempts::LogFilter, deliveries::List},
@@ -22,13 +23,15 @@ use tower::ServiceExt as _;
 use crate::{
     functions::{ADMIN_KEY, Role},
     ledger::Window,
-    world::{World, tenant},
+    world::{SECRET, World, any_dialect, url, webhook_id},
 };
 
 /// The time-out of the functions behind the API.
 const LIMIT: Duration = Duration::from_secs(30);
 /// How often a client asks before it gives up.
 const TRIES: u64 = 12;
+/// What lands in a queue and is none of Rung's.
+pub(crate) const POISON: &str = "no message of Rung's";
 
 impl World {
     /// One client with one event: asks until it is answered, and sometimes again.
@@ -36,24 +39,25 @@ impl World {
         let (chance, plan) = (&self.wire.chance, &self.wire.plan);
         self.pause(0, plan.calm_ms * 9 / 10).await;
         let by_key = chance.happens(0.2);
-        let bytes = if chance.happens(0.2) { 6_000 } else { 10 };
+        let bytes = *chance.pick(&[10, 10, 10, 10, 10, 10, 10, 10, 6_000, 60_000]);
         let content = json!({"n": number, "pad": "x".repeat(bytes)});
         let new = |content: &Value| NewEvent {
             id: (!by_key)
-                .then(|| EventId::parse(&format!("e{number}")).expect("it has letters and digits")),
-            idempotency_key: by_key.then(|| format!("key {number}")),
+                .then(|| EventId::parse(&plan.name_of(number)).expect("it has letters and digits")),
+            idempotency_key: by_key.then(|| plan.name_of(number)),
             event_type: "thing.made".to_owned(),
             data: Json::parse(content.to_string().as_bytes(), 9).expect("it is JSON"),
             timestamp_ms: None,
             metadata: None,
+            trace: None,
         };
         for _ in 0..TRIES {
-            match self.publish(number, new(&content)).await {
+            match Box::pin(self.publish(number, new(&content))).await {
                 Some(Ok(accepted)) => {
                     self.ledger().accepted(number, accepted);
                     if chance.happens(0.1) {
                         let other = new(&json!({"n": number, "other": true}));
-                        if let Some(Ok(accepted)) = self.publish(number, other).await {
+                        if let Some(Ok(accepted)) = Box::pin(self.publish(number, other)).await {
                             let text = format!("other content was accepted: {accepted:?}");
                             self.ledger().violation(text);
                         }
@@ -76,26 +80,30 @@ impl World {
     /// One call. `None`: nothing was answered.
     async fn publish(&self, number: u64, event: NewEvent) -> Option<Result<Accepted, Refusal>> {
         let function = self.functions.turn(Role::Enqueue).await;
-        let before = self.webhooks().await;
+        let tenant = self.wire.plan.tenant_of(number);
+        let before = self.webhooks(&tenant).await;
         let start_ms = function.clock.now_ms();
         let app = &function.app;
         let answer = function
-            .run(LIMIT, async {
-                let found = app.deliverer.store.tenant(&tenant()).await;
-                let found = found.ok().flatten().ok_or(Refusal::Unavailable)?;
-                let request_id = format!("req_{number}");
-                let mut answers = app
-                    .publisher
-                    .publish(&found, vec![event], &request_id)
-                    .await;
-                answers.pop().unwrap_or(Err(Refusal::Unavailable))
-            })
+            .run(
+                LIMIT,
+                Box::pin(async {
+                    let found = app.deliverer.store.tenant(&tenant).await;
+                    let found = found.ok().flatten().ok_or(Refusal::Unavailable)?;
+                    let request_id = format!("req_{number}");
+                    let mut answers = app
+                        .publisher
+                        .publish(&found, vec![event], &request_id)
+                        .await;
+                    answers.pop().unwrap_or(Err(Refusal::Unavailable))
+                }),
+            )
             .await;
-        let after = self.webhooks().await;
+        let after = self.webhooks(&tenant).await;
         let certain = before
             .into_iter()
             .filter(|(id, state)| after.get(id) == Some(state))
-            .map(|(id, (active, _))| (id, active));
+            .map(|(id, (active, ..))| (id, active));
         let window = Window {
             start_ms,
             end_ms: function.clock.now_ms(),
@@ -114,66 +122,99 @@ impl World {
         answer
     }
 
-    /// The webhooks as they stand: whether each is active, and its revision.
-    async fn webhooks(&self) -> BTreeMap<WebhookId, (bool, u64)> {
-        let all = self.oracle.webhooks_of(&tenant()).await;
+    /// A tenant's webhooks as they stand: whether each is active, its epoch and its revision.
+    async fn webhooks(&self, tenant: &TenantId) -> BTreeMap<WebhookId, (bool, u64, u64)> {
+        let all = self.oracle.webhooks_of(tenant).await;
         all.expect("the oracle reads")
             .into_iter()
             .map(|webhook| {
-                (
-                    webhook.id.clone(),
-                    (webhook.disabled.is_none(), webhook.revision),
-                )
+                let active = webhook.disabled.is_none();
+                (webhook.id, (active, webhook.epoch, webhook.revision))
             })
             .collect()
     }
 
     /// Somebody intervenes once.
     pub(crate) async fn intervene(&self) {
-        let (chance, plan) = (&self.wire.chance, &self.wire.plan);
-        let webhook = format!("w{}", chance.between(0, plan.webhooks - 1));
-        let path = format!("/v1/webhooks/{webhook}");
-        let asked_ms = self.clock.now_ms().saturating_sub(plan.skew_ms);
-        match chance.between(0, 12) {
+        let chance = &self.wire.chance;
+        let number = chance.between(0, self.wire.plan.webhooks - 1);
+        let (id, path) = (webhook_id(number), format!("/v1/webhooks/w{number}"));
+        match chance.between(0, 17) {
             0..=1 => {
-                self.call("PATCH", &path, json!({"status": "disabled"}))
-                    .await;
+                let change = json!({"status": "disabled"});
+                self.call("PATCH", number, &path, change).await;
             }
             2..=4 => {
-                self.call("PATCH", &path, json!({"status": "active"})).await;
+                let change = json!({"status": "active"});
+                self.call("PATCH", number, &path, change).await;
             }
             5 => {
-                self.call("DELETE", &path, Value::Null).await;
+                let change = json!({"name": "n", "url": url(&id)});
+                self.call("PATCH", number, &path, change).await;
             }
-            6..=8 => self.cancel(&webhook, &path).await,
-            _ => self.retry(&webhook, &path, asked_ms).await,
+            6 => {
+                // By whatever clock somebody takes the time.
+                let latest_ms =
+                    self.clock.now_ms() + LIMIT.as_millis() as u64 + self.wire.plan.late_ms;
+                self.ledger().deleted.insert(id.to_string(), latest_ms);
+                self.call("DELETE", number, &path, Value::Null).await;
+            }
+            7 => {
+                let webhook = json!({
+                    "id": id.as_str(), "url": url(&id), "events": ["*"], "secret": SECRET,
+                    "dialect": any_dialect(chance),
+                });
+                self.call("POST", number, "/v1/webhooks", webhook).await;
+            }
+            8 => {
+                // A secret of its own: one that the function makes would not be the same in the next run.
+                let rotation = json!({"secret": SECRET, "overlap_seconds": 300});
+                let path = format!("{path}/rotate-secret");
+                self.call("POST", number, &path, rotation).await;
+            }
+            9 => {
+                let path = format!("{path}/rotate-secret/finish");
+                self.call("POST", number, &path, Value::Null).await;
+            }
+            10..=12 => self.cancel(number, &path).await,
+            _ => self.retry(number, &path).await,
         }
     }
 
-    async fn cancel(&self, webhook: &str, path: &str) {
-        let id = WebhookId::parse(webhook).expect("it has letters and digits");
+    async fn cancel(&self, number: u64, path: &str) {
+        let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
         let pending = self
             .oracle
-            .deliveries_of(&tenant(), &id, List::Pending, None, 100)
+            .deliveries_of(&tenant, &id, List::Pending, None, 100)
             .await
             .expect("the oracle reads")
             .0;
         if pending.is_empty() {
             return;
         }
-        let key = &self.wire.chance.pick(&pending).key;
-        let name = (webhook.to_owned(), key.event.to_string());
-        self.ledger().cancelled.insert(name);
+        // Best while it is being posted.
+        let now_ms = self.clock.now_ms();
+        let due: Vec<_> = pending.iter().filter(|row| row.due_ms <= now_ms).collect();
+        let key = match due.as_slice() {
+            [] => &self.wire.chance.pick(&pending).key,
+            due => &self.wire.chance.pick(due).key,
+        };
+        let name = (id.to_string(), key.event.to_string());
+        self.ledger().cancelled.insert(name.clone());
         let path = format!("{path}/pending/{}", key.uuid());
-        self.call("DELETE", &path, Value::Null).await;
+        let answer = self.call("DELETE", number, &path, Value::Null).await;
+        if let Some((StatusCode::OK, _)) = answer {
+            self.ledger().cancelled_for_good.insert(name);
+        }
     }
 
-    async fn retry(&self, webhook: &str, path: &str, asked_ms: u64) {
-        let id = WebhookId::parse(webhook).expect("it has letters and digits");
+    async fn retry(&self, number: u64, path: &str) {
+        let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
+        let asked_ms = self.clock.now_ms().saturating_sub(self.wire.plan.skew_ms);
         let filter = LogFilter::default();
         let log = self
             .oracle
-            .log_page(&tenant(), &id, &filter, None, 100)
+            .log_page(&tenant, &id, &filter, None, 100)
             .await
             .expect("the oracle reads")
             .0;
@@ -181,15 +222,31 @@ impl World {
             return;
         }
         let key = &self.wire.chance.pick(&log).key;
+        let name = (id.to_string(), key.delivery.event.to_string());
+        self.ledger().retry_asked.insert(name.clone());
         let path = format!("{path}/logs/{}/retry", key.log_id());
-        if let Some((StatusCode::ACCEPTED, _)) = self.call("POST", &path, Value::Null).await {
-            let name = (webhook.to_owned(), key.delivery.event.to_string(), asked_ms);
-            self.ledger().retried.push(name);
+        let answer = self.call("POST", number, &path, Value::Null).await;
+        if let Some((StatusCode::ACCEPTED, _)) = answer {
+            self.ledger().retried.push((name.0, name.1, asked_ms));
         }
     }
 
-    /// A call of the management API. `None`: nothing was answered.
-    async fn call(&self, method: &str, path: &str, body: Value) -> Option<(StatusCode, Value)> {
+    /// Something that is none of Rung's lands in a queue.
+    pub(crate) async fn poison(&self) {
+        self.ledger().poison += 1;
+        let entry = json!({"Id": "0", "MessageBody": POISON});
+        let request = json!({"QueueUrl": queue_url("deliver"), "Entries": [entry]});
+        self.sqs("SendMessageBatch", request).await;
+    }
+
+    /// A call of the management API about a webhook. `None`: nothing was answered.
+    async fn call(
+        &self,
+        method: &str,
+        number: u64,
+        path: &str,
+        body: Value,
+    ) -> Option<(StatusCode, Value)> {
         let function = self.functions.turn(Role::Manage).await;
         let body = if body.is_null() {
             Body::empty()
@@ -201,7 +258,7 @@ impl World {
             .uri(path)
             .header("authorization", format!("Bearer {ADMIN_KEY}"))
             .header("content-type", "application/json")
-            .header("rung-tenant", tenant().as_str())
+            .header("rung-tenant", self.wire.plan.tenant_of(number).as_str())
             .body(body)
             .expect("it is a request");
         let answer = function

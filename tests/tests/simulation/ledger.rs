@@ -58,8 +58,18 @@ pub(crate) struct Ledger {
     pub(crate) posts: Vec<Posted>,
     bodies: HashMap<(String, String), Bytes>,
     pub(crate) events: BTreeMap<u64, Known>,
+    /// How often messages of a delivery were handed out, by webhook and event; several of one attempt in a batch count once.
+    handed: HashMap<(String, String), usize>,
+    /// When somebody asked last to delete a webhook, in milliseconds.
+    pub(crate) deleted: BTreeMap<String, u64>,
+    /// Messages that were sent and make no sense.
+    pub(crate) poison: u64,
     /// Deliveries that somebody asked to cancel, as `(webhook, event)`.
     pub(crate) cancelled: BTreeSet<(String, String)>,
+    /// Those of them that were answered as done.
+    pub(crate) cancelled_for_good: BTreeSet<(String, String)>,
+    /// Deliveries that somebody asked to retry by hand, answered or not.
+    pub(crate) retry_asked: BTreeSet<(String, String)>,
     /// Retries by hand that were answered with 202: webhook, event, and when they were asked for.
     pub(crate) retried: Vec<(String, String, u64)>,
     violations: Vec<String>,
@@ -85,8 +95,25 @@ impl Ledger {
         if first != *body {
             self.violation(format!("{posted:?} has another body than before"));
         }
+        let name = (&posted.webhook, &posted.event);
+        let made = 1 + self
+            .posts
+            .iter()
+            .filter(|post| (&post.webhook, &post.event) == name)
+            .count();
+        let name = (posted.webhook.clone(), posted.event.clone());
+        let handed = self.handed.get(&name).copied().unwrap_or(0);
+        if made > handed {
+            self.violation(format!("{posted:?} is POST {made} of {handed} handed out"));
+        }
         self.posts.push(posted);
         self.posts.len() - 1
+    }
+
+    /// Notes that a batch holds a message of a delivery.
+    pub(crate) fn handed(&mut self, webhook: &str, event: &str) {
+        let name = (webhook.to_owned(), event.to_owned());
+        *self.handed.entry(name).or_default() += 1;
     }
 
     pub(crate) fn taken(&mut self, number: usize) {
@@ -200,8 +227,12 @@ impl Ledger {
         promised: bool,
         told: &Told<'_>,
     ) -> Option<String> {
-        // What was pending when its webhook was deleted is dropped.
+        // What was pending when its webhook was deleted is dropped, whether one is made anew or not.
         let current = told.webhook?;
+        let deleted_ms = self.deleted.get(webhook).copied();
+        if deleted_ms.is_some_and(|deleted_ms| told.accepted_ms <= deleted_ms) {
+            return None;
+        }
         let Some(row) = told.row else {
             let first = told.log.first();
             let through = first.is_some_and(|first| first.outcome == Outcome::Succeeded);
@@ -223,7 +254,7 @@ impl Ledger {
                 let failed = last.is_some_and(|last| {
                     (row.n == 1 || last.outcome == Outcome::Failed) && last.next_due_ms.is_none()
                 });
-                failed && (!by_ladder || all == Some(told.log.len()))
+                failed && (row.n == 1 && succeeded || !by_ladder || all == Some(told.log.len()))
             }
             State::Held => current.epoch > 0,
             State::Cancelled => self
@@ -233,6 +264,13 @@ impl Ledger {
         };
         if !as_told {
             return Some(format!("{row:?} at rest, log {:?}", told.log));
+        }
+        let name = (webhook.to_owned(), event.to_owned());
+        if self.cancelled_for_good.contains(&name)
+            && !self.retry_asked.contains(&name)
+            && row.state != State::Cancelled
+        {
+            return Some(format!("it was cancelled, and is {row:?}"));
         }
         let stopped = matches!(row.state, State::Held | State::Cancelled);
         let forgotten = self.retried.iter().any(|(w, e, asked_ms)| {

@@ -1,6 +1,19 @@
 //! What a seed stands for: how often which fault happens, and how large the run is.
 
+use rung_shared::domain::id::TenantId;
+
 use crate::chance::Chance;
+
+/// What kind of run it is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One without a single fault.
+    Faultless,
+    /// Any.
+    Any,
+    /// One in which people intervene all the time.
+    Meddled,
+}
 
 /// A run's plan. Rates are per call on the wire, per record handed out, or per POST.
 #[derive(Debug, Clone)]
@@ -43,30 +56,59 @@ pub(crate) struct Plan {
     pub(crate) batch_ms: u64,
     /// Publishes that are repeated although they were answered.
     pub(crate) repeated: f64,
+    pub(crate) tenants: u64,
+    /// Of all tenants: number `n` is of tenant `n % tenants`.
     pub(crate) webhooks: u64,
+    /// Likewise.
     pub(crate) events: u64,
-    /// Disablings, enablings, deletions, cancellings and retries by hand.
+    /// Messages that are none of Rung's.
+    pub(crate) poison: u64,
+    /// Whether the table is one that no sweep has seen.
+    pub(crate) new_table: bool,
+    /// Disablings, enablings, changes, rotations, deletions, imports, cancellings and retries by hand.
     pub(crate) interventions: u64,
-    /// Calls during which somebody intervenes, until there were twice as many.
+    /// Calls and POSTs during which somebody intervenes, until there were twice as many.
     pub(crate) meddled: f64,
     /// When faults and clients end, in milliseconds from the start.
     pub(crate) calm_ms: u64,
 }
 
 impl Plan {
-    pub(crate) fn of(chance: &Chance) -> Self {
-        let often = chance.happens(0.3);
+    pub(crate) fn of(chance: &Chance, kind: Kind) -> Self {
+        let plan = Self::drawn(chance, kind);
+        if kind == Kind::Faultless {
+            plan.without_faults()
+        } else {
+            plan
+        }
+    }
+
+    fn drawn(chance: &Chance, kind: Kind) -> Self {
+        let often = chance.happens(0.3) || kind == Kind::Meddled;
+        // Functions that stand still for minutes, and may.
+        let frozen = chance.happens(0.1);
+        let webhooks = match chance.between(0, 999) {
+            // More than stand in an event's row.
+            0..=1 => 501,
+            // More than one message of a fan-out takes.
+            2..=6 => chance.between(101, 250),
+            _ => chance.between(1, 3),
+        };
         Self {
             refused: chance.rate(0.3),
             lost: chance.rate(0.2),
             late: chance.rate(0.1),
             late_ms: *chance.pick(&[500, 5_000, 400_000]),
-            hung: chance.rate(0.05),
-            crash: chance.rate(0.1),
+            hung: if frozen { 0.0 } else { chance.rate(0.05) },
+            crash: if frozen { 0.0 } else { chance.rate(0.1) },
             partial: chance.rate(0.5),
             conflict: chance.rate(0.3),
-            slow: chance.rate(0.2),
-            slow_ms: *chance.pick(&[200, 3_000, 60_000, 600_000]),
+            slow: if frozen { 0.3 } else { chance.rate(0.2) },
+            slow_ms: if frozen {
+                900_000
+            } else {
+                *chance.pick(&[200, 3_000, 60_000])
+            },
             duplicate: chance.rate(0.5),
             undeleted: chance.rate(0.3),
             briefly_hidden: chance.rate(0.5),
@@ -74,26 +116,49 @@ impl Plan {
             twin_sweep: chance.rate(0.8),
             skew_ms: *chance.pick(&[0, 0, 30, 2_000]),
             concurrency: *chance.pick(&[1, 1, 3, 100]),
-            batch_ms: *chance.pick(&[27_000, 27_000, 900_000]),
-            repeated: chance.rate(0.8),
-            webhooks: if chance.happens(0.02) {
-                101
+            batch_ms: if frozen {
+                // It may as well.
+                3_600_000
             } else {
-                chance.between(1, 3)
+                *chance.pick(&[27_000, 27_000, 900_000])
             },
-            events: chance.between(1, 6),
+            repeated: chance.rate(0.8),
+            tenants: if chance.happens(0.7) || webhooks > 3 {
+                1
+            } else {
+                chance.between(1, webhooks)
+            },
+            webhooks,
+            events: chance.between(1, if webhooks > 3 { 2 } else { 6 }),
+            poison: if chance.happens(0.1) {
+                chance.between(1, 3)
+            } else {
+                0
+            },
+            new_table: chance.happens(0.2),
             interventions: if often {
                 chance.between(4, 16)
             } else {
                 chance.between(0, 3)
             },
-            meddled: if often { chance.rate(0.1) } else { 0.0 },
+            meddled: if often { 0.02 + chance.rate(0.1) } else { 0.0 },
             calm_ms: 1_000 * chance.between(60, *chance.pick(&[300, 1_500, 3_000])),
         }
     }
 
+    /// Whose a webhook or an event of this number is.
+    pub(crate) fn tenant_of(&self, number: u64) -> TenantId {
+        let tenant = format!("t{}", number % self.tenants);
+        TenantId::parse(&tenant).expect("it has letters and digits")
+    }
+
+    /// A client's own name for an event. Tenants give the same names.
+    pub(crate) fn name_of(&self, event: u64) -> String {
+        format!("e{}", event / self.tenants)
+    }
+
     /// The same run without a single fault.
-    pub(crate) fn without_faults(self) -> Self {
+    fn without_faults(self) -> Self {
         Self {
             refused: 0.0,
             lost: 0.0,

@@ -1,6 +1,7 @@
 //! The event source: what SQS and Lambda between them do with messages, on good and on bad days.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -117,6 +118,11 @@ impl World {
             format!("{queue} hands out {:?}", records.collect::<Vec<_>>())
         });
         let batch_number = self.batches.fetch_add(1, Ordering::Relaxed);
+        let distinct: BTreeSet<_> = in_hand.iter().map(|held| held.due.key()).collect();
+        for key in distinct {
+            let (webhook, event) = (key.delivery.webhook, key.delivery.event);
+            self.ledger().handed(webhook.as_str(), event.as_str());
+        }
         if let Ok(mut all) = function.in_hand.lock() {
             all.insert(batch_number, in_hand);
         }

@@ -7,14 +7,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use rung_shared::{
-    clock::Clock,
+    clock::{Clock, timestamp},
     domain::message::Due,
     egress::{Answer, Failure, Outgoing, Transport},
     store::Store,
 };
+use serde_json::Value;
 
 use crate::{
     ledger::{Ledger, Posted},
@@ -121,8 +122,17 @@ impl Way {
                 ..status(429)
             },
             Manner::Busy { .. } => status(200),
-            Manner::Flaky { rate } if chance.happens(rate) => match chance.between(0, 3) {
+            Manner::Flaky { rate } if chance.happens(rate) => match chance.between(0, 5) {
                 0 => status(503),
+                4 => Reply {
+                    after: quick,
+                    ..Reply::default()
+                },
+                // What has begun with a status has been answered, however it ends.
+                5 => Reply {
+                    half: true,
+                    ..status(200)
+                },
                 1 => Reply {
                     after: timeout,
                     ..Reply::default()
@@ -143,12 +153,19 @@ impl Way {
     }
 }
 
+fn http_date(ms: u64) -> HeaderValue {
+    let date = timestamp(ms).strftime("%a, %d %b %Y %H:%M:%S GMT");
+    HeaderValue::try_from(date.to_string()).expect("a date is ASCII")
+}
+
 #[derive(Default)]
 struct Reply {
     after: Duration,
     /// `None`: no answer.
     status: Option<u16>,
     retry_after_s: Option<u64>,
+    /// Whether the answer breaks off.
+    half: bool,
     /// Whether the receiver has the event although it did not say so.
     taken: bool,
 }
@@ -166,6 +183,10 @@ impl Transport for Way {
         let objection = self.objection(&webhook, &event).await;
         let index: usize = webhook[1..].parse().expect("hosts are w0, w1, …");
         let (wire, plan) = (&self.receivers.wire, &self.receivers.wire.plan);
+        let body: Value = serde_json::from_slice(&outgoing.body).expect("a body is JSON");
+        let of_tenant = body["data"]["n"]
+            .as_u64()
+            .map(|number| plan.tenant_of(number));
         let ledger = || {
             self.receivers
                 .ledger
@@ -180,6 +201,9 @@ impl Transport for Way {
         });
         let number = {
             let mut ledger = ledger();
+            if of_tenant != Some(plan.tenant_of(index as u64)) {
+                ledger.violation(format!("{webhook} got an event of {of_tenant:?}"));
+            }
             if let Some(objection) = objection {
                 ledger.violation(format!("{event} was posted to {webhook}: {objection}"));
             }
@@ -193,6 +217,10 @@ impl Transport for Way {
                 &outgoing.body,
             )
         };
+        if !wire.is_calm() && wire.chance.happens(5.0 * plan.meddled) {
+            // Whoever listens may have seen enough.
+            let _ = wire.meddling.send(());
+        }
         let crashes = |rate: f64| !wire.is_calm() && wire.chance.happens(rate);
         if crashes(plan.crash) {
             return self.life.crash().await;
@@ -225,13 +253,18 @@ impl Transport for Way {
         };
         let mut headers = HeaderMap::new();
         if let Some(wait_s) = reply.retry_after_s {
-            headers.insert("retry-after", wait_s.into());
+            let value = if wait_s % 2 == 0 {
+                wait_s.into()
+            } else {
+                http_date(self.clock.now_ms() + wait_s * 1_000)
+            };
+            headers.insert("retry-after", value);
         }
         Ok(Answer {
             status: StatusCode::from_u16(status).expect("scripts know statuses"),
             headers,
             body: Bytes::new(),
-            body_complete: true,
+            body_complete: !reply.half,
         })
     }
 }

@@ -29,6 +29,7 @@ use crate::{
     chance::Chance,
     plan::Plan,
     trace::{Trace, canonical},
+    watch::Watch,
 };
 
 /// Whether a function still runs.
@@ -88,6 +89,7 @@ pub(crate) struct Wire {
     pub(crate) calm: Arc<AtomicBool>,
     /// The latest minute that a wait was parked in.
     pub(crate) parked_until: Arc<AtomicU64>,
+    pub(crate) watch: Watch,
     /// Asks somebody to intervene at this very moment.
     pub(crate) meddling: mpsc::UnboundedSender<()>,
 }
@@ -222,9 +224,18 @@ impl Wire {
     }
 
     async fn effect(&self, life: &Life, fate: Fate, target: &str, body: &[u8]) -> Response {
-        let response = self.aws.dispatch(target, body).await;
-        if response.status == 200 && target.ends_with("BatchWriteItem") {
-            self.note_parked(body);
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let response = if self.watch.finds_nothing(operation, body) {
+            let answer = json!({"Items": [], "Count": 0, "ScannedCount": 0});
+            Response::ok(answer.to_string().into_bytes())
+        } else {
+            self.watch.before(operation, body);
+            self.aws.dispatch(target, body).await
+        };
+        if response.status == 200
+            && let Some(minute) = self.watch.after(operation, body)
+        {
+            self.parked_until.fetch_max(minute, Ordering::Relaxed);
         }
         self.note(life, fate, target, body, Some(&response));
         response
@@ -240,17 +251,6 @@ impl Wire {
     ) {
         self.trace
             .call(&life.name, &format!("{fate:?}"), target, body, response);
-    }
-
-    /// Remembers until when parked waits are to come.
-    fn note_parked(&self, body: &[u8]) {
-        let text = String::from_utf8_lossy(body);
-        for (at, _) in text.match_indices("\"Q#") {
-            let minute = text[at + 3..].split('#').next().unwrap_or_default();
-            if let Ok(minute) = minute.parse() {
-                self.parked_until.fetch_max(minute, Ordering::Relaxed);
-            }
-        }
     }
 
     /// Does a part of a batch, and says which part was left out.

@@ -1,7 +1,7 @@
 //! One run: everything set up from a seed, played until it has come to rest, and judged.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,36 +18,32 @@ use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     domain::{
-        attempt::Attempt,
-        delivery::State,
-        id::{DeliveryKey, TenantId, WebhookId},
+        id::WebhookId,
         tenant::Tenant,
         webhook::{Secret, Webhook},
     },
-    store::{Store, attempts::LogFilter, deliveries::List, events::Event},
+    limits::{PARK_SHARDS, SWEEP_AHEAD_MS},
+    store::{Store, parked::Cursor},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     chance::Chance,
     functions::{Functions, RETENTION, Role},
-    ledger::{Ledger, Told},
-    plan::Plan,
+    ledger::Ledger,
+    plan::{Kind, Plan},
     receivers::{Manner, Receivers},
     trace::Trace,
+    watch::Watch,
     wire::Wire,
 };
 
 const START_MS: u64 = 1_760_000_000_000;
 const QUEUES: [&str; 2] = ["deliver", "retry"];
-const DEAD: [&str; 2] = ["deliver-dead", "retry-dead"];
+pub(crate) const DEAD: [&str; 2] = ["deliver-dead", "retry-dead"];
 /// By when after the last fault everything must have come to rest.
 const REST_MS: u64 = 6 * 3_600_000;
 const SWEEP_LIMIT: Duration = Duration::from_secs(60);
-
-pub(crate) fn tenant() -> TenantId {
-    TenantId::parse("t").expect("it is a letter")
-}
 
 /// What came of a run.
 #[derive(Debug)]
@@ -72,20 +68,20 @@ pub(crate) struct World {
     swept: AtomicBool,
     /// Batches handed out so far.
     pub(crate) batches: AtomicU64,
-    dialects: Arc<Dialects>,
+    pub(crate) dialects: Arc<Dialects>,
     meddling: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
 /// Plays a run.
-pub(crate) fn play(seed: u64, traced: bool, faults: bool) -> Outcome {
+pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime can be built");
     runtime.block_on(async {
-        let world = Arc::new(World::new(seed, traced, faults).await);
+        let world = Arc::new(World::new(seed, kind, traced).await);
         world.run().await;
         let logged = world.judge().await;
         let ledger = world.ledger();
@@ -100,13 +96,13 @@ pub(crate) fn play(seed: u64, traced: bool, faults: bool) -> Outcome {
 }
 
 impl World {
-    async fn new(seed: u64, traced: bool, faults: bool) -> Self {
+    async fn new(seed: u64, kind: Kind, traced: bool) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
         let chance = Chance::of(seed);
-        let plan = Plan::of(&chance);
-        let plan = if faults { plan } else { plan.without_faults() };
+        let plan = Plan::of(&chance, kind);
         let dialects = Arc::new(dialects());
         let (asking, meddling) = mpsc::unbounded_channel();
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
         let wire = Wire {
             aws: Aws::memory(&app::queues(1), Arc::clone(&clock)).expect("memory can be had"),
             plan: Arc::new(plan),
@@ -114,6 +110,7 @@ impl World {
             trace: Trace::new(Arc::clone(&clock), traced),
             calm: Arc::new(AtomicBool::new(false)),
             parked_until: Arc::new(AtomicU64::new(0)),
+            watch: Watch::new(Arc::clone(&ledger)),
             meddling: asking,
         };
         let (dynamodb, _) = aws::clients(aws::connector::InProcess::new(wire.aws.clone()));
@@ -122,14 +119,14 @@ impl World {
         let manners: Vec<_> = (0..wire.plan.webhooks)
             .map(|_| manner(&wire.chance, wire.plan.calm_ms))
             .collect();
-        populate(&oracle, &wire.chance, wire.plan.webhooks).await;
+        populate(&oracle, &wire.chance, &wire.plan).await;
         wire.trace.line(|| format!("{:?} {manners:?}", wire.plan));
         let receivers = Arc::new(Receivers {
             wire: wire.clone(),
             clock: Arc::clone(&clock),
             start_ms: START_MS,
             manners,
-            ledger: Arc::new(Mutex::new(Ledger::default())),
+            ledger,
             oracle: oracle.clone(),
         });
         Self {
@@ -173,6 +170,14 @@ impl World {
             let (world, client) = (Arc::clone(self), Arc::clone(&clients));
             self.spawn(async move {
                 Box::pin(world.publisher(number)).await;
+                drop(client);
+            });
+        }
+        for _ in 0..plan.poison {
+            let (world, client) = (Arc::clone(self), Arc::clone(&clients));
+            self.spawn(async move {
+                world.pause(0, world.wire.plan.calm_ms).await;
+                world.poison().await;
                 drop(client);
             });
         }
@@ -259,147 +264,9 @@ impl World {
             tokio::time::sleep(Duration::from_millis(60_000)).await;
         }
     }
-
-    /// The lists of deliveries agree with their rows.
-    async fn judge_lists(&self) {
-        let events = self.events().await;
-        let webhooks = self.oracle.webhooks_of(&tenant()).await;
-        for webhook in webhooks.expect("the oracle reads") {
-            for (list, states) in [
-                (List::Pending, &[State::Pending][..]),
-                (
-                    List::Unsuccessful,
-                    &[State::Failed, State::Held, State::Missed],
-                ),
-            ] {
-                let listed = self
-                    .oracle
-                    .deliveries_of(&webhook.tenant, &webhook.id, list, None, 100)
-                    .await
-                    .expect("the oracle reads")
-                    .0;
-                let listed: BTreeSet<_> = listed.into_iter().map(|row| row.key).collect();
-                let keys = events.values().map(|event| key(event, &webhook.id));
-                for key in listed.iter().cloned().chain(keys) {
-                    let row = self.oracle.delivery(&key).await.expect("the oracle reads");
-                    let belongs = row.as_ref().is_some_and(|row| states.contains(&row.state));
-                    if belongs != listed.contains(&key) {
-                        let text = format!("{row:?} does not agree with {list:?} {listed:?}");
-                        self.ledger().violation(text);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The events that are stored, by number.
-    async fn events(&self) -> BTreeMap<u64, Event> {
-        let known: Vec<_> = {
-            let ledger = self.ledger();
-            let ids = ledger.events.iter().map(|(number, known)| {
-                let id = known.accepted.as_ref().map(|accepted| accepted.id.clone());
-                (*number, id)
-            });
-            ids.collect()
-        };
-        let mut events = BTreeMap::new();
-        for (number, id) in known {
-            let id = id.unwrap_or_else(|| format!("e{number}").try_into().expect("it is an id"));
-            let event = self.oracle.event(&tenant(), &id).await;
-            if let Some(event) = event.expect("the oracle reads") {
-                events.insert(number, event);
-            }
-        }
-        events
-    }
-
-    /// Judges the end; answers how many attempts are in the log.
-    async fn judge(&self) -> usize {
-        self.judge_lists().await;
-        for queue in DEAD {
-            let buried = self.depth(queue).await;
-            if buried > 0 {
-                self.ledger()
-                    .violation(format!("{buried} messages in {queue}"));
-            }
-        }
-        let mut logged = 0;
-        for number in 0..self.wire.plan.webhooks {
-            logged += self.log(&webhook_id(number)).await.len();
-        }
-        let events = self.events().await;
-        let promised: Vec<_> = {
-            let ledger = self.ledger();
-            let promised = ledger
-                .events
-                .iter()
-                .filter(|(_, known)| known.accepted.is_some());
-            promised.map(|(number, _)| *number).collect()
-        };
-        for number in promised {
-            match events.get(&number) {
-                None => self.ledger().violation(format!("event {number} is gone")),
-                Some(event) => {
-                    let matches = self.oracle.matches(event).await.expect("the oracle reads");
-                    let matches = matches
-                        .into_iter()
-                        .map(|found| (found.webhook, found.active));
-                    self.ledger().judge_matches(number, &matches.collect());
-                }
-            }
-        }
-        for (number, event) in &events {
-            self.judge_deliveries(*number, event).await;
-        }
-        logged
-    }
-
-    async fn judge_deliveries(&self, number: u64, event: &Event) {
-        for found in self.oracle.matches(event).await.expect("the oracle reads") {
-            let key = key(event, &found.webhook);
-            let webhook = self.oracle.webhook(&key.tenant, &key.webhook).await;
-            let webhook = webhook.expect("the oracle reads");
-            let row = self.oracle.delivery(&key).await.expect("the oracle reads");
-            let mut log = self.log(&found.webhook).await;
-            log.retain(|attempt| attempt.key.delivery == key);
-            log.sort_by_key(|attempt| (attempt.key.n, attempt.key.due_ms));
-            let dialect = webhook
-                .as_ref()
-                .and_then(|webhook| self.dialects.get(&webhook.dialect));
-            let told = Told {
-                webhook: webhook.as_ref(),
-                dialect: dialect.map(AsRef::as_ref),
-                active: found.active,
-                accepted_ms: event.accepted_ms,
-                row: row.as_ref(),
-                log: log.iter().collect(),
-            };
-            let mut ledger = self.ledger();
-            let known = ledger.events.get(&number);
-            let promised = known.is_some_and(|known| known.accepted.is_some());
-            ledger.judge(key.webhook.as_str(), key.event.as_str(), promised, &told);
-        }
-    }
-
-    async fn log(&self, webhook: &WebhookId) -> Vec<Attempt> {
-        let page = self
-            .oracle
-            .log_page(&tenant(), webhook, &LogFilter::default(), None, 1_000)
-            .await;
-        page.expect("the oracle reads").0
-    }
 }
 
-fn key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
-    DeliveryKey {
-        tenant: event.tenant.clone(),
-        webhook: webhook.clone(),
-        event: event.id.clone(),
-        accepted_ms: event.accepted_ms,
-    }
-}
-
-fn webhook_id(number: u64) -> WebhookId {
+pub(crate) fn webhook_id(number: u64) -> WebhookId {
     WebhookId::parse(&format!("w{number}")).expect("it has letters and digits")
 }
 
@@ -464,44 +331,62 @@ fn manner(chance: &Chance, calm_ms: u64) -> Manner {
     }
 }
 
-async fn populate(oracle: &Store, chance: &Chance, webhooks: u64) {
-    let owner = Tenant {
-        id: tenant(),
-        name: None,
-        dialect: "sim0".to_owned(),
-        plan: None,
-        retention_days: None,
-        version: 0,
-        created_ms: START_MS,
-    };
-    oracle
-        .create_tenant(&owner)
-        .await
-        .expect("the oracle writes");
-    for number in 0..webhooks {
+async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
+    if !plan.new_table {
+        // As the last sweep has left it.
+        let cursor = Cursor::at((START_MS + SWEEP_AHEAD_MS) / 60_000);
+        for shard in 0..PARK_SHARDS {
+            let moved = oracle.move_sweep_cursor(shard, &cursor).await;
+            moved.expect("the oracle writes");
+        }
+    }
+    for number in 0..plan.tenants {
+        let owner = Tenant {
+            id: plan.tenant_of(number),
+            name: None,
+            dialect: "sim0".to_owned(),
+            plan: None,
+            retention_days: None,
+            version: 0,
+            created_ms: START_MS,
+        };
+        let made = oracle.create_tenant(&owner).await;
+        made.expect("the oracle writes");
+    }
+    for number in 0..plan.webhooks {
         let webhook = Webhook {
-            tenant: tenant(),
+            tenant: plan.tenant_of(number),
             id: webhook_id(number),
-            url: format!("http://w{number}.test/hook"),
+            url: url(&webhook_id(number)),
             events: vec!["*".to_owned()],
             filter: None,
             rate_limit: None,
             name: None,
             description: None,
-            secret: Secret::new("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned()),
+            secret: Secret::new(SECRET.to_owned()),
             old_secrets: Vec::new(),
             headers: BTreeMap::new(),
             metadata: serde_json::Map::new(),
-            dialect: format!("sim{}", chance.between(0, DIALECTS.len() as u64 - 1)),
+            dialect: any_dialect(chance),
+            challenge: false,
             disabled: None,
             epoch: 0,
             revision: 0,
             enabled_ms: START_MS,
             created_ms: START_MS,
         };
-        oracle
-            .create_webhook(&webhook)
-            .await
-            .expect("the oracle writes");
+        let made = oracle.create_webhook(&webhook).await;
+        made.expect("the oracle writes");
     }
+}
+
+pub(crate) const SECRET: &str = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
+pub(crate) fn url(webhook: &WebhookId) -> String {
+    format!("http://{webhook}.test/hook")
+}
+
+/// One of the run's dialects.
+pub(crate) fn any_dialect(chance: &Chance) -> String {
+    format!("sim{}", chance.between(0, DIALECTS.len() as u64 - 1))
 }

@@ -19,6 +19,7 @@ fn example() -> Value {
         "name": "Production",
         "scopes": ["manage", "publish"],
         "expires_at": null,
+        "events_per_hour": null,
         "created_at": "2025-10-10T12:00:00Z",
     })
 }
@@ -35,6 +36,11 @@ pub(crate) fn create_key(schemas: &mut Schemas) -> Operation {
                 "minItems": 1,
             },
             "expires_at": time("When it ends [default: never]; in the future."),
+            "events_per_hour": {
+                "description": "How many events may be published with it in an hour [default: what the plan says, else no limit].",
+                "type": ["integer", "null"],
+                "minimum": 1,
+            },
             "key_sha256": {
                 "description": "Brings along a key that is in use already: its SHA-256 as hexadecimal digits.",
                 "type": ["string", "null"],

@@ -31,7 +31,7 @@ pub(crate) use self::{
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, update_tenant},
     webhooks::{
         create_webhook, delete_webhook, finish_rotation, get_webhook, list_webhooks, rotate_secret,
-        test_webhook, update_webhook,
+        test_webhook, update_webhook, verify_webhook,
     },
 };
 

@@ -33,6 +33,7 @@ fn example() -> Value {
         "old_secret_expires_at": null,
         "headers": {},
         "metadata": {},
+        "challenge": false,
         "disabled_at": null,
         "disabled_reason": null,
     })
@@ -100,6 +101,10 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
             json!({
                 "secret": secret(),
                 "signing": signing(),
+                "challenge": {
+                    "description": "Whether the endpoint must echo a token before it gets events [default: false].",
+                    "type": ["boolean", "null"],
+                },
                 "dialect": text("Another dialect than the tenant's, for a gradual move.", ID_CHARS),
                 "id": id("With the admin key: the id to keep; one that is there is updated."),
                 "status": {
@@ -244,7 +249,11 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             [("webhook", webhook)],
             json!({ "webhook": example() }),
         )
-        .refuses(&[Code::Conflict, Code::PlanWithoutWebhooks])
+        .refuses(&[
+            Code::Conflict,
+            Code::PlanWithoutWebhooks,
+            Code::WebhookUnverified,
+        ])
 }
 
 pub(crate) fn delete_webhook(_: &mut Schemas) -> Operation {
@@ -278,4 +287,28 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
             json!({ "log": logs::test_example() }),
         )
         .refuses(&[Code::UnknownEventType])
+}
+
+pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
+    let webhook = schemas.subschema_for::<View<'_>>();
+    Operation::new(
+        Who::Manager,
+        "verifyWebhook",
+        "Ask a webhook's endpoint to echo a token, and activate it if it does.",
+    )
+    .describe(
+        "The token is in the header `Rung-Challenge` and in the body, `{\"type\": \"webhook.challenge\", \"challenge\": TOKEN}`; the \
+         endpoint answers it as its body, or in an object as `challenge`.",
+    )
+    .answers(
+        StatusCode::OK,
+        "It is verified.",
+        [("webhook", webhook)],
+        json!({ "webhook": example() }),
+    )
+    .refuses(&[
+        Code::ChallengeFailed,
+        Code::Conflict,
+        Code::PlanWithoutWebhooks,
+    ])
 }

@@ -1,5 +1,6 @@
 //! Webhooks: made, listed, changed, tested, deleted by their tenant.
 
+mod challenge;
 mod list;
 mod request;
 mod secrets;
@@ -19,7 +20,10 @@ use rung_shared::{
 };
 use serde_json::json;
 
-pub(crate) use self::secrets::{finish_rotation, rotate_secret};
+pub(crate) use self::{
+    challenge::verify,
+    secrets::{finish_rotation, rotate_secret},
+};
 use self::{
     list::Wanted,
     request::{Status, events, filter, headers, metadata, rate_limit, url},
@@ -100,6 +104,10 @@ async fn read_new(
     }
     let headers = fields.optional("headers", headers(&dialect));
     let metadata = fields.optional("metadata", metadata);
+    let asks = fields.optional("challenge", |value| {
+        let asks = value.as_bool();
+        asks.ok_or_else(|| "must be true or false".to_owned())
+    });
     fields.finish()?;
 
     let now_ms = api.clock.now_ms();
@@ -120,6 +128,7 @@ async fn read_new(
             headers: Default::default(),
             metadata: Default::default(),
             dialect: String::new(),
+            challenge: false,
             disabled: None,
             // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
             epoch: now_ms,
@@ -138,6 +147,7 @@ async fn read_new(
         headers: headers.unwrap_or(present.headers),
         metadata: metadata.unwrap_or(present.metadata),
         dialect: dialect.name.clone(),
+        challenge: asks.unwrap_or(present.challenge),
         created_ms: created_ms.unwrap_or(present.created_ms),
         ..present
     };
@@ -146,6 +156,9 @@ async fn read_new(
     }
     if let Some(status) = status {
         status.apply(&mut webhook, now_ms);
+    }
+    if is_new && webhook.challenge {
+        challenge::demand(&mut webhook, now_ms);
     }
     Ok((webhook, is_new))
 }
@@ -252,6 +265,7 @@ fn read_change(
     let status = replaced(&mut fields, "status", status);
     fields.finish()?;
 
+    let moves = url.as_ref().is_some_and(|url| *url != present.url);
     let mut webhook = Webhook {
         url: url.unwrap_or(present.url),
         events: events.unwrap_or(present.events),
@@ -266,8 +280,14 @@ fn read_change(
     if let Some(status) = status {
         if status == Status::Active {
             state.check_plan(&caller.tenant)?;
+            if challenge::is_demanded(&webhook) {
+                return Err(Code::WebhookUnverified.into());
+            }
         }
         status.apply(&mut webhook, state.api.clock.now_ms());
+    }
+    if moves && webhook.challenge {
+        challenge::demand(&mut webhook, state.api.clock.now_ms());
     }
     Ok(webhook)
 }

@@ -20,13 +20,15 @@ use rung_shared::{
 use serde_json::{Map, Value};
 
 /// Headers that are the connection's, the body's or Rung's own.
-const RESERVED_HEADERS: [HeaderName; 10] = [
+const RESERVED_HEADERS: [HeaderName; 12] = [
     header::CONNECTION,
     header::DATE,
     header::EXPECT,
     header::HOST,
     HeaderName::from_static("keep-alive"),
     header::TE,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
@@ -152,6 +154,7 @@ fn is_reserved(name: &HeaderName, dialect: &Dialect) -> bool {
         body: b"",
         secret: "-",
         newer_secrets: &[],
+        traceparent: None,
     };
     let own = dialect.headers(&any).unwrap_or_default();
     RESERVED_HEADERS.contains(name)
@@ -259,6 +262,7 @@ mod tests {
             "Host",
             "content-length",
             "Content-Language",
+            "Traceparent",
             "Transfer-Encoding",
             "Proxy-Authorization",
             "Webhook-Id",

@@ -40,6 +40,7 @@ pub(crate) struct View<'a> {
     old_secret_expires_at: Option<jiff::Timestamp>,
     headers: &'a BTreeMap<String, String>,
     metadata: &'a Map<String, Value>,
+    challenge: bool,
     disabled_at: Option<jiff::Timestamp>,
     disabled_reason: Option<DisabledReason<'a>>,
     /// Shown when the webhook is made and when its secret is rotated, and not again.
@@ -83,6 +84,7 @@ impl<'a> View<'a> {
             old_secret_expires_at: webhook.old_secret_expires_ms(wall_ms).map(timestamp),
             headers: &webhook.headers,
             metadata: &webhook.metadata,
+            challenge: webhook.challenge,
             disabled_at: disabled.map(|disabled| timestamp(disabled.at_ms)),
             disabled_reason: disabled.map(
                 |Disabled {

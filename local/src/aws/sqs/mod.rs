@@ -270,14 +270,21 @@ impl Queues {
     /// Makes stored changes visible, and wakes whoever polls for them.
     fn apply(&self, writes: &[Write]) {
         let mut state = self.state();
+        let mut news = Vec::with_capacity(writes.len());
         for write in writes {
+            match write {
+                Write::Put { queue, .. } | Write::Move { to: queue, .. } => news.push(*queue),
+                Write::Delete { queue, .. } if state.queue(*queue).is_held_up() => {
+                    news.push(*queue)
+                }
+                Write::Delete { .. } => {}
+            }
             state.apply(write);
         }
         drop(state);
-        for write in writes {
-            if let Write::Put { queue, .. } | Write::Move { to: queue, .. } = write {
-                self.changed[*queue].notify_waiters();
-            }
+        news.dedup();
+        for queue in news {
+            self.changed[queue].notify_waiters();
         }
     }
 }

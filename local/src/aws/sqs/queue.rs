@@ -3,7 +3,8 @@
 //!
 //! A message is *ready* (visible, in line) or *waiting* for its time: still delayed if it was
 //! never received, else in flight. Ready messages stand in one line per group, and the lines are
-//! served in turn, so that a flood in one group does not hold up the others.
+//! served in turn, so that a flood in one group does not hold up the others. Nor do the messages of
+//! one group that nobody gets done: of no group are more than so many in flight.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -13,6 +14,9 @@ use std::{
 /// How long an exhausted message is out of sight: ample time to move it; if that fails, the next
 /// receive after it tries again.
 const MOVE_MS: u64 = 30_000;
+
+/// Most messages of one group in flight: a fraction of what an event source handles at once.
+const GROUP_IN_FLIGHT: usize = 1_000;
 
 /// A message's place in line and what is told of it with the body.
 #[derive(Clone, Debug)]
@@ -50,6 +54,10 @@ impl Message {
 
     fn is_delayed(&self) -> bool {
         !self.ready && self.receives == 0
+    }
+
+    fn is_in_flight(&self) -> bool {
+        !self.ready && self.receives > 0
     }
 }
 
@@ -95,6 +103,9 @@ pub(super) struct Queue {
     waiting: BTreeSet<(u64, u64)>,
     ready: Lines,
     delayed: usize,
+    /// How many messages of a group are in flight.
+    in_flight: HashMap<Arc<str>, usize>,
+    held_up: bool,
 }
 
 impl Queue {
@@ -115,7 +126,15 @@ impl Queue {
             self.waiting.remove(&(message.visible_ms, id));
             self.delayed -= usize::from(message.is_delayed());
         }
+        if message.is_in_flight() {
+            landed(&mut self.in_flight, &message.group);
+        }
         Some(message)
+    }
+
+    /// Whether messages were left in line because too many of their group are in flight.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up
     }
 
     /// Removes and names the messages sent `retention_ms` ago or before.
@@ -142,7 +161,10 @@ impl Queue {
         self.advance(now_ms);
         let mut batch = Batch::default();
         while batch.received.len() < max
-            && let Some(id) = self.ready.pop(|id| self.messages.contains_key(&id))
+            && let Some(id) = self.ready.pop(
+                |id| self.messages.contains_key(&id),
+                |group| self.in_flight.get(group).copied().unwrap_or(0) < GROUP_IN_FLIGHT,
+            )
             && let Some(message) = self.messages.get_mut(&id)
         {
             let exhausted = max_receives.is_some_and(|most| message.receives >= most);
@@ -154,12 +176,17 @@ impl Queue {
                 message.first_received_ms = now_ms;
             }
             message.receives = message.receives.saturating_add(1);
+            // Without a group there is nobody to be fair to.
+            if !message.group.is_empty() {
+                *self.in_flight.entry(message.group.clone()).or_default() += 1;
+            }
             if exhausted {
                 batch.exhausted.push(id);
             } else {
                 batch.received.push((id, message.clone()));
             }
         }
+        self.held_up = batch.received.len() < max && !self.ready.turns.is_empty();
         batch
     }
 
@@ -214,9 +241,21 @@ impl Queue {
             self.waiting.pop_first();
             if let Some(message) = self.messages.get_mut(&id) {
                 self.delayed -= usize::from(message.is_delayed());
+                if message.is_in_flight() {
+                    landed(&mut self.in_flight, &message.group);
+                }
                 message.ready = true;
                 self.ready.push(&message.group, id);
             }
+        }
+    }
+}
+
+fn landed(in_flight: &mut HashMap<Arc<str>, usize>, group: &str) {
+    if let Some(count) = in_flight.get_mut(group) {
+        *count -= 1;
+        if *count == 0 {
+            in_flight.remove(group);
         }
     }
 }
@@ -246,9 +285,21 @@ impl Lines {
         }
     }
 
-    /// The next id in turn of those that `is_there` knows; the others are dropped.
-    fn pop(&mut self, is_there: impl Fn(u64) -> bool) -> Option<u64> {
-        while let Some(group) = self.turns.pop_front() {
+    /// The next id in turn of those that `is_there` knows, the others are dropped; groups that are not `open` are passed over.
+    fn pop(
+        &mut self,
+        is_there: impl Fn(u64) -> bool,
+        is_open: impl Fn(&str) -> bool,
+    ) -> Option<u64> {
+        let mut passed_over = 0;
+        while passed_over < self.turns.len()
+            && let Some(group) = self.turns.pop_front()
+        {
+            if !is_open(&group) {
+                self.turns.push_back(group);
+                passed_over += 1;
+                continue;
+            }
             let Some(line) = self.lines.get_mut(&group) else {
                 continue;
             };

@@ -14,18 +14,19 @@ use toml::Spanned;
 use crate::dialect::{
     fault::Fault,
     file::{DialectFile, SignatureFile},
-    headers::{Headers, STANDARD_WEBHOOKS},
+    headers::{Headers, STANDARD_WEBHOOKS, TRACEPARENT},
     signature::Signature,
     template::{Template, Variable},
 };
 
 /// Header fields that are Rung's or the HTTP client's to set.
-const RESERVED_HEADERS: [HeaderName; 9] = [
+const RESERVED_HEADERS: [HeaderName; 10] = [
     CONNECTION,
     CONTENT_LENGTH,
     CONTENT_TYPE,
     HOST,
     TE,
+    TRACEPARENT,
     TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,

@@ -4,12 +4,12 @@ mod catalogue;
 mod envelope;
 mod headers;
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use toml::Spanned;
 
 use super::{
-    Dialect,
+    Dialect, PlanLimits,
     envelope::Envelope,
     event_id::EventIdForm,
     fault::Fault,
@@ -84,6 +84,7 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
         disable: disable_rule(&file.disable)?,
         catalogue: catalogue::compile(&file, text)?,
         plans: file.plans.clone(),
+        limits: limits(&file)?,
         success: successes(&file)?,
         event_id,
         headers: headers::compile(&file)?,
@@ -91,6 +92,24 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
     };
     catalogue::check_samples(&file, &dialect)?;
     Ok(dialect)
+}
+
+fn limits(file: &DialectFile) -> Result<BTreeMap<String, PlanLimits>, Fault> {
+    let limit = |written: &Option<Spanned<u64>>| match written {
+        Some(zero) if *zero.get_ref() == 0 => {
+            let reason = "a limit is at least 1; leave it out for none";
+            Err(Fault::new(zero, reason))
+        }
+        written => Ok(written.as_ref().map(|limit| *limit.get_ref())),
+    };
+    let plans = file.limits.iter().map(|(plan, written)| {
+        let limits = PlanLimits {
+            events_per_hour: limit(&written.events_per_hour)?,
+            events_per_month: limit(&written.events_per_month)?,
+        };
+        Ok((plan.clone(), limits))
+    });
+    plans.collect()
 }
 
 /// A whole number of milliseconds, written with its unit.

@@ -274,8 +274,8 @@ fn a_prefix_up_to_a_dot_takes_in_the_types_that_begin_so() {
 
 #[test]
 fn the_schemas_of_the_documented_types_know_their_members_and_leave_the_rest_open() {
-    for dialect in Dialects::builtin().iter() {
-        for listed in dialect.catalogue.types() {
+    for name in ["badger", "patra", "bharatcart", "reward", "odin"] {
+        for listed in builtin(name).catalogue.types() {
             let schema = listed.schema.as_ref().unwrap();
             let (name, members) = (&listed.name, listed.sample.as_object().unwrap());
             assert_eq!(schema.violations(&listed.sample), [], "{name}");

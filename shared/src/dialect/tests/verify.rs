@@ -287,6 +287,7 @@ fn what_a_dialect_sends_it_recognises_reads_and_verifies() {
                 body: &body,
                 secret: STANDARD_SECRET,
                 newer_secrets: &[],
+                traceparent: None,
             });
             let headers: HeaderMap = headers.unwrap().into_iter().collect();
             let recognised: Vec<&str> = dialects
@@ -363,6 +364,7 @@ fn an_own_file_is_verified_by_its_own_rules() {
             body: b"{}",
             secret,
             newer_secrets,
+            traceparent: None,
         });
         fields.unwrap().into_iter().collect()
     };

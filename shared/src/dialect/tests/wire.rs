@@ -44,6 +44,7 @@ fn input<'a>(event_type: &'a str, body: &'a str, secret: &'a str) -> SignInput<'
         body: body.as_bytes(),
         secret,
         newer_secrets: &[],
+        traceparent: None,
     }
 }
 
@@ -182,6 +183,7 @@ fn standard_is_accepted_by_the_reference_with_either_secret() {
     );
     let input = SignInput {
         newer_secrets: &[NEXT_SECRET],
+        traceparent: None,
         ..input("anything.goes", &body, STANDARD_SECRET)
     };
     let fields = standard.headers(&input).unwrap();
@@ -435,6 +437,7 @@ fn an_own_file_signs_for_each_secret_and_names_its_agent() {
     let of = |secret, newer_secrets| {
         let input = SignInput {
             newer_secrets,
+            traceparent: None,
             ..input("x", &body, secret)
         };
         headers(own, &input)

@@ -32,6 +32,7 @@ use crate::{
     json::Json,
     limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS, TIMELINE_WEBHOOKS},
     metrics::Metrics,
+    mutation::{Mutation, mutated},
     queue::{Lane, Queue},
     schema::Schema,
     store::{
@@ -152,7 +153,9 @@ impl Publisher {
             .into_iter()
             .zip(self.queue.send_all(Lane::Deliver, &messages).await)
         {
-            if let Err(error) = sent {
+            if let Err(error) = sent
+                && !mutated(Mutation::AcceptedUnsent)
+            {
                 results[owner] = Err(FlowError::from(error).into());
             }
         }
@@ -172,7 +175,7 @@ impl Publisher {
         let version = Version::from(tenant);
         if let Some(routes) = cache()
             .get(&tenant.id)
-            .filter(|routes| routes.of == version)
+            .filter(|routes| routes.of == version || mutated(Mutation::StaleRoutes))
         {
             return Ok(Arc::clone(routes));
         }
@@ -254,6 +257,7 @@ impl Publisher {
             timestamp_ms,
             accepted_ms: now_ms,
             content_hash: content_hash(&new),
+            trace: new.trace,
             bodies,
             reason: reason(tenant, dialect, active, disabled).map(str::to_owned),
             // The log of an active webhook leads to it, as long as there are not too many to look into.
@@ -464,6 +468,7 @@ pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
             body: body.clone(),
+            trace: event.trace.clone(),
         }),
     }
 }

@@ -1,6 +1,10 @@
 //! What publishing takes and answers.
 
-use crate::{domain::id::EventId, json::Json, schema::Violation};
+use crate::{
+    domain::{id::EventId, trace::TraceParent},
+    json::Json,
+    schema::Violation,
+};
 
 /// An event to publish, as its client gave it; shape and sizes of the request are checked already.
 #[derive(Debug, Clone)]
@@ -17,6 +21,8 @@ pub struct NewEvent {
     pub timestamp_ms: Option<u64>,
     /// The client's own data beside it, an object.
     pub metadata: Option<Json>,
+    /// The trace it is published in. Belongs to no content: a repeat may come in another.
+    pub trace: Option<TraceParent>,
 }
 
 /// An accepted event.

@@ -47,7 +47,7 @@ const LARGE_BYTES: usize = 255 * 1024;
 async fn main() {
     let args = Args::parse();
     let own = std::env::current_exe().expect("the path of this binary");
-    let folder = args.functions.as_deref().or(own.parent());
+    let folder = args.functions.as_deref().or_else(|| own.parent());
     let folder = folder.expect("a folder").to_owned();
     let bench = Bench::start(folder.clone()).await;
     println!(

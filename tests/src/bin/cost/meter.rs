@@ -120,7 +120,7 @@ fn consumed(answer: &Value) -> f64 {
     let consumed = &answer["ConsumedCapacity"];
     let tables = consumed
         .as_array()
-        .map_or(std::slice::from_ref(consumed), Vec::as_slice);
+        .map_or_else(|| std::slice::from_ref(consumed), Vec::as_slice);
     let units = tables
         .iter()
         .filter_map(|table| table["CapacityUnits"].as_f64());

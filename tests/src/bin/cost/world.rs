@@ -26,7 +26,7 @@ use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     egress::{Answer, Failure, Outgoing, Transport},
-    flow::{Tally, accept::Publisher, deliver::Deliverer, sweep::Sweeper},
+    flow::{Tally, accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -127,6 +127,7 @@ impl World {
             clock: Arc::clone(&clock),
             tally: Tally::default(),
             metrics: metrics("rung-deliver"),
+            operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
         };
         let sweeper = Sweeper {
             store: store.clone(),

@@ -53,3 +53,22 @@ async fn deleted_messages_do_not_take_anybodys_turn() {
     assert_eq!(bodies(receive(&client, 2)).await, ["c", "d"]);
     assert_eq!(bodies(receive(&client, 10)).await, ["e", "f"]);
 }
+
+#[tokio::test]
+async fn a_group_that_nobody_gets_done_does_not_hold_up_the_others() {
+    let client = in_memory();
+    for n in 0..1_001 {
+        send_to_group(&client, "stuck", &n.to_string()).await;
+    }
+    let mut stuck = Vec::new();
+    while stuck.len() < 1_000 {
+        stuck.extend(messages(receive(&client, 10)).await);
+    }
+    send_to_group(&client, "calm", "calm").await;
+    assert_eq!(bodies(receive(&client, 10)).await, ["calm"]);
+    assert_eq!(bodies(receive(&client, 10)).await, [""; 0]);
+
+    let waiting = tokio::spawn(bodies(receive(&client, 10).wait_time_seconds(20)));
+    delete(&client, &stuck[0]).await;
+    assert_eq!(waiting.await.unwrap(), ["1000"]);
+}

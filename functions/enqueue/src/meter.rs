@@ -1,0 +1,315 @@
+//! What a tenant may publish: so many events an hour with each key, so many a month in all.
+//!
+//! A counter of the table holds what was used of a window. So that a busy key does not write it with each call, a function takes a
+//! little more at a time and deals it out itself. Nothing beyond the limit is let through; what a function took and never dealt
+//! out is lost to its window, at most half a percent of the limit for each that runs.
+//!
+//! Nothing here is needed for correctness: counters that are lost let a tenant publish more.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::tz::Offset;
+use rung_shared::{
+    api::{Api, ApiError, Caller, Code, RequestId},
+    clock::timestamp,
+    dialect::Dialect,
+    domain::{
+        id::TenantId,
+        tenant::{ApiKey, Tenant},
+    },
+    flow::accept::{NewEvent, Publisher, Refusal},
+    limits::{KEY_EXPIRING_MS, METER_SHARE, METER_SHARE_MAX},
+};
+use serde_json::{Value, json};
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+/// More counters, or more events told, than this are not remembered.
+const REMEMBERED: usize = 10_000;
+
+/// Counts what is published, and tells tenants whose dialect has a word for it.
+#[derive(Clone)]
+pub(crate) struct Meter {
+    api: Api,
+    publisher: Publisher,
+    shares: Arc<Mutex<HashMap<String, Share>>>,
+    told: Arc<Mutex<HashSet<(TenantId, String)>>>,
+}
+
+/// What this function took of a counter.
+#[derive(Default)]
+struct Share {
+    left: u64,
+    /// What all took together, when this function last did.
+    used: u64,
+}
+
+/// A span of time that events are counted in.
+struct Window {
+    name: String,
+    end_ms: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(api: Api, publisher: Publisher) -> Self {
+        Self {
+            api,
+            publisher,
+            shares: Arc::default(),
+            told: Arc::default(),
+        }
+    }
+
+    /// Admits so many events of a caller.
+    ///
+    /// # Errors
+    /// 429 when the hour's limit of the key, or the month's quota of the tenant's plan, is used up.
+    pub(crate) async fn admit(&self, caller: &Caller, events: usize) -> Result<(), ApiError> {
+        let tenant = &caller.tenant;
+        let dialect = self.api.dialect(&tenant.dialect)?;
+        let plan = dialect.limits(tenant.plan.as_deref());
+        let (events, now_ms) = (events as u64, self.api.clock.wall_ms());
+        if let Some(key) = &caller.key {
+            self.tell_of_expiry(tenant, dialect, key, now_ms).await;
+            if let Some(limit) = key.events_per_hour.or(plan.events_per_hour) {
+                self.admit_by_key(tenant, dialect, key, limit, events)
+                    .await?;
+            }
+        }
+        if let Some(quota) = plan.events_per_month {
+            let key = caller.key.as_ref();
+            self.admit_by_plan(tenant, dialect, key, quota, events)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn admit_by_key(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        key: &ApiKey,
+        limit: u64,
+        events: u64,
+    ) -> Result<(), ApiError> {
+        let now_ms = self.api.clock.wall_ms();
+        let window = hour(now_ms);
+        let counter = format!("{}#{}", key.id, window.name);
+        let used = self.take(tenant, &counter, &window, limit, events).await?;
+        if let Some(used) = used.filter(|used| used * 5 >= limit * 4) {
+            let data = json!({
+                "api_key_id": key.id.as_str(),
+                "current_usage": used,
+                "limit": limit,
+                "usage_percentage": used * 100 / limit,
+                "reset_at": timestamp(window.end_ms),
+            });
+            self.tell(tenant, dialect, "api.rate_limit.warning", &counter, data)
+                .await;
+        }
+        if used.is_some() {
+            return Ok(());
+        }
+        let message =
+            format!("this key may publish {limit} events an hour; wait for the next hour");
+        Err(too_many(Code::RateLimited, message, &window, now_ms))
+    }
+
+    async fn admit_by_plan(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        key: Option<&ApiKey>,
+        quota: u64,
+        events: u64,
+    ) -> Result<(), ApiError> {
+        let now_ms = self.api.clock.wall_ms();
+        let window = month(now_ms);
+        let used = self
+            .take(tenant, &window.name, &window, quota, events)
+            .await?;
+        if used.is_some() {
+            return Ok(());
+        }
+        let data = json!({
+            "api_key_id": key.map(|key| key.id.as_str()),
+            "current_usage": quota,
+            "quota": quota,
+            "period": window.name,
+            "reset_at": timestamp(window.end_ms),
+        });
+        self.tell(tenant, dialect, "api.quota.exceeded", &window.name, data)
+            .await;
+        let message = format!(
+            "the tenant's plan has {quota} events a month; wait for the next month or change the plan"
+        );
+        Err(too_many(Code::QuotaExceeded, message, &window, now_ms))
+    }
+
+    /// Takes so many events of a counter; answers what is used of it then, or `None` when not so many are left.
+    async fn take(
+        &self,
+        tenant: &Tenant,
+        counter: &str,
+        window: &Window,
+        limit: u64,
+        events: u64,
+    ) -> Result<Option<u64>, ApiError> {
+        let name = format!("{}#{counter}", tenant.id);
+        let mut held = 0;
+        if let Some(share) = self.shares().get_mut(&name) {
+            if share.left >= events {
+                share.left -= events;
+                return Ok(Some(share.used - share.left));
+            }
+            held = std::mem::take(&mut share.left);
+        }
+        let missing = events - held;
+        let more = (limit / METER_SHARE).min(METER_SHARE_MAX);
+        let mut counted = None;
+        for wanted in [missing + more, missing] {
+            let (id, end_ms) = (&tenant.id, window.end_ms);
+            let used = self.api.store.count(id, counter, wanted, limit, end_ms);
+            counted = used.await?.map(|used| (used, wanted - missing));
+            if counted.is_some() {
+                break;
+            }
+        }
+        let mut shares = self.shares();
+        if shares.len() >= REMEMBERED {
+            shares.clear();
+        }
+        let share = shares.entry(name).or_default();
+        let Some((used, left)) = counted else {
+            share.left += held;
+            return Ok(None);
+        };
+        share.left += left;
+        share.used = share.used.max(used);
+        Ok(Some(share.used - share.left))
+    }
+
+    fn shares(&self) -> MutexGuard<'_, HashMap<String, Share>> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn tell_of_expiry(&self, tenant: &Tenant, dialect: &Dialect, key: &ApiKey, now_ms: u64) {
+        let Some(expires_ms) = key.expires_ms else {
+            return;
+        };
+        let left_ms = expires_ms.saturating_sub(now_ms);
+        if left_ms > KEY_EXPIRING_MS {
+            return;
+        }
+        let data = json!({
+            "api_key_id": key.id.as_str(),
+            "name": key.name,
+            "expires_at": timestamp(expires_ms),
+            "days_remaining": left_ms.div_ceil(DAY_MS),
+        });
+        let once = key.id.as_str();
+        self.tell(tenant, dialect, "api.key.expiring", once, data)
+            .await;
+    }
+
+    /// Publishes an event of Rung's own to the tenant, once for what `once` names, if its dialect lists the type. It counts for no
+    /// limit. Where it fails, the next call tells.
+    async fn tell(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        event_type: &str,
+        once: &str,
+        data: Value,
+    ) {
+        if dialect.catalogue.get(event_type).is_none() {
+            return;
+        }
+        // The event's id comes of this, so whoever tells the same tells it once.
+        let once = format!("rung {event_type} {once}");
+        let name = (tenant.id.clone(), once.clone());
+        let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told().contains(&name) {
+            return;
+        }
+        let event = NewEvent {
+            id: None,
+            idempotency_key: Some(once),
+            event_type: event_type.to_owned(),
+            data: data.into(),
+            timestamp_ms: None,
+            metadata: None,
+            trace: None,
+        };
+        let RequestId(request_id) = RequestId::random();
+        let results = self
+            .publisher
+            .publish(tenant, vec![event], &request_id)
+            .await;
+        match results.into_iter().next() {
+            // Another function, with other numbers, was first.
+            Some(Ok(_) | Err(Refusal::Conflict { .. })) => {
+                let mut told = told();
+                if told.len() >= REMEMBERED {
+                    told.clear();
+                }
+                told.insert(name);
+            }
+            Some(Err(refusal)) => {
+                tracing::warn!(tenant = %tenant.id, event_type, %refusal, "not told");
+            }
+            None => {}
+        }
+    }
+}
+
+fn too_many(code: Code, message: String, window: &Window, now_ms: u64) -> ApiError {
+    let left_s = window.end_ms.saturating_sub(now_ms).div_ceil(1000);
+    ApiError::new(code, message).retry_after_s(left_s.max(1))
+}
+
+fn hour(now_ms: u64) -> Window {
+    let hour = now_ms / HOUR_MS;
+    Window {
+        name: hour.to_string(),
+        end_ms: (hour + 1) * HOUR_MS,
+    }
+}
+
+/// The calendar month in UTC.
+fn month(now_ms: u64) -> Window {
+    let date = Offset::UTC.to_datetime(timestamp(now_ms)).date();
+    let next = date.last_of_month().tomorrow().ok();
+    let end = next.and_then(|next| Offset::UTC.to_timestamp(next.at(0, 0, 0, 0)).ok());
+    let end_ms = end.and_then(|end| u64::try_from(end.as_millisecond()).ok());
+    Window {
+        name: format!("{:04}-{:02}", date.year(), date.month()),
+        end_ms: end_ms.unwrap_or(u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_begin_and_end_with_the_hour_and_the_month() {
+        // 2024-12-31T23:59:59.999Z
+        let last_ms = 1_735_689_599_999;
+        let (hour_of, month_of) = (hour(last_ms), month(last_ms));
+        assert_eq!(hour_of.end_ms, last_ms + 1);
+        assert_ne!(hour_of.name, hour(last_ms + 1).name);
+        assert_eq!(
+            (month_of.name.as_str(), month_of.end_ms),
+            ("2024-12", last_ms + 1)
+        );
+        let next = month(last_ms + 1);
+        assert_eq!(
+            (next.name.as_str(), next.end_ms),
+            ("2025-01", last_ms + 1 + 31 * DAY_MS)
+        );
+    }
+}

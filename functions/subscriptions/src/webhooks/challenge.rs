@@ -1,0 +1,113 @@
+//! The ownership challenge: a webhook that asks for it gets no events before its endpoint has echoed a token.
+//!
+//! Until then it is disabled with the reason `unverified`, and what is published counts as missed. Another URL has to be verified
+//! anew. Whoever answers need not read the body: the token is in a header, too.
+
+use std::time::Duration;
+
+use axum::{body::Bytes, extract::State, response::Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use rung_shared::{
+    api::{ApiError, Code, answer},
+    domain::{
+        id::WebhookId,
+        webhook::{Disabled, Reason, Webhook},
+    },
+    egress::{Answer, Outgoing},
+    json::Json,
+};
+use serde_json::json;
+
+use super::{changed, view::View};
+use crate::{Management, Path, ids::new_challenge};
+
+const CHALLENGE: HeaderName = HeaderName::from_static("rung-challenge");
+
+/// Disables a webhook whose endpoint is not verified (any more).
+pub(super) fn demand(webhook: &mut Webhook, now_ms: u64) {
+    if webhook.disabled.is_none() {
+        webhook.epoch += 1;
+    }
+    webhook.disabled = Some(Disabled {
+        at_ms: now_ms,
+        reason: Reason::Unverified,
+        log_ids: Vec::new(),
+    });
+}
+
+/// Whether a webhook waits for its endpoint to be verified.
+pub(super) fn is_demanded(webhook: &Webhook) -> bool {
+    let disabled = webhook.disabled.as_ref();
+    disabled.is_some_and(|disabled| disabled.reason == Reason::Unverified)
+}
+
+/// Posts a token to the endpoint, and activates the webhook if it comes back.
+pub(crate) async fn verify(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let webhook = state.webhook(&headers, &id).await?;
+    let webhook = if is_demanded(&webhook) {
+        state.check_plan(&caller.tenant)?;
+        ask(&state, &webhook).await?;
+        let now_ms = state.api.clock.now_ms();
+        changed(&state, &caller, &id, |mut present| {
+            // Another URL was not asked.
+            if present.url == webhook.url && is_demanded(&present) {
+                present.disabled = None;
+                present.enabled_ms = now_ms;
+            }
+            Ok(present)
+        })
+        .await?
+    } else {
+        webhook
+    };
+    let view = View::at(&webhook, state.api.clock.wall_ms());
+    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+}
+
+/// Asks the endpoint to echo a token.
+async fn ask(state: &Management, webhook: &Webhook) -> Result<(), ApiError> {
+    let dialect = state.api.dialect(&webhook.dialect)?;
+    let token = new_challenge();
+    let body = json!({ "type": "webhook.challenge", "challenge": token });
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
+        (header::USER_AGENT, dialect.user_agent().clone()),
+        (
+            CHALLENGE,
+            HeaderValue::try_from(&token).map_err(|_| Code::Internal)?,
+        ),
+    ];
+    let outgoing = Outgoing {
+        url: webhook.url.parse().map_err(|_| Code::Internal)?,
+        headers: headers.into_iter().collect(),
+        body: Bytes::from(body.to_string()),
+        timeout: Duration::from_millis(dialect.timeout_ms),
+    };
+    let answered = state.deliverer.transport.post(&outgoing).await;
+    let problem = match answered {
+        Ok(answer) if answer.status.is_success() && echoes(&answer, &token) => return Ok(()),
+        Ok(answer) => format!("it answered {} without the token", answer.status),
+        Err(failure) => failure.to_string(),
+    };
+    let message =
+        format!("the endpoint did not echo the token of the header `Rung-Challenge`: {problem}");
+    Err(ApiError::new(Code::ChallengeFailed, message))
+}
+
+/// Whether the answer's body is the token, or an object with it as `challenge`.
+fn echoes(answer: &Answer, token: &str) -> bool {
+    let is_token = |bytes: &[u8]| bytes.trim_ascii() == token.as_bytes();
+    let in_object = || {
+        let body = Json::parse(&answer.body, 8).ok()?;
+        Some(body.get("challenge")?.as_str()? == token)
+    };
+    is_token(&answer.body) || in_object().unwrap_or(false)
+}

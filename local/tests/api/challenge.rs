@@ -1,0 +1,74 @@
+//! The ownership challenge: no events before the endpoint has echoed a token.
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+async fn challenged(world: &World, caller: &As, url: &str) -> String {
+    let webhook = json!({"url": url, "events": ["*"], "challenge": true});
+    let made = world.send(caller, "POST", "/v1/webhooks", webhook).await;
+    let webhook = &made.data(201)["webhook"];
+    assert_eq!(webhook["status"], "disabled");
+    assert_eq!(webhook["disabled_reason"]["reason"], "unverified");
+    format!("/v1/webhooks/{}", webhook["id"].as_str().unwrap())
+}
+
+async fn verify(world: &World, caller: &As, path: &str) -> crate::world::Answered {
+    world
+        .send(caller, "POST", &format!("{path}/verify"), json!({}))
+        .await
+}
+
+async fn deliveries(world: &World, caller: &As) -> Value {
+    let event = json!({"type": "a.b", "data": {}});
+    let published = world.send(caller, "POST", "/v1/events", event).await;
+    published.data(202)["deliveries"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_challenged_webhook_gets_events_once_its_endpoint_has_echoed() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = challenged(&world, &tenant, "https://example.com/hook").await;
+    assert_eq!(deliveries(&world, &tenant).await, 0);
+    let activate = json!({"status": "active"});
+    let refused = world.send(&tenant, "PATCH", &path, activate).await;
+    refused.assert_error(409, "webhook_unverified");
+
+    world.answer(500);
+    verify(&world, &tenant, &path)
+        .await
+        .assert_error(422, "challenge_failed");
+    world.answer(200);
+    let verified = verify(&world, &tenant, &path).await;
+    assert_eq!(verified.data(200)["webhook"]["status"], "active");
+    assert_eq!(deliveries(&world, &tenant).await, 1);
+    let again = verify(&world, &tenant, &path).await;
+    assert_eq!(again.data(200)["webhook"], verified.data(200)["webhook"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_only_answers_is_not_verified_and_another_one_is_to_be_verified_anew() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = challenged(&world, &tenant, "https://example.com/deaf").await;
+    let refused = verify(&world, &tenant, &path).await;
+    refused.assert_error(422, "challenge_failed");
+    let message = refused.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("200 OK"), "{message}");
+
+    let elsewhere = json!({"url": "https://example.com/hook"});
+    world
+        .send(&tenant, "PATCH", &path, elsewhere)
+        .await
+        .data(200);
+    verify(&world, &tenant, &path).await.data(200);
+    assert_eq!(deliveries(&world, &tenant).await, 1);
+    let same = json!({"url": "https://example.com/hook", "name": "n"});
+    let same = world.send(&tenant, "PATCH", &path, same).await;
+    assert_eq!(same.data(200)["webhook"]["status"], "active");
+    let other = json!({"url": "https://example.com/other"});
+    let other = world.send(&tenant, "PATCH", &path, other).await;
+    assert_eq!(other.data(200)["webhook"]["status"], "disabled");
+    assert_eq!(deliveries(&world, &tenant).await, 0);
+}

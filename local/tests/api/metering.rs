@@ -1,0 +1,166 @@
+//! What a key and a plan may publish, and what Rung tells the tenant of it.
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+async fn publish(world: &World, caller: &As, count: usize) -> (u16, Value, Option<u64>) {
+    let event = json!({"type": "user.streak.achieved", "data": {"streak_days": 7}});
+    let batch = json!({"events": vec![event; count]});
+    let answered = world.send(caller, "POST", "/v1/events/batch", batch).await;
+    let after = answered.headers.get("retry-after");
+    let after = after.map(|after| after.to_str().unwrap().parse().unwrap());
+    (
+        answered.status,
+        answered.body["error"]["code"].clone(),
+        after,
+    )
+}
+
+/// The data of the events of a type that the webhook got.
+async fn told(world: &World, caller: &As, webhook: &str, event_type: &str) -> Vec<Value> {
+    world.pass(500).await;
+    let path = format!("/v1/webhooks/{webhook}/logs");
+    let logs = world
+        .get(caller, &format!("{path}?event_type={event_type}"))
+        .await;
+    let mut told = Vec::new();
+    for log in logs.data(200)["logs"].as_array().unwrap() {
+        let one = format!("{path}/{}", log["id"].as_str().unwrap());
+        let one = world.get(caller, &one).await;
+        let body = &one.data(200)["log"]["request"]["body"];
+        let body: Value = match body.as_str() {
+            Some(text) => serde_json::from_str(text).unwrap(),
+            None => body.clone(),
+        };
+        told.push(body["data"].clone());
+    }
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_publishes_no_more_in_an_hour_than_it_may_and_is_warned_at_four_fifths() {
+    let world = World::new().await;
+    let tenant = world.tenant("odin", "odin", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let limited = json!({"scopes": ["publish"], "events_per_hour": 10});
+    let key = world.key("odin", limited).await;
+
+    assert_eq!(publish(&world, &key, 7).await.0, 202);
+    let warning = "api.rate_limit.warning";
+    assert_eq!(
+        told(&world, &tenant, &webhook, warning).await,
+        [] as [Value; 0]
+    );
+    assert_eq!(publish(&world, &key, 1).await.0, 202);
+    let told_once = told(&world, &tenant, &webhook, warning).await;
+    assert_eq!(told_once.len(), 1);
+    assert_eq!(told_once[0]["current_usage"], 8);
+    assert_eq!(told_once[0]["limit"], 10);
+    assert_eq!(told_once[0]["usage_percentage"], 80);
+    // The world begins at 2025-10-09T08:53:20Z.
+    assert_eq!(told_once[0]["reset_at"], "2025-10-09T09:00:00Z");
+    assert!(
+        told_once[0]["api_key_id"]
+            .as_str()
+            .unwrap()
+            .starts_with("key_")
+    );
+
+    let (status, code, after_s) = publish(&world, &key, 3).await;
+    assert_eq!((status, code), (429, json!("rate_limited")));
+    assert_eq!(after_s, Some(399), "the rest of the hour");
+    assert_eq!(
+        publish(&world, &key, 2).await.0,
+        202,
+        "what is left may be used"
+    );
+    assert_eq!(publish(&world, &key, 1).await.0, 429);
+    assert_eq!(told(&world, &tenant, &webhook, warning).await.len(), 1);
+    assert_eq!(publish(&world, &tenant, 20).await.0, 202, "another key");
+    assert_eq!(publish(&world, &As::operator_for("odin"), 20).await.0, 202);
+    world.pass(399_000).await;
+    assert_eq!(publish(&world, &key, 10).await.0, 202, "the next hour");
+    assert_eq!(told(&world, &tenant, &webhook, warning).await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_limit_is_never_exceeded_however_it_is_dealt_out() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let key = world
+        .key(
+            "acme",
+            json!({"scopes": ["publish"], "events_per_hour": 450}),
+        )
+        .await;
+    let mut published = 0;
+    for _ in 0..20 {
+        let event = json!({"type": "a.b", "data": {}});
+        let batch = json!({"events": vec![event; 33]});
+        let answered = world.send(&key, "POST", "/v1/events/batch", batch).await;
+        published += if answered.status == 202 { 33 } else { 0 };
+    }
+    assert_eq!(published, 429, "13 whole batches");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plans_quota_ends_with_the_month_and_the_tenant_is_told_once() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "metered", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    assert_eq!(publish(&world, &tenant, 19).await.0, 202);
+    assert_eq!(publish(&world, &As::operator_for("acme"), 1).await.0, 202);
+    let (status, code, after_s) = publish(&world, &tenant, 1).await;
+    assert_eq!((status, code), (429, json!("quota_exceeded")));
+    assert!(after_s.unwrap() > 20 * 86_400, "{after_s:?}");
+    assert_eq!(publish(&world, &tenant, 1).await.0, 429);
+    let told = told(&world, &tenant, &webhook, "api.quota.exceeded").await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["quota"], 20);
+    assert_eq!(told[0]["period"], "2025-10");
+    assert_eq!(told[0]["reset_at"], "2025-11-01T00:00:00Z");
+    let other = world.tenant("other", "metered", "enterprise").await;
+    assert_eq!(publish(&world, &other, 30).await.0, 202, "another plan");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_about_to_end_is_told_of_once() {
+    let world = World::new().await;
+    let tenant = world.tenant("odin", "odin", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let ending =
+        json!({"scopes": ["publish"], "name": "Production", "expires_at": "2025-11-08T09:53:20Z"});
+    let key = world.key("odin", ending).await;
+    let expiring = "api.key.expiring";
+    assert_eq!(publish(&world, &key, 1).await.0, 202);
+    assert!(
+        told(&world, &tenant, &webhook, expiring).await.is_empty(),
+        "30 days and an hour"
+    );
+    world.pass(3_600_000).await;
+    for _ in 0..3 {
+        assert_eq!(publish(&world, &key, 1).await.0, 202);
+    }
+    let told = told(&world, &tenant, &webhook, expiring).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["name"], "Production");
+    assert_eq!(told[0]["expires_at"], "2025-11-08T09:53:20Z");
+    assert_eq!(told[0]["days_remaining"], 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dialect_without_these_words_says_nothing() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let limited = json!({"scopes": ["publish"], "events_per_hour": 1});
+    let key = world.key("acme", limited).await;
+    assert_eq!(publish(&world, &key, 1).await.0, 202);
+    assert_eq!(publish(&world, &key, 1).await.0, 429);
+    world.pass(1_000).await;
+    let logs = world
+        .get(&tenant, &format!("/v1/webhooks/{webhook}/logs"))
+        .await;
+    assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 1);
+}

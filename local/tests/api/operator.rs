@@ -1,0 +1,145 @@
+//! What the operator is told of the webhooks of its tenants.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
+/// Makes the operator's tenant with a webhook; that webhook.
+async fn listener(world: &World) -> String {
+    world.tenant("operator", "standard", "any").await;
+    world.webhook(&As::operator_for("operator")).await
+}
+
+/// What the operator's webhook was sent, by the events' ids, in the order of their types.
+async fn told(world: &World, listener: &str) -> Vec<(String, Value)> {
+    let operator = As::operator_for("operator");
+    let path = format!("/v1/webhooks/{listener}/logs");
+    let logs = world.get(&operator, &format!("{path}?limit=100")).await;
+    let mut told = BTreeMap::new();
+    for log in logs.data(200)["logs"].as_array().unwrap() {
+        let one = format!("{path}/{}", log["id"].as_str().unwrap());
+        let one = world.get(&operator, &one).await;
+        let request = &one.data(200)["log"]["request"];
+        assert!(request["headers"]["webhook-signature"].is_string());
+        let body = match &request["body"] {
+            Value::String(text) => serde_json::from_str(text).unwrap(),
+            body => body.clone(),
+        };
+        told.insert(log["event_id"].to_string(), body);
+    }
+    let mut told: Vec<_> = told
+        .into_values()
+        .map(|body| {
+            (
+                body["type"].as_str().unwrap().to_owned(),
+                body["data"].clone(),
+            )
+        })
+        .collect();
+    told.sort_by(|(left, _), (right, _)| left.cmp(right));
+    told
+}
+
+fn types(told: &[(String, Value)]) -> Vec<&str> {
+    told.iter()
+        .map(|(event_type, _)| event_type.as_str())
+        .collect()
+}
+
+async fn publish(world: &World, caller: &As, event_type: &str) {
+    let event = json!({"type": event_type, "data": {}});
+    world
+        .send(caller, "POST", "/v1/events", event)
+        .await
+        .data(202);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_fails_for_a_while_is_told_of_once_and_so_is_its_recovery() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let shop = world.tenant("shop", "bharatcart", "pro").await;
+    let webhook = world.webhook(&shop).await;
+    world.answer(500);
+    publish(&world, &shop, "product.deleted").await;
+    publish(&world, &shop, "product.deleted").await;
+    world.pass(5 * MINUTE_MS).await;
+    assert!(
+        told(&world, &listener).await.is_empty(),
+        "two attempts are no while"
+    );
+    world.pass(10 * MINUTE_MS).await;
+    let failing = told(&world, &listener).await;
+    assert_eq!(types(&failing), ["webhook.failing"]);
+    let data = &failing[0].1;
+    assert_eq!(data["tenant"], "shop");
+    assert_eq!(data["webhook_id"], webhook);
+    assert_eq!(data["failing_since"], "2025-10-09T08:53:20Z");
+    assert_eq!(
+        data["last_error"],
+        "The receiver answered 500 Internal Server Error."
+    );
+
+    world.answer(200);
+    world.pass(2 * HOUR_MS).await;
+    let recovered = told(&world, &listener).await;
+    assert_eq!(types(&recovered), ["webhook.failing", "webhook.recovered"]);
+    assert_eq!(recovered[1].1["failing_since"], data["failing_since"]);
+    assert_eq!(recovered[1].1["webhook_id"], webhook);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_used_up_and_a_webhook_disabled_are_told_of() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let cards = world.tenant("cards", "patra", "pro").await;
+    let webhook = world.webhook(&cards).await;
+    world.answer(503);
+    publish(&world, &cards, "card.created").await;
+    world.pass(40 * HOUR_MS).await;
+    let told = told(&world, &listener).await;
+    assert_eq!(
+        types(&told),
+        ["delivery.failed", "webhook.disabled", "webhook.failing"]
+    );
+    assert_eq!(told[0].1["attempts"], 6);
+    assert_eq!(told[0].1["event_type"], "card.created");
+    assert_eq!(told[1].1["reason"], "ladder_used_up");
+    assert!(
+        told.iter()
+            .all(|(_, data)| data["webhook_id"] == webhook.as_str())
+    );
+    // Its own webhook failed all the while, and of that nothing is told.
+    assert!(told.iter().all(|(_, data)| data["tenant"] == "cards"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_operators_tenant_nothing_is_told_and_deliveries_go_on() {
+    let world = World::new().await;
+    let shop = world.tenant("shop", "bharatcart", "pro").await;
+    let webhook = world.webhook(&shop).await;
+    world.answer(500);
+    publish(&world, &shop, "product.deleted").await;
+    world.pass(3 * HOUR_MS).await;
+    let logs = world
+        .get(&shop, &format!("/v1/webhooks/{webhook}/logs"))
+        .await;
+    assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 4);
+    let listener = listener(&world).await;
+    world.pass(2 * MINUTE_MS).await;
+    assert!(
+        told(&world, &listener).await.is_empty(),
+        "nothing of the past"
+    );
+    publish(&world, &shop, "product.deleted").await;
+    world.pass(3 * HOUR_MS).await;
+    assert_eq!(
+        types(&told(&world, &listener).await),
+        ["delivery.failed", "webhook.failing"]
+    );
+}

@@ -1,0 +1,201 @@
+//! What the table says when it is asked, and whether the ledger agrees.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rung_local::aws::sqs::queue_url;
+use rung_shared::{
+    domain::{
+        attempt::Attempt,
+        delivery::State,
+        id::{DeliveryKey, WebhookId},
+    },
+    store::{attempts::LogFilter, deliveries::List, events::Event},
+};
+use serde_json::json;
+
+use crate::{
+    clients::POISON,
+    ledger::Told,
+    world::{DEAD, World, webhook_id},
+};
+
+impl World {
+    /// The lists of deliveries agree with their rows.
+    pub(crate) async fn judge_lists(&self) {
+        let events = self.events().await;
+        for number in 0..self.wire.plan.webhooks {
+            let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
+            for (list, states) in [
+                (List::Pending, &[State::Pending][..]),
+                (
+                    List::Unsuccessful,
+                    &[State::Failed, State::Held, State::Missed],
+                ),
+            ] {
+                let listed = self
+                    .oracle
+                    .deliveries_of(&tenant, &id, list, None, 100)
+                    .await
+                    .expect("the oracle reads")
+                    .0;
+                let listed: BTreeSet<_> = listed.into_iter().map(|row| row.key).collect();
+                let own = events.values().filter(|event| event.tenant == tenant);
+                let keys = own.map(|event| key(event, &id));
+                for key in listed.iter().cloned().chain(keys) {
+                    let row = self.oracle.delivery(&key).await.expect("the oracle reads");
+                    let belongs = row.as_ref().is_some_and(|row| states.contains(&row.state));
+                    if belongs != listed.contains(&key) {
+                        let text = format!("{row:?} does not agree with {list:?} {listed:?}");
+                        self.ledger().violation(text);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The events that are stored, by number.
+    async fn events(&self) -> BTreeMap<u64, Event> {
+        let plan = &self.wire.plan;
+        let known: Vec<_> = {
+            let ledger = self.ledger();
+            let ids = ledger.events.iter().map(|(number, known)| {
+                let id = known.accepted.as_ref().map(|accepted| accepted.id.clone());
+                (*number, id)
+            });
+            ids.collect()
+        };
+        let mut events = BTreeMap::new();
+        for (number, id) in known {
+            let name = || plan.name_of(number).try_into().expect("it is an id");
+            let id = id.unwrap_or_else(name);
+            let event = self.oracle.event(&plan.tenant_of(number), &id).await;
+            if let Some(event) = event.expect("the oracle reads") {
+                events.insert(number, event);
+            }
+        }
+        events
+    }
+
+    /// Judges the end; answers how many attempts are in the log.
+    pub(crate) async fn judge(&self) -> usize {
+        self.judge_lists().await;
+        self.judge_the_dead().await;
+        let mut logs = BTreeMap::new();
+        for number in 0..self.wire.plan.webhooks {
+            logs.insert(webhook_id(number), self.log(number).await);
+        }
+        let events = self.events().await;
+        let promised: Vec<_> = {
+            let ledger = self.ledger();
+            let promised = ledger
+                .events
+                .iter()
+                .filter(|(_, known)| known.accepted.is_some());
+            promised.map(|(number, _)| *number).collect()
+        };
+        for number in promised {
+            match events.get(&number) {
+                None => self.ledger().violation(format!("event {number} is gone")),
+                Some(event) => {
+                    let matches = self.oracle.matches(event).await.expect("the oracle reads");
+                    let matches = matches
+                        .into_iter()
+                        .map(|found| (found.webhook, found.active));
+                    self.ledger().judge_matches(number, &matches.collect());
+                }
+            }
+        }
+        for (number, event) in &events {
+            self.judge_deliveries(*number, event, &logs).await;
+        }
+        logs.values().map(Vec::len).sum()
+    }
+
+    /// What is none of Rung's lies among the dead letters, and nothing else does.
+    async fn judge_the_dead(&self) {
+        let mut buried = 0;
+        for queue in DEAD {
+            loop {
+                let received = self
+                    .sqs(
+                        "ReceiveMessage",
+                        json!({"QueueUrl": queue_url(queue), "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0}),
+                    )
+                    .await;
+                let Some(messages) = received["Messages"]
+                    .as_array()
+                    .filter(|all| !all.is_empty())
+                else {
+                    break;
+                };
+                buried += messages.len() as u64;
+                for message in messages.iter().filter(|message| message["Body"] != POISON) {
+                    let text = format!("{} is in {queue}", message["Body"]);
+                    self.ledger().violation(text);
+                }
+            }
+        }
+        let poison = self.ledger().poison;
+        if buried < poison {
+            let text = format!("of {poison} messages that make no sense {buried} are buried");
+            self.ledger().violation(text);
+        }
+    }
+
+    async fn judge_deliveries(
+        &self,
+        number: u64,
+        event: &Event,
+        logs: &BTreeMap<WebhookId, Vec<Attempt>>,
+    ) {
+        for found in self.oracle.matches(event).await.expect("the oracle reads") {
+            let key = key(event, &found.webhook);
+            let webhook = self.oracle.webhook(&key.tenant, &key.webhook).await;
+            let webhook = webhook.expect("the oracle reads");
+            let row = self.oracle.delivery(&key).await.expect("the oracle reads");
+            let log = logs.get(&found.webhook).into_iter().flatten();
+            let mut log: Vec<_> = log.filter(|entry| entry.key.delivery == key).collect();
+            log.sort_by_key(|attempt| (attempt.key.n, attempt.key.due_ms));
+            let dialect = log
+                .first()
+                .and_then(|attempt| self.dialects.get(&attempt.dialect));
+            let told = Told {
+                webhook: webhook.as_ref(),
+                dialect: dialect.map(AsRef::as_ref),
+                active: found.active,
+                accepted_ms: event.accepted_ms,
+                row: row.as_ref(),
+                log,
+            };
+            let mut ledger = self.ledger();
+            let known = ledger.events.get(&number);
+            let promised = known.is_some_and(|known| known.accepted.is_some());
+            ledger.judge(key.webhook.as_str(), key.event.as_str(), promised, &told);
+        }
+    }
+
+    /// The whole log of a webhook.
+    async fn log(&self, number: u64) -> Vec<Attempt> {
+        let tenant = self.wire.plan.tenant_of(number);
+        let page = self
+            .oracle
+            .log_page(
+                &tenant,
+                &webhook_id(number),
+                &LogFilter::default(),
+                None,
+                1_000,
+            )
+            .await;
+        page.expect("the oracle reads").0
+    }
+}
+
+fn key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
+    DeliveryKey {
+        tenant: event.tenant.clone(),
+        webhook: webhook.clone(),
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+    }
+}

@@ -1,0 +1,50 @@
+//! That the simulation bites: each mistake that the code could hold is made, and noticed.
+
+use std::sync::Mutex;
+
+use rung_shared::mutation::{Mutation, make};
+
+use crate::{on_all_cores, plan::Kind, world::play};
+
+/// A mistake that goes unnoticed in so many runs goes unnoticed.
+const SEEDS: u64 = 600;
+
+const ALL: [Mutation; 13] = [
+    Mutation::AcceptedUnsent,
+    Mutation::StaleRoutes,
+    Mutation::AckBeforeWork,
+    Mutation::EpochIgnored,
+    Mutation::NoPlace,
+    Mutation::NoAdvance,
+    Mutation::NoDueTest,
+    Mutation::NoPendingTest,
+    Mutation::DropOnlyAhead,
+    Mutation::UnconditionalFailureLog,
+    Mutation::LogAfterSuccessor,
+    Mutation::RowBeforeSend,
+    Mutation::CursorBeforeSend,
+];
+
+#[test]
+fn each_mutation_is_caught() {
+    let uncaught = Mutex::new(Vec::new());
+    on_all_cores(ALL.into_iter(), |mutation| {
+        // Where it can show.
+        let kind = match mutation {
+            Mutation::NoDueTest => Kind::Meddled,
+            _ => Kind::Any,
+        };
+        make(Some(mutation));
+        let caught = (0..SEEDS).find_map(|seed| {
+            let violations = play(seed, kind, false).violations;
+            Some((seed, violations.into_iter().next()?))
+        });
+        make(None);
+        match caught {
+            Some((seed, violation)) => println!("{mutation:?}: seed {seed}: {violation}"),
+            None => uncaught.lock().unwrap().push(mutation),
+        }
+    });
+    let uncaught = uncaught.into_inner().unwrap();
+    assert!(uncaught.is_empty(), "nobody notices {uncaught:?}");
+}
