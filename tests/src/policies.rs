@@ -302,8 +302,8 @@ mod tests {
             (
                 "enqueue",
                 "DynamoDB_20120810.TransactWriteItems",
-                json!({"TransactItems": [{"Put": {"Item": {"pk": {"S": "T#t"}}}}, {"Update": {"Key": {"pk": {"S": "T#t"}}}}]}),
-                "dynamodb:UpdateItem on Table",
+                json!({"TransactItems": [{"Put": {"Item": {"pk": {"S": "T#t"}}}}, {"Delete": {"Key": {"pk": {"S": "T#t"}}}}]}),
+                "dynamodb:DeleteItem on Table",
             ),
             (
                 "sweep",

@@ -6,8 +6,8 @@
 //! With `synchronous=NORMAL` a commit reaches the operating system, and thereby outlives a
 //! `kill -9`, without waiting for the disk.
 //!
-//! Receives are not written: at the next start every message that was in flight is visible again,
-//! as if never received.
+//! Receives are not written: at the next start every message that was in flight is visible again, and all that are
+//! visible count as received once.
 
 use std::{
     path::Path,

@@ -28,6 +28,9 @@ pub(super) struct Message {
     pub(super) visible_ms: u64,
     pub(super) first_received_ms: u64,
     pub(super) receives: u32,
+    /// Whether it may have been received before the last start: receives are not stored, and a message that says that it
+    /// comes for the first time is believed.
+    pub(super) in_doubt: bool,
     /// Absent if it has to be read from the disk.
     pub(super) body: Option<Arc<str>>,
     ready: bool,
@@ -47,6 +50,7 @@ impl Message {
             visible_ms,
             first_received_ms: 0,
             receives: 0,
+            in_doubt: false,
             body,
             ready: false,
         }
@@ -175,7 +179,8 @@ impl Queue {
             if message.receives == 0 {
                 message.first_received_ms = now_ms;
             }
-            message.receives = message.receives.saturating_add(1);
+            let missed = u32::from(std::mem::take(&mut message.in_doubt));
+            message.receives = message.receives.saturating_add(1 + missed);
             // Without a group there is nobody to be fair to.
             if !message.group.is_empty() {
                 *self.in_flight.entry(message.group.clone()).or_default() += 1;

@@ -80,7 +80,8 @@ impl State {
         let visible_ms = stored
             .visible_ms
             .min(now_ms.saturating_add(1_000 * MAX_DELAY_S));
-        let message = Message::new(stored.group.into(), stored.sent_ms, visible_ms, body);
+        let mut message = Message::new(stored.group.into(), stored.sent_ms, visible_ms, body);
+        message.in_doubt = visible_ms <= now_ms;
         self.insert(stored.queue, stored.id, message);
         Ok(())
     }
