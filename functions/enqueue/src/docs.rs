@@ -83,6 +83,11 @@ fn publishing(id: &'static str, summary: &'static str) -> Operation {
         "Serves as an id where an event has none: the same key with the same content is taken once.",
         json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES }),
     )
+    .header(
+        "traceparent",
+        "W3C Trace Context: goes along to the receivers.",
+        json!({ "type": "string" }),
+    )
 }
 
 pub(crate) fn publish(schemas: &mut Schemas) -> Operation {
@@ -144,4 +149,5 @@ pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
             [("results", results)],
             example,
         )
+        .refuses(&[Code::RateLimited, Code::QuotaExceeded])
 }

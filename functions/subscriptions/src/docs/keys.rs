@@ -37,7 +37,7 @@ pub(crate) fn create_key(schemas: &mut Schemas) -> Operation {
             },
             "expires_at": time("When it ends [default: never]; in the future."),
             "events_per_hour": {
-                "description": "How many events it may publish in an hour [default: as many as it likes].",
+                "description": "How many events may be published with it in an hour [default: what the plan says, else no limit].",
                 "type": ["integer", "null"],
                 "minimum": 1,
             },

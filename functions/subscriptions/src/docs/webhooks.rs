@@ -102,7 +102,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
                 "secret": secret(),
                 "signing": signing(),
                 "challenge": {
-                    "description": "Whether its endpoint must echo a token before it gets events [default: false].",
+                    "description": "Whether the endpoint must echo a token before it gets events [default: false].",
                     "type": ["boolean", "null"],
                 },
                 "dialect": text("Another dialect than the tenant's, for a gradual move.", ID_CHARS),
@@ -256,32 +256,6 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
         ])
 }
 
-pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
-    let webhook = schemas.subschema_for::<View<'_>>();
-    let mut verified = example();
-    verified["challenge"] = true.into();
-    Operation::new(
-        Who::Manager,
-        "verifyWebhook",
-        "Ask the endpoint to echo a token.",
-    )
-    .describe(
-        "For a webhook that was made with `challenge`: the token is in the header `Rung-Challenge` and in the body of a POST, \
-         and the answer must be it. Then the webhook gets events. One that needs no challenge stays as it is.",
-    )
-    .answers(
-        StatusCode::OK,
-        "It is active, or needed no challenge.",
-        [("webhook", webhook)],
-        json!({ "webhook": verified }),
-    )
-    .refuses(&[
-        Code::ChallengeFailed,
-        Code::Conflict,
-        Code::PlanWithoutWebhooks,
-    ])
-}
-
 pub(crate) fn delete_webhook(_: &mut Schemas) -> Operation {
     let operation = Operation::new(Who::Manager, "deleteWebhook", "Delete a webhook.")
         .describe("Nothing is sent to it afterwards; what waits for it is dropped.");
@@ -313,4 +287,28 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
             json!({ "log": logs::test_example() }),
         )
         .refuses(&[Code::UnknownEventType])
+}
+
+pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
+    let webhook = schemas.subschema_for::<View<'_>>();
+    Operation::new(
+        Who::Manager,
+        "verifyWebhook",
+        "Ask a webhook's endpoint to echo a token, and activate it if it does.",
+    )
+    .describe(
+        "The token is in the header `Rung-Challenge` and in the body, `{\"type\": \"webhook.challenge\", \"challenge\": TOKEN}`; the \
+         endpoint answers it as its body, or in an object as `challenge`.",
+    )
+    .answers(
+        StatusCode::OK,
+        "It is verified.",
+        [("webhook", webhook)],
+        json!({ "webhook": example() }),
+    )
+    .refuses(&[
+        Code::ChallengeFailed,
+        Code::Conflict,
+        Code::PlanWithoutWebhooks,
+    ])
 }
