@@ -5,11 +5,9 @@
 
 use aws_sdk_sqs::{
     error::DisplayErrorContext,
-    types::{
-        DeleteMessageBatchRequestEntry, Message as Received, MessageSystemAttributeName,
-        QueueAttributeName,
-    },
+    types::{Message as Received, MessageSystemAttributeName, QueueAttributeName},
 };
+use futures_util::future::try_join_all;
 
 use super::{Lane, Queue, QueueError};
 use crate::{domain::message::Message, limits::QUEUE_BATCH};
@@ -129,24 +127,15 @@ impl Queue {
     }
 
     async fn delete_dead(&self, lane: Lane, messages: &[&Received]) -> Result<(), QueueError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let entries = messages.iter().enumerate().map(|(index, message)| {
-            let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
-            entry
+        let deleted = messages.iter().map(|message| {
+            let asked = self.client.delete_message();
+            asked
+                .queue_url(self.dead_url(lane))
                 .set_receipt_handle(message.receipt_handle.clone())
-                .build()
+                .send()
         });
-        let entries = entries
-            .collect::<Result<_, _>>()
-            .map_err(|error| QueueError(error.to_string().into()))?;
-        let asked = self.client.delete_message_batch();
-        let asked = asked
-            .queue_url(self.dead_url(lane))
-            .set_entries(Some(entries));
-        asked.send().await.map_err(|error| fault(&error))?;
-        Ok(())
+        let deleted = try_join_all(deleted).await;
+        deleted.map(drop).map_err(|error| fault(&error))
     }
 
     fn dead_url(&self, lane: Lane) -> &str {
