@@ -105,7 +105,7 @@ impl Function {
             ("RUNG_RETRY_DEAD_URL", &queue_url("retry-dead")),
             ("RUNG_ADMIN_KEY", ADMIN_KEY),
             ("RUNG_STRICT", "false"),
-            ("RUST_LOG", log_level),
+            ("AWS_LAMBDA_LOG_LEVEL", log_level),
         ]);
         let (output, secrets) = (Output::default(), Secrets::default());
         let process = output.attach(command);
