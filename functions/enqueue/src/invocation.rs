@@ -53,7 +53,7 @@ pub async fn run(api: Api, publisher: Publisher) -> Result<(), lambda_http::Erro
         let LambdaEvent { payload, context } = event;
         Ok::<_, NotTaken>(match payload {
             Invocation::Request(request) => {
-                let request = LambdaEvent::new(*request, context);
+                let request = api::readable(LambdaEvent::new(*request, context));
                 Outcome::Answered(http.clone().call(request).await?)
             }
             Invocation::Event(event) => {

@@ -1,6 +1,6 @@
 //! The Lambda function `subscriptions`.
 
-use lambda_http::{Error, run};
+use lambda_http::{Adapter, Error, lambda_runtime, tower::ServiceExt as _};
 use rung_shared::{
     api,
     config::{self, Context},
@@ -11,9 +11,7 @@ async fn main() -> Result<(), Error> {
     config::init_logging();
     let context = Context::from_env().await?;
     let api = context.api().await?;
-    run(api::router(rung_subscriptions::routes(
-        api,
-        context.deliverer(),
-    )))
-    .await
+    let routes = rung_subscriptions::routes(api, context.deliverer());
+    let http = Adapter::from(api::router(routes));
+    lambda_runtime::run(http.map_request(api::readable)).await
 }

@@ -6,6 +6,7 @@
 mod auth;
 mod error;
 mod fields;
+mod gateway;
 pub mod openapi;
 mod page;
 mod serve;
@@ -25,6 +26,7 @@ pub use self::{
     auth::Caller,
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
+    gateway::readable,
     page::{Page, Seal, limit},
     serve::{Query, RequestId, body, empty_or_body, idempotency_key, parse, router},
 };

@@ -176,3 +176,29 @@ async fn sweep_takes_its_schedule() {
         Value::Null
     );
 }
+
+#[tokio::test]
+async fn a_query_that_no_uri_can_hold_is_answered_as_any_other() {
+    let aws = Services::start().await;
+    for (binary, name, expected) in [
+        (
+            env!("CARGO_BIN_EXE_lambda-subscriptions"),
+            "subscriptions-http-health",
+            200,
+        ),
+        (
+            env!("CARGO_BIN_EXE_lambda-enqueue"),
+            "enqueue-http-publish",
+            401,
+        ),
+    ] {
+        let function = Function::start(binary, &aws).await;
+        let mut request = sample(name);
+        request["headers"]["authorization"] = "Bearer rk_unknown".into();
+        for query in ["a=<b>", "a=\"b\" c", "a=ü#`|\\^{}", "%", "a=\u{7f}\t\n"] {
+            request["rawQueryString"] = query.into();
+            let (status, answer) = http(&function.invoke(&request).await);
+            assert_eq!(status, expected, "{query:?}: {answer}");
+        }
+    }
+}

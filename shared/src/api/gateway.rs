@@ -1,0 +1,18 @@
+//! Requests as API Gateway hands them to a function.
+
+use lambda_http::{LambdaEvent, request::LambdaRequest};
+use url::Url;
+
+/// The request in a form that the adapter between Lambda and HTTP can turn into one. API Gateway hands over a query as it came,
+/// and the adapter panics at what no URI can hold; here that is percent-encoded, as browsers do.
+#[must_use]
+pub fn readable(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
+    if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload
+        && let Some(query) = &mut request.raw_query_string
+        && let Ok(mut url) = Url::parse("http://localhost")
+    {
+        url.set_query(Some(query));
+        url.query().unwrap_or_default().clone_into(query);
+    }
+    event
+}
