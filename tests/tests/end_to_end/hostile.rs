@@ -2,8 +2,10 @@
 //! than to make.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::net::SocketAddr;
 
+use flate2::{Compression, write::GzEncoder};
 use rung_tests::{Answer, Receiver, Rung, Tenant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -476,4 +478,30 @@ async fn a_long_head_is_cut_in_the_log() {
     let whole = webhook.log(&log).await;
     let headers = whole["response"]["headers"].as_object().unwrap();
     assert!((5..=8).contains(&headers.len()), "{}", headers.len());
+}
+
+/// A receiver's gzip bomb: nobody asked for it, and nobody unpacks it.
+#[tokio::test]
+async fn a_gzip_bomb_stays_packed() {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&vec![0; 32 * 1024 * 1024]).unwrap();
+    let bomb = packed.finish().unwrap();
+    let start = String::from_utf8_lossy(&bomb[..16]).into_owned();
+    let rung = rung(&[]).await;
+    let receiver = Receiver::start(move |request| {
+        assert_eq!(request.header("accept-encoding"), None);
+        Answer::status(200)
+            .header("content-encoding", "gzip")
+            .body(bomb.clone())
+    })
+    .await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
+    let event = tenant.publish("a", json!({})).await;
+    let log = webhook.until_attempts(&event.id, 1).await.remove(0);
+    assert_eq!(log["status"], "succeeded");
+    let whole = webhook.log(&log).await;
+    let body = whole["response"]["body"].as_str().unwrap();
+    assert!(body.starts_with(&start), "{body:?}");
+    assert!(body.chars().count() <= 4 * 1024, "{}", body.len());
 }
