@@ -14,9 +14,9 @@ use tokio::{
 };
 
 use crate::{
+    Error,
     app::{self, App, Parts},
     aws::{self, Aws},
-    cli::Error,
     data::DataFolder,
     server,
 };

@@ -14,3 +14,6 @@ mod event_source;
 mod server;
 
 pub use cli::main;
+
+/// What ends a command, as a sentence to act on.
+type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -26,10 +26,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::dev;
-
-/// What ends a command, as a sentence to act on.
-pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+use crate::{Error, dev};
 
 /// Signed, retried, logged webhooks.
 #[derive(Parser)]

@@ -5,13 +5,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ACCOUNT, Sqs,
-    error::Error,
+    error::{Error, MAX_BATCH_BYTES},
     journal::Write,
     queue::{Message, NotChanged, Receipt},
     wire::{
-        self, Attributes, Batch, BatchAnswer, Done, Failed, GetAttributes, Handled,
-        MAX_BATCH_BYTES, Receive, Received, ReceivedMessage, Send, Sent, message_id,
-        receipt_handle,
+        self, Attributes, Batch, BatchAnswer, Done, Failed, GetAttributes, Handled, Receive,
+        Received, ReceivedMessage, Send, Sent, message_id, receipt_handle,
     },
 };
 use crate::aws::{Response, clients::REGION};

@@ -2,8 +2,12 @@
 
 use serde_json::json;
 
-use super::wire::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use crate::aws::Response;
+
+/// The most entries in a batch, and messages in one receive.
+pub(super) const MAX_BATCH_ENTRIES: usize = 10;
+/// The size of a message body, and of all bodies of a batch.
+pub(super) const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// Why a request, or one entry of a batch, was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,14 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    error::Error,
+    error::{Error, MAX_BATCH_BYTES, MAX_BATCH_ENTRIES},
     queue::{Message, Receipt},
 };
 
-/// The most entries in a batch, and messages in one receive.
-pub(super) const MAX_BATCH_ENTRIES: usize = 10;
-/// The size of a message body, and of all bodies of a batch.
-pub(super) const MAX_BATCH_BYTES: usize = 1 << 20;
 /// The longest delay of a message.
 pub(super) const MAX_DELAY_S: u64 = 900;
 /// The longest visibility time-out a request may ask for.
