@@ -88,7 +88,7 @@ def rung():
     with tempfile.TemporaryDirectory() as data:
         flags = ["--addr", "127.0.0.1:0", "--data", data, "--admin-key", ADMIN_KEY]
         process = subprocess.Popen(
-            [ROOT / "target/debug/rung", "dev", *flags], stdout=subprocess.PIPE, text=True
+            [ROOT / "target/debug/rung-under-test", "dev", *flags], stdout=subprocess.PIPE, text=True
         )
         try:
             first = process.stdout.readline()
