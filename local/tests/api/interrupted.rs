@@ -169,6 +169,74 @@ async fn a_page_whose_handler_dies_is_taken_up_again_and_sends_nothing_twice() {
     assert!(deaths > 5, "{deaths}: it has more steps than that");
 }
 
+/// A page that gives a new webhook old events dies after any number of its steps: an event shows the delivery if it was sent,
+/// and none that was not.
+#[tokio::test(start_paused = true)]
+async fn an_event_shows_what_was_backfilled_wherever_the_page_died() {
+    let (mut deaths, mut cut_short) = (0, 0);
+    for steps in 0.. {
+        let world = World::still().await;
+        let tenant = world.tenant("acme", "odin", "pro").await;
+        for number in 0..EVENTS {
+            let event =
+                json!({"id": format!("e{number}"), "type": "content.saga.added", "data": {}});
+            let published = world.send(&tenant, "POST", "/v1/events", event).await;
+            published.data(202);
+        }
+        let webhook = world.webhook(&tenant).await;
+        let path = format!("/v1/webhooks/{webhook}");
+        let request = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+        let recover = format!("{path}/recover");
+        let begun = world.send(&tenant, "POST", &recover, request).await;
+        let job = begun.data(202)["recovery"]["id"].as_str().unwrap();
+        let job = format!("{path}/recover/{job}");
+        let page = world.handed().await.remove(0);
+        let handling = world.app.deliverer.deliver(vec![page.record], LIMIT);
+        let ended = poll_times(handling, steps).await;
+        let mut sent = 0;
+        for message in world.handed().await {
+            world.handle(&message).await;
+            sent += usize::from(!message.is_page());
+        }
+        let mut shown = 0;
+        for number in 0..EVENTS {
+            let event = world.get(&tenant, &format!("/v1/events/e{number}")).await;
+            let deliveries = event.data(200)["deliveries"].as_array().unwrap().clone();
+            let logs = format!("{path}/logs?event_id=e{number}");
+            let logs = world.get(&tenant, &logs).await;
+            let logs = logs.data(200)["logs"].as_array().unwrap();
+            if logs.is_empty() {
+                // None, or one that is on its way.
+                let statuses: Vec<_> = deliveries.iter().map(|one| &one["status"]).collect();
+                assert!(
+                    statuses.iter().all(|status| **status == "pending"),
+                    "{steps}"
+                );
+            } else {
+                assert_eq!(deliveries.len(), 1, "{steps}");
+                assert_eq!(deliveries[0]["webhook_id"], webhook);
+                assert_eq!(deliveries[0]["status"], "succeeded");
+                assert_eq!(deliveries[0]["delivery_id"], logs[0]["delivery_id"]);
+            }
+            shown += deliveries.len();
+        }
+        assert!(
+            sent <= shown,
+            "{steps}: {sent} were sent, {shown} are shown"
+        );
+        cut_short += usize::from(sent < EVENTS);
+        world.pass(181_000).await;
+        world.settle().await;
+        assert_all_sent_once(&world, &tenant, &path, &job).await;
+        if ended {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 5, "{deaths}: it has more steps than that");
+    assert!(cut_short > 2, "{cut_short}: it sends at its end");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_page_that_comes_again_when_all_is_done_changes_nothing() {
     let (world, tenant, path) = missed().await;

@@ -5,6 +5,9 @@
 //! page that is repeated sends nothing twice: each delivery's row carries the number of the recovery that last moved it, and
 //! only a higher number moves it again. The message carries the number too, since it may come before its row was moved.
 //!
+//! A webhook may get events that it did not match. Nothing of such an event leads to it, so the event is given a note of it
+//! before anything is sent: a crash in between leaves a note of a delivery that is not there, which its missing row tells.
+//!
 //! Not needed for correctness: that a page is handled once, and that a page looks the same when it is repeated.
 
 use futures_util::future::try_join_all;
@@ -21,7 +24,7 @@ use crate::{
     domain::{
         attempt::{AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
-        id::DeliveryKey,
+        id::{DeliveryKey, TenantId},
         message::{Due, Message, Recovery, Scope},
         recovery::{Progress, Status},
         webhook::Webhook,
@@ -31,7 +34,7 @@ use crate::{
     queue::Lane,
     store::{
         deliveries::{From, List},
-        events::Event,
+        events::{Event, Match},
         walk::{Order, Span},
     },
 };
@@ -89,6 +92,8 @@ struct Again {
     /// What it is moved to, save for the due time.
     due: Due,
     event_type: String,
+    /// Whether the event did not match the webhook, and it never got it.
+    backfilled: bool,
 }
 
 impl Deliverer {
@@ -211,6 +216,7 @@ impl Deliverer {
         self.store
             .count_page(asked, page.again.len() as u64, page.skipped)
             .await?;
+        self.note_backfilled(tenant, &page.again).await?;
         self.send_again(page.again, standing.sent).await?;
         match page.next {
             Some(next) => {
@@ -225,6 +231,14 @@ impl Deliverer {
             }
             None => self.store.end_recovery(asked, Status::Done).await?,
         }
+        Ok(())
+    }
+
+    /// Lets the events of those that they did not match lead to them.
+    async fn note_backfilled(&self, tenant: &TenantId, again: &[Again]) -> Result<(), FlowError> {
+        let backfilled = again.iter().filter(|delivery| delivery.backfilled);
+        let keys: Vec<_> = backfilled.map(|delivery| delivery.due.delivery()).collect();
+        self.store.note_backfills(tenant, &keys).await?;
         Ok(())
     }
 
@@ -251,6 +265,7 @@ impl Deliverer {
                 row,
                 due,
                 event_type,
+                backfilled: _,
             } = delivery;
             if row.is_some() {
                 let to = head(due, event_type, Vec::new());
@@ -355,6 +370,7 @@ impl Deliverer {
         for ((event, key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
             let row = row_of(key);
+            let mut backfilled = false;
             let (n, attempt) = match (row, last) {
                 (Some(row), _)
                     if state_for(row, webhook) == State::Pending
@@ -367,9 +383,15 @@ impl Deliverer {
                 // Its first attempt has failed just now, and its row is being written.
                 (None, Some(last)) if last.next_due_ms.is_some() => continue,
                 (None, Some(_)) => (2, 2),
-                (None, None) if self.is_under_way(event, webhook).await? => continue,
-                // It was never meant for this webhook. Position 1 belongs to the event's publication.
-                (None, None) => (2, 1),
+                (None, None) => match self.match_of(event, webhook).await? {
+                    // Its first attempt left no trace yet.
+                    Some(found) if found.active => continue,
+                    // It was never meant for this webhook. Position 1 belongs to the event's publication.
+                    found => {
+                        backfilled = found.is_none();
+                        (2, 1)
+                    }
+                },
             };
             // What was posted before is posted in the same words again.
             let spoken = last.map_or(&webhook.dialect, |last| &last.dialect).clone();
@@ -377,6 +399,7 @@ impl Deliverer {
                 row: row.cloned(),
                 due: fresh_ladder(recovery, key, (n, attempt), Some(spoken)),
                 event_type: event.event_type.clone(),
+                backfilled,
             });
         }
         Ok(Page {
@@ -386,12 +409,12 @@ impl Deliverer {
         })
     }
 
-    /// Whether the first attempt of an event that left no trace yet is on its way to the webhook.
-    async fn is_under_way(&self, event: &Event, webhook: &Webhook) -> Result<bool, FlowError> {
+    /// How an event matched the webhook when it was accepted, if it did.
+    async fn match_of(&self, event: &Event, webhook: &Webhook) -> Result<Option<Match>, FlowError> {
         let matches = self.store.matches(event).await?;
         Ok(matches
-            .iter()
-            .any(|found| found.active && found.webhook == webhook.id))
+            .into_iter()
+            .find(|found| found.webhook == webhook.id))
     }
 
     /// Those rows whose last attempt did not succeed after all.
@@ -422,6 +445,7 @@ impl Deliverer {
             again.push(Again {
                 due: fresh_ladder(recovery, &row.key, (row.n + 1, attempt), spoken),
                 event_type: row.event_type.clone(),
+                backfilled: false,
                 row: Some(row),
             });
         }

@@ -51,7 +51,9 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
         "getEvent",
         "Read an event, and where each of its deliveries stands.",
     )
-    .describe("Its deliveries are a list of pages.")
+    .describe(
+        "Its deliveries are a list of pages: to the webhooks that it matched, then to those that a recovery has given it since.",
+    )
     .pages()
     .answers(
         StatusCode::OK,
