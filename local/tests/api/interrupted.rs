@@ -15,6 +15,7 @@ use crate::world::{As, World};
 
 const LIMIT: Duration = Duration::from_secs(27);
 const EVENTS: usize = 5;
+const MINUTE: u64 = 60_000;
 
 /// A message with what is needed to delete it.
 struct Handed {
@@ -263,6 +264,68 @@ async fn two_recoveries_send_once() {
         + sent(progress(&world, &tenant, &second).await);
     assert_eq!(sum, EVENTS as u64);
     assert_eq!(world.posts(), EVENTS);
+}
+
+/// A client that heard no answer asks again: of what would be sent whether it is through or not, the one that runs is answered.
+#[tokio::test(start_paused = true)]
+async fn asking_again_for_anything_is_the_recovery_that_runs() {
+    const SINCE: &str = "2025-10-09T08:00:00Z";
+    const UNTIL: &str = "2025-10-09T08:53:20Z";
+    let (world, tenant, path) = missed().await;
+    world.pass(MINUTE).await;
+    let recover = format!("{path}/recover");
+    let ask = async |request: &Value| {
+        world.pass(5).await;
+        let begun = world.send(&tenant, "POST", &recover, request.clone()).await;
+        let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
+        id.to_owned()
+    };
+    let sent = async |ids: &[&String]| {
+        let mut sent = Vec::new();
+        for id in ids {
+            let ended = progress(&world, &tenant, &format!("{recover}/{id}")).await;
+            sent.push(ended["sent"].as_u64().unwrap());
+        }
+        sent
+    };
+
+    let anything = json!({"since": SINCE, "status": "any"});
+    let first = ask(&anything).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&anything).await, first);
+    }
+    world.settle().await;
+    assert_eq!(world.posts(), EVENTS);
+    let afterwards = ask(&anything).await;
+    assert_ne!(afterwards, first, "it has ended: this sends all again");
+    world.settle().await;
+    assert_eq!(sent(&[&first, &afterwards]).await, [5, 5]);
+
+    // In other words it is another one.
+    let spans = [
+        json!({"since": SINCE, "status": "any"}),
+        json!({"since": "2025-10-09T08:00:01Z", "status": "any"}),
+        json!({"since": SINCE, "until": UNTIL, "status": "any"}),
+        json!({"since": SINCE, "until": "2025-10-09T08:53:21Z", "status": "any"}),
+        json!({"since": SINCE}),
+        json!({"since": SINCE}),
+    ];
+    let mut ids = Vec::new();
+    for request in &spans {
+        let id = ask(request).await;
+        assert!(!ids.contains(&id), "{request}");
+        if request["status"] == "any" {
+            assert_eq!(ask(request).await, id, "{request}");
+        }
+        ids.push(id);
+    }
+    world.settle().await;
+
+    // Whoever names a key says what is the same.
+    let keyed = tenant.clone().with_idempotency_key("k");
+    let running = ask(&anything).await;
+    let another = world.send(&keyed, "POST", &recover, anything.clone()).await;
+    assert_ne!(another.data(202)["recovery"]["id"], running);
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,7 +98,8 @@ struct Again {
 
 impl Deliverer {
     /// Begins a recovery. Its number is made higher than those of the webhook's earlier ones. Under the same key the same one is
-    /// answered again.
+    /// answered again; without one, the webhook's latest while it runs, if it sends whatever matches and was asked for alike. (Of
+    /// those that look for what is not through, another sends only what the first did not.)
     ///
     /// # Errors
     /// When the table or the queue fails; asking again with the same key is safe, without one it may begin another.
@@ -107,12 +108,22 @@ impl Deliverer {
         mut recovery: Recovery,
         mut idempotency: Option<&Idempotency>,
     ) -> Result<Asked, FlowError> {
+        let asked = recovery.clone();
+        let may_repeat = idempotency.is_none() && asked.scope == Scope::Any;
         loop {
             let latest = self
                 .store
                 .latest_recovery(&recovery.tenant, &recovery.webhook)
                 .await?;
-            recovery.job = recovery.job.max(latest.map_or(0, |latest| latest + 1));
+            if let Some(latest) = latest {
+                if may_repeat
+                    && latest.status == Status::Running
+                    && asked.is_asked_like(&latest.recovery)
+                {
+                    return Ok(Asked::Begun(latest));
+                }
+                recovery.job = recovery.job.max(latest.recovery.job + 1);
+            }
             if let Some(Idempotency { key, content_hash }) = idempotency.take()
                 && let Some((earlier, earlier_hash)) = self
                     .store

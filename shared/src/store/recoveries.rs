@@ -35,7 +35,7 @@ impl Store {
         row.map(read_progress).transpose()
     }
 
-    /// The number of a webhook's latest recovery, by a strong read.
+    /// How a webhook's latest recovery stands, by a strong read.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -43,7 +43,7 @@ impl Store {
         &self,
         tenant: &TenantId,
         webhook: &WebhookId,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Option<Progress>, StoreError> {
         let pk = partition(tenant, webhook);
         let page = self
             .query(Query {
@@ -53,11 +53,7 @@ impl Store {
                 ..Query::of(&pk)
             })
             .await?;
-        let mut jobs = page
-            .rows
-            .iter()
-            .map(|row| row.parsed("sk", |sk| sk.parse().ok()));
-        jobs.next().transpose()
+        page.rows.into_iter().next().map(read_progress).transpose()
     }
 
     /// Reserves an `Idempotency-Key` for a recovery that was asked for with a content of this hash. Answers the recovery that had
