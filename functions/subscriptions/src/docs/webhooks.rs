@@ -205,7 +205,6 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
 pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Manager, "listWebhooks", "List webhooks.")
-        .describe("`metadata.NAME=VALUE` asks for those whose metadata has this member.")
         .lists("webhooks", webhook, example())
         .query(
             "status",
@@ -216,6 +215,18 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
             "event_type",
             "Only those that subscribe to this type, by whatever pattern.",
             json!({ "type": "string" }),
+        )
+        // In the query, an object of this style is its members, each a parameter.
+        .query(
+            "metadata.NAME",
+            "Only those whose metadata has this member: `metadata.tier=gold`. Each of several must be there; numbers and truth \
+             values are given as in JSON.",
+            json!({
+                "type": "object",
+                "patternProperties": { "^metadata\\.": { "type": "string" } },
+                "additionalProperties": false,
+                "examples": [{ "metadata.tier": "gold" }],
+            }),
         )
 }
 

@@ -346,7 +346,7 @@ fn by_status(codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
 }
 
 /// The response with one of `codes`, which have one status.
-fn refusal(codes: &[Code]) -> Value {
+pub(super) fn refusal(codes: &[Code]) -> Value {
     let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
     let described = codes
         .iter()
@@ -372,8 +372,37 @@ fn refusal(codes: &[Code]) -> Value {
             { "properties": { "error": { "properties": { "code": { "enum": names } } } } },
         ],
     });
-    json!({
+    let mut response = json!({
         "description": described.collect::<Vec<_>>().join("\n"),
         "content": { "application/json": { "schema": schema, "examples": examples } },
-    })
+    });
+    let headers: Map<_, _> = codes.iter().filter_map(|code| header_with(*code)).collect();
+    if !headers.is_empty() {
+        response["headers"] = headers.into();
+    }
+    response
+}
+
+/// The header that tells more of an error.
+fn header_with(code: Code) -> Option<(String, Value)> {
+    let (name, description, schema) = match code {
+        Code::Unauthorized => (
+            "WWW-Authenticate",
+            "How to say who calls.",
+            json!({ "const": "Bearer" }),
+        ),
+        Code::MethodNotAllowed => (
+            "Allow",
+            "The methods that there are, separated by commas.",
+            json!({ "type": "string" }),
+        ),
+        Code::RateLimited | Code::QuotaExceeded | Code::Unavailable => (
+            "Retry-After",
+            "In how many seconds to send it again.",
+            json!({ "type": "integer", "minimum": 1 }),
+        ),
+        _ => return None,
+    };
+    let header = json!({ "description": description, "required": true, "schema": schema });
+    Some((name.to_owned(), header))
 }
