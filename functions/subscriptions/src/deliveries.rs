@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{ApiError, Code, Fields, Page, Query, answer},
+    api::{self, ApiError, Code, Fields, Page, Query, answer},
     clock::timestamp,
     domain::{
         attempt::{AttemptKey, Outcome},
@@ -95,8 +98,10 @@ pub(crate) async fn cancel(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, delivery)): Path<(WebhookId, String)>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &webhook).await?;
+    api::nothing(request).await?;
     let missing = || ApiError::not_found("pending delivery", &delivery);
     let id = delivery.parse().map_err(|_| missing())?;
     let cancelled = state.deliverer.cancel(&webhook, id).await?;
@@ -108,8 +113,10 @@ pub(crate) async fn cancel_all(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
+    api::nothing(request).await?;
     let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
     let cancelled = state.deliverer.cancel_all(&webhook, deadline_ms).await?;
     let data = json!({ "cancelled": cancelled.deliveries, "complete": cancelled.complete });
@@ -120,8 +127,10 @@ pub(crate) async fn retry(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, delivery)): Path<(WebhookId, String)>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &webhook).await?;
+    api::nothing(request).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());
     }

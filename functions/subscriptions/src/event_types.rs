@@ -2,11 +2,11 @@
 
 use axum::{
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, answer},
+    api::{self, ApiError, Caller, Code, NoQuery, answer},
     dialect::Catalogue,
     json::{Json, JsonPath},
     limits::{REQUEST_BYTES, TENANT_SCHEMAS},
@@ -68,6 +68,7 @@ fn view<'a>(catalogue: &'a Catalogue, schemas: &'a OwnSchemas, name: &'a str) ->
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
@@ -92,6 +93,7 @@ pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(path): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
@@ -114,8 +116,11 @@ pub(crate) async fn put_schema(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let Some(name) = path.strip_suffix(SCHEMA) else {
+        return Ok(only_read());
+    };
     let caller = state.manager(&headers).await?;
-    let name = type_of_schema(&state, &caller, &path)?;
+    let name = type_of_schema(&state, &caller, name)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let schema = Schema::compile(&body).map_err(refused)?;
     let store = &state.api.store;
@@ -135,9 +140,14 @@ pub(crate) async fn delete_schema(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(path): Path<String>,
+    request: Request,
 ) -> Result<Response, ApiError> {
+    let Some(name) = path.strip_suffix(SCHEMA) else {
+        return Ok(only_read());
+    };
     let caller = state.manager(&headers).await?;
-    let name = type_of_schema(&state, &caller, &path)?;
+    let name = type_of_schema(&state, &caller, name)?;
+    api::nothing(request).await?;
     if state
         .api
         .store
@@ -153,9 +163,16 @@ pub(crate) async fn delete_schema(
 
 const SCHEMA: &str = "/schema";
 
-/// The type whose schema a path names.
-fn type_of_schema(state: &Management, caller: &Caller, path: &str) -> Result<String, ApiError> {
-    let name = path.strip_suffix(SCHEMA).ok_or(Code::MethodNotAllowed)?;
+/// What is answered where a type itself is to be changed: the router knows one path for it and its schema.
+fn only_read() -> Response {
+    let mut response = ApiError::from(Code::MethodNotAllowed).into_response();
+    let allow = HeaderValue::from_static("GET,HEAD");
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+/// The type whose schema is named.
+fn type_of_schema(state: &Management, caller: &Caller, name: &str) -> Result<String, ApiError> {
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
     let known = catalogue.resolve_type(name).map(str::to_owned);
     known.ok_or_else(|| ApiError::not_found("event type", name))

@@ -26,7 +26,9 @@ pub use self::{
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
     page::{Page, Seal, limit},
-    serve::{Query, RequestId, body, empty_or_body, idempotency_key, parse, router},
+    serve::{
+        NoQuery, Query, RequestId, body, empty_or_body, idempotency_key, nothing, parse, router,
+    },
 };
 use crate::{
     clock::Clock,

@@ -116,6 +116,7 @@ pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
         "deleteSchema",
         "Take a type's own schema away; the dialect's holds again.",
     )
+    .no_body()
     .at(SCHEMA)
     .answers(
         StatusCode::OK,

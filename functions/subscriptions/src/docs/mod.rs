@@ -76,7 +76,7 @@ fn deleted(operation: Operation, name: &'static str, id: &str) -> Operation {
         "required": ["id", "deleted"],
         "properties": { "id": { "type": "string" }, "deleted": { "const": true } },
     });
-    operation.answers(
+    operation.no_body().answers(
         StatusCode::OK,
         "It is gone.",
         [(name, schema)],

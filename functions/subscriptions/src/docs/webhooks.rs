@@ -192,7 +192,7 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
         "finishRotation",
         "End a rotation's overlap now.",
     )
-    .optional_body(object(&[], json!({})), json!({}))
+    .empty_body()
     .answers(
         StatusCode::OK,
         "Only the new secret signs.",
@@ -311,6 +311,7 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
         "The token is in the header `Rung-Challenge` and in the body, `{\"type\": \"webhook.challenge\", \"challenge\": TOKEN}`; the \
          endpoint answers it as its body, or in an object as `challenge`.",
     )
+    .empty_body()
     .answers(
         StatusCode::OK,
         "It is verified.",

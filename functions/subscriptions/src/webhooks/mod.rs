@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, Fields, Patch, Query, answer, read},
+    api::{self, ApiError, Caller, Code, Fields, NoQuery, Patch, Query, answer, read},
     domain::{id::WebhookId, webhook::Webhook},
     json::Json,
     limits::{DESCRIPTION_CHARS, NAME_CHARS, REQUEST_BYTES},
@@ -199,6 +199,7 @@ pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
     let view = View::at(&webhook, state.api.clock.wall_ms());
@@ -308,8 +309,10 @@ pub(crate) async fn delete(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
+    api::nothing(request).await?;
     let store = &state.api.store;
     if store.delete_webhook(&caller.tenant.id, &id).await? {
         let data = json!({ "webhook": { "id": id.as_str(), "deleted": true } });

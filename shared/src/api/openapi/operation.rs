@@ -24,6 +24,14 @@ pub enum Who {
     Tenant,
 }
 
+/// What whoever reads a body may answer.
+const BODY_REFUSALS: &[Code] = &[
+    Code::InvalidJson,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::InvalidRequest,
+];
+
 /// The documentation of a call.
 #[derive(Debug)]
 pub struct Operation {
@@ -138,6 +146,19 @@ impl Operation {
         self.with_body(schema, example, false)
     }
 
+    /// The empty object that the body of a request may be that has nothing to say.
+    #[must_use]
+    pub fn empty_body(self) -> Self {
+        let schema = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+        self.optional_body(schema, json!({}))
+    }
+
+    /// A request that has no body, though one may come, to be refused if it says anything.
+    #[must_use]
+    pub fn no_body(self) -> Self {
+        self.refuses(BODY_REFUSALS)
+    }
+
     fn with_body(self, schema: Value, example: Value, required: bool) -> Self {
         let body = json!({
             "required": required,
@@ -147,12 +168,7 @@ impl Operation {
             body: Some(body),
             ..self
         }
-        .refuses(&[
-            Code::InvalidJson,
-            Code::RequestTimeout,
-            Code::PayloadTooLarge,
-            Code::InvalidRequest,
-        ])
+        .refuses(BODY_REFUSALS)
     }
 
     /// A success with these members of `data`, each there always, and an example of `data`.
