@@ -109,11 +109,12 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
     })
 }
 
-/// The body of a call without parameters, as JSON of at most `most` bytes, in which data of the greatest allowed depth may stand `within` levels deep.
+/// The body of a call without parameters, as JSON of at most `most` bytes, in which data of the greatest allowed depth may stand
+/// `within` levels deep.
 ///
 /// # Errors
-/// 422 for a parameter, 413 beyond `most` bytes, 408 when it takes longer than [`BODY_TIME`], 400 for what is not JSON, 422 for JSON that not every
-/// receiver would read alike.
+/// 422 for a parameter, 413 beyond `most` bytes, 408 when it takes longer than [`BODY_TIME`], 400 for what is not JSON, 422 for
+/// JSON that not every receiver would read alike.
 pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, ApiError> {
     parse(&read(request, most).await?, within)
 }
