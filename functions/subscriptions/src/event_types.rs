@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, NoQuery, answer},
+    api::{self, ApiError, Caller, Code, Fields, NoQuery, Page, Query, answer},
     dialect::Catalogue,
     json::{Json, JsonPath},
     limits::{REQUEST_BYTES, TENANT_SCHEMAS},
@@ -68,22 +68,35 @@ fn view<'a>(catalogue: &'a Catalogue, schemas: &'a OwnSchemas, name: &'a str) ->
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
-    _: NoQuery,
+    Query(query): Query,
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
+    let names = ["event types", caller.tenant.id.as_str()];
+    let seal = state.api.seal(&names).await?;
+    let mut fields = Fields::of(&query)?;
+    let page = Page::read(&mut fields, seal);
+    fields.finish()?;
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
     let schemas = state.api.store.schemas_of(&caller.tenant.id).await?;
     let listed = catalogue.types().iter().map(|listed| listed.name.as_str());
     // Of an open catalogue, the types that the tenant has said something of.
     let described = schemas.iter().map(|(name, _)| name.as_str());
     let names = listed.chain(described.filter(|name| catalogue.get(name).is_none()));
-    let types: Vec<_> = names
-        .filter_map(|name| view(catalogue, &schemas, name))
-        .collect();
+    let names: Vec<_> = names.collect();
+    // A type that is gone since leads back to the beginning: better told twice than not.
+    let after = page.after.as_deref();
+    let first = after.and_then(|after| names.iter().position(|name| *name == after));
+    let rest = &names[first.map_or(0, |last| last + 1)..];
+    let shown = &rest[..page.limit.min(rest.len())];
+    let next = shown.last().filter(|_| shown.len() < rest.len());
+    let views = shown
+        .iter()
+        .filter_map(|name| view(catalogue, &schemas, name));
     let data = json!({
-        "event_types": types,
+        "event_types": views.collect::<Vec<_>>(),
         "groups": catalogue.groups(),
         "any_type": catalogue.takes_any_type(),
+        "next_cursor": page.cursor(next.copied()),
     });
     Ok(answer(StatusCode::OK, data))
 }

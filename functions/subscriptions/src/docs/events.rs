@@ -8,17 +8,11 @@ use rung_shared::{
 use schemars::{Schema, json_schema};
 use serde_json::json;
 
+use super::next_cursor;
 use crate::{
     deliveries::{DeliveryView, EventView},
     events::View,
 };
-
-fn next_cursor() -> Schema {
-    json_schema!({
-        "description": "For the next page; null at the end.",
-        "type": ["string", "null"],
-    })
-}
 
 pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
     let event = schemas.subschema_for::<View<'_>>();

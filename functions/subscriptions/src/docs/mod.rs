@@ -16,7 +16,7 @@ use rung_shared::{
     api::openapi::{Operation, Schemas, Who},
     limits::ID_CHARS,
 };
-use schemars::json_schema;
+use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
 pub(crate) use self::{
@@ -67,6 +67,14 @@ pub(crate) fn egress_ips(_: &mut Schemas) -> Operation {
         )],
         json!({ "egress_ips": ["203.0.113.7/32"] }),
     )
+}
+
+/// What every page ends with.
+fn next_cursor() -> Schema {
+    json_schema!({
+        "description": "For the next page; null at the end.",
+        "type": ["string", "null"],
+    })
 }
 
 /// What is answered for something that is gone.
