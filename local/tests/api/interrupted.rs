@@ -170,6 +170,41 @@ async fn a_page_whose_handler_dies_is_taken_up_again_and_sends_nothing_twice() {
     assert!(deaths > 5, "{deaths}: it has more steps than that");
 }
 
+/// The same where there is more than one page: what a repeated page no longer holds, it does not take from the next one.
+#[tokio::test(start_paused = true)]
+async fn what_a_recovery_has_sent_is_counted_once_wherever_a_page_died() {
+    const MANY: usize = 130;
+    for steps in (0..).step_by(2) {
+        let world = World::still().await;
+        let tenant = world.tenant("acme", "odin", "pro").await;
+        let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+        let change = |status: &str| world.send(&tenant, "PATCH", &path, json!({"status": status}));
+        change("disabled").await.data(200);
+        for half in [0..MANY / 2, MANY / 2..MANY] {
+            let events = half.map(
+                |number| json!({"id": format!("e{number}"), "type": "content.saga.added", "data": {}}),
+            );
+            let batch = json!({"events": events.collect::<Vec<_>>()});
+            let published = world.send(&tenant, "POST", "/v1/events/batch", batch);
+            published.await.data(202);
+        }
+        change("active").await.data(200);
+        let job = begin(&world, &tenant, &path).await;
+        let page = world.handed().await.remove(0);
+        let handling = world.app.deliverer.deliver(vec![page.record], LIMIT);
+        let ended = poll_times(handling, steps).await;
+        world.pass(181_000).await;
+        world.settle().await;
+        let through = progress(&world, &tenant, &job).await;
+        assert_eq!(through["status"], "done", "{steps}: {through}");
+        assert_eq!(through["sent"], MANY, "{steps}");
+        assert_eq!(world.posts(), MANY, "{steps}");
+        if ended {
+            break;
+        }
+    }
+}
+
 /// A page that gives a new webhook old events dies after any number of its steps: an event shows the delivery if it was sent,
 /// and none that was not.
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,8 @@
 //! A webhook may get events that it did not match. Nothing of such an event leads to it, so the event is given a note of it
 //! before anything is sent: a crash in between leaves a note of a delivery that is not there, which its missing row tells.
 //!
-//! Not needed for correctness: that a page is handled once, and that a page looks the same when it is repeated.
+//! Not needed for correctness: that a page is handled once, and that a page looks the same when it is repeated. That it ends at
+//! the same place is for the count alone.
 
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
@@ -33,7 +34,7 @@ use crate::{
     limits::RECOVERY_PAGE,
     queue::Lane,
     store::{
-        deliveries::{From, List},
+        deliveries::{From, List, list_key},
         events::{Event, Match},
         walk::{Order, Span},
     },
@@ -83,6 +84,20 @@ struct Page {
     /// Events that have no body in the webhook's dialect.
     skipped: u64,
     next: Option<String>,
+}
+
+/// Comes behind every position.
+const THE_END: &str = "~";
+
+impl Page {
+    /// Leaves out what comes behind the last position of the page when it was counted.
+    fn end_at(&mut self, end: &str) {
+        if self.next.as_deref().is_none_or(|next| next > end) {
+            self.again
+                .retain(|delivery| *list_key(&delivery.due.delivery()) <= *end);
+            self.next = (end != THE_END).then(|| end.to_owned());
+        }
+    }
 }
 
 /// A delivery to be sent again.
@@ -223,10 +238,16 @@ impl Deliverer {
             return Ok(());
         }
         let dialect = self.dialect(&webhook.dialect)?;
-        let page = self.recoverable(&webhook, dialect, asked).await?;
-        self.store
-            .count_page(asked, page.again.len() as u64, page.skipped)
-            .await?;
+        let mut page = self.recoverable(&webhook, dialect, asked).await?;
+        let counts = (page.again.len() as u64, page.skipped);
+        let end = page.next.as_deref().unwrap_or(THE_END);
+        match self.store.count_page(asked, counts, end).await? {
+            Some(noted) if noted.recovery.cursor == asked.cursor => {
+                page.end_at(noted.page_end.as_deref().unwrap_or(THE_END));
+            }
+            // Another handler of this page is through with it.
+            _ => return Ok(()),
+        }
         self.note_backfilled(tenant, &page.again).await?;
         self.send_again(page.again, standing.sent).await?;
         match page.next {
