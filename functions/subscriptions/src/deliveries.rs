@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{ApiError, Code, Fields, Page, Query, answer},
+    api::{self, ApiError, Code, Fields, Page, Query, answer},
     clock::timestamp,
     domain::{
         attempt::{AttemptKey, Outcome},
@@ -14,10 +17,7 @@ use rung_shared::{
     },
     json::Json,
     limits::COUNTING_MS,
-    store::{
-        deliveries::List,
-        events::{Event, Match},
-    },
+    store::{deliveries::List, events::Event},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -98,8 +98,10 @@ pub(crate) async fn cancel(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, delivery)): Path<(WebhookId, String)>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &webhook).await?;
+    api::nothing(request).await?;
     let missing = || ApiError::not_found("pending delivery", &delivery);
     let id = delivery.parse().map_err(|_| missing())?;
     let cancelled = state.deliverer.cancel(&webhook, id).await?;
@@ -111,8 +113,10 @@ pub(crate) async fn cancel_all(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
+    api::nothing(request).await?;
     let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
     let cancelled = state.deliverer.cancel_all(&webhook, deadline_ms).await?;
     let data = json!({ "cancelled": cancelled.deliveries, "complete": cancelled.complete });
@@ -123,8 +127,10 @@ pub(crate) async fn retry(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, delivery)): Path<(WebhookId, String)>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &webhook).await?;
+    api::nothing(request).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());
     }
@@ -177,13 +183,8 @@ pub(crate) async fn event(
     fields.finish()?;
     let event = state.api.store.event(&caller.tenant.id, &id).await?;
     let event = event.ok_or_else(|| ApiError::not_found("event", id.as_str()))?;
-    // An event's matches never change, so a place among them is a position.
-    let matches = state.api.store.matches(&event).await?;
-    let first = page.after.as_ref().and_then(|place| place.parse().ok());
-    let first = first.unwrap_or(0).min(matches.len());
-    let end = (first + page.limit).min(matches.len());
-    let next = (end < matches.len()).then(|| end.to_string());
-    let deliveries = deliveries_of(&state, &event, &matches[first..end]).await?;
+    let (goes_to, next) = webhooks_of(&state, &event, &page).await?;
+    let deliveries = deliveries_of(&state, &event, &goes_to).await?;
     let dialect = state.api.dialect(&caller.tenant.dialect)?;
     let own = event.bodies.get(&caller.tenant.dialect);
     let payload = own.and_then(|body| String::from_utf8(body.to_vec()).ok());
@@ -213,22 +214,83 @@ pub(crate) async fn event(
     ))
 }
 
-/// Where each delivery of an event stands. One without a row has had one attempt at most.
+/// Webhooks that an event goes to.
+struct GoesTo {
+    /// Those that it matched when it was accepted.
+    matched: Vec<WebhookId>,
+    /// Those that a recovery may have sent it to.
+    backfilled: Vec<WebhookId>,
+}
+
+/// What the positions among the webhooks that an event was backfilled to begin with.
+const BACKFILLED: &str = "B#";
+
+/// A page of the webhooks that an event goes to, those that it matched first, and the position to go on from.
+async fn webhooks_of(
+    state: &Management,
+    event: &Event,
+    page: &Page,
+) -> Result<(GoesTo, Option<String>), ApiError> {
+    let store = &state.api.store;
+    let after = page.after.as_deref();
+    let backfilled_after = after.and_then(|position| position.strip_prefix(BACKFILLED));
+    let mut matched = Vec::new();
+    if backfilled_after.is_none() {
+        // An event's matches never change, so a place among them is a position.
+        let matches = store.matches(event).await?;
+        let first = after.and_then(|place| place.parse().ok()).unwrap_or(0);
+        let rest = matches.into_iter().skip(first).map(|found| found.webhook);
+        matched = rest.collect();
+        if matched.len() > page.limit {
+            matched.truncate(page.limit);
+            let next = (first + page.limit).to_string();
+            return Ok((
+                GoesTo {
+                    matched,
+                    backfilled: Vec::new(),
+                },
+                Some(next),
+            ));
+        }
+    }
+    let room = page.limit - matched.len();
+    // One more, which tells whether there is a next page.
+    let after = backfilled_after.filter(|id| !id.is_empty());
+    let mut backfilled = store.backfilled(event, after, room + 1).await?;
+    let next = (backfilled.len() > room).then(|| {
+        backfilled.truncate(room);
+        let last = backfilled.last().map_or("", WebhookId::as_str);
+        format!("{BACKFILLED}{last}")
+    });
+    Ok((
+        GoesTo {
+            matched,
+            backfilled,
+        },
+        next,
+    ))
+}
+
+/// Where each delivery of an event stands. One that it matched and that has no row has had one attempt at most; one that was
+/// backfilled has a row, or was never sent.
 async fn deliveries_of(
     state: &Management,
     event: &Event,
-    matches: &[Match],
+    goes_to: &GoesTo,
 ) -> Result<Vec<DeliveryView>, ApiError> {
     let store = &state.api.store;
-    let keys = matches.iter().map(|matched| DeliveryKey {
+    let key = |webhook: &WebhookId| DeliveryKey {
         tenant: event.tenant.clone(),
-        webhook: matched.webhook.clone(),
+        webhook: webhook.clone(),
         event: event.id.clone(),
         accepted_ms: event.accepted_ms,
-    });
-    let keys: Vec<_> = keys.collect();
+    };
+    let webhooks = goes_to.matched.iter().chain(&goes_to.backfilled);
+    let mut keys: Vec<_> = webhooks.map(key).collect();
     let rows = store.deliveries(&keys).await?.into_iter();
     let rows: HashMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();
+    let backfilled = keys.split_off(goes_to.matched.len()).into_iter();
+    keys.extend(backfilled.filter(|key| rows.contains_key(key)));
     let open = |key: &&DeliveryKey| {
         let row = rows.get(key);
         row.is_none_or(|row| row.state == DeliveryState::Pending)

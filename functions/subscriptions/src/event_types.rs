@@ -2,11 +2,11 @@
 
 use axum::{
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, answer},
+    api::{self, ApiError, Caller, Code, Fields, NoQuery, Page, Query, answer},
     dialect::Catalogue,
     json::{Json, JsonPath},
     limits::{REQUEST_BYTES, TENANT_SCHEMAS},
@@ -68,21 +68,35 @@ fn view<'a>(catalogue: &'a Catalogue, schemas: &'a OwnSchemas, name: &'a str) ->
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
+    Query(query): Query,
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
+    let names = ["event types", caller.tenant.id.as_str()];
+    let seal = state.api.seal(&names).await?;
+    let mut fields = Fields::of(&query)?;
+    let page = Page::read(&mut fields, seal);
+    fields.finish()?;
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
     let schemas = state.api.store.schemas_of(&caller.tenant.id).await?;
     let listed = catalogue.types().iter().map(|listed| listed.name.as_str());
     // Of an open catalogue, the types that the tenant has said something of.
     let described = schemas.iter().map(|(name, _)| name.as_str());
     let names = listed.chain(described.filter(|name| catalogue.get(name).is_none()));
-    let types: Vec<_> = names
-        .filter_map(|name| view(catalogue, &schemas, name))
-        .collect();
+    let names: Vec<_> = names.collect();
+    // A type that is gone since leads back to the beginning: better told twice than not.
+    let after = page.after.as_deref();
+    let first = after.and_then(|after| names.iter().position(|name| *name == after));
+    let rest = &names[first.map_or(0, |last| last + 1)..];
+    let shown = &rest[..page.limit.min(rest.len())];
+    let next = shown.last().filter(|_| shown.len() < rest.len());
+    let views = shown
+        .iter()
+        .filter_map(|name| view(catalogue, &schemas, name));
     let data = json!({
-        "event_types": types,
+        "event_types": views.collect::<Vec<_>>(),
         "groups": catalogue.groups(),
         "any_type": catalogue.takes_any_type(),
+        "next_cursor": page.cursor(next.copied()),
     });
     Ok(answer(StatusCode::OK, data))
 }
@@ -92,6 +106,7 @@ pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(path): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
@@ -114,8 +129,11 @@ pub(crate) async fn put_schema(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let Some(name) = path.strip_suffix(SCHEMA) else {
+        return Ok(only_read());
+    };
     let caller = state.manager(&headers).await?;
-    let name = type_of_schema(&state, &caller, &path)?;
+    let name = type_of_schema(&state, &caller, name)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let schema = Schema::compile(&body).map_err(refused)?;
     let store = &state.api.store;
@@ -135,9 +153,14 @@ pub(crate) async fn delete_schema(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(path): Path<String>,
+    request: Request,
 ) -> Result<Response, ApiError> {
+    let Some(name) = path.strip_suffix(SCHEMA) else {
+        return Ok(only_read());
+    };
     let caller = state.manager(&headers).await?;
-    let name = type_of_schema(&state, &caller, &path)?;
+    let name = type_of_schema(&state, &caller, name)?;
+    api::nothing(request).await?;
     if state
         .api
         .store
@@ -153,9 +176,16 @@ pub(crate) async fn delete_schema(
 
 const SCHEMA: &str = "/schema";
 
-/// The type whose schema a path names.
-fn type_of_schema(state: &Management, caller: &Caller, path: &str) -> Result<String, ApiError> {
-    let name = path.strip_suffix(SCHEMA).ok_or(Code::MethodNotAllowed)?;
+/// What is answered where a type itself is to be changed: the router knows one path for it and its schema.
+fn only_read() -> Response {
+    let mut response = ApiError::from(Code::MethodNotAllowed).into_response();
+    let allow = HeaderValue::from_static("GET,HEAD");
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+/// The type whose schema is named.
+fn type_of_schema(state: &Management, caller: &Caller, name: &str) -> Result<String, ApiError> {
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
     let known = catalogue.resolve_type(name).map(str::to_owned);
     known.ok_or_else(|| ApiError::not_found("event type", name))

@@ -1,11 +1,14 @@
 //! Ids and keys that Rung makes.
 
+use std::fmt::Write as _;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rung_shared::{
     api::{ApiError, Code},
     chance,
-    domain::id::IdFault,
+    domain::id::{IdFault, TenantId},
 };
+use sha2::{Digest, Sha256};
 
 /// A new id: the prefix and 96 random bits.
 pub(crate) fn new_id<T>(
@@ -13,6 +16,26 @@ pub(crate) fn new_id<T>(
     parse: impl Fn(&str) -> Result<T, IdFault>,
 ) -> Result<T, ApiError> {
     let id = format!("{prefix}{}", chance::hex::<12>());
+    parse(&id).map_err(|_| Code::Internal.into())
+}
+
+/// The id of what a tenant makes under an `Idempotency-Key`, so that the same request again finds it.
+pub(crate) fn id_of_key<T>(
+    prefix: &str,
+    tenant: &TenantId,
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, IdFault>,
+) -> Result<T, ApiError> {
+    let digest = Sha256::new()
+        .chain_update(tenant.as_str())
+        .chain_update([0])
+        .chain_update(key)
+        .finalize();
+    let mut id = prefix.to_owned();
+    for byte in &digest[..12] {
+        // Writing into a text cannot fail.
+        let _ = write!(id, "{byte:02x}");
+    }
     parse(&id).map_err(|_| Code::Internal.into())
 }
 

@@ -129,8 +129,10 @@ pub(crate) async fn delete(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((tenant, id)): Path<(TenantId, KeyId)>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let tenant = named(&state, &headers, &tenant).await?;
+    api::nothing(request).await?;
     if state.api.store.delete_api_key(&tenant.id, &id).await? {
         let data = json!({ "key": { "id": id.as_str(), "deleted": true } });
         Ok(answer(StatusCode::OK, data))

@@ -26,7 +26,7 @@ use axum::{
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use rung_shared::{
     api::{
-        Api, ApiError, Caller, Code, answer,
+        Api, ApiError, Caller, Code, NoQuery, answer,
         openapi::{Documented, Routes},
     },
     dialect::Dialect,
@@ -189,6 +189,7 @@ async fn health() -> Response {
 async fn egress_ips(
     State(state): State<Management>,
     headers: HeaderMap,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     state.manager(&headers).await?;
     let networks = &state.api.egress_ips;

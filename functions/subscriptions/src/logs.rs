@@ -1,9 +1,12 @@
 //! The log of a webhook's attempts.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{ApiError, Code, Fields, Page, Query, answer, read},
+    api::{self, ApiError, Code, Fields, NoQuery, Page, Query, answer, read},
     clock::timestamp,
     domain::{
         attempt::{Attempt, LogId, Outcome, Trigger},
@@ -225,6 +228,7 @@ pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, log)): Path<(WebhookId, String)>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let (_, entry) = entry(&state, &headers, &webhook, &log).await?;
     let event = event_of(&state, &entry).await?;
@@ -242,8 +246,10 @@ pub(crate) async fn retry(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, log)): Path<(WebhookId, String)>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let (webhook, entry) = entry(&state, &headers, &webhook, &log).await?;
+    api::nothing(request).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());
     }

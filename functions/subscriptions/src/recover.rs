@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields, answer, read},
+    api::{self, ApiError, Code, Fields, NoQuery, answer, read},
     clock::timestamp,
     domain::{
         delivery::State as DeliveryState,
@@ -124,6 +124,7 @@ pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, id)): Path<(WebhookId, String)>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &webhook).await?;
     let missing = || ApiError::not_found("recovery", &id);

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, Api, ApiError, Code, Fields, Page, Patch, Query, answer, read},
+    api::{self, Api, ApiError, Code, Fields, NoQuery, Page, Patch, Query, answer, read},
     clock::timestamp,
     domain::{
         id::TenantId,
@@ -139,6 +139,7 @@ pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<TenantId>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let tenant = named(&state, &headers, &id).await?;
     Ok(one(StatusCode::OK, &tenant))
@@ -194,8 +195,10 @@ pub(crate) async fn delete(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<TenantId>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     state.api.admin(&headers).await?;
+    api::nothing(request).await?;
     if state.api.store.delete_tenant(&id).await? {
         let data = json!({ "tenant": { "id": id.as_str(), "deleted": true } });
         Ok(answer(StatusCode::OK, data))

@@ -15,6 +15,7 @@ use crate::world::{As, World};
 
 const LIMIT: Duration = Duration::from_secs(27);
 const EVENTS: usize = 5;
+const MINUTE: u64 = 60_000;
 
 /// A message with what is needed to delete it.
 struct Handed {
@@ -169,6 +170,106 @@ async fn a_page_whose_handler_dies_is_taken_up_again_and_sends_nothing_twice() {
     assert!(deaths > 5, "{deaths}: it has more steps than that");
 }
 
+/// The same where there is more than one page: what a repeated page no longer holds, it does not take from the next one.
+#[tokio::test(start_paused = true)]
+async fn what_a_recovery_has_sent_is_counted_once_wherever_a_page_died() {
+    const MANY: usize = 130;
+    for steps in (0..).step_by(2) {
+        let world = World::still().await;
+        let tenant = world.tenant("acme", "odin", "pro").await;
+        let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+        let change = |status: &str| world.send(&tenant, "PATCH", &path, json!({"status": status}));
+        change("disabled").await.data(200);
+        for half in [0..MANY / 2, MANY / 2..MANY] {
+            let events = half.map(
+                |number| json!({"id": format!("e{number}"), "type": "content.saga.added", "data": {}}),
+            );
+            let batch = json!({"events": events.collect::<Vec<_>>()});
+            let published = world.send(&tenant, "POST", "/v1/events/batch", batch);
+            published.await.data(202);
+        }
+        change("active").await.data(200);
+        let job = begin(&world, &tenant, &path).await;
+        let page = world.handed().await.remove(0);
+        let handling = world.app.deliverer.deliver(vec![page.record], LIMIT);
+        let ended = poll_times(handling, steps).await;
+        world.pass(181_000).await;
+        world.settle().await;
+        let through = progress(&world, &tenant, &job).await;
+        assert_eq!(through["status"], "done", "{steps}: {through}");
+        assert_eq!(through["sent"], MANY, "{steps}");
+        assert_eq!(world.posts(), MANY, "{steps}");
+        if ended {
+            break;
+        }
+    }
+}
+
+/// A page that gives a new webhook old events dies after any number of its steps: an event shows the delivery if it was sent,
+/// and none that was not.
+#[tokio::test(start_paused = true)]
+async fn an_event_shows_what_was_backfilled_wherever_the_page_died() {
+    let (mut deaths, mut cut_short) = (0, 0);
+    for steps in 0.. {
+        let world = World::still().await;
+        let tenant = world.tenant("acme", "odin", "pro").await;
+        for number in 0..EVENTS {
+            let event =
+                json!({"id": format!("e{number}"), "type": "content.saga.added", "data": {}});
+            let published = world.send(&tenant, "POST", "/v1/events", event).await;
+            published.data(202);
+        }
+        let webhook = world.webhook(&tenant).await;
+        let path = format!("/v1/webhooks/{webhook}");
+        let request = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+        let recover = format!("{path}/recover");
+        let begun = world.send(&tenant, "POST", &recover, request).await;
+        let job = begun.data(202)["recovery"]["id"].as_str().unwrap();
+        let job = format!("{path}/recover/{job}");
+        let page = world.handed().await.remove(0);
+        let handling = world.app.deliverer.deliver(vec![page.record], LIMIT);
+        let ended = poll_times(handling, steps).await;
+        // Attempts are due a millisecond apart.
+        world.pass(2_000).await;
+        let mut sent = 0;
+        for message in world.handed().await {
+            world.handle(&message).await;
+            sent += usize::from(!message.is_page());
+        }
+        let mut shown = 0;
+        for number in 0..EVENTS {
+            let event = world.get(&tenant, &format!("/v1/events/e{number}")).await;
+            let deliveries = event.data(200)["deliveries"].as_array().unwrap().clone();
+            let logs = format!("{path}/logs?event_id=e{number}");
+            let logs = world.get(&tenant, &logs).await;
+            let logs = logs.data(200)["logs"].as_array().unwrap();
+            if logs.is_empty() {
+                assert!(deliveries.is_empty(), "{steps}: nothing was sent");
+            } else {
+                assert_eq!(deliveries.len(), 1, "{steps}");
+                assert_eq!(deliveries[0]["webhook_id"], webhook);
+                assert_eq!(deliveries[0]["status"], "succeeded");
+                assert_eq!(deliveries[0]["delivery_id"], logs[0]["delivery_id"]);
+            }
+            shown += deliveries.len();
+        }
+        assert!(
+            sent <= shown,
+            "{steps}: {sent} were sent, {shown} are shown"
+        );
+        cut_short += usize::from(sent < EVENTS);
+        world.pass(181_000).await;
+        world.settle().await;
+        assert_all_sent_once(&world, &tenant, &path, &job).await;
+        if ended {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 5, "{deaths}: it has more steps than that");
+    assert!(cut_short > 2, "{cut_short}: it sends at its end");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_page_that_comes_again_when_all_is_done_changes_nothing() {
     let (world, tenant, path) = missed().await;
@@ -198,6 +299,68 @@ async fn two_recoveries_send_once() {
         + sent(progress(&world, &tenant, &second).await);
     assert_eq!(sum, EVENTS as u64);
     assert_eq!(world.posts(), EVENTS);
+}
+
+/// A client that heard no answer asks again: of what would be sent whether it is through or not, the one that runs is answered.
+#[tokio::test(start_paused = true)]
+async fn asking_again_for_anything_is_the_recovery_that_runs() {
+    const SINCE: &str = "2025-10-09T08:00:00Z";
+    const UNTIL: &str = "2025-10-09T08:53:20Z";
+    let (world, tenant, path) = missed().await;
+    world.pass(MINUTE).await;
+    let recover = format!("{path}/recover");
+    let ask = async |request: &Value| {
+        world.pass(5).await;
+        let begun = world.send(&tenant, "POST", &recover, request.clone()).await;
+        let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
+        id.to_owned()
+    };
+    let sent = async |ids: &[&String]| {
+        let mut sent = Vec::new();
+        for id in ids {
+            let ended = progress(&world, &tenant, &format!("{recover}/{id}")).await;
+            sent.push(ended["sent"].as_u64().unwrap());
+        }
+        sent
+    };
+
+    let anything = json!({"since": SINCE, "status": "any"});
+    let first = ask(&anything).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&anything).await, first);
+    }
+    world.settle().await;
+    assert_eq!(world.posts(), EVENTS);
+    let afterwards = ask(&anything).await;
+    assert_ne!(afterwards, first, "it has ended: this sends all again");
+    world.settle().await;
+    assert_eq!(sent(&[&first, &afterwards]).await, [5, 5]);
+
+    // In other words it is another one.
+    let spans = [
+        json!({"since": SINCE, "status": "any"}),
+        json!({"since": "2025-10-09T08:00:01Z", "status": "any"}),
+        json!({"since": SINCE, "until": UNTIL, "status": "any"}),
+        json!({"since": SINCE, "until": "2025-10-09T08:53:21Z", "status": "any"}),
+        json!({"since": SINCE}),
+        json!({"since": SINCE}),
+    ];
+    let mut ids = Vec::new();
+    for request in &spans {
+        let id = ask(request).await;
+        assert!(!ids.contains(&id), "{request}");
+        if request["status"] == "any" {
+            assert_eq!(ask(request).await, id, "{request}");
+        }
+        ids.push(id);
+    }
+    world.settle().await;
+
+    // Whoever names a key says what is the same.
+    let keyed = tenant.clone().with_idempotency_key("k");
+    let running = ask(&anything).await;
+    let another = world.send(&keyed, "POST", &recover, anything.clone()).await;
+    assert_ne!(another.data(202)["recovery"]["id"], running);
 }
 
 #[tokio::test(start_paused = true)]

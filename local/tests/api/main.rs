@@ -5,6 +5,7 @@
 mod access;
 mod challenge;
 mod choosing;
+mod contract;
 mod dead_letters;
 mod deliveries;
 mod events;

@@ -100,6 +100,10 @@ async fn schemas_of_requests_have_the_fields_that_are_read() {
         let Some(properties) = schema["properties"].as_object() else {
             continue;
         };
+        // That those that take nothing take nothing is for the contract's tests.
+        if properties.is_empty() {
+            continue;
+        }
         let mut properties: BTreeSet<_> = properties.keys().map(String::as_str).collect();
         let mut body = json!({ "no_such_field": 1 });
         if path == "/v1/events/batch" {

@@ -217,6 +217,81 @@ async fn a_new_webhook_gets_what_it_would_have_had() {
     );
 }
 
+/// All deliveries of an event, page by page: whose, and how they stand.
+async fn deliveries(
+    world: &World,
+    tenant: &As,
+    event: &str,
+    limit: usize,
+) -> Vec<(String, String)> {
+    let first = format!("/v1/events/{event}?limit={limit}");
+    let (mut all, mut path) = (Vec::new(), first.clone());
+    loop {
+        let page = world.get(tenant, &path).await;
+        let data = page.data(200);
+        let deliveries = data["deliveries"].as_array().unwrap();
+        assert!((1..=limit).contains(&deliveries.len()), "{data}");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let shown = deliveries.iter();
+        all.extend(shown.map(|one| (text(&one["webhook_id"]), text(&one["status"]))));
+        match data["next_cursor"].as_str() {
+            Some(cursor) => path = format!("{first}&cursor={cursor}"),
+            None => return all,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_shows_the_deliveries_that_it_was_backfilled_with() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    for _ in 0..2 {
+        world.webhook(&tenant).await;
+    }
+    publish(&world, &tenant, "e", "user.lesson.completed").await;
+    world.pass(MINUTE).await;
+    let matched = deliveries(&world, &tenant, "e", 2).await;
+    assert_eq!(matched.len(), 2);
+    let mut backfilled = Vec::new();
+    for answer in [200, 500, 200] {
+        world.answer(answer);
+        let webhook = world.webhook(&tenant).await;
+        let path = format!("/v1/webhooks/{webhook}");
+        let request = json!({"since": START, "status": "any"});
+        // What matched it already is not noted a second time.
+        for path in [&path, &format!("/v1/webhooks/{}", matched[0].0)] {
+            let ended = recover(&world, &tenant, path, request.clone()).await;
+            assert_eq!(ended["sent"], 1, "{path}");
+            world.answer(200);
+        }
+        let status = if answer == 200 {
+            "succeeded"
+        } else {
+            "pending"
+        };
+        backfilled.push((webhook, status.to_owned()));
+    }
+    backfilled.sort();
+    let all = [matched, backfilled.clone()].concat();
+    for limit in 1..=6 {
+        assert_eq!(
+            deliveries(&world, &tenant, "e", limit).await,
+            all,
+            "{limit}"
+        );
+    }
+    // A webhook that is gone gets nothing any more.
+    let waiting = backfilled.iter().find(|(_, status)| status == "pending");
+    let path = format!("/v1/webhooks/{}", waiting.unwrap().0);
+    world
+        .send_text(&tenant, "DELETE", &path, "")
+        .await
+        .data(200);
+    let shown = deliveries(&world, &tenant, "e", 100).await;
+    let cancelled = shown.iter().find(|(_, status)| status == "cancelled");
+    assert_eq!(cancelled.unwrap().0, waiting.unwrap().0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_backfilled_delivery_that_fails_climbs_the_ladder_and_can_be_cancelled() {
     let world = World::new().await;

@@ -241,3 +241,59 @@ async fn a_webhook_made_anew_gets_nothing_of_its_former_life() {
     world.pass(3_600_000).await;
     assert_eq!(attempts(log().await.data(200)), 1);
 }
+
+/// A client that heard no answer asks again, and has one webhook.
+#[tokio::test(start_paused = true)]
+async fn the_same_key_is_the_same_webhook() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let other = world.tenant("other", "odin", "pro").await;
+    let keyed = tenant.clone().with_idempotency_key("k");
+    let webhook = json!({"url": "https://example.com/", "events": ["user"], "name": "One"});
+    let make = async |who: &As, webhook: &Value| {
+        world.pass(1_000).await;
+        world
+            .send(who, "POST", "/v1/webhooks", webhook.clone())
+            .await
+    };
+    let made = make(&keyed, &webhook).await;
+    let made = &made.data(201)["webhook"];
+    assert!(made["secret"].is_string());
+    assert_eq!(make(&keyed, &webhook).await.data(201)["webhook"], *made);
+    let others = make(&other.with_idempotency_key("k"), &webhook).await;
+    assert_ne!(others.data(201)["webhook"]["id"], made["id"]);
+    let listed = world.get(&tenant, "/v1/webhooks").await;
+    assert_eq!(listed.data(200)["webhooks"].as_array().unwrap().len(), 1);
+
+    // Under the same key there is no other one, nor is this one changed.
+    let another = json!({"url": "https://example.com/another", "events": ["user"]});
+    let refused = make(&keyed, &another).await;
+    refused.assert_error(409, "conflict");
+    assert_eq!(refused.fields(), ["Idempotency-Key"]);
+    let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    let present = world.get(&tenant, &path).await;
+    assert_eq!(present.data(200)["webhook"]["url"], "https://example.com/");
+    let invalid = make(&keyed, &json!({"url": "https://example.com/"})).await;
+    invalid.assert_error(422, "invalid_request");
+
+    // The operator's id goes before the key, and still names one to update.
+    let operator = As::operator_for("acme").with_idempotency_key("k");
+    let mut import = another;
+    import["id"] = made["id"].clone();
+    import["status"] = "active".into();
+    let updated = make(&operator, &import).await;
+    let updated = &updated.data(200)["webhook"];
+    assert_eq!(
+        (&updated["id"], &updated["url"]),
+        (&made["id"], &import["url"])
+    );
+
+    world
+        .send_text(&tenant, "DELETE", &path, "")
+        .await
+        .data(200);
+    let anew = make(&keyed, &webhook).await;
+    let anew = &anew.data(201)["webhook"];
+    assert_eq!((&anew["id"], &anew["name"]), (&made["id"], &made["name"]));
+    assert_ne!(anew["secret"], made["secret"]);
+}

@@ -122,6 +122,11 @@ impl<'a> Fields<'a> {
         });
     }
 
+    /// Names what is read elsewhere, for those who are told of an unknown field.
+    pub fn mention(&mut self, name: &'static str) {
+        self.known.push(name);
+    }
+
     /// The problems there are, unknown fields among them: so many that a person can read them, or an answer would be a hundred
     /// times as long as its request.
     ///

@@ -28,7 +28,9 @@ pub use self::{
     fields::{Fields, Patch, read},
     gateway::readable,
     page::{Page, Seal, limit},
-    serve::{Query, RequestId, body, empty_or_body, idempotency_key, parse, router},
+    serve::{
+        NoQuery, Query, RequestId, body, empty_or_body, idempotency_key, nothing, parse, router,
+    },
 };
 use crate::{
     clock::Clock,

@@ -15,11 +15,11 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, error_span, field::Empty};
 
-use super::{ApiError, Code, auth::single, page::query_object};
+use super::{ApiError, Code, Fields, auth::single, page::query_object};
 use crate::{
     chance,
     json::{Json, ParseErrorKind},
-    limits::{BODY_TIME, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
+    limits::{BODY_TIME, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH, REQUEST_BYTES},
 };
 
 /// The id of a request: in its answer's `x-request-id`, in the log, and in what it publishes.
@@ -109,11 +109,12 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
     })
 }
 
-/// The body as JSON, of at most `most` bytes, in which data of the greatest allowed depth may stand `within` levels deep.
+/// The body of a call without parameters, as JSON of at most `most` bytes, in which data of the greatest allowed depth may stand
+/// `within` levels deep.
 ///
 /// # Errors
-/// 413 beyond `most` bytes, 408 when it takes longer than [`BODY_TIME`], 400 for what is not JSON, 422 for JSON that not every
-/// receiver would read alike.
+/// 422 for a parameter, 413 beyond `most` bytes, 408 when it takes longer than [`BODY_TIME`], 400 for what is not JSON, 422 for
+/// JSON that not every receiver would read alike.
 pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, ApiError> {
     parse(&read(request, most).await?, within)
 }
@@ -131,7 +132,26 @@ pub async fn empty_or_body(request: Request, most: usize) -> Result<Json, ApiErr
     }
 }
 
+/// Looks whether a call that takes nothing is asked for more than it does: neither parameter nor body, or an empty object. Who
+/// asks to delete some must not see all deleted.
+///
+/// # Errors
+/// As [`empty_or_body`], and 422 for a field.
+pub async fn nothing(request: Request) -> Result<(), ApiError> {
+    let body = empty_or_body(request, REQUEST_BYTES).await?;
+    Fields::of(&body)?.finish()
+}
+
+/// Refuses every parameter.
+fn no_query(query: Option<&str>) -> Result<(), ApiError> {
+    match query {
+        Some(_) => Fields::of(&query_object(query)?)?.finish(),
+        None => Ok(()),
+    }
+}
+
 async fn read(request: Request, most: usize) -> Result<Bytes, ApiError> {
+    no_query(request.uri().query())?;
     let too_large = || {
         let message = format!("the body may have at most {most} bytes");
         ApiError::new(Code::PayloadTooLarge, message)
@@ -187,5 +207,17 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         query_object(parts.uri.query()).map(Self)
+    }
+}
+
+/// Of a read without parameters: that there are none.
+#[derive(Debug, Clone, Copy)]
+pub struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        no_query(parts.uri.query()).map(|()| Self)
     }
 }

@@ -51,4 +51,7 @@ pub struct Progress {
     pub skipped: u64,
     /// When it ended, in milliseconds.
     pub ended_ms: Option<u64>,
+    /// The last position of the page at its cursor, once somebody has looked. It stays, or a page that is repeated would take in
+    /// what comes behind it, since it holds less of its own, and that would be counted by nobody.
+    pub page_end: Option<String>,
 }

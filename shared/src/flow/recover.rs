@@ -5,7 +5,11 @@
 //! page that is repeated sends nothing twice: each delivery's row carries the number of the recovery that last moved it, and
 //! only a higher number moves it again. The message carries the number too, since it may come before its row was moved.
 //!
-//! Not needed for correctness: that a page is handled once, and that a page looks the same when it is repeated.
+//! A webhook may get events that it did not match. Nothing of such an event leads to it, so the event is given a note of it
+//! before anything is sent: a crash in between leaves a note of a delivery that is not there, which its missing row tells.
+//!
+//! Not needed for correctness: that a page is handled once, and that a page looks the same when it is repeated. That it ends at
+//! the same place is for the count alone.
 
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
@@ -21,7 +25,7 @@ use crate::{
     domain::{
         attempt::{AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
-        id::DeliveryKey,
+        id::{DeliveryKey, TenantId},
         message::{Due, Message, Recovery, Scope},
         recovery::{Progress, Status},
         webhook::Webhook,
@@ -30,8 +34,8 @@ use crate::{
     limits::RECOVERY_PAGE,
     queue::Lane,
     store::{
-        deliveries::{From, List},
-        events::Event,
+        deliveries::{From, List, list_key},
+        events::{Event, Match},
         walk::{Order, Span},
     },
 };
@@ -82,6 +86,20 @@ struct Page {
     next: Option<String>,
 }
 
+/// Comes behind every position.
+const THE_END: &str = "~";
+
+impl Page {
+    /// Leaves out what comes behind the last position of the page when it was counted.
+    fn end_at(&mut self, end: &str) {
+        if self.next.as_deref().is_none_or(|next| next > end) {
+            self.again
+                .retain(|delivery| *list_key(&delivery.due.delivery()) <= *end);
+            self.next = (end != THE_END).then(|| end.to_owned());
+        }
+    }
+}
+
 /// A delivery to be sent again.
 struct Again {
     /// As it stands, if it has a row.
@@ -89,11 +107,14 @@ struct Again {
     /// What it is moved to, save for the due time.
     due: Due,
     event_type: String,
+    /// Whether the event did not match the webhook, and it never got it.
+    backfilled: bool,
 }
 
 impl Deliverer {
     /// Begins a recovery. Its number is made higher than those of the webhook's earlier ones. Under the same key the same one is
-    /// answered again.
+    /// answered again; without one, the webhook's latest while it runs, if it sends whatever matches and was asked for alike. (Of
+    /// those that look for what is not through, another sends only what the first did not.)
     ///
     /// # Errors
     /// When the table or the queue fails; asking again with the same key is safe, without one it may begin another.
@@ -102,12 +123,22 @@ impl Deliverer {
         mut recovery: Recovery,
         mut idempotency: Option<&Idempotency>,
     ) -> Result<Asked, FlowError> {
+        let asked = recovery.clone();
+        let may_repeat = idempotency.is_none() && asked.scope == Scope::Any;
         loop {
             let latest = self
                 .store
                 .latest_recovery(&recovery.tenant, &recovery.webhook)
                 .await?;
-            recovery.job = recovery.job.max(latest.map_or(0, |latest| latest + 1));
+            if let Some(latest) = latest {
+                if may_repeat
+                    && latest.status == Status::Running
+                    && asked.is_asked_like(&latest.recovery)
+                {
+                    return Ok(Asked::Begun(latest));
+                }
+                recovery.job = recovery.job.max(latest.recovery.job + 1);
+            }
             if let Some(Idempotency { key, content_hash }) = idempotency.take()
                 && let Some((earlier, earlier_hash)) = self
                     .store
@@ -207,10 +238,17 @@ impl Deliverer {
             return Ok(());
         }
         let dialect = self.dialect(&webhook.dialect)?;
-        let page = self.recoverable(&webhook, dialect, asked).await?;
-        self.store
-            .count_page(asked, page.again.len() as u64, page.skipped)
-            .await?;
+        let mut page = self.recoverable(&webhook, dialect, asked).await?;
+        let counts = (page.again.len() as u64, page.skipped);
+        let end = page.next.as_deref().unwrap_or(THE_END);
+        match self.store.count_page(asked, counts, end).await? {
+            Some(noted) if noted.recovery.cursor == asked.cursor => {
+                page.end_at(noted.page_end.as_deref().unwrap_or(THE_END));
+            }
+            // Another handler of this page is through with it.
+            _ => return Ok(()),
+        }
+        self.note_backfilled(tenant, &page.again).await?;
         self.send_again(page.again, standing.sent).await?;
         match page.next {
             Some(next) => {
@@ -225,6 +263,14 @@ impl Deliverer {
             }
             None => self.store.end_recovery(asked, Status::Done).await?,
         }
+        Ok(())
+    }
+
+    /// Lets the events of those that they did not match lead to them.
+    async fn note_backfilled(&self, tenant: &TenantId, again: &[Again]) -> Result<(), FlowError> {
+        let backfilled = again.iter().filter(|delivery| delivery.backfilled);
+        let keys: Vec<_> = backfilled.map(|delivery| delivery.due.delivery()).collect();
+        self.store.note_backfills(tenant, &keys).await?;
         Ok(())
     }
 
@@ -251,6 +297,7 @@ impl Deliverer {
                 row,
                 due,
                 event_type,
+                backfilled: _,
             } = delivery;
             if row.is_some() {
                 let to = head(due, event_type, Vec::new());
@@ -355,6 +402,7 @@ impl Deliverer {
         for ((event, key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
             let row = row_of(key);
+            let mut backfilled = false;
             let (n, attempt) = match (row, last) {
                 (Some(row), _)
                     if state_for(row, webhook) == State::Pending
@@ -367,9 +415,15 @@ impl Deliverer {
                 // Its first attempt has failed just now, and its row is being written.
                 (None, Some(last)) if last.next_due_ms.is_some() => continue,
                 (None, Some(_)) => (2, 2),
-                (None, None) if self.is_under_way(event, webhook).await? => continue,
-                // It was never meant for this webhook. Position 1 belongs to the event's publication.
-                (None, None) => (2, 1),
+                (None, None) => match self.match_of(event, webhook).await? {
+                    // Its first attempt left no trace yet.
+                    Some(found) if found.active => continue,
+                    // It was never meant for this webhook. Position 1 belongs to the event's publication.
+                    found => {
+                        backfilled = found.is_none();
+                        (2, 1)
+                    }
+                },
             };
             // What was posted before is posted in the same words again.
             let spoken = last.map_or(&webhook.dialect, |last| &last.dialect).clone();
@@ -377,6 +431,7 @@ impl Deliverer {
                 row: row.cloned(),
                 due: fresh_ladder(recovery, key, (n, attempt), Some(spoken)),
                 event_type: event.event_type.clone(),
+                backfilled,
             });
         }
         Ok(Page {
@@ -386,12 +441,12 @@ impl Deliverer {
         })
     }
 
-    /// Whether the first attempt of an event that left no trace yet is on its way to the webhook.
-    async fn is_under_way(&self, event: &Event, webhook: &Webhook) -> Result<bool, FlowError> {
+    /// How an event matched the webhook when it was accepted, if it did.
+    async fn match_of(&self, event: &Event, webhook: &Webhook) -> Result<Option<Match>, FlowError> {
         let matches = self.store.matches(event).await?;
         Ok(matches
-            .iter()
-            .any(|found| found.active && found.webhook == webhook.id))
+            .into_iter()
+            .find(|found| found.webhook == webhook.id))
     }
 
     /// Those rows whose last attempt did not succeed after all.
@@ -422,6 +477,7 @@ impl Deliverer {
             again.push(Again {
                 due: fresh_ladder(recovery, &row.key, (row.n + 1, attempt), spoken),
                 event_type: row.event_type.clone(),
+                backfilled: false,
                 row: Some(row),
             });
         }

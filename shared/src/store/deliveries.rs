@@ -345,7 +345,7 @@ fn shard_partition(tenant: &TenantId, webhook: &WebhookId, list: List, shard: u8
     format!("{letter}#{tenant}#{webhook}#{shard}")
 }
 
-fn list_key(key: &DeliveryKey) -> String {
+pub(crate) fn list_key(key: &DeliveryKey) -> String {
     format!("{}#{}", time(key.accepted_ms), key.event)
 }
 

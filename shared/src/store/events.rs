@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        id::{EventId, TenantId, WebhookId},
+        id::{DeliveryKey, EventId, TenantId, WebhookId},
         trace::TraceParent,
     },
     limits::{BATCH_REQUEST_BYTES, INLINE_MATCHES, MATCH_SET_IDS},
@@ -177,6 +177,54 @@ impl Store {
             .collect::<Result<Vec<_>, _>>()
             .map(|matches| matches.concat())
     }
+
+    /// Notes deliveries of events to webhooks that they did not match, so that an event leads to them all. None may be named
+    /// twice.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn note_backfills(
+        &self,
+        tenant: &TenantId,
+        keys: &[DeliveryKey],
+    ) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let expiry = self.expiry_of(tenant).await?;
+        let items = keys.iter().map(|key| {
+            let name = format!("{}{}", backfills(key.accepted_ms), key.webhook);
+            Builder::new(partition(tenant, &key.event), name)
+                .number("exp", expiry)
+                .build()
+        });
+        self.put_all(items.collect()).await
+    }
+
+    /// The webhooks that an event was noted to be sent to though it did not match them, in the order of their ids: up to `limit`
+    /// after the one of the id `after`, by a strong read. That a delivery was noted does not mean that there is one.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn backfilled(
+        &self,
+        event: &Event,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<WebhookId>, StoreError> {
+        let pk = partition(&event.tenant, &event.id);
+        let prefix = backfills(event.accepted_ms);
+        let page = self
+            .query(Query {
+                range: Range::Prefix(&prefix),
+                limit: Some(limit),
+                after: after.map(|id| Builder::new(&pk, format!("{prefix}{id}")).build()),
+                ..Query::of(&pk)
+            })
+            .await?;
+        let id = |sk: &str| WebhookId::parse(sk.strip_prefix(&prefix)?).ok();
+        page.rows.iter().map(|row| row.parsed("sk", id)).collect()
+    }
 }
 
 fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
@@ -213,6 +261,11 @@ fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
 
 fn partition(tenant: &TenantId, event: &EventId) -> String {
     format!("E#{tenant}#{event}")
+}
+
+/// What the sort keys of an event's backfilled webhooks begin with. An id used again after its retention names another event.
+fn backfills(accepted_ms: u64) -> String {
+    format!("B#{}#", time(accepted_ms))
 }
 
 /// The index partition of a shard of a tenant's events.

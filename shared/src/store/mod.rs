@@ -11,6 +11,7 @@
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
 //! | event | `E#t#e` / `-`; `g` = `V#t#s`, `gs` = `accepted#e` for those that the logs do not lead to | retention | [`events`], [`timeline`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
+//! | webhook that an event was sent to though it did not match it | `E#t#e` / `B#accepted#w` | retention | [`events`] |
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
 //! | recovery | `J#t#w` / `job`, `K#hash` | retention | [`recoveries`] |

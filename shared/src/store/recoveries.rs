@@ -35,7 +35,7 @@ impl Store {
         row.map(read_progress).transpose()
     }
 
-    /// The number of a webhook's latest recovery, by a strong read.
+    /// How a webhook's latest recovery stands, by a strong read.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -43,7 +43,7 @@ impl Store {
         &self,
         tenant: &TenantId,
         webhook: &WebhookId,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Option<Progress>, StoreError> {
         let pk = partition(tenant, webhook);
         let page = self
             .query(Query {
@@ -53,11 +53,7 @@ impl Store {
                 ..Query::of(&pk)
             })
             .await?;
-        let mut jobs = page
-            .rows
-            .iter()
-            .map(|row| row.parsed("sk", |sk| sk.parse().ok()));
-        jobs.next().transpose()
+        page.rows.into_iter().next().map(read_progress).transpose()
     }
 
     /// Reserves an `Idempotency-Key` for a recovery that was asked for with a content of this hash. Answers the recovery that had
@@ -104,6 +100,7 @@ impl Store {
             sent: 0,
             skipped: 0,
             ended_ms: None,
+            page_end: None,
         };
         let expiry = self.expiry_of(&recovery.tenant).await?;
         let put = self
@@ -118,26 +115,29 @@ impl Store {
         }
     }
 
-    /// Notes what the page at the recovery's cursor comes to, the first time that this is found out: a page that is repeated
-    /// finds less, and is counted once.
+    /// Notes what the page at the recovery's cursor comes to and its last position, the first time that this is found out: a page
+    /// that is repeated finds less, and is counted once. Answers how the recovery stands.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn count_page(
         &self,
         recovery: &Recovery,
-        sent: u64,
-        skipped: u64,
-    ) -> Result<(), StoreError> {
-        let values = vec![(":sent", number(sent)), (":skipped", number(skipped))];
+        (sent, skipped): (u64, u64),
+        end: &str,
+    ) -> Result<Option<Progress>, StoreError> {
+        let values = vec![
+            (":sent", number(sent)),
+            (":skipped", number(skipped)),
+            (":end", text(end)),
+        ];
         self.update_recovery(
             recovery,
-            "SET ps = :sent, pz = :skipped",
+            "SET ps = :sent, pz = :skipped, pe = :end",
             "cur = :cur AND attribute_not_exists(ps)",
             values,
         )
         .await
-        .map(drop)
     }
 
     /// Moves a recovery's row from its cursor to `next`, whose page's message is durable, and takes what its page came to into
@@ -150,7 +150,7 @@ impl Store {
         recovery: &Recovery,
         next: &str,
     ) -> Result<Option<Progress>, StoreError> {
-        let update = format!("SET cur = :next, {SUM} REMOVE ps, pz");
+        let update = format!("SET cur = :next, {SUM} REMOVE ps, pz, pe");
         let values = vec![(":next", text(next)), (":zero", number(0))];
         self.update_recovery(recovery, &update, STANDS, values)
             .await
@@ -165,7 +165,7 @@ impl Store {
         recovery: &Recovery,
         status: Status,
     ) -> Result<(), StoreError> {
-        let update = format!("SET st = :end, fin = :now, {SUM} REMOVE ps, pz");
+        let update = format!("SET st = :end, fin = :now, {SUM} REMOVE ps, pz, pe");
         let values = vec![
             (":end", text(status.as_str())),
             (":now", number(self.clock.now_ms())),
@@ -253,5 +253,6 @@ fn read_progress(mut row: Row) -> Result<Progress, StoreError> {
         sent: row.number("sent")?,
         skipped: row.number("skip")?,
         ended_ms: row.maybe_number("fin"),
+        page_end: row.maybe_text("pe"),
     })
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::time::Duration;
+
 use rung_tests::{
     Receiver,
     lambda::{Function, Services, sample, sample_body, sample_with},
@@ -88,6 +90,63 @@ async fn an_event_goes_from_its_publication_to_its_receiver() {
         3,
         "what is handed out again is found in the log"
     );
+}
+
+/// A call of the management API with the admin key: the data that it answers.
+async fn manage(subscriptions: &Function, method: &str, path: &str, body: Option<&Value>) -> Value {
+    let name = "subscriptions-http-create-webhook";
+    let mut request = sample_with(name, body.unwrap_or(&Value::Null));
+    if body.is_none() {
+        request["body"] = Value::Null;
+    }
+    request["rawPath"] = path.into();
+    request["requestContext"]["http"]["method"] = method.into();
+    request["requestContext"]["http"]["path"] = path.into();
+    let (status, mut answered) = http(&subscriptions.invoke(&request).await);
+    assert!(status < 300, "{method} {path}: {status} {answered}");
+    answered["data"].take()
+}
+
+/// A recovery's page, with the rights of its function: an event is given to a webhook that was not there, and shows it.
+#[tokio::test]
+async fn an_event_is_recovered_for_a_new_webhook() {
+    let aws = Services::start().await;
+    let receiver = Receiver::always(200).await;
+    let subscriptions = Function::start(env!("CARGO_BIN_EXE_lambda-subscriptions"), &aws).await;
+    let enqueue = Function::start(env!("CARGO_BIN_EXE_lambda-enqueue"), &aws).await;
+    let deliver = Function::start(env!("CARGO_BIN_EXE_lambda-deliver"), &aws).await;
+    set_up(&subscriptions, &receiver).await;
+    let publish = sample("enqueue-http-publish");
+    let (_, published) = http(&enqueue.invoke(&publish).await);
+    let event = &published["data"]["event"];
+    deliver.invoke(&aws.receive("deliver").await).await;
+
+    let webhook = json!({"url": receiver.url("/late"), "events": ["*"]});
+    let made = manage(&subscriptions, "POST", "/v1/webhooks", Some(&webhook)).await;
+    let webhook = made["webhook"]["id"].as_str().unwrap();
+    let anything = json!({"since": event["created_at"], "status": "any"});
+    let recover = format!("/v1/webhooks/{webhook}/recover");
+    manage(&subscriptions, "POST", &recover, Some(&anything)).await;
+    let path = format!("/v1/events/{}", event["id"].as_str().unwrap());
+    let through = async {
+        loop {
+            let batch = aws.receive("retry").await;
+            let taken = deliver.invoke(&batch).await;
+            assert_eq!(taken, json!({ "batchItemFailures": [] }));
+            let shown = manage(&subscriptions, "GET", &path, None).await;
+            let deliveries = shown["deliveries"].as_array().unwrap();
+            let stands = |delivery: &Value| {
+                delivery["webhook_id"] == webhook && delivery["status"] == "succeeded"
+            };
+            if deliveries.iter().any(stands) {
+                break deliveries.len();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let shown = tokio::time::timeout(Duration::from_secs(60), through).await;
+    assert_eq!(shown.expect("the event shows the new delivery"), 2);
+    assert_eq!(receiver.count(), 2);
 }
 
 #[tokio::test]

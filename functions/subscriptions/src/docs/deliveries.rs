@@ -40,6 +40,7 @@ pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
         "cancelDelivery",
         "Cancel a delivery that waits.",
     )
+    .no_body()
     .answers(
         StatusCode::OK,
         "It is not sent any more.",
@@ -59,6 +60,7 @@ pub(crate) fn cancel_pending(_: &mut Schemas) -> Operation {
         "cancelPending",
         "Cancel all deliveries that wait.",
     )
+    .no_body()
     .answers(
         StatusCode::OK,
         "So many are not sent any more.",
@@ -75,6 +77,7 @@ pub(crate) fn retry_pending(schemas: &mut Schemas) -> Operation {
         "retryPending",
         "Send a delivery that waits now; the ladder goes on from there.",
     )
+    .empty_body()
     .answers(
         StatusCode::ACCEPTED,
         "It is on its way.",

@@ -8,6 +8,7 @@ use rung_shared::api::{
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
+use super::next_cursor;
 use crate::event_types::View;
 
 fn example() -> Value {
@@ -35,15 +36,22 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
         "listEventTypes",
         "List what can be published and subscribed to in the tenant's dialect.",
     )
+    .pages()
     .answers(
         StatusCode::OK,
-        "The whole catalogue.",
+        "A page of the catalogue, in its order.",
         [
             ("event_types", types),
             ("groups", groups),
             ("any_type", any_type),
+            ("next_cursor", next_cursor()),
         ],
-        json!({ "event_types": [example()], "groups": ["user"], "any_type": false }),
+        json!({
+            "event_types": [example()],
+            "groups": ["user"],
+            "any_type": false,
+            "next_cursor": null,
+        }),
     )
 }
 
@@ -116,6 +124,7 @@ pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
         "deleteSchema",
         "Take a type's own schema away; the dialect's holds again.",
     )
+    .no_body()
     .at(SCHEMA)
     .answers(
         StatusCode::OK,

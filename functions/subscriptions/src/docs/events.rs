@@ -8,17 +8,11 @@ use rung_shared::{
 use schemars::{Schema, json_schema};
 use serde_json::json;
 
+use super::next_cursor;
 use crate::{
     deliveries::{DeliveryView, EventView},
     events::View,
 };
-
-fn next_cursor() -> Schema {
-    json_schema!({
-        "description": "For the next page; null at the end.",
-        "type": ["string", "null"],
-    })
-}
 
 pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
     let event = schemas.subschema_for::<View<'_>>();
@@ -51,7 +45,9 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
         "getEvent",
         "Read an event, and where each of its deliveries stands.",
     )
-    .describe("Its deliveries are a list of pages.")
+    .describe(
+        "Its deliveries are a list of pages: to the webhooks that it matched, then to those that a recovery has given it since.",
+    )
     .pages()
     .answers(
         StatusCode::OK,

@@ -116,6 +116,7 @@ pub(crate) fn retry_log(_: &mut Schemas) -> Operation {
     });
     Operation::new(Who::Manager, "retryLog", "Send an attempt's delivery again now.")
         .describe("With the same ids. It takes the place of a wait, starts no ladder, and counts for no disable rule.")
+        .empty_body()
         .answers(
             StatusCode::ACCEPTED,
             "It is on its way.",

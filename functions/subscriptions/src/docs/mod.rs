@@ -16,7 +16,7 @@ use rung_shared::{
     api::openapi::{Operation, Schemas, Who},
     limits::ID_CHARS,
 };
-use schemars::json_schema;
+use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
 pub(crate) use self::{
@@ -69,6 +69,14 @@ pub(crate) fn egress_ips(_: &mut Schemas) -> Operation {
     )
 }
 
+/// What every page ends with.
+fn next_cursor() -> Schema {
+    json_schema!({
+        "description": "For the next page; null at the end.",
+        "type": ["string", "null"],
+    })
+}
+
 /// What is answered for something that is gone.
 fn deleted(operation: Operation, name: &'static str, id: &str) -> Operation {
     let schema = json_schema!({
@@ -76,7 +84,7 @@ fn deleted(operation: Operation, name: &'static str, id: &str) -> Operation {
         "required": ["id", "deleted"],
         "properties": { "id": { "type": "string" }, "deleted": { "const": true } },
     });
-    operation.answers(
+    operation.no_body().answers(
         StatusCode::OK,
         "It is gone.",
         [(name, schema)],

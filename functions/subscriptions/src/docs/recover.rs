@@ -75,7 +75,11 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
         "recover",
         "Send again what a webhook has not got, each delivery on a fresh ladder.",
     )
-    .describe("Durable and resumable, without a cap; with `dry_run` it is only counted.")
+    .describe(
+        "Durable and resumable, without a cap; with `dry_run` it is only counted.\n\n\
+         Safe to repeat: what is on its way or through is not sent by another one. With `any` it is, save that the one that runs is \
+         answered while it does, if `since` and `until` are the same: send an `Idempotency-Key` with it.",
+    )
     .header(
         "Idempotency-Key",
         "The same key with the same request begins one recovery only.",

@@ -7,8 +7,9 @@ use rung_shared::{
         openapi::{Operation, Schemas, Who},
     },
     limits::{
-        DESCRIPTION_CHARS, EVENT_TYPE_CHARS, HEADER_VALUE_BYTES, ID_CHARS, NAME_CHARS,
-        OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+        DESCRIPTION_CHARS, EVENT_TYPE_CHARS, HEADER_VALUE_BYTES, ID_CHARS, IDEMPOTENCY_KEY_BYTES,
+        NAME_CHARS, OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS,
+        WEBHOOK_HEADERS,
     },
 };
 use serde_json::{Value, json};
@@ -124,6 +125,12 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     let data = json!({ "webhook": with_secret() });
     Operation::new(Who::Manager, "createWebhook", "Make a webhook.")
         .describe("The answer shows the secret, which is shown again at a rotation only.")
+        .header(
+            "Idempotency-Key",
+            "Serves as an id where there is none: the same request again is answered with the webhook that it made, as long as that is \
+             as the request says.",
+            json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES }),
+        )
         .body(body, example)
         .answers(
             StatusCode::CREATED,
@@ -192,7 +199,7 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
         "finishRotation",
         "End a rotation's overlap now.",
     )
-    .optional_body(object(&[], json!({})), json!({}))
+    .empty_body()
     .answers(
         StatusCode::OK,
         "Only the new secret signs.",
@@ -205,7 +212,6 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
 pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Manager, "listWebhooks", "List webhooks.")
-        .describe("`metadata.NAME=VALUE` asks for those whose metadata has this member.")
         .lists("webhooks", webhook, example())
         .query(
             "status",
@@ -216,6 +222,18 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
             "event_type",
             "Only those that subscribe to this type, by whatever pattern.",
             json!({ "type": "string" }),
+        )
+        // In the query, an object of this style is its members, each a parameter.
+        .query(
+            "metadata.NAME",
+            "Only those whose metadata has this member: `metadata.tier=gold`. Each of several must be there; numbers and truth \
+             values are given as in JSON.",
+            json!({
+                "type": "object",
+                "patternProperties": { "^metadata\\.": { "type": "string" } },
+                "additionalProperties": false,
+                "examples": [{ "metadata.tier": "gold" }],
+            }),
         )
 }
 
@@ -300,6 +318,7 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
         "The token is in the header `Rung-Challenge` and in the body, `{\"type\": \"webhook.challenge\", \"challenge\": TOKEN}`; the \
          endpoint answers it as its body, or in an object as `challenge`.",
     )
+    .empty_body()
     .answers(
         StatusCode::OK,
         "It is verified.",

@@ -5,10 +5,14 @@
 
 use std::time::Duration;
 
-use axum::{body::Bytes, extract::State, response::Response};
+use axum::{
+    body::Bytes,
+    extract::{Request, State},
+    response::Response,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use rung_shared::{
-    api::{ApiError, Code, answer},
+    api::{self, ApiError, Code, answer},
     domain::{
         id::WebhookId,
         webhook::{Disabled, Reason, Webhook},
@@ -46,9 +50,11 @@ pub(crate) async fn verify(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let webhook = state.webhook(&headers, &id).await?;
+    api::nothing(request).await?;
     let webhook = if is_demanded(&webhook) {
         state.check_plan(&caller.tenant)?;
         ask(&state, &webhook).await?;

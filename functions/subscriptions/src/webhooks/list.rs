@@ -42,6 +42,7 @@ pub(super) fn read(query: Json, seal: Seal) -> Result<(Page, Wanted), ApiError> 
         let text = value.as_str().map(str::to_owned);
         text.ok_or_else(|| "must be a text".to_owned())
     });
+    fields.mention("metadata.NAME");
     fields.finish()?;
     let wanted = Wanted {
         status,

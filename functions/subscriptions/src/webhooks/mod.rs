@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, Fields, Patch, Query, answer, read},
+    api::{self, ApiError, Caller, Code, Fields, NoQuery, Patch, Query, answer, read},
     domain::{id::WebhookId, webhook::Webhook},
     json::Json,
     limits::{DESCRIPTION_CHARS, NAME_CHARS, REQUEST_BYTES},
@@ -30,7 +30,11 @@ use self::{
     secrets::{SecretFields, Signing},
     view::View,
 };
-use crate::{Management, Path, dialect_named, ids::new_id, logs};
+use crate::{
+    Management, Path, dialect_named,
+    ids::{id_of_key, new_id},
+    logs,
+};
 
 /// How often a change is made anew when others change the same webhook meanwhile.
 const TRIES: usize = 8;
@@ -41,22 +45,42 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
+    let key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let made = |status, webhook: &Webhook| {
+        let view = View::with_secret(webhook, state.api.clock.wall_ms());
+        answer(status, json!({ "webhook": view }))
+    };
     for _ in 0..TRIES {
-        let (webhook, is_new) = read_new(&state, &caller, &body).await?;
+        let New {
+            webhook,
+            present,
+            by_key,
+        } = read_new(&state, &caller, key.as_deref(), &body).await?;
         state.check_plan(&caller.tenant)?;
         let store = &state.api.store;
-        let (status, written) = if is_new {
-            (StatusCode::CREATED, store.create_webhook(&webhook).await?)
-        } else {
-            (StatusCode::OK, store.update_webhook(&webhook).await?)
+        let (status, written) = match present {
+            None => (StatusCode::CREATED, store.create_webhook(&webhook).await?),
+            // A repeat, as long as what it asks for is there.
+            Some(present) if by_key => {
+                let asked = Webhook {
+                    enabled_ms: present.enabled_ms,
+                    ..webhook
+                };
+                if asked == present {
+                    return Ok(made(StatusCode::CREATED, &present));
+                }
+                let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
+                return Err(ApiError::of_field(
+                    Code::Conflict,
+                    "Idempotency-Key",
+                    problem,
+                ));
+            }
+            Some(_) => (StatusCode::OK, store.update_webhook(&webhook).await?),
         };
         match written {
-            WebhookWritten::Done => {
-                let data =
-                    json!({ "webhook": View::with_secret(&webhook, state.api.clock.wall_ms()) });
-                return Ok(answer(status, data));
-            }
+            WebhookWritten::Done => return Ok(made(status, &webhook)),
             WebhookWritten::NoTenant => {
                 return Err(ApiError::not_found("tenant", caller.tenant.id.as_str()));
             }
@@ -66,13 +90,23 @@ pub(crate) async fn create(
     Err(Code::Conflict.into())
 }
 
+/// A webhook that a request asks for.
+struct New {
+    webhook: Webhook,
+    /// The one that is there already by its id.
+    present: Option<Webhook>,
+    /// Whether its id is that of the `Idempotency-Key`.
+    by_key: bool,
+}
+
 /// Reads a webhook to make. The operator brings webhooks along with their ids; an id that is there already names one to update,
-/// and what the request does not say of that stays. Whether it is new.
+/// and what the request does not say of that stays. An `Idempotency-Key` serves where there is no id.
 async fn read_new(
     state: &Management,
     caller: &Caller,
+    key: Option<&str>,
     body: &Json,
-) -> Result<(Webhook, bool), ApiError> {
+) -> Result<New, ApiError> {
     let api = &state.api;
     let mut fields = Fields::of(body)?;
     let (mut id, mut status, mut created_ms) = (None, None, None);
@@ -80,6 +114,11 @@ async fn read_new(
         id = fields.optional("id", read::id(WebhookId::parse));
         status = fields.optional("status", Status::read);
         created_ms = fields.optional("created_at", read::time_ms);
+    }
+    let key = key.filter(|_| id.is_none());
+    if let Some(key) = key {
+        let tenant = &caller.tenant.id;
+        id = Some(id_of_key("webhook_", tenant, key, WebhookId::parse)?);
     }
     let present = match &id {
         Some(id) => api.store.webhook(&caller.tenant.id, id).await?,
@@ -111,9 +150,8 @@ async fn read_new(
     fields.finish()?;
 
     let now_ms = api.clock.now_ms();
-    let is_new = present.is_none();
-    let present = match present {
-        Some(present) => present,
+    let base = match &present {
+        Some(present) => present.clone(),
         None => Webhook {
             tenant: caller.tenant.id.clone(),
             id: id.map_or_else(|| new_id("webhook_", WebhookId::parse), Ok)?,
@@ -140,16 +178,16 @@ async fn read_new(
     let mut webhook = Webhook {
         url,
         events,
-        filter: filter.or(present.filter),
-        rate_limit: rate_limit.or(present.rate_limit),
-        name: name.or(present.name),
-        description: description.or(present.description),
-        headers: headers.unwrap_or(present.headers),
-        metadata: metadata.unwrap_or(present.metadata),
+        filter: filter.or(base.filter),
+        rate_limit: rate_limit.or(base.rate_limit),
+        name: name.or(base.name),
+        description: description.or(base.description),
+        headers: headers.unwrap_or(base.headers),
+        metadata: metadata.unwrap_or(base.metadata),
         dialect: dialect.name.clone(),
-        challenge: asks.unwrap_or(present.challenge),
-        created_ms: created_ms.unwrap_or(present.created_ms),
-        ..present
+        challenge: asks.unwrap_or(base.challenge),
+        created_ms: created_ms.unwrap_or(base.created_ms),
+        ..base
     };
     if let Some(secret) = secrets.given {
         webhook.replace_secret(secret);
@@ -157,10 +195,14 @@ async fn read_new(
     if let Some(status) = status {
         status.apply(&mut webhook, now_ms);
     }
-    if is_new && webhook.challenge {
+    if present.is_none() && webhook.challenge {
         challenge::demand(&mut webhook, now_ms);
     }
-    Ok((webhook, is_new))
+    Ok(New {
+        webhook,
+        present,
+        by_key: key.is_some(),
+    })
 }
 
 pub(crate) async fn list(
@@ -199,6 +241,7 @@ pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    _: NoQuery,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
     let view = View::at(&webhook, state.api.clock.wall_ms());
@@ -308,8 +351,10 @@ pub(crate) async fn delete(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
+    api::nothing(request).await?;
     let store = &state.api.store;
     if store.delete_webhook(&caller.tenant.id, &id).await? {
         let data = json!({ "webhook": { "id": id.as_str(), "deleted": true } });

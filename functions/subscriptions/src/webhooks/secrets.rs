@@ -172,8 +172,7 @@ pub(crate) async fn finish_rotation(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let body = api::empty_or_body(request, REQUEST_BYTES).await?;
-    Fields::of(&body)?.finish()?;
+    api::nothing(request).await?;
     let webhook = changed(&state, &caller, &id, |webhook| {
         Ok(Webhook {
             old_secrets: Vec::new(),

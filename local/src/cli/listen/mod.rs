@@ -3,10 +3,10 @@
 //! Each request is read ([`report`]): which dialect it is, which signature holds, which attempt of its delivery it is and when
 //! the next one is to be expected. Then it is forwarded, failed on purpose, or simply taken.
 
+mod attempts;
 mod report;
 
 use std::{
-    collections::HashMap,
     io::Write,
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
@@ -25,7 +25,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
 use url::Url;
 
-use self::report::Report;
+use self::{attempts::Attempts, report::Report};
 use super::{
     Error,
     check::{Request, TOLERANCE_S, all_hold, check},
@@ -157,8 +157,7 @@ struct Listener {
 #[derive(Default)]
 struct Seen {
     requests: u64,
-    /// How many attempts of each delivery there were: by path and the event's id.
-    attempts: HashMap<(String, String), u32>,
+    attempts: Attempts,
 }
 
 impl Listener {
@@ -222,16 +221,8 @@ impl Listener {
     /// nothing to tell deliveries apart by but the body, which is the same at each attempt.
     fn count(&self, arrival: &Arrival, event_id: Option<&str>) -> u32 {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let event = event_id.map_or_else(
-            || String::from_utf8_lossy(&arrival.body).into_owned(),
-            str::to_owned,
-        );
-        let attempt = seen
-            .attempts
-            .entry((arrival.path.clone(), event))
-            .or_default();
-        *attempt += 1;
-        *attempt
+        let event = event_id.map_or(&*arrival.body, str::as_bytes);
+        seen.attempts.count(&arrival.path, event)
     }
 
     async fn answer(&self, arrival: &Arrival, attempt: u32) -> (StatusCode, bytes::Bytes) {

@@ -27,7 +27,8 @@ Rung sends webhooks: your events, signed, retried up a ladder, logged, from your
 A success is `{\"success\": true, \"data\": …}`, an error `{\"success\": false, \"error\": {\"code\", \"message\", \"details\"}}`. \
 Codes are stable; `details` names every field that is wrong. Unknown fields and parameters are errors. \
 Lists take `limit` and `cursor` and answer `next_cursor`, null at the end, newest first. Times are RFC 3339, answered in UTC. \
-Each answer has an `x-request-id`.";
+Each answer has an `x-request-id`. A path that has not the method asked for answers 405 `method_not_allowed`, with its methods in \
+`Allow`; one that there is not, 404 `not_found`.";
 
 /// The whole description.
 #[must_use]
@@ -40,7 +41,12 @@ pub fn document(operations: Vec<Documented>) -> Value {
         })
         .into_generator();
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-    let mut refusals = Map::new();
+    // That of every path, for the methods that it has not: no operation can say it.
+    let wrong_method = Code::MethodNotAllowed;
+    let mut refusals = Map::from_iter([(
+        wrong_method.as_str().to_owned(),
+        operation::refusal(&[wrong_method]),
+    )]);
     for Documented { method, path, docs } in operations {
         let operation = docs(&mut schemas);
         let path = operation.path.unwrap_or(path);

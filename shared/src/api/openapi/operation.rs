@@ -24,6 +24,14 @@ pub enum Who {
     Tenant,
 }
 
+/// What whoever reads a body may answer.
+const BODY_REFUSALS: &[Code] = &[
+    Code::InvalidJson,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::InvalidRequest,
+];
+
 /// The documentation of a call.
 #[derive(Debug)]
 pub struct Operation {
@@ -138,6 +146,19 @@ impl Operation {
         self.with_body(schema, example, false)
     }
 
+    /// The empty object that the body of a request may be that has nothing to say.
+    #[must_use]
+    pub fn empty_body(self) -> Self {
+        let schema = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+        self.optional_body(schema, json!({}))
+    }
+
+    /// A request that has no body, though one may come, to be refused if it says anything.
+    #[must_use]
+    pub fn no_body(self) -> Self {
+        self.refuses(BODY_REFUSALS)
+    }
+
     fn with_body(self, schema: Value, example: Value, required: bool) -> Self {
         let body = json!({
             "required": required,
@@ -147,12 +168,7 @@ impl Operation {
             body: Some(body),
             ..self
         }
-        .refuses(&[
-            Code::InvalidJson,
-            Code::RequestTimeout,
-            Code::PayloadTooLarge,
-            Code::InvalidRequest,
-        ])
+        .refuses(BODY_REFUSALS)
     }
 
     /// A success with these members of `data`, each there always, and an example of `data`.
@@ -346,7 +362,7 @@ fn by_status(codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
 }
 
 /// The response with one of `codes`, which have one status.
-fn refusal(codes: &[Code]) -> Value {
+pub(super) fn refusal(codes: &[Code]) -> Value {
     let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
     let described = codes
         .iter()
@@ -372,8 +388,37 @@ fn refusal(codes: &[Code]) -> Value {
             { "properties": { "error": { "properties": { "code": { "enum": names } } } } },
         ],
     });
-    json!({
+    let mut response = json!({
         "description": described.collect::<Vec<_>>().join("\n"),
         "content": { "application/json": { "schema": schema, "examples": examples } },
-    })
+    });
+    let headers: Map<_, _> = codes.iter().filter_map(|code| header_with(*code)).collect();
+    if !headers.is_empty() {
+        response["headers"] = headers.into();
+    }
+    response
+}
+
+/// The header that tells more of an error.
+fn header_with(code: Code) -> Option<(String, Value)> {
+    let (name, description, schema) = match code {
+        Code::Unauthorized => (
+            "WWW-Authenticate",
+            "How to say who calls.",
+            json!({ "const": "Bearer" }),
+        ),
+        Code::MethodNotAllowed => (
+            "Allow",
+            "The methods that there are, separated by commas.",
+            json!({ "type": "string" }),
+        ),
+        Code::RateLimited | Code::QuotaExceeded | Code::Unavailable => (
+            "Retry-After",
+            "In how many seconds to send it again.",
+            json!({ "type": "integer", "minimum": 1 }),
+        ),
+        _ => return None,
+    };
+    let header = json!({ "description": description, "required": true, "schema": schema });
+    Some((name.to_owned(), header))
 }

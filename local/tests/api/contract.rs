@@ -1,0 +1,603 @@
+//! The contract held call by call: each operation of the description is made as it is written there, and refuses what every call
+//! refuses. A call that is added is held by this too, and one that differs is named.
+//!
+//! What a call does beside is in the tests named after its things: [`tenants`](super::tenants), [`access`](super::access) (keys),
+//! [`webhooks`](super::webhooks), [`challenge`](super::challenge), [`rotation`](super::rotation), [`deliveries`](super::deliveries)
+//! (logs, retries, what waits), [`recover`](super::recover), [`stats`](super::stats), [`publish`](super::publish),
+//! [`metering`](super::metering), [`events`](super::events), [`schemas`](super::schemas) (event types),
+//! [`dead_letters`](super::dead_letters), [`lists`](super::lists), and [`seed`](super::seed) for the calls as Odin's document shows them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rung_local::app::openapi;
+use serde_json::{Value, json};
+
+use crate::world::{Answered, As, World};
+
+/// An operation of the description.
+struct Call {
+    id: String,
+    method: String,
+    path: String,
+    docs: Value,
+}
+
+/// All operations, or those that need a key.
+fn calls(document: &Value, guarded: bool) -> Vec<Call> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let calls = paths.flat_map(|(path, methods)| {
+        methods
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(method, docs)| Call {
+                id: docs["operationId"].as_str().unwrap().to_owned(),
+                method: method.to_ascii_uppercase(),
+                path: path.clone(),
+                docs: docs.clone(),
+            })
+    });
+    calls
+        .filter(|call| !guarded || call.docs.get("security").is_none())
+        .collect()
+}
+
+/// Who may make a call, by what its description says last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    AdminKey,
+    Manage,
+    Publish,
+    AnyScope,
+}
+
+impl Call {
+    fn needs(&self) -> Needs {
+        let text = self.docs["description"].as_str().unwrap_or_default();
+        [
+            ("the admin key.", Needs::AdminKey),
+            ("the scope `manage`.", Needs::Manage),
+            ("the scope `publish`.", Needs::Publish),
+            ("of any scope.", Needs::AnyScope),
+        ]
+        .into_iter()
+        .find_map(|(end, needs)| text.ends_with(end).then_some(needs))
+        .unwrap_or(Needs::Nothing)
+    }
+
+    fn schema(&self) -> &Value {
+        &self.docs["requestBody"]["content"]["application/json"]["schema"]
+    }
+
+    /// The body that the description shows, as far as it goes with the clock and the things that are there.
+    fn example(&self) -> Option<Value> {
+        let content = &self.docs["requestBody"]["content"]["application/json"];
+        let mut body = content.get("example")?.clone();
+        match self.id.as_str() {
+            "createTenant" => body["id"] = "acme_2".into(),
+            "recover" => body["since"] = "2025-10-09T08:00:00Z".into(),
+            _ => {}
+        }
+        Some(body)
+    }
+
+    /// Names of the parameters in the query.
+    fn parameters(&self) -> BTreeSet<&str> {
+        let parameters = self.docs["parameters"].as_array().into_iter().flatten();
+        let query = parameters.filter(|parameter| parameter["in"] == "query");
+        query.map(|one| one["name"].as_str().unwrap()).collect()
+    }
+
+    /// Names of the parameters in the path.
+    fn names(&self) -> Vec<String> {
+        let parts = self.path.split('/');
+        let names = parts.filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        names.map(str::to_owned).collect()
+    }
+}
+
+/// A tenant with something of each kind, and several of what is listed: two webhooks that fail, and what comes of that.
+struct Scene {
+    world: World,
+    document: Value,
+    ids: BTreeMap<&'static str, String>,
+    owner: As,
+    manager: As,
+    publisher: As,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let owner = world.tenant("acme", "odin", "pro").await;
+        world.pass(1_000).await;
+        world.tenant("other", "odin", "pro").await;
+        let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
+        world.pass(1_000).await;
+        let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
+        world.webhook(&owner).await;
+        world.pass(1_000).await;
+        let webhook = world.webhook(&owner).await;
+        world.answer(500);
+        for event in ["evt_1", "evt_2", "evt_3"] {
+            let event = json!({"id": event, "type": "user.lesson.completed", "data": {}});
+            let published = world.send(&owner, "POST", "/v1/events", event).await;
+            published.data(202);
+            world.pass(1_000).await;
+        }
+        let path = format!("/v1/webhooks/{webhook}");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let keys = world.get(&As::operator(), "/v1/tenants/acme/keys").await;
+        let logs = world.get(&owner, &format!("{path}/logs")).await;
+        let log = &logs.data(200)["logs"][0];
+        let since = json!({"since": "2025-10-09T08:00:00Z"});
+        let recover = format!("{path}/recover");
+        let recovery = world.send(&owner, "POST", &recover, since).await;
+        let schema = "/v1/event-types/user.lesson.completed/schema";
+        let put = world.send(&owner, "PUT", schema, json!({"type": "object"}));
+        put.await.data(200);
+        world.pass(1_000).await;
+        let ids = BTreeMap::from([
+            ("tenant", "acme".to_owned()),
+            // The newest: the manager's.
+            ("key", text(&keys.data(200)["keys"][0]["id"])),
+            ("log", text(&log["id"])),
+            ("delivery", text(&log["delivery_id"])),
+            ("recovery", text(&recovery.data(202)["recovery"]["id"])),
+            ("event", "evt_1".to_owned()),
+            ("type", "user.lesson.completed".to_owned()),
+            ("webhook", webhook),
+        ]);
+        Self {
+            world,
+            document: openapi(),
+            ids,
+            owner,
+            manager,
+            publisher,
+        }
+    }
+
+    /// A path that leads to things that are there.
+    fn filled(&self, path: &str) -> String {
+        let mut path = path.to_owned();
+        for (name, id) in &self.ids {
+            path = path.replace(&format!("{{{name}}}"), id);
+        }
+        assert!(!path.contains('{'), "{path}: what is that called here?");
+        path
+    }
+
+    fn path(&self, call: &Call) -> String {
+        self.filled(&call.path)
+    }
+
+    /// Somebody who may make a call.
+    fn caller(&self, call: &Call) -> As {
+        match call.needs() {
+            Needs::Nothing => As::nobody(),
+            Needs::AdminKey => As::operator(),
+            Needs::Manage | Needs::Publish | Needs::AnyScope => self.owner.clone(),
+        }
+    }
+
+    /// Makes a call, and holds its answer against the description.
+    async fn ask(&self, who: &As, call: &Call, path: &str, body: Option<&Value>) -> Answered {
+        let text = body.map(Value::to_string).unwrap_or_default();
+        self.ask_text(who, call, path, &text).await
+    }
+
+    async fn ask_text(&self, who: &As, call: &Call, path: &str, body: &str) -> Answered {
+        let answered = self.world.send_text(who, &call.method, path, body).await;
+        let place = format!("{} {path} -> {answered:?}", call.method);
+        let described = call.docs["responses"].get(answered.status.to_string());
+        let described = described.unwrap_or_else(|| panic!("{place}: not described"));
+        let described = match described["$ref"].as_str() {
+            Some(reference) => self.document.pointer(&reference[1..]).unwrap(),
+            None => described,
+        };
+        for (name, _) in described["headers"].as_object().into_iter().flatten() {
+            assert!(answered.headers.contains_key(name), "{place}: no {name}");
+        }
+        assert!(answered.headers.contains_key("x-request-id"), "{place}");
+        if answered.status >= 400 {
+            let examples = &described["content"]["application/json"]["examples"];
+            let code = answered.body["error"]["code"].as_str().unwrap();
+            assert!(examples.get(code).is_some(), "{place}: not described");
+        }
+        answered
+    }
+}
+
+#[track_caller]
+fn assert_names(call: &Call, answered: &Answered, field: &str) {
+    assert_eq!(answered.status, 422, "{}: {}", call.id, answered.body);
+    let fields = answered.fields();
+    assert!(
+        fields.contains(&field),
+        "{}: {field} in {fields:?}",
+        call.id
+    );
+}
+
+/// The members that a schema requires are there, one within another.
+fn assert_conforms(document: &Value, schema: &Value, value: &Value, place: &str) {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(&reference[1..]).unwrap(),
+        None => schema,
+    };
+    if value.is_null() {
+        return;
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        let name = name.as_str().unwrap();
+        assert!(
+            value.get(name).is_some(),
+            "{place}.{name} is missing: {value}"
+        );
+    }
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(value) = value.get(name) {
+            assert_conforms(document, schema, value, &format!("{place}.{name}"));
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        assert_conforms(document, &schema["items"], item, &format!("{place}[]"));
+    }
+}
+
+/// Each call does what the description shows, and made once more, as after an answer that was lost, it breaks nothing.
+#[tokio::test(start_paused = true)]
+async fn every_call_works_as_written_and_again() {
+    let document = openapi();
+    let mut calls = calls(&document, false);
+    calls.retain(|call| call.id != "getOpenApi");
+    for call in &calls {
+        let scene = Scene::new().await;
+        let (who, path) = (scene.caller(call), scene.path(call));
+        scene.world.answer(200);
+        let answered = scene.ask(&who, call, &path, call.example().as_ref()).await;
+        assert!(answered.status < 300, "{}: {}", call.id, answered.body);
+        let content = &call.docs["responses"][answered.status.to_string()]["content"];
+        let schema = &content["application/json"]["schema"];
+        assert_conforms(&document, schema, &answered.body, &call.id);
+        let again = scene.ask(&who, call, &path, call.example().as_ref()).await;
+        match again.status {
+            // What is gone or taken is so.
+            404 => assert!(
+                call.method == "DELETE" || call.id == "retryPending",
+                "{}",
+                call.id
+            ),
+            409 => assert_eq!(call.id, "createTenant"),
+            status => assert_eq!(status, answered.status, "{}: {}", call.id, again.body),
+        }
+    }
+    assert!(calls.len() > 35, "only {}", calls.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_needs_a_key_that_reaches_so_far() {
+    let scene = Scene::new().await;
+    let calls = calls(&scene.document, true);
+    for call in &calls {
+        let (path, body) = (scene.path(call), call.example());
+        let ask = async |who: &As| scene.ask(who, call, &path, body.as_ref()).await;
+        for who in [As::nobody(), As::key("rk_unknown")] {
+            ask(&who).await.assert_error(401, "unauthorized");
+        }
+        let short = match call.needs() {
+            Needs::Nothing => panic!("{} says not who may make it", call.id),
+            Needs::AdminKey => vec![&scene.owner],
+            Needs::Manage => vec![&scene.publisher],
+            Needs::Publish => vec![&scene.manager],
+            Needs::AnyScope => Vec::new(),
+        };
+        for who in short {
+            ask(who).await.assert_error(403, "forbidden");
+        }
+        if call.needs() == Needs::AdminKey {
+            continue;
+        }
+        let unnamed = ask(&As::operator()).await;
+        unnamed.assert_error(422, "tenant_required");
+        let unknown = ask(&As::operator_for("nobody")).await;
+        unknown.assert_error(404, "not_found");
+        let strange = ask(&scene.owner.clone().naming("other")).await;
+        strange.assert_error(403, "forbidden");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_refuses_parameters_that_it_does_not_know() {
+    let scene = Scene::new().await;
+    for call in calls(&scene.document, true) {
+        let (who, path) = (scene.caller(&call), scene.path(&call));
+        let body = call.example();
+        for (query, field) in [
+            ("no_such_parameter=1", "no_such_parameter"),
+            // A field of some body is no parameter.
+            ("dry_run=true", "dry_run"),
+            ("a=1&a=2", "a"),
+        ] {
+            let path = format!("{path}?{query}");
+            let refused = scene.ask(&who, &call, &path, body.as_ref()).await;
+            assert_names(&call, &refused, field);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_list_refuses_pages_that_there_are_not() {
+    let scene = Scene::new().await;
+    let mut lists = 0;
+    for call in calls(&scene.document, true) {
+        let (who, path) = (scene.caller(&call), scene.path(&call));
+        let parameters = call.parameters();
+        for (query, field) in [
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("limit=x", "limit"),
+            ("limit=-1", "limit"),
+            ("limit=1.0", "limit"),
+            ("limit=", "limit"),
+            ("limit=1&limit=1", "limit"),
+            ("cursor=", "cursor"),
+            ("cursor=x", "cursor"),
+            // A position that nobody has sealed.
+            ("cursor=MTc2MDAwMDAwMDAwMCN3", "cursor"),
+        ] {
+            if parameters.contains(field) {
+                let refused = scene
+                    .ask(&who, &call, &format!("{path}?{query}"), None)
+                    .await;
+                assert_names(&call, &refused, field);
+            }
+        }
+        lists += usize::from(parameters.contains("cursor"));
+    }
+    assert!(lists > 6, "only {lists}");
+}
+
+/// The list in an answer: the one member of its data that is an array.
+fn items(answered: &Answered) -> &Vec<Value> {
+    let data = answered.data(200).as_object().unwrap();
+    data.values().find_map(Value::as_array).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_list_has_pages_newest_first() {
+    const TIMES: [&str; 4] = ["created_at", "attempted_at", "accepted_at", "started_at"];
+    let scene = Scene::new().await;
+    for call in calls(&scene.document, true) {
+        if !call.parameters().contains("cursor") {
+            continue;
+        }
+        let (who, path) = (scene.caller(&call), scene.path(&call));
+        let whole = scene.ask(&who, &call, &path, None).await;
+        assert_eq!(whole.data(200)["next_cursor"], json!(null), "{}", call.id);
+        assert!(
+            items(&whole).len() > 1,
+            "{}: a list of one shows nothing",
+            call.id
+        );
+        let (mut paged, mut next) = (Vec::new(), format!("{path}?limit=1"));
+        loop {
+            let page = scene.ask(&who, &call, &next, None).await;
+            assert!(items(&page).len() <= 1, "{}", call.id);
+            paged.extend(items(&page).clone());
+            match page.data(200)["next_cursor"].as_str() {
+                Some(cursor) => next = format!("{path}?limit=1&cursor={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(paged, *items(&whole), "{}", call.id);
+        // The deliveries of an event have its one time, types have none.
+        if !["getEvent", "listEventTypes"].contains(&call.id.as_str()) {
+            let time = |item: &Value| {
+                let time = TIMES.iter().find_map(|name| item[name].as_str());
+                time.unwrap().parse::<jiff::Timestamp>().unwrap()
+            };
+            let times: Vec<_> = paged.iter().map(time).collect();
+            assert!(
+                times.is_sorted_by(|one, next| one >= next),
+                "{}: {times:?}",
+                call.id
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_refuses_names_of_things_that_are_not_there() {
+    let scene = Scene::new().await;
+    for call in calls(&scene.document, true) {
+        for name in call.names() {
+            for wrong in ["nothing", "no%23thing", &"x".repeat(129)] {
+                let path = call.path.replace(&format!("{{{name}}}"), wrong);
+                let path = scene.filled(&path);
+                let who = scene.caller(&call);
+                let missing = scene.ask(&who, &call, &path, call.example().as_ref()).await;
+                missing.assert_error(404, "not_found");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_refuses_bodies_that_are_none() {
+    let scene = Scene::new().await;
+    for call in calls(&scene.document, true) {
+        if call.method == "GET" {
+            continue;
+        }
+        let (who, path) = (scene.caller(&call), scene.path(&call));
+        let ask = async |body: &str| scene.ask_text(&who, &call, &path, body).await;
+        ask("{").await.assert_error(400, "invalid_json");
+        ask("\u{fffd}").await.assert_error(400, "invalid_json");
+        let most = if call.id == "publishEvents" {
+            1024
+        } else {
+            256
+        } * 1024;
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(most));
+        ask(&large).await.assert_error(413, "payload_too_large");
+        assert_names(&call, &ask("7").await, "body");
+        assert_names(&call, &ask(r#"{"a":1,"a":2}"#).await, "a");
+    }
+}
+
+/// The kinds of values that a schema takes; all, if it does not say.
+fn kinds(schema: &Value) -> BTreeSet<String> {
+    let texts = |value: &Value| -> BTreeSet<String> {
+        match value {
+            Value::String(kind) => BTreeSet::from([kind.clone()]),
+            Value::Array(kinds) => kinds
+                .iter()
+                .map(|kind| kind.as_str().unwrap().to_owned())
+                .collect(),
+            _ => BTreeSet::new(),
+        }
+    };
+    let mut kinds = texts(&schema["type"]);
+    for value in schema["enum"].as_array().into_iter().flatten() {
+        kinds.insert(if value.is_null() { "null" } else { "string" }.to_owned());
+    }
+    for schema in schema["anyOf"].as_array().into_iter().flatten() {
+        kinds.extend(self::kinds(schema));
+    }
+    kinds
+}
+
+/// Values that a field of this schema does not take.
+fn wrong_values(schema: &Value) -> Vec<Value> {
+    let kinds = kinds(schema);
+    let of_each_kind = [
+        ("null", Value::Null),
+        ("boolean", json!(true)),
+        ("integer", json!(7)),
+        ("string", json!("¬")),
+        ("array", json!([[]])),
+        ("object", json!({"¬": [[]]})),
+    ];
+    let mut wrong: Vec<_> = of_each_kind
+        .into_iter()
+        .filter(|(kind, _)| !kinds.contains(*kind))
+        .map(|(_, value)| value)
+        .collect();
+    let number = |name: &str| schema[name].as_u64();
+    if let Some(most) = number("maxLength") {
+        wrong.push("x".repeat(most as usize + 1).into());
+    }
+    if number("minLength").is_some() {
+        wrong.push("".into());
+    }
+    if let Some(most) = number("maxItems") {
+        wrong.push(vec!["x"; most as usize + 1].into());
+    }
+    if number("minItems").is_some() {
+        wrong.push(json!([]));
+    }
+    if let Some(most) = number("maximum") {
+        wrong.push((most + 1).into());
+    }
+    match number("minimum") {
+        Some(0) => wrong.push(json!(-1)),
+        Some(least) => wrong.push((least - 1).into()),
+        None => {}
+    }
+    if schema.get("pattern").is_some() {
+        wrong.extend([json!("a#b"), json!(""), "x".repeat(129).into()]);
+    }
+    if schema["format"] == "date-time" || schema.get("enum").is_some() {
+        wrong.push(json!("soon"));
+    }
+    wrong
+}
+
+/// Each field of each call by what the description says of it: unknown, missing, of another type, too long.
+#[tokio::test(start_paused = true)]
+async fn every_call_refuses_fields_that_are_wrong_by_their_names() {
+    let scene = Scene::new().await;
+    let mut held = 0;
+    for call in calls(&scene.document, true) {
+        if call.method == "GET" {
+            continue;
+        }
+        // With the admin key a tenant's calls take all of their fields.
+        let who = match call.needs() {
+            Needs::AdminKey => As::operator(),
+            _ => As::operator_for("acme"),
+        };
+        let path = scene.path(&call);
+        let example = call.example().unwrap_or_else(|| json!({}));
+        let ask = async |body: &Value| scene.ask(&who, &call, &path, Some(body)).await;
+
+        let mut body = example.clone();
+        body["no_such_field"] = json!(1);
+        assert_names(&call, &ask(&body).await, "no_such_field");
+        for name in call.schema()["required"].as_array().into_iter().flatten() {
+            let name = name.as_str().unwrap();
+            let mut body = example.clone();
+            body.as_object_mut().unwrap().remove(name);
+            assert_names(&call, &ask(&body).await, name);
+        }
+        for (name, schema) in call.schema()["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            for wrong in wrong_values(schema) {
+                let mut body = example.clone();
+                body[name] = wrong.clone();
+                let refused = ask(&body).await;
+                assert_eq!(
+                    refused.status, 422,
+                    "{} {name} {wrong}: {}",
+                    call.id, refused.body
+                );
+                let within = |field: &&str| {
+                    let rest = field.strip_prefix(name.as_str());
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                };
+                let fields = refused.fields();
+                assert!(
+                    fields.iter().any(within),
+                    "{} {name} {wrong}: {fields:?}",
+                    call.id
+                );
+                held += 1;
+            }
+        }
+    }
+    assert!(held > 150, "only {held}");
+}
+
+/// A path has the methods that are described, and says so of others.
+#[tokio::test(start_paused = true)]
+async fn every_path_names_its_methods() {
+    let scene = Scene::new().await;
+    let calls = calls(&scene.document, false);
+    let described = &scene.document["components"]["responses"]["method_not_allowed"];
+    assert!(described["headers"]["Allow"].is_object());
+    for call in &calls {
+        let path = scene.path(call);
+        let known = calls.iter().filter(|other| other.path == call.path);
+        let known: BTreeSet<_> = known.map(|other| other.method.as_str()).collect();
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            if known.contains(method) {
+                continue;
+            }
+            let refused = scene
+                .world
+                .send(&scene.owner, method, &path, json!({}))
+                .await;
+            refused.assert_error(405, "method_not_allowed");
+            let allow = refused.headers["allow"].to_str().unwrap();
+            let allow: BTreeSet<_> = allow.split(',').map(str::trim).collect();
+            assert!(known.is_subset(&allow), "{method} {path}: {allow:?}");
+            assert!(!allow.contains(method), "{method} {path}: {allow:?}");
+        }
+    }
+}
