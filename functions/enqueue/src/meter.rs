@@ -13,14 +13,14 @@ use std::{
 
 use jiff::tz::Offset;
 use rung_shared::{
-    api::{Api, ApiError, Caller, Code, RequestId},
+    api::{Api, ApiError, Caller, Code},
     clock::timestamp,
     dialect::Dialect,
     domain::{
         id::TenantId,
         tenant::{ApiKey, Tenant},
     },
-    flow::accept::{NewEvent, Publisher, Refusal},
+    flow::accept::{OwnEvent, Publisher},
     limits::{KEY_EXPIRING_MS, METER_SHARE, METER_SHARE_MAX},
 };
 use serde_json::{Value, json};
@@ -221,47 +221,35 @@ impl Meter {
         &self,
         tenant: &Tenant,
         dialect: &Dialect,
-        event_type: &str,
+        event_type: &'static str,
         once: &str,
         data: Value,
     ) {
         if dialect.catalogue.get(event_type).is_none() {
             return;
         }
-        // The event's id comes of this, so whoever tells the same tells it once.
-        let once = format!("rung {event_type} {once}");
-        let name = (tenant.id.clone(), once.clone());
+        let name = (tenant.id.clone(), format!("{event_type} {once}"));
         let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told().contains(&name) {
             return;
         }
-        let event = NewEvent {
-            id: None,
-            idempotency_key: Some(once),
-            event_type: event_type.to_owned(),
-            data: data.into(),
+        let own = OwnEvent {
+            event_type,
+            once: once.to_owned(),
             timestamp_ms: None,
-            metadata: None,
-            trace: None,
+            data,
         };
-        let RequestId(request_id) = RequestId::random();
-        let results = self
-            .publisher
-            .publish(tenant, vec![event], &request_id)
-            .await;
-        match results.into_iter().next() {
-            // Another function, with other numbers, was first.
-            Some(Ok(_) | Err(Refusal::Conflict { .. })) => {
+        match self.publisher.tell(tenant, &own).await {
+            Ok(_) => {
                 let mut told = told();
                 if told.len() >= REMEMBERED {
                     told.clear();
                 }
                 told.insert(name);
             }
-            Some(Err(refusal)) => {
+            Err(refusal) => {
                 tracing::warn!(tenant = %tenant.id, event_type, %refusal, "not told");
             }
-            None => {}
         }
     }
 }

@@ -22,6 +22,7 @@ mod schemas;
 mod seed;
 mod stats;
 mod tenants;
+mod topic;
 mod tracing;
 mod webhooks;
 mod world;

@@ -20,7 +20,7 @@ pub mod sweep;
 mod tally;
 
 pub use self::tally::Tally;
-use crate::{queue::QueueError, store::StoreError};
+use crate::{queue::QueueError, store::StoreError, topic::TopicError};
 
 /// Why a flow stopped. Every step of it can be taken again.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -31,6 +31,15 @@ pub enum FlowError {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The operator's topic.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// An event of Rung's own could not be published.
+    #[error("{event_type} could not be told")]
+    Untold {
+        /// Its type.
+        event_type: &'static str,
+    },
     /// The settings: a dialect that deliveries still need is gone.
     #[error("the dialect {0:?} of an accepted event is not loaded; bring its file back")]
     NoDialect(String),

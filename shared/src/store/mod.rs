@@ -19,6 +19,7 @@
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
 //! | events counted for a limit | `U#t#counter` / `-` | an hour after its window | [`usage`] |
 //! | webhook failing for a while | `G#t#w` / `failing` | until it recovers; retention | [`failing`] |
+//! | who tells the operator's topic of a webhook | `G#t#w` / `told#event` | retention | [`told`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | key of the lists' cursors | `S#cursors` / `-` | for ever | `cursor_key` |
 //!
@@ -43,6 +44,7 @@ pub mod stats;
 pub mod table;
 pub mod tenants;
 pub mod timeline;
+pub mod told;
 mod transact;
 pub mod usage;
 pub mod walk;
