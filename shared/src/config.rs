@@ -182,6 +182,7 @@ impl Context {
     /// What delivering needs.
     #[must_use]
     pub fn deliverer(&self) -> Deliverer {
+        let publisher = self.publisher();
         Deliverer {
             store: self.store.clone(),
             queue: self.queue.clone(),
@@ -194,9 +195,10 @@ impl Context {
             metrics: self.metrics.clone(),
             operator: Operator::new(
                 self.store.clone(),
-                self.publisher(),
+                publisher.clone(),
                 Arc::clone(&self.clock),
             ),
+            publisher,
         }
     }
 

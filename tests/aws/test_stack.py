@@ -366,6 +366,18 @@ def test_a_waiting_delivery_can_be_cancelled(bed, admin, receiver):
     assert tenant("GET", path)["pending"] == []
 
 
+def test_a_tenant_is_told_of_a_key_that_ends(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "odin")
+    tenant.webhook(receiver.url("/key-ends"), ["api.key.expiring"])
+    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 20 * 86_400))
+    key = admin("POST", f"/v1/tenants/{tenant.id}/keys", {"scopes": ["manage"], "expires_at": end}, 201)["key"]
+    Tenant.secrets.append(key["key"])
+    bed.invoke("Sweep", sample("sweep-scheduler-tick"))
+    (arrival,) = receiver.wait_for("/key-ends", 1)
+    data = json.loads(arrival.body)["data"]
+    assert (data["api_key_id"], data["expires_at"], data["days_remaining"]) == (key["id"], end, 20)
+
+
 # ---- The queues
 
 
@@ -432,7 +444,7 @@ def test_a_duplicate_in_a_batch_is_posted_once(bed, admin, receiver):
     assert len(tenant.logs(webhook, 1)) == 1
 
 
-@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt", "deliver-sqs-recovery"])
+@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-key-ends", "deliver-sqs-later-attempt", "deliver-sqs-recovery"])
 def test_what_is_for_nobody_is_dropped(bed, name):
     assert bed.invoke("Deliver", sample(name))["batchItemFailures"] == []
     assert dead_letters(bed) == []

@@ -21,12 +21,11 @@ use rung_shared::{
         tenant::{ApiKey, Tenant},
     },
     flow::accept::{OwnEvent, Publisher},
-    limits::{KEY_EXPIRING_MS, METER_SHARE, METER_SHARE_MAX},
+    limits::{METER_SHARE, METER_SHARE_MAX},
 };
 use serde_json::{Value, json};
 
 const HOUR_MS: u64 = 3_600_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
 /// More counters, or more events told, than this are not remembered.
 const REMEMBERED: usize = 10_000;
 
@@ -71,9 +70,8 @@ impl Meter {
         let tenant = &caller.tenant;
         let dialect = self.api.dialect(&tenant.dialect)?;
         let plan = dialect.limits(tenant.plan.as_deref());
-        let (events, now_ms) = (events as u64, self.api.clock.wall_ms());
+        let events = events as u64;
         if let Some(key) = &caller.key {
-            self.tell_of_expiry(tenant, dialect, key, now_ms).await;
             if let Some(limit) = key.events_per_hour.or(plan.events_per_hour) {
                 self.admit_by_key(tenant, dialect, key, limit, events)
                     .await?;
@@ -196,25 +194,6 @@ impl Meter {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn tell_of_expiry(&self, tenant: &Tenant, dialect: &Dialect, key: &ApiKey, now_ms: u64) {
-        let Some(expires_ms) = key.expires_ms else {
-            return;
-        };
-        let left_ms = expires_ms.saturating_sub(now_ms);
-        if left_ms > KEY_EXPIRING_MS {
-            return;
-        }
-        let data = json!({
-            "api_key_id": key.id.as_str(),
-            "name": key.name,
-            "expires_at": timestamp(expires_ms),
-            "days_remaining": left_ms.div_ceil(DAY_MS),
-        });
-        let once = key.id.as_str();
-        self.tell(tenant, dialect, "api.key.expiring", once, data)
-            .await;
-    }
-
     /// Publishes an event of Rung's own to the tenant, once for what `once` names, if its dialect lists the type. It counts for no
     /// limit. Where it fails, the next call tells.
     async fn tell(
@@ -297,7 +276,7 @@ mod tests {
         let next = month(last_ms + 1);
         assert_eq!(
             (next.name.as_str(), next.end_ms),
-            ("2025-01", last_ms + 1 + 31 * DAY_MS)
+            ("2025-01", last_ms + 1 + 31 * 24 * HOUR_MS)
         );
     }
 }

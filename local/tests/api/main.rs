@@ -9,6 +9,7 @@ mod dead_letters;
 mod deliveries;
 mod events;
 mod interrupted;
+mod keys;
 mod lists;
 mod metering;
 mod openapi;

@@ -252,6 +252,15 @@ impl World {
         self.receiver.posts.load(Ordering::Relaxed)
     }
 
+    /// Runs the triggers of a world that stands still, for so long.
+    pub(crate) async fn run_for(&self, ms: u64) {
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(self.app.clone().run(stopped));
+        self.pass(ms).await;
+        stop.send(true).unwrap();
+        running.await.unwrap();
+    }
+
     /// Lets time pass.
     pub(crate) async fn pass(&self, ms: u64) {
         self.clock.sleep_until_ms(self.clock.now_ms() + ms).await;

@@ -4,11 +4,12 @@
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
 //! spaces the attempts of a webhook with a limit, [`tally`] counts attempts for the statistics. [`sweep`] brings parked waits back.
 //! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again.
-//! [`operator`] tells the operator what befalls webhooks.
+//! [`operator`] tells the operator what befalls webhooks, [`keys`] a tenant that a key ends.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
+mod keys;
 pub mod manual;
 pub mod operator;
 mod pace;

@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 
 use super::{
     FlowError,
-    accept::{OwnEvent, Publisher, Refusal},
+    accept::{OwnEvent, Publisher},
 };
 use crate::{
     clock::{Clock, timestamp},
     domain::{
         attempt::Attempt,
-        id::{EventId, TenantId},
+        id::TenantId,
         tenant::Tenant,
         webhook::{Reason, Webhook},
     },
@@ -225,7 +225,7 @@ impl Operator {
             data,
         };
         let published = match &listeners.tenant {
-            Some(tenant) => self.publish(tenant, &own).await?,
+            Some(tenant) => self.publisher.tell_surely(tenant, &own).await?,
             None => None,
         };
         let Some(topic) = listeners.topic else {
@@ -250,19 +250,6 @@ impl Operator {
                 Ok(())
             }
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Publishes to the operator's tenant. The event's id, unless the tenant does not take it.
-    async fn publish(&self, tenant: &Tenant, own: &OwnEvent) -> Result<Option<EventId>, FlowError> {
-        let event_type = own.event_type;
-        match self.publisher.tell(tenant, own).await {
-            Ok(id) => Ok(Some(id)),
-            Err(Refusal::Unavailable) => Err(FlowError::Untold { event_type }),
-            Err(refusal) => {
-                tracing::warn!(event_type, %refusal, "the operator's tenant does not take this");
-                Ok(None)
-            }
         }
     }
 }

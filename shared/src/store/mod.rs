@@ -7,6 +7,7 @@
 //! | --- | --- | --- | --- |
 //! | tenant | `T#t` / `A`; `g` = `T`, `gs` = `created#t` | until deleted | [`tenants`] |
 //! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
+//! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
 //! | event | `E#t#e` / `-`; `g` = `V#t#s`, `gs` = `accepted#e` for those that the logs do not lead to | retention | [`events`], [`timeline`] |
@@ -38,6 +39,7 @@ mod listed;
 pub mod pace;
 pub mod parked;
 pub mod recoveries;
+pub mod reminders;
 mod retention;
 pub mod schemas;
 pub mod stats;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{NewEvent, Publisher, Refusal, idempotent_id};
+use super::{FlowError, NewEvent, Publisher, Refusal, idempotent_id};
 use crate::{
     chance,
     dialect::DEFAULT,
@@ -53,6 +53,23 @@ impl Publisher {
             Some(Err(Refusal::Conflict { id })) => Ok(id),
             Some(Err(refusal)) => Err(refusal),
             None => Err(Refusal::Unavailable),
+        }
+    }
+
+    /// The same for what must not be left untold. Its id, unless the tenant does not take it.
+    pub(in crate::flow) async fn tell_surely(
+        &self,
+        tenant: &Tenant,
+        own: &OwnEvent,
+    ) -> Result<Option<EventId>, FlowError> {
+        let event_type = own.event_type;
+        match self.tell(tenant, own).await {
+            Ok(id) => Ok(Some(id)),
+            Err(Refusal::Unavailable) => Err(FlowError::Untold { event_type }),
+            Err(refusal) => {
+                tracing::warn!(tenant = %tenant.id, event_type, %refusal, "the tenant does not take this");
+                Ok(None)
+            }
         }
     }
 
