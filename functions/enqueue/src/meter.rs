@@ -71,11 +71,11 @@ impl Meter {
         let dialect = self.api.dialect(&tenant.dialect)?;
         let plan = dialect.limits(tenant.plan.as_deref());
         let events = events as u64;
-        if let Some(key) = &caller.key {
-            if let Some(limit) = key.events_per_hour.or(plan.events_per_hour) {
-                self.admit_by_key(tenant, dialect, key, limit, events)
-                    .await?;
-            }
+        if let Some(key) = &caller.key
+            && let Some(limit) = key.events_per_hour.or(plan.events_per_hour)
+        {
+            self.admit_by_key(tenant, dialect, key, limit, events)
+                .await?;
         }
         if let Some(quota) = plan.events_per_month {
             let key = caller.key.as_ref();
