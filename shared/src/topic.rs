@@ -20,9 +20,9 @@ pub enum TopicError {
     /// SNS could not be reached, or not now, or the function may not publish. Nothing is known of whether the topic was told.
     #[error("SNS: {0}")]
     Unavailable(Arc<str>),
-    /// There is no such topic. Telling it again changes nothing.
+    /// There is no such topic, or none that takes this. Telling it again changes nothing.
     #[error("SNS: {0}")]
-    Gone(Arc<str>),
+    Refused(Arc<str>),
 }
 
 impl<R: std::fmt::Debug> From<SdkError<PublishError, R>> for TopicError {
@@ -31,7 +31,7 @@ impl<R: std::fmt::Debug> From<SdkError<PublishError, R>> for TopicError {
         match error.as_service_error() {
             Some(
                 PublishError::NotFoundException(_) | PublishError::InvalidParameterException(_),
-            ) => Self::Gone(text),
+            ) => Self::Refused(text),
             _ => Self::Unavailable(text),
         }
     }

@@ -244,9 +244,9 @@ impl Operator {
         };
         match topic.publish(&notice).await {
             Ok(()) => Ok(()),
-            Err(error @ TopicError::Gone(_)) => {
+            Err(error @ TopicError::Refused(_)) => {
                 // Deliveries do not wait for a topic that somebody has deleted.
-                tracing::error!(event_type = own.event_type, %error, "the operator's topic is not there");
+                tracing::error!(event_type = own.event_type, %error, "the operator's topic does not take this");
                 Ok(())
             }
             Err(error) => Err(error.into()),
