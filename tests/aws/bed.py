@@ -206,7 +206,8 @@ class Bed:
         for event in self.recorded(key):
             service = event["EventSource"].split(".")[0]
             asked = json.loads(event["CloudTrailEvent"])["requestParameters"]
-            for action, target, keys in rights(event["EventName"], asked):
+            # Of a call in the query protocol the stand-in records no name of its own.
+            for action, target, keys in rights(asked.get("Action") or event["EventName"], asked):
                 index = f"/index/{asked['IndexName']}" if asked.get("IndexName") else ""
                 made.add(Call(f"{service}:{action}", names.get(target, target) + index, keys))
         return made
