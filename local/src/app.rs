@@ -162,7 +162,8 @@ impl App {
                 clock: Arc::clone(&clock),
                 tally: Tally::default(),
                 metrics: Metrics::default(),
-                operator: Operator::new(store.clone(), publisher, Arc::clone(&clock)),
+                operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
+                publisher,
             },
             sweeper: Sweeper {
                 store,

@@ -200,6 +200,7 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
         scopes: vec![Scope::Manage],
         events_per_hour: Some(7),
         expires_ms: Some(1_760_000_000_001),
+        remind_ms: None,
         created_ms: 1_760_000_000_000,
     };
     assert_eq!(store.create_api_key(&key).await.unwrap(), KeyCreated::Done);

@@ -2,7 +2,7 @@
 
 use std::{env, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use aws_smithy_types::timeout::TimeoutConfig;
 use ipnet::IpNet;
@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
+    topic::Topic,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -103,6 +104,7 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     metrics: Metrics,
     egress_ips: Vec<IpNet>,
+    operator_topic: Option<TopicArn>,
     aws: SdkConfig,
 }
 
@@ -116,6 +118,7 @@ impl Context {
         let dialects = load_dialects(&dialect_files(), retention)?;
         let strict = flag("RUNG_STRICT", true)?;
         let egress_ips = egress_ips()?;
+        let operator_topic = operator_topic()?;
         let urls = Urls {
             deliver: variable("RUNG_DELIVER_URL")?,
             retry: variable("RUNG_RETRY_URL")?,
@@ -141,6 +144,7 @@ impl Context {
             clock,
             metrics,
             egress_ips,
+            operator_topic,
             aws,
         })
     }
@@ -178,6 +182,7 @@ impl Context {
     /// What delivering needs.
     #[must_use]
     pub fn deliverer(&self) -> Deliverer {
+        let publisher = self.publisher();
         Deliverer {
             store: self.store.clone(),
             queue: self.queue.clone(),
@@ -190,10 +195,20 @@ impl Context {
             metrics: self.metrics.clone(),
             operator: Operator::new(
                 self.store.clone(),
-                self.publisher(),
+                publisher.clone(),
                 Arc::clone(&self.clock),
             ),
+            publisher,
         }
+    }
+
+    /// The topic that the operator is told through, if there is one.
+    #[must_use]
+    pub fn operator_topic(&self) -> Option<Topic> {
+        let TopicArn { arn, region } = self.operator_topic.as_ref()?;
+        let config = aws_sdk_sns::config::Builder::from(&self.aws).region(region.clone());
+        let client = aws_sdk_sns::Client::from_conf(config.build());
+        Some(Topic::new(client, arn))
     }
 
     /// What the sweep needs.
@@ -295,6 +310,28 @@ fn egress_ips() -> Result<Vec<IpNet>, ConfigError> {
     networks
         .collect::<Result<_, _>>()
         .map_err(|_| ConfigError::Invalid { name, expected })
+}
+
+/// A topic's name, and where it lives.
+#[derive(Clone)]
+struct TopicArn {
+    arn: String,
+    region: Region,
+}
+
+fn operator_topic() -> Result<Option<TopicArn>, ConfigError> {
+    let name = "RUNG_OPERATOR_TOPIC";
+    let Some(arn) = optional(name) else {
+        return Ok(None);
+    };
+    let region = match arn.split(':').collect::<Vec<_>>()[..] {
+        ["arn", _, "sns", region, _, _] => Region::new(region.to_owned()),
+        _ => {
+            let expected = "the ARN of an SNS topic";
+            return Err(ConfigError::Invalid { name, expected });
+        }
+    };
+    Ok(Some(TopicArn { arn, region }))
 }
 
 fn retention() -> Result<Duration, ConfigError> {

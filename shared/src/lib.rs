@@ -5,7 +5,7 @@
 //! | [`config`] | the settings, and what a function builds from them |
 //! | [`api`] | what the HTTP functions share |
 //! | [`flow`] | accept, deliver, sweep: load, decide, apply |
-//! | [`store`], [`queue`], [`egress`] | DynamoDB, SQS, receivers |
+//! | [`store`], [`queue`], [`topic`], [`egress`] | DynamoDB, SQS, SNS, receivers |
 //! | [`dialect`] | everything that differs between the webhooks that Rung sends |
 //! | [`metrics`] | what the functions count |
 //! | [`domain`], [`schema`], [`json`] | types and pure decisions |
@@ -28,3 +28,4 @@ pub mod mutation;
 pub mod queue;
 pub mod schema;
 pub mod store;
+pub mod topic;

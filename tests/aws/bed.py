@@ -33,6 +33,7 @@ STACK = "rung"
 REGION = "eu-central-1"
 BUCKET = "code"
 BUS = "product"
+TOPIC = "operations"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 
 
@@ -108,11 +109,12 @@ class Bed:
                     statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
         s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template))
         self.client("events").create_event_bus(Name=BUS)
+        self.topic, self.heard = self.create_topic()
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=STACK,
             TemplateURL=f"{self.endpoint}/{BUCKET}/template.json",
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {"EventBus": BUS, **parameters}.items()],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {"EventBus": BUS, "OperatorTopicArn": self.topic, **parameters}.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
@@ -122,6 +124,18 @@ class Bed:
         functions = self.client("lambda")
         for source in functions.list_event_source_mappings()["EventSourceMappings"]:
             functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig=source["ScalingConfig"])
+
+    def create_topic(self):
+        """A topic for the operator, and the queue that hears all of it."""
+        topic = self.client("sns").create_topic(Name=TOPIC)["TopicArn"]
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=TOPIC)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+        policy = {"Version": "2012-10-17", "Statement": [allowed | {"Condition": {"ArnEquals": {"aws:SourceArn": topic}}}]}
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        return topic, url
 
     def create_routes(self, cloudformation):
         processed = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
@@ -186,13 +200,14 @@ class Bed:
         # How the stand-in names the session of a function's role.
         config = self.client("lambda").get_function(FunctionName=self.function(logical_id))["Configuration"]
         key = "ASIA" + hashlib.sha256(f"{config['FunctionArn']}:{config['Role']}".encode()).hexdigest()[:16].upper()
-        names = {self.outputs["TableName"]: "Table", self.outputs["AdminKeySecret"]: "AdminKey"}
+        names = {self.outputs["TableName"]: "Table", self.outputs["AdminKeySecret"]: "AdminKey", self.topic: "OperatorTopicArn"}
         names |= {url: output.removesuffix("Url") for output, url in self.outputs.items() if output.endswith("QueueUrl")}
         made = set()
         for event in self.recorded(key):
             service = event["EventSource"].split(".")[0]
             asked = json.loads(event["CloudTrailEvent"])["requestParameters"]
-            for action, target, keys in rights(event["EventName"], asked):
+            # Of a call in the query protocol the stand-in records no name of its own.
+            for action, target, keys in rights(asked.get("Action") or event["EventName"], asked):
                 index = f"/index/{asked['IndexName']}" if asked.get("IndexName") else ""
                 made.add(Call(f"{service}:{action}", names.get(target, target) + index, keys))
         return made
@@ -239,7 +254,8 @@ def rights(call, asked):
         case "BatchWriteItem":
             tables = asked["RequestItems"].items()
             return [(call, table, partitions(*(part for request in requests for part in request.values()))) for table, requests in tables]
-    return [(call.removesuffix("Batch"), asked.get("TableName") or asked.get("QueueUrl") or asked.get("SecretId"), partitions(asked))]
+    named = next((asked[name] for name in ("TableName", "QueueUrl", "SecretId", "TopicArn") if asked.get(name)), None)
+    return [(call.removesuffix("Batch"), named, partitions(asked))]
 
 
 def partitions(*parts):

@@ -14,6 +14,7 @@ OF_SOURCE = {source: [name for name in EVENTS if name.split("-")[1] == source] f
 ATTEMPT = {"t", "w", "e", "a", "n", "d", "k", "r", "p", "g"}
 FAN_OUT = {"t", "e", "a", "x"}
 RECOVERY = {"t", "w", "j", "p", "s", "f", "u"}
+KEY_ENDS = {"t", "i", "a"}
 
 
 def test_every_function_has_one_per_source():
@@ -65,7 +66,7 @@ def meant(record):
     if "b" in message:
         body = message.pop("b")["b"]
         json.loads(base64.b64decode(body + "=" * (-len(body) % 4)))
-    return message.keys() in (ATTEMPT, FAN_OUT, RECOVERY)
+    return message.keys() in (ATTEMPT, FAN_OUT, RECOVERY, KEY_ENDS)
 
 
 def test_messages_are_good_and_bad_as_their_names_say():
@@ -73,13 +74,14 @@ def test_messages_are_good_and_bad_as_their_names_say():
     assert good == {
         "deliver-sqs-fan-out": [True],
         "deliver-sqs-first-attempt": [True],
+        "deliver-sqs-key-ends": [True],
         "deliver-sqs-later-attempt": [True],
         "deliver-sqs-one-bad-among-good": [True, False, True],
         "deliver-sqs-poison": [False],
         "deliver-sqs-recovery": [True],
     }
     names = (ROOT / "shared/src/domain/message.rs").read_text()
-    assert all(f'rename = "{name}"' in names for name in ATTEMPT | FAN_OUT | RECOVERY | {"b", "y"})
+    assert all(f'rename = "{name}"' in names for name in ATTEMPT | FAN_OUT | RECOVERY | KEY_ENDS | {"b", "y"})
 
 
 def test_no_sample_holds_a_key_that_looks_real():

@@ -15,6 +15,7 @@ PARKED = frozenset({"Q#29333333#7", "C#7"})
         ("Deliver", Call("sqs:SendMessage", "RetryQueue")),
         ("Enqueue", Call("secretsmanager:GetSecretValue", "AdminKey")),
         ("Subscriptions", Call("dynamodb:Query", "Table/index/lists")),
+        ("Deliver", Call("sns:Publish", "OperatorTopicArn")),
     ],
 )
 def test_what_is_granted_passes(function, call):
@@ -31,6 +32,7 @@ def test_what_is_granted_passes(function, call):
         ("Deliver", Call("secretsmanager:GetSecretValue", "AdminKey")),
         ("Deliver", Call("sqs:SendMessage", "RetryDeadQueue")),
         ("Enqueue", Call("sqs:SendMessage", "RetryQueue")),
+        ("Enqueue", Call("sns:Publish", "OperatorTopicArn")),
         ("Enqueue", Call("dynamodb:Query", "Table/index/lists")),
         ("Subscriptions", Call("dynamodb:Scan", "Table")),
     ],

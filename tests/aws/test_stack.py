@@ -274,6 +274,37 @@ def test_a_failing_receiver_is_retried_through_the_delay_queue_and_disabled(bed,
     assert delivery["next_attempt_at"] is None
 
 
+def test_the_operators_topic_is_told_of_a_webhook_that_is_disabled(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "brisk")
+    webhook = tenant.webhook(receiver.url("/told", 500, 503, 500))
+    event = tenant.publish("order.created")["event"]["id"]
+    told = {}
+
+    def all_is_told():
+        for notification in heard(bed):
+            if notification["data"]["webhook_id"] == webhook["id"]:
+                assert told.setdefault(notification["type"], notification)["id"] == notification["id"]
+        return len(told) >= 3
+
+    eventually(all_is_told, lambda: f"no more than {sorted(told)} is told")
+    assert sorted(told) == ["delivery.failed", "webhook.disabled", "webhook.failing"]
+    disabled = told["webhook.disabled"]
+    assert disabled["data"]["tenant"] == tenant.id and disabled["data"]["reason"] == "consecutive_failures"
+    assert told["delivery.failed"]["data"]["event_id"] == event
+    assert PAYLOAD not in json.dumps(list(told.values())) and webhook["secret"] not in json.dumps(list(told.values()))
+
+
+def heard(bed):
+    """What the topic has passed on, and its type in the attributes as well."""
+    sqs = bed.client("sqs")
+    for message in sqs.receive_message(QueueUrl=bed.heard, MaxNumberOfMessages=10).get("Messages", []):
+        sqs.delete_message(QueueUrl=bed.heard, ReceiptHandle=message["ReceiptHandle"])
+        envelope = json.loads(message["Body"])
+        notification = json.loads(envelope["Message"])
+        assert envelope["MessageAttributes"]["type"] == {"Type": "String", "Value": notification["type"]}
+        yield notification
+
+
 def test_a_long_wait_is_parked_and_brought_back_by_the_sweep(bed, admin, receiver):
     tenant = Tenant(bed, admin, "patient")
     webhook = tenant.webhook(receiver.url("/patient", 500))
@@ -333,6 +364,18 @@ def test_a_waiting_delivery_can_be_cancelled(bed, admin, receiver):
     (pending,) = eventually(lambda: tenant("GET", path)["pending"], "not pending")
     tenant("DELETE", f"{path}/{pending['delivery_id']}")
     assert tenant("GET", path)["pending"] == []
+
+
+def test_a_tenant_is_told_of_a_key_that_ends(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "odin")
+    tenant.webhook(receiver.url("/key-ends"), ["api.key.expiring"])
+    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 20 * 86_400))
+    key = admin("POST", f"/v1/tenants/{tenant.id}/keys", {"scopes": ["manage"], "expires_at": end}, 201)["key"]
+    Tenant.secrets.append(key["key"])
+    bed.invoke("Sweep", sample("sweep-scheduler-tick"))
+    (arrival,) = receiver.wait_for("/key-ends", 1)
+    data = json.loads(arrival.body)["data"]
+    assert (data["api_key_id"], data["expires_at"], data["days_remaining"]) == (key["id"], end, 20)
 
 
 # ---- The queues
@@ -401,7 +444,7 @@ def test_a_duplicate_in_a_batch_is_posted_once(bed, admin, receiver):
     assert len(tenant.logs(webhook, 1)) == 1
 
 
-@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-later-attempt", "deliver-sqs-recovery"])
+@pytest.mark.parametrize("name", ["deliver-sqs-fan-out", "deliver-sqs-first-attempt", "deliver-sqs-key-ends", "deliver-sqs-later-attempt", "deliver-sqs-recovery"])
 def test_what_is_for_nobody_is_dropped(bed, name):
     assert bed.invoke("Deliver", sample(name))["batchItemFailures"] == []
     assert dead_letters(bed) == []

@@ -211,6 +211,21 @@ def test_the_sweep_sees_its_own_rows_only():
     assert set(re.findall(r'format!\("([A-Z]#)\{', parked)) == {"Q#", "C#"}
 
 
+def test_only_deliver_tells_the_operators_topic_and_only_if_there_is_one():
+    told = {name for name in FUNCTIONS if "RUNG_OPERATOR_TOPIC" in transformed()["Resources"][name]["Properties"]["Environment"]["Variables"]}
+    may = {}
+    for name in FUNCTIONS:
+        role = transformed()["Resources"][target(transformed()["Resources"][name]["Properties"]["Role"])]
+        for policy in role["Properties"]["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if "sns:" in json.dumps(statement):
+                    may[name] = statement
+    assert told == may.keys() == {"Deliver"}
+    tell = {"Sid": "TellOperator", "Effect": "Allow", "Action": "sns:Publish", "Resource": {"Ref": "OperatorTopicArn"}}
+    assert may["Deliver"] == {"Fn::If": ["TellsTopic", tell, {"Ref": "AWS::NoValue"}]}
+    assert written()["Parameters"]["OperatorTopicArn"]["Default"] == ""
+
+
 def test_the_admin_key_is_made_by_the_stack_and_written_nowhere():
     key = transformed()["Resources"]["AdminKey"]["Properties"]
     assert "SecretString" not in key and key["GenerateSecretString"]["PasswordLength"] >= 32

@@ -202,11 +202,12 @@ fn prefix(pattern: &Value) -> String {
     prefix.expect("a prefix and a star").to_owned()
 }
 
-/// A statement's resource by its logical id.
+/// A statement's resource by its logical id, or the parameter that names it.
 fn named(resource: &Value) -> String {
-    match (resource.as_str(), resource["Fn::Sub"].as_str()) {
-        (Some(any), _) => any.to_owned(),
-        (_, Some(index)) => index.replacen("${", "", 1).replacen(".Arn}", "", 1),
+    let text = |name| resource.get(name).unwrap_or(&Value::Null).as_str();
+    match (resource.as_str(), text("Fn::Sub"), text("Ref")) {
+        (Some(whole), ..) | (_, _, Some(whole)) => whole.to_owned(),
+        (_, Some(index), _) => index.replacen("${", "", 1).replacen(".Arn}", "", 1),
         _ => logical_id(resource).to_owned(),
     }
 }

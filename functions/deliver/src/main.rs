@@ -12,7 +12,11 @@ use rung_shared::{
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     config::init_logging();
-    let deliverer = &Context::from_env().await?.deliverer();
+    let context = Context::from_env().await?;
+    let mut deliverer = context.deliverer();
+    // This function alone tells the operator, so it alone knows SNS.
+    deliverer.operator = deliverer.operator.with_topic(context.operator_topic());
+    let deliverer = &deliverer;
     run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
         let time = left(event.context.deadline()).saturating_sub(HANDLER_RESERVE);
         Ok::<SqsBatchResponse, Error>(rung_deliver::handle(deliverer, event.payload, time).await)

@@ -13,20 +13,19 @@ use std::{
 
 use jiff::tz::Offset;
 use rung_shared::{
-    api::{Api, ApiError, Caller, Code, RequestId},
+    api::{Api, ApiError, Caller, Code},
     clock::timestamp,
     dialect::Dialect,
     domain::{
         id::TenantId,
         tenant::{ApiKey, Tenant},
     },
-    flow::accept::{NewEvent, Publisher, Refusal},
-    limits::{KEY_EXPIRING_MS, METER_SHARE, METER_SHARE_MAX},
+    flow::accept::{OwnEvent, Publisher},
+    limits::{METER_SHARE, METER_SHARE_MAX},
 };
 use serde_json::{Value, json};
 
 const HOUR_MS: u64 = 3_600_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
 /// More counters, or more events told, than this are not remembered.
 const REMEMBERED: usize = 10_000;
 
@@ -71,13 +70,12 @@ impl Meter {
         let tenant = &caller.tenant;
         let dialect = self.api.dialect(&tenant.dialect)?;
         let plan = dialect.limits(tenant.plan.as_deref());
-        let (events, now_ms) = (events as u64, self.api.clock.wall_ms());
-        if let Some(key) = &caller.key {
-            self.tell_of_expiry(tenant, dialect, key, now_ms).await;
-            if let Some(limit) = key.events_per_hour.or(plan.events_per_hour) {
-                self.admit_by_key(tenant, dialect, key, limit, events)
-                    .await?;
-            }
+        let events = events as u64;
+        if let Some(key) = &caller.key
+            && let Some(limit) = key.events_per_hour.or(plan.events_per_hour)
+        {
+            self.admit_by_key(tenant, dialect, key, limit, events)
+                .await?;
         }
         if let Some(quota) = plan.events_per_month {
             let key = caller.key.as_ref();
@@ -196,72 +194,41 @@ impl Meter {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn tell_of_expiry(&self, tenant: &Tenant, dialect: &Dialect, key: &ApiKey, now_ms: u64) {
-        let Some(expires_ms) = key.expires_ms else {
-            return;
-        };
-        let left_ms = expires_ms.saturating_sub(now_ms);
-        if left_ms > KEY_EXPIRING_MS {
-            return;
-        }
-        let data = json!({
-            "api_key_id": key.id.as_str(),
-            "name": key.name,
-            "expires_at": timestamp(expires_ms),
-            "days_remaining": left_ms.div_ceil(DAY_MS),
-        });
-        let once = key.id.as_str();
-        self.tell(tenant, dialect, "api.key.expiring", once, data)
-            .await;
-    }
-
     /// Publishes an event of Rung's own to the tenant, once for what `once` names, if its dialect lists the type. It counts for no
     /// limit. Where it fails, the next call tells.
     async fn tell(
         &self,
         tenant: &Tenant,
         dialect: &Dialect,
-        event_type: &str,
+        event_type: &'static str,
         once: &str,
         data: Value,
     ) {
         if dialect.catalogue.get(event_type).is_none() {
             return;
         }
-        // The event's id comes of this, so whoever tells the same tells it once.
-        let once = format!("rung {event_type} {once}");
-        let name = (tenant.id.clone(), once.clone());
+        let name = (tenant.id.clone(), format!("{event_type} {once}"));
         let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told().contains(&name) {
             return;
         }
-        let event = NewEvent {
-            id: None,
-            idempotency_key: Some(once),
-            event_type: event_type.to_owned(),
-            data: data.into(),
+        let own = OwnEvent {
+            event_type,
+            once: once.to_owned(),
             timestamp_ms: None,
-            metadata: None,
-            trace: None,
+            data,
         };
-        let RequestId(request_id) = RequestId::random();
-        let results = self
-            .publisher
-            .publish(tenant, vec![event], &request_id)
-            .await;
-        match results.into_iter().next() {
-            // Another function, with other numbers, was first.
-            Some(Ok(_) | Err(Refusal::Conflict { .. })) => {
+        match self.publisher.tell(tenant, &own).await {
+            Ok(_) => {
                 let mut told = told();
                 if told.len() >= REMEMBERED {
                     told.clear();
                 }
                 told.insert(name);
             }
-            Some(Err(refusal)) => {
+            Err(refusal) => {
                 tracing::warn!(tenant = %tenant.id, event_type, %refusal, "not told");
             }
-            None => {}
         }
     }
 }
@@ -309,7 +276,7 @@ mod tests {
         let next = month(last_ms + 1);
         assert_eq!(
             (next.name.as_str(), next.end_ms),
-            ("2025-01", last_ms + 1 + 31 * DAY_MS)
+            ("2025-01", last_ms + 1 + 31 * 24 * HOUR_MS)
         );
     }
 }

@@ -61,6 +61,9 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
                 None,
                 None,
             ),
+            Some(Message::KeyEnds(key)) => {
+                ("key_ends", Some(key.tenant.as_str()), None, None, None)
+            }
             None => ("unknown", None, None, None, None),
         };
         Self {

@@ -10,7 +10,7 @@ use rung_shared::{
     clock::timestamp,
     domain::{
         id::{KeyId, TenantId},
-        tenant::{ApiKey, KeyHash, Scope},
+        tenant::{ApiKey, KeyHash, Scope, remind_ms},
     },
     json::Json,
     limits::{NAME_CHARS, REQUEST_BYTES},
@@ -87,6 +87,7 @@ pub(crate) async fn create(
         scopes,
         events_per_hour,
         expires_ms,
+        remind_ms: expires_ms.map(remind_ms),
         created_ms: api.clock.now_ms(),
     };
     match api.store.create_api_key(&key).await? {

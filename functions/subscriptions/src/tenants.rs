@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{self, Api, ApiError, Code, Fields, NoQuery, Page, Patch, Query, answer, read},
     clock::timestamp,
+    dialect::DEFAULT,
     domain::{
         id::TenantId,
         tenant::Tenant,
@@ -90,7 +91,7 @@ pub(crate) async fn create(
     let tenant = Tenant {
         id: id.map_or_else(|| new_id("tenant_", TenantId::parse), Ok)?,
         name: Some(name),
-        dialect: dialect.map_or_else(|| "standard".to_owned(), |dialect| dialect.name.clone()),
+        dialect: dialect.map_or_else(|| DEFAULT.to_owned(), |dialect| dialect.name.clone()),
         plan,
         retention_days,
         version: 0,

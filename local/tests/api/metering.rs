@@ -18,7 +18,12 @@ async fn publish(world: &World, caller: &As, count: usize) -> (u16, Value, Optio
 }
 
 /// The data of the events of a type that the webhook got.
-async fn told(world: &World, caller: &As, webhook: &str, event_type: &str) -> Vec<Value> {
+pub(crate) async fn told(
+    world: &World,
+    caller: &As,
+    webhook: &str,
+    event_type: &str,
+) -> Vec<Value> {
     world.pass(500).await;
     let path = format!("/v1/webhooks/{webhook}/logs");
     let logs = world
@@ -122,31 +127,6 @@ async fn a_plans_quota_ends_with_the_month_and_the_tenant_is_told_once() {
     assert_eq!(told[0]["reset_at"], "2025-11-01T00:00:00Z");
     let other = world.tenant("other", "metered", "enterprise").await;
     assert_eq!(publish(&world, &other, 30).await.0, 202, "another plan");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_that_is_about_to_end_is_told_of_once() {
-    let world = World::new().await;
-    let tenant = world.tenant("odin", "odin", "pro").await;
-    let webhook = world.webhook(&tenant).await;
-    let ending =
-        json!({"scopes": ["publish"], "name": "Production", "expires_at": "2025-11-08T09:53:20Z"});
-    let key = world.key("odin", ending).await;
-    let expiring = "api.key.expiring";
-    assert_eq!(publish(&world, &key, 1).await.0, 202);
-    assert!(
-        told(&world, &tenant, &webhook, expiring).await.is_empty(),
-        "30 days and an hour"
-    );
-    world.pass(3_600_000).await;
-    for _ in 0..3 {
-        assert_eq!(publish(&world, &key, 1).await.0, 202);
-    }
-    let told = told(&world, &tenant, &webhook, expiring).await;
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["name"], "Production");
-    assert_eq!(told[0]["expires_at"], "2025-11-08T09:53:20Z");
-    assert_eq!(told[0]["days_remaining"], 30);
 }
 
 #[tokio::test(start_paused = true)]

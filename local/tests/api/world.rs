@@ -23,6 +23,7 @@ use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     egress::{Answer, Failure, Outgoing, Transport},
+    topic::Topic,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -172,7 +173,14 @@ impl As {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::telling(None).await
+    }
+
+    /// A world whose operator has a topic.
+    pub(crate) async fn telling(topic: Option<Topic>) -> Self {
         let mut world = Self::still().await;
+        let operator = world.app.deliverer.operator.clone();
+        world.app.deliverer.operator = operator.with_topic(topic);
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(world.app.clone().run(stopped));
         world.stop = Some(stop);
@@ -242,6 +250,15 @@ impl World {
     /// How many POSTs the receiver has got.
     pub(crate) fn posts(&self) -> usize {
         self.receiver.posts.load(Ordering::Relaxed)
+    }
+
+    /// Runs the triggers of a world that stands still, for so long.
+    pub(crate) async fn run_for(&self, ms: u64) {
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(self.app.clone().run(stopped));
+        self.pass(ms).await;
+        stop.send(true).unwrap();
+        running.await.unwrap();
     }
 
     /// Lets time pass.

@@ -13,7 +13,7 @@ use super::{Api, ApiError, Code};
 use crate::{
     domain::{
         id::TenantId,
-        tenant::{ApiKey, KeyHash, Scope, Tenant},
+        tenant::{ApiKey, KeyHash, Scope, Tenant, remind_ms},
     },
     limits::KEY_CACHE_MS,
 };
@@ -123,6 +123,25 @@ impl Api {
         self.admin.0.ct_eq(&hash.0).into()
     }
 
+    /// Sees to it that a key made before there were reminders gets its own. Where it fails, the key's next use does it.
+    async fn reminded(&self, key: ApiKey) -> ApiKey {
+        let Some(expires_ms) = key.expires_ms.filter(|_| key.remind_ms.is_none()) else {
+            return key;
+        };
+        let remind_ms = Some(remind_ms(expires_ms));
+        let reminded = ApiKey {
+            remind_ms,
+            ..key.clone()
+        };
+        match self.store.remind(&reminded).await {
+            Ok(()) => reminded,
+            Err(error) => {
+                tracing::warn!(tenant = %key.tenant, key = %key.id, %error, "no reminder that a key ends");
+                key
+            }
+        }
+    }
+
     /// A key that is known and has not ended.
     async fn key(&self, hash: KeyHash) -> Result<ApiKey, ApiError> {
         let now_ms = self.clock.wall_ms();
@@ -135,6 +154,7 @@ impl Api {
             Some((_, key)) => key,
             None => {
                 let key = self.store.api_key(&hash).await?.ok_or(Code::Unauthorized)?;
+                let key = self.reminded(key).await;
                 let mut cache = cache();
                 if cache.len() >= CACHED_KEYS {
                     cache.clear();

@@ -221,6 +221,8 @@ impl From<FlowError> for ApiError {
             FlowError::Store(StoreError::Corrupt { .. }) => Code::Internal,
             FlowError::Store(StoreError::Unavailable(_))
             | FlowError::Queue(_)
+            | FlowError::Topic(_)
+            | FlowError::Untold { .. }
             | FlowError::NoDialect(_) => Code::Unavailable,
         }
         .into()

@@ -31,7 +31,7 @@ pub use self::{
     headers::{HeaderFault, SignInput},
     key_pair::KeyPair,
     read::Reading,
-    registry::Dialects,
+    registry::{DEFAULT, Dialects},
     snippet::{Language, NoSnippet},
     verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},
 };

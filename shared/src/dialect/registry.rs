@@ -10,6 +10,9 @@ macro_rules! builtin {
     };
 }
 
+/// What a tenant speaks unless it is said otherwise.
+pub const DEFAULT: &str = "standard";
+
 /// The files compiled in.
 const BUILTIN: [(&str, &str); 10] = builtin![
     "standard",

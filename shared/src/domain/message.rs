@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     attempt::{AttemptKey, Trigger},
     delivery::State,
-    id::{DeliveryKey, EventId, TenantId, WebhookId},
+    id::{DeliveryKey, EventId, KeyId, TenantId, WebhookId},
+    tenant::ApiKey,
     trace::TraceParent,
 };
 
@@ -20,6 +21,8 @@ pub enum Message {
     Fanout(Fanout),
     /// A page of a recovery.
     Recover(Recovery),
+    /// Word to a tenant that a key of its own ends.
+    KeyEnds(KeyEnds),
 }
 
 impl Message {
@@ -36,14 +39,20 @@ impl Message {
             Ok(fanout) => return Ok(Self::Fanout(fanout)),
             Err(fault) => fault,
         };
+        let recovery_fault = match serde_json::from_str(text) {
+            Ok(recovery) => return Ok(Self::Recover(recovery)),
+            Err(fault) => fault,
+        };
         serde_json::from_str(text)
-            .map(Self::Recover)
-            .map_err(|recovery_fault| {
-                // Each of these two has a member that no other form has.
+            .map(Self::KeyEnds)
+            .map_err(|key_fault| {
+                // Each of these has a member that no other form has.
                 if text.contains("\"x\":") {
                     fanout_fault
                 } else if text.contains("\"u\":") {
                     recovery_fault
+                } else if text.contains("\"i\":") {
+                    key_fault
                 } else {
                     attempt_fault
                 }
@@ -57,6 +66,7 @@ impl Message {
             Self::Attempt(due) => serde_json::to_string(due),
             Self::Fanout(fanout) => serde_json::to_string(fanout),
             Self::Recover(recovery) => serde_json::to_string(recovery),
+            Self::KeyEnds(key) => serde_json::to_string(key),
         };
         text.expect("a message has string keys only")
     }
@@ -233,6 +243,30 @@ pub enum Scope {
     Any,
 }
 
+/// A key whose tenant is to be told that it ends, by its place in the tenant's list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyEnds {
+    /// Tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// The key's public name.
+    #[serde(rename = "i")]
+    pub key: KeyId,
+    /// When it was made, in milliseconds.
+    #[serde(rename = "a")]
+    pub created_ms: u64,
+}
+
+impl From<&ApiKey> for KeyEnds {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            tenant: key.tenant.clone(),
+            key: key.id.clone(),
+            created_ms: key.created_ms,
+        }
+    }
+}
+
 impl Due {
     /// The delivery it belongs to.
     #[must_use]
@@ -291,10 +325,11 @@ mod tests {
     const ATTEMPT: &str =
         r#"{"t":"t","w":"w","e":"e","a":1,"n":1,"d":1,"k":1,"r":0,"p":0,"g":"event"}"#;
     const FANOUT: &str = r#"{"t":"t","e":"e","a":1,"x":[{"w":"w","p":0,"l":"odin"}]}"#;
+    const KEY_ENDS: &str = r#"{"t":"t","i":"key_1","a":1}"#;
 
     #[test]
     fn what_a_newer_function_writes_besides_is_passed_over() {
-        for text in [ATTEMPT, FANOUT] {
+        for text in [ATTEMPT, FANOUT, KEY_ENDS] {
             let known = Message::parse(text).unwrap();
             let newer = text.replacen('{', r#"{"later":{"x":[1]},"#, 1);
             assert_eq!(Message::parse(&newer).unwrap(), known, "{newer}");
@@ -311,6 +346,8 @@ mod tests {
             );
         }
         assert!(Message::parse(&FANOUT.replace(r#""a":1,"#, "")).is_err());
+        let fault = Message::parse(&KEY_ENDS.replace(r#","a":1"#, "")).unwrap_err();
+        assert!(fault.to_string().contains("`a`"), "{fault}");
     }
 
     #[test]

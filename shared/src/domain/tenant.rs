@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::id::{KeyId, TenantId};
+use crate::limits::KEY_EXPIRING_MS;
 
 /// A customer of the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,12 @@ impl KeyHash {
     }
 }
 
+/// When the tenant of a key that ends is told of that.
+#[must_use]
+pub fn remind_ms(expires_ms: u64) -> u64 {
+    expires_ms.saturating_sub(KEY_EXPIRING_MS)
+}
+
 /// An API key of a tenant, without the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -89,6 +96,9 @@ pub struct ApiKey {
     pub events_per_hour: Option<u64>,
     /// When it ends, in milliseconds of the wall clock; `None` never.
     pub expires_ms: Option<u64>,
+    /// When its tenant is told that it ends, in milliseconds of the wall clock; `None` if it never ends, or nobody has seen to it
+    /// yet.
+    pub remind_ms: Option<u64>,
     /// When it was made, in milliseconds.
     pub created_ms: u64,
 }

@@ -9,7 +9,11 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 
-use super::{FlowError, Tally, accept::first_due, operator::Operator};
+use super::{
+    FlowError, Tally,
+    accept::{Publisher, first_due},
+    operator::Operator,
+};
 use crate::{
     clock::Clock,
     dialect::Dialects,
@@ -55,6 +59,8 @@ pub struct Deliverer {
     pub tally: Tally,
     /// What is counted.
     pub metrics: Metrics,
+    /// What publishes events of Rung's own.
+    pub publisher: Publisher,
     /// Who is told what befalls webhooks.
     pub operator: Operator,
 }
@@ -114,8 +120,9 @@ impl Deliverer {
     }
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
-        let (mut attempts, mut fanouts, mut recoveries, mut poison) = (
+        let (mut attempts, mut fanouts, mut recoveries, mut keys, mut poison) = (
             BTreeMap::<AttemptKey, (Due, Copies)>::new(),
+            Vec::new(),
             Vec::new(),
             Vec::new(),
             Vec::new(),
@@ -130,6 +137,7 @@ impl Deliverer {
                 }
                 Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
                 Ok(Message::Recover(recovery)) => recoveries.push((recovery, record)),
+                Ok(Message::KeyEnds(key)) => keys.push((key, record)),
                 Err(error) => {
                     tracing::error!(message_id = record.message_id, %error, "a message is not one of Rung's; buried");
                     poison.push(record);
@@ -178,7 +186,20 @@ impl Deliverer {
             copies.add(record);
             self.conclude(outcome, &copies, done).await;
         });
-        tokio::join!(join_all(attempts), join_all(fanouts), join_all(recoveries));
+        let keys = keys.into_iter().map(async |(key, record)| {
+            let outcome = AssertUnwindSafe(self.tell_of_end(&key))
+                .catch_unwind()
+                .await;
+            let mut copies = Copies::default();
+            copies.add(record);
+            self.conclude(outcome, &copies, done).await;
+        });
+        tokio::join!(
+            join_all(attempts),
+            join_all(fanouts),
+            join_all(recoveries),
+            join_all(keys)
+        );
     }
 
     /// Reads all that a batch needs, each item once.

@@ -4,11 +4,12 @@
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
 //! spaces the attempts of a webhook with a limit, [`tally`] counts attempts for the statistics. [`sweep`] brings parked waits back.
 //! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again.
-//! [`operator`] tells the operator what befalls webhooks.
+//! [`operator`] tells the operator what befalls webhooks, [`keys`] a tenant that a key ends.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
+mod keys;
 pub mod manual;
 pub mod operator;
 mod pace;
@@ -20,7 +21,7 @@ pub mod sweep;
 mod tally;
 
 pub use self::tally::Tally;
-use crate::{queue::QueueError, store::StoreError};
+use crate::{queue::QueueError, store::StoreError, topic::TopicError};
 
 /// Why a flow stopped. Every step of it can be taken again.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -31,6 +32,15 @@ pub enum FlowError {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The operator's topic.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// An event of Rung's own could not be published.
+    #[error("{event_type} could not be told")]
+    Untold {
+        /// Its type.
+        event_type: &'static str,
+    },
     /// The settings: a dialect that deliveries still need is gone.
     #[error("the dialect {0:?} of an accepted event is not loaded; bring its file back")]
     NoDialect(String),

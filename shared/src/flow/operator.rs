@@ -1,9 +1,10 @@
 //! Telling the operator what befalls the webhooks of all tenants: events to the tenant `operator`, whose webhooks are the
-//! operator's own. They are published, signed and delivered like any others.
+//! operator's own, and the same to a topic. The former are published, signed and delivered like any others.
 //!
 //! What is told follows from a log entry, before its message is done with. Handled again, it is told again, under the same id:
-//! the operator hears of it once. Of the operator's own webhooks nothing is told, so that a fault there feeds on nothing.
-//! Without a tenant of this name nothing is told at all, and next to nothing is read.
+//! the operator's webhooks hear of it once, and the topic too unless a crash came in between. Of the operator's own webhooks only
+//! the topic is told, so that a fault there feeds on nothing. Without tenant and topic nothing is told at all, and next to nothing
+//! is read.
 
 use std::sync::{
     Arc,
@@ -14,10 +15,9 @@ use serde_json::{Value, json};
 
 use super::{
     FlowError,
-    accept::{NewEvent, Publisher, Refusal},
+    accept::{OwnEvent, Publisher},
 };
 use crate::{
-    chance,
     clock::{Clock, timestamp},
     domain::{
         attempt::Attempt,
@@ -27,6 +27,7 @@ use crate::{
     },
     limits::OPERATOR_ABSENT_MS,
     store::{Store, StoreError},
+    topic::{Notice, Topic, TopicError},
 };
 
 /// The tenant that is told.
@@ -38,8 +39,16 @@ pub struct Operator {
     store: Store,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
+    tenant: TenantId,
+    topic: Option<Topic>,
     /// Until when, in milliseconds of the wall clock, it is taken for granted that there is no such tenant.
     absent_until_ms: Arc<AtomicU64>,
+}
+
+/// Who hears what befalls a webhook: at least one of the two.
+struct Listeners<'a> {
+    tenant: Option<Tenant>,
+    topic: Option<&'a Topic>,
 }
 
 impl Operator {
@@ -50,8 +59,16 @@ impl Operator {
             store,
             publisher,
             clock,
+            tenant: TenantId::parse(OPERATOR).expect("a tenant may have this id"),
+            topic: None,
             absent_until_ms: Arc::default(),
         }
+    }
+
+    /// The same, telling this topic too.
+    #[must_use]
+    pub fn with_topic(self, topic: Option<Topic>) -> Self {
+        Self { topic, ..self }
     }
 
     /// A failure disabled a webhook that was at `epoch`.
@@ -62,7 +79,7 @@ impl Operator {
         reason: Reason,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
-        let Some(tenant) = self.listening(webhook).await? else {
+        let Some(listeners) = self.listeners(webhook).await? else {
             return Ok(());
         };
         let data = json!({
@@ -71,14 +88,13 @@ impl Operator {
             "log_id": attempt.key.log_id().to_string(),
             "last_error": attempt.error,
         });
-        self.tell(
-            &tenant,
-            webhook,
-            "webhook.disabled",
-            &epoch.to_string(),
+        let told = Told {
+            event_type: "webhook.disabled",
+            once: &epoch.to_string(),
+            attempt,
             data,
-        )
-        .await
+        };
+        self.tell(&listeners, webhook, told).await
     }
 
     /// A delivery's ladder is used up.
@@ -87,7 +103,7 @@ impl Operator {
         webhook: &Webhook,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
-        let Some(tenant) = self.listening(webhook).await? else {
+        let Some(listeners) = self.listeners(webhook).await? else {
             return Ok(());
         };
         let log_id = attempt.key.log_id().to_string();
@@ -100,8 +116,13 @@ impl Operator {
             "log_id": log_id,
             "last_error": attempt.error,
         });
-        self.tell(&tenant, webhook, "delivery.failed", &log_id, data)
-            .await
+        let told = Told {
+            event_type: "delivery.failed",
+            once: &log_id,
+            attempt,
+            data,
+        };
+        self.tell(&listeners, webhook, told).await
     }
 
     /// A webhook has been failing for a while: noted, and told once until it recovers.
@@ -110,7 +131,7 @@ impl Operator {
         webhook: &Webhook,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
-        let Some(tenant) = self.listening(webhook).await? else {
+        let Some(listeners) = self.listeners(webhook).await? else {
             return Ok(());
         };
         let since_ms = attempt.key.delivery.accepted_ms;
@@ -122,9 +143,13 @@ impl Operator {
             "failing_since": timestamp(since_ms),
             "last_error": attempt.error,
         });
-        let once = since_ms.to_string();
-        self.tell(&tenant, webhook, "webhook.failing", &once, data)
-            .await
+        let told = Told {
+            event_type: "webhook.failing",
+            once: &since_ms.to_string(),
+            attempt,
+            data,
+        };
+        self.tell(&listeners, webhook, told).await
     }
 
     /// A later attempt succeeded: if the webhook was noted as failing, it is no longer.
@@ -133,7 +158,7 @@ impl Operator {
         webhook: &Webhook,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
-        let Some(tenant) = self.listening(webhook).await? else {
+        let Some(listeners) = self.listeners(webhook).await? else {
             return Ok(());
         };
         let (owner, id) = (&webhook.tenant, &webhook.id);
@@ -144,25 +169,34 @@ impl Operator {
             "failing_since": timestamp(since_ms),
             "recovered_at": timestamp(attempt.ended_ms),
         });
-        let once = since_ms.to_string();
-        self.tell(&tenant, webhook, "webhook.recovered", &once, data)
-            .await?;
+        let told = Told {
+            event_type: "webhook.recovered",
+            once: &since_ms.to_string(),
+            attempt,
+            data,
+        };
+        self.tell(&listeners, webhook, told).await?;
         // After it is told: otherwise a crash in between would keep it a secret.
         Ok(self.store.forget_failing(owner, id).await?)
     }
 
+    /// Who hears what befalls a webhook, if anybody does.
+    async fn listeners(&self, webhook: &Webhook) -> Result<Option<Listeners<'_>>, StoreError> {
+        let listeners = Listeners {
+            tenant: self.tenant_for(webhook).await?,
+            topic: self.topic.as_ref(),
+        };
+        let anybody = listeners.tenant.is_some() || listeners.topic.is_some();
+        Ok(anybody.then_some(listeners))
+    }
+
     /// The operator's tenant, if it is there and the webhook is not its own.
-    async fn listening(&self, webhook: &Webhook) -> Result<Option<Tenant>, StoreError> {
+    async fn tenant_for(&self, webhook: &Webhook) -> Result<Option<Tenant>, StoreError> {
         let now_ms = self.clock.wall_ms();
-        if webhook.tenant.as_str() == OPERATOR
-            || now_ms < self.absent_until_ms.load(Ordering::Relaxed)
-        {
+        if webhook.tenant == self.tenant || now_ms < self.absent_until_ms.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let Ok(id) = TenantId::parse(OPERATOR) else {
-            return Ok(None);
-        };
-        let tenant = self.store.tenant(&id).await?;
+        let tenant = self.store.tenant(&self.tenant).await?;
         if tenant.is_none() {
             let until_ms = now_ms + OPERATOR_ABSENT_MS;
             self.absent_until_ms.store(until_ms, Ordering::Relaxed);
@@ -170,48 +204,63 @@ impl Operator {
         Ok(tenant)
     }
 
-    /// Publishes an event about a webhook, once for what `once` names of it.
     async fn tell(
         &self,
-        operator: &Tenant,
+        listeners: &Listeners<'_>,
         webhook: &Webhook,
-        event_type: &str,
-        once: &str,
-        more: Value,
+        told: Told<'_>,
     ) -> Result<(), FlowError> {
         let mut data = json!({
             "tenant": webhook.tenant.as_str(),
             "webhook_id": webhook.id.as_str(),
             "url": webhook.url,
         });
-        if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+        if let (Value::Object(data), Value::Object(more)) = (&mut data, told.data) {
             data.extend(more);
         }
-        let event = NewEvent {
-            id: None,
-            // The event's id comes of this.
-            idempotency_key: Some(format!(
-                "rung {event_type} {} {} {once}",
-                webhook.tenant, webhook.id
-            )),
-            event_type: event_type.to_owned(),
-            data: data.into(),
-            timestamp_ms: None,
-            metadata: None,
-            trace: None,
+        let own = OwnEvent {
+            event_type: told.event_type,
+            once: format!("{} {} {}", webhook.tenant, webhook.id, told.once),
+            timestamp_ms: Some(told.attempt.ended_ms),
+            data,
         };
-        let request_id = format!("req_{}", chance::hex::<10>());
-        let publish = self.publisher.publish(operator, vec![event], &request_id);
-        match Box::pin(publish).await.into_iter().next() {
-            // Told before, perhaps in other words.
-            Some(Ok(_) | Err(Refusal::Conflict { .. })) | None => Ok(()),
-            Some(Err(Refusal::Unavailable)) => {
-                Err(StoreError::Unavailable("the operator could not be told".into()).into())
-            }
-            Some(Err(refusal)) => {
-                tracing::warn!(event_type, %refusal, "the operator's tenant does not take this");
+        let published = match &listeners.tenant {
+            Some(tenant) => self.publisher.tell_surely(tenant, &own).await?,
+            None => None,
+        };
+        let Some(topic) = listeners.topic else {
+            return Ok(());
+        };
+        let id = published.unwrap_or_else(|| self.publisher.own_id(&self.tenant, &own));
+        let of = (&webhook.tenant, &webhook.id);
+        if !self.store.is_to_tell(of, &id, told.attempt).await? {
+            return Ok(());
+        }
+        let notice = Notice {
+            id: &id,
+            r#type: own.event_type,
+            timestamp: timestamp(told.attempt.ended_ms),
+            data: &own.data,
+        };
+        match topic.publish(&notice).await {
+            Ok(()) => Ok(()),
+            Err(error @ TopicError::Refused(_)) => {
+                // Deliveries do not wait for a topic that somebody has deleted.
+                tracing::error!(event_type = own.event_type, %error, "the operator's topic does not take this");
                 Ok(())
             }
+            Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What is told of a webhook.
+struct Told<'a> {
+    event_type: &'static str,
+    /// What it names of the webhook: it is told once for that.
+    once: &'a str,
+    /// The attempt that shows it.
+    attempt: &'a Attempt,
+    /// What is told besides whose webhook it is.
+    data: Value,
 }

@@ -1,4 +1,4 @@
-//! Bringing parked waits back to the delay queue, shortly before they are due.
+//! Bringing parked waits back to the delay queue, shortly before they are due, and with them the reminders that keys end.
 //!
 //! Each shard has a cursor. A page of waits goes out, and only when the queue has taken all of it the cursor moves behind it:
 //! a crash in between sends the page again, and the chains drop what they have had. Waits are parked at least
@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::FlowError;
 use crate::{
@@ -38,7 +38,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sends every wait that is due within ten minutes; answers how many.
+    /// Sends every wait that is due within ten minutes, and every reminder that is due; answers how many.
     ///
     /// # Errors
     /// When the table or the queue fails; what is not sent then is sent by the next sweep.
@@ -49,8 +49,28 @@ impl Sweeper {
         let shards = (0..)
             .zip(cursors)
             .map(|(shard, cursor)| self.sweep_shard(shard, cursor));
-        // One shard's failure is no reason to stop the others half way.
-        join_all(shards).await.into_iter().sum()
+        // One's failure is no reason to stop the others half way.
+        let (shards, reminders) = join(join_all(shards), self.sweep_reminders()).await;
+        shards.into_iter().chain([reminders]).sum()
+    }
+
+    /// Sends the reminders that are due. They go when they are sent: what a crash sends again is told once.
+    async fn sweep_reminders(&self) -> Result<usize, FlowError> {
+        let mut sent = 0;
+        loop {
+            let due = self.store.reminders_due(PAGE).await?;
+            if due.is_empty() {
+                return Ok(sent);
+            }
+            let messages = due
+                .iter()
+                .map(|reminder| (Message::KeyEnds(reminder.key.clone()), 0));
+            let messages: Vec<_> = messages.collect();
+            let accepted = self.queue.send_all(Lane::Retry, &messages).await;
+            accepted.into_iter().collect::<Result<(), _>>()?;
+            self.store.forget_reminders(due).await?;
+            sent += messages.len();
+        }
     }
 
     /// How far the last shard is behind what a sweep looks at.

@@ -1,5 +1,6 @@
 //! API keys, stored by their hashes: `K#hash` / `-` is what a presented key is looked up by, `T#t` / `K#created#id` stands in
-//! the tenant's list. Both hold the whole entry and are written and deleted together.
+//! the tenant's list. Both hold the whole entry and are written and deleted together. With a key that ends its reminder is written
+//! too.
 
 use aws_sdk_dynamodb::types::Put;
 
@@ -44,11 +45,10 @@ impl Store {
             let put = put.condition_expression("attribute_not_exists(pk)");
             Ok::<_, StoreError>(Part::Put(Box::new(put.build()?)))
         };
-        let parts = [
-            put(to_item(lookup, key))?,
-            put(to_item(listed, key))?,
-            self.tenant_exists(&key.tenant)?,
-        ];
+        let reminder = self.reminder(key)?;
+        let parts = [put(to_item(lookup, key))?, put(to_item(listed, key))?];
+        let parts = parts.into_iter().chain(reminder);
+        let parts = parts.chain([self.tenant_exists(&key.tenant)?]);
         Ok(match self.transact(parts).await? {
             Outcome::Written => KeyCreated::Done,
             Outcome::Refused(parts) if parts.last() == Some(&true) => KeyCreated::NoTenant,
@@ -63,6 +63,37 @@ impl Store {
     pub async fn api_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
         let row = self.get(lookup_pk(hash), LOOKUP_SK).await?;
         row.map(from_row).transpose()
+    }
+
+    /// A key by its place in its tenant's list, expired or not, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn listed_api_key(
+        &self,
+        tenant: &TenantId,
+        created_ms: u64,
+        id: &KeyId,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let sk = format!("K#{}", position(created_ms, id.as_str()));
+        let row = self.get(partition(tenant), sk).await?;
+        row.map(from_row).transpose()
+    }
+
+    /// Gives a key that is there already its reminder.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn remind(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let lookup = to_item(Builder::new(lookup_pk(&key.hash), LOOKUP_SK), key);
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(lookup));
+        // Deleted meanwhile, it stays so.
+        let put = put.condition_expression("attribute_exists(pk)").build()?;
+        let parts = [Part::Put(Box::new(put))].into_iter();
+        self.transact(parts.chain(self.reminder(key)?)).await?;
+        Ok(())
     }
 
     /// A page of a tenant's keys, newest first, from before a position of [`Listed::next`].
@@ -127,6 +158,7 @@ fn to_item(key: Builder, entry: &ApiKey) -> Item {
         .json("scopes", &entry.scopes)
         .maybe("rate", entry.events_per_hour.map(item::number))
         .maybe("ends", entry.expires_ms.map(item::number))
+        .maybe("remind", entry.remind_ms.map(item::number))
         .number("made", entry.created_ms)
         .build()
 }
@@ -140,6 +172,7 @@ fn from_row(mut row: Row) -> Result<ApiKey, StoreError> {
         scopes: row.json("scopes")?,
         events_per_hour: row.maybe_number("rate"),
         expires_ms: row.maybe_number("ends"),
+        remind_ms: row.maybe_number("remind"),
         created_ms: row.number("made")?,
     })
 }

@@ -58,6 +58,7 @@ impl Store {
     }
 }
 
-fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
+/// The partition of what is noted of a webhook.
+pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
     format!("G#{tenant}#{webhook}")
 }

@@ -7,6 +7,7 @@
 //! | --- | --- | --- | --- |
 //! | tenant | `T#t` / `A`; `g` = `T`, `gs` = `created#t` | until deleted | [`tenants`] |
 //! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
+//! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
 //! | event | `E#t#e` / `-`; `g` = `V#t#s`, `gs` = `accepted#e` for those that the logs do not lead to | retention | [`events`], [`timeline`] |
@@ -20,6 +21,7 @@
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
 //! | events counted for a limit | `U#t#counter` / `-` | an hour after its window | [`usage`] |
 //! | webhook failing for a while | `G#t#w` / `failing` | until it recovers; retention | [`failing`] |
+//! | who tells the operator's topic of a webhook | `G#t#w` / `told#event` | retention | [`told`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | key of the lists' cursors | `S#cursors` / `-` | for ever | `cursor_key` |
 //!
@@ -38,12 +40,14 @@ mod listed;
 pub mod pace;
 pub mod parked;
 pub mod recoveries;
+pub mod reminders;
 mod retention;
 pub mod schemas;
 pub mod stats;
 pub mod table;
 pub mod tenants;
 pub mod timeline;
+pub mod told;
 mod transact;
 pub mod usage;
 pub mod walk;

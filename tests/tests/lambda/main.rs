@@ -158,6 +158,7 @@ async fn deliver_buries_what_makes_no_sense_and_nothing_else() {
         ("deliver-sqs-later-attempt", 0),
         ("deliver-sqs-fan-out", 0),
         ("deliver-sqs-recovery", 0),
+        ("deliver-sqs-key-ends", 0),
         ("deliver-sqs-poison", 1),
         ("deliver-sqs-one-bad-among-good", 1),
     ] {

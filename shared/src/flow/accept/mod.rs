@@ -4,6 +4,7 @@
 //! heard nothing; its repeat finds the row and fills in what is missing. A repeat after the answer finds log entries or
 //! delivery rows, or its marked messages do, a minute later.
 
+mod own;
 mod request;
 
 use std::{
@@ -15,7 +16,10 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
-pub use self::request::{Accepted, NewEvent, Refusal};
+pub use self::{
+    own::OwnEvent,
+    request::{Accepted, NewEvent, Refusal},
+};
 use super::FlowError;
 use crate::{
     chance,
@@ -557,24 +561,24 @@ fn event_id(tenant: &Tenant, dialect: &Dialect, new: &NewEvent, wall_ms: u64) ->
     if let Some(id) = &new.id {
         return id.clone();
     }
-    let (time_ms, random) = match &new.idempotency_key {
-        Some(key) => {
-            let digest = Sha256::new()
-                .chain_update(tenant.id.as_str())
-                .chain_update([0])
-                .chain_update(key)
-                .finalize();
-            let mut random = [0; 16];
-            random.copy_from_slice(&digest[..16]);
-            (
-                digest[16..22]
-                    .iter()
-                    .fold(0, |time, byte| time << 8 | u64::from(*byte)),
-                random,
-            )
-        }
-        None => (wall_ms, chance::bytes()),
-    };
+    match &new.idempotency_key {
+        Some(key) => idempotent_id(&tenant.id, dialect, key),
+        None => new_event_id(dialect, wall_ms, chance::bytes()),
+    }
+}
+
+/// The id that comes of an `Idempotency-Key`.
+fn idempotent_id(tenant: &TenantId, dialect: &Dialect, key: &str) -> EventId {
+    let digest = Sha256::new()
+        .chain_update(tenant.as_str())
+        .chain_update([0])
+        .chain_update(key)
+        .finalize();
+    let mut random = [0; 16];
+    random.copy_from_slice(&digest[..16]);
+    let time_ms = digest[16..22]
+        .iter()
+        .fold(0, |time, byte| time << 8 | u64::from(*byte));
     new_event_id(dialect, time_ms, random)
 }
 

@@ -128,6 +128,7 @@ impl World {
             tally: Tally::default(),
             metrics: metrics("rung-deliver"),
             operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
+            publisher: publisher.clone(),
         };
         let sweeper = Sweeper {
             store: store.clone(),
