@@ -228,6 +228,26 @@ impl Operation {
         self
     }
 
+    /// A success with a file of one of these types, or that the client has it already.
+    #[must_use]
+    pub fn answers_file(mut self, types: &[&str]) -> Self {
+        let content: Map<_, _> = types
+            .iter()
+            .map(|name| {
+                (
+                    (*name).to_owned(),
+                    json!({ "schema": { "type": "string" } }),
+                )
+            })
+            .collect();
+        let file = json!({ "description": "The file, with its `ETag`.", "content": content });
+        self.answers.insert(StatusCode::OK.as_u16(), file);
+        let known = json!({ "description": "It is still as `If-None-Match` says." });
+        self.answers
+            .insert(StatusCode::NOT_MODIFIED.as_u16(), known);
+        self
+    }
+
     /// More errors that it answers.
     #[must_use]
     pub fn refuses(mut self, codes: &[Code]) -> Self {
@@ -315,6 +335,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 json!({ "type": "string", "format": "uuid" }),
             ),
             "type" => ("The event type.", json!({ "type": "string" })),
+            "file" => ("The file's name.", json!({ "type": "string" })),
             _ => ("Its id.", id_schema()),
         };
         json!({
@@ -328,12 +349,12 @@ fn path_parameters(path: &str) -> Vec<Value> {
     parameters.collect()
 }
 
-/// The first name of a path, behind the version.
+/// The first name of a path, behind the version; the page at the root is the dashboard.
 fn tag(path: &str) -> &str {
     let mut names = path
         .split('/')
         .filter(|name| !name.is_empty() && *name != "v1");
-    names.next().unwrap_or_default().trim_end_matches(".json")
+    names.next().unwrap_or("dashboard").trim_end_matches(".json")
 }
 
 fn by_status(codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
