@@ -8,13 +8,19 @@ export const answer = (entry) => (entry.response_status ? h("span", { class: ent
 
 /** The columns of attempts, and what one has there. */
 export const COLUMNS = ["Status", "Event type", "Time", "Answer", "Took", "Attempt", "Next attempt"];
-export const cells = (entry, webhook, link) => [
+export const cells = (entry, webhook, link, waits) => [
   badge(entry.status),
   h("div", null, h("a", { class: "row-link", href: link(["webhooks", webhook, "attempts", entry.id]) }, entry.event_type), !entry.response_status && h("span", { class: "sub clip" }, entry.error)),
   time(entry.attempted_at), answer(entry), duration(entry.response_time_ms),
   h("span", null, entry.attempt, entry.trigger !== "event" && h("span", { class: "aside" }, ` ${entry.trigger}`)),
-  (Date.parse(entry.next_attempt_at) > now() && until(entry.next_attempt_at)) || "–",
+  waits(entry) ? until(entry.next_attempt_at) : null,
 ];
+
+/** Tells whether the attempt after an entry still waits: that may have been cancelled, or sent at once. */
+export const waiting = (pending, more) => {
+  const attempts = new Map(pending.map(({ delivery_id, attempt }) => [delivery_id, attempt]));
+  return (entry) => Boolean(entry.next_attempt_at) && (attempts.get(entry.delivery_id) === entry.attempt + 1 || (more && Date.parse(entry.next_attempt_at) > now()));
+};
 
 /** A body as it went over the wire, or a member a line. */
 export function body(text, name) {
@@ -41,17 +47,28 @@ export async function attempt({ call, act, say, link, params }) {
     call("GET /v1/webhooks/{webhook}/logs/{log}", params),
     call("GET /v1/webhooks/{webhook}", of),
   ]);
-  const others = region({ class: "card" }, ({ logs }) => [
+  const about = region({ class: "card" }, ({ waits }) => facts([
+    ["Attempt", h("span", null, log.attempt, ` (${words(log.trigger)})`)],
+    ["Started", time(log.attempted_at)],
+    ["Took", duration(log.response_time_ms)],
+    ["Next attempt", waits && h("span", null, time(log.next_attempt_at), " (", until(log.next_attempt_at), ")")],
+    ["Event", log.trigger === "test" ? h("code", null, log.event_id) : h("a", { href: link(["events", log.event_id]) }, h("code", null, log.event_id))],
+    ["Delivery", h("code", null, log.delivery_id)],
+    ["Log entry", h("code", null, log.id)],
+  ]));
+  const others = region({ class: "card" }, ({ logs, pending, more }) => [
     h("h2", null, "All attempts of this delivery"),
-    table("Attempts of this delivery", COLUMNS, logs.map((entry) => cells(entry, params.webhook, link))),
+    table("Attempts of this delivery", COLUMNS, logs.map((entry) => cells(entry, params.webhook, link, waiting(pending, more)))),
   ]);
   async function refresh() {
-    const [{ logs }, { stats }] = await Promise.all([
+    const [{ logs }, { stats }, { pending, next_cursor: more }] = await Promise.all([
       call("GET /v1/webhooks/{webhook}/logs", of, { query: { delivery_id: log.delivery_id, limit: 20 } }),
       call("GET /v1/webhooks/{webhook}/stats", of),
+      call("GET /v1/webhooks/{webhook}/pending", of, { query: { limit: 100 } }),
     ]);
     setNow(stats.until);
-    others.show({ logs });
+    about.show({ waits: waiting(pending, more)(log) });
+    others.show({ logs, pending: pending.filter(({ delivery_id }) => delivery_id === log.delivery_id), more });
   }
   await refresh();
   const retry = log.trigger !== "test" && button("Send again now", () => act(async () => {
@@ -66,15 +83,7 @@ export async function attempt({ call, act, say, link, params }) {
       h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: link(["webhooks"]) }, "Webhooks"), h("a", { href: link(["webhooks", webhook.id]) }, webhook.name ?? webhook.url)),
       h("div", { class: "heading" }, h("h1", null, badge(log.status), " ", log.event_type), h("div", { class: "actions" }, retry)),
       log.error && h("p", { class: "notice bad" }, log.error),
-      h("div", { class: "card" }, facts([
-        ["Attempt", h("span", null, log.attempt, ` (${words(log.trigger)})`)],
-        ["Started", time(log.attempted_at)],
-        ["Took", duration(log.response_time_ms)],
-        ["Next attempt", log.next_attempt_at && h("span", null, time(log.next_attempt_at), " (", until(log.next_attempt_at), ")")],
-        ["Event", log.trigger === "test" ? h("code", null, log.event_id) : h("a", { href: link(["events", log.event_id]) }, h("code", null, log.event_id))],
-        ["Delivery", h("code", null, log.delivery_id)],
-        ["Log entry", h("code", null, log.id)],
-      ])),
+      about.element,
       h("div", { class: "exchange" },
         h("section", { class: "card" }, h("h2", null, "Request"), h("p", { class: "line-of-text" }, h("strong", null, "POST "), h("code", null, request.url)), headers(request.headers),
           request.body === null ? h("p", { class: "sub" }, log.trigger === "test" ? "The body of a test is not kept." : "The event has expired, and its body with it.") : body(request.body, "Body")),

@@ -59,7 +59,7 @@ function lines(stats, all, width, height, most) {
         pen = "M";
         continue;
       }
-      const [x, y] = [(index + 0.5) * step, height - 2 - (ms / most) * (height - 4)];
+      const [x, y] = [(index + 0.5) * step, height - 2 - (ms / (most || 1)) * (height - 4)];
       // A short dash where it begins, so that one answer alone can be seen.
       path += pen === "M" ? `M${(x - 2).toFixed(1)} ${y.toFixed(1)}h4` : `L${x.toFixed(1)} ${y.toFixed(1)}`;
       pen = "L";
@@ -73,7 +73,7 @@ const legend = (...entries) => h("p", { class: "legend" }, entries.map(([kind, t
 /** Outcomes and latencies, one above the other. */
 export function charts(stats) {
   const all = buckets(stats);
-  const most = Math.max(1, ...all.map((bucket) => bucket.latency_ms.p95 ?? 0));
+  const most = Math.max(0, ...all.map((bucket) => bucket.latency_ms.p95 ?? 0));
   const ends = h("p", { class: "ends" }, h("span", null, name(stats, all[0])), h("span", null, "now"));
   const outcome = `Attempts by the ${stats.bucket}: ${count(stats.succeeded)} succeeded, ${count(stats.failed)} failed`;
   const latency = `Latency by the ${stats.bucket}: half of the answers within ${duration(stats.latency_ms.p50)}, 95 % within ${duration(stats.latency_ms.p95)}`;
@@ -85,6 +85,6 @@ export function charts(stats) {
       h("figcaption", null, "Attempts", legend(["ok", "succeeded"], ["bad", "failed"])),
       frame(outcome, 600, 72, bars(stats, all, 600, 72)), ends),
     h("figure", null,
-      h("figcaption", null, "Latency", legend(["p50", "p50"], ["p95", "p95"], ["most", `up to ${duration(most)}`])),
+      h("figcaption", null, "Latency", legend(["p50", "p50"], ["p95", "p95"], ...(most > 0 ? [["most", `up to ${duration(most)}`]] : []))),
       frame(latency, 600, 72, lines(stats, all, 600, 72, most), titles), ends.cloneNode(true)));
 }

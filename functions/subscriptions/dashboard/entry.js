@@ -35,7 +35,7 @@ export async function tenants({ call, link, go }) {
   const list = region({ class: "card" }, ({ rows, more }) => [
     rows.length > 0
       ? table("Tenants", ["Tenant", "Id", "Dialect", "Plan", "Since"], rows.map(({ id, name, dialect, plan, created_at }) => [
-        h("a", { class: "row-link", href: link(["t", id, "webhooks"]) }, name ?? id), h("code", null, id), dialect, plan ?? "–", time(created_at),
+        h("a", { class: "row-link", href: link(["t", id, "webhooks"]) }, name ?? id), h("code", null, id), dialect, plan, time(created_at),
       ]))
       : find.value
         ? empty("None of those listed", more ? "Press Enter to open the tenant with exactly this id." : "Look at the spelling.")

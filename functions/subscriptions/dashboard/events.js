@@ -9,7 +9,7 @@ import { typeInput } from "./webhook.js";
 export async function events({ call, act, link, narrow, query }) {
   const catalogue = await call("GET /v1/event-types");
   const list = pages(async (cursor) => {
-    const page = await call("GET /v1/events", {}, { query: { type: query.type, cursor } });
+    const page = await call("GET /v1/events", {}, { query: { type: query.type, cursor, limit: 25 } });
     return { items: page.events, next_cursor: page.next_cursor };
   }, ({ id }) => id);
   const rows = region({ class: "card" }, ({ items, cursor }) => [
@@ -53,7 +53,7 @@ export async function event({ call, ask, act, link, params }) {
     items.length > 0
       ? table("Deliveries", ["Webhook", "Status", "Attempt", "Next attempt"], items.map(({ webhook_id: id, status, attempt, next_attempt_at }) => [
         h("div", { class: "endpoint" }, h("a", { class: "row-link", href: link(["webhooks", id], { event_id: event.id }) }, names.get(id) ?? id), names.has(id) && h("span", { class: "sub" }, id)),
-        badge(status), `${attempt}`, until(next_attempt_at) ?? "–",
+        badge(status), `${attempt}`, until(next_attempt_at),
       ]))
       : empty("It goes to nobody", event.reason),
     cursor && button("Show more", () => act(() => list.older()), { id: "older", class: "more" }),

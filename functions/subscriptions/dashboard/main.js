@@ -120,7 +120,7 @@ function show({ title, element, refresh }, stop, moved) {
     scrollTo(0, 0);
     $("main").focus({ preventScroll: true });
   }
-  shown.timer = setTimeout(refreshed, REFRESH_MS);
+  shown.timer = setTimeout(onTime, REFRESH_MS);
 }
 
 let opening = new AbortController();
@@ -134,7 +134,8 @@ async function open() {
   $("top").hidden = !who;
   if (!who) {
     $("progress").hidden = true;
-    return show({ title: "Sign in", element: signInForm(() => open()) }, stop);
+    show({ title: "Sign in", element: signInForm(open) }, stop);
+    return $("key").focus();
   }
   const { tenant, names, query } = address();
   // A tenant's own key says by itself whose it is.
@@ -180,7 +181,7 @@ async function open() {
     if (stop.signal.aborted) return;
     if (error.status === 401) return end(error.message);
     if (!(error instanceof ApiError)) console.error(error);
-    const again = button("Try again", () => open());
+    const again = button("Try again", open);
     const details = error.details?.length > 1 && h("ul", null, error.details.map(({ field, problem }) => h("li", null, `${field} ${problem}`)));
     show({ title: "Error", element: h("div", { class: "empty", role: "alert" }, h("p", null, h("strong", null, error.message)), details, h("p", null, again)) }, stop, moved);
   }

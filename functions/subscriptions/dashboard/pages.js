@@ -9,10 +9,11 @@ export function pages(ask, idOf) {
     async refresh() {
       const page = await ask();
       const ids = new Set(page.items.map(idOf));
-      const last = list.items.findIndex((item) => idOf(item) === idOf(page.items.at(-1)));
-      if (paged && page.items.length > 0 && last >= 0) {
+      const oldest = page.items.at(-1);
+      const last = list.items.findIndex((item) => oldest && idOf(item) === idOf(oldest));
+      if (paged && last >= 0) {
         list.items = [...page.items, ...list.items.slice(last + 1).filter((item) => !ids.has(idOf(item)))];
-      } else if (!paged || page.items.length > 0) {
+      } else if (!paged || oldest || !page.next_cursor) {
         // Either nothing older is shown, or so much is new that it no longer goes on from there.
         Object.assign(list, { items: page.items, cursor: page.next_cursor });
         paged = false;

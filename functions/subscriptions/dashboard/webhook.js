@@ -1,6 +1,6 @@
 // One webhook: how it does, its attempts, what waits, and what can be done about it.
 
-import { cells, COLUMNS } from "./attempt.js";
+import { cells, COLUMNS, waiting } from "./attempt.js";
 import { charts } from "./chart.js";
 import { badge, button, choice, count, duration, empty, facts, field, h, now, region, setNow, table, time, until, words } from "./dom.js";
 import { pages } from "./pages.js";
@@ -15,6 +15,9 @@ const REASONS = {
   plan: "The tenant's plan has no webhooks.",
   unverified: "Its endpoint has not echoed the challenge yet.",
 };
+
+/** Asked for again and again. */
+const PAGE = 25;
 
 const UNSUCCESSFUL = "";
 const SCOPES = [[UNSUCCESSFUL, "failed, held and missed"], ["failed", "failed"], ["held", "held"], ["missed", "missed"], ["any", "every event, also what succeeded"]];
@@ -43,7 +46,7 @@ export async function webhook(context) {
 
   // ---- What can be done
 
-  const typeToTest = typeInput(catalogue, "", "first type it gets", { id: "test-type", "aria-label": "Event type of the test" });
+  const typeToTest = typeInput(catalogue, "", "its first type", { id: "test-type", "aria-label": "Event type of the test" });
   const test = button("Send a test", () => act(async () => {
     const { log } = await call("POST /v1/webhooks/{webhook}/test", of, { body: { event_type: inputOf(typeToTest).value || undefined } });
     const outcome = log.response_status ? `answered ${log.response_status}` : log.error;
@@ -67,9 +70,9 @@ export async function webhook(context) {
   });
 
   const head = region({ class: "heading" }, ({ hook }) => [
-    h("div", null, h("h1", null, badge(hook.status), " ", hook.name ?? hook.description ?? "Webhook"), h("p", { class: "line-of-text" }, h("code", null, hook.url))),
+    h("div", null, h("h1", null, badge(hook.status), " ", hook.name ?? hook.description ?? hook.url.split("/")[2]), h("p", { class: "line-of-text" }, h("code", null, hook.url))),
     h("div", { class: "actions" },
-      typeToTest, test,
+      h("div", { class: "joined" }, typeToTest, test),
       button("Recover…", () => { recovery.hidden = !recovery.hidden; if (!recovery.hidden) recovery.querySelector("input").focus(); }, { id: "recover", "aria-controls": "recovery" }),
       hook.disabled_reason?.reason === "unverified" && button("Verify the endpoint", verify, { id: "verify", class: "primary" }),
       hook.status === "active"
@@ -135,7 +138,7 @@ export async function webhook(context) {
 
   const statistics = region({ class: "card" }, ({ stats }) => [
     h("div", { class: "heading" }, h("h2", null, "How it does"), choice([["day", "last 24 hours"], ["month", "last 30 days"]], span, { id: "span", "aria-label": "Span", change: ({ target }) => narrow({ ...query, span: target.value === "month" && "month" }) })),
-    tiles([...figures(stats), ["Failed in a row", count(stats.consecutive_failures), stats.consecutive_failures > 0 && "bad"]]),
+    tiles([...figures(stats), ["Failed in a row", `${stats.consecutive_failures}${stats.consecutive_failures === 100 ? "+" : ""}`, stats.consecutive_failures > 0 && "bad"]]),
     charts(stats),
   ]);
 
@@ -143,13 +146,13 @@ export async function webhook(context) {
 
   const logs = pages(async (cursor) => {
     const { status, event_type, event_id } = query;
-    const page = await call("GET /v1/webhooks/{webhook}/logs", of, { query: { status, event_type, event_id, cursor } });
+    const page = await call("GET /v1/webhooks/{webhook}/logs", of, { query: { status, event_type, event_id, cursor, limit: PAGE } });
     return { items: page.logs, next_cursor: page.next_cursor };
   }, ({ id }) => id);
   const narrowed = query.status || query.event_type || query.event_id;
-  const attempts = region({ class: "card" }, ({ items, cursor }) => [
+  const attempts = region({ class: "card" }, ({ items, cursor, pending, more }) => [
     items.length > 0
-      ? table("Attempts", COLUMNS, items.map((entry) => cells(entry, params.webhook, link)))
+      ? table("Attempts", COLUMNS, items.map((entry) => cells(entry, params.webhook, link, waiting(pending, more))))
       : cursor
         ? empty("None among the newest", "Older ones have not been looked at yet.")
         : narrowed ? empty("No such attempts") : empty("No attempts yet", "Send a test, or publish an event that it subscribes to."),
@@ -162,8 +165,8 @@ export async function webhook(context) {
 
   // ---- What waits
 
-  const waiting = pages(async (cursor) => {
-    const page = await call("GET /v1/webhooks/{webhook}/pending", of, { query: { cursor } });
+  const queue = pages(async (cursor) => {
+    const page = await call("GET /v1/webhooks/{webhook}/pending", of, { query: { cursor, limit: PAGE } });
     return { items: page.pending, next_cursor: page.next_cursor };
   }, ({ delivery_id }) => delivery_id);
   const pending = region({ class: "card" }, ({ items, cursor }) => [
@@ -179,14 +182,14 @@ export async function webhook(context) {
             }), { id: `send-${delivery}`, "aria-label": `Send ${event_id} now` }),
             button("Cancel", () => act(async () => {
               await call("DELETE /v1/webhooks/{webhook}/pending/{delivery}", { ...of, delivery });
-              waiting.drop(delivery);
+              queue.drop(delivery);
               say(`The delivery of ${event_id} is cancelled.`);
             }), { id: `cancel-${delivery}`, "aria-label": `Cancel ${event_id}` })),
         ])),
         h("div", { class: "actions end" }, button("Cancel all…", cancelAll, { id: "cancel-all", class: "danger" })),
       ]
       : empty("Nothing waits", "What fails and is to be tried again stands here until then."),
-    cursor && button("Older", () => act(() => waiting.older()), { id: "older", class: "more" }),
+    cursor && button("Older", () => act(() => queue.older()), { id: "older", class: "more" }),
   ]);
   const cancelAll = () => act(async () => {
     if (!await confirmed("Cancel all that waits?", "None of it is sent any more, unless somebody recovers it.", "Cancel all")) return;
@@ -203,15 +206,15 @@ export async function webhook(context) {
   async function refresh() {
     const following = running?.status === "running" && call("GET /v1/webhooks/{webhook}/recover/{recovery}", { ...of, recovery: running.id });
     const stats = call("GET /v1/webhooks/{webhook}/stats", of, { query: { bucket: span === "month" && "day" } });
-    const [found, measured, , , followed] = await Promise.all([call("GET /v1/webhooks/{webhook}", of), stats, waiting.refresh(), tab === "attempts" && logs.refresh(), following]);
+    const [found, measured, , , followed] = await Promise.all([call("GET /v1/webhooks/{webhook}", of), stats, queue.refresh(), tab === "attempts" && logs.refresh(), following]);
     hook = found.webhook;
     setNow(measured.stats.until);
     if (followed) running = followed.recovery;
     for (const part of [head, why, about]) part.show({ hook });
     statistics.show({ stats: { ...measured.stats, until: measured.stats.until.slice(0, 13) + ":00:00Z" } });
-    tabs.show({ waits: waiting.items.length > 0 && `${waiting.items.length}${waiting.cursor ? "+" : ""}` });
-    attempts.show({ items: logs.items, cursor: logs.cursor });
-    pending.show({ items: waiting.items, cursor: waiting.cursor });
+    tabs.show({ waits: queue.items.length > 0 && `${queue.items.length}${queue.cursor ? "+" : ""}` });
+    attempts.show({ items: logs.items, cursor: logs.cursor, pending: queue.items, more: queue.cursor });
+    pending.show({ items: queue.items, cursor: queue.cursor });
     drawOutcome();
   }
   await refresh();

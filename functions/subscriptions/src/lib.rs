@@ -73,11 +73,7 @@ fn calls() -> Routes<Management> {
     const PENDING: &str = "/v1/webhooks/{webhook}/pending";
     Routes::default()
         .get("/", dashboard::page, docs::dashboard)
-        .get(
-            "/dashboard/{file}",
-            dashboard::part,
-            docs::dashboard_file,
-        )
+        .get("/dashboard/{file}", dashboard::part, docs::dashboard_file)
         .get("/v1/health", health, docs::health)
         .get("/openapi.json", openapi, docs::openapi)
         .get("/v1/tenants", tenants::list, docs::list_tenants)

@@ -5,6 +5,7 @@
 mod access;
 mod challenge;
 mod choosing;
+mod dashboard;
 mod dead_letters;
 mod deliveries;
 mod events;

@@ -354,7 +354,10 @@ fn tag(path: &str) -> &str {
     let mut names = path
         .split('/')
         .filter(|name| !name.is_empty() && *name != "v1");
-    names.next().unwrap_or("dashboard").trim_end_matches(".json")
+    names
+        .next()
+        .unwrap_or("dashboard")
+        .trim_end_matches(".json")
 }
 
 fn by_status(codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
