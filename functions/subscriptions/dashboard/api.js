@@ -23,9 +23,15 @@ export class ApiError extends Error {
   }
 }
 
-/** The path of a call with its parameters filled in. Event types have slashes in them, which stay. */
+/** The path of a call with its parameters filled in; they may come from an address that somebody else has written. */
 function filled(path, params) {
-  return path.replace(/\{(\w+)\}/g, (_, name) => params[name].split("/").map(encodeURIComponent).join("/"));
+  return path.replace(/\{(\w+)\}/g, (_, name) => {
+    // Event types have slashes in them, which stay.
+    const parts = name === "type" ? params[name].split("/") : [params[name]];
+    // Dots would lead to another path.
+    if (parts.some((part) => /^\.{0,2}$/.test(part))) throw new ApiError(404, { code: "not_found", message: `there is no ${name} "${params[name]}"` });
+    return parts.map(encodeURIComponent).join("/");
+  });
 }
 
 /**
@@ -35,7 +41,7 @@ function filled(path, params) {
 export async function request(key, call, { params, query, body, tenant, signal }) {
   const [method, path] = call.split(" ");
   const headers = { Authorization: `Bearer ${key}` };
-  if (tenant) headers["Rung-Tenant"] = tenant;
+  if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const asked = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value)).toString();
   const url = `.${filled(path, params)}${asked && `?${asked}`}`;

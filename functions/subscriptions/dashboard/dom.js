@@ -89,7 +89,7 @@ export const words = (name) => String(name).replaceAll("_", " ");
 
 /** Names with their values. */
 export const facts = (pairs) =>
-  h("dl", { class: "facts" }, pairs.filter(([, value]) => value !== undefined && value !== null && value !== "")
+  h("dl", { class: "facts" }, pairs.filter(([, value]) => value || value === 0)
     .map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
 
 // ---- Times. "Now" is the server's: its ladder's clock may run faster, and a client's may be wrong.
