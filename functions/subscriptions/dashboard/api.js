@@ -38,7 +38,7 @@ function filled(path, params) {
  * Makes a call such as "GET /v1/webhooks/{webhook}".
  * Answers its data, and the text that the data was read from.
  */
-export async function request(key, call, { params, query, body, tenant, signal }) {
+export async function request(key, call, { params, query, body, tenant, signal } = {}) {
   const [method, path] = call.split(" ");
   const headers = { Authorization: `Bearer ${key}` };
   if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);

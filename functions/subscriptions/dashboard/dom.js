@@ -79,7 +79,11 @@ export function table(caption, columns, rows) {
 /** What stands where there is nothing. */
 export const empty = (title, hint) => h("div", { class: "empty" }, h("p", null, h("strong", null, title)), hint && h("p", null, hint));
 
-const KINDS = { active: "good", succeeded: "good", done: "good", failed: "bad", disabled: "bad", stopped: "bad", pending: "wait", running: "wait", held: "wait", missed: "wait" };
+const KINDS = {
+  active: "good", succeeded: "good", done: "good",
+  failed: "bad", disabled: "bad", stopped: "bad",
+  pending: "wait", running: "wait", held: "wait", missed: "wait",
+};
 
 /** A state, by colour and word. */
 export const badge = (state) => h("span", { class: `badge ${KINDS[state] ?? ""}` }, state);

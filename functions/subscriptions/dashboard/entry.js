@@ -25,7 +25,8 @@ export function signInForm(entered) {
     h("p", null, "See where your webhooks went, and send them again."),
     field("Key", input),
     problem, submit,
-    h("p", { class: "hint" }, "The admin key, or a tenant's key with the scope ", h("code", null, "manage"), ". It stays in this tab and is forgotten when the tab is closed."));
+    h("p", { class: "hint" }, "The admin key, or a tenant's key with the scope ", h("code", null, "manage"),
+      ". It stays in this tab and is forgotten when the tab is closed."));
 }
 
 /** The operator's tenants. */

@@ -20,7 +20,9 @@ export async function events({ call, act, link, narrow, query }) {
       ]))
       : cursor
         ? empty("None among the newest", "Older ones have not been looked at yet.")
-        : query.type ? empty("No such events") : empty("No events yet", ["Publish one with ", h("code", null, "POST /v1/events"), ", or ", h("a", { href: link(["publish"]) }, "here"), "."]),
+        : query.type
+          ? empty("No such events")
+          : empty("No events yet", ["Publish one with ", h("code", null, "POST /v1/events"), ", or ", h("a", { href: link(["publish"]) }, "here"), "."]),
     cursor && button(items.length > 0 ? "Older" : "Look further back", () => act(() => list.older()), { id: "older", class: "more" }),
   ]);
   async function refresh() {
@@ -28,11 +30,11 @@ export async function events({ call, act, link, narrow, query }) {
     rows.show({ items: list.items, cursor: list.cursor });
   }
   await refresh();
+  const types = typeInput(catalogue, query.type ?? "", "All", { id: "type", change: ({ target }) => narrow({ type: target.value }) });
   return {
     title: "Events",
     refresh,
-    element: h("div", null, h("div", { class: "heading" }, h("h1", null, "Events"), h("div", { class: "filters" },
-      field("Type", typeInput(catalogue, query.type ?? "", "All", { id: "type", change: ({ target }) => narrow({ type: target.value }) })))), rows.element),
+    element: h("div", null, h("div", { class: "heading" }, h("h1", null, "Events"), h("div", { class: "filters" }, field("Type", types.element))), rows.element),
   };
 }
 
@@ -52,7 +54,9 @@ export async function event({ call, ask, act, link, params }) {
     h("h2", null, "Deliveries"),
     items.length > 0
       ? table("Deliveries", ["Webhook", "Status", "Attempt", "Next attempt"], items.map(({ webhook_id: id, status, attempt, next_attempt_at }) => [
-        h("div", { class: "endpoint" }, h("a", { class: "row-link", href: link(["webhooks", id], { event_id: event.id }) }, names.get(id) ?? id), names.has(id) && h("span", { class: "sub" }, id)),
+        h("div", { class: "endpoint" },
+          h("a", { class: "row-link", href: link(["webhooks", id], { event_id: event.id }) }, names.get(id) ?? id),
+          names.has(id) && h("span", { class: "sub" }, id)),
         badge(status), `${attempt}`, until(next_attempt_at),
       ]))
       : empty("It goes to nobody", event.reason),
@@ -71,15 +75,17 @@ export async function event({ call, ask, act, link, params }) {
       h("div", { class: "heading" }, h("h1", null, event.type)),
       h("div", { class: "card" }, facts([["Id", h("code", null, event.id)], ["Accepted", time(event.created_at)], ["Happened", time(event.timestamp)]])),
       rows.element,
-      h("section", { class: "card" }, payload && payload !== "null" ? body(payload, "Payload in the tenant's dialect") : h("p", { class: "sub" }, "There is no payload in the tenant's own dialect."))),
+      h("section", { class: "card" }, payload && payload !== "null"
+        ? body(payload, "Payload in the tenant's dialect")
+        : h("p", { class: "sub" }, "There is no payload in the tenant's own dialect."))),
   };
 }
 
 export async function publish({ call, ask, act, say, link, go }) {
   const catalogue = await call("GET /v1/event-types");
   const first = catalogue.event_types[0]?.type ?? "";
-  const type = typeInput(catalogue, first, catalogue.any_type ? "such as order.paid" : undefined, { id: "type", name: "type", required: true });
-  const chosen = type.querySelector?.("input") ?? type;
+  const hint = catalogue.any_type ? "such as order.paid" : undefined;
+  const { element: type, input: chosen } = typeInput(catalogue, first, hint, { id: "type", name: "type", required: true });
   const data = h("textarea", { id: "data", rows: 14, spellcheck: "false", autocapitalize: "off", "aria-describedby": "problem" });
   const id = h("input", { type: "text", id: "id", placeholder: "made for you", spellcheck: "false", autocapitalize: "off" });
   const problem = h("p", { class: "problem", id: "problem", role: "alert" });

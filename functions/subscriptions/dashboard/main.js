@@ -31,12 +31,14 @@ const $ = (id) => document.getElementById(id);
 
 // ---- Messages
 
+const listed = (details) => h("ul", null, details.map(({ field, problem }) => h("li", null, h("code", null, field), ` ${problem}`)));
+
 /** Tells something; errors stay until they are dismissed. */
 function say(text, { kind = "good", details = [], link } = {}) {
   const message = h("div", { class: `message ${kind}` },
     h("div", null,
       h("p", null, text, link && [" ", h("a", { href: link[0] }, link[1])]),
-      details.length > 0 && h("ul", null, details.map(({ field, problem }) => h("li", null, h("code", null, field), ` ${problem}`)))),
+      details.length > 0 && listed(details)),
     h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", click: () => message.remove() }, "×"));
   if (kind === "good") setTimeout(() => message.remove(), MESSAGE_MS);
   $("messages").append(message);
@@ -145,8 +147,9 @@ async function open() {
   if (listsTenants && names.length > 0) return location.replace("#/");
   const { view, params } = listsTenants ? { view: tenants, params: {} } : viewOf(names);
   const link = linkIn(tenant);
-  const navigation = listsTenants ? [] : PAGES.map(([name, label]) => h("a", { href: link([name]), "aria-current": names[0] === name && "page" }, label));
-  $("nav").replaceChildren(...(tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose another tenant" }, tenant)] : []), ...navigation);
+  const pageLink = ([name, label]) => h("a", { href: link([name]), "aria-current": names[0] === name && "page" }, label);
+  const tenantLink = tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose another tenant" }, tenant)] : [];
+  $("nav").replaceChildren(...tenantLink, ...(listsTenants ? [] : PAGES.map(pageLink)));
   const ask = (call, params, options) => request(who.key, call, {
     // What is only read is given up with the view; what changes something is not.
     tenant, params, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options,
@@ -182,8 +185,9 @@ async function open() {
     if (error.status === 401) return end(error.message);
     if (!(error instanceof ApiError)) console.error(error);
     const again = button("Try again", open);
-    const details = error.details?.length > 1 && h("ul", null, error.details.map(({ field, problem }) => h("li", null, `${field} ${problem}`)));
-    show({ title: "Error", element: h("div", { class: "empty", role: "alert" }, h("p", null, h("strong", null, error.message)), details, h("p", null, again)) }, stop, moved);
+    const details = error.details?.length > 1 && listed(error.details);
+    const told = h("div", { class: "empty", role: "alert" }, h("p", null, h("strong", null, error.message)), details, h("p", null, again));
+    show({ title: "Error", element: told }, stop, moved);
   }
   lastPath = path;
   $("progress").hidden = true;

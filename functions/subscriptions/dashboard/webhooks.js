@@ -30,12 +30,18 @@ export async function webhooks({ call, link, query, narrow, act, fail }) {
       ? table("Webhooks", ["Endpoint", "Events", "Status", "Succeeded", "Last 24 hours"], items.map((webhook) => {
         const stats = statistics[webhook.id];
         const reason = webhook.disabled_reason && h("span", { class: "sub" }, words(webhook.disabled_reason.reason));
+        const more = webhook.events.length - 3;
         return [
-          h("div", { class: "endpoint" }, h("a", { class: "row-link", href: link(["webhooks", webhook.id]) }, webhook.name ?? webhook.description ?? webhook.url),
+          h("div", { class: "endpoint" },
+            h("a", { class: "row-link", href: link(["webhooks", webhook.id]) }, webhook.name ?? webhook.description ?? webhook.url),
             h("span", { class: "sub" }, webhook.name || webhook.description ? webhook.url : webhook.id)),
-          h("div", { class: "types" }, webhook.events.slice(0, 3).map((name) => h("code", null, name)), webhook.events.length > 3 && h("span", { class: "sub" }, `and ${webhook.events.length - 3} more`)),
+          h("div", { class: "types" },
+            webhook.events.slice(0, 3).map((name) => h("code", null, name)),
+            more > 0 && h("span", { class: "sub" }, `and ${more} more`)),
           h("div", null, badge(webhook.status), reason),
-          stats ? h("span", { class: "number" }, share(stats.succeeded, stats.attempts), stats.failed > 0 && h("span", { class: "sub bad" }, `${count(stats.failed)} failed`)) : "…",
+          stats
+            ? h("span", null, share(stats.succeeded, stats.attempts), stats.failed > 0 && h("span", { class: "sub bad" }, `${count(stats.failed)} failed`))
+            : "…",
           stats ? spark(stats) : h("div", { class: "spark" }),
         ];
       }))
@@ -70,7 +76,8 @@ export async function webhooks({ call, link, query, narrow, act, fail }) {
     draw();
   }
   await refresh();
-  const filter = choice([["", "All"], ["active", "Active"], ["disabled", "Disabled"]], status, { id: "status", change: ({ target }) => narrow({ status: target.value }) });
+  const statuses = [["", "All"], ["active", "Active"], ["disabled", "Disabled"]];
+  const filter = choice(statuses, status, { id: "status", change: ({ target }) => narrow({ status: target.value }) });
   return {
     title: "Webhooks",
     refresh,

@@ -41,7 +41,7 @@ const SVG: &str = "image/svg+xml";
 static PAGE: [File; 1] = files!("index.html": HTML);
 
 /// What the page is made of.
-static PARTS: [File; 13] = files!(
+static PARTS: [File; 15] = files!(
     "style.css": CSS,
     "icon.svg": SVG,
     "main.js": JAVASCRIPT,
@@ -53,6 +53,8 @@ static PARTS: [File; 13] = files!(
     "entry.js": JAVASCRIPT,
     "webhooks.js": JAVASCRIPT,
     "webhook.js": JAVASCRIPT,
+    "recovery.js": JAVASCRIPT,
+    "pending.js": JAVASCRIPT,
     "attempt.js": JAVASCRIPT,
     "events.js": JAVASCRIPT,
 );
