@@ -22,15 +22,18 @@ struct File {
     etag: u64,
 }
 
-/// The files with these names, of one type.
-macro_rules! files {
-    ($($name:literal: $content_type:expr),* $(,)?) => {
-        [$({
-            const TEXT: &str = include_str!(concat!("../dashboard/", $name));
-            const ETAG: u64 = fingerprint(TEXT);
-            File { name: $name, content_type: $content_type, text: TEXT, etag: ETAG }
-        }),*]
-    };
+/// The file of this name and type.
+macro_rules! file {
+    ($name:literal, $content_type:expr) => {{
+        const TEXT: &str = include_str!(concat!("../dashboard/", $name));
+        const ETAG: u64 = fingerprint(TEXT);
+        File {
+            name: $name,
+            content_type: $content_type,
+            text: TEXT,
+            etag: ETAG,
+        }
+    }};
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -38,26 +41,26 @@ const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-static PAGE: [File; 1] = files!("index.html": HTML);
+static PAGE: File = file!("index.html", HTML);
 
 /// What the page is made of.
-static PARTS: [File; 15] = files!(
-    "style.css": CSS,
-    "icon.svg": SVG,
-    "main.js": JAVASCRIPT,
-    "api.js": JAVASCRIPT,
-    "dom.js": JAVASCRIPT,
-    "json.js": JAVASCRIPT,
-    "chart.js": JAVASCRIPT,
-    "pages.js": JAVASCRIPT,
-    "entry.js": JAVASCRIPT,
-    "webhooks.js": JAVASCRIPT,
-    "webhook.js": JAVASCRIPT,
-    "recovery.js": JAVASCRIPT,
-    "pending.js": JAVASCRIPT,
-    "attempt.js": JAVASCRIPT,
-    "events.js": JAVASCRIPT,
-);
+static PARTS: [File; 15] = [
+    file!("style.css", CSS),
+    file!("icon.svg", SVG),
+    file!("main.js", JAVASCRIPT),
+    file!("api.js", JAVASCRIPT),
+    file!("dom.js", JAVASCRIPT),
+    file!("json.js", JAVASCRIPT),
+    file!("chart.js", JAVASCRIPT),
+    file!("pages.js", JAVASCRIPT),
+    file!("entry.js", JAVASCRIPT),
+    file!("webhooks.js", JAVASCRIPT),
+    file!("webhook.js", JAVASCRIPT),
+    file!("recovery.js", JAVASCRIPT),
+    file!("pending.js", JAVASCRIPT),
+    file!("attempt.js", JAVASCRIPT),
+    file!("events.js", JAVASCRIPT),
+];
 
 /// Tells one version of a file from another (FNV-1a): nobody but us decides what is in them.
 const fn fingerprint(text: &str) -> u64 {
@@ -72,8 +75,7 @@ const fn fingerprint(text: &str) -> u64 {
 }
 
 pub(crate) async fn page(headers: HeaderMap) -> Response {
-    let [page] = &PAGE;
-    page.serve(&headers)
+    PAGE.serve(&headers)
 }
 
 pub(crate) async fn part(

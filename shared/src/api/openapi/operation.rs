@@ -231,15 +231,9 @@ impl Operation {
     /// A success with a file of one of these types, or that the client has it already.
     #[must_use]
     pub fn answers_file(mut self, types: &[&str]) -> Self {
-        let content: Map<_, _> = types
-            .iter()
-            .map(|name| {
-                (
-                    (*name).to_owned(),
-                    json!({ "schema": { "type": "string" } }),
-                )
-            })
-            .collect();
+        let text = json!({ "schema": { "type": "string" } });
+        let content = types.iter().map(|name| ((*name).to_owned(), text.clone()));
+        let content: Map<_, _> = content.collect();
         let file = json!({ "description": "The file, with its `ETag`.", "content": content });
         self.answers.insert(StatusCode::OK.as_u16(), file);
         let known = json!({ "description": "It is still as `If-None-Match` says." });
