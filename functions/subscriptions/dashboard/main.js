@@ -243,5 +243,10 @@ $("sign-out").addEventListener("click", () => {
   history.replaceState(null, "", "#/");
   end();
 });
+// The address after the `#` is the page's own, so the browser cannot follow this one.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("main").focus();
+});
 addEventListener("hashchange", open);
 open();
