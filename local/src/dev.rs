@@ -63,6 +63,7 @@ async fn run(args: Args) -> Result<(), Error> {
     let server = Server::open(&args).await?;
     println!("rung: listening on http://{}", server.addr);
     println!("rung: admin key {}", server.admin_key);
+    println!("rung: dashboard http://{}/", server.addr);
     if !args.strict {
         eprintln!(
             "rung: warning: receivers may be http:// and private addresses; --strict forbids them"

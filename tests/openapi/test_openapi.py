@@ -70,6 +70,7 @@ class Rung:
         event = made["id"]
         self.known = {"tenant": "acme", "key": key, "webhook": hook, "log": log, "event": event}
         self.known["type"] = "user.lesson.completed"
+        self.known["file"] = "main.js"
         delivery = self.call("GET", f"/v1/events/{event}")["deliveries"][0]["delivery_id"]
         self.known["delivery"] = delivery
         recovery = self.call("POST", f"/v1/webhooks/{hook}/recover", {"since": made["created_at"]})

@@ -1,8 +1,10 @@
-//! The management API: tenants, their keys and webhooks, and what became of their deliveries.
+//! The management API: tenants, their keys and webhooks, and what became of their deliveries; and the dashboard, which shows
+//! all that to people.
 //!
 //! Each handler reads who calls, then the whole request with all its mistakes, then does one thing. Things of another tenant
 //! are answered as if they were not there: every read begins at the caller's own tenant.
 
+mod dashboard;
 mod dead_letters;
 mod deliveries;
 mod docs;
@@ -70,6 +72,8 @@ fn calls() -> Routes<Management> {
     const LOG: &str = "/v1/webhooks/{webhook}/logs/{log}";
     const PENDING: &str = "/v1/webhooks/{webhook}/pending";
     Routes::default()
+        .get("/", dashboard::page, docs::dashboard)
+        .get("/dashboard/{file}", dashboard::part, docs::dashboard_file)
         .get("/v1/health", health, docs::health)
         .get("/openapi.json", openapi, docs::openapi)
         .get("/v1/tenants", tenants::list, docs::list_tenants)

@@ -6,6 +6,7 @@ mod access;
 mod challenge;
 mod choosing;
 mod contract;
+mod dashboard;
 mod dead_letters;
 mod deliveries;
 mod events;

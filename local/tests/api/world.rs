@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Method, Request, StatusCode},
+    http::{HeaderMap, Method, Request, StatusCode, response::Parts as Head},
 };
 use bytes::Bytes;
 use rung_local::{
@@ -303,13 +303,19 @@ impl World {
             request = request.header("traceparent", traceparent);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let (head, body) = self.plain(request).await;
         Answered {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: serde_json::from_slice(&body).unwrap(),
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: serde_json::from_str(&body).unwrap(),
         }
+    }
+
+    /// An answer that need not be JSON.
+    pub(crate) async fn plain(&self, request: Request<Body>) -> (Head, String) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        (head, String::from_utf8(body.into()).unwrap())
     }
 }

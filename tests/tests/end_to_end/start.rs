@@ -15,6 +15,20 @@ async fn the_first_line_tells_readiness() {
     assert_eq!(first, format!("rung: listening on http://{}", rung.addr()));
 }
 
+/// Whoever starts it by hand is led to the page.
+#[tokio::test]
+async fn the_dashboard_is_where_the_start_says() {
+    let rung = rung(&[]).await;
+    let dashboard = eventually("the dashboard's address", async || {
+        let lines = rung.stdout();
+        let mut lines = lines.lines();
+        let line = lines.find_map(|line| line.strip_prefix("rung: dashboard "));
+        line.map(str::to_owned)
+    })
+    .await;
+    assert_eq!(dashboard, format!("http://{}/", rung.addr()));
+}
+
 /// Loopback receivers are a convenience of one machine: the warning says so, and `--strict` ends it.
 #[tokio::test]
 async fn lax_url_rules_are_told() {

@@ -44,6 +44,21 @@ pub(crate) fn health(_: &mut Schemas) -> Operation {
     )
 }
 
+pub(crate) fn dashboard(_: &mut Schemas) -> Operation {
+    Operation::new(Who::Anybody, "getDashboard", "The dashboard, for people.")
+        .describe("A page that asks for a key and makes the calls that are described here.")
+        .answers_file(&["text/html"])
+}
+
+pub(crate) fn dashboard_file(_: &mut Schemas) -> Operation {
+    Operation::new(
+        Who::Anybody,
+        "getDashboardFile",
+        "What the dashboard is made of.",
+    )
+    .answers_file(&["text/css", "text/javascript", "image/svg+xml"])
+}
+
 pub(crate) fn openapi(_: &mut Schemas) -> Operation {
     Operation::new(Who::Anybody, "getOpenApi", "This description.").answers_plain(
         StatusCode::OK,

@@ -244,6 +244,20 @@ impl Operation {
         self
     }
 
+    /// A success with a file of one of these types, or that the client has it already.
+    #[must_use]
+    pub fn answers_file(mut self, types: &[&str]) -> Self {
+        let text = json!({ "schema": { "type": "string" } });
+        let content = types.iter().map(|name| ((*name).to_owned(), text.clone()));
+        let content: Map<_, _> = content.collect();
+        let file = json!({ "description": "The file, with its `ETag`.", "content": content });
+        self.answers.insert(StatusCode::OK.as_u16(), file);
+        let known = json!({ "description": "It is still as `If-None-Match` says." });
+        self.answers
+            .insert(StatusCode::NOT_MODIFIED.as_u16(), known);
+        self
+    }
+
     /// More errors that it answers.
     #[must_use]
     pub fn refuses(mut self, codes: &[Code]) -> Self {
@@ -331,6 +345,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 json!({ "type": "string", "format": "uuid" }),
             ),
             "type" => ("The event type.", json!({ "type": "string" })),
+            "file" => ("The file's name.", json!({ "type": "string" })),
             _ => ("Its id.", id_schema()),
         };
         json!({
@@ -344,12 +359,15 @@ fn path_parameters(path: &str) -> Vec<Value> {
     parameters.collect()
 }
 
-/// The first name of a path, behind the version.
+/// The first name of a path, behind the version; the page at the root is the dashboard.
 fn tag(path: &str) -> &str {
     let mut names = path
         .split('/')
         .filter(|name| !name.is_empty() && *name != "v1");
-    names.next().unwrap_or_default().trim_end_matches(".json")
+    names
+        .next()
+        .unwrap_or("dashboard")
+        .trim_end_matches(".json")
 }
 
 fn by_status(codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {

@@ -1,0 +1,83 @@
+// The calls of the API. The key is kept in this tab's session alone, and goes nowhere but into the header of a call.
+
+const KEPT = "rung.session";
+
+/** Who is signed in: the key, and whether it is the operator's. */
+export function session() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT));
+  } catch {
+    return null;
+  }
+}
+
+export function signOut() {
+  sessionStorage.removeItem(KEPT);
+}
+
+/** An error as the API tells it. */
+export class ApiError extends Error {
+  constructor(status, { code, message, details }) {
+    super(message);
+    Object.assign(this, { status, code, details: details ?? [] });
+  }
+}
+
+/** The path of a call with its parameters filled in; they may come from an address that somebody else has written. */
+function filled(path, params) {
+  return path.replace(/\{(\w+)\}/g, (_, name) => {
+    // Event types have slashes in them, which stay.
+    const parts = name === "type" ? params[name].split("/") : [params[name]];
+    // Dots would lead to another path.
+    if (parts.some((part) => /^\.{0,2}$/.test(part))) throw new ApiError(404, { code: "not_found", message: `there is no ${name} "${params[name]}"` });
+    return parts.map(encodeURIComponent).join("/");
+  });
+}
+
+/**
+ * Makes a call such as "GET /v1/webhooks/{webhook}".
+ * Answers its data, and the text that the data was read from.
+ */
+export async function request(key, call, { params, query, body, tenant, signal } = {}) {
+  const [method, path] = call.split(" ");
+  const headers = { Authorization: `Bearer ${key}` };
+  if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const asked = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value)).toString();
+  const url = `.${filled(path, params)}${asked && `?${asked}`}`;
+  let response, text, answer;
+  try {
+    response = await fetch(url, {
+      method, headers, signal, cache: "no-store", credentials: "omit", redirect: "error",
+      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+    });
+    text = await response.text();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, { code: "unreachable", message: "Rung does not answer; is it running, and is this machine online?" });
+  }
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    // Not from Rung, but from what stands before it.
+    answer = { error: { code: "no_json", message: `the answer is ${response.status} without JSON` } };
+  }
+  if (answer.success) return { data: answer.data, text };
+  const error = answer.error ?? { code: "unknown", message: answer.message ?? `the answer is ${response.status}` };
+  throw new ApiError(response.status, error);
+}
+
+/** Finds out whose key it is, and keeps it. */
+export async function signIn(key) {
+  // A header is one line of Latin letters; anything else would fail without saying why.
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key is one word of printable ASCII characters" });
+  const asOperator = () => request(key, "GET /v1/tenants", { query: { limit: 1 } }).then(() => true);
+  const asTenant = () => request(key, "GET /v1/webhooks", { query: { limit: 1 } }).then(() => false);
+  // Which it is shows by asking; the likelier question first.
+  const [first, second, refused] = key.startsWith("rk_") ? [asTenant, asOperator, 422] : [asOperator, asTenant, 403];
+  const admin = await first().catch((error) => {
+    if (error.status !== refused) throw error;
+    return second();
+  });
+  sessionStorage.setItem(KEPT, JSON.stringify({ key, admin }));
+}

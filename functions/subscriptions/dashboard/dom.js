@@ -1,0 +1,157 @@
+// Makes what is on the page. What comes from outside only ever becomes text or the value of an attribute that loads nothing:
+// payloads and receivers' answers are written by anybody.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (typeof value === "function") element.addEventListener(name, value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false));
+  return element;
+}
+
+/** An HTML element; attributes that are functions listen to the event of that name. */
+export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+
+/** An SVG element. */
+export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+
+/** A part of the page that is drawn again when what it shows has changed, and left alone, focus and all, when not. */
+export function region(attributes, draw) {
+  const element = h("div", attributes);
+  let shown;
+  const show = (data) => {
+    const text = JSON.stringify(data) ?? "";
+    if (text === shown) return;
+    shown = text;
+    keepingFocus(() => element.replaceChildren(...[draw(data)].flat(Infinity).filter(Boolean)));
+  };
+  return { element, show };
+}
+
+/** Redraws, and gives the focus back to the element of the same id. */
+export function keepingFocus(redraw) {
+  const { id } = document.activeElement ?? {};
+  redraw();
+  if (id && document.activeElement?.id !== id) document.getElementById(id)?.focus({ preventScroll: true });
+}
+
+/** A button that does one thing at a time. */
+export function button(label, action, attributes) {
+  const element = h("button", { type: "button", ...attributes }, label);
+  element.addEventListener("click", async () => {
+    if (element.getAttribute("aria-disabled")) return;
+    // Not `disabled`, which would take the focus away from whoever works by keyboard.
+    element.setAttribute("aria-disabled", "true");
+    try {
+      await action(element);
+    } finally {
+      element.removeAttribute("aria-disabled");
+    }
+  });
+  return element;
+}
+
+/** A labelled field of a form. */
+export const field = (label, input) => h("label", { class: "field" }, h("span", null, label), input);
+
+/** A choice; options are values, or pairs of value and label. */
+export function choice(options, chosen, attributes) {
+  const made = options.map((option) => {
+    const [value, label] = [option].flat();
+    return h("option", { value, selected: value === chosen }, label ?? value);
+  });
+  return h("select", attributes, made);
+}
+
+/** A table whose cells know their column's name, for narrow screens. Each row is a list of cells. */
+export function table(caption, columns, rows) {
+  const cells = (row) => row.map((cell, index) => h("td", { "data-label": columns[index] }, cell));
+  return h("table", null,
+    h("caption", { class: "hidden" }, caption),
+    h("thead", null, h("tr", null, columns.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", null, rows.map((row) => h("tr", null, cells(row)))));
+}
+
+/** What stands where there is nothing. */
+export const empty = (title, hint) => h("div", { class: "empty" }, h("p", null, h("strong", null, title)), hint && h("p", null, hint));
+
+const KINDS = {
+  active: "good", succeeded: "good", done: "good",
+  failed: "bad", disabled: "bad", stopped: "bad",
+  pending: "wait", running: "wait", held: "wait", missed: "wait",
+};
+
+/** A state, by colour and word. */
+export const badge = (state) => h("span", { class: `badge ${KINDS[state] ?? ""}` }, state);
+
+/** Words as the API writes them, for people. */
+export const words = (name) => String(name).replaceAll("_", " ");
+
+/** Names with their values. */
+export const facts = (pairs) =>
+  h("dl", { class: "facts" }, pairs.filter(([, value]) => value || value === 0)
+    .map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+
+// ---- Times. "Now" is the server's: its ladder's clock may run faster, and a client's may be wrong.
+
+let ahead = 0;
+
+/** Tells what time it is where deliveries are due. */
+export function setNow(time) {
+  ahead = Date.parse(time) - Date.now();
+}
+
+export const now = () => Date.now() + ahead;
+
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+/** A time in the reader's zone: the day where it is not today's. */
+export function time(text) {
+  if (!text) return null;
+  const at = new Date(text);
+  const today = at.toDateString() === new Date(now()).toDateString();
+  return h("time", { datetime: text, title: WHOLE.format(at) }, today ? CLOCK.format(at) : `${DAY.format(at)}, ${CLOCK.format(at)}`);
+}
+
+/** How long until a time; kept up to date by `tick`. */
+export function until(text) {
+  if (!text) return null;
+  return h("time", { datetime: text, title: WHOLE.format(new Date(text)), class: "until" }, distance(text));
+}
+
+/** Brings every distance up to date. */
+export function tick() {
+  for (const element of document.querySelectorAll("time.until")) {
+    const text = distance(element.getAttribute("datetime"));
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+function distance(text) {
+  const seconds = Math.round((Date.parse(text) - now()) / 1000);
+  if (seconds <= 0) return "now";
+  const [size, unit] = [[86_400, "d"], [3_600, "h"], [60, "min"]].find(([size]) => seconds >= 2 * size) ?? [1, "s"];
+  return `in ${Math.round(seconds / size)} ${unit}`;
+}
+
+/** A duration. */
+export function duration(ms) {
+  if (ms === null || ms === undefined) return "–";
+  return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}
+
+/** A share of a whole; never rounded up to all or down to nothing. */
+export function share(part, whole) {
+  if (!whole) return "–";
+  const percent = (100 * part) / whole;
+  const shown = percent > 99 && percent < 100 ? Math.min(percent, 99.9).toFixed(1) : percent > 0 && percent < 1 ? Math.max(percent, 0.1).toFixed(1) : Math.round(percent);
+  return `${shown} %`;
+}
+
+export const count = (number) => number.toLocaleString();

@@ -1,0 +1,56 @@
+// What waits on the ladder of a webhook.
+
+import { button, count, empty, h, region, table, time, until } from "./dom.js";
+import { pages } from "./pages.js";
+
+const COLUMNS = ["Event type", "Event", "Accepted", "Attempt", "Next attempt", ""];
+
+/** The list: `queue` holds what is known of it, `refresh` asks for the newest. */
+export function pendingList({ call, act, say, confirmed, link }, of, limit) {
+  const queue = pages(async (cursor) => {
+    const page = await call("GET /v1/webhooks/{webhook}/pending", of, { query: { cursor, limit } });
+    return { items: page.pending, next_cursor: page.next_cursor };
+  }, ({ delivery_id }) => delivery_id);
+
+  const sendNow = ({ delivery_id: delivery, event_id }) => act(async () => {
+    await call("POST /v1/webhooks/{webhook}/pending/{delivery}/retry", { ...of, delivery });
+    say(`The delivery of ${event_id} is on its way.`);
+  });
+  const cancel = ({ delivery_id: delivery, event_id }) => act(async () => {
+    await call("DELETE /v1/webhooks/{webhook}/pending/{delivery}", { ...of, delivery });
+    queue.drop(delivery);
+    say(`The delivery of ${event_id} is cancelled.`);
+  });
+  const cancelAll = () => act(async () => {
+    if (!await confirmed("Cancel all that waits?", "None of it is sent any more, unless somebody recovers it.", "Cancel all")) return;
+    const { cancelled, complete } = await call("DELETE /v1/webhooks/{webhook}/pending", of);
+    say(`${count(cancelled)} cancelled${complete ? "." : "; there are more, so do it again."}`);
+  });
+
+  const row = (item) => [
+    item.event_type,
+    h("a", { href: link(["events", item.event_id]) }, h("code", null, item.event_id)),
+    time(item.accepted_at), `${item.attempt}`,
+    h("span", null, until(item.next_attempt_at), h("span", { class: "sub" }, time(item.next_attempt_at))),
+    h("div", { class: "actions" },
+      button("Send now", () => sendNow(item), { id: `send-${item.delivery_id}`, "aria-label": `Send ${item.event_id} now` }),
+      button("Cancel", () => cancel(item), { id: `cancel-${item.delivery_id}`, "aria-label": `Cancel ${item.event_id}` })),
+  ];
+  const rows = region({ class: "card" }, ({ items, cursor }) => [
+    items.length > 0
+      ? [
+        table("Deliveries that wait", COLUMNS, items.map(row)),
+        h("div", { class: "actions end" }, button("Cancel all…", cancelAll, { id: "cancel-all", class: "danger" })),
+      ]
+      : empty("Nothing waits", "What fails and is to be tried again stands here until then."),
+    cursor && button("Older", () => act(() => queue.older()), { id: "older", class: "more" }),
+  ]);
+  return {
+    element: rows.element,
+    queue,
+    async refresh() {
+      await queue.refresh();
+      rows.show({ items: queue.items, cursor: queue.cursor });
+    },
+  };
+}

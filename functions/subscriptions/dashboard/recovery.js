@@ -1,0 +1,75 @@
+// Sending again what a webhook has not got: counted first, then sent, then followed to its end.
+
+import { badge, button, choice, count, field, h, now, region, time } from "./dom.js";
+
+const DAY_MS = 86_400_000;
+/** What the API takes if nothing is said. */
+const UNSUCCESSFUL = "";
+const SCOPES = [
+  [UNSUCCESSFUL, "failed, held and missed"], ["failed", "failed"], ["held", "held"], ["missed", "missed"],
+  ["any", "every event, also what succeeded"],
+];
+
+/** A time as inputs want it: in the reader's zone, to the minute. */
+const localTime = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+
+/** The panel of the webhook `hook`, hidden at first. */
+export function recovery({ call, act }, of, hook) {
+  let [counted, running, status] = [undefined, undefined, hook.status];
+  const since = h("input", { type: "datetime-local", id: "since", required: true, value: localTime(Date.parse(hook.disabled_at) || now() - DAY_MS) });
+  const scope = choice(SCOPES, UNSUCCESSFUL, { id: "scope" });
+  const asked = () => ({ since: new Date(since.value).toISOString(), status: scope.value || undefined });
+
+  const outcome = region({ class: "outcome", "aria-live": "polite" }, ({ counted, running, status }) => [
+    counted && [
+      h("p", null, h("strong", null, `${counted.complete ? "" : "More than "}${count(counted.count)}`),
+        counted.count === 1 ? " delivery would be sent again." : " deliveries would be sent again."),
+      counted.count > 0 && (status === "active"
+        ? button(`Send ${counted.complete ? count(counted.count) : "them"} again`, send, { class: "primary", id: "send" })
+        : h("p", { class: "sub" }, "Enable the webhook first.")),
+    ],
+    running && h("p", null, badge(running.status), ` ${count(running.sent)} sent`,
+      running.skipped > 0 && `, ${count(running.skipped)} skipped`,
+      running.status === "running" && [", has come to ", time(running.reached)]),
+  ]);
+  const draw = () => outcome.show({ counted, running, status });
+
+  const recount = () => act(async () => {
+    if (!since.reportValidity()) return;
+    running = undefined;
+    counted = await call("POST /v1/webhooks/{webhook}/recover", of, { body: { ...asked(), dry_run: true } });
+    draw();
+  });
+  const send = () => act(async () => {
+    ({ recovery: running } = await call("POST /v1/webhooks/{webhook}/recover", of, { body: asked() }));
+    counted = undefined;
+    draw();
+  });
+  // What was counted is what is sent.
+  const forget = () => {
+    counted = undefined;
+    draw();
+  };
+  since.addEventListener("input", forget);
+  scope.addEventListener("change", forget);
+
+  const element = h("section", { class: "card", id: "recovery", hidden: true },
+    h("h2", null, "Recover"),
+    h("p", { class: "sub" }, "Sends again what was accepted since then, each delivery on a fresh ladder, with the ids and bytes it always had."),
+    h("div", { class: "actions" }, field("Since", since), field("What is", scope), button("Count", recount, { id: "count" })), outcome.element);
+  return {
+    element,
+    toggle() {
+      element.hidden = !element.hidden;
+      if (!element.hidden) since.focus();
+    },
+    /** Brings it up to date with the webhook's status. */
+    async refresh(current) {
+      status = current;
+      if (running?.status === "running") {
+        ({ recovery: running } = await call("GET /v1/webhooks/{webhook}/recover/{recovery}", { ...of, recovery: running.id }));
+      }
+      draw();
+    },
+  };
+}

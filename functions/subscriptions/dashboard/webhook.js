@@ -1,0 +1,191 @@
+// One webhook: how it does, its attempts, what waits, and what can be done about it.
+
+import { cells, COLUMNS, waiting } from "./attempt.js";
+import { charts } from "./chart.js";
+import { badge, button, choice, duration, empty, facts, field, h, region, setNow, table, time, words } from "./dom.js";
+import { member } from "./json.js";
+import { pages } from "./pages.js";
+import { pendingList } from "./pending.js";
+import { recovery } from "./recovery.js";
+import { figures, tiles } from "./webhooks.js";
+
+const REASONS = {
+  manual: "Somebody disabled it.",
+  ladder_used_up: "Every attempt of a delivery failed, to the end of its ladder.",
+  consecutive_failures: "Too many attempts in a row failed.",
+  failing_too_long: "Attempts failed for days, and none succeeded.",
+  gone: "The receiver answered 410 Gone.",
+  plan: "The tenant's plan has no webhooks.",
+  unverified: "Its endpoint has not echoed the challenge yet.",
+};
+
+/** Asked for again and again. */
+const PAGE = 25;
+/** The API counts no further. */
+const FAILURES_COUNTED = 100;
+
+/** A choice of event types, or any text where the dialect takes any type; and the element that has its value. */
+export function typeInput({ event_types, any_type }, chosen, first, attributes) {
+  const names = event_types.map(({ type }) => type);
+  if (!any_type) {
+    const input = choice([...(first ? [["", first]] : []), ...names], chosen, attributes);
+    return { element: input, input };
+  }
+  const list = `${attributes.id}-list`;
+  const input = h("input", { type: "text", list, value: chosen, placeholder: first, spellcheck: "false", autocapitalize: "off", ...attributes });
+  return { element: h("span", null, input, h("datalist", { id: list }, names.map((value) => h("option", { value })))), input };
+}
+
+const codes = (names) => names.length > 0 && h("span", { class: "types" }, names.map((name) => h("code", null, name)));
+
+export async function webhook(context) {
+  const { call, ask, act, say, confirmed, link, narrow, params: of, query } = context;
+  const base = ["webhooks", of.webhook];
+  const span = query.span === "month" ? "month" : "day";
+  const tab = query.tab === "pending" ? "pending" : "attempts";
+
+  /** The webhook; of what may hold any number, the text. */
+  async function read() {
+    const { data: { webhook }, text } = await ask("GET /v1/webhooks/{webhook}", of);
+    const textOf = (name) => member(text, ["data", "webhook", name]);
+    return { ...webhook, filter: webhook.filter && textOf("filter"), metadata: Object.keys(webhook.metadata).length > 0 && textOf("metadata") };
+  }
+  const [first, catalogue] = await Promise.all([read(), call("GET /v1/event-types")]);
+  const panel = recovery(context, of, first);
+  const pending = pendingList(context, of, PAGE);
+
+  // ---- What can be done
+
+  const typeToTest = typeInput(catalogue, "", "its first type", { id: "test-type", "aria-label": "Event type of the test" });
+  const test = button("Send a test", () => act(async () => {
+    const { log } = await call("POST /v1/webhooks/{webhook}/test", of, { body: { event_type: typeToTest.input.value || undefined } });
+    const outcome = log.response_status ? `answered ${log.response_status}` : log.error;
+    say(`The test of ${log.event_type} ${log.status}: ${outcome}, after ${duration(log.response_time_ms)}.`, {
+      kind: log.status === "succeeded" ? "good" : "bad",
+      link: [link([...base, "attempts", log.id]), "Look at it"],
+    });
+  }), { id: "test" });
+  const enable = () => act(async () => {
+    await call("PATCH /v1/webhooks/{webhook}", of, { body: { status: "active" } });
+    say("It is active. What it missed meanwhile waits for “Recover”.");
+  });
+  const disable = () => act(async () => {
+    const what = "Attempts stop at once. What waits is held, and what is published meanwhile is missed; both can be sent later by “Recover”.";
+    if (!await confirmed("Disable this webhook?", what, "Disable it")) return;
+    await call("PATCH /v1/webhooks/{webhook}", of, { body: { status: "disabled" } });
+    say("It is disabled: nothing is sent to it.");
+  });
+  const verify = () => act(async () => {
+    await call("POST /v1/webhooks/{webhook}/verify", of);
+    say("The endpoint has echoed the challenge; the webhook is active.");
+  });
+
+  // ---- What it is
+
+  const head = region({ class: "heading" }, (hook) => [
+    h("div", null,
+      h("h1", null, badge(hook.status), " ", hook.name ?? hook.description ?? hook.url.split("/")[2]),
+      h("p", null, h("code", null, hook.url))),
+    h("div", { class: "actions" },
+      h("div", { class: "joined" }, typeToTest.element, test),
+      button("Recover…", panel.toggle, { id: "recover", "aria-controls": "recovery" }),
+      hook.status === "active"
+        ? button("Disable", disable, { id: "switch" })
+        : hook.disabled_reason?.reason === "unverified"
+          ? button("Verify the endpoint", verify, { id: "verify", class: "primary" })
+          : button("Enable", enable, { id: "switch", class: "primary" })),
+  ]);
+  const why = region(null, ({ disabled_at, disabled_reason }) => disabled_reason && h("div", { class: "notice bad" },
+    h("p", null, h("strong", null, "Disabled "), time(disabled_at), ". ", REASONS[disabled_reason.reason] ?? words(disabled_reason.reason)),
+    disabled_reason.log_ids.length > 0 && h("p", null, "The attempts that led to it: ",
+      disabled_reason.log_ids.slice(0, 10).map((id, index) => [index > 0 && ", ", h("a", { href: link([...base, "attempts", id]) }, `${index + 1}`)]))));
+  let aboutOpen = false;
+  const about = region(null, (hook) => h("details", { class: "card", id: "about", open: aboutOpen, toggle: ({ target }) => { aboutOpen = target.open; } },
+    h("summary", null, "Details"),
+    facts([
+      ["Id", h("code", null, hook.id)],
+      ["Events", codes(hook.events)],
+      ["Filter", hook.filter && h("code", null, hook.filter)],
+      ["Description", hook.description],
+      ["Dialect", hook.dialect],
+      ["Signing", words(hook.signing)],
+      ["Public key", hook.public_key && h("code", null, hook.public_key)],
+      ["Old secret signs until", time(hook.old_secret_expires_at)],
+      ["Rate limit", hook.rate_limit && `${hook.rate_limit} a second`],
+      // Their values may be keys to the receiver.
+      ["Own headers", codes(Object.keys(hook.headers))],
+      ["Metadata", hook.metadata && h("code", null, hook.metadata)],
+      ["Made", time(hook.created_at)],
+    ])));
+
+  // ---- How it does
+
+  const spans = choice([["day", "last 24 hours"], ["month", "last 30 days"]], span, {
+    id: "span", "aria-label": "Span", change: ({ target }) => narrow({ ...query, span: target.value === "month" && "month" }),
+  });
+  const statistics = region({ class: "card" }, (stats) => {
+    const failures = stats.consecutive_failures;
+    return [
+      h("div", { class: "heading" }, h("h2", null, "How it does"), spans),
+      tiles([...figures(stats), ["Failed in a row", failures < FAILURES_COUNTED ? failures : `${failures}+`, failures > 0 && "bad"]]),
+      charts(stats),
+    ];
+  });
+
+  // ---- Its attempts
+
+  const logs = pages(async (cursor) => {
+    const { status, event_type, event_id } = query;
+    const page = await call("GET /v1/webhooks/{webhook}/logs", of, { query: { status, event_type, event_id, cursor, limit: PAGE } });
+    return { items: page.logs, next_cursor: page.next_cursor };
+  }, ({ id }) => id);
+  const narrowed = query.status || query.event_type || query.event_id;
+  const attempts = region({ class: "card" }, ({ items, cursor, queued, more }) => [
+    items.length > 0
+      ? table("Attempts", COLUMNS, items.map((entry) => cells(entry, of.webhook, link, waiting(queued, more))))
+      : cursor
+        ? empty("None among the newest", "Older ones have not been looked at yet.")
+        : narrowed ? empty("No such attempts") : empty("No attempts yet", "Send a test, or publish an event that it subscribes to."),
+    cursor && button(items.length > 0 ? "Older" : "Look further back", () => act(() => logs.older()), { id: "older", class: "more" }),
+  ]);
+  const by = (name) => ({ target }) => narrow({ ...query, [name]: target.value });
+  const filters = h("div", { class: "filters" },
+    field("Status", choice([["", "All"], ["succeeded", "Succeeded"], ["failed", "Failed"]], query.status ?? "", { id: "status", change: by("status") })),
+    field("Event type", typeInput(catalogue, query.event_type ?? "", "All", { id: "event-type", change: by("event_type") }).element),
+    query.event_id && h("p", { class: "chip" }, "of event ", h("code", null, query.event_id),
+      h("button", { type: "button", class: "quiet", "aria-label": "Of any event", click: () => narrow({ ...query, event_id: "" }) }, "×")));
+
+  const tabs = region({ class: "tabs", role: "navigation", "aria-label": "Lists" }, ({ waits }) => {
+    const tabLink = (name, ...label) => h("a", {
+      id: `tab-${name}`, href: link(base, { ...query, tab: name === "pending" && name }), "aria-current": tab === name && "page",
+    }, label);
+    return [tabLink("attempts", "Attempts"), tabLink("pending", "Pending", waits && h("span", { class: "number" }, waits))];
+  });
+
+  async function refresh() {
+    const [hook, { stats }] = await Promise.all([
+      read(),
+      call("GET /v1/webhooks/{webhook}/stats", of, { query: { bucket: span === "month" && "day" } }),
+      pending.refresh(),
+      tab === "attempts" && logs.refresh(),
+    ]);
+    await panel.refresh(hook.status);
+    setNow(stats.until);
+    for (const part of [head, why, about]) part.show(hook);
+    // Drawn again when something was counted, not because time passes; but for the hour, which moves the chart.
+    statistics.show({ ...stats, until: `${stats.until.slice(0, 13)}:00:00Z` });
+    const { items: queued, cursor: more } = pending.queue;
+    tabs.show({ waits: queued.length > 0 && `${queued.length}${more ? "+" : ""}` });
+    attempts.show({ items: logs.items, cursor: logs.cursor, queued, more });
+  }
+  await refresh();
+  return {
+    title: first.name ?? first.url,
+    refresh,
+    element: h("div", null,
+      h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: link(["webhooks"]) }, "Webhooks")),
+      head.element, why.element, panel.element, statistics.element, about.element,
+      h("div", { class: "heading" }, tabs.element, tab === "attempts" && filters),
+      tab === "attempts" ? attempts.element : pending.element),
+  };
+}

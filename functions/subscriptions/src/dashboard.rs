@@ -1,0 +1,111 @@
+//! The dashboard: one page and what it is made of, compiled in.
+//!
+//! Nothing here looks at who calls: the page knows nothing before somebody signs in, and then it makes the calls that anybody
+//! with that key may make. It shows what receivers and publishers have sent, so its policy lets it load and run nothing but the
+//! files below, and talk to nobody but this API.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use rung_shared::api::ApiError;
+
+use crate::Path;
+
+/// What the page may do: run and show its own files, call its own API, and stand in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+    frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// A file as it is served.
+struct File {
+    name: &'static str,
+    content_type: &'static str,
+    text: &'static str,
+    etag: u64,
+}
+
+/// The file of this name and type.
+macro_rules! file {
+    ($name:literal, $content_type:expr) => {{
+        const TEXT: &str = include_str!(concat!("../dashboard/", $name));
+        const ETAG: u64 = fingerprint(TEXT);
+        File {
+            name: $name,
+            content_type: $content_type,
+            text: TEXT,
+            etag: ETAG,
+        }
+    }};
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+static PAGE: File = file!("index.html", HTML);
+
+/// What the page is made of.
+static PARTS: [File; 15] = [
+    file!("style.css", CSS),
+    file!("icon.svg", SVG),
+    file!("main.js", JAVASCRIPT),
+    file!("api.js", JAVASCRIPT),
+    file!("dom.js", JAVASCRIPT),
+    file!("json.js", JAVASCRIPT),
+    file!("chart.js", JAVASCRIPT),
+    file!("pages.js", JAVASCRIPT),
+    file!("entry.js", JAVASCRIPT),
+    file!("webhooks.js", JAVASCRIPT),
+    file!("webhook.js", JAVASCRIPT),
+    file!("recovery.js", JAVASCRIPT),
+    file!("pending.js", JAVASCRIPT),
+    file!("attempt.js", JAVASCRIPT),
+    file!("events.js", JAVASCRIPT),
+];
+
+/// Tells one version of a file from another (FNV-1a): nobody but us decides what is in them.
+const fn fingerprint(text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        at += 1;
+    }
+    hash
+}
+
+pub(crate) async fn page(headers: HeaderMap) -> Response {
+    PAGE.serve(&headers)
+}
+
+pub(crate) async fn part(
+    headers: HeaderMap,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    let part = PARTS.iter().find(|part| part.name == name);
+    let part = part.ok_or_else(|| ApiError::not_found("file of the dashboard", &name))?;
+    Ok(part.serve(&headers))
+}
+
+impl File {
+    /// The file, unless the client has this version of it. It asks each time: so the parts of the page never come from different
+    /// versions for longer than a deployment takes.
+    fn serve(&self, headers: &HeaderMap) -> Response {
+        let etag = format!("\"{:016x}\"", self.etag);
+        let known = headers.get_all(header::IF_NONE_MATCH).iter();
+        let mut known = known.filter_map(|value| value.to_str().ok());
+        let is_known = known.any(|value| value.contains(&etag));
+        let always: [(HeaderName, &str); 5] = [
+            (header::ETAG, &etag),
+            (header::CACHE_CONTROL, "no-cache"),
+            (header::CONTENT_SECURITY_POLICY, POLICY),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "no-referrer"),
+        ];
+        if is_known {
+            return (StatusCode::NOT_MODIFIED, always).into_response();
+        }
+        let content_type = [(header::CONTENT_TYPE, self.content_type)];
+        (always, content_type, self.text).into_response()
+    }
+}
