@@ -274,7 +274,13 @@ async fn listen_verifies_deliveries_of_every_dialect() {
         for (secret, status) in [(right, 200), (wrong, 401)] {
             let webhook = tenant.webhook_with_secret(&url, &["*"], secret).await;
             tenant.publish(a_type_of(dialect), json!({"a": 1})).await;
-            let told = listening.next().await;
+            // A second attempt that waits for nothing may come before its webhook is gone.
+            let told = loop {
+                let told = listening.next().await;
+                if told["attempt"] == 1 {
+                    break told;
+                }
+            };
             assert_eq!(told["dialect"], dialect, "{told}");
             assert_eq!(told["event_type"], a_type_of(dialect));
             assert_eq!(told["status"], status, "{told}");
