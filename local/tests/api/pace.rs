@@ -71,6 +71,22 @@ async fn a_burst_is_spread_over_the_seconds_and_nothing_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_that_divides_no_second_is_kept_in_each() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let path = format!("/v1/webhooks/{webhook}");
+    let limit = json!({"rate_limit": 3});
+    world.send(&tenant, "PATCH", &path, limit).await.data(200);
+    burst(&world, &tenant, 10).await;
+    world.pass(10_000).await;
+    let logs = logs(&world, &tenant, &webhook).await;
+    assert_eq!(logs.len(), 10);
+    let seconds = by_second(&logs);
+    assert!(seconds.values().all(|count| *count <= 3), "{seconds:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn retries_keep_the_pace_and_a_retry_by_hand_does_not_wait() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "bharatcart", "pro").await;

@@ -26,7 +26,8 @@ impl Store {
         webhook: &WebhookId,
         per_second: u32,
     ) -> Result<u64, StoreError> {
-        let step_us = 1_000_000 / u64::from(per_second.max(1));
+        // Rounded up: no second has room for one more.
+        let step_us = 1_000_000_u64.div_ceil(u64::from(per_second.max(1)));
         loop {
             let now_us = self.clock.now_ms() * 1000;
             let now = (":now", now_us);
