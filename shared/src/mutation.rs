@@ -30,8 +30,16 @@ pub enum Mutation {
     LogAfterSuccessor,
     /// The row moves on before the successor's message is durable.
     RowBeforeSend,
+    /// The row moves on whatever became of its chain, if only its number is the message's.
+    RowByNumberAlone,
+    /// A wait that took long to be parked is left to the sweep, which may be past it.
+    NoSecondLook,
     /// The sweep's cursor moves before the queue has taken the page.
     CursorBeforeSend,
+    /// A recovery sends again what it has sent already.
+    JobIgnored,
+    /// A message that is faster than its recovery moves the row without saying which recovery it is of.
+    JobForgotten,
 }
 
 #[cfg(feature = "mutations")]

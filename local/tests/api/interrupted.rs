@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -131,12 +131,11 @@ async fn assert_all_sent_once(world: &World, tenant: &As, path: &str, job: &str)
 }
 
 /// Lets a future come so far; whether it came to its end.
-async fn poll_times(future: impl Future<Output = Vec<String>>, times: usize) -> bool {
+async fn poll_times<T>(future: impl Future<Output = T>, times: usize) -> bool {
     let mut future = pin!(future);
     for _ in 0..times {
         let mut context = Context::from_waker(Waker::noop());
-        if let Poll::Ready(failed) = future.as_mut().poll(&mut context) {
-            assert!(failed.is_empty());
+        if future.as_mut().poll(&mut context).is_ready() {
             return true;
         }
         tokio::task::yield_now().await;
@@ -393,16 +392,117 @@ async fn disabling_stops_a_recovery_and_another_goes_on() {
     assert_all_sent_once(&world, &tenant, &path, &job).await;
 }
 
+/// An attempt is under way when its webhook is disabled and set active again, and fails while a page is at work.
+#[tokio::test(start_paused = true)]
+async fn what_fails_under_a_recovery_is_sent_by_it() {
+    let mut failed_under_it = 0;
+    for attempt_steps in 0.. {
+        let mut over = false;
+        for page_steps in 0.. {
+            let world = World::still().await;
+            let tenant = world.tenant("acme", "odin", "pro").await;
+            let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+            world.answer(500);
+            let event = json!({"id": "e", "type": "content.saga.added", "data": {}});
+            let published = world.send(&tenant, "POST", "/v1/events", event).await;
+            published.data(202);
+            world.settle().await;
+            world.pass(60_000).await;
+            let second = world.handed().await.remove(0);
+            let deliverer = &world.app.deliverer;
+            let mut attempt = pin!(deliverer.deliver(vec![second.record], LIMIT));
+            over = poll_times(attempt.as_mut(), attempt_steps).await;
+            if over || world.posts() < 2 {
+                break;
+            }
+            for status in ["disabled", "active"] {
+                let change = json!({ "status": status });
+                let changed = world.send(&tenant, "PATCH", &path, change).await;
+                changed.data(200);
+            }
+            let job = begin(&world, &tenant, &path).await;
+            let page = world.handed().await.remove(0);
+            let mut page = pin!(deliverer.deliver(vec![page.record], LIMIT));
+            let through = poll_times(page.as_mut(), page_steps).await;
+            attempt.await;
+            if !through {
+                failed_under_it += 1;
+                page.await;
+            }
+            world.answer(200);
+            world.settle().await;
+            world.pass(400_000).await;
+            world.settle().await;
+            let at = format!("{attempt_steps} {page_steps}");
+            let ended = progress(&world, &tenant, &job).await;
+            assert_eq!(ended["status"], "done", "{at}");
+            let event = world.get(&tenant, "/v1/events/e").await;
+            let delivery = &event.data(200)["deliveries"][0];
+            assert_eq!(delivery["status"], "succeeded", "{at}");
+            if through {
+                break;
+            }
+        }
+        if over {
+            break;
+        }
+    }
+    assert!(
+        failed_under_it > 5,
+        "{failed_under_it}: they overlap more often"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn deleting_drops_a_recovery() {
-    let (world, tenant, path) = missed().await;
-    begin(&world, &tenant, &path).await;
-    world
-        .send_text(&tenant, "DELETE", &path, "")
-        .await
-        .data(200);
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let operator = As::operator_for("acme");
+    let import = async || {
+        let webhook = json!({"id": "w", "url": "https://example.com/hook", "events": ["*"]});
+        let made = world.send(&operator, "POST", "/v1/webhooks", webhook).await;
+        made.data(201);
+    };
+    import().await;
+    let job = begin(&world, &tenant, "/v1/webhooks/w").await;
+    let deleted = world.send_text(&tenant, "DELETE", "/v1/webhooks/w", "");
+    deleted.await.data(200);
     world.settle().await;
     assert_eq!(world.posts(), 0);
+    // Made anew under its id, it tells that nobody works on that any more.
+    import().await;
+    let ended = progress(&world, &tenant, &job).await;
+    assert_eq!(ended["status"], "stopped");
+}
+
+/// Under a key there is one recovery, even where another took the number that was meant for it.
+#[tokio::test(start_paused = true)]
+async fn a_key_stays_with_one_recovery_when_its_number_is_taken() {
+    let mut deaths = 0;
+    for steps in 0.. {
+        let (world, tenant, path) = missed().await;
+        let recover = format!("{path}/recover");
+        let keyed = tenant.clone().with_idempotency_key("k");
+        let request = json!({"since": "2025-10-09T08:00:00Z", "status": "missed"});
+        let first = world.send(&keyed, "POST", &recover, request.clone());
+        let over = poll_times(first, steps).await;
+        let other = begin(&world, &tenant, &path).await;
+        let mut jobs = Vec::new();
+        for _ in 0..3 {
+            let begun = world.send(&keyed, "POST", &recover, request.clone()).await;
+            let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
+            jobs.push(format!("{path}/recover/{id}"));
+            world.settle().await;
+        }
+        assert!(jobs.iter().all(|job| *job == jobs[0]), "{steps}: {jobs:?}");
+        assert_ne!(jobs[0], other, "{steps}");
+        assert_eq!(world.posts(), EVENTS, "{steps}");
+        if over {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 3, "{deaths}: it has more steps than that");
 }
 
 #[tokio::test(start_paused = true)]

@@ -104,7 +104,10 @@ fn may_advance(row: &Delivery, message: &Due) -> bool {
     let waits = row.state == State::Pending;
     match message.trigger {
         Trigger::Manual => true,
-        Trigger::Recover => row.job < message.job && !(waits && row.epoch == message.epoch),
+        Trigger::Recover => {
+            (row.job < message.job || mutated(Mutation::JobIgnored))
+                && !(waits && row.epoch == message.epoch)
+        }
         Trigger::Event | Trigger::Retry | Trigger::Test => waits,
     }
 }

@@ -14,7 +14,7 @@ pub enum Status {
     Running,
     /// All of its span was gone through.
     Done,
-    /// The webhook was disabled before that.
+    /// The webhook was disabled or deleted before that.
     Stopped,
 }
 

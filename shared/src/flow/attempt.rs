@@ -82,15 +82,14 @@ impl Deliverer {
                 Step::Advance => {
                     let from = match due.trigger {
                         Trigger::Manual => From::Any,
+                        Trigger::Recover if mutated(Mutation::JobForgotten) => From::Any,
                         Trigger::Recover => From::BeforeJob,
                         Trigger::Event | Trigger::Retry | Trigger::Test => From::Pending,
                     };
                     let event_type = row.map_or_else(String::new, |row| row.event_type);
-                    row = self
-                        .store
-                        .advance(&head(due, &event_type, Vec::new()), from)
-                        .await?
-                        .standing();
+                    let mut to = head(due, &event_type, Vec::new());
+                    to.job = to.job.filter(|_| !mutated(Mutation::JobForgotten));
+                    row = self.store.advance(&to, from).await?.standing();
                     if row.is_none() {
                         return Ok(());
                     }

@@ -11,6 +11,8 @@
 //! Not needed for correctness: that a page is handled once, and that a page looks the same when it is repeated. That it ends at
 //! the same place is for the count alone.
 
+use std::collections::HashMap;
+
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
@@ -23,7 +25,7 @@ use super::{
 use crate::{
     dialect::Dialect,
     domain::{
-        attempt::{AttemptKey, Outcome, Trigger},
+        attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
         id::{DeliveryKey, TenantId},
         message::{Due, Message, Recovery, Scope},
@@ -32,9 +34,10 @@ use crate::{
     },
     json::Json,
     limits::RECOVERY_PAGE,
+    mutation::{Mutation, mutated},
     queue::Lane,
     store::{
-        deliveries::{From, List, list_key},
+        deliveries::{From, List, Written, list_key},
         events::{Event, Match},
         walk::{Order, Span},
     },
@@ -121,8 +124,9 @@ impl Deliverer {
     pub async fn recover(
         &self,
         mut recovery: Recovery,
-        mut idempotency: Option<&Idempotency>,
+        idempotency: Option<&Idempotency>,
     ) -> Result<Asked, FlowError> {
+        let mut taken = None;
         let asked = recovery.clone();
         let may_repeat = idempotency.is_none() && asked.scope == Scope::Any;
         loop {
@@ -139,10 +143,10 @@ impl Deliverer {
                 }
                 recovery.job = recovery.job.max(latest.recovery.job + 1);
             }
-            if let Some(Idempotency { key, content_hash }) = idempotency.take()
+            if let Some(Idempotency { key, content_hash }) = idempotency
                 && let Some((earlier, earlier_hash)) = self
                     .store
-                    .reserve_recovery(&recovery, key, content_hash)
+                    .reserve_recovery(&recovery, key, content_hash, taken.as_ref())
                     .await?
             {
                 if earlier_hash != *content_hash {
@@ -162,7 +166,8 @@ impl Deliverer {
             if standing.recovery.is_same(&recovery) {
                 return Ok(Asked::Begun(standing));
             }
-            // Another one took the number at the same moment; the message under it is dropped.
+            // Another one took the number at the same moment; the message under it is dropped. The key is for the next number.
+            taken = Some(recovery.clone());
         }
     }
 
@@ -207,10 +212,6 @@ impl Deliverer {
             self.store.webhook(tenant, id),
             self.store.recovery(tenant, id, asked.job)
         )?;
-        // Nobody waits for the deliveries of a webhook that is gone.
-        let Some(webhook) = webhook else {
-            return Ok(());
-        };
         let mut standing = match standing {
             Some(standing) => standing,
             None if asked.cursor.is_empty() => self.store.place_recovery(asked).await?,
@@ -233,10 +234,11 @@ impl Deliverer {
         if standing.status != Status::Running || standing.recovery.cursor != asked.cursor {
             return Ok(());
         }
-        if !webhook.takes(asked.epoch) {
+        // One that is gone may be made anew under its id, and then be asked how its recoveries stand.
+        let Some(webhook) = webhook.filter(|webhook| webhook.takes(asked.epoch)) else {
             self.store.end_recovery(asked, Status::Stopped).await?;
             return Ok(());
-        }
+        };
         let dialect = self.dialect(&webhook.dialect)?;
         let mut page = self.recoverable(&webhook, dialect, asked).await?;
         let counts = (page.again.len() as u64, page.skipped);
@@ -249,7 +251,8 @@ impl Deliverer {
             _ => return Ok(()),
         }
         self.note_backfilled(tenant, &page.again).await?;
-        self.send_again(page.again, standing.sent).await?;
+        self.send_again(asked, &webhook, page.again, standing.sent)
+            .await?;
         match page.next {
             Some(next) => {
                 let message = Recovery {
@@ -275,39 +278,54 @@ impl Deliverer {
     }
 
     /// Puts deliveries on their way: first the messages, then the rows. `before` were sent by earlier pages.
-    async fn send_again(&self, mut again: Vec<Again>, before: u64) -> Result<(), FlowError> {
-        for (place, delivery) in (before..).zip(&mut again) {
-            let due = &mut delivery.due;
-            // A millisecond apart: they keep their order, and no receiver meets all of them at once.
-            due.due_ms = due.job.unwrap_or_default() + place;
-        }
-        let now_ms = self.clock.now_ms();
-        let messages: Vec<_> = again
-            .iter()
-            .map(|Again { due, .. }| {
-                let delay_ms = due.due_ms.saturating_sub(now_ms);
-                (Message::Attempt(due.clone()), delay_ms)
-            })
-            .collect();
-        let sent = self.queue.send_all(Lane::Retry, &messages).await;
-        sent.into_iter().collect::<Result<(), _>>()?;
-        // Where a condition fails, the message was faster, or somebody has sent the delivery again by hand.
-        let moved = again.iter().map(async |delivery| {
-            let Again {
-                row,
-                due,
-                event_type,
-                backfilled: _,
-            } = delivery;
-            if row.is_some() {
-                let to = head(due, event_type, Vec::new());
-                self.store.advance(&to, From::BeforeJob).await
-            } else {
-                let first = head(due, event_type, vec![due.due_ms]);
-                self.store.place(&first).await
+    async fn send_again(
+        &self,
+        recovery: &Recovery,
+        webhook: &Webhook,
+        mut again: Vec<Again>,
+        before: u64,
+    ) -> Result<(), FlowError> {
+        let mut places = before..;
+        while !again.is_empty() {
+            for (delivery, place) in again.iter_mut().zip(&mut places) {
+                // A millisecond apart: they keep their order, and no receiver meets all of them at once.
+                delivery.due.due_ms = recovery.job + place;
             }
-        });
-        try_join_all(moved).await?;
+            let now_ms = self.clock.now_ms();
+            let messages: Vec<_> = again
+                .iter()
+                .map(|Again { due, .. }| {
+                    let delay_ms = due.due_ms.saturating_sub(now_ms);
+                    (Message::Attempt(due.clone()), delay_ms)
+                })
+                .collect();
+            let sent = self.queue.send_all(Lane::Retry, &messages).await;
+            sent.into_iter().collect::<Result<(), _>>()?;
+            let moved = again.iter().map(async |delivery| {
+                let Again {
+                    row,
+                    due,
+                    event_type,
+                    backfilled: _,
+                } = delivery;
+                if row.is_some() {
+                    let to = head(due, event_type, Vec::new());
+                    self.store.advance(&to, From::BeforeJob).await
+                } else {
+                    let first = head(due, event_type, vec![due.due_ms]);
+                    self.store.place(&first).await
+                }
+            });
+            // Where a condition fails, the message was faster, or somebody has sent the delivery again by hand. Or an attempt that
+            // was under way when the webhook was disabled has failed just now, and its successor will be held: once more then.
+            let found = try_join_all(moved).await?.into_iter();
+            let found = found.filter_map(|written| match written {
+                Written::Found(row) => row,
+                Written::Done(_) => None,
+            });
+            let left = found.filter(|row| is_wanted(recovery, row, webhook));
+            again = self.not_through(left.collect(), recovery).await?;
+        }
         Ok(())
     }
 
@@ -348,9 +366,8 @@ impl Deliverer {
                 RECOVERY_PAGE,
             )
             .await?;
-        let rows = rows.into_iter().filter(|row| {
-            states.contains(&state_for(row, webhook)) && row.job < Some(recovery.job)
-        });
+        let rows = rows.into_iter();
+        let rows = rows.filter(|row| is_wanted(recovery, row, webhook));
         Ok(Page {
             again: self.not_through(rows.collect(), recovery).await?,
             skipped: 0,
@@ -398,18 +415,14 @@ impl Deliverer {
         };
         let names: Vec<_> = keys.iter().map(last_of).collect();
         let made = self.store.attempts(&names).await?;
+        let spoken = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::new();
         for ((event, key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
             let row = row_of(key);
             let mut backfilled = false;
             let (n, attempt) = match (row, last) {
-                (Some(row), _)
-                    if state_for(row, webhook) == State::Pending
-                        || row.job >= Some(recovery.job) =>
-                {
-                    continue;
-                }
+                (Some(row), _) if !is_wanted(recovery, row, webhook) => continue,
                 (Some(row), Some(_)) => (row.n + 1, row.attempt + 1),
                 (Some(row), None) => (row.n + 1, row.next_attempt()),
                 // Its first attempt has failed just now, and its row is being written.
@@ -426,10 +439,11 @@ impl Deliverer {
                 },
             };
             // What was posted before is posted in the same words again.
-            let spoken = last.map_or(&webhook.dialect, |last| &last.dialect).clone();
+            let earlier = last.map(|last| &last.dialect).or(spoken.get(key));
+            let dialect = earlier.unwrap_or(&webhook.dialect).clone();
             again.push(Again {
                 row: row.cloned(),
-                due: fresh_ladder(recovery, key, (n, attempt), Some(spoken)),
+                due: fresh_ladder(recovery, key, (n, attempt), Some(dialect)),
                 event_type: event.event_type.clone(),
                 backfilled,
             });
@@ -457,6 +471,7 @@ impl Deliverer {
     ) -> Result<Vec<Again>, FlowError> {
         let names: Vec<_> = rows.iter().map(last_attempt).collect();
         let made = self.store.attempts(&names).await?;
+        let spoken = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::with_capacity(rows.len());
         for row in rows {
             let last = made.iter().find(|made| made.key == last_attempt(&row));
@@ -473,15 +488,49 @@ impl Deliverer {
                 Some(_) => row.attempt + 1,
                 None => row.next_attempt(),
             };
-            let spoken = last.map(|last| last.dialect.clone());
+            let dialect = last.map(|last| &last.dialect).or(spoken.get(&row.key));
+            let position = (row.n + 1, attempt);
             again.push(Again {
-                due: fresh_ladder(recovery, &row.key, (row.n + 1, attempt), spoken),
+                due: fresh_ladder(recovery, &row.key, position, dialect.cloned()),
                 event_type: row.event_type.clone(),
                 backfilled: false,
                 row: Some(row),
             });
         }
         Ok(again)
+    }
+
+    /// The dialects of those deliveries that were posted, but not at the position that their rows stand at, whose entry is not
+    /// among those `made`.
+    async fn spoken_before(
+        &self,
+        rows: &[Delivery],
+        made: &[Attempt],
+    ) -> Result<HashMap<DeliveryKey, String>, FlowError> {
+        let has = |made: &[Attempt], row: &Delivery| {
+            let mut made = made.iter();
+            made.any(|made| made.key.delivery == row.key)
+        };
+        let silent = rows.iter().filter(|row| row.n > 1 && !has(made, row));
+        let silent: Vec<_> = silent.collect();
+        let firsts: Vec<_> = silent.iter().map(|row| first_attempt(&row.key)).collect();
+        let mut earlier = self.store.attempts(&firsts).await?;
+        // Those that were missed have no first one.
+        let later = silent.iter().filter(|row| !has(&earlier, row));
+        let later = later.flat_map(|row| {
+            let dues = (2..row.n).zip(&row.dues_ms);
+            dues.map(|(n, due_ms)| AttemptKey {
+                delivery: row.key.clone(),
+                due_ms: *due_ms,
+                n,
+            })
+        });
+        let later: Vec<_> = later.collect();
+        earlier.extend(self.store.attempts(&later).await?);
+        let earlier = earlier.into_iter();
+        Ok(earlier
+            .map(|entry| (entry.key.delivery, entry.dialect))
+            .collect())
     }
 }
 
@@ -503,6 +552,16 @@ fn state_for(row: &Delivery, webhook: &Webhook) -> State {
     } else {
         row.state
     }
+}
+
+/// Whether a recovery is for a delivery as it stands, and has not sent it yet.
+fn is_wanted(recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
+    let state = state_for(row, webhook);
+    let in_scope = match &recovery.scope {
+        Scope::States(states) => states.contains(&state),
+        Scope::Any => state != State::Pending,
+    };
+    in_scope && (row.job < Some(recovery.job) || mutated(Mutation::JobIgnored))
 }
 
 fn first_attempt(key: &DeliveryKey) -> AttemptKey {

@@ -156,11 +156,13 @@ impl Deliverer {
                 .place(&head(&next, &attempt.event_type, vec![next.due_ms]))
                 .await?;
         } else {
+            let from = if mutated(Mutation::RowByNumberAlone) {
+                From::Any
+            } else {
+                From::PendingAt(due.due_ms)
+            };
             self.store
-                .advance(
-                    &head(&next, &attempt.event_type, Vec::new()),
-                    From::PendingAt(due.due_ms),
-                )
+                .advance(&head(&next, &attempt.event_type, Vec::new()), from)
                 .await?;
         }
         if mutated(Mutation::RowBeforeSend) {
@@ -176,7 +178,7 @@ impl Deliverer {
         if left_ms() > QUEUE_DELAY_MAX_MS {
             self.store.park(next).await?;
             // A function that was frozen in between may have parked it into a minute that the sweep has left behind.
-            if left_ms() >= PARK_MIN_MS {
+            if left_ms() >= PARK_MIN_MS || mutated(Mutation::NoSecondLook) {
                 return Ok(());
             }
         }

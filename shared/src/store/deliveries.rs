@@ -21,6 +21,7 @@ use crate::{
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
     limits::LOG_SHARDS,
+    mutation::{Mutation, mutated},
 };
 
 /// What a conditional write found.
@@ -128,6 +129,9 @@ impl Store {
         let condition = match from {
             From::Any => "n = :behind",
             From::Pending => "n = :behind AND st = :pending",
+            From::BeforeJob if mutated(Mutation::JobIgnored) => {
+                "n = :behind AND (st <> :pending OR p <> :p)"
+            }
             From::BeforeJob => {
                 "n = :behind AND (attribute_not_exists(j) OR j < :job) AND (st <> :pending OR p <> :p)"
             }

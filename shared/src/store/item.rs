@@ -16,6 +16,11 @@ pub(super) fn number(value: impl Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
+/// A value as JSON text, for what only Rung itself looks into.
+pub(super) fn json(value: &impl serde::Serialize) -> AttributeValue {
+    text(serde_json::to_string(value).expect("stored values have string keys only"))
+}
+
 /// A 13-digit time in milliseconds, for keys.
 pub(super) fn time(ms: u64) -> String {
     format!("{ms:013}")
@@ -56,10 +61,8 @@ impl Builder {
         }
     }
 
-    /// A value as JSON text, for what only Rung itself looks into.
     pub(super) fn json(self, name: &str, value: &impl serde::Serialize) -> Self {
-        let json = serde_json::to_string(value).expect("stored values have string keys only");
-        self.text(name, json)
+        self.with(name, json(value))
     }
 
     pub(super) fn build(self) -> Item {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Item, Query, Range, Store, StoreError,
-    item::{Builder, Row, number, text, time},
+    item::{Builder, Row, json, number, text, time},
 };
 use crate::domain::{
     id::{TenantId, WebhookId},
@@ -56,8 +56,8 @@ impl Store {
         page.rows.into_iter().next().map(read_progress).transpose()
     }
 
-    /// Reserves an `Idempotency-Key` for a recovery that was asked for with a content of this hash. Answers the recovery that had
-    /// it before, with the hash of its own.
+    /// Reserves an `Idempotency-Key` for a recovery that was asked for with a content of this hash, be it in the place of the one
+    /// whose number is `taken`. Answers the recovery that had it before, with the hash of its own.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -66,6 +66,7 @@ impl Store {
         recovery: &Recovery,
         key: &str,
         content_hash: &[u8; 32],
+        taken: Option<&Recovery>,
     ) -> Result<Option<(Recovery, [u8; 32])>, StoreError> {
         let hash = hex::encode(&Sha256::digest(key)[..16]);
         let pk = partition(&recovery.tenant, &recovery.webhook);
@@ -74,13 +75,19 @@ impl Store {
             .bytes("h", content_hash.to_vec())
             .number("exp", self.expiry_of(&recovery.tenant).await?)
             .build();
-        let put = self
+        let free = "attribute_not_exists(pk) OR exp <= :now";
+        let mut put = self
             .client
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk) OR exp <= :now")
+            .condition_expression(free)
             .expression_attribute_values(":now", number(self.clock.wall_ms() / 1000));
+        if let Some(taken) = taken {
+            put = put
+                .condition_expression(format!("{free} OR m = :taken"))
+                .expression_attribute_values(":taken", json(taken));
+        }
         let found = super::put_if(put).await?;
         let earlier = |row: Row| {
             let hash = row.bytes("h")?.try_into().map_err(|_| row.missing("h"))?;

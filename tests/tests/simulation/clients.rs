@@ -12,7 +12,10 @@ use axum::{
 };
 use rung_local::aws::sqs::queue_url;
 use rung_shared::{
-    domain::id::{EventId, TenantId, WebhookId},
+    domain::{
+        delivery::Delivery,
+        id::{EventId, TenantId, WebhookId},
+    },
     flow::accept::{Accepted, NewEvent, Refusal},
     json::Json,
     store::{attempts::LogFilter, deliveries::List},
@@ -22,8 +25,8 @@ use tower::ServiceExt as _;
 
 use crate::{
     functions::{ADMIN_KEY, Role},
-    ledger::Window,
-    world::{SECRET, World, any_dialect, url, webhook_id},
+    ledger::{Stopped, Window},
+    world::{SECRET, World, any_dialect, pace_of, url, webhook_id},
 };
 
 /// The time-out of the functions behind the API.
@@ -37,7 +40,6 @@ impl World {
     /// One client with one event: asks until it is answered, and sometimes again.
     pub(crate) async fn publisher(self: Arc<Self>, number: u64) {
         let (chance, plan) = (&self.wire.chance, &self.wire.plan);
-        self.pause(0, plan.calm_ms * 9 / 10).await;
         let by_key = chance.happens(0.2);
         let bytes = *chance.pick(&[10, 10, 10, 10, 10, 10, 10, 10, 6_000, 60_000]);
         let content = json!({"n": number, "pad": "x".repeat(bytes)});
@@ -139,7 +141,10 @@ impl World {
         let chance = &self.wire.chance;
         let number = chance.between(0, self.wire.plan.webhooks - 1);
         let (id, path) = (webhook_id(number), format!("/v1/webhooks/w{number}"));
-        match chance.between(0, 17) {
+        if chance.happens(self.wire.plan.recoveries) {
+            return Box::pin(self.recover(number, &path)).await;
+        }
+        match chance.between(0, 21) {
             0..=1 => {
                 let change = json!({"status": "disabled"});
                 self.call("PATCH", number, &path, change).await;
@@ -153,13 +158,13 @@ impl World {
                 self.call("PATCH", number, &path, change).await;
             }
             6 => {
-                // By whatever clock somebody takes the time.
-                let latest_ms =
-                    self.clock.now_ms() + LIMIT.as_millis() as u64 + self.wire.plan.late_ms;
+                let latest_ms = self.latest_ms();
                 self.ledger().deleted.insert(id.to_string(), latest_ms);
                 self.call("DELETE", number, &path, Value::Null).await;
             }
             7 => {
+                let latest_ms = self.latest_ms();
+                self.ledger().imported.insert(id.to_string(), latest_ms);
                 let webhook = json!({
                     "id": id.as_str(), "url": url(&id), "events": ["*"], "secret": SECRET,
                     "dialect": any_dialect(chance),
@@ -177,18 +182,34 @@ impl World {
                 self.call("POST", number, &path, Value::Null).await;
             }
             10..=12 => self.cancel(number, &path).await,
+            13 => self.cancel_all(number, &path).await,
+            14 => {
+                let pace = chance.happens(0.5).then(|| pace_of(number));
+                let change = json!({"rate_limit": pace});
+                self.call("PATCH", number, &path, change).await;
+            }
+            15..=16 => self.retry_pending(number, &path).await,
             _ => self.retry(number, &path).await,
         }
     }
 
-    async fn cancel(&self, number: u64, path: &str) {
+    /// When a call that somebody makes now has taken effect at the latest, by whatever clock.
+    fn latest_ms(&self) -> u64 {
+        self.clock.now_ms() + LIMIT.as_millis() as u64 + self.wire.plan.late_ms
+    }
+
+    /// What waits for a webhook, as far as it is listed.
+    async fn pending(&self, number: u64) -> Vec<Delivery> {
         let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
         let pending = self
             .oracle
             .deliveries_of(&tenant, &id, List::Pending, None, 100)
-            .await
-            .expect("the oracle reads")
-            .0;
+            .await;
+        pending.expect("the oracle reads").0
+    }
+
+    async fn cancel(&self, number: u64, path: &str) {
+        let pending = self.pending(number).await;
         if pending.is_empty() {
             return;
         }
@@ -199,12 +220,55 @@ impl World {
             [] => &self.wire.chance.pick(&pending).key,
             due => &self.wire.chance.pick(due).key,
         };
-        let name = (id.to_string(), key.event.to_string());
+        let name = (key.webhook.to_string(), key.event.to_string());
         self.ledger().cancelled.insert(name.clone());
         let path = format!("{path}/pending/{}", key.uuid());
         let answer = self.call("DELETE", number, &path, Value::Null).await;
         if let Some((StatusCode::OK, _)) = answer {
             self.ledger().cancelled_for_good.insert(name);
+        }
+    }
+
+    async fn cancel_all(&self, number: u64, path: &str) {
+        let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
+        let webhook = self.oracle.webhook(&tenant, &id).await;
+        let Some(webhook) = webhook.expect("the oracle reads") else {
+            return;
+        };
+        let pending = self.pending(number).await;
+        let latest_ms = self.latest_ms();
+        self.ledger().emptied.push((id.to_string(), latest_ms));
+        let path = format!("{path}/pending");
+        let answer = self.call("DELETE", number, &path, Value::Null).await;
+        let Some((StatusCode::OK, body)) = answer else {
+            return;
+        };
+        if body["data"]["complete"] == true {
+            let waiting = pending.iter().filter(|row| webhook.takes(row.epoch));
+            let stopped = waiting.map(|row| Stopped {
+                webhook: id.to_string(),
+                event: row.key.event.to_string(),
+                n: row.n,
+                epoch: row.epoch,
+                by_ms: self.clock.now_ms() + self.wire.plan.skew_ms,
+            });
+            self.ledger().stopped.extend(stopped);
+        }
+    }
+
+    async fn retry_pending(&self, number: u64, path: &str) {
+        let asked_ms = self.clock.now_ms().saturating_sub(self.wire.plan.skew_ms);
+        let pending = self.pending(number).await;
+        if pending.is_empty() {
+            return;
+        }
+        let key = &self.wire.chance.pick(&pending).key;
+        let name = (key.webhook.to_string(), key.event.to_string());
+        self.ledger().retry_asked.insert(name.clone());
+        let path = format!("{path}/pending/{}/retry", key.uuid());
+        let answer = self.call("POST", number, &path, Value::Null).await;
+        if let Some((StatusCode::ACCEPTED, _)) = answer {
+            self.ledger().retried.push((name.0, name.1, asked_ms));
         }
     }
 
@@ -240,12 +304,24 @@ impl World {
     }
 
     /// A call of the management API about a webhook. `None`: nothing was answered.
-    async fn call(
+    pub(crate) async fn call(
         &self,
         method: &str,
         number: u64,
         path: &str,
         body: Value,
+    ) -> Option<(StatusCode, Value)> {
+        self.call_once(method, number, path, body, None).await
+    }
+
+    /// The same under an `Idempotency-Key`.
+    pub(crate) async fn call_once(
+        &self,
+        method: &str,
+        number: u64,
+        path: &str,
+        body: Value,
+        idempotency: Option<&str>,
     ) -> Option<(StatusCode, Value)> {
         let function = self.functions.turn(Role::Manage).await;
         let body = if body.is_null() {
@@ -253,7 +329,11 @@ impl World {
         } else {
             Body::from(body.to_string())
         };
-        let request = Request::builder()
+        let mut request = Request::builder();
+        if let Some(key) = idempotency {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request
             .method(method)
             .uri(path)
             .header("authorization", format!("Bearer {ADMIN_KEY}"))

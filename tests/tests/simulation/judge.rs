@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     clients::POISON,
     ledger::Told,
-    world::{DEAD, World, webhook_id},
+    world::{DEAD, World, number_of, webhook_id},
 };
 
 impl World {
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// The events that are stored, by number.
-    async fn events(&self) -> BTreeMap<u64, Event> {
+    pub(crate) async fn events(&self) -> BTreeMap<u64, Event> {
         let plan = &self.wire.plan;
         let known: Vec<_> = {
             let ledger = self.ledger();
@@ -108,6 +108,7 @@ impl World {
         for (number, event) in &events {
             self.judge_deliveries(*number, event, &logs).await;
         }
+        self.judge_recoveries(&logs).await;
         logs.values().map(Vec::len).sum()
     }
 
@@ -148,13 +149,25 @@ impl World {
         event: &Event,
         logs: &BTreeMap<WebhookId, Vec<Attempt>>,
     ) {
-        for found in self.oracle.matches(event).await.expect("the oracle reads") {
-            let key = key(event, &found.webhook);
+        let matches = self.oracle.matches(event).await.expect("the oracle reads");
+        let matches = matches
+            .into_iter()
+            .map(|found| (found.webhook, found.active));
+        let matches: BTreeMap<_, _> = matches.collect();
+        // What an event did not match, a recovery may send it to.
+        for (id, log) in logs {
+            let webhook_number = number_of(id.as_str());
+            if self.wire.plan.tenant_of(webhook_number) != event.tenant {
+                continue;
+            }
+            let key = key(event, id);
             let webhook = self.oracle.webhook(&key.tenant, &key.webhook).await;
             let webhook = webhook.expect("the oracle reads");
             let row = self.oracle.delivery(&key).await.expect("the oracle reads");
-            let log = logs.get(&found.webhook).into_iter().flatten();
-            let mut log: Vec<_> = log.filter(|entry| entry.key.delivery == key).collect();
+            let mut log: Vec<_> = log
+                .iter()
+                .filter(|entry| entry.key.delivery == key)
+                .collect();
             log.sort_by_key(|attempt| (attempt.key.n, attempt.key.due_ms));
             let dialect = log
                 .first()
@@ -162,14 +175,15 @@ impl World {
             let told = Told {
                 webhook: webhook.as_ref(),
                 dialect: dialect.map(AsRef::as_ref),
-                active: found.active,
+                active: matches.get(id) == Some(&true),
                 accepted_ms: event.accepted_ms,
                 row: row.as_ref(),
                 log,
             };
             let mut ledger = self.ledger();
             let known = ledger.events.get(&number);
-            let promised = known.is_some_and(|known| known.accepted.is_some());
+            let accepted = known.is_some_and(|known| known.accepted.is_some());
+            let promised = accepted && matches.contains_key(id);
             ledger.judge(key.webhook.as_str(), key.event.as_str(), promised, &told);
         }
     }
@@ -191,7 +205,8 @@ impl World {
     }
 }
 
-fn key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
+/// The name of an event's delivery to a webhook.
+pub(crate) fn key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
     DeliveryKey {
         tenant: event.tenant.clone(),
         webhook: webhook.clone(),

@@ -14,6 +14,8 @@ use rung_shared::{
     flow::accept::Accepted,
 };
 
+use crate::recoveries::Recoveries;
+
 /// A POST as its receiver saw it.
 #[derive(Debug, Clone)]
 pub(crate) struct Posted {
@@ -42,6 +44,17 @@ pub(crate) struct Known {
     pub(crate) accepted: Option<Accepted>,
 }
 
+/// A delivery that waited when somebody cancelled all that waits, and was answered that all of it is.
+pub(crate) struct Stopped {
+    pub(crate) webhook: String,
+    pub(crate) event: String,
+    /// Where it stood.
+    pub(crate) n: u32,
+    pub(crate) epoch: u64,
+    /// When it was cancelled at the latest, by whatever clock.
+    pub(crate) by_ms: u64,
+}
+
 /// A delivery as the product tells of it at the end.
 pub(crate) struct Told<'a> {
     pub(crate) webhook: Option<&'a Webhook>,
@@ -60,18 +73,25 @@ pub(crate) struct Ledger {
     pub(crate) events: BTreeMap<u64, Known>,
     /// How often messages of a delivery were handed out, by webhook and event; several of one attempt in a batch count once.
     handed: HashMap<(String, String), usize>,
-    /// When somebody asked last to delete a webhook, in milliseconds.
+    /// Until when a webhook may have been deleted by the last of those who asked for it, in milliseconds.
     pub(crate) deleted: BTreeMap<String, u64>,
+    /// When somebody asked last to import a webhook, likewise.
+    pub(crate) imported: BTreeMap<String, u64>,
     /// Messages that were sent and make no sense.
     pub(crate) poison: u64,
     /// Deliveries that somebody asked to cancel, as `(webhook, event)`.
     pub(crate) cancelled: BTreeSet<(String, String)>,
     /// Those of them that were answered as done.
     pub(crate) cancelled_for_good: BTreeSet<(String, String)>,
+    /// Webhooks of which somebody asked to cancel all that waits, and until when that may have been done, in milliseconds.
+    pub(crate) emptied: Vec<(String, u64)>,
+    /// What waited then, where it was answered as done.
+    pub(crate) stopped: Vec<Stopped>,
     /// Deliveries that somebody asked to retry by hand, answered or not.
     pub(crate) retry_asked: BTreeSet<(String, String)>,
     /// Retries by hand that were answered with 202: webhook, event, and when they were asked for.
     pub(crate) retried: Vec<(String, String, u64)>,
+    pub(crate) recoveries: Recoveries,
     violations: Vec<String>,
 }
 
@@ -92,7 +112,10 @@ impl Ledger {
             .entry(key)
             .or_insert_with(|| body.clone())
             .clone();
-        if first != *body {
+        // A first attempt that died before its log entry left nothing that says which dialect it was in. If the webhook was imported
+        // with another one since, what carries on speaks that.
+        let may_differ = |post: &Posted| self.imported.contains_key(&post.webhook);
+        if first != *body && !may_differ(&posted) {
             self.violation(format!("{posted:?} has another body than before"));
         }
         let name = (&posted.webhook, &posted.event);
@@ -164,14 +187,16 @@ impl Ledger {
     /// Judges what became of one delivery. `promised`: its event was answered with 202.
     pub(crate) fn judge(&mut self, webhook: &str, event: &str, promised: bool, told: &Told<'_>) {
         let mut faults = self.faults_of_log(webhook, event, told);
+        faults.extend(self.recoveries.faults_of_log(&told.log));
+        faults.extend(faults_of_ladders(told));
         faults.extend(self.fault_of_end(webhook, event, promised, told));
         for fault in faults {
             self.violation(format!("{event} to {webhook}: {fault}"));
         }
     }
 
-    /// An attempt number is logged once, each entry tells of a POST that was made, none was early, and each follows from the one
-    /// before.
+    /// An attempt number is logged once, each entry tells of a POST that was made, none was early, all are in one dialect, and each
+    /// follows from the one before.
     fn faults_of_log(&self, webhook: &str, event: &str, told: &Told<'_>) -> Vec<String> {
         let mut faults = Vec::new();
         let mut before: Option<&Attempt> = None;
@@ -203,6 +228,9 @@ impl Ledger {
                 })
             {
                 faults.push(format!("attempt {n} does not follow from {before:?}"));
+            }
+            if before.is_some_and(|before| before.dialect != attempt.dialect) {
+                faults.push(format!("attempt {n} is in another dialect than {before:?}"));
             }
             let succeeded = attempt.outcome == Outcome::Succeeded;
             let posted = self.posts.iter().any(|post| {
@@ -245,32 +273,38 @@ impl Ledger {
         let as_told = match row.state {
             State::Pending => false,
             State::Succeeded => succeeded,
-            State::Failed => {
-                let by_ladder = told.log.iter().all(|attempt| {
-                    attempt.trigger != Trigger::Manual && attempt.response_status != Some(410)
-                });
-                let all = told.dialect.map(|dialect| dialect.ladder.attempts());
-                // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
-                let failed = last.is_some_and(|last| {
-                    (row.n == 1 || last.outcome == Outcome::Failed) && last.next_due_ms.is_none()
-                });
-                failed && (row.n == 1 && succeeded || !by_ladder || all == Some(told.log.len()))
-            }
+            // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
+            State::Failed => last.is_some_and(|last| {
+                (row.n == 1 || last.outcome == Outcome::Failed) && last.next_due_ms.is_none()
+            }),
             State::Held => current.epoch > 0,
-            State::Cancelled => self
-                .cancelled
-                .contains(&(webhook.to_owned(), event.to_owned())),
+            State::Cancelled => {
+                let name = (webhook.to_owned(), event.to_owned());
+                let mut emptied = self.emptied.iter();
+                self.cancelled.contains(&name)
+                    || emptied.any(|(of, by_ms)| of == webhook && told.accepted_ms <= *by_ms)
+            }
             State::Missed => !told.active,
         };
         if !as_told {
             return Some(format!("{row:?} at rest, log {:?}", told.log));
         }
         let name = (webhook.to_owned(), event.to_owned());
-        if self.cancelled_for_good.contains(&name)
-            && !self.retry_asked.contains(&name)
-            && row.state != State::Cancelled
-        {
+        let sent_again = self.retry_asked.contains(&name) || self.recoveries.any_asked(webhook);
+        if self.cancelled_for_good.contains(&name) && !sent_again && row.state != State::Cancelled {
             return Some(format!("it was cancelled, and is {row:?}"));
+        }
+        let goes_on = self.stopped.iter().any(|stopped| {
+            (&stopped.webhook, &stopped.event) == (&name.0, &name.1)
+                && stopped.epoch == current.epoch
+                && row.state != State::Cancelled
+                && told
+                    .log
+                    .iter()
+                    .any(|attempt| attempt.key.n > stopped.n && attempt.started_ms > stopped.by_ms)
+        });
+        if goes_on && !sent_again {
+            return Some(format!("it was cancelled with all others, and is {row:?}"));
         }
         let stopped = matches!(row.state, State::Held | State::Cancelled);
         let forgotten = self.retried.iter().any(|(w, e, asked_ms)| {
@@ -280,4 +314,31 @@ impl Ledger {
         });
         forgotten.then(|| "a retry by hand was answered with 202, but not made".to_owned())
     }
+}
+
+/// A ladder begins with the first attempt, and anew with each recovery. Where nobody cut it short by hand, it has as many attempts as
+/// the dialect says when it is used up, and never more.
+fn faults_of_ladders(told: &Told<'_>) -> Vec<String> {
+    let begins = |attempt: &&Attempt| attempt.trigger == Trigger::Recover;
+    let Some(all) = told.dialect.map(|dialect| dialect.ladder.attempts()) else {
+        return Vec::new();
+    };
+    let mut faults = Vec::new();
+    for ladder in told.log.chunk_by(|_, next| !begins(next)) {
+        if ladder
+            .iter()
+            .any(|attempt| attempt.trigger == Trigger::Manual)
+        {
+            continue;
+        }
+        let used_up = ladder.last().is_some_and(|last| {
+            last.outcome == Outcome::Failed
+                && last.next_due_ms.is_none()
+                && last.response_status != Some(410)
+        });
+        if ladder.len() > all || used_up && ladder.len() != all {
+            faults.push(format!("a ladder of {all} attempts became {ladder:?}"));
+        }
+    }
+    faults
 }

@@ -9,7 +9,7 @@ use crate::{on_all_cores, plan::Kind, world::play};
 /// A mistake that goes unnoticed in so many runs goes unnoticed.
 const SEEDS: u64 = 600;
 
-const ALL: [Mutation; 13] = [
+const ALL: [Mutation; 17] = [
     Mutation::AcceptedUnsent,
     Mutation::StaleRoutes,
     Mutation::AckBeforeWork,
@@ -22,7 +22,11 @@ const ALL: [Mutation; 13] = [
     Mutation::UnconditionalFailureLog,
     Mutation::LogAfterSuccessor,
     Mutation::RowBeforeSend,
+    Mutation::RowByNumberAlone,
+    Mutation::NoSecondLook,
     Mutation::CursorBeforeSend,
+    Mutation::JobIgnored,
+    Mutation::JobForgotten,
 ];
 
 #[test]
@@ -31,7 +35,9 @@ fn each_mutation_is_caught() {
     on_all_cores(ALL.into_iter(), |mutation| {
         // Where it can show.
         let kind = match mutation {
-            Mutation::NoDueTest => Kind::Meddled,
+            Mutation::NoDueTest | Mutation::RowByNumberAlone => Kind::Meddled,
+            Mutation::NoSecondLook => Kind::Frozen,
+            Mutation::JobIgnored | Mutation::JobForgotten => Kind::Recovering,
             _ => Kind::Any,
         };
         make(Some(mutation));

@@ -13,6 +13,21 @@ pub(crate) enum Kind {
     Any,
     /// One in which people intervene all the time.
     Meddled,
+    /// One in which people ask for recoveries all the time, and pages of them are torn.
+    Recovering,
+    /// One in which functions freeze while they park waits, and nobody else takes those waits up.
+    Frozen,
+}
+
+impl Kind {
+    /// What is played with a seed: mostly anything.
+    pub(crate) fn of(seed: u64) -> Self {
+        match seed % 20 {
+            7 | 17 => Self::Recovering,
+            19 => Self::Frozen,
+            _ => Self::Any,
+        }
+    }
 }
 
 /// A run's plan. Rates are per call on the wire, per record handed out, or per POST.
@@ -38,10 +53,14 @@ pub(crate) struct Plan {
     pub(crate) slow: f64,
     /// In milliseconds.
     pub(crate) slow_ms: u64,
+    /// Waits whose parking takes up to a quarter of an hour, in a function that stands still.
+    pub(crate) frozen_parking: f64,
     /// Records that SQS hands out once more, with the same receive count.
     pub(crate) duplicate: f64,
     /// Records that are handled and handed out again nevertheless.
     pub(crate) undeleted: f64,
+    /// How long a batch is hidden while it is handled, in seconds.
+    pub(crate) visibility_s: u64,
     /// Batches hidden for moments only.
     pub(crate) briefly_hidden: f64,
     /// Batches that reach a function late.
@@ -59,14 +78,21 @@ pub(crate) struct Plan {
     pub(crate) tenants: u64,
     /// Of all tenants: number `n` is of tenant `n % tenants`.
     pub(crate) webhooks: u64,
+    /// The share of them that have a rate limit.
+    pub(crate) paced: f64,
     /// Likewise.
     pub(crate) events: u64,
+    /// Whether they come all at once.
+    pub(crate) burst: bool,
     /// Messages that are none of Rung's.
     pub(crate) poison: u64,
     /// Whether the table is one that no sweep has seen.
     pub(crate) new_table: bool,
-    /// Disablings, enablings, changes, rotations, deletions, imports, cancellings and retries by hand.
+    /// Disablings, enablings, changes (of the rate limit too), rotations, deletions, imports, cancellings (of one delivery and of
+    /// all), retries by hand (of a log entry and of what waits) and recoveries.
     pub(crate) interventions: u64,
+    /// The share of them that are recoveries.
+    pub(crate) recoveries: f64,
     /// Calls and POSTs during which somebody intervenes, until there were twice as many.
     pub(crate) meddled: f64,
     /// When faults and clients end, in milliseconds from the start.
@@ -76,15 +102,34 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn of(chance: &Chance, kind: Kind) -> Self {
         let plan = Self::drawn(chance, kind);
-        if kind == Kind::Faultless {
-            plan.without_faults()
-        } else {
-            plan
+        match kind {
+            Kind::Any => plan,
+            Kind::Meddled => Self {
+                recoveries: 0.0,
+                ..plan
+            },
+            Kind::Faultless => plan.without_faults(),
+            Kind::Recovering => Self {
+                lost: 0.1,
+                crash: 0.02,
+                duplicate: 0.3,
+                slow: 0.1,
+                slow_ms: 3_000,
+                recoveries: 0.6,
+                ..plan.without_faults()
+            },
+            Kind::Frozen => Self {
+                frozen_parking: 0.5,
+                batch_ms: 3_600_000,
+                visibility_s: 4_000,
+                interventions: 0,
+                ..plan.without_faults()
+            },
         }
     }
 
     fn drawn(chance: &Chance, kind: Kind) -> Self {
-        let often = chance.happens(0.3) || kind == Kind::Meddled;
+        let often = chance.happens(0.3) || matches!(kind, Kind::Meddled | Kind::Recovering);
         // Functions that stand still for minutes, and may.
         let frozen = chance.happens(0.1);
         let webhooks = match chance.between(0, 999) {
@@ -109,8 +154,10 @@ impl Plan {
             } else {
                 *chance.pick(&[200, 3_000, 60_000])
             },
+            frozen_parking: 0.0,
             duplicate: chance.rate(0.5),
             undeleted: chance.rate(0.3),
+            visibility_s: 180,
             briefly_hidden: chance.rate(0.5),
             held_back: chance.rate(0.5),
             twin_sweep: chance.rate(0.8),
@@ -129,7 +176,9 @@ impl Plan {
                 chance.between(1, webhooks)
             },
             webhooks,
+            paced: chance.rate(1.0),
             events: chance.between(1, if webhooks > 3 { 2 } else { 6 }),
+            burst: chance.happens(0.2),
             poison: if chance.happens(0.1) {
                 chance.between(1, 3)
             } else {
@@ -141,6 +190,7 @@ impl Plan {
             } else {
                 chance.between(0, 3)
             },
+            recoveries: 0.2,
             meddled: if often { 0.02 + chance.rate(0.1) } else { 0.0 },
             calm_ms: 1_000 * chance.between(60, *chance.pick(&[300, 1_500, 3_000])),
         }
@@ -168,6 +218,7 @@ impl Plan {
             partial: 0.0,
             conflict: 0.0,
             slow: 0.0,
+            frozen_parking: 0.0,
             duplicate: 0.0,
             undeleted: 0.0,
             briefly_hidden: 0.0,

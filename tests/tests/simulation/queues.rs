@@ -47,7 +47,7 @@ impl World {
             let visibility_s = if bad(plan.briefly_hidden) {
                 chance.between(1, 40)
             } else {
-                180
+                plan.visibility_s
             };
             let received = self
                 .sqs(
@@ -216,15 +216,25 @@ fn objection(
     if logged {
         return Some("in the log already");
     }
-    let manual = due.trigger == Trigger::Manual;
     match row {
         None => None,
         Some(_) if due.n == 1 => Some("a first attempt that has a row"),
         Some(row) if row.n == due.n && row.due_ms == due.due_ms && row.state == State::Pending => {
             None
         }
-        Some(row) if row.n + 1 == due.n && (manual || row.state == State::Pending) => None,
+        Some(row) if row.n + 1 == due.n && may_follow(row, due) => None,
         Some(_) => Some("its chain is elsewhere"),
+    }
+}
+
+/// Whether a message may be posted while the row stands one position behind it. A recovery moves what is at rest, or waits for a
+/// webhook that was disabled meanwhile, and moves it once.
+fn may_follow(row: &Delivery, due: &Due) -> bool {
+    let waits = row.state == State::Pending;
+    match due.trigger {
+        Trigger::Manual => true,
+        Trigger::Recover => row.job < due.job && !(waits && row.epoch == due.epoch),
+        Trigger::Event | Trigger::Retry | Trigger::Test => waits,
     }
 }
 

@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::{
     ledger::{Ledger, Posted},
     wire::{Life, Wire},
+    world::number_of,
 };
 
 /// How a receiver behaves. Times are in milliseconds from the start.
@@ -82,8 +83,9 @@ impl Way {
         let mut objections = Vec::new();
         for record in own {
             let due = &record.due;
-            if now_ms < due.due_ms {
-                objections.push(format!("n={}: {} ms early", due.n, due.due_ms - now_ms));
+            if now_ms < due.earliest_ms() {
+                let early_ms = due.earliest_ms() - now_ms;
+                objections.push(format!("n={}: {early_ms} ms early", due.n));
                 continue;
             }
             let objection = record.objection?;
@@ -181,7 +183,7 @@ impl Transport for Way {
             .expect("an id is ASCII")
             .to_owned();
         let objection = self.objection(&webhook, &event).await;
-        let index: usize = webhook[1..].parse().expect("hosts are w0, w1, …");
+        let index = number_of(&webhook);
         let (wire, plan) = (&self.receivers.wire, &self.receivers.wire.plan);
         let body: Value = serde_json::from_slice(&outgoing.body).expect("a body is JSON");
         let of_tenant = body["data"]["n"]
@@ -201,7 +203,7 @@ impl Transport for Way {
         });
         let number = {
             let mut ledger = ledger();
-            if of_tenant != Some(plan.tenant_of(index as u64)) {
+            if of_tenant != Some(plan.tenant_of(index)) {
                 ledger.violation(format!("{webhook} got an event of {of_tenant:?}"));
             }
             if let Some(objection) = objection {
@@ -225,7 +227,7 @@ impl Transport for Way {
         if crashes(plan.crash) {
             return self.life.crash().await;
         }
-        let reply = self.answer(index, outgoing.timeout);
+        let reply = self.answer(index as usize, outgoing.timeout);
         if reply.taken
             || reply
                 .status

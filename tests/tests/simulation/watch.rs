@@ -1,18 +1,21 @@
 //! What must be true of each call as it takes effect.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rung_shared::domain::{
-    attempt::AttemptKey,
+    attempt::{AttemptKey, Trigger},
     id::{DeliveryKey, EventId, TenantId, WebhookId},
     message::{Due, Message},
 };
 use serde_json::Value;
 
-use crate::ledger::Ledger;
+use crate::{
+    ledger::Ledger,
+    world::{number_of, pace_of},
+};
 
 /// Watches the wire. Clones watch together.
 #[derive(Clone)]
@@ -23,10 +26,14 @@ pub(crate) struct Watch {
 
 #[derive(Default)]
 struct Seen {
-    /// The attempts whose messages a queue has taken, or that are parked.
-    durable: HashSet<AttemptKey>,
+    /// The attempts whose messages a queue has taken, or that are parked, and what led to each.
+    durable: HashMap<AttemptKey, Trigger>,
+    /// The deliveries that are cancelled.
+    cancelled: HashSet<DeliveryKey>,
     /// The partitions that waits were parked in.
     parked: HashSet<String>,
+    /// The attempts that were given a place in a second of a webhook's pace.
+    places: HashMap<(WebhookId, u64), HashSet<AttemptKey>>,
 }
 
 impl Watch {
@@ -41,6 +48,47 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges a row that has just been written: a chain that was cancelled goes on when somebody sends it again, not by itself.
+    fn row_written(&self, operation: &str, body: &[u8]) {
+        if let Some(delivery) = cancelled(operation, body) {
+            self.seen().cancelled.insert(delivery);
+        }
+        let Some(position) = pending_at(operation, body) else {
+            return;
+        };
+        let mut seen = self.seen();
+        let trigger = seen.durable.get(&position).copied();
+        if seen.cancelled.remove(&position.delivery)
+            && !matches!(trigger, Some(Trigger::Manual | Trigger::Recover))
+        {
+            let text = format!("it was cancelled, and goes on at {position:?}");
+            self.ledger().violation(text);
+        }
+    }
+
+    /// Takes note of an attempt's message in a queue.
+    fn sent(&self, due: &Due) {
+        self.seen().durable.insert(due.key(), due.trigger);
+        if let Some(job) = due.job {
+            self.ledger().recoveries.sent(due.key(), job);
+        }
+        if let Some(place_ms) = due.place_ms {
+            let mut seen = self.seen();
+            let second = seen.places.entry((due.webhook.clone(), place_ms));
+            let second = second.or_default();
+            second.insert(due.key());
+            let most = pace_of(number_of(due.webhook.as_str())) as usize;
+            if second.len() > most {
+                let text = format!("{second:?} are given places in one second");
+                self.ledger().violation(text);
+            }
+        }
+    }
+
     /// Whether a query is one of parked waits where none was ever parked. There are very many of them.
     pub(crate) fn finds_nothing(&self, operation: &str, body: &[u8]) -> bool {
         if operation != "Query" {
@@ -53,42 +101,31 @@ impl Watch {
 
     /// Judges a call that is about to take effect.
     pub(crate) fn before(&self, operation: &str, body: &[u8]) {
-        let position = match operation {
-            "PutItem" => {
-                let request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
-                let item = &request["Item"];
-                (text(&item["st"]) == "pending").then(|| position(item, &item["n"], &item["d"]))
-            }
-            "UpdateItem" => {
-                let request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
-                let values = &request["ExpressionAttributeValues"];
-                let update = request["UpdateExpression"].as_str().unwrap_or_default();
-                update
-                    .starts_with("SET st = :pending")
-                    .then(|| position(&request["Key"], &values[":n"], &values[":due"]))
-            }
-            _ => None,
-        };
-        let Some(position) = position.flatten() else {
+        let Some(position) = pending_at(operation, body) else {
             return;
         };
-        if !self.seen().durable.contains(&position) {
+        if !self.seen().durable.contains_key(&position) {
             let text = format!("a row is to stand at {position:?}, whose message is nowhere");
-            let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            ledger.violation(text);
+            self.ledger().violation(text);
         }
     }
 
     /// Takes note of a call that has taken effect; answers the latest minute that it parked a wait in.
     pub(crate) fn after(&self, operation: &str, body: &[u8]) -> Option<u64> {
         match operation {
+            "PutItem" | "UpdateItem" => {
+                self.row_written(operation, body);
+                None
+            }
             "SendMessageBatch" => {
                 let request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
                 let entries = request["Entries"].as_array().into_iter().flatten();
                 for entry in entries {
                     let body = entry["MessageBody"].as_str().unwrap_or_default();
-                    if let Ok(Message::Attempt(due)) = Message::parse(body) {
-                        self.seen().durable.insert(due.key());
+                    match Message::parse(body) {
+                        Ok(Message::Attempt(due)) => self.sent(&due),
+                        Ok(Message::Recover(page)) => self.ledger().recoveries.page(page),
+                        Ok(Message::Fanout(_) | Message::KeyEnds(_)) | Err(_) => {}
                     }
                 }
                 None
@@ -102,7 +139,7 @@ impl Watch {
                     let minute = text(&item["pk"]).strip_prefix("Q#")?.split('#').next()?;
                     let due: Due = serde_json::from_str(text(&item["m"])).ok()?;
                     let mut seen = self.seen();
-                    seen.durable.insert(due.key());
+                    seen.durable.insert(due.key(), due.trigger);
                     seen.parked.insert(text(&item["pk"]).to_owned());
                     minute.parse().ok()
                 });
@@ -113,16 +150,61 @@ impl Watch {
     }
 }
 
+/// Where a call has a delivery's row wait.
+fn pending_at(operation: &str, body: &[u8]) -> Option<AttemptKey> {
+    match operation {
+        "PutItem" => {
+            let request = naming("pending", body)?;
+            let item = &request["Item"];
+            let pending = text(&item["st"]) == "pending";
+            pending.then(|| position(item, &item["n"], &item["d"]))?
+        }
+        "UpdateItem" => {
+            let request = naming("pending", body)?;
+            let values = &request["ExpressionAttributeValues"];
+            let update = request["UpdateExpression"].as_str()?;
+            let pending = update.starts_with("SET st = :pending");
+            pending.then(|| position(&request["Key"], &values[":n"], &values[":due"]))?
+        }
+        _ => None,
+    }
+}
+
+/// The delivery that a call cancels.
+fn cancelled(operation: &str, body: &[u8]) -> Option<DeliveryKey> {
+    let request = naming("cancelled", body)?;
+    let (key, state) = match operation {
+        "PutItem" => (&request["Item"], &request["Item"]["st"]),
+        _ => (
+            &request["Key"],
+            &request["ExpressionAttributeValues"][":to"],
+        ),
+    };
+    (text(state) == "cancelled").then(|| delivery(key))?
+}
+
+/// A request, if it names a state. Most don't, and are not worth the reading.
+fn naming(state: &str, body: &[u8]) -> Option<Value> {
+    let text = std::str::from_utf8(body).ok()?;
+    let names = text.contains(&format!("\"{state}\""));
+    names.then(|| serde_json::from_str(text).expect("the SDK writes JSON"))
+}
+
+/// The delivery whose row has this key.
+fn delivery(key: &Value) -> Option<DeliveryKey> {
+    let mut names = text(&key["pk"]).strip_prefix("D#")?.split('#');
+    Some(DeliveryKey {
+        tenant: TenantId::parse(names.next()?).ok()?,
+        webhook: WebhookId::parse(names.next()?).ok()?,
+        event: EventId::parse(names.next()?).ok()?,
+        accepted_ms: text(&key["sk"]).parse().ok()?,
+    })
+}
+
 /// The position that a delivery's row is to stand at.
 fn position(key: &Value, n: &Value, due_ms: &Value) -> Option<AttemptKey> {
-    let mut names = text(&key["pk"]).strip_prefix("D#")?.split('#');
     Some(AttemptKey {
-        delivery: DeliveryKey {
-            tenant: TenantId::parse(names.next()?).ok()?,
-            webhook: WebhookId::parse(names.next()?).ok()?,
-            event: EventId::parse(names.next()?).ok()?,
-            accepted_ms: text(&key["sk"]).parse().ok()?,
-        },
+        delivery: delivery(key)?,
         due_ms: due_ms["N"].as_str()?.parse().ok()?,
         n: n["N"].as_str()?.parse().ok()?,
     })

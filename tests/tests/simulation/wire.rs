@@ -143,6 +143,18 @@ impl Wire {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 
+    /// Lets a function stand still before it parks a wait.
+    async fn freeze(&self, target: &str, body: &[u8]) {
+        let parks =
+            || target.ends_with(".BatchWriteItem") && body.windows(3).any(|at| at == b"\"Q#");
+        let rate = self.plan.frozen_parking;
+        // Never draws nothing, and looks for nothing.
+        if rate > 0.0 && !self.is_calm() && parks() && self.chance.happens(rate) {
+            let ms = self.chance.between(0, 900_000);
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
+    }
+
     async fn call(
         &self,
         life: &Life,
@@ -163,6 +175,7 @@ impl Wire {
         }
         let fate = self.fate();
         self.pass().await;
+        self.freeze(target, body).await;
         // What a function that died meanwhile had sent may arrive or not.
         if life.is_over() && self.chance.happens(0.5) {
             std::future::pending::<()>().await;

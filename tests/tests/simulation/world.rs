@@ -38,7 +38,7 @@ use crate::{
     wire::Wire,
 };
 
-const START_MS: u64 = 1_760_000_000_000;
+pub(crate) const START_MS: u64 = 1_760_000_000_000;
 const QUEUES: [&str; 2] = ["deliver", "retry"];
 pub(crate) const DEAD: [&str; 2] = ["deliver-dead", "retry-dead"];
 /// By when after the last fault everything must have come to rest.
@@ -166,9 +166,15 @@ impl World {
         }
         self.spawn(Arc::clone(self).sweeps());
         let clients = Arc::new(());
+        let burst_ms = self.wire.chance.between(0, plan.calm_ms * 9 / 10);
         for number in 0..plan.events {
             let (world, client) = (Arc::clone(self), Arc::clone(&clients));
             self.spawn(async move {
+                if world.wire.plan.burst {
+                    world.pause(burst_ms, burst_ms + 50).await;
+                } else {
+                    world.pause(0, world.wire.plan.calm_ms * 9 / 10).await;
+                }
                 Box::pin(world.publisher(number)).await;
                 drop(client);
             });
@@ -270,19 +276,38 @@ pub(crate) fn webhook_id(number: u64) -> WebhookId {
     WebhookId::parse(&format!("w{number}")).expect("it has letters and digits")
 }
 
-/// Disable rules and ladders: rungs at once, through the delay queue, and parked.
-const DIALECTS: [(&str, &str); 4] = [
-    (r#""never""#, r#"["0s", "2min", "20min"]"#),
-    (r#""ladder_used_up""#, r#"["16min", "10s", "17min"]"#),
-    ("{ consecutive_failures = 4 }", r#"["30s", "16min"]"#),
-    (r#"{ failing_for = "10min" }"#, r#"["5s", "15min", "1min"]"#),
+/// The number of the webhook with this id.
+pub(crate) fn number_of(webhook: &str) -> u64 {
+    webhook[1..].parse().expect("webhooks are w0, w1, …")
+}
+
+/// Disable rules and ladders: rungs at once, through the delay queue, and parked. And where the body says when the event was.
+const DIALECTS: [(&str, &str, &str); 4] = [
+    (r#""never""#, r#"["0s", "2min", "20min"]"#, "timestamp"),
+    (
+        r#""ladder_used_up""#,
+        r#"["16min", "10s", "17min"]"#,
+        "created",
+    ),
+    (
+        "{ consecutive_failures = 4 }",
+        r#"["30s", "16min"]"#,
+        "time",
+    ),
+    (
+        r#"{ failing_for = "10min" }"#,
+        r#"["5s", "15min", "1min"]"#,
+        "at",
+    ),
 ];
 
 fn dialects() -> Dialects {
     let dialects = (0_u32..).zip(DIALECTS);
-    dialects.fold(Dialects::builtin(), |dialects, (number, (rule, waits))| {
-        let text = format!(
-            r#"
+    dialects.fold(
+        Dialects::builtin(),
+        |dialects, (number, (rule, waits, time))| {
+            let text = format!(
+                r#"
 name = "sim{number}"
 description = "For the simulation."
 event_id = "evt_{{base62}}"
@@ -294,7 +319,7 @@ honour_retry_after = true
 disable = {rule}
 envelope = [
   {{ key = "type", from = "type" }},
-  {{ key = "timestamp", from = "time_rfc3339" }},
+  {{ key = "{time}", from = "time_rfc3339" }},
   {{ key = "data", from = "data" }},
 ]
 [ladder]
@@ -304,11 +329,12 @@ jitter = 0.1
 example = "example.created"
 sample = '{{}}'
 "#
-        );
-        dialects
-            .with_file("sim.toml", &text)
-            .expect("the dialect is sound")
-    })
+            );
+            dialects
+                .with_file("sim.toml", &text)
+                .expect("the dialect is sound")
+        },
+    )
 }
 
 fn manner(chance: &Chance, calm_ms: u64) -> Manner {
@@ -360,7 +386,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             url: url(&webhook_id(number)),
             events: vec!["*".to_owned()],
             filter: None,
-            rate_limit: None,
+            rate_limit: chance.happens(plan.paced).then(|| pace_of(number)),
             name: None,
             description: None,
             secret: Secret::new(SECRET.to_owned()),
@@ -384,6 +410,11 @@ pub(crate) const SECRET: &str = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5M
 
 pub(crate) fn url(webhook: &WebhookId) -> String {
     format!("http://{webhook}.test/hook")
+}
+
+/// The rate limit that a webhook has, when it has one, in deliveries a second.
+pub(crate) fn pace_of(number: u64) -> u32 {
+    1 + (number % 3) as u32
 }
 
 /// One of the run's dialects.

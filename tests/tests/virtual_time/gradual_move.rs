@@ -58,3 +58,40 @@ async fn a_delivery_keeps_the_dialect_that_its_event_was_accepted_in() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recovered_delivery_keeps_the_dialect_that_it_was_posted_in() {
+    for status in ["held", "any"] {
+        let (world, _) = World::of("standard").await;
+        let path = "/v1/webhooks/w";
+        let import = |dialect: &str| {
+            let webhook = json!({"id": "w", "url": "http://b.test/hook", "events": ["*"], "dialect": dialect});
+            world.call("POST", "/v1/webhooks", webhook)
+        };
+        import("patra").await;
+        world.script(|_, _| Reply::Status(500));
+        world.publish("card.created").await;
+        // It waits for its third attempt.
+        world.pass(10_000).await;
+        let change = |status: &str| world.call("PATCH", path, json!({ "status": status }));
+        change("disabled").await;
+        import("standard").await;
+        change("active").await;
+        world.script(|_, _| Reply::Status(200));
+        let request = json!({"since": "2025-10-09T00:00:00Z", "status": status});
+        let recover = format!("{path}/recover");
+        world.call("POST", &recover, request).await;
+        world.pass(10_000).await;
+
+        let posts = world.posts();
+        let of_patra = posts
+            .iter()
+            .filter(|post| post.headers.contains_key("x-patra-signature"));
+        let of_patra: Vec<_> = of_patra.collect();
+        assert_eq!(of_patra.len(), 3, "{status}: {posts:#?}");
+        assert!(
+            of_patra.iter().all(|post| post.body == of_patra[0].body),
+            "{status}: {posts:#?}"
+        );
+    }
+}

@@ -1,0 +1,452 @@
+//! Recoveries: how people ask for them, and what must have come of each.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use rung_shared::{
+    clock::timestamp,
+    domain::{
+        attempt::{Attempt, AttemptKey, Outcome, Trigger},
+        delivery::{Delivery, State},
+        id::{DeliveryKey, WebhookId},
+        message::{Recovery, Scope},
+        recovery::{Progress, Status},
+        webhook::Webhook,
+    },
+};
+use serde_json::{Value, json};
+
+use crate::{
+    judge::key,
+    ledger::Ledger,
+    world::{START_MS, World, webhook_id},
+};
+
+/// A recovery that somebody asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    webhook: WebhookId,
+    since_ms: u64,
+    until_ms: Option<u64>,
+    scope: Scope,
+    /// By the world's clock, before the call.
+    asked_ms: u64,
+    /// The numbers of those that were begun by then: such a one has gone through a part of it already.
+    earlier: Vec<u64>,
+    /// What it had to find from then on.
+    found: Vec<Found>,
+    /// Its number, once it was answered with 202.
+    job: Option<u64>,
+}
+
+/// A delivery that stood in the scope of a recovery before that was asked for.
+#[derive(Debug, Clone)]
+struct Found {
+    key: DeliveryKey,
+    /// Where it stood: 1 without a row.
+    n: u32,
+}
+
+/// All that is known of recoveries.
+#[derive(Default)]
+pub(crate) struct Recoveries {
+    asked: Vec<Asked>,
+    /// Those whose first page a queue has taken, by webhook and number.
+    begun: BTreeMap<(WebhookId, u64), Vec<Recovery>>,
+    /// The recovery that each of the fresh ladders' first attempts is of.
+    jobs: BTreeMap<AttemptKey, u64>,
+}
+
+impl Recoveries {
+    /// Notes that a queue has taken a page.
+    pub(crate) fn page(&mut self, page: Recovery) {
+        let begun = self.begun.entry((page.webhook.clone(), page.job));
+        let begun = begun.or_default();
+        if !begun.iter().any(|recovery| recovery.is_same(&page)) {
+            begun.push(page);
+        }
+    }
+
+    /// Notes that a queue has taken the first attempt of a fresh ladder.
+    pub(crate) fn sent(&mut self, key: AttemptKey, job: u64) {
+        self.jobs.insert(key, job);
+    }
+
+    /// Whether somebody asked for a recovery that sends also what was cancelled.
+    pub(crate) fn any_asked(&self, webhook: &str) -> bool {
+        let mut own = self
+            .asked
+            .iter()
+            .filter(|asked| asked.webhook.as_str() == webhook);
+        own.any(|asked| asked.scope == Scope::Any)
+    }
+
+    /// Fresh ladders begin where somebody asked for them, in the span and among the states that were named; none begins twice.
+    pub(crate) fn faults_of_log(&self, log: &[&Attempt]) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut applied = BTreeMap::new();
+        for (place, attempt) in log.iter().enumerate() {
+            if attempt.trigger != Trigger::Recover {
+                continue;
+            }
+            let n = attempt.key.n;
+            let Some(job) = self.jobs.get(&attempt.key) else {
+                faults.push(format!("attempt {n} is of no recovery"));
+                continue;
+            };
+            if let Some(earlier) = applied.insert(job, n) {
+                faults.push(format!("recovery {job} made attempts {earlier} and {n}"));
+            }
+            let delivery = &attempt.key.delivery;
+            let begun = self.begun.get(&(delivery.webhook.clone(), *job));
+            let before = place.checked_sub(1).and_then(|before| log.get(before));
+            let fits = |recovery: &Recovery| {
+                (recovery.since_ms..=recovery.until_ms).contains(&delivery.accepted_ms)
+                    && self.asked.iter().any(|asked| asked.is(recovery))
+                    && may_begin(recovery, attempt, before.copied())
+            };
+            if !begun.into_iter().flatten().any(fits) {
+                faults.push(format!(
+                    "attempt {n} after {before:?} does not follow from {begun:?}"
+                ));
+            }
+        }
+        faults
+    }
+}
+
+impl Asked {
+    /// Whether this asks for such a recovery.
+    fn is(&self, recovery: &Recovery) -> bool {
+        self.webhook == recovery.webhook
+            && self.since_ms == recovery.since_ms
+            && self.scope == recovery.scope
+            // At most now, by the function's clock.
+            && self
+                .until_ms
+                .is_none_or(|until_ms| until_ms >= recovery.until_ms)
+    }
+}
+
+/// Whether a recovery may begin a ladder after such an entry of the log, as far as that can be told from it.
+fn may_begin(recovery: &Recovery, attempt: &Attempt, before: Option<&Attempt>) -> bool {
+    let Scope::States(states) = &recovery.scope else {
+        return true;
+    };
+    let n = attempt.key.n;
+    states.iter().any(|state| match state {
+        // Its last attempt was made, and nothing was to follow. A slow copy of that may have succeeded meanwhile.
+        State::Failed => {
+            before.is_some_and(|before| before.key.n + 1 == n && before.next_due_ms.is_none())
+        }
+        State::Missed => n == 2 && before.is_none(),
+        // It was stopped before an attempt, which a slow copy may have made nevertheless.
+        State::Held => true,
+        State::Pending | State::Succeeded | State::Cancelled => false,
+    })
+}
+
+impl World {
+    /// Somebody asks for a recovery, and perhaps again.
+    pub(crate) async fn recover(&self, number: u64, path: &str) {
+        let chance = &self.wire.chance;
+        let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
+        let webhook = self.oracle.webhook(&tenant, &id).await;
+        let webhook = webhook.expect("the oracle reads");
+        let disabled = webhook.is_some_and(|webhook| webhook.disabled.is_some());
+        if disabled && chance.happens(0.7) {
+            let change = json!({"status": "active"});
+            self.call("PATCH", number, path, change).await;
+        }
+        let now_ms = self.clock.now_ms();
+        // Before all that clocks may say.
+        let first_ms = START_MS - 60_000;
+        let since_ms = match chance.between(0, 3) {
+            0 => chance.between(first_ms, now_ms - 10_000),
+            _ => first_ms,
+        };
+        let until_ms = chance.happens(0.3);
+        let until_ms = until_ms.then(|| chance.between(since_ms.max(START_MS - 10_000), now_ms));
+        let (scope, status) = self.any_scope();
+        let mut request = json!({"since": timestamp(since_ms).to_string()});
+        if let Some(until_ms) = until_ms {
+            request["until"] = timestamp(until_ms).to_string().into();
+        }
+        if !status.is_null() {
+            request["status"] = status;
+        }
+        let idempotency = chance.happens(0.4);
+        let idempotency = idempotency.then(|| format!("k{}", chance.between(0, 999_999)));
+        let path = format!("{path}/recover");
+        let mut asked = None;
+        for _ in 0..chance.between(1, 3) {
+            // Under a key it is the one that was asked for first.
+            let asked = match asked.filter(|_| idempotency.is_some()) {
+                Some(asked) => asked,
+                None => {
+                    let found = self.recoverable(number, &scope).await;
+                    let mut ledger = self.ledger();
+                    let begun = ledger.recoveries.begun.keys();
+                    let earlier = begun.filter(|(webhook, _)| *webhook == id);
+                    let earlier = earlier.map(|(_, job)| *job).collect();
+                    ledger.recoveries.asked.push(Asked {
+                        webhook: id.clone(),
+                        since_ms,
+                        until_ms,
+                        scope: scope.clone(),
+                        asked_ms: self.clock.now_ms(),
+                        earlier,
+                        found,
+                        job: None,
+                    });
+                    *asked.insert(ledger.recoveries.asked.len() - 1)
+                }
+            };
+            let answer = self
+                .call_once(
+                    "POST",
+                    number,
+                    &path,
+                    request.clone(),
+                    idempotency.as_deref(),
+                )
+                .await;
+            self.ledger().recovery_answered(asked, answer);
+            self.pause(0, *chance.pick(&[10, 5_000, 120_000])).await;
+        }
+        let known = asked.is_some_and(|asked| self.ledger().recoveries.asked[asked].job.is_some());
+        if idempotency.is_some() && known && chance.happens(0.3) {
+            request["since"] = timestamp(since_ms - 1).to_string().into();
+            let answer = self
+                .call_once("POST", number, &path, request, idempotency.as_deref())
+                .await;
+            if answer.is_some_and(|(status, _)| status.is_success()) {
+                let text = format!("{id}: another recovery began under the same key");
+                self.ledger().violation(text);
+            }
+        }
+    }
+
+    /// What is to be recovered, and how one says so.
+    fn any_scope(&self) -> (Scope, Value) {
+        let all = [State::Failed, State::Held, State::Missed];
+        match self.wire.chance.between(0, 9) {
+            0..=2 => (Scope::States(all.into()), Value::Null),
+            3 => (Scope::States(vec![State::Failed]), json!("failed")),
+            4 => (Scope::States(vec![State::Held]), json!("held")),
+            5 => (Scope::States(vec![State::Missed]), json!("missed")),
+            6 => {
+                let states = vec![State::Missed, State::Held];
+                (Scope::States(states), json!(["missed", "held"]))
+            }
+            _ => (Scope::Any, json!("any")),
+        }
+    }
+
+    /// The deliveries that stand in the scope of a recovery now.
+    async fn recoverable(&self, number: u64, scope: &Scope) -> Vec<Found> {
+        let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
+        let webhook = self.oracle.webhook(&tenant, &id).await;
+        let Some(webhook) = webhook.expect("the oracle reads") else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for event in self.events().await.into_values() {
+            if event.tenant != tenant {
+                continue;
+            }
+            let key = key(&event, &id);
+            let first = AttemptKey {
+                delivery: key.clone(),
+                due_ms: key.accepted_ms,
+                n: 1,
+            };
+            let row = self.oracle.delivery(&key).await.expect("the oracle reads");
+            let first = self.oracle.attempt(&first).await.expect("the oracle reads");
+            let sayable = event.bodies.contains_key(&webhook.dialect);
+            let is_found = match scope {
+                Scope::States(states) => row
+                    .as_ref()
+                    .is_some_and(|row| states.contains(&state(row, &webhook))),
+                Scope::Any => {
+                    sayable
+                        && match (&row, &first) {
+                            (Some(row), None) => is_unsuccessful(row.state),
+                            (Some(row), Some(_)) => state(row, &webhook) != State::Pending,
+                            (None, Some(first)) => first.outcome == Outcome::Succeeded,
+                            (None, None) => false,
+                        }
+                }
+            };
+            if is_found {
+                let n = row.map_or(1, |row| row.n);
+                found.push(Found { key, n });
+            }
+        }
+        found
+    }
+
+    /// Each recovery has ended, and has done what it was for.
+    pub(crate) async fn judge_recoveries(&self, logs: &BTreeMap<WebhookId, Vec<Attempt>>) {
+        let (asked, begun) = {
+            let recoveries = &self.ledger().recoveries;
+            (recoveries.asked.clone(), recoveries.begun.clone())
+        };
+        for recovery in begun.values().flatten() {
+            let webhook = self
+                .oracle
+                .webhook(&recovery.tenant, &recovery.webhook)
+                .await;
+            let webhook = webhook.expect("the oracle reads");
+            let ended = match self.progress(recovery).await {
+                None => false,
+                // Another one took the number at the same moment.
+                Some(progress) if !progress.recovery.is_same(recovery) => true,
+                Some(progress) => match progress.status {
+                    Status::Running => false,
+                    Status::Stopped => {
+                        !webhook.is_some_and(|webhook| webhook.epoch == recovery.epoch)
+                    }
+                    Status::Done => true,
+                },
+            };
+            if !ended {
+                let progress = self.progress(recovery).await;
+                let text = format!("{recovery:?} came to no end: {progress:?}");
+                self.ledger().violation(text);
+            }
+        }
+        for asked in &asked {
+            let Some(job) = asked.job else {
+                continue;
+            };
+            let own = begun.get(&(asked.webhook.clone(), job));
+            let own = own.into_iter().flatten();
+            let Some(recovery) = own.into_iter().find(|recovery| asked.is(recovery)) else {
+                let text = format!("{asked:?} was answered with what is another's, or nowhere");
+                self.ledger().violation(text);
+                continue;
+            };
+            let progress = self.progress(recovery).await;
+            let progress = progress.filter(|_| !asked.earlier.contains(&job));
+            if progress.is_some_and(|progress| progress.status == Status::Done) {
+                self.judge_done(asked, recovery, logs).await;
+            }
+        }
+    }
+
+    async fn progress(&self, recovery: &Recovery) -> Option<Progress> {
+        let progress = self
+            .oracle
+            .recovery(&recovery.tenant, &recovery.webhook, recovery.job);
+        progress.await.expect("the oracle reads")
+    }
+
+    /// What a recovery had to find was sent again, save what was stopped.
+    async fn judge_done(
+        &self,
+        asked: &Asked,
+        recovery: &Recovery,
+        logs: &BTreeMap<WebhookId, Vec<Attempt>>,
+    ) {
+        let webhook = self
+            .oracle
+            .webhook(&recovery.tenant, &recovery.webhook)
+            .await;
+        let Some(webhook) = webhook.expect("the oracle reads") else {
+            return;
+        };
+        let span = recovery.since_ms..=recovery.until_ms;
+        for found in &asked.found {
+            if !span.contains(&found.key.accepted_ms) {
+                continue;
+            }
+            let row = self.oracle.delivery(&found.key).await;
+            let row = row.expect("the oracle reads");
+            let log = logs.get(&asked.webhook).into_iter().flatten();
+            let log = log.filter(|entry| entry.key.delivery == found.key);
+            let log: Vec<_> = log.collect();
+            let mut ledger = self.ledger();
+            if !ledger.is_recovered(asked, recovery, &webhook, found, row.as_ref(), &log) {
+                let text = format!("{recovery:?} is done, but {found:?} is {row:?}, log {log:?}");
+                ledger.violation(text);
+            }
+        }
+    }
+}
+
+impl Ledger {
+    fn recovery_answered(&mut self, asked: usize, answer: Option<(StatusCode, Value)>) {
+        let Some((status, body)) = answer else {
+            return;
+        };
+        let asked = &mut self.recoveries.asked[asked];
+        let fault = match status {
+            StatusCode::ACCEPTED => {
+                let id = body["data"]["recovery"]["id"].as_str();
+                let job = id.and_then(|id| id.strip_prefix("rec_")?.parse().ok());
+                let earlier = std::mem::replace(&mut asked.job, job);
+                earlier.is_some() && earlier != job || job.is_none()
+            }
+            // It is deleted, it is disabled, or the table or the queue did not answer.
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT => false,
+            status => !status.is_server_error(),
+        };
+        if fault {
+            let text = format!("{asked:?} was answered {status} {body}");
+            self.violation(text);
+        }
+    }
+
+    /// Whether what became of a delivery is what a recovery that is done may have made of it, and whatever came after.
+    fn is_recovered(
+        &self,
+        asked: &Asked,
+        recovery: &Recovery,
+        webhook: &Webhook,
+        found: &Found,
+        row: Option<&Delivery>,
+        log: &[&Attempt],
+    ) -> bool {
+        let (name, event) = (found.key.webhook.as_str(), found.key.event.as_str());
+        let gone = |latest_ms: &u64| *latest_ms >= asked.asked_ms;
+        let deleted = self.deleted.get(name).is_some_and(gone);
+        let imported = asked.scope == Scope::Any && self.imported.get(name).is_some_and(gone);
+        // What somebody sends by hand meanwhile is left alone, whatever becomes of it.
+        let by_hand = self
+            .retry_asked
+            .contains(&(name.to_owned(), event.to_owned()));
+        if deleted || imported || by_hand {
+            return true;
+        }
+        let Some(row) = row else {
+            return false;
+        };
+        if row.state == State::Held {
+            return row.n > found.n && webhook.epoch > recovery.epoch;
+        }
+        let again = log.iter().any(|attempt| {
+            // A slow copy of a first attempt may have failed after the success of another, and have begun the ladder.
+            attempt.key.n > found.n && (attempt.trigger == Trigger::Recover || found.n == 1)
+        });
+        let passed_by = row.n == found.n
+            && match &asked.scope {
+                Scope::States(states) => !states.contains(&row.state),
+                Scope::Any => false,
+            };
+        again || passed_by || row.state == State::Succeeded || row.state == State::Cancelled
+    }
+}
+
+/// The state that a delivery is in, whatever its row still says.
+fn state(row: &Delivery, webhook: &Webhook) -> State {
+    if row.state == State::Pending && !webhook.takes(row.epoch) {
+        State::Held
+    } else {
+        row.state
+    }
+}
+
+fn is_unsuccessful(state: State) -> bool {
+    matches!(state, State::Failed | State::Held | State::Missed)
+}
