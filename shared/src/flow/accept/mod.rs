@@ -4,41 +4,50 @@
 //! heard nothing; its repeat finds the row and fills in what is missing. A repeat after the answer finds log entries or
 //! delivery rows, or its marked messages do, a minute later.
 
+mod identity;
+mod messages;
 mod own;
 mod request;
+mod routes;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use sha2::{Digest, Sha256};
 
+pub(super) use self::{
+    identity::new_event_id,
+    messages::{delivery_key, first_due},
+    routes::subscribes,
+};
+use self::{
+    identity::{content_hash, event_id},
+    messages::{fanout, first_attempt, target},
+    routes::{Routes, check_schema},
+};
 pub use self::{
     own::OwnEvent,
     request::{Accepted, NewEvent, Refusal},
 };
 use super::FlowError;
 use crate::{
-    chance,
     clock::{Clock, timestamp},
     dialect::{BodyFault, Dialect, Dialects, EventFacts},
     domain::{
-        attempt::{AttemptKey, Trigger},
+        attempt::AttemptKey,
         delivery::{Delivery, State},
-        id::{DeliveryKey, EventId, TenantId, WebhookId},
-        message::{Content, Due, Fanout, Message, Target},
+        id::{TenantId, WebhookId},
+        message::Message,
         tenant::Tenant,
         webhook::Webhook,
     },
-    json::Json,
-    limits::{FANOUT_TARGETS, INLINE_BODY_BYTES, REPEAT_DELAY_MS, TIMELINE_WEBHOOKS},
+    limits::{FANOUT_TARGETS, REPEAT_DELAY_MS, TIMELINE_WEBHOOKS},
     metrics::Metrics,
     mutation::{Mutation, mutated},
     queue::{Lane, Queue},
-    schema::Schema,
     store::{
         Store, StoreError,
         events::{Event, Match},
@@ -58,9 +67,6 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// The webhooks of more tenants than this are not remembered.
-const CACHED_TENANTS: usize = 1_000;
-
 /// What accepting needs.
 #[derive(Clone)]
 pub struct Publisher {
@@ -70,30 +76,6 @@ pub struct Publisher {
     clock: Arc<dyn Clock>,
     routes: Arc<Mutex<HashMap<TenantId, Arc<Routes>>>>,
     metrics: Metrics,
-}
-
-/// A tenant's webhooks and schemas as of one version of the tenant.
-struct Routes {
-    of: Version,
-    webhooks: Vec<Webhook>,
-    /// Those that the tenant has given its event types itself.
-    schemas: HashMap<String, Schema>,
-}
-
-/// A tenant deleted and made anew counts its versions anew.
-#[derive(PartialEq, Eq)]
-struct Version {
-    created_ms: u64,
-    number: u64,
-}
-
-impl From<&Tenant> for Version {
-    fn from(tenant: &Tenant) -> Self {
-        Self {
-            created_ms: tenant.created_ms,
-            number: tenant.version,
-        }
-    }
 }
 
 /// An event that is stored, and the messages that bring it on its way.
@@ -173,34 +155,6 @@ impl Publisher {
             .collect()
     }
 
-    /// The tenant's webhooks, read again only when one has changed.
-    async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
-        let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = Version::from(tenant);
-        if let Some(routes) = cache()
-            .get(&tenant.id)
-            .filter(|routes| routes.of == version || mutated(Mutation::StaleRoutes))
-        {
-            return Ok(Arc::clone(routes));
-        }
-        // Read after the version: what is kept under it is at least as new.
-        let (webhooks, schemas) = tokio::try_join!(
-            self.store.webhooks_of(&tenant.id),
-            self.store.schemas_of(&tenant.id)
-        )?;
-        let routes = Arc::new(Routes {
-            of: version,
-            webhooks,
-            schemas: schemas.into_iter().collect(),
-        });
-        let mut cache = cache();
-        if cache.len() >= CACHED_TENANTS {
-            cache.clear();
-        }
-        cache.insert(tenant.id.clone(), Arc::clone(&routes));
-        Ok(routes)
-    }
-
     /// Stores one event with its matches, and says what is to be sent. Of an event that is stored already: only what left no
     /// trace yet, later and marked.
     async fn store_event(
@@ -274,30 +228,6 @@ impl Publisher {
             }
             Some(_) => Err(Refusal::Conflict { id: event.id }),
         }
-    }
-
-    /// The webhooks that an event of this type and payload is for.
-    fn matching<'a>(
-        &self,
-        tenant: &Tenant,
-        dialect: &Dialect,
-        routes: &'a Routes,
-        event_type: &str,
-        data: &Json,
-    ) -> Vec<&'a Webhook> {
-        if !dialect.allows_plan(tenant.plan.as_deref()) {
-            return Vec::new();
-        }
-        let subscribes = |webhook: &Webhook| {
-            // A webhook may speak a dialect of its own; what that has no word for is not for it.
-            let dialect = self.dialects.get(&webhook.dialect);
-            dialect.is_some_and(|dialect| subscribes(webhook, dialect, event_type))
-        };
-        let takes = |webhook: &&Webhook| {
-            let filter = webhook.filter.as_ref();
-            subscribes(webhook) && filter.is_none_or(|filter| filter.takes(data))
-        };
-        routes.webhooks.iter().filter(takes).collect()
     }
 
     /// Sends an event that was not there before to all it matches; those that are disabled miss it.
@@ -413,80 +343,6 @@ impl Publisher {
     }
 }
 
-/// Whether a webhook that speaks `dialect` subscribes to a type.
-pub(super) fn subscribes(webhook: &Webhook, dialect: &Dialect, event_type: &str) -> bool {
-    let catalogue = &dialect.catalogue;
-    catalogue
-        .resolve_type(event_type)
-        .is_some_and(|event_type| {
-            webhook
-                .events
-                .iter()
-                .any(|pattern| catalogue.matches(pattern, event_type))
-        })
-}
-
-pub(super) fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
-    DeliveryKey {
-        tenant: event.tenant.clone(),
-        webhook: webhook.clone(),
-        event: event.id.clone(),
-        accepted_ms: event.accepted_ms,
-    }
-}
-
-fn first_attempt(event: &Event, webhook: &Webhook, repeated: bool) -> Message {
-    Message::Attempt(first_due(event, target(event, webhook), repeated))
-}
-
-/// A webhook as the event was accepted for it.
-fn target(event: &Event, webhook: &Webhook) -> Target {
-    // A repeat may find that it has learnt a dialect since, in which the event has no body.
-    let (dialect, _) = event.body_for(&webhook.dialect).unzip();
-    Target {
-        webhook: webhook.id.clone(),
-        epoch: webhook.epoch,
-        dialect: dialect.unwrap_or(&webhook.dialect).to_owned(),
-    }
-}
-
-/// The first attempt of an event to a target. A small body travels along.
-pub(super) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
-    let body = event.bodies.get(&target.dialect);
-    let body = body.filter(|body| body.len() <= INLINE_BODY_BYTES);
-    Due {
-        tenant: event.tenant.clone(),
-        webhook: target.webhook,
-        event: event.id.clone(),
-        accepted_ms: event.accepted_ms,
-        n: 1,
-        due_ms: event.accepted_ms,
-        attempt: 1,
-        rung: 0,
-        epoch: target.epoch,
-        trigger: Trigger::Event,
-        dialect: Some(target.dialect),
-        job: None,
-        repeated,
-        place_ms: None,
-        content: body.map(|body| Content {
-            event_type: event.event_type.clone(),
-            body: body.clone(),
-            trace: event.trace.clone(),
-        }),
-    }
-}
-
-fn fanout(event: &Event, repeated: bool, targets: Vec<Target>) -> Message {
-    Message::Fanout(Fanout {
-        tenant: event.tenant.clone(),
-        event: event.id.clone(),
-        accepted_ms: event.accepted_ms,
-        repeated,
-        targets,
-    })
-}
-
 /// Why an event goes to nobody.
 fn reason(
     tenant: &Tenant,
@@ -515,25 +371,6 @@ fn accepted(event: &Event, deliveries: usize) -> Accepted {
     }
 }
 
-/// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
-fn check_schema(
-    dialect: &Dialect,
-    routes: &Routes,
-    event_type: &str,
-    data: &Json,
-) -> Result<(), Refusal> {
-    let listed = || dialect.catalogue.get(event_type)?.schema.as_deref();
-    let schema = routes.schemas.get(event_type).or_else(listed);
-    let violations = schema.map_or_else(Vec::new, |schema| schema.violations(data));
-    if violations.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::Schema {
-        event_type: event_type.to_owned(),
-        violations,
-    })
-}
-
 fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
     dialect
         .body(facts)
@@ -554,53 +391,4 @@ fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
             },
             BodyFault::NotAnObject { field } => Refusal::NotAnObject { field },
         })
-}
-
-/// The client's id, or one made: from the `Idempotency-Key` if there is one, so that its repeat finds the event.
-fn event_id(tenant: &Tenant, dialect: &Dialect, new: &NewEvent, wall_ms: u64) -> EventId {
-    if let Some(id) = &new.id {
-        return id.clone();
-    }
-    match &new.idempotency_key {
-        Some(key) => idempotent_id(&tenant.id, dialect, key),
-        None => new_event_id(dialect, wall_ms, chance::bytes()),
-    }
-}
-
-/// The id that comes of an `Idempotency-Key`.
-fn idempotent_id(tenant: &TenantId, dialect: &Dialect, key: &str) -> EventId {
-    let digest = Sha256::new()
-        .chain_update(tenant.as_str())
-        .chain_update([0])
-        .chain_update(key)
-        .finalize();
-    let mut random = [0; 16];
-    random.copy_from_slice(&digest[..16]);
-    let time_ms = digest[16..22]
-        .iter()
-        .fold(0, |time, byte| time << 8 | u64::from(*byte));
-    new_event_id(dialect, time_ms, random)
-}
-
-/// An id as the dialect makes them.
-pub(super) fn new_event_id(dialect: &Dialect, time_ms: u64, random: [u8; 16]) -> EventId {
-    EventId::parse(&dialect.new_event_id(time_ms, random))
-        .expect("dialects make ids of the allowed characters")
-}
-
-/// A hash that is the same for two requests exactly if their contents are equal as JSON.
-fn content_hash(new: &NewEvent) -> [u8; 32] {
-    let mut content = Vec::with_capacity(1024);
-    content.extend_from_slice(new.event_type.as_bytes());
-    content.push(0);
-    if let Some(timestamp_ms) = new.timestamp_ms {
-        content.extend_from_slice(timestamp_ms.to_string().as_bytes());
-    }
-    content.push(0);
-    new.data.write_content(&mut content);
-    content.push(0);
-    if let Some(metadata) = &new.metadata {
-        metadata.write_content(&mut content);
-    }
-    Sha256::digest(&content).into()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{FlowError, NewEvent, Publisher, Refusal, idempotent_id};
+use super::{FlowError, NewEvent, Publisher, Refusal, identity::idempotent_id};
 use crate::{
     chance,
     dialect::DEFAULT,

@@ -1,0 +1,73 @@
+//! The messages that bring an event on its way.
+
+use crate::{
+    domain::{
+        attempt::Trigger,
+        id::{DeliveryKey, WebhookId},
+        message::{Content, Due, Fanout, Message, Target},
+        webhook::Webhook,
+    },
+    limits::INLINE_BODY_BYTES,
+    store::events::Event,
+};
+
+pub(in crate::flow) fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
+    DeliveryKey {
+        tenant: event.tenant.clone(),
+        webhook: webhook.clone(),
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+    }
+}
+
+pub(super) fn first_attempt(event: &Event, webhook: &Webhook, repeated: bool) -> Message {
+    Message::Attempt(first_due(event, target(event, webhook), repeated))
+}
+
+/// A webhook as the event was accepted for it.
+pub(super) fn target(event: &Event, webhook: &Webhook) -> Target {
+    // A repeat may find that it has learnt a dialect since, in which the event has no body.
+    let (dialect, _) = event.body_for(&webhook.dialect).unzip();
+    Target {
+        webhook: webhook.id.clone(),
+        epoch: webhook.epoch,
+        dialect: dialect.unwrap_or(&webhook.dialect).to_owned(),
+    }
+}
+
+/// The first attempt of an event to a target. A small body travels along.
+pub(in crate::flow) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
+    let body = event.bodies.get(&target.dialect);
+    let body = body.filter(|body| body.len() <= INLINE_BODY_BYTES);
+    Due {
+        tenant: event.tenant.clone(),
+        webhook: target.webhook,
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+        n: 1,
+        due_ms: event.accepted_ms,
+        attempt: 1,
+        rung: 0,
+        epoch: target.epoch,
+        trigger: Trigger::Event,
+        dialect: Some(target.dialect),
+        job: None,
+        repeated,
+        place_ms: None,
+        content: body.map(|body| Content {
+            event_type: event.event_type.clone(),
+            body: body.clone(),
+            trace: event.trace.clone(),
+        }),
+    }
+}
+
+pub(super) fn fanout(event: &Event, repeated: bool, targets: Vec<Target>) -> Message {
+    Message::Fanout(Fanout {
+        tenant: event.tenant.clone(),
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+        repeated,
+        targets,
+    })
+}

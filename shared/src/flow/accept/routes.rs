@@ -1,0 +1,129 @@
+//! Which webhooks an event is for: those of its tenant, kept as of the tenant's version.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
+
+use super::{Publisher, Refusal};
+use crate::{
+    dialect::Dialect,
+    domain::{tenant::Tenant, webhook::Webhook},
+    json::Json,
+    mutation::{Mutation, mutated},
+    schema::Schema,
+    store::StoreError,
+};
+
+/// The webhooks of more tenants than this are not remembered.
+const CACHED_TENANTS: usize = 1_000;
+
+/// A tenant's webhooks and schemas as of one version of the tenant.
+pub(super) struct Routes {
+    of: Version,
+    pub(super) webhooks: Vec<Webhook>,
+    /// Those that the tenant has given its event types itself.
+    schemas: HashMap<String, Schema>,
+}
+
+/// A tenant deleted and made anew counts its versions anew.
+#[derive(PartialEq, Eq)]
+struct Version {
+    created_ms: u64,
+    number: u64,
+}
+
+impl From<&Tenant> for Version {
+    fn from(tenant: &Tenant) -> Self {
+        Self {
+            created_ms: tenant.created_ms,
+            number: tenant.version,
+        }
+    }
+}
+
+impl Publisher {
+    /// The tenant's webhooks, read again only when one has changed.
+    pub(super) async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
+        let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = Version::from(tenant);
+        if let Some(routes) = cache()
+            .get(&tenant.id)
+            .filter(|routes| routes.of == version || mutated(Mutation::StaleRoutes))
+        {
+            return Ok(Arc::clone(routes));
+        }
+        // Read after the version: what is kept under it is at least as new.
+        let (webhooks, schemas) = tokio::try_join!(
+            self.store.webhooks_of(&tenant.id),
+            self.store.schemas_of(&tenant.id)
+        )?;
+        let routes = Arc::new(Routes {
+            of: version,
+            webhooks,
+            schemas: schemas.into_iter().collect(),
+        });
+        let mut cache = cache();
+        if cache.len() >= CACHED_TENANTS {
+            cache.clear();
+        }
+        cache.insert(tenant.id.clone(), Arc::clone(&routes));
+        Ok(routes)
+    }
+
+    /// The webhooks that an event of this type and payload is for.
+    pub(super) fn matching<'a>(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        routes: &'a Routes,
+        event_type: &str,
+        data: &Json,
+    ) -> Vec<&'a Webhook> {
+        if !dialect.allows_plan(tenant.plan.as_deref()) {
+            return Vec::new();
+        }
+        let subscribes = |webhook: &Webhook| {
+            // A webhook may speak a dialect of its own; what that has no word for is not for it.
+            let dialect = self.dialects.get(&webhook.dialect);
+            dialect.is_some_and(|dialect| subscribes(webhook, dialect, event_type))
+        };
+        let takes = |webhook: &&Webhook| {
+            let filter = webhook.filter.as_ref();
+            subscribes(webhook) && filter.is_none_or(|filter| filter.takes(data))
+        };
+        routes.webhooks.iter().filter(takes).collect()
+    }
+}
+
+/// Whether a webhook that speaks `dialect` subscribes to a type.
+pub(in crate::flow) fn subscribes(webhook: &Webhook, dialect: &Dialect, event_type: &str) -> bool {
+    let catalogue = &dialect.catalogue;
+    catalogue
+        .resolve_type(event_type)
+        .is_some_and(|event_type| {
+            webhook
+                .events
+                .iter()
+                .any(|pattern| catalogue.matches(pattern, event_type))
+        })
+}
+
+/// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
+pub(super) fn check_schema(
+    dialect: &Dialect,
+    routes: &Routes,
+    event_type: &str,
+    data: &Json,
+) -> Result<(), Refusal> {
+    let listed = || dialect.catalogue.get(event_type)?.schema.as_deref();
+    let schema = routes.schemas.get(event_type).or_else(listed);
+    let violations = schema.map_or_else(Vec::new, |schema| schema.violations(data));
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Schema {
+        event_type: event_type.to_owned(),
+        violations,
+    })
+}
