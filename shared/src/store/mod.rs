@@ -45,6 +45,7 @@ mod retention;
 pub mod schemas;
 pub mod stats;
 pub mod table;
+mod tenant_row;
 pub mod tenants;
 pub mod timeline;
 pub mod told;

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::Put;
 use super::{
     Query, Range, Store, StoreError,
     item::{Builder, Row},
-    tenants::partition,
+    tenant_row::partition,
     transact::{Outcome, Part},
 };
 use crate::{domain::id::TenantId, json::Json, limits::JSON_DEPTH, schema::Schema};

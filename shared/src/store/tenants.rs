@@ -1,29 +1,20 @@
 //! Tenants: `T#t` / `A`, and in the index `g` = `T`, `gs` = `created#t`.
 //!
-//! `ver` goes up with every change of the tenant and of its webhooks. Publishing reads it strongly and keeps what it knows of
-//! the webhooks for as long as it stays the same.
+//! `ver` goes up with every change of the tenant, its webhooks and its schemas. Publishing reads it strongly and keeps what it
+//! knows of these for as long as it stays the same.
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    types::{ConditionCheck, Delete, Update},
-};
+use aws_sdk_dynamodb::error::SdkError;
 
 use super::{
     Item, Listed, Query, Range, Store, StoreError,
     api_keys::lookup_of,
     item::{self, Builder, Row},
     listed::position,
-    transact::Part,
+    tenant_row::{SK, partition},
 };
 use crate::domain::{id::TenantId, tenant::Tenant};
 
-const SK: &str = "A";
 const LIST: &str = "T";
-
-/// The partition of a tenant's own things: itself, its webhooks, its keys.
-pub(super) fn partition(tenant: &TenantId) -> String {
-    format!("T#{tenant}")
-}
 
 impl Store {
     /// Makes a tenant. Whether this call did: an id can be taken once.
@@ -127,46 +118,6 @@ impl Store {
             }
         }
         Ok(false)
-    }
-
-    /// The part of a transaction that raises the tenant's version, if the tenant is there.
-    pub(super) fn raise_version(&self, tenant: &TenantId) -> Result<Part, StoreError> {
-        let update = Update::builder()
-            .table_name(&*self.table)
-            .key("pk", item::text(partition(tenant)))
-            .key("sk", item::text(SK));
-        let update = update
-            .update_expression("ADD ver :one")
-            .condition_expression("attribute_exists(pk)");
-        Ok(Part::Update(Box::new(
-            update
-                .expression_attribute_values(":one", item::number(1))
-                .build()?,
-        )))
-    }
-
-    /// The part of a transaction that insists on the tenant's being there.
-    pub(super) fn tenant_exists(&self, tenant: &TenantId) -> Result<Part, StoreError> {
-        let check = ConditionCheck::builder()
-            .table_name(&*self.table)
-            .key("pk", item::text(partition(tenant)));
-        let check = check
-            .key("sk", item::text(SK))
-            .condition_expression("attribute_exists(pk)");
-        Ok(Part::Check(Box::new(check.build()?)))
-    }
-
-    /// The part of a transaction that deletes the row if it is there.
-    pub(super) fn delete_existing(&self, pk: String, sk: String) -> Result<Part, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&*self.table)
-            .key("pk", item::text(pk))
-            .key("sk", item::text(sk));
-        Ok(Part::Delete(Box::new(
-            delete
-                .condition_expression("attribute_exists(pk)")
-                .build()?,
-        )))
     }
 }
 

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     types::{ConditionCheck, Delete, Put, TransactWriteItem, Update},
 };
 
-use super::{Store, StoreError, batch::Pause};
+use super::{Store, StoreError, batch::Pause, item};
 
 /// One row's part of a transaction.
 pub(super) enum Part {
@@ -75,6 +75,19 @@ impl Store {
             }
             pause.take().await?;
         }
+    }
+
+    /// The part of a transaction that deletes the row if it is there.
+    pub(super) fn delete_existing(&self, pk: String, sk: String) -> Result<Part, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(pk))
+            .key("sk", item::text(sk));
+        Ok(Part::Delete(Box::new(
+            delete
+                .condition_expression("attribute_exists(pk)")
+                .build()?,
+        )))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     Item, Listed, Query, Range, Store, StoreError,
     item::{self, Builder, Row},
     listed::position,
-    tenants::partition,
+    tenant_row::partition,
     transact::{Outcome, Part},
 };
 use crate::{
