@@ -4,10 +4,10 @@ import { body } from "./attempt.js";
 import { badge, button, count, empty, facts, field, h, region, table, time, until } from "./dom.js";
 import { member, pretty } from "./json.js";
 import { pages } from "./pages.js";
-import { typeInput } from "./webhook.js";
+import { catalogueOf, typeInput } from "./types.js";
 
 export async function events({ call, act, link, narrow, query }) {
-  const catalogue = await call("GET /v1/event-types");
+  const catalogue = await catalogueOf(call);
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/events", {}, { query: { type: query.type, cursor, limit: 25 } });
     return { items: page.events, next_cursor: page.next_cursor };
@@ -82,7 +82,7 @@ export async function event({ call, ask, act, link, params }) {
 }
 
 export async function publish({ call, ask, act, say, link, go }) {
-  const catalogue = await call("GET /v1/event-types");
+  const catalogue = await catalogueOf(call);
   const first = catalogue.event_types[0]?.type ?? "";
   const hint = catalogue.any_type ? "such as order.paid" : undefined;
   const { element: type, input: chosen } = typeInput(catalogue, first, hint, { id: "type", name: "type", required: true });

@@ -7,6 +7,7 @@ import { member } from "./json.js";
 import { pages } from "./pages.js";
 import { pendingList } from "./pending.js";
 import { recovery } from "./recovery.js";
+import { catalogueOf, typeInput } from "./types.js";
 import { figures, tiles } from "./webhooks.js";
 
 const REASONS = {
@@ -24,18 +25,6 @@ const PAGE = 25;
 /** The API counts no further. */
 const FAILURES_COUNTED = 100;
 
-/** A choice of event types, or any text where the dialect takes any type; and the element that has its value. */
-export function typeInput({ event_types, any_type }, chosen, first, attributes) {
-  const names = event_types.map(({ type }) => type);
-  if (!any_type) {
-    const input = choice([...(first ? [["", first]] : []), ...names], chosen, attributes);
-    return { element: input, input };
-  }
-  const list = `${attributes.id}-list`;
-  const input = h("input", { type: "text", list, value: chosen, placeholder: first, spellcheck: "false", autocapitalize: "off", ...attributes });
-  return { element: h("span", null, input, h("datalist", { id: list }, names.map((value) => h("option", { value })))), input };
-}
-
 const codes = (names) => names.length > 0 && h("span", { class: "types" }, names.map((name) => h("code", null, name)));
 
 export async function webhook(context) {
@@ -50,7 +39,7 @@ export async function webhook(context) {
     const textOf = (name) => member(text, ["data", "webhook", name]);
     return { ...webhook, filter: webhook.filter && textOf("filter"), metadata: Object.keys(webhook.metadata).length > 0 && textOf("metadata") };
   }
-  const [first, catalogue] = await Promise.all([read(), call("GET /v1/event-types")]);
+  const [first, catalogue] = await Promise.all([read(), catalogueOf(call)]);
   const panel = recovery(context, of, first);
   const pending = pendingList(context, of, PAGE);
 

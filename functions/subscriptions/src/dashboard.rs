@@ -44,7 +44,7 @@ const SVG: &str = "image/svg+xml";
 static PAGE: File = file!("index.html", HTML);
 
 /// What the page is made of.
-static PARTS: [File; 15] = [
+static PARTS: [File; 16] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
     file!("main.js", JAVASCRIPT),
@@ -53,6 +53,7 @@ static PARTS: [File; 15] = [
     file!("json.js", JAVASCRIPT),
     file!("chart.js", JAVASCRIPT),
     file!("pages.js", JAVASCRIPT),
+    file!("types.js", JAVASCRIPT),
     file!("entry.js", JAVASCRIPT),
     file!("webhooks.js", JAVASCRIPT),
     file!("webhook.js", JAVASCRIPT),

@@ -14,6 +14,7 @@
 mod access;
 mod api_as_in_the_seed;
 mod cli;
+mod dashboard;
 mod durability;
 mod errors;
 mod hostile;

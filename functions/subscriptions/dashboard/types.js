@@ -1,0 +1,28 @@
+// Event types: what there are, and choosing one.
+
+import { choice, h } from "./dom.js";
+import { pages } from "./pages.js";
+
+/** The tenant's catalogue, page after page: what is chosen from is whole. */
+export async function catalogueOf(call) {
+  let any_type;
+  const types = pages(async (cursor) => {
+    const page = await call("GET /v1/event-types", {}, { query: { cursor, limit: 100 } });
+    any_type = page.any_type;
+    return { items: page.event_types, next_cursor: page.next_cursor };
+  }, ({ type }) => type);
+  do await types.older(); while (types.cursor);
+  return { event_types: types.items, any_type };
+}
+
+/** A choice of event types, or any text where the dialect takes any type; and the element that has its value. */
+export function typeInput({ event_types, any_type }, chosen, first, attributes) {
+  const names = event_types.map(({ type }) => type);
+  if (!any_type) {
+    const input = choice([...(first ? [["", first]] : []), ...names], chosen, attributes);
+    return { element: input, input };
+  }
+  const list = `${attributes.id}-list`;
+  const input = h("input", { type: "text", list, value: chosen, placeholder: first, spellcheck: "false", autocapitalize: "off", ...attributes });
+  return { element: h("span", null, input, h("datalist", { id: list }, names.map((value) => h("option", { value })))), input };
+}
