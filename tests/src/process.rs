@@ -35,6 +35,23 @@ pub struct Rung {
     child: Child,
 }
 
+/// The build that is to be measured: the one that `--rung` names, or `rung` beside this binary.
+///
+/// # Panics
+/// When there is none.
+pub fn release_build(named: Option<PathBuf>) -> PathBuf {
+    let exe = named.unwrap_or_else(|| {
+        let own = std::env::current_exe().expect("the path of this binary");
+        own.with_file_name(format!("rung{}", std::env::consts::EXE_SUFFIX))
+    });
+    assert!(
+        exe.exists(),
+        "{} is not there: build it with `cargo build --release`, or name it with --rung",
+        exe.display()
+    );
+    exe
+}
+
 impl Rung {
     /// Starts `EXE dev` on fresh data and waits until it says that it listens. `flags` come on top of
     /// `--addr`, `--data` and `--admin-key`.

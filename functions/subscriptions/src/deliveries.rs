@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields, Page, Query, answer},
+    api::{self, ApiError, Code, Page, Query, answer},
     clock::timestamp,
     domain::{
         attempt::{AttemptKey, Outcome},
@@ -65,13 +65,8 @@ pub(crate) async fn pending(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
-    let seal = state
-        .api
-        .seal(&["pending", webhook.tenant.as_str(), webhook.id.as_str()])
-        .await?;
-    let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields, seal);
-    fields.finish()?;
+    let names = ["pending", webhook.tenant.as_str(), webhook.id.as_str()];
+    let page = state.api.only_page(&query, &names).await?;
     let store = &state.api.store;
     let (deliveries, next) = store
         .deliveries_of(
@@ -177,10 +172,7 @@ pub(crate) async fn event(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let names = ["deliveries", caller.tenant.id.as_str(), id.as_str()];
-    let seal = state.api.seal(&names).await?;
-    let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields, seal);
-    fields.finish()?;
+    let page = state.api.only_page(&query, &names).await?;
     let event = state.api.store.event(&caller.tenant.id, &id).await?;
     let event = event.ok_or_else(|| ApiError::not_found("event", id.as_str()))?;
     let (goes_to, next) = webhooks_of(&state, &event, &page).await?;

@@ -6,11 +6,11 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_shared::{
-    api::{self, ApiError, Caller, Code, Fields, NoQuery, Page, Query, answer},
+    api::{self, ApiError, Caller, Code, NoQuery, Query, answer},
     dialect::Catalogue,
-    json::{Json, JsonPath},
+    json::{Json, JsonFault, JsonPath},
     limits::{REQUEST_BYTES, TENANT_SCHEMAS},
-    schema::{Schema, SchemaFault},
+    schema::Schema,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -72,10 +72,7 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
     let names = ["event types", caller.tenant.id.as_str()];
-    let seal = state.api.seal(&names).await?;
-    let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields, seal);
-    fields.finish()?;
+    let page = state.api.only_page(&query, &names).await?;
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
     let schemas = state.api.store.schemas_of(&caller.tenant.id).await?;
     let listed = catalogue.types().iter().map(|listed| listed.name.as_str());
@@ -191,7 +188,7 @@ fn type_of_schema(state: &Management, caller: &Caller, name: &str) -> Result<Str
     known.ok_or_else(|| ApiError::not_found("event type", name))
 }
 
-fn refused(fault: SchemaFault) -> ApiError {
+fn refused(fault: JsonFault) -> ApiError {
     let field = if fault.path == JsonPath::default() {
         "body".to_owned()
     } else {

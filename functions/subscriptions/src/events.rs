@@ -3,7 +3,7 @@
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{ApiError, Fields, Page, Query, answer, read},
+    api::{ApiError, Fields, Query, answer, read},
     clock::timestamp,
     limits::EVENT_TYPE_CHARS,
     store::{timeline::EventFilter, walk::Span},
@@ -35,9 +35,9 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let tenant = &caller.tenant;
-    let seal = state.api.seal(&["events", tenant.id.as_str()]).await?;
     let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields, seal);
+    let names = ["events", tenant.id.as_str()];
+    let page = state.api.page(&mut fields, &names).await?;
     let event_type = fields.optional("type", read::text(EVENT_TYPE_CHARS));
     let since_ms = fields.optional("since", read::time_ms);
     let until_ms = fields.optional("until", read::time_ms);

@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields, Page, Query, answer, read},
+    api::{self, ApiError, Code, Fields, Query, answer, read},
     clock::timestamp,
     domain::{
         id::{KeyId, TenantId},
@@ -110,10 +110,8 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let tenant = named(&state, &headers, &tenant).await?;
-    let seal = state.api.seal(&["keys", tenant.id.as_str()]).await?;
-    let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields, seal);
-    fields.finish()?;
+    let names = ["keys", tenant.id.as_str()];
+    let page = state.api.only_page(&query, &names).await?;
     let store = &state.api.store;
     let listed = store
         .api_keys(&tenant.id, page.after.as_deref(), page.limit)

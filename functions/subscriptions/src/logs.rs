@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields, NoQuery, Page, Query, answer, read},
+    api::{self, ApiError, Code, Fields, NoQuery, Query, answer, read},
     clock::timestamp,
     domain::{
         attempt::{Attempt, LogId, Outcome, Trigger},
@@ -137,12 +137,9 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
-    let seal = state
-        .api
-        .seal(&["logs", webhook.tenant.as_str(), webhook.id.as_str()])
-        .await?;
     let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields, seal);
+    let names = ["logs", webhook.tenant.as_str(), webhook.id.as_str()];
+    let page = state.api.page(&mut fields, &names).await?;
     let catalogue = &state.api.dialect(&webhook.dialect)?.catalogue;
     let event_type = fields.optional("event_type", read::text(EVENT_TYPE_CHARS));
     let filter = LogFilter {

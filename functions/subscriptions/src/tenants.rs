@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, Api, ApiError, Code, Fields, NoQuery, Page, Patch, Query, answer, read},
+    api::{self, Api, ApiError, Code, Fields, NoQuery, Patch, Query, answer, read},
     clock::timestamp,
     dialect::DEFAULT,
     domain::{
@@ -111,10 +111,7 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     state.api.admin(&headers).await?;
-    let seal = state.api.seal(&["tenants"]).await?;
-    let mut fields = Fields::of(&query)?;
-    let page = Page::read(&mut fields, seal);
-    fields.finish()?;
+    let page = state.api.only_page(&query, &["tenants"]).await?;
     let store = &state.api.store;
     let listed = store.tenants(page.after.as_deref(), page.limit).await?;
     let tenants: Vec<_> = listed.items.iter().map(View::from).collect();

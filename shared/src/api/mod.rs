@@ -36,6 +36,7 @@ use crate::{
     clock::Clock,
     dialect::{Dialect, Dialects},
     domain::tenant::KeyHash,
+    json::Json,
     store::Store,
 };
 
@@ -88,13 +89,25 @@ impl Api {
         }
     }
 
-    /// Seals the cursors of the list that `names` tell from all others: its kind, its tenant, and what of the tenant it is of.
+    /// Reads `limit` and `cursor` off a query's fields, for the list that `names` tell from all others: its kind, its tenant, and
+    /// what of the tenant it is of.
     ///
     /// # Errors
-    /// When the key is not known yet and the table does not answer.
-    pub async fn seal(&self, names: &[&str]) -> Result<Seal, ApiError> {
+    /// When the key of the cursors is not known yet and the table does not answer.
+    pub async fn page(&self, fields: &mut Fields<'_>, names: &[&str]) -> Result<Page, ApiError> {
         let key = self.cursor_key.get_or_try_init(|| self.store.cursor_key());
-        Ok(Seal::new(key.await?, names))
+        Ok(Page::read(fields, Seal::new(key.await?, names)))
+    }
+
+    /// The same of a query that may have nothing else.
+    ///
+    /// # Errors
+    /// 422 when it has, or the page is none; when the key of the cursors is not known yet and the table does not answer.
+    pub async fn only_page(&self, query: &Json, names: &[&str]) -> Result<Page, ApiError> {
+        let mut fields = Fields::of(query)?;
+        let page = self.page(&mut fields, names).await?;
+        fields.finish()?;
+        Ok(page)
     }
 
     /// A dialect that a tenant or webhook was made with.

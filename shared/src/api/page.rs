@@ -64,7 +64,7 @@ pub struct Page {
 
 impl Page {
     /// Reads `limit` and `cursor` off a query's fields.
-    pub fn read(fields: &mut Fields<'_>, seal: Seal) -> Self {
+    pub(super) fn read(fields: &mut Fields<'_>, seal: Seal) -> Self {
         let limit = limit(fields);
         let after = fields.optional("cursor", |value| {
             let position = value.as_str().and_then(|text| seal.open(text));

@@ -7,7 +7,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::{
-    json::{Decimal, Json, JsonPath},
+    json::{Decimal, Json, JsonFault},
     limits::{FILTER_BYTES, FILTER_DEPTH, FILTER_PARTS},
 };
 
@@ -18,16 +18,6 @@ const OPERATORS: &str = "`prefix`, `suffix`, `numeric`, `exists` and `anything-b
 pub struct Filter {
     given: Json,
     pattern: Pattern,
-}
-
-/// A pattern that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {reason}")]
-pub struct FilterFault {
-    /// Where in the pattern.
-    pub path: JsonPath,
-    /// What is wrong, and what would be right.
-    pub reason: String,
 }
 
 /// What must hold of an object, all of it.
@@ -70,9 +60,9 @@ impl Filter {
     ///
     /// # Errors
     /// When it is no pattern, or exceeds the limits.
-    pub fn compile(given: &Json) -> Result<Self, FilterFault> {
+    pub fn compile(given: &Json) -> Result<Self, JsonFault> {
         if serde_json::to_vec(given).map_or(true, |json| json.len() > FILTER_BYTES) {
-            return Err(FilterFault::new(format!(
+            return Err(JsonFault::new(format!(
                 "must have at most {FILTER_BYTES} bytes as JSON"
             )));
         }
@@ -158,41 +148,22 @@ impl Test {
     }
 }
 
-impl FilterFault {
-    fn new(reason: impl Into<String>) -> Self {
-        Self {
-            path: JsonPath::default(),
-            reason: reason.into(),
-        }
-    }
-
-    fn within(mut self, key: &str) -> Self {
-        self.path.enter_key(key);
-        self
-    }
-
-    fn at(mut self, index: usize) -> Self {
-        self.path.enter_index(index);
-        self
-    }
-}
-
 /// Reads patterns, counting what they have.
 struct Compiler {
     parts: usize,
 }
 
 impl Compiler {
-    fn pattern(&mut self, value: &Json, depth: usize) -> Result<Pattern, FilterFault> {
+    fn pattern(&mut self, value: &Json, depth: usize) -> Result<Pattern, JsonFault> {
         let members = value
             .as_object()
             .filter(|members| !members.is_empty())
             .ok_or_else(|| {
-                FilterFault::new("must be an object that names a member of the payload")
+                JsonFault::new("must be an object that names a member of the payload")
             })?;
         if depth > FILTER_DEPTH {
             let reason = format!("must be at most {FILTER_DEPTH} patterns deep");
-            return Err(FilterFault::new(reason));
+            return Err(JsonFault::new(reason));
         }
         members
             .iter()
@@ -208,7 +179,7 @@ impl Compiler {
         name: &str,
         value: &Json,
         depth: usize,
-    ) -> Result<Condition, FilterFault> {
+    ) -> Result<Condition, JsonFault> {
         if name == "$or" {
             let patterns = each(value, "patterns", |pattern| {
                 self.pattern(pattern, depth + 1)
@@ -216,7 +187,7 @@ impl Compiler {
             return patterns.map(Condition::Or);
         }
         if name.starts_with('$') {
-            return Err(FilterFault::new("is unknown; there is `$or`"));
+            return Err(JsonFault::new("is unknown; there is `$or`"));
         }
         let name = name.to_owned();
         match value {
@@ -228,17 +199,17 @@ impl Compiler {
                 name,
                 tests: each(value, "values or operators", |test| self.test(test))?,
             }),
-            _ => Err(FilterFault::new(
+            _ => Err(JsonFault::new(
                 "must be a list of the values to take, or an object for what lies within",
             )),
         }
     }
 
-    fn test(&mut self, value: &Json) -> Result<Test, FilterFault> {
+    fn test(&mut self, value: &Json) -> Result<Test, JsonFault> {
         self.parts += 1;
         if self.parts > FILTER_PARTS {
             let reason = format!("a filter has at most {FILTER_PARTS} values and operators");
-            return Err(FilterFault::new(reason));
+            return Err(JsonFault::new(reason));
         }
         match value {
             Json::Object(members) => match members.as_slice() {
@@ -247,30 +218,28 @@ impl Compiler {
                     .map_err(|fault| fault.within(operator)),
                 _ => {
                     let reason = format!("must have exactly one of {OPERATORS}");
-                    Err(FilterFault::new(reason))
+                    Err(JsonFault::new(reason))
                 }
             },
             value => literal(value),
         }
     }
 
-    fn operator(&mut self, operator: &str, value: &Json) -> Result<Test, FilterFault> {
+    fn operator(&mut self, operator: &str, value: &Json) -> Result<Test, JsonFault> {
         match operator {
             "prefix" => affix(value).map(Test::Prefix),
             "suffix" => affix(value).map(Test::Suffix),
             "numeric" => numeric(value),
             "exists" => {
                 let exists = value.as_bool().map(Test::Exists);
-                exists.ok_or_else(|| FilterFault::new("must be true or false"))
+                exists.ok_or_else(|| JsonFault::new("must be true or false"))
             }
             "anything-but" => self.anything_but(value),
-            _ => Err(FilterFault::new(format!(
-                "is unknown; there are {OPERATORS}"
-            ))),
+            _ => Err(JsonFault::new(format!("is unknown; there are {OPERATORS}"))),
         }
     }
 
-    fn anything_but(&mut self, value: &Json) -> Result<Test, FilterFault> {
+    fn anything_but(&mut self, value: &Json) -> Result<Test, JsonFault> {
         let excluded = match value {
             Json::Array(_) => each(value, "values", |value| {
                 if value.as_object().is_some() {
@@ -283,7 +252,7 @@ impl Compiler {
         let simple = |test: &Test| !matches!(test, Test::Exists(_) | Test::AnythingBut(_));
         if !excluded.iter().all(simple) {
             let reason = "must be a value, a list of values, or an object with `prefix`, `suffix` or `numeric`";
-            return Err(FilterFault::new(reason));
+            return Err(JsonFault::new(reason));
         }
         Ok(Test::AnythingBut(excluded))
     }
@@ -293,12 +262,12 @@ impl Compiler {
 fn each<T>(
     value: &Json,
     what: &str,
-    mut read: impl FnMut(&Json) -> Result<T, FilterFault>,
-) -> Result<Vec<T>, FilterFault> {
+    mut read: impl FnMut(&Json) -> Result<T, JsonFault>,
+) -> Result<Vec<T>, JsonFault> {
     let elements = value
         .as_array()
         .filter(|elements| !elements.is_empty())
-        .ok_or_else(|| FilterFault::new(format!("must be a list of {what}")))?;
+        .ok_or_else(|| JsonFault::new(format!("must be a list of {what}")))?;
     let read = elements
         .iter()
         .enumerate()
@@ -306,29 +275,29 @@ fn each<T>(
     read.collect()
 }
 
-fn literal(value: &Json) -> Result<Test, FilterFault> {
+fn literal(value: &Json) -> Result<Test, JsonFault> {
     match value {
         Json::Null => Ok(Test::Null),
         Json::Bool(value) => Ok(Test::Bool(*value)),
         Json::Number(value) => Ok(Test::Number(Decimal::of(value))),
         Json::String(value) => Ok(Test::Text(value.clone())),
-        Json::Array(_) | Json::Object(_) => Err(FilterFault::new(
+        Json::Array(_) | Json::Object(_) => Err(JsonFault::new(
             "must be a text, a number, true, false or null",
         )),
     }
 }
 
-fn affix(value: &Json) -> Result<String, FilterFault> {
+fn affix(value: &Json) -> Result<String, JsonFault> {
     let text = value.as_str().filter(|text| !text.is_empty());
     text.map(str::to_owned)
-        .ok_or_else(|| FilterFault::new("must be a text that is not empty"))
+        .ok_or_else(|| JsonFault::new("must be a text that is not empty"))
 }
 
 /// One comparison, or two for a range: `[">=", 10, "<", 20]`.
-fn numeric(value: &Json) -> Result<Test, FilterFault> {
+fn numeric(value: &Json) -> Result<Test, JsonFault> {
     let fault = || {
         let reason = "must be one or two comparisons, such as [\">=\", 10, \"<\", 20]; there are =, <, <=, > and >=";
-        FilterFault::new(reason)
+        JsonFault::new(reason)
     };
     let elements = value.as_array().ok_or_else(fault)?;
     let (pairs, rest) = elements.as_chunks::<2>();

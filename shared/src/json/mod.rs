@@ -6,6 +6,7 @@
 //! a receiver that verifies a signature over a re-serialised body computes. [`Json::write_content`] writes a form by which two
 //! values are compared.
 
+mod fault;
 mod number;
 mod parse;
 mod path;
@@ -17,14 +18,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-pub(crate) use self::{
-    number::{Decimal, array_index},
-    write::{in_script_order, write_string},
-};
 pub use self::{
+    fault::JsonFault,
     parse::{ParseError, ParseErrorKind},
     path::JsonPath,
     write::{UnstableNumber, UnstableNumbers},
+};
+pub(crate) use self::{
+    number::{Decimal, array_index},
+    write::{in_script_order, write_string},
 };
 
 /// A member of an object.

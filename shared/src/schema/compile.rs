@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use regex_lite::Regex;
 
-use super::{Bound, Measure, Node, NodeId, Rule, SchemaFault, Type};
-use crate::json::{Decimal, Json};
+use super::{Bound, Measure, Node, NodeId, Rule, Type};
+use crate::json::{Decimal, Json, JsonFault};
 
 /// Keywords that say nothing about whether a value is valid (`format` among them, as Draft 2020-12 has it by default).
 const ANNOTATIONS: [&str; 15] = [
@@ -35,7 +35,7 @@ const SUPPORTED: &str = "`type`, `enum`, `const`, `minimum`, `maximum`, `exclusi
 const STEP_DIGITS: usize = 18;
 const STEP_PLACES: i64 = 400;
 
-pub(super) fn compile(root: &Json) -> Result<Vec<Node>, SchemaFault> {
+pub(super) fn compile(root: &Json) -> Result<Vec<Node>, JsonFault> {
     let mut compiler = Compiler {
         root,
         nodes: Vec::new(),
@@ -53,14 +53,14 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn node(&mut self, schema: &'a Json) -> Result<NodeId, SchemaFault> {
+    fn node(&mut self, schema: &'a Json) -> Result<NodeId, JsonFault> {
         let id = self.nodes.len();
         self.nodes.push(Vec::new());
         self.fill(id, schema)?;
         Ok(id)
     }
 
-    fn fill(&mut self, id: NodeId, schema: &'a Json) -> Result<(), SchemaFault> {
+    fn fill(&mut self, id: NodeId, schema: &'a Json) -> Result<(), JsonFault> {
         self.nodes[id] = match schema {
             Json::Bool(true) => Vec::new(),
             Json::Bool(false) => vec![Rule::Never],
@@ -73,9 +73,7 @@ impl<'a> Compiler<'a> {
                 rules
             }
             _ => {
-                return Err(SchemaFault::new(
-                    "must be a schema: an object, true or false",
-                ));
+                return Err(JsonFault::new("must be a schema: an object, true or false"));
             }
         };
         Ok(())
@@ -87,7 +85,7 @@ impl<'a> Compiler<'a> {
         schema: &'a Json,
         keyword: &str,
         value: &'a Json,
-    ) -> Result<Option<Rule>, SchemaFault> {
+    ) -> Result<Option<Rule>, JsonFault> {
         let bound = |bound| {
             let (limit, given) = number(value)?;
             Ok(Rule::Bound(bound, limit, given))
@@ -124,7 +122,7 @@ impl<'a> Compiler<'a> {
             "uniqueItems" => match value.as_bool() {
                 Some(true) => Rule::Unique,
                 Some(false) => return Ok(None),
-                None => return Err(SchemaFault::new("must be true or false")),
+                None => return Err(JsonFault::new("must be true or false")),
             },
             "allOf" => Rule::All(self.list_of_nodes(value)?),
             "anyOf" => Rule::Any(self.list_of_nodes(value)?),
@@ -145,17 +143,13 @@ impl<'a> Compiler<'a> {
             annotation if ANNOTATIONS.contains(&annotation) => return Ok(None),
             _ => {
                 let reason = format!("is not supported; there are {SUPPORTED}");
-                return Err(SchemaFault::new(reason));
+                return Err(JsonFault::new(reason));
             }
         };
         Ok(Some(rule))
     }
 
-    fn members_rule(
-        &mut self,
-        schema: &'a Json,
-        keyword: &str,
-    ) -> Result<Option<Rule>, SchemaFault> {
+    fn members_rule(&mut self, schema: &'a Json, keyword: &str) -> Result<Option<Rule>, JsonFault> {
         if !is_first(
             schema,
             keyword,
@@ -180,7 +174,7 @@ impl<'a> Compiler<'a> {
         &mut self,
         schema: &'a Json,
         keyword: &str,
-    ) -> Result<Option<Rule>, SchemaFault> {
+    ) -> Result<Option<Rule>, JsonFault> {
         if !is_first(schema, keyword, &["items", "prefixItems"]) {
             return Ok(None);
         }
@@ -195,14 +189,14 @@ impl<'a> Compiler<'a> {
     }
 
     /// The schema that another keyword of the same schema is, if it is there.
-    fn beside(&mut self, schema: &'a Json, keyword: &str) -> Result<Option<NodeId>, SchemaFault> {
+    fn beside(&mut self, schema: &'a Json, keyword: &str) -> Result<Option<NodeId>, JsonFault> {
         let Some(beside) = schema.get(keyword) else {
             return Ok(None);
         };
         self.node(beside).map(Some)
     }
 
-    fn list_of_nodes(&mut self, value: &'a Json) -> Result<Vec<NodeId>, SchemaFault> {
+    fn list_of_nodes(&mut self, value: &'a Json) -> Result<Vec<NodeId>, JsonFault> {
         let nodes = list(value)?
             .iter()
             .enumerate()
@@ -214,7 +208,7 @@ impl<'a> Compiler<'a> {
         &mut self,
         schema: &'a Json,
         keyword: &str,
-    ) -> Result<Vec<(String, NodeId)>, SchemaFault> {
+    ) -> Result<Vec<(String, NodeId)>, JsonFault> {
         let Some(value) = schema.get(keyword) else {
             return Ok(Vec::new());
         };
@@ -226,7 +220,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The node of a reference such as `#/$defs/name`.
-    fn referred(&mut self, reference: &str) -> Result<NodeId, SchemaFault> {
+    fn referred(&mut self, reference: &str) -> Result<NodeId, JsonFault> {
         if let Some(id) = self.referred.get(reference) {
             return Ok(*id);
         }
@@ -234,7 +228,7 @@ impl<'a> Compiler<'a> {
             .strip_prefix("#/")
             .and_then(|pointer| find(self.root, pointer))
             .ok_or_else(|| {
-                SchemaFault::new("must lead to a place in this schema, such as `#/$defs/name`")
+                JsonFault::new("must lead to a place in this schema, such as `#/$defs/name`")
             })?;
         let id = self.nodes.len();
         self.nodes.push(Vec::new());
@@ -267,7 +261,7 @@ fn is_first(schema: &Json, keyword: &str, keywords: &[&str]) -> bool {
         .is_some_and(|first| first == keyword)
 }
 
-fn types(value: &Json) -> Result<Vec<Type>, SchemaFault> {
+fn types(value: &Json) -> Result<Vec<Type>, JsonFault> {
     let names = match value {
         Json::Array(names) if !names.is_empty() => names.as_slice(),
         name => std::slice::from_ref(name),
@@ -280,46 +274,46 @@ fn types(value: &Json) -> Result<Vec<Type>, SchemaFault> {
         Some("string") => Ok(Type::String),
         Some("array") => Ok(Type::Array),
         Some("object") => Ok(Type::Object),
-        _ => Err(SchemaFault::new(
+        _ => Err(JsonFault::new(
             "must be null, boolean, integer, number, string, array or object, or a list of these",
         )),
     });
     types.collect()
 }
 
-fn multiple_of(value: &Json) -> Result<Rule, SchemaFault> {
+fn multiple_of(value: &Json) -> Result<Rule, JsonFault> {
     let (step, given) = number(value)?;
     let fits = step.is_positive() && step.fits(STEP_DIGITS, STEP_PLACES);
     fits.then_some(Rule::MultipleOf(step, given))
         .ok_or_else(|| {
-            SchemaFault::new(format!(
+            JsonFault::new(format!(
                 "must be above 0 and have at most {STEP_DIGITS} digits"
             ))
         })
 }
 
-fn number(value: &Json) -> Result<(Decimal, Box<str>), SchemaFault> {
+fn number(value: &Json) -> Result<(Decimal, Box<str>), JsonFault> {
     match value {
         Json::Number(raw) => Ok((Decimal::of(raw), raw.clone())),
-        _ => Err(SchemaFault::new("must be a number")),
+        _ => Err(JsonFault::new("must be a number")),
     }
 }
 
-fn count(value: &Json) -> Result<usize, SchemaFault> {
+fn count(value: &Json) -> Result<usize, JsonFault> {
     let count = match value {
         Json::Number(raw) => raw.parse().ok(),
         _ => None,
     };
-    count.ok_or_else(|| SchemaFault::new("must be a whole number from 0"))
+    count.ok_or_else(|| JsonFault::new("must be a whole number from 0"))
 }
 
-fn text(value: &Json) -> Result<&str, SchemaFault> {
+fn text(value: &Json) -> Result<&str, JsonFault> {
     value
         .as_str()
-        .ok_or_else(|| SchemaFault::new("must be a text"))
+        .ok_or_else(|| JsonFault::new("must be a text"))
 }
 
-fn texts(value: &Json) -> Result<Vec<String>, SchemaFault> {
+fn texts(value: &Json) -> Result<Vec<String>, JsonFault> {
     let texts = value.as_array().map(|elements| {
         let texts = elements
             .iter()
@@ -328,23 +322,23 @@ fn texts(value: &Json) -> Result<Vec<String>, SchemaFault> {
     });
     texts
         .flatten()
-        .ok_or_else(|| SchemaFault::new("must be a list of texts"))
+        .ok_or_else(|| JsonFault::new("must be a list of texts"))
 }
 
-fn list(value: &Json) -> Result<&[Json], SchemaFault> {
+fn list(value: &Json) -> Result<&[Json], JsonFault> {
     let elements = value.as_array().filter(|elements| !elements.is_empty());
-    elements.ok_or_else(|| SchemaFault::new("must be a list that is not empty"))
+    elements.ok_or_else(|| JsonFault::new("must be a list that is not empty"))
 }
 
-fn members(value: &Json) -> Result<&[(String, Json)], SchemaFault> {
+fn members(value: &Json) -> Result<&[(String, Json)], JsonFault> {
     value
         .as_object()
-        .ok_or_else(|| SchemaFault::new("must be an object"))
+        .ok_or_else(|| JsonFault::new("must be an object"))
 }
 
-fn regex(pattern: &str) -> Result<Regex, SchemaFault> {
+fn regex(pattern: &str) -> Result<Regex, JsonFault> {
     Regex::new(pattern).map_err(|fault| {
-        SchemaFault::new(format!(
+        JsonFault::new(format!(
             "must be a regular expression (without look-around and back-references): {fault}"
         ))
     })

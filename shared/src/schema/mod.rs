@@ -14,7 +14,7 @@ use regex_lite::Regex;
 use serde::{Serialize, Serializer};
 
 use crate::{
-    json::{Decimal, Json, JsonPath},
+    json::{Decimal, Json, JsonFault, JsonPath},
     limits::SCHEMA_BYTES,
 };
 
@@ -24,16 +24,6 @@ pub struct Schema {
     given: Json,
     /// The schema's parts; the whole comes first.
     nodes: Vec<Node>,
-}
-
-/// A schema that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {reason}")]
-pub struct SchemaFault {
-    /// Where in the schema.
-    pub path: JsonPath,
-    /// What is wrong, and what would be right.
-    pub reason: String,
 }
 
 /// Where a value is not as it must be.
@@ -119,14 +109,14 @@ impl Schema {
     ///
     /// # Errors
     /// When it is none, has a keyword that is not supported, or is too large.
-    pub fn compile(given: &Json) -> Result<Self, SchemaFault> {
+    pub fn compile(given: &Json) -> Result<Self, JsonFault> {
         if serde_json::to_vec(given).map_or(true, |json| json.len() > SCHEMA_BYTES) {
-            return Err(SchemaFault::new(format!(
+            return Err(JsonFault::new(format!(
                 "must have at most {SCHEMA_BYTES} bytes as JSON"
             )));
         }
         if given.as_object().is_none() {
-            return Err(SchemaFault::new("must be an object: a JSON Schema"));
+            return Err(JsonFault::new("must be an object: a JSON Schema"));
         }
         Ok(Self {
             nodes: compile::compile(given)?,
@@ -151,25 +141,6 @@ impl PartialEq for Schema {
 impl Serialize for Schema {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.given.serialize(serializer)
-    }
-}
-
-impl SchemaFault {
-    fn new(reason: impl Into<String>) -> Self {
-        Self {
-            path: JsonPath::default(),
-            reason: reason.into(),
-        }
-    }
-
-    fn within(mut self, key: &str) -> Self {
-        self.path.enter_key(key);
-        self
-    }
-
-    fn at(mut self, index: usize) -> Self {
-        self.path.enter_index(index);
-        self
     }
 }
 

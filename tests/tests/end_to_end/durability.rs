@@ -54,6 +54,18 @@ async fn load_until_death(
     (count, publishers, accepted)
 }
 
+/// Waits until every event that was accepted has arrived.
+async fn all_arrive(receiver: &Receiver, accepted: impl IntoIterator<Item = &String> + Copy) {
+    receiver
+        .wait_until("every accepted event", |received| {
+            let arrived: HashSet<&str> =
+                received.iter().map(|request| request.event_id()).collect();
+            let mut accepted = accepted.into_iter();
+            accepted.all(|id| arrived.contains(id.as_str()))
+        })
+        .await;
+}
+
 /// Ten times killed under load, sooner or later, each time started again on the same data.
 #[tokio::test]
 async fn killed_in_the_middle_of_a_load() {
@@ -80,13 +92,7 @@ async fn killed_in_the_middle_of_a_load() {
         all.extend(accepted.lock().unwrap().drain());
         rung.restart().await;
     }
-    receiver
-        .wait_until("every accepted event", |received| {
-            let arrived: HashSet<&str> =
-                received.iter().map(|request| request.event_id()).collect();
-            all.iter().all(|id| arrived.contains(id.as_str()))
-        })
-        .await;
+    all_arrive(&receiver, &all).await;
     for id in all.iter().take(20) {
         tenant.until(id, &webhook, "succeeded").await;
     }
@@ -187,13 +193,7 @@ async fn an_end_under_load() {
     }
     rung.restart().await;
     let accepted: Vec<String> = accepted.lock().unwrap().drain().collect();
-    receiver
-        .wait_until("every accepted event", |received| {
-            let arrived: HashSet<&str> =
-                received.iter().map(|request| request.event_id()).collect();
-            accepted.iter().all(|id| arrived.contains(id.as_str()))
-        })
-        .await;
+    all_arrive(&receiver, &accepted).await;
     for id in accepted.iter().take(20) {
         standard.until(id, &webhook, "succeeded").await;
     }
@@ -247,13 +247,7 @@ async fn a_full_disk() {
 
     std::fs::remove_file(dir.path().join("rung.full")).unwrap();
     rung.restart().await;
-    receiver
-        .wait_until("every accepted event", |received| {
-            let arrived: HashSet<&str> =
-                received.iter().map(|request| request.event_id()).collect();
-            accepted.iter().all(|id| arrived.contains(id.as_str()))
-        })
-        .await;
+    all_arrive(&receiver, &accepted).await;
     for id in &accepted {
         tenant.until(id, &webhook, "succeeded").await;
     }

@@ -10,9 +10,9 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use rung_shared::{
-    api::{self, ApiError, Code, answer},
+    api::{self, ApiError, Code},
     domain::{
         id::WebhookId,
         webhook::{Disabled, Reason, Webhook},
@@ -22,7 +22,7 @@ use rung_shared::{
 };
 use serde_json::json;
 
-use super::{changed, view::View};
+use super::{changed, shown};
 use crate::{Management, Path, ids::new_challenge};
 
 const CHALLENGE: HeaderName = HeaderName::from_static("rung-challenge");
@@ -71,8 +71,7 @@ pub(crate) async fn verify(
     } else {
         webhook
     };
-    let view = View::at(&webhook, state.api.clock.wall_ms());
-    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+    Ok(shown(&state, &webhook))
 }
 
 /// Asks the endpoint to echo a token.

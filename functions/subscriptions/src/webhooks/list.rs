@@ -1,9 +1,9 @@
 //! Which webhooks a list is asked for.
 
 use rung_shared::{
-    api::{ApiError, Fields, Page, Seal},
+    api::{Api, ApiError, Fields, Page},
     dialect::Dialects,
-    domain::webhook::Webhook,
+    domain::{id::TenantId, webhook::Webhook},
     json::Json,
 };
 use serde_json::Value;
@@ -21,7 +21,11 @@ pub(super) struct Wanted {
 }
 
 /// Reads a list's query.
-pub(super) fn read(query: Json, seal: Seal) -> Result<(Page, Wanted), ApiError> {
+pub(super) async fn read(
+    api: &Api,
+    tenant: &TenantId,
+    query: Json,
+) -> Result<(Page, Wanted), ApiError> {
     let (mut metadata, mut members) = (Vec::new(), Vec::new());
     if let Json::Object(query) = query {
         for (name, value) in query {
@@ -36,7 +40,8 @@ pub(super) fn read(query: Json, seal: Seal) -> Result<(Page, Wanted), ApiError> 
     }
     let members = Json::Object(members);
     let mut fields = Fields::of(&members)?;
-    let page = Page::read(&mut fields, seal);
+    let names = ["webhooks", tenant.as_str()];
+    let page = api.page(&mut fields, &names).await?;
     let status = fields.optional("status", Status::read);
     let event_type = fields.optional("event_type", |value| {
         let text = value.as_str().map(str::to_owned);

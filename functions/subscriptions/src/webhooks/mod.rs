@@ -47,10 +47,6 @@ pub(crate) async fn create(
     let caller = state.manager(&headers).await?;
     let key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
-    let made = |status, webhook: &Webhook| {
-        let view = View::with_secret(webhook, state.api.clock.wall_ms());
-        answer(status, json!({ "webhook": view }))
-    };
     for _ in 0..TRIES {
         let New {
             webhook,
@@ -68,7 +64,7 @@ pub(crate) async fn create(
                     ..webhook
                 };
                 if asked == present {
-                    return Ok(made(StatusCode::CREATED, &present));
+                    return Ok(shown_with_secret(&state, StatusCode::CREATED, &present));
                 }
                 let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
                 return Err(ApiError::of_field(
@@ -80,7 +76,7 @@ pub(crate) async fn create(
             Some(_) => (StatusCode::OK, store.update_webhook(&webhook).await?),
         };
         match written {
-            WebhookWritten::Done => return Ok(made(status, &webhook)),
+            WebhookWritten::Done => return Ok(shown_with_secret(&state, status, &webhook)),
             WebhookWritten::NoTenant => {
                 return Err(ApiError::not_found("tenant", caller.tenant.id.as_str()));
             }
@@ -88,6 +84,18 @@ pub(crate) async fn create(
         }
     }
     Err(Code::Conflict.into())
+}
+
+/// What answers most calls of a webhook: the webhook, but for its secret.
+fn shown(state: &Management, webhook: &Webhook) -> Response {
+    let view = View::at(webhook, state.api.clock.wall_ms());
+    answer(StatusCode::OK, json!({ "webhook": view }))
+}
+
+/// What answers those that make a secret: the webhook with it.
+fn shown_with_secret(state: &Management, status: StatusCode, webhook: &Webhook) -> Response {
+    let view = View::with_secret(webhook, state.api.clock.wall_ms());
+    answer(status, json!({ "webhook": view }))
 }
 
 /// A webhook that a request asks for.
@@ -211,12 +219,8 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let seal = state
-        .api
-        .seal(&["webhooks", caller.tenant.id.as_str()])
-        .await?;
-    let (page, wanted) = list::read(query, seal)?;
     let (store, tenant) = (&state.api.store, &caller.tenant.id);
+    let (page, wanted) = list::read(&state.api, tenant, query).await?;
     let (after, limit) = (page.after.as_deref(), page.limit);
     let listed = if wanted == Wanted::default() {
         store.webhooks_page(tenant, after, limit).await?
@@ -244,8 +248,7 @@ pub(crate) async fn get(
     _: NoQuery,
 ) -> Result<Response, ApiError> {
     let webhook = state.webhook(&headers, &id).await?;
-    let view = View::at(&webhook, state.api.clock.wall_ms());
-    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+    Ok(shown(&state, &webhook))
 }
 
 pub(crate) async fn update(
@@ -260,8 +263,7 @@ pub(crate) async fn update(
         read_change(&state, &caller, present, &body)
     })
     .await?;
-    let view = View::at(&webhook, state.api.clock.wall_ms());
-    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+    Ok(shown(&state, &webhook))
 }
 
 /// Changes a webhook, anew while others change it meanwhile; the webhook as it then stands.

@@ -7,11 +7,11 @@ use rung_shared::{
     api::{Fields, Patch, read},
     dialect::{Dialect, SignInput},
     domain::{
-        filter::{Filter, FilterFault},
+        filter::Filter,
         webhook::{Disabled, Reason, Webhook},
     },
     egress::policy::check_url,
-    json::Json,
+    json::{Json, JsonFault},
     limits::{
         HEADER_VALUE_BYTES, METADATA_BYTES, RATE_LIMIT_MAX, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
         WEBHOOK_HEADERS_BYTES,
@@ -74,7 +74,7 @@ pub(super) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
     };
     match Filter::compile(pattern) {
         Ok(filter) => Patch::Set(filter),
-        Err(FilterFault { mut path, reason }) => {
+        Err(JsonFault { mut path, reason }) => {
             path.enter_key("filter");
             fields.problem(&path.to_string(), reason);
             Patch::Keep

@@ -7,7 +7,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields, answer},
+    api::{self, ApiError, Code, Fields},
     chance,
     dialect::{Dialect, KeyPair},
     domain::{
@@ -19,9 +19,8 @@ use rung_shared::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
-use super::{View, changed};
+use super::{changed, shown, shown_with_secret};
 use crate::{Management, Path};
 
 /// What signs, by the names that Standard Webhooks has for the two.
@@ -154,8 +153,7 @@ pub(crate) async fn rotate_secret(
         Ok(webhook)
     })
     .await?;
-    let view = View::with_secret(&webhook, state.api.clock.wall_ms());
-    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+    Ok(shown_with_secret(&state, StatusCode::OK, &webhook))
 }
 
 fn too_many_secrets() -> ApiError {
@@ -180,8 +178,7 @@ pub(crate) async fn finish_rotation(
         })
     })
     .await?;
-    let view = View::at(&webhook, state.api.clock.wall_ms());
-    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+    Ok(shown(&state, &webhook))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use rung_tests::Rung;
+use rung_tests::{Rung, release_build};
 
 use crate::report::Report;
 
@@ -86,12 +86,7 @@ async fn main() {
     {
         return bare::client(addr, connections, Duration::from_secs(seconds)).await;
     }
-    let exe = args.rung.clone().unwrap_or_else(beside);
-    assert!(
-        exe.exists(),
-        "{} is not there: build it with `cargo build --release`, or name it with --rung",
-        exe.display()
-    );
+    let exe = release_build(args.rung);
     let load = Duration::from_secs(args.seconds);
     let wanted = |scenario| args.only.is_empty() || args.only.contains(&scenario);
     let mut report = Report::default();
@@ -116,9 +111,4 @@ async fn main() {
         report.add(bare::measure(args.publishers, load).await);
     }
     println!("{report}");
-}
-
-fn beside() -> PathBuf {
-    let own = std::env::current_exe().expect("the path of this binary");
-    own.with_file_name(format!("rung{}", std::env::consts::EXE_SUFFIX))
 }

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use rung_tests::release_build;
 
 /// Overloads `rung dev` on this machine and prints what became of it.
 #[derive(Parser)]
@@ -51,12 +52,7 @@ enum Scenario {
 #[tokio::main]
 async fn main() {
     let args = Args::parse();
-    let exe = args.rung.unwrap_or_else(beside);
-    assert!(
-        exe.exists(),
-        "{} is not there: build it with `cargo build --release`, or name it with --rung",
-        exe.display()
-    );
+    let exe = release_build(args.rung);
     let load = Duration::from_secs(args.seconds);
     let wanted = |scenario| args.only.is_empty() || args.only.contains(&scenario);
     if wanted(Scenario::Flood) {
@@ -71,11 +67,6 @@ async fn main() {
     if wanted(Scenario::Starts) {
         starts::run(&exe).await;
     }
-}
-
-fn beside() -> PathBuf {
-    let own = std::env::current_exe().expect("the path of this binary");
-    own.with_file_name(format!("rung{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// The value that so many percent of the values are at most.
