@@ -1,18 +1,27 @@
-//! A tenant's events, newest first.
+//! A tenant's events, newest first; one of them, and where each of its deliveries stands.
+
+use std::collections::HashMap;
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{ApiError, Fields, Query, answer, read},
+    api::{ApiError, Fields, Page, Query, answer, read},
     clock::timestamp,
+    domain::{
+        attempt::{AttemptKey, Outcome},
+        delivery::State as DeliveryState,
+        id::{DeliveryKey, EventId, WebhookId},
+    },
+    json::Json,
     limits::EVENT_TYPE_CHARS,
-    store::{timeline::EventFilter, walk::Span},
+    store::{events::Event, timeline::EventFilter, walk::Span},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
+use uuid::Uuid;
 
-use crate::Management;
+use crate::{Management, Path};
 
 /// An event as the list shows it.
 #[derive(Serialize, JsonSchema)]
@@ -75,4 +84,209 @@ pub(crate) async fn list(
         StatusCode::OK,
         json!({ "events": views, "next_cursor": next_cursor }),
     ))
+}
+
+/// An event that was published.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
+pub(crate) struct Detail<'a> {
+    id: &'a str,
+    r#type: &'a str,
+    timestamp: jiff::Timestamp,
+    created_at: jiff::Timestamp,
+    /// Why it goes to nobody.
+    reason: Option<&'a str>,
+    /// What was published.
+    data: Option<Json>,
+    /// The body as it is delivered in the tenant's dialect.
+    payload: Option<Box<RawValue>>,
+}
+
+/// Where an event's delivery to one webhook stands.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Delivery")]
+pub(crate) struct DeliveryView {
+    delivery_id: Uuid,
+    webhook_id: String,
+    status: DeliveryState,
+    /// The number of the latest attempt, or of the one that is to come.
+    attempt: u32,
+    next_attempt_at: Option<jiff::Timestamp>,
+}
+
+pub(crate) async fn get(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<EventId>,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let names = ["deliveries", caller.tenant.id.as_str(), id.as_str()];
+    let page = state.api.only_page(&query, &names).await?;
+    let event = state.api.store.event(&caller.tenant.id, &id).await?;
+    let event = event.ok_or_else(|| ApiError::not_found("event", id.as_str()))?;
+    let (goes_to, next) = webhooks_of(&state, &event, &page).await?;
+    let deliveries = deliveries_of(&state, &event, &goes_to).await?;
+    let dialect = state.api.dialect(&caller.tenant.dialect)?;
+    let own = event.bodies.get(&caller.tenant.dialect);
+    let payload = own.and_then(|body| String::from_utf8(body.to_vec()).ok());
+    let view = Detail {
+        id: event.id.as_str(),
+        r#type: &event.event_type,
+        timestamp: timestamp(event.timestamp_ms),
+        created_at: timestamp(event.accepted_ms),
+        reason: event.reason.as_deref(),
+        data: own.and_then(|body| dialect.data_of(body)),
+        payload: payload.and_then(|text| RawValue::from_string(text).ok()),
+    };
+
+    #[derive(Serialize)]
+    struct Data<'a> {
+        event: Detail<'a>,
+        deliveries: Vec<DeliveryView>,
+        next_cursor: Option<String>,
+    }
+    Ok(answer(
+        StatusCode::OK,
+        Data {
+            event: view,
+            deliveries,
+            next_cursor: page.cursor(next.as_deref()),
+        },
+    ))
+}
+
+/// Webhooks that an event goes to.
+struct GoesTo {
+    /// Those that it matched when it was accepted.
+    matched: Vec<WebhookId>,
+    /// Those that a recovery may have sent it to.
+    backfilled: Vec<WebhookId>,
+}
+
+/// What the positions among the webhooks that an event was backfilled to begin with.
+const BACKFILLED: &str = "B#";
+
+/// A page of the webhooks that an event goes to, those that it matched first, and the position to go on from.
+async fn webhooks_of(
+    state: &Management,
+    event: &Event,
+    page: &Page,
+) -> Result<(GoesTo, Option<String>), ApiError> {
+    let store = &state.api.store;
+    let after = page.after.as_deref();
+    let backfilled_after = after.and_then(|position| position.strip_prefix(BACKFILLED));
+    let mut matched = Vec::new();
+    if backfilled_after.is_none() {
+        // An event's matches never change, so a place among them is a position.
+        let matches = store.matches(event).await?;
+        let first = after.and_then(|place| place.parse().ok()).unwrap_or(0);
+        let rest = matches.into_iter().skip(first).map(|found| found.webhook);
+        matched = rest.collect();
+        if matched.len() > page.limit {
+            matched.truncate(page.limit);
+            let next = (first + page.limit).to_string();
+            return Ok((
+                GoesTo {
+                    matched,
+                    backfilled: Vec::new(),
+                },
+                Some(next),
+            ));
+        }
+    }
+    let room = page.limit - matched.len();
+    // One more, which tells whether there is a next page.
+    let after = backfilled_after.filter(|id| !id.is_empty());
+    let mut backfilled = store.backfilled(event, after, room + 1).await?;
+    let next = (backfilled.len() > room).then(|| {
+        backfilled.truncate(room);
+        let last = backfilled.last().map_or("", WebhookId::as_str);
+        format!("{BACKFILLED}{last}")
+    });
+    Ok((
+        GoesTo {
+            matched,
+            backfilled,
+        },
+        next,
+    ))
+}
+
+/// Where each delivery of an event stands. One that it matched and that has no row has had one attempt at most; one that was
+/// backfilled has a row, or was never sent.
+async fn deliveries_of(
+    state: &Management,
+    event: &Event,
+    goes_to: &GoesTo,
+) -> Result<Vec<DeliveryView>, ApiError> {
+    let store = &state.api.store;
+    let key = |webhook: &WebhookId| DeliveryKey {
+        tenant: event.tenant.clone(),
+        webhook: webhook.clone(),
+        event: event.id.clone(),
+        accepted_ms: event.accepted_ms,
+    };
+    let webhooks = goes_to.matched.iter().chain(&goes_to.backfilled);
+    let mut keys: Vec<_> = webhooks.map(key).collect();
+    let rows = store.deliveries(&keys).await?.into_iter();
+    let rows: HashMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();
+    let backfilled = keys.split_off(goes_to.matched.len()).into_iter();
+    keys.extend(backfilled.filter(|key| rows.contains_key(key)));
+    let open = |key: &&DeliveryKey| {
+        let row = rows.get(key);
+        row.is_none_or(|row| row.state == DeliveryState::Pending)
+    };
+    let names: Vec<_> = keys
+        .iter()
+        .filter(open)
+        .map(|key| (key.tenant.clone(), key.webhook.clone()))
+        .collect();
+    let without_row = keys.iter().filter(|key| !rows.contains_key(key));
+    let firsts: Vec<_> = without_row
+        .map(|key| AttemptKey {
+            delivery: key.clone(),
+            due_ms: key.accepted_ms,
+            n: 1,
+        })
+        .collect();
+    let (firsts, webhooks) = tokio::try_join!(store.attempts(&firsts), store.webhooks(&names))?;
+    let firsts = firsts.into_iter();
+    let firsts: HashMap<_, _> = firsts
+        .map(|entry| (entry.key.delivery.clone(), entry))
+        .collect();
+    let webhooks = webhooks.into_iter();
+    let webhooks: HashMap<_, _> = webhooks
+        .map(|webhook| (webhook.id.clone(), webhook))
+        .collect();
+
+    let views = keys.into_iter().map(|key| {
+        let (row, first) = (rows.get(&key), firsts.get(&key));
+        let attempt = row.map_or(1, |row| row.attempt);
+        let status = match (row, first) {
+            (Some(row), _) if row.state != DeliveryState::Pending => row.state,
+            (None, Some(first)) if first.outcome == Outcome::Succeeded => DeliveryState::Succeeded,
+            // What waits is dropped when its webhook is deleted, and held when it is disabled.
+            (row, _) => match webhooks.get(&key.webhook) {
+                None => DeliveryState::Cancelled,
+                Some(webhook) if !webhook.takes(row.map_or(webhook.epoch, |row| row.epoch)) => {
+                    DeliveryState::Held
+                }
+                Some(_) => DeliveryState::Pending,
+            },
+        };
+        let next_due_ms = row.map_or_else(
+            || first.map_or(Some(key.accepted_ms), |first| first.next_due_ms),
+            |row| Some(row.due_ms),
+        );
+        let next_due_ms = next_due_ms.filter(|_| status == DeliveryState::Pending);
+        DeliveryView {
+            delivery_id: key.uuid(),
+            webhook_id: key.webhook.to_string(),
+            status,
+            attempt,
+            next_attempt_at: next_due_ms.map(timestamp),
+        }
+    });
+    Ok(views.collect())
 }

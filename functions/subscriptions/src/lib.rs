@@ -6,13 +6,13 @@
 
 mod dashboard;
 mod dead_letters;
-mod deliveries;
 mod docs;
 mod event_types;
 mod events;
 mod ids;
 mod keys;
 mod logs;
+mod pending;
 mod recover;
 mod stats;
 mod tenants;
@@ -142,20 +142,20 @@ fn calls() -> Routes<Management> {
             recover::get,
             docs::get_recovery,
         )
-        .get(PENDING, deliveries::pending, docs::list_pending)
-        .delete(PENDING, deliveries::cancel_all, docs::cancel_pending)
+        .get(PENDING, pending::list, docs::list_pending)
+        .delete(PENDING, pending::cancel_all, docs::cancel_pending)
         .post(
             "/v1/webhooks/{webhook}/pending/{delivery}/retry",
-            deliveries::retry,
+            pending::retry,
             docs::retry_pending,
         )
         .delete(
             "/v1/webhooks/{webhook}/pending/{delivery}",
-            deliveries::cancel,
+            pending::cancel,
             docs::cancel_delivery,
         )
         .get("/v1/events", events::list, docs::list_events)
-        .get("/v1/events/{event}", deliveries::event, docs::get_event)
+        .get("/v1/events/{event}", events::get, docs::get_event)
         .get("/v1/egress-ips", egress_ips, docs::egress_ips)
         .get("/v1/event-types", event_types::list, docs::list_event_types)
         .get(

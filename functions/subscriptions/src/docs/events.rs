@@ -9,10 +9,7 @@ use schemars::{Schema, json_schema};
 use serde_json::json;
 
 use super::next_cursor;
-use crate::{
-    deliveries::{DeliveryView, EventView},
-    events::View,
-};
+use crate::events::{DeliveryView, Detail, View};
 
 pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
     let event = schemas.subschema_for::<View<'_>>();
@@ -37,7 +34,7 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
-    let event = schemas.subschema_for::<EventView<'_>>();
+    let event = schemas.subschema_for::<Detail<'_>>();
     let delivery = schemas.subschema_for::<DeliveryView>();
     let deliveries: Schema = json_schema!({ "type": "array", "items": delivery });
     Operation::new(

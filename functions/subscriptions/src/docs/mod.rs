@@ -1,11 +1,11 @@
 //! The documentation of each call: beside the handlers, so that those can be read without it.
 
 mod dead_letters;
-mod deliveries;
 mod event_types;
 mod events;
 mod keys;
 mod logs;
+mod pending;
 mod recover;
 mod stats;
 mod tenants;
@@ -21,11 +21,11 @@ use serde_json::{Value, json};
 
 pub(crate) use self::{
     dead_letters::{list_dead_letters, redrive_dead_letters},
-    deliveries::{cancel_delivery, cancel_pending, list_pending, retry_pending},
     event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
     events::{get_event, list_events},
     keys::{create_key, delete_key, list_keys},
     logs::{get_log, list_logs, retry_log},
+    pending::{cancel_delivery, cancel_pending, list_pending, retry_pending},
     recover::{get_recovery, recover},
     stats::{tenant_stats, webhook_stats},
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, update_tenant},

@@ -1,4 +1,4 @@
-//! The documentation of deliveries' calls.
+//! The documentation of the calls for what waits.
 
 use http::StatusCode;
 use rung_shared::api::{
@@ -8,7 +8,7 @@ use rung_shared::api::{
 use schemars::json_schema;
 use serde_json::{Value, json};
 
-use crate::deliveries::Pending;
+use crate::pending::View;
 
 fn example(status: &str, next_attempt_at: Value) -> Value {
     json!({
@@ -23,7 +23,7 @@ fn example(status: &str, next_attempt_at: Value) -> Value {
 }
 
 pub(crate) fn list_pending(schemas: &mut Schemas) -> Operation {
-    let pending = schemas.subschema_for::<Pending<'_>>();
+    let pending = schemas.subschema_for::<View<'_>>();
     let example = example("pending", json!("2025-10-10T12:31:00.268Z"));
     Operation::new(
         Who::Manager,
@@ -34,7 +34,7 @@ pub(crate) fn list_pending(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
-    let delivery = schemas.subschema_for::<Pending<'_>>();
+    let delivery = schemas.subschema_for::<View<'_>>();
     Operation::new(
         Who::Manager,
         "cancelDelivery",
@@ -70,7 +70,7 @@ pub(crate) fn cancel_pending(_: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn retry_pending(schemas: &mut Schemas) -> Operation {
-    let delivery = schemas.subschema_for::<Pending<'_>>();
+    let delivery = schemas.subschema_for::<View<'_>>();
     let example = example("pending", json!("2025-10-10T12:30:05.123Z"));
     Operation::new(
         Who::Manager,
