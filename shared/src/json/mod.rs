@@ -4,7 +4,7 @@
 //! RFC 8259 and refuses what receivers would read differently from one another (duplicate keys, lone surrogates, numbers no double
 //! holds). [`Json::write_canonical`] writes the bytes that `JSON.stringify(JSON.parse(bytes))` gives back, which is what
 //! a receiver that verifies a signature over a re-serialised body computes. [`Json::write_content`] writes a form by which two
-//! values are compared.
+//! values are compared. A [`JsonFault`] says what makes a well-formed value useless, and where: of a filter's pattern, of a schema.
 
 mod fault;
 mod number;

@@ -3,6 +3,9 @@
 //! The order is: match sets, the event's row, the messages, the answer. A crash before the answer leaves a client that has
 //! heard nothing; its repeat finds the row and fills in what is missing. A repeat after the answer finds log entries or
 //! delivery rows, or its marked messages do, a minute later.
+//!
+//! `routes` says which webhooks an event is for, `identity` whether it is one that was accepted before, `messages` what brings it
+//! on its way; `own` accepts what Rung itself has to tell.
 
 mod identity;
 mod messages;
