@@ -53,11 +53,7 @@ pub(crate) async fn list(
     fields.finish()?;
     let catalogue = &state.api.dialect(&tenant.dialect)?.catalogue;
     let filter = EventFilter {
-        // Events hold names as they go on the wire.
-        event_type: event_type.map(|name| match catalogue.resolve_type(&name) {
-            Some(resolved) => resolved.to_owned(),
-            None => name,
-        }),
+        event_type: event_type.map(|name| catalogue.stored_type(&name).to_owned()),
         span: Span {
             since_ms: since_ms.unwrap_or(0),
             until_ms: until_ms.unwrap_or_else(|| state.api.clock.now_ms()),
@@ -243,13 +239,7 @@ async fn deliveries_of(
         .map(|key| (key.tenant.clone(), key.webhook.clone()))
         .collect();
     let without_row = keys.iter().filter(|key| !rows.contains_key(key));
-    let firsts: Vec<_> = without_row
-        .map(|key| AttemptKey {
-            delivery: key.clone(),
-            due_ms: key.accepted_ms,
-            n: 1,
-        })
-        .collect();
+    let firsts: Vec<_> = without_row.map(AttemptKey::first_of).collect();
     let (firsts, webhooks) = tokio::try_join!(store.attempts(&firsts), store.webhooks(&names))?;
     let firsts = firsts.into_iter();
     let firsts: HashMap<_, _> = firsts

@@ -145,11 +145,7 @@ pub(crate) async fn list(
     let filter = LogFilter {
         outcome: fields.optional("status", outcome),
         trigger: fields.optional("trigger", trigger),
-        // Entries hold names as they go on the wire.
-        event_type: event_type.map(|name| match catalogue.resolve_type(&name) {
-            Some(resolved) => resolved.to_owned(),
-            None => name,
-        }),
+        event_type: event_type.map(|name| catalogue.stored_type(&name).to_owned()),
         event: fields.optional("event_id", read::id(EventId::parse)),
         delivery: fields.optional("delivery_id", delivery),
         since_ms: fields.optional("since", read::time_ms),

@@ -114,6 +114,13 @@ impl Catalogue {
         }
     }
 
+    /// The name that events of the type `name` are stored by, which is that on the wire. What the catalogue does not have is
+    /// looked for as it is: it may have had it once.
+    #[must_use]
+    pub fn stored_type<'a>(&'a self, name: &'a str) -> &'a str {
+        self.resolve_type(name).unwrap_or(name)
+    }
+
     /// Sample data of the type `name`; `None` if the catalogue does not have it.
     #[must_use]
     pub fn sample(&self, name: &str) -> Option<&Json> {

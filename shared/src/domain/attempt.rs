@@ -53,6 +53,16 @@ pub struct AttemptKey {
 }
 
 impl AttemptKey {
+    /// The name of a delivery's first attempt, which is due when the event is accepted.
+    #[must_use]
+    pub fn first_of(delivery: &DeliveryKey) -> Self {
+        Self {
+            delivery: delivery.clone(),
+            due_ms: delivery.accepted_ms,
+            n: 1,
+        }
+    }
+
     /// The public id of the log entry.
     #[must_use]
     pub fn log_id(&self) -> LogId {

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::id::DeliveryKey;
+use super::{attempt::AttemptKey, id::DeliveryKey};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +53,16 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// The name of the attempt that the chain's head stands for.
+    #[must_use]
+    pub fn attempt_key(&self) -> AttemptKey {
+        AttemptKey {
+            delivery: self.key.clone(),
+            due_ms: self.due_ms,
+            n: self.n,
+        }
+    }
+
     /// The number of the attempt that a retry makes: the one that a wait or a hold kept from being made, else a further one.
     #[must_use]
     pub fn next_attempt(&self) -> u32 {

@@ -174,25 +174,19 @@ impl Deliverer {
             let outcome = AssertUnwindSafe(self.fan_out(fanout, record.receives, &loaded))
                 .catch_unwind()
                 .await;
-            let mut copies = Copies::default();
-            copies.add(record);
-            self.conclude(outcome, &copies, done).await;
+            self.conclude(outcome, &record.into(), done).await;
         });
         let recoveries = recoveries.into_iter().map(async |(recovery, record)| {
             let outcome = AssertUnwindSafe(self.recover_page(&recovery))
                 .catch_unwind()
                 .await;
-            let mut copies = Copies::default();
-            copies.add(record);
-            self.conclude(outcome, &copies, done).await;
+            self.conclude(outcome, &record.into(), done).await;
         });
         let keys = keys.into_iter().map(async |(key, record)| {
             let outcome = AssertUnwindSafe(self.tell_of_end(&key))
                 .catch_unwind()
                 .await;
-            let mut copies = Copies::default();
-            copies.add(record);
-            self.conclude(outcome, &copies, done).await;
+            self.conclude(outcome, &record.into(), done).await;
         });
         tokio::join!(
             join_all(attempts),
@@ -297,6 +291,14 @@ struct Copies {
     message_ids: Vec<String>,
     receives: u32,
     body: String,
+}
+
+impl From<Record> for Copies {
+    fn from(record: Record) -> Self {
+        let mut copies = Self::default();
+        copies.add(record);
+        copies
+    }
 }
 
 impl Copies {

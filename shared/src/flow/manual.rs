@@ -6,8 +6,8 @@ use crate::{
     clock::timestamp,
     dialect::{Dialect, EventFacts},
     domain::{
-        attempt::{Attempt, AttemptKey, Outcome, Trigger},
-        delivery::{Delivery, State},
+        attempt::{Attempt, Outcome, Trigger},
+        delivery::State,
         message::{Due, Message},
         webhook::Webhook,
     },
@@ -35,7 +35,7 @@ impl Deliverer {
                 .as_ref()
                 .filter(|row| row.state == State::Pending && row.due_ms <= now_ms);
             let made = match overdue {
-                Some(row) => self.store.attempt(&attempt_of(row)).await?,
+                Some(row) => self.store.attempt(&row.attempt_key()).await?,
                 None => None,
             };
             let (n, attempt, rung) = match (&row, &made) {
@@ -167,14 +167,5 @@ impl Deliverer {
             self.store.log_failure(&attempt).await?;
         }
         Ok(Some(attempt))
-    }
-}
-
-/// The attempt that a row stands at.
-fn attempt_of(row: &Delivery) -> AttemptKey {
-    AttemptKey {
-        delivery: row.key.clone(),
-        due_ms: row.due_ms,
-        n: row.n,
     }
 }

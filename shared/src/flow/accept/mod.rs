@@ -288,14 +288,7 @@ impl Publisher {
             .iter()
             .map(|webhook| delivery_key(event, &webhook.id))
             .collect();
-        let attempts: Vec<_> = deliveries
-            .iter()
-            .map(|delivery| AttemptKey {
-                delivery: delivery.clone(),
-                due_ms: event.accepted_ms,
-                n: 1,
-            })
-            .collect();
+        let attempts: Vec<_> = deliveries.iter().map(AttemptKey::first_of).collect();
         let (rows, logged) = tokio::try_join!(
             self.store.deliveries(&deliveries),
             self.store.attempts(&attempts)
