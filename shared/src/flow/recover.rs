@@ -410,8 +410,8 @@ impl Deliverer {
         let rows = self.store.deliveries(&keys).await?;
         let row_of = |key: &DeliveryKey| rows.iter().find(|row| row.key == *key);
         let last_of = |key: &DeliveryKey| match row_of(key) {
-            Some(row) => last_attempt(row),
-            None => first_attempt(key),
+            Some(row) => row.attempt_key(),
+            None => AttemptKey::first_of(key),
         };
         let names: Vec<_> = keys.iter().map(last_of).collect();
         let made = self.store.attempts(&names).await?;
@@ -439,7 +439,7 @@ impl Deliverer {
                 },
             };
             // What was posted before is posted in the same words again.
-            let earlier = last.map(|last| &last.dialect).or(spoken.get(key));
+            let earlier = last.map(|last| &last.dialect).or_else(|| spoken.get(key));
             let dialect = earlier.unwrap_or(&webhook.dialect).clone();
             again.push(Again {
                 row: row.cloned(),
@@ -469,12 +469,12 @@ impl Deliverer {
         rows: Vec<Delivery>,
         recovery: &Recovery,
     ) -> Result<Vec<Again>, FlowError> {
-        let names: Vec<_> = rows.iter().map(last_attempt).collect();
+        let names: Vec<_> = rows.iter().map(Delivery::attempt_key).collect();
         let made = self.store.attempts(&names).await?;
         let spoken = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::with_capacity(rows.len());
         for row in rows {
-            let last = made.iter().find(|made| made.key == last_attempt(&row));
+            let last = made.iter().find(|made| made.key == row.attempt_key());
             if last.is_some_and(|last| last.outcome == Outcome::Succeeded)
                 && row.state != State::Succeeded
             {
@@ -488,7 +488,8 @@ impl Deliverer {
                 Some(_) => row.attempt + 1,
                 None => row.next_attempt(),
             };
-            let dialect = last.map(|last| &last.dialect).or(spoken.get(&row.key));
+            let earlier = last.map(|last| &last.dialect);
+            let dialect = earlier.or_else(|| spoken.get(&row.key));
             let position = (row.n + 1, attempt);
             again.push(Again {
                 due: fresh_ladder(recovery, &row.key, position, dialect.cloned()),
@@ -513,7 +514,10 @@ impl Deliverer {
         };
         let silent = rows.iter().filter(|row| row.n > 1 && !has(made, row));
         let silent: Vec<_> = silent.collect();
-        let firsts: Vec<_> = silent.iter().map(|row| first_attempt(&row.key)).collect();
+        let firsts: Vec<_> = silent
+            .iter()
+            .map(|row| AttemptKey::first_of(&row.key))
+            .collect();
         let mut earlier = self.store.attempts(&firsts).await?;
         // Those that were missed have no first one.
         let later = silent.iter().filter(|row| !has(&earlier, row));
@@ -562,23 +566,6 @@ fn is_wanted(recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
         Scope::Any => state != State::Pending,
     };
     in_scope && (row.job < Some(recovery.job) || mutated(Mutation::JobIgnored))
-}
-
-fn first_attempt(key: &DeliveryKey) -> AttemptKey {
-    AttemptKey {
-        delivery: key.clone(),
-        due_ms: key.accepted_ms,
-        n: 1,
-    }
-}
-
-/// The attempt that a row stands at.
-fn last_attempt(row: &Delivery) -> AttemptKey {
-    AttemptKey {
-        delivery: row.key.clone(),
-        due_ms: row.due_ms,
-        n: row.n,
-    }
 }
 
 /// The message that starts a delivery's ladder anew. Its due time is yet to be set.

@@ -256,11 +256,7 @@ impl World {
                 continue;
             }
             let key = key(&event, &id);
-            let first = AttemptKey {
-                delivery: key.clone(),
-                due_ms: key.accepted_ms,
-                n: 1,
-            };
+            let first = AttemptKey::first_of(&key);
             let row = self.oracle.delivery(&key).await.expect("the oracle reads");
             let first = self.oracle.attempt(&first).await.expect("the oracle reads");
             let sayable = event.bodies.contains_key(&webhook.dialect);
@@ -305,7 +301,7 @@ impl World {
                 Some(progress) => match progress.status {
                     Status::Running => false,
                     Status::Stopped => {
-                        !webhook.is_some_and(|webhook| webhook.epoch == recovery.epoch)
+                        webhook.is_none_or(|webhook| webhook.epoch != recovery.epoch)
                     }
                     Status::Done => true,
                 },
