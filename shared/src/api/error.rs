@@ -259,6 +259,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_for_clients_has_each_code_with_its_status() {
+        let page = include_str!("../../../docs/errors.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let rows = rows.map(|row| row.split(" | ").take(2).collect::<Vec<_>>().join(" | "));
+        let codes = Code::ALL.iter();
+        let codes = codes.map(|code| format!("| `{}` | {}", code.as_str(), code.status().as_u16()));
+        assert!(
+            rows.eq(codes),
+            "docs/errors.md has other codes, or another order"
+        );
+    }
+
+    #[test]
     fn what_was_sent_is_not_repeated_at_length() {
         let long = "é".repeat(100_000);
         let error = ApiError::of_field(Code::InvalidRequest, long.clone(), long);
