@@ -194,13 +194,14 @@ pub mod read {
     /// A time, in milliseconds since the epoch.
     ///
     /// # Errors
-    /// When it is not an RFC 3339 time with an offset, or lies before 1970.
+    /// When it is not an RFC 3339 time with an offset, or lies before 1970 or after 9999-12-30.
     pub fn time_ms(value: &Json) -> Result<u64, String> {
         let text = value.as_str().filter(|text| is_rfc3339(text));
         let time = text.and_then(|text| text.parse::<jiff::Timestamp>().ok());
         let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
         ms.ok_or_else(|| {
-            "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z".to_owned()
+            "must be an RFC 3339 time from 1970 to 9999-12-30 with an offset, such as 2026-01-31T12:00:00Z"
+                .to_owned()
         })
     }
 

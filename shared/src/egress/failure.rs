@@ -18,7 +18,7 @@ pub enum Failure {
     #[error("No answer came within {} s.", .0.as_secs_f64())]
     Timeout(Duration),
     /// The URL is not one that may be posted to (any more).
-    #[error("The URL is not allowed: {0}.")]
+    #[error("The URL is not allowed: it {0}.")]
     Url(UrlFault),
     /// The request could not be put together.
     #[error("The request could not be put together: its URL or a header is not valid.")]

@@ -18,34 +18,34 @@ pub const MAX_URL_CHARS: usize = 2_048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum UrlFault {
     /// Longer than [`MAX_URL_CHARS`].
-    #[error("url must have at most 2,048 characters")]
+    #[error("must have at most 2,048 characters")]
     TooLong,
     /// Blanks, control characters, backslashes: parsers disagree on them.
-    #[error("url must not contain blanks, control characters or backslashes; percent-encode them")]
+    #[error("must not contain blanks, control characters or backslashes; percent-encode them")]
     RawCharacter,
     /// No scheme, or no `//` after it.
-    #[error("url must be absolute, such as https://example.com/webhooks")]
+    #[error("must be absolute, such as https://example.com/webhooks")]
     NotAbsolute,
     /// Strict, and not `https`.
-    #[error("url must begin with https://")]
+    #[error("must begin with https://")]
     NotHttps,
     /// Neither `https` nor `http`.
-    #[error("url must begin with https:// or http://")]
+    #[error("must begin with https:// or http://")]
     NotHttp,
     /// A user name or password before the host.
-    #[error("url must not contain a user name or password; send a header instead")]
+    #[error("must not contain a user name or password; send a header instead")]
     UserInfo,
     /// `#` and what follows it.
-    #[error("url must not contain a fragment; remove the # and what follows it")]
+    #[error("must not contain a fragment; remove the # and what follows it")]
     Fragment,
     /// Neither a DNS name nor an IP address.
-    #[error("url must name its host by a DNS name or an IP address")]
+    #[error("must name its host by a DNS name or an IP address")]
     Host,
     /// Not a port.
-    #[error("url must have a port from 1 to 65535, or none")]
+    #[error("must have a port from 1 to 65535, or none")]
     Port,
     /// Strict, and the host is local, private or reserved.
-    #[error("url must name a host of the public internet, not a local, private or reserved one")]
+    #[error("must name a host of the public internet, not a local, private or reserved one")]
     NotPublic,
 }
 
@@ -67,11 +67,18 @@ pub fn check_url(text: &str, strict: bool) -> Result<Url, UrlFault> {
         _ => UrlFault::Host,
     })?;
     check(&url, strict)?;
-    // The parser mends `https:host` and `https:///host`.
+    // The parser mends `https:host` and `https:///host`, and forgets empty user information.
     match text[url.scheme().len()..].strip_prefix("://") {
-        Some(rest) if !rest.starts_with('/') => Ok(url),
-        _ => Err(UrlFault::NotAbsolute),
+        Some(rest) if rest.starts_with('/') => Err(UrlFault::NotAbsolute),
+        Some(rest) if authority(rest).contains('@') => Err(UrlFault::UserInfo),
+        Some(_) => Ok(url),
+        None => Err(UrlFault::NotAbsolute),
     }
+}
+
+/// What stands in a URL between `://` and the path.
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 /// Judges a URL that was parsed before.
@@ -316,6 +323,8 @@ mod tests {
             ("ftp://example.com", false, UrlFault::NotHttp),
             ("javascript:alert(1)", false, UrlFault::NotHttp),
             ("https://user@example.com", true, UrlFault::UserInfo),
+            ("https://@example.com/", true, UrlFault::UserInfo),
+            ("https://:@example.com", false, UrlFault::UserInfo),
             ("https://user:pass@example.com", false, UrlFault::UserInfo),
             ("https://:pass@example.com", false, UrlFault::UserInfo),
             ("https://8.8.8.8@10.0.0.1/", true, UrlFault::UserInfo),
