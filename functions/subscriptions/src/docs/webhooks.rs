@@ -176,6 +176,7 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
     );
     let mut rotated = with_secret();
     rotated["old_secret_expires_at"] = "2025-10-11T12:00:00Z".into();
+    let expiry = schemas.subschema_for::<Option<jiff::Timestamp>>();
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Manager, "rotateSecret", "Give a webhook a new secret.")
         .describe(
@@ -185,9 +186,9 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
         .optional_body(body, json!({ "overlap_seconds": 86_400 }))
         .answers(
             StatusCode::OK,
-            "The webhook with its new secret.",
-            [("webhook", webhook)],
-            json!({ "webhook": rotated }),
+            "The webhook with its new secret, and until when the old one signs on.",
+            [("old_secret_expires_at", expiry), ("webhook", webhook)],
+            json!({ "old_secret_expires_at": rotated["old_secret_expires_at"], "webhook": rotated }),
         )
         .refuses(&[Code::Conflict])
 }

@@ -7,7 +7,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields},
+    api::{self, ApiError, Code, Fields, answer},
     chance,
     dialect::{Dialect, KeyPair},
     domain::{
@@ -19,8 +19,9 @@ use rung_shared::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
-use super::{changed, shown, shown_with_secret};
+use super::{changed, shown, view::View};
 use crate::{Management, Path};
 
 /// What signs, by the names that Standard Webhooks has for the two.
@@ -153,7 +154,9 @@ pub(crate) async fn rotate_secret(
         Ok(webhook)
     })
     .await?;
-    Ok(shown_with_secret(&state, StatusCode::OK, &webhook))
+    let view = View::with_secret(&webhook, state.api.clock.wall_ms());
+    let data = json!({ "old_secret_expires_at": view.old_secret_expires_at, "webhook": view });
+    Ok(answer(StatusCode::OK, data))
 }
 
 fn too_many_secrets() -> ApiError {

@@ -9,6 +9,7 @@ use rung_shared::{
         filter::Filter,
         webhook::{Disabled, Reason, Webhook},
     },
+    json::Json,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -37,9 +38,10 @@ pub(crate) struct View<'a> {
     /// What receivers verify with when a key pair signs.
     public_key: Option<String>,
     /// Until when a replaced secret signs on.
-    old_secret_expires_at: Option<jiff::Timestamp>,
+    pub(super) old_secret_expires_at: Option<jiff::Timestamp>,
     headers: &'a BTreeMap<String, String>,
-    metadata: &'a Map<String, Value>,
+    #[schemars(with = "Map<String, Value>")]
+    metadata: &'a Json,
     challenge: bool,
     disabled_at: Option<jiff::Timestamp>,
     disabled_reason: Option<DisabledReason<'a>>,
