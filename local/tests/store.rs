@@ -12,6 +12,7 @@ use rung_shared::{
         tenant::{ApiKey, KeyHash, Scope, Tenant},
         webhook::{Disabled, Reason, Secret, Webhook},
     },
+    json::Json,
     store::{Store, api_keys::KeyCreated, webhooks::WebhookWritten},
 };
 
@@ -54,7 +55,7 @@ fn webhook() -> Webhook {
         secret: Secret::new("s".to_owned()),
         old_secrets: Vec::new(),
         headers: [("X-A".to_owned(), "b".to_owned())].into(),
-        metadata: [("k".to_owned(), 1.into())].into_iter().collect(),
+        metadata: Json::parse(br#"{"k": 12345678901234567890123, "a": 1e2}"#, 2).unwrap(),
         dialect: "standard".to_owned(),
         challenge: false,
         disabled: None,

@@ -113,7 +113,10 @@ impl Webhook {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::domain::id::{TenantId, WebhookId};
+    use crate::{
+        domain::id::{TenantId, WebhookId},
+        json::Json,
+    };
 
     const HOUR_MS: u64 = 3_600_000;
 
@@ -130,7 +133,7 @@ mod tests {
             secret: Secret::new("a".to_owned()),
             old_secrets: Vec::new(),
             headers: Default::default(),
-            metadata: Default::default(),
+            metadata: Json::empty(),
             dialect: String::new(),
             challenge: false,
             disabled: None,

@@ -10,7 +10,10 @@ use super::{
     filter::Filter,
     id::{TenantId, WebhookId},
 };
-use crate::mutation::{Mutation, mutated};
+use crate::{
+    json::Json,
+    mutation::{Mutation, mutated},
+};
 
 /// Why a webhook is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,8 +72,8 @@ pub struct Webhook {
     pub old_secrets: Vec<OldSecret>,
     /// Its own static headers.
     pub headers: BTreeMap<String, String>,
-    /// The tenant's own data about it.
-    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// The tenant's own data about it, an object: as given, since numbers may be more than a double holds.
+    pub metadata: Json,
     /// The dialect it speaks.
     pub dialect: String,
     /// Whether its endpoint must echo a challenge before it gets events.

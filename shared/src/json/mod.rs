@@ -61,6 +61,12 @@ impl Json {
             .find_map(|(name, value)| (name == key).then_some(value))
     }
 
+    /// An object without members.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::Object(Vec::new())
+    }
+
     /// A string's value.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {

@@ -220,9 +220,12 @@ fn stored_filter(row: &Row) -> Result<Option<Filter>, StoreError> {
     if !row.0.contains_key("filter") {
         return Ok(None);
     }
-    let compile =
-        |text: &str| Filter::compile(&Json::parse(text.as_bytes(), JSON_DEPTH).ok()?).ok();
+    let compile = |text: &str| Filter::compile(&parsed(text)?).ok();
     row.parsed("filter", compile).map(Some)
+}
+
+fn parsed(text: &str) -> Option<Json> {
+    Json::parse(text.as_bytes(), JSON_DEPTH).ok()
 }
 
 fn old_secrets_value(old_secrets: &[OldSecret]) -> Option<AttributeValue> {
@@ -267,7 +270,7 @@ fn from_row(mut row: Row) -> Result<Webhook, StoreError> {
         secret: Secret::new(row.text("secret")?),
         old_secrets: row.maybe_json("old_secrets")?.unwrap_or_default(),
         headers: row.json("headers")?,
-        metadata: row.json("metadata")?,
+        metadata: row.parsed("metadata", parsed)?,
         dialect: row.text("dialect")?,
         challenge: row.maybe_number("asks") == Some(1),
         disabled: row.maybe_json("disabled")?,

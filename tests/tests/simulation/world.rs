@@ -22,6 +22,7 @@ use rung_shared::{
         tenant::Tenant,
         webhook::{Secret, Webhook},
     },
+    json::Json,
     limits::{PARK_SHARDS, SWEEP_AHEAD_MS},
     store::{Store, parked::Cursor},
 };
@@ -392,7 +393,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             secret: Secret::new(SECRET.to_owned()),
             old_secrets: Vec::new(),
             headers: BTreeMap::new(),
-            metadata: serde_json::Map::new(),
+            metadata: Json::empty(),
             dialect: any_dialect(chance),
             challenge: false,
             disabled: None,

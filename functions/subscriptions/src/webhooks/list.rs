@@ -6,7 +6,6 @@ use rung_shared::{
     domain::{id::TenantId, webhook::Webhook},
     json::Json,
 };
-use serde_json::Value;
 
 use super::request::Status;
 
@@ -66,7 +65,7 @@ impl Wanted {
             })
         };
         let has = |(name, expected): &(String, String)| {
-            webhook.metadata.get(name).and_then(as_text).as_ref() == Some(expected)
+            webhook.metadata.get(name).and_then(as_text) == Some(expected)
         };
         self.status
             .is_none_or(|status| status == Status::of(webhook))
@@ -76,10 +75,12 @@ impl Wanted {
 }
 
 /// A member of the metadata as a query has it.
-fn as_text(value: &Value) -> Option<String> {
+fn as_text(value: &Json) -> Option<&str> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Json::String(text) => Some(text),
+        Json::Number(raw) => Some(raw),
+        Json::Bool(true) => Some("true"),
+        Json::Bool(false) => Some("false"),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }

@@ -172,7 +172,7 @@ async fn read_new(
             secret: secrets.signing.unwrap_or(Signing::V1).new_secret(),
             old_secrets: Vec::new(),
             headers: Default::default(),
-            metadata: Default::default(),
+            metadata: Json::empty(),
             dialect: String::new(),
             challenge: false,
             disabled: None,
@@ -319,7 +319,7 @@ fn read_change(
         name: name.or(present.name),
         description: description.or(present.description),
         headers: headers.or(Some(present.headers)).unwrap_or_default(),
-        metadata: metadata.or(Some(present.metadata)).unwrap_or_default(),
+        metadata: (metadata.or(Some(present.metadata))).unwrap_or_else(Json::empty),
         ..present
     };
     if let Some(status) = status {
