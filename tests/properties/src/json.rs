@@ -1,5 +1,5 @@
 use rung_shared::json::{Json, UnstableNumbers};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 const DEPTH: usize = 100;
 
@@ -14,17 +14,20 @@ pub fn json(input: &[u8]) {
         }
     };
     assert!(read.depth() <= DEPTH);
-    let other: Value = serde_json::from_slice(input).expect("another parser reads it too");
+    serde_json::from_slice::<&RawValue>(input).expect("another parser reads it too");
 
     let canonical = canonical(&read);
     let again = Json::parse(&canonical, DEPTH).expect("the canonical form is JSON");
     assert_eq!(self::canonical(&again), canonical);
     assert_eq!(content(&again), content(&read));
-    let other_again: Value = serde_json::from_slice(&canonical).unwrap();
-    assert!(
-        is_same(&other_again, &other),
-        "{other_again} is not {other}"
-    );
+    let by_other = |text: &[u8]| serde_json::from_slice::<Value>(text);
+    // It takes some of the largest doubles for too large.
+    if let (Ok(other), Ok(other_again)) = (by_other(input), by_other(&canonical)) {
+        assert!(
+            is_same(&other_again, &other),
+            "{other_again} is not {other}"
+        );
+    }
 
     let mut stable = Vec::new();
     if read
