@@ -20,36 +20,20 @@ const CACHED_TENANTS: usize = 1_000;
 
 /// A tenant's webhooks and schemas as of one version of the tenant.
 pub(super) struct Routes {
-    of: Version,
+    /// The tenant's version that they are of.
+    of: u64,
     pub(super) webhooks: Vec<Webhook>,
     /// Those that the tenant has given its event types itself.
     schemas: HashMap<String, Schema>,
-}
-
-/// A tenant deleted and made anew counts its versions anew.
-#[derive(PartialEq, Eq)]
-struct Version {
-    created_ms: u64,
-    number: u64,
-}
-
-impl From<&Tenant> for Version {
-    fn from(tenant: &Tenant) -> Self {
-        Self {
-            created_ms: tenant.created_ms,
-            number: tenant.version,
-        }
-    }
 }
 
 impl Publisher {
     /// The tenant's webhooks, read again only when one has changed.
     pub(super) async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
         let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = Version::from(tenant);
         if let Some(routes) = cache()
             .get(&tenant.id)
-            .filter(|routes| routes.of == version || mutated(Mutation::StaleRoutes))
+            .filter(|routes| routes.of == tenant.version || mutated(Mutation::StaleRoutes))
         {
             return Ok(Arc::clone(routes));
         }
@@ -59,7 +43,7 @@ impl Publisher {
             self.store.schemas_of(&tenant.id)
         )?;
         let routes = Arc::new(Routes {
-            of: version,
+            of: tenant.version,
             webhooks,
             schemas: schemas.into_iter().collect(),
         });
