@@ -439,7 +439,7 @@ impl Deliverer {
                 },
             };
             // What was posted before is posted in the same words again.
-            let earlier = last.map(|last| &last.dialect).or(spoken.get(key));
+            let earlier = last.map(|last| &last.dialect).or_else(|| spoken.get(key));
             let dialect = earlier.unwrap_or(&webhook.dialect).clone();
             again.push(Again {
                 row: row.cloned(),
@@ -488,7 +488,9 @@ impl Deliverer {
                 Some(_) => row.attempt + 1,
                 None => row.next_attempt(),
             };
-            let dialect = last.map(|last| &last.dialect).or(spoken.get(&row.key));
+            let dialect = last
+                .map(|last| &last.dialect)
+                .or_else(|| spoken.get(&row.key));
             let position = (row.n + 1, attempt);
             again.push(Again {
                 due: fresh_ladder(recovery, &row.key, position, dialect.cloned()),
