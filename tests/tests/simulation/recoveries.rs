@@ -305,7 +305,7 @@ impl World {
                 Some(progress) => match progress.status {
                     Status::Running => false,
                     Status::Stopped => {
-                        !webhook.is_some_and(|webhook| webhook.epoch == recovery.epoch)
+                        webhook.is_none_or(|webhook| webhook.epoch != recovery.epoch)
                     }
                     Status::Done => true,
                 },
@@ -441,7 +441,11 @@ impl Ledger {
 /// The state that a delivery is in, whatever its row still says.
 fn state(row: &Delivery, webhook: &Webhook) -> State {
     if row.state == State::Pending && !webhook.takes(row.epoch) {
-        State::Held
+        if row.through {
+            State::Succeeded
+        } else {
+            State::Held
+        }
     } else {
         row.state
     }

@@ -328,6 +328,7 @@ impl Publisher {
                 attempt: 1,
                 rung: 0,
                 epoch,
+                through: false,
                 job: None,
                 event_type: event.event_type.clone(),
                 dues_ms: Vec::new(),
