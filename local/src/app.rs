@@ -160,7 +160,8 @@ impl App {
                 dialects,
                 transport,
                 clock: Arc::clone(&clock),
-                tally: Tally::default(),
+                // Nothing freezes this process, and nobody pays for its time.
+                tally: Tally::new(BATCH_TIME),
                 metrics: Metrics::default(),
                 operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
                 publisher,
@@ -184,7 +185,7 @@ impl App {
         )
     }
 
-    /// Runs the triggers until `stop` says so; then what is under way is finished.
+    /// Runs the triggers until `stop` says so; then what is under way is finished, and the statistics with it.
     pub async fn run(self, stop: watch::Receiver<bool>) {
         let mut triggers = JoinSet::new();
         for queue_url in [&self.urls.deliver, &self.urls.retry] {
@@ -200,8 +201,11 @@ impl App {
             };
             triggers.spawn(source.run(handler, stop.clone()));
         }
+        let deliverer = self.deliverer.clone();
         triggers.spawn(self.sweep(stop));
         while triggers.join_next().await.is_some() {}
+        let Deliverer { tally, store, .. } = &deliverer;
+        tally.flush(store).await;
     }
 
     /// The schedule of the function `sweep`.

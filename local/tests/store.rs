@@ -8,7 +8,7 @@ use rung_local::aws::{self, Aws};
 use rung_shared::{
     clock::VirtualClock,
     domain::{
-        id::{KeyId, TenantId, WebhookId},
+        id::{KeyId, TenantId, TenantName, WebhookId},
         tenant::{ApiKey, KeyHash, Scope, Tenant},
         webhook::{Disabled, Reason, Secret, Webhook},
     },
@@ -32,8 +32,9 @@ async fn store() -> Store {
         version: 0,
         created_ms: 1_760_000_000_000,
     };
-    assert!(store.create_tenant(&tenant).await.unwrap());
-    assert!(!store.create_tenant(&tenant).await.unwrap());
+    let made = store.create_tenant(&tenant).await.unwrap();
+    assert_eq!(made.as_ref(), Some(&tenant));
+    assert_eq!(store.create_tenant(&tenant).await.unwrap(), None);
     assert_eq!(store.tenant(&tenant.id).await.unwrap(), Some(tenant));
     store
 }
@@ -208,8 +209,9 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
     assert_eq!(store.create_api_key(&key).await.unwrap(), KeyCreated::Taken);
     assert_eq!(store.api_key(&key.hash).await.unwrap(), Some(key.clone()));
 
-    assert!(store.delete_tenant(&tenant()).await.unwrap());
-    assert!(!store.delete_tenant(&tenant()).await.unwrap());
+    let name = TenantName::parse(tenant().name()).unwrap();
+    assert!(store.delete_tenant(&name).await.unwrap());
+    assert!(!store.delete_tenant(&name).await.unwrap());
     assert_eq!(store.api_key(&key.hash).await.unwrap(), None);
     assert!(store.webhooks_of(&tenant()).await.unwrap().is_empty());
     assert_eq!(

@@ -15,7 +15,7 @@ use crate::{
     dialect::{DialectFault, Dialects},
     egress,
     flow::{Tally, accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
-    limits::RETENTION_MARGIN,
+    limits::{RETENTION_MARGIN, TALLY_TIME},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -191,7 +191,7 @@ impl Context {
                 strict: self.strict,
             })),
             clock: Arc::clone(&self.clock),
-            tally: Tally::default(),
+            tally: Tally::new(TALLY_TIME),
             metrics: self.metrics.clone(),
             operator: Operator::new(
                 self.store.clone(),

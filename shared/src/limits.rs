@@ -135,8 +135,12 @@ pub const POISON_RECEIVES: u32 = 5;
 
 /// Response body kept in the log, in bytes.
 pub const LOGGED_BODY_BYTES: usize = 4 * 1024;
-/// Longest wait for a batch's statistics to be written. Within [`HANDLER_RESERVE`].
+/// How long the function `deliver` goes on to begin writes of statistics after a batch.
 pub const TALLY_TIME: Duration = Duration::from_secs(1);
+/// How long a write that has begun by then may take: with [`TALLY_TIME`] less than [`HANDLER_RESERVE`].
+pub const TALLY_GRACE: Duration = Duration::from_secs(1);
+/// Writes of statistics at once.
+pub const TALLY_WRITES: usize = 32;
 /// Response headers kept in the log, all names and values together, in bytes.
 pub const LOGGED_HEADERS_BYTES: usize = 8 * 1024;
 /// Time left for reporting when a batch is cut off before the function's own time-out.

@@ -156,7 +156,7 @@ impl Open {
             self.tenants.insert(tenant.clone());
         }
         let known = self.tenants.contains(tenant);
-        Some(if known { tenant.as_str() } else { OTHER }.to_owned())
+        Some(if known { tenant.name() } else { OTHER }.to_owned())
     }
 
     fn flush(&mut self) {

@@ -40,6 +40,8 @@ pub enum Mutation {
     JobIgnored,
     /// A message that is faster than its recovery moves the row without saying which recovery it is of.
     JobForgotten,
+    /// A retry by hand does not know that its delivery had succeeded.
+    SuccessForgotten,
 }
 
 #[cfg(feature = "mutations")]

@@ -42,28 +42,26 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
         let (kind, tenant_id, webhook_id, event_id, attempt) = match &letter.message {
             Some(Message::Attempt(due)) => (
                 "attempt",
-                Some(due.tenant.as_str()),
+                Some(due.tenant.name()),
                 Some(due.webhook.as_str()),
                 Some(due.event.as_str()),
                 Some(due.attempt),
             ),
             Some(Message::Fanout(fanout)) => (
                 "fan_out",
-                Some(fanout.tenant.as_str()),
+                Some(fanout.tenant.name()),
                 None,
                 Some(fanout.event.as_str()),
                 None,
             ),
             Some(Message::Recover(recovery)) => (
                 "recovery",
-                Some(recovery.tenant.as_str()),
+                Some(recovery.tenant.name()),
                 Some(recovery.webhook.as_str()),
                 None,
                 None,
             ),
-            Some(Message::KeyEnds(key)) => {
-                ("key_ends", Some(key.tenant.as_str()), None, None, None)
-            }
+            Some(Message::KeyEnds(key)) => ("key_ends", Some(key.tenant.name()), None, None, None),
             None => ("unknown", None, None, None, None),
         };
         Self {

@@ -142,7 +142,7 @@ pub(crate) async fn put_schema(
     if store.put_schema(&caller.tenant.id, &name, &schema).await? {
         Ok(answer(StatusCode::OK, json!({ "schema": schema })))
     } else {
-        Err(ApiError::not_found("tenant", caller.tenant.id.as_str()))
+        Err(ApiError::not_found("tenant", caller.tenant.id.name()))
     }
 }
 

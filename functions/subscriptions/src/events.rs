@@ -259,10 +259,7 @@ async fn deliveries_of(
             // What waits is dropped when its webhook is deleted, and held when it is disabled.
             (row, _) => match webhooks.get(&key.webhook) {
                 None => DeliveryState::Cancelled,
-                Some(webhook) if !webhook.takes(row.map_or(webhook.epoch, |row| row.epoch)) => {
-                    DeliveryState::Held
-                }
-                Some(_) => DeliveryState::Pending,
+                Some(webhook) => row.map_or(DeliveryState::Pending, |row| row.state_for(webhook)),
             },
         };
         let next_due_ms = row.map_or_else(

@@ -9,7 +9,7 @@ use rung_shared::{
     api::{self, ApiError, Code, Fields, Query, answer, read},
     clock::timestamp,
     domain::{
-        id::{KeyId, TenantId},
+        id::{KeyId, TenantName},
         tenant::{ApiKey, KeyHash, Scope, remind_ms},
     },
     json::Json,
@@ -58,7 +58,7 @@ impl<'a> View<'a> {
 pub(crate) async fn create(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path(tenant): Path<TenantId>,
+    Path(tenant): Path<TenantName>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
@@ -74,11 +74,12 @@ pub(crate) async fn create(
     }
     let brought = fields.optional("key_sha256", sha256);
     fields.finish()?;
+    let tenant = named(&state, &headers, &tenant).await?;
 
     let text = brought.is_none().then(new_key);
     let key = ApiKey {
         id: new_id("key_", KeyId::parse)?,
-        tenant: tenant.clone(),
+        tenant: tenant.id.clone(),
         hash: match (brought, &text) {
             (Some(hash), _) => hash,
             (None, text) => KeyHash::of(text.as_deref().ok_or(Code::Internal)?),
@@ -99,14 +100,14 @@ pub(crate) async fn create(
             let problem = "this key is there already; delete it first to change it";
             Err(ApiError::of_field(Code::Conflict, "key_sha256", problem))
         }
-        KeyCreated::NoTenant => Err(ApiError::not_found("tenant", tenant.as_str())),
+        KeyCreated::NoTenant => Err(ApiError::not_found("tenant", tenant.id.name())),
     }
 }
 
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path(tenant): Path<TenantId>,
+    Path(tenant): Path<TenantName>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let tenant = named(&state, &headers, &tenant).await?;
@@ -127,7 +128,7 @@ pub(crate) async fn list(
 pub(crate) async fn delete(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path((tenant, id)): Path<(TenantId, KeyId)>,
+    Path((tenant, id)): Path<(TenantName, KeyId)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let tenant = named(&state, &headers, &tenant).await?;

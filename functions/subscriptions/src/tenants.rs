@@ -12,7 +12,7 @@ use rung_shared::{
     clock::timestamp,
     dialect::DEFAULT,
     domain::{
-        id::TenantId,
+        id::{TenantId, TenantName},
         tenant::Tenant,
         webhook::{Disabled, Reason},
     },
@@ -45,7 +45,7 @@ pub(crate) struct View<'a> {
 impl<'a> From<&'a Tenant> for View<'a> {
     fn from(tenant: &'a Tenant) -> Self {
         Self {
-            id: tenant.id.as_str(),
+            id: tenant.id.name(),
             name: tenant.name.as_deref(),
             dialect: &tenant.dialect,
             plan: tenant.plan.as_deref(),
@@ -82,14 +82,15 @@ pub(crate) async fn create(
     api.admin(&headers).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
-    let id = fields.optional("id", read::id(TenantId::parse));
+    let id = fields.optional("id", read::id(TenantName::parse));
     let name = fields.required("name", read::text(NAME_CHARS));
     let dialect = fields.optional("dialect", dialect_named(api));
     let plan = fields.optional("plan", read::text(ID_CHARS));
     let retention_days = fields.optional("retention_days", retention_days(api));
     fields.finish()?;
+    let id = id.map_or_else(|| new_id("tenant_", TenantName::parse), Ok)?;
     let tenant = Tenant {
-        id: id.map_or_else(|| new_id("tenant_", TenantId::parse), Ok)?,
+        id: TenantId::first(&id),
         name: Some(name),
         dialect: dialect.map_or_else(|| DEFAULT.to_owned(), |dialect| dialect.name.clone()),
         plan,
@@ -97,12 +98,12 @@ pub(crate) async fn create(
         version: 0,
         created_ms: api.clock.now_ms(),
     };
-    if api.store.create_tenant(&tenant).await? {
-        Ok(one(StatusCode::CREATED, &tenant))
-    } else {
+    let made = api.store.create_tenant(&tenant).await?;
+    let made = made.ok_or_else(|| {
         let problem = "is taken; choose another, or change that tenant with PATCH";
-        Err(ApiError::of_field(Code::Conflict, "id", problem))
-    }
+        ApiError::of_field(Code::Conflict, "id", problem)
+    })?;
+    Ok(one(StatusCode::CREATED, &made))
 }
 
 pub(crate) async fn list(
@@ -126,17 +127,17 @@ pub(crate) async fn list(
 pub(crate) async fn named(
     state: &Management,
     headers: &HeaderMap,
-    id: &TenantId,
+    id: &TenantName,
 ) -> Result<Tenant, ApiError> {
     state.api.admin(headers).await?;
-    let tenant = state.api.store.tenant(id).await?;
+    let tenant = state.api.store.tenant_called(id).await?;
     tenant.ok_or_else(|| ApiError::not_found("tenant", id.as_str()))
 }
 
 pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path(id): Path<TenantId>,
+    Path(id): Path<TenantName>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
     let tenant = named(&state, &headers, &id).await?;
@@ -146,7 +147,7 @@ pub(crate) async fn get(
 pub(crate) async fn update(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path(id): Path<TenantId>,
+    Path(id): Path<TenantName>,
     request: Request,
 ) -> Result<Response, ApiError> {
     state.api.admin(&headers).await?;
@@ -192,7 +193,7 @@ async fn disable_all(state: &Management, tenant: &Tenant) -> Result<(), ApiError
 pub(crate) async fn delete(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path(id): Path<TenantId>,
+    Path(id): Path<TenantName>,
     request: Request,
 ) -> Result<Response, ApiError> {
     state.api.admin(&headers).await?;

@@ -292,3 +292,66 @@ async fn a_waiting_delivery_is_sent_now_and_its_ladder_goes_on_from_there() {
     let refused = world.send_text(&tenant, "POST", &retry, "").await;
     refused.assert_error(409, "webhook_disabled");
 }
+
+/// Where the one delivery of `evt_1` stands, and how many a recovery would send.
+async fn standing(world: &World, tenant: &As, path: &str) -> (Value, Value) {
+    let event = world.get(tenant, "/v1/events/evt_1").await;
+    let status = event.data(200)["deliveries"][0]["status"].clone();
+    let asked = json!({"since": "2025-10-09T08:00:00Z", "dry_run": true});
+    let counted = world
+        .send(tenant, "POST", &format!("{path}/recover"), asked)
+        .await;
+    (status, counted.data(200)["count"].clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_succeeded_stays_so_whatever_comes_of_a_retry_by_hand() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "reward", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let event = json!({"id": "evt_1", "type": "trigger_event.created", "data": {}});
+    world
+        .send(&tenant, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    let first = logs(&world, &tenant, &path, "").await[0]["id"].clone();
+    let retry = format!("{path}/logs/{}/retry", first.as_str().unwrap());
+    let succeeded = (json!("succeeded"), json!(0));
+
+    // At first it has no row, then it has one.
+    world.answer(503);
+    for attempt in [2, 3] {
+        world.send_text(&tenant, "POST", &retry, "").await.data(202);
+        world.pass(3_600_000).await;
+        let latest = &logs(&world, &tenant, &path, "").await[0];
+        assert_eq!(latest["attempt"], attempt);
+        assert_eq!(latest["trigger"], "manual");
+        assert_eq!(latest["status"], "failed");
+        assert_eq!(latest["next_attempt_at"], json!(null));
+        assert_eq!(standing(&world, &tenant, &path).await, succeeded);
+    }
+
+    // Disabled before the attempt is made, it is not held either.
+    world.send_text(&tenant, "POST", &retry, "").await.data(202);
+    for status in ["disabled", "active"] {
+        let change = json!({"status": status});
+        world.send(&tenant, "PATCH", &path, change).await.data(200);
+        assert_eq!(standing(&world, &tenant, &path).await.0, "succeeded");
+    }
+    world.pass(1_000).await;
+    assert_eq!(standing(&world, &tenant, &path).await, succeeded);
+
+    // A recovery begins a ladder, and that can be used up. A retry by hand is none then.
+    let asked = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+    world
+        .send(&tenant, "POST", &format!("{path}/recover"), asked)
+        .await
+        .data(202);
+    world.pass(24 * 3_600_000).await;
+    let failed = (json!("failed"), json!(1));
+    assert_eq!(standing(&world, &tenant, &path).await, failed);
+    world.send_text(&tenant, "POST", &retry, "").await.data(202);
+    world.pass(1_000).await;
+    assert_eq!(standing(&world, &tenant, &path).await, failed);
+}

@@ -1,5 +1,6 @@
 //! Publishing: what is accepted once, and what is refused by its place.
 
+use rung_local::aws::sqs::queue_url;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -61,6 +62,107 @@ async fn the_same_event_again_is_answered_alike_and_sent_once() {
         .get(&tenant, &format!("/v1/webhooks/{webhook}/logs"))
         .await;
     assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_accepted_is_answered_alike_though_it_would_be_refused_by_now() {
+    let (world, tenant) = world("standard").await;
+    let event = |member: &str, value: Value| {
+        let data = json!({member: value});
+        json!({"id": member, "type": "user.points.earned", "data": data})
+    };
+    let number: Value = serde_json::from_str("9007199254740993").unwrap();
+    let events = [
+        (event("number", number), 422, "unstable_number"),
+        (event("event", json!(1)), 422, "reserved_member"),
+        (
+            event("long", json!("x".repeat(102_400))),
+            413,
+            "payload_too_large",
+        ),
+    ];
+    let keyed = tenant.clone().with_idempotency_key("once");
+    let unnamed = json!({"type": "user.points.earned", "data": {"event": 1}});
+    let mut first = Vec::new();
+    for (event, ..) in &events {
+        first.push(publish(&world, &tenant, event.clone()).await);
+    }
+    let first_keyed = publish(&world, &keyed, unnamed.clone()).await;
+
+    let strict = json!({"url": "https://example.com/", "events": ["*"], "dialect": "badger"});
+    let strict = world.send(&tenant, "POST", "/v1/webhooks", strict).await;
+    let strict = format!(
+        "/v1/webhooks/{}",
+        strict.data(201)["webhook"]["id"].as_str().unwrap()
+    );
+    let schema = "/v1/event-types/user.points.earned/schema";
+    for by_schema in [false, true] {
+        if by_schema {
+            world
+                .send_text(&tenant, "DELETE", &strict, "")
+                .await
+                .data(200);
+            let nothing = json!({"required": ["nothing has it"]});
+            world.send(&tenant, "PUT", schema, nothing).await.data(200);
+        }
+        for ((event, status, code), first) in events.iter().zip(&first) {
+            let again = publish(&world, &tenant, event.clone()).await;
+            assert_eq!(again, *first, "{code}");
+            let (status, code) = if by_schema {
+                (422, "schema_violation")
+            } else {
+                (*status, *code)
+            };
+            let mut new = event.clone();
+            new["id"] = json!("another");
+            let new = world.send(&tenant, "POST", "/v1/events", new).await;
+            new.assert_error(status, code);
+            let mut other = event.clone();
+            other["metadata"] = json!({"changed": true});
+            let other = world.send(&tenant, "POST", "/v1/events", other).await;
+            other.assert_error(409, "conflict");
+        }
+        assert_eq!(publish(&world, &keyed, unnamed.clone()).await, first_keyed);
+        let new = world
+            .send(&tenant, "POST", "/v1/events", unnamed.clone())
+            .await;
+        assert_eq!(new.status, 422);
+
+        let mut new = events[1].0.clone();
+        new["id"] = json!("another");
+        let batch = json!({"events": [events[0].0, new, events[1].0]});
+        let batch = world.send(&tenant, "POST", "/v1/events/batch", batch).await;
+        let results = &batch.data(202)["results"];
+        assert_eq!(results[0]["data"], first[0]);
+        assert_eq!(results[1]["success"], false);
+        assert_eq!(results[2]["data"], first[1]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_that_would_be_refused_by_now_still_fills_in_what_was_not_queued() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    world.webhook(&tenant).await;
+    let event = json!({"id": "order-7", "type": "a.b", "data": {}});
+    publish(&world, &tenant, event.clone()).await;
+    // As if the queue had not taken it.
+    let deliver = queue_url("deliver");
+    let lost = world.sqs.receive_message().queue_url(&deliver);
+    let lost = lost.send().await.unwrap().messages.unwrap();
+    let lost = lost[0].receipt_handle().unwrap();
+    let delete = world.sqs.delete_message().queue_url(&deliver);
+    delete.receipt_handle(lost).send().await.unwrap();
+
+    let schema = json!({"required": ["nothing has it"]});
+    world
+        .send(&tenant, "PUT", "/v1/event-types/a.b/schema", schema)
+        .await
+        .data(200);
+    let again = publish(&world, &tenant, event).await;
+    assert_eq!(again["deliveries"], 1);
+    world.run_for(120_000).await;
+    assert_eq!(world.posts(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,10 @@
 //! Statistics of webhooks and tenants.
 
+use rung_local::aws::sqs::queue_url;
+use rung_shared::{
+    flow::{Tally, deliver::Record},
+    limits::{TALLY_TIME, TALLY_WRITES},
+};
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -138,4 +143,70 @@ async fn statistics_refuse_what_they_cannot_read() {
         .get(&As::nobody(), "/v1/stats")
         .await
         .assert_error(401, "unauthorized");
+}
+
+/// A world that stands still, a tenant with so many webhooks, and an event for all of them.
+async fn fanned_out(webhooks: usize) -> (World, As) {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    for _ in 0..webhooks {
+        world.webhook(&tenant).await;
+    }
+    let event = json!({"type": "a.b", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event).await;
+    assert_eq!(published.data(202)["deliveries"], webhooks);
+    (world, tenant)
+}
+
+async fn attempts(world: &World, tenant: &As) -> Value {
+    stats(world, tenant, "/v1/stats").await["attempts"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_batch_had_no_time_to_count_is_counted_by_the_next() {
+    let (mut world, tenant) = fanned_out(90).await;
+    world.app.deliverer.tally = Tally::new(TALLY_TIME);
+    let mut records = Vec::new();
+    while records.len() < 90 {
+        let received = world.sqs.receive_message().queue_url(queue_url("deliver"));
+        let received = received.max_number_of_messages(10).send().await.unwrap();
+        let messages = received.messages.unwrap_or_default();
+        records.extend(messages.into_iter().map(|message| Record {
+            message_id: message.message_id.unwrap(),
+            body: message.body.unwrap(),
+            receives: 1,
+        }));
+    }
+    let last = records.split_off(80);
+    let deliver = |records| world.app.deliverer.deliver(records, TALLY_TIME);
+    // Some are written, some have begun, and some have not when time is over.
+    world.statistics.delay(700);
+    assert!(deliver(records).await.is_empty());
+    let soon = attempts(&world, &tenant).await;
+    assert_eq!(soon, 2 * TALLY_WRITES);
+    // None of these comes to its end.
+    world.statistics.delay(3_000);
+    assert!(deliver(last).await.is_empty());
+    assert_eq!(attempts(&world, &tenant).await, soon);
+    world.statistics.delay(0);
+    assert!(deliver(Vec::new()).await.is_empty());
+    assert_eq!(attempts(&world, &tenant).await, 90);
+    assert_eq!(world.posts(), 90);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_counted_is_counted_when_all_ends() {
+    let (world, tenant) = fanned_out(40).await;
+    world.statistics.refuse(true);
+    world.run_for(1_000).await;
+    assert_eq!(
+        (world.posts(), attempts(&world, &tenant).await),
+        (40, json!(0))
+    );
+    world.statistics.refuse(false);
+    world.run_for(1_000).await;
+    assert_eq!(
+        (world.posts(), attempts(&world, &tenant).await),
+        (40, json!(40))
+    );
 }

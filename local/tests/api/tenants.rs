@@ -1,6 +1,6 @@
 //! Tenants and their plans.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{As, World};
 
@@ -143,5 +143,130 @@ async fn a_tenant_made_anew_publishes_to_its_own_webhooks_only() {
             .await
             .data(200);
         world.pass(1).await;
+    }
+}
+
+/// Publishes under an id and under an `Idempotency-Key`; the deliveries that both answers tell of.
+async fn publish_known(world: &World, tenant: &As, data: Value) -> [Value; 2] {
+    let named = json!({"id": "order-1", "type": "a.b", "data": data});
+    let named = world.send(tenant, "POST", "/v1/events", named).await;
+    let keyed = json!({"type": "a.b", "data": data});
+    let caller = tenant.clone().with_idempotency_key("once");
+    let keyed = world.send(&caller, "POST", "/v1/events", keyed).await;
+    [named, keyed].map(|answer| answer.data(202)["deliveries"].clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_made_anew_begins_empty_whatever_the_one_before_it_left() {
+    let world = World::new().await;
+    let first = world.tenant("acme", "standard", "pro").await;
+    let id = world.webhook(&first).await;
+    let path = format!("/v1/webhooks/{id}");
+    world.answer(503);
+    let accepted = publish_known(&world, &first, json!({"of": "the first"})).await;
+    assert_eq!(accepted, [1, 1]);
+    world.pass(1_000).await;
+    let logs = world.get(&first, &format!("{path}/logs")).await;
+    let log = logs.data(200)["logs"][0]["id"].as_str().unwrap().to_owned();
+    let since = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+    let asked = &first.clone().with_idempotency_key("back");
+    let recovery = world
+        .send(asked, "POST", &format!("{path}/recover"), since.clone())
+        .await;
+    let recovery = recovery.data(202)["recovery"]["id"].clone();
+    let posted = world.posts();
+
+    world
+        .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
+        .await
+        .data(200);
+    let second = world.tenant("acme", "standard", "pro").await;
+    // Known from a moment ago, but the other tenant's.
+    world
+        .get(&first, "/v1/webhooks")
+        .await
+        .assert_error(401, "unauthorized");
+    let operator = As::operator_for("acme");
+    let imported = json!({"id": id, "url": "https://example.com/new", "events": ["*"]});
+    world
+        .send(&operator, "POST", "/v1/webhooks", imported)
+        .await
+        .data(201);
+
+    for (list, name) in [
+        ("/v1/events".to_owned(), "events"),
+        (format!("{path}/logs"), "logs"),
+        (format!("{path}/pending"), "pending"),
+    ] {
+        let left = world.get(&second, &list).await;
+        assert_eq!(left.data(200)[name], json!([]), "{list}");
+    }
+    for gone in [
+        "/v1/events/order-1".to_owned(),
+        format!("{path}/logs/{log}"),
+        format!("{path}/recover/{}", recovery.as_str().unwrap()),
+    ] {
+        let gone = world.get(&second, &gone).await;
+        gone.assert_error(404, "not_found");
+    }
+    let retry = format!("{path}/logs/{log}/retry");
+    let retry = world.send_text(&second, "POST", &retry, "").await;
+    retry.assert_error(404, "not_found");
+    for stats in ["/v1/stats".to_owned(), format!("{path}/stats")] {
+        let stats = world.get(&second, &stats).await;
+        assert_eq!(stats.data(200)["stats"]["attempts"], 0);
+    }
+    let mut counted = since;
+    counted["dry_run"] = json!(true);
+    let counted = world
+        .send(&second, "POST", &format!("{path}/recover"), counted)
+        .await;
+    assert_eq!(counted.data(200)["count"], 0);
+
+    // What still waits for the first one finds no webhook.
+    world.answer(200);
+    world.pass(3_600_000).await;
+    assert_eq!(world.posts(), posted);
+    let accepted = publish_known(&world, &second, json!({"of": "the second"})).await;
+    assert_eq!(accepted, [1, 1]);
+    world.pass(1_000).await;
+    assert_eq!(world.posts(), posted + 2);
+    let event = world.get(&second, "/v1/events/order-1").await;
+    assert_eq!(
+        event.data(200)["event"]["data"],
+        json!({"of": "the second"})
+    );
+
+    let listed = world.get(&As::operator(), "/v1/tenants").await;
+    let ids = listed.data(200)["tenants"].as_array().unwrap().iter();
+    assert_eq!(ids.map(|it| &it["id"]).collect::<Vec<_>>(), ["acme"]);
+    let another = world.get(&As::operator(), "/v1/tenants/acme~2").await;
+    another.assert_error(404, "not_found");
+    world
+        .get(&As::operator_for("acme~2"), "/v1/webhooks")
+        .await
+        .assert_error(404, "not_found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_taken_again_and_again() {
+    let world = World::new().await;
+    for round in 1..=3 {
+        let tenant = world.tenant("acme", "standard", "pro").await;
+        world.webhook(&tenant).await;
+        let event = json!({"id": "order-1", "type": "a.b", "data": {"round": round}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        assert_eq!(published.data(202)["deliveries"], 1);
+        world.pass(1_000).await;
+        assert_eq!(world.posts(), round);
+        let change = json!({"name": "Acme Ltd"});
+        world
+            .send(&As::operator(), "PATCH", "/v1/tenants/acme", change)
+            .await
+            .data(200);
+        world
+            .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
+            .await
+            .data(200);
     }
 }

@@ -3,12 +3,20 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU16, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -68,10 +76,73 @@ fn dialects() -> Dialects {
     builtin.with_file("metered.toml", &metered).unwrap()
 }
 
+/// What becomes of the writes of statistics.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Statistics {
+    delay_ms: Arc<AtomicU64>,
+    refused: Arc<AtomicBool>,
+}
+
+impl Statistics {
+    /// From now on each takes so long before it has any effect.
+    pub(crate) fn delay(&self, ms: u64) {
+        self.delay_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Whether from now on they fail.
+    pub(crate) fn refuse(&self, refused: bool) {
+        self.refused.store(refused, Ordering::Relaxed);
+    }
+}
+
+/// The way to AWS.
+#[derive(Clone)]
+struct Wire {
+    aws: Aws,
+    statistics: Statistics,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { aws, statistics } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let body = request.body().bytes().unwrap_or_default();
+            let text = String::from_utf8_lossy(body);
+            if target.ends_with("UpdateItem") && text.contains(r#"{"S":"H#"#) {
+                let delay_ms = statistics.delay_ms.load(Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+                if statistics.refused.load(Ordering::Relaxed) {
+                    return Err(ConnectorError::io("refused".into()));
+                }
+            }
+            aws.dispatch(target, body).await.into_http()
+        })
+    }
+}
+
 /// Rung with its triggers running, until it is dropped.
 pub(crate) struct World {
     pub(crate) app: App,
     pub(crate) sqs: aws_sdk_sqs::Client,
+    /// The writes of statistics.
+    pub(crate) statistics: Statistics,
     clock: Arc<dyn Clock>,
     router: Router,
     receiver: Arc<Receiver>,
@@ -195,7 +266,11 @@ impl World {
             posts: AtomicUsize::new(0),
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
-        let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
+        let statistics = Statistics::default();
+        let (dynamodb, sqs) = aws::clients(Wire {
+            aws: aws.clone(),
+            statistics: statistics.clone(),
+        });
         let app = App::new(Parts {
             dynamodb,
             sqs: sqs.clone(),
@@ -213,6 +288,7 @@ impl World {
             router: app.router(),
             app,
             sqs,
+            statistics,
             receiver,
             stop: None,
         }

@@ -12,7 +12,7 @@ use tracing::Span;
 use super::{Api, ApiError, Code};
 use crate::{
     domain::{
-        id::TenantId,
+        id::TenantName,
         tenant::{ApiKey, KeyHash, Scope, Tenant, remind_ms},
     },
     limits::KEY_CACHE_MS,
@@ -82,7 +82,7 @@ impl Api {
             }
         } else {
             let key = self.key(hash).await?;
-            if named.is_some_and(|name| name != key.tenant.as_str()) {
+            if named.is_some_and(|name| name != key.tenant.name()) {
                 return Err(ApiError::new(
                     Code::Forbidden,
                     "`Rung-Tenant` names another tenant than the key's; leave it out",
@@ -105,7 +105,7 @@ impl Api {
                 key: Some(key),
             }
         };
-        Span::current().record("tenant", caller.tenant.id.as_str());
+        Span::current().record("tenant", caller.tenant.id.name());
         Ok(caller)
     }
 
@@ -115,8 +115,8 @@ impl Api {
     /// 404 if there is none.
     pub async fn tenant(&self, name: &str) -> Result<Tenant, ApiError> {
         let missing = || ApiError::not_found("tenant", name);
-        let id = TenantId::parse(name).map_err(|_| missing())?;
-        self.store.tenant(&id).await?.ok_or_else(missing)
+        let name = TenantName::parse(name).map_err(|_| missing())?;
+        self.store.tenant_called(&name).await?.ok_or_else(missing)
     }
 
     fn is_admin(&self, hash: &KeyHash) -> bool {

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{attempt::AttemptKey, id::DeliveryKey};
+use super::{attempt::AttemptKey, id::DeliveryKey, webhook::Webhook};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,8 @@ pub struct Delivery {
     pub rung: usize,
     /// The webhook's epoch that the chain belongs to.
     pub epoch: u64,
+    /// Whether it had succeeded before the attempt of this position was asked for by hand.
+    pub through: bool,
     /// The recovery that last sent it again. Later ones have higher numbers, and none sends a delivery twice.
     pub job: Option<u64>,
     /// The event's type.
@@ -60,6 +62,26 @@ impl Delivery {
             delivery: self.key.clone(),
             due_ms: self.due_ms,
             n: self.n,
+        }
+    }
+
+    /// The state that it is in, whatever its row still says: what waits for a webhook that was disabled meanwhile will be held.
+    #[must_use]
+    pub fn state_for(&self, webhook: &Webhook) -> State {
+        if self.state == State::Pending && !webhook.takes(self.epoch) {
+            self.end(State::Held)
+        } else {
+            self.state
+        }
+    }
+
+    /// The state that its chain ends in, where `state` would be the end of one that has not succeeded.
+    #[must_use]
+    pub fn end(&self, state: State) -> State {
+        if self.through {
+            State::Succeeded
+        } else {
+            state
         }
     }
 

@@ -64,14 +64,97 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A customer of the operator.
-    TenantId;
+    /// What a tenant is called: the id that it has in the API. When it is deleted, another may take it.
+    TenantName;
     /// An endpoint of a tenant.
     WebhookId;
     /// An event, unique within its tenant for as long as it is kept.
     EventId;
     /// An API key's public name (never the key itself).
     KeyId;
+}
+
+/// A customer of the operator, told from all that had its name before: the name, from the second of the name on with a number,
+/// `acme~2`. Whatever is stored or sent for a tenant is keyed by this, so what an earlier one of the name has left is out of
+/// reach for good.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TenantId(Arc<str>);
+
+/// Stands before the number, and in no name.
+const NTH: char = '~';
+
+impl TenantId {
+    /// The first of a name.
+    #[must_use]
+    pub fn first(name: &TenantName) -> Self {
+        Self(Arc::clone(&name.0))
+    }
+
+    /// The one of the same name that has this number, from 1.
+    #[must_use]
+    pub fn with_number(&self, number: u64) -> Self {
+        let name = self.name();
+        if number <= 1 {
+            Self(name.into())
+        } else {
+            Self(format!("{name}{NTH}{number}").into())
+        }
+    }
+
+    /// Reads what [`as_str`](Self::as_str) has written. Names from outside are read as [`TenantName`]s: they say nothing of a
+    /// number.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, IdFault> {
+        let Some((name, nth)) = text.split_once(NTH) else {
+            return TenantName::parse(text).map(|name| Self(name.0));
+        };
+        let first = Self::first(&TenantName::parse(name)?);
+        let id = first.with_number(nth.parse().map_err(|_| IdFault)?);
+        // One tenant is written in one way.
+        (id.as_str() == text).then_some(id).ok_or(IdFault)
+    }
+
+    /// The name, by which people know it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once(NTH).map_or(&*self.0, |(name, _)| name)
+    }
+
+    /// Which of its name it is, from 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        let nth = self.0.split_once(NTH).and_then(|(_, nth)| nth.parse().ok());
+        nth.unwrap_or(1)
+    }
+
+    /// Name and number as text, for keys.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TenantId {
+    type Error = IdFault;
+
+    fn try_from(text: String) -> Result<Self, IdFault> {
+        Self::parse(&text)
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl EventId {
@@ -161,6 +244,24 @@ mod tests {
         for wrong in ["", "a#b", "a b", "ä", &"x".repeat(65)] {
             assert_eq!(EventId::parse(wrong), Err(IdFault), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn tenants_of_one_name_are_told_apart_inside_and_not_named_from_outside() {
+        let name = TenantName::parse("acme").unwrap();
+        let first = TenantId::first(&name);
+        let second = first.with_number(2);
+        assert_eq!((first.as_str(), second.as_str()), ("acme", "acme~2"));
+        for (id, number) in [(first, 1), (second, 2)] {
+            assert_eq!((id.name(), id.number()), ("acme", number));
+            assert_eq!(TenantId::parse(id.as_str()), Ok(id));
+        }
+        for wrong in [
+            "acme~", "acme~1", "acme~02", "acme~+2", "acme~2~3", "~2", "a b~2",
+        ] {
+            assert_eq!(TenantId::parse(wrong), Err(IdFault), "{wrong:?}");
+        }
+        assert_eq!(TenantName::parse("acme~2"), Err(IdFault));
     }
 
     #[test]

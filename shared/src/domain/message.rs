@@ -115,6 +115,9 @@ pub struct Due {
     /// Whether earlier traces of this attempt must be looked for even if the message looks fresh.
     #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
+    /// Whether the delivery had succeeded before somebody asked for this attempt by hand: it stays so, whatever comes of this.
+    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
+    pub through: bool,
     /// Its place in the pace of its webhook: the time from which it may be made, in milliseconds. `None` before it took one.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub place_ms: Option<u64>,

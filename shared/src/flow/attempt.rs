@@ -12,7 +12,7 @@ use crate::{
     domain::{
         attempt::{Outcome, Trigger},
         chain::{self, Receipt, Step},
-        delivery::{Delivery, State},
+        delivery::State,
         message::{Due, Message},
         webhook::Webhook,
     },
@@ -100,7 +100,10 @@ impl Deliverer {
                     };
                     return self.settle(due, &webhook, attempt).await;
                 }
-                Step::Hold => return self.hold(due, &self.event_type(due, loaded)).await,
+                Step::Hold => {
+                    let event_type = self.event_type(due, loaded);
+                    return self.end(due, &event_type, State::Held).await;
+                }
                 Step::Post => return self.post_and_settle(due, &webhook, loaded).await,
             }
         }
@@ -118,27 +121,6 @@ impl Deliverer {
                     .map(|event| event.event_type.clone())
             })
             .unwrap_or_default()
-    }
-
-    async fn hold(&self, due: &Due, event_type: &str) -> Result<(), FlowError> {
-        if due.n == 1 {
-            self.store
-                .place(&Delivery {
-                    state: State::Held,
-                    ..head(due, event_type, Vec::new())
-                })
-                .await?;
-        } else {
-            self.store
-                .finish(
-                    &due.delivery(),
-                    (due.n, due.due_ms),
-                    &[State::Pending],
-                    State::Held,
-                )
-                .await?;
-        }
-        Ok(())
     }
 
     async fn post_and_settle(

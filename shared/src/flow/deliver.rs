@@ -24,7 +24,7 @@ use crate::{
         webhook::Webhook,
     },
     egress::Transport,
-    limits::{POISON_RECEIVES, TALLY_TIME},
+    limits::POISON_RECEIVES,
     metrics::Metrics,
     mutation::{Mutation, mutated},
     queue::{Lane, Queue},
@@ -105,13 +105,7 @@ impl Deliverer {
         {
             tracing::warn!("a batch was cut off by the function's time-out");
         }
-        // Within what the function keeps for its report.
-        if tokio::time::timeout(TALLY_TIME, self.tally.flush(&self.store))
-            .await
-            .is_err()
-        {
-            tracing::warn!("attempts are missing in the statistics: the table took too long");
-        }
+        self.tally.flush(&self.store).await;
         self.metrics.flush();
         open.into_inner()
             .unwrap_or_else(PoisonError::into_inner)

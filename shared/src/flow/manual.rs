@@ -7,10 +7,11 @@ use crate::{
     dialect::{Dialect, EventFacts},
     domain::{
         attempt::{Attempt, Outcome, Trigger},
-        delivery::State,
+        delivery::{Delivery, State},
         message::{Due, Message},
         webhook::Webhook,
     },
+    mutation::{Mutation, mutated},
     queue::Lane,
     store::{
         deliveries::{From, Written},
@@ -20,7 +21,7 @@ use crate::{
 
 impl Deliverer {
     /// Sends the delivery of a log entry again now. A wait that is under way is cut short, its rung kept; a delivery that is
-    /// through gets one attempt. Where an attempt is being made already, that is the retry.
+    /// through gets one attempt; one that has succeeded stays so whatever comes of it. Where an attempt is being made already, that is the retry.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
@@ -55,6 +56,8 @@ impl Deliverer {
                 (None, _) if entry.next_due_ms.is_some() => (2, 2, 1),
                 (None, _) => (2, 2, used_up),
             };
+            let through = had_succeeded(row.as_ref(), made.as_ref(), entry)
+                && !mutated(Mutation::SuccessForgotten);
             let due = Due {
                 tenant: key.tenant.clone(),
                 webhook: key.webhook.clone(),
@@ -69,6 +72,7 @@ impl Deliverer {
                 dialect: Some(entry.dialect.clone()),
                 job: None,
                 repeated: false,
+                through,
                 place_ms: None,
                 content: None,
             };
@@ -153,6 +157,7 @@ impl Deliverer {
             dialect: Some(dialect.name.clone()),
             job: None,
             repeated: false,
+            through: false,
             place_ms: None,
             content: None,
         };
@@ -168,4 +173,12 @@ impl Deliverer {
         }
         Ok(Some(attempt))
     }
+}
+
+/// Whether a delivery has succeeded, as its row tells, the attempt that was made at it, or the log entry that led to it.
+fn had_succeeded(row: Option<&Delivery>, made: Option<&Attempt>, entry: &Attempt) -> bool {
+    let succeeded = |entry: &Attempt| entry.outcome == Outcome::Succeeded;
+    row.is_none_or(|row| entry.key == row.attempt_key()) && succeeded(entry)
+        || made.is_some_and(succeeded)
+        || row.is_some_and(|row| row.end(row.state) == State::Succeeded)
 }

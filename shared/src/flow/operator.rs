@@ -21,7 +21,7 @@ use crate::{
     clock::{Clock, timestamp},
     domain::{
         attempt::Attempt,
-        id::TenantId,
+        id::{TenantId, TenantName},
         tenant::Tenant,
         webhook::{Reason, Webhook},
     },
@@ -39,7 +39,7 @@ pub struct Operator {
     store: Store,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
-    tenant: TenantId,
+    tenant: TenantName,
     topic: Option<Topic>,
     /// Until when, in milliseconds of the wall clock, it is taken for granted that there is no such tenant.
     absent_until_ms: Arc<AtomicU64>,
@@ -59,7 +59,7 @@ impl Operator {
             store,
             publisher,
             clock,
-            tenant: TenantId::parse(OPERATOR).expect("a tenant may have this id"),
+            tenant: TenantName::parse(OPERATOR).expect("a tenant may have this id"),
             topic: None,
             absent_until_ms: Arc::default(),
         }
@@ -193,10 +193,12 @@ impl Operator {
     /// The operator's tenant, if it is there and the webhook is not its own.
     async fn tenant_for(&self, webhook: &Webhook) -> Result<Option<Tenant>, StoreError> {
         let now_ms = self.clock.wall_ms();
-        if webhook.tenant == self.tenant || now_ms < self.absent_until_ms.load(Ordering::Relaxed) {
+        if webhook.tenant.name() == self.tenant.as_str()
+            || now_ms < self.absent_until_ms.load(Ordering::Relaxed)
+        {
             return Ok(None);
         }
-        let tenant = self.store.tenant(&self.tenant).await?;
+        let tenant = self.store.tenant_called(&self.tenant).await?;
         if tenant.is_none() {
             let until_ms = now_ms + OPERATOR_ABSENT_MS;
             self.absent_until_ms.store(until_ms, Ordering::Relaxed);
@@ -211,7 +213,7 @@ impl Operator {
         told: Told<'_>,
     ) -> Result<(), FlowError> {
         let mut data = json!({
-            "tenant": webhook.tenant.as_str(),
+            "tenant": webhook.tenant.name(),
             "webhook_id": webhook.id.as_str(),
             "url": webhook.url,
         });
@@ -231,7 +233,8 @@ impl Operator {
         let Some(topic) = listeners.topic else {
             return Ok(());
         };
-        let id = published.unwrap_or_else(|| self.publisher.own_id(&self.tenant, &own));
+        let id = published
+            .unwrap_or_else(|| self.publisher.own_id(&TenantId::first(&self.tenant), &own));
         let of = (&webhook.tenant, &webhook.id);
         if !self.store.is_to_tell(of, &id, told.attempt).await? {
             return Ok(());

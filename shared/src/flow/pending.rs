@@ -200,6 +200,7 @@ fn cancelled_after(first: &Attempt, webhook: &Webhook) -> Delivery {
         attempt: 2,
         rung: 1,
         epoch: webhook.epoch,
+        through: false,
         job: None,
         event_type: first.event_type.clone(),
         dues_ms: vec![due_ms],

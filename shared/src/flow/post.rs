@@ -55,7 +55,7 @@ impl Deliverer {
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
         let succeeded = status.is_some_and(|status| dialect.is_success(status));
         let gone = is_gone(dialect, status) && due.trigger.counts();
-        let climbs = !succeeded && !gone && due.trigger != Trigger::Test;
+        let climbs = !succeeded && !gone && !due.through && due.trigger != Trigger::Test;
         Attempt {
             event_type: event_type.to_owned(),
             attempt: due.attempt,

@@ -549,18 +549,9 @@ fn cursor(recovery: &Recovery) -> Option<&str> {
     Some(recovery.cursor.as_str()).filter(|cursor| !cursor.is_empty())
 }
 
-/// The state that a delivery is in, whatever its row still says.
-fn state_for(row: &Delivery, webhook: &Webhook) -> State {
-    if row.state == State::Pending && !webhook.takes(row.epoch) {
-        State::Held
-    } else {
-        row.state
-    }
-}
-
 /// Whether a recovery is for a delivery as it stands, and has not sent it yet.
 fn is_wanted(recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
-    let state = state_for(row, webhook);
+    let state = row.state_for(webhook);
     let in_scope = match &recovery.scope {
         Scope::States(states) => states.contains(&state),
         Scope::Any => state != State::Pending,
@@ -589,6 +580,7 @@ fn fresh_ladder(
         dialect,
         job: Some(recovery.job),
         repeated: false,
+        through: false,
         place_ms: None,
         content: None,
     }

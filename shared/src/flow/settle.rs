@@ -144,6 +144,7 @@ impl Deliverer {
             dialect: Some(attempt.dialect.clone()),
             job: None,
             repeated: false,
+            through: false,
             place_ms: None,
             content: None,
             ..due.clone()
@@ -188,23 +189,29 @@ impl Deliverer {
         Ok(())
     }
 
-    /// Ends the chain without success.
+    /// Ends the chain after an attempt that nothing follows.
     async fn fail(&self, due: &Due, attempt: &Attempt) -> Result<(), FlowError> {
-        self.metrics.used_up(&due.tenant);
+        if !due.through {
+            self.metrics.used_up(&due.tenant);
+        }
+        self.end(due, &attempt.event_type, State::Failed).await
+    }
+
+    /// Ends the chain at a message's position in this state, unless it had succeeded before.
+    pub(super) async fn end(
+        &self,
+        due: &Due,
+        event_type: &str,
+        state: State,
+    ) -> Result<(), FlowError> {
+        let row = head(due, event_type, Vec::new());
+        let state = row.end(state);
         if due.n == 1 {
-            let row = Delivery {
-                state: State::Failed,
-                ..head(due, &attempt.event_type, Vec::new())
-            };
-            self.store.place(&row).await?;
+            self.store.place(&Delivery { state, ..row }).await?;
         } else {
+            let position = (due.n, due.due_ms);
             self.store
-                .finish(
-                    &due.delivery(),
-                    (due.n, due.due_ms),
-                    &[State::Pending],
-                    State::Failed,
-                )
+                .finish(&row.key, position, &[State::Pending], state)
                 .await?;
         }
         Ok(())
@@ -226,6 +233,7 @@ pub(super) fn head(due: &Due, event_type: &str, dues_ms: Vec<u64>) -> Delivery {
         attempt: due.attempt,
         rung: due.rung,
         epoch: due.epoch,
+        through: due.through,
         job: due.job,
         event_type: event_type.to_owned(),
         dues_ms,

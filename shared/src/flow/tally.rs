@@ -1,15 +1,20 @@
 //! Counting attempts for the statistics, with as few writes as possible.
 //!
 //! Attempts are counted in memory. When a batch ends, whatever all batches of the process have counted till then is added to the
-//! table, once per webhook and hour; one flush runs at a time, and those that end meanwhile find their counts in the next.
-//! On AWS a function has one batch at a time, so that is one write per webhook and batch.
+//! table, once per webhook and hour. One flush runs at a time and one waits for it, which finds the counts of all that end
+//! meanwhile. On AWS a function has one batch at a time, so that is one write per webhook and batch.
+//!
+//! No delivery waits long for its statistics, so a flush has its time. What it could not write stays counted and is written with
+//! the next batch, also when the function was frozen in between.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     domain::{
@@ -17,20 +22,37 @@ use crate::{
         id::{TenantId, WebhookId},
         stats::{Counts, HOUR_MS},
     },
-    store::Store,
+    limits::{TALLY_GRACE, TALLY_WRITES},
+    store::{Store, StoreError},
 };
 
 /// A webhook and the beginning of an hour in milliseconds.
 type Hour = (TenantId, WebhookId, u64);
 
-/// What was counted and not written yet, in an order of its own so that the same counts are the same calls. Clones share it.
-#[derive(Clone, Default)]
+/// In an order of its own, so that the same counts are the same calls.
+type Counted = BTreeMap<Hour, Counts>;
+
+/// What was counted and not written yet. Clones share it.
+#[derive(Clone)]
 pub struct Tally {
-    counted: Arc<Mutex<BTreeMap<Hour, Counts>>>,
+    time: Duration,
+    counted: Arc<Mutex<Counted>>,
+    waiting: Arc<tokio::sync::Mutex<()>>,
     flushing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Tally {
+    /// One whose flushes begin no write after `time`.
+    #[must_use]
+    pub fn new(time: Duration) -> Self {
+        Self {
+            time,
+            counted: Arc::default(),
+            waiting: Arc::default(),
+            flushing: Arc::default(),
+        }
+    }
+
     /// Counts an attempt that this process made; tests are none of the webhook's traffic.
     pub(super) fn count(&self, attempt: &Attempt) {
         if attempt.trigger == Trigger::Test {
@@ -39,25 +61,86 @@ impl Tally {
         let key = &attempt.key.delivery;
         let hour_ms = attempt.ended_ms - attempt.ended_ms % HOUR_MS;
         let hour = (key.tenant.clone(), key.webhook.clone(), hour_ms);
-        self.lock().entry(hour).or_default().count(attempt);
+        lock(&self.counted).entry(hour).or_default().count(attempt);
     }
 
-    /// Writes what was counted. What cannot be written is lost: no delivery waits for its statistics.
-    pub(super) async fn flush(&self, store: &Store) {
-        let _turn = self.flushing.lock().await;
-        let counted = std::mem::take(&mut *self.lock());
-        let added = counted
-            .iter()
-            .map(async |((tenant, webhook, hour_ms), counts)| {
-                let added = store.add_counts(tenant, webhook, *hour_ms, counts).await;
-                if let Err(error) = added {
-                    tracing::warn!(%tenant, %webhook, %error, "attempts are missing in the statistics");
-                }
+    /// Writes what was counted, as far as there is time.
+    pub async fn flush(&self, store: &Store) {
+        // Whoever waits for its turn finds these counts too.
+        let Ok(waiting) = self.waiting.try_lock() else {
+            return;
+        };
+        let flush = async {
+            let enough = sleep(self.time);
+            let _turn = self.flushing.lock().await;
+            drop(waiting);
+            let unwritten = Unwritten::take(self);
+            let hours: Vec<_> = lock(&unwritten.counted).keys().cloned().collect();
+            let hours = stream::iter(hours).take_until(enough);
+            let written = hours.for_each_concurrent(TALLY_WRITES, async |hour| {
+                unwritten.write(store, &hour).await;
             });
-        join_all(added).await;
+            written.await;
+        };
+        // Dropped in the middle, a flush gives back what it has not seen written.
+        let _cut_off = timeout(self.time + TALLY_GRACE, flush).await;
+    }
+}
+
+/// What a flush has taken and not seen written. At its end, wherever that is, it stays counted.
+struct Unwritten<'t> {
+    tally: &'t Tally,
+    counted: Mutex<Counted>,
+    /// Why a write failed, if one did.
+    fault: OnceLock<StoreError>,
+}
+
+impl<'t> Unwritten<'t> {
+    fn take(tally: &'t Tally) -> Self {
+        let counted = std::mem::take(&mut *lock(&tally.counted));
+        Self {
+            tally,
+            counted: Mutex::new(counted),
+            fault: OnceLock::new(),
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Hour, Counts>> {
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn write(&self, store: &Store, hour: &Hour) {
+        let counts = lock(&self.counted).get(hour).cloned().unwrap_or_default();
+        let (tenant, webhook, hour_ms) = hour;
+        match store.add_counts(tenant, webhook, *hour_ms, &counts).await {
+            Ok(()) => {
+                lock(&self.counted).remove(hour);
+            }
+            Err(error) => {
+                self.fault.get_or_init(|| error);
+            }
+        }
     }
+}
+
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        let left = std::mem::take(&mut *lock(&self.counted));
+        if left.is_empty() {
+            return;
+        }
+        let error = match self.fault.get() {
+            Some(error) => error.to_string(),
+            None => "the table took too long".to_owned(),
+        };
+        tracing::warn!(
+            webhooks = left.len(),
+            error,
+            "attempts are missing in the statistics until the next batch"
+        );
+        let mut counted = lock(&self.tally.counted);
+        for (hour, counts) in left {
+            counted.entry(hour).or_default().add(&counts);
+        }
+    }
+}
+
+fn lock(counted: &Mutex<Counted>) -> MutexGuard<'_, Counted> {
+    counted.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -145,6 +145,12 @@ impl Store {
             values.push((":job", number(job)));
             update.push_str(", j = :job");
         }
+        if to.through {
+            values.push((":through", number(1)));
+            update.push_str(", o = :through");
+        } else {
+            update.push_str(" REMOVE o");
+        }
         values.push((":pending", text(state_name(State::Pending))));
         values.push((":g", text(list_partition(&to.key, List::Pending))));
         values.push((":gs", text(list_key(&to.key))));
@@ -306,6 +312,7 @@ fn delivery_item(row: &Delivery, expiry: u64) -> Item {
         .number("k", row.attempt)
         .number("r", row.rung)
         .number("p", row.epoch)
+        .maybe("o", row.through.then(|| number(1)))
         .maybe("j", row.job.map(number))
         .text("y", &row.event_type)
         .with(
@@ -411,6 +418,7 @@ fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
         attempt: row.number("k")?,
         rung: row.number("r")?,
         epoch: row.number("p")?,
+        through: row.maybe_number("o") == Some(1),
         job: row.maybe_number("j"),
         event_type: row.text("y")?,
         dues_ms: row.numbers("ds"),

@@ -1,11 +1,13 @@
 //! The DynamoDB table: one struct over the SDK's client, with a method for each thing that Rung means to do.
 //!
-//! One table (`pk`, `sk`) and one sparse index, `lists` (`g`, `gs`; keys only). Ids hold no `#`, times are 13-digit milliseconds,
+//! One table (`pk`, `sk`) and one sparse index, `lists` (`g`, `gs`; keys only). `t` is a tenant's name or, once one of
+//! that name was deleted, the name with a number, `acme~2`. Ids hold no `#`, times are 13-digit milliseconds,
 //! `s` is a shard of the event's id.
 //!
 //! | item | pk / sk | life | file |
 //! | --- | --- | --- | --- |
-//! | tenant | `T#t` / `A`; `g` = `T`, `gs` = `created#t` | until deleted | [`tenants`] |
+//! | tenant | `T#name` / `A`; `g` = `T`, `gs` = `created#name` | until deleted | [`tenants`] |
+//! | number of the last tenant of a name that was deleted | `T#name` / `Z` | for ever | [`tenants`] |
 //! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |

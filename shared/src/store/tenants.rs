@@ -1,45 +1,93 @@
-//! Tenants: `T#t` / `A`, and in the index `g` = `T`, `gs` = `created#t`.
+//! Tenants: `T#name` / `A`, and in the index `g` = `T`, `gs` = `created#name`; `T#name` / `Z` once one of the name was deleted.
+//!
+//! A name may be taken again. The tenant that has it then is another: its number, `nth`, is one higher than that of the last one
+//! deleted, which `Z` keeps. All that belongs to a tenant is keyed by name and number, so it begins empty, and nothing that is
+//! still under way for the earlier one comes upon what is its own.
 //!
 //! `ver` goes up with every change of the tenant, its webhooks and its schemas. Publishing reads it strongly and keeps what it
 //! knows of these for as long as it stays the same.
 
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put};
 
 use super::{
     Item, Listed, Query, Range, Store, StoreError,
     api_keys::lookup_of,
     item::{self, Builder, Row},
     listed::position,
-    tenant_row::{SK, partition},
+    tenant_row::{NUMBER, SK, is_of, partition, row_partition},
+    transact::{Outcome, Part},
 };
-use crate::domain::{id::TenantId, tenant::Tenant};
+use crate::domain::{
+    id::{TenantId, TenantName},
+    tenant::Tenant,
+};
 
 const LIST: &str = "T";
+/// The sort key of what is kept of a name whose tenant was deleted.
+const DELETED: &str = "Z";
 
 impl Store {
-    /// Makes a tenant. Whether this call did: an id can be taken once.
+    /// Makes a tenant, whose number is the next of its name. Answers it as made; `None` when there is one.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn create_tenant(&self, tenant: &Tenant) -> Result<bool, StoreError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(to_item(tenant)));
-        Ok(
-            super::put_if(put.condition_expression("attribute_not_exists(pk)"))
-                .await?
-                .is_none(),
-        )
+    pub async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<Tenant>, StoreError> {
+        let pk = row_partition(tenant.id.name());
+        loop {
+            let deleted = self.get(pk.as_str(), DELETED).await?;
+            let last: Option<u64> = deleted.map(|row| row.number(NUMBER)).transpose()?;
+            let tenant = Tenant {
+                id: tenant.id.with_number(last.unwrap_or(0) + 1),
+                ..tenant.clone()
+            };
+            let put = Put::builder()
+                .table_name(&*self.table)
+                .set_item(Some(to_item(&tenant)))
+                .condition_expression("attribute_not_exists(pk)")
+                .build()?;
+            let check = ConditionCheck::builder()
+                .table_name(&*self.table)
+                .key("pk", item::text(&pk))
+                .key("sk", item::text(DELETED));
+            let check = match last {
+                None => check.condition_expression("attribute_not_exists(pk)"),
+                Some(last) => check
+                    .condition_expression(format!("{NUMBER} = :last"))
+                    .expression_attribute_values(":last", item::number(last)),
+            };
+            let parts = [
+                Part::Put(Box::new(put)),
+                Part::Check(Box::new(check.build()?)),
+            ];
+            match self.transact(parts).await? {
+                Outcome::Written => return Ok(Some(tenant)),
+                Outcome::Refused(parts) if parts.first() == Some(&true) => return Ok(None),
+                // One of the name was made and deleted since.
+                Outcome::Refused(_) => {}
+            }
+        }
     }
 
-    /// A tenant, by a strong read.
+    /// A tenant, by a strong read. A later one of its name is another.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn tenant(&self, id: &TenantId) -> Result<Option<Tenant>, StoreError> {
-        self.get(partition(id), SK).await?.map(from_row).transpose()
+        let found = self.tenant_row(id.name()).await?;
+        Ok(found.filter(|found| found.id == *id))
+    }
+
+    /// The tenant that has this name now, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn tenant_called(&self, name: &TenantName) -> Result<Option<Tenant>, StoreError> {
+        self.tenant_row(name.as_str()).await
+    }
+
+    async fn tenant_row(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
+        let row = self.get(row_partition(name), SK).await?;
+        row.map(from_row).transpose()
     }
 
     /// A page of all tenants, newest first, from before a position of [`Listed::next`].
@@ -69,22 +117,25 @@ impl Store {
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(to_item(&next)));
+        let (is_of, nth) = is_of(&tenant.id);
         let put = put
-            .condition_expression("ver = :ver")
-            .expression_attribute_values(":ver", item::number(tenant.version));
+            .condition_expression(format!("ver = :ver AND {is_of}"))
+            .expression_attribute_values(":ver", item::number(tenant.version))
+            .expression_attribute_values(":nth", nth);
         Ok(super::put_if(put).await?.is_none())
     }
 
-    /// Deletes a tenant with its webhooks, keys and schemas. Its events and logs are out of reach then, and expire. Whether it was there.
+    /// Deletes the tenant of a name with its webhooks, keys and schemas. Its events and logs are out of reach then, and expire.
+    /// Whether it was there.
     ///
     /// The tenant's own row goes last, and only if no webhook was made meanwhile, so a deletion cut short can be repeated and
     /// leaves nothing behind.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn delete_tenant(&self, id: &TenantId) -> Result<bool, StoreError> {
-        let pk = partition(id);
-        while let Some(tenant) = self.tenant(id).await? {
+    pub async fn delete_tenant(&self, name: &TenantName) -> Result<bool, StoreError> {
+        while let Some(tenant) = self.tenant_called(name).await? {
+            let pk = partition(&tenant.id);
             for prefix in ["W#", "K#", "Y#"] {
                 let rows = self
                     .query_all(Query {
@@ -99,22 +150,24 @@ impl Store {
                 }
                 self.delete_all(keys).await?;
             }
-            let delete = self
-                .client
-                .delete_item()
+            let (is_of, nth) = is_of(&tenant.id);
+            let row_pk = row_partition(name.as_str());
+            let delete = Delete::builder()
                 .table_name(&*self.table)
-                .key("pk", item::text(&pk))
-                .key("sk", item::text(SK));
-            let delete = delete.condition_expression("ver = :ver");
-            match delete
+                .key("pk", item::text(&row_pk))
+                .key("sk", item::text(SK))
+                .condition_expression(format!("ver = :ver AND {is_of}"))
                 .expression_attribute_values(":ver", item::number(tenant.version))
-                .send()
-                .await
-            {
-                Ok(_) => return Ok(true),
-                Err(SdkError::ServiceError(error))
-                    if error.err().is_conditional_check_failed_exception() => {}
-                Err(error) => return Err(error.into()),
+                .expression_attribute_values(":nth", nth)
+                .build()?;
+            let deleted = Builder::new(row_pk, DELETED).number(NUMBER, tenant.id.number());
+            let keep = Put::builder()
+                .table_name(&*self.table)
+                .set_item(Some(deleted.build()))
+                .build()?;
+            let parts = [Part::Delete(Box::new(delete)), Part::Put(Box::new(keep))];
+            if let Outcome::Written = self.transact(parts).await? {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -122,7 +175,8 @@ impl Store {
 }
 
 fn to_item(tenant: &Tenant) -> Item {
-    Builder::new(partition(&tenant.id), SK)
+    Builder::new(row_partition(tenant.id.name()), SK)
+        .number(NUMBER, tenant.id.number())
         .maybe("title", tenant.name.as_ref().map(item::text))
         .text("dialect", &tenant.dialect)
         .maybe("tier", tenant.plan.as_ref().map(item::text))
@@ -130,13 +184,14 @@ fn to_item(tenant: &Tenant) -> Item {
         .number("ver", tenant.version)
         .number("made", tenant.created_ms)
         .text("g", LIST)
-        .text("gs", position(tenant.created_ms, tenant.id.as_str()))
+        .text("gs", position(tenant.created_ms, tenant.id.name()))
         .build()
 }
 
 fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
+    let name = row.parsed("pk", |pk| TenantName::parse(pk.strip_prefix("T#")?).ok())?;
     Ok(Tenant {
-        id: row.parsed("pk", |pk| TenantId::parse(pk.strip_prefix("T#")?).ok())?,
+        id: TenantId::first(&name).with_number(row.maybe_number(NUMBER).unwrap_or(1)),
         name: row.maybe_text("title"),
         dialect: row.text("dialect")?,
         plan: row.maybe_text("tier"),

@@ -16,7 +16,7 @@ use rung_local::{
     app::{App, Parts},
     aws,
 };
-use rung_shared::{clock::Clock, dialect::Dialects};
+use rung_shared::{clock::Clock, dialect::Dialects, flow::Tally, limits::TALLY_TIME};
 
 use crate::{
     receivers::{InHand, Receivers, Way},
@@ -165,7 +165,7 @@ impl Functions {
         let in_hand = Arc::default();
         let line = Line::new(self.wire.clone(), Arc::clone(&life));
         let (dynamodb, sqs) = aws::clients(line.clone());
-        let app = App::new(Parts {
+        let mut app = App::new(Parts {
             dynamodb,
             sqs,
             clock: Arc::clone(&clock),
@@ -182,6 +182,8 @@ impl Functions {
         })
         .await
         .expect("nothing happens to a function before its first call");
+        // As a function has it.
+        app.deliverer.tally = Tally::new(TALLY_TIME);
         line.open();
         Function {
             router: app.router(),

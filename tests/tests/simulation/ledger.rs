@@ -270,14 +270,22 @@ impl Ledger {
         };
         let last = told.log.iter().find(|attempt| attempt.key.n == row.n);
         let succeeded = last.is_some_and(|last| last.outcome == Outcome::Succeeded);
+        let before = success_before(told, row.n);
+        // Those that were sent by hand when they had succeeded already stay so, and no others are so without a success.
+        let by_hand = last.is_none_or(|last| last.trigger == Trigger::Manual);
+        let through = row.through && before.is_some() && by_hand;
         let as_told = match row.state {
             State::Pending => false,
-            State::Succeeded => succeeded,
+            State::Succeeded => succeeded || through,
             // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
             State::Failed => last.is_some_and(|last| {
-                (row.n == 1 || last.outcome == Outcome::Failed) && last.next_due_ms.is_none()
+                let by_hand = last.trigger == Trigger::Manual;
+                (row.n == 1 || last.outcome == Outcome::Failed)
+                    && last.next_due_ms.is_none()
+                    && !row.through
+                    && !(by_hand && before.is_some_and(|success| knew(told, success, last)))
             }),
-            State::Held => current.epoch > 0,
+            State::Held => current.epoch > 0 && !row.through,
             State::Cancelled => {
                 let name = (webhook.to_owned(), event.to_owned());
                 let mut emptied = self.emptied.iter();
@@ -306,7 +314,8 @@ impl Ledger {
         if goes_on && !sent_again {
             return Some(format!("it was cancelled with all others, and is {row:?}"));
         }
-        let stopped = matches!(row.state, State::Held | State::Cancelled);
+        let kept = row.state == State::Succeeded && last.is_none();
+        let stopped = kept || matches!(row.state, State::Held | State::Cancelled);
         let forgotten = self.retried.iter().any(|(w, e, asked_ms)| {
             (w, e) == (&webhook.to_owned(), &event.to_owned())
                 && !stopped
@@ -314,6 +323,31 @@ impl Ledger {
         });
         forgotten.then(|| "a retry by hand was answered with 202, but not made".to_owned())
     }
+}
+
+/// A POST that is older than this is in the log, if its handler lived: by any two clocks, whatever delayed it.
+const LOGGED_WITHIN_MS: u64 = 300_000;
+
+/// The last success before position `n`, on the ladder that leads there.
+fn success_before<'a>(told: &Told<'a>, n: u32) -> Option<&'a Attempt> {
+    let earlier = told.log.iter().copied();
+    let earlier: Vec<_> = earlier.filter(|attempt| attempt.key.n < n).collect();
+    let mut ladders = earlier.chunk_by(|_, next| next.trigger != Trigger::Recover);
+    let mut ladder = ladders.next_back()?.iter().copied();
+    ladder.rfind(|attempt| attempt.outcome == Outcome::Succeeded)
+}
+
+/// Whether whoever asked for an attempt by hand knew of an earlier success: it was in the log by then, and all that came since was
+/// asked for by hand and is there too. (A recovery that was held before its attempt would not be, and a slow copy of a first
+/// attempt may succeed when the ladder has begun.)
+fn knew(told: &Told<'_>, success: &Attempt, by_hand: &Attempt) -> bool {
+    let since = success.key.n + 1..=by_hand.key.n;
+    let asked = told
+        .log
+        .iter()
+        .filter(|attempt| since.contains(&attempt.key.n) && attempt.trigger == Trigger::Manual);
+    asked.count() == since.clone().count()
+        && success.ended_ms + LOGGED_WITHIN_MS < by_hand.key.due_ms
 }
 
 /// A ladder begins with the first attempt, and anew with each recovery. Where nobody cut it short by hand, it has as many attempts as

@@ -9,7 +9,7 @@ use crate::{on_all_cores, plan::Kind, world::play};
 /// A mistake that goes unnoticed in so many runs goes unnoticed.
 const SEEDS: u64 = 600;
 
-const ALL: [Mutation; 17] = [
+const ALL: [Mutation; 18] = [
     Mutation::AcceptedUnsent,
     Mutation::StaleRoutes,
     Mutation::AckBeforeWork,
@@ -27,6 +27,7 @@ const ALL: [Mutation; 17] = [
     Mutation::CursorBeforeSend,
     Mutation::JobIgnored,
     Mutation::JobForgotten,
+    Mutation::SuccessForgotten,
 ];
 
 #[test]
@@ -35,7 +36,9 @@ fn each_mutation_is_caught() {
     on_all_cores(ALL.into_iter(), |mutation| {
         // Where it can show.
         let kind = match mutation {
-            Mutation::NoDueTest | Mutation::RowByNumberAlone => Kind::Meddled,
+            Mutation::NoDueTest | Mutation::RowByNumberAlone | Mutation::SuccessForgotten => {
+                Kind::Meddled
+            }
             Mutation::NoSecondLook => Kind::Frozen,
             Mutation::JobIgnored | Mutation::JobForgotten => Kind::Recovering,
             _ => Kind::Any,

@@ -437,7 +437,11 @@ impl Ledger {
 /// The state that a delivery is in, whatever its row still says.
 fn state(row: &Delivery, webhook: &Webhook) -> State {
     if row.state == State::Pending && !webhook.takes(row.epoch) {
-        State::Held
+        if row.through {
+            State::Succeeded
+        } else {
+            State::Held
+        }
     } else {
         row.state
     }

@@ -100,6 +100,8 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn delete_tenant(_: &mut Schemas) -> Operation {
     let operation = Operation::new(Who::Operator, "deleteTenant", "Delete a tenant.")
-        .describe("Its keys and webhooks go with it; nothing is sent to them afterwards.");
+        .describe(
+            "Its keys and webhooks go with it; nothing is sent to them afterwards. A tenant made under its id later is another one, and begins empty.",
+        );
     deleted(operation, "tenant", "acme")
 }

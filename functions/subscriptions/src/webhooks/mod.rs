@@ -78,7 +78,7 @@ pub(crate) async fn create(
         match written {
             WebhookWritten::Done => return Ok(shown_with_secret(&state, status, &webhook)),
             WebhookWritten::NoTenant => {
-                return Err(ApiError::not_found("tenant", caller.tenant.id.as_str()));
+                return Err(ApiError::not_found("tenant", caller.tenant.id.name()));
             }
             WebhookWritten::Conflict => {}
         }

@@ -53,6 +53,7 @@ pub(in crate::flow) fn first_due(event: &Event, target: Target, repeated: bool) 
         dialect: Some(target.dialect),
         job: None,
         repeated,
+        through: false,
         place_ms: None,
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),

@@ -4,9 +4,10 @@
 //! heard nothing; its repeat finds the row and fills in what is missing. A repeat after the answer finds log entries or
 //! delivery rows, or its marked messages do, a minute later.
 //!
-//! `routes` says which webhooks an event is for, `identity` whether it is one that was accepted before, `messages` what brings it
+//! `routes` says which webhooks an event is for, `check` whether it may be accepted for them, `identity` whether it is one that was accepted before, `messages` what brings it
 //! on its way; `own` accepts what Rung itself has to tell.
 
+mod check;
 mod identity;
 mod messages;
 mod own;
@@ -14,11 +15,10 @@ mod request;
 mod routes;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
-use bytes::Bytes;
 use futures_util::future::join_all;
 
 pub(super) use self::{
@@ -29,7 +29,7 @@ pub(super) use self::{
 use self::{
     identity::{content_hash, event_id},
     messages::{fanout, first_attempt, target},
-    routes::{Routes, check_schema},
+    routes::{Matching, Routes},
 };
 pub use self::{
     own::OwnEvent,
@@ -38,7 +38,7 @@ pub use self::{
 use super::FlowError;
 use crate::{
     clock::{Clock, timestamp},
-    dialect::{BodyFault, Dialect, Dialects, EventFacts},
+    dialect::{Dialect, Dialects, EventFacts},
     domain::{
         attempt::AttemptKey,
         delivery::{Delivery, State},
@@ -168,45 +168,32 @@ impl Publisher {
         new: NewEvent,
         request_id: &str,
     ) -> Result<Stored, Refusal> {
-        let Some(event_type) = dialect
-            .catalogue
-            .resolve_type(&new.event_type)
-            .map(str::to_owned)
-        else {
-            return Err(Refusal::UnknownType {
-                event_type: new.event_type,
-            });
-        };
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
-        let matches = self.matching(tenant, dialect, routes, &event_type, &new.data);
         let id = event_id(tenant, dialect, &new, wall_ms);
-        let timestamp_ms = new.timestamp_ms.unwrap_or(wall_ms);
+        let hash = content_hash(&new);
         let facts = EventFacts {
             id: id.as_str(),
-            event_type: &event_type,
+            event_type: &new.event_type,
             data: &new.data,
-            time: timestamp(timestamp_ms),
+            time: timestamp(new.timestamp_ms.unwrap_or(wall_ms)),
             request_id,
             metadata: new.metadata.as_ref(),
         };
-        let spoken: HashSet<_> = matches
-            .iter()
-            .map(|webhook| webhook.dialect.as_str())
-            .collect();
-        let mut bodies = BTreeMap::from([(tenant.dialect.clone(), body(dialect, &facts)?)]);
-        for other in spoken.into_iter().filter(|name| *name != tenant.dialect) {
-            if let Some(dialect) = self.dialects.get(other) {
-                bodies.insert(other.to_owned(), body(dialect, &facts)?);
+        let checked = match self.checked(tenant, dialect, routes, facts) {
+            Ok(checked) => checked,
+            // What was accepted once stays accepted, whatever schemas and webhooks have come since.
+            Err(refusal) if new.id.is_some() || new.idempotency_key.is_some() => {
+                let stored = self.store.event(&tenant.id, &id).await?;
+                let stored = stored.ok_or(refusal)?;
+                return self.repeated(routes, &stored, &hash).await;
             }
-        }
-        check_schema(dialect, routes, &event_type, &new.data)?;
-        let found = matches.iter().map(|webhook| Match {
+            Err(refusal) => return Err(refusal),
+        };
+        let Matching { webhooks, reason } = checked.matching;
+        let found = webhooks.iter().map(|webhook| Match {
             webhook: webhook.id.clone(),
             active: webhook.disabled.is_none(),
         });
-        let disabled = |webhook: &&&Webhook| webhook.disabled.is_some();
-        let disabled = matches.iter().filter(disabled).count();
-        let active = matches.len() - disabled;
         let event = Event {
             tenant: tenant.id.clone(),
             matches: self
@@ -214,23 +201,35 @@ impl Publisher {
                 .put_matches(&tenant.id, &id, found.collect())
                 .await?,
             id,
-            event_type,
-            timestamp_ms,
+            event_type: checked.event_type,
+            timestamp_ms: new.timestamp_ms.unwrap_or(wall_ms),
             accepted_ms: now_ms,
-            content_hash: content_hash(&new),
+            content_hash: hash,
             trace: new.trace,
-            bodies,
-            reason: reason(tenant, dialect, active, disabled).map(str::to_owned),
+            bodies: checked.bodies,
+            reason: reason.map(str::to_owned),
             // The log of an active webhook leads to it, as long as there are not too many to look into.
-            listed: active == 0 || routes.webhooks.len() > TIMELINE_WEBHOOKS,
+            listed: reason.is_some() || routes.webhooks.len() > TIMELINE_WEBHOOKS,
         };
         match self.store.put_event(&event).await? {
-            None => self.first(&event, &matches).await,
-            Some(stored) if stored.content_hash == event.content_hash => {
-                self.again(routes, &stored).await
-            }
-            Some(_) => Err(Refusal::Conflict { id: event.id }),
+            None => self.first(&event, &webhooks).await,
+            Some(stored) => self.repeated(routes, &stored, &hash).await,
         }
+    }
+
+    /// Answers for an event whose id is taken: a repeat, if its content is the same.
+    async fn repeated(
+        &self,
+        routes: &Routes,
+        stored: &Event,
+        content_hash: &[u8; 32],
+    ) -> Result<Stored, Refusal> {
+        if stored.content_hash == *content_hash {
+            return self.again(routes, stored).await;
+        }
+        Err(Refusal::Conflict {
+            id: stored.id.clone(),
+        })
     }
 
     /// Sends an event that was not there before to all it matches; those that are disabled miss it.
@@ -329,6 +328,7 @@ impl Publisher {
                 attempt: 1,
                 rung: 0,
                 epoch,
+                through: false,
                 job: None,
                 event_type: event.event_type.clone(),
                 dues_ms: Vec::new(),
@@ -336,23 +336,6 @@ impl Publisher {
             self.store.place(&missed).await.map(drop)
         });
         futures_util::future::try_join_all(placed).await.map(drop)
-    }
-}
-
-/// Why an event goes to nobody.
-fn reason(
-    tenant: &Tenant,
-    dialect: &Dialect,
-    active: usize,
-    disabled: usize,
-) -> Option<&'static str> {
-    match (active, disabled) {
-        (1.., _) => None,
-        (0, 1..) => Some("every webhook that subscribes to this type is disabled"),
-        (0, 0) if !dialect.allows_plan(tenant.plan.as_deref()) => {
-            Some("the tenant's plan has no webhooks")
-        }
-        (0, 0) => Some("no webhook subscribes to this type with a filter that takes it"),
     }
 }
 
@@ -365,26 +348,4 @@ fn accepted(event: &Event, deliveries: usize) -> Accepted {
         deliveries,
         reason: event.reason.clone(),
     }
-}
-
-fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
-    dialect
-        .body(facts)
-        .map(Bytes::from)
-        .map_err(|fault| match fault {
-            BodyFault::TooLarge { limit, actual } => Refusal::TooLarge {
-                actual_bytes: actual,
-                limit_bytes: limit,
-                dialect: dialect.name.clone(),
-            },
-            BodyFault::UnstableNumber(fault) => Refusal::UnstableNumber {
-                field: fault.path.to_string(),
-                message: fault.to_string(),
-            },
-            BodyFault::ReservedMember { ref member } => Refusal::ReservedMember {
-                field: format!("data.{member}"),
-                message: fault.to_string(),
-            },
-            BodyFault::NotAnObject { field } => Refusal::NotAnObject { field },
-        })
 }

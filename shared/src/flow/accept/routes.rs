@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use super::{Publisher, Refusal};
+use super::Publisher;
 use crate::{
     dialect::Dialect,
     domain::{tenant::Tenant, webhook::Webhook},
@@ -20,36 +20,28 @@ const CACHED_TENANTS: usize = 1_000;
 
 /// A tenant's webhooks and schemas as of one version of the tenant.
 pub(super) struct Routes {
-    of: Version,
+    /// The tenant's version that they are of.
+    of: u64,
     pub(super) webhooks: Vec<Webhook>,
     /// Those that the tenant has given its event types itself.
-    schemas: HashMap<String, Schema>,
+    pub(super) schemas: HashMap<String, Schema>,
 }
 
-/// A tenant deleted and made anew counts its versions anew.
-#[derive(PartialEq, Eq)]
-struct Version {
-    created_ms: u64,
-    number: u64,
-}
-
-impl From<&Tenant> for Version {
-    fn from(tenant: &Tenant) -> Self {
-        Self {
-            created_ms: tenant.created_ms,
-            number: tenant.version,
-        }
-    }
+/// Whom an event is for.
+pub(super) struct Matching<'a> {
+    /// The webhooks, active or not.
+    pub(super) webhooks: Vec<&'a Webhook>,
+    /// Why no active one is among them, if none is.
+    pub(super) reason: Option<&'static str>,
 }
 
 impl Publisher {
     /// The tenant's webhooks, read again only when one has changed.
     pub(super) async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
         let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = Version::from(tenant);
         if let Some(routes) = cache()
             .get(&tenant.id)
-            .filter(|routes| routes.of == version || mutated(Mutation::StaleRoutes))
+            .filter(|routes| routes.of == tenant.version || mutated(Mutation::StaleRoutes))
         {
             return Ok(Arc::clone(routes));
         }
@@ -59,7 +51,7 @@ impl Publisher {
             self.store.schemas_of(&tenant.id)
         )?;
         let routes = Arc::new(Routes {
-            of: version,
+            of: tenant.version,
             webhooks,
             schemas: schemas.into_iter().collect(),
         });
@@ -79,20 +71,37 @@ impl Publisher {
         routes: &'a Routes,
         event_type: &str,
         data: &Json,
-    ) -> Vec<&'a Webhook> {
+    ) -> Matching<'a> {
         if !dialect.allows_plan(tenant.plan.as_deref()) {
-            return Vec::new();
+            return Matching {
+                webhooks: Vec::new(),
+                reason: Some("the tenant's plan has no webhooks"),
+            };
         }
-        let subscribes = |webhook: &Webhook| {
+        let subscribes = |webhook: &&Webhook| {
             // A webhook may speak a dialect of its own; what that has no word for is not for it.
             let dialect = self.dialects.get(&webhook.dialect);
             dialect.is_some_and(|dialect| subscribes(webhook, dialect, event_type))
         };
+        let mut subscribed = routes.webhooks.iter().filter(subscribes).peekable();
+        let anybody = subscribed.peek().is_some();
         let takes = |webhook: &&Webhook| {
             let filter = webhook.filter.as_ref();
-            subscribes(webhook) && filter.is_none_or(|filter| filter.takes(data))
+            filter.is_none_or(|filter| filter.takes(data))
         };
-        routes.webhooks.iter().filter(takes).collect()
+        let webhooks: Vec<_> = subscribed.filter(takes).collect();
+        let reason = if webhooks.iter().any(|webhook| webhook.disabled.is_none()) {
+            None
+        } else if !webhooks.is_empty() {
+            Some("every webhook that this would go to is disabled")
+        } else if anybody {
+            Some("every webhook that subscribes to this type has a filter that leaves this out")
+        } else if routes.webhooks.is_empty() {
+            Some("the tenant has no webhook")
+        } else {
+            Some("no webhook subscribes to this type")
+        };
+        Matching { webhooks, reason }
     }
 }
 
@@ -107,23 +116,4 @@ pub(in crate::flow) fn subscribes(webhook: &Webhook, dialect: &Dialect, event_ty
                 .iter()
                 .any(|pattern| catalogue.matches(pattern, event_type))
         })
-}
-
-/// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
-pub(super) fn check_schema(
-    dialect: &Dialect,
-    routes: &Routes,
-    event_type: &str,
-    data: &Json,
-) -> Result<(), Refusal> {
-    let listed = || dialect.catalogue.get(event_type)?.schema.as_deref();
-    let schema = routes.schemas.get(event_type).or_else(listed);
-    let violations = schema.map_or_else(Vec::new, |schema| schema.violations(data));
-    if violations.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::Schema {
-        event_type: event_type.to_owned(),
-        violations,
-    })
 }

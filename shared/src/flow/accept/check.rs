@@ -1,0 +1,101 @@
+//! What may refuse an event: its type, the dialects that it is to be said in, its type's schema.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+
+use super::{
+    Publisher, Refusal,
+    routes::{Matching, Routes},
+};
+use crate::{
+    dialect::{BodyFault, Dialect, EventFacts},
+    domain::tenant::Tenant,
+    json::Json,
+};
+
+/// An event that nothing refuses.
+pub(super) struct Checked<'a> {
+    /// Its type, aliases resolved.
+    pub(super) event_type: String,
+    pub(super) matching: Matching<'a>,
+    /// Its body for each dialect among those it is for, and in the tenant's.
+    pub(super) bodies: BTreeMap<String, Bytes>,
+}
+
+impl Publisher {
+    /// Holds an event, whose type may be an alias, against all that may refuse it.
+    pub(super) fn checked<'a>(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        routes: &'a Routes,
+        facts: EventFacts<'_>,
+    ) -> Result<Checked<'a>, Refusal> {
+        let Some(event_type) = dialect.catalogue.resolve_type(facts.event_type) else {
+            return Err(Refusal::UnknownType {
+                event_type: facts.event_type.to_owned(),
+            });
+        };
+        let facts = EventFacts {
+            event_type,
+            ..facts
+        };
+        let matching = self.matching(tenant, dialect, routes, event_type, facts.data);
+        let webhooks = matching.webhooks.iter();
+        let spoken: HashSet<_> = webhooks.map(|webhook| webhook.dialect.as_str()).collect();
+        let mut bodies = BTreeMap::from([(tenant.dialect.clone(), body(dialect, &facts)?)]);
+        for other in spoken.into_iter().filter(|name| *name != tenant.dialect) {
+            if let Some(dialect) = self.dialects.get(other) {
+                bodies.insert(other.to_owned(), body(dialect, &facts)?);
+            }
+        }
+        check_schema(dialect, routes, event_type, facts.data)?;
+        Ok(Checked {
+            event_type: event_type.to_owned(),
+            matching,
+            bodies,
+        })
+    }
+}
+
+fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
+    dialect
+        .body(facts)
+        .map(Bytes::from)
+        .map_err(|fault| match fault {
+            BodyFault::TooLarge { limit, actual } => Refusal::TooLarge {
+                actual_bytes: actual,
+                limit_bytes: limit,
+                dialect: dialect.name.clone(),
+            },
+            BodyFault::UnstableNumber(fault) => Refusal::UnstableNumber {
+                field: fault.path.to_string(),
+                message: fault.to_string(),
+            },
+            BodyFault::ReservedMember { ref member } => Refusal::ReservedMember {
+                field: format!("data.{member}"),
+                message: fault.to_string(),
+            },
+            BodyFault::NotAnObject { field } => Refusal::NotAnObject { field },
+        })
+}
+
+/// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
+fn check_schema(
+    dialect: &Dialect,
+    routes: &Routes,
+    event_type: &str,
+    data: &Json,
+) -> Result<(), Refusal> {
+    let listed = || dialect.catalogue.get(event_type)?.schema.as_deref();
+    let schema = routes.schemas.get(event_type).or_else(listed);
+    let violations = schema.map_or_else(Vec::new, |schema| schema.violations(data));
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Schema {
+        event_type: event_type.to_owned(),
+        violations,
+    })
+}
