@@ -197,7 +197,10 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     state.api.admin(&headers).await?;
     api::nothing(request).await?;
-    if state.api.store.delete_tenant(&id).await? {
+    let deleted = state.api.store.delete_tenant(&id).await;
+    // Whatever came of it: the keys go first.
+    state.api.forget_keys_of(&id);
+    if deleted? {
         let data = json!({ "tenant": { "id": id.as_str(), "deleted": true } });
         Ok(answer(StatusCode::OK, data))
     } else {

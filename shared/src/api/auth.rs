@@ -1,21 +1,13 @@
 //! Who calls: the operator's key or a tenant's.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq;
 use tracing::Span;
 
-use super::{Api, ApiError, Code};
-use crate::{
-    domain::{
-        id::TenantId,
-        tenant::{ApiKey, KeyHash, Scope, Tenant, remind_ms},
-    },
-    limits::KEY_CACHE_MS,
+use super::{Api, ApiError, Code, known_keys::Known};
+use crate::domain::{
+    id::{KeyId, TenantId},
+    tenant::{ApiKey, KeyHash, Scope, Tenant, remind_ms},
 };
 
 /// Whoever calls on behalf of a tenant.
@@ -29,12 +21,6 @@ pub struct Caller {
     pub key: Option<ApiKey>,
 }
 
-/// Keys looked up a moment ago, each with when.
-pub(super) type KeyCache = Mutex<HashMap<KeyHash, (u64, ApiKey)>>;
-
-/// More than this many keys are not remembered.
-const CACHED_KEYS: usize = 10_000;
-
 impl Api {
     /// The operator alone may go on.
     ///
@@ -45,7 +31,7 @@ impl Api {
         if self.is_admin(&hash) {
             return Ok(());
         }
-        self.key(hash).await?;
+        self.owner(hash).await?;
         Err(ApiError::new(Code::Forbidden, "this takes the admin key"))
     }
 
@@ -81,7 +67,7 @@ impl Api {
                 key: None,
             }
         } else {
-            let key = self.key(hash).await?;
+            let (key, tenant) = self.owner(hash).await?;
             if named.is_some_and(|name| name != key.tenant.as_str()) {
                 return Err(ApiError::new(
                     Code::Forbidden,
@@ -98,9 +84,8 @@ impl Api {
                     format!("this takes a key with the scope `{scope}`"),
                 ));
             }
-            let tenant = self.store.tenant(&key.tenant).await?;
             Caller {
-                tenant: tenant.ok_or(Code::Unauthorized)?,
+                tenant,
                 admin: false,
                 key: Some(key),
             }
@@ -142,26 +127,12 @@ impl Api {
         }
     }
 
-    /// A key that is known and has not ended.
-    async fn key(&self, hash: KeyHash) -> Result<ApiKey, ApiError> {
+    /// A key that is known and has not ended, and its tenant as it is.
+    async fn owner(&self, hash: KeyHash) -> Result<(ApiKey, Tenant), ApiError> {
         let now_ms = self.clock.wall_ms();
-        let cache = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache()
-            .get(&hash)
-            .filter(|(read_ms, _)| now_ms.saturating_sub(*read_ms) < KEY_CACHE_MS)
-            .cloned();
-        let key = match cached {
-            Some((_, key)) => key,
-            None => {
-                let key = self.store.api_key(&hash).await?.ok_or(Code::Unauthorized)?;
-                let key = self.reminded(key).await;
-                let mut cache = cache();
-                if cache.len() >= CACHED_KEYS {
-                    cache.clear();
-                }
-                cache.insert(hash, (now_ms, key.clone()));
-                key
-            }
+        let (key, tenant) = match self.known_owner(&hash, now_ms).await? {
+            Some(owner) => owner,
+            None => self.read_owner(&hash, now_ms).await?,
         };
         if key
             .expires_ms
@@ -172,7 +143,52 @@ impl Api {
                 "this key has expired; ask for a new one",
             ));
         }
-        Ok(key)
+        Ok((key, tenant))
+    }
+
+    /// The same by a key read a moment ago, unless its tenant is gone since. One made anew by that name is not the key's.
+    async fn known_owner(
+        &self,
+        hash: &KeyHash,
+        now_ms: u64,
+    ) -> Result<Option<(ApiKey, Tenant)>, ApiError> {
+        let Some(Known {
+            key,
+            tenant_made_ms,
+            ..
+        }) = self.keys.get(hash, now_ms)
+        else {
+            return Ok(None);
+        };
+        let tenant = self.store.tenant(&key.tenant).await?;
+        let tenant = tenant.filter(|tenant| tenant.created_ms == tenant_made_ms);
+        Ok(tenant.map(|tenant| (key, tenant)))
+    }
+
+    async fn read_owner(&self, hash: &KeyHash, now_ms: u64) -> Result<(ApiKey, Tenant), ApiError> {
+        let moment = self.keys.before_reading();
+        let key = self.store.api_key(hash).await?.ok_or(Code::Unauthorized)?;
+        let tenant = self.store.tenant(&key.tenant).await?;
+        let tenant = tenant.ok_or(Code::Unauthorized)?;
+        let key = self.reminded(key).await;
+        let known = Known {
+            key: key.clone(),
+            tenant_made_ms: tenant.created_ms,
+            read_ms: now_ms,
+        };
+        self.keys.remember(known, moment);
+        Ok((key, tenant))
+    }
+
+    /// Lets a key that was deleted open nothing here any more.
+    pub fn forget_key(&self, tenant: &TenantId, id: &KeyId) {
+        self.keys
+            .forget(|key| key.tenant == *tenant && key.id == *id);
+    }
+
+    /// The same of all keys of a tenant that was deleted.
+    pub fn forget_keys_of(&self, tenant: &TenantId) {
+        self.keys.forget(|key| key.tenant == *tenant);
     }
 }
 

@@ -7,6 +7,7 @@ mod auth;
 mod error;
 mod fields;
 mod gateway;
+mod known_keys;
 pub mod openapi;
 mod page;
 mod serve;
@@ -54,7 +55,7 @@ pub struct Api {
     /// The networks that deliveries come from, as the operator has configured them.
     pub egress_ips: Arc<[IpNet]>,
     admin: KeyHash,
-    keys: Arc<auth::KeyCache>,
+    keys: Arc<known_keys::KnownKeys>,
     cursor_key: Arc<OnceCell<[u8; 32]>>,
 }
 
