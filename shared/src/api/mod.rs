@@ -30,7 +30,8 @@ pub use self::{
     gateway::readable,
     page::{Page, Seal, limit},
     serve::{
-        NoQuery, Query, RequestId, body, empty_or_body, idempotency_key, nothing, parse, router,
+        NoQuery, Query, RequestId, body, bytes, empty_or_body, idempotency_key, nothing, parse,
+        router,
     },
 };
 use crate::{
