@@ -103,7 +103,8 @@ pub struct App {
     sqs: aws_sdk_sqs::Client,
     urls: Urls,
     clock: Arc<dyn Clock>,
-    api: Api,
+    /// What the HTTP functions share.
+    pub api: Api,
     /// The function `enqueue`.
     pub publisher: Publisher,
     /// The function `deliver`.

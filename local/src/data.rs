@@ -1,7 +1,7 @@
 //! The data folder: who has it open, the admin key, and how far the ladder's clock has come.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
@@ -24,13 +24,17 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Opens the folder, making it if need be.
+    /// Opens the folder, making it if need be: for its owner only, as the databases hold secrets.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let fault = |source| DataError::Io {
             path: path.to_owned(),
             source,
         };
-        fs::create_dir_all(path).map_err(fault)?;
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path).map_err(fault)?;
         let lock = File::create(path.join("lock")).map_err(fault)?;
         // The system lets go of the lock when the process ends, however it ends.
         lock.try_lock().map_err(|error| match error {
@@ -92,5 +96,27 @@ impl DataFolder {
             path: path.clone(),
             source,
         })
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_made_here_is_its_owners_alone() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("kept/rung");
+        let folder = DataFolder::open(&path).unwrap();
+        for made in [folder.path(), path.parent().unwrap()] {
+            let mode = fs::metadata(made).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", made.display());
+        }
+        // Again, as it is there.
+        drop(folder);
+        DataFolder::open(&path).unwrap();
     }
 }

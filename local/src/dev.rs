@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use rung_shared::{
     clock::{Clock, ScaledClock},
-    config::{DEFAULT_RETENTION, load_dialects},
+    config::{DEFAULT_RETENTION, egress_ips, load_dialects},
     egress,
 };
 use tokio::{
@@ -18,7 +18,7 @@ use crate::{
     app::{self, App, Parts},
     aws::{self, Aws},
     data::DataFolder,
-    server,
+    flags, server,
 };
 
 /// How often the ladder's clock is kept, in wall time.
@@ -28,7 +28,7 @@ const KEEP_CLOCK_EVERY: Duration = Duration::from_secs(1);
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Where the API listens; port 0 picks a free one
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = flags::address)]
     pub(crate) addr: SocketAddr,
     /// The folder of the embedded database
     #[arg(long, value_name = "DIR", default_value = "./.rung")]
@@ -96,7 +96,11 @@ pub(crate) struct Server {
 impl Server {
     /// Opens the data and the port.
     pub(crate) async fn open(args: &Args) -> Result<Self, Error> {
+        if let Some(key) = &args.admin_key {
+            flags::check_admin_key(key)?;
+        }
         let dialects = Arc::new(load_dialects(&args.dialect, DEFAULT_RETENTION)?);
+        let egress_ips = egress_ips()?;
         let listener = TcpListener::bind(args.addr).await.map_err(|error| {
             format!(
                 "cannot listen on {}: {error}; choose another address with --addr",
@@ -112,7 +116,7 @@ impl Server {
             Arc::clone(&clock),
         )?;
         let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
-        let app = App::new(Parts {
+        let mut app = App::new(Parts {
             dynamodb,
             sqs,
             clock: Arc::clone(&clock),
@@ -125,6 +129,7 @@ impl Server {
             retention: DEFAULT_RETENTION,
         })
         .await?;
+        app.api = app.api.with_egress_ips(egress_ips);
         Ok(Self {
             addr: listener.local_addr()?,
             admin_key,

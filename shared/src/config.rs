@@ -294,8 +294,11 @@ fn metrics(clock: &Arc<dyn Clock>) -> Result<Metrics, ConfigError> {
     }))
 }
 
-/// Addresses and networks, separated by commas.
-fn egress_ips() -> Result<Vec<IpNet>, ConfigError> {
+/// The networks that deliveries come from, as `RUNG_EGRESS_IPS` names them: addresses and networks, separated by commas.
+///
+/// # Errors
+/// When it names something else.
+pub fn egress_ips() -> Result<Vec<IpNet>, ConfigError> {
     let name = "RUNG_EGRESS_IPS";
     let texts = optional(name).unwrap_or_default();
     let texts = texts

@@ -1,5 +1,6 @@
 //! Publishing: takes events in, over HTTP and from EventBridge.
 
+pub mod batch;
 mod docs;
 pub mod event_bridge;
 mod invocation;
@@ -27,8 +28,9 @@ use serde::Serialize;
 
 pub use self::invocation::run;
 use self::{
+    batch::read_batch,
     meter::Meter,
-    request::{read_batch, read_event, trace},
+    request::{read_event, trace},
 };
 
 /// What the handlers need.
@@ -94,7 +96,7 @@ async fn publish_batch(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
-    let body = api::body(request, BATCH_REQUEST_BYTES, 3).await?;
+    let body = api::bytes(request, BATCH_REQUEST_BYTES).await?;
     let read = read_batch(&body, api::idempotency_key(&headers)?.as_deref())?;
     let (mut events, mut results) = (
         Vec::with_capacity(read.len()),

@@ -6,7 +6,7 @@ use rung_shared::{
     domain::{id::EventId, trace::TraceParent},
     flow::accept::NewEvent,
     json::Json,
-    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
+    limits::{EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
 };
 
 /// The trace that a request belongs to. As its specification wants it, a header that makes no sense is as none.
@@ -58,29 +58,6 @@ fn read_fields(
         metadata: metadata.cloned(),
         trace: None,
     })
-}
-
-/// Reads the events of a batch, each by itself. With an `Idempotency-Key`, each has its own by its place.
-///
-/// # Errors
-/// When the batch as such is not well-formed.
-pub fn read_batch(
-    body: &Json,
-    idempotency_key: Option<&str>,
-) -> Result<Vec<Result<NewEvent, ApiError>>, ApiError> {
-    let mut fields = Fields::of(body)?;
-    let events = fields.required("events", |value| {
-        let events = read::list(value)?;
-        let fits = (1..=BATCH_EVENTS).contains(&events.len());
-        fits.then_some(events)
-            .ok_or_else(|| format!("must have 1 to {BATCH_EVENTS} events"))
-    });
-    fields.finish()?;
-    let read = |(index, event)| {
-        let key = idempotency_key.map(|key| format!("{key}#{index}"));
-        read_event(event, &format!("events[{index}]"), key)
-    };
-    Ok(events.iter().enumerate().map(read).collect())
 }
 
 /// A well-formed type; whether the tenant's dialect has it is seen later.

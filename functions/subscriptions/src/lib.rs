@@ -16,6 +16,7 @@ mod pending;
 mod recover;
 mod stats;
 mod tenants;
+mod tries;
 mod webhooks;
 
 use std::sync::Arc;

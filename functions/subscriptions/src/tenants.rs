@@ -23,10 +23,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Management, Path, dialect_named, ids::new_id};
-
-/// How often a change is made anew when others change the same thing meanwhile.
-const TRIES: usize = 8;
+use crate::{Management, Path, dialect_named, ids::new_id, tries::Tries};
 
 /// A customer of the operator.
 #[derive(Serialize, JsonSchema)]
@@ -157,7 +154,8 @@ pub(crate) async fn update(
     let plan = fields.patch("plan", read::text(ID_CHARS));
     let retention_days = fields.patch("retention_days", retention_days(&state.api));
     fields.finish()?;
-    for _ in 0..TRIES {
+    let mut tries = Tries::to_change("tenant");
+    loop {
         let mut tenant = named(&state, &headers, &id).await?;
         tenant.name = name.clone().or(tenant.name);
         tenant.plan = plan.clone().or(tenant.plan);
@@ -168,8 +166,8 @@ pub(crate) async fn update(
             }
             return Ok(one(StatusCode::OK, &tenant));
         }
+        tries.again().await?;
     }
-    Err(Code::Conflict.into())
 }
 
 /// Disables the webhooks of a tenant whose plan has none. Cut short, it is completed by the same change of plan again.

@@ -268,6 +268,26 @@ async fn each_event_of_a_batch_has_its_own_result_in_order() {
     assert_eq!(results[4]["success"], true);
     assert_eq!(results.as_array().unwrap().len(), 5);
 
+    // Well-formed, but not what every receiver would read alike.
+    let batch = r#"{"events": [
+        {"id": "c", "type": "user.lesson.completed", "data": {}},
+        {"id": "d", "type": "user.lesson.completed", "data": {"n": 1, "n": 2}},
+        {"id": "e", "type": "user.lesson.completed", "data": {}}
+    ]}"#;
+    let path = "/v1/events/batch";
+    let published = world.send_text(&tenant, "POST", path, batch).await;
+    let results = &published.data(202)["results"];
+    assert_eq!(results[0]["data"]["event"]["id"], "c");
+    assert_eq!(results[1]["error"]["code"], "invalid_request");
+    assert_eq!(
+        results[1]["error"]["details"][0]["field"],
+        "events[1].data.n"
+    );
+    assert_eq!(results[2]["data"]["event"]["id"], "e");
+    let broken = batch.replace("2}}", "2}");
+    let refused = world.send_text(&tenant, "POST", path, &broken).await;
+    refused.assert_error(400, "invalid_json");
+
     for wrong in [
         json!({"events": []}),
         json!({"events": vec![good("a"); 101]}),

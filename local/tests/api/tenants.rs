@@ -65,7 +65,6 @@ async fn a_deleted_tenant_leaves_neither_webhooks_nor_keys() {
         .get(&tenant, "/v1/webhooks")
         .await
         .assert_error(401, "unauthorized");
-    world.pass(10_000).await;
 
     world.tenant("acme", "standard", "pro").await;
     let again = As::operator_for("acme");

@@ -1,21 +1,13 @@
 //! Who calls: the operator's key or a tenant's.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq;
 use tracing::Span;
 
 use super::{Api, ApiError, Code};
-use crate::{
-    domain::{
-        id::TenantName,
-        tenant::{ApiKey, KeyHash, Scope, Tenant, remind_ms},
-    },
-    limits::KEY_CACHE_MS,
+use crate::domain::{
+    id::{KeyId, TenantId, TenantName},
+    tenant::{ApiKey, KeyHash, Scope, Tenant, remind_ms},
 };
 
 /// Whoever calls on behalf of a tenant.
@@ -29,12 +21,6 @@ pub struct Caller {
     pub key: Option<ApiKey>,
 }
 
-/// Keys looked up a moment ago, each with when.
-pub(super) type KeyCache = Mutex<HashMap<KeyHash, (u64, ApiKey)>>;
-
-/// More than this many keys are not remembered.
-const CACHED_KEYS: usize = 10_000;
-
 impl Api {
     /// The operator alone may go on.
     ///
@@ -45,7 +31,7 @@ impl Api {
         if self.is_admin(&hash) {
             return Ok(());
         }
-        self.key(hash).await?;
+        self.owner(hash).await?;
         Err(ApiError::new(Code::Forbidden, "this takes the admin key"))
     }
 
@@ -81,7 +67,7 @@ impl Api {
                 key: None,
             }
         } else {
-            let key = self.key(hash).await?;
+            let (key, tenant) = self.owner(hash).await?;
             if named.is_some_and(|name| name != key.tenant.name()) {
                 return Err(ApiError::new(
                     Code::Forbidden,
@@ -98,9 +84,8 @@ impl Api {
                     format!("this takes a key with the scope `{scope}`"),
                 ));
             }
-            let tenant = self.store.tenant(&key.tenant).await?;
             Caller {
-                tenant: tenant.ok_or(Code::Unauthorized)?,
+                tenant,
                 admin: false,
                 key: Some(key),
             }
@@ -142,26 +127,12 @@ impl Api {
         }
     }
 
-    /// A key that is known and has not ended.
-    async fn key(&self, hash: KeyHash) -> Result<ApiKey, ApiError> {
+    /// A key that is known and has not ended, and its tenant as it is. A key read a moment ago does not outlive its tenant.
+    async fn owner(&self, hash: KeyHash) -> Result<(ApiKey, Tenant), ApiError> {
         let now_ms = self.clock.wall_ms();
-        let cache = || self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache()
-            .get(&hash)
-            .filter(|(read_ms, _)| now_ms.saturating_sub(*read_ms) < KEY_CACHE_MS)
-            .cloned();
-        let key = match cached {
-            Some((_, key)) => key,
-            None => {
-                let key = self.store.api_key(&hash).await?.ok_or(Code::Unauthorized)?;
-                let key = self.reminded(key).await;
-                let mut cache = cache();
-                if cache.len() >= CACHED_KEYS {
-                    cache.clear();
-                }
-                cache.insert(hash, (now_ms, key.clone()));
-                key
-            }
+        let key = match self.keys.get(&hash, now_ms) {
+            Some(key) => key,
+            None => self.read_key(&hash, now_ms).await?,
         };
         if key
             .expires_ms
@@ -172,7 +143,21 @@ impl Api {
                 "this key has expired; ask for a new one",
             ));
         }
+        let tenant = self.store.tenant(&key.tenant).await?;
+        Ok((key, tenant.ok_or(Code::Unauthorized)?))
+    }
+
+    async fn read_key(&self, hash: &KeyHash, now_ms: u64) -> Result<ApiKey, ApiError> {
+        let moment = self.keys.before_reading();
+        let key = self.store.api_key(hash).await?.ok_or(Code::Unauthorized)?;
+        let key = self.reminded(key).await;
+        self.keys.remember(key.clone(), now_ms, moment);
         Ok(key)
+    }
+
+    /// Lets a key that was deleted open nothing here any more.
+    pub fn forget_key(&self, tenant: &TenantId, id: &KeyId) {
+        self.keys.forget(tenant, id);
     }
 }
 

@@ -7,6 +7,7 @@ mod auth;
 mod error;
 mod fields;
 mod gateway;
+mod known_keys;
 pub mod openapi;
 mod page;
 mod serve;
@@ -29,7 +30,8 @@ pub use self::{
     gateway::readable,
     page::{Page, Seal, limit},
     serve::{
-        NoQuery, Query, RequestId, body, empty_or_body, idempotency_key, nothing, parse, router,
+        NoQuery, Query, RequestId, body, bytes, empty_or_body, idempotency_key, nothing, parse,
+        router,
     },
 };
 use crate::{
@@ -54,7 +56,7 @@ pub struct Api {
     /// The networks that deliveries come from, as the operator has configured them.
     pub egress_ips: Arc<[IpNet]>,
     admin: KeyHash,
-    keys: Arc<auth::KeyCache>,
+    keys: Arc<known_keys::KnownKeys>,
     cursor_key: Arc<OnceCell<[u8; 32]>>,
 }
 

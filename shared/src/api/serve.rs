@@ -18,7 +18,7 @@ use tracing::{Instrument as _, error_span, field::Empty};
 use super::{ApiError, Code, Fields, auth::single, page::query_object};
 use crate::{
     chance,
-    json::{Json, ParseErrorKind},
+    json::{Json, ParseError, ParseErrorKind},
     limits::{BODY_TIME, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH, REQUEST_BYTES},
 };
 
@@ -116,7 +116,7 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
 /// 422 for a parameter, 413 beyond `most` bytes, 408 when it takes longer than [`BODY_TIME`], 400 for what is not JSON, 422 for
 /// JSON that not every receiver would read alike.
 pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, ApiError> {
-    parse(&read(request, most).await?, within)
+    parse(&bytes(request, most).await?, within)
 }
 
 /// As [`body`], where an empty one stands for an empty object.
@@ -124,11 +124,11 @@ pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, 
 /// # Errors
 /// As [`body`].
 pub async fn empty_or_body(request: Request, most: usize) -> Result<Json, ApiError> {
-    let bytes = read(request, most).await?;
-    if bytes.is_empty() {
+    let text = bytes(request, most).await?;
+    if text.is_empty() {
         Ok(Json::Object(Vec::new()))
     } else {
-        parse(&bytes, 1)
+        parse(&text, 1)
     }
 }
 
@@ -150,7 +150,11 @@ fn no_query(query: Option<&str>) -> Result<(), ApiError> {
     }
 }
 
-async fn read(request: Request, most: usize) -> Result<Bytes, ApiError> {
+/// The body of a call without parameters, of at most `most` bytes.
+///
+/// # Errors
+/// 422 for a parameter, 413 beyond `most` bytes, 408 when it takes longer than [`BODY_TIME`], 400 when it breaks off.
+pub async fn bytes(request: Request, most: usize) -> Result<Bytes, ApiError> {
     no_query(request.uri().query())?;
     let too_large = || {
         let message = format!("the body may have at most {most} bytes");
@@ -177,7 +181,11 @@ async fn read(request: Request, most: usize) -> Result<Bytes, ApiError> {
 /// # Errors
 /// 400 for what is not JSON, 422 for JSON that not every receiver would read alike.
 pub fn parse(bytes: &[u8], within: usize) -> Result<Json, ApiError> {
-    Json::parse(bytes, JSON_DEPTH + within).map_err(|fault| {
+    Ok(Json::parse(bytes, JSON_DEPTH + within)?)
+}
+
+impl From<ParseError> for ApiError {
+    fn from(fault: ParseError) -> Self {
         let code = match fault.kind {
             ParseErrorKind::DuplicateKey
             | ParseErrorKind::LoneSurrogate
@@ -190,12 +198,9 @@ pub fn parse(bytes: &[u8], within: usize) -> Result<Json, ApiError> {
         } else {
             fault.path.to_string()
         };
-        ApiError::of_field(
-            code,
-            field,
-            format!("{} at byte {}", fault.kind, fault.offset),
-        )
-    })
+        let problem = format!("{} at byte {}", fault.kind, fault.offset);
+        Self::of_field(code, field, problem)
+    }
 }
 
 /// The query of a request as an object of texts, to be read as [`super::Fields`].

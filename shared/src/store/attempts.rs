@@ -162,7 +162,7 @@ impl Store {
 
     /// A page of a webhook's log, newest due first, from before the position `before` on (any position that an earlier call
     /// answered), and the position to go on from, `None` at the end. A page of a narrow filter may hold fewer than `limit`
-    /// entries, even none, before the end.
+    /// entries, even none, before the end: it reads on, within a bound, until it knows of one more.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -196,7 +196,7 @@ impl Store {
         } else {
             limit
         };
-        let mut taken = Vec::new();
+        let mut taken: Vec<Attempt> = Vec::new();
         let mut scanned = 0;
         loop {
             let (rows, next) = self
@@ -206,12 +206,17 @@ impl Store {
             for row in rows {
                 let attempt = read_attempt(row)?;
                 if filter.takes(&attempt) {
-                    taken.push(attempt);
+                    // One more than fits: it is the next page's.
                     if taken.len() == limit {
                         let last = taken.last().map(|attempt| sort_key(&attempt.key.log_id()));
                         return Ok((taken, last));
                     }
+                    taken.push(attempt);
                 }
+            }
+            // Without a filter the rows that follow are of the list; with one they are looked through, as far as a page goes.
+            if taken.len() == limit && !filter.is_narrow() {
+                return Ok((taken, next));
             }
             if next.is_none() || scanned >= SCANNED_PER_PAGE {
                 return Ok((taken, next));

@@ -312,14 +312,16 @@ impl Store {
         if before.is_some_and(|before| before <= from) {
             return Ok((Vec::new(), None));
         }
-        // BETWEEN takes both ends in; one more row makes up for the end that is to be left out.
+        // One row more than asked for tells whether others follow. BETWEEN takes both ends in: another makes up for the one that is
+        // to be left out.
+        let most = limit + 1 + usize::from(before.is_some());
         let range = Range::Between(from, before.unwrap_or("~"));
         let pages = partitions.iter().map(async |pk| {
             self.query(Query {
                 range,
                 index,
                 newest_first: true,
-                limit: Some(limit + 1),
+                limit: Some(most),
                 ..Query::of(pk)
             })
             .await

@@ -37,7 +37,8 @@ const WALKED_PER_PAGE: usize = 2_000;
 
 impl Store {
     /// A page of a tenant's events, newest first, from before the position `before` on (one that an earlier call answered), and
-    /// the position to go on from, `None` at the end. A page may hold fewer than `limit`, even none, before the end.
+    /// the position to go on from, `None` at the end. A page may hold fewer than `limit`, even none, before the end: it walks on,
+    /// within a bound, until it knows of one more.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -48,10 +49,10 @@ impl Store {
         before: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Event>, Option<String>), StoreError> {
-        // Among the first attempts there are others.
-        let chunk = 2 * limit;
+        // Among the first attempts there are others. One event more than asked for tells whether there is a next page.
+        let chunk = 2 * (limit + 1);
         let mut before = before.map(str::to_owned);
-        let mut taken = Vec::new();
+        let mut taken: Vec<Event> = Vec::new();
         for _ in 0..(WALKED_PER_PAGE / chunk).max(1) {
             let (events, next) = self
                 .timeline(
@@ -65,11 +66,11 @@ impl Store {
             for event in events {
                 let wanted = filter.event_type.as_ref();
                 if wanted.is_none_or(|wanted| event.event_type == *wanted) {
-                    taken.push(event);
                     if taken.len() == limit {
                         let last = taken.last().map(list_key);
                         return Ok((taken, last));
                     }
+                    taken.push(event);
                 }
             }
             before = next;

@@ -104,12 +104,15 @@ impl Store {
                 next: None,
             });
         }
+        // One row more than asked for tells whether others follow. On the way back the index's row at `after` itself comes along,
+        // which is to be left out.
+        let most = limit + 1 + usize::from(backward && after.is_some());
         let pages = sources.iter().map(async |source| {
             self.query(Query {
                 range: Range::Between(&from, &until),
                 index: source.index,
                 newest_first: backward,
-                limit: Some(limit + 1),
+                limit: Some(most),
                 ..Query::of(&source.pk)
             })
             .await
@@ -134,6 +137,7 @@ impl Store {
                 end = Some(read_to);
             }
         }
+        rows.retain(|(position, _)| after != Some(position));
         rows.sort_by(|(one, _), (next, _)| {
             if backward {
                 next.cmp(one)
@@ -141,15 +145,13 @@ impl Store {
                 one.cmp(next)
             }
         });
-        if rows.len() > limit
-            && let Some((last, _)) = rows.get(limit - 1)
-            && end.as_deref().is_none_or(|end| earlier(last, end))
+        // Cut behind a position that others follow: of those at one position none is left over.
+        if let (Some((last, _)), Some((behind, _))) = (rows.get(limit - 1), rows.last())
+            && earlier(last, end.as_deref().unwrap_or(behind))
         {
             end = Some(last.clone());
         }
-        rows.retain(|(position, _)| {
-            after != Some(position) && end.as_deref().is_none_or(|end| !earlier(end, position))
-        });
+        rows.retain(|(position, _)| end.as_deref().is_none_or(|end| !earlier(end, position)));
         Ok(Walked { rows, next: end })
     }
 }

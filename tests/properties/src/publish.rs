@@ -1,5 +1,5 @@
 use http::{HeaderMap, HeaderValue};
-use rung_enqueue::request::{read_batch, read_event};
+use rung_enqueue::{batch::read_batch, request::read_event};
 use rung_shared::{
     api::{ApiError, idempotency_key},
     flow::accept::NewEvent,
@@ -29,26 +29,24 @@ pub fn publish(input: &[u8]) {
                 .all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte))
         );
     }
-    // As the handlers do: the data of an event stands one level deep, that of a batch's event three.
+    // As the handlers do: the data of an event stands one level deep.
     if let Ok(body) = Json::parse(body, JSON_DEPTH + 1) {
         match read_event(&body, "", key.clone()) {
             Ok(event) => within_bounds(&event),
             Err(error) => readable(&error),
         }
     }
-    if let Ok(body) = Json::parse(body, JSON_DEPTH + 3) {
-        match read_batch(&body, key.as_deref()) {
-            Ok(events) => {
-                assert!((1..=BATCH_EVENTS).contains(&events.len()));
-                for event in &events {
-                    match event {
-                        Ok(event) => within_bounds(event),
-                        Err(error) => readable(error),
-                    }
+    match read_batch(body, key.as_deref()) {
+        Ok(events) => {
+            assert!((1..=BATCH_EVENTS).contains(&events.len()));
+            for event in &events {
+                match event {
+                    Ok(event) => within_bounds(event),
+                    Err(error) => readable(error),
                 }
             }
-            Err(error) => readable(&error),
         }
+        Err(error) => readable(&error),
     }
 }
 

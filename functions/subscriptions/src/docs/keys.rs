@@ -76,7 +76,8 @@ pub(crate) fn list_keys(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn delete_key(_: &mut Schemas) -> Operation {
-    let operation = Operation::new(Who::Operator, "deleteKey", "Delete an API key.")
-        .describe("It opens nothing any more, at most 10 s later.");
+    let operation = Operation::new(Who::Operator, "deleteKey", "Delete an API key.").describe(
+        "It opens nothing any more: on one machine from this answer on, on AWS at most 10 s later.",
+    );
     deleted(operation, "key", "key_4f9d2c7b1a")
 }

@@ -34,10 +34,8 @@ use crate::{
     Management, Path, dialect_named,
     ids::{id_of_key, new_id},
     logs,
+    tries::Tries,
 };
-
-/// How often a change is made anew when others change the same webhook meanwhile.
-const TRIES: usize = 8;
 
 pub(crate) async fn create(
     State(state): State<Management>,
@@ -47,7 +45,8 @@ pub(crate) async fn create(
     let caller = state.manager(&headers).await?;
     let key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
-    for _ in 0..TRIES {
+    let mut tries = Tries::to_change("webhook");
+    loop {
         let New {
             webhook,
             present,
@@ -80,10 +79,9 @@ pub(crate) async fn create(
             WebhookWritten::NoTenant => {
                 return Err(ApiError::not_found("tenant", caller.tenant.id.name()));
             }
-            WebhookWritten::Conflict => {}
+            WebhookWritten::Conflict => tries.again().await?,
         }
     }
-    Err(Code::Conflict.into())
 }
 
 /// What answers most calls of a webhook: the webhook, but for its secret.
@@ -275,16 +273,16 @@ async fn changed(
 ) -> Result<Webhook, ApiError> {
     let store = &state.api.store;
     let not_found = || ApiError::not_found("webhook", id.as_str());
-    for _ in 0..TRIES {
+    let mut tries = Tries::to_change("webhook");
+    loop {
         let present = store.webhook(&caller.tenant.id, id).await?;
         let webhook = change(present.ok_or_else(not_found)?)?;
         match store.update_webhook(&webhook).await? {
             WebhookWritten::Done => return Ok(webhook),
             WebhookWritten::NoTenant => return Err(not_found()),
-            WebhookWritten::Conflict => {}
+            WebhookWritten::Conflict => tries.again().await?,
         }
     }
-    Err(Code::Conflict.into())
 }
 
 /// Reads a change of a webhook.

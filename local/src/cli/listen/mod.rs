@@ -51,7 +51,7 @@ Examples:
 With a secret, what does not verify is answered 401, as a receiver would.")]
 pub(crate) struct Args {
     /// Where to listen; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9000", value_parser = crate::flags::address)]
     addr: SocketAddr,
     /// The port, on 127.0.0.1
     #[arg(long, value_name = "PORT", conflicts_with = "addr")]

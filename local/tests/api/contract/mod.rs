@@ -386,24 +386,33 @@ async fn every_list_has_pages_newest_first() {
             "{}: a list of one shows nothing",
             call.id
         );
-        let (mut paged, mut next) = (Vec::new(), format!("{path}?limit=1"));
-        loop {
-            let page = scene.ask(&who, &call, &next, None).await;
-            assert!(items(&page).len() <= 1, "{}", call.id);
-            paged.extend(items(&page).clone());
-            match page.data(200)["next_cursor"].as_str() {
-                Some(cursor) => next = format!("{path}?limit=1&cursor={cursor}"),
-                None => break,
+        let whole = items(&whole);
+        let paged = async |limit: usize| {
+            let (mut paged, mut next) = (Vec::new(), format!("{path}?limit={limit}"));
+            loop {
+                let page = scene.ask(&who, &call, &next, None).await;
+                assert!(items(&page).len() <= limit, "{}", call.id);
+                paged.extend(items(&page).clone());
+                let cursor = page.data(200)["next_cursor"].as_str();
+                // The page that holds the last says so, also when it is full.
+                let ended = paged.len() >= whole.len();
+                assert_eq!(cursor.is_none(), ended, "{} by {limit}", call.id);
+                match cursor {
+                    Some(cursor) => next = format!("{path}?limit={limit}&cursor={cursor}"),
+                    None => return paged,
+                }
             }
+        };
+        for limit in 1..=whole.len() {
+            assert_eq!(paged(limit).await, *whole, "{} by {limit}", call.id);
         }
-        assert_eq!(paged, *items(&whole), "{}", call.id);
         // The deliveries of an event have its one time, types have none.
         if !["getEvent", "listEventTypes"].contains(&call.id.as_str()) {
             let time = |item: &Value| {
                 let time = TIMES.iter().find_map(|name| item[name].as_str());
                 time.unwrap().parse::<jiff::Timestamp>().unwrap()
             };
-            let times: Vec<_> = paged.iter().map(time).collect();
+            let times: Vec<_> = whole.iter().map(time).collect();
             assert!(
                 times.is_sorted_by(|one, next| one >= next),
                 "{}: {times:?}",

@@ -1,11 +1,14 @@
 //! The HTTP server of `rung dev`.
 //!
 //! A client that says half a request, or does not read its answer, holds up nobody: not the others, as each has a connection of
-//! its own; not the end of the process, which waits a bounded time; and not even its own connection for long.
+//! its own; not the end of the process, which waits a bounded time; and not even its own connection for long. One that writes all
+//! before it reads gets its answer too.
+
+mod unread;
 
 use std::{pin::pin, time::Duration};
 
-use axum::{Router, serve::Listener};
+use axum::{Router, middleware::from_fn, serve::Listener};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -28,6 +31,7 @@ pub(crate) async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT);
+    let router = router.layer(from_fn(unread::discarded));
     let connections = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -56,7 +60,14 @@ pub(crate) async fn serve(
 mod tests {
     use std::{net::SocketAddr, sync::Arc};
 
-    use axum::routing::get;
+    use axum::{
+        extract::Request,
+        routing::{get, post},
+    };
+    use rung_shared::{
+        api::{self, ApiError},
+        limits::BATCH_REQUEST_BYTES,
+    };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
@@ -95,7 +106,9 @@ mod tests {
         };
         let router = Router::new()
             .route("/", get(async || "here"))
-            .route("/slow", get(slow));
+            .route("/slow", get(slow))
+            .route("/batch", post(batch))
+            .route("/deaf", post(async || "here"));
         let served = tokio::spawn(serve(listener, router, async {
             let _ = stopped.await;
         }));
@@ -105,6 +118,20 @@ mod tests {
             stop,
             served,
         }
+    }
+
+    /// Takes what a batch of events may have.
+    async fn batch(request: Request) -> Result<&'static str, ApiError> {
+        api::body(request, BATCH_REQUEST_BYTES, 1).await?;
+        Ok("here")
+    }
+
+    /// A POST of so many bytes, in the connection's last request.
+    fn large(path: &str, length: usize) -> (String, Vec<u8>) {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        );
+        (head, vec![b'x'; length])
     }
 
     /// A connection over which this was sent.
@@ -172,5 +199,70 @@ mod tests {
         running.served.await.unwrap();
         let took = start.elapsed();
         assert!(took <= FINISH_LIMIT + TICK, "{took:?}");
+    }
+
+    /// Clients that write all before they read: a connection closed over what they still write would be reset, answer and all.
+    #[tokio::test]
+    async fn who_writes_all_before_reading_gets_the_answer() {
+        let running = start().await;
+        for (path, length, status) in [
+            ("/batch", BATCH_REQUEST_BYTES + 1, "413 Payload Too Large"),
+            ("/batch", 5_000_000, "413 Payload Too Large"),
+            ("/deaf", 300_000, "200 OK"),
+            ("/nowhere", 5_000_000, "404 Not Found"),
+        ] {
+            for _ in 0..10 {
+                let (head, body) = large(path, length);
+                let mut stream = said(running.address, &head).await;
+                stream.write_all(&body).await.unwrap();
+                let (answer, _) = rest(stream).await;
+                assert!(
+                    answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+                    "{path} {length}: {answer}"
+                );
+            }
+        }
+    }
+
+    /// A body that came in pieces of unknown number is refused half way; the rest is on its way already.
+    #[tokio::test]
+    async fn who_writes_pieces_before_reading_gets_the_answer() {
+        let running = start().await;
+        let head = "POST /batch HTTP/1.1\r\nconnection: close\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
+        let mut stream = said(running.address, head).await;
+        let piece = format!("{:x}\r\n{}\r\n", 100_000, "x".repeat(100_000));
+        for _ in 0..50 {
+            stream.write_all(piece.as_bytes()).await.unwrap();
+        }
+        stream.write_all(b"0\r\n\r\n").await.unwrap();
+        let (answer, _) = rest(stream).await;
+        assert!(
+            answer.contains("HTTP/1.1 413 Payload Too Large\r\n"),
+            "{answer}"
+        );
+    }
+
+    #[tokio::test]
+    async fn who_asks_before_sending_is_refused_at_once() {
+        let running = start().await;
+        let (head, _) = large("/batch", 5_000_000);
+        let head = head.replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+        let stream = said(running.address, &head).await;
+        let (answer, _) = rest(stream).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 413 Payload Too Large\r\n"),
+            "{answer}"
+        );
+    }
+
+    #[tokio::test]
+    async fn who_never_sends_the_rest_is_answered_all_the_same() {
+        let running = start().await;
+        let (head, _) = large("/deaf", 5_000_000);
+        let stream = said_after_an_exchange(running.address, &head).await;
+        tokio::time::pause();
+        let (answer, took) = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(took <= unread::REST_LIMIT + TICK, "{took:?}");
     }
 }

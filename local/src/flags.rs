@@ -1,0 +1,72 @@
+//! How flags are read that are more than a number or a path.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Where to listen: `IP:PORT`; `localhost:PORT`, `:PORT` and `PORT` mean this machine alone.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let port = port.parse::<u16>().ok();
+    port.filter(|_| host.is_empty() || host == "localhost")
+        .map(|port| (Ipv4Addr::LOCALHOST, port).into())
+        .ok_or_else(|| "must be IP:PORT, such as 127.0.0.1:8080".to_owned())
+}
+
+/// Looks whether the operator's key is one that an `Authorization` header carries as it is. What is wrong is said without it: it
+/// may be a key but for a blank.
+pub(crate) fn check_admin_key(key: &str) -> Result<(), &'static str> {
+    if key.is_empty() {
+        return Err("--admin-key is empty; leave it out, and a key is made and kept");
+    }
+    let printable = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !printable || key.trim() != key {
+        return Err(
+            "--admin-key must be printable ASCII characters without a blank at either end, as a header carries it",
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_leave_out_what_goes_without_saying() {
+        for (text, read) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:0", "0.0.0.0:0"),
+            ("[::1]:8080", "[::1]:8080"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            (":8080", "127.0.0.1:8080"),
+            ("8080", "127.0.0.1:8080"),
+        ] {
+            assert_eq!(address(text).unwrap(), read.parse().unwrap());
+        }
+        for wrong in [
+            "",
+            ":",
+            "localhost",
+            "127.0.0.1",
+            "example.com:80",
+            "1:65536",
+            "::1:8080 ",
+        ] {
+            let problem = address(wrong).unwrap_err();
+            assert!(problem.contains("127.0.0.1:8080"), "{wrong}: {problem}");
+        }
+    }
+
+    #[test]
+    fn an_admin_key_is_one_that_a_header_carries() {
+        for key in ["k", "the operator's own key", "~!"] {
+            assert_eq!(check_admin_key(key), Ok(()));
+        }
+        for wrong in ["", " ", " k", "k ", "k\n", "k\u{7f}", "schlüssel", "a\tb"] {
+            assert!(check_admin_key(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
