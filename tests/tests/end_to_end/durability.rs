@@ -242,8 +242,8 @@ async fn a_full_disk() {
     };
     assert_eq!(refused.refused(503)["code"], "unavailable");
     assert!(refused.headers.contains_key("retry-after"));
-    assert!(rung.output().contains("disk"), "{}", rung.output());
     rung.terminate().await;
+    assert!(rung.output().contains("disk"), "{}", rung.output());
 
     std::fs::remove_file(dir.path().join("rung.full")).unwrap();
     rung.restart().await;
