@@ -1,0 +1,317 @@
+//! What a page of a recovery holds: found in the table, as it stands now.
+
+use std::collections::HashMap;
+
+use crate::{
+    dialect::Dialect,
+    domain::{
+        attempt::{Attempt, AttemptKey, Outcome, Trigger},
+        delivery::{Delivery, State},
+        id::DeliveryKey,
+        message::{Due, Recovery, Scope},
+        webhook::Webhook,
+    },
+    flow::{
+        FlowError,
+        accept::{delivery_key, subscribes},
+        deliver::Deliverer,
+    },
+    limits::RECOVERY_PAGE,
+    mutation::{Mutation, mutated},
+    store::{
+        deliveries::{List, list_key},
+        events::{Event, Match},
+        walk::{Order, Span},
+    },
+};
+
+/// What a page of a recovery holds.
+pub(super) struct Page {
+    pub(super) again: Vec<Again>,
+    /// Events that have no body in the webhook's dialect.
+    pub(super) skipped: u64,
+    pub(super) next: Option<String>,
+}
+
+/// Comes behind every position.
+pub(super) const THE_END: &str = "~";
+
+impl Page {
+    /// Leaves out what comes behind the last position of the page when it was counted.
+    pub(super) fn end_at(&mut self, end: &str) {
+        if self.next.as_deref().is_none_or(|next| next > end) {
+            self.again
+                .retain(|delivery| *list_key(&delivery.due.delivery()) <= *end);
+            self.next = (end != THE_END).then(|| end.to_owned());
+        }
+    }
+}
+
+/// A delivery to be sent again.
+pub(super) struct Again {
+    /// As it stands, if it has a row.
+    pub(super) row: Option<Delivery>,
+    /// What it is moved to, save for the due time.
+    pub(super) due: Due,
+    pub(super) event_type: String,
+    /// Whether the event did not match the webhook, and it never got it.
+    pub(super) backfilled: bool,
+}
+
+impl Deliverer {
+    /// The page at a recovery's cursor.
+    pub(super) async fn recoverable(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        recovery: &Recovery,
+    ) -> Result<Page, FlowError> {
+        match &recovery.scope {
+            Scope::States(states) => self.unsuccessful(webhook, recovery, states).await,
+            Scope::Any => self.anything(webhook, dialect, recovery).await,
+        }
+    }
+
+    /// A page of the deliveries that stand in one of the states.
+    async fn unsuccessful(
+        &self,
+        webhook: &Webhook,
+        recovery: &Recovery,
+        states: &[State],
+    ) -> Result<Page, FlowError> {
+        // What waited when its webhook was disabled is held, but its row says so only when its wait is over.
+        let lists: &[_] = if states.contains(&State::Held) {
+            &[List::Unsuccessful, List::Pending]
+        } else {
+            &[List::Unsuccessful]
+        };
+        let (rows, next) = self
+            .store
+            .deliveries_after(
+                &webhook.tenant,
+                &webhook.id,
+                lists,
+                span(recovery),
+                cursor(recovery),
+                RECOVERY_PAGE,
+            )
+            .await?;
+        let rows = rows.into_iter();
+        let rows = rows.filter(|row| is_wanted(recovery, row, webhook));
+        Ok(Page {
+            again: self.not_through(rows.collect(), recovery).await?,
+            skipped: 0,
+            next,
+        })
+    }
+
+    /// A page of the events that the webhook subscribes to, as it does now.
+    async fn anything(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        recovery: &Recovery,
+    ) -> Result<Page, FlowError> {
+        let (events, next) = self
+            .store
+            .timeline(
+                &webhook.tenant,
+                Order::OldestFirst,
+                span(recovery),
+                cursor(recovery),
+                RECOVERY_PAGE,
+            )
+            .await?;
+        let (mut events, unsayable): (Vec<_>, Vec<_>) = events
+            .into_iter()
+            .filter(|event| subscribes(webhook, dialect, &event.event_type))
+            .partition(|event| event.bodies.contains_key(&webhook.dialect));
+        if let Some(filter) = &webhook.filter {
+            events.retain(|event| {
+                let body = event.bodies.get(&webhook.dialect);
+                let data = body.and_then(|body| dialect.data_of(body));
+                data.is_some_and(|data| filter.takes(&data))
+            });
+        }
+        let keys: Vec<_> = events
+            .iter()
+            .map(|event| delivery_key(event, &webhook.id))
+            .collect();
+        let rows = self.store.deliveries(&keys).await?;
+        let row_of = |key: &DeliveryKey| rows.iter().find(|row| row.key == *key);
+        let last_of = |key: &DeliveryKey| match row_of(key) {
+            Some(row) => row.attempt_key(),
+            None => AttemptKey::first_of(key),
+        };
+        let names: Vec<_> = keys.iter().map(last_of).collect();
+        let made = self.store.attempts(&names).await?;
+        let spoken = self.spoken_before(&rows, &made).await?;
+        let mut again = Vec::new();
+        for ((event, key), name) in events.iter().zip(&keys).zip(&names) {
+            let last = made.iter().find(|made| made.key == *name);
+            let row = row_of(key);
+            let mut backfilled = false;
+            let (n, attempt) = match (row, last) {
+                (Some(row), _) if !is_wanted(recovery, row, webhook) => continue,
+                (Some(row), Some(_)) => (row.n + 1, row.attempt + 1),
+                (Some(row), None) => (row.n + 1, row.next_attempt()),
+                // Its first attempt has failed just now, and its row is being written.
+                (None, Some(last)) if last.next_due_ms.is_some() => continue,
+                (None, Some(_)) => (2, 2),
+                (None, None) => match self.match_of(event, webhook).await? {
+                    // Its first attempt left no trace yet.
+                    Some(found) if found.active => continue,
+                    // It was never meant for this webhook. Position 1 belongs to the event's publication.
+                    found => {
+                        backfilled = found.is_none();
+                        (2, 1)
+                    }
+                },
+            };
+            // What was posted before is posted in the same words again.
+            let earlier = last.map(|last| &last.dialect).or_else(|| spoken.get(key));
+            let dialect = earlier.unwrap_or(&webhook.dialect).clone();
+            again.push(Again {
+                row: row.cloned(),
+                due: fresh_ladder(recovery, key, (n, attempt), Some(dialect)),
+                event_type: event.event_type.clone(),
+                backfilled,
+            });
+        }
+        Ok(Page {
+            again,
+            skipped: unsayable.len() as u64,
+            next,
+        })
+    }
+
+    /// How an event matched the webhook when it was accepted, if it did.
+    async fn match_of(&self, event: &Event, webhook: &Webhook) -> Result<Option<Match>, FlowError> {
+        let matches = self.store.matches(event).await?;
+        Ok(matches
+            .into_iter()
+            .find(|found| found.webhook == webhook.id))
+    }
+
+    /// Those rows whose last attempt did not succeed after all.
+    pub(super) async fn not_through(
+        &self,
+        rows: Vec<Delivery>,
+        recovery: &Recovery,
+    ) -> Result<Vec<Again>, FlowError> {
+        let names: Vec<_> = rows.iter().map(Delivery::attempt_key).collect();
+        let made = self.store.attempts(&names).await?;
+        let spoken = self.spoken_before(&rows, &made).await?;
+        let mut again = Vec::with_capacity(rows.len());
+        for row in rows {
+            let last = made.iter().find(|made| made.key == row.attempt_key());
+            if last.is_some_and(|last| last.outcome == Outcome::Succeeded)
+                && row.state != State::Succeeded
+            {
+                let open = [State::Pending, State::Held, State::Missed, State::Failed];
+                self.store
+                    .finish(&row.key, (row.n, row.due_ms), &open, State::Succeeded)
+                    .await?;
+                continue;
+            }
+            let attempt = match last {
+                Some(_) => row.attempt + 1,
+                None => row.next_attempt(),
+            };
+            let earlier = last.map(|last| &last.dialect);
+            let dialect = earlier.or_else(|| spoken.get(&row.key));
+            let position = (row.n + 1, attempt);
+            again.push(Again {
+                due: fresh_ladder(recovery, &row.key, position, dialect.cloned()),
+                event_type: row.event_type.clone(),
+                backfilled: false,
+                row: Some(row),
+            });
+        }
+        Ok(again)
+    }
+
+    /// The dialects of those deliveries that were posted, but not at the position that their rows stand at, whose entry is not
+    /// among those `made`.
+    async fn spoken_before(
+        &self,
+        rows: &[Delivery],
+        made: &[Attempt],
+    ) -> Result<HashMap<DeliveryKey, String>, FlowError> {
+        let has = |made: &[Attempt], row: &Delivery| {
+            let mut made = made.iter();
+            made.any(|made| made.key.delivery == row.key)
+        };
+        let silent = rows.iter().filter(|row| row.n > 1 && !has(made, row));
+        let silent: Vec<_> = silent.collect();
+        let firsts: Vec<_> = silent
+            .iter()
+            .map(|row| AttemptKey::first_of(&row.key))
+            .collect();
+        let mut earlier = self.store.attempts(&firsts).await?;
+        // Those that were missed have no first one.
+        let later = silent.iter().filter(|row| !has(&earlier, row));
+        let later = later.flat_map(|row| {
+            let dues = (2..row.n).zip(&row.dues_ms);
+            dues.map(|(n, due_ms)| AttemptKey {
+                delivery: row.key.clone(),
+                due_ms: *due_ms,
+                n,
+            })
+        });
+        let later: Vec<_> = later.collect();
+        earlier.extend(self.store.attempts(&later).await?);
+        let earlier = earlier.into_iter();
+        Ok(earlier
+            .map(|entry| (entry.key.delivery, entry.dialect))
+            .collect())
+    }
+}
+
+fn span(recovery: &Recovery) -> Span {
+    Span {
+        since_ms: recovery.since_ms,
+        until_ms: recovery.until_ms,
+    }
+}
+
+fn cursor(recovery: &Recovery) -> Option<&str> {
+    Some(recovery.cursor.as_str()).filter(|cursor| !cursor.is_empty())
+}
+
+/// Whether a recovery is for a delivery as it stands, and has not sent it yet.
+pub(super) fn is_wanted(recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
+    let state = row.state_for(webhook);
+    let in_scope = match &recovery.scope {
+        Scope::States(states) => states.contains(&state),
+        Scope::Any => state != State::Pending,
+    };
+    in_scope && (row.job < Some(recovery.job) || mutated(Mutation::JobIgnored))
+}
+
+/// The message that starts a delivery's ladder anew. Its due time is yet to be set.
+fn fresh_ladder(
+    recovery: &Recovery,
+    key: &DeliveryKey,
+    (n, attempt): (u32, u32),
+    dialect: Option<String>,
+) -> Due {
+    Due {
+        tenant: key.tenant.clone(),
+        webhook: key.webhook.clone(),
+        event: key.event.clone(),
+        accepted_ms: key.accepted_ms,
+        n,
+        due_ms: recovery.job,
+        attempt,
+        rung: 0,
+        epoch: recovery.epoch,
+        trigger: Trigger::Recover,
+        dialect,
+        job: Some(recovery.job),
+        repeated: false,
+        through: false,
+        place_ms: None,
+        content: None,
+    }
+}
