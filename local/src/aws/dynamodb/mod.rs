@@ -4,12 +4,15 @@
 //! Writes to a file that come in together are written together. Every write is a transaction of SQLite with `synchronous=NORMAL`: what was answered survives a
 //! `kill -9`; a power cut may take the last writes, never the file.
 
+mod checkpoint;
+
 use std::{path::Path, sync::Arc};
 
 use dynoxide::{Database, DynoxideError, storage_backend};
 use rung_shared::clock::Clock;
 use serde::{Serialize, de::DeserializeOwned};
 
+use self::checkpoint::Checkpoints;
 use super::{
     Response,
     group::{Actions, Group},
@@ -21,6 +24,8 @@ pub struct DynamoDb {
     database: Database,
     /// Where transactions cost: in a file.
     group: Option<Group>,
+    /// Likewise; until the last clone goes.
+    _checkpoints: Option<Arc<Checkpoints>>,
 }
 
 /// Why a database could not be opened.
@@ -32,6 +37,9 @@ pub enum OpenError {
     /// What the database said.
     #[error("{0}")]
     Database(#[from] DynoxideError),
+    /// What SQLite said.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
 }
 
 impl DynamoDb {
@@ -46,8 +54,11 @@ impl DynamoDb {
         let database = Database::new(name)?;
         // Besides small caches this sets `synchronous=NORMAL`, six times as fast as the default.
         database.disable_bulk_loading()?;
-        let group = Some(Group::new(database.clone()));
-        Ok(Self { database, group })
+        Ok(Self {
+            group: Some(Group::new(database.clone())),
+            _checkpoints: Some(Arc::new(Checkpoints::start(path)?)),
+            database,
+        })
     }
 
     /// An empty one in memory; items expire by `clock`.
@@ -56,8 +67,11 @@ impl DynamoDb {
     /// SQLite has no memory.
     pub fn memory(clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let database = Database::memory_with_clock(Arc::new(Seconds { clock }))?;
-        let group = None;
-        Ok(Self { database, group })
+        Ok(Self {
+            database,
+            group: None,
+            _checkpoints: None,
+        })
     }
 
     /// Deletes the items that are past the time in their TTL attribute, and answers how many.
