@@ -13,11 +13,12 @@ use rung_shared::{
     domain::{
         delivery::State as DeliveryState,
         id::WebhookId,
+        idempotency::Idempotency,
         message::{Recovery, Scope},
         recovery::{Progress, Status},
         webhook::Webhook,
     },
-    flow::recover::{Asked, Idempotency},
+    flow::recover::Asked,
     json::Json,
     limits::{COUNTING_MS, REQUEST_BYTES},
 };

@@ -215,18 +215,6 @@ impl Recovery {
         at_start(self) == at_start(other)
     }
 
-    /// Whether both were asked for with the same words. Without an end, one goes up to when it was asked for.
-    #[must_use]
-    pub fn is_asked_like(&self, other: &Self) -> bool {
-        let end = |recovery: &Self| Some(recovery.until_ms).filter(|end_ms| *end_ms < recovery.job);
-        self.tenant == other.tenant
-            && self.webhook == other.webhook
-            && self.epoch == other.epoch
-            && self.scope == other.scope
-            && self.since_ms == other.since_ms
-            && end(self) == end(other)
-    }
-
     /// Up to when it is done with what was accepted, in milliseconds.
     #[must_use]
     pub fn reached_ms(&self) -> u64 {

@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod disable;
 pub mod filter;
 pub mod id;
+pub mod idempotency;
 pub mod ladder;
 pub mod message;
 pub mod recovery;

@@ -1,4 +1,4 @@
-//! Recoveries: `J#t#w` / `job`, and `J#t#w` / `K#hash` for the `Idempotency-Key` that one was asked for with.
+//! Recoveries: `J#t#w` / `job`, and `J#t#w` / `K#hash` for the key that one is known by: the client's `Idempotency-Key`, or its own.
 //!
 //! A recovery's row is the head of a chain of pages, as a delivery's is of attempts: a row at a cursor means that the message
 //! for the page there was durable before.
@@ -8,7 +8,6 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
-use sha2::{Digest, Sha256};
 
 use super::{
     Item, Query, Range, Store, StoreError,
@@ -16,6 +15,7 @@ use super::{
 };
 use crate::domain::{
     id::{TenantId, WebhookId},
+    idempotency::Idempotency,
     message::Recovery,
     recovery::{Progress, Status},
 };
@@ -56,23 +56,21 @@ impl Store {
         page.rows.into_iter().next().map(read_progress).transpose()
     }
 
-    /// Reserves an `Idempotency-Key` for a recovery that was asked for with a content of this hash, be it in the place of the one
-    /// whose number is `taken`. Answers the recovery that had it before, with the hash of its own.
+    /// Reserves a key for a recovery, be it in the place of the one that is `taken`. Answers the recovery that had it before, with
+    /// the hash of what that was asked for with.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn reserve_recovery(
         &self,
         recovery: &Recovery,
-        key: &str,
-        content_hash: &[u8; 32],
+        idempotency: &Idempotency,
         taken: Option<&Recovery>,
     ) -> Result<Option<(Recovery, [u8; 32])>, StoreError> {
-        let hash = hex::encode(&Sha256::digest(key)[..16]);
         let pk = partition(&recovery.tenant, &recovery.webhook);
-        let item = Builder::new(pk, format!("K#{hash}"))
+        let item = Builder::new(pk, format!("K#{}", idempotency.key_hash()))
             .json("m", recovery)
-            .bytes("h", content_hash.to_vec())
+            .bytes("h", idempotency.content_hash.to_vec())
             .number("exp", self.expiry_of(&recovery.tenant).await?)
             .build();
         let free = "attribute_not_exists(pk) OR exp <= :now";

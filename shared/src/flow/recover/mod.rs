@@ -13,15 +13,13 @@
 
 mod page;
 
-use futures_util::future::try_join_all;
-use sha2::{Digest, Sha256};
-
 use self::page::{Again, THE_END, is_wanted};
 use super::{FlowError, deliver::Deliverer, settle::head};
 use crate::{
     dialect::Dialect,
     domain::{
         id::TenantId,
+        idempotency::Idempotency,
         message::{Message, Recovery, Scope},
         recovery::{Progress, Status},
         webhook::Webhook,
@@ -30,6 +28,7 @@ use crate::{
     queue::Lane,
     store::deliveries::{From, Written},
 };
+use futures_util::future::try_join_all;
 
 /// What came of asking for a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,24 +39,27 @@ pub enum Asked {
     OtherUnderKey,
 }
 
-/// What makes a request for a recovery the same as an earlier one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idempotency {
-    key: String,
-    content_hash: [u8; 32],
-}
+/// How long a call may take to begin what it has reserved, in milliseconds: longer than any function lives.
+const BEGINNING_MS: u64 = 60_000;
 
-impl Idempotency {
-    /// An `Idempotency-Key` with the request's body.
-    #[must_use]
-    pub fn of(key: String, body: &Json) -> Self {
-        let mut content = Vec::new();
-        body.write_content(&mut content);
-        Self {
-            key,
-            content_hash: Sha256::digest(&content).into(),
-        }
-    }
+/// What a recovery of whatever matches is known by where the client gives no key: what was asked for. Without an end, one goes up
+/// to when it was asked for.
+fn own_key(recovery: &Recovery) -> Option<Idempotency> {
+    let Recovery {
+        scope: Scope::Any,
+        epoch,
+        since_ms,
+        until_ms,
+        job,
+        ..
+    } = recovery
+    else {
+        return None;
+    };
+    let end = Some(until_ms).filter(|until_ms| *until_ms < job);
+    // No client's key has a control character in it.
+    let key = format!("any\n{epoch}\n{since_ms}\n{end:?}");
+    Some(Idempotency::of(key, &Json::Null))
 }
 
 /// How many deliveries a recovery would send.
@@ -71,48 +73,52 @@ pub struct Counted {
 
 impl Deliverer {
     /// Begins a recovery. Its number is made higher than those of the webhook's earlier ones. Under the same key the same one is
-    /// answered again; without one, the webhook's latest while it runs, if it sends whatever matches and was asked for alike. (Of
-    /// those that look for what is not through, another sends only what the first did not.)
+    /// answered again. Without one that is so of a recovery of whatever matches too, but only while it runs. (Of those that look
+    /// for what is not through, another sends only what the first did not.)
     ///
     /// # Errors
-    /// When the table or the queue fails; asking again with the same key is safe, without one it may begin another.
+    /// When the table or the queue fails; asking again is safe.
     pub async fn recover(
         &self,
         mut recovery: Recovery,
-        idempotency: Option<&Idempotency>,
+        given: Option<&Idempotency>,
     ) -> Result<Asked, FlowError> {
+        let own = own_key(&recovery).filter(|_| given.is_none());
+        let idempotency = given.or(own.as_ref());
         let mut taken = None;
-        let asked = recovery.clone();
-        let may_repeat = idempotency.is_none() && asked.scope == Scope::Any;
         loop {
             let latest = self
                 .store
                 .latest_recovery(&recovery.tenant, &recovery.webhook)
                 .await?;
             if let Some(latest) = latest {
-                if may_repeat
-                    && latest.status == Status::Running
-                    && asked.is_asked_like(&latest.recovery)
-                {
-                    return Ok(Asked::Begun(latest));
-                }
                 recovery.job = recovery.job.max(latest.recovery.job + 1);
             }
-            if let Some(Idempotency { key, content_hash }) = idempotency
+            if let Some(idempotency) = idempotency
                 && let Some((earlier, earlier_hash)) = self
                     .store
-                    .reserve_recovery(&recovery, key, content_hash, taken.as_ref())
+                    .reserve_recovery(&recovery, idempotency, taken.as_ref())
                     .await?
             {
-                if earlier_hash != *content_hash {
+                if earlier_hash != idempotency.content_hash {
                     return Ok(Asked::OtherUnderKey);
                 }
-                recovery = earlier;
-                let (tenant, webhook) = (&recovery.tenant, &recovery.webhook);
-                let standing = self.store.recovery(tenant, webhook, recovery.job).await?;
-                if let Some(standing) = standing.filter(|it| it.recovery.is_same(&recovery)) {
+                let (tenant, webhook) = (&earlier.tenant, &earlier.webhook);
+                let standing = self.store.recovery(tenant, webhook, earlier.job).await?;
+                let standing = standing.filter(|it| it.recovery.is_same(&earlier));
+                let is_over = match &standing {
+                    Some(standing) => standing.status != Status::Running,
+                    None => earlier.job + BEGINNING_MS < self.clock.now_ms(),
+                };
+                if own.is_some() && is_over {
+                    taken = Some(earlier);
+                    continue;
+                }
+                if let Some(standing) = standing {
                     return Ok(Asked::Begun(standing));
                 }
+                // Whoever reserved it has not begun it yet, and may never.
+                recovery = earlier;
             }
             self.queue
                 .send(Lane::Retry, &Message::Recover(recovery.clone()), 0)
