@@ -205,8 +205,14 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
         remind_ms: None,
         created_ms: 1_760_000_000_000,
     };
-    assert_eq!(store.create_api_key(&key).await.unwrap(), KeyCreated::Done);
-    assert_eq!(store.create_api_key(&key).await.unwrap(), KeyCreated::Taken);
+    assert_eq!(
+        store.create_api_key(&key, None).await.unwrap(),
+        KeyCreated::Done
+    );
+    assert_eq!(
+        store.create_api_key(&key, None).await.unwrap(),
+        KeyCreated::Taken
+    );
     assert_eq!(store.api_key(&key.hash).await.unwrap(), Some(key.clone()));
 
     let name = TenantName::parse(tenant().name()).unwrap();
@@ -219,7 +225,7 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
         WebhookWritten::NoTenant
     );
     assert_eq!(
-        store.create_api_key(&key).await.unwrap(),
+        store.create_api_key(&key, None).await.unwrap(),
         KeyCreated::NoTenant
     );
 }

@@ -6,7 +6,7 @@ use rung_shared::{
         Code,
         openapi::{Operation, Schemas, Who},
     },
-    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH},
+    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
 };
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
@@ -78,11 +78,7 @@ fn published_example() -> Value {
 }
 
 fn publishing(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(Who::Publisher, id, summary).header(
-        "Idempotency-Key",
-        "Serves as an id where an event has none: the same key with the same content is taken once.",
-        json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES }),
-    )
+    Operation::new(Who::Publisher, id, summary).idempotency_key("Serves as an id where an event has none: the same key with the same content is taken once.")
     .header(
         "traceparent",
         "W3C Trace Context: goes along to the receivers.",

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rung_shared::{
     api::{ApiError, Code},
     chance,
-    domain::id::{IdFault, TenantId},
+    domain::id::IdFault,
 };
 use sha2::{Digest, Sha256};
 
@@ -19,15 +19,16 @@ pub(crate) fn new_id<T>(
     parse(&id).map_err(|_| Code::Internal.into())
 }
 
-/// The id of what a tenant makes under an `Idempotency-Key`, so that the same request again finds it.
+/// The id of what is made under an `Idempotency-Key`, so that the same request again finds it. `owner` is the tenant that it is made
+/// for; a tenant has none.
 pub(crate) fn id_of_key<T>(
     prefix: &str,
-    tenant: &TenantId,
+    owner: &str,
     key: &str,
     parse: impl Fn(&str) -> Result<T, IdFault>,
 ) -> Result<T, ApiError> {
     let digest = Sha256::new()
-        .chain_update(tenant.as_str())
+        .chain_update(owner)
         .chain_update([0])
         .chain_update(key)
         .finalize();
@@ -44,7 +45,7 @@ pub(crate) fn new_challenge() -> String {
     chance::hex::<16>()
 }
 
-/// A new API key: 256 random bits.
-pub(crate) fn new_key() -> String {
-    format!("rk_{}", URL_SAFE_NO_PAD.encode(chance::bytes::<32>()))
+/// The text of an API key of 256 bits.
+pub(crate) fn key_text(bytes: [u8; 32]) -> String {
+    format!("rk_{}", URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -7,9 +7,11 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{self, ApiError, Code, Fields, Query, answer, read},
+    chance,
     clock::timestamp,
     domain::{
         id::{KeyId, TenantName},
+        idempotency::Idempotency,
         tenant::{ApiKey, KeyHash, Scope, remind_ms},
     },
     json::Json,
@@ -21,8 +23,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    Management, Path,
-    ids::{new_id, new_key},
+    Management, Path, idempotency_conflict,
+    ids::{key_text, new_id},
     tenants::named,
 };
 
@@ -63,6 +65,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     api.admin(&headers).await?;
+    let idempotency_key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
     let name = fields.optional("name", read::text(NAME_CHARS));
@@ -76,14 +79,26 @@ pub(crate) async fn create(
     fields.finish()?;
     let tenant = named(&state, &headers, &tenant).await?;
 
-    let text = brought.is_none().then(new_key);
+    let idempotency = idempotency_key.map(|key| Idempotency::of(key, &body));
+    let text = async |id: &KeyId| match (brought, &idempotency) {
+        (Some(_), _) => Ok(None),
+        (None, None) => Ok(Some(key_text(chance::bytes()))),
+        // Kept nowhere, and yet shown to a repeat of the request.
+        (None, Some(Idempotency { key, .. })) => {
+            let derived = api.derived(&["API key", id.as_str(), key]).await;
+            derived.map(|bytes| Some(key_text(bytes)))
+        }
+    };
+    let made = |key: &ApiKey, text: Option<String>| {
+        let data = json!({ "key": View::of(key, text.as_deref()) });
+        Ok(answer(StatusCode::CREATED, data))
+    };
+    let id = new_id("key_", KeyId::parse)?;
+    let own = text(&id).await?;
     let key = ApiKey {
-        id: new_id("key_", KeyId::parse)?,
+        id,
         tenant: tenant.id.clone(),
-        hash: match (brought, &text) {
-            (Some(hash), _) => hash,
-            (None, text) => KeyHash::of(text.as_deref().ok_or(Code::Internal)?),
-        },
+        hash: (brought.or_else(|| own.as_deref().map(KeyHash::of))).ok_or(Code::Internal)?,
         name,
         scopes,
         events_per_hour,
@@ -91,10 +106,25 @@ pub(crate) async fn create(
         remind_ms: expires_ms.map(remind_ms),
         created_ms: api.clock.now_ms(),
     };
-    match api.store.create_api_key(&key).await? {
-        KeyCreated::Done => {
-            let data = json!({ "key": View::of(&key, text.as_deref()) });
-            Ok(answer(StatusCode::CREATED, data))
+    let store = &api.store;
+    match store.create_api_key(&key, idempotency.as_ref()).await? {
+        KeyCreated::Done => made(&key, own),
+        KeyCreated::Repeated(earlier) => {
+            let own = text(&earlier.id).await?;
+            if own.as_deref().map_or(earlier.hash, KeyHash::of) != earlier.hash {
+                let problem = "belongs to a key that was made with another admin key, and cannot be shown again; delete that, and take a \
+                               new Idempotency-Key";
+                return Err(idempotency_conflict(problem));
+            }
+            made(&earlier, own)
+        }
+        KeyCreated::Deleted => {
+            let problem = "belongs to a key that was deleted; take a new Idempotency-Key";
+            Err(idempotency_conflict(problem))
+        }
+        KeyCreated::OtherUnderKey => {
+            let problem = "belongs to another request; take a new one";
+            Err(idempotency_conflict(problem))
         }
         KeyCreated::Taken => {
             let problem = "this key is there already; delete it first to change it";

@@ -229,6 +229,11 @@ impl Management {
     }
 }
 
+/// The refusal of a request under an `Idempotency-Key` that is not a repeat of the one before it.
+fn idempotency_conflict(problem: impl Into<String>) -> ApiError {
+    ApiError::of_field(Code::Conflict, "Idempotency-Key", problem)
+}
+
 /// Reads a dialect's name.
 fn dialect_named(api: &Api) -> impl Fn(&Json) -> Result<Arc<Dialect>, String> + '_ {
     |value| {

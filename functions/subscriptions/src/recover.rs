@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use crate::{Management, Path};
+use crate::{Management, Path, idempotency_conflict};
 
 /// A recovery as clients see it.
 #[derive(Serialize, JsonSchema)]
@@ -112,11 +112,7 @@ pub(crate) async fn begin(
         Asked::Begun(progress) => Ok(one(StatusCode::ACCEPTED, &progress)),
         Asked::OtherUnderKey => {
             let problem = "belongs to a recovery of another kind; take a new key";
-            Err(ApiError::of_field(
-                Code::Conflict,
-                "Idempotency-Key",
-                problem,
-            ))
+            Err(idempotency_conflict(problem))
         }
     }
 }

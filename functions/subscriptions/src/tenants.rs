@@ -23,7 +23,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Management, Path, dialect_named, ids::new_id, tries::Tries};
+use crate::{
+    Management, Path, dialect_named, idempotency_conflict,
+    ids::{id_of_key, new_id},
+    tries::Tries,
+};
 
 /// A customer of the operator.
 #[derive(Serialize, JsonSchema)]
@@ -77,6 +81,7 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     api.admin(&headers).await?;
+    let key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
     let id = fields.optional("id", read::id(TenantName::parse));
@@ -85,7 +90,12 @@ pub(crate) async fn create(
     let plan = fields.optional("plan", read::text(ID_CHARS));
     let retention_days = fields.optional("retention_days", retention_days(api));
     fields.finish()?;
-    let id = id.map_or_else(|| new_id("tenant_", TenantName::parse), Ok)?;
+    let by_key = key.filter(|_| id.is_none());
+    let id = match (id, &by_key) {
+        (Some(id), _) => id,
+        (None, Some(key)) => id_of_key("tenant_", "", key, TenantName::parse)?,
+        (None, None) => new_id("tenant_", TenantName::parse)?,
+    };
     let tenant = Tenant {
         id: TenantId::first(&id),
         name: Some(name),
@@ -95,12 +105,26 @@ pub(crate) async fn create(
         version: 0,
         created_ms: api.clock.now_ms(),
     };
-    let made = api.store.create_tenant(&tenant).await?;
-    let made = made.ok_or_else(|| {
+    if let Some(made) = api.store.create_tenant(&tenant).await? {
+        return Ok(one(StatusCode::CREATED, &made));
+    }
+    if by_key.is_none() {
         let problem = "is taken; choose another, or change that tenant with PATCH";
-        ApiError::of_field(Code::Conflict, "id", problem)
-    })?;
-    Ok(one(StatusCode::CREATED, &made))
+        return Err(ApiError::of_field(Code::Conflict, "id", problem));
+    }
+    // A repeat, as long as what it asks for is there.
+    let present = named(&state, &headers, &id).await?;
+    let asked = Tenant {
+        id: present.id.clone(),
+        version: present.version,
+        created_ms: present.created_ms,
+        ..tenant
+    };
+    if asked == present {
+        return Ok(one(StatusCode::CREATED, &present));
+    }
+    let problem = "belongs to a tenant that is not as this request says; take a new key, or change it with PATCH";
+    Err(idempotency_conflict(problem))
 }
 
 pub(crate) async fn list(

@@ -113,3 +113,24 @@ async fn all_changes_of_a_tenant_are_made() {
     }
     assert_eq!(stored(&world, &id).await.0, version + CROWD);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_idempotency_key_makes_one_api_key_however_many_ask() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let keys = "/v1/tenants/acme/keys";
+    let operator = As::operator().with_idempotency_key("k");
+    let made = crowd(
+        &world,
+        &operator,
+        "POST",
+        keys,
+        |_| json!({"scopes": ["manage"]}),
+    );
+    let made = made.await;
+    for answered in &made {
+        assert_eq!(answered.data(201)["key"], made[0].data(201)["key"]);
+    }
+    let listed = world.get(&As::operator(), keys).await;
+    assert_eq!(listed.data(200)["keys"].as_array().unwrap().len(), 2);
+}

@@ -1,4 +1,4 @@
-//! Keys that end, and what their tenants are told of that.
+//! Keys that are asked for twice, keys that end, and what their tenants are told of that.
 
 use rung_shared::domain::{
     id::{KeyId, TenantId},
@@ -111,7 +111,7 @@ async fn a_key_made_before_there_were_reminders_gets_its_own_when_it_is_used() {
         remind_ms: None,
         created_ms: 1_700_000_000_000,
     };
-    store.create_api_key(&key).await.unwrap();
+    store.create_api_key(&key, None).await.unwrap();
     world.run_for(SOON_MS).await;
     assert_eq!(told(&world, &tenant, &webhook).await, [] as [Value; 0]);
     let old = As::key("rk_old");
@@ -136,4 +136,66 @@ async fn a_tenant_whose_dialect_has_no_word_for_it_is_told_nothing() {
         world.app.deliverer.store.reminders_due(9).await.unwrap(),
         []
     );
+}
+
+/// A client that heard no answer asks again, and has one key, which it is shown.
+#[tokio::test(start_paused = true)]
+async fn the_same_idempotency_key_is_the_same_api_key() {
+    let world = World::still().await;
+    world.tenant("acme", "standard", "pro").await;
+    world.tenant("other", "standard", "pro").await;
+    let operator = As::operator().with_idempotency_key("k");
+    let request =
+        json!({"name": "Production", "scopes": ["manage"], "expires_at": "2026-01-01T00:00:00Z"});
+    let make = async |tenant: &str, request: &Value| {
+        world.pass(1_000).await;
+        let keys = format!("/v1/tenants/{tenant}/keys");
+        world.send(&operator, "POST", &keys, request.clone()).await
+    };
+    let listed = async || {
+        let keys = "/v1/tenants/acme/keys?limit=1";
+        let listed = world.get(&As::operator(), keys).await;
+        listed.data(200)["keys"][0]["id"].clone()
+    };
+    let first = make("acme", &request).await;
+    let first = &first.data(201)["key"];
+    assert_eq!(make("acme", &request).await.data(201)["key"], *first);
+    assert_eq!(listed().await, first["id"]);
+    let key = As::key(first["key"].as_str().unwrap());
+    world.get(&key, "/v1/webhooks").await.data(200);
+
+    let others = make("other", &request).await;
+    assert_ne!(others.data(201)["key"]["key"], first["key"]);
+    let another = json!({"name": "Another", "scopes": ["manage"]});
+    let refused = make("acme", &another).await;
+    refused.assert_error(409, "conflict");
+    assert_eq!(refused.fields(), ["Idempotency-Key"]);
+
+    // Who takes a key away does not find it back because a script runs again.
+    let path = format!("/v1/tenants/acme/keys/{}", first["id"].as_str().unwrap());
+    let deleted = world.send_text(&As::operator(), "DELETE", &path, "").await;
+    deleted.data(200);
+    let refused = make("acme", &request).await;
+    refused.assert_error(409, "conflict");
+    assert_eq!(refused.fields(), ["Idempotency-Key"]);
+    let closed = world.get(&key, "/v1/webhooks").await;
+    closed.assert_error(401, "unauthorized");
+}
+
+/// A key that is brought along can be too, and is not shown: nobody here knows it.
+#[tokio::test(start_paused = true)]
+async fn bringing_a_key_along_twice_under_an_idempotency_key_is_bringing_it_once() {
+    let world = World::still().await;
+    world.tenant("acme", "standard", "pro").await;
+    let keys = "/v1/tenants/acme/keys";
+    let request = json!({"scopes": ["manage"], "key_sha256": "ab".repeat(32)});
+    let operator = As::operator().with_idempotency_key("k");
+    let first = world.send(&operator, "POST", keys, request.clone()).await;
+    let first = &first.data(201)["key"];
+    assert_eq!(first.get("key"), None);
+    let again = world.send(&operator, "POST", keys, request.clone()).await;
+    assert_eq!(again.data(201)["key"], *first);
+    let without = world.send(&As::operator(), "POST", keys, request).await;
+    without.assert_error(409, "conflict");
+    assert_eq!(without.fields(), ["key_sha256"]);
 }

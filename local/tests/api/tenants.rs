@@ -269,3 +269,32 @@ async fn an_id_is_taken_again_and_again() {
             .data(200);
     }
 }
+
+/// A client that heard no answer asks again, and has one tenant.
+#[tokio::test(start_paused = true)]
+async fn the_same_idempotency_key_is_the_same_tenant() {
+    let world = World::new().await;
+    let operator = As::operator().with_idempotency_key("k");
+    let make = async |tenant: Value| {
+        world.pass(1_000).await;
+        world.send(&operator, "POST", "/v1/tenants", tenant).await
+    };
+    let acme = json!({"name": "Acme", "dialect": "odin", "plan": "pro"});
+    let made = make(acme.clone()).await;
+    let made = &made.data(201)["tenant"];
+    assert_eq!(make(acme.clone()).await.data(201)["tenant"], *made);
+    let refused = make(json!({"name": "Another"})).await;
+    refused.assert_error(409, "conflict");
+    assert_eq!(refused.fields(), ["Idempotency-Key"]);
+    // An id goes before the key.
+    let named = make(json!({"id": "named", "name": "Acme"})).await;
+    assert_eq!(named.data(201)["tenant"]["id"], "named");
+    let listed = world.get(&As::operator(), "/v1/tenants").await;
+    assert_eq!(listed.data(200)["tenants"].as_array().unwrap().len(), 2);
+
+    let path = format!("/v1/tenants/{}", made["id"].as_str().unwrap());
+    let change = json!({"plan": "enterprise"});
+    let changed = world.send(&As::operator(), "PATCH", &path, change).await;
+    changed.data(200);
+    make(acme).await.assert_error(409, "conflict");
+}

@@ -18,9 +18,11 @@ use axum::{
     body::Bytes,
     response::{IntoResponse, Response},
 };
+use hmac::{Hmac, KeyInit, Mac};
 use http::{StatusCode, header};
 use ipnet::IpNet;
 use serde::Serialize;
+use sha2::Sha256;
 use tokio::sync::OnceCell;
 
 pub use self::{
@@ -39,7 +41,7 @@ use crate::{
     dialect::{Dialect, Dialects},
     domain::tenant::KeyHash,
     json::Json,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// What every handler needs. Clones share it.
@@ -57,7 +59,7 @@ pub struct Api {
     pub egress_ips: Arc<[IpNet]>,
     admin: KeyHash,
     keys: Arc<known_keys::KnownKeys>,
-    cursor_key: Arc<OnceCell<[u8; 32]>>,
+    deployment_key: Arc<OnceCell<[u8; 32]>>,
 }
 
 impl Api {
@@ -78,7 +80,7 @@ impl Api {
             egress_ips: Arc::default(),
             admin: KeyHash::of(admin_key),
             keys: Arc::default(),
-            cursor_key: Arc::default(),
+            deployment_key: Arc::default(),
         }
     }
 
@@ -95,16 +97,39 @@ impl Api {
     /// what of the tenant it is of.
     ///
     /// # Errors
-    /// When the key of the cursors is not known yet and the table does not answer.
+    /// When the deployment's key is not known yet and the table does not answer.
     pub async fn page(&self, fields: &mut Fields<'_>, names: &[&str]) -> Result<Page, ApiError> {
-        let key = self.cursor_key.get_or_try_init(|| self.store.cursor_key());
-        Ok(Page::read(fields, Seal::new(key.await?, names)))
+        Ok(Page::read(
+            fields,
+            Seal::new(self.deployment_key().await?, names),
+        ))
+    }
+
+    /// 256 bits that come out the same for the same names, and that nobody could tell who knows the table alone or the operator's
+    /// key alone.
+    ///
+    /// # Errors
+    /// When the deployment's key is not known yet and the table does not answer.
+    pub async fn derived(&self, names: &[&str]) -> Result<[u8; 32], ApiError> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.deployment_key().await?)
+            .expect("HMAC takes a key of any length");
+        mac.update(&self.admin.0);
+        for name in names {
+            mac.update(&[0]);
+            mac.update(name.as_bytes());
+        }
+        Ok(mac.finalize().into_bytes().into())
+    }
+
+    async fn deployment_key(&self) -> Result<&[u8; 32], StoreError> {
+        let key = &self.deployment_key;
+        key.get_or_try_init(|| self.store.deployment_key()).await
     }
 
     /// The same of a query that may have nothing else.
     ///
     /// # Errors
-    /// 422 when it has, or the page is none; when the key of the cursors is not known yet and the table does not answer.
+    /// 422 when it has, or the page is none; when the deployment's key is not known yet and the table does not answer.
     pub async fn only_page(&self, query: &Json, names: &[&str]) -> Result<Page, ApiError> {
         let mut fields = Fields::of(query)?;
         let page = self.page(&mut fields, names).await?;

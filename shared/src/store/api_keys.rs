@@ -1,6 +1,7 @@
 //! API keys, stored by their hashes: `K#hash` / `-` is what a presented key is looked up by, `T#t` / `K#created#id` stands in
 //! the tenant's list. Both hold the whole entry and are written and deleted together. With a key that ends its reminder is written
-//! too.
+//! too, and with one that is made under an `Idempotency-Key` a row that keeps that: `T#t` / `I#hash`, for the retention. It stays when
+//! the key is deleted, or a repeat of the request that made it would make another.
 
 use aws_sdk_dynamodb::types::Put;
 
@@ -13,14 +14,21 @@ use super::{
 };
 use crate::domain::{
     id::{KeyId, TenantId},
+    idempotency::Idempotency,
     tenant::{ApiKey, KeyHash},
 };
 
 /// What came of making an API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyCreated {
     /// It is there.
     Done,
+    /// The same request under the same `Idempotency-Key` has made this one before.
+    Repeated(ApiKey),
+    /// So it has, and what it made was deleted.
+    Deleted,
+    /// The `Idempotency-Key` belongs to another request.
+    OtherUnderKey,
     /// A key of this hash was there already, of this tenant or another.
     Taken,
     /// The tenant is not there.
@@ -30,11 +38,19 @@ pub enum KeyCreated {
 const LOOKUP_SK: &str = "-";
 
 impl Store {
-    /// Adds a key to its tenant.
+    /// Adds a key to its tenant, once for each `Idempotency-Key`.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn create_api_key(&self, key: &ApiKey) -> Result<KeyCreated, StoreError> {
+    pub async fn create_api_key(
+        &self,
+        key: &ApiKey,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<KeyCreated, StoreError> {
+        let reservation = match idempotency {
+            Some(idempotency) => Some(self.reservation(key, idempotency).await?),
+            None => None,
+        };
         let lookup = Builder::new(lookup_pk(&key.hash), LOOKUP_SK);
         let listed = Builder::new(
             partition(&key.tenant),
@@ -45,15 +61,59 @@ impl Store {
             let put = put.condition_expression("attribute_not_exists(pk)");
             Ok::<_, StoreError>(Part::Put(Box::new(put.build()?)))
         };
-        let reminder = self.reminder(key)?;
-        let parts = [put(to_item(lookup, key))?, put(to_item(listed, key))?];
-        let parts = parts.into_iter().chain(reminder);
-        let parts = parts.chain([self.tenant_exists(&key.tenant)?]);
-        Ok(match self.transact(parts).await? {
-            Outcome::Written => KeyCreated::Done,
-            Outcome::Refused(parts) if parts.last() == Some(&true) => KeyCreated::NoTenant,
-            Outcome::Refused(_) => KeyCreated::Taken,
+        let parts = [self.tenant_exists(&key.tenant)?].into_iter();
+        let parts = parts.chain(reservation.map(|put| Part::Put(Box::new(put))));
+        let parts = parts.chain([put(to_item(lookup, key))?, put(to_item(listed, key))?]);
+        let parts = parts.chain(self.reminder(key)?);
+        Ok(match (self.transact(parts).await?, idempotency) {
+            (Outcome::Written, _) => KeyCreated::Done,
+            (Outcome::Refused(failed), _) if failed.first() == Some(&true) => KeyCreated::NoTenant,
+            (Outcome::Refused(failed), Some(idempotency)) if failed.get(1) == Some(&true) => {
+                self.made_under(&key.tenant, idempotency).await?
+            }
+            (Outcome::Refused(_), _) => KeyCreated::Taken,
         })
+    }
+
+    /// Keeps which key a request has made.
+    async fn reservation(
+        &self,
+        key: &ApiKey,
+        idempotency: &Idempotency,
+    ) -> Result<Put, StoreError> {
+        let (pk, sk) = reservation_key(&key.tenant, idempotency);
+        let item = Builder::new(pk, sk)
+            .bytes("h", idempotency.content_hash.to_vec())
+            .text("id", key.id.as_str())
+            .number("made", key.created_ms)
+            .number("exp", self.expiry_of(&key.tenant).await?);
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(item.build()))
+            .condition_expression("attribute_not_exists(pk) OR exp <= :now")
+            .expression_attribute_values(":now", item::number(self.clock.wall_ms() / 1000));
+        Ok(put.build()?)
+    }
+
+    /// What a request under an `Idempotency-Key` that is kept has made.
+    async fn made_under(
+        &self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+    ) -> Result<KeyCreated, StoreError> {
+        let (pk, sk) = reservation_key(tenant, idempotency);
+        // Between the two calls it may have expired, or the tenant be gone: a key made then is as good as deleted.
+        let Some(row) = self.get(pk, sk).await? else {
+            return Ok(KeyCreated::Deleted);
+        };
+        if row.bytes("h")? != idempotency.content_hash {
+            return Ok(KeyCreated::OtherUnderKey);
+        }
+        let id = row.parsed("id", |id| KeyId::parse(id).ok())?;
+        let made = self
+            .listed_api_key(tenant, row.number("made")?, &id)
+            .await?;
+        Ok(made.map_or(KeyCreated::Deleted, KeyCreated::Repeated))
     }
 
     /// The key of a hash, expired or not, by a strong read.
@@ -137,6 +197,12 @@ impl Store {
         ];
         Ok(matches!(self.transact(parts).await?, Outcome::Written))
     }
+}
+
+/// Where it is kept what was made under an `Idempotency-Key`.
+fn reservation_key(tenant: &TenantId, idempotency: &Idempotency) -> (String, String) {
+    let sk = format!("I#{}", idempotency.key_hash());
+    (partition(tenant), sk)
 }
 
 /// The partition that a key of this hash is looked up in.

@@ -9,6 +9,7 @@
 //! | tenant | `T#name` / `A`; `g` = `T`, `gs` = `created#name` | until deleted | [`tenants`] |
 //! | number of the last tenant of a name that was deleted | `T#name` / `Z` | for ever | [`tenants`] |
 //! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
+//! | `Idempotency-Key` that an API key was made under | `T#t` / `I#hash` | retention | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
@@ -25,7 +26,7 @@
 //! | webhook failing for a while | `G#t#w` / `failing` | until it recovers; retention | [`failing`] |
 //! | who tells the operator's topic of a webhook | `G#t#w` / `told#event` | retention | [`told`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
-//! | key of the lists' cursors | `S#cursors` / `-` | for ever | `cursor_key` |
+//! | the deployment's own key | `S#key` / `-` | for ever | `deployment_key` |
 //!
 //! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not.
 
@@ -33,8 +34,8 @@ pub mod api_keys;
 pub mod attempts;
 mod batch;
 mod codec;
-mod cursor_key;
 pub mod deliveries;
+mod deployment_key;
 pub mod events;
 pub mod failing;
 mod item;

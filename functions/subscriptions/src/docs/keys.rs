@@ -53,6 +53,9 @@ pub(crate) fn create_key(schemas: &mut Schemas) -> Operation {
     let key = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Operator, "createKey", "Make an API key of a tenant.")
         .describe("The key itself is shown in this answer only; Rung keeps its hash.")
+        .idempotency_key(
+            "The same request again is answered with the key that it made, itself included, for as long as the retention.",
+        )
         .body(
             body,
             json!({ "name": "Production", "scopes": ["manage", "publish"] }),

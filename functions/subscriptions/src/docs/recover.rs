@@ -1,12 +1,9 @@
 //! The documentation of recoveries' calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    limits::IDEMPOTENCY_KEY_BYTES,
+use rung_shared::api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
 };
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -80,11 +77,7 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
          Safe to repeat: what is on its way or through is not sent by another one. With `any` it is, save that the one that runs is \
          answered while it does, if `since` and `until` are the same: send an `Idempotency-Key` with it.",
     )
-    .header(
-        "Idempotency-Key",
-        "The same key with the same request begins one recovery only.",
-        json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES }),
-    )
+    .idempotency_key("The same key with the same request begins one recovery only.")
     .body(body, json!({ "since": "2025-10-10T12:00:00Z" }))
     .answers(
         StatusCode::ACCEPTED,

@@ -61,6 +61,10 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
     );
     let example = json!({ "id": "acme", "name": "Acme", "dialect": "odin", "plan": "pro" });
     let operation = Operation::new(Who::Operator, "createTenant", "Make a tenant.")
+        .idempotency_key(
+            "Serves as an id where there is none: the same request again is answered with the tenant that it made, as long as that is \
+             as the request says.",
+        )
         .body(body, example)
         .refuses(&[Code::Conflict]);
     one(schemas, operation, StatusCode::CREATED, "It is made.")

@@ -7,9 +7,8 @@ use rung_shared::{
         openapi::{Operation, Schemas, Who},
     },
     limits::{
-        DESCRIPTION_CHARS, EVENT_TYPE_CHARS, HEADER_VALUE_BYTES, ID_CHARS, IDEMPOTENCY_KEY_BYTES,
-        NAME_CHARS, OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS,
-        WEBHOOK_HEADERS,
+        DESCRIPTION_CHARS, EVENT_TYPE_CHARS, HEADER_VALUE_BYTES, ID_CHARS, NAME_CHARS,
+        OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
     },
 };
 use serde_json::{Value, json};
@@ -125,12 +124,8 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     let data = json!({ "webhook": with_secret() });
     Operation::new(Who::Manager, "createWebhook", "Make a webhook.")
         .describe("The answer shows the secret, which is shown again at a rotation only.")
-        .header(
-            "Idempotency-Key",
-            "Serves as an id where there is none: the same request again is answered with the webhook that it made, as long as that is \
-             as the request says.",
-            json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES }),
-        )
+        .idempotency_key("Serves as an id where there is none: the same request again is answered with the webhook that it made, as long as that is \
+             as the request says.")
         .body(body, example)
         .answers(
             StatusCode::CREATED,

@@ -31,7 +31,7 @@ use self::{
     view::View,
 };
 use crate::{
-    Management, Path, dialect_named,
+    Management, Path, dialect_named, idempotency_conflict,
     ids::{id_of_key, new_id},
     logs,
     tries::Tries,
@@ -66,11 +66,7 @@ pub(crate) async fn create(
                     return Ok(shown_with_secret(&state, StatusCode::CREATED, &present));
                 }
                 let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
-                return Err(ApiError::of_field(
-                    Code::Conflict,
-                    "Idempotency-Key",
-                    problem,
-                ));
+                return Err(idempotency_conflict(problem));
             }
             Some(_) => (StatusCode::OK, store.update_webhook(&webhook).await?),
         };
@@ -123,7 +119,7 @@ async fn read_new(
     }
     let key = key.filter(|_| id.is_none());
     if let Some(key) = key {
-        let tenant = &caller.tenant.id;
+        let tenant = caller.tenant.id.as_str();
         id = Some(id_of_key("webhook_", tenant, key, WebhookId::parse)?);
     }
     let present = match &id {

@@ -7,7 +7,7 @@ use schemars::Schema;
 use serde_json::{Map, Value, json};
 
 use super::super::Code;
-use crate::limits::{ID_CHARS, PAGE_DEFAULT, PAGE_MAX};
+use crate::limits::{ID_CHARS, IDEMPOTENCY_KEY_BYTES, PAGE_DEFAULT, PAGE_MAX};
 
 /// Who may make a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +132,14 @@ impl Operation {
             "schema": schema,
         }));
         self
+    }
+
+    /// An `Idempotency-Key` that the request may have.
+    #[must_use]
+    pub fn idempotency_key(self, description: &str) -> Self {
+        let schema =
+            json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES });
+        self.header("Idempotency-Key", description, schema)
     }
 
     /// The body that a request must have.

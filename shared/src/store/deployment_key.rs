@@ -1,5 +1,6 @@
-//! The key that seals the cursors of lists: `S#cursors` / `-`, for ever. All functions of a deployment share it; delete the row
-//! and restart them to have another, at the price of the cursors in use.
+//! The key that nobody outside a deployment knows, for ever: `S#key` / `-`. It seals the cursors of lists and makes the API keys that are
+//! asked for under an `Idempotency-Key`. All functions share it; delete the row and restart them to have another, at the price of
+//! the cursors in use and of repeats of what made keys: the keys themselves stay.
 
 use super::{
     Store, StoreError,
@@ -8,7 +9,7 @@ use super::{
 };
 use crate::chance;
 
-const PK: &str = "S#cursors";
+const PK: &str = "S#key";
 const SK: &str = "-";
 
 impl Store {
@@ -16,7 +17,7 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be read or written.
-    pub async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
+    pub async fn deployment_key(&self) -> Result<[u8; 32], StoreError> {
         if let Some(row) = self.get(PK, SK).await? {
             return from_row(&row);
         }
