@@ -110,8 +110,10 @@ impl Plan {
             },
             Kind::Faultless => plan.without_faults(),
             Kind::Recovering => Self {
-                lost: 0.1,
-                crash: 0.02,
+                lost: 0.03,
+                crash: 0.03,
+                // A torn page comes again while what it sent is on its way.
+                visibility_s: 10,
                 duplicate: 0.3,
                 slow: 0.1,
                 slow_ms: 3_000,
