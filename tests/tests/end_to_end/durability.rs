@@ -273,10 +273,6 @@ async fn a_read_only_data_folder() {
 #[tokio::test]
 async fn read_only_data() {
     use std::os::unix::fs::PermissionsExt as _;
-    if rustix::process::geteuid().is_root() {
-        // Nothing is read-only to root.
-        return;
-    }
     let mut rung = rung(&[]).await;
     let tenant = Tenant::create(&rung, "t", "standard").await;
     let event = tenant.publish("load", json!({})).await;
@@ -292,9 +288,13 @@ async fn read_only_data() {
         }
     };
     mode(0o500);
-    let folder = data.to_str().unwrap();
-    let (status, output) =
-        Rung::run(RUNG, &["dev", "--addr", "127.0.0.1:0", "--data", folder]).await;
+    let mut line = vec![RUNG, "dev", "--addr", "127.0.0.1:0", "--data"];
+    line.push(data.to_str().unwrap());
+    if rustix::process::geteuid().is_root() {
+        // Nothing is read-only to root as long as it may override.
+        line.splice(..0, ["setpriv", "--bounding-set", "-dac_override", "--"]);
+    }
+    let (status, output) = Rung::run(line[0], &line[1..]).await;
     mode(0o700);
     assert!(!status.success(), "{output}");
     assert!(output.contains("--data"), "{output}");
