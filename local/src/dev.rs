@@ -21,6 +21,9 @@ use crate::{
     flags, server,
 };
 
+/// How long attempts are gathered for the statistics: the same counts are written so often at most.
+const TALLY_GATHERED: Duration = Duration::from_millis(100);
+
 /// How often the ladder's clock is kept, in wall time.
 const KEEP_CLOCK_EVERY: Duration = Duration::from_secs(1);
 
@@ -130,6 +133,8 @@ impl Server {
         })
         .await?;
         app.api = app.api.with_egress_ips(egress_ips);
+        let deliverer = &mut app.deliverer;
+        deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);
         Ok(Self {
             addr: listener.local_addr()?,
             admin_key,

@@ -7,6 +7,8 @@ mod invocation;
 mod meter;
 pub mod request;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -33,8 +35,7 @@ use self::{
     request::{read_event, trace},
 };
 
-/// What the handlers need.
-#[derive(Clone)]
+/// What the handlers need, shared: a copy of its own for each request would be some thirty counts of references.
 struct Enqueue {
     api: Api,
     publisher: Publisher,
@@ -43,11 +44,11 @@ struct Enqueue {
 
 /// The routes of publishing.
 pub fn routes(api: Api, publisher: Publisher) -> Router {
-    calls().router().with_state(Enqueue {
+    calls().router().with_state(Arc::new(Enqueue {
         meter: Meter::new(api.clone(), publisher.clone()),
         api,
         publisher,
-    })
+    }))
 }
 
 /// The documentation of publishing.
@@ -56,14 +57,14 @@ pub fn documented() -> Vec<Documented> {
     calls().documented()
 }
 
-fn calls() -> Routes<Enqueue> {
+fn calls() -> Routes<Arc<Enqueue>> {
     Routes::default()
         .post("/v1/events", publish, docs::publish)
         .post("/v1/events/batch", publish_batch, docs::publish_batch)
 }
 
 async fn publish(
-    State(state): State<Enqueue>,
+    State(state): State<Arc<Enqueue>>,
     RequestId(request_id): RequestId,
     headers: HeaderMap,
     request: Request,
@@ -90,7 +91,7 @@ async fn publish(
 }
 
 async fn publish_batch(
-    State(state): State<Enqueue>,
+    State(state): State<Arc<Enqueue>>,
     RequestId(request_id): RequestId,
     headers: HeaderMap,
     request: Request,

@@ -1,5 +1,7 @@
 //! Statistics of webhooks and tenants.
 
+use std::time::Duration;
+
 use rung_local::aws::sqs::queue_url;
 use rung_shared::{
     flow::{Tally, deliver::Record},
@@ -192,6 +194,23 @@ async fn what_a_batch_had_no_time_to_count_is_counted_by_the_next() {
     assert!(deliver(Vec::new()).await.is_empty());
     assert_eq!(attempts(&world, &tenant).await, 90);
     assert_eq!(world.posts(), 90);
+}
+
+/// A process that gathers writes once what many batches count within the time, and loses nothing of it.
+#[tokio::test(start_paused = true)]
+async fn batches_that_end_within_the_time_of_gathering_are_one_write() {
+    let (mut world, tenant) = fanned_out(1).await;
+    let gathered = Duration::from_millis(100);
+    world.app.deliverer.tally = Tally::new(TALLY_TIME).gathering(gathered);
+    publish(&world, &tenant, 39, 200).await;
+    world.run_for(1_000).await;
+    assert_eq!(world.posts(), 40);
+    assert_eq!(attempts(&world, &tenant).await, 40);
+    assert!(
+        world.statistics.writes() <= 2,
+        "{}",
+        world.statistics.writes()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,6 +81,7 @@ fn dialects() -> Dialects {
 pub(crate) struct Statistics {
     delay_ms: Arc<AtomicU64>,
     refused: Arc<AtomicBool>,
+    writes: Arc<AtomicUsize>,
 }
 
 impl Statistics {
@@ -92,6 +93,11 @@ impl Statistics {
     /// Whether from now on they fail.
     pub(crate) fn refuse(&self, refused: bool) {
         self.refused.store(refused, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(crate) fn writes(&self) -> usize {
+        self.writes.load(Ordering::Relaxed)
     }
 }
 
@@ -126,6 +132,7 @@ impl HttpConnector for Wire {
             let body = request.body().bytes().unwrap_or_default();
             let text = String::from_utf8_lossy(body);
             if target.ends_with("UpdateItem") && text.contains(r#"{"S":"H#"#) {
+                statistics.writes.fetch_add(1, Ordering::Relaxed);
                 let delay_ms = statistics.delay_ms.load(Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(delay_ms)).await;
                 if statistics.refused.load(Ordering::Relaxed) {

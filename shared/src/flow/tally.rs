@@ -2,7 +2,8 @@
 //!
 //! Attempts are counted in memory. When a batch ends, whatever all batches of the process have counted till then is added to the
 //! table, once per webhook and hour. One flush runs at a time and one waits for it, which finds the counts of all that end
-//! meanwhile. On AWS a function has one batch at a time, so that is one write per webhook and batch.
+//! meanwhile. On AWS a function has one batch at a time, so that is one write per webhook and batch. A process with many at a time
+//! writes again and again what changes all the time; it may gather for a while.
 //!
 //! No delivery waits long for its statistics, so a flush has its time. What it could not write stays counted and is written with
 //! the next batch, also when the function was frozen in between.
@@ -36,6 +37,7 @@ type Counted = BTreeMap<Hour, Counts>;
 #[derive(Clone)]
 pub struct Tally {
     time: Duration,
+    gather: Duration,
     counted: Arc<Mutex<Counted>>,
     waiting: Arc<tokio::sync::Mutex<()>>,
     flushing: Arc<tokio::sync::Mutex<()>>,
@@ -47,10 +49,17 @@ impl Tally {
     pub fn new(time: Duration) -> Self {
         Self {
             time,
+            gather: Duration::ZERO,
             counted: Arc::default(),
             waiting: Arc::default(),
             flushing: Arc::default(),
         }
+    }
+
+    /// The same, whose flushes wait for so long beforehand for what else is counted. The batch that one is of waits with it.
+    #[must_use]
+    pub fn gathering(self, gather: Duration) -> Self {
+        Self { gather, ..self }
     }
 
     /// Counts an attempt that this process made; tests are none of the webhook's traffic.
@@ -70,6 +79,9 @@ impl Tally {
         let Ok(waiting) = self.waiting.try_lock() else {
             return;
         };
+        if !self.gather.is_zero() {
+            sleep(self.gather).await;
+        }
         let flush = async {
             let enough = sleep(self.time);
             let _turn = self.flushing.lock().await;
