@@ -13,6 +13,8 @@
 
 mod page;
 
+use futures_util::future::try_join_all;
+
 use self::page::{Again, THE_END, is_wanted};
 use super::{FlowError, deliver::Deliverer, settle::head};
 use crate::{
@@ -28,7 +30,6 @@ use crate::{
     queue::Lane,
     store::deliveries::{From, Written},
 };
-use futures_util::future::try_join_all;
 
 /// What came of asking for a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
