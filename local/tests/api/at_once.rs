@@ -134,3 +134,25 @@ async fn one_idempotency_key_makes_one_api_key_however_many_ask() {
     let listed = world.get(&As::operator(), keys).await;
     assert_eq!(listed.data(200)["keys"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_that_many_ask_for_at_once_sends_once() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let event = json!({"type": "a.b", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event).await;
+    published.data(202);
+    let path = format!("/v1/webhooks/{}/recover", world.webhook(&tenant).await);
+    let asked = crowd(
+        &world,
+        &tenant,
+        "POST",
+        &path,
+        |_| json!({"since": "2025-10-09T08:00:00Z", "status": "any"}),
+    );
+    let asked = asked.await;
+    let id = |answered: &Answered| answered.data(202)["recovery"]["id"].clone();
+    assert!(asked.iter().all(|answered| id(answered) == id(&asked[0])));
+    world.run_for(120_000).await;
+    assert_eq!(world.posts(), 1);
+}

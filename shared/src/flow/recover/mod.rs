@@ -27,6 +27,7 @@ use crate::{
         webhook::Webhook,
     },
     json::Json,
+    limits::REPEAT_DELAY_MS,
     queue::Lane,
     store::deliveries::{From, Written},
 };
@@ -87,6 +88,7 @@ impl Deliverer {
         let own = own_key(&recovery).filter(|_| given.is_none());
         let idempotency = given.or(own.as_ref());
         let mut taken = None;
+        let mut delay_ms = 0;
         loop {
             let latest = self
                 .store
@@ -118,11 +120,12 @@ impl Deliverer {
                 if let Some(standing) = standing {
                     return Ok(Asked::Begun(standing));
                 }
-                // Whoever reserved it has not begun it yet, and may never.
+                // Whoever reserved it has not begun it yet, and may never. If it does, this finds it begun.
                 recovery = earlier;
+                delay_ms = REPEAT_DELAY_MS;
             }
             self.queue
-                .send(Lane::Retry, &Message::Recover(recovery.clone()), 0)
+                .send(Lane::Retry, &Message::Recover(recovery.clone()), delay_ms)
                 .await?;
             let standing = self.store.place_recovery(&recovery).await?;
             if standing.recovery.is_same(&recovery) {
