@@ -199,3 +199,21 @@ async fn bringing_a_key_along_twice_under_an_idempotency_key_is_bringing_it_once
     without.assert_error(409, "conflict");
     assert_eq!(without.fields(), ["key_sha256"]);
 }
+
+/// The admin key has its part in the text of such a key: under another one it cannot be shown again, and opens what it opened.
+#[tokio::test(start_paused = true)]
+async fn a_key_is_not_shown_again_under_another_admin_key() {
+    let mut world = World::still().await;
+    world.tenant("acme", "standard", "pro").await;
+    let keys = "/v1/tenants/acme/keys";
+    let request = json!({"scopes": ["manage"]});
+    let operator = As::operator().with_idempotency_key("k");
+    let made = world.send(&operator, "POST", keys, request.clone()).await;
+    let key = As::key(made.data(201)["key"]["key"].as_str().unwrap());
+    world.change_admin_key("another");
+    let operator = As::key("another").with_idempotency_key("k");
+    let refused = world.send(&operator, "POST", keys, request).await;
+    refused.assert_error(409, "conflict");
+    assert_eq!(refused.fields(), ["Idempotency-Key"]);
+    world.get(&key, "/v1/webhooks").await.data(200);
+}

@@ -28,6 +28,7 @@ use rung_local::{
     aws::{self, Aws},
 };
 use rung_shared::{
+    api::Api,
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     egress::{Answer, Failure, Outgoing, Transport},
@@ -299,6 +300,19 @@ impl World {
             receiver,
             stop: None,
         }
+    }
+
+    /// Gives the operator another key, as a restart does.
+    pub(crate) fn change_admin_key(&mut self, key: &str) {
+        let Api {
+            store,
+            dialects,
+            clock,
+            strict,
+            ..
+        } = self.app.api.clone();
+        self.app.api = Api::new(store, dialects, clock, key, strict);
+        self.router = self.app.router();
     }
 
     /// Makes a tenant and a key of all scopes; who that key is.
