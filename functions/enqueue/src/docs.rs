@@ -6,6 +6,7 @@ use rung_shared::{
         Code,
         openapi::{Operation, Schemas, Who},
     },
+    domain::tenant::Scope,
     limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
 };
 use schemars::{Schema, json_schema};
@@ -78,7 +79,7 @@ fn published_example() -> Value {
 }
 
 fn publishing(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(Who::Publisher, id, summary).idempotency_key("Serves as an id where an event has none: the same key with the same content is taken once.")
+    Operation::new(Who::Tenant(Scope::Publish), id, summary).idempotency_key("Serves as an id where an event has none: the same key with the same content is taken once.")
     .header(
         "traceparent",
         "W3C Trace Context: goes along to the receivers.",

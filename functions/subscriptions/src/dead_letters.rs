@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{self, ApiError, Fields, Query, answer},
     clock::timestamp,
-    domain::message::Message,
+    domain::{message::Message, tenant::Scope},
     json::Json,
     limits::{COUNTING_MS, REQUEST_BYTES},
     queue::{Lane, dead::DeadLetter},
@@ -107,7 +107,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    state.api.admin(&headers).await?;
+    state.api.operator(&headers, Scope::Read).await?;
     let mut fields = Fields::of(&query)?;
     let limit = api::limit(&mut fields);
     let only = fields.optional("queue", lane);
@@ -132,7 +132,7 @@ pub(crate) async fn redrive(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, ApiError> {
-    state.api.admin(&headers).await?;
+    state.api.operator(&headers, Scope::Admin).await?;
     let body = api::empty_or_body(request, REQUEST_BYTES).await?;
     let mut fields = Fields::of(&body)?;
     let only = fields.optional("queue", lane);

@@ -42,7 +42,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.reader(&headers).await?;
     let tenant = &caller.tenant;
     let mut fields = Fields::of(&query)?;
     let names = ["events", tenant.id.as_str()];
@@ -116,7 +116,7 @@ pub(crate) async fn get(
     Path(id): Path<EventId>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.reader(&headers).await?;
     let names = ["deliveries", caller.tenant.id.as_str(), id.as_str()];
     let page = state.api.only_page(&query, &names).await?;
     let event = state.api.store.event(&caller.tenant.id, &id).await?;

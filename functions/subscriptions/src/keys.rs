@@ -64,12 +64,12 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    api.admin(&headers).await?;
+    api.operator(&headers, Scope::Admin).await?;
     let idempotency_key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
     let name = fields.optional("name", read::text(NAME_CHARS));
-    let scopes = fields.required("scopes", scopes);
+    let scopes = fields.required("scopes", scopes(Scope::OF_TENANTS));
     let events_per_hour = fields.optional("events_per_hour", events_per_hour);
     let expires_ms = fields.optional("expires_at", read::time_ms);
     if expires_ms.is_some_and(|expires_ms| expires_ms <= api.clock.wall_ms()) {
@@ -77,7 +77,7 @@ pub(crate) async fn create(
     }
     let brought = fields.optional("key_sha256", sha256);
     fields.finish()?;
-    let tenant = named(&state, &headers, &tenant).await?;
+    let tenant = named(&state, &headers, Scope::Admin, &tenant).await?;
 
     let idempotency = idempotency_key.map(|key| Idempotency::of(key, &body));
     let text = async |id: &KeyId| match (brought, &idempotency) {
@@ -140,7 +140,7 @@ pub(crate) async fn list(
     Path(tenant): Path<TenantName>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let tenant = named(&state, &headers, &tenant).await?;
+    let tenant = named(&state, &headers, Scope::Read, &tenant).await?;
     let names = ["keys", tenant.id.as_str()];
     let page = state.api.only_page(&query, &names).await?;
     let store = &state.api.store;
@@ -161,7 +161,7 @@ pub(crate) async fn delete(
     Path((tenant, id)): Path<(TenantName, KeyId)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let tenant = named(&state, &headers, &tenant).await?;
+    let tenant = named(&state, &headers, Scope::Admin, &tenant).await?;
     api::nothing(request).await?;
     let deleted = state.api.store.delete_api_key(&tenant.id, &id).await;
     // Whatever came of it: an answer that is lost may have been a success.
@@ -182,22 +182,30 @@ fn events_per_hour(value: &Json) -> Result<u64, String> {
     limit.ok_or_else(|| "must be a whole number of events, from 1".to_owned())
 }
 
-fn scopes(value: &Json) -> Result<Vec<Scope>, String> {
-    let mut scopes = Vec::new();
-    for name in read::list(value)? {
-        let scope = match name.as_str() {
-            Some("manage") => Scope::Manage,
-            Some("publish") => Scope::Publish,
-            _ => return Err("may have `manage` and `publish` only".to_owned()),
-        };
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
+/// Reads scopes out of those that a key may have.
+fn scopes(allowed: &'static [Scope]) -> impl Fn(&Json) -> Result<Vec<Scope>, String> {
+    move |value| {
+        let mut scopes = Vec::new();
+        for name in read::list(value)? {
+            let named = |scope: &&Scope| name.as_str() == Some(scope.as_str());
+            let scope = allowed.iter().find(named).ok_or_else(|| one_of(allowed))?;
+            if !scopes.contains(scope) {
+                scopes.push(*scope);
+            }
         }
+        if scopes.is_empty() {
+            return Err(one_of(allowed));
+        }
+        Ok(scopes)
     }
-    if scopes.is_empty() {
-        return Err("must have `manage`, `publish` or both".to_owned());
-    }
-    Ok(scopes)
+}
+
+fn one_of(allowed: &[Scope]) -> String {
+    let names: Vec<_> = allowed
+        .iter()
+        .map(|scope| format!("`{}`", scope.as_str()))
+        .collect();
+    format!("must be a list of one or more of {}", names.join(", "))
 }
 
 fn sha256(value: &Json) -> Result<KeyHash, String> {
@@ -215,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_one_or_both_known_ones() {
-        assert_eq!(
-            scopes(&json(r#"["publish","publish"]"#)),
-            Ok(vec![Scope::Publish])
-        );
+    fn scopes_are_one_or_more_of_the_allowed_ones() {
+        let scopes = scopes(Scope::OF_TENANTS);
+        let read = scopes(&json(r#"["publish","read","publish"]"#));
+        assert_eq!(read, Ok(vec![Scope::Publish, Scope::Read]));
         for wrong in ["[]", r#"["admin"]"#, "[1]", r#""manage""#] {
-            assert!(scopes(&json(wrong)).is_err(), "{wrong}");
+            let problem = scopes(&json(wrong)).unwrap_err();
+            assert!(problem.contains("`erase`"), "{wrong}: {problem}");
         }
     }
 

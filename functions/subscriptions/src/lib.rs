@@ -196,19 +196,24 @@ async fn egress_ips(
     headers: HeaderMap,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    state.manager(&headers).await?;
+    state.reader(&headers).await?;
     let networks = &state.api.egress_ips;
     Ok(answer(StatusCode::OK, json!({ "egress_ips": networks })))
 }
 
 impl Management {
+    /// Whoever may see a tenant's things.
+    async fn reader(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        self.api.caller(headers, Scope::Read).await
+    }
+
+    /// Whoever may change them.
     async fn manager(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         self.api.caller(headers, Scope::Manage).await
     }
 
     /// The caller's webhook of this id.
-    async fn webhook(&self, headers: &HeaderMap, id: &WebhookId) -> Result<Webhook, ApiError> {
-        let caller = self.manager(headers).await?;
+    async fn webhook(&self, caller: &Caller, id: &WebhookId) -> Result<Webhook, ApiError> {
         let webhook = self.api.store.webhook(&caller.tenant.id, id).await?;
         webhook.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))
     }

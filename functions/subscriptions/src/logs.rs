@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields, NoQuery, Query, answer, read},
+    api::{self, ApiError, Caller, Code, Fields, NoQuery, Query, answer, read},
     clock::timestamp,
     domain::{
         attempt::{Attempt, LogId, Outcome, Trigger},
@@ -136,7 +136,8 @@ pub(crate) async fn list(
     Path(id): Path<WebhookId>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &id).await?;
+    let caller = state.reader(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
     let mut fields = Fields::of(&query)?;
     let names = ["logs", webhook.tenant.as_str(), webhook.id.as_str()];
     let page = state.api.page(&mut fields, &names).await?;
@@ -197,11 +198,11 @@ fn delivery(value: &Json) -> Result<Uuid, String> {
 /// The caller's webhook and an entry of its log.
 async fn entry(
     state: &Management,
-    headers: &HeaderMap,
+    caller: &Caller,
     webhook: &WebhookId,
     log: &str,
 ) -> Result<(Webhook, Attempt), ApiError> {
-    let webhook = state.webhook(headers, webhook).await?;
+    let webhook = state.webhook(caller, webhook).await?;
     let missing = || ApiError::not_found("log entry", log);
     let id = LogId::parse(log).ok_or_else(missing)?;
     let store = &state.api.store;
@@ -223,7 +224,8 @@ pub(crate) async fn get(
     Path((webhook, log)): Path<(WebhookId, String)>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let (_, entry) = entry(&state, &headers, &webhook, &log).await?;
+    let caller = state.reader(&headers).await?;
+    let (_, entry) = entry(&state, &caller, &webhook, &log).await?;
     let event = event_of(&state, &entry).await?;
     let body = event
         .as_ref()
@@ -241,7 +243,8 @@ pub(crate) async fn retry(
     Path((webhook, log)): Path<(WebhookId, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (webhook, entry) = entry(&state, &headers, &webhook, &log).await?;
+    let caller = state.manager(&headers).await?;
+    let (webhook, entry) = entry(&state, &caller, &webhook, &log).await?;
     api::nothing(request).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());

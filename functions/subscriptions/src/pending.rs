@@ -60,7 +60,8 @@ pub(crate) async fn list(
     Path(id): Path<WebhookId>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &id).await?;
+    let caller = state.reader(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
     let names = ["pending", webhook.tenant.as_str(), webhook.id.as_str()];
     let page = state.api.only_page(&query, &names).await?;
     let store = &state.api.store;
@@ -91,7 +92,8 @@ pub(crate) async fn cancel(
     Path((webhook, delivery)): Path<(WebhookId, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &webhook).await?;
+    let caller = state.manager(&headers).await?;
+    let webhook = state.webhook(&caller, &webhook).await?;
     api::nothing(request).await?;
     let missing = || ApiError::not_found("pending delivery", &delivery);
     let id = delivery.parse().map_err(|_| missing())?;
@@ -106,7 +108,8 @@ pub(crate) async fn cancel_all(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &id).await?;
+    let caller = state.manager(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
     api::nothing(request).await?;
     let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
     let cancelled = state.deliverer.cancel_all(&webhook, deadline_ms).await?;
@@ -120,7 +123,8 @@ pub(crate) async fn retry(
     Path((webhook, delivery)): Path<(WebhookId, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &webhook).await?;
+    let caller = state.manager(&headers).await?;
+    let webhook = state.webhook(&caller, &webhook).await?;
     api::nothing(request).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());

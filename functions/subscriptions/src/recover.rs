@@ -85,7 +85,8 @@ pub(crate) async fn begin(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &id).await?;
+    let caller = state.manager(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
     let key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let retention = state.api.store.retention_of(&webhook.tenant).await?;
@@ -123,7 +124,8 @@ pub(crate) async fn get(
     Path((webhook, id)): Path<(WebhookId, String)>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &webhook).await?;
+    let caller = state.reader(&headers).await?;
+    let webhook = state.webhook(&caller, &webhook).await?;
     let missing = || ApiError::not_found("recovery", &id);
     let job = id.strip_prefix("rec_").and_then(|job| job.parse().ok());
     let store = &state.api.store;

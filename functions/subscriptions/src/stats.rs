@@ -200,7 +200,8 @@ pub(crate) async fn of_webhook(
     Path(id): Path<WebhookId>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &id).await?;
+    let caller = state.reader(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
     let asked = Asked::read(&state, &query)?;
     let store = &state.api.store;
     let (tenant, id) = (&webhook.tenant, &webhook.id);
@@ -221,7 +222,7 @@ pub(crate) async fn of_tenant(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.reader(&headers).await?;
     let asked = Asked::read(&state, &query)?;
     let (store, tenant) = (&state.api.store, &caller.tenant.id);
     let hours = store.counts_of_all(tenant, asked.span).await?;

@@ -13,7 +13,7 @@ use rung_shared::{
     dialect::DEFAULT,
     domain::{
         id::{TenantId, TenantName},
-        tenant::Tenant,
+        tenant::{Scope, Tenant},
         webhook::{Disabled, Reason},
     },
     json::Json,
@@ -80,7 +80,7 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    api.admin(&headers).await?;
+    api.operator(&headers, Scope::Admin).await?;
     let key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
@@ -113,7 +113,7 @@ pub(crate) async fn create(
         return Err(ApiError::of_field(Code::Conflict, "id", problem));
     }
     // A repeat, as long as what it asks for is there.
-    let present = named(&state, &headers, &id).await?;
+    let present = named(&state, &headers, Scope::Admin, &id).await?;
     let asked = Tenant {
         id: present.id.clone(),
         version: present.version,
@@ -132,7 +132,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    state.api.admin(&headers).await?;
+    state.api.operator(&headers, Scope::Read).await?;
     let page = state.api.only_page(&query, &["tenants"]).await?;
     let store = &state.api.store;
     let listed = store.tenants(page.after.as_deref(), page.limit).await?;
@@ -144,13 +144,14 @@ pub(crate) async fn list(
     ))
 }
 
-/// The tenant that an operator's call is about.
+/// The tenant that an operator's call is about, which needs `scope`.
 pub(crate) async fn named(
     state: &Management,
     headers: &HeaderMap,
+    scope: Scope,
     id: &TenantName,
 ) -> Result<Tenant, ApiError> {
-    state.api.admin(headers).await?;
+    state.api.operator(headers, scope).await?;
     let tenant = state.api.store.tenant_called(id).await?;
     tenant.ok_or_else(|| ApiError::not_found("tenant", id.as_str()))
 }
@@ -161,7 +162,7 @@ pub(crate) async fn get(
     Path(id): Path<TenantName>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let tenant = named(&state, &headers, &id).await?;
+    let tenant = named(&state, &headers, Scope::Read, &id).await?;
     Ok(one(StatusCode::OK, &tenant))
 }
 
@@ -171,7 +172,7 @@ pub(crate) async fn update(
     Path(id): Path<TenantName>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    state.api.admin(&headers).await?;
+    state.api.operator(&headers, Scope::Admin).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
     let name = fields.patch("name", read::text(NAME_CHARS));
@@ -180,7 +181,7 @@ pub(crate) async fn update(
     fields.finish()?;
     let mut tries = Tries::to_change("tenant");
     loop {
-        let mut tenant = named(&state, &headers, &id).await?;
+        let mut tenant = named(&state, &headers, Scope::Admin, &id).await?;
         tenant.name = name.clone().or(tenant.name);
         tenant.plan = plan.clone().or(tenant.plan);
         tenant.retention_days = retention_days.clone().or(tenant.retention_days);
@@ -218,7 +219,7 @@ pub(crate) async fn delete(
     Path(id): Path<TenantName>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    state.api.admin(&headers).await?;
+    state.api.operator(&headers, Scope::Admin).await?;
     api::nothing(request).await?;
     if state.api.store.delete_tenant(&id).await? {
         let data = json!({ "tenant": { "id": id.as_str(), "deleted": true } });

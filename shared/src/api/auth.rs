@@ -22,11 +22,11 @@ pub struct Caller {
 }
 
 impl Api {
-    /// The operator alone may go on.
+    /// An operator's call that needs `scope`.
     ///
     /// # Errors
     /// 401 without a known key, 403 with a tenant's.
-    pub async fn admin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    pub async fn operator(&self, headers: &HeaderMap, _scope: Scope) -> Result<(), ApiError> {
         let hash = presented(headers)?;
         if self.is_admin(&hash) {
             return Ok(());
@@ -74,14 +74,10 @@ impl Api {
                     "`Rung-Tenant` names another tenant than the key's; leave it out",
                 ));
             }
-            if let Some(scope) = scope.filter(|scope| !key.scopes.contains(scope)) {
-                let scope = match scope {
-                    Scope::Manage => "manage",
-                    Scope::Publish => "publish",
-                };
+            if let Some(scope) = scope.filter(|scope| !key.grants(*scope)) {
                 return Err(ApiError::new(
                     Code::Forbidden,
-                    format!("this takes a key with the scope `{scope}`"),
+                    format!("this takes a key with the scope `{}`", scope.as_str()),
                 ));
             }
             Caller {

@@ -41,10 +41,52 @@ impl Tenant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Everything about webhooks, logs and events but publishing.
+    /// Everything, with tenants and keys; of the operator's keys alone.
+    Admin,
+    /// Seeing and changing webhooks, and sending again.
     Manage,
     /// Publishing events.
     Publish,
+    /// Seeing all that is no secret, and changing nothing.
+    Read,
+    /// Changing the catalogue of event types.
+    Catalogue,
+    /// Erasing events.
+    Erase,
+}
+
+impl Scope {
+    /// The scopes that a tenant's key may have.
+    pub const OF_TENANTS: &[Self] = &[
+        Self::Manage,
+        Self::Publish,
+        Self::Read,
+        Self::Catalogue,
+        Self::Erase,
+    ];
+
+    /// The scope's name in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Manage => "manage",
+            Self::Publish => "publish",
+            Self::Read => "read",
+            Self::Catalogue => "catalogue",
+            Self::Erase => "erase",
+        }
+    }
+
+    /// Whether a key with this scope may make a call that needs `needed`.
+    #[must_use]
+    pub fn grants(self, needed: Self) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::Manage => matches!(needed, Self::Manage | Self::Read),
+            Self::Publish | Self::Read | Self::Catalogue | Self::Erase => self == needed,
+        }
+    }
 }
 
 /// The SHA-256 of an API key: what is stored of it.
@@ -101,4 +143,44 @@ pub struct ApiKey {
     pub remind_ms: Option<u64>,
     /// When it was made, in milliseconds.
     pub created_ms: u64,
+}
+
+impl ApiKey {
+    /// Whether the key may make a call that needs `needed`.
+    #[must_use]
+    pub fn grants(&self, needed: Scope) -> bool {
+        self.scopes.iter().any(|scope| scope.grants(needed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_grants_itself_and_what_it_includes() {
+        use Scope::{Admin, Catalogue, Erase, Manage, Publish, Read};
+        let all = [Admin, Manage, Publish, Read, Catalogue, Erase];
+        for (scope, granted) in [
+            (Admin, &all[..]),
+            (Manage, &[Manage, Read]),
+            (Publish, &[Publish]),
+            (Read, &[Read]),
+            (Catalogue, &[Catalogue]),
+            (Erase, &[Erase]),
+        ] {
+            for needed in all {
+                let expected = granted.contains(&needed);
+                assert_eq!(scope.grants(needed), expected, "{scope:?} for {needed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_scope_is_stored_by_its_name() {
+        for scope in [&[Scope::Admin], Scope::OF_TENANTS].concat() {
+            let stored = serde_json::to_value(scope).ok();
+            assert_eq!(stored, Some(scope.as_str().into()));
+        }
+    }
 }

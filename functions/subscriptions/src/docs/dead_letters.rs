@@ -3,6 +3,7 @@
 use http::StatusCode;
 use rung_shared::{
     api::openapi::{Operation, Schemas, Who},
+    domain::tenant::Scope,
     limits::{PAGE_DEFAULT, PAGE_MAX},
 };
 use schemars::{Schema, json_schema};
@@ -29,7 +30,7 @@ pub(crate) fn list_dead_letters(schemas: &mut Schemas) -> Operation {
     let letter = schemas.subschema_for::<View<'_>>();
     let letters: Schema = json_schema!({ "type": "array", "items": letter });
     Operation::new(
-        Who::Operator,
+        Who::Operator(Scope::Read),
         "listDeadLetters",
         "Look at messages that nobody could handle.",
     )
@@ -70,7 +71,7 @@ pub(crate) fn redrive_dead_letters(_: &mut Schemas) -> Operation {
         json!({ "queue": { "description": "Only those of this queue.", "enum": ["deliver", "retry", null] } }),
     );
     Operation::new(
-        Who::Operator,
+        Who::Operator(Scope::Admin),
         "redriveDeadLetters",
         "Send dead letters back to where they came from.",
     )

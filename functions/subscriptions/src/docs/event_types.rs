@@ -1,9 +1,12 @@
 //! The documentation of the catalogue's calls.
 
 use http::StatusCode;
-use rung_shared::api::{
-    Code,
-    openapi::{Operation, Schemas, Who},
+use rung_shared::{
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
+    domain::tenant::Scope,
 };
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
@@ -32,7 +35,7 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
         "type": "boolean",
     });
     Operation::new(
-        Who::Tenant,
+        Who::AnyTenant,
         "listEventTypes",
         "List what can be published and subscribed to in the tenant's dialect.",
     )
@@ -57,7 +60,7 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
     let view = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Tenant, "getEventType", "Read an event type.")
+    Operation::new(Who::AnyTenant, "getEventType", "Read an event type.")
         .describe("Types may have slashes in them; those stand in the path as they are.")
         .answers(
             StatusCode::OK,
@@ -83,7 +86,7 @@ fn any_schema() -> Schema {
 
 pub(crate) fn get_schema(_: &mut Schemas) -> Operation {
     Operation::new(
-        Who::Tenant,
+        Who::AnyTenant,
         "getSchema",
         "Read the schema that a type's data must meet: the tenant's own, else the dialect's.",
     )
@@ -97,7 +100,7 @@ pub(crate) fn get_schema(_: &mut Schemas) -> Operation {
 
 pub(crate) fn put_schema(_: &mut Schemas) -> Operation {
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Manage),
         "putSchema",
         "Give a type a schema of the tenant's own.",
     )
@@ -120,7 +123,7 @@ pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
         "properties": { "type": { "type": "string" }, "deleted": { "const": true } },
     });
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Manage),
         "deleteSchema",
         "Take a type's own schema away; the dialect's holds again.",
     )

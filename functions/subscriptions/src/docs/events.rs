@@ -3,6 +3,7 @@
 use http::StatusCode;
 use rung_shared::{
     api::openapi::{Operation, Schemas, Who},
+    domain::tenant::Scope,
     limits::EVENT_TYPE_CHARS,
 };
 use schemars::{Schema, json_schema};
@@ -22,15 +23,19 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
         "deliveries": 0,
         "reason": "no webhook subscribes to this type",
     });
-    Operation::new(Who::Manager, "listEvents", "List what was published.")
-        .lists("events", event, example)
-        .query(
-            "type",
-            "Only those of this type.",
-            json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
-        )
-        .query("since", "Only those accepted then or later.", time())
-        .query("until", "Only those accepted earlier.", time())
+    Operation::new(
+        Who::Tenant(Scope::Read),
+        "listEvents",
+        "List what was published.",
+    )
+    .lists("events", event, example)
+    .query(
+        "type",
+        "Only those of this type.",
+        json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
+    )
+    .query("since", "Only those accepted then or later.", time())
+    .query("until", "Only those accepted earlier.", time())
 }
 
 pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
@@ -38,7 +43,7 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
     let delivery = schemas.subschema_for::<DeliveryView>();
     let deliveries: Schema = json_schema!({ "type": "array", "items": delivery });
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Read),
         "getEvent",
         "Read an event, and where each of its deliveries stands.",
     )

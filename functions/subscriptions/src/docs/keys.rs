@@ -6,6 +6,7 @@ use rung_shared::{
         Code,
         openapi::{Operation, Schemas, Who},
     },
+    domain::tenant::Scope,
     limits::NAME_CHARS,
 };
 use serde_json::{Value, json};
@@ -32,7 +33,7 @@ pub(crate) fn create_key(schemas: &mut Schemas) -> Operation {
             "scopes": {
                 "description": "What it may do.",
                 "type": "array",
-                "items": { "enum": ["manage", "publish"] },
+                "items": { "enum": Scope::OF_TENANTS },
                 "minItems": 1,
             },
             "expires_at": time("When it ends [default: never]; in the future."),
@@ -51,7 +52,7 @@ pub(crate) fn create_key(schemas: &mut Schemas) -> Operation {
     let mut made = example();
     made["key"] = "rk_8Zk1vQ…".into();
     let key = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Operator, "createKey", "Make an API key of a tenant.")
+    Operation::new(Who::Operator(Scope::Admin), "createKey", "Make an API key of a tenant.")
         .describe("The key itself is shown in this answer only; Rung keeps its hash.")
         .idempotency_key(
             "The same request again is answered with the key that it made, itself included, for as long as the retention.",
@@ -71,15 +72,21 @@ pub(crate) fn create_key(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn list_keys(schemas: &mut Schemas) -> Operation {
     let key = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Operator, "listKeys", "List a tenant's API keys.").lists(
-        "keys",
-        key,
-        example(),
+    Operation::new(
+        Who::Operator(Scope::Read),
+        "listKeys",
+        "List a tenant's API keys.",
     )
+    .lists("keys", key, example())
 }
 
 pub(crate) fn delete_key(_: &mut Schemas) -> Operation {
-    let operation = Operation::new(Who::Operator, "deleteKey", "Delete an API key.").describe(
+    let operation = Operation::new(
+        Who::Operator(Scope::Admin),
+        "deleteKey",
+        "Delete an API key.",
+    )
+    .describe(
         "It opens nothing any more: on one machine from this answer on, on AWS at most 10 s later.",
     );
     deleted(operation, "key", "key_4f9d2c7b1a")

@@ -6,6 +6,7 @@ use rung_shared::{
         Code,
         openapi::{Operation, Schemas, Who},
     },
+    domain::tenant::Scope,
     limits::EVENT_TYPE_CHARS,
 };
 use schemars::json_schema;
@@ -49,36 +50,40 @@ pub(super) fn test_example() -> Value {
 pub(crate) fn list_logs(schemas: &mut Schemas) -> Operation {
     let entry = schemas.subschema_for::<View>();
     let time = || json!({ "type": "string", "format": "date-time" });
-    Operation::new(Who::Manager, "listLogs", "List the attempts at a webhook.")
-        .describe("`since` and `until` go by the time at which an attempt was due.")
-        .lists("logs", entry, example())
-        .query(
-            "status",
-            "Only those that ended so.",
-            json!({ "enum": ["succeeded", "failed"] }),
-        )
-        .query(
-            "event_type",
-            "Only those of events of this type.",
-            json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
-        )
-        .query(
-            "event_id",
-            "Only those of this event.",
-            json!({ "type": "string" }),
-        )
-        .query(
-            "delivery_id",
-            "Only those of this delivery.",
-            json!({ "type": "string", "format": "uuid" }),
-        )
-        .query(
-            "trigger",
-            "Only those that this led to.",
-            json!({ "enum": ["event", "retry", "manual", "recover", "test"] }),
-        )
-        .query("since", "Only those due then or later.", time())
-        .query("until", "Only those due earlier.", time())
+    Operation::new(
+        Who::Tenant(Scope::Read),
+        "listLogs",
+        "List the attempts at a webhook.",
+    )
+    .describe("`since` and `until` go by the time at which an attempt was due.")
+    .lists("logs", entry, example())
+    .query(
+        "status",
+        "Only those that ended so.",
+        json!({ "enum": ["succeeded", "failed"] }),
+    )
+    .query(
+        "event_type",
+        "Only those of events of this type.",
+        json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
+    )
+    .query(
+        "event_id",
+        "Only those of this event.",
+        json!({ "type": "string" }),
+    )
+    .query(
+        "delivery_id",
+        "Only those of this delivery.",
+        json!({ "type": "string", "format": "uuid" }),
+    )
+    .query(
+        "trigger",
+        "Only those that this led to.",
+        json!({ "enum": ["event", "retry", "manual", "recover", "test"] }),
+    )
+    .query("since", "Only those due then or later.", time())
+    .query("until", "Only those due earlier.", time())
 }
 
 pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
@@ -91,7 +96,7 @@ pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
     log["response"] = json!({ "status": 500, "headers": {}, "body": "out of order" });
     let detail = schemas.subschema_for::<Detail>();
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Read),
         "getLog",
         "Read an attempt, with its request and its response.",
     )
@@ -114,7 +119,7 @@ pub(crate) fn retry_log(_: &mut Schemas) -> Operation {
             "status": { "const": "pending" },
         },
     });
-    Operation::new(Who::Manager, "retryLog", "Send an attempt's delivery again now.")
+    Operation::new(Who::Tenant(Scope::Manage), "retryLog", "Send an attempt's delivery again now.")
         .describe("With the same ids. It takes the place of a wait, starts no ladder, and counts for no disable rule.")
         .empty_body()
         .answers(

@@ -14,6 +14,7 @@ mod webhooks;
 use http::StatusCode;
 use rung_shared::{
     api::openapi::{Operation, Schemas, Who},
+    domain::tenant::Scope,
     limits::ID_CHARS,
 };
 use schemars::{Schema, json_schema};
@@ -69,7 +70,7 @@ pub(crate) fn openapi(_: &mut Schemas) -> Operation {
 
 pub(crate) fn egress_ips(_: &mut Schemas) -> Operation {
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Read),
         "listEgressIps",
         "Where deliveries come from, for receivers that let only some addresses in.",
     )

@@ -1,9 +1,12 @@
 //! The documentation of the calls for what waits.
 
 use http::StatusCode;
-use rung_shared::api::{
-    Code,
-    openapi::{Operation, Schemas, Who},
+use rung_shared::{
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
+    domain::tenant::Scope,
 };
 use schemars::json_schema;
 use serde_json::{Value, json};
@@ -26,7 +29,7 @@ pub(crate) fn list_pending(schemas: &mut Schemas) -> Operation {
     let pending = schemas.subschema_for::<View<'_>>();
     let example = example("pending", json!("2025-10-10T12:31:00.268Z"));
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Read),
         "listPending",
         "List the deliveries that wait for their next attempt.",
     )
@@ -36,7 +39,7 @@ pub(crate) fn list_pending(schemas: &mut Schemas) -> Operation {
 pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
     let delivery = schemas.subschema_for::<View<'_>>();
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Manage),
         "cancelDelivery",
         "Cancel a delivery that waits.",
     )
@@ -56,7 +59,7 @@ pub(crate) fn cancel_pending(_: &mut Schemas) -> Operation {
         "type": "boolean",
     });
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Manage),
         "cancelPending",
         "Cancel all deliveries that wait.",
     )
@@ -73,7 +76,7 @@ pub(crate) fn retry_pending(schemas: &mut Schemas) -> Operation {
     let delivery = schemas.subschema_for::<View<'_>>();
     let example = example("pending", json!("2025-10-10T12:30:05.123Z"));
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Manage),
         "retryPending",
         "Send a delivery that waits now; the ladder goes on from there.",
     )

@@ -1,9 +1,12 @@
 //! The documentation of recoveries' calls.
 
 use http::StatusCode;
-use rung_shared::api::{
-    Code,
-    openapi::{Operation, Schemas, Who},
+use rung_shared::{
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
+    domain::tenant::Scope,
 };
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -68,7 +71,7 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
     let recovery = schemas.subschema_for::<View<'_>>();
     let counted = schemas.subschema_for::<Counted>();
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Manage),
         "recover",
         "Send again what a webhook has not got, each delivery on a fresh ladder.",
     )
@@ -96,7 +99,12 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn get_recovery(schemas: &mut Schemas) -> Operation {
     let recovery = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Manager, "getRecovery", "Read how far a recovery is.").answers(
+    Operation::new(
+        Who::Tenant(Scope::Read),
+        "getRecovery",
+        "Read how far a recovery is.",
+    )
+    .answers(
         StatusCode::OK,
         "The recovery.",
         [("recovery", recovery)],

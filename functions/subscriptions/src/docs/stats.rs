@@ -1,7 +1,10 @@
 //! The documentation of statistics.
 
 use http::StatusCode;
-use rung_shared::api::openapi::{Operation, Schemas, Who};
+use rung_shared::{
+    api::openapi::{Operation, Schemas, Who},
+    domain::tenant::Scope,
+};
 use serde_json::{Value, json};
 
 use crate::stats::Stats;
@@ -55,13 +58,17 @@ fn stats(schemas: &mut Schemas, operation: Operation, failures: Option<u32>) -> 
 }
 
 pub(crate) fn tenant_stats(schemas: &mut Schemas) -> Operation {
-    let operation = Operation::new(Who::Manager, "getStats", "How a tenant's attempts went.");
+    let operation = Operation::new(
+        Who::Tenant(Scope::Read),
+        "getStats",
+        "How a tenant's attempts went.",
+    );
     stats(schemas, operation, None)
 }
 
 pub(crate) fn webhook_stats(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Read),
         "getWebhookStats",
         "How the attempts at a webhook went.",
     );

@@ -6,6 +6,7 @@ use rung_shared::{
         Code,
         openapi::{Operation, Schemas, Who},
     },
+    domain::tenant::Scope,
     limits::{ID_CHARS, NAME_CHARS},
 };
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
         }),
     );
     let example = json!({ "id": "acme", "name": "Acme", "dialect": "odin", "plan": "pro" });
-    let operation = Operation::new(Who::Operator, "createTenant", "Make a tenant.")
+    let operation = Operation::new(Who::Operator(Scope::Admin), "createTenant", "Make a tenant.")
         .idempotency_key(
             "Serves as an id where there is none: the same request again is answered with the tenant that it made, as long as that is \
              as the request says.",
@@ -72,7 +73,7 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
     let tenant = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Operator, "listTenants", "List tenants.").lists(
+    Operation::new(Who::Operator(Scope::Read), "listTenants", "List tenants.").lists(
         "tenants",
         tenant,
         example(),
@@ -80,7 +81,7 @@ pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn get_tenant(schemas: &mut Schemas) -> Operation {
-    let operation = Operation::new(Who::Operator, "getTenant", "Read a tenant.");
+    let operation = Operation::new(Who::Operator(Scope::Read), "getTenant", "Read a tenant.");
     one(schemas, operation, StatusCode::OK, "The tenant.")
 }
 
@@ -93,17 +94,19 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
             "plan": text("A new plan; null clears it.", ID_CHARS),
         }),
     );
-    let operation = Operation::new(Who::Operator, "updateTenant", "Change a tenant.")
-        .describe(
-            "A plan that has no webhooks disables those that there are, with the reason `plan`.",
-        )
-        .body(body, json!({ "plan": "enterprise" }))
-        .refuses(&[Code::Conflict]);
+    let operation = Operation::new(
+        Who::Operator(Scope::Admin),
+        "updateTenant",
+        "Change a tenant.",
+    )
+    .describe("A plan that has no webhooks disables those that there are, with the reason `plan`.")
+    .body(body, json!({ "plan": "enterprise" }))
+    .refuses(&[Code::Conflict]);
     one(schemas, operation, StatusCode::OK, "It is changed.")
 }
 
 pub(crate) fn delete_tenant(_: &mut Schemas) -> Operation {
-    let operation = Operation::new(Who::Operator, "deleteTenant", "Delete a tenant.")
+    let operation = Operation::new(Who::Operator(Scope::Admin), "deleteTenant", "Delete a tenant.")
         .describe(
             "Its keys and webhooks go with it; nothing is sent to them afterwards. A tenant made under its id later is another one, and begins empty.",
         );

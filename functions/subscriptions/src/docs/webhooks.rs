@@ -6,6 +6,7 @@ use rung_shared::{
         Code,
         openapi::{Operation, Schemas, Who},
     },
+    domain::tenant::Scope,
     limits::{
         DESCRIPTION_CHARS, EVENT_TYPE_CHARS, HEADER_VALUE_BYTES, ID_CHARS, NAME_CHARS,
         OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
@@ -122,7 +123,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     });
     let webhook = schemas.subschema_for::<View<'_>>();
     let data = json!({ "webhook": with_secret() });
-    Operation::new(Who::Manager, "createWebhook", "Make a webhook.")
+    Operation::new(Who::Tenant(Scope::Manage), "createWebhook", "Make a webhook.")
         .describe("The answer shows the secret, which is shown again at a rotation only.")
         .idempotency_key("Serves as an id where there is none: the same request again is answered with the webhook that it made, as long as that is \
              as the request says.")
@@ -173,7 +174,7 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
     rotated["old_secret_expires_at"] = "2025-10-11T12:00:00Z".into();
     let expiry = schemas.subschema_for::<Option<jiff::Timestamp>>();
     let webhook = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Manager, "rotateSecret", "Give a webhook a new secret.")
+    Operation::new(Who::Tenant(Scope::Manage), "rotateSecret", "Give a webhook a new secret.")
         .describe(
             "While the overlap lasts, signatures that have room for several list all secrets'. Where there is room for one, the old \
              one signs, and a 401 or 403 is followed at once by a POST signed with the new one.",
@@ -191,7 +192,7 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
 pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Manage),
         "finishRotation",
         "End a rotation's overlap now.",
     )
@@ -207,7 +208,7 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Manager, "listWebhooks", "List webhooks.")
+    Operation::new(Who::Tenant(Scope::Read), "listWebhooks", "List webhooks.")
         .lists("webhooks", webhook, example())
         .query(
             "status",
@@ -235,7 +236,7 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn get_webhook(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Manager, "getWebhook", "Read a webhook.").answers(
+    Operation::new(Who::Tenant(Scope::Read), "getWebhook", "Read a webhook.").answers(
         StatusCode::OK,
         "The webhook, without its secret.",
         [("webhook", webhook)],
@@ -251,7 +252,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
         },
     });
     let webhook = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Manager, "updateWebhook", "Change a webhook.")
+    Operation::new(Who::Tenant(Scope::Manage), "updateWebhook", "Change a webhook.")
         .describe("What is left out stays; null clears what may be missing.")
         .body(
             object(&[], with(fields(), status)),
@@ -271,8 +272,12 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn delete_webhook(_: &mut Schemas) -> Operation {
-    let operation = Operation::new(Who::Manager, "deleteWebhook", "Delete a webhook.")
-        .describe("Nothing is sent to it afterwards; what waits for it is dropped.");
+    let operation = Operation::new(
+        Who::Tenant(Scope::Manage),
+        "deleteWebhook",
+        "Delete a webhook.",
+    )
+    .describe("Nothing is sent to it afterwards; what waits for it is dropped.");
     deleted(operation, "webhook", "webhook_5kq2m8x1r7")
 }
 
@@ -288,25 +293,29 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
         }),
     );
     let log = schemas.subschema_for::<LogView>();
-    Operation::new(Who::Manager, "testWebhook", "Send a sample event now.")
-        .describe(
-            "Also to a disabled webhook, with a fresh id and the header `Rung-Test: true`. \
+    Operation::new(
+        Who::Tenant(Scope::Manage),
+        "testWebhook",
+        "Send a sample event now.",
+    )
+    .describe(
+        "Also to a disabled webhook, with a fresh id and the header `Rung-Test: true`. \
              It is never sent again and counts as no failure.",
-        )
-        .optional_body(body, json!({ "event_type": "user.lesson.completed" }))
-        .answers(
-            StatusCode::OK,
-            "What came of it, whether it arrived or not.",
-            [("log", log)],
-            json!({ "log": logs::test_example() }),
-        )
-        .refuses(&[Code::UnknownEventType])
+    )
+    .optional_body(body, json!({ "event_type": "user.lesson.completed" }))
+    .answers(
+        StatusCode::OK,
+        "What came of it, whether it arrived or not.",
+        [("log", log)],
+        json!({ "log": logs::test_example() }),
+    )
+    .refuses(&[Code::UnknownEventType])
 }
 
 pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(
-        Who::Manager,
+        Who::Tenant(Scope::Manage),
         "verifyWebhook",
         "Ask a webhook's endpoint to echo a token, and activate it if it does.",
     )

@@ -53,7 +53,7 @@ pub(crate) async fn verify(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let webhook = state.webhook(&headers, &id).await?;
+    let webhook = state.webhook(&caller, &id).await?;
     api::nothing(request).await?;
     let webhook = if is_demanded(&webhook) {
         state.check_plan(&caller.tenant)?;

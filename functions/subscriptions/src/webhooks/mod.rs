@@ -212,7 +212,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.reader(&headers).await?;
     let (store, tenant) = (&state.api.store, &caller.tenant.id);
     let (page, wanted) = list::read(&state.api, tenant, query).await?;
     let (after, limit) = (page.after.as_deref(), page.limit);
@@ -241,7 +241,8 @@ pub(crate) async fn get(
     Path(id): Path<WebhookId>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &id).await?;
+    let caller = state.reader(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
     Ok(shown(&state, &webhook))
 }
 
@@ -366,7 +367,8 @@ pub(crate) async fn test(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let webhook = state.webhook(&headers, &id).await?;
+    let caller = state.manager(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
     let body = api::empty_or_body(request, REQUEST_BYTES).await?;
     let dialect = state.api.dialect(&webhook.dialect)?;
     let catalogue = &dialect.catalogue;

@@ -86,7 +86,7 @@ async fn every_call_refuses_fields_that_are_wrong_by_their_names() {
         }
         // With the admin key a tenant's calls take all of their fields.
         let who = match call.needs() {
-            Needs::AdminKey => As::operator(),
+            Needs::Operator => As::operator(),
             _ => As::operator_for("acme"),
         };
         let path = scene.path(&call);

@@ -50,9 +50,11 @@ fn calls(document: &Value, guarded: bool) -> Vec<Call> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
-    AdminKey,
+    /// An operator's key.
+    Operator,
     Manage,
     Publish,
+    Read,
     AnyScope,
 }
 
@@ -60,10 +62,12 @@ impl Call {
     fn needs(&self) -> Needs {
         let text = self.docs["description"].as_str().unwrap_or_default();
         [
-            ("the admin key.", Needs::AdminKey),
-            ("the scope `manage`.", Needs::Manage),
-            ("the scope `publish`.", Needs::Publish),
-            ("of any scope.", Needs::AnyScope),
+            ("an operator's key with the scope `admin`.", Needs::Operator),
+            ("an operator's key with the scope `read`.", Needs::Operator),
+            ("a key with the scope `manage`.", Needs::Manage),
+            ("a key with the scope `publish`.", Needs::Publish),
+            ("a key with the scope `read`.", Needs::Read),
+            ("a key, of any scope.", Needs::AnyScope),
         ]
         .into_iter()
         .find_map(|(end, needs)| text.ends_with(end).then_some(needs))
@@ -109,6 +113,7 @@ struct Scene {
     owner: As,
     manager: As,
     publisher: As,
+    reader: As,
 }
 
 impl Scene {
@@ -118,6 +123,7 @@ impl Scene {
         world.pass(1_000).await;
         world.tenant("other", "odin", "pro").await;
         let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
+        let reader = world.key("acme", json!({"scopes": ["read"]})).await;
         world.pass(1_000).await;
         let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
         world.webhook(&owner).await;
@@ -160,6 +166,7 @@ impl Scene {
             owner,
             manager,
             publisher,
+            reader,
         }
     }
 
@@ -181,8 +188,8 @@ impl Scene {
     fn caller(&self, call: &Call) -> As {
         match call.needs() {
             Needs::Nothing => As::nobody(),
-            Needs::AdminKey => As::operator(),
-            Needs::Manage | Needs::Publish | Needs::AnyScope => self.owner.clone(),
+            Needs::Operator => As::operator(),
+            Needs::Manage | Needs::Publish | Needs::Read | Needs::AnyScope => self.owner.clone(),
         }
     }
 
@@ -293,15 +300,22 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
         }
         let short = match call.needs() {
             Needs::Nothing => panic!("{} says not who may make it", call.id),
-            Needs::AdminKey => vec![&scene.owner],
-            Needs::Manage => vec![&scene.publisher],
-            Needs::Publish => vec![&scene.manager],
+            Needs::Operator => vec![&scene.owner],
+            Needs::Manage => vec![&scene.publisher, &scene.reader],
+            Needs::Publish => vec![&scene.manager, &scene.reader],
+            Needs::Read => vec![&scene.publisher],
             Needs::AnyScope => Vec::new(),
         };
         for who in short {
             ask(who).await.assert_error(403, "forbidden");
         }
-        if call.needs() == Needs::AdminKey {
+        // Seeing is all that a key which may only see can do.
+        if call.method == "GET" && matches!(call.needs(), Needs::Read | Needs::AnyScope) {
+            ask(&scene.reader).await.data(200);
+        } else {
+            ask(&scene.reader).await.assert_error(403, "forbidden");
+        }
+        if call.needs() == Needs::Operator {
             continue;
         }
         let unnamed = ask(&As::operator()).await;

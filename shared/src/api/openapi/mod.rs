@@ -78,7 +78,7 @@ pub fn document(operations: Vec<Documented>) -> Value {
                 "key": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "The operator's admin key, or a tenant's own.",
+                    "description": "A key of the operator's, or a tenant's own.",
                 },
             },
         },

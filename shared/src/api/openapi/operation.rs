@@ -7,21 +7,29 @@ use schemars::Schema;
 use serde_json::{Map, Value, json};
 
 use super::super::Code;
-use crate::limits::{ID_CHARS, IDEMPOTENCY_KEY_BYTES, PAGE_DEFAULT, PAGE_MAX};
+use crate::{
+    domain::tenant::Scope,
+    limits::{ID_CHARS, IDEMPOTENCY_KEY_BYTES, PAGE_DEFAULT, PAGE_MAX},
+};
 
 /// Who may make a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     /// Anybody, without a key.
     Anybody,
-    /// The operator.
-    Operator,
-    /// A tenant with the scope `manage`, or the operator for it.
-    Manager,
-    /// A tenant with the scope `publish`, or the operator for it.
-    Publisher,
+    /// The operator, with this scope.
+    Operator(Scope),
+    /// A tenant with this scope, or the operator for it.
+    Tenant(Scope),
     /// A tenant with any scope, or the operator for it.
-    Tenant,
+    AnyTenant,
+}
+
+impl Who {
+    /// Whether the call is about one tenant, whose key makes it or whom `Rung-Tenant` names.
+    fn is_of_a_tenant(self) -> bool {
+        matches!(self, Self::Tenant(_) | Self::AnyTenant)
+    }
 }
 
 /// What whoever reads a body may answer.
@@ -61,7 +69,7 @@ impl Operation {
                 Code::Unavailable,
             ]);
         }
-        if !matches!(who, Who::Anybody | Who::Operator) {
+        if who.is_of_a_tenant() {
             codes.extend([Code::TenantRequired, Code::NotFound]);
         }
         Self {
@@ -279,11 +287,11 @@ impl Operation {
         if !parameters.is_empty() {
             self.codes.push(Code::NotFound);
         }
-        if !matches!(self.who, Who::Anybody | Who::Operator) {
+        if self.who.is_of_a_tenant() {
             parameters.push(json!({
                 "name": "Rung-Tenant",
                 "in": "header",
-                "description": "With the admin key: the tenant to act for. A tenant's own key says it by itself.",
+                "description": "With an operator's key: the tenant to act for. A tenant's own key says it by itself.",
                 "schema": id_schema(),
             }));
         }
@@ -306,13 +314,14 @@ impl Operation {
         });
         let needs = match self.who {
             Who::Anybody => None,
-            Who::Operator => Some("Needs the admin key."),
-            Who::Manager => Some("Needs a key with the scope `manage`."),
-            Who::Publisher => Some("Needs a key with the scope `publish`."),
-            Who::Tenant => Some("Needs a tenant's key, of any scope."),
+            Who::Operator(scope) => Some(format!(
+                "Needs an operator's key with the scope `{}`.",
+                scope.as_str()
+            )),
+            Who::Tenant(scope) => Some(format!("Needs a key with the scope `{}`.", scope.as_str())),
+            Who::AnyTenant => Some("Needs a key, of any scope.".to_owned()),
         };
-        let description = self.description.as_deref().into_iter().chain(needs);
-        let description: Vec<_> = description.collect();
+        let description: Vec<_> = self.description.into_iter().chain(needs).collect();
         if !description.is_empty() {
             operation["description"] = description.join("\n\n").into();
         }
