@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,13 +12,16 @@ use http::header::CONTENT_LENGTH;
 use http::{Extensions, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::ext::on_informational;
 use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::Connected;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::RootCertStore;
 use tokio::select;
 use tokio::time::sleep;
 
-use super::connect::{Connector, Progress};
+use super::connect::{Connector, Flooded, Progress, SystemDialer};
+use super::interim::Interim;
 use super::policy::{self, UrlFault};
 use super::resolve::{Resolve, SystemResolver};
 use super::{Answer, Failure, MAX_BODY_BYTES, Outgoing, Transport};
@@ -70,7 +74,12 @@ impl Client {
         roots: RootCertStore,
         max_kept: usize,
     ) -> Self {
-        let connector = Connector::new(policy.strict, resolver, roots, max_kept);
+        let dialer = Box::new(SystemDialer);
+        let connector = Connector::new(policy.strict, resolver, dialer, roots, max_kept);
+        Self::over(policy, connector)
+    }
+
+    pub(super) fn over(policy: Policy, connector: Connector) -> Self {
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -91,21 +100,18 @@ impl Client {
         }
     }
 
-    /// Posts, a second time if the first fell to a kept connection that the receiver was just closing.
+    /// Posts, a second time if the first fell to what was going on at its connection without it.
     ///
-    /// hyper-util itself tries again only what was never written, so a POST that was written is ours to judge: it is
-    /// repeated if nothing of an answer came over a connection that had answered before, or if the receiver said over
-    /// HTTP/2 that it hasn't looked at it (RFC 9113, section 8.7). Deliveries may come twice; receivers tell by the id.
+    /// hyper-util itself tries again only what was never written, so a POST that was written is ours to judge. Deliveries
+    /// may come twice; receivers tell by the id.
     async fn send(&self, outgoing: &Outgoing) -> Result<Response<Incoming>, Failure> {
-        let error = match self.pooled.request(request(outgoing)?).await {
-            Ok(response) => return Ok(response),
-            Err(error) => error,
-        };
-        if !was_closing(&error) {
-            return Err(failure(&error));
+        match exchange(&self.pooled, outgoing).await {
+            Err(broken) if broken.again => {
+                let again = exchange(&self.fresh, outgoing).await;
+                again.map_err(|broken| broken.failure)
+            }
+            sent => sent.map_err(|broken| broken.failure),
         }
-        let again = self.fresh.request(request(outgoing)?).await;
-        again.map_err(|error| failure(&error))
     }
 }
 
@@ -132,6 +138,50 @@ impl Transport for Client {
             body: body.freeze(),
             body_complete,
         })
+    }
+}
+
+/// An exchange that came to no answer.
+struct Broken {
+    failure: Failure,
+    /// Whether another connection may do better.
+    again: bool,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            again: false,
+        }
+    }
+}
+
+impl From<legacy::Error> for Broken {
+    fn from(error: legacy::Error) -> Self {
+        let flooded = connection_has(&error, Flooded::is_set);
+        Self {
+            // Of the requests on a flooded connection one alone was answered so: each has to show it by itself.
+            again: flooded || was_closing(&error),
+            failure: if flooded {
+                Failure::Interim
+            } else {
+                failure(&error)
+            },
+        }
+    }
+}
+
+/// One request, up to the head of its answer.
+async fn exchange(http: &Http, outgoing: &Outgoing) -> Result<Response<Incoming>, Broken> {
+    let mut request = request(outgoing)?;
+    let interim = Arc::new(Interim::default());
+    let counted = Arc::clone(&interim);
+    on_informational(&mut request, move |_| counted.count());
+    select! {
+        biased;
+        () = interim.exceeded() => Err(Failure::Interim.into()),
+        response = http.request(request) => Ok(response?),
     }
 }
 
@@ -169,22 +219,30 @@ async fn read(mut incoming: Incoming, kept: &mut BytesMut) -> bool {
     true
 }
 
-/// Whether the receiver was closing the connection when the request came, without a look at it.
+/// Whether the receiver was closing the connection when the request came, without a look at it: nothing of an answer came
+/// over a connection that had answered before, or the receiver said so over HTTP/2 (RFC 9113, section 8.7).
 fn was_closing(error: &legacy::Error) -> bool {
-    let Some(connection) = error.connect_info() else {
-        return false;
-    };
-    if connection.is_negotiated_h2() {
+    if error
+        .connect_info()
+        .is_some_and(Connected::is_negotiated_h2)
+    {
         return causes(error)
             .filter_map(|cause| cause.downcast_ref::<h2::Error>())
             .any(is_unprocessed);
     }
+    failure(error) == Failure::Closed && connection_has(error, Progress::is_unanswered_reuse)
+}
+
+/// Whether something is true of the connection that a request went over.
+fn connection_has<T: Clone + Send + Sync + 'static>(
+    error: &legacy::Error,
+    is_true: impl Fn(&T) -> bool,
+) -> bool {
     let mut extras = Extensions::new();
-    connection.get_extras(&mut extras);
-    failure(error) == Failure::Closed
-        && extras
-            .get::<Progress>()
-            .is_some_and(Progress::is_unanswered_reuse)
+    if let Some(connection) = error.connect_info() {
+        connection.get_extras(&mut extras);
+    }
+    extras.get::<T>().is_some_and(is_true)
 }
 
 fn is_unprocessed(error: &h2::Error) -> bool {

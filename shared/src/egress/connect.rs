@@ -4,13 +4,14 @@
 //! connect for a name server to use. Kept connections need no second look, as they go where they went.
 
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use http::Uri;
 use http::uri::Scheme;
@@ -27,6 +28,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower::Service;
 
+use super::interim::Frames;
 use super::resolve::Resolve;
 use super::{Failure, policy};
 
@@ -35,6 +37,23 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// An address that stays silent so long is given up if there is a next one. The first SYN is repeated after 1 s.
 const ADDRESS_LIMIT: Duration = Duration::from_millis(1_250);
 
+/// Opens TCP connections, wherever it is told to.
+#[async_trait]
+pub(super) trait Dial: Send + Sync {
+    /// Connects to an address.
+    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream>;
+}
+
+/// The system's own TCP.
+pub(super) struct SystemDialer;
+
+#[async_trait]
+impl Dial for SystemDialer {
+    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(address).await
+    }
+}
+
 /// Opens connections to vetted addresses. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connector(Arc<Shared>);
@@ -42,6 +61,7 @@ pub(super) struct Connector(Arc<Shared>);
 struct Shared {
     strict: bool,
     resolver: Box<dyn Resolve>,
+    dialer: Box<dyn Dial>,
     tls: TlsConnector,
     kept: Arc<Semaphore>,
 }
@@ -51,6 +71,7 @@ impl Connector {
     pub(super) fn new(
         strict: bool,
         resolver: Box<dyn Resolve>,
+        dialer: Box<dyn Dial>,
         roots: RootCertStore,
         max_kept: usize,
     ) -> Self {
@@ -63,6 +84,7 @@ impl Connector {
         Self(Arc::new(Shared {
             strict,
             resolver,
+            dialer,
             tls: TlsConnector::from(Arc::new(tls)),
             kept: Arc::new(Semaphore::new(max_kept)),
         }))
@@ -100,7 +122,8 @@ impl Shared {
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
 
         let addresses = self.vetted_addresses(host).await?;
-        let tcp = dial(&addresses, port)
+        let tcp = self
+            .dial(&addresses, port)
             .await
             .map_err(|error| Failure::from_connect(&error))?;
         tcp.set_nodelay(true)
@@ -114,9 +137,12 @@ impl Shared {
         } else {
             Io::Plain(tcp)
         };
+        let frames = io.is_http2().then(Frames::default);
         Ok(Stream {
             io,
+            frames,
             progress: Progress::default(),
+            flooded: Flooded::default(),
             kept: Arc::clone(&self.kept).try_acquire_owned().ok(),
         })
     }
@@ -133,25 +159,29 @@ impl Shared {
         }
         Ok(addresses)
     }
-}
 
-/// Connects to the first address that takes the connection.
-async fn dial(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
-    let Some((last, others)) = addresses.split_last() else {
-        return Err(io::ErrorKind::AddrNotAvailable.into());
-    };
-    for ip in others {
-        if let Ok(Ok(stream)) = timeout(ADDRESS_LIMIT, TcpStream::connect((*ip, port))).await {
-            return Ok(stream);
+    /// Connects to the first address that takes the connection.
+    async fn dial(&self, addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
+        let Some((last, others)) = addresses.split_last() else {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        };
+        let dial = |ip: &IpAddr| self.dialer.dial((*ip, port).into());
+        for ip in others {
+            if let Ok(Ok(stream)) = timeout(ADDRESS_LIMIT, dial(ip)).await {
+                return Ok(stream);
+            }
         }
+        dial(last).await
     }
-    TcpStream::connect((*last, port)).await
 }
 
 /// A connection to a receiver.
 pub(super) struct Stream {
     io: Io,
+    /// What has come over HTTP/2.
+    frames: Option<Frames>,
     progress: Progress,
+    flooded: Flooded,
     /// Its share of the connections that may be kept; without one it serves a single request.
     kept: Option<OwnedSemaphorePermit>,
 }
@@ -187,17 +217,41 @@ impl Progress {
     }
 }
 
+impl Io {
+    fn is_http2(&self) -> bool {
+        match self {
+            Self::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+            Self::Plain(_) => false,
+        }
+    }
+}
+
+/// Whether an HTTP/2 connection ended for the interim answers on one of its streams.
+#[derive(Clone, Default)]
+pub(super) struct Flooded(Arc<AtomicBool>);
+
+impl Flooded {
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.progress.clone());
+        let connected = Connected::new()
+            .extra(self.progress.clone())
+            .extra(self.flooded.clone());
         if self.kept.is_none() {
             connected.poison();
         }
-        match &self.io {
-            Io::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                connected.negotiated_h2()
-            }
-            _ => connected,
+        if self.io.is_http2() {
+            connected.negotiated_h2()
+        } else {
+            connected
         }
     }
 }
@@ -214,8 +268,15 @@ impl AsyncRead for Stream {
             Io::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Io::Tls(io) => Pin::new(io).poll_read(cx, buf),
         };
-        if buf.filled().len() > before {
+        let received = &buf.filled()[before..];
+        if !received.is_empty() {
             this.progress.received();
+        }
+        if let Some(frames) = &mut this.frames
+            && !frames.take(received)
+        {
+            this.flooded.set();
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         polled
     }

@@ -61,6 +61,9 @@ pub enum Failure {
     /// What came isn't HTTP, or more of it than a head may have.
     #[error("The host's answer was not valid HTTP, or its headers were too long.")]
     Protocol,
+    /// More interim answers than a receiver has reason to send.
+    #[error("The host sent one interim answer (1xx) after the other, and no final one.")]
+    Interim,
 }
 
 impl Failure {
@@ -82,7 +85,7 @@ impl Failure {
             Self::Certificate => "certificate_invalid",
             Self::Tls => "tls_failed",
             Self::Closed => "connection_closed",
-            Self::Protocol => "protocol_error",
+            Self::Protocol | Self::Interim => "protocol_error",
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The cast: [`policy`] judges URLs and addresses; `resolve` asks the name server; `connect` resolves, judges and dials
 //! in one go, so the addresses that were judged are the ones dialled, whatever the name server answers next; [`Client`]
-//! posts under one deadline over connections that `connect` has opened; [`Failure`] says why no answer came.
+//! posts under one deadline over connections that `connect` has opened; `interim` counts answers that are not final;
+//! [`Failure`] says why no answer came.
 //! [`Transport`] is the seam at which tests put receivers by script.
 //!
 //! No redirects are followed, no proxy is asked, no answer is decompressed.
@@ -10,6 +11,7 @@
 mod client;
 mod connect;
 mod failure;
+mod interim;
 pub mod policy;
 mod resolve;
 #[cfg(test)]
@@ -44,7 +46,7 @@ pub struct Outgoing {
 /// What the receiver answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The final status; interim ones (1xx) are skipped.
+    /// The final status; up to five interim ones (1xx) are skipped.
     pub status: StatusCode,
     /// As received.
     pub headers: HeaderMap,

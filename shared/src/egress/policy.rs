@@ -44,6 +44,9 @@ pub enum UrlFault {
     /// Not a port.
     #[error("must have a port from 1 to 65535, or none")]
     Port,
+    /// Strict, and the port is one that browsers do not connect to either, as it belongs to another protocol.
+    #[error("must not have a port that belongs to another protocol, such as 22 or 25; use 443")]
+    BadPort,
     /// Strict, and the host is local, private or reserved.
     #[error("must name a host of the public internet, not a local, private or reserved one")]
     NotPublic,
@@ -110,8 +113,23 @@ pub fn check(url: &Url, strict: bool) -> Result<(), UrlFault> {
     if strict && !public {
         return Err(UrlFault::NotPublic);
     }
+    let is_bad = |port| BAD_PORTS.binary_search(&port).is_ok();
+    if strict && url.port().is_some_and(is_bad) {
+        return Err(UrlFault::BadPort);
+    }
     Ok(())
 }
+
+/// Ports of other protocols, in ascending order: some of their servers obey commands that stand in the body of a POST.
+///
+/// Source: WHATWG Fetch, section "Port blocking".
+const BAD_PORTS: [u16; 83] = [
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
+    102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
+    465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990,
+    993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
+    6668, 6669, 6679, 6697, 10080,
+];
 
 /// Top-level names that never lead to the public internet: RFC 6761, RFC 6762, and ICANN's reservation of `internal`.
 const LOCAL_TOP_LEVELS: [&str; 3] = ["localhost", "local", "internal"];
@@ -146,19 +164,26 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(ip: Ipv6Addr) -> bool {
-    match embedded_v4(ip) {
-        Some(inner) => is_public_v4(inner),
-        None => !FORBIDDEN_V6.iter().any(|net| net.contains(&ip)),
+    if TRANSLATED.contains(&ip) {
+        return is_public_v4(lowest_v4(ip));
     }
+    UNICAST.contains(&ip)
+        && !FORBIDDEN_V6.iter().any(|net| net.contains(&ip))
+        && tunnelled_v4(ip).all(is_public_v4)
 }
 
-/// The IPv4 address that a NAT64 (RFC 6052) or 6to4 (RFC 3056) gateway sends such a packet on to.
-fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let (high, low) = match ip.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => (high, low),
-        _ => return None,
-    };
-    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+/// The IPv4 addresses that routers send such a packet on to, within a tunnel: 6to4 (RFC 3056), ISATAP (RFC 5214).
+fn tunnelled_v4(ip: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let [prefix, high, low, _, scope, mark, _, _] = ip.segments();
+    let bits = u32::from(high) << 16 | u32::from(low);
+    let relayed = (prefix == 0x2002).then(|| Ipv4Addr::from_bits(bits));
+    let within_site = matches!((scope, mark), (0 | 0x200, 0x5efe)).then(|| lowest_v4(ip));
+    relayed.into_iter().chain(within_site)
+}
+
+/// The last 32 bits.
+const fn lowest_v4(ip: Ipv6Addr) -> Ipv4Addr {
+    Ipv4Addr::from_bits(ip.to_bits() as u32)
 }
 
 const fn v4(octets: [u8; 4], prefix_len: u8) -> Ipv4Net {
@@ -171,8 +196,9 @@ const fn v6(first: [u16; 4], prefix_len: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0), prefix_len)
 }
 
-/// IANA's IPv4 special-purpose registry, multicast, and class E.
-const FORBIDDEN_V4: [Ipv4Net; 15] = [
+/// IANA's IPv4 special-purpose registry, multicast, and class E. The services in it that are reachable everywhere (AS112, AMT)
+/// receive no webhooks, and may be served from within the network that asks for them.
+const FORBIDDEN_V4: [Ipv4Net; 18] = [
     v4([0, 0, 0, 0], 8),       // this network
     v4([10, 0, 0, 0], 8),      // private
     v4([100, 64, 0, 0], 10),   // carrier-grade NAT
@@ -181,8 +207,11 @@ const FORBIDDEN_V4: [Ipv4Net; 15] = [
     v4([172, 16, 0, 0], 12),   // private
     v4([192, 0, 0, 0], 24),    // protocol assignments
     v4([192, 0, 2, 0], 24),    // documentation
+    v4([192, 31, 196, 0], 24), // AS112
+    v4([192, 52, 193, 0], 24), // AMT
     v4([192, 88, 99, 0], 24),  // 6to4 relays
     v4([192, 168, 0, 0], 16),  // private
+    v4([192, 175, 48, 0], 24), // AS112
     v4([198, 18, 0, 0], 15),   // benchmarks
     v4([198, 51, 100, 0], 24), // documentation
     v4([203, 0, 113, 0], 24),  // documentation
@@ -190,19 +219,21 @@ const FORBIDDEN_V4: [Ipv4Net; 15] = [
     v4([240, 0, 0, 0], 4),     // reserved, broadcast
 ];
 
-/// IANA's IPv6 special-purpose registry, what was deprecated, and multicast. [`embedded_v4`] goes first.
-const FORBIDDEN_V6: [Ipv6Net; 11] = [
-    v6([0, 0, 0, 0], 8), // unspecified, loopback, IPv4-mapped and -compatible, local NAT64
-    v6([0x64, 0xff9b, 1, 0], 48), // local NAT64; within the one above, listed for its own sake
-    v6([0x100, 0, 0, 0], 64), // discard
-    v6([0x2001, 0, 0, 0], 23), // protocol assignments, Teredo
+/// All that IANA has given out, or may give out, as addresses of single hosts. Whatever is outside is forbidden, known or not:
+/// loopback, IPv4-mapped and -compatible addresses, local NAT64, discard and dummy prefixes, segment routing, unique local,
+/// link-local and site-local addresses, multicast.
+const UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0], 3);
+
+/// What a NAT64 gateway translates to the IPv4 address in the last 32 bits (RFC 6052). A network that translates another prefix
+/// alone knows that it does.
+const TRANSLATED: Ipv6Net = v6([0x64, 0xff9b, 0, 0], 96);
+
+/// What of [`UNICAST`] stands in IANA's IPv6 special-purpose registry, but for 6to4.
+const FORBIDDEN_V6: [Ipv6Net; 4] = [
+    v6([0x2001, 0, 0, 0], 23), // protocol assignments; Teredo, benchmarks, AMT, AS112, ORCHID
     v6([0x2001, 0xdb8, 0, 0], 32), // documentation
+    v6([0x2620, 0x4f, 0x8000, 0], 48), // AS112
     v6([0x3fff, 0, 0, 0], 20), // documentation
-    v6([0x5f00, 0, 0, 0], 16), // segment routing
-    v6([0xfc00, 0, 0, 0], 7), // unique local
-    v6([0xfe80, 0, 0, 0], 10), // link-local
-    v6([0xfec0, 0, 0, 0], 10), // site-local
-    v6([0xff00, 0, 0, 0], 8), // multicast
 ];
 
 /// Whether a header belongs to HTTP itself and so is the client's to set: its length, its target, its connection.
@@ -245,6 +276,7 @@ mod tests {
             "https://8.8.8.8/",
             "https://[2606:4700::1111]/",
             "https://[64:ff9b::8.8.8.8]/",
+            "https://[2606:4700::5efe:8.8.8.8]/",
             "https://local.example/",
             "https://internal.localhost.example/",
         ] {
@@ -300,6 +332,12 @@ mod tests {
             "[64:ff9b:1::1]",
             "[2002:7f00:1::]",
             "[2002:a9fe:a9fe::1]",
+            "[2001:0:a00:1::f5ff:fffe]",
+            "[2606:4700::5efe:127.0.0.1]",
+            "[2606:4700::200:5efe:a00:1]",
+            "[100:0:0:1::1]",
+            "[1000::1]",
+            "[4000::1]",
             "[fe80::1]",
             "[fd00:ec2::254]",
         ] {
@@ -331,6 +369,10 @@ mod tests {
             ("https://example.com/#top", true, UrlFault::Fragment),
             ("https://example.com/#", false, UrlFault::Fragment),
             ("https://example.com:0/", true, UrlFault::Port),
+            ("https://example.com:22/", true, UrlFault::BadPort),
+            ("https://example.com:0022/", true, UrlFault::BadPort),
+            ("https://8.8.8.8:6667/", true, UrlFault::BadPort),
+            ("https://[2606:4700::1111]:10080/", true, UrlFault::BadPort),
             ("https://example.com:65536/", true, UrlFault::Port),
             ("https://example.com:x/", true, UrlFault::Port),
             ("https://", true, UrlFault::Host),
@@ -356,6 +398,23 @@ mod tests {
             ),
         ] {
             assert_eq!(fault(text, strict), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn ports_of_other_protocols_are_refused_when_strict() {
+        // As the standard's table has them.
+        let bad = "0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 \
+                   104 109 110 111 113 115 117 119 123 135 137 139 143 161 179 389 427 465 512 \
+                   513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995 \
+                   1719 1720 1723 2049 3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 \
+                   6669 6679 6697 10080";
+        let bad: Vec<u16> = bad.split(' ').map(|port| port.parse().unwrap()).collect();
+        for port in 1..=u16::MAX {
+            let text = format!("https://example.com:{port}/");
+            let fault = bad.contains(&port).then_some(UrlFault::BadPort);
+            assert_eq!(check_url(&text, true).err(), fault, "{text}");
+            assert!(check_url(&text, false).is_ok(), "{text}");
         }
     }
 
@@ -408,6 +467,18 @@ mod tests {
                 vec!["192.0.1.255", "192.0.3.0"],
             ),
             (
+                ["192.31.196.0", "192.31.196.255"],
+                vec!["192.31.195.255", "192.31.197.0"],
+            ),
+            (
+                ["192.52.193.0", "192.52.193.255"],
+                vec!["192.52.192.255", "192.52.194.0"],
+            ),
+            (
+                ["192.175.48.0", "192.175.48.255"],
+                vec!["192.175.47.255", "192.175.49.0"],
+            ),
+            (
                 ["192.88.99.0", "192.88.99.255"],
                 vec!["192.88.98.255", "192.88.100.0"],
             ),
@@ -428,23 +499,21 @@ mod tests {
                 vec!["203.0.112.255", "203.0.114.0"],
             ),
             (["224.0.0.0", "255.255.255.255"], vec!["223.255.255.255"]),
+            // All below and above what hosts have.
+            (["::", "64:ff9a:ffff:ffff:ffff:ffff:ffff:ffff"], vec![]),
             (
-                ["::", "ff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
-                vec!["100:0:0:1::"],
-            ),
-            (["64:ff9b::", "64:ff9b::ff:ffff"], vec!["64:ff9b::100:0"]),
-            (
-                ["64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff"],
+                ["64:ff9b::1:0:0", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
                 vec![],
             ),
-            (["100::", "100::ffff:ffff:ffff:ffff"], vec!["100:0:0:1::"]),
             (
-                ["2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"],
-                vec!["2001:200::"],
+                ["4000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
+                vec!["3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
             ),
+            // NAT64 and 6to4, by what is inside.
+            (["64:ff9b::", "64:ff9b::ff:ffff"], vec!["64:ff9b::100:0"]),
             (
-                ["2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"],
-                vec!["2001:db7::", "2001:db9::"],
+                ["64:ff9b::e000:0", "64:ff9b::ffff:ffff"],
+                vec!["64:ff9b::dfff:ffff"],
             ),
             (
                 ["2002::", "2002:ff:ffff:ffff:ffff:ffff:ffff:ffff"],
@@ -454,25 +523,35 @@ mod tests {
                 ["2002:7f00::", "2002:7fff:ffff:ffff:ffff:ffff:ffff:ffff"],
                 vec!["2002:808:808::"],
             ),
+            // ISATAP, local and universal.
+            (
+                ["2606:4700::5efe:a00:0", "2606:4700::5efe:aff:ffff"],
+                vec!["2606:4700::5efe:9ff:ffff", "2606:4700::5efd:a00:0"],
+            ),
+            (
+                ["2606:4700::200:5efe:a00:0", "2606:4700::200:5efe:aff:ffff"],
+                vec!["2606:4700::200:5efe:b00:0", "2606:4700::100:5efe:a00:0"],
+            ),
+            // One within the other.
+            (
+                ["2002:808:808::5efe:a00:0", "2002:a00:0::5efe:808:808"],
+                vec!["2002:808:808::5efe:808:808"],
+            ),
+            (
+                ["2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff"],
+                vec!["2000:ffff::", "2001:200::"],
+            ),
+            (
+                ["2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"],
+                vec!["2001:db7::", "2001:db9::"],
+            ),
+            (
+                ["2620:4f:8000::", "2620:4f:8000:ffff:ffff:ffff:ffff:ffff"],
+                vec!["2620:4f:7fff::", "2620:4f:8001::"],
+            ),
             (
                 ["3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff"],
                 vec!["3fff:1000::", "3ffe:ffff::"],
-            ),
-            (
-                ["5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
-                vec!["5eff:ffff::", "5f01::"],
-            ),
-            (
-                ["fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
-                vec!["fbff:ffff::", "fe00::"],
-            ),
-            (
-                ["fe80::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
-                vec!["fe7f:ffff::"],
-            ),
-            (
-                ["ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
-                vec![],
             ),
         ] {
             for text in forbidden {
@@ -481,6 +560,66 @@ mod tests {
             for text in public {
                 assert!(is_public(text.parse().unwrap()), "{text}");
             }
+        }
+    }
+
+    /// Every address that IANA's registries of special purposes name, save those that a gateway translates.
+    #[test]
+    fn nothing_of_a_special_purpose_is_public() {
+        for text in [
+            "0.0.0.0/8",
+            "0.0.0.0/32",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.0.0.0/24",
+            "192.0.0.0/29",
+            "192.0.0.8/32",
+            "192.0.0.9/32",
+            "192.0.0.10/32",
+            "192.0.0.170/32",
+            "192.0.0.171/32",
+            "192.0.2.0/24",
+            "192.31.196.0/24",
+            "192.52.193.0/24",
+            "192.88.99.0/24",
+            "192.88.99.2/32",
+            "192.168.0.0/16",
+            "192.175.48.0/24",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "240.0.0.0/4",
+            "255.255.255.255/32",
+            "::1/128",
+            "::/128",
+            "::ffff:0:0/96",
+            "64:ff9b:1::/48",
+            "100::/64",
+            "100:0:0:1::/64",
+            "2001::/23",
+            "2001::/32",
+            "2001:1::1/128",
+            "2001:1::2/128",
+            "2001:1::3/128",
+            "2001:2::/48",
+            "2001:3::/32",
+            "2001:4:112::/48",
+            "2001:10::/28",
+            "2001:20::/28",
+            "2001:30::/28",
+            "2001:db8::/32",
+            "2620:4f:8000::/48",
+            "3fff::/20",
+            "5f00::/16",
+            "fc00::/7",
+            "fe80::/10",
+        ] {
+            let net: ipnet::IpNet = text.parse().unwrap();
+            assert!(!is_public(net.network()), "{text}");
+            assert!(!is_public(net.broadcast()), "{text}");
         }
     }
 }

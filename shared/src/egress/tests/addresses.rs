@@ -8,66 +8,53 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use super::kit::{
-    Conversation, LOOPBACK, Names, PATIENCE, Receiver, client, client_with, outgoing,
+    Conversation, Detour, LOOPBACK, Names, PATIENCE, Receiver, client, client_with, outgoing,
+    strict_client,
 };
 use crate::egress::policy::UrlFault;
 use crate::egress::resolve::{Resolve, SystemResolver};
-use crate::egress::{Client, Failure, Policy, Transport};
+use crate::egress::{Failure, Transport};
 
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 const OTHER_LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-fn strict_client(names: Names) -> Client {
-    Client::with(
-        Policy { strict: true },
-        Box::new(names),
-        RootCertStore::empty(),
-        1,
-    )
-}
-
 #[tokio::test]
 async fn one_forbidden_address_rejects_the_host() {
-    let receiver = Receiver::willing().await;
-    let url = format!("https://host.example:{}/", receiver.address.port());
     for addresses in [
         vec![LOOPBACK],
         vec![PUBLIC, LOOPBACK],
         vec![LOOPBACK, PUBLIC],
     ] {
-        let names = Names::answering([addresses]);
-        let failure = strict_client(names.clone())
-            .post(&outgoing(&url))
+        let (names, detour) = (Names::answering([addresses]), Detour::default());
+        let failure = strict_client(names.clone(), &detour, RootCertStore::empty())
+            .post(&outgoing("https://host.example/"))
             .await
             .unwrap_err();
         assert_eq!(failure, Failure::ForbiddenAddress);
         assert_eq!(names.asked(), 1);
+        assert!(detour.dialled().is_empty());
     }
-    assert_eq!(receiver.accepted(), 0);
 }
 
 #[tokio::test]
 async fn a_strict_client_judges_the_url_again() {
-    let receiver = Receiver::willing().await;
-    let port = receiver.address.port();
-    let client = strict_client(Names::all(LOOPBACK));
+    let (names, detour) = (Names::all(PUBLIC), Detour::default());
+    let client = strict_client(names.clone(), &detour, RootCertStore::empty());
     for (url, fault) in [
-        (format!("http://host.example:{port}/"), UrlFault::NotHttps),
-        (format!("https://127.0.0.1:{port}/"), UrlFault::NotPublic),
-        (format!("https://0x7f.1:{port}/"), UrlFault::NotPublic),
-        (
-            format!("https://[::ffff:127.0.0.1]:{port}/"),
-            UrlFault::NotPublic,
-        ),
-        (format!("https://localhost:{port}/"), UrlFault::NotPublic),
+        ("http://host.example/", UrlFault::NotHttps),
+        ("https://127.0.0.1/", UrlFault::NotPublic),
+        ("https://0x7f.1/", UrlFault::NotPublic),
+        ("https://[::ffff:127.0.0.1]/", UrlFault::NotPublic),
+        ("https://[4000::1]/", UrlFault::NotPublic),
+        ("https://localhost/", UrlFault::NotPublic),
+        ("https://host.example:25/", UrlFault::BadPort),
+        ("https://8.8.8.8:6667/", UrlFault::BadPort),
     ] {
-        assert_eq!(
-            client.post(&outgoing(&url)).await.unwrap_err(),
-            Failure::Url(fault),
-            "{url}"
-        );
+        let failure = client.post(&outgoing(url)).await.unwrap_err();
+        assert_eq!(failure, Failure::Url(fault), "{url}");
     }
-    assert_eq!(receiver.accepted(), 0);
+    assert_eq!(names.asked(), 0);
+    assert!(detour.dialled().is_empty());
 }
 
 /// The name server answers differently the second time it is asked; it is asked once per connect, so what was judged

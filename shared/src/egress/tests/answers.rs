@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::kit::{Conversation, LOOPBACK, OK, Receiver, client, outgoing};
+use super::kit::{Conversation, LOOPBACK, OK, Receiver, client, outgoing, settle};
 use crate::egress::{Answer, Failure, MAX_BODY_BYTES, Transport};
 
 /// Time enough for loopback, and soon over for what never ends.
@@ -116,10 +116,40 @@ async fn redirects_are_answers() {
 }
 
 #[tokio::test]
-async fn interim_answers_are_skipped() {
-    let interim =
-        format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n{OK}");
-    assert_eq!(answered(interim).await.unwrap().status, StatusCode::OK);
+async fn five_interim_answers_are_skipped_and_no_more() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+    let after = |interim: usize| {
+        let interim = format!("HTTP/1.1 100 Continue\r\n\r\n{}", hints.repeat(interim - 1));
+        answered(format!("{interim}{OK}"))
+    };
+    assert_eq!(after(5).await.unwrap().status, StatusCode::OK);
+    assert_eq!(after(6).await.unwrap_err(), Failure::Interim);
+    // Without a final one.
+    for pause in [Duration::ZERO, Duration::from_millis(5)] {
+        assert_eq!(
+            dripped(hints, hints, pause).await.unwrap_err(),
+            Failure::Interim
+        );
+    }
+}
+
+/// A connection that was used before is not asked again for what it has begun to answer.
+#[tokio::test]
+async fn interim_answers_are_counted_anew_for_each_request() {
+    let receiver = Receiver::start(|mut conversation: Conversation| async move {
+        let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(4);
+        for _ in 0..3 {
+            conversation.answer(format!("{interim}{OK}")).await;
+        }
+    })
+    .await;
+    let client = client();
+    for _ in 0..3 {
+        let answer = client.post(&outgoing(&receiver.url())).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK);
+        settle().await;
+    }
+    assert_eq!((receiver.posts().len(), receiver.accepted()), (3, 1));
 }
 
 #[tokio::test]
@@ -225,7 +255,7 @@ async fn the_deadline_covers_the_whole_head() {
     );
     let interim = "HTTP/1.1 100 Continue\r\n\r\n";
     assert_eq!(
-        dripped(interim, interim, Duration::from_millis(5))
+        dripped(interim, "", Duration::from_secs(60))
             .await
             .unwrap_err(),
         timed_out

@@ -7,17 +7,16 @@ use http::StatusCode;
 use rustls::RootCertStore;
 use tokio::time::Instant;
 
-use super::kit::{Conversation, LOOPBACK, Names, Receiver, client, client_with, outgoing};
-use crate::egress::{Answer, Client, Failure, Policy, Transport};
+use super::kit::{
+    Conversation, Detour, LOOPBACK, Names, OK, Receiver, client, client_with, outgoing, settle,
+    strict_client,
+};
+use super::tls::{self, Authority};
+use crate::egress::{Answer, Failure, Transport};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// What loopback and a busy machine may add to virtual time.
 const SLACK: Duration = Duration::from_secs(1);
-
-fn strict(names: Names) -> Client {
-    let resolver = Box::new(names);
-    Client::with(Policy { strict: true }, resolver, RootCertStore::empty(), 1)
-}
 
 /// Whatever form an address takes, as the only one or behind a public one, no packet goes there.
 #[tokio::test]
@@ -47,6 +46,9 @@ async fn no_form_of_an_answer_leads_inside() {
         "64:ff9b::10.0.0.1",
         "64:ff9b::169.254.169.254",
         "64:ff9b:1::8.8.8.8",
+        // ISATAP.
+        "2606:4700::5efe:10.0.0.1",
+        "2606:4700::200:5efe:10.0.0.1",
         // 6to4 and Teredo.
         "2002:7f00:1::1",
         "2002:a00:1::1",
@@ -57,30 +59,58 @@ async fn no_form_of_an_answer_leads_inside() {
         "fe80::1",
         "fec0::1",
         "ff02::1",
+        // Nobody's, so far.
+        "100:0:0:1::1",
+        "1000::1",
+        "1fff:ffff::1",
+        "4000::1",
+        "e000::1",
     ] {
         let inside = inside.parse().unwrap();
         for answer in [vec![inside], vec![public, inside], vec![inside, public]] {
-            let failure = strict(Names::answering([answer]))
+            let detour = Detour::default();
+            let names = Names::answering([answer]);
+            let failure = strict_client(names, &detour, RootCertStore::empty())
                 .post(&outgoing("https://host.example/"))
                 .await
                 .unwrap_err();
             assert_eq!(failure, Failure::ForbiddenAddress, "{inside}");
+            assert!(detour.dialled().is_empty(), "{inside}");
         }
     }
 }
 
-/// Each connect is judged by its own answer, whatever the one before was.
+/// The host is public at first. At the next connect it is inside, alone or beside the public address: nobody goes there.
 #[tokio::test]
 async fn a_name_server_that_changes_its_mind_is_judged_anew() {
-    let names = Names::answering([vec![], vec![LOOPBACK]]);
-    let client = strict(names.clone());
-    let post = outgoing("https://host.example/");
-    assert_eq!(client.post(&post).await.unwrap_err(), Failure::Unreachable);
-    assert_eq!(
-        client.post(&post).await.unwrap_err(),
-        Failure::ForbiddenAddress
-    );
-    assert_eq!(names.asked(), 2);
+    let public = "8.8.8.8".parse().unwrap();
+    for inside in [
+        "10.0.0.1",
+        "169.254.169.254",
+        "127.0.0.1",
+        "::1",
+        "fd00:ec2::254",
+    ] {
+        let inside = inside.parse().unwrap();
+        for later in [vec![inside], vec![public, inside]] {
+            let authority = Authority::new("trusted");
+            let closing = |mut conversation: Conversation| async move {
+                conversation.answer(OK).await;
+            };
+            let (receiver, url) = tls::start(authority.acceptor("http/1.1"), closing).await;
+            let port = receiver.address.port();
+            let names = Names::answering([vec![public], later]);
+            let detour = Detour::to(port);
+            let client = strict_client(names.clone(), &detour, authority.roots());
+            let answer = client.post(&outgoing(&url)).await.unwrap();
+            assert_eq!(answer.status, StatusCode::OK);
+            settle().await;
+            let failure = client.post(&outgoing(&url)).await.unwrap_err();
+            assert_eq!(failure, Failure::ForbiddenAddress, "{inside}");
+            assert_eq!(names.asked(), 2);
+            assert_eq!(detour.dialled(), [(public, port).into()]);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

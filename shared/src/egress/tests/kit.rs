@@ -1,6 +1,7 @@
 //! Receivers and name servers by script, on loopback.
 
 use std::future::pending;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,10 +12,11 @@ use bytes::Bytes;
 use http::HeaderMap;
 use rustls::RootCertStore;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
+use crate::egress::connect::{Connector, Dial};
 use crate::egress::resolve::Resolve;
 use crate::egress::{Client, Failure, Outgoing, Policy};
 
@@ -41,6 +43,42 @@ pub(super) fn client() -> Client {
 
 pub(super) fn client_with(names: Names, roots: RootCertStore) -> Client {
     Client::with(Policy { strict: false }, Box::new(names), roots, 512)
+}
+
+/// A client under production rules, whose connections all go to a port on loopback.
+pub(super) fn strict_client(names: Names, detour: &Detour, roots: RootCertStore) -> Client {
+    let policy = Policy { strict: true };
+    let (names, dialer) = (Box::new(names), Box::new(detour.clone()));
+    Client::over(policy, Connector::new(true, names, dialer, roots, 512))
+}
+
+/// Notes which addresses are dialled, and connects to none of them.
+#[derive(Clone, Default)]
+pub(super) struct Detour {
+    port: u16,
+    dialled: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+impl Detour {
+    /// Leads to a port on loopback.
+    pub(super) fn to(port: u16) -> Self {
+        Self {
+            port,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn dialled(&self) -> Vec<SocketAddr> {
+        self.dialled.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Dial for Detour {
+    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        self.dialled.lock().unwrap().push(address);
+        TcpStream::connect((LOOPBACK, self.port)).await
+    }
 }
 
 /// Lets all tasks that are ready run, such as the one that puts a connection back into the pool.

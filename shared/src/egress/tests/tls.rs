@@ -19,10 +19,10 @@ use crate::egress::{Client, Failure, Transport};
 
 const HOST: &str = "receiver.example";
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -30,12 +30,16 @@ impl Authority {
     }
 
     fn client(&self) -> Client {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.as_ref().der().clone()).unwrap();
-        client_with(Names::all(LOOPBACK), roots)
+        client_with(Names::all(LOOPBACK), self.roots())
     }
 
-    fn acceptor(&self, alpn: &str) -> TlsAcceptor {
+    pub(super) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.as_ref().der().clone()).unwrap();
+        roots
+    }
+
+    pub(super) fn acceptor(&self, alpn: &str) -> TlsAcceptor {
         self.acceptor_of(alpn, CertificateParams::new([HOST.to_owned()]).unwrap())
     }
 
@@ -59,7 +63,7 @@ fn acceptor(alpn: &str, certificate: &rcgen::Certificate, key: &KeyPair) -> TlsA
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn start<Script, Run>(acceptor: TlsAcceptor, script: Script) -> (Receiver, String)
+pub(super) async fn start<Script, Run>(acceptor: TlsAcceptor, script: Script) -> (Receiver, String)
 where
     Script: Fn(Conversation) -> Run + Send + Sync + 'static,
     Run: Future<Output = ()> + Send + 'static,
@@ -165,6 +169,9 @@ async fn a_kept_connection_that_closes_costs_a_repeat_over_tls_too() {
 #[derive(Clone, Copy)]
 enum Reply {
     Ok,
+    /// So many interim answers before the final one.
+    Interim(usize),
+    Never,
     Reset(h2::Reason),
     GoAway(h2::Reason),
 }
@@ -179,13 +186,21 @@ async fn serve_http2(conversation: Conversation, reply: fn(usize, usize) -> Repl
     let Ok(mut http2) = h2::server::handshake(io).await else {
         return;
     };
-    let mut requests = 0;
+    let (mut requests, mut unanswered) = (0, Vec::new());
     while let Some(Ok((request, mut respond))) = http2.accept().await {
         let (head, mut incoming) = request.into_parts();
-        match reply(connection, requests) {
+        let reply = reply(connection, requests);
+        match reply {
+            Reply::Never => unanswered.push(respond),
             Reply::Reset(reason) => respond.send_reset(reason),
             Reply::GoAway(reason) => http2.abrupt_shutdown(reason),
-            Reply::Ok => {
+            Reply::Ok | Reply::Interim(_) => {
+                if let Reply::Interim(count) = reply {
+                    let hint = || Response::builder().status(103).body(()).unwrap();
+                    (0..count)
+                        .try_for_each(|_| respond.send_informational(hint()))
+                        .unwrap();
+                }
                 let record = Arc::clone(&record);
                 tokio::spawn(async move {
                     let mut body = Vec::new();
@@ -338,4 +353,38 @@ async fn what_an_http2_receiver_may_have_looked_at_is_not_repeated() {
         assert_eq!(failure, Failure::Closed);
         assert_eq!(receiver.accepted(), 1);
     }
+}
+
+#[tokio::test]
+async fn interim_answers_over_http2_have_a_bound() {
+    let authority = Authority::new("trusted");
+    let (receiver, url) = start_http2(&authority, |_, _| Reply::Interim(5)).await;
+    let answer = authority.client().post(&outgoing(&url)).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(receiver.accepted(), 1);
+
+    let (receiver, url) = start_http2(&authority, |_, _| Reply::Interim(7)).await;
+    let failure = authority.client().post(&outgoing(&url)).await.unwrap_err();
+    assert_eq!(failure, Failure::Interim);
+    // Had it shared its connection, the others' requests would have fallen with it: each has shown it by itself.
+    assert_eq!(receiver.accepted(), 2);
+}
+
+/// Who shares an HTTP/2 connection with a request that is answered so is not to blame.
+#[tokio::test]
+async fn interim_answers_to_one_request_fail_no_other() {
+    let authority = Authority::new("trusted");
+    let reply = |connection, request| match (connection, request) {
+        (0, 1) => Reply::Never,
+        (0, 2) => Reply::Interim(100),
+        _ => Reply::Ok,
+    };
+    let (receiver, url) = start_http2(&authority, reply).await;
+    let client = authority.client();
+    let post = outgoing(&url);
+    client.post(&post).await.unwrap();
+    let (waiting, flooded) = tokio::join!(client.post(&post), client.post(&post));
+    assert_eq!(waiting.unwrap().status, StatusCode::OK);
+    assert_eq!(flooded.unwrap().status, StatusCode::OK);
+    assert_eq!(receiver.accepted(), 3);
 }
