@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const REQUEST_BYTES: usize = 256 * 1024;
 /// How long a request's body may take to come.
 pub const BODY_TIME: Duration = Duration::from_secs(30);
+/// Deliveries in a row, each of which publishes the event of the next: the last of them publishes nothing any more.
+pub const HOPS_MAX: u8 = 3;
 /// Largest body of a batch publish, in bytes.
 pub const BATCH_REQUEST_BYTES: usize = 1024 * 1024;
 /// Most events of one batch publish.
@@ -66,6 +68,16 @@ pub const KEY_EXPIRING_MS: u64 = 30 * 86_400_000;
 pub const METER_SHARE: u64 = 200;
 /// Most events of a publishing limit that a function takes at a time.
 pub const METER_SHARE_MAX: u64 = 500;
+/// The windows in which calls that send something at once are counted, in milliseconds.
+pub const BY_HAND_WINDOW_MS: u64 = 10_000;
+/// Most tests and challenges of one webhook in a window.
+pub const TESTS_OF_WEBHOOK: u64 = 10;
+/// Most tests and challenges by one key in a window.
+pub const TESTS_OF_KEY: u64 = 30;
+/// Most retries by hand of one webhook in a window.
+pub const RETRIES_OF_WEBHOOK: u64 = 30;
+/// Most retries by hand by one key in a window.
+pub const RETRIES_OF_KEY: u64 = 90;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook.

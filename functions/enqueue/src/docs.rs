@@ -7,7 +7,7 @@ use rung_shared::{
         openapi::{Operation, Schemas, Who},
     },
     domain::tenant::Scope,
-    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
+    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, HOPS_MAX, ID_CHARS, JSON_DEPTH},
 };
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
@@ -84,6 +84,11 @@ fn publishing(id: &'static str, summary: &'static str) -> Operation {
         "traceparent",
         "W3C Trace Context: goes along to the receivers.",
         json!({ "type": "string" }),
+    )
+    .header(
+        "Rung-Hops",
+        "What the delivery carried that this request is: so many deliveries in a row led to it.",
+        json!({ "type": "integer", "minimum": 0, "maximum": HOPS_MAX - 1, "default": 0 }),
     )
 }
 

@@ -1,6 +1,7 @@
 //! The second way in: events that a rule of EventBridge hands over.
 //!
-//! An event's `detail` is what `POST /v1/events` takes, and beside it the tenant whose event it is. Who may put events on the
+//! An event's `detail` is what `POST /v1/events` takes, and beside it the tenant whose event it is and, where a delivery led to
+//! it, what that carried in `Rung-Hops`. Who may put events on the
 //! bus decides for whom they publish, so there is no key. Nobody waits for an answer: an event that is not taken fails the
 //! invocation, Lambda hands it over twice more, and then lays it among the dead letters. Under its id, or else EventBridge's,
 //! all of these are one publication.
@@ -103,7 +104,7 @@ impl Bus {
             admin: true,
             key: None,
         };
-        self.meter.admit(&caller, 1).await?;
+        self.meter.admit(&caller, new.hops, 1).await?;
         let RequestId(request_id) = RequestId::random();
         let results = self
             .publisher

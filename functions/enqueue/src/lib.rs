@@ -71,11 +71,13 @@ async fn publish(
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let hops = api::hops(&headers)?;
     let event = NewEvent {
         trace: trace(&headers),
+        hops,
         ..read_event(&body, "", api::idempotency_key(&headers)?)?
     };
-    state.meter.admit(&caller, 1).await?;
+    state.meter.admit(&caller, hops, 1).await?;
     let results = state
         .publisher
         .publish(&caller.tenant, vec![event], &request_id)
@@ -97,6 +99,7 @@ async fn publish_batch(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
+    let hops = api::hops(&headers)?;
     let body = api::bytes(request, BATCH_REQUEST_BYTES).await?;
     let read = read_batch(&body, api::idempotency_key(&headers)?.as_deref())?;
     let (mut events, mut results) = (
@@ -106,9 +109,15 @@ async fn publish_batch(
     let trace = trace(&headers);
     for event in read {
         let trace = trace.clone();
-        results.push(event.map(|event| events.push(NewEvent { trace, ..event })));
+        results.push(event.map(|event| {
+            events.push(NewEvent {
+                trace,
+                hops,
+                ..event
+            });
+        }));
     }
-    state.meter.admit(&caller, events.len()).await?;
+    state.meter.admit(&caller, hops, events.len()).await?;
     let mut published = state
         .publisher
         .publish(&caller.tenant, events, &request_id)

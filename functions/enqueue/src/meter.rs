@@ -17,6 +17,7 @@ use rung_shared::{
     clock::timestamp,
     dialect::Dialect,
     domain::{
+        hops::Hops,
         id::TenantId,
         tenant::{ApiKey, Tenant},
     },
@@ -36,6 +37,20 @@ pub(crate) struct Meter {
     publisher: Publisher,
     shares: Arc<Mutex<HashMap<String, Share>>>,
     told: Arc<Mutex<HashSet<(TenantId, String)>>>,
+}
+
+/// A request to publish.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    tenant: &'a Tenant,
+    /// The tenant's.
+    dialect: &'a Dialect,
+    /// `None` for the operator.
+    key: Option<&'a ApiKey>,
+    /// The deliveries that led to it.
+    hops: Hops,
+    /// How many it is.
+    events: u64,
 }
 
 /// What this function took of a counter.
@@ -62,41 +77,47 @@ impl Meter {
         }
     }
 
-    /// Admits so many events of a caller.
+    /// Admits so many events of a caller, to which so many deliveries led.
     ///
     /// # Errors
     /// 429 when the hour's limit of the key, or the month's quota of the tenant's plan, is used up.
-    pub(crate) async fn admit(&self, caller: &Caller, events: usize) -> Result<(), ApiError> {
+    pub(crate) async fn admit(
+        &self,
+        caller: &Caller,
+        hops: Hops,
+        events: usize,
+    ) -> Result<(), ApiError> {
         let tenant = &caller.tenant;
         let dialect = self.api.dialect(&tenant.dialect)?;
         let plan = dialect.limits(tenant.plan.as_deref());
-        let events = events as u64;
-        if let Some(key) = &caller.key
+        let asked = Asked {
+            tenant,
+            dialect,
+            key: caller.key.as_ref(),
+            hops,
+            events: events as u64,
+        };
+        if let Some(key) = asked.key
             && let Some(limit) = key.events_per_hour.or(plan.events_per_hour)
         {
-            self.admit_by_key(tenant, dialect, key, limit, events)
-                .await?;
+            self.admit_by_key(asked, key, limit).await?;
         }
         if let Some(quota) = plan.events_per_month {
-            let key = caller.key.as_ref();
-            self.admit_by_plan(tenant, dialect, key, quota, events)
-                .await?;
+            self.admit_by_plan(asked, quota).await?;
         }
         Ok(())
     }
 
     async fn admit_by_key(
         &self,
-        tenant: &Tenant,
-        dialect: &Dialect,
+        asked: Asked<'_>,
         key: &ApiKey,
         limit: u64,
-        events: u64,
     ) -> Result<(), ApiError> {
         let now_ms = self.api.clock.wall_ms();
         let window = hour(now_ms);
         let counter = format!("{}#{}", key.id, window.name);
-        let used = self.take(tenant, &counter, &window, limit, events).await?;
+        let used = self.take(asked, &counter, &window, limit).await?;
         if let Some(used) = used.filter(|used| used * 5 >= limit * 4) {
             let data = json!({
                 "api_key_id": key.id.as_str(),
@@ -105,7 +126,7 @@ impl Meter {
                 "usage_percentage": used * 100 / limit,
                 "reset_at": timestamp(window.end_ms),
             });
-            self.tell(tenant, dialect, "api.rate_limit.warning", &counter, data)
+            self.tell(asked, "api.rate_limit.warning", &counter, data)
                 .await;
         }
         if used.is_some() {
@@ -116,30 +137,21 @@ impl Meter {
         Err(too_many(Code::RateLimited, message, &window, now_ms))
     }
 
-    async fn admit_by_plan(
-        &self,
-        tenant: &Tenant,
-        dialect: &Dialect,
-        key: Option<&ApiKey>,
-        quota: u64,
-        events: u64,
-    ) -> Result<(), ApiError> {
+    async fn admit_by_plan(&self, asked: Asked<'_>, quota: u64) -> Result<(), ApiError> {
         let now_ms = self.api.clock.wall_ms();
         let window = month(now_ms);
-        let used = self
-            .take(tenant, &window.name, &window, quota, events)
-            .await?;
+        let used = self.take(asked, &window.name, &window, quota).await?;
         if used.is_some() {
             return Ok(());
         }
         let data = json!({
-            "api_key_id": key.map(|key| key.id.as_str()),
+            "api_key_id": asked.key.map(|key| key.id.as_str()),
             "current_usage": quota,
             "quota": quota,
             "period": window.name,
             "reset_at": timestamp(window.end_ms),
         });
-        self.tell(tenant, dialect, "api.quota.exceeded", &window.name, data)
+        self.tell(asked, "api.quota.exceeded", &window.name, data)
             .await;
         let message = format!(
             "the tenant's plan has {quota} events a month; wait for the next month or change the plan"
@@ -147,14 +159,13 @@ impl Meter {
         Err(too_many(Code::QuotaExceeded, message, &window, now_ms))
     }
 
-    /// Takes so many events of a counter; answers what is used of it then, or `None` when not so many are left.
+    /// Takes the events that are asked for from a counter; answers what is used of it then, or `None` when not so many are left.
     async fn take(
         &self,
-        tenant: &Tenant,
+        Asked { tenant, events, .. }: Asked<'_>,
         counter: &str,
         window: &Window,
         limit: u64,
-        events: u64,
     ) -> Result<Option<u64>, ApiError> {
         let name = format!("{}#{counter}", tenant.id);
         let mut held = 0;
@@ -195,15 +206,14 @@ impl Meter {
     }
 
     /// Publishes an event of Rung's own to the tenant, once for what `once` names, if its dialect lists the type. It counts for no
-    /// limit. Where it fails, the next call tells.
-    async fn tell(
-        &self,
-        tenant: &Tenant,
-        dialect: &Dialect,
-        event_type: &'static str,
-        once: &str,
-        data: Value,
-    ) {
+    /// limit, and as many deliveries led to it as to the request. Where it fails, the next call tells.
+    async fn tell(&self, asked: Asked<'_>, event_type: &'static str, once: &str, data: Value) {
+        let Asked {
+            tenant,
+            dialect,
+            hops,
+            ..
+        } = asked;
         if dialect.catalogue.get(event_type).is_none() {
             return;
         }
@@ -217,6 +227,7 @@ impl Meter {
             once: once.to_owned(),
             timestamp_ms: None,
             data,
+            hops,
         };
         match self.publisher.tell(tenant, &own).await {
             Ok(_) => {

@@ -2,8 +2,8 @@
 
 use http::HeaderMap;
 use rung_shared::{
-    api::{ApiError, Fields, read},
-    domain::{id::EventId, trace::TraceParent},
+    api::{self, ApiError, Fields, read},
+    domain::{hops::Hops, id::EventId, trace::TraceParent},
     flow::accept::NewEvent,
     json::Json,
     limits::{EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
@@ -29,14 +29,22 @@ pub fn read_event(
 }
 
 /// Reads the `detail` of an event of a bus: its tenant and the event itself, for which the bus's own id serves where it has
-/// none.
+/// none. A bus has no headers: what a delivery carried in `Rung-Hops` stands in `hops`, as a number or a text.
 ///
 /// # Errors
 /// Every problem with its fields.
 pub(crate) fn read_detail(detail: &Json, id: String) -> Result<(String, NewEvent), ApiError> {
     let mut fields = Fields::at(detail, "detail")?;
     let tenant = fields.required("tenant", read::text(ID_CHARS));
-    Ok((tenant, read_fields(fields, Some(id))?))
+    let hops = fields.optional("hops", |value| match value {
+        Json::Number(text) => Ok(&**text),
+        Json::String(text) => Ok(text.as_str()),
+        _ => Err("must be the number that a delivery carried in `Rung-Hops`".to_owned()),
+    });
+    let event = read_fields(fields, Some(id))?;
+    let hops = hops.map(|text| api::counted("detail.hops", text));
+    let hops = hops.transpose()?.unwrap_or_default();
+    Ok((tenant, NewEvent { hops, ..event }))
 }
 
 fn read_fields(
@@ -57,6 +65,7 @@ fn read_fields(
         timestamp_ms,
         metadata: metadata.cloned(),
         trace: None,
+        hops: Hops::NONE,
     })
 }
 

@@ -4,6 +4,7 @@
 //! Each handler reads who calls, then the whole request with all its mistakes, then does one thing. Things of another tenant
 //! are answered as if they were not there: every read begins at the caller's own tenant.
 
+mod by_hand;
 mod dashboard;
 mod dead_letters;
 mod docs;

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{Management, Path};
+use crate::{Management, Path, by_hand::ByHand};
 
 /// An attempt of a delivery.
 #[derive(Serialize, JsonSchema)]
@@ -195,7 +195,7 @@ fn delivery(value: &Json) -> Result<Uuid, String> {
     id.ok_or_else(|| "must be a delivery's UUID".to_owned())
 }
 
-/// The caller's webhook and an entry of its log.
+/// A caller's webhook and an entry of its log.
 async fn entry(
     state: &Management,
     caller: &Caller,
@@ -257,6 +257,7 @@ pub(crate) async fn retry(
         let message = "the event has expired and cannot be sent again";
         return Err(ApiError::new(Code::Conflict, message));
     }
+    state.admit(&caller, &webhook.id, ByHand::Retry).await?;
     state.deliverer.retry(&webhook, &entry).await?;
     let key = &entry.key.delivery;
     let data = json!({ "delivery": {

@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Management, Path};
+use crate::{Management, Path, by_hand::ByHand};
 
 /// A delivery that waits for its next attempt.
 #[derive(Serialize, JsonSchema)]
@@ -131,6 +131,7 @@ pub(crate) async fn retry(
     }
     let missing = || ApiError::not_found("pending delivery", &delivery);
     let id = delivery.parse().map_err(|_| missing())?;
+    state.admit(&caller, &webhook.id, ByHand::Retry).await?;
     let retried = state.deliverer.retry_pending(&webhook, id).await?;
     let data = json!({ "delivery": View::from(&retried.ok_or_else(missing)?) });
     Ok(answer(StatusCode::ACCEPTED, data))

@@ -35,6 +35,12 @@ async fn a_challenged_webhook_gets_events_once_its_endpoint_has_echoed() {
     let refused = world.send(&tenant, "PATCH", &path, activate).await;
     refused.assert_error(409, "webhook_unverified");
 
+    let test = world
+        .send(&tenant, "POST", &format!("{path}/test"), json!({}))
+        .await;
+    test.assert_error(409, "webhook_unverified");
+    assert_eq!(world.posts(), 0, "nothing goes there unasked");
+
     world.answer(500);
     verify(&world, &tenant, &path)
         .await

@@ -14,6 +14,7 @@ mod events;
 mod interrupted;
 mod keys;
 mod lists;
+mod loops;
 mod metering;
 mod openapi;
 mod operator;

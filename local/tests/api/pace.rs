@@ -179,3 +179,118 @@ async fn a_rate_limit_is_a_small_whole_number() {
         assert_eq!(refused.fields(), ["rate_limit"]);
     }
 }
+
+/// Calls a path so often; the statuses and, of the refusals, in how many seconds to come again.
+async fn called(world: &World, caller: &As, path: &str, times: usize) -> (Vec<u16>, Vec<u64>) {
+    let (mut statuses, mut waits) = (Vec::new(), Vec::new());
+    for _ in 0..times {
+        let answered = world.send_text(caller, "POST", path, "").await;
+        statuses.push(answered.status);
+        if answered.status == 429 {
+            answered.assert_error(429, "rate_limited");
+            let after = answered.headers["retry-after"].to_str().unwrap();
+            waits.push(after.parse().unwrap());
+        }
+    }
+    (statuses, waits)
+}
+
+/// Of a webhook, with whatever keys; and of a key, on whatever webhooks. What is refused is not sent.
+#[tokio::test(start_paused = true)]
+async fn tests_by_hand_are_paced() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let other = world.key("acme", json!({"scopes": ["manage"]})).await;
+    let mut paths = Vec::new();
+    for _ in 0..4 {
+        paths.push(format!(
+            "/v1/webhooks/{}/test",
+            world.webhook(&tenant).await
+        ));
+    }
+    let (statuses, waits) = called(&world, &tenant, &paths[0], 12).await;
+    assert_eq!(statuses, [vec![200; 10], vec![429; 2]].concat());
+    assert!(
+        waits.iter().all(|wait| (1..=10).contains(wait)),
+        "{waits:?}"
+    );
+    assert_eq!(world.posts(), 10);
+    assert_eq!(called(&world, &other, &paths[0], 1).await.0, [429]);
+    assert_eq!(
+        called(&world, &As::operator_for("acme"), &paths[0], 1)
+            .await
+            .0,
+        [429]
+    );
+
+    for path in &paths[1..3] {
+        assert_eq!(called(&world, &tenant, path, 10).await.0, [200; 10]);
+    }
+    assert_eq!(
+        called(&world, &tenant, &paths[3], 1).await.0,
+        [429],
+        "the key's 31st"
+    );
+    assert_eq!(called(&world, &other, &paths[3], 1).await.0, [200]);
+    assert_eq!(world.posts(), 31);
+
+    world.pass(1_000 * waits[0]).await;
+    assert_eq!(
+        called(&world, &tenant, &paths[0], 11).await.0[9..],
+        [200, 429]
+    );
+}
+
+/// What is wrong with a call is said, and counts for nothing.
+#[tokio::test(start_paused = true)]
+async fn calls_that_send_nothing_are_not_counted() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}/test", world.webhook(&tenant).await);
+    for _ in 0..40 {
+        let wrong = world
+            .send(&tenant, "POST", &path, json!({"colour": "red"}))
+            .await;
+        wrong.assert_error(422, "invalid_request");
+    }
+    assert_eq!(called(&world, &tenant, &path, 1).await.0, [200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn challenges_are_paced_with_the_tests() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let deaf = json!({"url": "https://example.com/deaf", "events": ["*"], "challenge": true});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", deaf).await;
+    let id = made.data(201)["webhook"]["id"].as_str().unwrap();
+    let verify = format!("/v1/webhooks/{id}/verify");
+    let (statuses, _) = called(&world, &tenant, &verify, 11).await;
+    assert_eq!(statuses, [vec![422; 10], vec![429]].concat());
+    assert_eq!(world.posts(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_by_hand_are_paced() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    world.answer(500);
+    burst(&world, &tenant, 1).await;
+    world.pass(1_000).await;
+    let log = logs(&world, &tenant, &webhook).await.remove(0);
+    let of_log = format!(
+        "/v1/webhooks/{webhook}/logs/{}/retry",
+        log["id"].as_str().unwrap()
+    );
+    let of_pending = format!(
+        "/v1/webhooks/{webhook}/pending/{}/retry",
+        log["delivery_id"].as_str().unwrap()
+    );
+    assert_eq!(called(&world, &tenant, &of_pending, 1).await.0, [202]);
+    assert_eq!(called(&world, &tenant, &of_log, 29).await.0, [202; 29]);
+    let (statuses, waits) = called(&world, &tenant, &of_log, 1).await;
+    assert_eq!(statuses, [429]);
+    assert_eq!(called(&world, &tenant, &of_pending, 1).await.0, [429]);
+    world.pass(1_000 * waits[0]).await;
+    assert_eq!(called(&world, &tenant, &of_log, 1).await.0, [202]);
+}

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -41,15 +41,40 @@ use tower::ServiceExt;
 pub(crate) const ADMIN: &str = "the operator's own key";
 const START_MS: u64 = 1_760_000_000_000;
 
+/// Where Rung itself is a receiver.
+pub(crate) const OWN_HOST: &str = "rung.example";
+
 struct Receiver {
     status: AtomicU16,
     posts: AtomicUsize,
+    /// What answers at [`OWN_HOST`].
+    own: OnceLock<Router>,
+}
+
+impl Receiver {
+    /// What Rung's own API answers to a POST.
+    async fn of_own(&self, outgoing: &Outgoing) -> Answer {
+        let mut request = Request::post(outgoing.url.path());
+        *request.headers_mut().unwrap() = outgoing.headers.clone();
+        let request = request.body(Body::from(outgoing.body.clone())).unwrap();
+        let router = self.own.get().unwrap().clone();
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: to_bytes(body, usize::MAX).await.unwrap(),
+            body_complete: true,
+        }
+    }
 }
 
 #[async_trait]
 impl Transport for Receiver {
     async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
         self.posts.fetch_add(1, Ordering::Relaxed);
+        if outgoing.url.host_str() == Some(OWN_HOST) {
+            return Ok(self.of_own(outgoing).await);
+        }
         // It echoes challenges, unless its path says that it doesn't listen.
         let challenge = outgoing.headers.get("rung-challenge");
         let challenge = challenge.filter(|_| outgoing.url.path() != "/deaf");
@@ -64,7 +89,8 @@ impl Transport for Receiver {
     }
 }
 
-/// The builtin ones, and `metered`: odin's with a quota for the plan `pro`.
+/// The builtin ones; `metered`: odin's with a quota for the plan `pro`; and `brief`: standard's with one retry, after a second, that
+/// no failure disables.
 fn dialects() -> Dialects {
     let builtin = Dialects::builtin();
     let odin = &builtin.get("odin").unwrap().source;
@@ -74,7 +100,14 @@ fn dialects() -> Dialects {
             "[ladder]",
             "[limits.pro]\nevents_per_month = 20\n\n[ladder]",
         );
-    builtin.with_file("metered.toml", &metered).unwrap()
+    let standard = &builtin.get("standard").unwrap().source;
+    let (start, rest) = standard.split_once("waits = [").unwrap();
+    let (_, rest) = rest.split_once(']').unwrap();
+    let brief = format!("{start}waits = [\"1s\"]{rest}")
+        .replace("name = \"standard\"", "name = \"brief\"")
+        .replace("{ failing_for = \"5d\" }", "\"never\"");
+    let metered = builtin.with_file("metered.toml", &metered).unwrap();
+    metered.with_file("brief.toml", &brief).unwrap()
 }
 
 /// What becomes of the writes of statistics.
@@ -203,6 +236,7 @@ pub(crate) struct As {
     tenant: Option<String>,
     idempotency_key: Option<String>,
     traceparent: Option<String>,
+    hops: Vec<String>,
 }
 
 impl As {
@@ -241,6 +275,19 @@ impl As {
         }
     }
 
+    /// The same with such headers `Rung-Hops`.
+    pub(crate) fn carrying(&self, hops: &[&str]) -> Self {
+        Self {
+            hops: hops.iter().map(|&hops| hops.to_owned()).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The value of the header `Authorization`.
+    pub(crate) fn authorization(&self) -> String {
+        format!("Bearer {}", self.key.as_ref().unwrap())
+    }
+
     /// The same in a trace.
     pub(crate) fn tracing(&self, traceparent: &str) -> Self {
         Self {
@@ -272,6 +319,7 @@ impl World {
         let receiver = Arc::new(Receiver {
             status: AtomicU16::new(200),
             posts: AtomicUsize::new(0),
+            own: OnceLock::new(),
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let statistics = Statistics::default();
@@ -291,9 +339,11 @@ impl World {
         })
         .await
         .unwrap();
+        let router = app.router();
+        receiver.own.set(router.clone()).unwrap();
         Self {
             clock,
-            router: app.router(),
+            router,
             app,
             sqs,
             statistics,
@@ -389,6 +439,9 @@ impl World {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(key) = &caller.key {
             request = request.header("authorization", format!("Bearer {key}"));
+        }
+        for hops in &caller.hops {
+            request = request.header("rung-hops", hops);
         }
         if let Some(tenant) = &caller.tenant {
             request = request.header("rung-tenant", tenant);

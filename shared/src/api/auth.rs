@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq;
 use tracing::Span;
 
-use super::{Api, ApiError, Code};
+use super::{Api, ApiError, Code, hops::refuse_delivery};
 use crate::domain::{
     id::{KeyId, TenantId, TenantName},
     tenant::{ApiKey, KeyHash, Scope, Tenant, remind_ms},
@@ -25,11 +25,11 @@ impl Api {
     /// An operator's call that needs `scope`.
     ///
     /// # Errors
-    /// 401 without a known key, 403 with a tenant's.
+    /// 401 without a known key, 403 with a tenant's, 422 when the request is a delivery.
     pub async fn operator(&self, headers: &HeaderMap, _scope: Scope) -> Result<(), ApiError> {
         let hash = presented(headers)?;
         if self.is_admin(&hash) {
-            return Ok(());
+            return refuse_delivery(headers);
         }
         self.owner(hash).await?;
         Err(ApiError::new(Code::Forbidden, "this takes the admin key"))
@@ -39,7 +39,7 @@ impl Api {
     ///
     /// # Errors
     /// 401 without a known key, 403 without the scope or with another tenant's name, 422 without a tenant's name, 404 if there
-    /// is none of that name.
+    /// is none of that name, 422 when the request is a delivery and does not publish.
     pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, ApiError> {
         self.caller_with(headers, Some(scope)).await
     }
@@ -87,6 +87,10 @@ impl Api {
             }
         };
         Span::current().record("tenant", caller.tenant.id.name());
+        // Publishing alone goes on with the count that a delivery carries.
+        if scope != Some(Scope::Publish) {
+            refuse_delivery(headers)?;
+        }
         Ok(caller)
     }
 

@@ -77,14 +77,16 @@ codes! {
     ChallengeFailed = "challenge_failed", UNPROCESSABLE_ENTITY, "the endpoint did not echo the challenge";
     /// The webhook's endpoint is not verified yet.
     WebhookUnverified = "webhook_unverified", CONFLICT, "the endpoint is not verified yet; POST /v1/webhooks/{id}/verify first";
-    /// The key's limit for this hour is used up.
-    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "the key's limit is used up; wait for as long as Retry-After says";
+    /// A limit for a span of time is used up.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "a limit is used up; wait for as long as Retry-After says";
     /// The plan's quota for this month is used up.
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "the quota of the tenant's plan is used up";
     /// The data is not as the schema of its type says.
     SchemaViolation = "schema_violation", UNPROCESSABLE_ENTITY, "the data is not as the schema of its type says";
     /// A member of the data has a name that the dialect's envelope needs.
     ReservedMember = "reserved_member", UNPROCESSABLE_ENTITY, "a member of the data has a reserved name";
+    /// The request is itself a delivery, and would lead to too many in a row.
+    LoopDetected = "loop_detected", UNPROCESSABLE_ENTITY, "this request is a delivery, and deliveries that ask for deliveries end somewhere; send the webhook elsewhere";
     /// A fault of Rung's.
     Internal = "internal", INTERNAL_SERVER_ERROR, "something went wrong here; the request id leads to it in the log";
     /// The table or the queue did not answer.

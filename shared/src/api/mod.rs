@@ -7,6 +7,7 @@ mod auth;
 mod error;
 mod fields;
 mod gateway;
+mod hops;
 mod known_keys;
 pub mod openapi;
 mod page;
@@ -30,6 +31,7 @@ pub use self::{
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
     gateway::readable,
+    hops::{counted, hops},
     page::{Page, Seal, limit},
     serve::{
         NoQuery, Query, RequestId, body, bytes, empty_or_body, idempotency_key, nothing, parse,

@@ -5,7 +5,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::id::{DeliveryKey, EventId};
+use super::{
+    hops::Hops,
+    id::{DeliveryKey, EventId},
+};
 
 /// What led to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -143,6 +146,8 @@ pub struct Attempt {
     pub error: Option<String>,
     /// When the next attempt is due, in milliseconds; `None` when none follows by itself.
     pub next_due_ms: Option<u64>,
+    /// The deliveries that led to its event.
+    pub hops: Hops,
     /// What went over the wire.
     pub exchange: Exchange,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     attempt::{AttemptKey, Trigger},
     delivery::State,
+    hops::Hops,
     id::{DeliveryKey, EventId, KeyId, TenantId, WebhookId},
     tenant::ApiKey,
     trace::TraceParent,
@@ -138,6 +139,9 @@ pub struct Content {
     /// The trace it was published in.
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceParent>,
+    /// The deliveries that led to it.
+    #[serde(rename = "h", default, skip_serializing_if = "Hops::is_none")]
+    pub hops: Hops,
 }
 
 /// First attempts of one event to many webhooks.

@@ -13,7 +13,7 @@ use crate::{
         attempt::{Outcome, Trigger},
         chain::{self, Receipt, Step},
         delivery::State,
-        message::{Due, Message},
+        message::{Content, Due, Message},
         webhook::Webhook,
     },
     mutation::{Mutation, mutated},
@@ -130,13 +130,9 @@ impl Deliverer {
         loaded: &Loaded,
     ) -> Result<(), FlowError> {
         let named = due.dialect.as_deref();
-        let (event_type, dialect, body, trace) = match &due.content {
-            Some(content) => (
-                &content.event_type,
-                named.unwrap_or(&webhook.dialect),
-                &content.body,
-                content.trace.as_ref(),
-            ),
+        let read;
+        let (dialect, content) = match &due.content {
+            Some(content) => (named.unwrap_or(&webhook.dialect), content),
             None => {
                 let Some(event) = loaded.event(&due.tenant, &due.event) else {
                     tracing::warn!(tenant = %due.tenant, event = %due.event, "an event expired before it was delivered");
@@ -148,16 +144,20 @@ impl Deliverer {
                 };
                 let missing = || FlowError::NoDialect(named.unwrap_or(&webhook.dialect).to_owned());
                 let (dialect, body) = spoken.ok_or_else(missing)?;
-                (&event.event_type, dialect, body, event.trace.as_ref())
+                read = Content {
+                    event_type: event.event_type.clone(),
+                    body: body.clone(),
+                    trace: event.trace.clone(),
+                    hops: event.hops,
+                };
+                (dialect, &read)
             }
         };
         let dialect = self.dialect(dialect)?;
         if !self.in_pace(due, webhook).await? {
             return Ok(());
         }
-        let attempt = self
-            .post(due, webhook, dialect, event_type, body, trace)
-            .await;
+        let attempt = self.post(due, webhook, dialect, content).await;
         let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
         self.metrics
             .attempted(&due.tenant, attempt.outcome, latency_ms);

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{FlowError, accept::OwnEvent, deliver::Deliverer};
-use crate::{clock::timestamp, domain::message::KeyEnds};
+use crate::{
+    clock::timestamp,
+    domain::{hops::Hops, message::KeyEnds},
+};
 
 const EVENT_TYPE: &str = "api.key.expiring";
 const DAY_MS: u64 = 86_400_000;
@@ -38,6 +41,7 @@ impl Deliverer {
                 "expires_at": timestamp(expires_ms),
                 "days_remaining": (expires_ms - now_ms).div_ceil(DAY_MS),
             }),
+            hops: Hops::NONE,
         };
         self.publisher.tell_surely(&tenant, &own).await.map(drop)
     }

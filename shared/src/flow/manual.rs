@@ -8,7 +8,8 @@ use crate::{
     domain::{
         attempt::{Attempt, Outcome, Trigger},
         delivery::{Delivery, State},
-        message::{Due, Message},
+        hops::Hops,
+        message::{Content, Due, Message},
         webhook::Webhook,
     },
     mutation::{Mutation, mutated},
@@ -138,6 +139,7 @@ impl Deliverer {
             accepted_ms: now_ms,
             content_hash: [0; 32],
             trace: None,
+            hops: Hops::NONE,
             bodies: [(dialect.name.clone(), body.clone())].into(),
             matches: Matches::Inline(Vec::new()),
             reason: None,
@@ -161,11 +163,15 @@ impl Deliverer {
             place_ms: None,
             content: None,
         };
+        let content = Content {
+            event_type: event_type.to_owned(),
+            body,
+            trace: None,
+            hops: Hops::NONE,
+        };
         // The log's detail shows the body, which is the event's.
         self.store.put_event(&event).await?;
-        let attempt = self
-            .post(&due, webhook, dialect, event_type, &body, None)
-            .await;
+        let attempt = self.post(&due, webhook, dialect, &content).await;
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else {

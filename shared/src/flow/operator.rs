@@ -3,7 +3,8 @@
 //!
 //! What is told follows from a log entry, before its message is done with. Handled again, it is told again, under the same id:
 //! the operator's webhooks hear of it once, and the topic too unless a crash came in between. Of the operator's own webhooks only
-//! the topic is told, so that a fault there feeds on nothing. Without tenant and topic nothing is told at all, and next to nothing
+//! the topic is told, so that a fault there feeds on nothing. What is told continues the count of deliveries in a row, so that
+//! nothing comes back by way of an operator's webhook that publishes. Without tenant and topic nothing is told at all, and next to nothing
 //! is read.
 
 use std::sync::{
@@ -225,6 +226,7 @@ impl Operator {
             once: format!("{} {} {}", webhook.tenant, webhook.id, told.once),
             timestamp_ms: Some(told.attempt.ended_ms),
             data,
+            hops: told.attempt.hops.of_consequence(),
         };
         let published = match &listeners.tenant {
             Some(tenant) => self.publisher.tell_surely(tenant, &own).await?,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::time::Instant;
@@ -14,8 +13,8 @@ use crate::{
     dialect::{Dialect, SignInput},
     domain::{
         attempt::{Attempt, Exchange, Outcome, Trigger},
-        message::Due,
-        trace::TraceParent,
+        hops::HOPS,
+        message::{Content, Due},
         webhook::Webhook,
     },
     egress::{Answer, Failure, Outgoing},
@@ -29,27 +28,28 @@ impl Deliverer {
         due: &Due,
         webhook: &Webhook,
         dialect: &Dialect,
-        event_type: &str,
-        body: &Bytes,
-        trace: Option<&TraceParent>,
+        content: &Content,
     ) -> Attempt {
         let key = due.key();
         let delivery_id = key.delivery.uuid();
         let wall_ms = self.clock.wall_ms();
         let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
+        let trace = content.trace.as_ref();
         let traceparent = trace.map(|trace| trace.child(span_id(delivery_id, due.n)));
         let input = SignInput {
             event_id: due.event.as_str(),
-            event_type,
+            event_type: &content.event_type,
             delivery_id,
             timestamp_s: wall_ms / 1000,
-            body,
+            body: &content.body,
             secret,
             newer_secrets: &newer_secrets,
             traceparent: traceparent.as_deref(),
         };
         let (started_ms, started) = (self.clock.now_ms(), Instant::now());
-        let sent = self.send(&input, due.trigger, webhook, dialect, body).await;
+        let sent = self
+            .send(&input, due.trigger, webhook, dialect, content)
+            .await;
         let answer = &sent.answer;
         let (ended_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
@@ -57,7 +57,7 @@ impl Deliverer {
         let gone = is_gone(dialect, status) && due.trigger.counts();
         let climbs = !succeeded && !gone && !due.through && due.trigger != Trigger::Test;
         Attempt {
-            event_type: event_type.to_owned(),
+            event_type: content.event_type.clone(),
             attempt: due.attempt,
             dialect: dialect.name.clone(),
             trigger: due.trigger,
@@ -82,6 +82,7 @@ impl Deliverer {
                 .then(|| wait_ms(due, dialect, answer, wall_ms, delivery_id))
                 .flatten()
                 .map(|wait_ms| ended_ms + wait_ms),
+            hops: content.hops,
             exchange: exchange(&webhook.url, sent.outgoing.as_ref(), answer.as_ref().ok()),
             key,
         }
@@ -95,11 +96,11 @@ impl Deliverer {
         trigger: Trigger,
         webhook: &Webhook,
         dialect: &Dialect,
-        body: &Bytes,
+        content: &Content,
     ) -> Sent {
         let started = Instant::now();
         let timeout = Duration::from_millis(dialect.timeout_ms);
-        let first = outgoing(input, trigger, webhook, dialect, body, timeout);
+        let first = outgoing(input, trigger, webhook, dialect, content, timeout);
         let first = self.send_once(first).await;
         let newest = input.newer_secrets.last();
         let Some(newest) = newest.filter(|_| dialect.signs_with_one_secret()) else {
@@ -114,7 +115,7 @@ impl Deliverer {
             ..*input
         };
         let left = timeout.saturating_sub(started.elapsed());
-        let second = outgoing(&input, trigger, webhook, dialect, body, left);
+        let second = outgoing(&input, trigger, webhook, dialect, content, left);
         let second = self.send_once(second).await;
         if second.answer.is_err() {
             // What the receiver did answer says more.
@@ -162,21 +163,22 @@ fn outgoing(
     trigger: Trigger,
     webhook: &Webhook,
     dialect: &Dialect,
-    body: &Bytes,
+    content: &Content,
     timeout: Duration,
 ) -> Option<Outgoing> {
     let signed = dialect.headers(input).ok()?;
-    let mut headers = HeaderMap::with_capacity(signed.len() + webhook.headers.len() + 1);
-    // A webhook's own headers were checked when it was made: none is one of those that follow.
+    let mut headers = HeaderMap::with_capacity(signed.len() + webhook.headers.len() + 2);
     for (name, value) in &webhook.headers {
         headers.insert(
             HeaderName::try_from(name).ok()?,
             HeaderValue::try_from(value).ok()?,
         );
     }
+    // Its dialect may have come to send a header that the webhook has of its own: the dialect's takes its place.
     for (name, value) in signed {
-        headers.append(name, value);
+        headers.insert(name, value);
     }
+    headers.insert(HOPS, content.hops.header());
     if trigger == Trigger::Test {
         headers.insert(
             HeaderName::from_static("rung-test"),
@@ -186,7 +188,7 @@ fn outgoing(
     Some(Outgoing {
         url: Url::parse(&webhook.url).ok()?,
         headers,
-        body: body.clone(),
+        body: content.body.clone(),
         timeout,
     })
 }

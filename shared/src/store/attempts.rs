@@ -336,6 +336,7 @@ fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
         .maybe("rs", attempt.response_status.map(number))
         .maybe("er", attempt.error.as_ref().map(text))
         .maybe("nx", attempt.next_due_ms.map(number))
+        .hops(attempt.hops)
         .bytes("x", exchange)
         .number("exp", expiry)
         .build())
@@ -428,6 +429,7 @@ fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
         response_status: row.maybe_number("rs"),
         error: row.maybe_text("er"),
         next_due_ms: row.maybe_number("nx"),
+        hops: row.hops(),
         exchange,
     })
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
+        hops::Hops,
         id::{DeliveryKey, EventId, TenantId, WebhookId},
         trace::TraceParent,
     },
@@ -44,6 +45,8 @@ pub struct Event {
     pub content_hash: [u8; 32],
     /// The trace it was published in.
     pub trace: Option<TraceParent>,
+    /// The deliveries that led to it.
+    pub hops: Hops,
     /// The delivered body for each dialect among its matches (the tenant's own if there are none).
     pub bodies: BTreeMap<String, Bytes>,
     /// The webhooks it matched, unless they stand in a match set.
@@ -239,6 +242,7 @@ fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
         .number("a", event.accepted_ms)
         .bytes("h", event.content_hash.to_vec())
         .maybe("tp", event.trace.as_ref().map(|trace| text(trace.as_str())))
+        .hops(event.hops)
         .with("b", AttributeValue::M(bodies))
         .maybe("why", event.reason.as_ref().map(text))
         .maybe(
@@ -347,6 +351,7 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
         trace: row
             .maybe_text("tp")
             .and_then(|trace| TraceParent::parse(&trace).ok()),
+        hops: row.hops(),
         bodies,
         matches,
     })

@@ -5,6 +5,7 @@ use std::{fmt::Display, str::FromStr};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 
 use super::{Item, StoreError};
+use crate::domain::hops::Hops;
 
 /// The attribute values of a key.
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -59,6 +60,11 @@ impl Builder {
             Some(value) => self.with(name, value),
             None => self,
         }
+    }
+
+    /// The deliveries that led to an event, if there were any.
+    pub(super) fn hops(self, hops: Hops) -> Self {
+        self.maybe("hp", (!hops.is_none()).then(|| number(hops.get())))
     }
 
     pub(super) fn json(self, name: &str, value: &impl serde::Serialize) -> Self {
@@ -119,6 +125,12 @@ impl Row {
             .get(name)
             .and_then(|value| value.as_n().ok())
             .and_then(|value| value.parse().ok())
+    }
+
+    pub(super) fn hops(&self) -> Hops {
+        self.maybe_number("hp")
+            .map(Hops::stored)
+            .unwrap_or_default()
     }
 
     pub(super) fn numbers<T: FromStr>(&self, name: &str) -> Vec<T> {

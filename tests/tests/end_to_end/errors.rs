@@ -336,6 +336,14 @@ async fn strict_urls() {
         "https://[fe80::1]/",
         "https://[64:ff9b::a00:1]/",
         "https://[2002:0a00:0001::]/",
+        "https://[100:0:0:1::1]/",
+        "https://[1000::1]/",
+        "https://[4000::1]/",
+        "https://[2606:4700::5efe:a00:1]/",
+        "https://example.com:1/",
+        "https://example.com:25/",
+        "https://example.com:6667/",
+        "https://example.com:10080/",
         "https://user@example.com/",
         "https://example.com/#part",
     ] {
@@ -344,7 +352,21 @@ async fn strict_urls() {
         assert_eq!(reply.status, 422, "{url} was taken");
         reply.refused_naming(UNPROCESSABLE, "url");
     }
-    tenant.webhook("https://example.com/hook?a=b", &["*"]).await;
+    let webhook = tenant
+        .webhook("https://example.com:8443/hook?a=b", &["*"])
+        .await;
+    let change = json!({"url": "https://example.com:22/"});
+    tenant
+        .api
+        .patch(&webhook.path(""), &change)
+        .await
+        .refused_naming(UNPROCESSABLE, "url");
+    let import = json!({"id": "w", "url": "https://example.com:22/", "events": ["*"]});
+    let admin = rung.admin().for_tenant("t");
+    admin
+        .post("/v1/webhooks", &import)
+        .await
+        .refused_naming(UNPROCESSABLE, "url");
 }
 
 #[tokio::test]

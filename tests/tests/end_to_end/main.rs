@@ -22,6 +22,7 @@ mod idempotency;
 mod isolation;
 mod ladders;
 mod limits;
+mod loops;
 mod outcomes;
 mod own_dialect;
 mod publishing;

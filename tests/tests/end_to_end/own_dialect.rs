@@ -66,6 +66,7 @@ async fn receivers_get_what_they_have_always_got() {
             "content-length",
             "content-type",
             "host",
+            "rung-hops",
             "user-agent",
             "x-acme-sent-at",
             "x-acme-signature",

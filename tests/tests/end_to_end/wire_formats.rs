@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{DIALECTS, a_type_of, rung};
 
-/// Headers that HTTP itself brings; everything else is the dialect's.
-const TRANSPORT: [&str; 7] = [
+/// Headers that HTTP itself brings, and the count of deliveries in a row; everything else is the dialect's.
+const TRANSPORT: [&str; 8] = [
     "host",
     "content-type",
     "content-length",
@@ -16,6 +16,7 @@ const TRANSPORT: [&str; 7] = [
     "accept",
     "accept-encoding",
     "connection",
+    "rung-hops",
 ];
 
 const STANDARD: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
@@ -61,6 +62,7 @@ fn check_transport(request: &Received) {
         concat!("Rung/", env!("CARGO_PKG_VERSION"))
     );
     request.must("host");
+    assert_eq!(request.must("rung-hops"), "1");
 }
 
 /// The headers beyond transport and Standard Webhooks.
@@ -428,4 +430,56 @@ async fn one_event_in_two_dialects() {
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<usize> = text.split('-').map(str::len).collect();
     groups == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+/// The dialect's headers are its own, whatever the webhook had before: imported with another one, or its file changed.
+#[tokio::test]
+async fn a_header_of_the_dialect_takes_the_place_of_the_webhooks_own() {
+    const FILE: &str = include_str!("../../../shared/dialects/standard.toml");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("own.toml");
+    let text = FILE.replace("\"standard\"", "\"own\"");
+    std::fs::write(&file, &text).unwrap();
+    let mut rung = rung(&["--dialect", file.to_str().unwrap()]).await;
+    let receiver = Receiver::always(200).await;
+    let tenant = Tenant::create(&rung, "t", "own").await;
+    let headers = json!({"X-Odin-Signature": "mine", "X-Sent": "mine", "X-Kept": "mine"});
+    let request = json!({"url": receiver.url("/"), "events": ["*"], "headers": headers});
+    let webhook = tenant.webhook_with(request).await;
+    let values = |request: &Received, name| {
+        let values = request.all(name).map(str::to_owned);
+        values.collect::<Vec<_>>()
+    };
+    let publish = async || {
+        let event = json!({"lesson_id": "l"});
+        tenant.publish("user.lesson.completed", event).await;
+    };
+    publish().await;
+    let before = receiver.wait_for(1).await.remove(0);
+    for name in ["x-odin-signature", "x-sent", "x-kept"] {
+        assert_eq!(values(&before, name), ["mine"]);
+    }
+
+    rung.terminate().await;
+    let sending = format!("headers = {{ X-Sent = \"{{id}}\" }}\n{text}");
+    std::fs::write(&file, sending).unwrap();
+    rung.restart().await;
+    publish().await;
+    let changed = receiver.wait_for(2).await.remove(1);
+    assert_eq!(values(&changed, "x-sent"), [changed.event_id()]);
+    assert_eq!(values(&changed, "x-kept"), ["mine"]);
+
+    let import = json!({
+        "id": webhook.id, "url": receiver.url("/"), "events": ["*"], "dialect": "odin",
+    });
+    let admin = rung.admin().for_tenant("t");
+    admin.post("/v1/webhooks", &import).await.data(200);
+    publish().await;
+    let imported = receiver.wait_for(3).await.remove(2);
+    let signatures = values(&imported, "x-odin-signature");
+    assert_eq!(signatures.len(), 1, "{signatures:?}");
+    assert!(signatures[0].starts_with("t="), "{signatures:?}");
+    assert_eq!(values(&imported, "x-kept"), ["mine"]);
+    let log = webhook.log(&webhook.logs().await[0]).await;
+    assert_eq!(log["request"]["headers"]["x-odin-signature"], signatures[0]);
 }

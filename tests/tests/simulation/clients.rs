@@ -14,6 +14,7 @@ use rung_local::aws::sqs::queue_url;
 use rung_shared::{
     domain::{
         delivery::Delivery,
+        hops::Hops,
         id::{EventId, TenantId, WebhookId},
     },
     flow::accept::{Accepted, NewEvent, Refusal},
@@ -52,6 +53,7 @@ impl World {
             timestamp_ms: None,
             metadata: None,
             trace: None,
+            hops: Hops::NONE,
         };
         for _ in 0..TRIES {
             match Box::pin(self.publish(number, new(&content))).await {

@@ -133,5 +133,5 @@ pub(crate) fn retry_log(_: &mut Schemas) -> Operation {
                 "status": "pending",
             } }),
         )
-        .refuses(&[Code::WebhookDisabled, Code::Conflict])
+        .refuses(&[Code::WebhookDisabled, Code::Conflict, Code::RateLimited])
 }

@@ -87,5 +87,5 @@ pub(crate) fn retry_pending(schemas: &mut Schemas) -> Operation {
         [("delivery", delivery)],
         json!({ "delivery": example }),
     )
-    .refuses(&[Code::WebhookDisabled])
+    .refuses(&[Code::WebhookDisabled, Code::RateLimited])
 }

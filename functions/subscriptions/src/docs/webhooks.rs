@@ -300,7 +300,7 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
     )
     .describe(
         "Also to a disabled webhook, with a fresh id and the header `Rung-Test: true`. \
-             It is never sent again and counts as no failure.",
+             It is never sent again and counts as no failure. Not before a challenge is met.",
     )
     .optional_body(body, json!({ "event_type": "user.lesson.completed" }))
     .answers(
@@ -309,7 +309,11 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
         [("log", log)],
         json!({ "log": logs::test_example() }),
     )
-    .refuses(&[Code::UnknownEventType])
+    .refuses(&[
+        Code::UnknownEventType,
+        Code::WebhookUnverified,
+        Code::RateLimited,
+    ])
 }
 
 pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
@@ -334,5 +338,6 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
         Code::ChallengeFailed,
         Code::Conflict,
         Code::PlanWithoutWebhooks,
+        Code::RateLimited,
     ])
 }

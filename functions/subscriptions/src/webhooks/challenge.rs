@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use rung_shared::{
     api::{self, ApiError, Code},
     domain::{
+        hops::{HOPS, Hops},
         id::WebhookId,
         webhook::{Disabled, Reason, Webhook},
     },
@@ -23,7 +24,7 @@ use rung_shared::{
 use serde_json::json;
 
 use super::{changed, shown};
-use crate::{Management, Path, ids::new_challenge};
+use crate::{Management, Path, by_hand::ByHand, ids::new_challenge};
 
 const CHALLENGE: HeaderName = HeaderName::from_static("rung-challenge");
 
@@ -57,6 +58,7 @@ pub(crate) async fn verify(
     api::nothing(request).await?;
     let webhook = if is_demanded(&webhook) {
         state.check_plan(&caller.tenant)?;
+        state.admit(&caller, &id, ByHand::Test).await?;
         ask(&state, &webhook).await?;
         let now_ms = state.api.clock.now_ms();
         changed(&state, &caller, &id, |mut present| {
@@ -89,6 +91,7 @@ async fn ask(state: &Management, webhook: &Webhook) -> Result<(), ApiError> {
             CHALLENGE,
             HeaderValue::try_from(&token).map_err(|_| Code::Internal)?,
         ),
+        (HOPS, Hops::NONE.header()),
     ];
     let outgoing = Outgoing {
         url: webhook.url.parse().map_err(|_| Code::Internal)?,

@@ -31,7 +31,9 @@ use self::{
     view::View,
 };
 use crate::{
-    Management, Path, dialect_named, idempotency_conflict,
+    Management, Path,
+    by_hand::ByHand,
+    dialect_named, idempotency_conflict,
     ids::{id_of_key, new_id},
     logs,
     tries::Tries,
@@ -389,6 +391,10 @@ pub(crate) async fn test(
                 .ok_or(Code::UnknownEventType)?
         }
     };
+    if challenge::is_demanded(&webhook) {
+        return Err(Code::WebhookUnverified.into());
+    }
+    state.admit(&caller, &id, ByHand::Test).await?;
     let attempt = state.deliverer.test(&webhook, dialect, event_type).await?;
     let attempt = attempt.ok_or(Code::UnknownEventType)?;
     Ok(answer(

@@ -61,11 +61,12 @@ impl Operation {
     pub fn new(who: Who, id: &'static str, summary: &'static str) -> Self {
         let mut codes = vec![Code::Internal];
         if who != Who::Anybody {
-            // A header that stands twice is a mistake in any request.
+            // In any request a header that stands twice is a mistake, and so may be that it is a delivery.
             codes.extend([
                 Code::Unauthorized,
                 Code::Forbidden,
                 Code::InvalidRequest,
+                Code::LoopDetected,
                 Code::Unavailable,
             ]);
         }

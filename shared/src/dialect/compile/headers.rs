@@ -32,8 +32,8 @@ const RESERVED_HEADERS: [HeaderName; 10] = [
     UPGRADE,
     USER_AGENT,
 ];
-/// What marks a test.
-const RUNG_TEST: HeaderName = HeaderName::from_static("rung-test");
+/// What the names of Rung's own headers begin with.
+const RUNG: &str = "rung-";
 
 const DEFAULT_USER_AGENT: &str = concat!("Rung/", env!("CARGO_PKG_VERSION"));
 
@@ -85,7 +85,7 @@ fn header_name(
     let name = HeaderName::try_from(written.get_ref())
         .map_err(|_| Fault::new(written, format!("`{written}` is no name of a header")))?;
     let standard = file.standard_webhooks && STANDARD_WEBHOOKS.contains(&name);
-    if standard || name == RUNG_TEST || RESERVED_HEADERS.contains(&name) {
+    if standard || name.as_str().starts_with(RUNG) || RESERVED_HEADERS.contains(&name) {
         let reason = format!("the header `{name}` is set by Rung itself");
         return Err(Fault::new(written, reason));
     }

@@ -59,6 +59,7 @@ pub(in crate::flow) fn first_due(event: &Event, target: Target, repeated: bool) 
             event_type: event.event_type.clone(),
             body: body.clone(),
             trace: event.trace.clone(),
+            hops: event.hops,
         }),
     }
 }

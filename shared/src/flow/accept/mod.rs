@@ -206,6 +206,7 @@ impl Publisher {
             accepted_ms: now_ms,
             content_hash: hash,
             trace: new.trace,
+            hops: new.hops,
             bodies: checked.bodies,
             reason: reason.map(str::to_owned),
             // The log of an active webhook leads to it, as long as there are not too many to look into.

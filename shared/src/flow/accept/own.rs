@@ -7,6 +7,7 @@ use crate::{
     chance,
     dialect::DEFAULT,
     domain::{
+        hops::Hops,
         id::{EventId, TenantId},
         tenant::Tenant,
     },
@@ -23,6 +24,8 @@ pub struct OwnEvent {
     pub timestamp_ms: Option<u64>,
     /// Its data, an object.
     pub data: Value,
+    /// The deliveries that led to it.
+    pub hops: Hops,
 }
 
 impl OwnEvent {
@@ -45,6 +48,7 @@ impl Publisher {
             timestamp_ms: own.timestamp_ms,
             metadata: None,
             trace: None,
+            hops: own.hops,
         };
         let request_id = format!("req_{}", chance::hex::<10>());
         let publish = self.publish(tenant, vec![event], &request_id);

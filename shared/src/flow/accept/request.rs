@@ -1,7 +1,7 @@
 //! What publishing takes and answers.
 
 use crate::{
-    domain::{id::EventId, trace::TraceParent},
+    domain::{hops::Hops, id::EventId, trace::TraceParent},
     json::Json,
     schema::Violation,
 };
@@ -23,6 +23,8 @@ pub struct NewEvent {
     pub metadata: Option<Json>,
     /// The trace it is published in. Belongs to no content: a repeat may come in another.
     pub trace: Option<TraceParent>,
+    /// The deliveries that led to it. Belong to no content: a repeat is the event that was there before.
+    pub hops: Hops,
 }
 
 /// An accepted event.

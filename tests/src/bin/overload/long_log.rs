@@ -13,6 +13,7 @@ use rung_shared::{
     config::DEFAULT_RETENTION,
     domain::{
         attempt::{Attempt, AttemptKey, Exchange, Outcome, Trigger},
+        hops::Hops,
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
     store::Store,
@@ -104,6 +105,7 @@ fn entry(number: usize, start_ms: u64, webhook: &WebhookId) -> Attempt {
         response_status: Some(200),
         error: None,
         next_due_ms: None,
+        hops: Hops::NONE,
         exchange: Exchange {
             url: "https://example.com/hook".to_owned(),
             request_headers: vec![("content-type".to_owned(), "application/json".to_owned())],
