@@ -8,7 +8,10 @@ use rung_shared::{
     clock::Clock,
     dialect::Dialects,
     egress::Transport,
-    flow::{Tally, accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
+    flow::{
+        HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
+        sweep::Sweeper,
+    },
     metrics::Metrics,
     queue::{Queue, Urls},
     store::{Store, StoreError},
@@ -164,6 +167,7 @@ impl App {
                 // Nothing freezes this process, and nobody pays for its time.
                 tally: Tally::new(BATCH_TIME),
                 metrics: Metrics::default(),
+                host_faults: HostFaults::default(),
                 operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
                 publisher,
             },

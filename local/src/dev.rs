@@ -18,7 +18,7 @@ use crate::{
     app::{self, App, Parts},
     aws::{self, Aws},
     data::DataFolder,
-    flags, server,
+    descriptors, flags, server,
 };
 
 /// How long attempts are gathered for the statistics: the same counts are written so often at most.
@@ -99,6 +99,7 @@ pub(crate) struct Server {
 impl Server {
     /// Opens the data and the port.
     pub(crate) async fn open(args: &Args) -> Result<Self, Error> {
+        descriptors::raise();
         if let Some(key) = &args.admin_key {
             flags::check_admin_key(key)?;
         }
@@ -123,9 +124,12 @@ impl Server {
             dynamodb,
             sqs,
             clock: Arc::clone(&clock),
-            transport: Arc::new(egress::Client::new(egress::Policy {
-                strict: args.strict,
-            })),
+            transport: Arc::new(egress::Client::new(
+                egress::Policy {
+                    strict: args.strict,
+                },
+                descriptors::deliveries(),
+            )),
             dialects,
             admin_key: admin_key.clone(),
             strict: args.strict,

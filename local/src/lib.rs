@@ -2,13 +2,14 @@
 //!
 //! [`dev`] puts it together: [`aws`] is what stands in for AWS, [`event_source`] for SQS's event sources, [`server`] for
 //! its HTTP front; [`data`] is the folder that everything is kept in, [`admission`] keeps what is taken in at once within
-//! bounds. [`flags`] reads what is given on the command line; [`cli`] is the `rung` command, of which `dev` is one part.
+//! bounds, [`descriptors`] the connections. [`flags`] reads what is given on the command line; [`cli`] is the `rung` command, of which `dev` is one part.
 
 mod admission;
 pub mod app;
 pub mod aws;
 mod cli;
 mod data;
+mod descriptors;
 mod dev;
 mod event_source;
 mod flags;

@@ -14,7 +14,10 @@ use crate::{
     clock::{Clock, SystemClock},
     dialect::{DialectFault, Dialects},
     egress,
-    flow::{Tally, accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
+    flow::{
+        HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
+        sweep::Sweeper,
+    },
     limits::{RETENTION_MARGIN, TALLY_TIME},
     metrics::Metrics,
     queue::{Queue, Urls},
@@ -26,6 +29,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// How long events, deliveries and logs are kept unless told otherwise.
 pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 86_400);
+
+/// The file descriptors that deliveries may use. A Lambda function has 1,024, and other things that need some: the AWS clients,
+/// mostly.
+const EGRESS_DESCRIPTORS: usize = 768;
 
 /// How long one try of an AWS call may take. A connection that died while the function was frozen must not use up its time.
 const AWS_ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
@@ -187,12 +194,16 @@ impl Context {
             store: self.store.clone(),
             queue: self.queue.clone(),
             dialects: Arc::clone(&self.dialects),
-            transport: Arc::new(egress::Client::new(egress::Policy {
-                strict: self.strict,
-            })),
+            transport: Arc::new(egress::Client::new(
+                egress::Policy {
+                    strict: self.strict,
+                },
+                EGRESS_DESCRIPTORS,
+            )),
             clock: Arc::clone(&self.clock),
             tally: Tally::new(TALLY_TIME),
             metrics: self.metrics.clone(),
+            host_faults: HostFaults::default(),
             operator: Operator::new(
                 self.store.clone(),
                 publisher.clone(),

@@ -136,6 +136,14 @@ pub const RETENTION_MARGIN: Duration = Duration::from_secs(7 * 86_400);
 pub const RETENTION_CACHE_MS: u64 = 600_000;
 /// Most buckets of an answer with statistics.
 pub const STATS_BUCKETS: u64 = 1_000;
+/// How long an attempt may wait for a connection and its receiver then take, together: less than a batch has.
+pub const SLOT_AND_POST_TIME: Duration = Duration::from_secs(20);
+/// How long an attempt that this host could not make is put off at least, in milliseconds; half as long when it is spread.
+pub const PUT_OFF_MIN_MS: u64 = 5_000;
+/// How long it is put off at most, in milliseconds.
+pub const PUT_OFF_MAX_MS: u64 = 300_000;
+/// How often the log says that this host cannot deliver, in milliseconds.
+pub const HOST_FAULT_TOLD_MS: u64 = 60_000;
 /// Failed attempts in a row are counted up to this.
 pub const FAILURES_COUNTED: usize = 100;
 /// How long a call of the API may count or change things one by one before it answers how far it came, in milliseconds.

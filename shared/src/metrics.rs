@@ -11,6 +11,7 @@
 //! | `Failed` | count | attempts that failed |
 //! | `UsedUp` | count | deliveries given up at the end of their ladder |
 //! | `Disabled` | count | webhooks disabled by their dialect's rule |
+//! | `HostFaults` | count | attempts that this host could not make, which are tried again |
 //! | `LatencyMs` | ms | from an attempt's due time (of the first: its event's acceptance) to the end of its answer |
 //! | `SweepLagMs` | ms | how far the sweep is behind; below a minute when all is well, from ten minutes on waits are late |
 //!
@@ -63,6 +64,7 @@ struct Counts {
     failed: u64,
     used_up: u64,
     disabled: u64,
+    host_faults: u64,
     latencies_ms: Vec<u64>,
     sweep_lag_ms: Option<u64>,
 }
@@ -116,6 +118,11 @@ impl Metrics {
     /// A webhook was disabled by its dialect's rule.
     pub fn disabled(&self, tenant: &TenantId) {
         self.count(tenant, |counts| counts.disabled += 1);
+    }
+
+    /// An attempt could not be made, by a fault of this host's own. It is no tenant's.
+    pub fn host_fault(&self) {
+        self.with(|open| open.counts.entry(None).or_default().host_faults += 1);
     }
 
     /// A sweep began this far behind.
@@ -179,6 +186,7 @@ fn line(time_ms: u64, function: &str, tenant: Option<&str>, counts: Counts) -> V
         count("Failed", counts.failed),
         count("UsedUp", counts.used_up),
         count("Disabled", counts.disabled),
+        count("HostFaults", counts.host_faults),
         (
             "LatencyMs",
             "Milliseconds",
@@ -333,6 +341,17 @@ mod tests {
         let lines = written.lines();
         let values = |line: &Value| line["LatencyMs"].as_array().unwrap().len();
         assert_eq!(lines.iter().map(values).collect::<Vec<_>>(), [100, 100, 50]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_of_the_host_is_no_tenants() {
+        let (metrics, written) = metrics(2);
+        metrics.host_fault();
+        metrics.host_fault();
+        metrics.flush();
+        let line = &written.lines()[0];
+        assert_eq!(line["HostFaults"], json!(2));
+        assert_eq!(line["Tenant"], Value::Null);
     }
 
     #[tokio::test(start_paused = true)]

@@ -389,7 +389,7 @@ def test_what_rung_counts_is_watched_by_its_name():
                 name = name if metric[1] == "." else metric[1]
             if namespace == "Rung":
                 shown.add(name)
-    assert shown == counted and len(counted) == 7
+    assert shown == counted and len(counted) == 8
     assert "const NAMESPACE: &str = \"Rung\";" in METRICS
 
 

@@ -54,6 +54,20 @@ async fn a_challenged_webhook_gets_events_once_its_endpoint_has_echoed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_challenge_that_cannot_be_sent_says_nothing_of_the_endpoint() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = challenged(&world, &tenant, "https://example.com/hook").await;
+    world.cut_off(true);
+    let refused = verify(&world, &tenant, &path).await;
+    refused.assert_error(503, "cannot_send");
+    assert_eq!(refused.headers["retry-after"], "5");
+    world.cut_off(false);
+    let verified = verify(&world, &tenant, &path).await;
+    assert_eq!(verified.data(200)["webhook"]["status"], "active");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_endpoint_that_only_answers_is_not_verified_and_another_one_is_to_be_verified_anew() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;

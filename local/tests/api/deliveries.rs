@@ -230,6 +230,28 @@ async fn a_test_takes_the_first_subscribed_type_and_is_logged_but_never_retried(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_test_that_cannot_be_sent_is_told_and_is_in_no_log() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = json!({"url": "https://example.com/", "events": ["*"]});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let id = made.data(201)["webhook"]["id"].as_str().unwrap().to_owned();
+    let (test, logs) = (
+        format!("/v1/webhooks/{id}/test"),
+        format!("/v1/webhooks/{id}/logs"),
+    );
+    world.cut_off(true);
+    let refused = world.send_text(&tenant, "POST", &test, "").await;
+    refused.assert_error(503, "cannot_send");
+    assert_eq!(refused.headers["retry-after"], "5");
+    let log = world.send_text(&tenant, "GET", &logs, "").await;
+    assert_eq!(log.data(200)["logs"], json!([]));
+    world.cut_off(false);
+    let tested = world.send_text(&tenant, "POST", &test, "").await;
+    assert_eq!(tested.data(200)["log"]["status"], "succeeded");
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_that_waits_is_cancelled_at_once_and_what_comes_later_is_not() {
     let (world, tenant, path) = failing().await;
     let pending = format!("{path}/pending");

@@ -31,7 +31,7 @@ use rung_shared::{
     api::Api,
     clock::{Clock, VirtualClock},
     dialect::Dialects,
-    egress::{Answer, Failure, Outgoing, Transport},
+    egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
     topic::Topic,
 };
 use serde_json::{Value, json};
@@ -49,6 +49,8 @@ struct Receiver {
     posts: AtomicUsize,
     /// What answers at [`OWN_HOST`].
     own: OnceLock<Router>,
+    /// Whether the host that delivers cannot send.
+    cut_off: AtomicBool,
 }
 
 impl Receiver {
@@ -70,7 +72,10 @@ impl Receiver {
 
 #[async_trait]
 impl Transport for Receiver {
-    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+    async fn post(&self, outgoing: &Outgoing, _: &Slot) -> Result<Answer, Failure> {
+        if self.cut_off.load(Ordering::Relaxed) {
+            return Err(HostFault::NameServers.into());
+        }
         self.posts.fetch_add(1, Ordering::Relaxed);
         if outgoing.url.host_str() == Some(OWN_HOST) {
             return Ok(self.of_own(outgoing).await);
@@ -320,6 +325,7 @@ impl World {
             status: AtomicU16::new(200),
             posts: AtomicUsize::new(0),
             own: OnceLock::new(),
+            cut_off: AtomicBool::new(false),
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let statistics = Statistics::default();
@@ -392,6 +398,11 @@ impl World {
     /// What the receiver answers from now on.
     pub(crate) fn answer(&self, status: u16) {
         self.receiver.status.store(status, Ordering::Relaxed);
+    }
+
+    /// Whether from now on the host that delivers cannot send.
+    pub(crate) fn cut_off(&self, cut_off: bool) {
+        self.receiver.cut_off.store(cut_off, Ordering::Relaxed);
     }
 
     /// How many POSTs the receiver has got.

@@ -5,6 +5,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
+    egress::HostFault,
     flow::FlowError,
     limits::{TOLD_FIELD_CHARS, TOLD_PROBLEM_CHARS},
     queue::QueueError,
@@ -89,6 +90,8 @@ codes! {
     LoopDetected = "loop_detected", UNPROCESSABLE_ENTITY, "this request is a delivery, and deliveries that ask for deliveries end somewhere; send the webhook elsewhere";
     /// A fault of Rung's.
     Internal = "internal", INTERNAL_SERVER_ERROR, "something went wrong here; the request id leads to it in the log";
+    /// Rung's own host, name servers or network keep it from sending.
+    CannotSend = "cannot_send", SERVICE_UNAVAILABLE, "Rung itself cannot send just now, which is no fault of the receiver's; send the same request again";
     /// The table or the queue did not answer.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "not available just now; send the same request again";
 }
@@ -141,7 +144,11 @@ impl ApiError {
             code,
             message: message.into(),
             details: Vec::new(),
-            retry_after_s: (code == Code::Unavailable).then_some(1),
+            retry_after_s: match code {
+                Code::Unavailable => Some(1),
+                Code::CannotSend => Some(5),
+                _ => None,
+            },
         }
     }
 
@@ -215,10 +222,17 @@ impl From<QueueError> for ApiError {
     }
 }
 
+impl From<HostFault> for ApiError {
+    fn from(fault: HostFault) -> Self {
+        FlowError::from(fault).into()
+    }
+}
+
 impl From<FlowError> for ApiError {
     fn from(error: FlowError) -> Self {
-        tracing::error!(%error, "the table or a queue failed");
+        tracing::error!(%error, "a request could not be done");
         match error {
+            FlowError::Host(_) => Code::CannotSend,
             // Asking again would not mend it.
             FlowError::Store(StoreError::Corrupt { .. }) => Code::Internal,
             FlowError::Store(StoreError::Unavailable(_))

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,17 +14,21 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::ext::on_informational;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::Connected;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::RootCertStore;
 use tokio::select;
 use tokio::time::sleep;
+use url::Url;
 
-use super::connect::{Connector, Flooded, Progress, SystemDialer};
+use super::connect::{Connector, Flooded, Progress};
+use super::dial::SystemDialer;
 use super::interim::Interim;
 use super::policy::{self, UrlFault};
 use super::resolve::{Resolve, SystemResolver};
-use super::{Answer, Failure, MAX_BODY_BYTES, Outgoing, Transport};
+use super::slots::{Slot, Slots};
+use super::{Answer, Capacity, Failure, HostFault, MAX_BODY_BYTES, Outgoing, Transport};
+use crate::domain::id::TenantId;
 
 /// How long an answer's head may be, in bytes; a read of the socket may exceed it by as much again. Over HTTP/1 it may
 /// also have no more than 100 headers.
@@ -32,8 +36,6 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Receivers often close after 60 s, Node's default is 5 s; a host that gets many deliveries is never idle so long.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 const MAX_IDLE_PER_HOST: usize = 64;
-/// Connections that may be kept, over all hosts. A Lambda function has 1,024 file descriptors.
-const MAX_KEPT: usize = 512;
 /// What a receiver may send over HTTP/2 before it is read, in bytes: per answer, and per connection.
 const STREAM_WINDOW_BYTES: u32 = MAX_BODY_BYTES as u32;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
@@ -53,6 +55,8 @@ pub struct Policy {
 /// Posts over HTTP/1.1 and HTTP/2.
 pub struct Client {
     strict: bool,
+    slots: Slots,
+    connector: Connector,
     pooled: Http,
     /// Keeps no connection, so each of its requests has a new one.
     fresh: Http,
@@ -61,25 +65,26 @@ pub struct Client {
 type Http = legacy::Client<Connector, Full<Bytes>>;
 
 impl Client {
-    /// A client with the system's name servers and the roots that were compiled in.
+    /// A client with the system's name servers and the roots that were compiled in, which uses up to so many file descriptors.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy, descriptors: usize) -> Self {
         let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-        Self::with(policy, Box::new(SystemResolver::new()), roots, MAX_KEPT)
+        let capacity = Capacity::of(descriptors);
+        Self::with(policy, Box::new(SystemResolver::new()), roots, capacity)
     }
 
     pub(super) fn with(
         policy: Policy,
         resolver: Box<dyn Resolve>,
         roots: RootCertStore,
-        max_kept: usize,
+        capacity: Capacity,
     ) -> Self {
         let dialer = Box::new(SystemDialer);
-        let connector = Connector::new(policy.strict, resolver, dialer, roots, max_kept);
-        Self::over(policy, connector)
+        let connector = Connector::new(policy.strict, resolver, dialer, roots, capacity);
+        Self::over(policy, connector, capacity)
     }
 
-    pub(super) fn over(policy: Policy, connector: Connector) -> Self {
+    pub(super) fn over(policy: Policy, connector: Connector, capacity: Capacity) -> Self {
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -93,10 +98,12 @@ impl Client {
             .http2_keep_alive_timeout(H2_PING_LIMIT);
         Self {
             strict: policy.strict,
+            slots: Slots::new(capacity.slots),
             pooled: builder
                 .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
                 .build(connector.clone()),
-            fresh: builder.pool_max_idle_per_host(0).build(connector),
+            fresh: builder.pool_max_idle_per_host(0).build(connector.clone()),
+            connector,
         }
     }
 
@@ -104,26 +111,56 @@ impl Client {
     ///
     /// hyper-util itself tries again only what was never written, so a POST that was written is ours to judge. Deliveries
     /// may come twice; receivers tell by the id.
-    async fn send(&self, outgoing: &Outgoing) -> Result<Response<Incoming>, Failure> {
-        match exchange(&self.pooled, outgoing).await {
+    async fn send(
+        &self,
+        outgoing: &Outgoing,
+        connection: &Captured,
+    ) -> Result<Response<Incoming>, Failure> {
+        match exchange(&self.pooled, outgoing, connection).await {
             Err(broken) if broken.again => {
-                let again = exchange(&self.fresh, outgoing).await;
+                let again = exchange(&self.fresh, outgoing, connection).await;
                 again.map_err(|broken| broken.failure)
             }
             sent => sent.map_err(|broken| broken.failure),
+        }
+    }
+
+    /// The failure of a POST whose deadline passed, while it is still under way. Without a connection it may be that our own
+    /// name servers don't answer.
+    async fn overdue(&self, outgoing: &Outgoing, connection: &Captured) -> Failure {
+        let host = outgoing.url.host_str().unwrap_or_default();
+        let lookups = self.connector.lookups();
+        if !connection.is_there() && lookups.is_under_way(host) {
+            lookups.unanswered().await
+        } else {
+            Failure::Timeout(outgoing.timeout)
         }
     }
 }
 
 #[async_trait]
 impl Transport for Client {
-    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+    async fn slot(
+        &self,
+        tenant: &TenantId,
+        url: &Url,
+        patience: Duration,
+    ) -> Result<Slot, HostFault> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let host = format!("{host}:{port}");
+        self.slots.take(tenant, &host, patience).await
+    }
+
+    async fn post(&self, outgoing: &Outgoing, _slot: &Slot) -> Result<Answer, Failure> {
         policy::check(&outgoing.url, self.strict)?;
         let mut deadline = pin!(sleep(outgoing.timeout));
+        let connection = Captured::default();
+        let mut sent = pin!(self.send(outgoing, &connection));
         let response = select! {
             biased;
-            response = self.send(outgoing) => response?,
-            () = &mut deadline => return Err(Failure::Timeout(outgoing.timeout)),
+            response = &mut sent => response?,
+            () = &mut deadline => return Err(self.overdue(outgoing, &connection).await),
         };
         let (head, incoming) = response.into_parts();
         let mut body = BytesMut::new();
@@ -138,6 +175,26 @@ impl Transport for Client {
             body: body.freeze(),
             body_complete,
         })
+    }
+}
+
+/// Whether a request has a connection yet.
+#[derive(Default)]
+struct Captured(Mutex<Option<CaptureConnection>>);
+
+impl Captured {
+    fn capture<B>(&self, request: &mut Request<B>) {
+        *self.lock() = Some(capture_connection(request));
+    }
+
+    fn is_there(&self) -> bool {
+        self.lock()
+            .as_ref()
+            .is_some_and(|connection| connection.connection_metadata().is_some())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<CaptureConnection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -173,8 +230,13 @@ impl From<legacy::Error> for Broken {
 }
 
 /// One request, up to the head of its answer.
-async fn exchange(http: &Http, outgoing: &Outgoing) -> Result<Response<Incoming>, Broken> {
+async fn exchange(
+    http: &Http,
+    outgoing: &Outgoing,
+    connection: &Captured,
+) -> Result<Response<Incoming>, Broken> {
     let mut request = request(outgoing)?;
+    connection.capture(&mut request);
     let interim = Arc::new(Interim::default());
     let counted = Arc::clone(&interim);
     on_informational(&mut request, move |_| counted.count());

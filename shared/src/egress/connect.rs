@@ -4,14 +4,13 @@
 //! connect for a name server to use. Kept connections need no second look, as they go where they went.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use http::Uri;
 use http::uri::Scheme;
@@ -28,31 +27,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower::Service;
 
+use super::dial::{Dial, HostDialer};
 use super::interim::Frames;
-use super::resolve::Resolve;
-use super::{Failure, policy};
+use super::resolve::{Lookups, Resolve};
+use super::{Capacity, Failure, HostFault, policy};
 
 /// A connect that no request waits for any more (another connection came free) ends here.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-/// An address that stays silent so long is given up if there is a next one. The first SYN is repeated after 1 s.
-const ADDRESS_LIMIT: Duration = Duration::from_millis(1_250);
-
-/// Opens TCP connections, wherever it is told to.
-#[async_trait]
-pub(super) trait Dial: Send + Sync {
-    /// Connects to an address.
-    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream>;
-}
-
-/// The system's own TCP.
-pub(super) struct SystemDialer;
-
-#[async_trait]
-impl Dial for SystemDialer {
-    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(address).await
-    }
-}
 
 /// Opens connections to vetted addresses. Cheap to clone.
 #[derive(Clone)]
@@ -60,20 +41,20 @@ pub(super) struct Connector(Arc<Shared>);
 
 struct Shared {
     strict: bool,
-    resolver: Box<dyn Resolve>,
-    dialer: Box<dyn Dial>,
+    lookups: Lookups,
+    dialer: HostDialer,
     tls: TlsConnector,
+    open: Arc<Semaphore>,
     kept: Arc<Semaphore>,
 }
 
 impl Connector {
-    /// `max_kept` bounds the connections that are open at a time and may be used again; those beyond serve one request.
     pub(super) fn new(
         strict: bool,
         resolver: Box<dyn Resolve>,
         dialer: Box<dyn Dial>,
         roots: RootCertStore,
-        max_kept: usize,
+        capacity: Capacity,
     ) -> Self {
         let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -83,11 +64,17 @@ impl Connector {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Self(Arc::new(Shared {
             strict,
-            resolver,
-            dialer,
+            lookups: Lookups::new(resolver),
+            dialer: HostDialer::new(dialer),
             tls: TlsConnector::from(Arc::new(tls)),
-            kept: Arc::new(Semaphore::new(max_kept)),
+            open: Arc::new(Semaphore::new(capacity.open)),
+            kept: Arc::new(Semaphore::new(capacity.kept)),
         }))
+    }
+
+    /// The look-ups of host names.
+    pub(super) fn lookups(&self) -> &Lookups {
+        &self.0.lookups
     }
 }
 
@@ -122,12 +109,12 @@ impl Shared {
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
 
         let addresses = self.vetted_addresses(host).await?;
-        let tcp = self
-            .dial(&addresses, port)
-            .await
-            .map_err(|error| Failure::from_connect(&error))?;
-        tcp.set_nodelay(true)
-            .map_err(|error| Failure::from_connect(&error))?;
+        // Connects that nobody waits for any more may use up what is there; whoever waits has a slot, and tries again.
+        let open = Arc::clone(&self.open).try_acquire_owned();
+        let open = open.map_err(|_| HostFault::NoSlot)?;
+        let tcp = self.dialer.dial(&addresses, port).await?;
+        // Only a connection that has broken already refuses.
+        tcp.set_nodelay(true).map_err(|_| Failure::Unreachable)?;
         let io = if secure {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::Tls)?;
             let tls = self.tls.connect(name, tcp).await;
@@ -143,6 +130,7 @@ impl Shared {
             frames,
             progress: Progress::default(),
             flooded: Flooded::default(),
+            _open: open,
             kept: Arc::clone(&self.kept).try_acquire_owned().ok(),
         })
     }
@@ -152,26 +140,12 @@ impl Shared {
     async fn vetted_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
         let addresses = match host.parse() {
             Ok(ip) => vec![ip],
-            Err(_) => self.resolver.resolve(host).await?,
+            Err(_) => self.lookups.addresses(host).await?,
         };
         if self.strict && !addresses.iter().copied().all(policy::is_public) {
             return Err(Failure::ForbiddenAddress);
         }
         Ok(addresses)
-    }
-
-    /// Connects to the first address that takes the connection.
-    async fn dial(&self, addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
-        let Some((last, others)) = addresses.split_last() else {
-            return Err(io::ErrorKind::AddrNotAvailable.into());
-        };
-        let dial = |ip: &IpAddr| self.dialer.dial((*ip, port).into());
-        for ip in others {
-            if let Ok(Ok(stream)) = timeout(ADDRESS_LIMIT, dial(ip)).await {
-                return Ok(stream);
-            }
-        }
-        dial(last).await
     }
 }
 
@@ -182,6 +156,8 @@ pub(super) struct Stream {
     frames: Option<Frames>,
     progress: Progress,
     flooded: Flooded,
+    /// Its share of the connections that may be open.
+    _open: OwnedSemaphorePermit,
     /// Its share of the connections that may be kept; without one it serves a single request.
     kept: Option<OwnedSemaphorePermit>,
 }

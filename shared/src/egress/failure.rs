@@ -1,4 +1,4 @@
-//! Why a POST has no answer, in the receiver's owner's words.
+//! Why a POST has no answer: by the receiver's doing, in its owner's words, or by a fault of this host's.
 
 use std::io;
 use std::time::Duration;
@@ -10,10 +10,13 @@ use super::policy::UrlFault;
 
 /// Why a POST has no answer.
 ///
-/// `Display` is a sentence for the tenant's log: it names neither addresses nor anything else of the network that
-/// deliveries leave from.
+/// All variants but [`Failure::Host`] are the receiver's, and `Display` is a sentence for the tenant's log: it names neither
+/// addresses nor anything else of the network that deliveries leave from.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
+    /// The receiver has no part in it: nothing is known of it, and no attempt was made.
+    #[error(transparent)]
+    Host(#[from] HostFault),
     /// The deadline passed before the answer's headers were complete.
     #[error("No answer came within {} s.", .0.as_secs_f64())]
     Timeout(Duration),
@@ -66,11 +69,49 @@ pub enum Failure {
     Interim,
 }
 
+/// A fault of the machine that deliveries leave from, of its name servers, or of its network. The operator is told, the
+/// receiver's owner is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum HostFault {
+    /// No file descriptor, port or memory is left for another connection.
+    #[error("this host has no file descriptor, port or memory left for another connection")]
+    Exhausted,
+    /// All connections that may be open at a time were taken for as long as the delivery could wait.
+    #[error(
+        "no connection came free in time; the limit of file descriptors bounds how many there are"
+    )]
+    NoSlot,
+    /// The name servers answer nothing, whatever they are asked.
+    #[error("this host's name servers do not answer")]
+    NameServers,
+    /// There is no route out of this machine.
+    #[error("this host has no route to the internet")]
+    NoRoute,
+    /// This machine's own firewall lets nothing out.
+    #[error("this host's own firewall lets no connection out")]
+    Firewall,
+}
+
+impl HostFault {
+    /// A stable code for programs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Exhausted => "host_exhausted",
+            Self::NoSlot => "host_no_slot",
+            Self::NameServers => "host_name_servers",
+            Self::NoRoute => "host_no_route",
+            Self::Firewall => "host_firewall",
+        }
+    }
+}
+
 impl Failure {
     /// A stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Host(fault) => fault.code(),
             Self::Timeout(_) => "timeout",
             Self::Url(_) => "url_forbidden",
             Self::Unsendable => "request_invalid",
@@ -86,14 +127,6 @@ impl Failure {
             Self::Tls => "tls_failed",
             Self::Closed => "connection_closed",
             Self::Protocol | Self::Interim => "protocol_error",
-        }
-    }
-
-    /// A failure to connect by TCP.
-    pub(super) fn from_connect(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::Refused,
-            _ => Self::Unreachable,
         }
     }
 

@@ -1,19 +1,24 @@
 //! Sending a delivery to its receiver: one POST over HTTP, to an address that is allowed.
 //!
-//! The cast: [`policy`] judges URLs and addresses; `resolve` asks the name server; `connect` resolves, judges and dials
-//! in one go, so the addresses that were judged are the ones dialled, whatever the name server answers next; [`Client`]
-//! posts under one deadline over connections that `connect` has opened; `interim` counts answers that are not final;
-//! [`Failure`] says why no answer came.
-//! [`Transport`] is the seam at which tests put receivers by script.
+//! The cast: [`policy`] judges URLs and addresses; `slots` shares out the connections that there may be; `resolve` asks the
+//! name server; `connect` resolves, judges and lets `dial` dial in one go, so the addresses that were judged are the ones
+//! dialled, whatever the name server answers next; [`Client`] posts under one deadline over connections that `connect` has
+//! opened; `interim` counts answers that are not final; [`Failure`] says why no answer came. [`Transport`] is the seam at
+//! which tests put receivers by script.
+//!
+//! A failure is the receiver's, or this host's ([`HostFault`]): here is where that is judged, and nowhere else.
 //!
 //! No redirects are followed, no proxy is asked, no answer is decompressed.
 
+mod capacity;
 mod client;
 mod connect;
+mod dial;
 mod failure;
 mod interim;
 pub mod policy;
 mod resolve;
+mod slots;
 #[cfg(test)]
 mod tests;
 
@@ -24,8 +29,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use url::Url;
 
-pub use client::{Client, Policy};
-pub use failure::Failure;
+use self::capacity::Capacity;
+pub use self::client::{Client, Policy};
+pub use self::failure::{Failure, HostFault};
+pub use self::slots::Slot;
+use crate::domain::id::TenantId;
 
 /// How much of an answer's body is kept, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -59,10 +67,23 @@ pub struct Answer {
 /// Posts to receivers.
 #[async_trait]
 pub trait Transport: Send + Sync {
+    /// A slot for a POST of this tenant to this URL; waits for one as long as `patience`, which is nobody's time-out.
+    ///
+    /// # Errors
+    /// [`HostFault::NoSlot`] when none came free.
+    async fn slot(
+        &self,
+        _tenant: &TenantId,
+        _url: &Url,
+        _patience: Duration,
+    ) -> Result<Slot, HostFault> {
+        Ok(Slot::uncounted())
+    }
+
     /// Posts once and reads the answer.
     ///
     /// # Errors
     ///
     /// A [`Failure`] if no complete answer head came in time. Any status is an `Ok`.
-    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure>;
+    async fn post(&self, outgoing: &Outgoing, slot: &Slot) -> Result<Answer, Failure>;
 }

@@ -1,82 +1,260 @@
-//! From a host name to its addresses.
+//! From a host name to its addresses, and whose fault it is when there are none.
+//!
+//! That a name has no address is the receiver's. When a look-up fails otherwise (no answer, or a refusal), either that domain's
+//! own name servers are out of order, or ours are. So ours are asked at once for what they always know, past all caches: the
+//! root, and a name that they have resolved before. If they answer either, whatever it is, the domain is to blame, and
+//! deliveries to it climb their ladder to its end. If they answer neither, it is this host's fault, and no attempt was made.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
+use hickory_resolver::config::{
+    LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RecordType;
+use hickory_resolver::system_conf::read_system_conf;
+use tokio::time::{Instant, timeout};
 
-use super::Failure;
+use super::dial::is_exhausted;
+use super::{Failure, HostFault};
 
 /// How long a query may stay unanswered before it is sent again: a lost packet must not use up a delivery's 5 s.
 const QUERY_LIMIT: Duration = Duration::from_millis(1_500);
 const QUERIES: usize = 3;
+/// How long the name servers are given to answer anything at all.
+const PROBE_LIMIT: Duration = Duration::from_secs(3);
 /// A name that was missing may be there at the next rung, whatever time to live its absence came with.
 const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(30);
 const MAX_CACHED: u64 = 4_096;
 /// Queries under way over one TCP connection (answers too long for UDP); beyond it they fail.
 const MAX_TCP_QUERIES: usize = 1_024;
 
+/// Why a name has no addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unresolved {
+    /// It has none.
+    NotFound,
+    /// No answer came, or none that says anything.
+    Unanswered,
+    /// This host had no socket to ask with.
+    Exhausted,
+}
+
 /// Looks host names up.
 #[async_trait]
 pub(super) trait Resolve: Send + Sync {
     /// All addresses of `host`, IPv4 first; not empty.
-    async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Failure>;
+    async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Unresolved>;
+
+    /// Whether the name servers answer anything when they are asked, past all caches, for the root and for `known`, a name
+    /// that was resolved before. It may take as long as it likes.
+    async fn answers(&self, known: Option<&str>) -> bool;
+}
+
+/// The look-ups of a client.
+pub(super) struct Lookups {
+    resolver: Box<dyn Resolve>,
+    /// How many are under way, by host.
+    under_way: Mutex<HashMap<String, usize>>,
+    /// The name that was resolved last.
+    known: Mutex<Option<String>>,
+    /// When the name servers were probed last, and whether they answered.
+    probed: tokio::sync::Mutex<Option<(Instant, bool)>>,
+}
+
+impl Lookups {
+    pub(super) fn new(resolver: Box<dyn Resolve>) -> Self {
+        Self {
+            resolver,
+            under_way: Mutex::default(),
+            known: Mutex::default(),
+            probed: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// All addresses of `host`, IPv4 first.
+    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
+        let _under_way = UnderWay::begin(self, host);
+        match self.resolver.resolve(host).await {
+            Ok(addresses) => {
+                if !is_local(host) {
+                    *lock(&self.known) = Some(host.to_owned());
+                }
+                Ok(addresses)
+            }
+            Err(Unresolved::NotFound) => Err(Failure::HostNotFound),
+            Err(Unresolved::Exhausted) => Err(HostFault::Exhausted.into()),
+            Err(Unresolved::Unanswered) => Err(self.unanswered().await),
+        }
+    }
+
+    /// Whether somebody waits for the addresses of `host`.
+    pub(super) fn is_under_way(&self, host: &str) -> bool {
+        lock(&self.under_way).contains_key(host)
+    }
+
+    /// Whose fault it is that a look-up was not answered up to now.
+    pub(super) async fn unanswered(&self) -> Failure {
+        let since = Instant::now();
+        let mut probed = self.probed.lock().await;
+        // What was asked before does not tell how it is now; what somebody else has asked since does.
+        let answers = match *probed {
+            Some((at, answers)) if at >= since => answers,
+            _ => {
+                let known = lock(&self.known).clone();
+                let at = Instant::now();
+                let probe = timeout(PROBE_LIMIT, self.resolver.answers(known.as_deref()));
+                let answers = probe.await.unwrap_or(false);
+                *probed = Some((at, answers));
+                answers
+            }
+        };
+        if answers {
+            Failure::Dns
+        } else {
+            HostFault::NameServers.into()
+        }
+    }
+}
+
+/// Whether a name means this machine, so that no name server is asked for it (RFC 6761, section 6.3).
+fn is_local(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+/// A look-up under way, until it is dropped.
+struct UnderWay<'a> {
+    lookups: &'a Lookups,
+    host: &'a str,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(lookups: &'a Lookups, host: &'a str) -> Self {
+        *lock(&lookups.under_way).entry(host.to_owned()).or_default() += 1;
+        Self { lookups, host }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut under_way = lock(&self.lookups.under_way);
+        if let Some(count) = under_way.get_mut(self.host) {
+            *count -= 1;
+            if *count == 0 {
+                under_way.remove(self.host);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The system's name servers and hosts file.
-pub(super) struct SystemResolver(TokioResolver);
+pub(super) struct SystemResolver {
+    resolver: TokioResolver,
+    /// The same name servers, without a memory and without a hosts file.
+    probe: TokioResolver,
+}
 
 impl SystemResolver {
     pub(super) fn new() -> Self {
-        let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
-            // What resolv.conf(5) says holds in its absence.
-            tracing::warn!(%error, "no name server is configured; asking the one on this machine");
-            let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
-            let config = ResolverConfig::from_parts(None, Vec::new(), vec![local]);
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        });
-        let options = builder.options_mut();
-        // Both, so that the policy sees every address; most egress is IPv4 only.
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        let (config, options) = name_servers();
+        Self::of(config, options)
+    }
+
+    pub(super) fn of(config: ResolverConfig, mut options: ResolverOpts) -> Self {
         options.timeout = QUERY_LIMIT;
         options.attempts = QUERIES;
+        let mut past_caches = options.clone();
+        past_caches.cache_size = 0;
+        past_caches.use_hosts_file = ResolveHosts::Never;
+        // Both, so that the policy sees every address; most egress is IPv4 only.
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.negative_max_ttl = Some(MAX_NEGATIVE_TTL);
         options.cache_size = MAX_CACHED;
         options.max_active_requests = MAX_TCP_QUERIES;
-        Self(
-            builder
-                .build()
-                .expect("only a TLS configuration could fail, and none is asked for"),
-        )
+        Self {
+            resolver: resolver(config.clone(), options),
+            probe: resolver(config, past_caches),
+        }
     }
+
+    /// Whether the name servers answer a question, whatever it is that they answer.
+    async fn is_answered(&self, name: String, kind: RecordType) -> bool {
+        match self.probe.lookup(name, kind).await {
+            Ok(_) => true,
+            Err(error) => error.is_no_records_found(),
+        }
+    }
+}
+
+/// The system's name servers, and its options for asking them.
+fn name_servers() -> (ResolverConfig, ResolverOpts) {
+    read_system_conf().unwrap_or_else(|error| {
+        // What resolv.conf(5) says holds in its absence.
+        tracing::warn!(%error, "no name server is configured; asking the one on this machine");
+        let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![local]);
+        (config, ResolverOpts::default())
+    })
+}
+
+fn resolver(config: ResolverConfig, options: ResolverOpts) -> TokioResolver {
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    *builder.options_mut() = options;
+    builder
+        .build()
+        .expect("only a TLS configuration could fail, and none is asked for")
 }
 
 #[async_trait]
 impl Resolve for SystemResolver {
-    async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
-        // With the final dot the name is asked for as it is, never within the machine's own search domains.
-        let name = format!("{}.", host.strip_suffix('.').unwrap_or(host));
+    async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Unresolved> {
         let answer = self
-            .0
-            .lookup_ip(name)
+            .resolver
+            .lookup_ip(absolute(host))
             .await
-            .map_err(|error| failure(&error))?;
+            .map_err(|error| unresolved(&error))?;
         let addresses: Vec<IpAddr> = answer.iter().collect();
         if addresses.is_empty() {
-            return Err(Failure::HostNotFound);
+            return Err(Unresolved::NotFound);
         }
         Ok(addresses)
     }
+
+    async fn answers(&self, known: Option<&str>) -> bool {
+        let known = async {
+            match known {
+                Some(known) => self.is_answered(absolute(known), RecordType::A).await,
+                None => false,
+            }
+        };
+        tokio::select! {
+            true = self.is_answered(".".to_owned(), RecordType::SOA) => true,
+            true = known => true,
+            else => false,
+        }
+    }
 }
 
-fn failure(error: &NetError) -> Failure {
-    if error.is_no_records_found() {
-        Failure::HostNotFound
-    } else {
-        Failure::Dns
+/// With the final dot a name is asked for as it is, never within the machine's own search domains.
+fn absolute(host: &str) -> String {
+    format!("{}.", host.strip_suffix('.').unwrap_or(host))
+}
+
+fn unresolved(error: &NetError) -> Unresolved {
+    match error {
+        _ if error.is_no_records_found() => Unresolved::NotFound,
+        NetError::Io(error) if is_exhausted(error) => Unresolved::Exhausted,
+        _ => Unresolved::Unanswered,
     }
 }

@@ -157,7 +157,10 @@ impl Deliverer {
         if !self.in_pace(due, webhook).await? {
             return Ok(());
         }
-        let attempt = self.post(due, webhook, dialect, content).await;
+        let attempt = match self.post(due, webhook, dialect, content).await {
+            Ok(attempt) => attempt,
+            Err(fault) => return self.put_off_for(due, fault).await,
+        };
         let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
         self.metrics
             .attempted(&due.tenant, attempt.outcome, latency_ms);

@@ -10,7 +10,7 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 
 use super::{
-    FlowError, Tally,
+    FlowError, HostFaults, Tally,
     accept::{Publisher, first_due},
     operator::Operator,
 };
@@ -59,6 +59,8 @@ pub struct Deliverer {
     pub tally: Tally,
     /// What is counted.
     pub metrics: Metrics,
+    /// What the operator was told of attempts that this host could not make.
+    pub host_faults: HostFaults,
     /// What publishes events of Rung's own.
     pub publisher: Publisher,
     /// Who is told what befalls webhooks.

@@ -108,7 +108,7 @@ impl Deliverer {
     /// counts for nothing. `None` when the dialect has no such type.
     ///
     /// # Errors
-    /// When the table fails.
+    /// When the table fails, or this host cannot send: then nothing is logged.
     pub async fn test(
         &self,
         webhook: &Webhook,
@@ -171,7 +171,7 @@ impl Deliverer {
         };
         // The log's detail shows the body, which is the event's.
         self.store.put_event(&event).await?;
-        let attempt = self.post(&due, webhook, dialect, &content).await;
+        let attempt = self.post(&due, webhook, dialect, &content).await?;
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else {

@@ -2,13 +2,15 @@
 //!
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
-//! spaces the attempts of a webhook with a limit, [`tally`] counts attempts for the statistics. [`sweep`] brings parked waits back.
+//! spaces the attempts of a webhook with a limit, [`host_faults`] puts off what this host could not send, [`tally`] counts
+//! attempts for the statistics. [`sweep`] brings parked waits back.
 //! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again.
 //! [`operator`] tells the operator what befalls webhooks, [`keys`] a tenant that a key ends.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
+mod host_faults;
 mod keys;
 pub mod manual;
 pub mod operator;
@@ -20,8 +22,8 @@ mod settle;
 pub mod sweep;
 mod tally;
 
-pub use self::tally::Tally;
-use crate::{queue::QueueError, store::StoreError, topic::TopicError};
+pub use self::{host_faults::HostFaults, tally::Tally};
+use crate::{egress::HostFault, queue::QueueError, store::StoreError, topic::TopicError};
 
 /// Why a flow stopped. Every step of it can be taken again.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,6 +37,9 @@ pub enum FlowError {
     /// The operator's topic.
     #[error(transparent)]
     Topic(#[from] TopicError),
+    /// This host could not send what somebody asked for by hand.
+    #[error("this could not be sent: {0}")]
+    Host(#[from] HostFault),
     /// An event of Rung's own could not be published.
     #[error("{event_type} could not be told")]
     Untold {

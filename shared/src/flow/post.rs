@@ -17,19 +17,25 @@ use crate::{
         message::{Content, Due},
         webhook::Webhook,
     },
-    egress::{Answer, Failure, Outgoing},
-    limits::{LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES},
+    egress::{Answer, Failure, HostFault, Outgoing, Slot},
+    limits::{LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
+    mutation::{Mutation, mutated},
 };
 
 impl Deliverer {
     /// Makes one POST; the entry says what came of it and when the next one is due.
+    ///
+    /// # Errors
+    /// A fault of this host's own: then no attempt was made, and nothing may be logged.
     pub(super) async fn post(
         &self,
         due: &Due,
         webhook: &Webhook,
         dialect: &Dialect,
         content: &Content,
-    ) -> Attempt {
+    ) -> Result<Attempt, HostFault> {
+        // Who waits for a connection has neither signed anything yet nor begun to count the receiver's time.
+        let slot = self.slot(webhook, dialect).await?;
         let key = due.key();
         let delivery_id = key.delivery.uuid();
         let wall_ms = self.clock.wall_ms();
@@ -48,15 +54,22 @@ impl Deliverer {
         };
         let (started_ms, started) = (self.clock.now_ms(), Instant::now());
         let sent = self
-            .send(&input, due.trigger, webhook, dialect, content)
+            .send(&input, due.trigger, webhook, dialect, content, &slot)
             .await;
+        drop(slot);
         let answer = &sent.answer;
+        match answer {
+            Err(Failure::Host(fault)) if !mutated(Mutation::HostFaultCounted) => {
+                return Err(*fault);
+            }
+            _ => {}
+        }
         let (ended_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
         let succeeded = status.is_some_and(|status| dialect.is_success(status));
         let gone = is_gone(dialect, status) && due.trigger.counts();
         let climbs = !succeeded && !gone && !due.through && due.trigger != Trigger::Test;
-        Attempt {
+        Ok(Attempt {
             event_type: content.event_type.clone(),
             attempt: due.attempt,
             dialect: dialect.name.clone(),
@@ -85,7 +98,18 @@ impl Deliverer {
             hops: content.hops,
             exchange: exchange(&webhook.url, sent.outgoing.as_ref(), answer.as_ref().ok()),
             key,
-        }
+        })
+    }
+
+    /// A slot for a POST to the webhook. What it waits at most and what the receiver may take fit into a batch's time.
+    async fn slot(&self, webhook: &Webhook, dialect: &Dialect) -> Result<Slot, HostFault> {
+        // A URL that cannot be parsed any more fails as what it is.
+        let Ok(url) = Url::parse(&webhook.url) else {
+            return Ok(Slot::uncounted());
+        };
+        let timeout = Duration::from_millis(dialect.timeout_ms);
+        let patience = SLOT_AND_POST_TIME.saturating_sub(timeout);
+        self.transport.slot(&webhook.tenant, &url, patience).await
     }
 
     /// Posts. A receiver that refuses the old secret, where a signature has room for one only, may have switched already: it is
@@ -97,11 +121,12 @@ impl Deliverer {
         webhook: &Webhook,
         dialect: &Dialect,
         content: &Content,
+        slot: &Slot,
     ) -> Sent {
         let started = Instant::now();
         let timeout = Duration::from_millis(dialect.timeout_ms);
         let first = outgoing(input, trigger, webhook, dialect, content, timeout);
-        let first = self.send_once(first).await;
+        let first = self.send_once(first, slot).await;
         let newest = input.newer_secrets.last();
         let Some(newest) = newest.filter(|_| dialect.signs_with_one_secret()) else {
             return first;
@@ -116,20 +141,21 @@ impl Deliverer {
         };
         let left = timeout.saturating_sub(started.elapsed());
         let second = outgoing(&input, trigger, webhook, dialect, content, left);
-        let second = self.send_once(second).await;
-        if second.answer.is_err() {
+        let second = self.send_once(second, slot).await;
+        match &second.answer {
+            // The receiver did not hear the secret in force: this is no refusal of it.
+            Ok(_) | Err(Failure::Host(_)) => Sent {
+                is_second: true,
+                ..second
+            },
             // What the receiver did answer says more.
-            return first;
-        }
-        Sent {
-            is_second: true,
-            ..second
+            Err(_) => first,
         }
     }
 
-    async fn send_once(&self, outgoing: Option<Outgoing>) -> Sent {
+    async fn send_once(&self, outgoing: Option<Outgoing>, slot: &Slot) -> Sent {
         let answer = match &outgoing {
-            Some(outgoing) => self.transport.post(outgoing).await,
+            Some(outgoing) => self.transport.post(outgoing, slot).await,
             None => Err(Failure::Unsendable),
         };
         Sent {
@@ -218,7 +244,7 @@ fn span_id(delivery_id: Uuid, n: u32) -> [u8; 8] {
 }
 
 /// A number from 0 to 1 that belongs to this attempt: it spreads deliveries, and comes out the same whenever it is looked at.
-fn chance(delivery_id: Uuid, n: u32) -> f64 {
+pub(super) fn chance(delivery_id: Uuid, n: u32) -> f64 {
     (mixed(delivery_id, n) >> 11) as f64 / (1_u64 << 53) as f64
 }
 

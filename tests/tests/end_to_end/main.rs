@@ -15,6 +15,7 @@ mod access;
 mod api_as_in_the_seed;
 mod cli;
 mod dashboard;
+mod descriptors;
 mod durability;
 mod errors;
 mod hostile;

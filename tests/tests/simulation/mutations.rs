@@ -9,7 +9,7 @@ use crate::{on_all_cores, plan::Kind, world::play};
 /// A mistake that goes unnoticed in so many runs goes unnoticed.
 const SEEDS: u64 = 600;
 
-const ALL: [Mutation; 18] = [
+const ALL: [Mutation; 19] = [
     Mutation::AcceptedUnsent,
     Mutation::StaleRoutes,
     Mutation::AckBeforeWork,
@@ -28,6 +28,7 @@ const ALL: [Mutation; 18] = [
     Mutation::JobIgnored,
     Mutation::JobForgotten,
     Mutation::SuccessForgotten,
+    Mutation::HostFaultCounted,
 ];
 
 #[test]

@@ -43,6 +43,10 @@ pub(crate) struct Plan {
     pub(crate) late_ms: u64,
     /// Calls that never answer, whether they take effect or not.
     pub(crate) hung: f64,
+    /// POSTs that the function's host cannot make.
+    pub(crate) host_fault: f64,
+    /// Until when it can make none at all, in milliseconds from the start.
+    pub(crate) host_down_ms: u64,
     /// Calls at which the function dies, before or after the effect.
     pub(crate) crash: f64,
     /// Batches of which a part is done.
@@ -147,6 +151,12 @@ impl Plan {
             late: chance.rate(0.1),
             late_ms: *chance.pick(&[500, 5_000, 400_000]),
             hung: if frozen { 0.0 } else { chance.rate(0.05) },
+            host_fault: chance.rate(0.3),
+            host_down_ms: if chance.happens(0.1) {
+                chance.between(0, 600_000)
+            } else {
+                0
+            },
             crash: if frozen { 0.0 } else { chance.rate(0.1) },
             partial: chance.rate(0.5),
             conflict: chance.rate(0.3),
@@ -216,6 +226,8 @@ impl Plan {
             lost: 0.0,
             late: 0.0,
             hung: 0.0,
+            host_fault: 0.0,
+            host_down_ms: 0,
             crash: 0.0,
             partial: 0.0,
             conflict: 0.0,

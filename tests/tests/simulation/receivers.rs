@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rung_shared::{
     clock::{Clock, timestamp},
     domain::message::Due,
-    egress::{Answer, Failure, Outgoing, Transport},
+    egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
     store::Store,
 };
 use serde_json::Value;
@@ -100,6 +100,19 @@ impl Way {
         Some(format!("[{}]", objections.join(", ")))
     }
 
+    /// Whether the function's host cannot make this POST. Its receiver hears nothing of it, and neither does the ledger.
+    fn host_fails(&self) -> bool {
+        let Receivers {
+            wire,
+            clock,
+            start_ms,
+            ..
+        } = &*self.receivers;
+        !wire.is_calm()
+            && (clock.now_ms() - start_ms < wire.plan.host_down_ms
+                || wire.chance.happens(wire.plan.host_fault))
+    }
+
     fn answer(&self, webhook: usize, timeout: Duration) -> Reply {
         let receivers = &self.receivers;
         let (chance, passed_ms) = (
@@ -174,7 +187,7 @@ struct Reply {
 
 #[async_trait]
 impl Transport for Way {
-    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+    async fn post(&self, outgoing: &Outgoing, _: &Slot) -> Result<Answer, Failure> {
         self.life.check().await;
         let host = outgoing.url.host_str().unwrap_or_default();
         let webhook = host.trim_end_matches(".test").to_owned();
@@ -182,6 +195,12 @@ impl Transport for Way {
             .to_str()
             .expect("an id is ASCII")
             .to_owned();
+        if self.host_fails() {
+            let (wire, life) = (&self.receivers.wire, &self.life.name);
+            wire.trace
+                .line(|| format!("{life} cannot POST {event} to {webhook}"));
+            return Err(HostFault::NameServers.into());
+        }
         let objection = self.objection(&webhook, &event).await;
         let index = number_of(&webhook);
         let (wire, plan) = (&self.receivers.wire, &self.receivers.wire.plan);

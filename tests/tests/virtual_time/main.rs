@@ -5,5 +5,6 @@
 
 mod disabling;
 mod gradual_move;
+mod host_faults;
 mod ladders;
 mod world;

@@ -17,7 +17,7 @@ use rung_local::{
 use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
-    egress::{Answer, Failure, Outgoing, Transport},
+    egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -42,6 +42,8 @@ pub(crate) enum Reply {
     RetryAfter(u16, &'static str),
     /// No answer until the time-out.
     Silence,
+    /// It was never asked.
+    Host(HostFault),
 }
 
 type Script = dyn Fn(usize, &Outgoing) -> Reply + Send + Sync;
@@ -55,7 +57,7 @@ struct Scripted {
 
 #[async_trait]
 impl Transport for Scripted {
-    async fn post(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+    async fn post(&self, outgoing: &Outgoing, _: &Slot) -> Result<Answer, Failure> {
         let number = {
             let mut posts = self.posts.lock().unwrap();
             posts.push(Post {
@@ -69,6 +71,7 @@ impl Transport for Scripted {
         let (status, retry_after) = match script(number, outgoing) {
             Reply::Status(status) => (status, None),
             Reply::RetryAfter(status, wait) => (status, Some(wait)),
+            Reply::Host(fault) => return Err(fault.into()),
             Reply::Silence => {
                 self.clock
                     .sleep_until_ms(self.clock.now_ms() + outgoing.timeout.as_millis() as u64)

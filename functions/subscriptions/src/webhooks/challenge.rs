@@ -18,8 +18,9 @@ use rung_shared::{
         id::WebhookId,
         webhook::{Disabled, Reason, Webhook},
     },
-    egress::{Answer, Outgoing},
+    egress::{Answer, Failure, Outgoing},
     json::Json,
+    limits::SLOT_AND_POST_TIME,
 };
 use serde_json::json;
 
@@ -99,10 +100,16 @@ async fn ask(state: &Management, webhook: &Webhook) -> Result<(), ApiError> {
         body: Bytes::from(body.to_string()),
         timeout: Duration::from_millis(dialect.timeout_ms),
     };
-    let answered = state.deliverer.transport.post(&outgoing).await;
+    let transport = &state.deliverer.transport;
+    let patience = SLOT_AND_POST_TIME.saturating_sub(outgoing.timeout);
+    let slot = transport
+        .slot(&webhook.tenant, &outgoing.url, patience)
+        .await?;
+    let answered = transport.post(&outgoing, &slot).await;
     let problem = match answered {
         Ok(answer) if answer.status.is_success() && echoes(&answer, &token) => return Ok(()),
         Ok(answer) => format!("it answered {} without the token", answer.status),
+        Err(Failure::Host(fault)) => return Err(fault.into()),
         Err(failure) => failure.to_string(),
     };
     let message =

@@ -19,7 +19,7 @@ use http::{HeaderMap, StatusCode, header};
 use rung_shared::{
     clock::{Clock as _, SystemClock},
     dialect::Dialect,
-    egress::{self, Outgoing, Transport as _},
+    egress::{self, Outgoing, Slot, Transport as _},
 };
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
@@ -37,6 +37,8 @@ use super::{
 
 /// How long the receiver that is forwarded to has.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The file descriptors for that, of those that a program has at least.
+const DESCRIPTORS: usize = 128;
 
 /// The flags of `listen`.
 #[derive(clap::Args)]
@@ -125,7 +127,7 @@ async fn run(args: Args) -> Result<ExitCode, Error> {
     let listener = Arc::new(Listener {
         args,
         dialects,
-        transport: egress::Client::new(egress::Policy { strict: false }),
+        transport: egress::Client::new(egress::Policy { strict: false }, DESCRIPTORS),
         seen: Mutex::default(),
         enough,
     });
@@ -250,7 +252,7 @@ impl Listener {
             body: arrival.body.clone(),
             timeout: FORWARD_TIMEOUT,
         };
-        match self.transport.post(&outgoing).await {
+        match self.transport.post(&outgoing, &Slot::uncounted()).await {
             Ok(answer) => (answer.status, answer.body),
             Err(failure) => (StatusCode::BAD_GATEWAY, failure.to_string().into()),
         }

@@ -11,9 +11,9 @@ use super::kit::{
     Conversation, Detour, LOOPBACK, Names, PATIENCE, Receiver, client, client_with, outgoing,
     strict_client,
 };
+use crate::egress::Failure;
 use crate::egress::policy::UrlFault;
-use crate::egress::resolve::{Resolve, SystemResolver};
-use crate::egress::{Failure, Transport};
+use crate::egress::resolve::{Resolve, SystemResolver, Unresolved};
 
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 const OTHER_LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -27,7 +27,7 @@ async fn one_forbidden_address_rejects_the_host() {
     ] {
         let (names, detour) = (Names::answering([addresses]), Detour::default());
         let failure = strict_client(names.clone(), &detour, RootCertStore::empty())
-            .post(&outgoing("https://host.example/"))
+            .post_alone(&outgoing("https://host.example/"))
             .await
             .unwrap_err();
         assert_eq!(failure, Failure::ForbiddenAddress);
@@ -50,7 +50,7 @@ async fn a_strict_client_judges_the_url_again() {
         ("https://host.example:25/", UrlFault::BadPort),
         ("https://8.8.8.8:6667/", UrlFault::BadPort),
     ] {
-        let failure = client.post(&outgoing(url)).await.unwrap_err();
+        let failure = client.post_alone(&outgoing(url)).await.unwrap_err();
         assert_eq!(failure, Failure::Url(fault), "{url}");
     }
     assert_eq!(names.asked(), 0);
@@ -67,7 +67,7 @@ async fn what_was_judged_is_what_is_dialled() {
     let names = Names::answering([vec![LOOPBACK], vec![OTHER_LOOPBACK]]);
     let client = client_with(names.clone(), RootCertStore::empty());
     client
-        .post(&outgoing(&format!("http://host.example:{port}/")))
+        .post_alone(&outgoing(&format!("http://host.example:{port}/")))
         .await
         .unwrap();
     assert_eq!(names.asked(), 1);
@@ -86,27 +86,19 @@ async fn each_connect_asks_and_judges_again() {
     let names = Names::answering([vec![LOOPBACK], vec![]]);
     let client = client_with(names.clone(), RootCertStore::empty());
     let post = outgoing(&format!("http://host.example:{}/", receiver.address.port()));
-    client.post(&post).await.unwrap();
-    assert_eq!(client.post(&post).await.unwrap_err(), Failure::Unreachable);
-    assert_eq!(names.asked(), 2);
-}
-
-#[tokio::test]
-async fn a_name_server_that_hangs_is_a_time_out() {
-    let mut post = outgoing("http://host.example/");
-    post.timeout = Duration::from_millis(50);
-    let client = client_with(Names::hanging(), RootCertStore::empty());
+    client.post_alone(&post).await.unwrap();
     assert_eq!(
-        client.post(&post).await.unwrap_err(),
-        Failure::Timeout(post.timeout)
+        client.post_alone(&post).await.unwrap_err(),
+        Failure::Unreachable
     );
+    assert_eq!(names.asked(), 2);
 }
 
 #[tokio::test]
 async fn a_name_without_address_is_said_so() {
     assert_eq!(
         client()
-            .post(&outgoing("http://host.example/"))
+            .post_alone(&outgoing("http://host.example/"))
             .await
             .unwrap_err(),
         Failure::HostNotFound
@@ -119,7 +111,7 @@ async fn addresses_are_tried_in_turn() {
     let names = Names::answering([vec![OTHER_LOOPBACK, LOOPBACK]]);
     let client = client_with(names, RootCertStore::empty());
     let url = format!("http://host.example:{}/", receiver.address.port());
-    client.post(&outgoing(&url)).await.unwrap();
+    client.post_alone(&outgoing(&url)).await.unwrap();
     assert_eq!(
         receiver.posts()[0].header("host"),
         Some(&url["http://".len()..url.len() - 1])
@@ -142,7 +134,7 @@ async fn an_address_that_hangs_leaves_time_for_the_next() {
     let client = client_with(names, RootCertStore::empty());
     let start = Instant::now();
     client
-        .post(&outgoing(&format!("http://host.example:{port}/")))
+        .post_alone(&outgoing(&format!("http://host.example:{port}/")))
         .await
         .unwrap();
     assert!(
@@ -164,6 +156,6 @@ async fn the_system_knows_localhost_and_no_invalid_names() {
     );
     assert_eq!(
         resolver.resolve("host.invalid").await.unwrap_err(),
-        Failure::HostNotFound
+        Unresolved::NotFound
     );
 }

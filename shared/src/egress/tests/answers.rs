@@ -8,7 +8,7 @@ use http::StatusCode;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::kit::{Conversation, LOOPBACK, OK, Receiver, client, outgoing, settle};
-use crate::egress::{Answer, Failure, MAX_BODY_BYTES, Transport};
+use crate::egress::{Answer, Failure, MAX_BODY_BYTES};
 
 /// Time enough for loopback, and soon over for what never ends.
 const SHORT: Duration = Duration::from_millis(400);
@@ -23,7 +23,7 @@ async fn answered(bytes: impl Into<Vec<u8>>) -> Result<Answer, Failure> {
         }
     })
     .await;
-    client().post(&outgoing(&receiver.url())).await
+    client().post_alone(&outgoing(&receiver.url())).await
 }
 
 /// Posts with a short time-out to a receiver that sends `start`, then `rest` once per `pause` for ever.
@@ -46,7 +46,7 @@ async fn dripped(
     .await;
     let mut post = outgoing(&receiver.url());
     post.timeout = SHORT;
-    client().post(&post).await
+    client().post_alone(&post).await
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn sends_the_body_as_it_is_with_its_length() {
     ] {
         post.headers.insert(name, value.parse().unwrap());
     }
-    let answer = client().post(&post).await.unwrap();
+    let answer = client().post_alone(&post).await.unwrap();
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(
         (answer.body.as_ref(), answer.body_complete),
@@ -98,7 +98,7 @@ async fn an_empty_body_has_its_length_too() {
     let receiver = Receiver::willing().await;
     let mut post = outgoing(&receiver.url());
     post.body = Bytes::new();
-    client().post(&post).await.unwrap();
+    client().post_alone(&post).await.unwrap();
     assert_eq!(receiver.posts()[0].header("content-length"), Some("0"));
 }
 
@@ -145,7 +145,7 @@ async fn interim_answers_are_counted_anew_for_each_request() {
     .await;
     let client = client();
     for _ in 0..3 {
-        let answer = client.post(&outgoing(&receiver.url())).await.unwrap();
+        let answer = client.post_alone(&outgoing(&receiver.url())).await.unwrap();
         assert_eq!(answer.status, StatusCode::OK);
         settle().await;
     }
@@ -300,7 +300,7 @@ async fn an_answer_that_comes_before_the_request_is_read_counts() {
     .await;
     let mut post = outgoing(&receiver.url());
     post.body = Bytes::from(vec![b'x'; 8 * 1024 * 1024]);
-    let answer = client().post(&post).await.unwrap();
+    let answer = client().post_alone(&post).await.unwrap();
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
@@ -311,7 +311,10 @@ async fn a_connection_closed_before_the_answer_is_one_failure() {
     })
     .await;
     assert_eq!(
-        client().post(&outgoing(&closing.url())).await.unwrap_err(),
+        client()
+            .post_alone(&outgoing(&closing.url()))
+            .await
+            .unwrap_err(),
         Failure::Closed
     );
     assert_eq!((closing.accepted(), closing.posts().len()), (1, 1));
@@ -329,7 +332,7 @@ async fn a_reset_is_a_failure() {
         tcp.set_zero_linger().unwrap();
     });
     assert_eq!(
-        client().post(&outgoing(&url)).await.unwrap_err(),
+        client().post_alone(&outgoing(&url)).await.unwrap_err(),
         Failure::Closed
     );
 }
@@ -340,7 +343,7 @@ async fn a_port_where_nothing_listens_refuses() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
     assert_eq!(
-        client().post(&outgoing(&url)).await.unwrap_err(),
+        client().post_alone(&outgoing(&url)).await.unwrap_err(),
         Failure::Refused
     );
 }

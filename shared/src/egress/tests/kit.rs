@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use crate::egress::connect::{Connector, Dial};
-use crate::egress::resolve::Resolve;
-use crate::egress::{Client, Failure, Outgoing, Policy};
+use crate::egress::connect::Connector;
+use crate::egress::dial::Dial;
+use crate::egress::resolve::{Resolve, Unresolved};
+use crate::egress::{Answer, Capacity, Client, Failure, Outgoing, Policy, Slot, Transport};
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -42,14 +43,24 @@ pub(super) fn client() -> Client {
 }
 
 pub(super) fn client_with(names: Names, roots: RootCertStore) -> Client {
-    Client::with(Policy { strict: false }, Box::new(names), roots, 512)
+    let capacity = Capacity::of(1_024);
+    Client::with(Policy { strict: false }, Box::new(names), roots, capacity)
+}
+
+impl Client {
+    /// Posts without a look at who else does.
+    pub(super) async fn post_alone(&self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+        self.post(outgoing, &Slot::uncounted()).await
+    }
 }
 
 /// A client under production rules, whose connections all go to a port on loopback.
 pub(super) fn strict_client(names: Names, detour: &Detour, roots: RootCertStore) -> Client {
     let policy = Policy { strict: true };
     let (names, dialer) = (Box::new(names), Box::new(detour.clone()));
-    Client::over(policy, Connector::new(true, names, dialer, roots, 512))
+    let capacity = Capacity::of(1_024);
+    let connector = Connector::new(true, names, dialer, roots, capacity);
+    Client::over(policy, connector, capacity)
 }
 
 /// Notes which addresses are dialled, and connects to none of them.
@@ -103,8 +114,11 @@ pub(super) async fn until(condition: impl Fn() -> bool) {
 /// A name server that gives one answer after the other, then the last one for ever. Without any it hangs.
 #[derive(Clone, Default)]
 pub(super) struct Names {
-    answers: Vec<Result<Vec<IpAddr>, Failure>>,
+    answers: Vec<Result<Vec<IpAddr>, Unresolved>>,
     asked: Arc<AtomicUsize>,
+    /// Whether it answers when it is asked for something else.
+    works: Arc<AtomicBool>,
+    probed: Arc<AtomicUsize>,
 }
 
 impl Names {
@@ -114,9 +128,27 @@ impl Names {
 
     pub(super) fn none() -> Self {
         Self {
-            answers: vec![Err(Failure::HostNotFound)],
+            answers: vec![Err(Unresolved::NotFound)],
             ..Self::default()
         }
+    }
+
+    /// One that cannot tell.
+    pub(super) fn failing() -> Self {
+        Self {
+            answers: vec![Err(Unresolved::Unanswered)],
+            ..Self::default()
+        }
+    }
+
+    /// Whether it answers when it is asked for something else.
+    pub(super) fn works(&self, works: bool) {
+        self.works.store(works, Ordering::SeqCst);
+    }
+
+    /// How often it was asked for something else.
+    pub(super) fn probed(&self) -> usize {
+        self.probed.load(Ordering::SeqCst)
     }
 
     pub(super) fn all(address: IpAddr) -> Self {
@@ -137,12 +169,17 @@ impl Names {
 
 #[async_trait]
 impl Resolve for Names {
-    async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, Failure> {
+    async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, Unresolved> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         match self.answers.get(asked).or_else(|| self.answers.last()) {
             Some(answer) => answer.clone(),
             None => pending().await,
         }
+    }
+
+    async fn answers(&self, _: Option<&str>) -> bool {
+        self.probed.fetch_add(1, Ordering::SeqCst);
+        self.works.load(Ordering::SeqCst)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod answers;
+mod host;
 mod hostile;
 mod kit;
 mod reuse;

@@ -10,14 +10,14 @@ use tokio::sync::Notify;
 use super::kit::{
     Conversation, LOOPBACK, Names, OK, Receiver, client, client_with, outgoing, settle, until,
 };
-use crate::egress::{Client, Failure, Policy, Transport};
+use crate::egress::{Capacity, Client, Failure, Policy};
 
 #[tokio::test]
 async fn a_connection_serves_request_after_request() {
     let receiver = Receiver::willing().await;
     let client = client();
     for _ in 0..5 {
-        client.post(&outgoing(&receiver.url())).await.unwrap();
+        client.post_alone(&outgoing(&receiver.url())).await.unwrap();
         settle().await;
     }
     assert_eq!(receiver.posts().len(), 5);
@@ -32,7 +32,7 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
     .await;
     let client = client();
     for _ in 0..5 {
-        client.post(&outgoing(&receiver.url())).await.unwrap();
+        client.post_alone(&outgoing(&receiver.url())).await.unwrap();
         settle().await;
     }
     assert_eq!((receiver.posts().len(), receiver.accepted()), (5, 5));
@@ -46,9 +46,9 @@ async fn a_connection_that_closes_upon_its_second_request_costs_a_repeat_on_a_ne
     })
     .await;
     let client = client();
-    client.post(&outgoing(&receiver.url())).await.unwrap();
+    client.post_alone(&outgoing(&receiver.url())).await.unwrap();
     settle().await;
-    client.post(&outgoing(&receiver.url())).await.unwrap();
+    client.post_alone(&outgoing(&receiver.url())).await.unwrap();
     let connections: Vec<usize> = receiver
         .posts()
         .iter()
@@ -67,10 +67,13 @@ async fn a_repeat_is_not_repeated() {
     })
     .await;
     let client = client();
-    client.post(&outgoing(&receiver.url())).await.unwrap();
+    client.post_alone(&outgoing(&receiver.url())).await.unwrap();
     settle().await;
     assert_eq!(
-        client.post(&outgoing(&receiver.url())).await.unwrap_err(),
+        client
+            .post_alone(&outgoing(&receiver.url()))
+            .await
+            .unwrap_err(),
         Failure::Closed
     );
     assert_eq!(receiver.posts().len(), 3);
@@ -89,10 +92,13 @@ async fn an_answer_that_began_is_not_asked_for_again() {
         })
         .await;
         let client = client();
-        client.post(&outgoing(&receiver.url())).await.unwrap();
+        client.post_alone(&outgoing(&receiver.url())).await.unwrap();
         settle().await;
         assert_eq!(
-            client.post(&outgoing(&receiver.url())).await.unwrap_err(),
+            client
+                .post_alone(&outgoing(&receiver.url()))
+                .await
+                .unwrap_err(),
             Failure::Closed,
             "{begun}"
         );
@@ -112,7 +118,10 @@ async fn a_connection_whose_body_was_not_read_to_its_end_is_closed() {
         }
     })
     .await;
-    let answer = client().post(&outgoing(&receiver.url())).await.unwrap();
+    let answer = client()
+        .post_alone(&outgoing(&receiver.url()))
+        .await
+        .unwrap();
     assert!(!answer.body_complete);
     until(|| receiver.open() == 0).await;
 }
@@ -138,7 +147,10 @@ async fn connections_are_kept_up_to_a_limit_over_all_hosts() {
         Policy { strict: false },
         Box::new(Names::all(LOOPBACK)),
         RootCertStore::empty(),
-        KEPT,
+        Capacity {
+            kept: KEPT,
+            ..Capacity::of(1_024)
+        },
     );
     let posts = (0..HOSTS).map(|host| {
         let post = outgoing(&format!(
@@ -146,7 +158,7 @@ async fn connections_are_kept_up_to_a_limit_over_all_hosts() {
             receiver.address.port()
         ));
         let client = &client;
-        async move { client.post(&post).await }
+        async move { client.post_alone(&post).await }
     });
     let release = async {
         until(|| receiver.posts().len() == HOSTS).await;
@@ -165,7 +177,7 @@ async fn connections_are_kept_up_to_a_limit_over_all_hosts() {
 async fn an_idle_connection_is_closed_in_time() {
     let receiver = Receiver::willing().await;
     let client = client();
-    client.post(&outgoing(&receiver.url())).await.unwrap();
+    client.post_alone(&outgoing(&receiver.url())).await.unwrap();
     settle().await;
     assert_eq!(receiver.open(), 1);
     tokio::time::pause();
@@ -185,7 +197,7 @@ async fn a_time_out_closes_its_connection() {
     post.timeout = Duration::from_millis(200);
     let client = client_with(Names::none(), RootCertStore::empty());
     assert_eq!(
-        client.post(&post).await.unwrap_err(),
+        client.post_alone(&post).await.unwrap_err(),
         Failure::Timeout(post.timeout)
     );
     until(|| receiver.accepted() == 1 && receiver.open() == 0).await;

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::kit::{
     Conversation, Io, LOOPBACK, Names, OK, Received, Receiver, client_with, outgoing, settle, until,
 };
-use crate::egress::{Client, Failure, Transport};
+use crate::egress::{Client, Failure};
 
 const HOST: &str = "receiver.example";
 
@@ -80,7 +80,7 @@ async fn a_certificate_of_a_trusted_authority_is_accepted() {
     let client = authority.client();
     for _ in 0..3 {
         assert_eq!(
-            client.post(&outgoing(&url)).await.unwrap().status,
+            client.post_alone(&outgoing(&url)).await.unwrap().status,
             StatusCode::OK
         );
         settle().await;
@@ -122,7 +122,11 @@ async fn any_other_certificate_is_refused() {
     ] {
         let (receiver, url) = start(acceptor, Conversation::answer_all).await;
         assert_eq!(
-            authority.client().post(&outgoing(&url)).await.unwrap_err(),
+            authority
+                .client()
+                .post_alone(&outgoing(&url))
+                .await
+                .unwrap_err(),
             expected
         );
         assert!(receiver.posts().is_empty());
@@ -139,7 +143,11 @@ async fn a_receiver_without_tls_is_a_failure() {
         .await;
         let url = format!("https://{HOST}:{}/", receiver.address.port());
         assert_eq!(
-            authority.client().post(&outgoing(&url)).await.unwrap_err(),
+            authority
+                .client()
+                .post_alone(&outgoing(&url))
+                .await
+                .unwrap_err(),
             Failure::Tls
         );
     }
@@ -159,9 +167,9 @@ async fn a_kept_connection_that_closes_costs_a_repeat_over_tls_too() {
     )
     .await;
     let client = authority.client();
-    client.post(&outgoing(&url)).await.unwrap();
+    client.post_alone(&outgoing(&url)).await.unwrap();
     settle().await;
-    client.post(&outgoing(&url)).await.unwrap();
+    client.post_alone(&outgoing(&url)).await.unwrap();
     assert_eq!(receiver.posts().len(), 3);
 }
 
@@ -243,7 +251,7 @@ async fn http2_is_spoken_where_the_receiver_offers_it() {
     let client = authority.client();
     let post = outgoing(&url);
     for _ in 0..3 {
-        let answer = client.post(&post).await.unwrap();
+        let answer = client.post_alone(&post).await.unwrap();
         assert_eq!(
             (answer.status, answer.body_complete),
             (StatusCode::OK, true)
@@ -266,7 +274,7 @@ async fn many_first_requests_at_once_share_an_http2_connection() {
     let (receiver, url) = start_http2(&authority, |_, _| Reply::Ok).await;
     let client = authority.client();
     let post = outgoing(&url);
-    let answers = join_all((0..50).map(|_| client.post(&post))).await;
+    let answers = join_all((0..50).map(|_| client.post_alone(&post))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(receiver.posts().len(), 50);
 }
@@ -279,7 +287,11 @@ async fn a_stream_that_an_http2_receiver_refused_is_repeated() {
         _ => Reply::Ok,
     })
     .await;
-    authority.client().post(&outgoing(&url)).await.unwrap();
+    authority
+        .client()
+        .post_alone(&outgoing(&url))
+        .await
+        .unwrap();
     assert_eq!((receiver.posts().len(), receiver.accepted()), (1, 2));
 }
 
@@ -316,7 +328,11 @@ async fn a_stream_after_the_last_one_of_an_http2_goodbye_is_repeated() {
         conversation.hold().await;
     };
     let (receiver, url) = start(authority.acceptor("h2"), script).await;
-    authority.client().post(&outgoing(&url)).await.unwrap();
+    authority
+        .client()
+        .post_alone(&outgoing(&url))
+        .await
+        .unwrap();
     assert_eq!((receiver.posts().len(), receiver.accepted()), (1, 2));
 }
 
@@ -332,7 +348,7 @@ async fn an_http2_connection_that_is_dead_is_noticed() {
     let (receiver, url) = start(authority.acceptor("h2"), script).await;
     let client = authority.client();
     assert_eq!(
-        client.post(&outgoing(&url)).await.unwrap_err(),
+        client.post_alone(&outgoing(&url)).await.unwrap_err(),
         Failure::Closed
     );
     until(|| receiver.open() == 0).await;
@@ -349,7 +365,11 @@ async fn what_an_http2_receiver_may_have_looked_at_is_not_repeated() {
     ];
     for reply in replies {
         let (receiver, url) = start_http2(&authority, reply).await;
-        let failure = authority.client().post(&outgoing(&url)).await.unwrap_err();
+        let failure = authority
+            .client()
+            .post_alone(&outgoing(&url))
+            .await
+            .unwrap_err();
         assert_eq!(failure, Failure::Closed);
         assert_eq!(receiver.accepted(), 1);
     }
@@ -359,12 +379,20 @@ async fn what_an_http2_receiver_may_have_looked_at_is_not_repeated() {
 async fn interim_answers_over_http2_have_a_bound() {
     let authority = Authority::new("trusted");
     let (receiver, url) = start_http2(&authority, |_, _| Reply::Interim(5)).await;
-    let answer = authority.client().post(&outgoing(&url)).await.unwrap();
+    let answer = authority
+        .client()
+        .post_alone(&outgoing(&url))
+        .await
+        .unwrap();
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(receiver.accepted(), 1);
 
     let (receiver, url) = start_http2(&authority, |_, _| Reply::Interim(7)).await;
-    let failure = authority.client().post(&outgoing(&url)).await.unwrap_err();
+    let failure = authority
+        .client()
+        .post_alone(&outgoing(&url))
+        .await
+        .unwrap_err();
     assert_eq!(failure, Failure::Interim);
     // Had it shared its connection, the others' requests would have fallen with it: each has shown it by itself.
     assert_eq!(receiver.accepted(), 2);
@@ -382,8 +410,8 @@ async fn interim_answers_to_one_request_fail_no_other() {
     let (receiver, url) = start_http2(&authority, reply).await;
     let client = authority.client();
     let post = outgoing(&url);
-    client.post(&post).await.unwrap();
-    let (waiting, flooded) = tokio::join!(client.post(&post), client.post(&post));
+    client.post_alone(&post).await.unwrap();
+    let (waiting, flooded) = tokio::join!(client.post_alone(&post), client.post_alone(&post));
     assert_eq!(waiting.unwrap().status, StatusCode::OK);
     assert_eq!(flooded.unwrap().status, StatusCode::OK);
     assert_eq!(receiver.accepted(), 3);

@@ -25,8 +25,11 @@ use rung_shared::{
     api::{self, Api},
     clock::{Clock, VirtualClock},
     dialect::Dialects,
-    egress::{Answer, Failure, Outgoing, Transport},
-    flow::{Tally, accept::Publisher, deliver::Deliverer, operator::Operator, sweep::Sweeper},
+    egress::{Answer, Failure, Outgoing, Slot, Transport},
+    flow::{
+        HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
+        sweep::Sweeper,
+    },
     limits::TALLY_TIME,
     metrics::Metrics,
     queue::{Queue, Urls},
@@ -128,6 +131,7 @@ impl World {
             clock: Arc::clone(&clock),
             tally: Tally::new(TALLY_TIME),
             metrics: metrics("rung-deliver"),
+            host_faults: HostFaults::default(),
             operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
             publisher: publisher.clone(),
         };
@@ -283,7 +287,7 @@ struct Receivers {
 
 #[async_trait]
 impl Transport for Receivers {
-    async fn post(&self, _: &Outgoing) -> Result<Answer, Failure> {
+    async fn post(&self, _: &Outgoing, _: &Slot) -> Result<Answer, Failure> {
         let number = {
             let mut counts = self.meter.counts();
             counts.posts += 1.0;
