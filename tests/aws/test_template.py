@@ -67,6 +67,14 @@ def test_functions_are_told_all_that_they_ask_for():
     assert [name for name in FUNCTIONS if "RUNG_ADMIN_KEY_SECRET" in told[name]] == ["Subscriptions", "Enqueue"]
 
 
+def test_who_is_told_of_dialect_files_has_them():
+    """A function that has the variable without the layer cannot start: it finds no file where the variable says."""
+    functions = {name: transformed()["Resources"][name]["Properties"] for name in FUNCTIONS}
+    told = {name for name, it in functions.items() if "RUNG_DIALECTS" in it["Environment"]["Variables"]}
+    have = {name for name, it in functions.items() if "DialectLayer" in json.dumps(it.get("Layers", []))}
+    assert told == have == {"Subscriptions", "Enqueue", "Deliver"}
+
+
 def test_time_outs_fit_what_calls_the_function():
     timeouts = {name: transformed()["Resources"][name]["Properties"]["Timeout"] for name in FUNCTIONS}
     assert timeouts["Subscriptions"] < 30 and timeouts["Enqueue"] < 30, "an HTTP API waits for 30 s"
