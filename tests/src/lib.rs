@@ -13,6 +13,7 @@ mod output;
 mod patience;
 mod policies;
 mod process;
+mod proxy;
 mod receiver;
 mod secrets;
 mod tenant;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::api::Api;
 use crate::output::Output;
 use crate::patience::PATIENCE;
+use crate::proxy::Proxy;
 use crate::secrets::Secrets;
 
 const READY: &str = "rung: listening on http://";
@@ -23,7 +24,7 @@ const ADMIN_KEY_LINE: &str = "rung: admin key ";
 const ADMIN_KEY: &str = "the-operators-own-key-0123456789";
 
 /// A running `rung dev`. Dropping it kills the process, removes its data, and checks that the process has written no secret
-/// that went over its API.
+/// that went over its API, and has asked none of the proxies that its environment names.
 pub struct Rung {
     exe: PathBuf,
     flags: Vec<OsString>,
@@ -33,6 +34,8 @@ pub struct Rung {
     output: Output,
     secrets: Secrets,
     child: Child,
+    /// The last field: the process has ended when this looks who has asked.
+    proxy: Proxy,
 }
 
 /// The build that is to be measured: the one that `--rung` names, or `rung` beside this binary.
@@ -60,7 +63,8 @@ impl Rung {
         let flags: Vec<OsString> = flags.iter().map(OsString::from).collect();
         let data = tempfile::tempdir().expect("a temporary directory");
         let output = Output::default();
-        let (child, addr) = spawn(&exe, data.path(), &flags, &output).await;
+        let proxy = Proxy::start();
+        let (child, addr) = spawn(&exe, data.path(), &flags, &output, &proxy).await;
         Self {
             exe,
             flags,
@@ -69,6 +73,7 @@ impl Rung {
             output,
             secrets: Secrets::default(),
             child,
+            proxy,
         }
     }
 
@@ -135,7 +140,8 @@ impl Rung {
 
     /// Starts it again on the same data, after [`kill9`](Self::kill9) or [`terminate`](Self::terminate).
     pub async fn restart(&mut self) {
-        let (child, addr) = spawn(&self.exe, self.data.path(), &self.flags, &self.output).await;
+        let data = self.data.path();
+        let (child, addr) = spawn(&self.exe, data, &self.flags, &self.output, &self.proxy).await;
         self.child = child;
         self.addr.send_replace(addr);
     }
@@ -143,8 +149,8 @@ impl Rung {
     /// Runs `EXE` with `args` to its end: for commands that don't stay, and starts that must fail.
     /// A start that succeeds nonetheless is ended and panics.
     pub async fn run(exe: impl Into<PathBuf>, args: &[&str]) -> (ExitStatus, String) {
-        let output = Output::default();
-        let mut command = command(&exe.into());
+        let (output, proxy) = (Output::default(), Proxy::start());
+        let mut command = command(&exe.into(), &proxy);
         command.args(args);
         let mut child = output.attach(command);
         let Ok(status) = tokio::time::timeout(PATIENCE, child.wait()).await else {
@@ -173,13 +179,10 @@ impl Drop for Rung {
     }
 }
 
-/// A command that sees nothing of the environment but the path, and a proxy that no delivery may take.
-fn command(exe: &Path) -> Command {
+/// A command that sees nothing of the environment but the path, and a proxy that it must not ask.
+fn command(exe: &Path, proxy: &Proxy) -> Command {
     let mut command = Command::new(exe);
-    command
-        .env_clear()
-        .env("HTTP_PROXY", "http://127.0.0.1:9")
-        .env("http_proxy", "http://127.0.0.1:9");
+    command.env_clear().envs(proxy.environment());
     for name in ["PATH", "HOME", "TMPDIR"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -193,9 +196,10 @@ async fn spawn(
     data: &Path,
     flags: &[OsString],
     output: &Output,
+    proxy: &Proxy,
 ) -> (Child, SocketAddr) {
     let before = output.text().len();
-    let mut command = command(exe);
+    let mut command = command(exe, proxy);
     command
         .arg("dev")
         .args(["--addr", "127.0.0.1:0", "--admin-key", ADMIN_KEY])

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{ADMIN_KEY, services::Services};
-use crate::{Output, Secrets};
+use crate::{Output, Secrets, proxy::Proxy};
 
 /// How long an answer may take before something is surely wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +38,8 @@ struct Exchange {
     asked: watch::Sender<Option<Instant>>,
 }
 
-/// A function's process, until dropped. Then it must have written nothing that it was given in confidence.
+/// A function's process, until dropped. Then it must have written nothing that it was given in confidence, and have asked none of
+/// the proxies that its environment names.
 pub struct Function {
     events: mpsc::UnboundedSender<String>,
     answers: Mutex<mpsc::UnboundedReceiver<Result<Value, Value>>>,
@@ -48,20 +49,27 @@ pub struct Function {
     output: Output,
     secrets: Secrets,
     process: Child,
+    /// The last field: the process has ended when this looks who has asked.
+    _proxy: Proxy,
 }
 
 impl Function {
     /// Starts a binary called `lambda-NAME` or `rung-NAME` as the function of that name. It logs more than any operator would have it log.
     pub async fn start(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
-        Self::spawn(binary.as_ref(), aws, "debug").await
+        Self::spawn(binary.as_ref(), &aws.endpoint, "debug").await
+    }
+
+    /// The same with the services at another URL.
+    pub async fn start_at(binary: impl AsRef<FilePath>, endpoint: &str) -> Self {
+        Self::spawn(binary.as_ref(), endpoint, "debug").await
     }
 
     /// The same, logging what it logs when deployed.
     pub async fn start_as_deployed(binary: impl AsRef<FilePath>, aws: &Services) -> Self {
-        Self::spawn(binary.as_ref(), aws, "info").await
+        Self::spawn(binary.as_ref(), &aws.endpoint, "info").await
     }
 
-    async fn spawn(binary: &FilePath, aws: &Services, log_level: &str) -> Self {
+    async fn spawn(binary: &FilePath, endpoint: &str, log_level: &str) -> Self {
         let stem = binary.file_stem().and_then(|stem| stem.to_str());
         let (_, name) = stem.and_then(|stem| stem.split_once('-')).expect("a name");
         let ((events, given), (answers, taken)) =
@@ -86,8 +94,9 @@ impl Function {
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
             .abort_handle();
         let started = Instant::now();
+        let proxy = Proxy::start();
         let mut command = Command::new(binary);
-        command.env_clear().envs([
+        command.env_clear().envs(proxy.environment()).envs([
             ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
             ("AWS_LAMBDA_FUNCTION_NAME", name),
             ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
@@ -97,7 +106,7 @@ impl Function {
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", name),
             ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_ENDPOINT_URL", &aws.endpoint),
+            ("AWS_ENDPOINT_URL", endpoint),
             ("RUNG_TABLE", "rung"),
             ("RUNG_DELIVER_URL", &queue_url("deliver")),
             ("RUNG_RETRY_URL", &queue_url("retry")),
@@ -119,6 +128,7 @@ impl Function {
             output,
             secrets,
             process,
+            _proxy: proxy,
         }
     }
 

@@ -395,6 +395,24 @@ async fn a_large_event_in_every_dialect() {
         .await;
 }
 
+/// The environment of each process here names proxies for everything, and the process fails its test when it asks one. A delivery
+/// goes straight to its receiver, over TLS too.
+#[tokio::test]
+async fn no_proxy_of_the_environment_is_asked() {
+    const HANDSHAKE: u8 = 22;
+    let rung = rung(&[]).await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    for (scheme, event_type, first) in [("http", "plain", b'P'), ("https", "tls", HANDSHAKE)] {
+        let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{scheme}://{}/", receiver.local_addr().unwrap());
+        tenant.webhook(&url, &[event_type]).await;
+        tenant.publish(event_type, json!({})).await;
+        let connected = tokio::time::timeout(rung_tests::PATIENCE, receiver.accept()).await;
+        let (mut stream, _) = connected.expect("the receiver is called").unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), first, "{scheme}");
+    }
+}
+
 /// A receiver that answers each connection with these bytes, over and over if `endless`, and closes.
 async fn raw(bytes: &'static [u8], endless: bool) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -9,6 +9,7 @@ use rung_tests::{
     lambda::{Function, Services, sample, sample_body, sample_with},
 };
 use serde_json::{Value, json};
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 /// An answer of an HTTP function: its status and body.
 fn http(answer: &Value) -> (u64, Value) {
@@ -259,6 +260,37 @@ async fn a_query_that_no_uri_can_hold_is_answered_as_any_other() {
             request["rawQueryString"] = query.into();
             let (status, answer) = http(&function.invoke(&request).await);
             assert_eq!(status, expected, "{query:?}: {answer}");
+        }
+    }
+}
+
+/// The services over TLS, as AWS has them. Each function's environment names proxies, and each connects to the services itself.
+#[tokio::test]
+async fn no_function_asks_a_proxy_for_the_services() {
+    const HANDSHAKE: u8 = 22;
+    for (binary, name) in [
+        (
+            env!("CARGO_BIN_EXE_lambda-subscriptions"),
+            "subscriptions-http-create-tenant",
+        ),
+        (env!("CARGO_BIN_EXE_lambda-enqueue"), "enqueue-http-publish"),
+        (
+            env!("CARGO_BIN_EXE_lambda-deliver"),
+            "deliver-sqs-later-attempt",
+        ),
+        (env!("CARGO_BIN_EXE_lambda-sweep"), "sweep-scheduler-tick"),
+    ] {
+        let services = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("https://{}", services.local_addr().unwrap());
+        let function = Function::start_at(binary, &endpoint).await;
+        let event = sample(name);
+        let connected = async {
+            let (mut stream, _) = services.accept().await.unwrap();
+            stream.read_u8().await.unwrap()
+        };
+        tokio::select! {
+            first = connected => assert_eq!(first, HANDSHAKE, "{name}"),
+            answer = function.try_invoke(&event) => panic!("{name}: {answer:?} without the services"),
         }
     }
 }
