@@ -1,0 +1,130 @@
+//! The tree as far as documents speak of it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Where code of ours is.
+const ROOMS: [&str; 5] = ["functions", "fuzz", "local", "shared", "tests"];
+/// Folders that are fetched or built.
+const NOT_OURS: [&str; 4] = ["target", ".venv", "node_modules", ".git"];
+
+/// The repository's folder.
+pub(crate) struct Tree {
+    root: PathBuf,
+    tests: BTreeSet<String>,
+    /// Files with tests in them, by their names as modules.
+    modules: BTreeSet<String>,
+}
+
+impl Tree {
+    /// Reads all Rust sources.
+    pub(crate) fn read() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let (mut tests, mut modules) = (BTreeSet::new(), BTreeSet::new());
+        for path in ROOMS.iter().flat_map(|room| files(&root.join(room), "rs")) {
+            let found = tests_in(&fs::read_to_string(&path).unwrap());
+            if found.is_empty() {
+                continue;
+            }
+            let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let name = match stem(&path).as_str() {
+                "main" | "mod" => stem(path.parent().unwrap()),
+                name => name.to_owned(),
+            };
+            modules.insert(name);
+            tests.extend(found);
+        }
+        assert!(tests.len() > 500, "only {} tests", tests.len());
+        Self {
+            root,
+            tests,
+            modules,
+        }
+    }
+
+    /// The text of a file.
+    pub(crate) fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Whether there is such a file or folder.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.root.join(path).exists()
+    }
+
+    /// Whether there is a test of this name that runs, or a file of tests.
+    pub(crate) fn tests(&self, name: &str) -> bool {
+        self.tests.contains(name) || self.modules.contains(name)
+    }
+
+    /// Every document, by its path.
+    pub(crate) fn documents(&self) -> Vec<String> {
+        let documents = files(&self.root, "md");
+        let relative = documents.iter().map(|path| {
+            let path = path.strip_prefix(&self.root).unwrap();
+            path.to_str().unwrap().to_owned()
+        });
+        relative.collect()
+    }
+}
+
+/// All files below `folder` whose names end so.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let (mut found, mut open) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            let path = entry.path();
+            let is_ours = !NOT_OURS.iter().any(|name| path.ends_with(name));
+            if entry.file_type().unwrap().is_dir() {
+                open.extend(is_ours.then_some(path));
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The names of the test functions of a source text, less those that are ignored.
+fn tests_in(source: &str) -> Vec<String> {
+    let (mut found, mut is_test, mut is_ignored) = (Vec::new(), false, false);
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            (is_test, is_ignored) = (true, false);
+        } else if line.starts_with("#[ignore") {
+            is_ignored = true;
+        } else if let Some(rest) = line
+            .strip_prefix("async fn ")
+            .or_else(|| line.strip_prefix("fn "))
+            && std::mem::take(&mut is_test)
+            && !is_ignored
+        {
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn tests_are_told_from_other_functions() {
+    let source = "
+        #[test]
+        fn plain() {}
+        fn helper() {}
+        #[tokio::test(start_paused = true)]
+        async fn on_virtual_time() {}
+        #[test]
+        #[should_panic(expected = \"x\")]
+        fn failing() {}
+        #[test]
+        #[ignore = \"not here\"]
+        fn ignored() {}
+    ";
+    assert_eq!(tests_in(source), ["plain", "on_virtual_time", "failing"]);
+}
