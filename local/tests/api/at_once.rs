@@ -114,6 +114,41 @@ async fn all_changes_of_a_tenant_are_made() {
     assert_eq!(stored(&world, &id).await.0, version + CROWD);
 }
 
+/// On AWS a transaction takes a while, and others that come upon its rows meanwhile are sent away: each is made all the same.
+#[tokio::test(start_paused = true)]
+async fn all_changes_of_a_tenants_things_are_made_though_transactions_meet() {
+    const MANY: u64 = 25;
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let (version, _) = stored(&world, &webhook).await;
+    world.contention.begin();
+    let (tenant, operator) = (&tenant, As::operator());
+    let changes = (0..MANY).map(async |n| {
+        let (who, method, path, body) = match n % 3 {
+            0 => {
+                let webhook = json!({"url": "https://example.com/", "events": ["*"]});
+                (tenant, "POST", "/v1/webhooks", webhook)
+            }
+            1 => {
+                let name = json!({"name": n.to_string()});
+                (&operator, "PATCH", "/v1/tenants/acme", name)
+            }
+            _ => {
+                let key = json!({"scopes": ["publish"]});
+                (&operator, "POST", "/v1/tenants/acme/keys", key)
+            }
+        };
+        let answered = world.send(who, method, path, body).await;
+        answered.data(if method == "PATCH" { 200 } else { 201 });
+        // A key is no change of the tenant itself.
+        u64::from(n % 3 < 2)
+    });
+    let changes: u64 = join_all(changes).await.into_iter().sum();
+    let (changed, _) = stored(&world, &webhook).await;
+    assert_eq!(changed, version + changes);
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_idempotency_key_makes_one_api_key_however_many_ask() {
     let world = World::new().await;

@@ -65,6 +65,30 @@ async fn the_same_event_again_is_answered_alike_and_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn published_times_are_compared_as_given() {
+    let (world, tenant) = world("standard").await;
+    let event = |time: &str| json!({"id": "e", "type": "a.b", "data": {}, "timestamp": time});
+    publish(&world, &tenant, event("2025-10-09T08:00:00.123456789Z")).await;
+    for same in [
+        "2025-10-09T08:00:00.123456789Z",
+        "2025-10-09T10:00:00.123456789+02:00",
+    ] {
+        publish(&world, &tenant, event(same)).await;
+    }
+    for other in [
+        "2025-10-09T08:00:00.123456788Z",
+        "2025-10-09T08:00:00.1234Z",
+        "2025-10-09T08:00:00.123Z",
+        "2025-10-09T08:00:00Z",
+    ] {
+        let refused = world
+            .send(&tenant, "POST", "/v1/events", event(other))
+            .await;
+        refused.assert_error(409, "conflict");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_accepted_is_answered_alike_though_it_would_be_refused_by_now() {
     let (world, tenant) = world("standard").await;
     let event = |member: &str, value: Value| {

@@ -38,6 +38,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
 
+use crate::contention::Contention;
+
 pub(crate) const ADMIN: &str = "the operator's own key";
 const START_MS: u64 = 1_760_000_000_000;
 
@@ -145,6 +147,7 @@ impl Statistics {
 struct Wire {
     aws: Aws,
     statistics: Statistics,
+    contention: Contention,
 }
 
 impl std::fmt::Debug for Wire {
@@ -165,7 +168,11 @@ impl HttpClient for Wire {
 
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { aws, statistics } = self.clone();
+        let Self {
+            aws,
+            statistics,
+            contention,
+        } = self.clone();
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
             let body = request.body().bytes().unwrap_or_default();
@@ -178,7 +185,7 @@ impl HttpConnector for Wire {
                     return Err(ConnectorError::io("refused".into()));
                 }
             }
-            aws.dispatch(target, body).await.into_http()
+            contention.dispatch(&aws, target, body).await.into_http()
         })
     }
 }
@@ -189,6 +196,8 @@ pub(crate) struct World {
     pub(crate) sqs: aws_sdk_sqs::Client,
     /// The writes of statistics.
     pub(crate) statistics: Statistics,
+    /// What transactions hold.
+    pub(crate) contention: Contention,
     clock: Arc<dyn Clock>,
     router: Router,
     receiver: Arc<Receiver>,
@@ -328,10 +337,11 @@ impl World {
             cut_off: AtomicBool::new(false),
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
-        let statistics = Statistics::default();
+        let (statistics, contention) = (Statistics::default(), Contention::default());
         let (dynamodb, sqs) = aws::clients(Wire {
             aws: aws.clone(),
             statistics: statistics.clone(),
+            contention: contention.clone(),
         });
         let app = App::new(Parts {
             dynamodb,
@@ -353,6 +363,7 @@ impl World {
             app,
             sqs,
             statistics,
+            contention,
             receiver,
             stop: None,
         }

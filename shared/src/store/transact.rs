@@ -1,12 +1,14 @@
 //! Several rows written as one.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{ConditionCheck, Delete, Put, TransactWriteItem, Update},
 };
 
-use super::{Store, StoreError, batch::Pause, item};
+use super::{Store, StoreError, item};
 
 /// One row's part of a transaction.
 pub(super) enum Part {
@@ -44,7 +46,7 @@ impl Store {
         parts: impl IntoIterator<Item = Part>,
     ) -> Result<Outcome, StoreError> {
         let items: Vec<TransactWriteItem> = parts.into_iter().map(Into::into).collect();
-        let mut pause = Pause::default();
+        let mut turns = Turns::default();
         loop {
             let answer = self
                 .client
@@ -73,7 +75,7 @@ impl Store {
             {
                 return Err(error.into());
             }
-            pause.take().await?;
+            turns.next().await?;
         }
     }
 
@@ -88,6 +90,25 @@ impl Store {
                 .condition_expression("attribute_exists(pk)")
                 .build()?,
         )))
+    }
+}
+
+/// The pauses while other transactions hold a row: 25 ms, doubling up to 200 ms, given up after some 8 s. Of all that meet one gets
+/// through each time, so this is long enough for dozens.
+#[derive(Default)]
+pub(super) struct Turns(u32);
+
+impl Turns {
+    pub(super) async fn next(&mut self) -> Result<(), StoreError> {
+        const MOST: u32 = 40;
+        if self.0 == MOST {
+            return Err(StoreError::Unavailable(
+                "other transactions held a row all the time".into(),
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(25 << self.0.min(3))).await;
+        self.0 += 1;
+        Ok(())
     }
 }
 
