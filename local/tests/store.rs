@@ -1,4 +1,5 @@
-//! Writers of tenants, keys and webhooks that meet: nobody's change is lost, and publishing sees each.
+//! Writers of tenants, keys and webhooks that meet: nobody's change is lost, and publishing sees each. And rows that have expired
+//! count as gone.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,12 +9,21 @@ use rung_local::aws::{self, Aws};
 use rung_shared::{
     clock::VirtualClock,
     domain::{
-        id::{KeyId, TenantId, TenantName, WebhookId},
+        attempt::{Attempt, AttemptKey, Exchange, Outcome, Trigger},
+        delivery::{Delivery, State},
+        hops::Hops,
+        id::{DeliveryKey, EventId, KeyId, TenantId, TenantName, WebhookId},
+        message::{Recovery, Scope as Sent},
         tenant::{ApiKey, KeyHash, Scope, Tenant},
         webhook::{Disabled, Reason, Secret, Webhook},
     },
     json::Json,
-    store::{Store, api_keys::KeyCreated, webhooks::WebhookWritten},
+    store::{
+        Store,
+        api_keys::KeyCreated,
+        deliveries::{From, Written},
+        webhooks::WebhookWritten,
+    },
 };
 
 /// A table with the tenant `t`.
@@ -228,4 +238,100 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
         store.create_api_key(&key, None).await.unwrap(),
         KeyCreated::NoTenant
     );
+}
+
+/// TTL comes days late on AWS, and up to an hour on one machine.
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_is_gone_for_writes_as_for_reads() {
+    let store = store().await;
+    let w = WebhookId::parse("w").unwrap();
+    let key = DeliveryKey {
+        tenant: tenant(),
+        webhook: w.clone(),
+        event: EventId::parse("e").unwrap(),
+        accepted_ms: 1_760_000_000_000,
+    };
+    let first = Delivery {
+        key: key.clone(),
+        state: State::Pending,
+        n: 2,
+        due_ms: 1_760_000_005_000,
+        attempt: 2,
+        rung: 1,
+        epoch: 0,
+        through: false,
+        job: None,
+        event_type: "a.b".to_owned(),
+        dues_ms: vec![1_760_000_005_000],
+    };
+    let second = Delivery {
+        rung: 0,
+        ..first.clone()
+    };
+    let third = Delivery {
+        n: 3,
+        due_ms: first.due_ms + 1,
+        ..first.clone()
+    };
+    let failure = Attempt {
+        key: AttemptKey::first_of(&key),
+        event_type: "a.b".to_owned(),
+        attempt: 1,
+        dialect: "standard".to_owned(),
+        trigger: Trigger::Event,
+        outcome: Outcome::Failed,
+        started_ms: 1_760_000_000_000,
+        ended_ms: 1_760_000_000_001,
+        response_time_ms: 1,
+        response_status: Some(500),
+        error: None,
+        next_due_ms: Some(first.due_ms),
+        hops: Hops::NONE,
+        exchange: Exchange::default(),
+    };
+    let recovery = Recovery {
+        tenant: tenant(),
+        webhook: w.clone(),
+        job: 1_760_000_000_000,
+        epoch: 0,
+        scope: Sent::Any,
+        since_ms: 0,
+        until_ms: 1_760_000_000_000,
+        cursor: String::new(),
+    };
+    let stands = |row: &Delivery| Written::Found(Some(row.clone()));
+
+    assert_eq!(
+        store.place(&first).await.unwrap(),
+        Written::Done(first.clone())
+    );
+    assert_eq!(store.place(&second).await.unwrap(), stands(&first));
+    assert_eq!(store.log_failure(&failure).await.unwrap(), None);
+    let logged = store.log_failure(&failure).await.unwrap();
+    assert_eq!(logged.as_ref(), Some(&failure));
+    assert_eq!(store.note_failing(&tenant(), &w, 1).await.unwrap(), 1);
+    assert_eq!(store.note_failing(&tenant(), &w, 2).await.unwrap(), 1);
+    store.place_recovery(&recovery).await.unwrap();
+    let moved = store
+        .advance_recovery(&recovery, "c")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(moved.recovery.cursor, "c");
+
+    tokio::time::sleep(Duration::from_secs(31 * 86_400)).await;
+    assert_eq!(store.delivery(&key).await.unwrap(), None);
+    let advanced = store.advance(&third, From::Pending).await.unwrap();
+    assert_eq!(advanced, Written::Found(None));
+    assert_eq!(store.cancel(&key).await.unwrap(), Written::Found(None));
+    assert_eq!(store.place(&second).await.unwrap(), Written::Done(second));
+    assert_eq!(store.log_failure(&failure).await.unwrap(), None);
+    assert_eq!(store.note_failing(&tenant(), &w, 2).await.unwrap(), 2);
+    let there = Recovery {
+        cursor: "c".to_owned(),
+        ..recovery.clone()
+    };
+    assert_eq!(store.advance_recovery(&there, "d").await.unwrap(), None);
+    let begun = store.place_recovery(&recovery).await.unwrap();
+    assert_eq!(begun.recovery.cursor, "");
 }

@@ -6,7 +6,10 @@
 //! ([`ScaledClock`]) or stand still until a test moves it ([`VirtualClock`]). *Wall* is what the
 //! receivers' clocks show, and what goes into signatures.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -32,6 +35,12 @@ pub fn timestamp(ms: u64) -> jiff::Timestamp {
     time.unwrap_or(jiff::Timestamp::MAX)
 }
 
+/// A time in milliseconds since the Unix epoch; what is finer is cut off, and what lies before 1970 is 0.
+#[must_use]
+pub fn milliseconds(time: jiff::Timestamp) -> u64 {
+    u64::try_from(time.as_millisecond()).unwrap_or(0)
+}
+
 /// The machine's clock: the ladder's time is the wall's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
@@ -52,12 +61,45 @@ impl Clock for SystemClock {
     }
 }
 
-/// A ladder's clock that runs `scale` times faster than the wall.
-#[derive(Clone, Copy, Debug)]
+/// A ladder's clock that runs `scale` times faster than the wall. It never stands still and never goes back: where somebody sets
+/// the wall's clock back, it goes on by the machine's steady one, which nobody sets.
+#[derive(Debug)]
 pub struct ScaledClock {
     scale: u32,
-    wall_start_ms: u64,
-    ladder_start_ms: u64,
+    started: Instant,
+    reckoning: Mutex<Reckoning>,
+}
+
+/// Where the ladder's clock stood at a moment, by both of the machine's clocks, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Reckoning {
+    wall_ms: u64,
+    steady_ms: u64,
+    ladder_ms: u64,
+    /// The latest time that was told.
+    told_ms: u64,
+}
+
+/// By how much the machine's two clocks may differ before one is taken to have been set: more than they are ever apart by
+/// themselves, or the ladder's clock would gain by each small difference.
+const SET_BY_MS: u64 = 1_000;
+
+impl Reckoning {
+    /// Where the ladder's clock stands when the machine's show `wall_ms` and `steady_ms`.
+    ///
+    /// The wall's leads where it is ahead: the steady clock stops while the machine sleeps.
+    fn at(&mut self, wall_ms: u64, steady_ms: u64, scale: u32) -> u64 {
+        let by_wall_ms = wall_ms.saturating_sub(self.wall_ms);
+        let by_steady_ms = steady_ms.saturating_sub(self.steady_ms);
+        let elapsed_ms = by_wall_ms.max(by_steady_ms);
+        let elapsed_ms = elapsed_ms.saturating_mul(u64::from(scale));
+        let ladder_ms = self.ladder_ms.saturating_add(elapsed_ms);
+        if by_wall_ms.abs_diff(by_steady_ms) > SET_BY_MS {
+            (self.wall_ms, self.steady_ms, self.ladder_ms) = (wall_ms, steady_ms, ladder_ms);
+        }
+        self.told_ms = self.told_ms.max(ladder_ms);
+        self.told_ms
+    }
 }
 
 impl ScaledClock {
@@ -66,20 +108,29 @@ impl ScaledClock {
     /// they were.
     #[must_use]
     pub fn start(scale: u32, kept_ms: u64) -> Self {
-        let wall_start_ms = SystemClock.wall_ms();
+        let wall_ms = SystemClock.wall_ms();
+        let ladder_ms = wall_ms.max(kept_ms);
         Self {
             scale: scale.max(1),
-            wall_start_ms,
-            ladder_start_ms: wall_start_ms.max(kept_ms),
+            started: Instant::now(),
+            reckoning: Mutex::new(Reckoning {
+                wall_ms,
+                steady_ms: 0,
+                ladder_ms,
+                told_ms: ladder_ms,
+            }),
         }
     }
 }
 
 impl Clock for ScaledClock {
     fn now_ms(&self) -> u64 {
-        let elapsed_ms = self.wall_ms().saturating_sub(self.wall_start_ms);
-        self.ladder_start_ms
-            .saturating_add(elapsed_ms.saturating_mul(u64::from(self.scale)))
+        let mut reckoning = self
+            .reckoning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: of two who ask at once, the later one is told the later time.
+        reckoning.at(self.wall_ms(), millis(self.started.elapsed()), self.scale)
     }
 
     fn wall_ms(&self) -> u64 {
@@ -165,6 +216,66 @@ mod tests {
         clock.sleep_until_ms(due_ms).await;
         assert!(clock.now_ms() >= due_ms);
         assert!(clock.wall_ms() - started_ms < 20_000);
+    }
+
+    const START: Reckoning = Reckoning {
+        wall_ms: 1_000_000,
+        steady_ms: 0,
+        ladder_ms: 5_000_000,
+        told_ms: 5_000_000,
+    };
+
+    #[test]
+    fn the_ladder_goes_on_when_the_walls_clock_is_set_back() {
+        for scale in [1, 60] {
+            let mut reckoning = START;
+            let mut at = |wall_ms, steady_ms| {
+                let stands_ms = reckoning.at(wall_ms, steady_ms, scale);
+                (stands_ms - START.ladder_ms) / u64::from(scale)
+            };
+            assert_eq!(at(1_010_000, 10_000), 10_000);
+            // Far back, to before the start; then a little, from there.
+            assert_eq!(at(10_000, 11_000), 11_000);
+            assert_eq!(at(70_000, 71_000), 71_000);
+            assert_eq!(at(61_000, 72_000), 72_000);
+            assert_eq!(at(62_000, 73_000), 73_000);
+            // Set right again, the wall's clock is far ahead.
+            assert_eq!(at(1_075_000, 74_000), 1_086_000);
+            assert_eq!(at(1_076_000, 75_000), 1_087_000);
+        }
+    }
+
+    #[test]
+    fn the_ladder_counts_the_time_that_the_machine_slept() {
+        let mut reckoning = START;
+        assert_eq!(reckoning.at(1_001_000, 1_000, 1), 5_001_000);
+        assert_eq!(reckoning.at(9_001_000, 1_001, 1), 13_001_000);
+        // And is not undone when the wall's clock is set back afterwards.
+        assert_eq!(reckoning.at(8_001_000, 2_001, 1), 13_002_000);
+    }
+
+    /// The two clocks are read one after the other, and rounded: however often that is, the ladder gains nothing by it.
+    #[test]
+    fn small_differences_between_the_clocks_do_not_add_up() {
+        let mut reckoning = START;
+        for ms in 0..100_000 {
+            let wall_ms = START.wall_ms + ms + ms % 2;
+            let steady_ms = ms + (ms + 1) % 2;
+            assert_eq!(
+                reckoning.at(wall_ms, steady_ms, 1),
+                START.ladder_ms + ms + 1
+            );
+        }
+        assert_eq!(reckoning.ladder_ms, START.ladder_ms);
+    }
+
+    #[test]
+    fn the_ladder_never_goes_back() {
+        let mut reckoning = START;
+        // The wall's clock is set on by less than is noticed, and back again.
+        assert_eq!(reckoning.at(1_001_900, 1_000, 1), 5_001_900);
+        assert_eq!(reckoning.at(1_001_100, 1_100, 1), 5_001_900);
+        assert_eq!(reckoning.at(1_002_000, 2_000, 1), 5_002_000);
     }
 
     #[test]

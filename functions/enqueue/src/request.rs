@@ -54,7 +54,7 @@ fn read_fields(
     let id = fields.optional("id", read::id(EventId::parse));
     let event_type = fields.required("type", event_type);
     let data = fields.required("data", |value| payload(value).map(Some));
-    let timestamp_ms = fields.optional("timestamp", read::time_ms);
+    let timestamp = fields.optional("timestamp", read::time);
     let metadata = fields.optional("metadata", payload);
     fields.finish()?;
     Ok(NewEvent {
@@ -62,7 +62,7 @@ fn read_fields(
         idempotency_key,
         event_type,
         data: data.cloned().unwrap_or(Json::Null),
-        timestamp_ms,
+        timestamp,
         metadata: metadata.cloned(),
         trace: None,
         hops: Hops::NONE,

@@ -176,6 +176,7 @@ fn example(dialect: &Dialect) -> Result<Example, Error> {
         event_type,
         data,
         time: timestamp(EXAMPLE_MS),
+        is_time_given: false,
         request_id: "req_0a1b2c3d4e5f60718293",
         metadata: None,
     })?;

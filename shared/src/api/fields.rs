@@ -168,7 +168,9 @@ impl<'a> Fields<'a> {
 
 /// Readers for [`Fields`].
 pub mod read {
-    use crate::json::Json;
+    use jiff::Timestamp;
+
+    use crate::{clock::milliseconds, json::Json};
 
     /// A text of 1 to `most` characters.
     pub fn text(most: usize) -> impl Fn(&Json) -> Result<String, String> {
@@ -191,15 +193,22 @@ pub mod read {
         }
     }
 
-    /// A time, in milliseconds since the epoch.
+    /// A time, in milliseconds since the epoch; what is finer is cut off.
+    ///
+    /// # Errors
+    /// As for [`time`].
+    pub fn time_ms(value: &Json) -> Result<u64, String> {
+        time(value).map(milliseconds)
+    }
+
+    /// A time, to the nanosecond.
     ///
     /// # Errors
     /// When it is not an RFC 3339 time with an offset, or lies before 1970 or after 9999-12-30.
-    pub fn time_ms(value: &Json) -> Result<u64, String> {
+    pub fn time(value: &Json) -> Result<Timestamp, String> {
         let text = value.as_str().filter(|text| is_rfc3339(text));
-        let time = text.and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        let ms = time.and_then(|time| u64::try_from(time.as_millisecond()).ok());
-        ms.ok_or_else(|| {
+        let time = text.and_then(|text| text.parse::<Timestamp>().ok());
+        time.filter(|time| *time >= Timestamp::UNIX_EPOCH).ok_or_else(|| {
             "must be an RFC 3339 time from 1970 to 9999-12-30 with an offset, such as 2026-01-31T12:00:00Z"
                 .to_owned()
         })

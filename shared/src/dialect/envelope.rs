@@ -17,6 +17,8 @@ pub struct EventFacts<'a> {
     pub data: &'a Json,
     /// When it happened.
     pub time: Timestamp,
+    /// Whether its publisher said so; Rung knows milliseconds, a publisher may know more or less.
+    pub is_time_given: bool,
     /// The id of the request that published it.
     pub request_id: &'a str,
     /// What was published beside the data, if anything: an object.
@@ -57,7 +59,7 @@ pub enum BodyFault {
 /// How a time is written. All are UTC; what is finer than the form is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeForm {
-    /// RFC 3339 with as many fraction digits as the time has, at most nine.
+    /// RFC 3339 with as many fraction digits as a given time has, at most nine, and three where Rung made it.
     Rfc3339,
     /// RFC 3339 without a fraction.
     Rfc3339Seconds,
@@ -285,7 +287,7 @@ impl ObjectWriter<'_> {
             Source::Id => write_string(self.facts.id, &mut self.out),
             Source::EventType => write_string(self.facts.event_type, &mut self.out),
             Source::RequestId => write_string(self.facts.request_id, &mut self.out),
-            Source::Time(form) => write_time(self.facts.time, *form, &mut self.out),
+            Source::Time(form) => write_time(self.facts, *form, &mut self.out),
             Source::Constant(value) => value.write_canonical(self.numbers, &mut self.out)?,
             Source::Data => self.value("data", self.facts.data)?,
             Source::Metadata => {
@@ -352,10 +354,12 @@ impl ObjectWriter<'_> {
     }
 }
 
-fn write_time(time: Timestamp, form: TimeForm, out: &mut Vec<u8>) {
+fn write_time(facts: &EventFacts<'_>, form: TimeForm, out: &mut Vec<u8>) {
     const RFC_3339: DateTimePrinter = DateTimePrinter::new();
+    let time = facts.time;
     let printer = match form {
-        TimeForm::Rfc3339 => RFC_3339,
+        TimeForm::Rfc3339 if facts.is_time_given => RFC_3339,
+        TimeForm::Rfc3339 => RFC_3339.precision(Some(3)),
         TimeForm::Rfc3339Seconds => RFC_3339.precision(Some(0)),
         TimeForm::Rfc3339Millis => RFC_3339.precision(Some(3)),
         TimeForm::UnixSeconds => return write_integer(time.as_millisecond().div_euclid(1000), out),

@@ -126,6 +126,7 @@ impl Deliverer {
             event_type,
             data,
             time: timestamp(wall_ms),
+            is_time_given: false,
             request_id: &request_id,
             metadata: None,
         };

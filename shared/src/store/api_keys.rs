@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::types::Put;
 
 use super::{
-    Item, Listed, Query, Range, Store, StoreError,
+    Item, Listed, NOTHING_THERE, Query, Range, Store, StoreError,
     item::{self, Builder, Row},
     listed::position,
     tenant_row::partition,
@@ -90,8 +90,8 @@ impl Store {
         let put = Put::builder()
             .table_name(&*self.table)
             .set_item(Some(item.build()))
-            .condition_expression("attribute_not_exists(pk) OR exp <= :now")
-            .expression_attribute_values(":now", item::number(self.clock.wall_ms() / 1000));
+            .condition_expression(NOTHING_THERE)
+            .expression_attribute_values(":now", self.now());
         Ok(put.build()?)
     }
 

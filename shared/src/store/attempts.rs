@@ -84,13 +84,8 @@ impl Store {
             let written = self.put_soon(attempt_item(attempt, expiry)?).await;
             return written.map(|()| None);
         }
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(attempt_item(attempt, expiry)?))
-            .condition_expression("attribute_not_exists(pk)");
-        super::put_if(put).await?.map(read_attempt).transpose()
+        let standing = self.put_new(attempt_item(attempt, expiry)?).await?;
+        standing.map(read_attempt).transpose()
     }
 
     /// An entry, by a strong read.

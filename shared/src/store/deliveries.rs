@@ -100,13 +100,7 @@ impl Store {
     /// When the table cannot be written.
     pub async fn place(&self, row: &Delivery) -> Result<Written, StoreError> {
         let expiry = self.expiry_of(&row.key.tenant).await?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(delivery_item(row, expiry)))
-            .condition_expression("attribute_not_exists(pk)");
-        Ok(match super::put_if(put).await? {
+        Ok(match self.put_new(delivery_item(row, expiry)).await? {
             None => Written::Done(row.clone()),
             Some(found) => Written::Found(Some(read_delivery(found)?)),
         })
@@ -230,7 +224,8 @@ impl Store {
             .key("pk", text(partition(key)))
             .key("sk", text(time(key.accepted_ms)))
             .update_expression(update)
-            .condition_expression(condition)
+            .condition_expression(format!("({condition}) AND exp > :now"))
+            .expression_attribute_values(":now", self.now())
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         for (name, value) in values {
@@ -247,7 +242,8 @@ impl Store {
                 else {
                     return Ok(Written::Found(None));
                 };
-                found(failure.item)
+                let standing = failure.item.and_then(|item| self.alive(item));
+                standing.map(read_delivery).transpose().map(Written::Found)
             }
             Err(error) => Err(error.into()),
         }
@@ -323,12 +319,6 @@ fn delivery_item(row: &Delivery, expiry: u64) -> Item {
         .maybe("gs", list.map(|_| text(list_key(&row.key))))
         .number("exp", expiry)
         .build()
-}
-
-fn found(item: Option<Item>) -> Result<Written, StoreError> {
-    item.map(|item| read_delivery(Row(item)))
-        .transpose()
-        .map(Written::Found)
 }
 
 fn partition(key: &DeliveryKey) -> String {

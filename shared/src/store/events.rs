@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Item, Query, Range, Store, StoreError, codec,
-    item::{Builder, Row, number, text, time},
+    item::{Builder, Row, text, time},
 };
 use crate::{
     domain::{
@@ -117,14 +117,8 @@ impl Store {
     /// When the table cannot be written.
     pub async fn put_event(&self, event: &Event) -> Result<Option<Event>, StoreError> {
         let expiry = self.expiry_of(&event.tenant).await?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(event_item(event, expiry)?))
-            .condition_expression("attribute_not_exists(pk) OR exp <= :now")
-            .expression_attribute_values(":now", number(self.clock.wall_ms() / 1000));
-        super::put_if(put).await?.map(read_event).transpose()
+        let standing = self.put_new(event_item(event, expiry)?).await?;
+        standing.map(read_event).transpose()
     }
 
     /// An event, by a strong read.

@@ -19,13 +19,7 @@ impl Store {
         let item = Builder::new(partition(tenant, webhook), SK)
             .number("since", since_ms)
             .number("exp", self.expiry());
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(item.build()))
-            .condition_expression("attribute_not_exists(pk)");
-        match super::put_if(put).await? {
+        match self.put_new(item.build()).await? {
             None => Ok(since_ms),
             Some(standing) => standing.number("since"),
         }

@@ -28,7 +28,8 @@
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | the deployment's own key | `S#key` / `-` | for ever | `deployment_key` |
 //!
-//! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not.
+//! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not: for reads, and for
+//! the conditions of writes.
 
 pub mod api_keys;
 pub mod attempts;
@@ -77,6 +78,9 @@ use futures_util::future::try_join_all;
 use self::item::Row;
 pub use self::listed::Listed;
 use crate::{batcher::Batcher, clock::Clock, limits::PARK_SHARDS};
+
+/// The condition of a write that nothing is there, with the time `:now` by [`Store::now`]: what has expired is not.
+const NOTHING_THERE: &str = "attribute_not_exists(pk) OR exp <= :now";
 
 /// An item as DynamoDB has it.
 type Item = HashMap<String, AttributeValue>;
@@ -166,6 +170,11 @@ impl Store {
         self.clock.wall_ms() / 1000 + self.retention.as_secs()
     }
 
+    /// The time by which items expire.
+    fn now(&self) -> AttributeValue {
+        item::number(self.clock.wall_ms() / 1000)
+    }
+
     /// The item's row, unless it has expired.
     fn alive(&self, item: Item) -> Option<Row> {
         let row = Row(item);
@@ -173,6 +182,18 @@ impl Store {
             .maybe_number::<u64>("exp")
             .is_some_and(|expiry| expiry <= self.clock.wall_ms() / 1000);
         (!expired).then_some(row)
+    }
+
+    /// Writes an item unless one is there, which is answered then.
+    async fn put_new(&self, item: Item) -> Result<Option<Row>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .condition_expression(NOTHING_THERE)
+            .expression_attribute_values(":now", self.now());
+        put_if(put).await
     }
 
     /// One item, by a strong read, together with what others read at the same moment.
@@ -388,20 +409,26 @@ struct Page {
     after: Option<Item>,
 }
 
-/// Writes an item if its condition holds; otherwise answers the one that stands there.
+/// Writes an item if its condition holds; otherwise answers the one that stands there. Tries again while a transaction holds it.
 async fn put_if(put: PutItemFluentBuilder) -> Result<Option<Row>, StoreError> {
     let put =
         put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    match put.send().await {
-        Ok(_) => Ok(None),
-        Err(SdkError::ServiceError(error)) => match error.into_err() {
-            PutItemError::ConditionalCheckFailedException(failure) => {
-                Ok(Some(Row(failure.item.unwrap_or_default())))
-            }
-            error => Err(StoreError::Unavailable(
-                DisplayErrorContext(&error).to_string().into(),
-            )),
-        },
-        Err(error) => Err(error.into()),
+    let mut turns = transact::Turns::default();
+    loop {
+        match put.clone().send().await {
+            Ok(_) => return Ok(None),
+            Err(SdkError::ServiceError(error)) => match error.into_err() {
+                PutItemError::ConditionalCheckFailedException(failure) => {
+                    return Ok(Some(Row(failure.item.unwrap_or_default())));
+                }
+                PutItemError::TransactionConflictException(_) => turns.next().await?,
+                error => {
+                    return Err(StoreError::Unavailable(
+                        DisplayErrorContext(&error).to_string().into(),
+                    ));
+                }
+            },
+            Err(error) => return Err(error.into()),
+        }
     }
 }

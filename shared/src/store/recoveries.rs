@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Item, Query, Range, Store, StoreError,
+    Item, NOTHING_THERE, Query, Range, Store, StoreError,
     item::{Builder, Row, json, number, text, time},
 };
 use crate::domain::{
@@ -73,17 +73,16 @@ impl Store {
             .bytes("h", idempotency.content_hash.to_vec())
             .number("exp", self.expiry_of(&recovery.tenant).await?)
             .build();
-        let free = "attribute_not_exists(pk) OR exp <= :now";
         let mut put = self
             .client
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(item))
-            .condition_expression(free)
-            .expression_attribute_values(":now", number(self.clock.wall_ms() / 1000));
+            .condition_expression(NOTHING_THERE)
+            .expression_attribute_values(":now", self.now());
         if let Some(taken) = taken {
             put = put
-                .condition_expression(format!("{free} OR m = :taken"))
+                .condition_expression(format!("{NOTHING_THERE} OR m = :taken"))
                 .expression_attribute_values(":taken", json(taken));
         }
         let found = super::put_if(put).await?;
@@ -108,13 +107,7 @@ impl Store {
             page_end: None,
         };
         let expiry = self.expiry_of(&recovery.tenant).await?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(recovery_item(&begun, expiry)))
-            .condition_expression("attribute_not_exists(pk)");
-        match super::put_if(put).await? {
+        match self.put_new(recovery_item(&begun, expiry)).await? {
             None => Ok(begun),
             Some(row) => read_progress(row),
         }
@@ -170,10 +163,10 @@ impl Store {
         recovery: &Recovery,
         status: Status,
     ) -> Result<(), StoreError> {
-        let update = format!("SET st = :end, fin = :now, {SUM} REMOVE ps, pz, pe");
+        let update = format!("SET st = :end, fin = :fin, {SUM} REMOVE ps, pz, pe");
         let values = vec![
             (":end", text(status.as_str())),
-            (":now", number(self.clock.now_ms())),
+            (":fin", number(self.clock.now_ms())),
             (":zero", number(0)),
         ];
         self.update_recovery(recovery, &update, STANDS, values)
@@ -201,7 +194,8 @@ impl Store {
             .key("pk", text(partition(&recovery.tenant, &recovery.webhook)))
             .key("sk", text(time(recovery.job)))
             .update_expression(update)
-            .condition_expression(condition)
+            .condition_expression(format!("{condition} AND exp > :now"))
+            .expression_attribute_values(":now", self.now())
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         for (name, value) in values {
@@ -218,7 +212,8 @@ impl Store {
             },
             Err(error) => return Err(error.into()),
         };
-        standing.map(|item| read_progress(Row(item))).transpose()
+        let standing = standing.and_then(|item| self.alive(item));
+        standing.map(read_progress).transpose()
     }
 }
 

@@ -2,20 +2,45 @@
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
 use super::{Store, StoreError};
 
 /// The sparse index.
 pub const INDEX: &str = "lists";
+/// The attribute that says when an item expires, in seconds since the Unix epoch.
+const EXPIRY: &str = "exp";
 
 impl Store {
-    /// Makes the table unless it is there.
+    /// Makes the table unless it is there, and has it delete what has expired.
     ///
     /// # Errors
-    /// When DynamoDB cannot be asked or does not make it.
+    /// When DynamoDB cannot be asked or does not do it.
     pub async fn create_table(&self) -> Result<(), StoreError> {
+        self.make_table().await?;
+        let asked = self.client.describe_time_to_live();
+        let answer = asked.table_name(&*self.table).send().await?;
+        let status = answer
+            .time_to_live_description
+            .and_then(|description| description.time_to_live_status);
+        if status == Some(TimeToLiveStatus::Enabled) {
+            return Ok(());
+        }
+        let by = TimeToLiveSpecification::builder()
+            .attribute_name(EXPIRY)
+            .enabled(true)
+            .build()?;
+        self.client
+            .update_time_to_live()
+            .table_name(&*self.table)
+            .time_to_live_specification(by)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    async fn make_table(&self) -> Result<(), StoreError> {
         let asked = self
             .client
             .describe_table()

@@ -4,7 +4,7 @@
 //! that it tells, and the others leave it to that one: its message comes again until it has.
 
 use super::{
-    Store, StoreError,
+    NOTHING_THERE, Store, StoreError,
     failing::partition,
     item::{Builder, text},
 };
@@ -33,7 +33,8 @@ impl Store {
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(item.build()))
-            .condition_expression("attribute_not_exists(pk) OR teller = :teller")
+            .condition_expression(format!("{NOTHING_THERE} OR teller = :teller"))
+            .expression_attribute_values(":now", self.now())
             .expression_attribute_values(":teller", teller);
         Ok(super::put_if(put).await?.is_none())
     }

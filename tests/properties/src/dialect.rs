@@ -51,6 +51,7 @@ fn check_body(dialect: &Dialect, event_type: &str, data: &Json) {
         event_type,
         data,
         time: Timestamp::from_millisecond(1_760_000_000_123).unwrap(),
+        is_time_given: false,
         request_id: "req_1",
         metadata: None,
     };

@@ -50,7 +50,7 @@ impl World {
             idempotency_key: by_key.then(|| plan.name_of(number)),
             event_type: "thing.made".to_owned(),
             data: Json::parse(content.to_string().as_bytes(), 9).expect("it is JSON"),
-            timestamp_ms: None,
+            timestamp: None,
             metadata: None,
             trace: None,
             hops: Hops::NONE,

@@ -5,6 +5,7 @@
 //! `kill -9`; a power cut may take the last writes, never the file.
 
 mod checkpoint;
+mod expiry;
 
 use std::{path::Path, sync::Arc};
 
@@ -12,7 +13,7 @@ use dynoxide::{Database, DynoxideError, storage_backend};
 use rung_shared::clock::Clock;
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::checkpoint::Checkpoints;
+use self::{checkpoint::Checkpoints, expiry::Expiry};
 use super::{
     Response,
     group::{Actions, Group},
@@ -25,7 +26,7 @@ pub struct DynamoDb {
     /// Where transactions cost: in a file.
     group: Option<Group>,
     /// Likewise; until the last clone goes.
-    _checkpoints: Option<Arc<Checkpoints>>,
+    _upkeep: Option<Arc<(Checkpoints, Expiry)>>,
 }
 
 /// Why a database could not be opened.
@@ -54,9 +55,13 @@ impl DynamoDb {
         let database = Database::new(name)?;
         // Besides small caches this sets `synchronous=NORMAL`, six times as fast as the default.
         database.disable_bulk_loading()?;
+        let upkeep = (
+            Checkpoints::start(path)?,
+            Expiry::start(database.clone(), expiry::EVERY),
+        );
         Ok(Self {
             group: Some(Group::new(database.clone())),
-            _checkpoints: Some(Arc::new(Checkpoints::start(path)?)),
+            _upkeep: Some(Arc::new(upkeep)),
             database,
         })
     }
@@ -70,12 +75,12 @@ impl DynamoDb {
         Ok(Self {
             database,
             group: None,
-            _checkpoints: None,
+            _upkeep: None,
         })
     }
 
-    /// Deletes the items that are past the time in their TTL attribute, and answers how many.
-    /// DynamoDB does so by itself within days; here somebody has to call.
+    /// Deletes the items that are past the time in their TTL attribute, and answers how many. In a file this happens by itself,
+    /// once an hour; in memory somebody has to call.
     ///
     /// # Errors
     /// The database cannot be read or written.

@@ -246,15 +246,20 @@ async fn queries_page_through_tables_and_the_index() {
     assert_eq!(sks(query.send().await.unwrap().items()), ["0", "2", "4"]);
 }
 
+/// Has the table's items expire by this attribute.
+async fn expire_by(client: &Client, attribute: &str) {
+    let ttl = TimeToLiveSpecification::builder().enabled(true);
+    let ttl = ttl.attribute_name(attribute).build().unwrap();
+    let update = client.update_time_to_live().table_name("rung");
+    update.time_to_live_specification(ttl).send().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn items_expire_by_the_given_clock() {
     let dynamodb = DynamoDb::memory(clock()).unwrap();
     let client = client_of(dynamodb.clone());
     create_table(&client).await;
-    let ttl = TimeToLiveSpecification::builder().enabled(true);
-    let ttl = ttl.attribute_name("exp").build().unwrap();
-    let update = client.update_time_to_live().table_name("rung");
-    update.time_to_live_specification(ttl).send().await.unwrap();
+    expire_by(&client, "exp").await;
     let mut item = item("a", "1", "");
     let exp = AttributeValue::N("1760000100".to_owned());
     item.insert("exp".to_owned(), exp);
@@ -263,6 +268,60 @@ async fn items_expire_by_the_given_clock() {
     assert_eq!(dynamodb.sweep_expired().unwrap(), 0);
     tokio::time::sleep(std::time::Duration::from_secs(101)).await;
     assert_eq!(dynamodb.sweep_expired().unwrap(), 1);
+}
+
+/// Items of some size that have expired long ago.
+async fn put_expired(client: &Client, items: usize) {
+    for n in 0..items {
+        let mut item = item("a", &n.to_string(), "even");
+        item.insert("exp".to_owned(), AttributeValue::N("1".to_owned()));
+        item.insert("v".to_owned(), text(&"x".repeat(4_000)));
+        put(client, item).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_deletes_what_has_expired_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let dynamodb = DynamoDb::open(&folder.path().join("data")).unwrap();
+    let client = client_of(dynamodb.clone());
+    create_table(&client).await;
+    expire_by(&client, "exp").await;
+    put(&client, item("a", "stays", "")).await;
+    put_expired(&client, 60).await;
+    let _expiry = Expiry::start(
+        dynamodb.database.clone(),
+        std::time::Duration::from_millis(1),
+    );
+    loop {
+        let left = client.scan().table_name("rung").send().await.unwrap();
+        if let [left] = left.items() {
+            assert_eq!(left["sk"], text("stays"));
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What is deleted makes room for what comes: a file that gets as much as expires stays as large as it is.
+#[tokio::test]
+async fn a_file_does_not_grow_by_what_has_expired() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let dynamodb = DynamoDb::open(&path).unwrap();
+    let client = client_of(dynamodb.clone());
+    create_table(&client).await;
+    expire_by(&client, "exp").await;
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    let mut pages = Vec::new();
+    for _ in 0..4 {
+        put_expired(&client, 200).await;
+        let written = reader.query_row("PRAGMA page_count", [], |row| row.get::<_, u32>(0));
+        pages.push(written.unwrap());
+        dynamodb.sweep_expired().unwrap();
+    }
+    assert!(pages[0] > 200, "{pages:?}");
+    assert!(pages[3] < pages[0] + pages[0] / 10, "{pages:?}");
 }
 
 #[tokio::test]

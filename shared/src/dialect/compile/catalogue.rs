@@ -163,6 +163,7 @@ pub(super) fn check_samples(file: &DialectFile, dialect: &Dialect) -> Result<(),
             event_type: name.get_ref(),
             data,
             time: Timestamp::UNIX_EPOCH,
+            is_time_given: false,
             request_id: "req",
             metadata: None,
         };

@@ -275,6 +275,7 @@ fn what_a_dialect_sends_it_recognises_reads_and_verifies() {
                     event_type,
                     data: catalogue.sample(event_type).unwrap(),
                     time: "2025-10-10T12:30:00Z".parse().unwrap(),
+                    is_time_given: true,
                     request_id: "req_1",
                     metadata: None,
                 })

@@ -17,6 +17,7 @@ fn facts<'a>(event_type: &'a str, data: &'a Json, time: &str) -> EventFacts<'a> 
         event_type,
         data,
         time: time.parse().unwrap(),
+        is_time_given: true,
         request_id: "req_123456",
         metadata: None,
     }
@@ -237,6 +238,26 @@ fn times_take_the_dialects_form_and_are_cut_off_not_rounded() {
     ] {
         let body = body(&builtin(name), &facts("x", &data, time));
         assert!(body.contains(expected), "{name} {time}: {body}");
+    }
+}
+
+#[test]
+fn a_time_that_rung_makes_has_the_digits_of_its_dialect() {
+    let data = json("{}");
+    for (name, event_type, digits) in [
+        ("badger", "user.badge.unlocked", ""),
+        ("bharatcart", "order.created", ""),
+        ("odin", "user.lesson.completed", ""),
+        ("reward", "trigger_event.created", ".820"),
+        ("standard", "a.b", ".820"),
+    ] {
+        let made = EventFacts {
+            is_time_given: false,
+            ..facts(event_type, &data, "2024-12-14T15:29:18.82Z")
+        };
+        let body = body(&builtin(name), &made);
+        let time = format!("\"2024-12-14T15:29:18{digits}Z\"");
+        assert!(body.contains(&time), "{name}: {body}");
     }
 }
 

@@ -54,8 +54,8 @@ pub(super) fn content_hash(new: &NewEvent) -> [u8; 32] {
     let mut content = Vec::with_capacity(1024);
     content.extend_from_slice(new.event_type.as_bytes());
     content.push(0);
-    if let Some(timestamp_ms) = new.timestamp_ms {
-        content.extend_from_slice(timestamp_ms.to_string().as_bytes());
+    if let Some(time) = new.timestamp {
+        content.extend_from_slice(time.as_nanosecond().to_string().as_bytes());
     }
     content.push(0);
     new.data.write_content(&mut content);

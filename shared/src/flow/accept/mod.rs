@@ -37,7 +37,7 @@ pub use self::{
 };
 use super::FlowError;
 use crate::{
-    clock::{Clock, timestamp},
+    clock::{Clock, milliseconds, timestamp},
     dialect::{Dialect, Dialects, EventFacts},
     domain::{
         attempt::AttemptKey,
@@ -171,11 +171,13 @@ impl Publisher {
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let id = event_id(tenant, dialect, &new, wall_ms);
         let hash = content_hash(&new);
+        let time = new.timestamp.unwrap_or_else(|| timestamp(wall_ms));
         let facts = EventFacts {
             id: id.as_str(),
             event_type: &new.event_type,
             data: &new.data,
-            time: timestamp(new.timestamp_ms.unwrap_or(wall_ms)),
+            time,
+            is_time_given: new.timestamp.is_some(),
             request_id,
             metadata: new.metadata.as_ref(),
         };
@@ -202,7 +204,7 @@ impl Publisher {
                 .await?,
             id,
             event_type: checked.event_type,
-            timestamp_ms: new.timestamp_ms.unwrap_or(wall_ms),
+            timestamp_ms: milliseconds(time),
             accepted_ms: now_ms,
             content_hash: hash,
             trace: new.trace,

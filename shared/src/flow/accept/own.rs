@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{FlowError, NewEvent, Publisher, Refusal, identity::idempotent_id};
 use crate::{
     chance,
+    clock::timestamp,
     dialect::DEFAULT,
     domain::{
         hops::Hops,
@@ -45,7 +46,7 @@ impl Publisher {
             idempotency_key: Some(own.idempotency_key()),
             event_type: own.event_type.to_owned(),
             data: own.data.clone().into(),
-            timestamp_ms: own.timestamp_ms,
+            timestamp: own.timestamp_ms.map(timestamp),
             metadata: None,
             trace: None,
             hops: own.hops,

@@ -1,5 +1,7 @@
 //! What publishing takes and answers.
 
+use jiff::Timestamp;
+
 use crate::{
     domain::{hops::Hops, id::EventId, trace::TraceParent},
     json::Json,
@@ -17,8 +19,8 @@ pub struct NewEvent {
     pub event_type: String,
     /// Its data, an object.
     pub data: Json,
-    /// Its time, in milliseconds since the epoch; now when not given.
-    pub timestamp_ms: Option<u64>,
+    /// Its time; now when not given.
+    pub timestamp: Option<Timestamp>,
     /// The client's own data beside it, an object.
     pub metadata: Option<Json>,
     /// The trace it is published in. Belongs to no content: a repeat may come in another.
