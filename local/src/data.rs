@@ -59,7 +59,7 @@ impl DataFolder {
         if let Some(key) = self.read("admin-key")? {
             return Ok(key);
         }
-        let key = format!("ra_{}", chance::hex::<24>());
+        let key = format!("ra_{}", chance::hex::<32>());
         self.write("admin-key", &key)?;
         Ok(key)
     }
@@ -105,6 +105,19 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn an_admin_key_made_here_has_256_random_bits_and_stays() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let keys = folders.each_ref().map(|folder| {
+            let folder = DataFolder::open(folder.path()).unwrap();
+            let key = folder.admin_key(None).unwrap();
+            assert_eq!(folder.admin_key(None).unwrap(), key);
+            assert_eq!(key.len(), "ra_".len() + 256 / 4);
+            key
+        });
+        assert_ne!(keys[0], keys[1]);
+    }
 
     #[test]
     fn a_folder_made_here_is_its_owners_alone() {

@@ -8,6 +8,7 @@ mod challenge;
 mod choosing;
 mod contention;
 mod contract;
+mod cost;
 mod dashboard;
 mod dead_letters;
 mod deliveries;

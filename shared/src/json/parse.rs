@@ -200,6 +200,7 @@ impl Parser<'_> {
                 self.at = self.text.len();
                 return Err(self.fault(ParseErrorKind::UnexpectedEnd));
             };
+            work::note(length);
             value.push_str(&run[..length]);
             self.at += length;
             match self.peek() {
@@ -294,6 +295,7 @@ impl Parser<'_> {
     fn digits(&mut self) -> usize {
         let rest = &self.text.as_bytes()[self.at..];
         let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        work::note(length);
         self.at += length;
         length
     }
@@ -308,6 +310,7 @@ impl Parser<'_> {
     }
 
     fn peek(&self) -> Option<u8> {
+        work::note(1);
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -350,10 +353,33 @@ fn fault_at(offset: usize, kind: ParseErrorKind) -> ParseError {
 /// Whether `members` has `key`; `seen` is filled once there are many.
 fn has_key(members: &[Member], seen: &mut HashSet<String>, key: &str) -> bool {
     if members.len() < SMALL_OBJECT {
+        work::note(members.len());
         return members.iter().any(|(known, _)| known == key);
     }
+    work::note(key.len());
     if seen.is_empty() {
         seen.extend(members.iter().map(|(known, _)| known.clone()));
     }
     !seen.insert(key.to_owned())
+}
+
+/// How much reading has looked at, in bytes and keys: counted where tests ask for it.
+pub(super) mod work {
+    #[cfg(test)]
+    thread_local! {
+        static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    /// Counts more.
+    #[cfg_attr(not(test), expect(unused_variables, reason = "nothing is counted"))]
+    pub(super) fn note(more: usize) {
+        #[cfg(test)]
+        LOOKED_AT.set(LOOKED_AT.get() + more);
+    }
+
+    /// What was counted on this thread since this was asked last.
+    #[cfg(test)]
+    pub(in crate::json) fn taken() -> usize {
+        LOOKED_AT.take()
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use super::*;
+use super::{parse::work, *};
 
 fn parse(text: &str) -> Result<Json, ParseError> {
     Json::parse(text.as_bytes(), 100)
@@ -314,4 +314,48 @@ fn any_edit() -> impl Strategy<Value = u8> {
         prop::sample::select(b"{}[]\",:\\u0e+-.9tn \x00\x1f\xff\xd8".to_vec()),
         any::<u8>(),
     ]
+}
+
+/// Whatever a text is made of: deep, wide, long, with keys that stand twice, or broken off. Each byte is looked at a few times.
+#[test]
+fn reading_looks_at_each_byte_a_few_times() {
+    const LENGTH: usize = 256 * 1024;
+    const TIMES: usize = 16;
+    let filled = |text: &str| text.repeat(LENGTH / text.len());
+    let keys = |of: fn(usize) -> String| {
+        let members = (0..LENGTH / 12).map(|n| format!("\"{}\":0,", of(n)));
+        format!("{{{}\"0\":0}}", members.collect::<String>())
+    };
+    for text in [
+        filled("["),
+        filled("{\"a\":"),
+        format!("[{}0]", filled("0,")),
+        format!("[{}0]", filled("{},")),
+        format!("[{}0]", filled(" [ ] ,")),
+        format!("[{}0]", filled(r#"{"a":0,"b":0},"#)),
+        format!("[{}0]", filled(r#"{"a":0,"a":0},"#)),
+        keys(|n| format!("{n:x}")),
+        keys(|n| (LENGTH - n).to_string()),
+        keys(|n| format!("{}", n % 2_000)),
+        filled("9"),
+        format!("0.{}", filled("9")),
+        format!("1e{}", filled("9")),
+        filled(" "),
+        format!("\"{}\"", filled("a")),
+        format!("\"{}", filled("a")),
+        format!("\"{}\"", filled(r"\u0000")),
+        format!("\"{}\"", filled(r"\ud83d\ude00")),
+        format!("\"{}\"", filled(r#"\""#)),
+    ] {
+        work::taken();
+        let _ = Json::parse(text.as_bytes(), 100);
+        let looked_at = work::taken();
+        let told = &text[..20];
+        assert!(looked_at > 0, "{told}: nothing was counted");
+        assert!(
+            looked_at <= TIMES * text.len(),
+            "{told}: {looked_at} for {} bytes",
+            text.len()
+        );
+    }
 }

@@ -133,6 +133,39 @@ async fn any_other_certificate_is_refused() {
     }
 }
 
+/// What a receiver says that knows TLS 1.0 or 1.1 and chooses that: the beginning of its handshake.
+fn older(minor: u8) -> Vec<u8> {
+    const CIPHER: [u8; 2] = [0xc0, 0x13];
+    let version = [3, minor];
+    let (random, no_session, no_compression) = ([7; 32], [0], [0]);
+    let hello = [&version[..], &random, &no_session, &CIPHER, &no_compression].concat();
+    let length = u8::try_from(hello.len()).unwrap();
+    let handshake = [&[2, 0, 0, length][..], &hello].concat();
+    let length = u8::try_from(handshake.len()).unwrap();
+    [&[22][..], &version, &[0, length], &handshake].concat()
+}
+
+#[tokio::test]
+async fn tls_before_1_2_is_refused() {
+    let authority = Authority::new("trusted");
+    for minor in [1, 2] {
+        let receiver = Receiver::start(move |mut conversation: Conversation| async move {
+            conversation.send(older(minor)).await;
+            conversation.hold().await;
+        })
+        .await;
+        let url = format!("https://{HOST}:{}/", receiver.address.port());
+        assert_eq!(
+            authority
+                .client()
+                .post_alone(&outgoing(&url))
+                .await
+                .unwrap_err(),
+            Failure::Tls
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_receiver_without_tls_is_a_failure() {
     let authority = Authority::new("trusted");
