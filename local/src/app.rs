@@ -8,6 +8,7 @@ use rung_shared::{
     clock::Clock,
     dialect::Dialects,
     egress::Transport,
+    encryption::KeyRing,
     flow::{
         HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
         sweep::Sweeper,
@@ -52,6 +53,8 @@ pub struct Parts {
     pub dialects: Arc<Dialects>,
     /// The operator's key.
     pub admin_key: String,
+    /// What encrypts the secrets in the table.
+    pub encryption_keys: KeyRing,
     /// Whether only public HTTPS URLs are taken.
     pub strict: bool,
     /// How long events, deliveries and logs are kept.
@@ -129,10 +132,17 @@ impl App {
             transport,
             dialects,
             admin_key,
+            encryption_keys,
             strict,
             retention,
         } = parts;
-        let store = Store::new(dynamodb, TABLE, Arc::clone(&clock), retention);
+        let store = Store::new(
+            dynamodb,
+            TABLE,
+            encryption_keys,
+            Arc::clone(&clock),
+            retention,
+        );
         store.create_table().await?;
         let urls = Urls {
             deliver: queue_url(DELIVER),

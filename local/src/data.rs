@@ -6,7 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rung_shared::chance;
+use rung_shared::{
+    chance,
+    encryption::{KeyRing, KeyRingFault},
+};
+
+use crate::aws::DATABASE;
 
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +20,12 @@ pub(crate) enum DataError {
     Io { path: PathBuf, source: io::Error },
     #[error("{0} is in use by another rung; stop that one, or choose another folder with --data")]
     InUse(PathBuf),
+    #[error(
+        "{0} is missing, and the data beside it is encrypted with the keys in it; bring it back, or choose another folder with --data"
+    )]
+    KeysMissing(PathBuf),
+    #[error("{path}: {fault}")]
+    Keys { path: PathBuf, fault: KeyRingFault },
 }
 
 /// A data folder that is ours while this lives.
@@ -62,6 +73,22 @@ impl DataFolder {
         let key = format!("ra_{}", chance::hex::<32>());
         self.write("admin-key", &key)?;
         Ok(key)
+    }
+
+    /// The encryption keys that are kept here, newest first, one a line. One is made before there is any data.
+    pub(crate) fn encryption_keys(&self) -> Result<KeyRing, DataError> {
+        const NAME: &str = "encryption-keys";
+        let path = self.path.join(NAME);
+        let text = match self.read(NAME)? {
+            Some(text) => text,
+            None if self.path.join(DATABASE).exists() => return Err(DataError::KeysMissing(path)),
+            None => {
+                let key = chance::hex::<32>();
+                self.write(NAME, &key)?;
+                key
+            }
+        };
+        KeyRing::parse(&text).map_err(|fault| DataError::Keys { path, fault })
     }
 
     /// Where the ladder's clock stood when it was last kept, in milliseconds.
@@ -117,6 +144,32 @@ mod tests {
             key
         });
         assert_ne!(keys[0], keys[1]);
+    }
+
+    #[test]
+    fn encryption_keys_are_made_once_for_their_owner_alone_and_never_after_the_data() {
+        let around = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(around.path()).unwrap();
+        let made = folder.encryption_keys().unwrap().newest();
+        assert!(made.is_some());
+        let file = around.path().join("encryption-keys");
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(around.path().join(DATABASE), "").unwrap();
+        assert_eq!(folder.encryption_keys().unwrap().newest(), made);
+
+        let newer = "a-newer-encryption-key-of-many-characters";
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{newer}\n{text}\n")).unwrap();
+        let newest = folder.encryption_keys().unwrap().newest();
+        assert_eq!(newest, KeyRing::parse(newer).unwrap().newest());
+
+        fs::write(&file, "short").unwrap();
+        let refused = folder.encryption_keys().unwrap_err().to_string();
+        assert!(refused.contains("encryption key 1"), "{refused}");
+        fs::remove_file(&file).unwrap();
+        let refused = folder.encryption_keys().unwrap_err().to_string();
+        assert!(refused.contains("is missing"), "{refused}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use rung_shared::{
     clock::{Clock, ScaledClock},
-    config::{DEFAULT_RETENTION, egress_ips, load_dialects},
+    config::{DEFAULT_RETENTION, egress_ips, given_encryption_keys, load_dialects},
     egress,
 };
 use tokio::{
@@ -113,6 +113,10 @@ impl Server {
         })?;
         let data = Arc::new(DataFolder::open(&args.data)?);
         let admin_key = data.admin_key(args.admin_key.clone())?;
+        let encryption_keys = match given_encryption_keys()? {
+            Some(keys) => keys,
+            None => data.encryption_keys()?,
+        };
         let clock = start_clock(&data, args.time_scale)?;
         let aws = Aws::open(
             data.path(),
@@ -132,10 +136,13 @@ impl Server {
             )),
             dialects,
             admin_key: admin_key.clone(),
+            encryption_keys,
             strict: args.strict,
             retention: DEFAULT_RETENTION,
         })
         .await?;
+        // Keys that do not open this data are noticed here rather than at the first webhook.
+        app.api.store.deployment_key().await?;
         app.api = app.api.with_egress_ips(egress_ips);
         let deliverer = &mut app.deliverer;
         deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);

@@ -17,6 +17,7 @@ use rung_shared::{
         tenant::{ApiKey, KeyHash, Scope, Tenant},
         webhook::{Disabled, Reason, Secret, Webhook},
     },
+    encryption::KeyRing,
     json::Json,
     store::{
         Store,
@@ -31,7 +32,13 @@ async fn store() -> Store {
     let clock = Arc::new(VirtualClock::starting_at(1_760_000_000_000));
     let aws = Aws::memory(&[], clock.clone()).unwrap();
     let (dynamodb, _) = aws::clients(aws::connector::InProcess::new(aws));
-    let store = Store::new(dynamodb, "rung", clock, Duration::from_secs(30 * 86_400));
+    let store = Store::new(
+        dynamodb,
+        "rung",
+        KeyRing::of_tests(),
+        clock,
+        Duration::from_secs(30 * 86_400),
+    );
     store.create_table().await.unwrap();
     let tenant = Tenant {
         id: tenant(),
@@ -66,6 +73,7 @@ fn webhook() -> Webhook {
         secret: Secret::new("s".to_owned()),
         old_secrets: Vec::new(),
         headers: [("X-A".to_owned(), "b".to_owned())].into(),
+        secret_headers: [("Cookie".to_owned(), Secret::new("c".to_owned()))].into(),
         metadata: Json::parse(br#"{"k": 12345678901234567890123, "a": 1e2}"#, 2).unwrap(),
         dialect: "standard".to_owned(),
         challenge: false,
@@ -108,9 +116,21 @@ async fn a_webhook_comes_back_as_it_was_written() {
     );
     assert_eq!(stored(&store).await, webhook);
     let named = [(webhook.tenant.clone(), webhook.id.clone())];
+    let (name, found) = store.webhooks(&named).await.unwrap().remove(0);
+    assert_eq!((name, found.unwrap()), (named[0].clone(), webhook.clone()));
+    let subscription = store
+        .subscriptions_of(&webhook.tenant)
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!(
-        store.webhooks(&named).await.unwrap(),
-        std::slice::from_ref(&webhook)
+        (
+            &subscription.id,
+            &subscription.events,
+            subscription.is_active,
+            subscription.epoch
+        ),
+        (&webhook.id, &webhook.events, false, webhook.epoch)
     );
     assert_eq!(store.webhooks_of(&webhook.tenant).await.unwrap(), [webhook]);
 }

@@ -14,6 +14,7 @@ use crate::{
     clock::{Clock, SystemClock},
     dialect::{DialectFault, Dialects},
     egress,
+    encryption::{KeyRing, KeyRingFault},
     flow::{
         HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
         sweep::Sweeper,
@@ -52,8 +53,16 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// A secret that cannot be read.
-    #[error("cannot read the secret named by RUNG_ADMIN_KEY_SECRET: {0}")]
-    Secret(String),
+    #[error("cannot read the secret named by {variable}: {reason}")]
+    Secret {
+        /// The variable that names it.
+        variable: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Encryption keys that are none.
+    #[error(transparent)]
+    EncryptionKeys(#[from] KeyRingFault),
     /// A dialect file that cannot be read.
     #[error("cannot read the dialect file {path}: {source}")]
     DialectFile {
@@ -139,6 +148,7 @@ impl Context {
         let store = Store::new(
             aws_sdk_dynamodb::Client::new(&aws),
             &table,
+            encryption_keys(&aws).await?,
             Arc::clone(&clock),
             retention,
         );
@@ -163,7 +173,7 @@ impl Context {
     pub async fn api(&self) -> Result<Api, ConfigError> {
         let admin_key = match optional("RUNG_ADMIN_KEY") {
             Some(key) => key,
-            None => secret(&self.aws, &variable("RUNG_ADMIN_KEY_SECRET")?).await?,
+            None => secret(&self.aws, "RUNG_ADMIN_KEY_SECRET").await?,
         };
         let (store, dialects, clock) = (
             self.store.clone(),
@@ -187,10 +197,15 @@ impl Context {
     }
 
     /// What delivering needs.
-    #[must_use]
-    pub fn deliverer(&self) -> Deliverer {
+    ///
+    /// # Errors
+    /// When there is no encryption key: nothing could be signed.
+    pub fn deliverer(&self) -> Result<Deliverer, ConfigError> {
+        if self.store.encryption_key().is_none() {
+            return Err(ConfigError::Missing("RUNG_ENCRYPTION_KEYS_SECRET"));
+        }
         let publisher = self.publisher();
-        Deliverer {
+        Ok(Deliverer {
             store: self.store.clone(),
             queue: self.queue.clone(),
             dialects: Arc::clone(&self.dialects),
@@ -210,7 +225,7 @@ impl Context {
                 Arc::clone(&self.clock),
             ),
             publisher,
-        }
+        })
     }
 
     /// The topic that the operator is told through, if there is one.
@@ -234,15 +249,39 @@ impl Context {
     }
 }
 
-/// A secret's text.
-async fn secret(aws: &SdkConfig, name: &str) -> Result<String, ConfigError> {
+/// The encryption keys, as `RUNG_ENCRYPTION_KEYS` has them, or the secret `RUNG_ENCRYPTION_KEYS_SECRET` now. A function that is told
+/// of none neither reads nor writes what is encrypted.
+async fn encryption_keys(aws: &SdkConfig) -> Result<KeyRing, ConfigError> {
+    const SECRET: &str = "RUNG_ENCRYPTION_KEYS_SECRET";
+    match given_encryption_keys()? {
+        Some(keys) => Ok(keys),
+        None if optional(SECRET).is_none() => Ok(KeyRing::empty()),
+        None => Ok(KeyRing::parse(&secret(aws, SECRET).await?)?),
+    }
+}
+
+/// The encryption keys that `RUNG_ENCRYPTION_KEYS` has, if it is set.
+///
+/// # Errors
+/// When they are none.
+pub fn given_encryption_keys() -> Result<Option<KeyRing>, ConfigError> {
+    let text = optional("RUNG_ENCRYPTION_KEYS");
+    Ok(text.map(|text| KeyRing::parse(&text)).transpose()?)
+}
+
+/// The text of the secret that a variable names.
+async fn secret(aws: &SdkConfig, name: &'static str) -> Result<String, ConfigError> {
+    let fault = |reason: String| ConfigError::Secret {
+        variable: name,
+        reason,
+    };
     let client = aws_sdk_secretsmanager::Client::new(aws);
-    let answer = client.get_secret_value().secret_id(name).send().await;
-    let secret =
-        answer.map_err(|error| ConfigError::Secret(DisplayErrorContext(&error).to_string()))?;
+    let answer = client.get_secret_value().secret_id(variable(name)?);
+    let answer = answer.send().await;
+    let secret = answer.map_err(|error| fault(DisplayErrorContext(&error).to_string()))?;
     secret
         .secret_string
-        .ok_or_else(|| ConfigError::Secret("it holds no text".to_owned()))
+        .ok_or_else(|| fault("it holds no text".to_owned()))
 }
 
 /// What all AWS clients share.

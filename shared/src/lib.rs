@@ -7,6 +7,7 @@
 //! | [`flow`] | accept, deliver, sweep: load, decide, apply |
 //! | [`store`], [`queue`], [`topic`], [`egress`] | DynamoDB, SQS, SNS, receivers |
 //! | [`dialect`] | everything that differs between the webhooks that Rung sends |
+//! | [`encryption`] | what is encrypted in the table, and with which key |
 //! | [`metrics`] | what the functions count |
 //! | [`domain`], [`schema`], [`json`] | types and pure decisions |
 //! | [`clock`], [`chance`], [`limits`] | the one reader of time, that of randomness, every bound by name |
@@ -20,6 +21,7 @@ pub mod config;
 pub mod dialect;
 pub mod domain;
 pub mod egress;
+pub mod encryption;
 pub mod flow;
 pub mod json;
 pub mod limits;

@@ -1,6 +1,6 @@
 //! Every bound by name. Those a client can meet are part of the API's documentation.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// Largest body of a request, in bytes.
 pub const REQUEST_BYTES: usize = 256 * 1024;
@@ -21,13 +21,17 @@ pub const URL_CHARS: usize = 2048;
 /// Longest id, in characters.
 pub const ID_CHARS: usize = 64;
 /// Longest given secret, in bytes.
-pub const SECRET_BYTES: usize = 256;
+pub const SECRET_BYTES: usize = 4_096;
 /// Most secrets of a webhook that were replaced and still sign.
 pub const OLD_SECRETS: usize = 3;
 /// How long a replaced secret signs on when the rotation does not say, in milliseconds.
 pub const OVERLAP_DEFAULT_MS: u64 = 24 * 3_600_000;
 /// Longest that a replaced secret may sign on, in milliseconds.
 pub const OVERLAP_MAX_MS: u64 = 7 * 24 * 3_600_000;
+/// Most encryption keys at a time: one, and while it is replaced another.
+pub const ENCRYPTION_KEYS: usize = 16;
+/// Length of an encryption key, in characters.
+pub const ENCRYPTION_KEY_CHARS: RangeInclusive<usize> = 32..=1024;
 /// Longest name, in characters.
 pub const NAME_CHARS: usize = 128;
 /// Longest description, in characters.
@@ -80,9 +84,9 @@ pub const RETRIES_OF_WEBHOOK: u64 = 30;
 pub const RETRIES_OF_KEY: u64 = 90;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
-/// Most static headers of one webhook.
+/// Most static headers of one webhook, secret ones included.
 pub const WEBHOOK_HEADERS: usize = 20;
-/// Largest static headers of one webhook, all names and values together, in bytes. Receivers commonly take 8 KiB of headers.
+/// Largest static headers of one webhook, secret ones included, all names and values together, in bytes. Receivers commonly take 8 KiB of headers.
 pub const WEBHOOK_HEADERS_BYTES: usize = 6 * 1024;
 /// Longest value of a webhook's static header, in bytes.
 pub const HEADER_VALUE_BYTES: usize = 1024;

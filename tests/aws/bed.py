@@ -200,7 +200,7 @@ class Bed:
         # How the stand-in names the session of a function's role.
         config = self.client("lambda").get_function(FunctionName=self.function(logical_id))["Configuration"]
         key = "ASIA" + hashlib.sha256(f"{config['FunctionArn']}:{config['Role']}".encode()).hexdigest()[:16].upper()
-        names = {self.outputs["TableName"]: "Table", self.outputs["AdminKeySecret"]: "AdminKey", self.topic: "OperatorTopicArn"}
+        names = {self.outputs["TableName"]: "Table", self.outputs["AdminKeySecret"]: "AdminKey", self.outputs["EncryptionKeysSecret"]: "EncryptionKeys", self.topic: "OperatorTopicArn"}
         names |= {url: output.removesuffix("Url") for output, url in self.outputs.items() if output.endswith("QueueUrl")}
         made = set()
         for event in self.recorded(key):

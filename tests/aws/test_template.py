@@ -61,10 +61,11 @@ def test_all_logs_expire():
 def test_functions_are_told_all_that_they_ask_for():
     """Every variable that the code reads is set, and no other."""
     config = ROOT / "shared/src/config.rs"
-    read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY"}
+    read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY", "RUNG_ENCRYPTION_KEYS"}
     told = {name: set(transformed()["Resources"][name]["Properties"]["Environment"]["Variables"]) for name in FUNCTIONS}
     assert set.union(*told.values()) == read
     assert [name for name in FUNCTIONS if "RUNG_ADMIN_KEY_SECRET" in told[name]] == ["Subscriptions", "Enqueue"]
+    assert [name for name in FUNCTIONS if "RUNG_ENCRYPTION_KEYS_SECRET" in told[name]] == ["Subscriptions", "Deliver"]
 
 
 def test_who_is_told_of_dialect_files_has_them():
@@ -125,7 +126,6 @@ def test_a_queue_keeps_what_cannot_be_handled(name, source):
     dead = queues[target(queue["RedrivePolicy"]["deadLetterTargetArn"])]["Properties"]
     assert dead["MessageRetentionPeriod"] == 14 * 86_400
     assert "RedrivePolicy" not in dead
-    assert queue["SqsManagedSseEnabled"] is dead["SqsManagedSseEnabled"] is True
 
 
 def test_what_a_bus_brings_is_tried_again_and_kept():
@@ -181,7 +181,6 @@ def test_the_table_forgets_and_is_kept_safe():
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "exp", "Enabled": True}
     assert '"exp"' in SOURCES
     assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-    assert properties["SSESpecification"]["SSEEnabled"] is True
     assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]}
     assert written()["Parameters"]["TableProtection"]["Default"] == "true"
     assert transformed()["Resources"]["Table"]["UpdateReplacePolicy"] == "Retain"
@@ -243,6 +242,70 @@ def test_the_admin_key_is_made_by_the_stack_and_written_nowhere():
         assert "SecretString" not in str(output["Value"]) or "get-secret-value" in str(output["Value"])
 
 
+def test_the_encryption_keys_are_made_by_the_stack_kept_after_it_and_read_by_those_who_sign_or_show():
+    keys = transformed()["Resources"]["EncryptionKeys"]
+    assert "SecretString" not in keys["Properties"] and keys["Properties"]["GenerateSecretString"]["PasswordLength"] >= 32
+    assert keys["DeletionPolicy"] == keys["UpdateReplacePolicy"] == "Retain"
+    assert "RUNG_ENCRYPTION_KEYS:" not in PATH.read_text()
+    may = {
+        name
+        for name in FUNCTIONS
+        for statement in statements(transformed()["Resources"][target(transformed()["Resources"][name]["Properties"]["Role"])])
+        if any(isinstance(it, dict) and "EncryptionKeys" in str(it) for it in listed(statement["Resource"]))
+    }
+    assert may == {"Subscriptions", "Deliver"}
+
+
+# ---- Encryption by a key of the operator's own
+
+NO_KEY = {"Ref": "AWS::NoValue"}
+KEY = {"Ref": "KmsKeyArn"}
+
+
+def test_without_a_key_of_the_operators_own_everything_is_encrypted_by_aws():
+    assert written()["Parameters"]["KmsKeyArn"]["Default"] == ""
+    (with_key, without) = transformed()["Resources"]["Table"]["Properties"]["SSESpecification"]["Fn::If"][1:]
+    assert without == {"SSEEnabled": True}
+    assert with_key == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
+    for name, queue in resources("AWS::SQS::Queue").items():
+        assert queue["Properties"]["SqsManagedSseEnabled"] == {"Fn::If": ["OwnKmsKey", False, True]}, name
+
+
+def test_a_key_of_the_operators_own_encrypts_all_that_is_kept():
+    own = {"Fn::If": ["OwnKmsKey", KEY, NO_KEY]}
+    fields = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::Logs::LogGroup": "KmsKeyId", "AWS::SecretsManager::Secret": "KmsKeyId"}
+    for kind, field in fields.items():
+        assert resources(kind), kind
+        for name, resource in resources(kind).items():
+            assert resource["Properties"][field] == own, name
+
+
+def test_each_function_may_use_the_key_through_its_services_alone():
+    services = {
+        "Subscriptions": ["dynamodb", "sqs", "secretsmanager"],
+        "Enqueue": ["dynamodb", "sqs", "secretsmanager"],
+        "Deliver": ["dynamodb", "sqs", "secretsmanager", "sns"],
+        "Sweep": ["dynamodb", "sqs"],
+    }
+    for name in FUNCTIONS:
+        role = transformed()["Resources"][target(transformed()["Resources"][name]["Properties"]["Role"])]
+        (condition, statement, otherwise) = next(
+            it["Fn::If"]
+            for policy in role["Properties"]["Policies"]
+            for it in policy["PolicyDocument"]["Statement"]
+            if "Fn::If" in it and it["Fn::If"][0] == "OwnKmsKey"
+        )
+        via = [{"Fn::Sub": f"{service}.${{AWS::Region}}.amazonaws.com"} for service in services[name]]
+        assert otherwise == NO_KEY
+        assert statement == {
+            "Sid": "Key",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": KEY,
+            "Condition": {"StringEquals": {"kms:ViaService": via}},
+        }, name
+
+
 def test_urls_are_strict_unless_asked_otherwise():
     assert written()["Parameters"]["StrictUrls"]["Default"] == "true"
 
@@ -267,6 +330,8 @@ POST /v1/webhooks/webhook_1/test Subscriptions
 POST /v1/webhooks/webhook_1/verify Subscriptions
 POST /v1/webhooks/webhook_1/rotate-secret Subscriptions
 POST /v1/webhooks/webhook_1/rotate-secret/finish Subscriptions
+GET /v1/webhooks/webhook_1/secret Subscriptions
+POST /v1/reencrypt Subscriptions
 GET /v1/webhooks/webhook_1/logs Subscriptions
 GET /v1/webhooks/webhook_1/logs/log_1 Subscriptions
 POST /v1/webhooks/webhook_1/logs/log_1/retry Subscriptions

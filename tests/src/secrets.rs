@@ -9,7 +9,14 @@ use serde_json::Value;
 const MIN_LEN: usize = 12;
 
 /// Where a request has something to keep.
-const OF_REQUESTS: [&str; 5] = ["data", "metadata", "headers", "secret", "key_sha256"];
+const OF_REQUESTS: [&str; 6] = [
+    "data",
+    "metadata",
+    "headers",
+    "secret_headers",
+    "secret",
+    "key_sha256",
+];
 /// Where an answer has.
 const OF_ANSWERS: [&str; 4] = ["key", "secret", "payload", "body"];
 

@@ -13,7 +13,7 @@ use rung_shared::{
 async fn main() -> Result<(), Error> {
     config::init_logging();
     let context = Context::from_env().await?;
-    let mut deliverer = context.deliverer();
+    let mut deliverer = context.deliverer()?;
     // This function alone tells the operator, so it alone knows SNS.
     deliverer.operator = deliverer.operator.with_topic(context.operator_topic());
     let deliverer = &deliverer;

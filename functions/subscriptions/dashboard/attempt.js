@@ -48,7 +48,7 @@ const headers = (fields) => {
   const names = Object.keys(fields);
   return names.length > 0 && h("details", { open: true },
     h("summary", null, "Headers"),
-    h("dl", { class: "headers" }, names.map((name) => h("div", null, h("dt", null, name), h("dd", null, fields[name])))));
+    h("dl", { class: "headers" }, names.map((name) => h("div", null, h("dt", null, name), h("dd", null, fields[name] ?? "(secret)")))));
 };
 
 export async function attempt({ call, act, say, link, params }) {

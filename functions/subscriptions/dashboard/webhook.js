@@ -101,8 +101,8 @@ export async function webhook(context) {
       ["Public key", hook.public_key && h("code", null, hook.public_key)],
       ["Old secret signs until", time(hook.old_secret_expires_at)],
       ["Rate limit", hook.rate_limit && `${hook.rate_limit} a second`],
-      // Their values may be keys to the receiver.
       ["Own headers", codes(Object.keys(hook.headers))],
+      ["Secret headers", codes(hook.secret_headers)],
       ["Metadata", hook.metadata && h("code", null, hook.metadata)],
       ["Made", time(hook.created_at)],
     ])));

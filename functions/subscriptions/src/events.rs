@@ -14,7 +14,7 @@ use rung_shared::{
     },
     json::Json,
     limits::EVENT_TYPE_CHARS,
-    store::{events::Event, timeline::EventFilter, walk::Span},
+    store::{StoreError, events::Event, timeline::EventFilter, walk::Span},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -247,8 +247,8 @@ async fn deliveries_of(
         .collect();
     let webhooks = webhooks.into_iter();
     let webhooks: HashMap<_, _> = webhooks
-        .map(|webhook| (webhook.id.clone(), webhook))
-        .collect();
+        .map(|((_, id), webhook)| Ok((id, webhook?)))
+        .collect::<Result<_, StoreError>>()?;
 
     let views = keys.into_iter().map(|key| {
         let (row, first) = (rows.get(&key), firsts.get(&key));

@@ -8,6 +8,7 @@ mod by_hand;
 mod dashboard;
 mod dead_letters;
 mod docs;
+mod encryption;
 mod event_types;
 mod events;
 mod ids;
@@ -71,6 +72,7 @@ fn calls() -> Routes<Management> {
     const KEYS: &str = "/v1/tenants/{tenant}/keys";
     const WEBHOOK: &str = "/v1/webhooks/{webhook}";
     const ROTATION: &str = "/v1/webhooks/{webhook}/rotate-secret";
+    const SECRET: &str = "/v1/webhooks/{webhook}/secret";
     const LOG: &str = "/v1/webhooks/{webhook}/logs/{log}";
     const PENDING: &str = "/v1/webhooks/{webhook}/pending";
     Routes::default()
@@ -105,6 +107,7 @@ fn calls() -> Routes<Management> {
             webhooks::verify,
             docs::verify_webhook,
         )
+        .get(SECRET, webhooks::secret_of, docs::get_secret)
         .post(ROTATION, webhooks::rotate_secret, docs::rotate_secret)
         .post(
             "/v1/webhooks/{webhook}/rotate-secret/finish",
@@ -128,6 +131,7 @@ fn calls() -> Routes<Management> {
             dead_letters::redrive,
             docs::redrive_dead_letters,
         )
+        .post("/v1/reencrypt", encryption::reencrypt, docs::reencrypt)
         .get("/v1/stats", stats::of_tenant, docs::tenant_stats)
         .get(
             "/v1/webhooks/{webhook}/stats",

@@ -79,6 +79,7 @@ pub(crate) struct Detail {
 #[schemars(rename = "LoggedRequest")]
 struct Sent {
     url: String,
+    /// By name; null is a secret header, which was sent.
     headers: Map<String, Value>,
     /// `None` once the event has expired.
     body: Option<String>,
@@ -101,12 +102,17 @@ impl Detail {
             entry: entry.into(),
             request: Sent {
                 url: exchange.url.clone(),
-                headers: headers(&exchange.request_headers),
+                headers: headers(
+                    (exchange.request_headers.iter()).map(|(name, value)| (name, value.as_deref())),
+                ),
                 body,
             },
             response: entry.response_status.map(|status| Received {
                 status,
-                headers: headers(&exchange.response_headers),
+                headers: headers(
+                    (exchange.response_headers.iter())
+                        .map(|(name, value)| (name, Some(value.as_str()))),
+                ),
                 body: exchange.response_body.clone(),
             }),
         }
@@ -114,16 +120,16 @@ impl Detail {
 }
 
 /// Header fields by name; those of one name are joined as RFC 9110 section 5.3 has it.
-fn headers(fields: &[(String, String)]) -> Map<String, Value> {
+fn headers<'a>(fields: impl Iterator<Item = (&'a String, Option<&'a str>)>) -> Map<String, Value> {
     let mut headers = Map::new();
     for (name, value) in fields {
-        match headers.get_mut(name) {
-            Some(Value::String(known)) => {
+        match (headers.get_mut(name), value) {
+            (Some(Value::String(known)), Some(value)) => {
                 known.push_str(", ");
                 known.push_str(value);
             }
             _ => {
-                headers.insert(name.clone(), Value::String(value.clone()));
+                headers.insert(name.clone(), value.into());
             }
         }
     }
@@ -276,7 +282,12 @@ mod tests {
     #[test]
     fn header_fields_of_one_name_are_joined() {
         let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let joined = headers(&[field("vary", "a"), field("date", "b"), field("vary", "c")]);
+        let fields = [field("vary", "a"), field("date", "b"), field("vary", "c")];
+        let joined = headers(
+            fields
+                .iter()
+                .map(|(name, value)| (name, Some(value.as_str()))),
+        );
         assert_eq!(
             Value::Object(joined),
             json!({ "vary": "a, c", "date": "b" })

@@ -11,7 +11,7 @@ async fn main() -> Result<(), Error> {
     config::init_logging();
     let context = Context::from_env().await?;
     let api = context.api().await?;
-    let routes = rung_subscriptions::routes(api, context.deliverer());
+    let routes = rung_subscriptions::routes(api, context.deliverer()?);
     let http = Adapter::from(api::router(routes));
     lambda_runtime::run(http.map_request(api::readable)).await
 }

@@ -203,8 +203,8 @@ async fn disable_all(state: &Management, tenant: &Tenant) -> Result<(), ApiError
         reason: Reason::Plan,
         log_ids: Vec::new(),
     };
-    let webhooks = store.webhooks_of(&tenant.id).await?;
-    for webhook in webhooks.iter().filter(|webhook| webhook.disabled.is_none()) {
+    let webhooks = store.subscriptions_of(&tenant.id).await?;
+    for webhook in webhooks.iter().filter(|webhook| webhook.is_active) {
         // One that changes or is disabled meanwhile is not this call's any more.
         store
             .disable(&tenant.id, &webhook.id, webhook.epoch, &disabled)

@@ -25,6 +25,9 @@ pub use self::{
     sqs::{QueueSpec, Redrive, Sqs},
 };
 
+/// The file that the table's database is in, within its folder.
+pub(crate) const DATABASE: &str = "dynamodb.sqlite";
+
 /// DynamoDB and SQS in this process. Clones share them.
 #[derive(Clone)]
 pub struct Aws {
@@ -55,7 +58,7 @@ impl Aws {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         Ok(Self {
-            dynamodb: DynamoDb::open(&folder.join("dynamodb.sqlite"))?,
+            dynamodb: DynamoDb::open(&folder.join(DATABASE))?,
             sqs: Sqs::open(&folder.join("sqs.sqlite"), queues, clock)?,
         })
     }

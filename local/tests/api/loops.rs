@@ -15,7 +15,7 @@ async fn feedback(world: &World, caller: &As, call: &str, publisher: &As) -> Str
     let webhook = json!({
         "url": format!("https://{OWN_HOST}{call}"),
         "events": ["*"],
-        "headers": { "Authorization": publisher.authorization() },
+        "secret_headers": { "Authorization": publisher.authorization() },
     });
     let made = world.send(caller, "POST", "/v1/webhooks", webhook).await;
     let id = made.data(201)["webhook"]["id"].as_str().unwrap();

@@ -26,6 +26,7 @@ mod recover;
 mod retention;
 mod rotation;
 mod schemas;
+mod secrets;
 mod seed;
 mod stats;
 mod strangers;

@@ -8,6 +8,9 @@ use crate::world::{Answered, As, World};
 const PAIR: &str =
     "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
 
+const A: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+const B: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 async fn rotate(world: &World, caller: &As, id: &str, request: Value) -> Answered {
     let path = format!("/v1/webhooks/{id}/rotate-secret");
     world.send(caller, "POST", &path, request).await
@@ -73,10 +76,11 @@ async fn a_rotation_is_finished_at_will_and_both_calls_can_be_repeated() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;
     let id = world.webhook(&tenant).await;
-    let request = json!({"secret": " kept exactly ", "overlap_seconds": 604_800});
+    let kept = "KeptExactly_KeptExactly_KeptExactly-";
+    let request = json!({"secret": kept, "overlap_seconds": 604_800});
     let first = rotate(&world, &tenant, &id, request.clone()).await;
     let first = &first.data(200)["webhook"];
-    assert_eq!(first["secret"], " kept exactly ");
+    assert_eq!(first["secret"], kept);
     assert_eq!(first["old_secret_expires_at"], "2025-10-16T08:53:20Z");
     world.pass(5_000).await;
     let again = rotate(&world, &tenant, &id, request).await;
@@ -121,15 +125,29 @@ async fn mistakes_are_named_and_strangers_see_nothing() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;
     let id = world.webhook(&tenant).await;
+    for (request, code) in [
+        (json!({"secret": ""}), "invalid_secret"),
+        (
+            json!({"signing": "v1a", "secret": "whsk_AAAA"}),
+            "invalid_secret",
+        ),
+        (json!({"signing": "v1a", "secret": A}), "invalid_secret"),
+        (json!({"signing": "v1", "secret": PAIR}), "invalid_secret"),
+        (
+            json!({"secret": "another", "overlap_seconds": -1}),
+            "invalid_request",
+        ),
+    ] {
+        let refused = rotate(&world, &tenant, &id, request).await;
+        refused.assert_error(422, code);
+        assert_eq!(refused.fields()[0], "secret");
+    }
     for (request, field) in [
-        (json!({"secret": ""}), "secret"),
         (json!({"overlap_seconds": 604_801}), "overlap_seconds"),
         (json!({"overlap_seconds": -1}), "overlap_seconds"),
         (json!({"overlap_seconds": "60"}), "overlap_seconds"),
         (json!({"overlap": 60}), "overlap"),
         (json!({"signing": "ed25519"}), "signing"),
-        (json!({"signing": "v1a", "secret": "whsk_AAAA"}), "secret"),
-        (json!({"signing": "v1", "secret": PAIR}), "secret"),
     ] {
         let refused = rotate(&world, &tenant, &id, request).await;
         refused.assert_error(422, "invalid_request");
@@ -201,7 +219,8 @@ async fn bringing_a_webhook_along_again_sets_its_secret_and_a_change_leaves_it()
     world.tenant("acme", "standard", "pro").await;
     let operator = As::operator_for("acme");
     let import = |more: Value| {
-        let mut webhook = json!({"id": "wh-7", "url": "https://example.com/hook", "events": ["*"], "secret": "a"});
+        let mut webhook =
+            json!({"id": "wh-7", "url": "https://example.com/hook", "events": ["*"], "secret": A});
         webhook
             .as_object_mut()
             .unwrap()
@@ -210,7 +229,7 @@ async fn bringing_a_webhook_along_again_sets_its_secret_and_a_change_leaves_it()
     };
     let post = async |webhook| world.send(&operator, "POST", "/v1/webhooks", webhook).await;
     post(import(json!({}))).await.data(201);
-    rotate(&world, &operator, "wh-7", json!({"secret": "b"}))
+    rotate(&world, &operator, "wh-7", json!({"secret": B}))
         .await
         .data(200);
 
@@ -219,21 +238,25 @@ async fn bringing_a_webhook_along_again_sets_its_secret_and_a_change_leaves_it()
     let changed = world.send(&operator, "PATCH", path, change).await;
     let rotating = changed.data(200)["webhook"]["old_secret_expires_at"].clone();
     assert!(rotating.is_string());
-    let same = post(import(json!({"secret": "b"}))).await;
+    let same = post(import(json!({"secret": B}))).await;
     assert_eq!(same.data(200)["webhook"]["old_secret_expires_at"], rotating);
     let other = post(import(json!({}))).await;
     let other = &other.data(200)["webhook"];
     assert_eq!(
         (&other["secret"], &other["old_secret_expires_at"]),
-        (&json!("a"), &Value::Null)
+        (&json!(A), &Value::Null)
     );
 
     let refused = post(import(json!({"secret": null, "signing": "v1a"}))).await;
     assert_eq!(refused.fields(), ["signing"]);
-    for name in ["secret", "signing"] {
+    // Its own ones may stand in a change, others may not.
+    let same = json!({"secret": A, "signing": "v1"});
+    world.send(&operator, "PATCH", path, same).await.data(200);
+    for (name, other) in [("secret", B), ("signing", "v1a")] {
         let refused = world
-            .send(&operator, "PATCH", path, json!({name: "v1"}))
+            .send(&operator, "PATCH", path, json!({name: other}))
             .await;
+        refused.assert_error(422, "invalid_request");
         assert_eq!(refused.fields(), [name]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -32,6 +32,7 @@ use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
+    encryption::KeyRing,
     topic::Topic,
 };
 use serde_json::{Value, json};
@@ -49,6 +50,7 @@ pub(crate) const OWN_HOST: &str = "rung.example";
 struct Receiver {
     status: AtomicU16,
     posts: AtomicUsize,
+    last_headers: Mutex<HeaderMap>,
     /// What answers at [`OWN_HOST`].
     own: OnceLock<Router>,
     /// Whether the host that delivers cannot send.
@@ -79,15 +81,21 @@ impl Transport for Receiver {
             return Err(HostFault::NameServers.into());
         }
         self.posts.fetch_add(1, Ordering::Relaxed);
+        *self.last_headers.lock().unwrap() = outgoing.headers.clone();
         if outgoing.url.host_str() == Some(OWN_HOST) {
             return Ok(self.of_own(outgoing).await);
+        }
+        let mut headers =
+            HeaderMap::from_iter([("x-receiver".parse().unwrap(), "r".parse().unwrap())]);
+        if let Some(echoed) = outgoing.headers.get("authorization") {
+            headers.insert("x-echo", echoed.clone());
         }
         // It echoes challenges, unless its path says that it doesn't listen.
         let challenge = outgoing.headers.get("rung-challenge");
         let challenge = challenge.filter(|_| outgoing.url.path() != "/deaf");
         Ok(Answer {
             status: StatusCode::from_u16(self.status.load(Ordering::Relaxed)).unwrap(),
-            headers: HeaderMap::from_iter([("x-receiver".parse().unwrap(), "r".parse().unwrap())]),
+            headers,
             body: challenge.map_or(Bytes::from_static(b"thanks"), |token| {
                 Bytes::copy_from_slice(token.as_bytes())
             }),
@@ -193,6 +201,7 @@ impl HttpConnector for Wire {
 /// Rung with its triggers running, until it is dropped.
 pub(crate) struct World {
     pub(crate) app: App,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) sqs: aws_sdk_sqs::Client,
     /// The writes of statistics.
     pub(crate) statistics: Statistics,
@@ -327,14 +336,24 @@ impl World {
         world
     }
 
+    /// A world whose table is encrypted with these keys, and whose triggers do nothing until they are told to.
+    pub(crate) async fn with_keys(keys: &str) -> Self {
+        Self::still_with(KeyRing::parse(keys).unwrap()).await
+    }
+
     /// A world whose triggers do nothing until they are told to.
     pub(crate) async fn still() -> Self {
+        Self::still_with(KeyRing::of_tests()).await
+    }
+
+    async fn still_with(encryption_keys: KeyRing) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
         let receiver = Arc::new(Receiver {
             status: AtomicU16::new(200),
             posts: AtomicUsize::new(0),
             own: OnceLock::new(),
             cut_off: AtomicBool::new(false),
+            last_headers: Mutex::default(),
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (statistics, contention) = (Statistics::default(), Contention::default());
@@ -344,12 +363,13 @@ impl World {
             contention: contention.clone(),
         });
         let app = App::new(Parts {
-            dynamodb,
+            dynamodb: dynamodb.clone(),
             sqs: sqs.clone(),
             clock: Arc::clone(&clock),
             transport: receiver.clone(),
             dialects: Arc::new(dialects()),
             admin_key: ADMIN.to_owned(),
+            encryption_keys,
             strict: true,
             retention: Duration::from_secs(30 * 86_400),
         })
@@ -361,12 +381,31 @@ impl World {
             clock,
             router,
             app,
+            dynamodb,
             sqs,
             statistics,
             contention,
             receiver,
             stop: None,
         }
+    }
+
+    /// Restarts the functions with other encryption keys.
+    pub(crate) async fn change_keys(&mut self, keys: &str) {
+        self.app = App::new(Parts {
+            dynamodb: self.dynamodb.clone(),
+            sqs: self.sqs.clone(),
+            clock: Arc::clone(&self.clock),
+            transport: self.receiver.clone(),
+            dialects: Arc::new(dialects()),
+            admin_key: ADMIN.to_owned(),
+            encryption_keys: KeyRing::parse(keys).unwrap(),
+            strict: true,
+            retention: Duration::from_secs(30 * 86_400),
+        })
+        .await
+        .unwrap();
+        self.router = self.app.router();
     }
 
     /// Gives the operator another key, as a restart does.
@@ -414,6 +453,11 @@ impl World {
     /// Whether from now on the host that delivers cannot send.
     pub(crate) fn cut_off(&self, cut_off: bool) {
         self.receiver.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+
+    /// The headers of the last POST that the receiver has got.
+    pub(crate) fn last_headers(&self) -> HeaderMap {
+        self.receiver.last_headers.lock().unwrap().clone()
     }
 
     /// How many POSTs the receiver has got.

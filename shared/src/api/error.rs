@@ -68,6 +68,8 @@ codes! {
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
     /// A field is missing, unknown, or not as it must be.
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "the request has mistakes; see details";
+    /// Deliveries of the dialect cannot be signed with the secret.
+    InvalidSecret = "invalid_secret", UNPROCESSABLE_ENTITY, "deliveries cannot be signed with this secret";
     /// With the admin key, a tenant's call says which tenant.
     TenantRequired = "tenant_required", UNPROCESSABLE_ENTITY, "with the admin key, name the tenant: `Rung-Tenant: ID`";
     /// The tenant's dialect has no such type.
@@ -235,7 +237,11 @@ impl From<FlowError> for ApiError {
             FlowError::Host(_) => Code::CannotSend,
             // Asking again would not mend it.
             FlowError::Store(StoreError::Corrupt { .. }) => Code::Internal,
-            FlowError::Store(StoreError::Unavailable(_))
+            FlowError::Store(
+                StoreError::Unavailable(_)
+                | StoreError::UnknownEncryptionKey { .. }
+                | StoreError::NoEncryptionKey,
+            )
             | FlowError::Queue(_)
             | FlowError::Topic(_)
             | FlowError::Untold { .. }

@@ -33,7 +33,7 @@ pub struct Fields<'a> {
     path: String,
     members: &'a [(String, Json)],
     known: Vec<&'static str>,
-    problems: Vec<Detail>,
+    problems: Vec<(Code, Detail)>,
 }
 
 impl<'a> Fields<'a> {
@@ -116,10 +116,16 @@ impl<'a> Fields<'a> {
 
     /// Notes a problem with a field.
     pub fn problem(&mut self, name: &str, problem: impl Into<String>) {
-        self.problems.push(Detail {
+        self.problem_of(Code::InvalidRequest, name, problem);
+    }
+
+    /// Notes a problem that has a code of its own: the error has it, unless there are problems of other codes.
+    pub fn problem_of(&mut self, code: Code, name: &str, problem: impl Into<String>) {
+        let detail = Detail {
             field: format!("{}{name}", self.path),
             problem: problem.into(),
-        });
+        };
+        self.problems.push((code, detail));
     }
 
     /// Names what is read elsewhere, for those who are told of an unknown field.
@@ -147,11 +153,13 @@ impl<'a> Fields<'a> {
                 self.problem(name, problem);
             }
         }
-        if self.problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ApiError::of_fields(Code::InvalidRequest, self.problems))
-        }
+        let (codes, details): (Vec<_>, Vec<_>) = self.problems.into_iter().unzip();
+        let Some(first) = codes.first() else {
+            return Ok(());
+        };
+        let same = codes.iter().all(|code| code == first);
+        let code = if same { *first } else { Code::InvalidRequest };
+        Err(ApiError::of_fields(code, details))
     }
 
     fn member(&mut self, name: &'static str) -> Option<&'a Json> {

@@ -101,10 +101,15 @@ impl Api {
     /// # Errors
     /// When the deployment's key is not known yet and the table does not answer.
     pub async fn page(&self, fields: &mut Fields<'_>, names: &[&str]) -> Result<Page, ApiError> {
-        Ok(Page::read(
-            fields,
-            Seal::new(self.deployment_key().await?, names),
-        ))
+        Ok(Page::read(fields, self.seal(names).await?))
+    }
+
+    /// The seal of the cursors of what `names` tell from all else.
+    ///
+    /// # Errors
+    /// When the deployment's key is not known yet and the table does not answer.
+    pub async fn seal(&self, names: &[&str]) -> Result<Seal, ApiError> {
+        Ok(Seal::new(self.deployment_key().await?, names))
     }
 
     /// 256 bits that come out the same for the same names, and that nobody could tell who knows the table alone or the operator's

@@ -7,6 +7,8 @@ use http::{
 use uuid::Uuid;
 
 use super::{
+    key_pair::KeyPair,
+    secret::SecretFault,
     signature::{Signature, standard_webhooks},
     template::{Template, Values},
 };
@@ -15,10 +17,10 @@ pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 pub(super) const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 /// Of W3C Trace Context.
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The headers of Standard Webhooks 1.0.
-pub(super) const STANDARD_WEBHOOKS: [HeaderName; 3] =
+pub(super) static STANDARD_WEBHOOKS: [HeaderName; 3] =
     [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE];
 
 /// What an attempt's headers are made of. Has no `Debug`, because of the secrets.
@@ -43,12 +45,15 @@ pub struct SignInput<'a> {
     pub traceparent: Option<&'a str>,
 }
 
-/// An id or type with a character that no header value can have.
+/// Why an attempt has no headers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the value of the header `{name}` has a character that no header can have")]
-pub struct HeaderFault {
-    /// The header.
-    pub name: HeaderName,
+pub enum HeaderFault {
+    /// An id or type with a character that no header value can have.
+    #[error("the value of the header `{0}` has a character that no header can have")]
+    Value(HeaderName),
+    /// It would go out unsigned, or signed with what must not sign.
+    #[error("nothing can sign it: the secret {0}")]
+    Secret(SecretFault),
 }
 
 /// What a dialect says of headers.
@@ -60,7 +65,26 @@ pub(super) struct Headers {
     pub(super) standard_webhooks: bool,
 }
 
+impl<'a> SignInput<'a> {
+    /// All secrets that may sign, the oldest first.
+    fn secrets(&self) -> impl Iterator<Item = &'a str> {
+        std::iter::once(self.secret).chain(self.newer_secrets.iter().copied())
+    }
+}
+
 impl Headers {
+    /// The headers that depend on the dialect: its own, its signatures, those of Standard Webhooks.
+    pub(super) fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        let own = self.own.iter().map(|(name, _)| name);
+        let signatures = self.signatures.iter().map(|signature| &signature.header);
+        let standard = self.standard_webhooks.then_some(&STANDARD_WEBHOOKS);
+        own.chain(signatures).chain(standard.into_iter().flatten())
+    }
+
+    /// The fields of an attempt.
+    ///
+    /// # Errors
+    /// When a value cannot be one, or nothing would sign although the dialect has a signature.
     pub(super) fn fields(
         &self,
         input: &SignInput<'_>,
@@ -86,6 +110,10 @@ impl Headers {
             let value = template.fill(values).collect::<Vec<_>>().concat();
             fields.push(field(name, HeaderValue::try_from(value))?);
         }
+        let is_pair = |secret| KeyPair::parse(secret).is_some();
+        if !self.signatures.is_empty() && input.secrets().any(is_pair) {
+            return Err(HeaderFault::Secret(SecretFault::KeyPair));
+        }
         for signature in &self.signatures {
             let value = signature.header_value(values, input.secret, input.newer_secrets);
             fields.push(field(&signature.header, HeaderValue::try_from(value))?);
@@ -96,9 +124,14 @@ impl Headers {
                 &WEBHOOK_TIMESTAMP,
                 HeaderValue::from_str(&timestamp),
             )?);
-            let secrets = std::iter::once(input.secret).chain(input.newer_secrets.iter().copied());
-            if let Some(value) = standard_webhooks(values, secrets) {
-                fields.push(field(&WEBHOOK_SIGNATURE, HeaderValue::try_from(value))?);
+            match standard_webhooks(values, input.secrets()) {
+                Some(value) => {
+                    fields.push(field(&WEBHOOK_SIGNATURE, HeaderValue::try_from(value))?);
+                }
+                None if self.signatures.is_empty() => {
+                    return Err(HeaderFault::Secret(SecretFault::NoKey));
+                }
+                None => {}
             }
         }
         if let Some(traceparent) = input.traceparent {
@@ -114,6 +147,6 @@ fn field(
 ) -> Result<(HeaderName, HeaderValue), HeaderFault> {
     match value {
         Ok(value) => Ok((name.clone(), value)),
-        Err(_) => Err(HeaderFault { name: name.clone() }),
+        Err(_) => Err(HeaderFault::Value(name.clone())),
     }
 }

@@ -15,6 +15,8 @@ mod headers;
 mod key_pair;
 mod read;
 mod registry;
+mod reserved;
+mod secret;
 mod signature;
 mod snippet;
 mod template;
@@ -32,6 +34,7 @@ pub use self::{
     key_pair::KeyPair,
     read::Reading,
     registry::{DEFAULT, Dialects},
+    secret::SecretFault,
     snippet::{Language, NoSnippet},
     verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},
 };
@@ -153,18 +156,13 @@ impl Dialect {
     /// The header fields of an attempt. `Content-Length` and `Host` are the HTTP client's.
     ///
     /// # Errors
-    /// When the event's id or type has a character that no header can have; those that Rung accepts have none.
+    /// When the event's id or type has a character that no header can have (those that Rung accepts have none), and when no secret
+    /// can sign although the dialect has a signature.
     pub fn headers(
         &self,
         input: &SignInput<'_>,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
         self.headers.fields(input)
-    }
-
-    /// Whether the headers of Standard Webhooks go along: without them nothing is signed with a [`KeyPair`].
-    #[must_use]
-    pub fn sends_standard_webhooks(&self) -> bool {
-        self.headers.standard_webhooks
     }
 
     /// What its POSTs call themselves.

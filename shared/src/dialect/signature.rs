@@ -9,6 +9,7 @@ use sha2::{Sha256, Sha512};
 
 use super::{
     key_pair::KeyPair,
+    secret::shared_key,
     template::{Template, Values},
 };
 
@@ -106,7 +107,7 @@ impl Signature {
 }
 
 /// The value of `webhook-signature` (Standard Webhooks 1.0, "Signature scheme"): a signature for each of `secrets` that is a key
-/// of the specification's, `v1` for `whsec_` and strict base64 of 24 to 64 bytes, `v1a` for a [`KeyPair`]; `None` if none is.
+/// of the specification's, `v1` for a [`shared_key`], `v1a` for a [`KeyPair`]; `None` if none is.
 pub(super) fn standard_webhooks<'a>(
     values: Values<'_>,
     secrets: impl Iterator<Item = &'a str>,
@@ -114,7 +115,7 @@ pub(super) fn standard_webhooks<'a>(
     let signed = standard_webhooks_signed(values);
     let mut value = String::new();
     for secret in secrets {
-        let (version, signature) = if let Some(key) = standard_webhooks_key(secret) {
+        let (version, signature) = if let Some(key) = shared_key(secret) {
             ("v1,", mac::<Hmac<Sha256>>(&key, signed.into_iter()))
         } else if let Some(pair) = KeyPair::parse(secret) {
             let signature = pair.signing_key().sign(&signed.concat());
@@ -140,11 +141,6 @@ pub(super) fn standard_webhooks_signed<'a>(values: Values<'a>) -> [&'a [u8]; 5] 
         b".",
         values.body,
     ]
-}
-
-fn standard_webhooks_key(secret: &str) -> Option<Vec<u8>> {
-    let key = BASE64.decode(secret.strip_prefix("whsec_")?).ok()?;
-    (24..=64).contains(&key.len()).then_some(key)
 }
 
 fn mac<'a, M: Mac + KeyInit>(key: &[u8], pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
@@ -210,25 +206,35 @@ mod tests {
     }
 
     #[test]
-    fn only_strict_keys_of_24_to_64_bytes_sign() {
-        let of_bytes = |length: usize| format!("whsec_{}", BASE64.encode(vec![7; length]));
-        let unpadded = of_bytes(25).trim_end_matches('=').to_owned();
-        for wrong in [
-            &*of_bytes(23),
-            &of_bytes(65),
-            &unpadded,
-            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-            "whsec_",
-            "whsec_abc123...",
+    fn every_spelling_of_a_key_verifies_with_the_reference_and_nothing_else_signs() {
+        let key: Vec<u8> = [0xfb, 0xff].into_iter().chain(0..23).collect();
+        let text = BASE64.encode(&key);
+        let verifies = |given: &str, at_the_receiver: &str| {
+            let value = standard_webhooks(VALUES, std::iter::once(given)).unwrap();
+            let reference = standardwebhooks::Webhook::new(at_the_receiver).unwrap();
+            let expected = reference
+                .sign(VALUES.id, 1_614_265_330, VALUES.body)
+                .unwrap();
+            assert_eq!(value, expected, "{given}");
+        };
+        for given in [text.clone(), format!("whsec_{text}")] {
+            verifies(&given, &given);
+        }
+        // The reference wants the standard alphabet and padding, which is the same key.
+        let url_safe = base64::engine::general_purpose::URL_SAFE.encode(&key);
+        for given in [
+            &url_safe,
+            text.trim_end_matches('='),
+            url_safe.trim_end_matches('='),
         ] {
+            verifies(given, &text);
+        }
+        for wrong in ["whsec_abc123...", "my-secret-key", &format!("{text} ")] {
             assert_eq!(
                 standard_webhooks(VALUES, std::iter::once(wrong)),
                 None,
                 "{wrong}"
             );
-        }
-        for right in [of_bytes(24), of_bytes(64)] {
-            assert!(standard_webhooks(VALUES, std::iter::once(&*right)).is_some());
         }
     }
 

@@ -92,7 +92,7 @@ pub enum SignatureFault {
     },
     /// No secret is one that Standard Webhooks can verify with.
     #[error(
-        "no secret given is a key of Standard Webhooks: `whsec_` and base64 of 24 to 64 bytes, or a public key, `whpk_`"
+        "no secret given is a key of Standard Webhooks: base64 of 24 to 64 bytes, with or without `whsec_` in front, or a public key, `whpk_`"
     )]
     NoKey,
 }
@@ -105,13 +105,6 @@ impl Dialect {
     #[must_use]
     pub fn verify(&self, input: &VerifyInput<'_>) -> Vec<SignatureCheck> {
         self.headers.verify(input)
-    }
-
-    /// Whether a delivery has any signature if `secret` is the webhook's.
-    #[must_use]
-    pub fn signs_with(&self, secret: &str) -> bool {
-        !self.headers.signatures.is_empty()
-            || self.headers.standard_webhooks && standard(Values::default(), secret).is_some()
     }
 }
 

@@ -111,8 +111,8 @@ impl fmt::Display for LogId {
 pub struct Exchange {
     /// Where to.
     pub url: String,
-    /// The request's headers in the order they were sent.
-    pub request_headers: Vec<(String, String)>,
+    /// The request's headers in the order they were sent; without a value where that is a secret.
+    pub request_headers: Vec<(String, Option<String>)>,
     /// The answer's headers; empty without an answer.
     pub response_headers: Vec<(String, String)>,
     /// The beginning of the answer's body, at most 4 KiB.

@@ -133,6 +133,7 @@ mod tests {
             secret: Secret::new("a".to_owned()),
             old_secrets: Vec::new(),
             headers: Default::default(),
+            secret_headers: Default::default(),
             metadata: Json::empty(),
             dialect: String::new(),
             challenge: false,

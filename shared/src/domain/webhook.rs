@@ -72,6 +72,8 @@ pub struct Webhook {
     pub old_secrets: Vec<OldSecret>,
     /// Its own static headers.
     pub headers: BTreeMap<String, String>,
+    /// More of them, whose values are credentials.
+    pub secret_headers: BTreeMap<String, Secret>,
     /// The tenant's own data about it, an object: as given, since numbers may be more than a double holds.
     pub metadata: Json,
     /// The dialect it speaks.
@@ -89,6 +91,23 @@ pub struct Webhook {
     pub enabled_ms: u64,
     /// When it was made, in milliseconds.
     pub created_ms: u64,
+}
+
+/// What publishing knows of a webhook: which events it is for. There is no secret in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The webhook's id.
+    pub id: WebhookId,
+    /// Subscribed patterns, as given: types, groups, prefixes or `*`.
+    pub events: Vec<String>,
+    /// Of those events, which payloads it takes; `None` for all.
+    pub filter: Option<Filter>,
+    /// The dialect it speaks.
+    pub dialect: String,
+    /// Whether events are sent to it; else it misses them.
+    pub is_active: bool,
+    /// As the webhook has it.
+    pub epoch: u64,
 }
 
 impl Webhook {

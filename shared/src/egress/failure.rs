@@ -26,6 +26,11 @@ pub enum Failure {
     /// The request could not be put together.
     #[error("The request could not be put together: its URL or a header is not valid.")]
     Unsendable,
+    /// It would have gone out unsigned: the webhook's secret cannot sign in its dialect.
+    #[error(
+        "The request was not sent: it would have gone out unsigned, since the webhook's secret cannot sign in its dialect. Rotate the secret."
+    )]
+    Unsigned,
     /// The name server knows no address for the host.
     #[error("The host name has no address.")]
     HostNotFound,
@@ -114,7 +119,7 @@ impl Failure {
             Self::Host(fault) => fault.code(),
             Self::Timeout(_) => "timeout",
             Self::Url(_) => "url_forbidden",
-            Self::Unsendable => "request_invalid",
+            Self::Unsendable | Self::Unsigned => "request_invalid",
             Self::HostNotFound => "host_not_found",
             Self::Dns => "dns_failed",
             Self::ForbiddenAddress => "address_forbidden",

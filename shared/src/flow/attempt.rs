@@ -29,7 +29,7 @@ impl Deliverer {
         receives: u32,
         loaded: &Loaded,
     ) -> Result<(), FlowError> {
-        let mut webhook = loaded.webhook(due).cloned();
+        let mut webhook = loaded.webhook(due)?;
         let fresh = loop {
             match chain::receive(due, webhook.as_deref(), receives, self.clock.now_ms()) {
                 Receipt::Drop => return Ok(()),

@@ -69,14 +69,14 @@ pub struct Deliverer {
 
 /// A batch's webhooks and events, read together.
 pub(super) struct Loaded {
-    webhooks: HashMap<(TenantId, WebhookId), Arc<Webhook>>,
+    webhooks: HashMap<(TenantId, WebhookId), Result<Arc<Webhook>, StoreError>>,
     events: HashMap<(TenantId, EventId), Arc<Event>>,
 }
 
 impl Loaded {
-    pub(super) fn webhook(&self, due: &Due) -> Option<&Arc<Webhook>> {
-        self.webhooks
-            .get(&(due.tenant.clone(), due.webhook.clone()))
+    pub(super) fn webhook(&self, due: &Due) -> Result<Option<Arc<Webhook>>, StoreError> {
+        let name = (due.tenant.clone(), due.webhook.clone());
+        self.webhooks.get(&name).cloned().transpose()
     }
 
     pub(super) fn event(&self, tenant: &TenantId, event: &EventId) -> Option<&Arc<Event>> {
@@ -212,7 +212,7 @@ impl Deliverer {
         Ok(Loaded {
             webhooks: webhooks
                 .into_iter()
-                .map(|found| ((found.tenant.clone(), found.id.clone()), found.into()))
+                .map(|(name, found)| (name, found.map(Arc::new)))
                 .collect(),
             events: events
                 .into_iter()

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{deliver::Deliverer, settle::is_gone};
 use crate::{
-    dialect::{Dialect, SignInput},
+    dialect::{Dialect, HeaderFault, SignInput},
     domain::{
         attempt::{Attempt, Exchange, Outcome, Trigger},
         hops::HOPS,
@@ -21,6 +21,9 @@ use crate::{
     limits::{LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
     mutation::{Mutation, mutated},
 };
+
+/// Shortest value of a secret header that is looked for in an answer, in bytes.
+const ECHOED_SECRET_BYTES: usize = 6;
 
 impl Deliverer {
     /// Makes one POST; the entry says what came of it and when the next one is due.
@@ -96,7 +99,7 @@ impl Deliverer {
                 .flatten()
                 .map(|wait_ms| ended_ms + wait_ms),
             hops: content.hops,
-            exchange: exchange(&webhook.url, sent.outgoing.as_ref(), answer.as_ref().ok()),
+            exchange: exchange(webhook, sent.outgoing.as_ref(), answer.as_ref().ok()),
             key,
         })
     }
@@ -153,10 +156,13 @@ impl Deliverer {
         }
     }
 
-    async fn send_once(&self, outgoing: Option<Outgoing>, slot: &Slot) -> Sent {
-        let answer = match &outgoing {
-            Some(outgoing) => self.transport.post(outgoing, slot).await,
-            None => Err(Failure::Unsendable),
+    async fn send_once(&self, outgoing: Result<Outgoing, Failure>, slot: &Slot) -> Sent {
+        let (outgoing, answer) = match outgoing {
+            Ok(outgoing) => {
+                let answer = self.transport.post(&outgoing, slot).await;
+                (Some(outgoing), answer)
+            }
+            Err(failure) => (None, Err(failure)),
         };
         Sent {
             outgoing,
@@ -183,7 +189,7 @@ impl Sent {
     }
 }
 
-/// The request; `None` when it cannot be put together.
+/// The request, or why it cannot be put together.
 fn outgoing(
     input: &SignInput<'_>,
     trigger: Trigger,
@@ -191,14 +197,25 @@ fn outgoing(
     dialect: &Dialect,
     content: &Content,
     timeout: Duration,
-) -> Option<Outgoing> {
-    let signed = dialect.headers(input).ok()?;
-    let mut headers = HeaderMap::with_capacity(signed.len() + webhook.headers.len() + 2);
+) -> Result<Outgoing, Failure> {
+    let signed = dialect.headers(input).map_err(|fault| match fault {
+        HeaderFault::Secret(_) => Failure::Unsigned,
+        HeaderFault::Value(_) => Failure::Unsendable,
+    })?;
+    let own = webhook.headers.len() + webhook.secret_headers.len();
+    let mut headers = HeaderMap::with_capacity(signed.len() + own + 2);
     for (name, value) in &webhook.headers {
         headers.insert(
-            HeaderName::try_from(name).ok()?,
-            HeaderValue::try_from(value).ok()?,
+            HeaderName::try_from(name).map_err(|_| Failure::Unsendable)?,
+            HeaderValue::try_from(value).map_err(|_| Failure::Unsendable)?,
         );
+    }
+    for (name, value) in &webhook.secret_headers {
+        let name = HeaderName::try_from(name).map_err(|_| Failure::Unsendable)?;
+        let mut value = HeaderValue::try_from(value.expose()).map_err(|_| Failure::Unsendable)?;
+        // The log leaves out the values that are marked so, and HTTP/2 keeps them out of its tables.
+        value.set_sensitive(true);
+        headers.insert(name, value);
     }
     // Its dialect may have come to send a header that the webhook has of its own: the dialect's takes its place.
     for (name, value) in signed {
@@ -211,8 +228,8 @@ fn outgoing(
             HeaderValue::from_static("true"),
         );
     }
-    Some(Outgoing {
-        url: Url::parse(&webhook.url).ok()?,
+    Ok(Outgoing {
+        url: Url::parse(&webhook.url).map_err(|_| Failure::Unsendable)?,
         headers,
         body: content.body.clone(),
         timeout,
@@ -272,32 +289,44 @@ fn retry_after_ms(answer: &Answer, wall_ms: u64) -> Option<u64> {
         .checked_sub(wall_ms)
 }
 
-fn exchange(url: &str, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> Exchange {
+fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> Exchange {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let sent = outgoing.into_iter().flat_map(|outgoing| &outgoing.headers);
     let body = answer.map(|answer| &answer.body[..answer.body.len().min(LOGGED_BODY_BYTES)]);
+    let body = body.map(String::from_utf8_lossy).unwrap_or_default();
+    let mut bytes = 0;
+    let received = answer.into_iter().flat_map(|answer| &answer.headers);
+    let received = received.take_while(|(name, value)| {
+        bytes += name.as_str().len() + value.len();
+        bytes <= LOGGED_HEADERS_BYTES
+    });
     Exchange {
-        url: url.to_owned(),
-        request_headers: outgoing
-            .map(|outgoing| printable(&outgoing.headers, usize::MAX))
-            .unwrap_or_default(),
-        response_headers: answer
-            .map(|answer| printable(&answer.headers, LOGGED_HEADERS_BYTES))
-            .unwrap_or_default(),
-        response_body: body
-            .map(|body| String::from_utf8_lossy(body).into_owned())
-            .unwrap_or_default(),
+        url: webhook.url.clone(),
+        request_headers: sent
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    (!value.is_sensitive()).then(|| text(value)),
+                )
+            })
+            .collect(),
+        response_headers: received
+            .map(|(name, value)| (name.to_string(), without_secrets(webhook, text(value))))
+            .collect(),
+        response_body: without_secrets(webhook, body.into_owned()),
     }
 }
 
-/// The headers as text, up to so many bytes of names and values.
-fn printable(headers: &HeaderMap, most: usize) -> Vec<(String, String)> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let mut bytes = 0;
-    headers
-        .iter()
-        .take_while(|(name, value)| {
-            bytes += name.as_str().len() + value.len();
-            bytes <= most
-        })
-        .map(|(name, value)| (name.to_string(), text(value)))
-        .collect()
+/// What a receiver has answered, without the values of the webhook's secret headers: some receivers echo what they get.
+fn without_secrets(webhook: &Webhook, mut text: String) -> String {
+    for (name, value) in &webhook.secret_headers {
+        let value = value.expose();
+        // Of `Bearer TOKEN`, the token alone may be echoed. What is shorter than a secret stands in other words.
+        for secret in [value, value.rsplit(' ').next().unwrap_or(value)] {
+            if secret.len() >= ECHOED_SECRET_BYTES && text.contains(secret) {
+                text = text.replace(secret, &format!("[the value of {name}]"));
+            }
+        }
+    }
+    text
 }

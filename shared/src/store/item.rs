@@ -93,6 +93,15 @@ impl Row {
         }
     }
 
+    /// The row's key.
+    pub(super) fn key(&self) -> Result<(&str, &str), StoreError> {
+        let part = |name: &'static str| {
+            let text = self.0.get(name).and_then(|value| value.as_s().ok());
+            text.ok_or_else(|| self.missing(name))
+        };
+        Ok((part("pk")?, part("sk")?))
+    }
+
     pub(super) fn text(&mut self, name: &'static str) -> Result<String, StoreError> {
         self.maybe_text(name).ok_or_else(|| self.missing(name))
     }

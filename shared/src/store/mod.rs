@@ -11,7 +11,7 @@
 //! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
 //! | `Idempotency-Key` that an API key was made under | `T#t` / `I#hash` | retention | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
-//! | webhook | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
+//! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
 //! | event | `E#t#e` / `-`; `g` = `V#t#s`, `gs` = `accepted#e` for those that the logs do not lead to | retention | [`events`], [`timeline`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
@@ -26,7 +26,7 @@
 //! | webhook failing for a while | `G#t#w` / `failing` | until it recovers; retention | [`failing`] |
 //! | who tells the operator's topic of a webhook | `G#t#w` / `told#event` | retention | [`told`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
-//! | the deployment's own key | `S#key` / `-` | for ever | `deployment_key` |
+//! | the deployment's own key, encrypted | `S#key` / `-` | for ever | `deployment_key` |
 //!
 //! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not: for reads, and for
 //! the conditions of writes.
@@ -37,6 +37,7 @@ mod batch;
 mod codec;
 pub mod deliveries;
 mod deployment_key;
+mod encrypted;
 pub mod events;
 pub mod failing;
 mod item;
@@ -44,6 +45,7 @@ mod listed;
 pub mod pace;
 pub mod parked;
 pub mod recoveries;
+mod reencryption;
 pub mod reminders;
 mod retention;
 pub mod schemas;
@@ -76,8 +78,13 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 
 use self::item::Row;
-pub use self::listed::Listed;
-use crate::{batcher::Batcher, clock::Clock, limits::PARK_SHARDS};
+pub use self::{listed::Listed, reencryption::Reencrypted};
+use crate::{
+    batcher::Batcher,
+    clock::Clock,
+    encryption::{KeyId, KeyRing},
+    limits::PARK_SHARDS,
+};
 
 /// The condition of a write that nothing is there, with the time `:now` by [`Store::now`]: what has expired is not.
 const NOTHING_THERE: &str = "attribute_not_exists(pk) OR exp <= :now";
@@ -99,6 +106,21 @@ pub enum StoreError {
         /// The attribute.
         attribute: &'static str,
     },
+    /// An item that is encrypted with a key that this process was not given.
+    #[error(
+        "the attribute {attribute} of the item {key} is encrypted with the key {id}, which is not among the encryption keys here"
+    )]
+    UnknownEncryptionKey {
+        /// The item's key.
+        key: String,
+        /// The attribute.
+        attribute: &'static str,
+        /// The encryption key.
+        id: KeyId,
+    },
+    /// Something is to be encrypted, and this process was given no key.
+    #[error("there is no encryption key here")]
+    NoEncryptionKey,
 }
 
 impl<E, R> From<SdkError<E, R>> for StoreError
@@ -121,6 +143,7 @@ impl From<BuildError> for StoreError {
 pub struct Store {
     client: Client,
     table: Arc<str>,
+    keys: KeyRing,
     clock: Arc<dyn Clock>,
     retention: Duration,
     retentions: retention::Retentions,
@@ -131,9 +154,16 @@ pub struct Store {
 }
 
 impl Store {
-    /// The table `name`, reached by `client`. Events, deliveries and attempts are kept for `retention`.
+    /// The table `name`, reached by `client`. What is secret in it is encrypted with `keys`. Events, deliveries and attempts are kept
+    /// for `retention`.
     #[must_use]
-    pub fn new(client: Client, name: &str, clock: Arc<dyn Clock>, retention: Duration) -> Self {
+    pub fn new(
+        client: Client,
+        name: &str,
+        keys: KeyRing,
+        clock: Arc<dyn Clock>,
+        retention: Duration,
+    ) -> Self {
         let table: Arc<str> = name.into();
         let writes = {
             let (client, table) = (client.clone(), Arc::clone(&table));
@@ -156,6 +186,7 @@ impl Store {
         Self {
             client,
             table,
+            keys,
             clock,
             retention,
             retentions: Arc::default(),

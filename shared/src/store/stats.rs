@@ -78,7 +78,7 @@ impl Store {
         tenant: &TenantId,
         span: Span,
     ) -> Result<Vec<(u64, Counts)>, StoreError> {
-        let webhooks = self.webhooks_of(tenant).await?;
+        let webhooks = self.subscriptions_of(tenant).await?;
         let mut all = Vec::new();
         for some in webhooks.chunks(AT_ONCE) {
             let counts = some

@@ -1,5 +1,7 @@
 //! Webhooks: `T#t` / `W#w`, and in the index `g` = `W#t`, `gs` = `created#w`.
 //!
+//! Its secrets and its own headers are encrypted, each attribute by itself.
+//!
 //! Each change raises the tenant's version in the same transaction, so that publishing sees it with its next event.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, Update};
@@ -15,7 +17,7 @@ use crate::{
     domain::{
         filter::Filter,
         id::{TenantId, WebhookId},
-        webhook::{Disabled, OldSecret, Secret, Webhook},
+        webhook::{Disabled, Secret, Subscription, Webhook},
     },
     json::Json,
     limits::JSON_DEPTH,
@@ -64,7 +66,7 @@ impl Store {
     ) -> Result<WebhookWritten, StoreError> {
         let put = put
             .table_name(&*self.table)
-            .set_item(Some(to_item(webhook)))
+            .set_item(Some(self.webhook_item(webhook)?))
             .build()?;
         let parts = [
             Part::Put(Box::new(put)),
@@ -103,22 +105,24 @@ impl Store {
         id: &WebhookId,
     ) -> Result<Option<Webhook>, StoreError> {
         let row = self.get(partition(tenant), sort_key(id)).await?;
-        row.map(from_row).transpose()
+        row.map(|row| self.webhook_of(row)).transpose()
     }
 
-    /// Those of the named webhooks that exist, in no order, by strong reads. None may be named twice.
+    /// Those of the named webhooks that exist, in no order, by strong reads. None may be named twice. One that cannot be read does not
+    /// hide the others.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn webhooks(
         &self,
         names: &[(TenantId, WebhookId)],
-    ) -> Result<Vec<Webhook>, StoreError> {
+    ) -> Result<Vec<((TenantId, WebhookId), Result<Webhook, StoreError>)>, StoreError> {
         let keys = names
             .iter()
             .map(|(tenant, id)| (partition(tenant), sort_key(id)));
-        let rows = self.get_all(keys.collect()).await?;
-        rows.into_iter().map(from_row).collect()
+        let rows = self.get_all(keys.collect()).await?.into_iter();
+        rows.map(|row| Ok((name_of(&row)?, self.webhook_of(row))))
+            .collect()
     }
 
     /// All webhooks of a tenant, by strong reads.
@@ -126,13 +130,29 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn webhooks_of(&self, tenant: &TenantId) -> Result<Vec<Webhook>, StoreError> {
+        let rows = self.webhook_rows(tenant).await?;
+        rows.into_iter().map(|row| self.webhook_of(row)).collect()
+    }
+
+    /// What publishing needs of all webhooks of a tenant, by strong reads. It takes no encryption key.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn subscriptions_of(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        let rows = self.webhook_rows(tenant).await?;
+        rows.into_iter().map(subscription_of).collect()
+    }
+
+    pub(super) async fn webhook_rows(&self, tenant: &TenantId) -> Result<Vec<Row>, StoreError> {
         let pk = partition(tenant);
         let query = Query {
             range: Range::Prefix("W#"),
             ..Query::of(&pk)
         };
-        let rows = self.query_all(query).await?;
-        rows.into_iter().map(from_row).collect()
+        self.query_all(query).await
     }
 
     /// A page of a tenant's webhooks, newest first, from before a position of [`Listed::next`].
@@ -146,7 +166,7 @@ impl Store {
         limit: usize,
     ) -> Result<Listed<Webhook>, StoreError> {
         let page = self.listed(&list_of(tenant), before, limit).await?;
-        page.try_map(from_row)
+        page.try_map(|row| self.webhook_of(row))
     }
 
     /// The same of those that are `wanted`. Reads all of the tenant's webhooks.
@@ -228,55 +248,122 @@ fn parsed(text: &str) -> Option<Json> {
     Json::parse(text.as_bytes(), JSON_DEPTH).ok()
 }
 
-fn old_secrets_value(old_secrets: &[OldSecret]) -> Option<AttributeValue> {
-    let json = || serde_json::to_string(old_secrets).expect("they have string keys only");
-    (!old_secrets.is_empty()).then(|| item::text(json()))
+/// The webhook that a row is of.
+fn name_of(row: &Row) -> Result<(TenantId, WebhookId), StoreError> {
+    Ok((
+        row.parsed("pk", |pk| TenantId::parse(pk.strip_prefix("T#")?).ok())?,
+        row.parsed("sk", |sk| WebhookId::parse(sk.strip_prefix("W#")?).ok())?,
+    ))
 }
 
-fn to_item(webhook: &Webhook) -> Item {
-    Builder::new(partition(&webhook.tenant), sort_key(&webhook.id))
-        .text("href", &webhook.url)
-        .json("events", &webhook.events)
-        .maybe("filter", webhook.filter.as_ref().map(json_value))
-        .maybe("pace", webhook.rate_limit.map(item::number))
-        .maybe("title", webhook.name.as_ref().map(item::text))
-        .maybe("about", webhook.description.as_ref().map(item::text))
-        .text("secret", webhook.secret.expose())
-        .maybe("old_secrets", old_secrets_value(&webhook.old_secrets))
-        .json("headers", &webhook.headers)
-        .json("metadata", &webhook.metadata)
-        .text("dialect", &webhook.dialect)
-        .maybe("asks", webhook.challenge.then(|| item::number(1)))
-        .maybe("disabled", webhook.disabled.as_ref().map(json_value))
-        .number("epoch", webhook.epoch)
-        .number("rev", webhook.revision)
-        .number("enabled", webhook.enabled_ms)
-        .number("made", webhook.created_ms)
-        .text("g", list_of(&webhook.tenant))
-        .text("gs", position(webhook.created_ms, webhook.id.as_str()))
-        .build()
-}
-
-fn from_row(mut row: Row) -> Result<Webhook, StoreError> {
-    Ok(Webhook {
-        tenant: row.parsed("pk", |pk| TenantId::parse(pk.strip_prefix("T#")?).ok())?,
-        id: row.parsed("sk", |sk| WebhookId::parse(sk.strip_prefix("W#")?).ok())?,
-        url: row.text("href")?,
+fn subscription_of(mut row: Row) -> Result<Subscription, StoreError> {
+    Ok(Subscription {
+        id: name_of(&row)?.1,
         events: row.json("events")?,
         filter: stored_filter(&row)?,
-        rate_limit: row.maybe_number("pace"),
-        name: row.maybe_text("title"),
-        description: row.maybe_text("about"),
-        secret: Secret::new(row.text("secret")?),
-        old_secrets: row.maybe_json("old_secrets")?.unwrap_or_default(),
-        headers: row.json("headers")?,
-        metadata: row.parsed("metadata", parsed)?,
         dialect: row.text("dialect")?,
-        challenge: row.maybe_number("asks") == Some(1),
-        disabled: row.maybe_json("disabled")?,
+        is_active: !row.0.contains_key("disabled"),
         epoch: row.number("epoch")?,
-        revision: row.number("rev")?,
-        enabled_ms: row.number("enabled")?,
-        created_ms: row.number("made")?,
     })
+}
+
+fn json_bytes(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("it has string keys only")
+}
+
+/// The attributes that are encrypted.
+pub(super) const ENCRYPTED: [&str; 4] = [SECRET, OLD_SECRETS, HEADERS, SECRET_HEADERS];
+const SECRET: &str = "secret";
+const OLD_SECRETS: &str = "old_secrets";
+const HEADERS: &str = "headers";
+const SECRET_HEADERS: &str = "secret_headers";
+
+impl Store {
+    pub(super) fn webhook_item(&self, webhook: &Webhook) -> Result<Item, StoreError> {
+        let (pk, sk) = (partition(&webhook.tenant), sort_key(&webhook.id));
+        let encrypted = |attribute, plain: &[u8]| self.encrypt((&pk, &sk), attribute, plain);
+        let unless_empty = |attribute, is_empty: bool, plain: &dyn Fn() -> Vec<u8>| {
+            let value = (!is_empty).then(|| encrypted(attribute, &plain()));
+            value.transpose()
+        };
+        let (old_secrets, headers) = (&webhook.old_secrets, &webhook.headers);
+        let secret_headers = &webhook.secret_headers;
+        Ok(Builder::new(&*pk, &*sk)
+            .text("href", &webhook.url)
+            .json("events", &webhook.events)
+            .maybe("filter", webhook.filter.as_ref().map(json_value))
+            .maybe("pace", webhook.rate_limit.map(item::number))
+            .maybe("title", webhook.name.as_ref().map(item::text))
+            .maybe("about", webhook.description.as_ref().map(item::text))
+            .with(
+                SECRET,
+                encrypted(SECRET, webhook.secret.expose().as_bytes())?,
+            )
+            .maybe(
+                OLD_SECRETS,
+                unless_empty(OLD_SECRETS, old_secrets.is_empty(), &|| {
+                    json_bytes(old_secrets)
+                })?,
+            )
+            .maybe(
+                HEADERS,
+                unless_empty(HEADERS, headers.is_empty(), &|| json_bytes(headers))?,
+            )
+            .maybe(
+                SECRET_HEADERS,
+                unless_empty(SECRET_HEADERS, secret_headers.is_empty(), &|| {
+                    json_bytes(secret_headers)
+                })?,
+            )
+            .json("metadata", &webhook.metadata)
+            .text("dialect", &webhook.dialect)
+            .maybe("asks", webhook.challenge.then(|| item::number(1)))
+            .maybe("disabled", webhook.disabled.as_ref().map(json_value))
+            .number("epoch", webhook.epoch)
+            .number("rev", webhook.revision)
+            .number("enabled", webhook.enabled_ms)
+            .number("made", webhook.created_ms)
+            .text("g", list_of(&webhook.tenant))
+            .text("gs", position(webhook.created_ms, webhook.id.as_str()))
+            .build())
+    }
+
+    pub(super) fn webhook_of(&self, mut row: Row) -> Result<Webhook, StoreError> {
+        let (tenant, id) = name_of(&row)?;
+        let secret = String::from_utf8(self.decrypt(&row, SECRET)?);
+        Ok(Webhook {
+            tenant,
+            id,
+            url: row.text("href")?,
+            events: row.json("events")?,
+            filter: stored_filter(&row)?,
+            rate_limit: row.maybe_number("pace"),
+            name: row.maybe_text("title"),
+            description: row.maybe_text("about"),
+            secret: Secret::new(secret.map_err(|_| row.missing(SECRET))?),
+            old_secrets: self.decrypted_json(&row, OLD_SECRETS)?,
+            headers: self.decrypted_json(&row, HEADERS)?,
+            secret_headers: self.decrypted_json(&row, SECRET_HEADERS)?,
+            metadata: row.parsed("metadata", parsed)?,
+            dialect: row.text("dialect")?,
+            challenge: row.maybe_number("asks") == Some(1),
+            disabled: row.maybe_json("disabled")?,
+            epoch: row.number("epoch")?,
+            revision: row.number("rev")?,
+            enabled_ms: row.number("enabled")?,
+            created_ms: row.number("made")?,
+        })
+    }
+
+    /// What stands encrypted in an attribute as JSON; nothing, if that is missing.
+    fn decrypted_json<T: Default + serde::de::DeserializeOwned>(
+        &self,
+        row: &Row,
+        attribute: &'static str,
+    ) -> Result<T, StoreError> {
+        let Some(json) = self.maybe_decrypt(row, attribute)? else {
+            return Ok(T::default());
+        };
+        serde_json::from_slice(&json).map_err(|_| row.missing(attribute))
+    }
 }

@@ -13,6 +13,7 @@ pub use services::Services;
 
 /// The key that the sample events bring.
 const ADMIN_KEY: &str = "sample-admin-key";
+const ENCRYPTION_KEY: &str = "sample-encryption-key-of-more-than-32-characters";
 
 /// A sample event of `events/`.
 pub fn sample(name: &str) -> Value {

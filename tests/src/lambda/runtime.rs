@@ -25,7 +25,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{ADMIN_KEY, services::Services};
+use super::{ADMIN_KEY, ENCRYPTION_KEY, services::Services};
 use crate::{Output, Secrets, proxy::Proxy};
 
 /// How long an answer may take before something is surely wrong.
@@ -116,9 +116,14 @@ impl Function {
             ("RUNG_STRICT", "false"),
             ("AWS_LAMBDA_LOG_LEVEL", log_level),
         ]);
+        // As the template has it: the others never see a secret.
+        if ["subscriptions", "deliver"].contains(&name) {
+            command.env("RUNG_ENCRYPTION_KEYS", ENCRYPTION_KEY);
+        }
         let (output, secrets) = (Output::default(), Secrets::default());
         let process = output.attach(command);
         secrets.keep(ADMIN_KEY);
+        secrets.keep(ENCRYPTION_KEY);
         Self {
             events,
             answers: Mutex::new(taken),

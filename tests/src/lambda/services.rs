@@ -13,6 +13,7 @@ use rung_local::{
 };
 use rung_shared::{
     clock::{Clock, SystemClock},
+    encryption::KeyRing,
     store::Store,
 };
 use serde_json::{Value, json};
@@ -39,10 +40,16 @@ impl Services {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (dynamodb, sqs) = aws::clients(InProcess::new(aws.clone()));
-        Store::new(dynamodb, "rung", clock, Duration::from_secs(86_400))
-            .create_table()
-            .await
-            .unwrap();
+        Store::new(
+            dynamodb,
+            "rung",
+            KeyRing::empty(),
+            clock,
+            Duration::from_secs(86_400),
+        )
+        .create_table()
+        .await
+        .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let door = Arc::new(Door {

@@ -253,10 +253,13 @@ async fn what_sign_cannot_know_it_asks_for() {
     let done = run(&args, "no JSON").await.ok();
     assert!(done.stdout.contains("x-patra-event: card.created\n"));
 
-    let done = run(&["sign", "--dialect", "reward", "--secret", "plain"], "{}")
-        .await
-        .ok();
-    assert!(done.stderr.contains("signs nothing"), "{}", done.stderr);
+    let done = run(&["sign", "--dialect", "reward", "--secret", "plain"], "{}").await;
+    assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
+    assert!(
+        done.stderr.contains("base64 of 24 to 64"),
+        "{}",
+        done.stderr
+    );
     let done = run(&["sign", "--dialect", "nosuch", "--secret", "s"], "{}").await;
     assert_eq!(done.code, Some(1));
     assert!(done.stderr.contains("bharatcart"), "{}", done.stderr);
@@ -266,7 +269,10 @@ async fn what_sign_cannot_know_it_asks_for() {
 #[tokio::test]
 async fn listen_verifies_deliveries_of_every_dialect() {
     let rung = rung(&[]).await;
-    let (right, wrong) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "wrong");
+    let (right, wrong) = (
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX",
+    );
     let mut listening = Listening::start(&["--secret", "unused", "--secret", right]).await;
     for dialect in DIALECTS {
         let tenant = Tenant::create(&rung, dialect, dialect).await;

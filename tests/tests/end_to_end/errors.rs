@@ -221,6 +221,16 @@ fn wrong_webhook_members() -> Vec<(&'static str, Value, &'static [u16])> {
         ("headers", json!({"Host": "elsewhere"}), UNPROCESSABLE),
         (
             "headers",
+            json!({"Authorization": "Bearer x"}),
+            UNPROCESSABLE,
+        ),
+        (
+            "secret_headers",
+            json!({"Host": "elsewhere"}),
+            UNPROCESSABLE,
+        ),
+        (
+            "headers",
             json!({"webhook-signature": "v1,forged"}),
             UNPROCESSABLE,
         ),
@@ -241,10 +251,9 @@ async fn creating_a_webhook() {
     let odin = Tenant::create(&rung, "t", "odin").await;
     refuses_what_is_no_object(&odin, "POST", "/v1/webhooks").await;
     let good = json!({"url": "http://127.0.0.1:9/", "events": ["user"]});
-    let only_at_creation: [(&str, Value, &[u16]); 9] = [
+    let only_at_creation: [(&str, Value, &[u16]); 8] = [
         ("secret", json!(""), UNPROCESSABLE),
-        ("secret", json!("s".repeat(257)), UNPROCESSABLE),
-        ("secret", json!("line\nbreak"), UNPROCESSABLE),
+        ("secret", json!("s".repeat(4_097)), UNPROCESSABLE),
         ("secret", json!(7), BAD),
         ("dialect", json!("klingon"), UNPROCESSABLE),
         // These three are the operator's, for an import.
@@ -279,7 +288,11 @@ async fn creating_a_webhook() {
         "nothing was made"
     );
 
-    for secret in ["s".to_owned(), "~".repeat(256)] {
+    for secret in [
+        "s".to_owned(),
+        "~".repeat(4_096),
+        "line\nbreak, ä".to_owned(),
+    ] {
         let mut request = good.clone();
         request["secret"] = json!(secret);
         assert_eq!(odin.webhook_with(request).await.secret, secret);
@@ -299,7 +312,7 @@ async fn changing_a_webhook() {
         ("id", json!("webhook_other"), BAD),
         ("secret", json!("another"), BAD),
         ("created_at", json!("2024-01-01T00:00:00Z"), BAD),
-        ("dialect", json!("standard"), BAD),
+        ("dialect", json!("klingon"), BAD),
     ];
     for (name, value, statuses) in wrong_webhook_members().into_iter().chain(only_at_changing) {
         // A right change beside the wrong one must not be made either.

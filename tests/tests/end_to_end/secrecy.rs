@@ -1,5 +1,6 @@
 //! What the process writes helps the operator and gives nothing away.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rung_tests::{Receiver, Tenant};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ async fn secrets_keys_and_payloads_are_never_written() {
     let receiver = Receiver::in_turn(&[500, 401, 302, 200]).await;
     let odin = Tenant::create(&rung, "t", "odin").await;
     let request = json!({
-        "url": receiver.url("/"), "events": ["*"], "secret": "given-secret-5f2c", "headers": {"X-Token": "header-token-91ab"},
+        "url": receiver.url("/"), "events": ["*"], "secret": "given-secret-5f2c", "secret_headers": {"X-Token": "header-token-91ab"},
     });
     let webhook = odin.webhook_with(request).await;
     let made = odin.webhook(&receiver.url("/made"), &["content"]).await;
@@ -78,4 +79,51 @@ async fn secrets_are_shown_once() {
     let keys = rung.admin().get("/v1/tenants/t/keys").await;
     keys.data(200);
     assert!(!keys.text.contains(&odin.key), "{}", keys.text);
+}
+
+/// Whoever gets hold of the database, its log and its journals finds nothing that signs, no key, and no credential of a receiver.
+#[tokio::test]
+async fn the_files_of_the_database_give_no_secret_away() {
+    let mut rung = rung(&[]).await;
+    let receiver = Receiver::always(500).await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    let request = json!({
+        "url": receiver.url("/"), "events": ["*"], "secret": "whsec_R2l2ZW5CeVRoZW1TZWxmLTEyMzQ1Njc4OTA=",
+        "secret_headers": {"Authorization": "Bearer token-of-theirs-91ab"},
+    });
+    let webhook = tenant.webhook_with(request).await;
+    let mut secrets = vec![tenant.key.clone(), webhook.secret.clone()];
+    secrets.push("token-of-theirs-91ab".to_owned());
+    for signing in ["v1a", "v1"] {
+        let path = webhook.path("/rotate-secret");
+        let rotated = tenant.api.post(&path, &json!({"signing": signing})).await;
+        secrets.push(
+            rotated.data(200)["webhook"]["secret"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    let event = tenant.publish("a.b", json!({"n": 1})).await;
+    webhook.until_attempts(&event.id, 1).await;
+    rung.terminate().await;
+
+    let mut files = 0;
+    for entry in std::fs::read_dir(rung.data()).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.to_string_lossy().contains("sqlite") {
+            continue;
+        }
+        files += 1;
+        let bytes = std::fs::read(&path).unwrap();
+        for secret in &secrets {
+            let inner = secret.rsplit('_').next().unwrap();
+            for text in [secret.clone(), inner.to_owned(), BASE64.encode(secret)] {
+                let needle = text.trim_end_matches('=').as_bytes();
+                let found = bytes.windows(needle.len()).any(|window| window == needle);
+                assert!(!found, "{text} is in {}", path.display());
+            }
+        }
+    }
+    assert!(files >= 2, "only {files}");
 }

@@ -16,7 +16,9 @@ use rung_local::{
     app::{App, Parts},
     aws,
 };
-use rung_shared::{clock::Clock, dialect::Dialects, flow::Tally, limits::TALLY_TIME};
+use rung_shared::{
+    clock::Clock, dialect::Dialects, encryption::KeyRing, flow::Tally, limits::TALLY_TIME,
+};
 
 use crate::{
     receivers::{InHand, Receivers, Way},
@@ -177,6 +179,11 @@ impl Functions {
             }),
             dialects: Arc::clone(&self.dialects),
             admin_key: ADMIN_KEY.to_owned(),
+            // As the template has it: the others never see a secret.
+            encryption_keys: match role {
+                Role::Deliver | Role::Manage => KeyRing::of_tests(),
+                Role::Enqueue | Role::Sweep => KeyRing::empty(),
+            },
             strict: false,
             retention: RETENTION,
         })

@@ -22,6 +22,7 @@ use rung_shared::{
         tenant::Tenant,
         webhook::{Secret, Webhook},
     },
+    encryption::KeyRing,
     json::Json,
     limits::{PARK_SHARDS, SWEEP_AHEAD_MS},
     store::{Store, parked::Cursor},
@@ -115,7 +116,13 @@ impl World {
             meddling: asking,
         };
         let (dynamodb, _) = aws::clients(aws::connector::InProcess::new(wire.aws.clone()));
-        let oracle = Store::new(dynamodb, "rung", Arc::clone(&clock), RETENTION);
+        let oracle = Store::new(
+            dynamodb,
+            "rung",
+            KeyRing::of_tests(),
+            Arc::clone(&clock),
+            RETENTION,
+        );
         oracle.create_table().await.expect("the oracle writes");
         let manners: Vec<_> = (0..wire.plan.webhooks)
             .map(|_| manner(&wire.chance, wire.plan.calm_ms))
@@ -393,6 +400,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             secret: Secret::new(SECRET.to_owned()),
             old_secrets: Vec::new(),
             headers: BTreeMap::new(),
+            secret_headers: Default::default(),
             metadata: Json::empty(),
             dialect: any_dialect(chance),
             challenge: false,

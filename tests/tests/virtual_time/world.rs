@@ -18,6 +18,7 @@ use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
+    encryption::KeyRing,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -118,6 +119,7 @@ impl World {
             transport: receivers.clone(),
             dialects: Arc::new(Dialects::builtin()),
             admin_key: ADMIN_KEY.to_owned(),
+            encryption_keys: KeyRing::of_tests(),
             strict: false,
             retention: std::time::Duration::from_secs(30 * 86_400),
         })

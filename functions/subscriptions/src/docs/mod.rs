@@ -1,6 +1,7 @@
 //! The documentation of each call: beside the handlers, so that those can be read without it.
 
 mod dead_letters;
+mod encryption;
 mod event_types;
 mod events;
 mod keys;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::{
     dead_letters::{list_dead_letters, redrive_dead_letters},
+    encryption::reencrypt,
     event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
     events::{get_event, list_events},
     keys::{create_key, delete_key, list_keys},
@@ -31,8 +33,8 @@ pub(crate) use self::{
     stats::{tenant_stats, webhook_stats},
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, update_tenant},
     webhooks::{
-        create_webhook, delete_webhook, finish_rotation, get_webhook, list_webhooks, rotate_secret,
-        test_webhook, update_webhook, verify_webhook,
+        create_webhook, delete_webhook, finish_rotation, get_secret, get_webhook, list_webhooks,
+        rotate_secret, test_webhook, update_webhook, verify_webhook,
     },
 };
 

@@ -12,10 +12,14 @@ use rung_shared::{
         OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
     },
 };
+use schemars::json_schema;
 use serde_json::{Value, json};
 
 use super::{deleted, id, logs, object, text, time};
-use crate::{logs::View as LogView, webhooks::view::View};
+use crate::{
+    logs::View as LogView,
+    webhooks::{OldSecretView, view::View},
+};
 
 fn example() -> Value {
     json!({
@@ -33,6 +37,7 @@ fn example() -> Value {
         "public_key": null,
         "old_secret_expires_at": null,
         "headers": {},
+        "secret_headers": [],
         "metadata": {},
         "challenge": false,
         "disabled_at": null,
@@ -46,8 +51,8 @@ fn with_secret() -> Value {
     webhook
 }
 
-/// The fields that a webhook is made with and changed by.
-fn fields() -> Value {
+/// The fields that a webhook is made with and changed by. A change may remove single headers with null.
+fn fields(header: Value) -> Value {
     json!({
         "url": {
             "description": "Where to: absolute, `https` (`http` too on one machine), without user information or fragment, at a public host.",
@@ -75,16 +80,30 @@ fn fields() -> Value {
         "name": text("A name of the tenant's own.", NAME_CHARS),
         "description": text("What it is for.", DESCRIPTION_CHARS),
         "headers": {
-            "description": "Headers that go along with each delivery, except those that HTTP, Rung and the dialect set.",
+            "description": "Headers that go along with each delivery, except those that HTTP, Rung and the dialect set, and those that carry credentials.",
             "type": ["object", "null"],
             "maxProperties": WEBHOOK_HEADERS,
-            "additionalProperties": { "type": "string", "maxLength": HEADER_VALUE_BYTES },
+            "additionalProperties": header.clone(),
+        },
+        "secret_headers": {
+            "description": "More of them, whose values are credentials: they are shown nowhere, the webhook lists their names.",
+            "type": ["object", "null"],
+            "maxProperties": WEBHOOK_HEADERS,
+            "additionalProperties": header,
         },
         "metadata": {
             "description": "Whatever the tenant wants to keep with it.",
             "type": ["object", "null"],
         },
     })
+}
+
+fn header(kinds: Value) -> Value {
+    json!({ "type": kinds, "maxLength": HEADER_VALUE_BYTES })
+}
+
+fn dialect(description: &str) -> Value {
+    text(description, ID_CHARS)
 }
 
 fn with(mut fields: Value, more: Value) -> Value {
@@ -98,7 +117,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     let body = object(
         &["url", "events"],
         with(
-            fields(),
+            fields(header("string".into())),
             json!({
                 "secret": secret(),
                 "signing": signing(),
@@ -106,7 +125,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
                     "description": "Whether the endpoint must echo a token before it gets events [default: false].",
                     "type": ["boolean", "null"],
                 },
-                "dialect": text("Another dialect than the tenant's, for a gradual move.", ID_CHARS),
+                "dialect": dialect("Another dialect than the tenant's, for a gradual move."),
                 "id": id("With the admin key: the id to keep; one that is there is updated."),
                 "status": {
                     "description": "With the admin key.",
@@ -124,7 +143,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<View<'_>>();
     let data = json!({ "webhook": with_secret() });
     Operation::new(Who::Tenant(Scope::Manage), "createWebhook", "Make a webhook.")
-        .describe("The answer shows the secret, which is shown again at a rotation only.")
+        .describe("The answer shows the secret. Afterwards only the operator can read it.")
         .idempotency_key("Serves as an id where there is none: the same request again is answered with the webhook that it made, as long as that is \
              as the request says.")
         .body(body, example)
@@ -140,12 +159,17 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
             [("webhook", webhook)],
             data,
         )
-        .refuses(&[Code::Conflict, Code::PlanWithoutWebhooks])
+        .refuses(&[
+            Code::Conflict,
+            Code::InvalidSecret,
+            Code::PlanWithoutWebhooks,
+        ])
 }
 
 fn secret() -> Value {
     json!({
-        "description": "What signs, kept exactly as given [default: a new one].",
+        "description": "What signs, kept exactly as given, at most 4096 bytes [default: a new one]. Where `webhook-signature` is the dialect's only \
+                        signature it must be base64 of 24 to 64 bytes, with or without `whsec_` in front, or a key pair.",
         "type": ["string", "null"],
         "minLength": 1,
         "maxLength": SECRET_BYTES,
@@ -154,7 +178,8 @@ fn secret() -> Value {
 
 fn signing() -> Value {
     json!({
-        "description": "`v1` is a secret that both sides share, `v1a` an Ed25519 key pair, of which receivers have the public half.",
+        "description": "`v1` is a secret that both sides share; `v1a` an Ed25519 key pair, of which receivers have the public half, where \
+                        `webhook-signature` is the dialect's only signature.",
         "enum": ["v1", "v1a", null],
     })
 }
@@ -186,7 +211,24 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
             [("old_secret_expires_at", expiry), ("webhook", webhook)],
             json!({ "old_secret_expires_at": rotated["old_secret_expires_at"], "webhook": rotated }),
         )
-        .refuses(&[Code::Conflict])
+        .refuses(&[Code::Conflict, Code::InvalidSecret])
+}
+
+pub(crate) fn get_secret(schemas: &mut Schemas) -> Operation {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let text = json_schema!({ "type": "string" });
+    let old_secrets = schemas.subschema_for::<Vec<OldSecretView<'_>>>();
+    Operation::new(
+        Who::Tenant(Scope::Admin),
+        "getSecret",
+        "Read what signs a webhook's deliveries.",
+    )
+    .answers(
+        StatusCode::OK,
+        "The secret in force, and those that a rotation has replaced and that sign on, oldest first.",
+        [("secret", text), ("old_secrets", old_secrets)],
+        json!({ "secret": secret, "old_secrets": [] }),
+    )
 }
 
 pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
@@ -250,12 +292,26 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             "description": "`active` forgets its failures, and sends nothing by itself.",
             "enum": ["active", "disabled"],
         },
+        "dialect": dialect("Another dialect from now on; what is under way goes out as it was."),
+        "secret": {
+            "description": "The present one; another is set with `rotate-secret`.",
+            "type": ["string", "null"],
+            "minLength": 1,
+            "maxLength": SECRET_BYTES,
+        },
+        "signing": {
+            "description": "The present one; another is set with `rotate-secret`.",
+            "enum": ["v1", "v1a", null],
+        },
     });
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Tenant(Scope::Manage), "updateWebhook", "Change a webhook.")
-        .describe("What is left out stays; null clears what may be missing.")
+        .describe(
+            "What is left out stays; null clears what may be missing. In `headers` and `secret_headers`, a header that is left out \
+             stays, and null removes it.",
+        )
         .body(
-            object(&[], with(fields(), status)),
+            object(&[], with(fields(header(json!(["string", "null"]))), status)),
             json!({ "events": ["user.lesson.completed", "user.progress.milestone"], "status": "active" }),
         )
         .answers(
@@ -266,6 +322,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
         )
         .refuses(&[
             Code::Conflict,
+            Code::InvalidSecret,
             Code::PlanWithoutWebhooks,
             Code::WebhookUnverified,
         ])

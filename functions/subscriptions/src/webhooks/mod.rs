@@ -1,6 +1,7 @@
 //! Webhooks: made, listed, changed, tested, deleted by their tenant.
 
 mod challenge;
+mod headers;
 mod list;
 mod request;
 mod secrets;
@@ -22,11 +23,12 @@ use serde_json::json;
 
 pub(crate) use self::{
     challenge::verify,
-    secrets::{finish_rotation, rotate_secret},
+    secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
 };
 use self::{
+    headers::{Given, OwnHeaders},
     list::Wanted,
-    request::{Status, events, filter, headers, metadata, rate_limit, url},
+    request::{Status, events, filter, metadata, rate_limit, url},
     secrets::{SecretFields, Signing},
     view::View,
 };
@@ -145,7 +147,7 @@ async fn read_new(
     if let Some(present) = &present {
         secrets.check_against(&present.secret, &mut fields);
     }
-    let headers = fields.optional("headers", headers(&dialect));
+    let own = OwnHeaders::read(&mut fields, Given::Whole, &dialect, present.as_ref());
     let metadata = fields.optional("metadata", metadata);
     let asks = fields.optional("challenge", |value| {
         let asks = value.as_bool();
@@ -168,6 +170,7 @@ async fn read_new(
             secret: secrets.signing.unwrap_or(Signing::V1).new_secret(),
             old_secrets: Vec::new(),
             headers: Default::default(),
+            secret_headers: Default::default(),
             metadata: Json::empty(),
             dialect: String::new(),
             challenge: false,
@@ -186,7 +189,8 @@ async fn read_new(
         rate_limit: rate_limit.or(base.rate_limit),
         name: name.or(base.name),
         description: description.or(base.description),
-        headers: headers.unwrap_or(base.headers),
+        headers: own.headers,
+        secret_headers: own.secret_headers,
         metadata: metadata.unwrap_or(base.metadata),
         dialect: dialect.name.clone(),
         challenge: asks.unwrap_or(base.challenge),
@@ -196,6 +200,7 @@ async fn read_new(
     if let Some(secret) = secrets.given {
         webhook.replace_secret(secret);
     }
+    secrets::suit(&mut webhook, &dialect)?;
     if let Some(status) = status {
         status.apply(&mut webhook, now_ms);
     }
@@ -291,19 +296,32 @@ fn read_change(
     present: Webhook,
     body: &Json,
 ) -> Result<Webhook, ApiError> {
-    let dialect = state.api.dialect(&present.dialect)?;
     let mut fields = Fields::of(body)?;
+    let dialect = fields.patch("dialect", dialect_named(&state.api));
+    let dialect = match replaced(&mut fields, "dialect", dialect) {
+        Some(dialect) => dialect,
+        None => state.api.dialect(&present.dialect)?.clone(),
+    };
+    let speaks_another = dialect.name != present.dialect;
     let url = fields.patch("url", url(state.api.strict));
-    let events = fields.patch("events", events(dialect));
+    let new_events = fields.patch("events", events(&dialect));
+    if speaks_another && new_events == Patch::Keep {
+        for pattern in &present.events {
+            if let Err(fault) = dialect.catalogue.check_pattern(pattern) {
+                fields.problem("events", fault.to_string());
+            }
+        }
+    }
     let filter = filter(&mut fields);
     let rate_limit = fields.patch("rate_limit", rate_limit);
     let status = fields.patch("status", Status::read);
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
-    let headers = fields.patch("headers", headers(dialect));
+    secrets::check_unchanged(&mut fields, &dialect, &present.secret);
+    let own = OwnHeaders::read(&mut fields, Given::Changes, &dialect, Some(&present));
     let metadata = fields.patch("metadata", metadata);
     let url = replaced(&mut fields, "url", url);
-    let events = replaced(&mut fields, "events", events);
+    let events = replaced(&mut fields, "events", new_events);
     let status = replaced(&mut fields, "status", status);
     fields.finish()?;
 
@@ -315,10 +333,15 @@ fn read_change(
         rate_limit: rate_limit.or(present.rate_limit),
         name: name.or(present.name),
         description: description.or(present.description),
-        headers: headers.or(Some(present.headers)).unwrap_or_default(),
+        headers: own.headers,
+        secret_headers: own.secret_headers,
+        dialect: dialect.name.clone(),
         metadata: (metadata.or(Some(present.metadata))).unwrap_or_else(Json::empty),
         ..present
     };
+    if speaks_another {
+        secrets::suit(&mut webhook, &dialect)?;
+    }
     if let Some(status) = status {
         if status == Status::Active {
             state.check_plan(&caller.tenant)?;

@@ -1,39 +1,16 @@
 //! What a client may say of a webhook, field by field.
 
-use std::collections::BTreeMap;
-
-use http::{HeaderName, HeaderValue, header};
 use rung_shared::{
     api::{Fields, Patch, read},
-    dialect::{Dialect, SignInput},
+    dialect::Dialect,
     domain::{
         filter::Filter,
         webhook::{Disabled, Reason, Webhook},
     },
     egress::policy::check_url,
     json::{Json, JsonFault},
-    limits::{
-        HEADER_VALUE_BYTES, METADATA_BYTES, RATE_LIMIT_MAX, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
-        WEBHOOK_HEADERS_BYTES,
-    },
+    limits::{METADATA_BYTES, RATE_LIMIT_MAX, WEBHOOK_EVENTS},
 };
-
-/// Headers that are the connection's, the body's or Rung's own.
-const RESERVED_HEADERS: [HeaderName; 12] = [
-    header::CONNECTION,
-    header::DATE,
-    header::EXPECT,
-    header::HOST,
-    HeaderName::from_static("keep-alive"),
-    header::TE,
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::USER_AGENT,
-];
-const RESERVED_PREFIXES: [&str; 4] = ["content-", "proxy-", "rung-", "webhook-"];
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     move |value| {
@@ -92,75 +69,6 @@ pub(super) fn rate_limit(value: &Json) -> Result<u32, String> {
         .ok_or_else(|| {
             format!("must be a whole number of deliveries a second, from 1 to {RATE_LIMIT_MAX}")
         })
-}
-
-/// Static headers of a webhook's own.
-pub(super) fn headers(
-    dialect: &Dialect,
-) -> impl Fn(&Json) -> Result<BTreeMap<String, String>, String> + '_ {
-    |value| {
-        let members = value.as_object().ok_or("must be an object of texts")?;
-        if members.len() > WEBHOOK_HEADERS {
-            return Err(format!("must be at most {WEBHOOK_HEADERS}"));
-        }
-        let mut seen = Vec::with_capacity(members.len());
-        let headers = members.iter().map(|(name, value)| {
-            let parsed: HeaderName = name
-                .parse()
-                .map_err(|_| format!("{name:?} is no header name"))?;
-            if is_reserved(&parsed, dialect) {
-                return Err(format!("{name} is sent by Rung itself; remove it"));
-            }
-            if seen.contains(&parsed) {
-                return Err(format!("{name} stands twice; give it once"));
-            }
-            seen.push(parsed);
-            let value = header_value(value).ok_or_else(|| {
-                format!("{name} must be at most {HEADER_VALUE_BYTES} printable ASCII characters")
-            })?;
-            Ok((name.clone(), value))
-        });
-        let headers = headers.collect::<Result<BTreeMap<_, _>, String>>()?;
-        let bytes: usize = headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
-        if bytes > WEBHOOK_HEADERS_BYTES {
-            return Err(format!(
-                "must have at most {WEBHOOK_HEADERS_BYTES} bytes together"
-            ));
-        }
-        Ok(headers)
-    }
-}
-
-fn header_value(value: &Json) -> Option<String> {
-    let text = value
-        .as_str()
-        .filter(|text| text.len() <= HEADER_VALUE_BYTES && text.trim() == *text)?;
-    // `to_str` lets through visible ASCII, blanks and tabs only.
-    HeaderValue::from_str(text).ok()?.to_str().ok()?;
-    Some(text.to_owned())
-}
-
-fn is_reserved(name: &HeaderName, dialect: &Dialect) -> bool {
-    // The names a dialect sends do not depend on the delivery.
-    let any = SignInput {
-        event_id: "-",
-        event_type: "-",
-        delivery_id: uuid::Uuid::nil(),
-        timestamp_s: 0,
-        body: b"",
-        secret: "-",
-        newer_secrets: &[],
-        traceparent: None,
-    };
-    let own = dialect.headers(&any).unwrap_or_default();
-    RESERVED_HEADERS.contains(name)
-        || RESERVED_PREFIXES
-            .iter()
-            .any(|prefix| name.as_str().starts_with(prefix))
-        || own.iter().any(|(own, _)| own == name)
 }
 
 /// The tenant's own data about a webhook.
@@ -247,65 +155,6 @@ mod tests {
         for wrong in ["[]", "[1]", r#""*""#, r#"[""]"#] {
             assert!(events(&odin)(&json(wrong)).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn headers_of_the_connection_of_rung_and_of_the_dialect_are_refused() {
-        let odin = dialect("odin");
-        let own = headers(&odin)(&json(r#"{"Authorization": "Bearer x", "X-Team": "a b"}"#));
-        assert_eq!(own.unwrap()["Authorization"], "Bearer x");
-        for name in [
-            "Host",
-            "content-length",
-            "Content-Language",
-            "Traceparent",
-            "Transfer-Encoding",
-            "Proxy-Authorization",
-            "Webhook-Id",
-            "webhook-extra",
-            "Rung-Test",
-            "X-Odin-Signature",
-            "User-Agent",
-            "",
-            "a b",
-            "x:y",
-        ] {
-            let one = Json::Object(vec![(name.to_owned(), Json::String("x".to_owned()))]);
-            assert!(headers(&odin)(&one).is_err(), "{name:?}");
-        }
-        assert!(headers(&dialect("standard"))(&json(r#"{"X-Odin-Signature": "x"}"#)).is_ok());
-    }
-
-    #[test]
-    fn header_values_cannot_smuggle_lines_and_names_are_told_apart_without_case() {
-        let odin = dialect("odin");
-        for wrong in [
-            r#"{"X-A": "a\r\nX-B: b"}"#,
-            r#"{"X-A": "ä"}"#,
-            r#"{"X-A": " a"}"#,
-            r#"{"X-A": 1}"#,
-            r#"{"X-A": "1", "x-a": "2"}"#,
-        ] {
-            assert!(headers(&odin)(&json(wrong)).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn headers_are_few_and_small_together() {
-        let odin = dialect("odin");
-        let of = |count: usize, name: usize, value: usize| {
-            let member = |n| {
-                let name = format!("x-{n:0>name$}");
-                (name, Json::String("v".repeat(value)))
-            };
-            headers(&odin)(&Json::Object((0..count).map(member).collect()))
-        };
-        assert!(of(WEBHOOK_HEADERS, 10, 10).is_ok());
-        assert!(of(WEBHOOK_HEADERS + 1, 10, 10).is_err());
-        assert!(of(1, 10, HEADER_VALUE_BYTES).is_ok());
-        assert!(of(1, 10, HEADER_VALUE_BYTES + 1).is_err());
-        assert!(of(7, 10, HEADER_VALUE_BYTES).is_err());
-        assert!(of(1, WEBHOOK_HEADERS_BYTES, 1).is_err());
     }
 
     #[test]

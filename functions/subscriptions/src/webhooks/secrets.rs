@@ -5,13 +5,15 @@ use axum::{
     response::Response,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_shared::{
-    api::{self, ApiError, Code, Fields, answer},
+    api::{self, ApiError, Code, Fields, NoQuery, answer},
     chance,
-    dialect::{Dialect, KeyPair},
+    clock::timestamp,
+    dialect::{Dialect, KeyPair, SecretFault},
     domain::{
         id::WebhookId,
+        tenant::Scope,
         webhook::{Secret, TooManySecrets, Webhook},
     },
     json::Json,
@@ -69,12 +71,18 @@ pub(super) struct SecretFields {
 
 impl SecretFields {
     pub(super) fn read(fields: &mut Fields<'_>, dialect: &Dialect) -> Self {
-        let given = fields.optional("secret", secret);
+        let given = fields.optional("secret", Ok);
+        let given = given.and_then(|value| match secret(value, dialect) {
+            Ok(secret) => Some(secret),
+            Err(problem) => {
+                fields.problem_of(Code::InvalidSecret, "secret", problem);
+                None
+            }
+        });
         let signing = fields.optional("signing", Signing::read);
         match (&given, signing) {
-            (_, Some(Signing::V1a)) if !dialect.sends_standard_webhooks() => {
-                let problem =
-                    "must be `v1`: this dialect does not send the header webhook-signature";
+            (_, Some(Signing::V1a)) if !dialect.takes_key_pairs() => {
+                let problem = "must be `v1`: a key pair signs where `webhook-signature` is the dialect's only signature, and here it is not";
                 fields.problem("signing", problem);
             }
             (Some(given), Some(signing)) if Signing::of(given) != signing => {
@@ -84,7 +92,7 @@ impl SecretFields {
                         "must be `whsk_` and base64 of an Ed25519 seed and its public key, 64 bytes in all"
                     }
                 };
-                fields.problem("secret", problem);
+                fields.problem_of(Code::InvalidSecret, "secret", problem);
             }
             _ => {}
         }
@@ -106,12 +114,45 @@ impl SecretFields {
 }
 
 /// Kept exactly as given.
-fn secret(value: &Json) -> Result<Secret, String> {
-    let printable = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let text = value.as_str().filter(printable);
-    let text = text.filter(|text| (1..=SECRET_BYTES).contains(&text.len()));
-    let secret = text.map(|text| Secret::new(text.to_owned()));
-    secret.ok_or_else(|| format!("must be 1 to {SECRET_BYTES} printable ASCII characters"))
+fn secret(value: &Json, dialect: &Dialect) -> Result<Secret, String> {
+    let text = value.as_str();
+    let text = text
+        .filter(|text| (1..=SECRET_BYTES).contains(&text.len()))
+        .ok_or_else(|| format!("must be a text of 1 to {SECRET_BYTES} bytes"))?;
+    match dialect.check_secret(text) {
+        Ok(()) => Ok(Secret::new(text.to_owned())),
+        Err(fault @ SecretFault::NoKey) => Err(format!("{fault}; leave it out, and one is made")),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+/// Sees to it that a webhook's secrets can sign in `dialect`, which it is about to speak. Those that were replaced and cannot sign
+/// no more.
+///
+/// # Errors
+/// 422 when the secret in force cannot.
+pub(super) fn suit(webhook: &mut Webhook, dialect: &Dialect) -> Result<(), ApiError> {
+    let signs = |secret: &Secret| dialect.check_secret(secret.expose());
+    webhook.old_secrets.retain(|old| signs(&old.secret).is_ok());
+    signs(&webhook.secret).map_err(|fault| {
+        let problem = format!(
+            "{fault}; the webhook's present one cannot sign in {}: rotate to one that can first, with POST /v1/webhooks/{{id}}/rotate-secret",
+            dialect.name
+        );
+        ApiError::of_field(Code::InvalidSecret, "secret", problem)
+    })
+}
+
+/// Notes a problem when a change names another secret than the one that a webhook has.
+pub(super) fn check_unchanged(fields: &mut Fields<'_>, dialect: &Dialect, present: &Secret) {
+    let SecretFields { given, signing } = SecretFields::read(fields, dialect);
+    let problem = "is changed with POST /v1/webhooks/{id}/rotate-secret";
+    if given.is_some_and(|given| given != *present) {
+        fields.problem("secret", problem);
+    }
+    if signing.is_some_and(|signing| signing != Signing::of(present)) {
+        fields.problem("signing", problem);
+    }
 }
 
 fn overlap_ms(value: &Json) -> Result<u64, String> {
@@ -135,14 +176,17 @@ pub(crate) async fn rotate_secret(
     let caller = state.manager(&headers).await?;
     let body = api::empty_or_body(request, REQUEST_BYTES).await?;
     let webhook = changed(&state, &caller, &id, |mut webhook| {
+        let dialect = state.api.dialect(&webhook.dialect)?;
         let mut fields = Fields::of(&body)?;
-        let secrets = SecretFields::read(&mut fields, state.api.dialect(&webhook.dialect)?);
+        let secrets = SecretFields::read(&mut fields, dialect);
         let overlap_ms = fields.optional("overlap_seconds", overlap_ms);
         fields.finish()?;
         let secret = secrets.given.unwrap_or_else(|| {
-            let signing = secrets.signing;
-            let signing = signing.unwrap_or_else(|| Signing::of(&webhook.secret));
-            signing.new_secret()
+            let present = || match Signing::of(&webhook.secret) {
+                Signing::V1a if dialect.takes_key_pairs() => Signing::V1a,
+                Signing::V1 | Signing::V1a => Signing::V1,
+            };
+            secrets.signing.unwrap_or_else(present).new_secret()
         });
         webhook
             .rotate_secret(
@@ -151,6 +195,7 @@ pub(crate) async fn rotate_secret(
                 overlap_ms.unwrap_or(OVERLAP_DEFAULT_MS),
             )
             .map_err(|TooManySecrets| too_many_secrets())?;
+        suit(&mut webhook, dialect)?;
         Ok(webhook)
     })
     .await?;
@@ -164,6 +209,43 @@ fn too_many_secrets() -> ApiError {
         "{OLD_SECRETS} older secrets sign still; end them with POST …/rotate-secret/finish or with `overlap_seconds` 0"
     );
     ApiError::new(Code::Conflict, message)
+}
+
+/// A secret that was replaced, and signs on.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OldSecret")]
+pub(crate) struct OldSecretView<'a> {
+    secret: &'a str,
+    /// Until when it signs on.
+    expires_at: jiff::Timestamp,
+}
+
+/// What signs, for the operator alone: to move away with, and for a customer who has lost it.
+pub(crate) async fn secret_of(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+    _: NoQuery,
+) -> Result<Response, ApiError> {
+    let caller = state.api.caller(&headers, Scope::Admin).await?;
+    let webhook = state.webhook(&caller, &id).await?;
+    let wall_ms = state.api.clock.wall_ms();
+    let old_secrets = webhook.old_secrets.iter();
+    let old_secrets = old_secrets.filter(|old| old.expires_ms > wall_ms);
+    let old_secrets = old_secrets.map(|old| OldSecretView {
+        secret: old.secret.expose(),
+        expires_at: timestamp(old.expires_ms),
+    });
+    let data = json!({
+        "secret": webhook.secret.expose(),
+        "old_secrets": old_secrets.collect::<Vec<_>>(),
+    });
+    let mut response = answer(StatusCode::OK, data);
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    Ok(response)
 }
 
 pub(crate) async fn finish_rotation(
@@ -187,6 +269,8 @@ pub(crate) async fn finish_rotation(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use rung_shared::dialect::Dialects;
+
     use super::*;
 
     fn json(text: &str) -> Json {
@@ -194,12 +278,26 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_printable_and_kept_exactly() {
-        assert_eq!(secret(&json(r#"" a b~""#)).unwrap().expose(), " a b~");
-        for wrong in [r#""""#, r#""a\tb""#, r#""ä""#, "7"] {
-            assert!(secret(&json(wrong)).is_err(), "{wrong}");
+    fn secrets_are_any_text_and_kept_exactly_where_the_dialect_has_an_hmac() {
+        let odin = Dialects::builtin().get("odin").unwrap().clone();
+        for given in [
+            " a b~",
+            "a\tb\0",
+            "ä",
+            &"x".repeat(4_096),
+            &"ä".repeat(2_048),
+        ] {
+            let kept = secret(&Json::String(given.to_owned()), &odin).unwrap();
+            assert_eq!(kept.expose(), given);
         }
-        assert!(secret(&Json::String("x".repeat(257))).is_err());
+        for wrong in [
+            json(r#""""#),
+            json("7"),
+            Json::String("x".repeat(4_097)),
+            Json::String("ä".repeat(2_049)),
+        ] {
+            assert!(secret(&wrong, &odin).is_err());
+        }
     }
 
     #[test]

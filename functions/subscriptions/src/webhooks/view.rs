@@ -40,6 +40,8 @@ pub(crate) struct View<'a> {
     /// Until when a replaced secret signs on.
     pub(super) old_secret_expires_at: Option<jiff::Timestamp>,
     headers: &'a BTreeMap<String, String>,
+    /// The names of those headers whose values are shown nowhere.
+    secret_headers: Vec<&'a str>,
     #[schemars(with = "Map<String, Value>")]
     metadata: &'a Json,
     challenge: bool,
@@ -85,6 +87,7 @@ impl<'a> View<'a> {
             public_key: KeyPair::parse(webhook.secret.expose()).map(|pair| pair.public_key()),
             old_secret_expires_at: webhook.old_secret_expires_ms(wall_ms).map(timestamp),
             headers: &webhook.headers,
+            secret_headers: webhook.secret_headers.keys().map(String::as_str).collect(),
             metadata: &webhook.metadata,
             challenge: webhook.challenge,
             disabled_at: disabled.map(|disabled| timestamp(disabled.at_ms)),

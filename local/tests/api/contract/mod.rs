@@ -52,6 +52,8 @@ enum Needs {
     Nothing,
     /// An operator's key.
     Operator,
+    /// An operator's key, for a tenant.
+    Admin,
     Manage,
     Publish,
     Read,
@@ -64,6 +66,7 @@ impl Call {
         [
             ("an operator's key with the scope `admin`.", Needs::Operator),
             ("an operator's key with the scope `read`.", Needs::Operator),
+            ("a key with the scope `admin`.", Needs::Admin),
             ("a key with the scope `manage`.", Needs::Manage),
             ("a key with the scope `publish`.", Needs::Publish),
             ("a key with the scope `read`.", Needs::Read),
@@ -189,6 +192,7 @@ impl Scene {
         match call.needs() {
             Needs::Nothing => As::nobody(),
             Needs::Operator => As::operator(),
+            Needs::Admin => As::operator_for("acme"),
             Needs::Manage | Needs::Publish | Needs::Read | Needs::AnyScope => self.owner.clone(),
         }
     }
@@ -300,7 +304,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
         }
         let short = match call.needs() {
             Needs::Nothing => panic!("{} says not who may make it", call.id),
-            Needs::Operator => vec![&scene.owner],
+            Needs::Operator | Needs::Admin => vec![&scene.owner],
             Needs::Manage => vec![&scene.publisher, &scene.reader],
             Needs::Publish => vec![&scene.manager, &scene.reader],
             Needs::Read => vec![&scene.publisher],

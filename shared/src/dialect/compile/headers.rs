@@ -2,38 +2,17 @@
 
 use std::collections::HashSet;
 
-use http::{
-    HeaderName, HeaderValue,
-    header::{
-        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-        USER_AGENT,
-    },
-};
+use http::{HeaderName, HeaderValue};
 use toml::Spanned;
 
 use crate::dialect::{
     fault::Fault,
     file::{DialectFile, SignatureFile},
-    headers::{Headers, STANDARD_WEBHOOKS, TRACEPARENT},
+    headers::{Headers, STANDARD_WEBHOOKS},
+    reserved::is_reserved,
     signature::Signature,
     template::{Template, Variable},
 };
-
-/// Header fields that are Rung's or the HTTP client's to set.
-const RESERVED_HEADERS: [HeaderName; 10] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    CONTENT_TYPE,
-    HOST,
-    TE,
-    TRACEPARENT,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    USER_AGENT,
-];
-/// What the names of Rung's own headers begin with.
-const RUNG: &str = "rung-";
 
 const DEFAULT_USER_AGENT: &str = concat!("Rung/", env!("CARGO_PKG_VERSION"));
 
@@ -85,7 +64,7 @@ fn header_name(
     let name = HeaderName::try_from(written.get_ref())
         .map_err(|_| Fault::new(written, format!("`{written}` is no name of a header")))?;
     let standard = file.standard_webhooks && STANDARD_WEBHOOKS.contains(&name);
-    if standard || name.as_str().starts_with(RUNG) || RESERVED_HEADERS.contains(&name) {
+    if standard || is_reserved(&name) {
         let reason = format!("the header `{name}` is set by Rung itself");
         return Err(Fault::new(written, reason));
     }

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{builtin, json};
 use crate::{
-    dialect::{BodyFault, Dialect, Dialects, EventFacts, SignInput},
+    dialect::{BodyFault, Dialect, Dialects, EventFacts, HeaderFault, SecretFault, SignInput},
     json::{Json, UnstableNumber, tests::in_node},
 };
 
@@ -161,10 +161,19 @@ fn reward_as_document_003_shows_it() {
         body,
         r#"{"id":"we_01jf2wkmvcfw6ts1qmgzya291c","type":"trigger_event.created","time":"2024-12-14T15:29:18.821Z","data":{"user":{"id":"ca9bb5c2-25a6-43e9-972e-862d28241a47"},"value":2.99,"trigger":{"id":"successful_payment"}}}"#
     );
+    let unsigned = reward.headers(&input("trigger_event.created", &body, "s3cret"));
+    assert_eq!(unsigned, Err(HeaderFault::Secret(SecretFault::NoKey)));
+    let signature = standardwebhooks::Webhook::new(STANDARD_SECRET)
+        .unwrap()
+        .sign("evt_abc123", 1_696_680_000, body.as_bytes())
+        .unwrap();
     assert_eq!(
-        headers(&reward, &input("trigger_event.created", &body, "s3cret")),
+        headers(
+            &reward,
+            &input("trigger_event.created", &body, STANDARD_SECRET)
+        ),
         format!(
-            "content-type: application/json\n{}\nwebhook-id: evt_abc123\nwebhook-timestamp: 1696680000",
+            "content-type: application/json\n{}\nwebhook-id: evt_abc123\nwebhook-timestamp: 1696680000\nwebhook-signature: {signature}",
             user_agent()
         )
     );
@@ -411,7 +420,41 @@ fn a_value_that_no_header_can_have_is_a_fault_not_a_panic() {
     let fault = builtin("patra")
         .headers(&input("card\n.created", "{}", "s"))
         .unwrap_err();
-    assert_eq!(fault.name, "x-patra-event");
+    let name = "x-patra-event".parse().unwrap();
+    assert_eq!(fault, HeaderFault::Value(name));
+}
+
+#[test]
+fn nothing_goes_out_unsigned_or_signed_with_a_private_key() {
+    const PAIR: &str = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+    let fault = |name: &str, secret, newer_secrets: &[&str]| {
+        let input = SignInput {
+            newer_secrets,
+            ..input("a.b", "{}", secret)
+        };
+        builtin(name).headers(&input).err()
+    };
+    let (no_key, pair) = (
+        Some(HeaderFault::Secret(SecretFault::NoKey)),
+        Some(HeaderFault::Secret(SecretFault::KeyPair)),
+    );
+    assert_eq!(fault("standard", "plain", &[]), no_key);
+    assert_eq!(fault("standard", "plain", &["as plain"]), no_key);
+    assert_eq!(
+        fault("standard", "plain", &[STANDARD_SECRET]),
+        None,
+        "the newer one signs"
+    );
+    assert_eq!(
+        fault("standard", STANDARD_SECRET, &["plain"]),
+        None,
+        "the older one signs"
+    );
+    assert_eq!(fault("standard", PAIR, &[]), None);
+    assert_eq!(fault("odin", "plain", &[]), None);
+    assert_eq!(fault("odin", PAIR, &[]), pair);
+    assert_eq!(fault("odin", "plain", &[PAIR]), pair);
+    assert_eq!(fault("stripe", PAIR, &["plain"]), pair);
 }
 
 #[test]

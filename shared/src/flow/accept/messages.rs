@@ -5,7 +5,7 @@ use crate::{
         attempt::Trigger,
         id::{DeliveryKey, WebhookId},
         message::{Content, Due, Fanout, Message, Target},
-        webhook::Webhook,
+        webhook::Subscription,
     },
     limits::INLINE_BODY_BYTES,
     store::events::Event,
@@ -20,12 +20,12 @@ pub(in crate::flow) fn delivery_key(event: &Event, webhook: &WebhookId) -> Deliv
     }
 }
 
-pub(super) fn first_attempt(event: &Event, webhook: &Webhook, repeated: bool) -> Message {
+pub(super) fn first_attempt(event: &Event, webhook: &Subscription, repeated: bool) -> Message {
     Message::Attempt(first_due(event, target(event, webhook), repeated))
 }
 
 /// A webhook as the event was accepted for it.
-pub(super) fn target(event: &Event, webhook: &Webhook) -> Target {
+pub(super) fn target(event: &Event, webhook: &Subscription) -> Target {
     // A repeat may find that it has learnt a dialect since, in which the event has no body.
     let (dialect, _) = event.body_for(&webhook.dialect).unzip();
     Target {

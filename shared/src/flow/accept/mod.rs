@@ -45,7 +45,7 @@ use crate::{
         id::{TenantId, WebhookId},
         message::Message,
         tenant::Tenant,
-        webhook::Webhook,
+        webhook::Subscription,
     },
     limits::{FANOUT_TARGETS, REPEAT_DELAY_MS, TIMELINE_WEBHOOKS},
     metrics::Metrics,
@@ -194,7 +194,7 @@ impl Publisher {
         let Matching { webhooks, reason } = checked.matching;
         let found = webhooks.iter().map(|webhook| Match {
             webhook: webhook.id.clone(),
-            active: webhook.disabled.is_none(),
+            active: webhook.is_active,
         });
         let event = Event {
             tenant: tenant.id.clone(),
@@ -236,17 +236,16 @@ impl Publisher {
     }
 
     /// Sends an event that was not there before to all it matches; those that are disabled miss it.
-    async fn first(&self, event: &Event, matches: &[&Webhook]) -> Result<Stored, Refusal> {
-        let (active, disabled): (Vec<&Webhook>, Vec<_>) = matches
-            .iter()
-            .partition(|webhook| webhook.disabled.is_none());
+    async fn first(&self, event: &Event, matches: &[&Subscription]) -> Result<Stored, Refusal> {
+        let (active, disabled): (Vec<&Subscription>, Vec<_>) =
+            matches.iter().partition(|webhook| webhook.is_active);
         self.miss(
             event,
             disabled.iter().map(|webhook| (&webhook.id, webhook.epoch)),
         )
         .await?;
         let messages = if active.len() > FANOUT_TARGETS {
-            let targets = |webhooks: &[&Webhook]| {
+            let targets = |webhooks: &[&Subscription]| {
                 webhooks
                     .iter()
                     .map(|webhook| target(event, webhook))

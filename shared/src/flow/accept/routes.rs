@@ -8,7 +8,7 @@ use std::{
 use super::Publisher;
 use crate::{
     dialect::Dialect,
-    domain::{tenant::Tenant, webhook::Webhook},
+    domain::{tenant::Tenant, webhook::Subscription},
     json::Json,
     mutation::{Mutation, mutated},
     schema::Schema,
@@ -22,7 +22,7 @@ const CACHED_TENANTS: usize = 1_000;
 pub(super) struct Routes {
     /// The tenant's version that they are of.
     of: u64,
-    pub(super) webhooks: Vec<Webhook>,
+    pub(super) webhooks: Vec<Subscription>,
     /// Those that the tenant has given its event types itself.
     pub(super) schemas: HashMap<String, Schema>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Routes {
 /// Whom an event is for.
 pub(super) struct Matching<'a> {
     /// The webhooks, active or not.
-    pub(super) webhooks: Vec<&'a Webhook>,
+    pub(super) webhooks: Vec<&'a Subscription>,
     /// Why no active one is among them, if none is.
     pub(super) reason: Option<&'static str>,
 }
@@ -47,7 +47,7 @@ impl Publisher {
         }
         // Read after the version: what is kept under it is at least as new.
         let (webhooks, schemas) = tokio::try_join!(
-            self.store.webhooks_of(&tenant.id),
+            self.store.subscriptions_of(&tenant.id),
             self.store.schemas_of(&tenant.id)
         )?;
         let routes = Arc::new(Routes {
@@ -78,19 +78,19 @@ impl Publisher {
                 reason: Some("the tenant's plan has no webhooks"),
             };
         }
-        let subscribes = |webhook: &&Webhook| {
+        let subscribes = |webhook: &&Subscription| {
             // A webhook may speak a dialect of its own; what that has no word for is not for it.
             let dialect = self.dialects.get(&webhook.dialect);
-            dialect.is_some_and(|dialect| subscribes(webhook, dialect, event_type))
+            dialect.is_some_and(|dialect| subscribes(&webhook.events, dialect, event_type))
         };
         let mut subscribed = routes.webhooks.iter().filter(subscribes).peekable();
         let anybody = subscribed.peek().is_some();
-        let takes = |webhook: &&Webhook| {
+        let takes = |webhook: &&Subscription| {
             let filter = webhook.filter.as_ref();
             filter.is_none_or(|filter| filter.takes(data))
         };
         let webhooks: Vec<_> = subscribed.filter(takes).collect();
-        let reason = if webhooks.iter().any(|webhook| webhook.disabled.is_none()) {
+        let reason = if webhooks.iter().any(|webhook| webhook.is_active) {
             None
         } else if !webhooks.is_empty() {
             Some("every webhook that this would go to is disabled")
@@ -105,14 +105,17 @@ impl Publisher {
     }
 }
 
-/// Whether a webhook that speaks `dialect` subscribes to a type.
-pub(in crate::flow) fn subscribes(webhook: &Webhook, dialect: &Dialect, event_type: &str) -> bool {
+/// Whether a webhook that speaks `dialect` and has these patterns subscribes to a type.
+pub(in crate::flow) fn subscribes(
+    patterns: &[String],
+    dialect: &Dialect,
+    event_type: &str,
+) -> bool {
     let catalogue = &dialect.catalogue;
     catalogue
         .resolve_type(event_type)
         .is_some_and(|event_type| {
-            webhook
-                .events
+            patterns
                 .iter()
                 .any(|pattern| catalogue.matches(pattern, event_type))
         })

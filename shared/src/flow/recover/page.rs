@@ -124,7 +124,7 @@ impl Deliverer {
             .await?;
         let (mut events, unsayable): (Vec<_>, Vec<_>) = events
             .into_iter()
-            .filter(|event| subscribes(webhook, dialect, &event.event_type))
+            .filter(|event| subscribes(&webhook.events, dialect, &event.event_type))
             .partition(|event| event.bodies.contains_key(&webhook.dialect));
         if let Some(filter) = &webhook.filter {
             events.retain(|event| {

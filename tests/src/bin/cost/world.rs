@@ -26,6 +26,7 @@ use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     egress::{Answer, Failure, Outgoing, Slot, Transport},
+    encryption::KeyRing,
     flow::{
         HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
         sweep::Sweeper,
@@ -98,7 +99,13 @@ impl World {
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).expect("queues that agree");
         let meter = Meter::new(aws, Arc::clone(prices));
         let (dynamodb, sqs) = clients(meter.clone());
-        let store = Store::new(dynamodb, "rung", Arc::clone(&clock), RETENTION);
+        let store = Store::new(
+            dynamodb,
+            "rung",
+            KeyRing::of_tests(),
+            Arc::clone(&clock),
+            RETENTION,
+        );
         store.create_table().await.expect("a table");
         let urls = Urls {
             deliver: queue_url("deliver"),

@@ -16,6 +16,7 @@ use rung_shared::{
         hops::Hops,
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
+    encryption::KeyRing,
     store::Store,
 };
 use rung_tests::{Rung, Tenant};
@@ -63,7 +64,13 @@ async fn fill(data: &Path, webhook: &str, entries: std::ops::Range<usize>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let aws = Aws::open(data, &app::queues(1), Arc::clone(&clock)).expect("the data opens");
     let (dynamodb, _) = aws::clients(aws::connector::InProcess::new(aws));
-    let store = Store::new(dynamodb, "rung", Arc::clone(&clock), DEFAULT_RETENTION);
+    let store = Store::new(
+        dynamodb,
+        "rung",
+        KeyRing::empty(),
+        Arc::clone(&clock),
+        DEFAULT_RETENTION,
+    );
     let (start_ms, webhook) = (
         clock.now_ms() - Duration::from_secs(86_400).as_millis() as u64,
         WebhookId::parse(webhook).expect("it is an id"),
@@ -108,7 +115,10 @@ fn entry(number: usize, start_ms: u64, webhook: &WebhookId) -> Attempt {
         hops: Hops::NONE,
         exchange: Exchange {
             url: "https://example.com/hook".to_owned(),
-            request_headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            request_headers: vec![(
+                "content-type".to_owned(),
+                Some("application/json".to_owned()),
+            )],
             response_headers: vec![("server".to_owned(), "example".to_owned())],
             response_body: "OK".to_owned(),
         },

@@ -1,0 +1,48 @@
+//! The documentation of the call that replaces an encryption key.
+
+use http::StatusCode;
+use rung_shared::{
+    api::openapi::{Operation, Schemas, Who},
+    domain::tenant::Scope,
+};
+use schemars::json_schema;
+use serde_json::json;
+
+use super::{next_cursor, object};
+
+pub(crate) fn reencrypt(_: &mut Schemas) -> Operation {
+    let body = object(
+        &[],
+        json!({
+            "cursor": {
+                "description": "Where to go on: the `next_cursor` of an earlier answer.",
+                "type": ["string", "null"],
+            },
+        }),
+    );
+    let count = || json_schema!({ "type": "integer", "minimum": 0 });
+    Operation::new(
+        Who::Operator(Scope::Admin),
+        "reencrypt",
+        "Encrypt anew, with the newest encryption key, what was encrypted with an older one.",
+    )
+    .describe(
+        "It goes on for up to 15 seconds. Ask again with `next_cursor` until that is null; when a whole round has rewritten nothing, \
+         the older keys can be dropped.",
+    )
+    .optional_body(body, json!({}))
+    .answers(
+        StatusCode::OK,
+        "How far it came.",
+        [
+            (
+                "key",
+                json_schema!({ "description": "The id of the newest key.", "type": "string" }),
+            ),
+            ("checked", count()),
+            ("rewritten", count()),
+            ("next_cursor", next_cursor()),
+        ],
+        json!({ "key": "5b1f0c9e", "checked": 1200, "rewritten": 1200, "next_cursor": null }),
+    )
+}
