@@ -119,6 +119,9 @@ pub struct Due {
     /// Whether the delivery had succeeded before somebody asked for this attempt by hand: it stays so, whatever comes of this.
     #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
     pub through: bool,
+    /// When the wait is over whose place this attempt by hand takes, in milliseconds: if it fails, that is put back, on its rung.
+    #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
+    pub resume_ms: Option<u64>,
     /// Its place in the pace of its webhook: the time from which it may be made, in milliseconds. `None` before it took one.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub place_ms: Option<u64>,

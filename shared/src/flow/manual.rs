@@ -21,8 +21,9 @@ use crate::{
 };
 
 impl Deliverer {
-    /// Sends the delivery of a log entry again now. A wait that is under way is cut short, its rung kept; a delivery that is
-    /// through gets one attempt; one that has succeeded stays so whatever comes of it. Where an attempt is being made already, that is the retry.
+    /// Sends the delivery of a log entry again now. It takes the place of a wait that is under way, and puts that back if it fails:
+    /// it uses up no rung. A delivery that is through gets one attempt; one that has succeeded stays so whatever comes of it. Where
+    /// an attempt is being made already, that is the retry.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
@@ -40,22 +41,24 @@ impl Deliverer {
                 Some(row) => self.store.attempt(&row.attempt_key()).await?,
                 None => None,
             };
-            let (n, attempt, rung) = match (&row, &made) {
+            let (n, attempt, rung, resume_ms) = match (&row, &made) {
                 // It was made, and what follows from it is still to be written.
                 (Some(row), Some(made)) if made.next_due_ms.is_some() => {
-                    (row.n + 1, row.attempt + 1, row.rung + 1)
+                    let climbed = usize::from(made.trigger != Trigger::Manual);
+                    let rung = row.rung + climbed;
+                    (row.n + 1, row.attempt + 1, rung, made.next_due_ms)
                 }
-                (Some(row), Some(_)) => (row.n + 1, row.attempt + 1, used_up),
+                (Some(row), Some(_)) => (row.n + 1, row.attempt + 1, used_up, None),
                 (Some(row), None) if overdue.is_some() && row.epoch == webhook.epoch => {
                     return Ok(());
                 }
-                (Some(row), None) if row.state == State::Pending => {
-                    (row.n + 1, row.next_attempt(), row.rung)
+                (Some(row), None) if row.state_for(webhook) == State::Pending => {
+                    (row.n + 1, row.next_attempt(), row.rung, Some(row.due_ms))
                 }
-                (Some(row), None) => (row.n + 1, row.next_attempt(), used_up),
+                (Some(row), None) => (row.n + 1, row.next_attempt(), used_up, None),
                 // The first attempt has just failed, and its row is being written.
-                (None, _) if entry.next_due_ms.is_some() => (2, 2, 1),
-                (None, _) => (2, 2, used_up),
+                (None, _) if entry.next_due_ms.is_some() => (2, 2, 1, entry.next_due_ms),
+                (None, _) => (2, 2, used_up, None),
             };
             let through = had_succeeded(row.as_ref(), made.as_ref(), entry)
                 && !mutated(Mutation::SuccessForgotten);
@@ -74,6 +77,7 @@ impl Deliverer {
                 job: None,
                 repeated: false,
                 through,
+                resume_ms,
                 place_ms: None,
                 content: None,
             };
@@ -161,6 +165,7 @@ impl Deliverer {
             job: None,
             repeated: false,
             through: false,
+            resume_ms: None,
             place_ms: None,
             content: None,
         };

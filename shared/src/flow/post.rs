@@ -94,10 +94,13 @@ impl Deliverer {
                 Ok(answer) => format!("The receiver answered {}.", answer.status),
                 Err(failure) => failure.to_string(),
             }),
-            next_due_ms: climbs
-                .then(|| wait_ms(due, dialect, answer, wall_ms, delivery_id))
-                .flatten()
-                .map(|wait_ms| ended_ms + wait_ms),
+            next_due_ms: match due.resume_ms.filter(|_| climbs) {
+                Some(resume_ms) => Some(resume_ms.max(ended_ms)),
+                None => climbs
+                    .then(|| wait_ms(due, dialect, answer, wall_ms, delivery_id))
+                    .flatten()
+                    .map(|wait_ms| ended_ms + wait_ms),
+            },
             hops: content.hops,
             exchange: exchange(webhook, sent.outgoing.as_ref(), answer.as_ref().ok()),
             key,

@@ -139,12 +139,14 @@ impl Deliverer {
             n: due.n + 1,
             due_ms: next_due_ms,
             attempt: attempt.attempt + 1,
-            rung: due.rung + 1,
+            // The wait that is put back is the one whose place an attempt by hand took.
+            rung: due.rung + usize::from(due.resume_ms.is_none()),
             trigger: Trigger::Retry,
             dialect: Some(attempt.dialect.clone()),
             job: None,
             repeated: false,
             through: false,
+            resume_ms: None,
             place_ms: None,
             content: None,
             ..due.clone()

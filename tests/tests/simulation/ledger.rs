@@ -350,8 +350,8 @@ fn knew(told: &Told<'_>, success: &Attempt, by_hand: &Attempt) -> bool {
         && success.ended_ms + LOGGED_WITHIN_MS < by_hand.key.due_ms
 }
 
-/// A ladder begins with the first attempt, and anew with each recovery. Where nobody cut it short by hand, it has as many attempts as
-/// the dialect says when it is used up, and never more.
+/// A ladder begins with the first attempt, and anew with each recovery. It has as many attempts as the dialect says when it is used
+/// up, and never more; those by hand are none of them.
 fn faults_of_ladders(told: &Told<'_>) -> Vec<String> {
     let begins = |attempt: &&Attempt| attempt.trigger == Trigger::Recover;
     let Some(all) = told.dialect.map(|dialect| dialect.ladder.attempts()) else {
@@ -359,12 +359,8 @@ fn faults_of_ladders(told: &Told<'_>) -> Vec<String> {
     };
     let mut faults = Vec::new();
     for ladder in told.log.chunk_by(|_, next| !begins(next)) {
-        if ladder
-            .iter()
-            .any(|attempt| attempt.trigger == Trigger::Manual)
-        {
-            continue;
-        }
+        let climbs = |attempt: &&&Attempt| attempt.trigger != Trigger::Manual;
+        let ladder: Vec<_> = ladder.iter().filter(climbs).collect();
         let used_up = ladder.last().is_some_and(|last| {
             last.outcome == Outcome::Failed
                 && last.next_due_ms.is_none()

@@ -1,6 +1,6 @@
 //! Every ladder to its end, wait by wait. (`badger` climbs that of `standard`; its file is held to that where dialects are tested.)
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{Reply, World};
 
@@ -160,42 +160,76 @@ async fn retry_after_moves_the_next_attempt_within_its_bound_where_the_dialect_h
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_retry_by_hand_takes_the_place_of_the_wait_and_keeps_the_rung() {
-    let (world, webhook) = World::of("odin").await;
-    world.script(|number, _| Reply::Status(if number < 3 { 500 } else { 200 }));
-    world.publish("user.lesson.completed").await;
-    world.pass(10 * SECOND).await;
+/// What led to each attempt, and the attempts' numbers, first attempt first.
+async fn attempts(world: &World, webhook: &str) -> (Vec<String>, Vec<u64>) {
+    let logs = world.get(&format!("/v1/webhooks/{webhook}/logs")).await;
+    let logs = logs["logs"].as_array().unwrap().iter().rev();
+    let of = |log: &Value| {
+        let trigger = log["trigger"].as_str().unwrap().to_owned();
+        (trigger, log["attempt"].as_u64().unwrap())
+    };
+    logs.map(of).unzip()
+}
+
+/// Retries the newest attempt by hand.
+async fn retry_by_hand(world: &World, webhook: &str) {
     let logs = world.get(&format!("/v1/webhooks/{webhook}/logs")).await;
     let log_id = logs["logs"][0]["id"].as_str().unwrap().to_owned();
     let retry = format!("/v1/webhooks/{webhook}/logs/{log_id}/retry");
     assert_eq!(world.try_call("POST", &retry, json!(null)).await.0, 202);
-    world.pass(SECOND).await;
-    assert_eq!(world.posts().len(), 2, "sent at once");
-    world.pass(HOUR).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_by_hand_uses_up_no_rung_and_puts_the_wait_back() {
+    const CLICKS: usize = 9;
+    let (world, webhook) = World::of("odin").await;
+    world.script(|_, _| Reply::Status(500));
+    world.publish("user.lesson.completed").await;
+    world.pass(10 * SECOND).await;
+    for click in 1..=CLICKS {
+        retry_by_hand(&world, &webhook).await;
+        world.pass(2 * SECOND).await;
+        assert_eq!(world.posts().len(), 1 + click, "sent at once");
+    }
+    let active = world.get(&format!("/v1/webhooks/{webhook}")).await;
+    assert_eq!(active["webhook"]["status"], "active");
+    world.pass(10 * HOUR).await;
     let posts = world.posts();
-    assert_eq!(
-        posts.len(),
-        3,
-        "the minute's wait is gone, the rung's next wait follows"
-    );
+    let mut ladder = vec![&posts[0]];
+    ladder.extend(&posts[1 + CLICKS..]);
+    let gaps = ladder.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms);
+    let waits = [MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 6 * HOUR];
+    assert_eq!(gaps.len(), waits.len(), "the whole ladder follows");
+    for (gap, wait) in gaps.zip(waits) {
+        assert!((wait..=wait + SECOND).contains(&gap), "{gap} for {wait}");
+    }
+    let (triggers, numbers) = attempts(&world, &webhook).await;
+    let expected = ["event"].into_iter();
+    let expected = expected.chain(["manual"; CLICKS]).chain(["retry"; 5]);
+    assert_eq!(triggers, expected.collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=15).collect::<Vec<_>>());
+    let disabled = world.get(&format!("/v1/webhooks/{webhook}")).await;
+    let disabled = &disabled["webhook"]["disabled_reason"];
+    assert_eq!(disabled["reason"], "ladder_used_up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_has_passed_during_a_retry_by_hand_is_over_at_once() {
+    let (world, webhook) = World::of("odin").await;
+    world.script(|number, _| match number {
+        2 => Reply::Silence,
+        _ => Reply::Status(500),
+    });
+    world.publish("user.lesson.completed").await;
+    world.pass(58 * SECOND).await;
+    retry_by_hand(&world, &webhook).await;
+    world.pass(10 * SECOND).await;
+    let (triggers, _) = attempts(&world, &webhook).await;
+    assert_eq!(triggers, ["event", "manual", "retry"]);
+    // The next rung's wait counts from there.
+    let posts = world.posts();
     let gap = posts[2].at_ms - posts[1].at_ms;
-    assert!((5 * MINUTE..=5 * MINUTE + SECOND).contains(&gap), "{gap}");
-    let logs = world.get(&format!("/v1/webhooks/{webhook}/logs")).await;
-    let seen: Vec<_> = logs["logs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .rev()
-        .map(|log| log["trigger"].as_str().unwrap())
-        .collect();
-    assert_eq!(seen, ["event", "manual", "retry"]);
-    let numbers: Vec<_> = logs["logs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .rev()
-        .map(|log| log["attempt"].as_u64().unwrap())
-        .collect();
-    assert_eq!(numbers, [1, 2, 3]);
+    assert!((4 * SECOND..=6 * SECOND).contains(&gap), "{gap}");
+    world.pass(5 * MINUTE).await;
+    assert_eq!(world.posts().len(), 4);
 }

@@ -120,7 +120,7 @@ pub(crate) fn retry_log(_: &mut Schemas) -> Operation {
         },
     });
     Operation::new(Who::Tenant(Scope::Manage), "retryLog", "Send an attempt's delivery again now.")
-        .describe("With the same ids. It takes the place of a wait, starts no ladder, and counts for no disable rule.")
+        .describe("With the same ids. It takes the place of a wait, which goes on if it fails, uses up no rung, starts no ladder, and counts for no disable rule.")
         .empty_body()
         .answers(
             StatusCode::ACCEPTED,

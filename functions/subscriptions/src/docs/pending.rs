@@ -78,7 +78,7 @@ pub(crate) fn retry_pending(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Manage),
         "retryPending",
-        "Send a delivery that waits now; the ladder goes on from there.",
+        "Send a delivery that waits now; its wait goes on if that fails.",
     )
     .empty_body()
     .answers(

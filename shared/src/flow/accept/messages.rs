@@ -54,6 +54,7 @@ pub(in crate::flow) fn first_due(event: &Event, target: Target, repeated: bool) 
         job: None,
         repeated,
         through: false,
+        resume_ms: None,
         place_ms: None,
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),

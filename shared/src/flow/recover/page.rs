@@ -311,6 +311,7 @@ fn fresh_ladder(
         job: Some(recovery.job),
         repeated: false,
         through: false,
+        resume_ms: None,
         place_ms: None,
         content: None,
     }
