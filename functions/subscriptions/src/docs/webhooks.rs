@@ -370,6 +370,7 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
         Code::UnknownEventType,
         Code::WebhookUnverified,
         Code::RateLimited,
+        Code::CannotSend,
     ])
 }
 
@@ -396,5 +397,6 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
         Code::Conflict,
         Code::PlanWithoutWebhooks,
         Code::RateLimited,
+        Code::CannotSend,
     ])
 }

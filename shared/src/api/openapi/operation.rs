@@ -448,7 +448,7 @@ fn header_with(code: Code) -> Option<(String, Value)> {
             "The methods that there are, separated by commas.",
             json!({ "type": "string" }),
         ),
-        Code::RateLimited | Code::QuotaExceeded | Code::Unavailable => (
+        Code::RateLimited | Code::QuotaExceeded | Code::CannotSend | Code::Unavailable => (
             "Retry-After",
             "In how many seconds to send it again.",
             json!({ "type": "integer", "minimum": 1 }),
