@@ -99,6 +99,12 @@ pub const PAGE_DEFAULT: usize = 50;
 /// Most items of a list.
 pub const PAGE_MAX: usize = 100;
 
+/// Fewest characters of the operator's key.
+pub const ADMIN_KEY_CHARS: usize = 16;
+/// How long requests with a wrong key are counted together, in milliseconds.
+pub const WRONG_KEYS_WINDOW_MS: u64 = 60_000;
+/// Requests with a wrong key that one address may make in that time; those beyond it are refused with 429.
+pub const WRONG_KEYS: u32 = 60;
 /// How long a looked-up API key may be used without looking again, in milliseconds.
 pub const KEY_CACHE_MS: u64 = 10_000;
 

@@ -12,6 +12,7 @@
 //! | `UsedUp` | count | deliveries given up at the end of their ladder |
 //! | `Disabled` | count | webhooks disabled by their dialect's rule |
 //! | `HostFaults` | count | attempts that this host could not make, which are tried again |
+//! | `Unauthorized` | count | requests with a wrong key |
 //! | `LatencyMs` | ms | from an attempt's due time (of the first: its event's acceptance) to the end of its answer |
 //! | `SweepLagMs` | ms | how far the sweep is behind; below a minute when all is well, from ten minutes on waits are late |
 //!
@@ -65,6 +66,7 @@ struct Counts {
     used_up: u64,
     disabled: u64,
     host_faults: u64,
+    unauthorized: u64,
     latencies_ms: Vec<u64>,
     sweep_lag_ms: Option<u64>,
 }
@@ -123,6 +125,11 @@ impl Metrics {
     /// An attempt could not be made, by a fault of this host's own. It is no tenant's.
     pub fn host_fault(&self) {
         self.with(|open| open.counts.entry(None).or_default().host_faults += 1);
+    }
+
+    /// A request came with a wrong key.
+    pub fn unauthorized(&self) {
+        self.with(|open| open.counts.entry(None).or_default().unauthorized += 1);
     }
 
     /// A sweep began this far behind.
@@ -187,6 +194,7 @@ fn line(time_ms: u64, function: &str, tenant: Option<&str>, counts: Counts) -> V
         count("UsedUp", counts.used_up),
         count("Disabled", counts.disabled),
         count("HostFaults", counts.host_faults),
+        count("Unauthorized", counts.unauthorized),
         (
             "LatencyMs",
             "Milliseconds",
@@ -352,6 +360,17 @@ mod tests {
         let line = &written.lines()[0];
         assert_eq!(line["HostFaults"], json!(2));
         assert_eq!(line["Tenant"], Value::Null);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_key_has_no_tenant() {
+        let (metrics, written) = metrics(2);
+        metrics.unauthorized();
+        metrics.unauthorized();
+        metrics.flush();
+        let line = &written.lines()[0];
+        assert_eq!(line["Unauthorized"], json!(2));
+        assert_eq!(line.get("Tenant"), None);
     }
 
     #[tokio::test(start_paused = true)]

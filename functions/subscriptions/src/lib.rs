@@ -58,7 +58,11 @@ const OPENAPI: &str = include_str!("../../../openapi.json");
 
 /// The routes of the management API.
 pub fn routes(api: Api, deliverer: Deliverer) -> Router {
-    calls().router().with_state(Management { api, deliverer })
+    let routes = calls().router().with_state(Management {
+        api: api.clone(),
+        deliverer,
+    });
+    api.guarded(routes)
 }
 
 /// The documentation of the management API.

@@ -1,12 +1,21 @@
 //! Who may do what.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use rung_shared::domain::id::{TenantId, TenantName};
+use axum::body::Body;
+use http::{HeaderMap, Request};
+use rung_shared::{
+    api::Peer,
+    domain::id::{TenantId, TenantName},
+    limits::{WRONG_KEYS, WRONG_KEYS_WINDOW_MS},
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::world::{As, World};
+use crate::world::{ADMIN, As, World};
 
 #[tokio::test(start_paused = true)]
 async fn calls_need_a_known_key_of_the_right_reach() {
@@ -234,4 +243,98 @@ async fn keys_are_listed_without_the_keys() {
     let listed = listed.data(200);
     assert_eq!(listed["keys"][0]["scopes"], json!(["manage", "publish"]));
     assert!(!listed.to_string().contains("rk_"), "{listed}");
+}
+
+/// A request from this address with this key; its answer.
+async fn from(world: &World, address: &str, key: &str) -> (u16, HeaderMap) {
+    let request = Request::get("/v1/event-types")
+        .header("authorization", format!("Bearer {key}"))
+        .extension(Peer(address.parse().unwrap()))
+        .body(Body::empty());
+    let (head, _) = world.plain(request.unwrap()).await;
+    (head.status.as_u16(), head.headers)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_sends_wrong_keys_is_refused_and_valid_keys_from_it_are_not() {
+    let world = World::new().await;
+    let acme = world.tenant("acme", "standard", "pro").await;
+    let key = acme.key.unwrap();
+    let (office, other) = ("192.0.2.1", "192.0.2.2");
+    for n in 0..WRONG_KEYS {
+        let (status, _) = from(&world, office, &format!("rk_wrong{n}")).await;
+        assert_eq!(status, 401);
+    }
+    for n in 0..3 {
+        let (status, headers) = from(&world, office, &format!("rk_more{n}")).await;
+        assert_eq!(status, 429);
+        let retry_after: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((60..=120).contains(&retry_after), "{retry_after}");
+    }
+    assert_eq!(from(&world, office, &key).await.0, 200);
+    assert_eq!(from(&world, other, "rk_wrong").await.0, 401);
+    // Who sends no key guesses none.
+    let request = Request::get("/v1/webhooks").extension(Peer(office.parse().unwrap()));
+    let (head, _) = world.plain(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(head.status, 401);
+    tokio::time::advance(Duration::from_millis(2 * WRONG_KEYS_WINDOW_MS)).await;
+    assert_eq!(from(&world, office, "rk_wrong").await.0, 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_in_another_encoding_is_refused_wherever_it_goes() {
+    let world = World::new().await;
+    let acme = world.tenant("acme", "standard", "pro").await;
+    let key = acme.key.unwrap();
+    for path in [
+        "/v1/events",
+        "/v1/events/batch",
+        "/v1/webhooks",
+        "/v1/nothing",
+    ] {
+        for (encoding, refused) in [
+            ("gzip", true),
+            ("identity, br", true),
+            ("zstd", true),
+            ("x", true),
+            ("identity", false),
+            ("Identity", false),
+            ("", false),
+        ] {
+            let request = Request::post(path)
+                .header("authorization", format!("Bearer {key}"))
+                .header("content-encoding", encoding)
+                .body(Body::from("{}"));
+            let (head, body) = world.plain(request.unwrap()).await;
+            assert_eq!(head.status == 415, refused, "{path} {encoding}: {body}");
+            if refused {
+                assert!(body.contains(r#""code":"unsupported_encoding""#), "{body}");
+                assert!(body.contains("Content-Encoding"), "{body}");
+                assert_eq!(head.headers["accept-encoding"], "identity");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_is_kept_by_a_cache_but_the_dashboards_files() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    for (path, caching) in [
+        ("/v1/webhooks", "no-store"),
+        ("/v1/tenants", "no-store"),
+        ("/v1/nothing", "no-store"),
+        ("/openapi.json", "no-store"),
+        ("/", "no-cache"),
+        ("/dashboard/main.js", "no-cache"),
+    ] {
+        for key in [ADMIN, "wrong"] {
+            let request = Request::get(path)
+                .header("authorization", format!("Bearer {key}"))
+                .header("rung-tenant", "acme");
+            let (head, _) = world.plain(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(head.headers["cache-control"], caching, "{path}");
+            assert_eq!(head.headers["x-content-type-options"], "nosniff", "{path}");
+        }
+    }
 }

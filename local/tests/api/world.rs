@@ -255,7 +255,7 @@ impl Answered {
 /// Who calls.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct As {
-    key: Option<String>,
+    pub(crate) key: Option<String>,
     tenant: Option<String>,
     idempotency_key: Option<String>,
     traceparent: Option<String>,

@@ -48,6 +48,8 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON.
     InvalidJson = "invalid_json", BAD_REQUEST, "the body is not JSON";
+    /// The request is not as HTTP has it.
+    MalformedRequest = "malformed_request", BAD_REQUEST, "the request is not valid HTTP/1.1";
     /// No key, or none that is known.
     Unauthorized = "unauthorized", UNAUTHORIZED, "send a valid key: `Authorization: Bearer KEY`";
     /// The key may not do this.
@@ -66,6 +68,14 @@ codes! {
     WebhookDisabled = "webhook_disabled", CONFLICT, "the webhook is disabled; set its status to active first";
     /// The body, or what would be delivered, is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
+    /// The request's target is too long.
+    UriTooLong = "uri_too_long", URI_TOO_LONG, "the request's path and query are too long";
+    /// The body is compressed.
+    UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed, without the header Content-Encoding";
+    /// `Expect` asks for something else than `100-continue`.
+    ExpectationFailed = "expectation_failed", EXPECTATION_FAILED, "nothing but `100-continue` can be expected; leave the header Expect out";
+    /// `Host` is not one of this server's names.
+    MisdirectedRequest = "misdirected_request", MISDIRECTED_REQUEST, "this server does not go by the name in the header Host";
     /// A field is missing, unknown, or not as it must be.
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "the request has mistakes; see details";
     /// Deliveries of the dialect cannot be signed with the secret.
@@ -84,6 +94,10 @@ codes! {
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "a limit is used up; wait for as long as Retry-After says";
     /// The plan's quota for this month is used up.
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "the quota of the tenant's plan is used up";
+    /// Too many requests with a wrong key came from the client's address.
+    TooManyWrongKeys = "too_many_wrong_keys", TOO_MANY_REQUESTS, "too many requests with a wrong key came from this address; send a valid key";
+    /// The request's headers are too long, or too many.
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's headers may have 64 KiB, and be 100 in number";
     /// The data is not as the schema of its type says.
     SchemaViolation = "schema_violation", UNPROCESSABLE_ENTITY, "the data is not as the schema of its type says";
     /// A member of the data has a name that the dialect's envelope needs.
@@ -270,6 +284,12 @@ impl IntoResponse for ApiError {
         }
         if self.code == Code::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.code == Code::UnsupportedEncoding {
+            headers.insert(
+                header::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            );
         }
         response.extensions_mut().insert(self.code);
         response

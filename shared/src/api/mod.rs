@@ -12,6 +12,7 @@ mod known_keys;
 pub mod openapi;
 mod page;
 mod serve;
+mod wrong_keys;
 
 use std::sync::Arc;
 
@@ -26,16 +27,17 @@ use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::OnceCell;
 
+use self::wrong_keys::WrongKeys;
 pub use self::{
     auth::Caller,
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
-    gateway::readable,
+    gateway::{Peer, peer, readable},
     hops::{counted, hops},
     page::{Page, Seal, limit},
     serve::{
         NoQuery, Query, RequestId, body, bytes, empty_or_body, idempotency_key, nothing, parse,
-        router,
+        refusal, router,
     },
 };
 use crate::{
@@ -43,6 +45,7 @@ use crate::{
     dialect::{Dialect, Dialects},
     domain::tenant::KeyHash,
     json::Json,
+    metrics::Metrics,
     store::{Store, StoreError},
 };
 
@@ -61,6 +64,7 @@ pub struct Api {
     pub egress_ips: Arc<[IpNet]>,
     admin: KeyHash,
     keys: Arc<known_keys::KnownKeys>,
+    wrong_keys: Arc<WrongKeys>,
     deployment_key: Arc<OnceCell<[u8; 32]>>,
 }
 
@@ -75,6 +79,7 @@ impl Api {
         strict: bool,
     ) -> Self {
         Self {
+            wrong_keys: Arc::new(WrongKeys::new(Arc::clone(&clock), Metrics::default())),
             store,
             dialects,
             clock,
@@ -91,6 +96,15 @@ impl Api {
     pub fn with_egress_ips(self, egress_ips: Vec<IpNet>) -> Self {
         Self {
             egress_ips: egress_ips.into(),
+            ..self
+        }
+    }
+
+    /// The same, counting into these metrics.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self {
+            wrong_keys: Arc::new(WrongKeys::new(Arc::clone(&self.clock), metrics)),
             ..self
         }
     }

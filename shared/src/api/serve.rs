@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, error_span, field::Empty};
@@ -54,17 +54,61 @@ pub fn router(routes: Router) -> Router {
         .layer(from_fn(serve))
 }
 
+/// The answer to a request that is refused before any route sees it.
+#[must_use]
+pub fn refusal(error: ApiError) -> Response {
+    tracing::info!(
+        status = error.code.status().as_u16(),
+        code = error.code.as_str(),
+        "refused"
+    );
+    finished(error.into_response(), RequestId::random())
+}
+
 async fn serve(mut request: Request, next: Next) -> Response {
-    let RequestId(id) = RequestId::random();
-    request.extensions_mut().insert(RequestId(id.clone()));
+    let id = RequestId::random();
+    request.extensions_mut().insert(id.clone());
     // Every line of this request says whose it is; who calls is found out by the handler. Of the highest level, so that error
     // lines have it where only those are written.
-    let span = error_span!("request", id, tenant = Empty);
-    let mut response = served(request, next).instrument(span).await;
+    let span = error_span!("request", id = id.0, tenant = Empty);
+    let response = served(request, next).instrument(span).await;
+    finished(response, id)
+}
+
+/// An answer with the headers that each has. Only what says otherwise is kept by caches: answers hold payloads and secrets.
+fn finished(mut response: Response, RequestId(id): RequestId) -> Response {
+    let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert("x-request-id", id);
+        headers.insert("x-request-id", id);
     }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     response
+}
+
+/// Refuses a body in a form that nobody here unpacks.
+fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut encodings = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_plain = encodings.all(|encoding| {
+        let encoding = encoding.trim_ascii();
+        encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
+    });
+    if is_plain {
+        return Ok(());
+    }
+    let problem =
+        "bodies are taken as they are only; send the body uncompressed, without this header";
+    Err(ApiError::of_field(
+        Code::UnsupportedEncoding,
+        "Content-Encoding",
+        problem,
+    ))
 }
 
 async fn served(request: Request, next: Next) -> Response {
@@ -74,8 +118,13 @@ async fn served(request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
     let started = Instant::now();
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = answered.unwrap_or_else(|_| ApiError::from(Code::Internal).into_response());
+    let response = match check_encoding(request.headers()) {
+        Ok(()) => {
+            let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+            answered.unwrap_or_else(|_| ApiError::from(Code::Internal).into_response())
+        }
+        Err(error) => error.into_response(),
+    };
     // What is accepted is in the table and in the metrics; a line for each event would be a twentieth of its price.
     if response.status() == StatusCode::ACCEPTED {
         return response;

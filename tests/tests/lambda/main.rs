@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use rung_shared::limits::WRONG_KEYS;
 use rung_tests::{
     Receiver,
     lambda::{Function, Services, sample, sample_body, sample_with},
@@ -293,4 +294,40 @@ async fn no_function_asks_a_proxy_for_the_services() {
             answer = function.try_invoke(&event) => panic!("{name}: {answer:?} without the services"),
         }
     }
+}
+
+/// A compressed body, which API Gateway hands on as it came.
+#[tokio::test]
+async fn a_body_in_another_encoding_is_refused() {
+    let aws = Services::start().await;
+    let enqueue = Function::start(env!("CARGO_BIN_EXE_lambda-enqueue"), &aws).await;
+    let mut event = sample("enqueue-http-publish");
+    event["headers"]["content-encoding"] = "gzip".into();
+    let answer = enqueue.invoke(&event).await;
+    let (status, body) = http(&answer);
+    assert_eq!(
+        (status, &body["error"]["code"]),
+        (415, &json!("unsupported_encoding"))
+    );
+    assert_eq!(answer["headers"]["accept-encoding"], "identity");
+    assert_eq!(answer["headers"]["cache-control"], "no-store");
+}
+
+/// API Gateway says who asks.
+#[tokio::test]
+async fn an_address_that_sends_wrong_keys_is_refused() {
+    let aws = Services::start().await;
+    let subscriptions = Function::start(env!("CARGO_BIN_EXE_lambda-subscriptions"), &aws).await;
+    let asked = async |address: &str, key: &str| {
+        let mut event = sample("subscriptions-http-create-tenant");
+        event["headers"]["authorization"] = format!("Bearer {key}").into();
+        event["requestContext"]["http"]["sourceIp"] = address.into();
+        http(&subscriptions.invoke(&event).await).0
+    };
+    for n in 0..WRONG_KEYS {
+        assert_eq!(asked("192.0.2.1", &format!("wrong-{n}")).await, 401);
+    }
+    assert_eq!(asked("192.0.2.1", "wrong").await, 429);
+    assert_eq!(asked("192.0.2.2", "wrong").await, 401);
+    assert_eq!(asked("192.0.2.1", "sample-admin-key").await, 201);
 }

@@ -28,7 +28,8 @@ A success is `{\"success\": true, \"data\": …}`, an error `{\"success\": false
 Codes are stable; `details` names every field that is wrong. Unknown fields and parameters are errors. \
 Lists take `limit` and `cursor` and answer `next_cursor`, null at the end, newest first. Times are RFC 3339, answered in UTC. \
 Each answer has an `x-request-id`. A path that has not the method asked for answers 405 `method_not_allowed`, with its methods in \
-`Allow`; one that there is not, 404 `not_found`.";
+`Allow`; one that there is not, 404 `not_found`. What is not served as HTTP has it is refused in the same form before any of this: \
+400 `malformed_request`, 414 `uri_too_long`, 417 `expectation_failed`, 421 `misdirected_request`, 431 `headers_too_large`.";
 
 /// The whole description.
 #[must_use]

@@ -37,6 +37,7 @@ const BODY_REFUSALS: &[Code] = &[
     Code::InvalidJson,
     Code::RequestTimeout,
     Code::PayloadTooLarge,
+    Code::UnsupportedEncoding,
     Code::InvalidRequest,
 ];
 
@@ -64,6 +65,7 @@ impl Operation {
             // In any request a header that stands twice is a mistake, and so may be that it is a delivery.
             codes.extend([
                 Code::Unauthorized,
+                Code::TooManyWrongKeys,
                 Code::Forbidden,
                 Code::InvalidRequest,
                 Code::LoopDetected,
@@ -448,7 +450,16 @@ fn header_with(code: Code) -> Option<(String, Value)> {
             "The methods that there are, separated by commas.",
             json!({ "type": "string" }),
         ),
-        Code::RateLimited | Code::QuotaExceeded | Code::CannotSend | Code::Unavailable => (
+        Code::UnsupportedEncoding => (
+            "Accept-Encoding",
+            "How a body may be encoded.",
+            json!({ "const": "identity" }),
+        ),
+        Code::RateLimited
+        | Code::QuotaExceeded
+        | Code::TooManyWrongKeys
+        | Code::CannotSend
+        | Code::Unavailable => (
             "Retry-After",
             "In how many seconds to send it again.",
             json!({ "type": "integer", "minimum": 1 }),
