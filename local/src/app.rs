@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use rung_enqueue::Room;
 use rung_shared::{
     api::{self, Api, openapi},
     clock::Clock,
@@ -20,7 +21,6 @@ use rung_shared::{
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    admission,
     aws::{QueueSpec, Redrive, sqs::queue_url},
     event_source::EventSource,
 };
@@ -35,8 +35,9 @@ const RETRY_DEAD: &str = "retry-dead";
 const BATCH_TIME: Duration = Duration::from_secs(27);
 /// Messages of one queue handled at once.
 const CONCURRENCY: usize = 5_000;
-/// Requests that publish at once: on Lambda the platform bounds them.
+/// Requests that are being stored at once, and the bytes of bodies on their way in: on Lambda the platform bounds them.
 const PUBLISHING: usize = 256;
+const PUBLISHING_BYTES: usize = 128 * 1024 * 1024;
 const SWEEP_EVERY_MS: u64 = 60_000;
 
 /// What the functions stand on.
@@ -193,10 +194,10 @@ impl App {
 
     /// The HTTP functions behind one door.
     pub fn router(&self) -> Router {
-        let publishing = rung_enqueue::routes(self.api.clone(), self.publisher.clone());
+        let room = Room::of(PUBLISHING_BYTES, PUBLISHING);
+        let publishing = rung_enqueue::routes(self.api.clone(), self.publisher.clone(), room);
         api::router(
-            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone())
-                .merge(admission::bounded(publishing, PUBLISHING)),
+            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone()).merge(publishing),
         )
     }
 

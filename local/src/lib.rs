@@ -1,10 +1,9 @@
 //! Rung on one machine: the functions' own handlers in one process, over an embedded DynamoDB and SQS.
 //!
 //! [`dev`] puts it together: [`aws`] is what stands in for AWS, [`event_source`] for SQS's event sources, [`server`] for
-//! its HTTP front; [`data`] is the folder that everything is kept in, [`admission`] keeps what is taken in at once within
-//! bounds, [`descriptors`] the connections. [`flags`] reads what is given on the command line; [`cli`] is the `rung` command, of which `dev` is one part.
+//! its HTTP front; [`data`] is the folder that everything is kept in, [`descriptors`] says how many connections there may be.
+//! [`flags`] reads what is given on the command line; [`cli`] is the `rung` command, of which `dev` is one part.
 
-mod admission;
 pub mod app;
 pub mod aws;
 mod cli;

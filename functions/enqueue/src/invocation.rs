@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::RawValue;
 
 use crate::{
+    Room,
     event_bridge::{Bus, BusEvent, NotTaken},
     routes,
 };
@@ -48,7 +49,7 @@ enum Outcome<A> {
 /// When Lambda's runtime API cannot be reached.
 pub async fn run(api: Api, publisher: Publisher) -> Result<(), lambda_http::Error> {
     let bus = &Bus::new(api.clone(), publisher.clone());
-    let http = &Adapter::from(api::router(routes(api, publisher)));
+    let http = &Adapter::from(api::router(routes(api, publisher, Room::default())));
     let handler = service_fn(async move |event: LambdaEvent<Invocation>| {
         let LambdaEvent { payload, context } = event;
         Ok::<_, NotTaken>(match payload {

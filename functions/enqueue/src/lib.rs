@@ -6,6 +6,7 @@ pub mod event_bridge;
 mod invocation;
 mod meter;
 pub mod request;
+mod room;
 
 use std::sync::Arc;
 
@@ -28,27 +29,30 @@ use rung_shared::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use self::invocation::run;
 use self::{
     batch::read_batch,
     meter::Meter,
     request::{read_event, trace},
 };
+pub use self::{invocation::run, room::Room};
 
 /// What the handlers need, shared: a copy of its own for each request would be some thirty counts of references.
 struct Enqueue {
     api: Api,
     publisher: Publisher,
     meter: Meter,
+    room: Room,
 }
 
-/// The routes of publishing.
-pub fn routes(api: Api, publisher: Publisher) -> Router {
-    calls().router().with_state(Arc::new(Enqueue {
+/// The routes of publishing, which goes on at once as far as there is room.
+pub fn routes(api: Api, publisher: Publisher, room: Room) -> Router {
+    let routes = calls().router().with_state(Arc::new(Enqueue {
         meter: Meter::new(api.clone(), publisher.clone()),
-        api,
+        api: api.clone(),
         publisher,
-    }))
+        room,
+    }));
+    api.guarded(routes)
 }
 
 /// The documentation of publishing.
@@ -70,8 +74,12 @@ async fn publish(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
-    let body = api::body(request, REQUEST_BYTES, 1).await?;
     let hops = api::hops(&headers)?;
+    let received = state
+        .room
+        .receive(&caller.tenant.id, request, REQUEST_BYTES);
+    let received = received.await?;
+    let body = api::parse(&received.body, 1)?;
     let event = NewEvent {
         trace: trace(&headers),
         hops,
@@ -100,8 +108,11 @@ async fn publish_batch(
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Publish).await?;
     let hops = api::hops(&headers)?;
-    let body = api::bytes(request, BATCH_REQUEST_BYTES).await?;
-    let read = read_batch(&body, api::idempotency_key(&headers)?.as_deref())?;
+    let received = state
+        .room
+        .receive(&caller.tenant.id, request, BATCH_REQUEST_BYTES);
+    let received = received.await?;
+    let read = read_batch(&received.body, api::idempotency_key(&headers)?.as_deref())?;
     let (mut events, mut results) = (
         Vec::with_capacity(read.len()),
         Vec::with_capacity(read.len()),

@@ -151,7 +151,11 @@ impl World {
         let api = Api::new(store, dialects, Arc::clone(&clock), ADMIN_KEY, true);
         let routes = rung_subscriptions::routes(api.clone(), deliverer.clone());
         let world = Self {
-            router: api::router(routes.merge(rung_enqueue::routes(api, publisher))),
+            router: api::router(routes.merge(rung_enqueue::routes(
+                api,
+                publisher,
+                rung_enqueue::Room::default(),
+            ))),
             meter,
             prices: Arc::clone(prices),
             clock,
