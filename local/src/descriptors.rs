@@ -3,7 +3,7 @@
 //! | who | gets |
 //! | --- | --- |
 //! | the databases, the listener, standard streams, name lookups | [`RESERVED`] |
-//! | clients of the API | half of the rest, at most [`MOST_CLIENTS`] |
+//! | clients of the API, [`clients`] | half of the rest, at most [`MOST_CLIENTS`] |
 //! | deliveries, [`deliveries`] | all that is left |
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -46,7 +46,12 @@ fn deliveries_of(limit: Option<u64>) -> usize {
     left.max(LEAST_DELIVERIES) as usize
 }
 
-/// How many connections of clients there may be, by a limit; `None` is no limit.
+/// How many connections of clients there may be at once.
+pub(crate) fn clients() -> usize {
+    clients_of(getrlimit(Resource::Nofile).current)
+}
+
+/// Of a limit; `None` is no limit.
 fn clients_of(limit: Option<u64>) -> usize {
     let rest = limit.unwrap_or(u64::MAX).saturating_sub(RESERVED);
     (rest / 2).clamp(LEAST_CLIENTS, MOST_CLIENTS) as usize

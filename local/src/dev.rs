@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use rung_shared::{
     clock::{Clock, ScaledClock},
-    config::{DEFAULT_RETENTION, egress_ips, given_encryption_keys, load_dialects},
+    config::{Settings, check_admin_key, given_encryption_keys, load_dialects},
     egress,
 };
 use tokio::{
@@ -18,7 +18,8 @@ use crate::{
     app::{self, App, Parts},
     aws::{self, Aws},
     data::DataFolder,
-    descriptors, flags, server,
+    descriptors, flags,
+    server::{self, Front, Origin},
 };
 
 /// How long attempts are gathered for the statistics: the same counts are written so often at most.
@@ -36,7 +37,7 @@ pub(crate) struct Args {
     /// The folder of the embedded database
     #[arg(long, value_name = "DIR", default_value = "./.rung")]
     pub(crate) data: PathBuf,
-    /// The operator's key [default: made once and kept in the data folder]
+    /// The operator's key, of at least 16 characters [env: RUNG_ADMIN_KEY] [default: made once and kept in the data folder]
     #[arg(long, value_name = "KEY")]
     pub(crate) admin_key: Option<String>,
     /// Deliver only to HTTPS URLs at public addresses, as in production
@@ -48,6 +49,9 @@ pub(crate) struct Args {
     /// One more dialect; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) dialect: Vec<PathBuf>,
+    /// An origin whose pages may call the API, such as http://localhost:3000; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) cors_origin: Vec<Origin>,
 }
 
 /// Runs until SIGINT or SIGTERM.
@@ -63,11 +67,11 @@ pub(crate) fn main(args: Args) -> Result<(), Error> {
 }
 
 async fn run(args: Args) -> Result<(), Error> {
-    let server = Server::open(&args).await?;
+    let server = Server::open(&args, Settings::from_env()?).await?;
     println!("rung: listening on http://{}", server.addr);
     println!("rung: admin key {}", server.admin_key);
     println!("rung: dashboard http://{}/", server.addr);
-    if !args.strict {
+    if !server.strict {
         eprintln!(
             "rung: warning: receivers may be http:// and private addresses; --strict forbids them"
         );
@@ -89,6 +93,9 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     /// The operator's key.
     pub(crate) admin_key: String,
+    /// Whether receivers must be public.
+    strict: bool,
+    front: Front,
     listener: TcpListener,
     app: App,
     data: Arc<DataFolder>,
@@ -98,13 +105,21 @@ pub(crate) struct Server {
 
 impl Server {
     /// Opens the data and the port.
-    pub(crate) async fn open(args: &Args) -> Result<Self, Error> {
+    pub(crate) async fn open(args: &Args, settings: Settings) -> Result<Self, Error> {
         descriptors::raise();
-        if let Some(key) = &args.admin_key {
-            flags::check_admin_key(key)?;
-        }
-        let dialects = Arc::new(load_dialects(&args.dialect, DEFAULT_RETENTION)?);
-        let egress_ips = egress_ips()?;
+        let Settings {
+            retention,
+            mut dialect_files,
+            strict,
+            egress_ips,
+            admin_key,
+            public_url,
+        } = settings;
+        let given_key = args.admin_key.clone().or(admin_key);
+        given_key.as_deref().map_or(Ok(()), check_admin_key)?;
+        let strict = args.strict || strict.unwrap_or(false);
+        dialect_files.extend_from_slice(&args.dialect);
+        let dialects = Arc::new(load_dialects(&dialect_files, retention)?);
         let listener = TcpListener::bind(args.addr).await.map_err(|error| {
             format!(
                 "cannot listen on {}: {error}; choose another address with --addr",
@@ -112,11 +127,13 @@ impl Server {
             )
         })?;
         let data = Arc::new(DataFolder::open(&args.data)?);
-        let admin_key = data.admin_key(args.admin_key.clone())?;
+        let admin_key = data.admin_key(given_key)?;
+        check_admin_key(&admin_key)?;
         let encryption_keys = match given_encryption_keys()? {
             Some(keys) => keys,
             None => data.encryption_keys()?,
         };
+        data.make_databases()?;
         let clock = start_clock(&data, args.time_scale)?;
         let aws = Aws::open(
             data.path(),
@@ -129,16 +146,14 @@ impl Server {
             sqs,
             clock: Arc::clone(&clock),
             transport: Arc::new(egress::Client::new(
-                egress::Policy {
-                    strict: args.strict,
-                },
+                egress::Policy { strict },
                 descriptors::deliveries(),
             )),
             dialects,
             admin_key: admin_key.clone(),
             encryption_keys,
-            strict: args.strict,
-            retention: DEFAULT_RETENTION,
+            strict,
+            retention,
         })
         .await?;
         // Keys that do not open this data are noticed here rather than at the first webhook.
@@ -146,9 +161,12 @@ impl Server {
         app.api = app.api.with_egress_ips(egress_ips);
         let deliverer = &mut app.deliverer;
         deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);
+        let addr = listener.local_addr()?;
         Ok(Self {
-            addr: listener.local_addr()?,
+            addr,
             admin_key,
+            strict,
+            front: Front::new(addr, public_url.as_ref(), args.cors_origin.clone()),
             listener,
             app,
             data,
@@ -159,6 +177,7 @@ impl Server {
     /// Serves until `ended`; then attempts in flight finish, and everything else waits in the data for the next start.
     pub(crate) async fn serve(self, ended: impl Future<Output = ()>) -> Result<(), Error> {
         let Self {
+            front,
             listener,
             app,
             data,
@@ -166,7 +185,7 @@ impl Server {
             ..
         } = self;
         let (stop, stopped) = watch::channel(false);
-        let router = app.router();
+        let router = front.before(app.router());
         let triggers = tokio::spawn(app.run(stopped.clone()));
         let keeper =
             fast_clock.map(|clock| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
@@ -175,7 +194,7 @@ impl Server {
             // Without receivers there is nothing left to stop.
             let _ = stop.send(true);
         };
-        server::serve(listener, router, ended).await;
+        server::serve(listener, router, descriptors::clients(), ended).await;
         triggers.await?;
         if let Some(keeper) = keeper {
             keeper.await?;
@@ -201,6 +220,65 @@ async fn keep_clock(data: Arc<DataFolder>, clock: Arc<dyn Clock>, mut stop: watc
         tokio::select! {
             () = tokio::time::sleep(KEEP_CLOCK_EVERY) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Dev {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// The key of a server that was given these, or why there is none.
+    async fn key_with(
+        flag: Option<&str>,
+        variable: Option<&str>,
+        data: &str,
+    ) -> Result<String, String> {
+        let mut given = vec!["dev", "--addr", "127.0.0.1:0", "--data", data];
+        given.extend(flag.iter().flat_map(|key| ["--admin-key", key]));
+        let settings = Settings {
+            admin_key: variable.map(str::to_owned),
+            ..Settings::default()
+        };
+        let args = Dev::parse_from(given).args;
+        let server = Server::open(&args, settings).await;
+        server
+            .map(|server| server.admin_key)
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn the_flag_comes_before_the_variable_and_that_before_the_kept_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_str().unwrap();
+        let kept = key_with(None, None, data).await.unwrap();
+        assert!(kept.starts_with("ra_"));
+        let (flag, variable) = ("the key of the flag", "that of the variable");
+        assert_eq!(
+            key_with(None, Some(variable), data).await.unwrap(),
+            variable
+        );
+        assert_eq!(
+            key_with(Some(flag), Some(variable), data).await.unwrap(),
+            flag
+        );
+        assert_eq!(key_with(None, None, data).await.unwrap(), kept);
+        for (flag, variable) in [
+            (Some("short"), None),
+            (None, Some("short")),
+            (Some(""), None),
+        ] {
+            let error = key_with(flag, variable, data).await.unwrap_err();
+            assert!(error.contains("at least 16 characters"), "{error}");
         }
     }
 }

@@ -7,6 +7,7 @@ use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use aws_smithy_types::timeout::TimeoutConfig;
 use ipnet::IpNet;
 use tracing_subscriber::filter::LevelFilter;
+use url::Url;
 
 use crate::{
     api::Api,
@@ -19,7 +20,7 @@ use crate::{
         HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
         sweep::Sweeper,
     },
-    limits::{RETENTION_MARGIN, TALLY_TIME},
+    limits::{ADMIN_KEY_CHARS, RETENTION_MARGIN, TALLY_TIME},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -52,6 +53,9 @@ pub enum ConfigError {
         /// What it must be.
         expected: &'static str,
     },
+    /// An admin key that is too easily guessed, or that no header carries.
+    #[error("the admin key {0}")]
+    AdminKey(String),
     /// A secret that cannot be read.
     #[error("cannot read the secret named by {variable}: {reason}")]
     Secret {
@@ -105,6 +109,74 @@ pub fn init_logging() {
     }
 }
 
+/// The settings that mean the same in the functions and in `rung dev`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long events, deliveries and logs are kept: `RUNG_RETENTION_DAYS`.
+    pub retention: Duration,
+    /// The operator's own dialect files: `RUNG_DIALECTS`.
+    pub dialect_files: Vec<PathBuf>,
+    /// Whether only public HTTPS URLs are taken, if `RUNG_STRICT` says so or not.
+    pub strict: Option<bool>,
+    /// The networks that deliveries come from: `RUNG_EGRESS_IPS`.
+    pub egress_ips: Vec<IpNet>,
+    /// The operator's key: `RUNG_ADMIN_KEY`.
+    pub admin_key: Option<String>,
+    /// Where the API is reached from outside: `RUNG_PUBLIC_URL`.
+    pub public_url: Option<Url>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            retention: DEFAULT_RETENTION,
+            dialect_files: Vec::new(),
+            strict: None,
+            egress_ips: Vec::new(),
+            admin_key: None,
+            public_url: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// When a variable makes no sense.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            retention: retention()?,
+            dialect_files: dialect_files(),
+            strict: flag("RUNG_STRICT")?,
+            egress_ips: egress_ips()?,
+            admin_key: optional("RUNG_ADMIN_KEY"),
+            public_url: public_url()?,
+        })
+    }
+}
+
+/// Checks an operator's key: long enough not to be guessed, and carried by an `Authorization` header as it is. The message does
+/// not repeat the key, which may be right but for a blank.
+///
+/// # Errors
+/// When it is not.
+pub fn check_admin_key(key: &str) -> Result<(), ConfigError> {
+    let printable = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !printable || key.trim() != key {
+        return Err(ConfigError::AdminKey(
+            "must be printable ASCII characters without a blank at either end, as a header carries it"
+                .to_owned(),
+        ));
+    }
+    if key.len() < ADMIN_KEY_CHARS {
+        return Err(ConfigError::AdminKey(format!(
+            "must have at least {ADMIN_KEY_CHARS} characters, or it can be guessed; `openssl rand -hex 24` makes a good one"
+        )));
+    }
+    Ok(())
+}
+
 /// What a function stands on, built from the environment.
 #[derive(Clone)]
 pub struct Context {
@@ -120,6 +192,7 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     metrics: Metrics,
     egress_ips: Vec<IpNet>,
+    admin_key: Option<String>,
     operator_topic: Option<TopicArn>,
     aws: SdkConfig,
 }
@@ -130,10 +203,15 @@ impl Context {
     /// # Errors
     /// When a variable is missing or makes no sense, or a dialect file has a mistake.
     pub async fn from_env() -> Result<Self, ConfigError> {
-        let retention = retention()?;
-        let dialects = load_dialects(&dialect_files(), retention)?;
-        let strict = flag("RUNG_STRICT", true)?;
-        let egress_ips = egress_ips()?;
+        let Settings {
+            retention,
+            dialect_files,
+            strict,
+            egress_ips,
+            admin_key,
+            ..
+        } = Settings::from_env()?;
+        let dialects = load_dialects(&dialect_files, retention)?;
         let operator_topic = operator_topic()?;
         let urls = Urls {
             deliver: variable("RUNG_DELIVER_URL")?,
@@ -157,10 +235,11 @@ impl Context {
             store,
             queue,
             dialects: Arc::new(dialects),
-            strict,
+            strict: strict.unwrap_or(true),
             clock,
             metrics,
             egress_ips,
+            admin_key,
             operator_topic,
             aws,
         })
@@ -169,19 +248,22 @@ impl Context {
     /// What the HTTP functions need. The operator's key is `RUNG_ADMIN_KEY`, or what the secret `RUNG_ADMIN_KEY_SECRET` holds now.
     ///
     /// # Errors
-    /// When neither is set, or the secret cannot be read.
+    /// When neither is set, the secret cannot be read, or the key is [none that is taken](check_admin_key).
     pub async fn api(&self) -> Result<Api, ConfigError> {
-        let admin_key = match optional("RUNG_ADMIN_KEY") {
+        let admin_key = match self.admin_key.clone() {
             Some(key) => key,
             None => secret(&self.aws, "RUNG_ADMIN_KEY_SECRET").await?,
         };
+        check_admin_key(&admin_key)?;
         let (store, dialects, clock) = (
             self.store.clone(),
             self.dialects.clone(),
             self.clock.clone(),
         );
         let api = Api::new(store, dialects, clock, &admin_key, self.strict);
-        Ok(api.with_egress_ips(self.egress_ips.clone()))
+        Ok(api
+            .with_egress_ips(self.egress_ips.clone())
+            .with_metrics(self.metrics.clone()))
     }
 
     /// What publishing needs.
@@ -345,10 +427,7 @@ fn metrics(clock: &Arc<dyn Clock>) -> Result<Metrics, ConfigError> {
 }
 
 /// The networks that deliveries come from, as `RUNG_EGRESS_IPS` names them: addresses and networks, separated by commas.
-///
-/// # Errors
-/// When it names something else.
-pub fn egress_ips() -> Result<Vec<IpNet>, ConfigError> {
+fn egress_ips() -> Result<Vec<IpNet>, ConfigError> {
     let name = "RUNG_EGRESS_IPS";
     let texts = optional(name).unwrap_or_default();
     let texts = texts
@@ -399,11 +478,24 @@ fn retention() -> Result<Duration, ConfigError> {
     })
 }
 
-fn flag(name: &'static str, default: bool) -> Result<bool, ConfigError> {
+fn public_url() -> Result<Option<Url>, ConfigError> {
+    let name = "RUNG_PUBLIC_URL";
+    let Some(text) = optional(name) else {
+        return Ok(None);
+    };
+    let url = Url::parse(&text).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.map(Some).ok_or(ConfigError::Invalid {
+        name,
+        expected: "an http or https URL such as https://webhooks.example.com",
+    })
+}
+
+fn flag(name: &'static str) -> Result<Option<bool>, ConfigError> {
     match optional(name).as_deref() {
-        None => Ok(default),
-        Some("true" | "1" | "on") => Ok(true),
-        Some("false" | "0" | "off") => Ok(false),
+        None => Ok(None),
+        Some("true" | "1" | "on") => Ok(Some(true)),
+        Some("false" | "0" | "off") => Ok(Some(false)),
         Some(_) => Err(ConfigError::Invalid {
             name,
             expected: "true or false",
@@ -419,4 +511,36 @@ fn variable(name: &'static str) -> Result<String, ConfigError> {
 #[allow(clippy::disallowed_methods)]
 fn optional(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_admin_key_is_long_enough_and_one_that_a_header_carries() {
+        for key in [
+            "0123456789abcdef",
+            "the operator's own key",
+            "~!~!~!~!~!~!~!~!",
+        ] {
+            assert!(check_admin_key(key).is_ok(), "{key}");
+        }
+        for (wrong, problem) in [
+            ("", "16 characters"),
+            ("k", "16 characters"),
+            ("0123456789abcde", "16 characters"),
+            (" 0123456789abcdef", "blank"),
+            ("0123456789abcdef ", "blank"),
+            ("0123456789abcdef\n", "blank"),
+            ("0123456789abcdef\u{7f}", "ASCII"),
+            ("der schlüssel der betreiber", "ASCII"),
+            ("0123456789\tabcdef", "ASCII"),
+        ] {
+            let error = check_admin_key(wrong).err().map(|error| error.to_string());
+            let error = error.unwrap_or_default();
+            assert!(error.contains(problem), "{wrong:?}: {error}");
+            assert!(wrong.is_empty() || wrong == "k" || !error.contains(wrong));
+        }
+    }
 }

@@ -61,7 +61,7 @@ def test_all_logs_expire():
 def test_functions_are_told_all_that_they_ask_for():
     """Every variable that the code reads is set, and no other."""
     config = ROOT / "shared/src/config.rs"
-    read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY", "RUNG_ENCRYPTION_KEYS"}
+    read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY", "RUNG_ENCRYPTION_KEYS", "RUNG_PUBLIC_URL"}
     told = {name: set(transformed()["Resources"][name]["Properties"]["Environment"]["Variables"]) for name in FUNCTIONS}
     assert set.union(*told.values()) == read
     assert [name for name in FUNCTIONS if "RUNG_ADMIN_KEY_SECRET" in told[name]] == ["Subscriptions", "Enqueue"]
@@ -462,7 +462,7 @@ def test_what_rung_counts_is_watched_by_its_name():
                 name = name if metric[1] == "." else metric[1]
             if namespace == "Rung":
                 shown.add(name)
-    assert shown == counted and len(counted) == 8
+    assert shown == counted and len(counted) == 9
     assert "const NAMESPACE: &str = \"Rung\";" in METRICS
 
 

@@ -23,7 +23,7 @@ pub use api::{Api, Call, Reply};
 pub use output::Output;
 pub use patience::{PATIENCE, eventually};
 pub use policies::Policies;
-pub use process::{Rung, release_build};
+pub use process::{ADMIN_KEY, Rung, release_build};
 pub use receiver::{Answer, Receiver};
 pub use secrets::Secrets;
 pub use tenant::{Published, Tenant, Webhook};

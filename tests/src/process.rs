@@ -21,7 +21,7 @@ const READY: &str = "rung: listening on http://";
 const ADMIN_KEY_LINE: &str = "rung: admin key ";
 
 /// The operator's key that every started process is given.
-const ADMIN_KEY: &str = "the-operators-own-key-0123456789";
+pub const ADMIN_KEY: &str = "the-operators-own-key-0123456789";
 
 /// A running `rung dev`. Dropping it kills the process, removes its data, and checks that the process has written no secret
 /// that went over its API, and has asked none of the proxies that its environment names.

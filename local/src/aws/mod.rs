@@ -27,6 +27,8 @@ pub use self::{
 
 /// The file that the table's database is in, within its folder.
 pub(crate) const DATABASE: &str = "dynamodb.sqlite";
+/// The file that the queues are in, likewise.
+pub(crate) const QUEUES: &str = "sqs.sqlite";
 
 /// DynamoDB and SQS in this process. Clones share them.
 #[derive(Clone)]
@@ -59,7 +61,7 @@ impl Aws {
     ) -> Result<Self, OpenError> {
         Ok(Self {
             dynamodb: DynamoDb::open(&folder.join(DATABASE))?,
-            sqs: Sqs::open(&folder.join("sqs.sqlite"), queues, clock)?,
+            sqs: Sqs::open(&folder.join(QUEUES), queues, clock)?,
         })
     }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpListener;
 
-use crate::server;
+use crate::{descriptors, server};
 
 /// The longest body that is taken, in bytes: four times what Rung delivers at most.
 const BODY_BYTES: usize = 1024 * 1024;
@@ -39,7 +39,7 @@ pub(super) async fn serve<F>(
         Some(arrival) => answer(arrival).await,
         None => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
     });
-    server::serve(listener, router, ended).await;
+    server::serve(listener, router, descriptors::clients(), ended).await;
 }
 
 async fn taken(request: Request) -> Option<Arrival> {

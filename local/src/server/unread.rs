@@ -6,6 +6,7 @@
 use std::{
     mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,10 +22,12 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::{sync::oneshot, time::timeout};
 
+use super::connections::Client;
+
 /// How long the rest of a body is read at most.
 pub(super) const REST_LIMIT: Duration = Duration::from_secs(2);
 /// How much of it.
-const REST_BYTES: usize = 32 * 1024 * 1024;
+pub(super) const REST_BYTES: usize = 32 * 1024 * 1024;
 
 /// Answers a request once its body is read, by whom it is for or, when that one answers without, to nowhere.
 pub(super) async fn discarded(request: Request, next: Next) -> Response {
@@ -32,11 +35,13 @@ pub(super) async fn discarded(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let asks = request.headers().contains_key(header::EXPECT);
+    let client = request.extensions().get().cloned();
     let (giver, mut given_back) = oneshot::channel();
     let request = request.map(|body| {
         Body::new(Lent {
             body,
             is_sent: !asks,
+            client,
             giver: Some(giver),
         })
     });
@@ -64,6 +69,8 @@ struct Lent {
     body: Body,
     /// Whether the client sends it: one that expects `100 Continue` waits until somebody reads.
     is_sent: bool,
+    /// Who is told when all of it is there.
+    client: Option<Arc<Client>>,
     giver: Option<oneshot::Sender<Body>>,
 }
 
@@ -76,7 +83,13 @@ impl HttpBody for Lent {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.is_sent = true;
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Some(client) = &self.client
+            && (matches!(frame, Poll::Ready(None)) || self.body.is_end_stream())
+        {
+            client.has_said_all();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 
 use flate2::{Compression, write::GzEncoder};
-use rung_tests::{Answer, Receiver, Rung, Tenant};
+use rung_tests::{ADMIN_KEY, Answer, Receiver, Rung, Tenant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,11 +33,27 @@ fn statuses(answers: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Framing on which a proxy and Rung might disagree leads to one refusal, and what follows is never read as a request.
+/// Checks that an answer, the only one of its connection, is a refusal in the usual form.
+#[track_caller]
+fn assert_refused(answer: &str, status: u16, code: &str) {
+    let status = status.to_string();
+    assert_eq!(statuses(answer), [status.as_str()], "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["success"], false, "{answer}");
+    assert_eq!(body["error"]["code"], code, "{answer}");
+}
+
+/// Framing on which a proxy and Rung might disagree, on a connection that is kept: what follows, a whole request with the operator's
+/// own key, is never read as one.
 #[tokio::test]
 async fn ambiguous_framing_is_refused() {
     let rung = rung(&[]).await;
-    let smuggled = "DELETE /v1/tenants/t HTTP/1.1\r\nhost: x\r\n\r\n";
+    Tenant::create(&rung, "t", "standard").await;
+    let smuggled = format!(
+        "DELETE /v1/tenants/t HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {ADMIN_KEY}\r\n\r\n"
+    );
+    let post = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\n";
     for framing in [
         "content-length: 0\r\ncontent-length: 44\r\n",
         "content-length: 0, 44\r\n",
@@ -57,17 +73,125 @@ async fn ambiguous_framing_is_refused() {
         "x y: a\r\n",
         ": a\r\n",
     ] {
-        let request = format!("POST /v1/events HTTP/1.1\r\nhost: x\r\n{framing}\r\n{smuggled}");
+        let request = format!("{post}{framing}\r\n{smuggled}");
         let answers = exchange(&rung, request.as_bytes()).await;
-        assert_eq!(statuses(&answers), ["400"], "{framing:?}: {answers}");
+        assert_refused(&answers, 400, "malformed_request");
     }
-    // The chunks win, as RFC 9112 section 6.3 has it, and the connection ends.
-    let both = format!(
-        "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 5\r\n\
-         transfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
+    // The chunks win, as RFC 9112 section 6.3 has it, and the connection ends with the one answer.
+    let lengths = [
+        "content-length: 5\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
+        "content-length: 500\r\ntransfer-encoding: chunked\r\n",
+    ];
+    for both in lengths {
+        let request = format!("{post}{both}\r\n0\r\n\r\n{smuggled}");
+        let answers = exchange(&rung, request.as_bytes()).await;
+        assert_refused(&answers, 401, "unauthorized");
+    }
+    // The same request by itself would have done it.
+    rung.admin().get("/v1/tenants/t").await.data(200);
+    let honest = smuggled.replace("host:", "connection: close\r\nhost:");
+    let answer = exchange(&rung, honest.as_bytes()).await;
+    assert_eq!(statuses(&answer), ["200"], "{answer}");
+    rung.admin().get("/v1/tenants/t").await.refused(404);
+}
+
+/// What is not meant for this server, or asks for what it does not do.
+#[tokio::test]
+async fn what_is_no_request_to_this_server_is_refused_in_the_usual_form() {
+    let rung = rung(&[]).await;
+    let port = rung.addr().port();
+    let long = "a".repeat(200_000);
+    let many = "x: y\r\n".repeat(101);
+    for (head, status, code) in [
+        ("", 400, "malformed_request"),
+        (
+            "host: localhost\r\nhost: localhost\r\n",
+            400,
+            "malformed_request",
+        ),
+        ("host: local host\r\n", 400, "malformed_request"),
+        ("host: \r\n", 400, "malformed_request"),
+        ("host: rebound.example.com\r\n", 421, "misdirected_request"),
+        (
+            &format!("host: rebound.example.com:{port}\r\n"),
+            421,
+            "misdirected_request",
+        ),
+        ("host: 192.0.2.1\r\n", 421, "misdirected_request"),
+        (
+            "host: localhost\r\nexpect: 200-ok\r\n",
+            417,
+            "expectation_failed",
+        ),
+        (
+            "host: localhost\r\ncontent-encoding: gzip\r\n",
+            415,
+            "unsupported_encoding",
+        ),
+        (
+            &format!("host: localhost\r\nx: {long}\r\n"),
+            431,
+            "headers_too_large",
+        ),
+        (
+            &format!("host: localhost\r\n{many}"),
+            431,
+            "headers_too_large",
+        ),
+    ] {
+        let request = format!("GET /v1/health HTTP/1.1\r\n{head}connection: close\r\n\r\n");
+        let answer = exchange(&rung, request.as_bytes()).await;
+        assert_refused(&answer, status, code);
+    }
+    for host in [
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        &format!("localhost:{port}"),
+    ] {
+        let request =
+            format!("GET /v1/health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = exchange(&rung, request.as_bytes()).await;
+        assert_eq!(statuses(&answer), ["200"], "{host}: {answer}");
+    }
+}
+
+/// One tenant's half-sent bodies keep neither places nor memory from another tenant.
+#[tokio::test]
+async fn half_sent_bodies_of_one_tenant_hold_up_no_other() {
+    let rung = rung(&[]).await;
+    let slow = Tenant::create(&rung, "slow", "standard").await;
+    let quick = Tenant::create(&rung, "quick", "standard").await;
+    let half = format!(
+        "POST /v1/events/batch HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 1000000\r\n\r\n{{",
+        slow.key
     );
-    let answers = exchange(&rung, both.as_bytes()).await;
-    assert!(statuses(&answers).len() <= 1, "{answers}");
+    let mut halves = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(rung.addr()).await.unwrap();
+        stream.write_all(half.as_bytes()).await.unwrap();
+        halves.push(stream);
+    }
+    // The slow tenant's own requests find no room: when that is so, as many of its bodies are under way as may be.
+    let large = "x".repeat(1_000_000);
+    rung_tests::eventually("the slow tenant's part is used up", async || {
+        let reply = slow
+            .api
+            .call("POST", "/v1/events/batch")
+            .body(large.clone())
+            .send()
+            .await;
+        (reply.status == 503).then(|| {
+            assert_eq!(reply.refused(503)["code"], "unavailable");
+            assert_eq!(reply.headers["retry-after"], "1");
+        })
+    })
+    .await;
+    for _ in 0..50 {
+        quick.publish("a", json!({})).await;
+    }
+    drop(halves);
 }
 
 /// Whatever the request line says, it is an answer below 500, and the process lives.
@@ -77,36 +201,37 @@ async fn odd_request_lines_and_heads() {
     let long = "a".repeat(70_000);
     let many = "x: y\r\n".repeat(1_000);
     for head in [
-        "OPTIONS * HTTP/1.1\r\nhost: x\r\n",
-        "GET * HTTP/1.1\r\nhost: x\r\n",
+        "OPTIONS * HTTP/1.1\r\nhost: localhost\r\n",
+        "GET * HTTP/1.1\r\nhost: localhost\r\n",
         "CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n",
-        "GET http://elsewhere.example/v1/health HTTP/1.1\r\nhost: x\r\n",
-        "GET //v1/health HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/webhooks/%00 HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/webhooks/%ff HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/webhooks/% HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/webhooks/%zz HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/webhooks/%2e%2e%2f%2e%2e HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/webhooks/..;/tenants HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/event-types/%2f%2f HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/webhooks?limit=%ff&limit=%00 HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/webhooks?%%%=&&&== HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/health?a=<b>\"{} HTTP/1.1\r\nhost: x\r\n",
+        "GET http://elsewhere.example/v1/health HTTP/1.1\r\nhost: localhost\r\n",
+        "GET //v1/health HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/webhooks/%00 HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/webhooks/%ff HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/webhooks/% HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/webhooks/%zz HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/webhooks/%2e%2e%2f%2e%2e HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/webhooks/..;/tenants HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/event-types/%2f%2f HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/webhooks?limit=%ff&limit=%00 HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/webhooks?%%%=&&&== HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/health?a=<b>\"{} HTTP/1.1\r\nhost: localhost\r\n",
         "GET /v1/health HTTP/1.0\r\n",
-        "GET /v1/health HTTP/9.9\r\nhost: x\r\n",
+        "GET /v1/health HTTP/1.0\r\nhost: localhost\r\n",
+        "GET /v1/health HTTP/9.9\r\nhost: localhost\r\n",
         "GET /v1/health\r\n",
         "PRI * HTTP/2.0\r\n",
-        "ÜBEL /v1/health HTTP/1.1\r\nhost: x\r\n",
-        "GET /v1/health HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n",
-        "GET /v1/health HTTP/1.1\r\nhost: x\r\nexpect: 200-maybe\r\n",
-        "GET /v1/webhooks HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \u{e9}\r\n",
-        "GET /v1/webhooks HTTP/1.1\r\nhost: x\r\nauthorization: Bearer\r\n",
-        "GET /v1/webhooks HTTP/1.1\r\nhost: x\r\nauthorization: \r\n",
-        &format!("GET /{long} HTTP/1.1\r\nhost: x\r\n"),
+        "ÜBEL /v1/health HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /v1/health HTTP/1.1\r\nhost: localhost\r\nupgrade: h2c\r\nconnection: upgrade\r\n",
+        "GET /v1/health HTTP/1.1\r\nhost: localhost\r\nexpect: 200-maybe\r\n",
+        "GET /v1/webhooks HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer \u{e9}\r\n",
+        "GET /v1/webhooks HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer\r\n",
+        "GET /v1/webhooks HTTP/1.1\r\nhost: localhost\r\nauthorization: \r\n",
+        &format!("GET /{long} HTTP/1.1\r\nhost: localhost\r\n"),
         &format!(
-            "GET /v1/health HTTP/1.1\r\nhost: x\r\nx: {long}{long}{long}{long}{long}{long}{long}\r\n"
+            "GET /v1/health HTTP/1.1\r\nhost: localhost\r\nx: {long}{long}{long}{long}{long}{long}{long}\r\n"
         ),
-        &format!("GET /v1/health HTTP/1.1\r\nhost: x\r\n{many}"),
+        &format!("GET /v1/health HTTP/1.1\r\nhost: localhost\r\n{many}"),
     ] {
         let request = format!("{head}connection: close\r\n\r\n");
         let answer = exchange(&rung, request.as_bytes()).await;
@@ -124,7 +249,7 @@ async fn chunked_bodies_have_the_same_limits() {
     let rung = rung(&[]).await;
     let tenant = Tenant::create(&rung, "t", "standard").await;
     let head = format!(
-        "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\ntransfer-encoding: chunked\r\n\r\n",
+        "POST /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\ntransfer-encoding: chunked\r\n\r\n",
         tenant.key
     );
     let event = br#"{"type":"a","data":{}}"#;

@@ -14,7 +14,10 @@ use std::{
     process::ExitCode,
 };
 
-use rung_shared::clock::{Clock as _, SystemClock};
+use rung_shared::{
+    clock::{Clock as _, SystemClock},
+    config::Settings,
+};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -56,15 +59,16 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
 
 async fn run(args: &Args, data: &std::path::Path, out: &mut impl Write) -> Result<ExitCode, Error> {
     let started_ms = SystemClock.wall_ms();
-    let server = Server::open(&dev::Args {
+    let args_of_dev = dev::Args {
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         data: data.to_owned(),
         admin_key: None,
         strict: false,
         time_scale: TIME_SCALE,
         dialect: Vec::new(),
-    })
-    .await?;
+        cors_origin: Vec::new(),
+    };
+    let server = Server::open(&args_of_dev, Settings::default()).await?;
     let mut stage = Stage::open(server.addr, &server.admin_key).await?;
     let (end, ended) = oneshot::channel::<()>();
     let serving = tokio::spawn(server.serve(async {
