@@ -8,9 +8,15 @@
 // It measures the real machine: the rule against wall clocks is for the product.
 #![allow(clippy::disallowed_methods)]
 
+mod beside;
+mod costly;
+mod fan_out;
 mod flood;
+mod flooded;
+mod half_bodies;
 mod hanging;
 mod long_log;
+mod never_read;
 mod sink;
 mod starts;
 
@@ -19,6 +25,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use rung_tests::release_build;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Overloads `rung dev` on this machine and prints what became of it.
 #[derive(Parser)]
@@ -41,8 +48,18 @@ struct Args {
 enum Scenario {
     /// 10,000 events offered a second
     Flood,
-    /// One tenant's webhook hangs, another tenant's deliveries go on beside it
+    /// A tenant's deliveries, alone and beside another tenant's webhook that hangs
     Hanging,
+    /// Beside events that go to 10,000 webhooks each
+    FanOut,
+    /// Beside a tenant that publishes as much as it can
+    Flooded,
+    /// Beside the heaviest schema and filters that are taken
+    Costly,
+    /// Beside bodies that never end
+    HalfBodies,
+    /// Beside clients that never read
+    NeverRead,
     /// The newest page of a log with very many entries
     Log,
     /// Starts after kills under load
@@ -52,6 +69,7 @@ enum Scenario {
 #[tokio::main]
 async fn main() {
     let args = Args::parse();
+    allow_many_connections();
     let exe = release_build(args.rung);
     let load = Duration::from_secs(args.seconds);
     let wanted = |scenario| args.only.is_empty() || args.only.contains(&scenario);
@@ -61,11 +79,38 @@ async fn main() {
     if wanted(Scenario::Hanging) {
         hanging::run(&exe, load).await;
     }
+    if wanted(Scenario::FanOut) {
+        fan_out::run(&exe, load).await;
+    }
+    if wanted(Scenario::Flooded) {
+        flooded::run(&exe, load).await;
+    }
+    if wanted(Scenario::Costly) {
+        costly::run(&exe, load).await;
+    }
+    if wanted(Scenario::HalfBodies) {
+        half_bodies::run(&exe, load).await;
+    }
+    if wanted(Scenario::NeverRead) {
+        never_read::run(&exe, load).await;
+    }
     if wanted(Scenario::Log) {
         long_log::run(&exe, args.entries).await;
     }
     if wanted(Scenario::Starts) {
         starts::run(&exe).await;
+    }
+}
+
+/// Takes as many descriptors as there are: each connection of a load is one.
+fn allow_many_connections() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        eprintln!("overload: the limit of descriptors stays: {error}");
     }
 }
 

@@ -59,9 +59,7 @@ impl Sink {
             let event = request.headers().get("webhook-id");
             let number = event.and_then(|id| id.to_str().ok()?.strip_prefix('f')?.parse().ok());
             let _ = request.into_body().collect().await;
-            if let Some(number) = number {
-                self.note(number);
-            }
+            self.note(number);
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
         });
         // An error is the sender's way of hanging up.
@@ -74,9 +72,11 @@ impl Sink {
         self.came.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, number: usize) {
+    /// Notes a POST, of an event with a number or of another.
+    fn note(&self, number: Option<usize>) {
         let mut came = self.came();
         came.posts += 1;
+        let Some(number) = number else { return };
         if came.first.len() <= number {
             came.first.resize(number + 1, None);
         }
