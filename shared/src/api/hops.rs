@@ -30,8 +30,7 @@ pub fn counted(field: &str, text: &str) -> Result<Hops, ApiError> {
     Hops::parse(text).map_err(|fault| match fault {
         HopsFault::TooMany => {
             let problem = format!(
-                "this would be delivery {} in a row, each of which publishes the next; send the webhook elsewhere, or publish something else",
-                HOPS_MAX + 1
+                "{HOPS_MAX} deliveries in a row have published one another's events, so webhooks lead back here in a loop; send one of them elsewhere"
             );
             ApiError::of_field(Code::LoopDetected, field, problem)
         }

@@ -60,7 +60,7 @@ async fn webhooks_that_publish_with_their_own_key_come_to_an_end() {
         let request = json!({
             "url": format!("http://{}/v1/events", rung.addr()),
             "events": ["*"],
-            "headers": { "Authorization": format!("Bearer {}", tenant.key) },
+            "secret_headers": { "Authorization": format!("Bearer {}", tenant.key) },
         });
         webhooks.push(tenant.webhook_with(request).await);
     }

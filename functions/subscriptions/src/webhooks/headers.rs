@@ -250,6 +250,7 @@ mod tests {
             "Webhook-Id",
             "webhook-extra",
             "Rung-Test",
+            "Rung-Hops",
             "X-Odin-Signature",
             "User-Agent",
             "",

@@ -239,6 +239,11 @@ fn headers_and_signatures() {
     );
     faulty(
         "X-Event = \"{event_type}\"",
+        "Rung-Hops = \"0\"",
+        "set by Rung itself",
+    );
+    faulty(
+        "X-Event = \"{event_type}\"",
         "X-Event = \"{typ}\"",
         "unknown variable `{typ}`",
     );
