@@ -75,9 +75,9 @@ pub const METER_SHARE_MAX: u64 = 500;
 /// The windows in which calls that send something at once are counted, in milliseconds.
 pub const BY_HAND_WINDOW_MS: u64 = 10_000;
 /// Most tests and challenges of one webhook in a window.
-pub const TESTS_OF_WEBHOOK: u64 = 10;
+pub const TESTS_OF_WEBHOOK: u64 = 20;
 /// Most tests and challenges by one key in a window.
-pub const TESTS_OF_KEY: u64 = 30;
+pub const TESTS_OF_KEY: u64 = 60;
 /// Most retries by hand of one webhook in a window.
 pub const RETRIES_OF_WEBHOOK: u64 = 30;
 /// Most retries by hand by one key in a window.

@@ -208,13 +208,13 @@ async fn tests_by_hand_are_paced() {
             world.webhook(&tenant).await
         ));
     }
-    let (statuses, waits) = called(&world, &tenant, &paths[0], 12).await;
-    assert_eq!(statuses, [vec![200; 10], vec![429; 2]].concat());
+    let (statuses, waits) = called(&world, &tenant, &paths[0], 22).await;
+    assert_eq!(statuses, [vec![200; 20], vec![429; 2]].concat());
     assert!(
         waits.iter().all(|wait| (1..=10).contains(wait)),
         "{waits:?}"
     );
-    assert_eq!(world.posts(), 10);
+    assert_eq!(world.posts(), 20);
     assert_eq!(called(&world, &other, &paths[0], 1).await.0, [429]);
     assert_eq!(
         called(&world, &As::operator_for("acme"), &paths[0], 1)
@@ -224,19 +224,19 @@ async fn tests_by_hand_are_paced() {
     );
 
     for path in &paths[1..3] {
-        assert_eq!(called(&world, &tenant, path, 10).await.0, [200; 10]);
+        assert_eq!(called(&world, &tenant, path, 20).await.0, [200; 20]);
     }
     assert_eq!(
         called(&world, &tenant, &paths[3], 1).await.0,
         [429],
-        "the key's 31st"
+        "the key's 61st"
     );
     assert_eq!(called(&world, &other, &paths[3], 1).await.0, [200]);
-    assert_eq!(world.posts(), 31);
+    assert_eq!(world.posts(), 61);
 
     world.pass(1_000 * waits[0]).await;
     assert_eq!(
-        called(&world, &tenant, &paths[0], 11).await.0[9..],
+        called(&world, &tenant, &paths[0], 21).await.0[19..],
         [200, 429]
     );
 }
@@ -264,9 +264,9 @@ async fn challenges_are_paced_with_the_tests() {
     let made = world.send(&tenant, "POST", "/v1/webhooks", deaf).await;
     let id = made.data(201)["webhook"]["id"].as_str().unwrap();
     let verify = format!("/v1/webhooks/{id}/verify");
-    let (statuses, _) = called(&world, &tenant, &verify, 11).await;
-    assert_eq!(statuses, [vec![422; 10], vec![429]].concat());
-    assert_eq!(world.posts(), 10);
+    let (statuses, _) = called(&world, &tenant, &verify, 21).await;
+    assert_eq!(statuses, [vec![422; 20], vec![429]].concat());
+    assert_eq!(world.posts(), 20);
 }
 
 #[tokio::test(start_paused = true)]
