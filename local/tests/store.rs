@@ -10,11 +10,12 @@ use rung_shared::{
     clock::VirtualClock,
     domain::{
         attempt::{Attempt, AttemptKey, Exchange, Outcome, Trigger},
+        audit::{Action, Origin, Record},
         delivery::{Delivery, State},
         hops::Hops,
         id::{DeliveryKey, EventId, KeyId, TenantId, TenantName, WebhookId},
         message::{Recovery, Scope as Sent},
-        tenant::{ApiKey, KeyHash, Scope, Tenant},
+        tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
         webhook::{Disabled, Reason, Secret, Webhook},
     },
     encryption::KeyRing,
@@ -49,11 +50,19 @@ async fn store() -> Store {
         version: 0,
         created_ms: 1_760_000_000_000,
     };
-    let made = store.create_tenant(&tenant).await.unwrap();
+    let made = store.create_tenant(&tenant, &by_nobody()).await.unwrap();
     assert_eq!(made.as_ref(), Some(&tenant));
-    assert_eq!(store.create_tenant(&tenant).await.unwrap(), None);
+    assert_eq!(
+        store.create_tenant(&tenant, &by_nobody()).await.unwrap(),
+        None
+    );
     assert_eq!(store.tenant(&tenant.id).await.unwrap(), Some(tenant));
     store
+}
+
+/// What the audit log says of a change here.
+fn by_nobody() -> Record {
+    Record::new(&Origin::system(), None, Action::TenantUpdated, "t")
 }
 
 fn tenant() -> TenantId {
@@ -111,7 +120,7 @@ async fn a_webhook_comes_back_as_it_was_written() {
         ..webhook()
     };
     assert_eq!(
-        store.create_webhook(&webhook).await.unwrap(),
+        store.create_webhook(&webhook, &by_nobody()).await.unwrap(),
         WebhookWritten::Done
     );
     assert_eq!(stored(&store).await, webhook);
@@ -138,7 +147,10 @@ async fn a_webhook_comes_back_as_it_was_written() {
 #[tokio::test(start_paused = true)]
 async fn of_two_changes_of_what_both_read_the_second_is_told() {
     let store = store().await;
-    store.create_webhook(&webhook()).await.unwrap();
+    store
+        .create_webhook(&webhook(), &by_nobody())
+        .await
+        .unwrap();
     let read = stored(&store).await;
     let first = Webhook {
         name: None,
@@ -149,11 +161,11 @@ async fn of_two_changes_of_what_both_read_the_second_is_told() {
         ..read
     };
     assert_eq!(
-        store.update_webhook(&first).await.unwrap(),
+        store.update_webhook(&first, &by_nobody()).await.unwrap(),
         WebhookWritten::Done
     );
     assert_eq!(
-        store.update_webhook(&second).await.unwrap(),
+        store.update_webhook(&second, &by_nobody()).await.unwrap(),
         WebhookWritten::Conflict
     );
     assert_eq!(
@@ -169,22 +181,32 @@ async fn of_two_changes_of_what_both_read_the_second_is_told() {
 async fn each_change_of_a_webhook_raises_its_tenants_version_and_what_fails_does_not() {
     let store = store().await;
     let (webhook, id) = (webhook(), webhook().id);
-    store.create_webhook(&webhook).await.unwrap();
+    store.create_webhook(&webhook, &by_nobody()).await.unwrap();
     assert_eq!(version(&store).await, 1);
     assert_eq!(
-        store.create_webhook(&webhook).await.unwrap(),
+        store.create_webhook(&webhook, &by_nobody()).await.unwrap(),
         WebhookWritten::Conflict
     );
     assert_eq!(version(&store).await, 1);
-    store.update_webhook(&webhook).await.unwrap();
+    store.update_webhook(&webhook, &by_nobody()).await.unwrap();
     assert_eq!(version(&store).await, 2);
     assert!(store.disable(&tenant(), &id, 0, &disabled()).await.unwrap());
     assert_eq!(version(&store).await, 3);
-    assert!(store.delete_webhook(&tenant(), &id).await.unwrap());
+    assert!(
+        store
+            .delete_webhook(&tenant(), &id, &by_nobody())
+            .await
+            .unwrap()
+    );
     assert_eq!(version(&store).await, 4);
-    assert!(!store.delete_webhook(&tenant(), &id).await.unwrap());
+    assert!(
+        !store
+            .delete_webhook(&tenant(), &id, &by_nobody())
+            .await
+            .unwrap()
+    );
     assert_eq!(version(&store).await, 4);
-    let gone = store.update_webhook(&webhook).await.unwrap();
+    let gone = store.update_webhook(&webhook, &by_nobody()).await.unwrap();
     assert_eq!(gone, WebhookWritten::Conflict);
 }
 
@@ -192,7 +214,7 @@ async fn each_change_of_a_webhook_raises_its_tenants_version_and_what_fails_does
 async fn a_webhook_is_disabled_once_per_epoch() {
     let store = store().await;
     let (webhook, id) = (webhook(), webhook().id);
-    store.create_webhook(&webhook).await.unwrap();
+    store.create_webhook(&webhook, &by_nobody()).await.unwrap();
     assert!(!store.disable(&tenant(), &id, 1, &disabled()).await.unwrap());
     assert!(store.disable(&tenant(), &id, 0, &disabled()).await.unwrap());
     for epoch in [0, 1] {
@@ -209,7 +231,7 @@ async fn a_webhook_is_disabled_once_per_epoch() {
         (1, Some(&disabled()))
     );
     // A change read before the disabling must not undo it.
-    let stale = store.update_webhook(&webhook).await.unwrap();
+    let stale = store.update_webhook(&webhook, &by_nobody()).await.unwrap();
     assert_eq!(stale, WebhookWritten::Conflict);
     assert!(stored(&store).await.disabled.is_some());
 }
@@ -218,44 +240,61 @@ async fn a_webhook_is_disabled_once_per_epoch() {
 async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
     let store = store().await;
     let read = store.tenant(&tenant()).await.unwrap().unwrap();
-    store.create_webhook(&webhook()).await.unwrap();
-    assert!(!store.update_tenant(&read).await.unwrap());
+    store
+        .create_webhook(&webhook(), &by_nobody())
+        .await
+        .unwrap();
+    assert!(!store.update_tenant(&read, &by_nobody()).await.unwrap());
     let read = store.tenant(&tenant()).await.unwrap().unwrap();
-    assert!(store.update_tenant(&read).await.unwrap());
+    assert!(store.update_tenant(&read, &by_nobody()).await.unwrap());
     assert_eq!(version(&store).await, 2);
 
     let key = ApiKey {
         id: KeyId::parse("key_1").unwrap(),
-        tenant: tenant(),
+        owner: KeyOwner::Tenant(tenant()),
         hash: KeyHash::of("rk_1"),
         name: None,
         scopes: vec![Scope::Manage],
         events_per_hour: Some(7),
         expires_ms: Some(1_760_000_000_001),
         remind_ms: None,
+        used_ms: None,
+        revision: 0,
         created_ms: 1_760_000_000_000,
     };
     assert_eq!(
-        store.create_api_key(&key, None).await.unwrap(),
+        store
+            .create_api_key(&key, None, &by_nobody())
+            .await
+            .unwrap(),
         KeyCreated::Done
     );
     assert_eq!(
-        store.create_api_key(&key, None).await.unwrap(),
+        store
+            .create_api_key(&key, None, &by_nobody())
+            .await
+            .unwrap(),
         KeyCreated::Taken
     );
     assert_eq!(store.api_key(&key.hash).await.unwrap(), Some(key.clone()));
 
     let name = TenantName::parse(tenant().name()).unwrap();
-    assert!(store.delete_tenant(&name).await.unwrap());
-    assert!(!store.delete_tenant(&name).await.unwrap());
+    assert!(store.delete_tenant(&name, &by_nobody()).await.unwrap());
+    assert!(!store.delete_tenant(&name, &by_nobody()).await.unwrap());
     assert_eq!(store.api_key(&key.hash).await.unwrap(), None);
     assert!(store.webhooks_of(&tenant()).await.unwrap().is_empty());
     assert_eq!(
-        store.create_webhook(&webhook()).await.unwrap(),
+        store
+            .create_webhook(&webhook(), &by_nobody())
+            .await
+            .unwrap(),
         WebhookWritten::NoTenant
     );
     assert_eq!(
-        store.create_api_key(&key, None).await.unwrap(),
+        store
+            .create_api_key(&key, None, &by_nobody())
+            .await
+            .unwrap(),
         KeyCreated::NoTenant
     );
 }

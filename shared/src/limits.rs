@@ -92,6 +92,8 @@ pub const WEBHOOK_HEADERS_BYTES: usize = 6 * 1024;
 pub const HEADER_VALUE_BYTES: usize = 1024;
 /// Longest `Idempotency-Key`, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Most items of a parameter that takes several.
+pub const QUERY_ITEMS: usize = 20;
 /// Most parameters of a query: no call has as many.
 pub const QUERY_PARAMETERS: usize = 32;
 /// Items of a list when the request does not say.
@@ -105,6 +107,15 @@ pub const ADMIN_KEY_CHARS: usize = 16;
 pub const WRONG_KEYS_WINDOW_MS: u64 = 60_000;
 /// Requests with a wrong key that one address may make in that time; those beyond it are refused with 429.
 pub const WRONG_KEYS: u32 = 60;
+/// How long the last use of an API key that is written down may lie behind the last one, in milliseconds.
+pub const KEY_USE_NOTED_MS: u64 = 3_600_000;
+/// How long an entry of the audit log is kept, in seconds.
+pub const AUDIT_RETENTION_S: u64 = 365 * 86_400;
+/// Longest JSON of a value that an entry of the audit log has whole, in bytes; of a longer one it has the beginning.
+pub const AUDIT_VALUE_BYTES: usize = 4 * 1024;
+/// Longest name of a client (`User-Agent`) in an entry of the audit log, in characters.
+pub const AUDIT_USER_AGENT_CHARS: usize = 256;
+
 /// How long a looked-up API key may be used without looking again, in milliseconds.
 pub const KEY_CACHE_MS: u64 = 10_000;
 

@@ -10,7 +10,7 @@ use std::{convert::Infallible, fmt};
 
 use lambda_runtime::Diagnostic;
 use rung_shared::{
-    api::{self, Api, ApiError, Caller, Code, RequestId},
+    api::{self, Api, ApiError, Code, RequestId},
     flow::accept::{Publisher, Refusal},
     limits::REQUEST_BYTES,
 };
@@ -99,16 +99,12 @@ impl Bus {
         }
         let detail = api::parse(detail, 1)?;
         let (tenant, new) = read_detail(&detail, event.id)?;
-        let caller = Caller {
-            tenant: self.api.tenant(&tenant).await?,
-            admin: true,
-            key: None,
-        };
-        self.meter.admit(&caller, new.hops, 1).await?;
+        let tenant = self.api.tenant(&tenant).await?;
+        self.meter.admit(&tenant, None, new.hops, 1).await?;
         let RequestId(request_id) = RequestId::random();
         let results = self
             .publisher
-            .publish(&caller.tenant, vec![new], &request_id)
+            .publish(&tenant, vec![new], &request_id)
             .await;
         let result = results
             .into_iter()

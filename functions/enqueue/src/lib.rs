@@ -85,7 +85,8 @@ async fn publish(
         hops,
         ..read_event(&body, "", api::idempotency_key(&headers)?)?
     };
-    state.meter.admit(&caller, hops, 1).await?;
+    let key = caller.own_key();
+    state.meter.admit(&caller.tenant, key, hops, 1).await?;
     let results = state
         .publisher
         .publish(&caller.tenant, vec![event], &request_id)
@@ -128,7 +129,11 @@ async fn publish_batch(
             });
         }));
     }
-    state.meter.admit(&caller, hops, events.len()).await?;
+    let key = caller.own_key();
+    state
+        .meter
+        .admit(&caller.tenant, key, hops, events.len())
+        .await?;
     let mut published = state
         .publisher
         .publish(&caller.tenant, events, &request_id)

@@ -13,7 +13,7 @@ use std::{
 
 use jiff::tz::Offset;
 use rung_shared::{
-    api::{Api, ApiError, Caller, Code},
+    api::{Api, ApiError, Code},
     clock::timestamp,
     dialect::Dialect,
     domain::{
@@ -77,23 +77,23 @@ impl Meter {
         }
     }
 
-    /// Admits so many events of a caller, to which so many deliveries led.
+    /// Admits so many events of a tenant, published with a key of its own or without, to which so many deliveries led.
     ///
     /// # Errors
     /// 429 when the hour's limit of the key, or the month's quota of the tenant's plan, is used up.
     pub(crate) async fn admit(
         &self,
-        caller: &Caller,
+        tenant: &Tenant,
+        key: Option<&ApiKey>,
         hops: Hops,
         events: usize,
     ) -> Result<(), ApiError> {
-        let tenant = &caller.tenant;
         let dialect = self.api.dialect(&tenant.dialect)?;
         let plan = dialect.limits(tenant.plan.as_deref());
         let asked = Asked {
             tenant,
             dialect,
-            key: caller.key.as_ref(),
+            key,
             hops,
             events: events as u64,
         };

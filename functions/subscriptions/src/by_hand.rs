@@ -59,10 +59,7 @@ impl Management {
         let now_ms = self.api.clock.wall_ms();
         let window = now_ms / BY_HAND_WINDOW_MS;
         let end_ms = (window + 1) * BY_HAND_WINDOW_MS;
-        let key = caller
-            .key
-            .as_ref()
-            .map_or("operator", |key| key.id.as_str());
+        let key = caller.key.id.as_str();
         for (whose, id, limit) in [
             ("webhook", webhook.as_str(), call.of_webhook()),
             ("key", key, call.of_key()),

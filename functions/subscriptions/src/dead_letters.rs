@@ -8,7 +8,11 @@ use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{self, ApiError, Fields, Query, answer},
     clock::timestamp,
-    domain::{message::Message, tenant::Scope},
+    domain::{
+        audit::{Action, Record},
+        message::Message,
+        tenant::Scope,
+    },
     json::Json,
     limits::{COUNTING_MS, REQUEST_BYTES},
     queue::{Lane, dead::DeadLetter},
@@ -132,11 +136,14 @@ pub(crate) async fn redrive(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, ApiError> {
-    state.api.operator(&headers, Scope::Admin).await?;
+    let origin = state.api.operator(&headers, Scope::Admin).await?;
     let body = api::empty_or_body(request, REQUEST_BYTES).await?;
     let mut fields = Fields::of(&body)?;
     let only = fields.optional("queue", lane);
     fields.finish()?;
+    let queue = only.map_or("all", name);
+    let record = Record::new(&origin, None, Action::DeadLettersRedriven, queue);
+    state.api.store.record(&record).await?;
     let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
     let (mut moved, mut unknown) = (0, 0);
     for lane in LANES {

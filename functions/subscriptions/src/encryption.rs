@@ -7,7 +7,10 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{self, ApiError, Code, Fields, answer},
-    domain::tenant::Scope,
+    domain::{
+        audit::{Action, Record},
+        tenant::Scope,
+    },
     limits::{COUNTING_MS, REQUEST_BYTES},
 };
 use serde_json::json;
@@ -20,7 +23,7 @@ pub(crate) async fn reencrypt(
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    api.operator(&headers, Scope::Admin).await?;
+    let origin = api.operator(&headers, Scope::Admin).await?;
     let body = api::empty_or_body(request, REQUEST_BYTES).await?;
     let mut fields = Fields::of(&body)?;
     let seal = api.seal(&["reencrypt"]).await?;
@@ -32,6 +35,8 @@ pub(crate) async fn reencrypt(
 
     let store = &api.store;
     let key = store.encryption_key().ok_or(Code::Internal)?;
+    let record = Record::new(&origin, None, Action::SecretsReencrypted, key.to_string());
+    store.record(&record).await?;
     let end_ms = api.clock.wall_ms() + COUNTING_MS;
     let is_late = || api.clock.wall_ms() >= end_ms;
     let (done, next) = store.reencrypt(after.as_deref(), is_late).await?;

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_shared::{
     api::{self, ApiError, Caller, Code, NoQuery, Query, answer},
     dialect::Catalogue,
+    domain::audit::{Action, Change},
     json::{Json, JsonFault, JsonPath},
     limits::{REQUEST_BYTES, TENANT_SCHEMAS},
     schema::Schema,
@@ -139,7 +140,16 @@ pub(crate) async fn put_schema(
         let message = format!("a tenant has at most {TENANT_SCHEMAS} schemas of its own");
         return Err(ApiError::new(Code::Conflict, message));
     }
-    if store.put_schema(&caller.tenant.id, &name, &schema).await? {
+    let before = own(&present, &name).map(|schema| json!(schema));
+    let record = caller
+        .record(Action::EventTypeSchemaSet, name.as_str())
+        .changing(Change::of(
+            "schema",
+            before.unwrap_or_default(),
+            json!(schema),
+        ));
+    let tenant = &caller.tenant.id;
+    if store.put_schema(tenant, &name, &schema, &record).await? {
         Ok(answer(StatusCode::OK, json!({ "schema": schema })))
     } else {
         Err(ApiError::not_found("tenant", caller.tenant.id.name()))
@@ -158,12 +168,18 @@ pub(crate) async fn delete_schema(
     let caller = state.manager(&headers).await?;
     let name = type_of_schema(&state, &caller, name)?;
     api::nothing(request).await?;
-    if state
-        .api
-        .store
-        .delete_schema(&caller.tenant.id, &name)
-        .await?
-    {
+    let store = &state.api.store;
+    let tenant = &caller.tenant.id;
+    let present = store.schemas_of(tenant).await?;
+    let before = own(&present, &name).map(|schema| json!(schema));
+    let record = caller
+        .record(Action::EventTypeSchemaDeleted, name.as_str())
+        .changing(Change::of(
+            "schema",
+            before.unwrap_or_default(),
+            serde_json::Value::Null,
+        ));
+    if store.delete_schema(tenant, &name, &record).await? {
         let data = json!({ "schema": { "type": name, "deleted": true } });
         Ok(answer(StatusCode::OK, data))
     } else {

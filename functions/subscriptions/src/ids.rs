@@ -45,7 +45,7 @@ pub(crate) fn new_challenge() -> String {
     chance::hex::<16>()
 }
 
-/// The text of an API key of 256 bits.
-pub(crate) fn key_text(bytes: [u8; 32]) -> String {
-    format!("rk_{}", URL_SAFE_NO_PAD.encode(bytes))
+/// The text of an API key of 256 bits; the prefix says whose it is.
+pub(crate) fn key_text(prefix: &str, bytes: [u8; 32]) -> String {
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
 }

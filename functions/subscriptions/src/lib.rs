@@ -4,6 +4,7 @@
 //! Each handler reads who calls, then the whole request with all its mistakes, then does one thing. Things of another tenant
 //! are answered as if they were not there: every read begins at the caller's own tenant.
 
+mod audit;
 mod by_hand;
 mod dashboard;
 mod dead_letters;
@@ -58,6 +59,7 @@ const OPENAPI: &str = include_str!("../../../openapi.json");
 
 /// The routes of the management API.
 pub fn routes(api: Api, deliverer: Deliverer) -> Router {
+    let api = api.managing();
     let routes = calls().router().with_state(Management {
         api: api.clone(),
         deliverer,
@@ -74,6 +76,8 @@ pub fn documented() -> Vec<Documented> {
 fn calls() -> Routes<Management> {
     const TENANT: &str = "/v1/tenants/{tenant}";
     const KEYS: &str = "/v1/tenants/{tenant}/keys";
+    const KEY: &str = "/v1/tenants/{tenant}/keys/{key}";
+    const OPERATOR_KEY: &str = "/v1/keys/{operator_key}";
     const WEBHOOK: &str = "/v1/webhooks/{webhook}";
     const ROTATION: &str = "/v1/webhooks/{webhook}/rotate-secret";
     const SECRET: &str = "/v1/webhooks/{webhook}/secret";
@@ -89,13 +93,29 @@ fn calls() -> Routes<Management> {
         .get(TENANT, tenants::get, docs::get_tenant)
         .patch(TENANT, tenants::update, docs::update_tenant)
         .delete(TENANT, tenants::delete, docs::delete_tenant)
-        .get(KEYS, keys::list, docs::list_keys)
-        .post(KEYS, keys::create, docs::create_key)
-        .delete(
-            "/v1/tenants/{tenant}/keys/{key}",
-            keys::delete,
-            docs::delete_key,
+        .get(KEYS, keys::tenants::list, docs::list_keys)
+        .post(KEYS, keys::tenants::create, docs::create_key)
+        .get(KEY, keys::tenants::get, docs::get_key)
+        .patch(KEY, keys::tenants::update, docs::update_key)
+        .delete(KEY, keys::tenants::delete, docs::delete_key)
+        .get("/v1/keys", keys::operators::list, docs::list_operator_keys)
+        .post(
+            "/v1/keys",
+            keys::operators::create,
+            docs::create_operator_key,
         )
+        .get(OPERATOR_KEY, keys::operators::get, docs::get_operator_key)
+        .patch(
+            OPERATOR_KEY,
+            keys::operators::update,
+            docs::update_operator_key,
+        )
+        .delete(
+            OPERATOR_KEY,
+            keys::operators::delete,
+            docs::delete_operator_key,
+        )
+        .get("/v1/audit", audit::list, docs::list_audit)
         .get("/v1/webhooks", webhooks::list, docs::list_webhooks)
         .post("/v1/webhooks", webhooks::create, docs::create_webhook)
         .get(WEBHOOK, webhooks::get, docs::get_webhook)

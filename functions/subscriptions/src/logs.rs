@@ -10,6 +10,7 @@ use rung_shared::{
     clock::timestamp,
     domain::{
         attempt::{Attempt, LogId, Outcome, Trigger},
+        audit::Action,
         id::{EventId, WebhookId},
         webhook::Webhook,
     },
@@ -264,8 +265,9 @@ pub(crate) async fn retry(
         return Err(ApiError::new(Code::Conflict, message));
     }
     state.admit(&caller, &webhook.id, ByHand::Retry).await?;
-    state.deliverer.retry(&webhook, &entry).await?;
     let key = &entry.key.delivery;
+    let record = caller.record(Action::DeliveryRetried, key.uuid().to_string());
+    state.deliverer.retry(&webhook, &entry, &record).await?;
     let data = json!({ "delivery": {
         "id": key.uuid(),
         "event_id": key.event.as_str(),

@@ -9,6 +9,7 @@ use rung_shared::{
     api::{self, ApiError, Code, Query, answer},
     clock::timestamp,
     domain::{
+        audit::Action,
         delivery::{Delivery, State as DeliveryState},
         id::WebhookId,
     },
@@ -97,7 +98,8 @@ pub(crate) async fn cancel(
     api::nothing(request).await?;
     let missing = || ApiError::not_found("pending delivery", &delivery);
     let id = delivery.parse().map_err(|_| missing())?;
-    let cancelled = state.deliverer.cancel(&webhook, id).await?;
+    let record = caller.record(Action::DeliveryCancelled, delivery.as_str());
+    let cancelled = state.deliverer.cancel(&webhook, id, &record).await?;
     let data = json!({ "delivery": View::from(&cancelled.ok_or_else(missing)?) });
     Ok(answer(StatusCode::OK, data))
 }
@@ -111,6 +113,8 @@ pub(crate) async fn cancel_all(
     let caller = state.manager(&headers).await?;
     let webhook = state.webhook(&caller, &id).await?;
     api::nothing(request).await?;
+    let record = caller.record(Action::WebhookDeliveriesCancelled, webhook.id.as_str());
+    state.api.store.record(&record).await?;
     let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
     let cancelled = state.deliverer.cancel_all(&webhook, deadline_ms).await?;
     let data = json!({ "cancelled": cancelled.deliveries, "complete": cancelled.complete });
@@ -132,7 +136,9 @@ pub(crate) async fn retry(
     let missing = || ApiError::not_found("pending delivery", &delivery);
     let id = delivery.parse().map_err(|_| missing())?;
     state.admit(&caller, &webhook.id, ByHand::Retry).await?;
-    let retried = state.deliverer.retry_pending(&webhook, id).await?;
+    let record = caller.record(Action::DeliveryRetried, delivery.as_str());
+    let deliverer = &state.deliverer;
+    let retried = deliverer.retry_pending(&webhook, id, &record).await?;
     let data = json!({ "delivery": View::from(&retried.ok_or_else(missing)?) });
     Ok(answer(StatusCode::ACCEPTED, data))
 }

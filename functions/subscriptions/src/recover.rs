@@ -11,6 +11,7 @@ use rung_shared::{
     api::{self, ApiError, Code, Fields, NoQuery, answer, read},
     clock::timestamp,
     domain::{
+        audit::{Action, Change},
         delivery::State as DeliveryState,
         id::WebhookId,
         idempotency::Idempotency,
@@ -24,7 +25,7 @@ use rung_shared::{
 };
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Management, Path, idempotency_conflict};
 
@@ -73,9 +74,13 @@ impl<'a> From<&'a Progress> for View<'a> {
 }
 
 fn what<S: Serializer>(scope: &Scope, serializer: S) -> Result<S::Ok, S::Error> {
+    statuses(scope).serialize(serializer)
+}
+
+fn statuses(scope: &Scope) -> Value {
     match scope {
-        Scope::States(states) => states.serialize(serializer),
-        Scope::Any => ["any"].serialize(serializer),
+        Scope::States(states) => json!(states),
+        Scope::Any => json!(["any"]),
     }
 }
 
@@ -109,7 +114,11 @@ pub(crate) async fn begin(
         return Err(Code::WebhookDisabled.into());
     }
     let idempotency = key.map(|key| Idempotency::of(key, &body));
-    match deliverer.recover(recovery, idempotency.as_ref()).await? {
+    let record = caller
+        .record(Action::WebhookRecoveryStarted, webhook.id.as_str())
+        .changing_all(Change::between(None, Some(asked_for(&recovery))));
+    let begun = deliverer.recover(recovery, idempotency.as_ref(), &record);
+    match begun.await? {
         Asked::Begun(progress) => Ok(one(StatusCode::ACCEPTED, &progress)),
         Asked::OtherUnderKey => {
             let problem = "belongs to a recovery of another kind; take a new key";
@@ -177,6 +186,15 @@ fn read_recovery(
         cursor: String::new(),
     };
     Ok((recovery, dry_run))
+}
+
+/// What a recovery is asked for with, for the audit log.
+fn asked_for(recovery: &Recovery) -> Value {
+    json!({
+        "since": timestamp(recovery.since_ms),
+        "until": timestamp(recovery.until_ms),
+        "statuses": statuses(&recovery.scope),
+    })
 }
 
 /// What a recovery can look for by name.

@@ -12,8 +12,9 @@ use rung_shared::{
     clock::timestamp,
     dialect::DEFAULT,
     domain::{
+        audit::{Action, Change, Origin, Record},
         id::{TenantId, TenantName},
-        tenant::{Scope, Tenant},
+        tenant::{RESERVED_PREFIX, Scope, Tenant},
         webhook::{Disabled, Reason},
     },
     json::Json,
@@ -70,6 +71,31 @@ fn retention_days(api: &Api) -> impl Fn(&Json) -> Result<u32, String> {
     )
 }
 
+/// Reads an id that a customer may have.
+fn name_of_a_customer(value: &Json) -> Result<TenantName, String> {
+    let name = read::id(TenantName::parse)(value)?;
+    if name.as_str().starts_with(RESERVED_PREFIX) {
+        return Err(format!(
+            "may not begin with `{RESERVED_PREFIX}`: such ids are Rung's own"
+        ));
+    }
+    Ok(name)
+}
+
+/// The audit log's record of what becomes of a tenant.
+fn record(
+    origin: &Origin,
+    action: Action,
+    before: Option<&Tenant>,
+    after: Option<&Tenant>,
+) -> Record {
+    let view = |tenant: &Tenant| serde_json::to_value(View::from(tenant)).unwrap_or_default();
+    let tenant = after.or(before).map(|tenant| &tenant.id);
+    let name = tenant.map(|tenant| tenant.name()).unwrap_or_default();
+    Record::new(origin, tenant, action, name)
+        .changing_all(Change::between(before.map(view), after.map(view)))
+}
+
 fn one(status: StatusCode, tenant: &Tenant) -> Response {
     answer(status, json!({ "tenant": View::from(tenant) }))
 }
@@ -80,11 +106,11 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    api.operator(&headers, Scope::Admin).await?;
+    let origin = api.operator(&headers, Scope::Admin).await?;
     let key = api::idempotency_key(&headers)?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
-    let id = fields.optional("id", read::id(TenantName::parse));
+    let id = fields.optional("id", name_of_a_customer);
     let name = fields.required("name", read::text(NAME_CHARS));
     let dialect = fields.optional("dialect", dialect_named(api));
     let plan = fields.optional("plan", read::text(ID_CHARS));
@@ -105,7 +131,8 @@ pub(crate) async fn create(
         version: 0,
         created_ms: api.clock.now_ms(),
     };
-    if let Some(made) = api.store.create_tenant(&tenant).await? {
+    let record = record(&origin, Action::TenantCreated, None, Some(&tenant));
+    if let Some(made) = api.store.create_tenant(&tenant, &record).await? {
         return Ok(one(StatusCode::CREATED, &made));
     }
     if by_key.is_none() {
@@ -113,7 +140,7 @@ pub(crate) async fn create(
         return Err(ApiError::of_field(Code::Conflict, "id", problem));
     }
     // A repeat, as long as what it asks for is there.
-    let present = named(&state, &headers, Scope::Admin, &id).await?;
+    let present = api.tenant(id.as_str()).await?;
     let asked = Tenant {
         id: present.id.clone(),
         version: present.version,
@@ -144,16 +171,15 @@ pub(crate) async fn list(
     ))
 }
 
-/// The tenant that an operator's call is about, which needs `scope`.
+/// Who makes an operator's call that needs `scope`, and the tenant that it is about.
 pub(crate) async fn named(
     state: &Management,
     headers: &HeaderMap,
     scope: Scope,
     id: &TenantName,
-) -> Result<Tenant, ApiError> {
-    state.api.operator(headers, scope).await?;
-    let tenant = state.api.store.tenant_called(id).await?;
-    tenant.ok_or_else(|| ApiError::not_found("tenant", id.as_str()))
+) -> Result<(Origin, Tenant), ApiError> {
+    let origin = state.api.operator(headers, scope).await?;
+    Ok((origin, state.api.tenant(id.as_str()).await?))
 }
 
 pub(crate) async fn get(
@@ -162,7 +188,7 @@ pub(crate) async fn get(
     Path(id): Path<TenantName>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let tenant = named(&state, &headers, Scope::Read, &id).await?;
+    let (_, tenant) = named(&state, &headers, Scope::Read, &id).await?;
     Ok(one(StatusCode::OK, &tenant))
 }
 
@@ -172,7 +198,7 @@ pub(crate) async fn update(
     Path(id): Path<TenantName>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    state.api.operator(&headers, Scope::Admin).await?;
+    let origin = state.api.operator(&headers, Scope::Admin).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
     let name = fields.patch("name", read::text(NAME_CHARS));
@@ -181,11 +207,18 @@ pub(crate) async fn update(
     fields.finish()?;
     let mut tries = Tries::to_change("tenant");
     loop {
-        let mut tenant = named(&state, &headers, Scope::Admin, &id).await?;
+        let present = state.api.tenant(id.as_str()).await?;
+        let mut tenant = present.clone();
         tenant.name = name.clone().or(tenant.name);
         tenant.plan = plan.clone().or(tenant.plan);
         tenant.retention_days = retention_days.clone().or(tenant.retention_days);
-        if state.api.store.update_tenant(&tenant).await? {
+        let record = record(
+            &origin,
+            Action::TenantUpdated,
+            Some(&present),
+            Some(&tenant),
+        );
+        if state.api.store.update_tenant(&tenant, &record).await? {
             if plan != Patch::Keep && state.check_plan(&tenant).is_err() {
                 disable_all(&state, &tenant).await?;
             }
@@ -219,9 +252,10 @@ pub(crate) async fn delete(
     Path(id): Path<TenantName>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    state.api.operator(&headers, Scope::Admin).await?;
+    let origin = state.api.operator(&headers, Scope::Admin).await?;
     api::nothing(request).await?;
-    if state.api.store.delete_tenant(&id).await? {
+    let record = Record::new(&origin, None, Action::TenantDeleted, id.as_str());
+    if state.api.store.delete_tenant(&id, &record).await? {
         let data = json!({ "tenant": { "id": id.as_str(), "deleted": true } });
         Ok(answer(StatusCode::OK, data))
     } else {

@@ -1,5 +1,7 @@
 //! A client of Rung's own API.
 
+use std::fs;
+
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -12,6 +14,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Duration, timeout};
 
+use super::Error;
+
+/// Where `rung dev` keeps the operator's key unless told otherwise.
+const DEV_KEY: &str = "./.rung/admin-key";
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes.
@@ -89,6 +95,10 @@ impl Client {
         self.call(Method::PATCH, path, Some(json(body))).await
     }
 
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, CallError> {
+        self.call(Method::DELETE, path, None).await
+    }
+
     /// The `data` of a success.
     async fn call(
         &self,
@@ -146,6 +156,13 @@ impl Client {
         let body = Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes();
         Ok((head.status.as_u16(), body))
     }
+}
+
+/// The key that `rung dev` keeps where the command is run.
+pub(super) fn dev_key() -> Result<String, Error> {
+    let key = fs::read_to_string(DEV_KEY);
+    let key = key.map_err(|_| format!("set RUNG_KEY to a key: there is no {DEV_KEY} here"))?;
+    Ok(key.trim().to_owned())
 }
 
 /// What is sent is built here, of maps with texts as keys: it has a JSON.

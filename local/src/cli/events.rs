@@ -15,13 +15,10 @@ use serde_json::{
 
 use super::{
     Error,
-    client::Client,
+    client::{Client, dev_key},
     json_line, runtime,
     screen::{GOOD, QUIET, TITLE, WAITING, paint},
 };
-
-/// Where `rung dev` keeps the operator's key unless told otherwise.
-const DEV_KEY: &str = "./.rung/admin-key";
 
 /// What can be done with events.
 #[derive(clap::Subcommand)]
@@ -122,12 +119,6 @@ struct Event<'a> {
     r#type: &'a str,
     /// As it was written: Rung judges its numbers, not this command.
     data: &'a RawValue,
-}
-
-fn dev_key() -> Result<String, Error> {
-    let key = fs::read_to_string(DEV_KEY);
-    let key = key.map_err(|_| format!("give --key or set RUNG_KEY: there is no {DEV_KEY} here"))?;
-    Ok(key.trim().to_owned())
 }
 
 fn read(path: &Path) -> Result<Box<RawValue>, Error> {

@@ -1,7 +1,7 @@
 //! The `rung` command: a module for each of its parts.
 //!
 //! [`demo`] and [`listen`] show deliveries arriving, over one [`receiver`]; [`sign`] and [`verify`] do on a body what Rung and
-//! its receivers do; [`dialects`] and [`events`] tell and try what can be sent. [`check`] says which signature holds,
+//! its receivers do; [`dialects`] and [`events`] tell and try what can be sent, [`keys`] are the operator's. [`check`] says which signature holds,
 //! [`client`] calls the API, [`screen`] is how things look.
 //!
 //! Each part writes to the stream that it is given, so colours are left out where nobody sees them, and a reader that has seen
@@ -13,6 +13,7 @@ mod client;
 mod demo;
 mod dialects;
 mod events;
+mod keys;
 mod listen;
 mod receiver;
 mod screen;
@@ -54,6 +55,9 @@ enum Command {
     /// Publish to a running Rung
     #[command(subcommand)]
     Events(events::Command),
+    /// List, make and revoke the operator's keys of a running Rung
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 /// The `rung` command, from its arguments to its exit status.
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::main(&args, out),
         Command::Dialects(command) => dialects::main(&command, out),
         Command::Events(command) => events::main(&command, out),
+        Command::Keys(command) => keys::main(&command, out),
     };
     match result {
         Ok(code) => code,

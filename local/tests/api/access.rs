@@ -9,13 +9,16 @@ use axum::body::Body;
 use http::{HeaderMap, Request};
 use rung_shared::{
     api::Peer,
-    domain::id::{TenantId, TenantName},
+    domain::{
+        id::{TenantId, TenantName},
+        tenant::KeyOwner,
+    },
     limits::{WRONG_KEYS, WRONG_KEYS_WINDOW_MS},
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::world::{ADMIN, As, World};
+use crate::world::{ADMIN, As, World, by_nobody};
 
 #[tokio::test(start_paused = true)]
 async fn calls_need_a_known_key_of_the_right_reach() {
@@ -155,7 +158,7 @@ async fn a_key_ends_when_it_expires_and_when_it_is_deleted() {
     world
         .get(&short, "/v1/webhooks")
         .await
-        .assert_error(401, "unauthorized");
+        .assert_error(401, "key_expired");
 
     let path = "/v1/tenants/acme/keys";
     let made = world
@@ -184,12 +187,14 @@ async fn a_key_ends_when_it_expires_and_when_it_is_deleted() {
 async fn a_key_deleted_by_another_process_ends_within_10_s_or_with_its_tenant() {
     let world = World::new().await;
     let store = &world.app.deliverer.store;
-    let acme = TenantId::parse("acme").unwrap();
+    let acme = KeyOwner::Tenant(TenantId::parse("acme").unwrap());
     let path = "/v1/webhooks";
     let owner = world.tenant("acme", "standard", "pro").await;
     world.get(&owner, path).await.data(200);
     let keys = store.api_keys(&acme, None, 9).await.unwrap().items;
-    store.delete_api_key(&acme, &keys[0].id).await.unwrap();
+    let record = by_nobody();
+    let deleted = store.delete_api_key(&keys[0], None, &record).await;
+    assert!(deleted.unwrap());
     world.pass(10_000).await;
     world
         .get(&owner, path)
@@ -199,7 +204,7 @@ async fn a_key_deleted_by_another_process_ends_within_10_s_or_with_its_tenant() 
     let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
     world.get(&manager, path).await.data(200);
     store
-        .delete_tenant(&TenantName::parse("acme").unwrap())
+        .delete_tenant(&TenantName::parse("acme").unwrap(), &record)
         .await
         .unwrap();
     world

@@ -2,13 +2,13 @@
 
 use rung_shared::domain::{
     id::{KeyId, TenantId},
-    tenant::{ApiKey, KeyHash, Scope},
+    tenant::{ApiKey, KeyHash, KeyOwner, Scope},
 };
 use serde_json::{Value, json};
 
 use crate::{
     metering,
-    world::{As, World},
+    world::{As, World, by_nobody},
 };
 
 const HOUR_MS: u64 = 3_600_000;
@@ -101,7 +101,7 @@ async fn a_key_made_before_there_were_reminders_gets_its_own_when_it_is_used() {
     let store = &world.app.deliverer.store;
     let key = ApiKey {
         id: KeyId::parse("key_old").unwrap(),
-        tenant: TenantId::parse("odin").unwrap(),
+        owner: KeyOwner::Tenant(TenantId::parse("odin").unwrap()),
         hash: KeyHash::of("rk_old"),
         name: None,
         scopes: vec![Scope::Manage],
@@ -109,9 +109,12 @@ async fn a_key_made_before_there_were_reminders_gets_its_own_when_it_is_used() {
         // 2025-10-29T08:53:20Z
         expires_ms: Some(1_761_728_000_000),
         remind_ms: None,
+        used_ms: None,
+        revision: 0,
         created_ms: 1_700_000_000_000,
     };
-    store.create_api_key(&key, None).await.unwrap();
+    let made = store.create_api_key(&key, None, &by_nobody()).await;
+    made.unwrap();
     world.run_for(SOON_MS).await;
     assert_eq!(told(&world, &tenant, &webhook).await, [] as [Value; 0]);
     let old = As::key("rk_old");

@@ -282,8 +282,7 @@ async fn what_the_operator_is_told_continues_the_count() {
     let world = World::new().await;
     let acme = world.tenant("acme", "brief", "pro").await;
     let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
-    world.tenant("operator", "standard", "any").await;
-    let operator = As::operator_for("operator");
+    let operator = As::operator_for("_operator");
     let told = feedback(&world, &operator, "/v1/events", &publisher).await;
     let failing = format!("/v1/webhooks/{}", world.webhook(&acme).await);
     world.answer(410);

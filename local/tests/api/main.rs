@@ -4,6 +4,7 @@
 
 mod access;
 mod at_once;
+mod audit;
 mod challenge;
 mod choosing;
 mod contention;
@@ -20,6 +21,7 @@ mod loops;
 mod metering;
 mod openapi;
 mod operator;
+mod operator_keys;
 mod pace;
 mod publish;
 mod recover;

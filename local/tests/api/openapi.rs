@@ -52,13 +52,16 @@ fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
 fn filled(path: &str, webhook: &str) -> String {
     path.replace("{tenant}", "acme")
         .replace("{webhook}", webhook)
+        .replace("{key}", "key_1")
+        .replace("{operator_key}", "key_1")
         .replace("{event}", EVENT)
         .replace("{type}", "user.lesson.completed")
 }
 
-/// Whose call it is, with the admin key.
+/// Whose call it is, with an operator's key.
 fn caller(path: &str) -> As {
-    if path.starts_with("/v1/tenants") || path.starts_with("/v1/dead-letters") {
+    let operators = ["/v1/tenants", "/v1/keys", "/v1/dead-letters"];
+    if operators.iter().any(|start| path.starts_with(start)) {
         As::operator()
     } else {
         As::operator_for("acme")

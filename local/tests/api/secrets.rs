@@ -11,7 +11,7 @@ use rung_shared::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN, As, World};
+use crate::world::{ADMIN, As, World, by_nobody};
 
 /// Base64 of 25 bytes, with both characters that the alphabets write differently.
 const KEY: &str = "+/+/AAECAwQFBgcICQoLDA0ODxAREhMUFQ==";
@@ -247,7 +247,7 @@ async fn an_attempt_that_nothing_can_sign_is_not_made() {
         secret: Secret::new("as-plain".to_owned()),
         expires_ms: u64::MAX,
     }];
-    store.update_webhook(&stored).await.unwrap();
+    store.update_webhook(&stored, &by_nobody()).await.unwrap();
     let event = json!({"id": "evt_1", "type": "a.b", "data": {}});
     world
         .send(&tenant, "POST", "/v1/events", event)
@@ -729,7 +729,7 @@ async fn deliveries_wait_for_their_encryption_key_and_only_those() {
     let own = &world.app.api.store;
     let before = own.webhook(&acme, &id).await.unwrap().unwrap();
     let other = store_with(&world, "an-encryption-key-that-nobody-else-has");
-    other.update_webhook(&before).await.unwrap();
+    other.update_webhook(&before, &by_nobody()).await.unwrap();
     let event = json!({"id": "evt_1", "type": "a.b", "data": {}});
     let published = world.send(&tenant, "POST", "/v1/events", event).await;
     assert_eq!(
@@ -745,7 +745,7 @@ async fn deliveries_wait_for_their_encryption_key_and_only_those() {
     assert_eq!(logs.data(200)["logs"][0]["status"], "succeeded");
 
     let stored = other.webhook(&acme, &id).await.unwrap().unwrap();
-    own.update_webhook(&stored).await.unwrap();
+    own.update_webhook(&stored, &by_nobody()).await.unwrap();
     world.pass(3_600_000).await;
     assert_eq!(world.posts(), 2);
     let logs = world

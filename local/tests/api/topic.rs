@@ -136,8 +136,7 @@ async fn a_topic_is_told_without_a_tenant_to_tell() {
 async fn a_topic_and_the_operators_webhook_are_told_the_same() {
     let sns = Sns::default();
     let world = World::telling(Some(sns.topic())).await;
-    world.tenant("operator", "standard", "any").await;
-    let operator = As::operator_for("operator");
+    let operator = As::operator_for("_operator");
     let listener = world.webhook(&operator).await;
     world.answer(500);
     let (shop, _) = publish(&world, "shop", "bharatcart", "product.deleted").await;

@@ -31,6 +31,7 @@ use rung_shared::{
     api::Api,
     clock::{Clock, VirtualClock},
     dialect::Dialects,
+    domain::audit::{Action, Origin, Record},
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
     encryption::KeyRing,
     topic::Topic,
@@ -40,6 +41,11 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::contention::Contention;
+
+/// What the audit log says of a change that a test makes past the API.
+pub(crate) fn by_nobody() -> Record {
+    Record::new(&Origin::system(), None, Action::WebhookUpdated, "by nobody")
+}
 
 pub(crate) const ADMIN: &str = "the operator's own key";
 const START_MS: u64 = 1_760_000_000_000;
@@ -288,6 +294,11 @@ impl As {
             key: Some(key.to_owned()),
             ..Self::default()
         }
+    }
+
+    /// What its header `Authorization` says.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.key.as_deref().unwrap_or_default())
     }
 
     /// The same with an `Idempotency-Key`.

@@ -52,6 +52,8 @@ codes! {
     MalformedRequest = "malformed_request", BAD_REQUEST, "the request is not valid HTTP/1.1";
     /// No key, or none that is known.
     Unauthorized = "unauthorized", UNAUTHORIZED, "send a valid key: `Authorization: Bearer KEY`";
+    /// The key has expired.
+    KeyExpired = "key_expired", UNAUTHORIZED, "this key has expired; ask for a new one";
     /// The key may not do this.
     Forbidden = "forbidden", FORBIDDEN, "this key may not do this; use one with the scope for it";
     /// The tenant's plan has no webhooks.
@@ -64,6 +66,8 @@ codes! {
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "the body did not come in time; send it faster, or less at once";
     /// The state of things stands against it.
     Conflict = "conflict", CONFLICT, "this does not go together with what is there";
+    /// No other key with the scope `admin` would be left.
+    LastAdminKey = "last_admin_key", CONFLICT, "no other key with the scope `admin` would be left; make one first";
     /// The webhook is disabled.
     WebhookDisabled = "webhook_disabled", CONFLICT, "the webhook is disabled; set its status to active first";
     /// The body, or what would be delivered, is too large.
@@ -80,8 +84,8 @@ codes! {
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "the request has mistakes; see details";
     /// Deliveries of the dialect cannot be signed with the secret.
     InvalidSecret = "invalid_secret", UNPROCESSABLE_ENTITY, "deliveries cannot be signed with this secret";
-    /// With the admin key, a tenant's call says which tenant.
-    TenantRequired = "tenant_required", UNPROCESSABLE_ENTITY, "with the admin key, name the tenant: `Rung-Tenant: ID`";
+    /// With an operator's key, a tenant's call says which tenant.
+    TenantRequired = "tenant_required", UNPROCESSABLE_ENTITY, "with an operator's key, name the tenant: `Rung-Tenant: ID`";
     /// The tenant's dialect has no such type.
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// A number changes when JavaScript reads and writes it.
@@ -282,7 +286,7 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.code == Code::Unauthorized {
+        if self.code.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.code == Code::UnsupportedEncoding {

@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     domain::{
-        id::{KeyId, TenantId},
-        tenant::{ApiKey, KeyHash},
+        id::KeyId,
+        tenant::{ApiKey, KeyHash, KeyOwner},
     },
     limits::KEY_CACHE_MS,
 };
@@ -58,13 +58,24 @@ impl KnownKeys {
         state.keys.insert(key.hash, (read_ms, key));
     }
 
-    /// Forgets a key, to be called once it is gone.
-    pub(super) fn forget(&self, tenant: &TenantId, id: &KeyId) {
+    /// Notes that a key is used at `now_ms`. Whether nobody else noted that since the key was read.
+    pub(super) fn note_use(&self, key: &ApiKey, now_ms: u64) -> bool {
+        let mut state = self.state();
+        let Some((_, known)) = state.keys.get_mut(&key.hash) else {
+            return true;
+        };
+        let is_first = known.used_ms == key.used_ms;
+        known.used_ms = Some(now_ms);
+        is_first
+    }
+
+    /// Forgets a key, to be called once it is changed or gone.
+    pub(super) fn forget(&self, owner: &KeyOwner, id: &KeyId) {
         let mut state = self.state();
         state.forgotten += 1;
         state
             .keys
-            .retain(|_, (_, key)| (&key.tenant, &key.id) != (tenant, id));
+            .retain(|_, (_, key)| (&key.owner, &key.id) != (owner, id));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -76,9 +87,10 @@ impl KnownKeys {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::domain::id::TenantId;
 
-    fn tenant() -> TenantId {
-        TenantId::parse("acme").unwrap()
+    fn owner() -> KeyOwner {
+        KeyOwner::Tenant(TenantId::parse("acme").unwrap())
     }
 
     fn id(text: &str) -> KeyId {
@@ -88,13 +100,15 @@ mod tests {
     fn key() -> ApiKey {
         ApiKey {
             id: id("key_1"),
-            tenant: tenant(),
+            owner: owner(),
             hash: KeyHash::of("rk_1"),
             name: None,
             scopes: Vec::new(),
             events_per_hour: None,
             expires_ms: None,
             remind_ms: None,
+            used_ms: None,
+            revision: 0,
             created_ms: 0,
         }
     }
@@ -106,17 +120,27 @@ mod tests {
         let hash = KeyHash::of("rk_1");
         assert!(keys.get(&hash, 5 + KEY_CACHE_MS - 1).is_some());
         assert!(keys.get(&hash, 5 + KEY_CACHE_MS).is_none());
-        keys.forget(&tenant(), &id("key_2"));
+        keys.forget(&owner(), &id("key_2"));
         assert!(keys.get(&hash, 5).is_some());
-        keys.forget(&tenant(), &id("key_1"));
+        keys.forget(&owner(), &id("key_1"));
         assert!(keys.get(&hash, 5).is_none());
+    }
+
+    #[test]
+    fn the_use_of_a_key_is_noted_by_the_first_of_many() {
+        let keys = KnownKeys::default();
+        keys.remember(key(), 5, keys.before_reading());
+        assert!(keys.note_use(&key(), 7));
+        assert!(!keys.note_use(&key(), 7));
+        let known = keys.get(&KeyHash::of("rk_1"), 7).unwrap();
+        assert_eq!(known.used_ms, Some(7));
     }
 
     #[test]
     fn a_key_forgotten_while_it_is_read_is_not_remembered() {
         let keys = KnownKeys::default();
         let moment = keys.before_reading();
-        keys.forget(&tenant(), &id("key_1"));
+        keys.forget(&owner(), &id("key_1"));
         keys.remember(key(), 5, moment);
         assert!(keys.get(&KeyHash::of("rk_1"), 5).is_none());
     }

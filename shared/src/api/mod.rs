@@ -12,6 +12,7 @@ mod known_keys;
 pub mod openapi;
 mod page;
 mod serve;
+mod source;
 mod wrong_keys;
 
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Api {
     pub strict: bool,
     /// The networks that deliveries come from, as the operator has configured them.
     pub egress_ips: Arc<[IpNet]>,
+    /// Whether this is the management API, which may make tenants.
+    manages: bool,
     admin: KeyHash,
     keys: Arc<known_keys::KnownKeys>,
     wrong_keys: Arc<WrongKeys>,
@@ -85,9 +88,19 @@ impl Api {
             clock,
             strict,
             egress_ips: Arc::default(),
+            manages: false,
             admin: KeyHash::of(admin_key),
             keys: Arc::default(),
             deployment_key: Arc::default(),
+        }
+    }
+
+    /// The same for the management API.
+    #[must_use]
+    pub fn managing(self) -> Self {
+        Self {
+            manages: true,
+            ..self
         }
     }
 

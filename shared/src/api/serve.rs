@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, error_span, field::Empty};
 
-use super::{ApiError, Code, Fields, auth::single, page::query_object};
+use super::{ApiError, Code, Fields, auth::single, page::query_object, source::Source};
 use crate::{
     chance,
     json::{Json, ParseError, ParseErrorKind},
@@ -67,11 +67,13 @@ pub fn refusal(error: ApiError) -> Response {
 
 async fn serve(mut request: Request, next: Next) -> Response {
     let id = RequestId::random();
+    let source = Source::of(&request, &id);
     request.extensions_mut().insert(id.clone());
     // Every line of this request says whose it is; who calls is found out by the handler. Of the highest level, so that error
     // lines have it where only those are written.
     let span = error_span!("request", id = id.0, tenant = Empty);
-    let response = served(request, next).instrument(span).await;
+    let served = served(request, next).instrument(span);
+    let response = source.of_all(served).await;
     finished(response, id)
 }
 

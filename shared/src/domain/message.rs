@@ -255,13 +255,15 @@ pub struct KeyEnds {
     pub created_ms: u64,
 }
 
-impl From<&ApiKey> for KeyEnds {
-    fn from(key: &ApiKey) -> Self {
-        Self {
-            tenant: key.tenant.clone(),
+impl KeyEnds {
+    /// What is to be told of a key; `None` of the operator's, who has no tenant to tell.
+    #[must_use]
+    pub fn of(key: &ApiKey) -> Option<Self> {
+        Some(Self {
+            tenant: key.owner.tenant()?.clone(),
             key: key.id.clone(),
             created_ms: key.created_ms,
-        }
+        })
     }
 }
 

@@ -4,9 +4,11 @@
 //! [`delivery::Delivery`], each POST of it an [`attempt::Attempt`]. The waits between attempts are the
 //! [`ladder::Ladder`]; a [`message::Message`] carries one position of it through the queue, and [`chain`] decides what a
 //! message that arrives still means. [`disable`] judges webhooks by their log, a [`filter::Filter`] says
-//! which payloads one takes. [`hops::Hops`] count the deliveries that led to an event.
+//! which payloads one takes. [`hops::Hops`] count the deliveries that led to an event. Whatever is changed is described by a
+//! [`audit::Record`].
 
 pub mod attempt;
+pub mod audit;
 pub mod chain;
 pub mod delivery;
 pub mod disable;

@@ -28,6 +28,14 @@ pub struct Tenant {
     pub created_ms: u64,
 }
 
+/// The id of the operator's own tenant, whose webhooks hear what befalls those of all tenants.
+pub const OPERATORS_OWN: &str = "_operator";
+/// Ids that begin with this are Rung's own: no customer can have one.
+pub const RESERVED_PREFIX: char = '_';
+
+/// The id of the operator's first key.
+pub const FIRST_KEY: &str = "key_root";
+
 impl Tenant {
     /// How long its events, deliveries and attempts are kept, if that was set for it.
     #[must_use]
@@ -56,6 +64,16 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The scopes that an operator's key may have.
+    pub const OF_OPERATORS: &[Self] = &[
+        Self::Admin,
+        Self::Manage,
+        Self::Publish,
+        Self::Read,
+        Self::Catalogue,
+        Self::Erase,
+    ];
+
     /// The scopes that a tenant's key may have.
     pub const OF_TENANTS: &[Self] = &[
         Self::Manage,
@@ -121,26 +139,50 @@ pub fn remind_ms(expires_ms: u64) -> u64 {
     expires_ms.saturating_sub(KEY_EXPIRING_MS)
 }
 
-/// An API key of a tenant, without the key itself.
+/// Whose an API key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyOwner {
+    /// The operator's: it reaches all tenants.
+    Operator,
+    /// A tenant's: it reaches this one.
+    Tenant(TenantId),
+}
+
+impl KeyOwner {
+    /// The tenant, unless it is the operator.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Operator => None,
+            Self::Tenant(tenant) => Some(tenant),
+        }
+    }
+}
+
+/// An API key, without the key itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its public name.
     pub id: KeyId,
     /// Whose.
-    pub tenant: TenantId,
+    pub owner: KeyOwner,
     /// The key's hash.
     pub hash: KeyHash,
     /// A name for people.
     pub name: Option<String>,
     /// What it may do.
     pub scopes: Vec<Scope>,
-    /// How many events it may publish in an hour; `None` as many as the tenant's plan says.
+    /// How many events it may publish in an hour; `None` as many as the tenant's plan says. The operator's have no limit.
     pub events_per_hour: Option<u64>,
     /// When it ends, in milliseconds of the wall clock; `None` never.
     pub expires_ms: Option<u64>,
     /// When its tenant is told that it ends, in milliseconds of the wall clock; `None` if it never ends, or nobody has seen to it
     /// yet.
     pub remind_ms: Option<u64>,
+    /// When it was last used, in milliseconds of the wall clock, as far as that was written down; `None` if never.
+    pub used_ms: Option<u64>,
+    /// Counts its changes.
+    pub revision: u64,
     /// When it was made, in milliseconds.
     pub created_ms: u64,
 }
@@ -160,25 +202,24 @@ mod tests {
     #[test]
     fn a_scope_grants_itself_and_what_it_includes() {
         use Scope::{Admin, Catalogue, Erase, Manage, Publish, Read};
-        let all = [Admin, Manage, Publish, Read, Catalogue, Erase];
         for (scope, granted) in [
-            (Admin, &all[..]),
+            (Admin, Scope::OF_OPERATORS),
             (Manage, &[Manage, Read]),
             (Publish, &[Publish]),
             (Read, &[Read]),
             (Catalogue, &[Catalogue]),
             (Erase, &[Erase]),
         ] {
-            for needed in all {
-                let expected = granted.contains(&needed);
-                assert_eq!(scope.grants(needed), expected, "{scope:?} for {needed:?}");
+            for needed in Scope::OF_OPERATORS {
+                let expected = granted.contains(needed);
+                assert_eq!(scope.grants(*needed), expected, "{scope:?} for {needed:?}");
             }
         }
     }
 
     #[test]
     fn a_scope_is_stored_by_its_name() {
-        for scope in [&[Scope::Admin], Scope::OF_TENANTS].concat() {
+        for scope in Scope::OF_OPERATORS {
             let stored = serde_json::to_value(scope).ok();
             assert_eq!(stored, Some(scope.as_str().into()));
         }

@@ -5,7 +5,11 @@ use serde_json::json;
 use super::{FlowError, accept::OwnEvent, deliver::Deliverer};
 use crate::{
     clock::timestamp,
-    domain::{hops::Hops, message::KeyEnds},
+    domain::{
+        hops::Hops,
+        message::KeyEnds,
+        tenant::{KeyOwner, remind_ms},
+    },
 };
 
 const EVENT_TYPE: &str = "api.key.expiring";
@@ -14,9 +18,10 @@ const DAY_MS: u64 = 86_400_000;
 impl Deliverer {
     /// Tells of a key that ends, once, however often it is asked to.
     pub(super) async fn tell_of_end(&self, ends: &KeyEnds) -> Result<(), FlowError> {
+        let owner = KeyOwner::Tenant(ends.tenant.clone());
         let (key, tenant) = tokio::try_join!(
             self.store
-                .listed_api_key(&ends.tenant, ends.created_ms, &ends.key),
+                .listed_api_key(&owner, ends.created_ms, &ends.key),
             self.store.tenant(&ends.tenant)
         )?;
         // Nobody waits for the end of a key that is gone.
@@ -27,13 +32,17 @@ impl Deliverer {
         let Some(expires_ms) = key.expires_ms.filter(|expires_ms| *expires_ms > now_ms) else {
             return Ok(());
         };
+        // The end was put off since: that has a reminder of its own.
+        if remind_ms(expires_ms) > now_ms {
+            return Ok(());
+        }
         let catalogue = &self.dialect(&tenant.dialect)?.catalogue;
         if catalogue.get(EVENT_TYPE).is_none() {
             return Ok(());
         }
         let own = OwnEvent {
             event_type: EVENT_TYPE,
-            once: key.id.to_string(),
+            once: format!("{} {expires_ms}", key.id),
             timestamp_ms: None,
             data: json!({
                 "api_key_id": key.id.as_str(),

@@ -7,6 +7,7 @@ use crate::{
     dialect::{Dialect, EventFacts},
     domain::{
         attempt::{Attempt, Outcome, Trigger},
+        audit::Record,
         delivery::{Delivery, State},
         hops::Hops,
         message::{Content, Due, Message},
@@ -23,11 +24,17 @@ use crate::{
 impl Deliverer {
     /// Sends the delivery of a log entry again now. It takes the place of a wait that is under way, and puts that back if it fails:
     /// it uses up no rung. A delivery that is through gets one attempt; one that has succeeded stays so whatever comes of it. Where
-    /// an attempt is being made already, that is the retry.
+    /// an attempt is being made already, that is the retry. `record` goes to the audit log first.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
-    pub async fn retry(&self, webhook: &Webhook, entry: &Attempt) -> Result<(), FlowError> {
+    pub async fn retry(
+        &self,
+        webhook: &Webhook,
+        entry: &Attempt,
+        record: &Record,
+    ) -> Result<(), FlowError> {
+        self.store.record(record).await?;
         let key = &entry.key.delivery;
         let dialect = self.dialect(&entry.dialect)?;
         let mut row = self.store.delivery(key).await?;

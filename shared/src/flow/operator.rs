@@ -1,4 +1,4 @@
-//! Telling the operator what befalls the webhooks of all tenants: events to the tenant `operator`, whose webhooks are the
+//! Telling the operator what befalls the webhooks of all tenants: events to the tenant `_operator`, whose webhooks are the
 //! operator's own, and the same to a topic. The former are published, signed and delivered like any others.
 //!
 //! What is told follows from a log entry, before its message is done with. Handled again, it is told again, under the same id:
@@ -23,16 +23,13 @@ use crate::{
     domain::{
         attempt::Attempt,
         id::{TenantId, TenantName},
-        tenant::Tenant,
+        tenant::{OPERATORS_OWN, Tenant},
         webhook::{Reason, Webhook},
     },
     limits::OPERATOR_ABSENT_MS,
     store::{Store, StoreError},
     topic::{Notice, Topic, TopicError},
 };
-
-/// The tenant that is told.
-pub const OPERATOR: &str = "operator";
 
 /// Tells the operator.
 #[derive(Clone)]
@@ -60,7 +57,7 @@ impl Operator {
             store,
             publisher,
             clock,
-            tenant: TenantName::parse(OPERATOR).expect("a tenant may have this id"),
+            tenant: TenantName::parse(OPERATORS_OWN).expect("it is an id"),
             topic: None,
             absent_until_ms: Arc::default(),
         }

@@ -7,6 +7,7 @@ use super::{FlowError, deliver::Deliverer};
 use crate::{
     domain::{
         attempt::Attempt,
+        audit::Record,
         delivery::{Delivery, State},
         id::DeliveryKey,
         webhook::Webhook,
@@ -36,7 +37,8 @@ enum Waiting {
 }
 
 impl Deliverer {
-    /// Cancels a delivery that waits on its ladder; answers it, or `None` when it waits for nothing (any more).
+    /// Cancels a delivery that waits on its ladder; answers it, or `None` when it waits for nothing (any more). `record` goes to the
+    /// audit log first.
     ///
     /// # Errors
     /// When the table fails; asking again is safe.
@@ -44,11 +46,15 @@ impl Deliverer {
         &self,
         webhook: &Webhook,
         delivery: Uuid,
+        record: &Record,
     ) -> Result<Option<Delivery>, FlowError> {
-        let key = match self.waiting(webhook, delivery).await? {
-            None => return Ok(None),
-            Some(Waiting::Row(key)) => key,
-            Some(Waiting::Failed(attempt)) => {
+        let Some(waiting) = self.waiting(webhook, delivery).await? else {
+            return Ok(None);
+        };
+        self.store.record(record).await?;
+        let key = match waiting {
+            Waiting::Row(key) => key,
+            Waiting::Failed(attempt) => {
                 // Whoever is writing the row finds this one, and leaves it.
                 let row = cancelled_after(&attempt, webhook);
                 match self.store.place(&row).await? {
@@ -99,7 +105,8 @@ impl Deliverer {
         }
     }
 
-    /// Sends a delivery that waits on its ladder now; its ladder goes on from there. Whether it waited.
+    /// Sends a delivery that waits on its ladder now; its ladder goes on from there. Whether it waited. `record` goes to the audit
+    /// log first.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
@@ -107,11 +114,12 @@ impl Deliverer {
         &self,
         webhook: &Webhook,
         delivery: Uuid,
+        record: &Record,
     ) -> Result<Option<Delivery>, FlowError> {
         let key = match self.waiting(webhook, delivery).await? {
             None => return Ok(None),
             Some(Waiting::Failed(attempt)) => {
-                self.retry(webhook, &attempt).await?;
+                self.retry(webhook, &attempt, record).await?;
                 attempt.key.delivery
             }
             Some(Waiting::Row(key)) => {
@@ -123,7 +131,7 @@ impl Deliverer {
                 }
                 // One that was not attempted yet is on its way to its first attempt.
                 if let Some(latest) = self.latest_attempt(webhook, &key).await? {
-                    self.retry(webhook, &latest).await?;
+                    self.retry(webhook, &latest, record).await?;
                 }
                 key
             }

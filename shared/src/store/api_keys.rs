@@ -1,9 +1,13 @@
-//! API keys, stored by their hashes: `K#hash` / `-` is what a presented key is looked up by, `T#t` / `K#created#id` stands in
-//! the tenant's list. Both hold the whole entry and are written and deleted together. With a key that ends its reminder is written
-//! too, and with one that is made under an `Idempotency-Key` a row that keeps that: `T#t` / `I#hash`, for the retention. It stays when
-//! the key is deleted, or a repeat of the request that made it would make another.
+//! API keys, stored by their hashes: `K#hash` / `-` is what a presented key is looked up by, `K#created#id` stands in its owner's
+//! list: in `T#t` for a tenant's, in `O` for the operator's. Both hold the whole key and are written and deleted together; when it
+//! was last used stands in the former alone. With a tenant's key that ends its reminder is written too, and with one that is made
+//! under an `Idempotency-Key` a row in the owner's partition that keeps that: `I#hash`, for the retention. It stays when the key is
+//! deleted, or a repeat of the request that made it would make another.
+//!
+//! The operator's first key comes from the deployment's settings and has none of these rows. `O` / `F#hash` says when it was last
+//! used, and that it was deleted. Another first key has another hash: it is not deleted.
 
-use aws_sdk_dynamodb::types::Put;
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
 
 use super::{
     Item, Listed, NOTHING_THERE, Query, Range, Store, StoreError,
@@ -13,9 +17,10 @@ use super::{
     transact::{Outcome, Part},
 };
 use crate::domain::{
+    audit::Record,
     id::{KeyId, TenantId},
     idempotency::Idempotency,
-    tenant::{ApiKey, KeyHash},
+    tenant::{ApiKey, KeyHash, KeyOwner},
 };
 
 /// What came of making an API key.
@@ -29,16 +34,38 @@ pub enum KeyCreated {
     Deleted,
     /// The `Idempotency-Key` belongs to another request.
     OtherUnderKey,
-    /// A key of this hash was there already, of this tenant or another.
+    /// A key of this hash was there already, of this owner or another.
     Taken,
     /// The tenant is not there.
     NoTenant,
 }
 
+/// What is written down of the operator's first key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FirstKey {
+    /// When it was last used, in milliseconds of the wall clock.
+    pub used_ms: Option<u64>,
+    /// Whether it was deleted.
+    pub is_deleted: bool,
+}
+
+/// A key that a change of another relies on: it is not written unless this one is still as it was read.
+#[derive(Debug, Clone, Copy)]
+pub enum Remaining<'a> {
+    /// The first key, of this hash.
+    First(&'a KeyHash),
+    /// Another.
+    Other(&'a ApiKey),
+}
+
 const LOOKUP_SK: &str = "-";
+/// The condition that a key is there as it was read. Rows had no revision before keys could be changed.
+const UNCHANGED: &str = "attribute_exists(pk) AND (attribute_not_exists(rev) OR rev = :rev)";
+/// The partition of the operator's keys.
+const OPERATOR: &str = "O";
 
 impl Store {
-    /// Adds a key to its tenant, once for each `Idempotency-Key`.
+    /// Adds a key to its owner's, once for each `Idempotency-Key`.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -46,32 +73,31 @@ impl Store {
         &self,
         key: &ApiKey,
         idempotency: Option<&Idempotency>,
+        record: &Record,
     ) -> Result<KeyCreated, StoreError> {
-        let reservation = match idempotency {
-            Some(idempotency) => Some(self.reservation(key, idempotency).await?),
-            None => None,
+        let mut parts = Vec::new();
+        if let KeyOwner::Tenant(tenant) = &key.owner {
+            parts.push(self.tenant_exists(tenant)?);
+        }
+        let reservation = parts.len();
+        if let Some(idempotency) = idempotency {
+            let put = self.reservation(key, idempotency).await?;
+            parts.push(Part::Put(Box::new(put)));
+        }
+        for row in rows(key) {
+            parts.push(self.put(row, "attribute_not_exists(pk)")?);
+        }
+        parts.extend(self.reminder(key)?);
+        let failed = match self.change(parts, record).await? {
+            Outcome::Written => return Ok(KeyCreated::Done),
+            Outcome::Refused(failed) => failed,
         };
-        let lookup = Builder::new(lookup_pk(&key.hash), LOOKUP_SK);
-        let listed = Builder::new(
-            partition(&key.tenant),
-            format!("K#{}", position(key.created_ms, key.id.as_str())),
-        );
-        let put = |item| {
-            let put = Put::builder().table_name(&*self.table).set_item(Some(item));
-            let put = put.condition_expression("attribute_not_exists(pk)");
-            Ok::<_, StoreError>(Part::Put(Box::new(put.build()?)))
-        };
-        let parts = [self.tenant_exists(&key.tenant)?].into_iter();
-        let parts = parts.chain(reservation.map(|put| Part::Put(Box::new(put))));
-        let parts = parts.chain([put(to_item(lookup, key))?, put(to_item(listed, key))?]);
-        let parts = parts.chain(self.reminder(key)?);
-        Ok(match (self.transact(parts).await?, idempotency) {
-            (Outcome::Written, _) => KeyCreated::Done,
-            (Outcome::Refused(failed), _) if failed.first() == Some(&true) => KeyCreated::NoTenant,
-            (Outcome::Refused(failed), Some(idempotency)) if failed.get(1) == Some(&true) => {
-                self.made_under(&key.tenant, idempotency).await?
+        Ok(match idempotency {
+            _ if reservation == 1 && failed.first() == Some(&true) => KeyCreated::NoTenant,
+            Some(idempotency) if failed.get(reservation) == Some(&true) => {
+                self.made_under(&key.owner, idempotency).await?
             }
-            (Outcome::Refused(_), _) => KeyCreated::Taken,
+            _ => KeyCreated::Taken,
         })
     }
 
@@ -81,12 +107,16 @@ impl Store {
         key: &ApiKey,
         idempotency: &Idempotency,
     ) -> Result<Put, StoreError> {
-        let (pk, sk) = reservation_key(&key.tenant, idempotency);
+        let expiry = match &key.owner {
+            KeyOwner::Operator => self.expiry(),
+            KeyOwner::Tenant(tenant) => self.expiry_of(tenant).await?,
+        };
+        let (pk, sk) = reservation_key(&key.owner, idempotency);
         let item = Builder::new(pk, sk)
             .bytes("h", idempotency.content_hash.to_vec())
             .text("id", key.id.as_str())
             .number("made", key.created_ms)
-            .number("exp", self.expiry_of(&key.tenant).await?);
+            .number("exp", expiry);
         let put = Put::builder()
             .table_name(&*self.table)
             .set_item(Some(item.build()))
@@ -98,10 +128,10 @@ impl Store {
     /// What a request under an `Idempotency-Key` that is kept has made.
     async fn made_under(
         &self,
-        tenant: &TenantId,
+        owner: &KeyOwner,
         idempotency: &Idempotency,
     ) -> Result<KeyCreated, StoreError> {
-        let (pk, sk) = reservation_key(tenant, idempotency);
+        let (pk, sk) = reservation_key(owner, idempotency);
         // Between the two calls it may have expired, or the tenant be gone: a key made then is as good as deleted.
         let Some(row) = self.get(pk, sk).await? else {
             return Ok(KeyCreated::Deleted);
@@ -110,9 +140,7 @@ impl Store {
             return Ok(KeyCreated::OtherUnderKey);
         }
         let id = row.parsed("id", |id| KeyId::parse(id).ok())?;
-        let made = self
-            .listed_api_key(tenant, row.number("made")?, &id)
-            .await?;
+        let made = self.listed_api_key(owner, row.number("made")?, &id).await?;
         Ok(made.map_or(KeyCreated::Deleted, KeyCreated::Repeated))
     }
 
@@ -125,18 +153,17 @@ impl Store {
         row.map(from_row).transpose()
     }
 
-    /// A key by its place in its tenant's list, expired or not, by a strong read.
+    /// A key by its place in its owner's list, expired or not, by a strong read.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn listed_api_key(
         &self,
-        tenant: &TenantId,
+        owner: &KeyOwner,
         created_ms: u64,
         id: &KeyId,
     ) -> Result<Option<ApiKey>, StoreError> {
-        let sk = format!("K#{}", position(created_ms, id.as_str()));
-        let row = self.get(partition(tenant), sk).await?;
+        let row = self.get(owner_pk(owner), list_sk(created_ms, id)).await?;
         row.map(from_row).transpose()
     }
 
@@ -146,63 +173,266 @@ impl Store {
     /// When the table cannot be written.
     pub async fn remind(&self, key: &ApiKey) -> Result<(), StoreError> {
         let lookup = to_item(Builder::new(lookup_pk(&key.hash), LOOKUP_SK), key);
-        let put = Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(lookup));
         // Deleted meanwhile, it stays so.
-        let put = put.condition_expression("attribute_exists(pk)").build()?;
-        let parts = [Part::Put(Box::new(put))].into_iter();
-        self.transact(parts.chain(self.reminder(key)?)).await?;
+        let put = self.put(lookup, "attribute_exists(pk)")?;
+        let parts = [put].into_iter().chain(self.reminder(key)?);
+        self.transact(parts).await?;
         Ok(())
     }
 
-    /// A page of a tenant's keys, newest first, from before a position of [`Listed::next`].
+    /// A page of an owner's keys, newest first, from before a position of [`Listed::next`].
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn api_keys(
         &self,
-        tenant: &TenantId,
+        owner: &KeyOwner,
         before: Option<&str>,
         limit: usize,
     ) -> Result<Listed<ApiKey>, StoreError> {
         let before = before.map_or_else(|| "K#~".to_owned(), |position| format!("K#{position}"));
-        let pk = [partition(tenant)];
-        let (items, next) = self
+        let pk = [owner_pk(owner)];
+        let (rows, next) = self
             .merged_page(&pk, false, "K#", Some(&before), limit)
             .await?;
         let next = next.and_then(|sk| sk.strip_prefix("K#").map(str::to_owned));
-        Listed { items, next }.try_map(from_row)
+        // The rows of the list do not say when a key was used.
+        let hashes = rows
+            .iter()
+            .map(|row| row.parsed("hashed", KeyHash::from_hex));
+        let lookups = hashes.map(|hash| Ok((lookup_pk(&hash?), LOOKUP_SK.to_owned())));
+        let lookups = lookups.collect::<Result<_, StoreError>>()?;
+        let items = self.get_all(lookups).await?.into_iter().map(from_row);
+        let mut items = items.collect::<Result<Vec<_>, _>>()?;
+        items.sort_by_cached_key(|key| std::cmp::Reverse(list_sk(key.created_ms, &key.id)));
+        Ok(Listed { items, next })
     }
 
-    /// Deletes a key of a tenant. Whether it was there.
+    /// An owner's key, expired or not, by strong reads of the owner's list.
     ///
     /// # Errors
-    /// When the table cannot be written.
-    pub async fn delete_api_key(&self, tenant: &TenantId, id: &KeyId) -> Result<bool, StoreError> {
-        let pk = partition(tenant);
+    /// When the table cannot be read.
+    pub async fn api_key_called(
+        &self,
+        owner: &KeyOwner,
+        id: &KeyId,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let keys = self.api_keys_of(owner).await?;
+        let Some(key) = keys.into_iter().find(|key| key.id == *id) else {
+            return Ok(None);
+        };
+        self.api_key(&key.hash).await
+    }
+
+    /// All keys of an owner, expired or not, by strong reads; they do not say when they were used.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn api_keys_of(&self, owner: &KeyOwner) -> Result<Vec<ApiKey>, StoreError> {
+        let pk = owner_pk(owner);
         let query = Query {
             range: Range::Prefix("K#"),
             ..Query::of(&pk)
         };
-        let keys = self.query_all(query).await?.into_iter().map(from_row);
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        let Some(key) = keys.into_iter().find(|key| key.id == *id) else {
-            return Ok(false);
+        let rows = self.query_all(query).await?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    /// Writes a key as changed since it was read, its revision one higher, if the key that `remaining` names is still there. `false`
+    /// when one of them has changed meanwhile: read again.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn update_api_key(
+        &self,
+        key: &ApiKey,
+        remaining: Option<Remaining<'_>>,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let next = ApiKey {
+            revision: key.revision + 1,
+            ..key.clone()
         };
-        let sk = format!("K#{}", position(key.created_ms, key.id.as_str()));
-        let parts = [
+        let mut parts = Vec::new();
+        for row in rows(&next) {
+            let put = Put::builder()
+                .table_name(&*self.table)
+                .set_item(Some(row))
+                .condition_expression(UNCHANGED)
+                .expression_attribute_values(":rev", item::number(key.revision));
+            parts.push(Part::Put(Box::new(put.build()?)));
+        }
+        parts.extend(self.reminder(&next)?);
+        parts.extend(remaining.map(|key| self.still_there(key)).transpose()?);
+        Ok(matches!(
+            self.change(parts, record).await?,
+            Outcome::Written
+        ))
+    }
+
+    /// Deletes a key as it was read, if the key that `remaining` names is still there. `false` when one of them has changed
+    /// meanwhile: read again.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn delete_api_key(
+        &self,
+        key: &ApiKey,
+        remaining: Option<Remaining<'_>>,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let list_sk = list_sk(key.created_ms, &key.id);
+        let mut parts = vec![
             self.delete_existing(lookup_pk(&key.hash), LOOKUP_SK.to_owned())?,
-            self.delete_existing(pk, sk)?,
+            self.delete_existing(owner_pk(&key.owner), list_sk)?,
         ];
-        Ok(matches!(self.transact(parts).await?, Outcome::Written))
+        parts.extend(remaining.map(|key| self.still_there(key)).transpose()?);
+        Ok(matches!(
+            self.change(parts, record).await?,
+            Outcome::Written
+        ))
+    }
+
+    /// What is written down of the first key of this hash, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn first_key(&self, hash: &KeyHash) -> Result<FirstKey, StoreError> {
+        let (pk, sk) = first_key_key(hash);
+        let row = self.get(pk, sk).await?;
+        Ok(row.map_or_else(FirstKey::default, |row| FirstKey {
+            used_ms: row.maybe_number("used"),
+            is_deleted: row.maybe_number("gone") == Some(1),
+        }))
+    }
+
+    /// Deletes the first key of this hash, if the key that `remaining` names is still there. `false` when it has changed meanwhile
+    /// or the first key was deleted before.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn delete_first_key(
+        &self,
+        hash: &KeyHash,
+        remaining: Remaining<'_>,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let (pk, sk) = first_key_key(hash);
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(pk))
+            .key("sk", item::text(sk))
+            .update_expression("SET gone = :one")
+            .condition_expression("attribute_not_exists(gone)")
+            .expression_attribute_values(":one", item::number(1));
+        let parts = [
+            Part::Update(Box::new(update.build()?)),
+            self.still_there(remaining)?,
+        ];
+        Ok(matches!(
+            self.change(parts, record).await?,
+            Outcome::Written
+        ))
+    }
+
+    /// Notes that a key was used at `used_ms` of the wall clock, if it is there.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn note_use(
+        &self,
+        key: &ApiKey,
+        is_first: bool,
+        used_ms: u64,
+    ) -> Result<(), StoreError> {
+        let (pk, sk) = if is_first {
+            first_key_key(&key.hash)
+        } else {
+            (lookup_pk(&key.hash), LOOKUP_SK.to_owned())
+        };
+        let update = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .key("pk", item::text(pk))
+            .key("sk", item::text(sk))
+            .update_expression("SET used = :now")
+            .expression_attribute_values(":now", item::number(used_ms));
+        let update = if is_first {
+            update
+        } else {
+            update.condition_expression("attribute_exists(pk)")
+        };
+        match update.send().await {
+            Ok(_) => Ok(()),
+            // Deleted meanwhile, it stays so.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn put(&self, row: Item, condition: &str) -> Result<Part, StoreError> {
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(row))
+            .condition_expression(condition);
+        Ok(Part::Put(Box::new(put.build()?)))
+    }
+
+    /// The part of a transaction that insists on a key's being there, as it was read.
+    fn still_there(&self, key: Remaining<'_>) -> Result<Part, StoreError> {
+        let check = ConditionCheck::builder().table_name(&*self.table);
+        let (check, (pk, sk)) = match key {
+            Remaining::First(hash) => (
+                check.condition_expression("attribute_not_exists(gone)"),
+                first_key_key(hash),
+            ),
+            Remaining::Other(key) => (
+                check
+                    .condition_expression(UNCHANGED)
+                    .expression_attribute_values(":rev", item::number(key.revision)),
+                (lookup_pk(&key.hash), LOOKUP_SK.to_owned()),
+            ),
+        };
+        let check = check.key("pk", item::text(pk)).key("sk", item::text(sk));
+        Ok(Part::Check(Box::new(check.build()?)))
     }
 }
 
+/// The position of a key in its owner's list, as in [`Listed::next`].
+#[must_use]
+pub fn position_of(key: &ApiKey) -> String {
+    position(key.created_ms, key.id.as_str())
+}
+
+/// The partition of an owner's list.
+fn owner_pk(owner: &KeyOwner) -> String {
+    match owner {
+        KeyOwner::Operator => OPERATOR.to_owned(),
+        KeyOwner::Tenant(tenant) => partition(tenant),
+    }
+}
+
+/// A key's place in its owner's list.
+fn list_sk(created_ms: u64, id: &KeyId) -> String {
+    format!("K#{}", position(created_ms, id.as_str()))
+}
+
+/// Where it stands what is written down of the first key.
+fn first_key_key(hash: &KeyHash) -> (String, String) {
+    (OPERATOR.to_owned(), format!("F#{}", hash.to_hex()))
+}
+
 /// Where it is kept what was made under an `Idempotency-Key`.
-fn reservation_key(tenant: &TenantId, idempotency: &Idempotency) -> (String, String) {
+fn reservation_key(owner: &KeyOwner, idempotency: &Idempotency) -> (String, String) {
     let sk = format!("I#{}", idempotency.key_hash());
-    (partition(tenant), sk)
+    (owner_pk(owner), sk)
 }
 
 /// The partition that a key of this hash is looked up in.
@@ -216,29 +446,46 @@ pub(super) fn lookup_of(row: &Row) -> Option<(String, String)> {
     Some((lookup_pk(&hash), LOOKUP_SK.to_owned()))
 }
 
-fn to_item(key: Builder, entry: &ApiKey) -> Item {
-    key.text("tenant", entry.tenant.as_str())
-        .text("id", entry.id.as_str())
-        .text("hashed", entry.hash.to_hex())
-        .maybe("title", entry.name.as_ref().map(item::text))
-        .json("scopes", &entry.scopes)
-        .maybe("rate", entry.events_per_hour.map(item::number))
-        .maybe("ends", entry.expires_ms.map(item::number))
-        .maybe("remind", entry.remind_ms.map(item::number))
-        .number("made", entry.created_ms)
+/// The two rows of a key.
+fn rows(key: &ApiKey) -> [Item; 2] {
+    let lookup = Builder::new(lookup_pk(&key.hash), LOOKUP_SK);
+    let listed = Builder::new(owner_pk(&key.owner), list_sk(key.created_ms, &key.id));
+    [to_item(lookup, key), to_item(listed, key)]
+}
+
+fn to_item(row: Builder, key: &ApiKey) -> Item {
+    let tenant = key.owner.tenant();
+    row.maybe("tenant", tenant.map(|tenant| item::text(tenant.as_str())))
+        .text("id", key.id.as_str())
+        .text("hashed", key.hash.to_hex())
+        .maybe("title", key.name.as_ref().map(item::text))
+        .json("scopes", &key.scopes)
+        .maybe("rate", key.events_per_hour.map(item::number))
+        .maybe("ends", key.expires_ms.map(item::number))
+        .maybe("remind", key.remind_ms.map(item::number))
+        .maybe("used", key.used_ms.map(item::number))
+        .number("rev", key.revision)
+        .number("made", key.created_ms)
         .build()
 }
 
 fn from_row(mut row: Row) -> Result<ApiKey, StoreError> {
+    let owner = if row.0.contains_key("tenant") {
+        KeyOwner::Tenant(row.parsed("tenant", |id| TenantId::parse(id).ok())?)
+    } else {
+        KeyOwner::Operator
+    };
     Ok(ApiKey {
         id: row.parsed("id", |id| KeyId::parse(id).ok())?,
-        tenant: row.parsed("tenant", |id| TenantId::parse(id).ok())?,
+        owner,
         hash: row.parsed("hashed", KeyHash::from_hex)?,
         name: row.maybe_text("title"),
         scopes: row.json("scopes")?,
         events_per_hour: row.maybe_number("rate"),
         expires_ms: row.maybe_number("ends"),
         remind_ms: row.maybe_number("remind"),
+        used_ms: row.maybe_number("used"),
+        revision: row.maybe_number("rev").unwrap_or(0),
         created_ms: row.number("made")?,
     })
 }

@@ -8,8 +8,9 @@
 //! | --- | --- | --- | --- |
 //! | tenant | `T#name` / `A`; `g` = `T`, `gs` = `created#name` | until deleted | [`tenants`] |
 //! | number of the last tenant of a name that was deleted | `T#name` / `Z` | for ever | [`tenants`] |
-//! | API key | `K#hash` / `-` and `T#t` / `K#created#id` | until deleted | [`api_keys`] |
-//! | `Idempotency-Key` that an API key was made under | `T#t` / `I#hash` | retention | [`api_keys`] |
+//! | API key | `K#hash` / `-` and `T#t`, or `O` for the operator's, / `K#created#id` | until deleted | [`api_keys`] |
+//! | the operator's first key | `O` / `F#hash` | for ever | [`api_keys`] |
+//! | `Idempotency-Key` that an API key was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
@@ -25,6 +26,7 @@
 //! | events counted for a limit | `U#t#counter` / `-` | an hour after its window | [`usage`] |
 //! | webhook failing for a while | `G#t#w` / `failing` | until it recovers; retention | [`failing`] |
 //! | who tells the operator's topic of a webhook | `G#t#w` / `told#event` | retention | [`told`] |
+//! | entry of the audit log | `A#name`, or `A` for the operator's own, / `time#id`; `g` = `A`, `gs` = `time#id` | a year | [`audit`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | the deployment's own key, encrypted | `S#key` / `-` | for ever | `deployment_key` |
 //!
@@ -33,6 +35,7 @@
 
 pub mod api_keys;
 pub mod attempts;
+pub mod audit;
 mod batch;
 mod codec;
 pub mod deliveries;

@@ -21,11 +21,11 @@ pub struct Reminder {
 impl Store {
     /// The part of a transaction that writes a key's reminder, if it is to have one.
     pub(super) fn reminder(&self, key: &ApiKey) -> Result<Option<Part>, StoreError> {
-        let Some(due_ms) = key.remind_ms else {
+        let (Some(due_ms), Some(ends)) = (key.remind_ms, KeyEnds::of(key)) else {
             return Ok(None);
         };
         let sk = format!("{}#{}", time(due_ms), key.id);
-        let item = Builder::new(PK, sk).json("m", &KeyEnds::from(key));
+        let item = Builder::new(PK, sk).json("m", &ends);
         let put = Put::builder().table_name(&*self.table);
         let put = put.set_item(Some(item.build())).build()?;
         Ok(Some(Part::Put(Box::new(put))))

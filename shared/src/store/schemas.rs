@@ -10,7 +10,12 @@ use super::{
     tenant_row::partition,
     transact::{Outcome, Part},
 };
-use crate::{domain::id::TenantId, json::Json, limits::JSON_DEPTH, schema::Schema};
+use crate::{
+    domain::{audit::Record, id::TenantId},
+    json::Json,
+    limits::JSON_DEPTH,
+    schema::Schema,
+};
 
 impl Store {
     /// Gives an event type a schema, in place of what it had. Whether the tenant is there.
@@ -22,6 +27,7 @@ impl Store {
         tenant: &TenantId,
         event_type: &str,
         schema: &Schema,
+        record: &Record,
     ) -> Result<bool, StoreError> {
         let item = Builder::new(partition(tenant), sort_key(event_type)).json("schema", schema);
         let put = Put::builder()
@@ -29,7 +35,10 @@ impl Store {
             .set_item(Some(item.build()))
             .build()?;
         let parts = [Part::Put(Box::new(put)), self.raise_version(tenant)?];
-        Ok(matches!(self.transact(parts).await?, Outcome::Written))
+        Ok(matches!(
+            self.change(parts, record).await?,
+            Outcome::Written
+        ))
     }
 
     /// Takes an event type's schema away. Whether it was there.
@@ -40,12 +49,16 @@ impl Store {
         &self,
         tenant: &TenantId,
         event_type: &str,
+        record: &Record,
     ) -> Result<bool, StoreError> {
         let parts = [
             self.delete_existing(partition(tenant), sort_key(event_type))?,
             self.raise_version(tenant)?,
         ];
-        Ok(matches!(self.transact(parts).await?, Outcome::Written))
+        Ok(matches!(
+            self.change(parts, record).await?,
+            Outcome::Written
+        ))
     }
 
     /// All schemas of a tenant with their event types, in the order of these, by strong reads.

@@ -18,6 +18,7 @@ use super::{
     transact::{Outcome, Part},
 };
 use crate::domain::{
+    audit::Record,
     id::{TenantId, TenantName},
     tenant::Tenant,
 };
@@ -31,7 +32,11 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn create_tenant(&self, tenant: &Tenant) -> Result<Option<Tenant>, StoreError> {
+    pub async fn create_tenant(
+        &self,
+        tenant: &Tenant,
+        record: &Record,
+    ) -> Result<Option<Tenant>, StoreError> {
         let pk = row_partition(tenant.id.name());
         loop {
             let deleted = self.get(pk.as_str(), DELETED).await?;
@@ -59,7 +64,12 @@ impl Store {
                 Part::Put(Box::new(put)),
                 Part::Check(Box::new(check.build()?)),
             ];
-            match self.transact(parts).await? {
+            // The number of its name is known only here.
+            let record = Record {
+                tenant: Some(tenant.id.clone()),
+                ..record.clone()
+            };
+            match self.change(parts, &record).await? {
                 Outcome::Written => return Ok(Some(tenant)),
                 Outcome::Refused(parts) if parts.first() == Some(&true) => return Ok(None),
                 // One of the name was made and deleted since.
@@ -107,22 +117,28 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn update_tenant(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+    pub async fn update_tenant(
+        &self,
+        tenant: &Tenant,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
         let next = Tenant {
             version: tenant.version + 1,
             ..tenant.clone()
         };
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(to_item(&next)));
         let (is_of, nth) = is_of(&tenant.id);
-        let put = put
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(to_item(&next)))
             .condition_expression(format!("ver = :ver AND {is_of}"))
             .expression_attribute_values(":ver", item::number(tenant.version))
-            .expression_attribute_values(":nth", nth);
-        Ok(super::put_if(put).await?.is_none())
+            .expression_attribute_values(":nth", nth)
+            .build()?;
+        let parts = [Part::Put(Box::new(put))];
+        Ok(matches!(
+            self.change(parts, record).await?,
+            Outcome::Written
+        ))
     }
 
     /// Deletes the tenant of a name with its webhooks, keys and schemas. Its events and logs are out of reach then, and expire.
@@ -133,7 +149,11 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn delete_tenant(&self, name: &TenantName) -> Result<bool, StoreError> {
+    pub async fn delete_tenant(
+        &self,
+        name: &TenantName,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
         while let Some(tenant) = self.tenant_called(name).await? {
             let pk = partition(&tenant.id);
             for prefix in ["W#", "K#", "Y#"] {
@@ -166,7 +186,11 @@ impl Store {
                 .set_item(Some(deleted.build()))
                 .build()?;
             let parts = [Part::Delete(Box::new(delete)), Part::Put(Box::new(keep))];
-            if let Outcome::Written = self.transact(parts).await? {
+            let record = Record {
+                tenant: Some(tenant.id.clone()),
+                ..record.clone()
+            };
+            if let Outcome::Written = self.change(parts, &record).await? {
                 return Ok(true);
             }
         }

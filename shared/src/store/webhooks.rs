@@ -5,6 +5,7 @@
 //! Each change raises the tenant's version in the same transaction, so that publishing sees it with its next event.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, Update};
+use serde_json::{Value, json};
 
 use super::{
     Item, Listed, Query, Range, Store, StoreError,
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
+        audit::{Action, Change, Origin, Record},
         filter::Filter,
         id::{TenantId, WebhookId},
         webhook::{Disabled, Secret, Subscription, Webhook},
@@ -39,16 +41,24 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn create_webhook(&self, webhook: &Webhook) -> Result<WebhookWritten, StoreError> {
+    pub async fn create_webhook(
+        &self,
+        webhook: &Webhook,
+        record: &Record,
+    ) -> Result<WebhookWritten, StoreError> {
         let put = Put::builder().condition_expression("attribute_not_exists(pk)");
-        self.write_webhook(webhook, put).await
+        self.write_webhook(webhook, put, record).await
     }
 
     /// Writes a webhook as changed since it was read, its revision one higher.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn update_webhook(&self, webhook: &Webhook) -> Result<WebhookWritten, StoreError> {
+    pub async fn update_webhook(
+        &self,
+        webhook: &Webhook,
+        record: &Record,
+    ) -> Result<WebhookWritten, StoreError> {
         let put = Put::builder()
             .condition_expression("rev = :rev")
             .expression_attribute_values(":rev", item::number(webhook.revision));
@@ -56,13 +66,14 @@ impl Store {
             revision: webhook.revision + 1,
             ..webhook.clone()
         };
-        self.write_webhook(&next, put).await
+        self.write_webhook(&next, put, record).await
     }
 
     async fn write_webhook(
         &self,
         webhook: &Webhook,
         put: aws_sdk_dynamodb::types::builders::PutBuilder,
+        record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
         let put = put
             .table_name(&*self.table)
@@ -72,7 +83,7 @@ impl Store {
             Part::Put(Box::new(put)),
             self.raise_version(&webhook.tenant)?,
         ];
-        Ok(match self.transact(parts).await? {
+        Ok(match self.change(parts, record).await? {
             Outcome::Written => WebhookWritten::Done,
             Outcome::Refused(parts) if parts.last() == Some(&true) => WebhookWritten::NoTenant,
             Outcome::Refused(_) => WebhookWritten::Conflict,
@@ -87,12 +98,16 @@ impl Store {
         &self,
         tenant: &TenantId,
         id: &WebhookId,
+        record: &Record,
     ) -> Result<bool, StoreError> {
         let parts = [
             self.delete_existing(partition(tenant), sort_key(id))?,
             self.raise_version(tenant)?,
         ];
-        Ok(matches!(self.transact(parts).await?, Outcome::Written))
+        Ok(matches!(
+            self.change(parts, record).await?,
+            Outcome::Written
+        ))
     }
 
     /// A webhook, by a strong read.
@@ -198,7 +213,7 @@ impl Store {
         })
     }
 
-    /// Disables a webhook if it is active at `epoch`; the epoch goes up. Whether this call did it.
+    /// Disables a webhook by a rule, if it is active at `epoch`; the epoch goes up. Whether this call did it.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -220,7 +235,18 @@ impl Store {
             .expression_attribute_values(":one", item::number(1))
             .build()?;
         let parts = [Part::Update(Box::new(update)), self.raise_version(tenant)?];
-        Ok(matches!(self.transact(parts).await?, Outcome::Written))
+        let origin = Origin::system();
+        let record = Record::new(&origin, Some(tenant), Action::WebhookDisabled, id.as_str())
+            .changing(Change::of("status", "active", "disabled"))
+            .changing(Change::of(
+                "disabled_reason",
+                Value::Null,
+                json!({ "reason": disabled.reason, "log_ids": disabled.log_ids }),
+            ));
+        Ok(matches!(
+            self.change(parts, &record).await?,
+            Outcome::Written
+        ))
     }
 }
 

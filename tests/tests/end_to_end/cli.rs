@@ -519,6 +519,54 @@ async fn events_trigger_publishes_to_a_running_rung() {
     }
 }
 
+/// The first key is replaced by another without a restart, and no key stands among the arguments.
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked() {
+    let rung = rung(&[]).await;
+    let url = format!("http://{}", rung.addr());
+    let first = std::fs::read_to_string(rung.data().join("admin-key")).unwrap();
+    let keys = async |key: &str, args: &[&str]| {
+        let mut command = command(&[&["keys"], args].concat());
+        command.env("RUNG_URL", &url).env("RUNG_KEY", key.trim());
+        finish(command, "").await
+    };
+    let args = ["create", "Second", "--scope", "admin", "--json"];
+    let made = keys(&first, &args).await.ok();
+    let made = &made.lines()[0];
+    let (id, second) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    keys(second, &["revoke", "key_root"]).await.ok();
+    let refused = keys(&first, &["list"]).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("unauthorized"),
+        "{}",
+        refused.stderr
+    );
+    let made = keys(second, &["create", "Relay", "--scope", "publish"]).await;
+    let made = made.ok().stdout;
+    assert!(made.lines().last().unwrap().starts_with("ro_"), "{made}");
+    let listed = keys(second, &["list", "--json"]).await.ok().lines();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(
+        (&listed[0]["name"], &listed[1]["id"]),
+        (&json!("Relay"), &json!(id))
+    );
+    let shown = keys(second, &["list"]).await.ok().stdout;
+    assert!(shown.contains("Second admin last used "), "{shown}");
+    assert!(!shown.contains(second), "{shown}");
+
+    for (args, problem) in [
+        (&["revoke", id][..], "last_admin_key"),
+        (&["revoke", "key_nobody"], "not_found"),
+        (&["create", "X", "--scope", "everything"], "scopes"),
+        (&["list", "--key", second], "--key"),
+    ] {
+        let done = keys(second, args).await;
+        assert_ne!(done.code, Some(0));
+        assert!(done.stderr.contains(problem), "{}", done.stderr);
+    }
+}
+
 /// Colours are for terminals: none where a program reads, whatever the environment says.
 #[tokio::test]
 async fn nothing_is_coloured_in_a_pipe() {

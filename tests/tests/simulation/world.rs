@@ -18,6 +18,7 @@ use rung_shared::{
     clock::{Clock, VirtualClock},
     dialect::Dialects,
     domain::{
+        audit::{Action, Origin, Record},
         id::WebhookId,
         tenant::Tenant,
         webhook::{Secret, Webhook},
@@ -374,6 +375,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             moved.expect("the oracle writes");
         }
     }
+    let origin = Origin::system();
     for number in 0..plan.tenants {
         let owner = Tenant {
             id: plan.tenant_of(number),
@@ -384,7 +386,8 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             version: 0,
             created_ms: START_MS,
         };
-        let made = oracle.create_tenant(&owner).await;
+        let record = Record::new(&origin, None, Action::TenantCreated, owner.id.name());
+        let made = oracle.create_tenant(&owner, &record).await;
         made.expect("the oracle writes");
     }
     for number in 0..plan.webhooks {
@@ -410,7 +413,9 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             enabled_ms: START_MS,
             created_ms: START_MS,
         };
-        let made = oracle.create_webhook(&webhook).await;
+        let (tenant, id) = (Some(&webhook.tenant), webhook.id.as_str());
+        let record = Record::new(&origin, tenant, Action::WebhookCreated, id);
+        let made = oracle.create_webhook(&webhook, &record).await;
         made.expect("the oracle writes");
     }
 }

@@ -1,5 +1,6 @@
 //! The documentation of each call: beside the handlers, so that those can be read without it.
 
+mod audit;
 mod dead_letters;
 mod encryption;
 mod event_types;
@@ -22,11 +23,15 @@ use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
 pub(crate) use self::{
+    audit::list_audit,
     dead_letters::{list_dead_letters, redrive_dead_letters},
     encryption::reencrypt,
     event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
     events::{get_event, list_events},
-    keys::{create_key, delete_key, list_keys},
+    keys::{
+        create_key, create_operator_key, delete_key, delete_operator_key, get_key,
+        get_operator_key, list_keys, list_operator_keys, update_key, update_operator_key,
+    },
     logs::{get_log, list_logs, retry_log},
     pending::{cancel_delivery, cancel_pending, list_pending, retry_pending},
     recover::{get_recovery, recover},

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use rung_shared::{
     api::{self, ApiError, Code},
     domain::{
+        audit::Action,
         hops::{HOPS, Hops},
         id::WebhookId,
         webhook::{Disabled, Reason, Webhook},
@@ -62,14 +63,20 @@ pub(crate) async fn verify(
         state.admit(&caller, &id, ByHand::Test).await?;
         ask(&state, &webhook).await?;
         let now_ms = state.api.clock.now_ms();
-        changed(&state, &caller, &id, |mut present| {
-            // Another URL was not asked.
-            if present.url == webhook.url && is_demanded(&present) {
-                present.disabled = None;
-                present.enabled_ms = now_ms;
-            }
-            Ok(present)
-        })
+        changed(
+            &state,
+            &caller,
+            &id,
+            Action::WebhookVerified,
+            |mut present| {
+                // Another URL was not asked.
+                if present.url == webhook.url && is_demanded(&present) {
+                    present.disabled = None;
+                    present.enabled_ms = now_ms;
+                }
+                Ok(present)
+            },
+        )
         .await?
     } else {
         webhook

@@ -1,5 +1,6 @@
 //! Webhooks: made, listed, changed, tested, deleted by their tenant.
 
+mod audit;
 mod challenge;
 mod headers;
 mod list;
@@ -14,23 +15,29 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{self, ApiError, Caller, Code, Fields, NoQuery, Patch, Query, answer, read},
-    domain::{id::WebhookId, webhook::Webhook},
+    domain::{
+        audit::{Action, Change},
+        id::WebhookId,
+        tenant::Scope,
+        webhook::Webhook,
+    },
     json::Json,
     limits::{DESCRIPTION_CHARS, NAME_CHARS, REQUEST_BYTES},
     store::webhooks::WebhookWritten,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-pub(crate) use self::{
-    challenge::verify,
-    secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
-};
 use self::{
+    audit::record,
     headers::{Given, OwnHeaders},
     list::Wanted,
     request::{Status, events, filter, metadata, rate_limit, url},
     secrets::{SecretFields, Signing},
     view::View,
+};
+pub(crate) use self::{
+    challenge::verify,
+    secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
 };
 use crate::{
     Management, Path,
@@ -59,7 +66,11 @@ pub(crate) async fn create(
         state.check_plan(&caller.tenant)?;
         let store = &state.api.store;
         let (status, written) = match present {
-            None => (StatusCode::CREATED, store.create_webhook(&webhook).await?),
+            None => {
+                let record = record(&caller, Action::WebhookCreated, None, Some(&webhook));
+                let created = store.create_webhook(&webhook, &record).await?;
+                (StatusCode::CREATED, created)
+            }
             // A repeat, as long as what it asks for is there.
             Some(present) if by_key => {
                 let asked = Webhook {
@@ -72,7 +83,14 @@ pub(crate) async fn create(
                 let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
                 return Err(idempotency_conflict(problem));
             }
-            Some(_) => (StatusCode::OK, store.update_webhook(&webhook).await?),
+            Some(present) => {
+                let changed = (Some(&present), Some(&webhook));
+                let record = record(&caller, Action::WebhookUpdated, changed.0, changed.1);
+                (
+                    StatusCode::OK,
+                    store.update_webhook(&webhook, &record).await?,
+                )
+            }
         };
         match written {
             WebhookWritten::Done => return Ok(shown_with_secret(&state, status, &webhook)),
@@ -116,7 +134,7 @@ async fn read_new(
     let api = &state.api;
     let mut fields = Fields::of(body)?;
     let (mut id, mut status, mut created_ms) = (None, None, None);
-    if caller.admin {
+    if caller.key.grants(Scope::Admin) {
         id = fields.optional("id", read::id(WebhookId::parse));
         status = fields.optional("status", Status::read);
         created_ms = fields.optional("created_at", read::time_ms);
@@ -261,18 +279,20 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let body = api::body(request, REQUEST_BYTES, 1).await?;
-    let webhook = changed(&state, &caller, &id, |present| {
+    let action = Action::WebhookUpdated;
+    let webhook = changed(&state, &caller, &id, action, |present| {
         read_change(&state, &caller, present, &body)
     })
     .await?;
     Ok(shown(&state, &webhook))
 }
 
-/// Changes a webhook, anew while others change it meanwhile; the webhook as it then stands.
+/// Changes a webhook, anew while others change it meanwhile; the webhook as it then stands. `action` is what the audit log calls it.
 async fn changed(
     state: &Management,
     caller: &Caller,
     id: &WebhookId,
+    action: Action,
     change: impl Fn(Webhook) -> Result<Webhook, ApiError>,
 ) -> Result<Webhook, ApiError> {
     let store = &state.api.store;
@@ -280,8 +300,10 @@ async fn changed(
     let mut tries = Tries::to_change("webhook");
     loop {
         let present = store.webhook(&caller.tenant.id, id).await?;
-        let webhook = change(present.ok_or_else(not_found)?)?;
-        match store.update_webhook(&webhook).await? {
+        let present = present.ok_or_else(not_found)?;
+        let webhook = change(present.clone())?;
+        let record = record(caller, action, Some(&present), Some(&webhook));
+        match store.update_webhook(&webhook, &record).await? {
             WebhookWritten::Done => return Ok(webhook),
             WebhookWritten::NoTenant => return Err(not_found()),
             WebhookWritten::Conflict => tries.again().await?,
@@ -358,7 +380,7 @@ fn read_change(
 }
 
 /// The new value of a field that cannot be cleared.
-fn replaced<T>(fields: &mut Fields<'_>, name: &str, patch: Patch<T>) -> Option<T> {
+pub(crate) fn replaced<T>(fields: &mut Fields<'_>, name: &str, patch: Patch<T>) -> Option<T> {
     match patch {
         Patch::Keep => None,
         Patch::Set(value) => Some(value),
@@ -377,8 +399,13 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     api::nothing(request).await?;
+    let webhook = state.webhook(&caller, &id).await?;
+    let record = record(&caller, Action::WebhookDeleted, Some(&webhook), None);
     let store = &state.api.store;
-    if store.delete_webhook(&caller.tenant.id, &id).await? {
+    if store
+        .delete_webhook(&caller.tenant.id, &id, &record)
+        .await?
+    {
         let data = json!({ "webhook": { "id": id.as_str(), "deleted": true } });
         Ok(answer(StatusCode::OK, data))
     } else {
@@ -418,6 +445,10 @@ pub(crate) async fn test(
         return Err(Code::WebhookUnverified.into());
     }
     state.admit(&caller, &id, ByHand::Test).await?;
+    let record = caller
+        .record(Action::WebhookTested, webhook.id.as_str())
+        .changing(Change::of("event_type", Value::Null, event_type));
+    state.api.store.record(&record).await?;
     let attempt = state.deliverer.test(&webhook, dialect, event_type).await?;
     let attempt = attempt.ok_or(Code::UnknownEventType)?;
     Ok(answer(

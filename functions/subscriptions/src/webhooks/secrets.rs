@@ -12,6 +12,7 @@ use rung_shared::{
     clock::timestamp,
     dialect::{Dialect, KeyPair, SecretFault},
     domain::{
+        audit::Action,
         id::WebhookId,
         tenant::Scope,
         webhook::{Secret, TooManySecrets, Webhook},
@@ -175,7 +176,8 @@ pub(crate) async fn rotate_secret(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let body = api::empty_or_body(request, REQUEST_BYTES).await?;
-    let webhook = changed(&state, &caller, &id, |mut webhook| {
+    let action = Action::WebhookSecretRotated;
+    let webhook = changed(&state, &caller, &id, action, |mut webhook| {
         let dialect = state.api.dialect(&webhook.dialect)?;
         let mut fields = Fields::of(&body)?;
         let secrets = SecretFields::read(&mut fields, dialect);
@@ -229,6 +231,8 @@ pub(crate) async fn secret_of(
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Admin).await?;
     let webhook = state.webhook(&caller, &id).await?;
+    let record = caller.record(Action::WebhookSecretRead, id.as_str());
+    state.api.store.record(&record).await?;
     let wall_ms = state.api.clock.wall_ms();
     let old_secrets = webhook.old_secrets.iter();
     let old_secrets = old_secrets.filter(|old| old.expires_ms > wall_ms);
@@ -256,7 +260,8 @@ pub(crate) async fn finish_rotation(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     api::nothing(request).await?;
-    let webhook = changed(&state, &caller, &id, |webhook| {
+    let action = Action::WebhookRotationFinished;
+    let webhook = changed(&state, &caller, &id, action, |webhook| {
         Ok(Webhook {
             old_secrets: Vec::new(),
             ..webhook

@@ -57,6 +57,8 @@ enum Needs {
     Manage,
     Publish,
     Read,
+    /// Of a tenant, or of all for an operator's key that names none.
+    ReadOrAll,
     AnyScope,
 }
 
@@ -71,6 +73,7 @@ impl Call {
             ("a key with the scope `publish`.", Needs::Publish),
             ("a key with the scope `read`.", Needs::Read),
             ("a key, of any scope.", Needs::AnyScope),
+            ("need not name a tenant.", Needs::ReadOrAll),
         ]
         .into_iter()
         .find_map(|(end, needs)| text.ends_with(end).then_some(needs))
@@ -144,6 +147,8 @@ impl Scene {
         let keys = world.get(&As::operator(), "/v1/tenants/acme/keys").await;
         let logs = world.get(&owner, &format!("{path}/logs")).await;
         let log = &logs.data(200)["logs"][0];
+        let key = json!({"name": "relay", "scopes": ["publish"]});
+        let operator_key = world.send(&As::operator(), "POST", "/v1/keys", key).await;
         let since = json!({"since": "2025-10-09T08:00:00Z"});
         let recover = format!("{path}/recover");
         let recovery = world.send(&owner, "POST", &recover, since).await;
@@ -155,6 +160,7 @@ impl Scene {
             ("tenant", "acme".to_owned()),
             // The newest: the manager's.
             ("key", text(&keys.data(200)["keys"][0]["id"])),
+            ("operator_key", text(&operator_key.data(201)["key"]["id"])),
             ("log", text(&log["id"])),
             ("delivery", text(&log["delivery_id"])),
             ("recovery", text(&recovery.data(202)["recovery"]["id"])),
@@ -193,7 +199,7 @@ impl Scene {
             Needs::Nothing => As::nobody(),
             Needs::Operator => As::operator(),
             Needs::Admin => As::operator_for("acme"),
-            Needs::Manage | Needs::Publish | Needs::Read | Needs::AnyScope => self.owner.clone(),
+            _ => self.owner.clone(),
         }
     }
 
@@ -292,6 +298,87 @@ async fn every_call_works_as_written_and_again() {
     assert!(calls.len() > 35, "only {}", calls.len());
 }
 
+/// What the audit log calls each call; publishing has its events instead.
+const ACTIONS: &[(&str, &str)] = &[
+    ("cancelDelivery", "delivery.cancelled"),
+    ("cancelPending", "webhook.deliveries_cancelled"),
+    ("createKey", "key.created"),
+    ("createOperatorKey", "key.created"),
+    ("createTenant", "tenant.created"),
+    ("createWebhook", "webhook.created"),
+    ("deleteKey", "key.deleted"),
+    ("deleteOperatorKey", "key.deleted"),
+    ("deleteSchema", "event_type.schema_deleted"),
+    ("deleteTenant", "tenant.deleted"),
+    ("deleteWebhook", "webhook.deleted"),
+    ("finishRotation", "webhook.rotation_finished"),
+    ("putSchema", "event_type.schema_set"),
+    ("recover", "webhook.recovery_started"),
+    ("getSecret", "webhook.secret_read"),
+    ("redriveDeadLetters", "dead_letters.redriven"),
+    ("reencrypt", "secrets.reencrypted"),
+    ("retryLog", "delivery.retried"),
+    ("retryPending", "delivery.retried"),
+    ("rotateSecret", "webhook.secret_rotated"),
+    ("testWebhook", "webhook.tested"),
+    ("updateKey", "key.updated"),
+    ("updateOperatorKey", "key.updated"),
+    ("updateTenant", "tenant.updated"),
+    ("updateWebhook", "webhook.updated"),
+    ("verifyWebhook", "webhook.verified"),
+];
+
+/// Each call that changes something leaves one entry in the audit log, and one that only looks leaves none.
+#[tokio::test(start_paused = true)]
+async fn every_change_leaves_one_entry_in_the_audit_log() {
+    let document = openapi();
+    for call in &calls(&document, true) {
+        if ["publishEvent", "publishEvents"].contains(&call.id.as_str()) {
+            continue;
+        }
+        let scene = Scene::new().await;
+        let ids = async || -> BTreeSet<String> {
+            let path = "/v1/audit?actor=key&limit=100";
+            let listed = scene.world.get(&As::operator(), path).await;
+            let entries = listed.data(200)["entries"].as_array().unwrap().clone();
+            let entries = entries.iter().map(|entry| {
+                let (id, action) = (entry["id"].as_str(), entry["action"].as_str());
+                format!("{} {}", action.unwrap(), id.unwrap())
+            });
+            entries.collect()
+        };
+        let before = ids().await;
+        scene.world.answer(200);
+        let (who, path) = (scene.caller(call), scene.path(call));
+        let answered = scene.ask(&who, call, &path, call.example().as_ref()).await;
+        assert!(answered.status < 300, "{}: {}", call.id, answered.body);
+        let after = ids().await;
+        let new: Vec<_> = after.difference(&before).collect();
+        let (_, action) = ACTIONS
+            .iter()
+            .find(|(id, _)| *id == call.id)
+            .unwrap_or(&("", ""));
+        if call.method == "GET" && action.is_empty() {
+            assert!(new.is_empty(), "{}: {new:?}", call.id);
+            continue;
+        }
+        assert!(
+            !action.is_empty(),
+            "{}: what does the audit log call it?",
+            call.id
+        );
+        // The webhook has met its challenge: nothing changes.
+        let expected = usize::from(call.id != "verifyWebhook");
+        assert_eq!(new.len(), expected, "{}: {new:?}", call.id);
+        let named = |entry: &&&String| entry.starts_with(&format!("{action} "));
+        assert!(
+            new.iter().all(|entry| named(&entry)),
+            "{}: {new:?}",
+            call.id
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_call_needs_a_key_that_reaches_so_far() {
     let scene = Scene::new().await;
@@ -307,14 +394,19 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
             Needs::Operator | Needs::Admin => vec![&scene.owner],
             Needs::Manage => vec![&scene.publisher, &scene.reader],
             Needs::Publish => vec![&scene.manager, &scene.reader],
-            Needs::Read => vec![&scene.publisher],
+            Needs::Read | Needs::ReadOrAll => vec![&scene.publisher],
             Needs::AnyScope => Vec::new(),
         };
         for who in short {
             ask(who).await.assert_error(403, "forbidden");
         }
         // Seeing is all that a key which may only see can do.
-        if call.method == "GET" && matches!(call.needs(), Needs::Read | Needs::AnyScope) {
+        if call.method == "GET"
+            && matches!(
+                call.needs(),
+                Needs::Read | Needs::ReadOrAll | Needs::AnyScope
+            )
+        {
             ask(&scene.reader).await.data(200);
         } else {
             ask(&scene.reader).await.assert_error(403, "forbidden");
@@ -323,7 +415,11 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
             continue;
         }
         let unnamed = ask(&As::operator()).await;
-        unnamed.assert_error(422, "tenant_required");
+        if call.needs() == Needs::ReadOrAll {
+            unnamed.data(200);
+        } else {
+            unnamed.assert_error(422, "tenant_required");
+        }
         let unknown = ask(&As::operator_for("nobody")).await;
         unknown.assert_error(404, "not_found");
         let strange = ask(&scene.owner.clone().naming("other")).await;
@@ -390,7 +486,13 @@ fn items(answered: &Answered) -> &Vec<Value> {
 
 #[tokio::test(start_paused = true)]
 async fn every_list_has_pages_newest_first() {
-    const TIMES: [&str; 4] = ["created_at", "attempted_at", "accepted_at", "started_at"];
+    const TIMES: [&str; 5] = [
+        "created_at",
+        "attempted_at",
+        "accepted_at",
+        "started_at",
+        "at",
+    ];
     let scene = Scene::new().await;
     for call in calls(&scene.document, true) {
         if !call.parameters().contains("cursor") {
@@ -427,6 +529,10 @@ async fn every_list_has_pages_newest_first() {
         // The deliveries of an event have its one time, types have none.
         if !["getEvent", "listEventTypes"].contains(&call.id.as_str()) {
             let time = |item: &Value| {
+                // The operator's first key has been there from the start.
+                if item["id"] == "key_root" {
+                    return jiff::Timestamp::MIN;
+                }
                 let time = TIMES.iter().find_map(|name| item[name].as_str());
                 time.unwrap().parse::<jiff::Timestamp>().unwrap()
             };

@@ -23,12 +23,17 @@ pub enum Who {
     Tenant(Scope),
     /// A tenant with any scope, or the operator for it.
     AnyTenant,
+    /// A tenant with this scope, or the operator for it or for all tenants.
+    TenantOrAll(Scope),
 }
 
 impl Who {
     /// Whether the call is about one tenant, whose key makes it or whom `Rung-Tenant` names.
     fn is_of_a_tenant(self) -> bool {
-        matches!(self, Self::Tenant(_) | Self::AnyTenant)
+        matches!(
+            self,
+            Self::Tenant(_) | Self::AnyTenant | Self::TenantOrAll(_)
+        )
     }
 }
 
@@ -65,6 +70,7 @@ impl Operation {
             // In any request a header that stands twice is a mistake, and so may be that it is a delivery.
             codes.extend([
                 Code::Unauthorized,
+                Code::KeyExpired,
                 Code::TooManyWrongKeys,
                 Code::Forbidden,
                 Code::InvalidRequest,
@@ -73,7 +79,10 @@ impl Operation {
             ]);
         }
         if who.is_of_a_tenant() {
-            codes.extend([Code::TenantRequired, Code::NotFound]);
+            codes.push(Code::NotFound);
+        }
+        if matches!(who, Who::Tenant(_) | Who::AnyTenant) {
+            codes.push(Code::TenantRequired);
         }
         Self {
             path: None,
@@ -323,6 +332,10 @@ impl Operation {
             )),
             Who::Tenant(scope) => Some(format!("Needs a key with the scope `{}`.", scope.as_str())),
             Who::AnyTenant => Some("Needs a key, of any scope.".to_owned()),
+            Who::TenantOrAll(scope) => Some(format!(
+                "Needs a key with the scope `{}`; an operator's key need not name a tenant.",
+                scope.as_str()
+            )),
         };
         let description: Vec<_> = self.description.into_iter().chain(needs).collect();
         if !description.is_empty() {
@@ -355,7 +368,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         let name = name.trim_start_matches('*');
         let (description, schema) = match name {
             "tenant" => ("The tenant's id.", id_schema()),
-            "key" => ("The key's id, not the key itself.", id_schema()),
+            "key" | "operator_key" => ("The key's id, not the key itself.", id_schema()),
             "webhook" => ("The webhook's id.", id_schema()),
             "recovery" => ("The recovery's id.", json!({ "type": "string" })),
             "event" => ("The event's id.", id_schema()),

@@ -20,6 +20,7 @@ use super::{FlowError, deliver::Deliverer, settle::head};
 use crate::{
     dialect::Dialect,
     domain::{
+        audit::Record,
         id::TenantId,
         idempotency::Idempotency,
         message::{Message, Recovery, Scope},
@@ -76,7 +77,8 @@ pub struct Counted {
 impl Deliverer {
     /// Begins a recovery. Its number is made higher than those of the webhook's earlier ones. Under the same key the same one is
     /// answered again. Without one that is so of a recovery of whatever matches too, but only while it runs. (Of those that look
-    /// for what is not through, another sends only what the first did not.)
+    /// for what is not through, another sends only what the first did not.) Of one that this call begins, `record` goes to the audit
+    /// log first.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
@@ -84,11 +86,13 @@ impl Deliverer {
         &self,
         mut recovery: Recovery,
         given: Option<&Idempotency>,
+        record: &Record,
     ) -> Result<Asked, FlowError> {
         let own = own_key(&recovery).filter(|_| given.is_none());
         let idempotency = given.or(own.as_ref());
         let mut taken = None;
         let mut delay_ms = 0;
+        let mut recorded = false;
         loop {
             let latest = self
                 .store
@@ -123,6 +127,10 @@ impl Deliverer {
                 // Whoever reserved it has not begun it yet, and may never. If it does, this finds it begun.
                 recovery = earlier;
                 delay_ms = REPEAT_DELAY_MS;
+            }
+            if !recorded {
+                self.store.record(record).await?;
+                recorded = true;
             }
             self.queue
                 .send(Lane::Retry, &Message::Recover(recovery.clone()), delay_ms)

@@ -1,0 +1,198 @@
+//! The audit log.
+
+use axum::{extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{ApiError, Fields, Query, answer, read},
+    clock::timestamp,
+    domain::{
+        audit::{Action, Actor, Change, Entry, Target},
+        id::TenantName,
+        tenant::Scope,
+    },
+    json::Json,
+    limits::{ID_CHARS, QUERY_ITEMS},
+    store::audit::{AuditFilter, Whose},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::Management;
+
+/// A change, or the reading of a secret.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
+pub(crate) struct View<'a> {
+    id: &'a str,
+    at: jiff::Timestamp,
+    /// Whose thing it was; null for the operator's own.
+    tenant_id: Option<&'a str>,
+    actor: ActorView<'a>,
+    /// The kind of thing, a dot, and what was done.
+    action: &'a str,
+    target: &'a Target,
+    changes: &'a [Change],
+    /// Null for what Rung did by itself.
+    request_id: Option<&'a str>,
+    ip: Option<String>,
+    user_agent: Option<&'a str>,
+}
+
+/// Who did something.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditActor")]
+struct ActorView<'a> {
+    /// `key`, or `system` for Rung itself.
+    kind: &'static str,
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+}
+
+impl<'a> View<'a> {
+    /// An entry as the operator sees it, or its tenant: a tenant is not told where the operator's people sit.
+    fn of(entry: &'a Entry, to_tenant: bool) -> Self {
+        let record = &entry.record;
+        let origin = &record.origin;
+        let (id, name, by_operator) = match &origin.actor {
+            Actor::Key { id, name, operator } => (Some(id.as_str()), name.as_deref(), *operator),
+            Actor::System => (None, None, false),
+        };
+        let shows_place = !(to_tenant && by_operator);
+        Self {
+            id: &entry.id,
+            at: timestamp(entry.at_ms),
+            tenant_id: record.tenant.as_ref().map(|tenant| tenant.name()),
+            actor: ActorView {
+                kind: origin.actor.kind(),
+                id,
+                name,
+            },
+            action: &record.action,
+            target: &record.target,
+            changes: &record.changes,
+            request_id: origin.request_id.as_deref(),
+            ip: origin.ip.filter(|_| shows_place).map(|ip| ip.to_string()),
+            user_agent: origin.user_agent.as_deref().filter(|_| shows_place),
+        }
+    }
+}
+
+pub(crate) async fn list(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    let api = &state.api;
+    let caller = api.caller_or_operator(&headers, Some(Scope::Read)).await?;
+    let to_tenant = caller.as_ref().is_some_and(|it| it.own_key().is_some());
+    let own = caller.map(|caller| caller.tenant.id);
+    let mut fields = Fields::of(&query)?;
+    let names = ["audit", own.as_ref().map_or("", |own| own.as_str())];
+    let page = api.page(&mut fields, &names).await?;
+    let tenant = fields.optional("tenant", read::id(TenantName::parse));
+    let whose = match (own, tenant) {
+        (Some(own), Some(named)) if own.name() != named.as_str() => {
+            fields.problem(
+                "tenant",
+                "names another tenant than the call is about; leave it out",
+            );
+            Whose::Tenant(own)
+        }
+        (Some(own), _) => Whose::Tenant(own),
+        (None, Some(named)) => Whose::Name(named),
+        (None, None) => Whose::Deployment,
+    };
+    let since_ms = fields.optional("since", read::time_ms);
+    let until_ms = fields.optional("until", read::time_ms);
+    if let (Some(since_ms), Some(until_ms)) = (since_ms, until_ms)
+        && until_ms < since_ms
+    {
+        fields.problem("until", "lies before `since`");
+    }
+    let filter = AuditFilter {
+        whose,
+        actors: fields.optional("actor", ids).unwrap_or_default(),
+        actions: fields.optional("action", actions).unwrap_or_default(),
+        targets: fields.optional("target", ids).unwrap_or_default(),
+        since_ms,
+        until_ms,
+        oldest_first: fields.optional("order", oldest_first).unwrap_or(false),
+    };
+    fields.finish()?;
+    let after = page.after.as_deref();
+    let (entries, next) = api.store.audit_page(&filter, after, page.limit).await?;
+    let views = entries.iter().map(|entry| View::of(entry, to_tenant));
+    let data = json!({
+        "entries": views.collect::<Vec<_>>(),
+        "next_cursor": page.cursor(next.as_deref()),
+    });
+    Ok(answer(StatusCode::OK, data))
+}
+
+/// Reads items that are separated by commas.
+fn items(
+    value: &Json,
+    is_good: impl Fn(&str) -> bool,
+    must_be: &str,
+) -> Result<Vec<String>, String> {
+    let text = value.as_str().unwrap_or_default();
+    let items: Vec<_> = text.split(',').map(str::to_owned).collect();
+    if items.len() > QUERY_ITEMS || !items.iter().all(|item| is_good(item)) {
+        return Err(format!(
+            "must be {must_be}, or up to {QUERY_ITEMS} of them with commas between"
+        ));
+    }
+    Ok(items)
+}
+
+fn ids(value: &Json) -> Result<Vec<String>, String> {
+    // Event types are targets too.
+    let is_id = |item: &str| {
+        (1..=2 * ID_CHARS).contains(&item.len()) && item.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    items(value, is_id, "an id")
+}
+
+fn actions(value: &Json) -> Result<Vec<String>, String> {
+    let is_known = |item: &str| {
+        Action::ALL
+            .iter()
+            .any(|action| match item.strip_suffix(".*") {
+                Some(kind) => action.kind() == kind,
+                None => action.as_str() == item,
+            })
+    };
+    items(
+        value,
+        is_known,
+        "an action such as `webhook.updated` or `webhook.*`",
+    )
+}
+
+/// Reads the order of a list: whether the oldest come first.
+fn oldest_first(value: &Json) -> Result<bool, String> {
+    match value.as_str() {
+        Some("asc") => Ok(true),
+        Some("desc") => Ok(false),
+        _ => Err("must be `asc` or `desc`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_known_ones_or_all_of_a_kind() {
+        let read = |text: &str| actions(&Json::String(text.to_owned()));
+        let both = Ok(vec!["webhook.*".to_owned(), "key.created".to_owned()]);
+        assert_eq!(read("webhook.*,key.created"), both);
+        for wrong in ["", "webhook", "webhook.", "*", "webhook.updated,", "hook.*"] {
+            let problem = read(wrong).err().unwrap_or_default();
+            assert!(problem.contains("`webhook.updated`"), "{wrong}: {problem}");
+        }
+        let many = vec!["key.created"; QUERY_ITEMS + 1].join(",");
+        assert!(read(&many).is_err());
+    }
+}

@@ -1,0 +1,61 @@
+//! The documentation of the audit log's call.
+
+use rung_shared::{
+    api::openapi::{Operation, Schemas, Who},
+    domain::{audit::Action, tenant::Scope},
+};
+use serde_json::{Value, json};
+
+use super::id;
+use crate::audit::View;
+
+fn example() -> Value {
+    json!({
+        "id": "aud_6b1c2f0d9e8a7b6c5d4e3f21",
+        "at": "2025-10-10T12:00:00Z",
+        "tenant_id": "acme",
+        "actor": { "kind": "key", "id": "key_4f9d2c7b1a", "name": "Production" },
+        "action": "webhook.updated",
+        "target": { "kind": "webhook", "id": "webhook_a20423710c5907989e364431" },
+        "changes": [
+            { "field": "url", "before": "https://example.com/old", "after": "https://example.com/new" },
+            { "field": "secret_headers.Authorization", "before": null, "after": null, "hidden": true },
+        ],
+        "request_id": "req_0a1b2c3d4e5f60718293",
+        "ip": "198.51.100.7",
+        "user_agent": "curl/8.5.0",
+    })
+}
+
+pub(crate) fn list_audit(schemas: &mut Schemas) -> Operation {
+    let entry = schemas.subschema_for::<View<'_>>();
+    let actions: Vec<_> = Action::ALL
+        .iter()
+        .map(|action| format!("`{}`", action.as_str()))
+        .collect();
+    let several = |description: &str| json!({ "type": "string", "description": description });
+    let time = json!({ "type": "string", "format": "date-time" });
+    Operation::new(
+        Who::TenantOrAll(Scope::Read),
+        "listAudit",
+        "List who changed what.",
+    )
+    .describe(format!(
+        "Each change is written together with its entry, and so is what Rung did by itself; an entry is kept for a year. Confidential \
+         values are `hidden`, long ones cut. A tenant sees what was done to its own things. The list of the whole deployment is a moment \
+         behind. The actions: {}.",
+        actions.join(", ")
+    ))
+    .query("tenant", "An operator's key: only of tenants that have or had this id.", id("A tenant's id."))
+    .query("actor", "Only by these.", several("Ids of keys, or `key` or `system`; commas between."))
+    .query("action", "Only these.", several("Actions, or all of a kind such as `webhook.*`; commas between."))
+    .query("target", "Only about these.", several("Ids of the things; commas between."))
+    .query("since", "Written at this time or later.", time.clone())
+    .query("until", "Written before this time.", time)
+    .query(
+        "order",
+        "Which come first: the newest (`desc`) or the oldest (`asc`).",
+        json!({ "enum": ["asc", "desc"], "default": "desc" }),
+    )
+    .lists("entries", entry, example())
+}

@@ -1,0 +1,297 @@
+//! API keys: the operator's and the tenants'. All of their calls are the operator's.
+
+mod fields;
+pub(crate) mod operators;
+pub(crate) mod tenants;
+
+use axum::{extract::Request, response::Response};
+use http::{HeaderMap, StatusCode};
+use rung_shared::{
+    api::{self, Api, ApiError, Code, Fields, Query, answer},
+    chance,
+    clock::timestamp,
+    domain::{
+        audit::{Action, Change, Origin, Record},
+        id::KeyId,
+        idempotency::Idempotency,
+        tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, Scope},
+    },
+    json::Json,
+    limits::REQUEST_BYTES,
+    store::api_keys::{KeyCreated, Remaining, position_of},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use self::fields::{Changes, New};
+use crate::{
+    Management, idempotency_conflict,
+    ids::{key_text, new_id},
+    tries::Tries,
+};
+
+/// An API key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Key")]
+pub(crate) struct View<'a> {
+    id: &'a str,
+    /// Whose it is; null for the operator's.
+    tenant_id: Option<&'a str>,
+    name: Option<&'a str>,
+    scopes: &'a [Scope],
+    events_per_hour: Option<u64>,
+    expires_at: Option<jiff::Timestamp>,
+    /// About when it was last used: an hour's uses are one.
+    last_used_at: Option<jiff::Timestamp>,
+    /// Null for the operator's first key, which comes with the deployment.
+    created_at: Option<jiff::Timestamp>,
+    /// The key itself: shown when it is made, and known to nobody afterwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+impl<'a> View<'a> {
+    fn of(key: &'a ApiKey, text: Option<&'a str>) -> Self {
+        Self {
+            id: key.id.as_str(),
+            tenant_id: key.owner.tenant().map(|tenant| tenant.name()),
+            name: key.name.as_deref(),
+            scopes: &key.scopes,
+            events_per_hour: key.events_per_hour,
+            expires_at: key.expires_ms.map(timestamp),
+            last_used_at: key.used_ms.map(timestamp),
+            created_at: (!is_first(key)).then(|| timestamp(key.created_ms)),
+            key: text,
+        }
+    }
+}
+
+fn one(status: StatusCode, key: &ApiKey, text: Option<&str>) -> Response {
+    answer(status, json!({ "key": View::of(key, text) }))
+}
+
+fn is_first(key: &ApiKey) -> bool {
+    key.id.as_str() == FIRST_KEY
+}
+
+/// The audit log's record of what becomes of a key.
+fn record(
+    origin: &Origin,
+    action: Action,
+    before: Option<&ApiKey>,
+    after: Option<&ApiKey>,
+) -> Record {
+    let view = |key: &ApiKey| serde_json::to_value(View::of(key, None)).unwrap_or(Value::Null);
+    let key = after.or(before);
+    let tenant = key.and_then(|key| key.owner.tenant());
+    let id = key.map(|key| key.id.as_str()).unwrap_or_default();
+    Record::new(origin, tenant, action, id)
+        .changing_all(Change::between(before.map(view), after.map(view)))
+}
+
+/// Makes a key, once for each `Idempotency-Key`.
+async fn create(
+    state: &Management,
+    origin: &Origin,
+    owner: KeyOwner,
+    headers: &HeaderMap,
+    (body, new): (&Json, New),
+) -> Result<Response, ApiError> {
+    let api = &state.api;
+    let idempotency_key = api::idempotency_key(headers)?;
+    let idempotency = idempotency_key.map(|key| Idempotency::of(key, body));
+    let prefix = match owner {
+        KeyOwner::Operator => "ro_",
+        KeyOwner::Tenant(_) => "rk_",
+    };
+    let text = async |id: &KeyId| match (new.hash, &idempotency) {
+        (Some(_), _) => Ok(None),
+        (None, None) => Ok(Some(key_text(prefix, chance::bytes()))),
+        // Kept nowhere, and yet shown to a repeat of the request.
+        (None, Some(Idempotency { key, .. })) => {
+            let derived = api.derived(&["API key", id.as_str(), key]).await;
+            derived.map(|bytes| Some(key_text(prefix, bytes)))
+        }
+    };
+    let id = new_id("key_", KeyId::parse)?;
+    let own = text(&id).await?;
+    let hash = new.hash.or_else(|| own.as_deref().map(KeyHash::of));
+    let key = new.key(id, owner, hash.ok_or(Code::Internal)?, api.clock.now_ms());
+    let record = record(origin, Action::KeyCreated, None, Some(&key));
+    let store = &api.store;
+    let made = store.create_api_key(&key, idempotency.as_ref(), &record);
+    match made.await? {
+        KeyCreated::Done => Ok(one(StatusCode::CREATED, &key, own.as_deref())),
+        KeyCreated::Repeated(earlier) => {
+            let own = text(&earlier.id).await?;
+            if own.as_deref().map_or(earlier.hash, KeyHash::of) != earlier.hash {
+                let problem = "belongs to a key that was made under another first key of the operator's, and cannot be shown again; \
+                               delete that, and take a new Idempotency-Key";
+                return Err(idempotency_conflict(problem));
+            }
+            Ok(one(StatusCode::CREATED, &earlier, own.as_deref()))
+        }
+        KeyCreated::Deleted => {
+            let problem = "belongs to a key that was deleted; take a new Idempotency-Key";
+            Err(idempotency_conflict(problem))
+        }
+        KeyCreated::OtherUnderKey => {
+            let problem = "belongs to another request; take a new one";
+            Err(idempotency_conflict(problem))
+        }
+        KeyCreated::Taken => {
+            let problem = "this key is there already; delete it first to change it";
+            Err(ApiError::of_field(Code::Conflict, "key_sha256", problem))
+        }
+        KeyCreated::NoTenant => {
+            let tenant = key.owner.tenant().map(|tenant| tenant.name());
+            Err(ApiError::not_found("tenant", tenant.unwrap_or_default()))
+        }
+    }
+}
+
+/// A page of an owner's keys; the operator's first one is the last.
+async fn list(state: &Management, owner: &KeyOwner, query: &Query) -> Result<Response, ApiError> {
+    let api = &state.api;
+    let names = match owner {
+        KeyOwner::Operator => vec!["operator's keys"],
+        KeyOwner::Tenant(tenant) => vec!["keys", tenant.as_str()],
+    };
+    let page = api.only_page(&query.0, &names).await?;
+    let after = page.after.as_deref();
+    let listed = api.store.api_keys(owner, after, page.limit).await?;
+    let (mut keys, mut next) = (listed.items, listed.next);
+    if next.is_none()
+        && *owner == KeyOwner::Operator
+        && let Some(first) = api.first_key().await?
+    {
+        if keys.len() < page.limit {
+            keys.push(first);
+        } else {
+            next = keys.last().map(position_of);
+        }
+    }
+    let views: Vec<_> = keys.iter().map(|key| View::of(key, None)).collect();
+    let next_cursor = page.cursor(next.as_deref());
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "keys": views, "next_cursor": next_cursor }),
+    ))
+}
+
+/// An owner's key of this id.
+async fn called(api: &Api, owner: &KeyOwner, id: &KeyId) -> Result<ApiKey, ApiError> {
+    let key = if *owner == KeyOwner::Operator && id.as_str() == FIRST_KEY {
+        api.first_key().await?
+    } else {
+        api.store.api_key_called(owner, id).await?
+    };
+    key.ok_or_else(|| ApiError::not_found("key", id.as_str()))
+}
+
+/// Changes a key.
+async fn update(
+    state: &Management,
+    origin: &Origin,
+    owner: &KeyOwner,
+    id: &KeyId,
+    changes: Changes,
+) -> Result<Response, ApiError> {
+    let api = &state.api;
+    let mut tries = Tries::to_change("key");
+    loop {
+        let present = called(api, owner, id).await?;
+        if is_first(&present) {
+            let message = "the first key comes with the deployment and is not changed; make another key, and delete this one";
+            return Err(ApiError::new(Code::Conflict, message));
+        }
+        let key = changes.applied_to(present.clone());
+        let another = if present.grants(Scope::Admin) && !key.grants(Scope::Admin) {
+            Some(another_admin_key(api, id).await?)
+        } else {
+            None
+        };
+        let record = record(origin, Action::KeyUpdated, Some(&present), Some(&key));
+        let remaining = another.as_ref().map(remaining);
+        let written = api.store.update_api_key(&key, remaining, &record).await;
+        // Whatever came of it: an answer that is lost may have been a success.
+        api.forget_key(owner, id);
+        if written? {
+            return Ok(one(StatusCode::OK, &key, None));
+        }
+        tries.again().await?;
+    }
+}
+
+/// Deletes a key.
+async fn delete(
+    state: &Management,
+    origin: &Origin,
+    owner: &KeyOwner,
+    id: &KeyId,
+    request: Request,
+) -> Result<Response, ApiError> {
+    api::nothing(request).await?;
+    let api = &state.api;
+    let mut tries = Tries::to_change("key");
+    loop {
+        let key = called(api, owner, id).await?;
+        let record = record(origin, Action::KeyDeleted, Some(&key), None);
+        let another = if key.grants(Scope::Admin) {
+            Some(another_admin_key(api, id).await?)
+        } else {
+            None
+        };
+        let deleted = match another.as_ref().map(remaining) {
+            Some(remaining) if is_first(&key) => {
+                let store = &api.store;
+                store.delete_first_key(&key.hash, remaining, &record).await
+            }
+            remaining => api.store.delete_api_key(&key, remaining, &record).await,
+        };
+        // Whatever came of it: an answer that is lost may have been a success.
+        api.forget_key(owner, id);
+        if deleted? {
+            let data = json!({ "key": { "id": id.as_str(), "deleted": true } });
+            return Ok(answer(StatusCode::OK, data));
+        }
+        tries.again().await?;
+    }
+}
+
+/// A key other than this one that opens all of the operator's calls: there has to be one, or nobody could make another.
+async fn another_admin_key(api: &Api, than: &KeyId) -> Result<ApiKey, ApiError> {
+    if than.as_str() != FIRST_KEY
+        && let Some(first) = api.first_key().await?
+    {
+        return Ok(first);
+    }
+    let now_ms = api.clock.wall_ms();
+    let keys = api.store.api_keys_of(&KeyOwner::Operator).await?;
+    let mut others = keys.into_iter().filter(|key| {
+        let is_alive = key.expires_ms.is_none_or(|expires_ms| expires_ms > now_ms);
+        key.id != *than && is_alive && key.grants(Scope::Admin)
+    });
+    others.next().ok_or_else(|| Code::LastAdminKey.into())
+}
+
+fn remaining(key: &ApiKey) -> Remaining<'_> {
+    if is_first(key) {
+        Remaining::First(&key.hash)
+    } else {
+        Remaining::Other(key)
+    }
+}
+
+/// Reads the body of a call that makes or changes a key.
+async fn read_body<T>(
+    request: Request,
+    read: impl Fn(&mut Fields<'_>) -> T,
+) -> Result<(Json, T), ApiError> {
+    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let mut fields = Fields::of(&body)?;
+    let value = read(&mut fields);
+    fields.finish()?;
+    Ok((body, value))
+}

@@ -1,0 +1,62 @@
+//! What the audit log says of a webhook's changes.
+
+use std::collections::BTreeSet;
+
+use rung_shared::{
+    api::Caller,
+    domain::{
+        audit::{Action, Change, Record},
+        webhook::{Secret, Webhook},
+    },
+};
+use serde_json::Value;
+
+use super::view::View;
+
+/// The audit log's record of what becomes of a webhook. Its secret and the values of its
+/// headers are named and not kept: the table has them encrypted only.
+pub(super) fn record(
+    caller: &Caller,
+    action: Action,
+    before: Option<&Webhook>,
+    after: Option<&Webhook>,
+) -> Record {
+    let webhook = after.or(before);
+    let id = webhook.map(|webhook| webhook.id.as_str());
+    let record = caller
+        .record(action, id.unwrap_or_default())
+        .changing_all(Change::between(before.map(visible), after.map(visible)));
+    let changes = |confidential: &dyn Fn(&'_ Webhook) -> Option<&'_ str>| {
+        before.map(confidential) != after.map(confidential)
+    };
+    let mut hidden = Vec::new();
+    if changes(&|webhook| Some(webhook.secret.expose())) {
+        hidden.push(Change::hidden("secret"));
+    }
+    let both = || before.into_iter().chain(after);
+    let names: BTreeSet<_> = both().flat_map(|webhook| webhook.headers.keys()).collect();
+    for name in names {
+        if changes(&|webhook| webhook.headers.get(name).map(String::as_str)) {
+            hidden.push(Change::hidden(format!("headers.{name}")));
+        }
+    }
+    let names: BTreeSet<_> = both()
+        .flat_map(|webhook| webhook.secret_headers.keys())
+        .collect();
+    for name in names {
+        if changes(&|webhook| webhook.secret_headers.get(name).map(Secret::expose)) {
+            hidden.push(Change::hidden(format!("secret_headers.{name}")));
+        }
+    }
+    record.changing_all(hidden)
+}
+
+/// What of a webhook everybody may see who may see it.
+fn visible(webhook: &Webhook) -> Value {
+    // Whether a replaced secret still signs is no change of the webhook: the time itself says when it ends.
+    let mut view = serde_json::to_value(View::at(webhook, 0)).unwrap_or_default();
+    if let Some(view) = view.as_object_mut() {
+        view.remove("headers");
+    }
+    view
+}
