@@ -83,7 +83,7 @@ fn fields(header: Value) -> Value {
             "description": "Headers that go along with each delivery, except those that HTTP, Rung and the dialect set, and those that carry credentials.",
             "type": ["object", "null"],
             "maxProperties": WEBHOOK_HEADERS,
-            "additionalProperties": header.clone(),
+            "additionalProperties": header,
         },
         "secret_headers": {
             "description": "More of them, whose values are credentials: they are shown nowhere, the webhook lists their names.",

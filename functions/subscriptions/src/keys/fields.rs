@@ -128,7 +128,7 @@ fn events_per_hour(value: &Json) -> Result<u64, String> {
 fn scopes(allowed: &'static [Scope]) -> impl Fn(&Json) -> Result<Vec<Scope>, String> {
     move |value| {
         let mut scopes = Vec::new();
-        for name in read::list(value)? {
+        for name in read::list(value).map_err(|_| one_of(allowed))? {
             let named = |scope: &&Scope| name.as_str() == Some(scope.as_str());
             let scope = allowed.iter().find(named).ok_or_else(|| one_of(allowed))?;
             if !scopes.contains(scope) {
