@@ -22,7 +22,9 @@ pub(crate) fn fault(tree: &Tree, document: &str, link: &str) -> Option<&'static 
     let target = if path.is_empty() {
         document.to_owned()
     } else {
-        let folder = Path::new(document).parent().unwrap_or(Path::new(""));
+        let folder = Path::new(document)
+            .parent()
+            .unwrap_or_else(|| Path::new(""));
         match within(&folder.join(path)) {
             Some(target) => target,
             None => return Some("leads out of the tree"),
