@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use rung_tests::{PATIENCE, Receiver, Tenant};
+use rung_tests::{ADMIN_KEY, PATIENCE, Receiver, Tenant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -524,18 +524,17 @@ async fn events_trigger_publishes_to_a_running_rung() {
 async fn keys_are_made_listed_and_revoked() {
     let rung = rung(&[]).await;
     let url = format!("http://{}", rung.addr());
-    let first = std::fs::read_to_string(rung.data().join("admin-key")).unwrap();
     let keys = async |key: &str, args: &[&str]| {
         let mut command = command(&[&["keys"], args].concat());
-        command.env("RUNG_URL", &url).env("RUNG_KEY", key.trim());
+        command.env("RUNG_URL", &url).env("RUNG_KEY", key);
         finish(command, "").await
     };
     let args = ["create", "Second", "--scope", "admin", "--json"];
-    let made = keys(&first, &args).await.ok();
+    let made = keys(ADMIN_KEY, &args).await.ok();
     let made = &made.lines()[0];
     let (id, second) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
     keys(second, &["revoke", "key_root"]).await.ok();
-    let refused = keys(&first, &["list"]).await;
+    let refused = keys(ADMIN_KEY, &["list"]).await;
     assert_eq!(refused.code, Some(1));
     assert!(
         refused.stderr.contains("unauthorized"),
