@@ -25,7 +25,8 @@ use crate::{
     event_source::EventSource,
 };
 
-const TABLE: &str = "rung";
+/// The table's name.
+pub const TABLE: &str = "rung";
 const DELIVER: &str = "deliver";
 const RETRY: &str = "retry";
 const DELIVER_DEAD: &str = "deliver-dead";

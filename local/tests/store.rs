@@ -13,7 +13,8 @@ use rung_shared::{
         audit::{Action, Origin, Record},
         delivery::{Delivery, State},
         hops::Hops,
-        id::{DeliveryKey, EventId, KeyId, TenantId, TenantName, WebhookId},
+        id::{DeliveryKey, EventId, JobId, KeyId, TenantId, WebhookId},
+        job::{Erasure, Subject},
         message::{Recovery, Scope as Sent},
         tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
         webhook::{Disabled, Reason, Secret, Webhook},
@@ -24,6 +25,7 @@ use rung_shared::{
         Store,
         api_keys::KeyCreated,
         deliveries::{From, Written},
+        jobs::Begun,
         webhooks::WebhookWritten,
     },
 };
@@ -90,6 +92,16 @@ fn webhook() -> Webhook {
         epoch: 0,
         revision: 0,
         enabled_ms: 1_760_000_000_000,
+        created_ms: 1_760_000_000_000,
+    }
+}
+
+fn erasure(id: &str, subject: Subject) -> Erasure {
+    Erasure {
+        id: JobId::parse(id).unwrap(),
+        tenant: tenant(),
+        subject,
+        created_by: "admin".to_owned(),
         created_ms: 1_760_000_000_000,
     }
 }
@@ -192,19 +204,24 @@ async fn each_change_of_a_webhook_raises_its_tenants_version_and_what_fails_does
     assert_eq!(version(&store).await, 2);
     assert!(store.disable(&tenant(), &id, 0, &disabled()).await.unwrap());
     assert_eq!(version(&store).await, 3);
-    assert!(
-        store
-            .delete_webhook(&tenant(), &id, &by_nobody())
-            .await
-            .unwrap()
-    );
+    let subject = |epoch| Subject::Webhook {
+        webhook: id.clone(),
+        epoch,
+    };
+    let stale = store
+        .begin_erasure(&erasure("job_1", subject(0)), &by_nobody())
+        .await;
+    assert_eq!(stale.unwrap(), Begun::Changed);
+    assert_eq!(version(&store).await, 3);
+    let begun = store
+        .begin_erasure(&erasure("job_2", subject(1)), &by_nobody())
+        .await;
+    assert!(matches!(begun.unwrap(), Begun::Job(_)));
     assert_eq!(version(&store).await, 4);
-    assert!(
-        !store
-            .delete_webhook(&tenant(), &id, &by_nobody())
-            .await
-            .unwrap()
-    );
+    let again = store
+        .begin_erasure(&erasure("job_3", subject(1)), &by_nobody())
+        .await;
+    assert_eq!(again.unwrap(), Begun::Changed);
     assert_eq!(version(&store).await, 4);
     let gone = store.update_webhook(&webhook, &by_nobody()).await.unwrap();
     assert_eq!(gone, WebhookWritten::Conflict);
@@ -278,9 +295,14 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
     );
     assert_eq!(store.api_key(&key.hash).await.unwrap(), Some(key.clone()));
 
-    let name = TenantName::parse(tenant().name()).unwrap();
-    assert!(store.delete_tenant(&name, &by_nobody()).await.unwrap());
-    assert!(!store.delete_tenant(&name, &by_nobody()).await.unwrap());
+    let begun = store
+        .begin_erasure(&erasure("job_1", Subject::Tenant), &by_nobody())
+        .await;
+    assert!(matches!(begun.unwrap(), Begun::Job(_)));
+    let again = store
+        .begin_erasure(&erasure("job_2", Subject::Tenant), &by_nobody())
+        .await;
+    assert_eq!(again.unwrap(), Begun::Other(JobId::parse("job_1").unwrap()));
     assert_eq!(store.api_key(&key.hash).await.unwrap(), None);
     assert!(store.webhooks_of(&tenant()).await.unwrap().is_empty());
     assert_eq!(
@@ -346,6 +368,7 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
         error: None,
         next_due_ms: Some(first.due_ms),
         hops: Hops::NONE,
+        erased_ms: None,
         exchange: Exchange::default(),
     };
     let recovery = Recovery {

@@ -171,6 +171,11 @@ pub const FAILURES_COUNTED: usize = 100;
 pub const COUNTING_MS: u64 = 15_000;
 /// Deliveries or events that a recovery looks at for one message.
 pub const RECOVERY_PAGE: usize = 100;
+/// Rows that an erasure looks at for one message.
+pub const ERASE_PAGE: usize = 100;
+/// How long after it began a handler can still write, in milliseconds of the wall clock: its time-out, and some time for calls under
+/// way.
+pub const HANDLER_MS: u64 = 35_000;
 /// Receives after which a message that cannot be handled goes to the dead letters.
 pub const POISON_RECEIVES: u32 = 5;
 

@@ -148,6 +148,7 @@ fn entry(message: &Message, delay_ms: u64) -> Entry {
         Message::Attempt(due) => due.webhook.as_str(),
         Message::Fanout(fanout) => fanout.event.as_str(),
         Message::Recover(recovery) => recovery.webhook.as_str(),
+        Message::Erase(page) => page.erasure.tenant.as_str(),
         Message::KeyEnds(key) => key.tenant.as_str(),
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);

@@ -224,6 +224,7 @@ fn refused(refusal: Refusal, path: &str) -> ApiError {
     match &refusal {
         Refusal::UnknownType { .. } => of(Code::UnknownEventType, "type"),
         Refusal::Conflict { .. } => of(Code::Conflict, "id"),
+        Refusal::Erased { .. } => of(Code::EventErased, "id"),
         Refusal::TooLarge { .. } => of(Code::PayloadTooLarge, "data"),
         Refusal::UnstableNumber { field, .. } => of(Code::UnstableNumber, field),
         Refusal::ReservedMember { field, .. } => of(Code::ReservedMember, field),

@@ -65,6 +65,13 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
                 None,
                 None,
             ),
+            Some(Message::Erase(page)) => (
+                "erasure",
+                Some(page.erasure.tenant.name()),
+                None,
+                None,
+                None,
+            ),
             Some(Message::KeyEnds(key)) => ("key_ends", Some(key.tenant.name()), None, None, None),
             None => ("unknown", None, None, None, None),
         };

@@ -2,26 +2,37 @@
 
 use std::collections::HashMap;
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
-    api::{ApiError, Fields, Page, Query, answer, read},
+    api::{self, ApiError, Code, Fields, Query, answer, read},
     clock::timestamp,
     domain::{
         attempt::{AttemptKey, Outcome},
+        audit::Action,
         delivery::State as DeliveryState,
-        id::{DeliveryKey, EventId, WebhookId},
+        id::{DeliveryKey, EventId},
+        job::Subject,
+        tenant::Scope,
     },
     json::Json,
     limits::EVENT_TYPE_CHARS,
-    store::{StoreError, events::Event, timeline::EventFilter, walk::Span},
+    store::{
+        StoreError,
+        events::{Event, GoesTo},
+        timeline::EventFilter,
+        walk::Span,
+    },
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use uuid::Uuid;
 
-use crate::{Management, Path};
+use crate::{Management, Path, jobs};
 
 /// An event as the list shows it.
 #[derive(Serialize, JsonSchema)]
@@ -35,6 +46,8 @@ pub(crate) struct View<'a> {
     deliveries: usize,
     /// Why to none.
     reason: Option<&'a str>,
+    /// When its content was erased.
+    erased_at: Option<jiff::Timestamp>,
 }
 
 pub(crate) async fn list(
@@ -73,6 +86,7 @@ pub(crate) async fn list(
             created_at: timestamp(event.accepted_ms),
             deliveries: matches.iter().filter(|found| found.active).count(),
             reason: event.reason.as_deref(),
+            erased_at: erased_at(event),
         });
     }
     let next_cursor = page.cursor(next.as_deref());
@@ -92,10 +106,17 @@ pub(crate) struct Detail<'a> {
     created_at: jiff::Timestamp,
     /// Why it goes to nobody.
     reason: Option<&'a str>,
-    /// What was published.
+    /// What was published; null once it is erased.
     data: Option<Json>,
-    /// The body as it is delivered in the tenant's dialect.
+    /// The body as it is delivered in the tenant's dialect; null once it is erased.
     payload: Option<Box<RawValue>>,
+    /// When its content was erased.
+    erased_at: Option<jiff::Timestamp>,
+}
+
+fn erased_at(event: &Event) -> Option<jiff::Timestamp> {
+    let erased = event.erased.as_ref();
+    erased.map(|erased| timestamp(erased.at_ms))
 }
 
 /// Where an event's delivery to one webhook stands.
@@ -121,7 +142,11 @@ pub(crate) async fn get(
     let page = state.api.only_page(&query, &names).await?;
     let event = state.api.store.event(&caller.tenant.id, &id).await?;
     let event = event.ok_or_else(|| ApiError::not_found("event", id.as_str()))?;
-    let (goes_to, next) = webhooks_of(&state, &event, &page).await?;
+    let (goes_to, next) = state
+        .api
+        .store
+        .webhooks_of_event(&event, page.after.as_deref(), page.limit)
+        .await?;
     let deliveries = deliveries_of(&state, &event, &goes_to).await?;
     let dialect = state.api.dialect(&caller.tenant.dialect)?;
     let own = event.bodies.get(&caller.tenant.dialect);
@@ -134,6 +159,7 @@ pub(crate) async fn get(
         reason: event.reason.as_deref(),
         data: own.and_then(|body| dialect.data_of(body)),
         payload: payload.and_then(|text| RawValue::from_string(text).ok()),
+        erased_at: erased_at(&event),
     };
 
     #[derive(Serialize)]
@@ -152,63 +178,6 @@ pub(crate) async fn get(
     ))
 }
 
-/// Webhooks that an event goes to.
-struct GoesTo {
-    /// Those that it matched when it was accepted.
-    matched: Vec<WebhookId>,
-    /// Those that a recovery may have sent it to.
-    backfilled: Vec<WebhookId>,
-}
-
-/// What the positions among the webhooks that an event was backfilled to begin with.
-const BACKFILLED: &str = "B#";
-
-/// A page of the webhooks that an event goes to, those that it matched first, and the position to go on from.
-async fn webhooks_of(
-    state: &Management,
-    event: &Event,
-    page: &Page,
-) -> Result<(GoesTo, Option<String>), ApiError> {
-    let store = &state.api.store;
-    let after = page.after.as_deref();
-    let backfilled_after = after.and_then(|position| position.strip_prefix(BACKFILLED));
-    let mut matched = Vec::new();
-    if backfilled_after.is_none() {
-        // An event's matches never change, so a place among them is a position.
-        let matches = store.matches(event).await?;
-        let first = after.and_then(|place| place.parse().ok()).unwrap_or(0);
-        let rest = matches.into_iter().skip(first).map(|found| found.webhook);
-        matched = rest.collect();
-        if matched.len() > page.limit {
-            matched.truncate(page.limit);
-            let next = (first + page.limit).to_string();
-            return Ok((
-                GoesTo {
-                    matched,
-                    backfilled: Vec::new(),
-                },
-                Some(next),
-            ));
-        }
-    }
-    let room = page.limit - matched.len();
-    // One more, which tells whether there is a next page.
-    let after = backfilled_after.filter(|id| !id.is_empty());
-    let mut backfilled = store.backfilled(event, after, room + 1).await?;
-    let next = (backfilled.len() > room).then(|| {
-        backfilled.truncate(room);
-        let last = backfilled.last().map_or("", WebhookId::as_str);
-        format!("{BACKFILLED}{last}")
-    });
-    Ok((
-        GoesTo {
-            matched,
-            backfilled,
-        },
-        next,
-    ))
-}
-
 /// Where each delivery of an event stands. One that it matched and that has no row has had one attempt at most; one that was
 /// backfilled has a row, or was never sent.
 async fn deliveries_of(
@@ -217,14 +186,7 @@ async fn deliveries_of(
     goes_to: &GoesTo,
 ) -> Result<Vec<DeliveryView>, ApiError> {
     let store = &state.api.store;
-    let key = |webhook: &WebhookId| DeliveryKey {
-        tenant: event.tenant.clone(),
-        webhook: webhook.clone(),
-        event: event.id.clone(),
-        accepted_ms: event.accepted_ms,
-    };
-    let webhooks = goes_to.matched.iter().chain(&goes_to.backfilled);
-    let mut keys: Vec<_> = webhooks.map(key).collect();
+    let mut keys = goes_to.deliveries_of(event);
     let rows = store.deliveries(&keys).await?.into_iter();
     let rows: HashMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();
     let backfilled = keys.split_off(goes_to.matched.len()).into_iter();
@@ -276,4 +238,33 @@ async fn deliveries_of(
         }
     });
     Ok(views.collect())
+}
+
+pub(crate) async fn delete(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<EventId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.api.caller(&headers, Scope::Erase).await?;
+    api::nothing(request).await?;
+    let tenant = &caller.tenant.id;
+    let event = state.api.store.event(tenant, &id).await?;
+    let event = event.ok_or_else(|| ApiError::not_found("event", id.as_str()))?;
+    let job = match &event.erased {
+        Some(erased) => state.api.store.job(&erased.job).await?,
+        None => {
+            let record = caller.record(Action::EventErased, id.as_str());
+            let accepted_ms = event.accepted_ms;
+            let subject = Subject::Event {
+                event: id.clone(),
+                accepted_ms,
+            };
+            let erasure = jobs::erasure(&state, tenant, &caller.origin, subject)?;
+            jobs::begin(&state, erasure, &record).await?
+        }
+    };
+    // Of an erasure that is long over its job may be gone.
+    let job = job.ok_or(Code::EventErased)?;
+    Ok(jobs::accepted(&state, &job))
 }

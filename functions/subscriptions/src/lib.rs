@@ -13,6 +13,7 @@ mod encryption;
 mod event_types;
 mod events;
 mod ids;
+mod jobs;
 mod keys;
 mod logs;
 mod pending;
@@ -186,6 +187,9 @@ fn calls() -> Routes<Management> {
         )
         .get("/v1/events", events::list, docs::list_events)
         .get("/v1/events/{event}", events::get, docs::get_event)
+        .delete("/v1/events/{event}", events::delete, docs::delete_event)
+        .get("/v1/jobs", jobs::list, docs::list_jobs)
+        .get("/v1/jobs/{job}", jobs::get, docs::get_job)
         .get("/v1/egress-ips", egress_ips, docs::egress_ips)
         .get("/v1/event-types", event_types::list, docs::list_event_types)
         .get(

@@ -73,16 +73,19 @@ pub(crate) struct Detail {
     request: Sent,
     /// `None` when no answer came.
     response: Option<Received>,
+    /// When headers and bodies were erased.
+    erased_at: Option<jiff::Timestamp>,
 }
 
 /// What was posted.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LoggedRequest")]
 struct Sent {
-    url: String,
-    /// By name; null is a secret header, which was sent.
-    headers: Map<String, Value>,
-    /// `None` once the event has expired.
+    /// `None` once it is erased.
+    url: Option<String>,
+    /// By name; null is a secret header, which was sent. `None` once they are erased.
+    headers: Option<Map<String, Value>>,
+    /// `None` once the event has expired or is erased.
     body: Option<String>,
 }
 
@@ -91,31 +94,38 @@ struct Sent {
 #[schemars(rename = "LoggedResponse")]
 struct Received {
     status: u16,
-    headers: Map<String, Value>,
-    /// Its beginning.
-    body: String,
+    /// `None` once they are erased.
+    headers: Option<Map<String, Value>>,
+    /// Its beginning; `None` once it is erased.
+    body: Option<String>,
 }
 
 impl Detail {
-    fn of(entry: &Attempt, body: Option<String>) -> Self {
-        let exchange = &entry.exchange;
+    fn of(entry: &Attempt, event: Option<&Event>) -> Self {
+        let body = event.and_then(|event| event.bodies.get(&entry.dialect));
+        // The event is erased before its attempts' entries are.
+        let erased = event.and_then(|event| event.erased.as_ref());
+        let erased_ms = erased.map(|erased| erased.at_ms).or(entry.erased_ms);
+        let exchange = erased_ms.is_none().then_some(&entry.exchange);
         Self {
             entry: entry.into(),
             request: Sent {
-                url: exchange.url.clone(),
-                headers: headers(
-                    (exchange.request_headers.iter()).map(|(name, value)| (name, value.as_deref())),
-                ),
-                body,
+                url: exchange.map(|exchange| exchange.url.clone()),
+                headers: exchange.map(|exchange| {
+                    let fields = exchange.request_headers.iter();
+                    headers(fields.map(|(name, value)| (name, value.as_deref())))
+                }),
+                body: body.map(|body| String::from_utf8_lossy(body).into_owned()),
             },
             response: entry.response_status.map(|status| Received {
                 status,
-                headers: headers(
-                    (exchange.response_headers.iter())
-                        .map(|(name, value)| (name, Some(value.as_str()))),
-                ),
-                body: exchange.response_body.clone(),
+                headers: exchange.map(|exchange| {
+                    let fields = exchange.response_headers.iter();
+                    headers(fields.map(|(name, value)| (name, Some(value.as_str()))))
+                }),
+                body: exchange.map(|exchange| exchange.response_body.clone()),
             }),
+            erased_at: erased_ms.map(timestamp),
         }
     }
 }
@@ -234,13 +244,9 @@ pub(crate) async fn get(
     let caller = state.reader(&headers).await?;
     let (_, entry) = entry(&state, &caller, &webhook, &log).await?;
     let event = event_of(&state, &entry).await?;
-    let body = event
-        .as_ref()
-        .and_then(|event| event.bodies.get(&entry.dialect));
-    let body = body.map(|body| String::from_utf8_lossy(body).into_owned());
     Ok(answer(
         StatusCode::OK,
-        json!({ "log": Detail::of(&entry, body) }),
+        json!({ "log": Detail::of(&entry, event.as_ref()) }),
     ))
 }
 
@@ -260,9 +266,12 @@ pub(crate) async fn retry(
         let message = "a test is not sent again; call test once more";
         return Err(ApiError::new(Code::Conflict, message));
     }
-    if event_of(&state, &entry).await?.is_none() {
+    let Some(event) = event_of(&state, &entry).await? else {
         let message = "the event has expired and cannot be sent again";
         return Err(ApiError::new(Code::Conflict, message));
+    };
+    if event.erased.is_some() {
+        return Err(Code::EventErased.into());
     }
     state.admit(&caller, &webhook.id, ByHand::Retry).await?;
     let key = &entry.key.delivery;

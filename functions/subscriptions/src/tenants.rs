@@ -14,6 +14,7 @@ use rung_shared::{
     domain::{
         audit::{Action, Change, Origin, Record},
         id::{TenantId, TenantName},
+        job::Subject,
         tenant::{RESERVED_PREFIX, Scope, Tenant},
         webhook::{Disabled, Reason},
     },
@@ -27,6 +28,7 @@ use serde_json::json;
 use crate::{
     Management, Path, dialect_named, idempotency_conflict,
     ids::{id_of_key, new_id},
+    jobs,
     tries::Tries,
 };
 
@@ -255,10 +257,18 @@ pub(crate) async fn delete(
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     api::nothing(request).await?;
     let record = Record::new(&origin, None, Action::TenantDeleted, id.as_str());
-    if state.api.store.delete_tenant(&id, &record).await? {
-        let data = json!({ "tenant": { "id": id.as_str(), "deleted": true } });
-        Ok(answer(StatusCode::OK, data))
-    } else {
-        Err(ApiError::not_found("tenant", id.as_str()))
-    }
+    let store = &state.api.store;
+    let job = match store.tenant_called(&id).await? {
+        Some(tenant) => {
+            let erasure = jobs::erasure(&state, &tenant.id, &origin, Subject::Tenant)?;
+            jobs::begin(&state, erasure, &record).await?
+        }
+        // A repeat, as long as the erasure goes on.
+        None => match store.last_deletion(id.as_str()).await? {
+            Some(job) => store.job(&job).await?.filter(|job| job.status.is_open()),
+            None => None,
+        },
+    };
+    let job = job.ok_or_else(|| ApiError::not_found("tenant", id.as_str()))?;
+    Ok(jobs::accepted(&state, &job))
 }

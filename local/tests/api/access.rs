@@ -10,7 +10,8 @@ use http::{HeaderMap, Request};
 use rung_shared::{
     api::Peer,
     domain::{
-        id::{TenantId, TenantName},
+        id::{JobId, TenantId},
+        job::{Erasure, Subject},
         tenant::KeyOwner,
     },
     limits::{WRONG_KEYS, WRONG_KEYS_WINDOW_MS},
@@ -203,10 +204,14 @@ async fn a_key_deleted_by_another_process_ends_within_10_s_or_with_its_tenant() 
 
     let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
     world.get(&manager, path).await.data(200);
-    store
-        .delete_tenant(&TenantName::parse("acme").unwrap(), &record)
-        .await
-        .unwrap();
+    let erasure = Erasure {
+        id: JobId::parse("job_1").unwrap(),
+        tenant: TenantId::parse("acme").unwrap(),
+        subject: Subject::Tenant,
+        created_by: "admin".to_owned(),
+        created_ms: 0,
+    };
+    store.begin_erasure(&erasure, &record).await.unwrap();
     world
         .get(&manager, path)
         .await

@@ -13,6 +13,7 @@ mod cost;
 mod dashboard;
 mod dead_letters;
 mod deliveries;
+mod erasure;
 mod events;
 mod interrupted;
 mod keys;

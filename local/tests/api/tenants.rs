@@ -56,7 +56,7 @@ async fn a_deleted_tenant_leaves_neither_webhooks_nor_keys() {
     world
         .send_text(&As::operator(), "DELETE", path, "")
         .await
-        .data(200);
+        .data(202);
     world
         .get(&As::operator(), path)
         .await
@@ -140,7 +140,7 @@ async fn a_tenant_made_anew_publishes_to_its_own_webhooks_only() {
         world
             .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
             .await
-            .data(200);
+            .data(202);
         world.pass(1).await;
     }
 }
@@ -178,7 +178,7 @@ async fn a_tenant_made_anew_begins_empty_whatever_the_one_before_it_left() {
     world
         .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
         .await
-        .data(200);
+        .data(202);
     let second = world.tenant("acme", "standard", "pro").await;
     // Known from a moment ago, but the other tenant's.
     world
@@ -266,7 +266,7 @@ async fn an_id_is_taken_again_and_again() {
         world
             .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
             .await
-            .data(200);
+            .data(202);
     }
 }
 

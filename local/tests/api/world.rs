@@ -1,6 +1,7 @@
 //! The functions over in-memory stores, with one receiver that answers as told.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::{
     http::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -483,6 +485,22 @@ impl World {
         self.pass(ms).await;
         stop.send(true).unwrap();
         running.await.unwrap();
+    }
+
+    /// Everything that the table holds.
+    pub(crate) async fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
+        let mut pages = self
+            .dynamodb
+            .scan()
+            .table_name(app::TABLE)
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.unwrap());
+        }
+        items
     }
 
     /// Lets time pass.

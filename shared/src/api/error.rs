@@ -70,6 +70,8 @@ codes! {
     LastAdminKey = "last_admin_key", CONFLICT, "no other key with the scope `admin` would be left; make one first";
     /// The webhook is disabled.
     WebhookDisabled = "webhook_disabled", CONFLICT, "the webhook is disabled; set its status to active first";
+    /// The event was erased.
+    EventErased = "event_erased", CONFLICT, "the event was erased and is not sent again";
     /// The body, or what would be delivered, is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
     /// The request's target is too long.

@@ -148,8 +148,10 @@ pub struct Attempt {
     pub next_due_ms: Option<u64>,
     /// The deliveries that led to its event.
     pub hops: Hops,
-    /// What went over the wire.
+    /// What went over the wire; empty once it is erased.
     pub exchange: Exchange,
+    /// When that was erased, in milliseconds.
+    pub erased_ms: Option<u64>,
 }
 
 #[cfg(test)]

@@ -85,6 +85,8 @@ actions! {
     DeliveryRetried = "delivery.retried";
     /// A waiting delivery was cancelled.
     DeliveryCancelled = "delivery.cancelled";
+    /// The content of an event was erased.
+    EventErased = "event.erased";
     /// An event type got a schema.
     EventTypeSchemaSet = "event_type.schema_set";
     /// An event type lost its schema.

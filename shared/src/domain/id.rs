@@ -72,6 +72,8 @@ ids! {
     EventId;
     /// An API key's public name (never the key itself).
     KeyId;
+    /// A job, unique in the deployment.
+    JobId;
 }
 
 /// A customer of the operator, told from all that had its name before: the name, from the second of the name on with a number,

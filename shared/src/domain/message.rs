@@ -8,6 +8,7 @@ use super::{
     delivery::State,
     hops::Hops,
     id::{DeliveryKey, EventId, KeyId, TenantId, WebhookId},
+    job::Erasure,
     tenant::ApiKey,
     trace::TraceParent,
 };
@@ -22,6 +23,8 @@ pub enum Message {
     Fanout(Fanout),
     /// A page of a recovery.
     Recover(Recovery),
+    /// A page of an erasure.
+    Erase(ErasePage),
     /// Word to a tenant that a key of its own ends.
     KeyEnds(KeyEnds),
 }
@@ -44,11 +47,17 @@ impl Message {
             Ok(recovery) => return Ok(Self::Recover(recovery)),
             Err(fault) => fault,
         };
+        let erasure_fault = match serde_json::from_str(text) {
+            Ok(page) => return Ok(Self::Erase(page)),
+            Err(fault) => fault,
+        };
         serde_json::from_str(text)
             .map(Self::KeyEnds)
             .map_err(|key_fault| {
                 // Each of these has a member that no other form has.
-                if text.contains("\"x\":") {
+                if text.contains("\"z\":") {
+                    erasure_fault
+                } else if text.contains("\"x\":") {
                     fanout_fault
                 } else if text.contains("\"u\":") {
                     recovery_fault
@@ -67,6 +76,7 @@ impl Message {
             Self::Attempt(due) => serde_json::to_string(due),
             Self::Fanout(fanout) => serde_json::to_string(fanout),
             Self::Recover(recovery) => serde_json::to_string(recovery),
+            Self::Erase(page) => serde_json::to_string(page),
             Self::KeyEnds(key) => serde_json::to_string(key),
         };
         text.expect("a message has string keys only")
@@ -241,6 +251,84 @@ pub enum Scope {
     Any,
 }
 
+/// A page of an erasure: where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasePage {
+    /// The erasure.
+    #[serde(rename = "z")]
+    pub erasure: Erasure,
+    /// The page's number, from 0.
+    #[serde(rename = "n", default)]
+    pub number: u32,
+    /// Not to be handled before this, in milliseconds of the wall clock.
+    #[serde(rename = "d", default)]
+    pub not_before_ms: u64,
+    /// From when on nothing can write any more that had begun before the erasure, in milliseconds of the wall clock. The first
+    /// page finds it out.
+    #[serde(rename = "o", default)]
+    pub settled_ms: u64,
+    /// How often everything was gone through before.
+    #[serde(rename = "r", default)]
+    pub round: u32,
+    /// Whether an attempt may be under way, by what this round has found so far.
+    #[serde(rename = "f", default)]
+    pub in_flight: bool,
+    /// The webhook that it stands at: the place in the list of those of the tenant that are being erased.
+    #[serde(rename = "w", default, skip_serializing_if = "String::is_empty")]
+    pub webhook: String,
+    /// What of it.
+    #[serde(rename = "k", default)]
+    pub stage: EraseStage,
+    /// The position behind which it goes on; empty at the beginning.
+    #[serde(rename = "c", default, skip_serializing_if = "String::is_empty")]
+    pub cursor: String,
+    /// Whether the job has ended, and this looks once more.
+    #[serde(rename = "l", default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_end: bool,
+}
+
+impl ErasePage {
+    /// The first page.
+    #[must_use]
+    pub fn first(erasure: Erasure) -> Self {
+        Self {
+            erasure,
+            number: 0,
+            not_before_ms: 0,
+            settled_ms: 0,
+            round: 0,
+            in_flight: false,
+            webhook: String::new(),
+            stage: EraseStage::default(),
+            cursor: String::new(),
+            after_end: false,
+        }
+    }
+
+    /// Whether everything that had begun before the erasure was over when this round began.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.settled_ms > 0 && self.not_before_ms >= self.settled_ms
+    }
+}
+
+/// What a page of an erasure is at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EraseStage {
+    /// A webhook's log, or an event's deliveries.
+    #[default]
+    Log,
+    /// A webhook's deliveries that wait or have not succeeded.
+    Deliveries,
+    /// What else there is of a webhook.
+    Rest,
+    /// A tenant's list of events.
+    Events,
+    /// What else there is of a tenant.
+    Tenant,
+}
+
 /// A key whose tenant is to be told that it ends, by its place in the tenant's list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyEnds {
@@ -326,10 +414,11 @@ mod tests {
         r#"{"t":"t","w":"w","e":"e","a":1,"n":1,"d":1,"k":1,"r":0,"p":0,"g":"event"}"#;
     const FANOUT: &str = r#"{"t":"t","e":"e","a":1,"x":[{"w":"w","p":0,"l":"odin"}]}"#;
     const KEY_ENDS: &str = r#"{"t":"t","i":"key_1","a":1}"#;
+    const ERASE: &str = r#"{"z":{"i":"job_1","t":"t","s":{"event":{"e":"e","a":1}},"b":"key_1","a":2},"n":3,"d":0,"o":0,"r":0,"f":false,"k":"log"}"#;
 
     #[test]
     fn what_a_newer_function_writes_besides_is_passed_over() {
-        for text in [ATTEMPT, FANOUT, KEY_ENDS] {
+        for text in [ATTEMPT, FANOUT, KEY_ENDS, ERASE] {
             let known = Message::parse(text).unwrap();
             let newer = text.replacen('{', r#"{"later":{"x":[1]},"#, 1);
             assert_eq!(Message::parse(&newer).unwrap(), known, "{newer}");
@@ -348,6 +437,8 @@ mod tests {
         assert!(Message::parse(&FANOUT.replace(r#""a":1,"#, "")).is_err());
         let fault = Message::parse(&KEY_ENDS.replace(r#","a":1"#, "")).unwrap_err();
         assert!(fault.to_string().contains("`a`"), "{fault}");
+        let fault = Message::parse(&ERASE.replace(r#""t":"t","#, "")).unwrap_err();
+        assert!(fault.to_string().contains("`t`"), "{fault}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod filter;
 pub mod hops;
 pub mod id;
 pub mod idempotency;
+pub mod job;
 pub mod ladder;
 pub mod message;
 pub mod recovery;

@@ -32,7 +32,7 @@ impl Deliverer {
         let mut webhook = loaded.webhook(due)?;
         let fresh = loop {
             match chain::receive(due, webhook.as_deref(), receives, self.clock.now_ms()) {
-                Receipt::Drop => return Ok(()),
+                Receipt::Drop => return self.dropped(due).await,
                 Receipt::Wait(_) => {
                     self.clock.sleep_until_ms(due.earliest_ms()).await;
                     // It may have been disabled while this waited.
@@ -138,6 +138,9 @@ impl Deliverer {
                     tracing::warn!(tenant = %due.tenant, event = %due.event, "an event expired before it was delivered");
                     return Ok(());
                 };
+                if event.erased.is_some() {
+                    return self.end(due, &event.event_type, State::Cancelled).await;
+                }
                 let spoken = match named {
                     Some(dialect) => event.bodies.get(dialect).map(|body| (dialect, body)),
                     None => event.body_for(&webhook.dialect),

@@ -116,8 +116,9 @@ impl Deliverer {
     }
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
-        let (mut attempts, mut fanouts, mut recoveries, mut keys, mut poison) = (
+        let (mut attempts, mut fanouts, mut recoveries, mut erasures, mut keys, mut poison) = (
             BTreeMap::<AttemptKey, (Due, Copies)>::new(),
+            Vec::new(),
             Vec::new(),
             Vec::new(),
             Vec::new(),
@@ -133,6 +134,7 @@ impl Deliverer {
                 }
                 Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
                 Ok(Message::Recover(recovery)) => recoveries.push((recovery, record)),
+                Ok(Message::Erase(page)) => erasures.push((page, record)),
                 Ok(Message::KeyEnds(key)) => keys.push((key, record)),
                 Err(error) => {
                     tracing::error!(message_id = record.message_id, %error, "a message is not one of Rung's; buried");
@@ -178,6 +180,12 @@ impl Deliverer {
                 .await;
             self.conclude(outcome, &record.into(), done).await;
         });
+        let erasures = erasures.into_iter().map(async |(page, record)| {
+            let outcome = AssertUnwindSafe(self.erase_page(&page))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
         let keys = keys.into_iter().map(async |(key, record)| {
             let outcome = AssertUnwindSafe(self.tell_of_end(&key))
                 .catch_unwind()
@@ -188,6 +196,7 @@ impl Deliverer {
             join_all(attempts),
             join_all(fanouts),
             join_all(recoveries),
+            join_all(erasures),
             join_all(keys)
         );
     }
@@ -232,6 +241,9 @@ impl Deliverer {
             tracing::warn!(tenant = %fanout.tenant, event = %fanout.event, "the event of a fan-out has expired");
             return Ok(());
         };
+        if event.erased.is_some() {
+            return Ok(());
+        }
         // A fan-out that is split twice sends everything twice.
         let repeated = fanout.repeated || receives > 1;
         let messages = fanout.targets.into_iter().map(|target| {

@@ -156,6 +156,7 @@ impl Deliverer {
             matches: Matches::Inline(Vec::new()),
             reason: None,
             listed: false,
+            erased: None,
         };
         let due = Due {
             tenant: webhook.tenant.clone(),

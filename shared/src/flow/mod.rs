@@ -4,12 +4,14 @@
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
 //! spaces the attempts of a webhook with a limit, [`host_faults`] puts off what this host could not send, [`tally`] counts
 //! attempts for the statistics. [`sweep`] brings parked waits back.
-//! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again.
+//! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again, [`erase`] erases
+//! what is to be erased.
 //! [`operator`] tells the operator what befalls webhooks, [`keys`] a tenant that a key ends.
 
 pub mod accept;
 mod attempt;
 pub mod deliver;
+pub mod erase;
 mod host_faults;
 mod keys;
 pub mod manual;

@@ -103,6 +103,7 @@ impl Deliverer {
             },
             hops: content.hops,
             exchange: exchange(webhook, sent.outgoing.as_ref(), answer.as_ref().ok()),
+            erased_ms: None,
             key,
         })
     }

@@ -345,11 +345,11 @@ pub(super) fn log_partitions(
     (0..LOG_SHARDS).map(move |shard| partition(tenant, webhook, shard))
 }
 
-fn partition(tenant: &TenantId, webhook: &WebhookId, shard: u8) -> String {
+pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId, shard: u8) -> String {
     format!("L#{tenant}#{webhook}#{shard}")
 }
 
-fn sort_key(id: &LogId) -> String {
+pub(super) fn sort_key(id: &LogId) -> String {
     format!("{}#{}#{}", time(id.due_ms), id.event, id.n)
 }
 
@@ -375,7 +375,7 @@ fn trigger_of(name: &str) -> Option<Trigger> {
     .find(|trigger| trigger_name(*trigger) == name)
 }
 
-fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
+pub(super) fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
     let (tenant, webhook) = row.parsed("pk", |pk| {
         let mut parts = pk.split('#').skip(1);
         Some((
@@ -394,10 +394,15 @@ fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
     })?;
     // URL, headers and the beginning of a body, as JSON.
     const EXCHANGE_BYTES: usize = 1024 * 1024;
-    let exchange = codec::expand(row.bytes("x")?, EXCHANGE_BYTES).ok();
-    let exchange: Exchange = exchange
-        .and_then(|json| serde_json::from_slice(&json).ok())
-        .ok_or_else(|| row.missing("x"))?;
+    let erased_ms = row.maybe_number("er");
+    let exchange = if erased_ms.is_some() {
+        Exchange::default()
+    } else {
+        let exchange = codec::expand(row.bytes("x")?, EXCHANGE_BYTES).ok();
+        exchange
+            .and_then(|json| serde_json::from_slice(&json).ok())
+            .ok_or_else(|| row.missing("x"))?
+    };
     Ok(Attempt {
         key: AttemptKey {
             delivery: DeliveryKey {
@@ -426,5 +431,6 @@ fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
         next_due_ms: row.maybe_number("nx"),
         hops: row.hops(),
         exchange,
+        erased_ms,
     })
 }

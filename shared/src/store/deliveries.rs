@@ -44,6 +44,9 @@ impl Written {
     }
 }
 
+/// The states of a delivery that waits or could be sent again by a recovery.
+pub const OPEN: [State; 4] = [State::Pending, State::Held, State::Missed, State::Failed];
+
 /// What an advance asks of the row it leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
@@ -179,6 +182,15 @@ impl Store {
     /// When the table cannot be written.
     pub async fn cancel(&self, key: &DeliveryKey) -> Result<Written, StoreError> {
         self.finish_if("", Vec::new(), key, &[State::Pending], State::Cancelled)
+            .await
+    }
+
+    /// Cancels a delivery that waits or could be sent again by a recovery: its event is erased.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn cancel_for_good(&self, key: &DeliveryKey) -> Result<Written, StoreError> {
+        self.finish_if("", Vec::new(), key, &OPEN, State::Cancelled)
             .await
     }
 
@@ -321,7 +333,7 @@ fn delivery_item(row: &Delivery, expiry: u64) -> Item {
         .build()
 }
 
-fn partition(key: &DeliveryKey) -> String {
+pub(super) fn partition(key: &DeliveryKey) -> String {
     format!("D#{}#{}#{}", key.tenant, key.webhook, key.event)
 }
 

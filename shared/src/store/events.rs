@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         hops::Hops,
-        id::{DeliveryKey, EventId, TenantId, WebhookId},
+        id::{DeliveryKey, EventId, JobId, TenantId, WebhookId},
         trace::TraceParent,
     },
     limits::{BATCH_REQUEST_BYTES, INLINE_MATCHES, MATCH_SET_IDS},
@@ -41,7 +41,8 @@ pub struct Event {
     pub timestamp_ms: u64,
     /// When it was accepted, in milliseconds.
     pub accepted_ms: u64,
-    /// The hash of what the client gave, by which a repeat is told from a conflict.
+    /// The hash of what the client gave, by which a repeat is told from a conflict. Zeros once the event is erased: a hash gives
+    /// a short content away.
     pub content_hash: [u8; 32],
     /// The trace it was published in.
     pub trace: Option<TraceParent>,
@@ -55,7 +56,45 @@ pub struct Event {
     pub reason: Option<String>,
     /// Whether the tenant's list of events has an entry for it; without, its webhooks' logs lead to it.
     pub listed: bool,
+    /// Set once it is erased: it has no bodies then, and its id stays taken.
+    pub erased: Option<Tombstone>,
 }
+
+/// What is kept of the erasure of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tombstone {
+    /// When it was erased, in milliseconds.
+    pub at_ms: u64,
+    /// The job that erases what was sent of it.
+    pub job: JobId,
+}
+
+/// Webhooks that an event goes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GoesTo {
+    /// Those that it matched when it was accepted.
+    pub matched: Vec<WebhookId>,
+    /// Those that a recovery may have sent it to. That a delivery was noted does not mean that there is one.
+    pub backfilled: Vec<WebhookId>,
+}
+
+impl GoesTo {
+    /// The deliveries to all of them.
+    #[must_use]
+    pub fn deliveries_of(&self, event: &Event) -> Vec<DeliveryKey> {
+        let webhooks = self.matched.iter().chain(&self.backfilled);
+        let key = |webhook: &WebhookId| DeliveryKey {
+            tenant: event.tenant.clone(),
+            webhook: webhook.clone(),
+            event: event.id.clone(),
+            accepted_ms: event.accepted_ms,
+        };
+        webhooks.map(key).collect()
+    }
+}
+
+/// What the positions among the webhooks that an event was backfilled to begin with.
+const BACKFILLED: &str = "B#";
 
 /// The webhooks that an event matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,20 +229,51 @@ impl Store {
         }
         let expiry = self.expiry_of(tenant).await?;
         let items = keys.iter().map(|key| {
-            let name = format!("{}{}", backfills(key.accepted_ms), key.webhook);
-            Builder::new(partition(tenant, &key.event), name)
-                .number("exp", expiry)
-                .build()
+            let (pk, sk) = backfill_key(key);
+            Builder::new(pk, sk).number("exp", expiry).build()
         });
         self.put_all(items.collect()).await
     }
 
-    /// The webhooks that an event was noted to be sent to though it did not match them, in the order of their ids: up to `limit`
-    /// after the one of the id `after`, by a strong read. That a delivery was noted does not mean that there is one.
+    /// A page of the webhooks that an event goes to, those that it matched first, from behind the position `after` on (one that an
+    /// earlier call returned), and the position to go on from, `None` at the end.
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn backfilled(
+    pub async fn webhooks_of_event(
+        &self,
+        event: &Event,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(GoesTo, Option<String>), StoreError> {
+        let backfilled_after = after.and_then(|position| position.strip_prefix(BACKFILLED));
+        let mut goes_to = GoesTo::default();
+        if backfilled_after.is_none() {
+            // An event's matches never change, so a place among them is a position.
+            let matches = self.matches(event).await?;
+            let first = after.and_then(|place| place.parse().ok()).unwrap_or(0);
+            let rest = matches.into_iter().skip(first).map(|found| found.webhook);
+            goes_to.matched = rest.collect();
+            if goes_to.matched.len() > limit {
+                goes_to.matched.truncate(limit);
+                return Ok((goes_to, Some((first + limit).to_string())));
+            }
+        }
+        let room = limit - goes_to.matched.len();
+        // One more, which tells whether there is a next page.
+        let after = backfilled_after.filter(|id| !id.is_empty());
+        goes_to.backfilled = self.backfilled(event, after, room + 1).await?;
+        let next = (goes_to.backfilled.len() > room).then(|| {
+            goes_to.backfilled.truncate(room);
+            let last = goes_to.backfilled.last().map_or("", WebhookId::as_str);
+            format!("{BACKFILLED}{last}")
+        });
+        Ok((goes_to, next))
+    }
+
+    /// The webhooks that an event was noted to be sent to though it did not match them, in the order of their ids: up to `limit`
+    /// after the one of the id `after`, by a strong read.
+    async fn backfilled(
         &self,
         event: &Event,
         after: Option<&str>,
@@ -257,13 +327,19 @@ fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
     .build())
 }
 
-fn partition(tenant: &TenantId, event: &EventId) -> String {
+pub(super) fn partition(tenant: &TenantId, event: &EventId) -> String {
     format!("E#{tenant}#{event}")
 }
 
 /// What the sort keys of an event's backfilled webhooks begin with. An id used again after its retention names another event.
 fn backfills(accepted_ms: u64) -> String {
     format!("B#{}#", time(accepted_ms))
+}
+
+/// The key of the row that notes a delivery to a webhook that its event did not match.
+pub(super) fn backfill_key(key: &DeliveryKey) -> (String, String) {
+    let sk = format!("{}{}", backfills(key.accepted_ms), key.webhook);
+    (partition(&key.tenant, &key.event), sk)
 }
 
 /// The index partition of a shard of a tenant's events.
@@ -273,7 +349,12 @@ pub(super) fn list_of(tenant: &TenantId, shard: u8) -> String {
 
 /// An event's position in its tenant's list.
 pub(super) fn list_key(event: &Event) -> String {
-    format!("{}#{}", time(event.accepted_ms), event.id)
+    list_key_of(&event.id, event.accepted_ms)
+}
+
+/// The position of the event of this id that was accepted at this time.
+pub(super) fn list_key_of(event: &EventId, accepted_ms: u64) -> String {
+    format!("{}#{event}", time(accepted_ms))
 }
 
 fn unwritable(error: std::io::Error) -> StoreError {
@@ -329,6 +410,13 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
             );
         }
     }
+    let erased = match row.maybe_number("er") {
+        Some(at_ms) => Some(Tombstone {
+            at_ms,
+            job: row.parsed("ej", |id| JobId::parse(id).ok())?,
+        }),
+        None => None,
+    };
     let matches = match row.maybe_text("mh") {
         Some(hash) => Matches::Set(hash),
         None => Matches::Inline(read_matches(&row)?),
@@ -341,7 +429,11 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
         listed: row.0.contains_key("g"),
         timestamp_ms: row.number("ts")?,
         accepted_ms: row.number("a")?,
-        content_hash: row.bytes("h")?.try_into().map_err(|_| row.missing("h"))?,
+        content_hash: match &erased {
+            Some(_) => [0; 32],
+            None => row.bytes("h")?.try_into().map_err(|_| row.missing("h"))?,
+        },
+        erased,
         trace: row
             .maybe_text("tp")
             .and_then(|trace| TraceParent::parse(&trace).ok()),

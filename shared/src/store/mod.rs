@@ -7,12 +7,13 @@
 //! | item | pk / sk | life | file |
 //! | --- | --- | --- | --- |
 //! | tenant | `T#name` / `A`; `g` = `T`, `gs` = `created#name` | until deleted | [`tenants`] |
-//! | number of the last tenant of a name that was deleted | `T#name` / `Z` | for ever | [`tenants`] |
+//! | number of the last tenant of a name that was deleted, and the job that erases it | `T#name` / `Z` | for ever | [`tenants`] |
 //! | API key | `K#hash` / `-` and `T#t`, or `O` for the operator's, / `K#created#id` | until deleted | [`api_keys`] |
 //! | the operator's first key | `O` / `F#hash` | for ever | [`api_keys`] |
 //! | `Idempotency-Key` that an API key was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
+//! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
 //! | event | `E#t#e` / `-`; `g` = `V#t#s`, `gs` = `accepted#e` for those that the logs do not lead to | retention | [`events`], [`timeline`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
@@ -20,15 +21,20 @@
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
 //! | recovery | `J#t#w` / `job`, `K#hash` | retention | [`recoveries`] |
+//! | job | `B#job` / `-`; `g` = `B`, `gs` = `created#job` | retention | [`jobs`] |
+//! | job in the list of its tenant | `T#t` / `J#created#job` | retention | [`jobs`] |
 //! | counts of an hour | `H#t#w` / `hour` | retention | [`stats`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
-//! | events counted for a limit | `U#t#counter` / `-` | an hour after its window | [`usage`] |
+//! | events counted for a limit | `U#t` / `counter` | an hour after its window | [`usage`] |
 //! | webhook failing for a while | `G#t#w` / `failing` | until it recovers; retention | [`failing`] |
 //! | who tells the operator's topic of a webhook | `G#t#w` / `told#event` | retention | [`told`] |
 //! | entry of the audit log | `A#name`, or `A` for the operator's own, / `time#id`; `g` = `A`, `gs` = `time#id` | a year | [`audit`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | the deployment's own key, encrypted | `S#key` / `-` | for ever | `deployment_key` |
+//!
+//! What is erased keeps its row: an event's has its id, its type and its webhooks (`er` says when, `ej` by which job), a log entry's
+//! what came of the attempt (`er` says when). Of a deleted tenant only its `Z` row, its jobs and its audit log stay.
 //!
 //! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not: for reads, and for
 //! the conditions of writes.
@@ -41,9 +47,11 @@ mod codec;
 pub mod deliveries;
 mod deployment_key;
 mod encrypted;
+mod erasures;
 pub mod events;
 pub mod failing;
 mod item;
+pub mod jobs;
 mod listed;
 pub mod pace;
 pub mod parked;

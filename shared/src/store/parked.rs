@@ -6,7 +6,10 @@ use super::{
     Item, Query, Range, Store, StoreError,
     item::{Builder, time},
 };
-use crate::{domain::message::Due, limits::PARK_SHARDS};
+use crate::{
+    domain::{attempt::AttemptKey, message::Due},
+    limits::PARK_SHARDS,
+};
 
 /// How far the sweep of a shard has come: everything before is on its way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,11 +50,24 @@ impl Store {
             .await?;
         let wait_s = message.due_ms.saturating_sub(self.clock.now_ms()) / 1000;
         let pk = partition(message.due_ms / 60_000, message.event.shard_of(PARK_SHARDS));
-        let item: Item = Builder::new(pk, sort_key(message))
+        let item: Item = Builder::new(pk, sort_key(&message.key()))
             .json("m", message)
             .number("exp", self.expiry() + wait_s)
             .build();
         self.put_soon(item).await
+    }
+
+    /// Takes parked waits away, whether they are there or not.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn unpark(&self, waits: &[AttemptKey]) -> Result<(), StoreError> {
+        let keys = waits.iter().map(|wait| {
+            let event = &wait.delivery.event;
+            let pk = partition(wait.due_ms / 60_000, event.shard_of(PARK_SHARDS));
+            (pk, sort_key(wait))
+        });
+        self.delete_all(keys.collect()).await
     }
 
     /// Makes sure that a shard has a cursor before it has waits: however long its first sweep fails, that begins before them.
@@ -151,13 +167,14 @@ fn cursor_partition(shard: u8) -> String {
     format!("C#{shard}")
 }
 
-fn sort_key(message: &Due) -> String {
+fn sort_key(attempt: &AttemptKey) -> String {
+    let delivery = &attempt.delivery;
     format!(
         "{}#{}#{}#{}#{}",
-        time(message.due_ms),
-        message.tenant,
-        message.webhook,
-        message.event,
-        message.n
+        time(attempt.due_ms),
+        delivery.tenant,
+        delivery.webhook,
+        delivery.event,
+        attempt.n
     )
 }

@@ -238,7 +238,7 @@ const STANDS: &str = "cur = :cur AND st = :running";
 /// Takes what the page came to into the sum.
 const SUM: &str = "sent = sent + if_not_exists(ps, :zero), skip = skip + if_not_exists(pz, :zero)";
 
-fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
+pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
     format!("J#{tenant}#{webhook}")
 }
 

@@ -1,7 +1,8 @@
 //! Reminders that keys end: `Q#keys` / `due#key`, each written with its key and taken away once its message is sent.
 //!
 //! A key may end in many years, so a reminder stays until it is due, and no cursor passes it by: the sweep takes whatever is due,
-//! however late. One whose key is deleted before stays too, and then finds nobody to tell. They are few enough for one partition.
+//! however late. One whose key is deleted before stays too, and then finds nobody to tell; those of a tenant go
+//! with it. They are few enough for one partition.
 
 use aws_sdk_dynamodb::types::Put;
 
@@ -24,7 +25,7 @@ impl Store {
         let (Some(due_ms), Some(ends)) = (key.remind_ms, KeyEnds::of(key)) else {
             return Ok(None);
         };
-        let sk = format!("{}#{}", time(due_ms), key.id);
+        let sk = sort_key(due_ms, key.id.as_str());
         let item = Builder::new(PK, sk).json("m", &ends);
         let put = Put::builder().table_name(&*self.table);
         let put = put.set_item(Some(item.build())).build()?;
@@ -62,6 +63,17 @@ impl Store {
         let keys = reminders.into_iter().map(|it| (PK.to_owned(), it.sk));
         self.delete_all(keys.collect()).await
     }
+}
+
+/// The key that deletes the reminder of a row of the tenant's list of keys; `None` for any other row.
+pub(super) fn reminder_of(row: &super::Row) -> Option<(String, String)> {
+    let due_ms = row.maybe_number("remind")?;
+    let id = row.parsed("id", |id| Some(id.to_owned())).ok()?;
+    Some((PK.to_owned(), sort_key(due_ms, &id)))
+}
+
+fn sort_key(due_ms: u64, key: &str) -> String {
+    format!("{}#{key}", time(due_ms))
 }
 
 /// A time that sorts up to the year 9999, which stands for ever with some.

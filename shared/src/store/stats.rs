@@ -93,7 +93,7 @@ impl Store {
 /// Webhooks whose counts are read at once.
 const AT_ONCE: usize = 64;
 
-fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
+pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
     format!("H#{tenant}#{webhook}")
 }
 

@@ -14,18 +14,23 @@ use super::{
     api_keys::lookup_of,
     item::{self, Builder, Row},
     listed::position,
+    reminders::reminder_of,
     tenant_row::{NUMBER, SK, is_of, partition, row_partition},
     transact::{Outcome, Part},
+    webhooks,
 };
 use crate::domain::{
     audit::Record,
-    id::{TenantId, TenantName},
+    id::{JobId, TenantId, TenantName, WebhookId},
+    job::Erasure,
     tenant::Tenant,
 };
 
 const LIST: &str = "T";
 /// The sort key of what is kept of a name whose tenant was deleted.
 const DELETED: &str = "Z";
+/// The attribute of that row with the job that erases what the tenant left.
+const JOB: &str = "job";
 
 impl Store {
     /// Makes a tenant, whose number is the next of its name. Answers it as made; `None` when there is one.
@@ -141,21 +146,18 @@ impl Store {
         ))
     }
 
-    /// Deletes the tenant of a name with its webhooks, keys and schemas. Its events and logs are out of reach then, and expire.
-    /// Whether it was there.
+    /// Deletes a tenant with its webhooks, keys and schemas, and begins the erasure of what it leaves.
     ///
     /// The tenant's own row goes last, and only if no webhook was made meanwhile, so a deletion cut short can be repeated and
-    /// leaves nothing behind.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn delete_tenant(
+    /// leaves nothing behind. A webhook leaves a row that leads to its log.
+    pub(super) async fn delete_tenant(
         &self,
-        name: &TenantName,
+        erasure: &Erasure,
         record: &Record,
-    ) -> Result<bool, StoreError> {
-        while let Some(tenant) = self.tenant_called(name).await? {
+    ) -> Result<(), StoreError> {
+        while let Some(tenant) = self.tenant(&erasure.tenant).await? {
             let pk = partition(&tenant.id);
+            self.leave_webhooks(&tenant.id).await?;
             for prefix in ["W#", "K#", "Y#"] {
                 let rows = self
                     .query_all(Query {
@@ -166,12 +168,13 @@ impl Store {
                 let mut keys = Vec::with_capacity(rows.len());
                 for mut row in rows {
                     keys.extend(lookup_of(&row));
+                    keys.extend(reminder_of(&row));
                     keys.push((row.text("pk")?, row.text("sk")?));
                 }
                 self.delete_all(keys).await?;
             }
             let (is_of, nth) = is_of(&tenant.id);
-            let row_pk = row_partition(name.as_str());
+            let row_pk = row_partition(tenant.id.name());
             let delete = Delete::builder()
                 .table_name(&*self.table)
                 .key("pk", item::text(&row_pk))
@@ -180,21 +183,51 @@ impl Store {
                 .expression_attribute_values(":ver", item::number(tenant.version))
                 .expression_attribute_values(":nth", nth)
                 .build()?;
-            let deleted = Builder::new(row_pk, DELETED).number(NUMBER, tenant.id.number());
+            let deleted = Builder::new(row_pk, DELETED)
+                .number(NUMBER, tenant.id.number())
+                .text(JOB, erasure.id.as_str());
             let keep = Put::builder()
                 .table_name(&*self.table)
                 .set_item(Some(deleted.build()))
                 .build()?;
-            let parts = [Part::Delete(Box::new(delete)), Part::Put(Box::new(keep))];
+            let parts = [
+                Part::Delete(Box::new(delete)),
+                Part::Put(Box::new(keep)),
+                self.new_job(erasure)?,
+            ];
             let record = Record {
                 tenant: Some(tenant.id.clone()),
                 ..record.clone()
             };
-            if let Outcome::Written = self.change(parts, &record).await? {
-                return Ok(true);
-            }
+            self.change(parts, &record).await?;
         }
-        Ok(false)
+        Ok(())
+    }
+
+    /// Writes rows that lead to the logs of a tenant's webhooks, which are to be deleted.
+    async fn leave_webhooks(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        let rows = self
+            .query_all(Query {
+                range: Range::Prefix("W#"),
+                ..Query::of(&partition(tenant))
+            })
+            .await?;
+        let expiry = self.expiry();
+        let left = rows.iter().map(|row| {
+            let id = row.parsed("sk", |sk| WebhookId::parse(sk.strip_prefix("W#")?).ok())?;
+            Ok(webhooks::deleted(tenant, &id, row.number("epoch")?, expiry))
+        });
+        self.put_all(left.collect::<Result<_, StoreError>>()?).await
+    }
+
+    /// The job that erases the last tenant of a name that was deleted.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn last_deletion(&self, name: &str) -> Result<Option<JobId>, StoreError> {
+        let row = self.get(row_partition(name), DELETED).await?;
+        let job = row.and_then(|mut row| row.maybe_text(JOB));
+        Ok(job.and_then(|job| JobId::parse(&job).ok()))
     }
 }
 

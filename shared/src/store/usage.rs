@@ -1,4 +1,4 @@
-//! What a tenant has published in a window: `U#t#counter` / `-`, `used` the events, until the window is over.
+//! What a tenant has published in a window: `U#t` / `counter`, `used` the events, until the window is over.
 
 use aws_sdk_dynamodb::{error::SdkError, types::ReturnValue};
 
@@ -32,8 +32,8 @@ impl Store {
             .client
             .update_item()
             .table_name(&*self.table)
-            .key("pk", item::text(format!("U#{tenant}#{counter}")))
-            .key("sk", item::text("-"))
+            .key("pk", item::text(partition(tenant)))
+            .key("sk", item::text(counter))
             .update_expression("ADD used :more SET exp = :exp")
             .condition_expression("attribute_not_exists(used) OR used <= :room")
             .return_values(ReturnValue::UpdatedNew)
@@ -52,4 +52,9 @@ impl Store {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The partition of a tenant's counters.
+pub(super) fn partition(tenant: &TenantId) -> String {
+    format!("U#{tenant}")
 }

@@ -23,6 +23,14 @@ pub struct Span {
     pub until_ms: u64,
 }
 
+impl Span {
+    /// All time that sort keys can tell.
+    pub const ALL: Self = Self {
+        since_ms: 0,
+        until_ms: 9_999_999_999_999,
+    };
+}
+
 /// Which way to walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {

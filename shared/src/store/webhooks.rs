@@ -1,10 +1,11 @@
-//! Webhooks: `T#t` / `W#w`, and in the index `g` = `W#t`, `gs` = `created#w`.
+//! Webhooks: `T#t` / `W#w`, and in the index `g` = `W#t`, `gs` = `created#w`. One that is deleted leaves `T#t` / `X#w#epoch`, for as long
+//! as its log is kept: by that the erasure of its tenant finds the log.
 //!
 //! Its secrets and its own headers are encrypted, each attribute by itself.
 //!
 //! Each change raises the tenant's version in the same transaction, so that publishing sees it with its next event.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update};
 use serde_json::{Value, json};
 
 use super::{
@@ -19,10 +20,11 @@ use crate::{
         audit::{Action, Change, Origin, Record},
         filter::Filter,
         id::{TenantId, WebhookId},
+        job::Erasure,
         webhook::{Disabled, Secret, Subscription, Webhook},
     },
     json::Json,
-    limits::JSON_DEPTH,
+    limits::{HANDLER_MS, JSON_DEPTH},
 };
 
 /// What came of writing a webhook.
@@ -90,24 +92,81 @@ impl Store {
         })
     }
 
-    /// Deletes a webhook. Whether it was there.
+    /// Deletes a webhook that is at `epoch`, and begins the erasure of its deliveries and its log.
+    pub(super) async fn delete_webhook(
+        &self,
+        erasure: &Erasure,
+        id: &WebhookId,
+        epoch: u64,
+        record: &Record,
+    ) -> Result<(), StoreError> {
+        let tenant = &erasure.tenant;
+        let delete = Delete::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(partition(tenant)))
+            .key("sk", item::text(sort_key(id)))
+            .condition_expression("epoch = :epoch")
+            .expression_attribute_values(":epoch", item::number(epoch))
+            .build()?;
+        let kept = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(deleted(tenant, id, epoch, self.expiry())))
+            .build()?;
+        let parts = [
+            Part::Delete(Box::new(delete)),
+            Part::Put(Box::new(kept)),
+            self.raise_version(tenant)?,
+            self.new_job(erasure)?,
+            self.listed_job(erasure).await?,
+        ];
+        self.change(parts, record).await.map(drop)
+    }
+
+    /// The deleted webhooks of a tenant, from behind the place `after` on: at most `limit`, each with its place.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn deleted_webhooks(
+        &self,
+        tenant: &TenantId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, WebhookId)>, StoreError> {
+        let pk = partition(tenant);
+        // The byte after `#` is the first that no place goes on with.
+        let from = format!("{DELETED}{after}!");
+        let to = format!("{DELETED}~");
+        let page = self
+            .query(Query {
+                range: Range::Between(&from, &to),
+                limit: Some(limit),
+                ..Query::of(&pk)
+            })
+            .await?;
+        let read = |row: &Row| {
+            row.parsed("sk", |sk| {
+                let place = sk.strip_prefix(DELETED)?;
+                let (id, _) = place.split_once('#')?;
+                Some((place.to_owned(), WebhookId::parse(id).ok()?))
+            })
+        };
+        page.rows.iter().map(read).collect()
+    }
+
+    /// Forgets deleted webhooks, by their places.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn delete_webhook(
+    pub async fn forget_deleted_webhooks(
         &self,
         tenant: &TenantId,
-        id: &WebhookId,
-        record: &Record,
-    ) -> Result<bool, StoreError> {
-        let parts = [
-            self.delete_existing(partition(tenant), sort_key(id))?,
-            self.raise_version(tenant)?,
-        ];
-        Ok(matches!(
-            self.change(parts, record).await?,
-            Outcome::Written
-        ))
+        places: &[String],
+    ) -> Result<(), StoreError> {
+        let pk = partition(tenant);
+        let keys = places
+            .iter()
+            .map(|place| (pk.clone(), format!("{DELETED}{place}")));
+        self.delete_all(keys.collect()).await
     }
 
     /// A webhook, by a strong read.
@@ -248,6 +307,19 @@ impl Store {
             Outcome::Written
         ))
     }
+}
+
+/// What the sort keys of deleted webhooks begin with.
+pub(super) const DELETED: &str = "X#";
+
+/// The row of a deleted webhook, which leads to its log and goes with the last entry of that. Another of the same id had another
+/// epoch.
+pub(super) fn deleted(tenant: &TenantId, id: &WebhookId, epoch: u64, expiry: u64) -> Item {
+    let sk = format!("{DELETED}{id}#{}", item::time(epoch));
+    let margin_s = HANDLER_MS.div_ceil(1000);
+    Builder::new(partition(tenant), sk)
+        .number("exp", expiry + margin_s)
+        .build()
 }
 
 fn sort_key(id: &WebhookId) -> String {

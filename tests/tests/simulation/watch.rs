@@ -125,7 +125,8 @@ impl Watch {
                     match Message::parse(body) {
                         Ok(Message::Attempt(due)) => self.sent(&due),
                         Ok(Message::Recover(page)) => self.ledger().recoveries.page(page),
-                        Ok(Message::Fanout(_) | Message::KeyEnds(_)) | Err(_) => {}
+                        Ok(Message::Fanout(_) | Message::Erase(_) | Message::KeyEnds(_))
+                        | Err(_) => {}
                     }
                 }
                 None

@@ -2,14 +2,17 @@
 
 use http::StatusCode;
 use rung_shared::{
-    api::openapi::{Operation, Schemas, Who},
+    api::{
+        Code,
+        openapi::{Operation, Schemas, Who},
+    },
     domain::tenant::Scope,
     limits::EVENT_TYPE_CHARS,
 };
 use schemars::{Schema, json_schema};
 use serde_json::json;
 
-use super::next_cursor;
+use super::{jobs, next_cursor};
 use crate::events::{DeliveryView, Detail, View};
 
 pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
@@ -22,6 +25,7 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
         "created_at": "2025-10-10T12:30:00.123Z",
         "deliveries": 0,
         "reason": "no webhook subscribes to this type",
+        "erased_at": null,
     });
     Operation::new(
         Who::Tenant(Scope::Read),
@@ -68,6 +72,7 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
                 "reason": null,
                 "data": { "score": 95 },
                 "payload": { "id": "evt_001", "type": "user.lesson.completed", "data": { "score": 95 } },
+                "erased_at": null,
             },
             "deliveries": [{
                 "delivery_id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
@@ -79,4 +84,19 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
             "next_cursor": null,
         }),
     )
+}
+
+pub(crate) fn delete_event(schemas: &mut Schemas) -> Operation {
+    let operation = Operation::new(
+        Who::Tenant(Scope::Erase),
+        "deleteEvent",
+        "Erase what an event holds, and what was sent and answered of it.",
+    )
+    .describe(
+        "Its data is gone with this answer; the job cancels what waits, and empties the log entries of its attempts. Its id stays \
+         taken: publishing it again is refused, and sends nothing. Asked for again, the same job is the answer.",
+    )
+    .no_body()
+    .refuses(&[Code::EventErased]);
+    jobs::begins(schemas, operation, jobs::example_of_event())
 }

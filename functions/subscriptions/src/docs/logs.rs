@@ -93,6 +93,7 @@ pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
         "headers": { "content-type": "application/json", "webhook-id": "evt_001" },
         "body": "{\"id\":\"evt_001\",\"type\":\"user.lesson.completed\"}",
     });
+    log["erased_at"] = Value::Null;
     log["response"] = json!({ "status": 500, "headers": {}, "body": "out of order" });
     let detail = schemas.subschema_for::<Detail>();
     Operation::new(
@@ -133,5 +134,10 @@ pub(crate) fn retry_log(_: &mut Schemas) -> Operation {
                 "status": "pending",
             } }),
         )
-        .refuses(&[Code::WebhookDisabled, Code::Conflict, Code::RateLimited])
+        .refuses(&[
+            Code::WebhookDisabled,
+            Code::EventErased,
+            Code::Conflict,
+            Code::RateLimited,
+        ])
 }

@@ -5,6 +5,7 @@ mod dead_letters;
 mod encryption;
 mod event_types;
 mod events;
+mod jobs;
 mod keys;
 mod logs;
 mod pending;
@@ -27,7 +28,8 @@ pub(crate) use self::{
     dead_letters::{list_dead_letters, redrive_dead_letters},
     encryption::reencrypt,
     event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
-    events::{get_event, list_events},
+    events::{delete_event, get_event, list_events},
+    jobs::{get_job, list_jobs},
     keys::{
         create_key, create_operator_key, delete_key, delete_operator_key, get_key,
         get_operator_key, list_keys, list_operator_keys, update_key, update_operator_key,

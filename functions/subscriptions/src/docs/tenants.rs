@@ -11,7 +11,7 @@ use rung_shared::{
 };
 use serde_json::{Value, json};
 
-use super::{deleted, id, object, text};
+use super::{id, jobs, object, text};
 use crate::tenants::View;
 
 fn example() -> Value {
@@ -105,10 +105,16 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
     one(schemas, operation, StatusCode::OK, "It is changed.")
 }
 
-pub(crate) fn delete_tenant(_: &mut Schemas) -> Operation {
-    let operation = Operation::new(Who::Operator(Scope::Admin), "deleteTenant", "Delete a tenant.")
-        .describe(
-            "Its keys and webhooks go with it; nothing is sent to them afterwards. A tenant made under its id later is another one, and begins empty.",
-        );
-    deleted(operation, "tenant", "acme")
+pub(crate) fn delete_tenant(schemas: &mut Schemas) -> Operation {
+    let operation = Operation::new(
+        Who::Operator(Scope::Admin),
+        "deleteTenant",
+        "Delete a tenant and erase everything of it.",
+    )
+    .describe(
+        "Its keys and webhooks are gone with this answer, and nothing is sent to them afterwards; the job erases its events, deliveries \
+         and logs. While it runs, the same call is answered with it. A tenant made under the id later is another one, and begins empty.",
+    )
+    .no_body();
+    jobs::begins(schemas, operation, jobs::example())
 }

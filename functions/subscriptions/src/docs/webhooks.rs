@@ -15,7 +15,7 @@ use rung_shared::{
 use schemars::json_schema;
 use serde_json::{Value, json};
 
-use super::{deleted, id, logs, object, text, time};
+use super::{id, jobs, logs, object, text, time};
 use crate::{
     logs::View as LogView,
     webhooks::{OldSecretView, view::View},
@@ -328,14 +328,28 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
         ])
 }
 
-pub(crate) fn delete_webhook(_: &mut Schemas) -> Operation {
-    let operation = Operation::new(
-        Who::Tenant(Scope::Manage),
-        "deleteWebhook",
-        "Delete a webhook.",
-    )
-    .describe("Nothing is sent to it afterwards; what waits for it is dropped.");
-    deleted(operation, "webhook", "webhook_5kq2m8x1r7")
+pub(crate) fn delete_webhook(schemas: &mut Schemas) -> Operation {
+    let webhook = json_schema!({
+        "type": "object",
+        "required": ["id", "deleted"],
+        "properties": { "id": { "type": "string" }, "deleted": { "const": true } },
+    });
+    Operation::new(Who::Tenant(Scope::Manage), "deleteWebhook", "Delete a webhook.")
+        .describe(
+            "Nothing is sent to it afterwards; what waits for it is dropped. The job erases its deliveries and its log; `Location` says \
+             where to read it.",
+        )
+        .no_body()
+        .answers(
+            StatusCode::OK,
+            "It is gone.",
+            [("webhook", webhook), ("job", jobs::schema(schemas))],
+            json!({
+                "webhook": { "id": "webhook_5kq2m8x1r7", "deleted": true },
+                "job": jobs::example_of_webhook(),
+            }),
+        )
+        .refuses(&[Code::Conflict])
 }
 
 pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {

@@ -18,6 +18,7 @@ use rung_shared::{
     domain::{
         audit::{Action, Change},
         id::WebhookId,
+        job::Subject,
         tenant::Scope,
         webhook::Webhook,
     },
@@ -44,7 +45,7 @@ use crate::{
     by_hand::ByHand,
     dialect_named, idempotency_conflict,
     ids::{id_of_key, new_id},
-    logs,
+    jobs, logs,
     tries::Tries,
 };
 
@@ -399,17 +400,26 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     api::nothing(request).await?;
-    let webhook = state.webhook(&caller, &id).await?;
-    let record = record(&caller, Action::WebhookDeleted, Some(&webhook), None);
-    let store = &state.api.store;
-    if store
-        .delete_webhook(&caller.tenant.id, &id, &record)
-        .await?
-    {
-        let data = json!({ "webhook": { "id": id.as_str(), "deleted": true } });
-        Ok(answer(StatusCode::OK, data))
-    } else {
-        Err(ApiError::not_found("webhook", id.as_str()))
+    let tenant = &caller.tenant.id;
+    let mut tries = Tries::to_change("webhook");
+    loop {
+        let webhook = state.api.store.webhook(tenant, &id).await?;
+        let webhook = webhook.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
+        let subject = Subject::Webhook {
+            webhook: id.clone(),
+            epoch: webhook.epoch,
+        };
+        let erasure = jobs::erasure(&state, tenant, &caller.origin, subject)?;
+        let record = record(&caller, Action::WebhookDeleted, Some(&webhook), None);
+        // It may be deleted or disabled meanwhile.
+        if let Some(job) = jobs::begin(&state, erasure, &record).await? {
+            let data = json!({
+                "webhook": { "id": id.as_str(), "deleted": true },
+                "job": jobs::part(&state, &job),
+            });
+            return Ok(jobs::locating(answer(StatusCode::OK, data), &job));
+        }
+        tries.again().await?;
     }
 }
 

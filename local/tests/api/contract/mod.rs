@@ -54,6 +54,7 @@ enum Needs {
     Operator,
     /// An operator's key, for a tenant.
     Admin,
+    Erase,
     Manage,
     Publish,
     Read,
@@ -69,6 +70,7 @@ impl Call {
             ("an operator's key with the scope `admin`.", Needs::Operator),
             ("an operator's key with the scope `read`.", Needs::Operator),
             ("a key with the scope `admin`.", Needs::Admin),
+            ("a key with the scope `erase`.", Needs::Erase),
             ("a key with the scope `manage`.", Needs::Manage),
             ("a key with the scope `publish`.", Needs::Publish),
             ("a key with the scope `read`.", Needs::Read),
@@ -132,6 +134,14 @@ impl Scene {
         let reader = world.key("acme", json!({"scopes": ["read"]})).await;
         world.pass(1_000).await;
         let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
+        let mut job = String::new();
+        for _ in 0..2 {
+            let path = format!("/v1/webhooks/{}", world.webhook(&owner).await);
+            let deleted = world.send_text(&owner, "DELETE", &path, "").await;
+            let id = &deleted.data(200)["job"]["id"];
+            job = id.as_str().unwrap().to_owned();
+            world.pass(1_000).await;
+        }
         world.webhook(&owner).await;
         world.pass(1_000).await;
         let webhook = world.webhook(&owner).await;
@@ -165,6 +175,7 @@ impl Scene {
             ("delivery", text(&log["delivery_id"])),
             ("recovery", text(&recovery.data(202)["recovery"]["id"])),
             ("event", "evt_1".to_owned()),
+            ("job", job),
             ("type", "user.lesson.completed".to_owned()),
             ("webhook", webhook),
         ]);
@@ -199,6 +210,7 @@ impl Scene {
             Needs::Nothing => As::nobody(),
             Needs::Operator => As::operator(),
             Needs::Admin => As::operator_for("acme"),
+            Needs::Erase => As::operator_for("acme"),
             _ => self.owner.clone(),
         }
     }
@@ -392,6 +404,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
         let short = match call.needs() {
             Needs::Nothing => panic!("{} says not who may make it", call.id),
             Needs::Operator | Needs::Admin => vec![&scene.owner],
+            Needs::Erase => vec![&scene.owner, &scene.manager],
             Needs::Manage => vec![&scene.publisher, &scene.reader],
             Needs::Publish => vec![&scene.manager, &scene.reader],
             Needs::Read | Needs::ReadOrAll => vec![&scene.publisher],

@@ -1,5 +1,6 @@
 //! Recovering when functions die between any two calls, messages come twice, and webhooks change in the middle.
 
+mod erasures;
 mod repeats;
 
 use std::{
@@ -30,6 +31,11 @@ impl Handed {
     /// Whether it is a page of a recovery.
     fn is_page(&self) -> bool {
         self.record.body.contains("\"u\":")
+    }
+
+    /// Whether it is a page of an erasure.
+    fn is_erasure(&self) -> bool {
+        self.record.body.starts_with("{\"z\":")
     }
 }
 

@@ -213,6 +213,7 @@ impl Publisher {
             reason: reason.map(str::to_owned),
             // The log of an active webhook leads to it, as long as there are not too many to look into.
             listed: reason.is_some() || routes.webhooks.len() > TIMELINE_WEBHOOKS,
+            erased: None,
         };
         match self.store.put_event(&event).await? {
             None => self.first(&event, &webhooks).await,
@@ -227,6 +228,11 @@ impl Publisher {
         stored: &Event,
         content_hash: &[u8; 32],
     ) -> Result<Stored, Refusal> {
+        if stored.erased.is_some() {
+            return Err(Refusal::Erased {
+                id: stored.id.clone(),
+            });
+        }
         if stored.content_hash == *content_hash {
             return self.again(routes, stored).await;
         }

@@ -39,7 +39,7 @@ impl Publisher {
     /// Publishes an event of Rung's own to a tenant, which must just have been read strongly. Its id.
     ///
     /// # Errors
-    /// As for any event, save for a conflict: it was told before, perhaps in other words.
+    /// As for any event, save for an id that is taken: it was told before, perhaps in other words.
     pub async fn tell(&self, tenant: &Tenant, own: &OwnEvent) -> Result<EventId, Refusal> {
         let event = NewEvent {
             id: None,
@@ -55,7 +55,7 @@ impl Publisher {
         let publish = self.publish(tenant, vec![event], &request_id);
         match Box::pin(publish).await.into_iter().next() {
             Some(Ok(accepted)) => Ok(accepted.id),
-            Some(Err(Refusal::Conflict { id })) => Ok(id),
+            Some(Err(Refusal::Conflict { id } | Refusal::Erased { id })) => Ok(id),
             Some(Err(refusal)) => Err(refusal),
             None => Err(Refusal::Unavailable),
         }

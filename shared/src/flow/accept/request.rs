@@ -65,6 +65,12 @@ pub enum Refusal {
         /// The id.
         id: EventId,
     },
+    /// The id is taken by an event that was erased.
+    #[error("the event {id} was erased and is not sent again; publish new content under a new id")]
+    Erased {
+        /// The id.
+        id: EventId,
+    },
     /// The delivered body would exceed the dialect's limit.
     #[error("the delivered body has {actual_bytes} bytes, {dialect} takes at most {limit_bytes}")]
     TooLarge {

@@ -113,6 +113,7 @@ fn entry(number: usize, start_ms: u64, webhook: &WebhookId) -> Attempt {
         error: None,
         next_due_ms: None,
         hops: Hops::NONE,
+        erased_ms: None,
         exchange: Exchange {
             url: "https://example.com/hook".to_owned(),
             request_headers: vec![(

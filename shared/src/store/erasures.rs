@@ -1,0 +1,250 @@
+//! What erasing takes: the ways to everything that stands in a webhook's, an event's or a tenant's partitions, and taking it away.
+
+use aws_sdk_dynamodb::error::SdkError;
+use futures_util::future::try_join_all;
+
+use super::{
+    Query, Store, StoreError,
+    api_keys::lookup_of,
+    attempts,
+    batch::Key,
+    deliveries, events, failing,
+    item::{number, text, time},
+    recoveries,
+    reminders::reminder_of,
+    stats, tenant_row, usage, walk, webhooks,
+};
+use crate::{
+    domain::{
+        attempt::{Attempt, AttemptKey},
+        id::{DeliveryKey, EventId, TenantId, WebhookId},
+    },
+    limits::{LOG_SHARDS, MATCH_SET_IDS},
+};
+
+impl Store {
+    /// Empties a log entry if it is there: that there was an attempt stays, and what came of it.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn empty_entry(&self, key: &AttemptKey) -> Result<(), StoreError> {
+        let (pk, sk) = entry_key(key);
+        let update = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .update_expression("SET er = :now REMOVE x")
+            .condition_expression("attribute_exists(x)")
+            .expression_attribute_values(":now", number(self.clock.now_ms()));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(SdkError::ServiceError(error))
+                if error.err().is_conditional_check_failed_exception() =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives an event an entry in its tenant's list, if it is there and has none: what led to it goes.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn list_event(&self, delivery: &DeliveryKey) -> Result<(), StoreError> {
+        let DeliveryKey {
+            tenant,
+            event,
+            accepted_ms,
+            ..
+        } = delivery;
+        let update = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .key("pk", text(events::partition(tenant, event)))
+            .key("sk", text("-"))
+            .update_expression("SET g = :g, gs = :gs")
+            .condition_expression("a = :accepted AND attribute_not_exists(g) AND exp > :now")
+            .expression_attribute_values(":now", self.now())
+            .expression_attribute_values(":accepted", number(accepted_ms))
+            .expression_attribute_values(":g", text(events::list_of(tenant, event.shard())))
+            .expression_attribute_values(":gs", text(events::list_key_of(event, *accepted_ms)));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(SdkError::ServiceError(error))
+                if error.err().is_conditional_check_failed_exception() =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Entries of a webhook's log that were due up to `until_ms`, oldest first: about `limit` from behind the position `after` on, and
+    /// the position to go on from.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn entries_after(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        until_ms: u64,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
+        let sources: Vec<_> = attempts::log_partitions(tenant, webhook)
+            .map(|pk| walk::Source { pk, index: false })
+            .collect();
+        let span = walk::Span {
+            since_ms: 0,
+            until_ms,
+        };
+        let order = walk::Order::OldestFirst;
+        let walked = self.walk(&sources, order, span, after, limit).await?;
+        let rows = walked.rows.into_iter();
+        let entries = rows.map(|(_, row)| attempts::read_attempt(row));
+        Ok((entries.collect::<Result<_, _>>()?, walked.next))
+    }
+
+    /// Deletes log entries, whether they are there or not.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn delete_entries(&self, keys: &[AttemptKey]) -> Result<(), StoreError> {
+        self.delete_all(keys.iter().map(entry_key).collect()).await
+    }
+
+    /// Deletes deliveries' rows, and what events note of those that they did not match, whether they are there or not.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn delete_deliveries(&self, keys: &[DeliveryKey]) -> Result<(), StoreError> {
+        let keys = keys.iter().flat_map(|key| {
+            let row = (deliveries::partition(key), time(key.accepted_ms));
+            [row, events::backfill_key(key)]
+        });
+        self.delete_all(keys.collect()).await
+    }
+
+    /// Deletes what else there is of a webhook: counts, pace, what was told of it, recoveries.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written.
+    pub async fn delete_rest_of_webhook(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+    ) -> Result<(), StoreError> {
+        let partitions = [
+            stats::partition(tenant, webhook),
+            failing::partition(tenant, webhook),
+            recoveries::partition(tenant, webhook),
+        ];
+        let keys = partitions.iter().map(|pk| self.keys_of(pk));
+        let keys = try_join_all(keys).await?.concat();
+        self.delete_all(keys).await
+    }
+
+    /// Events of a tenant's list: about `limit` from behind the position `after` on, and the position to go on from.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn listed_events(
+        &self,
+        tenant: &TenantId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<EventId>, Option<String>), StoreError> {
+        let sources = (0..LOG_SHARDS).map(|shard| walk::Source {
+            pk: events::list_of(tenant, shard),
+            index: true,
+        });
+        let sources: Vec<_> = sources.collect();
+        let walked = self
+            .walk(
+                &sources,
+                walk::Order::OldestFirst,
+                walk::Span::ALL,
+                after,
+                limit,
+            )
+            .await?;
+        let ids = walked
+            .rows
+            .iter()
+            .map(|(_, row)| row.parsed("gs", |gs| EventId::parse(gs.split_once('#')?.1).ok()));
+        Ok((ids.collect::<Result<_, _>>()?, walked.next))
+    }
+
+    /// Deletes an event whole, with its deliveries' rows. Whether it was there.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written.
+    pub async fn delete_event(&self, tenant: &TenantId, id: &EventId) -> Result<bool, StoreError> {
+        let event = self.event(tenant, id).await?;
+        if let Some(event) = &event {
+            let mut after: Option<String> = None;
+            loop {
+                let (goes_to, next) = self
+                    .webhooks_of_event(event, after.as_deref(), MATCH_SET_IDS)
+                    .await?;
+                self.delete_deliveries(&goes_to.deliveries_of(event))
+                    .await?;
+                match next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+        }
+        let (rows, parts): (Vec<_>, Vec<_>) = self
+            .keys_of(&events::partition(tenant, id))
+            .await?
+            .into_iter()
+            .partition(|(_, sk)| sk == "-");
+        // The row goes last: it leads to the others.
+        self.delete_all(parts).await?;
+        self.delete_all(rows).await?;
+        Ok(event.is_some())
+    }
+
+    /// Deletes what else stands in a deleted tenant's partitions, save for the row that its name keeps and those that lead to its
+    /// webhooks, which are needed to the end.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written.
+    pub async fn delete_rest_of_tenant(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        let pk = tenant_row::partition(tenant);
+        let rows = self.query_all(Query::of(&pk)).await?;
+        let mut keys = self.keys_of(&usage::partition(tenant)).await?;
+        for mut row in rows {
+            let sk = row.text("sk")?;
+            // The rows of the name itself have sort keys of one letter.
+            if sk.len() == 1 || sk.starts_with(webhooks::DELETED) {
+                continue;
+            }
+            keys.extend(lookup_of(&row));
+            keys.extend(reminder_of(&row));
+            keys.push((pk.clone(), sk));
+        }
+        self.delete_all(keys).await
+    }
+
+    async fn keys_of(&self, pk: &str) -> Result<Vec<Key>, StoreError> {
+        let rows = self.query_all(Query::of(pk)).await?;
+        let sk = |row: &super::Row| row.parsed("sk", |sk| Some((pk.to_owned(), sk.to_owned())));
+        rows.iter().map(sk).collect()
+    }
+}
+
+fn entry_key(key: &AttemptKey) -> Key {
+    let delivery = &key.delivery;
+    let shard = delivery.event.shard();
+    (
+        attempts::partition(&delivery.tenant, &delivery.webhook, shard),
+        attempts::sort_key(&key.log_id()),
+    )
+}
