@@ -89,6 +89,7 @@ fn webhook() -> Webhook {
         dialect: "standard".to_owned(),
         challenge: false,
         disabled: None,
+        outage: None,
         epoch: 0,
         revision: 0,
         enabled_ms: 1_760_000_000_000,

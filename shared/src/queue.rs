@@ -150,6 +150,7 @@ fn entry(message: &Message, delay_ms: u64) -> Entry {
         Message::Recover(recovery) => recovery.webhook.as_str(),
         Message::Erase(page) => page.erasure.tenant.as_str(),
         Message::KeyEnds(key) => key.tenant.as_str(),
+        Message::Notice(notice) => notice.webhook.as_str(),
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);
     // Below 901, whatever was asked.

@@ -45,7 +45,7 @@ impl From<BuildError> for TopicError {
 
 /// An event as the topic's subscribers read it: what a webhook in the dialect `standard` is sent, and the id beside it.
 #[derive(Debug, Serialize)]
-pub struct Notice<'a> {
+pub struct TopicMessage<'a> {
     /// The same whenever it is told again.
     pub id: &'a EventId,
     /// Its type, which is an attribute of the message too: subscriptions can filter by it.
@@ -77,7 +77,7 @@ impl Topic {
     ///
     /// # Errors
     /// When SNS cannot be reached or refuses.
-    pub async fn publish(&self, notice: &Notice<'_>) -> Result<(), TopicError> {
+    pub async fn publish(&self, notice: &TopicMessage<'_>) -> Result<(), TopicError> {
         let text = serde_json::to_string(notice).expect("a notice has string keys only");
         let event_type = MessageAttributeValue::builder()
             .data_type("String")

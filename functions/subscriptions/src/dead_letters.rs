@@ -73,6 +73,13 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
                 None,
             ),
             Some(Message::KeyEnds(key)) => ("key_ends", Some(key.tenant.name()), None, None, None),
+            Some(Message::Notice(notice)) => (
+                "notice",
+                Some(notice.tenant.name()),
+                Some(notice.webhook.as_str()),
+                None,
+                None,
+            ),
             None => ("unknown", None, None, None, None),
         };
         Self {

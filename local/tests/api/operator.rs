@@ -142,3 +142,72 @@ async fn without_the_operators_tenant_nothing_is_told_and_deliveries_go_on() {
         ["delivery.failed", "webhook.failing"]
     );
 }
+
+/// The receiver is away for three attempts of one event.
+async fn outage(world: &World, caller: &As) {
+    world.answer(500);
+    publish(world, caller, "product.deleted").await;
+    world.pass(15 * MINUTE_MS).await;
+    world.answer(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_success_of_a_first_attempt_ends_an_outage_and_the_next_one_is_another() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let shop = world.tenant("shop", "bharatcart", "pro").await;
+    world.webhook(&shop).await;
+    outage(&world, &shop).await;
+    // The delivery of the outage waits for another hour.
+    publish(&world, &shop, "product.deleted").await;
+    world.pass(MINUTE_MS).await;
+    let first = told(&world, &listener).await;
+    assert_eq!(types(&first), ["webhook.failing", "webhook.recovered"]);
+    assert_eq!(first[0].1["event_type"], "product.deleted");
+    for name in ["event_id", "log_id"] {
+        assert!(first[0].1[name].is_string(), "{name}");
+        assert_ne!(first[0].1[name], first[1].1[name], "{name}");
+    }
+
+    outage(&world, &shop).await;
+    world.pass(2 * HOUR_MS).await;
+    let both = told(&world, &listener).await;
+    let since = |event_type: &str| {
+        let of_type = both.iter().filter(|(told, _)| told == event_type);
+        let mut since: Vec<_> = of_type
+            .map(|(_, data)| data["failing_since"].as_str().unwrap())
+            .collect();
+        since.sort_unstable();
+        since
+    };
+    assert_eq!(both.len(), 4, "{both:?}");
+    assert_eq!(
+        since("webhook.failing"),
+        ["2025-10-09T08:53:20Z", "2025-10-09T09:09:20Z"]
+    );
+    assert_eq!(since("webhook.recovered"), since("webhook.failing"));
+}
+
+/// Attempts that somebody asks for are none of the outage, whatever number they have.
+#[tokio::test(start_paused = true)]
+async fn a_retry_by_hand_as_the_third_attempt_hides_no_outage() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let shop = world.tenant("shop", "bharatcart", "pro").await;
+    let webhook = world.webhook(&shop).await;
+    world.answer(500);
+    publish(&world, &shop, "product.deleted").await;
+    world.pass(2 * MINUTE_MS).await;
+    let logs = format!("/v1/webhooks/{webhook}/logs");
+    let log = world.get(&shop, &logs).await.data(200)["logs"][0]["id"].clone();
+    let retry = format!("{logs}/{}/retry", log.as_str().unwrap());
+    world.send_text(&shop, "POST", &retry, "").await.data(202);
+    world.pass(MINUTE_MS).await;
+    assert!(
+        told(&world, &listener).await.is_empty(),
+        "asked for by hand"
+    );
+    world.pass(2 * HOUR_MS).await;
+    let told = told(&world, &listener).await;
+    assert!(types(&told).contains(&"webhook.failing"), "{told:?}");
+}

@@ -168,13 +168,13 @@ async fn a_topic_and_the_operators_webhook_are_told_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_topic_could_not_be_told_holds_its_message_back_until_it_is() {
+async fn a_notice_comes_again_until_the_topic_takes_it() {
     let sns = Sns::default();
     let world = World::telling(Some(sns.topic())).await;
     world.answer(500);
     sns.refuse(&[(500, "InternalError"), (403, "AuthorizationError")]);
     let (caller, webhook) = publish(&world, "shop", "bharatcart", "product.deleted").await;
-    // The third attempt, 11 minutes on, tells first in vain; its message comes again every 3 minutes.
+    // The third attempt, 11 minutes on, sends a notice; it is refused twice, and comes again every 3 minutes.
     world.pass(13 * 60_000).await;
     assert_eq!(sns.types(), [""; 0]);
     world.pass(10 * 60_000).await;
@@ -215,4 +215,26 @@ async fn deliveries_that_fail_together_tell_the_topic_once() {
         sns.told()[0]["data"]["failing_since"],
         "2025-10-09T08:53:20Z"
     );
+}
+
+/// A function that may not publish, or a topic whose key it may not use.
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_refuses_stops_no_ladder() {
+    let sns = Sns::default();
+    let world = World::telling(Some(sns.topic())).await;
+    world.answer(500);
+    sns.refuse(&[(403, "AuthorizationError"); 1_000]);
+    let (caller, webhook) = publish(&world, "shop", "bharatcart", "product.deleted").await;
+    for (minutes, posts) in [(2, 2), (10, 3), (60, 4)] {
+        world.pass(minutes * 60_000).await;
+        assert_eq!(world.posts(), posts);
+    }
+    let failed = format!("/v1/webhooks/{webhook}/logs?status=failed");
+    let logs = world.get(&caller, &failed).await;
+    assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 4);
+    let pending = world
+        .get(&caller, &format!("/v1/webhooks/{webhook}/pending"))
+        .await;
+    assert_eq!(pending.data(200)["pending"], json!([]), "it has ended");
+    assert_eq!(sns.types(), [""; 0]);
 }

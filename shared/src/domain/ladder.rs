@@ -61,15 +61,28 @@ impl Ladder {
     #[must_use]
     pub fn longest_ms(&self, honours_retry_after: bool) -> u64 {
         (0..self.waits_ms.len())
-            .filter_map(|rung| {
-                let extra_ms = if honours_retry_after {
-                    self.most_extra_ms(rung)
-                } else {
-                    0
-                };
-                Some(self.wait_ms(rung, 1.0)? + extra_ms)
-            })
+            .filter_map(|rung| self.most_ms(rung, honours_retry_after))
             .sum()
+    }
+
+    /// The longest time in milliseconds that one wait can take, jitter and, with `honours_retry_after`, prolonging included. 0
+    /// without waits.
+    #[must_use]
+    pub fn longest_wait_ms(&self, honours_retry_after: bool) -> u64 {
+        (0..self.waits_ms.len())
+            .filter_map(|rung| self.most_ms(rung, honours_retry_after))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The longest time that the wait at `rung` can take.
+    fn most_ms(&self, rung: usize, honours_retry_after: bool) -> Option<u64> {
+        let extra_ms = if honours_retry_after {
+            self.most_extra_ms(rung)
+        } else {
+            0
+        };
+        Some(self.wait_ms(rung, 1.0)? + extra_ms)
     }
 
     fn most_extra_ms(&self, rung: usize) -> u64 {
@@ -87,7 +100,7 @@ pub enum DisableRule {
     LadderUsedUp,
     /// So many attempts in a row failed, over all the webhook's deliveries; a success starts the count again.
     ConsecutiveFailures(u32),
-    /// For so long attempts were made and none succeeded.
+    /// An outage has lasted for so long: see [`Outage`](super::outage::Outage).
     FailingFor {
         /// The span in milliseconds.
         ms: u64,

@@ -9,6 +9,7 @@ use super::{
     hops::Hops,
     id::{DeliveryKey, EventId, KeyId, TenantId, WebhookId},
     job::Erasure,
+    notice::Notice,
     tenant::ApiKey,
     trace::TraceParent,
 };
@@ -27,6 +28,8 @@ pub enum Message {
     Erase(ErasePage),
     /// Word to a tenant that a key of its own ends.
     KeyEnds(KeyEnds),
+    /// A notice to the operator.
+    Notice(Notice),
 }
 
 impl Message {
@@ -51,9 +54,13 @@ impl Message {
             Ok(page) => return Ok(Self::Erase(page)),
             Err(fault) => fault,
         };
+        let key_fault = match serde_json::from_str(text) {
+            Ok(key) => return Ok(Self::KeyEnds(key)),
+            Err(fault) => fault,
+        };
         serde_json::from_str(text)
-            .map(Self::KeyEnds)
-            .map_err(|key_fault| {
+            .map(Self::Notice)
+            .map_err(|notice_fault| {
                 // Each of these has a member that no other form has.
                 if text.contains("\"z\":") {
                     erasure_fault
@@ -63,6 +70,8 @@ impl Message {
                     recovery_fault
                 } else if text.contains("\"i\":") {
                     key_fault
+                } else if text.contains("\"v\":") {
+                    notice_fault
                 } else {
                     attempt_fault
                 }
@@ -78,6 +87,7 @@ impl Message {
             Self::Recover(recovery) => serde_json::to_string(recovery),
             Self::Erase(page) => serde_json::to_string(page),
             Self::KeyEnds(key) => serde_json::to_string(key),
+            Self::Notice(notice) => serde_json::to_string(notice),
         };
         text.expect("a message has string keys only")
     }
@@ -415,10 +425,12 @@ mod tests {
     const FANOUT: &str = r#"{"t":"t","e":"e","a":1,"x":[{"w":"w","p":0,"l":"odin"}]}"#;
     const KEY_ENDS: &str = r#"{"t":"t","i":"key_1","a":1}"#;
     const ERASE: &str = r#"{"z":{"i":"job_1","t":"t","s":{"event":{"e":"e","a":1}},"b":"key_1","a":2},"n":3,"d":0,"o":0,"r":0,"f":false,"k":"log"}"#;
+    const NOTICE: &str =
+        r#"{"t":"t","w":"w","y":"webhook.failing","o":"1","h":1,"l":"log_1","p":0,"v":{"url":"u"}}"#;
 
     #[test]
     fn what_a_newer_function_writes_besides_is_passed_over() {
-        for text in [ATTEMPT, FANOUT, KEY_ENDS, ERASE] {
+        for text in [ATTEMPT, FANOUT, KEY_ENDS, ERASE, NOTICE] {
             let known = Message::parse(text).unwrap();
             let newer = text.replacen('{', r#"{"later":{"x":[1]},"#, 1);
             assert_eq!(Message::parse(&newer).unwrap(), known, "{newer}");
@@ -435,6 +447,7 @@ mod tests {
             );
         }
         assert!(Message::parse(&FANOUT.replace(r#""a":1,"#, "")).is_err());
+        assert!(Message::parse(&NOTICE.replace(r#""h":1,"#, "")).is_err());
         let fault = Message::parse(&KEY_ENDS.replace(r#","a":1"#, "")).unwrap_err();
         assert!(fault.to_string().contains("`a`"), "{fault}");
         let fault = Message::parse(&ERASE.replace(r#""t":"t","#, "")).unwrap_err();

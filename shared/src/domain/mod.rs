@@ -3,9 +3,9 @@
 //! The cast: a [`tenant::Tenant`] owns [`webhook::Webhook`]s. An accepted event on its way to one webhook is a
 //! [`delivery::Delivery`], each POST of it an [`attempt::Attempt`]. The waits between attempts are the
 //! [`ladder::Ladder`]; a [`message::Message`] carries one position of it through the queue, and [`chain`] decides what a
-//! message that arrives still means. [`disable`] judges webhooks by their log, a [`filter::Filter`] says
-//! which payloads one takes. [`hops::Hops`] count the deliveries that led to an event. Whatever is changed is described by a
-//! [`audit::Record`].
+//! message that arrives still means. [`disable`] judges webhooks by their log, an [`outage::Outage`] says since when one fails, a
+//! [`filter::Filter`] which payloads it takes. [`hops::Hops`] count the deliveries that led to an event. Whatever is changed is
+//! described by an [`audit::Record`].
 
 pub mod attempt;
 pub mod audit;
@@ -19,6 +19,8 @@ pub mod idempotency;
 pub mod job;
 pub mod ladder;
 pub mod message;
+pub mod notice;
+pub mod outage;
 pub mod recovery;
 pub mod secret;
 pub mod stats;

@@ -138,6 +138,7 @@ mod tests {
             dialect: String::new(),
             challenge: false,
             disabled: None,
+            outage: None,
             epoch: 0,
             revision: 0,
             enabled_ms: 0,

@@ -9,6 +9,7 @@ pub use super::secret::{OldSecret, Secret, TooManySecrets};
 use super::{
     filter::Filter,
     id::{TenantId, WebhookId},
+    outage::Outage,
 };
 use crate::{
     json::Json,
@@ -82,6 +83,8 @@ pub struct Webhook {
     pub challenge: bool,
     /// `None` while it is active.
     pub disabled: Option<Disabled>,
+    /// Since when its attempts fail, if they do. One that began before `enabled_ms` is of the past.
+    pub outage: Option<Outage>,
     /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
     /// before one, or to an earlier webhook of the same id.
     pub epoch: u64,

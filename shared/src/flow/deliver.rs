@@ -116,8 +116,17 @@ impl Deliverer {
     }
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
-        let (mut attempts, mut fanouts, mut recoveries, mut erasures, mut keys, mut poison) = (
+        let (
+            mut attempts,
+            mut fanouts,
+            mut recoveries,
+            mut erasures,
+            mut keys,
+            mut notices,
+            mut poison,
+        ) = (
             BTreeMap::<AttemptKey, (Due, Copies)>::new(),
+            Vec::new(),
             Vec::new(),
             Vec::new(),
             Vec::new(),
@@ -136,6 +145,7 @@ impl Deliverer {
                 Ok(Message::Recover(recovery)) => recoveries.push((recovery, record)),
                 Ok(Message::Erase(page)) => erasures.push((page, record)),
                 Ok(Message::KeyEnds(key)) => keys.push((key, record)),
+                Ok(Message::Notice(notice)) => notices.push((notice, record)),
                 Err(error) => {
                     tracing::error!(message_id = record.message_id, %error, "a message is not one of Rung's; buried");
                     poison.push(record);
@@ -192,12 +202,19 @@ impl Deliverer {
                 .await;
             self.conclude(outcome, &record.into(), done).await;
         });
+        let notices = notices.into_iter().map(async |(notice, record)| {
+            let outcome = AssertUnwindSafe(self.operator.publish(&notice))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
         tokio::join!(
             join_all(attempts),
             join_all(fanouts),
             join_all(recoveries),
             join_all(erasures),
-            join_all(keys)
+            join_all(keys),
+            join_all(notices)
         );
     }
 

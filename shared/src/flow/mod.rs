@@ -5,8 +5,8 @@
 //! spaces the attempts of a webhook with a limit, [`host_faults`] puts off what this host could not send, [`tally`] counts
 //! attempts for the statistics. [`sweep`] brings parked waits back.
 //! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again, [`erase`] erases
-//! what is to be erased.
-//! [`operator`] tells the operator what befalls webhooks, [`keys`] a tenant that a key ends.
+//! what is to be erased. [`outage`] keeps since when a webhook fails. [`operator`] notifies the operator of what happens to
+//! webhooks, [`keys`] a tenant that a key ends.
 
 pub mod accept;
 mod attempt;
@@ -16,6 +16,7 @@ mod host_faults;
 mod keys;
 pub mod manual;
 pub mod operator;
+mod outage;
 mod pace;
 pub mod pending;
 mod post;

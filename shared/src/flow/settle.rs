@@ -10,9 +10,10 @@ use crate::{
         disable::consecutive_failures,
         ladder::DisableRule,
         message::{Due, Message},
+        outage::Outage,
         webhook::{Disabled, Reason, Webhook},
     },
-    limits::{FAILING_ATTEMPTS, PARK_MIN_MS, QUEUE_DELAY_MAX_MS},
+    limits::{PARK_MIN_MS, QUEUE_DELAY_MAX_MS},
     mutation::{Mutation, mutated},
     queue::Lane,
     store::deliveries::From,
@@ -28,6 +29,7 @@ impl Deliverer {
     ) -> Result<(), FlowError> {
         let dialect = self.dialect(&attempt.dialect)?;
         if attempt.outcome == Outcome::Succeeded {
+            self.end_outage(webhook, attempt).await?;
             if due.n > 1 {
                 let open = [State::Pending, State::Held, State::Missed, State::Failed];
                 self.store
@@ -38,47 +40,75 @@ impl Deliverer {
                         State::Succeeded,
                     )
                     .await?;
-                self.operator.succeeded(webhook, attempt).await?;
             }
             return Ok(());
         }
-        if let Some((reason, log_ids)) = self.verdict(webhook, dialect, attempt).await? {
-            let disabled = Disabled {
-                at_ms: self.clock.now_ms(),
-                reason,
-                log_ids,
-            };
-            if self
-                .store
-                .disable(&webhook.tenant, &webhook.id, due.epoch, &disabled)
-                .await?
-            {
-                tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.id, ?reason, "webhook disabled");
-                self.metrics.disabled(&webhook.tenant);
-            }
-            // Whoever disabled it: a crash may have followed that.
-            self.operator
-                .disabled(webhook, due.epoch, reason, attempt)
-                .await?;
+        // First what carries the delivery on: nothing that follows may keep it waiting.
+        let next = attempt
+            .next_due_ms
+            .map(|next_due_ms| successor(due, attempt, next_due_ms));
+        if let Some(next) = next.as_ref().filter(|_| !mutated(Mutation::RowBeforeSend)) {
+            self.put_off(next).await?;
         }
         if attempt.trigger.counts() {
-            self.tell_of_failure(webhook, attempt).await?;
+            self.judge(due, webhook, dialect, attempt).await?;
         }
-        match attempt.next_due_ms {
-            Some(next_due_ms) => self.succeed_by(due, attempt, next_due_ms).await,
+        match next {
+            Some(next) => self.move_on(due, attempt, next).await,
             None => self.fail(due, attempt).await,
         }
     }
 
-    /// Tells the operator what a failure that nobody asked for by hand means, if it means anything.
-    async fn tell_of_failure(&self, webhook: &Webhook, attempt: &Attempt) -> Result<(), FlowError> {
-        if attempt.attempt == FAILING_ATTEMPTS {
-            self.operator.failing(webhook, attempt).await?;
+    /// What a failure means for the webhook, and what the operator is notified of.
+    async fn judge(
+        &self,
+        due: &Due,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        attempt: &Attempt,
+    ) -> Result<(), FlowError> {
+        let outage = self.extend_outage(webhook, dialect, attempt).await?;
+        let verdict = self
+            .verdict(webhook, dialect, attempt, outage.as_ref())
+            .await?;
+        if let Some((reason, log_ids)) = verdict
+            && self.disable(due, webhook, reason, log_ids).await?
+            && self.operator.listens_to(webhook).await?
+        {
+            self.notify(webhook.disabled_by(attempt, due.epoch, reason))
+                .await?;
         }
-        if attempt.next_due_ms.is_none() {
-            self.operator.used_up(webhook, attempt).await?;
+        if attempt.next_due_ms.is_none() && self.operator.listens_to(webhook).await? {
+            self.notify(webhook.used_up(attempt)).await?;
         }
         Ok(())
+    }
+
+    /// Disables a webhook that is active at the message's epoch. Whether it is disabled for this, by this call or by one before it
+    /// that a crash cut short.
+    async fn disable(
+        &self,
+        due: &Due,
+        webhook: &Webhook,
+        reason: Reason,
+        log_ids: Vec<String>,
+    ) -> Result<bool, FlowError> {
+        let (tenant, id) = (&webhook.tenant, &webhook.id);
+        let disabled = Disabled {
+            at_ms: self.clock.now_ms(),
+            reason,
+            log_ids,
+        };
+        if self.store.disable(tenant, id, due.epoch, &disabled).await? {
+            tracing::warn!(%tenant, webhook = %id, ?reason, "webhook disabled");
+            self.metrics.disabled(tenant);
+            return Ok(true);
+        }
+        let standing = self.store.webhook(tenant, id).await?;
+        let standing = standing.and_then(|webhook| webhook.disabled);
+        Ok(standing.is_some_and(|standing| {
+            standing.reason == reason && standing.log_ids == disabled.log_ids
+        }))
     }
 
     /// Whether this failure disables the webhook, and the log entries that show why.
@@ -87,11 +117,9 @@ impl Deliverer {
         webhook: &Webhook,
         dialect: &Dialect,
         attempt: &Attempt,
+        outage: Option<&Outage>,
     ) -> Result<Option<(Reason, Vec<String>)>, FlowError> {
         let this = || vec![attempt.key.log_id().to_string()];
-        if !attempt.trigger.counts() {
-            return Ok(None);
-        }
         if is_gone(dialect, attempt.response_status) {
             return Ok(Some((Reason::Gone, this())));
         }
@@ -116,44 +144,14 @@ impl Deliverer {
                     )
                 })
             }
-            DisableRule::FailingFor { ms } => {
-                let from_ms = attempt.ended_ms.saturating_sub(ms);
-                let failing = from_ms >= enabled_ms
-                    && self
-                        .store
-                        .failing_throughout(tenant, id, enabled_ms, from_ms)
-                        .await?;
-                failing.then(|| (Reason::FailingTooLong, this()))
-            }
+            DisableRule::FailingFor { ms } => outage
+                .filter(|outage| attempt.ended_ms >= outage.since_ms + ms)
+                .map(|_| (Reason::FailingTooLong, this())),
         })
     }
 
-    /// Puts the next rung in place: first its message, then the row.
-    async fn succeed_by(
-        &self,
-        due: &Due,
-        attempt: &Attempt,
-        next_due_ms: u64,
-    ) -> Result<(), FlowError> {
-        let next = Due {
-            n: due.n + 1,
-            due_ms: next_due_ms,
-            attempt: attempt.attempt + 1,
-            // The wait that is put back is the one whose place an attempt by hand took.
-            rung: due.rung + usize::from(due.resume_ms.is_none()),
-            trigger: Trigger::Retry,
-            dialect: Some(attempt.dialect.clone()),
-            job: None,
-            repeated: false,
-            through: false,
-            resume_ms: None,
-            place_ms: None,
-            content: None,
-            ..due.clone()
-        };
-        if !mutated(Mutation::RowBeforeSend) {
-            self.put_off(&next).await?;
-        }
+    /// Moves the row on to the next rung, whose message is durable.
+    async fn move_on(&self, due: &Due, attempt: &Attempt, next: Due) -> Result<(), FlowError> {
         if due.n == 1 {
             self.store
                 .place(&head(&next, &attempt.event_type, vec![next.due_ms]))
@@ -217,6 +215,26 @@ impl Deliverer {
                 .await?;
         }
         Ok(())
+    }
+}
+
+/// The message of the attempt that follows a failed one.
+fn successor(due: &Due, attempt: &Attempt, next_due_ms: u64) -> Due {
+    Due {
+        n: due.n + 1,
+        due_ms: next_due_ms,
+        attempt: attempt.attempt + 1,
+        // The wait that is put back is the one whose place an attempt by hand took.
+        rung: due.rung + usize::from(due.resume_ms.is_none()),
+        trigger: Trigger::Retry,
+        dialect: Some(attempt.dialect.clone()),
+        job: None,
+        repeated: false,
+        through: false,
+        resume_ms: None,
+        place_ms: None,
+        content: None,
+        ..due.clone()
     }
 }
 

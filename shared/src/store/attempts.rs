@@ -251,65 +251,6 @@ impl Store {
             before = next;
         }
     }
-
-    /// Whether a webhook has failed for long: an attempt that counts, due between `enabled_ms` and `from_ms`, failed, and none
-    /// due since has succeeded.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn failing_throughout(
-        &self,
-        tenant: &TenantId,
-        webhook: &WebhookId,
-        enabled_ms: u64,
-        from_ms: u64,
-    ) -> Result<bool, StoreError> {
-        let partitions: Vec<_> = log_partitions(tenant, webhook).collect();
-        let enabled = time(enabled_ms);
-        let mut before = Some(time(from_ms.saturating_add(1)));
-        let old = loop {
-            let (rows, next) = self
-                .merged_page(&partitions, false, &enabled, before.as_deref(), 1)
-                .await?;
-            let attempts = rows
-                .into_iter()
-                .map(read_attempt)
-                .collect::<Result<Vec<_>, _>>()?;
-            match attempts
-                .into_iter()
-                .find(|attempt| attempt.trigger.counts())
-            {
-                Some(attempt) => break attempt,
-                None if next.is_none() => return Ok(false),
-                None => before = next,
-            }
-        };
-        if old.outcome == Outcome::Succeeded {
-            return Ok(false);
-        }
-        let (from, mut before) = (time(from_ms), None);
-        loop {
-            let (rows, next) = self
-                .merged_page(
-                    &partitions,
-                    false,
-                    &from,
-                    before.as_deref(),
-                    SCANNED_PER_PAGE / 8,
-                )
-                .await?;
-            for row in rows {
-                let attempt = read_attempt(row)?;
-                if attempt.trigger.counts() && attempt.outcome == Outcome::Succeeded {
-                    return Ok(false);
-                }
-            }
-            if next.is_none() {
-                return Ok(true);
-            }
-            before = next;
-        }
-    }
 }
 
 fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {

@@ -12,7 +12,7 @@
 //! | the operator's first key | `O` / `F#hash` | for ever | [`api_keys`] |
 //! | `Idempotency-Key` that an API key was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
-//! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`] |
+//! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`], [`outages`] |
 //! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
 //! | event | `E#t#e` / `-`; `g` = `V#t#s`, `gs` = `accepted#e` for those that the logs do not lead to | retention | [`events`], [`timeline`] |
@@ -27,8 +27,7 @@
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
 //! | events counted for a limit | `U#t` / `counter` | an hour after its window | [`usage`] |
-//! | webhook failing for a while | `G#t#w` / `failing` | until it recovers; retention | [`failing`] |
-//! | who tells the operator's topic of a webhook | `G#t#w` / `told#event` | retention | [`told`] |
+//! | lease on a notice to the operator | `G#t#w` / `notice#type#once` | retention | [`notices`] |
 //! | entry of the audit log | `A#name`, or `A` for the operator's own, / `time#id`; `g` = `A`, `gs` = `time#id` | a year | [`audit`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
 //! | the deployment's own key, encrypted | `S#key` / `-` | for ever | `deployment_key` |
@@ -49,10 +48,11 @@ mod deployment_key;
 mod encrypted;
 mod erasures;
 pub mod events;
-pub mod failing;
 mod item;
 pub mod jobs;
 mod listed;
+pub mod notices;
+pub mod outages;
 pub mod pace;
 pub mod parked;
 pub mod recoveries;
@@ -65,7 +65,6 @@ pub mod table;
 mod tenant_row;
 pub mod tenants;
 pub mod timeline;
-pub mod told;
 mod transact;
 pub mod usage;
 pub mod walk;

@@ -69,7 +69,7 @@ impl Store {
             .client
             .update_item()
             .table_name(&*self.table)
-            .key("pk", item::text(format!("G#{tenant}#{webhook}")))
+            .key("pk", item::text(partition(tenant, webhook)))
             .key("sk", item::text("pace"))
             .update_expression(format!("SET {set}, exp = :exp"))
             .condition_expression(condition)
@@ -93,4 +93,9 @@ impl Store {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The partition of what is kept of a webhook beside its row.
+pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
+    format!("G#{tenant}#{webhook}")
 }

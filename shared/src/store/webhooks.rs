@@ -12,6 +12,7 @@ use super::{
     Item, Listed, Query, Range, Store, StoreError,
     item::{self, Builder, Row},
     listed::position,
+    outages,
     tenant_row::partition,
     transact::{Outcome, Part},
 };
@@ -61,9 +62,7 @@ impl Store {
         webhook: &Webhook,
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
-        let put = Put::builder()
-            .condition_expression("rev = :rev")
-            .expression_attribute_values(":rev", item::number(webhook.revision));
+        let put = outages::unchanged(Put::builder(), webhook.revision, webhook.outage.as_ref());
         let next = Webhook {
             revision: webhook.revision + 1,
             ..webhook.clone()
@@ -322,7 +321,7 @@ pub(super) fn deleted(tenant: &TenantId, id: &WebhookId, epoch: u64, expiry: u64
         .build()
 }
 
-fn sort_key(id: &WebhookId) -> String {
+pub(super) fn sort_key(id: &WebhookId) -> String {
     format!("W#{id}")
 }
 
@@ -417,6 +416,7 @@ impl Store {
             .text("dialect", &webhook.dialect)
             .maybe("asks", webhook.challenge.then(|| item::number(1)))
             .maybe("disabled", webhook.disabled.as_ref().map(json_value))
+            .maybe(outages::ATTRIBUTE, webhook.outage.as_ref().map(json_value))
             .number("epoch", webhook.epoch)
             .number("rev", webhook.revision)
             .number("enabled", webhook.enabled_ms)
@@ -446,6 +446,7 @@ impl Store {
             dialect: row.text("dialect")?,
             challenge: row.maybe_number("asks") == Some(1),
             disabled: row.maybe_json("disabled")?,
+            outage: row.maybe_json(outages::ATTRIBUTE)?,
             epoch: row.number("epoch")?,
             revision: row.number("rev")?,
             enabled_ms: row.number("enabled")?,

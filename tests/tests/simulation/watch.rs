@@ -125,7 +125,12 @@ impl Watch {
                     match Message::parse(body) {
                         Ok(Message::Attempt(due)) => self.sent(&due),
                         Ok(Message::Recover(page)) => self.ledger().recoveries.page(page),
-                        Ok(Message::Fanout(_) | Message::Erase(_) | Message::KeyEnds(_))
+                        Ok(
+                            Message::Fanout(_)
+                            | Message::Erase(_)
+                            | Message::KeyEnds(_)
+                            | Message::Notice(_),
+                        )
                         | Err(_) => {}
                     }
                 }

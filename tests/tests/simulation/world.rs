@@ -408,6 +408,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             dialect: any_dialect(chance),
             challenge: false,
             disabled: None,
+            outage: None,
             epoch: 0,
             revision: 0,
             enabled_ms: START_MS,

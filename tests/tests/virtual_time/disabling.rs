@@ -150,6 +150,38 @@ async fn one_success_within_five_days_keeps_a_webhook() {
     assert_eq!(status(&world, &id).await, "active");
 }
 
+/// Nobody knows whether the receiver was away in between.
+#[tokio::test(start_paused = true)]
+async fn a_gap_longer_than_the_longest_wait_is_no_outage() {
+    let (world, id) = World::of("standard").await;
+    world.script(|number, _| Reply::Status(if number == 2 { 200 } else { 500 }));
+    // Its second attempt, 5 s later, succeeds.
+    world.publish("a.b").await;
+    world.pass(5 * DAY).await;
+    world.publish("a.b").await;
+    world.pass(MINUTE).await;
+    assert_eq!(status(&world, &id).await, "active");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_ends_when_a_webhook_is_enabled() {
+    let (world, id) = World::of("standard").await;
+    world.script(|_, _| Reply::Status(500));
+    for day in 0..5 {
+        if day == 4 {
+            let path = format!("/v1/webhooks/{id}");
+            world
+                .call("PATCH", &path, json!({"status": "active"}))
+                .await;
+        }
+        world.publish("a.b").await;
+        world.pass(DAY).await;
+    }
+    world.publish("a.b").await;
+    world.pass(MINUTE).await;
+    assert_eq!(status(&world, &id).await, "active");
+}
+
 #[tokio::test(start_paused = true)]
 async fn gone_disables_at_once_in_standard_and_is_a_failure_like_others_elsewhere() {
     let (world, id) = World::of("standard").await;

@@ -194,6 +194,7 @@ async fn read_new(
             dialect: String::new(),
             challenge: false,
             disabled: None,
+            outage: None,
             // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
             epoch: now_ms,
             revision: 0,

@@ -1,0 +1,155 @@
+//! Notices: what the operator is told of webhooks. One travels through the queue as a message of its own, so that no delivery waits
+//! for whoever is notified.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    attempt::Attempt,
+    hops::Hops,
+    id::{TenantId, WebhookId},
+    outage::Outage,
+    webhook::{Reason, Webhook},
+};
+use crate::clock::timestamp;
+
+/// The event type of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoticeType {
+    /// A webhook's outage goes on.
+    #[serde(rename = "webhook.failing")]
+    Failing,
+    /// It has ended.
+    #[serde(rename = "webhook.recovered")]
+    Recovered,
+    /// Failures have disabled a webhook.
+    #[serde(rename = "webhook.disabled")]
+    Disabled,
+    /// A delivery's ladder is used up.
+    #[serde(rename = "delivery.failed")]
+    DeliveryFailed,
+}
+
+impl NoticeType {
+    /// Its public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failing => "webhook.failing",
+            Self::Recovered => "webhook.recovered",
+            Self::Disabled => "webhook.disabled",
+            Self::DeliveryFailed => "delivery.failed",
+        }
+    }
+}
+
+/// A notice to the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The webhook's tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// The webhook.
+    #[serde(rename = "w")]
+    pub webhook: WebhookId,
+    /// The event type.
+    #[serde(rename = "y")]
+    pub notice_type: NoticeType,
+    /// What happened once, within the webhook and the type: the event's id is derived from it.
+    #[serde(rename = "o")]
+    pub once: String,
+    /// When it happened, in milliseconds.
+    #[serde(rename = "h")]
+    pub happened_ms: u64,
+    /// The log entry that shows it.
+    #[serde(rename = "l")]
+    pub log_id: String,
+    /// The deliveries in a row that led to it.
+    #[serde(rename = "p")]
+    pub hops: Hops,
+    /// The event's data.
+    #[serde(rename = "v")]
+    pub data: Map<String, Value>,
+}
+
+impl Webhook {
+    /// The notice that its outage goes on, as an attempt shows.
+    #[must_use]
+    pub fn failing(&self, attempt: &Attempt, outage: &Outage) -> Notice {
+        let more = json!({
+            "failing_since": timestamp(outage.since_ms),
+            "last_error": attempt.error,
+        });
+        let once = outage.since_ms.to_string();
+        self.notice(NoticeType::Failing, once, attempt, more)
+    }
+
+    /// The notice that its outage has ended with an attempt.
+    #[must_use]
+    pub fn recovered(&self, attempt: &Attempt, outage: &Outage) -> Notice {
+        let more = json!({
+            "failing_since": timestamp(outage.since_ms),
+            "recovered_at": timestamp(attempt.ended_ms),
+        });
+        let once = outage.since_ms.to_string();
+        self.notice(NoticeType::Recovered, once, attempt, more)
+    }
+
+    /// The notice that an attempt has disabled it at `epoch`.
+    #[must_use]
+    pub fn disabled_by(&self, attempt: &Attempt, epoch: u64, reason: Reason) -> Notice {
+        let more = json!({
+            "reason": reason,
+            "disabled_at": timestamp(attempt.ended_ms),
+            "last_error": attempt.error,
+        });
+        self.notice(NoticeType::Disabled, epoch.to_string(), attempt, more)
+    }
+
+    /// The notice that an attempt was the last of its delivery's ladder.
+    #[must_use]
+    pub fn used_up(&self, attempt: &Attempt) -> Notice {
+        let more = json!({
+            "delivery_id": attempt.key.delivery.uuid(),
+            "attempts": attempt.attempt,
+            "failed_at": timestamp(attempt.ended_ms),
+            "last_error": attempt.error,
+        });
+        let once = attempt.key.log_id().to_string();
+        self.notice(NoticeType::DeliveryFailed, once, attempt, more)
+    }
+
+    fn notice(
+        &self,
+        notice_type: NoticeType,
+        once: String,
+        attempt: &Attempt,
+        more: Value,
+    ) -> Notice {
+        let log_id = attempt.key.log_id().to_string();
+        let data = json!({
+            "tenant": self.tenant.name(),
+            "webhook_id": self.id.as_str(),
+            "url": self.url,
+            "event_id": attempt.key.delivery.event.as_str(),
+            "event_type": attempt.event_type,
+            "log_id": log_id,
+        });
+        let mut members = Map::new();
+        for part in [data, more] {
+            if let Value::Object(part) = part {
+                members.extend(part);
+            }
+        }
+        Notice {
+            tenant: self.tenant.clone(),
+            webhook: self.id.clone(),
+            notice_type,
+            once,
+            happened_ms: attempt.ended_ms,
+            log_id,
+            hops: attempt.hops.of_consequence(),
+            data: members,
+        }
+    }
+}

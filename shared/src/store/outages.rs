@@ -1,0 +1,97 @@
+//! A webhook's outage: the attribute `outage` of its row, apart from the webhook's settings. Writing it raises neither the row's
+//! revision nor the tenant's version, and a change of the settings is refused when it changed since the row was read.
+
+use aws_sdk_dynamodb::{
+    error::{DisplayErrorContext, SdkError},
+    operation::update_item::UpdateItemError,
+    types::{ReturnValuesOnConditionCheckFailure, builders::PutBuilder},
+};
+
+use super::{
+    Store, StoreError,
+    item::{self, Row},
+    tenant_row::partition,
+    webhooks::sort_key,
+};
+use crate::domain::{outage::Outage, webhook::Webhook};
+
+/// The attribute.
+pub(super) const ATTRIBUTE: &str = "outage";
+
+/// What came of writing an outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutageWritten {
+    /// It is stored.
+    Done,
+    /// Another one was stored meanwhile.
+    Found(Option<Outage>),
+    /// The webhook was deleted, or enabled anew: what was known is of its past.
+    Past,
+}
+
+impl Store {
+    /// Replaces the outage that is known of a webhook by another one, or by none.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn write_outage(
+        &self,
+        webhook: &Webhook,
+        known: Option<&Outage>,
+        outage: Option<&Outage>,
+    ) -> Result<OutageWritten, StoreError> {
+        let unchanged = condition(known);
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .key("pk", item::text(partition(&webhook.tenant)))
+            .key("sk", item::text(sort_key(&webhook.id)))
+            .condition_expression(format!("enabled = :enabled AND {unchanged}"))
+            .expression_attribute_values(":enabled", item::number(webhook.enabled_ms))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        if let Some(known) = known {
+            update = update.expression_attribute_values(":known", item::json(known));
+        }
+        update = match outage {
+            Some(outage) => update
+                .update_expression(format!("SET {ATTRIBUTE} = :outage"))
+                .expression_attribute_values(":outage", item::json(outage)),
+            None => update.update_expression(format!("REMOVE {ATTRIBUTE}")),
+        };
+        let error = match update.send().await {
+            Ok(_) => return Ok(OutageWritten::Done),
+            Err(SdkError::ServiceError(error)) => error.into_err(),
+            Err(error) => return Err(error.into()),
+        };
+        let UpdateItemError::ConditionalCheckFailedException(failure) = error else {
+            let text = DisplayErrorContext(&error).to_string();
+            return Err(StoreError::Unavailable(text.into()));
+        };
+        let Some(row) = failure.item.map(Row) else {
+            return Ok(OutageWritten::Past);
+        };
+        if row.number::<u64>("enabled")? != webhook.enabled_ms {
+            return Ok(OutageWritten::Past);
+        }
+        row.maybe_json(ATTRIBUTE).map(OutageWritten::Found)
+    }
+}
+
+/// Puts a webhook's row only where its outage is as it was read.
+pub(super) fn unchanged(put: PutBuilder, revision: u64, known: Option<&Outage>) -> PutBuilder {
+    let put = put
+        .condition_expression(format!("rev = :rev AND {}", condition(known)))
+        .expression_attribute_values(":rev", item::number(revision));
+    match known {
+        Some(known) => put.expression_attribute_values(":known", item::json(known)),
+        None => put,
+    }
+}
+
+fn condition(known: Option<&Outage>) -> String {
+    match known {
+        Some(_) => format!("{ATTRIBUTE} = :known"),
+        None => format!("attribute_not_exists({ATTRIBUTE})"),
+    }
+}
