@@ -178,6 +178,9 @@ pub const ERASE_PAGE: usize = 100;
 pub const HANDLER_MS: u64 = 35_000;
 /// Receives after which a message that cannot be handled goes to the dead letters.
 pub const POISON_RECEIVES: u32 = 5;
+/// Receives after which a message of an unknown form is buried: about an hour at a visibility time-out of 3 minutes, so that a newer
+/// function takes it while a deployment is under way.
+pub const UNKNOWN_RECEIVES: u32 = 20;
 
 /// Response body kept in the log, in bytes.
 pub const LOGGED_BODY_BYTES: usize = 4 * 1024;

@@ -120,15 +120,15 @@ impl Queue {
     /// # Errors
     /// When SQS cannot be reached or goes on refusing it.
     pub async fn bury(&self, body: String) -> Result<(), QueueError> {
-        sent(
-            self.dead
-                .call(Entry {
-                    body,
-                    group: "poison".to_owned(),
-                    delay_s: 0,
-                })
-                .await,
-        )
+        sent(self.dead.call(unread(body)).await)
+    }
+
+    /// Queues a message that this function cannot read, as it stands: another version may read it, or it is buried.
+    ///
+    /// # Errors
+    /// When SQS cannot be reached or goes on refusing it.
+    pub async fn pass_on(&self, lane: Lane, body: String) -> Result<(), QueueError> {
+        sent(self.lane(lane).call(unread(body)).await)
     }
 
     fn lane(&self, lane: Lane) -> &Batcher<Entry, Result<(), QueueError>> {
@@ -136,6 +136,15 @@ impl Queue {
             Lane::Deliver => &self.deliver,
             Lane::Retry => &self.retry,
         }
+    }
+}
+
+/// A message whose group is in none of its fields.
+fn unread(body: String) -> Entry {
+    Entry {
+        body,
+        group: "poison".to_owned(),
+        delay_s: 0,
     }
 }
 

@@ -120,3 +120,18 @@ async fn dead_letters_are_the_operators_alone() {
     refused.assert_error(422, "invalid_request");
     assert_eq!(refused.fields(), ["queues"]);
 }
+
+/// While a deployment is under way, newer functions write what older ones cannot read.
+#[tokio::test(start_paused = true)]
+async fn a_message_of_an_unknown_form_comes_again_for_an_hour_before_it_is_buried() {
+    const MINUTE_MS: u64 = 60_000;
+    let world = World::new().await;
+    for body in [r#"{"t":"acme","form":"of a later version"}"#, "no message"] {
+        bury(&world, "deliver", body).await;
+    }
+    for (minutes, buried) in [(1, 1), (40, 1), (40, 2)] {
+        world.pass(minutes * MINUTE_MS).await;
+        let found = world.get(&As::operator(), "/v1/dead-letters").await;
+        assert_eq!(found.data(200)["counts"]["deliver"], buried);
+    }
+}

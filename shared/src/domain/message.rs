@@ -1,7 +1,9 @@
 //! What travels through the queues.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
     attempt::{AttemptKey, Trigger},
@@ -36,8 +38,20 @@ impl Message {
     /// Reads a message's body.
     ///
     /// # Errors
-    /// When it is none of the forms; the error is that of the form it comes closest to.
-    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+    /// When it is none of the forms.
+    pub fn parse(text: &str) -> Result<Self, MessageFault> {
+        Self::read(text).map_err(|fault| {
+            // A newer function writes what an older one cannot read, but nothing else writes objects into these queues.
+            if serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text).is_ok() {
+                MessageFault::Unknown(fault)
+            } else {
+                MessageFault::Foreign(fault)
+            }
+        })
+    }
+
+    /// The error is that of the form that the text comes closest to.
+    fn read(text: &str) -> Result<Self, serde_json::Error> {
         let attempt_fault = match serde_json::from_str(text) {
             Ok(due) => return Ok(Self::Attempt(due)),
             Err(fault) => fault,
@@ -91,6 +105,17 @@ impl Message {
         };
         text.expect("a message has string keys only")
     }
+}
+
+/// Why a text is no message.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageFault {
+    /// It is an object, but of no form that this version knows: one of a newer version, perhaps.
+    #[error("no form of this version: {0}")]
+    Unknown(serde_json::Error),
+    /// It is nothing that any version writes.
+    #[error("no message of Rung's: {0}")]
+    Foreign(serde_json::Error),
 }
 
 /// One attempt to make: a position of a delivery's chain.
@@ -203,7 +228,6 @@ pub struct Target {
 
 /// A recovery: deliveries of a webhook to be sent again, each on a fresh ladder. As a message it asks for the page at its cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Recovery {
     /// Tenant.
     #[serde(rename = "t")]
@@ -425,12 +449,13 @@ mod tests {
     const FANOUT: &str = r#"{"t":"t","e":"e","a":1,"x":[{"w":"w","p":0,"l":"odin"}]}"#;
     const KEY_ENDS: &str = r#"{"t":"t","i":"key_1","a":1}"#;
     const ERASE: &str = r#"{"z":{"i":"job_1","t":"t","s":{"event":{"e":"e","a":1}},"b":"key_1","a":2},"n":3,"d":0,"o":0,"r":0,"f":false,"k":"log"}"#;
+    const RECOVERY: &str = r#"{"t":"t","w":"w","j":1,"p":0,"s":"any","f":1,"u":2}"#;
     const NOTICE: &str =
         r#"{"t":"t","w":"w","y":"webhook.failing","o":"1","h":1,"l":"log_1","p":0,"v":{"url":"u"}}"#;
 
     #[test]
     fn what_a_newer_function_writes_besides_is_passed_over() {
-        for text in [ATTEMPT, FANOUT, KEY_ENDS, ERASE, NOTICE] {
+        for text in [ATTEMPT, FANOUT, RECOVERY, KEY_ENDS, ERASE, NOTICE] {
             let known = Message::parse(text).unwrap();
             let newer = text.replacen('{', r#"{"later":{"x":[1]},"#, 1);
             assert_eq!(Message::parse(&newer).unwrap(), known, "{newer}");
@@ -452,6 +477,19 @@ mod tests {
         assert!(fault.to_string().contains("`a`"), "{fault}");
         let fault = Message::parse(&ERASE.replace(r#""t":"t","#, "")).unwrap_err();
         assert!(fault.to_string().contains("`t`"), "{fault}");
+    }
+
+    #[test]
+    fn what_a_newer_version_may_have_written_is_told_from_what_none_writes() {
+        let unknown = [r#"{"t":"t","z":1}"#, "{}"];
+        for text in unknown {
+            let fault = Message::parse(text).unwrap_err();
+            assert!(matches!(fault, MessageFault::Unknown(_)), "{text}: {fault}");
+        }
+        for text in ["", "no message", "7", "[]", "{", r#"{"t":"t"} and more"#] {
+            let fault = Message::parse(text).unwrap_err();
+            assert!(matches!(fault, MessageFault::Foreign(_)), "{text}: {fault}");
+        }
     }
 
     #[test]

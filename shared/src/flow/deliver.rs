@@ -20,11 +20,11 @@ use crate::{
     domain::{
         attempt::AttemptKey,
         id::{EventId, TenantId, WebhookId},
-        message::{Due, Fanout, Message},
+        message::{Due, Fanout, Message, MessageFault},
         webhook::Webhook,
     },
     egress::Transport,
-    limits::POISON_RECEIVES,
+    limits::{POISON_RECEIVES, UNKNOWN_RECEIVES},
     metrics::Metrics,
     mutation::{Mutation, mutated},
     queue::{Lane, Queue},
@@ -146,6 +146,9 @@ impl Deliverer {
                 Ok(Message::Erase(page)) => erasures.push((page, record)),
                 Ok(Message::KeyEnds(key)) => keys.push((key, record)),
                 Ok(Message::Notice(notice)) => notices.push((notice, record)),
+                Err(error @ MessageFault::Unknown(_)) if record.receives < UNKNOWN_RECEIVES => {
+                    tracing::warn!(message_id = record.message_id, %error, "a message is of an unknown form; it will come again");
+                }
                 Err(error) => {
                     tracing::error!(message_id = record.message_id, %error, "a message is not one of Rung's; buried");
                     poison.push(record);

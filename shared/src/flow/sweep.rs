@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, try_join_all};
 
 use super::FlowError;
 use crate::{
@@ -104,6 +104,10 @@ impl Sweeper {
                 .collect();
             let accepted = self.queue.send_all(Lane::Retry, &messages).await;
             accepted.into_iter().collect::<Result<(), _>>()?;
+            // One that cannot be read stops none of the others.
+            let unreadable = page.unreadable.into_iter();
+            let passed_on = unreadable.map(|body| self.queue.pass_on(Lane::Retry, body));
+            try_join_all(passed_on).await?;
             sent += messages.len();
             // Nothing is parked into a minute that is this near: when it is read to its end, it is done with.
             cursor = next;

@@ -8,9 +8,9 @@ use super::{
     api_keys::lookup_of,
     attempts,
     batch::Key,
-    deliveries, events, failing,
+    deliveries, events,
     item::{number, text, time},
-    recoveries,
+    pace, recoveries,
     reminders::reminder_of,
     stats, tenant_row, usage, walk, webhooks,
 };
@@ -141,7 +141,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let partitions = [
             stats::partition(tenant, webhook),
-            failing::partition(tenant, webhook),
+            pace::partition(tenant, webhook),
             recoveries::partition(tenant, webhook),
         ];
         let keys = partitions.iter().map(|pk| self.keys_of(pk));

@@ -36,6 +36,8 @@ impl Cursor {
 pub struct Parked {
     /// The waits.
     pub waits: Vec<Due>,
+    /// What stands among them and cannot be read: a newer version may have written it.
+    pub unreadable: Vec<String>,
     /// Where the rest of the minute begins; `None` when this was all.
     pub rest: Option<Cursor>,
 }
@@ -115,12 +117,26 @@ impl Store {
             minute: cursor.minute,
             last: last.clone(),
         });
-        let waits = page
-            .rows
-            .iter()
-            .map(|row| row.json("m"))
-            .collect::<Result<_, _>>()?;
-        Ok(Parked { waits, rest })
+        let (mut waits, mut unreadable) = (Vec::new(), Vec::new());
+        for mut row in page.rows {
+            match row.json("m") {
+                Ok(wait) => waits.push(wait),
+                Err(error) => {
+                    tracing::error!(%error, "a parked wait cannot be read");
+                    let message = row.maybe_text("m");
+                    unreadable.push(
+                        message
+                            .filter(|it| !it.is_empty())
+                            .unwrap_or(row.text("sk")?),
+                    );
+                }
+            }
+        }
+        Ok(Parked {
+            waits,
+            unreadable,
+            rest,
+        })
     }
 
     /// How far the sweep of each shard has come; `None` before its first.
