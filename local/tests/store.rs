@@ -392,8 +392,10 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
     assert_eq!(store.log_failure(&failure).await.unwrap(), None);
     let logged = store.log_failure(&failure).await.unwrap();
     assert_eq!(logged.as_ref(), Some(&failure));
-    assert_eq!(store.note_failing(&tenant(), &w, 1).await.unwrap(), 1);
-    assert_eq!(store.note_failing(&tenant(), &w, 2).await.unwrap(), 1);
+    let of = (&key.tenant, &w);
+    assert!(store.lease_notice(of, "n", "log_1").await.unwrap());
+    assert!(store.lease_notice(of, "n", "log_1").await.unwrap());
+    assert!(!store.lease_notice(of, "n", "log_2").await.unwrap());
     store.place_recovery(&recovery).await.unwrap();
     let moved = store
         .advance_recovery(&recovery, "c")
@@ -409,7 +411,7 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
     assert_eq!(store.cancel(&key).await.unwrap(), Written::Found(None));
     assert_eq!(store.place(&second).await.unwrap(), Written::Done(second));
     assert_eq!(store.log_failure(&failure).await.unwrap(), None);
-    assert_eq!(store.note_failing(&tenant(), &w, 2).await.unwrap(), 2);
+    assert!(store.lease_notice(of, "n", "log_2").await.unwrap());
     let there = Recovery {
         cursor: "c".to_owned(),
         ..recovery.clone()
