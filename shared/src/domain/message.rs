@@ -450,8 +450,7 @@ mod tests {
     const KEY_ENDS: &str = r#"{"t":"t","i":"key_1","a":1}"#;
     const ERASE: &str = r#"{"z":{"i":"job_1","t":"t","s":{"event":{"e":"e","a":1}},"b":"key_1","a":2},"n":3,"d":0,"o":0,"r":0,"f":false,"k":"log"}"#;
     const RECOVERY: &str = r#"{"t":"t","w":"w","j":1,"p":0,"s":"any","f":1,"u":2}"#;
-    const NOTICE: &str =
-        r#"{"t":"t","w":"w","y":"webhook.failing","o":"1","h":1,"l":"log_1","p":0,"v":{"url":"u"}}"#;
+    const NOTICE: &str = r#"{"t":"t","w":"w","y":"webhook.failing","o":"1","h":1,"l":"log_1","p":0,"v":{"url":"u"}}"#;
 
     #[test]
     fn what_a_newer_function_writes_besides_is_passed_over() {
