@@ -112,6 +112,7 @@ impl Server {
             mut dialect_files,
             strict,
             egress_ips,
+            webhooks_per_tenant,
             admin_key,
             public_url,
         } = settings;
@@ -158,7 +159,10 @@ impl Server {
         .await?;
         // Keys that do not open this data are noticed here rather than at the first webhook.
         app.api.store.deployment_key().await?;
-        app.api = app.api.with_egress_ips(egress_ips);
+        app.api = app
+            .api
+            .with_egress_ips(egress_ips)
+            .with_webhooks_per_tenant(webhooks_per_tenant);
         let deliverer = &mut app.deliverer;
         deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);
         let addr = listener.local_addr()?;

@@ -21,6 +21,7 @@ use rung_shared::{
     },
     encryption::KeyRing,
     json::Json,
+    limits::WEBHOOKS_PER_TENANT,
     store::{
         Store,
         api_keys::KeyCreated,
@@ -49,6 +50,7 @@ async fn store() -> Store {
         dialect: "standard".to_owned(),
         plan: None,
         retention_days: None,
+        webhooks: 0,
         version: 0,
         created_ms: 1_760_000_000_000,
     };
@@ -133,7 +135,10 @@ async fn a_webhook_comes_back_as_it_was_written() {
         ..webhook()
     };
     assert_eq!(
-        store.create_webhook(&webhook, &by_nobody()).await.unwrap(),
+        store
+            .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+            .await
+            .unwrap(),
         WebhookWritten::Done
     );
     assert_eq!(stored(&store).await, webhook);
@@ -161,7 +166,7 @@ async fn a_webhook_comes_back_as_it_was_written() {
 async fn of_two_changes_of_what_both_read_the_second_is_told() {
     let store = store().await;
     store
-        .create_webhook(&webhook(), &by_nobody())
+        .create_webhook(&webhook(), WEBHOOKS_PER_TENANT, &by_nobody())
         .await
         .unwrap();
     let read = stored(&store).await;
@@ -194,10 +199,16 @@ async fn of_two_changes_of_what_both_read_the_second_is_told() {
 async fn each_change_of_a_webhook_raises_its_tenants_version_and_what_fails_does_not() {
     let store = store().await;
     let (webhook, id) = (webhook(), webhook().id);
-    store.create_webhook(&webhook, &by_nobody()).await.unwrap();
+    store
+        .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+        .await
+        .unwrap();
     assert_eq!(version(&store).await, 1);
     assert_eq!(
-        store.create_webhook(&webhook, &by_nobody()).await.unwrap(),
+        store
+            .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+            .await
+            .unwrap(),
         WebhookWritten::Conflict
     );
     assert_eq!(version(&store).await, 1);
@@ -232,7 +243,10 @@ async fn each_change_of_a_webhook_raises_its_tenants_version_and_what_fails_does
 async fn a_webhook_is_disabled_once_per_epoch() {
     let store = store().await;
     let (webhook, id) = (webhook(), webhook().id);
-    store.create_webhook(&webhook, &by_nobody()).await.unwrap();
+    store
+        .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+        .await
+        .unwrap();
     assert!(!store.disable(&tenant(), &id, 1, &disabled()).await.unwrap());
     assert!(store.disable(&tenant(), &id, 0, &disabled()).await.unwrap());
     for epoch in [0, 1] {
@@ -259,7 +273,7 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
     let store = store().await;
     let read = store.tenant(&tenant()).await.unwrap().unwrap();
     store
-        .create_webhook(&webhook(), &by_nobody())
+        .create_webhook(&webhook(), WEBHOOKS_PER_TENANT, &by_nobody())
         .await
         .unwrap();
     assert!(!store.update_tenant(&read, &by_nobody()).await.unwrap());
@@ -308,7 +322,7 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
     assert!(store.webhooks_of(&tenant()).await.unwrap().is_empty());
     assert_eq!(
         store
-            .create_webhook(&webhook(), &by_nobody())
+            .create_webhook(&webhook(), WEBHOOKS_PER_TENANT, &by_nobody())
             .await
             .unwrap(),
         WebhookWritten::NoTenant

@@ -20,7 +20,7 @@ use crate::{
         HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
         sweep::Sweeper,
     },
-    limits::{ADMIN_KEY_CHARS, RETENTION_MARGIN, TALLY_TIME},
+    limits::{ADMIN_KEY_CHARS, RETENTION_MARGIN, TALLY_TIME, WEBHOOKS_PER_TENANT},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -120,6 +120,8 @@ pub struct Settings {
     pub strict: Option<bool>,
     /// The networks that deliveries come from: `RUNG_EGRESS_IPS`.
     pub egress_ips: Vec<IpNet>,
+    /// How many webhooks a tenant may have: `RUNG_WEBHOOKS_PER_TENANT`.
+    pub webhooks_per_tenant: u32,
     /// The operator's key: `RUNG_ADMIN_KEY`.
     pub admin_key: Option<String>,
     /// Where the API is reached from outside: `RUNG_PUBLIC_URL`.
@@ -133,6 +135,7 @@ impl Default for Settings {
             dialect_files: Vec::new(),
             strict: None,
             egress_ips: Vec::new(),
+            webhooks_per_tenant: WEBHOOKS_PER_TENANT,
             admin_key: None,
             public_url: None,
         }
@@ -150,6 +153,7 @@ impl Settings {
             dialect_files: dialect_files(),
             strict: flag("RUNG_STRICT")?,
             egress_ips: egress_ips()?,
+            webhooks_per_tenant: webhooks_per_tenant()?,
             admin_key: optional("RUNG_ADMIN_KEY"),
             public_url: public_url()?,
         })
@@ -192,6 +196,7 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     metrics: Metrics,
     egress_ips: Vec<IpNet>,
+    webhooks_per_tenant: u32,
     admin_key: Option<String>,
     operator_topic: Option<TopicArn>,
     aws: SdkConfig,
@@ -208,6 +213,7 @@ impl Context {
             dialect_files,
             strict,
             egress_ips,
+            webhooks_per_tenant,
             admin_key,
             ..
         } = Settings::from_env()?;
@@ -239,6 +245,7 @@ impl Context {
             clock,
             metrics,
             egress_ips,
+            webhooks_per_tenant,
             admin_key,
             operator_topic,
             aws,
@@ -263,6 +270,7 @@ impl Context {
         let api = Api::new(store, dialects, clock, &admin_key, self.strict);
         Ok(api
             .with_egress_ips(self.egress_ips.clone())
+            .with_webhooks_per_tenant(self.webhooks_per_tenant)
             .with_metrics(self.metrics.clone()))
     }
 
@@ -442,6 +450,20 @@ fn egress_ips() -> Result<Vec<IpNet>, ConfigError> {
     networks
         .collect::<Result<_, _>>()
         .map_err(|_| ConfigError::Invalid { name, expected })
+}
+
+/// How many webhooks a tenant may have, as `RUNG_WEBHOOKS_PER_TENANT` says.
+fn webhooks_per_tenant() -> Result<u32, ConfigError> {
+    let name = "RUNG_WEBHOOKS_PER_TENANT";
+    let Some(number) = optional(name) else {
+        return Ok(WEBHOOKS_PER_TENANT);
+    };
+    let number = number
+        .parse()
+        .ok()
+        .filter(|number| (1..=1_000_000).contains(number));
+    let expected = "a number from 1 to 1000000";
+    number.ok_or(ConfigError::Invalid { name, expected })
 }
 
 /// A topic's name, and where it lives.

@@ -13,6 +13,7 @@
 //! | [`clock`], [`chance`], [`limits`] | the one reader of time, that of randomness, every bound by name |
 
 pub mod api;
+pub mod aside;
 mod aws_http;
 mod batcher;
 pub mod chance;

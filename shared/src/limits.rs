@@ -14,6 +14,8 @@ pub const BATCH_REQUEST_BYTES: usize = 1024 * 1024;
 pub const BATCH_EVENTS: usize = 100;
 /// Deepest nesting of published data.
 pub const JSON_DEPTH: usize = 100;
+/// Deepest nesting of JSON that was stored: deeper than any that is taken, so that what was stored can be read.
+pub const STORED_JSON_DEPTH: usize = 2 * JSON_DEPTH;
 /// Longest event type, in characters.
 pub const EVENT_TYPE_CHARS: usize = 128;
 /// Longest webhook URL, in characters.
@@ -44,12 +46,34 @@ pub const FILTER_BYTES: usize = 8 * 1024;
 pub const FILTER_DEPTH: usize = 10;
 /// Most values and operators of a filter.
 pub const FILTER_PARTS: usize = 200;
+/// Most conditions of a filter on the members of one object below the payload's own members, all patterns for it together.
+pub const FILTER_CONDITIONS: usize = 32;
 /// Largest JSON Schema of an event type, in bytes.
 pub const SCHEMA_BYTES: usize = 32 * 1024;
-/// Most schemas that one value is held against, each of its parts counting.
-pub const SCHEMA_STEPS: usize = 1_000_000;
-/// Most schemas in one another at one part of a value.
-pub const SCHEMA_DEPTH: usize = 400;
+/// Most schemas in one another, those that references lead to counted.
+pub const SCHEMA_DEPTH: usize = 64;
+/// Longest pattern of a schema, in characters.
+pub const SCHEMA_PATTERN_CHARS: usize = 256;
+/// Most groups in one another in a pattern.
+pub const SCHEMA_PATTERN_DEPTH: u32 = 32;
+/// Room for what all patterns of a schema are compiled to, in bytes.
+pub const SCHEMA_PATTERN_BYTES: usize = 768 * 1024;
+/// Most that a schema may ask of all parts of a value together, each schema counted for each part that it is asked of.
+pub const SCHEMA_PLAN: usize = 20_000;
+/// Most work for an event's value, in units of about a nanosecond. More than a schema that is accepted can take.
+pub const SCHEMA_WORK: usize = SCHEMA_WORK_ONCE + SCHEMA_WORK_PER_BYTE * REQUEST_BYTES;
+/// The share of it for what can stand in a value once.
+pub const SCHEMA_WORK_ONCE: usize = 1_000_000;
+/// The share of it for each byte of what can be repeated.
+pub const SCHEMA_WORK_PER_BYTE: usize = 48;
+/// Size of all compiled schemas of tenants that a process remembers, in bytes.
+pub const SCHEMA_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of an event from which on holding it against schemas and filters may take long: a tenant's take turns.
+pub const COSTLY_EVENT_BYTES: usize = 16 * 1024;
+/// Webhooks from which on finding those that an event is for may take long.
+pub const COSTLY_WEBHOOKS: usize = 200;
+/// Work on filters after which other tasks have their turn, in units of about a nanosecond.
+pub const FILTER_SLICE: usize = 200_000;
 /// Violations of a schema that are named in an answer.
 pub const SCHEMA_VIOLATIONS: usize = 20;
 /// Most event types of a tenant that have a schema of its own.
@@ -82,6 +106,8 @@ pub const TESTS_OF_KEY: u64 = 60;
 pub const RETRIES_OF_WEBHOOK: u64 = 30;
 /// Most retries by hand by one key in a window.
 pub const RETRIES_OF_KEY: u64 = 90;
+/// Webhooks of a tenant unless the deployment says otherwise.
+pub const WEBHOOKS_PER_TENANT: u32 = 10_000;
 /// Most event patterns of one webhook.
 pub const WEBHOOK_EVENTS: usize = 200;
 /// Most static headers of one webhook, secret ones included.

@@ -20,6 +20,7 @@ const REFUSALS: &[Code] = &[
     Code::UnstableNumber,
     Code::ReservedMember,
     Code::SchemaViolation,
+    Code::UnusableSchema,
     Code::PayloadTooLarge,
     Code::Conflict,
     Code::RateLimited,

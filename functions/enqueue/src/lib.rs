@@ -239,6 +239,7 @@ fn refused(refusal: Refusal, path: &str) -> ApiError {
             });
             ApiError::of_fields(Code::SchemaViolation, details.collect())
         }
+        Refusal::UnusableSchema { .. } => of(Code::UnusableSchema, "type"),
         Refusal::NotAnObject { field } => of(Code::InvalidRequest, field),
         Refusal::Unavailable => ApiError::new(Code::Unavailable, text),
     }

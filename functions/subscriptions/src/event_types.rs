@@ -7,8 +7,12 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_shared::{
     api::{self, ApiError, Caller, Code, NoQuery, Query, answer},
+    aside::aside,
     dialect::Catalogue,
-    domain::audit::{Action, Change},
+    domain::{
+        audit::{Action, Change},
+        tenant::Scope,
+    },
     json::{Json, JsonFault, JsonPath},
     limits::{REQUEST_BYTES, TENANT_SCHEMAS},
     schema::Schema,
@@ -31,13 +35,13 @@ pub(crate) struct View<'a> {
     sample: &'a Json,
     /// What its data must meet.
     #[schemars(with = "Option<Json>")]
-    schema: Option<&'a Schema>,
+    schema: Option<&'a Json>,
 }
 
 /// The schemas that a tenant has given its types itself.
-type OwnSchemas = Vec<(String, Schema)>;
+type OwnSchemas = Vec<(String, Json)>;
 
-fn own<'a>(schemas: &'a OwnSchemas, name: &str) -> Option<&'a Schema> {
+fn own<'a>(schemas: &'a OwnSchemas, name: &str) -> Option<&'a Json> {
     let (_, schema) = schemas.iter().find(|(known, _)| known == name)?;
     Some(schema)
 }
@@ -51,7 +55,7 @@ fn view<'a>(catalogue: &'a Catalogue, schemas: &'a OwnSchemas, name: &'a str) ->
             groups: &listed.groups,
             description: Some(&listed.description),
             sample: &listed.sample,
-            schema: own(schemas, &listed.name).or(listed.schema.as_deref()),
+            schema: own(schemas, &listed.name).or_else(|| Some(listed.schema.as_ref()?.given())),
         });
     }
     // An open catalogue has any type, though it knows nothing else of it.
@@ -130,10 +134,10 @@ pub(crate) async fn put_schema(
     let Some(name) = path.strip_suffix(SCHEMA) else {
         return Ok(only_read());
     };
-    let caller = state.manager(&headers).await?;
+    let caller = state.api.caller(&headers, Scope::Catalogue).await?;
     let name = type_of_schema(&state, &caller, name)?;
-    let body = api::body(request, REQUEST_BYTES, 1).await?;
-    let schema = Schema::compile(&body).map_err(refused)?;
+    let body = api::body(request, REQUEST_BYTES, 0).await?;
+    let schema = aside(|| Schema::compile(&body)).map_err(refused)?;
     let store = &state.api.store;
     let present = store.schemas_of(&caller.tenant.id).await?;
     if present.len() >= TENANT_SCHEMAS && own(&present, &name).is_none() {
@@ -165,7 +169,7 @@ pub(crate) async fn delete_schema(
     let Some(name) = path.strip_suffix(SCHEMA) else {
         return Ok(only_read());
     };
-    let caller = state.manager(&headers).await?;
+    let caller = state.api.caller(&headers, Scope::Catalogue).await?;
     let name = type_of_schema(&state, &caller, name)?;
     api::nothing(request).await?;
     let store = &state.api.store;

@@ -130,6 +130,7 @@ pub(crate) async fn create(
         dialect: dialect.map_or_else(|| DEFAULT.to_owned(), |dialect| dialect.name.clone()),
         plan,
         retention_days,
+        webhooks: 0,
         version: 0,
         created_ms: api.clock.now_ms(),
     };
@@ -145,6 +146,7 @@ pub(crate) async fn create(
     let present = api.tenant(id.as_str()).await?;
     let asked = Tenant {
         id: present.id.clone(),
+        webhooks: present.webhooks,
         version: present.version,
         created_ms: present.created_ms,
         ..tenant

@@ -251,7 +251,8 @@ async fn keys_are_listed_without_the_keys() {
     world.tenant("acme", "standard", "pro").await;
     let listed = world.get(&As::operator(), "/v1/tenants/acme/keys").await;
     let listed = listed.data(200);
-    assert_eq!(listed["keys"][0]["scopes"], json!(["manage", "publish"]));
+    let scopes = json!(["manage", "publish", "catalogue"]);
+    assert_eq!(listed["keys"][0]["scopes"], scopes);
     assert!(!listed.to_string().contains("rk_"), "{listed}");
 }
 

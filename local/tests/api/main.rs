@@ -5,6 +5,7 @@
 mod access;
 mod at_once;
 mod audit;
+mod bounded;
 mod challenge;
 mod choosing;
 mod contention;

@@ -209,8 +209,8 @@ impl HttpConnector for Wire {
 /// Rung with its triggers running, until it is dropped.
 pub(crate) struct World {
     pub(crate) app: App,
-    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     /// The writes of statistics.
     pub(crate) statistics: Statistics,
     /// What transactions hold.
@@ -434,6 +434,12 @@ impl World {
         self.router = self.app.router();
     }
 
+    /// Lets a tenant have so many webhooks.
+    pub(crate) fn limit_webhooks(&mut self, webhooks_per_tenant: u32) {
+        self.app.api.webhooks_per_tenant = webhooks_per_tenant;
+        self.router = self.app.router();
+    }
+
     /// Makes a tenant and a key of all scopes; who that key is.
     pub(crate) async fn tenant(&self, id: &str, dialect: &str, plan: &str) -> As {
         let tenant = json!({"id": id, "name": id, "dialect": dialect, "plan": plan});
@@ -441,7 +447,8 @@ impl World {
             .send(&As::operator(), "POST", "/v1/tenants", tenant)
             .await;
         made.data(201);
-        self.key(id, json!({"scopes": ["manage", "publish"]})).await
+        let scopes = json!({"scopes": ["manage", "publish", "catalogue"]});
+        self.key(id, scopes).await
     }
 
     /// Makes a key of a tenant; who that is.

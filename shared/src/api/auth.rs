@@ -144,6 +144,7 @@ impl Api {
             dialect: DEFAULT.to_owned(),
             plan: None,
             retention_days: None,
+            webhooks: 0,
             version: 0,
             created_ms: self.clock.now_ms(),
         };

@@ -68,6 +68,8 @@ codes! {
     Conflict = "conflict", CONFLICT, "this does not go together with what is there";
     /// No other key with the scope `admin` would be left.
     LastAdminKey = "last_admin_key", CONFLICT, "no other key with the scope `admin` would be left; make one first";
+    /// The tenant has as many webhooks as it may have.
+    TooManyWebhooks = "too_many_webhooks", CONFLICT, "the tenant has as many webhooks as it may have; delete one first";
     /// The webhook is disabled.
     WebhookDisabled = "webhook_disabled", CONFLICT, "the webhook is disabled; set its status to active first";
     /// The event was erased.
@@ -106,6 +108,8 @@ codes! {
     HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's headers may have 64 KiB, and be 100 in number";
     /// The data is not as the schema of its type says.
     SchemaViolation = "schema_violation", UNPROCESSABLE_ENTITY, "the data is not as the schema of its type says";
+    /// The schema of the type was taken once, and is refused by now.
+    UnusableSchema = "unusable_schema", UNPROCESSABLE_ENTITY, "the schema of the type is not taken any more; set another, or delete it";
     /// A member of the data has a name that the dialect's envelope needs.
     ReservedMember = "reserved_member", UNPROCESSABLE_ENTITY, "a member of the data has a reserved name";
     /// The request is itself a delivery, and would lead to too many in a row.

@@ -46,6 +46,7 @@ use crate::{
     dialect::{Dialect, Dialects},
     domain::tenant::KeyHash,
     json::Json,
+    limits::WEBHOOKS_PER_TENANT,
     metrics::Metrics,
     store::{Store, StoreError},
 };
@@ -65,6 +66,8 @@ pub struct Api {
     pub egress_ips: Arc<[IpNet]>,
     /// Whether this is the management API, which may make tenants.
     manages: bool,
+    /// How many webhooks a tenant may have.
+    pub webhooks_per_tenant: u32,
     admin: KeyHash,
     keys: Arc<known_keys::KnownKeys>,
     wrong_keys: Arc<WrongKeys>,
@@ -89,6 +92,7 @@ impl Api {
             strict,
             egress_ips: Arc::default(),
             manages: false,
+            webhooks_per_tenant: WEBHOOKS_PER_TENANT,
             admin: KeyHash::of(admin_key),
             keys: Arc::default(),
             deployment_key: Arc::default(),
@@ -118,6 +122,15 @@ impl Api {
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self {
             wrong_keys: Arc::new(WrongKeys::new(Arc::clone(&self.clock), metrics)),
+            ..self
+        }
+    }
+
+    /// The same where a tenant may have so many webhooks.
+    #[must_use]
+    pub fn with_webhooks_per_tenant(self, webhooks_per_tenant: u32) -> Self {
+        Self {
+            webhooks_per_tenant,
             ..self
         }
     }

@@ -42,7 +42,7 @@ use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
 use crate::{
     domain::ladder::{DisableRule, Ladder},
     json::Json,
-    limits::JSON_DEPTH,
+    limits::STORED_JSON_DEPTH,
 };
 
 /// What a tenant of a plan may publish; `None` for any number.
@@ -150,7 +150,8 @@ impl Dialect {
     /// The data that an event was published with, out of its body in this dialect.
     #[must_use]
     pub fn data_of(&self, body: &[u8]) -> Option<Json> {
-        self.envelope.data(Json::parse(body, JSON_DEPTH + 8).ok()?)
+        self.envelope
+            .data(Json::parse(body, STORED_JSON_DEPTH).ok()?)
     }
 
     /// The header fields of an attempt. `Content-Length` and `Host` are the HTTP client's.

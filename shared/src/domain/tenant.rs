@@ -22,6 +22,8 @@ pub struct Tenant {
     pub plan: Option<String>,
     /// For how many days its events, deliveries and attempts are kept; `None` for as long as the deployment keeps them.
     pub retention_days: Option<u32>,
+    /// How many webhooks it has.
+    pub webhooks: u64,
     /// Counts the changes of its webhooks: whoever caches those compares it.
     pub version: u64,
     /// When it was made, in milliseconds.

@@ -25,7 +25,7 @@ pub use self::{
     write::{UnstableNumber, UnstableNumbers},
 };
 pub(crate) use self::{
-    number::{Decimal, array_index},
+    number::{Decimal, Divisor, array_index, small_integer},
     write::{in_script_order, write_string},
 };
 

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 /// The number `raw` as JavaScript would write it after reading it, appended to `out`; `false`, with nothing appended, if
 /// that would be another decimal value.
 pub(super) fn write_as_script(raw: &str, out: &mut Vec<u8>) -> bool {
@@ -41,10 +43,10 @@ pub(super) fn write_normalised(raw: &str, out: &mut Vec<u8>) {
 }
 
 /// `±digits × 10^exponent`, with neither leading nor trailing zeros; zero has no digits and no sign.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Decimal {
     negative: bool,
-    digits: Vec<u8>,
+    digits: SmallVec<[u8; 24]>,
     /// Saturates: numbers below 10^-(2^63) count as one another's equals.
     exponent: i64,
 }
@@ -59,7 +61,7 @@ impl Decimal {
         let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
         let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
 
-        let mut digits: Vec<u8> = integer
+        let mut digits: SmallVec<[u8; 24]> = integer
             .bytes()
             .chain(fraction.bytes())
             .skip_while(|digit| *digit == b'0')
@@ -71,7 +73,7 @@ impl Decimal {
         if significant == 0 {
             return Self {
                 negative: false,
-                digits: Vec::new(),
+                digits: SmallVec::new(),
                 exponent: 0,
             };
         }
@@ -87,44 +89,115 @@ impl Decimal {
 }
 
 impl Decimal {
+    /// How many digits it has.
+    pub(crate) fn digits(&self) -> usize {
+        self.digits.len()
+    }
+
+    /// The whole number at or below it, as far as an `i64` reaches beyond 18 digits.
+    pub(crate) fn floor(&self) -> i64 {
+        let behind = usize::try_from(self.exponent.saturating_neg()).unwrap_or(0);
+        let whole = &self.digits[..self.digits.len().saturating_sub(behind)];
+        let zeros = usize::try_from(self.exponent).unwrap_or(0);
+        if whole.len().saturating_add(zeros) > SMALL_DIGITS {
+            return if self.negative { i64::MIN } else { i64::MAX };
+        }
+        let append = |number: i64, digit: &u8| number * 10 + i64::from(digit - b'0');
+        let zeros = std::iter::repeat_n(&b'0', zeros);
+        let magnitude = whole.iter().chain(zeros).fold(0, append);
+        match (self.negative, self.is_integer()) {
+            (false, _) => magnitude,
+            (true, true) => -magnitude,
+            (true, false) => -magnitude - 1,
+        }
+    }
+
     /// Whether it has nothing behind its point.
     pub(crate) fn is_integer(&self) -> bool {
         self.digits.is_empty() || self.exponent >= 0
     }
+}
 
-    /// Whether it is above zero.
-    pub(crate) fn is_positive(&self) -> bool {
-        !self.negative && !self.digits.is_empty()
+/// Most digits of a number that is read as an `i64`.
+const SMALL_DIGITS: usize = 18;
+
+/// The value of a number that is written as a whole one, with few digits.
+pub(crate) fn small_integer(raw: &str) -> Option<i64> {
+    (raw.len() <= SMALL_DIGITS).then(|| raw.parse().ok())?
+}
+
+/// A number of at most 18 digits above zero, to divide others by.
+#[derive(Debug)]
+pub(crate) struct Divisor {
+    digits: u64,
+    exponent: i64,
+    /// What is left of 10ⁿ and of 10³²ⁿ after dividing by the digits, for n below 32: so a number with many zeros takes no
+    /// longer than one with few.
+    powers: [[u64; 32]; 2],
+}
+
+impl Divisor {
+    /// Most digits.
+    pub(crate) const DIGITS: usize = 18;
+    /// Most places before or behind its point.
+    const PLACES: i64 = 400;
+
+    /// `None` where a number is no divisor.
+    pub(crate) fn of(number: &Decimal) -> Option<Self> {
+        let places = -Self::PLACES..=Self::PLACES;
+        let fits = number.digits.len() <= Self::DIGITS && places.contains(&number.exponent);
+        if number.negative || number.digits.is_empty() || !fits {
+            return None;
+        }
+        let append = |number: u64, digit: &u8| number * 10 + u64::from(digit - b'0');
+        let digits = number.digits.iter().fold(0, append);
+        let mut powers = [[1 % digits; 32]; 2];
+        for n in 1..32 {
+            powers[0][n] = multiplied(powers[0][n - 1], 10, digits);
+        }
+        let large = multiplied(powers[0][31], 10, digits);
+        for n in 1..32 {
+            powers[1][n] = multiplied(powers[1][n - 1], large, digits);
+        }
+        Some(Self {
+            digits,
+            exponent: number.exponent,
+            powers,
+        })
     }
 
-    /// Whether it has at most so many digits, and its last one stands at most so many places before or behind the point.
-    pub(crate) fn fits(&self, digits: usize, places: i64) -> bool {
-        self.digits.len() <= digits && (-places..=places).contains(&self.exponent)
+    /// Whether it has so few digits that dividing by it takes little time.
+    pub(crate) fn is_small(&self) -> bool {
+        self.digits <= u64::from(u32::MAX)
     }
 
-    /// Whether it is a whole number of `step`s, which is above zero and has at most 18 digits.
-    pub(crate) fn is_multiple_of(&self, step: &Self) -> bool {
-        if self.digits.is_empty() {
+    /// Whether a number is a whole multiple of it.
+    pub(crate) fn divides(&self, number: &Decimal) -> bool {
+        if number.digits.is_empty() {
             return true;
         }
-        // The last digit is none of 0: what reaches further behind the point than the step is no multiple of it.
-        let Ok(zeros) = u64::try_from(self.exponent.saturating_sub(step.exponent)) else {
+        // The last digit is none of 0: what reaches further behind the point than the divisor is no multiple of it.
+        let Ok(zeros) = usize::try_from(number.exponent.saturating_sub(self.exponent)) else {
             return false;
         };
-        let append = |number: u128, digit: &u8| number * 10 + u128::from(digit - b'0');
-        let step = step.digits.iter().fold(0, append);
-        let mut rest = self
-            .digits
-            .iter()
-            .fold(0, |rest, digit| append(rest, digit) % step);
-        for _ in 0..zeros {
-            if rest == 0 {
-                break;
-            }
-            rest = rest * 10 % step;
-        }
-        rest == 0
+        // Below 10¹⁸, so that another digit fits.
+        let append = |rest: u64, digit: &u8| (rest * 10 + u64::from(digit - b'0')) % self.digits;
+        let rest = number.digits.iter().fold(0, append);
+        // No double has more than 309 places before its point, and the divisor at most 400 behind it.
+        let powers = [zeros % 32, (zeros / 32).min(31)];
+        let powers = powers.into_iter().zip(&self.powers);
+        0 == powers.fold(rest, |rest, (n, powers)| {
+            multiplied(rest, powers[n], self.digits)
+        })
     }
+}
+
+fn multiplied(left: u64, right: u64, modulus: u64) -> u64 {
+    if let Some(product) = left.checked_mul(right) {
+        return product % modulus;
+    }
+    let product = u128::from(left) * u128::from(right) % u128::from(modulus);
+    u64::try_from(product).expect("it is below the modulus")
 }
 
 impl Ord for Decimal {
@@ -244,6 +317,55 @@ mod tests {
         );
         assert_ne!(normalised("1"), normalised("-1"));
         assert_ne!(normalised("1"), normalised("10"));
+    }
+
+    #[test]
+    fn floors_are_whole_numbers_at_or_below() {
+        for (raw, floor) in [
+            ("0", 0),
+            ("1.9", 1),
+            ("-1.1", -2),
+            ("-3", -3),
+            ("0.001", 0),
+            ("-0.001", -1),
+            ("12e3", 12_000),
+            ("999999999999999999.5", 999_999_999_999_999_999),
+            ("1e18", i64::MAX),
+            ("-1e300", i64::MIN),
+            ("1e-300", 0),
+            ("1e-99999999999999999999", 0),
+        ] {
+            assert_eq!(Decimal::of(raw).floor(), floor, "{raw}");
+        }
+        assert_eq!(small_integer("-12"), Some(-12));
+        for raw in ["1.0", "1e3", "1234567890123456789"] {
+            assert_eq!(small_integer(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn division_takes_no_longer_for_many_zeros() {
+        let divides = |divisor: &str, number: &str| {
+            let divisor = Divisor::of(&Decimal::of(divisor)).unwrap();
+            divisor.divides(&Decimal::of(number))
+        };
+        for (divisor, number, expected) in [
+            ("0.01", "19.99", true),
+            ("0.01", "1e300", true),
+            ("0.01", "0.005", false),
+            ("7", "1e300", false),
+            ("7", "7e300", true),
+            ("3e-400", "1.5e308", true),
+            ("999999999999999999", "999999999999999999e9", true),
+            ("999999999999999999", "999999999999999998e9", false),
+            ("1e400", "1e300", false),
+            ("5", "0", true),
+        ] {
+            assert_eq!(divides(divisor, number), expected, "{number} by {divisor}");
+        }
+        for none in ["0", "-1", "1234567890123456789", "1e-401", "1e401"] {
+            assert!(Divisor::of(&Decimal::of(none)).is_none(), "{none}");
+        }
     }
 
     #[test]

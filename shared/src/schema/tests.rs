@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::SCHEMA_WORK;
 
 fn json(text: &str) -> Json {
     Json::parse(text.as_bytes(), 200).unwrap()
@@ -10,7 +11,7 @@ fn schema(text: &str) -> Schema {
 
 /// What is wrong with a value, a line each.
 fn violations(schema_text: &str, value: &str) -> Vec<String> {
-    let violations = schema(schema_text).violations(&json(value));
+    let violations = schema(schema_text).check(&json(value)).violations;
     let line = |violation: Violation| format!("{}: {}", violation.path, violation.problem);
     violations.into_iter().map(line).collect()
 }
@@ -30,7 +31,7 @@ fn the_verdicts_are_those_of_a_complete_implementation() {
         let schema = Schema::compile(given).unwrap();
         let expected = case.get("valid").and_then(Json::as_str).unwrap();
         for (value, expected) in values.iter().zip(expected.chars()) {
-            let violations = schema.violations(value);
+            let violations = schema.check(value).violations;
             assert_eq!(
                 violations.is_empty(),
                 expected == '1',
@@ -134,16 +135,242 @@ fn what_is_no_schema_or_not_supported_is_named_by_its_place() {
     assert!(Schema::compile(&json(&large)).is_err());
 }
 
-#[test]
-fn no_schema_can_take_for_ever() {
-    let endless = r##"{"$ref": "#"}"##;
-    assert_eq!(violations(endless, "1").len(), 1);
-    let doubling = r##"{"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}}"##;
-    let deep = format!("{}1{}", r#"{"a":"#.repeat(90), "}".repeat(90));
-    assert_eq!(
-        violations(doubling, &deep),
-        ["$: takes too long to check against the schema of its type"]
+/// What is wrong with a schema that is refused.
+fn fault(schema: &str) -> String {
+    Schema::compile(&json(schema)).unwrap_err().to_string()
+}
+
+/// The work for a value, which is no more than may be.
+fn work(schema: &Schema, value: &Json) -> usize {
+    let Checked { violations, work } = schema.check(value);
+    let stopped = |violation: &Violation| violation.problem.starts_with("takes too long");
+    assert!(
+        work <= SCHEMA_WORK && !violations.iter().any(stopped),
+        "{work}"
     );
-    let negated = format!(r#"{{"not": {{"not": {doubling}}}, "$defs": {{}}}}"#);
-    assert_eq!(violations(&negated, &deep).len(), 1);
+    work
+}
+
+/// Some 250 KB in which there is as much as possible of everything.
+fn large_values() -> Vec<Json> {
+    let list = |element: &str, count: usize| json(&format!("[{}]", vec![element; count].join(",")));
+    let numbered = |element: fn(usize) -> String, count: usize| {
+        let elements: Vec<_> = (0..count).map(element).collect();
+        json(&format!("[{}]", elements.join(",")))
+    };
+    let object = |value: &str, count: usize| {
+        let members: Vec<_> = (0..count).map(|n| format!(r#""k{n}":{value}"#)).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let deep = |open: &str, close: &str, times: usize| {
+        let one = format!("{}0{}", open.repeat(95), close.repeat(95));
+        json(&format!("[{}]", vec![one; times].join(",")))
+    };
+    vec![
+        list("0", 125_000),
+        list("1e300", 40_000),
+        list("\"\"", 80_000),
+        list("[]", 80_000),
+        list("{}", 80_000),
+        list("null", 50_000),
+        list(r#"{"a":0,"b":[]}"#, 17_000),
+        list(r#"{"k0":"x","k1":{"k2":[0]}}"#, 9_000),
+        numbered(|n| n.to_string(), 40_000),
+        numbered(|n| format!("[{n}]"), 30_000),
+        json(&format!(r#""{}""#, "a".repeat(250_000))),
+        json(&object("0", 23_000)),
+        json(&object("[{\"k1\":0}]", 11_000)),
+        deep("[", "]", 1_300),
+        deep(r#"{"a":"#, "}", 400),
+        deep(r#"[{"k0":"#, "}]", 300),
+        json(&format!(r#"{{"s": "{}", "a": [0]}}"#, "a".repeat(250_000))),
+    ]
+}
+
+#[test]
+fn whatever_is_accepted_stays_within_its_work_whatever_comes() {
+    let values = large_values();
+    let quoted = |count: usize| {
+        let names: Vec<_> = (0..count).map(|n| format!(r#""k{n}""#)).collect();
+        names.join(",")
+    };
+    let mut schemas = vec![
+        r#"{"uniqueItems": true, "items": {"uniqueItems": true}}"#.to_owned(),
+        r#"{"items": {"multipleOf": 7e-2}}"#.to_owned(),
+        r#"{"items": {"type": "string", "pattern": "^(a|b)*[^x]{2,9}$", "maxLength": 9}}"#.to_owned(),
+        r#"{"pattern": "^[a-z]+$", "allOf": [{"pattern": "a$"}, {"pattern": "^[^b]*$"}]}"#.to_owned(),
+        r#"{"patternProperties": {"^k": {"type": "number"}, "1$": {"minimum": 0}}, "additionalProperties": {"type": "array"}}"#.to_owned(),
+        r#"{"propertyNames": {"pattern": "^k[0-9]+$", "maxLength": 8}}"#.to_owned(),
+        r#"{"items": {"anyOf": [{"type": "null"}, {"type": "object", "required": ["a"]}]}, "contains": {"type": "null"}}"#.to_owned(),
+        r##"{"items": {"$ref": "#"}, "properties": {"a": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}}"##.to_owned(),
+        r##"{"additionalProperties": {"allOf": [{"$ref": "#"}, {"$ref": "#"}, {"not": {"not": {"$ref": "#"}}}]}, "items": {"$ref": "#"}}"##.to_owned(),
+        format!(r#"{{"required": [{}]}}"#, quoted(2_000)),
+        format!(r#"{{"enum": [{}, [{}]]}}"#, quoted(900), quoted(900)),
+        format!(r#"{{"items": {{"enum": [{}]}}}}"#, quoted(2_000)),
+    ];
+    let constants: Vec<_> = (0..900).map(|n| format!(r#"{{"const":{n}}}"#)).collect();
+    let references = vec![r##"{"$ref":"#/$defs/a"}"##; 700].join(",");
+    schemas.push(format!(
+        r##"{{"anyOf":[{references}],"$defs":{{"a":{{"anyOf":[{}]}}}}}}"##,
+        constants.join(",")
+    ));
+    for text in schemas {
+        let schema =
+            Schema::compile(&json(&text)).unwrap_or_else(|fault| panic!("{text:.200}: {fault}"));
+        for value in &values {
+            work(&schema, value);
+        }
+    }
+}
+
+#[test]
+fn what_could_cost_too_much_is_refused_by_its_place() {
+    let list = |schema: &str, count: usize| vec![schema; count].join(",");
+    let numbered = |schema: fn(usize) -> String, count: usize| {
+        let schemas: Vec<_> = (0..count).map(schema).collect();
+        schemas.join(",")
+    };
+    let constants = numbered(|n| format!(r#"{{"const":{n}}}"#), 900);
+    let patterns = numbered(|n| format!(r#"{{"pattern":"a{n}"}}"#), 30);
+    let names = numbered(|n| format!(r#""k{n}""#), 2_000);
+    for (schema, place) in [
+        (format!(r#"{{"items":{{"anyOf":[{constants}]}}}}"#), "items: might take too much work"),
+        (format!(r#"{{"additionalProperties":{{"oneOf":[{constants}]}}}}"#), "additionalProperties: might take too much"),
+        (format!(r#"{{"properties":{{"a":{{"items":{{"allOf":[{constants}]}}}}}}}}"#), "properties.a.items: might take"),
+        (format!(r#"{{"items":{{"required":[{names}]}}}}"#), "items: might take too much work"),
+        (format!(r#"{{"properties":{{"s":{{"anyOf":[{patterns}]}}}}}}"#), "properties.s: might take too much work for each character"),
+        (format!(r#"{{"propertyNames":{{"anyOf":[{patterns}]}}}}"#), "$: might take too much work for each character"),
+        (r#"{"properties":{"s":{"pattern":"a{1000}{250}b"}}}"#.to_owned(), "properties.s.pattern: is too large"),
+        (format!(r#"{{"anyOf":[{}]}}"#, list(r#"{"pattern":"a{1000}{240}"}"#, 50)), "anyOf[0].pattern: is too large"),
+        (r#"{"pattern":"[ab]*a[ab]{30}"}"#.to_owned(), "pattern: is too large"),
+        (format!(r#"{{"pattern":"{}"}}"#, "a".repeat(257)), "pattern: must have at most 256"),
+        (r##"{"$ref":"#"}"##.to_owned(), "$: asks for itself"),
+        (r##"{"$defs":{"a":{"not":{"$ref":"#/$defs/b"}},"b":{"anyOf":[true,{"$ref":"#/$defs/a"}]}},"items":{"$ref":"#/$defs/a"}}"##.to_owned(),
+            r#"["$defs"].a: asks for itself"#),
+    ] {
+        let fault = fault(&schema);
+        assert!(fault.starts_with(place), "{schema:.200}: {fault}");
+    }
+    let fault = fault(&format!(
+        r#"{{"properties":{{"a/b":{{"items":{{"anyOf":[{constants}]}}}}}}}}"#
+    ));
+    assert!(fault.ends_with("(#/properties/a~1b/items)"), "{fault}");
+}
+
+#[test]
+fn many_patterns_share_one_room() {
+    let patterns: Vec<_> = (0..200)
+        .map(|n| format!(r#""a{n}":{{"pattern":"^.{{1,200}}{n}$"}}"#))
+        .collect();
+    let fault = fault(&format!(r#"{{"properties":{{{}}}}}"#, patterns.join(",")));
+    assert!(fault.contains(".pattern: is too large"), "{fault}");
+    // The same pattern is compiled once.
+    let same: Vec<_> = (0..200)
+        .map(|n| format!(r#""a{n}":{{"pattern":"^.{{1,100}}$"}}"#))
+        .collect();
+    schema(&format!(r#"{{"properties":{{{}}}}}"#, same.join(",")));
+}
+
+#[test]
+fn depth_is_counted_through_references() {
+    let chain = |levels: usize| {
+        let definitions: Vec<_> = (1..levels)
+            .map(|n| format!(r##""d{n}":{{"allOf":[{{"$ref":"#/$defs/d{}"}}]}}"##, n + 1))
+            .collect();
+        format!(
+            r##"{{"$ref":"#/$defs/d1","$defs":{{{},"d{levels}":{{}}}}}}"##,
+            definitions.join(",")
+        )
+    };
+    // Two schemas a level: the definition and the branch of its `allOf`.
+    schema(&chain(32));
+    assert!(fault(&chain(33)).contains("lies too deep: at most 64"));
+    // So deep that a walk along it would not return.
+    assert!(fault(&chain(500)).contains("lies too deep"));
+    let nested =
+        |levels: usize| format!("{}{{}}{}", r#"{"not":"#.repeat(levels), "}".repeat(levels));
+    schema(&nested(63));
+    assert!(fault(&nested(64)).contains("lies too deep"));
+    // Read from its end, the chain is as deep.
+    let references: Vec<_> = (1..=70)
+        .rev()
+        .map(|n| format!(r##"{{"$ref":"#/$defs/d{n}"}}"##))
+        .collect();
+    let definitions: Vec<_> = (1..70)
+        .map(|n| format!(r##""d{n}":{{"$ref":"#/$defs/d{}"}}"##, n + 1))
+        .collect();
+    let backwards = format!(
+        r##"{{"anyOf":[{}],"$defs":{{{},"d70":{{}}}}}}"##,
+        references.join(","),
+        definitions.join(",")
+    );
+    assert!(fault(&backwards).contains("lies too deep"));
+    // Going round is no depth: the value ends it.
+    let tree = schema(
+        r##"{"properties": {"children": {"items": {"$ref": "#"}}, "n": {"type": "number"}}}"##,
+    );
+    let deep = format!(
+        "{}{{\"n\":\"x\"}}{}",
+        r#"{"children":["#.repeat(49),
+        "]}".repeat(49)
+    );
+    assert_eq!(tree.check(&json(&deep)).violations.len(), 1);
+}
+
+#[test]
+fn a_schema_is_read_once_however_it_is_referred_to() {
+    let properties: Vec<_> = (0..300)
+        .map(|n| format!(r#""k{n}":{{"type":"string"}}"#))
+        .collect();
+    let references: Vec<_> = (1..500)
+        .map(|n| format!(r##"{{"$ref":"#/allOf/{}0"}}"##, "0".repeat(n % 9)))
+        .collect();
+    let schema = schema(&format!(
+        r#"{{"allOf":[{{"properties":{{{}}}}}],"anyOf":[{}]}}"#,
+        properties.join(","),
+        references.join(",")
+    ));
+    assert!(schema.size() < 1024 * 1024);
+}
+
+#[test]
+fn ordinary_schemas_are_accepted() {
+    for text in [
+        r##"{"$defs": {"node": {"anyOf": [{"type": "null"}, {"type": "object", "required": ["id"], "properties": {
+            "id": {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}, "next": {"$ref": "#/$defs/node"},
+            "children": {"type": "array", "maxItems": 100, "items": {"$ref": "#/$defs/node"}}}}]}}, "$ref": "#/$defs/node"}"##,
+        r#"{"type": "object", "required": ["id", "total", "currency", "items"], "additionalProperties": false, "properties": {
+            "id": {"type": "string", "minLength": 1, "maxLength": 64}, "total": {"type": "number", "minimum": 0, "multipleOf": 0.01},
+            "currency": {"enum": ["EUR", "USD", "CHF"]}, "email": {"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+\\.[a-z]{2,}$"},
+            "items": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"type": "object", "required": ["sku", "price"],
+                "properties": {"sku": {"type": "string", "pattern": "^[A-Z]{2,4}-[0-9]{1,8}$"}, "price": {"type": "number", "multipleOf": 0.01},
+                "tags": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 32}}}}},
+            "name": {"type": "string", "pattern": "^.{1,255}$"}}}"#,
+        r##"{"$defs": {"block": {"oneOf": [
+            {"type": "object", "required": ["type", "text"], "properties": {"type": {"const": "text"}, "text": {"type": "string"}}},
+            {"type": "object", "required": ["type", "content"], "properties": {"type": {"const": "quote"}, "content": {"items": {"$ref": "#/$defs/block"}}}}
+        ]}}, "properties": {"blocks": {"type": "array", "items": {"$ref": "#/$defs/block"}}}}"##,
+    ] {
+        let schema = schema(text);
+        for value in large_values() {
+            work(&schema, &value);
+        }
+    }
+}
+
+#[test]
+fn a_value_beyond_every_limit_is_given_up_within_a_not_as_well() {
+    let text = r#"{"items": {"type": "number", "minimum": 1, "multipleOf": 2}}"#;
+    let value = json(&format!("[{}]", vec!["2"; 500_000].join(",")));
+    for schema in [
+        schema(text),
+        schema(&format!(r#"{{"not": {{"not": {text}}}}}"#)),
+    ] {
+        let checked = schema.check(&value);
+        assert_eq!(
+            checked.violations[0].problem,
+            "takes too long to check against the schema of its type"
+        );
+        assert!(checked.work < 2 * SCHEMA_WORK);
+    }
 }

@@ -5,7 +5,7 @@ use std::{fmt::Display, str::FromStr};
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 
 use super::{Item, StoreError};
-use crate::domain::hops::Hops;
+use crate::{domain::hops::Hops, json::Json, limits::STORED_JSON_DEPTH};
 
 /// The attribute values of a key.
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -123,6 +123,13 @@ impl Row {
         value
             .and_then(|value| parse(value))
             .ok_or_else(|| self.missing(name))
+    }
+
+    /// JSON that came from outside, however deep it is.
+    pub(super) fn document(&self, name: &'static str) -> Result<Json, StoreError> {
+        self.parsed(name, |text| {
+            Json::parse(text.as_bytes(), STORED_JSON_DEPTH).ok()
+        })
     }
 
     pub(super) fn number<T: FromStr>(&self, name: &'static str) -> Result<T, StoreError> {

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     domain::{audit::Record, id::TenantId},
     json::Json,
-    limits::JSON_DEPTH,
     schema::Schema,
 };
 
@@ -61,11 +60,12 @@ impl Store {
         ))
     }
 
-    /// All schemas of a tenant with their event types, in the order of these, by strong reads.
+    /// All schemas of a tenant with their event types, in the order of these, by strong reads. They are as they were given, some
+    /// perhaps when more was taken than now.
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn schemas_of(&self, tenant: &TenantId) -> Result<Vec<(String, Schema)>, StoreError> {
+    pub async fn schemas_of(&self, tenant: &TenantId) -> Result<Vec<(String, Json)>, StoreError> {
         let pk = partition(tenant);
         let query = Query {
             range: Range::Prefix("Y#"),
@@ -80,9 +80,7 @@ fn sort_key(event_type: &str) -> String {
     format!("Y#{event_type}")
 }
 
-fn from_row(row: &Row) -> Result<(String, Schema), StoreError> {
+fn from_row(row: &Row) -> Result<(String, Json), StoreError> {
     let event_type = row.parsed("sk", |sk| Some(sk.strip_prefix("Y#")?.to_owned()))?;
-    let compile =
-        |text: &str| Schema::compile(&Json::parse(text.as_bytes(), JSON_DEPTH).ok()?).ok();
-    Ok((event_type, row.parsed("schema", compile)?))
+    Ok((event_type, row.document("schema")?))
 }

@@ -2,7 +2,7 @@
 //! their tenant, and are written in one transaction with a change of the row, or a look at it. Both insist on its being the row of
 //! this tenant, and not of a later one of its name.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Update, builders::UpdateBuilder};
 
 use super::{Store, StoreError, item, transact::Part};
 use crate::domain::id::TenantId;
@@ -23,6 +23,9 @@ pub(super) fn row_partition(name: &str) -> String {
 /// The attribute that says which of its name the tenant is.
 pub(super) const NUMBER: &str = "nth";
 
+/// The attribute that says how many webhooks the tenant has.
+pub(super) const WEBHOOKS: &str = "hooks";
+
 /// The condition that the row is there and the tenant's, with what `:nth` stands for in it.
 pub(super) fn is_of(tenant: &TenantId) -> (String, AttributeValue) {
     // Rows had no number before a name could be taken again.
@@ -37,20 +40,45 @@ pub(super) fn is_of(tenant: &TenantId) -> (String, AttributeValue) {
 impl Store {
     /// The part of a transaction that raises the tenant's version, if the tenant is there.
     pub(super) fn raise_version(&self, tenant: &TenantId) -> Result<Part, StoreError> {
+        self.raise_version_and(tenant, |update| update.update_expression("ADD ver :one"))
+    }
+
+    /// The same for one webhook more, if there are fewer than `most`.
+    pub(super) fn add_webhook(&self, tenant: &TenantId, most: u32) -> Result<Part, StoreError> {
+        let (is_of, _) = is_of(tenant);
+        let has_room = format!("(attribute_not_exists({WEBHOOKS}) OR {WEBHOOKS} < :most)");
+        self.raise_version_and(tenant, |update| {
+            update
+                .update_expression(format!("ADD ver :one, {WEBHOOKS} :one"))
+                .condition_expression(format!("{is_of} AND {has_room}"))
+                .expression_attribute_values(":most", item::number(most))
+        })
+    }
+
+    /// The same for one webhook less.
+    pub(super) fn remove_webhook(&self, tenant: &TenantId) -> Result<Part, StoreError> {
+        self.raise_version_and(tenant, |update| {
+            update
+                .update_expression(format!("ADD ver :one, {WEBHOOKS} :less"))
+                .expression_attribute_values(":less", item::number(-1))
+        })
+    }
+
+    fn raise_version_and(
+        &self,
+        tenant: &TenantId,
+        change: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
+    ) -> Result<Part, StoreError> {
         let (is_of, nth) = is_of(tenant);
         let update = Update::builder()
             .table_name(&*self.table)
             .key("pk", item::text(row_partition(tenant.name())))
             .key("sk", item::text(SK));
         let update = update
-            .update_expression("ADD ver :one")
             .condition_expression(is_of)
-            .expression_attribute_values(":nth", nth);
-        Ok(Part::Update(Box::new(
-            update
-                .expression_attribute_values(":one", item::number(1))
-                .build()?,
-        )))
+            .expression_attribute_values(":nth", nth)
+            .expression_attribute_values(":one", item::number(1));
+        Ok(Part::Update(Box::new(change(update).build()?)))
     }
 
     /// The part of a transaction that insists on the tenant's being there.

@@ -15,7 +15,7 @@ use super::{
     item::{self, Builder, Row},
     listed::position,
     reminders::reminder_of,
-    tenant_row::{NUMBER, SK, is_of, partition, row_partition},
+    tenant_row::{NUMBER, SK, WEBHOOKS, is_of, partition, row_partition},
     transact::{Outcome, Part},
     webhooks,
 };
@@ -238,6 +238,7 @@ fn to_item(tenant: &Tenant) -> Item {
         .text("dialect", &tenant.dialect)
         .maybe("tier", tenant.plan.as_ref().map(item::text))
         .maybe("keep", tenant.retention_days.map(item::number))
+        .number(WEBHOOKS, tenant.webhooks)
         .number("ver", tenant.version)
         .number("made", tenant.created_ms)
         .text("g", LIST)
@@ -253,6 +254,7 @@ fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
         dialect: row.text("dialect")?,
         plan: row.maybe_text("tier"),
         retention_days: row.maybe_number("keep"),
+        webhooks: row.maybe_number(WEBHOOKS).unwrap_or(0),
         version: row.number("ver")?,
         created_ms: row.number("made")?,
     })

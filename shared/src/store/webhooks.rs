@@ -24,8 +24,7 @@ use crate::{
         job::Erasure,
         webhook::{Disabled, Secret, Subscription, Webhook},
     },
-    json::Json,
-    limits::{HANDLER_MS, JSON_DEPTH},
+    limits::HANDLER_MS,
 };
 
 /// What came of writing a webhook.
@@ -35,22 +34,30 @@ pub enum WebhookWritten {
     Done,
     /// It was made, changed or deleted since it was read: read again.
     Conflict,
+    /// The tenant has as many webhooks as it may have.
+    TooMany,
     /// The tenant is not there.
     NoTenant,
 }
 
 impl Store {
-    /// Makes a webhook; [`WebhookWritten::Conflict`] when its id is taken.
+    /// Makes a webhook of a tenant that may have `most`; [`WebhookWritten::Conflict`] when its id is taken.
     ///
     /// # Errors
-    /// When the table cannot be written.
+    /// When the table cannot be read or written.
     pub async fn create_webhook(
         &self,
         webhook: &Webhook,
+        most: u32,
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
         let put = Put::builder().condition_expression("attribute_not_exists(pk)");
-        self.write_webhook(webhook, put, record).await
+        let tenant = self.add_webhook(&webhook.tenant, most)?;
+        let written = self.write_webhook(webhook, put, tenant, record).await?;
+        if written == WebhookWritten::NoTenant && self.tenant(&webhook.tenant).await?.is_some() {
+            return Ok(WebhookWritten::TooMany);
+        }
+        Ok(written)
     }
 
     /// Writes a webhook as changed since it was read, its revision one higher.
@@ -67,23 +74,22 @@ impl Store {
             revision: webhook.revision + 1,
             ..webhook.clone()
         };
-        self.write_webhook(&next, put, record).await
+        let tenant = self.raise_version(&webhook.tenant)?;
+        self.write_webhook(&next, put, tenant, record).await
     }
 
     async fn write_webhook(
         &self,
         webhook: &Webhook,
         put: aws_sdk_dynamodb::types::builders::PutBuilder,
+        tenant: Part,
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
         let put = put
             .table_name(&*self.table)
             .set_item(Some(self.webhook_item(webhook)?))
             .build()?;
-        let parts = [
-            Part::Put(Box::new(put)),
-            self.raise_version(&webhook.tenant)?,
-        ];
+        let parts = [Part::Put(Box::new(put)), tenant];
         Ok(match self.change(parts, record).await? {
             Outcome::Written => WebhookWritten::Done,
             Outcome::Refused(parts) if parts.last() == Some(&true) => WebhookWritten::NoTenant,
@@ -114,7 +120,7 @@ impl Store {
         let parts = [
             Part::Delete(Box::new(delete)),
             Part::Put(Box::new(kept)),
-            self.raise_version(tenant)?,
+            self.remove_webhook(tenant)?,
             self.new_job(erasure)?,
             self.listed_job(erasure).await?,
         ];
@@ -337,12 +343,7 @@ fn stored_filter(row: &Row) -> Result<Option<Filter>, StoreError> {
     if !row.0.contains_key("filter") {
         return Ok(None);
     }
-    let compile = |text: &str| Filter::compile(&parsed(text)?).ok();
-    row.parsed("filter", compile).map(Some)
-}
-
-fn parsed(text: &str) -> Option<Json> {
-    Json::parse(text.as_bytes(), JSON_DEPTH).ok()
+    row.document("filter").map(Filter::stored).map(Some)
 }
 
 /// The webhook that a row is of.
@@ -442,7 +443,7 @@ impl Store {
             old_secrets: self.decrypted_json(&row, OLD_SECRETS)?,
             headers: self.decrypted_json(&row, HEADERS)?,
             secret_headers: self.decrypted_json(&row, SECRET_HEADERS)?,
-            metadata: row.parsed("metadata", parsed)?,
+            metadata: row.document("metadata")?,
             dialect: row.text("dialect")?,
             challenge: row.maybe_number("asks") == Some(1),
             disabled: row.maybe_json("disabled")?,

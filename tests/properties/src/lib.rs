@@ -8,20 +8,28 @@
 
 mod cursor;
 mod dialect;
+mod filter;
 mod json;
 mod publish;
+mod schema;
 mod url;
+mod work;
 
-pub use self::{cursor::cursor, dialect::dialect, json::json, publish::publish, url::url};
+pub use self::{
+    cursor::cursor, dialect::dialect, filter::filter, json::json, publish::publish, schema::schema,
+    url::url,
+};
 
 /// A property: what it is called, in `fuzz/` as well, and what checks it.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Property; 5] = [
+pub const ALL: [Property; 7] = [
     ("cursor", cursor),
     ("dialect", dialect),
+    ("filter", filter),
     ("json", json),
     ("publish", publish),
+    ("schema", schema),
     ("url", url),
 ];

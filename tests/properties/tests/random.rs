@@ -1,7 +1,9 @@
 //! The same properties for random input: arbitrary bytes, and texts that look like the real thing.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
-use rung_properties::{cursor, dialect, json, publish, url};
+use rung_properties::{cursor, dialect, filter, json, publish, schema, url};
 
 /// JSON with everything that its readers differ in.
 fn json_like() -> impl Strategy<Value = String> {
@@ -30,6 +32,83 @@ fn json_like() -> impl Strategy<Value = String> {
                     .collect();
                 format!("{{{}}}", members.join(","))
             }),
+        ]
+    })
+}
+
+/// A small value, of members that schemas and filters name.
+fn value_like() -> impl Strategy<Value = String> {
+    let scalar = "[0-9]|-?1[0-9]{0,3}(\\.5)?(e30)?|\"[ab]{0,9}\"|true|null";
+    scalar.prop_recursive(5, 40, 6, |inner| {
+        let members = prop::collection::btree_map("[a-d]", inner.clone(), 0..4);
+        prop_oneof![
+            prop::collection::vec(inner, 0..6).prop_map(|list| format!("[{}]", list.join(","))),
+            members.prop_map(object),
+        ]
+    })
+}
+
+fn object(members: BTreeMap<String, String>) -> String {
+    let members: Vec<_> = members
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// A schema with keywords of every kind, which may refer to itself.
+fn schema_like() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        "\\{\"type\":\"(string|number|integer|array|object|null)\"\\}",
+        "\\{\"(minimum|maximum|multipleOf|minLength|maxItems|minProperties)\":[1-9]\\}",
+        "\\{\"pattern\":\"\\^?[ab.]([*+]|\\{1,[1-9]0?0?\\})?[ab.]\\{0,[1-9]\\}\\$?\"\\}",
+        "\\{\"required\":\\[\"a\",\"b\",\"c\"\\]\\}",
+        Just("{\"uniqueItems\":true}".to_owned()),
+        Just("{\"$ref\":\"#\"}".to_owned()),
+        Just("{\"$ref\":\"#/properties/a\"}".to_owned()),
+        Just("false".to_owned()),
+        prop::collection::vec(value_like(), 1..9)
+            .prop_map(|values| format!("{{\"enum\":[{}]}}", values.join(","))),
+    ];
+    leaf.prop_recursive(5, 60, 8, |inner| {
+        let list = prop::collection::vec(inner.clone(), 1..8).prop_map(|list| list.join(","));
+        let named = prop::collection::btree_map("[a-d]", inner.clone(), 1..4).prop_map(object);
+        prop_oneof![
+            ("allOf|anyOf|oneOf|prefixItems", list)
+                .prop_map(|(keyword, list)| format!("{{\"{keyword}\":[{list}]}}")),
+            (
+                "items|not|contains|additionalProperties|propertyNames|if",
+                inner.clone(),
+            )
+                .prop_map(|(keyword, inner)| format!("{{\"{keyword}\":{inner}}}")),
+            ("properties|patternProperties", named.clone())
+                .prop_map(|(keyword, named)| format!("{{\"{keyword}\":{named}}}")),
+            (named, inner).prop_map(|(named, inner)| {
+                format!(
+                    "{{\"properties\":{named},\"items\":{inner},\"additionalProperties\":{inner}}}"
+                )
+            }),
+        ]
+    })
+}
+
+/// A filter with operators of every kind.
+fn filter_like() -> impl Strategy<Value = String> {
+    let test = prop_oneof![
+        "[0-9]|1[0-9]{0,3}|\"[ab]{0,4}\"|true|null",
+        "\\{\"(prefix|suffix)\":\"[ab]{1,9}\"\\}",
+        "\\{\"numeric\":\\[\"[<>]\",[0-9](,\"<=\",9)?\\]\\}",
+        "\\{\"exists\":(true|false)\\}",
+        "\\{\"anything-but\":\\[[0-9],\"[ab]\"\\]\\}",
+    ];
+    let tests =
+        prop::collection::vec(test, 1..6).prop_map(|tests| format!("[{}]", tests.join(",")));
+    let leaf = prop::collection::btree_map("[a-d]", tests, 1..4).prop_map(object);
+    leaf.prop_recursive(4, 60, 8, |inner| {
+        let list = prop::collection::vec(inner.clone(), 1..9);
+        prop_oneof![
+            prop::collection::btree_map("[a-d]", inner, 1..3).prop_map(object),
+            list.prop_map(|list| format!("{{\"$or\":[{}]}}", list.join(","))),
         ]
     })
 }
@@ -103,6 +182,16 @@ proptest! {
         json(input.as_bytes());
         publish(format!("{key}\n{input}").as_bytes());
         publish(format!("{key}\n{{\"type\":\"a.b\",\"data\":{input}}}").as_bytes());
+    }
+
+    #[test]
+    fn schemas(asked in schema_like(), value in value_like()) {
+        schema(format!("{asked}\n{value}").as_bytes());
+    }
+
+    #[test]
+    fn filters(asked in filter_like(), value in value_like()) {
+        filter(format!("{asked}\n{value}").as_bytes());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use rung_shared::{
     },
     encryption::KeyRing,
     json::Json,
-    limits::{PARK_SHARDS, SWEEP_AHEAD_MS},
+    limits::{PARK_SHARDS, SWEEP_AHEAD_MS, WEBHOOKS_PER_TENANT},
     store::{Store, parked::Cursor},
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -383,6 +383,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             dialect: "sim0".to_owned(),
             plan: None,
             retention_days: None,
+            webhooks: 0,
             version: 0,
             created_ms: START_MS,
         };
@@ -416,7 +417,9 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
         };
         let (tenant, id) = (Some(&webhook.tenant), webhook.id.as_str());
         let record = Record::new(&origin, tenant, Action::WebhookCreated, id);
-        let made = oracle.create_webhook(&webhook, &record).await;
+        let made = oracle
+            .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &record)
+            .await;
         made.expect("the oracle writes");
     }
 }

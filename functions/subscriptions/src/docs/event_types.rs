@@ -100,12 +100,13 @@ pub(crate) fn get_schema(_: &mut Schemas) -> Operation {
 
 pub(crate) fn put_schema(_: &mut Schemas) -> Operation {
     Operation::new(
-        Who::Tenant(Scope::Manage),
+        Who::Tenant(Scope::Catalogue),
         "putSchema",
         "Give a type a schema of the tenant's own.",
     )
     .at(SCHEMA)
-    .describe("What is published is held against it; it takes the place of the dialect's.")
+    .describe("What is published is held against it; it takes the place of the dialect's. One for which some event would take too much work is \
+         refused with the place of what costs.")
     .body(any_schema().to_value(), schema_example())
     .answers(
         StatusCode::OK,
@@ -123,7 +124,7 @@ pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
         "properties": { "type": { "type": "string" }, "deleted": { "const": true } },
     });
     Operation::new(
-        Who::Tenant(Scope::Manage),
+        Who::Tenant(Scope::Catalogue),
         "deleteSchema",
         "Take a type's own schema away; the dialect's holds again.",
     )

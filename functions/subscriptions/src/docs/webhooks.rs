@@ -163,6 +163,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
             Code::Conflict,
             Code::InvalidSecret,
             Code::PlanWithoutWebhooks,
+            Code::TooManyWebhooks,
         ])
 }
 

@@ -69,7 +69,8 @@ pub(crate) async fn create(
         let (status, written) = match present {
             None => {
                 let record = record(&caller, Action::WebhookCreated, None, Some(&webhook));
-                let created = store.create_webhook(&webhook, &record).await?;
+                let most = state.api.webhooks_per_tenant;
+                let created = store.create_webhook(&webhook, most, &record).await?;
                 (StatusCode::CREATED, created)
             }
             // A repeat, as long as what it asks for is there.
@@ -97,6 +98,11 @@ pub(crate) async fn create(
             WebhookWritten::Done => return Ok(shown_with_secret(&state, status, &webhook)),
             WebhookWritten::NoTenant => {
                 return Err(ApiError::not_found("tenant", caller.tenant.id.name()));
+            }
+            WebhookWritten::TooMany => {
+                let most = state.api.webhooks_per_tenant;
+                let message = format!("a tenant has at most {most} webhooks; delete one first");
+                return Err(ApiError::new(Code::TooManyWebhooks, message));
             }
             WebhookWritten::Conflict => tries.again().await?,
         }
@@ -307,7 +313,7 @@ async fn changed(
         let record = record(caller, action, Some(&present), Some(&webhook));
         match store.update_webhook(&webhook, &record).await? {
             WebhookWritten::Done => return Ok(webhook),
-            WebhookWritten::NoTenant => return Err(not_found()),
+            WebhookWritten::NoTenant | WebhookWritten::TooMany => return Err(not_found()),
             WebhookWritten::Conflict => tries.again().await?,
         }
     }

@@ -57,6 +57,7 @@ enum Needs {
     Erase,
     Manage,
     Publish,
+    Catalogue,
     Read,
     /// Of a tenant, or of all for an operator's key that names none.
     ReadOrAll,
@@ -73,6 +74,7 @@ impl Call {
             ("a key with the scope `erase`.", Needs::Erase),
             ("a key with the scope `manage`.", Needs::Manage),
             ("a key with the scope `publish`.", Needs::Publish),
+            ("a key with the scope `catalogue`.", Needs::Catalogue),
             ("a key with the scope `read`.", Needs::Read),
             ("a key, of any scope.", Needs::AnyScope),
             ("need not name a tenant.", Needs::ReadOrAll),
@@ -407,6 +409,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
             Needs::Erase => vec![&scene.owner, &scene.manager],
             Needs::Manage => vec![&scene.publisher, &scene.reader],
             Needs::Publish => vec![&scene.manager, &scene.reader],
+            Needs::Catalogue => vec![&scene.manager, &scene.publisher],
             Needs::Read | Needs::ReadOrAll => vec![&scene.publisher],
             Needs::AnyScope => Vec::new(),
         };

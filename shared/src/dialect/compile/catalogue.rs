@@ -169,7 +169,7 @@ pub(super) fn check_samples(file: &DialectFile, dialect: &Dialect) -> Result<(),
         };
         let listed = dialect.catalogue.get(name.get_ref());
         let schema = listed.and_then(|listed| listed.schema.as_ref());
-        if let Some(fault) = schema.and_then(|schema| schema.violations(data).pop()) {
+        if let Some(fault) = schema.and_then(|schema| schema.check(data).violations.pop()) {
             let reason = format!(
                 "the sample of `{name}` is not as its schema says at {}: {}",
                 fault.path, fault.problem

@@ -278,20 +278,24 @@ fn the_schemas_of_the_documented_types_know_their_members_and_leave_the_rest_ope
         for listed in builtin(name).catalogue.types() {
             let schema = listed.schema.as_ref().unwrap();
             let (name, members) = (&listed.name, listed.sample.as_object().unwrap());
-            assert_eq!(schema.violations(&listed.sample), [], "{name}");
-            assert_eq!(schema.violations(&Json::Object(Vec::new())), [], "{name}");
+            assert_eq!(schema.check(&listed.sample).violations, [], "{name}");
+            assert_eq!(
+                schema.check(&Json::Object(Vec::new())).violations,
+                [],
+                "{name}"
+            );
             let more = members
                 .iter()
                 .cloned()
                 .chain([("more".to_owned(), Json::Null)]);
             assert_eq!(
-                schema.violations(&Json::Object(more.collect())),
+                schema.check(&Json::Object(more.collect())).violations,
                 [],
                 "{name}"
             );
             for (member, _) in members {
                 let wrong = Json::Object(vec![(member.clone(), Json::Bool(true))]);
-                let violations = schema.violations(&wrong);
+                let violations = schema.check(&wrong).violations;
                 assert_eq!(violations.len(), 1, "{name}: {member}");
                 assert_eq!(violations[0].path.to_string(), *member);
             }

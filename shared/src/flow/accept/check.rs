@@ -9,9 +9,11 @@ use super::{
     routes::{Matching, Routes},
 };
 use crate::{
+    aside::aside,
     dialect::{BodyFault, Dialect, EventFacts},
     domain::tenant::Tenant,
     json::Json,
+    limits::{COSTLY_EVENT_BYTES, COSTLY_WEBHOOKS},
 };
 
 /// An event that nothing refuses.
@@ -24,13 +26,15 @@ pub(super) struct Checked<'a> {
 }
 
 impl Publisher {
-    /// Holds an event, whose type may be an alias, against all that may refuse it.
-    pub(super) fn checked<'a>(
+    /// Holds an event, whose type may be an alias, against all that may refuse it. Rung's own are held against no schema: no tenant
+    /// can keep itself from hearing what Rung has to tell.
+    pub(super) async fn checked<'a>(
         &self,
         tenant: &Tenant,
         dialect: &Dialect,
         routes: &'a Routes,
         facts: EventFacts<'_>,
+        own: bool,
     ) -> Result<Checked<'a>, Refusal> {
         let Some(event_type) = dialect.catalogue.resolve_type(facts.event_type) else {
             return Err(Refusal::UnknownType {
@@ -41,20 +45,67 @@ impl Publisher {
             event_type,
             ..facts
         };
-        let matching = self.matching(tenant, dialect, routes, event_type, facts.data);
+        let own_body = body(dialect, &facts)?;
+        // However many costly events of a tenant come at once, they keep one worker busy.
+        let is_costly =
+            own_body.len() > COSTLY_EVENT_BYTES || routes.webhooks.len() > COSTLY_WEBHOOKS;
+        let turn = if is_costly {
+            Some(routes.turn.lock().await)
+        } else {
+            None
+        };
+        let matching = self
+            .matching(tenant, dialect, routes, event_type, facts.data)
+            .await;
+        if !own {
+            let check = || self.check_schema(tenant, dialect, routes, event_type, facts.data);
+            if is_costly { aside(check) } else { check() }?;
+        }
+        drop(turn);
         let webhooks = matching.webhooks.iter();
         let spoken: HashSet<_> = webhooks.map(|webhook| webhook.dialect.as_str()).collect();
-        let mut bodies = BTreeMap::from([(tenant.dialect.clone(), body(dialect, &facts)?)]);
+        let mut bodies = BTreeMap::from([(tenant.dialect.clone(), own_body)]);
         for other in spoken.into_iter().filter(|name| *name != tenant.dialect) {
             if let Some(dialect) = self.dialects.get(other) {
                 bodies.insert(other.to_owned(), body(dialect, &facts)?);
             }
         }
-        check_schema(dialect, routes, event_type, facts.data)?;
         Ok(Checked {
             event_type: event_type.to_owned(),
             matching,
             bodies,
+        })
+    }
+
+    /// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
+    fn check_schema(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        routes: &Routes,
+        event_type: &str,
+        data: &Json,
+    ) -> Result<(), Refusal> {
+        let schema = match routes.schemas.get(event_type) {
+            Some(given) => {
+                let compiled = self.schemas.compiled(&tenant.id, event_type, given);
+                Some(compiled.map_err(|fault| Refusal::UnusableSchema {
+                    event_type: event_type.to_owned(),
+                    fault: fault.to_string(),
+                })?)
+            }
+            None => dialect
+                .catalogue
+                .get(event_type)
+                .and_then(|listed| listed.schema.clone()),
+        };
+        let violations = schema.map_or_else(Vec::new, |schema| schema.check(data).violations);
+        if violations.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Schema {
+            event_type: event_type.to_owned(),
+            violations,
         })
     }
 }
@@ -79,23 +130,4 @@ fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
             },
             BodyFault::NotAnObject { field } => Refusal::NotAnObject { field },
         })
-}
-
-/// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
-fn check_schema(
-    dialect: &Dialect,
-    routes: &Routes,
-    event_type: &str,
-    data: &Json,
-) -> Result<(), Refusal> {
-    let listed = || dialect.catalogue.get(event_type)?.schema.as_deref();
-    let schema = routes.schemas.get(event_type).or_else(listed);
-    let violations = schema.map_or_else(Vec::new, |schema| schema.violations(data));
-    if violations.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::Schema {
-        event_type: event_type.to_owned(),
-        violations,
-    })
 }

@@ -4,7 +4,7 @@
 //! heard nothing; its repeat finds the row and fills in what is missing. A repeat after the answer finds log entries or
 //! delivery rows, or its marked messages do, a minute later.
 //!
-//! `routes` says which webhooks an event is for, `check` whether it may be accepted for them, `identity` whether it is one that was accepted before, `messages` what brings it
+//! `routes` says which webhooks an event is for, `check` whether it may be accepted for them, by the `schemas` too, `identity` whether it is one that was accepted before, `messages` what brings it
 //! on its way; `own` accepts what Rung itself has to tell.
 
 mod check;
@@ -13,6 +13,7 @@ mod messages;
 mod own;
 mod request;
 mod routes;
+mod schemas;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,6 +31,7 @@ use self::{
     identity::{content_hash, event_id},
     messages::{fanout, first_attempt, target},
     routes::{Matching, Routes},
+    schemas::Schemas,
 };
 pub use self::{
     own::OwnEvent,
@@ -78,6 +80,7 @@ pub struct Publisher {
     dialects: Arc<Dialects>,
     clock: Arc<dyn Clock>,
     routes: Arc<Mutex<HashMap<TenantId, Arc<Routes>>>>,
+    schemas: Schemas,
     metrics: Metrics,
 }
 
@@ -97,6 +100,7 @@ impl Publisher {
             dialects,
             clock,
             routes: Arc::default(),
+            schemas: Schemas::default(),
             metrics: Metrics::default(),
         }
     }
@@ -115,6 +119,17 @@ impl Publisher {
         events: Vec<NewEvent>,
         request_id: &str,
     ) -> Vec<Result<Accepted, Refusal>> {
+        self.publish_all(tenant, events, request_id, false).await
+    }
+
+    /// The same; `own` says whether they are Rung's own.
+    async fn publish_all(
+        &self,
+        tenant: &Tenant,
+        events: Vec<NewEvent>,
+        request_id: &str,
+        own: bool,
+    ) -> Vec<Result<Accepted, Refusal>> {
         let count = events.len();
         let (routes, dialect) = match self.routes(tenant).await {
             Ok(routes) => (routes, self.dialects.get(&tenant.dialect)),
@@ -126,7 +141,7 @@ impl Publisher {
         };
         let stored = events
             .into_iter()
-            .map(|event| self.store_event(tenant, dialect, &routes, event, request_id));
+            .map(|event| self.store_event(tenant, dialect, &routes, event, request_id, own));
         let mut results = join_all(stored).await;
         let mut messages = Vec::new();
         let mut owners = Vec::new();
@@ -167,6 +182,7 @@ impl Publisher {
         routes: &Routes,
         new: NewEvent,
         request_id: &str,
+        own: bool,
     ) -> Result<Stored, Refusal> {
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let id = event_id(tenant, dialect, &new, wall_ms);
@@ -181,7 +197,7 @@ impl Publisher {
             request_id,
             metadata: new.metadata.as_ref(),
         };
-        let checked = match self.checked(tenant, dialect, routes, facts) {
+        let checked = match self.checked(tenant, dialect, routes, facts, own).await {
             Ok(checked) => checked,
             // What was accepted once stays accepted, whatever schemas and webhooks have come since.
             Err(refusal) if new.id.is_some() || new.idempotency_key.is_some() => {

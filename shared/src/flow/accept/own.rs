@@ -52,7 +52,7 @@ impl Publisher {
             hops: own.hops,
         };
         let request_id = format!("req_{}", chance::hex::<10>());
-        let publish = self.publish(tenant, vec![event], &request_id);
+        let publish = self.publish_all(tenant, vec![event], &request_id, true);
         match Box::pin(publish).await.into_iter().next() {
             Some(Ok(accepted)) => Ok(accepted.id),
             Some(Err(Refusal::Conflict { id } | Refusal::Erased { id })) => Ok(id),

@@ -105,6 +105,16 @@ pub enum Refusal {
         /// Where, within the data, and what it must be.
         violations: Vec<Violation>,
     },
+    /// The type's schema was taken once, and is refused by now.
+    #[error(
+        "the schema of {event_type} is not taken any more ({fault}); whoever keeps the catalogue has to set another, or delete it"
+    )]
+    UnusableSchema {
+        /// The type.
+        event_type: String,
+        /// What is wrong with the schema.
+        fault: String,
+    },
     /// `data` or `metadata` is something else.
     #[error("`{field}` must be an object")]
     NotAnObject {

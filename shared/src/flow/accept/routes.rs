@@ -5,18 +5,23 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use tokio::{sync::Mutex, task::yield_now};
+
 use super::Publisher;
 use crate::{
     dialect::Dialect,
     domain::{tenant::Tenant, webhook::Subscription},
     json::Json,
+    limits::FILTER_SLICE,
     mutation::{Mutation, mutated},
-    schema::Schema,
     store::StoreError,
 };
 
 /// The webhooks of more tenants than this are not remembered.
 const CACHED_TENANTS: usize = 1_000;
+
+/// What looking at one of a webhook's subscriptions takes, in the unit of [`FILTER_SLICE`].
+const SUBSCRIPTION_WORK: usize = 50;
 
 /// A tenant's webhooks and schemas as of one version of the tenant.
 pub(super) struct Routes {
@@ -24,7 +29,9 @@ pub(super) struct Routes {
     of: u64,
     pub(super) webhooks: Vec<Subscription>,
     /// Those that the tenant has given its event types itself.
-    pub(super) schemas: HashMap<String, Schema>,
+    pub(super) schemas: HashMap<String, Json>,
+    /// Whoever holds it may do what takes long for the tenant. It is the same for all versions.
+    pub(super) turn: Arc<Mutex<()>>,
 }
 
 /// Whom an event is for.
@@ -39,9 +46,9 @@ impl Publisher {
     /// The tenant's webhooks, read again only when one has changed.
     pub(super) async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
         let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(routes) = cache()
-            .get(&tenant.id)
-            .filter(|routes| routes.of == tenant.version || mutated(Mutation::StaleRoutes))
+        let known = cache().get(&tenant.id).cloned();
+        if let Some(routes) = &known
+            && (routes.of == tenant.version || mutated(Mutation::StaleRoutes))
         {
             return Ok(Arc::clone(routes));
         }
@@ -54,6 +61,9 @@ impl Publisher {
             of: tenant.version,
             webhooks,
             schemas: schemas.into_iter().collect(),
+            turn: known
+                .map(|routes| Arc::clone(&routes.turn))
+                .unwrap_or_default(),
         });
         let mut cache = cache();
         if cache.len() >= CACHED_TENANTS {
@@ -63,8 +73,9 @@ impl Publisher {
         Ok(routes)
     }
 
-    /// The webhooks that an event of this type and payload is for.
-    pub(super) fn matching<'a>(
+    /// The webhooks that an event of this type and payload is for. Where there are many, or costly filters, others have their turn
+    /// in between.
+    pub(super) async fn matching<'a>(
         &self,
         tenant: &Tenant,
         dialect: &Dialect,
@@ -78,18 +89,24 @@ impl Publisher {
                 reason: Some("the tenant's plan has no webhooks"),
             };
         }
-        let subscribes = |webhook: &&Subscription| {
+        let (mut webhooks, mut anybody, mut work) = (Vec::new(), false, 0);
+        for webhook in &routes.webhooks {
+            work += webhook.events.len() * SUBSCRIPTION_WORK;
             // A webhook may speak a dialect of its own; what that has no word for is not for it.
             let dialect = self.dialects.get(&webhook.dialect);
-            dialect.is_some_and(|dialect| subscribes(&webhook.events, dialect, event_type))
-        };
-        let mut subscribed = routes.webhooks.iter().filter(subscribes).peekable();
-        let anybody = subscribed.peek().is_some();
-        let takes = |webhook: &&Subscription| {
-            let filter = webhook.filter.as_ref();
-            filter.is_none_or(|filter| filter.takes(data))
-        };
-        let webhooks: Vec<_> = subscribed.filter(takes).collect();
+            if dialect.is_some_and(|dialect| subscribes(&webhook.events, dialect, event_type)) {
+                anybody = true;
+                let asked = webhook.filter.as_ref().map(|filter| filter.ask(data));
+                work += asked.map_or(0, |asked| asked.work);
+                if asked.is_none_or(|asked| asked.takes) {
+                    webhooks.push(webhook);
+                }
+            }
+            if work > FILTER_SLICE {
+                work = 0;
+                yield_now().await;
+            }
+        }
         let reason = if webhooks.iter().any(|webhook| webhook.is_active) {
             None
         } else if !webhooks.is_empty() {

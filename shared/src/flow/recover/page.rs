@@ -130,7 +130,7 @@ impl Deliverer {
             events.retain(|event| {
                 let body = event.bodies.get(&webhook.dialect);
                 let data = body.and_then(|body| dialect.data_of(body));
-                data.is_some_and(|data| filter.takes(&data))
+                data.is_some_and(|data| filter.ask(&data).takes)
             });
         }
         let keys: Vec<_> = events

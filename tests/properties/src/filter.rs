@@ -1,0 +1,32 @@
+use rung_shared::{domain::filter::Filter, json::Json, limits::STORED_JSON_DEPTH};
+
+use crate::work::{Input, large};
+
+/// Most work for each byte of a payload.
+const WORK_PER_BYTE: usize = 24;
+/// Most work besides, for the payload's own members: each value and operator of a filter once.
+const WORK_ONCE: usize = 20_000;
+
+/// A filter and a payload, a line each. A filter is refused with a place and a reason, or the work for a payload is bounded by its
+/// size, whatever the filter: for this one, and for those that consist of it many times over.
+pub fn filter(input: &[u8]) {
+    let Some(Input { asked, value }) = Input::read(input) else {
+        return;
+    };
+    let filter = match Filter::compile(&asked) {
+        Ok(filter) => filter,
+        Err(fault) => {
+            assert!(!fault.reason.is_empty());
+            return;
+        }
+    };
+    let stored = serde_json::to_vec(&filter).unwrap();
+    let stored = Json::parse(&stored, STORED_JSON_DEPTH).expect("what is taken can be read again");
+    assert_eq!(Filter::compile(&stored).as_ref(), Ok(&filter));
+    for payload in large(&value) {
+        let bytes = serde_json::to_vec(&payload).unwrap().len();
+        let asked = filter.ask(&payload);
+        let most = WORK_ONCE + WORK_PER_BYTE * bytes;
+        assert!(asked.work <= most, "{} for {bytes} bytes", asked.work);
+    }
+}
