@@ -320,6 +320,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ("createOperatorKey", "key.created"),
     ("createTenant", "tenant.created"),
     ("createWebhook", "webhook.created"),
+    ("deleteEvent", "event.erased"),
     ("deleteKey", "key.deleted"),
     ("deleteOperatorKey", "key.deleted"),
     ("deleteSchema", "event_type.schema_deleted"),
