@@ -28,7 +28,7 @@ const OPERATORS: [&str; 4] = [
 const WORDS: [&str; 2] = ["type", "file"];
 
 /// The fields of queries, headers and bodies that name a thing, each with what the tests below hold it to.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "Idempotency-Key",
     "Rung-Tenant",
     "cursor",
@@ -36,13 +36,14 @@ const FIELDS: [&str; 7] = [
     "event_id",
     "id",
     "tenant",
+    "webhook_id",
 ];
 
 /// A tenant's things, by the parameters of paths that name them.
 struct Things(BTreeMap<&'static str, String>);
 
 impl Things {
-    /// Gives a tenant one of everything, and a second one where it takes two to have a cursor.
+    /// Gives a tenant one of everything, and a second one where it takes two to have a cursor. `erased` is a deleted webhook.
     async fn of(world: &World, tenant: &str) -> (Self, As) {
         let owner = world.tenant(tenant, "standard", "pro").await;
         let event_type = format!("{tenant}.secret");
@@ -52,7 +53,7 @@ impl Things {
         let url = format!("https://{tenant}.example/hook");
         let webhook = json!({"url": url, "events": [&event_type], "description": tenant});
         let mut webhooks = Vec::new();
-        for _ in 0..2 {
+        for _ in 0..3 {
             let caller = owner
                 .clone()
                 .with_idempotency_key(&webhooks.len().to_string());
@@ -62,6 +63,10 @@ impl Things {
             webhooks.push(text(&made.data(201)["webhook"]["id"]));
         }
         let webhook = webhooks.swap_remove(0);
+        let erased = webhooks.swap_remove(0);
+        let path = format!("/v1/webhooks/{erased}");
+        let deleted = world.send_text(&owner, "DELETE", &path, "").await;
+        let job = text(&deleted.data(200)["job"]["id"]);
         world.answer(500);
         for id in ["1", "2"].map(|n| format!("{tenant}-event-{n}")) {
             let event = json!({"id": id, "type": event_type, "data": {"of": tenant}});
@@ -90,6 +95,8 @@ impl Things {
             ("delivery", text(&log["delivery_id"])),
             ("event", text(&log["event_id"])),
             ("recovery", recovery),
+            ("job", job),
+            ("erased", erased),
             ("type", event_type),
             ("file", "main.js".to_owned()),
         ]);
@@ -437,6 +444,22 @@ async fn another_tenants_ids_filter_everything_out() {
             assert_ne!(found(&own).await.data(200)["logs"], json!([]));
         }
     }
+}
+
+/// `webhook_id`, of the jobs: the jobs of another tenant's webhook are not found.
+#[tokio::test(start_paused = true)]
+async fn another_tenants_webhook_has_no_jobs() {
+    let world = World::still().await;
+    let (theirs, _) = Things::of(&world, OWNER).await;
+    let (own, stranger) = Things::of(&world, STRANGER).await;
+    let found = async |things: &Things| {
+        let path = format!("/v1/jobs?webhook_id={}", things.id("erased"));
+        let jobs = world.get(&stranger, &path).await.data(200)["jobs"].clone();
+        jobs.as_array().unwrap().len()
+    };
+    assert_eq!(found(&theirs).await, 0);
+    assert_eq!(found(&theirs.absent()).await, 0);
+    assert_eq!(found(&own).await, 1);
 }
 
 /// `tenant`, of the audit log: a tenant's key names no other, whether there is one of that name or not.

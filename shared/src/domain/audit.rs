@@ -335,6 +335,7 @@ mod tests {
         let expected = [
             "dead_letters",
             "delivery",
+            "event",
             "event_type",
             "key",
             "secrets",
