@@ -412,8 +412,9 @@ def test_dead_letters_are_looked_at_and_sent_round_again(bed, admin, receiver):
 
 def meant_for(bed, tenant, webhook, body):
     """A sample message, as if for this webhook and of now; one that makes no sense stays as it is."""
-    message = json.loads(body)
-    if "d" not in message:
+    try:
+        message = json.loads(body)
+    except ValueError:
         return body
     row = bed.client("dynamodb").get_item(
         TableName=bed.outputs["TableName"], Key={"pk": {"S": f"T#{tenant.id}"}, "sk": {"S": f"W#{webhook['id']}"}}
