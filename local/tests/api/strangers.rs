@@ -45,7 +45,9 @@ struct Things(BTreeMap<&'static str, String>);
 impl Things {
     /// Gives a tenant one of everything, and a second one where it takes two to have a cursor. `erased` is a deleted webhook.
     async fn of(world: &World, tenant: &str) -> (Self, As) {
-        let owner = world.tenant(tenant, "standard", "pro").await;
+        world.tenant(tenant, "standard", "pro").await;
+        let scopes = json!({"scopes": ["manage", "publish", "catalogue", "erase"]});
+        let owner = world.key(tenant, scopes).await;
         let event_type = format!("{tenant}.secret");
         let schema = format!("/v1/event-types/{event_type}/schema");
         let put = world.send(&owner, "PUT", &schema, json!({})).await;
