@@ -167,15 +167,20 @@ async fn half_sent_bodies_of_one_tenant_hold_up_no_other() {
         "POST /v1/events/batch HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 1000000\r\n\r\n{{",
         slow.key
     );
-    let mut halves = Vec::new();
-    for _ in 0..100 {
+    let send_half = async || {
         let mut stream = TcpStream::connect(rung.addr()).await.unwrap();
         stream.write_all(half.as_bytes()).await.unwrap();
-        halves.push(stream);
+        stream
+    };
+    let mut halves = Vec::new();
+    for _ in 0..100 {
+        halves.push(send_half().await);
     }
-    // The slow tenant's own requests find no room: when that is so, as many of its bodies are under way as may be.
+    // The slow tenant's own requests find no room: when that is so, as many of its bodies are under way as may be. One that was faster
+    // than the last half has taken its place: another half takes it when that one is answered.
     let large = "x".repeat(1_000_000);
     rung_tests::eventually("the slow tenant's part is used up", async || {
+        halves.push(send_half().await);
         let reply = slow
             .api
             .call("POST", "/v1/events/batch")
