@@ -176,8 +176,9 @@ def test_everything_about_a_webhook_can_be_managed(bed, admin, receiver):
     tenant("GET", path, expect=404)
     keys = admin("GET", f"/v1/tenants/{tenant.id}/keys")["keys"]
     admin("DELETE", f"/v1/tenants/{tenant.id}/keys/{keys[0]['id']}")
-    admin("DELETE", f"/v1/tenants/{tenant.id}")
+    job = admin("DELETE", f"/v1/tenants/{tenant.id}", expect=202)["job"]["id"]
     admin("GET", f"/v1/tenants/{tenant.id}", expect=404)
+    assert admin("GET", f"/v1/jobs/{job}")["job"]["kind"] == "erase"
 
 
 def test_a_new_webhook_takes_the_next_event(bed, admin, receiver):

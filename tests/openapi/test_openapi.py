@@ -75,6 +75,9 @@ class Rung:
         self.known["delivery"] = delivery
         recovery = self.call("POST", f"/v1/webhooks/{hook}/recover", {"since": made["created_at"]})
         self.known["recovery"] = recovery["recovery"]["id"]
+        self.known["operator_key"] = self.call("POST", "/v1/keys", {"name": "reader", "scopes": ["read"]})["key"]["id"]
+        gone = self.call("POST", "/v1/webhooks", {"url": NOWHERE, "events": ["*"]})["webhook"]["id"]
+        self.known["job"] = self.call("DELETE", f"/v1/webhooks/{gone}")["job"]["id"]
 
     def call(self, method, path, body=None):
         headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Rung-Tenant": "acme"}
