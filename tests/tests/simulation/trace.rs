@@ -26,8 +26,7 @@ impl Trace {
     pub(crate) fn line(&self, text: impl FnOnce() -> String) {
         if let Some(lines) = &self.lines {
             let passed_ms = self.clock.now_ms() - self.start_ms;
-            let text = without_drawn(text());
-            let line = format!("{:>9}.{:03} {text}", passed_ms / 1000, passed_ms % 1000);
+            let line = format!("{:>9}.{:03} {}", passed_ms / 1000, passed_ms % 1000, text());
             lines
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -72,25 +71,6 @@ fn readable(json: &[u8]) -> String {
     }
 }
 
-/// What is drawn anew in each run: ids that nothing depends on.
-const DRAWN: [&str; 3] = ["aud_", "req_", "job_"];
-/// Attributes that are encrypted, each time with another nonce.
-const ENCRYPTED: [&str; 4] = ["secret", "old_secrets", "headers", "secret_headers"];
-
-/// A text without what is drawn anew in each run.
-fn without_drawn(mut text: String) -> String {
-    for prefix in DRAWN {
-        let mut parts = text.split(prefix);
-        let mut masked = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            masked.push_str(prefix);
-            masked.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric()));
-        }
-        text = masked;
-    }
-    text
-}
-
 /// JSON in one order: members come in the order of hash tables, and so do the keys and rows of a batch read.
 pub(crate) fn canonical(value: Value) -> Value {
     sorted(value, false)
@@ -103,9 +83,6 @@ fn sorted(value: Value, unordered: bool) -> Value {
                 .into_iter()
                 // The SDK draws one for each call.
                 .filter(|(name, _)| name != "ClientRequestToken")
-                .filter(|(name, value)| {
-                    !(ENCRYPTED.contains(&name.as_str()) && value["B"].is_string())
-                })
                 .map(|(name, value)| {
                     // Under these names stand sets.
                     let unordered = matches!(name.as_str(), "Keys" | "Responses")

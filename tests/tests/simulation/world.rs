@@ -78,6 +78,8 @@ pub(crate) struct World {
 
 /// Plays a run.
 pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
+    // Ids, nonces and the jitter of waits are drawn from the seed, too.
+    rung_shared::chance::replay::from(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
