@@ -93,6 +93,7 @@ fn webhook() -> Webhook {
         disabled: None,
         outage: None,
         epoch: 0,
+        first_epoch: 0,
         revision: 0,
         enabled_ms: 1_760_000_000_000,
         created_ms: 1_760_000_000_000,

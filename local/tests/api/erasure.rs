@@ -491,6 +491,35 @@ async fn a_webhook_made_anew_is_none_of_the_erasures() {
     assert_eq!(world.posts(), posts + 1, "it climbs on");
 }
 
+/// A webhook that is made anew and disabled while the erasure of the one before it runs keeps what is held for it.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_made_anew_and_disabled_keeps_what_is_held() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let operator = As::operator_for("acme");
+    let webhook = json!({"id": "w", "url": "https://example.com/", "events": ["*"]});
+    let make = || world.send(&operator, "POST", "/v1/webhooks", webhook.clone());
+    make().await.data(201);
+    let begun = delete(&world, &tenant, "/v1/webhooks/w").await;
+    make().await.data(201);
+    world.answer(500);
+    publish(&world, &tenant, "after").await;
+    world.pass(5).await;
+    for status in ["disabled", "active", "disabled", "active"] {
+        let change = json!({"status": status});
+        world
+            .send(&operator, "PATCH", "/v1/webhooks/w", change)
+            .await
+            .data(200);
+    }
+    world.pass(50_000).await;
+    assert_eq!(job(&world, &begun).await["status"], "succeeded");
+    assert_eq!(statuses(&world, &tenant, "after").await, ["held"]);
+    let holding = contents(&world).await;
+    let logs = holding.iter().filter(|(pk, _)| pk.starts_with("L#"));
+    assert_eq!(logs.count(), 1);
+}
+
 /// A first attempt that finds no webhook leaves no trace: its event stays in the list, or goes with its tenant.
 #[tokio::test(start_paused = true)]
 async fn an_event_whose_first_attempt_is_dropped_is_not_lost_sight_of() {

@@ -140,6 +140,7 @@ mod tests {
             disabled: None,
             outage: None,
             epoch: 0,
+            first_epoch: 0,
             revision: 0,
             enabled_ms: 0,
             created_ms: 0,

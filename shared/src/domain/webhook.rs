@@ -88,6 +88,8 @@ pub struct Webhook {
     /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
     /// before one, or to an earlier webhook of the same id.
     pub epoch: u64,
+    /// The epoch that it was made with. What is older belongs to an earlier webhook of the same id.
+    pub first_epoch: u64,
     /// Counts its changes, for writing only what was read.
     pub revision: u64,
     /// Since when it is active without interruption, in milliseconds.

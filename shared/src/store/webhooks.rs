@@ -419,6 +419,7 @@ impl Store {
             .maybe("disabled", webhook.disabled.as_ref().map(json_value))
             .maybe(outages::ATTRIBUTE, webhook.outage.as_ref().map(json_value))
             .number("epoch", webhook.epoch)
+            .number("first", webhook.first_epoch)
             .number("rev", webhook.revision)
             .number("enabled", webhook.enabled_ms)
             .number("made", webhook.created_ms)
@@ -449,6 +450,7 @@ impl Store {
             disabled: row.maybe_json("disabled")?,
             outage: row.maybe_json(outages::ATTRIBUTE)?,
             epoch: row.number("epoch")?,
+            first_epoch: row.number("first")?,
             revision: row.number("rev")?,
             enabled_ms: row.number("enabled")?,
             created_ms: row.number("made")?,

@@ -413,6 +413,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             disabled: None,
             outage: None,
             epoch: 0,
+            first_epoch: 0,
             revision: 0,
             enabled_ms: START_MS,
             created_ms: START_MS,

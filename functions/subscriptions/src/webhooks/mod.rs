@@ -203,6 +203,7 @@ async fn read_new(
             outage: None,
             // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
             epoch: now_ms,
+            first_epoch: now_ms,
             revision: 0,
             enabled_ms: now_ms,
             created_ms: now_ms,

@@ -28,7 +28,7 @@ impl Deliverer {
         let mut work = Work::default();
         if page.stage == EraseStage::Log {
             // A later one has no entries from before it was made.
-            let until_ms = later.map_or(now_ms, |later| later.epoch - 1);
+            let until_ms = later.map_or(now_ms, |later| later.first_epoch.saturating_sub(1));
             let (entries, next) = self.entries(page, id, until_ms).await?;
             work.waits = waits_of(&entries);
             work.emptied = entries
@@ -39,7 +39,7 @@ impl Deliverer {
             work.next = goes_on(page, next, EraseStage::Deliveries);
         } else {
             let (rows, next) = self.open_deliveries(page, id).await?;
-            let later = later.map_or(u64::MAX, |later| later.epoch);
+            let later = later.map_or(u64::MAX, |later| later.first_epoch);
             let rows = rows.into_iter().filter(|row| row.epoch < later);
             for row in rows {
                 work.waits.push(row.attempt_key());
