@@ -147,8 +147,6 @@ pub const KEY_CACHE_MS: u64 = 10_000;
 
 /// Matches that stand in the event's row itself; more go to match sets.
 pub const INLINE_MATCHES: usize = 500;
-/// Webhooks of a tenant whose logs lead to its events. With more, each event gets an entry of its own in the tenant's list.
-pub const TIMELINE_WEBHOOKS: usize = 20;
 /// Webhook ids in one item of a match set.
 pub const MATCH_SET_IDS: usize = 2_000;
 /// Targets of one message; an event with more matches is fanned out by `deliver`.
@@ -175,7 +173,7 @@ pub const PARK_MIN_MS: u64 = 12 * 60_000;
 pub const SWEEP_AHEAD_MS: u64 = 10 * 60_000;
 /// Shards of a minute of parked waits.
 pub const PARK_SHARDS: u8 = 16;
-/// Shards of a webhook's log and of its delivery lists.
+/// Shards of a webhook's log and of its delivery lists, and of a tenant's list of events.
 pub const LOG_SHARDS: u8 = 4;
 /// By how much a retention must exceed the longest ladder: what failed must still be there for somebody to look at.
 pub const RETENTION_MARGIN: Duration = Duration::from_secs(7 * 86_400);

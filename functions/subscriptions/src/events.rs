@@ -22,8 +22,8 @@ use rung_shared::{
     limits::EVENT_TYPE_CHARS,
     store::{
         StoreError,
+        event_list::EventFilter,
         events::{Event, GoesTo},
-        timeline::EventFilter,
         walk::Span,
     },
 };

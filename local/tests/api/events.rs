@@ -139,26 +139,98 @@ async fn an_event_says_why_it_goes_to_nobody_and_goes_on_saying_so() {
     assert_eq!(again.data(202)["reason"], reasons[3].1);
 }
 
-/// A tenant with more webhooks than are looked into has its events listed all the same.
+/// Nothing has to become of an event before it is listed, and nothing that becomes of it takes it from the list.
 #[tokio::test(start_paused = true)]
-async fn many_webhooks_hide_no_event() {
+async fn every_event_is_listed_from_the_first_moment_and_for_good() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let mut expected = Vec::new();
+    for id in ["waits", "waits_too"] {
+        publish(&world, &tenant, id, "a.b").await;
+        expected.insert(0, id.to_owned());
+        assert_eq!(listed(&world, &tenant, "", 50).await, expected);
+    }
+    world.run_for(1_000).await;
+    let tested = format!("{path}/test");
+    let tested = world.send_text(&tenant, "POST", &tested, "").await;
+    tested.data(200);
+    world
+        .send_text(&tenant, "DELETE", &path, "")
+        .await
+        .data(200);
+    world.run_for(60_000).await;
+    assert_eq!(
+        listed(&world, &tenant, "", 50).await,
+        expected,
+        "no webhook is left, and a test is no event"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_events_of_a_batch_are_listed_one_by_one() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;
-    let (mut expected, mut number) = (Vec::new(), 0);
-    for many in [19, 2, 5] {
-        for _ in 0..many {
-            world.webhook(&tenant).await;
-        }
-        for _ in 0..3 {
-            let id = format!("e{number}");
-            publish(&world, &tenant, &id, "a.b").await;
-            expected.insert(0, id);
-            number += 1;
-        }
+    world.webhook(&tenant).await;
+    publish(&world, &tenant, "before", "a.b").await;
+    let event = |id: &str, event_type: &str| json!({"id": id, "type": event_type, "data": {}});
+    let first = json!({"events": [
+        event("b0", "a.b"), event("b1", "c.d"), event("b0", "a.b"), event("b2", "a.b"),
+        {"type": "a b", "data": {}}, event("before", "other"), event("b3", "c.d"),
+    ]});
+    // What was accepted before is not listed anew.
+    let second = json!({"events": [event("b3", "c.d"), event("b4", "a.b"), event("b1", "c.d")]});
+    for batch in [first, second] {
+        let published = world.send(&tenant, "POST", "/v1/events/batch", batch).await;
+        assert_eq!(published.status, 202, "{}", published.body);
     }
-    for limit in [1, 4, 100] {
-        assert_eq!(listed(&world, &tenant, "", limit).await, expected);
+    world.pass(10).await;
+    publish(&world, &tenant, "after", "c.d").await;
+    for limit in 1..=8 {
+        let all = listed(&world, &tenant, "", limit).await;
+        assert_eq!(
+            all,
+            ["after", "b4", "b3", "b2", "b1", "b0", "before"],
+            "{limit}"
+        );
+        let some = listed(&world, &tenant, "&type=c.d", limit).await;
+        assert_eq!(some, ["after", "b3", "b1"], "{limit}");
     }
+}
+
+/// What a page costs is told by what is on it: not by webhooks, attempts or deliveries that wait.
+#[tokio::test(start_paused = true)]
+async fn a_page_of_events_costs_the_same_while_webhooks_retry() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let batch = |first: usize| {
+        let events =
+            (first..first + 100).map(|n| json!({"id": format!("e{n}"), "type": "a.b", "data": {}}));
+        json!({"events": events.collect::<Vec<_>>()})
+    };
+    let published = world.send(&tenant, "POST", "/v1/events/batch", batch(0));
+    published.await.data(202);
+    let cost = async || {
+        let before = world.calls();
+        assert_eq!(world.get(&tenant, "/v1/events").await.status, 200);
+        world.calls() - before
+    };
+    // The first one reads the key and the tenant, too.
+    cost().await;
+    let quiet = cost().await;
+    assert!(quiet <= 8, "{quiet}");
+    for _ in 0..3 {
+        world.webhook(&tenant).await;
+    }
+    world.answer(500);
+    for first in [100, 200] {
+        let published = world.send(&tenant, "POST", "/v1/events/batch", batch(first));
+        published.await.data(202);
+    }
+    world.pass(2_000).await;
+    let posts = world.posts();
+    assert!(posts >= 600, "{posts}");
+    assert_eq!(cost().await, quiet);
 }
 
 #[tokio::test(start_paused = true)]

@@ -217,6 +217,57 @@ async fn a_new_webhook_gets_what_it_would_have_had() {
     );
 }
 
+/// Also those whose first attempt has not been made, or that a recovery alone has sent; in batches of more events than a page holds.
+#[tokio::test(start_paused = true)]
+async fn anything_is_every_event_that_was_accepted() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let batch = |name: &str, count: usize| {
+        let event =
+            |n| json!({"id": format!("{name}{n}"), "type": "user.lesson.completed", "data": {}});
+        json!({"events": (0..count).map(event).collect::<Vec<_>>()})
+    };
+    let nobodys = batch("nobody", 70);
+    let published = world.send(&tenant, "POST", "/v1/events/batch", nobodys);
+    published.await.data(202);
+    let first = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    for name in ["a", "b", "c"] {
+        let waiting = batch(name, 60);
+        let published = world.send(&tenant, "POST", "/v1/events/batch", waiting);
+        published.await.data(202);
+    }
+    let request = json!({"since": START, "status": "any"});
+    let mut webhook = first.clone();
+    for _ in 0..2 {
+        let asked = format!("{webhook}/recover");
+        let mut dry = request.clone();
+        dry["dry_run"] = json!(true);
+        let counted = world.send(&tenant, "POST", &asked, dry).await;
+        assert_eq!(counted.data(200)["count"], 250);
+        let begun = world.send(&tenant, "POST", &asked, request.clone()).await;
+        let id = begun.data(202)["recovery"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        world.run_for(2_000).await;
+        let ended = world.get(&tenant, &format!("{asked}/{id}")).await;
+        let ended = &ended.data(200)["recovery"];
+        assert_eq!(
+            (&ended["status"], &ended["sent"]),
+            (&json!("done"), &json!(250))
+        );
+        for event in ["nobody0", "a59", "c0"] {
+            let attempts = log(&world, &tenant, &webhook, event).await;
+            let sent = attempts.iter().filter(|(trigger, _)| trigger == "recover");
+            assert_eq!(sent.count(), 1, "{event}: {attempts:?}");
+        }
+        // A webhook that was not there, when the one that all events went to is gone.
+        webhook = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+        let deleted = world.send_text(&tenant, "DELETE", &first, "").await;
+        assert!(deleted.status == 200 || deleted.status == 404);
+    }
+}
+
 /// All deliveries of an event, page by page: whose, and how they stand.
 async fn deliveries(
     world: &World,

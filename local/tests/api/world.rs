@@ -164,6 +164,8 @@ struct Wire {
     aws: Aws,
     statistics: Statistics,
     contention: Contention,
+    /// Calls so far.
+    calls: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -188,7 +190,9 @@ impl HttpConnector for Wire {
             aws,
             statistics,
             contention,
+            calls,
         } = self.clone();
+        calls.fetch_add(1, Ordering::Relaxed);
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
             let body = request.body().bytes().unwrap_or_default();
@@ -215,6 +219,7 @@ pub(crate) struct World {
     pub(crate) statistics: Statistics,
     /// What transactions hold.
     pub(crate) contention: Contention,
+    calls: Arc<AtomicUsize>,
     clock: Arc<dyn Clock>,
     router: Router,
     receiver: Arc<Receiver>,
@@ -370,10 +375,12 @@ impl World {
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (statistics, contention) = (Statistics::default(), Contention::default());
+        let calls = Arc::<AtomicUsize>::default();
         let (dynamodb, sqs) = aws::clients(Wire {
             aws: aws.clone(),
             statistics: statistics.clone(),
             contention: contention.clone(),
+            calls: Arc::clone(&calls),
         });
         let app = App::new(Parts {
             dynamodb: dynamodb.clone(),
@@ -398,6 +405,7 @@ impl World {
             sqs,
             statistics,
             contention,
+            calls,
             receiver,
             stop: None,
         }
@@ -483,6 +491,11 @@ impl World {
     /// How many POSTs the receiver has got.
     pub(crate) fn posts(&self) -> usize {
         self.receiver.posts.load(Ordering::Relaxed)
+    }
+
+    /// How many calls of DynamoDB and SQS there were.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// Runs the triggers of a world that stands still, for so long.

@@ -32,7 +32,7 @@ impl Deliverer {
         let mut webhook = loaded.webhook(due)?;
         let fresh = loop {
             match chain::receive(due, webhook.as_deref(), receives, self.clock.now_ms()) {
-                Receipt::Drop => return self.dropped(due).await,
+                Receipt::Drop => return Ok(()),
                 Receipt::Wait(_) => {
                     self.clock.sleep_until_ms(due.earliest_ms()).await;
                     // It may have been disabled while this waited.

@@ -153,9 +153,9 @@ impl Deliverer {
             trace: None,
             hops: Hops::NONE,
             bodies: [(dialect.name.clone(), body.clone())].into(),
-            matches: Matches::Inline(Vec::new()),
+            matches: Matches::default(),
             reason: None,
-            listed: false,
+            call: None,
             erased: None,
         };
         let due = Due {

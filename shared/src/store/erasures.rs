@@ -19,7 +19,7 @@ use crate::{
         attempt::{Attempt, AttemptKey},
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
-    limits::{LOG_SHARDS, MATCH_SET_IDS},
+    limits::MATCH_SET_IDS,
 };
 
 impl Store {
@@ -38,40 +38,6 @@ impl Store {
             .update_expression("SET er = :now REMOVE x")
             .condition_expression("attribute_exists(x)")
             .expression_attribute_values(":now", number(self.clock.now_ms()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_conditional_check_failed_exception() =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Gives an event an entry in its tenant's list, if it is there and has none: what led to it goes.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn list_event(&self, delivery: &DeliveryKey) -> Result<(), StoreError> {
-        let DeliveryKey {
-            tenant,
-            event,
-            accepted_ms,
-            ..
-        } = delivery;
-        let update = self
-            .client
-            .update_item()
-            .table_name(&*self.table)
-            .key("pk", text(events::partition(tenant, event)))
-            .key("sk", text("-"))
-            .update_expression("SET g = :g, gs = :gs")
-            .condition_expression("a = :accepted AND attribute_not_exists(g) AND exp > :now")
-            .expression_attribute_values(":now", self.now())
-            .expression_attribute_values(":accepted", number(accepted_ms))
-            .expression_attribute_values(":g", text(events::list_of(tenant, event.shard())))
-            .expression_attribute_values(":gs", text(events::list_key_of(event, *accepted_ms)));
         match update.send().await {
             Ok(_) => Ok(()),
             Err(SdkError::ServiceError(error))
@@ -104,7 +70,9 @@ impl Store {
             until_ms,
         };
         let order = walk::Order::OldestFirst;
-        let walked = self.walk(&sources, order, span, after, limit).await?;
+        let walked = self
+            .walk(&sources, order, span, walk::Start::behind(after), limit)
+            .await?;
         let rows = walked.rows.into_iter();
         let entries = rows.map(|(_, row)| attempts::read_attempt(row));
         Ok((entries.collect::<Result<_, _>>()?, walked.next))
@@ -147,37 +115,6 @@ impl Store {
         let keys = partitions.iter().map(|pk| self.keys_of(pk));
         let keys = try_join_all(keys).await?.concat();
         self.delete_all(keys).await
-    }
-
-    /// Events of a tenant's list: about `limit` from behind the position `after` on, and the position to go on from.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn listed_events(
-        &self,
-        tenant: &TenantId,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<EventId>, Option<String>), StoreError> {
-        let sources = (0..LOG_SHARDS).map(|shard| walk::Source {
-            pk: events::list_of(tenant, shard),
-            index: true,
-        });
-        let sources: Vec<_> = sources.collect();
-        let walked = self
-            .walk(
-                &sources,
-                walk::Order::OldestFirst,
-                walk::Span::ALL,
-                after,
-                limit,
-            )
-            .await?;
-        let ids = walked
-            .rows
-            .iter()
-            .map(|(_, row)| row.parsed("gs", |gs| EventId::parse(gs.split_once('#')?.1).ok()));
-        Ok((ids.collect::<Result<_, _>>()?, walked.next))
     }
 
     /// Deletes an event whole, with its deliveries' rows. Whether it was there.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Item, Query, Range, Store, StoreError, codec,
+    event_list::CallId,
     item::{Builder, Row, text, time},
 };
 use crate::{
@@ -54,8 +55,8 @@ pub struct Event {
     pub matches: Matches,
     /// Why it goes to nobody, if it doesn't.
     pub reason: Option<String>,
-    /// Whether the tenant's list of events has an entry for it; without, its webhooks' logs lead to it.
-    pub listed: bool,
+    /// The call that accepted it, whose row in the tenant's list names it. `None` for the sample of a test, which no list names.
+    pub call: Option<CallId>,
     /// Set once it is erased: it has no bodies then, and its id stays taken.
     pub erased: Option<Tombstone>,
 }
@@ -103,6 +104,12 @@ pub enum Matches {
     Inline(Vec<Match>),
     /// In items of their own, named by a hash of them all.
     Set(String),
+}
+
+impl Default for Matches {
+    fn default() -> Self {
+        Self::Inline(Vec::new())
+    }
 }
 
 impl Event {
@@ -309,13 +316,7 @@ fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
         .hops(event.hops)
         .with("b", AttributeValue::M(bodies))
         .maybe("why", event.reason.as_ref().map(text))
-        .maybe(
-            "g",
-            event
-                .listed
-                .then(|| text(list_of(&event.tenant, event.id.shard()))),
-        )
-        .maybe("gs", event.listed.then(|| text(list_key(event))))
+        .maybe("c", event.call.as_ref().map(|call| text(call.as_str())))
         .number("exp", expiry);
     Ok(match &event.matches {
         Matches::Inline(matches) => item.bytes(
@@ -340,21 +341,6 @@ fn backfills(accepted_ms: u64) -> String {
 pub(super) fn backfill_key(key: &DeliveryKey) -> (String, String) {
     let sk = format!("{}{}", backfills(key.accepted_ms), key.webhook);
     (partition(&key.tenant, &key.event), sk)
-}
-
-/// The index partition of a shard of a tenant's events.
-pub(super) fn list_of(tenant: &TenantId, shard: u8) -> String {
-    format!("V#{tenant}#{shard}")
-}
-
-/// An event's position in its tenant's list.
-pub(super) fn list_key(event: &Event) -> String {
-    list_key_of(&event.id, event.accepted_ms)
-}
-
-/// The position of the event of this id that was accepted at this time.
-pub(super) fn list_key_of(event: &EventId, accepted_ms: u64) -> String {
-    format!("{}#{event}", time(accepted_ms))
 }
 
 fn unwritable(error: std::io::Error) -> StoreError {
@@ -426,7 +412,7 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
         id,
         event_type: row.text("y")?,
         reason: row.maybe_text("why"),
-        listed: row.0.contains_key("g"),
+        call: row.maybe_text("c").map(CallId::stored),
         timestamp_ms: row.number("ts")?,
         accepted_ms: row.number("a")?,
         content_hash: match &erased {

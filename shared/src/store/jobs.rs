@@ -74,8 +74,7 @@ impl Store {
         Ok(holder.map_or(Begun::Changed, Begun::Other))
     }
 
-    /// Takes an event's content away, unless that is done. The event gets an entry in its tenant's list, since nothing else may
-    /// lead to it any more.
+    /// Takes an event's content away, unless that is done. The event stays in its tenant's list.
     async fn take_content(
         &self,
         erasure: &Erasure,
@@ -88,14 +87,12 @@ impl Store {
             .table_name(&*self.table)
             .key("pk", text(events::partition(tenant, event)))
             .key("sk", text("-"))
-            .update_expression("SET er = :erased, ej = :job, g = :g, gs = :gs REMOVE b, h, tp")
+            .update_expression("SET er = :erased, ej = :job REMOVE b, h, tp")
             .condition_expression("a = :accepted AND attribute_not_exists(er) AND exp > :now")
             .expression_attribute_values(":now", self.now())
             .expression_attribute_values(":erased", number(self.clock.now_ms()))
             .expression_attribute_values(":job", text(erasure.id.as_str()))
             .expression_attribute_values(":accepted", number(accepted_ms))
-            .expression_attribute_values(":g", text(events::list_of(tenant, event.shard())))
-            .expression_attribute_values(":gs", text(events::list_key_of(event, accepted_ms)))
             .build()?;
         let mut parts = vec![
             Part::Update(Box::new(update)),

@@ -15,7 +15,8 @@
 //! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`], [`outages`] |
 //! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |
 //! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
-//! | event | `E#t#e` / `-`; `g` = `V#t#s`, `gs` = `accepted#e` for those that the logs do not lead to | retention | [`events`], [`timeline`] |
+//! | event | `E#t#e` / `-` | retention | [`events`] |
+//! | events that one call accepted, in the tenant's list | `V#t#s` / `accepted#call` | retention | [`event_list`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
 //! | webhook that an event was sent to though it did not match it | `E#t#e` / `B#accepted#w` | retention | [`events`] |
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
@@ -47,6 +48,7 @@ pub mod deliveries;
 mod deployment_key;
 mod encrypted;
 mod erasures;
+pub mod event_list;
 pub mod events;
 mod item;
 pub mod jobs;
@@ -64,7 +66,6 @@ pub mod stats;
 pub mod table;
 mod tenant_row;
 pub mod tenants;
-pub mod timeline;
 mod transact;
 pub mod usage;
 pub mod walk;

@@ -1,6 +1,6 @@
-//! Walking partitions together in the order of time, in pages: a webhook's deliveries, a tenant's events.
+//! Walking partitions together in the order of time, in pages: a webhook's deliveries, its log, a tenant's events.
 //!
-//! A position is `time#event`, which is the sort key of the index and the beginning of the log's.
+//! A position is what a sort key begins with: `time#event` in the index and the log, `time#call` in the list of events.
 
 use futures_util::future::try_join_all;
 
@@ -40,6 +40,23 @@ pub enum Order {
     NewestFirst,
 }
 
+/// Where a walk begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start<'a> {
+    /// At the end of the span that the order begins with.
+    AtTheEnd,
+    /// With the rows at this position.
+    At(&'a str),
+    /// With the first row behind this position.
+    Behind(&'a str),
+}
+
+impl<'a> Start<'a> {
+    pub(super) fn behind(position: Option<&'a str>) -> Self {
+        position.map_or(Self::AtTheEnd, Self::Behind)
+    }
+}
+
 /// A partition of the table or of the index.
 pub(super) struct Source {
     pub(super) pk: String,
@@ -74,7 +91,13 @@ impl Store {
             .flat_map(|list| list_partitions(tenant, webhook, *list));
         let sources: Vec<_> = partitions.map(|pk| Source { pk, index: true }).collect();
         let walked = self
-            .walk(&sources, Order::OldestFirst, span, after, limit)
+            .walk(
+                &sources,
+                Order::OldestFirst,
+                span,
+                Start::behind(after),
+                limit,
+            )
             .await?;
         let keys = walked.rows.iter().map(|(_, row)| key_of(row));
         let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
@@ -88,22 +111,25 @@ impl Store {
         Ok((deliveries, walked.next))
     }
 
-    /// A page of several partitions as one list: about `limit` rows within `span`, from behind the position `after` on.
+    /// A page of several partitions as one list: about `limit` rows within `span`, from `start` on.
     pub(super) async fn walk(
         &self,
         sources: &[Source],
         order: Order,
         span: Span,
-        after: Option<&str>,
+        start: Start<'_>,
         limit: usize,
     ) -> Result<Walked, StoreError> {
         let backward = order == Order::NewestFirst;
         let (mut from, mut until) = (time(span.since_ms), format!("{}~", time(span.until_ms)));
-        match (after, order) {
-            // BETWEEN takes its ends in; this lies behind all keys that begin with the position, and before all others.
-            (Some(after), Order::OldestFirst) => from = from.max(format!("{after}#~")),
-            (Some(after), Order::NewestFirst) => until = until.min(after.to_owned()),
-            (None, _) => {}
+        // BETWEEN takes its ends in; this lies behind all keys that begin with the position, and before all others.
+        let behind = |position: &str| format!("{position}#~");
+        match (start, order) {
+            (Start::AtTheEnd, _) => {}
+            (Start::At(at), Order::OldestFirst) => from = from.max(at.to_owned()),
+            (Start::At(at), Order::NewestFirst) => until = until.min(behind(at)),
+            (Start::Behind(after), Order::OldestFirst) => from = from.max(behind(after)),
+            (Start::Behind(after), Order::NewestFirst) => until = until.min(after.to_owned()),
         }
         // DynamoDB refuses a range whose ends are the wrong way round.
         if from > until {
@@ -112,8 +138,12 @@ impl Store {
                 next: None,
             });
         }
-        // One row more than asked for tells whether others follow. On the way back the index's row at `after` itself comes along,
-        // which is to be left out.
+        // One row more than asked for tells whether others follow. On the way back the row at `after` itself may come along, which is
+        // to be left out.
+        let after = match start {
+            Start::Behind(after) => Some(after),
+            Start::AtTheEnd | Start::At(_) => None,
+        };
         let most = limit + 1 + usize::from(backward && after.is_some());
         let pages = sources.iter().map(async |source| {
             self.query(Query {
@@ -145,7 +175,7 @@ impl Store {
                 end = Some(read_to);
             }
         }
-        rows.retain(|(position, _)| after != Some(position));
+        rows.retain(|(position, _)| after != Some(position.as_str()));
         rows.sort_by(|(one, _), (next, _)| {
             if backward {
                 next.cmp(one)
@@ -164,7 +194,7 @@ impl Store {
     }
 }
 
-/// The time and the event that a sort key begins with.
+/// The time and the event or call that a sort key begins with.
 fn position(key: &str) -> Option<String> {
     let mut parts = key.splitn(3, '#');
     Some(format!("{}#{}", parts.next()?, parts.next()?))

@@ -9,7 +9,9 @@ use rung_shared::{
         delivery::State,
         id::{DeliveryKey, WebhookId},
     },
-    store::{attempts::LogFilter, deliveries::List, events::Event},
+    store::{
+        attempts::LogFilter, deliveries::List, event_list::EventFilter, events::Event, walk::Span,
+    },
 };
 use serde_json::json;
 
@@ -20,9 +22,10 @@ use crate::{
 };
 
 impl World {
-    /// The lists of deliveries agree with their rows.
+    /// The lists of events and deliveries agree with their rows.
     pub(crate) async fn judge_lists(&self) {
         let events = self.events().await;
+        self.judge_events(&events).await;
         for number in 0..self.wire.plan.webhooks {
             let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
             for (list, states) in [
@@ -49,6 +52,41 @@ impl World {
                         self.ledger().violation(text);
                     }
                 }
+            }
+        }
+    }
+
+    /// Each tenant's list has each of its events that are stored, once, the newest first.
+    async fn judge_events(&self, events: &BTreeMap<u64, Event>) {
+        let all = EventFilter {
+            event_type: None,
+            span: Span::ALL,
+        };
+        for number in 0..self.wire.plan.tenants {
+            let tenant = self.wire.plan.tenant_of(number);
+            let (mut listed, mut after) = (Vec::new(), None::<String>);
+            loop {
+                let page = self.oracle.events_page(&tenant, &all, after.as_deref(), 2);
+                let (events, next) = page.await.expect("the oracle reads");
+                listed.extend(
+                    events
+                        .into_iter()
+                        .map(|event| (event.accepted_ms, event.id)),
+                );
+                match next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+            let own = events.values().filter(|event| event.tenant == tenant);
+            let own: BTreeSet<_> = own
+                .map(|event| (event.accepted_ms, event.id.clone()))
+                .collect();
+            let ordered = listed.is_sorted_by(|(newer, _), (older, _)| newer >= older);
+            let distinct: BTreeSet<_> = listed.iter().cloned().collect();
+            if !ordered || distinct.len() != listed.len() || !distinct.is_superset(&own) {
+                let text = format!("{tenant} has {own:?}, but its list {listed:?}");
+                self.ledger().violation(text);
             }
         }
     }

@@ -270,7 +270,7 @@ impl World {
                             (Some(row), None) => is_unsuccessful(row.state),
                             (Some(row), Some(_)) => state(row, &webhook) != State::Pending,
                             (None, Some(first)) => first.outcome == Outcome::Succeeded,
-                            (None, None) => false,
+                            (None, None) => true,
                         }
                 }
             };

@@ -1,8 +1,9 @@
 //! Accepting events: what was answered with 202 is stored with its matches and queued.
 //!
-//! The order is: match sets, the event's row, the messages, the answer. A crash before the answer leaves a client that has
-//! heard nothing; its repeat finds the row and fills in what is missing. A repeat after the answer finds log entries or
-//! delivery rows, or its marked messages do, a minute later.
+//! The order is: the row of the tenant's list that names the events, match sets, the event's row, the messages, the answer. A crash
+//! before the answer leaves a client that has heard nothing; its repeat finds the event and fills in what is missing. A repeat after
+//! the answer finds log entries or delivery rows, or its marked messages do, a minute later. No event is ever without its entry in
+//! the list.
 //!
 //! `routes` says which webhooks an event is for, `check` whether it may be accepted for them, by the `schemas` too, `identity` whether it is one that was accepted before, `messages` what brings it
 //! on its way; `own` accepts what Rung itself has to tell.
@@ -44,18 +45,19 @@ use crate::{
     domain::{
         attempt::AttemptKey,
         delivery::{Delivery, State},
-        id::{TenantId, WebhookId},
+        id::{EventId, TenantId, WebhookId},
         message::Message,
         tenant::Tenant,
         webhook::Subscription,
     },
-    limits::{FANOUT_TARGETS, REPEAT_DELAY_MS, TIMELINE_WEBHOOKS},
+    limits::{FANOUT_TARGETS, REPEAT_DELAY_MS},
     metrics::Metrics,
     mutation::{Mutation, mutated},
     queue::{Lane, Queue},
     store::{
         Store, StoreError,
-        events::{Event, Match},
+        event_list::Call,
+        events::{Event, Match, Matches},
     },
 };
 
@@ -82,6 +84,21 @@ pub struct Publisher {
     routes: Arc<Mutex<HashMap<TenantId, Arc<Routes>>>>,
     schemas: Schemas,
     metrics: Metrics,
+}
+
+/// What is to be done with an event that was given.
+enum Judged<'a> {
+    /// It may be accepted.
+    Acceptable(Box<Acceptable<'a>>),
+    /// Nothing more: it was accepted before, or is refused.
+    Settled(Result<Stored, Refusal>),
+}
+
+/// An event that nothing refuses, before it is stored.
+struct Acceptable<'a> {
+    event: Event,
+    found: Vec<Match>,
+    webhooks: Vec<&'a Subscription>,
 }
 
 /// An event that is stored, and the messages that bring it on its way.
@@ -139,9 +156,19 @@ impl Publisher {
             tracing::error!(tenant = %tenant.id, dialect = tenant.dialect, "unknown dialect");
             return vec![Err(Refusal::Unavailable); count];
         };
-        let stored = events
+        let call = Call::at(self.clock.now_ms());
+        let judged = events
             .into_iter()
-            .map(|event| self.store_event(tenant, dialect, &routes, event, request_id, own));
+            .map(|event| self.judge(tenant, dialect, &routes, event, request_id, own, &call));
+        let judged = join_all(judged).await;
+        let listed = self.list(tenant, &call, &judged).await;
+        let stored = judged.into_iter().map(async |judged| match judged {
+            Judged::Settled(result) => result,
+            Judged::Acceptable(acceptable) => {
+                listed.clone()?;
+                self.store_event(&routes, *acceptable).await
+            }
+        });
         let mut results = join_all(stored).await;
         let mut messages = Vec::new();
         let mut owners = Vec::new();
@@ -173,18 +200,19 @@ impl Publisher {
             .collect()
     }
 
-    /// Stores one event with its matches, and says what is to be sent. Of an event that is stored already: only what left no
-    /// trace yet, later and marked.
-    async fn store_event(
+    /// Judges one event that a call brings. One that was accepted before stays accepted, whatever refuses it now.
+    #[expect(clippy::too_many_arguments, reason = "what an event is judged by")]
+    async fn judge<'a>(
         &self,
         tenant: &Tenant,
         dialect: &Dialect,
-        routes: &Routes,
+        routes: &'a Routes,
         new: NewEvent,
         request_id: &str,
         own: bool,
-    ) -> Result<Stored, Refusal> {
-        let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
+        call: &Call,
+    ) -> Judged<'a> {
+        let wall_ms = self.clock.wall_ms();
         let id = event_id(tenant, dialect, &new, wall_ms);
         let hash = content_hash(&new);
         let time = new.timestamp.unwrap_or_else(|| timestamp(wall_ms));
@@ -199,42 +227,93 @@ impl Publisher {
         };
         let checked = match self.checked(tenant, dialect, routes, facts, own).await {
             Ok(checked) => checked,
-            // What was accepted once stays accepted, whatever schemas and webhooks have come since.
             Err(refusal) if new.id.is_some() || new.idempotency_key.is_some() => {
-                let stored = self.store.event(&tenant.id, &id).await?;
-                let stored = stored.ok_or(refusal)?;
-                return self.repeated(routes, &stored, &hash).await;
+                let earlier = self.accepted_before(tenant, routes, &id, &hash, refusal);
+                return Judged::Settled(earlier.await);
             }
-            Err(refusal) => return Err(refusal),
+            Err(refusal) => return Judged::Settled(Err(refusal)),
         };
         let Matching { webhooks, reason } = checked.matching;
         let found = webhooks.iter().map(|webhook| Match {
             webhook: webhook.id.clone(),
             active: webhook.is_active,
         });
+        let found = found.collect();
         let event = Event {
             tenant: tenant.id.clone(),
-            matches: self
-                .store
-                .put_matches(&tenant.id, &id, found.collect())
-                .await?,
+            matches: Matches::default(),
             id,
             event_type: checked.event_type,
             timestamp_ms: milliseconds(time),
-            accepted_ms: now_ms,
+            accepted_ms: call.accepted_ms,
             content_hash: hash,
             trace: new.trace,
             hops: new.hops,
             bodies: checked.bodies,
             reason: reason.map(str::to_owned),
-            // The log of an active webhook leads to it, as long as there are not too many to look into.
-            listed: reason.is_some() || routes.webhooks.len() > TIMELINE_WEBHOOKS,
+            call: Some(call.id.clone()),
             erased: None,
         };
+        Judged::Acceptable(Box::new(Acceptable {
+            event,
+            found,
+            webhooks,
+        }))
+    }
+
+    /// Lists the events that a call is about to store.
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        call: &Call,
+        judged: &[Judged<'_>],
+    ) -> Result<(), Refusal> {
+        let mut known = HashSet::new();
+        let events = judged.iter().filter_map(|judged| match judged {
+            Judged::Acceptable(acceptable) => Some(&acceptable.event),
+            Judged::Settled(_) => None,
+        });
+        let events = events.filter(|event| known.insert(&event.id));
+        let events: Vec<_> = events
+            .map(|event| (&event.id, event.event_type.as_str()))
+            .collect();
+        if events.is_empty() {
+            return Ok(());
+        }
+        Ok(self.store.list_events(&tenant.id, call, &events).await?)
+    }
+
+    /// Stores one event with its matches, and says what is to be sent. Of an event that is stored already: only what left no
+    /// trace yet, later and marked.
+    async fn store_event(
+        &self,
+        routes: &Routes,
+        acceptable: Acceptable<'_>,
+    ) -> Result<Stored, Refusal> {
+        let Acceptable {
+            mut event,
+            found,
+            webhooks,
+        } = acceptable;
+        let matches = self.store.put_matches(&event.tenant, &event.id, found);
+        event.matches = matches.await?;
         match self.store.put_event(&event).await? {
             None => self.first(&event, &webhooks).await,
-            Some(stored) => self.repeated(routes, &stored, &hash).await,
+            Some(stored) => self.repeated(routes, &stored, &event.content_hash).await,
         }
+    }
+
+    /// Answers for an event that is refused, if it was accepted before schemas and webhooks came that refuse it now.
+    async fn accepted_before(
+        &self,
+        tenant: &Tenant,
+        routes: &Routes,
+        id: &EventId,
+        content_hash: &[u8; 32],
+        refusal: Refusal,
+    ) -> Result<Stored, Refusal> {
+        let stored = self.store.event(&tenant.id, id).await?.ok_or(refusal)?;
+        self.repeated(routes, &stored, content_hash).await
     }
 
     /// Answers for an event whose id is taken: a repeat, if its content is the same.

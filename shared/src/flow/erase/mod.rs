@@ -13,9 +13,6 @@
 //! - An **event's** erasure knows its deliveries, and ends as soon as each of them shows that nothing is under way. A queue may still
 //!   hand out a copy of a fresh first attempt, so one more look follows when even that is over.
 //!
-//! What leads to an event whose first attempt was never made is the message of that alone: where it finds no webhook, the event gets its
-//! entry in its tenant's list, or goes with its tenant.
-//!
 //! Not exact: the counts. A page that is repeated after a crash counts once, and may erase more than it counted.
 
 mod event;
@@ -31,11 +28,11 @@ use crate::{
         delivery::Delivery,
         id::{DeliveryKey, EventId, WebhookId},
         job::{Erased, Erasure, Subject},
-        message::{Due, ErasePage, Message},
+        message::{ErasePage, Message},
     },
     limits::{FRESH_MS, HANDLER_MS},
     queue::Lane,
-    store::jobs::Begun,
+    store::{event_list::Entry, jobs::Begun},
 };
 
 /// What a page has to do, found in the table as it stands now.
@@ -53,6 +50,8 @@ struct Work {
     waits: Vec<AttemptKey>,
     /// Events to delete with all that hangs on them.
     events: Vec<EventId>,
+    /// Entries of the tenant's list of events to delete, when the events are gone.
+    listed: Vec<Entry>,
     /// Rows of deliveries to delete.
     deliveries: Vec<DeliveryKey>,
     /// A webhook to delete everything else of.
@@ -193,6 +192,7 @@ impl Deliverer {
         for event in &work.events {
             store.delete_event(tenant, event).await?;
         }
+        store.forget_entries(tenant, &work.listed).await?;
         store.delete_deliveries(&work.deliveries).await?;
         if let Some(webhook) = &work.rest_of_webhook {
             store.delete_rest_of_webhook(tenant, webhook).await?;
@@ -202,20 +202,6 @@ impl Deliverer {
         }
         store.delete_entries(&work.entries).await?;
         Ok(work.next)
-    }
-
-    /// A first attempt finds no webhook, and will leave no trace. Its event must stay within reach of erasures: it gets its entry in
-    /// its tenant's list, or goes with its tenant.
-    pub(super) async fn dropped(&self, due: &Due) -> Result<(), FlowError> {
-        if due.n > 1 {
-            return Ok(());
-        }
-        if self.store.tenant(&due.tenant).await?.is_some() {
-            self.store.list_event(&due.delivery()).await?;
-        } else {
-            self.store.delete_event(&due.tenant, &due.event).await?;
-        }
-        Ok(())
     }
 }
 

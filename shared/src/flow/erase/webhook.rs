@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Next, Work, cursor};
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptKey},
+        attempt::{Attempt, AttemptKey, Trigger},
         delivery::Delivery,
         id::WebhookId,
         job::{Erased, Subject},
@@ -13,7 +13,10 @@ use crate::{
     },
     flow::{FlowError, deliver::Deliverer},
     limits::ERASE_PAGE,
-    store::{deliveries::List, walk::Span},
+    store::{
+        deliveries::List,
+        walk::{Order, Span},
+    },
 };
 
 impl Deliverer {
@@ -67,16 +70,16 @@ impl Deliverer {
                 let until_ms = Span::ALL.until_ms;
                 let (entries, next) = self.entries(page, &id, until_ms).await?;
                 work.waits = waits_of(&entries);
+                // The sample event of a test is in no list.
+                let tests = entries.iter().filter(|it| it.trigger == Trigger::Test);
+                work.events = distinct(tests.map(|it| it.key.delivery.event.clone()));
                 work.entries = entries.into_iter().map(|entry| entry.key).collect();
                 let deliveries = work.entries.iter().map(|key| key.delivery.clone());
                 work.deliveries = distinct(deliveries);
-                let events = work.deliveries.iter().map(|key| key.event.clone());
-                work.events = distinct(events);
                 work.next = goes_on(page, next, EraseStage::Deliveries);
             }
             (EraseStage::Deliveries, Some(id)) => {
                 let (rows, next) = self.open_deliveries(page, &id).await?;
-                work.events = distinct(rows.iter().map(|row| row.key.event.clone()));
                 for row in rows {
                     work.waits.push(row.attempt_key());
                     work.deliveries.push(row.key);
@@ -91,11 +94,18 @@ impl Deliverer {
                 work.next = self.at_next_webhook(page).await?;
             }
             (EraseStage::Events, _) => {
-                let (events, next) = self
+                let (entries, next) = self
                     .store
-                    .listed_events(tenant, cursor(page), ERASE_PAGE)
+                    .event_entries(
+                        tenant,
+                        Order::OldestFirst,
+                        Span::ALL,
+                        cursor(page),
+                        ERASE_PAGE,
+                    )
                     .await?;
-                work.events = distinct(events.into_iter());
+                work.events = distinct(entries.iter().map(|entry| entry.event.clone()));
+                work.listed = entries;
                 work.next = goes_on(page, next, EraseStage::Tenant);
             }
             (EraseStage::Tenant, _) => {

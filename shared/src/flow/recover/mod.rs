@@ -276,6 +276,7 @@ impl Deliverer {
             sent.into_iter().collect::<Result<(), _>>()?;
             let moved = again.iter().map(async |delivery| {
                 let Again {
+                    position: _,
                     row,
                     due,
                     event_type,

@@ -20,7 +20,7 @@ use crate::{
     mutation::{Mutation, mutated},
     store::{
         deliveries::{List, list_key},
-        events::{Event, Match},
+        events::Event,
         walk::{Order, Span},
     },
 };
@@ -40,8 +40,7 @@ impl Page {
     /// Leaves out what comes behind the last position of the page when it was counted.
     pub(super) fn end_at(&mut self, end: &str) {
         if self.next.as_deref().is_none_or(|next| next > end) {
-            self.again
-                .retain(|delivery| *list_key(&delivery.due.delivery()) <= *end);
+            self.again.retain(|delivery| *delivery.position <= *end);
             self.next = (end != THE_END).then(|| end.to_owned());
         }
     }
@@ -49,6 +48,8 @@ impl Page {
 
 /// A delivery to be sent again.
 pub(super) struct Again {
+    /// Its position in the list that the recovery walks.
+    pub(super) position: String,
     /// As it stands, if it has a row.
     pub(super) row: Option<Delivery>,
     /// What it is moved to, save for the due time.
@@ -105,16 +106,16 @@ impl Deliverer {
         })
     }
 
-    /// A page of the events that the webhook subscribes to, as it does now.
+    /// A page of the events that the webhook subscribes to, as it does now: of all that were accepted.
     async fn anything(
         &self,
         webhook: &Webhook,
         dialect: &Dialect,
         recovery: &Recovery,
     ) -> Result<Page, FlowError> {
-        let (events, next) = self
+        let (mut entries, next) = self
             .store
-            .timeline(
+            .event_entries(
                 &webhook.tenant,
                 Order::OldestFirst,
                 span(recovery),
@@ -122,12 +123,13 @@ impl Deliverer {
                 RECOVERY_PAGE,
             )
             .await?;
+        entries.retain(|entry| subscribes(&webhook.events, dialect, &entry.event_type));
+        let events = self.store.events_of(&webhook.tenant, &entries).await?;
         let (mut events, unsayable): (Vec<_>, Vec<_>) = events
             .into_iter()
-            .filter(|event| subscribes(&webhook.events, dialect, &event.event_type))
-            .partition(|event| event.bodies.contains_key(&webhook.dialect));
+            .partition(|(_, event)| event.bodies.contains_key(&webhook.dialect));
         if let Some(filter) = &webhook.filter {
-            events.retain(|event| {
+            events.retain(|(_, event)| {
                 let body = event.bodies.get(&webhook.dialect);
                 let data = body.and_then(|body| dialect.data_of(body));
                 data.is_some_and(|data| filter.ask(&data).takes)
@@ -135,7 +137,7 @@ impl Deliverer {
         }
         let keys: Vec<_> = events
             .iter()
-            .map(|event| delivery_key(event, &webhook.id))
+            .map(|(_, event)| delivery_key(event, &webhook.id))
             .collect();
         let rows = self.store.deliveries(&keys).await?;
         let row_of = |key: &DeliveryKey| rows.iter().find(|row| row.key == *key);
@@ -147,7 +149,7 @@ impl Deliverer {
         let made = self.store.attempts(&names).await?;
         let spoken = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::new();
-        for ((event, key), name) in events.iter().zip(&keys).zip(&names) {
+        for (((entry, event), key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
             let row = row_of(key);
             let mut backfilled = false;
@@ -158,20 +160,18 @@ impl Deliverer {
                 // Its first attempt has failed just now, and its row is being written.
                 (None, Some(last)) if last.next_due_ms.is_some() => continue,
                 (None, Some(_)) => (2, 2),
-                (None, None) => match self.match_of(event, webhook).await? {
-                    // Its first attempt left no trace yet.
-                    Some(found) if found.active => continue,
-                    // It was never meant for this webhook. Position 1 belongs to the event's publication.
-                    found => {
-                        backfilled = found.is_none();
-                        (2, 1)
-                    }
-                },
+                // Its first attempt left no trace yet, or it was never meant for this webhook. Position 1 belongs to the event's
+                // publication; what comes of that later finds this one's row.
+                (None, None) => {
+                    backfilled = !self.matched(event, webhook).await?;
+                    (2, 1)
+                }
             };
             // What was posted before is posted in the same words again.
             let earlier = last.map(|last| &last.dialect).or_else(|| spoken.get(key));
             let dialect = earlier.unwrap_or(&webhook.dialect).clone();
             again.push(Again {
+                position: entry.position(),
                 row: row.cloned(),
                 due: fresh_ladder(recovery, key, (n, attempt), Some(dialect)),
                 event_type: event.event_type.clone(),
@@ -185,12 +185,10 @@ impl Deliverer {
         })
     }
 
-    /// How an event matched the webhook when it was accepted, if it did.
-    async fn match_of(&self, event: &Event, webhook: &Webhook) -> Result<Option<Match>, FlowError> {
+    /// Whether an event matched the webhook when it was accepted.
+    async fn matched(&self, event: &Event, webhook: &Webhook) -> Result<bool, FlowError> {
         let matches = self.store.matches(event).await?;
-        Ok(matches
-            .into_iter()
-            .find(|found| found.webhook == webhook.id))
+        Ok(matches.iter().any(|found| found.webhook == webhook.id))
     }
 
     /// Those rows whose last attempt did not succeed after all.
@@ -222,6 +220,7 @@ impl Deliverer {
             let dialect = earlier.or_else(|| spoken.get(&row.key));
             let position = (row.n + 1, attempt);
             again.push(Again {
+                position: list_key(&row.key),
                 due: fresh_ladder(recovery, &row.key, position, dialect.cloned()),
                 event_type: row.event_type.clone(),
                 backfilled: false,
