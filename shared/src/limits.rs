@@ -167,6 +167,9 @@ pub const FRESH_MS: u64 = 120_000;
 pub const EARLY_MS: u64 = 2_000;
 /// How long after a repeated publish its messages become visible, in milliseconds: by then the first ones have left their traces.
 pub const REPEAT_DELAY_MS: u64 = 60_000;
+/// How long something may be overdue before its message is taken for lost, in milliseconds: more than three times as long as a queue
+/// hides a message from others while a function handles it. A backlog may take longer; a message sent twice is dropped once.
+pub const OVERDUE_MS: u64 = 600_000;
 /// A wait whose look at the clock after parking shows less than this left goes to the delay queue as well, in milliseconds.
 pub const PARK_MIN_MS: u64 = 12 * 60_000;
 /// How far ahead the sweep takes parked waits, in milliseconds. Below [`PARK_MIN_MS`], so a minute is closed before it is read.

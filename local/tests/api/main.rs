@@ -20,6 +20,7 @@ mod interrupted;
 mod keys;
 mod lists;
 mod loops;
+mod lost;
 mod metering;
 mod openapi;
 mod operator;

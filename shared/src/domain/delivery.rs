@@ -6,7 +6,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{attempt::AttemptKey, id::DeliveryKey, webhook::Webhook};
+use super::{
+    attempt::{AttemptKey, Trigger},
+    id::DeliveryKey,
+    message::Due,
+    webhook::Webhook,
+};
+use crate::limits::OVERDUE_MS;
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +52,12 @@ pub struct Delivery {
     pub epoch: u64,
     /// Whether it had succeeded before the attempt of this position was asked for by hand.
     pub through: bool,
+    /// What leads to that attempt.
+    pub trigger: Trigger,
+    /// The dialect that it is posted in; `None` when nothing was posted before: then it is the webhook's.
+    pub dialect: Option<String>,
+    /// When the wait is over whose place an attempt by hand takes, in milliseconds.
+    pub resume_ms: Option<u64>,
     /// The recovery that last sent it again. Later ones have higher numbers, and none sends a delivery twice.
     pub job: Option<u64>,
     /// The event's type.
@@ -63,6 +75,37 @@ impl Delivery {
             due_ms: self.due_ms,
             n: self.n,
         }
+    }
+
+    /// The message of the position that the chain stands at. Sending it once more is harmless: a copy finds its attempt in the log, or
+    /// the row elsewhere, and is dropped.
+    #[must_use]
+    pub fn message(&self) -> Due {
+        Due {
+            tenant: self.key.tenant.clone(),
+            webhook: self.key.webhook.clone(),
+            event: self.key.event.clone(),
+            accepted_ms: self.key.accepted_ms,
+            n: self.n,
+            due_ms: self.due_ms,
+            attempt: self.attempt,
+            rung: self.rung,
+            epoch: self.epoch,
+            trigger: self.trigger,
+            dialect: self.dialect.clone(),
+            job: self.job.filter(|_| self.trigger == Trigger::Recover),
+            repeated: true,
+            through: self.through,
+            resume_ms: self.resume_ms,
+            place_ms: None,
+            content: None,
+        }
+    }
+
+    /// Whether its message must be taken for lost: it waits, and has been due for so long that no queue explains it.
+    #[must_use]
+    pub fn is_overdue(&self, now_ms: u64) -> bool {
+        self.state == State::Pending && is_overdue(self.due_ms, now_ms)
     }
 
     /// The state that it is in, whatever its row still says: what waits for a webhook that was disabled meanwhile will be held.
@@ -93,4 +136,10 @@ impl Delivery {
             State::Succeeded | State::Failed => self.attempt + 1,
         }
     }
+}
+
+/// Whether what was to happen at `due_ms` is overdue by more than a queue could explain, so that its message must be taken for lost.
+#[must_use]
+pub fn is_overdue(due_ms: u64, now_ms: u64) -> bool {
+    due_ms + OVERDUE_MS <= now_ms
 }

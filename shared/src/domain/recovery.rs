@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::message::Recovery;
+use super::{delivery::is_overdue, message::Recovery};
 
 /// Whether a recovery goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,9 +49,19 @@ pub struct Progress {
     pub sent: u64,
     /// Events that it found and could not send: they have no body in the webhook's dialect.
     pub skipped: u64,
+    /// When it came so far, in milliseconds.
+    pub moved_ms: u64,
     /// When it ended, in milliseconds.
     pub ended_ms: Option<u64>,
     /// The last position of the page at its cursor, once somebody has looked. It stays, or a page that is repeated would take in
     /// what comes behind it, since it holds less of its own, and that would be counted by nobody.
     pub page_end: Option<String>,
+}
+
+impl Progress {
+    /// Whether the message of the page that it stands at must be taken for lost.
+    #[must_use]
+    pub fn is_overdue(&self, now_ms: u64) -> bool {
+        self.status == Status::Running && is_overdue(self.moved_ms, now_ms)
+    }
 }

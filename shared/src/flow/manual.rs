@@ -24,7 +24,7 @@ use crate::{
 impl Deliverer {
     /// Sends the delivery of a log entry again now. It takes the place of a wait that is under way, and puts that back if it fails:
     /// it uses up no rung. A delivery that is through gets one attempt; one that has succeeded stays so whatever comes of it. Where
-    /// an attempt is being made already, that is the retry. `record` goes to the audit log first.
+    /// an attempt is being made already, that is the retry; where it should have been made long ago, its message is sent once more. `record` goes to the audit log first.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
@@ -57,6 +57,9 @@ impl Deliverer {
                 }
                 (Some(row), Some(_)) => (row.n + 1, row.attempt + 1, used_up, None),
                 (Some(row), None) if overdue.is_some() && row.epoch == webhook.epoch => {
+                    if row.is_overdue(now_ms) {
+                        self.send_position(row).await?;
+                    }
                     return Ok(());
                 }
                 (Some(row), None) if row.state_for(webhook) == State::Pending => {
@@ -113,6 +116,12 @@ impl Deliverer {
                 Written::Found(found) => row = found,
             }
         }
+    }
+
+    /// Sends the message of the position that a row waits at once more.
+    pub(super) async fn send_position(&self, row: &Delivery) -> Result<(), FlowError> {
+        let message = Message::Attempt(row.message());
+        Ok(self.queue.send(Lane::Retry, &message, 0).await?)
     }
 
     /// Posts a type's sample event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and

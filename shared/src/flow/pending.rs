@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{FlowError, deliver::Deliverer};
 use crate::{
     domain::{
-        attempt::Attempt,
+        attempt::{Attempt, Trigger},
         audit::Record,
         delivery::{Delivery, State},
         id::DeliveryKey,
@@ -129,9 +129,14 @@ impl Deliverer {
                 if !row.as_ref().is_some_and(waits) {
                     return Ok(None);
                 }
-                // One that was not attempted yet is on its way to its first attempt.
-                if let Some(latest) = self.latest_attempt(webhook, &key).await? {
-                    self.retry(webhook, &latest, record).await?;
+                match (self.latest_attempt(webhook, &key).await?, &row) {
+                    (Some(latest), _) => self.retry(webhook, &latest, record).await?,
+                    (None, Some(row)) if row.is_overdue(self.clock.now_ms()) => {
+                        self.store.record(record).await?;
+                        self.send_position(row).await?;
+                    }
+                    // One that was not attempted yet is on its way to its first attempt.
+                    (None, _) => {}
                 }
                 key
             }
@@ -209,6 +214,9 @@ fn cancelled_after(first: &Attempt, webhook: &Webhook) -> Delivery {
         rung: 1,
         epoch: webhook.epoch,
         through: false,
+        trigger: Trigger::Retry,
+        dialect: Some(first.dialect.clone()),
+        resume_ms: None,
         job: None,
         event_type: first.event_type.clone(),
         dues_ms: vec![due_ms],

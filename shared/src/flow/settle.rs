@@ -254,8 +254,57 @@ pub(super) fn head(due: &Due, event_type: &str, dues_ms: Vec<u64>) -> Delivery {
         rung: due.rung,
         epoch: due.epoch,
         through: due.through,
+        trigger: due.trigger,
+        dialect: due.dialect.clone(),
+        resume_ms: due.resume_ms,
         job: due.job,
         event_type: event_type.to_owned(),
         dues_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::OVERDUE_MS;
+
+    fn due(text: &str) -> Due {
+        match Message::parse(text) {
+            Ok(Message::Attempt(due)) => due,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_row_leads_back_to_the_message_of_its_position() {
+        for text in [
+            r#"{"t":"t","w":"w","e":"e","a":1,"n":2,"d":7,"k":2,"r":1,"p":4,"g":"retry","l":"odin","m":true}"#,
+            r#"{"t":"t","w":"w","e":"e","a":1,"n":3,"d":7,"k":2,"r":1,"p":4,"g":"manual","l":"odin","m":true,"o":true,"z":9}"#,
+            r#"{"t":"t","w":"w","e":"e","a":1,"n":2,"d":7,"k":2,"r":0,"p":4,"g":"recover","j":6,"m":true}"#,
+        ] {
+            let due = due(text);
+            assert_eq!(head(&due, "a.b", vec![7]).message(), due);
+        }
+    }
+
+    #[test]
+    fn a_row_that_waits_is_overdue_when_no_queue_explains_it() {
+        let text = r#"{"t":"t","w":"w","e":"e","a":1,"n":2,"d":7,"k":2,"r":1,"p":0,"g":"retry"}"#;
+        let row = head(&due(text), "a.b", vec![7]);
+        assert!(!row.is_overdue(7 + OVERDUE_MS - 1));
+        assert!(row.is_overdue(7 + OVERDUE_MS));
+        for state in [
+            State::Succeeded,
+            State::Failed,
+            State::Held,
+            State::Missed,
+            State::Cancelled,
+        ] {
+            let ended = Delivery {
+                state,
+                ..row.clone()
+            };
+            assert!(!ended.is_overdue(u64::MAX), "{state:?}");
+        }
     }
 }

@@ -294,7 +294,7 @@ pub(super) fn sort_key(id: &LogId) -> String {
     format!("{}#{}#{}", time(id.due_ms), id.event, id.n)
 }
 
-fn trigger_name(trigger: Trigger) -> &'static str {
+pub(super) fn trigger_name(trigger: Trigger) -> &'static str {
     match trigger {
         Trigger::Event => "event",
         Trigger::Retry => "retry",
@@ -304,7 +304,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
     }
 }
 
-fn trigger_of(name: &str) -> Option<Trigger> {
+pub(super) fn trigger_of(name: &str) -> Option<Trigger> {
     [
         Trigger::Event,
         Trigger::Retry,

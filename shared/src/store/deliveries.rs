@@ -13,10 +13,12 @@ use aws_sdk_dynamodb::{
 
 use super::{
     Item, Query, Store, StoreError,
+    attempts::{trigger_name, trigger_of},
     item::{Builder, Row, number, text, time},
 };
 use crate::{
     domain::{
+        attempt::Trigger,
         delivery::{Delivery, State},
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
@@ -137,16 +139,38 @@ impl Store {
                 "n = :behind AND d = :prev AND st = :pending"
             }
         };
-        let mut update = "SET st = :pending, n = :n, d = :due, k = :k, r = :r, p = :p, ds = list_append(ds, :dues), g = :g, gs = :gs".to_owned();
+        let mut update = "SET st = :pending, n = :n, d = :due, k = :k, r = :r, p = :p, tr = :trigger, ds = list_append(ds, :dues), g = :g, gs = :gs".to_owned();
+        values.push((":trigger", text(trigger_name(to.trigger))));
         if let Some(job) = to.job {
             values.push((":job", number(job)));
             update.push_str(", j = :job");
         }
-        if to.through {
-            values.push((":through", number(1)));
-            update.push_str(", o = :through");
-        } else {
-            update.push_str(" REMOVE o");
+        // What the message of this position does not have is not left over from the one before.
+        let mut removed = Vec::new();
+        for (name, value, set) in [
+            (
+                "o",
+                to.through.then(|| number(1)),
+                (":through", ", o = :through"),
+            ),
+            (
+                "l",
+                to.dialect.as_ref().map(text),
+                (":dialect", ", l = :dialect"),
+            ),
+            ("z", to.resume_ms.map(number), (":resume", ", z = :resume")),
+        ] {
+            match value {
+                Some(value) => {
+                    values.push((set.0, value));
+                    update.push_str(set.1);
+                }
+                None => removed.push(name),
+            }
+        }
+        if !removed.is_empty() {
+            update.push_str(" REMOVE ");
+            update.push_str(&removed.join(", "));
         }
         values.push((":pending", text(state_name(State::Pending))));
         values.push((":g", text(list_partition(&to.key, List::Pending))));
@@ -320,6 +344,9 @@ fn delivery_item(row: &Delivery, expiry: u64) -> Item {
         .number("k", row.attempt)
         .number("r", row.rung)
         .number("p", row.epoch)
+        .text("tr", trigger_name(row.trigger))
+        .maybe("l", row.dialect.as_ref().map(text))
+        .maybe("z", row.resume_ms.map(number))
         .maybe("o", row.through.then(|| number(1)))
         .maybe("j", row.job.map(number))
         .text("y", &row.event_type)
@@ -421,6 +448,10 @@ fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
         rung: row.number("r")?,
         epoch: row.number("p")?,
         through: row.maybe_number("o") == Some(1),
+        // A row that an earlier version wrote says neither.
+        trigger: row.parsed("tr", trigger_of).unwrap_or(Trigger::Retry),
+        dialect: row.maybe_text("l"),
+        resume_ms: row.maybe_number("z"),
         job: row.maybe_number("j"),
         event_type: row.text("y")?,
         dues_ms: row.numbers("ds"),

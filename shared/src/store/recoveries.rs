@@ -103,6 +103,7 @@ impl Store {
             status: Status::Running,
             sent: 0,
             skipped: 0,
+            moved_ms: self.clock.now_ms(),
             ended_ms: None,
             page_end: None,
         };
@@ -148,8 +149,12 @@ impl Store {
         recovery: &Recovery,
         next: &str,
     ) -> Result<Option<Progress>, StoreError> {
-        let update = format!("SET cur = :next, {SUM} REMOVE ps, pz, pe");
-        let values = vec![(":next", text(next)), (":zero", number(0))];
+        let update = format!("SET cur = :next, mv = :moved, {SUM} REMOVE ps, pz, pe");
+        let values = vec![
+            (":next", text(next)),
+            (":moved", number(self.clock.now_ms())),
+            (":zero", number(0)),
+        ];
         self.update_recovery(recovery, &update, STANDS, values)
             .await
     }
@@ -228,6 +233,7 @@ fn recovery_item(progress: &Progress, expiry: u64) -> Item {
     .text("st", progress.status.as_str())
     .number("sent", progress.sent)
     .number("skip", progress.skipped)
+    .number("mv", progress.moved_ms)
     .number("exp", expiry)
     .build()
 }
@@ -245,6 +251,8 @@ pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
 fn read_progress(mut row: Row) -> Result<Progress, StoreError> {
     let recovery: Recovery = row.json("m")?;
     Ok(Progress {
+        // A row that an earlier version wrote does not say.
+        moved_ms: row.maybe_number("mv").unwrap_or(recovery.job),
         recovery: Recovery {
             cursor: row.text("cur")?,
             ..recovery

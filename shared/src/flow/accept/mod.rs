@@ -43,7 +43,7 @@ use crate::{
     clock::{Clock, milliseconds, timestamp},
     dialect::{Dialect, Dialects, EventFacts},
     domain::{
-        attempt::AttemptKey,
+        attempt::{AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
         id::{EventId, TenantId, WebhookId},
         message::Message,
@@ -395,21 +395,24 @@ impl Publisher {
             self.store.deliveries(&deliveries),
             self.store.attempts(&attempts)
         )?;
-        let traced: HashSet<_> = rows
-            .into_iter()
-            .map(|row| row.key.webhook)
-            .chain(
-                logged
-                    .into_iter()
-                    .map(|attempt| attempt.key.delivery.webhook),
-            )
-            .collect();
-        let messages = targets
+        // A failure whose successor was not put in place is settled by a copy of its message.
+        let through = logged
             .iter()
-            .filter(|webhook| !traced.contains(&webhook.id));
-        let messages = messages
-            .map(|webhook| (first_attempt(event, webhook, true), REPEAT_DELAY_MS))
+            .filter(|attempt| attempt.outcome == Outcome::Succeeded);
+        let through = through.map(|attempt| &attempt.key.delivery.webhook);
+        let traced: HashSet<_> = rows
+            .iter()
+            .map(|row| &row.key.webhook)
+            .chain(through)
             .collect();
+        let firsts = targets
+            .iter()
+            .filter(|webhook| !traced.contains(&webhook.id))
+            .map(|webhook| (first_attempt(event, webhook, true), REPEAT_DELAY_MS));
+        let now_ms = self.clock.now_ms();
+        let overdue = rows.iter().filter(|row| row.is_overdue(now_ms));
+        let overdue = overdue.map(|row| (Message::Attempt(row.message()), 0));
+        let messages = firsts.chain(overdue).collect();
         Ok(Stored {
             accepted: accepted(event, active.len()),
             messages,
@@ -432,6 +435,9 @@ impl Publisher {
                 rung: 0,
                 epoch,
                 through: false,
+                trigger: Trigger::Event,
+                dialect: None,
+                resume_ms: None,
                 job: None,
                 event_type: event.event_type.clone(),
                 dues_ms: Vec::new(),

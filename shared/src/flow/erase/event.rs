@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Next, Work, cursor};
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptKey},
+        attempt::{Attempt, AttemptKey, Trigger},
         delivery::{Delivery, State},
         id::{DeliveryKey, EventId},
         job::Erased,
@@ -164,6 +164,9 @@ fn guard(event: &Event, key: &DeliveryKey, first: Option<&Attempt>) -> Delivery 
         rung: 0,
         epoch: 0,
         through: false,
+        trigger: Trigger::Event,
+        dialect: None,
+        resume_ms: None,
         job: None,
         event_type: event.event_type.clone(),
         dues_ms: next_due_ms.into_iter().collect(),

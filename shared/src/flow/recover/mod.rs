@@ -76,7 +76,7 @@ pub struct Counted {
 
 impl Deliverer {
     /// Begins a recovery. Its number is made higher than those of the webhook's earlier ones. Under the same key the same one is
-    /// answered again. Without one that is so of a recovery of whatever matches too, but only while it runs. (Of those that look
+    /// answered again; the message of its page is sent once more if it must be taken for lost. Without one that is so of a recovery of whatever matches too, but only while it runs. (Of those that look
     /// for what is not through, another sends only what the first did not.) Of one that this call begins, `record` goes to the audit
     /// log first.
     ///
@@ -122,6 +122,10 @@ impl Deliverer {
                     continue;
                 }
                 if let Some(standing) = standing {
+                    if standing.is_overdue(self.clock.now_ms()) {
+                        let page = Message::Recover(standing.recovery.clone());
+                        self.queue.send(Lane::Retry, &page, 0).await?;
+                    }
                     return Ok(Asked::Begun(standing));
                 }
                 // Whoever reserved it has not begun it yet, and may never. If it does, this finds it begun.
@@ -158,7 +162,7 @@ impl Deliverer {
         let mut deliveries = 0;
         loop {
             let page = self.recoverable(webhook, dialect, &recovery).await?;
-            deliveries += page.again.len() as u64;
+            deliveries += page.sent();
             match page.next {
                 Some(next) => recovery.cursor = next,
                 None => {
@@ -214,7 +218,7 @@ impl Deliverer {
         };
         let dialect = self.dialect(&webhook.dialect)?;
         let mut page = self.recoverable(&webhook, dialect, asked).await?;
-        let counts = (page.again.len() as u64, page.skipped);
+        let counts = (page.sent(), page.skipped);
         let end = page.next.as_deref().unwrap_or(THE_END);
         match self.store.count_page(asked, counts, end).await? {
             Some(noted) if noted.recovery.cursor == asked.cursor => {
@@ -224,6 +228,12 @@ impl Deliverer {
             _ => return Ok(()),
         }
         self.note_backfilled(tenant, &page.again).await?;
+        let overdue = page.overdue.into_iter();
+        let overdue: Vec<_> = overdue
+            .map(|(_, due)| (Message::Attempt(due), 0))
+            .collect();
+        let sent = self.queue.send_all(Lane::Retry, &overdue).await;
+        sent.into_iter().collect::<Result<(), _>>()?;
         self.send_again(asked, &webhook, page.again, standing.sent)
             .await?;
         match page.next {

@@ -6,7 +6,7 @@ use crate::{
     dialect::Dialect,
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
-        delivery::{Delivery, State},
+        delivery::{Delivery, State, is_overdue},
         id::DeliveryKey,
         message::{Due, Recovery, Scope},
         webhook::Webhook,
@@ -28,6 +28,8 @@ use crate::{
 /// What a page of a recovery holds.
 pub(super) struct Page {
     pub(super) again: Vec<Again>,
+    /// What should have been attempted long ago, with its position: it goes on where it stands.
+    pub(super) overdue: Vec<(String, Due)>,
     /// Events that have no body in the webhook's dialect.
     pub(super) skipped: u64,
     pub(super) next: Option<String>,
@@ -37,10 +39,16 @@ pub(super) struct Page {
 pub(super) const THE_END: &str = "~";
 
 impl Page {
+    /// How many deliveries it puts on their way.
+    pub(super) fn sent(&self) -> u64 {
+        (self.again.len() + self.overdue.len()) as u64
+    }
+
     /// Leaves out what comes behind the last position of the page when it was counted.
     pub(super) fn end_at(&mut self, end: &str) {
         if self.next.as_deref().is_none_or(|next| next > end) {
             self.again.retain(|delivery| *delivery.position <= *end);
+            self.overdue.retain(|(position, _)| **position <= *end);
             self.next = (end != THE_END).then(|| end.to_owned());
         }
     }
@@ -97,10 +105,16 @@ impl Deliverer {
                 RECOVERY_PAGE,
             )
             .await?;
-        let rows = rows.into_iter();
-        let rows = rows.filter(|row| is_wanted(recovery, row, webhook));
+        let now_ms = self.clock.now_ms();
+        let (wanted, others): (Vec<_>, Vec<_>) = rows
+            .into_iter()
+            .partition(|row| is_wanted(recovery, row, webhook));
+        let overdue = others.into_iter().filter(|row| row.is_overdue(now_ms));
         Ok(Page {
-            again: self.not_through(rows.collect(), recovery).await?,
+            overdue: overdue
+                .map(|row| (list_key(&row.key), row.message()))
+                .collect(),
+            again: self.not_through(wanted, recovery).await?,
             skipped: 0,
             next,
         })
@@ -149,16 +163,26 @@ impl Deliverer {
         let made = self.store.attempts(&names).await?;
         let spoken = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::new();
+        let (mut overdue, now_ms) = (Vec::new(), self.clock.now_ms());
         for (((entry, event), key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
             let row = row_of(key);
             let mut backfilled = false;
             let (n, attempt) = match (row, last) {
-                (Some(row), _) if !is_wanted(recovery, row, webhook) => continue,
+                (Some(row), _) if !is_wanted(recovery, row, webhook) => {
+                    if row.is_overdue(now_ms) {
+                        overdue.push((entry.position(), row.message()));
+                    }
+                    continue;
+                }
                 (Some(row), Some(_)) => (row.n + 1, row.attempt + 1),
                 (Some(row), None) => (row.n + 1, row.next_attempt()),
                 // Its first attempt has failed just now, and its row is being written.
-                (None, Some(last)) if last.next_due_ms.is_some() => continue,
+                (None, Some(last))
+                    if last.next_due_ms.is_some() && !is_overdue(last.ended_ms, now_ms) =>
+                {
+                    continue;
+                }
                 (None, Some(_)) => (2, 2),
                 // Its first attempt left no trace yet, or it was never meant for this webhook. Position 1 belongs to the event's
                 // publication; what comes of that later finds this one's row.
@@ -180,6 +204,7 @@ impl Deliverer {
         }
         Ok(Page {
             again,
+            overdue,
             skipped: unsayable.len() as u64,
             next,
         })
