@@ -180,6 +180,8 @@ pub const PARK_SHARDS: u8 = 16;
 pub const LOG_SHARDS: u8 = 4;
 /// By how much a retention must exceed the longest ladder: what failed must still be there for somebody to look at.
 pub const RETENTION_MARGIN: Duration = Duration::from_secs(7 * 86_400);
+/// How much later than its waits say a ladder may end, for what its attempts wait in queues.
+pub const LADDER_DELAY: Duration = Duration::from_secs(86_400);
 /// How long a tenant's retention is used without looking again, in milliseconds.
 pub const RETENTION_CACHE_MS: u64 = 600_000;
 /// Most buckets of an answer with statistics.

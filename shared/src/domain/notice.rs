@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::{
     attempt::Attempt,
     hops::Hops,
-    id::{TenantId, WebhookId},
+    id::{EventId, TenantId, WebhookId},
+    message::Due,
     outage::Outage,
     webhook::{Reason, Webhook},
 };
@@ -119,6 +120,28 @@ impl Webhook {
         self.notice(NoticeType::DeliveryFailed, once, attempt, more)
     }
 
+    /// The notice that a delivery has ended before this attempt, since its event is gone. There is no log entry of it.
+    #[must_use]
+    pub fn expired(&self, due: &Due, event_type: &str, now_ms: u64) -> Notice {
+        let more = json!({
+            "log_id": null,
+            "delivery_id": due.delivery().uuid(),
+            "attempts": due.attempt.saturating_sub(1),
+            "failed_at": timestamp(now_ms),
+            "last_error": "The event expired before its ladder ended.",
+        });
+        Notice {
+            tenant: self.tenant.clone(),
+            webhook: self.id.clone(),
+            notice_type: NoticeType::DeliveryFailed,
+            once: due.key().log_id().to_string(),
+            happened_ms: now_ms,
+            log_id: due.key().log_id().to_string(),
+            hops: Hops::NONE.of_consequence(),
+            data: self.data(&due.event, event_type, more),
+        }
+    }
+
     fn notice(
         &self,
         notice_type: NoticeType,
@@ -127,20 +150,8 @@ impl Webhook {
         more: Value,
     ) -> Notice {
         let log_id = attempt.key.log_id().to_string();
-        let data = json!({
-            "tenant": self.tenant.name(),
-            "webhook_id": self.id.as_str(),
-            "url": self.url,
-            "event_id": attempt.key.delivery.event.as_str(),
-            "event_type": attempt.event_type,
-            "log_id": log_id,
-        });
-        let mut members = Map::new();
-        for part in [data, more] {
-            if let Value::Object(part) = part {
-                members.extend(part);
-            }
-        }
+        let mut data = self.data(&attempt.key.delivery.event, &attempt.event_type, more);
+        data.insert("log_id".to_owned(), log_id.clone().into());
         Notice {
             tenant: self.tenant.clone(),
             webhook: self.id.clone(),
@@ -149,7 +160,23 @@ impl Webhook {
             happened_ms: attempt.ended_ms,
             log_id,
             hops: attempt.hops.of_consequence(),
-            data: members,
+            data,
         }
+    }
+
+    fn data(&self, event: &EventId, event_type: &str, more: Value) -> Map<String, Value> {
+        let own = json!({
+            "tenant": self.tenant.name(),
+            "webhook_id": self.id.as_str(),
+            "url": self.url,
+            "event_id": event.as_str(),
+            "event_type": event_type,
+        });
+        let parts = [own, more].into_iter();
+        let members = parts.filter_map(|part| match part {
+            Value::Object(part) => Some(part),
+            _ => None,
+        });
+        members.flatten().collect()
     }
 }

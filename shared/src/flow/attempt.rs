@@ -117,7 +117,7 @@ impl Deliverer {
         content
             .or_else(|| {
                 loaded
-                    .event(&due.tenant, &due.event)
+                    .event(&due.tenant, &due.event, due.accepted_ms)
                     .map(|event| event.event_type.clone())
             })
             .unwrap_or_default()
@@ -134,9 +134,9 @@ impl Deliverer {
         let (dialect, content) = match &due.content {
             Some(content) => (named.unwrap_or(&webhook.dialect), content),
             None => {
-                let Some(event) = loaded.event(&due.tenant, &due.event) else {
-                    tracing::warn!(tenant = %due.tenant, event = %due.event, "an event expired before it was delivered");
-                    return Ok(());
+                let found = loaded.event(&due.tenant, &due.event, due.accepted_ms);
+                let Some(event) = found else {
+                    return self.expire(due, webhook).await;
                 };
                 if event.erased.is_some() {
                     return self.end(due, &event.event_type, State::Cancelled).await;

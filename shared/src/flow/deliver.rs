@@ -79,8 +79,15 @@ impl Loaded {
         self.webhooks.get(&name).cloned().transpose()
     }
 
-    pub(super) fn event(&self, tenant: &TenantId, event: &EventId) -> Option<&Arc<Event>> {
-        self.events.get(&(tenant.clone(), event.clone()))
+    /// The event that was accepted at this time. An id used again after its retention names another one.
+    pub(super) fn event(
+        &self,
+        tenant: &TenantId,
+        event: &EventId,
+        accepted_ms: u64,
+    ) -> Option<&Arc<Event>> {
+        let found = self.events.get(&(tenant.clone(), event.clone()));
+        found.filter(|found| found.accepted_ms == accepted_ms)
     }
 }
 
@@ -257,7 +264,8 @@ impl Deliverer {
         receives: u32,
         loaded: &Loaded,
     ) -> Result<(), FlowError> {
-        let Some(event) = loaded.event(&fanout.tenant, &fanout.event) else {
+        let found = loaded.event(&fanout.tenant, &fanout.event, fanout.accepted_ms);
+        let Some(event) = found else {
             tracing::warn!(tenant = %fanout.tenant, event = %fanout.event, "the event of a fan-out has expired");
             return Ok(());
         };

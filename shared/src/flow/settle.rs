@@ -197,6 +197,22 @@ impl Deliverer {
         self.end(due, &attempt.event_type, State::Failed).await
     }
 
+    /// Ends the chain at a position whose event has expired: there is nothing to post any more.
+    pub(super) async fn expire(&self, due: &Due, webhook: &Webhook) -> Result<(), FlowError> {
+        tracing::warn!(tenant = %due.tenant, webhook = %due.webhook, event = %due.event, "an event expired before it was delivered");
+        let row = self.store.delivery(&due.delivery()).await?;
+        let event_type = row.map(|row| row.event_type).unwrap_or_default();
+        if !due.through {
+            self.metrics.used_up(&due.tenant);
+            if self.operator.listens_to(webhook).await? {
+                let now_ms = self.clock.now_ms();
+                self.notify(webhook.expired(due, &event_type, now_ms))
+                    .await?;
+            }
+        }
+        self.end(due, &event_type, State::Failed).await
+    }
+
     /// Ends the chain at a message's position in this state, unless it had succeeded before.
     pub(super) async fn end(
         &self,

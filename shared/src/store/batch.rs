@@ -70,12 +70,40 @@ async fn read_distinct(
             .filter_map(|item| Some((key_of(&item)?, item)))
             .collect());
     }
+    read_all(client, table, wanted, true, None).await
+}
+
+/// Reads items eventually, of each those attributes alone that `only` names.
+pub(super) async fn read_soon(
+    client: &Client,
+    table: &str,
+    keys: HashSet<&Key>,
+    only: Option<&str>,
+) -> Result<HashMap<Key, Item>, StoreError> {
+    let wanted = keys.into_iter();
+    let wanted: Vec<Item> = wanted
+        .map(|(pk, sk)| Builder::new(pk, sk).build())
+        .collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    read_all(client, table, wanted, false, only).await
+}
+
+async fn read_all(
+    client: &Client,
+    table: &str,
+    mut wanted: Vec<Item>,
+    consistent: bool,
+    only: Option<&str>,
+) -> Result<HashMap<Key, Item>, StoreError> {
     let mut items = HashMap::new();
     let mut pause = Pause::default();
     loop {
         let keys = KeysAndAttributes::builder()
             .set_keys(Some(wanted))
-            .consistent_read(true)
+            .consistent_read(consistent)
+            .set_projection_expression(only.map(str::to_owned))
             .build()?;
         let answer = client
             .batch_get_item()

@@ -143,7 +143,10 @@ impl Store {
         values.push((":trigger", text(trigger_name(to.trigger))));
         if let Some(job) = to.job {
             values.push((":job", number(job)));
-            update.push_str(", j = :job");
+            // It begins a ladder, which may end after the row would have expired.
+            let expiry = self.expiry_of(&to.key.tenant).await?;
+            values.push((":exp", number(expiry)));
+            update.push_str(", j = :job, exp = :exp");
         }
         // What the message of this position does not have is not left over from the one before.
         let mut removed = Vec::new();

@@ -61,7 +61,7 @@ impl Call {
         }
     }
 
-    fn row_key(&self, tenant: &TenantId) -> Key {
+    pub(super) fn row_key(&self, tenant: &TenantId) -> Key {
         let sk = format!("{}#{}", time(self.accepted_ms), self.id.0);
         (partition(tenant, self.id.shard()), sk)
     }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use aws_sdk_dynamodb::{error::SdkError, primitives::Blob, types::AttributeValue};
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use super::{
     Item, Query, Range, Store, StoreError, codec,
-    event_list::CallId,
-    item::{Builder, Row, text, time},
+    event_list::{Call, CallId},
+    item::{Builder, Row, number, text, time},
 };
 use crate::{
     domain::{
@@ -196,6 +197,82 @@ impl Store {
             .into_iter()
             .map(read_event)
             .collect()
+    }
+
+    /// Keeps those of the events, each with the time it was accepted at, that would expire before `end_s` until `until_s`, in
+    /// seconds of the wall clock.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written.
+    pub async fn outlast(
+        &self,
+        tenant: &TenantId,
+        events: &[(&EventId, u64)],
+        end_s: u64,
+        until_s: u64,
+    ) -> Result<(), StoreError> {
+        let keys = events
+            .iter()
+            .map(|(id, _)| (partition(tenant, id), "-".to_owned()));
+        let found = self
+            .get_all_soon(keys.collect(), Some("pk, sk, exp, mh, a, c"))
+            .await?;
+        let brief = found.into_iter().filter(|row| {
+            let expiry = row.maybe_number::<u64>("exp");
+            expiry.is_some_and(|expiry| expiry < end_s)
+        });
+        try_join_all(brief.map(async |mut row| {
+            let pk = row.text("pk")?;
+            // The names of the webhooks and the entry in the list go with it, or it would be out of reach.
+            let mut keys = vec![(pk.clone(), "-".to_owned())];
+            if let Some(call) = row.maybe_text("c") {
+                let call = Call {
+                    accepted_ms: row.number("a")?,
+                    id: CallId::stored(call),
+                };
+                keys.push(call.row_key(tenant));
+            }
+            if let Some(hash) = row.maybe_text("mh") {
+                let prefix = format!("S#{hash}#");
+                let query = Query {
+                    range: Range::Prefix(&prefix),
+                    ..Query::of(&pk)
+                };
+                for row in self.query_all(query).await? {
+                    keys.push((pk.clone(), row.parsed("sk", |sk| Some(sk.to_owned()))?));
+                }
+            }
+            // The event last: this is done again until that is.
+            for (pk, sk) in keys.iter().rev() {
+                self.keep_until(pk, sk, until_s).await?;
+            }
+            Ok(())
+        }))
+        .await
+        .map(drop)
+    }
+
+    /// Lets an item that has not expired live until then, unless it lives longer.
+    async fn keep_until(&self, pk: &str, sk: &str, until_s: u64) -> Result<(), StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .update_expression("SET exp = :until")
+            .condition_expression("exp > :now AND exp < :until")
+            .expression_attribute_values(":now", self.now())
+            .expression_attribute_values(":until", number(until_s));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(SdkError::ServiceError(error))
+                if error.err().is_conditional_check_failed_exception() =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// All webhooks that an event matched.

@@ -266,6 +266,22 @@ impl Store {
             .collect())
     }
 
+    /// The same by eventual reads, for half the price, and of each item those attributes alone that `only` names. For what may be a
+    /// moment late.
+    async fn get_all_soon(
+        &self,
+        keys: Vec<batch::Key>,
+        only: Option<&'static str>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(batch::READS.entries) {
+            let keys = keys.iter().collect();
+            let items = batch::read_soon(&self.client, &self.table, keys, only).await?;
+            rows.extend(items.into_values().filter_map(|item| self.alive(item)));
+        }
+        Ok(rows)
+    }
+
     /// Writes one row whole, whatever stands there, together with what others write at the same moment.
     async fn put_soon(&self, item: Item) -> Result<(), StoreError> {
         self.put_all(vec![item]).await

@@ -28,7 +28,7 @@ use crate::{
         webhook::Webhook,
     },
     json::Json,
-    limits::REPEAT_DELAY_MS,
+    limits::{LADDER_DELAY, REPEAT_DELAY_MS, RETENTION_MARGIN},
     queue::Lane,
     store::deliveries::{From, Written},
 };
@@ -227,6 +227,7 @@ impl Deliverer {
             // Another handler of this page is through with it.
             _ => return Ok(()),
         }
+        self.outlast_ladders(&webhook, &page.again).await?;
         self.note_backfilled(tenant, &page.again).await?;
         let overdue = page.overdue.into_iter();
         let overdue: Vec<_> = overdue
@@ -249,6 +250,31 @@ impl Deliverer {
             }
             None => self.store.end_recovery(asked, Status::Done).await?,
         }
+        Ok(())
+    }
+
+    /// Keeps the events of deliveries until their fresh ladders have ended, where they would expire before.
+    async fn outlast_ladders(&self, webhook: &Webhook, again: &[Again]) -> Result<(), FlowError> {
+        let ladders = again.iter().map(|delivery| {
+            let dialect = delivery.due.dialect.as_deref();
+            self.dialect(dialect.unwrap_or(&webhook.dialect))
+        });
+        let mut longest_ms = 0;
+        for dialect in ladders {
+            let dialect = dialect?;
+            longest_ms = longest_ms.max(dialect.ladder.longest_ms(dialect.honours_retry_after));
+        }
+        let end_s = (self.clock.wall_ms() + longest_ms) / 1000;
+        let events = again.iter();
+        let events = events.map(|delivery| (&delivery.due.event, delivery.due.accepted_ms));
+        self.store
+            .outlast(
+                &webhook.tenant,
+                &events.collect::<Vec<_>>(),
+                end_s + LADDER_DELAY.as_secs(),
+                end_s + RETENTION_MARGIN.as_secs(),
+            )
+            .await?;
         Ok(())
     }
 
