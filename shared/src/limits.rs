@@ -170,6 +170,18 @@ pub const REPEAT_DELAY_MS: u64 = 60_000;
 /// How long something may be overdue before its message is taken for lost, in milliseconds: more than three times as long as a queue
 /// hides a message from others while a function handles it. A backlog may take longer; a message sent twice is dropped once.
 pub const OVERDUE_MS: u64 = 600_000;
+/// How long something is overdue before the watchdog sends its message again, in milliseconds.
+pub const LOST_MS: u64 = 3_600_000;
+/// How long after one lap of the watchdog the next one begins at the earliest, in milliseconds.
+pub const LAP_MS: u64 = 3_600_000;
+/// Messages of a queue that may be received and are not, above which the watchdog rests: they are late, not lost.
+pub const BACKLOG: u64 = 1_000;
+/// What the watchdog reads of a list at a time.
+pub const WATCH_PAGE: usize = 100;
+/// Pages that it reads in a minute for each queue.
+pub const WATCH_STEPS: usize = 500;
+/// How old a job may be that it looks at, in milliseconds: they take minutes.
+pub const WATCHED_JOBS_MS: u64 = 7 * 86_400_000;
 /// A wait whose look at the clock after parking shows less than this left goes to the delay queue as well, in milliseconds.
 pub const PARK_MIN_MS: u64 = 12 * 60_000;
 /// How far ahead the sweep takes parked waits, in milliseconds. Below [`PARK_MIN_MS`], so a minute is closed before it is read.

@@ -14,6 +14,7 @@
 //! | `HostFaults` | count | attempts that this host could not make, which are tried again |
 //! | `Unauthorized` | count | requests with a wrong key |
 //! | `LatencyMs` | ms | from an attempt's due time (of the first: its event's acceptance) to the end of its answer |
+//! | `Resent` | count | messages that were lost and are sent again |
 //! | `SweepLagMs` | ms | how far the sweep is behind; below a minute when all is well, from ten minutes on waits are late |
 //!
 //! Each has the dimension `Function`. With a number of tenants to tell apart it has `Function` and `Tenant` too: one line per
@@ -67,6 +68,7 @@ struct Counts {
     disabled: u64,
     host_faults: u64,
     unauthorized: u64,
+    resent: u64,
     latencies_ms: Vec<u64>,
     sweep_lag_ms: Option<u64>,
 }
@@ -132,6 +134,11 @@ impl Metrics {
         self.with(|open| open.counts.entry(None).or_default().unauthorized += 1);
     }
 
+    /// So many messages were lost, and are sent again. They are no one tenant's.
+    pub fn resent(&self, messages: usize) {
+        self.with(|open| open.counts.entry(None).or_default().resent += messages as u64);
+    }
+
     /// A sweep began this far behind.
     pub fn sweep_lag(&self, lag_ms: u64) {
         self.with(|open| open.counts.entry(None).or_default().sweep_lag_ms = Some(lag_ms));
@@ -195,6 +202,7 @@ fn line(time_ms: u64, function: &str, tenant: Option<&str>, counts: Counts) -> V
         count("Disabled", counts.disabled),
         count("HostFaults", counts.host_faults),
         count("Unauthorized", counts.unauthorized),
+        count("Resent", counts.resent),
         (
             "LatencyMs",
             "Milliseconds",

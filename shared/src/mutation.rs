@@ -42,6 +42,8 @@ pub enum Mutation {
     JobForgotten,
     /// A retry by hand does not know that its delivery had succeeded.
     SuccessForgotten,
+    /// Nobody looks for messages that were lost.
+    NoWatchdog,
     /// A fault of this host's own counts as an attempt that failed.
     HostFaultCounted,
 }

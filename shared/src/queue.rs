@@ -7,7 +7,11 @@ pub mod dead;
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_sqs::{Client, error::DisplayErrorContext, types::SendMessageBatchRequestEntry};
+use aws_sdk_sqs::{
+    Client,
+    error::DisplayErrorContext,
+    types::{QueueAttributeName, SendMessageBatchRequestEntry},
+};
 
 use crate::{
     batcher::{Batcher, Limits},
@@ -129,6 +133,26 @@ impl Queue {
     /// When SQS cannot be reached or goes on refusing it.
     pub async fn pass_on(&self, lane: Lane, body: String) -> Result<(), QueueError> {
         sent(self.lane(lane).call(unread(body)).await)
+    }
+
+    /// About how many messages of a queue may be received and are not.
+    ///
+    /// # Errors
+    /// When SQS does not answer.
+    pub async fn backlog(&self, lane: Lane) -> Result<u64, QueueError> {
+        let url = match lane {
+            Lane::Deliver => &self.urls.deliver,
+            Lane::Retry => &self.urls.retry,
+        };
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let asked = self.client.get_queue_attributes().queue_url(url);
+        let asked = asked.attribute_names(name.clone()).send().await;
+        let counts =
+            asked.map_err(|error| QueueError(DisplayErrorContext(&error).to_string().into()))?;
+        let count = counts
+            .attributes
+            .and_then(|counts| counts.get(&name)?.parse().ok());
+        Ok(count.unwrap_or_default())
     }
 
     fn lane(&self, lane: Lane) -> &Batcher<Entry, Result<(), QueueError>> {

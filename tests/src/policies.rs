@@ -274,6 +274,11 @@ mod tests {
                 json!({"RequestItems": {"rung": [{"DeleteRequest": {"Key": {"pk": {"S": "Q#1#2"}}}}]}}),
             ),
             (
+                "sweep",
+                "DynamoDB_20120810.GetItem",
+                json!({"Key": {"pk": {"S": "E#acme#e"}}}),
+            ),
+            (
                 "subscriptions",
                 "DynamoDB_20120810.TransactWriteItems",
                 json!({"TransactItems": [{"ConditionCheck": {"Key": {"pk": {"S": "T#t"}}}}, {"Delete": {"Key": {"pk": {"S": "T#t"}}}}]}),
@@ -313,8 +318,8 @@ mod tests {
             (
                 "sweep",
                 "DynamoDB_20120810.GetItem",
-                json!({"Key": {"pk": {"S": "T#acme"}}}),
-                "T#acme",
+                json!({"Key": {"pk": {"S": "K#hash"}}}),
+                "K#hash",
             ),
             (
                 "sweep",

@@ -12,7 +12,7 @@ const PATIENCE: u64 = 10 * MINUTE;
 
 impl World {
     /// Takes all messages that may be received now out of the queues, without handling them.
-    async fn lose_messages(&self) {
+    pub(crate) async fn lose_messages(&self) {
         for queue in ["deliver", "retry"] {
             let url = queue_url(queue);
             loop {

@@ -38,5 +38,6 @@ mod strangers;
 mod tenants;
 mod topic;
 mod tracing;
+mod watchdog;
 mod webhooks;
 mod world;

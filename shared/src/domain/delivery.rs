@@ -12,7 +12,7 @@ use super::{
     message::Due,
     webhook::Webhook,
 };
-use crate::limits::OVERDUE_MS;
+use crate::limits::{LOST_MS, OVERDUE_MS};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -108,6 +108,12 @@ impl Delivery {
         self.state == State::Pending && is_overdue(self.due_ms, now_ms)
     }
 
+    /// The same for whoever looks by itself: see [`is_lost`].
+    #[must_use]
+    pub fn is_lost(&self, now_ms: u64) -> bool {
+        self.state == State::Pending && is_lost(self.due_ms, now_ms)
+    }
+
     /// The state that it is in, whatever its row still says: what waits for a webhook that was disabled meanwhile will be held.
     #[must_use]
     pub fn state_for(&self, webhook: &Webhook) -> State {
@@ -142,4 +148,23 @@ impl Delivery {
 #[must_use]
 pub fn is_overdue(due_ms: u64, now_ms: u64) -> bool {
     due_ms + OVERDUE_MS <= now_ms
+}
+
+/// Whether what was to happen at `due_ms` is overdue by so much that the watchdog sends its message again. People are less patient: see
+/// [`is_overdue`].
+#[must_use]
+pub fn is_lost(due_ms: u64, now_ms: u64) -> bool {
+    due_ms + LOST_MS <= now_ms
+}
+
+/// Whether a lap of the watchdog looks at what waits of an event that was accepted at `accepted_ms`: each hour in its first six hours, then
+/// every six. `before_ms` is when the lap before began. A ladder of days costs few looks so, and a wait that is lost is found when it has
+/// grown longer by a quarter.
+#[must_use]
+pub fn is_looked_at(accepted_ms: u64, before_ms: u64, began_ms: u64) -> bool {
+    let looks = |now_ms: u64| {
+        let hours = now_ms.saturating_sub(accepted_ms) / LOST_MS;
+        if hours < 6 { hours } else { 5 + hours / 6 }
+    };
+    looks(began_ms) > looks(before_ms)
 }

@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::id::{EventId, JobId, TenantId, WebhookId};
+use super::{
+    delivery::is_lost,
+    id::{EventId, JobId, TenantId, WebhookId},
+    message::ErasePage,
+};
 
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -151,6 +155,10 @@ pub struct Job {
     pub status: Status,
     /// The number of the page that it stands at, from 0.
     pub page: u32,
+    /// The message of that page.
+    pub message: ErasePage,
+    /// When it came to it, in milliseconds.
+    pub moved_ms: u64,
     /// What the pages before have erased.
     pub erased: Erased,
     /// When its first page was handled, in milliseconds.
@@ -164,6 +172,12 @@ impl Job {
     #[must_use]
     pub fn kind(&self) -> Kind {
         Kind::Erase
+    }
+
+    /// Whether the message of the page that it stands at must be taken for lost.
+    #[must_use]
+    pub fn is_lost(&self, now_ms: u64) -> bool {
+        self.status.is_open() && is_lost(self.moved_ms, now_ms)
     }
 
     /// The webhook that it is about, if it is about one.

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{delivery::is_overdue, message::Recovery};
+use super::{
+    delivery::{is_lost, is_overdue},
+    message::Recovery,
+};
 
 /// Whether a recovery goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,5 +66,11 @@ impl Progress {
     #[must_use]
     pub fn is_overdue(&self, now_ms: u64) -> bool {
         self.status == Status::Running && is_overdue(self.moved_ms, now_ms)
+    }
+
+    /// The same for whoever looks by itself: see [`is_lost`].
+    #[must_use]
+    pub fn is_lost(&self, now_ms: u64) -> bool {
+        self.status == Status::Running && is_lost(self.moved_ms, now_ms)
     }
 }

@@ -3,7 +3,7 @@
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
 //! spaces the attempts of a webhook with a limit, [`host_faults`] puts off what this host could not send, [`tally`] counts
-//! attempts for the statistics. [`sweep`] brings parked waits back.
+//! attempts for the statistics. [`sweep`] brings parked waits back, [`watch`] sends again what was lost.
 //! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again, [`erase`] erases
 //! what is to be erased. [`outage`] keeps since when a webhook fails. [`operator`] notifies the operator of what happens to
 //! webhooks, [`keys`] a tenant that a key ends.
@@ -24,6 +24,7 @@ pub mod recover;
 mod settle;
 pub mod sweep;
 mod tally;
+mod watch;
 
 pub use self::{host_faults::HostFaults, tally::Tally};
 use crate::{egress::HostFault, queue::QueueError, store::StoreError, topic::TopicError};

@@ -38,7 +38,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sends every wait that is due within ten minutes, and every reminder that is due; answers how many.
+    /// Sends every wait that is due within ten minutes, every reminder that is due, and what was lost; answers how many messages.
     ///
     /// # Errors
     /// When the table or the queue fails; what is not sent then is sent by the next sweep.
@@ -51,7 +51,8 @@ impl Sweeper {
             .map(|(shard, cursor)| self.sweep_shard(shard, cursor));
         // One's failure is no reason to stop the others half way.
         let (shards, reminders) = join(join_all(shards), self.sweep_reminders()).await;
-        shards.into_iter().chain([reminders]).sum()
+        let watched = Box::pin(self.watch()).await;
+        shards.into_iter().chain([reminders, watched]).sum()
     }
 
     /// Sends the reminders that are due. They go when they are sent: what a crash sends again is told once.

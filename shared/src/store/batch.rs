@@ -78,7 +78,7 @@ pub(super) async fn read_soon(
     client: &Client,
     table: &str,
     keys: HashSet<&Key>,
-    only: Option<&str>,
+    only: &str,
 ) -> Result<HashMap<Key, Item>, StoreError> {
     let wanted = keys.into_iter();
     let wanted: Vec<Item> = wanted
@@ -87,7 +87,7 @@ pub(super) async fn read_soon(
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
-    read_all(client, table, wanted, false, only).await
+    read_all(client, table, wanted, false, Some(only)).await
 }
 
 async fn read_all(

@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::{
 use super::{
     Item, Query, Store, StoreError,
     attempts::{trigger_name, trigger_of},
+    batch::Key,
     item::{Builder, Row, number, text, time},
 };
 use crate::{
@@ -71,6 +72,9 @@ pub enum List {
     Unsuccessful,
 }
 
+/// All attributes of a row.
+pub(super) const ATTRIBUTES: &str = "pk, sk, st, n, d, k, r, p, tr, l, z, o, j, y, ds, exp";
+
 impl Store {
     /// A delivery's row, by a strong read.
     ///
@@ -88,10 +92,7 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn deliveries(&self, keys: &[DeliveryKey]) -> Result<Vec<Delivery>, StoreError> {
-        let keys = keys
-            .iter()
-            .map(|key| (partition(key), time(key.accepted_ms)))
-            .collect();
+        let keys = keys.iter().map(row_key).collect();
         self.get_all(keys)
             .await?
             .into_iter()
@@ -363,6 +364,10 @@ fn delivery_item(row: &Delivery, expiry: u64) -> Item {
         .build()
 }
 
+pub(super) fn row_key(key: &DeliveryKey) -> Key {
+    (partition(key), time(key.accepted_ms))
+}
+
 pub(super) fn partition(key: &DeliveryKey) -> String {
     format!("D#{}#{}#{}", key.tenant, key.webhook, key.event)
 }
@@ -441,7 +446,7 @@ pub(super) fn key_of(row: &Row) -> Result<DeliveryKey, StoreError> {
     })
 }
 
-fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
+pub(super) fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
     Ok(Delivery {
         key: key_of(&row)?,
         state: row.parsed("st", state_of)?,

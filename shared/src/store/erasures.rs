@@ -177,7 +177,7 @@ impl Store {
     }
 }
 
-fn entry_key(key: &AttemptKey) -> Key {
+pub(super) fn entry_key(key: &AttemptKey) -> Key {
     let delivery = &key.delivery;
     let shard = delivery.event.shard();
     (

@@ -199,7 +199,7 @@ impl Store {
             .collect()
     }
 
-    /// Keeps those of the events, each with the time it was accepted at, that would expire before `end_s` until `until_s`, in
+    /// Keeps those of the events that would expire before `end_s` until `until_s`, in
     /// seconds of the wall clock.
     ///
     /// # Errors
@@ -207,15 +207,15 @@ impl Store {
     pub async fn outlast(
         &self,
         tenant: &TenantId,
-        events: &[(&EventId, u64)],
+        events: &[&EventId],
         end_s: u64,
         until_s: u64,
     ) -> Result<(), StoreError> {
         let keys = events
             .iter()
-            .map(|(id, _)| (partition(tenant, id), "-".to_owned()));
+            .map(|id| (partition(tenant, id), "-".to_owned()));
         let found = self
-            .get_all_soon(keys.collect(), Some("pk, sk, exp, mh, a, c"))
+            .get_all_soon(keys.collect(), "pk, sk, exp, mh, a, c")
             .await?;
         let brief = found.into_iter().filter(|row| {
             let expiry = row.maybe_number::<u64>("exp");
@@ -280,11 +280,21 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn matches(&self, event: &Event) -> Result<Vec<Match>, StoreError> {
-        let hash = match &event.matches {
+        self.matches_of(&event.tenant, &event.id, &event.matches)
+            .await
+    }
+
+    pub(super) async fn matches_of(
+        &self,
+        tenant: &TenantId,
+        event: &EventId,
+        matches: &Matches,
+    ) -> Result<Vec<Match>, StoreError> {
+        let hash = match matches {
             Matches::Inline(matches) => return Ok(matches.clone()),
             Matches::Set(hash) => hash,
         };
-        let pk = partition(&event.tenant, &event.id);
+        let pk = partition(tenant, event);
         let prefix = format!("S#{hash}#");
         let rows = self
             .query_all(Query {
@@ -452,14 +462,34 @@ fn read_matches(row: &Row) -> Result<Vec<Match>, StoreError> {
         .map_err(|_| row.missing("m"))
 }
 
-fn read_event(mut row: Row) -> Result<Event, StoreError> {
-    let (tenant, id) = row.parsed("pk", |pk| {
+/// An event's id, when it was accepted and what it matched; `None` of one that is erased.
+pub(super) fn read_matched(mut row: Row) -> Result<Option<(EventId, u64, Matches)>, StoreError> {
+    if row.maybe_number::<u64>("er").is_some() {
+        return Ok(None);
+    }
+    let (_, id) = names_of(&row)?;
+    Ok(Some((id, row.number("a")?, matches_in(&mut row)?)))
+}
+
+fn names_of(row: &Row) -> Result<(TenantId, EventId), StoreError> {
+    row.parsed("pk", |pk| {
         let mut parts = pk.split('#').skip(1);
         Some((
             TenantId::parse(parts.next()?).ok()?,
             EventId::parse(parts.next()?).ok()?,
         ))
-    })?;
+    })
+}
+
+fn matches_in(row: &mut Row) -> Result<Matches, StoreError> {
+    Ok(match row.maybe_text("mh") {
+        Some(hash) => Matches::Set(hash),
+        None => Matches::Inline(read_matches(row)?),
+    })
+}
+
+fn read_event(mut row: Row) -> Result<Event, StoreError> {
+    let (tenant, id) = names_of(&row)?;
     let mut bodies = BTreeMap::new();
     if let Some(AttributeValue::M(map)) = row.0.get("b") {
         for (dialect, body) in map {
@@ -480,10 +510,7 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
         }),
         None => None,
     };
-    let matches = match row.maybe_text("mh") {
-        Some(hash) => Matches::Set(hash),
-        None => Matches::Inline(read_matches(&row)?),
-    };
+    let matches = matches_in(&mut row)?;
     Ok(Event {
         tenant,
         id,

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     Listed, Store, StoreError, events,
-    item::{Builder, Row, number, text},
+    item::{Builder, Row, json, number, text},
     listed::position,
     tenant_row,
     transact::Part,
@@ -21,6 +21,7 @@ use crate::domain::{
     audit::Record,
     id::{EventId, JobId, TenantId},
     job::{Erased, Erasure, Job, Status, Subject},
+    message::ErasePage,
 };
 
 /// The index partition of all jobs.
@@ -209,14 +210,21 @@ impl Store {
         .await
     }
 
-    /// Moves a job from a page to the next one, whose message is durable. Returns how it stands, moved by this call or another.
+    /// Moves a job from the page before it to a page, whose message is durable. Returns how it stands, moved by this call or another.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn advance_job(&self, id: &JobId, page: u32) -> Result<Option<Job>, StoreError> {
-        let update = format!("SET pg = :next, {SUM}");
-        let values = vec![(":next", number(page + 1)), (":zero", number(0))];
-        self.update_job(id, page, &update, "", values).await
+    pub async fn advance_job(&self, next: &ErasePage) -> Result<Option<Job>, StoreError> {
+        let update = format!("SET pg = :next, p = :message, mv = :moved, {SUM}");
+        let values = vec![
+            (":next", number(next.number)),
+            (":message", json(next)),
+            (":moved", number(self.clock.now_ms())),
+            (":zero", number(0)),
+        ];
+        let page = next.number.saturating_sub(1);
+        self.update_job(&next.erasure.id, page, &update, "", values)
+            .await
     }
 
     /// Ends a job at a page: it has done everything.
@@ -298,10 +306,18 @@ pub fn place(erasure: &Erasure) -> String {
 
 fn read_job(row: Row) -> Result<Job, StoreError> {
     let count = |name: &str| row.maybe_number(name).unwrap_or(0);
+    let (erasure, page): (Erasure, u32) = (row.json("m")?, row.number("pg")?);
+    // What an earlier version has moved on goes through everything again.
+    let message = row.maybe_json("p")?.unwrap_or_else(|| ErasePage {
+        number: page,
+        ..ErasePage::first(erasure.clone())
+    });
     Ok(Job {
-        erasure: row.json("m")?,
+        moved_ms: row.maybe_number("mv").unwrap_or(erasure.created_ms),
+        message,
+        erasure,
         status: row.parsed("st", Status::parse)?,
-        page: row.number("pg")?,
+        page,
         erased: Erased {
             events: count("ev"),
             deliveries: count("dl"),

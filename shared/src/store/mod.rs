@@ -31,6 +31,7 @@
 //! | lease on a notice to the operator | `G#t#w` / `notice#type#once` | retention | [`notices`] |
 //! | entry of the audit log | `A#name`, or `A` for the operator's own, / `time#id`; `g` = `A`, `gs` = `time#id` | a year | [`audit`] |
 //! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
+//! | lap of the watchdog | `C#lap-queue` / `-` | for ever | [`laps`] |
 //! | the deployment's own key, encrypted | `S#key` / `-` | for ever | `deployment_key` |
 //!
 //! What is erased keeps its row: an event's has its id, its type and its webhooks (`er` says when, `ej` by which job), a log entry's
@@ -52,6 +53,7 @@ pub mod event_list;
 pub mod events;
 mod item;
 pub mod jobs;
+pub mod laps;
 mod listed;
 pub mod notices;
 pub mod outages;
@@ -271,7 +273,7 @@ impl Store {
     async fn get_all_soon(
         &self,
         keys: Vec<batch::Key>,
-        only: Option<&'static str>,
+        only: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
         let mut rows = Vec::with_capacity(keys.len());
         for keys in keys.chunks(batch::READS.entries) {

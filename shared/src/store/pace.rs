@@ -56,6 +56,20 @@ impl Store {
         }
     }
 
+    /// When the next free place of a webhook comes, in milliseconds; `None` of one that has not used its pace lately.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn next_place(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+    ) -> Result<Option<u64>, StoreError> {
+        let row = self.get(partition(tenant, webhook), "pace").await?;
+        let next_us = row.and_then(|row| row.maybe_number::<u64>("nxt"));
+        Ok(next_us.map(|next_us| next_us / 1000))
+    }
+
     /// Sets the next free place under a condition; answers it, or `None` where the condition does not hold.
     async fn move_place(
         &self,

@@ -248,7 +248,7 @@ pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
     format!("J#{tenant}#{webhook}")
 }
 
-fn read_progress(mut row: Row) -> Result<Progress, StoreError> {
+pub(super) fn read_progress(mut row: Row) -> Result<Progress, StoreError> {
     let recovery: Recovery = row.json("m")?;
     Ok(Progress {
         // A row that an earlier version wrote does not say.

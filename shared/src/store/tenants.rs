@@ -231,6 +231,12 @@ impl Store {
     }
 }
 
+/// A tenant's position in the list of all.
+#[must_use]
+pub fn place(tenant: &Tenant) -> String {
+    position(tenant.created_ms, tenant.id.name())
+}
+
 fn to_item(tenant: &Tenant) -> Item {
     Builder::new(row_partition(tenant.id.name()), SK)
         .number(NUMBER, tenant.id.number())

@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) duplicate: f64,
     /// Records that are handled and handed out again nevertheless.
     pub(crate) undeleted: f64,
+    /// Messages that the queue loses.
+    pub(crate) forgotten: f64,
     /// How long a batch is hidden while it is handled, in seconds.
     pub(crate) visibility_s: u64,
     /// Batches hidden for moments only.
@@ -169,6 +171,7 @@ impl Plan {
             frozen_parking: 0.0,
             duplicate: chance.rate(0.5),
             undeleted: chance.rate(0.3),
+            forgotten: if chance.happens(0.12) { 0.2 } else { 0.0 },
             visibility_s: 180,
             briefly_hidden: chance.rate(0.5),
             held_back: chance.rate(0.5),
@@ -235,6 +238,7 @@ impl Plan {
             frozen_parking: 0.0,
             duplicate: 0.0,
             undeleted: 0.0,
+            forgotten: 0.0,
             briefly_hidden: 0.0,
             held_back: 0.0,
             twin_sweep: 0.0,

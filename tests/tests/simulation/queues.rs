@@ -70,6 +70,9 @@ impl World {
             if batch.is_empty() {
                 continue;
             }
+            if plan.forgotten > 0.0 && !self.wire.is_calm() {
+                batch = self.forget(queue, batch).await;
+            }
             chance.shuffle(&mut batch);
             for copy in batch.clone() {
                 if bad(plan.duplicate) {
@@ -84,6 +87,25 @@ impl World {
             };
             self.hand_out(queue, batch, late_ms);
         }
+    }
+
+    /// Loses some of the messages, as a queue does that is purged. Answers the others.
+    async fn forget(&self, queue: &str, batch: Vec<Handed>) -> Vec<Handed> {
+        let (chance, plan) = (&self.wire.chance, &self.wire.plan);
+        let (lost, kept): (Vec<_>, Vec<_>) = batch.into_iter().partition(|handed| {
+            let body = &handed.record.body;
+            // The operator's notices are no deliveries.
+            let counts = !matches!(Message::parse(body), Ok(Message::Notice(_)) | Err(_));
+            counts && chance.happens(plan.forgotten)
+        });
+        for handed in lost {
+            self.wire
+                .trace
+                .line(|| format!("{queue} loses {}", handed.record.body));
+            let request = json!({"QueueUrl": queue_url(queue), "ReceiptHandle": handed.receipt});
+            self.sqs("DeleteMessage", request).await;
+        }
+        kept
     }
 
     fn hand_out(self: &Arc<Self>, queue: &'static str, batch: Vec<Handed>, late_ms: u64) {

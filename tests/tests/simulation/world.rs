@@ -25,7 +25,7 @@ use rung_shared::{
     },
     encryption::KeyRing,
     json::Json,
-    limits::{PARK_SHARDS, SWEEP_AHEAD_MS, WEBHOOKS_PER_TENANT},
+    limits::{LAP_MS, PARK_SHARDS, SWEEP_AHEAD_MS, WEBHOOKS_PER_TENANT},
     store::{Store, parked::Cursor},
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -46,6 +46,8 @@ const QUEUES: [&str; 2] = ["deliver", "retry"];
 pub(crate) const DEAD: [&str; 2] = ["deliver-dead", "retry-dead"];
 /// By when after the last fault everything must have come to rest.
 const REST_MS: u64 = 6 * 3_600_000;
+/// Laps of the watchdog in which it must have found everything.
+const LAPS: usize = 12;
 const SWEEP_LIMIT: Duration = Duration::from_secs(60);
 
 /// What came of a run.
@@ -69,6 +71,8 @@ pub(crate) struct World {
     pub(crate) under_way: AtomicUsize,
     /// Whether a sweep has come through since faults have ended.
     swept: AtomicBool,
+    /// Messages that sweeps have sent since.
+    swept_up: AtomicUsize,
     /// Batches handed out so far.
     pub(crate) batches: AtomicU64,
     pub(crate) dialects: Arc<Dialects>,
@@ -155,6 +159,7 @@ impl World {
             receivers,
             under_way: AtomicUsize::new(0),
             swept: AtomicBool::new(false),
+            swept_up: AtomicUsize::new(0),
             batches: AtomicU64::new(0),
             dialects,
             meddling: Mutex::new(Some(meddling)),
@@ -226,6 +231,31 @@ impl World {
             }
         }
         self.wire.trace.line(|| "at rest".to_owned());
+        if plan.forgotten > 0.0 {
+            self.wait_for_the_watchdog().await;
+        }
+    }
+
+    /// Lets the watchdog go round until a lap finds nothing any more.
+    async fn wait_for_the_watchdog(&self) {
+        let rested_ms = self.clock.now_ms();
+        for _ in 0..LAPS {
+            let before = self.swept_up.load(Ordering::Relaxed);
+            let next_ms = self.clock.now_ms() + LAP_MS + 120_000;
+            self.clock.sleep_until_ms(next_ms).await;
+            while !self.rests().await {
+                self.clock
+                    .sleep_until_ms(self.clock.now_ms() + 20_000)
+                    .await;
+            }
+            // What was to happen last is overdue after an hour, and is looked at within another.
+            let late = next_ms > rested_ms + 2 * LAP_MS;
+            if late && self.swept_up.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
+        self.ledger()
+            .violation("the watchdog finds no end".to_owned());
     }
 
     /// Intervenes whenever it is asked to, a few times.
@@ -269,8 +299,11 @@ impl World {
                     let calm = world.wire.is_calm();
                     let done = function.run(SWEEP_LIMIT, function.app.sweeper.sweep());
                     let done = done.await;
-                    if calm && matches!(done, Some(Ok(_))) {
+                    if let Some(Ok(sent)) = done
+                        && calm
+                    {
                         world.swept.store(true, Ordering::Relaxed);
+                        world.swept_up.fetch_add(sent, Ordering::Relaxed);
                     }
                     world
                         .wire

@@ -40,28 +40,39 @@ pub(in crate::flow) fn first_due(event: &Event, target: Target, repeated: bool) 
     let body = event.bodies.get(&target.dialect);
     let body = body.filter(|body| body.len() <= INLINE_BODY_BYTES);
     Due {
-        tenant: event.tenant.clone(),
-        webhook: target.webhook,
-        event: event.id.clone(),
-        accepted_ms: event.accepted_ms,
-        n: 1,
-        due_ms: event.accepted_ms,
-        attempt: 1,
-        rung: 0,
-        epoch: target.epoch,
-        trigger: Trigger::Event,
         dialect: Some(target.dialect),
-        job: None,
         repeated,
-        through: false,
-        resume_ms: None,
-        place_ms: None,
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
             body: body.clone(),
             trace: event.trace.clone(),
             hops: event.hops,
         }),
+        ..first_copy(&delivery_key(event, &target.webhook), target.epoch)
+    }
+}
+
+/// The first attempt of a delivery to its webhook at this epoch, where an earlier message of it may be under way. It is posted in the
+/// dialect that the webhook speaks when it arrives, if the event has a body in that.
+pub(in crate::flow) fn first_copy(delivery: &DeliveryKey, epoch: u64) -> Due {
+    Due {
+        tenant: delivery.tenant.clone(),
+        webhook: delivery.webhook.clone(),
+        event: delivery.event.clone(),
+        accepted_ms: delivery.accepted_ms,
+        n: 1,
+        due_ms: delivery.accepted_ms,
+        attempt: 1,
+        rung: 0,
+        epoch,
+        trigger: Trigger::Event,
+        dialect: None,
+        job: None,
+        repeated: true,
+        through: false,
+        resume_ms: None,
+        place_ms: None,
+        content: None,
     }
 }
 

@@ -25,7 +25,7 @@ use futures_util::future::join_all;
 
 pub(super) use self::{
     identity::new_event_id,
-    messages::{delivery_key, first_due},
+    messages::{delivery_key, first_copy, first_due},
     routes::subscribes,
 };
 use self::{

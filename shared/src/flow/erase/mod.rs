@@ -107,7 +107,7 @@ impl Deliverer {
             return Ok(());
         }
         let mut page = page.clone();
-        if page.number == 0 {
+        if page.settled_ms == 0 {
             page.settled_ms = self.settled_ms(&page.erasure);
         }
         let work = self.found(&page).await?;
@@ -125,7 +125,7 @@ impl Deliverer {
                 next.number = page.number + 1;
                 let left_ms = next.not_before_ms.saturating_sub(self.clock.wall_ms());
                 self.send_page(&next, left_ms).await?;
-                self.store.advance_job(id, page.number).await?;
+                self.store.advance_job(&next).await?;
             }
             Next::End => {
                 self.look_again(&page).await?;
@@ -148,7 +148,7 @@ impl Deliverer {
             return Ok(false);
         };
         let job = if job.page + 1 == page.number {
-            self.store.advance_job(id, job.page).await?
+            self.store.advance_job(page).await?
         } else {
             Some(job)
         };

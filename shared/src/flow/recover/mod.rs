@@ -230,9 +230,7 @@ impl Deliverer {
         self.outlast_ladders(&webhook, &page.again).await?;
         self.note_backfilled(tenant, &page.again).await?;
         let overdue = page.overdue.into_iter();
-        let overdue: Vec<_> = overdue
-            .map(|(_, due)| (Message::Attempt(due), 0))
-            .collect();
+        let overdue: Vec<_> = overdue.map(|(_, due)| (Message::Attempt(due), 0)).collect();
         let sent = self.queue.send_all(Lane::Retry, &overdue).await;
         sent.into_iter().collect::<Result<(), _>>()?;
         self.send_again(asked, &webhook, page.again, standing.sent)
@@ -265,8 +263,7 @@ impl Deliverer {
             longest_ms = longest_ms.max(dialect.ladder.longest_ms(dialect.honours_retry_after));
         }
         let end_s = (self.clock.wall_ms() + longest_ms) / 1000;
-        let events = again.iter();
-        let events = events.map(|delivery| (&delivery.due.event, delivery.due.accepted_ms));
+        let events = again.iter().map(|delivery| &delivery.due.event);
         self.store
             .outlast(
                 &webhook.tenant,

@@ -1,0 +1,142 @@
+//! The watchdog: what a queue has lost is sent again by itself.
+
+use serde_json::{Value, json};
+
+use crate::world::{As, World};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+impl World {
+    /// A sweep by the schedule; how many messages it has sent.
+    async fn sweep(&self) -> usize {
+        self.app.sweeper.sweep().await.unwrap()
+    }
+
+    /// Lets hours pass with a sweep in each, and what comes of them.
+    async fn hours(&self, hours: u64) {
+        for _ in 0..hours {
+            self.pass(HOUR).await;
+            self.sweep().await;
+            self.run_for(MINUTE).await;
+        }
+    }
+}
+
+async fn publish(world: &World, tenant: &As, id: &str) {
+    let event = json!({"id": id, "type": "content.saga.added", "data": {}});
+    let published = world.send(tenant, "POST", "/v1/events", event).await;
+    published.data(202);
+}
+
+async fn status(world: &World, tenant: &As, event: &str) -> Value {
+    let event = world.get(tenant, &format!("/v1/events/{event}")).await;
+    event.data(200)["deliveries"][0]["status"].clone()
+}
+
+/// Two tenants of one webhook each, since a lap goes over all of them.
+async fn tenants() -> (World, Vec<(As, String)>) {
+    let world = World::still().await;
+    let mut tenants = Vec::new();
+    for name in ["acme", "other"] {
+        let tenant = world.tenant(name, "odin", "pro").await;
+        let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+        tenants.push((tenant, path));
+    }
+    (world, tenants)
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_attempts_without_a_trace_are_sent_once() {
+    let (world, tenants) = tenants().await;
+    for (tenant, _) in &tenants {
+        publish(&world, tenant, "lost").await;
+    }
+    world.lose_messages().await;
+    for (tenant, _) in &tenants {
+        publish(&world, tenant, "came").await;
+    }
+    world.run_for(MINUTE).await;
+    assert_eq!(world.posts(), 2);
+    world.pass(50 * MINUTE).await;
+    world.sweep().await;
+    world.run_for(MINUTE).await;
+    assert_eq!(world.posts(), 2, "a queue may explain it");
+    world.hours(3).await;
+    assert_eq!(world.posts(), 4);
+    for (tenant, path) in &tenants {
+        assert_eq!(status(&world, tenant, "lost").await, "succeeded");
+        let logs = world
+            .get(tenant, &format!("{path}/logs?event_id=lost"))
+            .await;
+        assert_eq!(logs.data(200)["logs"][0]["trigger"], "event");
+    }
+    world.pass(2 * HOUR).await;
+    assert_eq!(world.sweep().await, 0, "nothing is missing any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_goes_on_where_it_stood() {
+    let (world, tenants) = tenants().await;
+    world.answer(500);
+    for (tenant, _) in &tenants {
+        publish(&world, tenant, "e").await;
+    }
+    world.run_for(1_000).await;
+    world.pass(MINUTE).await;
+    world.lose_messages().await;
+    world.answer(200);
+    world.hours(3).await;
+    assert_eq!(world.posts(), 4);
+    for (tenant, path) in &tenants {
+        assert_eq!(status(&world, tenant, "e").await, "succeeded");
+        let logs = world.get(tenant, &format!("{path}/logs")).await;
+        let last = &logs.data(200)["logs"][0];
+        assert_eq!(
+            (&last["trigger"], &last["attempt"]),
+            (&json!("retry"), &json!(2))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn recoveries_and_erasures_go_on() {
+    let (world, tenants) = tenants().await;
+    let (tenant, path) = &tenants[0];
+    publish(&world, tenant, "e").await;
+    world.run_for(MINUTE).await;
+    let request = json!({"since": "2025-10-09T08:53:20Z", "status": "any"});
+    let recover = format!("{path}/recover");
+    let begun = world.send(tenant, "POST", &recover, request).await;
+    let id = begun.data(202)["recovery"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    world.lose_messages().await;
+    let (other, hook) = &tenants[1];
+    let deleted = world.send_text(other, "DELETE", hook, "").await;
+    let job = deleted.data(200)["job"]["id"].as_str().unwrap().to_owned();
+    world.lose_messages().await;
+    world.hours(3).await;
+    let ended = world.get(tenant, &format!("{recover}/{id}")).await;
+    assert_eq!(ended.data(200)["recovery"]["status"], "done");
+    let job = world.get(other, &format!("/v1/jobs/{job}")).await;
+    assert_eq!(job.data(200)["job"]["status"], "succeeded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_is_not_doubled() {
+    let (world, tenants) = tenants().await;
+    let (tenant, _) = &tenants[0];
+    // More than are taken for what is just on its way.
+    for batch in 0..11 {
+        let events = (0..100).map(|number| {
+            json!({"id": format!("e{batch}-{number}"), "type": "content.saga.added", "data": {}})
+        });
+        let batch = json!({"events": events.collect::<Vec<_>>()});
+        let published = world.send(tenant, "POST", "/v1/events/batch", batch).await;
+        published.data(202);
+    }
+    world.pass(2 * HOUR).await;
+    assert_eq!(world.sweep().await, 0);
+}

@@ -1,0 +1,314 @@
+//! The watchdog: finds what should have happened an hour ago, and sends its message again.
+//!
+//! Everything that goes on has a message, and a row that says where it stands. A queue that is purged, made anew, or of an earlier time
+//! than the table loses messages, and the rows stay. So the sweep also goes round, at most once an hour, a piece each minute: over all tenants,
+//! and sends the message of each position that is overdue once more. A copy too many is dropped where it arrives, so nothing has to be
+//! certain here: reads are eventual, and two laps at once do no harm.
+//!
+//! There is a lap for each queue. That of first attempts looks for events that left no trace with a webhook they are for; that of
+//! later ones at what waits, at recoveries and at jobs. While messages pile up in a queue, its lap rests: what is late is not lost then,
+//! and a flood is not to be doubled. Where a webhook's rate limit has given places up to now, it is left alone as well.
+//!
+//! A lap keeps its place in the table: each piece goes on where the one before it has ended, and a crash repeats a piece.
+
+use std::collections::HashSet;
+
+use super::{FlowError, accept::first_copy, sweep::Sweeper};
+use crate::{
+    domain::{
+        delivery::{is_looked_at, is_lost},
+        id::{TenantId, WebhookId},
+        message::Message,
+    },
+    limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCHED_JOBS_MS},
+    mutation::{Mutation, mutated},
+    queue::Lane,
+    store::{
+        laps::{Lap, Place},
+        tenants,
+        walk::{Order, Span},
+    },
+};
+
+/// Recoveries of a webhook that are looked at: the latest.
+const RECOVERIES: usize = 25;
+/// How far back the first lap looks, in milliseconds.
+const FIRST_LAP_MS: u64 = 86_400_000;
+
+/// A piece of a lap.
+struct Piece<'a> {
+    sweeper: &'a Sweeper,
+    lane: Lane,
+    lap: Lap,
+    /// Pages that it may still read.
+    steps: usize,
+    sent: usize,
+}
+
+impl Sweeper {
+    /// Goes on with the laps; returns how many messages were sent again.
+    ///
+    /// # Errors
+    /// When the table or a queue fails; the next sweep goes on.
+    pub(super) async fn watch(&self) -> Result<usize, FlowError> {
+        let mut sent = 0;
+        for lane in [Lane::Deliver, Lane::Retry] {
+            sent += self.watch_lane(lane).await?;
+        }
+        if sent > 0 {
+            tracing::warn!(sent, "messages that were lost are sent again");
+            self.metrics.resent(sent);
+            self.metrics.flush();
+        }
+        Ok(sent)
+    }
+
+    async fn watch_lane(&self, lane: Lane) -> Result<usize, FlowError> {
+        if mutated(Mutation::NoWatchdog) {
+            return Ok(0);
+        }
+        let now_ms = self.clock.now_ms();
+        let Some(lap) = next_lap(self.store.lap(lane).await?, now_ms) else {
+            return Ok(0);
+        };
+        if self.queue.backlog(lane).await? > BACKLOG {
+            return Ok(0);
+        }
+        let mut piece = Piece {
+            sweeper: self,
+            lane,
+            lap,
+            steps: WATCH_STEPS,
+            sent: 0,
+        };
+        piece.walk().await?;
+        self.store.put_lap(lane, &piece.lap).await?;
+        Ok(piece.sent)
+    }
+}
+
+/// The lap that is under way, or the next one if it is time for it.
+fn next_lap(stored: Option<Lap>, now_ms: u64) -> Option<Lap> {
+    let next = |before_ms: u64| Lap {
+        before_ms,
+        began_ms: now_ms,
+        place: Some(Place::default()),
+    };
+    let Some(lap) = stored else {
+        // What is older was accepted before there was a watchdog.
+        return Some(next(now_ms.saturating_sub(FIRST_LAP_MS)));
+    };
+    // A clock that was wrong began it in the future.
+    if lap.began_ms > now_ms + LAP_MS {
+        return Some(next(lap.before_ms.min(now_ms)));
+    }
+    if lap.place.is_some() {
+        return Some(lap);
+    }
+    (lap.began_ms + LAP_MS <= now_ms).then(|| next(lap.began_ms))
+}
+
+impl Piece<'_> {
+    /// Goes on until the lap or the piece ends.
+    async fn walk(&mut self) -> Result<(), FlowError> {
+        while let Some(mut place) = self.lap.place.take() {
+            if self.lane == Lane::Retry && place == Place::default() {
+                self.watch_jobs().await?;
+            }
+            let before = place.tenant.as_deref();
+            let page = self.sweeper.store.tenants(before, WATCH_PAGE).await?;
+            self.steps = self.steps.saturating_sub(1);
+            for tenant in &page.items {
+                if place.under_way.as_ref() != Some(&tenant.id) {
+                    place = Place {
+                        tenant: place.tenant.take(),
+                        under_way: Some(tenant.id.clone()),
+                        ..Place::default()
+                    };
+                }
+                let rest = match self.lane {
+                    Lane::Deliver => self.watch_events(&tenant.id, &mut place).await?,
+                    Lane::Retry => self.watch_webhooks(&tenant.id, &mut place).await?,
+                };
+                if rest {
+                    self.lap.place = Some(place);
+                    return Ok(());
+                }
+                place = Place {
+                    tenant: Some(tenants::place(tenant)),
+                    ..Place::default()
+                };
+            }
+            self.lap.place = page.next.map(|tenant| Place {
+                tenant: Some(tenant),
+                ..Place::default()
+            });
+            if self.steps == 0 {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is another page to read in this piece; counts it.
+    fn step(&mut self) -> bool {
+        let left = self.steps > 0;
+        self.steps = self.steps.saturating_sub(1);
+        left
+    }
+
+    /// Looks at the events that a tenant accepted an hour ago or more, since the lap before. Whether some are left.
+    async fn watch_events(
+        &mut self,
+        tenant: &TenantId,
+        place: &mut Place,
+    ) -> Result<bool, FlowError> {
+        let store = &self.sweeper.store;
+        let span = Span {
+            since_ms: self.lap.before_ms.saturating_sub(LOST_MS),
+            until_ms: self.lap.began_ms.saturating_sub(LOST_MS + 1),
+        };
+        loop {
+            if !self.step() {
+                return Ok(true);
+            }
+            let after = place.cursor.as_deref();
+            let (entries, next) = store
+                .event_entries(tenant, Order::OldestFirst, span, after, WATCH_PAGE)
+                .await?;
+            let owed = store.owed(tenant, &entries).await?;
+            let mut untraced = store.untraced(owed).await?;
+            let webhooks: HashSet<_> = untraced.iter().map(|key| key.webhook.clone()).collect();
+            let mut paced = HashSet::new();
+            for webhook in &webhooks {
+                if self.is_paced(tenant, webhook).await? {
+                    paced.insert(webhook.clone());
+                }
+            }
+            untraced.retain(|key| !paced.contains(&key.webhook));
+            let epochs = store.epochs(tenant, webhooks).await?;
+            let copies = untraced.iter().filter_map(|key| {
+                // Of those that are gone since, nobody waits for anything.
+                let epoch = *epochs.get(&key.webhook)?;
+                Some(Message::Attempt(first_copy(key, epoch)))
+            });
+            self.send(copies.collect()).await?;
+            place.cursor = next;
+            if place.cursor.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Looks at what waits for a tenant's webhooks, and at their recoveries. Whether some are left.
+    async fn watch_webhooks(
+        &mut self,
+        tenant: &TenantId,
+        place: &mut Place,
+    ) -> Result<bool, FlowError> {
+        let store = &self.sweeper.store;
+        loop {
+            if !self.step() {
+                return Ok(true);
+            }
+            let after = place.webhook.as_deref();
+            let webhooks = store.webhook_ids(tenant, after, WATCH_PAGE).await?;
+            let is_last = webhooks.len() < WATCH_PAGE;
+            for (position, webhook) in webhooks {
+                if self
+                    .watch_waiting(tenant, &webhook, &mut place.cursor)
+                    .await?
+                {
+                    return Ok(true);
+                }
+                self.watch_recoveries(tenant, &webhook).await?;
+                place.webhook = Some(position);
+                place.cursor = None;
+            }
+            if is_last {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn watch_waiting(
+        &mut self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        cursor: &mut Option<String>,
+    ) -> Result<bool, FlowError> {
+        let store = &self.sweeper.store;
+        let Lap {
+            before_ms,
+            began_ms,
+            ..
+        } = self.lap;
+        loop {
+            if !self.step() {
+                return Ok(true);
+            }
+            let wanted = |accepted_ms| is_looked_at(accepted_ms, before_ms, began_ms);
+            let (rows, next) = store
+                .waiting(tenant, webhook, wanted, cursor.as_deref(), WATCH_PAGE)
+                .await?;
+            let lost = rows.iter().filter(|row| row.is_lost(began_ms));
+            let lost: Vec<_> = lost.map(|row| Message::Attempt(row.message())).collect();
+            if !lost.is_empty() && !self.is_paced(tenant, webhook).await? {
+                self.send(lost).await?;
+            }
+            *cursor = next;
+            if cursor.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn watch_recoveries(
+        &mut self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+    ) -> Result<(), FlowError> {
+        let store = &self.sweeper.store;
+        let recoveries = store.latest_recoveries(tenant, webhook, RECOVERIES).await?;
+        let lost = recoveries
+            .into_iter()
+            .filter(|progress| progress.is_lost(self.lap.began_ms));
+        let lost = lost.map(|progress| Message::Recover(progress.recovery));
+        self.send(lost.collect()).await
+    }
+
+    /// Looks at the jobs of the whole deployment.
+    async fn watch_jobs(&mut self) -> Result<(), FlowError> {
+        let store = &self.sweeper.store;
+        let oldest_ms = self.lap.began_ms.saturating_sub(WATCHED_JOBS_MS);
+        let mut before = None;
+        loop {
+            let page = store.jobs(before.as_deref(), WATCH_PAGE).await?;
+            self.steps = self.steps.saturating_sub(1);
+            let lost = page
+                .items
+                .iter()
+                .filter(|job| job.is_lost(self.lap.began_ms));
+            let lost = lost.map(|job| Message::Erase(job.message.clone()));
+            self.send(lost.collect()).await?;
+            let last = page.items.last();
+            before = page.next;
+            if before.is_none() || last.is_some_and(|job| job.erasure.created_ms < oldest_ms) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether messages of a webhook may wait for their places in its pace.
+    async fn is_paced(&self, tenant: &TenantId, webhook: &WebhookId) -> Result<bool, FlowError> {
+        let next = self.sweeper.store.next_place(tenant, webhook).await?;
+        Ok(next.is_some_and(|next_ms| !is_lost(next_ms, self.lap.began_ms)))
+    }
+
+    async fn send(&mut self, messages: Vec<Message>) -> Result<(), FlowError> {
+        self.sent += messages.len();
+        let messages: Vec<_> = messages.into_iter().map(|message| (message, 0)).collect();
+        let sent = self.sweeper.queue.send_all(self.lane, &messages).await;
+        Ok(sent.into_iter().collect::<Result<(), _>>()?)
+    }
+}

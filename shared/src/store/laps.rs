@@ -1,0 +1,246 @@
+//! What the watchdog reads, and how far it has come: `C#lap-LANE` / `-`.
+//!
+//! It reads eventually, for half the price: what it finds a moment late it sends once more in vain, or an hour later.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Query, Range, Row, Store, StoreError,
+    deliveries::{self, List, key_of, list_partitions},
+    erasures::entry_key,
+    event_list::Entry,
+    events,
+    item::Builder,
+    recoveries, tenant_row,
+    walk::{Order, Source, Span, Start},
+    webhooks,
+};
+use crate::{
+    domain::{
+        attempt::AttemptKey,
+        delivery::Delivery,
+        id::{DeliveryKey, TenantId, WebhookId},
+        recovery::Progress,
+    },
+    queue::Lane,
+};
+
+/// A lap of the watchdog over all tenants.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lap {
+    /// When the lap before it began, in milliseconds; 0 before the first.
+    pub before_ms: u64,
+    /// When it began, in milliseconds.
+    pub began_ms: u64,
+    /// Where it stands; `None` once it has ended.
+    pub place: Option<Place>,
+}
+
+/// Where a lap stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The tenant before which it goes on in the list of tenants; `None` at its beginning.
+    pub tenant: Option<String>,
+    /// The tenant that it is in the middle of.
+    pub under_way: Option<TenantId>,
+    /// The webhook behind which it goes on in the list of that tenant's.
+    pub webhook: Option<String>,
+    /// The position behind which it goes on with what is listed of these.
+    pub cursor: Option<String>,
+}
+
+impl Store {
+    /// The lap of a lane, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn lap(&self, lane: Lane) -> Result<Option<Lap>, StoreError> {
+        let row = self.get(partition(lane), "-").await?;
+        row.map(|row| row.json("m")).transpose()
+    }
+
+    /// Says how far a lap has come. Going back is harmless.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn put_lap(&self, lane: Lane, lap: &Lap) -> Result<(), StoreError> {
+        let item = Builder::new(partition(lane), "-").json("m", lap);
+        self.put_soon(item.build()).await
+    }
+
+    /// A page of a tenant's webhooks in the order they were made, each with its position in the list: up to `limit` from behind the
+    /// position `after` on.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhook_ids(
+        &self,
+        tenant: &TenantId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, WebhookId)>, StoreError> {
+        let pk = webhooks::list_of(tenant);
+        let from = format!("{}!", after.unwrap_or_default());
+        let query = Query {
+            range: Range::Between(&from, "~"),
+            index: true,
+            limit: Some(limit),
+            ..Query::of(&pk)
+        };
+        let page = self.query(query).await?;
+        let read = |row: &Row| {
+            let id = |gs: &str| WebhookId::parse(gs.split_once('#')?.1).ok();
+            let position = row.parsed("gs", |gs| Some(gs.to_owned()))?;
+            Ok((position, row.parsed("gs", id)?))
+        };
+        page.rows.iter().map(read).collect()
+    }
+
+    /// A page of what waits for a webhook, by the times its events were accepted at, those alone that are `wanted` by that; and the
+    /// position to go on from.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn waiting(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        wanted: impl Fn(u64) -> bool,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
+        let sources = list_partitions(tenant, webhook, List::Pending);
+        let sources: Vec<_> = sources.map(|pk| Source { pk, index: true }).collect();
+        let start = Start::behind(after);
+        let walked = self
+            .walk(&sources, Order::OldestFirst, Span::ALL, start, limit)
+            .await?;
+        let keys = walked.rows.iter().map(|(_, row)| key_of(row));
+        let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+        keys.retain(|key| wanted(key.accepted_ms));
+        let keys = keys.iter().map(deliveries::row_key).collect();
+        let rows = self
+            .get_all_soon(keys, deliveries::ATTRIBUTES)
+            .await?
+            .into_iter();
+        let rows = rows.map(deliveries::read_delivery);
+        Ok((rows.collect::<Result<_, _>>()?, walked.next))
+    }
+
+    /// A webhook's latest recoveries, newest first.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn latest_recoveries(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        limit: usize,
+    ) -> Result<Vec<Progress>, StoreError> {
+        let pk = recoveries::partition(tenant, webhook);
+        let query = Query {
+            range: Range::Between("0", "9~"),
+            newest_first: true,
+            limit: Some(limit),
+            ..Query::of(&pk)
+        };
+        let rows = self.query(query).await?.rows.into_iter();
+        rows.map(recoveries::read_progress).collect()
+    }
+
+    /// The deliveries to active webhooks that these entries of a tenant's list led to, of events that are still there.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn owed(
+        &self,
+        tenant: &TenantId,
+        entries: &[Entry],
+    ) -> Result<Vec<DeliveryKey>, StoreError> {
+        let names: HashSet<_> = entries
+            .iter()
+            .map(|entry| (events::partition(tenant, &entry.event), "-".to_owned()))
+            .collect();
+        // Without their bodies.
+        let only = "pk, sk, a, c, m, mh, er, exp";
+        let rows = self.get_all_soon(Vec::from_iter(names), only).await?;
+        let mut owed = Vec::new();
+        for row in rows {
+            let Some((event, accepted_ms, matches)) = events::read_matched(row)? else {
+                continue;
+            };
+            // An id that was taken, or used again after its retention, is another event's.
+            let listed = entries
+                .iter()
+                .any(|entry| entry.event == event && entry.call.accepted_ms == accepted_ms);
+            if !listed {
+                continue;
+            }
+            let matches = self.matches_of(tenant, &event, &matches).await?;
+            let active = matches.into_iter().filter(|found| found.active);
+            owed.extend(active.map(|found| DeliveryKey {
+                tenant: tenant.clone(),
+                webhook: found.webhook,
+                event: event.clone(),
+                accepted_ms,
+            }));
+        }
+        Ok(owed)
+    }
+
+    /// Those of the deliveries whose first attempt has left neither a success in the log nor a row.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn untraced(
+        &self,
+        mut keys: Vec<DeliveryKey>,
+    ) -> Result<Vec<DeliveryKey>, StoreError> {
+        let first = |key: &DeliveryKey| entry_key(&AttemptKey::first_of(key));
+        let logged = keys.iter().map(first).collect();
+        let logged = self.get_all_soon(logged, "pk, sk, ok, exp").await?;
+        let through = logged
+            .iter()
+            .filter(|row| row.maybe_number("ok") == Some(1));
+        let through = through.map(|row| row.key().map(|(pk, sk)| (pk.to_owned(), sk.to_owned())));
+        let through = through.collect::<Result<HashSet<_>, _>>()?;
+        keys.retain(|key| !through.contains(&first(key)));
+        let rows = keys.iter().map(deliveries::row_key).collect();
+        let rows = self.get_all_soon(rows, "pk, sk, exp").await?;
+        let rows = rows.iter().map(key_of);
+        let rows = rows.collect::<Result<HashSet<_>, _>>()?;
+        keys.retain(|key| !rows.contains(key));
+        Ok(keys)
+    }
+
+    /// The epochs that those of a tenant's webhooks are at that are still there.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn epochs(
+        &self,
+        tenant: &TenantId,
+        webhooks: HashSet<WebhookId>,
+    ) -> Result<HashMap<WebhookId, u64>, StoreError> {
+        let keys = webhooks
+            .iter()
+            .map(|id| (tenant_row::partition(tenant), webhooks::sort_key(id)));
+        // Never their secrets.
+        let rows = self.get_all_soon(keys.collect(), "pk, sk, epoch").await?;
+        let epoch = |row: &Row| {
+            let id = |sk: &str| WebhookId::parse(sk.strip_prefix("W#")?).ok();
+            Ok((row.parsed("sk", id)?, row.number("epoch")?))
+        };
+        rows.iter().map(epoch).collect()
+    }
+}
+
+fn partition(lane: Lane) -> String {
+    let lane = match lane {
+        Lane::Deliver => "deliver",
+        Lane::Retry => "retry",
+    };
+    format!("C#lap-{lane}")
+}
