@@ -122,6 +122,7 @@ fn queues() -> [QueueSpec; 1] {
         visibility_timeout_s: 180,
         retention_s: 7 * 86_400,
         redrive: None,
+        sharing: None,
     }]
 }
 

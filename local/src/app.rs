@@ -8,6 +8,7 @@ use rung_shared::{
     api::{self, Api, openapi},
     clock::Clock,
     dialect::Dialects,
+    domain::message::webhook_of,
     egress::Transport,
     encryption::KeyRing,
     flow::{
@@ -21,7 +22,7 @@ use rung_shared::{
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    aws::{QueueSpec, Redrive, sqs::queue_url},
+    aws::{QueueSpec, Redrive, Sharing, sqs::queue_url},
     event_source::EventSource,
 };
 
@@ -36,8 +37,10 @@ const RETRY_DEAD: &str = "retry-dead";
 const BATCH_TIME: Duration = Duration::from_secs(27);
 /// Messages of one queue handled at once.
 const CONCURRENCY: usize = 5_000;
-/// Requests that are being stored at once, and the bytes of bodies on their way in: on Lambda the platform bounds them.
+/// Publishing requests at once, the events of them that are being stored, and the bytes of bodies on their way in: on Lambda the
+/// platform bounds them. So many events fill the transactions of the embedded table, and more would only wait for each other.
 const PUBLISHING: usize = 256;
+const STORING: usize = 64;
 const PUBLISHING_BYTES: usize = 128 * 1024 * 1024;
 const SWEEP_EVERY_MS: u64 = 60_000;
 
@@ -83,12 +86,17 @@ pub fn queues(scale: u32) -> Vec<QueueSpec> {
             dead_letter: dead_letter.to_owned(),
             max_receive_count: MAX_RECEIVES,
         }),
+        sharing: Some(Sharing {
+            in_flight: CONCURRENCY,
+            line_of: webhook_of,
+        }),
     };
     let dead = |name: &str| QueueSpec {
         name: name.to_owned(),
         visibility_timeout_s: VISIBILITY_S * scale,
         retention_s: 14 * DAY_S * scale,
         redrive: None,
+        sharing: None,
     };
     vec![
         main(DELIVER, DELIVER_DEAD),
@@ -195,7 +203,7 @@ impl App {
 
     /// The HTTP functions behind one door.
     pub fn router(&self) -> Router {
-        let room = Room::of(PUBLISHING_BYTES, PUBLISHING);
+        let room = Room::of(PUBLISHING_BYTES, PUBLISHING, STORING);
         let publishing = rung_enqueue::routes(self.api.clone(), self.publisher.clone(), room);
         api::router(
             rung_subscriptions::routes(self.api.clone(), self.deliverer.clone()).merge(publishing),
@@ -236,6 +244,125 @@ impl App {
                 () = self.clock.sleep_until_ms(next_ms) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rung_shared::{
+        clock::VirtualClock,
+        domain::{
+            attempt::Trigger,
+            id::{EventId, TenantId, WebhookId},
+            message::{Due, Message},
+        },
+        queue::Lane,
+    };
+
+    use super::*;
+    use crate::aws::{self, Aws, connector::InProcess};
+
+    /// Queues in memory: what sends to them, and what receives from them.
+    struct Queues {
+        queue: Queue,
+        sqs: aws_sdk_sqs::Client,
+    }
+
+    impl Queues {
+        fn open() -> Self {
+            let clock = Arc::new(VirtualClock::starting_at(0));
+            let aws = Aws::memory(&queues(1), clock).unwrap();
+            let (_, sqs) = aws::clients(InProcess::new(aws));
+            let urls = Urls {
+                deliver: queue_url(DELIVER),
+                retry: queue_url(RETRY),
+                dead: queue_url(DELIVER_DEAD),
+                retry_dead: queue_url(RETRY_DEAD),
+            };
+            Self {
+                queue: Queue::new(&sqs, &urls),
+                sqs,
+            }
+        }
+
+        /// Sends attempts for a tenant to webhooks of these numbers.
+        async fn send(&self, lane: Lane, tenant: &str, webhooks: impl Iterator<Item = usize>) {
+            let messages: Vec<_> = webhooks
+                .map(|webhook| (attempt(tenant, webhook), 0))
+                .collect();
+            let sent = self.queue.send_all(lane, &messages).await;
+            assert!(sent.iter().all(Result::is_ok));
+        }
+
+        /// Receives a batch as the event source does, and says for whom it is.
+        async fn receive(&self, queue: &str) -> Vec<(String, String)> {
+            let receive = self.sqs.receive_message().queue_url(queue_url(queue));
+            let received = receive.max_number_of_messages(10).send().await.unwrap();
+            let messages = received.messages.unwrap_or_default().into_iter();
+            let parsed = messages.map(|message| Message::parse(&message.body.unwrap()).unwrap());
+            let attempts = parsed.map(|message| match message {
+                Message::Attempt(due) => (due.tenant.to_string(), due.webhook.to_string()),
+                other => panic!("{other:?}"),
+            });
+            attempts.collect()
+        }
+    }
+
+    fn attempt(tenant: &str, webhook: usize) -> Message {
+        Message::Attempt(Due {
+            tenant: TenantId::parse(tenant).unwrap(),
+            webhook: WebhookId::parse(&format!("w{webhook}")).unwrap(),
+            event: EventId::parse("e").unwrap(),
+            accepted_ms: 0,
+            n: 1,
+            due_ms: 0,
+            attempt: 1,
+            rung: 0,
+            epoch: 0,
+            trigger: Trigger::Event,
+            dialect: None,
+            job: None,
+            repeated: false,
+            through: false,
+            resume_ms: None,
+            place_ms: None,
+            content: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_fan_out_lets_another_tenants_delivery_through_at_the_next_receive() {
+        let queues = Queues::open();
+        queues.send(Lane::Deliver, "wide", 0..1_000).await;
+        queues.send(Lane::Deliver, "calm", 0..1).await;
+        let received = queues.receive(DELIVER).await;
+        assert_eq!(received.len(), 10);
+        assert_eq!(received[1].0, "calm");
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_nobody_gets_done_leaves_room_to_its_tenants_others_and_to_other_tenants()
+     {
+        for (lane, name) in [(Lane::Deliver, DELIVER), (Lane::Retry, RETRY)] {
+            let queues = Queues::open();
+            let stuck = (0..CONCURRENCY).map(|_| 0);
+            queues.send(lane, "stuck", stuck).await;
+            let mut in_flight = 0;
+            loop {
+                let received = queues.receive(name).await.len();
+                if received == 0 {
+                    break;
+                }
+                in_flight += received;
+            }
+            assert_eq!(in_flight, CONCURRENCY.div_ceil(3));
+            queues.send(lane, "stuck", 1..2).await;
+            queues.send(lane, "calm", 1..2).await;
+            let received = queues.receive(name).await;
+            let who: Vec<_> = received.iter().map(|(tenant, _)| tenant.as_str()).collect();
+            assert_eq!(who, ["stuck", "calm"]);
         }
     }
 }

@@ -69,6 +69,9 @@ impl EventSource {
     ) -> Option<(Vec<Message>, OwnedSemaphorePermit)> {
         let most = Arc::clone(permits).acquire_many_owned(BATCH.into());
         let mut most = most.await.ok()?;
+        // What was begun comes first: a batch begun before others go on would not end sooner, and whoever's message comes next would
+        // wait for all of them.
+        tokio::task::yield_now().await;
         let received = self
             .client
             .receive_message()

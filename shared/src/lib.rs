@@ -10,7 +10,7 @@
 //! | [`encryption`] | what is encrypted in the table, and with which key |
 //! | [`metrics`] | what the functions count |
 //! | [`domain`], [`schema`], [`json`] | types and pure decisions |
-//! | [`clock`], [`chance`], [`limits`] | the one reader of time, that of randomness, every bound by name |
+//! | [`clock`], [`chance`], [`limits`], [`fair`] | the one reader of time, that of randomness, every bound by name, fair shares and turns |
 
 pub mod api;
 pub mod aside;
@@ -23,6 +23,7 @@ pub mod dialect;
 pub mod domain;
 pub mod egress;
 pub mod encryption;
+pub mod fair;
 pub mod flow;
 pub mod json;
 pub mod limits;

@@ -1,7 +1,9 @@
 //! SQS: the queues `deliver` (first attempts) and `retry` (all later ones), and their dead letters.
 //!
-//! Separate queues, so that a backlog of the one never holds up the other. The webhook is each message's group: on a standard
-//! queue that makes it a fair one, and one customer's flood does not delay the others.
+//! Separate queues, so that a backlog of the one never holds up the other. Each message has a group, which makes a standard queue
+//! a fair one: what one group floods it with does not delay the others. First attempts are grouped by tenant, because a tenant can
+//! publish without end, and one event of it may go to 10,000 webhooks. Later attempts are grouped by webhook, because they pile up
+//! behind single receivers that fail.
 
 pub mod dead;
 
@@ -98,7 +100,7 @@ impl Queue {
         message: &Message,
         delay_ms: u64,
     ) -> Result<(), QueueError> {
-        sent(self.lane(lane).call(entry(message, delay_ms)).await)
+        sent(self.lane(lane).call(entry(lane, message, delay_ms)).await)
     }
 
     /// Queues messages and answers for each, in order.
@@ -109,7 +111,7 @@ impl Queue {
     ) -> Vec<Result<(), QueueError>> {
         let entries = messages
             .iter()
-            .map(|(message, delay_ms)| entry(message, *delay_ms))
+            .map(|(message, delay_ms)| entry(lane, message, *delay_ms))
             .collect();
         self.lane(lane)
             .call_all(entries)
@@ -176,14 +178,12 @@ fn sent(answer: Option<Result<(), QueueError>>) -> Result<(), QueueError> {
     answer.unwrap_or_else(|| Err(QueueError("the sending task died".into())))
 }
 
-fn entry(message: &Message, delay_ms: u64) -> Entry {
-    let group = match message {
-        Message::Attempt(due) => due.webhook.as_str(),
-        Message::Fanout(fanout) => fanout.event.as_str(),
-        Message::Recover(recovery) => recovery.webhook.as_str(),
-        Message::Erase(page) => page.erasure.tenant.as_str(),
-        Message::KeyEnds(key) => key.tenant.as_str(),
-        Message::Notice(notice) => notice.webhook.as_str(),
+fn entry(lane: Lane, message: &Message, delay_ms: u64) -> Entry {
+    let group = match (lane, message) {
+        (Lane::Retry, Message::Attempt(due)) => due.webhook.as_str(),
+        (Lane::Retry, Message::Recover(recovery)) => recovery.webhook.as_str(),
+        (Lane::Retry, Message::Notice(notice)) => notice.webhook.as_str(),
+        _ => message.tenant().as_str(),
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);
     // Below 901, whatever was asked.

@@ -7,6 +7,7 @@ mod invocation;
 mod meter;
 pub mod request;
 mod room;
+mod turn;
 
 use std::sync::Arc;
 
@@ -85,6 +86,7 @@ async fn publish(
         hops,
         ..read_event(&body, "", api::idempotency_key(&headers)?)?
     };
+    let _turn = state.room.turn(&caller.tenant.id, 1).await;
     let key = caller.own_key();
     state.meter.admit(&caller.tenant, key, hops, 1).await?;
     let results = state
@@ -129,6 +131,7 @@ async fn publish_batch(
             });
         }));
     }
+    let _turn = state.room.turn(&caller.tenant.id, events.len()).await;
     let key = caller.own_key();
     state
         .meter

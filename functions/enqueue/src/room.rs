@@ -1,8 +1,9 @@
 //! How much is published at once in one process, and by whom.
 //!
-//! Two things are bounded: the bytes of the bodies on their way in, and the requests being stored. A request takes its part of the
+//! Two things are bounded: the bytes of the bodies on their way in, and the requests that are there. A request takes its part of the
 //! first before its body is read, and its place in the second once all of the body is there, so that a client which sends slowly
-//! keeps no place from anybody. What is accepted waits in the queue, not here.
+//! keeps no place from anybody. Of the requests that are there, tenants take [turns](crate::turn). What is accepted waits in the
+//! queue, not here.
 //!
 //! Both are shared alike: **a tenant may hold as much as is free**. One tenant alone gets half. A second one gets half of what the
 //! first leaves, and as the first one's requests end, the two and what is free come to a third each. However many tenants
@@ -22,11 +23,14 @@ use rung_shared::{
     domain::id::TenantId,
 };
 
+use crate::turn::{Places, Turn};
+
 /// The room that there is for publishing. Clones share it; the default has no bounds, for where the platform sets them.
 #[derive(Debug, Clone, Default)]
 pub struct Room {
     bodies: Pool,
     requests: Pool,
+    places: Places,
 }
 
 /// A body that is there, and the room that its request holds until this is dropped.
@@ -36,13 +40,19 @@ pub(crate) struct Received {
 }
 
 impl Room {
-    /// Room for so many bytes of bodies, and for so many requests being stored.
+    /// Room for so many bytes of bodies, for so many requests, and for so many events being stored at once.
     #[must_use]
-    pub fn of(body_bytes: usize, requests: usize) -> Self {
+    pub fn of(body_bytes: usize, requests: usize, events: usize) -> Self {
         Self {
             bodies: Pool::of(body_bytes),
             requests: Pool::of(requests),
+            places: Places::of(events),
         }
+    }
+
+    /// A turn for a tenant to store so many events, to be held while they are stored.
+    pub(crate) async fn turn(&self, tenant: &TenantId, events: usize) -> Option<Turn> {
+        self.places.take(tenant, events).await
     }
 
     /// Takes in the body of a tenant's request, of at most `most` bytes.
@@ -233,7 +243,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn half_sent_bodies_keep_no_place_from_anybody() {
-        let room = Room::of(64 * 1_024, 1);
+        let room = Room::of(64 * 1_024, 1, 1);
         let (slow, quick) = (tenant("slow"), tenant("quick"));
         let mut waiting = Vec::new();
         // What is announced counts; what is not counts as the most that may come.
@@ -254,7 +264,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_tenants_bodies_leave_room_for_anothers() {
-        let room = Room::of(64 * 1_024, 256);
+        let room = Room::of(64 * 1_024, 256, 1);
         let (slow, quick) = (tenant("slow"), tenant("quick"));
         let mut waiting = Vec::new();
         let refused = loop {

@@ -22,7 +22,7 @@ pub use self::{
     clients::clients,
     connector::Response,
     dynamodb::DynamoDb,
-    sqs::{QueueSpec, Redrive, Sqs},
+    sqs::{QueueSpec, Redrive, Sharing, Sqs},
 };
 
 /// The file that the table's database is in, within its folder.

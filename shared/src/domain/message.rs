@@ -92,6 +92,19 @@ impl Message {
             })
     }
 
+    /// Whose it is.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        match self {
+            Self::Attempt(due) => &due.tenant,
+            Self::Fanout(fanout) => &fanout.tenant,
+            Self::Recover(recovery) => &recovery.tenant,
+            Self::Erase(page) => &page.erasure.tenant,
+            Self::KeyEnds(key) => &key.tenant,
+            Self::Notice(notice) => &notice.tenant,
+        }
+    }
+
     /// Writes a message's body.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -105,6 +118,17 @@ impl Message {
         };
         text.expect("a message has string keys only")
     }
+}
+
+/// The webhook that a message's text names, without reading the rest: to tell apart what waits, not to handle it.
+#[must_use]
+pub fn webhook_of(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(rename = "w")]
+        webhook: Option<String>,
+    }
+    serde_json::from_str::<Named>(text).ok()?.webhook
 }
 
 /// Why a text is no message.

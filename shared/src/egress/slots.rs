@@ -1,16 +1,15 @@
 //! Who may have a connection: a bounded number of slots, shared out so that nobody can take them all.
 //!
 //! A delivery holds one slot from before its name look-up to the end of its answer. As long as slots are free in plenty everybody
-//! has as many as it likes. As they get fewer, so does what one may hold: a tenant as many as are still free, a host (the
-//! receivers at one address and port, whoever's they are) half as many. So a receiver that hangs stops at a third of all slots, a
-//! tenant whose receivers all hang at half of them, and of any number of such tenants each leaves to the next as much as it has.
+//! has as many as it likes; as they get fewer, they are shared out as [`fair`](crate::fair) says, among tenants and a tenant's hosts
+//! (the receivers at one address and port, whoever's they are). So a receiver that hangs stops at a third of all slots, a
+//! tenant whose receivers all hang at half of them, and each leaves to the next as much as it has.
 //!
 //! Who finds none waits in line: tenants take turns, a tenant's hosts take turns, and what waits for one host comes in the order
 //! in which it asked. Waiting is not the receiver's time; who waits too long asks again later, which is
 //! [`HostFault::NoSlot`](super::HostFault::NoSlot).
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +17,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::HostFault;
-use crate::domain::id::TenantId;
+use crate::{
+    domain::id::TenantId,
+    fair::{Shares, Turns},
+};
 
 /// The right to one connection. Dropping it gives it to the next in line.
 #[must_use = "a slot that is dropped is free again"]
@@ -50,9 +52,7 @@ impl Drop for Slot {
 pub(super) struct Slots(Arc<Mutex<State>>);
 
 struct State {
-    free: usize,
-    tenants: HashMap<TenantId, usize>,
-    hosts: HashMap<String, usize>,
+    shares: Shares<TenantId, String>,
     waiting: Turns<TenantId, Turns<String, Line>>,
 }
 
@@ -62,9 +62,7 @@ type Line = VecDeque<oneshot::Sender<Slot>>;
 impl Slots {
     pub(super) fn new(free: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
-            free,
-            tenants: HashMap::new(),
-            hosts: HashMap::new(),
+            shares: Shares::of(free),
             waiting: Turns::default(),
         })))
     }
@@ -81,8 +79,8 @@ impl Slots {
     ) -> Result<Slot, HostFault> {
         let turn = {
             let mut state = self.lock();
-            if state.may_have(tenant, host) {
-                state.hold(tenant, host);
+            if state.shares.group_may(tenant) && state.shares.line_may(tenant, host) {
+                state.shares.hold(tenant.clone(), host.to_owned());
                 return Ok(self.slot(tenant, host));
             }
             let line = state.waiting.of(tenant).of(host);
@@ -110,28 +108,21 @@ impl Slots {
 
     fn release(&self, tenant: &TenantId, host: &str) {
         let mut state = self.lock();
-        state.free += 1;
-        less(&mut state.tenants, tenant);
-        less(&mut state.hosts, host);
+        state.shares.release(tenant, host);
         while let Some((tenant, host)) = self.give(&mut state) {
-            state.hold(&tenant, &host);
+            state.shares.hold(tenant, host);
         }
     }
 
     /// Gives a slot to the next in line who may have one; answers who that is.
     fn give(&self, state: &mut State) -> Option<(TenantId, String)> {
-        let State {
-            free,
-            tenants,
-            hosts,
-            waiting,
-        } = state;
+        let State { shares, waiting } = state;
         waiting.next(|tenant, lines| {
-            if !tenant_may(*free, tenants, tenant) {
+            if !shares.group_may(tenant) {
                 return None;
             }
             lines.next(|host, line| {
-                if !host_may(*free, hosts, host) {
+                if !shares.line_may(tenant, host) {
                     return None;
                 }
                 while let Some(sender) = line.pop_front() {
@@ -151,109 +142,12 @@ impl Slots {
     }
 }
 
-impl State {
-    fn may_have(&self, tenant: &TenantId, host: &str) -> bool {
-        tenant_may(self.free, &self.tenants, tenant) && host_may(self.free, &self.hosts, host)
-    }
-
-    fn hold(&mut self, tenant: &TenantId, host: &str) {
-        self.free -= 1;
-        *self.tenants.entry(tenant.clone()).or_default() += 1;
-        *self.hosts.entry(host.to_owned()).or_default() += 1;
-    }
-}
-
-fn tenant_may(free: usize, tenants: &HashMap<TenantId, usize>, tenant: &TenantId) -> bool {
-    tenants.get(tenant).copied().unwrap_or(0) < free
-}
-
-fn host_may(free: usize, hosts: &HashMap<String, usize>, host: &str) -> bool {
-    hosts.get(host).copied().unwrap_or(0) < free.div_ceil(2)
-}
-
-/// Counts one less; what holds none is forgotten.
-fn less<K, Q>(held: &mut HashMap<K, usize>, of: &Q) -> Option<()>
-where
-    K: Hash + Eq + std::borrow::Borrow<Q>,
-    Q: Hash + Eq + ?Sized,
-{
-    let count = held.get_mut(of)?;
-    *count -= 1;
-    if *count == 0 {
-        held.remove(of);
-    }
-    Some(())
-}
-
-/// Things by key that take turns.
-struct Turns<K, V> {
-    order: VecDeque<K>,
-    things: HashMap<K, V>,
-}
-
-impl<K, V> Default for Turns<K, V> {
-    fn default() -> Self {
-        Self {
-            order: VecDeque::new(),
-            things: HashMap::new(),
-        }
-    }
-}
-
-/// Whether nobody waits any more.
-trait Idle {
-    fn is_idle(&self) -> bool;
-}
-
-impl Idle for Line {
-    fn is_idle(&self) -> bool {
-        self.is_empty()
-    }
-}
-
-impl<K, V> Idle for Turns<K, V> {
-    fn is_idle(&self) -> bool {
-        self.order.is_empty()
-    }
-}
-
-impl<K: Clone + Eq + Hash, V: Default + Idle> Turns<K, V> {
-    /// The thing of this key, whose turn comes last if it is new.
-    fn of<Q>(&mut self, key: &Q) -> &mut V
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
-        if !self.things.contains_key(key) {
-            self.order.push_back(key.to_owned());
-        }
-        self.things.entry(key.to_owned()).or_default()
-    }
-
-    /// Asks one after the other, each once, until one has something to give. Who was asked comes last, who is idle goes.
-    fn next<R>(&mut self, mut ask: impl FnMut(&K, &mut V) -> Option<R>) -> Option<R> {
-        for _ in 0..self.order.len() {
-            let key = self.order.pop_front()?;
-            let thing = self.things.get_mut(&key)?;
-            let given = ask(&key, thing);
-            if thing.is_idle() {
-                self.things.remove(&key);
-            } else {
-                self.order.push_back(key);
-            }
-            if given.is_some() {
-                return given;
-            }
-        }
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::future::join_all;
 
     use super::*;
+    use crate::fair::Idle as _;
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -274,8 +168,7 @@ mod tests {
     async fn until_waiting(slots: &Slots, number: usize) {
         let waiting = || {
             let state = slots.lock();
-            let lines = state.waiting.things.values();
-            let lines = lines.flat_map(|lines| lines.things.values());
+            let lines = state.waiting.things().flat_map(Turns::things);
             lines.map(Line::len).sum::<usize>()
         };
         while waiting() < number {
@@ -292,10 +185,10 @@ mod tests {
             all_at_once(&slots, "a", "other:443").await,
             all_at_once(&slots, "a", "third:443").await,
         ];
-        assert_eq!(others.iter().map(Vec::len).sum::<usize>(), 45 - 30);
-        // What one leaves is shared out to the next by the same rule.
+        // What one leaves is shared out to the next by the same rule: within the tenant, and between tenants.
+        assert_eq!(others.each_ref().map(Vec::len), [10, 4]);
         let neighbour = all_at_once(&slots, "b", "neighbour:443").await;
-        assert_eq!(neighbour.len(), 15);
+        assert_eq!(neighbour.len(), 16);
         drop((hanging, others, neighbour));
         assert_eq!(all_at_once(&slots, "b", "hanging:443").await.len(), 30);
     }
@@ -371,8 +264,7 @@ mod tests {
         let (slot, ()) = tokio::join!(patient, async { drop(held) });
         drop(slot.unwrap());
         let state = slots.lock();
-        assert_eq!(state.free, 2);
-        assert!(state.tenants.is_empty() && state.hosts.is_empty());
-        assert!(state.waiting.order.is_empty() && state.waiting.things.is_empty());
+        assert_eq!(state.shares.held(), 0);
+        assert!(state.waiting.is_idle() && state.waiting.things().count() == 0);
     }
 }

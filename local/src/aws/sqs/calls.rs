@@ -84,6 +84,7 @@ impl Sqs {
             id,
             queue,
             group: accepted.group.into(),
+            line: self.inner.queues.policies[queue].line(accepted.body),
             sent_ms,
             visible_ms: sent_ms + accepted.delay_ms,
             body: accepted.body.into(),

@@ -41,6 +41,8 @@ pub(super) enum Write {
         id: u64,
         queue: usize,
         group: Arc<str>,
+        /// Its line within the group, which the body tells.
+        line: Arc<str>,
         sent_ms: u64,
         visible_ms: u64,
         body: Arc<str>,
@@ -316,6 +318,7 @@ impl<A: FnMut(&[Write])> Writer<A> {
                         sent_ms,
                         visible_ms,
                         body,
+                        ..
                     } => put.execute(params![
                         id,
                         self.keys[*queue],
@@ -347,6 +350,7 @@ mod tests {
             id,
             queue: 0,
             group: "".into(),
+            line: "".into(),
             sent_ms: 1,
             visible_ms: 1,
             body: "body".into(),

@@ -40,6 +40,7 @@ pub use self::journal::FileError;
 use self::{
     error::Error,
     journal::{File, Journal, Write},
+    queue::Queue,
     state::State,
 };
 
@@ -47,7 +48,7 @@ use self::{
 const RESIDENT_BODY_BYTES: usize = 64 << 20;
 
 /// A queue to be there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct QueueSpec {
     /// Its name: the last segment of its URL.
     pub name: String,
@@ -57,6 +58,17 @@ pub struct QueueSpec {
     pub retention_s: u64,
     /// Where messages go that are received in vain.
     pub redrive: Option<Redrive>,
+    /// How groups share who receives from it. Without, only turns are shared.
+    pub sharing: Option<Sharing>,
+}
+
+/// How the groups of a queue share what its receivers can handle at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharing {
+    /// How many messages may be in flight.
+    pub in_flight: usize,
+    /// Tells a message's line within its group by its body.
+    pub line_of: fn(&str) -> Option<String>,
 }
 
 /// When and where to a queue gives up a message.
@@ -121,6 +133,7 @@ struct Policy {
     retention_ms: u64,
     /// The dead-letter queue and the most receives.
     redrive: Option<(usize, u32)>,
+    sharing: Option<Sharing>,
 }
 
 impl Sqs {
@@ -147,7 +160,10 @@ impl Sqs {
         let file = File::open(path, names)?;
         let now_ms = queues.clock.now_ms();
         let last_id = file
-            .load(|stored| queues.state().restore(&stored, now_ms))
+            .load(|stored| {
+                let line_of = |body: &str| queues.policies[stored.queue].line(body);
+                queues.state().restore(&stored, now_ms, line_of)
+            })
             .map_err(FileError::from)?;
         queues.last_id.store(last_id, Ordering::Relaxed);
         let queues = Arc::new(queues);
@@ -235,15 +251,20 @@ impl Queues {
                 return Err(OpenError::Twice(spec.name.clone()));
             }
         }
-        let policies = specs
+        let policies: Vec<_> = specs
             .iter()
             .map(|spec| Policy::new(spec, &by_name))
             .collect::<Result<_, _>>()?;
+        let empty = policies.iter().map(|policy| {
+            let in_flight = policy.sharing.map(|sharing| sharing.in_flight);
+            Queue::new(in_flight.unwrap_or(usize::MAX))
+        });
+        let state = State::new(empty.collect(), resident_body_bytes);
         Ok(Self {
             clock,
             policies,
             by_name,
-            state: Mutex::new(State::new(specs.len(), resident_body_bytes)),
+            state: Mutex::new(state),
             changed: specs.iter().map(|_| Notify::new()).collect(),
             last_id: AtomicU64::new(0),
         })
@@ -307,7 +328,14 @@ impl Policy {
             visibility_ms: spec.visibility_timeout_s.saturating_mul(1_000),
             retention_ms: spec.retention_s.saturating_mul(1_000),
             redrive,
+            sharing: spec.sharing,
         })
+    }
+
+    /// A message's line within its group; empty if the group has one only.
+    fn line(&self, body: &str) -> Arc<str> {
+        let line = self.sharing.and_then(|sharing| (sharing.line_of)(body));
+        line.unwrap_or_default().into()
     }
 }
 

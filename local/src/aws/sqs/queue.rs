@@ -2,27 +2,29 @@
 //! others will be. Pure: time is an argument, nothing is stored or awaited.
 //!
 //! A message is *ready* (visible, in line) or *waiting* for its time: still delayed if it was
-//! never received, else in flight. Ready messages stand in one line per group, and the lines are
-//! served in turn, so that a flood in one group does not hold up the others. Nor do the messages of
-//! one group that nobody gets done: of no group are more than so many in flight.
+//! never received, else in flight. Ready messages stand in lines: groups are served in turn, and so
+//! are the lines within a group. So a flood in one group does not hold up the others, whatever it is
+//! spread over. Nor do messages that nobody gets done: what may be in flight is shared out to groups
+//! and lines as [`rung_shared::fair`] says.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
+
+use rung_shared::fair::{Idle as _, Shares, Turns};
 
 /// How long an exhausted message is out of sight: ample time to move it; if that fails, the next
 /// receive after it tries again.
 const MOVE_MS: u64 = 30_000;
-
-/// Most messages of one group in flight: a fraction of what an event source handles at once.
-const GROUP_IN_FLIGHT: usize = 1_000;
 
 /// A message's place in line and what is told of it with the body.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     /// The fair-queue group; empty if there is none.
     pub(super) group: Arc<str>,
+    /// Its line within the group; empty if the group has one only.
+    pub(super) line: Arc<str>,
     pub(super) sent_ms: u64,
     /// When a waiting message becomes visible.
     pub(super) visible_ms: u64,
@@ -40,12 +42,14 @@ impl Message {
     /// A message as sent, not received yet.
     pub(super) fn new(
         group: Arc<str>,
+        line: Arc<str>,
         sent_ms: u64,
         visible_ms: u64,
         body: Option<Arc<str>>,
     ) -> Self {
         Self {
             group,
+            line,
             sent_ms,
             visible_ms,
             first_received_ms: 0,
@@ -100,22 +104,37 @@ pub(super) enum NotChanged {
 }
 
 /// The messages of one queue. Ids ascend with the time of sending.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     messages: BTreeMap<u64, Message>,
     /// Waiting messages by the time they become visible.
     waiting: BTreeSet<(u64, u64)>,
-    ready: Lines,
+    ready: Turns<Arc<str>, Turns<Arc<str>, VecDeque<u64>>>,
     delayed: usize,
-    /// How many messages of a group are in flight.
-    in_flight: HashMap<Arc<str>, usize>,
+    in_flight: InFlight,
     held_up: bool,
 }
 
 impl Queue {
+    /// An empty queue. Groups share what may be in flight.
+    pub(super) fn new(in_flight: usize) -> Self {
+        Self {
+            messages: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            ready: Turns::default(),
+            delayed: 0,
+            in_flight: InFlight(Shares::of(in_flight)),
+            held_up: false,
+        }
+    }
+
     pub(super) fn insert(&mut self, id: u64, mut message: Message) {
-        if let Some(group) = self.ready.group(&message.group) {
-            message.group = group;
+        // The names as they are kept, to spare a copy per message.
+        if let Some((group, lines)) = self.ready.get(&message.group) {
+            if let Some((line, _)) = lines.get(&message.line) {
+                message.line = Arc::clone(line);
+            }
+            message.group = Arc::clone(group);
         }
         message.ready = false;
         self.waiting.insert((message.visible_ms, id));
@@ -131,12 +150,12 @@ impl Queue {
             self.delayed -= usize::from(message.is_delayed());
         }
         if message.is_in_flight() {
-            landed(&mut self.in_flight, &message.group);
+            self.in_flight.land(&message);
         }
         Some(message)
     }
 
-    /// Whether messages were left in line because too many of their group are in flight.
+    /// Whether messages were left in line because as many as may be are in flight.
     pub(super) fn is_held_up(&self) -> bool {
         self.held_up
     }
@@ -165,10 +184,7 @@ impl Queue {
         self.advance(now_ms);
         let mut batch = Batch::default();
         while batch.received.len() < max
-            && let Some(id) = self.ready.pop(
-                |id| self.messages.contains_key(&id),
-                |group| self.in_flight.get(group).copied().unwrap_or(0) < GROUP_IN_FLIGHT,
-            )
+            && let Some(id) = self.next()
             && let Some(message) = self.messages.get_mut(&id)
         {
             let exhausted = max_receives.is_some_and(|most| message.receives >= most);
@@ -181,18 +197,31 @@ impl Queue {
             }
             let missed = u32::from(std::mem::take(&mut message.in_doubt));
             message.receives = message.receives.saturating_add(1 + missed);
-            // Without a group there is nobody to be fair to.
-            if !message.group.is_empty() {
-                *self.in_flight.entry(message.group.clone()).or_default() += 1;
-            }
+            self.in_flight.take_off(message);
             if exhausted {
                 batch.exhausted.push(id);
             } else {
                 batch.received.push((id, message.clone()));
             }
         }
-        self.held_up = batch.received.len() < max && !self.ready.turns.is_empty();
+        self.held_up = batch.received.len() < max && !self.ready.is_idle();
         batch
+    }
+
+    /// The next message in turn that is still there and may be in flight.
+    fn next(&mut self) -> Option<u64> {
+        let (messages, in_flight) = (&self.messages, &self.in_flight);
+        self.ready.next(|group, lines| {
+            if !in_flight.may_take_off(group) {
+                return None;
+            }
+            lines.next(|line, ids| {
+                if !in_flight.line_may_take_off(group, line) {
+                    return None;
+                }
+                std::iter::from_fn(|| ids.pop_front()).find(|id| messages.contains_key(id))
+            })
+        })
     }
 
     /// Whether the message is there and `receipt` is of its latest receive.
@@ -247,77 +276,45 @@ impl Queue {
             if let Some(message) = self.messages.get_mut(&id) {
                 self.delayed -= usize::from(message.is_delayed());
                 if message.is_in_flight() {
-                    landed(&mut self.in_flight, &message.group);
+                    self.in_flight.land(message);
                 }
                 message.ready = true;
-                self.ready.push(&message.group, id);
+                self.ready
+                    .of(&message.group)
+                    .of(&message.line)
+                    .push_back(id);
             }
         }
     }
 }
 
-fn landed(in_flight: &mut HashMap<Arc<str>, usize>, group: &str) {
-    if let Some(count) = in_flight.get_mut(group) {
-        *count -= 1;
-        if *count == 0 {
-            in_flight.remove(group);
-        }
-    }
-}
+/// The messages in flight, by whose they are. Without a group there is nobody to be fair to.
+#[derive(Debug)]
+struct InFlight(Shares<Arc<str>, (Arc<str>, Arc<str>)>);
 
-/// A line of message ids per group, served in turn.
-#[derive(Debug, Default)]
-struct Lines {
-    lines: HashMap<Arc<str>, VecDeque<u64>>,
-    /// The groups that have a line, each once.
-    turns: VecDeque<Arc<str>>,
-}
-
-impl Lines {
-    /// The group's name as kept here, to spare a copy per message.
-    fn group(&self, name: &str) -> Option<Arc<str>> {
-        self.lines
-            .get_key_value(name)
-            .map(|(group, _)| group.clone())
+impl InFlight {
+    fn may_take_off(&self, group: &Arc<str>) -> bool {
+        group.is_empty() || self.0.group_may(group)
     }
 
-    fn push(&mut self, group: &Arc<str>, id: u64) {
-        if let Some(line) = self.lines.get_mut(group) {
-            line.push_back(id);
-        } else {
-            self.lines.insert(group.clone(), VecDeque::from([id]));
-            self.turns.push_back(group.clone());
+    fn line_may_take_off(&self, group: &Arc<str>, line: &Arc<str>) -> bool {
+        let name = (Arc::clone(group), Arc::clone(line));
+        group.is_empty() || self.0.line_may(group, &name)
+    }
+
+    fn take_off(&mut self, message: &Message) {
+        let Message { group, line, .. } = message;
+        if !group.is_empty() {
+            let name = (Arc::clone(group), Arc::clone(line));
+            self.0.hold(Arc::clone(group), name);
         }
     }
 
-    /// The next id in turn of those that `is_there` knows, the others are dropped; groups that are not `open` are passed over.
-    fn pop(
-        &mut self,
-        is_there: impl Fn(u64) -> bool,
-        is_open: impl Fn(&str) -> bool,
-    ) -> Option<u64> {
-        let mut passed_over = 0;
-        while passed_over < self.turns.len()
-            && let Some(group) = self.turns.pop_front()
-        {
-            if !is_open(&group) {
-                self.turns.push_back(group);
-                passed_over += 1;
-                continue;
-            }
-            let Some(line) = self.lines.get_mut(&group) else {
-                continue;
-            };
-            let next = std::iter::from_fn(|| line.pop_front()).find(|&id| is_there(id));
-            if line.is_empty() {
-                self.lines.remove(&group);
-            } else {
-                self.turns.push_back(group);
-            }
-            if next.is_some() {
-                return next;
-            }
+    fn land(&mut self, message: &Message) {
+        let Message { group, line, .. } = message;
+        if !group.is_empty() {
+            let name = (Arc::clone(group), Arc::clone(line));
+            self.0.release(group, &name);
         }
-        None
     }
 }

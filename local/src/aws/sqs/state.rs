@@ -18,9 +18,9 @@ pub(super) struct State {
 impl State {
     /// Empty queues. Bodies beyond `budget_bytes` are dropped: whoever hands out such a message
     /// reads it from where it is stored.
-    pub(super) fn new(queues: usize, budget_bytes: usize) -> Self {
+    pub(super) fn new(queues: Vec<Queue>, budget_bytes: usize) -> Self {
         Self {
-            queues: (0..queues).map(|_| Queue::default()).collect(),
+            queues,
             resident_bytes: 0,
             budget_bytes,
         }
@@ -37,12 +37,14 @@ impl State {
                 id,
                 queue,
                 group,
+                line,
                 sent_ms,
                 visible_ms,
                 body,
             } => {
                 let body = self.has_room(body.len()).then(|| Arc::clone(body));
-                let message = Message::new(Arc::clone(group), *sent_ms, *visible_ms, body);
+                let (group, line) = (Arc::clone(group), Arc::clone(line));
+                let message = Message::new(group, line, *sent_ms, *visible_ms, body);
                 self.insert(*queue, *id, message);
             }
             Write::Move {
@@ -53,12 +55,13 @@ impl State {
             } => {
                 if let Some(Message {
                     group,
+                    line,
                     sent_ms,
                     body,
                     ..
                 }) = self.remove(*from, *id)
                 {
-                    let message = Message::new(group, sent_ms, *now_ms, body);
+                    let message = Message::new(group, line, sent_ms, *now_ms, body);
                     self.insert(*to, *id, message);
                 }
             }
@@ -69,18 +72,26 @@ impl State {
     }
 
     /// Takes in a message found in the file. None was delayed for more than 15 minutes, so none is
-    /// hidden for longer now, however far the clock was set back.
-    pub(super) fn restore(&mut self, stored: &Stored<'_>, now_ms: u64) -> rusqlite::Result<()> {
-        let body = if self.has_room(1) {
+    /// hidden for longer now, however far the clock was set back. `line_of` tells a message's line by its body; those whose
+    /// body is not read stand in one.
+    pub(super) fn restore(
+        &mut self,
+        stored: &Stored<'_>,
+        now_ms: u64,
+        line_of: impl Fn(&str) -> Arc<str>,
+    ) -> rusqlite::Result<()> {
+        let (line, body) = if self.has_room(1) {
             let body = stored.body()?;
-            self.has_room(body.len()).then(|| Arc::from(body))
+            let kept = self.has_room(body.len()).then(|| Arc::from(body));
+            (line_of(body), kept)
         } else {
-            None
+            (Arc::default(), None)
         };
         let visible_ms = stored
             .visible_ms
             .min(now_ms.saturating_add(1_000 * MAX_DELAY_S));
-        let mut message = Message::new(stored.group.into(), stored.sent_ms, visible_ms, body);
+        let group = stored.group.into();
+        let mut message = Message::new(group, line, stored.sent_ms, visible_ms, body);
         message.in_doubt = visible_ms <= now_ms;
         self.insert(stored.queue, stored.id, message);
         Ok(())

@@ -18,12 +18,12 @@ use aws_sdk_sqs::{
 };
 use rung_shared::clock::{Clock, VirtualClock};
 
-use super::{QueueSpec, Redrive, Sqs, queue_url};
+use super::{QueueSpec, Redrive, Sharing, Sqs, queue_url};
 use crate::aws::{Aws, DynamoDb, clients, connector::InProcess};
 
 const EPOCH_MS: u64 = 1_760_000_000_000;
 
-/// `jobs`, which gives up a message after three receives, and its `dead` letters.
+/// `jobs`, which gives up a message after three receives and whose lines are what stands before a slash, and its `dead` letters.
 fn specs() -> [QueueSpec; 2] {
     [
         QueueSpec {
@@ -34,12 +34,17 @@ fn specs() -> [QueueSpec; 2] {
                 dead_letter: "dead".to_owned(),
                 max_receive_count: 3,
             }),
+            sharing: Some(Sharing {
+                in_flight: 300,
+                line_of: |body| Some(body.split_once('/')?.0.to_owned()),
+            }),
         },
         QueueSpec {
             name: "dead".to_owned(),
             visibility_timeout_s: 30,
             retention_s: 7_200,
             redrive: None,
+            sharing: None,
         },
     ]
 }

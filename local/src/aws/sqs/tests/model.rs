@@ -1,7 +1,7 @@
 //! The queue's index against a model that is too simple to be wrong: a list of messages, looked
 //! through from the start each time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 
@@ -45,7 +45,7 @@ struct Entry {
 proptest! {
     #[test]
     fn the_index_agrees_with_a_plain_list(steps in vec(step(), 1..120)) {
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(usize::MAX);
         let mut model: BTreeMap<u64, Entry> = BTreeMap::new();
         let mut receipts: Vec<Receipt> = Vec::new();
         let mut now_ms = 1_000;
@@ -56,7 +56,7 @@ proptest! {
                 Step::Send { group, delay_ms } => {
                     let visible_ms = now_ms + delay_ms;
                     let name = group.to_string().into();
-                    queue.insert(id, Message::new(name, now_ms, visible_ms, None));
+                    queue.insert(id, Message::new(name, Arc::default(), now_ms, visible_ms, None));
                     let entry = Entry {
                         group,
                         sent_ms: now_ms,
