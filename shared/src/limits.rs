@@ -180,6 +180,8 @@ pub const BACKLOG: u64 = 1_000;
 pub const WATCH_PAGE: usize = 100;
 /// Pages that it reads in a minute for each queue.
 pub const WATCH_STEPS: usize = 500;
+/// How long it reads at most in a minute for each queue, in milliseconds: a sweep that is cut off keeps no place.
+pub const WATCH_TIME_MS: u64 = 15_000;
 /// How old a job may be that it looks at, in milliseconds: they take minutes.
 pub const WATCHED_JOBS_MS: u64 = 7 * 86_400_000;
 /// A wait whose look at the clock after parking shows less than this left goes to the delay queue as well, in milliseconds.

@@ -26,7 +26,7 @@ def test_what_is_granted_passes(function, call):
 @pytest.mark.parametrize(
     "function,call",
     [
-        ("Sweep", Call("dynamodb:Query", "Table", PARKED | {"T#acme"})),
+        ("Sweep", Call("dynamodb:Query", "Table", PARKED | {"K#hash"})),
         ("Sweep", Call("dynamodb:Query", "Table")),
         ("Sweep", Call("dynamodb:PutItem", "Table", PARKED)),
         ("Deliver", Call("dynamodb:DeleteItem", "Table", frozenset({"T#acme"}))),

@@ -210,11 +210,11 @@ def test_no_right_is_given_for_all_resources_but_those_that_know_none():
     assert deny["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
 
 
-def test_the_sweep_sees_its_own_rows_only():
+def test_the_sweep_changes_its_own_rows_only():
     (table,) = [it for it in statements(transformed()["Resources"]["SweepRole"]) if it["Sid"] == "ParkedWaits"]
     prefixes = table["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     parked = (ROOT / "shared/src/store/parked.rs").read_text()
-    assert prefixes == ["Q#*", "C#*"]
+    assert prefixes == ["Q#*", "C#*"] and table["Action"] == "dynamodb:BatchWriteItem"
     assert set(re.findall(r'format!\("([A-Z]#)\{', parked)) == {"Q#", "C#"}
 
 
@@ -462,7 +462,7 @@ def test_what_rung_counts_is_watched_by_its_name():
                 name = name if metric[1] == "." else metric[1]
             if namespace == "Rung":
                 shown.add(name)
-    assert shown == counted and len(counted) == 9
+    assert shown == counted and len(counted) == 10
     assert "const NAMESPACE: &str = \"Rung\";" in METRICS
 
 

@@ -140,3 +140,33 @@ async fn a_backlog_is_not_doubled() {
     world.pass(2 * HOUR).await;
     assert_eq!(world.sweep().await, 0);
 }
+
+/// The table is of an earlier time, the queues are of now.
+#[tokio::test(start_paused = true)]
+async fn a_restored_table_comes_to_its_end() {
+    let (world, tenants) = tenants().await;
+    let (tenant, _) = &tenants[0];
+    world.answer(500);
+    publish(&world, tenant, "waits").await;
+    world.run_for(1_000).await;
+    publish(&world, tenant, "accepted").await;
+    let restored = world.items().await;
+    world.answer(200);
+    world.run_for(2 * MINUTE).await;
+    assert_eq!(world.posts(), 3);
+    for item in world.items().await {
+        let delete = world.dynamodb.delete_item().table_name("rung");
+        let delete = delete.key("pk", item["pk"].clone());
+        delete.key("sk", item["sk"].clone()).send().await.unwrap();
+    }
+    for item in restored {
+        let put = world.dynamodb.put_item().table_name("rung");
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+    assert_eq!(status(&world, tenant, "waits").await, "pending");
+    world.hours(3).await;
+    for event in ["waits", "accepted"] {
+        assert_eq!(status(&world, tenant, event).await, "succeeded", "{event}");
+    }
+    assert_eq!(world.posts(), 5);
+}

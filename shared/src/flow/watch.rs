@@ -5,22 +5,20 @@
 //! and sends the message of each position that is overdue once more. A copy too many is dropped where it arrives, so nothing has to be
 //! certain here: reads are eventual, and two laps at once do no harm.
 //!
-//! There is a lap for each queue. That of first attempts looks for events that left no trace with a webhook they are for; that of
+//! What is sent again goes through the queue of later attempts. There is a lap for each queue. That of first attempts looks for events that left no trace with a webhook they are for; that of
 //! later ones at what waits, at recoveries and at jobs. While messages pile up in a queue, its lap rests: what is late is not lost then,
-//! and a flood is not to be doubled. Where a webhook's rate limit has given places up to now, it is left alone as well.
+//! and a flood is not to be doubled. What waits for a webhook whose rate limit has given places ahead is left alone as well.
 //!
 //! A lap keeps its place in the table: each piece goes on where the one before it has ended, and a crash repeats a piece.
-
-use std::collections::HashSet;
 
 use super::{FlowError, accept::first_copy, sweep::Sweeper};
 use crate::{
     domain::{
-        delivery::{is_looked_at, is_lost},
+        delivery::is_looked_at,
         id::{TenantId, WebhookId},
         message::Message,
     },
-    limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCHED_JOBS_MS},
+    limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCH_TIME_MS, WATCHED_JOBS_MS},
     mutation::{Mutation, mutated},
     queue::Lane,
     store::{
@@ -42,6 +40,8 @@ struct Piece<'a> {
     lap: Lap,
     /// Pages that it may still read.
     steps: usize,
+    /// Until when, in milliseconds of the wall clock.
+    until_ms: u64,
     sent: usize,
 }
 
@@ -79,6 +79,7 @@ impl Sweeper {
             lane,
             lap,
             steps: WATCH_STEPS,
+            until_ms: self.clock.wall_ms() + WATCH_TIME_MS,
             sent: 0,
         };
         piece.walk().await?;
@@ -152,7 +153,7 @@ impl Piece<'_> {
 
     /// Whether there is another page to read in this piece; counts it.
     fn step(&mut self) -> bool {
-        let left = self.steps > 0;
+        let left = self.steps > 0 && self.sweeper.clock.wall_ms() < self.until_ms;
         self.steps = self.steps.saturating_sub(1);
         left
     }
@@ -177,15 +178,8 @@ impl Piece<'_> {
                 .event_entries(tenant, Order::OldestFirst, span, after, WATCH_PAGE)
                 .await?;
             let owed = store.owed(tenant, &entries).await?;
-            let mut untraced = store.untraced(owed).await?;
-            let webhooks: HashSet<_> = untraced.iter().map(|key| key.webhook.clone()).collect();
-            let mut paced = HashSet::new();
-            for webhook in &webhooks {
-                if self.is_paced(tenant, webhook).await? {
-                    paced.insert(webhook.clone());
-                }
-            }
-            untraced.retain(|key| !paced.contains(&key.webhook));
+            let untraced = store.untraced(owed).await?;
+            let webhooks = untraced.iter().map(|key| key.webhook.clone()).collect();
             let epochs = store.epochs(tenant, webhooks).await?;
             let copies = untraced.iter().filter_map(|key| {
                 // Of those that are gone since, nobody waits for anything.
@@ -299,16 +293,16 @@ impl Piece<'_> {
         }
     }
 
-    /// Whether messages of a webhook may wait for their places in its pace.
+    /// Whether messages of a webhook wait for their places in its pace.
     async fn is_paced(&self, tenant: &TenantId, webhook: &WebhookId) -> Result<bool, FlowError> {
         let next = self.sweeper.store.next_place(tenant, webhook).await?;
-        Ok(next.is_some_and(|next_ms| !is_lost(next_ms, self.lap.began_ms)))
+        Ok(next.is_some_and(|next_ms| next_ms > self.sweeper.clock.now_ms()))
     }
 
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), FlowError> {
         self.sent += messages.len();
         let messages: Vec<_> = messages.into_iter().map(|message| (message, 0)).collect();
-        let sent = self.sweeper.queue.send_all(self.lane, &messages).await;
+        let sent = self.sweeper.queue.send_all(Lane::Retry, &messages).await;
         Ok(sent.into_iter().collect::<Result<(), _>>()?)
     }
 }

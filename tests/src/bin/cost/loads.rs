@@ -130,6 +130,18 @@ pub(crate) async fn long_wait(prices: &Arc<Prices>) -> LongWait {
     LongWait { rung, idle_minute }
 }
 
+/// What the watchdog takes for deliveries that came through: published in batches of 10 to one webhook.
+pub(crate) async fn watched(prices: &Arc<Prices>, idle_minute: &Counts) -> Counts {
+    const MINUTES: usize = 150;
+    let world = World::new(prices, "standard", 1, all_well).await;
+    let _logs = world.capture_logs();
+    publish(&world, DELIVERIES, 10).await;
+    world.drain("deliver").await;
+    sweep_through(&world, 1).await;
+    let laps = sweep_through(&world, MINUTES).await;
+    laps.plus(idle_minute, -(MINUTES as f64)).per(DELIVERIES)
+}
+
 async fn sweep_through(world: &World, minutes: usize) -> Counts {
     let before = world.counts();
     for _ in 0..minutes {

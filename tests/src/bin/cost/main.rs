@@ -21,6 +21,9 @@ use std::sync::Arc;
 
 use crate::{prices::Prices, report::Report};
 
+/// US dollars per million deliveries for which nothing is missing.
+const WATCHED_TARGET_USD: f64 = 0.15;
+
 fn main() {
     let prices = Arc::new(Prices::read());
     // One thread, so that its processor time is that of the one invocation under way; time passes when all wait.
@@ -34,6 +37,9 @@ fn main() {
         let counts = runtime.block_on(load.run(&prices));
         report.add(load.name, load.target_usd, counts);
     }
-    report.add_wait(runtime.block_on(loads::long_wait(&prices)));
+    let wait = runtime.block_on(loads::long_wait(&prices));
+    let watched = runtime.block_on(loads::watched(&prices, &wait.idle_minute));
+    report.add("watched by the watchdog", Some(WATCHED_TARGET_USD), watched);
+    report.add_wait(wait);
     println!("{report}");
 }
