@@ -111,11 +111,11 @@ fn erasure(id: &str, subject: Subject) -> Erasure {
 }
 
 fn disabled() -> Disabled {
-    Disabled {
-        at_ms: 1_760_000_000_007,
-        reason: Reason::LadderUsedUp,
-        log_ids: vec!["log_1-1-e".to_owned()],
-    }
+    Disabled::new(
+        1_760_000_000_007,
+        Reason::LadderUsedUp,
+        vec!["log_1-1-e".to_owned()],
+    )
 }
 
 async fn version(store: &Store) -> u64 {

@@ -235,11 +235,7 @@ pub(crate) async fn update(
 /// Disables the webhooks of a tenant whose plan has none. Cut short, it is completed by the same change of plan again.
 async fn disable_all(state: &Management, tenant: &Tenant) -> Result<(), ApiError> {
     let store = &state.api.store;
-    let disabled = Disabled {
-        at_ms: state.api.clock.now_ms(),
-        reason: Reason::Plan,
-        log_ids: Vec::new(),
-    };
+    let disabled = Disabled::new(state.api.clock.now_ms(), Reason::Plan, Vec::new());
     let webhooks = store.subscriptions_of(&tenant.id).await?;
     for webhook in webhooks.iter().filter(|webhook| webhook.is_active) {
         // One that changes or is disabled meanwhile is not this call's any more.

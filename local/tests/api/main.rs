@@ -38,6 +38,7 @@ mod strangers;
 mod tenants;
 mod topic;
 mod tracing;
+mod versions;
 mod watchdog;
 mod webhooks;
 mod world;

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rung_shared::{
-    domain::id::{TenantId, WebhookId},
-    domain::webhook::{OldSecret, Secret},
+    domain::{
+        Unknown,
+        id::{TenantId, WebhookId},
+        webhook::{OldSecret, Secret},
+    },
     encryption::KeyRing,
     store::Store,
 };
@@ -246,6 +249,7 @@ async fn an_attempt_that_nothing_can_sign_is_not_made() {
     stored.old_secrets = vec![OldSecret {
         secret: Secret::new("as-plain".to_owned()),
         expires_ms: u64::MAX,
+        unknown: Unknown::new(),
     }];
     store.update_webhook(&stored, &by_nobody()).await.unwrap();
     let event = json!({"id": "evt_1", "type": "a.b", "data": {}});

@@ -27,3 +27,7 @@ pub mod stats;
 pub mod tenant;
 pub mod trace;
 pub mod webhook;
+
+/// Members of a stored JSON object that this version of Rung does not know. During a deployment two versions run side by side: an
+/// older one that changes the object writes them back as they are.
+pub type Unknown = serde_json::Map<String, serde_json::Value>;

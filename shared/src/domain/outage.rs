@@ -5,14 +5,35 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ladder::Ladder;
+use super::{Unknown, ladder::Ladder};
 
 /// The last failure of an outage is written at most this often, in milliseconds.
 const EXTEND_MS: u64 = 3_600_000;
 
+/// An outage as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredOutage {
+    /// What it says.
+    pub outage: Outage,
+    /// Its JSON. Another version of Rung may write another text for the same outage, and whether one has changed since it was read is
+    /// told by the text.
+    pub text: String,
+}
+
+impl StoredOutage {
+    /// Reads an outage's JSON; `None` for anything else.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        Some(Self {
+            outage: serde_json::from_str(text).ok()?,
+            text: text.to_owned(),
+        })
+    }
+}
+
 /// A run of failed attempts without a success, and without a gap longer than the longest wait of the ladder: after a longer gap
 /// nothing says that the receiver was away all the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outage {
     /// When the first failure ended, in milliseconds.
     #[serde(rename = "s")]
@@ -23,6 +44,9 @@ pub struct Outage {
     /// Whether the operator was notified of it.
     #[serde(rename = "n", default, skip_serializing_if = "std::ops::Not::not")]
     pub notified: bool,
+    /// What a newer version of Rung has stored with it.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// How far apart two failures of one outage may be.
@@ -59,7 +83,7 @@ impl Outage {
         }
         (gap_ms > 0 && gap_ms >= gaps.extend_ms).then_some(Self {
             last_failure_ms: ended_ms,
-            ..*known
+            ..known.clone()
         })
     }
 
@@ -74,6 +98,7 @@ impl Outage {
             since_ms: ended_ms,
             last_failure_ms: ended_ms,
             notified: false,
+            unknown: Unknown::new(),
         }
     }
 }

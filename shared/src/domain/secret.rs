@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::webhook::Webhook;
+use super::{Unknown, webhook::Webhook};
 use crate::limits::OLD_SECRETS;
 
 /// A signing secret. Its `Debug` says nothing.
@@ -38,6 +38,9 @@ pub struct OldSecret {
     pub secret: Secret,
     /// Until when it signs, in milliseconds by the wall clock.
     pub expires_ms: u64,
+    /// What a newer version of Rung has stored with it.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// As many secrets sign already as a webhook may have.
@@ -86,6 +89,7 @@ impl Webhook {
         old_secrets.push(OldSecret {
             secret: self.secret.clone(),
             expires_ms: end_ms,
+            unknown: Unknown::new(),
         });
         // One that comes back into force is an old one no more.
         old_secrets.retain_mut(|old| {

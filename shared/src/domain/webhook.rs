@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 pub use super::secret::{OldSecret, Secret, TooManySecrets};
 use super::{
+    Unknown,
     filter::Filter,
     id::{TenantId, WebhookId},
-    outage::Outage,
+    outage::StoredOutage,
 };
 use crate::{
     json::Json,
@@ -46,6 +47,22 @@ pub struct Disabled {
     pub reason: Reason,
     /// The log entries that led to it.
     pub log_ids: Vec<String>,
+    /// What a newer version of Rung has stored with it.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+impl Disabled {
+    /// Disabled at `at_ms` for this reason.
+    #[must_use]
+    pub fn new(at_ms: u64, reason: Reason, log_ids: Vec<String>) -> Self {
+        Self {
+            at_ms,
+            reason,
+            log_ids,
+            unknown: Unknown::new(),
+        }
+    }
 }
 
 /// An endpoint of a tenant.
@@ -84,7 +101,7 @@ pub struct Webhook {
     /// `None` while it is active.
     pub disabled: Option<Disabled>,
     /// Since when its attempts fail, if they do. One that began before `enabled_ms` is of the past.
-    pub outage: Option<Outage>,
+    pub outage: Option<StoredOutage>,
     /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
     /// before one, or to an earlier webhook of the same id.
     pub epoch: u64,

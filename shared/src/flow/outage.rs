@@ -24,19 +24,20 @@ impl Deliverer {
     ) -> Result<Option<Outage>, FlowError> {
         let gaps = Gaps::of(&dialect.ladder, dialect.honours_retry_after);
         let goes_on = attempt.attempt >= FAILING_ATTEMPTS;
-        let mut known = webhook.outage;
+        let mut known = webhook.outage.clone();
         loop {
-            let current = known.filter(|outage| outage.since_ms >= webhook.enabled_ms);
-            let extended = Outage::after_failure(current.as_ref(), attempt.ended_ms, gaps);
-            let Some(mut outage) = extended.or(current) else {
+            let stored = known.as_ref().map(|known| &known.outage);
+            let current = stored.filter(|outage| outage.since_ms >= webhook.enabled_ms);
+            let extended = Outage::after_failure(current, attempt.ended_ms, gaps);
+            let Some(mut outage) = extended.or_else(|| current.cloned()) else {
                 return Ok(None);
             };
             if goes_on && !outage.notified && self.operator.listens_to(webhook).await? {
                 self.notify(webhook.failing(attempt, &outage)).await?;
                 outage.notified = true;
             }
-            if known == Some(outage) {
-                return Ok(known);
+            if stored == Some(&outage) {
+                return Ok(Some(outage));
             }
             let written = self
                 .store
@@ -56,15 +57,17 @@ impl Deliverer {
         webhook: &Webhook,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
-        let mut known = webhook.outage;
-        while let Some(outage) = known.filter(|it| it.ends_with_success_at(attempt.ended_ms)) {
+        let mut known = webhook.outage.clone();
+        while let Some(stored) = known.filter(|it| it.outage.ends_with_success_at(attempt.ended_ms))
+        {
             // First the notice: the outage is what a repeat would find it by.
-            if outage.notified {
-                self.notify(webhook.recovered(attempt, &outage)).await?;
+            if stored.outage.notified {
+                self.notify(webhook.recovered(attempt, &stored.outage))
+                    .await?;
             }
             let written = self
                 .store
-                .write_outage(webhook, Some(&outage), None)
+                .write_outage(webhook, Some(&stored), None)
                 .await?;
             known = match written {
                 OutageWritten::Found(found) => found,

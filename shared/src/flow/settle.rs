@@ -94,11 +94,7 @@ impl Deliverer {
         log_ids: Vec<String>,
     ) -> Result<bool, FlowError> {
         let (tenant, id) = (&webhook.tenant, &webhook.id);
-        let disabled = Disabled {
-            at_ms: self.clock.now_ms(),
-            reason,
-            log_ids,
-        };
+        let disabled = Disabled::new(self.clock.now_ms(), reason, log_ids);
         if self.store.disable(tenant, id, due.epoch, &disabled).await? {
             tracing::warn!(%tenant, webhook = %id, ?reason, "webhook disabled");
             self.metrics.disabled(tenant);

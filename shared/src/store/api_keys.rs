@@ -1,6 +1,6 @@
 //! API keys, stored by their hashes: `K#hash` / `-` is what a presented key is looked up by, `K#created#id` stands in its owner's
 //! list: in `T#t` for a tenant's, in `O` for the operator's. Both hold the whole key and are written and deleted together; when it
-//! was last used stands in the former alone. With a tenant's key that ends its reminder is written too, and with one that is made
+//! was last used stands in the former alone, and only [`Store::note_use`] writes it. With a tenant's key that ends its reminder is written too, and with one that is made
 //! under an `Idempotency-Key` a row in the owner's partition that keeps that: `I#hash`, for the retention. It stays when the key is
 //! deleted, or a repeat of the request that made it would make another.
 //!
@@ -10,7 +10,7 @@
 use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
 
 use super::{
-    Item, Listed, NOTHING_THERE, Query, Range, Store, StoreError,
+    Listed, NOTHING_THERE, Query, Range, Store, StoreError,
     item::{self, Builder, Row},
     listed::position,
     tenant_row::partition,
@@ -85,7 +85,11 @@ impl Store {
             parts.push(Part::Put(Box::new(put)));
         }
         for row in rows(key) {
-            parts.push(self.put(row, "attribute_not_exists(pk)")?);
+            let put = Put::builder()
+                .table_name(&*self.table)
+                .set_item(Some(row.build()))
+                .condition_expression("attribute_not_exists(pk)");
+            parts.push(Part::Put(Box::new(put.build()?)));
         }
         parts.extend(self.reminder(key)?);
         let failed = match self.change(parts, record).await? {
@@ -172,10 +176,11 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn remind(&self, key: &ApiKey) -> Result<(), StoreError> {
-        let lookup = to_item(Builder::new(lookup_pk(&key.hash), LOOKUP_SK), key);
+        let lookup = Builder::new(lookup_pk(&key.hash), LOOKUP_SK)
+            .maybe("remind", key.remind_ms.map(item::number));
         // Deleted meanwhile, it stays so.
-        let put = self.put(lookup, "attribute_exists(pk)")?;
-        let parts = [put].into_iter().chain(self.reminder(key)?);
+        let reminded = self.rewrite(lookup, "attribute_exists(pk)", [])?;
+        let parts = [reminded].into_iter().chain(self.reminder(key)?);
         self.transact(parts).await?;
         Ok(())
     }
@@ -255,12 +260,8 @@ impl Store {
         };
         let mut parts = Vec::new();
         for row in rows(&next) {
-            let put = Put::builder()
-                .table_name(&*self.table)
-                .set_item(Some(row))
-                .condition_expression(UNCHANGED)
-                .expression_attribute_values(":rev", item::number(key.revision));
-            parts.push(Part::Put(Box::new(put.build()?)));
+            let as_read = [(":rev", item::number(key.revision))];
+            parts.push(self.rewrite(row, UNCHANGED, as_read)?);
         }
         parts.extend(self.reminder(&next)?);
         parts.extend(remaining.map(|key| self.still_there(key)).transpose()?);
@@ -377,14 +378,6 @@ impl Store {
         }
     }
 
-    fn put(&self, row: Item, condition: &str) -> Result<Part, StoreError> {
-        let put = Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(row))
-            .condition_expression(condition);
-        Ok(Part::Put(Box::new(put.build()?)))
-    }
-
     /// The part of a transaction that insists on a key's being there, as it was read.
     fn still_there(&self, key: Remaining<'_>) -> Result<Part, StoreError> {
         let check = ConditionCheck::builder().table_name(&*self.table);
@@ -447,13 +440,13 @@ pub(super) fn lookup_of(row: &Row) -> Option<(String, String)> {
 }
 
 /// The two rows of a key.
-fn rows(key: &ApiKey) -> [Item; 2] {
+fn rows(key: &ApiKey) -> [Builder; 2] {
     let lookup = Builder::new(lookup_pk(&key.hash), LOOKUP_SK);
     let listed = Builder::new(owner_pk(&key.owner), list_sk(key.created_ms, &key.id));
-    [to_item(lookup, key), to_item(listed, key)]
+    [to_row(lookup, key), to_row(listed, key)]
 }
 
-fn to_item(row: Builder, key: &ApiKey) -> Item {
+fn to_row(row: Builder, key: &ApiKey) -> Builder {
     let tenant = key.owner.tenant();
     row.maybe("tenant", tenant.map(|tenant| item::text(tenant.as_str())))
         .text("id", key.id.as_str())
@@ -463,10 +456,8 @@ fn to_item(row: Builder, key: &ApiKey) -> Item {
         .maybe("rate", key.events_per_hour.map(item::number))
         .maybe("ends", key.expires_ms.map(item::number))
         .maybe("remind", key.remind_ms.map(item::number))
-        .maybe("used", key.used_ms.map(item::number))
         .number("rev", key.revision)
         .number("made", key.created_ms)
-        .build()
 }
 
 fn from_row(mut row: Row) -> Result<ApiKey, StoreError> {

@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    primitives::Blob,
+    types::{AttributeValue, Update, builders::UpdateBuilder},
+};
 
 use super::{Item, StoreError};
 use crate::{domain::hops::Hops, json::Json, limits::STORED_JSON_DEPTH};
@@ -27,19 +30,23 @@ pub(super) fn time(ms: u64) -> String {
     format!("{ms:013}")
 }
 
-/// Builds an item.
-pub(super) struct Builder(Item);
+/// Builds a row, to be written whole ([`Builder::build`]) or over one that is there ([`Builder::update`]).
+pub(super) struct Builder {
+    item: Item,
+    absent: Vec<&'static str>,
+}
 
 impl Builder {
     pub(super) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
-        Self(Item::from([
-            ("pk".to_owned(), text(pk)),
-            ("sk".to_owned(), text(sk)),
-        ]))
+        let key = [("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))];
+        Self {
+            item: Item::from(key),
+            absent: Vec::new(),
+        }
     }
 
     pub(super) fn with(mut self, name: &str, value: AttributeValue) -> Self {
-        self.0.insert(name.to_owned(), value);
+        self.item.insert(name.to_owned(), value);
         self
     }
 
@@ -55,10 +62,14 @@ impl Builder {
         self.with(name, AttributeValue::B(Blob::new(value)))
     }
 
-    pub(super) fn maybe(self, name: &str, value: Option<AttributeValue>) -> Self {
+    /// An attribute that the row may lack.
+    pub(super) fn maybe(mut self, name: &'static str, value: Option<AttributeValue>) -> Self {
         match value {
             Some(value) => self.with(name, value),
-            None => self,
+            None => {
+                self.absent.push(name);
+                self
+            }
         }
     }
 
@@ -71,8 +82,35 @@ impl Builder {
         self.with(name, json(value))
     }
 
+    /// The whole row. Writing it takes away every other attribute of a row that is there.
     pub(super) fn build(self) -> Item {
-        self.0
+        self.item
+    }
+
+    /// The update that brings a row to this state: it sets the attributes given here, removes those that are named but absent, and
+    /// leaves all others alone. They may be of a newer version of Rung, which runs beside this one during a deployment. So whatever
+    /// is read, changed and written back goes through here; only new rows are put.
+    pub(super) fn update(mut self) -> UpdateBuilder {
+        let key = ["pk", "sk"].map(|name| self.item.remove_entry(name));
+        let mut update = Update::builder().set_key(Some(key.into_iter().flatten().collect()));
+        let mut attributes: Vec<_> = self.item.into_iter().collect();
+        attributes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        // Some names are reserved words of expressions.
+        let (mut set, mut removed) = (Vec::new(), Vec::new());
+        for (index, (name, value)) in attributes.into_iter().enumerate() {
+            set.push(format!("#s{index} = :s{index}"));
+            update = update
+                .expression_attribute_names(format!("#s{index}"), name)
+                .expression_attribute_values(format!(":s{index}"), value);
+        }
+        for (index, name) in self.absent.into_iter().enumerate() {
+            removed.push(format!("#r{index}"));
+            update = update.expression_attribute_names(format!("#r{index}"), name);
+        }
+        let clauses = [("SET", set), ("REMOVE", removed)].into_iter();
+        let clauses = clauses.filter(|(_, parts)| !parts.is_empty());
+        let clauses = clauses.map(|(clause, parts)| format!("{clause} {}", parts.join(", ")));
+        update.update_expression(Vec::from_iter(clauses).join(" "))
     }
 }
 
@@ -179,5 +217,32 @@ impl Row {
         } else {
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_names_what_is_known_of_a_row_and_nothing_else() {
+        let row = Builder::new("p", "s")
+            .text("b", "1")
+            .maybe("gone", None)
+            .maybe("a", Some(number(2)))
+            .maybe("g", None);
+        let update = row.update().table_name("t").build().unwrap();
+        assert_eq!(
+            update.update_expression(),
+            "SET #s0 = :s0, #s1 = :s1 REMOVE #r0, #r1"
+        );
+        let key = Item::from([("pk".to_owned(), text("p")), ("sk".to_owned(), text("s"))]);
+        assert_eq!(update.key(), &key);
+        let names = update.expression_attribute_names().unwrap();
+        let named = ["#s0", "#s1", "#r0", "#r1"].map(|name| names[name].as_str());
+        assert_eq!(named, ["a", "b", "gone", "g"]);
+        let values = update.expression_attribute_values().unwrap();
+        assert_eq!((&values[":s0"], &values[":s1"]), (&number(2), &text("1")));
     }
 }

@@ -37,6 +37,10 @@
 //! What is erased keeps its row: an event's has its id, its type and its webhooks (`er` says when, `ej` by which job), a log entry's
 //! what came of the attempt (`er` says when). Of a deleted tenant only its `Z` row, its jobs and its audit log stay.
 //!
+//! A row that is read, changed and written back is updated, never put ([`item::Builder::update`]): what a newer version has stored
+//! beside what this one knows stays. What a row is replaced by is put: a success over the failure of the same attempt, the sweep's
+//! cursor, a lease, the reservation of a key.
+//!
 //! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not: for reads, and for
 //! the conditions of writes.
 

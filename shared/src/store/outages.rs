@@ -1,10 +1,10 @@
 //! A webhook's outage: the attribute `outage` of its row, apart from the webhook's settings. Writing it raises neither the row's
-//! revision nor the tenant's version, and a change of the settings is refused when it changed since the row was read.
+//! revision nor the tenant's version, and a change of the settings leaves it alone.
 
 use aws_sdk_dynamodb::{
     error::{DisplayErrorContext, SdkError},
     operation::update_item::UpdateItemError,
-    types::{ReturnValuesOnConditionCheckFailure, builders::PutBuilder},
+    types::ReturnValuesOnConditionCheckFailure,
 };
 
 use super::{
@@ -13,18 +13,21 @@ use super::{
     tenant_row::partition,
     webhooks::sort_key,
 };
-use crate::domain::{outage::Outage, webhook::Webhook};
+use crate::domain::{
+    outage::{Outage, StoredOutage},
+    webhook::Webhook,
+};
 
 /// The attribute.
 pub(super) const ATTRIBUTE: &str = "outage";
 
 /// What came of writing an outage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutageWritten {
     /// It is stored.
     Done,
     /// Another one was stored meanwhile.
-    Found(Option<Outage>),
+    Found(Option<StoredOutage>),
     /// The webhook was deleted, or enabled anew: what was known is of its past.
     Past,
 }
@@ -37,10 +40,13 @@ impl Store {
     pub async fn write_outage(
         &self,
         webhook: &Webhook,
-        known: Option<&Outage>,
+        known: Option<&StoredOutage>,
         outage: Option<&Outage>,
     ) -> Result<OutageWritten, StoreError> {
-        let unchanged = condition(known);
+        let unchanged = match known {
+            Some(_) => format!("{ATTRIBUTE} = :known"),
+            None => format!("attribute_not_exists({ATTRIBUTE})"),
+        };
         let mut update = self
             .client
             .update_item()
@@ -51,7 +57,7 @@ impl Store {
             .expression_attribute_values(":enabled", item::number(webhook.enabled_ms))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         if let Some(known) = known {
-            update = update.expression_attribute_values(":known", item::json(known));
+            update = update.expression_attribute_values(":known", item::text(&*known.text));
         }
         update = match outage {
             Some(outage) => update
@@ -74,24 +80,14 @@ impl Store {
         if row.number::<u64>("enabled")? != webhook.enabled_ms {
             return Ok(OutageWritten::Past);
         }
-        row.maybe_json(ATTRIBUTE).map(OutageWritten::Found)
+        stored(&row).map(OutageWritten::Found)
     }
 }
 
-/// Puts a webhook's row only where its outage is as it was read.
-pub(super) fn unchanged(put: PutBuilder, revision: u64, known: Option<&Outage>) -> PutBuilder {
-    let put = put
-        .condition_expression(format!("rev = :rev AND {}", condition(known)))
-        .expression_attribute_values(":rev", item::number(revision));
-    match known {
-        Some(known) => put.expression_attribute_values(":known", item::json(known)),
-        None => put,
+/// The outage of a webhook's row.
+pub(super) fn stored(row: &Row) -> Result<Option<StoredOutage>, StoreError> {
+    if !row.0.contains_key(ATTRIBUTE) {
+        return Ok(None);
     }
-}
-
-fn condition(known: Option<&Outage>) -> String {
-    match known {
-        Some(_) => format!("{ATTRIBUTE} = :known"),
-        None => format!("attribute_not_exists({ATTRIBUTE})"),
-    }
+    row.parsed(ATTRIBUTE, StoredOutage::read).map(Some)
 }

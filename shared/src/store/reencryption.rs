@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 
-use super::{Row, Store, StoreError, deployment_key, item, listed::position, put_if, webhooks};
+use super::{Row, Store, StoreError, deployment_key, item::Builder, listed::position, webhooks};
 use crate::domain::{id::TenantId, tenant::Tenant};
 
 /// Rows that are written at once.
@@ -58,8 +58,7 @@ impl Store {
         };
         done.checked += 1;
         if self.is_of_older_key(&row, deployment_key::KEY) {
-            let key = self.deployment_key_of(&row)?;
-            self.put_soon(self.deployment_key_item(&key)?).await?;
+            self.reencrypt_row(&row, &[deployment_key::KEY]).await?;
             done.rewritten += 1;
         }
         Ok(())
@@ -84,20 +83,33 @@ impl Store {
             if some.is_empty() {
                 return Ok(());
             }
-            try_join_all(some.into_iter().map(|row| self.reencrypt_webhook(row))).await?;
+            let rewritten = some
+                .iter()
+                .map(|row| self.reencrypt_row(row, &webhooks::ENCRYPTED));
+            try_join_all(rewritten).await?;
         }
     }
 
-    /// Writes a webhook as it is. One that changes or is deleted meanwhile is somebody else's, who has the newest key.
-    async fn reencrypt_webhook(&self, row: Row) -> Result<(), StoreError> {
-        let webhook = self.webhook_of(row)?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(self.webhook_item(&webhook)?))
-            .condition_expression("rev = :rev")
-            .expression_attribute_values(":rev", item::number(webhook.revision));
-        put_if(put).await.map(drop)
+    /// Encrypts these attributes of a row anew, and leaves the others alone. One that was written or is gone meanwhile is somebody
+    /// else's, who has the newest key.
+    async fn reencrypt_row(
+        &self,
+        row: &Row,
+        attributes: &[&'static str],
+    ) -> Result<(), StoreError> {
+        const AS_READ: [&str; 4] = [":r0", ":r1", ":r2", ":r3"];
+        let key = row.key()?;
+        let mut encrypted = Builder::new(key.0, key.1);
+        let (mut conditions, mut values) = (Vec::new(), Vec::new());
+        for (attribute, as_read) in attributes.iter().copied().zip(AS_READ) {
+            let Some(plain) = self.maybe_decrypt(row, attribute)? else {
+                continue;
+            };
+            encrypted = encrypted.with(attribute, self.encrypt(key, attribute, &plain)?);
+            conditions.push(format!("{attribute} = {as_read}"));
+            values.push((as_read, row.0[attribute].clone()));
+        }
+        let part = self.rewrite(encrypted, conditions.join(" AND "), values)?;
+        self.transact([part]).await.map(drop)
     }
 }

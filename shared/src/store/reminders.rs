@@ -4,8 +4,6 @@
 //! however late. One whose key is deleted before stays too, and then finds nobody to tell; those of a tenant go
 //! with it. They are few enough for one partition.
 
-use aws_sdk_dynamodb::types::Put;
-
 use super::{Query, Range, Store, StoreError, item::Builder, transact::Part};
 use crate::domain::{message::KeyEnds, tenant::ApiKey};
 
@@ -26,10 +24,9 @@ impl Store {
             return Ok(None);
         };
         let sk = sort_key(due_ms, key.id.as_str());
-        let item = Builder::new(PK, sk).json("m", &ends);
-        let put = Put::builder().table_name(&*self.table);
-        let put = put.set_item(Some(item.build())).build()?;
-        Ok(Some(Part::Put(Box::new(put))))
+        let row = Builder::new(PK, sk).json("m", &ends);
+        let row = row.update().table_name(&*self.table).build()?;
+        Ok(Some(Part::Update(Box::new(row))))
     }
 
     /// At most `limit` reminders that are due, the oldest first.

@@ -2,8 +2,6 @@
 //!
 //! Each change raises the tenant's version, as changes of its webhooks do: publishing sees it with its next event.
 
-use aws_sdk_dynamodb::types::Put;
-
 use super::{
     Query, Range, Store, StoreError,
     item::{Builder, Row},
@@ -28,12 +26,9 @@ impl Store {
         schema: &Schema,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        let item = Builder::new(partition(tenant), sort_key(event_type)).json("schema", schema);
-        let put = Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(item.build()))
-            .build()?;
-        let parts = [Part::Put(Box::new(put)), self.raise_version(tenant)?];
+        let row = Builder::new(partition(tenant), sort_key(event_type)).json("schema", schema);
+        let row = row.update().table_name(&*self.table).build()?;
+        let parts = [Part::Update(row.into()), self.raise_version(tenant)?];
         Ok(matches!(
             self.change(parts, record).await?,
             Outcome::Written

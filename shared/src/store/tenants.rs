@@ -10,7 +10,7 @@
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put};
 
 use super::{
-    Item, Listed, Query, Range, Store, StoreError,
+    Listed, Query, Range, Store, StoreError,
     api_keys::lookup_of,
     item::{self, Builder, Row},
     listed::position,
@@ -52,7 +52,7 @@ impl Store {
             };
             let put = Put::builder()
                 .table_name(&*self.table)
-                .set_item(Some(to_item(&tenant)))
+                .set_item(Some(to_row(&tenant).build()))
                 .condition_expression("attribute_not_exists(pk)")
                 .build()?;
             let check = ConditionCheck::builder()
@@ -132,14 +132,8 @@ impl Store {
             ..tenant.clone()
         };
         let (is_of, nth) = is_of(&tenant.id);
-        let put = Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(to_item(&next)))
-            .condition_expression(format!("ver = :ver AND {is_of}"))
-            .expression_attribute_values(":ver", item::number(tenant.version))
-            .expression_attribute_values(":nth", nth)
-            .build()?;
-        let parts = [Part::Put(Box::new(put))];
+        let values = [(":ver", item::number(tenant.version)), (":nth", nth)];
+        let parts = [self.rewrite(to_row(&next), format!("ver = :ver AND {is_of}"), values)?];
         Ok(matches!(
             self.change(parts, record).await?,
             Outcome::Written
@@ -237,7 +231,7 @@ pub fn place(tenant: &Tenant) -> String {
     position(tenant.created_ms, tenant.id.name())
 }
 
-fn to_item(tenant: &Tenant) -> Item {
+fn to_row(tenant: &Tenant) -> Builder {
     Builder::new(row_partition(tenant.id.name()), SK)
         .number(NUMBER, tenant.id.number())
         .maybe("title", tenant.name.as_ref().map(item::text))
@@ -249,7 +243,6 @@ fn to_item(tenant: &Tenant) -> Item {
         .number("made", tenant.created_ms)
         .text("g", LIST)
         .text("gs", position(tenant.created_ms, tenant.id.name()))
-        .build()
 }
 
 fn from_row(mut row: Row) -> Result<Tenant, StoreError> {

@@ -5,10 +5,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{ConditionCheck, Delete, Put, TransactWriteItem, Update},
+    types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update},
 };
 
-use super::{Store, StoreError, item};
+use super::{
+    Store, StoreError,
+    item::{self, Builder},
+};
 
 /// One row's part of a transaction.
 pub(super) enum Part {
@@ -77,6 +80,24 @@ impl Store {
             }
             turns.next().await?;
         }
+    }
+
+    /// The part of a transaction that writes the row over the one that is there, where `condition` holds, in which the named values
+    /// stand for themselves. What this version does not know of the row stays.
+    pub(super) fn rewrite(
+        &self,
+        row: Builder,
+        condition: impl Into<String>,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Part, StoreError> {
+        let mut update = row
+            .update()
+            .table_name(&*self.table)
+            .condition_expression(condition);
+        for (name, value) in values {
+            update = update.expression_attribute_values(name, value);
+        }
+        Ok(Part::Update(Box::new(update.build()?)))
     }
 
     /// The part of a transaction that deletes the row if it is there.

@@ -51,9 +51,14 @@ impl Store {
         most: u32,
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
-        let put = Put::builder().condition_expression("attribute_not_exists(pk)");
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(self.webhook_row(webhook)?.build()))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()?;
         let tenant = self.add_webhook(&webhook.tenant, most)?;
-        let written = self.write_webhook(webhook, put, tenant, record).await?;
+        let written = self.write_webhook([Part::Put(put.into()), tenant], record);
+        let written = written.await?;
         if written == WebhookWritten::NoTenant && self.tenant(&webhook.tenant).await?.is_some() {
             return Ok(WebhookWritten::TooMany);
         }
@@ -69,27 +74,21 @@ impl Store {
         webhook: &Webhook,
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
-        let put = outages::unchanged(Put::builder(), webhook.revision, webhook.outage.as_ref());
         let next = Webhook {
             revision: webhook.revision + 1,
             ..webhook.clone()
         };
+        let as_read = [(":rev", item::number(webhook.revision))];
+        let row = self.rewrite(self.webhook_row(&next)?, "rev = :rev", as_read)?;
         let tenant = self.raise_version(&webhook.tenant)?;
-        self.write_webhook(&next, put, tenant, record).await
+        self.write_webhook([row, tenant], record).await
     }
 
     async fn write_webhook(
         &self,
-        webhook: &Webhook,
-        put: aws_sdk_dynamodb::types::builders::PutBuilder,
-        tenant: Part,
+        parts: [Part; 2],
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
-        let put = put
-            .table_name(&*self.table)
-            .set_item(Some(self.webhook_item(webhook)?))
-            .build()?;
-        let parts = [Part::Put(Box::new(put)), tenant];
         Ok(match self.change(parts, record).await? {
             Outcome::Written => WebhookWritten::Done,
             Outcome::Refused(parts) if parts.last() == Some(&true) => WebhookWritten::NoTenant,
@@ -377,7 +376,8 @@ const HEADERS: &str = "headers";
 const SECRET_HEADERS: &str = "secret_headers";
 
 impl Store {
-    pub(super) fn webhook_item(&self, webhook: &Webhook) -> Result<Item, StoreError> {
+    /// The row without what [`outages`] writes.
+    fn webhook_row(&self, webhook: &Webhook) -> Result<Builder, StoreError> {
         let (pk, sk) = (partition(&webhook.tenant), sort_key(&webhook.id));
         let encrypted = |attribute, plain: &[u8]| self.encrypt((&pk, &sk), attribute, plain);
         let unless_empty = |attribute, is_empty: bool, plain: &dyn Fn() -> Vec<u8>| {
@@ -417,18 +417,16 @@ impl Store {
             .text("dialect", &webhook.dialect)
             .maybe("asks", webhook.challenge.then(|| item::number(1)))
             .maybe("disabled", webhook.disabled.as_ref().map(json_value))
-            .maybe(outages::ATTRIBUTE, webhook.outage.as_ref().map(json_value))
             .number("epoch", webhook.epoch)
             .number("first", webhook.first_epoch)
             .number("rev", webhook.revision)
             .number("enabled", webhook.enabled_ms)
             .number("made", webhook.created_ms)
             .text("g", list_of(&webhook.tenant))
-            .text("gs", position(webhook.created_ms, webhook.id.as_str()))
-            .build())
+            .text("gs", position(webhook.created_ms, webhook.id.as_str())))
     }
 
-    pub(super) fn webhook_of(&self, mut row: Row) -> Result<Webhook, StoreError> {
+    fn webhook_of(&self, mut row: Row) -> Result<Webhook, StoreError> {
         let (tenant, id) = name_of(&row)?;
         let secret = String::from_utf8(self.decrypt(&row, SECRET)?);
         Ok(Webhook {
@@ -448,7 +446,7 @@ impl Store {
             dialect: row.text("dialect")?,
             challenge: row.maybe_number("asks") == Some(1),
             disabled: row.maybe_json("disabled")?,
-            outage: row.maybe_json(outages::ATTRIBUTE)?,
+            outage: outages::stored(&row)?,
             epoch: row.number("epoch")?,
             first_epoch: row.number("first")?,
             revision: row.number("rev")?,

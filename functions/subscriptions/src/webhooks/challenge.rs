@@ -35,11 +35,7 @@ pub(super) fn demand(webhook: &mut Webhook, now_ms: u64) {
     if webhook.disabled.is_none() {
         webhook.epoch += 1;
     }
-    webhook.disabled = Some(Disabled {
-        at_ms: now_ms,
-        reason: Reason::Unverified,
-        log_ids: Vec::new(),
-    });
+    webhook.disabled = Some(Disabled::new(now_ms, Reason::Unverified, Vec::new()));
 }
 
 /// Whether a webhook waits for its endpoint to be verified.

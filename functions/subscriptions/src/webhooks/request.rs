@@ -114,11 +114,7 @@ impl Status {
                 webhook.enabled_ms = now_ms;
             }
             Self::Disabled if webhook.disabled.is_none() => {
-                webhook.disabled = Some(Disabled {
-                    at_ms: now_ms,
-                    reason: Reason::Manual,
-                    log_ids: Vec::new(),
-                });
+                webhook.disabled = Some(Disabled::new(now_ms, Reason::Manual, Vec::new()));
                 webhook.epoch += 1;
             }
             Self::Disabled => {}
