@@ -147,6 +147,9 @@ pub const KEY_CACHE_MS: u64 = 10_000;
 
 /// Matches that stand in the event's row itself; more go to match sets.
 pub const INLINE_MATCHES: usize = 500;
+/// Bodies of an event that stand in its row, all of them compressed, in bytes; the others get items of their own. An item of DynamoDB
+/// holds 400 KB: with [`INLINE_MATCHES`] ids, the dialects' names and the rest, 80,000 bytes are plenty.
+pub const ROW_BODIES_BYTES: usize = 320_000;
 /// Webhook ids in one item of a match set.
 pub const MATCH_SET_IDS: usize = 2_000;
 /// Targets of one message; an event with more matches is fanned out by `deliver`.

@@ -149,7 +149,8 @@ pub(crate) async fn get(
         .await?;
     let deliveries = deliveries_of(&state, &event, &goes_to).await?;
     let dialect = state.api.dialect(&caller.tenant.dialect)?;
-    let own = event.bodies.get(&caller.tenant.dialect);
+    let own = state.api.store.body(&event, &caller.tenant.dialect).await?;
+    let own = own.as_ref();
     let payload = own.and_then(|body| String::from_utf8(body.to_vec()).ok());
     let view = Detail {
         id: event.id.as_str(),

@@ -101,8 +101,8 @@ struct Received {
 }
 
 impl Detail {
-    fn of(entry: &Attempt, event: Option<&Event>) -> Self {
-        let body = event.and_then(|event| event.bodies.get(&entry.dialect));
+    /// An entry, with its event and the body that was sent of that, if they are still there.
+    fn of(entry: &Attempt, event: Option<&Event>, body: Option<&[u8]>) -> Self {
         // The event is erased before its attempts' entries are.
         let erased = event.and_then(|event| event.erased.as_ref());
         let erased_ms = erased.map(|erased| erased.at_ms).or(entry.erased_ms);
@@ -244,10 +244,12 @@ pub(crate) async fn get(
     let caller = state.reader(&headers).await?;
     let (_, entry) = entry(&state, &caller, &webhook, &log).await?;
     let event = event_of(&state, &entry).await?;
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "log": Detail::of(&entry, event.as_ref()) }),
-    ))
+    let body = match &event {
+        Some(event) => state.api.store.body(event, &entry.dialect).await?,
+        None => None,
+    };
+    let detail = Detail::of(&entry, event.as_ref(), body.as_deref());
+    Ok(answer(StatusCode::OK, json!({ "log": detail })))
 }
 
 pub(crate) async fn retry(

@@ -18,6 +18,7 @@ mod erasure;
 mod events;
 mod interrupted;
 mod keys;
+mod large;
 mod lists;
 mod loops;
 mod lost;

@@ -141,15 +141,13 @@ impl Deliverer {
                 if event.erased.is_some() {
                     return self.end(due, &event.event_type, State::Cancelled).await;
                 }
-                let spoken = match named {
-                    Some(dialect) => event.bodies.get(dialect).map(|body| (dialect, body)),
-                    None => event.body_for(&webhook.dialect),
-                };
+                let dialect = named.or_else(|| event.dialect_for(&webhook.dialect));
                 let missing = || FlowError::NoDialect(named.unwrap_or(&webhook.dialect).to_owned());
-                let (dialect, body) = spoken.ok_or_else(missing)?;
+                let dialect = dialect.ok_or_else(missing)?;
+                let body = self.store.body(event, dialect).await?;
                 read = Content {
                     event_type: event.event_type.clone(),
-                    body: body.clone(),
+                    body: body.ok_or_else(missing)?,
                     trace: event.trace.clone(),
                     hops: event.hops,
                 };

@@ -17,7 +17,7 @@ use crate::{
     queue::Lane,
     store::{
         deliveries::{From, Written},
-        events::{Event, Matches},
+        events::{Body, Event, Matches},
     },
 };
 
@@ -161,7 +161,7 @@ impl Deliverer {
             content_hash: [0; 32],
             trace: None,
             hops: Hops::NONE,
-            bodies: [(dialect.name.clone(), body.clone())].into(),
+            bodies: [(dialect.name.clone(), Body::Here(body.clone()))].into(),
             matches: Matches::default(),
             reason: None,
             call: None,

@@ -18,7 +18,7 @@ use crate::{
         id::{DeliveryKey, EventId, JobId, TenantId, WebhookId},
         trace::TraceParent,
     },
-    limits::{BATCH_REQUEST_BYTES, INLINE_MATCHES, MATCH_SET_IDS},
+    limits::{BATCH_REQUEST_BYTES, INLINE_MATCHES, MATCH_SET_IDS, ROW_BODIES_BYTES},
 };
 
 /// A webhook that an event matched when it was accepted.
@@ -51,7 +51,7 @@ pub struct Event {
     /// The deliveries that led to it.
     pub hops: Hops,
     /// The delivered body for each dialect among its matches (the tenant's own if there are none).
-    pub bodies: BTreeMap<String, Bytes>,
+    pub bodies: BTreeMap<String, Body>,
     /// The webhooks it matched, unless they stand in a match set.
     pub matches: Matches,
     /// Why it goes to nobody, if it doesn't.
@@ -60,6 +60,15 @@ pub struct Event {
     pub call: Option<CallId>,
     /// Set once it is erased: it has no bodies then, and its id stays taken.
     pub erased: Option<Tombstone>,
+}
+
+/// A delivered body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// It stood in the event's row.
+    Here(Bytes),
+    /// It has an item of its own, in the set of this name: the row has no room for it. [`Store::body`] reads it.
+    Apart(String),
 }
 
 /// What is kept of the erasure of an event.
@@ -114,13 +123,21 @@ impl Default for Matches {
 }
 
 impl Event {
-    /// The body for a webhook to which nothing of the event was posted yet, and its dialect: the one that the webhook speaks
-    /// or, if it has learnt that since, another.
+    /// The dialect of the body for a webhook to which nothing of the event was posted yet: the one that the webhook speaks or, if it
+    /// has learnt that since, another.
     #[must_use]
-    pub fn body_for(&self, dialect: &str) -> Option<(&str, &Bytes)> {
+    pub fn dialect_for(&self, dialect: &str) -> Option<&str> {
         let own = self.bodies.get_key_value(dialect);
-        let (dialect, body) = own.or_else(|| self.bodies.first_key_value())?;
-        Some((dialect, body))
+        let (dialect, _) = own.or_else(|| self.bodies.first_key_value())?;
+        Some(dialect)
+    }
+
+    /// The set that those of its bodies stand in that have items of their own.
+    fn body_set(&self) -> Option<&str> {
+        self.bodies.values().find_map(|body| match body {
+            Body::Here(_) => None,
+            Body::Apart(set) => Some(set.as_str()),
+        })
     }
 }
 
@@ -160,12 +177,75 @@ impl Store {
 
     /// Writes an event unless one of its id is there, which is answered then.
     ///
+    /// Bodies that the row has no room for are written before it. Their set is named by what is in it, so one that a crash leaves
+    /// behind is never taken for another's.
+    ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn put_event(&self, event: &Event) -> Result<Option<Event>, StoreError> {
         let expiry = self.expiry_of(&event.tenant).await?;
-        let standing = self.put_new(event_item(event, expiry)?).await?;
-        standing.map(read_event).transpose()
+        let stored = StoredBodies::of(event)?;
+        let Some(set) = &stored.set else {
+            let standing = self.put_new(event_item(event, stored.row, expiry)?).await?;
+            return standing.map(read_event).transpose();
+        };
+        if let Some(standing) = self.event(&event.tenant, &event.id).await? {
+            return Ok(Some(standing));
+        }
+        let pk = partition(&event.tenant, &event.id);
+        let keys = stored
+            .apart
+            .iter()
+            .map(|(dialect, _)| body_key(set, dialect));
+        let keys: Vec<_> = keys.map(|sk| (pk.clone(), sk)).collect();
+        let items = keys.iter().zip(stored.apart).map(|((pk, sk), (_, body))| {
+            let item = Builder::new(pk, sk).bytes("b", body);
+            item.number("exp", expiry).build()
+        });
+        self.put_all(items.collect()).await?;
+        let standing = self.put_new(event_item(event, stored.row, expiry)?).await?;
+        let standing = standing.map(read_event).transpose()?;
+        if let Some(standing) = &standing
+            && standing.body_set() != Some(set)
+        {
+            self.delete_all(keys).await?;
+        }
+        Ok(standing)
+    }
+
+    /// An event's body in a dialect, read if need be; `None` if it has none.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or the event was erased since it was read.
+    pub async fn body(&self, event: &Event, dialect: &str) -> Result<Option<Bytes>, StoreError> {
+        let set = match event.bodies.get(dialect) {
+            None => return Ok(None),
+            Some(Body::Here(body)) => return Ok(Some(body.clone())),
+            Some(Body::Apart(set)) => set,
+        };
+        let (pk, sk) = (partition(&event.tenant, &event.id), body_key(set, dialect));
+        let row = self.get(&*pk, &*sk).await?;
+        let row = row.unwrap_or_else(|| Row(Builder::new(pk, sk).build()));
+        expanded_body(row.bytes("b")?)
+            .map(Some)
+            .ok_or_else(|| row.missing("b"))
+    }
+
+    /// Deletes the bodies of an event that have items of their own.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written.
+    pub async fn delete_bodies(&self, tenant: &TenantId, id: &EventId) -> Result<(), StoreError> {
+        let pk = partition(tenant, id);
+        let query = Query {
+            range: Range::Prefix(BODIES),
+            ..Query::of(&pk)
+        };
+        let rows = self.query_all(query).await?;
+        let keys = rows
+            .iter()
+            .map(|row| row.key().map(|(pk, sk)| (pk.to_owned(), sk.to_owned())));
+        self.delete_all(keys.collect::<Result<_, _>>()?).await
     }
 
     /// An event, by a strong read.
@@ -223,7 +303,7 @@ impl Store {
         });
         try_join_all(brief.map(async |mut row| {
             let pk = row.text("pk")?;
-            // The names of the webhooks and the entry in the list go with it, or it would be out of reach.
+            // Bodies apart, the names of the webhooks and the entry in the list go with it, or they would be out of reach.
             let mut keys = vec![(pk.clone(), "-".to_owned())];
             if let Some(call) = row.maybe_text("c") {
                 let call = Call {
@@ -232,8 +312,8 @@ impl Store {
                 };
                 keys.push(call.row_key(tenant));
             }
-            if let Some(hash) = row.maybe_text("mh") {
-                let prefix = format!("S#{hash}#");
+            let matches = row.maybe_text("mh").map(|hash| format!("S#{hash}#"));
+            for prefix in matches.into_iter().chain([BODIES.to_owned()]) {
                 let query = Query {
                     range: Range::Prefix(&prefix),
                     ..Query::of(&pk)
@@ -388,12 +468,67 @@ impl Store {
     }
 }
 
-fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
-    let mut bodies = HashMap::with_capacity(event.bodies.len());
-    for (dialect, body) in &event.bodies {
-        let body = codec::compress(body).map_err(unwritable)?;
-        bodies.insert(dialect.clone(), AttributeValue::B(Blob::new(body)));
+/// What the sort keys of bodies begin with that have items of their own.
+const BODIES: &str = "P#";
+
+fn body_key(set: &str, dialect: &str) -> String {
+    format!("{BODIES}{set}#{dialect}")
+}
+
+/// An event's bodies as they are stored: in the row as many as [`ROW_BODIES_BYTES`] hold, the others apart.
+struct StoredBodies {
+    /// The row's attribute.
+    row: AttributeValue,
+    apart: Vec<(String, Vec<u8>)>,
+    /// The name of the set of those apart, if there are any.
+    set: Option<String>,
+}
+
+impl StoredBodies {
+    fn of(event: &Event) -> Result<Self, StoreError> {
+        let (mut row, mut apart) = (HashMap::with_capacity(event.bodies.len()), Vec::new());
+        let mut room = ROW_BODIES_BYTES;
+        for (dialect, body) in &event.bodies {
+            let Body::Here(body) = body else {
+                continue;
+            };
+            let body = codec::compress(body).map_err(unwritable)?;
+            if let Some(left) = room.checked_sub(body.len()) {
+                room = left;
+                row.insert(dialect.clone(), AttributeValue::B(Blob::new(body)));
+            } else {
+                apart.push((dialect.clone(), body));
+            }
+        }
+        let mut set = None;
+        if !apart.is_empty() {
+            let hash = apart.iter().fold(Sha256::new(), |hash, (dialect, body)| {
+                hash.chain_update(dialect)
+                    .chain_update([0])
+                    .chain_update(body)
+            });
+            let name = hex::encode(&hash.finalize()[..16]);
+            row.extend(
+                apart
+                    .iter()
+                    .map(|(dialect, _)| (dialect.clone(), text(&name))),
+            );
+            set = Some(name);
+        }
+        Ok(Self {
+            row: AttributeValue::M(row),
+            apart,
+            set,
+        })
     }
+}
+
+fn expanded_body(stored: &[u8]) -> Option<Bytes> {
+    let body = codec::expand(stored, BATCH_REQUEST_BYTES).ok()?;
+    Some(body.into())
+}
+
+fn event_item(event: &Event, bodies: AttributeValue, expiry: u64) -> Result<Item, StoreError> {
     let item = Builder::new(partition(&event.tenant, &event.id), "-")
         .text("y", &event.event_type)
         .number("ts", event.timestamp_ms)
@@ -401,7 +536,7 @@ fn event_item(event: &Event, expiry: u64) -> Result<Item, StoreError> {
         .bytes("h", event.content_hash.to_vec())
         .maybe("tp", event.trace.as_ref().map(|trace| text(trace.as_str())))
         .hops(event.hops)
-        .with("b", AttributeValue::M(bodies))
+        .with("b", bodies)
         .maybe("why", event.reason.as_ref().map(text))
         .maybe("c", event.call.as_ref().map(|call| text(call.as_str())))
         .number("exp", expiry);
@@ -493,14 +628,12 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
     let mut bodies = BTreeMap::new();
     if let Some(AttributeValue::M(map)) = row.0.get("b") {
         for (dialect, body) in map {
-            let body = body
-                .as_b()
-                .ok()
-                .and_then(|body| codec::expand(body.as_ref(), BATCH_REQUEST_BYTES).ok());
-            bodies.insert(
-                dialect.clone(),
-                body.ok_or_else(|| row.missing("b"))?.into(),
-            );
+            let body = match body {
+                AttributeValue::B(body) => expanded_body(body.as_ref()).map(Body::Here),
+                AttributeValue::S(set) => Some(Body::Apart(set.clone())),
+                _ => None,
+            };
+            bodies.insert(dialect.clone(), body.ok_or_else(|| row.missing("b"))?);
         }
     }
     let erased = match row.maybe_number("er") {

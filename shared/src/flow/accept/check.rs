@@ -14,6 +14,7 @@ use crate::{
     domain::tenant::Tenant,
     json::Json,
     limits::{COSTLY_EVENT_BYTES, COSTLY_WEBHOOKS},
+    store::events::Body,
 };
 
 /// An event that nothing refuses.
@@ -22,7 +23,7 @@ pub(super) struct Checked<'a> {
     pub(super) event_type: String,
     pub(super) matching: Matching<'a>,
     /// Its body for each dialect among those it is for, and in the tenant's.
-    pub(super) bodies: BTreeMap<String, Bytes>,
+    pub(super) bodies: BTreeMap<String, Body>,
 }
 
 impl Publisher {
@@ -64,10 +65,10 @@ impl Publisher {
         drop(turn);
         let webhooks = matching.webhooks.iter();
         let spoken: HashSet<_> = webhooks.map(|webhook| webhook.dialect.as_str()).collect();
-        let mut bodies = BTreeMap::from([(tenant.dialect.clone(), own_body)]);
+        let mut bodies = BTreeMap::from([(tenant.dialect.clone(), Body::Here(own_body))]);
         for other in spoken.into_iter().filter(|name| *name != tenant.dialect) {
             if let Some(dialect) = self.dialects.get(other) {
-                bodies.insert(other.to_owned(), body(dialect, &facts)?);
+                bodies.insert(other.to_owned(), Body::Here(body(dialect, &facts)?));
             }
         }
         Ok(Checked {

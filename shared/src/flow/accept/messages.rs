@@ -8,7 +8,7 @@ use crate::{
         webhook::Subscription,
     },
     limits::INLINE_BODY_BYTES,
-    store::events::Event,
+    store::events::{Body, Event},
 };
 
 pub(in crate::flow) fn delivery_key(event: &Event, webhook: &WebhookId) -> DeliveryKey {
@@ -27,7 +27,7 @@ pub(super) fn first_attempt(event: &Event, webhook: &Subscription, repeated: boo
 /// A webhook as the event was accepted for it.
 pub(super) fn target(event: &Event, webhook: &Subscription) -> Target {
     // A repeat may find that it has learnt a dialect since, in which the event has no body.
-    let (dialect, _) = event.body_for(&webhook.dialect).unzip();
+    let dialect = event.dialect_for(&webhook.dialect);
     Target {
         webhook: webhook.id.clone(),
         epoch: webhook.epoch,
@@ -37,8 +37,10 @@ pub(super) fn target(event: &Event, webhook: &Subscription) -> Target {
 
 /// The first attempt of an event to a target. A small body travels along.
 pub(in crate::flow) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
-    let body = event.bodies.get(&target.dialect);
-    let body = body.filter(|body| body.len() <= INLINE_BODY_BYTES);
+    let body = match event.bodies.get(&target.dialect) {
+        Some(Body::Here(body)) if body.len() <= INLINE_BODY_BYTES => Some(body),
+        _ => None,
+    };
     Due {
         dialect: Some(target.dialect),
         repeated,

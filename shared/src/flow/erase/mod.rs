@@ -189,6 +189,9 @@ impl Deliverer {
         try_join_all(work.cancelled.iter().map(|key| store.cancel_for_good(key))).await?;
         store.unpark(&work.waits).await?;
         try_join_all(work.emptied.iter().map(|key| store.empty_entry(key))).await?;
+        if let Subject::Event { event, .. } = &page.erasure.subject {
+            store.delete_bodies(tenant, event).await?;
+        }
         for event in &work.events {
             store.delete_event(tenant, event).await?;
         }

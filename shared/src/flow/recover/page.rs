@@ -143,11 +143,15 @@ impl Deliverer {
             .into_iter()
             .partition(|(_, event)| event.bodies.contains_key(&webhook.dialect));
         if let Some(filter) = &webhook.filter {
-            events.retain(|(_, event)| {
-                let body = event.bodies.get(&webhook.dialect);
-                let data = body.and_then(|body| dialect.data_of(body));
-                data.is_some_and(|data| filter.ask(&data).takes)
-            });
+            let mut taken = Vec::with_capacity(events.len());
+            for (entry, event) in events {
+                let body = self.store.body(&event, &webhook.dialect).await?;
+                let data = body.and_then(|body| dialect.data_of(&body));
+                if data.is_some_and(|data| filter.ask(&data).takes) {
+                    taken.push((entry, event));
+                }
+            }
+            events = taken;
         }
         let keys: Vec<_> = events
             .iter()
