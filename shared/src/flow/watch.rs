@@ -24,12 +24,14 @@ use crate::{
     store::{
         laps::{Lap, Place},
         tenants,
-        walk::{Order, Span},
+        walk::Span,
     },
 };
 
 /// Recoveries of a webhook that are looked at: the latest.
 const RECOVERIES: usize = 25;
+/// Rows of a tenant's list of events that are read at a time. Each names up to a hundred.
+const WATCH_ROWS: usize = 20;
 /// How far back the first lap looks, in milliseconds.
 const FIRST_LAP_MS: u64 = 86_400_000;
 
@@ -175,8 +177,9 @@ impl Piece<'_> {
             }
             let after = place.cursor.as_deref();
             let (entries, next) = store
-                .event_entries(tenant, Order::OldestFirst, span, after, WATCH_PAGE)
+                .entries_by_shard(tenant, span, after, WATCH_ROWS)
                 .await?;
+            self.steps = self.steps.saturating_sub(entries.len() / WATCH_PAGE);
             let owed = store.owed(tenant, &entries).await?;
             let untraced = store.untraced(owed).await?;
             let webhooks = untraced.iter().map(|key| key.webhook.clone()).collect();

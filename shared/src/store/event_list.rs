@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Row, Store, StoreError,
+    Query, Range, Row, Store, StoreError,
     batch::Key,
     events::Event,
     item::{Builder, time},
@@ -179,6 +179,53 @@ impl Store {
             }
         }
         Ok((entries, walked.next.as_deref().map(whole)))
+    }
+
+    /// A part of a tenant's list in no order of time, each row read once: the entries of up to `rows` rows of events that were accepted
+    /// within `span`, from behind the place `after` on (one that an earlier call returned), and the place to go on from.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn entries_by_shard(
+        &self,
+        tenant: &TenantId,
+        span: Span,
+        after: Option<&str>,
+        rows: usize,
+    ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
+        let (shard, behind) = after
+            .and_then(|after| after.split_once('#'))
+            .unwrap_or_default();
+        let shard: u8 = shard.parse().unwrap_or_default();
+        let next_shard = || (shard + 1 < LOG_SHARDS).then(|| format!("{}#", shard + 1));
+        // Nothing goes on with this byte behind a whole key.
+        let from = time(span.since_ms).max(format!("{behind}!"));
+        let until = format!("{}~", time(span.until_ms));
+        // DynamoDB refuses a range whose ends are the wrong way round.
+        if from > until {
+            return Ok((Vec::new(), next_shard()));
+        }
+        let pk = partition(tenant, shard);
+        let query = Query {
+            range: Range::Between(&from, &until),
+            limit: Some(rows),
+            ..Query::of(&pk)
+        };
+        let page = self.query(query).await?;
+        let last = page.after.as_ref();
+        let last = last.and_then(|key| key.get("sk")?.as_s().ok());
+        let next = last.map_or_else(next_shard, |last| Some(format!("{shard}#{last}")));
+        let mut entries = Vec::new();
+        for row in page.rows {
+            let (call, named) = read_row(row)?;
+            entries.extend(named.into_iter().map(|(event, event_type)| Entry {
+                event,
+                event_type,
+                call: call.clone(),
+                taken: None,
+            }));
+        }
+        Ok((entries, next))
     }
 
     /// The events of these entries, in their order, each with its entry. Entries without an event are left out.

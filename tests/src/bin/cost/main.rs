@@ -39,7 +39,7 @@ fn main() {
     }
     let wait = runtime.block_on(loads::long_wait(&prices));
     let watched = runtime.block_on(loads::watched(&prices, &wait.idle_minute));
-    report.add("watched by the watchdog", Some(WATCHED_TARGET_USD), watched);
+    report.add("watched", Some(WATCHED_TARGET_USD), watched);
     report.add_wait(wait);
     println!("{report}");
 }
