@@ -144,13 +144,15 @@ impl DataFolder {
         }
     }
 
-    /// Replaces a file as a whole.
+    /// Replaces a file as a whole, on the disk too.
     fn write(&self, name: &str, text: &str) -> Result<(), DataError> {
         let (path, new) = (self.path.join(name), self.path.join(format!("{name}.new")));
         let replace = || {
             let mut file = ours().truncate(true).open(&new)?;
             file.write_all(text.as_bytes())?;
-            fs::rename(&new, &path)
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            File::open(&self.path)?.sync_all()
         };
         replace().map_err(fault(&path))
     }

@@ -43,6 +43,9 @@ pub enum OpenError {
     /// The table's database.
     #[error("cannot open the database: {0}")]
     DynamoDb(#[from] dynamodb::OpenError),
+    /// The log of the table's database.
+    #[error("cannot open the database's log: {0}")]
+    Log(#[from] std::io::Error),
     /// The queues' database.
     #[error("cannot open the queues: {0}")]
     Sqs(#[from] sqs::OpenError),
@@ -50,7 +53,7 @@ pub enum OpenError {
 
 impl Aws {
     /// Opens the data in `folder`, or starts it there. What was answered as done is still there
-    /// after a `kill -9`.
+    /// after a `kill -9`; a power cut may take the last milliseconds, of both services alike.
     ///
     /// # Errors
     /// A file cannot be opened or is no database of ours, or `queues` contradict themselves.
@@ -59,9 +62,12 @@ impl Aws {
         queues: &[QueueSpec],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
+        let database = folder.join(DATABASE);
+        let dynamodb = DynamoDb::open(&database)?;
+        let log = sqs::Log::of(&database)?;
         Ok(Self {
-            dynamodb: DynamoDb::open(&folder.join(DATABASE))?,
-            sqs: Sqs::open(&folder.join(QUEUES), queues, clock)?,
+            dynamodb,
+            sqs: Sqs::open_beside(log, &folder.join(QUEUES), queues, clock)?,
         })
     }
 

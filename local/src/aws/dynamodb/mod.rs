@@ -2,7 +2,7 @@
 //!
 //! A call runs to its end on the thread that makes it: tens of microseconds, under one lock.
 //! Writes to a file that come in together are written together. Every write is a transaction of SQLite with `synchronous=NORMAL`: what was answered survives a
-//! `kill -9`; a power cut may take the last writes, never the file.
+//! `kill -9`; a power cut may take the last milliseconds, never the file.
 
 mod checkpoint;
 mod expiry;

@@ -198,7 +198,7 @@ impl Sqs {
         let request: Handled<'_> = wire::read(body)?;
         let queue = self.inner.queues.find(&request.queue_url)?;
         let write = self.removal(queue, request.receipt(queue)?);
-        self.commit(write.into_iter().collect()).await?;
+        self.remove(write.into_iter().collect()).await?;
         Ok(b"{}".to_vec())
     }
 
@@ -217,7 +217,7 @@ impl Sqs {
                 Err(error) => failed.push(Failed::new(&entry.id, &error)),
             }
         }
-        self.commit(writes).await?;
+        self.remove(writes).await?;
         to_json(&BatchAnswer { successful, failed })
     }
 

@@ -90,8 +90,8 @@ pub enum FileError {
         /// The layout it has.
         found: i64,
     },
-    /// The writing thread could not be started.
-    #[error("cannot start the writing thread: {0}")]
+    /// The threads that write and sync could not be started.
+    #[error("cannot start writing: {0}")]
     Thread(#[from] std::io::Error),
 }
 

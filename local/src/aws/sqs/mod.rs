@@ -2,9 +2,10 @@
 //!
 //! [`queue`] decides in which order and when messages are handed out, [`journal`] keeps them on
 //! disk, [`state`] is all queues and what of the bodies stays in memory, [`wire`] and [`error`] are
-//! the protocol, [`calls`] the operations. A send or delete is answered once it is on disk; a
-//! receive changes memory only. So after a `kill -9` nothing accepted is lost, what was in flight is
-//! handed out again, and receive counts start anew: at least once, as SQS promises.
+//! the protocol, [`calls`] the operations. A send is answered once it is in the file, a delete once
+//! it is or will be; a receive changes memory only. So after a `kill -9` nothing accepted is lost, what
+//! was in flight is handed out again, and receive counts start anew: at least once, as SQS promises.
+//! What a power cut leaves, [`durable`] says.
 //!
 //! All waiting is for something to happen: a long poll ends when a message arrives, or by a timer
 //! when the next waiting one becomes visible. In memory there is no thread and no chance either, so
@@ -14,6 +15,7 @@
 //! that must outlast work done in real time has to be longer by the clock's scale.
 
 mod calls;
+mod durable;
 mod error;
 mod journal;
 mod queue;
@@ -36,8 +38,10 @@ use std::{
 use rung_shared::clock::Clock;
 use tokio::sync::Notify;
 
+pub(super) use self::durable::Log;
 pub use self::journal::FileError;
 use self::{
+    durable::Syncs,
     error::Error,
     journal::{File, Journal, Write},
     queue::Queue,
@@ -112,7 +116,11 @@ struct Inner {
 
 enum Store {
     Memory,
-    File(Journal),
+    File {
+        /// Where the queues stand beside a table. It ends before the journal.
+        syncs: Option<Syncs>,
+        journal: Arc<Journal>,
+    },
 }
 
 /// What calls and the writing thread share.
@@ -146,14 +154,25 @@ impl Sqs {
         queues: &[QueueSpec],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        Self::open_with_budget(path, queues, clock, RESIDENT_BODY_BYTES)
+        Self::open_with(path, queues, clock, RESIDENT_BODY_BYTES, None)
     }
 
-    fn open_with_budget(
+    /// The same, for whoever writes to the table of this log before sending or deleting.
+    pub(super) fn open_beside(
+        table: Log,
+        path: &Path,
+        queues: &[QueueSpec],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        Self::open_with(path, queues, clock, RESIDENT_BODY_BYTES, Some(table))
+    }
+
+    fn open_with(
         path: &Path,
         queues: &[QueueSpec],
         clock: Arc<dyn Clock>,
         resident_body_bytes: usize,
+        table: Option<Log>,
     ) -> Result<Self, OpenError> {
         let queues = Queues::new(queues, clock, resident_body_bytes)?;
         let names = queues.policies.iter().map(|policy| policy.name.as_str());
@@ -168,11 +187,13 @@ impl Sqs {
         queues.last_id.store(last_id, Ordering::Relaxed);
         let queues = Arc::new(queues);
         let applying = Arc::clone(&queues);
-        let journal = file.start(move |writes| applying.apply(writes))?;
+        let journal = Arc::new(file.start(move |writes| applying.apply(writes))?);
+        let syncs = table.map(|table| Syncs::start(Arc::clone(&journal), Log::of(path)?, table));
+        let syncs = syncs.transpose().map_err(FileError::from)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 queues,
-                store: Store::File(journal),
+                store: Store::File { syncs, journal },
             }),
         })
     }
@@ -195,8 +216,21 @@ impl Sqs {
     pub fn commits(&self) -> u64 {
         match &self.inner.store {
             Store::Memory => 0,
-            Store::File(journal) => journal.commits(),
+            Store::File { journal, .. } => journal.commits(),
         }
+    }
+
+    /// Deletes messages for good.
+    async fn remove(&self, deletions: Vec<Write>) -> Result<(), Error> {
+        if let Store::File {
+            syncs: Some(syncs), ..
+        } = &self.inner.store
+        {
+            self.inner.queues.apply(&deletions);
+            syncs.delete_later(deletions);
+            return Ok(());
+        }
+        self.commit(deletions).await
     }
 
     /// Makes changes durable, then visible.
@@ -209,7 +243,9 @@ impl Sqs {
                 self.inner.queues.apply(&writes);
                 Ok(())
             }
-            Store::File(journal) => journal.commit(writes).await.map_err(|_| Error::Internal),
+            Store::File { journal, .. } => {
+                journal.commit(writes).await.map_err(|_| Error::Internal)
+            }
         }
     }
 
@@ -223,7 +259,9 @@ impl Sqs {
                 self.inner.queues.apply(&writes);
                 Ok(())
             }
-            Store::File(journal) => journal.commit_later(writes).map_err(|_| Error::Internal),
+            Store::File { journal, .. } => {
+                journal.commit_later(writes).map_err(|_| Error::Internal)
+            }
         }
     }
 
@@ -231,7 +269,7 @@ impl Sqs {
     fn stored_body(&self, id: u64) -> Result<Option<Arc<str>>, Error> {
         match &self.inner.store {
             Store::Memory => Ok(None),
-            Store::File(journal) => journal.body(id).map_err(|error| {
+            Store::File { journal, .. } => journal.body(id).map_err(|error| {
                 tracing::error!(%error, "a message's body could not be read");
                 Error::Internal
             }),

@@ -131,7 +131,7 @@ async fn bodies_beyond_the_budget_come_from_the_file() {
     .concat();
     for is_reopened in [false, true] {
         let clock = later(if is_reopened { 30 } else { 0 });
-        let sqs = Sqs::open_with_budget(&path, &specs, clock, 25).unwrap();
+        let sqs = Sqs::open_with(&path, &specs, clock, 25, None).unwrap();
         let client = client_of(sqs.clone());
         if !is_reopened {
             for n in 0..10 {
