@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000;
 const UNSUCCESSFUL = "";
 const SCOPES = [
   [UNSUCCESSFUL, "failed, held and missed"], ["failed", "failed"], ["held", "held"], ["missed", "missed"],
-  ["any", "every event, also what succeeded"],
+  ["pending", "waiting, now"], ["any", "every event, also what succeeded"],
 ];
 
 /** A time as inputs want it: in the reader's zone, to the minute. */
@@ -18,7 +18,7 @@ export function recovery({ call, act }, of, hook) {
   let [counted, running, status] = [undefined, undefined, hook.status];
   const since = h("input", { type: "datetime-local", id: "since", required: true, value: localTime(Date.parse(hook.disabled_at) || now() - DAY_MS) });
   const scope = choice(SCOPES, UNSUCCESSFUL, { id: "scope" });
-  const asked = () => ({ since: new Date(since.value).toISOString(), status: scope.value || undefined });
+  const asked = () => ({ since: new Date(since.value).toISOString(), statuses: scope.value ? [scope.value] : undefined });
 
   const outcome = region({ class: "outcome", "aria-live": "polite" }, ({ counted, running, status }) => [
     counted && [

@@ -161,7 +161,7 @@ fn read_recovery(
     let since_ms = fields.required("since", |value| read::time_ms(value).map(Some));
     let since_ms = since_ms.unwrap_or(now_ms);
     let until_ms = fields.optional("until", read::time_ms);
-    let scope = fields.optional("status", scope);
+    let scope = fields.optional("statuses", scope);
     let dry_run = fields.optional("dry_run", read::flag).unwrap_or(false);
     let kept_since_ms = wall_ms.saturating_sub(retention.as_secs() * 1000);
     if since_ms < kept_since_ms {
@@ -204,21 +204,26 @@ const UNSUCCESSFUL: [DeliveryState; 3] = [
     DeliveryState::Missed,
 ];
 
-/// Reads `any`, one state, or a list of them.
+/// Reads a list of states, or of `any` alone.
 fn scope(value: &Json) -> Result<Scope, String> {
     let state = |value: &Json| match value.as_str() {
         Some("failed") => Some(DeliveryState::Failed),
         Some("held") => Some(DeliveryState::Held),
         Some("missed") => Some(DeliveryState::Missed),
+        Some("pending") => Some(DeliveryState::Pending),
         _ => None,
     };
     let states = match value {
-        Json::String(name) if name == "any" => return Ok(Scope::Any),
-        Json::Array(values) => values.iter().map(state).collect(),
-        _ => state(value).map(|state| vec![state]),
+        Json::Array(values) => match &values[..] {
+            [Json::String(name)] if name == "any" => return Ok(Scope::Any),
+            values => values.iter().map(state).collect(),
+        },
+        _ => None,
     };
     states
         .filter(|states: &Vec<_>| !states.is_empty())
         .map(Scope::States)
-        .ok_or_else(|| "must be `any`, or `failed`, `held`, `missed` or a list of these".to_owned())
+        .ok_or_else(|| {
+            "must be a list of `failed`, `held`, `missed` and `pending`, or `[\"any\"]`".to_owned()
+        })
 }

@@ -183,7 +183,7 @@ async fn a_recovery_that_many_ask_for_at_once_sends_once() {
         &tenant,
         "POST",
         &path,
-        |_| json!({"since": "2025-10-09T08:00:00Z", "status": "any"}),
+        |_| json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]}),
     );
     let asked = asked.await;
     let id = |answered: &Answered| answered.data(202)["recovery"]["id"].clone();

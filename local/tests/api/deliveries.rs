@@ -365,7 +365,7 @@ async fn what_has_succeeded_stays_so_whatever_comes_of_a_retry_by_hand() {
     assert_eq!(standing(&world, &tenant, &path).await, succeeded);
 
     // A recovery begins a ladder, and that can be used up. A retry by hand is none then.
-    let asked = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+    let asked = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
     world
         .send(&tenant, "POST", &format!("{path}/recover"), asked)
         .await

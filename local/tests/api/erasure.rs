@@ -210,7 +210,7 @@ async fn a_repeat_of_an_erased_event_is_refused_and_sends_nothing() {
     );
 
     // A recovery leaves it out, and says so.
-    let since = json!({"since": "2025-10-09T08:53:20Z", "status": "any"});
+    let since = json!({"since": "2025-10-09T08:53:20Z", "statuses": ["any"]});
     let recover = format!("{path}/recover");
     let begun = world.send(&tenant, "POST", &recover, since).await;
     let id = begun.data(202)["recovery"]["id"]

@@ -183,8 +183,8 @@ async fn the_events_of_a_batch_are_listed_one_by_one() {
     for batch in [first, second] {
         let published = world.send(&tenant, "POST", "/v1/events/batch", batch).await;
         assert_eq!(published.status, 202, "{}", published.body);
+        world.pass(10).await;
     }
-    world.pass(10).await;
     publish(&world, &tenant, "after", "c.d").await;
     for limit in 1..=8 {
         let all = listed(&world, &tenant, "", limit).await;

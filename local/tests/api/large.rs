@@ -89,7 +89,7 @@ async fn an_event_is_accepted_in_however_many_dialects_and_leaves_nothing_when_i
     let late = json!({"url": "https://example.com/late", "events": ["*"], "dialect": "stripe", "filter": filter});
     let late = world.send(&tenant, "POST", "/v1/webhooks", late).await;
     let late = late.data(201)["webhook"]["id"].as_str().unwrap().to_owned();
-    let any = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+    let any = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
     let recover = format!("/v1/webhooks/{late}/recover");
     let recovery = world.send(&tenant, "POST", &recover, any);
     recovery.await.data(202);

@@ -115,7 +115,7 @@ async fn a_loop_that_is_started_again_ends_as_before() {
     let events = events.data(200)["events"].as_array().unwrap().len();
     assert_eq!(events, 7 + 3 + 1);
     let before = world.posts();
-    let all = json!({"since": "2025-10-01T00:00:00.000Z", "status": "any"});
+    let all = json!({"since": "2025-10-01T00:00:00.000Z", "statuses": ["any"]});
     let recover = world
         .send(&tenant, "POST", &format!("{path}/recover"), all)
         .await;
@@ -156,7 +156,7 @@ async fn the_count_goes_wherever_the_event_goes() {
     publish(&world, &twice, event.clone()).await.data(202);
     world.pass(1_000).await;
     let late = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
-    let all = json!({"since": "2025-10-01T00:00:00.000Z", "status": "any"});
+    let all = json!({"since": "2025-10-01T00:00:00.000Z", "statuses": ["any"]});
     let recover = world
         .send(&tenant, "POST", &format!("{late}/recover"), all)
         .await;

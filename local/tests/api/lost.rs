@@ -104,14 +104,14 @@ async fn a_retry_by_hand_sends_a_lost_message_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recovery_sends_a_lost_message_again() {
-    for status in [json!(["failed", "held", "missed"]), json!("any")] {
+    for status in [json!(["failed", "held", "missed"]), json!(["any"])] {
         let (world, tenant, path) = stuck().await;
         world.pass(3_000).await;
         let recover = format!("{path}/recover");
-        let request = json!({"since": START, "status": status, "dry_run": true});
+        let request = json!({"since": START, "statuses": status, "dry_run": true});
         let counted = world.send(&tenant, "POST", &recover, request).await;
         assert_eq!(counted.data(200)["count"], 1, "{status}");
-        let request = json!({"since": START, "status": status});
+        let request = json!({"since": START, "statuses": status});
         let begun = world.send(&tenant, "POST", &recover, request).await;
         let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
         world.run_for(1_000).await;
@@ -142,7 +142,7 @@ async fn a_recovery_whose_page_is_lost_goes_on_when_it_is_asked_for_again() {
     world.run_for(1_000).await;
     let tenant = tenant.with_idempotency_key("k");
     let recover = format!("{path}/recover");
-    let request = json!({"since": START, "status": "any"});
+    let request = json!({"since": START, "statuses": ["any"]});
     let ask = || world.send(&tenant, "POST", &recover, request.clone());
     let begun = ask().await;
     let id = begun.data(202)["recovery"]["id"]

@@ -133,6 +133,105 @@ async fn what_a_disabling_held_or_let_miss_is_sent_wherever_it_waited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_is_sent_now_and_keeps_its_rung() {
+    let (world, tenant, path) = world_of("odin").await;
+    let events = ["e1", "e2", "e3", "e4"];
+    let waits = async || {
+        let pending = world.get(&tenant, &format!("{path}/pending")).await;
+        let pending = pending.data(200)["pending"].as_array().unwrap().clone();
+        let due = |one: &Value| (one["event_id"].clone(), one["next_attempt_at"].clone());
+        pending.iter().map(due).collect::<Vec<_>>()
+    };
+    world.answer(500);
+    for id in events {
+        publish(&world, &tenant, id, "user.lesson.completed").await;
+    }
+    world.pass(7 * MINUTE).await;
+    let (before, posts) = (waits().await, world.posts());
+    assert_eq!((before.len(), posts), (4, 12));
+
+    // Nothing is used up while the receiver is broken, however often it is asked.
+    let now = json!({"since": START, "statuses": ["pending"]});
+    let mut dry = now.clone();
+    dry["dry_run"] = json!(true);
+    let asked = format!("{path}/recover");
+    let counted = world.send(&tenant, "POST", &asked, dry).await;
+    assert_eq!(counted.data(200)["count"], 4);
+    for round in 1..=2 {
+        let ended = recover(&world, &tenant, &path, now.clone()).await;
+        assert_eq!(
+            (&ended["status"], &ended["sent"]),
+            (&json!("done"), &json!(4))
+        );
+        assert_eq!(ended["statuses"], json!(["pending"]));
+        assert_eq!(world.posts(), posts + 4 * round);
+        assert_eq!(waits().await, before, "the waits are put back");
+    }
+    let only_failed = json!({"since": START, "statuses": ["failed"]});
+    let ended = recover(&world, &tenant, &path, only_failed).await;
+    assert_eq!(ended["sent"], 0);
+
+    // At the webhook's pace.
+    let slow = world.send(&tenant, "PATCH", &path, json!({"rate_limit": 1}));
+    slow.await.data(200);
+    world.answer(200);
+    let posts = world.posts();
+    let both = json!({"since": START, "statuses": ["failed", "pending"]});
+    let ended = recover(&world, &tenant, &path, both).await;
+    assert_eq!(ended["sent"], 4);
+    assert!(world.posts() <= posts + 2, "{}", world.posts() - posts);
+    world.pass(MINUTE).await;
+    assert_eq!(world.posts(), posts + 4);
+    assert_eq!(states(&world, &tenant, &events).await, ["succeeded"; 4]);
+    let attempts = log(&world, &tenant, &path, "e1").await;
+    let triggers = ["event", "retry", "retry", "manual", "manual", "manual"];
+    let expected = triggers
+        .iter()
+        .zip(1..)
+        .map(|(trigger, n)| ((*trigger).to_owned(), n));
+    assert!(attempts.iter().cloned().eq(expected), "{attempts:?}");
+    world.pass(HOUR).await;
+    assert_eq!(
+        world.posts(),
+        posts + 4,
+        "the waits that were replaced are dropped"
+    );
+}
+
+/// A first attempt that waits in the queue while its webhook is disabled and enabled again is held only when its message comes.
+#[tokio::test(start_paused = true)]
+async fn a_recovery_sends_what_is_held_behind_its_back() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let events = ["e1", "e2", "e3"];
+    for id in events {
+        publish(&world, &tenant, id, "user.lesson.completed").await;
+    }
+    for status in ["disabled", "active"] {
+        set_status(&world, &tenant, &path, status).await;
+    }
+    let asked = format!("{path}/recover");
+    let mut begun = Vec::new();
+    // The second one is not for them.
+    for request in [
+        json!({"since": START}),
+        json!({"since": START, "statuses": ["failed"]}),
+    ] {
+        let answer = world.send(&tenant, "POST", &asked, request).await;
+        let id = answer.data(202)["recovery"]["id"].as_str().unwrap();
+        begun.push(format!("{asked}/{id}"));
+    }
+    world.run_for(5_000).await;
+    assert_eq!(states(&world, &tenant, &events).await, ["succeeded"; 3]);
+    assert_eq!(world.posts(), 3);
+    for (path, sent) in begun.iter().zip([3, 0]) {
+        let ended = world.get(&tenant, path).await;
+        assert_eq!(ended.data(200)["recovery"]["sent"], sent);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_is_asked_for_is_sent_and_a_dry_run_sends_nothing() {
     let (world, tenant, path) = world_of("reward").await;
     world.answer(500);
@@ -147,10 +246,11 @@ async fn only_what_is_asked_for_is_sent_and_a_dry_run_sends_nothing() {
     let asked = format!("{path}/recover");
     for (request, count) in [
         (json!({"since": START}), 2),
-        (json!({"since": START, "status": "any"}), 2),
-        (json!({"since": START, "status": "failed"}), 1),
-        (json!({"since": START, "status": ["held", "missed"]}), 1),
-        (json!({"since": START, "status": "held"}), 0),
+        (json!({"since": START, "statuses": ["any"]}), 2),
+        (json!({"since": START, "statuses": ["failed"]}), 1),
+        (json!({"since": START, "statuses": ["held", "missed"]}), 1),
+        (json!({"since": START, "statuses": ["pending"]}), 0),
+        (json!({"since": START, "statuses": ["held"]}), 0),
         (json!({"since": START, "until": "2025-10-09T08:54:00Z"}), 1),
         (json!({"since": "2025-10-09T08:54:00Z"}), 1),
         (json!({"since": START, "until": "2999-01-01T00:00:00Z"}), 2),
@@ -167,7 +267,7 @@ async fn only_what_is_asked_for_is_sent_and_a_dry_run_sends_nothing() {
         &world,
         &tenant,
         &path,
-        json!({"since": START, "status": "missed"}),
+        json!({"since": START, "statuses": ["missed"]}),
     )
     .await;
     let states = states(&world, &tenant, &["failed", "missed"]).await;
@@ -193,7 +293,7 @@ async fn a_new_webhook_gets_what_it_would_have_had() {
 
     let none = recover(&world, &tenant, &path, json!({"since": START})).await;
     assert_eq!(none["sent"], 0, "none of its own is unsuccessful");
-    let request = json!({"since": START, "until": "2025-10-09T09:00:00Z", "status": "any"});
+    let request = json!({"since": START, "until": "2025-10-09T09:00:00Z", "statuses": ["any"]});
     let ended = recover(&world, &tenant, &path, request.clone()).await;
     assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(2), &json!(0)));
     assert_eq!(ended["statuses"], json!(["any"]));
@@ -236,7 +336,7 @@ async fn anything_is_every_event_that_was_accepted() {
         let published = world.send(&tenant, "POST", "/v1/events/batch", waiting);
         published.await.data(202);
     }
-    let request = json!({"since": START, "status": "any"});
+    let request = json!({"since": START, "statuses": ["any"]});
     let mut webhook = first.clone();
     for _ in 0..2 {
         let asked = format!("{webhook}/recover");
@@ -308,7 +408,7 @@ async fn an_event_shows_the_deliveries_that_it_was_backfilled_with() {
         world.answer(answer);
         let webhook = world.webhook(&tenant).await;
         let path = format!("/v1/webhooks/{webhook}");
-        let request = json!({"since": START, "status": "any"});
+        let request = json!({"since": START, "statuses": ["any"]});
         // What matched it already is not noted a second time.
         for path in [&path, &format!("/v1/webhooks/{}", matched[0].0)] {
             let ended = recover(&world, &tenant, path, request.clone()).await;
@@ -354,7 +454,7 @@ async fn a_backfilled_delivery_that_fails_climbs_the_ladder_and_can_be_cancelled
         &world,
         &tenant,
         &path,
-        json!({"since": START, "status": "any"}),
+        json!({"since": START, "statuses": ["any"]}),
     )
     .await;
     world.pass(2 * MINUTE).await;
@@ -367,16 +467,16 @@ async fn a_backfilled_delivery_that_fails_climbs_the_ladder_and_can_be_cancelled
         &world,
         &tenant,
         &path,
-        json!({"since": START, "status": "any"}),
+        json!({"since": START, "statuses": ["any"]}),
     )
     .await;
-    assert_eq!(under_way["sent"], 0, "what waits is on its way already");
+    assert_eq!(under_way["sent"], 1, "also what waits");
     let pending = world.get(&tenant, &format!("{path}/pending")).await;
     let delivery = pending.data(200)["pending"][0]["delivery_id"].clone();
     let one = format!("{path}/pending/{}", delivery.as_str().unwrap());
     world.send_text(&tenant, "DELETE", &one, "").await.data(200);
     world.pass(HOUR).await;
-    assert_eq!(log(&world, &tenant, &path, "e").await.len(), 2);
+    assert_eq!(log(&world, &tenant, &path, "e").await.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -397,7 +497,7 @@ async fn events_that_a_webhooks_dialect_has_no_body_for_are_counted() {
         &world,
         &tenant,
         &path,
-        json!({"since": START, "status": "any"}),
+        json!({"since": START, "statuses": ["any"]}),
     )
     .await;
     assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(1), &json!(0)));
@@ -409,7 +509,7 @@ async fn the_same_key_is_the_same_recovery() {
     publish(&world, &tenant, "e", "user.lesson.completed").await;
     world.pass(1_000).await;
     let keyed = tenant.clone().with_idempotency_key("k");
-    let request = json!({"since": START, "status": "any"});
+    let request = json!({"since": START, "statuses": ["any"]});
     let first = recover(&world, &keyed, &path, request.clone()).await;
     assert_eq!(first["sent"], 1);
     world.pass(HOUR).await;
@@ -437,15 +537,23 @@ async fn recover_refuses_what_it_cannot_do() {
             "until",
         ),
         (
-            json!({"since": "2025-10-02T00:00:00Z", "status": "pending"}),
-            "status",
+            json!({"since": "2025-10-02T00:00:00Z", "statuses": "pending"}),
+            "statuses",
         ),
         (
-            json!({"since": "2025-10-02T00:00:00Z", "status": []}),
-            "status",
+            json!({"since": "2025-10-02T00:00:00Z", "statuses": []}),
+            "statuses",
         ),
         (
-            json!({"since": "2025-10-02T00:00:00Z", "status": ["any"]}),
+            json!({"since": "2025-10-02T00:00:00Z", "statuses": ["any", "held"]}),
+            "statuses",
+        ),
+        (
+            json!({"since": "2025-10-02T00:00:00Z", "statuses": ["pending", "succeeded"]}),
+            "statuses",
+        ),
+        (
+            json!({"since": "2025-10-02T00:00:00Z", "status": ["pending"]}),
             "status",
         ),
         (

@@ -143,7 +143,7 @@ async fn a_fresh_ladder_keeps_its_event_until_it_ends() {
         shorten(&world).await;
         world.answer(500);
         let recover = format!("{path}/recover");
-        let request = json!({"since": "2025-10-09T08:53:20Z", "status": status});
+        let request = json!({"since": "2025-10-09T08:53:20Z", "statuses": [status]});
         let begun = world.send(&tenant, "POST", &recover, request).await;
         begun.data(202);
         world.run_for(10 * HOUR).await;

@@ -167,7 +167,7 @@ async fn a_tenant_made_anew_begins_empty_whatever_the_one_before_it_left() {
     world.pass(1_000).await;
     let logs = world.get(&first, &format!("{path}/logs")).await;
     let log = logs.data(200)["logs"][0]["id"].as_str().unwrap().to_owned();
-    let since = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+    let since = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
     let asked = &first.clone().with_idempotency_key("back");
     let recovery = world
         .send(asked, "POST", &format!("{path}/recover"), since.clone())

@@ -105,7 +105,7 @@ async fn recoveries_and_erasures_go_on() {
     let (tenant, path) = &tenants[0];
     publish(&world, tenant, "e").await;
     world.run_for(MINUTE).await;
-    let request = json!({"since": "2025-10-09T08:53:20Z", "status": "any"});
+    let request = json!({"since": "2025-10-09T08:53:20Z", "statuses": ["any"]});
     let recover = format!("{path}/recover");
     let begun = world.send(tenant, "POST", &recover, request).await;
     let id = begun.data(202)["recovery"]["id"]

@@ -68,7 +68,7 @@ pub enum Step {
     Advance,
     /// The attempt is in the log: take its outcome.
     Settle,
-    /// The webhook was disabled before the attempt: hold the delivery.
+    /// The webhook was disabled before the attempt: hold the delivery, unless that is done, and see whether a recovery is for it.
     Hold,
     /// Post it.
     Post,
@@ -78,6 +78,8 @@ pub enum Step {
 #[must_use]
 pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool) -> Step {
     match row {
+        // By an earlier copy of this message, whose handler may have died before it looked for a recovery.
+        Some(row) if !active && !logged && is_held_by(row, message) => return Step::Hold,
         Some(_) if message.n == 1 => return Step::Drop,
         None if message.n > 1 => return Step::Place,
         Some(row) if row.n + 1 == message.n && may_advance(row, message) => return Step::Advance,
@@ -98,12 +100,20 @@ pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool
     }
 }
 
+/// Whether the message held the delivery.
+fn is_held_by(row: &Delivery, message: &Due) -> bool {
+    row.state == State::Held && (row.n, row.due_ms) == (message.n, message.due_ms)
+}
+
 /// Whether the message may move the row that stands one position behind it. A recovery leaves alone what it has sent already,
-/// and what is on its way without it.
+/// and what is on its way without it. One of what waits takes the place of the very wait that it has found.
 fn may_advance(row: &Delivery, message: &Due) -> bool {
     let waits = row.state == State::Pending;
     match message.trigger {
-        Trigger::Manual => true,
+        Trigger::Manual => {
+            message.job.is_none()
+                || waits && row.job < message.job && Some(row.due_ms) == message.resume_ms
+        }
         Trigger::Recover => {
             (row.job < message.job || mutated(Mutation::JobIgnored))
                 && !(waits && row.epoch == message.epoch)

@@ -303,7 +303,7 @@ impl Recovery {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Deliveries in one of these states: failed, held or missed.
+    /// Deliveries in one of these states: failed, held, missed or pending.
     States(Vec<State>),
     /// Every event of a type that the webhook subscribes to, whether it was for it then or not.
     Any,

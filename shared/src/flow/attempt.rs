@@ -1,6 +1,6 @@
 //! One message of a chain: what it still means, then the POST, the log, and what follows.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     FlowError,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     dialect::Dialect,
     domain::{
-        attempt::{Outcome, Trigger},
+        attempt::{Attempt, AttemptKey, Outcome, Trigger},
         chain::{self, Receipt, Step},
         delivery::State,
         message::{Content, Due, Message},
@@ -18,7 +18,7 @@ use crate::{
     },
     mutation::{Mutation, mutated},
     queue::Lane,
-    store::deliveries::From,
+    store::{StoreError, deliveries::From},
 };
 
 impl Deliverer {
@@ -59,8 +59,11 @@ impl Deliverer {
             return self.post_and_settle(due, &webhook, loaded).await;
         }
         let (delivery, key) = (due.delivery(), due.key());
-        let (mut row, logged) =
-            tokio::try_join!(self.store.delivery(&delivery), self.store.attempt(&key))?;
+        let (mut row, logged, replaced) = tokio::try_join!(
+            self.store.delivery(&delivery),
+            self.store.attempt(&key),
+            self.replaced(due)
+        )?;
         loop {
             match chain::inspect(
                 due,
@@ -81,8 +84,14 @@ impl Deliverer {
                 }
                 Step::Advance => {
                     let from = match due.trigger {
-                        Trigger::Manual => From::Any,
-                        Trigger::Recover if mutated(Mutation::JobForgotten) => From::Any,
+                        Trigger::Manual | Trigger::Recover if mutated(Mutation::JobForgotten) => {
+                            From::Any
+                        }
+                        // With a job it is a recovery's.
+                        Trigger::Manual => {
+                            let wait = due.job.and(due.resume_ms);
+                            wait.map_or(From::Any, From::WaitBeforeJob)
+                        }
                         Trigger::Recover => From::BeforeJob,
                         Trigger::Event | Trigger::Retry | Trigger::Test => From::Pending,
                     };
@@ -98,15 +107,37 @@ impl Deliverer {
                     let Some(attempt) = &logged else {
                         return Ok(());
                     };
-                    return self.settle(due, &webhook, attempt).await;
+                    let due = in_place(due, replaced.as_ref());
+                    return self.settle(&due, &webhook, attempt).await;
                 }
                 Step::Hold => {
                     let event_type = self.event_type(due, loaded);
-                    return self.end(due, &event_type, State::Held).await;
+                    self.end(due, &event_type, State::Held).await?;
+                    return self.recover_held(due).await;
                 }
-                Step::Post => return self.post_and_settle(due, &webhook, loaded).await,
+                Step::Post => {
+                    let succeeded = |made: &Attempt| made.outcome == Outcome::Succeeded;
+                    if replaced.as_ref().is_some_and(succeeded) {
+                        return self.end(due, "", State::Succeeded).await;
+                    }
+                    let due = in_place(due, replaced.as_ref());
+                    return self.post_and_settle(&due, &webhook, loaded).await;
+                }
             }
         }
+    }
+
+    /// The attempt of the wait whose place a message takes, if it was made all the same: at the very moment when that was asked for.
+    async fn replaced(&self, due: &Due) -> Result<Option<Attempt>, StoreError> {
+        let Some(wait_ms) = due.resume_ms else {
+            return Ok(None);
+        };
+        let wait = AttemptKey {
+            due_ms: wait_ms,
+            n: due.n - 1,
+            ..due.key()
+        };
+        self.store.attempt(&wait).await
     }
 
     fn event_type(&self, due: &Due, loaded: &Loaded) -> String {
@@ -184,4 +215,17 @@ impl Deliverer {
         let dialect = self.dialects.get(name).map(AsRef::as_ref);
         dialect.ok_or_else(|| FlowError::NoDialect(name.to_owned()))
     }
+}
+
+/// The message of an attempt in the place of a wait, once it is known that the attempt of that wait was made: it takes the place of what
+/// follows from that.
+fn in_place<'a>(due: &'a Due, replaced: Option<&Attempt>) -> Cow<'a, Due> {
+    let Some(made) = replaced else {
+        return Cow::Borrowed(due);
+    };
+    Cow::Owned(Due {
+        rung: due.rung + usize::from(made.trigger != Trigger::Manual),
+        resume_ms: made.next_due_ms,
+        ..due.clone()
+    })
 }

@@ -22,7 +22,8 @@ impl Deliverer {
         let Some(per_second) = webhook.rate_limit else {
             return Ok(true);
         };
-        if due.place_ms.is_some() || due.trigger == Trigger::Manual {
+        let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
+        if due.place_ms.is_some() || by_hand {
             return Ok(true);
         }
         let place_ms = self

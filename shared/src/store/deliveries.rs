@@ -61,6 +61,8 @@ pub enum From {
     Any,
     /// Not sent by this recovery or a later one yet, and not waiting for an attempt: a recovery.
     BeforeJob,
+    /// Waiting for exactly this due time, in milliseconds, and not sent by this recovery or a later one yet: a recovery of what waits.
+    WaitBeforeJob(u64),
 }
 
 /// The lists of a webhook's deliveries.
@@ -134,6 +136,10 @@ impl Store {
             }
             From::BeforeJob => {
                 "n = :behind AND (attribute_not_exists(j) OR j < :job) AND (st <> :pending OR p <> :p)"
+            }
+            From::WaitBeforeJob(due_ms) => {
+                values.push((":prev", number(due_ms)));
+                "n = :behind AND d = :prev AND st = :pending AND (attribute_not_exists(j) OR j < :job)"
             }
             From::PendingAt(due_ms) => {
                 values.push((":prev", number(due_ms)));

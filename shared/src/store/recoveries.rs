@@ -56,6 +56,39 @@ impl Store {
         page.rows.into_iter().next().map(read_progress).transpose()
     }
 
+    /// The recoveries of a webhook whose numbers are not below `since`, the newest first, by strong reads.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn recoveries_since(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        since: u64,
+    ) -> Result<Vec<Recovery>, StoreError> {
+        let (pk, since) = (partition(tenant, webhook), time(since));
+        let rows = self
+            .query_all(Query {
+                range: Range::Between(&since, "9~"),
+                newest_first: true,
+                ..Query::of(&pk)
+            })
+            .await?;
+        let rows = rows.into_iter().map(read_progress);
+        rows.map(|progress| Ok(progress?.recovery)).collect()
+    }
+
+    /// Counts a delivery that a recovery has sent behind its pages.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn count_sent_late(&self, recovery: &Recovery) -> Result<(), StoreError> {
+        let values = vec![(":one", number(1))];
+        self.update_recovery(recovery, "ADD sent :one", "attribute_exists(pk)", values)
+            .await
+            .map(drop)
+    }
+
     /// Reserves a key for a recovery, be it in the place of the one that is `taken`. Answers the recovery that had it before, with
     /// the hash of what that was asked for with.
     ///
@@ -188,7 +221,9 @@ impl Store {
         condition: &str,
         mut values: Vec<(&'static str, AttributeValue)>,
     ) -> Result<Option<Progress>, StoreError> {
-        values.push((":cur", text(&recovery.cursor)));
+        if condition.contains(":cur") {
+            values.push((":cur", text(&recovery.cursor)));
+        }
         if condition.contains(":running") {
             values.push((":running", text(Status::Running.as_str())));
         }

@@ -85,7 +85,7 @@ async fn webhooks_that_publish_with_their_own_key_come_to_an_end() {
 
     // And the deliveries that failed, all of which carry 3: nothing comes of them.
     let since = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
-    let failed = json!({"since": since.to_string(), "status": "failed"});
+    let failed = json!({"since": since.to_string(), "statuses": ["failed"]});
     let recover = webhooks[0].path("/recover");
     tenant.api.post(&recover, &failed).await.data(202);
     until_attempts(&webhooks[..1], 11 + 6).await;

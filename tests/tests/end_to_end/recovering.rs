@@ -82,7 +82,7 @@ async fn a_late_webhook_is_given_the_past() {
     publish_many(&tenant).await;
     receiver.wait_for(EVENTS).await;
     let late = tenant.webhook(&receiver.url("/late"), &["a.b"]).await;
-    let request = json!({"since": yesterday(), "status": "any", "dry_run": true});
+    let request = json!({"since": yesterday(), "statuses": ["any"], "dry_run": true});
     let counted = tenant.api.post(&late.path("/recover"), &request).await;
     assert_eq!(counted.data(200)["count"], EVENTS);
     let job = begin(&tenant, &late, "any").await;

@@ -126,7 +126,7 @@ async fn an_event_is_recovered_for_a_new_webhook() {
     let webhook = json!({"url": receiver.url("/late"), "events": ["*"]});
     let made = manage(&subscriptions, "POST", "/v1/webhooks", Some(&webhook)).await;
     let webhook = made["webhook"]["id"].as_str().unwrap();
-    let anything = json!({"since": event["created_at"], "status": "any"});
+    let anything = json!({"since": event["created_at"], "statuses": ["any"]});
     let recover = format!("/v1/webhooks/{webhook}/recover");
     manage(&subscriptions, "POST", &recover, Some(&anything)).await;
     let path = format!("/v1/events/{}", event["id"].as_str().unwrap());

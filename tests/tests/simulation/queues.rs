@@ -254,7 +254,10 @@ fn objection(
 fn may_follow(row: &Delivery, due: &Due) -> bool {
     let waits = row.state == State::Pending;
     match due.trigger {
-        Trigger::Manual => true,
+        // A recovery's takes the place of the wait that it has found.
+        Trigger::Manual => {
+            due.job.is_none() || waits && row.job < due.job && Some(row.due_ms) == due.resume_ms
+        }
         Trigger::Recover => row.job < due.job && !(waits && row.epoch == due.epoch),
         Trigger::Event | Trigger::Retry | Trigger::Test => waits,
     }

@@ -1,6 +1,6 @@
 //! Recoveries: how people ask for them, and what must have come of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use rung_shared::{
@@ -8,11 +8,12 @@ use rung_shared::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
-        id::{DeliveryKey, WebhookId},
+        id::{DeliveryKey, EventId, WebhookId},
         message::{Recovery, Scope},
         recovery::{Progress, Status},
         webhook::Webhook,
     },
+    store::events::Event,
 };
 use serde_json::{Value, json};
 
@@ -142,6 +143,7 @@ fn may_begin(recovery: &Recovery, attempt: &Attempt, before: Option<&Attempt>) -
         State::Missed => n == 2 && before.is_none(),
         // It was stopped before an attempt, which a slow copy may have made nevertheless.
         State::Held => true,
+        // That is sent as by hand.
         State::Pending | State::Succeeded | State::Cancelled => false,
     })
 }
@@ -167,13 +169,13 @@ impl World {
         };
         let until_ms = chance.happens(0.3);
         let until_ms = until_ms.then(|| chance.between(since_ms.max(START_MS - 10_000), now_ms));
-        let (scope, status) = self.any_scope();
+        let (scope, statuses) = self.any_scope();
         let mut request = json!({"since": timestamp(since_ms).to_string()});
         if let Some(until_ms) = until_ms {
             request["until"] = timestamp(until_ms).to_string().into();
         }
-        if !status.is_null() {
-            request["status"] = status;
+        if !statuses.is_null() {
+            request["statuses"] = statuses;
         }
         let idempotency = chance.happens(0.4);
         let idempotency = idempotency.then(|| format!("k{}", chance.between(0, 999_999)));
@@ -230,17 +232,17 @@ impl World {
     /// What is to be recovered, and how one says so.
     fn any_scope(&self) -> (Scope, Value) {
         let all = [State::Failed, State::Held, State::Missed];
-        match self.wire.chance.between(0, 9) {
-            0..=2 => (Scope::States(all.into()), Value::Null),
-            3 => (Scope::States(vec![State::Failed]), json!("failed")),
-            4 => (Scope::States(vec![State::Held]), json!("held")),
-            5 => (Scope::States(vec![State::Missed]), json!("missed")),
-            6 => {
-                let states = vec![State::Missed, State::Held];
-                (Scope::States(states), json!(["missed", "held"]))
-            }
-            _ => (Scope::Any, json!("any")),
-        }
+        let states: &[State] = match self.wire.chance.between(0, 11) {
+            0..=2 => return (Scope::States(all.into()), Value::Null),
+            3 => &[State::Failed],
+            4 => &[State::Held],
+            5 => &[State::Missed],
+            6 => &[State::Missed, State::Held],
+            7 => &[State::Pending],
+            8 => &[State::Pending, State::Failed, State::Held],
+            _ => return (Scope::Any, json!(["any"])),
+        };
+        (Scope::States(states.to_vec()), json!(states))
     }
 
     /// The deliveries that stand in the scope of a recovery now.
@@ -251,6 +253,19 @@ impl World {
             return Vec::new();
         };
         let mut found = Vec::new();
+        let now_ms = self.clock.now_ms();
+        // By any function's clock.
+        let is_due = |row: &Delivery| {
+            state(row, &webhook) == State::Pending && row.due_ms <= now_ms + 10_000
+        };
+        let matched = self.matched(&webhook).await;
+        let left_behind = |event: &Event| {
+            webhook.epoch > webhook.first_epoch
+                && webhook.disabled.is_none()
+                && event.accepted_ms + 10_000 < webhook.enabled_ms
+                && event.accepted_ms > webhook.first_epoch
+                && matched.contains(&event.id)
+        };
         for event in self.events().await.into_values() {
             if event.tenant != tenant {
                 continue;
@@ -261,14 +276,16 @@ impl World {
             let first = self.oracle.attempt(&first).await.expect("the oracle reads");
             let sayable = event.bodies.contains_key(&webhook.dialect);
             let is_found = match scope {
-                Scope::States(states) => row
-                    .as_ref()
-                    .is_some_and(|row| states.contains(&state(row, &webhook))),
+                Scope::States(states) => match &row {
+                    Some(row) => states.contains(&state(row, &webhook)) && !is_due(row),
+                    // It will be held: its message is of a time before the webhook was disabled.
+                    None => states.contains(&State::Held) && first.is_none() && left_behind(&event),
+                },
                 Scope::Any => {
                     sayable
                         && match (&row, &first) {
                             (Some(row), None) => is_unsuccessful(row.state),
-                            (Some(row), Some(_)) => state(row, &webhook) != State::Pending,
+                            (Some(row), Some(_)) => !is_due(row),
                             (None, Some(first)) => first.outcome == Outcome::Succeeded,
                             (None, None) => true,
                         }
@@ -280,6 +297,24 @@ impl World {
             }
         }
         found
+    }
+
+    /// The events that matched a webhook while it was active.
+    async fn matched(&self, webhook: &Webhook) -> BTreeSet<EventId> {
+        let mut matched = BTreeSet::new();
+        for event in self.events().await.into_values() {
+            if event.tenant != webhook.tenant {
+                continue;
+            }
+            let matches = self.oracle.matches(&event).await.expect("the oracle reads");
+            if matches
+                .iter()
+                .any(|found| found.active && found.webhook == webhook.id)
+            {
+                matched.insert(event.id);
+            }
+        }
+        matched
     }
 
     /// Each recovery has ended, and has done what it was for.
@@ -415,15 +450,18 @@ impl Ledger {
         if deleted || imported || by_hand {
             return true;
         }
+        let succeeded = |attempt: &&&Attempt| attempt.outcome == Outcome::Succeeded;
         let Some(row) = row else {
-            return false;
+            // Its first attempt was under way.
+            return found.n == 1 && log.iter().find(succeeded).is_some();
         };
         if row.state == State::Held {
             return row.n > found.n && webhook.epoch > recovery.epoch;
         }
         let again = log.iter().any(|attempt| {
             // A slow copy of a first attempt may have failed after the success of another, and have begun the ladder.
-            attempt.key.n > found.n && (attempt.trigger == Trigger::Recover || found.n == 1)
+            let sent = matches!(attempt.trigger, Trigger::Recover | Trigger::Manual);
+            attempt.key.n > found.n && (sent || found.n == 1)
         });
         let passed_by = row.n == found.n
             && match &asked.scope {

@@ -78,7 +78,7 @@ async fn a_recovered_delivery_keeps_the_dialect_that_it_was_posted_in() {
         import("standard").await;
         change("active").await;
         world.script(|_, _| Reply::Status(200));
-        let request = json!({"since": "2025-10-09T00:00:00Z", "status": status});
+        let request = json!({"since": "2025-10-09T00:00:00Z", "statuses": [status]});
         let recover = format!("{path}/recover");
         world.call("POST", &recover, request).await;
         world.pass(10_000).await;

@@ -44,7 +44,7 @@ struct Counted {
 }
 
 pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
-    let states = json!({ "enum": ["failed", "held", "missed"] });
+    let states = json!({ "enum": ["failed", "held", "missed", "pending"] });
     let body = object(
         &["since"],
         json!({
@@ -54,12 +54,14 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
                 "format": "date-time",
             },
             "until": time("Up to when [default: now]."),
-            "status": {
-                "description": "What to send again [default: `failed`, `held` and `missed`]; `any` is every event that the webhook would \
-                                get, also those from before it was made.",
+            "statuses": {
+                "description": "What to send again [default: `failed`, `held` and `missed`]. `pending` is sent now, in the place of its \
+                                wait, which is put back if it fails. `any` alone is every event that the webhook would get, also those \
+                                from before it was made.",
                 "anyOf": [
-                    { "enum": ["failed", "held", "missed", "any", null] },
                     { "type": "array", "items": states, "minItems": 1 },
+                    { "type": "array", "items": { "const": "any" }, "minItems": 1, "maxItems": 1 },
+                    { "type": "null" },
                 ],
             },
             "dry_run": {
@@ -73,7 +75,7 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Manage),
         "recover",
-        "Send again what a webhook has not got, each delivery on a fresh ladder.",
+        "Send again what a webhook has not got, each delivery on a fresh ladder, or now what waits.",
     )
     .describe(
         "Durable and resumable, without a cap; with `dry_run` it is only counted.\n\n\

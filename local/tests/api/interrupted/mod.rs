@@ -233,7 +233,7 @@ async fn an_event_shows_what_was_backfilled_wherever_the_page_died() {
         }
         let webhook = world.webhook(&tenant).await;
         let path = format!("/v1/webhooks/{webhook}");
-        let request = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+        let request = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
         let recover = format!("{path}/recover");
         let begun = world.send(&tenant, "POST", &recover, request).await;
         let job = begun.data(202)["recovery"]["id"].as_str().unwrap();
@@ -426,7 +426,7 @@ async fn many_pages_are_gone_through_in_order() {
         }
     }
     let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
-    let request = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+    let request = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
     let recover = format!("{path}/recover");
     let begun = world.send(&tenant, "POST", &recover, request).await;
     let job = begun.data(202)["recovery"]["id"].as_str().unwrap();

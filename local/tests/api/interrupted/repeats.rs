@@ -44,7 +44,7 @@ async fn asking_again_for_anything_is_the_recovery_that_runs() {
         sent
     };
 
-    let anything = json!({"since": SINCE, "status": "any"});
+    let anything = json!({"since": SINCE, "statuses": ["any"]});
     let first = ask(&anything).await;
     for _ in 0..2 {
         assert_eq!(ask(&anything).await, first);
@@ -58,10 +58,10 @@ async fn asking_again_for_anything_is_the_recovery_that_runs() {
 
     // In other words it is another one.
     let spans = [
-        json!({"since": SINCE, "status": "any"}),
-        json!({"since": "2025-10-09T08:00:01Z", "status": "any"}),
-        json!({"since": SINCE, "until": UNTIL, "status": "any"}),
-        json!({"since": SINCE, "until": "2025-10-09T08:53:21Z", "status": "any"}),
+        json!({"since": SINCE, "statuses": ["any"]}),
+        json!({"since": "2025-10-09T08:00:01Z", "statuses": ["any"]}),
+        json!({"since": SINCE, "until": UNTIL, "statuses": ["any"]}),
+        json!({"since": SINCE, "until": "2025-10-09T08:53:21Z", "statuses": ["any"]}),
         json!({"since": SINCE}),
         json!({"since": SINCE}),
     ];
@@ -69,7 +69,7 @@ async fn asking_again_for_anything_is_the_recovery_that_runs() {
     for request in &spans {
         let id = ask(request).await;
         assert!(!ids.contains(&id), "{request}");
-        if request["status"] == "any" {
+        if request["statuses"] == json!(["any"]) {
             assert_eq!(ask(request).await, id, "{request}");
         }
         ids.push(id);
@@ -90,7 +90,7 @@ async fn asking_twice_at_once_for_anything_is_one_recovery() {
     for steps in 0.. {
         let (world, tenant, path) = missed().await;
         let recover = format!("{path}/recover");
-        let request = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+        let request = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
         let mut first = pin!(world.send(&tenant, "POST", &recover, request.clone()));
         if poll_times(first.as_mut(), steps).await {
             break;
@@ -116,7 +116,7 @@ async fn what_was_reserved_and_never_begun_is_not_begun_later() {
     for steps in 0.. {
         let (world, tenant, path) = missed().await;
         let recover = format!("{path}/recover");
-        let request = json!({"since": "2025-10-09T08:00:00Z", "status": "any"});
+        let request = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
         let first = world.send(&tenant, "POST", &recover, request.clone());
         if poll_times(first, steps).await {
             break;
@@ -152,7 +152,7 @@ async fn a_key_stays_with_one_recovery_when_its_number_is_taken() {
         let (world, tenant, path) = missed().await;
         let recover = format!("{path}/recover");
         let keyed = tenant.clone().with_idempotency_key("k");
-        let request = json!({"since": "2025-10-09T08:00:00Z", "status": "missed"});
+        let request = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["missed"]});
         let first = world.send(&keyed, "POST", &recover, request.clone());
         let over = poll_times(first, steps).await;
         let other = begin(&world, &tenant, &path).await;

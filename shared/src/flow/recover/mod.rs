@@ -5,6 +5,13 @@
 //! page that is repeated sends nothing twice: each delivery's row carries the number of the recovery that last moved it, and
 //! only a higher number moves it again. The message carries the number too, since it may come before its row was moved.
 //!
+//! What waits keeps its ladder: it is sent as by hand, in the place of its wait, which is put back if it fails. The row moves only from
+//! the very wait that the page has found.
+//!
+//! An attempt may still be on its way when its webhook was disabled and enabled again, and is held only when its message comes: behind
+//! the page that should have found it. Whoever holds a delivery therefore looks for a recovery that is for it, and sends it for that
+//! one. A recovery's row is there before its pages look into the lists, so one of the two sees the other.
+//!
 //! A webhook may get events that it did not match. Nothing of such an event leads to it, so the event is given a note of it
 //! before anything is sent: a crash in between leaves a note of a delivery that is not there, which its missing row tells.
 //!
@@ -15,7 +22,7 @@ mod page;
 
 use futures_util::future::try_join_all;
 
-use self::page::{Again, THE_END, is_wanted};
+use self::page::{Again, THE_END};
 use super::{FlowError, deliver::Deliverer, settle::head};
 use crate::{
     dialect::Dialect,
@@ -23,7 +30,7 @@ use crate::{
         audit::Record,
         id::TenantId,
         idempotency::Idempotency,
-        message::{Message, Recovery, Scope},
+        message::{Due, Message, Recovery, Scope},
         recovery::{Progress, Status},
         webhook::Webhook,
     },
@@ -275,6 +282,52 @@ impl Deliverer {
         Ok(())
     }
 
+    /// Sends a delivery that its message has just held, if a recovery is for it that may have gone by before.
+    ///
+    /// # Errors
+    /// When the table or the queue fails; doing it again is safe.
+    pub(super) async fn recover_held(&self, due: &Due) -> Result<(), FlowError> {
+        let (tenant, id) = (&due.tenant, &due.webhook);
+        // A recovery reaches up to when it was asked for at most.
+        let recoveries = self
+            .store
+            .recoveries_since(tenant, id, due.accepted_ms)
+            .await?;
+        let mut recoveries = recoveries
+            .into_iter()
+            .filter(|recovery| recovery.epoch > due.epoch);
+        let Some(newest) = recoveries.next() else {
+            return Ok(());
+        };
+        let key = due.delivery();
+        let (webhook, row) =
+            tokio::try_join!(self.store.webhook(tenant, id), self.store.delivery(&key))?;
+        let (Some(webhook), Some(row)) = (webhook, row) else {
+            return Ok(());
+        };
+        let is_for_it = |recovery: &Recovery| {
+            let span = recovery.since_ms..=recovery.until_ms;
+            // An earlier webhook of the same id is none of its business.
+            webhook.takes(recovery.epoch)
+                && due.epoch >= webhook.first_epoch
+                && span.contains(&due.accepted_ms)
+                && self.is_wanted(recovery, &row, &webhook)
+        };
+        let recovery = std::iter::once(newest).chain(recoveries).find(is_for_it);
+        let Some(recovery) = recovery else {
+            return Ok(());
+        };
+        let again = self.not_through(vec![row], &recovery).await?;
+        if again.is_empty() {
+            return Ok(());
+        }
+        let place = self.clock.now_ms().saturating_sub(recovery.job);
+        self.outlast_ladders(&webhook, &again).await?;
+        self.send_again(&recovery, &webhook, again, place).await?;
+        self.store.count_sent_late(&recovery).await?;
+        Ok(())
+    }
+
     /// Lets the events of those that they did not match lead to them.
     async fn note_backfilled(&self, tenant: &TenantId, again: &[Again]) -> Result<(), FlowError> {
         let backfilled = again.iter().filter(|delivery| delivery.backfilled);
@@ -317,7 +370,8 @@ impl Deliverer {
                 } = delivery;
                 if row.is_some() {
                     let to = head(due, event_type, Vec::new());
-                    self.store.advance(&to, From::BeforeJob).await
+                    let from = due.resume_ms.map_or(From::BeforeJob, From::WaitBeforeJob);
+                    self.store.advance(&to, from).await
                 } else {
                     let first = head(due, event_type, vec![due.due_ms]);
                     self.store.place(&first).await
@@ -330,7 +384,7 @@ impl Deliverer {
                 Written::Found(row) => row,
                 Written::Done(_) => None,
             });
-            let left = found.filter(|row| is_wanted(recovery, row, webhook));
+            let left = found.filter(|row| self.is_wanted(recovery, row, webhook));
             again = self.not_through(left.collect(), recovery).await?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::{
     dialect::Dialect,
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
-        delivery::{Delivery, State, is_overdue},
+        delivery::{Delivery, State},
         id::DeliveryKey,
         message::{Due, Recovery, Scope},
         webhook::Webhook,
@@ -88,18 +88,21 @@ impl Deliverer {
         recovery: &Recovery,
         states: &[State],
     ) -> Result<Page, FlowError> {
+        let has = |some: &[State]| some.iter().any(|state| states.contains(state));
+        let unsuccessful = has(&[State::Failed, State::Held, State::Missed]);
         // What waited when its webhook was disabled is held, but its row says so only when its wait is over.
-        let lists: &[_] = if states.contains(&State::Held) {
-            &[List::Unsuccessful, List::Pending]
-        } else {
-            &[List::Unsuccessful]
-        };
+        let waiting = has(&[State::Pending, State::Held]);
+        let lists = [(List::Unsuccessful, unsuccessful), (List::Pending, waiting)];
+        let lists = lists
+            .into_iter()
+            .filter_map(|(list, asked)| asked.then_some(list));
+        let lists: Vec<_> = lists.collect();
         let (rows, next) = self
             .store
             .deliveries_after(
                 &webhook.tenant,
                 &webhook.id,
-                lists,
+                &lists,
                 span(recovery),
                 cursor(recovery),
                 RECOVERY_PAGE,
@@ -108,7 +111,7 @@ impl Deliverer {
         let now_ms = self.clock.now_ms();
         let (wanted, others): (Vec<_>, Vec<_>) = rows
             .into_iter()
-            .partition(|row| is_wanted(recovery, row, webhook));
+            .partition(|row| self.is_wanted(recovery, row, webhook));
         let overdue = others.into_iter().filter(|row| row.is_overdue(now_ms));
         Ok(Page {
             overdue: overdue
@@ -171,37 +174,34 @@ impl Deliverer {
         for (((entry, event), key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
             let row = row_of(key);
+            // What was posted before is posted in the same words again.
+            let earlier = last.map(|last| &last.dialect).or_else(|| spoken.get(key));
+            let dialect = Some(earlier.unwrap_or(&webhook.dialect).clone());
             let mut backfilled = false;
-            let (n, attempt) = match (row, last) {
-                (Some(row), _) if !is_wanted(recovery, row, webhook) => {
+            let due = match (row, last) {
+                (Some(row), _) if !self.is_wanted(recovery, row, webhook) => {
                     if row.is_overdue(now_ms) {
                         overdue.push((entry.position(), row.message()));
                     }
                     continue;
                 }
-                (Some(row), Some(_)) => (row.n + 1, row.attempt + 1),
-                (Some(row), None) => (row.n + 1, row.next_attempt()),
-                // Its first attempt has failed just now, and its row is being written.
-                (None, Some(last))
-                    if last.next_due_ms.is_some() && !is_overdue(last.ended_ms, now_ms) =>
-                {
-                    continue;
-                }
-                (None, Some(_)) => (2, 2),
+                (Some(row), _) => once_more(recovery, row, last, dialect),
+                (None, Some(last)) => match last.next_due_ms {
+                    // It has failed just now, and its row is being written.
+                    Some(wait_ms) => in_place_of(recovery, key, wait_ms, (2, 2, 1), dialect),
+                    None => fresh_ladder(recovery, key, (2, 2), dialect),
+                },
                 // Its first attempt left no trace yet, or it was never meant for this webhook. Position 1 belongs to the event's
                 // publication; what comes of that later finds this one's row.
                 (None, None) => {
                     backfilled = !self.matched(event, webhook).await?;
-                    (2, 1)
+                    fresh_ladder(recovery, key, (2, 1), dialect)
                 }
             };
-            // What was posted before is posted in the same words again.
-            let earlier = last.map(|last| &last.dialect).or_else(|| spoken.get(key));
-            let dialect = earlier.unwrap_or(&webhook.dialect).clone();
             again.push(Again {
                 position: entry.position(),
                 row: row.cloned(),
-                due: fresh_ladder(recovery, key, (n, attempt), Some(dialect)),
+                due,
                 event_type: event.event_type.clone(),
                 backfilled,
             });
@@ -218,6 +218,18 @@ impl Deliverer {
     async fn matched(&self, event: &Event, webhook: &Webhook) -> Result<bool, FlowError> {
         let matches = self.store.matches(event).await?;
         Ok(matches.iter().any(|found| found.webhook == webhook.id))
+    }
+
+    /// Whether a recovery is for a delivery as it stands, and has not sent it yet. What is due waits no more: its attempt is on its way.
+    pub(super) fn is_wanted(&self, recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
+        let state = row.state_for(webhook);
+        let in_scope = match &recovery.scope {
+            Scope::States(states) => states.contains(&state),
+            Scope::Any => true,
+        };
+        let is_due = state == State::Pending && row.due_ms <= self.clock.now_ms();
+        let is_sent = row.job >= Some(recovery.job) && !mutated(Mutation::JobIgnored);
+        in_scope && !is_due && !is_sent
     }
 
     /// Those rows whose last attempt did not succeed after all.
@@ -241,16 +253,11 @@ impl Deliverer {
                     .await?;
                 continue;
             }
-            let attempt = match last {
-                Some(_) => row.attempt + 1,
-                None => row.next_attempt(),
-            };
             let earlier = last.map(|last| &last.dialect);
             let dialect = earlier.or_else(|| spoken.get(&row.key));
-            let position = (row.n + 1, attempt);
             again.push(Again {
                 position: list_key(&row.key),
-                due: fresh_ladder(recovery, &row.key, position, dialect.cloned()),
+                due: once_more(recovery, &row, last, dialect.cloned()),
                 event_type: row.event_type.clone(),
                 backfilled: false,
                 row: Some(row),
@@ -307,14 +314,39 @@ fn cursor(recovery: &Recovery) -> Option<&str> {
     Some(recovery.cursor.as_str()).filter(|cursor| !cursor.is_empty())
 }
 
-/// Whether a recovery is for a delivery as it stands, and has not sent it yet.
-pub(super) fn is_wanted(recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
-    let state = row.state_for(webhook);
-    let in_scope = match &recovery.scope {
-        Scope::States(states) => states.contains(&state),
-        Scope::Any => state != State::Pending,
+/// The message that a recovery moves a row by: on a fresh ladder, or in the place of its wait. `last` is the attempt that was made where
+/// the row stands. The due time is yet to be set.
+fn once_more(
+    recovery: &Recovery,
+    row: &Delivery,
+    last: Option<&Attempt>,
+    dialect: Option<String>,
+) -> Due {
+    if row.state == State::Pending && row.epoch == recovery.epoch {
+        let place = (row.n + 1, row.next_attempt(), row.rung);
+        return in_place_of(recovery, &row.key, row.due_ms, place, dialect);
+    }
+    let attempt = match last {
+        Some(_) => row.attempt + 1,
+        None => row.next_attempt(),
     };
-    in_scope && (row.job < Some(recovery.job) || mutated(Mutation::JobIgnored))
+    fresh_ladder(recovery, &row.key, (row.n + 1, attempt), dialect)
+}
+
+/// The message that takes the place of a wait, and puts it back if it fails: as a retry by hand does. Its due time is yet to be set.
+fn in_place_of(
+    recovery: &Recovery,
+    key: &DeliveryKey,
+    wait_ms: u64,
+    (n, attempt, rung): (u32, u32, usize),
+    dialect: Option<String>,
+) -> Due {
+    Due {
+        rung,
+        trigger: Trigger::Manual,
+        resume_ms: Some(wait_ms),
+        ..fresh_ladder(recovery, key, (n, attempt), dialect)
+    }
 }
 
 /// The message that starts a delivery's ladder anew. Its due time is yet to be set.
