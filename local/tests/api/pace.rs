@@ -71,6 +71,25 @@ async fn a_burst_is_spread_over_the_seconds_and_nothing_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_stall_has_held_up_is_spread_anew() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let path = format!("/v1/webhooks/{webhook}");
+    let limit = json!({"rate_limit": 2});
+    world.send(&tenant, "PATCH", &path, limit).await.data(200);
+    burst(&world, &tenant, 42).await;
+    // All are given their places, and nobody is there when these come.
+    world.run_for(1_500).await;
+    world.pass(30_000).await;
+    world.run_for(40_000).await;
+    let logs = logs(&world, &tenant, &webhook).await;
+    assert_eq!(logs.len(), 42);
+    let seconds = by_second(&logs);
+    assert!(seconds.values().all(|count| *count <= 2), "{seconds:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_that_divides_no_second_is_kept_in_each() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;

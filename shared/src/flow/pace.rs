@@ -3,6 +3,9 @@
 //! Each attempt takes the next free place of the webhook's row in the table. One that is ahead goes back to the queue with its
 //! place, to come again then: the same position of the chain under the same due time, so nothing forks, and marked, so that a copy
 //! of it is recognised. [`chain::receive`](crate::domain::chain::receive) waits for a place as it does for the due time.
+//!
+//! A place is good in its own second only. A message that comes later, since nothing was delivered for a while, takes a new one, or
+//! all that have come too late would be posted at once.
 
 use super::{FlowError, deliver::Deliverer};
 use crate::{
@@ -15,6 +18,9 @@ use crate::{
     queue::Lane,
 };
 
+/// How long a place is good, in milliseconds.
+const PLACE_MS: u64 = 1_000;
+
 impl Deliverer {
     /// Whether the attempt may be made now. If not, its message is on its way to its place. What people ask for by hand doesn't
     /// wait.
@@ -23,7 +29,9 @@ impl Deliverer {
             return Ok(true);
         };
         let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
-        if due.place_ms.is_some() || by_hand {
+        let now_ms = self.clock.now_ms();
+        let is_in_place = |place_ms: u64| now_ms < place_ms + PLACE_MS;
+        if by_hand || due.place_ms.is_some_and(is_in_place) {
             return Ok(true);
         }
         let place_ms = self
