@@ -330,11 +330,17 @@ impl World {
                 .await;
             let webhook = webhook.expect("the oracle reads");
             let ended = match self.progress(recovery).await {
-                None => false,
+                // A queue may lose the page of one that was never answered with 202: nobody waits for it.
+                None => !asked.iter().any(|asked| {
+                    (&asked.webhook, asked.job) == (&recovery.webhook, Some(recovery.job))
+                }),
                 // Another one took the number at the same moment.
                 Some(progress) if !progress.recovery.is_same(recovery) => true,
                 Some(progress) => match progress.status {
-                    Status::Running => false,
+                    // The page of a deleted webhook's is sought by nobody once a queue has lost it.
+                    Status::Running => webhook
+                        .as_ref()
+                        .is_none_or(|webhook| webhook.first_epoch > recovery.epoch),
                     Status::Stopped => {
                         webhook.is_none_or(|webhook| webhook.epoch != recovery.epoch)
                     }
