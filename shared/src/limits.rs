@@ -164,8 +164,10 @@ pub const QUEUE_BATCH_BYTES: usize = 64_000;
 /// Longest delay SQS offers for one message, in milliseconds.
 pub const QUEUE_DELAY_MAX_MS: u64 = 900_000;
 
-/// How late a first attempt may be and still be posted without looking for earlier traces of it, in milliseconds.
-pub const FRESH_MS: u64 = 120_000;
+/// How late a first attempt may be and still be posted without looking for earlier traces of it, in milliseconds. It is over before
+/// a repeat's message comes: that would find no trace, and post as well.
+pub const FRESH_MS: u64 = 20_000;
+const _: () = assert!(FRESH_MS + HANDLER_MS < REPEAT_DELAY_MS);
 /// How far ahead of its due time a message may wait inside the function, in milliseconds.
 pub const EARLY_MS: u64 = 2_000;
 /// How long after a repeated publish its messages become visible, in milliseconds: by then the first ones have left their traces.

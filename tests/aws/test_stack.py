@@ -347,8 +347,8 @@ def test_a_new_webhook_is_given_what_it_would_have_had(bed, admin, receiver):
     events = {tenant.publish("order.created")["event"]["id"] for _ in range(3)}
     webhook = tenant.webhook(receiver.url("/backfilled"))
     path = f"/v1/webhooks/{webhook['id']}/recover"
-    assert tenant("POST", path, {"since": since, "status": "any", "dry_run": True})["count"] == len(events)
-    job = tenant("POST", path, {"since": since, "status": "any"}, 202)["recovery"]["id"]
+    assert tenant("POST", path, {"since": since, "statuses": ["any"], "dry_run": True})["count"] == len(events)
+    job = tenant("POST", path, {"since": since, "statuses": ["any"]}, 202)["recovery"]["id"]
     receiver.wait_for("/backfilled", len(events))
     ended = eventually(lambda: (it := tenant("GET", f"{path}/{job}")["recovery"])["status"] == "done" and it, "not done")
     assert ended["sent"] == len(events)

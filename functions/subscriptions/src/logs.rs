@@ -166,7 +166,10 @@ pub(crate) async fn list(
         event_type: event_type.map(|name| catalogue.stored_type(&name).to_owned()),
         event: fields.optional("event_id", read::id(EventId::parse)),
         delivery: fields.optional("delivery_id", delivery),
-        since_ms: fields.optional("since", read::time_ms),
+        // What is older is of an earlier webhook of the same id.
+        since_ms: fields
+            .optional("since", read::time_ms)
+            .max(Some(webhook.first_epoch)),
         until_ms: fields.optional("until", read::time_ms),
     };
     fields.finish()?;
@@ -224,6 +227,7 @@ async fn entry(
     let id = LogId::parse(log).ok_or_else(missing)?;
     let store = &state.api.store;
     let entry = store.log_entry(&webhook.tenant, &webhook.id, &id).await?;
+    let entry = entry.filter(|entry| entry.key.due_ms >= webhook.first_epoch);
     Ok((webhook, entry.ok_or_else(missing)?))
 }
 

@@ -150,6 +150,28 @@ async fn a_waiting_delivery_is_listed_and_cancelled_once() {
     assert_eq!(logs(&world, &tenant, &path, "").await.len(), 1);
 }
 
+/// Cancelling stops no attempt that is being made. Where it succeeds, that is what became of the delivery.
+#[tokio::test(start_paused = true)]
+async fn what_succeeds_while_it_is_cancelled_has_succeeded() {
+    let (world, tenant, path) = failing().await;
+    let pending = world.get(&tenant, &format!("{path}/pending")).await;
+    let waiting = &pending.data(200)["pending"][0];
+    let one = format!(
+        "{path}/pending/{}",
+        waiting["delivery_id"].as_str().unwrap()
+    );
+    world.answer(200);
+    world.answer_after(4_000);
+    while world.posts() < 2 {
+        world.pass(1_000).await;
+    }
+    let cancelled = world.send_text(&tenant, "DELETE", &one, "").await;
+    assert_eq!(cancelled.data(200)["delivery"]["status"], "cancelled");
+    world.pass(10_000).await;
+    let event = world.get(&tenant, "/v1/events/evt_1").await;
+    assert_eq!(event.data(200)["deliveries"][0]["status"], "succeeded");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_event_tells_where_each_of_its_deliveries_stands() {
     let (world, tenant, path) = failing().await;

@@ -63,6 +63,8 @@ struct Receiver {
     own: OnceLock<Router>,
     /// Whether the host that delivers cannot send.
     cut_off: AtomicBool,
+    /// How long an answer takes, in milliseconds.
+    takes_ms: AtomicU64,
 }
 
 impl Receiver {
@@ -90,6 +92,10 @@ impl Transport for Receiver {
         }
         self.posts.fetch_add(1, Ordering::Relaxed);
         *self.last_headers.lock().unwrap() = outgoing.headers.clone();
+        let takes_ms = self.takes_ms.load(Ordering::Relaxed);
+        if takes_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        }
         if outgoing.url.host_str() == Some(OWN_HOST) {
             return Ok(self.of_own(outgoing).await);
         }
@@ -371,6 +377,7 @@ impl World {
             posts: AtomicUsize::new(0),
             own: OnceLock::new(),
             cut_off: AtomicBool::new(false),
+            takes_ms: AtomicU64::new(0),
             last_headers: Mutex::default(),
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
@@ -476,6 +483,11 @@ impl World {
     /// What the receiver answers from now on.
     pub(crate) fn answer(&self, status: u16) {
         self.receiver.status.store(status, Ordering::Relaxed);
+    }
+
+    /// From now on the receiver takes so long to answer.
+    pub(crate) fn answer_after(&self, ms: u64) {
+        self.receiver.takes_ms.store(ms, Ordering::Relaxed);
     }
 
     /// Whether from now on the host that delivers cannot send.

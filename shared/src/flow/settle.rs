@@ -31,14 +31,17 @@ impl Deliverer {
         if attempt.outcome == Outcome::Succeeded {
             self.end_outage(webhook, attempt).await?;
             if due.n > 1 {
-                let open = [State::Pending, State::Held, State::Missed, State::Failed];
+                // Whatever became of the row while the attempt was being made.
+                let any = [
+                    State::Pending,
+                    State::Held,
+                    State::Missed,
+                    State::Failed,
+                    State::Cancelled,
+                ];
+                let position = (due.n, due.due_ms);
                 self.store
-                    .finish(
-                        &due.delivery(),
-                        (due.n, due.due_ms),
-                        &open,
-                        State::Succeeded,
-                    )
+                    .finish(&due.delivery(), position, &any, State::Succeeded)
                     .await?;
             }
             return Ok(());

@@ -299,7 +299,8 @@ impl Ledger {
         }
         let name = (webhook.to_owned(), event.to_owned());
         let sent_again = self.retry_asked.contains(&name) || self.recoveries.any_asked(webhook);
-        if self.cancelled_for_good.contains(&name) && !sent_again && row.state != State::Cancelled {
+        let ended = matches!(row.state, State::Cancelled | State::Succeeded);
+        if self.cancelled_for_good.contains(&name) && !sent_again && !ended {
             return Some(format!("it was cancelled, and is {row:?}"));
         }
         let goes_on = self.stopped.iter().any(|stopped| {

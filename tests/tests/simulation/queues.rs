@@ -15,6 +15,7 @@ use rung_shared::{
         webhook::Webhook,
     },
     flow::deliver::Record,
+    limits::FRESH_MS,
 };
 use serde_json::{Value, json};
 
@@ -188,7 +189,10 @@ impl World {
             self.oracle.attempt(&key),
         )
         .expect("the oracle reads");
-        let fresh = due.n == 1 && receives == 1 && !due.repeated;
+        let plan = &self.wire.plan;
+        let late_ms = self.clock.now_ms().saturating_sub(due.due_ms);
+        let fresh =
+            due.n == 1 && receives == 1 && !due.repeated && late_ms <= FRESH_MS + 2 * plan.skew_ms;
         objection(
             due,
             fresh,
