@@ -12,7 +12,8 @@
 //! What a power cut takes, then, is what was answered since the last sync began: some 15 ms, from the table and the queues alike.
 //!
 //! - A row at (n, due) was written after its message, which 1 has synced before 2 syncs the row. (A row written while 2 is under way
-//!   may be synced before its message: if the power goes within these milliseconds, the row stands alone.)
+//!   may be synced before its message, and so may one that a checkpoint moves just then: if the power goes within these milliseconds,
+//!   the row stands alone, until the watchdog finds it.)
 //! - Of a message that is gone, the work is there: it was written to the table before the deletion was asked for, and the deletion is
 //!   not written before the table is synced. A deletion itself may be lost, at a `kill -9` too: the message comes again, as queues'
 //!   messages do, and is found in the log.
