@@ -173,12 +173,12 @@ async fn a_tenant_made_anew_begins_empty_whatever_the_one_before_it_left() {
         .send(asked, "POST", &format!("{path}/recover"), since.clone())
         .await;
     let recovery = recovery.data(202)["recovery"]["id"].clone();
-    let posted = world.posts();
 
     world
         .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
         .await
         .data(202);
+    let posted = world.posts();
     let second = world.tenant("acme", "standard", "pro").await;
     // Known from a moment ago, but the other tenant's.
     world

@@ -30,7 +30,7 @@ fn yesterday() -> String {
 }
 
 async fn begin(tenant: &Tenant, webhook: &Webhook, status: &str) -> String {
-    let request = json!({"since": yesterday(), "status": status});
+    let request = json!({"since": yesterday(), "statuses": [status]});
     let begun = tenant.api.post(&webhook.path("/recover"), &request).await;
     let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
     webhook.path(&format!("/recover/{id}"))
