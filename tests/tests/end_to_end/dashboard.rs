@@ -41,7 +41,13 @@ async fn every_event_type_can_be_chosen() {
     let types: Vec<_> = (0..101).map(|n| format!("shop/order.{n:03}")).collect();
     for name in &types {
         let path = format!("/v1/event-types/{name}/schema");
-        let put = rung.admin().for_tenant("t").call("PUT", &path).body("{}").send().await;
+        let put = rung
+            .admin()
+            .for_tenant("t")
+            .call("PUT", &path)
+            .body("{}")
+            .send()
+            .await;
         put.data(200);
     }
     let dashboard = modules();

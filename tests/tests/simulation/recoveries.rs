@@ -366,8 +366,11 @@ impl World {
             };
             let progress = self.progress(recovery).await;
             let progress = progress.filter(|_| !asked.earlier.contains(&job));
-            if progress.is_some_and(|progress| progress.status == Status::Done) {
-                self.judge_done(asked, recovery, logs).await;
+            if let Some(ended_ms) = progress
+                .filter(|progress| progress.status == Status::Done)
+                .and_then(|progress| progress.ended_ms)
+            {
+                self.judge_done(asked, recovery, ended_ms, logs).await;
             }
         }
     }
@@ -384,8 +387,13 @@ impl World {
         &self,
         asked: &Asked,
         recovery: &Recovery,
+        ended_ms: u64,
         logs: &BTreeMap<WebhookId, Vec<Attempt>>,
     ) {
+        // A wait whose own attempt came before the page did is over.
+        let waits =
+            matches!(&asked.scope, Scope::States(states) if states.contains(&State::Pending));
+        let meanwhile = asked.asked_ms..=ended_ms;
         let webhook = self
             .oracle
             .webhook(&recovery.tenant, &recovery.webhook)
@@ -403,6 +411,10 @@ impl World {
             let log = logs.get(&asked.webhook).into_iter().flatten();
             let log = log.filter(|entry| entry.key.delivery == found.key);
             let log: Vec<_> = log.collect();
+            let mut made = log.iter().filter(|entry| entry.key.n == found.n);
+            if waits && made.any(|entry| meanwhile.contains(&entry.started_ms)) {
+                continue;
+            }
             let mut ledger = self.ledger();
             if !ledger.is_recovered(asked, recovery, &webhook, found, row.as_ref(), &log) {
                 let text = format!("{recovery:?} is done, but {found:?} is {row:?}, log {log:?}");
