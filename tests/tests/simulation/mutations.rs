@@ -45,8 +45,16 @@ fn each_mutation_is_caught() {
             Mutation::JobIgnored | Mutation::JobForgotten => Kind::Recovering,
             _ => Kind::Any,
         };
+        // Where a search takes long, the seed that noticed it last comes first: a change elsewhere makes it another one.
+        let first = match mutation {
+            Mutation::EpochIgnored => 253,
+            Mutation::NoDueTest => 519,
+            Mutation::RowByNumberAlone => 93,
+            Mutation::SuccessForgotten => 148,
+            _ => 0,
+        };
         make(Some(mutation));
-        let caught = (0..SEEDS).find_map(|seed| {
+        let caught = std::iter::once(first).chain(0..SEEDS).find_map(|seed| {
             let violations = play(seed, kind, false).violations;
             Some((seed, violations.into_iter().next()?))
         });
