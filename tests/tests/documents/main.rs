@@ -1,8 +1,11 @@
-//! What the documents say of the tree is there: the tests that SECURITY.md and docs/promises.md name, and whatever is linked to.
+//! What the documents say of the tree is true: links lead somewhere, the files, packages and tests that they name are there, and the
+//! sources keep to the rules of ARCHITECTURE.md.
 
 #![allow(clippy::unwrap_used)]
 
+mod architecture;
 mod links;
+mod names;
 mod proofs;
 mod tree;
 
@@ -37,4 +40,32 @@ fn each_link_leads_somewhere() {
         assert_eq!(broken, Vec::<String>::new());
     }
     assert!(followed > 50, "only {followed}");
+}
+
+/// The files, tests and packages that a document names are there.
+#[test]
+fn each_name_is_that_of_something() {
+    let tree = Tree::read();
+    for document in tree.documents() {
+        let wanting = names::wanting(&tree, &tree.text(&document));
+        assert_eq!(wanting, Vec::<String>::new(), "{document}");
+    }
+}
+
+/// Each invariant of ARCHITECTURE.md names a test, or the script that holds it.
+#[test]
+fn each_invariant_names_what_shows_it() {
+    let tree = Tree::read();
+    let page = tree.text("ARCHITECTURE.md");
+    let invariants = page
+        .lines()
+        .filter(|line| line.starts_with("**Architecture invariant:**"));
+    let mut count = 0;
+    for invariant in invariants {
+        count += 1;
+        let mut names = invariant.split('`').skip(1).step_by(2);
+        let is_shown = names.any(|name| tree.tests(name) || tree.has(name));
+        assert!(is_shown, "nothing shows it: {invariant}");
+    }
+    assert!(count > 10, "only {count}");
 }

@@ -17,6 +17,8 @@ pub(crate) struct Tree {
     tests: BTreeSet<String>,
     /// Files with tests in them, by their names as modules.
     modules: BTreeSet<String>,
+    /// All manifests of ours, one after another.
+    manifests: String,
 }
 
 impl Tree {
@@ -38,10 +40,15 @@ impl Tree {
             tests.extend(found);
         }
         assert!(tests.len() > 500, "only {} tests", tests.len());
+        let manifests = files(&root, "toml");
+        let manifests = manifests.iter().filter(|path| path.ends_with("Cargo.toml"));
+        let manifests = manifests.map(|path| fs::read_to_string(path).unwrap());
+        let manifests = manifests.collect();
         Self {
             root,
             tests,
             modules,
+            manifests,
         }
     }
 
@@ -60,10 +67,41 @@ impl Tree {
         self.tests.contains(name) || self.modules.contains(name)
     }
 
+    /// Whether there is a source file whose path ends so.
+    pub(crate) fn has_source(&self, path: &str) -> bool {
+        let mut sources = ROOMS.iter().flat_map(|room| self.sources(room));
+        sources.any(|source| Path::new(&source).ends_with(path))
+    }
+
+    /// Whether there is a package of this name, of ours or in the list of those that we use.
+    pub(crate) fn has_package(&self, name: &str) -> bool {
+        self.manifests.contains(&format!("\nname = \"{name}\"\n"))
+    }
+
+    /// Whether there is a test binary or program of this name.
+    pub(crate) fn has_target(&self, name: &str) -> bool {
+        let sources = ROOMS.iter().flat_map(|room| self.sources(room));
+        let mut tests = sources.filter_map(|source| {
+            let (_, test) = source.split_once("/tests/")?;
+            let name = test.split('/').next()?;
+            Some(name.trim_end_matches(".rs").to_owned())
+        });
+        self.has_package(name) || tests.any(|test| test == name)
+    }
+
     /// Every document, by its path.
     pub(crate) fn documents(&self) -> Vec<String> {
-        let documents = files(&self.root, "md");
-        let relative = documents.iter().map(|path| {
+        self.files(&self.root, "md")
+    }
+
+    /// Every Rust source in a folder, by its path.
+    pub(crate) fn sources(&self, folder: &str) -> Vec<String> {
+        self.files(&self.root.join(folder), "rs")
+    }
+
+    fn files(&self, folder: &Path, extension: &str) -> Vec<String> {
+        let files = files(folder, extension).into_iter();
+        let relative = files.map(|path| {
             let path = path.strip_prefix(&self.root).unwrap();
             path.to_str().unwrap().to_owned()
         });
