@@ -63,7 +63,7 @@ fn is_there(tree: &Tree, span: &str) -> bool {
         return true;
     }
     if let Some((first, _)) = span.split_once('/')
-        && !first.is_empty()
+        && !matches!(first, "" | "." | "..")
         && tree.has(first)
     {
         return tree.has(span);
