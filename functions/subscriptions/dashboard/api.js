@@ -29,7 +29,7 @@ function filled(path, params) {
     // Event types have slashes in them, which stay.
     const parts = name === "type" ? params[name].split("/") : [params[name]];
     // Dots would lead to another path.
-    if (parts.some((part) => /^\.{0,2}$/.test(part))) throw new ApiError(404, { code: "not_found", message: `there is no ${name} "${params[name]}"` });
+    if (parts.some((part) => /^\.{0,2}$/.test(part))) throw new ApiError(404, { code: "not_found", message: `${name} "${params[name]}" not found` });
     return parts.map(encodeURIComponent).join("/");
   });
 }
@@ -54,23 +54,23 @@ export async function request(key, call, { params, query, body, tenant, signal }
     text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, { code: "unreachable", message: "Rung does not answer; is it running, and is this machine online?" });
+    throw new ApiError(0, { code: "unreachable", message: "Rung does not respond. Is it running, and are you online?" });
   }
   try {
     answer = JSON.parse(text);
   } catch {
     // Not from Rung, but from what stands before it.
-    answer = { error: { code: "no_json", message: `the answer is ${response.status} without JSON` } };
+    answer = { error: { code: "no_json", message: `unexpected response: status ${response.status} without JSON` } };
   }
   if (answer.success) return { data: answer.data, text };
-  const error = answer.error ?? { code: "unknown", message: answer.message ?? `the answer is ${response.status}` };
+  const error = answer.error ?? { code: "unknown", message: answer.message ?? `unexpected response: status ${response.status}` };
   throw new ApiError(response.status, error);
 }
 
 /** Finds out whose key it is, and keeps it. */
 export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.
-  if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key is one word of printable ASCII characters" });
+  if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key consists of printable ASCII characters without spaces" });
   const asOperator = () => request(key, "GET /v1/tenants", { query: { limit: 1 } }).then(() => true);
   const asTenant = () => request(key, "GET /v1/webhooks", { query: { limit: 1 } }).then(() => false);
   // Which it is shows by asking; the likelier question first.

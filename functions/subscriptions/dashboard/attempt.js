@@ -7,7 +7,7 @@ import { pretty } from "./json.js";
 export const answer = ({ response_status: status, status: outcome }) => h("span", { class: (!status || outcome === "failed") && "bad" }, status ?? "none");
 
 /** The columns of attempts, and what one has there. */
-export const COLUMNS = ["Status", "Event type", "Time", "Answer", "Took", "Attempt", "Next attempt"];
+export const COLUMNS = ["Status", "Event type", "Time", "Response", "Duration", "Attempt", "Next attempt"];
 export const cells = (entry, webhook, link, waits) => [
   badge(entry.status),
   h("div", null,
@@ -60,7 +60,7 @@ export async function attempt({ call, act, say, link, params }) {
   const about = region({ class: "card" }, ({ waits }) => facts([
     ["Attempt", h("span", null, log.attempt, ` (${words(log.trigger)})`)],
     ["Started", time(log.attempted_at)],
-    ["Took", duration(log.response_time_ms)],
+    ["Duration", duration(log.response_time_ms)],
     ["Next attempt", waits && h("span", null, time(log.next_attempt_at), " (", until(log.next_attempt_at), ")")],
     // A test's event is nowhere but here.
     ["Event", h(log.trigger === "test" ? "span" : "a", { href: log.trigger !== "test" && link(["events", log.event_id]) }, h("code", null, log.event_id))],
@@ -84,10 +84,10 @@ export async function attempt({ call, act, say, link, params }) {
   await refresh();
   const retry = log.trigger !== "test" && button("Send again now", () => act(async () => {
     await call("POST /v1/webhooks/{webhook}/logs/{log}/retry", params);
-    say("It is on its way; the attempt shows up below.");
+    say("Sent again. The attempt appears below.");
   }), { class: "primary", id: "retry" });
   const { request, response } = log;
-  const none = log.trigger === "test" ? "The body of a test is not kept." : "The event has expired, and its body with it.";
+  const none = log.trigger === "test" ? "The body of a test is not stored." : "The event and its body have expired.";
   const sent = h("section", { class: "card" },
     h("h2", null, "Request"),
     h("p", null, h("strong", null, "POST "), h("code", null, request.url)),
@@ -99,14 +99,14 @@ export async function attempt({ call, act, say, link, params }) {
       ? [
         h("p", null, h("strong", null, "Status "), answer(log)),
         headers(response.headers),
-        response.body ? body(response.body, "Body") : h("p", { class: "sub" }, "The body is empty."),
+        response.body ? body(response.body, "Body") : h("p", { class: "sub" }, "Empty body."),
       ]
-      : h("p", null, "No answer came."));
+      : h("p", null, "No response."));
   return {
     title: log.event_type,
     refresh,
     element: h("div", null,
-      h("nav", { class: "crumbs", "aria-label": "Where this is" },
+      h("nav", { class: "crumbs", "aria-label": "Breadcrumbs" },
         h("a", { href: link(["webhooks"]) }, "Webhooks"),
         h("a", { href: link(["webhooks", webhook.id]) }, webhook.name ?? webhook.url)),
       h("div", { class: "heading" }, h("h1", null, badge(log.status), " ", log.event_type), h("div", { class: "actions" }, retry)),

@@ -75,8 +75,8 @@ export function charts(stats) {
   const all = buckets(stats);
   const most = Math.max(0, ...all.map((bucket) => bucket.latency_ms.p95 ?? 0));
   const ends = h("p", { class: "ends" }, h("span", null, name(stats, all[0])), h("span", null, "now"));
-  const outcome = `Attempts by the ${stats.bucket}: ${count(stats.succeeded)} succeeded, ${count(stats.failed)} failed`;
-  const latency = `Latency by the ${stats.bucket}: half of the answers within ${duration(stats.latency_ms.p50)}, 95 % within ${duration(stats.latency_ms.p95)}`;
+  const outcome = `Attempts per ${stats.bucket}: ${count(stats.succeeded)} succeeded, ${count(stats.failed)} failed`;
+  const latency = `Latency per ${stats.bucket}: half of the responses within ${duration(stats.latency_ms.p50)}, 95 % within ${duration(stats.latency_ms.p95)}`;
   const titles = all.map((bucket, index) => svg("g", null,
     svg("title", null, `${name(stats, bucket)}: p50 ${duration(bucket.latency_ms.p50)}, p95 ${duration(bucket.latency_ms.p95)}`),
     svg("rect", { class: "column", x: (index * 600) / all.length, y: 0, width: 600 / all.length, height: 72 })));

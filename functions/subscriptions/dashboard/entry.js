@@ -22,11 +22,11 @@ export function signInForm(entered) {
   } },
     h("img", { src: "dashboard/icon.svg", alt: "", width: 44, height: 44 }),
     h("h1", null, "Rung"),
-    h("p", null, "See where your webhooks went, and send them again."),
+    h("p", null, "See where your webhooks went and send them again."),
     field("Key", input),
     problem, submit,
-    h("p", { class: "hint" }, "The admin key, or a tenant's key with the scope ", h("code", null, "manage"),
-      ". It stays in this tab and is forgotten when the tab is closed."));
+    h("p", { class: "hint" }, "The admin key, or a tenant's key with the scope ", h("code", null, "read"),
+      ". It is kept in this tab until you close it."));
 }
 
 /** The operator's tenants. */
@@ -39,8 +39,8 @@ export async function tenants({ call, link, go }) {
         h("a", { class: "row-link", href: link(["t", id, "webhooks"]) }, name ?? id), h("code", null, id), dialect, plan, time(created_at),
       ]))
       : find.value
-        ? empty("None of those listed", more ? "Press Enter to open the tenant with exactly this id." : "Look at the spelling.")
-        : empty("No tenants yet", ["Make one with ", h("code", null, "POST /v1/tenants"), "."]),
+        ? empty("No match in the list", more ? "Press Enter to open the tenant with exactly this id." : "Check the spelling.")
+        : empty("No tenants yet", ["Create one with ", h("code", null, "POST /v1/tenants"), "."]),
     more && button("Show more", older, { id: "older", class: "more" }),
   ]);
 

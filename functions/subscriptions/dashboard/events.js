@@ -14,16 +14,16 @@ export async function events({ call, act, link, narrow, query }) {
   }, ({ id }) => id);
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
-      ? table("Events", ["Type", "Id", "Accepted", "Goes to"], items.map(({ id, type, created_at, deliveries, reason }) => [
+      ? table("Events", ["Type", "Id", "Accepted", "Webhooks"], items.map(({ id, type, created_at, deliveries, reason }) => [
         h("a", { class: "row-link", href: link(["events", id]) }, type), h("code", null, id), time(created_at),
-        deliveries > 0 ? `${count(deliveries)} ${deliveries === 1 ? "webhook" : "webhooks"}` : h("span", { class: "wait" }, `nobody${reason ? `: ${reason}` : ""}`),
+        deliveries > 0 ? `${count(deliveries)} ${deliveries === 1 ? "webhook" : "webhooks"}` : h("span", { class: "wait" }, `none${reason ? `: ${reason}` : ""}`),
       ]))
       : cursor
-        ? empty("None among the newest", "Older ones have not been looked at yet.")
+        ? empty("No match so far", "Older events have not been searched yet.")
         : query.type
-          ? empty("No such events")
+          ? empty("No matching events")
           : empty("No events yet", ["Publish one with ", h("code", null, "POST /v1/events"), ", or ", h("a", { href: link(["publish"]) }, "here"), "."]),
-    cursor && button(items.length > 0 ? "Older" : "Look further back", () => act(() => list.older()), { id: "older", class: "more" }),
+    cursor && button(items.length > 0 ? "Older" : "Search further back", () => act(() => list.older()), { id: "older", class: "more" }),
   ]);
   async function refresh() {
     await list.refresh();
@@ -59,7 +59,7 @@ export async function event({ call, ask, act, link, params }) {
           names.has(id) && h("span", { class: "sub" }, id)),
         badge(status), `${attempt}`, until(next_attempt_at),
       ]))
-      : empty("It goes to nobody", event.reason),
+      : empty("No deliveries", event.reason),
     cursor && button("Show more", () => act(() => list.older()), { id: "older", class: "more" }),
   ]);
   async function refresh() {
@@ -71,23 +71,23 @@ export async function event({ call, ask, act, link, params }) {
     title: event.type,
     refresh,
     element: h("div", null,
-      h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: link(["events"]) }, "Events")),
+      h("nav", { class: "crumbs", "aria-label": "Breadcrumbs" }, h("a", { href: link(["events"]) }, "Events")),
       h("div", { class: "heading" }, h("h1", null, event.type)),
-      h("div", { class: "card" }, facts([["Id", h("code", null, event.id)], ["Accepted", time(event.created_at)], ["Happened", time(event.timestamp)]])),
+      h("div", { class: "card" }, facts([["Id", h("code", null, event.id)], ["Accepted", time(event.created_at)], ["Event time", time(event.timestamp)]])),
       rows.element,
       h("section", { class: "card" }, payload && payload !== "null"
         ? body(payload, "Payload in the tenant's dialect")
-        : h("p", { class: "sub" }, "There is no payload in the tenant's own dialect."))),
+        : h("p", { class: "sub" }, "No payload in the tenant's own dialect."))),
   };
 }
 
 export async function publish({ call, ask, act, say, link, go }) {
   const catalogue = await catalogueOf(call);
   const first = catalogue.event_types[0]?.type ?? "";
-  const hint = catalogue.any_type ? "such as order.paid" : undefined;
+  const hint = catalogue.any_type ? "for example order.paid" : undefined;
   const { element: type, input: chosen } = typeInput(catalogue, first, hint, { id: "type", name: "type", required: true });
   const data = h("textarea", { id: "data", rows: 14, spellcheck: "false", autocapitalize: "off", "aria-describedby": "problem" });
-  const id = h("input", { type: "text", id: "id", placeholder: "made for you", spellcheck: "false", autocapitalize: "off" });
+  const id = h("input", { type: "text", id: "id", placeholder: "generated", spellcheck: "false", autocapitalize: "off" });
   const problem = h("p", { class: "problem", id: "problem", role: "alert" });
   const description = h("p", { class: "sub" });
   let sample = "";
@@ -110,7 +110,7 @@ export async function publish({ call, ask, act, say, link, go }) {
     try {
       JSON.parse(text);
     } catch (error) {
-      problem.textContent = `This is no JSON: ${error.message}`;
+      problem.textContent = `Invalid JSON: ${error.message}`;
       return data.focus();
     }
     // As it was written, digit by digit.
@@ -120,7 +120,7 @@ export async function publish({ call, ask, act, say, link, go }) {
       say(`Published to ${count(deliveries)} ${deliveries === 1 ? "webhook" : "webhooks"}.`);
       return go(["events", event.id]);
     }
-    say(`Published, to nobody: ${reason}.`, { kind: "wait", link: [link(["events", event.id]), "Look at it"] });
+    say(`Published to no webhook: ${reason}.`, { kind: "wait", link: [link(["events", event.id]), "View the event"] });
   };
   return {
     title: "Publish",
@@ -130,6 +130,6 @@ export async function publish({ call, ask, act, say, link, go }) {
       await act(send);
       submit.disabled = false;
     } }, h("h1", null, "Publish an event"), field("Event type", type), description, field("Data", data), problem, field("Id (optional)", id),
-    h("p", { class: "sub" }, "It is a real one: every webhook that subscribes to it gets it."), h("div", { class: "actions end" }, submit)),
+    h("p", { class: "sub" }, "This publishes a real event to every webhook that subscribes to it."), h("div", { class: "actions end" }, submit)),
   };
 }

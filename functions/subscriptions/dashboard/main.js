@@ -1,8 +1,8 @@
-// Leads from the address to a view, and keeps what the view shows up to date.
+// Routes addresses to views, and keeps the view up to date.
 //
-// An address is `#/webhooks/ID?status=failed`, for the operator `#/t/TENANT/webhooks/ID…`: so reloading, going back and passing
-// an address on work, and no key is ever in it. A view is a function that answers `{ title, element, refresh }` once it has
-// loaded; the view before it stays on the page until then.
+// An address is `#/webhooks/ID?status=failed`, for the operator `#/t/TENANT/webhooks/ID…`: so reloading, going back and sharing
+// an address work, and no key is ever in it. A view is a function that returns `{ title, element, refresh }` once it has
+// loaded; the previous view stays on the page until then.
 
 import { ApiError, request, session, signOut } from "./api.js";
 import { attempt } from "./attempt.js";
@@ -33,7 +33,7 @@ const $ = (id) => document.getElementById(id);
 
 const listed = (details) => h("ul", null, details.map(({ field, problem }) => h("li", null, h("code", null, field), ` ${problem}`)));
 
-/** Tells something; errors stay until they are dismissed. */
+/** Shows a message; errors stay until they are dismissed. */
 function say(text, { kind = "good", details = [], link } = {}) {
   const message = h("div", { class: `message ${kind}` },
     h("div", null,
@@ -45,7 +45,7 @@ function say(text, { kind = "good", details = [], link } = {}) {
   while ($("messages").children.length > 3) $("messages").firstChild.remove();
 }
 
-/** Tells an error. The message is about the first field, so one alone is not told twice. */
+/** Shows an error. The message is about the first field, so a single detail is not repeated. */
 function fail(error) {
   if (error.name === "AbortError") return;
   if (error.status === 401) return end(error.message);
@@ -53,7 +53,7 @@ function fail(error) {
   say(error.message, { kind: "bad", details: error.details?.length > 1 ? error.details : [] });
 }
 
-/** Asks before something that cannot be taken back. */
+/** Asks for confirmation before something that cannot be undone. */
 function confirmed(title, text, label) {
   return new Promise((resolve) => {
     const dialog = h("dialog", { "aria-labelledby": "dialog-title", close: () => {
@@ -62,7 +62,7 @@ function confirmed(title, text, label) {
     } },
       h("h2", { id: "dialog-title" }, title), h("p", null, text),
       h("div", { class: "actions end" },
-        h("button", { type: "button", click: () => dialog.close() }, "Leave it"),
+        h("button", { type: "button", click: () => dialog.close() }, "Keep it"),
         h("button", { type: "button", class: "danger", click: () => dialog.close("yes") }, label)));
     document.body.append(dialog);
     dialog.showModal();
@@ -105,7 +105,7 @@ function viewOf(names) {
   return { view: nothing, params: {} };
 }
 
-const nothing = async () => ({ title: "Not found", element: empty("There is no such page", h("a", { href: "#/" }, "To the beginning")) });
+const nothing = async () => ({ title: "Not found", element: empty("Page not found", h("a", { href: "#/" }, "Go to the start page")) });
 
 // ---- What is shown
 
@@ -148,7 +148,7 @@ async function open() {
   const { view, params } = listsTenants ? { view: tenants, params: {} } : viewOf(names);
   const link = linkIn(tenant);
   const pageLink = ([name, label]) => h("a", { href: link([name]), "aria-current": names[0] === name && "page" }, label);
-  const tenantLink = tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose another tenant" }, tenant)] : [];
+  const tenantLink = tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose a different tenant" }, tenant)] : [];
   $("nav").replaceChildren(...tenantLink, ...(listsTenants ? [] : PAGES.map(pageLink)));
   const ask = (call, params, options) => request(who.key, call, {
     // What is only read is given up with the view; what changes something is not.

@@ -14,17 +14,17 @@ export function pendingList({ call, act, say, confirmed, link }, of, limit) {
 
   const sendNow = ({ delivery_id: delivery, event_id }) => act(async () => {
     await call("POST /v1/webhooks/{webhook}/pending/{delivery}/retry", { ...of, delivery });
-    say(`The delivery of ${event_id} is on its way.`);
+    say(`Delivery of ${event_id} sent.`);
   });
   const cancel = ({ delivery_id: delivery, event_id }) => act(async () => {
     await call("DELETE /v1/webhooks/{webhook}/pending/{delivery}", { ...of, delivery });
     queue.drop(delivery);
-    say(`The delivery of ${event_id} is cancelled.`);
+    say(`Delivery of ${event_id} cancelled.`);
   });
   const cancelAll = () => act(async () => {
-    if (!await confirmed("Cancel all that waits?", "None of it is sent any more, unless somebody recovers it.", "Cancel all")) return;
+    if (!await confirmed("Cancel all waiting deliveries?", "They are not sent unless somebody recovers them.", "Cancel all")) return;
     const { cancelled, complete } = await call("DELETE /v1/webhooks/{webhook}/pending", of);
-    say(`${count(cancelled)} cancelled${complete ? "." : "; there are more, so do it again."}`);
+    say(`${count(cancelled)} cancelled${complete ? "." : ". There are more: cancel again."}`);
   });
 
   const row = (item) => [
@@ -39,10 +39,10 @@ export function pendingList({ call, act, say, confirmed, link }, of, limit) {
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
       ? [
-        table("Deliveries that wait", COLUMNS, items.map(row)),
+        table("Waiting deliveries", COLUMNS, items.map(row)),
         h("div", { class: "actions end" }, button("Cancel all…", cancelAll, { id: "cancel-all", class: "danger" })),
       ]
-      : empty("Nothing waits", "What fails and is to be tried again stands here until then."),
+      : empty("Nothing is waiting", "Deliveries that wait for their next attempt appear here."),
     cursor && button("Older", () => act(() => queue.older()), { id: "older", class: "more" }),
   ]);
   return {

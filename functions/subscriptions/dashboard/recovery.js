@@ -6,8 +6,8 @@ const DAY_MS = 86_400_000;
 /** What the API takes if nothing is said. */
 const UNSUCCESSFUL = "";
 const SCOPES = [
-  [UNSUCCESSFUL, "failed, held and missed"], ["failed", "failed"], ["held", "held"], ["missed", "missed"],
-  ["pending", "waiting, now"], ["any", "every event, also what succeeded"],
+  [UNSUCCESSFUL, "failed, held or missed"], ["failed", "failed"], ["held", "held"], ["missed", "missed"],
+  ["pending", "waiting"], ["any", "every event, including successes"],
 ];
 
 /** A time as inputs want it: in the reader's zone, to the minute. */
@@ -30,7 +30,7 @@ export function recovery({ call, act }, of, hook) {
     ],
     running && h("p", null, badge(running.status), ` ${count(running.sent)} sent`,
       running.skipped > 0 && `, ${count(running.skipped)} skipped`,
-      running.status === "running" && [", has come to ", time(running.reached)]),
+      running.status === "running" && [", reached ", time(running.reached)]),
   ]);
   const draw = () => outcome.show({ counted, running, status });
 
@@ -55,8 +55,8 @@ export function recovery({ call, act }, of, hook) {
 
   const element = h("section", { class: "card", id: "recovery", hidden: true },
     h("h2", null, "Recover"),
-    h("p", { class: "sub" }, "Sends again what was accepted since then, each delivery on a fresh ladder, with the ids and bytes it always had."),
-    h("div", { class: "actions" }, field("Since", since), field("What is", scope), button("Count", recount, { id: "count" })), outcome.element);
+    h("p", { class: "sub" }, "Sends deliveries again that were accepted since this time, each on a fresh ladder, with unchanged ids and bytes."),
+    h("div", { class: "actions" }, field("Since", since), field("Status", scope), button("Count", recount, { id: "count" })), outcome.element);
   return {
     element,
     toggle() {

@@ -12,10 +12,10 @@ import { figures, tiles } from "./webhooks.js";
 
 const REASONS = {
   manual: "Somebody disabled it.",
-  ladder_used_up: "Every attempt of a delivery failed, to the end of its ladder.",
+  ladder_used_up: "All attempts of a delivery failed.",
   consecutive_failures: "Too many attempts in a row failed.",
-  failing_too_long: "Attempts failed for days, and none succeeded.",
-  gone: "The receiver answered 410 Gone.",
+  failing_too_long: "Attempts failed for days without a success.",
+  gone: "The receiver responded with 410 Gone.",
   plan: "The tenant's plan has no webhooks.",
   unverified: "Its endpoint has not echoed the challenge yet.",
 };
@@ -45,28 +45,28 @@ export async function webhook(context) {
 
   // ---- What can be done
 
-  const typeToTest = typeInput(catalogue, "", "its first type", { id: "test-type", "aria-label": "Event type of the test" });
+  const typeToTest = typeInput(catalogue, "", "first subscribed type", { id: "test-type", "aria-label": "Event type of the test" });
   const test = button("Send a test", () => act(async () => {
     const { log } = await call("POST /v1/webhooks/{webhook}/test", of, { body: { event_type: typeToTest.input.value || undefined } });
-    const outcome = log.response_status ? `answered ${log.response_status}` : log.error;
+    const outcome = log.response_status ? `status ${log.response_status}` : log.error;
     say(`The test of ${log.event_type} ${log.status}: ${outcome}, after ${duration(log.response_time_ms)}.`, {
       kind: log.status === "succeeded" ? "good" : "bad",
-      link: [link([...base, "attempts", log.id]), "Look at it"],
+      link: [link([...base, "attempts", log.id]), "View the attempt"],
     });
   }), { id: "test" });
   const enable = () => act(async () => {
     await call("PATCH /v1/webhooks/{webhook}", of, { body: { status: "active" } });
-    say("It is active. What it missed meanwhile waits for “Recover”.");
+    say("Webhook enabled. Use “Recover” to send what it missed.");
   });
   const disable = () => act(async () => {
-    const what = "Attempts stop at once. What waits is held, and what is published meanwhile is missed; both can be sent later by “Recover”.";
-    if (!await confirmed("Disable this webhook?", what, "Disable it")) return;
+    const what = "Attempts stop at once. Waiting deliveries are held and new events are missed; “Recover” can send both later.";
+    if (!await confirmed("Disable this webhook?", what, "Disable")) return;
     await call("PATCH /v1/webhooks/{webhook}", of, { body: { status: "disabled" } });
-    say("It is disabled: nothing is sent to it.");
+    say("Webhook disabled. Nothing is sent to it.");
   });
   const verify = () => act(async () => {
     await call("POST /v1/webhooks/{webhook}/verify", of);
-    say("The endpoint has echoed the challenge; the webhook is active.");
+    say("Endpoint verified. The webhook is active.");
   });
 
   // ---- What it is
@@ -86,7 +86,7 @@ export async function webhook(context) {
   ]);
   const why = region(null, ({ disabled_at, disabled_reason }) => disabled_reason && h("div", { class: "notice bad" },
     h("p", null, h("strong", null, "Disabled "), time(disabled_at), ". ", REASONS[disabled_reason.reason] ?? words(disabled_reason.reason)),
-    disabled_reason.log_ids.length > 0 && h("p", null, "The attempts that led to it: ",
+    disabled_reason.log_ids.length > 0 && h("p", null, "Caused by attempts ",
       disabled_reason.log_ids.slice(0, 10).map((id, index) => [index > 0 && ", ", h("a", { href: link([...base, "attempts", id]) }, `${index + 1}`)]))));
   let aboutOpen = false;
   const about = region(null, (hook) => h("details", { class: "card", id: "about", open: aboutOpen, toggle: ({ target }) => { aboutOpen = target.open; } },
@@ -99,23 +99,23 @@ export async function webhook(context) {
       ["Dialect", hook.dialect],
       ["Signing", words(hook.signing)],
       ["Public key", hook.public_key && h("code", null, hook.public_key)],
-      ["Old secret signs until", time(hook.old_secret_expires_at)],
-      ["Rate limit", hook.rate_limit && `${hook.rate_limit} a second`],
+      ["Old secret valid until", time(hook.old_secret_expires_at)],
+      ["Rate limit", hook.rate_limit && `${hook.rate_limit} per second`],
       ["Own headers", codes(Object.keys(hook.headers))],
       ["Secret headers", codes(hook.secret_headers)],
       ["Metadata", hook.metadata && h("code", null, hook.metadata)],
-      ["Made", time(hook.created_at)],
+      ["Created", time(hook.created_at)],
     ])));
 
   // ---- How it does
 
   const spans = choice([["day", "last 24 hours"], ["month", "last 30 days"]], span, {
-    id: "span", "aria-label": "Span", change: ({ target }) => narrow({ ...query, span: target.value === "month" && "month" }),
+    id: "span", "aria-label": "Time span", change: ({ target }) => narrow({ ...query, span: target.value === "month" && "month" }),
   });
   const statistics = region({ class: "card" }, (stats) => {
     const failures = stats.consecutive_failures;
     return [
-      h("div", { class: "heading" }, h("h2", null, "How it does"), spans),
+      h("div", { class: "heading" }, h("h2", null, "Statistics"), spans),
       tiles([...figures(stats), ["Failed in a row", failures < FAILURES_COUNTED ? failures : `${failures}+`, failures > 0 && "bad"]]),
       charts(stats),
     ];
@@ -133,16 +133,16 @@ export async function webhook(context) {
     items.length > 0
       ? table("Attempts", COLUMNS, items.map((entry) => cells(entry, of.webhook, link, waiting(queued, more))))
       : cursor
-        ? empty("None among the newest", "Older ones have not been looked at yet.")
-        : narrowed ? empty("No such attempts") : empty("No attempts yet", "Send a test, or publish an event that it subscribes to."),
-    cursor && button(items.length > 0 ? "Older" : "Look further back", () => act(() => logs.older()), { id: "older", class: "more" }),
+        ? empty("No match so far", "Older attempts have not been searched yet.")
+        : narrowed ? empty("No matching attempts") : empty("No attempts yet", "Send a test, or publish an event that the webhook subscribes to."),
+    cursor && button(items.length > 0 ? "Older" : "Search further back", () => act(() => logs.older()), { id: "older", class: "more" }),
   ]);
   const by = (name) => ({ target }) => narrow({ ...query, [name]: target.value });
   const filters = h("div", { class: "filters" },
     field("Status", choice([["", "All"], ["succeeded", "Succeeded"], ["failed", "Failed"]], query.status ?? "", { id: "status", change: by("status") })),
     field("Event type", typeInput(catalogue, query.event_type ?? "", "All", { id: "event-type", change: by("event_type") }).element),
-    query.event_id && h("p", { class: "chip" }, "of event ", h("code", null, query.event_id),
-      h("button", { type: "button", class: "quiet", "aria-label": "Of any event", click: () => narrow({ ...query, event_id: "" }) }, "×")));
+    query.event_id && h("p", { class: "chip" }, "event ", h("code", null, query.event_id),
+      h("button", { type: "button", class: "quiet", "aria-label": "All events", click: () => narrow({ ...query, event_id: "" }) }, "×")));
 
   const tabs = region({ class: "tabs", role: "navigation", "aria-label": "Lists" }, ({ waits }) => {
     const tabLink = (name, ...label) => h("a", {
@@ -172,7 +172,7 @@ export async function webhook(context) {
     title: first.name ?? first.url,
     refresh,
     element: h("div", null,
-      h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: link(["webhooks"]) }, "Webhooks")),
+      h("nav", { class: "crumbs", "aria-label": "Breadcrumbs" }, h("a", { href: link(["webhooks"]) }, "Webhooks")),
       head.element, why.element, panel.element, statistics.element, about.element,
       h("div", { class: "heading" }, tabs.element, tab === "attempts" && filters),
       tab === "attempts" ? attempts.element : pending.element),

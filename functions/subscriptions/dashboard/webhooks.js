@@ -47,7 +47,7 @@ export async function webhooks({ call, link, query, narrow, act, fail }) {
       }))
       : status
         ? empty(`No ${status} webhooks`)
-        : empty("No webhooks yet", ["Make one with ", h("code", null, "POST /v1/webhooks"), ": what is published then shows up here."]),
+        : empty("No webhooks yet", ["Create one with ", h("code", null, "POST /v1/webhooks"), "."]),
     cursor && button("Show more", older, { id: "older", class: "more" }),
   ]);
   const draw = () => rows.show({ items: list.items, cursor: list.cursor, statistics: Object.fromEntries([...statistics].map(([id, { stats }]) => [id, stats])) });
