@@ -2,8 +2,11 @@
 
 use crate::tree::Tree;
 
+/// Whether the tree has what is named.
+type Has = fn(&Tree, &str) -> bool;
+
 /// Words of the command line after which a package, a test binary or a program is named, and how it is looked for.
-const NAMING: [(&str, fn(&Tree, &str) -> bool); 4] = [
+const NAMING: [(&str, Has); 4] = [
     ("-p", Tree::has_package),
     ("--package", Tree::has_package),
     ("--test", Tree::has_target),
