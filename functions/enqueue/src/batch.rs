@@ -2,14 +2,13 @@
 
 use rung_shared::{
     api::{self, ApiError, Code, Fields, read},
-    flow::accept::NewEvent,
     json::Json,
     limits::{BATCH_EVENTS, JSON_DEPTH},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::request::read_event;
+use crate::request::{Given, read_event};
 
 /// In a batch the data of an event stands within the event, the list and the body.
 const WITHIN: usize = 3;
@@ -28,7 +27,7 @@ struct Texts<'a> {
 pub fn read_batch(
     text: &[u8],
     idempotency_key: Option<&str>,
-) -> Result<Vec<Result<NewEvent, ApiError>>, ApiError> {
+) -> Result<Vec<Result<Given, ApiError>>, ApiError> {
     match api::parse(text, WITHIN) {
         Ok(body) => read_events(&body, idempotency_key),
         // Where an event of it ends, nobody knows.
@@ -43,7 +42,7 @@ fn read_sound_events(
     text: &[u8],
     fault: ApiError,
     idempotency_key: Option<&str>,
-) -> Result<Vec<Result<NewEvent, ApiError>>, ApiError> {
+) -> Result<Vec<Result<Given, ApiError>>, ApiError> {
     let texts: Texts<'_> = match serde_json::from_slice(text) {
         Ok(texts) => texts,
         Err(error) if error.is_data() => return Err(fault),
@@ -81,7 +80,7 @@ fn read_sound_events(
 fn read_events(
     body: &Json,
     idempotency_key: Option<&str>,
-) -> Result<Vec<Result<NewEvent, ApiError>>, ApiError> {
+) -> Result<Vec<Result<Given, ApiError>>, ApiError> {
     let mut fields = Fields::of(body)?;
     let events = fields.required("events", |value| {
         let events = read::list(value)?;
@@ -129,7 +128,7 @@ mod tests {
             assert_eq!(events.len(), 4);
             for (place, event) in events.iter().enumerate() {
                 let Err(error) = event else {
-                    let event = event.as_ref().unwrap();
+                    let event = &event.as_ref().unwrap().event;
                     assert_eq!(place % 2, 0, "{member}");
                     assert_eq!(event.idempotency_key, Some(format!("k#{place}")));
                     continue;

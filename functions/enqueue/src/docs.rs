@@ -22,7 +22,10 @@ const REFUSALS: &[Code] = &[
     Code::SchemaViolation,
     Code::UnusableSchema,
     Code::PayloadTooLarge,
-    Code::Conflict,
+    Code::EventIdReused,
+    Code::IdempotencyMismatch,
+    Code::TenantMismatch,
+    Code::TenantRequired,
     Code::RateLimited,
     Code::QuotaExceeded,
 ];
@@ -32,6 +35,11 @@ fn event() -> Value {
         "type": "object",
         "required": ["type", "data"],
         "properties": {
+            "tenant": {
+                "description": "With an operator's key that names no tenant in `Rung-Tenant`: whose it is.",
+                "type": ["string", "null"],
+                "pattern": format!("^[A-Za-z0-9_-]{{1,{ID_CHARS}}}$"),
+            },
             "id": {
                 "description": "Its id [default: a new one]. The same id with the same content is taken once.",
                 "type": ["string", "null"],
@@ -71,16 +79,19 @@ fn published_example() -> Value {
     json!({
         "event": {
             "id": "evt_7DSpX620AU0gIPlaiuIZ1e",
+            "tenant_id": "acme",
             "type": "user.lesson.completed",
             "timestamp": "2025-10-10T12:30:00.123Z",
             "created_at": "2025-10-10T12:30:00.123Z",
         },
         "deliveries": 2,
+        "reason": null,
+        "reason_code": null,
     })
 }
 
 fn publishing(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(Who::Tenant(Scope::Publish), id, summary).idempotency_key("Serves as an id where an event has none: the same key with the same content is taken once.")
+    Operation::new(Who::TenantOrAll(Scope::Publish), id, summary).idempotency_key("Serves as an id where an event has none: the same key with the same content is taken once.")
     .header(
         "traceparent",
         "W3C Trace Context: goes along to the receivers.",
@@ -112,16 +123,18 @@ pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
     let results: Schema = json_schema!({
         "type": "array",
         "items": {
-            "oneOf": [
-                {
-                    "type": "object",
-                    "required": ["success", "data"],
-                    "properties": { "success": { "const": true }, "data": published },
-                },
-                { "$ref": "#/components/schemas/Error" },
-            ],
+            "type": "object",
+            "required": ["success", "status", "duplicate"],
+            "properties": {
+                "success": { "type": "boolean" },
+                "status": { "description": "The status of its own answer.", "type": "integer" },
+                "duplicate": { "description": "Whether it had been accepted before.", "type": "boolean" },
+                "data": published,
+                "error": { "$ref": "#/components/schemas/Error/properties/error" },
+            },
         },
     });
+    let count: Schema = json_schema!({ "type": "integer", "minimum": 0 });
     let body = json!({
         "type": "object",
         "required": ["events"],
@@ -130,27 +143,53 @@ pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
         },
         "additionalProperties": false,
     });
-    let example = json!({
+    let all = json!({
+        "accepted": 1,
+        "refused": 0,
+        "results": [{ "success": true, "status": 202, "duplicate": false, "data": published_example() }],
+    });
+    let some = json!({
+        "accepted": 1,
+        "refused": 1,
         "results": [
-            { "success": true, "data": published_example() },
+            { "success": true, "status": 202, "duplicate": true, "data": published_example() },
             {
                 "success": false,
+                "status": 422,
+                "duplicate": false,
                 "error": {
                     "code": "unknown_event_type",
                     "message": Code::UnknownEventType.message(),
+                    "request_id": "req_5d0c1f3b2a9e8d7c6b5a",
+                    "retryable": false,
                     "details": [],
                 },
             },
         ],
     });
+    let batch = || {
+        [
+            ("accepted", count.clone()),
+            ("refused", count.clone()),
+            ("results", results.clone()),
+        ]
+    };
     publishing("publishEvents", "Publish up to 100 events.")
-        .describe("Each is taken or refused by itself.")
+        .describe(
+            "Each is taken or refused by itself. Where none is accepted, the answer is an error with the results in `data` beside it.",
+        )
         .body(body, json!({ "events": [event_example()] }))
         .answers(
             StatusCode::ACCEPTED,
-            "One result per event, in order: what publishing it by itself would have answered.",
-            [("results", results)],
-            example,
+            "All are accepted. One result per event, in order: what publishing it by itself would have answered.",
+            batch(),
+            all,
         )
-        .refuses(&[Code::RateLimited, Code::QuotaExceeded])
+        .answers(
+            StatusCode::MULTI_STATUS,
+            "Some are accepted; each result says.",
+            batch(),
+            some,
+        )
+        .refuses(&[Code::BatchRefused, Code::RateLimited, Code::QuotaExceeded])
 }

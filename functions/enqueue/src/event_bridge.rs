@@ -18,7 +18,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::{Instrument as _, error_span};
 
-use crate::{meter::Meter, refused, request::read_detail};
+use crate::{
+    meter::{Limits, Meter},
+    refused,
+    request::read_detail,
+};
 
 /// An event as EventBridge hands it to a function; of its members, those that matter here.
 ///
@@ -100,7 +104,8 @@ impl Bus {
         let detail = api::parse(detail, 1)?;
         let (tenant, new) = read_detail(&detail, event.id)?;
         let tenant = self.api.tenant(&tenant).await?;
-        self.meter.admit(&tenant, None, new.hops, 1).await?;
+        let limits = &mut Limits::default();
+        self.meter.admit(&tenant, None, new.hops, 1, limits).await?;
         let RequestId(request_id) = RequestId::random();
         let results = self
             .publisher
@@ -112,6 +117,6 @@ impl Bus {
             .unwrap_or(Err(Refusal::Unavailable));
         result
             .map(drop)
-            .map_err(|refusal| refused(refusal, "detail."))
+            .map_err(|refusal| refused(refusal, "detail.", false))
     }
 }

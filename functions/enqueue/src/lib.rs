@@ -6,24 +6,31 @@ pub mod event_bridge;
 mod invocation;
 mod meter;
 pub mod request;
+mod results;
 mod room;
 mod turn;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
+use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use rung_shared::{
     api::{
-        self, Api, ApiError, Code, Detail, RequestId, answer,
+        self, Api, ApiError, Caller, Code, Detail, RequestId, answer,
         openapi::{Documented, Routes},
     },
     clock::timestamp,
-    domain::tenant::Scope,
+    domain::{
+        hops::Hops,
+        id::{TenantId, TenantName},
+        no_delivery::NoDelivery,
+        tenant::{ApiKey, OPERATORS_OWN, Scope, Tenant},
+    },
     flow::accept::{Accepted, NewEvent, Publisher, Refusal},
     limits::{BATCH_REQUEST_BYTES, REQUEST_BYTES},
 };
@@ -32,8 +39,8 @@ use serde::Serialize;
 
 use self::{
     batch::read_batch,
-    meter::Meter,
-    request::{read_event, trace},
+    meter::{Limits, Meter},
+    request::{Given, read_event, trace},
 };
 pub use self::{invocation::run, room::Room};
 
@@ -73,34 +80,51 @@ async fn publish(
     RequestId(request_id): RequestId,
     headers: HeaderMap,
     request: Request,
-) -> Result<Response, ApiError> {
-    let caller = state.api.caller(&headers, Scope::Publish).await?;
-    let hops = api::hops(&headers)?;
+) -> Response {
+    let mut limits = Limits::default();
+    let published = publish_one(&state, &request_id, &headers, request, &mut limits).await;
+    limits.stamp(match published {
+        Ok(published) => answer(StatusCode::ACCEPTED, published),
+        Err(error) => error.into_response(),
+    })
+}
+
+async fn publish_one(
+    state: &Enqueue,
+    request_id: &str,
+    headers: &HeaderMap,
+    request: Request,
+    limits: &mut Limits,
+) -> Result<Published, ApiError> {
+    let sender = state.sender(headers).await?;
+    let hops = api::hops(headers)?;
     let received = state
         .room
-        .receive(&caller.tenant.id, request, REQUEST_BYTES);
+        .receive(sender.shares_room_of(), request, REQUEST_BYTES);
     let received = received.await?;
     let body = api::parse(&received.body, 1)?;
+    let given = read_event(&body, "", api::idempotency_key(headers)?)?;
+    let name = sender.tenant_of(&given, "")?;
+    let tenant = state.tenant(&sender, name).await?;
+    let by_key = given.event.id.is_none() && given.event.idempotency_key.is_some();
     let event = NewEvent {
-        trace: trace(&headers),
+        trace: trace(headers),
         hops,
-        ..read_event(&body, "", api::idempotency_key(&headers)?)?
+        ..given.event
     };
-    let _turn = state.room.turn(&caller.tenant.id, 1).await;
-    let key = caller.own_key();
-    state.meter.admit(&caller.tenant, key, hops, 1).await?;
+    let _turn = state.room.turn(&tenant.id, 1).await;
+    let key = sender.own_key();
+    state.meter.admit(&tenant, key, hops, 1, limits).await?;
     let results = state
         .publisher
-        .publish(&caller.tenant, vec![event], &request_id)
+        .publish(&tenant, vec![event], request_id)
         .await;
     let result = results
         .into_iter()
         .next()
         .unwrap_or(Err(Refusal::Unavailable));
-    Ok(answer(
-        StatusCode::ACCEPTED,
-        Published::from(result.map_err(|refusal| refused(refusal, ""))?),
-    ))
+    let accepted = result.map_err(|refusal| refused(refusal, "", by_key))?;
+    Ok(Published::of(&tenant, accepted))
 }
 
 async fn publish_batch(
@@ -108,49 +132,184 @@ async fn publish_batch(
     RequestId(request_id): RequestId,
     headers: HeaderMap,
     request: Request,
-) -> Result<Response, ApiError> {
-    let caller = state.api.caller(&headers, Scope::Publish).await?;
-    let hops = api::hops(&headers)?;
+) -> Response {
+    let mut limits = Limits::default();
+    let results = publish_all(&state, &request_id, &headers, request, &mut limits).await;
+    limits.stamp(match results {
+        Ok(results) => results::answered(results),
+        Err(error) => error.into_response(),
+    })
+}
+
+async fn publish_all(
+    state: &Enqueue,
+    request_id: &str,
+    headers: &HeaderMap,
+    request: Request,
+    limits: &mut Limits,
+) -> Result<Vec<Result<Published, ApiError>>, ApiError> {
+    let sender = state.sender(headers).await?;
+    let hops = api::hops(headers)?;
     let received = state
         .room
-        .receive(&caller.tenant.id, request, BATCH_REQUEST_BYTES);
+        .receive(sender.shares_room_of(), request, BATCH_REQUEST_BYTES);
     let received = received.await?;
-    let read = read_batch(&received.body, api::idempotency_key(&headers)?.as_deref())?;
-    let (mut events, mut results) = (
-        Vec::with_capacity(read.len()),
-        Vec::with_capacity(read.len()),
-    );
-    let trace = trace(&headers);
-    for event in read {
-        let trace = trace.clone();
-        results.push(event.map(|event| {
-            events.push(NewEvent {
-                trace,
-                hops,
-                ..event
-            });
-        }));
-    }
-    let _turn = state.room.turn(&caller.tenant.id, events.len()).await;
-    let key = caller.own_key();
-    state
-        .meter
-        .admit(&caller.tenant, key, hops, events.len())
-        .await?;
-    let mut published = state
-        .publisher
-        .publish(&caller.tenant, events, &request_id)
-        .await
-        .into_iter();
-    let results = results.into_iter().enumerate().map(|(index, read)| {
-        let result = read.and_then(|()| {
-            let result = published.next().unwrap_or(Err(Refusal::Unavailable));
-            result.map_err(|refusal| refused(refusal, &format!("events[{index}].")))
+    let key = api::idempotency_key(headers)?;
+    let read = read_batch(&received.body, key.as_deref())?;
+    let _turn = state.room.turn(sender.shares_room_of(), read.len()).await;
+    let trace = trace(headers);
+    let mut results = Vec::with_capacity(read.len());
+    // What each tenant is sent, with the places in the batch.
+    let mut of_tenants: BTreeMap<TenantName, Vec<(usize, NewEvent)>> = BTreeMap::new();
+    for (index, given) in read.into_iter().enumerate() {
+        let path = format!("events[{index}].");
+        let named = given.and_then(|given| Ok((sender.tenant_of(&given, &path)?, given.event)));
+        // What takes this place comes when its tenant's events are published.
+        results.push(match named {
+            Ok((name, event)) => {
+                let event = NewEvent {
+                    trace: trace.clone(),
+                    hops,
+                    ..event
+                };
+                of_tenants.entry(name).or_default().push((index, event));
+                Err(Code::Unavailable.into())
+            }
+            Err(error) => Err(error),
         });
-        BatchResult::from(result)
+    }
+    if let Sender::Tenant(caller) = &sender {
+        let events = of_tenants.values().map(Vec::len).sum();
+        let key = caller.own_key();
+        let meter = &state.meter;
+        meter
+            .admit(&caller.tenant, key, hops, events, limits)
+            .await?;
+    }
+    let published = of_tenants.into_iter().map(async |(name, events)| {
+        let places: Vec<_> = events
+            .iter()
+            .map(|(index, event)| (*index, event.id.is_none() && key.is_some()))
+            .collect();
+        let events = events.into_iter().map(|(_, event)| event).collect();
+        let published = state.publish_for(&sender, name, events, hops, request_id);
+        (places, published.await)
     });
-    let results: Vec<_> = results.collect();
-    Ok(answer(StatusCode::ACCEPTED, Batch { results }))
+    for (places, published) in join_all(published).await {
+        let (tenant, published) = match published {
+            Ok(published) => published,
+            Err(error) => {
+                for (index, _) in places {
+                    results[index] = Err(error.clone().within(&format!("events[{index}].")));
+                }
+                continue;
+            }
+        };
+        for ((index, by_key), result) in places.into_iter().zip(published) {
+            let path = format!("events[{index}].");
+            results[index] = result
+                .map(|accepted| Published::of(&tenant, accepted))
+                .map_err(|refusal| refused(refusal, &path, by_key));
+        }
+    }
+    Ok(results)
+}
+
+/// Who publishes.
+enum Sender {
+    /// A tenant, or the operator for the one that `Rung-Tenant` names.
+    Tenant(Box<Caller>),
+    /// The operator, whose events say whose they are; with the tenant that is its own.
+    Operator(TenantId),
+}
+
+impl Sender {
+    /// Whose share of the room the request takes.
+    fn shares_room_of(&self) -> &TenantId {
+        match self {
+            Self::Tenant(caller) => &caller.tenant.id,
+            Self::Operator(own) => own,
+        }
+    }
+
+    fn own_key(&self) -> Option<&ApiKey> {
+        match self {
+            Self::Tenant(caller) => caller.own_key(),
+            Self::Operator(_) => None,
+        }
+    }
+
+    /// Whose an event is that stands at `path`.
+    fn tenant_of(&self, given: &Given, path: &str) -> Result<TenantName, ApiError> {
+        let refused =
+            |code, problem: &str| ApiError::of_field(code, format!("{path}tenant"), problem);
+        match (self, &given.tenant) {
+            (Self::Operator(_), Some(name)) => Ok(name.clone()),
+            (Self::Operator(_), None) => Err(refused(
+                Code::TenantRequired,
+                "is required with an operator's key that names no tenant in `Rung-Tenant`",
+            )),
+            (Self::Tenant(caller), given) => {
+                let own = caller.tenant.id.name();
+                if given.as_ref().is_some_and(|given| given.as_str() != own) {
+                    let problem =
+                        "names another tenant than the key or `Rung-Tenant`; leave it out";
+                    return Err(refused(Code::TenantMismatch, problem));
+                }
+                TenantName::parse(own).map_err(|_| Code::Internal.into())
+            }
+        }
+    }
+}
+
+impl Enqueue {
+    async fn sender(&self, headers: &HeaderMap) -> Result<Sender, ApiError> {
+        let caller = self
+            .api
+            .caller_or_operator(headers, Some(Scope::Publish))
+            .await?;
+        Ok(match caller {
+            Some(caller) => Sender::Tenant(Box::new(caller)),
+            None => {
+                let own = TenantName::parse(OPERATORS_OWN).map_err(|_| Code::Internal)?;
+                Sender::Operator(TenantId::first(&own))
+            }
+        })
+    }
+
+    /// The tenant of this name, for whom `sender` publishes.
+    async fn tenant(&self, sender: &Sender, name: TenantName) -> Result<Tenant, ApiError> {
+        match sender {
+            Sender::Tenant(caller) => Ok(caller.tenant.clone()),
+            Sender::Operator(_) => self.api.tenant(name.as_str()).await.map_err(|error| {
+                if error.code == Code::NotFound {
+                    ApiError::of_field(Code::NotFound, "tenant", error.message)
+                } else {
+                    error
+                }
+            }),
+        }
+    }
+
+    /// Publishes the events of a batch that are one tenant's.
+    async fn publish_for(
+        &self,
+        sender: &Sender,
+        name: TenantName,
+        events: Vec<NewEvent>,
+        hops: Hops,
+        request_id: &str,
+    ) -> Result<(Tenant, Vec<Result<Accepted, Refusal>>), ApiError> {
+        let tenant = self.tenant(sender, name).await?;
+        if let Sender::Operator(_) = sender {
+            // Of several tenants' limits, none is the request's.
+            let limits = &mut Limits::default();
+            let admitted = self.meter.admit(&tenant, None, hops, events.len(), limits);
+            admitted.await?;
+        }
+        let published = self.publisher.publish(&tenant, events, request_id).await;
+        Ok((tenant, published))
+    }
 }
 
 /// The answer for an accepted event.
@@ -159,74 +318,56 @@ struct Published {
     event: PublishedEvent,
     /// To how many webhooks it goes.
     deliveries: usize,
-    /// Why to none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    /// Why to none; null if to some.
+    reason: Option<&'static str>,
+    /// The same by a name that stays.
+    reason_code: Option<NoDelivery>,
+    /// Whether it had been accepted before. A repeat is answered as the first time, so that only the results of a batch tell.
+    #[serde(skip)]
+    duplicate: bool,
 }
 
 /// An event that was taken.
 #[derive(Serialize, JsonSchema)]
 struct PublishedEvent {
     id: String,
+    tenant_id: String,
     r#type: String,
     timestamp: jiff::Timestamp,
     created_at: jiff::Timestamp,
 }
 
-impl From<Accepted> for Published {
-    fn from(accepted: Accepted) -> Self {
+impl Published {
+    fn of(tenant: &Tenant, accepted: Accepted) -> Self {
         Self {
             event: PublishedEvent {
                 id: accepted.id.to_string(),
+                tenant_id: tenant.id.name().to_owned(),
                 r#type: accepted.event_type,
                 timestamp: timestamp(accepted.timestamp_ms),
                 created_at: timestamp(accepted.accepted_ms),
             },
             deliveries: accepted.deliveries,
-            reason: accepted.reason,
+            reason: accepted.reason.map(NoDelivery::message),
+            reason_code: accepted.reason,
+            duplicate: accepted.duplicate,
         }
     }
 }
 
-#[derive(Serialize)]
-struct Batch {
-    results: Vec<BatchResult>,
-}
-
-/// One event's result, as its own answer would be.
-#[derive(Serialize)]
-struct BatchResult {
-    success: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Published>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ApiError>,
-}
-
-impl From<Result<Accepted, ApiError>> for BatchResult {
-    fn from(result: Result<Accepted, ApiError>) -> Self {
-        match result {
-            Ok(accepted) => Self {
-                success: true,
-                data: Some(accepted.into()),
-                error: None,
-            },
-            Err(error) => Self {
-                success: false,
-                data: None,
-                error: Some(error),
-            },
-        }
-    }
-}
-
-/// A refusal as its client sees it; `path` leads to the event within the request.
-fn refused(refusal: Refusal, path: &str) -> ApiError {
+/// A refusal as its client sees it; `path` leads to the event within the request, and `by_key` says whether an `Idempotency-Key`
+/// stands for its id.
+fn refused(refusal: Refusal, path: &str, by_key: bool) -> ApiError {
     let text = refusal.to_string();
     let of = |code, field: &str| ApiError::of_field(code, format!("{path}{field}"), text.clone());
     match &refusal {
         Refusal::UnknownType { .. } => of(Code::UnknownEventType, "type"),
-        Refusal::Conflict { .. } => of(Code::Conflict, "id"),
+        Refusal::Conflict { .. } if by_key => ApiError::of_field(
+            Code::IdempotencyMismatch,
+            "Idempotency-Key",
+            "belongs to an event with other content; publish changed content under a new key",
+        ),
+        Refusal::Conflict { .. } => of(Code::EventIdReused, "id"),
         Refusal::Erased { .. } => of(Code::EventErased, "id"),
         Refusal::TooLarge { .. } => of(Code::PayloadTooLarge, "data"),
         Refusal::UnstableNumber { field, .. } => of(Code::UnstableNumber, field),
@@ -235,10 +376,8 @@ fn refused(refusal: Refusal, path: &str) -> ApiError {
             let details = violations.iter().map(|violation| {
                 let mut place = violation.path.clone();
                 place.enter_key("data");
-                Detail {
-                    field: format!("{path}{place}"),
-                    problem: violation.problem.clone(),
-                }
+                let field = format!("{path}{place}");
+                Detail::new(Code::SchemaViolation, field, violation.problem.clone())
             });
             ApiError::of_fields(Code::SchemaViolation, details.collect())
         }

@@ -11,7 +11,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::tz::Offset;
+use axum::response::Response;
+use http::HeaderValue;
+use jiff::{civil::Date, tz::Offset};
 use rung_shared::{
     api::{Api, ApiError, Code},
     clock::timestamp,
@@ -61,9 +63,55 @@ struct Share {
     used: u64,
 }
 
+/// The limits that hold for a request, as its answer tells them.
+#[derive(Debug, Default)]
+pub(crate) struct Limits(Vec<Limit>);
+
+#[derive(Debug)]
+struct Limit {
+    name: &'static str,
+    quota: u64,
+    window_s: u64,
+    left: u64,
+    reset_s: u64,
+}
+
+impl Limits {
+    /// Tells the limits in the headers `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
+    pub(crate) fn stamp(self, mut response: Response) -> Response {
+        let of = |one: &dyn Fn(&Limit) -> String| {
+            let items: Vec<_> = self.0.iter().map(one).collect();
+            HeaderValue::try_from(items.join(", ")).ok()
+        };
+        if self.0.is_empty() {
+            return response;
+        }
+        let policy =
+            of(&|limit| format!("\"{}\";q={};w={}", limit.name, limit.quota, limit.window_s));
+        let left = of(&|limit| format!("\"{}\";r={};t={}", limit.name, limit.left, limit.reset_s));
+        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", left)] {
+            if let Some(value) = value {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+
+    fn note(&mut self, name: &'static str, quota: u64, used: u64, window: &Window, now_ms: u64) {
+        self.0.push(Limit {
+            name,
+            quota,
+            window_s: (window.end_ms - window.start_ms) / 1000,
+            left: quota.saturating_sub(used),
+            reset_s: window.end_ms.saturating_sub(now_ms).div_ceil(1000),
+        });
+    }
+}
+
 /// A span of time that events are counted in.
 struct Window {
     name: String,
+    start_ms: u64,
     end_ms: u64,
 }
 
@@ -77,7 +125,8 @@ impl Meter {
         }
     }
 
-    /// Admits so many events of a tenant, published with a key of its own or without, to which so many deliveries led.
+    /// Admits so many events of a tenant, published with a key of its own or without, to which so many deliveries led; notes the
+    /// limits that hold.
     ///
     /// # Errors
     /// 429 when the hour's limit of the key, or the month's quota of the tenant's plan, is used up.
@@ -87,6 +136,7 @@ impl Meter {
         key: Option<&ApiKey>,
         hops: Hops,
         events: usize,
+        limits: &mut Limits,
     ) -> Result<(), ApiError> {
         let dialect = self.api.dialect(&tenant.dialect)?;
         let plan = dialect.limits(tenant.plan.as_deref());
@@ -100,10 +150,10 @@ impl Meter {
         if let Some(key) = asked.key
             && let Some(limit) = key.events_per_hour.or(plan.events_per_hour)
         {
-            self.admit_by_key(asked, key, limit).await?;
+            self.admit_by_key(asked, key, limit, limits).await?;
         }
         if let Some(quota) = plan.events_per_month {
-            self.admit_by_plan(asked, quota).await?;
+            self.admit_by_plan(asked, quota, limits).await?;
         }
         Ok(())
     }
@@ -113,11 +163,13 @@ impl Meter {
         asked: Asked<'_>,
         key: &ApiKey,
         limit: u64,
+        limits: &mut Limits,
     ) -> Result<(), ApiError> {
         let now_ms = self.api.clock.wall_ms();
         let window = hour(now_ms);
         let counter = format!("{}#{}", key.id, window.name);
         let used = self.take(asked, &counter, &window, limit).await?;
+        limits.note("key-hour", limit, used.unwrap_or(limit), &window, now_ms);
         if let Some(used) = used.filter(|used| used * 5 >= limit * 4) {
             let data = json!({
                 "api_key_id": key.id.as_str(),
@@ -137,10 +189,16 @@ impl Meter {
         Err(too_many(Code::RateLimited, message, &window, now_ms))
     }
 
-    async fn admit_by_plan(&self, asked: Asked<'_>, quota: u64) -> Result<(), ApiError> {
+    async fn admit_by_plan(
+        &self,
+        asked: Asked<'_>,
+        quota: u64,
+        limits: &mut Limits,
+    ) -> Result<(), ApiError> {
         let now_ms = self.api.clock.wall_ms();
         let window = month(now_ms);
         let used = self.take(asked, &window.name, &window, quota).await?;
+        limits.note("plan-month", quota, used.unwrap_or(quota), &window, now_ms);
         if used.is_some() {
             return Ok(());
         }
@@ -253,6 +311,7 @@ fn hour(now_ms: u64) -> Window {
     let hour = now_ms / HOUR_MS;
     Window {
         name: hour.to_string(),
+        start_ms: hour * HOUR_MS,
         end_ms: (hour + 1) * HOUR_MS,
     }
 }
@@ -260,11 +319,15 @@ fn hour(now_ms: u64) -> Window {
 /// The calendar month in UTC.
 fn month(now_ms: u64) -> Window {
     let date = Offset::UTC.to_datetime(timestamp(now_ms)).date();
+    let midnight_ms = |date: Date| {
+        let time = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
+        u64::try_from(time.as_millisecond()).ok()
+    };
     let next = date.last_of_month().tomorrow().ok();
-    let end = next.and_then(|next| Offset::UTC.to_timestamp(next.at(0, 0, 0, 0)).ok());
-    let end_ms = end.and_then(|end| u64::try_from(end.as_millisecond()).ok());
+    let end_ms = next.and_then(midnight_ms);
     Window {
         name: format!("{:04}-{:02}", date.year(), date.month()),
+        start_ms: midnight_ms(date.first_of_month()).unwrap_or(0),
         end_ms: end_ms.unwrap_or(u64::MAX),
     }
 }

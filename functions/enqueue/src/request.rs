@@ -3,7 +3,11 @@
 use http::HeaderMap;
 use rung_shared::{
     api::{self, ApiError, Fields, read},
-    domain::{hops::Hops, id::EventId, trace::TraceParent},
+    domain::{
+        hops::Hops,
+        id::{EventId, TenantName},
+        trace::TraceParent,
+    },
     flow::accept::NewEvent,
     json::Json,
     limits::{EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
@@ -16,6 +20,15 @@ pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceParent> {
     TraceParent::parse(value.to_str().ok()?).ok()
 }
 
+/// An event of a request, and the tenant whose it is, where the event says so.
+#[derive(Debug)]
+pub struct Given {
+    /// The tenant.
+    pub tenant: Option<TenantName>,
+    /// The event.
+    pub event: NewEvent,
+}
+
 /// Reads an event that stands at `path` of the request.
 ///
 /// # Errors
@@ -24,8 +37,17 @@ pub fn read_event(
     value: &Json,
     path: &str,
     idempotency_key: Option<String>,
-) -> Result<NewEvent, ApiError> {
-    read_fields(Fields::at(value, path)?, idempotency_key)
+) -> Result<Given, ApiError> {
+    let mut fields = Fields::at(value, path)?;
+    let tenant = fields.optional("tenant", read::id(TenantName::parse));
+    if idempotency_key.is_some() && value.get("id").is_some_and(|id| *id != Json::Null) {
+        fields.problem(
+            "id",
+            "stands beside an Idempotency-Key, which serves where there is no id; give one of the two",
+        );
+    }
+    let event = read_fields(fields, idempotency_key)?;
+    Ok(Given { tenant, event })
 }
 
 /// Reads the `detail` of an event of a bus: its tenant and the event itself, for which the bus's own id serves where it has

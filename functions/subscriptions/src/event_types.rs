@@ -142,7 +142,7 @@ pub(crate) async fn put_schema(
     let present = store.schemas_of(&caller.tenant.id).await?;
     if present.len() >= TENANT_SCHEMAS && own(&present, &name).is_none() {
         let message = format!("a tenant has at most {TENANT_SCHEMAS} schemas of its own");
-        return Err(ApiError::new(Code::Conflict, message));
+        return Err(ApiError::new(Code::TooManyEventTypes, message));
     }
     let before = own(&present, &name).map(|schema| json!(schema));
     let record = caller

@@ -16,6 +16,7 @@ use rung_shared::{
         delivery::State as DeliveryState,
         id::{DeliveryKey, EventId},
         job::Subject,
+        no_delivery::NoDelivery,
         tenant::Scope,
     },
     json::Json,
@@ -45,7 +46,9 @@ pub(crate) struct View<'a> {
     /// To how many active webhooks it goes.
     deliveries: usize,
     /// Why to none.
-    reason: Option<&'a str>,
+    reason: Option<&'static str>,
+    /// The same by a name that stays.
+    reason_code: Option<NoDelivery>,
     /// When its content was erased.
     erased_at: Option<jiff::Timestamp>,
 }
@@ -85,7 +88,8 @@ pub(crate) async fn list(
             timestamp: timestamp(event.timestamp_ms),
             created_at: timestamp(event.accepted_ms),
             deliveries: matches.iter().filter(|found| found.active).count(),
-            reason: event.reason.as_deref(),
+            reason: event.reason.map(NoDelivery::message),
+            reason_code: event.reason,
             erased_at: erased_at(event),
         });
     }
@@ -105,7 +109,9 @@ pub(crate) struct Detail<'a> {
     timestamp: jiff::Timestamp,
     created_at: jiff::Timestamp,
     /// Why it goes to nobody.
-    reason: Option<&'a str>,
+    reason: Option<&'static str>,
+    /// The same by a name that stays.
+    reason_code: Option<NoDelivery>,
     /// What was published; null once it is erased.
     data: Option<Json>,
     /// The body as it is delivered in the tenant's dialect; null once it is erased.
@@ -157,7 +163,8 @@ pub(crate) async fn get(
         r#type: &event.event_type,
         timestamp: timestamp(event.timestamp_ms),
         created_at: timestamp(event.accepted_ms),
-        reason: event.reason.as_deref(),
+        reason: event.reason.map(NoDelivery::message),
+        reason_code: event.reason,
         data: own.and_then(|body| dialect.data_of(body)),
         payload: payload.and_then(|text| RawValue::from_string(text).ok()),
         erased_at: erased_at(&event),

@@ -17,6 +17,7 @@ mod jobs;
 mod keys;
 mod logs;
 mod pending;
+mod plan;
 mod recover;
 mod stats;
 mod tenants;
@@ -37,11 +38,7 @@ use rung_shared::{
         openapi::{Documented, Routes},
     },
     dialect::Dialect,
-    domain::{
-        id::WebhookId,
-        tenant::{Scope, Tenant},
-        webhook::Webhook,
-    },
+    domain::{id::WebhookId, tenant::Scope, webhook::Webhook},
     flow::deliver::Deliverer,
     json::Json,
 };
@@ -250,26 +247,11 @@ impl Management {
         let webhook = self.api.store.webhook(&caller.tenant.id, id).await?;
         webhook.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))
     }
-
-    /// Whether the tenant's plan has webhooks: it is the tenant's own dialect that knows the plans.
-    ///
-    /// # Errors
-    /// 403 when it has none.
-    fn check_plan(&self, tenant: &Tenant) -> Result<(), ApiError> {
-        let dialect = self.api.dialect(&tenant.dialect)?;
-        if dialect.allows_plan(tenant.plan.as_deref()) {
-            return Ok(());
-        }
-        let plans = dialect.plans().unwrap_or_default().join(", ");
-        let message =
-            format!("only these plans have webhooks: {plans}; change the tenant's plan first");
-        Err(ApiError::new(Code::PlanWithoutWebhooks, message))
-    }
 }
 
 /// The refusal of a request under an `Idempotency-Key` that is not a repeat of the one before it.
 fn idempotency_conflict(problem: impl Into<String>) -> ApiError {
-    ApiError::of_field(Code::Conflict, "Idempotency-Key", problem)
+    ApiError::of_field(Code::IdempotencyMismatch, "Idempotency-Key", problem)
 }
 
 /// Reads a dialect's name.

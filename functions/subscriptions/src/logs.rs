@@ -269,12 +269,10 @@ pub(crate) async fn retry(
         return Err(Code::WebhookDisabled.into());
     }
     if entry.trigger == Trigger::Test {
-        let message = "a test is not sent again; call test once more";
-        return Err(ApiError::new(Code::Conflict, message));
+        return Err(Code::TestDelivery.into());
     }
     let Some(event) = event_of(&state, &entry).await? else {
-        let message = "the event has expired and cannot be sent again";
-        return Err(ApiError::new(Code::Conflict, message));
+        return Err(Code::EventExpired.into());
     };
     if event.erased.is_some() {
         return Err(Code::EventErased.into());

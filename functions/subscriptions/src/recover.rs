@@ -11,7 +11,7 @@ use rung_shared::{
     api::{self, ApiError, Code, Fields, NoQuery, answer, read},
     clock::timestamp,
     domain::{
-        audit::{Action, Change},
+        audit::{Action, Change, Origin, Record},
         delivery::State as DeliveryState,
         id::WebhookId,
         idempotency::Idempotency,
@@ -125,6 +125,31 @@ pub(crate) async fn begin(
             Err(idempotency_conflict(problem))
         }
     }
+}
+
+/// Begins to send a webhook what it missed, as far as that is kept.
+pub(crate) async fn what_was_missed(
+    state: &Management,
+    origin: &Origin,
+    webhook: &Webhook,
+) -> Result<(), ApiError> {
+    let retention = state.api.store.retention_of(&webhook.tenant).await?;
+    let (now_ms, wall_ms) = (state.api.clock.now_ms(), state.api.clock.wall_ms());
+    let recovery = Recovery {
+        tenant: webhook.tenant.clone(),
+        webhook: webhook.id.clone(),
+        job: now_ms,
+        epoch: webhook.epoch,
+        scope: Scope::States(UNSUCCESSFUL.to_vec()),
+        since_ms: wall_ms.saturating_sub(retention.as_secs() * 1000),
+        until_ms: now_ms,
+        cursor: String::new(),
+    };
+    let (tenant, id) = (Some(&webhook.tenant), webhook.id.as_str());
+    let record = Record::new(origin, tenant, Action::WebhookRecoveryStarted, id)
+        .changing_all(Change::between(None, Some(asked_for(&recovery))));
+    state.deliverer.recover(recovery, None, &record).await?;
+    Ok(())
 }
 
 pub(crate) async fn get(

@@ -16,7 +16,6 @@ use rung_shared::{
         id::{TenantId, TenantName},
         job::Subject,
         tenant::{RESERVED_PREFIX, Scope, Tenant},
-        webhook::{Disabled, Reason},
     },
     json::Json,
     limits::{ID_CHARS, NAME_CHARS, REQUEST_BYTES, RETENTION_MARGIN},
@@ -29,6 +28,7 @@ use crate::{
     Management, Path, dialect_named, idempotency_conflict,
     ids::{id_of_key, new_id},
     jobs,
+    plan::{self, Changed},
     tries::Tries,
 };
 
@@ -115,7 +115,12 @@ pub(crate) async fn create(
     let id = fields.optional("id", name_of_a_customer);
     let name = fields.required("name", read::text(NAME_CHARS));
     let dialect = fields.optional("dialect", dialect_named(api));
+    let dialect = match dialect {
+        Some(dialect) => dialect,
+        None => api.dialect(DEFAULT)?.clone(),
+    };
     let plan = fields.optional("plan", read::text(ID_CHARS));
+    plan::check(&mut fields, &dialect, plan.as_deref());
     let retention_days = fields.optional("retention_days", retention_days(api));
     fields.finish()?;
     let by_key = key.filter(|_| id.is_none());
@@ -127,7 +132,7 @@ pub(crate) async fn create(
     let tenant = Tenant {
         id: TenantId::first(&id),
         name: Some(name),
-        dialect: dialect.map_or_else(|| DEFAULT.to_owned(), |dialect| dialect.name.clone()),
+        dialect: dialect.name.clone(),
         plan,
         retention_days,
         webhooks: 0,
@@ -140,7 +145,7 @@ pub(crate) async fn create(
     }
     if by_key.is_none() {
         let problem = "is taken; choose another, or change that tenant with PATCH";
-        return Err(ApiError::of_field(Code::Conflict, "id", problem));
+        return Err(ApiError::of_field(Code::IdTaken, "id", problem));
     }
     // A repeat, as long as what it asks for is there.
     let present = api.tenant(id.as_str()).await?;
@@ -196,22 +201,39 @@ pub(crate) async fn get(
     Ok(one(StatusCode::OK, &tenant))
 }
 
+/// Reads whether webhooks that a change activates are to be sent what they missed.
+fn recovers(query: &Json) -> Result<bool, ApiError> {
+    let mut fields = Fields::of(query)?;
+    let recovers = fields.optional("recover", read::flag_text).unwrap_or(false);
+    fields.finish()?;
+    Ok(recovers)
+}
+
 pub(crate) async fn update(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<TenantName>,
+    Query(query): Query,
     request: Request,
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
-    let body = api::body(request, REQUEST_BYTES, 1).await?;
-    let mut fields = Fields::of(&body)?;
-    let name = fields.patch("name", read::text(NAME_CHARS));
-    let plan = fields.patch("plan", read::text(ID_CHARS));
-    let retention_days = fields.patch("retention_days", retention_days(&state.api));
-    fields.finish()?;
+    let recovers = recovers(&query)?;
+    let body = api::body_beside_query(request, REQUEST_BYTES, 1).await?;
     let mut tries = Tries::to_change("tenant");
     loop {
         let present = state.api.tenant(id.as_str()).await?;
+        let mut fields = Fields::of(&body)?;
+        let name = fields.patch("name", read::text(NAME_CHARS));
+        let plan = fields.patch("plan", read::text(ID_CHARS));
+        let retention_days = fields.patch("retention_days", retention_days(&state.api));
+        if let Patch::Set(plan) = &plan {
+            plan::check(
+                &mut fields,
+                state.api.dialect(&present.dialect)?,
+                Some(plan),
+            );
+        }
+        fields.finish()?;
         let mut tenant = present.clone();
         tenant.name = name.clone().or(tenant.name);
         tenant.plan = plan.clone().or(tenant.plan);
@@ -223,27 +245,16 @@ pub(crate) async fn update(
             Some(&tenant),
         );
         if state.api.store.update_tenant(&tenant, &record).await? {
-            if plan != Patch::Keep && state.check_plan(&tenant).is_err() {
-                disable_all(&state, &tenant).await?;
-            }
-            return Ok(one(StatusCode::OK, &tenant));
+            let webhooks = if plan == Patch::Keep {
+                Changed::default()
+            } else {
+                state.apply_plan(&origin, &tenant, recovers).await?
+            };
+            let data = json!({ "tenant": View::from(&tenant), "webhooks": webhooks });
+            return Ok(answer(StatusCode::OK, data));
         }
         tries.again().await?;
     }
-}
-
-/// Disables the webhooks of a tenant whose plan has none. Cut short, it is completed by the same change of plan again.
-async fn disable_all(state: &Management, tenant: &Tenant) -> Result<(), ApiError> {
-    let store = &state.api.store;
-    let disabled = Disabled::new(state.api.clock.now_ms(), Reason::Plan, Vec::new());
-    let webhooks = store.subscriptions_of(&tenant.id).await?;
-    for webhook in webhooks.iter().filter(|webhook| webhook.is_active) {
-        // One that changes or is disabled meanwhile is not this call's any more.
-        store
-            .disable(&tenant.id, &webhook.id, webhook.epoch, &disabled)
-            .await?;
-    }
-    Ok(())
 }
 
 pub(crate) async fn delete(

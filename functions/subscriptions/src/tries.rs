@@ -29,7 +29,7 @@ impl<'a> Tries<'a> {
     /// Waits after a try that another change was faster than: each for another time, or all would meet again.
     ///
     /// # Errors
-    /// 409 when this was the last try.
+    /// 409 `busy` when this was the last try.
     pub(crate) async fn again(&mut self) -> Result<(), ApiError> {
         self.made += 1;
         if self.made == MOST {
@@ -37,7 +37,7 @@ impl<'a> Tries<'a> {
                 "others are changing this {}; send the same request again",
                 self.thing
             );
-            return Err(ApiError::new(Code::Conflict, message).retry_after_s(1));
+            return Err(ApiError::new(Code::Busy, message));
         }
         let longest = FIRST_WAIT.saturating_mul(1 << (self.made - 1).min(16));
         let [share] = chance::bytes();
@@ -61,7 +61,7 @@ mod tests {
             tries.again().await.unwrap();
         }
         let error = tries.again().await.unwrap_err();
-        assert_eq!(error.code, Code::Conflict);
+        assert_eq!(error.code, Code::Busy);
         assert!(error.message.contains("this webhook"), "{}", error.message);
         assert_eq!(error.retry_after_s, Some(1));
         let waited = start.elapsed();

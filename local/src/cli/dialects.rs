@@ -302,7 +302,11 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         rules.push(("numbers", rule.to_owned()));
     }
     if let Some(plans) = dialect.plans() {
-        rules.push(("plans", plans.join(", ")));
+        let named = plans.iter().map(|(plan, has_webhooks)| match has_webhooks {
+            true => plan.clone(),
+            false => format!("{plan} (without webhooks)"),
+        });
+        rules.push(("plans", Vec::from_iter(named).join(", ")));
     }
     rules
 }

@@ -88,8 +88,8 @@ async fn a_key_speaks_for_its_own_tenant_whatever_the_header_says() {
             managing.data(200);
             publishing.data(202);
         } else {
-            managing.assert_error(403, "forbidden");
-            publishing.assert_error(403, "forbidden");
+            managing.assert_error(422, "tenant_mismatch");
+            publishing.assert_error(422, "tenant_mismatch");
         }
     }
 }
@@ -242,7 +242,7 @@ async fn an_existing_key_is_brought_along_by_its_hash() {
     let again = world
         .send(&As::operator(), "POST", "/v1/tenants/other/keys", key)
         .await;
-    again.assert_error(409, "conflict");
+    again.assert_error(409, "key_taken");
 }
 
 #[tokio::test(start_paused = true)]

@@ -327,7 +327,7 @@ async fn what_is_refused_or_changes_nothing_leaves_no_entry() {
     let taken = world
         .send(&As::operator(), "POST", "/v1/tenants", taken)
         .await;
-    taken.assert_error(409, "conflict");
+    taken.assert_error(409, "id_taken");
     for missing in ["/v1/webhooks/nothing", "/v1/webhooks/nothing/rotate-secret"] {
         let method = if missing.ends_with('t') {
             "POST"

@@ -111,7 +111,12 @@ async fn dead_letters_are_the_operators_alone() {
         let refused = world
             .get(&operator, &format!("/v1/dead-letters?{query}"))
             .await;
-        refused.assert_error(422, "invalid_request");
+        let code = if field == "cursor" {
+            "unknown_field"
+        } else {
+            "invalid_request"
+        };
+        refused.assert_error(422, code);
         assert_eq!(refused.fields(), [field], "{query}");
     }
     let refused = world

@@ -242,7 +242,7 @@ async fn a_test_takes_the_first_subscribed_type_and_is_logged_but_never_retried(
     world
         .send_text(&tenant, "POST", &retry, "")
         .await
-        .assert_error(409, "conflict");
+        .assert_error(409, "test_delivery");
     let unknown = json!({"event_type": "user.lesson"});
     let unknown = world
         .send(&tenant, "POST", &format!("{path}/test"), unknown)

@@ -171,7 +171,7 @@ async fn the_same_idempotency_key_is_the_same_api_key() {
     assert_ne!(others.data(201)["key"]["key"], first["key"]);
     let another = json!({"name": "Another", "scopes": ["manage"]});
     let refused = make("acme", &another).await;
-    refused.assert_error(409, "conflict");
+    refused.assert_error(422, "idempotency_mismatch");
     assert_eq!(refused.fields(), ["Idempotency-Key"]);
 
     // Who takes a key away does not find it back because a script runs again.
@@ -179,7 +179,7 @@ async fn the_same_idempotency_key_is_the_same_api_key() {
     let deleted = world.send_text(&As::operator(), "DELETE", &path, "").await;
     deleted.data(200);
     let refused = make("acme", &request).await;
-    refused.assert_error(409, "conflict");
+    refused.assert_error(422, "idempotency_mismatch");
     assert_eq!(refused.fields(), ["Idempotency-Key"]);
     let closed = world.get(&key, "/v1/webhooks").await;
     closed.assert_error(401, "unauthorized");
@@ -199,7 +199,7 @@ async fn bringing_a_key_along_twice_under_an_idempotency_key_is_bringing_it_once
     let again = world.send(&operator, "POST", keys, request.clone()).await;
     assert_eq!(again.data(201)["key"], *first);
     let without = world.send(&As::operator(), "POST", keys, request).await;
-    without.assert_error(409, "conflict");
+    without.assert_error(409, "key_taken");
     assert_eq!(without.fields(), ["key_sha256"]);
 }
 
@@ -216,7 +216,7 @@ async fn a_key_is_not_shown_again_under_another_admin_key() {
     world.change_admin_key("another");
     let operator = As::key("another").with_idempotency_key("k");
     let refused = world.send(&operator, "POST", keys, request).await;
-    refused.assert_error(409, "conflict");
+    refused.assert_error(422, "idempotency_mismatch");
     assert_eq!(refused.fields(), ["Idempotency-Key"]);
     world.get(&key, "/v1/webhooks").await.data(200);
 }

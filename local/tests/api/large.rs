@@ -62,7 +62,7 @@ async fn an_event_is_accepted_in_however_many_dialects_and_leaves_nothing_when_i
     // A repeat writes nothing; nor does what is refused leave anything.
     assert_eq!(publish("e", &data).await.data(202), accepted.data(202));
     let other = publish("e", &json!({"text": noise(2, 260_000)})).await;
-    other.assert_error(409, "conflict");
+    other.assert_error(409, "event_id_reused");
     assert_eq!(bodies(&world).await, stored);
     // What compresses well, or is small, needs no more than the row.
     publish("even", &json!({"text": "a".repeat(260_000)}))

@@ -144,3 +144,28 @@ async fn a_dialect_without_these_words_says_nothing() {
         .await;
     assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_tells_the_limits_that_hold() {
+    let world = World::new().await;
+    world.tenant("acme", "metered", "pro").await;
+    let request = json!({"scopes": ["publish"], "events_per_hour": 2});
+    let key = world.key("acme", request).await;
+    let event = json!({"type": "user.streak.achieved", "data": {"streak_days": 7}});
+    let mut told = Vec::new();
+    for status in [202, 202, 429] {
+        let answered = world.send(&key, "POST", "/v1/events", event.clone()).await;
+        assert_eq!(answered.status, status);
+        let header = |name: &str| answered.headers[name].to_str().unwrap().to_owned();
+        let policy = header("ratelimit-policy");
+        assert!(policy.starts_with("\"key-hour\";q=2;w=3600"), "{policy}");
+        told.push(header("ratelimit").split(";t=").next().unwrap().to_owned());
+    }
+    let left = |left: u8| format!("\"key-hour\";r={left}");
+    assert_eq!(told, [left(1), left(0), left(0)]);
+    // The operator's keys have no limit of their own; the plan's quota holds for whoever publishes.
+    let operator = As::operator_for("acme");
+    let answered = world.send(&operator, "POST", "/v1/events", event).await;
+    let policy = answered.headers["ratelimit-policy"].to_str().unwrap();
+    assert_eq!(policy, "\"plan-month\";q=20;w=2678400");
+}

@@ -146,7 +146,7 @@ async fn the_first_key_is_rotated_without_a_restart() {
     let fixed = world
         .send(&admin, "PATCH", &path, json!({"name": "old"}))
         .await;
-    fixed.assert_error(409, "conflict");
+    fixed.assert_error(409, "first_key");
     delete(&world, &admin, "key_root").await.data(200);
     let closed = world.get(&first, "/v1/tenants").await;
     closed.assert_error(401, "unauthorized");
@@ -251,7 +251,12 @@ async fn a_change_of_a_key_holds_from_the_next_call_on() {
         (json!({"key": "rk_mine"}), "key"),
     ] {
         let refused = change(wrong).await;
-        refused.assert_error(422, "invalid_request");
+        let code = if field == "key" {
+            "unknown_field"
+        } else {
+            "invalid_request"
+        };
+        refused.assert_error(422, code);
         assert_eq!(refused.fields(), [field]);
     }
     let shown = world.get(&As::operator(), &path).await;
@@ -301,7 +306,7 @@ async fn an_operators_key_is_made_once_under_an_idempotency_key() {
     assert_eq!(listed(&world, &operator).await.len(), 2);
     let other = json!({"name": "relay", "scopes": ["read"]});
     let refused = world.send(&operator, "POST", KEYS, other).await;
-    refused.assert_error(409, "conflict");
+    refused.assert_error(422, "idempotency_mismatch");
     assert_eq!(refused.fields(), ["Idempotency-Key"]);
 }
 

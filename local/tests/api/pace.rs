@@ -270,7 +270,7 @@ async fn calls_that_send_nothing_are_not_counted() {
         let wrong = world
             .send(&tenant, "POST", &path, json!({"colour": "red"}))
             .await;
-        wrong.assert_error(422, "invalid_request");
+        wrong.assert_error(422, "unknown_field");
     }
     assert_eq!(called(&world, &tenant, &path, 1).await.0, [200]);
 }

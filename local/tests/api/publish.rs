@@ -3,7 +3,7 @@
 use rung_local::aws::sqs::queue_url;
 use serde_json::{Value, json};
 
-use crate::world::{As, World};
+use crate::world::{Answered, As, World};
 
 async fn world(dialect: &str) -> (World, As) {
     let world = World::new().await;
@@ -22,6 +22,7 @@ async fn an_event_is_answered_with_what_became_of_it() {
     let lonely = publish(&world, &tenant, json!({"type": "a.b", "data": {}})).await;
     assert_eq!(lonely["deliveries"], 0);
     assert!(lonely["reason"].is_string());
+    assert_eq!(lonely["reason_code"], "no_webhook");
 
     world.webhook(&tenant).await;
     let event = json!({
@@ -31,12 +32,13 @@ async fn an_event_is_answered_with_what_became_of_it() {
     assert_eq!(
         published["event"],
         json!({
-            "id": "order-7", "type": "a.b",
+            "id": "order-7", "tenant_id": "acme", "type": "a.b",
             "timestamp": "2025-10-09T08:00:00Z", "created_at": "2025-10-09T08:53:20Z",
         })
     );
     assert_eq!(published["deliveries"], 1);
-    assert_eq!(published.get("reason"), None);
+    assert_eq!(published["reason"], Value::Null);
+    assert_eq!(published["reason_code"], Value::Null);
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +57,7 @@ async fn the_same_event_again_is_answered_alike_and_sent_once() {
         json!({"id": "order-7", "type": "a.b", "data": {"a": 1, "b": 2}, "metadata": {}}),
     ] {
         let refused = world.send(&tenant, "POST", "/v1/events", other).await;
-        refused.assert_error(409, "conflict");
+        refused.assert_error(409, "event_id_reused");
     }
     world.pass(90_000).await;
     let logs = world
@@ -84,7 +86,7 @@ async fn published_times_are_compared_as_given() {
         let refused = world
             .send(&tenant, "POST", "/v1/events", event(other))
             .await;
-        refused.assert_error(409, "conflict");
+        refused.assert_error(409, "event_id_reused");
     }
 }
 
@@ -144,7 +146,7 @@ async fn what_was_accepted_is_answered_alike_though_it_would_be_refused_by_now()
             let mut other = event.clone();
             other["metadata"] = json!({"changed": true});
             let other = world.send(&tenant, "POST", "/v1/events", other).await;
-            other.assert_error(409, "conflict");
+            other.assert_error(409, "event_id_reused");
         }
         assert_eq!(publish(&world, &keyed, unnamed.clone()).await, first_keyed);
         let new = world
@@ -156,7 +158,8 @@ async fn what_was_accepted_is_answered_alike_though_it_would_be_refused_by_now()
         new["id"] = json!("another");
         let batch = json!({"events": [events[0].0, new, events[1].0]});
         let batch = world.send(&tenant, "POST", "/v1/events/batch", batch).await;
-        let results = &batch.data(202)["results"];
+        let results = &batch.data(207)["results"];
+        assert_eq!(results[0]["duplicate"], true);
         assert_eq!(results[0]["data"], first[0]);
         assert_eq!(results[1]["success"], false);
         assert_eq!(results[2]["data"], first[1]);
@@ -222,7 +225,7 @@ async fn what_cannot_be_published_is_refused_by_its_field() {
         ),
         (
             r#"{"type": "user.points.earned", "data": {}, "extra": 1}"#,
-            "invalid_request",
+            "unknown_field",
             "extra",
         ),
         (
@@ -281,7 +284,7 @@ async fn each_event_of_a_batch_has_its_own_result_in_order() {
         good("a"), {"type": "user.none", "data": {}}, {"data": 7}, good("b"), good("a"),
     ]});
     let published = world.send(&tenant, "POST", "/v1/events/batch", batch).await;
-    let results = &published.data(202)["results"];
+    let results = &published.data(207)["results"];
     assert_eq!(results[0]["data"]["event"]["id"], "a");
     assert_eq!(results[0]["data"]["deliveries"], 1);
     assert_eq!(results[1]["error"]["code"], "unknown_event_type");
@@ -300,7 +303,7 @@ async fn each_event_of_a_batch_has_its_own_result_in_order() {
     ]}"#;
     let path = "/v1/events/batch";
     let published = world.send_text(&tenant, "POST", path, batch).await;
-    let results = &published.data(202)["results"];
+    let results = &published.data(207)["results"];
     assert_eq!(results[0]["data"]["event"]["id"], "c");
     assert_eq!(results[1]["error"]["code"], "invalid_request");
     assert_eq!(
@@ -320,4 +323,141 @@ async fn each_event_of_a_batch_has_its_own_result_in_order() {
         let refused = world.send(&tenant, "POST", "/v1/events/batch", wrong).await;
         refused.assert_error(422, "invalid_request");
     }
+}
+
+/// The status of a batch tells whether all, some or none of its events were accepted, to whoever reads nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_which_nothing_was_accepted_is_no_success() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let good = json!({"id": "good", "type": "user.lesson.completed", "data": {}});
+    let bad = json!({"id": "bad", "type": "nope", "data": {}});
+    let other = json!({"id": "good", "type": "user.lesson.completed", "data": {"n": 1}});
+    let batch = async |events: Value| {
+        let batch = json!({ "events": events });
+        world.send(&tenant, "POST", "/v1/events/batch", batch).await
+    };
+    let told = |answered: &Answered| {
+        let data = &answered.body["data"];
+        let results = data["results"].as_array().unwrap().iter();
+        let results = results.map(|result| {
+            let code = &result["error"]["code"];
+            (
+                result["status"].clone(),
+                result["duplicate"].clone(),
+                code.clone(),
+            )
+        });
+        (
+            (data["accepted"].clone(), data["refused"].clone()),
+            Vec::from_iter(results),
+        )
+    };
+    let accepted = |duplicate: bool| (json!(202), json!(duplicate), json!(null));
+    let refused = |status: u16, code: &str| (json!(status), json!(false), json!(code));
+    let all = batch(json!([good])).await;
+    all.data(202);
+    assert_eq!(told(&all), ((json!(1), json!(0)), vec![accepted(false)]));
+    let some = batch(json!([bad, good, other])).await;
+    some.data(207);
+    let results = vec![
+        refused(422, "unknown_event_type"),
+        accepted(true),
+        refused(409, "event_id_reused"),
+    ];
+    assert_eq!(told(&some), ((json!(1), json!(2)), results));
+    let error = &some.body["data"]["results"][0]["error"];
+    assert_eq!(
+        error["request_id"],
+        some.headers["x-request-id"].to_str().unwrap()
+    );
+    assert_eq!(error["retryable"], false);
+    for none in [json!([bad]), json!([bad, other]), json!([7])] {
+        let none = batch(none).await;
+        none.assert_error(422, "batch_refused");
+        assert_eq!(told(&none).0.0, 0);
+    }
+}
+
+/// An outbox of many tenants' events is one call for each hundred of them.
+#[tokio::test(start_paused = true)]
+async fn the_operator_publishes_for_many_tenants_in_one_call() {
+    let world = World::new().await;
+    for id in ["a", "b"] {
+        let tenant = world.tenant(id, "standard", "pro").await;
+        world.webhook(&tenant).await;
+    }
+    let operator = As::operator();
+    let event = |tenant: Value| json!({"id": "e", "type": "x.y", "data": {}, "tenant": tenant});
+    let of = |answered: &Value| answered["event"]["tenant_id"].clone();
+    let one = world
+        .send(&operator, "POST", "/v1/events", event(json!("a")))
+        .await;
+    assert_eq!(of(one.data(202)), "a");
+    let events = ["a", "b", "nobody", "_acme"].map(|tenant| event(json!(tenant)));
+    let batch = json!({"events": [events[0], events[1], events[2], events[3], event(json!(null))]});
+    let many = world
+        .send(&operator, "POST", "/v1/events/batch", batch)
+        .await;
+    let results = &many.data(207)["results"];
+    assert_eq!(
+        (of(&results[0]["data"]), of(&results[1]["data"])),
+        (json!("a"), json!("b"))
+    );
+    assert_eq!(
+        (&results[0]["duplicate"], &results[1]["duplicate"]),
+        (&json!(true), &json!(false))
+    );
+    for (place, code) in [(2, "not_found"), (3, "not_found"), (4, "tenant_required")] {
+        let error = &results[place]["error"];
+        assert_eq!(error["code"], code);
+        assert_eq!(
+            error["details"][0]["field"],
+            format!("events[{place}].tenant")
+        );
+    }
+    let none = world
+        .send(&operator, "POST", "/v1/events", event(json!(null)))
+        .await;
+    none.assert_error(422, "tenant_required");
+    assert_eq!(none.fields(), ["tenant"]);
+    let missing = world
+        .send(&operator, "POST", "/v1/events", event(json!("nobody")))
+        .await;
+    missing.assert_error(404, "not_found");
+    assert_eq!(missing.fields(), ["tenant"]);
+    // A header, or a tenant's own key, says whose it is; the event may say the same.
+    for caller in [
+        As::operator_for("a"),
+        world.key("a", json!({"scopes": ["publish"]})).await,
+    ] {
+        let same = world
+            .send(&caller, "POST", "/v1/events", event(json!("a")))
+            .await;
+        same.data(202);
+        let other = world
+            .send(&caller, "POST", "/v1/events", event(json!("b")))
+            .await;
+        other.assert_error(422, "tenant_mismatch");
+        assert_eq!(other.fields(), ["tenant"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idempotency_key_serves_where_there_is_no_id() {
+    let (world, tenant) = world("standard").await;
+    let keyed = tenant.clone().with_idempotency_key("k");
+    let quoted = tenant.clone().with_idempotency_key("\"k\"");
+    let event = |n: u8| json!({"type": "a.b", "data": {"n": n}});
+    let first = world.send(&keyed, "POST", "/v1/events", event(1)).await;
+    let again = world.send(&quoted, "POST", "/v1/events", event(1)).await;
+    assert_eq!(first.data(202), again.data(202));
+    let other = world.send(&keyed, "POST", "/v1/events", event(2)).await;
+    other.assert_error(422, "idempotency_mismatch");
+    assert_eq!(other.fields(), ["Idempotency-Key"]);
+    let mut both = event(1);
+    both["id"] = json!("e");
+    let both = world.send(&keyed, "POST", "/v1/events", both).await;
+    both.assert_error(422, "invalid_request");
+    assert_eq!(both.fields(), ["id"]);
 }

@@ -518,7 +518,7 @@ async fn the_same_key_is_the_same_recovery() {
     assert_eq!(again.data(202)["recovery"], first);
     let other = json!({"since": START});
     let other = world.send(&keyed, "POST", &asked, other).await;
-    other.assert_error(409, "conflict");
+    other.assert_error(422, "idempotency_mismatch");
     world.pass(1_000).await;
     assert_eq!(world.posts(), 2);
 }
@@ -566,7 +566,12 @@ async fn recover_refuses_what_it_cannot_do() {
         ),
     ] {
         let refused = world.send(&tenant, "POST", &recover, request.clone()).await;
-        refused.assert_error(422, "invalid_request");
+        let code = if field == "status" || field == "untill" {
+            "unknown_field"
+        } else {
+            "invalid_request"
+        };
+        refused.assert_error(422, code);
         assert_eq!(refused.fields(), [field], "{request}");
     }
     for missing in ["rec_1", "rec_", "1760000000000"] {

@@ -115,7 +115,7 @@ async fn rotations_within_others_end_somewhere() {
         rotate(&world, &tenant, &id, json!({})).await.data(200);
     }
     let refused = rotate(&world, &tenant, &id, json!({})).await;
-    refused.assert_error(409, "conflict");
+    refused.assert_error(409, "too_many_secrets");
     finish(&world, &tenant, &id).await.data(200);
     rotate(&world, &tenant, &id, json!({})).await.data(200);
 }
@@ -150,7 +150,12 @@ async fn mistakes_are_named_and_strangers_see_nothing() {
         (json!({"signing": "ed25519"}), "signing"),
     ] {
         let refused = rotate(&world, &tenant, &id, request).await;
-        refused.assert_error(422, "invalid_request");
+        let code = if field == "overlap" {
+            "unknown_field"
+        } else {
+            "invalid_request"
+        };
+        refused.assert_error(422, code);
         assert_eq!(refused.fields(), [field]);
     }
     let refused = world

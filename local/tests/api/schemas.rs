@@ -34,7 +34,7 @@ async fn what_the_schema_of_the_catalogue_refuses_is_named_within_the_data() {
     );
     let batch = json!({"events": [{"type": "order.created", "data": {}}, event]});
     let batch = world.send(&tenant, "POST", "/v1/events/batch", batch).await;
-    let results = &batch.data(202)["results"];
+    let results = &batch.data(207)["results"];
     assert_eq!(results[0]["success"], true);
     assert_eq!(
         results[1]["error"]["details"][0]["field"],

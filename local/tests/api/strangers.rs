@@ -499,7 +499,7 @@ async fn a_key_names_no_other_tenant() {
                 .await
         };
         let answered = as_tenant(&theirs).await;
-        answered.assert_error(403, "forbidden");
+        answered.assert_error(422, "tenant_mismatch");
         assert_eq!(
             told(answered, &theirs),
             told(as_tenant(&absent).await, &absent),

@@ -33,11 +33,11 @@ async fn tenants_are_made_changed_and_listed() {
     world
         .send(&operator, "POST", "/v1/tenants", taken)
         .await
-        .assert_error(409, "conflict");
+        .assert_error(409, "id_taken");
     let moved = world
         .send(&operator, "PATCH", &path, json!({"dialect": "odin"}))
         .await;
-    moved.assert_error(422, "invalid_request");
+    moved.assert_error(422, "unknown_field");
     assert_eq!(moved.fields(), ["dialect"]);
     let unknown = json!({"id": "a b", "dialect": "klingon"});
     let unknown = world.send(&operator, "POST", "/v1/tenants", unknown).await;
@@ -284,7 +284,7 @@ async fn the_same_idempotency_key_is_the_same_tenant() {
     let made = &made.data(201)["tenant"];
     assert_eq!(make(acme.clone()).await.data(201)["tenant"], *made);
     let refused = make(json!({"name": "Another"})).await;
-    refused.assert_error(409, "conflict");
+    refused.assert_error(422, "idempotency_mismatch");
     assert_eq!(refused.fields(), ["Idempotency-Key"]);
     // An id goes before the key.
     let named = make(json!({"id": "named", "name": "Acme"})).await;
@@ -296,5 +296,102 @@ async fn the_same_idempotency_key_is_the_same_tenant() {
     let change = json!({"plan": "enterprise"});
     let changed = world.send(&As::operator(), "PATCH", &path, change).await;
     changed.data(200);
-    make(acme).await.assert_error(409, "conflict");
+    make(acme).await.assert_error(422, "idempotency_mismatch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_the_dialect_does_not_name_is_refused_and_changes_nothing() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let operator = As::operator();
+    for plan in ["nope", "Pro", "pro ", "enterprise2"] {
+        let made = json!({"id": "other", "name": "Other", "dialect": "odin", "plan": plan});
+        let refused = world.send(&operator, "POST", "/v1/tenants", made).await;
+        refused.assert_error(422, "unknown_plan");
+        assert_eq!(refused.fields(), ["plan"]);
+        let change = json!({"plan": plan});
+        let refused = world
+            .send(&operator, "PATCH", "/v1/tenants/acme", change)
+            .await;
+        refused.assert_error(422, "unknown_plan");
+        assert_eq!(refused.fields(), ["plan"]);
+    }
+    let webhook = world.get(&tenant, &path).await;
+    assert_eq!(webhook.data(200)["webhook"]["status"], "active");
+    let acme = world.get(&operator, "/v1/tenants/acme").await;
+    assert_eq!(acme.data(200)["tenant"]["plan"], "pro");
+    // Where a dialect names no plans, any may be named.
+    let any = json!({"id": "any", "name": "Any", "dialect": "patra", "plan": "nope"});
+    let made = world.send(&operator, "POST", "/v1/tenants", any).await;
+    made.data(201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_activates_exactly_what_one_without_webhooks_disabled() {
+    let world = World::new().await;
+    let own = As::operator_for("_operator");
+    let heard = json!({"url": "https://operator.example/", "events": ["webhook.disabled"]});
+    let heard = world.send(&own, "POST", "/v1/webhooks", heard).await;
+    let heard = heard.data(201)["webhook"]["id"].as_str().unwrap();
+    world.pass(61_000).await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let mut paths = Vec::new();
+    for _ in 0..3 {
+        paths.push(format!("/v1/webhooks/{}", world.webhook(&tenant).await));
+    }
+    let disabled = json!({"status": "disabled"});
+    world
+        .send(&tenant, "PATCH", &paths[2], disabled)
+        .await
+        .data(200);
+    let change = async |plan: Value, query: &str| {
+        let path = format!("/v1/tenants/acme{query}");
+        let change = json!({"plan": plan});
+        let changed = world.send(&As::operator(), "PATCH", &path, change).await;
+        world.pass(2_000).await;
+        changed.data(200)["webhooks"].clone()
+    };
+    let counts = |disabled, activated| json!({"disabled": disabled, "activated": activated});
+    let shown = async || {
+        let mut shown = Vec::new();
+        for path in &paths {
+            let webhook = world.get(&tenant, path).await;
+            shown.push(webhook.data(200)["webhook"]["status"].clone());
+        }
+        shown
+    };
+    assert_eq!(change(json!("free"), "").await, counts(2, 0));
+    assert_eq!(shown().await, ["disabled", "disabled", "disabled"]);
+    // Asked once more, as after an answer that was lost.
+    assert_eq!(change(json!("free"), "").await, counts(0, 0));
+    assert_eq!(change(json!(null), "").await, counts(0, 0));
+    let told = world.get(&own, &format!("/v1/webhooks/{heard}/logs")).await;
+    assert_eq!(told.data(200)["logs"].as_array().unwrap().len(), 2);
+
+    let event = json!({"id": "missed", "type": "user.lesson.completed", "data": {}});
+    let missed = world.send(&tenant, "POST", "/v1/events", event).await;
+    assert_eq!(missed.data(202)["deliveries"], 0);
+    assert_eq!(change(json!("enterprise"), "").await, counts(0, 2));
+    assert_eq!(shown().await, ["active", "active", "disabled"]);
+    let logs = world.get(&tenant, &format!("{}/logs", paths[0])).await;
+    assert_eq!(logs.data(200)["logs"], json!([]));
+
+    assert_eq!(change(json!("basic"), "").await, counts(2, 0));
+    let recovered = change(json!("pro"), "?recover=true").await;
+    assert_eq!(recovered, counts(0, 2));
+    for (path, sent) in paths.iter().zip([1, 1, 0]) {
+        let logs = world.get(&tenant, &format!("{path}/logs")).await;
+        assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), sent);
+    }
+    let wrong = world
+        .send(
+            &As::operator(),
+            "PATCH",
+            "/v1/tenants/acme?recover=yes",
+            json!({}),
+        )
+        .await;
+    wrong.assert_error(422, "invalid_request");
+    assert_eq!(wrong.fields(), ["recover"]);
 }

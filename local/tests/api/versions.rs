@@ -210,7 +210,7 @@ async fn a_row_keeps_what_a_newer_version_has_stored_in_it() {
         .await;
     assert_eq!(done.data(200)["rewritten"], 2);
     newer.check(&world, "encrypted anew").await;
-    let plan = json!({"plan": "none"});
+    let plan = json!({"plan": "free"});
     world
         .send(&operator, "PATCH", "/v1/tenants/acme", plan)
         .await

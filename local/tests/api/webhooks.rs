@@ -283,7 +283,7 @@ async fn the_same_key_is_the_same_webhook() {
     // Under the same key there is no other one, nor is this one changed.
     let another = json!({"url": "https://example.com/another", "events": ["user"]});
     let refused = make(&keyed, &another).await;
-    refused.assert_error(409, "conflict");
+    refused.assert_error(422, "idempotency_mismatch");
     assert_eq!(refused.fields(), ["Idempotency-Key"]);
     let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
     let present = world.get(&tenant, &path).await;

@@ -258,7 +258,14 @@ impl Answered {
         assert_eq!(self.body["error"]["code"], code, "{}", self.body);
         let message = self.body["error"]["message"].as_str().unwrap();
         assert!(!message.is_empty());
-        assert!(self.body["error"]["details"].is_array());
+        assert_eq!(
+            self.body["error"]["request_id"],
+            self.headers["x-request-id"].to_str().unwrap()
+        );
+        assert!(self.body["error"]["retryable"].is_boolean());
+        for detail in self.body["error"]["details"].as_array().unwrap() {
+            assert!(detail["code"].is_string(), "{}", self.body);
+        }
     }
 
     /// The fields that an error is about.

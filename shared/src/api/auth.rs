@@ -60,7 +60,7 @@ impl Api {
     /// The tenant called for: a key's own, or with an operator's key the one that `Rung-Tenant` names.
     ///
     /// # Errors
-    /// 401 without a known key, 403 without the scope or with another tenant's name, 422 without a tenant's name, 404 if there
+    /// 401 without a known key, 403 without the scope, 422 with another tenant's name, 422 without a tenant's name, 404 if there
     /// is none of that name, 422 when the request is a delivery and does not publish.
     pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, ApiError> {
         let caller = self.caller_or_operator(headers, Some(scope)).await?;
@@ -79,7 +79,7 @@ impl Api {
     /// The tenant called for, or `None` when an operator's key names none and asks for all of them.
     ///
     /// # Errors
-    /// 401 without a known key, 403 without the scope or with another tenant's name, 404 if there is none of that name.
+    /// 401 without a known key, 403 without the scope, 422 with another tenant's name, 404 if there is none of that name.
     pub async fn caller_or_operator(
         &self,
         headers: &HeaderMap,
@@ -90,8 +90,12 @@ impl Api {
         if let (Some(own), Some(name)) = (&own, named)
             && own.id.name() != name
         {
-            let message = "`Rung-Tenant` names another tenant than the key's; leave it out";
-            return Err(ApiError::new(Code::Forbidden, message));
+            let message = "names another tenant than the key's; leave it out";
+            return Err(ApiError::of_field(
+                Code::TenantMismatch,
+                "Rung-Tenant",
+                message,
+            ));
         }
         if let Some(scope) = scope {
             check_scope(&key, scope)?;

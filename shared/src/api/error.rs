@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use super::source::Source;
 use crate::{
     egress::HostFault,
     flow::FlowError,
@@ -64,16 +65,34 @@ codes! {
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "this path has other methods; see the header Allow";
     /// The body did not come in time.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "the body did not come in time; send it faster, or less at once";
-    /// The state of things stands against it.
-    Conflict = "conflict", CONFLICT, "this does not go together with what is there";
+    /// Others change the same thing all the time.
+    Busy = "busy", CONFLICT, "others are changing this; send the same request again";
+    /// The id names something that is there.
+    IdTaken = "id_taken", CONFLICT, "the id is taken; choose another";
+    /// The id is that of an event with other content.
+    EventIdReused = "event_id_reused", CONFLICT, "the id belongs to an event with other content; take a new one";
+    /// The event has expired.
+    EventExpired = "event_expired", CONFLICT, "the event has expired and cannot be sent again";
+    /// A test is not sent again.
+    TestDelivery = "test_delivery", CONFLICT, "a test is not sent again; call test once more";
+    /// The key is there already.
+    KeyTaken = "key_taken", CONFLICT, "this key is there already; delete it first to change it";
+    /// The first key is not changed.
+    FirstKey = "first_key", CONFLICT, "the first key comes with the deployment and is not changed; make another key, and delete this one";
     /// No other key with the scope `admin` would be left.
     LastAdminKey = "last_admin_key", CONFLICT, "no other key with the scope `admin` would be left; make one first";
     /// The tenant has as many webhooks as it may have.
     TooManyWebhooks = "too_many_webhooks", CONFLICT, "the tenant has as many webhooks as it may have; delete one first";
+    /// As many secrets sign still as may.
+    TooManySecrets = "too_many_secrets", CONFLICT, "too many older secrets sign still; finish the rotation first";
+    /// As many event types were set as may be.
+    TooManyEventTypes = "too_many_event_types", CONFLICT, "too many event types were set; delete one first";
     /// The webhook is disabled.
     WebhookDisabled = "webhook_disabled", CONFLICT, "the webhook is disabled; set its status to active first";
     /// The event was erased.
     EventErased = "event_erased", CONFLICT, "the event was erased and is not sent again";
+    /// It is not as `If-Match` or `If-None-Match` says.
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "it has changed since it was read; read it again, and change that";
     /// The body, or what would be delivered, is too large.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
     /// The request's target is too long.
@@ -86,10 +105,20 @@ codes! {
     MisdirectedRequest = "misdirected_request", MISDIRECTED_REQUEST, "this server does not go by the name in the header Host";
     /// A field is missing, unknown, or not as it must be.
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "the request has mistakes; see details";
+    /// A field is unknown.
+    UnknownField = "unknown_field", UNPROCESSABLE_ENTITY, "the request has an unknown field; see details";
+    /// The `Idempotency-Key` belongs to another request.
+    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "the Idempotency-Key belongs to another request; take a new one";
     /// Deliveries of the dialect cannot be signed with the secret.
     InvalidSecret = "invalid_secret", UNPROCESSABLE_ENTITY, "deliveries cannot be signed with this secret";
     /// With an operator's key, a tenant's call says which tenant.
     TenantRequired = "tenant_required", UNPROCESSABLE_ENTITY, "with an operator's key, name the tenant: `Rung-Tenant: ID`";
+    /// The request names two tenants.
+    TenantMismatch = "tenant_mismatch", UNPROCESSABLE_ENTITY, "the request names another tenant than its key or path; leave it out";
+    /// No event of a batch was accepted.
+    BatchRefused = "batch_refused", UNPROCESSABLE_ENTITY, "no event of the batch was accepted; see data.results";
+    /// The tenant's dialect names plans, and this is none of them.
+    UnknownPlan = "unknown_plan", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such plan";
     /// The tenant's dialect has no such type.
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// A number changes when JavaScript reads and writes it.
@@ -122,13 +151,57 @@ codes! {
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "not available just now; send the same request again";
 }
 
+impl Code {
+    /// Whether the same request may succeed later, after the seconds of `Retry-After`.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::Busy
+                | Self::RequestTimeout
+                | Self::RateLimited
+                | Self::QuotaExceeded
+                | Self::TooManyWrongKeys
+                | Self::CannotSend
+                | Self::Unavailable
+        )
+    }
+
+    /// The code of a detail that is wrong for this cause.
+    fn of_detail(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => INVALID,
+            code => code.as_str(),
+        }
+    }
+}
+
+/// The code of a detail that is not as it must be.
+const INVALID: &str = "invalid";
+/// The code of a detail that is missing.
+pub(super) const REQUIRED: &str = "required";
+
 /// A field and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Detail {
     /// Where in the request, as a path such as `events[0].data`; the name of a header or query parameter.
     pub field: String,
+    /// What is wrong, by a name that stays.
+    pub code: &'static str,
     /// What is wrong and what would be right.
     pub problem: String,
+}
+
+impl Detail {
+    /// What is wrong with a field for this cause.
+    #[must_use]
+    pub fn new(code: Code, field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            code: code.of_detail(),
+            problem: problem.into(),
+        }
+    }
 }
 
 /// An error as a client sees it.
@@ -148,21 +221,31 @@ pub struct ApiError {
 struct Wire<'a> {
     code: &'a str,
     message: &'a str,
+    request_id: Option<&'a str>,
+    retryable: bool,
     details: &'a [Detail],
 }
 
 impl Serialize for ApiError {
+    /// As an error of the request that is being handled.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Wire {
-            code: self.code.as_str(),
-            message: &self.message,
-            details: &self.details,
-        }
-        .serialize(serializer)
+        let source = Source::current();
+        let request_id = source.as_ref().map(|source| source.request_id.as_str());
+        self.wire(request_id).serialize(serializer)
     }
 }
 
 impl ApiError {
+    fn wire<'a>(&'a self, request_id: Option<&'a str>) -> Wire<'a> {
+        Wire {
+            code: self.code.as_str(),
+            message: &self.message,
+            request_id,
+            retryable: self.code.is_retryable(),
+            details: &self.details,
+        }
+    }
+
     /// An error with a message of its own.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
@@ -171,7 +254,7 @@ impl ApiError {
             message: message.into(),
             details: Vec::new(),
             retry_after_s: match code {
-                Code::Unavailable => Some(1),
+                Code::Unavailable | Code::Busy => Some(1),
                 Code::CannotSend => Some(5),
                 _ => None,
             },
@@ -181,25 +264,19 @@ impl ApiError {
     /// An error that concerns one field.
     #[must_use]
     pub fn of_field(code: Code, field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::of_fields(
-            code,
-            vec![Detail {
-                field: field.into(),
-                problem: problem.into(),
-            }],
-        )
+        Self::of_fields(code, vec![Detail::new(code, field, problem)])
     }
 
     /// An error that concerns fields; its message is about the first. What was sent is repeated no further than a person reads.
     #[must_use]
     pub fn of_fields(code: Code, mut details: Vec<Detail>) -> Self {
-        for Detail { field, problem } in &mut details {
+        for Detail { field, problem, .. } in &mut details {
             clip(field, TOLD_FIELD_CHARS);
             clip(problem, TOLD_PROBLEM_CHARS);
         }
         let message = details.first().map_or_else(
             || code.message().to_owned(),
-            |Detail { field, problem }| format!("{field}: {problem}"),
+            |Detail { field, problem, .. }| format!("{field}: {problem}"),
         );
         Self {
             details,
@@ -214,6 +291,15 @@ impl ApiError {
             retry_after_s: Some(seconds),
             ..self
         }
+    }
+
+    /// The same about what stands at `path` of the request.
+    #[must_use]
+    pub fn within(mut self, path: &str) -> Self {
+        for Detail { field, .. } in &mut self.details {
+            field.insert_str(0, path);
+        }
+        self
     }
 
     /// There is nothing by this name.
@@ -277,14 +363,22 @@ impl From<FlowError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let source = Source::current();
+        self.response(source.as_ref().map(|source| source.request_id.as_str()))
+    }
+}
+
+impl ApiError {
+    /// The answer to the request of this id.
+    pub(super) fn response(self, request_id: Option<&str>) -> Response {
         #[derive(Serialize)]
         struct Failure<'a> {
             success: bool,
-            error: &'a ApiError,
+            error: Wire<'a>,
         }
         let json = serde_json::to_vec(&Failure {
             success: false,
-            error: &self,
+            error: self.wire(request_id),
         })
         .unwrap_or_default();
         let mut response = super::json_response(self.code.status(), json);

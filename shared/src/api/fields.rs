@@ -1,6 +1,6 @@
 //! Reading a request's object field by field: every problem is noted, unknown fields too, and all are answered at once.
 
-use super::{ApiError, Code, Detail};
+use super::{ApiError, Code, Detail, error::REQUIRED};
 use crate::{json::Json, limits::PROBLEMS};
 
 /// What a request says of a field that may be changed or cleared.
@@ -83,7 +83,12 @@ impl<'a> Fields<'a> {
                 self.noted(name, read(value)).unwrap_or_default()
             }
             _ => {
-                self.problem(name, "is required");
+                let detail = Detail {
+                    field: format!("{}{name}", self.path),
+                    code: REQUIRED,
+                    problem: "is required".to_owned(),
+                };
+                self.problems.push((Code::InvalidRequest, detail));
                 T::default()
             }
         }
@@ -121,10 +126,7 @@ impl<'a> Fields<'a> {
 
     /// Notes a problem that has a code of its own: the error has it, unless there are problems of other codes.
     pub fn problem_of(&mut self, code: Code, name: &str, problem: impl Into<String>) {
-        let detail = Detail {
-            field: format!("{}{name}", self.path),
-            problem: problem.into(),
-        };
+        let detail = Detail::new(code, format!("{}{name}", self.path), problem);
         self.problems.push((code, detail));
     }
 
@@ -150,7 +152,7 @@ impl<'a> Fields<'a> {
                 } else {
                     format!("is unknown; the fields are {known}")
                 };
-                self.problem(name, problem);
+                self.problem_of(Code::UnknownField, name, problem);
             }
         }
         let (codes, details): (Vec<_>, Vec<_>) = self.problems.into_iter().unzip();
@@ -275,6 +277,18 @@ pub mod read {
         match value {
             Json::Bool(flag) => Ok(*flag),
             _ => Err("must be true or false".to_owned()),
+        }
+    }
+
+    /// `true` or `false` as the value of a parameter.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn flag_text(value: &Json) -> Result<bool, String> {
+        match value.as_str() {
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            _ => Err("must be `true` or `false`".to_owned()),
         }
     }
 

@@ -37,8 +37,8 @@ pub use self::{
     hops::{counted, hops},
     page::{Page, Seal, limit},
     serve::{
-        NoQuery, Query, RequestId, body, bytes, empty_or_body, idempotency_key, nothing, parse,
-        refusal, router,
+        NoQuery, Query, RequestId, body, body_beside_query, bytes, empty_or_body, idempotency_key,
+        nothing, parse, refusal, router,
     },
 };
 use crate::{
@@ -218,6 +218,29 @@ pub fn answer(status: StatusCode, data: impl Serialize) -> Response {
             ApiError::from(Code::Internal).into_response()
         }
     }
+}
+
+/// An error that has data beside it.
+#[must_use]
+pub fn refused_with(error: ApiError, data: impl Serialize) -> Response {
+    #[derive(Serialize)]
+    struct Refused<'a, T> {
+        success: bool,
+        error: &'a ApiError,
+        data: T,
+    }
+    let refused = Refused {
+        success: false,
+        error: &error,
+        data,
+    };
+    let json = serde_json::to_vec(&refused);
+    let mut response = error.into_response();
+    match json {
+        Ok(json) => *response.body_mut() = Bytes::from(json).into(),
+        Err(error) => tracing::error!(%error, "an answer cannot be written"),
+    }
+    response
 }
 
 fn json_response(status: StatusCode, json: Vec<u8>) -> Response {

@@ -4,7 +4,7 @@ use std::{convert::Infallible, panic::AssertUnwindSafe};
 
 use axum::{
     Router,
-    body::{Bytes, HttpBody as _},
+    body::{Body, Bytes, HttpBody as _},
     extract::{FromRequestParts, MatchedPath, Request},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
@@ -62,7 +62,8 @@ pub fn refusal(error: ApiError) -> Response {
         code = error.code.as_str(),
         "refused"
     );
-    finished(error.into_response(), RequestId::random())
+    let id = RequestId::random();
+    finished(error.response(Some(&id.0)), id)
 }
 
 async fn serve(mut request: Request, next: Next) -> Response {
@@ -150,9 +151,14 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
     let Some(value) = single(headers, "Idempotency-Key")? else {
         return Ok(None);
     };
+    // A key in quotes, as RFC 8941 writes a text, is the same without.
     let key = value
         .to_str()
         .ok()
+        .map(|key| {
+            let quoted = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
+            quoted.unwrap_or(key)
+        })
         .filter(|key| (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
     key.map(|key| Some(key.to_owned())).ok_or_else(|| {
         let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES} printable ASCII characters");
@@ -168,6 +174,18 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
 /// JSON that not every receiver would read alike.
 pub async fn body(request: Request, most: usize, within: usize) -> Result<Json, ApiError> {
     parse(&bytes(request, most).await?, within)
+}
+
+/// As [`body`], of a call whose parameters are read elsewhere.
+///
+/// # Errors
+/// As [`body`], save for parameters.
+pub async fn body_beside_query(
+    request: Request,
+    most: usize,
+    within: usize,
+) -> Result<Json, ApiError> {
+    parse(&read_bytes(request.into_body(), most).await?, within)
 }
 
 /// As [`body`], where an empty one stands for an empty object.
@@ -207,11 +225,14 @@ fn no_query(query: Option<&str>) -> Result<(), ApiError> {
 /// 422 for a parameter, 413 beyond `most` bytes, 408 when it takes longer than [`BODY_TIME`], 400 when it breaks off.
 pub async fn bytes(request: Request, most: usize) -> Result<Bytes, ApiError> {
     no_query(request.uri().query())?;
+    read_bytes(request.into_body(), most).await
+}
+
+async fn read_bytes(body: Body, most: usize) -> Result<Bytes, ApiError> {
     let too_large = || {
         let message = format!("the body may have at most {most} bytes");
         ApiError::new(Code::PayloadTooLarge, message)
     };
-    let body = request.into_body();
     // What says beforehand that it is too large need not be read.
     if body.size_hint().lower() > most as u64 {
         return Err(too_large());

@@ -27,8 +27,8 @@ pub(super) struct DialectFile {
     pub(super) body_limit: Spanned<usize>,
     /// Response statuses that count as success: `2xx`, `200`.
     pub(super) success: Spanned<Vec<Spanned<String>>>,
-    /// Plans that have webhooks; all, if absent.
-    pub(super) plans: Option<Vec<String>>,
+    /// The plans that a tenant may have, each with whether it has webhooks. If absent, any plan may be named, and all have them.
+    pub(super) plans: Option<BTreeMap<String, bool>>,
     /// What tenants of a plan may publish, by plan.
     #[serde(default)]
     pub(super) limits: BTreeMap<String, LimitsFile>,

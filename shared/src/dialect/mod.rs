@@ -81,7 +81,7 @@ pub struct Dialect {
     pub disable: DisableRule,
     /// The event types.
     pub catalogue: Catalogue,
-    plans: Option<Vec<String>>,
+    plans: Option<BTreeMap<String, bool>>,
     limits: BTreeMap<String, PlanLimits>,
     success: Vec<RangeInclusive<u16>>,
     event_id: EventIdForm,
@@ -90,10 +90,18 @@ pub struct Dialect {
 }
 
 impl Dialect {
-    /// The plans that have webhooks; `None` if all have.
+    /// The plans that a tenant may have, each with whether it has webhooks; `None` if any plan may be named and all have them.
     #[must_use]
-    pub fn plans(&self) -> Option<&[String]> {
-        self.plans.as_deref()
+    pub fn plans(&self) -> Option<&BTreeMap<String, bool>> {
+        self.plans.as_ref()
+    }
+
+    /// Whether a tenant may have `plan`.
+    #[must_use]
+    pub fn knows_plan(&self, plan: &str) -> bool {
+        self.plans
+            .as_ref()
+            .is_none_or(|plans| plans.contains_key(plan))
     }
 
     /// What a tenant of `plan` may publish.
@@ -106,11 +114,10 @@ impl Dialect {
     /// Whether a tenant of `plan` has webhooks.
     #[must_use]
     pub fn allows_plan(&self, plan: Option<&str>) -> bool {
-        match (&self.plans, plan) {
-            (None, _) => true,
-            (Some(plans), Some(plan)) => plans.iter().any(|allowed| allowed == plan),
-            (Some(_), None) => false,
-        }
+        let Some(plans) = &self.plans else {
+            return true;
+        };
+        plan.and_then(|plan| plans.get(plan)) == Some(&true)
     }
 
     /// The statuses of a response that acknowledge a delivery.

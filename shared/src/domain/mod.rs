@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod job;
 pub mod ladder;
 pub mod message;
+pub mod no_delivery;
 pub mod notice;
 pub mod outage;
 pub mod recovery;

@@ -10,7 +10,7 @@ use super::{
     id::{EventId, TenantId, WebhookId},
     message::Due,
     outage::Outage,
-    webhook::{Reason, Webhook},
+    webhook::{Disabled, Reason, Webhook},
 };
 use crate::clock::timestamp;
 
@@ -23,7 +23,7 @@ pub enum NoticeType {
     /// It has ended.
     #[serde(rename = "webhook.recovered")]
     Recovered,
-    /// Failures have disabled a webhook.
+    /// Failures, or the tenant's plan, have disabled a webhook.
     #[serde(rename = "webhook.disabled")]
     Disabled,
     /// A delivery's ladder is used up.
@@ -107,6 +107,27 @@ impl Webhook {
         self.notice(NoticeType::Disabled, epoch.to_string(), attempt, more)
     }
 
+    /// The notice that its tenant's plan has disabled it. No attempt shows it.
+    #[must_use]
+    pub fn disabled_by_plan(&self, disabled: &Disabled, epoch: u64) -> Notice {
+        let more = json!({
+            "log_id": null,
+            "reason": disabled.reason,
+            "disabled_at": timestamp(disabled.at_ms),
+            "last_error": null,
+        });
+        Notice {
+            tenant: self.tenant.clone(),
+            webhook: self.id.clone(),
+            notice_type: NoticeType::Disabled,
+            once: epoch.to_string(),
+            happened_ms: disabled.at_ms,
+            log_id: String::new(),
+            hops: Hops::NONE,
+            data: self.data(None, more),
+        }
+    }
+
     /// The notice that an attempt was the last of its delivery's ladder.
     #[must_use]
     pub fn used_up(&self, attempt: &Attempt) -> Notice {
@@ -138,7 +159,7 @@ impl Webhook {
             happened_ms: now_ms,
             log_id: due.key().log_id().to_string(),
             hops: Hops::NONE.of_consequence(),
-            data: self.data(&due.event, event_type, more),
+            data: self.data(Some((&due.event, event_type)), more),
         }
     }
 
@@ -150,7 +171,8 @@ impl Webhook {
         more: Value,
     ) -> Notice {
         let log_id = attempt.key.log_id().to_string();
-        let mut data = self.data(&attempt.key.delivery.event, &attempt.event_type, more);
+        let event = (&attempt.key.delivery.event, attempt.event_type.as_str());
+        let mut data = self.data(Some(event), more);
         data.insert("log_id".to_owned(), log_id.clone().into());
         Notice {
             tenant: self.tenant.clone(),
@@ -164,13 +186,13 @@ impl Webhook {
         }
     }
 
-    fn data(&self, event: &EventId, event_type: &str, more: Value) -> Map<String, Value> {
+    fn data(&self, event: Option<(&EventId, &str)>, more: Value) -> Map<String, Value> {
         let own = json!({
             "tenant": self.tenant.name(),
             "webhook_id": self.id.as_str(),
             "url": self.url,
-            "event_id": event.as_str(),
-            "event_type": event_type,
+            "event_id": event.map(|(id, _)| id.as_str()),
+            "event_type": event.map(|(_, event_type)| event_type),
         });
         let parts = [own, more].into_iter();
         let members = parts.filter_map(|part| match part {

@@ -133,6 +133,12 @@ pub struct Subscription {
 }
 
 impl Webhook {
+    /// Activates it at `now_ms`. Its failures are forgotten.
+    pub fn activate(&mut self, now_ms: u64) {
+        self.disabled = None;
+        self.enabled_ms = now_ms;
+    }
+
     /// Whether a message of `epoch` may be posted to it.
     #[must_use]
     pub fn takes(&self, epoch: u64) -> bool {

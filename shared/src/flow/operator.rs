@@ -67,7 +67,11 @@ impl Operator {
 
     /// Whether anybody is to be notified of what happens to a webhook.
     pub(super) async fn listens_to(&self, webhook: &Webhook) -> Result<bool, StoreError> {
-        Ok(self.topic.is_some() || self.tenant_for(webhook.tenant.name()).await?.is_some())
+        self.is_there_for(webhook.tenant.name()).await
+    }
+
+    async fn is_there_for(&self, owner: &str) -> Result<bool, StoreError> {
+        Ok(self.topic.is_some() || self.tenant_for(owner).await?.is_some())
     }
 
     /// Publishes a notice to whoever is to be notified.
@@ -126,6 +130,18 @@ impl Operator {
 }
 
 impl Deliverer {
+    /// Notifies the operator of what a call did to a webhook.
+    ///
+    /// # Errors
+    /// When the table or the queue does not answer.
+    pub async fn notify_operator(&self, notice: Notice) -> Result<(), FlowError> {
+        let owner = notice.tenant.name();
+        if self.operator.is_there_for(owner).await? {
+            self.notify(notice).await?;
+        }
+        Ok(())
+    }
+
     /// Makes a notice durable.
     pub(super) async fn notify(&self, notice: Notice) -> Result<(), FlowError> {
         let message = Message::Notice(notice);

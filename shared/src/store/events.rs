@@ -10,12 +10,13 @@ use sha2::{Digest, Sha256};
 use super::{
     Item, Query, Range, Store, StoreError, codec,
     event_list::{Call, CallId},
-    item::{Builder, Row, number, text, time},
+    item::{Builder, Row, json, number, text, time},
 };
 use crate::{
     domain::{
         hops::Hops,
         id::{DeliveryKey, EventId, JobId, TenantId, WebhookId},
+        no_delivery::NoDelivery,
         trace::TraceParent,
     },
     limits::{BATCH_REQUEST_BYTES, INLINE_MATCHES, MATCH_SET_IDS, ROW_BODIES_BYTES},
@@ -55,7 +56,7 @@ pub struct Event {
     /// The webhooks it matched, unless they stand in a match set.
     pub matches: Matches,
     /// Why it goes to nobody, if it doesn't.
-    pub reason: Option<String>,
+    pub reason: Option<NoDelivery>,
     /// The call that accepted it, whose row in the tenant's list names it. `None` for the sample of a test, which no list names.
     pub call: Option<CallId>,
     /// Set once it is erased: it has no bodies then, and its id stays taken.
@@ -537,7 +538,7 @@ fn event_item(event: &Event, bodies: AttributeValue, expiry: u64) -> Result<Item
         .maybe("tp", event.trace.as_ref().map(|trace| text(trace.as_str())))
         .hops(event.hops)
         .with("b", bodies)
-        .maybe("why", event.reason.as_ref().map(text))
+        .maybe("why", event.reason.as_ref().map(json))
         .maybe("c", event.call.as_ref().map(|call| text(call.as_str())))
         .number("exp", expiry);
     Ok(match &event.matches {
@@ -648,7 +649,7 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
         tenant,
         id,
         event_type: row.text("y")?,
-        reason: row.maybe_text("why"),
+        reason: row.maybe_json("why")?,
         call: row.maybe_text("c").map(CallId::stored),
         timestamp_ms: row.number("ts")?,
         accepted_ms: row.number("a")?,

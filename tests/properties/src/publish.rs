@@ -32,7 +32,7 @@ pub fn publish(input: &[u8]) {
     // As the handlers do: the data of an event stands one level deep.
     if let Ok(body) = Json::parse(body, JSON_DEPTH + 1) {
         match read_event(&body, "", key.clone()) {
-            Ok(event) => within_bounds(&event),
+            Ok(given) => within_bounds(&given.event),
             Err(error) => readable(&error),
         }
     }
@@ -41,7 +41,7 @@ pub fn publish(input: &[u8]) {
             assert!((1..=BATCH_EVENTS).contains(&events.len()));
             for event in &events {
                 match event {
-                    Ok(event) => within_bounds(event),
+                    Ok(given) => within_bounds(&given.event),
                     Err(error) => readable(error),
                 }
             }

@@ -85,7 +85,7 @@ async fn an_idempotency_key_serves_where_there_is_no_id() {
         first.data(202)
     );
     let other = json!({"type": "user.lesson.completed", "data": {"a": 2}});
-    with_key(&odin, "key 1", &other).await.refused(409);
+    with_key(&odin, "key 1", &other).await.refused(422);
     assert_ne!(
         Published::new(&with_key(&odin, "key 2", &event).await).id,
         published.id

@@ -204,7 +204,7 @@ async fn enqueue_takes_events_of_a_bus_once() {
     other["detail"]["data"]["score"] = 96.into();
     let refused = enqueue.try_invoke(&other).await.unwrap_err();
     assert_eq!(
-        refused["errorType"], "conflict",
+        refused["errorType"], "event_id_reused",
         "EventBridge's id stands for the event"
     );
     other["detail"]["id"] = "evt_96".into();

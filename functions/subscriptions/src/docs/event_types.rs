@@ -114,7 +114,7 @@ pub(crate) fn put_schema(_: &mut Schemas) -> Operation {
         [("schema", any_schema())],
         json!({ "schema": schema_example() }),
     )
-    .refuses(&[Code::Conflict])
+    .refuses(&[Code::TooManyEventTypes])
 }
 
 pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {

@@ -25,6 +25,7 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
         "created_at": "2025-10-10T12:30:00.123Z",
         "deliveries": 0,
         "reason": "no webhook subscribes to this type",
+        "reason_code": "not_subscribed",
         "erased_at": null,
     });
     Operation::new(
@@ -70,6 +71,7 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
                 "timestamp": "2025-10-10T12:30:00Z",
                 "created_at": "2025-10-10T12:30:00.123Z",
                 "reason": null,
+                "reason_code": null,
                 "data": { "score": 95 },
                 "payload": { "id": "evt_001", "type": "user.lesson.completed", "data": { "score": 95 } },
                 "erased_at": null,

@@ -91,7 +91,7 @@ fn makes(operation: Operation, schemas: &mut Schemas, example: Value) -> Operati
             [("key", schemas.subschema_for::<View<'_>>())],
             json!({ "key": example }),
         )
-        .refuses(&[Code::Conflict])
+        .refuses(&[Code::IdempotencyMismatch, Code::KeyTaken])
 }
 
 fn shows(operation: Operation, schemas: &mut Schemas, example: Value) -> Operation {
@@ -142,7 +142,7 @@ pub(crate) fn update_key(schemas: &mut Schemas) -> Operation {
         object(&[], of_tenants()),
         json!({ "scopes": ["read"], "events_per_hour": 5000 }),
     )
-    .refuses(&[Code::Conflict]);
+    .refuses(&[Code::Busy]);
     shows(operation, schemas, example())
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn delete_key(_: &mut Schemas) -> Operation {
         "Delete an API key.",
     )
     .describe(format!("It opens nothing any more. {AT_ONCE}"))
-    .refuses(&[Code::Conflict]);
+    .refuses(&[Code::Busy]);
     deleted(operation, "key", "key_4f9d2c7b1a")
 }
 
@@ -206,7 +206,7 @@ pub(crate) fn update_operator_key(schemas: &mut Schemas) -> Operation {
         object(&[], of_operators()),
         json!({ "name": "Relay", "scopes": ["publish", "read"] }),
     )
-    .refuses(&[Code::Conflict, Code::LastAdminKey]);
+    .refuses(&[Code::Busy, Code::FirstKey, Code::LastAdminKey]);
     shows(operation, schemas, operators_example())
 }
 
@@ -219,6 +219,6 @@ pub(crate) fn delete_operator_key(_: &mut Schemas) -> Operation {
     .describe(format!(
         "It opens nothing any more, the first key, `key_root`, included; one key with the scope `admin` has to be left. {AT_ONCE}"
     ))
-    .refuses(&[Code::Conflict, Code::LastAdminKey]);
+    .refuses(&[Code::Busy, Code::LastAdminKey]);
     deleted(operation, "key", "key_9b1f0e6d2c")
 }

@@ -137,7 +137,8 @@ pub(crate) fn retry_log(_: &mut Schemas) -> Operation {
         .refuses(&[
             Code::WebhookDisabled,
             Code::EventErased,
-            Code::Conflict,
+            Code::TestDelivery,
+            Code::EventExpired,
             Code::RateLimited,
         ])
 }

@@ -96,7 +96,7 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
         counted.to_value(),
         json!({ "count": 17, "complete": true, "counted_until": null }),
     )
-    .refuses(&[Code::WebhookDisabled, Code::Conflict])
+    .refuses(&[Code::WebhookDisabled, Code::IdempotencyMismatch])
 }
 
 pub(crate) fn get_recovery(schemas: &mut Schemas) -> Operation {

@@ -12,7 +12,7 @@ use rung_shared::{
 use serde_json::{Value, json};
 
 use super::{id, jobs, object, text};
-use crate::tenants::View;
+use crate::{plan::Changed, tenants::View};
 
 fn example() -> Value {
     json!({
@@ -67,7 +67,7 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
              as the request says.",
         )
         .body(body, example)
-        .refuses(&[Code::Conflict]);
+        .refuses(&[Code::IdTaken, Code::IdempotencyMismatch, Code::UnknownPlan]);
     one(schemas, operation, StatusCode::CREATED, "It is made.")
 }
 
@@ -99,10 +99,25 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
         "updateTenant",
         "Change a tenant.",
     )
-    .describe("A plan that has no webhooks disables those that there are, with the reason `plan`.")
+    .describe(
+        "A plan without webhooks disables those that there are, with the reason `plan`, and tells the operator's own tenant; one with \
+         webhooks activates exactly those again.",
+    )
+    .query(
+        "recover",
+        "Whether webhooks that the plan activates are also sent what they missed.",
+        json!({ "type": "string", "enum": ["true", "false"], "default": "false" }),
+    )
     .body(body, json!({ "plan": "enterprise" }))
-    .refuses(&[Code::Conflict]);
-    one(schemas, operation, StatusCode::OK, "It is changed.")
+    .refuses(&[Code::Busy, Code::UnknownPlan]);
+    let tenant = schemas.subschema_for::<View<'_>>();
+    let webhooks = schemas.subschema_for::<Changed>();
+    operation.answers(
+        StatusCode::OK,
+        "It is changed; so many webhooks were disabled and activated with it.",
+        [("tenant", tenant), ("webhooks", webhooks)],
+        json!({ "tenant": example(), "webhooks": { "disabled": 0, "activated": 0 } }),
+    )
 }
 
 pub(crate) fn delete_tenant(schemas: &mut Schemas) -> Operation {

@@ -160,7 +160,9 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
             data,
         )
         .refuses(&[
-            Code::Conflict,
+            Code::IdTaken,
+            Code::Busy,
+            Code::IdempotencyMismatch,
             Code::InvalidSecret,
             Code::PlanWithoutWebhooks,
             Code::TooManyWebhooks,
@@ -212,7 +214,7 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
             [("old_secret_expires_at", expiry), ("webhook", webhook)],
             json!({ "old_secret_expires_at": rotated["old_secret_expires_at"], "webhook": rotated }),
         )
-        .refuses(&[Code::Conflict, Code::InvalidSecret])
+        .refuses(&[Code::Busy, Code::TooManySecrets, Code::InvalidSecret])
 }
 
 pub(crate) fn get_secret(schemas: &mut Schemas) -> Operation {
@@ -246,7 +248,7 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
         [("webhook", webhook)],
         json!({ "webhook": example() }),
     )
-    .refuses(&[Code::Conflict])
+    .refuses(&[Code::Busy])
 }
 
 pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
@@ -322,7 +324,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             json!({ "webhook": example() }),
         )
         .refuses(&[
-            Code::Conflict,
+            Code::Busy,
             Code::InvalidSecret,
             Code::PlanWithoutWebhooks,
             Code::WebhookUnverified,
@@ -350,7 +352,7 @@ pub(crate) fn delete_webhook(schemas: &mut Schemas) -> Operation {
                 "job": jobs::example_of_webhook(),
             }),
         )
-        .refuses(&[Code::Conflict])
+        .refuses(&[Code::Busy])
 }
 
 pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
@@ -409,7 +411,7 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
     )
     .refuses(&[
         Code::ChallengeFailed,
-        Code::Conflict,
+        Code::Busy,
         Code::PlanWithoutWebhooks,
         Code::RateLimited,
         Code::CannotSend,

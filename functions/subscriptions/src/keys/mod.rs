@@ -142,7 +142,7 @@ async fn create(
         }
         KeyCreated::Taken => {
             let problem = "this key is there already; delete it first to change it";
-            Err(ApiError::of_field(Code::Conflict, "key_sha256", problem))
+            Err(ApiError::of_field(Code::KeyTaken, "key_sha256", problem))
         }
         KeyCreated::NoTenant => {
             let tenant = key.owner.tenant().map(|tenant| tenant.name());
@@ -203,8 +203,7 @@ async fn update(
     loop {
         let present = called(api, owner, id).await?;
         if is_first(&present) {
-            let message = "the first key comes with the deployment and is not changed; make another key, and delete this one";
-            return Err(ApiError::new(Code::Conflict, message));
+            return Err(Code::FirstKey.into());
         }
         let key = changes.applied_to(present.clone());
         let another = if present.grants(Scope::Admin) && !key.grants(Scope::Admin) {

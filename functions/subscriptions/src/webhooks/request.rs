@@ -109,10 +109,7 @@ impl Status {
     /// before is posted.
     pub(super) fn apply(self, webhook: &mut Webhook, now_ms: u64) {
         match self {
-            Self::Active => {
-                webhook.disabled = None;
-                webhook.enabled_ms = now_ms;
-            }
+            Self::Active => webhook.activate(now_ms),
             Self::Disabled if webhook.disabled.is_none() => {
                 webhook.disabled = Some(Disabled::new(now_ms, Reason::Manual, Vec::new()));
                 webhook.epoch += 1;

@@ -210,7 +210,7 @@ fn too_many_secrets() -> ApiError {
     let message = format!(
         "{OLD_SECRETS} older secrets sign still; end them with POST …/rotate-secret/finish or with `overlap_seconds` 0"
     );
-    ApiError::new(Code::Conflict, message)
+    ApiError::new(Code::TooManySecrets, message)
 }
 
 /// A secret that was replaced, and signs on.

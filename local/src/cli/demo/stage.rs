@@ -115,7 +115,8 @@ impl Stage {
     /// Makes a tenant with a webhook of a dialect, for all events, at `/ID` of the receiver.
     pub(super) async fn actor(&self, id: &str, dialect: &Arc<Dialect>) -> Result<Actor, Error> {
         let mut tenant = json!({ "id": id, "name": id, "dialect": dialect.name });
-        if let Some(plan) = dialect.plans().and_then(<[String]>::first) {
+        let mut plans = dialect.plans().into_iter().flatten();
+        if let Some((plan, _)) = plans.find(|(_, has_webhooks)| **has_webhooks) {
             tenant["plan"] = plan.as_str().into();
         }
         self.operator.post("/v1/tenants", &tenant).await?;

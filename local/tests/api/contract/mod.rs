@@ -61,6 +61,8 @@ enum Needs {
     Read,
     /// Of a tenant, or of all for an operator's key that names none.
     ReadOrAll,
+    /// The same, where each event may name its tenant.
+    PublishOrAll,
     AnyScope,
 }
 
@@ -77,6 +79,10 @@ impl Call {
             ("a key with the scope `catalogue`.", Needs::Catalogue),
             ("a key with the scope `read`.", Needs::Read),
             ("a key, of any scope.", Needs::AnyScope),
+            (
+                "with the scope `publish`; an operator's key need not name a tenant.",
+                Needs::PublishOrAll,
+            ),
             ("need not name a tenant.", Needs::ReadOrAll),
         ]
         .into_iter()
@@ -409,7 +415,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
             Needs::Operator | Needs::Admin => vec![&scene.owner],
             Needs::Erase => vec![&scene.owner, &scene.manager],
             Needs::Manage => vec![&scene.publisher, &scene.reader],
-            Needs::Publish => vec![&scene.manager, &scene.reader],
+            Needs::Publish | Needs::PublishOrAll => vec![&scene.manager, &scene.reader],
             Needs::Catalogue => vec![&scene.manager, &scene.publisher],
             Needs::Read | Needs::ReadOrAll => vec![&scene.publisher],
             Needs::AnyScope => Vec::new(),
@@ -434,13 +440,17 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
         let unnamed = ask(&As::operator()).await;
         if call.needs() == Needs::ReadOrAll {
             unnamed.data(200);
+        } else if call.id == "publishEvents" {
+            unnamed.assert_error(422, "batch_refused");
+            let first = &unnamed.body["data"]["results"][0]["error"];
+            assert_eq!(first["code"], "tenant_required");
         } else {
             unnamed.assert_error(422, "tenant_required");
         }
         let unknown = ask(&As::operator_for("nobody")).await;
         unknown.assert_error(404, "not_found");
         let strange = ask(&scene.owner.clone().naming("other")).await;
-        strange.assert_error(403, "forbidden");
+        strange.assert_error(422, "tenant_mismatch");
     }
 }
 

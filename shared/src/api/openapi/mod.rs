@@ -24,7 +24,7 @@ pub type Schemas = SchemaGenerator;
 const DESCRIPTION: &str = "\
 Rung sends webhooks: your events, signed, retried up a ladder, logged, from your own AWS account.
 
-A success is `{\"success\": true, \"data\": …}`, an error `{\"success\": false, \"error\": {\"code\", \"message\", \"details\"}}`. \
+A success is `{\"success\": true, \"data\": …}`, an error `{\"success\": false, \"error\": {\"code\", \"message\", \"request_id\", \"retryable\", \"details\"}}`. \
 Codes are stable; `details` names every field that is wrong. Unknown fields and parameters are errors. \
 Lists take `limit` and `cursor` and answer `next_cursor`, null at the end, newest first. Times are RFC 3339, answered in UTC. \
 Each answer has an `x-request-id`. A path that has not the method asked for answers 405 `method_not_allowed`, with its methods in \
@@ -97,19 +97,32 @@ fn error() -> Schema {
             "success": { "const": false },
             "error": {
                 "type": "object",
-                "required": ["code", "message", "details"],
+                "required": ["code", "message", "request_id", "retryable", "details"],
                 "properties": {
-                    "code": { "description": "Which error it is, by a name that stays.", "enum": codes },
+                    "code": {
+                        "description": "Which error it is, by a name that stays. There may be more in later versions.",
+                        "type": "string",
+                        "examples": codes,
+                    },
                     "message": { "description": "One sentence to act on.", "type": "string" },
+                    "request_id": { "description": "The request's id, as in `x-request-id`.", "type": "string" },
+                    "retryable": {
+                        "description": "Whether the same request may succeed later, after the seconds of `Retry-After`.",
+                        "type": "boolean",
+                    },
                     "details": {
                         "description": "The fields that are wrong.",
                         "type": "array",
                         "items": {
                             "type": "object",
-                            "required": ["field", "problem"],
+                            "required": ["field", "code", "problem"],
                             "properties": {
                                 "field": {
                                     "description": "Where in the request: a path such as `events[0].data`, or the name of a header or parameter.",
+                                    "type": "string",
+                                },
+                                "code": {
+                                    "description": "What is wrong: `required`, `invalid`, or a code of errors.",
                                     "type": "string",
                                 },
                                 "problem": {

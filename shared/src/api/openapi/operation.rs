@@ -44,6 +44,7 @@ const BODY_REFUSALS: &[Code] = &[
     Code::PayloadTooLarge,
     Code::UnsupportedEncoding,
     Code::InvalidRequest,
+    Code::UnknownField,
 ];
 
 /// The documentation of a call.
@@ -74,12 +75,13 @@ impl Operation {
                 Code::TooManyWrongKeys,
                 Code::Forbidden,
                 Code::InvalidRequest,
+                Code::UnknownField,
                 Code::LoopDetected,
                 Code::Unavailable,
             ]);
         }
         if who.is_of_a_tenant() {
-            codes.push(Code::NotFound);
+            codes.extend([Code::NotFound, Code::TenantMismatch]);
         }
         if matches!(who, Who::Tenant(_) | Who::AnyTenant) {
             codes.push(Code::TenantRequired);
@@ -421,14 +423,23 @@ pub(super) fn refusal(codes: &[Code]) -> Value {
     let examples: Map<_, _> = codes
         .iter()
         .map(|code| {
+            let detail = |field, code, problem| json!([{ "field": field, "code": code, "problem": problem }]);
             let details = match code {
-                Code::InvalidRequest => {
-                    json!([{ "field": "nmae", "problem": "is unknown; the fields are name, plan" }])
-                }
+                Code::InvalidRequest => detail("url", "required", "is required"),
+                Code::UnknownField => detail(
+                    "nmae",
+                    "unknown_field",
+                    "is unknown; the fields are name, plan",
+                ),
                 _ => json!([]),
             };
-            let error =
-                json!({ "code": code.as_str(), "message": code.message(), "details": details });
+            let error = json!({
+                "code": code.as_str(),
+                "message": code.message(),
+                "request_id": "req_5d0c1f3b2a9e8d7c6b5a",
+                "retryable": code.is_retryable(),
+                "details": details,
+            });
             let example = json!({ "value": { "success": false, "error": error } });
             (code.as_str().to_owned(), example)
         })

@@ -102,6 +102,8 @@ fn odin_has_webhooks_on_two_plans_the_others_on_all() {
         let limited = dialect.name == "odin";
         assert_eq!(dialect.allows_plan(None), !limited);
         assert_eq!(dialect.allows_plan(Some("free")), !limited);
+        assert_eq!(dialect.knows_plan("Pro"), !limited);
+        assert!(dialect.knows_plan("free"));
         assert!(dialect.allows_plan(Some("pro")));
         assert!(dialect.allows_plan(Some("enterprise")));
     }

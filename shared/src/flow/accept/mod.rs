@@ -99,6 +99,8 @@ struct Acceptable<'a> {
     event: Event,
     found: Vec<Match>,
     webhooks: Vec<&'a Subscription>,
+    /// Whether it is sent to those that are active; else they miss it.
+    is_sent: bool,
 }
 
 /// An event that is stored, and the messages that bring it on its way.
@@ -233,10 +235,14 @@ impl Publisher {
             }
             Err(refusal) => return Judged::Settled(Err(refusal)),
         };
-        let Matching { webhooks, reason } = checked.matching;
+        let Matching {
+            webhooks,
+            reason,
+            is_sent,
+        } = checked.matching;
         let found = webhooks.iter().map(|webhook| Match {
             webhook: webhook.id.clone(),
-            active: webhook.is_active,
+            active: is_sent && webhook.is_active,
         });
         let found = found.collect();
         let event = Event {
@@ -250,7 +256,7 @@ impl Publisher {
             trace: new.trace,
             hops: new.hops,
             bodies: checked.bodies,
-            reason: reason.map(str::to_owned),
+            reason,
             call: Some(call.id.clone()),
             erased: None,
         };
@@ -258,6 +264,7 @@ impl Publisher {
             event,
             found,
             webhooks,
+            is_sent,
         }))
     }
 
@@ -294,11 +301,12 @@ impl Publisher {
             mut event,
             found,
             webhooks,
+            is_sent,
         } = acceptable;
         let matches = self.store.put_matches(&event.tenant, &event.id, found);
         event.matches = matches.await?;
         match self.store.put_event(&event).await? {
-            None => self.first(&event, &webhooks).await,
+            None => self.first(&event, &webhooks, is_sent).await,
             Some(stored) => self.repeated(routes, &stored, &event.content_hash).await,
         }
     }
@@ -337,9 +345,15 @@ impl Publisher {
     }
 
     /// Sends an event that was not there before to all it matches; those that are disabled miss it.
-    async fn first(&self, event: &Event, matches: &[&Subscription]) -> Result<Stored, Refusal> {
-        let (active, disabled): (Vec<&Subscription>, Vec<_>) =
-            matches.iter().partition(|webhook| webhook.is_active);
+    async fn first(
+        &self,
+        event: &Event,
+        matches: &[&Subscription],
+        is_sent: bool,
+    ) -> Result<Stored, Refusal> {
+        let (active, disabled): (Vec<&Subscription>, Vec<_>) = matches
+            .iter()
+            .partition(|webhook| is_sent && webhook.is_active);
         self.miss(
             event,
             disabled.iter().map(|webhook| (&webhook.id, webhook.epoch)),
@@ -362,7 +376,7 @@ impl Publisher {
                 .map(|webhook| (first_attempt(event, webhook, false), 0))
                 .collect()
         };
-        let accepted = accepted(event, active.len());
+        let accepted = accepted(event, active.len(), false);
         Ok(Stored { accepted, messages })
     }
 
@@ -414,7 +428,7 @@ impl Publisher {
         let overdue = overdue.map(|row| (Message::Attempt(row.message()), 0));
         let messages = firsts.chain(overdue).collect();
         Ok(Stored {
-            accepted: accepted(event, active.len()),
+            accepted: accepted(event, active.len(), true),
             messages,
         })
     }
@@ -448,13 +462,14 @@ impl Publisher {
     }
 }
 
-fn accepted(event: &Event, deliveries: usize) -> Accepted {
+fn accepted(event: &Event, deliveries: usize, duplicate: bool) -> Accepted {
     Accepted {
         id: event.id.clone(),
         event_type: event.event_type.clone(),
         timestamp_ms: event.timestamp_ms,
         accepted_ms: event.accepted_ms,
         deliveries,
-        reason: event.reason.clone(),
+        duplicate,
+        reason: event.reason,
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    domain::{hops::Hops, id::EventId, trace::TraceParent},
+    domain::{hops::Hops, id::EventId, no_delivery::NoDelivery, trace::TraceParent},
     json::Json,
     schema::Violation,
 };
@@ -42,8 +42,10 @@ pub struct Accepted {
     pub accepted_ms: u64,
     /// To how many active webhooks it goes.
     pub deliveries: usize,
+    /// Whether it had been accepted before.
+    pub duplicate: bool,
     /// Why to none.
-    pub reason: Option<String>,
+    pub reason: Option<NoDelivery>,
 }
 
 /// Why an event is refused. Nothing was stored or sent, save for [`Refusal::Unavailable`].

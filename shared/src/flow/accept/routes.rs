@@ -10,7 +10,7 @@ use tokio::{sync::Mutex, task::yield_now};
 use super::Publisher;
 use crate::{
     dialect::Dialect,
-    domain::{tenant::Tenant, webhook::Subscription},
+    domain::{no_delivery::NoDelivery, tenant::Tenant, webhook::Subscription},
     json::Json,
     limits::FILTER_SLICE,
     mutation::{Mutation, mutated},
@@ -39,7 +39,9 @@ pub(super) struct Matching<'a> {
     /// The webhooks, active or not.
     pub(super) webhooks: Vec<&'a Subscription>,
     /// Why no active one is among them, if none is.
-    pub(super) reason: Option<&'static str>,
+    pub(super) reason: Option<NoDelivery>,
+    /// Whether it is sent to those that are active now; else they miss it.
+    pub(super) is_sent: bool,
 }
 
 impl Publisher {
@@ -83,12 +85,8 @@ impl Publisher {
         event_type: &str,
         data: &Json,
     ) -> Matching<'a> {
-        if !dialect.allows_plan(tenant.plan.as_deref()) {
-            return Matching {
-                webhooks: Vec::new(),
-                reason: Some("the tenant's plan has no webhooks"),
-            };
-        }
+        // Without it they are disabled, or about to be.
+        let is_sent = dialect.allows_plan(tenant.plan.as_deref());
         let (mut webhooks, mut anybody, mut work) = (Vec::new(), false, 0);
         for webhook in &routes.webhooks {
             work += webhook.events.len() * SUBSCRIPTION_WORK;
@@ -107,18 +105,24 @@ impl Publisher {
                 yield_now().await;
             }
         }
-        let reason = if webhooks.iter().any(|webhook| webhook.is_active) {
+        let reason = if !is_sent {
+            Some(NoDelivery::Plan)
+        } else if webhooks.iter().any(|webhook| webhook.is_active) {
             None
         } else if !webhooks.is_empty() {
-            Some("every webhook that this would go to is disabled")
+            Some(NoDelivery::Disabled)
         } else if anybody {
-            Some("every webhook that subscribes to this type has a filter that leaves this out")
+            Some(NoDelivery::Filtered)
         } else if routes.webhooks.is_empty() {
-            Some("the tenant has no webhook")
+            Some(NoDelivery::NoWebhook)
         } else {
-            Some("no webhook subscribes to this type")
+            Some(NoDelivery::NotSubscribed)
         };
-        Matching { webhooks, reason }
+        Matching {
+            webhooks,
+            reason,
+            is_sent,
+        }
     }
 }
 

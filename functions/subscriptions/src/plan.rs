@@ -1,0 +1,155 @@
+//! A tenant's plan decides whether it has webhooks: its own dialect knows the plans.
+
+use rung_shared::{
+    api::{ApiError, Code, Fields},
+    dialect::Dialect,
+    domain::{
+        audit::{Action, Change, Origin, Record},
+        tenant::Tenant,
+        webhook::{Disabled, Reason, Webhook},
+    },
+    store::webhooks::WebhookWritten,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Management, recover, tries::Tries};
+
+/// What a change of plan did to a tenant's webhooks.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "PlanChange")]
+pub(crate) struct Changed {
+    /// How many it disabled.
+    disabled: u64,
+    /// How many it activated: those that an earlier plan had disabled.
+    activated: u64,
+}
+
+/// Notes a problem with a plan that the dialect does not name.
+pub(crate) fn check(fields: &mut Fields<'_>, dialect: &Dialect, plan: Option<&str>) {
+    let Some(plan) = plan.filter(|plan| !dialect.knows_plan(plan)) else {
+        return;
+    };
+    let names = dialect.plans().into_iter().flatten();
+    let names: Vec<_> = names.map(|(name, _)| name.as_str()).collect();
+    let problem = format!(
+        "{plan:?} is no plan of the dialect {}; its plans are {}",
+        dialect.name,
+        names.join(", ")
+    );
+    fields.problem_of(Code::UnknownPlan, "plan", problem);
+}
+
+impl Management {
+    /// Whether the tenant's plan has webhooks.
+    ///
+    /// # Errors
+    /// 403 when it has none.
+    pub(crate) fn check_plan(&self, tenant: &Tenant) -> Result<(), ApiError> {
+        let dialect = self.api.dialect(&tenant.dialect)?;
+        if dialect.allows_plan(tenant.plan.as_deref()) {
+            return Ok(());
+        }
+        let plans = dialect.plans().into_iter().flatten();
+        let plans = plans.filter(|(_, has_webhooks)| **has_webhooks);
+        let plans: Vec<_> = plans.map(|(name, _)| name.as_str()).collect();
+        let message = format!(
+            "only these plans have webhooks: {}; change the tenant's plan first",
+            plans.join(", ")
+        );
+        Err(ApiError::new(Code::PlanWithoutWebhooks, message))
+    }
+
+    /// Brings a tenant's webhooks in line with its plan, which was just written: disables those that are active where it has none,
+    /// and activates those that an earlier plan disabled where it has. Cut short, the same change of plan completes it. With
+    /// `recovers`, each that is activated is also sent what it missed.
+    pub(crate) async fn apply_plan(
+        &self,
+        origin: &Origin,
+        tenant: &Tenant,
+        recovers: bool,
+    ) -> Result<Changed, ApiError> {
+        let mut changed = Changed::default();
+        let mut allowed = self.check_plan(tenant).is_ok();
+        loop {
+            if allowed {
+                self.activate_all(origin, tenant, recovers, &mut changed)
+                    .await?;
+            } else {
+                self.disable_all(tenant, &mut changed).await?;
+            }
+            // Another change of plan may have overtaken this one: the last one written decides.
+            let present = self.api.store.tenant(&tenant.id).await?;
+            let still = present.map_or(allowed, |present| self.check_plan(&present).is_ok());
+            if still == allowed {
+                return Ok(changed);
+            }
+            allowed = still;
+        }
+    }
+
+    async fn disable_all(&self, tenant: &Tenant, changed: &mut Changed) -> Result<(), ApiError> {
+        let store = &self.api.store;
+        let disabled = Disabled::new(self.api.clock.now_ms(), Reason::Plan, Vec::new());
+        for webhook in store.webhooks_of(&tenant.id).await? {
+            let notice = match &webhook.disabled {
+                None => {
+                    // One that changes or is disabled meanwhile is not this call's any more.
+                    let id = &webhook.id;
+                    if !store
+                        .disable(&tenant.id, id, webhook.epoch, &disabled)
+                        .await?
+                    {
+                        continue;
+                    }
+                    changed.disabled += 1;
+                    webhook.disabled_by_plan(&disabled, webhook.epoch + 1)
+                }
+                // By an earlier call, which may not have come so far as to tell of it. It is told once.
+                Some(earlier) if earlier.reason == Reason::Plan => {
+                    webhook.disabled_by_plan(earlier, webhook.epoch)
+                }
+                Some(_) => continue,
+            };
+            self.deliverer.notify_operator(notice).await?;
+        }
+        Ok(())
+    }
+
+    async fn activate_all(
+        &self,
+        origin: &Origin,
+        tenant: &Tenant,
+        recovers: bool,
+        changed: &mut Changed,
+    ) -> Result<(), ApiError> {
+        let by_plan = |webhook: &Webhook| {
+            let disabled = webhook.disabled.as_ref();
+            disabled.is_some_and(|disabled| disabled.reason == Reason::Plan)
+        };
+        let store = &self.api.store;
+        for webhook in store.webhooks_of(&tenant.id).await? {
+            let mut present = Some(webhook);
+            let mut tries = Tries::to_change("webhook");
+            while let Some(mut webhook) = present.filter(by_plan) {
+                webhook.activate(self.api.clock.now_ms());
+                let id = webhook.id.as_str();
+                let record = Record::new(origin, Some(&tenant.id), Action::WebhookUpdated, id)
+                    .changing(Change::of("status", "disabled", "active"));
+                match store.update_webhook(&webhook, &record).await? {
+                    WebhookWritten::Done => {
+                        changed.activated += 1;
+                        if recovers {
+                            recover::what_was_missed(self, origin, &webhook).await?;
+                        }
+                        break;
+                    }
+                    WebhookWritten::NoTenant | WebhookWritten::TooMany => break,
+                    WebhookWritten::Conflict => tries.again().await?,
+                }
+                present = store.webhook(&tenant.id, &webhook.id).await?;
+            }
+        }
+        Ok(())
+    }
+}
