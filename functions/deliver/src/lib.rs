@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
-use rung_shared::flow::deliver::{Deliverer, Record};
+use rung_core::flow::deliver::{Deliverer, Record};
 
 /// Handles a batch for at most `time`.
 pub async fn handle(deliverer: &Deliverer, event: SqsEvent, time: Duration) -> SqsBatchResponse {

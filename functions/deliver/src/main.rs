@@ -4,10 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use rung_shared::{
-    config::{self, Context},
-    limits::HANDLER_RESERVE,
-};
+use rung_core::config::{self, Context};
+use rung_core::limits::HANDLER_RESERVE;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {

@@ -1,10 +1,7 @@
 //! A batch of events as it comes. What is wrong with one of them alone is that one's answer, not the batch's.
 
-use rung_shared::{
-    api::{self, ApiError, Code, Fields, read},
-    json::Json,
-    limits::{BATCH_EVENTS, JSON_DEPTH},
-};
+use rung_api::{api, ApiError, Code, Fields, read, limits::BATCH_EVENTS};
+use rung_json::{Json, limits::JSON_DEPTH};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

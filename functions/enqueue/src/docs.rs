@@ -1,14 +1,14 @@
 //! The documentation of publishing's calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    domain::tenant::Scope,
-    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, HOPS_MAX, ID_CHARS, JSON_DEPTH},
+use rung_api::{
+    Code,
+    limits::BATCH_EVENTS,
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::{domain::tenant::Scope, limits::HOPS_MAX};
+use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
+use rung_json::limits::JSON_DEPTH;
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 

@@ -9,11 +9,9 @@
 use std::{convert::Infallible, fmt};
 
 use lambda_runtime::Diagnostic;
-use rung_shared::{
-    api::{self, Api, ApiError, Code, RequestId},
-    flow::accept::{Publisher, Refusal},
-    limits::REQUEST_BYTES,
-};
+use rung_api::{Api, ApiError, Code, RequestId};
+use rung_core::flow::accept::{Publisher, Refusal};
+use rung_json::limits::REQUEST_BYTES;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tracing::{Instrument as _, error_span};
@@ -101,7 +99,7 @@ impl Bus {
             let problem = format!("may have at most {REQUEST_BYTES} bytes");
             return Err(ApiError::of_field(Code::PayloadTooLarge, "detail", problem));
         }
-        let detail = api::parse(detail, 1)?;
+        let detail = rung_api::parse(detail, 1)?;
         let (tenant, new) = read_detail(&detail, event.id)?;
         let tenant = self.api.tenant(&tenant).await?;
         let limits = &mut Limits::default();

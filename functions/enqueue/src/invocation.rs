@@ -1,10 +1,8 @@
 //! What Lambda invokes the function with: requests of the HTTP API, and events of a bus.
 
 use lambda_http::{Adapter, LambdaEvent, Service as _, request::LambdaRequest, service_fn};
-use rung_shared::{
-    api::{self, Api},
-    flow::accept::Publisher,
-};
+use rung_api::Api;
+use rung_core::flow::accept::Publisher;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::RawValue;
 
@@ -49,12 +47,12 @@ enum Outcome<A> {
 /// When Lambda's runtime API cannot be reached.
 pub async fn run(api: Api, publisher: Publisher) -> Result<(), lambda_http::Error> {
     let bus = &Bus::new(api.clone(), publisher.clone());
-    let http = &Adapter::from(api::router(routes(api, publisher, Room::default())));
+    let http = &Adapter::from(rung_api::router(routes(api, publisher, Room::default())));
     let handler = service_fn(async move |event: LambdaEvent<Invocation>| {
         let LambdaEvent { payload, context } = event;
         Ok::<_, NotTaken>(match payload {
             Invocation::Request(request) => {
-                let request = api::readable(LambdaEvent::new(*request, context));
+                let request = rung_api::readable(LambdaEvent::new(*request, context));
                 Outcome::Answered(http.clone().call(request).await?)
             }
             Invocation::Event(event) => {

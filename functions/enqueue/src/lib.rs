@@ -19,21 +19,10 @@ use axum::{
 };
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{
-        self, Api, ApiError, Caller, Code, Detail, RequestId, answer,
-        openapi::{Documented, Routes},
-    },
-    clock::timestamp,
-    domain::{
-        hops::Hops,
-        id::{TenantId, TenantName},
-        no_delivery::NoDelivery,
-        tenant::{ApiKey, OPERATORS_OWN, Scope, Tenant},
-    },
-    flow::accept::{Accepted, NewEvent, Publisher, Refusal},
-    limits::{BATCH_REQUEST_BYTES, REQUEST_BYTES},
-};
+use rung_api::{api, Api, ApiError, Caller, Code, Detail, RequestId, answer, openapi::{Documented, Routes}};
+use rung_base::clock::timestamp;
+use rung_core::{domain::{hops::Hops, id::{TenantId, TenantName}, no_delivery::NoDelivery, tenant::{ApiKey, OPERATORS_OWN, Scope, Tenant}}, flow::accept::{Accepted, NewEvent, Publisher, Refusal}, limits::BATCH_REQUEST_BYTES};
+use rung_json::limits::REQUEST_BYTES;
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -1,12 +1,13 @@
 //! The Lambda function `enqueue`.
 
 use lambda_http::Error;
-use rung_shared::config::{self, Context};
+use rung_api::Api;
+use rung_core::config::{self, Context};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     config::init_logging();
     let context = Context::from_env().await?;
-    let api = context.api().await?;
+    let api = Api::of(&context).await?;
     rung_enqueue::run(api, context.publisher()).await
 }

@@ -14,18 +14,10 @@ use std::{
 use axum::response::Response;
 use http::HeaderValue;
 use jiff::{civil::Date, tz::Offset};
-use rung_shared::{
-    api::{Api, ApiError, Code},
-    clock::timestamp,
-    dialect::Dialect,
-    domain::{
-        hops::Hops,
-        id::TenantId,
-        tenant::{ApiKey, Tenant},
-    },
-    flow::accept::{OwnEvent, Publisher},
-    limits::{METER_SHARE, METER_SHARE_MAX},
-};
+use rung_api::{Api, ApiError, Code, limits::{METER_SHARE, METER_SHARE_MAX}};
+use rung_base::clock::timestamp;
+use rung_dialect::Dialect;
+use rung_core::{domain::{hops::Hops, id::TenantId, tenant::{ApiKey, Tenant}}, flow::accept::{OwnEvent, Publisher}};
 use serde_json::{Value, json};
 
 const HOUR_MS: u64 = 3_600_000;

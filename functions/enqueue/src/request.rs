@@ -1,17 +1,10 @@
 //! What a client sends to publish.
 
 use http::HeaderMap;
-use rung_shared::{
-    api::{self, ApiError, Fields, read},
-    domain::{
-        hops::Hops,
-        id::{EventId, TenantName},
-        trace::TraceParent,
-    },
-    flow::accept::NewEvent,
-    json::Json,
-    limits::{EVENT_TYPE_CHARS, ID_CHARS, JSON_DEPTH},
-};
+use rung_api::{api, ApiError, Fields, read};
+use rung_core::{domain::{hops::Hops, id::{EventId, TenantName}, trace::TraceParent}, flow::accept::NewEvent};
+use rung_json::{Json, limits::JSON_DEPTH};
+use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
 
 /// The trace that a request belongs to. As its specification wants it, a header that makes no sense is as none.
 pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceParent> {

@@ -18,10 +18,8 @@ use axum::{
     body::{Bytes, HttpBody as _},
     extract::Request,
 };
-use rung_shared::{
-    api::{self, ApiError, Code},
-    domain::id::TenantId,
-};
+use rung_api::{ApiError, Code};
+use rung_core::domain::id::TenantId;
 
 use crate::turn::{Places, Turn};
 
@@ -58,7 +56,7 @@ impl Room {
     /// Takes in the body of a tenant's request, of at most `most` bytes.
     ///
     /// # Errors
-    /// 503 when there is no room for it; else as [`api::bytes`].
+    /// 503 when there is no room for it; else as [`rung_api::bytes`].
     pub(crate) async fn receive(
         &self,
         tenant: &TenantId,
@@ -71,7 +69,7 @@ impl Room {
         let bytes = self
             .bodies
             .take(tenant, announced.unwrap_or(most).min(most))?;
-        let body = api::bytes(request, most).await?;
+        let body = rung_api::bytes(request, most).await?;
         let place = self.requests.take(tenant, 1)?;
         Ok(Received {
             body,

@@ -9,7 +9,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rung_shared::{domain::id::TenantId, fair::Turns};
+use rung_base::fair::Turns;
+use rung_core::domain::id::TenantId;
 use tokio::sync::oneshot;
 
 /// The places of events that are being stored. Clones share them; the default has no bound.

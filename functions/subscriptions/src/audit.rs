@@ -2,18 +2,18 @@
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{ApiError, Fields, Query, answer, read},
-    clock::timestamp,
+use rung_api::{ApiError, Fields, Query, answer, limits::QUERY_ITEMS, read};
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         audit::{Action, Actor, Change, Entry, Target},
         id::TenantName,
         tenant::Scope,
     },
-    json::Json,
-    limits::{ID_CHARS, QUERY_ITEMS},
     store::audit::{AuditFilter, Whose},
 };
+use rung_dialect::limits::ID_CHARS;
+use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;

@@ -3,13 +3,13 @@
 //! The calls of a webhook are counted, and those of a key, in windows that all functions share. What a call sends is its own
 //! business; what is refused sends nothing.
 
-use rung_shared::{
-    api::{ApiError, Caller, Code},
-    domain::id::WebhookId,
+use rung_api::{
+    ApiError, Caller, Code,
     limits::{
         BY_HAND_WINDOW_MS, RETRIES_OF_KEY, RETRIES_OF_WEBHOOK, TESTS_OF_KEY, TESTS_OF_WEBHOOK,
     },
 };
+use rung_core::domain::id::WebhookId;
 
 use crate::Management;
 

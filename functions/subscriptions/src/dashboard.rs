@@ -6,7 +6,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use rung_shared::api::ApiError;
+use rung_api::ApiError;
 
 use crate::Path;
 

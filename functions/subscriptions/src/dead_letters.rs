@@ -5,18 +5,17 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, ApiError, Fields, Query, answer},
-    clock::timestamp,
+use rung_api::{ApiError, Fields, Query, answer, limits::COUNTING_MS};
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         audit::{Action, Record},
         message::Message,
         tenant::Scope,
     },
-    json::Json,
-    limits::{COUNTING_MS, REQUEST_BYTES},
     queue::{Lane, dead::DeadLetter},
 };
+use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -127,7 +126,7 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     state.api.operator(&headers, Scope::Read).await?;
     let mut fields = Fields::of(&query)?;
-    let limit = api::limit(&mut fields);
+    let limit = rung_api::limit(&mut fields);
     let only = fields.optional("queue", lane);
     fields.finish()?;
     let counts = counts(&state).await?;
@@ -151,7 +150,7 @@ pub(crate) async fn redrive(
     request: Request,
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
-    let body = api::empty_or_body(request, REQUEST_BYTES).await?;
+    let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     let mut fields = Fields::of(&body)?;
     let only = fields.optional("queue", lane);
     fields.finish()?;

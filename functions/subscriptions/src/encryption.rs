@@ -5,14 +5,12 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, ApiError, Code, Fields, answer},
-    domain::{
-        audit::{Action, Record},
-        tenant::Scope,
-    },
-    limits::{COUNTING_MS, REQUEST_BYTES},
+use rung_api::{ApiError, Code, Fields, answer, limits::COUNTING_MS};
+use rung_core::domain::{
+    audit::{Action, Record},
+    tenant::Scope,
 };
+use rung_json::limits::REQUEST_BYTES;
 use serde_json::json;
 
 use crate::Management;
@@ -24,7 +22,7 @@ pub(crate) async fn reencrypt(
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let origin = api.operator(&headers, Scope::Admin).await?;
-    let body = api::empty_or_body(request, REQUEST_BYTES).await?;
+    let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     let mut fields = Fields::of(&body)?;
     let seal = api.seal(&["reencrypt"]).await?;
     let after = fields.optional("cursor", |cursor| {

@@ -5,18 +5,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rung_shared::{
-    api::{self, ApiError, Caller, Code, NoQuery, Query, answer},
+use rung_api::{ApiError, Caller, Code, NoQuery, Query, answer, limits::TENANT_SCHEMAS};
+use rung_core::{
     aside::aside,
-    dialect::Catalogue,
     domain::{
         audit::{Action, Change},
         tenant::Scope,
     },
-    json::{Json, JsonFault, JsonPath},
-    limits::{REQUEST_BYTES, TENANT_SCHEMAS},
-    schema::Schema,
 };
+use rung_dialect::Catalogue;
+use rung_json::{Json, JsonFault, JsonPath, limits::REQUEST_BYTES, schema::Schema};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -136,7 +134,7 @@ pub(crate) async fn put_schema(
     };
     let caller = state.api.caller(&headers, Scope::Catalogue).await?;
     let name = type_of_schema(&state, &caller, name)?;
-    let body = api::body(request, REQUEST_BYTES, 0).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 0).await?;
     let schema = aside(|| Schema::compile(&body)).map_err(refused)?;
     let store = &state.api.store;
     let present = store.schemas_of(&caller.tenant.id).await?;
@@ -171,7 +169,7 @@ pub(crate) async fn delete_schema(
     };
     let caller = state.api.caller(&headers, Scope::Catalogue).await?;
     let name = type_of_schema(&state, &caller, name)?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let store = &state.api.store;
     let tenant = &caller.tenant.id;
     let present = store.schemas_of(tenant).await?;

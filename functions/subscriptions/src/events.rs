@@ -7,9 +7,9 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, ApiError, Code, Fields, Query, answer, read},
-    clock::timestamp,
+use rung_api::{ApiError, Code, Fields, Query, answer, read};
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         attempt::{AttemptKey, Outcome},
         audit::Action,
@@ -19,8 +19,6 @@ use rung_shared::{
         no_delivery::NoDelivery,
         tenant::Scope,
     },
-    json::Json,
-    limits::EVENT_TYPE_CHARS,
     store::{
         StoreError,
         event_list::EventFilter,
@@ -28,6 +26,8 @@ use rung_shared::{
         walk::Span,
     },
 };
+use rung_dialect::limits::EVENT_TYPE_CHARS;
+use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
@@ -255,7 +255,7 @@ pub(crate) async fn delete(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Erase).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let tenant = &caller.tenant.id;
     let event = state.api.store.event(tenant, &id).await?;
     let event = event.ok_or_else(|| ApiError::not_found("event", id.as_str()))?;

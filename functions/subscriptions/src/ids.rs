@@ -3,11 +3,9 @@
 use std::fmt::Write as _;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rung_shared::{
-    api::{ApiError, Code},
-    chance,
-    domain::id::IdFault,
-};
+use rung_api::{ApiError, Code};
+use rung_base::chance;
+use rung_core::domain::id::IdFault;
 use sha2::{Digest, Sha256};
 
 /// A new id: the prefix and 96 random bits.

@@ -2,21 +2,21 @@
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rung_shared::{
-    api::{ApiError, Fields, NoQuery, Query, answer, read},
-    clock::timestamp,
+use rung_api::{ApiError, Fields, NoQuery, Query, answer, read};
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         audit::{Origin, Record},
         id::{JobId, TenantId, WebhookId},
         job::{Erasure, Job, Kind, Status, Subject},
         tenant::Scope,
     },
-    json::Json,
     store::{
         Listed, StoreError,
         jobs::{Begun, place},
     },
 };
+use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;

@@ -5,19 +5,19 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, ApiError, Caller, Code, Fields, NoQuery, Query, answer, read},
-    clock::timestamp,
+use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, read};
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         attempt::{Attempt, LogId, Outcome, Trigger},
         audit::Action,
         id::{EventId, WebhookId},
         webhook::Webhook,
     },
-    json::Json,
-    limits::EVENT_TYPE_CHARS,
     store::{attempts::LogFilter, events::Event},
 };
+use rung_dialect::limits::EVENT_TYPE_CHARS;
+use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -264,7 +264,7 @@ pub(crate) async fn retry(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let (webhook, entry) = entry(&state, &caller, &webhook, &log).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());
     }

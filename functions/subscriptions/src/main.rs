@@ -1,17 +1,15 @@
 //! The Lambda function `subscriptions`.
 
 use lambda_http::{Adapter, Error, lambda_runtime, tower::ServiceExt as _};
-use rung_shared::{
-    api,
-    config::{self, Context},
-};
+use rung_api::Api;
+use rung_core::config::{self, Context};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     config::init_logging();
     let context = Context::from_env().await?;
-    let api = context.api().await?;
+    let api = Api::of(&context).await?;
     let routes = rung_subscriptions::routes(api, context.deliverer()?);
-    let http = Adapter::from(api::router(routes));
-    lambda_runtime::run(http.map_request(api::readable)).await
+    let http = Adapter::from(rung_api::router(routes));
+    lambda_runtime::run(http.map_request(rung_api::readable)).await
 }

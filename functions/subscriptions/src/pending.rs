@@ -5,15 +5,14 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, ApiError, Code, Query, answer},
-    clock::timestamp,
+use rung_api::{ApiError, Code, Query, answer, limits::COUNTING_MS};
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         audit::Action,
         delivery::{Delivery, State as DeliveryState},
         id::WebhookId,
     },
-    limits::COUNTING_MS,
     store::deliveries::List,
 };
 use schemars::JsonSchema;
@@ -95,7 +94,7 @@ pub(crate) async fn cancel(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let webhook = state.webhook(&caller, &webhook).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let missing = || ApiError::not_found("pending delivery", &delivery);
     let id = delivery.parse().map_err(|_| missing())?;
     let record = caller.record(Action::DeliveryCancelled, delivery.as_str());
@@ -112,7 +111,7 @@ pub(crate) async fn cancel_all(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let webhook = state.webhook(&caller, &id).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let record = caller.record(Action::WebhookDeliveriesCancelled, webhook.id.as_str());
     state.api.store.record(&record).await?;
     let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
@@ -129,7 +128,7 @@ pub(crate) async fn retry(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let webhook = state.webhook(&caller, &webhook).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());
     }

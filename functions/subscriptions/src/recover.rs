@@ -7,9 +7,9 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, ApiError, Code, Fields, NoQuery, answer, read},
-    clock::timestamp,
+use rung_api::{ApiError, Code, Fields, NoQuery, answer, limits::COUNTING_MS, read};
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
         delivery::State as DeliveryState,
@@ -20,9 +20,8 @@ use rung_shared::{
         webhook::Webhook,
     },
     flow::recover::Asked,
-    json::Json,
-    limits::{COUNTING_MS, REQUEST_BYTES},
 };
+use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -92,8 +91,8 @@ pub(crate) async fn begin(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let webhook = state.webhook(&caller, &id).await?;
-    let key = api::idempotency_key(&headers)?;
-    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let key = rung_api::idempotency_key(&headers)?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let retention = state.api.store.retention_of(&webhook.tenant).await?;
     let (recovery, dry_run) = read_recovery(&state, &webhook, retention, &body)?;
     let deliverer = &state.deliverer;

@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{ApiError, Fields, Query, answer, read},
-    clock::timestamp,
+use rung_api::{
+    ApiError, Fields, Query, answer,
+    limits::{FAILURES_COUNTED, STATS_BUCKETS},
+    read,
+};
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         attempt::Outcome,
         id::WebhookId,
         stats::{Counts, HOUR_MS},
     },
-    json::Json,
-    limits::{FAILURES_COUNTED, STATS_BUCKETS},
     store::walk::Span,
 };
+use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;

@@ -7,19 +7,11 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, Api, ApiError, Code, Fields, NoQuery, Patch, Query, answer, read},
-    clock::timestamp,
-    dialect::DEFAULT,
-    domain::{
-        audit::{Action, Change, Origin, Record},
-        id::{TenantId, TenantName},
-        job::Subject,
-        tenant::{RESERVED_PREFIX, Scope, Tenant},
-    },
-    json::Json,
-    limits::{ID_CHARS, NAME_CHARS, REQUEST_BYTES, RETENTION_MARGIN},
-};
+use rung_api::{api, Api, ApiError, Code, Fields, NoQuery, Patch, Query, answer, read, limits::NAME_CHARS};
+use rung_base::clock::timestamp;
+use rung_dialect::{DEFAULT, limits::ID_CHARS};
+use rung_core::{domain::{audit::{Action, Change, Origin, Record}, id::{TenantId, TenantName}, job::Subject, tenant::{RESERVED_PREFIX, Scope, Tenant}}, limits::RETENTION_MARGIN};
+use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use rung_shared::{
-    api::{ApiError, Code},
-    chance,
-};
+use rung_api::{ApiError, Code};
+use rung_base::chance;
 use tokio::time::sleep;
 
 /// How often a change is tried. The waits between the tries come to some 2 s, which is long enough for dozens at once.

@@ -1,6 +1,6 @@
 //! The sweep: every minute, brings parked waits that come due back to the delay queue.
 
-use rung_shared::flow::{FlowError, sweep::Sweeper};
+use rung_core::flow::{FlowError, sweep::Sweeper};
 
 /// One sweep; answers how many waits it sent.
 ///

@@ -1,7 +1,7 @@
 //! The Lambda function `sweep`.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use rung_shared::config::{self, Context};
+use rung_core::config::{self, Context};
 use serde::de::IgnoredAny;
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-use rung_shared::api::Seal;
+use rung_api::Seal;
 
 /// No text opens as a cursor but those that were closed for the same list.
 pub fn cursor(input: &[u8]) {

@@ -2,11 +2,9 @@ use std::collections::HashSet;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use jiff::Timestamp;
-use rung_shared::{
-    dialect::{Dialect, Dialects, EventFacts, SignInput},
-    domain::id::EventId,
-    json::Json,
-};
+use rung_core::domain::id::EventId;
+use rung_dialect::{Dialect, Dialects, EventFacts, SignInput};
+use rung_json::Json;
 
 /// A wait of 30 days, its jitter, and what a receiver may add to it.
 const LONGEST_WAIT_MS: u64 = 3 * 30 * 86_400_000;

@@ -1,4 +1,4 @@
-use rung_shared::{domain::filter::Filter, json::Json, limits::STORED_JSON_DEPTH};
+use rung_json::{Json, filter::Filter, limits::STORED_JSON_DEPTH};
 
 use crate::work::{Input, large};
 

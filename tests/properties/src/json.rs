@@ -1,4 +1,4 @@
-use rung_shared::json::{Json, UnstableNumbers};
+use rung_json::{Json, UnstableNumbers};
 use serde_json::{Value, value::RawValue};
 
 const DEPTH: usize = 100;

@@ -1,11 +1,12 @@
 use http::{HeaderMap, HeaderValue};
-use rung_enqueue::{batch::read_batch, request::read_event};
-use rung_shared::{
-    api::{ApiError, idempotency_key},
-    flow::accept::NewEvent,
-    json::Json,
-    limits::{BATCH_EVENTS, EVENT_TYPE_CHARS, IDEMPOTENCY_KEY_BYTES, JSON_DEPTH, PROBLEMS},
+use rung_api::{
+    ApiError, idempotency_key,
+    limits::{BATCH_EVENTS, IDEMPOTENCY_KEY_BYTES, PROBLEMS},
 };
+use rung_core::flow::accept::NewEvent;
+use rung_dialect::limits::EVENT_TYPE_CHARS;
+use rung_enqueue::{batch::read_batch, request::read_event};
+use rung_json::{Json, limits::JSON_DEPTH};
 
 /// A request to publish (the value of `Idempotency-Key`, a line feed, the body) becomes an event within all bounds, with nothing
 /// in it that a header cannot have, or an answer that a person can read.

@@ -1,5 +1,5 @@
-use rung_shared::{
-    json::Json,
+use rung_json::{
+    Json,
     limits::{REQUEST_BYTES, SCHEMA_WORK, STORED_JSON_DEPTH},
     schema::Schema,
 };

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use rung_shared::egress::policy::{MAX_URL_CHARS, check, check_url, is_public};
+use rung_core::egress::policy::{MAX_URL_CHARS, check, check_url, is_public};
 use url::{Host, Url};
 
 /// A URL that is taken can be requested, means to every reader what was judged, and leads to no address that is not public.

@@ -1,7 +1,7 @@
 //! Input whose work is measured: what asks, and what is asked.
 
-use rung_shared::{
-    json::Json,
+use rung_json::{
+    Json,
     limits::{JSON_DEPTH, REQUEST_BYTES},
 };
 

@@ -15,8 +15,8 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use rung_local::aws::sqs::queue_url;
-use rung_shared::clock::{Clock as _, SystemClock};
+use rung_base::clock::{Clock as _, SystemClock};
+use rung_local_aws::sqs::queue_url;
 use serde_json::Value;
 use tokio::{
     net::TcpListener,

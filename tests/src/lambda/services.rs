@@ -7,15 +7,10 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, response::IntoResponse};
 use http::{HeaderMap, StatusCode};
-use rung_local::{
-    app,
-    aws::{self, Aws, Response, connector::InProcess, sqs::queue_url},
-};
-use rung_shared::{
-    clock::{Clock, SystemClock},
-    encryption::KeyRing,
-    store::Store,
-};
+use rung_base::clock::{Clock, SystemClock};
+use rung_core::{encryption::KeyRing, store::Store};
+use rung_local::app;
+use rung_local_aws::{Aws, Response, connector::InProcess, sqs::queue_url};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle};
 
@@ -39,7 +34,7 @@ impl Services {
     pub async fn start() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
-        let (dynamodb, sqs) = aws::clients(InProcess::new(aws.clone()));
+        let (dynamodb, sqs) = rung_local_aws::clients(InProcess::new(aws.clone()));
         Store::new(
             dynamodb,
             "rung",

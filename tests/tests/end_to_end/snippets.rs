@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rung_shared::dialect::{Dialect, Dialects, Language, SignInput};
+use rung_dialect::{Dialect, Dialects, Language, SignInput};
 use rung_tests::{Received, Receiver, Tenant};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use rung_shared::limits::WRONG_KEYS;
+use rung_api::limits::WRONG_KEYS;
 use rung_tests::{
     Receiver,
     lambda::{Function, Services, sample, sample_body, sample_with},

@@ -10,17 +10,17 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use rung_local::aws::sqs::queue_url;
-use rung_shared::{
+use rung_core::{
     domain::{
         delivery::Delivery,
         hops::Hops,
         id::{EventId, TenantId, WebhookId},
     },
     flow::accept::{Accepted, NewEvent, Refusal},
-    json::Json,
     store::{attempts::LogFilter, deliveries::List},
 };
+use rung_json::Json;
+use rung_local_aws::sqs::queue_url;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 

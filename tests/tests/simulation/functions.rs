@@ -12,13 +12,10 @@ use std::{
 
 use axum::Router;
 use futures_util::future::BoxFuture;
-use rung_local::{
-    app::{App, Parts},
-    aws,
-};
-use rung_shared::{
-    clock::Clock, dialect::Dialects, encryption::KeyRing, flow::Tally, limits::TALLY_TIME,
-};
+use rung_base::clock::Clock;
+use rung_core::{encryption::KeyRing, flow::Tally, limits::TALLY_TIME};
+use rung_dialect::Dialects;
+use rung_local::app::{App, Parts};
 
 use crate::{
     receivers::{InHand, Receivers, Way},
@@ -166,7 +163,7 @@ impl Functions {
         });
         let in_hand = Arc::default();
         let line = Line::new(self.wire.clone(), Arc::clone(&life));
-        let (dynamodb, sqs) = aws::clients(line.clone());
+        let (dynamodb, sqs) = rung_local_aws::clients(line.clone());
         let mut app = App::new(Parts {
             dynamodb,
             sqs,

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rung_local::aws::sqs::queue_url;
-use rung_shared::{
+use rung_core::{
     domain::{
         attempt::Attempt,
         delivery::State,
@@ -13,6 +12,7 @@ use rung_shared::{
         attempts::LogFilter, deliveries::List, event_list::EventFilter, events::Event, walk::Span,
     },
 };
+use rung_local_aws::sqs::queue_url;
 use serde_json::json;
 
 use crate::{

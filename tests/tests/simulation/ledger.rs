@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
-use rung_shared::{
-    dialect::Dialect,
+use rung_core::{
     domain::{
         attempt::{Attempt, Outcome, Trigger},
         delivery::{Delivery, State},
@@ -13,6 +12,7 @@ use rung_shared::{
     },
     flow::accept::Accepted,
 };
+use rung_dialect::Dialect;
 
 use crate::recoveries::Recoveries;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use rung_shared::mutation::{Mutation, make};
+use rung_core::mutation::{Mutation, make};
 
 use crate::{on_all_cores, plan::Kind, world::play};
 

@@ -1,6 +1,6 @@
 //! What a seed stands for: how often which fault happens, and how large the run is.
 
-use rung_shared::domain::id::TenantId;
+use rung_core::domain::id::TenantId;
 
 use crate::chance::Chance;
 

@@ -6,8 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rung_local::aws::sqs::queue_url;
-use rung_shared::{
+use rung_core::{
     domain::{
         attempt::Trigger,
         delivery::{Delivery, State},
@@ -17,6 +16,7 @@ use rung_shared::{
     flow::deliver::Record,
     limits::FRESH_MS,
 };
+use rung_local_aws::sqs::queue_url;
 use serde_json::{Value, json};
 
 use crate::{functions::Role, receivers::Held, world::World};

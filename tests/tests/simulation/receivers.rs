@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
-use rung_shared::{
-    clock::{Clock, timestamp},
+use rung_base::clock::{Clock, timestamp};
+use rung_core::{
     domain::message::Due,
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
     store::Store,

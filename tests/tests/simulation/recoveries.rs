@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
-use rung_shared::{
-    clock::timestamp,
+use rung_base::clock::timestamp;
+use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},

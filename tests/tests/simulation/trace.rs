@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rung_local::aws::Response;
-use rung_shared::clock::Clock;
+use rung_base::clock::Clock;
+use rung_local_aws::Response;
 use serde_json::Value;
 
 /// A record of a run; keeping none costs nothing.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rung_shared::domain::{
+use rung_core::domain::{
     attempt::{AttemptKey, Trigger},
     id::{DeliveryKey, EventId, TenantId, WebhookId},
     message::{Due, Message},

@@ -20,7 +20,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use rung_local::aws::{Aws, Response};
+use rung_local_aws::{Aws, Response};
 use rung_tests::Policies;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};

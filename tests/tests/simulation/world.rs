@@ -10,13 +10,8 @@ use std::{
     time::Duration,
 };
 
-use rung_local::{
-    app,
-    aws::{self, Aws},
-};
-use rung_shared::{
-    clock::{Clock, VirtualClock},
-    dialect::Dialects,
+use rung_base::clock::{Clock, VirtualClock};
+use rung_core::{
     domain::{
         audit::{Action, Origin, Record},
         id::WebhookId,
@@ -24,10 +19,13 @@ use rung_shared::{
         webhook::{Secret, Webhook},
     },
     encryption::KeyRing,
-    json::Json,
     limits::{LAP_MS, PARK_SHARDS, SWEEP_AHEAD_MS, WEBHOOKS_PER_TENANT},
     store::{Store, parked::Cursor},
 };
+use rung_dialect::Dialects;
+use rung_json::Json;
+use rung_local::app;
+use rung_local_aws::Aws;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
@@ -83,7 +81,7 @@ pub(crate) struct World {
 /// Plays a run.
 pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
     // Ids, nonces and the jitter of waits are drawn from the seed, too.
-    rung_shared::chance::replay::from(seed);
+    rung_base::chance::replay::from(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -122,7 +120,8 @@ impl World {
             watch: Watch::new(Arc::clone(&ledger)),
             meddling: asking,
         };
-        let (dynamodb, _) = aws::clients(aws::connector::InProcess::new(wire.aws.clone()));
+        let (dynamodb, _) =
+            rung_local_aws::clients(rung_local_aws::connector::InProcess::new(wire.aws.clone()));
         let oracle = Store::new(
             dynamodb,
             "rung",

@@ -1,6 +1,6 @@
 //! What this host could not send was no attempt, and is sent once it can.
 
-use rung_shared::egress::HostFault;
+use rung_core::egress::HostFault;
 
 use crate::world::{Reply, World};
 

@@ -10,16 +10,14 @@ use axum::{
 };
 use bytes::Bytes;
 use http::HeaderMap;
-use rung_local::{
-    app::{self, App, Parts},
-    aws::{self, Aws},
-};
-use rung_shared::{
-    clock::{Clock, VirtualClock},
-    dialect::Dialects,
+use rung_base::clock::{Clock, VirtualClock};
+use rung_core::{
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
     encryption::KeyRing,
 };
+use rung_dialect::Dialects;
+use rung_local::app::{self, App, Parts};
+use rung_local_aws::Aws;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -111,7 +109,8 @@ impl World {
             script: Mutex::new(Arc::new(|_, _| Reply::Status(200))),
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
-        let (dynamodb, sqs) = aws::clients(aws::connector::InProcess::new(aws));
+        let (dynamodb, sqs) =
+            rung_local_aws::clients(rung_local_aws::connector::InProcess::new(aws));
         let app = App::new(Parts {
             dynamodb,
             sqs,

@@ -1,9 +1,7 @@
 //! The documentation of the audit log's call.
 
-use rung_shared::{
-    api::openapi::{Operation, Schemas, Who},
-    domain::{audit::Action, tenant::Scope},
-};
+use rung_api::openapi::{Operation, Schemas, Who};
+use rung_core::domain::{audit::Action, tenant::Scope};
 use serde_json::{Value, json};
 
 use super::id;

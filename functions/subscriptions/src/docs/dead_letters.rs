@@ -1,11 +1,11 @@
 //! The documentation of dead letters' calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::openapi::{Operation, Schemas, Who},
-    domain::tenant::Scope,
-    limits::{PAGE_DEFAULT, PAGE_MAX},
+use rung_api::{
+    limits::PAGE_DEFAULT,
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::{domain::tenant::Scope, limits::PAGE_MAX};
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 

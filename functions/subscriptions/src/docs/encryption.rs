@@ -1,10 +1,8 @@
 //! The documentation of the call that replaces an encryption key.
 
 use http::StatusCode;
-use rung_shared::{
-    api::openapi::{Operation, Schemas, Who},
-    domain::tenant::Scope,
-};
+use rung_api::openapi::{Operation, Schemas, Who};
+use rung_core::domain::tenant::Scope;
 use schemars::json_schema;
 use serde_json::json;
 

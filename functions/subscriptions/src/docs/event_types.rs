@@ -1,13 +1,11 @@
 //! The documentation of the catalogue's calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    domain::tenant::Scope,
+use rung_api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::domain::tenant::Scope;
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 

@@ -1,14 +1,12 @@
 //! The documentation of events' calls, publishing apart.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    domain::tenant::Scope,
-    limits::EVENT_TYPE_CHARS,
+use rung_api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::domain::tenant::Scope;
+use rung_dialect::limits::EVENT_TYPE_CHARS;
 use schemars::{Schema, json_schema};
 use serde_json::json;
 

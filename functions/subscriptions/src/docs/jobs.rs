@@ -1,12 +1,10 @@
 //! The documentation of jobs' calls, and what the calls that begin jobs answer.
 
 use http::StatusCode;
-use rung_shared::{
-    api::openapi::{Operation, Schemas, Who},
-    domain::{
-        job::{Kind, Status},
-        tenant::Scope,
-    },
+use rung_api::openapi::{Operation, Schemas, Who};
+use rung_core::domain::{
+    job::{Kind, Status},
+    tenant::Scope,
 };
 use schemars::Schema;
 use serde_json::{Value, json};

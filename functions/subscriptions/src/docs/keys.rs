@@ -1,14 +1,12 @@
 //! The documentation of keys' calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    domain::tenant::Scope,
+use rung_api::{
+    Code,
     limits::NAME_CHARS,
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::domain::tenant::Scope;
 use serde_json::{Value, json};
 
 use super::{deleted, object, text, time};

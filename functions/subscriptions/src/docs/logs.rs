@@ -1,14 +1,12 @@
 //! The documentation of the log's calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    domain::tenant::Scope,
-    limits::EVENT_TYPE_CHARS,
+use rung_api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::domain::tenant::Scope;
+use rung_dialect::limits::EVENT_TYPE_CHARS;
 use schemars::json_schema;
 use serde_json::{Value, json};
 

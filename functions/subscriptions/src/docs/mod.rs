@@ -15,11 +15,9 @@ mod tenants;
 mod webhooks;
 
 use http::StatusCode;
-use rung_shared::{
-    api::openapi::{Operation, Schemas, Who},
-    domain::tenant::Scope,
-    limits::ID_CHARS,
-};
+use rung_api::openapi::{Operation, Schemas, Who};
+use rung_core::domain::tenant::Scope;
+use rung_dialect::limits::ID_CHARS;
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 

@@ -1,13 +1,11 @@
 //! The documentation of recoveries' calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    domain::tenant::Scope,
+use rung_api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::domain::tenant::Scope;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 

@@ -1,10 +1,8 @@
 //! The documentation of statistics.
 
 use http::StatusCode;
-use rung_shared::{
-    api::openapi::{Operation, Schemas, Who},
-    domain::tenant::Scope,
-};
+use rung_api::openapi::{Operation, Schemas, Who};
+use rung_core::domain::tenant::Scope;
 use serde_json::{Value, json};
 
 use crate::stats::Stats;

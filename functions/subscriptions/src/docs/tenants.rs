@@ -1,14 +1,13 @@
 //! The documentation of tenants' calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    domain::tenant::Scope,
-    limits::{ID_CHARS, NAME_CHARS},
+use rung_api::{
+    Code,
+    limits::NAME_CHARS,
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::domain::tenant::Scope;
+use rung_dialect::limits::ID_CHARS;
 use serde_json::{Value, json};
 
 use super::{id, jobs, object, text};

@@ -1,17 +1,16 @@
 //! The documentation of webhooks' calls.
 
 use http::StatusCode;
-use rung_shared::{
-    api::{
-        Code,
-        openapi::{Operation, Schemas, Who},
-    },
-    domain::tenant::Scope,
+use rung_api::{
+    Code,
     limits::{
-        DESCRIPTION_CHARS, EVENT_TYPE_CHARS, HEADER_VALUE_BYTES, ID_CHARS, NAME_CHARS,
-        OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+        DESCRIPTION_CHARS, HEADER_VALUE_BYTES, NAME_CHARS, OVERLAP_MAX_MS, RATE_LIMIT_MAX,
+        SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
     },
+    openapi::{Operation, Schemas, Who},
 };
+use rung_core::domain::tenant::Scope;
+use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
 use schemars::json_schema;
 use serde_json::{Value, json};
 

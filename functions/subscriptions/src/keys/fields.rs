@@ -1,14 +1,11 @@
 //! What requests say of keys.
 
-use rung_shared::{
-    api::{Fields, Patch, read},
-    domain::{
-        id::KeyId,
-        tenant::{ApiKey, KeyHash, KeyOwner, Scope, remind_ms},
-    },
-    json::Json,
-    limits::NAME_CHARS,
+use rung_api::{Fields, Patch, limits::NAME_CHARS, read};
+use rung_core::domain::{
+    id::KeyId,
+    tenant::{ApiKey, KeyHash, KeyOwner, Scope, remind_ms},
 };
+use rung_json::Json;
 
 use crate::webhooks::replaced;
 

@@ -6,20 +6,18 @@ pub(crate) mod tenants;
 
 use axum::{extract::Request, response::Response};
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, Api, ApiError, Code, Fields, Query, answer},
-    chance,
-    clock::timestamp,
+use rung_api::{Api, ApiError, Code, Fields, Query, answer};
+use rung_base::{chance, clock::timestamp};
+use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
         id::KeyId,
         idempotency::Idempotency,
         tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, Scope},
     },
-    json::Json,
-    limits::REQUEST_BYTES,
     store::api_keys::{KeyCreated, Remaining, position_of},
 };
+use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -99,7 +97,7 @@ async fn create(
     (body, new): (&Json, New),
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    let idempotency_key = api::idempotency_key(headers)?;
+    let idempotency_key = rung_api::idempotency_key(headers)?;
     let idempotency = idempotency_key.map(|key| Idempotency::of(key, body));
     let prefix = match owner {
         KeyOwner::Operator => "ro_",
@@ -231,7 +229,7 @@ async fn delete(
     id: &KeyId,
     request: Request,
 ) -> Result<Response, ApiError> {
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let api = &state.api;
     let mut tries = Tries::to_change("key");
     loop {
@@ -288,7 +286,7 @@ async fn read_body<T>(
     request: Request,
     read: impl Fn(&mut Fields<'_>) -> T,
 ) -> Result<(Json, T), ApiError> {
-    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
     let value = read(&mut fields);
     fields.finish()?;

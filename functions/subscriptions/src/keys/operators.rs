@@ -5,12 +5,10 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{ApiError, NoQuery, Query},
-    domain::{
-        id::KeyId,
-        tenant::{KeyOwner, Scope},
-    },
+use rung_api::{ApiError, NoQuery, Query};
+use rung_core::domain::{
+    id::KeyId,
+    tenant::{KeyOwner, Scope},
 };
 
 use super::{Changes, New, called, one, read_body};

@@ -5,13 +5,11 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{ApiError, NoQuery, Query},
-    domain::{
-        audit::Origin,
-        id::{KeyId, TenantName},
-        tenant::{KeyOwner, Scope},
-    },
+use rung_api::{ApiError, NoQuery, Query};
+use rung_core::domain::{
+    audit::Origin,
+    id::{KeyId, TenantName},
+    tenant::{KeyOwner, Scope},
 };
 
 use super::{Changes, New, called, one, read_body};

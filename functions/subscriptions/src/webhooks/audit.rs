@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use rung_shared::{
-    api::Caller,
-    domain::{
-        audit::{Action, Change, Record},
-        webhook::{Secret, Webhook},
-    },
+use rung_api::Caller;
+use rung_core::domain::{
+    audit::{Action, Change, Record},
+    webhook::{Secret, Webhook},
 };
 use serde_json::Value;
 

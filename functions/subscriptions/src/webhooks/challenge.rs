@@ -11,8 +11,8 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use rung_shared::{
-    api::{self, ApiError, Code},
+use rung_api::{ApiError, Code};
+use rung_core::{
     domain::{
         audit::Action,
         hops::{HOPS, Hops},
@@ -20,9 +20,9 @@ use rung_shared::{
         webhook::{Disabled, Reason, Webhook},
     },
     egress::{Answer, Failure, Outgoing},
-    json::Json,
     limits::SLOT_AND_POST_TIME,
 };
+use rung_json::Json;
 use serde_json::json;
 
 use super::{changed, shown};
@@ -53,7 +53,7 @@ pub(crate) async fn verify(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let webhook = state.webhook(&caller, &id).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let webhook = if is_demanded(&webhook) {
         state.check_plan(&caller.tenant)?;
         state.admit(&caller, &id, ByHand::Test).await?;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue};
-use rung_shared::{
-    api::{Fields, Patch},
-    dialect::Dialect,
-    domain::webhook::{Secret, Webhook},
-    json::Json,
+use rung_api::{
+    Fields, Patch,
     limits::{HEADER_VALUE_BYTES, WEBHOOK_HEADERS, WEBHOOK_HEADERS_BYTES},
 };
+use rung_core::domain::webhook::{Secret, Webhook};
+use rung_dialect::Dialect;
+use rung_json::Json;
 
 /// Ends of header names that carry credentials, without the marks between words.
 const CREDENTIALS: [&str; 6] = [
@@ -207,7 +207,7 @@ fn header_value(value: &Json) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rung_shared::dialect::Dialects;
+    use rung_dialect::Dialects;
     use serde_json::{Value, json};
 
     use super::*;

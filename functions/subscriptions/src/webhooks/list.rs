@@ -1,11 +1,9 @@
 //! Which webhooks a list is asked for.
 
-use rung_shared::{
-    api::{Api, ApiError, Fields, Page},
-    dialect::Dialects,
-    domain::{id::TenantId, webhook::Webhook},
-    json::Json,
-};
+use rung_api::{Api, ApiError, Fields, Page};
+use rung_core::domain::{id::TenantId, webhook::Webhook};
+use rung_dialect::Dialects;
+use rung_json::Json;
 
 use super::request::Status;
 

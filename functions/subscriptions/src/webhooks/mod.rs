@@ -13,8 +13,12 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_shared::{
-    api::{self, ApiError, Caller, Code, Fields, NoQuery, Patch, Query, answer, read},
+use rung_api::{
+    ApiError, Caller, Code, Fields, NoQuery, Patch, Query, answer,
+    limits::{DESCRIPTION_CHARS, NAME_CHARS},
+    read,
+};
+use rung_core::{
     domain::{
         audit::{Action, Change},
         id::WebhookId,
@@ -22,10 +26,9 @@ use rung_shared::{
         tenant::Scope,
         webhook::Webhook,
     },
-    json::Json,
-    limits::{DESCRIPTION_CHARS, NAME_CHARS, REQUEST_BYTES},
     store::webhooks::WebhookWritten,
 };
+use rung_json::{Json, limits::REQUEST_BYTES};
 use serde_json::{Value, json};
 
 use self::{
@@ -55,8 +58,8 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let key = api::idempotency_key(&headers)?;
-    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let key = rung_api::idempotency_key(&headers)?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let mut tries = Tries::to_change("webhook");
     loop {
         let New {
@@ -287,7 +290,7 @@ pub(crate) async fn update(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let action = Action::WebhookUpdated;
     let webhook = changed(&state, &caller, &id, action, |present| {
         read_change(&state, &caller, present, &body)
@@ -407,7 +410,7 @@ pub(crate) async fn delete(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let tenant = &caller.tenant.id;
     let mut tries = Tries::to_change("webhook");
     loop {
@@ -439,7 +442,7 @@ pub(crate) async fn test(
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
     let webhook = state.webhook(&caller, &id).await?;
-    let body = api::empty_or_body(request, REQUEST_BYTES).await?;
+    let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     let dialect = state.api.dialect(&webhook.dialect)?;
     let catalogue = &dialect.catalogue;
     let mut fields = Fields::of(&body)?;

@@ -1,16 +1,16 @@
 //! What a client may say of a webhook, field by field.
 
-use rung_shared::{
-    api::{Fields, Patch, read},
-    dialect::Dialect,
-    domain::{
-        filter::Filter,
-        webhook::{Disabled, Reason, Webhook},
-    },
-    egress::policy::check_url,
-    json::{Json, JsonFault},
+use rung_api::{
+    Fields, Patch,
     limits::{METADATA_BYTES, RATE_LIMIT_MAX, WEBHOOK_EVENTS},
+    read,
 };
+use rung_core::{
+    domain::webhook::{Disabled, Reason, Webhook},
+    egress::policy::check_url,
+};
+use rung_dialect::Dialect;
+use rung_json::{Json, JsonFault, filter::Filter};
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     move |value| {
@@ -122,7 +122,7 @@ impl Status {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rung_shared::dialect::Dialects;
+    use rung_dialect::Dialects;
 
     use super::*;
 

@@ -6,20 +6,22 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rung_shared::{
-    api::{self, ApiError, Code, Fields, NoQuery, answer},
-    chance,
-    clock::timestamp,
-    dialect::{Dialect, KeyPair, SecretFault},
+use rung_api::{
+    ApiError, Code, Fields, NoQuery, answer,
+    limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, SECRET_BYTES},
+};
+use rung_base::{chance, clock::timestamp};
+use rung_core::{
     domain::{
         audit::Action,
         id::WebhookId,
         tenant::Scope,
         webhook::{Secret, TooManySecrets, Webhook},
     },
-    json::Json,
-    limits::{OLD_SECRETS, OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, REQUEST_BYTES, SECRET_BYTES},
+    limits::OLD_SECRETS,
 };
+use rung_dialect::{Dialect, KeyPair, SecretFault};
+use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -175,7 +177,7 @@ pub(crate) async fn rotate_secret(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let body = api::empty_or_body(request, REQUEST_BYTES).await?;
+    let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     let action = Action::WebhookSecretRotated;
     let webhook = changed(&state, &caller, &id, action, |mut webhook| {
         let dialect = state.api.dialect(&webhook.dialect)?;
@@ -259,7 +261,7 @@ pub(crate) async fn finish_rotation(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let action = Action::WebhookRotationFinished;
     let webhook = changed(&state, &caller, &id, action, |webhook| {
         Ok(Webhook {
@@ -274,7 +276,7 @@ pub(crate) async fn finish_rotation(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use rung_shared::dialect::Dialects;
+    use rung_dialect::Dialects;
 
     use super::*;
 

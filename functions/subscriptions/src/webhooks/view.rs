@@ -2,15 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rung_shared::{
-    clock::timestamp,
-    dialect::KeyPair,
-    domain::{
-        filter::Filter,
-        webhook::{Disabled, Reason, Webhook},
-    },
-    json::Json,
-};
+use rung_base::clock::timestamp;
+use rung_core::domain::webhook::{Disabled, Reason, Webhook};
+use rung_dialect::KeyPair;
+use rung_json::{Json, filter::Filter};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpRequest,
     runtime_components::RuntimeComponents,
 };
-use rung_local::aws::{Aws, Response};
+use rung_local_aws::{Aws, Response};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 

@@ -17,14 +17,9 @@ use axum::{
 };
 use bytes::Bytes;
 use http::HeaderMap;
-use rung_local::{
-    app,
-    aws::{Aws, clients, sqs::queue_url},
-};
-use rung_shared::{
-    api::{self, Api},
-    clock::{Clock, VirtualClock},
-    dialect::Dialects,
+use rung_api::Api;
+use rung_base::clock::{Clock, VirtualClock};
+use rung_core::{
     egress::{Answer, Failure, Outgoing, Slot, Transport},
     encryption::KeyRing,
     flow::{
@@ -36,6 +31,9 @@ use rung_shared::{
     queue::{Queue, Urls},
     store::Store,
 };
+use rung_dialect::Dialects;
+use rung_local::app;
+use rung_local_aws::{Aws, clients, sqs::queue_url};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::subscriber::DefaultGuard;
@@ -151,7 +149,7 @@ impl World {
         let api = Api::new(store, dialects, Arc::clone(&clock), ADMIN_KEY, true);
         let routes = rung_subscriptions::routes(api.clone(), deliverer.clone());
         let world = Self {
-            router: api::router(routes.merge(rung_enqueue::routes(
+            router: rung_api::router(routes.merge(rung_enqueue::routes(
                 api,
                 publisher,
                 rung_enqueue::Room::default(),

@@ -4,12 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rung_local::{
-    app,
-    aws::{self, Aws},
-};
-use rung_shared::{
-    clock::{Clock, SystemClock},
+use rung_base::clock::{Clock, SystemClock};
+use rung_core::{
     config::DEFAULT_RETENTION,
     domain::{
         attempt::{Attempt, AttemptKey, Exchange, Outcome, Trigger},
@@ -19,6 +15,8 @@ use rung_shared::{
     encryption::KeyRing,
     store::Store,
 };
+use rung_local::app;
+use rung_local_aws::Aws;
 use rung_tests::{Rung, Tenant};
 use tokio::task::JoinSet;
 
@@ -63,7 +61,7 @@ pub(crate) async fn run(exe: &Path, entries: usize) {
 async fn fill(data: &Path, webhook: &str, entries: std::ops::Range<usize>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let aws = Aws::open(data, &app::queues(1), Arc::clone(&clock)).expect("the data opens");
-    let (dynamodb, _) = aws::clients(aws::connector::InProcess::new(aws));
+    let (dynamodb, _) = rung_local_aws::clients(rung_local_aws::connector::InProcess::new(aws));
     let store = Store::new(
         dynamodb,
         "rung",

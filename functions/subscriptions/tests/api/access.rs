@@ -1,0 +1,351 @@
+//! Who may do what.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::body::Body;
+use http::{HeaderMap, Request};
+use rung_api::{
+    Peer,
+    limits::{WRONG_KEYS, WRONG_KEYS_WINDOW_MS},
+};
+use rung_core::domain::{
+    id::{JobId, TenantId},
+    job::{Erasure, Subject},
+    tenant::KeyOwner,
+};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::world::{ADMIN, As, World, by_nobody};
+
+#[tokio::test(start_paused = true)]
+async fn calls_need_a_known_key_of_the_right_reach() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
+    let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
+    let event = json!({"type": "a.b", "data": {}});
+
+    for caller in [As::nobody(), As::key("rk_unknown"), As::key("")] {
+        let refused = world.get(&caller, "/v1/webhooks").await;
+        refused.assert_error(401, "unauthorized");
+        assert!(refused.headers.contains_key("www-authenticate"));
+        world
+            .get(&caller, "/v1/tenants")
+            .await
+            .assert_error(401, "unauthorized");
+    }
+    world
+        .get(&publisher, "/v1/webhooks")
+        .await
+        .assert_error(403, "forbidden");
+    world
+        .get(&manager, "/v1/tenants")
+        .await
+        .assert_error(403, "forbidden");
+    world
+        .send(&manager, "POST", "/v1/events", event.clone())
+        .await
+        .assert_error(403, "forbidden");
+    world
+        .send(&publisher, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.get(&manager, "/v1/webhooks").await.data(200);
+    for of_any_scope in [&publisher, &manager] {
+        world.get(of_any_scope, "/v1/event-types").await.data(200);
+    }
+
+    let unnamed = world.get(&As::operator(), "/v1/webhooks").await;
+    unnamed.assert_error(422, "tenant_required");
+    for unknown in ["nobody", "a#b"] {
+        let caller = As::operator_for(unknown);
+        world
+            .get(&caller, "/v1/webhooks")
+            .await
+            .assert_error(404, "not_found");
+    }
+    world
+        .get(&As::operator_for("acme"), "/v1/webhooks")
+        .await
+        .data(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_speaks_for_its_own_tenant_whatever_the_header_says() {
+    let world = World::new().await;
+    let owner = world.tenant("acme", "standard", "pro").await;
+    world.tenant("other", "standard", "pro").await;
+    for (named, is_own) in [("acme", true), ("other", false), ("nobody", false)] {
+        let caller = owner.clone().naming(named);
+        let managing = world.get(&caller, "/v1/webhooks").await;
+        let event = json!({"type": "a.b", "data": {}});
+        let publishing = world.send(&caller, "POST", "/v1/events", event).await;
+        if is_own {
+            managing.data(200);
+            publishing.data(202);
+        } else {
+            managing.assert_error(422, "tenant_mismatch");
+            publishing.assert_error(422, "tenant_mismatch");
+        }
+    }
+}
+
+/// What is written for the operator while this lives.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_of_a_request_says_whose_it_was() {
+    let world = World::new().await;
+    let owner = world.tenant("acme", "standard", "pro").await;
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let written = tracing::subscriber::set_default(subscriber);
+    world.get(&owner, "/v1/webhooks").await.data(200);
+    world
+        .get(&As::key("rk_unknown"), "/v1/webhooks")
+        .await
+        .assert_error(401, "unauthorized");
+    drop(written);
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let served: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("served"))
+        .collect();
+    let [known, unknown] = served[..] else {
+        panic!("one line for each request: {text}")
+    };
+    assert!(
+        known.contains("tenant=\"acme\"") && known.contains("status=200"),
+        "{known}"
+    );
+    assert!(
+        !unknown.contains("tenant") && unknown.contains("unauthorized"),
+        "{unknown}"
+    );
+    assert!(!text.contains("rk_"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_ends_when_it_expires_and_when_it_is_deleted() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let short = world
+        .key(
+            "acme",
+            json!({"scopes": ["manage"], "expires_at": "2025-10-09T08:53:25Z"}),
+        )
+        .await;
+    world.get(&short, "/v1/webhooks").await.data(200);
+    world.pass(5_000).await;
+    world
+        .get(&short, "/v1/webhooks")
+        .await
+        .assert_error(401, "key_expired");
+
+    let path = "/v1/tenants/acme/keys";
+    let made = world
+        .send(&As::operator(), "POST", path, json!({"scopes": ["manage"]}))
+        .await;
+    let made = &made.data(201)["key"];
+    let key = As::key(made["key"].as_str().unwrap());
+    world.get(&key, "/v1/webhooks").await.data(200);
+    let path = format!("{path}/{}", made["id"].as_str().unwrap());
+    world
+        .send_text(&As::operator(), "DELETE", &path, "")
+        .await
+        .data(200);
+    world
+        .get(&key, "/v1/webhooks")
+        .await
+        .assert_error(401, "unauthorized");
+    world
+        .send_text(&As::operator(), "DELETE", &path, "")
+        .await
+        .assert_error(404, "not_found");
+}
+
+/// On AWS another process may delete a key or a tenant; here the table stands for it.
+#[tokio::test(start_paused = true)]
+async fn a_key_deleted_by_another_process_ends_within_10_s_or_with_its_tenant() {
+    let world = World::new().await;
+    let store = &world.app.deliverer.store;
+    let acme = KeyOwner::Tenant(TenantId::parse("acme").unwrap());
+    let path = "/v1/webhooks";
+    let owner = world.tenant("acme", "standard", "pro").await;
+    world.get(&owner, path).await.data(200);
+    let keys = store.api_keys(&acme, None, 9).await.unwrap().items;
+    let record = by_nobody();
+    let deleted = store.delete_api_key(&keys[0], None, &record).await;
+    assert!(deleted.unwrap());
+    world.pass(10_000).await;
+    world
+        .get(&owner, path)
+        .await
+        .assert_error(401, "unauthorized");
+
+    let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
+    world.get(&manager, path).await.data(200);
+    let erasure = Erasure {
+        id: JobId::parse("job_1").unwrap(),
+        tenant: TenantId::parse("acme").unwrap(),
+        subject: Subject::Tenant,
+        created_by: "admin".to_owned(),
+        created_ms: 0,
+    };
+    store.begin_erasure(&erasure, &record).await.unwrap();
+    world
+        .get(&manager, path)
+        .await
+        .assert_error(401, "unauthorized");
+    let next = world.tenant("acme", "standard", "pro").await;
+    world
+        .get(&manager, path)
+        .await
+        .assert_error(401, "unauthorized");
+    world.get(&next, path).await.data(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_existing_key_is_brought_along_by_its_hash() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    world.tenant("other", "standard", "pro").await;
+    let digest = Sha256::digest("their own key");
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = json!({"scopes": ["manage"], "key_sha256": hash});
+    let path = "/v1/tenants/acme/keys";
+    let made = world.send(&As::operator(), "POST", path, key.clone()).await;
+    assert!(made.data(201)["key"].get("key").is_none());
+    world
+        .get(&As::key("their own key"), "/v1/webhooks")
+        .await
+        .data(200);
+    let again = world
+        .send(&As::operator(), "POST", "/v1/tenants/other/keys", key)
+        .await;
+    again.assert_error(409, "key_taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_listed_without_the_keys() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let listed = world.get(&As::operator(), "/v1/tenants/acme/keys").await;
+    let listed = listed.data(200);
+    let scopes = json!(["manage", "publish", "catalogue"]);
+    assert_eq!(listed["keys"][0]["scopes"], scopes);
+    assert!(!listed.to_string().contains("rk_"), "{listed}");
+}
+
+/// A request from this address with this key; its answer.
+async fn from(world: &World, address: &str, key: &str) -> (u16, HeaderMap) {
+    let request = Request::get("/v1/event-types")
+        .header("authorization", format!("Bearer {key}"))
+        .extension(Peer(address.parse().unwrap()))
+        .body(Body::empty());
+    let (head, _) = world.plain(request.unwrap()).await;
+    (head.status.as_u16(), head.headers)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_sends_wrong_keys_is_refused_and_valid_keys_from_it_are_not() {
+    let world = World::new().await;
+    let acme = world.tenant("acme", "standard", "pro").await;
+    let key = acme.key.unwrap();
+    let (office, other) = ("192.0.2.1", "192.0.2.2");
+    for n in 0..WRONG_KEYS {
+        let (status, _) = from(&world, office, &format!("rk_wrong{n}")).await;
+        assert_eq!(status, 401);
+    }
+    for n in 0..3 {
+        let (status, headers) = from(&world, office, &format!("rk_more{n}")).await;
+        assert_eq!(status, 429);
+        let retry_after: u64 = headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((60..=120).contains(&retry_after), "{retry_after}");
+    }
+    assert_eq!(from(&world, office, &key).await.0, 200);
+    assert_eq!(from(&world, other, "rk_wrong").await.0, 401);
+    // Who sends no key guesses none.
+    let request = Request::get("/v1/webhooks").extension(Peer(office.parse().unwrap()));
+    let (head, _) = world.plain(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(head.status, 401);
+    tokio::time::advance(Duration::from_millis(2 * WRONG_KEYS_WINDOW_MS)).await;
+    assert_eq!(from(&world, office, "rk_wrong").await.0, 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_in_another_encoding_is_refused_wherever_it_goes() {
+    let world = World::new().await;
+    let acme = world.tenant("acme", "standard", "pro").await;
+    let key = acme.key.unwrap();
+    for path in [
+        "/v1/events",
+        "/v1/events/batch",
+        "/v1/webhooks",
+        "/v1/nothing",
+    ] {
+        for (encoding, refused) in [
+            ("gzip", true),
+            ("identity, br", true),
+            ("zstd", true),
+            ("x", true),
+            ("identity", false),
+            ("Identity", false),
+            ("", false),
+        ] {
+            let request = Request::post(path)
+                .header("authorization", format!("Bearer {key}"))
+                .header("content-encoding", encoding)
+                .body(Body::from("{}"));
+            let (head, body) = world.plain(request.unwrap()).await;
+            assert_eq!(head.status == 415, refused, "{path} {encoding}: {body}");
+            if refused {
+                assert!(body.contains(r#""code":"unsupported_encoding""#), "{body}");
+                assert!(body.contains("Content-Encoding"), "{body}");
+                assert_eq!(head.headers["accept-encoding"], "identity");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_is_kept_by_a_cache_but_the_dashboards_files() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    for (path, caching) in [
+        ("/v1/webhooks", "no-store"),
+        ("/v1/tenants", "no-store"),
+        ("/v1/nothing", "no-store"),
+        ("/openapi.json", "no-store"),
+        ("/", "no-cache"),
+        ("/dashboard/main.js", "no-cache"),
+    ] {
+        for key in [ADMIN, "wrong"] {
+            let request = Request::get(path)
+                .header("authorization", format!("Bearer {key}"))
+                .header("rung-tenant", "acme");
+            let (head, _) = world.plain(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(head.headers["cache-control"], caching, "{path}");
+            assert_eq!(head.headers["x-content-type-options"], "nosniff", "{path}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Dead letters: looked at and sent round again by the operator.
+
+use rung_local_aws::sqs::queue_url;
+use serde_json::json;
+
+use crate::world::{As, World};
+
+async fn bury(world: &World, queue: &str, body: &str) {
+    let send = world.sqs.send_message().queue_url(queue_url(queue));
+    send.message_body(body).send().await.unwrap();
+}
+
+/// A world with one webhook, and the message of an attempt that never came to be handled.
+async fn buried() -> (World, String) {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    world.webhook(&tenant).await;
+    let event = json!({"id": "e", "type": "a.b", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event).await;
+    published.data(202);
+    let received = world.sqs.receive_message().queue_url(queue_url("deliver"));
+    let message = received.send().await.unwrap().messages.unwrap().remove(0);
+    let delete = world.sqs.delete_message().queue_url(queue_url("deliver"));
+    let delete = delete.receipt_handle(message.receipt_handle.unwrap());
+    delete.send().await.unwrap();
+    (world, message.body.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_are_shown_without_what_they_carry_and_sent_round_again() {
+    let (world, body) = buried().await;
+    bury(&world, "deliver-dead", &body).await;
+    bury(&world, "retry-dead", &body).await;
+    bury(&world, "deliver-dead", "a stranger's").await;
+    let operator = As::operator();
+    let found = world.get(&operator, "/v1/dead-letters").await;
+    let found = found.data(200);
+    assert_eq!(found["counts"], json!({"deliver": 2, "retry": 1}));
+    let mut kinds: Vec<_> = found["dead_letters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|letter| {
+            let text = |name: &str| letter[name].as_str().unwrap_or("-").to_owned();
+            (
+                text("queue"),
+                text("kind"),
+                text("tenant_id"),
+                text("event_id"),
+            )
+        })
+        .collect();
+    kinds.sort();
+    let kind = |queue: &str, kind: &str, tenant: &str, event: &str| {
+        (
+            queue.to_owned(),
+            kind.to_owned(),
+            tenant.to_owned(),
+            event.to_owned(),
+        )
+    };
+    assert_eq!(
+        kinds,
+        [
+            kind("deliver", "attempt", "acme", "e"),
+            kind("deliver", "unknown", "-", "-"),
+            kind("retry", "attempt", "acme", "e"),
+        ]
+    );
+    world.pass(6_000).await;
+    let one = world
+        .get(&operator, "/v1/dead-letters?queue=retry&limit=5")
+        .await;
+    assert_eq!(one.data(200)["dead_letters"].as_array().unwrap().len(), 1);
+    world.pass(6_000).await;
+
+    let redrive = "/v1/dead-letters/redrive";
+    let moved = world.send_text(&operator, "POST", redrive, "").await;
+    let expected = json!({"moved": 2, "unknown": 1, "counts": {"deliver": 1, "retry": 0}});
+    assert_eq!(*moved.data(200), expected);
+    for queue in ["deliver", "retry"] {
+        let received = world.sqs.receive_message().queue_url(queue_url(queue));
+        let message = received.send().await.unwrap().messages.unwrap().remove(0);
+        assert_eq!(message.body.unwrap(), body);
+    }
+    world.pass(61_000).await;
+    let again = json!({"queue": "retry"});
+    let again = world.send(&operator, "POST", redrive, again).await;
+    assert_eq!(again.data(200)["moved"], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_are_the_operators_alone() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    world
+        .get(&tenant, "/v1/dead-letters")
+        .await
+        .assert_error(403, "forbidden");
+    let redrive = "/v1/dead-letters/redrive";
+    world
+        .send_text(&tenant, "POST", redrive, "")
+        .await
+        .assert_error(403, "forbidden");
+    let operator = As::operator();
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("queue=main", "queue"),
+        ("cursor=x", "cursor"),
+    ] {
+        let refused = world
+            .get(&operator, &format!("/v1/dead-letters?{query}"))
+            .await;
+        let code = if field == "cursor" {
+            "unknown_field"
+        } else {
+            "invalid_request"
+        };
+        refused.assert_error(422, code);
+        assert_eq!(refused.fields(), [field], "{query}");
+    }
+    let refused = world
+        .send(&operator, "POST", redrive, json!({"queues": "retry"}))
+        .await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["queues"]);
+}
+
+/// While a deployment is under way, newer functions write what older ones cannot read.
+#[tokio::test(start_paused = true)]
+async fn a_message_of_an_unknown_form_comes_again_for_an_hour_before_it_is_buried() {
+    const MINUTE_MS: u64 = 60_000;
+    let world = World::new().await;
+    for body in [r#"{"t":"acme","form":"of a later version"}"#, "no message"] {
+        bury(&world, "deliver", body).await;
+    }
+    for (minutes, buried) in [(1, 1), (40, 1), (40, 2)] {
+        world.pass(minutes * MINUTE_MS).await;
+        let found = world.get(&As::operator(), "/v1/dead-letters").await;
+        assert_eq!(found.data(200)["counts"]["deliver"], buried);
+    }
+}

@@ -1,0 +1,603 @@
+//! The functions over in-memory stores, with one receiver that answers as told.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode, response::Parts as Head},
+};
+use bytes::Bytes;
+use rung_api::Api;
+use rung_base::clock::{Clock, VirtualClock};
+use rung_core::{
+    domain::audit::{Action, Origin, Record},
+    egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
+    encryption::KeyRing,
+    topic::Topic,
+};
+use rung_dialect::Dialects;
+use rung_local::app::{self, App, Parts};
+use rung_local_aws::Aws;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use crate::contention::Contention;
+
+/// What the audit log says of a change that a test makes past the API.
+pub(crate) fn by_nobody() -> Record {
+    Record::new(&Origin::system(), None, Action::WebhookUpdated, "by nobody")
+}
+
+pub(crate) const ADMIN: &str = "the operator's own key";
+const START_MS: u64 = 1_760_000_000_000;
+
+/// Where Rung itself is a receiver.
+pub(crate) const OWN_HOST: &str = "rung.example";
+
+struct Receiver {
+    status: AtomicU16,
+    posts: AtomicUsize,
+    last_headers: Mutex<HeaderMap>,
+    /// What answers at [`OWN_HOST`].
+    own: OnceLock<Router>,
+    /// Whether the host that delivers cannot send.
+    cut_off: AtomicBool,
+    /// How long an answer takes, in milliseconds.
+    takes_ms: AtomicU64,
+}
+
+impl Receiver {
+    /// What Rung's own API answers to a POST.
+    async fn of_own(&self, outgoing: &Outgoing) -> Answer {
+        let mut request = Request::post(outgoing.url.path());
+        *request.headers_mut().unwrap() = outgoing.headers.clone();
+        let request = request.body(Body::from(outgoing.body.clone())).unwrap();
+        let router = self.own.get().unwrap().clone();
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: to_bytes(body, usize::MAX).await.unwrap(),
+            body_complete: true,
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Receiver {
+    async fn post(&self, outgoing: &Outgoing, _: &Slot) -> Result<Answer, Failure> {
+        if self.cut_off.load(Ordering::Relaxed) {
+            return Err(HostFault::NameServers.into());
+        }
+        self.posts.fetch_add(1, Ordering::Relaxed);
+        *self.last_headers.lock().unwrap() = outgoing.headers.clone();
+        let takes_ms = self.takes_ms.load(Ordering::Relaxed);
+        if takes_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        }
+        if outgoing.url.host_str() == Some(OWN_HOST) {
+            return Ok(self.of_own(outgoing).await);
+        }
+        let mut headers =
+            HeaderMap::from_iter([("x-receiver".parse().unwrap(), "r".parse().unwrap())]);
+        if let Some(echoed) = outgoing.headers.get("authorization") {
+            headers.insert("x-echo", echoed.clone());
+        }
+        // It echoes challenges, unless its path says that it doesn't listen.
+        let challenge = outgoing.headers.get("rung-challenge");
+        let challenge = challenge.filter(|_| outgoing.url.path() != "/deaf");
+        Ok(Answer {
+            status: StatusCode::from_u16(self.status.load(Ordering::Relaxed)).unwrap(),
+            headers,
+            body: challenge.map_or(Bytes::from_static(b"thanks"), |token| {
+                Bytes::copy_from_slice(token.as_bytes())
+            }),
+            body_complete: true,
+        })
+    }
+}
+
+/// The builtin ones; `metered`: odin's with a quota for the plan `pro`; and `brief`: standard's with one retry, after a second, that
+/// no failure disables.
+fn dialects() -> Dialects {
+    let builtin = Dialects::builtin();
+    let odin = &builtin.get("odin").unwrap().source;
+    let metered = odin
+        .replace("name = \"odin\"", "name = \"metered\"")
+        .replace(
+            "[ladder]",
+            "[limits.pro]\nevents_per_month = 20\n\n[ladder]",
+        );
+    let standard = &builtin.get("standard").unwrap().source;
+    let (start, rest) = standard.split_once("waits = [").unwrap();
+    let (_, rest) = rest.split_once(']').unwrap();
+    let brief = format!("{start}waits = [\"1s\"]{rest}")
+        .replace("name = \"standard\"", "name = \"brief\"")
+        .replace("{ failing_for = \"5d\" }", "\"never\"");
+    let metered = builtin.with_file("metered.toml", &metered).unwrap();
+    metered.with_file("brief.toml", &brief).unwrap()
+}
+
+/// What becomes of the writes of statistics.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Statistics {
+    delay_ms: Arc<AtomicU64>,
+    refused: Arc<AtomicBool>,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Statistics {
+    /// From now on each takes so long before it has any effect.
+    pub(crate) fn delay(&self, ms: u64) {
+        self.delay_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Whether from now on they fail.
+    pub(crate) fn refuse(&self, refused: bool) {
+        self.refused.store(refused, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(crate) fn writes(&self) -> usize {
+        self.writes.load(Ordering::Relaxed)
+    }
+}
+
+/// The way to AWS.
+#[derive(Clone)]
+struct Wire {
+    aws: Aws,
+    statistics: Statistics,
+    contention: Contention,
+    /// Calls so far.
+    calls: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self {
+            aws,
+            statistics,
+            contention,
+            calls,
+        } = self.clone();
+        calls.fetch_add(1, Ordering::Relaxed);
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let body = request.body().bytes().unwrap_or_default();
+            let text = String::from_utf8_lossy(body);
+            if target.ends_with("UpdateItem") && text.contains(r#"{"S":"H#"#) {
+                statistics.writes.fetch_add(1, Ordering::Relaxed);
+                let delay_ms = statistics.delay_ms.load(Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+                if statistics.refused.load(Ordering::Relaxed) {
+                    return Err(ConnectorError::io("refused".into()));
+                }
+            }
+            contention.dispatch(&aws, target, body).await.into_http()
+        })
+    }
+}
+
+/// Rung with its triggers running, until it is dropped.
+pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
+    /// The writes of statistics.
+    pub(crate) statistics: Statistics,
+    /// What transactions hold.
+    pub(crate) contention: Contention,
+    calls: Arc<AtomicUsize>,
+    clock: Arc<dyn Clock>,
+    router: Router,
+    receiver: Arc<Receiver>,
+    /// Its triggers run until this is dropped.
+    stop: Option<watch::Sender<bool>>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answered {
+    /// The data of a success.
+    #[track_caller]
+    pub(crate) fn data(&self, status: u16) -> &Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.body["success"], true, "{}", self.body);
+        &self.body["data"]
+    }
+
+    /// Fails unless this is such an error.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.body["success"], false, "{}", self.body);
+        assert_eq!(self.body["error"]["code"], code, "{}", self.body);
+        let message = self.body["error"]["message"].as_str().unwrap();
+        assert!(!message.is_empty());
+        assert_eq!(
+            self.body["error"]["request_id"],
+            self.headers["x-request-id"].to_str().unwrap()
+        );
+        assert!(self.body["error"]["retryable"].is_boolean());
+        for detail in self.body["error"]["details"].as_array().unwrap() {
+            assert!(detail["code"].is_string(), "{}", self.body);
+        }
+    }
+
+    /// The fields that an error is about.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        let details = self.body["error"]["details"].as_array().unwrap();
+        let fields = details
+            .iter()
+            .map(|detail| detail["field"].as_str().unwrap());
+        fields.collect()
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct As {
+    pub(crate) key: Option<String>,
+    tenant: Option<String>,
+    idempotency_key: Option<String>,
+    traceparent: Option<String>,
+    hops: Vec<String>,
+}
+
+impl As {
+    pub(crate) fn nobody() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn operator() -> Self {
+        Self::key(ADMIN)
+    }
+
+    pub(crate) fn operator_for(tenant: &str) -> Self {
+        Self::operator().naming(tenant)
+    }
+
+    /// The same with the header `Rung-Tenant`.
+    pub(crate) fn naming(self, tenant: &str) -> Self {
+        Self {
+            tenant: Some(tenant.to_owned()),
+            ..self
+        }
+    }
+
+    pub(crate) fn key(key: &str) -> Self {
+        Self {
+            key: Some(key.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// What its header `Authorization` says.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.key.as_deref().unwrap_or_default())
+    }
+
+    /// The same with an `Idempotency-Key`.
+    pub(crate) fn with_idempotency_key(self, key: &str) -> Self {
+        Self {
+            idempotency_key: Some(key.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same with such headers `Rung-Hops`.
+    pub(crate) fn carrying(&self, hops: &[&str]) -> Self {
+        Self {
+            hops: hops.iter().map(|&hops| hops.to_owned()).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The value of the header `Authorization`.
+    pub(crate) fn authorization(&self) -> String {
+        format!("Bearer {}", self.key.as_ref().unwrap())
+    }
+
+    /// The same in a trace.
+    pub(crate) fn tracing(&self, traceparent: &str) -> Self {
+        Self {
+            traceparent: Some(traceparent.to_owned()),
+            ..self.clone()
+        }
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::telling(None).await
+    }
+
+    /// A world whose operator has a topic.
+    pub(crate) async fn telling(topic: Option<Topic>) -> Self {
+        let mut world = Self::still().await;
+        let operator = world.app.deliverer.operator.clone();
+        world.app.deliverer.operator = operator.with_topic(topic);
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(world.app.clone().run(stopped));
+        world.stop = Some(stop);
+        world
+    }
+
+    /// A world whose table is encrypted with these keys, and whose triggers do nothing until they are told to.
+    pub(crate) async fn with_keys(keys: &str) -> Self {
+        Self::still_with(KeyRing::parse(keys).unwrap()).await
+    }
+
+    /// A world whose triggers do nothing until they are told to.
+    pub(crate) async fn still() -> Self {
+        Self::still_with(KeyRing::of_tests()).await
+    }
+
+    async fn still_with(encryption_keys: KeyRing) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
+        let receiver = Arc::new(Receiver {
+            status: AtomicU16::new(200),
+            posts: AtomicUsize::new(0),
+            own: OnceLock::new(),
+            cut_off: AtomicBool::new(false),
+            takes_ms: AtomicU64::new(0),
+            last_headers: Mutex::default(),
+        });
+        let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
+        let (statistics, contention) = (Statistics::default(), Contention::default());
+        let calls = Arc::<AtomicUsize>::default();
+        let (dynamodb, sqs) = rung_local_aws::clients(Wire {
+            aws: aws.clone(),
+            statistics: statistics.clone(),
+            contention: contention.clone(),
+            calls: Arc::clone(&calls),
+        });
+        let app = App::new(Parts {
+            dynamodb: dynamodb.clone(),
+            sqs: sqs.clone(),
+            clock: Arc::clone(&clock),
+            transport: receiver.clone(),
+            dialects: Arc::new(dialects()),
+            admin_key: ADMIN.to_owned(),
+            encryption_keys,
+            strict: true,
+            retention: Duration::from_secs(30 * 86_400),
+        })
+        .await
+        .unwrap();
+        let router = app.router();
+        receiver.own.set(router.clone()).unwrap();
+        Self {
+            clock,
+            router,
+            app,
+            dynamodb,
+            sqs,
+            statistics,
+            contention,
+            calls,
+            receiver,
+            stop: None,
+        }
+    }
+
+    /// Restarts the functions with other encryption keys.
+    pub(crate) async fn change_keys(&mut self, keys: &str) {
+        self.app = App::new(Parts {
+            dynamodb: self.dynamodb.clone(),
+            sqs: self.sqs.clone(),
+            clock: Arc::clone(&self.clock),
+            transport: self.receiver.clone(),
+            dialects: Arc::new(dialects()),
+            admin_key: ADMIN.to_owned(),
+            encryption_keys: KeyRing::parse(keys).unwrap(),
+            strict: true,
+            retention: Duration::from_secs(30 * 86_400),
+        })
+        .await
+        .unwrap();
+        self.router = self.app.router();
+    }
+
+    /// Gives the operator another key, as a restart does.
+    pub(crate) fn change_admin_key(&mut self, key: &str) {
+        let Api {
+            store,
+            dialects,
+            clock,
+            strict,
+            ..
+        } = self.app.api.clone();
+        self.app.api = Api::new(store, dialects, clock, key, strict);
+        self.router = self.app.router();
+    }
+
+    /// Lets a tenant have so many webhooks.
+    pub(crate) fn limit_webhooks(&mut self, webhooks_per_tenant: u32) {
+        self.app.api.webhooks_per_tenant = webhooks_per_tenant;
+        self.router = self.app.router();
+    }
+
+    /// Makes a tenant and a key of all scopes; who that key is.
+    pub(crate) async fn tenant(&self, id: &str, dialect: &str, plan: &str) -> As {
+        let tenant = json!({"id": id, "name": id, "dialect": dialect, "plan": plan});
+        let made = self
+            .send(&As::operator(), "POST", "/v1/tenants", tenant)
+            .await;
+        made.data(201);
+        let scopes = json!({"scopes": ["manage", "publish", "catalogue"]});
+        self.key(id, scopes).await
+    }
+
+    /// Makes a key of a tenant; who that is.
+    pub(crate) async fn key(&self, tenant: &str, key: Value) -> As {
+        let path = format!("/v1/tenants/{tenant}/keys");
+        let made = self.send(&As::operator(), "POST", &path, key).await;
+        As::key(made.data(201)["key"]["key"].as_str().unwrap())
+    }
+
+    /// Makes a webhook for everything; its id.
+    pub(crate) async fn webhook(&self, caller: &As) -> String {
+        let webhook = json!({"url": "https://example.com/hook", "events": ["*"]});
+        let made = self.send(caller, "POST", "/v1/webhooks", webhook).await;
+        made.data(201)["webhook"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What the receiver answers from now on.
+    pub(crate) fn answer(&self, status: u16) {
+        self.receiver.status.store(status, Ordering::Relaxed);
+    }
+
+    /// From now on the receiver takes so long to answer.
+    pub(crate) fn answer_after(&self, ms: u64) {
+        self.receiver.takes_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Whether from now on the host that delivers cannot send.
+    pub(crate) fn cut_off(&self, cut_off: bool) {
+        self.receiver.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+
+    /// The headers of the last POST that the receiver has got.
+    pub(crate) fn last_headers(&self) -> HeaderMap {
+        self.receiver.last_headers.lock().unwrap().clone()
+    }
+
+    /// How many POSTs the receiver has got.
+    pub(crate) fn posts(&self) -> usize {
+        self.receiver.posts.load(Ordering::Relaxed)
+    }
+
+    /// How many calls of DynamoDB and SQS there were.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Runs the triggers of a world that stands still, for so long.
+    pub(crate) async fn run_for(&self, ms: u64) {
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(self.app.clone().run(stopped));
+        self.pass(ms).await;
+        stop.send(true).unwrap();
+        running.await.unwrap();
+    }
+
+    /// Everything that the table holds.
+    pub(crate) async fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
+        let mut pages = self
+            .dynamodb
+            .scan()
+            .table_name(app::TABLE)
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.unwrap());
+        }
+        items
+    }
+
+    /// Lets time pass.
+    pub(crate) async fn pass(&self, ms: u64) {
+        self.clock.sleep_until_ms(self.clock.now_ms() + ms).await;
+    }
+
+    pub(crate) async fn get(&self, caller: &As, path: &str) -> Answered {
+        self.send_text(caller, "GET", path, "").await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        caller: &As,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Answered {
+        self.send_text(caller, method, path, &body.to_string())
+            .await
+    }
+
+    pub(crate) async fn send_text(
+        &self,
+        caller: &As,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Answered {
+        let method: Method = method.parse().unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = &caller.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        for hops in &caller.hops {
+            request = request.header("rung-hops", hops);
+        }
+        if let Some(tenant) = &caller.tenant {
+            request = request.header("rung-tenant", tenant);
+        }
+        if let Some(key) = &caller.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(traceparent) = &caller.traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let (head, body) = self.plain(request).await;
+        Answered {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: serde_json::from_str(&body).unwrap(),
+        }
+    }
+
+    /// An answer that need not be JSON.
+    pub(crate) async fn plain(&self, request: Request<Body>) -> (Head, String) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        (head, String::from_utf8(body.into()).unwrap())
+    }
+}

@@ -1,0 +1,114 @@
+//! Which signatures of a request hold, as people and programs are told.
+
+use std::fmt;
+
+use http::HeaderMap;
+use rung_dialect::{Dialect, SignatureCheck, VerifyInput};
+use serde::Serialize;
+
+use super::screen::{BAD, GOOD, NAME, paint};
+
+/// How far a signed time may be from the clock, in seconds, where nobody says: what receivers of Standard Webhooks and of
+/// `odin` take.
+pub(super) const TOLERANCE_S: u64 = 300;
+
+/// A request and what its receiver knows.
+pub(super) struct Request<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+    pub(super) secrets: &'a [String],
+    pub(super) now_s: u64,
+    pub(super) tolerance_s: u64,
+}
+
+/// One signature header of a request.
+#[derive(Debug, Serialize)]
+pub(super) struct Check {
+    pub(super) header: String,
+    pub(super) verified: bool,
+    /// Which of the secrets given has signed, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<usize>,
+    /// Which of the header's signatures it is, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<usize>,
+    /// How old the signed time is; a time ahead of the clock counts as new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_s: Option<u64>,
+    /// Why it does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// All signature headers of a request.
+pub(super) fn check(dialect: &Dialect, request: &Request<'_>) -> Vec<Check> {
+    let checks = dialect.verify(&VerifyInput {
+        headers: request.headers,
+        body: request.body,
+        secrets: request.secrets,
+        now_s: request.now_s,
+        tolerance_s: request.tolerance_s,
+    });
+    let checks = checks.into_iter();
+    checks.map(|check| Check::new(check, request)).collect()
+}
+
+/// Whether there are signatures, and all of them hold.
+pub(super) fn all_hold(checks: &[Check]) -> bool {
+    !checks.is_empty() && checks.iter().all(|check| check.verified)
+}
+
+impl Check {
+    fn new(check: SignatureCheck, request: &Request<'_>) -> Self {
+        let header = check.header.to_string();
+        match check.result {
+            Ok(verified) => Self {
+                header,
+                verified: true,
+                secret: (request.secrets.len() > 1).then_some(verified.secret + 1),
+                signature: Some(verified.signature + 1),
+                age_s: verified
+                    .timestamp_s
+                    .map(|timestamp_s| request.now_s.saturating_sub(timestamp_s)),
+                problem: None,
+            },
+            Err(fault) => Self {
+                header,
+                verified: false,
+                secret: None,
+                signature: None,
+                age_s: None,
+                problem: Some(fault.to_string()),
+            },
+        }
+    }
+
+    /// What came of it, in a few words.
+    pub(super) fn verdict(&self) -> String {
+        if let Some(problem) = &self.problem {
+            return format!("✘ {problem}");
+        }
+        let mut verdict = "✔ verified".to_owned();
+        if let Some(signature) = self.signature.filter(|signature| *signature > 1) {
+            verdict.push_str(&format!(", signature {signature}"));
+        }
+        if let Some(secret) = self.secret {
+            verdict.push_str(&format!(", with secret {secret}"));
+        }
+        if let Some(age_s) = self.age_s {
+            verdict.push_str(&format!(", {age_s} s old"));
+        }
+        verdict
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let style = if self.verified { GOOD } else { BAD };
+        let (header, verdict) = (
+            paint(NAME, self.header.as_str()),
+            paint(style, self.verdict()),
+        );
+        write!(f, "{header}  {verdict}")
+    }
+}

@@ -1,0 +1,64 @@
+//! Choosing what is common to several commands: a dialect, secrets, spans.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use rung_core::config::{DEFAULT_RETENTION, load_dialects};
+use rung_dialect::{Dialect, Dialects};
+
+use super::Error;
+
+/// The dialect that comes with Rung by this name or, where it looks like a path, the one in that file.
+pub(super) fn dialect(choice: &str) -> Result<Arc<Dialect>, Error> {
+    if is_path(choice) {
+        return file(choice.into());
+    }
+    let dialects = Dialects::builtin();
+    let found = dialects.get(choice).cloned();
+    found.ok_or_else(|| {
+        let names: Vec<_> = dialects.names().collect();
+        format!(
+            "there is no dialect {choice:?}: choose one of {}, or give the path of a dialect's file",
+            names.join(", ")
+        )
+        .into()
+    })
+}
+
+/// The dialect in a file.
+pub(super) fn file(path: PathBuf) -> Result<Arc<Dialect>, Error> {
+    let dialects = load_dialects(&[path], DEFAULT_RETENTION)?;
+    // The operator's own stands last.
+    let own = dialects.iter().last().cloned();
+    own.ok_or_else(|| "the file has no dialect".into())
+}
+
+/// The dialects of these names and files; all that come with Rung, if there are none.
+pub(super) fn dialects(choices: &[String]) -> Result<Vec<Arc<Dialect>>, Error> {
+    if choices.is_empty() {
+        return Ok(Dialects::builtin().iter().cloned().collect());
+    }
+    choices.iter().map(|choice| dialect(choice)).collect()
+}
+
+fn is_path(choice: &str) -> bool {
+    choice.contains(std::path::MAIN_SEPARATOR) || choice.ends_with(".toml")
+}
+
+/// Reads a span such as `1500ms` or `2s`.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit_ms = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "min" => Some(60_000),
+        _ => None,
+    };
+    let ms = number
+        .parse::<u64>()
+        .ok()
+        .zip(unit_ms)
+        .and_then(|(number, unit_ms)| number.checked_mul(unit_ms));
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| "write a whole number and ms, s or min, as in 1500ms or 2s".to_owned())
+}

@@ -1,0 +1,273 @@
+//! `rung listen`: a receiver for whoever writes one.
+//!
+//! Each request is read ([`report`]): which dialect it is, which signature holds, which attempt of its delivery it is and when
+//! the next one is to be expected. Then it is forwarded, failed on purpose, or simply taken.
+
+mod attempts;
+mod report;
+
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use rung_base::clock::{Clock as _, SystemClock};
+use rung_core::egress::{self, Outgoing, Slot, Transport as _};
+use rung_dialect::Dialect;
+use serde_json::json;
+use tokio::{net::TcpListener, sync::watch};
+use url::Url;
+
+use self::{attempts::Attempts, report::Report};
+use super::{
+    Error,
+    check::{Request, TOLERANCE_S, all_hold, check},
+    choice, json_line,
+    receiver::{Arrival, asked_to_end, serve},
+    runtime,
+    screen::{QUIET, TITLE, paint},
+};
+
+/// How long the receiver that is forwarded to has.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The file descriptors for that, of those that a program has at least.
+const DESCRIPTORS: usize = 128;
+
+/// The flags of `listen`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rung listen --port 9000
+  RUNG_SECRET=whsec_… rung listen --dialect odin
+  rung listen --fail 3 --dialect bharatcart       the first 3 attempts of each event fail
+  rung listen --forward http://127.0.0.1:3000/hooks
+  rung listen --status 410                        what happens when a receiver is gone
+
+With a secret, what does not verify is answered 401, as a receiver would.")]
+pub(crate) struct Args {
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9000", value_parser = crate::flags::address)]
+    addr: SocketAddr,
+    /// The port, on 127.0.0.1
+    #[arg(long, value_name = "PORT", conflicts_with = "addr")]
+    port: Option<u16>,
+    /// The dialects to expect, by name or by the path of a dialect's file; may be given several times
+    /// [default: all that come with Rung]
+    #[arg(long, value_name = "DIALECT")]
+    dialect: Vec<String>,
+    /// The webhook's secret; several while a new one takes the old one's place, or for several webhooks.
+    /// In RUNG_SECRET it stays out of the list of processes
+    #[arg(long, env = "RUNG_SECRET", hide_env_values = true)]
+    secret: Vec<String>,
+    /// By how many seconds a signed time may differ from the clock, either way
+    #[arg(long, value_name = "SECONDS", default_value_t = TOLERANCE_S)]
+    tolerance: u64,
+    /// Send what arrives on to this URL, and answer what it answers
+    #[arg(long, value_name = "URL", value_parser = Url::parse)]
+    forward: Option<Url>,
+    /// Fail the first N attempts of each event
+    #[arg(long, value_name = "N")]
+    fail: Option<u32>,
+    /// The status to answer; with --fail, that of the attempts that fail [default: 200, with --fail 500]
+    #[arg(long, value_name = "STATUS")]
+    status: Option<StatusCode>,
+    /// How long to wait before answering, as in 1500ms or 2s
+    #[arg(long, value_name = "SPAN", value_parser = choice::span)]
+    delay: Option<Duration>,
+    /// How much faster than the wall clock the sender's ladder runs: what `rung dev --time-scale` was given
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    time_scale: u32,
+    /// End after N requests
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Print all headers
+    #[arg(long)]
+    headers: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs until SIGINT or SIGTERM, or until `--count` requests have come.
+pub(super) fn main(args: Args) -> Result<ExitCode, Error> {
+    runtime()?.block_on(run(args))
+}
+
+async fn run(args: Args) -> Result<ExitCode, Error> {
+    let addr = args
+        .port
+        .map_or(args.addr, |port| (Ipv4Addr::LOCALHOST, port).into());
+    let dialects = choice::dialects(&args.dialect)?;
+    let tcp = TcpListener::bind(addr)
+        .await
+        .map_err(|error| format!("cannot listen on {addr}: {error}; choose another --port"))?;
+    let url = format!("http://{}", tcp.local_addr()?);
+    let out = &mut anstream::stdout();
+    if args.json {
+        json_line(out, &json!({ "listening": url }))?;
+    } else {
+        let expected: Vec<_> = dialects.iter().map(|dialect| &*dialect.name).collect();
+        writeln!(out, "{} {url}", paint(TITLE, "rung: receiving at"))?;
+        let secrets = match args.secret.len() {
+            0 => "without a secret nothing is verified".to_owned(),
+            1 => "verifying with 1 secret".to_owned(),
+            n => format!("verifying with {n} secrets"),
+        };
+        let expected = format!("expecting {}; {secrets}", expected.join(", "));
+        writeln!(out, "{}", paint(QUIET, expected))?;
+    }
+    let (enough, mut had_enough) = watch::channel(false);
+    let listener = Arc::new(Listener {
+        args,
+        dialects,
+        transport: egress::Client::new(egress::Policy { strict: false }, DESCRIPTORS),
+        seen: Mutex::default(),
+        enough,
+    });
+    let taker = Arc::clone(&listener);
+    let answer = move |arrival| {
+        let listener = Arc::clone(&taker);
+        async move { listener.take(arrival).await }
+    };
+    let ended = async move {
+        tokio::select! {
+            // Without its signals the command ends as any other does.
+            _ = asked_to_end() => {}
+            _ = had_enough.wait_for(|enough| *enough) => {}
+        }
+    };
+    serve(tcp, answer, ended).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Listener {
+    args: Args,
+    dialects: Vec<Arc<Dialect>>,
+    transport: egress::Client,
+    seen: Mutex<Seen>,
+    /// Tells that as many requests have come as were asked for.
+    enough: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: u64,
+    attempts: Attempts,
+}
+
+impl Listener {
+    async fn take(&self, arrival: Arrival) -> Response {
+        let wall_ms = SystemClock.wall_ms();
+        let dialect = self.dialect_of(&arrival);
+        let told = dialect.map(|dialect| dialect.read(&arrival.headers, &arrival.body));
+        let told = told.unwrap_or_default();
+        let checks = dialect
+            .filter(|_| !self.args.secret.is_empty())
+            .map(|dialect| {
+                let request = Request {
+                    headers: &arrival.headers,
+                    body: &arrival.body,
+                    secrets: &self.args.secret,
+                    now_s: wall_ms / 1000,
+                    tolerance_s: self.args.tolerance,
+                };
+                check(dialect, &request)
+            });
+        let attempt = self.count(&arrival, told.event_id.as_deref());
+        if let Some(delay) = self.args.delay {
+            tokio::time::sleep(delay).await;
+        }
+        let refused = checks.as_ref().is_some_and(|checks| !all_hold(checks));
+        let (status, body) = if refused {
+            (
+                StatusCode::UNAUTHORIZED,
+                "the signature does not verify".into(),
+            )
+        } else {
+            self.answer(&arrival, attempt).await
+        };
+        let report = Report {
+            arrival: &arrival,
+            at_ms: wall_ms,
+            dialect: dialect.map(|dialect| &**dialect),
+            told,
+            checks,
+            attempt,
+            status,
+            forwarded_to: self.args.forward.as_ref().map(Url::as_str),
+            time_scale: self.args.time_scale,
+            ended_ms: SystemClock.wall_ms(),
+        };
+        self.tell(&report);
+        (status, body).into_response()
+    }
+
+    /// The dialect that a request looks like; if only one is expected, that one in any case.
+    fn dialect_of(&self, arrival: &Arrival) -> Option<&Arc<Dialect>> {
+        if let [only] = &*self.dialects {
+            return Some(only);
+        }
+        let looks_so =
+            |dialect: &&Arc<Dialect>| dialect.recognises(&arrival.headers, &arrival.body);
+        self.dialects.iter().find(looks_so)
+    }
+
+    /// Which attempt of its delivery this is, from 1, among those that have come here. Without an id of the event's there is
+    /// nothing to tell deliveries apart by but the body, which is the same at each attempt.
+    fn count(&self, arrival: &Arrival, event_id: Option<&str>) -> u32 {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let event = event_id.map_or(&*arrival.body, str::as_bytes);
+        seen.attempts.count(&arrival.path, event)
+    }
+
+    async fn answer(&self, arrival: &Arrival, attempt: u32) -> (StatusCode, bytes::Bytes) {
+        let failing = self.args.fail.map(|fail| attempt <= fail);
+        match (failing, &self.args.forward) {
+            (Some(true), _) => {
+                let status = self.args.status;
+                (
+                    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+                    "failed on purpose".into(),
+                )
+            }
+            (_, Some(url)) => self.forward(url, arrival).await,
+            (Some(false), None) => (StatusCode::OK, "OK".into()),
+            (None, None) => (self.args.status.unwrap_or(StatusCode::OK), "OK".into()),
+        }
+    }
+
+    async fn forward(&self, url: &Url, arrival: &Arrival) -> (StatusCode, bytes::Bytes) {
+        let mut headers: HeaderMap = arrival.headers.clone();
+        headers.remove(header::HOST);
+        let outgoing = Outgoing {
+            url: url.clone(),
+            headers,
+            body: arrival.body.clone(),
+            timeout: FORWARD_TIMEOUT,
+        };
+        match self.transport.post(&outgoing, &Slot::uncounted()).await {
+            Ok(answer) => (answer.status, answer.body),
+            Err(failure) => (StatusCode::BAD_GATEWAY, failure.to_string().into()),
+        }
+    }
+
+    /// Prints, and ends the command when enough has come or nobody reads any more.
+    fn tell(&self, report: &Report<'_>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = &mut anstream::stdout().lock();
+        let told = if self.args.json {
+            json_line(out, &report.json(self.args.headers))
+        } else {
+            report.print(self.args.headers, out).map_err(Error::from)
+        };
+        seen.requests += 1;
+        if told.is_err() || self.args.count == Some(seen.requests) {
+            self.enough.send_replace(true);
+        }
+    }
+}

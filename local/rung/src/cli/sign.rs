@@ -1,0 +1,99 @@
+//! `rung sign`: the headers of a delivery of the body on standard input.
+
+use std::{
+    io::{self, Read as _, Write},
+    process::ExitCode,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rung_base::{
+    chance,
+    clock::{Clock as _, SystemClock},
+};
+use rung_dialect::{Dialect, SignInput};
+use serde_json::{Map, json};
+use uuid::Uuid;
+
+use super::{Error, choice, json_line};
+
+/// The flags of `sign`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rung sign --dialect odin < event.json
+  rung sign --dialect odin < event.json > headers
+  curl -H @headers --data-binary @event.json http://127.0.0.1:9000
+  rung verify --dialect odin --headers headers < event.json")]
+pub(crate) struct Args {
+    /// A dialect's name, or the path of a dialect's file
+    #[arg(long, value_name = "DIALECT", default_value = "standard")]
+    dialect: String,
+    /// The webhook's secret; in RUNG_SECRET it stays out of the list of processes
+    #[arg(long, env = "RUNG_SECRET", hide_env_values = true)]
+    secret: String,
+    /// The event's id [default: what the body says, else a new one]
+    #[arg(long)]
+    id: Option<String>,
+    /// The event's type, where the dialect's headers have it [default: what the body says]
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// The time of the attempt, in seconds since 1970 [default: now]
+    #[arg(long, value_name = "SECONDS")]
+    timestamp: Option<u64>,
+    /// The delivery's UUID, where the dialect's headers have it [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    delivery_id: Option<Uuid>,
+    /// Print a JSON object of the headers
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error> {
+    let dialect = choice::dialect(&args.dialect)?;
+    let mut body = Vec::new();
+    io::stdin().read_to_end(&mut body)?;
+    let fields = sign(args, &dialect, &body)?;
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    if args.json {
+        let headers: Map<_, _> = fields
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value).into()))
+            .collect();
+        json_line(out, &json!({ "dialect": dialect.name, "headers": headers }))?;
+    } else {
+        for (name, value) in &fields {
+            writeln!(out, "{name}: {}", text(value))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sign(
+    args: &Args,
+    dialect: &Dialect,
+    body: &[u8],
+) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+    let told = dialect.read(&HeaderMap::new(), body);
+    let wall_ms = SystemClock.wall_ms();
+    let id = args.id.clone().or(told.event_id);
+    let id = id.unwrap_or_else(|| dialect.new_event_id(wall_ms, chance::bytes()));
+    let event_type = args.event_type.clone().or(told.event_type);
+    if event_type.is_none() && dialect.headers_name_the_type() {
+        let reason = format!(
+            "the headers of {} name the event's type, and the body does not say it: give --type",
+            dialect.name
+        );
+        return Err(reason.into());
+    }
+    let new_delivery_id = || uuid::Builder::from_random_bytes(chance::bytes()).into_uuid();
+    Ok(dialect.headers(&SignInput {
+        event_id: &id,
+        event_type: event_type.as_deref().unwrap_or_default(),
+        delivery_id: args.delivery_id.unwrap_or_else(new_delivery_id),
+        timestamp_s: args.timestamp.unwrap_or(wall_ms / 1000),
+        body,
+        secret: &args.secret,
+        newer_secrets: &[],
+        traceparent: None,
+    })?)
+}

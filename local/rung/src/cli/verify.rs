@@ -1,0 +1,124 @@
+//! `rung verify`: whether a body on standard input and its headers are what a dialect signs.
+
+use std::{
+    fs,
+    io::{self, Read as _, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rung_base::clock::{Clock as _, SystemClock};
+use serde_json::json;
+
+use super::{
+    Error,
+    check::{Request, TOLERANCE_S, all_hold, check},
+    choice, json_line,
+    screen::{BAD, GOOD, paint},
+};
+
+/// The flags of `verify`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Ends with 0 if every signature that the dialect has holds, else with 1 and the reason.
+
+Examples:
+  rung verify --dialect badger --header 'X-Badger-Signature: 42a9…' < body.json
+  rung verify --dialect odin --headers headers < body.json
+  rung verify --headers headers --at 1696680000 < recorded.json")]
+pub(crate) struct Args {
+    /// A dialect's name, or the path of a dialect's file
+    #[arg(long, value_name = "DIALECT", default_value = "standard")]
+    dialect: String,
+    /// The webhook's secret; several while a new one takes the old one's place.
+    /// In RUNG_SECRET it stays out of the list of processes
+    #[arg(long, env = "RUNG_SECRET", hide_env_values = true, required = true)]
+    secret: Vec<String>,
+    /// A header of the request, as 'Name: value'; may be given several times
+    #[arg(long, value_name = "HEADER", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
+    /// A file of headers, one a line: what `rung sign` prints
+    #[arg(long, value_name = "FILE")]
+    headers: Option<PathBuf>,
+    /// By how many seconds a signed time may differ from the clock, either way
+    #[arg(long, value_name = "SECONDS", default_value_t = TOLERANCE_S)]
+    tolerance: u64,
+    /// Verify as if it were this time, in seconds since 1970 [default: now]
+    #[arg(long, value_name = "SECONDS")]
+    at: Option<u64>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error> {
+    let dialect = choice::dialect(&args.dialect)?;
+    let headers = headers(args)?;
+    let mut body = Vec::new();
+    io::stdin().read_to_end(&mut body)?;
+    let checks = check(
+        &dialect,
+        &Request {
+            headers: &headers,
+            body: &body,
+            secrets: &args.secret,
+            now_s: args.at.unwrap_or_else(|| SystemClock.wall_ms() / 1000),
+            tolerance_s: args.tolerance,
+        },
+    );
+    let verified = all_hold(&checks);
+    if args.json {
+        let answer = json!({ "dialect": dialect.name, "verified": verified, "signatures": checks });
+        json_line(out, &answer)?;
+    } else {
+        for check in &checks {
+            writeln!(out, "{check}")?;
+        }
+        let name = &dialect.name;
+        match (verified, checks.is_empty()) {
+            (true, _) => writeln!(out, "{}", paint(GOOD, format!("verified as {name}")))?,
+            (false, true) => writeln!(
+                out,
+                "{}",
+                paint(
+                    BAD,
+                    format!("not verified: {name} signs nothing with such a secret")
+                )
+            )?,
+            (false, false) => {
+                writeln!(out, "{}", paint(BAD, format!("not verified as {name}")))?;
+            }
+        }
+    }
+    Ok(if verified {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn headers(args: &Args) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    if let Some(path) = &args.headers {
+        let told = |reason: &dyn std::fmt::Display| format!("{}: {reason}", path.display());
+        let text = fs::read_to_string(path).map_err(|error| told(&error))?;
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let (name, value) = header(line).map_err(|reason| told(&reason))?;
+            headers.append(name, value);
+        }
+    }
+    for (name, value) in &args.header {
+        headers.append(name, value.clone());
+    }
+    Ok(headers)
+}
+
+/// Reads `Name: value`.
+fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let parts = line.split_once(':').and_then(|(name, value)| {
+        let name: HeaderName = name.trim().parse().ok()?;
+        Some((name, HeaderValue::from_str(value.trim()).ok()?))
+    });
+    parts.ok_or_else(|| format!("{line:?} is no header: write 'Name: value'"))
+}

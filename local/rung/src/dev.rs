@@ -1,0 +1,289 @@
+//! `rung dev`: everything on one machine.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use rung_base::clock::{Clock, ScaledClock};
+use rung_core::{
+    config::{Settings, check_admin_key, given_encryption_keys, load_dialects},
+    egress,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    Error,
+    app::{self, App, Parts},
+    data::DataFolder,
+    descriptors, flags,
+    server::{self, Front, Origin},
+};
+use rung_local_aws::Aws;
+
+/// How long attempts are gathered for the statistics: the same counts are written so often at most.
+const TALLY_GATHERED: Duration = Duration::from_millis(100);
+
+/// How often the ladder's clock is kept, in wall time.
+const KEEP_CLOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// The flags of `dev`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where the API listens; port 0 picks a free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = flags::address)]
+    pub(crate) addr: SocketAddr,
+    /// The folder of the embedded database
+    #[arg(long, value_name = "DIR", default_value = "./.rung")]
+    pub(crate) data: PathBuf,
+    /// The operator's key, of at least 16 characters [env: RUNG_ADMIN_KEY] [default: made once and kept in the data folder]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) admin_key: Option<String>,
+    /// Deliver only to HTTPS URLs at public addresses, as in production
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Let the ladder's clock run N times faster than the wall clock (beyond 20000 the sweep alone takes a core)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) time_scale: u32,
+    /// One more dialect; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dialect: Vec<PathBuf>,
+    /// An origin whose pages may call the API, such as http://localhost:3000; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) cors_origin: Vec<Origin>,
+}
+
+/// Runs until SIGINT or SIGTERM.
+pub(crate) fn main(args: Args) -> Result<(), Error> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .init();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(args))
+}
+
+async fn run(args: Args) -> Result<(), Error> {
+    let server = Server::open(&args, Settings::from_env()?).await?;
+    println!("rung: listening on http://{}", server.addr);
+    println!("rung: admin key {}", server.admin_key);
+    println!("rung: dashboard http://{}/", server.addr);
+    if !server.strict {
+        eprintln!(
+            "rung: warning: receivers may be http:// and private addresses; --strict forbids them"
+        );
+    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let asked_to_end = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    server.serve(asked_to_end).await
+}
+
+/// Everything on one machine, listening.
+pub(crate) struct Server {
+    /// Where.
+    pub(crate) addr: SocketAddr,
+    /// The operator's key.
+    pub(crate) admin_key: String,
+    /// Whether receivers must be public.
+    strict: bool,
+    front: Front,
+    listener: TcpListener,
+    app: App,
+    data: Arc<DataFolder>,
+    /// The ladder's clock where it runs faster than the wall: it has to be kept.
+    fast_clock: Option<Arc<dyn Clock>>,
+}
+
+impl Server {
+    /// Opens the data and the port.
+    pub(crate) async fn open(args: &Args, settings: Settings) -> Result<Self, Error> {
+        descriptors::raise();
+        let Settings {
+            retention,
+            mut dialect_files,
+            strict,
+            egress_ips,
+            webhooks_per_tenant,
+            admin_key,
+            public_url,
+        } = settings;
+        let given_key = args.admin_key.clone().or(admin_key);
+        given_key.as_deref().map_or(Ok(()), check_admin_key)?;
+        let strict = args.strict || strict.unwrap_or(false);
+        dialect_files.extend_from_slice(&args.dialect);
+        let dialects = Arc::new(load_dialects(&dialect_files, retention)?);
+        let listener = TcpListener::bind(args.addr).await.map_err(|error| {
+            format!(
+                "cannot listen on {}: {error}; choose another address with --addr",
+                args.addr
+            )
+        })?;
+        let data = Arc::new(DataFolder::open(&args.data)?);
+        let admin_key = data.admin_key(given_key)?;
+        check_admin_key(&admin_key)?;
+        let encryption_keys = match given_encryption_keys()? {
+            Some(keys) => keys,
+            None => data.encryption_keys()?,
+        };
+        data.make_databases()?;
+        let clock = start_clock(&data, args.time_scale)?;
+        let aws = Aws::open(
+            data.path(),
+            &app::queues(args.time_scale),
+            Arc::clone(&clock),
+        )?;
+        let (dynamodb, sqs) =
+            rung_local_aws::clients(rung_local_aws::connector::InProcess::new(aws));
+        let mut app = App::new(Parts {
+            dynamodb,
+            sqs,
+            clock: Arc::clone(&clock),
+            transport: Arc::new(egress::Client::new(
+                egress::Policy { strict },
+                descriptors::deliveries(),
+            )),
+            dialects,
+            admin_key: admin_key.clone(),
+            encryption_keys,
+            strict,
+            retention,
+        })
+        .await?;
+        // Keys that do not open this data are noticed here rather than at the first webhook.
+        app.api.store.deployment_key().await?;
+        app.api = app
+            .api
+            .with_egress_ips(egress_ips)
+            .with_webhooks_per_tenant(webhooks_per_tenant);
+        let deliverer = &mut app.deliverer;
+        deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);
+        let addr = listener.local_addr()?;
+        Ok(Self {
+            addr,
+            admin_key,
+            strict,
+            front: Front::new(addr, public_url.as_ref(), args.cors_origin.clone()),
+            listener,
+            app,
+            data,
+            fast_clock: (args.time_scale > 1).then_some(clock),
+        })
+    }
+
+    /// Serves until `ended`; then attempts in flight finish, and everything else waits in the data for the next start.
+    pub(crate) async fn serve(self, ended: impl Future<Output = ()>) -> Result<(), Error> {
+        let Self {
+            front,
+            listener,
+            app,
+            data,
+            fast_clock,
+            ..
+        } = self;
+        let (stop, stopped) = watch::channel(false);
+        let router = front.before(app.router());
+        let triggers = tokio::spawn(app.run(stopped.clone()));
+        let keeper =
+            fast_clock.map(|clock| tokio::spawn(keep_clock(Arc::clone(&data), clock, stopped)));
+        let ended = async move {
+            ended.await;
+            // Without receivers there is nothing left to stop.
+            let _ = stop.send(true);
+        };
+        server::serve(listener, router, descriptors::clients(), ended).await;
+        triggers.await?;
+        if let Some(keeper) = keeper {
+            keeper.await?;
+        }
+        // Only now may another process have the folder.
+        drop(data);
+        Ok(())
+    }
+}
+
+/// The clock goes on where it stood, never behind the wall: a faster one stands still while nobody runs it.
+fn start_clock(data: &DataFolder, scale: u32) -> Result<Arc<dyn Clock>, Error> {
+    let kept_ms = data.ladder_ms()?.unwrap_or(0);
+    Ok(Arc::new(ScaledClock::start(scale, kept_ms)))
+}
+
+/// Keeps where the ladder's clock stands, for the next start.
+async fn keep_clock(data: Arc<DataFolder>, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = data.keep_ladder_ms(clock.now_ms()) {
+            tracing::warn!(%error, "the ladder's clock is not kept");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(KEEP_CLOCK_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Dev {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// The key of a server that was given these, or why there is none.
+    async fn key_with(
+        flag: Option<&str>,
+        variable: Option<&str>,
+        data: &str,
+    ) -> Result<String, String> {
+        let mut given = vec!["dev", "--addr", "127.0.0.1:0", "--data", data];
+        given.extend(flag.iter().flat_map(|key| ["--admin-key", key]));
+        let settings = Settings {
+            admin_key: variable.map(str::to_owned),
+            ..Settings::default()
+        };
+        let args = Dev::parse_from(given).args;
+        let server = Server::open(&args, settings).await;
+        server
+            .map(|server| server.admin_key)
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn the_flag_comes_before_the_variable_and_that_before_the_kept_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_str().unwrap();
+        let kept = key_with(None, None, data).await.unwrap();
+        assert!(kept.starts_with("ra_"));
+        let (flag, variable) = ("the key of the flag", "that of the variable");
+        assert_eq!(
+            key_with(None, Some(variable), data).await.unwrap(),
+            variable
+        );
+        assert_eq!(
+            key_with(Some(flag), Some(variable), data).await.unwrap(),
+            flag
+        );
+        assert_eq!(key_with(None, None, data).await.unwrap(), kept);
+        for (flag, variable) in [
+            (Some("short"), None),
+            (None, Some("short")),
+            (Some(""), None),
+        ] {
+            let error = key_with(flag, variable, data).await.unwrap_err();
+            assert!(error.contains("at least 16 characters"), "{error}");
+        }
+    }
+}

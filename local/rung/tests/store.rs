@@ -1,0 +1,440 @@
+//! Writers of tenants, keys and webhooks that meet: nobody's change is lost, and publishing sees each. And rows that have expired
+//! count as gone.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{sync::Arc, time::Duration};
+
+use rung_base::clock::VirtualClock;
+use rung_core::{
+    domain::{
+        attempt::{Attempt, AttemptKey, Exchange, Outcome, Trigger},
+        audit::{Action, Origin, Record},
+        delivery::{Delivery, State},
+        hops::Hops,
+        id::{DeliveryKey, EventId, JobId, KeyId, TenantId, WebhookId},
+        job::{Erasure, Subject},
+        message::{Recovery, Scope as Sent},
+        tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
+        webhook::{Disabled, Reason, Secret, Webhook},
+    },
+    encryption::KeyRing,
+    limits::WEBHOOKS_PER_TENANT,
+    store::{
+        Store,
+        api_keys::KeyCreated,
+        deliveries::{From, Written},
+        jobs::Begun,
+        webhooks::WebhookWritten,
+    },
+};
+use rung_json::Json;
+use rung_local_aws::Aws;
+
+/// A table with the tenant `t`.
+async fn store() -> Store {
+    let clock = Arc::new(VirtualClock::starting_at(1_760_000_000_000));
+    let aws = Aws::memory(&[], clock.clone()).unwrap();
+    let (dynamodb, _) = rung_local_aws::clients(rung_local_aws::connector::InProcess::new(aws));
+    let store = Store::new(
+        dynamodb,
+        "rung",
+        KeyRing::of_tests(),
+        clock,
+        Duration::from_secs(30 * 86_400),
+    );
+    store.create_table().await.unwrap();
+    let tenant = Tenant {
+        id: tenant(),
+        name: Some("T".to_owned()),
+        dialect: "standard".to_owned(),
+        plan: None,
+        retention_days: None,
+        webhooks: 0,
+        version: 0,
+        created_ms: 1_760_000_000_000,
+    };
+    let made = store.create_tenant(&tenant, &by_nobody()).await.unwrap();
+    assert_eq!(made.as_ref(), Some(&tenant));
+    assert_eq!(
+        store.create_tenant(&tenant, &by_nobody()).await.unwrap(),
+        None
+    );
+    assert_eq!(store.tenant(&tenant.id).await.unwrap(), Some(tenant));
+    store
+}
+
+/// What the audit log says of a change here.
+fn by_nobody() -> Record {
+    Record::new(&Origin::system(), None, Action::TenantUpdated, "t")
+}
+
+fn tenant() -> TenantId {
+    TenantId::parse("t").unwrap()
+}
+
+fn webhook() -> Webhook {
+    Webhook {
+        tenant: tenant(),
+        id: WebhookId::parse("w").unwrap(),
+        url: "https://example.com/".to_owned(),
+        events: vec!["*".to_owned()],
+        filter: None,
+        rate_limit: None,
+        name: Some("n".to_owned()),
+        description: None,
+        secret: Secret::new("s".to_owned()),
+        old_secrets: Vec::new(),
+        headers: [("X-A".to_owned(), "b".to_owned())].into(),
+        secret_headers: [("Cookie".to_owned(), Secret::new("c".to_owned()))].into(),
+        metadata: Json::parse(br#"{"k": 12345678901234567890123, "a": 1e2}"#, 2).unwrap(),
+        dialect: "standard".to_owned(),
+        challenge: false,
+        disabled: None,
+        outage: None,
+        epoch: 0,
+        first_epoch: 0,
+        revision: 0,
+        enabled_ms: 1_760_000_000_000,
+        created_ms: 1_760_000_000_000,
+    }
+}
+
+fn erasure(id: &str, subject: Subject) -> Erasure {
+    Erasure {
+        id: JobId::parse(id).unwrap(),
+        tenant: tenant(),
+        subject,
+        created_by: "admin".to_owned(),
+        created_ms: 1_760_000_000_000,
+    }
+}
+
+fn disabled() -> Disabled {
+    Disabled::new(
+        1_760_000_000_007,
+        Reason::LadderUsedUp,
+        vec!["log_1-1-e".to_owned()],
+    )
+}
+
+async fn version(store: &Store) -> u64 {
+    store.tenant(&tenant()).await.unwrap().unwrap().version
+}
+
+async fn stored(store: &Store) -> Webhook {
+    let id = WebhookId::parse("w").unwrap();
+    store.webhook(&tenant(), &id).await.unwrap().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_comes_back_as_it_was_written() {
+    let store = store().await;
+    let webhook = Webhook {
+        disabled: Some(disabled()),
+        description: Some("d".to_owned()),
+        ..webhook()
+    };
+    assert_eq!(
+        store
+            .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+            .await
+            .unwrap(),
+        WebhookWritten::Done
+    );
+    assert_eq!(stored(&store).await, webhook);
+    let named = [(webhook.tenant.clone(), webhook.id.clone())];
+    let (name, found) = store.webhooks(&named).await.unwrap().remove(0);
+    assert_eq!((name, found.unwrap()), (named[0].clone(), webhook.clone()));
+    let subscription = store
+        .subscriptions_of(&webhook.tenant)
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(
+        (
+            &subscription.id,
+            &subscription.events,
+            subscription.is_active,
+            subscription.epoch
+        ),
+        (&webhook.id, &webhook.events, false, webhook.epoch)
+    );
+    assert_eq!(store.webhooks_of(&webhook.tenant).await.unwrap(), [webhook]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_changes_of_what_both_read_the_second_is_told() {
+    let store = store().await;
+    store
+        .create_webhook(&webhook(), WEBHOOKS_PER_TENANT, &by_nobody())
+        .await
+        .unwrap();
+    let read = stored(&store).await;
+    let first = Webhook {
+        name: None,
+        ..read.clone()
+    };
+    let second = Webhook {
+        url: "https://other.example/".to_owned(),
+        ..read
+    };
+    assert_eq!(
+        store.update_webhook(&first, &by_nobody()).await.unwrap(),
+        WebhookWritten::Done
+    );
+    assert_eq!(
+        store.update_webhook(&second, &by_nobody()).await.unwrap(),
+        WebhookWritten::Conflict
+    );
+    assert_eq!(
+        stored(&store).await,
+        Webhook {
+            revision: 1,
+            ..first
+        }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_change_of_a_webhook_raises_its_tenants_version_and_what_fails_does_not() {
+    let store = store().await;
+    let (webhook, id) = (webhook(), webhook().id);
+    store
+        .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+        .await
+        .unwrap();
+    assert_eq!(version(&store).await, 1);
+    assert_eq!(
+        store
+            .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+            .await
+            .unwrap(),
+        WebhookWritten::Conflict
+    );
+    assert_eq!(version(&store).await, 1);
+    store.update_webhook(&webhook, &by_nobody()).await.unwrap();
+    assert_eq!(version(&store).await, 2);
+    assert!(store.disable(&tenant(), &id, 0, &disabled()).await.unwrap());
+    assert_eq!(version(&store).await, 3);
+    let subject = |epoch| Subject::Webhook {
+        webhook: id.clone(),
+        epoch,
+    };
+    let stale = store
+        .begin_erasure(&erasure("job_1", subject(0)), &by_nobody())
+        .await;
+    assert_eq!(stale.unwrap(), Begun::Changed);
+    assert_eq!(version(&store).await, 3);
+    let begun = store
+        .begin_erasure(&erasure("job_2", subject(1)), &by_nobody())
+        .await;
+    assert!(matches!(begun.unwrap(), Begun::Job(_)));
+    assert_eq!(version(&store).await, 4);
+    let again = store
+        .begin_erasure(&erasure("job_3", subject(1)), &by_nobody())
+        .await;
+    assert_eq!(again.unwrap(), Begun::Changed);
+    assert_eq!(version(&store).await, 4);
+    let gone = store.update_webhook(&webhook, &by_nobody()).await.unwrap();
+    assert_eq!(gone, WebhookWritten::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_is_disabled_once_per_epoch() {
+    let store = store().await;
+    let (webhook, id) = (webhook(), webhook().id);
+    store
+        .create_webhook(&webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+        .await
+        .unwrap();
+    assert!(!store.disable(&tenant(), &id, 1, &disabled()).await.unwrap());
+    assert!(store.disable(&tenant(), &id, 0, &disabled()).await.unwrap());
+    for epoch in [0, 1] {
+        assert!(
+            !store
+                .disable(&tenant(), &id, epoch, &disabled())
+                .await
+                .unwrap()
+        );
+    }
+    let stands = stored(&store).await;
+    assert_eq!(
+        (stands.epoch, stands.disabled.as_ref()),
+        (1, Some(&disabled()))
+    );
+    // A change read before the disabling must not undo it.
+    let stale = store.update_webhook(&webhook, &by_nobody()).await.unwrap();
+    assert_eq!(stale, WebhookWritten::Conflict);
+    assert!(stored(&store).await.disabled.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
+    let store = store().await;
+    let read = store.tenant(&tenant()).await.unwrap().unwrap();
+    store
+        .create_webhook(&webhook(), WEBHOOKS_PER_TENANT, &by_nobody())
+        .await
+        .unwrap();
+    assert!(!store.update_tenant(&read, &by_nobody()).await.unwrap());
+    let read = store.tenant(&tenant()).await.unwrap().unwrap();
+    assert!(store.update_tenant(&read, &by_nobody()).await.unwrap());
+    assert_eq!(version(&store).await, 2);
+
+    let key = ApiKey {
+        id: KeyId::parse("key_1").unwrap(),
+        owner: KeyOwner::Tenant(tenant()),
+        hash: KeyHash::of("rk_1"),
+        name: None,
+        scopes: vec![Scope::Manage],
+        events_per_hour: Some(7),
+        expires_ms: Some(1_760_000_000_001),
+        remind_ms: None,
+        used_ms: None,
+        revision: 0,
+        created_ms: 1_760_000_000_000,
+    };
+    assert_eq!(
+        store
+            .create_api_key(&key, None, &by_nobody())
+            .await
+            .unwrap(),
+        KeyCreated::Done
+    );
+    assert_eq!(
+        store
+            .create_api_key(&key, None, &by_nobody())
+            .await
+            .unwrap(),
+        KeyCreated::Taken
+    );
+    assert_eq!(store.api_key(&key.hash).await.unwrap(), Some(key.clone()));
+
+    let begun = store
+        .begin_erasure(&erasure("job_1", Subject::Tenant), &by_nobody())
+        .await;
+    assert!(matches!(begun.unwrap(), Begun::Job(_)));
+    let again = store
+        .begin_erasure(&erasure("job_2", Subject::Tenant), &by_nobody())
+        .await;
+    assert_eq!(again.unwrap(), Begun::Other(JobId::parse("job_1").unwrap()));
+    assert_eq!(store.api_key(&key.hash).await.unwrap(), None);
+    assert!(store.webhooks_of(&tenant()).await.unwrap().is_empty());
+    assert_eq!(
+        store
+            .create_webhook(&webhook(), WEBHOOKS_PER_TENANT, &by_nobody())
+            .await
+            .unwrap(),
+        WebhookWritten::NoTenant
+    );
+    assert_eq!(
+        store
+            .create_api_key(&key, None, &by_nobody())
+            .await
+            .unwrap(),
+        KeyCreated::NoTenant
+    );
+}
+
+/// TTL comes days late on AWS, and up to an hour on one machine.
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_is_gone_for_writes_as_for_reads() {
+    let store = store().await;
+    let w = WebhookId::parse("w").unwrap();
+    let key = DeliveryKey {
+        tenant: tenant(),
+        webhook: w.clone(),
+        event: EventId::parse("e").unwrap(),
+        accepted_ms: 1_760_000_000_000,
+    };
+    let first = Delivery {
+        key: key.clone(),
+        state: State::Pending,
+        n: 2,
+        due_ms: 1_760_000_005_000,
+        attempt: 2,
+        rung: 1,
+        epoch: 0,
+        through: false,
+        trigger: Trigger::Retry,
+        dialect: None,
+        resume_ms: None,
+        job: None,
+        event_type: "a.b".to_owned(),
+        dues_ms: vec![1_760_000_005_000],
+    };
+    let second = Delivery {
+        rung: 0,
+        ..first.clone()
+    };
+    let third = Delivery {
+        n: 3,
+        due_ms: first.due_ms + 1,
+        ..first.clone()
+    };
+    let failure = Attempt {
+        key: AttemptKey::first_of(&key),
+        event_type: "a.b".to_owned(),
+        attempt: 1,
+        dialect: "standard".to_owned(),
+        trigger: Trigger::Event,
+        outcome: Outcome::Failed,
+        started_ms: 1_760_000_000_000,
+        ended_ms: 1_760_000_000_001,
+        response_time_ms: 1,
+        response_status: Some(500),
+        error: None,
+        next_due_ms: Some(first.due_ms),
+        hops: Hops::NONE,
+        erased_ms: None,
+        exchange: Exchange::default(),
+    };
+    let recovery = Recovery {
+        tenant: tenant(),
+        webhook: w.clone(),
+        job: 1_760_000_000_000,
+        epoch: 0,
+        scope: Sent::Any,
+        since_ms: 0,
+        until_ms: 1_760_000_000_000,
+        cursor: String::new(),
+    };
+    let stands = |row: &Delivery| Written::Found(Some(row.clone()));
+
+    assert_eq!(
+        store.place(&first).await.unwrap(),
+        Written::Done(first.clone())
+    );
+    assert_eq!(store.place(&second).await.unwrap(), stands(&first));
+    assert_eq!(store.log_failure(&failure).await.unwrap(), None);
+    let logged = store.log_failure(&failure).await.unwrap();
+    assert_eq!(logged.as_ref(), Some(&failure));
+    let of = (&key.tenant, &w);
+    assert!(store.lease_notice(of, "n", "log_1").await.unwrap());
+    assert!(store.lease_notice(of, "n", "log_1").await.unwrap());
+    assert!(!store.lease_notice(of, "n", "log_2").await.unwrap());
+    store.place_recovery(&recovery).await.unwrap();
+    let moved = store
+        .advance_recovery(&recovery, "c")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(moved.recovery.cursor, "c");
+
+    tokio::time::sleep(Duration::from_secs(31 * 86_400)).await;
+    assert_eq!(store.delivery(&key).await.unwrap(), None);
+    let advanced = store.advance(&third, From::Pending).await.unwrap();
+    assert_eq!(advanced, Written::Found(None));
+    assert_eq!(store.cancel(&key).await.unwrap(), Written::Found(None));
+    assert_eq!(store.place(&second).await.unwrap(), Written::Done(second));
+    assert_eq!(store.log_failure(&failure).await.unwrap(), None);
+    assert!(store.lease_notice(of, "n", "log_2").await.unwrap());
+    let there = Recovery {
+        cursor: "c".to_owned(),
+        ..recovery.clone()
+    };
+    assert_eq!(store.advance_recovery(&there, "d").await.unwrap(), None);
+    let begun = store.place_recovery(&recovery).await.unwrap();
+    assert_eq!(begun.recovery.cursor, "");
+}

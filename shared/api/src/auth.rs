@@ -1,0 +1,311 @@
+//! Who calls: the operator or a tenant, by their keys.
+
+use http::{HeaderMap, HeaderValue};
+use subtle::ConstantTimeEq;
+use tracing::Span;
+
+use super::{Api, ApiError, Code, hops::refuse_delivery, source::Source};
+use crate::limits::KEY_USE_NOTED_MS;
+use rung_core::{
+    domain::{
+        audit::{Action, Origin, Record},
+        id::{KeyId, TenantId, TenantName},
+        tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, OPERATORS_OWN, Scope, Tenant, remind_ms},
+    },
+    store::StoreError,
+};
+use rung_dialect::DEFAULT;
+
+/// Whoever calls on behalf of a tenant.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The tenant, just read.
+    pub tenant: Tenant,
+    /// The key: the tenant's own, or one of the operator's.
+    pub key: ApiKey,
+    /// The caller as the audit log names it.
+    pub origin: Origin,
+}
+
+impl Caller {
+    /// The key if it is the tenant's own.
+    #[must_use]
+    pub fn own_key(&self) -> Option<&ApiKey> {
+        self.key.owner.tenant().map(|_| &self.key)
+    }
+
+    /// The audit log's record that the caller did this to the tenant's thing of this id.
+    #[must_use]
+    pub fn record(&self, action: Action, id: impl Into<String>) -> Record {
+        Record::new(&self.origin, Some(&self.tenant.id), action, id)
+    }
+}
+
+impl Api {
+    /// An operator's call that needs `scope`. Answers the caller as the audit log names it.
+    ///
+    /// # Errors
+    /// 401 without a known key, 403 with a tenant's or without the scope, 422 when the request is a delivery.
+    pub async fn operator(&self, headers: &HeaderMap, scope: Scope) -> Result<Origin, ApiError> {
+        let (key, tenant) = self.known(headers).await?;
+        if tenant.is_some() {
+            let message = "this takes an operator's key";
+            return Err(ApiError::new(Code::Forbidden, message));
+        }
+        check_scope(&key, scope)?;
+        refuse_delivery(headers)?;
+        Ok(origin(&key))
+    }
+
+    /// The tenant called for: a key's own, or with an operator's key the one that `Rung-Tenant` names.
+    ///
+    /// # Errors
+    /// 401 without a known key, 403 without the scope, 422 with another tenant's name, 422 without a tenant's name, 404 if there
+    /// is none of that name, 422 when the request is a delivery and does not publish.
+    pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, ApiError> {
+        let caller = self.caller_or_operator(headers, Some(scope)).await?;
+        caller.ok_or_else(|| Code::TenantRequired.into())
+    }
+
+    /// The same for what a key of any scope may see.
+    ///
+    /// # Errors
+    /// As [`caller`](Self::caller).
+    pub async fn any_caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let caller = self.caller_or_operator(headers, None).await?;
+        caller.ok_or_else(|| Code::TenantRequired.into())
+    }
+
+    /// The tenant called for, or `None` when an operator's key names none and asks for all of them.
+    ///
+    /// # Errors
+    /// 401 without a known key, 403 without the scope, 422 with another tenant's name, 404 if there is none of that name.
+    pub async fn caller_or_operator(
+        &self,
+        headers: &HeaderMap,
+        scope: Option<Scope>,
+    ) -> Result<Option<Caller>, ApiError> {
+        let (key, own) = self.known(headers).await?;
+        let named = single(headers, "Rung-Tenant")?.map(|name| name.to_str().unwrap_or_default());
+        if let (Some(own), Some(name)) = (&own, named)
+            && own.id.name() != name
+        {
+            let message = "names another tenant than the key's; leave it out";
+            return Err(ApiError::of_field(
+                Code::TenantMismatch,
+                "Rung-Tenant",
+                message,
+            ));
+        }
+        if let Some(scope) = scope {
+            check_scope(&key, scope)?;
+        }
+        // Publishing alone goes on with the count that a delivery carries.
+        if scope != Some(Scope::Publish) {
+            refuse_delivery(headers)?;
+        }
+        let tenant = match (own, named) {
+            (Some(own), _) => own,
+            (None, Some(name)) => self.tenant(name).await?,
+            (None, None) => return Ok(None),
+        };
+        Span::current().record("tenant", tenant.id.name());
+        let origin = origin(&key);
+        Ok(Some(Caller {
+            tenant,
+            key,
+            origin,
+        }))
+    }
+
+    /// The tenant of this name, for those who may act for any. The operator's own is there from the start: the management API makes
+    /// it when it is first named.
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub async fn tenant(&self, name: &str) -> Result<Tenant, ApiError> {
+        let missing = || ApiError::not_found("tenant", name);
+        let name = TenantName::parse(name).map_err(|_| missing())?;
+        if let Some(tenant) = self.store.tenant_called(&name).await? {
+            return Ok(tenant);
+        }
+        if name.as_str() != OPERATORS_OWN || !self.manages {
+            return Err(missing());
+        }
+        if let Some(made) = self.create_operators_own(&name).await? {
+            return Ok(made);
+        }
+        // Another request has just made it.
+        let made = self.store.tenant_called(&name).await?;
+        made.ok_or_else(missing)
+    }
+
+    /// Makes the operator's own tenant the first time that it is named; `None` when it is there.
+    async fn create_operators_own(&self, name: &TenantName) -> Result<Option<Tenant>, StoreError> {
+        let tenant = Tenant {
+            id: TenantId::first(name),
+            name: Some("Operator".to_owned()),
+            dialect: DEFAULT.to_owned(),
+            plan: None,
+            retention_days: None,
+            webhooks: 0,
+            version: 0,
+            created_ms: self.clock.now_ms(),
+        };
+        let origin = Origin::system();
+        let record = Record::new(&origin, None, Action::TenantCreated, name.as_str());
+        self.store.create_tenant(&tenant, &record).await
+    }
+
+    /// The operator's first key, which the deployment's settings name; `None` if it was deleted.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn first_key(&self) -> Result<Option<ApiKey>, ApiError> {
+        let known = self.store.first_key(&self.admin).await?;
+        let key = ApiKey {
+            id: KeyId::parse(FIRST_KEY).map_err(|_| Code::Internal)?,
+            owner: KeyOwner::Operator,
+            hash: self.admin,
+            name: Some("First key".to_owned()),
+            scopes: vec![Scope::Admin],
+            events_per_hour: None,
+            expires_ms: None,
+            remind_ms: None,
+            used_ms: known.used_ms,
+            revision: 0,
+            created_ms: 0,
+        };
+        Ok((!known.is_deleted).then_some(key))
+    }
+
+    fn is_first(&self, hash: &KeyHash) -> bool {
+        self.admin.0.ct_eq(&hash.0).into()
+    }
+
+    /// A key that is known and has not ended, and its tenant as it is unless it is the operator's. A key read a moment ago does not
+    /// outlive its tenant.
+    async fn known(&self, headers: &HeaderMap) -> Result<(ApiKey, Option<Tenant>), ApiError> {
+        let hash = presented(headers)?;
+        let now_ms = self.clock.wall_ms();
+        let key = match self.keys.get(&hash, now_ms) {
+            Some(key) => key,
+            None => self.read_key(&hash, now_ms).await?,
+        };
+        if key
+            .expires_ms
+            .is_some_and(|expires_ms| expires_ms <= now_ms)
+        {
+            return Err(Code::KeyExpired.into());
+        }
+        let tenant = match key.owner.tenant() {
+            Some(tenant) => Some(self.store.tenant(tenant).await?.ok_or(Code::Unauthorized)?),
+            None => None,
+        };
+        self.note_use(&key, now_ms).await;
+        Ok((key, tenant))
+    }
+
+    async fn read_key(&self, hash: &KeyHash, now_ms: u64) -> Result<ApiKey, ApiError> {
+        let moment = self.keys.before_reading();
+        let key = if self.is_first(hash) {
+            self.first_key().await?.ok_or(Code::Unauthorized)?
+        } else {
+            let key = self.store.api_key(hash).await?.ok_or(Code::Unauthorized)?;
+            self.reminded(key).await
+        };
+        self.keys.remember(key.clone(), now_ms, moment);
+        Ok(key)
+    }
+
+    /// Sees to it that a key made before there were reminders gets its own. Where it fails, the key's next use does it.
+    async fn reminded(&self, key: ApiKey) -> ApiKey {
+        let (Some(expires_ms), Some(_)) = (key.expires_ms, key.owner.tenant()) else {
+            return key;
+        };
+        if key.remind_ms.is_some() {
+            return key;
+        }
+        let reminded = ApiKey {
+            remind_ms: Some(remind_ms(expires_ms)),
+            ..key.clone()
+        };
+        match self.store.remind(&reminded).await {
+            Ok(()) => reminded,
+            Err(error) => {
+                tracing::warn!(key = %key.id, %error, "no reminder that a key ends");
+                key
+            }
+        }
+    }
+
+    /// Writes down that a key is used, unless that was done within [`KEY_USE_NOTED_MS`]. Where it fails, nothing else does.
+    async fn note_use(&self, key: &ApiKey, now_ms: u64) {
+        let is_old = |used_ms: u64| now_ms.saturating_sub(used_ms) >= KEY_USE_NOTED_MS;
+        if key.used_ms.is_some_and(|used_ms| !is_old(used_ms)) || !self.keys.note_use(key, now_ms) {
+            return;
+        }
+        let is_first = key.id.as_str() == FIRST_KEY;
+        if let Err(error) = self.store.note_use(key, is_first, now_ms).await {
+            tracing::warn!(key = %key.id, %error, "the use of a key was not written down");
+        }
+    }
+
+    /// Lets a key that was changed or deleted open nothing here that it opened before.
+    pub fn forget_key(&self, owner: &KeyOwner, id: &KeyId) {
+        self.keys.forget(owner, id);
+    }
+}
+
+fn check_scope(key: &ApiKey, scope: Scope) -> Result<(), ApiError> {
+    if key.grants(scope) {
+        return Ok(());
+    }
+    let message = format!("this takes a key with the scope `{}`", scope.as_str());
+    Err(ApiError::new(Code::Forbidden, message))
+}
+
+/// The caller of the current request as the audit log names it.
+fn origin(key: &ApiKey) -> Origin {
+    let origin = Origin::of_key(key);
+    match Source::current() {
+        Some(source) => Origin {
+            request_id: Some(source.request_id),
+            ip: source.ip,
+            user_agent: source.user_agent,
+            ..origin
+        },
+        None => origin,
+    }
+}
+
+/// A header that may stand once: of two, whatever stands before Rung might have looked at the other.
+///
+/// # Errors
+/// When it stands more often.
+pub(super) fn single<'h>(
+    headers: &'h HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'h HeaderValue>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => {
+            let problem = "stands twice; give it once";
+            Err(ApiError::of_field(Code::InvalidRequest, name, problem))
+        }
+    }
+}
+
+/// The hash of the key that came along.
+fn presented(headers: &HeaderMap) -> Result<KeyHash, ApiError> {
+    let value = single(headers, "Authorization")?.and_then(|value| value.to_str().ok());
+    let (scheme, key) = value
+        .and_then(|value| value.split_once(' '))
+        .ok_or(Code::Unauthorized)?;
+    let key = key.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
+        return Err(Code::Unauthorized.into());
+    }
+    Ok(KeyHash::of(key))
+}

@@ -1,0 +1,273 @@
+//! What the HTTP functions share: who calls, what came, how it is answered.
+//!
+//! A handler's errors are [`ApiError`]s; [`router`] adds what every route has: request ids, one log line per request, and
+//! answers in the same form for unknown paths and for panics.
+
+mod auth;
+mod error;
+mod fields;
+mod gateway;
+mod hops;
+mod known_keys;
+pub mod limits;
+pub mod openapi;
+mod page;
+mod serve;
+mod source;
+mod wrong_keys;
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    response::{IntoResponse, Response},
+};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{StatusCode, header};
+use ipnet::IpNet;
+use serde::Serialize;
+use sha2::Sha256;
+use tokio::sync::OnceCell;
+
+use self::wrong_keys::WrongKeys;
+pub use self::{
+    auth::Caller,
+    error::{ApiError, Code, Detail},
+    fields::{Fields, Patch, read},
+    gateway::{Peer, peer, readable},
+    hops::{counted, hops},
+    page::{Page, Seal, limit},
+    serve::{
+        NoQuery, Query, RequestId, body, body_beside_query, bytes, empty_or_body, idempotency_key,
+        nothing, parse, refusal, router,
+    },
+};
+use rung_base::clock::Clock;
+use rung_core::{
+    config::{ConfigError, Context},
+    domain::tenant::KeyHash,
+    limits::WEBHOOKS_PER_TENANT,
+    metrics::Metrics,
+    store::{Store, StoreError},
+};
+use rung_dialect::{Dialect, Dialects};
+use rung_json::Json;
+
+/// What every handler needs. Clones share it.
+#[derive(Clone)]
+pub struct Api {
+    /// The table.
+    pub store: Store,
+    /// What webhooks may speak.
+    pub dialects: Arc<Dialects>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Whether only public HTTPS URLs are taken.
+    pub strict: bool,
+    /// The networks that deliveries come from, as the operator has configured them.
+    pub egress_ips: Arc<[IpNet]>,
+    /// Whether this is the management API, which may make tenants.
+    manages: bool,
+    /// How many webhooks a tenant may have.
+    pub webhooks_per_tenant: u32,
+    admin: KeyHash,
+    keys: Arc<known_keys::KnownKeys>,
+    wrong_keys: Arc<WrongKeys>,
+    deployment_key: Arc<OnceCell<[u8; 32]>>,
+}
+
+impl Api {
+    /// An API whose operator's key is `admin_key`.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        dialects: Arc<Dialects>,
+        clock: Arc<dyn Clock>,
+        admin_key: &str,
+        strict: bool,
+    ) -> Self {
+        Self {
+            wrong_keys: Arc::new(WrongKeys::new(Arc::clone(&clock), Metrics::default())),
+            store,
+            dialects,
+            clock,
+            strict,
+            egress_ips: Arc::default(),
+            manages: false,
+            webhooks_per_tenant: WEBHOOKS_PER_TENANT,
+            admin: KeyHash::of(admin_key),
+            keys: Arc::default(),
+            deployment_key: Arc::default(),
+        }
+    }
+
+    /// The API of a function that was built from the environment.
+    ///
+    /// # Errors
+    /// When the operator's key [cannot be had](Context::admin_key).
+    pub async fn of(context: &Context) -> Result<Self, ConfigError> {
+        let api = Self::new(
+            context.store.clone(),
+            Arc::clone(&context.dialects),
+            Arc::clone(&context.clock),
+            &context.admin_key().await?,
+            context.strict,
+        );
+        Ok(api
+            .with_egress_ips(context.egress_ips.clone())
+            .with_webhooks_per_tenant(context.webhooks_per_tenant)
+            .with_metrics(context.metrics.clone()))
+    }
+
+    /// The same for the management API.
+    #[must_use]
+    pub fn managing(self) -> Self {
+        Self {
+            manages: true,
+            ..self
+        }
+    }
+
+    /// The same with the networks that deliveries come from.
+    #[must_use]
+    pub fn with_egress_ips(self, egress_ips: Vec<IpNet>) -> Self {
+        Self {
+            egress_ips: egress_ips.into(),
+            ..self
+        }
+    }
+
+    /// The same, counting into these metrics.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self {
+            wrong_keys: Arc::new(WrongKeys::new(Arc::clone(&self.clock), metrics)),
+            ..self
+        }
+    }
+
+    /// The same where a tenant may have so many webhooks.
+    #[must_use]
+    pub fn with_webhooks_per_tenant(self, webhooks_per_tenant: u32) -> Self {
+        Self {
+            webhooks_per_tenant,
+            ..self
+        }
+    }
+
+    /// Reads `limit` and `cursor` off a query's fields, for the list that `names` tell from all others: its kind, its tenant, and
+    /// what of the tenant it is of.
+    ///
+    /// # Errors
+    /// When the deployment's key is not known yet and the table does not answer.
+    pub async fn page(&self, fields: &mut Fields<'_>, names: &[&str]) -> Result<Page, ApiError> {
+        Ok(Page::read(fields, self.seal(names).await?))
+    }
+
+    /// The seal of the cursors of what `names` tell from all else.
+    ///
+    /// # Errors
+    /// When the deployment's key is not known yet and the table does not answer.
+    pub async fn seal(&self, names: &[&str]) -> Result<Seal, ApiError> {
+        Ok(Seal::new(self.deployment_key().await?, names))
+    }
+
+    /// 256 bits that come out the same for the same names, and that nobody could tell who knows the table alone or the operator's
+    /// key alone.
+    ///
+    /// # Errors
+    /// When the deployment's key is not known yet and the table does not answer.
+    pub async fn derived(&self, names: &[&str]) -> Result<[u8; 32], ApiError> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.deployment_key().await?)
+            .expect("HMAC takes a key of any length");
+        mac.update(&self.admin.0);
+        for name in names {
+            mac.update(&[0]);
+            mac.update(name.as_bytes());
+        }
+        Ok(mac.finalize().into_bytes().into())
+    }
+
+    async fn deployment_key(&self) -> Result<&[u8; 32], StoreError> {
+        let key = &self.deployment_key;
+        key.get_or_try_init(|| self.store.deployment_key()).await
+    }
+
+    /// The same of a query that may have nothing else.
+    ///
+    /// # Errors
+    /// 422 when it has, or the page is none; when the deployment's key is not known yet and the table does not answer.
+    pub async fn only_page(&self, query: &Json, names: &[&str]) -> Result<Page, ApiError> {
+        let mut fields = Fields::of(query)?;
+        let page = self.page(&mut fields, names).await?;
+        fields.finish()?;
+        Ok(page)
+    }
+
+    /// A dialect that a tenant or webhook was made with.
+    ///
+    /// # Errors
+    /// When its file is no longer loaded: nothing of it can be served until it is again.
+    pub fn dialect(&self, name: &str) -> Result<&Arc<Dialect>, ApiError> {
+        self.dialects.get(name).ok_or_else(|| {
+            tracing::error!(dialect = name, "a dialect in use is not loaded");
+            ApiError::new(
+                Code::Unavailable,
+                format!("the dialect {name} is not loaded; ask the operator"),
+            )
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Success<T> {
+    success: bool,
+    data: T,
+}
+
+/// A success: `{"success": true, "data": …}`.
+#[must_use]
+pub fn answer(status: StatusCode, data: impl Serialize) -> Response {
+    match serde_json::to_vec(&Success {
+        success: true,
+        data,
+    }) {
+        Ok(json) => json_response(status, json),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written");
+            ApiError::from(Code::Internal).into_response()
+        }
+    }
+}
+
+/// An error that has data beside it.
+#[must_use]
+pub fn refused_with(error: ApiError, data: impl Serialize) -> Response {
+    #[derive(Serialize)]
+    struct Refused<'a, T> {
+        success: bool,
+        error: &'a ApiError,
+        data: T,
+    }
+    let refused = Refused {
+        success: false,
+        error: &error,
+        data,
+    };
+    let json = serde_json::to_vec(&refused);
+    let mut response = error.into_response();
+    match json {
+        Ok(json) => *response.body_mut() = Bytes::from(json).into(),
+        Err(error) => tracing::error!(%error, "an answer cannot be written"),
+    }
+    response
+}
+
+fn json_response(status: StatusCode, json: Vec<u8>) -> Response {
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        Bytes::from(json),
+    )
+        .into_response()
+}

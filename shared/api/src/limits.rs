@@ -1,0 +1,78 @@
+//! Every bound of the HTTP functions by name. They are part of the API's documentation.
+
+use std::time::Duration;
+
+/// How long a request's body may take to come.
+pub const BODY_TIME: Duration = Duration::from_secs(30);
+/// Most events of one batch publish.
+pub const BATCH_EVENTS: usize = 100;
+/// Longest webhook URL, in characters.
+pub const URL_CHARS: usize = 2048;
+/// Longest given secret, in bytes.
+pub const SECRET_BYTES: usize = 4_096;
+/// How long a replaced secret signs on when the rotation does not say, in milliseconds.
+pub const OVERLAP_DEFAULT_MS: u64 = 24 * 3_600_000;
+/// Longest that a replaced secret may sign on, in milliseconds.
+pub const OVERLAP_MAX_MS: u64 = 7 * 24 * 3_600_000;
+/// Longest name, in characters.
+pub const NAME_CHARS: usize = 128;
+/// Longest description, in characters.
+pub const DESCRIPTION_CHARS: usize = 1024;
+/// Largest metadata of a webhook, as JSON, in bytes.
+pub const METADATA_BYTES: usize = 4096;
+/// Most event types of a tenant that have a schema of its own.
+pub const TENANT_SCHEMAS: usize = 200;
+/// Highest rate limit of a webhook, in deliveries a second: its place is one item, which DynamoDB writes 1,000 times a second.
+pub const RATE_LIMIT_MAX: u32 = 500;
+/// Most problems of a request that are answered at once.
+pub const PROBLEMS: usize = 20;
+/// Most characters of a field's name in an answer. What was sent may be longer.
+pub const TOLD_FIELD_CHARS: usize = 256;
+/// Most characters of a problem in an answer.
+pub const TOLD_PROBLEM_CHARS: usize = 2_048;
+/// The share of a publishing limit that a function takes at a time: one part of so many, and at most so many events.
+pub const METER_SHARE: u64 = 200;
+/// Most events of a publishing limit that a function takes at a time.
+pub const METER_SHARE_MAX: u64 = 500;
+/// The windows in which calls that send something at once are counted, in milliseconds.
+pub const BY_HAND_WINDOW_MS: u64 = 10_000;
+/// Most tests and challenges of one webhook in a window.
+pub const TESTS_OF_WEBHOOK: u64 = 20;
+/// Most tests and challenges by one key in a window.
+pub const TESTS_OF_KEY: u64 = 60;
+/// Most retries by hand of one webhook in a window.
+pub const RETRIES_OF_WEBHOOK: u64 = 30;
+/// Most retries by hand by one key in a window.
+pub const RETRIES_OF_KEY: u64 = 90;
+/// Most event patterns of one webhook.
+pub const WEBHOOK_EVENTS: usize = 200;
+/// Most static headers of one webhook, secret ones included.
+pub const WEBHOOK_HEADERS: usize = 20;
+/// Largest static headers of one webhook, secret ones included, all names and values together, in bytes. Receivers commonly take 8 KiB of headers.
+pub const WEBHOOK_HEADERS_BYTES: usize = 6 * 1024;
+/// Longest value of a webhook's static header, in bytes.
+pub const HEADER_VALUE_BYTES: usize = 1024;
+/// Longest `Idempotency-Key`, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// Most items of a parameter that takes several.
+pub const QUERY_ITEMS: usize = 20;
+/// Most parameters of a query: no call has as many.
+pub const QUERY_PARAMETERS: usize = 32;
+/// Items of a list when the request does not say.
+pub const PAGE_DEFAULT: usize = 50;
+/// How long requests with a wrong key are counted together, in milliseconds.
+pub const WRONG_KEYS_WINDOW_MS: u64 = 60_000;
+/// Requests with a wrong key that one address may make in that time; those beyond it are refused with 429.
+pub const WRONG_KEYS: u32 = 60;
+/// How long the last use of an API key that is written down may lie behind the last one, in milliseconds.
+pub const KEY_USE_NOTED_MS: u64 = 3_600_000;
+/// Longest name of a client (`User-Agent`) in an entry of the audit log, in characters.
+pub const AUDIT_USER_AGENT_CHARS: usize = 256;
+/// How long a looked-up API key may be used without looking again, in milliseconds.
+pub const KEY_CACHE_MS: u64 = 10_000;
+/// Most buckets of an answer with statistics.
+pub const STATS_BUCKETS: u64 = 1_000;
+/// Failed attempts in a row are counted up to this.
+pub const FAILURES_COUNTED: usize = 100;
+/// How long a call of the API may count or change things one by one before it answers how far it came, in milliseconds.
+pub const COUNTING_MS: u64 = 15_000;

@@ -1,0 +1,494 @@
+//! One call: who may make it, what it takes, what it answers.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use schemars::Schema;
+use serde_json::{Map, Value, json};
+
+use super::super::Code;
+use crate::limits::{IDEMPOTENCY_KEY_BYTES, PAGE_DEFAULT};
+use rung_core::{domain::tenant::Scope, limits::PAGE_MAX};
+use rung_dialect::limits::ID_CHARS;
+
+/// Who may make a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Anybody, without a key.
+    Anybody,
+    /// The operator, with this scope.
+    Operator(Scope),
+    /// A tenant with this scope, or the operator for it.
+    Tenant(Scope),
+    /// A tenant with any scope, or the operator for it.
+    AnyTenant,
+    /// A tenant with this scope, or the operator for it or for all tenants.
+    TenantOrAll(Scope),
+}
+
+impl Who {
+    /// Whether the call is about one tenant, whose key makes it or whom `Rung-Tenant` names.
+    fn is_of_a_tenant(self) -> bool {
+        matches!(
+            self,
+            Self::Tenant(_) | Self::AnyTenant | Self::TenantOrAll(_)
+        )
+    }
+}
+
+/// What whoever reads a body may answer.
+const BODY_REFUSALS: &[Code] = &[
+    Code::InvalidJson,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::UnsupportedEncoding,
+    Code::InvalidRequest,
+    Code::UnknownField,
+];
+
+/// The documentation of a call.
+#[derive(Debug)]
+pub struct Operation {
+    pub(super) path: Option<&'static str>,
+    id: &'static str,
+    summary: &'static str,
+    description: Option<String>,
+    who: Who,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    answers: BTreeMap<u16, Value>,
+    codes: Vec<Code>,
+}
+
+impl Operation {
+    /// A call that generated clients name `id`, and that `summary` tells in a sentence. The errors that go with `who` are
+    /// documented with it.
+    #[must_use]
+    pub fn new(who: Who, id: &'static str, summary: &'static str) -> Self {
+        let mut codes = vec![Code::Internal];
+        if who != Who::Anybody {
+            // In any request a header that stands twice is a mistake, and so may be that it is a delivery.
+            codes.extend([
+                Code::Unauthorized,
+                Code::KeyExpired,
+                Code::TooManyWrongKeys,
+                Code::Forbidden,
+                Code::InvalidRequest,
+                Code::UnknownField,
+                Code::LoopDetected,
+                Code::Unavailable,
+            ]);
+        }
+        if who.is_of_a_tenant() {
+            codes.extend([Code::NotFound, Code::TenantMismatch]);
+        }
+        if matches!(who, Who::Tenant(_) | Who::AnyTenant) {
+            codes.push(Code::TenantRequired);
+        }
+        Self {
+            path: None,
+            id,
+            summary,
+            description: None,
+            who,
+            parameters: Vec::new(),
+            body: None,
+            answers: BTreeMap::new(),
+            codes,
+        }
+    }
+
+    /// The path of a call that shares its route with others.
+    #[must_use]
+    pub fn at(self, path: &'static str) -> Self {
+        Self {
+            path: Some(path),
+            ..self
+        }
+    }
+
+    /// More than the summary says; Markdown.
+    #[must_use]
+    pub fn describe(self, description: impl Into<String>) -> Self {
+        Self {
+            description: Some(description.into()),
+            ..self
+        }
+    }
+
+    /// A parameter of the query that may be left out.
+    #[must_use]
+    pub fn query(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters.push(json!({
+            "name": name,
+            "in": "query",
+            "description": description,
+            "schema": schema,
+        }));
+        self.refuses(&[Code::InvalidRequest])
+    }
+
+    /// The parameters of every list.
+    #[must_use]
+    pub fn pages(self) -> Self {
+        self.query(
+            "limit",
+            "How many items at most.",
+            json!({ "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT }),
+        )
+        .query(
+            "cursor",
+            "Where to go on: the `next_cursor` of an earlier answer to this list.",
+            json!({ "type": "string" }),
+        )
+    }
+
+    /// A header of the request that may be left out.
+    #[must_use]
+    pub fn header(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters.push(json!({
+            "name": name,
+            "in": "header",
+            "description": description,
+            "schema": schema,
+        }));
+        self
+    }
+
+    /// An `Idempotency-Key` that the request may have.
+    #[must_use]
+    pub fn idempotency_key(self, description: &str) -> Self {
+        let schema =
+            json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_BYTES });
+        self.header("Idempotency-Key", description, schema)
+    }
+
+    /// The body that a request must have.
+    #[must_use]
+    pub fn body(self, schema: Value, example: Value) -> Self {
+        self.with_body(schema, example, true)
+    }
+
+    /// The body that a request may have.
+    #[must_use]
+    pub fn optional_body(self, schema: Value, example: Value) -> Self {
+        self.with_body(schema, example, false)
+    }
+
+    /// The empty object that the body of a request may be that has nothing to say.
+    #[must_use]
+    pub fn empty_body(self) -> Self {
+        let schema = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+        self.optional_body(schema, json!({}))
+    }
+
+    /// A request that has no body, though one may come, to be refused if it says anything.
+    #[must_use]
+    pub fn no_body(self) -> Self {
+        self.refuses(BODY_REFUSALS)
+    }
+
+    fn with_body(self, schema: Value, example: Value, required: bool) -> Self {
+        let body = json!({
+            "required": required,
+            "content": { "application/json": { "schema": schema, "example": example } },
+        });
+        Self {
+            body: Some(body),
+            ..self
+        }
+        .refuses(BODY_REFUSALS)
+    }
+
+    /// A success with these members of `data`, each there always, and an example of `data`.
+    #[must_use]
+    pub fn answers<const N: usize>(
+        self,
+        status: StatusCode,
+        description: &str,
+        data: [(&str, Schema); N],
+        example: Value,
+    ) -> Self {
+        let required: Vec<_> = data.iter().map(|(name, _)| *name).collect();
+        let properties: Map<_, _> = data
+            .iter()
+            .map(|(name, schema)| ((*name).to_owned(), schema.clone().to_value()))
+            .collect();
+        let data = json!({ "type": "object", "required": required, "properties": properties });
+        self.answers_with(status, description, data, example)
+    }
+
+    /// A success with `data` of this schema, and an example of `data`.
+    #[must_use]
+    pub fn answers_with(
+        mut self,
+        status: StatusCode,
+        description: &str,
+        data: Value,
+        example: Value,
+    ) -> Self {
+        let schema = json!({
+            "type": "object",
+            "required": ["success", "data"],
+            "properties": { "success": { "const": true }, "data": data },
+        });
+        let example = json!({ "success": true, "data": example });
+        let answer = json!({
+            "description": description,
+            "content": { "application/json": { "schema": schema, "example": example } },
+        });
+        self.answers.insert(status.as_u16(), answer);
+        self
+    }
+
+    /// A success with a list of items, and an example of one.
+    #[must_use]
+    pub fn lists(self, name: &'static str, item: Schema, example: Value) -> Self {
+        let data = json!({
+            "type": "object",
+            "required": [name, "next_cursor"],
+            "properties": {
+                name: { "type": "array", "items": item },
+                "next_cursor": {
+                    "description": "For the next page; null at the end.",
+                    "type": ["string", "null"],
+                },
+            },
+        });
+        let example = json!({ name: [example], "next_cursor": null });
+        self.pages().answers_with(
+            StatusCode::OK,
+            "A page of the list, newest first.",
+            data,
+            example,
+        )
+    }
+
+    /// A success of any other form.
+    #[must_use]
+    pub fn answers_plain(mut self, status: StatusCode, description: &str, schema: Value) -> Self {
+        let content = json!({ "application/json": { "schema": schema } });
+        let answer = json!({ "description": description, "content": content });
+        self.answers.insert(status.as_u16(), answer);
+        self
+    }
+
+    /// A success with a file of one of these types, or that the client has it already.
+    #[must_use]
+    pub fn answers_file(mut self, types: &[&str]) -> Self {
+        let text = json!({ "schema": { "type": "string" } });
+        let content = types.iter().map(|name| ((*name).to_owned(), text.clone()));
+        let content: Map<_, _> = content.collect();
+        let file = json!({ "description": "The file, with its `ETag`.", "content": content });
+        self.answers.insert(StatusCode::OK.as_u16(), file);
+        let known = json!({ "description": "It is still as `If-None-Match` says." });
+        self.answers
+            .insert(StatusCode::NOT_MODIFIED.as_u16(), known);
+        self
+    }
+
+    /// More errors that it answers.
+    #[must_use]
+    pub fn refuses(mut self, codes: &[Code]) -> Self {
+        self.codes.extend(codes);
+        self
+    }
+
+    /// The operation object of a route at `path`; what it refuses is added to the document's `refusals`.
+    pub(super) fn write(mut self, path: &str, refusals: &mut Map<String, Value>) -> Value {
+        let mut parameters = path_parameters(path);
+        if !parameters.is_empty() {
+            self.codes.push(Code::NotFound);
+        }
+        if self.who.is_of_a_tenant() {
+            parameters.push(json!({
+                "name": "Rung-Tenant",
+                "in": "header",
+                "description": "With an operator's key: the tenant to act for. A tenant's own key says it by itself.",
+                "schema": id_schema(),
+            }));
+        }
+        parameters.append(&mut self.parameters);
+        let mut responses: Map<String, Value> = Map::new();
+        for (status, answer) in self.answers {
+            responses.insert(status.to_string(), answer);
+        }
+        for (status, codes) in by_status(&self.codes) {
+            let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+            let name = names.join("-or-");
+            let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+            responses.insert(status.to_string(), reference);
+            refusals.entry(name).or_insert_with(|| refusal(&codes));
+        }
+        let mut operation = json!({
+            "operationId": self.id,
+            "tags": [tag(path)],
+            "summary": self.summary,
+        });
+        let needs = match self.who {
+            Who::Anybody => None,
+            Who::Operator(scope) => Some(format!(
+                "Needs an operator's key with the scope `{}`.",
+                scope.as_str()
+            )),
+            Who::Tenant(scope) => Some(format!("Needs a key with the scope `{}`.", scope.as_str())),
+            Who::AnyTenant => Some("Needs a key, of any scope.".to_owned()),
+            Who::TenantOrAll(scope) => Some(format!(
+                "Needs a key with the scope `{}`; an operator's key need not name a tenant.",
+                scope.as_str()
+            )),
+        };
+        let description: Vec<_> = self.description.into_iter().chain(needs).collect();
+        if !description.is_empty() {
+            operation["description"] = description.join("\n\n").into();
+        }
+        if self.who == Who::Anybody {
+            operation["security"] = json!([]);
+        }
+        if !parameters.is_empty() {
+            operation["parameters"] = parameters.into();
+        }
+        if let Some(body) = self.body {
+            operation["requestBody"] = body;
+        }
+        operation["responses"] = responses.into();
+        operation
+    }
+}
+
+fn id_schema() -> Value {
+    json!({ "type": "string", "pattern": format!("^[A-Za-z0-9_-]{{1,{ID_CHARS}}}$") })
+}
+
+/// What a path's parameters are called in descriptions, and one of each.
+fn path_parameters(path: &str) -> Vec<Value> {
+    let parts = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let parameters = parts.map(|name| {
+        let name = name.trim_start_matches('*');
+        let (description, schema) = match name {
+            "tenant" => ("The tenant's id.", id_schema()),
+            "key" | "operator_key" => ("The key's id, not the key itself.", id_schema()),
+            "webhook" => ("The webhook's id.", id_schema()),
+            "recovery" => ("The recovery's id.", json!({ "type": "string" })),
+            "event" => ("The event's id.", id_schema()),
+            "log" => ("The log entry's id.", json!({ "type": "string" })),
+            "delivery" => (
+                "The delivery's id.",
+                json!({ "type": "string", "format": "uuid" }),
+            ),
+            "type" => ("The event type.", json!({ "type": "string" })),
+            "file" => ("The file's name.", json!({ "type": "string" })),
+            _ => ("Its id.", id_schema()),
+        };
+        json!({
+            "name": name,
+            "in": "path",
+            "required": true,
+            "description": description,
+            "schema": schema,
+        })
+    });
+    parameters.collect()
+}
+
+/// The first name of a path, behind the version; the page at the root is the dashboard.
+fn tag(path: &str) -> &str {
+    let mut names = path
+        .split('/')
+        .filter(|name| !name.is_empty() && *name != "v1");
+    names
+        .next()
+        .unwrap_or("dashboard")
+        .trim_end_matches(".json")
+}
+
+fn by_status(codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in Code::ALL.iter().filter(|code| codes.contains(code)) {
+        let status = code.status().as_u16();
+        by_status.entry(status).or_default().push(*code);
+    }
+    by_status
+}
+
+/// The response with one of `codes`, which have one status.
+pub(super) fn refusal(codes: &[Code]) -> Value {
+    let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+    let described = codes
+        .iter()
+        .map(|code| format!("- `{}`: {}", code.as_str(), code.message()));
+    let examples: Map<_, _> = codes
+        .iter()
+        .map(|code| {
+            let detail = |field, code, problem| json!([{ "field": field, "code": code, "problem": problem }]);
+            let details = match code {
+                Code::InvalidRequest => detail("url", "required", "is required"),
+                Code::UnknownField => detail(
+                    "nmae",
+                    "unknown_field",
+                    "is unknown; the fields are name, plan",
+                ),
+                _ => json!([]),
+            };
+            let error = json!({
+                "code": code.as_str(),
+                "message": code.message(),
+                "request_id": "req_5d0c1f3b2a9e8d7c6b5a",
+                "retryable": code.is_retryable(),
+                "details": details,
+            });
+            let example = json!({ "value": { "success": false, "error": error } });
+            (code.as_str().to_owned(), example)
+        })
+        .collect();
+    let schema = json!({
+        "allOf": [
+            { "$ref": "#/components/schemas/Error" },
+            { "properties": { "error": { "properties": { "code": { "enum": names } } } } },
+        ],
+    });
+    let mut response = json!({
+        "description": described.collect::<Vec<_>>().join("\n"),
+        "content": { "application/json": { "schema": schema, "examples": examples } },
+    });
+    let headers: Map<_, _> = codes.iter().filter_map(|code| header_with(*code)).collect();
+    if !headers.is_empty() {
+        response["headers"] = headers.into();
+    }
+    response
+}
+
+/// The header that tells more of an error.
+fn header_with(code: Code) -> Option<(String, Value)> {
+    let (name, description, schema) = match code {
+        Code::Unauthorized => (
+            "WWW-Authenticate",
+            "How to say who calls.",
+            json!({ "const": "Bearer" }),
+        ),
+        Code::MethodNotAllowed => (
+            "Allow",
+            "The methods that there are, separated by commas.",
+            json!({ "type": "string" }),
+        ),
+        Code::UnsupportedEncoding => (
+            "Accept-Encoding",
+            "How a body may be encoded.",
+            json!({ "const": "identity" }),
+        ),
+        Code::RateLimited
+        | Code::QuotaExceeded
+        | Code::TooManyWrongKeys
+        | Code::CannotSend
+        | Code::Unavailable => (
+            "Retry-After",
+            "In how many seconds to send it again.",
+            json!({ "type": "integer", "minimum": 1 }),
+        ),
+        _ => return None,
+    };
+    let header = json!({ "description": description, "required": true, "schema": schema });
+    Some((name.to_owned(), header))
+}

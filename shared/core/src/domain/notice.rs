@@ -1,0 +1,204 @@
+//! Notices: what the operator is told of webhooks. One travels through the queue as a message of its own, so that no delivery waits
+//! for whoever is notified.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    attempt::Attempt,
+    hops::Hops,
+    id::{EventId, TenantId, WebhookId},
+    message::Due,
+    outage::Outage,
+    webhook::{Disabled, Reason, Webhook},
+};
+use rung_base::clock::timestamp;
+
+/// The event type of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoticeType {
+    /// A webhook's outage goes on.
+    #[serde(rename = "webhook.failing")]
+    Failing,
+    /// It has ended.
+    #[serde(rename = "webhook.recovered")]
+    Recovered,
+    /// Failures, or the tenant's plan, have disabled a webhook.
+    #[serde(rename = "webhook.disabled")]
+    Disabled,
+    /// A delivery's ladder is used up.
+    #[serde(rename = "delivery.failed")]
+    DeliveryFailed,
+}
+
+impl NoticeType {
+    /// Its public name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failing => "webhook.failing",
+            Self::Recovered => "webhook.recovered",
+            Self::Disabled => "webhook.disabled",
+            Self::DeliveryFailed => "delivery.failed",
+        }
+    }
+}
+
+/// A notice to the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The webhook's tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// The webhook.
+    #[serde(rename = "w")]
+    pub webhook: WebhookId,
+    /// The event type.
+    #[serde(rename = "y")]
+    pub notice_type: NoticeType,
+    /// What happened once, within the webhook and the type: the event's id is derived from it.
+    #[serde(rename = "o")]
+    pub once: String,
+    /// When it happened, in milliseconds.
+    #[serde(rename = "h")]
+    pub happened_ms: u64,
+    /// The log entry that shows it.
+    #[serde(rename = "l")]
+    pub log_id: String,
+    /// The deliveries in a row that led to it.
+    #[serde(rename = "p")]
+    pub hops: Hops,
+    /// The event's data.
+    #[serde(rename = "v")]
+    pub data: Map<String, Value>,
+}
+
+impl Webhook {
+    /// The notice that its outage goes on, as an attempt shows.
+    #[must_use]
+    pub fn failing(&self, attempt: &Attempt, outage: &Outage) -> Notice {
+        let more = json!({
+            "failing_since": timestamp(outage.since_ms),
+            "last_error": attempt.error,
+        });
+        let once = outage.since_ms.to_string();
+        self.notice(NoticeType::Failing, once, attempt, more)
+    }
+
+    /// The notice that its outage has ended with an attempt.
+    #[must_use]
+    pub fn recovered(&self, attempt: &Attempt, outage: &Outage) -> Notice {
+        let more = json!({
+            "failing_since": timestamp(outage.since_ms),
+            "recovered_at": timestamp(attempt.ended_ms),
+        });
+        let once = outage.since_ms.to_string();
+        self.notice(NoticeType::Recovered, once, attempt, more)
+    }
+
+    /// The notice that an attempt has disabled it at `epoch`.
+    #[must_use]
+    pub fn disabled_by(&self, attempt: &Attempt, epoch: u64, reason: Reason) -> Notice {
+        let more = json!({
+            "reason": reason,
+            "disabled_at": timestamp(attempt.ended_ms),
+            "last_error": attempt.error,
+        });
+        self.notice(NoticeType::Disabled, epoch.to_string(), attempt, more)
+    }
+
+    /// The notice that its tenant's plan has disabled it. No attempt shows it.
+    #[must_use]
+    pub fn disabled_by_plan(&self, disabled: &Disabled, epoch: u64) -> Notice {
+        let more = json!({
+            "log_id": null,
+            "reason": disabled.reason,
+            "disabled_at": timestamp(disabled.at_ms),
+            "last_error": null,
+        });
+        Notice {
+            tenant: self.tenant.clone(),
+            webhook: self.id.clone(),
+            notice_type: NoticeType::Disabled,
+            once: epoch.to_string(),
+            happened_ms: disabled.at_ms,
+            log_id: String::new(),
+            hops: Hops::NONE,
+            data: self.data(None, more),
+        }
+    }
+
+    /// The notice that an attempt was the last of its delivery's ladder.
+    #[must_use]
+    pub fn used_up(&self, attempt: &Attempt) -> Notice {
+        let more = json!({
+            "delivery_id": attempt.key.delivery.uuid(),
+            "attempts": attempt.attempt,
+            "failed_at": timestamp(attempt.ended_ms),
+            "last_error": attempt.error,
+        });
+        let once = attempt.key.log_id().to_string();
+        self.notice(NoticeType::DeliveryFailed, once, attempt, more)
+    }
+
+    /// The notice that a delivery has ended before this attempt, since its event is gone. There is no log entry of it.
+    #[must_use]
+    pub fn expired(&self, due: &Due, event_type: &str, now_ms: u64) -> Notice {
+        let more = json!({
+            "log_id": null,
+            "delivery_id": due.delivery().uuid(),
+            "attempts": due.attempt.saturating_sub(1),
+            "failed_at": timestamp(now_ms),
+            "last_error": "The event expired before its ladder ended.",
+        });
+        Notice {
+            tenant: self.tenant.clone(),
+            webhook: self.id.clone(),
+            notice_type: NoticeType::DeliveryFailed,
+            once: due.key().log_id().to_string(),
+            happened_ms: now_ms,
+            log_id: due.key().log_id().to_string(),
+            hops: Hops::NONE.of_consequence(),
+            data: self.data(Some((&due.event, event_type)), more),
+        }
+    }
+
+    fn notice(
+        &self,
+        notice_type: NoticeType,
+        once: String,
+        attempt: &Attempt,
+        more: Value,
+    ) -> Notice {
+        let log_id = attempt.key.log_id().to_string();
+        let event = (&attempt.key.delivery.event, attempt.event_type.as_str());
+        let mut data = self.data(Some(event), more);
+        data.insert("log_id".to_owned(), log_id.clone().into());
+        Notice {
+            tenant: self.tenant.clone(),
+            webhook: self.id.clone(),
+            notice_type,
+            once,
+            happened_ms: attempt.ended_ms,
+            log_id,
+            hops: attempt.hops.of_consequence(),
+            data,
+        }
+    }
+
+    fn data(&self, event: Option<(&EventId, &str)>, more: Value) -> Map<String, Value> {
+        let own = json!({
+            "tenant": self.tenant.name(),
+            "webhook_id": self.id.as_str(),
+            "url": self.url,
+            "event_id": event.map(|(id, _)| id.as_str()),
+            "event_type": event.map(|(_, event_type)| event_type),
+        });
+        let parts = [own, more].into_iter();
+        let members = parts.filter_map(|part| match part {
+            Value::Object(part) => Some(part),
+            _ => None,
+        });
+        members.flatten().collect()
+    }
+}

@@ -1,0 +1,146 @@
+//! Webhooks: where a tenant wants its events.
+
+use std::collections::BTreeMap;
+
+#[cfg(feature = "openapi")]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use super::secret::{OldSecret, Secret, TooManySecrets};
+use super::{
+    Unknown,
+    id::{TenantId, WebhookId},
+    outage::StoredOutage,
+};
+use crate::mutation::{Mutation, mutated};
+use rung_json::{Json, filter::Filter};
+
+/// Why a webhook is disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", schemars(rename = "DisabledReason"))]
+pub enum Reason {
+    /// Somebody set it so.
+    Manual,
+    /// A delivery's ladder was used up.
+    LadderUsedUp,
+    /// As many attempts in a row failed as the dialect allows.
+    ConsecutiveFailures,
+    /// Attempts were made for as long as the dialect allows and none succeeded.
+    FailingTooLong,
+    /// The receiver answered `410 Gone`.
+    Gone,
+    /// The tenant's plan has no webhooks.
+    Plan,
+    /// Its endpoint has not echoed a challenge yet.
+    Unverified,
+}
+
+/// When and why a webhook was disabled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// When, in milliseconds.
+    pub at_ms: u64,
+    /// Why.
+    pub reason: Reason,
+    /// The log entries that led to it.
+    pub log_ids: Vec<String>,
+    /// What a newer version of Rung has stored with it.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+impl Disabled {
+    /// Disabled at `at_ms` for this reason.
+    #[must_use]
+    pub fn new(at_ms: u64, reason: Reason, log_ids: Vec<String>) -> Self {
+        Self {
+            at_ms,
+            reason,
+            log_ids,
+            unknown: Unknown::new(),
+        }
+    }
+}
+
+/// An endpoint of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: WebhookId,
+    /// Where to.
+    pub url: String,
+    /// Subscribed patterns, as given: types, groups, prefixes or `*`.
+    pub events: Vec<String>,
+    /// Of those events, which payloads it takes; `None` for all.
+    pub filter: Option<Filter>,
+    /// Most deliveries a second; `None` for any number.
+    pub rate_limit: Option<u32>,
+    /// A name for people.
+    pub name: Option<String>,
+    /// A description for people.
+    pub description: Option<String>,
+    /// What its deliveries are signed with.
+    pub secret: Secret,
+    /// What was replaced by rotations and may still sign, oldest first.
+    pub old_secrets: Vec<OldSecret>,
+    /// Its own static headers.
+    pub headers: BTreeMap<String, String>,
+    /// More of them, whose values are credentials.
+    pub secret_headers: BTreeMap<String, Secret>,
+    /// The tenant's own data about it, an object: as given, since numbers may be more than a double holds.
+    pub metadata: Json,
+    /// The dialect it speaks.
+    pub dialect: String,
+    /// Whether its endpoint must echo a challenge before it gets events.
+    pub challenge: bool,
+    /// `None` while it is active.
+    pub disabled: Option<Disabled>,
+    /// Since when its attempts fail, if they do. One that began before `enabled_ms` is of the past.
+    pub outage: Option<StoredOutage>,
+    /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
+    /// before one, or to an earlier webhook of the same id.
+    pub epoch: u64,
+    /// The epoch that it was made with. What is older belongs to an earlier webhook of the same id.
+    pub first_epoch: u64,
+    /// Counts its changes, for writing only what was read.
+    pub revision: u64,
+    /// Since when it is active without interruption, in milliseconds.
+    pub enabled_ms: u64,
+    /// When it was made, in milliseconds.
+    pub created_ms: u64,
+}
+
+/// What publishing knows of a webhook: which events it is for. There is no secret in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The webhook's id.
+    pub id: WebhookId,
+    /// Subscribed patterns, as given: types, groups, prefixes or `*`.
+    pub events: Vec<String>,
+    /// Of those events, which payloads it takes; `None` for all.
+    pub filter: Option<Filter>,
+    /// The dialect it speaks.
+    pub dialect: String,
+    /// Whether events are sent to it; else it misses them.
+    pub is_active: bool,
+    /// As the webhook has it.
+    pub epoch: u64,
+}
+
+impl Webhook {
+    /// Activates it at `now_ms`. Its failures are forgotten.
+    pub fn activate(&mut self, now_ms: u64) {
+        self.disabled = None;
+        self.enabled_ms = now_ms;
+    }
+
+    /// Whether a message of `epoch` may be posted to it.
+    #[must_use]
+    pub fn takes(&self, epoch: u64) -> bool {
+        self.disabled.is_none() && (self.epoch == epoch || mutated(Mutation::EpochIgnored))
+    }
+}

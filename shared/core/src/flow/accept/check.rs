@@ -1,0 +1,134 @@
+//! What may refuse an event: its type, the dialects that it is to be said in, its type's schema.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+
+use super::{
+    Publisher, Refusal,
+    routes::{Matching, Routes},
+};
+use crate::{
+    aside::aside,
+    domain::tenant::Tenant,
+    limits::{COSTLY_EVENT_BYTES, COSTLY_WEBHOOKS},
+    store::events::Body,
+};
+use rung_dialect::{BodyFault, Dialect, EventFacts};
+use rung_json::Json;
+
+/// An event that nothing refuses.
+pub(super) struct Checked<'a> {
+    /// Its type, aliases resolved.
+    pub(super) event_type: String,
+    pub(super) matching: Matching<'a>,
+    /// Its body for each dialect among those it is for, and in the tenant's.
+    pub(super) bodies: BTreeMap<String, Body>,
+}
+
+impl Publisher {
+    /// Holds an event, whose type may be an alias, against all that may refuse it. Rung's own are held against no schema: no tenant
+    /// can keep itself from hearing what Rung has to tell.
+    pub(super) async fn checked<'a>(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        routes: &'a Routes,
+        facts: EventFacts<'_>,
+        own: bool,
+    ) -> Result<Checked<'a>, Refusal> {
+        let Some(event_type) = dialect.catalogue.resolve_type(facts.event_type) else {
+            return Err(Refusal::UnknownType {
+                event_type: facts.event_type.to_owned(),
+            });
+        };
+        let facts = EventFacts {
+            event_type,
+            ..facts
+        };
+        let own_body = body(dialect, &facts)?;
+        // However many costly events of a tenant come at once, they keep one worker busy.
+        let is_costly =
+            own_body.len() > COSTLY_EVENT_BYTES || routes.webhooks.len() > COSTLY_WEBHOOKS;
+        let turn = if is_costly {
+            Some(routes.turn.lock().await)
+        } else {
+            None
+        };
+        let matching = self
+            .matching(tenant, dialect, routes, event_type, facts.data)
+            .await;
+        if !own {
+            let check = || self.check_schema(tenant, dialect, routes, event_type, facts.data);
+            if is_costly { aside(check) } else { check() }?;
+        }
+        drop(turn);
+        let webhooks = matching.webhooks.iter();
+        let spoken: HashSet<_> = webhooks.map(|webhook| webhook.dialect.as_str()).collect();
+        let mut bodies = BTreeMap::from([(tenant.dialect.clone(), Body::Here(own_body))]);
+        for other in spoken.into_iter().filter(|name| *name != tenant.dialect) {
+            if let Some(dialect) = self.dialects.get(other) {
+                bodies.insert(other.to_owned(), Body::Here(body(dialect, &facts)?));
+            }
+        }
+        Ok(Checked {
+            event_type: event_type.to_owned(),
+            matching,
+            bodies,
+        })
+    }
+
+    /// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
+    fn check_schema(
+        &self,
+        tenant: &Tenant,
+        dialect: &Dialect,
+        routes: &Routes,
+        event_type: &str,
+        data: &Json,
+    ) -> Result<(), Refusal> {
+        let schema = match routes.schemas.get(event_type) {
+            Some(given) => {
+                let compiled = self.schemas.compiled(&tenant.id, event_type, given);
+                Some(compiled.map_err(|fault| Refusal::UnusableSchema {
+                    event_type: event_type.to_owned(),
+                    fault: fault.to_string(),
+                })?)
+            }
+            None => dialect
+                .catalogue
+                .get(event_type)
+                .and_then(|listed| listed.schema.clone()),
+        };
+        let violations = schema.map_or_else(Vec::new, |schema| schema.check(data).violations);
+        if violations.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::Schema {
+            event_type: event_type.to_owned(),
+            violations,
+        })
+    }
+}
+
+fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
+    dialect
+        .body(facts)
+        .map(Bytes::from)
+        .map_err(|fault| match fault {
+            BodyFault::TooLarge { limit, actual } => Refusal::TooLarge {
+                actual_bytes: actual,
+                limit_bytes: limit,
+                dialect: dialect.name.clone(),
+            },
+            BodyFault::UnstableNumber(fault) => Refusal::UnstableNumber {
+                field: fault.path.to_string(),
+                message: fault.to_string(),
+            },
+            BodyFault::ReservedMember { ref member } => Refusal::ReservedMember {
+                field: format!("data.{member}"),
+                message: fault.to_string(),
+            },
+            BodyFault::NotAnObject { field } => Refusal::NotAnObject { field },
+        })
+}

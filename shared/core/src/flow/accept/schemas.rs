@@ -1,0 +1,66 @@
+//! Tenants' own schemas, compiled: once for each change, and shared by all events.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{aside::aside, domain::id::TenantId, limits::SCHEMA_CACHE_BYTES};
+use rung_json::{Json, JsonFault, limits::SCHEMA_BYTES, schema::Schema};
+
+/// Those that were used last.
+#[derive(Clone, Default)]
+pub(super) struct Schemas(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    compiled: HashMap<(TenantId, String), Compiled>,
+    bytes: usize,
+}
+
+struct Compiled {
+    given: Json,
+    schema: Result<Arc<Schema>, JsonFault>,
+}
+
+impl Schemas {
+    /// The schema that a tenant has given an event type.
+    ///
+    /// # Errors
+    /// When it is refused by now, though it was taken once.
+    pub(super) fn compiled(
+        &self,
+        tenant: &TenantId,
+        event_type: &str,
+        given: &Json,
+    ) -> Result<Arc<Schema>, JsonFault> {
+        let name = (tenant.clone(), event_type.to_owned());
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = known().compiled.get(&name)
+            && compiled.given == *given
+        {
+            return compiled.schema.clone();
+        }
+        let schema = aside(|| Schema::compile(given)).map(Arc::new);
+        let compiled = Compiled {
+            given: given.clone(),
+            schema: schema.clone(),
+        };
+        let bytes = compiled.bytes();
+        let mut known = known();
+        if known.bytes + bytes > SCHEMA_CACHE_BYTES {
+            *known = Known::default();
+        }
+        let before = known.compiled.insert(name, compiled);
+        known.bytes += bytes;
+        known.bytes -= before.map_or(0, |before| before.bytes());
+        schema
+    }
+}
+
+impl Compiled {
+    fn bytes(&self) -> usize {
+        let least = 4 * SCHEMA_BYTES;
+        self.schema.as_ref().map_or(least, |schema| schema.size())
+    }
+}

@@ -1,0 +1,231 @@
+//! One message of a chain: what it still means, then the POST, the log, and what follows.
+
+use std::{borrow::Cow, sync::Arc};
+
+use super::{
+    FlowError,
+    deliver::{Deliverer, Loaded},
+    settle::head,
+};
+use crate::{
+    domain::{
+        attempt::{Attempt, AttemptKey, Outcome, Trigger},
+        chain::{self, Receipt, Step},
+        delivery::State,
+        message::{Content, Due, Message},
+        webhook::Webhook,
+    },
+    mutation::{Mutation, mutated},
+    queue::Lane,
+    store::{StoreError, deliveries::From},
+};
+use rung_dialect::Dialect;
+
+impl Deliverer {
+    /// Handles a message that was handed out `receives` times.
+    pub(super) async fn attempt(
+        &self,
+        due: &Due,
+        receives: u32,
+        loaded: &Loaded,
+    ) -> Result<(), FlowError> {
+        let mut webhook = loaded.webhook(due)?;
+        let fresh = loop {
+            match chain::receive(due, webhook.as_deref(), receives, self.clock.now_ms()) {
+                Receipt::Drop => return Ok(()),
+                Receipt::Wait(_) => {
+                    self.clock.sleep_until_ms(due.earliest_ms()).await;
+                    // It may have been disabled while this waited.
+                    webhook = self
+                        .store
+                        .webhook(&due.tenant, &due.webhook)
+                        .await?
+                        .map(Arc::new);
+                }
+                Receipt::Resend(left_ms) => {
+                    self.queue
+                        .send(Lane::Retry, &Message::Attempt(due.clone()), left_ms)
+                        .await?;
+                    return Ok(());
+                }
+                Receipt::Post => break true,
+                Receipt::Inspect => break false,
+            }
+        };
+        let Some(webhook) = webhook else {
+            return Ok(());
+        };
+        if fresh {
+            return self.post_and_settle(due, &webhook, loaded).await;
+        }
+        let (delivery, key) = (due.delivery(), due.key());
+        let (mut row, logged, replaced) = tokio::try_join!(
+            self.store.delivery(&delivery),
+            self.store.attempt(&key),
+            self.replaced(due)
+        )?;
+        loop {
+            match chain::inspect(
+                due,
+                row.as_ref(),
+                logged.is_some(),
+                webhook.takes(due.epoch),
+            ) {
+                Step::Drop => return Ok(()),
+                Step::Place if mutated(Mutation::NoPlace) => return Ok(()),
+                Step::Advance if mutated(Mutation::NoAdvance) => return Ok(()),
+                Step::Place => {
+                    let event_type = self.event_type(due, loaded);
+                    row = self
+                        .store
+                        .place(&head(due, &event_type, vec![due.due_ms]))
+                        .await?
+                        .standing();
+                }
+                Step::Advance => {
+                    let from = match due.trigger {
+                        Trigger::Manual | Trigger::Recover if mutated(Mutation::JobForgotten) => {
+                            From::Any
+                        }
+                        // With a job it is a recovery's.
+                        Trigger::Manual => {
+                            let wait = due.job.and(due.resume_ms);
+                            wait.map_or(From::Any, From::WaitBeforeJob)
+                        }
+                        Trigger::Recover => From::BeforeJob,
+                        Trigger::Event | Trigger::Retry | Trigger::Test => From::Pending,
+                    };
+                    let event_type = row.map_or_else(String::new, |row| row.event_type);
+                    let mut to = head(due, &event_type, Vec::new());
+                    to.job = to.job.filter(|_| !mutated(Mutation::JobForgotten));
+                    row = self.store.advance(&to, from).await?.standing();
+                    if row.is_none() {
+                        return Ok(());
+                    }
+                }
+                Step::Settle => {
+                    let Some(attempt) = &logged else {
+                        return Ok(());
+                    };
+                    let due = in_place(due, replaced.as_ref());
+                    return self.settle(&due, &webhook, attempt).await;
+                }
+                Step::Hold => {
+                    let event_type = self.event_type(due, loaded);
+                    self.end(due, &event_type, State::Held).await?;
+                    return self.recover_held(due).await;
+                }
+                Step::Post => {
+                    let succeeded = |made: &Attempt| made.outcome == Outcome::Succeeded;
+                    if replaced.as_ref().is_some_and(succeeded) {
+                        return self.end(due, "", State::Succeeded).await;
+                    }
+                    let due = in_place(due, replaced.as_ref());
+                    return self.post_and_settle(&due, &webhook, loaded).await;
+                }
+            }
+        }
+    }
+
+    /// The attempt of the wait whose place a message takes, if it was made all the same: at the very moment when that was asked for.
+    async fn replaced(&self, due: &Due) -> Result<Option<Attempt>, StoreError> {
+        let Some(wait_ms) = due.resume_ms else {
+            return Ok(None);
+        };
+        let wait = AttemptKey {
+            due_ms: wait_ms,
+            n: due.n - 1,
+            ..due.key()
+        };
+        self.store.attempt(&wait).await
+    }
+
+    fn event_type(&self, due: &Due, loaded: &Loaded) -> String {
+        let content = due
+            .content
+            .as_ref()
+            .map(|content| content.event_type.clone());
+        content
+            .or_else(|| {
+                loaded
+                    .event(&due.tenant, &due.event, due.accepted_ms)
+                    .map(|event| event.event_type.clone())
+            })
+            .unwrap_or_default()
+    }
+
+    async fn post_and_settle(
+        &self,
+        due: &Due,
+        webhook: &Webhook,
+        loaded: &Loaded,
+    ) -> Result<(), FlowError> {
+        let named = due.dialect.as_deref();
+        let read;
+        let (dialect, content) = match &due.content {
+            Some(content) => (named.unwrap_or(&webhook.dialect), content),
+            None => {
+                let found = loaded.event(&due.tenant, &due.event, due.accepted_ms);
+                let Some(event) = found else {
+                    return self.expire(due, webhook).await;
+                };
+                if event.erased.is_some() {
+                    return self.end(due, &event.event_type, State::Cancelled).await;
+                }
+                let dialect = named.or_else(|| event.dialect_for(&webhook.dialect));
+                let missing = || FlowError::NoDialect(named.unwrap_or(&webhook.dialect).to_owned());
+                let dialect = dialect.ok_or_else(missing)?;
+                let body = self.store.body(event, dialect).await?;
+                read = Content {
+                    event_type: event.event_type.clone(),
+                    body: body.ok_or_else(missing)?,
+                    trace: event.trace.clone(),
+                    hops: event.hops,
+                };
+                (dialect, &read)
+            }
+        };
+        let dialect = self.dialect(dialect)?;
+        if !self.in_pace(due, webhook).await? {
+            return Ok(());
+        }
+        let attempt = match self.post(due, webhook, dialect, content).await {
+            Ok(attempt) => attempt,
+            Err(fault) => return self.put_off_for(due, fault).await,
+        };
+        let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
+        self.metrics
+            .attempted(&due.tenant, attempt.outcome, latency_ms);
+        if mutated(Mutation::LogAfterSuccessor) {
+            self.settle(due, webhook, &attempt).await?;
+        }
+        if attempt.outcome == Outcome::Succeeded {
+            self.store.log_success(&attempt).await?;
+        } else if let Some(earlier) = self.store.log_failure(&attempt).await? {
+            // A copy of this message was faster: what it logged is what happened.
+            return self.settle(due, webhook, &earlier).await;
+        }
+        self.tally.count(&attempt);
+        self.settle(due, webhook, &attempt).await
+    }
+
+    /// A dialect that an event was accepted in. Its file may have been taken away since: then the message comes back until it
+    /// is there again.
+    pub(super) fn dialect(&self, name: &str) -> Result<&Dialect, FlowError> {
+        let dialect = self.dialects.get(name).map(AsRef::as_ref);
+        dialect.ok_or_else(|| FlowError::NoDialect(name.to_owned()))
+    }
+}
+
+/// The message of an attempt in the place of a wait, once it is known that the attempt of that wait was made: it takes the place of what
+/// follows from that.
+fn in_place<'a>(due: &'a Due, replaced: Option<&Attempt>) -> Cow<'a, Due> {
+    let Some(made) = replaced else {
+        return Cow::Borrowed(due);
+    };
+    Cow::Owned(Due {
+        rung: due.rung + usize::from(made.trigger != Trigger::Manual),
+        resume_ms: made.next_due_ms,
+        ..due.clone()
+    })
+}

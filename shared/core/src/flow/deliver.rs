@@ -1,0 +1,346 @@
+//! Handling a batch of messages: loads what they need together, posts all at once, and answers which must come again.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::join_all};
+
+use super::{
+    FlowError, HostFaults, Tally,
+    accept::{Publisher, first_due},
+    operator::Operator,
+};
+use crate::{
+    domain::{
+        attempt::AttemptKey,
+        id::{EventId, TenantId, WebhookId},
+        message::{Due, Fanout, Message, MessageFault},
+        webhook::Webhook,
+    },
+    egress::Transport,
+    limits::{POISON_RECEIVES, UNKNOWN_RECEIVES},
+    metrics::Metrics,
+    mutation::{Mutation, mutated},
+    queue::{Lane, Queue},
+    store::{Store, StoreError, events::Event},
+};
+use rung_base::clock::Clock;
+use rung_dialect::Dialects;
+
+/// A message as a queue hands it out.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The queue's name for this message, by which a failure is reported.
+    pub message_id: String,
+    /// Its body.
+    pub body: String,
+    /// How often it was handed out, 1 at first.
+    pub receives: u32,
+}
+
+/// What delivering needs.
+#[derive(Clone)]
+pub struct Deliverer {
+    /// The table.
+    pub store: Store,
+    /// The queues.
+    pub queue: Queue,
+    /// What webhooks speak.
+    pub dialects: Arc<Dialects>,
+    /// The way to receivers.
+    pub transport: Arc<dyn Transport>,
+    /// The ladder's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The attempts that are not in the statistics yet.
+    pub tally: Tally,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What the operator was told of attempts that this host could not make.
+    pub host_faults: HostFaults,
+    /// What publishes events of Rung's own.
+    pub publisher: Publisher,
+    /// Who is told what befalls webhooks.
+    pub operator: Operator,
+}
+
+/// A batch's webhooks and events, read together.
+pub(super) struct Loaded {
+    webhooks: HashMap<(TenantId, WebhookId), Result<Arc<Webhook>, StoreError>>,
+    events: HashMap<(TenantId, EventId), Arc<Event>>,
+}
+
+impl Loaded {
+    pub(super) fn webhook(&self, due: &Due) -> Result<Option<Arc<Webhook>>, StoreError> {
+        let name = (due.tenant.clone(), due.webhook.clone());
+        self.webhooks.get(&name).cloned().transpose()
+    }
+
+    /// The event that was accepted at this time. An id used again after its retention names another one.
+    pub(super) fn event(
+        &self,
+        tenant: &TenantId,
+        event: &EventId,
+        accepted_ms: u64,
+    ) -> Option<&Arc<Event>> {
+        let found = self.events.get(&(tenant.clone(), event.clone()));
+        found.filter(|found| found.accepted_ms == accepted_ms)
+    }
+}
+
+impl Deliverer {
+    /// Handles a batch for at most `time`. Answers the ids of the records that must be handed out again; all others are done
+    /// for good, whatever happens next.
+    pub async fn deliver(&self, records: Vec<Record>, time: Duration) -> Vec<String> {
+        let open: Mutex<HashSet<String>> = Mutex::new(
+            records
+                .iter()
+                .map(|record| record.message_id.clone())
+                .collect(),
+        );
+        let done = |ids: &[String]| {
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().for_each(|id| {
+                open.remove(id);
+            });
+        };
+        // What is cut off here goes on where its log entry says, once it is handed out again.
+        if tokio::time::timeout(time, self.deliver_all(records, &done))
+            .await
+            .is_err()
+        {
+            tracing::warn!("a batch was cut off by the function's time-out");
+        }
+        self.tally.flush(&self.store).await;
+        self.metrics.flush();
+        open.into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_iter()
+            .collect()
+    }
+
+    async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
+        let (
+            mut attempts,
+            mut fanouts,
+            mut recoveries,
+            mut erasures,
+            mut keys,
+            mut notices,
+            mut poison,
+        ) = (
+            BTreeMap::<AttemptKey, (Due, Copies)>::new(),
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+            Vec::new(),
+        );
+        for record in records {
+            match Message::parse(&record.body) {
+                Ok(Message::Attempt(due)) => {
+                    let (_, copies) = attempts
+                        .entry(due.key())
+                        .or_insert_with(|| (due, Copies::default()));
+                    copies.add(record);
+                }
+                Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
+                Ok(Message::Recover(recovery)) => recoveries.push((recovery, record)),
+                Ok(Message::Erase(page)) => erasures.push((page, record)),
+                Ok(Message::KeyEnds(key)) => keys.push((key, record)),
+                Ok(Message::Notice(notice)) => notices.push((notice, record)),
+                Err(error @ MessageFault::Unknown(_)) if record.receives < UNKNOWN_RECEIVES => {
+                    tracing::warn!(message_id = record.message_id, %error, "a message is of an unknown form; it will come again");
+                }
+                Err(error) => {
+                    tracing::error!(message_id = record.message_id, %error, "a message is not one of Rung's; buried");
+                    poison.push(record);
+                }
+            }
+        }
+        join_all(poison.iter().map(
+            async |record| match self.queue.bury(record.body.clone()).await {
+                Ok(()) => done(std::slice::from_ref(&record.message_id)),
+                Err(error) => tracing::error!(message_id = record.message_id, %error, "not buried"),
+            },
+        ))
+        .await;
+        let loaded = match self
+            .load(
+                attempts.values().map(|(due, _)| due),
+                fanouts.iter().map(|(fanout, _)| fanout),
+            )
+            .await
+        {
+            Ok(loaded) => loaded,
+            Err(error) => return tracing::error!(%error, "a batch could not be loaded"),
+        };
+        let attempts = attempts.into_values().map(async |(due, copies)| {
+            if mutated(Mutation::AckBeforeWork) {
+                done(&copies.message_ids);
+            }
+            let outcome = AssertUnwindSafe(self.attempt(&due, copies.receives, &loaded))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &copies, done).await;
+        });
+        let fanouts = fanouts.into_iter().map(async |(fanout, record)| {
+            let outcome = AssertUnwindSafe(self.fan_out(fanout, record.receives, &loaded))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
+        let recoveries = recoveries.into_iter().map(async |(recovery, record)| {
+            let outcome = AssertUnwindSafe(self.recover_page(&recovery))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
+        let erasures = erasures.into_iter().map(async |(page, record)| {
+            let outcome = AssertUnwindSafe(self.erase_page(&page))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
+        let keys = keys.into_iter().map(async |(key, record)| {
+            let outcome = AssertUnwindSafe(self.tell_of_end(&key))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
+        let notices = notices.into_iter().map(async |(notice, record)| {
+            let outcome = AssertUnwindSafe(self.operator.publish(&notice))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
+        tokio::join!(
+            join_all(attempts),
+            join_all(fanouts),
+            join_all(recoveries),
+            join_all(erasures),
+            join_all(keys),
+            join_all(notices)
+        );
+    }
+
+    /// Reads all that a batch needs, each item once.
+    async fn load<'a>(
+        &self,
+        attempts: impl Iterator<Item = &'a Due> + Clone,
+        fanouts: impl Iterator<Item = &'a Fanout>,
+    ) -> Result<Loaded, StoreError> {
+        let webhooks = attempts
+            .clone()
+            .map(|due| (due.tenant.clone(), due.webhook.clone()));
+        let large = attempts
+            .filter(|due| due.content.is_none())
+            .map(|due| (due.tenant.clone(), due.event.clone()));
+        let events =
+            large.chain(fanouts.map(|fanout| (fanout.tenant.clone(), fanout.event.clone())));
+        let (webhooks, events) = (distinct(webhooks), distinct(events));
+        let (webhooks, events) =
+            tokio::try_join!(self.store.webhooks(&webhooks), self.store.events(&events))?;
+        Ok(Loaded {
+            webhooks: webhooks
+                .into_iter()
+                .map(|(name, found)| (name, found.map(Arc::new)))
+                .collect(),
+            events: events
+                .into_iter()
+                .map(|event| ((event.tenant.clone(), event.id.clone()), event.into()))
+                .collect(),
+        })
+    }
+
+    /// Splits a fan-out into messages of its targets' own.
+    async fn fan_out(
+        &self,
+        fanout: Fanout,
+        receives: u32,
+        loaded: &Loaded,
+    ) -> Result<(), FlowError> {
+        let found = loaded.event(&fanout.tenant, &fanout.event, fanout.accepted_ms);
+        let Some(event) = found else {
+            tracing::warn!(tenant = %fanout.tenant, event = %fanout.event, "the event of a fan-out has expired");
+            return Ok(());
+        };
+        if event.erased.is_some() {
+            return Ok(());
+        }
+        // A fan-out that is split twice sends everything twice.
+        let repeated = fanout.repeated || receives > 1;
+        let messages = fanout.targets.into_iter().map(|target| {
+            let due = first_due(event, target, repeated);
+            (Message::Attempt(due), 0)
+        });
+        let messages: Vec<_> = messages.collect();
+        self.queue
+            .send_all(Lane::Deliver, &messages)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+        Ok(())
+    }
+
+    /// Reports a record done, or leaves it to come again; one that goes on panicking is buried.
+    async fn conclude(
+        &self,
+        outcome: Result<Result<(), FlowError>, Box<dyn std::any::Any + Send>>,
+        copies: &Copies,
+        done: &(impl Fn(&[String]) + Sync),
+    ) {
+        match outcome {
+            Ok(Ok(())) => done(&copies.message_ids),
+            Ok(Err(error)) => {
+                tracing::error!(message_ids = ?copies.message_ids, %error, "a message will come again")
+            }
+            Err(_) if copies.receives >= POISON_RECEIVES => {
+                match self.queue.bury(copies.body.clone()).await {
+                    Ok(()) => {
+                        tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic too often; buried");
+                        done(&copies.message_ids);
+                    }
+                    Err(error) => {
+                        tracing::error!(message_ids = ?copies.message_ids, %error, "not buried")
+                    }
+                }
+            }
+            Err(_) => {
+                tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic; it will come again")
+            }
+        }
+    }
+}
+
+fn distinct<T: Eq + std::hash::Hash>(names: impl Iterator<Item = T>) -> Vec<T> {
+    names.collect::<HashSet<_>>().into_iter().collect()
+}
+
+/// The records of one batch that ask for the same attempt.
+#[derive(Default)]
+struct Copies {
+    message_ids: Vec<String>,
+    receives: u32,
+    body: String,
+}
+
+impl From<Record> for Copies {
+    fn from(record: Record) -> Self {
+        let mut copies = Self::default();
+        copies.add(record);
+        copies
+    }
+}
+
+impl Copies {
+    fn add(&mut self, record: Record) {
+        self.message_ids.push(record.message_id);
+        self.receives = self.receives.max(record.receives);
+        self.body = record.body;
+    }
+}

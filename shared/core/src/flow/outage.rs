@@ -1,0 +1,79 @@
+//! Keeps a webhook's outage up to date. Each change replaces what is known by what follows from it; where another function was
+//! faster, what that one stored is known next.
+
+use super::{FlowError, deliver::Deliverer};
+use crate::{
+    domain::{
+        attempt::Attempt,
+        outage::{Gaps, Outage},
+        webhook::Webhook,
+    },
+    limits::FAILING_ATTEMPTS,
+    store::outages::OutageWritten,
+};
+use rung_dialect::Dialect;
+
+impl Deliverer {
+    /// Starts or extends the webhook's outage after a failure that counts, and notifies the operator of one that goes on. Returns the
+    /// outage as it stands; `None` where the failure belongs to the past of the webhook.
+    pub(super) async fn extend_outage(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        attempt: &Attempt,
+    ) -> Result<Option<Outage>, FlowError> {
+        let gaps = Gaps::of(&dialect.ladder, dialect.honours_retry_after);
+        let goes_on = attempt.attempt >= FAILING_ATTEMPTS;
+        let mut known = webhook.outage.clone();
+        loop {
+            let stored = known.as_ref().map(|known| &known.outage);
+            let current = stored.filter(|outage| outage.since_ms >= webhook.enabled_ms);
+            let extended = Outage::after_failure(current, attempt.ended_ms, gaps);
+            let Some(mut outage) = extended.or_else(|| current.cloned()) else {
+                return Ok(None);
+            };
+            if goes_on && !outage.notified && self.operator.listens_to(webhook).await? {
+                self.notify(webhook.failing(attempt, &outage)).await?;
+                outage.notified = true;
+            }
+            if stored == Some(&outage) {
+                return Ok(Some(outage));
+            }
+            let written = self
+                .store
+                .write_outage(webhook, known.as_ref(), Some(&outage))
+                .await?;
+            match written {
+                OutageWritten::Done => return Ok(Some(outage)),
+                OutageWritten::Found(found) => known = found,
+                OutageWritten::Past => return Ok(None),
+            }
+        }
+    }
+
+    /// Ends the webhook's outage after a success, and notifies the operator if it was notified of the outage.
+    pub(super) async fn end_outage(
+        &self,
+        webhook: &Webhook,
+        attempt: &Attempt,
+    ) -> Result<(), FlowError> {
+        let mut known = webhook.outage.clone();
+        while let Some(stored) = known.filter(|it| it.outage.ends_with_success_at(attempt.ended_ms))
+        {
+            // First the notice: the outage is what a repeat would find it by.
+            if stored.outage.notified {
+                self.notify(webhook.recovered(attempt, &stored.outage))
+                    .await?;
+            }
+            let written = self
+                .store
+                .write_outage(webhook, Some(&stored), None)
+                .await?;
+            known = match written {
+                OutageWritten::Found(found) => found,
+                OutageWritten::Done | OutageWritten::Past => None,
+            };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,336 @@
+//! One POST and the log entry that says what came of it.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use jiff::fmt::rfc2822::DateTimeParser;
+use tokio::time::Instant;
+use url::Url;
+use uuid::Uuid;
+
+use super::{deliver::Deliverer, settle::is_gone};
+use crate::{
+    domain::{
+        attempt::{Attempt, Exchange, Outcome, Trigger},
+        hops::HOPS,
+        message::{Content, Due},
+        webhook::Webhook,
+    },
+    egress::{Answer, Failure, HostFault, Outgoing, Slot},
+    limits::{LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
+    mutation::{Mutation, mutated},
+};
+use rung_dialect::{Dialect, HeaderFault, SignInput};
+
+/// Shortest value of a secret header that is looked for in an answer, in bytes.
+const ECHOED_SECRET_BYTES: usize = 6;
+
+impl Deliverer {
+    /// Makes one POST; the entry says what came of it and when the next one is due.
+    ///
+    /// # Errors
+    /// A fault of this host's own: then no attempt was made, and nothing may be logged.
+    pub(super) async fn post(
+        &self,
+        due: &Due,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        content: &Content,
+    ) -> Result<Attempt, HostFault> {
+        // Who waits for a connection has neither signed anything yet nor begun to count the receiver's time.
+        let slot = self.slot(webhook, dialect).await?;
+        let key = due.key();
+        let delivery_id = key.delivery.uuid();
+        let wall_ms = self.clock.wall_ms();
+        let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
+        let trace = content.trace.as_ref();
+        let traceparent = trace.map(|trace| trace.child(span_id(delivery_id, due.n)));
+        let input = SignInput {
+            event_id: due.event.as_str(),
+            event_type: &content.event_type,
+            delivery_id,
+            timestamp_s: wall_ms / 1000,
+            body: &content.body,
+            secret,
+            newer_secrets: &newer_secrets,
+            traceparent: traceparent.as_deref(),
+        };
+        let (started_ms, started) = (self.clock.now_ms(), Instant::now());
+        let sent = self
+            .send(&input, due.trigger, webhook, dialect, content, &slot)
+            .await;
+        drop(slot);
+        let answer = &sent.answer;
+        match answer {
+            Err(Failure::Host(fault)) if !mutated(Mutation::HostFaultCounted) => {
+                return Err(*fault);
+            }
+            _ => {}
+        }
+        let (ended_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
+        let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
+        let succeeded = status.is_some_and(|status| dialect.is_success(status));
+        let gone = is_gone(dialect, status) && due.trigger.counts();
+        let climbs = !succeeded && !gone && !due.through && due.trigger != Trigger::Test;
+        Ok(Attempt {
+            event_type: content.event_type.clone(),
+            attempt: due.attempt,
+            dialect: dialect.name.clone(),
+            trigger: due.trigger,
+            outcome: if succeeded {
+                Outcome::Succeeded
+            } else {
+                Outcome::Failed
+            },
+            started_ms,
+            ended_ms,
+            response_time_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            response_status: status,
+            error: (!succeeded).then(|| match answer {
+                Ok(answer) if sent.is_second => format!(
+                    "The receiver answered {}, to the old secret and to the new one.",
+                    answer.status
+                ),
+                Ok(answer) => format!("The receiver answered {}.", answer.status),
+                Err(failure) => failure.to_string(),
+            }),
+            next_due_ms: match due.resume_ms.filter(|_| climbs) {
+                Some(resume_ms) => Some(resume_ms.max(ended_ms)),
+                None => climbs
+                    .then(|| wait_ms(due, dialect, answer, wall_ms, delivery_id))
+                    .flatten()
+                    .map(|wait_ms| ended_ms + wait_ms),
+            },
+            hops: content.hops,
+            exchange: exchange(webhook, sent.outgoing.as_ref(), answer.as_ref().ok()),
+            erased_ms: None,
+            key,
+        })
+    }
+
+    /// A slot for a POST to the webhook. What it waits at most and what the receiver may take fit into a batch's time.
+    async fn slot(&self, webhook: &Webhook, dialect: &Dialect) -> Result<Slot, HostFault> {
+        // A URL that cannot be parsed any more fails as what it is.
+        let Ok(url) = Url::parse(&webhook.url) else {
+            return Ok(Slot::uncounted());
+        };
+        let timeout = Duration::from_millis(dialect.timeout_ms);
+        let patience = SLOT_AND_POST_TIME.saturating_sub(timeout);
+        self.transport.slot(&webhook.tenant, &url, patience).await
+    }
+
+    /// Posts. A receiver that refuses the old secret, where a signature has room for one only, may have switched already: it is
+    /// asked once more with the secret in force, within what is left of the time-out.
+    async fn send(
+        &self,
+        input: &SignInput<'_>,
+        trigger: Trigger,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        content: &Content,
+        slot: &Slot,
+    ) -> Sent {
+        let started = Instant::now();
+        let timeout = Duration::from_millis(dialect.timeout_ms);
+        let first = outgoing(input, trigger, webhook, dialect, content, timeout);
+        let first = self.send_once(first, slot).await;
+        let newest = input.newer_secrets.last();
+        let Some(newest) = newest.filter(|_| dialect.signs_with_one_secret()) else {
+            return first;
+        };
+        if !first.is_refused(dialect) {
+            return first;
+        }
+        let input = SignInput {
+            secret: newest,
+            newer_secrets: &[],
+            ..*input
+        };
+        let left = timeout.saturating_sub(started.elapsed());
+        let second = outgoing(&input, trigger, webhook, dialect, content, left);
+        let second = self.send_once(second, slot).await;
+        match &second.answer {
+            // The receiver did not hear the secret in force: this is no refusal of it.
+            Ok(_) | Err(Failure::Host(_)) => Sent {
+                is_second: true,
+                ..second
+            },
+            // What the receiver did answer says more.
+            Err(_) => first,
+        }
+    }
+
+    async fn send_once(&self, outgoing: Result<Outgoing, Failure>, slot: &Slot) -> Sent {
+        let (outgoing, answer) = match outgoing {
+            Ok(outgoing) => {
+                let answer = self.transport.post(&outgoing, slot).await;
+                (Some(outgoing), answer)
+            }
+            Err(failure) => (None, Err(failure)),
+        };
+        Sent {
+            outgoing,
+            answer,
+            is_second: false,
+        }
+    }
+}
+
+/// A request and what came of it.
+struct Sent {
+    /// `None` when it could not be put together.
+    outgoing: Option<Outgoing>,
+    answer: Result<Answer, Failure>,
+    /// Whether the old secret was refused before.
+    is_second: bool,
+}
+
+impl Sent {
+    /// Whether the receiver does not take the signature, as far as its answer tells.
+    fn is_refused(&self, dialect: &Dialect) -> bool {
+        let status = self.answer.as_ref().map(|answer| answer.status.as_u16());
+        status.is_ok_and(|status| matches!(status, 401 | 403) && !dialect.is_success(status))
+    }
+}
+
+/// The request, or why it cannot be put together.
+fn outgoing(
+    input: &SignInput<'_>,
+    trigger: Trigger,
+    webhook: &Webhook,
+    dialect: &Dialect,
+    content: &Content,
+    timeout: Duration,
+) -> Result<Outgoing, Failure> {
+    let signed = dialect.headers(input).map_err(|fault| match fault {
+        HeaderFault::Secret(_) => Failure::Unsigned,
+        HeaderFault::Value(_) => Failure::Unsendable,
+    })?;
+    let own = webhook.headers.len() + webhook.secret_headers.len();
+    let mut headers = HeaderMap::with_capacity(signed.len() + own + 2);
+    for (name, value) in &webhook.headers {
+        headers.insert(
+            HeaderName::try_from(name).map_err(|_| Failure::Unsendable)?,
+            HeaderValue::try_from(value).map_err(|_| Failure::Unsendable)?,
+        );
+    }
+    for (name, value) in &webhook.secret_headers {
+        let name = HeaderName::try_from(name).map_err(|_| Failure::Unsendable)?;
+        let mut value = HeaderValue::try_from(value.expose()).map_err(|_| Failure::Unsendable)?;
+        // The log leaves out the values that are marked so, and HTTP/2 keeps them out of its tables.
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    // Its dialect may have come to send a header that the webhook has of its own: the dialect's takes its place.
+    for (name, value) in signed {
+        headers.insert(name, value);
+    }
+    headers.insert(HOPS, content.hops.header());
+    if trigger == Trigger::Test {
+        headers.insert(
+            HeaderName::from_static("rung-test"),
+            HeaderValue::from_static("true"),
+        );
+    }
+    Ok(Outgoing {
+        url: Url::parse(&webhook.url).map_err(|_| Failure::Unsendable)?,
+        headers,
+        body: content.body.clone(),
+        timeout,
+    })
+}
+
+/// How long to wait after this failure, in milliseconds; `None` when the ladder is used up.
+fn wait_ms(
+    due: &Due,
+    dialect: &Dialect,
+    answer: &Result<Answer, Failure>,
+    wall_ms: u64,
+    delivery_id: Uuid,
+) -> Option<u64> {
+    let wait_ms = dialect
+        .ladder
+        .wait_ms(due.rung, chance(delivery_id, due.n))?;
+    let asked_ms = answer.as_ref().ok().filter(|_| dialect.honours_retry_after);
+    let asked_ms = asked_ms.and_then(|answer| retry_after_ms(answer, wall_ms));
+    Some(asked_ms.map_or(wait_ms, |asked_ms| {
+        dialect.ladder.prolonged_ms(due.rung, wait_ms, asked_ms)
+    }))
+}
+
+/// The id of the span that an attempt is: it has one, however often it is begun.
+fn span_id(delivery_id: Uuid, n: u32) -> [u8; 8] {
+    // Not all zeros, which is no id.
+    (mixed(delivery_id, n) | 1).to_be_bytes()
+}
+
+/// A number from 0 to 1 that belongs to this attempt: it spreads deliveries, and comes out the same whenever it is looked at.
+pub(super) fn chance(delivery_id: Uuid, n: u32) -> f64 {
+    (mixed(delivery_id, n) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn mixed(delivery_id: Uuid, n: u32) -> u64 {
+    (delivery_id.as_u64_pair().1 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// What the `Retry-After` of a 429 or 503 asks for, in milliseconds from now (RFC 9110 section 10.2.3).
+fn retry_after_ms(answer: &Answer, wall_ms: u64) -> Option<u64> {
+    if !matches!(answer.status.as_u16(), 429 | 503) {
+        return None;
+    }
+    let text = answer
+        .headers
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return seconds.checked_mul(1000);
+    }
+    let date = DateTimeParser::new().parse_timestamp(text).ok()?;
+    u64::try_from(date.as_millisecond())
+        .ok()?
+        .checked_sub(wall_ms)
+}
+
+fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> Exchange {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let sent = outgoing.into_iter().flat_map(|outgoing| &outgoing.headers);
+    let body = answer.map(|answer| &answer.body[..answer.body.len().min(LOGGED_BODY_BYTES)]);
+    let body = body.map(String::from_utf8_lossy).unwrap_or_default();
+    let mut bytes = 0;
+    let received = answer.into_iter().flat_map(|answer| &answer.headers);
+    let received = received.take_while(|(name, value)| {
+        bytes += name.as_str().len() + value.len();
+        bytes <= LOGGED_HEADERS_BYTES
+    });
+    Exchange {
+        url: webhook.url.clone(),
+        request_headers: sent
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    (!value.is_sensitive()).then(|| text(value)),
+                )
+            })
+            .collect(),
+        response_headers: received
+            .map(|(name, value)| (name.to_string(), without_secrets(webhook, text(value))))
+            .collect(),
+        response_body: without_secrets(webhook, body.into_owned()),
+    }
+}
+
+/// What a receiver has answered, without the values of the webhook's secret headers: some receivers echo what they get.
+fn without_secrets(webhook: &Webhook, mut text: String) -> String {
+    for (name, value) in &webhook.secret_headers {
+        let value = value.expose();
+        // Of `Bearer TOKEN`, the token alone may be echoed. What is shorter than a secret stands in other words.
+        for secret in [value, value.rsplit(' ').next().unwrap_or(value)] {
+            if secret.len() >= ECHOED_SECRET_BYTES && text.contains(secret) {
+                text = text.replace(secret, &format!("[the value of {name}]"));
+            }
+        }
+    }
+    text
+}

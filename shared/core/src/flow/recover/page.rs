@@ -1,0 +1,378 @@
+//! What a page of a recovery holds: found in the table, as it stands now.
+
+use std::collections::HashMap;
+
+use crate::{
+    domain::{
+        attempt::{Attempt, AttemptKey, Outcome, Trigger},
+        delivery::{Delivery, State},
+        id::DeliveryKey,
+        message::{Due, Recovery, Scope},
+        webhook::Webhook,
+    },
+    flow::{
+        FlowError,
+        accept::{delivery_key, subscribes},
+        deliver::Deliverer,
+    },
+    limits::RECOVERY_PAGE,
+    mutation::{Mutation, mutated},
+    store::{
+        deliveries::{List, list_key},
+        events::Event,
+        walk::{Order, Span},
+    },
+};
+use rung_dialect::Dialect;
+
+/// What a page of a recovery holds.
+pub(super) struct Page {
+    pub(super) again: Vec<Again>,
+    /// What should have been attempted long ago, with its position: it goes on where it stands.
+    pub(super) overdue: Vec<(String, Due)>,
+    /// Events that have no body in the webhook's dialect.
+    pub(super) skipped: u64,
+    pub(super) next: Option<String>,
+}
+
+/// Comes behind every position.
+pub(super) const THE_END: &str = "~";
+
+impl Page {
+    /// How many deliveries it puts on their way.
+    pub(super) fn sent(&self) -> u64 {
+        (self.again.len() + self.overdue.len()) as u64
+    }
+
+    /// Leaves out what comes behind the last position of the page when it was counted.
+    pub(super) fn end_at(&mut self, end: &str) {
+        if self.next.as_deref().is_none_or(|next| next > end) {
+            self.again.retain(|delivery| *delivery.position <= *end);
+            self.overdue.retain(|(position, _)| **position <= *end);
+            self.next = (end != THE_END).then(|| end.to_owned());
+        }
+    }
+}
+
+/// A delivery to be sent again.
+pub(super) struct Again {
+    /// Its position in the list that the recovery walks.
+    pub(super) position: String,
+    /// As it stands, if it has a row.
+    pub(super) row: Option<Delivery>,
+    /// What it is moved to, save for the due time.
+    pub(super) due: Due,
+    pub(super) event_type: String,
+    /// Whether the event did not match the webhook, and it never got it.
+    pub(super) backfilled: bool,
+}
+
+impl Deliverer {
+    /// The page at a recovery's cursor.
+    pub(super) async fn recoverable(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        recovery: &Recovery,
+    ) -> Result<Page, FlowError> {
+        match &recovery.scope {
+            Scope::States(states) => self.unsuccessful(webhook, recovery, states).await,
+            Scope::Any => self.anything(webhook, dialect, recovery).await,
+        }
+    }
+
+    /// A page of the deliveries that stand in one of the states.
+    async fn unsuccessful(
+        &self,
+        webhook: &Webhook,
+        recovery: &Recovery,
+        states: &[State],
+    ) -> Result<Page, FlowError> {
+        let has = |some: &[State]| some.iter().any(|state| states.contains(state));
+        let unsuccessful = has(&[State::Failed, State::Held, State::Missed]);
+        // What waited when its webhook was disabled is held, but its row says so only when its wait is over.
+        let waiting = has(&[State::Pending, State::Held]);
+        let lists = [(List::Unsuccessful, unsuccessful), (List::Pending, waiting)];
+        let lists = lists
+            .into_iter()
+            .filter_map(|(list, asked)| asked.then_some(list));
+        let lists: Vec<_> = lists.collect();
+        let (rows, next) = self
+            .store
+            .deliveries_after(
+                &webhook.tenant,
+                &webhook.id,
+                &lists,
+                span(recovery),
+                cursor(recovery),
+                RECOVERY_PAGE,
+            )
+            .await?;
+        let now_ms = self.clock.now_ms();
+        let (wanted, others): (Vec<_>, Vec<_>) = rows
+            .into_iter()
+            .partition(|row| self.is_wanted(recovery, row, webhook));
+        let overdue = others.into_iter().filter(|row| row.is_overdue(now_ms));
+        Ok(Page {
+            overdue: overdue
+                .map(|row| (list_key(&row.key), row.message()))
+                .collect(),
+            again: self.not_through(wanted, recovery).await?,
+            skipped: 0,
+            next,
+        })
+    }
+
+    /// A page of the events that the webhook subscribes to, as it does now: of all that were accepted.
+    async fn anything(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        recovery: &Recovery,
+    ) -> Result<Page, FlowError> {
+        let (mut entries, next) = self
+            .store
+            .event_entries(
+                &webhook.tenant,
+                Order::OldestFirst,
+                span(recovery),
+                cursor(recovery),
+                RECOVERY_PAGE,
+            )
+            .await?;
+        entries.retain(|entry| subscribes(&webhook.events, dialect, &entry.event_type));
+        let events = self.store.events_of(&webhook.tenant, &entries).await?;
+        let (mut events, unsayable): (Vec<_>, Vec<_>) = events
+            .into_iter()
+            .partition(|(_, event)| event.bodies.contains_key(&webhook.dialect));
+        if let Some(filter) = &webhook.filter {
+            let mut taken = Vec::with_capacity(events.len());
+            for (entry, event) in events {
+                let body = self.store.body(&event, &webhook.dialect).await?;
+                let data = body.and_then(|body| dialect.data_of(&body));
+                if data.is_some_and(|data| filter.ask(&data).takes) {
+                    taken.push((entry, event));
+                }
+            }
+            events = taken;
+        }
+        let keys: Vec<_> = events
+            .iter()
+            .map(|(_, event)| delivery_key(event, &webhook.id))
+            .collect();
+        let rows = self.store.deliveries(&keys).await?;
+        let row_of = |key: &DeliveryKey| rows.iter().find(|row| row.key == *key);
+        let last_of = |key: &DeliveryKey| match row_of(key) {
+            Some(row) => row.attempt_key(),
+            None => AttemptKey::first_of(key),
+        };
+        let names: Vec<_> = keys.iter().map(last_of).collect();
+        let made = self.store.attempts(&names).await?;
+        let spoken = self.spoken_before(&rows, &made).await?;
+        let mut again = Vec::new();
+        let (mut overdue, now_ms) = (Vec::new(), self.clock.now_ms());
+        for (((entry, event), key), name) in events.iter().zip(&keys).zip(&names) {
+            let last = made.iter().find(|made| made.key == *name);
+            let row = row_of(key);
+            // What was posted before is posted in the same words again.
+            let earlier = last.map(|last| &last.dialect).or_else(|| spoken.get(key));
+            let dialect = Some(earlier.unwrap_or(&webhook.dialect).clone());
+            let mut backfilled = false;
+            let due = match (row, last) {
+                (Some(row), _) if !self.is_wanted(recovery, row, webhook) => {
+                    if row.is_overdue(now_ms) {
+                        overdue.push((entry.position(), row.message()));
+                    }
+                    continue;
+                }
+                (Some(row), _) => once_more(recovery, row, last, dialect),
+                (None, Some(last)) => match last.next_due_ms {
+                    // It has failed just now, and its row is being written.
+                    Some(wait_ms) => in_place_of(recovery, key, wait_ms, (2, 2, 1), dialect),
+                    None => fresh_ladder(recovery, key, (2, 2), dialect),
+                },
+                // Its first attempt left no trace yet, or it was never meant for this webhook. Position 1 belongs to the event's
+                // publication; what comes of that later finds this one's row.
+                (None, None) => {
+                    backfilled = !self.matched(event, webhook).await?;
+                    fresh_ladder(recovery, key, (2, 1), dialect)
+                }
+            };
+            again.push(Again {
+                position: entry.position(),
+                row: row.cloned(),
+                due,
+                event_type: event.event_type.clone(),
+                backfilled,
+            });
+        }
+        Ok(Page {
+            again,
+            overdue,
+            skipped: unsayable.len() as u64,
+            next,
+        })
+    }
+
+    /// Whether an event matched the webhook when it was accepted.
+    async fn matched(&self, event: &Event, webhook: &Webhook) -> Result<bool, FlowError> {
+        let matches = self.store.matches(event).await?;
+        Ok(matches.iter().any(|found| found.webhook == webhook.id))
+    }
+
+    /// Whether a recovery is for a delivery as it stands, and has not sent it yet. What is due waits no more: its attempt is on its way.
+    pub(super) fn is_wanted(&self, recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
+        let state = row.state_for(webhook);
+        let in_scope = match &recovery.scope {
+            Scope::States(states) => states.contains(&state),
+            Scope::Any => true,
+        };
+        let is_due = state == State::Pending && row.due_ms <= self.clock.now_ms();
+        let is_sent = row.job >= Some(recovery.job) && !mutated(Mutation::JobIgnored);
+        in_scope && !is_due && !is_sent
+    }
+
+    /// Those rows whose last attempt did not succeed after all.
+    pub(super) async fn not_through(
+        &self,
+        rows: Vec<Delivery>,
+        recovery: &Recovery,
+    ) -> Result<Vec<Again>, FlowError> {
+        let names: Vec<_> = rows.iter().map(Delivery::attempt_key).collect();
+        let made = self.store.attempts(&names).await?;
+        let spoken = self.spoken_before(&rows, &made).await?;
+        let mut again = Vec::with_capacity(rows.len());
+        for row in rows {
+            let last = made.iter().find(|made| made.key == row.attempt_key());
+            if last.is_some_and(|last| last.outcome == Outcome::Succeeded)
+                && row.state != State::Succeeded
+            {
+                let open = [State::Pending, State::Held, State::Missed, State::Failed];
+                self.store
+                    .finish(&row.key, (row.n, row.due_ms), &open, State::Succeeded)
+                    .await?;
+                continue;
+            }
+            let earlier = last.map(|last| &last.dialect);
+            let dialect = earlier.or_else(|| spoken.get(&row.key));
+            again.push(Again {
+                position: list_key(&row.key),
+                due: once_more(recovery, &row, last, dialect.cloned()),
+                event_type: row.event_type.clone(),
+                backfilled: false,
+                row: Some(row),
+            });
+        }
+        Ok(again)
+    }
+
+    /// The dialects of those deliveries that were posted, but not at the position that their rows stand at, whose entry is not
+    /// among those `made`.
+    async fn spoken_before(
+        &self,
+        rows: &[Delivery],
+        made: &[Attempt],
+    ) -> Result<HashMap<DeliveryKey, String>, FlowError> {
+        let has = |made: &[Attempt], row: &Delivery| {
+            let mut made = made.iter();
+            made.any(|made| made.key.delivery == row.key)
+        };
+        let silent = rows.iter().filter(|row| row.n > 1 && !has(made, row));
+        let silent: Vec<_> = silent.collect();
+        let firsts: Vec<_> = silent
+            .iter()
+            .map(|row| AttemptKey::first_of(&row.key))
+            .collect();
+        let mut earlier = self.store.attempts(&firsts).await?;
+        // Those that were missed have no first one.
+        let later = silent.iter().filter(|row| !has(&earlier, row));
+        let later = later.flat_map(|row| {
+            let dues = (2..row.n).zip(&row.dues_ms);
+            dues.map(|(n, due_ms)| AttemptKey {
+                delivery: row.key.clone(),
+                due_ms: *due_ms,
+                n,
+            })
+        });
+        let later: Vec<_> = later.collect();
+        earlier.extend(self.store.attempts(&later).await?);
+        let earlier = earlier.into_iter();
+        Ok(earlier
+            .map(|entry| (entry.key.delivery, entry.dialect))
+            .collect())
+    }
+}
+
+fn span(recovery: &Recovery) -> Span {
+    Span {
+        since_ms: recovery.since_ms,
+        until_ms: recovery.until_ms,
+    }
+}
+
+fn cursor(recovery: &Recovery) -> Option<&str> {
+    Some(recovery.cursor.as_str()).filter(|cursor| !cursor.is_empty())
+}
+
+/// The message that a recovery moves a row by: on a fresh ladder, or in the place of its wait. `last` is the attempt that was made where
+/// the row stands. The due time is yet to be set.
+fn once_more(
+    recovery: &Recovery,
+    row: &Delivery,
+    last: Option<&Attempt>,
+    dialect: Option<String>,
+) -> Due {
+    if row.state == State::Pending && row.epoch == recovery.epoch {
+        let place = (row.n + 1, row.next_attempt(), row.rung);
+        return in_place_of(recovery, &row.key, row.due_ms, place, dialect);
+    }
+    let attempt = match last {
+        Some(_) => row.attempt + 1,
+        None => row.next_attempt(),
+    };
+    fresh_ladder(recovery, &row.key, (row.n + 1, attempt), dialect)
+}
+
+/// The message that takes the place of a wait, and puts it back if it fails: as a retry by hand does. Its due time is yet to be set.
+fn in_place_of(
+    recovery: &Recovery,
+    key: &DeliveryKey,
+    wait_ms: u64,
+    (n, attempt, rung): (u32, u32, usize),
+    dialect: Option<String>,
+) -> Due {
+    Due {
+        rung,
+        trigger: Trigger::Manual,
+        resume_ms: Some(wait_ms),
+        ..fresh_ladder(recovery, key, (n, attempt), dialect)
+    }
+}
+
+/// The message that starts a delivery's ladder anew. Its due time is yet to be set.
+fn fresh_ladder(
+    recovery: &Recovery,
+    key: &DeliveryKey,
+    (n, attempt): (u32, u32),
+    dialect: Option<String>,
+) -> Due {
+    Due {
+        tenant: key.tenant.clone(),
+        webhook: key.webhook.clone(),
+        event: key.event.clone(),
+        accepted_ms: key.accepted_ms,
+        n,
+        due_ms: recovery.job,
+        attempt,
+        rung: 0,
+        epoch: recovery.epoch,
+        trigger: Trigger::Recover,
+        dialect,
+        job: Some(recovery.job),
+        repeated: false,
+        through: false,
+        resume_ms: None,
+        place_ms: None,
+        content: None,
+    }
+}

@@ -1,0 +1,254 @@
+//! The audit log: `A#name` / `time#id` for what is a tenant's, `A` / `time#id` for what is the operator's own, and in the index
+//! `g` = `A`, `gs` = `time#id` for the list of the whole deployment. Entries are kept for [`AUDIT_RETENTION_S`], however long
+//! events are kept.
+//!
+//! An entry is one row and one entry of the index, written in the transaction of its change. A page of a tenant's list is one
+//! strong query; a page of the deployment's list is one query of the index, which is a moment behind, and reads of the rows
+//! that it names.
+
+use aws_sdk_dynamodb::types::Put;
+
+use super::{
+    Item, Query, Range, Store, StoreError,
+    item::{self, Builder, Row},
+    listed::position,
+    transact::{Outcome, Part},
+};
+use crate::{
+    domain::{
+        audit::{Entry, Record},
+        id::{TenantId, TenantName},
+    },
+    limits::AUDIT_RETENTION_S,
+};
+use rung_base::chance;
+
+/// The index partition of all entries, and the partition of those that are no tenant's.
+const ALL: &str = "A";
+
+/// How many entries a page may read in search of those that the filter takes. The page ends there, with a cursor.
+const SCANNED_PER_PAGE: usize = 2_000;
+
+/// Whose entries a page has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Everybody's.
+    Deployment,
+    /// Those of every tenant that has or had this name.
+    Name(TenantName),
+    /// This tenant's, and not those of an earlier one of its name.
+    Tenant(TenantId),
+}
+
+impl Whose {
+    /// The partition to read; `None` for the index.
+    fn partition(&self) -> Option<String> {
+        match self {
+            Self::Deployment => None,
+            Self::Name(name) => Some(partition(name.as_str())),
+            Self::Tenant(tenant) => Some(partition(tenant.name())),
+        }
+    }
+}
+
+/// Which entries a page takes, and in which order.
+#[derive(Debug, Clone)]
+pub struct AuditFilter {
+    /// Whose they are.
+    pub whose: Whose,
+    /// By actors of these ids or kinds; empty for any.
+    pub actors: Vec<String>,
+    /// Of these actions, where `webhook.*` stands for all that are about webhooks; empty for any.
+    pub actions: Vec<String>,
+    /// About things of these ids; empty for any.
+    pub targets: Vec<String>,
+    /// Written at this time or later, in milliseconds.
+    pub since_ms: Option<u64>,
+    /// Written before this time, in milliseconds.
+    pub until_ms: Option<u64>,
+    /// Whether the oldest come first.
+    pub oldest_first: bool,
+}
+
+impl AuditFilter {
+    /// Whether entries within the times may be refused.
+    fn is_narrow(&self) -> bool {
+        !(self.actors.is_empty() && self.actions.is_empty() && self.targets.is_empty())
+    }
+
+    fn takes(&self, record: &Record) -> bool {
+        let actor = &record.origin.actor;
+        let is_whose = match &self.whose {
+            Whose::Deployment | Whose::Name(_) => true,
+            Whose::Tenant(tenant) => record.tenant.as_ref() == Some(tenant),
+        };
+        is_whose
+            && any(&self.actors, |one| {
+                one == actor.kind() || actor.id().is_some_and(|id| id.as_str() == one)
+            })
+            && any(&self.actions, |one| match one.strip_suffix('*') {
+                Some(prefix) => record.action.starts_with(prefix),
+                None => record.action == one,
+            })
+            && any(&self.targets, |one| record.target.id == one)
+    }
+}
+
+fn any(wanted: &[String], matches: impl Fn(&str) -> bool) -> bool {
+    wanted.is_empty() || wanted.iter().any(|one| matches(one))
+}
+
+impl Store {
+    /// Writes all parts of a change and its entry, or nothing. Every change that somebody makes goes through here: that is what
+    /// keeps the audit log whole. The parts of [`Outcome::Refused`] are the given ones.
+    pub(super) async fn change(
+        &self,
+        parts: impl IntoIterator<Item = Part>,
+        record: &Record,
+    ) -> Result<Outcome, StoreError> {
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(self.audit_item(record)))
+            .build()?;
+        let mut parts: Vec<_> = parts.into_iter().collect();
+        let given = parts.len();
+        parts.push(Part::Put(Box::new(put)));
+        Ok(match self.transact(parts).await? {
+            Outcome::Written => Outcome::Written,
+            Outcome::Refused(mut failed) => {
+                failed.truncate(given);
+                Outcome::Refused(failed)
+            }
+        })
+    }
+
+    /// Writes the entry of what changes no row or more than a transaction holds, such as a message that is sent or a secret that
+    /// is shown. To be called first: what follows is then never without its entry.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn record(&self, record: &Record) -> Result<(), StoreError> {
+        self.put_soon(self.audit_item(record)).await
+    }
+
+    fn audit_item(&self, record: &Record) -> Item {
+        let pk = match &record.tenant {
+            Some(tenant) => partition(tenant.name()),
+            None => ALL.to_owned(),
+        };
+        let at_ms = self.clock.now_ms();
+        let id = format!("aud_{}", chance::hex::<12>());
+        let sk = position(at_ms, &id);
+        Builder::new(pk, sk.as_str())
+            .text("id", id)
+            .number("made", at_ms)
+            .json("record", record)
+            .number("exp", self.clock.wall_ms() / 1000 + AUDIT_RETENTION_S)
+            .text("g", ALL)
+            .text("gs", sk)
+            .build()
+    }
+
+    /// A page of the audit log from after the position `after` on (any position that an earlier call answered), and the position to
+    /// go on from, `None` at the end. A page of a narrow filter may hold fewer than `limit` entries before the end, even none: it
+    /// reads on, within a bound, until it knows of one more.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn audit_page(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
+        let chunk = if filter.is_narrow() {
+            SCANNED_PER_PAGE / 8
+        } else {
+            limit + 1
+        };
+        let mut taken: Vec<Entry> = Vec::new();
+        let mut cursor = after.map(str::to_owned);
+        let mut scanned = 0;
+        loop {
+            let (rows, last) = self.audit_rows(filter, cursor.as_deref(), chunk).await?;
+            scanned += rows.len();
+            for row in rows {
+                let entry = read_entry(row)?;
+                if filter.takes(&entry.record) {
+                    // One more than fits: it is the next page's.
+                    if taken.len() == limit {
+                        let last = taken.last().map(|entry| position(entry.at_ms, &entry.id));
+                        return Ok((taken, last));
+                    }
+                    taken.push(entry);
+                }
+            }
+            if last.is_none() || scanned >= SCANNED_PER_PAGE {
+                return Ok((taken, last));
+            }
+            cursor = last;
+        }
+    }
+
+    /// The next rows of a list in its order, and the position of the last one that was looked at if others follow.
+    async fn audit_rows(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Row>, Option<String>), StoreError> {
+        let partition = filter.whose.partition();
+        let mut from = item::time(filter.since_ms.unwrap_or(0));
+        let mut to = filter.until_ms.map_or_else(|| "~".to_owned(), item::time);
+        if let Some(after) = after {
+            if filter.oldest_first {
+                from = from.max(after.to_owned());
+            } else {
+                to = to.min(after.to_owned());
+            }
+        }
+        // DynamoDB refuses a range whose ends are the wrong way round.
+        if from > to {
+            return Ok((Vec::new(), None));
+        }
+        let page = self
+            .query(Query {
+                range: Range::Between(&from, &to),
+                index: partition.is_none(),
+                newest_first: !filter.oldest_first,
+                // BETWEEN takes both ends in, and thereby the position that the page is to begin after.
+                limit: Some(limit + usize::from(after.is_some())),
+                ..Query::of(partition.as_deref().unwrap_or(ALL))
+            })
+            .await?;
+        let mut rows = page.rows;
+        let sort_key = |row: &Row| row.parsed("sk", |sk| Some(sk.to_owned()));
+        let last = page.after.map(|key| sort_key(&Row(key))).transpose()?;
+        if partition.is_none() {
+            let keys = rows.iter().map(|row| {
+                let pk = row.parsed("pk", |pk| Some(pk.to_owned()))?;
+                Ok((pk, sort_key(row)?))
+            });
+            let keys = keys.collect::<Result<_, StoreError>>()?;
+            rows = self.get_all(keys).await?;
+            rows.sort_by_cached_key(|row| sort_key(row).ok());
+            if !filter.oldest_first {
+                rows.reverse();
+            }
+        }
+        rows.retain(|row| after.is_none() || sort_key(row).ok().as_deref() != after);
+        Ok((rows, last))
+    }
+}
+
+fn partition(name: &str) -> String {
+    format!("A#{name}")
+}
+
+fn read_entry(mut row: Row) -> Result<Entry, StoreError> {
+    Ok(Entry {
+        id: row.text("id")?,
+        at_ms: row.number("made")?,
+        record: row.json("record")?,
+    })
+}

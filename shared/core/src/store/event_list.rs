@@ -1,0 +1,341 @@
+//! The list of a tenant's events in the order they were accepted: `V#t#s` / `accepted#call`.
+//!
+//! A row names the events that one call accepted, each with its type. It is written before the first of them, so an event is listed
+//! from its first moment on, and none is ever without its entry. An entry may be without its event: the call died, or the id was
+//! taken. Each event therefore says which call's row lists it, and an entry that its event does not point back to is passed over.
+//!
+//! A position in the list is `accepted#call#taken`: the entries of the row before it, in the order of the walk, or `~` for all.
+
+use std::collections::HashMap;
+
+use super::{
+    Query, Range, Row, Store, StoreError,
+    batch::Key,
+    events::Event,
+    item::{Builder, time},
+    walk::{Order, Source, Span, Start},
+};
+use crate::{
+    domain::id::{EventId, TenantId},
+    limits::LOG_SHARDS,
+};
+use rung_base::chance;
+
+/// A call that accepts events of a tenant. Its row in the tenant's list names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// When its events are accepted, in milliseconds.
+    pub accepted_ms: u64,
+    /// What tells it from other calls.
+    pub id: CallId,
+}
+
+/// What tells one call from others, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallId(String);
+
+impl CallId {
+    /// A call that was stored.
+    pub(super) fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The shard of the list that its row stands in.
+    fn shard(&self) -> u8 {
+        let last = self.0.as_bytes().last().copied().unwrap_or_default();
+        last % LOG_SHARDS
+    }
+}
+
+impl Call {
+    /// A call that accepts events at this time, in milliseconds.
+    #[must_use]
+    pub fn at(accepted_ms: u64) -> Self {
+        Self {
+            accepted_ms,
+            id: CallId(chance::hex::<8>()),
+        }
+    }
+
+    pub(super) fn row_key(&self, tenant: &TenantId) -> Key {
+        let sk = format!("{}#{}", time(self.accepted_ms), self.id.0);
+        (partition(tenant, self.id.shard()), sk)
+    }
+}
+
+/// An entry of the list: an event that was accepted, unless its call died or its id was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The event.
+    pub event: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// The call whose row names it.
+    pub call: Call,
+    /// The entries of its row up to this one, in the order of the walk; `None` when they are all.
+    taken: Option<usize>,
+}
+
+impl Entry {
+    /// The position behind this entry.
+    #[must_use]
+    pub fn position(&self) -> String {
+        let row = format!("{}#{}", time(self.call.accepted_ms), self.call.id.0);
+        match self.taken {
+            Some(taken) => format!("{row}#{taken:03}"),
+            None => whole(&row),
+        }
+    }
+}
+
+/// The position behind a whole row.
+fn whole(row: &str) -> String {
+    format!("{row}#~")
+}
+
+/// Which events of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Their type.
+    pub event_type: Option<String>,
+    /// When they were accepted.
+    pub span: Span,
+}
+
+/// How many entries a page may walk over in search of those that the filter takes. The page ends there, with a cursor.
+const WALKED_PER_PAGE: usize = 2_000;
+/// Entries that are read at a time where a filter leaves many out.
+const FILTERED_CHUNK: usize = 500;
+
+impl Store {
+    /// Lists the events that a call is about to store, each with its type.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn list_events(
+        &self,
+        tenant: &TenantId,
+        call: &Call,
+        events: &[(&EventId, &str)],
+    ) -> Result<(), StoreError> {
+        let expiry = self.expiry_of(tenant).await?;
+        let (pk, sk) = call.row_key(tenant);
+        let lines = events.iter().map(|(id, name)| format!("{id} {name}\n"));
+        let item = Builder::new(pk, sk)
+            .text("e", lines.collect::<String>())
+            .number("exp", expiry);
+        self.put_soon(item.build()).await
+    }
+
+    /// A page of a tenant's list: up to `limit` entries of events that were accepted within `span`, from behind the position `after`
+    /// on (one that an earlier call with the same `order` returned), and the position to go on from, `None` at the end. Strong reads.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn event_entries(
+        &self,
+        tenant: &TenantId,
+        order: Order,
+        span: Span,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
+        let (start, taken) = match after.map(|after| after.rsplit_once('#')) {
+            None | Some(None) => (Start::AtTheEnd, 0),
+            Some(Some((row, taken))) => match taken.parse() {
+                Ok(taken) => (Start::At(row), taken),
+                Err(_) => (Start::Behind(row), 0),
+            },
+        };
+        let sources = (0..LOG_SHARDS).map(|shard| Source {
+            pk: partition(tenant, shard),
+            index: false,
+        });
+        let sources: Vec<_> = sources.collect();
+        let walked = self.walk(&sources, order, span, start, limit).await?;
+        let mut entries: Vec<Entry> = Vec::new();
+        for (place, row) in walked.rows {
+            let (call, mut named) = read_row(row)?;
+            if order == Order::NewestFirst {
+                named.reverse();
+            }
+            let count = named.len();
+            let before = if start == Start::At(&place) { taken } else { 0 };
+            for (index, (event, event_type)) in named.into_iter().enumerate().skip(before) {
+                if entries.len() == limit {
+                    let next = entries.last().map(Entry::position);
+                    return Ok((entries, next));
+                }
+                entries.push(Entry {
+                    event,
+                    event_type,
+                    call: call.clone(),
+                    taken: Some(index + 1).filter(|taken| *taken < count),
+                });
+            }
+        }
+        Ok((entries, walked.next.as_deref().map(whole)))
+    }
+
+    /// A part of a tenant's list in no order of time, each row read once: the entries of up to `rows` rows of events that were accepted
+    /// within `span`, from behind the place `after` on (one that an earlier call returned), and the place to go on from.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn entries_by_shard(
+        &self,
+        tenant: &TenantId,
+        span: Span,
+        after: Option<&str>,
+        rows: usize,
+    ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
+        let (shard, behind) = after
+            .and_then(|after| after.split_once('#'))
+            .unwrap_or_default();
+        let shard: u8 = shard.parse().unwrap_or_default();
+        let next_shard = || (shard + 1 < LOG_SHARDS).then(|| format!("{}#", shard + 1));
+        // Nothing goes on with this byte behind a whole key.
+        let from = time(span.since_ms).max(format!("{behind}!"));
+        let until = format!("{}~", time(span.until_ms));
+        // DynamoDB refuses a range whose ends are the wrong way round.
+        if from > until {
+            return Ok((Vec::new(), next_shard()));
+        }
+        let pk = partition(tenant, shard);
+        let query = Query {
+            range: Range::Between(&from, &until),
+            limit: Some(rows),
+            ..Query::of(&pk)
+        };
+        let page = self.query(query).await?;
+        let last = page.after.as_ref();
+        let last = last.and_then(|key| key.get("sk")?.as_s().ok());
+        let next = last.map_or_else(next_shard, |last| Some(format!("{shard}#{last}")));
+        let mut entries = Vec::new();
+        for row in page.rows {
+            let (call, named) = read_row(row)?;
+            entries.extend(named.into_iter().map(|(event, event_type)| Entry {
+                event,
+                event_type,
+                call: call.clone(),
+                taken: None,
+            }));
+        }
+        Ok((entries, next))
+    }
+
+    /// The events of these entries, in their order, each with its entry. Entries without an event are left out.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn events_of<'a>(
+        &self,
+        tenant: &TenantId,
+        entries: &'a [Entry],
+    ) -> Result<Vec<(&'a Entry, Event)>, StoreError> {
+        let names = entries.iter().map(|entry| (&entry.event, entry));
+        let names: HashMap<_, _> = names.collect();
+        let names = names.into_keys().map(|id| (tenant.clone(), id.clone()));
+        let events = self.events(&Vec::from_iter(names)).await?.into_iter();
+        let mut events: HashMap<_, _> = events.map(|event| (event.id.clone(), event)).collect();
+        let found = entries.iter().filter_map(|entry| {
+            let event = events.get(&entry.event)?;
+            let listed_here = event.accepted_ms == entry.call.accepted_ms
+                && event.call.as_ref() == Some(&entry.call.id);
+            listed_here.then(|| events.remove(&entry.event).map(|event| (entry, event)))?
+        });
+        Ok(found.collect())
+    }
+
+    /// A page of a tenant's events, newest first, from behind the position `after` on (one that an earlier call returned), and
+    /// the position to go on from, `None` at the end. A page may hold fewer than `limit`, even none, before the end: it walks on,
+    /// within a bound, until it knows of one more.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn events_page(
+        &self,
+        tenant: &TenantId,
+        filter: &EventFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Event>, Option<String>), StoreError> {
+        // One event more than asked for tells whether there is a next page.
+        let chunk = match filter.event_type {
+            Some(_) => FILTERED_CHUNK,
+            None => limit + 1,
+        };
+        let mut next = after.map(str::to_owned);
+        let mut taken: Vec<Event> = Vec::new();
+        let mut last = None;
+        for _ in 0..(WALKED_PER_PAGE / chunk).max(1) {
+            let (mut entries, rest) = self
+                .event_entries(
+                    tenant,
+                    Order::NewestFirst,
+                    filter.span,
+                    next.as_deref(),
+                    chunk,
+                )
+                .await?;
+            if let Some(wanted) = &filter.event_type {
+                entries.retain(|entry| entry.event_type == *wanted);
+            }
+            for entries in entries.chunks(limit + 1) {
+                for (entry, event) in self.events_of(tenant, entries).await? {
+                    if taken.len() == limit {
+                        return Ok((taken, last));
+                    }
+                    last = Some(entry.position());
+                    taken.push(event);
+                }
+            }
+            next = rest;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok((taken, next))
+    }
+
+    /// Deletes the rows of a tenant's list whose last entry is among these, walked oldest first.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn forget_entries(
+        &self,
+        tenant: &TenantId,
+        entries: &[Entry],
+    ) -> Result<(), StoreError> {
+        let last = entries.iter().filter(|entry| entry.taken.is_none());
+        let rows = last.map(|entry| entry.call.row_key(tenant));
+        self.delete_all(rows.collect()).await
+    }
+}
+
+fn partition(tenant: &TenantId, shard: u8) -> String {
+    format!("V#{tenant}#{shard}")
+}
+
+/// A row's call, and the events that it names, each with its type.
+fn read_row(row: Row) -> Result<(Call, Vec<(EventId, String)>), StoreError> {
+    let call = row.parsed("sk", |sk| {
+        let (accepted, id) = sk.split_once('#')?;
+        Some(Call {
+            accepted_ms: accepted.parse().ok()?,
+            id: CallId(id.to_owned()),
+        })
+    })?;
+    let named = row.parsed("e", |lines| {
+        let named = lines.lines().map(|line| {
+            let (id, event_type) = line.split_once(' ')?;
+            Some((EventId::parse(id).ok()?, event_type.to_owned()))
+        });
+        named.collect()
+    })?;
+    Ok((call, named))
+}

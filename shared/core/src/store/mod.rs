@@ -1,0 +1,504 @@
+//! The DynamoDB table: one struct over the SDK's client, with a method for each thing that Rung means to do.
+//!
+//! One table (`pk`, `sk`) and one sparse index, `lists` (`g`, `gs`; keys only). `t` is a tenant's name or, once one of
+//! that name was deleted, the name with a number, `acme~2`. Ids hold no `#`, times are 13-digit milliseconds,
+//! `s` is a shard of the event's id.
+//!
+//! | item | pk / sk | life | file |
+//! | --- | --- | --- | --- |
+//! | tenant | `T#name` / `A`; `g` = `T`, `gs` = `created#name` | until deleted | [`tenants`] |
+//! | number of the last tenant of a name that was deleted, and the job that erases it | `T#name` / `Z` | for ever | [`tenants`] |
+//! | API key | `K#hash` / `-` and `T#t`, or `O` for the operator's, / `K#created#id` | until deleted | [`api_keys`] |
+//! | the operator's first key | `O` / `F#hash` | for ever | [`api_keys`] |
+//! | `Idempotency-Key` that an API key was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
+//! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
+//! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`], [`outages`] |
+//! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |
+//! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
+//! | event | `E#t#e` / `-` | retention | [`events`] |
+//! | events that one call accepted, in the tenant's list | `V#t#s` / `accepted#call` | retention | [`event_list`] |
+//! | body of an event that its row has no room for | `E#t#e` / `P#hash#dialect` | retention | [`events`] |
+//! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
+//! | webhook that an event was sent to though it did not match it | `E#t#e` / `B#accepted#w` | retention | [`events`] |
+//! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
+//! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
+//! | recovery | `J#t#w` / `job`, `K#hash` | retention | [`recoveries`] |
+//! | job | `B#job` / `-`; `g` = `B`, `gs` = `created#job` | retention | [`jobs`] |
+//! | job in the list of its tenant | `T#t` / `J#created#job` | retention | [`jobs`] |
+//! | counts of an hour | `H#t#w` / `hour` | retention | [`stats`] |
+//! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
+//! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
+//! | events counted for a limit | `U#t` / `counter` | an hour after its window | [`usage`] |
+//! | lease on a notice to the operator | `G#t#w` / `notice#type#once` | retention | [`notices`] |
+//! | entry of the audit log | `A#name`, or `A` for the operator's own, / `time#id`; `g` = `A`, `gs` = `time#id` | a year | [`audit`] |
+//! | sweep cursor | `C#shard` / `-` | for ever | [`parked`] |
+//! | lap of the watchdog | `C#lap-queue` / `-` | for ever | [`laps`] |
+//! | the deployment's own key, encrypted | `S#key` / `-` | for ever | `deployment_key` |
+//!
+//! What is erased keeps its row: an event's has its id, its type and its webhooks (`er` says when, `ej` by which job), a log entry's
+//! what came of the attempt (`er` says when). Of a deleted tenant only its `Z` row, its jobs and its audit log stay.
+//!
+//! DynamoDB takes items up to 400 KB (of 1,024 bytes). By the bounds in [`limits`](crate::limits) the largest are an event with bodies that do not
+//! compress (its bodies 320 KB, its matches 33 KB at most, the names of dialects and sets), a match set (132 KB), an entry of the audit log
+//! (4 KB for each of two dozen values), a webhook (events 26 KB, secrets 16 KB, log ids of a disabling 12 KB, the rest 22 KB), a schema
+//! (32 KB) and a log entry (headers and body's beginning, 26 KB before they are compressed).
+//!
+//! A row that is read, changed and written back is updated, never put ([`item::Builder::update`]): what a newer version has stored
+//! beside what this one knows stays. What a row is replaced by is put: a success over the failure of the same attempt, the sweep's
+//! cursor, a lease, the reservation of a key.
+//!
+//! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not: for reads, and for
+//! the conditions of writes.
+
+pub mod api_keys;
+pub mod attempts;
+pub mod audit;
+mod batch;
+mod codec;
+pub mod deliveries;
+mod deployment_key;
+mod encrypted;
+mod erasures;
+pub mod event_list;
+pub mod events;
+mod item;
+pub mod jobs;
+pub mod laps;
+mod listed;
+pub mod notices;
+pub mod outages;
+pub mod pace;
+pub mod parked;
+pub mod recoveries;
+mod reencryption;
+pub mod reminders;
+mod retention;
+pub mod schemas;
+pub mod stats;
+pub mod table;
+mod tenant_row;
+pub mod tenants;
+mod transact;
+pub mod usage;
+pub mod walk;
+pub mod webhooks;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{BuildError, DisplayErrorContext, SdkError},
+    operation::put_item::{PutItemError, builders::PutItemFluentBuilder},
+    types::{
+        AttributeValue, DeleteRequest, PutRequest, ReturnValuesOnConditionCheckFailure,
+        WriteRequest,
+    },
+};
+use futures_util::future::try_join_all;
+
+use self::item::Row;
+pub use self::{listed::Listed, reencryption::Reencrypted};
+use crate::{
+    batcher::Batcher,
+    encryption::{KeyId, KeyRing},
+    limits::PARK_SHARDS,
+};
+use rung_base::clock::Clock;
+
+/// The condition of a write that nothing is there, with the time `:now` by [`Store::now`]: what has expired is not.
+const NOTHING_THERE: &str = "attribute_not_exists(pk) OR exp <= :now";
+
+/// An item as DynamoDB has it.
+type Item = HashMap<String, AttributeValue>;
+
+/// Why the table could not be read or written. Nothing is known of whether a write took effect.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB did not answer, or not with success.
+    #[error("DynamoDB: {0}")]
+    Unavailable(Arc<str>),
+    /// An item that Rung cannot have written.
+    #[error("the item {key} has no usable attribute {attribute}")]
+    Corrupt {
+        /// The item's key.
+        key: String,
+        /// The attribute.
+        attribute: &'static str,
+    },
+    /// An item that is encrypted with a key that this process was not given.
+    #[error(
+        "the attribute {attribute} of the item {key} is encrypted with the key {id}, which is not among the encryption keys here"
+    )]
+    UnknownEncryptionKey {
+        /// The item's key.
+        key: String,
+        /// The attribute.
+        attribute: &'static str,
+        /// The encryption key.
+        id: KeyId,
+    },
+    /// Something is to be encrypted, and this process was given no key.
+    #[error("there is no encryption key here")]
+    NoEncryptionKey,
+}
+
+impl<E, R> From<SdkError<E, R>> for StoreError
+where
+    SdkError<E, R>: std::error::Error,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        Self::Unavailable(DisplayErrorContext(&error).to_string().into())
+    }
+}
+
+impl From<BuildError> for StoreError {
+    fn from(error: BuildError) -> Self {
+        Self::Unavailable(error.to_string().into())
+    }
+}
+
+/// The table.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    table: Arc<str>,
+    keys: KeyRing,
+    clock: Arc<dyn Clock>,
+    retention: Duration,
+    retentions: retention::Retentions,
+    reads: Batcher<batch::Key, Result<Option<Item>, StoreError>>,
+    writes: Batcher<WriteRequest, Result<(), StoreError>>,
+    /// Whether a shard of the parked waits is known to have a cursor.
+    swept_shards: Arc<[AtomicBool; PARK_SHARDS as usize]>,
+}
+
+impl Store {
+    /// The table `name`, reached by `client`. What is secret in it is encrypted with `keys`. Events, deliveries and attempts are kept
+    /// for `retention`.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        name: &str,
+        keys: KeyRing,
+        clock: Arc<dyn Clock>,
+        retention: Duration,
+    ) -> Self {
+        let table: Arc<str> = name.into();
+        let writes = {
+            let (client, table) = (client.clone(), Arc::clone(&table));
+            Batcher::new(
+                batch::WRITES,
+                |_| 0,
+                move |requests| {
+                    Box::pin(batch::write(client.clone(), Arc::clone(&table), requests))
+                },
+            )
+        };
+        let reads = {
+            let (client, table) = (client.clone(), Arc::clone(&table));
+            Batcher::new(
+                batch::READS,
+                |_| 0,
+                move |keys| Box::pin(batch::read(client.clone(), Arc::clone(&table), keys)),
+            )
+        };
+        Self {
+            client,
+            table,
+            keys,
+            clock,
+            retention,
+            retentions: Arc::default(),
+            reads,
+            writes,
+            swept_shards: Arc::default(),
+        }
+    }
+
+    /// When something written now expires, in seconds of the wall clock.
+    fn expiry(&self) -> u64 {
+        self.clock.wall_ms() / 1000 + self.retention.as_secs()
+    }
+
+    /// The time by which items expire.
+    fn now(&self) -> AttributeValue {
+        item::number(self.clock.wall_ms() / 1000)
+    }
+
+    /// The item's row, unless it has expired.
+    fn alive(&self, item: Item) -> Option<Row> {
+        let row = Row(item);
+        let expired = row
+            .maybe_number::<u64>("exp")
+            .is_some_and(|expiry| expiry <= self.clock.wall_ms() / 1000);
+        (!expired).then_some(row)
+    }
+
+    /// Writes an item unless one is there, which is answered then.
+    async fn put_new(&self, item: Item) -> Result<Option<Row>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .condition_expression(NOTHING_THERE)
+            .expression_attribute_values(":now", self.now());
+        put_if(put).await
+    }
+
+    /// One item, by a strong read, together with what others read at the same moment.
+    async fn get(
+        &self,
+        pk: impl Into<String>,
+        sk: impl Into<String>,
+    ) -> Result<Option<Row>, StoreError> {
+        let found = self
+            .reads
+            .call((pk.into(), sk.into()))
+            .await
+            .unwrap_or_else(|| Err(batch::died()))?;
+        Ok(found.and_then(|item| self.alive(item)))
+    }
+
+    /// Those of the named items that exist, in no order, by strong reads. No key may be named twice.
+    async fn get_all(&self, keys: Vec<batch::Key>) -> Result<Vec<Row>, StoreError> {
+        let found = self.reads.call_all(keys).await;
+        let found = found
+            .into_iter()
+            .map(|found| found.unwrap_or_else(|| Err(batch::died())));
+        let found: Vec<Option<Item>> = found.collect::<Result<_, _>>()?;
+        Ok(found
+            .into_iter()
+            .flatten()
+            .filter_map(|item| self.alive(item))
+            .collect())
+    }
+
+    /// The same by eventual reads, for half the price, and of each item those attributes alone that `only` names. For what may be a
+    /// moment late.
+    async fn get_all_soon(
+        &self,
+        keys: Vec<batch::Key>,
+        only: &'static str,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(batch::READS.entries) {
+            let keys = keys.iter().collect();
+            let items = batch::read_soon(&self.client, &self.table, keys, only).await?;
+            rows.extend(items.into_values().filter_map(|item| self.alive(item)));
+        }
+        Ok(rows)
+    }
+
+    /// Writes one row whole, whatever stands there, together with what others write at the same moment.
+    async fn put_soon(&self, item: Item) -> Result<(), StoreError> {
+        self.put_all(vec![item]).await
+    }
+
+    /// Writes rows whole, whatever stands there.
+    async fn put_all(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let requests = items.into_iter().map(|item| {
+            let put = PutRequest::builder().set_item(Some(item)).build()?;
+            Ok(WriteRequest::builder().put_request(put).build())
+        });
+        self.write_all(requests.collect::<Result<_, BuildError>>()?)
+            .await
+    }
+
+    /// Deletes rows, whether they are there or not.
+    async fn delete_all(&self, keys: Vec<batch::Key>) -> Result<(), StoreError> {
+        let requests = keys.iter().map(|(pk, sk)| {
+            let key = item::Builder::new(pk, sk).build();
+            let delete = DeleteRequest::builder().set_key(Some(key)).build()?;
+            Ok(WriteRequest::builder().delete_request(delete).build())
+        });
+        self.write_all(requests.collect::<Result<_, BuildError>>()?)
+            .await
+    }
+
+    async fn write_all(&self, requests: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let written = self.writes.call_all(requests).await;
+        written
+            .into_iter()
+            .try_for_each(|written| written.unwrap_or_else(|| Err(batch::died())))
+    }
+
+    /// One page of a partition or, with `index`, of the index.
+    async fn query(&self, query: Query<'_>) -> Result<Page, StoreError> {
+        let (pk, sk) = if query.index {
+            ("g", "gs")
+        } else {
+            ("pk", "sk")
+        };
+        let mut request = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .expression_attribute_values(":pk", item::text(query.pk));
+        request = match query.range {
+            Range::All => request.key_condition_expression(format!("{pk} = :pk")),
+            Range::Prefix(prefix) => request
+                .key_condition_expression(format!("{pk} = :pk AND begins_with({sk}, :from)"))
+                .expression_attribute_values(":from", item::text(prefix)),
+            Range::Between(from, to) => request
+                .key_condition_expression(format!("{pk} = :pk AND {sk} BETWEEN :from AND :to"))
+                .expression_attribute_values(":from", item::text(from))
+                .expression_attribute_values(":to", item::text(to)),
+        };
+        if query.index {
+            request = request.index_name(table::INDEX);
+        } else {
+            request = request.consistent_read(true);
+        }
+        let answer = request
+            .scan_index_forward(!query.newest_first)
+            .set_limit(
+                query
+                    .limit
+                    .map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)),
+            )
+            .set_exclusive_start_key(query.after)
+            .send()
+            .await?;
+        let rows = answer
+            .items
+            .into_iter()
+            .flatten()
+            .filter_map(|item| self.alive(item))
+            .collect();
+        Ok(Page {
+            rows,
+            after: answer.last_evaluated_key,
+        })
+    }
+
+    /// All pages of a query.
+    async fn query_all(&self, mut query: Query<'_>) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        loop {
+            let page = self.query(query.clone()).await?;
+            rows.extend(page.rows);
+            match page.after {
+                Some(after) => query.after = Some(after),
+                None => return Ok(rows),
+            }
+        }
+    }
+
+    /// The newest rows of several partitions as one list: up to `limit` whose sort keys are at least `from` and below
+    /// `before`, and the sort key to go on before, if there may be more.
+    async fn merged_page(
+        &self,
+        partitions: &[String],
+        index: bool,
+        from: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Row>, Option<String>), StoreError> {
+        let sk = if index { "gs" } else { "sk" };
+        // DynamoDB refuses a range whose ends are the wrong way round.
+        if before.is_some_and(|before| before <= from) {
+            return Ok((Vec::new(), None));
+        }
+        // One row more than asked for tells whether others follow. BETWEEN takes both ends in: another makes up for the one that is
+        // to be left out.
+        let most = limit + 1 + usize::from(before.is_some());
+        let range = Range::Between(from, before.unwrap_or("~"));
+        let pages = partitions.iter().map(async |pk| {
+            self.query(Query {
+                range,
+                index,
+                newest_first: true,
+                limit: Some(most),
+                ..Query::of(pk)
+            })
+            .await
+        });
+        let pages = try_join_all(pages).await?;
+        // A partition that has more was read down to this key only: what others have below it comes later.
+        let ends = pages
+            .iter()
+            .filter_map(|page| page.after.as_ref()?.get(sk)?.as_s().ok());
+        let mut end = ends.max().cloned();
+        let mut rows = Vec::new();
+        for row in pages.into_iter().flat_map(|page| page.rows) {
+            let key = row.parsed(sk, |key| Some(key.to_owned()))?;
+            if before != Some(key.as_str()) && end.as_ref().is_none_or(|end| key >= *end) {
+                rows.push((key, row));
+            }
+        }
+        rows.sort_by(|(a, _), (b, _)| b.cmp(a));
+        if rows.len() > limit {
+            rows.truncate(limit);
+            end = rows.last().map(|(key, _)| key.clone());
+        }
+        Ok((rows.into_iter().map(|(_, row)| row).collect(), end))
+    }
+}
+
+/// Which rows of a partition.
+#[derive(Clone, Copy)]
+enum Range<'a> {
+    All,
+    Prefix(&'a str),
+    /// Both ends included.
+    Between(&'a str, &'a str),
+}
+
+/// Strong reads of a partition in the order of its sort keys, or eventual ones of the index.
+#[derive(Clone)]
+struct Query<'a> {
+    pk: &'a str,
+    range: Range<'a>,
+    index: bool,
+    newest_first: bool,
+    limit: Option<usize>,
+    after: Option<Item>,
+}
+
+impl<'a> Query<'a> {
+    fn of(pk: &'a str) -> Self {
+        Self {
+            pk,
+            range: Range::All,
+            index: false,
+            newest_first: false,
+            limit: None,
+            after: None,
+        }
+    }
+}
+
+/// A page of rows, and where the next one begins.
+struct Page {
+    rows: Vec<Row>,
+    after: Option<Item>,
+}
+
+/// Writes an item if its condition holds; otherwise answers the one that stands there. Tries again while a transaction holds it.
+async fn put_if(put: PutItemFluentBuilder) -> Result<Option<Row>, StoreError> {
+    let put =
+        put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let mut turns = transact::Turns::default();
+    loop {
+        match put.clone().send().await {
+            Ok(_) => return Ok(None),
+            Err(SdkError::ServiceError(error)) => match error.into_err() {
+                PutItemError::ConditionalCheckFailedException(failure) => {
+                    return Ok(Some(Row(failure.item.unwrap_or_default())));
+                }
+                PutItemError::TransactionConflictException(_) => turns.next().await?,
+                error => {
+                    return Err(StoreError::Unavailable(
+                        DisplayErrorContext(&error).to_string().into(),
+                    ));
+                }
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! Webhooks: `T#t` / `W#w`, and in the index `g` = `W#t`, `gs` = `created#w`. One that is deleted leaves `T#t` / `X#w#epoch`, for as long
+//! as its log is kept: by that the erasure of its tenant finds the log.
+//!
+//! Its secrets and its own headers are encrypted, each attribute by itself.
+//!
+//! Each change raises the tenant's version in the same transaction, so that publishing sees it with its next event.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update};
+use serde_json::{Value, json};
+
+use super::{
+    Item, Listed, Query, Range, Store, StoreError,
+    item::{self, Builder, Row},
+    listed::position,
+    outages,
+    tenant_row::partition,
+    transact::{Outcome, Part},
+};
+use crate::{
+    domain::{
+        audit::{Action, Change, Origin, Record},
+        id::{TenantId, WebhookId},
+        job::Erasure,
+        webhook::{Disabled, Secret, Subscription, Webhook},
+    },
+    limits::HANDLER_MS,
+};
+use rung_json::filter::Filter;
+
+/// What came of writing a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookWritten {
+    /// It stands as given.
+    Done,
+    /// It was made, changed or deleted since it was read: read again.
+    Conflict,
+    /// The tenant has as many webhooks as it may have.
+    TooMany,
+    /// The tenant is not there.
+    NoTenant,
+}
+
+impl Store {
+    /// Makes a webhook of a tenant that may have `most`; [`WebhookWritten::Conflict`] when its id is taken.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written.
+    pub async fn create_webhook(
+        &self,
+        webhook: &Webhook,
+        most: u32,
+        record: &Record,
+    ) -> Result<WebhookWritten, StoreError> {
+        let put = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(self.webhook_row(webhook)?.build()))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()?;
+        let tenant = self.add_webhook(&webhook.tenant, most)?;
+        let written = self.write_webhook([Part::Put(put.into()), tenant], record);
+        let written = written.await?;
+        if written == WebhookWritten::NoTenant && self.tenant(&webhook.tenant).await?.is_some() {
+            return Ok(WebhookWritten::TooMany);
+        }
+        Ok(written)
+    }
+
+    /// Writes a webhook as changed since it was read, its revision one higher.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn update_webhook(
+        &self,
+        webhook: &Webhook,
+        record: &Record,
+    ) -> Result<WebhookWritten, StoreError> {
+        let next = Webhook {
+            revision: webhook.revision + 1,
+            ..webhook.clone()
+        };
+        let as_read = [(":rev", item::number(webhook.revision))];
+        let row = self.rewrite(self.webhook_row(&next)?, "rev = :rev", as_read)?;
+        let tenant = self.raise_version(&webhook.tenant)?;
+        self.write_webhook([row, tenant], record).await
+    }
+
+    async fn write_webhook(
+        &self,
+        parts: [Part; 2],
+        record: &Record,
+    ) -> Result<WebhookWritten, StoreError> {
+        Ok(match self.change(parts, record).await? {
+            Outcome::Written => WebhookWritten::Done,
+            Outcome::Refused(parts) if parts.last() == Some(&true) => WebhookWritten::NoTenant,
+            Outcome::Refused(_) => WebhookWritten::Conflict,
+        })
+    }
+
+    /// Deletes a webhook that is at `epoch`, and begins the erasure of its deliveries and its log.
+    pub(super) async fn delete_webhook(
+        &self,
+        erasure: &Erasure,
+        id: &WebhookId,
+        epoch: u64,
+        record: &Record,
+    ) -> Result<(), StoreError> {
+        let tenant = &erasure.tenant;
+        let delete = Delete::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(partition(tenant)))
+            .key("sk", item::text(sort_key(id)))
+            .condition_expression("epoch = :epoch")
+            .expression_attribute_values(":epoch", item::number(epoch))
+            .build()?;
+        let kept = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(deleted(tenant, id, epoch, self.expiry())))
+            .build()?;
+        let parts = [
+            Part::Delete(Box::new(delete)),
+            Part::Put(Box::new(kept)),
+            self.remove_webhook(tenant)?,
+            self.new_job(erasure)?,
+            self.listed_job(erasure).await?,
+        ];
+        self.change(parts, record).await.map(drop)
+    }
+
+    /// The deleted webhooks of a tenant, from behind the place `after` on: at most `limit`, each with its place.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn deleted_webhooks(
+        &self,
+        tenant: &TenantId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, WebhookId)>, StoreError> {
+        let pk = partition(tenant);
+        // The byte after `#` is the first that no place goes on with.
+        let from = format!("{DELETED}{after}!");
+        let to = format!("{DELETED}~");
+        let page = self
+            .query(Query {
+                range: Range::Between(&from, &to),
+                limit: Some(limit),
+                ..Query::of(&pk)
+            })
+            .await?;
+        let read = |row: &Row| {
+            row.parsed("sk", |sk| {
+                let place = sk.strip_prefix(DELETED)?;
+                let (id, _) = place.split_once('#')?;
+                Some((place.to_owned(), WebhookId::parse(id).ok()?))
+            })
+        };
+        page.rows.iter().map(read).collect()
+    }
+
+    /// Forgets deleted webhooks, by their places.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn forget_deleted_webhooks(
+        &self,
+        tenant: &TenantId,
+        places: &[String],
+    ) -> Result<(), StoreError> {
+        let pk = partition(tenant);
+        let keys = places
+            .iter()
+            .map(|place| (pk.clone(), format!("{DELETED}{place}")));
+        self.delete_all(keys.collect()).await
+    }
+
+    /// A webhook, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhook(
+        &self,
+        tenant: &TenantId,
+        id: &WebhookId,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let row = self.get(partition(tenant), sort_key(id)).await?;
+        row.map(|row| self.webhook_of(row)).transpose()
+    }
+
+    /// Those of the named webhooks that exist, in no order, by strong reads. None may be named twice. One that cannot be read does not
+    /// hide the others.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhooks(
+        &self,
+        names: &[(TenantId, WebhookId)],
+    ) -> Result<Vec<((TenantId, WebhookId), Result<Webhook, StoreError>)>, StoreError> {
+        let keys = names
+            .iter()
+            .map(|(tenant, id)| (partition(tenant), sort_key(id)));
+        let rows = self.get_all(keys.collect()).await?.into_iter();
+        rows.map(|row| Ok((name_of(&row)?, self.webhook_of(row))))
+            .collect()
+    }
+
+    /// All webhooks of a tenant, by strong reads.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhooks_of(&self, tenant: &TenantId) -> Result<Vec<Webhook>, StoreError> {
+        let rows = self.webhook_rows(tenant).await?;
+        rows.into_iter().map(|row| self.webhook_of(row)).collect()
+    }
+
+    /// What publishing needs of all webhooks of a tenant, by strong reads. It takes no encryption key.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn subscriptions_of(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        let rows = self.webhook_rows(tenant).await?;
+        rows.into_iter().map(subscription_of).collect()
+    }
+
+    pub(super) async fn webhook_rows(&self, tenant: &TenantId) -> Result<Vec<Row>, StoreError> {
+        let pk = partition(tenant);
+        let query = Query {
+            range: Range::Prefix("W#"),
+            ..Query::of(&pk)
+        };
+        self.query_all(query).await
+    }
+
+    /// A page of a tenant's webhooks, newest first, from before a position of [`Listed::next`].
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhooks_page(
+        &self,
+        tenant: &TenantId,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed<Webhook>, StoreError> {
+        let page = self.listed(&list_of(tenant), before, limit).await?;
+        page.try_map(|row| self.webhook_of(row))
+    }
+
+    /// The same of those that are `wanted`. Reads all of the tenant's webhooks.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhooks_where(
+        &self,
+        tenant: &TenantId,
+        wanted: impl Fn(&Webhook) -> bool,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed<Webhook>, StoreError> {
+        let mut found: Vec<_> = self
+            .webhooks_of(tenant)
+            .await?
+            .into_iter()
+            .filter(wanted)
+            .map(|webhook| (position(webhook.created_ms, webhook.id.as_str()), webhook))
+            .filter(|(position, _)| before.is_none_or(|before| position.as_str() < before))
+            .collect();
+        found.sort_unstable_by(|(left, _), (right, _)| right.cmp(left));
+        let is_last = found.len() <= limit;
+        found.truncate(limit);
+        let next = found.last().map(|(position, _)| position.clone());
+        Ok(Listed {
+            items: found.into_iter().map(|(_, webhook)| webhook).collect(),
+            next: next.filter(|_| !is_last),
+        })
+    }
+
+    /// Disables a webhook by a rule, if it is active at `epoch`; the epoch goes up. Whether this call did it.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn disable(
+        &self,
+        tenant: &TenantId,
+        id: &WebhookId,
+        epoch: u64,
+        disabled: &Disabled,
+    ) -> Result<bool, StoreError> {
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(partition(tenant)))
+            .key("sk", item::text(sort_key(id)))
+            .update_expression("SET disabled = :disabled ADD epoch :one, rev :one")
+            .condition_expression("epoch = :epoch AND attribute_not_exists(disabled)")
+            .expression_attribute_values(":disabled", json_value(disabled))
+            .expression_attribute_values(":epoch", item::number(epoch))
+            .expression_attribute_values(":one", item::number(1))
+            .build()?;
+        let parts = [Part::Update(Box::new(update)), self.raise_version(tenant)?];
+        let origin = Origin::system();
+        let record = Record::new(&origin, Some(tenant), Action::WebhookDisabled, id.as_str())
+            .changing(Change::of("status", "active", "disabled"))
+            .changing(Change::of(
+                "disabled_reason",
+                Value::Null,
+                json!({ "reason": disabled.reason, "log_ids": disabled.log_ids }),
+            ));
+        Ok(matches!(
+            self.change(parts, &record).await?,
+            Outcome::Written
+        ))
+    }
+}
+
+/// What the sort keys of deleted webhooks begin with.
+pub(super) const DELETED: &str = "X#";
+
+/// The row of a deleted webhook, which leads to its log and goes with the last entry of that. Another of the same id had another
+/// epoch.
+pub(super) fn deleted(tenant: &TenantId, id: &WebhookId, epoch: u64, expiry: u64) -> Item {
+    let sk = format!("{DELETED}{id}#{}", item::time(epoch));
+    let margin_s = HANDLER_MS.div_ceil(1000);
+    Builder::new(partition(tenant), sk)
+        .number("exp", expiry + margin_s)
+        .build()
+}
+
+pub(super) fn sort_key(id: &WebhookId) -> String {
+    format!("W#{id}")
+}
+
+pub(super) fn list_of(tenant: &TenantId) -> String {
+    format!("W#{tenant}")
+}
+
+fn json_value(value: &impl serde::Serialize) -> AttributeValue {
+    item::text(serde_json::to_string(value).expect("it has string keys only"))
+}
+
+fn stored_filter(row: &Row) -> Result<Option<Filter>, StoreError> {
+    if !row.0.contains_key("filter") {
+        return Ok(None);
+    }
+    row.document("filter").map(Filter::stored).map(Some)
+}
+
+/// The webhook that a row is of.
+fn name_of(row: &Row) -> Result<(TenantId, WebhookId), StoreError> {
+    Ok((
+        row.parsed("pk", |pk| TenantId::parse(pk.strip_prefix("T#")?).ok())?,
+        row.parsed("sk", |sk| WebhookId::parse(sk.strip_prefix("W#")?).ok())?,
+    ))
+}
+
+fn subscription_of(mut row: Row) -> Result<Subscription, StoreError> {
+    Ok(Subscription {
+        id: name_of(&row)?.1,
+        events: row.json("events")?,
+        filter: stored_filter(&row)?,
+        dialect: row.text("dialect")?,
+        is_active: !row.0.contains_key("disabled"),
+        epoch: row.number("epoch")?,
+    })
+}
+
+fn json_bytes(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("it has string keys only")
+}
+
+/// The attributes that are encrypted.
+pub(super) const ENCRYPTED: [&str; 4] = [SECRET, OLD_SECRETS, HEADERS, SECRET_HEADERS];
+const SECRET: &str = "secret";
+const OLD_SECRETS: &str = "old_secrets";
+const HEADERS: &str = "headers";
+const SECRET_HEADERS: &str = "secret_headers";
+
+impl Store {
+    /// The row without what [`outages`] writes.
+    fn webhook_row(&self, webhook: &Webhook) -> Result<Builder, StoreError> {
+        let (pk, sk) = (partition(&webhook.tenant), sort_key(&webhook.id));
+        let encrypted = |attribute, plain: &[u8]| self.encrypt((&pk, &sk), attribute, plain);
+        let unless_empty = |attribute, is_empty: bool, plain: &dyn Fn() -> Vec<u8>| {
+            let value = (!is_empty).then(|| encrypted(attribute, &plain()));
+            value.transpose()
+        };
+        let (old_secrets, headers) = (&webhook.old_secrets, &webhook.headers);
+        let secret_headers = &webhook.secret_headers;
+        Ok(Builder::new(&*pk, &*sk)
+            .text("href", &webhook.url)
+            .json("events", &webhook.events)
+            .maybe("filter", webhook.filter.as_ref().map(json_value))
+            .maybe("pace", webhook.rate_limit.map(item::number))
+            .maybe("title", webhook.name.as_ref().map(item::text))
+            .maybe("about", webhook.description.as_ref().map(item::text))
+            .with(
+                SECRET,
+                encrypted(SECRET, webhook.secret.expose().as_bytes())?,
+            )
+            .maybe(
+                OLD_SECRETS,
+                unless_empty(OLD_SECRETS, old_secrets.is_empty(), &|| {
+                    json_bytes(old_secrets)
+                })?,
+            )
+            .maybe(
+                HEADERS,
+                unless_empty(HEADERS, headers.is_empty(), &|| json_bytes(headers))?,
+            )
+            .maybe(
+                SECRET_HEADERS,
+                unless_empty(SECRET_HEADERS, secret_headers.is_empty(), &|| {
+                    json_bytes(secret_headers)
+                })?,
+            )
+            .json("metadata", &webhook.metadata)
+            .text("dialect", &webhook.dialect)
+            .maybe("asks", webhook.challenge.then(|| item::number(1)))
+            .maybe("disabled", webhook.disabled.as_ref().map(json_value))
+            .number("epoch", webhook.epoch)
+            .number("first", webhook.first_epoch)
+            .number("rev", webhook.revision)
+            .number("enabled", webhook.enabled_ms)
+            .number("made", webhook.created_ms)
+            .text("g", list_of(&webhook.tenant))
+            .text("gs", position(webhook.created_ms, webhook.id.as_str())))
+    }
+
+    fn webhook_of(&self, mut row: Row) -> Result<Webhook, StoreError> {
+        let (tenant, id) = name_of(&row)?;
+        let secret = String::from_utf8(self.decrypt(&row, SECRET)?);
+        Ok(Webhook {
+            tenant,
+            id,
+            url: row.text("href")?,
+            events: row.json("events")?,
+            filter: stored_filter(&row)?,
+            rate_limit: row.maybe_number("pace"),
+            name: row.maybe_text("title"),
+            description: row.maybe_text("about"),
+            secret: Secret::new(secret.map_err(|_| row.missing(SECRET))?),
+            old_secrets: self.decrypted_json(&row, OLD_SECRETS)?,
+            headers: self.decrypted_json(&row, HEADERS)?,
+            secret_headers: self.decrypted_json(&row, SECRET_HEADERS)?,
+            metadata: row.document("metadata")?,
+            dialect: row.text("dialect")?,
+            challenge: row.maybe_number("asks") == Some(1),
+            disabled: row.maybe_json("disabled")?,
+            outage: outages::stored(&row)?,
+            epoch: row.number("epoch")?,
+            first_epoch: row.number("first")?,
+            revision: row.number("rev")?,
+            enabled_ms: row.number("enabled")?,
+            created_ms: row.number("made")?,
+        })
+    }
+
+    /// What stands encrypted in an attribute as JSON; nothing, if that is missing.
+    fn decrypted_json<T: Default + serde::de::DeserializeOwned>(
+        &self,
+        row: &Row,
+        attribute: &'static str,
+    ) -> Result<T, StoreError> {
+        let Some(json) = self.maybe_decrypt(row, attribute)? else {
+            return Ok(T::default());
+        };
+        serde_json::from_slice(&json).map_err(|_| row.missing(attribute))
+    }
+}

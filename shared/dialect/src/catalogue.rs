@@ -1,0 +1,206 @@
+//! What a dialect's events are called: types, their groups and aliases, and a sample of each.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::limits::EVENT_TYPE_CHARS;
+use rung_json::{Json, schema::Schema};
+
+/// The pattern that takes in every type.
+pub const EVERY_TYPE: &str = "*";
+
+/// What the names begin with that a pattern such as `order.*` takes in; `None` for other patterns.
+fn prefix_of(pattern: &str) -> Option<&str> {
+    let prefix = pattern.strip_suffix('*')?;
+    (prefix.ends_with('.') && is_event_type(prefix)).then_some(prefix)
+}
+
+/// An event type of a catalogue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventType {
+    /// As it goes on the wire.
+    pub name: String,
+    /// Other names it is published and subscribed by.
+    pub aliases: Vec<String>,
+    /// The groups it belongs to.
+    pub groups: Vec<String>,
+    /// When it happens.
+    pub description: String,
+    /// What its `data` looks like: an object.
+    pub sample: Json,
+    /// What its `data` must be; anything, if absent.
+    pub schema: Option<Arc<Schema>>,
+}
+
+/// The types of a dialect.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    types: Vec<EventType>,
+    groups: Vec<String>,
+    any_type: Option<AnyType>,
+    /// Names and aliases, to places in `types`.
+    places: HashMap<String, usize>,
+}
+
+/// What is known of the types that an open catalogue does not list.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct AnyType {
+    /// A type that stands for all.
+    pub(super) example: String,
+    pub(super) sample: Json,
+}
+
+/// A subscription to something that the catalogue does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{pattern}` is no event type, group or prefix here; there are {known}")]
+pub struct UnknownPattern {
+    /// What was subscribed to.
+    pub pattern: String,
+    /// What there is, as a phrase.
+    pub known: String,
+}
+
+impl Catalogue {
+    /// Names, aliases and groups must be distinct.
+    pub(super) fn new(
+        types: Vec<EventType>,
+        groups: Vec<String>,
+        any_type: Option<AnyType>,
+    ) -> Self {
+        let places = types
+            .iter()
+            .enumerate()
+            .flat_map(|(place, listed)| {
+                let names = std::iter::once(&listed.name).chain(&listed.aliases);
+                names.map(move |name| (name.clone(), place))
+            })
+            .collect();
+        Self {
+            types,
+            groups,
+            any_type,
+            places,
+        }
+    }
+
+    /// The types listed, in the file's order.
+    #[must_use]
+    pub fn types(&self) -> &[EventType] {
+        &self.types
+    }
+
+    /// The groups, in the file's order.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// Whether any well-formed type may be published, listed or not.
+    #[must_use]
+    pub fn takes_any_type(&self) -> bool {
+        self.any_type.is_some()
+    }
+
+    /// The listed type of this name or alias.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&EventType> {
+        self.places.get(name).map(|place| &self.types[*place])
+    }
+
+    /// The name that `name` goes on the wire by; `None` if the catalogue does not have it.
+    #[must_use]
+    pub fn resolve_type<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        match self.get(name) {
+            Some(listed) => Some(&listed.name),
+            None => (self.takes_any_type() && is_event_type(name)).then_some(name),
+        }
+    }
+
+    /// The name that events of the type `name` are stored by, which is that on the wire. What the catalogue does not have is
+    /// looked for as it is: it may have had it once.
+    #[must_use]
+    pub fn stored_type<'a>(&'a self, name: &'a str) -> &'a str {
+        self.resolve_type(name).unwrap_or(name)
+    }
+
+    /// Sample data of the type `name`; `None` if the catalogue does not have it.
+    #[must_use]
+    pub fn sample(&self, name: &str) -> Option<&Json> {
+        match (self.get(name), &self.any_type) {
+            (Some(listed), _) => Some(&listed.sample),
+            (None, Some(any)) if is_event_type(name) => Some(&any.sample),
+            _ => None,
+        }
+    }
+
+    /// Whether a subscription to `pattern` takes in the type `name`: `*`, one of its names, one of its groups, or a prefix of
+    /// one of its names up to a dot, such as `order.*`.
+    #[must_use]
+    pub fn matches(&self, pattern: &str, name: &str) -> bool {
+        let listed = self.get(name);
+        let own = listed.map_or(name, |listed| &listed.name);
+        let aliases = listed.into_iter().flat_map(|listed| &listed.aliases);
+        let mut names = std::iter::once(own).chain(aliases.map(String::as_str));
+        if let Some(prefix) = prefix_of(pattern) {
+            return names.any(|name| name.starts_with(prefix));
+        }
+        let mut groups = listed.into_iter().flat_map(|listed| &listed.groups);
+        pattern == EVERY_TYPE
+            || names.any(|name| name == pattern)
+            || groups.any(|group| group == pattern)
+    }
+
+    /// Whether `pattern` can be subscribed to: a type, an alias, a group, a prefix that some type has, or `*`.
+    ///
+    /// # Errors
+    /// When the catalogue has nothing by that name.
+    pub fn check_pattern(&self, pattern: &str) -> Result<(), UnknownPattern> {
+        let is_group = self.groups.iter().any(|group| group == pattern);
+        if pattern == EVERY_TYPE || is_group || self.first_type_of(pattern).is_some() {
+            return Ok(());
+        }
+        Err(UnknownPattern {
+            pattern: pattern.to_owned(),
+            known: self.describe(),
+        })
+    }
+
+    /// The type that stands for a subscription to `pattern`: what a test sends when none is named.
+    ///
+    /// That of a group or prefix is its first in the file, and that of a prefix in an open catalogue the example for all. `None` if the catalogue does not have the pattern.
+    #[must_use]
+    pub fn first_type_of<'a>(&'a self, pattern: &'a str) -> Option<&'a str> {
+        let listed = self
+            .types
+            .iter()
+            .find(|listed| self.matches(pattern, &listed.name));
+        match (listed, &self.any_type) {
+            (Some(listed), _) => Some(&listed.name),
+            (None, Some(any)) if pattern == EVERY_TYPE || prefix_of(pattern).is_some() => {
+                Some(&any.example)
+            }
+            _ => self.resolve_type(pattern),
+        }
+    }
+
+    fn describe(&self) -> String {
+        if self.takes_any_type() {
+            return format!(
+                "types of 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, prefixes such as `order.*`, and `*` for all"
+            );
+        }
+        let names: Vec<&str> = self
+            .groups
+            .iter()
+            .chain(self.types.iter().map(|listed| &listed.name))
+            .map(String::as_str)
+            .collect();
+        format!("`*`, {}, and their prefixes with `.*`", names.join(", "))
+    }
+}
+
+/// Whether `name` is well-formed as an event type: 1 to [`EVENT_TYPE_CHARS`] characters of `[A-Za-z0-9_.\-/]`.
+pub(super) fn is_event_type(name: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/');
+    (1..=EVENT_TYPE_CHARS).contains(&name.len()) && name.bytes().all(allowed)
+}

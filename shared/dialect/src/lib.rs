@@ -1,0 +1,192 @@
+//! Everything that differs between the webhooks that Rung sends: a dialect.
+//!
+//! A [`Dialect`] is read from a TOML file (`file`, checked by `compile`) and kept in [`Dialects`]. It knows its
+//! [`Catalogue`] of event types, makes an event's id and its body (`envelope`), and an attempt's headers and signatures
+//! (`headers`, `signature`). Receivers' tools go the other way: they find out what a request is (`read`) and check its
+//! signatures (`verify`). All of it is pure: time, chance and secrets are arguments.
+
+mod catalogue;
+mod compile;
+mod envelope;
+mod event_id;
+mod fault;
+mod file;
+mod headers;
+mod key_pair;
+pub mod ladder;
+pub mod limits;
+mod read;
+mod registry;
+mod reserved;
+mod secret;
+mod signature;
+mod snippet;
+mod template;
+mod verify;
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use http::{HeaderName, HeaderValue};
+
+pub use self::{
+    catalogue::{Catalogue, EVERY_TYPE, EventType, UnknownPattern},
+    envelope::{BodyFault, EventFacts},
+    fault::DialectFault,
+    headers::{HeaderFault, SignInput},
+    key_pair::KeyPair,
+    read::Reading,
+    registry::{DEFAULT, Dialects},
+    secret::SecretFault,
+    snippet::{Language, NoSnippet},
+    verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},
+};
+use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
+use crate::ladder::{DisableRule, Ladder};
+use rung_json::{Json, limits::STORED_JSON_DEPTH};
+
+/// What a tenant of a plan may publish; `None` for any number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlanLimits {
+    /// Events in an hour, with each key that has no limit of its own.
+    pub events_per_hour: Option<u64>,
+    /// Events in a calendar month of UTC.
+    pub events_per_month: Option<u64>,
+}
+
+/// A way of sending webhooks.
+#[derive(Debug, Clone)]
+pub struct Dialect {
+    /// What tenants and webhooks choose it by.
+    pub name: String,
+    /// What it is, in a sentence.
+    pub description: String,
+    /// Where it is documented.
+    pub docs: Option<String>,
+    /// The file it was read from: a start for one's own.
+    pub source: String,
+    /// How long a receiver has, from DNS to its response's headers, in milliseconds.
+    pub timeout_ms: u64,
+    /// The largest body, in bytes.
+    pub body_limit_bytes: usize,
+    /// Whether receivers verify signatures over a body they parsed and wrote again.
+    pub reparse_safe: bool,
+    /// Whether `410 Gone` disables the webhook.
+    pub gone_disables: bool,
+    /// Whether `Retry-After` of a 429 or 503 moves the next attempt.
+    pub honours_retry_after: bool,
+    /// The waits between attempts.
+    pub ladder: Ladder,
+    /// When Rung disables a webhook by itself.
+    pub disable: DisableRule,
+    /// The event types.
+    pub catalogue: Catalogue,
+    plans: Option<BTreeMap<String, bool>>,
+    limits: BTreeMap<String, PlanLimits>,
+    success: Vec<RangeInclusive<u16>>,
+    event_id: EventIdForm,
+    headers: Headers,
+    envelope: Envelope,
+}
+
+impl Dialect {
+    /// The plans that a tenant may have, each with whether it has webhooks; `None` if any plan may be named and all have them.
+    #[must_use]
+    pub fn plans(&self) -> Option<&BTreeMap<String, bool>> {
+        self.plans.as_ref()
+    }
+
+    /// Whether a tenant may have `plan`.
+    #[must_use]
+    pub fn knows_plan(&self, plan: &str) -> bool {
+        self.plans
+            .as_ref()
+            .is_none_or(|plans| plans.contains_key(plan))
+    }
+
+    /// What a tenant of `plan` may publish.
+    #[must_use]
+    pub fn limits(&self, plan: Option<&str>) -> PlanLimits {
+        let limits = plan.and_then(|plan| self.limits.get(plan));
+        limits.copied().unwrap_or_default()
+    }
+
+    /// Whether a tenant of `plan` has webhooks.
+    #[must_use]
+    pub fn allows_plan(&self, plan: Option<&str>) -> bool {
+        let Some(plans) = &self.plans else {
+            return true;
+        };
+        plan.and_then(|plan| plans.get(plan)) == Some(&true)
+    }
+
+    /// The statuses of a response that acknowledge a delivery.
+    #[must_use]
+    pub fn success(&self) -> &[RangeInclusive<u16>] {
+        &self.success
+    }
+
+    /// Whether a response of `status` acknowledges a delivery.
+    #[must_use]
+    pub fn is_success(&self, status: u16) -> bool {
+        self.success
+            .iter()
+            .any(|statuses| statuses.contains(&status))
+    }
+
+    /// The longest that a delivery can stay on the ladder, in milliseconds, attempts themselves apart.
+    #[must_use]
+    pub fn longest_ladder_ms(&self) -> u64 {
+        self.ladder.longest_ms(self.honours_retry_after)
+    }
+
+    /// An id for an event published without one, of the time `now_ms` (since the Unix epoch) and 128 bits of chance.
+    #[must_use]
+    pub fn new_event_id(&self, now_ms: u64, random: [u8; 16]) -> String {
+        self.event_id.make(now_ms, random)
+    }
+
+    /// The bytes that deliver an event, the same at every attempt.
+    ///
+    /// # Errors
+    /// When the event cannot be said in this dialect.
+    pub fn body(&self, facts: &EventFacts<'_>) -> Result<Vec<u8>, BodyFault> {
+        self.envelope.body(facts)
+    }
+
+    /// The data that an event was published with, out of its body in this dialect.
+    #[must_use]
+    pub fn data_of(&self, body: &[u8]) -> Option<Json> {
+        self.envelope
+            .data(Json::parse(body, STORED_JSON_DEPTH).ok()?)
+    }
+
+    /// The header fields of an attempt. `Content-Length` and `Host` are the HTTP client's.
+    ///
+    /// # Errors
+    /// When the event's id or type has a character that no header can have (those that Rung accepts have none), and when no secret
+    /// can sign although the dialect has a signature.
+    pub fn headers(
+        &self,
+        input: &SignInput<'_>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
+        self.headers.fields(input)
+    }
+
+    /// What its POSTs call themselves.
+    #[must_use]
+    pub fn user_agent(&self) -> &HeaderValue {
+        &self.headers.user_agent
+    }
+
+    /// Whether its own signatures have room for one secret's only.
+    ///
+    /// During a rotation's overlap the oldest secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
+    #[must_use]
+    pub fn signs_with_one_secret(&self) -> bool {
+        let single = |signature: &signature::Signature| signature.overlap.is_none();
+        self.headers.signatures.iter().any(single)
+    }
+}
+
+#[cfg(test)]
+mod tests;

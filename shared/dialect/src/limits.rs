@@ -1,0 +1,6 @@
+//! Every bound of what a dialect takes, by name.
+
+/// Longest event type, in characters.
+pub const EVENT_TYPE_CHARS: usize = 128;
+/// Longest id, in characters.
+pub const ID_CHARS: usize = 64;

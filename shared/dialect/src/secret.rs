@@ -1,0 +1,180 @@
+//! Which secrets a dialect can sign with.
+//!
+//! A dialect's own signatures are HMACs with the secret's text, whatever that is. The signature of Standard Webhooks needs a key
+//! of its own form, so where it is the only one, any other secret would leave deliveries unsigned.
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+};
+
+use super::{Dialect, headers::Headers, key_pair::KeyPair};
+
+/// What a shared secret of Standard Webhooks may begin with.
+const SHARED_PREFIX: &str = "whsec_";
+/// What tells the kinds of secret apart. In another place, or in other case, it belongs to no key.
+const PREFIXES: [&str; 3] = [SHARED_PREFIX, "whsk_", "whpk_"];
+
+/// Why a dialect cannot sign with a secret. `Display` completes the sentence "the secret …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretFault {
+    /// The only signature is that of Standard Webhooks, and this is no key for it.
+    #[error(
+        "must be base64 of 24 to 64 bytes, with or without `whsec_` in front, or a key pair, `whsk_`: `webhook-signature` is this dialect's only signature"
+    )]
+    NoKey,
+    /// The dialect's own signature is an HMAC: the private key's text would be its key.
+    #[error(
+        "must be a shared one: this dialect has an HMAC signature of its own, whose key would be the text of the private key"
+    )]
+    KeyPair,
+}
+
+impl Dialect {
+    /// Whether deliveries can be signed with `secret`. A dialect without any signature takes every secret.
+    ///
+    /// # Errors
+    /// When they would go out unsigned, or signed with the text of a private key.
+    pub fn check_secret(&self, secret: &str) -> Result<(), SecretFault> {
+        self.headers.check_secret(secret)
+    }
+
+    /// Whether deliveries can be signed with a [`KeyPair`]: the header `webhook-signature` goes along, and nothing else signs.
+    #[must_use]
+    pub fn takes_key_pairs(&self) -> bool {
+        self.headers.standard_webhooks && self.headers.signatures.is_empty()
+    }
+}
+
+impl Headers {
+    fn check_secret(&self, secret: &str) -> Result<(), SecretFault> {
+        if !self.signatures.is_empty() {
+            return match KeyPair::parse(secret) {
+                Some(_) => Err(SecretFault::KeyPair),
+                None => Ok(()),
+            };
+        }
+        let signs = || shared_key(secret).is_some() || KeyPair::parse(secret).is_some();
+        if self.standard_webhooks && !signs() {
+            return Err(SecretFault::NoKey);
+        }
+        Ok(())
+    }
+}
+
+/// The key of a shared secret of Standard Webhooks: base64 of 24 to 64 bytes, in the standard or in the URL-safe alphabet, with all
+/// of its padding or none, with or without `whsec_` in front. `None` for anything else.
+pub(super) fn shared_key(secret: &str) -> Option<Vec<u8>> {
+    let text = secret.strip_prefix(SHARED_PREFIX).unwrap_or(secret);
+    let is_prefixed = |prefix: &&str| {
+        let start = text.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    // The underscore belongs to the URL-safe alphabet: the prefix would be read as a part of the key.
+    if PREFIXES.iter().any(is_prefixed) {
+        return None;
+    }
+    let engine = match (text.contains(['-', '_']), text.ends_with('=')) {
+        (false, true) => &STANDARD,
+        (false, false) => &STANDARD_NO_PAD,
+        (true, true) => &URL_SAFE,
+        (true, false) => &URL_SAFE_NO_PAD,
+    };
+    let key = engine.decode(text).ok()?;
+    (24..=64).contains(&key.len()).then_some(key)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Dialects;
+
+    const PAIR: &str = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+    const PUBLIC: &str = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+
+    /// Bytes whose base64 has both characters that the alphabets write differently.
+    fn bytes(length: usize) -> Vec<u8> {
+        [0xfb, 0xff, 0xbe]
+            .into_iter()
+            .chain(7..)
+            .take(length)
+            .collect()
+    }
+
+    #[test]
+    fn every_spelling_of_a_key_is_the_same_key() {
+        for length in [24, 25, 26, 32, 63, 64] {
+            let key = bytes(length);
+            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                let text = engine.encode(&key);
+                assert_eq!(shared_key(&text).as_ref(), Some(&key), "{text}");
+                let prefixed = format!("whsec_{text}");
+                assert_eq!(shared_key(&prefixed), Some(key.clone()), "{prefixed}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_exactly_a_key_is_none() {
+        let of_bytes = |length| STANDARD.encode(bytes(length));
+        let padded = of_bytes(25);
+        let bare = padded.trim_end_matches('=');
+        // The last character of 25 bytes has four bits that mean nothing, and must be zero.
+        let loose = format!("{}x==", &bare[..bare.len() - 1]);
+        let mixed = padded.replacen('+', "-", 1);
+        assert!(mixed.contains('/') && mixed.contains('-'), "{mixed}");
+        for wrong in [
+            "",
+            "whsec_",
+            "my-secret-key",
+            "your_webhook_secret_key",
+            &of_bytes(23),
+            &of_bytes(65),
+            &format!("{bare}="),
+            &format!("{padded}="),
+            &format!("{}=", of_bytes(24)),
+            &loose,
+            &mixed,
+            &format!("{padded} "),
+            &format!(" {padded}"),
+            &format!("{padded}\n"),
+            &format!("whsec_ {padded}"),
+            &format!("{} {}", &padded[..8], &padded[8..]),
+            &format!("whsec_whsec_{padded}"),
+            &format!("WHSEC_{}", of_bytes(24)),
+            &format!("whsec_Whsk_{}", of_bytes(24)),
+            PAIR,
+            PUBLIC,
+            PUBLIC.trim_end_matches('='),
+            &format!("v1,{padded}"),
+            &"ä".repeat(32),
+        ] {
+            assert_eq!(shared_key(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn where_only_webhook_signature_signs_a_secret_must_be_a_key_for_it() {
+        let dialects = Dialects::builtin();
+        let key = STANDARD.encode(bytes(24));
+        for dialect in dialects.iter() {
+            let only_standard = ["standard", "reward"].contains(&&*dialect.name);
+            assert_eq!(dialect.takes_key_pairs(), only_standard, "{}", dialect.name);
+            assert_eq!(dialect.check_secret(&key), Ok(()), "{}", dialect.name);
+            let (plain, pair) = if only_standard {
+                (Err(SecretFault::NoKey), Ok(()))
+            } else {
+                (Ok(()), Err(SecretFault::KeyPair))
+            };
+            assert_eq!(
+                dialect.check_secret("my-secret-key"),
+                plain,
+                "{}",
+                dialect.name
+            );
+            assert_eq!(dialect.check_secret(PUBLIC), plain, "{}", dialect.name);
+            assert_eq!(dialect.check_secret(PAIR), pair, "{}", dialect.name);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! JavaScript, for Node.
+
+use super::{
+    TOLERANCE_S, camel_case, joined, quoted,
+    scheme::{Key, Place, Run, Scheme},
+};
+use crate::{
+    signature::{Algorithm, Encoding},
+    template::{Piece, Variable},
+};
+
+pub(super) fn write(scheme: &Scheme) -> String {
+    let expression = |pieces: &[Piece]| joined(pieces, " + ", quoted, camel_case);
+    let mut lines = vec![
+        format!(
+            "// Whether a delivery of the dialect {} is genuine. `headers` are Node's, with names in lower case; `body` is the raw body,",
+            scheme.dialect
+        ),
+        "// a Buffer of the bytes as they came: express.raw({ type: \"application/json\" })."
+            .to_owned(),
+        "import { createHmac, timingSafeEqual } from \"node:crypto\";".to_owned(),
+        String::new(),
+    ];
+    if scheme.is_timed() {
+        lines.push(format!("const TOLERANCE_S = {TOLERANCE_S};\n"));
+    }
+    lines.push("export function verify(headers, body, secret) {".to_owned());
+    lines.push(format!(
+        "  const header = headers[{}] ?? \"\";",
+        quoted(&scheme.header)
+    ));
+    for (variable, place) in &scheme.found {
+        let value = match place {
+            Place::Header(name) => format!("headers[{}] ?? \"\"", quoted(name)),
+            Place::Within { before, after } => {
+                let rest = match before.as_str() {
+                    "" => "header".to_owned(),
+                    before => format!("header.split({})[1]?", quoted(before)),
+                };
+                match after.as_str() {
+                    "" => format!("{} ?? \"\"", rest.trim_end_matches('?')),
+                    after => format!("{rest}.split({})[0] ?? \"\"", quoted(after)),
+                }
+            }
+        };
+        lines.push(format!("  const {} = {value};", camel_case(*variable)));
+        if *variable == Variable::Timestamp && scheme.is_timed() {
+            lines.push(
+                "  if (!(Math.abs(Date.now() / 1000 - Number(timestamp)) <= TOLERANCE_S)) return false;"
+                    .to_owned(),
+            );
+        }
+    }
+    let key = match scheme.key {
+        Key::Text => "secret",
+        Key::StandardWebhooks => {
+            lines.push(
+                "  const key = Buffer.from(secret.replace(\"whsec_\", \"\"), \"base64\");"
+                    .to_owned(),
+            );
+            "key"
+        }
+    };
+    let algorithm = match scheme.algorithm {
+        Algorithm::HmacSha256 => "sha256",
+        Algorithm::HmacSha1 => "sha1",
+        Algorithm::HmacSha512 => "sha512",
+    };
+    let encoding = match scheme.encoding {
+        Encoding::Hex => "hex",
+        Encoding::Base64 => "base64",
+    };
+    let updates: String = scheme
+        .runs()
+        .iter()
+        .map(|run| match run {
+            Run::Body => ".update(body)".to_owned(),
+            Run::Text(pieces) => format!(".update({})", expression(pieces)),
+        })
+        .collect();
+    lines.push(format!(
+        "  const signature = createHmac(\"{algorithm}\", {key}){updates}.digest(\"{encoding}\");"
+    ));
+    lines.push(format!(
+        "  const expected = {};",
+        expression(&scheme.expected)
+    ));
+    lines.push(match scheme.separator {
+        None => "  return equal(header, expected);".to_owned(),
+        Some(separator) => format!(
+            "  return header.split({}).some((given) => equal(given, expected));",
+            quoted(&separator.to_string())
+        ),
+    });
+    lines.push(
+        "}
+
+function equal(given, expected) {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+"
+        .to_owned(),
+    );
+    lines.join("\n")
+}

@@ -1,0 +1,99 @@
+//! Snippets for receivers. That they verify what arrives is tested end to end, in the languages themselves.
+
+use crate::{Dialects, Language, NoSnippet};
+
+/// A dialect whose own lines these are.
+fn snippet(lines: &str) -> Result<String, NoSnippet> {
+    let text = format!(
+        r#"
+        name = "own"
+        description = "One of the operator's own."
+        event_id = "{{uuid}}"
+        timeout = "3s"
+        body_limit = 1000
+        success = ["2xx"]
+        disable = "never"
+        envelope = [{{ key = "data", from = "data" }}]
+        ladder = {{ waits = [] }}
+        any_type = {{ example = "x", sample = "{{}}" }}
+        {lines}
+    "#
+    );
+    let dialects = Dialects::builtin().with_file("own.toml", &text).unwrap();
+    dialects.get("own").unwrap().snippet(Language::Python)
+}
+
+#[test]
+fn every_dialect_has_one_in_every_language() {
+    for dialect in Dialects::builtin().iter() {
+        for language in Language::ALL {
+            let snippet = dialect.snippet(language).unwrap();
+            assert!(snippet.contains(&dialect.name), "{snippet}");
+            assert!(snippet.ends_with('\n') && !snippet.ends_with("\n\n"));
+            assert!(!snippet.contains(" \n"), "{snippet}");
+        }
+    }
+}
+
+#[test]
+fn the_page_for_receivers_shows_one() {
+    let page = include_str!("../../../../docs/receivers.md");
+    let odin = super::builtin("odin").snippet(Language::Python).unwrap();
+    assert!(page.contains(&format!("```python\n{odin}```\n")), "{odin}");
+}
+
+#[test]
+fn the_strongest_signature_is_the_one_to_verify() {
+    let signature = |algorithm: &str| {
+        format!(
+            "\n[[signature]]\nalgorithm = \"hmac-{algorithm}\"\nencoding = \"hex\"\nsigned = \"{{body}}\"\nheader = \"X-{algorithm}\"\nvalue = \"{{signature}}\""
+        )
+    };
+    let strongest = |algorithms: [&str; 3]| snippet(&algorithms.map(signature).concat()).unwrap();
+    assert!(strongest(["sha1", "sha512", "sha256"]).contains("x-sha512"));
+}
+
+#[test]
+fn what_is_signed_is_read_from_wherever_it_stands() {
+    let signature = "
+        headers = { X-Kind = \"{event_type}\", X-Try = \"{delivery_id}\", X-Mixed = \"{id}/{timestamp}\" }
+        [[signature]]
+        algorithm = \"hmac-sha1\"
+        encoding = \"base64\"
+        signed = \"{event_type}|{delivery_id}|{id}|{timestamp}|{body}|{event_type}\"
+        header = \"X-Sig\"
+        value = \"at {timestamp}; by {signature}\"
+    ";
+    let found = snippet(signature).unwrap();
+    for line in [
+        r#"event_type = headers.get("x-kind") or """#,
+        r#"delivery_id = headers.get("x-try") or """#,
+        r#"id = headers.get("webhook-id") or """#,
+        r#"timestamp = header.partition("at ")[2].partition("; by ")[0]"#,
+        r#"expected = "at " + timestamp + "; by " + signature"#,
+    ] {
+        assert!(found.contains(line), "{line} is not in:\n{found}");
+    }
+    let hidden = signature
+        .replace("X-Kind", "X-Other")
+        .replace("\"{event_type}\", X-Try", "\"{event_type}!\", X-Try");
+    assert_eq!(snippet(&hidden), Err(NoSnippet::Hidden("event_type")));
+}
+
+#[test]
+fn what_cannot_be_verified_has_none() {
+    assert_eq!(
+        snippet("standard_webhooks = false"),
+        Err(NoSnippet::Unsigned)
+    );
+    let unlike = r#"
+        [[signature]]
+        algorithm = "hmac-sha256"
+        encoding = "hex"
+        signed = "{body}"
+        header = "X-Sig"
+        value = "first={signature}"
+        overlap = ",second={signature}"
+    "#;
+    assert_eq!(snippet(unlike), Err(NoSnippet::Overlap));
+}

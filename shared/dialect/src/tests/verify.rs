@@ -1,0 +1,399 @@
+//! Verifying: what the documents' receivers accept is accepted, everything else is refused with the reason.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use uuid::Uuid;
+
+use super::builtin;
+use crate::{
+    Dialect, Dialects, EventFacts, Reading, SignInput, SignatureFault, Verified, VerifyInput,
+};
+
+const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NOW_S: u64 = 1_696_680_000;
+
+fn header_map(fields: &[(&str, &str)]) -> HeaderMap {
+    let field = |(name, value): &(&str, &str)| {
+        let name: HeaderName = name.parse().unwrap();
+        (name, HeaderValue::from_str(value).unwrap())
+    };
+    fields.iter().map(field).collect()
+}
+
+/// The first check's result, at `NOW_S` and with 300 s tolerated.
+fn first(
+    dialect: &Dialect,
+    headers: &HeaderMap,
+    body: &str,
+    secret: &str,
+) -> Result<Verified, SignatureFault> {
+    let checks = dialect.verify(&VerifyInput {
+        headers,
+        body: body.as_bytes(),
+        secrets: &[secret.to_owned()],
+        now_s: NOW_S,
+        tolerance_s: 300,
+    });
+    checks.into_iter().next().unwrap().result
+}
+
+const ODIN_BODY: &str = r#"{"id":"evt_abc123","type":"user.lesson.completed","created_at":"2025-10-10T12:30:00Z","data":{"user_id":"user_xyz789","lesson_id":"lesson_non_01","language":"non","score":95,"completion_time_seconds":450},"metadata":{"api_version":"v1","request_id":"req_123456"}}"#;
+const ODIN_SECRET: &str = "your_webhook_secret_key";
+const ODIN_SIGNATURE: &str = "35895cfb58400243637ca0f60d26bd5b65cf37d3e5ee0fe7251d22c0760f469c";
+
+/// The signatures are those of the tests of signing: made with Python's `hmac`, as the documents' snippets do.
+#[test]
+fn the_documents_own_signatures_hold() {
+    for (name, body, secret, header, value) in [
+        (
+            "odin",
+            ODIN_BODY,
+            ODIN_SECRET,
+            "x-odin-signature",
+            &*format!("t=1696680000,v1={ODIN_SIGNATURE}"),
+        ),
+        (
+            "badger",
+            r#"{"event":"user.badge.unlocked","userId":"user123","badgeId":"first_purchase","badge":{"name":"First Purchase","description":"Make your first purchase","imageUrl":"https://example.com/badge.png"},"timestamp":"2024-01-15T10:30:00Z"}"#,
+            "your_webhook_secret",
+            "x-badger-signature",
+            "42a9017a66a1d48d2cb7b4971e3887cee7cf91f3a7e7078f3a8c7785bad20418",
+        ),
+        (
+            "patra",
+            r#"{"id":"evt_abc123","event":"card.updated","created":1638360000,"data":{"id":"card_abc123","username":"johndoe","updatedAt":"2024-12-01T14:22:00Z","changes":["bio","jobTitle"]}}"#,
+            STANDARD_SECRET,
+            "x-patra-signature",
+            "sha256=f6ca881825de64d11ea2bd612da53df55e687ac3a6a6360df47bf6cf1b05c460",
+        ),
+        (
+            "bharatcart",
+            r#"{"event":"order.paid","timestamp":"2024-01-01T00:05:00Z","data":{"orderId":"ORD-2024-00001","paymentId":"txn_123","amount":235997,"currency":"INR","paymentMethod":"stripe"}}"#,
+            "s3cret",
+            "x-webhook-signature",
+            "da875878ed4299012341d7edb2374fdb8960c6245a532ce3e870f24d7abb081d",
+        ),
+    ] {
+        let dialect = builtin(name);
+        let headers = header_map(&[(header, value)]);
+        let timestamp_s = (name == "odin").then_some(NOW_S);
+        assert_eq!(
+            first(&dialect, &headers, body, secret),
+            Ok(Verified {
+                secret: 0,
+                signature: 0,
+                timestamp_s
+            }),
+            "{name}"
+        );
+        assert_eq!(
+            first(&dialect, &headers, body, "another"),
+            Err(SignatureFault::Mismatch),
+            "{name}"
+        );
+        let longer = format!("{body}\n");
+        assert_eq!(
+            first(&dialect, &headers, &longer, secret),
+            Err(SignatureFault::Mismatch),
+            "{name}"
+        );
+        let other = format!("{}e", &value[..value.len() - 1]);
+        let other = header_map(&[(header, &other)]);
+        assert_eq!(
+            first(&dialect, &other, body, secret),
+            Err(SignatureFault::Mismatch),
+            "{name}"
+        );
+        assert_eq!(
+            first(&dialect, &HeaderMap::new(), body, secret),
+            Err(SignatureFault::Missing),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_header_of_another_form_is_told_with_its_own() {
+    for value in [
+        "",
+        ODIN_SIGNATURE,
+        &format!("v1={ODIN_SIGNATURE},t=1696680000"),
+        &format!("t=1696680000,v1={ODIN_SIGNATURE}0"),
+        &format!("t=soon,v1={ODIN_SIGNATURE}"),
+        "t=1696680000,v1=é",
+        "t=1696680000,v1=abc",
+    ] {
+        let headers = header_map(&[("x-odin-signature", value)]);
+        let fault = first(&builtin("odin"), &headers, ODIN_BODY, ODIN_SECRET).unwrap_err();
+        if value.is_ascii() {
+            let form = "`t={timestamp},v1={signature}`, with a signature of 64 characters";
+            assert!(fault.to_string().contains(form), "{value}: {fault}");
+        } else {
+            assert_eq!(fault, SignatureFault::Missing, "no text");
+        }
+    }
+}
+
+#[test]
+fn a_time_too_far_away_either_way_is_refused() {
+    let odin = builtin("odin");
+    let headers = header_map(&[(
+        "x-odin-signature",
+        &format!("t=1696680000,v1={ODIN_SIGNATURE}"),
+    )]);
+    let at = |now_s| {
+        let checks = odin.verify(&VerifyInput {
+            headers: &headers,
+            body: ODIN_BODY.as_bytes(),
+            secrets: &[ODIN_SECRET.to_owned()],
+            now_s,
+            tolerance_s: 300,
+        });
+        checks[0]
+            .result
+            .clone()
+            .map(|verified| verified.timestamp_s)
+    };
+    for now_s in [NOW_S - 300, NOW_S, NOW_S + 300] {
+        assert_eq!(at(now_s), Ok(Some(NOW_S)));
+    }
+    assert_eq!(
+        at(NOW_S + 301),
+        Err(SignatureFault::Stale {
+            age_s: 301,
+            tolerance_s: 300
+        })
+    );
+    assert_eq!(
+        at(NOW_S - 301),
+        Err(SignatureFault::Ahead {
+            ahead_s: 301,
+            tolerance_s: 300
+        })
+    );
+}
+
+#[test]
+fn the_references_signature_holds_and_needs_its_kind_of_secret() {
+    let standard = builtin("standard");
+    let body = r#"{"type":"a","timestamp":"2022-11-03T20:26:10Z","data":{}}"#;
+    let oracle = standardwebhooks::Webhook::new(STANDARD_SECRET).unwrap();
+    let signature = oracle
+        .sign("evt_1", i64::try_from(NOW_S).unwrap(), body.as_bytes())
+        .unwrap();
+    let sent = |signature: &str| {
+        header_map(&[
+            ("webhook-id", "evt_1"),
+            ("webhook-timestamp", &NOW_S.to_string()),
+            ("webhook-signature", signature),
+        ])
+    };
+    // Others may be listed before it, of keys and versions that this receiver does not know.
+    let headers = sent(&format!("v1a,{} {signature}", "A".repeat(88)));
+    assert_eq!(
+        first(&standard, &headers, body, STANDARD_SECRET),
+        Ok(Verified {
+            secret: 0,
+            signature: 1,
+            timestamp_s: Some(NOW_S)
+        })
+    );
+    assert_eq!(
+        first(&standard, &headers, body, "plain"),
+        Err(SignatureFault::NoKey)
+    );
+    let others = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+    assert_eq!(
+        first(&standard, &headers, body, others),
+        Err(SignatureFault::Mismatch)
+    );
+
+    let mut without_time = sent(&signature);
+    without_time.remove("webhook-timestamp");
+    assert_eq!(
+        first(&standard, &without_time, body, STANDARD_SECRET),
+        Err(SignatureFault::Untold {
+            variable: "time of the attempt"
+        })
+    );
+    let mut unsigned = sent(&signature);
+    unsigned.remove("webhook-signature");
+    assert_eq!(
+        first(&standard, &unsigned, body, STANDARD_SECRET),
+        Err(SignatureFault::Missing)
+    );
+    let nothing_to_check = standard.verify(&VerifyInput {
+        headers: &unsigned,
+        body: body.as_bytes(),
+        secrets: &["plain".to_owned()],
+        now_s: NOW_S,
+        tolerance_s: 300,
+    });
+    assert_eq!(nothing_to_check, []);
+}
+
+/// Standard Webhooks' published vector: the pair's owner signs, a receiver has the public key alone.
+#[test]
+fn a_public_key_verifies() {
+    const PAIR: &str = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+    const PUBLIC: &str = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+    let signature = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==";
+    let headers = header_map(&[
+        ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("webhook-timestamp", "1614265330"),
+        ("webhook-signature", signature),
+    ]);
+    let result = |secret: &str, body: &str| {
+        let checks = builtin("standard").verify(&VerifyInput {
+            headers: &headers,
+            body: body.as_bytes(),
+            secrets: &[secret.to_owned()],
+            now_s: 1_614_265_330,
+            tolerance_s: 0,
+        });
+        checks.into_iter().next().unwrap().result
+    };
+    let body = r#"{"test": 2432232314}"#;
+    for secret in [PAIR, PUBLIC] {
+        assert!(result(secret, body).is_ok(), "{secret}");
+        assert_eq!(result(secret, "{}"), Err(SignatureFault::Mismatch));
+    }
+    let shared = format!("whsec_{}", &PUBLIC["whpk_".len()..]);
+    assert_eq!(result(&shared, body), Err(SignatureFault::Mismatch));
+}
+
+/// Every type of every dialect, signed and verified, is told apart from all other dialects'.
+#[test]
+fn what_a_dialect_sends_it_recognises_reads_and_verifies() {
+    let dialects = Dialects::builtin();
+    for dialect in dialects.iter() {
+        let catalogue = &dialect.catalogue;
+        let listed = catalogue.types().iter().map(|listed| &*listed.name);
+        for event_type in listed.chain(catalogue.first_type_of("*")) {
+            let body = dialect
+                .body(&EventFacts {
+                    id: "evt_1",
+                    event_type,
+                    data: catalogue.sample(event_type).unwrap(),
+                    time: "2025-10-10T12:30:00Z".parse().unwrap(),
+                    is_time_given: true,
+                    request_id: "req_1",
+                    metadata: None,
+                })
+                .unwrap();
+            let headers = dialect.headers(&SignInput {
+                event_id: "evt_1",
+                event_type,
+                delivery_id: Uuid::from_u128(1),
+                timestamp_s: NOW_S,
+                body: &body,
+                secret: STANDARD_SECRET,
+                newer_secrets: &[],
+                traceparent: None,
+            });
+            let headers: HeaderMap = headers.unwrap().into_iter().collect();
+            let recognised: Vec<&str> = dialects
+                .iter()
+                .filter(|other| other.recognises(&headers, &body))
+                .map(|other| &*other.name)
+                .collect();
+            assert_eq!(recognised, [&*dialect.name], "{event_type}");
+            assert_eq!(
+                dialect.read(&headers, &body),
+                Reading {
+                    event_id: Some("evt_1".to_owned()),
+                    // Slack says it within the data, where it is the data's own.
+                    event_type: (dialect.name != "slack").then(|| event_type.to_owned())
+                }
+            );
+            let checks = dialect.verify(&VerifyInput {
+                headers: &headers,
+                body: &body,
+                secrets: &["another".to_owned(), STANDARD_SECRET.to_owned()],
+                now_s: NOW_S,
+                tolerance_s: 0,
+            });
+            assert_eq!(checks.last().unwrap().header, "webhook-signature");
+            for check in checks {
+                let verified = check.result.unwrap();
+                assert_eq!((verified.secret, verified.signature), (1, 0));
+            }
+        }
+    }
+}
+
+/// What is covered may stand in another header, and a header may have signatures of several secrets.
+#[test]
+fn an_own_file_is_verified_by_its_own_rules() {
+    let text = r#"
+        name = "own"
+        description = "A version, a time in a header of its own, and room for more than one signature."
+        event_id = "{uuid}"
+        timeout = "3s"
+        body_limit = 1000
+        success = ["2xx"]
+        standard_webhooks = false
+        disable = "never"
+        envelope = [{ from = "data_members" }]
+
+        [headers]
+        X-Own-Timestamp = "at {timestamp}"
+        X-Own-Event = "{event_type}"
+
+        [ladder]
+        waits = ["1s"]
+
+        [[signature]]
+        algorithm = "hmac-sha512"
+        encoding = "base64"
+        signed = "v0:{timestamp}:{event_type}:{body}"
+        header = "X-Own-Signature"
+        value = "v0={signature}"
+        overlap = ",v0={signature}"
+
+        [any_type]
+        example = "x"
+        sample = '{}'
+    "#;
+    let dialects = Dialects::builtin().with_file("own.toml", text).unwrap();
+    let own = dialects.get("own").unwrap();
+    let signed_with = |secret, newer_secrets| -> HeaderMap {
+        let fields = own.headers(&SignInput {
+            event_id: "1",
+            event_type: "a.b",
+            delivery_id: Uuid::from_u128(1),
+            timestamp_s: NOW_S,
+            body: b"{}",
+            secret,
+            newer_secrets,
+            traceparent: None,
+        });
+        fields.unwrap().into_iter().collect()
+    };
+    let both = signed_with("old", &["new", "newer"]);
+    for (secret, signature) in [("old", 0), ("new", 1), ("newer", 2)] {
+        let verified = first(own, &both, "{}", secret).unwrap();
+        assert_eq!(verified.signature, signature);
+        assert_eq!(verified.timestamp_s, Some(NOW_S));
+    }
+    assert_eq!(
+        own.read(&both, b"{}"),
+        Reading {
+            event_id: None,
+            event_type: Some("a.b".to_owned())
+        }
+    );
+    let mut other_type = both.clone();
+    other_type.insert("x-own-event", HeaderValue::from_static("a.c"));
+    assert_eq!(
+        first(own, &other_type, "{}", "old"),
+        Err(SignatureFault::Mismatch)
+    );
+    let mut without_time = both;
+    without_time.remove("x-own-timestamp");
+    assert_eq!(
+        first(own, &without_time, "{}", "old"),
+        Err(SignatureFault::Untold {
+            variable: "time of the attempt"
+        })
+    );
+}

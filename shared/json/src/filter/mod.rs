@@ -1,0 +1,448 @@
+//! Filters: which payloads a webhook takes, by a pattern in the manner of EventBridge's.
+//!
+//! A pattern is an object, and all its members must hold. A member names a member of the payload: an object is a pattern for the
+//! object that is there, a list holds the tests of which one must pass. `$or` is a list of patterns of which one must hold.
+//! Where the payload has a list, one of its elements is enough. Numbers are compared by their exact decimal values.
+//!
+//! `read` turns a pattern into [`Place`]s: the members of the payload that it names, each once, however many patterns name it. The
+//! tests of a place are an index ([`tests::Tests`]) that a value is looked up in. So `walk` goes over a payload once, and each
+//! element of a list costs about the same, whatever the filter.
+
+mod read;
+mod tests;
+mod walk;
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use self::tests::{Bits, Tests};
+use crate::{Json, JsonFault, limits::FILTER_BYTES};
+
+/// A pattern, as given and as it is evaluated.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    given: Json,
+    /// That of the payload comes first.
+    places: Arc<[Place]>,
+}
+
+/// What came of asking a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether the webhook takes the payload.
+    pub takes: bool,
+    /// The work that it took: a unit is about what it takes to look at a byte.
+    pub work: usize,
+}
+
+/// A member of the payload that a filter names, or the payload.
+#[derive(Debug, Default)]
+struct Place {
+    /// The members that the patterns for an object here name, in order, with their places.
+    members: Vec<(String, usize)>,
+    /// What the patterns for an object here want.
+    patterns: Vec<Pattern>,
+    /// The tests of what is here.
+    tests: Tests,
+    /// What holds of it where it is missing. For patterns, where it is no object as well.
+    missing: Held,
+}
+
+/// What must hold of an object, all of it.
+type Pattern = Vec<Condition>;
+
+#[derive(Debug)]
+enum Condition {
+    /// The member at a place passes the tests of this number there.
+    Tests { place: usize, number: usize },
+    /// The pattern of this number holds of the member at a place.
+    Within { place: usize, number: usize },
+    /// One of the patterns holds.
+    Or(Vec<Pattern>),
+}
+
+/// What holds of a place, by numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Held {
+    tests: Bits,
+    patterns: Bits,
+}
+
+impl Filter {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// When it is no pattern, or exceeds the limits.
+    pub fn compile(given: &Json) -> Result<Self, JsonFault> {
+        if serde_json::to_vec(given).map_or(true, |json| json.len() > FILTER_BYTES) {
+            return Err(JsonFault::new(format!(
+                "must have at most {FILTER_BYTES} bytes as JSON"
+            )));
+        }
+        Ok(Self {
+            places: read::read(given)?.into(),
+            given: given.clone(),
+        })
+    }
+
+    /// A pattern that was stored. One that is refused by now takes nothing until another is given.
+    pub fn stored(given: Json) -> Self {
+        Self::compile(&given).unwrap_or_else(|_| Self {
+            places: Arc::new([]),
+            given,
+        })
+    }
+
+    /// Asks whether the webhook takes this payload.
+    #[must_use]
+    pub fn ask(&self, payload: &Json) -> Asked {
+        walk::walk(&self.places, payload)
+    }
+}
+
+/// Two filters are equal if they were given alike.
+impl PartialEq for Filter {
+    fn eq(&self, other: &Self) -> bool {
+        self.given == other.given
+    }
+}
+
+impl Eq for Filter {}
+
+impl Serialize for Filter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.given.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use crate::limits::{FILTER_CONDITIONS, FILTER_DEPTH, FILTER_PARTS};
+
+    fn json(text: &str) -> Json {
+        Json::parse(text.as_bytes(), 100).unwrap()
+    }
+
+    fn takes(pattern: &str, payload: &str) -> bool {
+        Filter::compile(&json(pattern))
+            .unwrap()
+            .ask(&json(payload))
+            .takes
+    }
+
+    fn fault(pattern: &str) -> String {
+        Filter::compile(&json(pattern)).unwrap_err().to_string()
+    }
+
+    const ORDER: &str = r#"{
+        "status": "paid", "amount": 120.50, "note": null, "gift": false, "tags": ["new", "vip"], "empty": [],
+        "customer": {"country": "CH", "id": "cus_7"}, "items": [{"sku": "A-1", "n": 1}, {"sku": "B-2", "n": 5}]
+    }"#;
+
+    #[test]
+    fn each_operator_takes_what_it_says() {
+        for pattern in [
+            r#"{"status": ["paid"]}"#,
+            r#"{"status": ["open", "paid"]}"#,
+            r#"{"note": [null]}"#,
+            r#"{"gift": [false]}"#,
+            r#"{"amount": [120.5]}"#,
+            r#"{"amount": [{"numeric": [">", 100]}]}"#,
+            r#"{"amount": [{"numeric": [">=", 120.5, "<", 121]}]}"#,
+            r#"{"amount": [{"numeric": ["=", 1205e-1]}]}"#,
+            r#"{"status": [{"prefix": "pa"}]}"#,
+            r#"{"status": [{"suffix": "id"}]}"#,
+            r#"{"coupon": [{"exists": false}]}"#,
+            r#"{"note": [{"exists": true}]}"#,
+            r#"{"status": [{"anything-but": "open"}]}"#,
+            r#"{"status": [{"anything-but": ["open", "void"]}]}"#,
+            r#"{"status": [{"anything-but": {"prefix": "re"}}]}"#,
+            r#"{"customer": {"country": ["CH", "LI"]}}"#,
+            r#"{"customer": {"vat": [{"exists": false}]}}"#,
+            r#"{"shipping": {"vat": [{"exists": false}]}}"#,
+            r#"{"$or": [{"status": ["open"]}, {"amount": [{"numeric": [">", 100]}]}]}"#,
+            r#"{"status": ["paid"], "$or": [{"gift": [true]}, {"tags": ["vip"]}]}"#,
+        ] {
+            assert!(takes(pattern, ORDER), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn each_operator_leaves_out_the_rest() {
+        for pattern in [
+            r#"{"status": ["Paid"]}"#,
+            r#"{"status": ["paid"], "gift": [true]}"#,
+            r#"{"coupon": [null]}"#,
+            r#"{"gift": [null, "false", 0]}"#,
+            r#"{"amount": ["120.50"]}"#,
+            r#"{"amount": [{"numeric": [">", 120.5]}]}"#,
+            r#"{"amount": [{"numeric": [">=", 0, "<", 120.5]}]}"#,
+            r#"{"status": [{"numeric": [">", 0]}]}"#,
+            r#"{"amount": [{"prefix": "1"}]}"#,
+            r#"{"status": [{"exists": false}]}"#,
+            r#"{"coupon": [{"exists": true}]}"#,
+            r#"{"status": [{"anything-but": ["open", "paid"]}]}"#,
+            r#"{"coupon": [{"anything-but": "x"}]}"#,
+            r#"{"tags": [{"anything-but": "vip"}]}"#,
+            r#"{"status": [{"anything-but": {"prefix": "pa"}}]}"#,
+            r#"{"customer": ["CH"]}"#,
+            r#"{"status": {"country": ["CH"]}}"#,
+            r#"{"empty": [null, ""]}"#,
+            r#"{"$or": [{"status": ["open"]}, {"amount": [{"numeric": [">", 1000]}]}]}"#,
+            r#"{"status": ["open"], "$or": [{"tags": ["vip"]}]}"#,
+        ] {
+            assert!(!takes(pattern, ORDER), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn of_a_list_one_element_is_enough_but_it_must_hold_whole() {
+        assert!(takes(r#"{"tags": ["vip"]}"#, ORDER));
+        assert!(takes(r#"{"items": {"sku": ["B-2"], "n": [5]}}"#, ORDER));
+        assert!(!takes(r#"{"items": {"sku": ["A-1"], "n": [5]}}"#, ORDER));
+        assert!(takes(r#"{"empty": {"sku": [{"exists": false}]}}"#, ORDER));
+    }
+
+    #[test]
+    fn numbers_are_told_apart_beyond_a_doubles_digits() {
+        let next = r#"{"n": 9007199254740993}"#;
+        assert!(!takes(r#"{"n": [9007199254740992]}"#, next));
+        assert!(takes(
+            r#"{"n": [{"numeric": [">", 9007199254740992]}]}"#,
+            next
+        ));
+        for (small, large) in [
+            ("-2", "-1"),
+            ("-1", "0"),
+            ("0", "1e-9"),
+            ("9", "10"),
+            ("1.25", "1.3"),
+            ("-1e3", "-999"),
+        ] {
+            let pattern = format!(r#"{{"n": [{{"numeric": ["<", {large}]}}]}}"#);
+            assert!(
+                takes(&pattern, &format!(r#"{{"n": {small}}}"#)),
+                "{small} < {large}"
+            );
+            assert!(
+                !takes(&pattern, &format!(r#"{{"n": {large}}}"#)),
+                "{large} < {large}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_fault_names_its_place_in_the_pattern() {
+        for (pattern, place) in [
+            ("[]", "$: "),
+            ("{}", "$: "),
+            (r#"{"a": "x"}"#, "a: "),
+            (r#"{"a": []}"#, "a: "),
+            (r#"{"a": {}}"#, "a: "),
+            (r#"{"a": [["x"]]}"#, "a[0]: "),
+            (r#"{"a": [1, {}]}"#, "a[1]: "),
+            (r#"{"a": [{"prefix": "x", "suffix": "y"}]}"#, "a[0]: "),
+            (
+                r#"{"a": {"b c": [{"prefix": 1}]}}"#,
+                r#"a["b c"][0].prefix: "#,
+            ),
+            (r#"{"a": [{"like": "x"}]}"#, "a[0].like: is unknown"),
+            (r#"{"a": [{"exists": "yes"}]}"#, "a[0].exists: "),
+            (r#"{"a": [{"numeric": [">"]}]}"#, "a[0].numeric: "),
+            (r#"{"a": [{"numeric": [">", "1"]}]}"#, "a[0].numeric: "),
+            (r#"{"a": [{"numeric": ["!", 1]}]}"#, "a[0].numeric: "),
+            (
+                r#"{"a": [{"numeric": [">", 1, "<", 3, "=", 2]}]}"#,
+                "a[0].numeric: ",
+            ),
+            (
+                r#"{"a": [{"anything-but": {"exists": true}}]}"#,
+                r#"a[0].anything-but: "#,
+            ),
+            (
+                r#"{"a": [{"anything-but": [{"prefix": "x"}]}]}"#,
+                "a[0].anything-but[0]: ",
+            ),
+            (r#"{"$or": {"a": [1]}}"#, r#"["$or"]: "#),
+            (r#"{"$or": [{"a": [1]}, {"b": 1}]}"#, r#"["$or"][1].b: "#),
+            (r#"{"$and": [{"a": [1]}]}"#, r#"["$and"]: is unknown"#),
+        ] {
+            let fault = fault(pattern);
+            assert!(fault.starts_with(place), "{pattern} → {fault}");
+        }
+    }
+
+    #[test]
+    fn depth_and_size_have_bounds() {
+        let nested = |depth: usize| format!("{}[1]{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        assert!(Filter::compile(&json(&nested(FILTER_DEPTH))).is_ok());
+        assert!(fault(&nested(FILTER_DEPTH + 1)).ends_with("patterns deep"));
+
+        let values = |count: usize| format!(r#"{{"a": [{}]}}"#, vec!["1"; count].join(","));
+        assert!(Filter::compile(&json(&values(FILTER_PARTS))).is_ok());
+        assert!(fault(&values(FILTER_PARTS + 1)).starts_with(&format!("a[{FILTER_PARTS}]: ")));
+
+        let long = "x".repeat(FILTER_BYTES);
+        assert!(fault(&format!(r#"{{"a": ["{long}"]}}"#)).contains("bytes"));
+    }
+
+    /// Some 250 KB of lists, in which no element passes what is asked below.
+    fn large_payloads() -> Vec<Json> {
+        let list = |element: &str, count: usize| {
+            json(&format!(r#"{{"a":[{}]}}"#, vec![element; count].join(",")))
+        };
+        let long = "a".repeat(400);
+        vec![
+            list("0", 125_000),
+            list("1.5", 60_000),
+            list(r#""""#, 80_000),
+            list(&format!(r#""{long}b""#), 600),
+            list("[]", 80_000),
+            list("{}", 80_000),
+            list(r#"{"b":0}"#, 31_000),
+            list(r#"{"b":{"c":0}}"#, 18_000),
+            list(r#"{"b":[{"c":{"d":0.5}},0]}"#, 10_000),
+            json(&format!(r#"{{"a":"{}"}}"#, "a".repeat(250_000))),
+        ]
+    }
+
+    #[test]
+    fn the_work_for_a_payload_is_bounded_by_its_size_whatever_the_filter() {
+        let listed = |test: fn(usize) -> String, count: usize| {
+            let tests: Vec<_> = (0..count).map(test).collect();
+            tests.join(",")
+        };
+        let of_a = |tests: String| format!(r#"{{"a":[{tests}]}}"#);
+        let within = |patterns: String| format!(r#"{{"a":{{"$or":[{patterns}]}}}}"#);
+        for filter in [
+            of_a(listed(|n| format!(r#""x{n}""#), 200)),
+            of_a(listed(|n| n.to_string(), 200).replace("0", "7")),
+            of_a(listed(
+                |n| format!(r#"{{"numeric":[">",{n}.6,"<",{n}.7]}}"#),
+                199,
+            )),
+            of_a(listed(
+                |n| format!(r#"{{"prefix":"{}b"}}"#, "a".repeat(n + 1)),
+                70,
+            )),
+            of_a(listed(
+                |n| format!(r#"{{"suffix":"{}"}}"#, "a".repeat(n + 1)),
+                70,
+            )),
+            of_a(listed(
+                |n| format!(r#"{{"anything-but":["y{n}",0,1.5,""]}}"#),
+                40,
+            )),
+            format!(
+                r#"{{"$or":[{}]}}"#,
+                listed(|n| format!(r#"{{"a":["z{n}"]}}"#), 180)
+            ),
+            within(listed(|n| format!(r#"{{"b":["z{n}"]}}"#), 31)),
+            within(listed(|n| format!(r#"{{"b":{{"c":[{n}.5]}}}}"#), 15)),
+            within(listed(
+                |n| format!(r#"{{"b":{{"c":{{"d":[{n}]}}}},"e{n}":[{{"exists":true}}]}}"#),
+                8,
+            )),
+        ] {
+            let filter = Filter::compile(&json(&filter))
+                .unwrap_or_else(|fault| panic!("{filter:.80}: {fault}"));
+            for payload in large_payloads() {
+                let bytes = serde_json::to_vec(&payload).unwrap().len();
+                let asked = filter.ask(&payload);
+                let most = 20 * bytes + 20_000;
+                assert!(asked.work <= most, "{} for {bytes} bytes", asked.work);
+            }
+        }
+    }
+
+    #[test]
+    fn below_the_payloads_own_members_few_conditions_are_on_the_same_object() {
+        let patterns = |count: usize| {
+            let patterns: Vec<_> = (0..count).map(|n| format!(r#"{{"b":[{n}]}}"#)).collect();
+            patterns.join(",")
+        };
+        let most = FILTER_CONDITIONS - 1;
+        let of_member = |count| format!(r#"{{"a":{{"$or":[{}]}}}}"#, patterns(count));
+        assert!(Filter::compile(&json(&of_member(most))).is_ok());
+        let fault = fault(&of_member(most + 1));
+        assert!(
+            fault.starts_with(&format!(r#"a["$or"][{most}].b: is one too many"#)),
+            "{fault}"
+        );
+        let of_payload = format!(r#"{{"$or":[{}]}}"#, patterns(150));
+        assert!(Filter::compile(&json(&of_payload)).is_ok());
+    }
+
+    #[test]
+    fn an_index_finds_what_the_tests_one_by_one_would() {
+        for (tests, taken, left_out) in [
+            (
+                r#"["b", "a", "b"]"#,
+                r#"["a", "b", ["c", "b"]]"#,
+                r#"["c", "", 0, null, {}, ["c"], []]"#,
+            ),
+            (
+                r#"[{"prefix": "aa"}, {"prefix": "a"}, {"prefix": "b"}]"#,
+                r#"["a", "aac", "b"]"#,
+                r#"["", "ca", 1]"#,
+            ),
+            (
+                r#"[{"prefix": "ab"}, {"prefix": "abcd"}]"#,
+                r#"["ab", "abc", "abcde"]"#,
+                r#"["a", "ac"]"#,
+            ),
+            (
+                r#"[{"suffix": "ü"}, {"suffix": "xü"}]"#,
+                r#"["ü", "xü", "aü"]"#,
+                r#"["u", "üx"]"#,
+            ),
+            (
+                r#"[{"numeric": [">=", 1, "<", 2.5]}, 7, {"numeric": ["<", -1e20]}]"#,
+                r#"[1, 1.0, 2, 2.49, 7, 70e-1, -1e21]"#,
+                r#"[0, 2.5, 3, 6.9, 8, -1e20, "1"]"#,
+            ),
+            (
+                r#"[{"numeric": ["=", 0.5]}]"#,
+                r#"[0.5, 5e-1, [0, 0.5]]"#,
+                r#"[0, 1, 0.4]"#,
+            ),
+            (
+                r#"[{"anything-but": ["a", 1]}]"#,
+                r#"["b", 2, null, [], ["b"], {}]"#,
+                r#"["a", 1, 1.0, ["b", "a"]]"#,
+            ),
+            (
+                r#"[{"anything-but": "a"}, {"anything-but": "b"}]"#,
+                r#"["a", "b", "c", ["a", "c"]]"#,
+                r#"[["a", "b"]]"#,
+            ),
+            (r#"[{"exists": true}]"#, r#"[null, [], {}, 0]"#, r#"[]"#),
+            (
+                r#"[true, null]"#,
+                r#"[true, null, [false, null]]"#,
+                r#"[false, "null", 0]"#,
+            ),
+        ] {
+            let filter = Filter::compile(&json(&format!(r#"{{"a": {tests}}}"#))).unwrap();
+            for (values, expected) in [(taken, true), (left_out, false)] {
+                for value in json(values).as_array().unwrap() {
+                    let payload = Json::Object(vec![("a".to_owned(), value.clone())]);
+                    assert_eq!(filter.ask(&payload).takes, expected, "{tests} of {value:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stored_filter_that_is_refused_by_now_takes_nothing_and_shows_what_it_was() {
+        let given = json(r#"{"a": [{"like": "x"}]}"#);
+        let filter = Filter::stored(given.clone());
+        assert!(!filter.ask(&json(r#"{"a": "x"}"#)).takes);
+        assert_eq!(
+            serde_json::to_string(&filter).unwrap(),
+            serde_json::to_string(&given).unwrap()
+        );
+    }
+}

@@ -1,0 +1,255 @@
+//! From a pattern as it is written to its places.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Condition, Pattern, Place, Tests,
+    tests::{Comparison, Test},
+    walk,
+};
+use crate::{
+    Decimal, Json, JsonFault,
+    limits::{FILTER_CONDITIONS, FILTER_DEPTH, FILTER_PARTS},
+};
+
+const OPERATORS: &str = "`prefix`, `suffix`, `numeric`, `exists` and `anything-but`";
+
+/// Reads a pattern for the payload, which has the first place.
+pub(super) fn read(pattern: &Json) -> Result<Vec<Place>, JsonFault> {
+    let mut reader = Reader {
+        parts: 0,
+        places: vec![Named::default()],
+    };
+    let whole = reader.pattern(pattern, 0, 1)?;
+    reader.places[0].patterns.push(whole);
+    let mut places: Vec<Place> = reader.places.into_iter().map(Named::finished).collect();
+    // What lies within a place comes behind it.
+    for place in (0..places.len()).rev() {
+        places[place].missing = walk::missing(&places, place);
+    }
+    Ok(places)
+}
+
+/// A place that is being read.
+#[derive(Default)]
+struct Named {
+    members: BTreeMap<String, usize>,
+    patterns: Vec<Pattern>,
+    tests: Vec<Vec<Test>>,
+    /// How many conditions its patterns have.
+    conditions: usize,
+}
+
+impl Named {
+    fn finished(self) -> Place {
+        Place {
+            members: self.members.into_iter().collect(),
+            patterns: self.patterns,
+            tests: Tests::of(&self.tests),
+            ..Place::default()
+        }
+    }
+}
+
+/// Reads patterns, counting what they have.
+struct Reader {
+    parts: usize,
+    places: Vec<Named>,
+}
+
+impl Reader {
+    /// Reads a pattern for an object at a place.
+    fn pattern(&mut self, value: &Json, place: usize, depth: usize) -> Result<Pattern, JsonFault> {
+        let members = value
+            .as_object()
+            .filter(|members| !members.is_empty())
+            .ok_or_else(|| {
+                JsonFault::new("must be an object that names a member of the payload")
+            })?;
+        if depth > FILTER_DEPTH {
+            let reason = format!("must be at most {FILTER_DEPTH} patterns deep");
+            return Err(JsonFault::new(reason));
+        }
+        members
+            .iter()
+            .map(|(name, value)| {
+                self.condition(name, value, place, depth)
+                    .map_err(|fault| fault.within(name))
+            })
+            .collect()
+    }
+
+    fn condition(
+        &mut self,
+        name: &str,
+        value: &Json,
+        place: usize,
+        depth: usize,
+    ) -> Result<Condition, JsonFault> {
+        self.places[place].conditions += 1;
+        // The payload is asked once. What lies within may be a list of many objects.
+        if place > 0 && self.places[place].conditions > FILTER_CONDITIONS {
+            let reason = format!(
+                "is one too many: below the payload's own members, all patterns for the same object have at most \
+                 {FILTER_CONDITIONS} conditions together"
+            );
+            return Err(JsonFault::new(reason));
+        }
+        if name == "$or" {
+            let patterns = each(value, "patterns", |pattern| {
+                self.pattern(pattern, place, depth + 1)
+            });
+            return patterns.map(Condition::Or);
+        }
+        if name.starts_with('$') {
+            return Err(JsonFault::new("is unknown; there is `$or`"));
+        }
+        match value {
+            Json::Object(_) => {
+                let place = self.member(place, name);
+                let pattern = self.pattern(value, place, depth + 1)?;
+                let patterns = &mut self.places[place].patterns;
+                patterns.push(pattern);
+                let number = patterns.len() - 1;
+                Ok(Condition::Within { place, number })
+            }
+            Json::Array(_) => {
+                let place = self.member(place, name);
+                let read = each(value, "values or operators", |test| self.test(test))?;
+                let tests = &mut self.places[place].tests;
+                tests.push(read);
+                let number = tests.len() - 1;
+                Ok(Condition::Tests { place, number })
+            }
+            _ => Err(JsonFault::new(
+                "must be a list of the values to take, or an object for what lies within",
+            )),
+        }
+    }
+
+    /// The place of a member of the object at a place.
+    fn member(&mut self, place: usize, name: &str) -> usize {
+        if let Some(member) = self.places[place].members.get(name) {
+            return *member;
+        }
+        let member = self.places.len();
+        self.places.push(Named::default());
+        self.places[place].members.insert(name.to_owned(), member);
+        member
+    }
+
+    fn test(&mut self, value: &Json) -> Result<Test, JsonFault> {
+        self.parts += 1;
+        if self.parts > FILTER_PARTS {
+            let reason = format!("a filter has at most {FILTER_PARTS} values and operators");
+            return Err(JsonFault::new(reason));
+        }
+        match value {
+            Json::Object(members) => match members.as_slice() {
+                [(operator, value)] => self
+                    .operator(operator, value)
+                    .map_err(|fault| fault.within(operator)),
+                _ => {
+                    let reason = format!("must have exactly one of {OPERATORS}");
+                    Err(JsonFault::new(reason))
+                }
+            },
+            value => literal(value),
+        }
+    }
+
+    fn operator(&mut self, operator: &str, value: &Json) -> Result<Test, JsonFault> {
+        match operator {
+            "prefix" => affix(value).map(Test::Prefix),
+            "suffix" => affix(value).map(Test::Suffix),
+            "numeric" => numeric(value),
+            "exists" => {
+                let exists = value.as_bool().map(Test::Exists);
+                exists.ok_or_else(|| JsonFault::new("must be true or false"))
+            }
+            "anything-but" => self.anything_but(value),
+            _ => Err(JsonFault::new(format!("is unknown; there are {OPERATORS}"))),
+        }
+    }
+
+    fn anything_but(&mut self, value: &Json) -> Result<Test, JsonFault> {
+        let excluded = match value {
+            Json::Array(_) => each(value, "values", |value| {
+                if value.as_object().is_some() {
+                    return literal(value);
+                }
+                self.test(value)
+            })?,
+            value => vec![self.test(value)?],
+        };
+        let simple = |test: &Test| !matches!(test, Test::Exists(_) | Test::AnythingBut(_));
+        if !excluded.iter().all(simple) {
+            let reason = "must be a value, a list of values, or an object with `prefix`, `suffix` or `numeric`";
+            return Err(JsonFault::new(reason));
+        }
+        Ok(Test::AnythingBut(excluded))
+    }
+}
+
+/// Reads each element of a list that is not empty.
+fn each<T>(
+    value: &Json,
+    what: &str,
+    mut read: impl FnMut(&Json) -> Result<T, JsonFault>,
+) -> Result<Vec<T>, JsonFault> {
+    let elements = value
+        .as_array()
+        .filter(|elements| !elements.is_empty())
+        .ok_or_else(|| JsonFault::new(format!("must be a list of {what}")))?;
+    let read = elements
+        .iter()
+        .enumerate()
+        .map(|(index, element)| read(element).map_err(|fault| fault.at(index)));
+    read.collect()
+}
+
+fn literal(value: &Json) -> Result<Test, JsonFault> {
+    match value {
+        Json::Null => Ok(Test::Null),
+        Json::Bool(value) => Ok(Test::Bool(*value)),
+        Json::Number(value) => Ok(Test::Number(Decimal::of(value))),
+        Json::String(value) => Ok(Test::Text(value.clone())),
+        Json::Array(_) | Json::Object(_) => Err(JsonFault::new(
+            "must be a text, a number, true, false or null",
+        )),
+    }
+}
+
+fn affix(value: &Json) -> Result<String, JsonFault> {
+    let text = value.as_str().filter(|text| !text.is_empty());
+    text.map(str::to_owned)
+        .ok_or_else(|| JsonFault::new("must be a text that is not empty"))
+}
+
+/// One comparison, or two for a range: `[">=", 10, "<", 20]`.
+fn numeric(value: &Json) -> Result<Test, JsonFault> {
+    let fault = || {
+        let reason = "must be one or two comparisons, such as [\">=\", 10, \"<\", 20]; there are =, <, <=, > and >=";
+        JsonFault::new(reason)
+    };
+    let elements = value.as_array().ok_or_else(fault)?;
+    let (pairs, rest) = elements.as_chunks::<2>();
+    if !(1..=2).contains(&pairs.len()) || !rest.is_empty() {
+        return Err(fault());
+    }
+    let bounds = pairs.iter().map(|[comparison, bound]| {
+        let comparison = match comparison.as_str() {
+            Some("=") => Comparison::Equal,
+            Some("<") => Comparison::Less,
+            Some("<=") => Comparison::AtMost,
+            Some(">") => Comparison::Greater,
+            Some(">=") => Comparison::AtLeast,
+            _ => return Err(fault()),
+        };
+        match bound {
+            Json::Number(bound) => Ok((comparison, Decimal::of(bound))),
+            _ => Err(fault()),
+        }
+    });
+    Ok(Test::Numeric(bounds.collect::<Result<_, _>>()?))
+}

@@ -1,0 +1,390 @@
+//! Numbers as text: JavaScript's spelling, and exact comparison of decimal values.
+
+use std::cmp::Ordering;
+
+use smallvec::SmallVec;
+
+/// The number `raw` as JavaScript would write it after reading it, appended to `out`; `false`, with nothing appended, if
+/// that would be another decimal value.
+pub(super) fn write_as_script(raw: &str, out: &mut Vec<u8>) -> bool {
+    // Up to 15 digits every integer is a double, and JavaScript writes it plainly.
+    let is_short_integer = raw.len() <= 15
+        && raw
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if is_short_integer && raw != "-0" {
+        out.extend_from_slice(raw.as_bytes());
+        return true;
+    }
+    let Ok(value) = raw.parse::<f64>() else {
+        return false;
+    };
+    let mut buffer = ryu_js::Buffer::new();
+    let script = buffer.format(value);
+    let same = script == raw || Decimal::of(script) == Decimal::of(raw);
+    if same {
+        out.extend_from_slice(script.as_bytes());
+    }
+    same
+}
+
+/// The decimal value of `raw` in one spelling for all spellings of it, appended to `out`.
+pub(super) fn write_normalised(raw: &str, out: &mut Vec<u8>) {
+    let decimal = Decimal::of(raw);
+    if decimal.digits.is_empty() {
+        out.push(b'0');
+        return;
+    }
+    if decimal.negative {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&decimal.digits);
+    out.extend_from_slice(format!("e{}", decimal.exponent).as_bytes());
+}
+
+/// `±digits × 10^exponent`, with neither leading nor trailing zeros; zero has no digits and no sign.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Decimal {
+    negative: bool,
+    digits: SmallVec<[u8; 24]>,
+    /// Saturates: numbers below 10^-(2^63) count as one another's equals.
+    exponent: i64,
+}
+
+impl Decimal {
+    /// The value of `raw`, a number by RFC 8259 section 6.
+    pub(crate) fn of(raw: &str) -> Self {
+        let (negative, unsigned) = match raw.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, raw),
+        };
+        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+
+        let mut digits: SmallVec<[u8; 24]> = integer
+            .bytes()
+            .chain(fraction.bytes())
+            .skip_while(|digit| *digit == b'0')
+            .collect();
+        let significant = digits
+            .iter()
+            .rposition(|digit| *digit != b'0')
+            .map_or(0, |last| last + 1);
+        if significant == 0 {
+            return Self {
+                negative: false,
+                digits: SmallVec::new(),
+                exponent: 0,
+            };
+        }
+        let trailing_zeros = digits.len() - significant;
+        digits.truncate(significant);
+        let shift = trailing_zeros as i64 - fraction.len() as i64;
+        Self {
+            negative,
+            digits,
+            exponent: parse_exponent(exponent).saturating_add(shift),
+        }
+    }
+}
+
+impl Decimal {
+    /// How many digits it has.
+    pub(crate) fn digits(&self) -> usize {
+        self.digits.len()
+    }
+
+    /// The whole number at or below it, as far as an `i64` reaches beyond 18 digits.
+    pub(crate) fn floor(&self) -> i64 {
+        let behind = usize::try_from(self.exponent.saturating_neg()).unwrap_or(0);
+        let whole = &self.digits[..self.digits.len().saturating_sub(behind)];
+        let zeros = usize::try_from(self.exponent).unwrap_or(0);
+        if whole.len().saturating_add(zeros) > SMALL_DIGITS {
+            return if self.negative { i64::MIN } else { i64::MAX };
+        }
+        let append = |number: i64, digit: &u8| number * 10 + i64::from(digit - b'0');
+        let zeros = std::iter::repeat_n(&b'0', zeros);
+        let magnitude = whole.iter().chain(zeros).fold(0, append);
+        match (self.negative, self.is_integer()) {
+            (false, _) => magnitude,
+            (true, true) => -magnitude,
+            (true, false) => -magnitude - 1,
+        }
+    }
+
+    /// Whether it has nothing behind its point.
+    pub(crate) fn is_integer(&self) -> bool {
+        self.digits.is_empty() || self.exponent >= 0
+    }
+}
+
+/// Most digits of a number that is read as an `i64`.
+const SMALL_DIGITS: usize = 18;
+
+/// The value of a number that is written as a whole one, with few digits.
+pub(crate) fn small_integer(raw: &str) -> Option<i64> {
+    (raw.len() <= SMALL_DIGITS).then(|| raw.parse().ok())?
+}
+
+/// A number of at most 18 digits above zero, to divide others by.
+#[derive(Debug)]
+pub(crate) struct Divisor {
+    digits: u64,
+    exponent: i64,
+    /// What is left of 10ⁿ and of 10³²ⁿ after dividing by the digits, for n below 32: so a number with many zeros takes no
+    /// longer than one with few.
+    powers: [[u64; 32]; 2],
+}
+
+impl Divisor {
+    /// Most digits.
+    pub(crate) const DIGITS: usize = 18;
+    /// Most places before or behind its point.
+    const PLACES: i64 = 400;
+
+    /// `None` where a number is no divisor.
+    pub(crate) fn of(number: &Decimal) -> Option<Self> {
+        let places = -Self::PLACES..=Self::PLACES;
+        let fits = number.digits.len() <= Self::DIGITS && places.contains(&number.exponent);
+        if number.negative || number.digits.is_empty() || !fits {
+            return None;
+        }
+        let append = |number: u64, digit: &u8| number * 10 + u64::from(digit - b'0');
+        let digits = number.digits.iter().fold(0, append);
+        let mut powers = [[1 % digits; 32]; 2];
+        for n in 1..32 {
+            powers[0][n] = multiplied(powers[0][n - 1], 10, digits);
+        }
+        let large = multiplied(powers[0][31], 10, digits);
+        for n in 1..32 {
+            powers[1][n] = multiplied(powers[1][n - 1], large, digits);
+        }
+        Some(Self {
+            digits,
+            exponent: number.exponent,
+            powers,
+        })
+    }
+
+    /// Whether it has so few digits that dividing by it takes little time.
+    pub(crate) fn is_small(&self) -> bool {
+        self.digits <= u64::from(u32::MAX)
+    }
+
+    /// Whether a number is a whole multiple of it.
+    pub(crate) fn divides(&self, number: &Decimal) -> bool {
+        if number.digits.is_empty() {
+            return true;
+        }
+        // The last digit is none of 0: what reaches further behind the point than the divisor is no multiple of it.
+        let Ok(zeros) = usize::try_from(number.exponent.saturating_sub(self.exponent)) else {
+            return false;
+        };
+        // Below 10¹⁸, so that another digit fits.
+        let append = |rest: u64, digit: &u8| (rest * 10 + u64::from(digit - b'0')) % self.digits;
+        let rest = number.digits.iter().fold(0, append);
+        // No double has more than 309 places before its point, and the divisor at most 400 behind it.
+        let powers = [zeros % 32, (zeros / 32).min(31)];
+        let powers = powers.into_iter().zip(&self.powers);
+        0 == powers.fold(rest, |rest, (n, powers)| {
+            multiplied(rest, powers[n], self.digits)
+        })
+    }
+}
+
+fn multiplied(left: u64, right: u64, modulus: u64) -> u64 {
+    if let Some(product) = left.checked_mul(right) {
+        return product % modulus;
+    }
+    let product = u128::from(left) * u128::from(right) % u128::from(modulus);
+    u64::try_from(product).expect("it is below the modulus")
+}
+
+impl Ord for Decimal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let sign = |decimal: &Self| match (decimal.digits.is_empty(), decimal.negative) {
+            (true, _) => 0,
+            (false, true) => -1,
+            (false, false) => 1,
+        };
+        // Without leading and trailing zeros, digits that start at the same place compare as texts do.
+        let first_place =
+            |decimal: &Self| decimal.exponent.saturating_add(decimal.digits.len() as i64);
+        sign(self).cmp(&sign(other)).then_with(|| {
+            let size = first_place(self)
+                .cmp(&first_place(other))
+                .then_with(|| self.digits.cmp(&other.digits));
+            if self.negative { size.reverse() } else { size }
+        })
+    }
+}
+
+impl PartialOrd for Decimal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn parse_exponent(text: &str) -> i64 {
+    let limit = if text.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    };
+    text.parse().unwrap_or(limit)
+}
+
+/// The array index that `key` is to JavaScript (ECMA-262, "array index"): such keys come first, ascending, in every object.
+pub fn array_index(key: &str) -> Option<u32> {
+    let bytes = key.as_bytes();
+    let canonical = match bytes {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.len() < 10 && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if !canonical {
+        return None;
+    }
+    key.parse().ok().filter(|index| *index < u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn as_script(raw: &str) -> Option<String> {
+        let mut out = Vec::new();
+        write_as_script(raw, &mut out).then(|| String::from_utf8_lossy(&out).into_owned())
+    }
+
+    fn normalised(raw: &str) -> String {
+        let mut out = Vec::new();
+        write_normalised(raw, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn numbers_are_spelled_as_javascript_does_where_the_value_stays() {
+        for (raw, script) in [
+            ("0", "0"),
+            ("-0", "0"),
+            ("-0.0e9", "0"),
+            ("1.0", "1"),
+            ("2.99", "2.99"),
+            ("1e21", "1e+21"),
+            ("1E2", "100"),
+            ("100000000000000000000", "100000000000000000000"),
+            ("1000000000000000000000", "1e+21"),
+            ("0.0000001", "1e-7"),
+            ("0.00000100", "0.000001"),
+            ("9007199254740992", "9007199254740992"),
+            ("-1.7976931348623157e308", "-1.7976931348623157e+308"),
+            ("5e-324", "5e-324"),
+        ] {
+            assert_eq!(as_script(raw).as_deref(), Some(script), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_a_double_would_change_is_not_spelled() {
+        for raw in [
+            "9007199254740993",
+            "0.1000000000000000055511151231257827",
+            "123456789012345678e-2",
+            "1e-400",
+            "1e-99999999999999999999999",
+            "12345678901234567890",
+            "1.00000000000000000001",
+        ] {
+            assert_eq!(as_script(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn one_value_has_one_normalised_spelling() {
+        for spellings in [
+            &["1", "1.0", "10e-1", "0.1E1", "1e0", "1e+0"][..],
+            &["0", "-0", "0.000", "0e99999999999999999999"],
+            &["-1200", "-1.2e3", "-0.0012e6"],
+        ] {
+            for spelling in spellings {
+                assert_eq!(normalised(spelling), normalised(spellings[0]), "{spelling}");
+            }
+        }
+        assert_ne!(
+            normalised("9007199254740993"),
+            normalised("9007199254740992")
+        );
+        assert_ne!(normalised("1"), normalised("-1"));
+        assert_ne!(normalised("1"), normalised("10"));
+    }
+
+    #[test]
+    fn floors_are_whole_numbers_at_or_below() {
+        for (raw, floor) in [
+            ("0", 0),
+            ("1.9", 1),
+            ("-1.1", -2),
+            ("-3", -3),
+            ("0.001", 0),
+            ("-0.001", -1),
+            ("12e3", 12_000),
+            ("999999999999999999.5", 999_999_999_999_999_999),
+            ("1e18", i64::MAX),
+            ("-1e300", i64::MIN),
+            ("1e-300", 0),
+            ("1e-99999999999999999999", 0),
+        ] {
+            assert_eq!(Decimal::of(raw).floor(), floor, "{raw}");
+        }
+        assert_eq!(small_integer("-12"), Some(-12));
+        for raw in ["1.0", "1e3", "1234567890123456789"] {
+            assert_eq!(small_integer(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn division_takes_no_longer_for_many_zeros() {
+        let divides = |divisor: &str, number: &str| {
+            let divisor = Divisor::of(&Decimal::of(divisor)).unwrap();
+            divisor.divides(&Decimal::of(number))
+        };
+        for (divisor, number, expected) in [
+            ("0.01", "19.99", true),
+            ("0.01", "1e300", true),
+            ("0.01", "0.005", false),
+            ("7", "1e300", false),
+            ("7", "7e300", true),
+            ("3e-400", "1.5e308", true),
+            ("999999999999999999", "999999999999999999e9", true),
+            ("999999999999999999", "999999999999999998e9", false),
+            ("1e400", "1e300", false),
+            ("5", "0", true),
+        ] {
+            assert_eq!(divides(divisor, number), expected, "{number} by {divisor}");
+        }
+        for none in ["0", "-1", "1234567890123456789", "1e-401", "1e401"] {
+            assert!(Divisor::of(&Decimal::of(none)).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn array_indices_are_canonical_integers_below_the_last_u32() {
+        assert_eq!(array_index("0"), Some(0));
+        assert_eq!(array_index("4294967294"), Some(4_294_967_294));
+        for key in [
+            "",
+            "00",
+            "01",
+            "-1",
+            "1.5",
+            "4294967295",
+            "99999999999",
+            "a",
+            "1a",
+            " 1",
+        ] {
+            assert_eq!(array_index(key), None, "{key:?}");
+        }
+    }
+}

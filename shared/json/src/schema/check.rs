@@ -1,0 +1,586 @@
+//! One walk over a value, with what is asked of each of its parts.
+
+use std::fmt;
+
+use super::{
+    Bound, Checked, Combination, Node, Type, Violation,
+    equality::{Fingerprint, Prints, Values},
+    plan::{Child, Kind, MembersPlan, Plan, State, StateId, work},
+};
+use crate::{
+    Decimal, Json, JsonPath, Member,
+    limits::{SCHEMA_VIOLATIONS, SCHEMA_WORK},
+};
+
+pub(super) fn check(plan: &Plan, value: &Json) -> Checked {
+    let mut walk = Walk {
+        plan,
+        work: 0,
+        holds: Vec::new(),
+        told: Vec::new(),
+    };
+    walk.value(0, value, true);
+    let violations = if walk.gave_up() {
+        vec![Violation {
+            path: JsonPath::default(),
+            problem: "takes too long to check against the schema of its type".to_owned(),
+        }]
+    } else {
+        // The schema itself stands last in its state: all others are asked by it.
+        let whole = walk.holds.len() - 1;
+        let told = walk.told.into_iter();
+        told.filter(|(place, _)| *place == whole)
+            .map(|(_, violation)| violation)
+            .collect()
+    };
+    Checked {
+        violations,
+        work: walk.work,
+    }
+}
+
+struct Walk<'p> {
+    plan: &'p Plan,
+    work: usize,
+    /// Whether nodes hold of the values that the walk is in: for each value the entries of its state.
+    holds: Vec<bool>,
+    /// What fails, as far as it is told, with the place in `holds`; at most [`SCHEMA_VIOLATIONS`] of each.
+    told: Vec<(usize, Violation)>,
+}
+
+impl<'p> Walk<'p> {
+    fn gave_up(&self) -> bool {
+        self.work > SCHEMA_WORK
+    }
+
+    /// Asks a state's nodes of a value: leaves for each of its entries whether it holds. What fails is told if it is wanted.
+    fn value(&mut self, state: StateId, value: &Json, wanted: bool) -> Fingerprint {
+        let state = &self.plan.states[state];
+        let base = self.begin(state, Kind::of(value));
+        if self.gave_up() {
+            return Fingerprint::default();
+        }
+        let print = match value {
+            Json::Null => {
+                self.ask(state, base, wanted, |node, failure| {
+                    node.ask_type(failure, |known| known == Type::Null);
+                    node.ask_values(failure, |values| values.null);
+                });
+                self.print(Fingerprint::of_null)
+            }
+            Json::Bool(value) => {
+                self.ask(state, base, wanted, |node, failure| {
+                    node.ask_type(failure, |known| known == Type::Boolean);
+                    node.ask_values(
+                        failure,
+                        |values| if *value { values.yes } else { values.no },
+                    );
+                });
+                self.print(|| Fingerprint::of_bool(*value))
+            }
+            Json::Number(raw) => self.number(state, base, raw, wanted),
+            Json::String(text) => self.text(state, base, text, wanted),
+            Json::Array(elements) => self.array(state, base, elements, wanted),
+            Json::Object(members) => self.object(state, base, members, wanted),
+        };
+        self.combine(state, base, wanted);
+        print
+    }
+
+    /// Counts a value's work and makes room for its entries.
+    fn begin(&mut self, state: &State, kind: Kind) -> usize {
+        self.work += state.work[kind as usize];
+        let base = self.holds.len();
+        self.holds.resize(base + state.entries.len(), true);
+        base
+    }
+
+    /// Forgets the entries from a place on.
+    fn end(&mut self, base: usize) {
+        self.holds.truncate(base);
+        while self.told.pop_if(|(place, _)| *place >= base).is_some() {}
+    }
+
+    fn print(&self, print: impl FnOnce() -> Fingerprint) -> Fingerprint {
+        if self.plan.compares {
+            print()
+        } else {
+            Fingerprint::default()
+        }
+    }
+
+    /// Asks each entry's node for what `ask` finds wrong.
+    fn ask(
+        &mut self,
+        state: &State,
+        base: usize,
+        wanted: bool,
+        mut ask: impl FnMut(&'p Node, &mut Failure<'_>),
+    ) {
+        let plan = self.plan;
+        for (position, entry) in state.entries.iter().enumerate() {
+            let node = &plan.nodes[entry.node];
+            ask(
+                node,
+                &mut self.failure(base + position, wanted && entry.loud),
+            );
+        }
+    }
+
+    fn failure(&mut self, place: usize, wanted: bool) -> Failure<'_> {
+        Failure {
+            place,
+            holds: &mut self.holds[place],
+            told: wanted.then_some(&mut self.told),
+        }
+    }
+
+    fn number(&mut self, state: &State, base: usize, raw: &str, wanted: bool) -> Fingerprint {
+        self.work += state.bytes_work(raw.len());
+        if self.gave_up() {
+            return Fingerprint::default();
+        }
+        let decimal = state.decimal.then(|| Decimal::of(raw));
+        let is_integer = |known| match known {
+            Type::Number => true,
+            Type::Integer => match &decimal {
+                Some(decimal) => decimal.is_integer(),
+                None => Decimal::of(raw).is_integer(),
+            },
+            _ => false,
+        };
+        self.ask(state, base, wanted, |node, failure| {
+            node.ask_type(failure, is_integer);
+            let Some(value) = &decimal else {
+                node.ask_values(failure, |_| false);
+                return;
+            };
+            node.ask_values(failure, |values| values.has_number(value));
+            for (bound, limit, given) in &node.bounds {
+                let (holds, phrase) = match bound {
+                    Bound::Minimum => (value >= limit, "at least"),
+                    Bound::Maximum => (value <= limit, "at most"),
+                    Bound::ExclusiveMinimum => (value > limit, "above"),
+                    Bound::ExclusiveMaximum => (value < limit, "below"),
+                };
+                failure.unless(holds, || format!("must be {phrase} {given}"));
+            }
+            if let Some((divisor, given)) = &node.multiple_of {
+                let holds = divisor.divides(value);
+                failure.unless(holds, || format!("must be a multiple of {given}"));
+            }
+        });
+        self.print(|| {
+            decimal
+                .as_ref()
+                .map(Fingerprint::of_number)
+                .unwrap_or_default()
+        })
+    }
+
+    fn text(&mut self, state: &State, base: usize, text: &str, wanted: bool) -> Fingerprint {
+        self.work += state.bytes_work(text.len());
+        if self.gave_up() {
+            return Fingerprint::default();
+        }
+        let patterns = &self.plan.patterns;
+        self.ask(state, base, wanted, |node, failure| {
+            node.ask_type(failure, |known| known == Type::String);
+            node.ask_values(failure, |values| values.has_text(text));
+            if node.characters.is_set() {
+                failure.of_count(node.characters, text.chars().count(), "characters");
+            }
+            if let Some(pattern) = node.pattern {
+                let pattern = &patterns[pattern];
+                failure.unless(pattern.is_match(text), || {
+                    format!("must match the pattern {}", pattern.as_str())
+                });
+            }
+        });
+        self.print(|| Fingerprint::of_text(text))
+    }
+
+    fn array(
+        &mut self,
+        state: &State,
+        base: usize,
+        elements: &[Json],
+        wanted: bool,
+    ) -> Fingerprint {
+        self.ask(state, base, wanted, |node, failure| {
+            node.ask_type(failure, |known| known == Type::Array);
+            failure.of_count(node.element_count, elements.len(), "elements");
+        });
+        let plan = self.plan;
+        let mut contains = vec![
+            false;
+            if state.contains {
+                state.entries.len()
+            } else {
+                0
+            }
+        ];
+        let mut seen = state.unique.then(Prints::default);
+        let mut print = self.print(Fingerprint::of_array);
+        for (index, element) in elements.iter().enumerate() {
+            let first = state.elements.first.get(index);
+            let child = first.unwrap_or(&state.elements.others);
+            if plan.is_idle(child) {
+                if first.is_none() {
+                    break;
+                }
+                continue;
+            }
+            self.work += child.links();
+            let at = self.holds.len();
+            let wanted = wanted && self.has_room(state, base, &child.must);
+            let of_element = self.value(child.state, element, wanted);
+            for (entry, of) in &child.one {
+                contains[*entry] |= self.holds[at + of];
+            }
+            self.carry(base, at, &child.must, |path| path.enter_index(index));
+            self.end(at);
+            print = self.print(|| print.with_element(of_element));
+            if let Some(elements) = &mut seen {
+                self.work += work::UNIQUE;
+                if !elements.insert(of_element) {
+                    // One pair is enough.
+                    seen = None;
+                }
+            }
+            if self.gave_up() {
+                return print;
+            }
+        }
+        let twice = state.unique && seen.is_none();
+        let mut contains = contains.into_iter();
+        self.ask(state, base, wanted, |node, failure| {
+            let contains = contains.next().unwrap_or_default();
+            failure.unless(contains || node.contains.is_none(), || {
+                "must have an element as its schema's `contains` says".to_owned()
+            });
+            failure.unless(!(twice && node.unique), || {
+                "must have no element twice".to_owned()
+            });
+            node.ask_values(failure, |values| values.nested.contains(&print));
+        });
+        print
+    }
+
+    fn object(
+        &mut self,
+        state: &State,
+        base: usize,
+        members: &[Member],
+        wanted: bool,
+    ) -> Fingerprint {
+        let plan = self.plan;
+        let MembersPlan { numbers, named, .. } = &state.members;
+        let all_idle = numbers.is_empty()
+            && plan.is_idle(&state.members.others)
+            && plan.is_idle(&state.members.names);
+        let mut present = vec![false; named.len()];
+        let mut known = Vec::new();
+        if !all_idle {
+            known.reserve_exact(members.len());
+            for (name, _) in members {
+                self.work += work::NAME + name.len() * state.members.byte_work;
+                if self.gave_up() {
+                    return Fingerprint::default();
+                }
+                let number = numbers.get(name.as_str()).copied();
+                if let Some(number) = number {
+                    present[number] = true;
+                }
+                known.push(number);
+            }
+        }
+        for (position, entry) in state.entries.iter().enumerate() {
+            let node = &plan.nodes[entry.node];
+            let mut failure = self.failure(base + position, wanted && entry.loud);
+            node.ask_type(&mut failure, |known| known == Type::Object);
+            failure.of_count(node.member_count, members.len(), "members");
+            failure.of_missing(&node.required, &entry.required, &present);
+            let dependents = node.dependents.iter().zip(&entry.dependents);
+            for ((_, names), (name, required)) in dependents {
+                if present[*name] {
+                    failure.of_missing(names, required, &present);
+                }
+            }
+        }
+        let mut print = self.print(Fingerprint::of_object);
+        for ((name, value), number) in members.iter().zip(known) {
+            let of_member = self.member(state, base, name, value, number, wanted);
+            print = self.print(|| print.with_member(name, of_member));
+            if self.gave_up() {
+                return print;
+            }
+        }
+        self.ask(state, base, wanted, |node, failure| {
+            node.ask_values(failure, |values| values.nested.contains(&print));
+        });
+        print
+    }
+
+    /// Asks a member's name and value.
+    fn member(
+        &mut self,
+        state: &State,
+        base: usize,
+        name: &str,
+        value: &Json,
+        number: Option<usize>,
+        wanted: bool,
+    ) -> Fingerprint {
+        let plan = self.plan;
+        let MembersPlan {
+            named,
+            others,
+            patterns,
+            unnamed,
+            names,
+            ..
+        } = &state.members;
+        let at = self.holds.len();
+        if !plan.is_idle(names) {
+            let of_names = &plan.states[names.state];
+            self.begin(of_names, Kind::Text);
+            self.text(of_names, at, name, false);
+            self.combine(of_names, at, false);
+            for (entry, of) in &names.must {
+                self.work += 1;
+                if !self.holds[at + of] {
+                    let wanted = wanted && state.entries[*entry].loud;
+                    let mut failure = self.failure(base + entry, wanted);
+                    failure.at(|| "has a name that is not allowed here".to_owned(), name);
+                }
+            }
+            self.end(at);
+        }
+        let child = number.map_or(others, |number| &named[number]);
+        if plan.is_idle(child) {
+            return Fingerprint::default();
+        }
+        let mut must = Vec::new();
+        if number.is_none() {
+            self.work += state.members.others_work;
+            let matching: Vec<bool> = patterns
+                .iter()
+                .map(|pattern| plan.patterns[*pattern].is_match(name))
+                .collect();
+            for asked in unnamed {
+                let before = must.len();
+                let by_pattern = asked
+                    .patterns
+                    .iter()
+                    .filter(|(pattern, _)| matching[*pattern]);
+                must.extend(by_pattern.map(|(_, of)| (asked.entry, *of)));
+                if must.len() == before {
+                    must.extend(asked.others.map(|of| (asked.entry, of)));
+                }
+            }
+        } else {
+            self.work += child.links();
+        }
+        let must = if number.is_none() { &must } else { &child.must };
+        let wanted = wanted && self.has_room(state, base, must);
+        let print = self.value(child.state, value, wanted);
+        self.carry(base, at, must, |path| path.enter_key(name));
+        self.end(at);
+        print
+    }
+
+    /// Whether one of the entries that ask a part has not failed as often yet as is told.
+    fn has_room(&self, state: &State, base: usize, must: &[(usize, usize)]) -> bool {
+        let has_room = |(entry, _): &(usize, usize)| {
+            state.entries[*entry].loud && told_at(&self.told, base + entry) < SCHEMA_VIOLATIONS
+        };
+        self.told.len() < SCHEMA_VIOLATIONS || must.iter().any(has_room)
+    }
+
+    /// Lets the entries fail whose parts have failed.
+    fn carry(
+        &mut self,
+        base: usize,
+        at: usize,
+        must: &[(usize, usize)],
+        enter: impl Fn(&mut JsonPath),
+    ) {
+        for (entry, of) in must {
+            if self.holds[at + of] {
+                continue;
+            }
+            if self.told.last().is_some_and(|(place, _)| *place >= at) {
+                self.pass_on(at + of, base + entry, at, &enter);
+            } else {
+                self.holds[base + entry] = false;
+            }
+        }
+    }
+
+    /// Lets an entry fail as another has failed, of the same value or of a part that stands from `at` on.
+    fn pass_on(&mut self, from: usize, to: usize, at: usize, enter: impl Fn(&mut JsonPath)) {
+        self.holds[to] = false;
+        let room = SCHEMA_VIOLATIONS - told_at(&self.told, to);
+        let violations = self.told.iter().filter(|(place, _)| *place == from);
+        let mut passed: Vec<_> = violations.take(room).cloned().collect();
+        for (place, violation) in &mut passed {
+            *place = to;
+            enter(&mut violation.path);
+        }
+        // What is told of a part stands behind what is told of the values that it lies in.
+        let end = self.told.partition_point(|(place, _)| *place < at);
+        self.told.splice(end..end, passed);
+    }
+
+    /// Lets the entries fail whose combinations don't hold.
+    fn combine(&mut self, state: &State, base: usize, wanted: bool) {
+        for (position, entry) in state.entries.iter().enumerate() {
+            for combination in &entry.combinations {
+                self.combine_one(combination, base, position, wanted && entry.loud);
+            }
+        }
+    }
+
+    fn combine_one(
+        &mut self,
+        combination: &Combination,
+        base: usize,
+        position: usize,
+        wanted: bool,
+    ) {
+        let holds = |position: &usize| self.holds[base + position];
+        let problem = match combination {
+            Combination::All(positions) => {
+                for of in positions {
+                    if !self.holds[base + of] {
+                        self.pass_on(base + of, base + position, usize::MAX, |_| ());
+                    }
+                }
+                return;
+            }
+            Combination::If {
+                condition,
+                then,
+                otherwise,
+            } => {
+                let branch = if holds(condition) { then } else { otherwise };
+                if let Some(of) = branch.filter(|of| !holds(of)) {
+                    self.pass_on(base + of, base + position, usize::MAX, |_| ());
+                }
+                return;
+            }
+            Combination::Any(positions) if !positions.iter().any(holds) => {
+                "must match one of the schemas of `anyOf`"
+            }
+            Combination::One(positions)
+                if positions.iter().filter(|position| holds(position)).count() != 1 =>
+            {
+                "must match exactly one of the schemas of `oneOf`"
+            }
+            Combination::Not(of) if holds(of) => "must not match the schema of `not`",
+            Combination::Any(_) | Combination::One(_) | Combination::Not(_) => return,
+        };
+        let mut failure = self.failure(base + position, wanted);
+        failure.unless(false, || problem.to_owned());
+    }
+}
+
+/// How much is told of a place.
+fn told_at(told: &[(usize, Violation)], place: usize) -> usize {
+    told.iter().filter(|(told, _)| *told == place).count()
+}
+
+impl Plan {
+    /// Whether nothing is asked of such a part, nor need it be known for the whole.
+    fn is_idle(&self, child: &Child) -> bool {
+        self.states[child.state].entries.is_empty() && !self.compares
+    }
+}
+
+/// Where a node's failures go.
+struct Failure<'w> {
+    place: usize,
+    holds: &'w mut bool,
+    /// `None` where it only matters whether anything fails.
+    told: Option<&'w mut Vec<(usize, Violation)>>,
+}
+
+impl Failure<'_> {
+    fn unless(&mut self, holds: bool, problem: impl FnOnce() -> String) {
+        if !holds {
+            self.fail(problem, |_| ());
+        }
+    }
+
+    /// A failure of a member.
+    fn at(&mut self, problem: impl FnOnce() -> String, name: &str) {
+        self.fail(problem, |path| path.enter_key(name));
+    }
+
+    fn fail(&mut self, problem: impl FnOnce() -> String, enter: impl FnOnce(&mut JsonPath)) {
+        *self.holds = false;
+        if let Some(told) = &mut self.told
+            && told_at(told, self.place) < SCHEMA_VIOLATIONS
+        {
+            let mut path = JsonPath::default();
+            enter(&mut path);
+            let problem = problem();
+            told.push((self.place, Violation { path, problem }));
+        }
+    }
+
+    fn of_count(&mut self, count: super::Count, actual: usize, what: &str) {
+        if let Some(least) = count.least {
+            self.unless(actual >= least, || {
+                format!("must have at least {least} {what}")
+            });
+        }
+        if let Some(most) = count.most {
+            self.unless(actual <= most, || {
+                format!("must have at most {most} {what}")
+            });
+        }
+    }
+
+    fn of_missing(&mut self, names: &[String], numbers: &[usize], present: &[bool]) {
+        for (name, number) in names.iter().zip(numbers) {
+            if !present[*number] {
+                self.at(|| "is required".to_owned(), name);
+            }
+        }
+    }
+}
+
+impl Node {
+    fn ask_type(&self, failure: &mut Failure<'_>, is_of: impl Fn(Type) -> bool) {
+        failure.unless(!self.never, || "is not allowed here".to_owned());
+        let holds = self.types.is_empty() || self.types.iter().any(|known| is_of(*known));
+        failure.unless(holds, || format!("must be {}", alternatives(&self.types)));
+    }
+
+    fn ask_values(&self, failure: &mut Failure<'_>, is_listed: impl Fn(&Values) -> bool) {
+        for values in &self.values {
+            failure.unless(is_listed(values), || format!("must be {}", values.phrase));
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "null",
+            Self::Boolean => "true or false",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::String => "a text",
+            Self::Array => "a list",
+            Self::Object => "an object",
+        })
+    }
+}
+
+fn alternatives(types: &[Type]) -> String {
+    let names: Vec<_> = types.iter().map(ToString::to_string).collect();
+    names.join(" or ")
+}
