@@ -58,7 +58,7 @@ def test_records_are_those_of_a_queue(name):
 
 
 def meant(record):
-    """Whether the record is a message of Rung's, by the names of shared/src/domain/message.rs."""
+    """Whether the record is a message of Rung's, by the names of shared/core/src/domain/message.rs."""
     try:
         message = json.loads(record["body"])
     except ValueError:
@@ -80,7 +80,7 @@ def test_messages_are_good_and_bad_as_their_names_say():
         "deliver-sqs-poison": [False],
         "deliver-sqs-recovery": [True],
     }
-    names = (ROOT / "shared/src/domain/message.rs").read_text()
+    names = (ROOT / "shared/core/src/domain/message.rs").read_text()
     assert all(f'rename = "{name}"' in names for name in ATTEMPT | FAN_OUT | RECOVERY | KEY_ENDS | {"b", "y"})
 
 

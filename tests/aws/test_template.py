@@ -14,8 +14,8 @@ from policies import TRACES, listed
 from template import PATH, ROOT, default, resources, statements, target, transformed, written
 
 FUNCTIONS = {"Subscriptions": "subscriptions", "Enqueue": "enqueue", "Deliver": "deliver", "Sweep": "sweep"}
-METRICS = (ROOT / "shared/src/metrics.rs").read_text()
-SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "shared/src").rglob("*.rs")))
+METRICS = (ROOT / "shared/core/src/metrics.rs").read_text()
+SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "shared").rglob("*.rs")))
 
 
 @pytest.mark.parametrize("command", [("cfn-lint", str(PATH)), ("sam", "validate", "--lint", "--template", str(PATH))], ids=lambda it: it[0])
@@ -60,7 +60,7 @@ def test_all_logs_expire():
 
 def test_functions_are_told_all_that_they_ask_for():
     """Every variable that the code reads is set, and no other."""
-    config = ROOT / "shared/src/config.rs"
+    config = ROOT / "shared/core/src/config.rs"
     read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY", "RUNG_ENCRYPTION_KEYS", "RUNG_PUBLIC_URL"}
     told = {name: set(transformed()["Resources"][name]["Properties"]["Environment"]["Variables"]) for name in FUNCTIONS}
     assert set.union(*told.values()) == read
@@ -161,7 +161,7 @@ def test_the_sweep_runs_each_minute_and_is_not_repeated():
 
 
 def test_the_table_is_the_one_the_code_makes_elsewhere():
-    table = (ROOT / "shared/src/store/table.rs").read_text()
+    table = (ROOT / "shared/core/src/store/table.rs").read_text()
     properties = transformed()["Resources"]["Table"]["Properties"]
     (index,) = properties["GlobalSecondaryIndexes"]
     assert re.search(r'pub const INDEX: &str = "([^"]+)"', table)[1] == index["IndexName"]
@@ -213,7 +213,7 @@ def test_no_right_is_given_for_all_resources_but_those_that_know_none():
 def test_the_sweep_changes_its_own_rows_only():
     (table,) = [it for it in statements(transformed()["Resources"]["SweepRole"]) if it["Sid"] == "ParkedWaits"]
     prefixes = table["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-    parked = (ROOT / "shared/src/store/parked.rs").read_text()
+    parked = (ROOT / "shared/core/src/store/parked.rs").read_text()
     assert prefixes == ["Q#*", "C#*"] and table["Action"] == "dynamodb:BatchWriteItem"
     assert set(re.findall(r'format!\("([A-Z]#)\{', parked)) == {"Q#", "C#"}
 

@@ -1,7 +1,7 @@
 //! What the embedded AWS takes: time and CPU per SDK call, the start after a crash, and the
 //! memory of a long backlog.
 //!
-//! `cargo run --release -p rung-local --example embedded_aws`
+//! `cargo run --release -p rung-local-aws --example embedded_aws`
 
 // A measurement looks at the real machine: the rule against wall clocks is for the product.
 #![allow(clippy::disallowed_methods)]

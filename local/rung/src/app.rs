@@ -19,10 +19,10 @@ use rung_core::{
 };
 use rung_dialect::Dialects;
 use rung_enqueue::Room;
+use rung_local_aws::{QueueSpec, Redrive, Sharing, sqs::queue_url};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::event_source::EventSource;
-use rung_local_aws::{QueueSpec, Redrive, Sharing, sqs::queue_url};
 
 /// The table's name.
 pub const TABLE: &str = "rung";

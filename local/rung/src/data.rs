@@ -14,7 +14,6 @@ use std::{
 
 use rung_base::chance;
 use rung_core::encryption::{KeyRing, KeyRingFault};
-
 use rung_local_aws::{DATABASE, QUEUES};
 
 /// Rights of the owner alone, to a folder and to a file.

@@ -7,6 +7,7 @@ use rung_core::{
     config::{Settings, check_admin_key, given_encryption_keys, load_dialects},
     egress,
 };
+use rung_local_aws::Aws;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -20,7 +21,6 @@ use crate::{
     descriptors, flags,
     server::{self, Front, Origin},
 };
-use rung_local_aws::Aws;
 
 /// How long attempts are gathered for the statistics: the same counts are written so often at most.
 const TALLY_GATHERED: Duration = Duration::from_millis(100);

@@ -1,11 +1,6 @@
 //! Who calls: the operator or a tenant, by their keys.
 
 use http::{HeaderMap, HeaderValue};
-use subtle::ConstantTimeEq;
-use tracing::Span;
-
-use super::{Api, ApiError, Code, hops::refuse_delivery, source::Source};
-use crate::limits::KEY_USE_NOTED_MS;
 use rung_core::{
     domain::{
         audit::{Action, Origin, Record},
@@ -15,6 +10,11 @@ use rung_core::{
     store::StoreError,
 };
 use rung_dialect::DEFAULT;
+use subtle::ConstantTimeEq;
+use tracing::Span;
+
+use super::{Api, ApiError, Code, hops::refuse_delivery, source::Source};
+use crate::limits::KEY_USE_NOTED_MS;
 
 /// Whoever calls on behalf of a tenant.
 #[derive(Debug, Clone)]

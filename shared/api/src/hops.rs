@@ -1,12 +1,12 @@
 //! Whether a request is a delivery of Rung's own, as its header `Rung-Hops` says.
 
 use http::HeaderMap;
-
-use super::{ApiError, Code, auth::single};
 use rung_core::{
     domain::hops::{HOPS, Hops, HopsFault},
     limits::HOPS_MAX,
 };
+
+use super::{ApiError, Code, auth::single};
 
 /// The header as people know it.
 const NAME: &str = "Rung-Hops";

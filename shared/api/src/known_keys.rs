@@ -5,11 +5,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::limits::KEY_CACHE_MS;
 use rung_core::domain::{
     id::KeyId,
     tenant::{ApiKey, KeyHash, KeyOwner},
 };
+
+use crate::limits::KEY_CACHE_MS;
 
 /// More than this many keys are not remembered.
 const MOST: usize = 10_000;

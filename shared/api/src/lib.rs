@@ -25,6 +25,16 @@ use axum::{
 use hmac::{Hmac, KeyInit, Mac};
 use http::{StatusCode, header};
 use ipnet::IpNet;
+use rung_base::clock::Clock;
+use rung_core::{
+    config::{ConfigError, Context},
+    domain::tenant::KeyHash,
+    limits::WEBHOOKS_PER_TENANT,
+    metrics::Metrics,
+    store::{Store, StoreError},
+};
+use rung_dialect::{Dialect, Dialects};
+use rung_json::Json;
 use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::OnceCell;
@@ -42,16 +52,6 @@ pub use self::{
         nothing, parse, refusal, router,
     },
 };
-use rung_base::clock::Clock;
-use rung_core::{
-    config::{ConfigError, Context},
-    domain::tenant::KeyHash,
-    limits::WEBHOOKS_PER_TENANT,
-    metrics::Metrics,
-    store::{Store, StoreError},
-};
-use rung_dialect::{Dialect, Dialects};
-use rung_json::Json;
 
 /// What every handler needs. Clones share it.
 #[derive(Clone)]

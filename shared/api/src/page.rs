@@ -5,12 +5,12 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use rung_core::limits::PAGE_MAX;
+use rung_json::Json;
 use sha2::Sha256;
 
 use super::{ApiError, Fields};
 use crate::limits::{PAGE_DEFAULT, QUERY_PARAMETERS};
-use rung_core::limits::PAGE_MAX;
-use rung_json::Json;
 
 /// Bytes of an HMAC-SHA256 that a cursor begins with.
 const TAG_BYTES: usize = 16;

@@ -12,16 +12,16 @@ use axum::{
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::time::{Instant, timeout};
-use tracing::{Instrument as _, error_span, field::Empty};
-
-use super::{ApiError, Code, Fields, auth::single, page::query_object, source::Source};
-use crate::limits::{BODY_TIME, IDEMPOTENCY_KEY_BYTES};
 use rung_base::chance;
 use rung_json::{
     Json, ParseError, ParseErrorKind,
     limits::{JSON_DEPTH, REQUEST_BYTES},
 };
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument as _, error_span, field::Empty};
+
+use super::{ApiError, Code, Fields, auth::single, page::query_object, source::Source};
+use crate::limits::{BODY_TIME, IDEMPOTENCY_KEY_BYTES};
 
 /// The id of a request: in its answer's `x-request-id`, in the log, and in what it publishes.
 #[derive(Debug, Clone)]

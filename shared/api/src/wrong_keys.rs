@@ -16,11 +16,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::header;
+use rung_base::clock::Clock;
+use rung_core::metrics::Metrics;
 
 use super::{Api, ApiError, Code, gateway};
 use crate::limits::{WRONG_KEYS, WRONG_KEYS_WINDOW_MS};
-use rung_base::clock::Clock;
-use rung_core::metrics::Metrics;
 
 /// Most addresses that are counted one by one in a window; any others are counted together.
 const ADDRESSES: usize = 10_000;

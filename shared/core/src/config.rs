@@ -6,6 +6,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use aws_smithy_types::timeout::TimeoutConfig;
 use ipnet::IpNet;
+use rung_base::clock::{Clock, SystemClock};
+use rung_dialect::{DialectFault, Dialects};
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
@@ -22,8 +24,6 @@ use crate::{
     store::Store,
     topic::Topic,
 };
-use rung_base::clock::{Clock, SystemClock};
-use rung_dialect::{DialectFault, Dialects};
 
 const DAY: Duration = Duration::from_secs(86_400);
 

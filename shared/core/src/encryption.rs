@@ -11,10 +11,10 @@ use std::{fmt, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use rung_base::chance;
 use sha2::Sha256;
 
 use crate::limits::{ENCRYPTION_KEY_CHARS, ENCRYPTION_KEYS};
-use rung_base::chance;
 
 const FORMAT: u8 = 1;
 const ID_BYTES: usize = 4;

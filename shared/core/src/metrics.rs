@@ -31,10 +31,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rung_base::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::domain::{attempt::Outcome, id::TenantId};
-use rung_base::clock::Clock;
 
 const NAMESPACE: &str = "Rung";
 /// Where tenants beyond the number to tell apart are counted.

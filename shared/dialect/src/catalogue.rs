@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::limits::EVENT_TYPE_CHARS;
 use rung_json::{Json, schema::Schema};
+
+use crate::limits::EVENT_TYPE_CHARS;
 
 /// The pattern that takes in every type.
 pub const EVERY_TYPE: &str = "*";

@@ -1,7 +1,6 @@
 //! The body of a delivery: a dialect's members around an event's data, in the dialect's order.
 
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
-
 use rung_json::{
     Json, UnstableNumber, UnstableNumbers, array_index, in_script_order, write_string,
 };
@@ -200,6 +199,7 @@ impl Envelope {
     }
 
     /// Whether `body` has the members that a body of this envelope has, and no others.
+    #[cfg(any(feature = "receive", test))]
     pub(super) fn fits(&self, body: &Json) -> bool {
         let Some(members) = body.as_object() else {
             return false;
@@ -218,6 +218,7 @@ impl Envelope {
     }
 
     /// What `body` has in the member that comes from `source`.
+    #[cfg(any(feature = "receive", test))]
     pub(super) fn text_of<'b>(&self, body: &'b Json, source: &Source) -> Option<&'b str> {
         let key = self.slots.iter().find_map(|slot| match slot {
             Slot::Member(field) if field.source == *source => Some(&field.key),

@@ -1,10 +1,11 @@
 //! Key pairs of Standard Webhooks 1.0 ("Signature scheme", asymmetric): the secret signs, and whoever has the public key verifies.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use ed25519_dalek::{Signature, SigningKey, Verifier as _, VerifyingKey};
+use ed25519_dalek::SigningKey;
 
 const SECRET_PREFIX: &str = "whsk_";
-const PUBLIC_PREFIX: &str = "whpk_";
+/// What a public key begins with.
+pub(super) const PUBLIC_PREFIX: &str = "whpk_";
 
 /// An Ed25519 key pair. Has no `Debug`, because of the secret.
 pub struct KeyPair(SigningKey);
@@ -42,25 +43,6 @@ impl KeyPair {
 
     pub(super) fn signing_key(&self) -> &SigningKey {
         &self.0
-    }
-}
-
-/// The public half, as a receiver has it.
-pub(super) struct PublicKey(VerifyingKey);
-
-impl PublicKey {
-    /// Reads what [`KeyPair::public_key`] writes; `None` for anything else.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let bytes = BASE64.decode(text.strip_prefix(PUBLIC_PREFIX)?).ok()?;
-        let key = VerifyingKey::from_bytes(bytes.as_slice().try_into().ok()?);
-        key.ok().map(Self)
-    }
-
-    /// Whether the pair has signed `signed`; `signature` is in base64.
-    pub(super) fn verifies(&self, signed: &[u8], signature: &str) -> bool {
-        let bytes = BASE64.decode(signature).ok();
-        let signature = bytes.and_then(|bytes| Signature::from_slice(&bytes).ok());
-        signature.is_some_and(|signature| self.0.verify(signed, &signature).is_ok())
     }
 }
 

@@ -15,18 +15,22 @@ mod headers;
 mod key_pair;
 pub mod ladder;
 pub mod limits;
+#[cfg(any(feature = "receive", test))]
 mod read;
 mod registry;
 mod reserved;
 mod secret;
 mod signature;
+#[cfg(any(feature = "receive", test))]
 mod snippet;
 mod template;
+#[cfg(any(feature = "receive", test))]
 mod verify;
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use http::{HeaderName, HeaderValue};
+use rung_json::{Json, limits::STORED_JSON_DEPTH};
 
 pub use self::{
     catalogue::{Catalogue, EVERY_TYPE, EventType, UnknownPattern},
@@ -34,15 +38,17 @@ pub use self::{
     fault::DialectFault,
     headers::{HeaderFault, SignInput},
     key_pair::KeyPair,
-    read::Reading,
     registry::{DEFAULT, Dialects},
     secret::SecretFault,
+};
+use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
+#[cfg(any(feature = "receive", test))]
+pub use self::{
+    read::Reading,
     snippet::{Language, NoSnippet},
     verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},
 };
-use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
 use crate::ladder::{DisableRule, Ladder};
-use rung_json::{Json, limits::STORED_JSON_DEPTH};
 
 /// What a tenant of a plan may publish; `None` for any number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

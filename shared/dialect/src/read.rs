@@ -1,6 +1,7 @@
 //! Reading: what a request that was received says of itself, for tools that receive.
 
 use http::{HeaderMap, HeaderName};
+use rung_json::{Json, limits::JSON_DEPTH};
 
 use super::{
     Dialect,
@@ -8,7 +9,6 @@ use super::{
     headers::{Headers, WEBHOOK_ID, WEBHOOK_TIMESTAMP},
     template::{Template, Variable},
 };
-use rung_json::{Json, limits::JSON_DEPTH};
 
 /// What a request says of itself, as far as its dialect lets it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

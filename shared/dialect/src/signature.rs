@@ -93,6 +93,7 @@ impl Signature {
     }
 
     /// How long a signature is, in characters.
+    #[cfg(any(feature = "receive", test))]
     pub(super) fn chars(&self) -> usize {
         let bytes = match self.algorithm {
             Algorithm::HmacSha1 => 20,

@@ -121,6 +121,7 @@ impl Template {
     ///
     /// A signature has `signature_chars` characters and a timestamp is all digits; anything else ends where the template's own
     /// text goes on.
+    #[cfg(any(feature = "receive", test))]
     pub(super) fn read<'t>(
         &self,
         text: &'t str,
@@ -156,6 +157,7 @@ impl Template {
     }
 
     /// What it consists of, in order.
+    #[cfg(any(feature = "receive", test))]
     pub(super) fn pieces(&self) -> &[Piece] {
         &self.pieces
     }

@@ -4,13 +4,15 @@
 //! time and the ids that they cover; what does not is in the dialect's other headers. The signature is then made anew with each
 //! secret, and compared in constant time.
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use ed25519_dalek::{Signature as Ed25519, Verifier as _, VerifyingKey};
 use http::{HeaderMap, HeaderName};
 use subtle::ConstantTimeEq;
 
 use super::{
     Dialect,
     headers::{Headers, WEBHOOK_SIGNATURE},
-    key_pair::PublicKey,
+    key_pair::PUBLIC_PREFIX,
     read::{text, told_of},
     signature::{Signature, standard_webhooks, standard_webhooks_signed},
     template::{Values, Variable},
@@ -283,5 +285,24 @@ fn untold(variable: Variable) -> SignatureFault {
             Variable::Timestamp => "time of the attempt",
             Variable::Body | Variable::Signature => variable.name(),
         },
+    }
+}
+
+/// The public half, as a receiver has it.
+struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// Reads what [`KeyPair::public_key`](super::KeyPair::public_key) writes; `None` for anything else.
+    fn parse(text: &str) -> Option<Self> {
+        let bytes = BASE64.decode(text.strip_prefix(PUBLIC_PREFIX)?).ok()?;
+        let key = VerifyingKey::from_bytes(bytes.as_slice().try_into().ok()?);
+        key.ok().map(Self)
+    }
+
+    /// Whether the pair has signed `signed`; `signature` is in base64.
+    fn verifies(&self, signed: &[u8], signature: &str) -> bool {
+        let bytes = BASE64.decode(signature).ok();
+        let signature = bytes.and_then(|bytes| Ed25519::from_slice(&bytes).ok());
+        signature.is_some_and(|signature| self.0.verify(signed, &signature).is_ok())
     }
 }

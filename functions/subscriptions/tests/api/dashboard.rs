@@ -16,7 +16,7 @@ const SVG_NAMESPACE: &str = "http://www.w3.org/2000/svg";
 
 /// What it is made of, by name, as it stands in the tree.
 fn tree() -> BTreeMap<String, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/subscriptions/dashboard");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboard");
     let files = fs::read_dir(folder).unwrap().map(|entry| {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

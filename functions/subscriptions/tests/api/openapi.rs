@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Answered, As, World};
 
-const REFRESH: &str = "UPDATE_OPENAPI=1 cargo test --package rung-local --test api openapi";
+const REFRESH: &str = "UPDATE_OPENAPI=1 cargo test --package rung-subscriptions --test api openapi";
 
 /// The id of an event.
 const EVENT: &str = "evt_1";
@@ -15,7 +15,7 @@ const EVENT: &str = "evt_1";
 /// Also writes it anew, when it is told so.
 #[test]
 fn the_file_in_the_tree_is_what_the_code_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json");
     let fresh = format!("{:#}\n", openapi());
     #[allow(clippy::disallowed_methods, reason = "the one setting of this test")]
     if std::env::var_os("UPDATE_OPENAPI").is_some() {

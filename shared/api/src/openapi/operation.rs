@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
+use rung_core::{domain::tenant::Scope, limits::PAGE_MAX};
+use rung_dialect::limits::ID_CHARS;
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
 use super::super::Code;
 use crate::limits::{IDEMPOTENCY_KEY_BYTES, PAGE_DEFAULT};
-use rung_core::{domain::tenant::Scope, limits::PAGE_MAX};
-use rung_dialect::limits::ID_CHARS;
 
 /// Who may make a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

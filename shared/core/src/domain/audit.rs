@@ -4,7 +4,7 @@
 //! transaction: there is no change without its entry. A call makes its record from the [`Origin`] of its caller:
 //!
 //! ```
-//! # use rung_shared::domain::audit::{Action, Change, Origin, Record};
+//! # use rung_core::domain::audit::{Action, Change, Origin, Record};
 //! # let caller_origin = Origin::system();
 //! let record = Record::new(&caller_origin, None, Action::KeyUpdated, "key_1")
 //!     .changing(Change::of("name", "old", "new"))
@@ -15,8 +15,6 @@
 
 use std::net::IpAddr;
 
-#[cfg(feature = "openapi")]
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -184,7 +182,7 @@ impl Origin {
 
 /// What an entry is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(JsonSchema))]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "AuditTarget"))]
 pub struct Target {
     /// The kind of thing: the first part of the action.
@@ -195,7 +193,7 @@ pub struct Target {
 
 /// A field that changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(JsonSchema))]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "AuditChange"))]
 pub struct Change {
     /// The field, as the API names it.

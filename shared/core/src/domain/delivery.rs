@@ -3,8 +3,6 @@
 //! A delivery that succeeds at once has no row of its own: its event and its log entry say it all. From a first failure, a
 //! hold or a retry by hand on, its row is the head of a chain of positions `(n, due)`.
 
-#[cfg(feature = "openapi")]
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,7 +15,7 @@ use crate::limits::{LOST_MS, OVERDUE_MS};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(JsonSchema))]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "DeliveryStatus"))]
 pub enum State {

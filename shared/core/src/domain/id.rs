@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
+use rung_dialect::limits::ID_CHARS;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::limits::LOG_SHARDS;
-use rung_dialect::limits::ID_CHARS;
 
 /// A text that is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,8 +1,7 @@
 //! What makes a request the repeat of an earlier one.
 
-use sha2::{Digest, Sha256};
-
 use rung_json::Json;
+use sha2::{Digest, Sha256};
 
 /// A key that a request is known by, with what it asks for: the same of both is the same request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! Jobs: work that takes longer than a call. A job is done in pages; each page is a message, so a function that dies loses nothing.
 
-#[cfg(feature = "openapi")]
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +10,7 @@ use super::{
 
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(JsonSchema))]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "JobKind"))]
 pub enum Kind {
@@ -41,7 +39,7 @@ impl Kind {
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(JsonSchema))]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "JobStatus"))]
 pub enum Status {

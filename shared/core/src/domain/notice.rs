@@ -1,6 +1,7 @@
 //! Notices: what the operator is told of webhooks. One travels through the queue as a message of its own, so that no delivery waits
 //! for whoever is notified.
 
+use rung_base::clock::timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,6 @@ use super::{
     outage::Outage,
     webhook::{Disabled, Reason, Webhook},
 };
-use rung_base::clock::timestamp;
 
 /// The event type of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,10 +3,10 @@
 //! The outage is stored in the webhook's own row, so that no attempt has to walk the log. A failure starts or extends it, a success
 //! ends it. A healthy webhook has none, and costs no write. Tests and retries by hand neither start nor extend one.
 
+use rung_dialect::ladder::Ladder;
 use serde::{Deserialize, Serialize};
 
 use super::Unknown;
-use rung_dialect::ladder::Ladder;
 
 /// The last failure of an outage is written at most this often, in milliseconds.
 const EXTEND_MS: u64 = 3_600_000;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-#[cfg(feature = "openapi")]
-use schemars::JsonSchema;
+use rung_json::{Json, filter::Filter};
 use serde::{Deserialize, Serialize};
 
 pub use super::secret::{OldSecret, Secret, TooManySecrets};
@@ -13,11 +12,10 @@ use super::{
     outage::StoredOutage,
 };
 use crate::mutation::{Mutation, mutated};
-use rung_json::{Json, filter::Filter};
 
 /// Why a webhook is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(JsonSchema))]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "DisabledReason"))]
 pub enum Reason {

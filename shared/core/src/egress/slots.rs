@@ -13,12 +13,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rung_base::fair::{Shares, Turns};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::HostFault;
 use crate::domain::id::TenantId;
-use rung_base::fair::{Shares, Turns};
 
 /// The right to one connection. Dropping it gives it to the next in line.
 #[must_use = "a slot that is dropped is free again"]

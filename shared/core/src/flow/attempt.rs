@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use rung_dialect::Dialect;
+
 use super::{
     FlowError,
     deliver::{Deliverer, Loaded},
@@ -19,7 +21,6 @@ use crate::{
     queue::Lane,
     store::{StoreError, deliveries::From},
 };
-use rung_dialect::Dialect;
 
 impl Deliverer {
     /// Handles a message that was handed out `receives` times.

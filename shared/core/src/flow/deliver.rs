@@ -8,6 +8,8 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
+use rung_base::clock::Clock;
+use rung_dialect::Dialects;
 
 use super::{
     FlowError, HostFaults, Tally,
@@ -28,8 +30,6 @@ use crate::{
     queue::{Lane, Queue},
     store::{Store, StoreError, events::Event},
 };
-use rung_base::clock::Clock;
-use rung_dialect::Dialects;
 
 /// A message as a queue hands it out.
 #[derive(Debug, Clone)]

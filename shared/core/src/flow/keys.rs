@@ -1,5 +1,6 @@
 //! Telling a tenant, in good time, that a key of its own ends: with an event, if its dialect has a word for it.
 
+use rung_base::clock::timestamp;
 use serde_json::json;
 
 use super::{FlowError, accept::OwnEvent, deliver::Deliverer};
@@ -8,7 +9,6 @@ use crate::domain::{
     message::KeyEnds,
     tenant::{KeyOwner, remind_ms},
 };
-use rung_base::clock::timestamp;
 
 const EVENT_TYPE: &str = "api.key.expiring";
 const DAY_MS: u64 = 86_400_000;

@@ -1,5 +1,8 @@
 //! What people start by hand: retries, tests.
 
+use rung_base::{chance, clock::timestamp};
+use rung_dialect::{Dialect, EventFacts};
+
 use super::{FlowError, accept::new_event_id, deliver::Deliverer, settle::head};
 use crate::{
     domain::{
@@ -17,8 +20,6 @@ use crate::{
         events::{Body, Event, Matches},
     },
 };
-use rung_base::{chance, clock::timestamp};
-use rung_dialect::{Dialect, EventFacts};
 
 impl Deliverer {
     /// Sends the delivery of a log entry again now. It takes the place of a wait that is under way, and puts that back if it fails:

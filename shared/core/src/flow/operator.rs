@@ -13,6 +13,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use rung_base::clock::{Clock, timestamp};
+
 use super::{
     FlowError,
     accept::{OwnEvent, Publisher},
@@ -31,7 +33,6 @@ use crate::{
     store::{Store, StoreError},
     topic::{Topic, TopicError, TopicMessage},
 };
-use rung_base::clock::{Clock, timestamp};
 
 /// Publishes notices to the operator.
 #[derive(Clone)]

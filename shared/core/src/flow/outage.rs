@@ -1,6 +1,8 @@
 //! Keeps a webhook's outage up to date. Each change replaces what is known by what follows from it; where another function was
 //! faster, what that one stored is known next.
 
+use rung_dialect::Dialect;
+
 use super::{FlowError, deliver::Deliverer};
 use crate::{
     domain::{
@@ -11,7 +13,6 @@ use crate::{
     limits::FAILING_ATTEMPTS,
     store::outages::OutageWritten,
 };
-use rung_dialect::Dialect;
 
 impl Deliverer {
     /// Starts or extends the webhook's outage after a failure that counts, and notifies the operator of one that goes on. Returns the

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::fmt::rfc2822::DateTimeParser;
+use rung_dialect::{Dialect, HeaderFault, SignInput};
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
@@ -20,7 +21,6 @@ use crate::{
     limits::{LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
     mutation::{Mutation, mutated},
 };
-use rung_dialect::{Dialect, HeaderFault, SignInput};
 
 /// Shortest value of a secret header that is looked for in an answer, in bytes.
 const ECHOED_SECRET_BYTES: usize = 6;

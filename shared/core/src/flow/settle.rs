@@ -1,6 +1,8 @@
 //! What follows an attempt that is in the log. Everything is derived from its entry, so it can be done again after a crash
 //! and comes out the same.
 
+use rung_dialect::{Dialect, ladder::DisableRule};
+
 use super::{FlowError, deliver::Deliverer};
 use crate::{
     domain::{
@@ -16,7 +18,6 @@ use crate::{
     queue::Lane,
     store::deliveries::From,
 };
-use rung_dialect::{Dialect, ladder::DisableRule};
 
 impl Deliverer {
     /// Settles the attempt that `due` asked for: the row, and after a failure the disable rule and the successor.

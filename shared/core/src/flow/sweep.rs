@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all, try_join_all};
+use rung_base::clock::Clock;
 
 use super::FlowError;
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
     queue::{Lane, Queue},
     store::{Store, parked::Cursor},
 };
-use rung_base::clock::Clock;
 
 /// Waits of one page.
 const PAGE: usize = 200;

@@ -7,6 +7,7 @@
 //! that it names.
 
 use aws_sdk_dynamodb::types::Put;
+use rung_base::chance;
 
 use super::{
     Item, Query, Range, Store, StoreError,
@@ -21,7 +22,6 @@ use crate::{
     },
     limits::AUDIT_RETENTION_S,
 };
-use rung_base::chance;
 
 /// The index partition of all entries, and the partition of those that are no tenant's.
 const ALL: &str = "A";

@@ -2,12 +2,13 @@
 //! asked for under an `Idempotency-Key`. It is encrypted like webhooks' secrets, so the table does not give it away. All functions share it; delete the row and restart them to have another, at the price of
 //! the cursors in use and of repeats of what made keys: the keys themselves stay.
 
+use rung_base::chance;
+
 use super::{
     Item, Store, StoreError,
     item::{Builder, Row},
     put_if,
 };
-use rung_base::chance;
 
 pub(super) const PK: &str = "S#key";
 pub(super) const SK: &str = "-";

@@ -8,6 +8,8 @@
 
 use std::collections::HashMap;
 
+use rung_base::chance;
+
 use super::{
     Query, Range, Row, Store, StoreError,
     batch::Key,
@@ -19,7 +21,6 @@ use crate::{
     domain::id::{EventId, TenantId},
     limits::LOG_SHARDS,
 };
-use rung_base::chance;
 
 /// A call that accepts events of a tenant. Its row in the tenant's list names them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use aws_sdk_dynamodb::{
     primitives::Blob,
     types::{AttributeValue, Update, builders::UpdateBuilder},
 };
+use rung_json::{Json, limits::STORED_JSON_DEPTH};
 
 use super::{Item, StoreError};
 use crate::domain::hops::Hops;
-use rung_json::{Json, limits::STORED_JSON_DEPTH};
 
 /// The attribute values of a key.
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {

@@ -99,6 +99,7 @@ use aws_sdk_dynamodb::{
     },
 };
 use futures_util::future::try_join_all;
+use rung_base::clock::Clock;
 
 use self::item::Row;
 pub use self::{listed::Listed, reencryption::Reencrypted};
@@ -107,7 +108,6 @@ use crate::{
     encryption::{KeyId, KeyRing},
     limits::PARK_SHARDS,
 };
-use rung_base::clock::Clock;
 
 /// The condition of a write that nothing is there, with the time `:now` by [`Store::now`]: what has expired is not.
 const NOTHING_THERE: &str = "attribute_not_exists(pk) OR exp <= :now";

@@ -2,6 +2,8 @@
 //!
 //! Each change raises the tenant's version, as changes of its webhooks do: publishing sees it with its next event.
 
+use rung_json::{Json, schema::Schema};
+
 use super::{
     Query, Range, Store, StoreError,
     item::{Builder, Row},
@@ -9,7 +11,6 @@ use super::{
     transact::{Outcome, Part},
 };
 use crate::domain::{audit::Record, id::TenantId};
-use rung_json::{Json, schema::Schema};
 
 impl Store {
     /// Gives an event type a schema, in place of what it had. Whether the tenant is there.

@@ -6,6 +6,7 @@
 //! Each change raises the tenant's version in the same transaction, so that publishing sees it with its next event.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update};
+use rung_json::filter::Filter;
 use serde_json::{Value, json};
 
 use super::{
@@ -25,7 +26,6 @@ use crate::{
     },
     limits::HANDLER_MS,
 };
-use rung_json::filter::Filter;
 
 /// What came of writing a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
+use rung_json::{Json, limits::JSON_DEPTH, schema::Schema};
 use toml::Spanned;
 
 use crate::{
@@ -12,7 +13,6 @@ use crate::{
     file::{DialectFile, TypeFile},
     limits::EVENT_TYPE_CHARS,
 };
-use rung_json::{Json, limits::JSON_DEPTH, schema::Schema};
 
 pub(super) fn compile(file: &DialectFile, text: &str) -> Result<Catalogue, Fault> {
     if file.types.is_empty() && file.any_type.is_none() {

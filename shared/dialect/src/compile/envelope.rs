@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use rung_json::{Json, array_index};
 use toml::Spanned;
 
 use crate::{
@@ -9,7 +10,6 @@ use crate::{
     fault::Fault,
     file::{FieldFile, FromFile},
 };
-use rung_json::{Json, array_index};
 
 pub(super) fn slots(written: &Spanned<Vec<Spanned<FieldFile>>>) -> Result<Vec<Slot>, Fault> {
     if written.get_ref().is_empty() {

@@ -6,6 +6,7 @@ mod headers;
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
+use rung_json::{UnstableNumbers, limits::REQUEST_BYTES};
 use toml::Spanned;
 
 use super::{
@@ -19,7 +20,6 @@ use crate::{
     ladder::{DisableRule, Ladder},
     limits::ID_CHARS,
 };
-use rung_json::{UnstableNumbers, limits::REQUEST_BYTES};
 
 /// Longest time-out, in milliseconds: a delivering function has 30 s for everything.
 const TIMEOUT_MAX_MS: u64 = 25_000;

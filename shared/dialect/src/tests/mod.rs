@@ -9,8 +9,9 @@ mod wire;
 
 use std::sync::Arc;
 
-use super::{Dialect, Dialects};
 use rung_json::Json;
+
+use super::{Dialect, Dialects};
 
 fn builtin(name: &str) -> Arc<Dialect> {
     Arc::clone(Dialects::builtin().get(name).unwrap())

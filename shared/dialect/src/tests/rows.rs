@@ -1,8 +1,9 @@
 //! The rows of the dialects' table that are no bytes: ladders, rules, catalogues.
 
+use rung_json::Json;
+
 use super::builtin;
 use crate::{Dialects, EVERY_TYPE, ladder::DisableRule};
-use rung_json::Json;
 
 const S: u64 = 1000;
 const MIN: u64 = 60 * S;

@@ -1,11 +1,11 @@
 //! Bytes on the wire. Signatures were computed with Python's `hmac`, as the documents' snippets do.
 
+use rung_json::{Json, UnstableNumber};
+use rung_node::in_node;
 use uuid::Uuid;
 
 use super::{builtin, json};
 use crate::{BodyFault, Dialect, Dialects, EventFacts, HeaderFault, SecretFault, SignInput};
-use rung_json::{Json, UnstableNumber};
-use rung_node::in_node;
 
 const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEXT_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
+use rung_dialect::{BodyFault, Dialect, EventFacts};
+use rung_json::Json;
 
 use super::{
     Publisher, Refusal,
@@ -14,8 +16,6 @@ use crate::{
     limits::{COSTLY_EVENT_BYTES, COSTLY_WEBHOOKS},
     store::events::Body,
 };
-use rung_dialect::{BodyFault, Dialect, EventFacts};
-use rung_json::Json;
 
 /// An event that nothing refuses.
 pub(super) struct Checked<'a> {

@@ -1,5 +1,7 @@
 //! What makes an event the same as another: its id, and a hash of its content.
 
+use rung_base::chance;
+use rung_dialect::Dialect;
 use sha2::{Digest, Sha256};
 
 use super::NewEvent;
@@ -7,8 +9,6 @@ use crate::domain::{
     id::{EventId, TenantId},
     tenant::Tenant,
 };
-use rung_base::chance;
-use rung_dialect::Dialect;
 
 /// The client's id, or one made: from the `Idempotency-Key` if there is one, so that its repeat finds the event.
 pub(super) fn event_id(

@@ -22,6 +22,8 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use rung_base::clock::{Clock, milliseconds, timestamp};
+use rung_dialect::{Dialect, Dialects, EventFacts};
 
 pub(super) use self::{
     identity::new_event_id,
@@ -58,8 +60,6 @@ use crate::{
         events::{Event, Match, Matches},
     },
 };
-use rung_base::clock::{Clock, milliseconds, timestamp};
-use rung_dialect::{Dialect, Dialects, EventFacts};
 
 impl From<FlowError> for Refusal {
     fn from(error: FlowError) -> Self {

@@ -1,5 +1,7 @@
 //! Events that Rung publishes itself: what it tells tenants, and the operator.
 
+use rung_base::{chance, clock::timestamp};
+use rung_dialect::DEFAULT;
 use serde_json::Value;
 
 use super::{FlowError, NewEvent, Publisher, Refusal, identity::idempotent_id};
@@ -8,8 +10,6 @@ use crate::domain::{
     id::{EventId, TenantId},
     tenant::Tenant,
 };
-use rung_base::{chance, clock::timestamp};
-use rung_dialect::DEFAULT;
 
 /// An event of Rung's own.
 #[derive(Debug, Clone)]

@@ -5,8 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{aside::aside, domain::id::TenantId, limits::SCHEMA_CACHE_BYTES};
 use rung_json::{Json, JsonFault, limits::SCHEMA_BYTES, schema::Schema};
+
+use crate::{aside::aside, domain::id::TenantId, limits::SCHEMA_CACHE_BYTES};
 
 /// Those that were used last.
 #[derive(Clone, Default)]

@@ -21,6 +21,8 @@
 mod page;
 
 use futures_util::future::try_join_all;
+use rung_dialect::Dialect;
+use rung_json::Json;
 
 use self::page::{Again, THE_END};
 use super::{FlowError, deliver::Deliverer, settle::head};
@@ -37,8 +39,6 @@ use crate::{
     queue::Lane,
     store::deliveries::{From, Written},
 };
-use rung_dialect::Dialect;
-use rung_json::Json;
 
 /// What came of asking for a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rung_dialect::Dialect;
+
 use crate::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
@@ -23,7 +25,6 @@ use crate::{
         walk::{Order, Span},
     },
 };
-use rung_dialect::Dialect;
 
 /// What a page of a recovery holds.
 pub(super) struct Page {
