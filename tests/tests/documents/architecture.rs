@@ -14,13 +14,19 @@ const LIFTED: [(&str, &str); 10] = [
         "Lambda says by the wall clock when it cuts off",
     ),
     (
-        "local/examples/embedded_aws.rs",
+        "local/aws/examples/embedded_aws.rs",
         "a program that measures time",
     ),
-    ("local/src/cli/keys.rs", "the key for a command line"),
-    ("local/tests/api/openapi.rs", "the setting of one test"),
-    ("shared/src/clock.rs", "the one reader of the clock"),
-    ("shared/src/config.rs", "the one reader of the environment"),
+    ("local/rung/src/cli/keys.rs", "the key for a command line"),
+    (
+        "functions/subscriptions/tests/api/openapi.rs",
+        "the setting of one test",
+    ),
+    ("shared/base/src/clock.rs", "the one reader of the clock"),
+    (
+        "shared/core/src/config.rs",
+        "the one reader of the environment",
+    ),
     ("tests/src", "harness and programs of the tests"),
     ("tests/tests/documents", "it names the ban"),
     ("tests/tests/end_to_end", "tests of processes"),
@@ -28,10 +34,10 @@ const LIFTED: [(&str, &str); 10] = [
 ];
 
 /// The one file that asks the operating system for random bytes.
-const CHANCE: &str = "shared/src/chance.rs";
+const CHANCE: &str = "shared/base/src/chance.rs";
 
 /// The one folder that knows the table's keys.
-const STORE: &str = "shared/src/store/";
+const STORE: &str = "shared/core/src/store/";
 
 /// Longest function, in lines.
 const LINES: usize = 100;
@@ -44,10 +50,10 @@ const LONG: [(&str, &str, usize); 6] = [
         "read_new",
         108,
     ),
-    ("shared/src/flow/attempt.rs", "attempt", 103),
-    ("shared/src/flow/deliver.rs", "deliver_all", 105),
-    ("shared/src/schema/plan.rs", "members", 109),
-    ("shared/src/schema/read.rs", "keyword", 102),
+    ("shared/core/src/flow/attempt.rs", "attempt", 103),
+    ("shared/core/src/flow/deliver.rs", "deliver_all", 105),
+    ("shared/json/src/schema/plan.rs", "members", 109),
+    ("shared/json/src/schema/read.rs", "keyword", 102),
 ];
 
 /// The product's sources without their tests, each with its path.
