@@ -1,6 +1,6 @@
 //! A batch of events as it comes. What is wrong with one of them alone is that one's answer, not the batch's.
 
-use rung_api::{api, ApiError, Code, Fields, read, limits::BATCH_EVENTS};
+use rung_api::{ApiError, Code, Fields, limits::BATCH_EVENTS, read};
 use rung_json::{Json, limits::JSON_DEPTH};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -25,7 +25,7 @@ pub fn read_batch(
     text: &[u8],
     idempotency_key: Option<&str>,
 ) -> Result<Vec<Result<Given, ApiError>>, ApiError> {
-    match api::parse(text, WITHIN) {
+    match rung_api::parse(text, WITHIN) {
         Ok(body) => read_events(&body, idempotency_key),
         // Where an event of it ends, nobody knows.
         Err(fault) if fault.code == Code::InvalidJson => Err(fault),
@@ -67,7 +67,7 @@ fn read_sound_events(
         sound[start..start + event.len()].fill(b' ');
         sound[start] = b'0';
     }
-    let mut events = read_events(&api::parse(&sound, WITHIN)?, idempotency_key)?;
+    let mut events = read_events(&rung_api::parse(&sound, WITHIN)?, idempotency_key)?;
     for (index, error) in refused {
         events[index] = Err(error);
     }

@@ -19,9 +19,21 @@ use axum::{
 };
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
-use rung_api::{api, Api, ApiError, Caller, Code, Detail, RequestId, answer, openapi::{Documented, Routes}};
+use rung_api::{
+    Api, ApiError, Caller, Code, Detail, RequestId, answer,
+    openapi::{Documented, Routes},
+};
 use rung_base::clock::timestamp;
-use rung_core::{domain::{hops::Hops, id::{TenantId, TenantName}, no_delivery::NoDelivery, tenant::{ApiKey, OPERATORS_OWN, Scope, Tenant}}, flow::accept::{Accepted, NewEvent, Publisher, Refusal}, limits::BATCH_REQUEST_BYTES};
+use rung_core::{
+    domain::{
+        hops::Hops,
+        id::{TenantId, TenantName},
+        no_delivery::NoDelivery,
+        tenant::{ApiKey, OPERATORS_OWN, Scope, Tenant},
+    },
+    flow::accept::{Accepted, NewEvent, Publisher, Refusal},
+    limits::BATCH_REQUEST_BYTES,
+};
 use rung_json::limits::REQUEST_BYTES;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -86,13 +98,13 @@ async fn publish_one(
     limits: &mut Limits,
 ) -> Result<Published, ApiError> {
     let sender = state.sender(headers).await?;
-    let hops = api::hops(headers)?;
+    let hops = rung_api::hops(headers)?;
     let received = state
         .room
         .receive(sender.shares_room_of(), request, REQUEST_BYTES);
     let received = received.await?;
-    let body = api::parse(&received.body, 1)?;
-    let given = read_event(&body, "", api::idempotency_key(headers)?)?;
+    let body = rung_api::parse(&received.body, 1)?;
+    let given = read_event(&body, "", rung_api::idempotency_key(headers)?)?;
     let name = sender.tenant_of(&given, "")?;
     let tenant = state.tenant(&sender, name).await?;
     let by_key = given.event.id.is_none() && given.event.idempotency_key.is_some();
@@ -138,12 +150,12 @@ async fn publish_all(
     limits: &mut Limits,
 ) -> Result<Vec<Result<Published, ApiError>>, ApiError> {
     let sender = state.sender(headers).await?;
-    let hops = api::hops(headers)?;
+    let hops = rung_api::hops(headers)?;
     let received = state
         .room
         .receive(sender.shares_room_of(), request, BATCH_REQUEST_BYTES);
     let received = received.await?;
-    let key = api::idempotency_key(headers)?;
+    let key = rung_api::idempotency_key(headers)?;
     let read = read_batch(&received.body, key.as_deref())?;
     let _turn = state.room.turn(sender.shares_room_of(), read.len()).await;
     let trace = trace(headers);

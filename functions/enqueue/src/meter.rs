@@ -14,10 +14,20 @@ use std::{
 use axum::response::Response;
 use http::HeaderValue;
 use jiff::{civil::Date, tz::Offset};
-use rung_api::{Api, ApiError, Code, limits::{METER_SHARE, METER_SHARE_MAX}};
+use rung_api::{
+    Api, ApiError, Code,
+    limits::{METER_SHARE, METER_SHARE_MAX},
+};
 use rung_base::clock::timestamp;
+use rung_core::{
+    domain::{
+        hops::Hops,
+        id::TenantId,
+        tenant::{ApiKey, Tenant},
+    },
+    flow::accept::{OwnEvent, Publisher},
+};
 use rung_dialect::Dialect;
-use rung_core::{domain::{hops::Hops, id::TenantId, tenant::{ApiKey, Tenant}}, flow::accept::{OwnEvent, Publisher}};
 use serde_json::{Value, json};
 
 const HOUR_MS: u64 = 3_600_000;

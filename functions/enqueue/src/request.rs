@@ -1,10 +1,17 @@
 //! What a client sends to publish.
 
 use http::HeaderMap;
-use rung_api::{api, ApiError, Fields, read};
-use rung_core::{domain::{hops::Hops, id::{EventId, TenantName}, trace::TraceParent}, flow::accept::NewEvent};
-use rung_json::{Json, limits::JSON_DEPTH};
+use rung_api::{ApiError, Fields, read};
+use rung_core::{
+    domain::{
+        hops::Hops,
+        id::{EventId, TenantName},
+        trace::TraceParent,
+    },
+    flow::accept::NewEvent,
+};
 use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
+use rung_json::{Json, limits::JSON_DEPTH};
 
 /// The trace that a request belongs to. As its specification wants it, a header that makes no sense is as none.
 pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceParent> {
@@ -57,7 +64,7 @@ pub(crate) fn read_detail(detail: &Json, id: String) -> Result<(String, NewEvent
         _ => Err("must be the number that a delivery carried in `Rung-Hops`".to_owned()),
     });
     let event = read_fields(fields, Some(id))?;
-    let hops = hops.map(|text| api::counted("detail.hops", text));
+    let hops = hops.map(|text| rung_api::counted("detail.hops", text));
     let hops = hops.transpose()?.unwrap_or_default();
     Ok((tenant, NewEvent { hops, ..event }))
 }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use rung_shared::api::{ApiError, Code, answer, refused_with};
+use rung_api::{ApiError, Code, answer, refused_with};
 use serde::Serialize;
 
 use crate::Published;

@@ -32,9 +32,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
-use rung_api::{Api, ApiError, Caller, Code, NoQuery, answer, openapi::{Documented, Routes}};
+use rung_api::{
+    Api, ApiError, Caller, Code, NoQuery, answer,
+    openapi::{Documented, Routes},
+};
+use rung_core::{
+    domain::{id::WebhookId, tenant::Scope, webhook::Webhook},
+    flow::deliver::Deliverer,
+};
 use rung_dialect::Dialect;
-use rung_core::{domain::{id::WebhookId, tenant::Scope, webhook::Webhook}, flow::deliver::Deliverer};
 use rung_json::Json;
 use serde::de::DeserializeOwned;
 use serde_json::json;

@@ -1,8 +1,7 @@
 //! A tenant's plan decides whether it has webhooks: its own dialect knows the plans.
 
-use rung_shared::{
-    api::{ApiError, Code, Fields},
-    dialect::Dialect,
+use rung_api::{ApiError, Code, Fields};
+use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
         tenant::Tenant,
@@ -10,6 +9,7 @@ use rung_shared::{
     },
     store::webhooks::WebhookWritten,
 };
+use rung_dialect::Dialect;
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -7,10 +7,20 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{api, Api, ApiError, Code, Fields, NoQuery, Patch, Query, answer, read, limits::NAME_CHARS};
+use rung_api::{
+    Api, ApiError, Code, Fields, NoQuery, Patch, Query, answer, limits::NAME_CHARS, read,
+};
 use rung_base::clock::timestamp;
+use rung_core::{
+    domain::{
+        audit::{Action, Change, Origin, Record},
+        id::{TenantId, TenantName},
+        job::Subject,
+        tenant::{RESERVED_PREFIX, Scope, Tenant},
+    },
+    limits::RETENTION_MARGIN,
+};
 use rung_dialect::{DEFAULT, limits::ID_CHARS};
-use rung_core::{domain::{audit::{Action, Change, Origin, Record}, id::{TenantId, TenantName}, job::Subject, tenant::{RESERVED_PREFIX, Scope, Tenant}}, limits::RETENTION_MARGIN};
 use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -101,8 +111,8 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let origin = api.operator(&headers, Scope::Admin).await?;
-    let key = api::idempotency_key(&headers)?;
-    let body = api::body(request, REQUEST_BYTES, 1).await?;
+    let key = rung_api::idempotency_key(&headers)?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
     let id = fields.optional("id", name_of_a_customer);
     let name = fields.required("name", read::text(NAME_CHARS));
@@ -210,7 +220,7 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     let recovers = recovers(&query)?;
-    let body = api::body_beside_query(request, REQUEST_BYTES, 1).await?;
+    let body = rung_api::body_beside_query(request, REQUEST_BYTES, 1).await?;
     let mut tries = Tries::to_change("tenant");
     loop {
         let present = state.api.tenant(id.as_str()).await?;
@@ -256,7 +266,7 @@ pub(crate) async fn delete(
     request: Request,
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
-    api::nothing(request).await?;
+    rung_api::nothing(request).await?;
     let record = Record::new(&origin, None, Action::TenantDeleted, id.as_str());
     let store = &state.api.store;
     let job = match store.tenant_called(&id).await? {

@@ -5,8 +5,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::source::Source;
-use rung_core::{egress::HostFault, flow::FlowError, queue::QueueError, store::StoreError};
 use crate::limits::{TOLD_FIELD_CHARS, TOLD_PROBLEM_CHARS};
+use rung_core::{egress::HostFault, flow::FlowError, queue::QueueError, store::StoreError};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $message:literal;)*) => {

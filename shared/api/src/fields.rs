@@ -1,8 +1,8 @@
 //! Reading a request's object field by field: every problem is noted, unknown fields too, and all are answered at once.
 
 use super::{ApiError, Code, Detail, error::REQUIRED};
-use rung_json::Json;
 use crate::limits::PROBLEMS;
+use rung_json::Json;
 
 /// What a request says of a field that may be changed or cleared.
 #[derive(Debug, Clone, PartialEq, Eq)]

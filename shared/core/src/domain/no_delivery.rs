@@ -1,10 +1,10 @@
 //! Why an accepted event goes to no webhook.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why an accepted event goes to no webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NoDelivery {
     /// The tenant has no webhook.

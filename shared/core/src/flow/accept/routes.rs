@@ -8,8 +8,13 @@ use std::{
 use tokio::{sync::Mutex, task::yield_now};
 
 use super::Publisher;
+use crate::{
+    domain::{no_delivery::NoDelivery, tenant::Tenant, webhook::Subscription},
+    limits::FILTER_SLICE,
+    mutation::{Mutation, mutated},
+    store::StoreError,
+};
 use rung_dialect::Dialect;
-use crate::{domain::{no_delivery::NoDelivery, tenant::Tenant, webhook::Subscription}, limits::FILTER_SLICE, mutation::{Mutation, mutated}, store::StoreError};
 use rung_json::Json;
 
 /// The webhooks of more tenants than this are not remembered.
