@@ -7,6 +7,59 @@ use crate::tree::Tree;
 /// Where the product's code is.
 const PRODUCT: [&str; 3] = ["functions", "shared", "local"];
 
+/// The crates of the product, the lowest first, and which of ours each may depend on.
+const CRATES: [(&str, &[&str]); 11] = [
+    ("shared/base", &[]),
+    ("shared/json", &[]),
+    ("shared/dialect", &["rung-json"]),
+    ("shared/core", &["rung-base", "rung-dialect", "rung-json"]),
+    (
+        "shared/api",
+        &["rung-base", "rung-core", "rung-dialect", "rung-json"],
+    ),
+    ("functions/deliver", &["rung-core"]),
+    ("functions/sweep", &["rung-core"]),
+    (
+        "functions/enqueue",
+        &[
+            "rung-api",
+            "rung-base",
+            "rung-core",
+            "rung-dialect",
+            "rung-json",
+        ],
+    ),
+    (
+        "functions/subscriptions",
+        &[
+            "rung-api",
+            "rung-base",
+            "rung-core",
+            "rung-dialect",
+            "rung-json",
+        ],
+    ),
+    ("local/aws", &["rung-base"]),
+    (
+        "local/rung",
+        &[
+            "rung-api",
+            "rung-base",
+            "rung-core",
+            "rung-deliver",
+            "rung-dialect",
+            "rung-enqueue",
+            "rung-json",
+            "rung-local-aws",
+            "rung-subscriptions",
+            "rung-sweep",
+        ],
+    ),
+];
+
+/// Crates that know neither AWS nor a server, and are tested without them.
+const PURE: [&str; 3] = ["shared/base", "shared/json", "shared/dialect"];
+
 /// Files in which clippy's bans of clocks, chance and the environment are lifted, with the reason.
 const LIFTED: [(&str, &str); 10] = [
     (
@@ -67,6 +120,54 @@ fn product(tree: &Tree) -> Vec<(String, String)> {
         (path, code.to_owned())
     });
     sources.collect()
+}
+
+#[test]
+fn crates_depend_downwards_alone() {
+    let tree = Tree::read();
+    let listed: BTreeSet<_> = CRATES.iter().map(|(folder, _)| *folder).collect();
+    for folder in PRODUCT.iter().flat_map(|folder| tree.folders(folder)) {
+        let is_crate = tree.has(&format!("{folder}/Cargo.toml"));
+        assert!(
+            !is_crate || listed.contains(folder.as_str()),
+            "{folder}: say in CRATES what it may depend on"
+        );
+    }
+    for (folder, allowed) in CRATES {
+        let manifest = tree.text(&format!("{folder}/Cargo.toml"));
+        for dependency in dependencies(&manifest) {
+            let is_ours = dependency == "rung" || dependency.starts_with("rung-");
+            assert!(
+                !is_ours || allowed.contains(&dependency),
+                "{folder} may not depend on {dependency}"
+            );
+            let is_outside = ["aws-", "aws_", "axum", "lambda"]
+                .iter()
+                .any(|name| dependency.starts_with(name));
+            assert!(
+                !(is_outside && PURE.contains(&folder)),
+                "{folder} is pure, and may not depend on {dependency}"
+            );
+        }
+    }
+}
+
+/// The names in the section `[dependencies]` of a manifest.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let lines = manifest
+        .lines()
+        .skip_while(|line| *line != "[dependencies]");
+    let lines = lines.skip(1).take_while(|line| !line.starts_with('['));
+    let names = lines.filter_map(|line| line.split(['.', ' ', '=']).next());
+    names
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
+        .collect()
+}
+
+#[test]
+fn dependencies_are_read_without_those_of_tests() {
+    let manifest = "[package]\nname = \"a\"\n\n[dependencies]\n# why\nb.workspace = true\nc = { workspace = true }\n\n[dev-dependencies]\nd.workspace = true\n";
+    assert_eq!(dependencies(manifest), ["b", "c"]);
 }
 
 #[test]

@@ -99,6 +99,15 @@ impl Tree {
         self.files(&self.root.join(folder), "rs")
     }
 
+    /// The folders in a folder, by their paths.
+    pub(crate) fn folders(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.root.join(folder)).unwrap();
+        let folders = entries.map(|entry| entry.unwrap().path());
+        let folders = folders.filter(|path| path.is_dir());
+        let names = folders.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+        names.map(|name| format!("{folder}/{name}")).collect()
+    }
+
     fn files(&self, folder: &Path, extension: &str) -> Vec<String> {
         let files = files(folder, extension).into_iter();
         let relative = files.map(|path| {
