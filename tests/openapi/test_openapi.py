@@ -71,7 +71,7 @@ class Rung:
         self.known = {"tenant": "acme", "key": key, "webhook": hook, "log": log, "event": event}
         self.known["type"] = "user.lesson.completed"
         self.known["file"] = "main.js"
-        delivery = self.call("GET", f"/v1/events/{event}")["deliveries"][0]["delivery_id"]
+        delivery = self.call("GET", f"/v1/events/{event}")["deliveries"][0]["id"]
         self.known["delivery"] = delivery
         recovery = self.call("POST", f"/v1/webhooks/{hook}/recover", {"since": made["created_at"]})
         self.known["recovery"] = recovery["recovery"]["id"]

@@ -1,6 +1,6 @@
 // One attempt: what was sent, what came back, and the other attempts of its delivery.
 
-import { badge, button, count, duration, facts, h, now, region, setNow, table, time, until, words } from "./dom.js";
+import { badge, button, count, duration, facts, h, region, setNow, table, time, until, words } from "./dom.js";
 import { pretty } from "./json.js";
 
 /** An attempt's answer in short. */
@@ -8,7 +8,7 @@ export const answer = ({ response_status: status, status: outcome }) => h("span"
 
 /** The columns of attempts, and what one has there. */
 export const COLUMNS = ["Status", "Event type", "Time", "Response", "Duration", "Attempt", "Next attempt"];
-export const cells = (entry, webhook, link, waits) => [
+export const cells = (entry, webhook, link) => [
   badge(entry.status),
   h("div", null,
     h("a", { class: "row-link", href: link(["webhooks", webhook, "attempts", entry.id]) }, entry.event_type),
@@ -17,15 +17,8 @@ export const cells = (entry, webhook, link, waits) => [
   answer(entry),
   duration(entry.response_time_ms),
   h("span", null, entry.attempt, entry.trigger !== "event" && h("span", { class: "aside" }, ` ${entry.trigger}`)),
-  waits(entry) ? until(entry.next_attempt_at) : null,
+  until(entry.next_attempt_at),
 ];
-
-/** Tells whether the attempt after an entry still waits: that may have been cancelled, or sent at once. */
-export const waiting = (pending, more) => {
-  const attempts = new Map(pending.map(({ delivery_id, attempt }) => [delivery_id, attempt]));
-  return ({ delivery_id, attempt, next_attempt_at: next }) =>
-    Boolean(next) && (attempts.get(delivery_id) === attempt + 1 || Boolean(more && Date.parse(next) > now()));
-};
 
 /** A body as it went over the wire, or a member a line. */
 export function body(text, name) {
@@ -57,29 +50,28 @@ export async function attempt({ call, act, say, link, params }) {
     call("GET /v1/webhooks/{webhook}/logs/{log}", params),
     call("GET /v1/webhooks/{webhook}", of),
   ]);
-  const about = region({ class: "card" }, ({ waits }) => facts([
+  const about = region({ class: "card" }, ({ next }) => facts([
     ["Attempt", h("span", null, log.attempt, ` (${words(log.trigger)})`)],
     ["Started", time(log.attempted_at)],
     ["Duration", duration(log.response_time_ms)],
-    ["Next attempt", waits && h("span", null, time(log.next_attempt_at), " (", until(log.next_attempt_at), ")")],
+    ["Next attempt", next && h("span", null, time(next), " (", until(next), ")")],
     // A test's event is nowhere but here.
     ["Event", h(log.trigger === "test" ? "span" : "a", { href: log.trigger !== "test" && link(["events", log.event_id]) }, h("code", null, log.event_id))],
     ["Delivery", h("code", null, log.delivery_id)],
     ["Log entry", h("code", null, log.id)],
   ]));
-  const others = region({ class: "card" }, ({ logs, pending, more }) => [
+  const others = region({ class: "card" }, ({ logs }) => [
     h("h2", null, "All attempts of this delivery"),
-    table("Attempts of this delivery", COLUMNS, logs.map((entry) => cells(entry, params.webhook, link, waiting(pending, more)))),
+    table("Attempts of this delivery", COLUMNS, logs.map((entry) => cells(entry, params.webhook, link))),
   ]);
   async function refresh() {
-    const [{ logs }, { stats }, { pending, next_cursor: more }] = await Promise.all([
+    const [{ logs }, { stats }] = await Promise.all([
       call("GET /v1/webhooks/{webhook}/logs", of, { query: { delivery_id: log.delivery_id, limit: 20 } }),
       call("GET /v1/webhooks/{webhook}/stats", of),
-      call("GET /v1/webhooks/{webhook}/pending", of, { query: { limit: 100 } }),
     ]);
     setNow(stats.until);
-    about.show({ waits: waiting(pending, more)(log) });
-    others.show({ logs, pending: pending.filter(({ delivery_id }) => delivery_id === log.delivery_id), more });
+    about.show({ next: logs.find(({ id }) => id === log.id)?.next_attempt_at });
+    others.show({ logs });
   }
   await refresh();
   const retry = log.trigger !== "test" && button("Send again now", () => act(async () => {

@@ -53,11 +53,11 @@ export async function event({ call, ask, act, link, params }) {
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     h("h2", null, "Deliveries"),
     items.length > 0
-      ? table("Deliveries", ["Webhook", "Status", "Attempt", "Next attempt"], items.map(({ webhook_id: id, status, attempt, next_attempt_at }) => [
+      ? table("Deliveries", ["Webhook", "Status", "Attempts", "Next attempt"], items.map(({ webhook_id: id, status, attempts, next_attempt_at }) => [
         h("div", { class: "endpoint" },
           h("a", { class: "row-link", href: link(["webhooks", id], { event_id: event.id }) }, names.get(id) ?? id),
           names.has(id) && h("span", { class: "sub" }, id)),
-        badge(status), `${attempt}`, until(next_attempt_at),
+        badge(status), `${attempts}`, until(next_attempt_at),
       ]))
       : empty("No deliveries", event.reason),
     cursor && button("Show more", () => act(() => list.older()), { id: "older", class: "more" }),

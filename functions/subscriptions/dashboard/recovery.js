@@ -1,8 +1,7 @@
 // Sending again what a webhook has not got: counted first, then sent, then followed to its end.
 
-import { badge, button, choice, count, field, h, now, region, time } from "./dom.js";
+import { badge, button, choice, count, field, h, region, time } from "./dom.js";
 
-const DAY_MS = 86_400_000;
 /** What the API takes if nothing is said. */
 const UNSUCCESSFUL = "";
 const SCOPES = [
@@ -10,15 +9,12 @@ const SCOPES = [
   ["pending", "waiting"], ["any", "every event, including successes"],
 ];
 
-/** A time as inputs want it: in the reader's zone, to the minute. */
-const localTime = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-
 /** The panel of the webhook `hook`, hidden at first. */
 export function recovery({ call, act }, of, hook) {
   let [counted, running, status] = [undefined, undefined, hook.status];
-  const since = h("input", { type: "datetime-local", id: "since", required: true, value: localTime(Date.parse(hook.disabled_at) || now() - DAY_MS) });
+  const since = h("input", { type: "datetime-local", id: "since" });
   const scope = choice(SCOPES, UNSUCCESSFUL, { id: "scope" });
-  const asked = () => ({ since: new Date(since.value).toISOString(), statuses: scope.value ? [scope.value] : undefined });
+  const asked = () => ({ since: since.value ? new Date(since.value).toISOString() : undefined, statuses: scope.value ? [scope.value] : undefined });
 
   const outcome = region({ class: "outcome", "aria-live": "polite" }, ({ counted, running, status }) => [
     counted && [
@@ -35,7 +31,6 @@ export function recovery({ call, act }, of, hook) {
   const draw = () => outcome.show({ counted, running, status });
 
   const recount = () => act(async () => {
-    if (!since.reportValidity()) return;
     running = undefined;
     counted = await call("POST /v1/webhooks/{webhook}/recover", of, { body: { ...asked(), dry_run: true } });
     draw();
@@ -55,7 +50,7 @@ export function recovery({ call, act }, of, hook) {
 
   const element = h("section", { class: "card", id: "recovery", hidden: true },
     h("h2", null, "Recover"),
-    h("p", { class: "sub" }, "Sends deliveries again that were accepted since this time, each on a fresh ladder, with unchanged ids and bytes."),
+    h("p", { class: "sub" }, "Sends deliveries again that were accepted since this time, or of all that is kept, each on a fresh ladder, with unchanged ids and bytes."),
     h("div", { class: "actions" }, field("Since", since), field("Status", scope), button("Count", recount, { id: "count" })), outcome.element);
   return {
     element,

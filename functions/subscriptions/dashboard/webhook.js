@@ -1,6 +1,6 @@
 // One webhook: how it does, its attempts, what waits, and what can be done about it.
 
-import { cells, COLUMNS, waiting } from "./attempt.js";
+import { cells, COLUMNS } from "./attempt.js";
 import { charts } from "./chart.js";
 import { badge, button, choice, duration, empty, facts, field, h, region, setNow, table, time, words } from "./dom.js";
 import { member } from "./json.js";
@@ -129,9 +129,9 @@ export async function webhook(context) {
     return { items: page.logs, next_cursor: page.next_cursor };
   }, ({ id }) => id);
   const narrowed = query.status || query.event_type || query.event_id;
-  const attempts = region({ class: "card" }, ({ items, cursor, queued, more }) => [
+  const attempts = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
-      ? table("Attempts", COLUMNS, items.map((entry) => cells(entry, of.webhook, link, waiting(queued, more))))
+      ? table("Attempts", COLUMNS, items.map((entry) => cells(entry, of.webhook, link)))
       : cursor
         ? empty("No match so far", "Older attempts have not been searched yet.")
         : narrowed ? empty("No matching attempts") : empty("No attempts yet", "Send a test, or publish an event that the webhook subscribes to."),
@@ -165,7 +165,7 @@ export async function webhook(context) {
     statistics.show({ ...stats, until: `${stats.until.slice(0, 13)}:00:00Z` });
     const { items: queued, cursor: more } = pending.queue;
     tabs.show({ waits: queued.length > 0 && `${queued.length}${more ? "+" : ""}` });
-    attempts.show({ items: logs.items, cursor: logs.cursor, queued, more });
+    attempts.show({ items: logs.items, cursor: logs.cursor });
   }
   await refresh();
   return {

@@ -103,13 +103,7 @@ pub(crate) async fn list(
         (None, Some(named)) => Whose::Name(named),
         (None, None) => Whose::Deployment,
     };
-    let since_ms = fields.optional("since", read::time_ms);
-    let until_ms = fields.optional("until", read::time_ms);
-    if let (Some(since_ms), Some(until_ms)) = (since_ms, until_ms)
-        && until_ms < since_ms
-    {
-        fields.problem("until", "lies before `since`");
-    }
+    let (since_ms, until_ms) = fields.span();
     let filter = AuditFilter {
         whose,
         actors: fields.optional("actor", ids).unwrap_or_default(),

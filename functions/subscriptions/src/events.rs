@@ -1,7 +1,5 @@
 //! A tenant's events, newest first; one of them, and where each of its deliveries stands.
 
-use std::collections::HashMap;
-
 use axum::{
     extract::{Request, State},
     response::Response,
@@ -10,17 +8,8 @@ use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Code, Fields, Query, answer, read};
 use rung_base::clock::timestamp;
 use rung_core::{
-    domain::{
-        attempt::{AttemptKey, Outcome},
-        audit::Action,
-        delivery::State as DeliveryState,
-        id::{DeliveryKey, EventId},
-        job::Subject,
-        no_delivery::NoDelivery,
-        tenant::Scope,
-    },
+    domain::{audit::Action, id::EventId, job::Subject, no_delivery::NoDelivery, tenant::Scope},
     store::{
-        StoreError,
         event_list::EventFilter,
         events::{Event, GoesTo},
         walk::Span,
@@ -31,9 +20,8 @@ use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
-use uuid::Uuid;
 
-use crate::{Management, Path, jobs};
+use crate::{Management, Path, deliveries, jobs, last_before};
 
 /// An event as the list shows it.
 #[derive(Serialize, JsonSchema)]
@@ -64,15 +52,14 @@ pub(crate) async fn list(
     let names = ["events", tenant.id.as_str()];
     let page = state.api.page(&mut fields, &names).await?;
     let event_type = fields.optional("type", read::text(EVENT_TYPE_CHARS));
-    let since_ms = fields.optional("since", read::time_ms);
-    let until_ms = fields.optional("until", read::time_ms);
+    let (since_ms, until_ms) = fields.span();
     fields.finish()?;
     let catalogue = &state.api.dialect(&tenant.dialect)?.catalogue;
     let filter = EventFilter {
         event_type: event_type.map(|name| catalogue.stored_type(&name).to_owned()),
         span: Span {
             since_ms: since_ms.unwrap_or(0),
-            until_ms: until_ms.unwrap_or_else(|| state.api.clock.now_ms()),
+            until_ms: until_ms.map_or_else(|| state.api.clock.now_ms(), last_before),
         },
     };
     let store = &state.api.store;
@@ -125,18 +112,6 @@ fn erased_at(event: &Event) -> Option<jiff::Timestamp> {
     erased.map(|erased| timestamp(erased.at_ms))
 }
 
-/// Where an event's delivery to one webhook stands.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Delivery")]
-pub(crate) struct DeliveryView {
-    delivery_id: Uuid,
-    webhook_id: String,
-    status: DeliveryState,
-    /// The number of the latest attempt, or of the one that is to come.
-    attempt: u32,
-    next_attempt_at: Option<jiff::Timestamp>,
-}
-
 pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -173,7 +148,7 @@ pub(crate) async fn get(
     #[derive(Serialize)]
     struct Data<'a> {
         event: Detail<'a>,
-        deliveries: Vec<DeliveryView>,
+        deliveries: Vec<deliveries::View>,
         next_cursor: Option<String>,
     }
     Ok(answer(
@@ -186,66 +161,20 @@ pub(crate) async fn get(
     ))
 }
 
-/// Where each delivery of an event stands. One that it matched and that has no row has had one attempt at most; one that was
-/// backfilled has a row, or was never sent.
+/// Where each delivery of an event stands. One that was backfilled has a row, or was never sent.
 async fn deliveries_of(
     state: &Management,
     event: &Event,
     goes_to: &GoesTo,
-) -> Result<Vec<DeliveryView>, ApiError> {
-    let store = &state.api.store;
-    let mut keys = goes_to.deliveries_of(event);
-    let rows = store.deliveries(&keys).await?.into_iter();
-    let rows: HashMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();
-    let backfilled = keys.split_off(goes_to.matched.len()).into_iter();
-    keys.extend(backfilled.filter(|key| rows.contains_key(key)));
-    let open = |key: &&DeliveryKey| {
-        let row = rows.get(key);
-        row.is_none_or(|row| row.state == DeliveryState::Pending)
-    };
-    let names: Vec<_> = keys
-        .iter()
-        .filter(open)
-        .map(|key| (key.tenant.clone(), key.webhook.clone()))
-        .collect();
-    let without_row = keys.iter().filter(|key| !rows.contains_key(key));
-    let firsts: Vec<_> = without_row.map(AttemptKey::first_of).collect();
-    let (firsts, webhooks) = tokio::try_join!(store.attempts(&firsts), store.webhooks(&names))?;
-    let firsts = firsts.into_iter();
-    let firsts: HashMap<_, _> = firsts
-        .map(|entry| (entry.key.delivery.clone(), entry))
-        .collect();
-    let webhooks = webhooks.into_iter();
-    let webhooks: HashMap<_, _> = webhooks
-        .map(|((_, id), webhook)| Ok((id, webhook?)))
-        .collect::<Result<_, StoreError>>()?;
-
-    let views = keys.into_iter().map(|key| {
-        let (row, first) = (rows.get(&key), firsts.get(&key));
-        let attempt = row.map_or(1, |row| row.attempt);
-        let status = match (row, first) {
-            (Some(row), _) if row.state != DeliveryState::Pending => row.state,
-            (None, Some(first)) if first.outcome == Outcome::Succeeded => DeliveryState::Succeeded,
-            // What waits is dropped when its webhook is deleted, and held when it is disabled.
-            (row, _) => match webhooks.get(&key.webhook) {
-                None => DeliveryState::Cancelled,
-                Some(webhook) => row.map_or(DeliveryState::Pending, |row| row.state_for(webhook)),
-            },
-        };
-        let next_due_ms = row.map_or_else(
-            || first.map_or(Some(key.accepted_ms), |first| first.next_due_ms),
-            |row| Some(row.due_ms),
-        );
-        let next_due_ms = next_due_ms.filter(|_| status == DeliveryState::Pending);
-        DeliveryView {
-            delivery_id: key.uuid(),
-            webhook_id: key.webhook.to_string(),
-            status,
-            attempt,
-            next_attempt_at: next_due_ms.map(timestamp),
-        }
-    });
-    Ok(views.collect())
+) -> Result<Vec<deliveries::View>, ApiError> {
+    let keys = goes_to.deliveries_of(event);
+    let standing = deliveries::standing(state, keys).await?.into_iter();
+    let shown = standing
+        .enumerate()
+        .filter(|(index, standing)| *index < goes_to.matched.len() || standing.is_known());
+    Ok(shown
+        .map(|(_, standing)| standing.view(&event.event_type))
+        .collect())
 }
 
 pub(crate) async fn delete(

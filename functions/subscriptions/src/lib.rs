@@ -8,6 +8,7 @@ mod audit;
 mod by_hand;
 mod dashboard;
 mod dead_letters;
+mod deliveries;
 mod docs;
 mod encryption;
 mod event_types;
@@ -252,6 +253,11 @@ impl Management {
 /// The refusal of a request under an `Idempotency-Key` that is not a repeat of the one before it.
 fn idempotency_conflict(problem: impl Into<String>) -> ApiError {
     ApiError::of_field(Code::IdempotencyMismatch, "Idempotency-Key", problem)
+}
+
+/// The last millisecond before the end of a span, which is not of the span itself.
+fn last_before(until_ms: u64) -> u64 {
+    until_ms.saturating_sub(1)
 }
 
 /// Reads a dialect's name.

@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{Management, Path, by_hand::ByHand};
+use crate::{Management, Path, by_hand::ByHand, deliveries};
 
 /// An attempt of a delivery.
 #[derive(Serialize, JsonSchema)]
@@ -44,8 +44,9 @@ pub(crate) struct View {
     next_attempt_at: Option<jiff::Timestamp>,
 }
 
-impl From<&Attempt> for View {
-    fn from(entry: &Attempt) -> Self {
+impl View {
+    /// An entry after which the next attempt of its delivery is due then.
+    pub(crate) fn of(entry: &Attempt, next_due_ms: Option<u64>) -> Self {
         Self {
             id: entry.key.log_id().to_string(),
             event_id: entry.key.delivery.event.to_string(),
@@ -59,7 +60,7 @@ impl From<&Attempt> for View {
             response_status: entry.response_status,
             response_time_ms: entry.response_time_ms,
             error: entry.error.clone(),
-            next_attempt_at: entry.next_due_ms.map(timestamp),
+            next_attempt_at: next_due_ms.map(timestamp),
         }
     }
 }
@@ -102,13 +103,13 @@ struct Received {
 
 impl Detail {
     /// An entry, with its event and the body that was sent of that, if they are still there.
-    fn of(entry: &Attempt, event: Option<&Event>, body: Option<&[u8]>) -> Self {
+    fn of(view: View, entry: &Attempt, event: Option<&Event>, body: Option<&[u8]>) -> Self {
         // The event is erased before its attempts' entries are.
         let erased = event.and_then(|event| event.erased.as_ref());
         let erased_ms = erased.map(|erased| erased.at_ms).or(entry.erased_ms);
         let exchange = erased_ms.is_none().then_some(&entry.exchange);
         Self {
-            entry: entry.into(),
+            entry: view,
             request: Sent {
                 url: exchange.map(|exchange| exchange.url.clone()),
                 headers: exchange.map(|exchange| {
@@ -160,6 +161,7 @@ pub(crate) async fn list(
     let page = state.api.page(&mut fields, &names).await?;
     let catalogue = &state.api.dialect(&webhook.dialect)?.catalogue;
     let event_type = fields.optional("event_type", read::text(EVENT_TYPE_CHARS));
+    let (since_ms, until_ms) = fields.span();
     let filter = LogFilter {
         outcome: fields.optional("status", outcome),
         trigger: fields.optional("trigger", trigger),
@@ -167,10 +169,8 @@ pub(crate) async fn list(
         event: fields.optional("event_id", read::id(EventId::parse)),
         delivery: fields.optional("delivery_id", delivery),
         // What is older is of an earlier webhook of the same id.
-        since_ms: fields
-            .optional("since", read::time_ms)
-            .max(Some(webhook.first_epoch)),
-        until_ms: fields.optional("until", read::time_ms),
+        since_ms: since_ms.max(Some(webhook.first_epoch)),
+        until_ms,
     };
     fields.finish()?;
     let store = &state.api.store;
@@ -183,12 +183,35 @@ pub(crate) async fn list(
             page.limit,
         )
         .await?;
-    let logs: Vec<_> = entries.iter().map(View::from).collect();
+    let logs = views(&state, &entries).await?;
     let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "logs": logs, "next_cursor": next_cursor }),
     ))
+}
+
+/// Entries as clients see them. Only the newest attempt of a delivery that waits knows of a next one, and that is for the delivery's
+/// row to say: an entry cannot tell what came of the wait that followed.
+async fn views(state: &Management, entries: &[Attempt]) -> Result<Vec<View>, ApiError> {
+    let may_wait =
+        |entry: &&Attempt| entry.outcome == Outcome::Failed && entry.trigger != Trigger::Test;
+    let failed = entries.iter().filter(may_wait);
+    let mut keys: Vec<_> = failed.map(|entry| entry.key.delivery.clone()).collect();
+    keys.sort();
+    keys.dedup();
+    let standing = deliveries::standing(state, keys).await?;
+    let next_due_ms = |entry: &Attempt| {
+        let standing = standing.iter();
+        let mut standing = standing.filter(|standing| standing.is_of(&entry.key.delivery));
+        let standing = standing.next().filter(|_| may_wait(&entry))?;
+        let is_newest = standing.attempts() == entry.attempt;
+        standing.next_due_ms().filter(|_| is_newest)
+    };
+    let views = entries.iter();
+    Ok(views
+        .map(|entry| View::of(entry, next_due_ms(entry)))
+        .collect())
 }
 
 fn outcome(value: &Json) -> Result<Outcome, String> {
@@ -252,7 +275,9 @@ pub(crate) async fn get(
         Some(event) => state.api.store.body(event, &entry.dialect).await?,
         None => None,
     };
-    let detail = Detail::of(&entry, event.as_ref(), body.as_deref());
+    let view = views(&state, std::slice::from_ref(&entry)).await?;
+    let view = view.into_iter().next().ok_or(Code::NotFound)?;
+    let detail = Detail::of(view, &entry, event.as_ref(), body.as_deref());
     Ok(answer(StatusCode::OK, json!({ "log": detail })))
 }
 
@@ -281,13 +306,11 @@ pub(crate) async fn retry(
     let key = &entry.key.delivery;
     let record = caller.record(Action::DeliveryRetried, key.uuid().to_string());
     state.deliverer.retry(&webhook, &entry, &record).await?;
-    let data = json!({ "delivery": {
-        "id": key.uuid(),
-        "event_id": key.event.as_str(),
-        "event_type": entry.event_type,
-        "status": "pending",
-    } });
-    Ok(answer(StatusCode::ACCEPTED, data))
+    let delivery = deliveries::view(&state, key, &entry.event_type).await?;
+    Ok(answer(
+        StatusCode::ACCEPTED,
+        json!({ "delivery": delivery }),
+    ))
 }
 
 #[cfg(test)]

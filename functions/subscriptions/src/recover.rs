@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::{Management, Path, idempotency_conflict};
+use crate::{Management, Path, idempotency_conflict, last_before};
 
 /// A recovery as clients see it.
 #[derive(Serialize, JsonSchema)]
@@ -182,21 +182,17 @@ fn read_recovery(
     let clock = &state.api.clock;
     let (now_ms, wall_ms) = (clock.now_ms(), clock.wall_ms());
     let mut fields = Fields::of(body)?;
-    let since_ms = fields.required("since", |value| read::time_ms(value).map(Some));
-    let since_ms = since_ms.unwrap_or(now_ms);
-    let until_ms = fields.optional("until", read::time_ms);
+    let (since_ms, until_ms) = fields.span();
     let scope = fields.optional("statuses", scope);
     let dry_run = fields.optional("dry_run", read::flag).unwrap_or(false);
     let kept_since_ms = wall_ms.saturating_sub(retention.as_secs() * 1000);
-    if since_ms < kept_since_ms {
+    if since_ms.is_some_and(|since_ms| since_ms < kept_since_ms) {
         let kept_since = timestamp(kept_since_ms);
         let problem =
             format!("lies before the retention; what was accepted since {kept_since} is kept");
         fields.problem("since", problem);
-    } else if since_ms > now_ms {
+    } else if since_ms > Some(now_ms) {
         fields.problem("since", "lies in the future");
-    } else if until_ms.is_some_and(|until_ms| until_ms < since_ms) {
-        fields.problem("until", "lies before `since`");
     }
     fields.finish()?;
     let recovery = Recovery {
@@ -205,8 +201,9 @@ fn read_recovery(
         job: now_ms,
         epoch: webhook.epoch,
         scope: scope.unwrap_or_else(|| Scope::States(UNSUCCESSFUL.to_vec())),
-        since_ms,
-        until_ms: until_ms.map_or(now_ms, |until_ms| until_ms.min(now_ms)),
+        // Without a beginning: all that is kept.
+        since_ms: since_ms.unwrap_or(0),
+        until_ms: until_ms.map_or(now_ms, |until_ms| last_before(until_ms).min(now_ms)),
         cursor: String::new(),
     };
     Ok((recovery, dry_run))

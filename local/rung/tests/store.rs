@@ -91,6 +91,7 @@ fn webhook() -> Webhook {
         dialect: "standard".to_owned(),
         challenge: false,
         disabled: None,
+        disabled_before_ms: None,
         outage: None,
         epoch: 0,
         first_epoch: 0,
@@ -132,6 +133,7 @@ async fn a_webhook_comes_back_as_it_was_written() {
     let store = store().await;
     let webhook = Webhook {
         disabled: Some(disabled()),
+        disabled_before_ms: Some(disabled().at_ms),
         description: Some("d".to_owned()),
         ..webhook()
     };
@@ -361,6 +363,7 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
         dialect: None,
         resume_ms: None,
         job: None,
+        ended_ms: None,
         event_type: "a.b".to_owned(),
         dues_ms: vec![1_760_000_005_000],
     };

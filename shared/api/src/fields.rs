@@ -120,6 +120,19 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The fields `since` and `until` of a span `[since, until)`, in milliseconds.
+    pub fn span(&mut self) -> (Option<u64>, Option<u64>) {
+        let since_ms = self.optional("since", read::time_ms);
+        let until_ms = self.optional("until", read::time_ms);
+        if since_ms
+            .zip(until_ms)
+            .is_some_and(|(since_ms, until_ms)| until_ms < since_ms)
+        {
+            self.problem("until", "lies before `since`");
+        }
+        (since_ms, until_ms)
+    }
+
     /// Notes a problem with a field.
     pub fn problem(&mut self, name: &str, problem: impl Into<String>) {
         self.problem_of(Code::InvalidRequest, name, problem);

@@ -44,11 +44,7 @@ async fn statuses() {
                 "{dialect} {status}"
             );
             assert_eq!(log["response_status"], status, "{dialect}");
-            assert_eq!(
-                log["next_attempt_at"].is_null(),
-                success,
-                "{dialect} {status}"
-            );
+            assert!(!success || log["next_attempt_at"].is_null(), "{log}");
         }
     }
 }

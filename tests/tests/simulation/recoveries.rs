@@ -172,7 +172,7 @@ impl World {
         let (scope, statuses) = self.any_scope();
         let mut request = json!({"since": timestamp(since_ms).to_string()});
         if let Some(until_ms) = until_ms {
-            request["until"] = timestamp(until_ms).to_string().into();
+            request["until"] = timestamp(until_ms + 1).to_string().into();
         }
         if !statuses.is_null() {
             request["statuses"] = statuses;

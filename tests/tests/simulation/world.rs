@@ -443,6 +443,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             dialect: any_dialect(chance),
             challenge: false,
             disabled: None,
+            disabled_before_ms: None,
             outage: None,
             epoch: 0,
             first_epoch: 0,

@@ -10,8 +10,11 @@ use rung_dialect::limits::EVENT_TYPE_CHARS;
 use schemars::{Schema, json_schema};
 use serde_json::json;
 
-use super::{jobs, next_cursor};
-use crate::events::{DeliveryView, Detail, View};
+use super::{deliveries, jobs, next_cursor};
+use crate::{
+    deliveries::View as DeliveryView,
+    events::{Detail, View},
+};
 
 pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
     let event = schemas.subschema_for::<View<'_>>();
@@ -74,13 +77,7 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
                 "payload": { "id": "evt_001", "type": "user.lesson.completed", "data": { "score": 95 } },
                 "erased_at": null,
             },
-            "deliveries": [{
-                "delivery_id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
-                "webhook_id": "webhook_5kq2m8x1r7",
-                "status": "succeeded",
-                "attempt": 1,
-                "next_attempt_at": null,
-            }],
+            "deliveries": [deliveries::example()],
             "next_cursor": null,
         }),
     )

@@ -7,14 +7,17 @@ use rung_api::{
 };
 use rung_core::domain::tenant::Scope;
 use rung_dialect::limits::EVENT_TYPE_CHARS;
-use schemars::json_schema;
 use serde_json::{Value, json};
 
-use crate::logs::{Detail, View};
+use super::deliveries;
+use crate::{
+    deliveries::View as DeliveryView,
+    logs::{Detail, View},
+};
 
 fn example() -> Value {
     json!({
-        "id": "log_1760099400123-1-evt_001",
+        "id": "log_ZxkV0pJ3q8sT1mB7aQ5hWd2LrYc9EuNf",
         "event_id": "evt_001",
         "event_type": "user.lesson.completed",
         "delivery_id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
@@ -107,36 +110,29 @@ pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
     )
 }
 
-pub(crate) fn retry_log(_: &mut Schemas) -> Operation {
-    let delivery = json_schema!({
-        "type": "object",
-        "required": ["id", "event_id", "event_type", "status"],
-        "properties": {
-            "id": { "type": "string", "format": "uuid" },
-            "event_id": { "type": "string" },
-            "event_type": { "type": "string" },
-            "status": { "const": "pending" },
-        },
-    });
-    Operation::new(Who::Tenant(Scope::Manage), "retryLog", "Send an attempt's delivery again now.")
-        .describe("With the same ids. It takes the place of a wait, which goes on if it fails, uses up no rung, starts no ladder, and counts for no disable rule.")
-        .empty_body()
-        .answers(
-            StatusCode::ACCEPTED,
-            "It is on its way.",
-            [("delivery", delivery)],
-            json!({ "delivery": {
-                "id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
-                "event_id": "evt_001",
-                "event_type": "user.lesson.completed",
-                "status": "pending",
-            } }),
-        )
-        .refuses(&[
-            Code::WebhookDisabled,
-            Code::EventErased,
-            Code::TestDelivery,
-            Code::EventExpired,
-            Code::RateLimited,
-        ])
+pub(crate) fn retry_log(schemas: &mut Schemas) -> Operation {
+    let delivery = schemas.subschema_for::<DeliveryView>();
+    Operation::new(
+        Who::Tenant(Scope::Manage),
+        "retryLog",
+        "Send an attempt's delivery again now.",
+    )
+    .describe(
+        "With the same ids. It takes the place of a wait, which goes on if it fails, uses up no rung, starts no ladder, and counts for \
+         no disable rule. What has succeeded stays so, whatever comes of it.",
+    )
+    .empty_body()
+    .answers(
+        StatusCode::ACCEPTED,
+        "It is on its way.",
+        [("delivery", delivery)],
+        json!({ "delivery": deliveries::waiting() }),
+    )
+    .refuses(&[
+        Code::WebhookDisabled,
+        Code::EventErased,
+        Code::TestDelivery,
+        Code::EventExpired,
+        Code::RateLimited,
+    ])
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod dead_letters;
+mod deliveries;
 mod encryption;
 mod event_types;
 mod events;

@@ -44,14 +44,10 @@ struct Counted {
 pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
     let states = json!({ "enum": ["failed", "held", "missed", "pending"] });
     let body = object(
-        &["since"],
+        &[],
         json!({
-            "since": {
-                "description": "From when on, by the time at which events were accepted; within the retention.",
-                "type": "string",
-                "format": "date-time",
-            },
-            "until": time("Up to when [default: now]."),
+            "since": time("From when on, by the time at which events were accepted; within the retention [default: all of it]."),
+            "until": time("Before when [default: now]."),
             "statuses": {
                 "description": "What to send again [default: `failed`, `held` and `missed`]. `pending` is sent now, in the place of its \
                                 wait, which is put back if it fails. `any` alone is every event that the webhook would get, also those \

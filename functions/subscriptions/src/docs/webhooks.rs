@@ -41,6 +41,7 @@ fn example() -> Value {
         "challenge": false,
         "disabled_at": null,
         "disabled_reason": null,
+        "last_disabled_at": null,
     })
 }
 

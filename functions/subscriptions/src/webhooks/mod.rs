@@ -203,6 +203,7 @@ async fn read_new(
             dialect: String::new(),
             challenge: false,
             disabled: None,
+            disabled_before_ms: None,
             outage: None,
             // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
             epoch: now_ms,
@@ -474,6 +475,6 @@ pub(crate) async fn test(
     let attempt = attempt.ok_or(Code::UnknownEventType)?;
     Ok(answer(
         StatusCode::OK,
-        json!({ "log": logs::View::from(&attempt) }),
+        json!({ "log": logs::View::of(&attempt, None) }),
     ))
 }

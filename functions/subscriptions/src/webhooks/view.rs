@@ -42,6 +42,8 @@ pub(crate) struct View<'a> {
     challenge: bool,
     disabled_at: Option<jiff::Timestamp>,
     disabled_reason: Option<DisabledReason<'a>>,
+    /// When it was last disabled, be it active again or not.
+    last_disabled_at: Option<jiff::Timestamp>,
     /// Shown when the webhook is made and when its secret is rotated, and not again.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
@@ -94,6 +96,7 @@ impl<'a> View<'a> {
                     log_ids,
                 },
             ),
+            last_disabled_at: webhook.last_disabled_ms().map(timestamp),
             secret: None,
         }
     }

@@ -50,7 +50,8 @@ async fn a_log_entry_tells_what_was_sent_and_answered() {
     assert_eq!(detail["response"]["status"], 503);
     assert_eq!(detail["response"]["headers"]["x-receiver"], "r");
     assert_eq!(detail["response"]["body"], "thanks");
-    for unknown in ["log_1-1-evt_1", "log_", "nothing"] {
+    let another_deployments = format!("log_{}", "A".repeat(32));
+    for unknown in ["log_1-1-evt_1", "log_", "nothing", &another_deployments] {
         let missing = world.get(&tenant, &format!("{path}/logs/{unknown}")).await;
         missing.assert_error(404, "not_found");
     }
@@ -78,8 +79,11 @@ async fn logs_are_filtered() {
         (&format!("?delivery_id={delivery}"), &["evt_1"]),
         ("?since=2025-10-09T08:53:21Z", &["evt_2"]),
         ("?until=2025-10-09T08:53:20.5Z", &["evt_1"]),
+        // The first one was due at 08:53:20 sharp: it is of the span that begins then, not of the one that ends.
+        ("?until=2025-10-09T08:53:20Z", &[]),
+        ("?since=2025-10-09T08:53:20Z", &["evt_2", "evt_1"]),
         (
-            "?since=2025-10-09T09:00:00Z&until=2025-10-09T08:00:00Z",
+            "?since=2025-10-09T08:53:20Z&until=2025-10-09T08:53:20Z",
             &[],
         ),
         ("", &["evt_2", "evt_1"]),
@@ -95,6 +99,10 @@ async fn logs_are_filtered() {
         ("status=good", "status"),
         ("trigger=chance", "trigger"),
         ("since=yesterday", "since"),
+        (
+            "since=2025-10-09T09:00:00Z&until=2025-10-09T08:00:00Z",
+            "until",
+        ),
         ("event_id=%23", "event_id"),
         ("delivery_id=1", "delivery_id"),
     ] {
@@ -182,7 +190,21 @@ async fn an_event_tells_where_each_of_its_deliveries_stands() {
     assert_eq!(event["event"]["payload"]["data"], json!({"n": 1}));
     assert_eq!(event["deliveries"][0]["webhook_id"], failing);
     assert_eq!(event["deliveries"][0]["status"], "pending");
-    assert_eq!(event["deliveries"][0]["attempt"], 2);
+    assert_eq!(
+        event["deliveries"][0],
+        json!({
+            "id": event["deliveries"][0]["id"],
+            "event_id": "evt_1",
+            "event_type": "user.lesson.completed",
+            "webhook_id": failing,
+            "tenant_id": "acme",
+            "status": "pending",
+            "attempts": 1,
+            "next_attempt_at": "2025-10-09T08:54:20Z",
+            "created_at": "2025-10-09T08:53:20Z",
+            "ended_at": null,
+        })
+    );
 
     world
         .send(&tenant, "PATCH", &path, json!({"status": "disabled"}))
@@ -366,7 +388,16 @@ async fn what_has_succeeded_stays_so_whatever_comes_of_a_retry_by_hand() {
     // At first it has no row, then it has one.
     world.answer(503);
     for attempt in [2, 3] {
-        world.send_text(&tenant, "POST", &retry, "").await.data(202);
+        let retried = world.send_text(&tenant, "POST", &retry, "").await;
+        let retried = &retried.data(202)["delivery"];
+        assert_eq!(
+            (
+                &retried["status"],
+                &retried["attempts"],
+                &retried["next_attempt_at"]
+            ),
+            (&json!("succeeded"), &json!(attempt - 1), &json!(null))
+        );
         world.pass(3_600_000).await;
         let latest = &logs(&world, &tenant, &path, "").await[0];
         assert_eq!(latest["attempt"], attempt);
@@ -398,4 +429,102 @@ async fn what_has_succeeded_stays_so_whatever_comes_of_a_retry_by_hand() {
     world.send_text(&tenant, "POST", &retry, "").await.data(202);
     world.pass(1_000).await;
     assert_eq!(standing(&world, &tenant, &path).await, failed);
+}
+
+/// What an entry said of the next attempt was true when it was written, and then never again.
+#[tokio::test(start_paused = true)]
+async fn only_the_newest_attempt_of_what_waits_tells_of_the_next() {
+    let (world, tenant, path) = failing().await;
+    let nexts = async || {
+        let entries = logs(&world, &tenant, &path, "").await;
+        let mut shown = Vec::new();
+        for entry in &entries {
+            let id = entry["id"].as_str().unwrap();
+            let one = world.get(&tenant, &format!("{path}/logs/{id}")).await;
+            assert_eq!(
+                one.data(200)["log"]["next_attempt_at"],
+                entry["next_attempt_at"]
+            );
+            shown.push(entry["next_attempt_at"].clone());
+        }
+        shown
+    };
+    let at = |time: &str| json!(format!("2025-10-09T{time}Z"));
+    assert_eq!(nexts().await, [at("08:54:20")]);
+    world.pass(60_000).await;
+    assert_eq!(nexts().await, [at("08:59:20"), json!(null)]);
+
+    // By hand, the wait is put back.
+    let newest = logs(&world, &tenant, &path, "").await[0]["id"].clone();
+    let retry = format!("{path}/logs/{}/retry", newest.as_str().unwrap());
+    let retried = world.send_text(&tenant, "POST", &retry, "").await;
+    assert_eq!(retried.data(202)["delivery"]["status"], "pending");
+    world.pass(1_000).await;
+    let nothing = || json!(null);
+    assert_eq!(nexts().await, [at("08:59:20"), nothing(), nothing()]);
+
+    // Disabled it is held, active again it is held still.
+    for status in ["disabled", "active"] {
+        let change = json!({"status": status});
+        world.send(&tenant, "PATCH", &path, change).await.data(200);
+        assert_eq!(nexts().await, [nothing(), nothing(), nothing()], "{status}");
+    }
+    let asked = format!("{path}/recover");
+    world
+        .send(&tenant, "POST", &asked, json!({}))
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    let waiting = nexts().await;
+    assert!(waiting[0].is_string(), "{waiting:?}");
+    assert_eq!(waiting[1..], [nothing(), nothing(), nothing()]);
+
+    let pending = format!("{path}/pending");
+    let cancelled = world.send_text(&tenant, "DELETE", &pending, "");
+    assert_eq!(cancelled.await.data(200)["cancelled"], 1);
+    assert_eq!(nexts().await, vec![nothing(); 4]);
+    let event = world.get(&tenant, "/v1/events/evt_1").await;
+    let delivery = &event.data(200)["deliveries"][0];
+    assert_eq!(
+        (
+            &delivery["status"],
+            &delivery["attempts"],
+            &delivery["next_attempt_at"]
+        ),
+        (&json!("cancelled"), &json!(4), &json!(null))
+    );
+    assert!(delivery["ended_at"].is_string(), "{delivery}");
+}
+
+/// Two webhooks that get an event at the same moment: their attempts have the same time, position and event.
+#[tokio::test(start_paused = true)]
+async fn a_log_id_names_one_attempt_of_the_deployment() {
+    let (world, tenant, path) = failing().await;
+    let second = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let event = json!({"id": "both", "type": "user.lesson.completed", "data": {}});
+    world
+        .send(&tenant, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    let mut ids = Vec::new();
+    for path in [&path, &second] {
+        let found = logs(&world, &tenant, path, "?event_id=both").await;
+        ids.push(found[0]["id"].as_str().unwrap().to_owned());
+    }
+    assert_ne!(ids[0], ids[1]);
+    for (own, other) in [(&path, &second), (&second, &path)]
+        .iter()
+        .zip(&ids)
+        .map(|((own, other), id)| (format!("{own}/logs/{id}"), format!("{other}/logs/{id}")))
+    {
+        assert_eq!(
+            world.get(&tenant, &own).await.data(200)["log"]["event_id"],
+            "both"
+        );
+        world
+            .get(&tenant, &other)
+            .await
+            .assert_error(404, "not_found");
+    }
 }

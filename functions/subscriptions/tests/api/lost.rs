@@ -88,7 +88,7 @@ async fn a_retry_by_hand_sends_a_lost_message_again() {
             let id = logs.data(200)["logs"][0]["id"].as_str().unwrap().to_owned();
             format!("{path}/logs/{id}/retry")
         } else {
-            let id = delivery(&world, &tenant, "e").await["delivery_id"].clone();
+            let id = delivery(&world, &tenant, "e").await["id"].clone();
             format!("{path}/pending/{}/retry", id.as_str().unwrap())
         };
         let again = || world.send_text(&tenant, "POST", &retry, "");

@@ -254,6 +254,15 @@ async fn only_what_is_asked_for_is_sent_and_a_dry_run_sends_nothing() {
         (json!({"since": START, "until": "2025-10-09T08:54:00Z"}), 1),
         (json!({"since": "2025-10-09T08:54:00Z"}), 1),
         (json!({"since": START, "until": "2999-01-01T00:00:00Z"}), 2),
+        (json!({}), 2),
+        (json!({"until": "2025-10-09T08:54:00Z"}), 1),
+        // `failed` was accepted at its beginning sharp.
+        (json!({"until": START}), 0),
+        (json!({"since": START, "until": START}), 0),
+        (
+            json!({"since": START, "until": "2025-10-09T08:53:20.001Z"}),
+            1,
+        ),
     ] {
         let mut dry = request.clone();
         dry["dry_run"] = json!(true);
@@ -528,7 +537,6 @@ async fn recover_refuses_what_it_cannot_do() {
     let (world, tenant, path) = world_of("odin").await;
     let recover = format!("{path}/recover");
     for (request, field) in [
-        (json!({}), "since"),
         (json!({"since": "yesterday"}), "since"),
         (json!({"since": "2025-09-01T00:00:00Z"}), "since"),
         (json!({"since": "2999-01-01T00:00:00Z"}), "since"),
@@ -582,4 +590,66 @@ async fn recover_refuses_what_it_cannot_do() {
     let request = json!({"since": "2025-10-02T00:00:00Z"});
     let hidden = world.send(&stranger, "POST", &recover, request).await;
     hidden.assert_error(404, "not_found");
+}
+
+/// Somebody who disables a webhook and enables it again has lost nothing, and need not have noted when that was.
+#[tokio::test(start_paused = true)]
+async fn all_that_was_kept_from_a_webhook_is_sent_without_a_time() {
+    let (world, tenant, path) = world_of("odin").await;
+    assert_eq!(
+        shown(&world, &tenant, &path).await["last_disabled_at"],
+        json!(null)
+    );
+    world.answer(500);
+    for id in ["e1", "e2", "e3"] {
+        publish(&world, &tenant, id, "user.lesson.completed").await;
+    }
+    world.pass(90_000).await;
+    set_status(&world, &tenant, &path, "disabled").await;
+    let disabled_at = shown(&world, &tenant, &path).await["disabled_at"].clone();
+    assert!(disabled_at.is_string());
+    for id in ["e4", "e5"] {
+        publish(&world, &tenant, id, "user.lesson.completed").await;
+    }
+    set_status(&world, &tenant, &path, "active").await;
+    let active = shown(&world, &tenant, &path).await;
+    assert_eq!(
+        (&active["disabled_at"], &active["last_disabled_at"]),
+        (&json!(null), &disabled_at)
+    );
+    world.answer(200);
+    let ended = recover(&world, &tenant, &path, json!({})).await;
+    assert_eq!(ended["sent"], 5);
+    let all = ["e1", "e2", "e3", "e4", "e5"];
+    assert_eq!(states(&world, &tenant, &all).await, ["succeeded"; 5]);
+}
+
+async fn shown(world: &World, tenant: &As, path: &str) -> Value {
+    world.get(tenant, path).await.data(200)["webhook"].clone()
+}
+
+/// Two spans that meet take each event once, also the one that was accepted where they meet.
+#[tokio::test(start_paused = true)]
+async fn spans_that_meet_send_nothing_twice() {
+    let (world, tenant, path) = world_of("odin").await;
+    for id in ["before", "midnight", "after"] {
+        publish(&world, &tenant, id, "user.lesson.completed").await;
+        world.pass(1_000).await;
+    }
+    const MIDNIGHT: &str = "2025-10-09T08:53:21Z";
+    for (span, sent) in [
+        (json!({"until": MIDNIGHT, "statuses": ["any"]}), 1),
+        (json!({"since": MIDNIGHT, "statuses": ["any"]}), 2),
+    ] {
+        let ended = recover(&world, &tenant, &path, span).await;
+        assert_eq!(ended["sent"], sent);
+    }
+    for id in ["before", "midnight", "after"] {
+        assert_eq!(log(&world, &tenant, &path, id).await.len(), 2, "{id}");
+    }
+    let events = world
+        .get(&tenant, &format!("/v1/events?until={MIDNIGHT}"))
+        .await;
+    let events = events.data(200)["events"].as_array().unwrap().clone();
+    assert_eq!(events.len(), 1);
 }

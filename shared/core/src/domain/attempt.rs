@@ -2,12 +2,11 @@
 
 use std::fmt;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{
-    hops::Hops,
-    id::{DeliveryKey, EventId},
-};
+use super::{hops::Hops, id::DeliveryKey};
 
 /// What led to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,41 +69,89 @@ impl AttemptKey {
     /// The public id of the log entry.
     #[must_use]
     pub fn log_id(&self) -> LogId {
+        let delivery = &self.delivery;
+        let names = [
+            delivery.tenant.as_str(),
+            delivery.webhook.as_str(),
+            delivery.event.as_str(),
+        ];
+        let mut digest = Sha256::new();
+        for name in names {
+            digest.update(name);
+            digest.update([0]);
+        }
+        digest.update(delivery.accepted_ms.to_be_bytes());
+        digest.update(self.due_ms.to_be_bytes());
+        digest.update(self.n.to_be_bytes());
+        let digest = digest.finalize();
+        let mut tag = [0; TAG_BYTES];
+        tag.copy_from_slice(&digest[..TAG_BYTES]);
         LogId {
             due_ms: self.due_ms,
             n: self.n,
-            event: self.delivery.event.clone(),
+            shard: delivery.event.shard(),
+            tag,
         }
     }
 }
 
-/// The public id of a log entry, `log_DUE-N-EVENT`: within its webhook it is the entry's key.
+/// Bytes of the hash in a log id.
+const TAG_BYTES: usize = 13;
+/// Bytes of an entry's place: the time, the position, the shard.
+const PLACE_BYTES: usize = 6 + 4 + 1;
+
+/// The public id of a log entry: `log_` and the base64url of a hash of all that names the attempt, its tenant and its webhook among
+/// them, and of the place where the entry stands, veiled with the hash. So no two attempts of a deployment have one id, nothing need
+/// be stored to give it out, and it leads back to its entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogId {
     /// When the attempt was due, in milliseconds.
     pub due_ms: u64,
     /// Its position in the delivery's chain.
     pub n: u32,
-    /// The event's id.
-    pub event: EventId,
+    /// The shard of the log that it stands in.
+    pub shard: u8,
+    tag: [u8; TAG_BYTES],
 }
 
 impl LogId {
-    /// Reads an id; `None` for one that no entry has.
+    /// Reads an id; `None` for one that no entry can have.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.strip_prefix("log_")?.splitn(3, '-');
-        let due_ms = parts.next()?.parse().ok()?;
-        let n = parts.next()?.parse().ok()?;
-        let event = EventId::parse(parts.next()?).ok()?;
-        Some(Self { due_ms, n, event })
+        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix("log_")?).ok()?;
+        let (tag, place) = bytes.split_first_chunk()?;
+        let place = veiled(tag, place.try_into().ok()?);
+        let mut due_ms = [0; 8];
+        due_ms[2..].copy_from_slice(&place[..6]);
+        let mut n = [0; 4];
+        n.copy_from_slice(&place[6..10]);
+        Some(Self {
+            due_ms: u64::from_be_bytes(due_ms),
+            n: u32::from_be_bytes(n),
+            shard: place[10],
+            tag: *tag,
+        })
     }
 }
 
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "log_{}-{}-{}", self.due_ms, self.n, self.event)
+        let mut place = [0; PLACE_BYTES];
+        place[..6].copy_from_slice(&self.due_ms.to_be_bytes()[2..]);
+        place[6..10].copy_from_slice(&self.n.to_be_bytes());
+        place[10] = self.shard;
+        let mut bytes = self.tag.to_vec();
+        bytes.extend(veiled(&self.tag, place));
+        write!(f, "log_{}", URL_SAFE_NO_PAD.encode(bytes))
     }
+}
+
+/// A place as an id shows it, and the other way round.
+fn veiled(tag: &[u8; TAG_BYTES], mut place: [u8; PLACE_BYTES]) -> [u8; PLACE_BYTES] {
+    for (byte, veil) in place.iter_mut().zip(Sha256::digest(tag)) {
+        *byte ^= veil;
+    }
+    place
 }
 
 /// What went over the wire, for the entry's detail.
@@ -157,19 +204,56 @@ pub struct Attempt {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::domain::id::{EventId, TenantId, WebhookId};
+
+    fn key(webhook: &str, event: &str, due_ms: u64, n: u32) -> AttemptKey {
+        AttemptKey {
+            delivery: DeliveryKey {
+                tenant: TenantId::parse("acme").unwrap(),
+                webhook: WebhookId::parse(webhook).unwrap(),
+                event: EventId::parse(event).unwrap(),
+                accepted_ms: 1_760_000_000_000,
+            },
+            due_ms,
+            n,
+        }
+    }
 
     #[test]
-    fn log_ids_round_trip_whatever_the_event_is_called() {
-        for event in ["evt_1", "a-b_c-", "-"] {
-            let id = LogId {
-                due_ms: 1_760_000_000_123,
-                n: 7,
-                event: EventId::parse(event).unwrap(),
-            };
-            assert_eq!(LogId::parse(&id.to_string()), Some(id));
+    fn a_log_id_leads_back_to_its_place_and_names_one_attempt() {
+        const DUE_MS: u64 = 1_760_000_000_123;
+        let mut ids = HashSet::new();
+        for key in [
+            key("w", "evt_1", DUE_MS, 1),
+            key("v", "evt_1", DUE_MS, 1),
+            key("w", "evt_2", DUE_MS, 1),
+            key("w", "evt_1", DUE_MS + 1, 1),
+            key("w", "evt_1", DUE_MS, 2),
+            key("w", "-", 0, u32::MAX),
+        ] {
+            let id = key.log_id();
+            let text = id.to_string();
+            assert!(EventId::parse(&text).is_ok(), "{text} is as ids are");
+            assert_eq!(LogId::parse(&text).as_ref(), Some(&id));
+            assert_eq!(
+                (id.due_ms, id.n, id.shard),
+                (key.due_ms, key.n, key.delivery.event.shard())
+            );
+            assert!(!text.contains("evt"), "{text}");
+            assert!(ids.insert(text));
         }
-        for wrong in ["", "log_", "log_1-2", "log_1-2-", "log_x-2-e", "evt_1"] {
+        for wrong in [
+            "",
+            "log_",
+            "log_1-2",
+            "log_1-2-e",
+            "evt_1",
+            "log_AAAA",
+            &format!("{}A", key("w", "e", 1, 1).log_id()),
+        ] {
             assert_eq!(LogId::parse(wrong), None, "{wrong:?}");
         }
     }

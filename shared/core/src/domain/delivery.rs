@@ -33,6 +33,14 @@ pub enum State {
     Cancelled,
 }
 
+impl State {
+    /// Whether nothing follows by itself, and nothing is held back.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
 /// The head of a delivery's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -60,6 +68,8 @@ pub struct Delivery {
     pub resume_ms: Option<u64>,
     /// The recovery that last sent it again. Later ones have higher numbers, and none sends a delivery twice.
     pub job: Option<u64>,
+    /// When it ended, in milliseconds, if it has.
+    pub ended_ms: Option<u64>,
     /// The event's type.
     pub event_type: String,
     /// The due times of positions 2, 3, …: they lead to the log entries.

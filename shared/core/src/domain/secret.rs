@@ -140,6 +140,7 @@ mod tests {
             dialect: String::new(),
             challenge: false,
             disabled: None,
+            disabled_before_ms: None,
             outage: None,
             epoch: 0,
             first_epoch: 0,

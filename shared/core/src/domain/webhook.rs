@@ -97,6 +97,8 @@ pub struct Webhook {
     pub challenge: bool,
     /// `None` while it is active.
     pub disabled: Option<Disabled>,
+    /// When it was last disabled before that, in milliseconds.
+    pub disabled_before_ms: Option<u64>,
     /// Since when its attempts fail, if they do. One that began before `enabled_ms` is of the past.
     pub outage: Option<StoredOutage>,
     /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
@@ -132,8 +134,16 @@ pub struct Subscription {
 impl Webhook {
     /// Activates it at `now_ms`. Its failures are forgotten.
     pub fn activate(&mut self, now_ms: u64) {
+        self.disabled_before_ms = self.last_disabled_ms();
         self.disabled = None;
         self.enabled_ms = now_ms;
+    }
+
+    /// When it was last disabled, in milliseconds, be it active again or not.
+    #[must_use]
+    pub fn last_disabled_ms(&self) -> Option<u64> {
+        let disabled = self.disabled.as_ref().map(|disabled| disabled.at_ms);
+        disabled.or(self.disabled_before_ms)
     }
 
     /// Whether a message of `epoch` may be posted to it.

@@ -97,9 +97,9 @@ impl Deliverer {
                 .await?;
             let written = match row {
                 None => {
-                    self.store
-                        .place(&head(&due, &entry.event_type, vec![due.due_ms]))
-                        .await?
+                    let head = head(&due, &entry.event_type, vec![due.due_ms]);
+                    let ended_ms = due.through.then_some(entry.ended_ms);
+                    self.store.place(&Delivery { ended_ms, ..head }).await?
                 }
                 Some(_) => {
                     self.store

@@ -218,6 +218,7 @@ fn cancelled_after(first: &Attempt, webhook: &Webhook) -> Delivery {
         dialect: Some(first.dialect.clone()),
         resume_ms: None,
         job: None,
+        ended_ms: None,
         event_type: first.event_type.clone(),
         dues_ms: vec![due_ms],
     }

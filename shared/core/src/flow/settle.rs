@@ -273,6 +273,7 @@ pub(super) fn head(due: &Due, event_type: &str, dues_ms: Vec<u64>) -> Delivery {
         dialect: due.dialect.clone(),
         resume_ms: due.resume_ms,
         job: due.job,
+        ended_ms: None,
         event_type: event_type.to_owned(),
         dues_ms,
     }

@@ -1,7 +1,9 @@
 //! The log: one row per attempt, named by its due time, so that a message received twice finds it.
 
 use super::{
-    Item, Query, Range, Store, StoreError, codec,
+    Item, Query, Range, Store, StoreError,
+    batch::Key,
+    codec,
     item::{Builder, Row, number, text, time},
 };
 use crate::{
@@ -27,7 +29,7 @@ pub struct LogFilter {
     pub delivery: Option<uuid::Uuid>,
     /// Not due before.
     pub since_ms: Option<u64>,
-    /// Not due after.
+    /// Due before.
     pub until_ms: Option<u64>,
 }
 
@@ -93,11 +95,11 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn attempt(&self, key: &AttemptKey) -> Result<Option<Attempt>, StoreError> {
-        self.log_entry(&key.delivery.tenant, &key.delivery.webhook, &key.log_id())
-            .await
+        let (pk, sk) = row_key(key);
+        self.get(pk, sk).await?.map(read_attempt).transpose()
     }
 
-    /// An entry by its public id, by a strong read.
+    /// An entry by its public id, by strong reads of those that were due at the same moment.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -107,11 +109,25 @@ impl Store {
         webhook: &WebhookId,
         id: &LogId,
     ) -> Result<Option<Attempt>, StoreError> {
-        let pk = partition(tenant, webhook, id.event.shard());
-        self.get(pk, sort_key(id))
-            .await?
-            .map(read_attempt)
-            .transpose()
+        let pk = partition(tenant, webhook, id.shard);
+        let prefix = format!("{}#", time(id.due_ms));
+        let mut query = Query {
+            range: Range::Prefix(&prefix),
+            ..Query::of(&pk)
+        };
+        loop {
+            let page = self.query(query.clone()).await?;
+            for row in page.rows {
+                let attempt = read_attempt(row)?;
+                if attempt.key.log_id() == *id {
+                    return Ok(Some(attempt));
+                }
+            }
+            if page.after.is_none() {
+                return Ok(None);
+            }
+            query.after = page.after;
+        }
     }
 
     /// The entries of these attempts that exist, in no order, by strong reads. None may be named twice.
@@ -119,14 +135,7 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn attempts(&self, keys: &[AttemptKey]) -> Result<Vec<Attempt>, StoreError> {
-        let keys = keys.iter().map(|key| {
-            let delivery = &key.delivery;
-            (
-                partition(&delivery.tenant, &delivery.webhook, delivery.event.shard()),
-                sort_key(&key.log_id()),
-            )
-        });
-        self.get_all(keys.collect())
+        self.get_all(keys.iter().map(row_key).collect())
             .await?
             .into_iter()
             .map(read_attempt)
@@ -179,9 +188,7 @@ impl Store {
             .collect();
         let accepted_ms = filter.delivery.and_then(DeliveryKey::accepted_ms_of);
         let since = time(filter.since_ms.max(accepted_ms).unwrap_or(0));
-        let until = filter
-            .until_ms
-            .map(|until_ms| time(until_ms.saturating_add(1)));
+        let until = filter.until_ms.map(time);
         let mut before = [before.map(str::to_owned), until]
             .into_iter()
             .flatten()
@@ -203,7 +210,7 @@ impl Store {
                 if filter.takes(&attempt) {
                     // One more than fits: it is the next page's.
                     if taken.len() == limit {
-                        let last = taken.last().map(|attempt| sort_key(&attempt.key.log_id()));
+                        let last = taken.last().map(|attempt| sort_key(&attempt.key));
                         return Ok((taken, last));
                     }
                     taken.push(attempt);
@@ -259,7 +266,7 @@ fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
     let exchange = exchange.and_then(|json| codec::compress(&json));
     let exchange = exchange.map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
     let pk = partition(&delivery.tenant, &delivery.webhook, delivery.event.shard());
-    Ok(Builder::new(pk, sort_key(&attempt.key.log_id()))
+    Ok(Builder::new(pk, sort_key(&attempt.key))
         .number("a", delivery.accepted_ms)
         .text("y", &attempt.event_type)
         .number("k", attempt.attempt)
@@ -290,8 +297,14 @@ pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId, shard: u8) -> St
     format!("L#{tenant}#{webhook}#{shard}")
 }
 
-pub(super) fn sort_key(id: &LogId) -> String {
-    format!("{}#{}#{}", time(id.due_ms), id.event, id.n)
+pub(super) fn row_key(key: &AttemptKey) -> Key {
+    let delivery = &key.delivery;
+    let pk = partition(&delivery.tenant, &delivery.webhook, delivery.event.shard());
+    (pk, sort_key(key))
+}
+
+fn sort_key(key: &AttemptKey) -> String {
+    format!("{}#{}#{}", time(key.due_ms), key.delivery.event, key.n)
 }
 
 pub(super) fn trigger_name(trigger: Trigger) -> &'static str {

@@ -75,7 +75,7 @@ pub enum List {
 }
 
 /// All attributes of a row.
-pub(super) const ATTRIBUTES: &str = "pk, sk, st, n, d, k, r, p, tr, l, z, o, j, y, ds, exp";
+pub(super) const ATTRIBUTES: &str = "pk, sk, st, n, d, k, r, p, tr, l, z, o, j, y, ds, fin, exp";
 
 impl Store {
     /// A delivery's row, by a strong read.
@@ -108,7 +108,8 @@ impl Store {
     /// When the table cannot be written.
     pub async fn place(&self, row: &Delivery) -> Result<Written, StoreError> {
         let expiry = self.expiry_of(&row.key.tenant).await?;
-        Ok(match self.put_new(delivery_item(row, expiry)).await? {
+        let item = delivery_item(row, self.clock.now_ms(), expiry);
+        Ok(match self.put_new(item).await? {
             None => Written::Done(row.clone()),
             Some(found) => Written::Found(Some(read_delivery(found)?)),
         })
@@ -178,6 +179,9 @@ impl Store {
                 None => removed.push(name),
             }
         }
+        if !to.through {
+            removed.push("fin");
+        }
         if !removed.is_empty() {
             update.push_str(" REMOVE ");
             update.push_str(&removed.join(", "));
@@ -245,15 +249,20 @@ impl Store {
         );
         let condition = format!("{place}st IN ({})", NAMES[..from.len()].join(", "));
         values.push((":to", text(state_name(to))));
-        let update = match list_of(to) {
+        let mut update = "SET st = :to".to_owned();
+        if to.has_ended() {
+            values.push((":fin", number(self.clock.now_ms())));
+            update.push_str(", fin = :fin");
+        }
+        match list_of(to) {
             Some(list) => {
                 values.push((":g", text(list_partition(key, list))));
                 values.push((":gs", text(list_key(key))));
-                "SET st = :to, g = :g, gs = :gs"
+                update.push_str(", g = :g, gs = :gs");
             }
-            None => "SET st = :to REMOVE g, gs",
-        };
-        self.update_delivery(key, update, &condition, values).await
+            None => update.push_str(" REMOVE g, gs"),
+        }
+        self.update_delivery(key, &update, &condition, values).await
     }
 
     async fn update_delivery(
@@ -345,7 +354,8 @@ impl Store {
     }
 }
 
-fn delivery_item(row: &Delivery, expiry: u64) -> Item {
+fn delivery_item(row: &Delivery, now_ms: u64, expiry: u64) -> Item {
+    let ended_ms = row.ended_ms.or(row.state.has_ended().then_some(now_ms));
     let list = list_of(row.state);
     Builder::new(partition(&row.key), time(row.key.accepted_ms))
         .text("st", state_name(row.state))
@@ -359,6 +369,7 @@ fn delivery_item(row: &Delivery, expiry: u64) -> Item {
         .maybe("z", row.resume_ms.map(number))
         .maybe("o", row.through.then(|| number(1)))
         .maybe("j", row.job.map(number))
+        .maybe("fin", ended_ms.map(number))
         .text("y", &row.event_type)
         .with(
             "ds",
@@ -467,6 +478,7 @@ pub(super) fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
         dialect: row.maybe_text("l"),
         resume_ms: row.maybe_number("z"),
         job: row.maybe_number("j"),
+        ended_ms: row.maybe_number("fin"),
         event_type: row.text("y")?,
         dues_ms: row.numbers("ds"),
     })

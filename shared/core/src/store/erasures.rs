@@ -28,7 +28,7 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn empty_entry(&self, key: &AttemptKey) -> Result<(), StoreError> {
-        let (pk, sk) = entry_key(key);
+        let (pk, sk) = attempts::row_key(key);
         let update = self
             .client
             .update_item()
@@ -83,7 +83,8 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn delete_entries(&self, keys: &[AttemptKey]) -> Result<(), StoreError> {
-        self.delete_all(keys.iter().map(entry_key).collect()).await
+        self.delete_all(keys.iter().map(attempts::row_key).collect())
+            .await
     }
 
     /// Deletes deliveries' rows, and what events note of those that they did not match, whether they are there or not.
@@ -175,13 +176,4 @@ impl Store {
         let sk = |row: &super::Row| row.parsed("sk", |sk| Some((pk.to_owned(), sk.to_owned())));
         rows.iter().map(sk).collect()
     }
-}
-
-pub(super) fn entry_key(key: &AttemptKey) -> Key {
-    let delivery = &key.delivery;
-    let shard = delivery.event.shard();
-    (
-        attempts::partition(&delivery.tenant, &delivery.webhook, shard),
-        attempts::sort_key(&key.log_id()),
-    )
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Query, Range, Row, Store, StoreError,
+    attempts::row_key as entry_key,
     deliveries::{self, List, key_of, list_partitions},
-    erasures::entry_key,
     event_list::Entry,
     events,
     item::Builder,

@@ -291,9 +291,10 @@ impl Store {
             .table_name(&*self.table)
             .key("pk", item::text(partition(tenant)))
             .key("sk", item::text(sort_key(id)))
-            .update_expression("SET disabled = :disabled ADD epoch :one, rev :one")
+            .update_expression("SET disabled = :disabled, off = :at ADD epoch :one, rev :one")
             .condition_expression("epoch = :epoch AND attribute_not_exists(disabled)")
             .expression_attribute_values(":disabled", json_value(disabled))
+            .expression_attribute_values(":at", item::number(disabled.at_ms))
             .expression_attribute_values(":epoch", item::number(epoch))
             .expression_attribute_values(":one", item::number(1))
             .build()?;
@@ -417,6 +418,7 @@ impl Store {
             .text("dialect", &webhook.dialect)
             .maybe("asks", webhook.challenge.then(|| item::number(1)))
             .maybe("disabled", webhook.disabled.as_ref().map(json_value))
+            .maybe("off", webhook.last_disabled_ms().map(item::number))
             .number("epoch", webhook.epoch)
             .number("first", webhook.first_epoch)
             .number("rev", webhook.revision)
@@ -446,6 +448,7 @@ impl Store {
             dialect: row.text("dialect")?,
             challenge: row.maybe_number("asks") == Some(1),
             disabled: row.maybe_json("disabled")?,
+            disabled_before_ms: row.maybe_number("off"),
             outage: outages::stored(&row)?,
             epoch: row.number("epoch")?,
             first_epoch: row.number("first")?,

@@ -261,7 +261,7 @@ async fn an_event_shows_what_was_backfilled_wherever_the_page_died() {
                 assert_eq!(deliveries.len(), 1, "{steps}");
                 assert_eq!(deliveries[0]["webhook_id"], webhook);
                 assert_eq!(deliveries[0]["status"], "succeeded");
-                assert_eq!(deliveries[0]["delivery_id"], logs[0]["delivery_id"]);
+                assert_eq!(deliveries[0]["id"], logs[0]["delivery_id"]);
             }
             shown += deliveries.len();
         }

@@ -453,6 +453,7 @@ impl Publisher {
                 dialect: None,
                 resume_ms: None,
                 job: None,
+                ended_ms: None,
                 event_type: event.event_type.clone(),
                 dues_ms: Vec::new(),
             };

@@ -168,6 +168,7 @@ fn guard(event: &Event, key: &DeliveryKey, first: Option<&Attempt>) -> Delivery 
         dialect: None,
         resume_ms: None,
         job: None,
+        ended_ms: None,
         event_type: event.event_type.clone(),
         dues_ms: next_due_ms.into_iter().collect(),
     }
