@@ -244,7 +244,7 @@ def test_an_event_of_the_bus_that_is_not_taken_is_kept_and_can_be_sent_round_aga
     letter = json.loads(letter)
     assert letter["requestPayload"] == event
     assert letter["responsePayload"]["errorType"] == "not_found"
-    assert letter["responsePayload"]["errorMessage"] == 'there is no tenant "tenant-to-come"'
+    assert letter["responsePayload"]["errorMessage"] == 'tenant "tenant-to-come" not found'
     lines = bed.lines("Enqueue")
     told = [line for line in lines if event["id"] in line and event["source"] in line and "not_found" in line]
     assert len(told) >= 3, "the first time and twice more"

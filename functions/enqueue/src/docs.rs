@@ -41,26 +41,26 @@ fn event() -> Value {
                 "pattern": format!("^[A-Za-z0-9_-]{{1,{ID_CHARS}}}$"),
             },
             "id": {
-                "description": "Its id [default: a new one]. The same id with the same content is taken once.",
+                "description": "The event's id [default: a new one]. The same id with the same content is accepted once.",
                 "type": ["string", "null"],
                 "pattern": format!("^[A-Za-z0-9_-]{{1,{ID_CHARS}}}$"),
             },
             "type": {
-                "description": "Its type, one of the tenant's catalogue.",
+                "description": "The event type, from the tenant's catalogue.",
                 "type": "string",
                 "pattern": format!("^[A-Za-z0-9_.\\-/]{{1,{EVENT_TYPE_CHARS}}}$"),
             },
             "data": {
-                "description": format!("What happened, at most {JSON_DEPTH} levels deep."),
+                "description": format!("The event's data, at most {JSON_DEPTH} levels deep."),
                 "type": "object",
             },
             "timestamp": {
-                "description": "When it happened [default: now].",
+                "description": "The event's time [default: now].",
                 "type": ["string", "null"],
                 "format": "date-time",
             },
             "metadata": {
-                "description": "More, for dialects that have a place for it.",
+                "description": "Additional data, for dialects with a place for it.",
                 "type": ["object", "null"],
             },
         },
@@ -91,15 +91,15 @@ fn published_example() -> Value {
 }
 
 fn publishing(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(Who::TenantOrAll(Scope::Publish), id, summary).idempotency_key("Serves as an id where an event has none: the same key with the same content is taken once.")
+    Operation::new(Who::TenantOrAll(Scope::Publish), id, summary).idempotency_key("Serves as an id if the event has none: the same key with the same content is accepted once.")
     .header(
         "traceparent",
-        "W3C Trace Context: goes along to the receivers.",
+        "W3C Trace Context, passed on to receivers.",
         json!({ "type": "string" }),
     )
     .header(
         "Rung-Hops",
-        "What the delivery carried that this request is: so many deliveries in a row led to it.",
+        "The value from the delivery that this request results from: the number of deliveries in a row.",
         json!({ "type": "integer", "minimum": 0, "maximum": HOPS_MAX - 1, "default": 0 }),
     )
 }
@@ -107,11 +107,11 @@ fn publishing(id: &'static str, summary: &'static str) -> Operation {
 pub(crate) fn publish(schemas: &mut Schemas) -> Operation {
     let published = schemas.subschema_for::<Published>();
     publishing("publishEvent", "Publish an event.")
-        .describe("Accepted once, delivered at least once, in no promised order.")
+        .describe("Accepted once, delivered at least once, in no guaranteed order.")
         .body(event(), event_example())
         .answers_with(
             StatusCode::ACCEPTED,
-            "It is stored, and on its way to so many webhooks; if to none, with the reason.",
+            "Event accepted, with the number of webhooks it goes to, or the reason if there are none.",
             published.to_value(),
             published_example(),
         )
@@ -176,18 +176,18 @@ pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
     };
     publishing("publishEvents", "Publish up to 100 events.")
         .describe(
-            "Each is taken or refused by itself. Where none is accepted, the answer is an error with the results in `data` beside it.",
+            "Each event is accepted or refused by itself. If none is accepted, the response is an error with the results in `data`.",
         )
         .body(body, json!({ "events": [event_example()] }))
         .answers(
             StatusCode::ACCEPTED,
-            "All are accepted. One result per event, in order: what publishing it by itself would have answered.",
+            "All accepted. One result per event, in order, as if published alone.",
             batch(),
             all,
         )
         .answers(
             StatusCode::MULTI_STATUS,
-            "Some are accepted; each result says.",
+            "Some accepted; see each result.",
             batch(),
             some,
         )

@@ -88,7 +88,7 @@ impl Bus {
         let published = self.take(event).instrument(span.clone()).await;
         published.map_err(|error| {
             let code = error.code.as_str();
-            span.in_scope(|| tracing::error!(code, "an event of the bus was not taken"));
+            span.in_scope(|| tracing::error!(code, "an event of the bus was refused"));
             NotTaken(error)
         })
     }

@@ -248,13 +248,12 @@ impl Sender {
             (Self::Operator(_), Some(name)) => Ok(name.clone()),
             (Self::Operator(_), None) => Err(refused(
                 Code::TenantRequired,
-                "is required with an operator's key that names no tenant in `Rung-Tenant`",
+                "is required with an operator's key without `Rung-Tenant`",
             )),
             (Self::Tenant(caller), given) => {
                 let own = caller.tenant.id.name();
                 if given.as_ref().is_some_and(|given| given.as_str() != own) {
-                    let problem =
-                        "names another tenant than the key or `Rung-Tenant`; leave it out";
+                    let problem = "names a different tenant than the key or `Rung-Tenant`; omit it";
                     return Err(refused(Code::TenantMismatch, problem));
                 }
                 TenantName::parse(own).map_err(|_| Code::Internal.into())
@@ -313,11 +312,11 @@ impl Enqueue {
     }
 }
 
-/// The answer for an accepted event.
+/// The result of publishing an event.
 #[derive(Serialize, JsonSchema)]
 struct Published {
     event: PublishedEvent,
-    /// To how many webhooks it goes.
+    /// The number of webhooks it goes to.
     deliveries: usize,
     /// Why to none; null if to some.
     reason: Option<&'static str>,
@@ -328,7 +327,7 @@ struct Published {
     duplicate: bool,
 }
 
-/// An event that was taken.
+/// An accepted event.
 #[derive(Serialize, JsonSchema)]
 struct PublishedEvent {
     id: String,
@@ -366,7 +365,7 @@ fn refused(refusal: Refusal, path: &str, by_key: bool) -> ApiError {
         Refusal::Conflict { .. } if by_key => ApiError::of_field(
             Code::IdempotencyMismatch,
             "Idempotency-Key",
-            "belongs to an event with other content; publish changed content under a new key",
+            "was used for an event with other content; publish changed content under a new key",
         ),
         Refusal::Conflict { .. } => of(Code::EventIdReused, "id"),
         Refusal::Erased { .. } => of(Code::EventErased, "id"),

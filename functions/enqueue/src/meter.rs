@@ -186,8 +186,9 @@ impl Meter {
         if used.is_some() {
             return Ok(());
         }
-        let message =
-            format!("this key may publish {limit} events an hour; wait for the next hour");
+        let message = format!(
+            "the key's limit of {limit} events per hour is used up; wait for the next hour"
+        );
         Err(too_many(Code::RateLimited, message, &window, now_ms))
     }
 
@@ -214,7 +215,7 @@ impl Meter {
         self.tell(asked, "api.quota.exceeded", &window.name, data)
             .await;
         let message = format!(
-            "the tenant's plan has {quota} events a month; wait for the next month or change the plan"
+            "the plan's quota of {quota} events per month is used up; wait for the next month or change the plan"
         );
         Err(too_many(Code::QuotaExceeded, message, &window, now_ms))
     }

@@ -43,7 +43,7 @@ pub fn read_event(
     if idempotency_key.is_some() && value.get("id").is_some_and(|id| *id != Json::Null) {
         fields.problem(
             "id",
-            "stands beside an Idempotency-Key, which serves where there is no id; give one of the two",
+            "is given together with an Idempotency-Key; give one of the two",
         );
     }
     let event = read_fields(fields, idempotency_key)?;
@@ -61,7 +61,7 @@ pub(crate) fn read_detail(detail: &Json, id: String) -> Result<(String, NewEvent
     let hops = fields.optional("hops", |value| match value {
         Json::Number(text) => Ok(&**text),
         Json::String(text) => Ok(text.as_str()),
-        _ => Err("must be the number that a delivery carried in `Rung-Hops`".to_owned()),
+        _ => Err("must be the number from the delivery's `Rung-Hops`".to_owned()),
     });
     let event = read_fields(fields, Some(id))?;
     let hops = hops.map(|text| rung_api::counted("detail.hops", text));
@@ -98,7 +98,7 @@ fn event_type(value: &Json) -> Result<String, String> {
         .as_str()
         .filter(|text| (1..=EVENT_TYPE_CHARS).contains(&text.len()) && text.bytes().all(allowed));
     text.map(str::to_owned).ok_or_else(|| {
-        format!("must be a text of 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`")
+        format!("must be a string of 1 to {EVENT_TYPE_CHARS} characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`")
     })
 }
 

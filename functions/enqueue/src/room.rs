@@ -120,7 +120,7 @@ impl Pool {
         if held > free {
             return Err(ApiError::new(
                 Code::Unavailable,
-                "the tenant publishes more at once than there is room for; send the same request again",
+                "too many concurrent publishing requests of this tenant; send the same request again",
             ));
         }
         taken.all += amount;

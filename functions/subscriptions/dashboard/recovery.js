@@ -50,7 +50,7 @@ export function recovery({ call, act }, of, hook) {
 
   const element = h("section", { class: "card", id: "recovery", hidden: true },
     h("h2", null, "Recover"),
-    h("p", { class: "sub" }, "Sends deliveries again that were accepted since this time, or of all that is kept, each on a fresh ladder, with unchanged ids and bytes."),
+    h("p", { class: "sub" }, "Sends deliveries again that were accepted since this time (or all that are kept), each on a fresh ladder, with unchanged ids and bytes."),
     h("div", { class: "actions" }, field("Since", since), field("Status", scope), button("Count", recount, { id: "count" })), outcome.element);
   return {
     element,

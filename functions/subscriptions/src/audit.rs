@@ -20,26 +20,26 @@ use serde_json::json;
 
 use crate::Management;
 
-/// A change, or the reading of a secret.
+/// A change, or a read of a secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AuditEntry")]
 pub(crate) struct View<'a> {
     id: &'a str,
     at: jiff::Timestamp,
-    /// Whose thing it was; null for the operator's own.
+    /// The tenant concerned; null for the operator's own resources.
     tenant_id: Option<&'a str>,
     actor: ActorView<'a>,
-    /// The kind of thing, a dot, and what was done.
+    /// The kind of resource, a dot, and the action.
     action: &'a str,
     target: &'a Target,
     changes: &'a [Change],
-    /// Null for what Rung did by itself.
+    /// Null for changes by Rung itself.
     request_id: Option<&'a str>,
     ip: Option<String>,
     user_agent: Option<&'a str>,
 }
 
-/// Who did something.
+/// Who made a change.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AuditActor")]
 struct ActorView<'a> {
@@ -93,10 +93,7 @@ pub(crate) async fn list(
     let tenant = fields.optional("tenant", read::id(TenantName::parse));
     let whose = match (own, tenant) {
         (Some(own), Some(named)) if own.name() != named.as_str() => {
-            fields.problem(
-                "tenant",
-                "names another tenant than the call is about; leave it out",
-            );
+            fields.problem("tenant", "names a different tenant than the call; omit it");
             Whose::Tenant(own)
         }
         (Some(own), _) => Whose::Tenant(own),
@@ -134,7 +131,7 @@ fn items(
     let items: Vec<_> = text.split(',').map(str::to_owned).collect();
     if items.len() > QUERY_ITEMS || !items.iter().all(|item| is_good(item)) {
         return Err(format!(
-            "must be {must_be}, or up to {QUERY_ITEMS} of them with commas between"
+            "must be {must_be}, or up to {QUERY_ITEMS} of them separated by commas"
         ));
     }
     Ok(items)

@@ -69,7 +69,7 @@ impl Management {
             let counted = store.count(&caller.tenant.id, &counter, 1, limit, end_ms);
             if counted.await?.is_none() {
                 let message = format!(
-                    "a {whose} has {limit} calls of this kind in {} s; wait for as long as Retry-After says",
+                    "more than {limit} calls of this kind per {whose} in {} s; wait for the number of seconds in Retry-After",
                     BY_HAND_WINDOW_MS / 1000
                 );
                 let left_s = end_ms.saturating_sub(now_ms).div_ceil(1000).max(1);

@@ -24,7 +24,7 @@ use crate::Management;
 
 const LANES: [Lane; 2] = [Lane::Deliver, Lane::Retry];
 
-/// A dead letter as the operator sees it: whom it concerns, and nothing of what it carries.
+/// A dead letter, without its content.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetter")]
 pub(crate) struct View<'a> {
@@ -34,7 +34,7 @@ pub(crate) struct View<'a> {
     tenant_id: Option<&'a str>,
     webhook_id: Option<&'a str>,
     event_id: Option<&'a str>,
-    /// The number of the attempt that it asks for.
+    /// The number of the attempt that it requests.
     attempt: Option<u32>,
     receives: u32,
     sent_at: jiff::Timestamp,

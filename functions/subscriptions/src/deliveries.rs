@@ -29,13 +29,13 @@ pub(crate) struct View {
     webhook_id: String,
     tenant_id: String,
     status: DeliveryState,
-    /// How many attempts were made.
+    /// The number of attempts made.
     attempts: u32,
     /// Null unless it waits.
     next_attempt_at: Option<jiff::Timestamp>,
     /// When the event was accepted.
     created_at: jiff::Timestamp,
-    /// When it succeeded, failed or was cancelled.
+    /// The time it succeeded, failed or was cancelled.
     ended_at: Option<jiff::Timestamp>,
 }
 
@@ -74,7 +74,7 @@ impl Standing {
         self.row.is_some() || self.made.is_some()
     }
 
-    /// How many attempts were made.
+    /// The number of attempts made.
     pub(crate) fn attempts(&self) -> u32 {
         let here = u32::from(self.made.is_some());
         match &self.row {

@@ -27,7 +27,7 @@ pub(crate) async fn reencrypt(
     let seal = api.seal(&["reencrypt"]).await?;
     let after = fields.optional("cursor", |cursor| {
         let position = cursor.as_str().and_then(|cursor| seal.open(cursor));
-        position.ok_or_else(|| "must be the `next_cursor` of an earlier answer".to_owned())
+        position.ok_or_else(|| "must be the `next_cursor` of an earlier response".to_owned())
     });
     fields.finish()?;
 

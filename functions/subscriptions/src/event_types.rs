@@ -31,7 +31,7 @@ pub(crate) struct View<'a> {
     groups: &'a [String],
     description: Option<&'a str>,
     sample: &'a Json,
-    /// What its data must meet.
+    /// The schema of its data.
     #[schemars(with = "Option<Json>")]
     schema: Option<&'a Json>,
 }
@@ -139,7 +139,7 @@ pub(crate) async fn put_schema(
     let store = &state.api.store;
     let present = store.schemas_of(&caller.tenant.id).await?;
     if present.len() >= TENANT_SCHEMAS && own(&present, &name).is_none() {
-        let message = format!("a tenant has at most {TENANT_SCHEMAS} schemas of its own");
+        let message = format!("a tenant may have at most {TENANT_SCHEMAS} schemas of its own");
         return Err(ApiError::new(Code::TooManyEventTypes, message));
     }
     let before = own(&present, &name).map(|schema| json!(schema));

@@ -23,7 +23,7 @@ use serde_json::{json, value::RawValue};
 
 use crate::{Management, Path, deliveries, jobs, last_before};
 
-/// An event as the list shows it.
+/// An event in a list.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ListedEvent")]
 pub(crate) struct View<'a> {
@@ -31,13 +31,13 @@ pub(crate) struct View<'a> {
     r#type: &'a str,
     timestamp: jiff::Timestamp,
     created_at: jiff::Timestamp,
-    /// To how many active webhooks it goes.
+    /// The number of active webhooks it goes to.
     deliveries: usize,
-    /// Why to none.
+    /// The reason if there are none.
     reason: Option<&'static str>,
     /// The same by a name that stays.
     reason_code: Option<NoDelivery>,
-    /// When its content was erased.
+    /// The time of erasure.
     erased_at: Option<jiff::Timestamp>,
 }
 
@@ -95,15 +95,15 @@ pub(crate) struct Detail<'a> {
     r#type: &'a str,
     timestamp: jiff::Timestamp,
     created_at: jiff::Timestamp,
-    /// Why it goes to nobody.
+    /// Why it goes to no webhook.
     reason: Option<&'static str>,
     /// The same by a name that stays.
     reason_code: Option<NoDelivery>,
-    /// What was published; null once it is erased.
+    /// The published data; null once erased.
     data: Option<Json>,
-    /// The body as it is delivered in the tenant's dialect; null once it is erased.
+    /// The body delivered in the tenant's dialect; null once erased.
     payload: Option<Box<RawValue>>,
-    /// When its content was erased.
+    /// The time of erasure.
     erased_at: Option<jiff::Timestamp>,
 }
 

@@ -30,42 +30,42 @@ pub(crate) struct View<'a> {
     id: &'a str,
     kind: Kind,
     tenant_id: &'a str,
-    /// The webhook that it is about, if it is about one.
+    /// The webhook concerned, if any.
     webhook_id: Option<&'a str>,
     status: Status,
     params: Params<'a>,
     progress: Progress,
-    /// What came of it, once it has succeeded.
+    /// The result, once it has succeeded.
     result: Option<Erased>,
-    /// Why it failed.
+    /// The reason of a failure.
     error: Option<&'a str>,
-    /// Who asked for it: the id of a key.
+    /// The id of the key that created it.
     created_by: &'a str,
     created_at: jiff::Timestamp,
     started_at: Option<jiff::Timestamp>,
     ended_at: Option<jiff::Timestamp>,
 }
 
-/// What a job was asked for.
+/// The parameters of a job.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "JobParams")]
 struct Params<'a> {
-    /// The event that it erases, if it erases one.
+    /// The event to erase, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<&'a str>,
 }
 
-/// How far a job has come.
+/// The progress of a job.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "JobProgress")]
 struct Progress {
-    /// Events, deliveries and log entries that it has erased.
+    /// The number of erased events, deliveries and log entries.
     done: u64,
-    /// How many there are in all; null where that is not known before the end.
+    /// The total; null if unknown before the end.
     total: Option<u64>,
 }
 
-/// What an erasure has erased.
+/// The numbers of erased items.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Erased")]
 struct Erased {
@@ -77,18 +77,18 @@ struct Erased {
     remains: Vec<Remains>,
 }
 
-/// Something that an erasure leaves.
+/// Data that an erasure leaves.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Remains")]
 struct Remains {
     r#where: Place,
-    /// What may be there.
+    /// The data that may remain.
     what: &'static str,
-    /// When it is gone at the latest; null where that is not in Rung's hands.
+    /// When it is deleted at the latest; null if Rung does not control it.
     until: Option<jiff::Timestamp>,
 }
 
-/// Where an erasure leaves something.
+/// A place where an erasure leaves data.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "RemainsPlace")]
@@ -97,11 +97,11 @@ enum Place {
     Table,
     /// The queues.
     Queues,
-    /// The queues of dead letters.
+    /// The dead-letter queues.
     DeadLetters,
     /// The table's point-in-time recovery, on AWS.
     Backups,
-    /// The receivers of what was delivered before.
+    /// The receivers of earlier deliveries.
     Receivers,
 }
 
@@ -176,7 +176,7 @@ fn remains(subject: &Subject, ended_ms: u64, retention_ms: u64) -> Vec<Remains> 
         },
         Remains {
             r#where: Place::Backups,
-            what: "the table as it was, for whoever may restore it",
+            what: "the table at an earlier point in time",
             until: until(BACKUP_DAYS),
         },
         Remains {
@@ -349,7 +349,7 @@ fn names_of<T: Copy>(
     found.ok_or_else(|| {
         let names: Vec<_> = all.iter().map(|it| format!("`{}`", name(*it))).collect();
         format!(
-            "must be one of {}, or several with commas between them",
+            "must be one or more of {}, separated by commas",
             names.join(", ")
         )
     })

@@ -65,39 +65,39 @@ impl View {
     }
 }
 
-/// An attempt with what went over the wire.
+/// An attempt with its request and response.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LogDetail")]
 pub(crate) struct Detail {
     #[serde(flatten)]
     entry: View,
     request: Sent,
-    /// `None` when no answer came.
+    /// Null without a response.
     response: Option<Received>,
-    /// When headers and bodies were erased.
+    /// The time at which headers and bodies were erased.
     erased_at: Option<jiff::Timestamp>,
 }
 
-/// What was posted.
+/// The request.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LoggedRequest")]
 struct Sent {
-    /// `None` once it is erased.
+    /// Null once erased.
     url: Option<String>,
-    /// By name; null is a secret header, which was sent. `None` once they are erased.
+    /// Values by name; the values of secret headers are null. Null once erased.
     headers: Option<Map<String, Value>>,
-    /// `None` once the event has expired or is erased.
+    /// Null once the event has expired or is erased.
     body: Option<String>,
 }
 
-/// What the receiver answered.
+/// The response.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LoggedResponse")]
 struct Received {
     status: u16,
-    /// `None` once they are erased.
+    /// Null once erased.
     headers: Option<Map<String, Value>>,
-    /// Its beginning; `None` once it is erased.
+    /// The beginning of the body; null once erased.
     body: Option<String>,
 }
 

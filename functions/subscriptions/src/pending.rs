@@ -30,7 +30,7 @@ pub(crate) struct View<'a> {
     event_id: &'a str,
     event_type: &'a str,
     status: DeliveryState,
-    /// The number of the attempt that is to come.
+    /// The number of the next attempt.
     attempt: u32,
     next_attempt_at: Option<jiff::Timestamp>,
     accepted_at: jiff::Timestamp,

@@ -33,7 +33,7 @@ pub(crate) fn check(fields: &mut Fields<'_>, dialect: &Dialect, plan: Option<&st
     let names = dialect.plans().into_iter().flatten();
     let names: Vec<_> = names.map(|(name, _)| name.as_str()).collect();
     let problem = format!(
-        "{plan:?} is no plan of the dialect {}; its plans are {}",
+        "{plan:?} is not a plan of the dialect {}; its plans are {}",
         dialect.name,
         names.join(", ")
     );

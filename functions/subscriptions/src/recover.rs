@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use crate::{Management, Path, idempotency_conflict, last_before};
 
-/// A recovery as clients see it.
+/// A recovery.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Recovery")]
 pub(crate) struct View<'a> {
@@ -42,9 +42,9 @@ pub(crate) struct View<'a> {
     statuses: &'a Scope,
     /// Deliveries sent again so far.
     sent: u64,
-    /// Events found that cannot be said in the webhook's dialect.
+    /// Events without a body in the webhook's dialect.
     skipped: u64,
-    /// Events accepted before this are done with.
+    /// Events accepted before this time have been handled.
     reached: jiff::Timestamp,
     started_at: jiff::Timestamp,
     ended_at: Option<jiff::Timestamp>,
@@ -120,7 +120,7 @@ pub(crate) async fn begin(
     match begun.await? {
         Asked::Begun(progress) => Ok(one(StatusCode::ACCEPTED, &progress)),
         Asked::OtherUnderKey => {
-            let problem = "belongs to a recovery of another kind; take a new key";
+            let problem = "was used for a recovery of another kind; use a new key";
             Err(idempotency_conflict(problem))
         }
     }
@@ -188,11 +188,10 @@ fn read_recovery(
     let kept_since_ms = wall_ms.saturating_sub(retention.as_secs() * 1000);
     if since_ms.is_some_and(|since_ms| since_ms < kept_since_ms) {
         let kept_since = timestamp(kept_since_ms);
-        let problem =
-            format!("lies before the retention; what was accepted since {kept_since} is kept");
+        let problem = format!("is before the retention; events are kept since {kept_since}");
         fields.problem("since", problem);
     } else if since_ms > Some(now_ms) {
-        fields.problem("since", "lies in the future");
+        fields.problem("since", "is in the future");
     }
     fields.finish()?;
     let recovery = Recovery {

@@ -38,11 +38,11 @@ struct View {
     latency_ms: Latency,
 }
 
-/// Attempts by what was answered.
+/// Attempts by response status.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CountsByStatus")]
 struct ByStatus {
-    /// No answer at all.
+    /// No response.
     none: u64,
     #[serde(rename = "1xx")]
     informational: u64,
@@ -56,7 +56,7 @@ struct ByStatus {
     server_error: u64,
 }
 
-/// Percentiles over all answers; `None` without any.
+/// Percentiles over all responses; null without any.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LatencyPercentiles")]
 struct Latency {
@@ -98,7 +98,7 @@ impl From<&Counts> for View {
     }
 }
 
-/// A part of the span, with its counts.
+/// A part of the span with its counts.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "StatsBucket")]
 struct BucketView {
@@ -107,7 +107,7 @@ struct BucketView {
     counts: View,
 }
 
-/// How attempts went over a span.
+/// Statistics of attempts over a time span.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Stats {
     since: jiff::Timestamp,
@@ -115,10 +115,10 @@ pub(crate) struct Stats {
     bucket: &'static str,
     #[serde(flatten)]
     total: View,
-    /// The attempts that have failed since the last success; of a webhook only.
+    /// Failed attempts since the last success; for a webhook only.
     #[serde(skip_serializing_if = "Option::is_none")]
     consecutive_failures: Option<usize>,
-    /// Those in which something was attempted, oldest first.
+    /// Buckets with attempts, oldest first.
     buckets: Vec<BucketView>,
 }
 
@@ -151,10 +151,10 @@ impl Asked {
         let since_ms = since_ms.unwrap_or_else(|| until_ms.saturating_sub(usual_ms));
         let since_ms = since_ms - since_ms % bucket_ms;
         if since_ms > until_ms {
-            fields.problem("since", "lies after `until`, or in the future");
+            fields.problem("since", "is after `until`, or in the future");
         } else if (until_ms - since_ms) / bucket_ms > STATS_BUCKETS {
             let problem = format!(
-                "lies more than {STATS_BUCKETS} buckets back; ask for `bucket=day`, or for less at a time"
+                "spans more than {STATS_BUCKETS} buckets; use `bucket=day`, or a shorter span"
             );
             fields.problem("since", problem);
         }

@@ -40,10 +40,10 @@ use crate::{
 pub(crate) struct View<'a> {
     id: &'a str,
     name: Option<&'a str>,
-    /// What its webhooks look like on the wire.
+    /// The dialect of its webhooks.
     dialect: &'a str,
     plan: Option<&'a str>,
-    /// For how many days its events and logs are kept, if that was set for it.
+    /// The tenant's own retention in days, if set.
     retention_days: Option<u32>,
     created_at: jiff::Timestamp,
 }
@@ -80,7 +80,7 @@ fn name_of_a_customer(value: &Json) -> Result<TenantName, String> {
     let name = read::id(TenantName::parse)(value)?;
     if name.as_str().starts_with(RESERVED_PREFIX) {
         return Err(format!(
-            "may not begin with `{RESERVED_PREFIX}`: such ids are Rung's own"
+            "must not begin with `{RESERVED_PREFIX}`, which is reserved"
         ));
     }
     Ok(name)
@@ -146,7 +146,7 @@ pub(crate) async fn create(
         return Ok(one(StatusCode::CREATED, &made));
     }
     if by_key.is_none() {
-        let problem = "is taken; choose another, or change that tenant with PATCH";
+        let problem = "already exists; choose another id, or change that tenant with PATCH";
         return Err(ApiError::of_field(Code::IdTaken, "id", problem));
     }
     // A repeat, as long as what it asks for is there.
@@ -161,7 +161,7 @@ pub(crate) async fn create(
     if asked == present {
         return Ok(one(StatusCode::CREATED, &present));
     }
-    let problem = "belongs to a tenant that is not as this request says; take a new key, or change it with PATCH";
+    let problem = "was used for a different request to create a tenant; use a new key, or change the tenant with PATCH";
     Err(idempotency_conflict(problem))
 }
 

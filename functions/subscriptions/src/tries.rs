@@ -32,7 +32,7 @@ impl<'a> Tries<'a> {
         self.made += 1;
         if self.made == MOST {
             let message = format!(
-                "others are changing this {}; send the same request again",
+                "concurrent changes of this {}; send the same request again",
                 self.thing
             );
             return Err(ApiError::new(Code::Busy, message));

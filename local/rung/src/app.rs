@@ -235,7 +235,7 @@ impl App {
     async fn sweep(self, mut stop: watch::Receiver<bool>) {
         loop {
             if let Err(error) = rung_sweep::handle(&self.sweeper).await {
-                tracing::error!(%error, "the sweep stopped half way; the next one goes on");
+                tracing::error!(%error, "the sweep failed; the next one continues");
             }
             let next_ms = self.clock.now_ms() + SWEEP_EVERY_MS;
             tokio::select! {

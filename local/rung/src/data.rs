@@ -32,14 +32,12 @@ pub(crate) enum DataError {
     #[error("{0} is in use by another rung; stop that one, or choose another folder with --data")]
     InUse(PathBuf),
     #[error(
-        "{0} is missing, and the data beside it is encrypted with the keys in it; bring it back, or choose another folder with --data"
+        "{0} is missing, but the data is encrypted with its keys; restore it, or choose another folder with --data"
     )]
     KeysMissing(PathBuf),
     #[error("{path}: {fault}")]
     Keys { path: PathBuf, fault: KeyRingFault },
-    #[error(
-        "{0} belongs to another user, who could read or change what is kept there; choose another folder with --data"
-    )]
+    #[error("{0} belongs to another user; choose another folder with --data")]
     Foreign(PathBuf),
     #[error(
         "{0} is open to other users and holds files that are not Rung's; choose a folder of its own with --data, or `chmod 700` this one"

@@ -34,22 +34,22 @@ pub(crate) struct Args {
     /// Where the API listens; port 0 picks a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = flags::address)]
     pub(crate) addr: SocketAddr,
-    /// The folder of the embedded database
+    /// The data folder
     #[arg(long, value_name = "DIR", default_value = "./.rung")]
     pub(crate) data: PathBuf,
-    /// The operator's key, of at least 16 characters [env: RUNG_ADMIN_KEY] [default: made once and kept in the data folder]
+    /// The operator's key, at least 16 characters [env: RUNG_ADMIN_KEY] [default: generated once and stored in the data folder]
     #[arg(long, value_name = "KEY")]
     pub(crate) admin_key: Option<String>,
     /// Deliver only to HTTPS URLs at public addresses, as in production
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Let the ladder's clock run N times faster than the wall clock (beyond 20000 the sweep alone takes a core)
+    /// Run the clock of retries N times faster than real time (above 20000 the sweep alone takes a core)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) time_scale: u32,
-    /// One more dialect; may be given several times
+    /// An additional dialect file; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) dialect: Vec<PathBuf>,
-    /// An origin whose pages may call the API, such as http://localhost:3000; may be given several times
+    /// An origin whose pages may call the API, such as http://localhost:3000; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) cors_origin: Vec<Origin>,
 }

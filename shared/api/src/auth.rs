@@ -49,7 +49,7 @@ impl Api {
     pub async fn operator(&self, headers: &HeaderMap, scope: Scope) -> Result<Origin, ApiError> {
         let (key, tenant) = self.known(headers).await?;
         if tenant.is_some() {
-            let message = "this takes an operator's key";
+            let message = "this call requires an operator's key";
             return Err(ApiError::new(Code::Forbidden, message));
         }
         check_scope(&key, scope)?;
@@ -90,7 +90,7 @@ impl Api {
         if let (Some(own), Some(name)) = (&own, named)
             && own.id.name() != name
         {
-            let message = "names another tenant than the key's; leave it out";
+            let message = "names a different tenant than the key's; omit it";
             return Err(ApiError::of_field(
                 Code::TenantMismatch,
                 "Rung-Tenant",
@@ -261,7 +261,10 @@ fn check_scope(key: &ApiKey, scope: Scope) -> Result<(), ApiError> {
     if key.grants(scope) {
         return Ok(());
     }
-    let message = format!("this takes a key with the scope `{}`", scope.as_str());
+    let message = format!(
+        "this call requires a key with the scope `{}`",
+        scope.as_str()
+    );
     Err(ApiError::new(Code::Forbidden, message))
 }
 
@@ -291,7 +294,7 @@ pub(super) fn single<'h>(
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
         _ => {
-            let problem = "stands twice; give it once";
+            let problem = "is given twice; give it once";
             Err(ApiError::of_field(Code::InvalidRequest, name, problem))
         }
     }

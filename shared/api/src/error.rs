@@ -47,19 +47,19 @@ codes! {
     /// The request is not as HTTP has it.
     MalformedRequest = "malformed_request", BAD_REQUEST, "the request is not valid HTTP/1.1";
     /// No key, or none that is known.
-    Unauthorized = "unauthorized", UNAUTHORIZED, "send a valid key: `Authorization: Bearer KEY`";
+    Unauthorized = "unauthorized", UNAUTHORIZED, "missing or unknown API key; send `Authorization: Bearer KEY`";
     /// The key has expired.
-    KeyExpired = "key_expired", UNAUTHORIZED, "this key has expired; ask for a new one";
+    KeyExpired = "key_expired", UNAUTHORIZED, "the API key has expired; ask for a new one";
     /// The key may not do this.
-    Forbidden = "forbidden", FORBIDDEN, "this key may not do this; use one with the scope for it";
+    Forbidden = "forbidden", FORBIDDEN, "the API key lacks the required scope";
     /// The tenant's plan has no webhooks.
     PlanWithoutWebhooks = "plan_without_webhooks", FORBIDDEN, "the tenant's plan has no webhooks; change the plan first";
     /// There is no such thing, or it is another tenant's.
-    NotFound = "not_found", NOT_FOUND, "there is nothing here by this name";
+    NotFound = "not_found", NOT_FOUND, "not found";
     /// The path has no such method.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "this path has other methods; see the header Allow";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "the path does not support this method; see the header Allow";
     /// The body did not come in time.
-    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "the body did not come in time; send it faster, or less at once";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "the body did not arrive in time; send it faster, or send less";
     /// Others change the same thing all the time.
     Busy = "busy", CONFLICT, "others are changing this; send the same request again";
     /// The id names something that is there.
@@ -69,15 +69,15 @@ codes! {
     /// The event has expired.
     EventExpired = "event_expired", CONFLICT, "the event has expired and cannot be sent again";
     /// A test is not sent again.
-    TestDelivery = "test_delivery", CONFLICT, "a test is not sent again; call test once more";
+    TestDelivery = "test_delivery", CONFLICT, "a test cannot be retried; call test again";
     /// The key is there already.
-    KeyTaken = "key_taken", CONFLICT, "this key is there already; delete it first to change it";
+    KeyTaken = "key_taken", CONFLICT, "the key already exists; delete it first to change it";
     /// The first key is not changed.
-    FirstKey = "first_key", CONFLICT, "the first key comes with the deployment and is not changed; make another key, and delete this one";
+    FirstKey = "first_key", CONFLICT, "the first key belongs to the deployment and cannot be changed; create another key and delete this one";
     /// No other key with the scope `admin` would be left.
-    LastAdminKey = "last_admin_key", CONFLICT, "no other key with the scope `admin` would be left; make one first";
+    LastAdminKey = "last_admin_key", CONFLICT, "this is the last key with the scope `admin`; create another first";
     /// The tenant has as many webhooks as it may have.
-    TooManyWebhooks = "too_many_webhooks", CONFLICT, "the tenant has as many webhooks as it may have; delete one first";
+    TooManyWebhooks = "too_many_webhooks", CONFLICT, "the tenant has reached its maximum number of webhooks; delete one first";
     /// As many secrets sign still as may.
     TooManySecrets = "too_many_secrets", CONFLICT, "too many older secrets sign still; finish the rotation first";
     /// As many event types were set as may be.
@@ -95,11 +95,11 @@ codes! {
     /// The body is compressed.
     UnsupportedEncoding = "unsupported_encoding", UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed, without the header Content-Encoding";
     /// `Expect` asks for something else than `100-continue`.
-    ExpectationFailed = "expectation_failed", EXPECTATION_FAILED, "nothing but `100-continue` can be expected; leave the header Expect out";
+    ExpectationFailed = "expectation_failed", EXPECTATION_FAILED, "only `100-continue` is supported in the header Expect; remove the header";
     /// `Host` is not one of this server's names.
-    MisdirectedRequest = "misdirected_request", MISDIRECTED_REQUEST, "this server does not go by the name in the header Host";
+    MisdirectedRequest = "misdirected_request", MISDIRECTED_REQUEST, "the header Host does not name this server";
     /// A field is missing, unknown, or not as it must be.
-    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "the request has mistakes; see details";
+    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "the request is invalid; see details";
     /// A field is unknown.
     UnknownField = "unknown_field", UNPROCESSABLE_ENTITY, "the request has an unknown field; see details";
     /// The `Idempotency-Key` belongs to another request.
@@ -117,33 +117,33 @@ codes! {
     /// The tenant's dialect has no such type.
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// A number changes when JavaScript reads and writes it.
-    UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "a number changes when JavaScript reads and writes it";
+    UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "JavaScript would change a number when it parses and serializes it";
     /// The endpoint did not echo the challenge.
     ChallengeFailed = "challenge_failed", UNPROCESSABLE_ENTITY, "the endpoint did not echo the challenge";
     /// The webhook's endpoint is not verified yet.
     WebhookUnverified = "webhook_unverified", CONFLICT, "the endpoint is not verified yet; POST /v1/webhooks/{id}/verify first";
     /// A limit for a span of time is used up.
-    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "a limit is used up; wait for as long as Retry-After says";
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "rate limit exceeded; wait for the number of seconds in Retry-After";
     /// The plan's quota for this month is used up.
     QuotaExceeded = "quota_exceeded", TOO_MANY_REQUESTS, "the quota of the tenant's plan is used up";
     /// Too many requests with a wrong key came from the client's address.
-    TooManyWrongKeys = "too_many_wrong_keys", TOO_MANY_REQUESTS, "too many requests with a wrong key came from this address; send a valid key";
+    TooManyWrongKeys = "too_many_wrong_keys", TOO_MANY_REQUESTS, "too many requests with a wrong key from this address; send a valid key";
     /// The request's headers are too long, or too many.
-    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's headers may have 64 KiB, and be 100 in number";
+    HeadersTooLarge = "headers_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "the request may have at most 64 KiB of headers and 100 headers";
     /// The data is not as the schema of its type says.
-    SchemaViolation = "schema_violation", UNPROCESSABLE_ENTITY, "the data is not as the schema of its type says";
+    SchemaViolation = "schema_violation", UNPROCESSABLE_ENTITY, "the data violates the schema of its event type";
     /// The schema of the type was taken once, and is refused by now.
-    UnusableSchema = "unusable_schema", UNPROCESSABLE_ENTITY, "the schema of the type is not taken any more; set another, or delete it";
+    UnusableSchema = "unusable_schema", UNPROCESSABLE_ENTITY, "the stored schema of the event type exceeds the present limits; replace or delete it";
     /// A member of the data has a name that the dialect's envelope needs.
     ReservedMember = "reserved_member", UNPROCESSABLE_ENTITY, "a member of the data has a reserved name";
     /// The request is itself a delivery, and would lead to too many in a row.
-    LoopDetected = "loop_detected", UNPROCESSABLE_ENTITY, "this request is a delivery, and deliveries that ask for deliveries end somewhere; send the webhook elsewhere";
+    LoopDetected = "loop_detected", UNPROCESSABLE_ENTITY, "loop detected: this request is itself a delivery; change the URL of the webhook that leads here";
     /// A fault of Rung's.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "something went wrong here; the request id leads to it in the log";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "internal error; the request id identifies it in the log";
     /// Rung's own host, name servers or network keep it from sending.
-    CannotSend = "cannot_send", SERVICE_UNAVAILABLE, "Rung itself cannot send just now, which is no fault of the receiver's; send the same request again";
+    CannotSend = "cannot_send", SERVICE_UNAVAILABLE, "Rung cannot send at the moment, for reasons of its own host; send the same request again";
     /// The table or the queue did not answer.
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "not available just now; send the same request again";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "temporarily unavailable; send the same request again";
 }
 
 impl Code {
@@ -300,7 +300,7 @@ impl ApiError {
     /// There is nothing by this name.
     #[must_use]
     pub fn not_found(what: &str, id: &str) -> Self {
-        Self::new(Code::NotFound, format!("there is no {what} {id:?}"))
+        Self::new(Code::NotFound, format!("{what} {id:?} not found"))
     }
 }
 

@@ -128,7 +128,7 @@ impl<'a> Fields<'a> {
             .zip(until_ms)
             .is_some_and(|(since_ms, until_ms)| until_ms < since_ms)
         {
-            self.problem("until", "lies before `since`");
+            self.problem("until", "is before `since`");
         }
         (since_ms, until_ms)
     }
@@ -162,9 +162,9 @@ impl<'a> Fields<'a> {
             if !self.known.contains(&name.as_str()) {
                 let known = self.known.join(", ");
                 let problem = if known.is_empty() {
-                    "is unknown; there are no fields here".to_owned()
+                    "is unknown; no fields are allowed".to_owned()
                 } else {
-                    format!("is unknown; the fields are {known}")
+                    format!("is unknown; the known fields are {known}")
                 };
                 self.problem_of(Code::UnknownField, name, problem);
             }
@@ -204,7 +204,7 @@ pub mod read {
                 .as_str()
                 .filter(|text| (1..=most).contains(&text.chars().count()));
             text.map(str::to_owned)
-                .ok_or_else(|| format!("must be a text of 1 to {most} characters"))
+                .ok_or_else(|| format!("must be a string of 1 to {most} characters"))
         }
     }
 
@@ -213,7 +213,7 @@ pub mod read {
         parse: impl Fn(&str) -> Result<T, rung_core::domain::id::IdFault>,
     ) -> impl Fn(&Json) -> Result<T, String> {
         move |value| {
-            let text = value.as_str().ok_or("must be a text")?;
+            let text = value.as_str().ok_or("must be a string")?;
             parse(text).map_err(|fault| fault.to_string())
         }
     }
@@ -280,7 +280,7 @@ pub mod read {
             };
             number
                 .filter(|number| (from..=to).contains(number))
-                .ok_or_else(|| format!("must be a whole number from {from} to {to}"))
+                .ok_or_else(|| format!("must be an integer from {from} to {to}"))
         }
     }
 

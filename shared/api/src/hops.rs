@@ -30,12 +30,12 @@ pub fn counted(field: &str, text: &str) -> Result<Hops, ApiError> {
     Hops::parse(text).map_err(|fault| match fault {
         HopsFault::TooMany => {
             let problem = format!(
-                "{HOPS_MAX} deliveries in a row have published one another's events, so webhooks lead back here in a loop; send one of them elsewhere"
+                "loop detected: {HOPS_MAX} deliveries in a row have led to this request; change the URL of one of the webhooks"
             );
             ApiError::of_field(Code::LoopDetected, field, problem)
         }
         HopsFault::Malformed => {
-            let problem = "must be the number that a delivery carried; leave it out otherwise";
+            let problem = "must be the number from the delivery; omit it otherwise";
             ApiError::of_field(Code::InvalidRequest, field, problem)
         }
     })
@@ -44,8 +44,7 @@ pub fn counted(field: &str, text: &str) -> Result<Hops, ApiError> {
 /// Refuses a request that is a delivery, whatever its count: one that asks for more deliveries would begin a count of their own.
 pub(super) fn refuse_delivery(headers: &HeaderMap) -> Result<(), ApiError> {
     if headers.contains_key(HOPS) {
-        let problem =
-            "a delivery may publish, and ask for nothing else; send the webhook elsewhere";
+        let problem = "a delivery may only publish; change the URL of the webhook that leads here";
         return Err(ApiError::of_field(Code::LoopDetected, NAME, problem));
     }
     Ok(())

@@ -234,7 +234,7 @@ pub fn answer(status: StatusCode, data: impl Serialize) -> Response {
     }) {
         Ok(json) => json_response(status, json),
         Err(error) => {
-            tracing::error!(%error, "an answer cannot be written");
+            tracing::error!(%error, "a response cannot be written");
             ApiError::from(Code::Internal).into_response()
         }
     }
@@ -258,7 +258,7 @@ pub fn refused_with(error: ApiError, data: impl Serialize) -> Response {
     let mut response = error.into_response();
     match json {
         Ok(json) => *response.body_mut() = Bytes::from(json).into(),
-        Err(error) => tracing::error!(%error, "an answer cannot be written"),
+        Err(error) => tracing::error!(%error, "a response cannot be written"),
     }
     response
 }

@@ -68,7 +68,7 @@ impl Page {
         let after = fields.optional("cursor", |value| {
             let position = value.as_str().and_then(|text| seal.open(text));
             position.ok_or_else(|| {
-                "must be the next_cursor of an earlier answer to this list".to_owned()
+                "must be the `next_cursor` of an earlier response of this list".to_owned()
             })
         });
         Self { limit, after, seal }
@@ -110,7 +110,7 @@ pub(super) fn query_object(query: Option<&str>) -> Result<Json, ApiError> {
             return Err(ApiError::of_field(
                 super::Code::InvalidRequest,
                 name,
-                "stands twice; give it once",
+                "is given twice; give it once",
             ));
         }
         members.push((name.into_owned(), Json::String(value.into_owned())));

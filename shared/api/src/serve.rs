@@ -107,7 +107,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
         return Ok(());
     }
     let problem =
-        "bodies are taken as they are only; send the body uncompressed, without this header";
+        "content encodings are not supported; send the body uncompressed, without this header";
     Err(ApiError::of_field(
         Code::UnsupportedEncoding,
         "Content-Encoding",
@@ -244,7 +244,7 @@ async fn read_bytes(body: Body, most: usize) -> Result<Bytes, ApiError> {
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(ApiError::new(
             Code::InvalidJson,
-            "the body broke off, or was not sent as its headers say",
+            "the body is incomplete or does not match its headers",
         )),
     }
 }

@@ -101,7 +101,7 @@ const LONG: [(&str, &str, usize); 6] = [
     (
         "functions/subscriptions/src/webhooks/mod.rs",
         "read_new",
-        108,
+        109,
     ),
     ("shared/core/src/flow/attempt.rs", "attempt", 103),
     ("shared/core/src/flow/deliver.rs", "deliver_all", 105),

@@ -586,7 +586,7 @@ async fn each_hostile_receiver_has_its_reason_in_the_log() {
             "http",
             b"HTTP/1.1 302 Go\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n",
             false,
-            "answered 302",
+            "responded with 302",
         ),
         (
             "https",

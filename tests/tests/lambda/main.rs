@@ -192,7 +192,7 @@ async fn enqueue_takes_events_of_a_bus_once() {
     let refused = enqueue.try_invoke(&event).await.unwrap_err();
     assert_eq!(
         (&refused["errorType"], &refused["errorMessage"]),
-        (&json!("not_found"), &json!("there is no tenant \"acme\""))
+        (&json!("not_found"), &json!("tenant \"acme\" not found"))
     );
     set_up(&subscriptions, &receiver).await;
     assert_eq!(enqueue.invoke(&event).await, Value::Null);

@@ -36,23 +36,21 @@ pub(crate) fn list_audit(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::TenantOrAll(Scope::Read),
         "listAudit",
-        "List who changed what.",
+        "List the audit log.",
     )
     .describe(format!(
-        "Each change is written together with its entry, and so is what Rung did by itself; an entry is kept for a year. Confidential \
-         values are `hidden`, long ones cut. A tenant sees what was done to its own things. The list of the whole deployment is a moment \
-         behind. The actions: {}.",
+        "Each change, including Rung's own, is written together with its entry, which is kept for a year. Confidential values are `hidden`, long ones truncated. A tenant sees changes of its own resources. The list of the whole deployment is a moment behind. Actions: {}.",
         actions.join(", ")
     ))
-    .query("tenant", "An operator's key: only of tenants that have or had this id.", id("A tenant's id."))
-    .query("actor", "Only by these.", several("Ids of keys, or `key` or `system`; commas between."))
-    .query("action", "Only these.", several("Actions, or all of a kind such as `webhook.*`; commas between."))
-    .query("target", "Only about these.", several("Ids of the things; commas between."))
-    .query("since", "Written at this time or later.", time.clone())
+    .query("tenant", "Operator's keys only: filter by tenants that have or had this id.", id("A tenant's id."))
+    .query("actor", "Filter by actor.", several("Key ids, or `key` or `system`, separated by commas."))
+    .query("action", "Filter by action.", several("Actions, or all of a kind such as `webhook.*`, separated by commas."))
+    .query("target", "Filter by target.", several("Resource ids, separated by commas."))
+    .query("since", "Written at or after this time.", time.clone())
     .query("until", "Written before this time.", time)
     .query(
         "order",
-        "Which come first: the newest (`desc`) or the oldest (`asc`).",
+        "The order: newest first (`desc`) or oldest first (`asc`).",
         json!({ "enum": ["asc", "desc"], "default": "desc" }),
     )
     .lists("entries", entry, example())

@@ -32,20 +32,20 @@ pub(crate) fn list_dead_letters(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Operator(Scope::Read),
         "listDeadLetters",
-        "Look at messages that nobody could handle.",
+        "Look at messages that could not be handled.",
     )
     .describe(
-        "A look: there is no order and no cursor, and each is hidden for a moment afterwards.",
+        "A sample without order or cursor; each message is hidden for a few seconds afterwards.",
     )
     .query(
         "limit",
-        "How many at most.",
+        "Maximum number of messages.",
         json!({ "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT }),
     )
-    .query("queue", "Only those of this queue.", queue())
+    .query("queue", "Filter by queue.", queue())
     .answers(
         StatusCode::OK,
-        "Some of them, and how many there are.",
+        "A sample of the messages, and their number.",
         [("dead_letters", letters), ("counts", counts())],
         json!({
             "dead_letters": [{
@@ -68,18 +68,18 @@ pub(crate) fn redrive_dead_letters(_: &mut Schemas) -> Operation {
     let count = || json_schema!({ "type": "integer", "minimum": 0 });
     let body = object(
         &[],
-        json!({ "queue": { "description": "Only those of this queue.", "enum": ["deliver", "retry", null] } }),
+        json!({ "queue": { "description": "Filter by queue.", "enum": ["deliver", "retry", null] } }),
     );
     Operation::new(
         Who::Operator(Scope::Admin),
         "redriveDeadLetters",
-        "Send dead letters back to where they came from.",
+        "Send dead letters back to their queues.",
     )
-    .describe("As many as there is time for; `counts` says how many are left.")
+    .describe("As many as possible in 15 seconds; `counts` says how many are left.")
     .optional_body(body, json!({ "queue": "deliver" }))
     .answers(
         StatusCode::OK,
-        "So many were moved; what cannot be read stays.",
+        "The number of moved messages; unreadable ones stay.",
         [
             ("moved", count()),
             ("unknown", count()),

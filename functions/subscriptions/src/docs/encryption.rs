@@ -13,7 +13,7 @@ pub(crate) fn reencrypt(_: &mut Schemas) -> Operation {
         &[],
         json!({
             "cursor": {
-                "description": "Where to go on: the `next_cursor` of an earlier answer.",
+                "description": "The `next_cursor` of an earlier response.",
                 "type": ["string", "null"],
             },
         }),
@@ -22,16 +22,15 @@ pub(crate) fn reencrypt(_: &mut Schemas) -> Operation {
     Operation::new(
         Who::Operator(Scope::Admin),
         "reencrypt",
-        "Encrypt anew, with the newest encryption key, what was encrypted with an older one.",
+        "Encrypt secrets again with the newest encryption key.",
     )
     .describe(
-        "It goes on for up to 15 seconds. Ask again with `next_cursor` until that is null; when a whole round has rewritten nothing, \
-         the older keys can be dropped.",
+        "Works for up to 15 seconds. Call again with `next_cursor` until that is null. When a whole round has rewritten nothing, the older keys can be removed.",
     )
     .optional_body(body, json!({}))
     .answers(
         StatusCode::OK,
-        "How far it came.",
+        "The progress.",
         [
             (
                 "key",

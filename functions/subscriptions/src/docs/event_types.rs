@@ -29,13 +29,13 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
     let types: Schema = json_schema!({ "type": "array", "items": view });
     let groups = json_schema!({ "type": "array", "items": { "type": "string" } });
     let any_type = json_schema!({
-        "description": "Whether any other well-formed type may be published too.",
+        "description": "Whether other well-formed types may be published too.",
         "type": "boolean",
     });
     Operation::new(
         Who::AnyTenant,
         "listEventTypes",
-        "List what can be published and subscribed to in the tenant's dialect.",
+        "List the event types of the tenant's dialect.",
     )
     .pages()
     .answers(
@@ -59,7 +59,7 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
 pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
     let view = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::AnyTenant, "getEventType", "Read an event type.")
-        .describe("Types may have slashes in them; those stand in the path as they are.")
+        .describe("Types may contain slashes; do not encode them in the path.")
         .answers(
             StatusCode::OK,
             "The event type.",
@@ -79,14 +79,14 @@ fn schema_example() -> Value {
 }
 
 fn any_schema() -> Schema {
-    json_schema!({ "description": "A JSON Schema, of the parts that Rung knows.", "type": ["object", "boolean"] })
+    json_schema!({ "description": "A JSON Schema, with the supported keywords.", "type": ["object", "boolean"] })
 }
 
 pub(crate) fn get_schema(_: &mut Schemas) -> Operation {
     Operation::new(
         Who::AnyTenant,
         "getSchema",
-        "Read the schema that a type's data must meet: the tenant's own, else the dialect's.",
+        "Read the schema of an event type: the tenant's own, else the dialect's.",
     )
     .answers(
         StatusCode::OK,
@@ -100,15 +100,14 @@ pub(crate) fn put_schema(_: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Catalogue),
         "putSchema",
-        "Give a type a schema of the tenant's own.",
+        "Set the tenant's schema of an event type.",
     )
     .at(SCHEMA)
-    .describe("What is published is held against it; it takes the place of the dialect's. One for which some event would take too much work is \
-         refused with the place of what costs.")
+    .describe("Published data must match it. It replaces the dialect's. A schema that could be too expensive for some event is refused, with the location of the expensive part.")
     .body(any_schema().to_value(), schema_example())
     .answers(
         StatusCode::OK,
-        "It holds from now on.",
+        "Schema set.",
         [("schema", any_schema())],
         json!({ "schema": schema_example() }),
     )
@@ -124,13 +123,13 @@ pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Catalogue),
         "deleteSchema",
-        "Take a type's own schema away; the dialect's holds again.",
+        "Delete the tenant's schema of an event type; the dialect's applies again.",
     )
     .no_body()
     .at(SCHEMA)
     .answers(
         StatusCode::OK,
-        "It is gone.",
+        "Deleted.",
         [("schema", deleted)],
         json!({ "schema": { "type": "user.streak.achieved", "deleted": true } }),
     )

@@ -32,16 +32,16 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Read),
         "listEvents",
-        "List what was published.",
+        "List published events.",
     )
     .lists("events", event, example)
     .query(
         "type",
-        "Only those of this type.",
+        "Filter by event type.",
         json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
     )
-    .query("since", "Only those accepted then or later.", time())
-    .query("until", "Only those accepted earlier.", time())
+    .query("since", "Accepted at or after this time.", time())
+    .query("until", "Accepted before this time.", time())
 }
 
 pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
@@ -51,10 +51,10 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Read),
         "getEvent",
-        "Read an event, and where each of its deliveries stands.",
+        "Read an event and the status of its deliveries.",
     )
     .describe(
-        "Its deliveries are a list of pages: to the webhooks that it matched, then to those that a recovery has given it since.",
+        "Deliveries are returned in pages: those to the webhooks that the event matched, then those made by a recovery.",
     )
     .pages()
     .answers(
@@ -87,11 +87,10 @@ pub(crate) fn delete_event(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::Tenant(Scope::Erase),
         "deleteEvent",
-        "Erase what an event holds, and what was sent and answered of it.",
+        "Erase an event's content, with its requests and responses.",
     )
     .describe(
-        "Its data is gone with this answer; the job cancels what waits, and empties the log entries of its attempts. Its id stays \
-         taken: publishing it again is refused, and sends nothing. Asked for again, the same job is the answer.",
+        "The data is erased at once; the job cancels what waits and clears the log entries. The id stays taken: publishing it again is refused. A repeated call returns the same job.",
     )
     .no_body()
     .refuses(&[Code::EventErased]);

@@ -59,7 +59,7 @@ fn succeeded() -> Value {
                 "log_entries": 1,
                 "remains": [{
                     "where": "backups",
-                    "what": "the table as it was, for whoever may restore it",
+                    "what": "the table at an earlier point in time",
                     "until": "2025-11-14T13:30:01Z",
                 }],
             }),
@@ -80,7 +80,7 @@ pub(super) fn schema(schemas: &mut Schemas) -> Schema {
 pub(super) fn begins(schemas: &mut Schemas, operation: Operation, example: Value) -> Operation {
     operation.answers(
         StatusCode::ACCEPTED,
-        "The job has begun; `Location` says where to read it.",
+        "Job started; `Location` has its URL.",
         [("job", schema(schemas))],
         json!({ "job": example }),
     )
@@ -92,17 +92,17 @@ pub(crate) fn list_jobs(schemas: &mut Schemas) -> Operation {
         .lists("jobs", schema(schemas), succeeded())
         .query(
             "kind",
-            "Only those of this kind, or of these, with commas between them.",
+            "Filter by kind; several are separated by commas.",
             names(Kind::ALL.map(Kind::as_str).to_vec()),
         )
         .query(
             "status",
-            "Only those that stand so, or so, with commas between them.",
+            "Filter by status; several are separated by commas.",
             names(Status::ALL.map(Status::as_str).to_vec()),
         )
         .query(
             "webhook_id",
-            "Only those of this webhook.",
+            "Filter by webhook.",
             json!({ "type": "string" }),
         )
 }
@@ -111,9 +111,9 @@ pub(crate) fn get_job(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::TenantOrAll(Scope::Read),
         "getJob",
-        "Read how far a job has come.",
+        "Read a job and its progress.",
     )
-    .describe("That of a tenant that is gone is read without `Rung-Tenant`.")
+    .describe("Omit `Rung-Tenant` to read the job of a deleted tenant.")
     .answers(
         StatusCode::OK,
         "The job.",

@@ -47,7 +47,7 @@ fn made(mut example: Value, key: &str) -> Value {
 
 fn scopes(allowed: &[Scope]) -> Value {
     json!({
-        "description": "What it may do.",
+        "description": "The key's scopes.",
         "type": "array",
         "items": { "enum": allowed },
         "minItems": 1,
@@ -56,11 +56,11 @@ fn scopes(allowed: &[Scope]) -> Value {
 
 fn of_tenants() -> Value {
     json!({
-        "name": text("What it is for.", NAME_CHARS),
+        "name": text("A description.", NAME_CHARS),
         "scopes": scopes(Scope::OF_TENANTS),
-        "expires_at": time("When it ends [default: never]; in the future."),
+        "expires_at": time("The expiry, in the future [default: never]."),
         "events_per_hour": {
-            "description": "How many events may be published with it in an hour [default: what the plan says, else no limit].",
+            "description": "Maximum number of events per hour [default: the plan's limit, else none].",
             "type": ["integer", "null"],
             "minimum": 1,
         },
@@ -69,15 +69,15 @@ fn of_tenants() -> Value {
 
 fn of_operators() -> Value {
     json!({
-        "name": { "description": "What it is for.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
+        "name": { "description": "A description.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
         "scopes": scopes(Scope::OF_OPERATORS),
-        "expires_at": time("When it ends [default: never]; in the future."),
+        "expires_at": time("The expiry, in the future [default: never]."),
     })
 }
 
-const AT_ONCE: &str = "It holds on one machine from this answer on, on AWS at most 10 s later.";
-const ONCE: &str = "The same request again is answered with the key that it made, itself included, for as long as the retention.";
-const SHOWN: &str = "The key itself is shown in this answer only; Rung keeps its hash.";
+const AT_ONCE: &str = "It takes effect at once on one machine, within 10 s on AWS.";
+const ONCE: &str = "Repeating the request within the retention returns the key that it created, including the key itself.";
+const SHOWN: &str = "The key itself is shown only in this response; Rung stores its hash.";
 
 fn makes(operation: Operation, schemas: &mut Schemas, example: Value) -> Operation {
     operation
@@ -85,7 +85,7 @@ fn makes(operation: Operation, schemas: &mut Schemas, example: Value) -> Operati
         .idempotency_key(ONCE)
         .answers(
             StatusCode::CREATED,
-            "It is made.",
+            "Created.",
             [("key", schemas.subschema_for::<View<'_>>())],
             json!({ "key": example }),
         )
@@ -97,7 +97,7 @@ fn shows(operation: Operation, schemas: &mut Schemas, example: Value) -> Operati
     let data = json!({ "key": example });
     operation.answers(
         StatusCode::OK,
-        "The key, but for itself.",
+        "The key's metadata, without the key itself.",
         [("key", key)],
         data,
     )
@@ -106,12 +106,12 @@ fn shows(operation: Operation, schemas: &mut Schemas, example: Value) -> Operati
 pub(crate) fn create_key(schemas: &mut Schemas) -> Operation {
     let mut fields = of_tenants();
     fields["key_sha256"] = json!({
-        "description": "Brings along a key that is in use already: its SHA-256 as hexadecimal digits.",
+        "description": "Imports an existing key: its SHA-256 as hexadecimal digits.",
         "type": ["string", "null"],
         "pattern": "^[0-9A-Fa-f]{64}$",
     });
     let who = Who::Operator(Scope::Admin);
-    let operation = Operation::new(who, "createKey", "Make an API key of a tenant.").body(
+    let operation = Operation::new(who, "createKey", "Create an API key for a tenant.").body(
         object(&["scopes"], fields),
         json!({ "name": "Production", "scopes": ["manage", "publish"] }),
     );
@@ -135,7 +135,7 @@ pub(crate) fn update_key(schemas: &mut Schemas) -> Operation {
         "updateKey",
         "Change an API key.",
     )
-    .describe(format!("What is left out stays as it is. {AT_ONCE}"))
+    .describe(format!("Omitted fields stay. {AT_ONCE}"))
     .body(
         object(&[], of_tenants()),
         json!({ "scopes": ["read"], "events_per_hour": 5000 }),
@@ -150,7 +150,7 @@ pub(crate) fn delete_key(_: &mut Schemas) -> Operation {
         "deleteKey",
         "Delete an API key.",
     )
-    .describe(format!("It opens nothing any more. {AT_ONCE}"))
+    .describe(format!("The key stops working. {AT_ONCE}"))
     .refuses(&[Code::Busy]);
     deleted(operation, "key", "key_4f9d2c7b1a")
 }
@@ -159,7 +159,7 @@ pub(crate) fn create_operator_key(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::Operator(Scope::Admin),
         "createOperatorKey",
-        "Make an operator's key, which reaches all tenants.",
+        "Create an operator's key, which is valid for all tenants.",
     )
     .body(
         object(&["name", "scopes"], of_operators()),
@@ -175,9 +175,7 @@ pub(crate) fn list_operator_keys(schemas: &mut Schemas) -> Operation {
         "listOperatorKeys",
         "List the operator's keys.",
     )
-    .describe(
-        "The first key, which comes with the deployment, is the last of the list: `key_root`.",
-    )
+    .describe("The deployment's first key, `key_root`, is last in the list.")
     .lists("keys", key, operators_example())
 }
 
@@ -197,8 +195,7 @@ pub(crate) fn update_operator_key(schemas: &mut Schemas) -> Operation {
         "Change an operator's key.",
     )
     .describe(format!(
-        "What is left out stays as it is. The first key, `key_root`, cannot be changed, and one key with the scope `admin` has to be \
-         left. {AT_ONCE}"
+        "Omitted fields stay. The first key, `key_root`, cannot be changed, and one key with the scope `admin` must remain. {AT_ONCE}"
     ))
     .body(
         object(&[], of_operators()),
@@ -215,7 +212,7 @@ pub(crate) fn delete_operator_key(_: &mut Schemas) -> Operation {
         "Delete an operator's key.",
     )
     .describe(format!(
-        "It opens nothing any more, the first key, `key_root`, included; one key with the scope `admin` has to be left. {AT_ONCE}"
+        "The key stops working. The first key, `key_root`, can be deleted too; one key with the scope `admin` must remain. {AT_ONCE}"
     ))
     .refuses(&[Code::Busy, Code::LastAdminKey]);
     deleted(operation, "key", "key_9b1f0e6d2c")

@@ -28,7 +28,7 @@ fn example() -> Value {
         "delivered_at": "2025-10-10T12:30:00.268Z",
         "response_status": 500,
         "response_time_ms": 145,
-        "error": "The receiver answered 500 Internal Server Error.",
+        "error": "The receiver responded with 500 Internal Server Error.",
         "next_attempt_at": "2025-10-10T12:31:00.268Z",
     })
 }
@@ -54,37 +54,33 @@ pub(crate) fn list_logs(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Read),
         "listLogs",
-        "List the attempts at a webhook.",
+        "List a webhook's attempts.",
     )
-    .describe("`since` and `until` go by the time at which an attempt was due.")
+    .describe("`since` and `until` refer to the time at which an attempt was due.")
     .lists("logs", entry, example())
     .query(
         "status",
-        "Only those that ended so.",
+        "Filter by status.",
         json!({ "enum": ["succeeded", "failed"] }),
     )
     .query(
         "event_type",
-        "Only those of events of this type.",
+        "Filter by event type.",
         json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
     )
-    .query(
-        "event_id",
-        "Only those of this event.",
-        json!({ "type": "string" }),
-    )
+    .query("event_id", "Filter by event.", json!({ "type": "string" }))
     .query(
         "delivery_id",
-        "Only those of this delivery.",
+        "Filter by delivery.",
         json!({ "type": "string", "format": "uuid" }),
     )
     .query(
         "trigger",
-        "Only those that this led to.",
+        "Filter by trigger.",
         json!({ "enum": ["event", "retry", "manual", "recover", "test"] }),
     )
-    .query("since", "Only those due then or later.", time())
-    .query("until", "Only those due earlier.", time())
+    .query("since", "Due at or after this time.", time())
+    .query("until", "Due before this time.", time())
 }
 
 pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
@@ -124,7 +120,7 @@ pub(crate) fn retry_log(schemas: &mut Schemas) -> Operation {
     .empty_body()
     .answers(
         StatusCode::ACCEPTED,
-        "It is on its way.",
+        "Delivery sent again.",
         [("delivery", delivery)],
         json!({ "delivery": deliveries::waiting() }),
     )

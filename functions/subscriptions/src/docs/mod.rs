@@ -45,27 +45,26 @@ pub(crate) use self::{
 };
 
 pub(crate) fn health(_: &mut Schemas) -> Operation {
-    Operation::new(Who::Anybody, "getHealth", "Whether Rung is up.").answers(
+    Operation::new(Who::Anybody, "getHealth", "Check that Rung is up.").answers(
         StatusCode::OK,
-        "It is.",
+        "Rung is up.",
         [("status", json_schema!({ "const": "ok" }))],
         json!({ "status": "ok" }),
     )
 }
 
 pub(crate) fn dashboard(_: &mut Schemas) -> Operation {
-    Operation::new(Who::Anybody, "getDashboard", "The dashboard, for people.")
-        .describe("A page that asks for a key and makes the calls that are described here.")
+    Operation::new(Who::Anybody, "getDashboard", "The dashboard.")
+        .describe("A web page that uses this API with a key.")
         .answers_file(&["text/html"])
 }
 
 pub(crate) fn dashboard_file(_: &mut Schemas) -> Operation {
-    Operation::new(
-        Who::Anybody,
-        "getDashboardFile",
-        "What the dashboard is made of.",
-    )
-    .answers_file(&["text/css", "text/javascript", "image/svg+xml"])
+    Operation::new(Who::Anybody, "getDashboardFile", "A file of the dashboard.").answers_file(&[
+        "text/css",
+        "text/javascript",
+        "image/svg+xml",
+    ])
 }
 
 pub(crate) fn openapi(_: &mut Schemas) -> Operation {
@@ -80,11 +79,11 @@ pub(crate) fn egress_ips(_: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Read),
         "listEgressIps",
-        "Where deliveries come from, for receivers that let only some addresses in.",
+        "List the addresses that deliveries come from, for allow-lists.",
     )
     .answers(
         StatusCode::OK,
-        "The networks, as the operator has configured them.",
+        "The networks that the operator has configured.",
         [(
             "egress_ips",
             json_schema!({ "type": "array", "items": { "type": "string" } }),
@@ -96,7 +95,7 @@ pub(crate) fn egress_ips(_: &mut Schemas) -> Operation {
 /// What every page ends with.
 fn next_cursor() -> Schema {
     json_schema!({
-        "description": "For the next page; null at the end.",
+        "description": "Cursor of the next page; null at the end.",
         "type": ["string", "null"],
     })
 }
@@ -110,7 +109,7 @@ fn deleted(operation: Operation, name: &'static str, id: &str) -> Operation {
     });
     operation.no_body().answers(
         StatusCode::OK,
-        "It is gone.",
+        "Deleted.",
         [(name, schema)],
         json!({ name: { "id": id, "deleted": true } }),
     )

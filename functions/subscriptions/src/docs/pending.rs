@@ -44,7 +44,7 @@ pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
     .no_body()
     .answers(
         StatusCode::OK,
-        "It is not sent any more.",
+        "Delivery cancelled.",
         [("delivery", delivery)],
         json!({ "delivery": example("cancelled", Value::Null) }),
     )
@@ -53,7 +53,7 @@ pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
 pub(crate) fn cancel_pending(_: &mut Schemas) -> Operation {
     let cancelled = json_schema!({ "type": "integer", "minimum": 0 });
     let complete = json_schema!({
-        "description": "Whether none is left; else ask again.",
+        "description": "Whether all are cancelled; if not, call again.",
         "type": "boolean",
     });
     Operation::new(
@@ -64,7 +64,7 @@ pub(crate) fn cancel_pending(_: &mut Schemas) -> Operation {
     .no_body()
     .answers(
         StatusCode::OK,
-        "So many are not sent any more.",
+        "The number of cancelled deliveries.",
         [("cancelled", cancelled), ("complete", complete)],
         json!({ "cancelled": 12, "complete": true }),
     )
@@ -76,12 +76,12 @@ pub(crate) fn retry_pending(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Manage),
         "retryPending",
-        "Send a delivery that waits now; its wait goes on if that fails.",
+        "Send a waiting delivery now; if that fails, its wait continues.",
     )
     .empty_body()
     .answers(
         StatusCode::ACCEPTED,
-        "It is on its way.",
+        "Delivery sent again.",
         [("delivery", delivery)],
         json!({ "delivery": example }),
     )

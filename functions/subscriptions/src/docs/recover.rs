@@ -28,16 +28,16 @@ fn example() -> Value {
     })
 }
 
-/// What a dry run answers.
+/// The result of a dry run.
 #[derive(JsonSchema)]
 #[schemars(rename = "RecoveryCount")]
 #[expect(dead_code, reason = "a schema: the handler writes it member by member")]
 struct Counted {
     /// How many deliveries would be sent again.
     count: u64,
-    /// Whether all of the span is counted.
+    /// Whether the whole span was counted.
     complete: bool,
-    /// Up to where it is counted, if not to the end.
+    /// The time up to which was counted, if not the whole span.
     counted_until: Option<jiff::Timestamp>,
 }
 
@@ -46,12 +46,10 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
     let body = object(
         &[],
         json!({
-            "since": time("From when on, by the time at which events were accepted; within the retention [default: all of it]."),
-            "until": time("Before when [default: now]."),
+            "since": time("Start of the span, by the time at which events were accepted, within the retention [default: the whole retention]."),
+            "until": time("End of the span, exclusive [default: now]."),
             "statuses": {
-                "description": "What to send again [default: `failed`, `held` and `missed`]. `pending` is sent now, in the place of its \
-                                wait, which is put back if it fails. `any` alone is every event that the webhook would get, also those \
-                                from before it was made.",
+                "description": "The statuses to send again [default: `failed`, `held` and `missed`]. `pending` deliveries are sent now instead of their wait, which continues if they fail. `any`, alone, is every event that the webhook's patterns and filter match, including those from before it was created.",
                 "anyOf": [
                     { "type": "array", "items": states, "minItems": 1 },
                     { "type": "array", "items": { "const": "any" }, "minItems": 1, "maxItems": 1 },
@@ -59,7 +57,7 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
                 ],
             },
             "dry_run": {
-                "description": "Only count [default: false].",
+                "description": "Only count, send nothing [default: false].",
                 "type": ["boolean", "null"],
             },
         }),
@@ -69,24 +67,24 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Manage),
         "recover",
-        "Send again what a webhook has not got, each delivery on a fresh ladder, or now what waits.",
+        "Send a webhook's undelivered events again, each on a fresh ladder, or its waiting deliveries now.",
     )
     .describe(
-        "Durable and resumable, without a cap; with `dry_run` it is only counted.\n\n\
-         Safe to repeat: what is on its way or through is not sent by another one. With `any` it is, save that the one that runs is \
-         answered while it does, if `since` and `until` are the same: send an `Idempotency-Key` with it.",
+        "Survives crashes, without a limit on the number. With `dry_run` it only counts.\n\n\
+         Safe to repeat: deliveries in progress and successes are not sent again, except with `any`, where a repeated call (same \
+         `since` and `until`) returns the running recovery only while it runs. Use an `Idempotency-Key` with `any`.",
     )
-    .idempotency_key("The same key with the same request begins one recovery only.")
+    .idempotency_key("The same key with the same request starts only one recovery.")
     .body(body, json!({ "since": "2025-10-10T12:00:00Z" }))
     .answers(
         StatusCode::ACCEPTED,
-        "It has begun.",
+        "Recovery started.",
         [("recovery", recovery)],
         json!({ "recovery": example() }),
     )
     .answers_with(
         StatusCode::OK,
-        "What a recovery would send.",
+        "The number of deliveries that a recovery would send.",
         counted.to_value(),
         json!({ "count": 17, "complete": true, "counted_until": null }),
     )
@@ -98,7 +96,7 @@ pub(crate) fn get_recovery(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Read),
         "getRecovery",
-        "Read how far a recovery is.",
+        "Read a recovery and its progress.",
     )
     .answers(
         StatusCode::OK,

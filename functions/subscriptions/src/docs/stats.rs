@@ -35,21 +35,21 @@ fn stats(schemas: &mut Schemas, operation: Operation, failures: Option<u32>) -> 
     }
     let schema = schemas.subschema_for::<Stats>();
     operation
-        .describe("Counted by the hour: a span begins and ends with whole ones.")
+        .describe("Statistics are kept per hour: a span begins and ends with whole hours.")
         .query(
             "since",
-            "From when on [default: a day ago, by the day a month].",
+            "Start of the span [default: a day ago, with `bucket=day` 30 days ago].",
             time(),
         )
-        .query("until", "Up to when [default: now].", time())
+        .query("until", "End of the span [default: now].", time())
         .query(
             "bucket",
-            "How fine.",
+            "The size of the buckets.",
             json!({ "enum": ["hour", "day"], "default": "hour" }),
         )
         .answers(
             StatusCode::OK,
-            "The counts.",
+            "The statistics.",
             [("stats", schema)],
             json!({ "stats": example }),
         )
@@ -59,7 +59,7 @@ pub(crate) fn tenant_stats(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::Tenant(Scope::Read),
         "getStats",
-        "How a tenant's attempts went.",
+        "Get statistics of a tenant's attempts.",
     );
     stats(schemas, operation, None)
 }
@@ -68,7 +68,7 @@ pub(crate) fn webhook_stats(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::Tenant(Scope::Read),
         "getWebhookStats",
-        "How the attempts at a webhook went.",
+        "Get statistics of a webhook's attempts.",
     );
     stats(schemas, operation, Some(2))
 }

@@ -26,8 +26,7 @@ fn example() -> Value {
 
 fn retention() -> Value {
     json!({
-        "description": "For how many days its events and logs are kept: longer than any ladder, at most as long as this deployment keeps \
-                        them [default: as long].",
+        "description": "Retention of events and logs in days: longer than any ladder, at most the deployment's [default: the deployment's].",
         "type": ["integer", "null"],
         "minimum": 1,
     })
@@ -52,22 +51,21 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
     let body = object(
         &["name"],
         json!({
-            "id": id("Its id [default: a new one]."),
-            "name": { "description": "Its name.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
-            "dialect": text("What its webhooks look like on the wire; it stays so [default: `standard`].", ID_CHARS),
+            "id": id("The tenant's id [default: a new one]."),
+            "name": { "description": "The tenant's name.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
+            "dialect": text("The dialect of its webhooks, which cannot be changed later [default: `standard`].", ID_CHARS),
             "retention_days": retention(),
-            "plan": text("Its plan; a dialect may have webhooks for some plans only.", ID_CHARS),
+            "plan": text("The plan; a dialect may restrict webhooks to some plans.", ID_CHARS),
         }),
     );
     let example = json!({ "id": "acme", "name": "Acme", "dialect": "odin", "plan": "pro" });
-    let operation = Operation::new(Who::Operator(Scope::Admin), "createTenant", "Make a tenant.")
+    let operation = Operation::new(Who::Operator(Scope::Admin), "createTenant", "Create a tenant.")
         .idempotency_key(
-            "Serves as an id where there is none: the same request again is answered with the tenant that it made, as long as that is \
-             as the request says.",
+            "Serves as an id if there is none: repeating the request returns the tenant that it created, if that has not changed.",
         )
         .body(body, example)
         .refuses(&[Code::IdTaken, Code::IdempotencyMismatch, Code::UnknownPlan]);
-    one(schemas, operation, StatusCode::CREATED, "It is made.")
+    one(schemas, operation, StatusCode::CREATED, "Created.")
 }
 
 pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
@@ -104,7 +102,7 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
     )
     .query(
         "recover",
-        "Whether webhooks that the plan activates are also sent what they missed.",
+        "Whether to send webhooks that the plan activates what they missed.",
         json!({ "type": "string", "enum": ["true", "false"], "default": "false" }),
     )
     .body(body, json!({ "plan": "enterprise" }))
@@ -113,7 +111,7 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
     let webhooks = schemas.subschema_for::<Changed>();
     operation.answers(
         StatusCode::OK,
-        "It is changed; so many webhooks were disabled and activated with it.",
+        "Updated, with the numbers of webhooks that were disabled and activated.",
         [("tenant", tenant), ("webhooks", webhooks)],
         json!({ "tenant": example(), "webhooks": { "disabled": 0, "activated": 0 } }),
     )
@@ -123,11 +121,10 @@ pub(crate) fn delete_tenant(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::Operator(Scope::Admin),
         "deleteTenant",
-        "Delete a tenant and erase everything of it.",
+        "Delete a tenant and erase its data.",
     )
     .describe(
-        "Its keys and webhooks are gone with this answer, and nothing is sent to them afterwards; the job erases its events, deliveries \
-         and logs. While it runs, the same call is answered with it. A tenant made under the id later is another one, and begins empty.",
+        "Its keys and webhooks are deleted at once, and nothing is sent afterwards; a job erases events, deliveries and logs. While the job runs, a repeated call returns it. A tenant created later under the same id is a new one and starts empty.",
     )
     .no_body();
     jobs::begins(schemas, operation, jobs::example())

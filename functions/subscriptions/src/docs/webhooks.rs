@@ -55,44 +55,44 @@ fn with_secret() -> Value {
 fn fields(header: Value) -> Value {
     json!({
         "url": {
-            "description": "Where to: absolute, `https` (`http` too on one machine), without user information or fragment, at a public host.",
+            "description": "The endpoint: an absolute URL with `https` (on one machine also `http`), without user information or fragment, with a public host.",
             "type": "string",
             "format": "uri",
             "maxLength": URL_CHARS,
         },
         "events": {
-            "description": "Types, groups, prefixes such as `order.*`, or `*` for all; a group or prefix takes in its later types.",
+            "description": "Types, groups, prefixes such as `order.*`, or `*` for all; groups and prefixes include types that are added later.",
             "type": "array",
             "items": { "type": "string" },
             "minItems": 1,
             "maxItems": WEBHOOK_EVENTS,
         },
         "filter": {
-            "description": "Which payloads to take, as an event pattern over `data`; null takes all.",
+            "description": "An event pattern that `data` must match; null matches all.",
             "type": ["object", "null"],
         },
         "rate_limit": {
-            "description": "Most deliveries a second [default: no limit]; what is more waits.",
+            "description": "Maximum deliveries per second [default: no limit]; further ones wait.",
             "type": ["integer", "null"],
             "minimum": 1,
             "maximum": RATE_LIMIT_MAX,
         },
-        "name": text("A name of the tenant's own.", NAME_CHARS),
-        "description": text("What it is for.", DESCRIPTION_CHARS),
+        "name": text("A name, chosen by the tenant.", NAME_CHARS),
+        "description": text("A description.", DESCRIPTION_CHARS),
         "headers": {
-            "description": "Headers that go along with each delivery, except those that HTTP, Rung and the dialect set, and those that carry credentials.",
+            "description": "Headers to send with each delivery. Not allowed: headers set by HTTP, Rung or the dialect, and those that carry credentials.",
             "type": ["object", "null"],
             "maxProperties": WEBHOOK_HEADERS,
             "additionalProperties": header,
         },
         "secret_headers": {
-            "description": "More of them, whose values are credentials: they are shown nowhere, the webhook lists their names.",
+            "description": "Headers with credentials to send with each delivery. Values are never shown; the webhook lists the names.",
             "type": ["object", "null"],
             "maxProperties": WEBHOOK_HEADERS,
             "additionalProperties": header,
         },
         "metadata": {
-            "description": "Whatever the tenant wants to keep with it.",
+            "description": "Data that the tenant stores with the webhook.",
             "type": ["object", "null"],
         },
     })
@@ -125,13 +125,13 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
                     "description": "Whether the endpoint must echo a token before it gets events [default: false].",
                     "type": ["boolean", "null"],
                 },
-                "dialect": dialect("Another dialect than the tenant's, for a gradual move."),
-                "id": id("With the admin key: the id to keep; one that is there is updated."),
+                "dialect": dialect("A dialect other than the tenant's, for a gradual move."),
+                "id": id("Admin key only: the webhook's id; an existing webhook is updated."),
                 "status": {
-                    "description": "With the admin key.",
+                    "description": "Admin key only.",
                     "enum": ["active", "disabled", null],
                 },
-                "created_at": time("With the admin key: when it was made elsewhere."),
+                "created_at": time("Admin key only: the original creation time."),
             }),
         ),
     );
@@ -142,20 +142,19 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     });
     let webhook = schemas.subschema_for::<View<'_>>();
     let data = json!({ "webhook": with_secret() });
-    Operation::new(Who::Tenant(Scope::Manage), "createWebhook", "Make a webhook.")
-        .describe("The answer shows the secret. Afterwards only the operator can read it.")
-        .idempotency_key("Serves as an id where there is none: the same request again is answered with the webhook that it made, as long as that is \
-             as the request says.")
+    Operation::new(Who::Tenant(Scope::Manage), "createWebhook", "Create a webhook.")
+        .describe("The response shows the secret. Afterwards only the operator can read it.")
+        .idempotency_key("Serves as an id if there is none: repeating the request returns the webhook that it created, if that has not changed.")
         .body(body, example)
         .answers(
             StatusCode::CREATED,
-            "It is made.",
+            "Created.",
             [("webhook", webhook.clone())],
             data.clone(),
         )
         .answers(
             StatusCode::OK,
-            "It was there by this id, and is changed.",
+            "Existing webhook updated.",
             [("webhook", webhook)],
             data,
         )
@@ -171,8 +170,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
 
 fn secret() -> Value {
     json!({
-        "description": "What signs, kept exactly as given, at most 4096 bytes [default: a new one]. Where `webhook-signature` is the dialect's only \
-                        signature it must be base64 of 24 to 64 bytes, with or without `whsec_` in front, or a key pair.",
+        "description": "The signing secret, stored exactly as given, at most 4096 bytes [default: a new one]. If `webhook-signature` is the dialect's only signature, it must be base64 of 24 to 64 bytes, with or without the prefix `whsec_`, or a key pair.",
         "type": ["string", "null"],
         "minLength": 1,
         "maxLength": SECRET_BYTES,
@@ -181,15 +179,14 @@ fn secret() -> Value {
 
 fn signing() -> Value {
     json!({
-        "description": "`v1` is a secret that both sides share; `v1a` an Ed25519 key pair, of which receivers have the public half, where \
-                        `webhook-signature` is the dialect's only signature.",
+        "description": "`v1` is a shared secret; `v1a` an Ed25519 key pair, for dialects whose only signature is `webhook-signature`.",
         "enum": ["v1", "v1a", null],
     })
 }
 
 pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
     let overlap = json!({
-        "description": "How long the old secret signs on [default: a day].",
+        "description": "How long the old secret stays valid, in seconds [default: a day].",
         "type": ["integer", "null"],
         "minimum": 0,
         "maximum": OVERLAP_MAX_MS / 1000,
@@ -202,15 +199,14 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
     rotated["old_secret_expires_at"] = "2025-10-11T12:00:00Z".into();
     let expiry = schemas.subschema_for::<Option<jiff::Timestamp>>();
     let webhook = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Tenant(Scope::Manage), "rotateSecret", "Give a webhook a new secret.")
+    Operation::new(Who::Tenant(Scope::Manage), "rotateSecret", "Rotate a webhook's secret.")
         .describe(
-            "While the overlap lasts, signatures that have room for several list all secrets'. Where there is room for one, the old \
-             one signs, and a 401 or 403 is followed at once by a POST signed with the new one.",
+            "During the overlap, headers that can list several signatures have those of all secrets. Otherwise the old secret signs, and a 401 or 403 is followed at once by a POST signed with the new one.",
         )
         .optional_body(body, json!({ "overlap_seconds": 86_400 }))
         .answers(
             StatusCode::OK,
-            "The webhook with its new secret, and until when the old one signs on.",
+            "The webhook with its new secret and the end of the overlap.",
             [("old_secret_expires_at", expiry), ("webhook", webhook)],
             json!({ "old_secret_expires_at": rotated["old_secret_expires_at"], "webhook": rotated }),
         )
@@ -224,11 +220,11 @@ pub(crate) fn get_secret(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Admin),
         "getSecret",
-        "Read what signs a webhook's deliveries.",
+        "Read a webhook's signing secrets.",
     )
     .answers(
         StatusCode::OK,
-        "The secret in force, and those that a rotation has replaced and that sign on, oldest first.",
+        "The present secret, and replaced ones that are still valid, oldest first.",
         [("secret", text), ("old_secrets", old_secrets)],
         json!({ "secret": secret, "old_secrets": [] }),
     )
@@ -244,7 +240,7 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
     .empty_body()
     .answers(
         StatusCode::OK,
-        "Only the new secret signs.",
+        "Overlap ended; only the new secret is valid.",
         [("webhook", webhook)],
         json!({ "webhook": example() }),
     )
@@ -257,19 +253,18 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
         .lists("webhooks", webhook, example())
         .query(
             "status",
-            "Only those of this status.",
+            "Filter by status.",
             json!({ "enum": ["active", "disabled"] }),
         )
         .query(
             "event_type",
-            "Only those that subscribe to this type, by whatever pattern.",
+            "Filter by subscribed event type, by any pattern.",
             json!({ "type": "string" }),
         )
         // In the query, an object of this style is its members, each a parameter.
         .query(
             "metadata.NAME",
-            "Only those whose metadata has this member: `metadata.tier=gold`. Each of several must be there; numbers and truth \
-             values are given as in JSON.",
+            "Filter by a member of the metadata: `metadata.tier=gold`. Several must all match; numbers and booleans are written as in JSON.",
             json!({
                 "type": "object",
                 "patternProperties": { "^metadata\\.": { "type": "string" } },
@@ -292,26 +287,25 @@ pub(crate) fn get_webhook(schemas: &mut Schemas) -> Operation {
 pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
     let status = json!({
         "status": {
-            "description": "`active` forgets its failures, and sends nothing by itself.",
+            "description": "`active` resets its failures; it sends nothing by itself.",
             "enum": ["active", "disabled"],
         },
-        "dialect": dialect("Another dialect from now on; what is under way goes out as it was."),
+        "dialect": dialect("The new dialect; deliveries in progress keep their bodies."),
         "secret": {
-            "description": "The present one; another is set with `rotate-secret`.",
+            "description": "The present value; use `rotate-secret` to change it.",
             "type": ["string", "null"],
             "minLength": 1,
             "maxLength": SECRET_BYTES,
         },
         "signing": {
-            "description": "The present one; another is set with `rotate-secret`.",
+            "description": "The present value; use `rotate-secret` to change it.",
             "enum": ["v1", "v1a", null],
         },
     });
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Tenant(Scope::Manage), "updateWebhook", "Change a webhook.")
         .describe(
-            "What is left out stays; null clears what may be missing. In `headers` and `secret_headers`, a header that is left out \
-             stays, and null removes it.",
+            "Omitted fields stay; null clears optional ones. In `headers` and `secret_headers`, omitted headers stay and null removes one.",
         )
         .body(
             object(&[], with(fields(header(json!(["string", "null"]))), status)),
@@ -319,7 +313,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
         )
         .answers(
             StatusCode::OK,
-            "It is changed.",
+            "Updated.",
             [("webhook", webhook)],
             json!({ "webhook": example() }),
         )
@@ -339,13 +333,12 @@ pub(crate) fn delete_webhook(schemas: &mut Schemas) -> Operation {
     });
     Operation::new(Who::Tenant(Scope::Manage), "deleteWebhook", "Delete a webhook.")
         .describe(
-            "Nothing is sent to it afterwards; what waits for it is dropped. The job erases its deliveries and its log; `Location` says \
-             where to read it.",
+            "Nothing is sent to it afterwards; waiting deliveries are dropped. A job erases its deliveries and log; `Location` has its URL.",
         )
         .no_body()
         .answers(
             StatusCode::OK,
-            "It is gone.",
+            "Deleted.",
             [("webhook", webhook), ("job", jobs::schema(schemas))],
             json!({
                 "webhook": { "id": "webhook_5kq2m8x1r7", "deleted": true },
@@ -360,7 +353,7 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
         &[],
         json!({
             "event_type": {
-                "description": "Whose sample to send [default: the first that it subscribes to].",
+                "description": "The event type of the sample [default: the first subscribed type].",
                 "type": ["string", "null"],
                 "maxLength": EVENT_TYPE_CHARS,
             },
@@ -373,13 +366,12 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
         "Send a sample event now.",
     )
     .describe(
-        "Also to a disabled webhook, with a fresh id and the header `Rung-Test: true`. \
-             It is never sent again and counts as no failure. Not before a challenge is met.",
+        "Also sent to a disabled webhook, with a new id and the header `Rung-Test: true`. It is never retried and does not count as a failure. An unverified webhook cannot be tested.",
     )
     .optional_body(body, json!({ "event_type": "user.lesson.completed" }))
     .answers(
         StatusCode::OK,
-        "What came of it, whether it arrived or not.",
+        "The attempt's result.",
         [("log", log)],
         json!({ "log": logs::test_example() }),
     )
@@ -400,12 +392,12 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
     )
     .describe(
         "The token is in the header `Rung-Challenge` and in the body, `{\"type\": \"webhook.challenge\", \"challenge\": TOKEN}`; the \
-         endpoint answers it as its body, or in an object as `challenge`.",
+         endpoint must return it as the body, or as `challenge` in an object.",
     )
     .empty_body()
     .answers(
         StatusCode::OK,
-        "It is verified.",
+        "Endpoint verified.",
         [("webhook", webhook)],
         json!({ "webhook": example() }),
     )

@@ -106,7 +106,7 @@ impl Changes {
 fn future(now_ms: u64) -> impl Fn(&Json) -> Result<u64, String> {
     move |value| {
         let time_ms = read::time_ms(value)?;
-        let problem = "must lie in the future";
+        let problem = "must be in the future";
         (time_ms > now_ms)
             .then_some(time_ms)
             .ok_or_else(|| problem.to_owned())
@@ -118,7 +118,7 @@ fn events_per_hour(value: &Json) -> Result<u64, String> {
         Json::Number(limit) => limit.parse().ok().filter(|limit| *limit > 0),
         _ => None,
     };
-    limit.ok_or_else(|| "must be a whole number of events, from 1".to_owned())
+    limit.ok_or_else(|| "must be an integer of at least 1".to_owned())
 }
 
 /// Reads scopes out of those that a key may have.

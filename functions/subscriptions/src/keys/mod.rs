@@ -34,17 +34,17 @@ use crate::{
 #[schemars(rename = "Key")]
 pub(crate) struct View<'a> {
     id: &'a str,
-    /// Whose it is; null for the operator's.
+    /// The owner; null for operator's keys.
     tenant_id: Option<&'a str>,
     name: Option<&'a str>,
     scopes: &'a [Scope],
     events_per_hour: Option<u64>,
     expires_at: Option<jiff::Timestamp>,
-    /// About when it was last used: an hour's uses are one.
+    /// The last use, to the hour.
     last_used_at: Option<jiff::Timestamp>,
-    /// Null for the operator's first key, which comes with the deployment.
+    /// Null for the operator's first key.
     created_at: Option<jiff::Timestamp>,
-    /// The key itself: shown when it is made, and known to nobody afterwards.
+    /// The key itself, shown only when it is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
 }
@@ -124,22 +124,21 @@ async fn create(
         KeyCreated::Repeated(earlier) => {
             let own = text(&earlier.id).await?;
             if own.as_deref().map_or(earlier.hash, KeyHash::of) != earlier.hash {
-                let problem = "belongs to a key that was made under another first key of the operator's, and cannot be shown again; \
-                               delete that, and take a new Idempotency-Key";
+                let problem = "was used for an API key that cannot be shown again, because the operator's first key has changed; delete that API key and use a new Idempotency-Key";
                 return Err(idempotency_conflict(problem));
             }
             Ok(one(StatusCode::CREATED, &earlier, own.as_deref()))
         }
         KeyCreated::Deleted => {
-            let problem = "belongs to a key that was deleted; take a new Idempotency-Key";
+            let problem = "was used for an API key that was deleted; use a new Idempotency-Key";
             Err(idempotency_conflict(problem))
         }
         KeyCreated::OtherUnderKey => {
-            let problem = "belongs to another request; take a new one";
+            let problem = "was used for a different request; use a new one";
             Err(idempotency_conflict(problem))
         }
         KeyCreated::Taken => {
-            let problem = "this key is there already; delete it first to change it";
+            let problem = "the key already exists; delete it first to change it";
             Err(ApiError::of_field(Code::KeyTaken, "key_sha256", problem))
         }
         KeyCreated::NoTenant => {

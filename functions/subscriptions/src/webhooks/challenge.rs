@@ -111,7 +111,7 @@ async fn ask(state: &Management, webhook: &Webhook) -> Result<(), ApiError> {
     let answered = transport.post(&outgoing, &slot).await;
     let problem = match answered {
         Ok(answer) if answer.status.is_success() && echoes(&answer, &token) => return Ok(()),
-        Ok(answer) => format!("it answered {} without the token", answer.status),
+        Ok(answer) => format!("the response was {} without the token", answer.status),
         Err(Failure::Host(fault)) => return Err(fault.into()),
         Err(failure) => failure.to_string(),
     };

@@ -79,8 +79,7 @@ impl OwnHeaders {
                 .keys()
                 .any(|other| other.eq_ignore_ascii_case(name))
             {
-                let problem =
-                    "stands in `headers` too; a header has one value, so keep one of them";
+                let problem = "is also in `headers`; keep one of them";
                 fields.problem(&format!("secret_headers.{name}"), problem);
             }
         }
@@ -122,7 +121,7 @@ fn read_map<T>(
     let members = match fields.patch(map, |members| {
         members
             .as_object()
-            .ok_or_else(|| "must be an object of texts".to_owned())
+            .ok_or_else(|| "must be an object of strings".to_owned())
     }) {
         Patch::Keep => return present,
         Patch::Clear if given == Given::Changes => return BTreeMap::new(),
@@ -160,9 +159,9 @@ fn read_header(
 ) -> Result<Change, String> {
     let parsed: HeaderName = name
         .parse()
-        .map_err(|_| "is no name of a header".to_owned())?;
+        .map_err(|_| "is not a valid header name".to_owned())?;
     if seen.contains(&parsed) {
-        return Err("stands twice; give it once".to_owned());
+        return Err("is given twice; give it once".to_owned());
     }
     seen.push(parsed.clone());
     if given == Given::Changes && *value == Json::Null {
@@ -172,16 +171,15 @@ fn read_header(
         });
     }
     if dialect.reserves_header(&parsed) {
-        return Err("is sent by Rung itself; remove it".to_owned());
+        return Err("is set by Rung itself; remove it".to_owned());
     }
     if map == "headers" && carries_credentials(&parsed) {
         return Err(
-            "carries credentials: give it in `secret_headers`, whose values are shown nowhere"
-                .to_owned(),
+            "carries credentials; use `secret_headers`, whose values are never shown".to_owned(),
         );
     }
     let text = header_value(value).ok_or_else(|| {
-        format!("must be at most {HEADER_VALUE_BYTES} printable ASCII characters, with no blank at either end")
+        format!("must be at most {HEADER_VALUE_BYTES} printable ASCII characters, without leading or trailing blanks")
     })?;
     Ok(Change {
         name: name.to_owned(),

@@ -42,7 +42,7 @@ pub(super) async fn read(
     let status = fields.optional("status", Status::read);
     let event_type = fields.optional("event_type", |value| {
         let text = value.as_str().map(str::to_owned);
-        text.ok_or_else(|| "must be a text".to_owned())
+        text.ok_or_else(|| "must be a string".to_owned())
     });
     fields.mention("metadata.NAME");
     fields.finish()?;

@@ -85,7 +85,7 @@ pub(crate) async fn create(
                 if asked == present {
                     return Ok(shown_with_secret(&state, StatusCode::CREATED, &present));
                 }
-                let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
+                let problem = "was used for a different request to create a webhook; use a new key, or change the webhook with PATCH";
                 return Err(idempotency_conflict(problem));
             }
             Some(present) => {
@@ -104,7 +104,8 @@ pub(crate) async fn create(
             }
             WebhookWritten::TooMany => {
                 let most = state.api.webhooks_per_tenant;
-                let message = format!("a tenant has at most {most} webhooks; delete one first");
+                let message =
+                    format!("a tenant may have at most {most} webhooks; delete one first");
                 return Err(ApiError::new(Code::TooManyWebhooks, message));
             }
             WebhookWritten::Conflict => tries.again().await?,
@@ -398,7 +399,7 @@ pub(crate) fn replaced<T>(fields: &mut Fields<'_>, name: &str, patch: Patch<T>) 
         Patch::Keep => None,
         Patch::Set(value) => Some(value),
         Patch::Clear => {
-            fields.problem(name, "cannot be cleared; leave it out to keep it");
+            fields.problem(name, "cannot be null; omit it to keep it");
             None
         }
     }
@@ -448,12 +449,12 @@ pub(crate) async fn test(
     let catalogue = &dialect.catalogue;
     let mut fields = Fields::of(&body)?;
     let named = fields.optional("event_type", |value| {
-        value.as_str().ok_or_else(|| "must be a text".to_owned())
+        value.as_str().ok_or_else(|| "must be a string".to_owned())
     });
     fields.finish()?;
     let event_type = match named {
         Some(name) => catalogue.resolve_type(name).ok_or_else(|| {
-            let problem = format!("{name:?} is no event type; GET /v1/event-types lists them");
+            let problem = format!("{name:?} is not an event type; GET /v1/event-types lists them");
             ApiError::of_field(Code::UnknownEventType, "event_type", problem)
         })?,
         None => {

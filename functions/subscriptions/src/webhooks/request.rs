@@ -14,7 +14,7 @@ use rung_json::{Json, JsonFault, filter::Filter};
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     move |value| {
-        let text = value.as_str().ok_or("must be a text")?;
+        let text = value.as_str().ok_or("must be a string")?;
         match check_url(text, strict) {
             Ok(_) => Ok(text.to_owned()),
             Err(fault) => Err(fault.to_string()),
@@ -32,7 +32,7 @@ pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>,
             ));
         }
         let patterns = list.iter().map(|pattern| {
-            let pattern = pattern.as_str().ok_or("must have texts only")?;
+            let pattern = pattern.as_str().ok_or("must contain strings only")?;
             let checked = dialect.catalogue.check_pattern(pattern);
             checked.map_err(|fault| fault.to_string())?;
             Ok(pattern.to_owned())
@@ -67,7 +67,7 @@ pub(super) fn rate_limit(value: &Json) -> Result<u32, String> {
     limit
         .filter(|limit| (1..=RATE_LIMIT_MAX).contains(limit))
         .ok_or_else(|| {
-            format!("must be a whole number of deliveries a second, from 1 to {RATE_LIMIT_MAX}")
+            format!("must be an integer from 1 to {RATE_LIMIT_MAX}, in deliveries per second")
         })
 }
 

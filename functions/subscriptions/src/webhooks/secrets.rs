@@ -29,13 +29,13 @@ use serde_json::json;
 use super::{changed, shown, view::View};
 use crate::{Management, Path};
 
-/// What signs, by the names that Standard Webhooks has for the two.
+/// The kind of signing secret, as named by Standard Webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Signing {
-    /// A secret that both sides share.
+    /// A shared secret.
     V1,
-    /// An Ed25519 key pair, of which receivers have the public half.
+    /// An Ed25519 key pair; receivers have the public key.
     V1a,
 }
 
@@ -85,12 +85,12 @@ impl SecretFields {
         let signing = fields.optional("signing", Signing::read);
         match (&given, signing) {
             (_, Some(Signing::V1a)) if !dialect.takes_key_pairs() => {
-                let problem = "must be `v1`: a key pair signs where `webhook-signature` is the dialect's only signature, and here it is not";
+                let problem = "must be `v1`: key pairs require a dialect whose only signature is `webhook-signature`";
                 fields.problem("signing", problem);
             }
             (Some(given), Some(signing)) if Signing::of(given) != signing => {
                 let problem = match signing {
-                    Signing::V1 => "is a key pair; set `signing` to `v1a` or leave it out",
+                    Signing::V1 => "is a key pair; set `signing` to `v1a` or omit it",
                     Signing::V1a => {
                         "must be `whsk_` and base64 of an Ed25519 seed and its public key, 64 bytes in all"
                     }
@@ -110,7 +110,7 @@ impl SecretFields {
                 .signing
                 .is_some_and(|kind| kind != Signing::of(present))
         {
-            let problem = "is changed with POST /v1/webhooks/{id}/rotate-secret";
+            let problem = "can only be changed with POST /v1/webhooks/{id}/rotate-secret";
             fields.problem("signing", problem);
         }
     }
@@ -121,10 +121,10 @@ fn secret(value: &Json, dialect: &Dialect) -> Result<Secret, String> {
     let text = value.as_str();
     let text = text
         .filter(|text| (1..=SECRET_BYTES).contains(&text.len()))
-        .ok_or_else(|| format!("must be a text of 1 to {SECRET_BYTES} bytes"))?;
+        .ok_or_else(|| format!("must be a string of 1 to {SECRET_BYTES} bytes"))?;
     match dialect.check_secret(text) {
         Ok(()) => Ok(Secret::new(text.to_owned())),
-        Err(fault @ SecretFault::NoKey) => Err(format!("{fault}; leave it out, and one is made")),
+        Err(fault @ SecretFault::NoKey) => Err(format!("{fault}; omit it to have one generated")),
         Err(fault) => Err(fault.to_string()),
     }
 }
@@ -139,7 +139,7 @@ pub(super) fn suit(webhook: &mut Webhook, dialect: &Dialect) -> Result<(), ApiEr
     webhook.old_secrets.retain(|old| signs(&old.secret).is_ok());
     signs(&webhook.secret).map_err(|fault| {
         let problem = format!(
-            "{fault}; the webhook's present one cannot sign in {}: rotate to one that can first, with POST /v1/webhooks/{{id}}/rotate-secret",
+            "{fault}; the webhook's present secret cannot sign in {}: rotate it first, with POST /v1/webhooks/{{id}}/rotate-secret",
             dialect.name
         );
         ApiError::of_field(Code::InvalidSecret, "secret", problem)
@@ -149,7 +149,7 @@ pub(super) fn suit(webhook: &mut Webhook, dialect: &Dialect) -> Result<(), ApiEr
 /// Notes a problem when a change names another secret than the one that a webhook has.
 pub(super) fn check_unchanged(fields: &mut Fields<'_>, dialect: &Dialect, present: &Secret) {
     let SecretFields { given, signing } = SecretFields::read(fields, dialect);
-    let problem = "is changed with POST /v1/webhooks/{id}/rotate-secret";
+    let problem = "can only be changed with POST /v1/webhooks/{id}/rotate-secret";
     if given.is_some_and(|given| given != *present) {
         fields.problem("secret", problem);
     }
@@ -166,7 +166,7 @@ fn overlap_ms(value: &Json) -> Result<u64, String> {
     let ms = seconds.and_then(|seconds| seconds.checked_mul(1000));
     ms.filter(|ms| *ms <= OVERLAP_MAX_MS).ok_or_else(|| {
         let most = OVERLAP_MAX_MS / 1000;
-        format!("must be a whole number of seconds from 0 to {most}")
+        format!("must be an integer from 0 to {most}, in seconds")
     })
 }
 
@@ -210,17 +210,17 @@ pub(crate) async fn rotate_secret(
 
 fn too_many_secrets() -> ApiError {
     let message = format!(
-        "{OLD_SECRETS} older secrets sign still; end them with POST …/rotate-secret/finish or with `overlap_seconds` 0"
+        "{OLD_SECRETS} old secrets are still valid; end the overlap with POST …/rotate-secret/finish or `overlap_seconds` 0"
     );
     ApiError::new(Code::TooManySecrets, message)
 }
 
-/// A secret that was replaced, and signs on.
+/// A replaced secret that is still valid.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "OldSecret")]
 pub(crate) struct OldSecretView<'a> {
     secret: &'a str,
-    /// Until when it signs on.
+    /// When it ceases to be valid.
     expires_at: jiff::Timestamp,
 }
 

@@ -30,21 +30,21 @@ pub(crate) struct View<'a> {
     created_at: jiff::Timestamp,
     dialect: &'a str,
     signing: Signing,
-    /// What receivers verify with when a key pair signs.
+    /// The public key for receivers, if a key pair signs.
     public_key: Option<String>,
-    /// Until when a replaced secret signs on.
+    /// The end of a rotation's overlap.
     pub(super) old_secret_expires_at: Option<jiff::Timestamp>,
     headers: &'a BTreeMap<String, String>,
-    /// The names of those headers whose values are shown nowhere.
+    /// The names of secret headers; their values are never shown.
     secret_headers: Vec<&'a str>,
     #[schemars(with = "Map<String, Value>")]
     metadata: &'a Json,
     challenge: bool,
     disabled_at: Option<jiff::Timestamp>,
     disabled_reason: Option<DisabledReason<'a>>,
-    /// When it was last disabled, be it active again or not.
+    /// The time it was last disabled, even if it is active again.
     last_disabled_at: Option<jiff::Timestamp>,
-    /// Shown when the webhook is made and when its secret is rotated, and not again.
+    /// The signing secret; only in the responses that create the webhook or rotate the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct View<'a> {
 #[schemars(rename = "Disabled")]
 struct DisabledReason<'a> {
     reason: Reason,
-    /// The failed attempts that led to it.
+    /// The log ids of the failed attempts that caused it.
     log_ids: &'a [String],
 }
 

@@ -125,13 +125,13 @@ async fn an_event_says_why_it_goes_to_nobody_and_goes_on_saying_so() {
         .collect();
     let expected = [
         ("planless", "the tenant's plan has no webhooks"),
-        ("missed", "every webhook that this would go to is disabled"),
+        ("missed", "every matching webhook is disabled"),
         (
             "left-out",
-            "every webhook that subscribes to this type has a filter that leaves this out",
+            "the filters of all webhooks that subscribe to this type exclude the event",
         ),
         ("unwanted", "no webhook subscribes to this type"),
-        ("lonely", "the tenant has no webhook"),
+        ("lonely", "the tenant has no webhooks"),
     ];
     assert_eq!(reasons, expected);
     let again = json!({"id": "unwanted", "type": "user.lesson.completed", "data": {"n": 1.5}, "metadata": {"m": 1}});

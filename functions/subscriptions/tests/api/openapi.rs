@@ -71,7 +71,7 @@ fn caller(path: &str) -> As {
 /// What a call's reader calls its fields: it says so when there is one that it does not know.
 fn known(problem: &Value) -> BTreeSet<&str> {
     let text = problem.as_str().unwrap();
-    match text.split_once("the fields are ") {
+    match text.split_once("the known fields are ") {
         Some((_, names)) => names.split(", ").collect(),
         None => BTreeSet::new(),
     }

@@ -81,7 +81,7 @@ async fn a_webhook_that_fails_for_a_while_is_told_of_once_and_so_is_its_recovery
     assert_eq!(data["failing_since"], "2025-10-09T08:53:20Z");
     assert_eq!(
         data["last_error"],
-        "The receiver answered 500 Internal Server Error."
+        "The receiver responded with 500 Internal Server Error."
     );
 
     world.answer(200);

@@ -17,7 +17,7 @@ pub(super) fn dialect(choice: &str) -> Result<Arc<Dialect>, Error> {
     found.ok_or_else(|| {
         let names: Vec<_> = dialects.names().collect();
         format!(
-            "there is no dialect {choice:?}: choose one of {}, or give the path of a dialect's file",
+            "dialect {choice:?} not found: choose one of {}, or give the path of a dialect file",
             names.join(", ")
         )
         .into()
@@ -60,5 +60,5 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
         .zip(unit_ms)
         .and_then(|(number, unit_ms)| number.checked_mul(unit_ms));
     ms.map(Duration::from_millis)
-        .ok_or_else(|| "write a whole number and ms, s or min, as in 1500ms or 2s".to_owned())
+        .ok_or_else(|| "write an integer with ms, s or min, such as 1500ms or 2s".to_owned())
 }

@@ -35,7 +35,7 @@ pub(super) struct Client {
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
-    #[error("{method} {url} got no answer: {reason}; is Rung running there?")]
+    #[error("{method} {url}: no response: {reason}; is Rung running there?")]
     NoAnswer {
         method: Method,
         url: String,
@@ -47,7 +47,7 @@ pub(super) enum CallError {
         code: String,
         message: String,
     },
-    #[error("{method} {url} answered {status}, and not as Rung does; is Rung running there?")]
+    #[error("{method} {url}: unexpected response with status {status}; is Rung running there?")]
     NotRung {
         method: Method,
         url: String,
@@ -161,7 +161,7 @@ impl Client {
 /// The key that `rung dev` keeps where the command is run.
 pub(super) fn dev_key() -> Result<String, Error> {
     let key = fs::read_to_string(DEV_KEY);
-    let key = key.map_err(|_| format!("set RUNG_KEY to a key: there is no {DEV_KEY} here"))?;
+    let key = key.map_err(|_| format!("set RUNG_KEY to a key ({DEV_KEY} not found)"))?;
     Ok(key.trim().to_owned())
 }
 

@@ -36,25 +36,25 @@ pub(crate) enum Command {
     },
     /// Show a dialect: an example delivery, its rules, its event types
     Show {
-        /// Its name, or the path of its file
+        /// The dialect's name or the path of its file
         #[arg(value_name = "DIALECT")]
         dialect: String,
-        /// Print code that verifies a delivery, for its receivers
+        /// Print code for receivers that verifies a delivery
         #[arg(long, value_name = "LANGUAGE", value_parser = language())]
         snippet: Option<Language>,
-        /// Print its file, a start for one of your own
+        /// Print its file, to start your own from
         #[arg(long, conflicts_with_all = ["json", "snippet"])]
         source: bool,
         /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Check files of dialects of your own; a mistake is told with its line
+    /// Check your own dialect files; a mistake is reported with its line
     Check {
         /// The files
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
-        /// Print one JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
@@ -64,7 +64,7 @@ pub(crate) enum Command {
 fn language() -> impl TypedValueParser<Value = Language> {
     PossibleValuesParser::new(Language::ALL.map(Language::name)).try_map(|name| {
         let language = Language::ALL.into_iter().find(|one| one.name() == name);
-        language.ok_or("no such language")
+        language.ok_or("unknown language")
     })
 }
 
@@ -116,7 +116,7 @@ fn list(json: bool, out: &mut impl Write) -> Result<ExitCode, Error> {
     writeln!(
         out,
         "{}",
-        paint(QUIET, "\nrung dialects show NAME tells all of one.")
+        paint(QUIET, "\nrung dialects show NAME shows details.")
     )?;
     Ok(ExitCode::SUCCESS)
 }
@@ -320,7 +320,7 @@ fn disable(dialect: &Dialect) -> String {
         DisableRule::FailingFor { ms } => format!("after {} without a success", span(ms)),
     };
     if dialect.gone_disables {
-        return format!("{rule}; at once by 410 Gone");
+        return format!("{rule}; at once on 410 Gone");
     }
     rule
 }

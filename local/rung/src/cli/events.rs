@@ -23,7 +23,7 @@ use super::{
 /// What can be done with events.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Publish an event: the type's sample, or data of your own
+    /// Publish an event with the type's sample or your own data
     Trigger(Trigger),
 }
 
@@ -38,20 +38,20 @@ pub(crate) struct Trigger {
     /// The event's type
     #[arg(value_name = "TYPE")]
     event_type: String,
-    /// Where Rung listens
+    /// The URL of Rung
     #[arg(long, env = "RUNG_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// A key that may publish; in RUNG_KEY it stays out of the list of processes
-    /// [default: the admin key that `rung dev` keeps in ./.rung]
+    /// A key with the scope publish; use RUNG_KEY to keep it out of the process list
+    /// [default: the admin key that `rung dev` stores in ./.rung]
     #[arg(long, env = "RUNG_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// The tenant; needed with the admin key, a tenant's own key says it
+    /// The tenant; required with the admin key, implied by a tenant's key
     #[arg(long, value_name = "ID")]
     tenant: Option<String>,
     /// The event's id [default: a new one]
     #[arg(long)]
     id: Option<String>,
-    /// A file of JSON to publish instead of the sample; - is standard input
+    /// A JSON file with the data [default: the type's sample]; - is standard input
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Print a JSON object
@@ -129,5 +129,5 @@ fn read(path: &Path) -> Result<Box<RawValue>, Error> {
     };
     let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(RawValue::from_string(text)
-        .map_err(|error| format!("{} is no JSON: {error}", path.display()))?)
+        .map_err(|error| format!("{} is not JSON: {error}", path.display()))?)
 }

@@ -24,16 +24,16 @@ Examples:
 pub(crate) enum Command {
     /// List the operator's keys
     List(List),
-    /// Make a key, and print it: it is shown this once
+    /// Create a key and print it; it is shown only once
     Create(Create),
-    /// Delete a key: it opens nothing any more
+    /// Delete a key, which stops working
     Revoke(Revoke),
 }
 
 /// Where Rung is.
 #[derive(clap::Args)]
 struct Place {
-    /// Where Rung listens
+    /// The URL of Rung
     #[arg(long, env = "RUNG_URL", default_value = "http://127.0.0.1:8080")]
     url: String,
 }
@@ -53,7 +53,7 @@ impl Place {
 pub(crate) struct List {
     #[command(flatten)]
     place: Place,
-    /// Print a JSON object for each
+    /// Print a JSON object per key
     #[arg(long)]
     json: bool,
 }
@@ -61,12 +61,12 @@ pub(crate) struct List {
 /// The flags of `keys create`.
 #[derive(clap::Args)]
 pub(crate) struct Create {
-    /// What the key is for
+    /// The key's name
     name: String,
-    /// What it may do: admin, manage, publish, read, catalogue, erase; may be repeated
+    /// A scope: admin, manage, publish, read, catalogue or erase; repeatable
     #[arg(long = "scope", required = true, value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// When it ends, such as 2027-01-01T00:00:00Z [default: never]
+    /// The expiry, such as 2027-01-01T00:00:00Z [default: never]
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
     #[command(flatten)]

@@ -41,13 +41,13 @@ struct Cli {
 enum Command {
     /// Run everything on this machine: API, queue worker, embedded storage
     Dev(dev::Args),
-    /// Take a tour: every dialect delivers, a failing receiver climbs the retry ladder
+    /// Take a tour: every dialect delivers, and deliveries to a failing receiver are retried
     Demo(demo::Args),
     /// Receive webhooks: print and verify what arrives, forward it, or fail on purpose
     Listen(listen::Args),
-    /// Sign a body as Rung does: prints the headers of a delivery
+    /// Sign a body: print the headers of a delivery
     Sign(sign::Args),
-    /// Verify a body and its headers as a receiver does
+    /// Verify the signature of a body and its headers
     Verify(verify::Args),
     /// List, show and check dialects
     #[command(subcommand)]
@@ -55,7 +55,7 @@ enum Command {
     /// Publish to a running Rung
     #[command(subcommand)]
     Events(events::Command),
-    /// List, make and revoke the operator's keys of a running Rung
+    /// List, create and revoke the operator's keys of a running Rung
     #[command(subcommand)]
     Keys(keys::Command),
 }

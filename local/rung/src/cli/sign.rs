@@ -25,25 +25,25 @@ Examples:
   curl -H @headers --data-binary @event.json http://127.0.0.1:9000
   rung verify --dialect odin --headers headers < event.json")]
 pub(crate) struct Args {
-    /// A dialect's name, or the path of a dialect's file
+    /// A dialect's name or the path of its file
     #[arg(long, value_name = "DIALECT", default_value = "standard")]
     dialect: String,
-    /// The webhook's secret; in RUNG_SECRET it stays out of the list of processes
+    /// The webhook's secret; use RUNG_SECRET to keep it out of the process list
     #[arg(long, env = "RUNG_SECRET", hide_env_values = true)]
     secret: String,
-    /// The event's id [default: what the body says, else a new one]
+    /// The event's id [default: from the body, else a new one]
     #[arg(long)]
     id: Option<String>,
-    /// The event's type, where the dialect's headers have it [default: what the body says]
+    /// The event's type, if the dialect's headers contain it [default: from the body]
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
-    /// The time of the attempt, in seconds since 1970 [default: now]
+    /// The time of the attempt, in Unix seconds [default: now]
     #[arg(long, value_name = "SECONDS")]
     timestamp: Option<u64>,
-    /// The delivery's UUID, where the dialect's headers have it [default: a new one]
+    /// The delivery's UUID, if the dialect's headers contain it [default: a new one]
     #[arg(long, value_name = "UUID")]
     delivery_id: Option<Uuid>,
-    /// Print a JSON object of the headers
+    /// Print the headers as a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -80,7 +80,7 @@ fn sign(
     let event_type = args.event_type.clone().or(told.event_type);
     if event_type.is_none() && dialect.headers_name_the_type() {
         let reason = format!(
-            "the headers of {} name the event's type, and the body does not say it: give --type",
+            "the headers of {} contain the event type, which is not in the body: add --type",
             dialect.name
         );
         return Err(reason.into());

@@ -28,23 +28,23 @@ Examples:
   rung verify --dialect odin --headers headers < body.json
   rung verify --headers headers --at 1696680000 < recorded.json")]
 pub(crate) struct Args {
-    /// A dialect's name, or the path of a dialect's file
+    /// A dialect's name or the path of its file
     #[arg(long, value_name = "DIALECT", default_value = "standard")]
     dialect: String,
-    /// The webhook's secret; several while a new one takes the old one's place.
-    /// In RUNG_SECRET it stays out of the list of processes
+    /// The webhook's secret; repeatable, during a rotation.
+    /// Use RUNG_SECRET to keep it out of the process list
     #[arg(long, env = "RUNG_SECRET", hide_env_values = true, required = true)]
     secret: Vec<String>,
-    /// A header of the request, as 'Name: value'; may be given several times
+    /// A header of the request, as 'Name: value'; repeatable
     #[arg(long, value_name = "HEADER", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
-    /// A file of headers, one a line: what `rung sign` prints
+    /// A file of headers, one per line, as printed by `rung sign`
     #[arg(long, value_name = "FILE")]
     headers: Option<PathBuf>,
-    /// By how many seconds a signed time may differ from the clock, either way
+    /// Maximum difference between a signed time and the clock, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = TOLERANCE_S)]
     tolerance: u64,
-    /// Verify as if it were this time, in seconds since 1970 [default: now]
+    /// Verify as of this time, in Unix seconds [default: now]
     #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
     /// Print a JSON object
@@ -83,7 +83,7 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
                 "{}",
                 paint(
                     BAD,
-                    format!("not verified: {name} signs nothing with such a secret")
+                    format!("not verified: {name} has no signature for this kind of secret")
                 )
             )?,
             (false, false) => {
@@ -120,5 +120,5 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
         let name: HeaderName = name.trim().parse().ok()?;
         Some((name, HeaderValue::from_str(value.trim()).ok()?))
     });
-    parts.ok_or_else(|| format!("{line:?} is no header: write 'Name: value'"))
+    parts.ok_or_else(|| format!("{line:?} is not a header: write 'Name: value'"))
 }

@@ -60,7 +60,7 @@ impl Front {
         let host = match (hosts.next(), hosts.next()) {
             (None, _) if request.version() == Version::HTTP_10 => None,
             (None, _) => return Err(malformed("is missing")),
-            (Some(_), Some(_)) => return Err(malformed("stands twice; give it once")),
+            (Some(_), Some(_)) => return Err(malformed("is given twice; give it once")),
             (Some(host), None) => {
                 let host = host.to_str().ok().and_then(host_of);
                 Some(host.ok_or_else(|| malformed("must be a host, or a host and a port"))?)
@@ -73,7 +73,7 @@ impl Front {
             Some(_) => Err(ApiError::of_field(
                 Code::MisdirectedRequest,
                 "Host",
-                "is no name of this server, which listens on loopback: ask for localhost or its address, or set RUNG_PUBLIC_URL",
+                "does not name this server, which listens on loopback: use localhost or its address, or set RUNG_PUBLIC_URL",
             )),
             None => Ok(()),
         }
@@ -122,7 +122,7 @@ fn check_expectation(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::of_field(
         Code::ExpectationFailed,
         "Expect",
-        "nothing but 100-continue can be expected; leave the header out",
+        "only 100-continue is supported; omit the header",
     ))
 }
 

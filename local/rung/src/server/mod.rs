@@ -81,7 +81,7 @@ pub(crate) async fn serve(
             Err(error) if is_of_the_connection(&error) => continue,
             Err(error) => {
                 if !out_of_descriptors {
-                    tracing::warn!(%error, "no more connections can be accepted; silent ones are closed");
+                    tracing::warn!(%error, "cannot accept more connections; closing silent ones");
                 }
                 out_of_descriptors = true;
                 connections.make_room();

@@ -22,13 +22,13 @@ use super::Code;
 pub type Schemas = SchemaGenerator;
 
 const DESCRIPTION: &str = "\
-Rung sends webhooks: your events, signed, retried up a ladder, logged, from your own AWS account.
+Rung sends webhooks from your own AWS account: signed, retried and logged.
 
 A success is `{\"success\": true, \"data\": …}`, an error `{\"success\": false, \"error\": {\"code\", \"message\", \"request_id\", \"retryable\", \"details\"}}`. \
-Codes are stable; `details` names every field that is wrong. Unknown fields and parameters are errors. \
-Lists take `limit` and `cursor` and answer `next_cursor`, null at the end, newest first. Times are RFC 3339, answered in UTC. \
-Each answer has an `x-request-id`. A path that has not the method asked for answers 405 `method_not_allowed`, with its methods in \
-`Allow`; one that there is not, 404 `not_found`. What is not served as HTTP has it is refused in the same form before any of this: \
+Codes are stable; `details` names every wrong field. Unknown fields and parameters are errors. \
+Lists take `limit` and `cursor` and return `next_cursor`, null at the end, newest first. Times are RFC 3339, returned in UTC. \
+Each response has an `x-request-id`. A method that a path does not support is 405 `method_not_allowed`, with the supported methods in \
+`Allow`; an unknown path is 404 `not_found`. Requests that are not valid HTTP are refused in the same form: \
 400 `malformed_request`, 414 `uri_too_long`, 417 `expectation_failed`, 421 `misdirected_request`, 431 `headers_too_large`.";
 
 /// The whole description.
@@ -79,7 +79,7 @@ pub fn document(operations: Vec<Documented>) -> Value {
                 "key": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A key of the operator's, or a tenant's own.",
+                    "description": "An operator's key or a tenant's key.",
                 },
             },
         },
@@ -90,7 +90,7 @@ pub fn document(operations: Vec<Documented>) -> Value {
 fn error() -> Schema {
     let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
     json_schema!({
-        "description": "What went wrong.",
+        "description": "The error.",
         "type": "object",
         "required": ["success", "error"],
         "properties": {
@@ -104,21 +104,21 @@ fn error() -> Schema {
                         "type": "string",
                         "examples": codes,
                     },
-                    "message": { "description": "One sentence to act on.", "type": "string" },
+                    "message": { "description": "An explanation for people.", "type": "string" },
                     "request_id": { "description": "The request's id, as in `x-request-id`.", "type": "string" },
                     "retryable": {
                         "description": "Whether the same request may succeed later, after the seconds of `Retry-After`.",
                         "type": "boolean",
                     },
                     "details": {
-                        "description": "The fields that are wrong.",
+                        "description": "The wrong fields.",
                         "type": "array",
                         "items": {
                             "type": "object",
                             "required": ["field", "code", "problem"],
                             "properties": {
                                 "field": {
-                                    "description": "Where in the request: a path such as `events[0].data`, or the name of a header or parameter.",
+                                    "description": "The path of the field, such as `events[0].data`, or the name of a header or parameter.",
                                     "type": "string",
                                 },
                                 "code": {
@@ -126,7 +126,7 @@ fn error() -> Schema {
                                     "type": "string",
                                 },
                                 "problem": {
-                                    "description": "What is wrong and what would be right.",
+                                    "description": "What is wrong, and what is expected.",
                                     "type": "string",
                                 },
                             },

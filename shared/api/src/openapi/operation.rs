@@ -133,12 +133,12 @@ impl Operation {
     pub fn pages(self) -> Self {
         self.query(
             "limit",
-            "How many items at most.",
+            "Maximum number of items.",
             json!({ "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT }),
         )
         .query(
             "cursor",
-            "Where to go on: the `next_cursor` of an earlier answer to this list.",
+            "The `next_cursor` of an earlier response of this list.",
             json!({ "type": "string" }),
         )
     }
@@ -250,7 +250,7 @@ impl Operation {
             "properties": {
                 name: { "type": "array", "items": item },
                 "next_cursor": {
-                    "description": "For the next page; null at the end.",
+                    "description": "Cursor of the next page; null at the end.",
                     "type": ["string", "null"],
                 },
             },
@@ -281,7 +281,7 @@ impl Operation {
         let content: Map<_, _> = content.collect();
         let file = json!({ "description": "The file, with its `ETag`.", "content": content });
         self.answers.insert(StatusCode::OK.as_u16(), file);
-        let known = json!({ "description": "It is still as `If-None-Match` says." });
+        let known = json!({ "description": "Not modified since the version in `If-None-Match`." });
         self.answers
             .insert(StatusCode::NOT_MODIFIED.as_u16(), known);
         self
@@ -304,7 +304,7 @@ impl Operation {
             parameters.push(json!({
                 "name": "Rung-Tenant",
                 "in": "header",
-                "description": "With an operator's key: the tenant to act for. A tenant's own key says it by itself.",
+                "description": "The tenant to act for; required with an operator's key. A tenant's key implies it.",
                 "schema": id_schema(),
             }));
         }
@@ -328,13 +328,16 @@ impl Operation {
         let needs = match self.who {
             Who::Anybody => None,
             Who::Operator(scope) => Some(format!(
-                "Needs an operator's key with the scope `{}`.",
+                "Requires an operator's key with the scope `{}`.",
                 scope.as_str()
             )),
-            Who::Tenant(scope) => Some(format!("Needs a key with the scope `{}`.", scope.as_str())),
-            Who::AnyTenant => Some("Needs a key, of any scope.".to_owned()),
+            Who::Tenant(scope) => Some(format!(
+                "Requires a key with the scope `{}`.",
+                scope.as_str()
+            )),
+            Who::AnyTenant => Some("Requires a key with any scope.".to_owned()),
             Who::TenantOrAll(scope) => Some(format!(
-                "Needs a key with the scope `{}`; an operator's key need not name a tenant.",
+                "Requires a key with the scope `{}`; with an operator's key the tenant is optional.",
                 scope.as_str()
             )),
         };
@@ -380,7 +383,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
             ),
             "type" => ("The event type.", json!({ "type": "string" })),
             "file" => ("The file's name.", json!({ "type": "string" })),
-            _ => ("Its id.", id_schema()),
+            _ => ("The id.", id_schema()),
         };
         json!({
             "name": name,
@@ -428,7 +431,7 @@ pub(super) fn refusal(codes: &[Code]) -> Value {
                 Code::UnknownField => detail(
                     "nmae",
                     "unknown_field",
-                    "is unknown; the fields are name, plan",
+                    "is unknown; the known fields are name, plan",
                 ),
                 _ => json!([]),
             };
@@ -465,17 +468,17 @@ fn header_with(code: Code) -> Option<(String, Value)> {
     let (name, description, schema) = match code {
         Code::Unauthorized => (
             "WWW-Authenticate",
-            "How to say who calls.",
+            "The authentication scheme.",
             json!({ "const": "Bearer" }),
         ),
         Code::MethodNotAllowed => (
             "Allow",
-            "The methods that there are, separated by commas.",
+            "The supported methods, separated by commas.",
             json!({ "type": "string" }),
         ),
         Code::UnsupportedEncoding => (
             "Accept-Encoding",
-            "How a body may be encoded.",
+            "The supported content encodings.",
             json!({ "const": "identity" }),
         ),
         Code::RateLimited
@@ -484,7 +487,7 @@ fn header_with(code: Code) -> Option<(String, Value)> {
         | Code::CannotSend
         | Code::Unavailable => (
             "Retry-After",
-            "In how many seconds to send it again.",
+            "Seconds to wait before sending the request again.",
             json!({ "type": "integer", "minimum": 1 }),
         ),
         _ => return None,

@@ -8,18 +8,18 @@ use sha2::{Digest, Sha256};
 
 use super::{hops::Hops, id::DeliveryKey};
 
-/// What led to an attempt.
+/// The cause of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// The event's publication: a first attempt.
+    /// Publishing of the event: a first attempt.
     Event,
-    /// A rung of the ladder.
+    /// A retry on the ladder.
     Retry,
-    /// A retry by hand.
+    /// A manual retry.
     Manual,
-    /// A recovery: it starts a fresh ladder.
+    /// A recovery, which starts a fresh ladder.
     Recover,
     /// A call of `test`.
     Test,
@@ -38,9 +38,9 @@ impl Trigger {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The answer was one that the dialect calls success.
+    /// The response was a success by the dialect's rule.
     Succeeded,
-    /// Any other answer, or none.
+    /// Any other response, or none.
     Failed,
 }
 

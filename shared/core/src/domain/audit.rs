@@ -180,12 +180,12 @@ impl Origin {
     }
 }
 
-/// What an entry is about.
+/// The resource that an entry is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "AuditTarget"))]
 pub struct Target {
-    /// The kind of thing: the first part of the action.
+    /// The kind of resource: the first part of the action.
     pub kind: String,
     /// Its id.
     pub id: String,
@@ -196,13 +196,13 @@ pub struct Target {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "openapi", schemars(rename = "AuditChange"))]
 pub struct Change {
-    /// The field, as the API names it.
+    /// The field's name in the API.
     pub field: String,
-    /// What it was; the beginning of its JSON if that is long.
+    /// The old value; truncated if it is long.
     pub before: Value,
-    /// What it is now; the beginning of its JSON if that is long.
+    /// The new value; truncated if it is long.
     pub after: Value,
-    /// Set if the values are confidential and not kept here.
+    /// Set if the values are confidential and not stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
 }

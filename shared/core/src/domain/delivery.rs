@@ -13,19 +13,19 @@ use super::{
 };
 use crate::limits::{LOST_MS, OVERDUE_MS};
 
-/// Where a delivery stands.
+/// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "DeliveryStatus"))]
 pub enum State {
-    /// An attempt is to come.
+    /// Waiting for an attempt.
     Pending,
     /// An attempt succeeded.
     Succeeded,
     /// Its ladder is used up.
     Failed,
-    /// Its webhook was disabled before it was through.
+    /// Its webhook was disabled before it succeeded.
     Held,
     /// Its webhook was disabled when the event was accepted.
     Missed,

@@ -11,7 +11,7 @@ use crate::limits::LOG_SHARDS;
 
 /// A text that is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 1 to {ID_CHARS} characters out of A-Z, a-z, 0-9, `_` and `-`")]
+#[error("must be 1 to {ID_CHARS} characters from A-Z, a-z, 0-9, `_` and `-`")]
 pub struct IdFault;
 
 macro_rules! ids {

@@ -8,13 +8,13 @@ use super::{
     message::ErasePage,
 };
 
-/// What a job does.
+/// The kind of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "JobKind"))]
 pub enum Kind {
-    /// Erases payloads, answers and headers.
+    /// Erases payloads, responses and headers.
     Erase,
 }
 
@@ -37,21 +37,21 @@ impl Kind {
     }
 }
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "JobStatus"))]
 pub enum Status {
-    /// Its first page has not been handled yet.
+    /// Not started yet.
     Queued,
-    /// Pages are to come.
+    /// In progress.
     Running,
-    /// It has done everything.
+    /// Completed.
     Succeeded,
-    /// It ended before it had done everything.
+    /// Ended before completion.
     Failed,
-    /// Somebody ended it.
+    /// Cancelled.
     Cancelled,
 }
 
@@ -181,7 +181,7 @@ impl Job {
         self.status.is_open() && is_lost(self.moved_ms, now_ms)
     }
 
-    /// The webhook that it is about, if it is about one.
+    /// The webhook concerned, if any.
     #[must_use]
     pub fn webhook(&self) -> Option<&WebhookId> {
         match &self.erasure.subject {

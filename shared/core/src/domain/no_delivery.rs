@@ -24,12 +24,12 @@ impl NoDelivery {
     #[must_use]
     pub fn message(self) -> &'static str {
         match self {
-            Self::NoWebhook => "the tenant has no webhook",
+            Self::NoWebhook => "the tenant has no webhooks",
             Self::NotSubscribed => "no webhook subscribes to this type",
             Self::Filtered => {
-                "every webhook that subscribes to this type has a filter that leaves this out"
+                "the filters of all webhooks that subscribe to this type exclude the event"
             }
-            Self::Disabled => "every webhook that this would go to is disabled",
+            Self::Disabled => "every matching webhook is disabled",
             Self::Plan => "the tenant's plan has no webhooks",
         }
     }

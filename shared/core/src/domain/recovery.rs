@@ -7,15 +7,15 @@ use super::{
     message::Recovery,
 };
 
-/// Whether a recovery goes on.
+/// The status of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "RecoveryStatus"))]
 pub enum Status {
-    /// Pages are to come.
+    /// In progress.
     Running,
-    /// All of its span was gone through.
+    /// The whole span was handled.
     Done,
     /// The webhook was disabled or deleted before that.
     Stopped,

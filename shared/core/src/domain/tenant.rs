@@ -51,17 +51,17 @@ impl Tenant {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Everything, with tenants and keys; of the operator's keys alone.
+    /// Everything, including tenants and keys; for operator's keys only.
     Admin,
-    /// Seeing and changing webhooks, and sending again.
+    /// Read and change webhooks, send again.
     Manage,
-    /// Publishing events.
+    /// Publish events.
     Publish,
-    /// Seeing all that is no secret, and changing nothing.
+    /// Read everything that is not secret.
     Read,
-    /// Changing the catalogue of event types.
+    /// Change the catalogue of event types.
     Catalogue,
-    /// Erasing events.
+    /// Erase events.
     Erase,
 }
 

@@ -19,19 +19,19 @@ use crate::mutation::{Mutation, mutated};
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "DisabledReason"))]
 pub enum Reason {
-    /// Somebody set it so.
+    /// Disabled by a call of the API.
     Manual,
     /// A delivery's ladder was used up.
     LadderUsedUp,
-    /// As many attempts in a row failed as the dialect allows.
+    /// Too many consecutive attempts failed.
     ConsecutiveFailures,
-    /// Attempts were made for as long as the dialect allows and none succeeded.
+    /// Attempts failed for too long without a success.
     FailingTooLong,
-    /// The receiver answered `410 Gone`.
+    /// The receiver responded with `410 Gone`.
     Gone,
     /// The tenant's plan has no webhooks.
     Plan,
-    /// Its endpoint has not echoed a challenge yet.
+    /// Its endpoint is not verified yet.
     Unverified,
 }
 

@@ -18,17 +18,17 @@ pub enum Failure {
     #[error(transparent)]
     Host(#[from] HostFault),
     /// The deadline passed before the answer's headers were complete.
-    #[error("No answer came within {} s.", .0.as_secs_f64())]
+    #[error("No response within {} s.", .0.as_secs_f64())]
     Timeout(Duration),
     /// The URL is not one that may be posted to (any more).
     #[error("The URL is not allowed: it {0}.")]
     Url(UrlFault),
     /// The request could not be put together.
-    #[error("The request could not be put together: its URL or a header is not valid.")]
+    #[error("The request could not be built: its URL or a header is invalid.")]
     Unsendable,
     /// It would have gone out unsigned: the webhook's secret cannot sign in its dialect.
     #[error(
-        "The request was not sent: it would have gone out unsigned, since the webhook's secret cannot sign in its dialect. Rotate the secret."
+        "The request was not sent, because the webhook's secret cannot sign in its dialect. Rotate the secret."
     )]
     Unsigned,
     /// The name server knows no address for the host.
@@ -64,13 +64,13 @@ pub enum Failure {
     #[error("The TLS handshake failed; the host must speak TLS 1.2 or 1.3.")]
     Tls,
     /// The connection ended before the answer's headers were complete.
-    #[error("The host closed the connection before it answered.")]
+    #[error("The host closed the connection before it responded.")]
     Closed,
     /// What came isn't HTTP, or more of it than a head may have.
-    #[error("The host's answer was not valid HTTP, or its headers were too long.")]
+    #[error("The host's response was not valid HTTP, or its headers were too long.")]
     Protocol,
     /// More interim answers than a receiver has reason to send.
-    #[error("The host sent one interim answer (1xx) after the other, and no final one.")]
+    #[error("The host sent too many interim responses (1xx).")]
     Interim,
 }
 
@@ -83,7 +83,7 @@ pub enum HostFault {
     Exhausted,
     /// All connections that may be open at a time were taken for as long as the delivery could wait.
     #[error(
-        "no connection came free in time; the limit of file descriptors bounds how many there are"
+        "no connection slot became free in time; the limit of file descriptors bounds their number"
     )]
     NoSlot,
     /// The name servers answer nothing, whatever they are asked.

@@ -51,7 +51,7 @@ pub struct Outgoing {
     pub timeout: Duration,
 }
 
-/// What the receiver answered.
+/// The response.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The final status; up to five interim ones (1xx) are skipped.

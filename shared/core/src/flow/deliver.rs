@@ -154,10 +154,10 @@ impl Deliverer {
                 Ok(Message::KeyEnds(key)) => keys.push((key, record)),
                 Ok(Message::Notice(notice)) => notices.push((notice, record)),
                 Err(error @ MessageFault::Unknown(_)) if record.receives < UNKNOWN_RECEIVES => {
-                    tracing::warn!(message_id = record.message_id, %error, "a message is of an unknown form; it will come again");
+                    tracing::warn!(message_id = record.message_id, %error, "a message has an unknown form; it will be retried");
                 }
                 Err(error) => {
-                    tracing::error!(message_id = record.message_id, %error, "a message is not one of Rung's; buried");
+                    tracing::error!(message_id = record.message_id, %error, "a message is not Rung's; moved to the dead letters");
                     poison.push(record);
                 }
             }
@@ -297,12 +297,12 @@ impl Deliverer {
         match outcome {
             Ok(Ok(())) => done(&copies.message_ids),
             Ok(Err(error)) => {
-                tracing::error!(message_ids = ?copies.message_ids, %error, "a message will come again")
+                tracing::error!(message_ids = ?copies.message_ids, %error, "a message could not be handled; it will be retried")
             }
             Err(_) if copies.receives >= POISON_RECEIVES => {
                 match self.queue.bury(copies.body.clone()).await {
                     Ok(()) => {
-                        tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic too often; buried");
+                        tracing::error!(message_ids = ?copies.message_ids, "a message's handler panicked too often; moved to the dead letters");
                         done(&copies.message_ids);
                     }
                     Err(error) => {
@@ -311,7 +311,7 @@ impl Deliverer {
                 }
             }
             Err(_) => {
-                tracing::error!(message_ids = ?copies.message_ids, "a message made its handler panic; it will come again")
+                tracing::error!(message_ids = ?copies.message_ids, "a message's handler panicked; it will be retried")
             }
         }
     }

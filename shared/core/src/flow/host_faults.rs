@@ -51,7 +51,7 @@ impl Deliverer {
         if let Some(attempts) = self.host_faults.note(self.clock.wall_ms()) {
             tracing::error!(
                 code = fault.code(), attempts, %fault,
-                "this host cannot deliver; receivers are not to blame, and what waits is tried again"
+                "this host cannot deliver; receivers are not at fault, and attempts are retried"
             );
         }
         let again = Due {

@@ -42,15 +42,15 @@ pub enum FlowError {
     #[error(transparent)]
     Topic(#[from] TopicError),
     /// This host could not send what somebody asked for by hand.
-    #[error("this could not be sent: {0}")]
+    #[error("cannot send: {0}")]
     Host(#[from] HostFault),
     /// An event of Rung's own could not be published.
-    #[error("{event_type} could not be told")]
+    #[error("{event_type} could not be published")]
     Untold {
         /// Its type.
         event_type: &'static str,
     },
     /// The settings: a dialect that deliveries still need is gone.
-    #[error("the dialect {0:?} of an accepted event is not loaded; bring its file back")]
+    #[error("the dialect {0:?} of an accepted event is not loaded; restore its file")]
     NoDialect(String),
 }

@@ -88,10 +88,10 @@ impl Deliverer {
             response_status: status,
             error: (!succeeded).then(|| match answer {
                 Ok(answer) if sent.is_second => format!(
-                    "The receiver answered {}, to the old secret and to the new one.",
+                    "The receiver responded with {}, to the old and to the new secret.",
                     answer.status
                 ),
-                Ok(answer) => format!("The receiver answered {}.", answer.status),
+                Ok(answer) => format!("The receiver responded with {}.", answer.status),
                 Err(failure) => failure.to_string(),
             }),
             next_due_ms: match due.resume_ms.filter(|_| climbs) {

@@ -58,7 +58,7 @@ impl Sweeper {
             sent += self.watch_lane(lane).await?;
         }
         if sent > 0 {
-            tracing::warn!(sent, "messages that were lost are sent again");
+            tracing::warn!(sent, "lost messages sent again");
             self.metrics.resent(sent);
             self.metrics.flush();
         }

@@ -103,7 +103,7 @@ fn check_name<'a>(name: &'a Spanned<String>, names: &mut HashSet<&'a str>) -> Re
     if !names.insert(name.get_ref()) {
         return Err(Fault::new(
             name,
-            format!("the name `{name}` is there twice among types, aliases and groups"),
+            format!("the name `{name}` is used twice among types, aliases and groups"),
         ));
     }
     Ok(())

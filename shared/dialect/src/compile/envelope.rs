@@ -30,7 +30,7 @@ pub(super) fn slots(written: &Spanned<Vec<Spanned<FieldFile>>>) -> Result<Vec<Sl
                 return Err(Fault::new(place, reason));
             }
             if std::mem::replace(&mut spread, true) {
-                return Err(Fault::new(place, "`data_members` is there twice"));
+                return Err(Fault::new(place, "`data_members` is used twice"));
             }
             Ok(Slot::DataMembers)
         })
@@ -48,7 +48,7 @@ fn field<'a>(place: &'a Spanned<FieldFile>, keys: &mut HashSet<&'a str>) -> Resu
         return Err(Fault::new(key, reason));
     }
     if !keys.insert(key.get_ref()) {
-        return Err(Fault::new(key, format!("the key `{key}` is there twice")));
+        return Err(Fault::new(key, format!("the key `{key}` is defined twice")));
     }
     let source = match (file.from, &file.value, &file.fields) {
         (Some(from), None, None) => match from {

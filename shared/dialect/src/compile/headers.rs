@@ -20,10 +20,7 @@ pub(super) fn compile(file: &DialectFile) -> Result<Headers, Fault> {
     let user_agent = match &file.user_agent {
         None => HeaderValue::from_static(DEFAULT_USER_AGENT),
         Some(written) => HeaderValue::from_str(written.get_ref()).map_err(|_| {
-            Fault::new(
-                written,
-                "a header value has printable ASCII characters only",
-            )
+            Fault::new(written, "a header value must be printable ASCII characters")
         })?,
     };
     let mut taken = HashSet::new();
@@ -62,7 +59,7 @@ fn header_name(
     taken: &mut HashSet<HeaderName>,
 ) -> Result<HeaderName, Fault> {
     let name = HeaderName::try_from(written.get_ref())
-        .map_err(|_| Fault::new(written, format!("`{written}` is no name of a header")))?;
+        .map_err(|_| Fault::new(written, format!("`{written}` is not a valid header name")))?;
     let standard = file.standard_webhooks && STANDARD_WEBHOOKS.contains(&name);
     if standard || is_reserved(&name) {
         let reason = format!("the header `{name}` is set by Rung itself");
@@ -71,7 +68,7 @@ fn header_name(
     if !taken.insert(name.clone()) {
         return Err(Fault::new(
             written,
-            format!("the header `{name}` is there twice"),
+            format!("the header `{name}` is defined twice"),
         ));
     }
     Ok(name)
@@ -84,7 +81,7 @@ fn header_template(
     if HeaderValue::from_str(written.get_ref()).is_err() {
         return Err(Fault::new(
             written,
-            "a header value has printable ASCII characters only",
+            "a header value must be printable ASCII characters",
         ));
     }
     template(written, known)
@@ -107,16 +104,13 @@ fn signature(file: &SignatureFile, header: HeaderName) -> Result<Signature, Faul
     if !signed.mentions(Variable::Body) {
         return Err(Fault::new(
             &file.signed,
-            "what is signed must have the `{body}` in it",
+            "the signed text must contain `{body}`",
         ));
     }
     let value_of = |written: &Spanned<String>| {
         let value = header_template(written, VALUE)?;
         if !value.mentions(Variable::Signature) {
-            return Err(Fault::new(
-                written,
-                "the value must have the `{signature}` in it",
-            ));
+            return Err(Fault::new(written, "the value must contain `{signature}`"));
         }
         Ok(value)
     };

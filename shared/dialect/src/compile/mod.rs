@@ -36,12 +36,13 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
     };
     let name = file.name.get_ref();
     if !(1..=ID_CHARS).contains(&name.len()) || !name.bytes().all(in_name) {
-        let reason =
-            format!("a dialect's name has 1 to {ID_CHARS} characters out of a-z, 0-9, `_` and `-`");
+        let reason = format!(
+            "a dialect's name must be 1 to {ID_CHARS} characters from a-z, 0-9, `_` and `-`"
+        );
         return Err(Fault::new(&file.name, reason));
     }
     if is_taken(name) {
-        let reason = format!("there is a dialect `{name}` already; give this one another name");
+        let reason = format!("a dialect `{name}` already exists; use another name");
         return Err(Fault::new(&file.name, reason));
     }
     let event_id = EventIdForm::parse(file.event_id.get_ref()).ok_or_else(|| {
@@ -252,7 +253,7 @@ fn successes(file: &DialectFile) -> Result<Vec<RangeInclusive<u16>>, Fault> {
                 (_, Some(status @ 200..=599)) => Ok(status..=status),
                 _ => {
                     let reason = format!(
-                        "`{written}` is no status: write \"2xx\" for a class or \"200\" for one"
+                        "`{written}` is not a status: write \"2xx\" for a class or \"200\" for one"
                     );
                     Err(Fault::new(written, reason))
                 }

@@ -127,7 +127,7 @@ fn names() {
     faulty(
         "name = \"own\"",
         "name = \"odin\"",
-        "there is a dialect `odin` already",
+        "a dialect `odin` already exists",
     );
     let twice = load(FILE)
         .unwrap()
@@ -225,7 +225,7 @@ fn headers_and_signatures() {
     faulty(
         "X-Event = \"{event_type}\"",
         "\"X Event\" = \"x\"",
-        "no name of a header",
+        "not a valid header name",
     );
     faulty(
         "X-Event = \"{event_type}\"",
@@ -270,12 +270,12 @@ fn headers_and_signatures() {
     faulty(
         "signed = \"{timestamp}.{body}\"",
         "signed = \"{timestamp}\"",
-        "must have the `{body}`",
+        "must contain `{body}`",
     );
     faulty(
         "value = \"{signature}\"",
         "value = \"signature\"",
-        "must have the `{signature}`",
+        "must contain `{signature}`",
     );
     faulty(
         "value = \"{signature}\"",
@@ -302,7 +302,7 @@ fn envelopes() {
         id,
         "{ key = \"more\", from = \"id\" }",
         1,
-        "`more` is there twice",
+        "`more` is defined twice",
     );
     faulty(id, "{ from = \"id\" }", "needs a `key`");
     faulty(
@@ -400,7 +400,7 @@ fn samples() {
     assert!(
         fault
             .reason
-            .contains("not as its schema says at amount: must be a text"),
+            .contains("not as its schema says at amount: must be a string"),
         "{fault}"
     );
 

@@ -67,7 +67,7 @@ impl Reader {
                 JsonFault::new("must be an object that names a member of the payload")
             })?;
         if depth > FILTER_DEPTH {
-            let reason = format!("must be at most {FILTER_DEPTH} patterns deep");
+            let reason = format!("must be at most {FILTER_DEPTH} levels of patterns deep");
             return Err(JsonFault::new(reason));
         }
         members
@@ -102,7 +102,9 @@ impl Reader {
             return patterns.map(Condition::Or);
         }
         if name.starts_with('$') {
-            return Err(JsonFault::new("is unknown; there is `$or`"));
+            return Err(JsonFault::new(
+                "is unknown; the only operator here is `$or`",
+            ));
         }
         match value {
             Json::Object(_) => {
@@ -122,7 +124,7 @@ impl Reader {
                 Ok(Condition::Tests { place, number })
             }
             _ => Err(JsonFault::new(
-                "must be a list of the values to take, or an object for what lies within",
+                "must be a list of values and operators, or an object with a pattern",
             )),
         }
     }
@@ -168,7 +170,9 @@ impl Reader {
                 exists.ok_or_else(|| JsonFault::new("must be true or false"))
             }
             "anything-but" => self.anything_but(value),
-            _ => Err(JsonFault::new(format!("is unknown; there are {OPERATORS}"))),
+            _ => Err(JsonFault::new(format!(
+                "is unknown; the operators are {OPERATORS}"
+            ))),
         }
     }
 
@@ -215,7 +219,7 @@ fn literal(value: &Json) -> Result<Test, JsonFault> {
         Json::Number(value) => Ok(Test::Number(Decimal::of(value))),
         Json::String(value) => Ok(Test::Text(value.clone())),
         Json::Array(_) | Json::Object(_) => Err(JsonFault::new(
-            "must be a text, a number, true, false or null",
+            "must be a string, a number, true, false or null",
         )),
     }
 }
@@ -223,13 +227,13 @@ fn literal(value: &Json) -> Result<Test, JsonFault> {
 fn affix(value: &Json) -> Result<String, JsonFault> {
     let text = value.as_str().filter(|text| !text.is_empty());
     text.map(str::to_owned)
-        .ok_or_else(|| JsonFault::new("must be a text that is not empty"))
+        .ok_or_else(|| JsonFault::new("must be a non-empty string"))
 }
 
 /// One comparison, or two for a range: `[">=", 10, "<", 20]`.
 fn numeric(value: &Json) -> Result<Test, JsonFault> {
     let fault = || {
-        let reason = "must be one or two comparisons, such as [\">=\", 10, \"<\", 20]; there are =, <, <=, > and >=";
+        let reason = "must be one or two comparisons with =, <, <=, > or >=, such as [\">=\", 10, \"<\", 20]";
         JsonFault::new(reason)
     };
     let elements = value.as_array().ok_or_else(fault)?;

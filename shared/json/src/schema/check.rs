@@ -257,10 +257,10 @@ impl<'p> Walk<'p> {
         self.ask(state, base, wanted, |node, failure| {
             let contains = contains.next().unwrap_or_default();
             failure.unless(contains || node.contains.is_none(), || {
-                "must have an element as its schema's `contains` says".to_owned()
+                "must have an element that matches the schema of `contains`".to_owned()
             });
             failure.unless(!(twice && node.unique), || {
-                "must have no element twice".to_owned()
+                "must not have duplicate elements".to_owned()
             });
             node.ask_values(failure, |values| values.nested.contains(&print));
         });
@@ -571,9 +571,9 @@ impl fmt::Display for Type {
         f.write_str(match self {
             Self::Null => "null",
             Self::Boolean => "true or false",
-            Self::Integer => "a whole number",
+            Self::Integer => "an integer",
             Self::Number => "a number",
-            Self::String => "a text",
+            Self::String => "a string",
             Self::Array => "a list",
             Self::Object => "an object",
         })

@@ -429,13 +429,13 @@ fn count(value: &Json) -> Result<usize, JsonFault> {
         Json::Number(raw) => raw.parse().ok(),
         _ => None,
     };
-    count.ok_or_else(|| JsonFault::new("must be a whole number from 0"))
+    count.ok_or_else(|| JsonFault::new("must be an integer of at least 0"))
 }
 
 fn text(value: &Json) -> Result<&str, JsonFault> {
     value
         .as_str()
-        .ok_or_else(|| JsonFault::new("must be a text"))
+        .ok_or_else(|| JsonFault::new("must be a string"))
 }
 
 fn texts(value: &Json) -> Result<Vec<String>, JsonFault> {
@@ -447,12 +447,12 @@ fn texts(value: &Json) -> Result<Vec<String>, JsonFault> {
     });
     texts
         .flatten()
-        .ok_or_else(|| JsonFault::new("must be a list of texts"))
+        .ok_or_else(|| JsonFault::new("must be a list of strings"))
 }
 
 fn list(value: &Json) -> Result<&[Json], JsonFault> {
     let elements = value.as_array().filter(|elements| !elements.is_empty());
-    elements.ok_or_else(|| JsonFault::new("must be a list that is not empty"))
+    elements.ok_or_else(|| JsonFault::new("must be a non-empty list"))
 }
 
 fn members(value: &Json) -> Result<&[(String, Json)], JsonFault> {

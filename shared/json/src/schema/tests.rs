@@ -69,8 +69,8 @@ fn every_violation_is_named_by_its_place() {
             "id: is required",
             r#"status: must be one of "open", "paid""#,
             "items[0].n: must be at least 1",
-            "items[1].sku: must be a text",
-            "items[1].n: must be a whole number",
+            "items[1].sku: must be a string",
+            "items[1].n: must be an integer",
             r#"items[1]["odd key"]: is not allowed here"#,
         ]
     );

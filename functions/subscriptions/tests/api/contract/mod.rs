@@ -78,12 +78,12 @@ impl Call {
             ("a key with the scope `publish`.", Needs::Publish),
             ("a key with the scope `catalogue`.", Needs::Catalogue),
             ("a key with the scope `read`.", Needs::Read),
-            ("a key, of any scope.", Needs::AnyScope),
+            ("a key with any scope.", Needs::AnyScope),
             (
                 "with the scope `publish`; an operator's key need not name a tenant.",
                 Needs::PublishOrAll,
             ),
-            ("need not name a tenant.", Needs::ReadOrAll),
+            ("the tenant is optional.", Needs::ReadOrAll),
         ]
         .into_iter()
         .find_map(|(end, needs)| text.ends_with(end).then_some(needs))

@@ -76,7 +76,7 @@ pub(super) async fn play(
     teller.said(
         "mended",
         QUIET,
-        "the receiver is mended, the webhook active again, the event sent once more",
+        "the receiver works again, the webhook is enabled, the event is sent again",
     )?;
     stage.arrival(&actor).await?;
     let succeeded = |shown: &Value| (shown["deliveries"][0]["status"] == "succeeded").then_some(());

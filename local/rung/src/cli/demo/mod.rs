@@ -34,7 +34,7 @@ const TIME_SCALE: u32 = 3_600;
 /// The flags of `demo`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -112,10 +112,7 @@ impl<W: Write> Teller<'_, W> {
             self.out,
             "{}\n{}\n\n  Rung      {}\n  receiver  {}",
             paint(TITLE, "A tour of Rung"),
-            paint(
-                QUIET,
-                "Everything here runs in this one process, on throw-away data."
-            ),
+            paint(QUIET, "Everything runs in this process, on temporary data."),
             paint(NAME, rung),
             paint(NAME, receiver),
         )?;
@@ -160,7 +157,7 @@ impl<W: Write> Teller<'_, W> {
             writeln!(
                 self.out,
                 "\n{} {counts}",
-                paint(GOOD, "✔ All went as it should:")
+                paint(GOOD, "✔ Everything worked:")
             )?;
         } else {
             writeln!(
@@ -177,7 +174,7 @@ impl<W: Write> Teller<'_, W> {
             "\n{}",
             paint(
                 QUIET,
-                "Next: `rung dev` runs it for you, `rung listen` receives, `rung dialects show odin` tells the rules."
+                "Next: `rung dev` runs Rung, `rung listen` receives, `rung dialects show odin` shows a dialect's rules."
             )
         )?;
         Ok(())

@@ -31,7 +31,7 @@ pub(super) async fn play(
     );
     teller.chapter(
         &title,
-        "A dialect is a file: body, headers, signature, retries. Your own stands beside these.",
+        "A dialect is a file: body, headers, signature, retries. You can add your own.",
     )?;
     for dialect in dialects.iter() {
         let actor = stage.actor(&dialect.name, dialect).await?;

@@ -56,39 +56,39 @@ pub(crate) struct Args {
     /// The port, on 127.0.0.1
     #[arg(long, value_name = "PORT", conflicts_with = "addr")]
     port: Option<u16>,
-    /// The dialects to expect, by name or by the path of a dialect's file; may be given several times
-    /// [default: all that come with Rung]
+    /// The dialects to expect, by name or path of a file; repeatable
+    /// [default: all built-in dialects]
     #[arg(long, value_name = "DIALECT")]
     dialect: Vec<String>,
-    /// The webhook's secret; several while a new one takes the old one's place, or for several webhooks.
-    /// In RUNG_SECRET it stays out of the list of processes
+    /// The webhook's secret; repeatable, during a rotation or for several webhooks.
+    /// Use RUNG_SECRET to keep it out of the process list
     #[arg(long, env = "RUNG_SECRET", hide_env_values = true)]
     secret: Vec<String>,
-    /// By how many seconds a signed time may differ from the clock, either way
+    /// Maximum difference between a signed time and the clock, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = TOLERANCE_S)]
     tolerance: u64,
-    /// Send what arrives on to this URL, and answer what it answers
+    /// Forward requests to this URL and return its responses
     #[arg(long, value_name = "URL", value_parser = Url::parse)]
     forward: Option<Url>,
     /// Fail the first N attempts of each event
     #[arg(long, value_name = "N")]
     fail: Option<u32>,
-    /// The status to answer; with --fail, that of the attempts that fail [default: 200, with --fail 500]
+    /// The response status; with --fail, the status of failing attempts [default: 200, with --fail 500]
     #[arg(long, value_name = "STATUS")]
     status: Option<StatusCode>,
-    /// How long to wait before answering, as in 1500ms or 2s
+    /// Delay before each response, such as 1500ms or 2s
     #[arg(long, value_name = "SPAN", value_parser = choice::span)]
     delay: Option<Duration>,
-    /// How much faster than the wall clock the sender's ladder runs: what `rung dev --time-scale` was given
+    /// The sender's `rung dev --time-scale`
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     time_scale: u32,
-    /// End after N requests
+    /// Exit after N requests
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// Print all headers
     #[arg(long)]
     headers: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -114,7 +114,7 @@ async fn run(args: Args) -> Result<ExitCode, Error> {
         let expected: Vec<_> = dialects.iter().map(|dialect| &*dialect.name).collect();
         writeln!(out, "{} {url}", paint(TITLE, "rung: receiving at"))?;
         let secrets = match args.secret.len() {
-            0 => "without a secret nothing is verified".to_owned(),
+            0 => "not verifying, because no secret is given".to_owned(),
             1 => "verifying with 1 secret".to_owned(),
             n => format!("verifying with {n} secrets"),
         };

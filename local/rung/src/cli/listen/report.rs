@@ -161,7 +161,7 @@ impl Report<'_> {
         }
         match &self.checks {
             Some(checks) if checks.is_empty() => {
-                let none = "✘ this dialect signs nothing with such a secret";
+                let none = "✘ this dialect has no signature for this kind of secret";
                 writeln!(out, "  {}", paint(BAD, none))?;
             }
             Some(checks) => {
@@ -187,9 +187,9 @@ impl Report<'_> {
         });
         let (style, next) = match self.next() {
             Next::Delivered => (GOOD, "delivered".to_owned()),
-            Next::Tested => (WAITING, "a test, which is not sent again".to_owned()),
+            Next::Tested => (WAITING, "a test, which is not retried".to_owned()),
             Next::UsedUp => (BAD, "no further attempt".to_owned()),
-            Next::Unknown => (QUIET, "what comes next only its dialect knows".to_owned()),
+            Next::Unknown => (QUIET, "the next attempt depends on the dialect".to_owned()),
             Next::Retried(NextAttempt {
                 attempt,
                 after_ms,

@@ -37,11 +37,11 @@ pub struct Accepted {
     pub timestamp_ms: u64,
     /// When it was accepted, in milliseconds.
     pub accepted_ms: u64,
-    /// To how many active webhooks it goes.
+    /// The number of active webhooks it goes to.
     pub deliveries: usize,
     /// Whether it had been accepted before.
     pub duplicate: bool,
-    /// Why to none.
+    /// The reason if there are none.
     pub reason: Option<NoDelivery>,
 }
 
@@ -49,9 +49,7 @@ pub struct Accepted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The type is none of the dialect's.
-    #[error(
-        "unknown event type {event_type}; GET /v1/event-types lists the types of this tenant's dialect"
-    )]
+    #[error("unknown event type {event_type}; GET /v1/event-types lists the types")]
     UnknownType {
         /// As given.
         event_type: String,
@@ -71,7 +69,7 @@ pub enum Refusal {
         id: EventId,
     },
     /// The delivered body would exceed the dialect's limit.
-    #[error("the delivered body has {actual_bytes} bytes, {dialect} takes at most {limit_bytes}")]
+    #[error("the delivered body has {actual_bytes} bytes; the limit of {dialect} is {limit_bytes}")]
     TooLarge {
         /// Its size.
         actual_bytes: usize,
@@ -97,7 +95,7 @@ pub enum Refusal {
         message: String,
     },
     /// The data is not as the schema of its type says.
-    #[error("the data is not as the schema of {event_type} says")]
+    #[error("the data violates the schema of {event_type}")]
     Schema {
         /// The type.
         event_type: String,
@@ -106,7 +104,7 @@ pub enum Refusal {
     },
     /// The type's schema was taken once, and is refused by now.
     #[error(
-        "the schema of {event_type} is not taken any more ({fault}); whoever keeps the catalogue has to set another, or delete it"
+        "the stored schema of {event_type} exceeds the present limits ({fault}); it must be replaced or deleted"
     )]
     UnusableSchema {
         /// The type.
@@ -121,6 +119,6 @@ pub enum Refusal {
         field: &'static str,
     },
     /// The table or the queue could not be written; the same request again heals what is missing.
-    #[error("the event could not be stored and queued just now; send the same request again")]
+    #[error("the event could not be stored and queued; send the same request again")]
     Unavailable,
 }
