@@ -80,7 +80,7 @@ impl Call {
             ("a key with the scope `read`.", Needs::Read),
             ("a key with any scope.", Needs::AnyScope),
             (
-                "with the scope `publish`; an operator's key need not name a tenant.",
+                "with the scope `publish`; with an operator's key the tenant is optional.",
                 Needs::PublishOrAll,
             ),
             ("the tenant is optional.", Needs::ReadOrAll),
