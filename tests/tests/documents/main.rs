@@ -5,6 +5,7 @@
 
 mod architecture;
 mod links;
+mod manifests;
 mod names;
 mod proofs;
 mod tree;

@@ -94,6 +94,14 @@ impl Tree {
         self.files(&self.root, "md")
     }
 
+    /// The folder of every crate.
+    pub(crate) fn crates(&self) -> Vec<String> {
+        let manifests = self.files(&self.root, "toml").into_iter();
+        let crates =
+            manifests.filter_map(|path| Some(path.strip_suffix("/Cargo.toml")?.to_owned()));
+        crates.collect()
+    }
+
     /// Every Rust source in a folder, by its path.
     pub(crate) fn sources(&self, folder: &str) -> Vec<String> {
         self.files(&self.root.join(folder), "rs")

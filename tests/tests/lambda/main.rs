@@ -64,7 +64,7 @@ async fn an_event_goes_from_its_publication_to_its_receiver() {
         .collect();
     assert_eq!(
         (status, successes),
-        (202, vec![&json!(true), &json!(true), &json!(false)])
+        (207, vec![&json!(true), &json!(true), &json!(false)])
     );
 
     let batch = aws.receive("deliver").await;
