@@ -342,6 +342,7 @@ DELETE /v1/webhooks/webhook_1/pending/delivery_1 Subscriptions
 DELETE /v1/webhooks/webhook_1/pending Subscriptions
 POST /v1/webhooks/webhook_1/pending/delivery_1/retry Subscriptions
 GET /v1/webhooks/webhook_1/stats Subscriptions
+GET /v1/logs Subscriptions
 GET /v1/stats Subscriptions
 GET /v1/dead-letters Subscriptions
 POST /v1/dead-letters/redrive Subscriptions

@@ -16,12 +16,11 @@ use rung_core::{
         jobs::{Begun, place},
     },
 };
-use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Management, Path, ids::new_id};
+use crate::{Management, Path, ids::new_id, names_of};
 
 /// A job.
 #[derive(Serialize, JsonSchema)]
@@ -334,25 +333,6 @@ async fn wanted_jobs(
         }
         before = listed.next;
     }
-}
-
-/// Reads one name, or several with commas between them.
-fn names_of<T: Copy>(
-    value: &Json,
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-) -> Result<Vec<T>, String> {
-    let one = |text: &str| all.iter().copied().find(|it| name(*it) == text);
-    let found = value
-        .as_str()
-        .and_then(|text| text.split(',').map(one).collect());
-    found.ok_or_else(|| {
-        let names: Vec<_> = all.iter().map(|it| format!("`{}`", name(*it))).collect();
-        format!(
-            "must be one or more of {}, separated by commas",
-            names.join(", ")
-        )
-    })
 }
 
 pub(crate) async fn get(

@@ -137,6 +137,7 @@ fn calls() -> Routes<Management> {
             webhooks::finish_rotation,
             docs::finish_rotation,
         )
+        .get("/v1/logs", logs::list_all, docs::list_all_logs)
         .get("/v1/webhooks/{webhook}/logs", logs::list, docs::list_logs)
         .get(LOG, logs::get, docs::get_log)
         .post(
@@ -253,6 +254,25 @@ impl Management {
 /// The refusal of a request under an `Idempotency-Key` that is not a repeat of the one before it.
 fn idempotency_conflict(problem: impl Into<String>) -> ApiError {
     ApiError::of_field(Code::IdempotencyMismatch, "Idempotency-Key", problem)
+}
+
+/// Reads one name, or several with commas between them.
+fn names_of<T: Copy>(
+    value: &Json,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+) -> Result<Vec<T>, String> {
+    let one = |text: &str| all.iter().copied().find(|it| name(*it) == text);
+    let found = value
+        .as_str()
+        .and_then(|text| text.split(',').map(one).collect());
+    found.ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|it| format!("`{}`", name(*it))).collect();
+        format!(
+            "must be one or more of {}, separated by commas",
+            names.join(", ")
+        )
+    })
 }
 
 /// The last millisecond before the end of a span, which is not of the span itself.

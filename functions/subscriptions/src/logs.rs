@@ -1,35 +1,43 @@
-//! The log of a webhook's attempts.
+//! The log of a webhook's attempts, and of all of a tenant's.
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     extract::{Request, State},
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, read};
+use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, limits::QUERY_ITEMS, read};
 use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
-        attempt::{Attempt, LogId, Outcome, Trigger},
+        attempt::{Attempt, ErrorCode, LogId, Outcome, Trigger},
         audit::Action,
         id::{EventId, WebhookId},
         webhook::Webhook,
     },
-    store::{attempts::LogFilter, events::Event},
+    store::{
+        StoreError,
+        attempts::{LogFilter, TypeFilter},
+        events::Event,
+    },
 };
-use rung_dialect::limits::EVENT_TYPE_CHARS;
+use rung_dialect::Dialect;
 use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{Management, Path, by_hand::ByHand, deliveries};
+use crate::{Management, Path, by_hand::ByHand, deliveries, names_of};
 
 /// An attempt of a delivery.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LogEntry")]
 pub(crate) struct View {
     id: String,
+    tenant_id: String,
+    webhook_id: String,
     event_id: String,
     event_type: String,
     delivery_id: Uuid,
@@ -41,6 +49,9 @@ pub(crate) struct View {
     response_status: Option<u16>,
     response_time_ms: u64,
     error: Option<String>,
+    /// The same for programs.
+    error_code: Option<ErrorCode>,
+    /// Null but for the newest attempt of a delivery that waits.
     next_attempt_at: Option<jiff::Timestamp>,
 }
 
@@ -49,6 +60,8 @@ impl View {
     pub(crate) fn of(entry: &Attempt, next_due_ms: Option<u64>) -> Self {
         Self {
             id: entry.key.log_id().to_string(),
+            tenant_id: entry.key.delivery.tenant.name().to_owned(),
+            webhook_id: entry.key.delivery.webhook.to_string(),
             event_id: entry.key.delivery.event.to_string(),
             event_type: entry.event_type.clone(),
             delivery_id: entry.key.delivery.uuid(),
@@ -60,6 +73,7 @@ impl View {
             response_status: entry.response_status,
             response_time_ms: entry.response_time_ms,
             error: entry.error.clone(),
+            error_code: entry.error_code,
             next_attempt_at: next_due_ms.map(timestamp),
         }
     }
@@ -159,20 +173,10 @@ pub(crate) async fn list(
     let mut fields = Fields::of(&query)?;
     let names = ["logs", webhook.tenant.as_str(), webhook.id.as_str()];
     let page = state.api.page(&mut fields, &names).await?;
-    let catalogue = &state.api.dialect(&webhook.dialect)?.catalogue;
-    let event_type = fields.optional("event_type", read::text(EVENT_TYPE_CHARS));
-    let (since_ms, until_ms) = fields.span();
-    let filter = LogFilter {
-        outcome: fields.optional("status", outcome),
-        trigger: fields.optional("trigger", trigger),
-        event_type: event_type.map(|name| catalogue.stored_type(&name).to_owned()),
-        event: fields.optional("event_id", read::id(EventId::parse)),
-        delivery: fields.optional("delivery_id", delivery),
-        // What is older is of an earlier webhook of the same id.
-        since_ms: since_ms.max(Some(webhook.first_epoch)),
-        until_ms,
-    };
+    let mut filter = filter(&mut fields, state.api.dialect(&webhook.dialect)?);
     fields.finish()?;
+    // What is older is of an earlier webhook of the same id.
+    filter.since_ms = filter.since_ms.max(Some(webhook.first_epoch));
     let store = &state.api.store;
     let (entries, next) = store
         .log_page(
@@ -183,8 +187,145 @@ pub(crate) async fn list(
             page.limit,
         )
         .await?;
-    let logs = views(&state, &entries).await?;
-    let next_cursor = page.cursor(next.as_deref());
+    page_of(&state, &entries, page.cursor(next.as_deref())).await
+}
+
+/// The attempts at all of a tenant's webhooks, or at those that are named.
+pub(crate) async fn list_all(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    let caller = state.reader(&headers).await?;
+    let tenant = &caller.tenant;
+    let mut fields = Fields::of(&query)?;
+    let page = state
+        .api
+        .page(&mut fields, &["all logs", tenant.id.as_str()])
+        .await?;
+    let filter = filter(&mut fields, state.api.dialect(&tenant.dialect)?);
+    let named = fields.optional("webhook_id", webhook_ids);
+    let store = &state.api.store;
+    let webhooks: Vec<Webhook> = match &named {
+        Some(named) => {
+            let names = named.iter().map(|id| (tenant.id.clone(), id.clone()));
+            let found = store.webhooks(&names.collect::<Vec<_>>()).await?;
+            let found = found.into_iter().map(|(_, webhook)| webhook);
+            found.collect::<Result<_, StoreError>>()?
+        }
+        None => {
+            let most = WEBHOOKS_PER_LOG + 1;
+            store.webhooks_page(&tenant.id, None, most).await?.items
+        }
+    };
+    if webhooks.len() > WEBHOOKS_PER_LOG {
+        let problem = format!(
+            "is required where there are more than {WEBHOOKS_PER_LOG} webhooks; name up to {WEBHOOKS_PER_LOG}"
+        );
+        fields.problem("webhook_id", problem);
+    }
+    fields.finish()?;
+    let sources: Vec<_> = webhooks
+        .into_iter()
+        .map(|webhook| (webhook.id, webhook.first_epoch))
+        .collect();
+    let (entries, next) = store
+        .logs_page(
+            &tenant.id,
+            &sources,
+            &filter,
+            page.after.as_deref(),
+            page.limit,
+        )
+        .await?;
+    page_of(&state, &entries, page.cursor(next.as_deref())).await
+}
+
+/// A page of a list costs reads at each of them.
+const WEBHOOKS_PER_LOG: usize = 25;
+
+fn webhook_ids(value: &Json) -> Result<Vec<WebhookId>, String> {
+    let ids = value.as_str().unwrap_or_default().split(',');
+    let ids: Option<BTreeSet<_>> = ids.map(|id| WebhookId::parse(id).ok()).collect();
+    let ids = ids.filter(|ids| ids.len() <= WEBHOOKS_PER_LOG);
+    ids.map(Vec::from_iter).ok_or_else(|| {
+        format!("must be a webhook's id, or up to {WEBHOOKS_PER_LOG} of them with commas between")
+    })
+}
+
+/// Reads the filters that both lists have.
+fn filter(fields: &mut Fields<'_>, dialect: &Arc<Dialect>) -> LogFilter {
+    let outcomes = fields.optional("status", |value| {
+        names_of(value, &Outcome::ALL, Outcome::as_str)
+    });
+    let triggers = fields.optional("trigger", |value| {
+        names_of(value, &Trigger::ALL, Trigger::as_str)
+    });
+    let error_codes = fields.optional("error_code", |value| {
+        names_of(value, &ErrorCode::ALL, ErrorCode::as_str)
+    });
+    let patterns = fields.optional("event_type", |value| patterns(dialect, value));
+    let (since_ms, until_ms) = fields.span();
+    LogFilter {
+        outcomes: outcomes.unwrap_or_default(),
+        triggers: triggers.unwrap_or_default(),
+        error_codes: error_codes.unwrap_or_default(),
+        statuses: fields
+            .optional("response_status", statuses)
+            .unwrap_or_default(),
+        event_types: patterns.map(|patterns| TypeFilter {
+            dialect: Arc::clone(dialect),
+            patterns,
+        }),
+        event: fields.optional("event_id", read::id(EventId::parse)),
+        delivery: fields.optional("delivery_id", delivery),
+        since_ms,
+        until_ms,
+    }
+}
+
+/// Types, groups, prefixes or `*`, as webhooks subscribe to them, with commas between.
+fn patterns(dialect: &Dialect, value: &Json) -> Result<Vec<String>, String> {
+    let patterns = value.as_str().unwrap_or_default().split(',');
+    let patterns: Vec<_> = patterns.map(str::to_owned).collect();
+    if patterns.len() > QUERY_ITEMS {
+        return Err(format!("must be up to {QUERY_ITEMS} with commas between"));
+    }
+    for pattern in &patterns {
+        let checked = dialect.catalogue.check_pattern(pattern);
+        checked.map_err(|fault| fault.to_string())?;
+    }
+    Ok(patterns)
+}
+
+/// Statuses such as `500`, or classes of them such as `5xx`, with commas between.
+fn statuses(value: &Json) -> Result<Vec<(u16, u16)>, String> {
+    let one = |text: &str| {
+        if let Some(class) = text.strip_suffix("xx") {
+            let class: u16 = class.parse().ok().filter(|class| (1..=9).contains(class))?;
+            return Some((class * 100, class * 100 + 99));
+        }
+        let status = text.parse().ok();
+        let status = status.filter(|status| (100..=999).contains(status))?;
+        Some((status, status))
+    };
+    let found = value
+        .as_str()
+        .and_then(|text| text.split(',').map(one).collect::<Option<Vec<_>>>());
+    let found = found.filter(|found| found.len() <= QUERY_ITEMS);
+    found.ok_or_else(|| {
+        format!(
+            "must be a status such as `500` or a class such as `5xx`, or up to {QUERY_ITEMS} of them with commas between"
+        )
+    })
+}
+
+async fn page_of(
+    state: &Management,
+    entries: &[Attempt],
+    next_cursor: Option<String>,
+) -> Result<Response, ApiError> {
+    let logs = views(state, entries).await?;
     Ok(answer(
         StatusCode::OK,
         json!({ "logs": logs, "next_cursor": next_cursor }),
@@ -212,25 +353,6 @@ async fn views(state: &Management, entries: &[Attempt]) -> Result<Vec<View>, Api
     Ok(views
         .map(|entry| View::of(entry, next_due_ms(entry)))
         .collect())
-}
-
-fn outcome(value: &Json) -> Result<Outcome, String> {
-    match value.as_str() {
-        Some("succeeded") => Ok(Outcome::Succeeded),
-        Some("failed") => Ok(Outcome::Failed),
-        _ => Err("must be `succeeded` or `failed`".to_owned()),
-    }
-}
-
-fn trigger(value: &Json) -> Result<Trigger, String> {
-    match value.as_str() {
-        Some("event") => Ok(Trigger::Event),
-        Some("retry") => Ok(Trigger::Retry),
-        Some("manual") => Ok(Trigger::Manual),
-        Some("recover") => Ok(Trigger::Recover),
-        Some("test") => Ok(Trigger::Test),
-        _ => Err("must be `event`, `retry`, `manual`, `recover` or `test`".to_owned()),
-    }
 }
 
 fn delivery(value: &Json) -> Result<Uuid, String> {

@@ -388,6 +388,7 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
         response_time_ms: 1,
         response_status: Some(500),
         error: None,
+        error_code: None,
         next_due_ms: Some(first.due_ms),
         hops: Hops::NONE,
         erased_ms: None,

@@ -5,8 +5,10 @@ use rung_api::{
     Code,
     openapi::{Operation, Schemas, Who},
 };
-use rung_core::domain::tenant::Scope;
-use rung_dialect::limits::EVENT_TYPE_CHARS;
+use rung_core::domain::{
+    attempt::{ErrorCode, Outcome, Trigger},
+    tenant::Scope,
+};
 use serde_json::{Value, json};
 
 use super::deliveries;
@@ -18,6 +20,8 @@ use crate::{
 fn example() -> Value {
     json!({
         "id": "log_ZxkV0pJ3q8sT1mB7aQ5hWd2LrYc9EuNf",
+        "tenant_id": "acme",
+        "webhook_id": "webhook_5kq2m8x1r7",
         "event_id": "evt_001",
         "event_type": "user.lesson.completed",
         "delivery_id": "01a1fd5d-3425-8896-bce1-ae3e69c4f9c6",
@@ -29,6 +33,7 @@ fn example() -> Value {
         "response_status": 500,
         "response_time_ms": 145,
         "error": "The receiver responded with 500 Internal Server Error.",
+        "error_code": "status",
         "next_attempt_at": "2025-10-10T12:31:00.268Z",
     })
 }
@@ -41,6 +46,7 @@ pub(super) fn test_example() -> Value {
         ("trigger", json!("test")),
         ("response_status", json!(200)),
         ("error", Value::Null),
+        ("error_code", Value::Null),
         ("next_attempt_at", Value::Null),
     ] {
         entry[name] = value;
@@ -49,38 +55,71 @@ pub(super) fn test_example() -> Value {
 }
 
 pub(crate) fn list_logs(schemas: &mut Schemas) -> Operation {
-    let entry = schemas.subschema_for::<View>();
-    let time = || json!({ "type": "string", "format": "date-time" });
-    Operation::new(
+    let operation = Operation::new(
         Who::Tenant(Scope::Read),
         "listLogs",
         "List a webhook's attempts.",
+    );
+    lists(schemas, operation)
+}
+
+pub(crate) fn list_all_logs(schemas: &mut Schemas) -> Operation {
+    let operation = Operation::new(
+        Who::Tenant(Scope::Read),
+        "listAllLogs",
+        "List the attempts of all webhooks of a tenant.",
+    );
+    lists(schemas, operation).query(
+        "webhook_id",
+        "Filter by webhook, up to 25 separated by commas. Required if the tenant has more than 25.",
+        json!({ "type": "string" }),
     )
-    .describe("`since` and `until` refer to the time at which an attempt was due.")
-    .lists("logs", entry, example())
-    .query(
-        "status",
-        "Filter by status.",
-        json!({ "enum": ["succeeded", "failed"] }),
-    )
-    .query(
-        "event_type",
-        "Filter by event type.",
-        json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
-    )
-    .query("event_id", "Filter by event.", json!({ "type": "string" }))
-    .query(
-        "delivery_id",
-        "Filter by delivery.",
-        json!({ "type": "string", "format": "uuid" }),
-    )
-    .query(
-        "trigger",
-        "Filter by trigger.",
-        json!({ "enum": ["event", "retry", "manual", "recover", "test"] }),
-    )
-    .query("since", "Due at or after this time.", time())
-    .query("until", "Due before this time.", time())
+}
+
+fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
+    let entry = schemas.subschema_for::<View>();
+    let time = || json!({ "type": "string", "format": "date-time" });
+    let names = |names: &[&str]| json!({ "type": "string", "examples": names });
+    operation
+        .describe("`since` and `until` refer to the time at which an attempt was due.")
+        .lists("logs", entry, example())
+        .query(
+            "status",
+            "Filter by status, several separated by commas.",
+            names(&Outcome::ALL.map(Outcome::as_str)),
+        )
+        .query(
+            "response_status",
+            "Filter by response status or class (`5xx`), several separated by commas.",
+            names(&["500", "5xx", "404,429"]),
+        )
+        .query(
+            "error_code",
+            "Filter by error code, several separated by commas.",
+            names(&ErrorCode::ALL.map(ErrorCode::as_str)),
+        )
+        .query(
+            "event_type",
+            "Filter by event type: types, groups or prefixes such as `order.*`, several separated by commas.",
+            json!({ "type": "string", "minLength": 1 }),
+        )
+        .query(
+            "event_id",
+            "Filter by event.",
+            json!({ "type": "string" }),
+        )
+        .query(
+            "delivery_id",
+            "Filter by delivery.",
+            json!({ "type": "string", "format": "uuid" }),
+        )
+        .query(
+            "trigger",
+            "Filter by trigger, several separated by commas.",
+            names(&Trigger::ALL.map(Trigger::as_str)),
+        )
+        .query("since", "Due at or after this time.", time())
+        .query("until", "Due before this time.", time())
 }
 
 pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {

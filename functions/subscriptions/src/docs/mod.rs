@@ -33,7 +33,7 @@ pub(crate) use self::{
         create_key, create_operator_key, delete_key, delete_operator_key, get_key,
         get_operator_key, list_keys, list_operator_keys, update_key, update_operator_key,
     },
-    logs::{get_log, list_logs, retry_log},
+    logs::{get_log, list_all_logs, list_logs, retry_log},
     pending::{cancel_delivery, cancel_pending, list_pending, retry_pending},
     recover::{get_recovery, recover},
     stats::{tenant_stats, webhook_stats},

@@ -35,6 +35,12 @@ async fn a_log_entry_tells_what_was_sent_and_answered() {
     assert_eq!(log["response_status"], 503);
     assert_eq!(log["trigger"], "event");
     assert!(log["error"].is_string());
+    assert_eq!(log["error_code"], "status");
+    assert_eq!(log["tenant_id"], "acme");
+    assert_eq!(
+        path,
+        format!("/v1/webhooks/{}", log["webhook_id"].as_str().unwrap())
+    );
     assert_eq!(log["next_attempt_at"], "2025-10-09T08:54:20Z");
 
     let entry = format!("{path}/logs/{}", log["id"].as_str().unwrap());
@@ -74,7 +80,19 @@ async fn logs_are_filtered() {
         ("?status=succeeded", &["evt_2"]),
         ("?trigger=event&status=failed", &["evt_1"]),
         ("?trigger=test", &[]),
+        (
+            "?trigger=event,retry&status=failed,succeeded",
+            &["evt_2", "evt_1"],
+        ),
+        ("?response_status=503", &["evt_1"]),
+        ("?response_status=2xx", &["evt_2"]),
+        ("?response_status=404,5xx", &["evt_1"]),
+        ("?error_code=status", &["evt_1"]),
+        ("?error_code=timeout,dns", &[]),
         ("?event_type=content.saga.added", &["evt_2"]),
+        ("?event_type=content", &["evt_2"]),
+        ("?event_type=user.*", &["evt_1"]),
+        ("?event_type=user.*,content.saga.added", &["evt_2", "evt_1"]),
         ("?event_id=evt_1", &["evt_1"]),
         (&format!("?delivery_id={delivery}"), &["evt_1"]),
         ("?since=2025-10-09T08:53:21Z", &["evt_2"]),
@@ -98,6 +116,14 @@ async fn logs_are_filtered() {
     for (query, field) in [
         ("status=good", "status"),
         ("trigger=chance", "trigger"),
+        ("trigger=event,chance", "trigger"),
+        ("status=", "status"),
+        ("response_status=50", "response_status"),
+        ("response_status=xx", "response_status"),
+        ("response_status=0xx", "response_status"),
+        ("error_code=chance", "error_code"),
+        ("event_type=a%20b", "event_type"),
+        ("event_type=user.lesson.complete", "event_type"),
         ("since=yesterday", "since"),
         (
             "since=2025-10-09T09:00:00Z&until=2025-10-09T08:00:00Z",
@@ -527,4 +553,87 @@ async fn a_log_id_names_one_attempt_of_the_deployment() {
             .await
             .assert_error(404, "not_found");
     }
+}
+
+/// Of events that several webhooks get at one moment, each attempt stands on one page and on one only.
+#[tokio::test(start_paused = true)]
+async fn a_tenants_log_is_that_of_all_its_webhooks() {
+    let (world, tenant, path) = failing().await;
+    world.answer(200);
+    let first = path.rsplit('/').next().unwrap().to_owned();
+    let mut webhooks = vec![first.clone()];
+    for _ in 0..2 {
+        webhooks.push(world.webhook(&tenant).await);
+    }
+    for n in 0..5 {
+        let event = json!({"id": format!("e{n}"), "type": "content.saga.added", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        assert_eq!(published.data(202)["deliveries"], 3);
+    }
+    world.pass(1_000).await;
+    let stranger = world.tenant("other", "odin", "pro").await;
+    let theirs = world.webhook(&stranger).await;
+
+    let walk = async |who: &As, query: &str, limit: usize| {
+        let first = format!("/v1/logs?limit={limit}{query}");
+        let (mut all, mut path) = (Vec::new(), first.clone());
+        loop {
+            let page = world.get(who, &path).await;
+            let data = page.data(200);
+            let entries = data["logs"].as_array().unwrap();
+            assert!(entries.len() <= limit);
+            for entry in entries {
+                let name = |member: &str| entry[member].as_str().unwrap().to_owned();
+                all.push((name("webhook_id"), name("event_id")));
+            }
+            match data["next_cursor"].as_str() {
+                Some(cursor) => path = format!("{first}&cursor={cursor}"),
+                None => return all,
+            }
+        }
+    };
+    let whole = walk(&tenant, "", 100).await;
+    assert_eq!(whole.len(), 16, "{whole:?}");
+    assert_eq!(
+        whole[15],
+        (first.clone(), "evt_1".to_owned()),
+        "newest first"
+    );
+    for limit in [1, 2, 3, 7, 16] {
+        assert_eq!(walk(&tenant, "", limit).await, whole, "{limit}");
+    }
+    for (query, count) in [
+        ("&status=failed".to_owned(), 1),
+        ("&event_type=content.*".to_owned(), 15),
+        ("&event_id=e3".to_owned(), 3),
+        (format!("&webhook_id={},{}", webhooks[1], webhooks[2]), 10),
+        (format!("&webhook_id={theirs}"), 0),
+    ] {
+        for limit in [2, 100] {
+            let found = walk(&tenant, &query, limit).await;
+            assert_eq!(found.len(), count, "{query}");
+        }
+    }
+    assert_eq!(walk(&stranger, "", 100).await, []);
+    let first = world.get(&tenant, "/v1/logs?limit=1").await;
+    let cursor = first.data(200)["next_cursor"].as_str().unwrap().to_owned();
+    for other in [format!("{path}/logs"), "/v1/logs".to_owned()] {
+        let who = if other == "/v1/logs" {
+            &stranger
+        } else {
+            &tenant
+        };
+        let refused = world.get(who, &format!("{other}?cursor={cursor}")).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["cursor"]);
+    }
+
+    for _ in 0..23 {
+        world.webhook(&tenant).await;
+    }
+    let refused = world.get(&tenant, "/v1/logs").await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["webhook_id"]);
+    let named = format!("&webhook_id={}", webhooks[1]);
+    assert_eq!(walk(&tenant, &named, 100).await.len(), 5);
 }

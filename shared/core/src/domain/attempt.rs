@@ -33,6 +33,99 @@ impl Trigger {
     }
 }
 
+impl Trigger {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Event,
+        Self::Retry,
+        Self::Manual,
+        Self::Recover,
+        Self::Test,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Retry => "retry",
+            Self::Manual => "manual",
+            Self::Recover => "recover",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Why an attempt failed, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The answer's status is none that the dialect calls success.
+    Status,
+    /// No answer came in time.
+    Timeout,
+    /// The host name has no address, or could not be looked up.
+    Dns,
+    /// Nothing listens at the port.
+    Refused,
+    /// The host could not be reached.
+    Unreachable,
+    /// The connection ended before the answer.
+    Reset,
+    /// No TLS session came about, or the certificate is not valid.
+    Tls,
+    /// The answer was not valid HTTP.
+    Protocol,
+    /// The host has an address that is not public.
+    AddressForbidden,
+    /// The URL may not be posted to any more.
+    UrlForbidden,
+    /// The request could not be put together, or not signed.
+    Request,
+}
+
+impl ErrorCode {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Status,
+        Self::Timeout,
+        Self::Dns,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Reset,
+        Self::Tls,
+        Self::Protocol,
+        Self::AddressForbidden,
+        Self::UrlForbidden,
+        Self::Request,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Reset => "reset",
+            Self::Tls => "tls",
+            Self::Protocol => "protocol",
+            Self::AddressForbidden => "address_forbidden",
+            Self::UrlForbidden => "url_forbidden",
+            Self::Request => "request",
+        }
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
@@ -42,6 +135,20 @@ pub enum Outcome {
     Succeeded,
     /// Any other response, or none.
     Failed,
+}
+
+impl Outcome {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Succeeded, Self::Failed];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What names an attempt. Known before the POST, so that a message received twice finds its entry.
@@ -192,6 +299,8 @@ pub struct Attempt {
     pub response_status: Option<u16>,
     /// Why it failed, for people; `None` after a success.
     pub error: Option<String>,
+    /// The same for programs.
+    pub error_code: Option<ErrorCode>,
     /// When the next attempt is due, in milliseconds; `None` when none follows by itself.
     pub next_due_ms: Option<u64>,
     /// The deliveries that led to its event.

@@ -7,6 +7,7 @@ use rustls::CertificateError;
 use thiserror::Error;
 
 use super::policy::UrlFault;
+use crate::domain::attempt::ErrorCode;
 
 /// Why a POST has no answer.
 ///
@@ -132,6 +133,27 @@ impl Failure {
             Self::Tls => "tls_failed",
             Self::Closed => "connection_closed",
             Self::Protocol | Self::Interim => "protocol_error",
+        }
+    }
+
+    /// What the log has of it, for programs.
+    #[must_use]
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            Self::Timeout(_) => ErrorCode::Timeout,
+            Self::Url(_) => ErrorCode::UrlForbidden,
+            Self::Unsendable | Self::Unsigned => ErrorCode::Request,
+            Self::HostNotFound | Self::Dns => ErrorCode::Dns,
+            Self::ForbiddenAddress => ErrorCode::AddressForbidden,
+            Self::Refused => ErrorCode::Refused,
+            Self::Unreachable | Self::Host(_) => ErrorCode::Unreachable,
+            Self::CertificateExpired
+            | Self::CertificateName
+            | Self::CertificateIssuer
+            | Self::Certificate
+            | Self::Tls => ErrorCode::Tls,
+            Self::Closed => ErrorCode::Reset,
+            Self::Protocol | Self::Interim => ErrorCode::Protocol,
         }
     }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{deliver::Deliverer, settle::is_gone};
 use crate::{
     domain::{
-        attempt::{Attempt, Exchange, Outcome, Trigger},
+        attempt::{Attempt, ErrorCode, Exchange, Outcome, Trigger},
         hops::HOPS,
         message::{Content, Due},
         webhook::Webhook,
@@ -93,6 +93,10 @@ impl Deliverer {
                 ),
                 Ok(answer) => format!("The receiver responded with {}.", answer.status),
                 Err(failure) => failure.to_string(),
+            }),
+            error_code: (!succeeded).then(|| match answer {
+                Ok(_) => ErrorCode::Status,
+                Err(failure) => failure.error_code(),
             }),
             next_due_ms: match due.resume_ms.filter(|_| climbs) {
                 Some(resume_ms) => Some(resume_ms.max(ended_ms)),

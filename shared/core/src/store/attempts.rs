@@ -1,5 +1,9 @@
 //! The log: one row per attempt, named by its due time, so that a message received twice finds it.
 
+use std::sync::Arc;
+
+use rung_dialect::Dialect;
+
 use super::{
     Item, Query, Range, Store, StoreError,
     batch::Key,
@@ -8,21 +12,27 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptKey, Exchange, LogId, Outcome, Trigger},
+        attempt::{Attempt, AttemptKey, ErrorCode, Exchange, LogId, Outcome, Trigger},
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
     limits::LOG_SHARDS,
     mutation::{Mutation, mutated},
 };
-/// Which entries of a webhook's log. Times are of the attempts' dues, in milliseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+
+/// Which entries of a webhook's log. Of each list one must fit; an empty one takes all. Times are of the attempts' dues, in
+/// milliseconds.
+#[derive(Clone, Default)]
 pub struct LogFilter {
     /// How they ended.
-    pub outcome: Option<Outcome>,
+    pub outcomes: Vec<Outcome>,
     /// What led to them.
-    pub trigger: Option<Trigger>,
+    pub triggers: Vec<Trigger>,
     /// Their event's type.
-    pub event_type: Option<String>,
+    pub event_types: Option<TypeFilter>,
+    /// The answer's status: first and last of a range.
+    pub statuses: Vec<(u16, u16)>,
+    /// Why they failed.
+    pub error_codes: Vec<ErrorCode>,
     /// Their event.
     pub event: Option<EventId>,
     /// Their delivery's UUID.
@@ -33,26 +43,66 @@ pub struct LogFilter {
     pub until_ms: Option<u64>,
 }
 
+/// Types of events by patterns, as webhooks subscribe to them.
+#[derive(Clone)]
+pub struct TypeFilter {
+    /// Whose catalogue knows the patterns.
+    pub dialect: Arc<Dialect>,
+    /// Types, groups, prefixes or `*`.
+    pub patterns: Vec<String>,
+}
+
+impl TypeFilter {
+    fn takes(&self, event_type: &str) -> bool {
+        let catalogue = &self.dialect.catalogue;
+        let mut patterns = self.patterns.iter();
+        patterns.any(|pattern| catalogue.matches(pattern, event_type))
+    }
+}
+
 impl LogFilter {
+    /// The shards that its entries stand in: an event's attempts stand in one.
+    fn shards(&self) -> std::ops::Range<u8> {
+        let event = self.event.as_ref();
+        event.map_or(0..LOG_SHARDS, |event| event.shard()..event.shard() + 1)
+    }
+
+    /// No attempt that it takes was due before this, in milliseconds: none is before its event was accepted.
+    fn least_ms(&self) -> u64 {
+        let accepted_ms = self.delivery.and_then(DeliveryKey::accepted_ms_of);
+        self.since_ms.max(accepted_ms).unwrap_or(0)
+    }
+
     /// Whether entries within the times may be refused.
     fn is_narrow(&self) -> bool {
-        self.outcome.is_some()
-            || self.trigger.is_some()
-            || self.event_type.is_some()
+        !self.outcomes.is_empty()
+            || !self.triggers.is_empty()
+            || self.event_types.is_some()
+            || !self.statuses.is_empty()
+            || !self.error_codes.is_empty()
             || self.event.is_some()
             || self.delivery.is_some()
     }
 
     fn takes(&self, attempt: &Attempt) -> bool {
-        self.outcome
-            .is_none_or(|outcome| attempt.outcome == outcome)
+        fn among<T: PartialEq>(wanted: &[T], it: Option<T>) -> bool {
+            wanted.is_empty() || it.is_some_and(|it| wanted.contains(&it))
+        }
+        let is_of_statuses = || {
+            let mut ranges = self.statuses.iter();
+            let status = attempt.response_status;
+            status.is_some_and(|status| {
+                ranges.any(|(first, last)| (*first..=*last).contains(&status))
+            })
+        };
+        among(&self.outcomes, Some(attempt.outcome))
+            && among(&self.triggers, Some(attempt.trigger))
+            && among(&self.error_codes, attempt.error_code)
+            && (self.statuses.is_empty() || is_of_statuses())
             && self
-                .trigger
-                .is_none_or(|trigger| attempt.trigger == trigger)
-            && self
-                .event_type
+                .event_types
                 .as_ref()
-                .is_none_or(|event_type| attempt.event_type == *event_type)
+                .is_none_or(|types| types.takes(&attempt.event_type))
             && self
                 .event
                 .as_ref()
@@ -178,16 +228,11 @@ impl Store {
         before: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
-        // An event's attempts stand in one shard, none before it was accepted.
-        let shards = filter
-            .event
-            .as_ref()
-            .map_or(0..LOG_SHARDS, |event| event.shard()..event.shard() + 1);
-        let partitions: Vec<_> = shards
+        let partitions: Vec<_> = filter
+            .shards()
             .map(|shard| partition(tenant, webhook, shard))
             .collect();
-        let accepted_ms = filter.delivery.and_then(DeliveryKey::accepted_ms_of);
-        let since = time(filter.since_ms.max(accepted_ms).unwrap_or(0));
+        let since = time(filter.least_ms());
         let until = filter.until_ms.map(time);
         let mut before = [before.map(str::to_owned), until]
             .into_iter()
@@ -227,6 +272,95 @@ impl Store {
         }
     }
 
+    /// A page of the logs of several webhooks as one, each from the time on that stands beside it: newest due first, from behind the
+    /// position `after` on, and the position to go on from, `None` at the end. A page may hold fewer than `limit` entries, even none,
+    /// before the end, as one of [`Self::log_page`] may.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn logs_page(
+        &self,
+        tenant: &TenantId,
+        webhooks: &[(WebhookId, u64)],
+        filter: &LogFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
+        let shards = || filter.shards();
+        let sources = webhooks.iter().flat_map(|(webhook, first_ms)| {
+            let since = time(filter.least_ms().max(*first_ms));
+            shards().map(move |shard| (partition(tenant, webhook, shard), since.clone()))
+        });
+        let sources: Vec<_> = sources.collect();
+        let chunk = if filter.is_narrow() {
+            SCANNED_PER_PAGE / 2
+        } else {
+            2 * limit
+        };
+        let chunk = (chunk / sources.len().max(1)).max(8);
+        let until = filter.until_ms.map_or_else(|| "~".to_owned(), time);
+        // The key of the last row that was looked at, and its webhook: rows of one key stand in the order of these.
+        let mut last = after.and_then(|after| {
+            let (key, webhook) = after.rsplit_once('#')?;
+            Some((key.to_owned(), webhook.to_owned()))
+        });
+        let mut taken: Vec<Attempt> = Vec::new();
+        let mut scanned = 0;
+        loop {
+            let to = last.as_ref().map_or(&until, |(key, _)| key.min(&until));
+            let pages = sources.iter().map(async |(pk, since)| {
+                // DynamoDB refuses a range whose ends are the wrong way round.
+                if since > to {
+                    return Ok(None);
+                }
+                let query = Query {
+                    range: Range::Between(since, to),
+                    newest_first: true,
+                    limit: Some(chunk),
+                    ..Query::of(pk)
+                };
+                self.query(query).await.map(Some)
+            });
+            let pages = futures_util::future::try_join_all(pages).await?;
+            let mut pages: Vec<_> = pages.into_iter().flatten().collect();
+            // A partition that has more was read down to this key only: what others have below it comes later.
+            let ends = pages
+                .iter()
+                .filter_map(|page| page.after.as_ref()?.get("sk")?.as_s().ok());
+            let end = ends.max().cloned();
+            let mut rows = Vec::new();
+            for row in pages.drain(..).flat_map(|page| page.rows) {
+                let attempt = read_attempt(row)?;
+                let place = (
+                    sort_key(&attempt.key),
+                    attempt.key.delivery.webhook.to_string(),
+                );
+                if last.as_ref().is_none_or(|last| place < *last)
+                    && end.as_ref().is_none_or(|end| place.0 >= *end)
+                {
+                    rows.push((place, attempt));
+                }
+            }
+            rows.sort_by(|(one, _), (next, _)| next.cmp(one));
+            scanned += rows.len();
+            for (place, attempt) in rows {
+                if filter.takes(&attempt) {
+                    // One more than fits: it is the next page's.
+                    if taken.len() == limit {
+                        return Ok((taken, position(last.as_ref())));
+                    }
+                    taken.push(attempt);
+                }
+                last = Some(place);
+            }
+            // All that is not below it was looked at, be it expired or not.
+            last = end.map(|end| (end, String::new()));
+            if last.is_none() || scanned >= SCANNED_PER_PAGE {
+                return Ok((taken, position(last.as_ref())));
+            }
+        }
+    }
+
     /// The newest entries of a webhook that count for disable rules and were due since `since_ms`: at least `limit` of them,
     /// unless there are fewer, newest first.
     ///
@@ -260,6 +394,11 @@ impl Store {
     }
 }
 
+/// The position of an entry in the log of several webhooks.
+fn position(place: Option<&(String, String)>) -> Option<String> {
+    place.map(|(key, webhook)| format!("{key}#{webhook}"))
+}
+
 fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
     let delivery = &attempt.key.delivery;
     let exchange = serde_json::to_vec(&attempt.exchange).map_err(std::io::Error::from);
@@ -271,13 +410,14 @@ fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
         .text("y", &attempt.event_type)
         .number("k", attempt.attempt)
         .text("l", &attempt.dialect)
-        .text("tr", trigger_name(attempt.trigger))
+        .text("tr", attempt.trigger.as_str())
         .number("ok", u8::from(attempt.outcome == Outcome::Succeeded))
         .number("s", attempt.started_ms)
         .number("ms", attempt.response_time_ms)
         .number("e", attempt.ended_ms)
         .maybe("rs", attempt.response_status.map(number))
         .maybe("er", attempt.error.as_ref().map(text))
+        .maybe("ec", attempt.error_code.map(|code| text(code.as_str())))
         .maybe("nx", attempt.next_due_ms.map(number))
         .hops(attempt.hops)
         .bytes("x", exchange)
@@ -307,26 +447,9 @@ fn sort_key(key: &AttemptKey) -> String {
     format!("{}#{}#{}", time(key.due_ms), key.delivery.event, key.n)
 }
 
-pub(super) fn trigger_name(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::Event => "event",
-        Trigger::Retry => "retry",
-        Trigger::Manual => "manual",
-        Trigger::Recover => "recover",
-        Trigger::Test => "test",
-    }
-}
-
 pub(super) fn trigger_of(name: &str) -> Option<Trigger> {
-    [
-        Trigger::Event,
-        Trigger::Retry,
-        Trigger::Manual,
-        Trigger::Recover,
-        Trigger::Test,
-    ]
-    .into_iter()
-    .find(|trigger| trigger_name(*trigger) == name)
+    let mut all = Trigger::ALL.into_iter();
+    all.find(|trigger| trigger.as_str() == name)
 }
 
 pub(super) fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
@@ -382,6 +505,9 @@ pub(super) fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
         response_time_ms: row.number("ms")?,
         response_status: row.maybe_number("rs"),
         error: row.maybe_text("er"),
+        error_code: row
+            .maybe_text("ec")
+            .and_then(|code| ErrorCode::parse(&code)),
         next_due_ms: row.maybe_number("nx"),
         hops: row.hops(),
         exchange,

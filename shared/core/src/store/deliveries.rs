@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     Item, Query, Store, StoreError,
-    attempts::{trigger_name, trigger_of},
+    attempts::trigger_of,
     batch::Key,
     item::{Builder, Row, number, text, time},
 };
@@ -148,7 +148,7 @@ impl Store {
             }
         };
         let mut update = "SET st = :pending, n = :n, d = :due, k = :k, r = :r, p = :p, tr = :trigger, ds = list_append(ds, :dues), g = :g, gs = :gs".to_owned();
-        values.push((":trigger", text(trigger_name(to.trigger))));
+        values.push((":trigger", text(to.trigger.as_str())));
         if let Some(job) = to.job {
             values.push((":job", number(job)));
             // It begins a ladder, which may end after the row would have expired.
@@ -364,7 +364,7 @@ fn delivery_item(row: &Delivery, now_ms: u64, expiry: u64) -> Item {
         .number("k", row.attempt)
         .number("r", row.rung)
         .number("p", row.epoch)
-        .text("tr", trigger_name(row.trigger))
+        .text("tr", row.trigger.as_str())
         .maybe("l", row.dialect.as_ref().map(text))
         .maybe("z", row.resume_ms.map(number))
         .maybe("o", row.through.then(|| number(1)))

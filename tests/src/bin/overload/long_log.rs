@@ -109,6 +109,7 @@ fn entry(number: usize, start_ms: u64, webhook: &WebhookId) -> Attempt {
         response_time_ms: 20,
         response_status: Some(200),
         error: None,
+        error_code: None,
         next_due_ms: None,
         hops: Hops::NONE,
         erased_ms: None,
