@@ -311,14 +311,14 @@ def test_a_long_wait_is_parked_and_brought_back_by_the_sweep(bed, admin, receive
     webhook = tenant.webhook(receiver.url("/patient", 500))
     event = tenant.publish("order.created")["event"]["id"]
     receiver.wait_for("/patient", 1)
-    pending = eventually(lambda: tenant("GET", f"/v1/webhooks/{webhook['id']}/pending")["pending"], "not pending")
+    pending = eventually(lambda: tenant("GET", f"/v1/webhooks/{webhook['id']}/deliveries?status=pending")["deliveries"], "not pending")
     assert [it["event_id"] for it in pending] == [event]
     due_ms = make_due_soon(bed, event, 4)
     bed.invoke("Sweep", sample("sweep-scheduler-tick"))
     _, second = receiver.wait_for("/patient", 2)
     assert second.at * 1000 >= due_ms, "never before it is due"
     assert [entry["status"] for entry in tenant.logs(webhook, 2)] == ["failed", "succeeded"]
-    eventually(lambda: not tenant("GET", f"/v1/webhooks/{webhook['id']}/pending")["pending"], "still pending")
+    eventually(lambda: not tenant("GET", f"/v1/webhooks/{webhook['id']}/deliveries?status=pending")["deliveries"], "still pending")
 
 
 def make_due_soon(bed, event, seconds):
@@ -361,10 +361,11 @@ def test_a_waiting_delivery_can_be_cancelled(bed, admin, receiver):
     tenant = Tenant(bed, admin, "patient")
     webhook = tenant.webhook(receiver.url("/cancelled", 500))
     tenant.publish("order.created")
-    path = f"/v1/webhooks/{webhook['id']}/pending"
-    (pending,) = eventually(lambda: tenant("GET", path)["pending"], "not pending")
-    tenant("DELETE", f"{path}/{pending['delivery_id']}")
-    assert tenant("GET", path)["pending"] == []
+    path = f"/v1/webhooks/{webhook['id']}/deliveries"
+    (pending,) = eventually(lambda: tenant("GET", f"{path}?status=pending")["deliveries"], "not pending")
+    cancelled = tenant("POST", f"{path}/{pending['id']}/cancel")["delivery"]
+    assert (cancelled["status"], cancelled["attempts"]) == ("cancelled", 1)
+    assert tenant("GET", f"{path}?status=pending")["deliveries"] == []
 
 
 def test_a_tenant_is_told_of_a_key_that_ends(bed, admin, receiver):

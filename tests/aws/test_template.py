@@ -337,10 +337,11 @@ GET /v1/webhooks/webhook_1/logs/log_1 Subscriptions
 POST /v1/webhooks/webhook_1/logs/log_1/retry Subscriptions
 POST /v1/webhooks/webhook_1/recover Subscriptions
 GET /v1/webhooks/webhook_1/recover/rec_1 Subscriptions
-GET /v1/webhooks/webhook_1/pending Subscriptions
-DELETE /v1/webhooks/webhook_1/pending/delivery_1 Subscriptions
-DELETE /v1/webhooks/webhook_1/pending Subscriptions
-POST /v1/webhooks/webhook_1/pending/delivery_1/retry Subscriptions
+GET /v1/webhooks/webhook_1/deliveries Subscriptions
+GET /v1/webhooks/webhook_1/deliveries/delivery_1 Subscriptions
+POST /v1/webhooks/webhook_1/deliveries/delivery_1/retry Subscriptions
+POST /v1/webhooks/webhook_1/deliveries/delivery_1/cancel Subscriptions
+POST /v1/webhooks/webhook_1/deliveries/cancel Subscriptions
 GET /v1/webhooks/webhook_1/stats Subscriptions
 GET /v1/logs Subscriptions
 GET /v1/stats Subscriptions

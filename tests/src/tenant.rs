@@ -239,10 +239,10 @@ impl Webhook {
         eventually(
             &format!("{delivery_id} to wait for {}", self.id),
             async || {
-                let reply = self.api.get(&self.path("/pending")).await;
-                let pending = reply.data(200)["pending"].as_array()?.iter();
+                let reply = self.api.get(&self.path("/deliveries?status=pending")).await;
+                let pending = reply.data(200)["deliveries"].as_array()?.iter();
                 pending
-                    .map(|waiting| &waiting["delivery_id"])
+                    .map(|waiting| &waiting["id"])
                     .any(|id| id == delivery_id)
                     .then_some(())
             },

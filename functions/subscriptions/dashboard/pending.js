@@ -3,38 +3,38 @@
 import { button, count, empty, h, region, table, time, until } from "./dom.js";
 import { pages } from "./pages.js";
 
-const COLUMNS = ["Event type", "Event", "Accepted", "Attempt", "Next attempt", ""];
+const COLUMNS = ["Event type", "Event", "Accepted", "Attempts", "Next attempt", ""];
 
 /** The list: `queue` holds what is known of it, `refresh` asks for the newest. */
 export function pendingList({ call, act, say, confirmed, link }, of, limit) {
   const queue = pages(async (cursor) => {
-    const page = await call("GET /v1/webhooks/{webhook}/pending", of, { query: { cursor, limit } });
-    return { items: page.pending, next_cursor: page.next_cursor };
-  }, ({ delivery_id }) => delivery_id);
+    const page = await call("GET /v1/webhooks/{webhook}/deliveries", of, { query: { status: "pending", cursor, limit } });
+    return { items: page.deliveries, next_cursor: page.next_cursor };
+  }, ({ id }) => id);
 
-  const sendNow = ({ delivery_id: delivery, event_id }) => act(async () => {
-    await call("POST /v1/webhooks/{webhook}/pending/{delivery}/retry", { ...of, delivery });
+  const sendNow = ({ id: delivery, event_id }) => act(async () => {
+    await call("POST /v1/webhooks/{webhook}/deliveries/{delivery}/retry", { ...of, delivery });
     say(`Delivery of ${event_id} sent.`);
   });
-  const cancel = ({ delivery_id: delivery, event_id }) => act(async () => {
-    await call("DELETE /v1/webhooks/{webhook}/pending/{delivery}", { ...of, delivery });
+  const cancel = ({ id: delivery, event_id }) => act(async () => {
+    await call("POST /v1/webhooks/{webhook}/deliveries/{delivery}/cancel", { ...of, delivery });
     queue.drop(delivery);
     say(`Delivery of ${event_id} cancelled.`);
   });
   const cancelAll = () => act(async () => {
     if (!await confirmed("Cancel all waiting deliveries?", "They are not sent unless somebody recovers them.", "Cancel all")) return;
-    const { cancelled, complete } = await call("DELETE /v1/webhooks/{webhook}/pending", of);
+    const { cancelled, complete } = await call("POST /v1/webhooks/{webhook}/deliveries/cancel", of);
     say(`${count(cancelled)} cancelled${complete ? "." : ". There are more: cancel again."}`);
   });
 
   const row = (item) => [
     item.event_type,
     h("a", { href: link(["events", item.event_id]) }, h("code", null, item.event_id)),
-    time(item.accepted_at), `${item.attempt}`,
+    time(item.created_at), `${item.attempts}`,
     h("span", null, until(item.next_attempt_at), h("span", { class: "sub" }, time(item.next_attempt_at))),
     h("div", { class: "actions" },
-      button("Send now", () => sendNow(item), { id: `send-${item.delivery_id}`, "aria-label": `Send ${item.event_id} now` }),
-      button("Cancel", () => cancel(item), { id: `cancel-${item.delivery_id}`, "aria-label": `Cancel ${item.event_id}` })),
+      button("Send now", () => sendNow(item), { id: `send-${item.id}`, "aria-label": `Send ${item.event_id} now` }),
+      button("Cancel", () => cancel(item), { id: `cancel-${item.id}`, "aria-label": `Cancel ${item.event_id}` })),
   ];
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0

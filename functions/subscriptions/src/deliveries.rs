@@ -2,22 +2,32 @@
 
 use std::collections::HashMap;
 
-use rung_api::ApiError;
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderMap, StatusCode};
+use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, limits::COUNTING_MS};
 use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome},
+        audit::Action,
         delivery::{Delivery, State as DeliveryState},
         id::{DeliveryKey, WebhookId},
         webhook::Webhook,
     },
-    store::StoreError,
+    store::{
+        StoreError,
+        deliveries::{List, list_key},
+    },
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::Management;
+use crate::{Management, Path, by_hand::ByHand, names_of};
 
 /// One event on its way to one webhook.
 #[derive(Serialize, JsonSchema)]
@@ -148,8 +158,18 @@ pub(crate) async fn standing(
     state: &Management,
     keys: Vec<DeliveryKey>,
 ) -> Result<Vec<Standing>, StoreError> {
+    let rows = state.api.store.deliveries(&keys).await?;
+    standing_of(state, keys, rows).await
+}
+
+/// The same of deliveries whose rows were read.
+async fn standing_of(
+    state: &Management,
+    keys: Vec<DeliveryKey>,
+    rows: Vec<Delivery>,
+) -> Result<Vec<Standing>, StoreError> {
     let store = &state.api.store;
-    let rows = store.deliveries(&keys).await?.into_iter();
+    let rows = rows.into_iter();
     let mut rows: HashMap<_, _> = rows.map(|row| (row.key.clone(), row)).collect();
     let now_ms = state.api.clock.now_ms();
     let untold = keys.iter().filter_map(|key| match rows.get(key) {
@@ -195,4 +215,229 @@ pub(crate) async fn view(
 ) -> Result<Option<View>, ApiError> {
     let standing = standing(state, vec![key.clone()]).await?;
     Ok(standing.first().map(|standing| standing.view(event_type)))
+}
+
+/// How many rows a page may read in search of those that are wanted. The page ends there, with a cursor.
+const READ_PER_PAGE: usize = 1_000;
+
+pub(crate) async fn list(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    let caller = state.reader(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
+    let mut fields = Fields::of(&query)?;
+    let names = ["deliveries", webhook.tenant.as_str(), webhook.id.as_str()];
+    let page = state.api.page(&mut fields, &names).await?;
+    let wanted = fields.optional("status", |value| {
+        names_of(value, &DeliveryState::LISTED, DeliveryState::as_str)
+    });
+    let wanted = wanted.unwrap_or_else(|| DeliveryState::LISTED.to_vec());
+    fields.finish()?;
+    let (after, limit) = (page.after.clone(), page.limit);
+    let (deliveries, next) = wanted_deliveries(&state, &webhook, &wanted, after, limit).await?;
+    let next_cursor = page.cursor(next.as_deref());
+    Ok(answer(
+        StatusCode::OK,
+        json!({ "deliveries": deliveries, "next_cursor": next_cursor }),
+    ))
+}
+
+async fn wanted_deliveries(
+    state: &Management,
+    webhook: &Webhook,
+    wanted: &[DeliveryState],
+    mut before: Option<String>,
+    limit: usize,
+) -> Result<(Vec<View>, Option<String>), StoreError> {
+    let store = &state.api.store;
+    let wants = |some: &[DeliveryState]| some.iter().any(|one| wanted.contains(one));
+    // What waits for a webhook that was disabled meanwhile is held, whether its row says so yet or not.
+    let lists = [
+        (
+            List::Pending,
+            wants(&[DeliveryState::Pending, DeliveryState::Held]),
+        ),
+        (
+            List::Unsuccessful,
+            wants(&[
+                DeliveryState::Failed,
+                DeliveryState::Held,
+                DeliveryState::Missed,
+            ]),
+        ),
+        (List::Cancelled, wants(&[DeliveryState::Cancelled])),
+    ];
+    let lists = lists
+        .into_iter()
+        .filter_map(|(list, asked)| asked.then_some(list));
+    let lists: Vec<_> = lists.collect();
+    let (mut taken, mut last, mut read) = (Vec::new(), None, 0);
+    loop {
+        let chunk = limit + 1;
+        let (rows, next) = store
+            .deliveries_of(
+                &webhook.tenant,
+                &webhook.id,
+                &lists,
+                before.as_deref(),
+                chunk,
+            )
+            .await?;
+        read += chunk;
+        let types = rows.iter().map(|row| row.event_type.clone());
+        let types: Vec<_> = types.collect();
+        let keys = rows.iter().map(|row| row.key.clone()).collect();
+        let standing = standing_of(state, keys, rows).await?;
+        for (standing, event_type) in standing.iter().zip(&types) {
+            if !wanted.contains(&standing.status) {
+                continue;
+            }
+            // One more than fits: it is the next page's.
+            if taken.len() == limit {
+                return Ok((taken, last));
+            }
+            taken.push(standing.view(event_type));
+            last = Some(list_key(&standing.key));
+        }
+        if next.is_none() || read >= READ_PER_PAGE {
+            return Ok((taken, next));
+        }
+        before = next;
+    }
+}
+
+/// A caller's webhook and the delivery of this id to it, with its event's type.
+async fn named(
+    state: &Management,
+    caller: &Caller,
+    webhook: &WebhookId,
+    id: &str,
+) -> Result<(Webhook, Standing, String), ApiError> {
+    let webhook = state.webhook(caller, webhook).await?;
+    let missing = || ApiError::not_found("delivery", id);
+    let delivery = id.parse().map_err(|_| missing())?;
+    let store = &state.api.store;
+    let found = store.delivery_named(&webhook.tenant, &webhook.id, delivery);
+    let (key, event_type) = found.await?.ok_or_else(missing)?;
+    let found = standing(state, vec![key]).await?.pop();
+    let found = found.ok_or_else(missing)?;
+    // An earlier webhook of the same id is another one. One that an event did not match may have got it since, by a recovery.
+    let is_its_own = match &found.row {
+        Some(row) => row.epoch >= webhook.first_epoch || row.epoch == 0,
+        None => found.key.accepted_ms >= webhook.first_epoch,
+    };
+    let is_known = found.is_known() || matched(state, &found.key).await?;
+    if !is_its_own || !is_known {
+        return Err(missing());
+    }
+    Ok((webhook, found, event_type))
+}
+
+/// Whether the event of a delivery that has left no trace yet goes to the webhook.
+async fn matched(state: &Management, key: &DeliveryKey) -> Result<bool, ApiError> {
+    let store = &state.api.store;
+    let event = store.event(&key.tenant, &key.event).await?;
+    let Some(event) = event.filter(|event| event.accepted_ms == key.accepted_ms) else {
+        return Ok(false);
+    };
+    let matches = store.matches(&event).await?;
+    Ok(matches.iter().any(|found| found.webhook == key.webhook))
+}
+
+fn one(status: StatusCode, view: &View) -> Response {
+    answer(status, json!({ "delivery": view }))
+}
+
+pub(crate) async fn get(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((webhook, id)): Path<(WebhookId, String)>,
+    _: NoQuery,
+) -> Result<Response, ApiError> {
+    let caller = state.reader(&headers).await?;
+    let (_, found, event_type) = named(&state, &caller, &webhook, &id).await?;
+    Ok(one(StatusCode::OK, &found.view(&event_type)))
+}
+
+pub(crate) async fn retry(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((webhook, id)): Path<(WebhookId, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
+    rung_api::nothing(request).await?;
+    if webhook.disabled.is_some() {
+        return Err(Code::WebhookDisabled.into());
+    }
+    let key = &found.key;
+    let event = state.api.store.event(&key.tenant, &key.event).await?;
+    let event = event.filter(|event| event.accepted_ms == key.accepted_ms);
+    if event.ok_or(Code::EventExpired)?.erased.is_some() {
+        return Err(Code::EventErased.into());
+    }
+    state.admit(&caller, &webhook.id, ByHand::Retry).await?;
+    let record = caller.record(Action::DeliveryRetried, id.as_str());
+    let deliverer = &state.deliverer;
+    deliverer
+        .retry_delivery(&webhook, key, &event_type, &record)
+        .await?;
+    let view = view(&state, key, &event_type).await?;
+    Ok(one(StatusCode::ACCEPTED, &view.ok_or(Code::NotFound)?))
+}
+
+pub(crate) async fn cancel(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((webhook, id)): Path<(WebhookId, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
+    rung_api::nothing(request).await?;
+    let record = caller.record(Action::DeliveryCancelled, id.as_str());
+    let key = &found.key;
+    match found.status {
+        DeliveryState::Pending => {
+            state
+                .deliverer
+                .cancel(&webhook, key.uuid(), &record)
+                .await?;
+        }
+        DeliveryState::Held | DeliveryState::Missed | DeliveryState::Failed => {
+            state.api.store.record(&record).await?;
+            state.api.store.cancel_for_good(key).await?;
+        }
+        DeliveryState::Cancelled | DeliveryState::Succeeded => {}
+    }
+    let found = standing(&state, vec![key.clone()]).await?.pop();
+    let found = found.ok_or(Code::NotFound)?;
+    match found.status {
+        DeliveryState::Succeeded => Err(Code::DeliverySucceeded.into()),
+        DeliveryState::Cancelled => Ok(one(StatusCode::OK, &found.view(&event_type))),
+        // Its first attempt is on its way, or it went elsewhere meanwhile.
+        _ => Err(Code::Busy.into()),
+    }
+}
+
+/// Cancels all that waits.
+pub(crate) async fn cancel_all(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.manager(&headers).await?;
+    let webhook = state.webhook(&caller, &id).await?;
+    rung_api::nothing(request).await?;
+    let record = caller.record(Action::WebhookDeliveriesCancelled, webhook.id.as_str());
+    state.api.store.record(&record).await?;
+    let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
+    let cancelled = state.deliverer.cancel_all(&webhook, deadline_ms).await?;
+    let data = json!({ "cancelled": cancelled.deliveries, "complete": cancelled.complete });
+    Ok(answer(StatusCode::OK, data))
 }

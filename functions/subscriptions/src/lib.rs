@@ -17,7 +17,6 @@ mod ids;
 mod jobs;
 mod keys;
 mod logs;
-mod pending;
 mod plan;
 mod recover;
 mod stats;
@@ -81,7 +80,7 @@ fn calls() -> Routes<Management> {
     const ROTATION: &str = "/v1/webhooks/{webhook}/rotate-secret";
     const SECRET: &str = "/v1/webhooks/{webhook}/secret";
     const LOG: &str = "/v1/webhooks/{webhook}/logs/{log}";
-    const PENDING: &str = "/v1/webhooks/{webhook}/pending";
+    const DELIVERIES: &str = "/v1/webhooks/{webhook}/deliveries";
     Routes::default()
         .get("/", dashboard::page, docs::dashboard)
         .get("/dashboard/{file}", dashboard::part, docs::dashboard_file)
@@ -172,17 +171,26 @@ fn calls() -> Routes<Management> {
             recover::get,
             docs::get_recovery,
         )
-        .get(PENDING, pending::list, docs::list_pending)
-        .delete(PENDING, pending::cancel_all, docs::cancel_pending)
-        .post(
-            "/v1/webhooks/{webhook}/pending/{delivery}/retry",
-            pending::retry,
-            docs::retry_pending,
+        .get(DELIVERIES, deliveries::list, docs::list_deliveries)
+        .get(
+            "/v1/webhooks/{webhook}/deliveries/{delivery}",
+            deliveries::get,
+            docs::get_delivery,
         )
-        .delete(
-            "/v1/webhooks/{webhook}/pending/{delivery}",
-            pending::cancel,
+        .post(
+            "/v1/webhooks/{webhook}/deliveries/{delivery}/retry",
+            deliveries::retry,
+            docs::retry_delivery,
+        )
+        .post(
+            "/v1/webhooks/{webhook}/deliveries/{delivery}/cancel",
+            deliveries::cancel,
             docs::cancel_delivery,
+        )
+        .post(
+            "/v1/webhooks/{webhook}/deliveries/cancel",
+            deliveries::cancel_all,
+            docs::cancel_deliveries,
         )
         .get("/v1/events", events::list, docs::list_events)
         .get("/v1/events/{event}", events::get, docs::get_event)

@@ -68,6 +68,8 @@ codes! {
     EventIdReused = "event_id_reused", CONFLICT, "the id belongs to an event with other content; take a new one";
     /// The event has expired.
     EventExpired = "event_expired", CONFLICT, "the event has expired and cannot be sent again";
+    /// What has succeeded cannot be cancelled.
+    DeliverySucceeded = "delivery_succeeded", CONFLICT, "the delivery has succeeded and cannot be cancelled";
     /// A test is not sent again.
     TestDelivery = "test_delivery", CONFLICT, "a test cannot be retried; call test again";
     /// The key is there already.

@@ -390,7 +390,7 @@ async fn lists_and_what_is_not_there() {
     for list in [
         "/v1/webhooks".to_owned(),
         webhook.path("/logs"),
-        webhook.path("/pending"),
+        webhook.path("/deliveries"),
     ] {
         for limit in ["0", "101", "-1", "many", ""] {
             odin.api
@@ -423,7 +423,8 @@ async fn lists_and_what_is_not_there() {
         ("GET", "/v1/webhooks/webhook_none/logs".to_owned()),
         ("GET", webhook.path("/logs/log_none")),
         ("POST", webhook.path("/logs/log_none/retry")),
-        ("DELETE", webhook.path("/pending/none")),
+        ("GET", webhook.path("/deliveries/none")),
+        ("POST", webhook.path("/deliveries/none/cancel")),
         ("GET", "/v1/events/evt_none".to_owned()),
         ("GET", "/v1/nothing-here".to_owned()),
         ("GET", "/v2/webhooks".to_owned()),

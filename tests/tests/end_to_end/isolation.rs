@@ -143,17 +143,26 @@ async fn another_tenants_things_are_not_found() {
         ("GET", webhook.path("/logs"), None),
         ("GET", webhook.path(&format!("/logs/{log_id}")), None),
         ("POST", webhook.path(&format!("/logs/{log_id}/retry")), None),
-        ("GET", webhook.path("/pending"), None),
+        ("GET", webhook.path("/deliveries"), None),
         (
-            "DELETE",
-            webhook.path(&format!("/pending/{delivery_id}")),
+            "GET",
+            webhook.path(&format!("/deliveries/{delivery_id}")),
+            None,
+        ),
+        (
+            "POST",
+            webhook.path(&format!("/deliveries/{delivery_id}/cancel")),
             None,
         ),
         ("GET", format!("/v1/events/{}", event.id), None),
         // Another's log entry and delivery under a webhook of one's own.
         ("GET", own.path(&format!("/logs/{log_id}")), None),
         ("POST", own.path(&format!("/logs/{log_id}/retry")), None),
-        ("DELETE", own.path(&format!("/pending/{delivery_id}")), None),
+        (
+            "POST",
+            own.path(&format!("/deliveries/{delivery_id}/cancel")),
+            None,
+        ),
     ];
     for (method, path, body) in &calls {
         let call = stranger.api.call(method, path);

@@ -61,7 +61,10 @@ async fn a_retry_takes_the_place_of_a_wait() {
     odin.until(&event.id, &webhook, "succeeded").await;
     let attempts = webhook.until_attempts(&event.id, 2).await;
     assert_eq!(attempts[1]["trigger"], "manual");
-    let pending = odin.api.get(&webhook.path("/pending")).await;
+    let pending = odin
+        .api
+        .get(&webhook.path("/deliveries?status=pending"))
+        .await;
     pending.data(200);
     assert!(!pending.text.contains(delivery_id), "{}", pending.text);
     receiver.stays_at(2).await;
@@ -81,9 +84,12 @@ async fn a_waiting_delivery_is_cancelled() {
     let delivery_id = log["delivery_id"].as_str().unwrap();
     webhook.until_pending(delivery_id).await;
     odin.api
-        .delete(&webhook.path(&format!("/pending/{delivery_id}")))
+        .post(
+            &webhook.path(&format!("/deliveries/{delivery_id}/cancel")),
+            &json!({}),
+        )
         .await
-        .ok();
+        .data(200);
     odin.until(&event.id, &webhook, "cancelled").await;
     // Another failing event, published later, passes the time at which the first would have been sent again.
     let later = odin.publish("user.lesson.completed", json!({})).await;

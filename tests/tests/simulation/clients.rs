@@ -205,7 +205,7 @@ impl World {
         let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
         let pending = self
             .oracle
-            .deliveries_of(&tenant, &id, List::Pending, None, 100)
+            .deliveries_of(&tenant, &id, &[List::Pending], None, 100)
             .await;
         pending.expect("the oracle reads").0
     }
@@ -224,8 +224,8 @@ impl World {
         };
         let name = (key.webhook.to_string(), key.event.to_string());
         self.ledger().cancelled.insert(name.clone());
-        let path = format!("{path}/pending/{}", key.uuid());
-        let answer = self.call("DELETE", number, &path, Value::Null).await;
+        let path = format!("{path}/deliveries/{}/cancel", key.uuid());
+        let answer = self.call("POST", number, &path, Value::Null).await;
         if let Some((StatusCode::OK, _)) = answer {
             self.ledger().cancelled_for_good.insert(name);
         }
@@ -240,8 +240,8 @@ impl World {
         let pending = self.pending(number).await;
         let latest_ms = self.latest_ms();
         self.ledger().emptied.push((id.to_string(), latest_ms));
-        let path = format!("{path}/pending");
-        let answer = self.call("DELETE", number, &path, Value::Null).await;
+        let path = format!("{path}/deliveries/cancel");
+        let answer = self.call("POST", number, &path, Value::Null).await;
         let Some((StatusCode::OK, body)) = answer else {
             return;
         };
@@ -267,7 +267,7 @@ impl World {
         let key = &self.wire.chance.pick(&pending).key;
         let name = (key.webhook.to_string(), key.event.to_string());
         self.ledger().retry_asked.insert(name.clone());
-        let path = format!("{path}/pending/{}/retry", key.uuid());
+        let path = format!("{path}/deliveries/{}/retry", key.uuid());
         let answer = self.call("POST", number, &path, Value::Null).await;
         if let Some((StatusCode::ACCEPTED, _)) = answer {
             self.ledger().retried.push((name.0, name.1, asked_ms));

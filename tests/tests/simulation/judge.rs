@@ -34,10 +34,11 @@ impl World {
                     List::Unsuccessful,
                     &[State::Failed, State::Held, State::Missed],
                 ),
+                (List::Cancelled, &[State::Cancelled]),
             ] {
                 let listed = self
                     .oracle
-                    .deliveries_of(&tenant, &id, list, None, 100)
+                    .deliveries_of(&tenant, &id, &[list], None, 100)
                     .await
                     .expect("the oracle reads")
                     .0;

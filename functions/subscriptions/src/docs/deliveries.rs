@@ -1,6 +1,15 @@
-//! The documentation of deliveries.
+//! The documentation of deliveries' calls.
 
+use http::StatusCode;
+use rung_api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
+};
+use rung_core::domain::{delivery::State, tenant::Scope};
+use schemars::json_schema;
 use serde_json::{Value, json};
+
+use crate::deliveries::View;
 
 /// A delivery that has succeeded.
 pub(super) fn example() -> Value {
@@ -25,4 +34,102 @@ pub(super) fn waiting() -> Value {
     delivery["next_attempt_at"] = "2025-10-10T12:31:00.268Z".into();
     delivery["ended_at"] = Value::Null;
     delivery
+}
+
+pub(crate) fn list_deliveries(schemas: &mut Schemas) -> Operation {
+    let delivery = schemas.subschema_for::<View>();
+    Operation::new(
+        Who::Tenant(Scope::Read),
+        "listDeliveries",
+        "List the deliveries of a webhook that wait, or that did not get through.",
+    )
+    .describe("The newest accepted first. What succeeded at once is in the log alone.")
+    .lists("deliveries", delivery, waiting())
+    .query(
+        "status",
+        "Only those that stand so, or so, with commas between them.",
+        json!({ "type": "string", "examples": State::LISTED.map(State::as_str) }),
+    )
+}
+
+pub(crate) fn get_delivery(schemas: &mut Schemas) -> Operation {
+    let delivery = schemas.subschema_for::<View>();
+    Operation::new(
+        Who::Tenant(Scope::Read),
+        "getDelivery",
+        "Read where a delivery stands.",
+    )
+    .answers(
+        StatusCode::OK,
+        "The delivery.",
+        [("delivery", delivery)],
+        json!({ "delivery": example() }),
+    )
+}
+
+pub(crate) fn retry_delivery(schemas: &mut Schemas) -> Operation {
+    let delivery = schemas.subschema_for::<View>();
+    Operation::new(
+        Who::Tenant(Scope::Manage),
+        "retryDelivery",
+        "Send a delivery again now.",
+    )
+    .describe(
+        "As a retry of its latest attempt does: it takes the place of a wait, which goes on if it fails, and what has succeeded stays so.",
+    )
+    .empty_body()
+    .answers(
+        StatusCode::ACCEPTED,
+        "It is on its way.",
+        [("delivery", delivery)],
+        json!({ "delivery": waiting() }),
+    )
+    .refuses(&[
+        Code::WebhookDisabled,
+        Code::EventErased,
+        Code::EventExpired,
+        Code::RateLimited,
+    ])
+}
+
+pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
+    let delivery = schemas.subschema_for::<View>();
+    let mut cancelled = waiting();
+    cancelled["status"] = "cancelled".into();
+    cancelled["next_attempt_at"] = Value::Null;
+    cancelled["ended_at"] = "2025-10-10T12:30:41.002Z".into();
+    Operation::new(
+        Who::Tenant(Scope::Manage),
+        "cancelDelivery",
+        "Cancel a delivery that waits, or that a recovery could send.",
+    )
+    .describe("One that is cancelled already stays so; one that has succeeded is refused.")
+    .empty_body()
+    .answers(
+        StatusCode::OK,
+        "It is not sent any more.",
+        [("delivery", delivery)],
+        json!({ "delivery": cancelled }),
+    )
+    .refuses(&[Code::DeliverySucceeded, Code::Busy])
+}
+
+pub(crate) fn cancel_deliveries(_: &mut Schemas) -> Operation {
+    let cancelled = json_schema!({ "type": "integer", "minimum": 0 });
+    let complete = json_schema!({
+        "description": "Whether none is left; else ask again.",
+        "type": "boolean",
+    });
+    Operation::new(
+        Who::Tenant(Scope::Manage),
+        "cancelDeliveries",
+        "Cancel all deliveries that wait.",
+    )
+    .empty_body()
+    .answers(
+        StatusCode::OK,
+        "So many are not sent any more.",
+        [("cancelled", cancelled), ("complete", complete)],
+        json!({ "cancelled": 12, "complete": true }),
+    )
 }

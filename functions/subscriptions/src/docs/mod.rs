@@ -9,7 +9,6 @@ mod events;
 mod jobs;
 mod keys;
 mod logs;
-mod pending;
 mod recover;
 mod stats;
 mod tenants;
@@ -25,6 +24,9 @@ use serde_json::{Value, json};
 pub(crate) use self::{
     audit::list_audit,
     dead_letters::{list_dead_letters, redrive_dead_letters},
+    deliveries::{
+        cancel_deliveries, cancel_delivery, get_delivery, list_deliveries, retry_delivery,
+    },
     encryption::reencrypt,
     event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
     events::{delete_event, get_event, list_events},
@@ -34,7 +36,6 @@ pub(crate) use self::{
         get_operator_key, list_keys, list_operator_keys, update_key, update_operator_key,
     },
     logs::{get_log, list_all_logs, list_logs, retry_log},
-    pending::{cancel_delivery, cancel_pending, list_pending, retry_pending},
     recover::{get_recovery, recover},
     stats::{tenant_stats, webhook_stats},
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, update_tenant},

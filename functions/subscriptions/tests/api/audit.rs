@@ -341,8 +341,8 @@ async fn what_is_refused_or_changes_nothing_leaves_no_entry() {
     let dry = json!({"since": since, "dry_run": true});
     let recover = format!("{path}/recover");
     world.send(&owner, "POST", &recover, dry).await.data(200);
-    let cancelled = format!("{path}/pending/00000000-0000-8000-8000-000000000000");
-    let answered = world.send_text(&owner, "DELETE", &cancelled, "").await;
+    let cancelled = format!("{path}/deliveries/00000000-0000-8000-8000-000000000000/cancel");
+    let answered = world.send_text(&owner, "POST", &cancelled, "").await;
     answered.assert_error(404, "not_found");
     let event = json!({"type": "user.lesson.completed", "data": {}});
     world

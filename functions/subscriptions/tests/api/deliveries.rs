@@ -1,4 +1,4 @@
-//! Logs, retries, pending deliveries, events.
+//! Logs, retries, deliveries, events.
 
 use serde_json::{Value, json};
 
@@ -151,8 +151,10 @@ async fn a_retry_by_hand_sends_now_and_is_refused_on_a_disabled_webhook() {
     assert_eq!(after[0]["trigger"], "manual");
     assert_eq!(after[0]["status"], "succeeded");
     assert_eq!(after[0]["delivery_id"], after[1]["delivery_id"]);
-    let pending = world.get(&tenant, &format!("{path}/pending")).await;
-    assert_eq!(pending.data(200)["pending"], json!([]));
+    let pending = world
+        .get(&tenant, &format!("{path}/deliveries?status=pending"))
+        .await;
+    assert_eq!(pending.data(200)["deliveries"], json!([]));
 
     world
         .send(&tenant, "PATCH", &path, json!({"status": "disabled"}))
@@ -165,21 +167,31 @@ async fn a_retry_by_hand_sends_now_and_is_refused_on_a_disabled_webhook() {
 #[tokio::test(start_paused = true)]
 async fn a_waiting_delivery_is_listed_and_cancelled_once() {
     let (world, tenant, path) = failing().await;
-    let pending = world.get(&tenant, &format!("{path}/pending")).await;
-    let waiting = &pending.data(200)["pending"][0];
+    let pending = world
+        .get(&tenant, &format!("{path}/deliveries?status=pending"))
+        .await;
+    let waiting = &pending.data(200)["deliveries"][0];
     assert_eq!(waiting["event_id"], "evt_1");
-    assert_eq!(waiting["attempt"], 2);
+    assert_eq!(waiting["attempts"], 1);
     assert_eq!(waiting["next_attempt_at"], "2025-10-09T08:54:20Z");
-    let one = format!(
-        "{path}/pending/{}",
-        waiting["delivery_id"].as_str().unwrap()
+    let one = format!("{path}/deliveries/{}", waiting["id"].as_str().unwrap());
+    let read = world.get(&tenant, &one).await;
+    assert_eq!(read.data(200)["delivery"], *waiting);
+    let cancel = format!("{one}/cancel");
+    let cancelled = world.send_text(&tenant, "POST", &cancel, "").await;
+    let cancelled = &cancelled.data(200)["delivery"];
+    assert_eq!(
+        (&cancelled["status"], &cancelled["attempts"]),
+        (&json!("cancelled"), &json!(1))
     );
-    let cancelled = world.send_text(&tenant, "DELETE", &one, "").await;
-    assert_eq!(cancelled.data(200)["delivery"]["status"], "cancelled");
-    world
-        .send_text(&tenant, "DELETE", &one, "")
-        .await
-        .assert_error(404, "not_found");
+    assert!(cancelled["ended_at"].is_string(), "{cancelled}");
+    // It stays so, whoever asks again.
+    let again = world.send_text(&tenant, "POST", &cancel, "").await;
+    assert_eq!(again.data(200)["delivery"], *cancelled);
+    let listed = world
+        .get(&tenant, &format!("{path}/deliveries?status=cancelled"))
+        .await;
+    assert_eq!(listed.data(200)["deliveries"], json!([cancelled]));
     world.pass(120_000).await;
     assert_eq!(logs(&world, &tenant, &path, "").await.len(), 1);
 }
@@ -188,22 +200,26 @@ async fn a_waiting_delivery_is_listed_and_cancelled_once() {
 #[tokio::test(start_paused = true)]
 async fn what_succeeds_while_it_is_cancelled_has_succeeded() {
     let (world, tenant, path) = failing().await;
-    let pending = world.get(&tenant, &format!("{path}/pending")).await;
-    let waiting = &pending.data(200)["pending"][0];
+    let pending = world
+        .get(&tenant, &format!("{path}/deliveries?status=pending"))
+        .await;
+    let waiting = &pending.data(200)["deliveries"][0];
     let one = format!(
-        "{path}/pending/{}",
-        waiting["delivery_id"].as_str().unwrap()
+        "{path}/deliveries/{}/cancel",
+        waiting["id"].as_str().unwrap()
     );
     world.answer(200);
     world.answer_after(4_000);
     while world.posts() < 2 {
         world.pass(1_000).await;
     }
-    let cancelled = world.send_text(&tenant, "DELETE", &one, "").await;
+    let cancelled = world.send_text(&tenant, "POST", &one, "").await;
     assert_eq!(cancelled.data(200)["delivery"]["status"], "cancelled");
     world.pass(10_000).await;
     let event = world.get(&tenant, "/v1/events/evt_1").await;
     assert_eq!(event.data(200)["deliveries"][0]["status"], "succeeded");
+    let refused = world.send_text(&tenant, "POST", &one, "").await;
+    refused.assert_error(409, "delivery_succeeded");
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,7 +340,7 @@ async fn a_test_that_cannot_be_sent_is_told_and_is_in_no_log() {
 #[tokio::test(start_paused = true)]
 async fn all_that_waits_is_cancelled_at_once_and_what_comes_later_is_not() {
     let (world, tenant, path) = failing().await;
-    let pending = format!("{path}/pending");
+    let cancel_all = format!("{path}/deliveries/cancel");
     let publish = async |id: &str| {
         let event = json!({"id": id, "type": "user.lesson.completed", "data": {}});
         let published = world.send(&tenant, "POST", "/v1/events", event).await;
@@ -334,12 +350,12 @@ async fn all_that_waits_is_cancelled_at_once_and_what_comes_later_is_not() {
     for number in 2..5 {
         publish(&format!("evt_{number}")).await;
     }
-    let cancelled = world.send_text(&tenant, "DELETE", &pending, "").await;
+    let cancelled = world.send_text(&tenant, "POST", &cancel_all, "").await;
     assert_eq!(
         *cancelled.data(200),
         json!({"cancelled": 4, "complete": true})
     );
-    let again = world.send_text(&tenant, "DELETE", &pending, "").await;
+    let again = world.send_text(&tenant, "POST", &cancel_all, "").await;
     assert_eq!(*again.data(200), json!({"cancelled": 0, "complete": true}));
     publish("later").await;
     world.pass(60_000).await;
@@ -353,15 +369,16 @@ async fn all_that_waits_is_cancelled_at_once_and_what_comes_later_is_not() {
 #[tokio::test(start_paused = true)]
 async fn a_waiting_delivery_is_sent_now_and_its_ladder_goes_on_from_there() {
     let (world, tenant, path) = failing().await;
-    let pending = format!("{path}/pending");
+    let deliveries = format!("{path}/deliveries");
     let waiting = async || {
+        let pending = format!("{deliveries}?status=pending");
         let pending = world.get(&tenant, &pending).await;
-        pending.data(200)["pending"].as_array().unwrap().clone()
+        pending.data(200)["deliveries"].as_array().unwrap().clone()
     };
-    let id = waiting().await[0]["delivery_id"].clone();
-    let retry = format!("{pending}/{}/retry", id.as_str().unwrap());
+    let id = waiting().await[0]["id"].clone();
+    let retry = format!("{deliveries}/{}/retry", id.as_str().unwrap());
     let retried = world.send_text(&tenant, "POST", &retry, "").await;
-    assert_eq!(retried.data(202)["delivery"]["delivery_id"], id);
+    assert_eq!(retried.data(202)["delivery"]["id"], id);
     world.pass(1_000).await;
     let entries = logs(&world, &tenant, &path, "").await;
     assert_eq!(
@@ -369,15 +386,23 @@ async fn a_waiting_delivery_is_sent_now_and_its_ladder_goes_on_from_there() {
         (&json!("manual"), &json!(2))
     );
     // The first rung is still to come.
-    assert_eq!(waiting().await[0]["attempt"], 3);
+    assert_eq!(waiting().await[0]["attempts"], 2);
 
     world.answer(200);
     world.send_text(&tenant, "POST", &retry, "").await.data(202);
     world.pass(1_000).await;
     assert_eq!(waiting().await, Vec::<Value>::new());
-    for through in [retry.as_str(), &format!("{pending}/nonsense/retry")] {
-        let through = world.send_text(&tenant, "POST", through, "").await;
-        through.assert_error(404, "not_found");
+    // What has succeeded is sent once more, and stays so.
+    let through = world.send_text(&tenant, "POST", &retry, "").await;
+    assert_eq!(through.data(202)["delivery"]["status"], "succeeded");
+    world.pass(1_000).await;
+    assert_eq!(logs(&world, &tenant, &path, "").await.len(), 4);
+    for unknown in ["nonsense", "00000000-0000-8000-8000-000000000000"] {
+        for (method, rest) in [("GET", ""), ("POST", "/retry"), ("POST", "/cancel")] {
+            let unknown = format!("{deliveries}/{unknown}{rest}");
+            let unknown = world.send_text(&tenant, method, &unknown, "").await;
+            unknown.assert_error(404, "not_found");
+        }
     }
     let disable = json!({"status": "disabled"});
     world.send(&tenant, "PATCH", &path, disable).await.data(200);
@@ -505,8 +530,8 @@ async fn only_the_newest_attempt_of_what_waits_tells_of_the_next() {
     assert!(waiting[0].is_string(), "{waiting:?}");
     assert_eq!(waiting[1..], [nothing(), nothing(), nothing()]);
 
-    let pending = format!("{path}/pending");
-    let cancelled = world.send_text(&tenant, "DELETE", &pending, "");
+    let cancel_all = format!("{path}/deliveries/cancel");
+    let cancelled = world.send_text(&tenant, "POST", &cancel_all, "");
     assert_eq!(cancelled.await.data(200)["cancelled"], 1);
     assert_eq!(nexts().await, vec![nothing(); 4]);
     let event = world.get(&tenant, "/v1/events/evt_1").await;
@@ -636,4 +661,119 @@ async fn a_tenants_log_is_that_of_all_its_webhooks() {
     assert_eq!(refused.fields(), ["webhook_id"]);
     let named = format!("&webhook_id={}", webhooks[1]);
     assert_eq!(walk(&tenant, &named, 100).await.len(), 5);
+}
+
+/// Each state has its list, and each delivery is found by its id, whether it has a row or its log entry alone.
+#[tokio::test(start_paused = true)]
+async fn deliveries_are_listed_by_where_they_stand_and_sent_from_there() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "brief", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let second = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let stop = json!({"status": "disabled"});
+    world
+        .send(&tenant, "PATCH", &second, stop.clone())
+        .await
+        .data(200);
+    let publish = async |id: &str| {
+        let event = json!({"id": id, "type": "a.b", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+    };
+    publish("through").await;
+    world.pass(500).await;
+    world.answer(500);
+    publish("failed").await;
+    world.pass(5_000).await;
+    publish("cancelled").await;
+    world.pass(500).await;
+    let cancel_all = format!("{path}/deliveries/cancel");
+    let cancelled = world.send_text(&tenant, "POST", &cancel_all, "").await;
+    assert_eq!(cancelled.data(200)["cancelled"], 1);
+    publish("held").await;
+    world.pass(500).await;
+    world.send(&tenant, "PATCH", &path, stop).await.data(200);
+    publish("missed").await;
+    world.pass(5_000).await;
+    let list = async |status: &str| {
+        let listed = format!("{path}/deliveries{status}");
+        let listed = world.get(&tenant, &listed).await;
+        listed.data(200)["deliveries"].as_array().unwrap().clone()
+    };
+    let names = |listed: &[Value]| -> Vec<String> {
+        let name = |one: &Value| one["event_id"].as_str().unwrap().to_owned();
+        listed.iter().map(name).collect()
+    };
+    for (status, events) in [
+        ("?status=failed", &["failed"][..]),
+        ("?status=cancelled", &["cancelled"]),
+        ("?status=held", &["held"]),
+        ("?status=missed", &["missed"]),
+        ("?status=pending", &[]),
+        ("?status=held,missed", &["missed", "held"]),
+        ("", &["missed", "held", "cancelled", "failed"]),
+        ("?limit=1&status=failed", &["failed"]),
+    ] {
+        assert_eq!(names(&list(status).await), events, "{status}");
+    }
+    for wrong in ["succeeded", "any", "failed,", ""] {
+        let wrong = format!("{path}/deliveries?status={wrong}");
+        let refused = world.get(&tenant, &wrong).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["status"]);
+    }
+
+    let log = logs(&world, &tenant, &path, "?event_id=through").await[0].clone();
+    let through = log["delivery_id"].as_str().unwrap().to_owned();
+    let one = world
+        .get(&tenant, &format!("{path}/deliveries/{through}"))
+        .await;
+    let one = &one.data(200)["delivery"];
+    assert_eq!(
+        (&one["status"], &one["attempts"], &one["ended_at"]),
+        (&json!("succeeded"), &json!(1), &log["delivered_at"])
+    );
+    // Not that of the other webhook, which missed the event.
+    let other = world
+        .get(&tenant, &format!("{second}/deliveries/{through}"))
+        .await;
+    other.assert_error(404, "not_found");
+
+    let all = list("").await;
+    let retry = |one: &Value| format!("{path}/deliveries/{}/retry", one["id"].as_str().unwrap());
+    let refused = world.send_text(&tenant, "POST", &retry(&all[0]), "").await;
+    refused.assert_error(409, "webhook_disabled");
+    let start = json!({"status": "active"});
+    world.send(&tenant, "PATCH", &path, start).await.data(200);
+    world.answer(200);
+    let posts = world.posts();
+    for one in &all {
+        let retried = world.send_text(&tenant, "POST", &retry(one), "").await;
+        assert_eq!(retried.data(202)["delivery"]["status"], "pending", "{one}");
+    }
+    world.pass(1_000).await;
+    assert_eq!(world.posts(), posts + 4);
+    assert_eq!(list("").await, [] as [Value; 0]);
+    let attempts = logs(&world, &tenant, &path, "?event_id=missed").await;
+    assert_eq!(
+        (
+            &attempts[0]["trigger"],
+            &attempts[0]["attempt"],
+            attempts.len()
+        ),
+        (&json!("manual"), &json!(1), 1)
+    );
+
+    // What was missed can be called off, too.
+    let missed = world
+        .get(&tenant, &format!("{second}/deliveries?limit=100"))
+        .await;
+    let missed = missed.data(200)["deliveries"].as_array().unwrap().clone();
+    assert_eq!(missed.len(), 5);
+    let cancel = format!(
+        "{second}/deliveries/{}/cancel",
+        missed[0]["id"].as_str().unwrap()
+    );
+    let cancelled = world.send_text(&tenant, "POST", &cancel, "").await;
+    assert_eq!(cancelled.data(200)["delivery"]["status"], "cancelled");
 }

@@ -245,8 +245,10 @@ async fn what_waits_of_an_erased_event_is_cancelled_wherever_it_waits() {
         assert_eq!(ended["status"], "succeeded", "{ended}");
         assert_eq!(ended["result"]["deliveries"], 1);
         assert_eq!(statuses(&world, &tenant, "e").await, ["cancelled"]);
-        let pending = world.get(&tenant, &format!("{path}/pending")).await;
-        assert_eq!(pending.data(200)["pending"], json!([]));
+        let pending = world
+            .get(&tenant, &format!("{path}/deliveries?status=pending"))
+            .await;
+        assert_eq!(pending.data(200)["deliveries"], json!([]));
         let parked = table(&world).await.into_keys();
         assert!(
             !parked

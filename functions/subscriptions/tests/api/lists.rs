@@ -18,9 +18,7 @@ async fn walk(world: &World, caller: &As, path: &str, list: &str, limit: usize) 
         let items = data[list].as_array().unwrap();
         // Never a page of nothing: the one before it says that it was the last.
         assert!((1..=limit).contains(&items.len()), "{query}");
-        let named = items
-            .iter()
-            .map(|item| item.get("id").unwrap_or_else(|| &item["delivery_id"]));
+        let named = items.iter().map(|item| &item["id"]);
         ids.extend(named.map(|id| id.as_str().unwrap().to_owned()));
         match data["next_cursor"].as_str() {
             Some(cursor) => {
@@ -50,7 +48,7 @@ async fn pages_hold_everything_once_newest_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tenants_keys_logs_and_pending_deliveries_have_pages_too() {
+async fn tenants_keys_logs_and_deliveries_have_pages_too() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;
     let operator = As::operator();
@@ -74,7 +72,7 @@ async fn tenants_keys_logs_and_pending_deliveries_have_pages_too() {
             .data(202);
     }
     world.pass(1_000).await;
-    for (list, limit) in [("logs", 2), ("pending", 4)] {
+    for (list, limit) in [("logs", 2), ("deliveries", 4)] {
         let path = format!("/v1/webhooks/{webhook}/{list}");
         let mut items = walk(&world, &tenant, &path, list, limit).await;
         items.sort();
@@ -176,7 +174,7 @@ async fn a_cursor_goes_on_in_its_own_list_alone() {
     let lists = [
         (&tenant, "/v1/webhooks".to_owned()),
         (&tenant, list(&webhook, "logs")),
-        (&tenant, list(&webhook, "pending")),
+        (&tenant, list(&webhook, "deliveries")),
         (&tenant, list(&second, "logs")),
         (&other, "/v1/webhooks".to_owned()),
         (&other, list(&others, "logs")),

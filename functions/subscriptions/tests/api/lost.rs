@@ -89,7 +89,7 @@ async fn a_retry_by_hand_sends_a_lost_message_again() {
             format!("{path}/logs/{id}/retry")
         } else {
             let id = delivery(&world, &tenant, "e").await["id"].clone();
-            format!("{path}/pending/{}/retry", id.as_str().unwrap())
+            format!("{path}/deliveries/{}/retry", id.as_str().unwrap())
         };
         let again = || world.send_text(&tenant, "POST", &retry, "");
         again().await.data(202);

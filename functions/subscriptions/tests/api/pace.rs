@@ -302,7 +302,7 @@ async fn retries_by_hand_are_paced() {
         log["id"].as_str().unwrap()
     );
     let of_pending = format!(
-        "/v1/webhooks/{webhook}/pending/{}/retry",
+        "/v1/webhooks/{webhook}/deliveries/{}/retry",
         log["delivery_id"].as_str().unwrap()
     );
     assert_eq!(called(&world, &tenant, &of_pending, 1).await.0, [202]);

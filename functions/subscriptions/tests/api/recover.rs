@@ -137,8 +137,10 @@ async fn what_waits_is_sent_now_and_keeps_its_rung() {
     let (world, tenant, path) = world_of("odin").await;
     let events = ["e1", "e2", "e3", "e4"];
     let waits = async || {
-        let pending = world.get(&tenant, &format!("{path}/pending")).await;
-        let pending = pending.data(200)["pending"].as_array().unwrap().clone();
+        let pending = world
+            .get(&tenant, &format!("{path}/deliveries?status=pending"))
+            .await;
+        let pending = pending.data(200)["deliveries"].as_array().unwrap().clone();
         let due = |one: &Value| (one["event_id"].clone(), one["next_attempt_at"].clone());
         pending.iter().map(due).collect::<Vec<_>>()
     };
@@ -480,10 +482,12 @@ async fn a_backfilled_delivery_that_fails_climbs_the_ladder_and_can_be_cancelled
     )
     .await;
     assert_eq!(under_way["sent"], 1, "also what waits");
-    let pending = world.get(&tenant, &format!("{path}/pending")).await;
-    let delivery = pending.data(200)["pending"][0]["delivery_id"].clone();
-    let one = format!("{path}/pending/{}", delivery.as_str().unwrap());
-    world.send_text(&tenant, "DELETE", &one, "").await.data(200);
+    let pending = world
+        .get(&tenant, &format!("{path}/deliveries?status=pending"))
+        .await;
+    let delivery = pending.data(200)["deliveries"][0]["id"].clone();
+    let one = format!("{path}/deliveries/{}/cancel", delivery.as_str().unwrap());
+    world.send_text(&tenant, "POST", &one, "").await.data(200);
     world.pass(HOUR).await;
     assert_eq!(log(&world, &tenant, &path, "e").await.len(), 3);
 }

@@ -167,8 +167,10 @@ async fn a_delivery_whose_event_is_gone_ends_as_failed_and_the_operator_is_notif
     let logs = world.get(&tenant, &format!("{path}/logs")).await;
     assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 1);
     assert!(states(&world).await.contains(&"failed".to_owned()));
-    let waiting = world.get(&tenant, &format!("{path}/pending")).await;
-    assert_eq!(waiting.data(200)["pending"], json!([]));
+    let waiting = world
+        .get(&tenant, &format!("{path}/deliveries?status=pending"))
+        .await;
+    assert_eq!(waiting.data(200)["deliveries"], json!([]));
     let told = world
         .get(&operator, "/v1/events?type=delivery.failed")
         .await;

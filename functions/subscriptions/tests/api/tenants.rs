@@ -195,7 +195,7 @@ async fn a_tenant_made_anew_begins_empty_whatever_the_one_before_it_left() {
     for (list, name) in [
         ("/v1/events".to_owned(), "events"),
         (format!("{path}/logs"), "logs"),
-        (format!("{path}/pending"), "pending"),
+        (format!("{path}/deliveries"), "deliveries"),
     ] {
         let left = world.get(&second, &list).await;
         assert_eq!(left.data(200)[name], json!([]), "{list}");

@@ -233,8 +233,11 @@ async fn a_topic_that_refuses_stops_no_ladder() {
     let logs = world.get(&caller, &failed).await;
     assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 4);
     let pending = world
-        .get(&caller, &format!("/v1/webhooks/{webhook}/pending"))
+        .get(
+            &caller,
+            &format!("/v1/webhooks/{webhook}/deliveries?status=pending"),
+        )
         .await;
-    assert_eq!(pending.data(200)["pending"], json!([]), "it has ended");
+    assert_eq!(pending.data(200)["deliveries"], json!([]), "it has ended");
     assert_eq!(sns.types(), [""; 0]);
 }

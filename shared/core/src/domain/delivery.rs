@@ -34,6 +34,28 @@ pub enum State {
 }
 
 impl State {
+    /// Those that a webhook's deliveries can be listed by. What succeeded at once has its log.
+    pub const LISTED: [Self; 5] = [
+        Self::Pending,
+        Self::Held,
+        Self::Missed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Missed => "missed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether nothing follows by itself, and nothing is held back.
     #[must_use]
     pub fn has_ended(self) -> bool {

@@ -10,6 +10,7 @@ use crate::{
         audit::Record,
         delivery::{Delivery, State},
         hops::Hops,
+        id::DeliveryKey,
         message::{Content, Due, Message},
         webhook::Webhook,
     },
@@ -36,7 +37,21 @@ impl Deliverer {
     ) -> Result<(), FlowError> {
         self.store.record(record).await?;
         let key = &entry.key.delivery;
-        let dialect = self.dialect(&entry.dialect)?;
+        self.send_by_hand(webhook, key, &entry.event_type, Some(entry))
+            .await
+    }
+
+    /// The same of a delivery of which this is the log entry, or which has none: it was held or missed before its first attempt.
+    pub(super) async fn send_by_hand(
+        &self,
+        webhook: &Webhook,
+        key: &DeliveryKey,
+        event_type: &str,
+        entry: Option<&Attempt>,
+    ) -> Result<(), FlowError> {
+        let spoken = entry.map_or(&webhook.dialect, |entry| &entry.dialect);
+        let dialect = self.dialect(spoken)?;
+        let entry_wait_ms = entry.and_then(|entry| entry.next_due_ms);
         let mut row = self.store.delivery(key).await?;
         let used_up = dialect.ladder.waits_ms().len();
         loop {
@@ -67,7 +82,7 @@ impl Deliverer {
                 }
                 (Some(row), None) => (row.n + 1, row.next_attempt(), used_up, None),
                 // The first attempt has just failed, and its row is being written.
-                (None, _) if entry.next_due_ms.is_some() => (2, 2, 1, entry.next_due_ms),
+                (None, _) if entry_wait_ms.is_some() => (2, 2, 1, entry_wait_ms),
                 (None, _) => (2, 2, used_up, None),
             };
             let through = had_succeeded(row.as_ref(), made.as_ref(), entry)
@@ -83,7 +98,7 @@ impl Deliverer {
                 rung,
                 epoch: webhook.epoch,
                 trigger: Trigger::Manual,
-                dialect: Some(entry.dialect.clone()),
+                dialect: Some(spoken.clone()),
                 job: None,
                 repeated: false,
                 through,
@@ -97,13 +112,13 @@ impl Deliverer {
                 .await?;
             let written = match row {
                 None => {
-                    let head = head(&due, &entry.event_type, vec![due.due_ms]);
-                    let ended_ms = due.through.then_some(entry.ended_ms);
+                    let head = head(&due, event_type, vec![due.due_ms]);
+                    let ended_ms = entry.filter(|_| due.through).map(|entry| entry.ended_ms);
                     self.store.place(&Delivery { ended_ms, ..head }).await?
                 }
                 Some(_) => {
                     self.store
-                        .advance(&head(&due, &entry.event_type, Vec::new()), From::Any)
+                        .advance(&head(&due, event_type, Vec::new()), From::Any)
                         .await?
                 }
             };
@@ -205,9 +220,10 @@ impl Deliverer {
 }
 
 /// Whether a delivery has succeeded, as its row tells, the attempt that was made at it, or the log entry that led to it.
-fn had_succeeded(row: Option<&Delivery>, made: Option<&Attempt>, entry: &Attempt) -> bool {
+fn had_succeeded(row: Option<&Delivery>, made: Option<&Attempt>, entry: Option<&Attempt>) -> bool {
     let succeeded = |entry: &Attempt| entry.outcome == Outcome::Succeeded;
-    row.is_none_or(|row| entry.key == row.attempt_key()) && succeeded(entry)
+    let stands = |entry: &Attempt| row.is_none_or(|row| entry.key == row.attempt_key());
+    entry.is_some_and(|entry| stands(entry) && succeeded(entry))
         || made.is_some_and(succeeded)
         || row.is_some_and(|row| row.end(row.state) == State::Succeeded)
 }

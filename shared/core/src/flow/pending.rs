@@ -85,7 +85,7 @@ impl Deliverer {
                 .deliveries_of(
                     &webhook.tenant,
                     &webhook.id,
-                    List::Pending,
+                    &[List::Pending],
                     before.as_deref(),
                     PAGE_MAX,
                 )
@@ -105,43 +105,34 @@ impl Deliverer {
         }
     }
 
-    /// Sends a delivery that waits on its ladder now; its ladder goes on from there. Whether it waited. `record` goes to the audit
-    /// log first.
+    /// Sends a delivery again now, wherever it stands: as [`Self::retry`] does that of its latest attempt. One whose first attempt is on
+    /// its way is left to that. `record` goes to the audit log first.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
-    pub async fn retry_pending(
+    pub async fn retry_delivery(
         &self,
         webhook: &Webhook,
-        delivery: Uuid,
+        key: &DeliveryKey,
+        event_type: &str,
         record: &Record,
-    ) -> Result<Option<Delivery>, FlowError> {
-        let key = match self.waiting(webhook, delivery).await? {
-            None => return Ok(None),
-            Some(Waiting::Failed(attempt)) => {
-                self.retry(webhook, &attempt, record).await?;
-                attempt.key.delivery
-            }
-            Some(Waiting::Row(key)) => {
-                let row = self.store.delivery(&key).await?;
-                let waits =
-                    |row: &Delivery| row.state == State::Pending && webhook.takes(row.epoch);
-                if !row.as_ref().is_some_and(waits) {
-                    return Ok(None);
+    ) -> Result<(), FlowError> {
+        if let Some(latest) = self.latest_attempt(webhook, key).await? {
+            return self.retry(webhook, &latest, record).await;
+        }
+        self.store.record(record).await?;
+        match self.store.delivery(key).await? {
+            Some(row) if row.state == State::Pending && webhook.takes(row.epoch) => {
+                if row.is_overdue(self.clock.now_ms()) {
+                    self.send_position(&row).await?;
                 }
-                match (self.latest_attempt(webhook, &key).await?, &row) {
-                    (Some(latest), _) => self.retry(webhook, &latest, record).await?,
-                    (None, Some(row)) if row.is_overdue(self.clock.now_ms()) => {
-                        self.store.record(record).await?;
-                        self.send_position(row).await?;
-                    }
-                    // One that was not attempted yet is on its way to its first attempt.
-                    (None, _) => {}
-                }
-                key
             }
-        };
-        Ok(self.store.delivery(&key).await?)
+            Some(_) => {
+                self.send_by_hand(webhook, key, event_type, None).await?;
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     async fn latest_attempt(

@@ -72,6 +72,8 @@ pub enum List {
     Pending,
     /// Failed, held or missed.
     Unsuccessful,
+    /// Cancelled.
+    Cancelled,
 }
 
 /// All attributes of a row.
@@ -186,7 +188,7 @@ impl Store {
             update.push_str(" REMOVE ");
             update.push_str(&removed.join(", "));
         }
-        values.push((":pending", text(state_name(State::Pending))));
+        values.push((":pending", text(State::Pending.as_str())));
         values.push((":g", text(list_partition(&to.key, List::Pending))));
         values.push((":gs", text(list_key(&to.key))));
         self.update_delivery(&to.key, &update, condition, values)
@@ -245,10 +247,10 @@ impl Store {
             NAMES
                 .into_iter()
                 .zip(from)
-                .map(|(name, state)| (name, text(state_name(*state)))),
+                .map(|(name, state)| (name, text(state.as_str()))),
         );
         let condition = format!("{place}st IN ({})", NAMES[..from.len()].join(", "));
-        values.push((":to", text(state_name(to))));
+        values.push((":to", text(to.as_str())));
         let mut update = "SET st = :to".to_owned();
         if to.has_ended() {
             values.push((":fin", number(self.clock.now_ms())));
@@ -304,7 +306,7 @@ impl Store {
         }
     }
 
-    /// Deliveries of a list, newest accepted first: up to `limit` of those accepted before the position `before` (any position
+    /// Deliveries of some lists, newest accepted first: up to `limit` of those accepted before the position `before` (any position
     /// that an earlier call answered), and the position to go on from, `None` at the end.
     ///
     /// # Errors
@@ -313,18 +315,24 @@ impl Store {
         &self,
         tenant: &TenantId,
         webhook: &WebhookId,
-        list: List,
+        lists: &[List],
         before: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
-        let partitions: Vec<_> = list_partitions(tenant, webhook, list).collect();
+        let partitions: Vec<_> = lists
+            .iter()
+            .flat_map(|list| list_partitions(tenant, webhook, *list))
+            .collect();
         let (rows, next) = self
             .merged_page(&partitions, true, "0", before, limit)
             .await?;
-        let keys = rows.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
+        let mut keys = rows.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
+        // The index answers a moment late, and may tell of a delivery in two lists.
+        keys.dedup();
         let mut deliveries = self.deliveries(&keys).await?;
-        // The index answers a moment late: only what still belongs to the list stays.
-        deliveries.retain(|delivery| list_of(delivery.state) == Some(list));
+        // Only what still belongs to the lists stays.
+        deliveries
+            .retain(|delivery| list_of(delivery.state).is_some_and(|list| lists.contains(&list)));
         deliveries.sort_by_key(|delivery| Reverse(list_key(&delivery.key)));
         Ok((deliveries, next))
     }
@@ -358,7 +366,7 @@ fn delivery_item(row: &Delivery, now_ms: u64, expiry: u64) -> Item {
     let ended_ms = row.ended_ms.or(row.state.has_ended().then_some(now_ms));
     let list = list_of(row.state);
     Builder::new(partition(&row.key), time(row.key.accepted_ms))
-        .text("st", state_name(row.state))
+        .text("st", row.state.as_str())
         .number("n", row.n)
         .number("d", row.due_ms)
         .number("k", row.attempt)
@@ -406,11 +414,14 @@ fn shard_partition(tenant: &TenantId, webhook: &WebhookId, list: List, shard: u8
     let letter = match list {
         List::Pending => 'P',
         List::Unsuccessful => 'F',
+        List::Cancelled => 'C',
     };
     format!("{letter}#{tenant}#{webhook}#{shard}")
 }
 
-pub(crate) fn list_key(key: &DeliveryKey) -> String {
+/// A delivery's position in its lists.
+#[must_use]
+pub fn list_key(key: &DeliveryKey) -> String {
     format!("{}#{}", time(key.accepted_ms), key.event)
 }
 
@@ -419,18 +430,8 @@ fn list_of(state: State) -> Option<List> {
     match state {
         State::Pending => Some(List::Pending),
         State::Failed | State::Held | State::Missed => Some(List::Unsuccessful),
-        State::Succeeded | State::Cancelled => None,
-    }
-}
-
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Pending => "pending",
-        State::Succeeded => "succeeded",
-        State::Failed => "failed",
-        State::Held => "held",
-        State::Missed => "missed",
-        State::Cancelled => "cancelled",
+        State::Cancelled => Some(List::Cancelled),
+        State::Succeeded => None,
     }
 }
 
@@ -444,7 +445,7 @@ fn state_of(name: &str) -> Option<State> {
         State::Cancelled,
     ]
     .into_iter()
-    .find(|state| state_name(*state) == name)
+    .find(|state| state.as_str() == name)
 }
 
 pub(super) fn key_of(row: &Row) -> Result<DeliveryKey, StoreError> {

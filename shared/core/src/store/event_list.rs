@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use rung_base::chance;
+use uuid::Uuid;
 
 use super::{
     Query, Range, Row, Store, StoreError,
@@ -18,7 +19,7 @@ use super::{
     walk::{Order, Source, Span, Start},
 };
 use crate::{
-    domain::id::{EventId, TenantId},
+    domain::id::{DeliveryKey, EventId, TenantId, WebhookId},
     limits::LOG_SHARDS,
 };
 
@@ -180,6 +181,48 @@ impl Store {
             }
         }
         Ok((entries, walked.next.as_deref().map(whole)))
+    }
+
+    /// The delivery of this UUID to a webhook, with its event's type, if an event of the list may be it: whether that ever went to the
+    /// webhook, this does not tell. Strong reads of what was accepted in one millisecond.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn delivery_named(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        delivery: Uuid,
+    ) -> Result<Option<(DeliveryKey, String)>, StoreError> {
+        let Some(accepted_ms) = DeliveryKey::accepted_ms_of(delivery) else {
+            return Ok(None);
+        };
+        let span = Span {
+            since_ms: accepted_ms,
+            until_ms: accepted_ms,
+        };
+        let mut after = None;
+        loop {
+            let order = Order::OldestFirst;
+            let (entries, next) = self
+                .event_entries(tenant, order, span, after.as_deref(), FILTERED_CHUNK)
+                .await?;
+            for entry in entries {
+                let key = DeliveryKey {
+                    tenant: tenant.clone(),
+                    webhook: webhook.clone(),
+                    event: entry.event,
+                    accepted_ms,
+                };
+                if key.uuid() == delivery {
+                    return Ok(Some((key, entry.event_type)));
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// A part of a tenant's list in no order of time, each row read once: the entries of up to `rows` rows of events that were accepted

@@ -20,7 +20,7 @@
 //! | body of an event that its row has no room for | `E#t#e` / `P#hash#dialect` | retention | [`events`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
 //! | webhook that an event was sent to though it did not match it | `E#t#e` / `B#accepted#w` | retention | [`events`] |
-//! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending or `F#t#w` when failed, held, missed, `gs` = `accepted#e` | retention | [`deliveries`] |
+//! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending, `F#t#w` when failed, held, missed or `C#t#w` when cancelled, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
 //! | recovery | `J#t#w` / `job`, `K#hash` | retention | [`recoveries`] |
 //! | job | `B#job` / `-`; `g` = `B`, `gs` = `created#job` | retention | [`jobs`] |

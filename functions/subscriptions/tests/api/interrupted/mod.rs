@@ -459,8 +459,8 @@ async fn what_has_just_failed_can_be_cancelled_at_once() {
         if let Some(log) = logs.data(200)["logs"].get(0) {
             logged += 1;
             let delivery = log["delivery_id"].as_str().unwrap();
-            let one = format!("{path}/pending/{delivery}");
-            let cancelled = world.send_text(&tenant, "DELETE", &one, "").await;
+            let one = format!("{path}/deliveries/{delivery}/cancel");
+            let cancelled = world.send_text(&tenant, "POST", &one, "").await;
             assert_eq!(
                 cancelled.data(200)["delivery"]["status"],
                 "cancelled",
