@@ -265,7 +265,7 @@ async fn an_attempt_that_nothing_can_sign_is_not_made() {
     assert_eq!(log["status"], "failed");
     let error = log["error"].as_str().unwrap();
     assert!(
-        error.contains("unsigned") && error.contains("Rotate"),
+        error.contains("cannot sign") && error.contains("Rotate"),
         "{error}"
     );
     assert!(log["next_attempt_at"].is_string(), "it comes again");
