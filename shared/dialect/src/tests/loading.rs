@@ -163,12 +163,12 @@ fn bounds() {
     faulty(
         "success = [\"2xx\"]",
         "success = [\"2yy\"]",
-        "`2yy` is no status",
+        "`2yy` is not a status",
     );
     faulty(
         "success = [\"2xx\"]",
         "success = [\"200\", \"1xx\"]",
-        "`1xx` is no status",
+        "`1xx` is not a status",
     );
     faulty(
         "disable = { failing_for = \"5d\" }",
@@ -260,7 +260,7 @@ fn headers_and_signatures() {
     faulty(
         "header = \"X-Signature\"",
         "header = \"x-event\"",
-        "there twice",
+        "defined twice",
     );
     faulty(
         "signed = \"{timestamp}.{body}\"",
@@ -316,7 +316,7 @@ fn envelopes() {
         "one of `from`, `value` and `fields`",
     );
     faulty(id, "{ key = \"id\", value = 1.5 }", "a constant is");
-    faulty_at(id, "{ from = \"data_members\" }", 4, "there twice");
+    faulty_at(id, "{ from = \"data_members\" }", 4, "used twice");
     faulty(
         id,
         "{ key = \"x\", from = \"data_members\" }",
@@ -337,11 +337,11 @@ fn catalogues() {
         1,
         "names `order.sent`",
     );
-    faulty("name = \"order\"", "name = \"order.paid\"", "there twice");
+    faulty("name = \"order\"", "name = \"order.paid\"", "used twice");
     faulty(
         "aliases = [\"order.payed\"]",
         "aliases = [\"order.paid\"]",
-        "there twice",
+        "used twice",
     );
     faulty(
         "aliases = [\"order.payed\"]",
