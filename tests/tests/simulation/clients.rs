@@ -345,7 +345,7 @@ impl World {
             .expect("it is a request");
         let answer = function
             .run(LIMIT, async {
-                let response = function.router.clone().oneshot(request).await;
+                let response = function.app.router().oneshot(request).await;
                 let response = response.unwrap_or_else(|never| match never {});
                 let status = response.status();
                 let bytes = to_bytes(response.into_body(), usize::MAX).await;

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use futures_util::future::BoxFuture;
 use rung_base::clock::Clock;
 use rung_core::{encryption::KeyRing, flow::Tally, limits::TALLY_TIME};
@@ -69,7 +68,6 @@ impl Clock for Skewed {
 /// One instance.
 pub(crate) struct Function {
     pub(crate) app: App,
-    pub(crate) router: Router,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) in_hand: Arc<Mutex<InHand>>,
     life: Arc<Life>,
@@ -190,7 +188,6 @@ impl Functions {
         app.deliverer.tally = Tally::new(TALLY_TIME);
         line.open();
         Function {
-            router: app.router(),
             app,
             clock,
             in_hand,

@@ -91,7 +91,7 @@ impl Watch {
 
     /// Whether a query is one of parked waits where none was ever parked. There are very many of them.
     pub(crate) fn finds_nothing(&self, operation: &str, body: &[u8]) -> bool {
-        if operation != "Query" {
+        if operation != "Query" || !contains(body, "\"Q#") {
             return false;
         }
         let request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
@@ -191,9 +191,8 @@ fn cancelled(operation: &str, body: &[u8]) -> Option<DeliveryKey> {
 
 /// A request, if it names a state. Most don't, and are not worth the reading.
 fn naming(state: &str, body: &[u8]) -> Option<Value> {
-    let text = std::str::from_utf8(body).ok()?;
-    let names = text.contains(&format!("\"{state}\""));
-    names.then(|| serde_json::from_str(text).expect("the SDK writes JSON"))
+    contains(body, &format!("\"{state}\""))
+        .then(|| serde_json::from_slice(body).expect("the SDK writes JSON"))
 }
 
 /// The delivery whose row has this key.
@@ -214,6 +213,11 @@ fn position(key: &Value, n: &Value, due_ms: &Value) -> Option<AttemptKey> {
         due_ms: due_ms["N"].as_str()?.parse().ok()?,
         n: n["N"].as_str()?.parse().ok()?,
     })
+}
+
+/// Whether a request contains this text. Far cheaper than reading it as JSON.
+pub(crate) fn contains(body: &[u8], text: &str) -> bool {
+    str::from_utf8(body).is_ok_and(|body| body.contains(text))
 }
 
 fn text(attribute: &Value) -> &str {

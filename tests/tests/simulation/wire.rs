@@ -29,7 +29,7 @@ use crate::{
     chance::Chance,
     plan::Plan,
     trace::{Trace, canonical},
-    watch::Watch,
+    watch::{Watch, contains},
 };
 
 /// Whether a function still runs.
@@ -145,8 +145,7 @@ impl Wire {
 
     /// Lets a function stand still before it parks a wait.
     async fn freeze(&self, target: &str, body: &[u8]) {
-        let parks =
-            || target.ends_with(".BatchWriteItem") && body.windows(3).any(|at| at == b"\"Q#");
+        let parks = || target.ends_with(".BatchWriteItem") && contains(body, "\"Q#");
         let rate = self.plan.frozen_parking;
         // Never draws nothing, and looks for nothing.
         if rate > 0.0 && !self.is_calm() && parks() && self.chance.happens(rate) {

@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) under_way: AtomicUsize,
     /// Whether a sweep has come through since faults have ended.
     swept: AtomicBool,
+    /// Whether an hour passes in which nothing can happen, and no sweep comes.
+    idle: AtomicBool,
     /// Messages that sweeps have sent since.
     swept_up: AtomicUsize,
     /// Batches handed out so far.
@@ -158,6 +160,7 @@ impl World {
             receivers,
             under_way: AtomicUsize::new(0),
             swept: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
             swept_up: AtomicUsize::new(0),
             batches: AtomicU64::new(0),
             dialects,
@@ -240,7 +243,9 @@ impl World {
         let rested_ms = self.clock.now_ms();
         for _ in 0..LAPS {
             let before = self.swept_up.load(Ordering::Relaxed);
-            let next_ms = self.clock.now_ms() + LAP_MS + 120_000;
+            self.pass_an_hour().await;
+            // A lap may take several sweeps.
+            let next_ms = self.clock.now_ms() + 4 * self.sweep_every().as_millis() as u64;
             self.clock.sleep_until_ms(next_ms).await;
             while !self.rests().await {
                 self.clock
@@ -255,6 +260,16 @@ impl World {
         }
         self.ledger()
             .violation("the watchdog finds no end".to_owned());
+    }
+
+    /// Lets the time until the next lap pass without a sweep. Everything rests: each of them would find nothing, in 16 queries for
+    /// every minute, and leave its cursors where they are put here.
+    async fn pass_an_hour(&self) {
+        self.idle.store(true, Ordering::Relaxed);
+        let next_ms = self.clock.now_ms() + LAP_MS;
+        self.clock.sleep_until_ms(next_ms).await;
+        put_cursors(&self.oracle, next_ms).await;
+        self.idle.store(false, Ordering::Relaxed);
     }
 
     /// Intervenes whenever it is asked to, a few times.
@@ -290,6 +305,10 @@ impl World {
     async fn sweeps(self: Arc<Self>) {
         let (chance, plan) = (&self.wire.chance, &self.wire.plan);
         loop {
+            if self.idle.load(Ordering::Relaxed) {
+                tokio::time::sleep(self.sweep_every()).await;
+                continue;
+            }
             let twins = 1 + u32::from(!self.wire.is_calm() && chance.happens(plan.twin_sweep));
             for _ in 0..twins {
                 let world = Arc::clone(&self);
@@ -310,7 +329,17 @@ impl World {
                         .line(|| format!("a sweep ends with {done:?}"));
                 });
             }
-            tokio::time::sleep(Duration::from_millis(60_000)).await;
+            tokio::time::sleep(self.sweep_every()).await;
+        }
+    }
+
+    /// How long until the next sweep. Most calls are a sweep's. Once faults have ended, they come as rarely as still brings back each
+    /// wait in time.
+    fn sweep_every(&self) -> Duration {
+        if self.wire.is_calm() {
+            Duration::from_millis(SWEEP_AHEAD_MS / 2)
+        } else {
+            Duration::from_secs(60)
         }
     }
 }
@@ -400,14 +429,18 @@ fn manner(chance: &Chance, calm_ms: u64) -> Manner {
     }
 }
 
+/// Puts the cursors where a sweep leaves them at this time.
+async fn put_cursors(oracle: &Store, now_ms: u64) {
+    let cursor = Cursor::at((now_ms + SWEEP_AHEAD_MS) / 60_000);
+    for shard in 0..PARK_SHARDS {
+        let moved = oracle.move_sweep_cursor(shard, &cursor).await;
+        moved.expect("the oracle writes");
+    }
+}
+
 async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
     if !plan.new_table {
-        // As the last sweep has left it.
-        let cursor = Cursor::at((START_MS + SWEEP_AHEAD_MS) / 60_000);
-        for shard in 0..PARK_SHARDS {
-            let moved = oracle.move_sweep_cursor(shard, &cursor).await;
-            moved.expect("the oracle writes");
-        }
+        put_cursors(oracle, START_MS).await;
     }
     let origin = Origin::system();
     for number in 0..plan.tenants {
