@@ -143,15 +143,20 @@ impl Ledger {
         self.posts[number].taken = true;
     }
 
-    /// Notes an answer of 202. A repeat must be answered as the first time.
+    /// Notes an answer of 202. A repeat must be answered as the first time, and called a duplicate.
     pub(crate) fn accepted(&mut self, event: u64, accepted: Accepted) {
         let known = self.events.entry(event).or_default();
-        match &known.accepted {
-            Some(first) if *first != accepted => {
-                let text = format!("event {event}: {first:?}, then {accepted:?}");
-                self.violation(text);
-            }
-            _ => known.accepted = Some(accepted),
+        let Some(first) = &known.accepted else {
+            known.accepted = Some(accepted);
+            return;
+        };
+        let repeated = Accepted {
+            duplicate: true,
+            ..first.clone()
+        };
+        if accepted != repeated {
+            let text = format!("event {event}: {first:?}, then {accepted:?}");
+            self.violation(text);
         }
     }
 
