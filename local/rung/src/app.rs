@@ -326,6 +326,7 @@ mod tests {
             through: false,
             resume_ms: None,
             place_ms: None,
+            pace_epoch: 0,
             content: None,
         })
     }

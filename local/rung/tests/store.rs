@@ -3,8 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use rung_api::limits::{
+    BATCH_EVENTS, DESCRIPTION_CHARS, METADATA_BYTES, NAME_CHARS, SECRET_BYTES, URL_CHARS,
+    WEBHOOK_EVENTS, WEBHOOK_HEADERS_BYTES,
+};
 use rung_base::clock::VirtualClock;
 use rung_core::{
     domain::{
@@ -14,30 +19,40 @@ use rung_core::{
         hops::Hops,
         id::{DeliveryKey, EventId, JobId, KeyId, TenantId, WebhookId},
         job::{Erasure, Subject},
-        message::{Recovery, Scope as Sent},
+        message::{Content, Due, Recovery, Scope as Sent},
         tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
-        webhook::{Disabled, Reason, Secret, Webhook},
+        webhook::{Disabled, OldSecret, Reason, Secret, Webhook},
     },
     encryption::KeyRing,
-    limits::WEBHOOKS_PER_TENANT,
+    limits::{
+        DELIVERY_ATTEMPTS, INLINE_BODY_BYTES, LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES, OLD_SECRETS,
+        WEBHOOKS_PER_TENANT,
+    },
     store::{
         Store,
         api_keys::KeyCreated,
-        deliveries::{From, Written},
+        deliveries::{From, OPEN, Written},
+        event_list::Call,
         jobs::Begun,
         webhooks::WebhookWritten,
     },
 };
-use rung_json::Json;
+use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS, LADDER_WAITS};
+use rung_json::{Json, filter::Filter, limits::FILTER_BYTES};
 use rung_local_aws::Aws;
 
 /// A table with the tenant `t`.
 async fn store() -> Store {
+    store_over_table().await.0
+}
+
+/// The same, and the way to the table.
+async fn store_over_table() -> (Store, aws_sdk_dynamodb::Client) {
     let clock = Arc::new(VirtualClock::starting_at(1_760_000_000_000));
     let aws = Aws::memory(&[], clock.clone()).unwrap();
     let (dynamodb, _) = rung_local_aws::clients(rung_local_aws::connector::InProcess::new(aws));
     let store = Store::new(
-        dynamodb,
+        dynamodb.clone(),
         "rung",
         KeyRing::of_tests(),
         clock,
@@ -61,7 +76,7 @@ async fn store() -> Store {
         None
     );
     assert_eq!(store.tenant(&tenant.id).await.unwrap(), Some(tenant));
-    store
+    (store, dynamodb)
 }
 
 /// What the audit log says of a change here.
@@ -81,6 +96,7 @@ fn webhook() -> Webhook {
         events: vec!["*".to_owned()],
         filter: None,
         rate_limit: None,
+        pace_epoch: 0,
         name: Some("n".to_owned()),
         description: None,
         secret: Secret::new("s".to_owned()),
@@ -441,4 +457,186 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
     assert_eq!(store.advance_recovery(&there, "d").await.unwrap(), None);
     let begun = store.place_recovery(&recovery).await.unwrap();
     assert_eq!(begun.recovery.cursor, "");
+}
+
+/// What DynamoDB counts of a value, in bytes; of numbers the most that as many digits take.
+fn bytes_of(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
+        AttributeValue::B(blob) => blob.as_ref().len(),
+        AttributeValue::L(values) => {
+            3 + values
+                .iter()
+                .map(|value| 1 + bytes_of(value))
+                .sum::<usize>()
+        }
+        AttributeValue::M(values) => {
+            let values = values.iter();
+            3 + values
+                .map(|(name, value)| 1 + name.len() + bytes_of(value))
+                .sum::<usize>()
+        }
+        AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
+        other => panic!("no row has {other:?}"),
+    }
+}
+
+/// DynamoDB refuses an item of more than 400 KB, and from then on nothing could move it. What grows has a bound; here it is at it.
+#[tokio::test(start_paused = true)]
+async fn the_largest_row_of_each_kind_has_room_in_an_item() {
+    let (store, dynamodb) = store_over_table().await;
+    let id = |first: &str| format!("{first}{}", "x".repeat(ID_CHARS - first.len()));
+    let webhook = Webhook {
+        id: WebhookId::parse(&id("w")).unwrap(),
+        url: "u".repeat(URL_CHARS),
+        events: vec!["e".repeat(EVENT_TYPE_CHARS); WEBHOOK_EVENTS],
+        filter: Some(
+            Filter::compile(
+                &Json::parse(
+                    format!(r#"{{"a": ["{}"]}}"#, "x".repeat(FILTER_BYTES - 20)).as_bytes(),
+                    9,
+                )
+                .unwrap(),
+            )
+            .unwrap(),
+        ),
+        name: Some("ü".repeat(NAME_CHARS)),
+        description: Some("ü".repeat(DESCRIPTION_CHARS)),
+        secret: Secret::new("s".repeat(SECRET_BYTES)),
+        old_secrets: vec![
+            OldSecret {
+                secret: Secret::new("s".repeat(SECRET_BYTES)),
+                expires_ms: 1_760_000_000_000,
+                unknown: Default::default(),
+            };
+            OLD_SECRETS
+        ],
+        headers: [("X-A".to_owned(), "b".repeat(WEBHOOK_HEADERS_BYTES))].into(),
+        secret_headers: [(
+            "Cookie".to_owned(),
+            Secret::new("c".repeat(WEBHOOK_HEADERS_BYTES)),
+        )]
+        .into(),
+        metadata: Json::parse(
+            format!(r#"{{"k": "{}"}}"#, "m".repeat(METADATA_BYTES - 9)).as_bytes(),
+            2,
+        )
+        .unwrap(),
+        dialect: "d".repeat(ID_CHARS),
+        ..webhook()
+    };
+    let nobody = by_nobody();
+    let made = store.create_webhook(&webhook, WEBHOOKS_PER_TENANT, &nobody);
+    assert_eq!(made.await.unwrap(), WebhookWritten::Done);
+
+    let key = DeliveryKey {
+        tenant: tenant(),
+        webhook: webhook.id.clone(),
+        event: EventId::parse(&id("e")).unwrap(),
+        accepted_ms: 1_760_000_000_000,
+    };
+    // The longest ladder of all, once it has begun with the last attempt that somebody may ask for.
+    let attempts = DELIVERY_ATTEMPTS + 2 * LADDER_WAITS as u32;
+    let delivery = Delivery {
+        key: key.clone(),
+        state: State::Pending,
+        n: attempts,
+        due_ms: 1_760_000_000_000,
+        attempt: attempts,
+        rung: LADDER_WAITS,
+        epoch: 1_760_000_000_000,
+        through: true,
+        trigger: Trigger::Recover,
+        dialect: Some(webhook.dialect.clone()),
+        resume_ms: Some(1_760_000_000_000),
+        job: Some(1_760_000_000_000),
+        event_type: "e".repeat(EVENT_TYPE_CHARS),
+        dues_ms: vec![1_760_000_000_000; attempts as usize - 1],
+        ended_ms: Some(1_760_000_000_000),
+    };
+    store.place(&delivery).await.unwrap();
+    let parked = Due {
+        place_ms: Some(1_760_000_000_000),
+        pace_epoch: 1_760_000_000_000,
+        content: Some(Content {
+            event_type: delivery.event_type.clone(),
+            body: vec![b'x'; INLINE_BODY_BYTES].into(),
+            trace: None,
+            hops: Hops::NONE,
+        }),
+        ..delivery.message()
+    };
+    store.park(&parked).await.unwrap();
+    let attempt = Attempt {
+        key: delivery.attempt_key(),
+        event_type: delivery.event_type.clone(),
+        attempt: attempts,
+        dialect: webhook.dialect.clone(),
+        trigger: Trigger::Recover,
+        outcome: Outcome::Failed,
+        started_ms: 1_760_000_000_000,
+        ended_ms: 1_760_000_000_001,
+        response_time_ms: 1,
+        response_status: Some(500),
+        error: None,
+        error_code: None,
+        next_due_ms: Some(delivery.due_ms),
+        hops: Hops::NONE,
+        erased_ms: None,
+        exchange: Exchange {
+            url: webhook.url.clone(),
+            request_headers: vec![("h".to_owned(), Some("v".repeat(2 * WEBHOOK_HEADERS_BYTES)))],
+            response_headers: vec![("h".to_owned(), "\u{1}".repeat(LOGGED_HEADERS_BYTES))],
+            response_body: "\u{1}".repeat(LOGGED_BODY_BYTES),
+        },
+    };
+    store.log_failure(&attempt).await.unwrap();
+    let ids = vec![key.event.clone(); BATCH_EVENTS];
+    let events: Vec<_> = ids
+        .iter()
+        .map(|id| (id, delivery.event_type.as_str()))
+        .collect();
+    let call = Call::at(1_760_000_000_000);
+    store.list_events(&tenant(), &call, &events).await.unwrap();
+    let recovery = Recovery {
+        tenant: tenant(),
+        webhook: webhook.id.clone(),
+        job: 1_760_000_000_000,
+        epoch: 1_760_000_000_000,
+        scope: Sent::States(OPEN.into()),
+        since_ms: 0,
+        until_ms: 1_760_000_000_000,
+        cursor: "c".repeat(2 * ID_CHARS),
+    };
+    store.place_recovery(&recovery).await.unwrap();
+    let mut rows = Vec::new();
+    let all = async || dynamodb.scan().table_name("rung").send().await.unwrap();
+    rows.extend(all().await.items.unwrap());
+    let subject = Subject::Webhook {
+        webhook: webhook.id.clone(),
+        epoch: webhook.epoch,
+    };
+    let erasure = erasure(&id("job_"), subject);
+    let begun = store.begin_erasure(&erasure, &nobody).await.unwrap();
+    assert!(matches!(begun, Begun::Job(_)), "{begun:?}");
+    rows.extend(all().await.items.unwrap());
+    let mut sizes = BTreeMap::new();
+    for row in &rows {
+        let (kind, _) = row["pk"].as_s().unwrap().split_at(1);
+        let bytes: usize = row
+            .iter()
+            .map(|(name, value)| name.len() + bytes_of(value))
+            .sum();
+        let largest = sizes.entry(kind).or_default();
+        *largest = bytes.max(*largest);
+    }
+    for kind in ["B", "D", "J", "L", "Q", "T", "V"] {
+        assert!(sizes.contains_key(kind), "none of {kind}: {sizes:?}");
+    }
+    let item_bytes = 400 * 1024;
+    assert!(
+        sizes.values().all(|bytes: &usize| *bytes < item_bytes / 2),
+        "{sizes:?}"
+    );
 }

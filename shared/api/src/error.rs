@@ -88,6 +88,8 @@ codes! {
     WebhookDisabled = "webhook_disabled", CONFLICT, "the webhook is disabled; set its status to active first";
     /// The event was erased.
     EventErased = "event_erased", CONFLICT, "the event was erased and is not sent again";
+    /// The delivery has had as many attempts as one may have.
+    TooManyAttempts = "too_many_attempts", CONFLICT, "the delivery has had 1,000 attempts and is not sent again; publish the event under another id";
     /// It is not as `If-Match` or `If-None-Match` says.
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "it has changed since it was read; read it again, and change that";
     /// The body, or what would be delivered, is too large.
@@ -339,8 +341,11 @@ impl From<HostFault> for ApiError {
 
 impl From<FlowError> for ApiError {
     fn from(error: FlowError) -> Self {
-        tracing::error!(%error, "a request could not be done");
+        if !matches!(error, FlowError::WornOut) {
+            tracing::error!(%error, "a request could not be done");
+        }
         match error {
+            FlowError::WornOut => Code::TooManyAttempts,
             FlowError::Host(_) => Code::CannotSend,
             // Asking again would not mend it.
             FlowError::Store(StoreError::Corrupt { .. }) => Code::Internal,

@@ -83,15 +83,18 @@ impl Way {
         let mut objections = Vec::new();
         for record in own {
             let due = &record.due;
-            if now_ms < due.earliest_ms() {
-                let early_ms = due.earliest_ms() - now_ms;
+            let webhook = self.receivers.oracle.webhook(&due.tenant, &due.webhook);
+            let webhook = webhook.await.expect("the oracle reads");
+            let earliest_ms = webhook
+                .as_ref()
+                .map_or(due.due_ms, |webhook| webhook.earliest_ms(due));
+            if now_ms < earliest_ms {
+                let early_ms = earliest_ms - now_ms;
                 objections.push(format!("n={}: {early_ms} ms early", due.n));
                 continue;
             }
             let objection = record.objection?;
             // What was disabled when the record was handed out may have been enabled since.
-            let webhook = self.receivers.oracle.webhook(&due.tenant, &due.webhook);
-            let webhook = webhook.await.expect("the oracle reads");
             if objection == "disabled" && webhook.is_some_and(|webhook| webhook.takes(due.epoch)) {
                 return None;
             }

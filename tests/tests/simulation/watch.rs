@@ -33,7 +33,7 @@ struct Seen {
     /// The partitions that waits were parked in.
     parked: HashSet<String>,
     /// The attempts that were given a place in a second of a webhook's pace.
-    places: HashMap<(WebhookId, u64), HashSet<AttemptKey>>,
+    places: HashMap<(WebhookId, u64, u64), HashSet<AttemptKey>>,
 }
 
 impl Watch {
@@ -78,7 +78,8 @@ impl Watch {
         }
         if let Some(place_ms) = due.place_ms {
             let mut seen = self.seen();
-            let second = seen.places.entry((due.webhook.clone(), place_ms));
+            let second = (due.webhook.clone(), due.pace_epoch, place_ms);
+            let second = seen.places.entry(second);
             let second = second.or_default();
             second.insert(due.key());
             let most = pace_of(number_of(due.webhook.as_str())) as usize;

@@ -466,6 +466,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             events: vec!["*".to_owned()],
             filter: None,
             rate_limit: chance.happens(plan.paced).then(|| pace_of(number)),
+            pace_epoch: 0,
             name: None,
             description: None,
             secret: Secret::new(SECRET.to_owned()),

@@ -194,6 +194,8 @@ async fn read_new(
             events: Vec::new(),
             filter: None,
             rate_limit: None,
+            // Above that of an earlier life, as the epoch is.
+            pace_epoch: now_ms,
             name: None,
             description: None,
             secret: secrets.signing.unwrap_or(Signing::V1).new_secret(),
@@ -218,7 +220,6 @@ async fn read_new(
         url,
         events,
         filter: filter.or(base.filter),
-        rate_limit: rate_limit.or(base.rate_limit),
         name: name.or(base.name),
         description: description.or(base.description),
         headers: own.headers,
@@ -229,6 +230,7 @@ async fn read_new(
         created_ms: created_ms.unwrap_or(base.created_ms),
         ..base
     };
+    webhook.set_rate_limit(rate_limit.or(webhook.rate_limit), now_ms);
     if let Some(secret) = secrets.given {
         webhook.replace_secret(secret);
     }
@@ -366,7 +368,6 @@ fn read_change(
         url: url.unwrap_or(present.url),
         events: events.unwrap_or(present.events),
         filter: filter.or(present.filter),
-        rate_limit: rate_limit.or(present.rate_limit),
         name: name.or(present.name),
         description: description.or(present.description),
         headers: own.headers,
@@ -375,6 +376,8 @@ fn read_change(
         metadata: (metadata.or(Some(present.metadata))).unwrap_or_else(Json::empty),
         ..present
     };
+    let now_ms = state.api.clock.now_ms();
+    webhook.set_rate_limit(rate_limit.or(webhook.rate_limit), now_ms);
     if speaks_another {
         secrets::suit(&mut webhook, &dialect)?;
     }
@@ -385,10 +388,10 @@ fn read_change(
                 return Err(Code::WebhookUnverified.into());
             }
         }
-        status.apply(&mut webhook, state.api.clock.now_ms());
+        status.apply(&mut webhook, now_ms);
     }
     if moves && webhook.challenge {
-        challenge::demand(&mut webhook, state.api.clock.now_ms());
+        challenge::demand(&mut webhook, now_ms);
     }
     Ok(webhook)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use rung_local::app::TABLE;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -15,18 +17,24 @@ async fn logs(world: &World, caller: &As, webhook: &str) -> Vec<Value> {
 
 /// Publishes so many events at once.
 async fn burst(world: &World, caller: &As, count: usize) {
-    let events: Vec<_> = (0..count)
+    burst_from(world, caller, 0, count).await;
+}
+
+/// The same, with numbers from `first` on.
+async fn burst_from(world: &World, caller: &As, first: usize, count: usize) {
+    let events: Vec<_> = (first..first + count)
         .map(|n| json!({"id": format!("e{n}"), "type": "a.b", "data": {"n": n}}))
         .collect();
-    let published = world
-        .send(
-            caller,
-            "POST",
-            "/v1/events/batch",
-            json!({"events": events}),
-        )
-        .await;
+    let batch = json!({"events": events});
+    let published = world.send(caller, "POST", "/v1/events/batch", batch).await;
     published.data(202);
+}
+
+async fn limit(world: &World, caller: &As, webhook: &str, limit: Option<u32>) {
+    let path = format!("/v1/webhooks/{webhook}");
+    let change = json!({"rate_limit": limit});
+    let changed = world.send(caller, "PATCH", &path, change).await;
+    assert_eq!(changed.data(200)["webhook"]["rate_limit"], json!(limit));
 }
 
 /// Attempts by the second they were made in.
@@ -185,6 +193,67 @@ async fn what_waits_for_its_place_is_held_when_the_webhook_is_disabled_and_let_g
         held += usize::from(delivery["status"] == "held");
     }
     assert_eq!(held, 9);
+}
+
+/// Lets a webhook's next free place be half an hour ahead, as if so many waited.
+async fn wait_for_half_an_hour(world: &World, tenant: &str, webhook: &str) {
+    let text = |text: String| AttributeValue::S(text);
+    let next_us = (world.now_ms() + 1_800_000) * 1_000;
+    let update = world.dynamodb.update_item().table_name(TABLE);
+    let update = update.key("pk", text(format!("G#{tenant}#{webhook}")));
+    let update = update.key("sk", text("pace".to_owned()));
+    let update = update.update_expression("SET nxt = :nxt");
+    let update = update.expression_attribute_values(":nxt", AttributeValue::N(next_us.to_string()));
+    update.send().await.unwrap();
+}
+
+/// Messages that wait come by every quarter of an hour.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_raised_or_removed_holds_for_what_waits_already() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let (raised, removed) = (world.webhook(&tenant).await, world.webhook(&tenant).await);
+    for webhook in [&raised, &removed] {
+        limit(&world, &tenant, webhook, Some(1)).await;
+    }
+    burst(&world, &tenant, 1).await;
+    world.pass(100).await;
+    for webhook in [&raised, &removed] {
+        wait_for_half_an_hour(&world, "acme", webhook).await;
+    }
+    burst_from(&world, &tenant, 1, 60).await;
+    world.pass(2_500).await;
+    limit(&world, &tenant, &raised, Some(20)).await;
+    limit(&world, &tenant, &removed, None).await;
+    world.pass(905_000).await;
+    for webhook in [&raised, &removed] {
+        let logs = logs(&world, &tenant, webhook).await;
+        assert_eq!(logs.len(), 61);
+        if webhook == &raised {
+            let seconds = by_second(&logs);
+            assert!(seconds.values().all(|count| *count <= 20), "{seconds:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_is_lowered_is_kept_from_the_next_second_on() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    limit(&world, &tenant, &webhook, Some(10)).await;
+    burst(&world, &tenant, 100).await;
+    // To another one and back: places of the first life of a limit don't hold in its second.
+    for (limit_now, passes_ms) in [(2, 3_300), (10, 2_000), (2, 40_000)] {
+        world.pass(1_400).await;
+        limit(&world, &tenant, &webhook, Some(limit_now)).await;
+        world.pass(passes_ms).await;
+    }
+    let logs = logs(&world, &tenant, &webhook).await;
+    let counts: Vec<_> = by_second(&logs).into_values().collect();
+    // What was about to be posted takes a place under the new limit: the second after a change may have none.
+    let expected = [vec![10; 2], vec![2; 4], vec![10; 2], vec![2; 26]].concat();
+    assert_eq!(counts, expected);
 }
 
 #[tokio::test(start_paused = true)]

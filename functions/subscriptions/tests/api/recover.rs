@@ -1,5 +1,7 @@
 //! Recovering: what is sent again, and what is not.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use rung_local::app::TABLE;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -656,4 +658,48 @@ async fn spans_that_meet_send_nothing_twice() {
         .await;
     let events = events.data(200)["events"].as_array().unwrap().clone();
     assert_eq!(events.len(), 1);
+}
+
+/// A delivery's row names the time of each attempt, and an item of DynamoDB has room for 400 KB.
+#[tokio::test(start_paused = true)]
+async fn a_delivery_is_not_sent_again_after_a_thousand_attempts() {
+    let (world, tenant, path) = world_of("brief").await;
+    world.answer(500);
+    publish(&world, &tenant, "e", "a.b").await;
+    world.pass(MINUTE).await;
+    assert_eq!(states(&world, &tenant, &["e"]).await, ["failed"]);
+    let logs = world.get(&tenant, &format!("{path}/logs")).await;
+    let log = logs.data(200)["logs"][0]["id"].as_str().unwrap().to_owned();
+    let retry = format!("{path}/logs/{log}/retry");
+
+    // As if it had been sent so often.
+    let items = world.items().await;
+    let mut rows = items.iter();
+    let row = rows
+        .find(|row| row["pk"].as_s().unwrap().starts_with("D#"))
+        .unwrap();
+    let update = world.dynamodb.update_item().table_name(TABLE);
+    let update = update
+        .key("pk", row["pk"].clone())
+        .key("sk", row["sk"].clone());
+    let update = update.update_expression("SET n = :n, k = :n");
+    let update = update.expression_attribute_values(":n", AttributeValue::N("999".to_owned()));
+    update.send().await.unwrap();
+
+    let posts = world.posts();
+    world.send_text(&tenant, "POST", &retry, "").await.data(202);
+    world.pass(MINUTE).await;
+    assert_eq!(world.posts(), posts + 1);
+    let refused = world.send_text(&tenant, "POST", &retry, "").await;
+    refused.assert_error(409, "too_many_attempts");
+    for request in [
+        json!({"since": START}),
+        json!({"since": START, "statuses": ["any"]}),
+    ] {
+        let ended = recover(&world, &tenant, &path, request).await;
+        assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(0), &json!(1)));
+    }
+    world.pass(MINUTE).await;
+    assert_eq!(world.posts(), posts + 1);
+    assert_eq!(states(&world, &tenant, &["e"]).await, ["failed"]);
 }

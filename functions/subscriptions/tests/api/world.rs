@@ -540,6 +540,10 @@ impl World {
         items
     }
 
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
     /// Lets time pass.
     pub(crate) async fn pass(&self, ms: u64) {
         self.clock.sleep_until_ms(self.clock.now_ms() + ms).await;

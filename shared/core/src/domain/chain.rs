@@ -42,7 +42,7 @@ pub fn receive(message: &Due, webhook: Option<&Webhook>, receives: u32, now_ms: 
     if !webhook.takes(message.epoch) {
         return Receipt::Inspect;
     }
-    let early_ms = message.earliest_ms().saturating_sub(now_ms);
+    let early_ms = webhook.earliest_ms(message).saturating_sub(now_ms);
     if early_ms > EARLY_MS {
         return Receipt::Resend(early_ms);
     }

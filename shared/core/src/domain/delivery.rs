@@ -11,7 +11,7 @@ use super::{
     message::Due,
     webhook::Webhook,
 };
-use crate::limits::{LOST_MS, OVERDUE_MS};
+use crate::limits::{DELIVERY_ATTEMPTS, LOST_MS, OVERDUE_MS};
 
 /// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +130,7 @@ impl Delivery {
             through: self.through,
             resume_ms: self.resume_ms,
             place_ms: None,
+            pace_epoch: 0,
             content: None,
         }
     }
@@ -144,6 +145,12 @@ impl Delivery {
     #[must_use]
     pub fn is_lost(&self, now_ms: u64) -> bool {
         self.state == State::Pending && is_lost(self.due_ms, now_ms)
+    }
+
+    /// Whether it has been attempted as often as a delivery may be: only its ladder goes on to its end.
+    #[must_use]
+    pub fn is_worn_out(&self) -> bool {
+        self.n >= DELIVERY_ATTEMPTS
     }
 
     /// The state that it is in, whatever its row still says: what waits for a webhook that was disabled meanwhile will be held.

@@ -194,6 +194,9 @@ pub struct Due {
     /// Its place in the pace of its webhook: the time from which it may be made, in milliseconds. `None` before it took one.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub place_ms: Option<u64>,
+    /// The webhook's [`pace_epoch`](super::webhook::Webhook::pace_epoch) that the place was given in.
+    #[serde(rename = "q", default, skip_serializing_if = "is_zero")]
+    pub pace_epoch: u64,
     /// The event, when it is small enough to travel along.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
@@ -425,12 +428,6 @@ impl Due {
         }
     }
 
-    /// When the attempt may be made, in milliseconds: when it is due, and its place has come.
-    #[must_use]
-    pub fn earliest_ms(&self) -> u64 {
-        self.due_ms.max(self.place_ms.unwrap_or(0))
-    }
-
     /// The name of the attempt it asks for.
     #[must_use]
     pub fn key(&self) -> AttemptKey {
@@ -440,6 +437,14 @@ impl Due {
             n: self.n,
         }
     }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 mod base64_text {
@@ -516,19 +521,19 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_waits_for_its_place_and_its_due_time() {
-        let Ok(Message::Attempt(due)) = Message::parse(ATTEMPT) else {
-            panic!("no attempt");
-        };
-        assert_eq!(due.earliest_ms(), 1);
-        for (place_ms, earliest_ms) in [(0, 1), (7, 7)] {
-            let placed = Due {
-                place_ms: Some(place_ms),
-                ..due.clone()
+    fn a_place_travels_with_the_epoch_that_it_was_given_in() {
+        for (members, place_ms, pace_epoch) in [
+            ("", None, 0),
+            (r#","s":7"#, Some(7), 0),
+            (r#","s":7,"q":9"#, Some(7), 9),
+        ] {
+            let text = format!("{}{members}}}", ATTEMPT.trim_end_matches('}'));
+            let message = Message::parse(&text).unwrap();
+            assert_eq!(message.to_json(), text);
+            let Message::Attempt(due) = message else {
+                panic!("no attempt");
             };
-            assert_eq!(placed.earliest_ms(), earliest_ms);
-            let text = Message::Attempt(placed.clone()).to_json();
-            assert_eq!(Message::parse(&text).unwrap(), Message::Attempt(placed));
+            assert_eq!((due.place_ms, due.pace_epoch), (place_ms, pace_epoch));
         }
     }
 }

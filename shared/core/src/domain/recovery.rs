@@ -50,7 +50,7 @@ pub struct Progress {
     pub status: Status,
     /// Deliveries that it has put on their way again.
     pub sent: u64,
-    /// Events that it found and could not send: they have no body in the webhook's dialect.
+    /// What it found and could not send: events without a body in the webhook's dialect, deliveries that are worn out.
     pub skipped: u64,
     /// When it came so far, in milliseconds.
     pub moved_ms: u64,

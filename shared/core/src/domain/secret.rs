@@ -130,6 +130,7 @@ mod tests {
             events: Vec::new(),
             filter: None,
             rate_limit: None,
+            pace_epoch: 0,
             name: None,
             description: None,
             secret: Secret::new("a".to_owned()),

@@ -9,6 +9,7 @@ pub use super::secret::{OldSecret, Secret, TooManySecrets};
 use super::{
     Unknown,
     id::{TenantId, WebhookId},
+    message::Due,
     outage::StoredOutage,
 };
 use crate::mutation::{Mutation, mutated};
@@ -77,6 +78,9 @@ pub struct Webhook {
     pub filter: Option<Filter>,
     /// Most deliveries a second; `None` for any number.
     pub rate_limit: Option<u32>,
+    /// The time of the last change of the rate limit, in milliseconds, and higher with each. Places in the pace of another epoch were
+    /// given under another limit, and hold no more.
+    pub pace_epoch: u64,
     /// A name for people.
     pub name: Option<String>,
     /// A description for people.
@@ -150,5 +154,26 @@ impl Webhook {
     #[must_use]
     pub fn takes(&self, epoch: u64) -> bool {
         self.disabled.is_none() && (self.epoch == epoch || mutated(Mutation::EpochIgnored))
+    }
+
+    /// Sets the rate limit. A changed one begins a pace of its own: what waits for its place takes another.
+    pub fn set_rate_limit(&mut self, limit: Option<u32>, now_ms: u64) {
+        if limit != self.rate_limit {
+            self.rate_limit = limit;
+            self.pace_epoch = now_ms.max(self.pace_epoch + 1);
+        }
+    }
+
+    /// The place of a message in the webhook's pace, in milliseconds; `None` before it took one under the limit in force.
+    #[must_use]
+    pub fn place_of(&self, due: &Due) -> Option<u64> {
+        let holds = self.rate_limit.is_some() && due.pace_epoch == self.pace_epoch;
+        due.place_ms.filter(|_| holds)
+    }
+
+    /// When the attempt of a message may be made, in milliseconds: when it is due, and its place has come.
+    #[must_use]
+    pub fn earliest_ms(&self, due: &Due) -> u64 {
+        due.due_ms.max(self.place_of(due).unwrap_or(0))
     }
 }

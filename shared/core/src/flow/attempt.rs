@@ -32,10 +32,11 @@ impl Deliverer {
     ) -> Result<(), FlowError> {
         let mut webhook = loaded.webhook(due)?;
         let fresh = loop {
-            match chain::receive(due, webhook.as_deref(), receives, self.clock.now_ms()) {
+            let now_ms = self.clock.now_ms();
+            match chain::receive(due, webhook.as_deref(), receives, now_ms) {
                 Receipt::Drop => return Ok(()),
-                Receipt::Wait(_) => {
-                    self.clock.sleep_until_ms(due.earliest_ms()).await;
+                Receipt::Wait(left_ms) => {
+                    self.clock.sleep_until_ms(now_ms + left_ms).await;
                     // It may have been disabled while this waited.
                     webhook = self
                         .store

@@ -28,7 +28,7 @@ impl Deliverer {
     /// an attempt is being made already, that is the retry; where it should have been made long ago, its message is sent once more. `record` goes to the audit log first.
     ///
     /// # Errors
-    /// When the table or the queue fails; asking again is safe.
+    /// [`FlowError::WornOut`], and when the table or the queue fails; asking again is safe.
     pub async fn retry(
         &self,
         webhook: &Webhook,
@@ -64,6 +64,7 @@ impl Deliverer {
                 None => None,
             };
             let (n, attempt, rung, resume_ms) = match (&row, &made) {
+                (Some(row), Some(_)) if row.is_worn_out() => return Err(FlowError::WornOut),
                 // It was made, and what follows from it is still to be written.
                 (Some(row), Some(made)) if made.next_due_ms.is_some() => {
                     let climbed = usize::from(made.trigger != Trigger::Manual);
@@ -77,6 +78,7 @@ impl Deliverer {
                     }
                     return Ok(());
                 }
+                (Some(row), None) if row.is_worn_out() => return Err(FlowError::WornOut),
                 (Some(row), None) if row.state_for(webhook) == State::Pending => {
                     (row.n + 1, row.next_attempt(), row.rung, Some(row.due_ms))
                 }
@@ -104,6 +106,7 @@ impl Deliverer {
                 through,
                 resume_ms,
                 place_ms: None,
+                pace_epoch: 0,
                 content: None,
             };
             // First the message, then the row: a row without a message would wait for ever.
@@ -199,6 +202,7 @@ impl Deliverer {
             through: false,
             resume_ms: None,
             place_ms: None,
+            pace_epoch: 0,
             content: None,
         };
         let content = Content {

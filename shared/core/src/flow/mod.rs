@@ -44,6 +44,9 @@ pub enum FlowError {
     /// This host could not send what somebody asked for by hand.
     #[error("cannot send: {0}")]
     Host(#[from] HostFault),
+    /// Somebody asked for one more attempt of a delivery that has had [`DELIVERY_ATTEMPTS`](crate::limits::DELIVERY_ATTEMPTS).
+    #[error("the delivery has been attempted too often to be sent again")]
+    WornOut,
     /// An event of Rung's own could not be published.
     #[error("{event_type} could not be published")]
     Untold {

@@ -5,7 +5,8 @@
 //! of it is recognised. [`chain::receive`](crate::domain::chain::receive) waits for a place as it does for the due time.
 //!
 //! A place is good in its own second only. A message that comes later, since nothing was delivered for a while, takes a new one, or
-//! all that have come too late would be posted at once.
+//! all that have come too late would be posted at once. And it is good under the limit that it was given under: what waits when that is
+//! changed takes a new one, or waits no longer, when its message next comes by, which is within the longest delay of the queue.
 
 use super::{FlowError, deliver::Deliverer};
 use crate::{
@@ -31,19 +32,21 @@ impl Deliverer {
         let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
         let now_ms = self.clock.now_ms();
         let is_in_place = |place_ms: u64| now_ms < place_ms + PLACE_MS;
-        if by_hand || due.place_ms.is_some_and(is_in_place) {
+        if by_hand || webhook.place_of(due).is_some_and(is_in_place) {
             return Ok(true);
         }
-        let place_ms = self
-            .store
-            .take_place(&webhook.tenant, &webhook.id, per_second)
-            .await?;
-        let left_ms = place_ms.saturating_sub(self.clock.now_ms());
+        let place_ms = self.store.take_place(webhook, per_second).await?;
+        let left_ms = match place_ms {
+            Some(place_ms) => place_ms.saturating_sub(self.clock.now_ms()),
+            // The limit was changed since the webhook was read. The message comes again, and finds the new one.
+            None => PLACE_MS,
+        };
         if left_ms == 0 {
             return Ok(true);
         }
         let placed = Due {
-            place_ms: Some(place_ms),
+            place_ms,
+            pace_epoch: webhook.pace_epoch,
             repeated: true,
             ..due.clone()
         };

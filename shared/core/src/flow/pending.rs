@@ -109,7 +109,7 @@ impl Deliverer {
     /// its way is left to that. `record` goes to the audit log first.
     ///
     /// # Errors
-    /// When the table or the queue fails; asking again is safe.
+    /// [`FlowError::WornOut`], and when the table or the queue fails; asking again is safe.
     pub async fn retry_delivery(
         &self,
         webhook: &Webhook,

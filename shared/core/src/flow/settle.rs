@@ -248,6 +248,7 @@ fn successor(due: &Due, attempt: &Attempt, next_due_ms: u64) -> Due {
         through: false,
         resume_ms: None,
         place_ms: None,
+        pace_epoch: 0,
         content: None,
         ..due.clone()
     }

@@ -392,6 +392,7 @@ impl Store {
             .json("events", &webhook.events)
             .maybe("filter", webhook.filter.as_ref().map(json_value))
             .maybe("pace", webhook.rate_limit.map(item::number))
+            .number("paced", webhook.pace_epoch)
             .maybe("title", webhook.name.as_ref().map(item::text))
             .maybe("about", webhook.description.as_ref().map(item::text))
             .with(
@@ -438,6 +439,7 @@ impl Store {
             events: row.json("events")?,
             filter: stored_filter(&row)?,
             rate_limit: row.maybe_number("pace"),
+            pace_epoch: row.maybe_number("paced").unwrap_or_default(),
             name: row.maybe_text("title"),
             description: row.maybe_text("about"),
             secret: Secret::new(secret.map_err(|_| row.missing(SECRET))?),

@@ -18,13 +18,11 @@ use super::{
 };
 use crate::{
     ladder::{DisableRule, Ladder},
-    limits::ID_CHARS,
+    limits::{ID_CHARS, LADDER_WAITS},
 };
 
 /// Longest time-out, in milliseconds: a delivering function has 30 s for everything.
 const TIMEOUT_MAX_MS: u64 = 25_000;
-/// Most waits of a ladder.
-const WAITS_MAX: usize = 100;
 /// Longest wait, in milliseconds: 30 days, for which events are kept.
 const WAIT_MAX_MS: u64 = 30 * 86_400_000;
 
@@ -164,10 +162,10 @@ fn listed_waits(
     ladder: &Spanned<LadderFile>,
     waits: &[Spanned<String>],
 ) -> Result<Vec<u64>, Fault> {
-    if waits.len() > WAITS_MAX {
+    if waits.len() > LADDER_WAITS {
         return Err(Fault::new(
             ladder,
-            format!("a ladder has at most {WAITS_MAX} waits"),
+            format!("a ladder has at most {LADDER_WAITS} waits"),
         ));
     }
     waits
@@ -182,10 +180,10 @@ fn exponential_waits(
     retries: &Spanned<u32>,
 ) -> Result<Vec<u64>, Fault> {
     let first_ms = duration_ms(first)?;
-    if *retries.get_ref() as usize > WAITS_MAX {
+    if *retries.get_ref() as usize > LADDER_WAITS {
         return Err(Fault::new(
             retries,
-            format!("a ladder has at most {WAITS_MAX} retries"),
+            format!("a ladder has at most {LADDER_WAITS} retries"),
         ));
     }
     if *factor.get_ref() == 0 {

@@ -74,6 +74,7 @@ pub(in crate::flow) fn first_copy(delivery: &DeliveryKey, epoch: u64) -> Due {
         through: false,
         resume_ms: None,
         place_ms: None,
+        pace_epoch: 0,
         content: None,
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Page {
     pub(super) again: Vec<Again>,
     /// What should have been attempted long ago, with its position: it goes on where it stands.
     pub(super) overdue: Vec<(String, Due)>,
-    /// Events that have no body in the webhook's dialect.
+    /// Events that have no body in the webhook's dialect, and deliveries that are worn out.
     pub(super) skipped: u64,
     pub(super) next: Option<String>,
 }
@@ -113,13 +113,17 @@ impl Deliverer {
         let (wanted, others): (Vec<_>, Vec<_>) = rows
             .into_iter()
             .partition(|row| self.is_wanted(recovery, row, webhook));
+        let worn_out = others.iter();
+        let worn_out =
+            worn_out.filter(|row| row.is_worn_out() && self.is_in_scope(recovery, row, webhook));
+        let skipped = worn_out.count() as u64;
         let overdue = others.into_iter().filter(|row| row.is_overdue(now_ms));
         Ok(Page {
             overdue: overdue
                 .map(|row| (list_key(&row.key), row.message()))
                 .collect(),
             again: self.not_through(wanted, recovery).await?,
-            skipped: 0,
+            skipped,
             next,
         })
     }
@@ -172,6 +176,7 @@ impl Deliverer {
         let spoken = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::new();
         let (mut overdue, now_ms) = (Vec::new(), self.clock.now_ms());
+        let mut skipped = unsayable.len() as u64;
         for (((entry, event), key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
             let row = row_of(key);
@@ -183,6 +188,8 @@ impl Deliverer {
                 (Some(row), _) if !self.is_wanted(recovery, row, webhook) => {
                     if row.is_overdue(now_ms) {
                         overdue.push((entry.position(), row.message()));
+                    } else if row.is_worn_out() && self.is_in_scope(recovery, row, webhook) {
+                        skipped += 1;
                     }
                     continue;
                 }
@@ -210,7 +217,7 @@ impl Deliverer {
         Ok(Page {
             again,
             overdue,
-            skipped: unsayable.len() as u64,
+            skipped,
             next,
         })
     }
@@ -221,8 +228,13 @@ impl Deliverer {
         Ok(matches.iter().any(|found| found.webhook == webhook.id))
     }
 
-    /// Whether a recovery is for a delivery as it stands, and has not sent it yet. What is due waits no more: its attempt is on its way.
+    /// Whether a recovery sends a delivery as it stands.
     pub(super) fn is_wanted(&self, recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
+        !row.is_worn_out() && self.is_in_scope(recovery, row, webhook)
+    }
+
+    /// Whether a recovery is for a delivery as it stands, and has not sent it yet. What is due waits no more: its attempt is on its way.
+    fn is_in_scope(&self, recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
         let state = row.state_for(webhook);
         let in_scope = match &recovery.scope {
             Scope::States(states) => states.contains(&state),
@@ -374,6 +386,7 @@ fn fresh_ladder(
         through: false,
         resume_ms: None,
         place_ms: None,
+        pace_epoch: 0,
         content: None,
     }
 }
