@@ -270,7 +270,7 @@ def test_a_failing_receiver_is_retried_through_the_delay_queue_and_disabled(bed,
     entries = tenant.logs(webhook, 3)
     assert [(entry["attempt"], entry["response_status"], entry["trigger"]) for entry in entries] == [(1, 500, "event"), (2, 503, "retry"), (3, 500, "retry")]
     state = eventually(lambda: (it := tenant("GET", f"/v1/webhooks/{webhook['id']}")["webhook"])["status"] == "disabled" and it, "not disabled")
-    assert state["disabled_reason"]["reason"] == "consecutive_failures"
+    assert state["disabled"]["code"] == "consecutive_failures"
     delivery = eventually(lambda: (it := tenant("GET", f"/v1/events/{event}")["deliveries"][0])["status"] == "failed" and it, "not failed")
     assert delivery["next_attempt_at"] is None
 

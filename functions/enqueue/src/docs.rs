@@ -16,6 +16,7 @@ use crate::Published;
 
 /// What a publish may be refused with, beside what every call may.
 const REFUSALS: &[Code] = &[
+    Code::ReservedType,
     Code::UnknownEventType,
     Code::UnstableNumber,
     Code::ReservedMember,

@@ -85,7 +85,10 @@ async fn publish(
     let mut limits = Limits::default();
     let published = publish_one(&state, &request_id, &headers, request, &mut limits).await;
     limits.stamp(match published {
-        Ok(published) => answer(StatusCode::ACCEPTED, published),
+        Ok(published) => {
+            let path = format!("/v1/events/{}", published.event.id);
+            rung_api::located(answer(StatusCode::ACCEPTED, published), &path)
+        }
         Err(error) => error.into_response(),
     })
 }

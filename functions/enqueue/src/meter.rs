@@ -13,7 +13,6 @@ use std::{
 
 use axum::response::Response;
 use http::HeaderValue;
-use jiff::{civil::Date, tz::Offset};
 use rung_api::{
     Api, ApiError, Code,
     limits::{METER_SHARE, METER_SHARE_MAX},
@@ -23,6 +22,7 @@ use rung_core::{
     domain::{
         hops::Hops,
         id::TenantId,
+        quota::Window,
         tenant::{ApiKey, Tenant},
     },
     flow::accept::{OwnEvent, Publisher},
@@ -30,7 +30,6 @@ use rung_core::{
 use rung_dialect::Dialect;
 use serde_json::{Value, json};
 
-const HOUR_MS: u64 = 3_600_000;
 /// More counters, or more events told, than this are not remembered.
 const REMEMBERED: usize = 10_000;
 
@@ -110,13 +109,6 @@ impl Limits {
     }
 }
 
-/// A span of time that events are counted in.
-struct Window {
-    name: String,
-    start_ms: u64,
-    end_ms: u64,
-}
-
 impl Meter {
     pub(crate) fn new(api: Api, publisher: Publisher) -> Self {
         Self {
@@ -168,8 +160,8 @@ impl Meter {
         limits: &mut Limits,
     ) -> Result<(), ApiError> {
         let now_ms = self.api.clock.wall_ms();
-        let window = hour(now_ms);
-        let counter = format!("{}#{}", key.id, window.name);
+        let window = Window::hour(now_ms);
+        let counter = window.counter_of(&key.id);
         let used = self.take(asked, &counter, &window, limit).await?;
         limits.note("key-hour", limit, used.unwrap_or(limit), &window, now_ms);
         if let Some(used) = used.filter(|used| used * 5 >= limit * 4) {
@@ -199,7 +191,7 @@ impl Meter {
         limits: &mut Limits,
     ) -> Result<(), ApiError> {
         let now_ms = self.api.clock.wall_ms();
-        let window = month(now_ms);
+        let window = Window::month(now_ms);
         let used = self.take(asked, &window.name, &window, quota).await?;
         limits.note("plan-month", quota, used.unwrap_or(quota), &window, now_ms);
         if used.is_some() {
@@ -308,52 +300,4 @@ impl Meter {
 fn too_many(code: Code, message: String, window: &Window, now_ms: u64) -> ApiError {
     let left_s = window.end_ms.saturating_sub(now_ms).div_ceil(1000);
     ApiError::new(code, message).retry_after_s(left_s.max(1))
-}
-
-fn hour(now_ms: u64) -> Window {
-    let hour = now_ms / HOUR_MS;
-    Window {
-        name: hour.to_string(),
-        start_ms: hour * HOUR_MS,
-        end_ms: (hour + 1) * HOUR_MS,
-    }
-}
-
-/// The calendar month in UTC.
-fn month(now_ms: u64) -> Window {
-    let date = Offset::UTC.to_datetime(timestamp(now_ms)).date();
-    let midnight_ms = |date: Date| {
-        let time = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
-        u64::try_from(time.as_millisecond()).ok()
-    };
-    let next = date.last_of_month().tomorrow().ok();
-    let end_ms = next.and_then(midnight_ms);
-    Window {
-        name: format!("{:04}-{:02}", date.year(), date.month()),
-        start_ms: midnight_ms(date.first_of_month()).unwrap_or(0),
-        end_ms: end_ms.unwrap_or(u64::MAX),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_begin_and_end_with_the_hour_and_the_month() {
-        // 2024-12-31T23:59:59.999Z
-        let last_ms = 1_735_689_599_999;
-        let (hour_of, month_of) = (hour(last_ms), month(last_ms));
-        assert_eq!(hour_of.end_ms, last_ms + 1);
-        assert_ne!(hour_of.name, hour(last_ms + 1).name);
-        assert_eq!(
-            (month_of.name.as_str(), month_of.end_ms),
-            ("2024-12", last_ms + 1)
-        );
-        let next = month(last_ms + 1);
-        assert_eq!(
-            (next.name.as_str(), next.end_ms),
-            ("2025-01", last_ms + 1 + 31 * 24 * HOUR_MS)
-        );
-    }
 }

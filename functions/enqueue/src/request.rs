@@ -1,7 +1,7 @@
 //! What a client sends to publish.
 
 use http::HeaderMap;
-use rung_api::{ApiError, Fields, read};
+use rung_api::{ApiError, Code, Fields, read};
 use rung_core::{
     domain::{
         hops::Hops,
@@ -75,6 +75,10 @@ fn read_fields(
 ) -> Result<NewEvent, ApiError> {
     let id = fields.optional("id", read::id(EventId::parse));
     let event_type = fields.required("type", event_type);
+    if event_type.rsplit('/').next() == Some("schema") {
+        let problem = "may not end with the segment `schema`; choose another name";
+        fields.problem_of(Code::ReservedType, "type", problem);
+    }
     let data = fields.required("data", |value| payload(value).map(Some));
     let timestamp = fields.optional("timestamp", read::time);
     let metadata = fields.optional("metadata", payload);

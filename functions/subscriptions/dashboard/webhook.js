@@ -80,14 +80,14 @@ export async function webhook(context) {
       button("Recover…", panel.toggle, { id: "recover", "aria-controls": "recovery" }),
       hook.status === "active"
         ? button("Disable", disable, { id: "switch" })
-        : hook.disabled_reason?.reason === "unverified"
+        : hook.disabled?.code === "unverified"
           ? button("Verify the endpoint", verify, { id: "verify", class: "primary" })
           : button("Enable", enable, { id: "switch", class: "primary" })),
   ]);
-  const why = region(null, ({ disabled_at, disabled_reason }) => disabled_reason && h("div", { class: "notice bad" },
-    h("p", null, h("strong", null, "Disabled "), time(disabled_at), ". ", REASONS[disabled_reason.reason] ?? words(disabled_reason.reason)),
-    disabled_reason.log_ids.length > 0 && h("p", null, "Caused by attempts ",
-      disabled_reason.log_ids.slice(0, 10).map((id, index) => [index > 0 && ", ", h("a", { href: link([...base, "attempts", id]) }, `${index + 1}`)]))));
+  const why = region(null, ({ disabled }) => disabled && h("div", { class: "notice bad" },
+    h("p", null, h("strong", null, "Disabled "), time(disabled.at), ". ", REASONS[disabled.code] ?? words(disabled.code)),
+    disabled.log_ids.length > 0 && h("p", null, "Caused by attempts ",
+      disabled.log_ids.slice(0, 10).map((id, index) => [index > 0 && ", ", h("a", { href: link([...base, "attempts", id]) }, `${index + 1}`)]))));
   let aboutOpen = false;
   const about = region(null, (hook) => h("details", { class: "card", id: "about", open: aboutOpen, toggle: ({ target }) => { aboutOpen = target.open; } },
     h("summary", null, "Details"),
@@ -100,7 +100,7 @@ export async function webhook(context) {
       ["Signing", words(hook.signing)],
       ["Public key", hook.public_key && h("code", null, hook.public_key)],
       ["Old secret valid until", time(hook.old_secret_expires_at)],
-      ["Rate limit", hook.rate_limit && `${hook.rate_limit} per second`],
+      ["Rate limit", hook.rate_limit_per_second && `${hook.rate_limit_per_second} per second`],
       ["Own headers", codes(Object.keys(hook.headers))],
       ["Secret headers", codes(hook.secret_headers)],
       ["Metadata", hook.metadata && h("code", null, hook.metadata)],

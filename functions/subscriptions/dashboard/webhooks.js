@@ -29,7 +29,7 @@ export async function webhooks({ call, link, query, narrow, act, fail }) {
     items.length > 0
       ? table("Webhooks", ["Endpoint", "Events", "Status", "Succeeded", "Last 24 hours"], items.map((webhook) => {
         const stats = statistics[webhook.id];
-        const reason = webhook.disabled_reason && h("span", { class: "sub" }, words(webhook.disabled_reason.reason));
+        const reason = webhook.disabled && h("span", { class: "sub" }, words(webhook.disabled.code));
         const more = webhook.events.length - 3;
         return [
           h("div", { class: "endpoint" },

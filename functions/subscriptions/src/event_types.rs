@@ -4,7 +4,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use rung_api::{ApiError, Caller, Code, NoQuery, Query, answer, limits::TENANT_SCHEMAS};
 use rung_core::{
     aside::aside,
@@ -106,15 +106,17 @@ pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(path): Path<String>,
+    uri: Uri,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
     let caller = state.api.any_caller(&headers).await?;
+    let of_schema = type_of_path(&uri, &path)?;
     let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
     let schemas = state.api.store.schemas_of(&caller.tenant.id).await?;
-    let name = path.strip_suffix(SCHEMA).unwrap_or(&path);
+    let name = of_schema.unwrap_or(&path);
     let view = view(catalogue, &schemas, name);
     let view = view.ok_or_else(|| ApiError::not_found("event type", name))?;
-    if name == path {
+    if of_schema.is_none() {
         return Ok(answer(StatusCode::OK, json!({ "event_type": view })));
     }
     let schema = view
@@ -129,10 +131,10 @@ pub(crate) async fn put_schema(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let Some(name) = path.strip_suffix(SCHEMA) else {
+    let caller = state.api.caller(&headers, Scope::Catalogue).await?;
+    let Some(name) = type_of_path(request.uri(), &path)? else {
         return Ok(only_read());
     };
-    let caller = state.api.caller(&headers, Scope::Catalogue).await?;
     let name = type_of_schema(&state, &caller, name)?;
     let body = rung_api::body(request, REQUEST_BYTES, 0).await?;
     let schema = aside(|| Schema::compile(&body)).map_err(refused)?;
@@ -164,10 +166,10 @@ pub(crate) async fn delete_schema(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let Some(name) = path.strip_suffix(SCHEMA) else {
+    let caller = state.api.caller(&headers, Scope::Catalogue).await?;
+    let Some(name) = type_of_path(request.uri(), &path)? else {
         return Ok(only_read());
     };
-    let caller = state.api.caller(&headers, Scope::Catalogue).await?;
     let name = type_of_schema(&state, &caller, name)?;
     rung_api::nothing(request).await?;
     let store = &state.api.store;
@@ -190,6 +192,23 @@ pub(crate) async fn delete_schema(
 }
 
 const SCHEMA: &str = "/schema";
+
+/// The type whose schema a path names; `None` when it names a type itself. In a type's own name a slash before `schema` would be
+/// encoded, and no type has such a name: `order%2Fschema` is not the schema of `order`.
+///
+/// # Errors
+/// 422 when the last segment of the type is `schema`.
+fn type_of_path<'p>(uri: &Uri, path: &'p str) -> Result<Option<&'p str>, ApiError> {
+    let of_schema = path
+        .strip_suffix(SCHEMA)
+        .filter(|_| uri.path().ends_with(SCHEMA));
+    let name = of_schema.unwrap_or(path);
+    if name.rsplit('/').next() == Some("schema") {
+        let problem = "may not end with the segment `schema`; choose another name";
+        return Err(ApiError::of_field(Code::ReservedType, "type", problem));
+    }
+    Ok(of_schema)
+}
 
 /// What is answered where a type itself is to be changed: the router knows one path for it and its schema.
 fn only_read() -> Response {

@@ -4,6 +4,7 @@
 //! Each handler reads who calls, then the whole request with all its mistakes, then does one thing. Things of another tenant
 //! are answered as if they were not there: every read begins at the caller's own tenant.
 
+mod about;
 mod audit;
 mod by_hand;
 mod dashboard;
@@ -17,7 +18,9 @@ mod ids;
 mod jobs;
 mod keys;
 mod logs;
+mod metadata;
 mod plan;
+mod read_only;
 mod recover;
 mod stats;
 mod tenants;
@@ -28,12 +31,12 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{FromRequestParts, State},
+    extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, header, request::Parts};
 use rung_api::{
-    Api, ApiError, Caller, Code, NoQuery, answer,
+    Api, ApiError, Caller, Code,
     openapi::{Documented, Routes},
 };
 use rung_core::{
@@ -43,7 +46,6 @@ use rung_core::{
 use rung_dialect::Dialect;
 use rung_json::Json;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -72,51 +74,22 @@ pub fn documented() -> Vec<Documented> {
 }
 
 fn calls() -> Routes<Management> {
-    const TENANT: &str = "/v1/tenants/{tenant}";
-    const KEYS: &str = "/v1/tenants/{tenant}/keys";
-    const KEY: &str = "/v1/tenants/{tenant}/keys/{key}";
-    const OPERATOR_KEY: &str = "/v1/keys/{operator_key}";
     const WEBHOOK: &str = "/v1/webhooks/{webhook}";
     const ROTATION: &str = "/v1/webhooks/{webhook}/rotate-secret";
     const SECRET: &str = "/v1/webhooks/{webhook}/secret";
     const LOG: &str = "/v1/webhooks/{webhook}/logs/{log}";
     const DELIVERIES: &str = "/v1/webhooks/{webhook}/deliveries";
-    Routes::default()
+    of_event_types(of_tenants_and_keys(Routes::default()))
         .get("/", dashboard::page, docs::dashboard)
         .get("/dashboard/{file}", dashboard::part, docs::dashboard_file)
-        .get("/v1/health", health, docs::health)
+        .get("/v1", about::root, docs::root)
+        .get("/v1/me", about::me, docs::me)
+        .get("/v1/health", about::health, docs::health)
         .get("/openapi.json", openapi, docs::openapi)
-        .get("/v1/tenants", tenants::list, docs::list_tenants)
-        .post("/v1/tenants", tenants::create, docs::create_tenant)
-        .get(TENANT, tenants::get, docs::get_tenant)
-        .patch(TENANT, tenants::update, docs::update_tenant)
-        .delete(TENANT, tenants::delete, docs::delete_tenant)
-        .get(KEYS, keys::tenants::list, docs::list_keys)
-        .post(KEYS, keys::tenants::create, docs::create_key)
-        .get(KEY, keys::tenants::get, docs::get_key)
-        .patch(KEY, keys::tenants::update, docs::update_key)
-        .delete(KEY, keys::tenants::delete, docs::delete_key)
-        .get("/v1/keys", keys::operators::list, docs::list_operator_keys)
-        .post(
-            "/v1/keys",
-            keys::operators::create,
-            docs::create_operator_key,
-        )
-        .get(OPERATOR_KEY, keys::operators::get, docs::get_operator_key)
-        .patch(
-            OPERATOR_KEY,
-            keys::operators::update,
-            docs::update_operator_key,
-        )
-        .delete(
-            OPERATOR_KEY,
-            keys::operators::delete,
-            docs::delete_operator_key,
-        )
-        .get("/v1/audit", audit::list, docs::list_audit)
         .get("/v1/webhooks", webhooks::list, docs::list_webhooks)
         .post("/v1/webhooks", webhooks::create, docs::create_webhook)
         .get(WEBHOOK, webhooks::get, docs::get_webhook)
+        .put(WEBHOOK, webhooks::put, docs::put_webhook)
         .patch(WEBHOOK, webhooks::update, docs::update_webhook)
         .delete(WEBHOOK, webhooks::delete, docs::delete_webhook)
         .post(
@@ -197,7 +170,12 @@ fn calls() -> Routes<Management> {
         .delete("/v1/events/{event}", events::delete, docs::delete_event)
         .get("/v1/jobs", jobs::list, docs::list_jobs)
         .get("/v1/jobs/{job}", jobs::get, docs::get_job)
-        .get("/v1/egress-ips", egress_ips, docs::egress_ips)
+        .get("/v1/egress-ips", about::egress_ips, docs::egress_ips)
+}
+
+/// The same with the calls about event types and their schemas.
+fn of_event_types(routes: Routes<Management>) -> Routes<Management> {
+    routes
         .get("/v1/event-types", event_types::list, docs::list_event_types)
         .get(
             "/v1/event-types/{*type}",
@@ -221,24 +199,47 @@ fn calls() -> Routes<Management> {
         )
 }
 
+/// The same with the calls about tenants and keys, and what was done to them.
+fn of_tenants_and_keys(routes: Routes<Management>) -> Routes<Management> {
+    const TENANT: &str = "/v1/tenants/{tenant}";
+    const KEYS: &str = "/v1/tenants/{tenant}/keys";
+    const KEY: &str = "/v1/tenants/{tenant}/keys/{key}";
+    const OPERATOR_KEY: &str = "/v1/keys/{operator_key}";
+    routes
+        .get("/v1/tenants", tenants::list, docs::list_tenants)
+        .post("/v1/tenants", tenants::create, docs::create_tenant)
+        .get(TENANT, tenants::get, docs::get_tenant)
+        .put(TENANT, tenants::put, docs::put_tenant)
+        .patch(TENANT, tenants::update, docs::update_tenant)
+        .delete(TENANT, tenants::delete, docs::delete_tenant)
+        .get(KEYS, keys::tenants::list, docs::list_keys)
+        .post(KEYS, keys::tenants::create, docs::create_key)
+        .get(KEY, keys::tenants::get, docs::get_key)
+        .patch(KEY, keys::tenants::update, docs::update_key)
+        .delete(KEY, keys::tenants::delete, docs::delete_key)
+        .get("/v1/keys", keys::operators::list, docs::list_operator_keys)
+        .post(
+            "/v1/keys",
+            keys::operators::create,
+            docs::create_operator_key,
+        )
+        .get(OPERATOR_KEY, keys::operators::get, docs::get_operator_key)
+        .patch(
+            OPERATOR_KEY,
+            keys::operators::update,
+            docs::update_operator_key,
+        )
+        .delete(
+            OPERATOR_KEY,
+            keys::operators::delete,
+            docs::delete_operator_key,
+        )
+        .get("/v1/audit", audit::list, docs::list_audit)
+}
+
 async fn openapi() -> Response {
     let json = [(header::CONTENT_TYPE, "application/json")];
     (json, OPENAPI).into_response()
-}
-
-async fn health() -> Response {
-    answer(StatusCode::OK, json!({ "status": "ok" }))
-}
-
-/// The networks that deliveries come from, for receivers that keep a list of whom they let in.
-async fn egress_ips(
-    State(state): State<Management>,
-    headers: HeaderMap,
-    _: NoQuery,
-) -> Result<Response, ApiError> {
-    state.reader(&headers).await?;
-    let networks = &state.api.egress_ips;
-    Ok(answer(StatusCode::OK, json!({ "egress_ips": networks })))
 }
 
 impl Management {
@@ -286,6 +287,12 @@ fn names_of<T: Copy>(
 /// The last millisecond before the end of a span, which is not of the span itself.
 fn last_before(until_ms: u64) -> u64 {
     until_ms.saturating_sub(1)
+}
+
+/// Whether the repeat of a request under an `Idempotency-Key` is shown the secret that it made at `made_ms`: for a day.
+fn shows_secret(now_ms: u64, made_ms: u64) -> bool {
+    const SHOWN_MS: u64 = 24 * 3_600_000;
+    now_ms.saturating_sub(made_ms) < SHOWN_MS
 }
 
 /// Reads a dialect's name.

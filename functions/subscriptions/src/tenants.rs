@@ -8,7 +8,8 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{
-    Api, ApiError, Code, Fields, NoQuery, Patch, Query, answer, limits::NAME_CHARS, read,
+    Api, ApiError, Code, ETag, Fields, NoQuery, Patch, Precondition, Query, answer,
+    limits::NAME_CHARS, read,
 };
 use rung_base::clock::timestamp;
 use rung_core::{
@@ -24,14 +25,18 @@ use rung_dialect::{DEFAULT, limits::ID_CHARS};
 use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::{
     Management, Path, dialect_named, idempotency_conflict,
     ids::{id_of_key, new_id},
     jobs,
+    metadata::{self, merged, metadata},
     plan::{self, Changed},
+    read_only::{self, ReadOnly},
     tries::Tries,
+    webhooks::replaced,
 };
 
 /// A customer of the operator.
@@ -45,6 +50,9 @@ pub(crate) struct View<'a> {
     plan: Option<&'a str>,
     /// The tenant's own retention in days, if set.
     retention_days: Option<u32>,
+    /// Whatever the operator wants to keep with it.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    metadata: &'a Json,
     created_at: jiff::Timestamp,
 }
 
@@ -56,6 +64,7 @@ impl<'a> From<&'a Tenant> for View<'a> {
             dialect: &tenant.dialect,
             plan: tenant.plan.as_deref(),
             retention_days: tenant.retention_days,
+            metadata: &tenant.metadata,
             created_at: timestamp(tenant.created_ms),
         }
     }
@@ -101,7 +110,71 @@ fn record(
 }
 
 fn one(status: StatusCode, tenant: &Tenant) -> Response {
-    answer(status, json!({ "tenant": View::from(tenant) }))
+    stamped(status, tenant, json!({ "tenant": View::from(tenant) }))
+}
+
+/// An answer about a tenant, and about what a change of its plan did to its webhooks.
+fn changed(status: StatusCode, tenant: &Tenant, webhooks: &Changed) -> Response {
+    let data = json!({ "tenant": View::from(tenant), "webhooks": webhooks });
+    stamped(status, tenant, data)
+}
+
+fn stamped(status: StatusCode, tenant: &Tenant, data: Value) -> Response {
+    let response = etag(tenant).stamp(answer(status, data));
+    if status == StatusCode::CREATED {
+        return rung_api::located(response, &format!("/v1/tenants/{}", tenant.id.name()));
+    }
+    response
+}
+
+/// The version of a tenant's settings. Its own version also counts the changes of its webhooks.
+fn etag(tenant: &Tenant) -> ETag {
+    let settings = serde_json::to_vec(&View::from(tenant)).unwrap_or_default();
+    let mut hash = [0; 8];
+    hash.copy_from_slice(&Sha256::digest(&settings)[..8]);
+    ETag::of(tenant.id.number(), u64::from_be_bytes(hash))
+}
+
+/// All that a request says of a tenant, and the defaults of the rest.
+struct Whole {
+    name: String,
+    dialect: String,
+    plan: Option<String>,
+    retention_days: Option<u32>,
+    metadata: Option<Json>,
+}
+
+impl Whole {
+    fn read(fields: &mut Fields<'_>, api: &Api) -> Result<Self, ApiError> {
+        let name = fields.required("name", read::text(NAME_CHARS));
+        let dialect = match fields.optional("dialect", dialect_named(api)) {
+            Some(dialect) => dialect,
+            None => api.dialect(DEFAULT)?.clone(),
+        };
+        let plan = fields.optional("plan", read::text(ID_CHARS));
+        plan::check(fields, &dialect, plan.as_deref());
+        Ok(Self {
+            name,
+            dialect: dialect.name.clone(),
+            plan,
+            retention_days: fields.optional("retention_days", retention_days(api)),
+            metadata: fields.optional("metadata", metadata),
+        })
+    }
+
+    fn tenant(self, id: &TenantName, now_ms: u64) -> Tenant {
+        Tenant {
+            id: TenantId::first(id),
+            name: Some(self.name),
+            dialect: self.dialect,
+            plan: self.plan,
+            retention_days: self.retention_days,
+            metadata: self.metadata.unwrap_or_else(Json::empty),
+            webhooks: 0,
+            version: 0,
+            created_ms: now_ms,
+        }
+    }
 }
 
 pub(crate) async fn create(
@@ -115,15 +188,11 @@ pub(crate) async fn create(
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let mut fields = Fields::of(&body)?;
     let id = fields.optional("id", name_of_a_customer);
-    let name = fields.required("name", read::text(NAME_CHARS));
-    let dialect = fields.optional("dialect", dialect_named(api));
-    let dialect = match dialect {
-        Some(dialect) => dialect,
-        None => api.dialect(DEFAULT)?.clone(),
-    };
-    let plan = fields.optional("plan", read::text(ID_CHARS));
-    plan::check(&mut fields, &dialect, plan.as_deref());
-    let retention_days = fields.optional("retention_days", retention_days(api));
+    if id.is_some() && key.is_some() {
+        let problem = "stands beside an Idempotency-Key, which serves where there is no id; give one of the two";
+        fields.problem("id", problem);
+    }
+    let whole = Whole::read(&mut fields, api)?;
     fields.finish()?;
     let by_key = key.filter(|_| id.is_none());
     let id = match (id, &by_key) {
@@ -131,16 +200,11 @@ pub(crate) async fn create(
         (None, Some(key)) => id_of_key("tenant_", "", key, TenantName::parse)?,
         (None, None) => new_id("tenant_", TenantName::parse)?,
     };
-    let tenant = Tenant {
-        id: TenantId::first(&id),
-        name: Some(name),
-        dialect: dialect.name.clone(),
-        plan,
-        retention_days,
-        webhooks: 0,
-        version: 0,
-        created_ms: api.clock.now_ms(),
-    };
+    let tenant = whole.tenant(&id, api.clock.now_ms());
+    if by_key.is_some() && api.store.last_deletion(id.as_str()).await?.is_some() {
+        let problem = "belongs to a tenant that was deleted; take a new key";
+        return Err(idempotency_conflict(problem));
+    }
     let record = record(&origin, Action::TenantCreated, None, Some(&tenant));
     if let Some(made) = api.store.create_tenant(&tenant, &record).await? {
         return Ok(one(StatusCode::CREATED, &made));
@@ -165,17 +229,51 @@ pub(crate) async fn create(
     Err(idempotency_conflict(problem))
 }
 
+/// How often a page of a list with filters reads on.
+const MOST_READS: u32 = 20;
+
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     state.api.operator(&headers, Scope::Read).await?;
-    let page = state.api.only_page(&query, &["tenants"]).await?;
+    let (metadata, query) = metadata::Wanted::split(query);
+    let mut fields = Fields::of(&query)?;
+    let page = state.api.page(&mut fields, &["tenants"]).await?;
+    let plan = fields.optional("plan", read::text(ID_CHARS));
+    let dialect = fields.optional("dialect", read::text(ID_CHARS));
+    let text = fields.optional("q", read::text(NAME_CHARS));
+    let text = text.map(|text| text.to_lowercase());
+    fields.mention("metadata.NAME");
+    fields.finish()?;
+    let wanted = |tenant: &Tenant| {
+        let has = |text: &String| {
+            let mut texts = tenant.name.as_deref().into_iter().chain([tenant.id.name()]);
+            texts.any(|found| found.to_lowercase().contains(text))
+        };
+        plan.as_ref()
+            .is_none_or(|plan| tenant.plan.as_ref() == Some(plan))
+            && dialect
+                .as_ref()
+                .is_none_or(|dialect| tenant.dialect == *dialect)
+            && text.as_ref().is_none_or(has)
+            && metadata.takes(&tenant.metadata)
+    };
     let store = &state.api.store;
-    let listed = store.tenants(page.after.as_deref(), page.limit).await?;
-    let tenants: Vec<_> = listed.items.iter().map(View::from).collect();
-    let next_cursor = page.cursor(listed.next.as_deref());
+    let (mut items, mut next) = (Vec::new(), page.after.clone());
+    // Where few are wanted, a page ends early rather than late.
+    for _ in 0..MOST_READS {
+        let most = page.limit - items.len();
+        let listed = store.tenants(next.as_deref(), most).await?;
+        items.extend(listed.items.into_iter().filter(wanted));
+        next = listed.next;
+        if next.is_none() || items.len() == page.limit {
+            break;
+        }
+    }
+    let tenants: Vec<_> = items.iter().map(View::from).collect();
+    let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "tenants": tenants, "next_cursor": next_cursor }),
@@ -190,6 +288,7 @@ pub(crate) async fn named(
     id: &TenantName,
 ) -> Result<(Origin, Tenant), ApiError> {
     let origin = state.api.operator(headers, scope).await?;
+    Api::check_path(headers, id)?;
     Ok((origin, state.api.tenant(id.as_str()).await?))
 }
 
@@ -211,6 +310,64 @@ fn recovers(query: &Json) -> Result<bool, ApiError> {
     Ok(recovers)
 }
 
+/// Makes a tenant under its id, or replaces what is set of the one that has it.
+pub(crate) async fn put(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<TenantName>,
+    Query(query): Query,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let api = &state.api;
+    let origin = api.operator(&headers, Scope::Admin).await?;
+    Api::check_path(&headers, &id)?;
+    let precondition = Precondition::read(&headers)?;
+    let recovers = recovers(&query)?;
+    let body = rung_api::body_beside_query(request, REQUEST_BYTES, 1).await?;
+    let mut tries = Tries::to_change("tenant");
+    loop {
+        let present = api.store.tenant_called(&id).await?;
+        precondition.check(present.as_ref().map(etag).as_ref())?;
+        let mut fields = Fields::of(&body)?;
+        let named = fields.optional("id", read::id(TenantName::parse));
+        if named.is_some_and(|named| named != id) {
+            fields.problem("id", "is another than the path's; leave it out");
+        } else if let Err(problem) = name_of_a_customer(&Json::String(id.to_string())) {
+            fields.problem("id", problem);
+        }
+        fields.optional("created_at", read::time_ms);
+        let whole = Whole::read(&mut fields, api)?;
+        fields.finish()?;
+        let new = whole.tenant(&id, api.clock.now_ms());
+        let Some(present) = present else {
+            let record = record(&origin, Action::TenantCreated, None, Some(&new));
+            if let Some(made) = api.store.create_tenant(&new, &record).await? {
+                return Ok(changed(StatusCode::CREATED, &made, &Changed::default()));
+            }
+            tries.again().await?;
+            continue;
+        };
+        let tenant = Tenant {
+            id: present.id.clone(),
+            webhooks: present.webhooks,
+            version: present.version,
+            created_ms: present.created_ms,
+            ..new
+        };
+        let record = record(
+            &origin,
+            Action::TenantUpdated,
+            Some(&present),
+            Some(&tenant),
+        );
+        if api.store.update_tenant(&tenant, &record).await? {
+            let webhooks = state.apply_plan(&origin, &tenant, recovers).await?;
+            return Ok(changed(StatusCode::OK, &tenant, &webhooks));
+        }
+        tries.again().await?;
+    }
+}
+
 pub(crate) async fn update(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -218,42 +375,55 @@ pub(crate) async fn update(
     Query(query): Query,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let origin = state.api.operator(&headers, Scope::Admin).await?;
+    let api = &state.api;
+    let origin = api.operator(&headers, Scope::Admin).await?;
+    Api::check_path(&headers, &id)?;
+    let precondition = Precondition::read(&headers)?;
     let recovers = recovers(&query)?;
     let body = rung_api::body_beside_query(request, REQUEST_BYTES, 1).await?;
     let mut tries = Tries::to_change("tenant");
     loop {
-        let present = state.api.tenant(id.as_str()).await?;
+        let present = api.tenant(id.as_str()).await?;
+        precondition.check(Some(&etag(&present)))?;
         let mut fields = Fields::of(&body)?;
+        let shown = serde_json::to_value(View::from(&present)).unwrap_or_default();
+        let own = [ReadOnly::Settled("id"), ReadOnly::Settled("created_at")];
+        read_only::check(&mut fields, &own, Some(&shown));
         let name = fields.patch("name", read::text(NAME_CHARS));
+        let dialect = fields.patch("dialect", dialect_named(api));
+        let dialect = match replaced(&mut fields, "dialect", dialect) {
+            Some(dialect) => dialect,
+            None => api.dialect(&present.dialect)?.clone(),
+        };
         let plan = fields.patch("plan", read::text(ID_CHARS));
-        let retention_days = fields.patch("retention_days", retention_days(&state.api));
-        if let Patch::Set(plan) = &plan {
-            plan::check(
-                &mut fields,
-                state.api.dialect(&present.dialect)?,
-                Some(plan),
-            );
+        let retention_days = fields.patch("retention_days", retention_days(api));
+        let metadata = fields.patch("metadata", |changes| {
+            metadata(&merged(&present.metadata, changes))
+        });
+        let moves = plan != Patch::Keep || dialect.name != present.dialect;
+        let mut tenant = present.clone();
+        tenant.name = name.or(tenant.name);
+        tenant.dialect.clone_from(&dialect.name);
+        tenant.plan = plan.or(tenant.plan);
+        tenant.retention_days = retention_days.or(tenant.retention_days);
+        tenant.metadata = (metadata.or(Some(tenant.metadata))).unwrap_or_else(Json::empty);
+        if moves {
+            plan::check(&mut fields, &dialect, tenant.plan.as_deref());
         }
         fields.finish()?;
-        let mut tenant = present.clone();
-        tenant.name = name.clone().or(tenant.name);
-        tenant.plan = plan.clone().or(tenant.plan);
-        tenant.retention_days = retention_days.clone().or(tenant.retention_days);
         let record = record(
             &origin,
             Action::TenantUpdated,
             Some(&present),
             Some(&tenant),
         );
-        if state.api.store.update_tenant(&tenant, &record).await? {
-            let webhooks = if plan == Patch::Keep {
-                Changed::default()
-            } else {
+        if api.store.update_tenant(&tenant, &record).await? {
+            let webhooks = if moves {
                 state.apply_plan(&origin, &tenant, recovers).await?
+            } else {
+                Changed::default()
             };
-            let data = json!({ "tenant": View::from(&tenant), "webhooks": webhooks });
-            return Ok(answer(StatusCode::OK, data));
+            return Ok(changed(StatusCode::OK, &tenant, &webhooks));
         }
         tries.again().await?;
     }
@@ -266,6 +436,7 @@ pub(crate) async fn delete(
     request: Request,
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
+    Api::check_path(&headers, &id)?;
     rung_api::nothing(request).await?;
     let record = Record::new(&origin, None, Action::TenantDeleted, id.as_str());
     let store = &state.api.store;

@@ -65,6 +65,7 @@ async fn store_over_table() -> (Store, aws_sdk_dynamodb::Client) {
         dialect: "standard".to_owned(),
         plan: None,
         retention_days: None,
+        metadata: Json::empty(),
         webhooks: 0,
         version: 0,
         created_ms: 1_760_000_000_000,

@@ -10,6 +10,7 @@ use rung_core::{
     store::StoreError,
 };
 use rung_dialect::DEFAULT;
+use rung_json::Json;
 use subtle::ConstantTimeEq;
 use tracing::Span;
 
@@ -118,6 +119,35 @@ impl Api {
         }))
     }
 
+    /// Whoever calls, with the tenant called for, if there is one.
+    ///
+    /// # Errors
+    /// As [`caller_or_operator`](Self::caller_or_operator).
+    pub async fn whoever(&self, headers: &HeaderMap) -> Result<(ApiKey, Option<Tenant>), ApiError> {
+        if let Some(caller) = self.caller_or_operator(headers, None).await? {
+            return Ok((caller.key, Some(caller.tenant)));
+        }
+        let (key, tenant) = self.known(headers).await?;
+        Ok((key, tenant))
+    }
+
+    /// Refuses a `Rung-Tenant` that names another tenant than the path.
+    ///
+    /// # Errors
+    /// 422 when it does.
+    pub fn check_path(headers: &HeaderMap, name: &TenantName) -> Result<(), ApiError> {
+        let named = single(headers, "Rung-Tenant")?;
+        if named.is_some_and(|named| named != name.as_str()) {
+            let problem = "names another tenant than the path; leave it out";
+            return Err(ApiError::of_field(
+                Code::TenantMismatch,
+                "Rung-Tenant",
+                problem,
+            ));
+        }
+        Ok(())
+    }
+
     /// The tenant of this name, for those who may act for any. The operator's own is there from the start: the management API makes
     /// it when it is first named.
     ///
@@ -148,6 +178,7 @@ impl Api {
             dialect: DEFAULT.to_owned(),
             plan: None,
             retention_days: None,
+            metadata: Json::empty(),
             webhooks: 0,
             version: 0,
             created_ms: self.clock.now_ms(),

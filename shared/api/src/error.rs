@@ -106,6 +106,8 @@ codes! {
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "the request is invalid; see details";
     /// A field is unknown.
     UnknownField = "unknown_field", UNPROCESSABLE_ENTITY, "the request has an unknown field; see details";
+    /// A field cannot be changed.
+    ReadOnly = "read_only", UNPROCESSABLE_ENTITY, "the request changes what cannot be changed; see details";
     /// The `Idempotency-Key` belongs to another request.
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "the Idempotency-Key belongs to another request; take a new one";
     /// Deliveries of the dialect cannot be signed with the secret.
@@ -118,6 +120,8 @@ codes! {
     BatchRefused = "batch_refused", UNPROCESSABLE_ENTITY, "no event of the batch was accepted; see data.results";
     /// The tenant's dialect names plans, and this is none of them.
     UnknownPlan = "unknown_plan", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such plan";
+    /// The last segment of a type may not be `schema`.
+    ReservedType = "reserved_type", UNPROCESSABLE_ENTITY, "the last segment of an event type may not be `schema`";
     /// The tenant's dialect has no such type.
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// A number changes when JavaScript reads and writes it.

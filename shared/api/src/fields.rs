@@ -133,6 +133,11 @@ impl<'a> Fields<'a> {
         (since_ms, until_ms)
     }
 
+    /// A field as it is, `null` included.
+    pub fn given(&mut self, name: &'static str) -> Option<&'a Json> {
+        self.member(name)
+    }
+
     /// Notes a problem with a field.
     pub fn problem(&mut self, name: &str, problem: impl Into<String>) {
         self.problem_of(Code::InvalidRequest, name, problem);

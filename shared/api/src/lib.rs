@@ -12,6 +12,7 @@ mod known_keys;
 pub mod limits;
 pub mod openapi;
 mod page;
+mod precondition;
 mod serve;
 mod source;
 mod wrong_keys;
@@ -47,6 +48,7 @@ pub use self::{
     gateway::{Peer, peer, readable},
     hops::{counted, hops},
     page::{Page, Seal, limit},
+    precondition::{ETag, Precondition},
     serve::{
         NoQuery, Query, RequestId, body, body_beside_query, bytes, empty_or_body, idempotency_key,
         nothing, parse, refusal, router,
@@ -172,15 +174,13 @@ impl Api {
         Ok(Seal::new(self.deployment_key().await?, names))
     }
 
-    /// 256 bits that come out the same for the same names, and that nobody could tell who knows the table alone or the operator's
-    /// key alone.
+    /// 256 bits that come out the same for the same names, and that nobody could tell who does not know the deployment's own key.
     ///
     /// # Errors
     /// When the deployment's key is not known yet and the table does not answer.
     pub async fn derived(&self, names: &[&str]) -> Result<[u8; 32], ApiError> {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.deployment_key().await?)
             .expect("HMAC takes a key of any length");
-        mac.update(&self.admin.0);
         for name in names {
             mac.update(&[0]);
             mac.update(name.as_bytes());
@@ -238,6 +238,15 @@ pub fn answer(status: StatusCode, data: impl Serialize) -> Response {
             ApiError::from(Code::Internal).into_response()
         }
     }
+}
+
+/// The answer with where to read what it tells of.
+#[must_use]
+pub fn located(mut response: Response, path: &str) -> Response {
+    if let Ok(path) = http::HeaderValue::from_str(path) {
+        response.headers_mut().insert(header::LOCATION, path);
+    }
+    response
 }
 
 /// An error that has data beside it.

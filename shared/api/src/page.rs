@@ -9,7 +9,7 @@ use rung_core::limits::PAGE_MAX;
 use rung_json::Json;
 use sha2::Sha256;
 
-use super::{ApiError, Fields};
+use super::{ApiError, Fields, source::Source};
 use crate::limits::{PAGE_DEFAULT, QUERY_PARAMETERS};
 
 /// Bytes of an HMAC-SHA256 that a cursor begins with.
@@ -74,10 +74,12 @@ impl Page {
         Self { limit, after, seal }
     }
 
-    /// The `next_cursor` of this page's answer.
+    /// The `next_cursor` of this page's answer, which also goes into its header `Link`.
     #[must_use]
     pub fn cursor(&self, next: Option<&str>) -> Option<String> {
-        next.map(|position| self.seal.close(position))
+        let cursor = next.map(|position| self.seal.close(position))?;
+        Source::note_next(&cursor);
+        Some(cursor)
     }
 }
 

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rung_base::chance;
 use rung_json::{
@@ -51,8 +51,17 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 pub fn router(routes: Router) -> Router {
     routes
         .fallback(async || ApiError::from(Code::NotFound))
-        .method_not_allowed_fallback(async || ApiError::from(Code::MethodNotAllowed))
+        .method_not_allowed_fallback(other_method)
         .layer(from_fn(serve))
+}
+
+/// Answers a method that the path does not have; the header `Allow` is added on the way out.
+async fn other_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        ApiError::from(Code::MethodNotAllowed).into_response()
+    }
 }
 
 /// The answer to a request that is refused before any route sees it.
@@ -70,13 +79,31 @@ pub fn refusal(error: ApiError) -> Response {
 async fn serve(mut request: Request, next: Next) -> Response {
     let id = RequestId::random();
     let source = Source::of(&request, &id);
+    let (next_cursor, uri) = (source.next_cursor(), request.uri().clone());
     request.extensions_mut().insert(id.clone());
     // Every line of this request says whose it is; who calls is found out by the handler. Of the highest level, so that error
     // lines have it where only those are written.
     let span = error_span!("request", id = id.0, tenant = Empty);
     let served = served(request, next).instrument(span);
-    let response = source.of_all(served).await;
+    let mut response = source.of_all(served).await;
+    if let Some(link) = next_cursor
+        .get()
+        .and_then(|cursor| link_to_next(&uri, cursor))
+    {
+        response.headers_mut().insert(header::LINK, link);
+    }
     finished(response, id)
+}
+
+/// The header `Link` that leads to the next page of a list (RFC 8288).
+fn link_to_next(uri: &Uri, cursor: &str) -> Option<HeaderValue> {
+    let given = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let others = given.filter(|(name, _)| name != "cursor");
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(others)
+        .append_pair("cursor", cursor)
+        .finish();
+    HeaderValue::try_from(format!("<{}?{query}>; rel=\"next\"", uri.path())).ok()
 }
 
 /// An answer with the headers that each has. Only what says otherwise is kept by caches: answers hold payloads and secrets.

@@ -1,6 +1,9 @@
-//! Where a request came from, for the audit log.
+//! The request that is being handled: where it came from, for the audit log, and where its answer goes on.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use axum::extract::Request;
 use http::header;
@@ -13,12 +16,14 @@ task_local! {
     static CURRENT: Source;
 }
 
-/// Where a request came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a request came from, and where its answer goes on.
+#[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) request_id: String,
     pub(super) ip: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
+    /// The `next_cursor` of the page that it is answered with, once that is known.
+    next_cursor: Arc<OnceLock<String>>,
 }
 
 impl Source {
@@ -30,6 +35,19 @@ impl Source {
             // What a client says in headers such as `X-Forwarded-For` is never believed.
             ip: gateway::peer(request.extensions()).map(|address| address.to_canonical()),
             user_agent: user_agent.map(|name| name.chars().take(AUDIT_USER_AGENT_CHARS).collect()),
+            next_cursor: Arc::default(),
+        }
+    }
+
+    /// Where [`note_next`](Self::note_next) notes what it is told while the request is handled.
+    pub(super) fn next_cursor(&self) -> Arc<OnceLock<String>> {
+        Arc::clone(&self.next_cursor)
+    }
+
+    /// Notes where the answer to the request that is being handled goes on, for its header `Link`.
+    pub(super) fn note_next(cursor: &str) {
+        if let Some(current) = Self::current() {
+            current.next_cursor.get_or_init(|| cursor.to_owned());
         }
     }
 

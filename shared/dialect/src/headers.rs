@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     key_pair::KeyPair,
-    secret::SecretFault,
+    secret::{SecretFault, shared_key},
     signature::{Signature, standard_webhooks},
     template::{Template, Values},
 };
@@ -79,6 +79,21 @@ impl Headers {
         let signatures = self.signatures.iter().map(|signature| &signature.header);
         let standard = self.standard_webhooks.then_some(&STANDARD_WEBHOOKS);
         own.chain(signatures).chain(standard.into_iter().flatten())
+    }
+
+    /// The headers that sign with `secret`, each with its scheme.
+    pub(super) fn signed_with(&self, secret: &str) -> Vec<(&str, &'static str)> {
+        let own = self.signatures.iter();
+        let own = own.map(|signature| (signature.header.as_str(), signature.algorithm.scheme()));
+        let standard = if !self.standard_webhooks {
+            None
+        } else if KeyPair::parse(secret).is_some() {
+            Some("v1a")
+        } else {
+            shared_key(secret).map(|_| "v1")
+        };
+        own.chain(standard.map(|scheme| (STANDARD_WEBHOOKS[2].as_str(), scheme)))
+            .collect()
     }
 
     /// The fields of an attempt.

@@ -178,6 +178,13 @@ impl Dialect {
         self.headers.fields(input)
     }
 
+    /// The headers that sign deliveries with `secret`, each with its scheme: `hmac-sha256` and the like, or `v1` or `v1a` of Standard
+    /// Webhooks.
+    #[must_use]
+    pub fn signed_with(&self, secret: &str) -> Vec<(&str, &'static str)> {
+        self.headers.signed_with(secret)
+    }
+
     /// What its POSTs call themselves.
     #[must_use]
     pub fn user_agent(&self) -> &HeaderValue {

@@ -38,6 +38,17 @@ pub(super) enum Algorithm {
     HmacSha512,
 }
 
+impl Algorithm {
+    /// Its name in files and answers.
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Self::HmacSha256 => "hmac-sha256",
+            Self::HmacSha1 => "hmac-sha1",
+            Self::HmacSha512 => "hmac-sha512",
+        }
+    }
+}
+
 /// How a signature's bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -264,7 +264,7 @@ async fn creating_a_webhook() {
             json!("2024-01-01T00:00:00Z"),
             &[400, 403, 422],
         ),
-        ("disabled_reason", json!("none"), BAD),
+        ("disabled", json!("none"), BAD),
     ];
     for (name, value, statuses) in wrong_webhook_members().into_iter().chain(only_at_creation) {
         let mut request = good.clone();

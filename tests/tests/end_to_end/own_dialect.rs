@@ -134,10 +134,7 @@ async fn its_ladder_and_its_rule_hold() {
     assert_eq!(webhook.status().await, "active");
     tenant.publish("invoice.paid", json!({})).await;
     let disabled = webhook.until("disabled").await;
-    assert_eq!(
-        disabled["disabled_reason"]["reason"],
-        "consecutive_failures"
-    );
+    assert_eq!(disabled["disabled"]["code"], "consecutive_failures");
     receiver.wait_for(5).await;
     receiver.stays_at(5).await;
 }

@@ -292,10 +292,7 @@ async fn a_plan_without_webhooks() {
         .data(200);
     let shown = webhook.get().await;
     assert_eq!(shown["status"], "disabled");
-    assert!(
-        shown["disabled_reason"].to_string().contains("plan"),
-        "{shown}"
-    );
+    assert!(shown["disabled"].to_string().contains("plan"), "{shown}");
     let before = receiver.count();
     assert_eq!(
         odin.publish("user.lesson.completed", json!({}))

@@ -187,7 +187,7 @@ impl World {
             13 => self.cancel_all(number, &path).await,
             14 => {
                 let pace = chance.happens(0.5).then(|| pace_of(number));
-                let change = json!({"rate_limit": pace});
+                let change = json!({"rate_limit_per_second": pace});
                 self.call("PATCH", number, &path, change).await;
             }
             15..=16 => self.retry_pending(number, &path).await,

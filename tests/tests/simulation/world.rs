@@ -450,6 +450,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             dialect: "sim0".to_owned(),
             plan: None,
             retention_days: None,
+            metadata: Json::empty(),
             webhooks: 0,
             version: 0,
             created_ms: START_MS,

@@ -46,12 +46,9 @@ async fn a_used_up_ladder_disables_in_patra_and_odin_only() {
         );
         assert_eq!(states(&world, &event).await, ["failed"], "{dialect}");
         if disabled {
-            assert_eq!(found["disabled_reason"]["reason"], "ladder_used_up");
+            assert_eq!(found["disabled"]["code"], "ladder_used_up");
             let log = world.get(&format!("/v1/webhooks/{id}/logs")).await;
-            assert_eq!(
-                found["disabled_reason"]["log_ids"],
-                json!([log["logs"][0]["id"]])
-            );
+            assert_eq!(found["disabled"]["log_ids"], json!([log["logs"][0]["id"]]));
         }
     }
 }
@@ -80,14 +77,8 @@ async fn ten_failures_in_a_row_over_all_deliveries_disable_in_bharatcart() {
     world.publish("order.paid").await;
     world.pass(100).await;
     let found = webhook(&world, &id).await;
-    assert_eq!(found["disabled_reason"]["reason"], "consecutive_failures");
-    assert_eq!(
-        found["disabled_reason"]["log_ids"]
-            .as_array()
-            .unwrap()
-            .len(),
-        10
-    );
+    assert_eq!(found["disabled"]["code"], "consecutive_failures");
+    assert_eq!(found["disabled"]["log_ids"].as_array().unwrap().len(), 10);
     world.pass(3 * HOUR).await;
     assert_eq!(
         world.posts().len(),
@@ -136,7 +127,7 @@ async fn five_days_without_a_success_disable_in_standard() {
     world.pass(MINUTE).await;
     let found = webhook(&world, &id).await;
     assert_eq!(found["status"], "disabled");
-    assert_eq!(found["disabled_reason"]["reason"], "failing_too_long");
+    assert_eq!(found["disabled"]["code"], "failing_too_long");
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,10 +180,7 @@ async fn gone_disables_at_once_in_standard_and_is_a_failure_like_others_elsewher
     let event = world.publish("a.b").await;
     world.pass(MINUTE).await;
     assert_eq!(world.posts().len(), 1);
-    assert_eq!(
-        webhook(&world, &id).await["disabled_reason"]["reason"],
-        "gone"
-    );
+    assert_eq!(webhook(&world, &id).await["disabled"]["code"], "gone");
     assert_eq!(states(&world, &event).await, ["failed"]);
 
     let (world, id) = World::of("odin").await;

@@ -66,6 +66,7 @@ pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
             [("event_type", view)],
             json!({ "event_type": example() }),
         )
+        .refuses(&[Code::ReservedType])
 }
 
 const SCHEMA: &str = "/v1/event-types/{type}/schema";
@@ -94,6 +95,7 @@ pub(crate) fn get_schema(_: &mut Schemas) -> Operation {
         [("schema", any_schema())],
         json!({ "schema": schema_example() }),
     )
+    .refuses(&[Code::ReservedType])
 }
 
 pub(crate) fn put_schema(_: &mut Schemas) -> Operation {
@@ -111,7 +113,7 @@ pub(crate) fn put_schema(_: &mut Schemas) -> Operation {
         [("schema", any_schema())],
         json!({ "schema": schema_example() }),
     )
-    .refuses(&[Code::TooManyEventTypes])
+    .refuses(&[Code::ReservedType, Code::TooManyEventTypes])
 }
 
 pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
@@ -133,4 +135,5 @@ pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
         [("schema", deleted)],
         json!({ "schema": { "type": "user.streak.achieved", "deleted": true } }),
     )
+    .refuses(&[Code::ReservedType])
 }

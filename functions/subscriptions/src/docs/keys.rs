@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{deleted, object, text, time};
 use crate::keys::View;
 
-fn example() -> Value {
+pub(super) fn example() -> Value {
     json!({
         "id": "key_4f9d2c7b1a",
         "tenant_id": "acme",

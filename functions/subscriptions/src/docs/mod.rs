@@ -16,7 +16,6 @@ mod webhooks;
 
 use http::StatusCode;
 use rung_api::openapi::{Operation, Schemas, Who};
-use rung_core::domain::tenant::Scope;
 use rung_dialect::limits::ID_CHARS;
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
@@ -38,19 +37,79 @@ pub(crate) use self::{
     logs::{get_log, list_all_logs, list_logs, retry_log},
     recover::{get_recovery, recover},
     stats::{tenant_stats, webhook_stats},
-    tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, update_tenant},
+    tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, put_tenant, update_tenant},
     webhooks::{
         create_webhook, delete_webhook, finish_rotation, get_secret, get_webhook, list_webhooks,
-        rotate_secret, test_webhook, update_webhook, verify_webhook,
+        put_webhook, rotate_secret, test_webhook, update_webhook, verify_webhook,
     },
 };
+use crate::about::{About, Quota};
 
 pub(crate) fn health(_: &mut Schemas) -> Operation {
     Operation::new(Who::Anybody, "getHealth", "Check that Rung is up.").answers(
         StatusCode::OK,
-        "Rung is up.",
-        [("status", json_schema!({ "const": "ok" }))],
-        json!({ "status": "ok" }),
+        "It is.",
+        [
+            ("status", json_schema!({ "const": "ok" })),
+            ("version", json_schema!({ "type": "string" })),
+        ],
+        json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }),
+    )
+}
+
+pub(crate) fn root(schemas: &mut Schemas) -> Operation {
+    let about = schemas.subschema_for::<About<'_>>().to_value();
+    Operation::new(
+        Who::Anybody,
+        "getAbout",
+        "What this deployment is: its version, what it knows, and its limits.",
+    )
+    .answers_with(
+        StatusCode::OK,
+        "The deployment.",
+        about,
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "api": "v1",
+            "features": ["audit", "batch"],
+            "dialects": [{ "name": "standard", "description": "Standard Webhooks.", "any_type": true }],
+            "retention_days": 30,
+            "limits": {
+                "request_bytes": 262_144,
+                "batch_request_bytes": 1_048_576,
+                "batch_events": 100,
+                "page_items": 100,
+                "webhooks_per_tenant": 10_000,
+            },
+            "egress_ips": ["203.0.113.7/32"],
+        }),
+    )
+}
+
+pub(crate) fn me(schemas: &mut Schemas) -> Operation {
+    let key = schemas.subschema_for::<crate::keys::View<'_>>();
+    let tenant = schemas.subschema_for::<Option<crate::tenants::View<'_>>>();
+    let quota = schemas.subschema_for::<Option<Quota>>();
+    let quotas = json_schema!({
+        "description": "What is left of what the key and the plan may publish; null where there is no limit.",
+        "type": "object",
+        "required": ["events_per_hour", "events_per_month"],
+        "properties": { "events_per_hour": quota, "events_per_month": quota },
+    });
+    Operation::new(
+        Who::AnybodyWithAKey,
+        "getMe",
+        "Whose key this is, what it may do, and what is left of its quota.",
+    )
+    .answers(
+        StatusCode::OK,
+        "The key, and the tenant that it is of or that `Rung-Tenant` names.",
+        [("key", key), ("tenant", tenant), ("quota", quotas)],
+        json!({
+            "key": keys::example(),
+            "tenant": tenants::example(),
+            "quota": { "events_per_hour": null, "events_per_month": null },
+        }),
     )
 }
 
@@ -78,7 +137,7 @@ pub(crate) fn openapi(_: &mut Schemas) -> Operation {
 
 pub(crate) fn egress_ips(_: &mut Schemas) -> Operation {
     Operation::new(
-        Who::Tenant(Scope::Read),
+        Who::Anybody,
         "listEgressIps",
         "List the addresses that deliveries come from, for allow-lists.",
     )

@@ -10,16 +10,17 @@ use rung_core::domain::tenant::Scope;
 use rung_dialect::limits::ID_CHARS;
 use serde_json::{Value, json};
 
-use super::{id, jobs, object, text};
+use super::{id, jobs, object, text, time};
 use crate::{plan::Changed, tenants::View};
 
-fn example() -> Value {
+pub(super) fn example() -> Value {
     json!({
         "id": "acme",
         "name": "Acme",
         "dialect": "odin",
         "plan": "pro",
         "retention_days": null,
+        "metadata": {},
         "created_at": "2025-10-10T12:00:00Z",
     })
 }
@@ -30,6 +31,53 @@ fn retention() -> Value {
         "type": ["integer", "null"],
         "minimum": 1,
     })
+}
+
+fn metadata() -> Value {
+    json!({ "description": "Whatever the operator wants to keep with it.", "type": ["object", "null"] })
+}
+
+/// What a tenant is made with, beside its id.
+fn whole() -> Value {
+    json!({
+        "name": { "description": "Its name.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
+        "dialect": text("What its new webhooks look like on the wire [default: `standard`].", ID_CHARS),
+        "retention_days": retention(),
+        "plan": text("Its plan, one of the dialect's where that names any; a dialect may have webhooks for some plans only.", ID_CHARS),
+        "metadata": metadata(),
+    })
+}
+
+fn with(mut fields: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut fields, more) {
+        fields.extend(more);
+    }
+    fields
+}
+
+/// A tenant as changed, and what that did to its webhooks.
+fn with_counts(
+    schemas: &mut Schemas,
+    operation: Operation,
+    status: StatusCode,
+    description: &str,
+) -> Operation {
+    let tenant = schemas.subschema_for::<View<'_>>();
+    let webhooks = schemas.subschema_for::<Changed>();
+    operation.answers(
+        status,
+        description,
+        [("tenant", tenant), ("webhooks", webhooks)],
+        json!({ "tenant": example(), "webhooks": { "disabled": 0, "activated": 0 } }),
+    )
+}
+
+fn recovers(operation: Operation) -> Operation {
+    operation.query(
+        "recover",
+        "Whether webhooks that the plan activates are also sent what they missed.",
+        json!({ "type": "string", "enum": ["true", "false"], "default": "false" }),
+    )
 }
 
 fn one(
@@ -48,16 +96,8 @@ fn one(
 }
 
 pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
-    let body = object(
-        &["name"],
-        json!({
-            "id": id("The tenant's id [default: a new one]."),
-            "name": { "description": "The tenant's name.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
-            "dialect": text("The dialect of its webhooks, which cannot be changed later [default: `standard`].", ID_CHARS),
-            "retention_days": retention(),
-            "plan": text("The plan; a dialect may restrict webhooks to some plans.", ID_CHARS),
-        }),
-    );
+    let own = json!({ "id": id("Its id [default: a new one].") });
+    let body = object(&["name"], with(whole(), own));
     let example = json!({ "id": "acme", "name": "Acme", "dialect": "odin", "plan": "pro" });
     let operation = Operation::new(Who::Operator(Scope::Admin), "createTenant", "Create a tenant.")
         .idempotency_key(
@@ -70,11 +110,33 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
     let tenant = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Operator(Scope::Read), "listTenants", "List tenants.").lists(
-        "tenants",
-        tenant,
-        example(),
-    )
+    Operation::new(Who::Operator(Scope::Read), "listTenants", "List tenants.")
+        .lists("tenants", tenant, example())
+        .query(
+            "plan",
+            "Only those of this plan.",
+            json!({ "type": "string" }),
+        )
+        .query(
+            "dialect",
+            "Only those of this dialect.",
+            json!({ "type": "string" }),
+        )
+        .query(
+            "q",
+            "Only those that have this text in their id or name, in any case.",
+            json!({ "type": "string", "minLength": 1, "maxLength": NAME_CHARS }),
+        )
+        .query(
+            "metadata.NAME",
+            "Only those whose metadata has this member: `metadata.region=eu`.",
+            json!({
+                "type": "object",
+                "patternProperties": { "^metadata\\.": { "type": "string" } },
+                "additionalProperties": false,
+                "examples": [{ "metadata.region": "eu" }],
+            }),
+        )
 }
 
 pub(crate) fn get_tenant(schemas: &mut Schemas) -> Operation {
@@ -82,13 +144,49 @@ pub(crate) fn get_tenant(schemas: &mut Schemas) -> Operation {
     one(schemas, operation, StatusCode::OK, "The tenant.")
 }
 
+pub(crate) fn put_tenant(schemas: &mut Schemas) -> Operation {
+    let own = json!({
+        "id": id("As in the path."),
+        "created_at": time("Has no effect."),
+    });
+    let body = object(&["name"], with(whole(), own));
+    let operation = Operation::new(
+        Who::Operator(Scope::Admin),
+        "putTenant",
+        "Make sure that a tenant is there, as given.",
+    )
+    .describe("Whole: what is left out gets its default. The same request again changes nothing.")
+    .preconditions();
+    let operation = recovers(operation)
+        .body(
+            body,
+            json!({ "name": "Acme", "dialect": "odin", "plan": "pro" }),
+        )
+        .refuses(&[Code::Busy, Code::UnknownPlan]);
+    let made = with_counts(schemas, operation, StatusCode::CREATED, "It is made.");
+    with_counts(
+        schemas,
+        made,
+        StatusCode::OK,
+        "It was there, and is replaced.",
+    )
+}
+
 pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
     let body = object(
         &[],
         json!({
             "name": text("A new name; null clears it.", NAME_CHARS),
+            "dialect": {
+                "description": "Another dialect, for webhooks that are made from now on.",
+                "type": "string",
+                "maxLength": ID_CHARS,
+            },
             "retention_days": retention(),
             "plan": text("A new plan; null clears it.", ID_CHARS),
+            "metadata": metadata(),
+            "id": { "description": "As it is.", "type": ["string", "null"] },
+            "created_at": { "description": "As it is.", "type": ["string", "null"] },
         }),
     );
     let operation = Operation::new(
@@ -97,23 +195,18 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
         "Change a tenant.",
     )
     .describe(
-        "A plan without webhooks disables those that there are, with the reason `plan`, and tells the operator's own tenant; one with \
-         webhooks activates exactly those again.",
+        "A merge patch (RFC 7396). A plan without webhooks disables those that there are, with the reason `plan`, and tells the \
+         operator's own tenant; one with webhooks activates exactly those again.",
     )
-    .query(
-        "recover",
-        "Whether to send webhooks that the plan activates what they missed.",
-        json!({ "type": "string", "enum": ["true", "false"], "default": "false" }),
-    )
-    .body(body, json!({ "plan": "enterprise" }))
-    .refuses(&[Code::Busy, Code::UnknownPlan]);
-    let tenant = schemas.subschema_for::<View<'_>>();
-    let webhooks = schemas.subschema_for::<Changed>();
-    operation.answers(
+    .preconditions();
+    let operation = recovers(operation)
+        .body(body, json!({ "plan": "enterprise" }))
+        .refuses(&[Code::Busy, Code::ReadOnly, Code::UnknownPlan]);
+    with_counts(
+        schemas,
+        operation,
         StatusCode::OK,
-        "Updated, with the numbers of webhooks that were disabled and activated.",
-        [("tenant", tenant), ("webhooks", webhooks)],
-        json!({ "tenant": example(), "webhooks": { "disabled": 0, "activated": 0 } }),
+        "It is changed; so many webhooks were disabled and activated with it.",
     )
 }
 

@@ -23,24 +23,27 @@ use crate::{
 fn example() -> Value {
     json!({
         "id": "webhook_5kq2m8x1r7",
+        "tenant_id": "acme",
         "url": "https://your-domain.com/webhooks/odin",
         "events": ["user.lesson.completed", "content"],
         "filter": null,
-        "rate_limit": null,
+        "rate_limit_per_second": null,
         "name": null,
         "description": "Production webhook for user events",
         "status": "active",
         "created_at": "2025-10-10T12:00:00Z",
         "dialect": "odin",
         "signing": "v1",
+        "signatures": [{ "header": "x-odin-signature", "scheme": "hmac-sha256" }],
         "public_key": null,
         "old_secret_expires_at": null,
         "headers": {},
         "secret_headers": [],
         "metadata": {},
         "challenge": false,
-        "disabled_at": null,
-        "disabled_reason": null,
+        "health": "healthy",
+        "failing_since": null,
+        "disabled": null,
         "last_disabled_at": null,
     })
 }
@@ -71,8 +74,8 @@ fn fields(header: Value) -> Value {
             "description": "An event pattern that `data` must match; null matches all.",
             "type": ["object", "null"],
         },
-        "rate_limit": {
-            "description": "Maximum deliveries per second [default: no limit]; further ones wait.",
+        "rate_limit_per_second": {
+            "description": "Most deliveries a second [default: no limit]; what is more waits.",
             "type": ["integer", "null"],
             "minimum": 1,
             "maximum": RATE_LIMIT_MAX,
@@ -121,17 +124,14 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
             json!({
                 "secret": secret(),
                 "signing": signing(),
-                "challenge": {
-                    "description": "Whether the endpoint must echo a token before it gets events [default: false].",
-                    "type": ["boolean", "null"],
-                },
-                "dialect": dialect("A dialect other than the tenant's, for a gradual move."),
-                "id": id("Admin key only: the webhook's id; an existing webhook is updated."),
+                "challenge": challenge(),
+                "dialect": dialect("Another dialect than the tenant's, for a gradual move."),
+                "id": id("With an operator's key: its id [default: a new one]."),
                 "status": {
-                    "description": "Admin key only.",
+                    "description": "With an operator's key.",
                     "enum": ["active", "disabled", null],
                 },
-                "created_at": time("Admin key only: the original creation time."),
+                "created_at": time("With an operator's key: when it was made elsewhere."),
             }),
         ),
     );
@@ -148,13 +148,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
         .body(body, example)
         .answers(
             StatusCode::CREATED,
-            "Created.",
-            [("webhook", webhook.clone())],
-            data.clone(),
-        )
-        .answers(
-            StatusCode::OK,
-            "Existing webhook updated.",
+            "It is made.",
             [("webhook", webhook)],
             data,
         )
@@ -166,6 +160,92 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
             Code::PlanWithoutWebhooks,
             Code::TooManyWebhooks,
         ])
+}
+
+/// What a request may say of members that nobody sets, so that what was read can be sent back.
+fn read_only() -> Value {
+    let settled = |kinds: Value| json!({ "description": "As it is.", "type": kinds });
+    let any = |kinds: Value| json!({ "description": "Has no effect.", "type": kinds });
+    let time = || time("Has no effect.");
+    json!({
+        "tenant_id": settled(json!(["string", "null"])),
+        "public_key": settled(json!(["string", "null"])),
+        "signatures": settled(json!(["array", "null"])),
+        "old_secret_expires_at": time(),
+        "health": any(json!(["string", "null"])),
+        "failing_since": time(),
+        "disabled": any(json!(["object", "null"])),
+        "last_disabled_at": time(),
+    })
+}
+
+pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
+    let old_secrets = json!({
+        "description": "What was replaced and signs on, oldest first.",
+        "type": ["array", "null"],
+        "items": {
+            "type": "object",
+            "required": ["secret", "expires_at"],
+            "properties": { "secret": { "type": "string" }, "expires_at": { "type": "string", "format": "date-time" } },
+        },
+    });
+    let own = json!({
+        "id": id("As in the path."),
+        "secret": secret(),
+        "old_secrets": old_secrets,
+        "signing": signing(),
+        "challenge": challenge(),
+        "dialect": dialect("What it speaks [default: the tenant's]."),
+        "status": { "description": "[default: active]", "enum": ["active", "disabled", null] },
+        "created_at": time("When it was made elsewhere [default: now, or as it was]."),
+    });
+    let body = object(
+        &["url", "events"],
+        with(with(fields(header("string".into())), own), read_only()),
+    );
+    let example = json!({
+        "url": "https://your-domain.com/webhooks/odin",
+        "events": ["user.lesson.completed", "content"],
+        "status": "active",
+        "created_at": "2024-05-01T12:00:00Z",
+    });
+    let webhook = schemas.subschema_for::<View<'_>>();
+    let data = json!({ "webhook": with_secret() });
+    Operation::new(
+        Who::Tenant(Scope::Admin),
+        "putWebhook",
+        "Import a webhook, or replace one.",
+    )
+    .describe(
+        "Whole: what is left out gets its default, but for a secret that is there, which stays.",
+    )
+    .preconditions()
+    .body(body, example)
+    .answers(
+        StatusCode::CREATED,
+        "It is made.",
+        [("webhook", webhook.clone())],
+        data.clone(),
+    )
+    .answers(
+        StatusCode::OK,
+        "It was there, and is replaced.",
+        [("webhook", webhook)],
+        data,
+    )
+    .refuses(&[
+        Code::Busy,
+        Code::InvalidSecret,
+        Code::PlanWithoutWebhooks,
+        Code::TooManyWebhooks,
+    ])
+}
+
+fn challenge() -> Value {
+    json!({
+        "description": "Whether the endpoint must echo a token before it gets events [default: false].",
+        "type": ["boolean", "null"],
+    })
 }
 
 fn secret() -> Value {
@@ -257,6 +337,16 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
             json!({ "enum": ["active", "disabled"] }),
         )
         .query(
+            "health",
+            "Only those that are doing so.",
+            json!({ "enum": ["healthy", "failing", "disabled"] }),
+        )
+        .query(
+            "q",
+            "Only those that have this text in their id, name, description or URL, in any case.",
+            json!({ "type": "string", "minLength": 1, "maxLength": NAME_CHARS }),
+        )
+        .query(
             "event_type",
             "Filter by subscribed event type, by any pattern.",
             json!({ "type": "string" }),
@@ -301,14 +391,22 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             "description": "The present value; use `rotate-secret` to change it.",
             "enum": ["v1", "v1a", null],
         },
+        "challenge": {
+            "description": "Whether another URL must echo a token before it gets events.",
+            "type": "boolean",
+        },
+        "id": { "description": "As it is.", "type": ["string", "null"] },
+        "created_at": { "description": "As it is.", "type": ["string", "null"] },
     });
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Tenant(Scope::Manage), "updateWebhook", "Change a webhook.")
         .describe(
-            "Omitted fields stay; null clears optional ones. In `headers` and `secret_headers`, omitted headers stay and null removes one.",
+            "A merge patch (RFC 7396): what is left out stays; null clears what may be missing. `headers`, `secret_headers` and \
+             `metadata` are merged likewise, `events` and `filter` replaced. Members that nobody sets may stand in it as they were read.",
         )
+        .preconditions()
         .body(
-            object(&[], with(fields(header(json!(["string", "null"]))), status)),
+            object(&[], with(with(fields(header(json!(["string", "null"]))), status), read_only())),
             json!({ "events": ["user.lesson.completed", "user.progress.milestone"], "status": "active" }),
         )
         .answers(
@@ -321,6 +419,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             Code::Busy,
             Code::InvalidSecret,
             Code::PlanWithoutWebhooks,
+            Code::ReadOnly,
             Code::WebhookUnverified,
         ])
 }
@@ -335,6 +434,7 @@ pub(crate) fn delete_webhook(schemas: &mut Schemas) -> Operation {
         .describe(
             "Nothing is sent to it afterwards; waiting deliveries are dropped. A job erases its deliveries and log; `Location` has its URL.",
         )
+        .preconditions()
         .no_body()
         .answers(
             StatusCode::OK,

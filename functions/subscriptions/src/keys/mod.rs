@@ -26,6 +26,7 @@ use self::fields::{Changes, New};
 use crate::{
     Management, idempotency_conflict,
     ids::{key_text, new_id},
+    shows_secret,
     tries::Tries,
 };
 
@@ -50,7 +51,7 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(key: &'a ApiKey, text: Option<&'a str>) -> Self {
+    pub(crate) fn of(key: &'a ApiKey, text: Option<&'a str>) -> Self {
         Self {
             id: key.id.as_str(),
             tenant_id: key.owner.tenant().map(|tenant| tenant.name()),
@@ -66,7 +67,15 @@ impl<'a> View<'a> {
 }
 
 fn one(status: StatusCode, key: &ApiKey, text: Option<&str>) -> Response {
-    answer(status, json!({ "key": View::of(key, text) }))
+    let response = answer(status, json!({ "key": View::of(key, text) }));
+    if status != StatusCode::CREATED {
+        return response;
+    }
+    let path = match &key.owner {
+        KeyOwner::Operator => format!("/v1/keys/{}", key.id),
+        KeyOwner::Tenant(tenant) => format!("/v1/tenants/{}/keys/{}", tenant.name(), key.id),
+    };
+    rung_api::located(response, &path)
 }
 
 fn is_first(key: &ApiKey) -> bool {
@@ -123,10 +132,8 @@ async fn create(
         KeyCreated::Done => Ok(one(StatusCode::CREATED, &key, own.as_deref())),
         KeyCreated::Repeated(earlier) => {
             let own = text(&earlier.id).await?;
-            if own.as_deref().map_or(earlier.hash, KeyHash::of) != earlier.hash {
-                let problem = "was used for an API key that cannot be shown again, because the operator's first key has changed; delete that API key and use a new Idempotency-Key";
-                return Err(idempotency_conflict(problem));
-            }
+            let is_shown = shows_secret(api.clock.now_ms(), earlier.created_ms);
+            let own = own.filter(|_| is_shown);
             Ok(one(StatusCode::CREATED, &earlier, own.as_deref()))
         }
         KeyCreated::Deleted => {

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, NoQuery, Query};
+use rung_api::{Api, ApiError, NoQuery, Query};
 use rung_core::domain::{
     audit::Origin,
     id::{KeyId, TenantName},
@@ -33,6 +33,7 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
+    Api::check_path(&headers, &tenant)?;
     let now_ms = state.api.clock.wall_ms();
     let (body, new) = read_body(request, |fields| New::of_tenant(fields, now_ms)).await?;
     let tenant = state.api.tenant(tenant.as_str()).await?;

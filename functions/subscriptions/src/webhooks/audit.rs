@@ -52,9 +52,12 @@ pub(super) fn record(
 /// What of a webhook everybody may see who may see it.
 fn visible(webhook: &Webhook) -> Value {
     // Whether a replaced secret still signs is no change of the webhook: the time itself says when it ends.
-    let mut view = serde_json::to_value(View::at(webhook, 0)).unwrap_or_default();
+    let mut view = serde_json::to_value(View::stored(webhook, 0)).unwrap_or_default();
     if let Some(view) = view.as_object_mut() {
-        view.remove("headers");
+        // What follows from something else is no change of its own.
+        for name in ["headers", "health", "failing_since", "signatures"] {
+            view.remove(name);
+        }
     }
     view
 }

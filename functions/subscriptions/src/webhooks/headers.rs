@@ -54,15 +54,22 @@ impl OwnHeaders {
         let (headers, secret_headers) = present
             .map(|present| (present.headers.clone(), present.secret_headers.clone()))
             .unwrap_or_default();
+        // Answers list the names of `secret_headers`: whoever sends back what was read changes nothing.
+        let names = Json::Array((secret_headers.keys().cloned().map(Json::String)).collect());
+        let is_as_read = fields.given("secret_headers") == Some(&names);
         let headers = read_map(fields, "headers", given, dialect, headers, |value| value);
-        let secret_headers = read_map(
-            fields,
-            "secret_headers",
-            given,
-            dialect,
-            secret_headers,
-            Secret::new,
-        );
+        let secret_headers = if given == Given::Changes && is_as_read {
+            secret_headers
+        } else {
+            read_map(
+                fields,
+                "secret_headers",
+                given,
+                dialect,
+                secret_headers,
+                Secret::new,
+            )
+        };
         let own = Self {
             headers,
             secret_headers,

@@ -1,20 +1,23 @@
 //! Which webhooks a list is asked for.
 
-use rung_api::{Api, ApiError, Fields, Page};
+use rung_api::{Api, ApiError, Fields, Page, limits::NAME_CHARS, read};
 use rung_core::domain::{id::TenantId, webhook::Webhook};
 use rung_dialect::Dialects;
 use rung_json::Json;
 
-use super::request::Status;
+use super::{request::Status, view::Health};
+use crate::metadata;
 
 /// What a query asks for beside its page; all of it must hold.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     status: Option<Status>,
+    health: Option<Health>,
+    /// What its id, name, description or URL has in it, in lower case.
+    text: Option<String>,
     /// A type that the webhook subscribes to, by whatever pattern.
     event_type: Option<String>,
-    /// Members of the webhook's metadata, with their values as text.
-    metadata: Vec<(String, String)>,
+    metadata: metadata::Wanted,
 }
 
 /// Reads a list's query.
@@ -23,19 +26,7 @@ pub(super) async fn read(
     tenant: &TenantId,
     query: Json,
 ) -> Result<(Page, Wanted), ApiError> {
-    let (mut metadata, mut members) = (Vec::new(), Vec::new());
-    if let Json::Object(query) = query {
-        for (name, value) in query {
-            // What follows the dot is the tenant's own name for it, dots and all.
-            match (name.strip_prefix("metadata."), &value) {
-                (Some(name), Json::String(value)) => {
-                    metadata.push((name.to_owned(), value.clone()));
-                }
-                _ => members.push((name, value)),
-            }
-        }
-    }
-    let members = Json::Object(members);
+    let (metadata, members) = metadata::Wanted::split(query);
     let mut fields = Fields::of(&members)?;
     let names = ["webhooks", tenant.as_str()];
     let page = api.page(&mut fields, &names).await?;
@@ -44,10 +35,21 @@ pub(super) async fn read(
         let text = value.as_str().map(str::to_owned);
         text.ok_or_else(|| "must be a string".to_owned())
     });
+    let health = fields.optional("health", |value| {
+        let known = |(name, _): &&(&str, Health)| value.as_str() == Some(name);
+        let found = Health::ALL.iter().find(known);
+        found.map(|(_, health)| *health).ok_or_else(|| {
+            let names = Health::ALL.map(|(name, _)| format!("`{name}`"));
+            format!("must be one of {}", names.join(", "))
+        })
+    });
+    let text = fields.optional("q", read::text(NAME_CHARS));
     fields.mention("metadata.NAME");
     fields.finish()?;
     let wanted = Wanted {
         status,
+        health,
+        text: text.map(|text| text.to_lowercase()),
         event_type,
         metadata,
     };
@@ -62,23 +64,19 @@ impl Wanted {
                 patterns.any(|pattern| dialect.catalogue.matches(pattern, name))
             })
         };
-        let has = |(name, expected): &(String, String)| {
-            webhook.metadata.get(name).and_then(as_text) == Some(expected)
-        };
         self.status
             .is_none_or(|status| status == Status::of(webhook))
+            && self
+                .health
+                .is_none_or(|health| health == Health::of(webhook))
+            && self.text.as_deref().is_none_or(|text| {
+                let texts = [&webhook.name, &webhook.description].into_iter().flatten();
+                let mut texts = texts
+                    .map(String::as_str)
+                    .chain([webhook.id.as_str(), &webhook.url]);
+                texts.any(|found| found.to_lowercase().contains(text))
+            })
             && self.event_type.as_deref().is_none_or(subscribes)
-            && self.metadata.iter().all(has)
-    }
-}
-
-/// A member of the metadata as a query has it.
-fn as_text(value: &Json) -> Option<&str> {
-    match value {
-        Json::String(text) => Some(text),
-        Json::Number(raw) => Some(raw),
-        Json::Bool(true) => Some("true"),
-        Json::Bool(false) => Some("false"),
-        Json::Null | Json::Array(_) | Json::Object(_) => None,
+            && self.metadata.takes(&webhook.metadata)
     }
 }

@@ -7,6 +7,9 @@ mod list;
 mod request;
 mod secrets;
 pub(crate) mod view;
+mod whole;
+
+use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
@@ -14,14 +17,14 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{
-    ApiError, Caller, Code, Fields, NoQuery, Patch, Query, answer,
+    ApiError, Caller, Code, ETag, Fields, NoQuery, Patch, Precondition, Query, answer,
     limits::{DESCRIPTION_CHARS, NAME_CHARS},
     read,
 };
 use rung_core::{
     domain::{
         audit::{Action, Change},
-        id::WebhookId,
+        id::{TenantName, WebhookId},
         job::Subject,
         tenant::Scope,
         webhook::Webhook,
@@ -35,9 +38,9 @@ use self::{
     audit::record,
     headers::{Given, OwnHeaders},
     list::Wanted,
-    request::{Status, events, filter, metadata, rate_limit, url},
-    secrets::{SecretFields, Signing},
+    request::{Status, events, filter, rate_limit, url},
     view::View,
+    whole::Whole,
 };
 pub(crate) use self::{
     challenge::verify,
@@ -49,6 +52,9 @@ use crate::{
     dialect_named, idempotency_conflict,
     ids::{id_of_key, new_id},
     jobs, logs,
+    metadata::{merged, metadata},
+    read_only::{self, ReadOnly},
+    shows_secret,
     tries::Tries,
 };
 
@@ -60,89 +66,110 @@ pub(crate) async fn create(
     let caller = state.manager(&headers).await?;
     let key = rung_api::idempotency_key(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let webhook = read_new(&state, &caller, key.as_deref(), &body)?;
+    state.check_plan(&caller.tenant)?;
+    let store = &state.api.store;
     let mut tries = Tries::to_change("webhook");
     loop {
-        let New {
-            webhook,
-            present,
-            by_key,
-        } = read_new(&state, &caller, key.as_deref(), &body).await?;
-        state.check_plan(&caller.tenant)?;
-        let store = &state.api.store;
-        let (status, written) = match present {
-            None => {
-                let record = record(&caller, Action::WebhookCreated, None, Some(&webhook));
-                let most = state.api.webhooks_per_tenant;
-                let created = store.create_webhook(&webhook, most, &record).await?;
-                (StatusCode::CREATED, created)
+        if let Some(present) = store.webhook(&caller.tenant.id, &webhook.id).await? {
+            if key.is_none() {
+                let problem = "is taken; choose another, or replace that webhook with PUT";
+                return Err(ApiError::of_field(Code::IdTaken, "id", problem));
             }
             // A repeat, as long as what it asks for is there.
-            Some(present) if by_key => {
-                let asked = Webhook {
-                    enabled_ms: present.enabled_ms,
-                    ..webhook
-                };
-                if asked == present {
-                    return Ok(shown_with_secret(&state, StatusCode::CREATED, &present));
-                }
-                let problem = "was used for a different request to create a webhook; use a new key, or change the webhook with PATCH";
-                return Err(idempotency_conflict(problem));
+            if webhook.is_like(&present) {
+                // The secret that the request has made, and no later one.
+                let is_first = present.revision == 0;
+                return Ok(
+                    if is_first && shows_secret(webhook.created_ms, present.created_ms) {
+                        made(&state, StatusCode::CREATED, &present)
+                    } else {
+                        located(&present, shown_as(&state, StatusCode::CREATED, &present))
+                    },
+                );
             }
-            Some(present) => {
-                let changed = (Some(&present), Some(&webhook));
-                let record = record(&caller, Action::WebhookUpdated, changed.0, changed.1);
-                (
-                    StatusCode::OK,
-                    store.update_webhook(&webhook, &record).await?,
-                )
-            }
-        };
-        match written {
-            WebhookWritten::Done => return Ok(shown_with_secret(&state, status, &webhook)),
-            WebhookWritten::NoTenant => {
-                return Err(ApiError::not_found("tenant", caller.tenant.id.name()));
-            }
-            WebhookWritten::TooMany => {
-                let most = state.api.webhooks_per_tenant;
-                let message =
-                    format!("a tenant may have at most {most} webhooks; delete one first");
-                return Err(ApiError::new(Code::TooManyWebhooks, message));
-            }
-            WebhookWritten::Conflict => tries.again().await?,
+            let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
+            return Err(idempotency_conflict(problem));
+        }
+        if key.is_some() && store.was_deleted(&caller.tenant.id, &webhook.id).await? {
+            let problem = "belongs to a webhook that was deleted; take a new key";
+            return Err(idempotency_conflict(problem));
+        }
+        if write(&state, &caller, None, &webhook).await? {
+            return Ok(made(&state, StatusCode::CREATED, &webhook));
+        }
+        tries.again().await?;
+    }
+}
+
+/// Writes a webhook that is new, or is to replace `present`. `false` when it has changed since that was read.
+async fn write(
+    state: &Management,
+    caller: &Caller,
+    present: Option<&Webhook>,
+    webhook: &Webhook,
+) -> Result<bool, ApiError> {
+    let store = &state.api.store;
+    let written = match present {
+        None => {
+            let record = record(caller, Action::WebhookCreated, None, Some(webhook));
+            let most = state.api.webhooks_per_tenant;
+            store.create_webhook(webhook, most, &record).await?
+        }
+        Some(_) => {
+            let record = record(caller, Action::WebhookUpdated, present, Some(webhook));
+            store.update_webhook(webhook, &record).await?
+        }
+    };
+    match written {
+        WebhookWritten::Done => Ok(true),
+        WebhookWritten::Conflict => Ok(false),
+        WebhookWritten::NoTenant => Err(ApiError::not_found("tenant", caller.tenant.id.name())),
+        WebhookWritten::TooMany => {
+            let most = state.api.webhooks_per_tenant;
+            let message = format!("a tenant has at most {most} webhooks; delete one first");
+            Err(ApiError::new(Code::TooManyWebhooks, message))
         }
     }
 }
 
+/// The version of a webhook.
+fn etag(webhook: &Webhook) -> ETag {
+    ETag::of(webhook.first_epoch, webhook.revision)
+}
+
 /// What answers most calls of a webhook: the webhook, but for its secret.
 fn shown(state: &Management, webhook: &Webhook) -> Response {
-    let view = View::at(webhook, state.api.clock.wall_ms());
-    answer(StatusCode::OK, json!({ "webhook": view }))
+    shown_as(state, StatusCode::OK, webhook)
+}
+
+fn shown_as(state: &Management, status: StatusCode, webhook: &Webhook) -> Response {
+    let view = View::at(webhook, &state.api.dialects, state.api.clock.wall_ms());
+    etag(webhook).stamp(answer(status, json!({ "webhook": view })))
+}
+
+fn located(webhook: &Webhook, response: Response) -> Response {
+    rung_api::located(response, &format!("/v1/webhooks/{}", webhook.id))
 }
 
 /// What answers those that make a secret: the webhook with it.
-fn shown_with_secret(state: &Management, status: StatusCode, webhook: &Webhook) -> Response {
-    let view = View::with_secret(webhook, state.api.clock.wall_ms());
-    answer(status, json!({ "webhook": view }))
+fn made(state: &Management, status: StatusCode, webhook: &Webhook) -> Response {
+    let (dialects, wall_ms) = (&state.api.dialects, state.api.clock.wall_ms());
+    let view = View::with_secret(webhook, dialects, wall_ms);
+    let response = etag(webhook).stamp(answer(status, json!({ "webhook": view })));
+    if status == StatusCode::CREATED {
+        return located(webhook, response);
+    }
+    response
 }
 
-/// A webhook that a request asks for.
-struct New {
-    webhook: Webhook,
-    /// The one that is there already by its id.
-    present: Option<Webhook>,
-    /// Whether its id is that of the `Idempotency-Key`.
-    by_key: bool,
-}
-
-/// Reads a webhook to make. The operator brings webhooks along with their ids; an id that is there already names one to update,
-/// and what the request does not say of that stays. An `Idempotency-Key` serves where there is no id.
-async fn read_new(
+/// Reads a webhook to make. The operator may bring its id, status and time along. An `Idempotency-Key` serves where there is no id.
+fn read_new(
     state: &Management,
     caller: &Caller,
     key: Option<&str>,
     body: &Json,
-) -> Result<New, ApiError> {
-    let api = &state.api;
+) -> Result<Webhook, ApiError> {
     let mut fields = Fields::of(body)?;
     let (mut id, mut status, mut created_ms) = (None, None, None);
     if caller.key.grants(Scope::Admin) {
@@ -150,102 +177,142 @@ async fn read_new(
         status = fields.optional("status", Status::read);
         created_ms = fields.optional("created_at", read::time_ms);
     }
-    let key = key.filter(|_| id.is_none());
-    if let Some(key) = key {
-        let tenant = caller.tenant.id.as_str();
-        id = Some(id_of_key("webhook_", tenant, key, WebhookId::parse)?);
+    if id.is_some() && key.is_some() {
+        let problem = "stands beside an Idempotency-Key, which serves where there is no id; give one of the two";
+        fields.problem("id", problem);
     }
-    let present = match &id {
-        Some(id) => api.store.webhook(&caller.tenant.id, id).await?,
-        None => None,
-    };
-    let present_dialect = present.as_ref().map(|present| &present.dialect);
-    let dialect = match fields.optional("dialect", dialect_named(api)) {
-        Some(dialect) => dialect,
-        None => api
-            .dialect(present_dialect.unwrap_or(&caller.tenant.dialect))?
-            .clone(),
-    };
-    let url = fields.required("url", url(api.strict));
-    let events = fields.required("events", events(&dialect));
-    let filter = filter(&mut fields);
-    let rate_limit = fields.optional("rate_limit", rate_limit);
-    let name = fields.optional("name", read::text(NAME_CHARS));
-    let description = fields.optional("description", read::text(DESCRIPTION_CHARS));
-    let secrets = SecretFields::read(&mut fields, &dialect);
-    if let Some(present) = &present {
-        secrets.check_against(&present.secret, &mut fields);
-    }
-    let own = OwnHeaders::read(&mut fields, Given::Whole, &dialect, present.as_ref());
-    let metadata = fields.optional("metadata", metadata);
-    let asks = fields.optional("challenge", |value| {
-        let asks = value.as_bool();
-        asks.ok_or_else(|| "must be true or false".to_owned())
-    });
+    let whole = Whole::read(&mut fields, state, caller)?;
     fields.finish()?;
-
-    let now_ms = api.clock.now_ms();
-    let base = match &present {
-        Some(present) => present.clone(),
-        None => Webhook {
-            tenant: caller.tenant.id.clone(),
-            id: id.map_or_else(|| new_id("webhook_", WebhookId::parse), Ok)?,
-            url: String::new(),
-            events: Vec::new(),
-            filter: None,
-            rate_limit: None,
-            // Above that of an earlier life, as the epoch is.
-            pace_epoch: now_ms,
-            name: None,
-            description: None,
-            secret: secrets.signing.unwrap_or(Signing::V1).new_secret(),
-            old_secrets: Vec::new(),
-            headers: Default::default(),
-            secret_headers: Default::default(),
-            metadata: Json::empty(),
-            dialect: String::new(),
-            challenge: false,
-            disabled: None,
-            disabled_before_ms: None,
-            outage: None,
-            // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
-            epoch: now_ms,
-            first_epoch: now_ms,
-            revision: 0,
-            enabled_ms: now_ms,
-            created_ms: now_ms,
-        },
+    let id = match (id, key) {
+        (Some(id), _) => id,
+        (None, Some(key)) => {
+            let tenant = caller.tenant.id.as_str();
+            id_of_key("webhook_", tenant, key, WebhookId::parse)?
+        }
+        (None, None) => new_id("webhook_", WebhookId::parse)?,
     };
-    let mut webhook = Webhook {
-        url,
-        events,
-        filter: filter.or(base.filter),
-        name: name.or(base.name),
-        description: description.or(base.description),
-        headers: own.headers,
-        secret_headers: own.secret_headers,
-        metadata: metadata.unwrap_or(base.metadata),
-        dialect: dialect.name.clone(),
-        challenge: asks.unwrap_or(base.challenge),
-        created_ms: created_ms.unwrap_or(base.created_ms),
-        ..base
-    };
-    webhook.set_rate_limit(rate_limit.or(webhook.rate_limit), now_ms);
-    if let Some(secret) = secrets.given {
-        webhook.replace_secret(secret);
-    }
-    secrets::suit(&mut webhook, &dialect)?;
+    let now_ms = state.api.clock.now_ms();
+    let mut webhook = whole.webhook(&caller.tenant.id, id, now_ms);
+    webhook.created_ms = created_ms.unwrap_or(now_ms);
     if let Some(status) = status {
         status.apply(&mut webhook, now_ms);
     }
-    if present.is_none() && webhook.challenge {
+    if webhook.challenge {
         challenge::demand(&mut webhook, now_ms);
     }
-    Ok(New {
-        webhook,
-        present,
-        by_key: key.is_some(),
-    })
+    Ok(webhook)
+}
+
+/// Members of a webhook that nobody sets, and that may change by themselves.
+const CHANGING: &[ReadOnly] = &[
+    ReadOnly::Time("old_secret_expires_at"),
+    ReadOnly::Text("health"),
+    ReadOnly::Time("failing_since"),
+    ReadOnly::Object("disabled"),
+    ReadOnly::Time("last_disabled_at"),
+];
+
+/// Imports a webhook under its id, or replaces the one that has it: whole, but for a secret that is not given, which stays.
+pub(crate) async fn put(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let caller = state.api.caller(&headers, Scope::Admin).await?;
+    let precondition = Precondition::read(&headers)?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let store = &state.api.store;
+    let mut tries = Tries::to_change("webhook");
+    loop {
+        let present = store.webhook(&caller.tenant.id, &id).await?;
+        precondition.check(present.as_ref().map(etag).as_ref())?;
+        let webhook = read_replacement(&state, &caller, &id, present.as_ref(), &body)?;
+        state.check_plan(&caller.tenant)?;
+        if write(&state, &caller, present.as_ref(), &webhook).await? {
+            let (status, webhook) = match present {
+                None => (StatusCode::CREATED, webhook),
+                Some(_) => (StatusCode::OK, webhook.written()),
+            };
+            return Ok(made(&state, status, &webhook));
+        }
+        tries.again().await?;
+    }
+}
+
+fn read_replacement(
+    state: &Management,
+    caller: &Caller,
+    id: &WebhookId,
+    present: Option<&Webhook>,
+    body: &Json,
+) -> Result<Webhook, ApiError> {
+    let mut fields = Fields::of(body)?;
+    let named = fields.optional("id", read::id(WebhookId::parse));
+    if named.is_some_and(|named| named != *id) {
+        fields.problem("id", "is another than the path's; leave it out");
+    }
+    let tenant = fields.optional("tenant_id", read::id(TenantName::parse));
+    if tenant.is_some_and(|tenant| tenant.as_str() != caller.tenant.id.name()) {
+        let problem = "is another than that of `Rung-Tenant`; leave it out";
+        fields.problem_of(Code::TenantMismatch, "tenant_id", problem);
+    }
+    // What follows from the rest is not held against what is there: that is replaced.
+    let derived = [ReadOnly::Text("public_key"), ReadOnly::List("signatures")];
+    read_only::check(&mut fields, &derived, None);
+    read_only::check(&mut fields, CHANGING, None);
+    let status = fields.optional("status", Status::read);
+    let created_ms = fields.optional("created_at", read::time_ms);
+    let old_secrets = fields.optional("old_secrets", secrets::old_secrets);
+    let whole = Whole::read(&mut fields, state, caller)?;
+    if let Some(present) = present {
+        whole.secrets.check_against(&present.secret, &mut fields);
+    }
+    fields.finish()?;
+
+    let now_ms = state.api.clock.now_ms();
+    let is_given = whole.is_secret_given();
+    let dialect = Arc::clone(&whole.dialect);
+    let new = whole.webhook(&caller.tenant.id, id.clone(), now_ms);
+    let mut webhook = match present {
+        None => Webhook {
+            created_ms: created_ms.unwrap_or(now_ms),
+            ..new
+        },
+        Some(present) => {
+            let mut webhook = Webhook {
+                secret: present.secret.clone(),
+                old_secrets: present.old_secrets.clone(),
+                disabled: present.disabled.clone(),
+                disabled_before_ms: present.disabled_before_ms,
+                outage: present.outage.clone(),
+                rate_limit: present.rate_limit,
+                pace_epoch: present.pace_epoch,
+                epoch: present.epoch,
+                first_epoch: present.first_epoch,
+                revision: present.revision,
+                enabled_ms: present.enabled_ms,
+                created_ms: created_ms.unwrap_or(present.created_ms),
+                ..new.clone()
+            };
+            webhook.set_rate_limit(new.rate_limit, now_ms);
+            if is_given {
+                webhook.replace_secret(new.secret);
+            }
+            webhook
+        }
+    };
+    if let Some(old_secrets) = old_secrets {
+        webhook.old_secrets = old_secrets;
+    }
+    secrets::suit(&mut webhook, &dialect)?;
+    let moved = present.is_none_or(|present| present.url != webhook.url);
+    if webhook.challenge && (moved || challenge::is_demanded(&webhook)) {
+        challenge::demand(&mut webhook, now_ms);
+    } else if status.unwrap_or_default() != Status::of(&webhook) {
+        status.unwrap_or_default().apply(&mut webhook, now_ms);
+    }
+    Ok(webhook)
 }
 
 pub(crate) async fn list(
@@ -267,7 +334,7 @@ pub(crate) async fn list(
     let webhooks: Vec<_> = listed
         .items
         .iter()
-        .map(|webhook| View::at(webhook, wall_ms))
+        .map(|webhook| View::at(webhook, &state.api.dialects, wall_ms))
         .collect();
     let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
@@ -294,9 +361,11 @@ pub(crate) async fn update(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
+    let precondition = Precondition::read(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let action = Action::WebhookUpdated;
     let webhook = changed(&state, &caller, &id, action, |present| {
+        precondition.check(Some(&etag(&present)))?;
         read_change(&state, &caller, present, &body)
     })
     .await?;
@@ -320,7 +389,7 @@ async fn changed(
         let webhook = change(present.clone())?;
         let record = record(caller, action, Some(&present), Some(&webhook));
         match store.update_webhook(&webhook, &record).await? {
-            WebhookWritten::Done => return Ok(webhook),
+            WebhookWritten::Done => return Ok(webhook.written()),
             WebhookWritten::NoTenant | WebhookWritten::TooMany => return Err(not_found()),
             WebhookWritten::Conflict => tries.again().await?,
         }
@@ -335,6 +404,12 @@ fn read_change(
     body: &Json,
 ) -> Result<Webhook, ApiError> {
     let mut fields = Fields::of(body)?;
+    let shown = View::at(&present, &state.api.dialects, state.api.clock.wall_ms());
+    let shown = serde_json::to_value(shown).unwrap_or_default();
+    let settled = ["id", "tenant_id", "created_at", "public_key", "signatures"];
+    let settled = settled.map(ReadOnly::Settled);
+    read_only::check(&mut fields, &settled, Some(&shown));
+    read_only::check(&mut fields, CHANGING, Some(&shown));
     let dialect = fields.patch("dialect", dialect_named(&state.api));
     let dialect = match replaced(&mut fields, "dialect", dialect) {
         Some(dialect) => dialect,
@@ -351,13 +426,17 @@ fn read_change(
         }
     }
     let filter = filter(&mut fields);
-    let rate_limit = fields.patch("rate_limit", rate_limit);
+    let rate_limit = fields.patch("rate_limit_per_second", rate_limit);
     let status = fields.patch("status", Status::read);
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
     secrets::check_unchanged(&mut fields, &dialect, &present.secret);
     let own = OwnHeaders::read(&mut fields, Given::Changes, &dialect, Some(&present));
-    let metadata = fields.patch("metadata", metadata);
+    let metadata = fields.patch("metadata", |changes| {
+        metadata(&merged(&present.metadata, changes))
+    });
+    let challenge = fields.patch("challenge", read::flag);
+    let challenge = replaced(&mut fields, "challenge", challenge);
     let url = replaced(&mut fields, "url", url);
     let events = replaced(&mut fields, "events", new_events);
     let status = replaced(&mut fields, "status", status);
@@ -374,6 +453,7 @@ fn read_change(
         secret_headers: own.secret_headers,
         dialect: dialect.name.clone(),
         metadata: (metadata.or(Some(present.metadata))).unwrap_or_else(Json::empty),
+        challenge: challenge.unwrap_or(present.challenge),
         ..present
     };
     let now_ms = state.api.clock.now_ms();
@@ -415,12 +495,14 @@ pub(crate) async fn delete(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
+    let precondition = Precondition::read(&headers)?;
     rung_api::nothing(request).await?;
     let tenant = &caller.tenant.id;
     let mut tries = Tries::to_change("webhook");
     loop {
         let webhook = state.api.store.webhook(tenant, &id).await?;
         let webhook = webhook.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
+        precondition.check(Some(&etag(&webhook)))?;
         let subject = Subject::Webhook {
             webhook: id.clone(),
             epoch: webhook.epoch,

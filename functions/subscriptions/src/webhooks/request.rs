@@ -2,7 +2,7 @@
 
 use rung_api::{
     Fields, Patch,
-    limits::{METADATA_BYTES, RATE_LIMIT_MAX, WEBHOOK_EVENTS},
+    limits::{RATE_LIMIT_MAX, WEBHOOK_EVENTS},
     read,
 };
 use rung_core::{
@@ -69,15 +69,6 @@ pub(super) fn rate_limit(value: &Json) -> Result<u32, String> {
         .ok_or_else(|| {
             format!("must be an integer from 1 to {RATE_LIMIT_MAX}, in deliveries per second")
         })
-}
-
-/// The tenant's own data about a webhook.
-pub(super) fn metadata(value: &Json) -> Result<Json, String> {
-    let object = read::object(value)?;
-    match serde_json::to_string(&object) {
-        Ok(text) if text.len() <= METADATA_BYTES => Ok(object.clone()),
-        _ => Err(format!("must have at most {METADATA_BYTES} bytes as JSON")),
-    }
 }
 
 /// What a webhook's status can be set to.
@@ -148,17 +139,5 @@ mod tests {
         for wrong in ["[]", "[1]", r#""*""#, r#"[""]"#] {
             assert!(events(&odin)(&json(wrong)).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn metadata_is_a_small_object() {
-        let kept = json(r#"{"b": 1.50, "a": 12345678901234567890123}"#);
-        assert_eq!(metadata(&kept).as_ref(), Ok(&kept));
-        assert!(metadata(&json("[]")).is_err());
-        let large = Json::Object(vec![(
-            "a".to_owned(),
-            Json::String("x".repeat(METADATA_BYTES)),
-        )]);
-        assert!(metadata(&large).is_err());
     }
 }

@@ -9,14 +9,16 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_api::{
     ApiError, Code, Fields, NoQuery, answer,
     limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, SECRET_BYTES},
+    read,
 };
 use rung_base::{chance, clock::timestamp};
 use rung_core::{
     domain::{
+        Unknown,
         audit::Action,
         id::WebhookId,
         tenant::Scope,
-        webhook::{Secret, TooManySecrets, Webhook},
+        webhook::{OldSecret, Secret, TooManySecrets, Webhook},
     },
     limits::OLD_SECRETS,
 };
@@ -101,15 +103,14 @@ impl SecretFields {
         }
         Self { given, signing }
     }
+}
 
+impl SecretFields {
     /// Notes a problem when another kind of signing is asked for than `present` has, and no secret for it is given: receivers would
     /// have no time to switch.
     pub(super) fn check_against(&self, present: &Secret, fields: &mut Fields<'_>) {
-        if self.given.is_none()
-            && self
-                .signing
-                .is_some_and(|kind| kind != Signing::of(present))
-        {
+        let is_other = |kind: Signing| kind != Signing::of(present);
+        if self.given.is_none() && self.signing.is_some_and(is_other) {
             let problem = "can only be changed with POST /v1/webhooks/{id}/rotate-secret";
             fields.problem("signing", problem);
         }
@@ -158,6 +159,27 @@ pub(super) fn check_unchanged(fields: &mut Fields<'_>, dialect: &Dialect, presen
     }
 }
 
+/// Reads secrets that were replaced elsewhere and sign on, oldest first.
+pub(super) fn old_secrets(value: &Json) -> Result<Vec<OldSecret>, String> {
+    const FORM: &str = "must be a list of objects with `secret`, a text, and `expires_at`, a time";
+    let list = value.as_array().ok_or(FORM)?;
+    if list.len() > OLD_SECRETS {
+        return Err(format!("must be at most {OLD_SECRETS}"));
+    }
+    let one = |old: &Json| {
+        let secret = old.get("secret")?.as_str()?;
+        let is_long = !(1..=SECRET_BYTES).contains(&secret.len());
+        let expires_ms = read::time_ms(old.get("expires_at")?).ok()?;
+        (!is_long && old.as_object()?.len() == 2).then(|| OldSecret {
+            secret: Secret::new(secret.to_owned()),
+            expires_ms,
+            unknown: Unknown::new(),
+        })
+    };
+    let old_secrets: Option<Vec<_>> = list.iter().map(one).collect();
+    old_secrets.ok_or_else(|| FORM.to_owned())
+}
+
 fn overlap_ms(value: &Json) -> Result<u64, String> {
     let seconds = match value {
         Json::Number(number) => number.parse::<u64>().ok(),
@@ -203,7 +225,8 @@ pub(crate) async fn rotate_secret(
         Ok(webhook)
     })
     .await?;
-    let view = View::with_secret(&webhook, state.api.clock.wall_ms());
+    let (dialects, wall_ms) = (&state.api.dialects, state.api.clock.wall_ms());
+    let view = View::with_secret(&webhook, dialects, wall_ms);
     let data = json!({ "old_secret_expires_at": view.old_secret_expires_at, "webhook": view });
     Ok(answer(StatusCode::OK, data))
 }

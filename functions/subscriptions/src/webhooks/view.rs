@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rung_base::clock::timestamp;
 use rung_core::domain::webhook::{Disabled, Reason, Webhook};
-use rung_dialect::KeyPair;
+use rung_dialect::{Dialects, KeyPair};
 use rung_json::{Json, filter::Filter};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,12 +17,13 @@ use super::secrets::Signing;
 #[schemars(rename = "Webhook")]
 pub(crate) struct View<'a> {
     id: &'a str,
+    tenant_id: &'a str,
     url: &'a str,
     events: &'a [String],
     /// An event pattern over `data`.
     #[schemars(with = "Option<Map<String, Value>>")]
     filter: Option<&'a Filter>,
-    rate_limit: Option<u32>,
+    rate_limit_per_second: Option<u32>,
     name: Option<&'a str>,
     description: Option<&'a str>,
     #[schemars(extend("enum" = ["active", "disabled"]))]
@@ -30,7 +31,9 @@ pub(crate) struct View<'a> {
     created_at: jiff::Timestamp,
     dialect: &'a str,
     signing: Signing,
-    /// The public key for receivers, if a key pair signs.
+    /// What really signs its deliveries.
+    signatures: Vec<SignatureView<'a>>,
+    /// What receivers verify with when a key pair signs.
     public_key: Option<String>,
     /// The end of a rotation's overlap.
     pub(super) old_secret_expires_at: Option<jiff::Timestamp>,
@@ -40,59 +43,123 @@ pub(crate) struct View<'a> {
     #[schemars(with = "Map<String, Value>")]
     metadata: &'a Json,
     challenge: bool,
-    disabled_at: Option<jiff::Timestamp>,
-    disabled_reason: Option<DisabledReason<'a>>,
-    /// The time it was last disabled, even if it is active again.
+    health: Health,
+    /// When the first attempt failed since the last success, while it is failing.
+    failing_since: Option<jiff::Timestamp>,
+    disabled: Option<DisabledView<'a>>,
+    /// When it was last disabled, be it active again or not.
     last_disabled_at: Option<jiff::Timestamp>,
     /// The signing secret; only in the responses that create the webhook or rotate the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
 
-/// Why a webhook is disabled.
+/// Why a webhook is disabled, and since when.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Disabled")]
-struct DisabledReason<'a> {
-    reason: Reason,
-    /// The log ids of the failed attempts that caused it.
+struct DisabledView<'a> {
+    at: jiff::Timestamp,
+    code: Reason,
+    /// The failed attempts that led to it.
     log_ids: &'a [String],
 }
 
+/// A header that signs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Signature")]
+struct SignatureView<'a> {
+    header: &'a str,
+    /// `hmac-sha256` and the like, or `v1` or `v1a` of Standard Webhooks.
+    scheme: &'static str,
+}
+
+/// How a webhook is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Health {
+    /// Its attempts succeed, or none has been made.
+    Healthy,
+    /// Attempts have failed since the last success.
+    Failing,
+    /// It is disabled.
+    Disabled,
+}
+
+impl Health {
+    pub(super) const ALL: [(&'static str, Self); 3] = [
+        ("healthy", Self::Healthy),
+        ("failing", Self::Failing),
+        ("disabled", Self::Disabled),
+    ];
+
+    pub(super) fn of(webhook: &Webhook) -> Self {
+        if webhook.disabled.is_some() {
+            Self::Disabled
+        } else if webhook.failing_since_ms().is_some() {
+            Self::Failing
+        } else {
+            Self::Healthy
+        }
+    }
+}
+
 impl<'a> View<'a> {
-    pub(super) fn with_secret(webhook: &'a Webhook, wall_ms: u64) -> Self {
+    pub(super) fn with_secret(webhook: &'a Webhook, dialects: &'a Dialects, wall_ms: u64) -> Self {
         Self {
             secret: Some(webhook.secret.expose()),
-            ..Self::at(webhook, wall_ms)
+            ..Self::at(webhook, dialects, wall_ms)
         }
     }
 
     /// The webhook as it stands at `wall_ms`.
-    pub(super) fn at(webhook: &'a Webhook, wall_ms: u64) -> Self {
+    pub(super) fn at(webhook: &'a Webhook, dialects: &'a Dialects, wall_ms: u64) -> Self {
+        let dialect = dialects.get(&webhook.dialect);
+        let signatures = dialect
+            .map(|dialect| dialect.signed_with(webhook.secret.expose()))
+            .unwrap_or_default();
+        let signatures = signatures.into_iter();
+        Self {
+            signatures: signatures
+                .map(|(header, scheme)| SignatureView { header, scheme })
+                .collect(),
+            ..Self::stored(webhook, wall_ms)
+        }
+    }
+
+    /// The same without what its dialect says.
+    pub(super) fn stored(webhook: &'a Webhook, wall_ms: u64) -> Self {
         let disabled = webhook.disabled.as_ref();
         Self {
             id: webhook.id.as_str(),
+            tenant_id: webhook.tenant.name(),
             url: &webhook.url,
             events: &webhook.events,
             filter: webhook.filter.as_ref(),
-            rate_limit: webhook.rate_limit,
+            rate_limit_per_second: webhook.rate_limit,
             name: webhook.name.as_deref(),
             description: webhook.description.as_deref(),
             status: disabled.map_or("active", |_| "disabled"),
             created_at: timestamp(webhook.created_ms),
             dialect: &webhook.dialect,
             signing: Signing::of(&webhook.secret),
+            signatures: Vec::new(),
             public_key: KeyPair::parse(webhook.secret.expose()).map(|pair| pair.public_key()),
             old_secret_expires_at: webhook.old_secret_expires_ms(wall_ms).map(timestamp),
             headers: &webhook.headers,
             secret_headers: webhook.secret_headers.keys().map(String::as_str).collect(),
             metadata: &webhook.metadata,
             challenge: webhook.challenge,
-            disabled_at: disabled.map(|disabled| timestamp(disabled.at_ms)),
-            disabled_reason: disabled.map(
+            health: Health::of(webhook),
+            failing_since: webhook.failing_since_ms().map(timestamp),
+            disabled: disabled.map(
                 |Disabled {
-                     reason, log_ids, ..
-                 }| DisabledReason {
-                    reason: *reason,
+                     at_ms,
+                     reason,
+                     log_ids,
+                     ..
+                 }| DisabledView {
+                    at: timestamp(*at_ms),
+                    code: *reason,
                     log_ids,
                 },
             ),

@@ -349,3 +349,92 @@ async fn no_answer_is_kept_by_a_cache_but_the_dashboards_files() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_finds_out_whose_it_is_and_what_is_left() {
+    let world = World::new().await;
+    world.tenant("acme", "metered", "pro").await;
+    let request = json!({"scopes": ["publish"], "events_per_hour": 5});
+    let key = world.key("acme", request).await;
+    let event = json!({"type": "user.streak.achieved", "data": {}});
+    world
+        .send(&key, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    let me = world.get(&key, "/v1/me").await;
+    let me = me.data(200);
+    assert_eq!(
+        (&me["key"]["tenant_id"], &me["tenant"]["id"]),
+        (&json!("acme"), &json!("acme"))
+    );
+    assert_eq!(me["key"]["scopes"], json!(["publish"]));
+    assert_eq!(me["key"].get("key"), None);
+    let hour = &me["quota"]["events_per_hour"];
+    assert_eq!(
+        (&hour["limit"], &hour["used"], &hour["left"]),
+        (&json!(5), &json!(1), &json!(4))
+    );
+    assert_eq!(me["quota"]["events_per_month"]["limit"], 20);
+    let operator = world.get(&As::operator(), "/v1/me").await;
+    let operator = operator.data(200);
+    assert_eq!(
+        (&operator["key"]["id"], &operator["tenant"]),
+        (&json!("key_root"), &json!(null))
+    );
+    let named = world.get(&As::operator_for("acme"), "/v1/me").await;
+    assert_eq!(named.data(200)["tenant"]["id"], "acme");
+    world
+        .get(&As::nobody(), "/v1/me")
+        .await
+        .assert_error(401, "unauthorized");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_is_and_where_it_sends_from_is_told_without_a_key() {
+    let world = World::new().await;
+    let about = world.get(&As::nobody(), "/v1").await;
+    let about = about.data(200);
+    assert_eq!(
+        (&about["api"], &about["retention_days"]),
+        (&json!("v1"), &json!(30))
+    );
+    assert_eq!(about["limits"]["batch_events"], 100);
+    let dialects = about["dialects"].as_array().unwrap().iter();
+    let dialects: Vec<_> = dialects.map(|dialect| &dialect["name"]).collect();
+    // Those of the operator's own files are nobody else's business.
+    assert!(dialects.contains(&&json!("odin")) && !dialects.contains(&&json!("metered")));
+    let networks = world.get(&As::nobody(), "/v1/egress-ips").await;
+    assert!(networks.data(200)["egress_ips"].is_array());
+    let health = world.get(&As::nobody(), "/v1/health").await;
+    assert_eq!(health.data(200)["version"], about["version"]);
+}
+
+/// A header that contradicts the path is a mistake, and not to be passed over.
+#[tokio::test(start_paused = true)]
+async fn a_header_that_names_another_tenant_than_the_path_is_refused() {
+    let world = World::new().await;
+    for id in ["acme", "other"] {
+        world.tenant(id, "standard", "pro").await;
+    }
+    let other = As::operator_for("other");
+    for (method, path) in [
+        ("GET", "/v1/tenants/acme"),
+        ("PATCH", "/v1/tenants/acme"),
+        ("DELETE", "/v1/tenants/acme"),
+        ("GET", "/v1/tenants/acme/keys"),
+        ("POST", "/v1/tenants/acme/keys"),
+    ] {
+        let body = if method == "POST" {
+            json!({"scopes": ["read"]})
+        } else {
+            json!({})
+        };
+        let refused = world.send(&other, method, path, body).await;
+        refused.assert_error(422, "tenant_mismatch");
+        assert_eq!(refused.fields(), ["Rung-Tenant"]);
+    }
+    let same = world
+        .get(&As::operator_for("acme"), "/v1/tenants/acme")
+        .await;
+    same.data(200);
+}

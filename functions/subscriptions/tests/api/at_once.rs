@@ -80,8 +80,8 @@ async fn all_imports_of_a_webhook_are_made() {
     let imported = crowd(
         &world,
         &operator,
-        "POST",
-        "/v1/webhooks",
+        "PUT",
+        "/v1/webhooks/theirs",
         |number| json!({"id": "theirs", "url": "https://example.com/", "events": ["*"], "name": number.to_string()}),
     );
     let mut made = 0;

@@ -288,7 +288,7 @@ async fn what_rung_does_by_itself_has_entries_too() {
     assert_eq!(entry["target"]["id"], webhook.as_str());
     let status = json!({"field": "status", "before": "active", "after": "disabled"});
     assert_eq!(entry["changes"][0], status);
-    assert_eq!(entry["changes"][1]["after"]["reason"], "gone");
+    assert_eq!(entry["changes"][1]["after"]["code"], "gone");
     assert_eq!(
         (&entry["request_id"], &entry["ip"]),
         (&Value::Null, &Value::Null)
@@ -305,7 +305,7 @@ async fn what_rung_does_by_itself_has_entries_too() {
         .data(200);
     let entry = &entries(&world, &odin, "?actor=system").await[0];
     assert_eq!(entry["action"], "webhook.disabled");
-    assert_eq!(entry["changes"][1]["after"]["reason"], "plan");
+    assert_eq!(entry["changes"][1]["after"]["code"], "plan");
 }
 
 #[tokio::test(start_paused = true)]

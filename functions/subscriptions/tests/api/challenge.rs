@@ -9,7 +9,7 @@ async fn challenged(world: &World, caller: &As, url: &str) -> String {
     let made = world.send(caller, "POST", "/v1/webhooks", webhook).await;
     let webhook = &made.data(201)["webhook"];
     assert_eq!(webhook["status"], "disabled");
-    assert_eq!(webhook["disabled_reason"]["reason"], "unverified");
+    assert_eq!(webhook["disabled"]["code"], "unverified");
     format!("/v1/webhooks/{}", webhook["id"].as_str().unwrap())
 }
 

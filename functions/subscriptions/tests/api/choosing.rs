@@ -168,6 +168,11 @@ async fn webhooks_are_found_by_metadata_status_and_event_type() {
         ("status=active&metadata.team=red", &[3, 1]),
         ("event_type=user.streak.achieved", &[3, 2, 0]),
         ("event_type=content.saga.added&status=active", &[2, 1]),
+        ("health=healthy&metadata.team=red", &[3, 1]),
+        ("health=disabled", &[0]),
+        ("health=failing", &[]),
+        ("q=EXAMPLE.com", &[3, 2, 1, 0]),
+        ("q=nowhere", &[]),
     ] {
         // Page by page, one at a time.
         let (mut found, mut cursor) = (Vec::new(), String::new());
@@ -188,8 +193,8 @@ async fn webhooks_are_found_by_metadata_status_and_event_type() {
     }
 
     let refused = world
-        .get(&tenant, "/v1/webhooks?status=paused&meta=red")
+        .get(&tenant, "/v1/webhooks?status=paused&health=ill&meta=red")
         .await;
     refused.assert_error(422, "invalid_request");
-    assert_eq!(refused.fields(), ["status", "meta"]);
+    assert_eq!(refused.fields(), ["status", "health", "meta"]);
 }

@@ -122,7 +122,7 @@ async fn dead_letters_are_the_operators_alone() {
     let refused = world
         .send(&operator, "POST", redrive, json!({"queues": "retry"}))
         .await;
-    refused.assert_error(422, "invalid_request");
+    refused.assert_error(422, "unknown_field");
     assert_eq!(refused.fields(), ["queues"]);
 }
 

@@ -291,7 +291,8 @@ async fn a_deleted_tenant_leaves_its_number_and_its_jobs() {
         .send(&tenant, "PUT", schema, json!({"type": "object"}))
         .await
         .data(200);
-    let webhook = json!({"url": "https://example.com/", "events": ["user"], "rate_limit": 5});
+    let webhook =
+        json!({"url": "https://example.com/", "events": ["user"], "rate_limit_per_second": 5});
     let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
     let path = format!(
         "/v1/webhooks/{}",

@@ -217,3 +217,29 @@ async fn unknown_paths_and_methods_are_answered_in_the_same_form() {
         "ok"
     );
 }
+
+/// Whoever follows links comes to the end of the list.
+#[tokio::test(start_paused = true)]
+async fn a_page_links_to_the_next_one_with_the_same_query() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    for _ in 0..3 {
+        world.webhook(&tenant).await;
+        world.pass(1).await;
+    }
+    let (mut path, mut pages) = ("/v1/webhooks?status=active&limit=2".to_owned(), 0);
+    loop {
+        let page = world.get(&tenant, &path).await;
+        pages += 1;
+        let next = page.data(200)["next_cursor"].as_str();
+        let link = page.headers.get("link").map(|link| link.to_str().unwrap());
+        let Some(next) = next else {
+            assert_eq!(link, None);
+            break;
+        };
+        let target = format!("/v1/webhooks?status=active&limit=2&cursor={next}");
+        assert_eq!(link, Some(&*format!("<{target}>; rel=\"next\"")));
+        path = target;
+    }
+    assert_eq!(pages, 2);
+}

@@ -32,7 +32,7 @@ async fn burst_from(world: &World, caller: &As, first: usize, count: usize) {
 
 async fn limit(world: &World, caller: &As, webhook: &str, limit: Option<u32>) {
     let path = format!("/v1/webhooks/{webhook}");
-    let change = json!({"rate_limit": limit});
+    let change = json!({"rate_limit_per_second": limit});
     let changed = world.send(caller, "PATCH", &path, change).await;
     assert_eq!(changed.data(200)["webhook"]["rate_limit"], json!(limit));
 }
@@ -54,9 +54,9 @@ async fn a_burst_is_spread_over_the_seconds_and_nothing_is_dropped() {
     let (paced, free) = (world.webhook(&tenant).await, world.webhook(&tenant).await);
     let path = format!("/v1/webhooks/{paced}");
     let changed = world
-        .send(&tenant, "PATCH", &path, json!({"rate_limit": 5}))
+        .send(&tenant, "PATCH", &path, json!({"rate_limit_per_second": 5}))
         .await;
-    assert_eq!(changed.data(200)["webhook"]["rate_limit"], 5);
+    assert_eq!(changed.data(200)["webhook"]["rate_limit_per_second"], 5);
 
     burst(&world, &tenant, 32).await;
     world.pass(900).await;
@@ -84,7 +84,7 @@ async fn what_a_stall_has_held_up_is_spread_anew() {
     let tenant = world.tenant("acme", "standard", "pro").await;
     let webhook = world.webhook(&tenant).await;
     let path = format!("/v1/webhooks/{webhook}");
-    let limit = json!({"rate_limit": 2});
+    let limit = json!({"rate_limit_per_second": 2});
     world.send(&tenant, "PATCH", &path, limit).await.data(200);
     burst(&world, &tenant, 42).await;
     // All are given their places, and nobody is there when these come.
@@ -103,7 +103,7 @@ async fn a_limit_that_divides_no_second_is_kept_in_each() {
     let tenant = world.tenant("acme", "standard", "pro").await;
     let webhook = world.webhook(&tenant).await;
     let path = format!("/v1/webhooks/{webhook}");
-    let limit = json!({"rate_limit": 3});
+    let limit = json!({"rate_limit_per_second": 3});
     world.send(&tenant, "PATCH", &path, limit).await.data(200);
     burst(&world, &tenant, 10).await;
     world.pass(10_000).await;
@@ -119,7 +119,7 @@ async fn retries_keep_the_pace_and_a_retry_by_hand_does_not_wait() {
     let tenant = world.tenant("acme", "bharatcart", "pro").await;
     let webhook = world.webhook(&tenant).await;
     let path = format!("/v1/webhooks/{webhook}");
-    let limit = json!({"rate_limit": 2});
+    let limit = json!({"rate_limit_per_second": 2});
     world.send(&tenant, "PATCH", &path, limit).await.data(200);
     world.answer(500);
     let events: Vec<_> = (0..6)
@@ -169,14 +169,14 @@ async fn what_waits_for_its_place_is_held_when_the_webhook_is_disabled_and_let_g
     let (disabled, freed) = (world.webhook(&tenant).await, world.webhook(&tenant).await);
     for webhook in [&disabled, &freed] {
         let path = format!("/v1/webhooks/{webhook}");
-        let limit = json!({"rate_limit": 1});
+        let limit = json!({"rate_limit_per_second": 1});
         world.send(&tenant, "PATCH", &path, limit).await.data(200);
     }
     burst(&world, &tenant, 10).await;
     world.pass(500).await;
     for (webhook, change) in [
         (&disabled, json!({"status": "disabled"})),
-        (&freed, json!({"rate_limit": null})),
+        (&freed, json!({"rate_limit_per_second": null})),
     ] {
         let path = format!("/v1/webhooks/{webhook}");
         world.send(&tenant, "PATCH", &path, change).await.data(200);
@@ -261,10 +261,11 @@ async fn a_rate_limit_is_a_small_whole_number() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;
     for limit in [json!(0), json!(501), json!(1.5), json!("5"), json!(-1)] {
-        let webhook = json!({"url": "https://example.com/", "events": ["*"], "rate_limit": limit});
+        let webhook =
+            json!({"url": "https://example.com/", "events": ["*"], "rate_limit_per_second": limit});
         let refused = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
         refused.assert_error(422, "invalid_request");
-        assert_eq!(refused.fields(), ["rate_limit"]);
+        assert_eq!(refused.fields(), ["rate_limit_per_second"]);
     }
 }
 

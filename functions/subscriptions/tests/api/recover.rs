@@ -176,7 +176,7 @@ async fn what_waits_is_sent_now_and_keeps_its_rung() {
     assert_eq!(ended["sent"], 0);
 
     // At the webhook's pace.
-    let slow = world.send(&tenant, "PATCH", &path, json!({"rate_limit": 1}));
+    let slow = world.send(&tenant, "PATCH", &path, json!({"rate_limit_per_second": 1}));
     slow.await.data(200);
     world.answer(200);
     let posts = world.posts();
@@ -612,7 +612,7 @@ async fn all_that_was_kept_from_a_webhook_is_sent_without_a_time() {
     }
     world.pass(90_000).await;
     set_status(&world, &tenant, &path, "disabled").await;
-    let disabled_at = shown(&world, &tenant, &path).await["disabled_at"].clone();
+    let disabled_at = shown(&world, &tenant, &path).await["disabled"]["at"].clone();
     assert!(disabled_at.is_string());
     for id in ["e4", "e5"] {
         publish(&world, &tenant, id, "user.lesson.completed").await;
@@ -620,7 +620,7 @@ async fn all_that_was_kept_from_a_webhook_is_sent_without_a_time() {
     set_status(&world, &tenant, &path, "active").await;
     let active = shown(&world, &tenant, &path).await;
     assert_eq!(
-        (&active["disabled_at"], &active["last_disabled_at"]),
+        (&active["disabled"], &active["last_disabled_at"]),
         (&json!(null), &disabled_at)
     );
     world.answer(200);

@@ -232,27 +232,27 @@ async fn bringing_a_webhook_along_again_sets_its_secret_and_a_change_leaves_it()
             .extend(more.as_object().unwrap().clone());
         webhook
     };
-    let post = async |webhook| world.send(&operator, "POST", "/v1/webhooks", webhook).await;
-    post(import(json!({}))).await.data(201);
+    let path = "/v1/webhooks/wh-7";
+    let put = async |webhook| world.send(&operator, "PUT", path, webhook).await;
+    put(import(json!({}))).await.data(201);
     rotate(&world, &operator, "wh-7", json!({"secret": B}))
         .await
         .data(200);
 
-    let path = "/v1/webhooks/wh-7";
     let change = json!({"name": "n"});
     let changed = world.send(&operator, "PATCH", path, change).await;
     let rotating = changed.data(200)["webhook"]["old_secret_expires_at"].clone();
     assert!(rotating.is_string());
-    let same = post(import(json!({"secret": B}))).await;
+    let same = put(import(json!({"secret": B}))).await;
     assert_eq!(same.data(200)["webhook"]["old_secret_expires_at"], rotating);
-    let other = post(import(json!({}))).await;
+    let other = put(import(json!({}))).await;
     let other = &other.data(200)["webhook"];
     assert_eq!(
         (&other["secret"], &other["old_secret_expires_at"]),
         (&json!(A), &Value::Null)
     );
 
-    let refused = post(import(json!({"secret": null, "signing": "v1a"}))).await;
+    let refused = put(import(json!({"secret": null, "signing": "v1a"}))).await;
     assert_eq!(refused.fields(), ["signing"]);
     // Its own ones may stand in a change, others may not.
     let same = json!({"secret": A, "signing": "v1"});

@@ -144,3 +144,39 @@ async fn a_schema_that_cannot_be_used_is_refused_by_its_place() {
     let refused = world.send(&tenant, "PUT", type_itself, json!({})).await;
     refused.assert_error(405, "method_not_allowed");
 }
+
+/// A type that ends with `schema` would be the schema of another one by its path.
+#[tokio::test(start_paused = true)]
+async fn no_type_is_called_like_the_schema_of_another() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = "/v1/event-types/order/schema";
+    let own = json!({"required": ["n"]});
+    world
+        .send(&tenant, "PUT", path, own.clone())
+        .await
+        .data(200);
+    for other in [
+        "/v1/event-types/order%2Fschema",
+        "/v1/event-types/order%2fschema",
+        "/v1/event-types/order/schema/schema",
+        "/v1/event-types/schema/schema",
+        "/v1/event-types/x%2Fschema/schema",
+    ] {
+        for (method, body) in [("GET", ""), ("PUT", "{}"), ("DELETE", "")] {
+            let refused = world.send_text(&tenant, method, other, body).await;
+            refused.assert_error(422, "reserved_type");
+            assert_eq!(refused.fields(), ["type"], "{method} {other}");
+        }
+    }
+    assert_eq!(world.get(&tenant, path).await.data(200)["schema"], own);
+    let event = json!({"type": "x/schema", "data": {}});
+    let refused = world.send(&tenant, "POST", "/v1/events", event).await;
+    refused.assert_error(422, "reserved_type");
+    assert_eq!(refused.fields(), ["type"]);
+    let named = json!({"type": "order.schema", "data": {}});
+    world
+        .send(&tenant, "POST", "/v1/events", named)
+        .await
+        .data(202);
+}

@@ -204,7 +204,7 @@ async fn a_webhook_moves_only_to_a_dialect_that_its_secret_can_sign_in() {
     refused.assert_error(422, "invalid_secret");
     assert_eq!(refused.fields(), ["secret"]);
     let import = asked(json!({"id": "w", "dialect": "reward"}));
-    let refused = world.send(&operator, "POST", "/v1/webhooks", import).await;
+    let refused = world.send(&operator, "PUT", path, import).await;
     refused.assert_error(422, "invalid_secret");
     assert_eq!(to("klingon").await.fields(), ["dialect"]);
     assert_eq!(to("patra").await.data(200)["webhook"]["dialect"], "patra");

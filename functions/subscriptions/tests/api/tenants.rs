@@ -35,9 +35,9 @@ async fn tenants_are_made_changed_and_listed() {
         .await
         .assert_error(409, "id_taken");
     let moved = world
-        .send(&operator, "PATCH", &path, json!({"dialect": "odin"}))
+        .send(&operator, "PATCH", &path, json!({"dialect": "klingon"}))
         .await;
-    moved.assert_error(422, "unknown_field");
+    moved.assert_error(422, "invalid_request");
     assert_eq!(moved.fields(), ["dialect"]);
     let unknown = json!({"id": "a b", "dialect": "klingon"});
     let unknown = world.send(&operator, "POST", "/v1/tenants", unknown).await;
@@ -93,7 +93,7 @@ async fn a_plan_without_webhooks_takes_none_and_disables_those_there_are() {
     let disabled = world.get(&tenant, &path).await;
     let disabled = &disabled.data(200)["webhook"];
     assert_eq!(disabled["status"], "disabled");
-    assert_eq!(disabled["disabled_reason"]["reason"], "plan");
+    assert_eq!(disabled["disabled"]["code"], "plan");
     let another = json!({"url": "https://example.com/", "events": ["*"]});
     world
         .send(&tenant, "POST", "/v1/webhooks", another.clone())
@@ -119,7 +119,7 @@ async fn a_plan_without_webhooks_takes_none_and_disables_those_there_are() {
         .data(201);
     let active = json!({"status": "active"});
     let active = world.send(&tenant, "PATCH", &path, active).await;
-    assert_eq!(active.data(200)["webhook"]["disabled_reason"], json!(null));
+    assert_eq!(active.data(200)["webhook"]["disabled"], json!(null));
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,17 +286,31 @@ async fn the_same_idempotency_key_is_the_same_tenant() {
     let refused = make(json!({"name": "Another"})).await;
     refused.assert_error(422, "idempotency_mismatch");
     assert_eq!(refused.fields(), ["Idempotency-Key"]);
-    // An id goes before the key.
-    let named = make(json!({"id": "named", "name": "Acme"})).await;
-    assert_eq!(named.data(201)["tenant"]["id"], "named");
+    // An id and a key are two names of one thing.
+    let both = make(json!({"id": "named", "name": "Acme"})).await;
+    both.assert_error(422, "invalid_request");
+    assert_eq!(both.fields(), ["id"]);
     let listed = world.get(&As::operator(), "/v1/tenants").await;
-    assert_eq!(listed.data(200)["tenants"].as_array().unwrap().len(), 2);
+    assert_eq!(listed.data(200)["tenants"].as_array().unwrap().len(), 1);
 
     let path = format!("/v1/tenants/{}", made["id"].as_str().unwrap());
     let change = json!({"plan": "enterprise"});
     let changed = world.send(&As::operator(), "PATCH", &path, change).await;
     changed.data(200);
+    make(acme.clone())
+        .await
+        .assert_error(422, "idempotency_mismatch");
+
+    // What was deleted does not come back because a script runs again.
+    world
+        .send_text(&As::operator(), "DELETE", &path, "")
+        .await
+        .data(202);
     make(acme).await.assert_error(422, "idempotency_mismatch");
+    world
+        .get(&As::operator(), &path)
+        .await
+        .assert_error(404, "not_found");
 }
 
 #[tokio::test(start_paused = true)]
@@ -394,4 +408,118 @@ async fn a_plan_activates_exactly_what_one_without_webhooks_disabled() {
         .await;
     wrong.assert_error(422, "invalid_request");
     assert_eq!(wrong.fields(), ["recover"]);
+}
+
+/// Onboarding that runs again and again: the tenant is there, as given.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_is_made_or_replaced_under_its_id() {
+    let world = World::new().await;
+    let operator = As::operator();
+    let path = "/v1/tenants/acme";
+    let whole =
+        json!({"name": "Acme", "dialect": "odin", "plan": "pro", "metadata": {"region": "eu"}});
+    let made = world.send(&operator, "PUT", path, whole.clone()).await;
+    assert_eq!(made.headers["location"], path);
+    let made = made.data(201)["tenant"].clone();
+    assert_eq!(
+        (&made["id"], &made["metadata"]),
+        (&json!("acme"), &whole["metadata"])
+    );
+    let again = world.send(&operator, "PUT", path, whole.clone()).await;
+    assert_eq!(again.data(200)["tenant"], made);
+    // What was read can be sent back.
+    let again = world.send(&operator, "PUT", path, made.clone()).await;
+    assert_eq!(again.data(200)["tenant"], made);
+    let again = world.send(&operator, "PATCH", path, made.clone()).await;
+    assert_eq!(again.data(200)["tenant"], made);
+    let only_new = As::operator().when("if-none-match", "*");
+    let there = world.send(&only_new, "PUT", path, whole.clone()).await;
+    there.assert_error(412, "precondition_failed");
+
+    let owner = world.key("acme", json!({"scopes": ["manage"]})).await;
+    world.webhook(&owner).await;
+    let tag = world.get(&operator, path).await.headers["etag"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    // A change of its webhooks is none of the tenant's settings.
+    world.webhook(&owner).await;
+    let from = |tag: &str| As::operator().when("if-match", tag);
+    let free = json!({"name": "Acme", "dialect": "odin", "plan": "free"});
+    let replaced = world.send(&from(&tag), "PUT", path, free).await;
+    assert_eq!(
+        replaced.data(200)["webhooks"],
+        json!({"disabled": 2, "activated": 0})
+    );
+    assert_eq!(replaced.data(200)["tenant"]["metadata"], json!({}));
+    for stale in [tag.as_str(), "\"nonsense\""] {
+        for method in ["PUT", "PATCH"] {
+            let late = world.send(&from(stale), method, path, whole.clone()).await;
+            late.assert_error(412, "precondition_failed");
+        }
+    }
+    for (path, wrong, field, code) in [
+        (path, json!({"id": "other"}), "id", "invalid_request"),
+        (path, json!({"plan": "nope"}), "plan", "unknown_plan"),
+        (path, json!({"colour": 1}), "colour", "unknown_field"),
+        ("/v1/tenants/_mine", json!({}), "id", "invalid_request"),
+        ("/v1/tenants/_operator", json!({}), "id", "invalid_request"),
+    ] {
+        let mut body = whole.clone();
+        body.as_object_mut()
+            .unwrap()
+            .extend(wrong.as_object().unwrap().clone());
+        let refused = world.send(&operator, "PUT", path, body).await;
+        refused.assert_error(422, code);
+        assert_eq!(refused.fields(), [field], "{wrong}");
+    }
+}
+
+/// A tenant moves to another dialect: what is made from now on speaks it.
+#[tokio::test(start_paused = true)]
+async fn a_changed_dialect_is_for_new_webhooks() {
+    let world = World::new().await;
+    let owner = world.tenant("acme", "odin", "pro").await;
+    let old = format!("/v1/webhooks/{}", world.webhook(&owner).await);
+    let path = "/v1/tenants/acme";
+    let change = json!({"dialect": "standard", "metadata": {"a": "1"}});
+    let changed = world.send(&As::operator(), "PATCH", path, change).await;
+    assert_eq!(changed.data(200)["tenant"]["dialect"], "standard");
+    let new = format!("/v1/webhooks/{}", world.webhook(&owner).await);
+    for (path, dialect) in [(&old, "odin"), (&new, "standard")] {
+        let webhook = world.get(&owner, path).await;
+        assert_eq!(webhook.data(200)["webhook"]["dialect"], dialect);
+    }
+    // A plan that the other dialect does not name goes along with none.
+    world
+        .send(&As::operator(), "PATCH", path, json!({"plan": "gold"}))
+        .await
+        .data(200);
+    let back = world
+        .send(&As::operator(), "PATCH", path, json!({"dialect": "odin"}))
+        .await;
+    back.assert_error(422, "unknown_plan");
+    assert_eq!(back.fields(), ["plan"]);
+    let both = json!({"dialect": "odin", "plan": "pro"});
+    world
+        .send(&As::operator(), "PATCH", path, both)
+        .await
+        .data(200);
+    for (query, count) in [
+        ("dialect=odin", 1),
+        ("dialect=standard", 0),
+        ("plan=pro&q=ACM", 1),
+        ("q=nobody", 0),
+        ("metadata.a=1", 1),
+        ("metadata.a=2", 0),
+    ] {
+        let listed = world
+            .get(&As::operator(), &format!("/v1/tenants?{query}"))
+            .await;
+        assert_eq!(
+            listed.data(200)["tenants"].as_array().unwrap().len(),
+            count,
+            "{query}"
+        );
+    }
 }

@@ -124,9 +124,9 @@ async fn a_row_keeps_what_a_newer_version_has_stored_in_it() {
         (
             "PATCH",
             &*path,
-            json!({"name": null, "headers": {}, "rate_limit": 100}),
+            json!({"name": null, "headers": {}, "rate_limit_per_second": 100}),
         ),
-        ("PATCH", &*path, json!({"rate_limit": null})),
+        ("PATCH", &*path, json!({"rate_limit_per_second": null})),
         ("PATCH", &*path, json!({"status": "disabled"})),
         ("PATCH", &*path, json!({"status": "active"})),
         ("PUT", schema, json!({"type": "object", "properties": {}})),

@@ -134,23 +134,25 @@ async fn a_webhook_is_disabled_and_activated_by_hand() {
         .send(&tenant, "PATCH", &path, json!({"status": "disabled"}))
         .await;
     let disabled = &disabled.data(200)["webhook"];
-    assert_eq!(disabled["disabled_at"], "2025-10-09T08:53:21.5Z");
     assert_eq!(
-        disabled["disabled_reason"],
-        json!({"reason": "manual", "log_ids": []})
+        disabled["disabled"],
+        json!({"at": "2025-10-09T08:53:21.5Z", "code": "manual", "log_ids": []})
     );
+    assert_eq!(disabled["health"], "disabled");
     world.pass(1_500).await;
     let again = world
         .send(&tenant, "PATCH", &path, json!({"status": "disabled"}))
         .await;
     assert_eq!(
-        again.data(200)["webhook"]["disabled_at"],
-        disabled["disabled_at"]
+        again.data(200)["webhook"]["disabled"]["at"],
+        disabled["disabled"]["at"]
     );
     let active = world
         .send(&tenant, "PATCH", &path, json!({"status": "active"}))
         .await;
-    assert_eq!(active.data(200)["webhook"]["disabled_at"], Value::Null);
+    let active = &active.data(200)["webhook"];
+    assert_eq!(active["disabled"], Value::Null);
+    assert_eq!(active["health"], "healthy");
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,13 +184,28 @@ async fn the_operator_brings_webhooks_along_and_updates_them_by_their_ids() {
         assert_eq!(made[name], webhook[name], "{name}");
     }
 
+    // A mistyped id changes nobody's webhook.
+    let path = "/v1/webhooks/wh-old-7";
     let again = json!({"id": "wh-old-7", "url": "https://example.com/new", "events": ["*"]});
-    let updated = world.send(&operator, "POST", "/v1/webhooks", again).await;
-    let updated = &updated.data(200)["webhook"];
-    assert_eq!(updated["url"], "https://example.com/new");
-    for kept in ["status", "created_at", "dialect", "secret", "name"] {
-        assert_eq!(updated[kept], webhook[kept], "{kept}");
+    let taken = world
+        .send(&operator, "POST", "/v1/webhooks", again.clone())
+        .await;
+    taken.assert_error(409, "id_taken");
+    assert_eq!(taken.fields(), ["id"]);
+    let present = world.get(&operator, path).await;
+    assert_eq!(present.data(200)["webhook"]["url"], webhook["url"]);
+
+    let replaced = world.send(&operator, "PUT", path, again).await;
+    let replaced = &replaced.data(200)["webhook"];
+    assert_eq!(replaced["url"], "https://example.com/new");
+    for kept in ["created_at", "secret"] {
+        assert_eq!(replaced[kept], webhook[kept], "{kept}");
     }
+    // What is left out gets its default.
+    assert_eq!(
+        (&replaced["name"], &replaced["status"]),
+        (&Value::Null, &json!("active"))
+    );
     let listed = world.get(&operator, "/v1/webhooks").await;
     assert_eq!(listed.data(200)["webhooks"].as_array().unwrap().len(), 1);
 }
@@ -291,24 +308,227 @@ async fn the_same_key_is_the_same_webhook() {
     let invalid = make(&keyed, &json!({"url": "https://example.com/"})).await;
     invalid.assert_error(422, "invalid_request");
 
-    // The operator's id goes before the key, and still names one to update.
+    // An id and a key are two names of one thing.
     let operator = As::operator_for("acme").with_idempotency_key("k");
     let mut import = another;
     import["id"] = made["id"].clone();
-    import["status"] = "active".into();
-    let updated = make(&operator, &import).await;
-    let updated = &updated.data(200)["webhook"];
-    assert_eq!(
-        (&updated["id"], &updated["url"]),
-        (&made["id"], &import["url"])
-    );
+    let both = make(&operator, &import).await;
+    both.assert_error(422, "invalid_request");
+    assert_eq!(both.fields(), ["id"]);
 
     world
         .send_text(&tenant, "DELETE", &path, "")
         .await
         .data(200);
-    let anew = make(&keyed, &webhook).await;
-    let anew = &anew.data(201)["webhook"];
-    assert_eq!((&anew["id"], &anew["name"]), (&made["id"], &made["name"]));
-    assert_ne!(anew["secret"], made["secret"]);
+    // What was deleted does not come back because a script runs again.
+    let refused = make(&keyed, &webhook).await;
+    refused.assert_error(422, "idempotency_mismatch");
+    assert_eq!(refused.fields(), ["Idempotency-Key"]);
+    world
+        .get(&tenant, &path)
+        .await
+        .assert_error(404, "not_found");
+}
+
+/// A webhook that another deployment has exported, secrets and all.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_is_imported_whole_under_its_id() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let operator = As::operator_for("acme");
+    let path = "/v1/webhooks/wh_1";
+    let import = json!({
+        "id": "wh_1", "tenant_id": "acme", "url": "https://example.com/a", "events": ["user"], "name": "One",
+        "secret": "now", "old_secrets": [{"secret": "before", "expires_at": "2025-10-10T00:00:00.000Z"}],
+        "metadata": {"a": 1}, "secret_headers": {"Authorization": "x"}, "rate_limit_per_second": 5,
+        "status": "disabled", "created_at": "2024-05-01T12:00:00.000Z", "health": "failing", "disabled": null,
+    });
+    let only_new = As::operator_for("acme").when("if-none-match", "*");
+    let made = world.send(&only_new, "PUT", path, import.clone()).await;
+    assert_eq!(made.headers["location"], path);
+    let made = &made.data(201)["webhook"];
+    for name in [
+        "id",
+        "tenant_id",
+        "url",
+        "name",
+        "secret",
+        "metadata",
+        "status",
+    ] {
+        assert_eq!(made[name], import[name], "{name}");
+    }
+    assert_eq!(made["secret_headers"], json!(["Authorization"]));
+    assert_eq!(made["disabled"]["code"], "manual");
+    assert_eq!(
+        made["signatures"],
+        json!([{"header": "x-odin-signature", "scheme": "hmac-sha256"}])
+    );
+    assert_eq!(made["old_secret_expires_at"], "2025-10-10T00:00:00Z");
+    let secrets = world.get(&operator, &format!("{path}/secret")).await;
+    assert_eq!(secrets.data(200)["old_secrets"][0]["secret"], "before");
+    let there = world.send(&only_new, "PUT", path, import.clone()).await;
+    there.assert_error(412, "precondition_failed");
+    for (wrong, field, code) in [
+        (json!({"id": "wh_2"}), "id", "invalid_request"),
+        (
+            json!({"tenant_id": "other"}),
+            "tenant_id",
+            "tenant_mismatch",
+        ),
+        (
+            json!({"old_secrets": [{"secret": "x"}]}),
+            "old_secrets",
+            "invalid_request",
+        ),
+        (json!({"colour": 1}), "colour", "unknown_field"),
+    ] {
+        let mut body = import.clone();
+        body.as_object_mut()
+            .unwrap()
+            .extend(wrong.as_object().unwrap().clone());
+        let refused = world.send(&operator, "PUT", path, body).await;
+        refused.assert_error(422, code);
+        assert_eq!(refused.fields(), [field]);
+    }
+    let own = world.send(&tenant, "PUT", path, import).await;
+    own.assert_error(403, "forbidden");
+}
+
+/// Two clients that edit one webhook: the second one is told that the first was there.
+#[tokio::test(start_paused = true)]
+async fn a_change_goes_through_only_from_the_version_that_was_read() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let read = world.get(&tenant, &path).await;
+    let tag = read.headers["etag"].to_str().unwrap().to_owned();
+    let from = |tag: &str| tenant.clone().when("if-match", tag);
+    let change = |name: &str| json!({ "name": name });
+    let first = world
+        .send(&from(&tag), "PATCH", &path, change("first"))
+        .await;
+    first.data(200);
+    let tag_after = first.headers["etag"].to_str().unwrap().to_owned();
+    assert_ne!(tag_after, tag);
+    for stale in [tag.as_str(), "\"nonsense\"", "nonsense"] {
+        let second = world
+            .send(&from(stale), "PATCH", &path, change("second"))
+            .await;
+        second.assert_error(412, "precondition_failed");
+        let deleted = world.send_text(&from(stale), "DELETE", &path, "").await;
+        deleted.assert_error(412, "precondition_failed");
+    }
+    let shown = world.get(&tenant, &path).await;
+    assert_eq!(shown.data(200)["webhook"]["name"], "first");
+    assert_eq!(shown.headers["etag"], tag_after.as_str());
+    world
+        .send(&from("*"), "PATCH", &path, change("third"))
+        .await
+        .data(200);
+}
+
+/// A client that reads a webhook, changes a member, and sends all of it back.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_can_be_sent_back_and_maps_are_merged() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = json!({
+        "url": "https://example.com/", "events": ["user"], "metadata": {"a": "1", "b": {"c": 1, "d": 2}},
+        "headers": {"X-A": "1", "X-B": "2"}, "secret_headers": {"Authorization": "s"},
+    });
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let path = made.headers["location"].to_str().unwrap().to_owned();
+    let shown = async || world.get(&tenant, &path).await.data(200)["webhook"].clone();
+    let mut whole = shown().await;
+    whole["name"] = json!("changed");
+    let changed = world.send(&tenant, "PATCH", &path, whole.clone()).await;
+    assert_eq!(changed.data(200)["webhook"], whole);
+    let patch = json!({
+        "metadata": {"a": null, "b": {"c": null, "e": 3}, "f": "2"},
+        "headers": {"X-A": null, "X-C": "3"},
+    });
+    let changed = world.send(&tenant, "PATCH", &path, patch).await;
+    let changed = &changed.data(200)["webhook"];
+    assert_eq!(
+        changed["metadata"],
+        json!({"b": {"d": 2, "e": 3}, "f": "2"})
+    );
+    assert_eq!(changed["headers"], json!({"X-B": "2", "X-C": "3"}));
+    for (wrong, field) in [
+        (json!({"id": "other"}), "id"),
+        (json!({"tenant_id": "other"}), "tenant_id"),
+        (json!({"created_at": "2020-01-01T00:00:00Z"}), "created_at"),
+        (json!({"signatures": []}), "signatures"),
+    ] {
+        let refused = world.send(&tenant, "PATCH", &path, wrong).await;
+        refused.assert_error(422, "read_only");
+        assert_eq!(refused.fields(), [field]);
+    }
+    assert_eq!(shown().await["name"], "changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_webhook_says_so_until_it_succeeds() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    world.webhook(&tenant).await;
+    let failing = async || {
+        let listed = world.get(&tenant, "/v1/webhooks?health=failing").await;
+        listed.data(200)["webhooks"].as_array().unwrap().len()
+    };
+    assert_eq!(failing().await, 0);
+    world.answer(500);
+    let event = json!({"type": "a.b", "data": {}});
+    world
+        .send(&tenant, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    assert_eq!(failing().await, 2);
+    let webhook = world.get(&tenant, &path).await;
+    let webhook = &webhook.data(200)["webhook"];
+    assert_eq!(webhook["health"], "failing");
+    assert!(webhook["failing_since"].is_string(), "{webhook}");
+    world.answer(200);
+    world.pass(60_000).await;
+    assert_eq!(failing().await, 0);
+    let webhook = world.get(&tenant, &path).await;
+    assert_eq!(webhook.data(200)["webhook"]["failing_since"], Value::Null);
+}
+
+/// An `Idempotency-Key` is no key to the secret that is in force.
+#[tokio::test(start_paused = true)]
+async fn a_repeat_shows_the_secret_that_was_made_for_a_day_and_no_later_one() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = json!({"url": "https://example.com/", "events": ["*"]});
+    let make = async |key: &str| {
+        let keyed = tenant.clone().with_idempotency_key(key);
+        let made = world
+            .send(&keyed, "POST", "/v1/webhooks", webhook.clone())
+            .await;
+        made.data(201)["webhook"].clone()
+    };
+    let first = make("rotated").await;
+    assert_eq!(make("rotated").await, first);
+    let path = format!(
+        "/v1/webhooks/{}/rotate-secret",
+        first["id"].as_str().unwrap()
+    );
+    world
+        .send(&tenant, "POST", &path, json!({"overlap_seconds": 0}))
+        .await
+        .data(200);
+    let repeated = make("rotated").await;
+    assert_eq!(
+        (&repeated["id"], repeated.get("secret")),
+        (&first["id"], None)
+    );
+    let kept = make("kept").await;
+    world.pass(24 * 3_600_000 - 1).await;
+    assert_eq!(make("kept").await["secret"], kept["secret"]);
+    world.pass(1).await;
+    assert_eq!(make("kept").await.get("secret"), None);
 }

@@ -284,6 +284,8 @@ pub(crate) struct As {
     idempotency_key: Option<String>,
     traceparent: Option<String>,
     hops: Vec<String>,
+    /// Headers that say which version a change begins from.
+    preconditions: Vec<(&'static str, String)>,
 }
 
 impl As {
@@ -333,6 +335,12 @@ impl As {
             hops: hops.iter().map(|&hops| hops.to_owned()).collect(),
             ..self.clone()
         }
+    }
+
+    /// The same with such a precondition.
+    pub(crate) fn when(mut self, header: &'static str, tag: &str) -> Self {
+        self.preconditions.push((header, tag.to_owned()));
+        self
     }
 
     /// The value of the header `Authorization`.
@@ -584,6 +592,9 @@ impl World {
         }
         if let Some(key) = &caller.idempotency_key {
             request = request.header("idempotency-key", key);
+        }
+        for (name, tag) in &caller.preconditions {
+            request = request.header(*name, tag);
         }
         if let Some(traceparent) = &caller.traceparent {
             request = request.header("traceparent", traceparent);

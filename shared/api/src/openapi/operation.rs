@@ -22,6 +22,8 @@ pub enum Who {
     Tenant(Scope),
     /// A tenant with any scope, or the operator for it.
     AnyTenant,
+    /// Whoever has a key, with or without a tenant.
+    AnybodyWithAKey,
     /// A tenant with this scope, or the operator for it or for all tenants.
     TenantOrAll(Scope),
 }
@@ -31,7 +33,7 @@ impl Who {
     fn is_of_a_tenant(self) -> bool {
         matches!(
             self,
-            Self::Tenant(_) | Self::AnyTenant | Self::TenantOrAll(_)
+            Self::Tenant(_) | Self::AnyTenant | Self::AnybodyWithAKey | Self::TenantOrAll(_)
         )
     }
 }
@@ -153,6 +155,19 @@ impl Operation {
             "schema": schema,
         }));
         self
+    }
+
+    /// The headers that say which version of a thing a change begins from.
+    #[must_use]
+    pub fn preconditions(self) -> Self {
+        let tag = || json!({ "type": "string" });
+        self.header(
+            "If-Match",
+            "The `ETag` of the version that was read: 412 if it has changed since.",
+            tag(),
+        )
+        .header("If-None-Match", "`*`: 412 if it is there already.", tag())
+        .refuses(&[Code::PreconditionFailed])
     }
 
     /// An `Idempotency-Key` that the request may have.
@@ -300,6 +315,9 @@ impl Operation {
         if !parameters.is_empty() {
             self.codes.push(Code::NotFound);
         }
+        if path.contains("{tenant}") {
+            self.codes.push(Code::TenantMismatch);
+        }
         if self.who.is_of_a_tenant() {
             parameters.push(json!({
                 "name": "Rung-Tenant",
@@ -336,6 +354,10 @@ impl Operation {
                 scope.as_str()
             )),
             Who::AnyTenant => Some("Requires a key with any scope.".to_owned()),
+            Who::AnybodyWithAKey => Some(
+                "Requires a key with any scope; with an operator's key the tenant is optional."
+                    .to_owned(),
+            ),
             Who::TenantOrAll(scope) => Some(format!(
                 "Requires a key with the scope `{}`; with an operator's key the tenant is optional.",
                 scope.as_str()

@@ -1,5 +1,6 @@
 //! Tenants and their API keys.
 
+use rung_json::Json;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,12 +16,14 @@ pub struct Tenant {
     pub id: TenantId,
     /// A name for people.
     pub name: Option<String>,
-    /// The dialect its webhooks speak unless they have their own; fixed once made.
+    /// The dialect that its new webhooks speak unless they have their own.
     pub dialect: String,
     /// Its plan, which a dialect may require for webhooks.
     pub plan: Option<String>,
     /// For how many days its events, deliveries and attempts are kept; `None` for as long as the deployment keeps them.
     pub retention_days: Option<u32>,
+    /// The operator's own data about it, an object.
+    pub metadata: Json,
     /// How many webhooks it has.
     pub webhooks: u64,
     /// Counts the changes of its webhooks: whoever caches those compares it.

@@ -150,6 +150,44 @@ impl Webhook {
         disabled.or(self.disabled_before_ms)
     }
 
+    /// The same as it stands once it is written: its revision is one higher.
+    #[must_use]
+    pub fn written(self) -> Self {
+        Self {
+            revision: self.revision + 1,
+            ..self
+        }
+    }
+
+    /// Whether `other` has what was asked for with this one, whatever became of it since and whatever its secret is.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let asked = Self {
+            secret: other.secret.clone(),
+            old_secrets: other.old_secrets.clone(),
+            disabled: other.disabled.clone(),
+            disabled_before_ms: other.disabled_before_ms,
+            outage: other.outage.clone(),
+            revision: other.revision,
+            pace_epoch: other.pace_epoch,
+            epoch: other.epoch,
+            first_epoch: other.first_epoch,
+            enabled_ms: other.enabled_ms,
+            created_ms: other.created_ms,
+            ..self.clone()
+        };
+        asked == *other
+    }
+
+    /// Since when its attempts fail, in milliseconds, if it is active and they do.
+    #[must_use]
+    pub fn failing_since_ms(&self) -> Option<u64> {
+        let outage = self.outage.as_ref().map(|stored| &stored.outage);
+        let present = outage.filter(|outage| outage.since_ms >= self.enabled_ms);
+        let since_ms = present.map(|outage| outage.since_ms);
+        since_ms.filter(|_| self.disabled.is_none())
+    }
+
     /// Whether a message of `epoch` may be posted to it.
     #[must_use]
     pub fn takes(&self, epoch: u64) -> bool {

@@ -8,6 +8,7 @@
 //! knows of these for as long as it stays the same.
 
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put};
+use rung_json::Json;
 
 use super::{
     Listed, Query, Range, Store, StoreError,
@@ -238,6 +239,10 @@ fn to_row(tenant: &Tenant) -> Builder {
         .text("dialect", &tenant.dialect)
         .maybe("tier", tenant.plan.as_ref().map(item::text))
         .maybe("keep", tenant.retention_days.map(item::number))
+        .maybe(
+            "meta",
+            (tenant.metadata != Json::empty()).then(|| item::json(&tenant.metadata)),
+        )
         .number(WEBHOOKS, tenant.webhooks)
         .number("ver", tenant.version)
         .number("made", tenant.created_ms)
@@ -253,6 +258,11 @@ fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
         dialect: row.text("dialect")?,
         plan: row.maybe_text("tier"),
         retention_days: row.maybe_number("keep"),
+        metadata: if row.0.contains_key("meta") {
+            row.document("meta")?
+        } else {
+            Json::empty()
+        },
         webhooks: row.maybe_number(WEBHOOKS).unwrap_or(0),
         version: row.number("ver")?,
         created_ms: row.number("made")?,

@@ -54,6 +54,17 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What a counter stands at, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn counted(&self, tenant: &TenantId, counter: &str) -> Result<u64, StoreError> {
+        let row = self.get(partition(tenant), counter).await?;
+        row.map_or(Ok(0), |row| row.number("used"))
+    }
+}
+
 /// The partition of a tenant's counters.
 pub(super) fn partition(tenant: &TenantId) -> String {
     format!("U#{tenant}")

@@ -26,6 +26,7 @@ use crate::{
     },
     limits::HANDLER_MS,
 };
+use rung_base::clock::timestamp;
 
 /// What came of writing a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +156,22 @@ impl Store {
             })
         };
         page.rows.iter().map(read).collect()
+    }
+
+    /// Whether a webhook of this id was deleted, as long as that is kept.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn was_deleted(&self, tenant: &TenantId, id: &WebhookId) -> Result<bool, StoreError> {
+        let (pk, prefix) = (partition(tenant), format!("{DELETED}{id}#"));
+        let page = self
+            .query(Query {
+                range: Range::Prefix(&prefix),
+                limit: Some(1),
+                ..Query::of(&pk)
+            })
+            .await?;
+        Ok(!page.rows.is_empty())
     }
 
     /// Forgets deleted webhooks, by their places.
@@ -303,9 +320,13 @@ impl Store {
         let record = Record::new(&origin, Some(tenant), Action::WebhookDisabled, id.as_str())
             .changing(Change::of("status", "active", "disabled"))
             .changing(Change::of(
-                "disabled_reason",
+                "disabled",
                 Value::Null,
-                json!({ "reason": disabled.reason, "log_ids": disabled.log_ids }),
+                json!({
+                    "at": timestamp(disabled.at_ms),
+                    "code": disabled.reason,
+                    "log_ids": disabled.log_ids,
+                }),
             ));
         Ok(matches!(
             self.change(parts, &record).await?,

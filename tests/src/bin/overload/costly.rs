@@ -29,7 +29,7 @@ async fn begin(rung: &Rung) -> Load {
     set_schema(rung).await;
     set_filters(&costly, &sink.url()).await;
     let mut load = Load::new();
-    for kind in ["schema", "filter"] {
+    for kind in ["by-schema", "by-filter"] {
         let event = json!({"type": kind, "data": {"a": vec![0; MEMBERS]}}).to_string();
         for _ in 0..PUBLISHERS / 2 {
             let (costly, event) = (costly.clone(), event.clone());
@@ -54,7 +54,7 @@ async fn set_schema(rung: &Rung) {
             "$defs": {"leaves": {"anyOf": leaves}, "choices": {"anyOf": choices}},
             "properties": {"a": {"$ref": "#/$defs/choices"}},
         });
-        let call = operator.call("PUT", "/v1/event-types/schema/schema");
+        let call = operator.call("PUT", "/v1/event-types/by-schema/schema");
         if call.body(schema.to_string()).send().await.status == 200 {
             return;
         }
@@ -67,7 +67,7 @@ async fn set_filters(costly: &Tenant, url: &str) {
     let path = json!({"b": {"c": {"d": {"e": [{"exists": true}]}}}});
     let webhook = |size| -> Value {
         let choices = vec![path.clone(); size];
-        json!({"url": url, "events": ["filter"], "filter": {"a": {"$or": choices}}})
+        json!({"url": url, "events": ["by-filter"], "filter": {"a": {"$or": choices}}})
     };
     for size in SIZES {
         let reply = costly.api.post("/v1/webhooks", &webhook(size)).await;

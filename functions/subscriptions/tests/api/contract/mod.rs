@@ -11,6 +11,7 @@ mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::{body::Body, http::Request};
 use rung_local::app::openapi;
 use serde_json::{Value, json};
 
@@ -64,6 +65,8 @@ enum Needs {
     /// The same, where each event may name its tenant.
     PublishOrAll,
     AnyScope,
+    /// The same, also without a tenant.
+    AnyKey,
 }
 
 impl Call {
@@ -79,6 +82,10 @@ impl Call {
             ("a key with the scope `catalogue`.", Needs::Catalogue),
             ("a key with the scope `read`.", Needs::Read),
             ("a key with any scope.", Needs::AnyScope),
+            (
+                "a key with any scope; with an operator's key the tenant is optional.",
+                Needs::AnyKey,
+            ),
             (
                 "with the scope `publish`; with an operator's key the tenant is optional.",
                 Needs::PublishOrAll,
@@ -332,6 +339,8 @@ const ACTIONS: &[(&str, &str)] = &[
     ("putSchema", "event_type.schema_set"),
     ("recover", "webhook.recovery_started"),
     ("getSecret", "webhook.secret_read"),
+    ("putTenant", "tenant.updated"),
+    ("putWebhook", "webhook.updated"),
     ("redriveDeadLetters", "dead_letters.redriven"),
     ("reencrypt", "secrets.reencrypted"),
     ("retryLog", "delivery.retried"),
@@ -414,7 +423,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
             Needs::Publish | Needs::PublishOrAll => vec![&scene.manager, &scene.reader],
             Needs::Catalogue => vec![&scene.manager, &scene.publisher],
             Needs::Read | Needs::ReadOrAll => vec![&scene.publisher],
-            Needs::AnyScope => Vec::new(),
+            Needs::AnyScope | Needs::AnyKey => Vec::new(),
         };
         for who in short {
             ask(who).await.assert_error(403, "forbidden");
@@ -423,7 +432,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
         if call.method == "GET"
             && matches!(
                 call.needs(),
-                Needs::Read | Needs::ReadOrAll | Needs::AnyScope
+                Needs::Read | Needs::ReadOrAll | Needs::AnyScope | Needs::AnyKey
             )
         {
             ask(&scene.reader).await.data(200);
@@ -434,7 +443,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
             continue;
         }
         let unnamed = ask(&As::operator()).await;
-        if call.needs() == Needs::ReadOrAll {
+        if matches!(call.needs(), Needs::ReadOrAll | Needs::AnyKey) {
             unnamed.data(200);
         } else if call.id == "publishEvents" {
             unnamed.assert_error(422, "batch_refused");
@@ -574,6 +583,10 @@ async fn every_call_refuses_names_of_things_that_are_not_there() {
     let scene = Scene::new().await;
     for call in calls(&scene.document, true) {
         for name in call.names() {
+            // What a PUT names is made.
+            if call.method == "PUT" && ["tenant", "webhook"].contains(&name.as_str()) {
+                continue;
+            }
             for wrong in ["nothing", "no%23thing", &"x".repeat(129)] {
                 let path = call.path.replace(&format!("{{{name}}}"), wrong);
                 let path = scene.filled(&path);
@@ -633,5 +646,9 @@ async fn every_path_names_its_methods() {
             assert!(known.is_subset(&allow), "{method} {path}: {allow:?}");
             assert!(!allow.contains(method), "{method} {path}: {allow:?}");
         }
+        let options = Request::options(&*path).body(Body::empty());
+        let (head, body) = scene.world.plain(options.unwrap()).await;
+        assert_eq!((head.status.as_u16(), body.as_str()), (204, ""), "{path}");
+        assert!(head.headers.contains_key("allow"), "{path}");
     }
 }

@@ -1,0 +1,175 @@
+//! What this deployment is, whose key a caller has, and where deliveries come from.
+
+use axum::{extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
+use ipnet::IpNet;
+use rung_api::{ApiError, NoQuery, answer, limits::BATCH_EVENTS};
+use rung_base::clock::timestamp;
+use rung_core::{
+    domain::{
+        quota::Window,
+        tenant::{ApiKey, Tenant},
+    },
+    limits::{BATCH_REQUEST_BYTES, PAGE_MAX},
+};
+use rung_dialect::Dialects;
+use rung_json::limits::REQUEST_BYTES;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{Management, keys, tenants};
+
+/// What a client may ask for by its name, of what came in later than the first version.
+const FEATURES: [&str; 9] = [
+    "audit",
+    "batch",
+    "challenge",
+    "erasure",
+    "event_types",
+    "filter",
+    "jobs",
+    "key_pairs",
+    "operator_keys",
+];
+
+/// What this deployment is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "About")]
+pub(crate) struct About<'a> {
+    version: &'static str,
+    api: &'static str,
+    features: &'static [&'static str],
+    dialects: Vec<DialectView<'a>>,
+    retention_days: u64,
+    limits: Limits,
+    /// The networks that deliveries come from, as the operator has configured them.
+    #[schemars(with = "Vec<String>")]
+    egress_ips: &'a [IpNet],
+}
+
+/// A dialect that comes with Rung.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Dialect")]
+struct DialectView<'a> {
+    name: &'a str,
+    description: &'a str,
+    /// Whether any well-formed type may be published.
+    any_type: bool,
+}
+
+/// What requests and tenants are bounded by.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Limits")]
+struct Limits {
+    request_bytes: usize,
+    batch_request_bytes: usize,
+    batch_events: usize,
+    page_items: usize,
+    webhooks_per_tenant: u32,
+}
+
+pub(crate) async fn root(State(state): State<Management>, _: NoQuery) -> Response {
+    let api = &state.api;
+    // What the operator has added is nobody else's business.
+    let builtin = Dialects::builtin();
+    let dialects = api.dialects.iter();
+    let dialects = dialects.filter(|dialect| builtin.get(&dialect.name).is_some());
+    let about = About {
+        version: env!("CARGO_PKG_VERSION"),
+        api: "v1",
+        features: &FEATURES,
+        dialects: dialects
+            .map(|dialect| DialectView {
+                name: &dialect.name,
+                description: &dialect.description,
+                any_type: dialect.catalogue.takes_any_type(),
+            })
+            .collect(),
+        retention_days: api.store.retention().as_secs() / 86_400,
+        limits: Limits {
+            request_bytes: REQUEST_BYTES,
+            batch_request_bytes: BATCH_REQUEST_BYTES,
+            batch_events: BATCH_EVENTS,
+            page_items: PAGE_MAX,
+            webhooks_per_tenant: api.webhooks_per_tenant,
+        },
+        egress_ips: &api.egress_ips,
+    };
+    answer(StatusCode::OK, about)
+}
+
+/// What is left of a limit.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Quota")]
+pub(crate) struct Quota {
+    limit: u64,
+    /// What was used of it; a function may have set some aside for itself.
+    used: u64,
+    left: u64,
+    resets_at: jiff::Timestamp,
+}
+
+pub(crate) async fn me(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    _: NoQuery,
+) -> Result<Response, ApiError> {
+    let (key, tenant) = state.api.whoever(&headers).await?;
+    let (of_key, of_plan) = match &tenant {
+        Some(tenant) => quotas(&state, &key, tenant).await?,
+        None => (None, None),
+    };
+    let data = json!({
+        "key": keys::View::of(&key, None),
+        "tenant": tenant.as_ref().map(tenants::View::from),
+        "quota": { "events_per_hour": of_key, "events_per_month": of_plan },
+    });
+    Ok(answer(StatusCode::OK, data))
+}
+
+/// What is left of a key's hour and of the month of a tenant's plan, where they have limits.
+async fn quotas(
+    state: &Management,
+    key: &ApiKey,
+    tenant: &Tenant,
+) -> Result<(Option<Quota>, Option<Quota>), ApiError> {
+    let plan = state
+        .api
+        .dialect(&tenant.dialect)?
+        .limits(tenant.plan.as_deref());
+    let now_ms = state.api.clock.wall_ms();
+    let quota = async |limit: Option<u64>, window: Window, counter: String| {
+        let Some(limit) = limit else {
+            return Ok::<_, ApiError>(None);
+        };
+        let used = state.api.store.counted(&tenant.id, &counter).await?;
+        Ok(Some(Quota {
+            limit,
+            used,
+            left: limit.saturating_sub(used),
+            resets_at: timestamp(window.end_ms),
+        }))
+    };
+    let (hour, month) = (Window::hour(now_ms), Window::month(now_ms));
+    let of_key = key
+        .owner
+        .tenant()
+        .and(key.events_per_hour.or(plan.events_per_hour));
+    let (of_hour, of_month) = (hour.counter_of(&key.id), month.name.clone());
+    Ok((
+        quota(of_key, hour, of_hour).await?,
+        quota(plan.events_per_month, month, of_month).await?,
+    ))
+}
+
+pub(crate) async fn health() -> Response {
+    let data = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
+    answer(StatusCode::OK, data)
+}
+
+/// The networks that deliveries come from, for receivers that keep a list of whom they let in.
+pub(crate) async fn egress_ips(State(state): State<Management>, _: NoQuery) -> Response {
+    let networks = &state.api.egress_ips;
+    answer(StatusCode::OK, json!({ "egress_ips": networks }))
+}

@@ -1,0 +1,102 @@
+//! A webhook as a request gives it whole: to make it, or to replace one.
+
+use std::sync::Arc;
+
+use rung_api::{
+    ApiError, Caller, Fields,
+    limits::{DESCRIPTION_CHARS, NAME_CHARS},
+    read,
+};
+use rung_core::domain::{
+    id::{TenantId, WebhookId},
+    webhook::Webhook,
+};
+use rung_dialect::Dialect;
+use rung_json::{Json, filter::Filter};
+
+use super::{
+    headers::{Given, OwnHeaders},
+    request::{events, filter, rate_limit, url},
+    secrets::{SecretFields, Signing},
+};
+use crate::{Management, dialect_named, metadata::metadata};
+
+/// All that a request says of a webhook, and the defaults of the rest.
+pub(super) struct Whole {
+    pub(super) dialect: Arc<Dialect>,
+    url: String,
+    events: Vec<String>,
+    filter: Option<Filter>,
+    rate_limit: Option<u32>,
+    name: Option<String>,
+    description: Option<String>,
+    pub(super) secrets: SecretFields,
+    own: OwnHeaders,
+    metadata: Option<Json>,
+    challenge: bool,
+}
+
+impl Whole {
+    pub(super) fn read(
+        fields: &mut Fields<'_>,
+        state: &Management,
+        caller: &Caller,
+    ) -> Result<Self, ApiError> {
+        let api = &state.api;
+        let dialect = match fields.optional("dialect", dialect_named(api)) {
+            Some(dialect) => dialect,
+            None => api.dialect(&caller.tenant.dialect)?.clone(),
+        };
+        Ok(Self {
+            url: fields.required("url", url(api.strict)),
+            events: fields.required("events", events(&dialect)),
+            filter: filter(fields).or(None),
+            rate_limit: fields.optional("rate_limit_per_second", rate_limit),
+            name: fields.optional("name", read::text(NAME_CHARS)),
+            description: fields.optional("description", read::text(DESCRIPTION_CHARS)),
+            secrets: SecretFields::read(fields, &dialect),
+            own: OwnHeaders::read(fields, Given::Whole, &dialect, None),
+            metadata: fields.optional("metadata", metadata),
+            challenge: fields.optional("challenge", read::flag).unwrap_or(false),
+            dialect,
+        })
+    }
+
+    /// Whether its secret is given; else it is a new one.
+    pub(super) fn is_secret_given(&self) -> bool {
+        self.secrets.given.is_some()
+    }
+
+    /// The webhook, active and made at `now_ms`.
+    pub(super) fn webhook(self, tenant: &TenantId, id: WebhookId, now_ms: u64) -> Webhook {
+        let new_secret = || self.secrets.signing.unwrap_or(Signing::V1).new_secret();
+        Webhook {
+            tenant: tenant.clone(),
+            id,
+            url: self.url,
+            events: self.events,
+            filter: self.filter,
+            rate_limit: self.rate_limit,
+            // Above that of an earlier life, as the epoch is.
+            pace_epoch: now_ms,
+            name: self.name,
+            description: self.description,
+            secret: self.secrets.given.unwrap_or_else(new_secret),
+            old_secrets: Vec::new(),
+            headers: self.own.headers,
+            secret_headers: self.own.secret_headers,
+            metadata: self.metadata.unwrap_or_else(Json::empty),
+            dialect: self.dialect.name.clone(),
+            challenge: self.challenge,
+            disabled: None,
+            disabled_before_ms: None,
+            outage: None,
+            // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
+            epoch: now_ms,
+            first_epoch: now_ms,
+            revision: 0,
+            enabled_ms: now_ms,
+            created_ms: now_ms,
+        }
+    }
+}

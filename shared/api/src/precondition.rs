@@ -1,0 +1,112 @@
+//! `ETag`, `If-Match` and `If-None-Match`: who changes something says which version of it was read, so that nobody overwrites what
+//! another has written meanwhile (RFC 9110, section 13.1).
+
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, header};
+
+use super::{ApiError, Code, auth::single};
+
+/// The version of a thing, as its `ETag` says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ETag(String);
+
+impl ETag {
+    /// The tag of a thing's revision; `life` tells it from an earlier thing of the same name.
+    #[must_use]
+    pub fn of(life: u64, revision: u64) -> Self {
+        Self(format!("\"{life:x}-{revision:x}\""))
+    }
+
+    /// An answer about the thing in this version.
+    #[must_use]
+    pub fn stamp(&self, mut response: Response) -> Response {
+        if let Ok(value) = HeaderValue::from_str(&self.0) {
+            response.headers_mut().insert(header::ETAG, value);
+        }
+        response
+    }
+}
+
+/// What a request presumes of the thing that it changes.
+#[derive(Debug, Clone, Default)]
+pub struct Precondition {
+    /// The tags of `If-Match`.
+    matches: Option<Vec<String>>,
+    /// The tags of `If-None-Match`.
+    matches_none: Option<Vec<String>>,
+}
+
+impl Precondition {
+    /// Reads the headers of a request.
+    ///
+    /// # Errors
+    /// When one stands twice.
+    pub fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let tags = |name| {
+            let value = single(headers, name)?;
+            let text = value.map(|value| value.to_str().unwrap_or_default());
+            let tags = |text: &str| text.split(',').map(|tag| tag.trim().to_owned()).collect();
+            Ok::<_, ApiError>(text.map(tags))
+        };
+        Ok(Self {
+            matches: tags("If-Match")?,
+            matches_none: tags("If-None-Match")?,
+        })
+    }
+
+    /// Whether the thing is as the request presumes; `None` stands for one that is not there.
+    ///
+    /// # Errors
+    /// 412 when it is not.
+    pub fn check(&self, present: Option<&ETag>) -> Result<(), ApiError> {
+        let names = |tags: &[String]| {
+            present.is_some_and(|present| tags.iter().any(|tag| tag == "*" || *tag == present.0))
+        };
+        if self.matches.as_deref().is_some_and(|tags| !names(tags)) {
+            return Err(Code::PreconditionFailed.into());
+        }
+        if self.matches_none.as_deref().is_some_and(names) {
+            let message = "it is there, and the request asks for a new one only";
+            return Err(ApiError::new(Code::PreconditionFailed, message));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn check(name: &'static str, value: &'static str, present: Option<&ETag>) -> bool {
+        let headers = HeaderMap::from_iter([(
+            header::HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )]);
+        Precondition::read(&headers).unwrap().check(present).is_ok()
+    }
+
+    #[test]
+    fn a_change_goes_through_only_from_the_version_that_was_read() {
+        let present = ETag::of(10, 2);
+        assert_eq!(present.0, "\"a-2\"");
+        for (value, there, gone) in [
+            ("\"a-2\"", true, false),
+            ("\"a-1\", \"a-2\"", true, false),
+            ("*", true, false),
+            ("\"a-1\"", false, false),
+            ("W/\"a-2\"", false, false),
+            ("\"nonsense\"", false, false),
+            ("nonsense", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(check("if-match", value, Some(&present)), there, "{value}");
+            assert_eq!(check("if-match", value, None), gone, "{value}");
+            let is_other = check("if-none-match", value, Some(&present));
+            assert_eq!(is_other, !there, "{value}");
+            assert!(check("if-none-match", value, None), "{value}");
+        }
+        let none = Precondition::read(&HeaderMap::new()).unwrap();
+        assert!(none.check(None).is_ok() && none.check(Some(&present)).is_ok());
+    }
+}
