@@ -153,7 +153,7 @@ mod tests {
             (batch(&[&wrong, "\"\u{1}\""]), Code::InvalidJson, "body"),
             (
                 format!(r#"{{"events":[{wrong}],"more":1}}"#),
-                Code::InvalidRequest,
+                Code::UnknownField,
                 "more",
             ),
             (

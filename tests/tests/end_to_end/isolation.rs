@@ -177,9 +177,9 @@ async fn another_tenants_things_are_not_found() {
     // With the tenant header a tenant's key stays its own tenant's.
     let posing = stranger.api.for_tenant("owner");
     let reply = posing.get(&webhook.path("")).await;
-    assert_eq!(reply.refused(403)["code"], "forbidden");
+    assert_eq!(reply.refused(422)["code"], "tenant_mismatch");
     let another = json!({"type": "user.lesson.completed", "data": {}});
-    posing.post("/v1/events", &another).await.refused(403);
+    posing.post("/v1/events", &another).await.refused(422);
     let itself = stranger.api.for_tenant("stranger");
     itself.get(&own.path("")).await.data(200);
 

@@ -135,8 +135,10 @@ async fn its_ladder_and_its_rule_hold() {
     tenant.publish("invoice.paid", json!({})).await;
     let disabled = webhook.until("disabled").await;
     assert_eq!(disabled["disabled"]["code"], "consecutive_failures");
-    receiver.wait_for(5).await;
-    receiver.stays_at(5).await;
+    // Its successor is in place before the webhook is judged: at this scale it may be posted in between.
+    let posted = receiver.wait_for(5).await.len();
+    assert!(posted <= 6, "{posted}");
+    receiver.stays_at(posted).await;
 }
 
 /// The old secret signs alone, since its receivers read one signature.

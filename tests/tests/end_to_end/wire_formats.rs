@@ -491,10 +491,11 @@ async fn a_header_of_the_dialect_takes_the_place_of_the_webhooks_own() {
     assert_eq!(values(&changed, "x-kept"), ["mine"]);
 
     let import = json!({
-        "id": webhook.id, "url": receiver.url("/"), "events": ["*"], "dialect": "odin",
+        "url": receiver.url("/"), "events": ["*"], "dialect": "odin",
     });
     let admin = rung.admin().for_tenant("t");
-    admin.post("/v1/webhooks", &import).await.data(200);
+    let replace = admin.call("PUT", &webhook.path(""));
+    replace.body(import.to_string()).send().await.data(200);
     publish().await;
     let imported = receiver.wait_for(3).await.remove(2);
     let signatures = values(&imported, "x-odin-signature");

@@ -10,8 +10,8 @@ async fn a_delivery_keeps_the_dialect_that_its_event_was_accepted_in() {
     for learnt in ["standard", "reward"] {
         let (world, _) = World::of("standard").await;
         let import = |dialect: &str| {
-            let webhook = json!({"id": "w", "url": "http://b.test/hook", "events": ["*"], "dialect": dialect});
-            world.call("POST", "/v1/webhooks", webhook)
+            let webhook = json!({"url": "http://b.test/hook", "events": ["*"], "dialect": dialect});
+            world.call("PUT", "/v1/webhooks/w", webhook)
         };
         import("patra").await;
         world.script(|_, outgoing| {
@@ -65,8 +65,8 @@ async fn a_recovered_delivery_keeps_the_dialect_that_it_was_posted_in() {
         let (world, _) = World::of("standard").await;
         let path = "/v1/webhooks/w";
         let import = |dialect: &str| {
-            let webhook = json!({"id": "w", "url": "http://b.test/hook", "events": ["*"], "dialect": dialect});
-            world.call("POST", "/v1/webhooks", webhook)
+            let webhook = json!({"url": "http://b.test/hook", "events": ["*"], "dialect": dialect});
+            world.call("PUT", "/v1/webhooks/w", webhook)
         };
         import("patra").await;
         world.script(|_, _| Reply::Status(500));

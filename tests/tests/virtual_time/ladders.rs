@@ -210,7 +210,7 @@ async fn a_retry_by_hand_uses_up_no_rung_and_puts_the_wait_back() {
     assert_eq!(numbers, (1..=15).collect::<Vec<_>>());
     let disabled = world.get(&format!("/v1/webhooks/{webhook}")).await;
     let disabled = &disabled["webhook"]["disabled"];
-    assert_eq!(disabled["reason"], "ladder_used_up");
+    assert_eq!(disabled["code"], "ladder_used_up");
 }
 
 #[tokio::test(start_paused = true)]

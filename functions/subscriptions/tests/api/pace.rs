@@ -34,7 +34,10 @@ async fn limit(world: &World, caller: &As, webhook: &str, limit: Option<u32>) {
     let path = format!("/v1/webhooks/{webhook}");
     let change = json!({"rate_limit_per_second": limit});
     let changed = world.send(caller, "PATCH", &path, change).await;
-    assert_eq!(changed.data(200)["webhook"]["rate_limit_per_second"], json!(limit));
+    assert_eq!(
+        changed.data(200)["webhook"]["rate_limit_per_second"],
+        json!(limit)
+    );
 }
 
 /// Attempts by the second they were made in.

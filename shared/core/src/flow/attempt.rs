@@ -85,22 +85,14 @@ impl Deliverer {
                         .standing();
                 }
                 Step::Advance => {
-                    let from = match due.trigger {
-                        Trigger::Manual | Trigger::Recover if mutated(Mutation::JobForgotten) => {
-                            From::Any
-                        }
-                        // With a job it is a recovery's.
-                        Trigger::Manual => {
-                            let wait = due.job.and(due.resume_ms);
-                            wait.map_or(From::Any, From::WaitBeforeJob)
-                        }
-                        Trigger::Recover => From::BeforeJob,
-                        Trigger::Event | Trigger::Retry | Trigger::Test => From::Pending,
-                    };
                     let event_type = row.map_or_else(String::new, |row| row.event_type);
                     let mut to = head(due, &event_type, Vec::new());
                     to.job = to.job.filter(|_| !mutated(Mutation::JobForgotten));
-                    row = self.store.advance(&to, from).await?.standing();
+                    row = self
+                        .store
+                        .advance(&to, advanced_from(due))
+                        .await?
+                        .standing();
                     if row.is_none() {
                         return Ok(());
                     }
@@ -216,6 +208,20 @@ impl Deliverer {
     pub(super) fn dialect(&self, name: &str) -> Result<&Dialect, FlowError> {
         let dialect = self.dialects.get(name).map(AsRef::as_ref);
         dialect.ok_or_else(|| FlowError::NoDialect(name.to_owned()))
+    }
+}
+
+/// Where a row may stand for the message to move it on.
+fn advanced_from(due: &Due) -> From {
+    match due.trigger {
+        Trigger::Manual | Trigger::Recover if mutated(Mutation::JobForgotten) => From::Any,
+        // With a job it is a recovery's.
+        Trigger::Manual => {
+            let wait = due.job.and(due.resume_ms);
+            wait.map_or(From::Any, From::WaitBeforeJob)
+        }
+        Trigger::Recover => From::BeforeJob,
+        Trigger::Event | Trigger::Retry | Trigger::Test => From::Pending,
     }
 }
 
