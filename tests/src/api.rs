@@ -73,6 +73,11 @@ impl Api {
         self.call("POST", path).body(body.to_string()).send().await
     }
 
+    /// PUT with a JSON body.
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.call("PUT", path).body(body.to_string()).send().await
+    }
+
     /// PATCH with a JSON body.
     pub async fn patch(&self, path: &str, body: &Value) -> Reply {
         self.call("PATCH", path).body(body.to_string()).send().await

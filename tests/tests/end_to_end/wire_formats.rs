@@ -465,7 +465,7 @@ async fn a_header_of_the_dialect_takes_the_place_of_the_webhooks_own() {
     let receiver = Receiver::always(200).await;
     let tenant = Tenant::create(&rung, "t", "own").await;
     let headers = json!({"X-Odin-Signature": "mine", "X-Sent": "mine", "X-Kept": "mine"});
-    let request = json!({"url": receiver.url("/"), "events": ["*"], "headers": headers});
+    let request = json!({"url": receiver.url("/"), "events": ["*"], "headers": &headers});
     let webhook = tenant.webhook_with(request).await;
     let values = |request: &Received, name| {
         let values = request.all(name).map(str::to_owned);
@@ -490,12 +490,17 @@ async fn a_header_of_the_dialect_takes_the_place_of_the_webhooks_own() {
     assert_eq!(values(&changed, "x-sent"), [changed.event_id()]);
     assert_eq!(values(&changed, "x-kept"), ["mine"]);
 
-    let import = json!({
-        "url": receiver.url("/"), "events": ["*"], "dialect": "odin",
+    let mut import = json!({
+        "url": receiver.url("/"), "events": ["*"], "dialect": "odin", "headers": headers,
     });
-    let admin = rung.admin().for_tenant("t");
-    let replace = admin.call("PUT", &webhook.path(""));
-    replace.body(import.to_string()).send().await.data(200);
+    let (admin, path) = (rung.admin().for_tenant("t"), webhook.path(""));
+    let refused = admin.put(&path, &import).await;
+    assert_eq!(
+        refused.refused(422)["details"][0]["field"],
+        "headers.X-Odin-Signature"
+    );
+    import["headers"] = json!({"X-Sent": "mine", "X-Kept": "mine"});
+    admin.put(&path, &import).await.data(200);
     publish().await;
     let imported = receiver.wait_for(3).await.remove(2);
     let signatures = values(&imported, "x-odin-signature");

@@ -223,6 +223,10 @@ impl World {
             self.clock
                 .sleep_until_ms(self.clock.now_ms() + 20_000)
                 .await;
+            // What has gone wrong need not come to rest.
+            if !self.ledger().violations().is_empty() {
+                return;
+            }
             if Arc::strong_count(&clients) == 1 && self.rests().await {
                 break;
             }
