@@ -155,7 +155,7 @@ async fn quotas(
     let of_key = key
         .owner
         .tenant()
-        .and(key.events_per_hour.or(plan.events_per_hour));
+        .and_then(|_| key.events_per_hour.or(plan.events_per_hour));
     let (of_hour, of_month) = (hour.counter_of(&key.id), month.name.clone());
     Ok((
         quota(of_key, hour, of_hour).await?,

@@ -363,7 +363,9 @@ impl Store {
 }
 
 fn delivery_item(row: &Delivery, now_ms: u64, expiry: u64) -> Item {
-    let ended_ms = row.ended_ms.or(row.state.has_ended().then_some(now_ms));
+    let ended_ms = row
+        .ended_ms
+        .or_else(|| row.state.has_ended().then_some(now_ms));
     let list = list_of(row.state);
     Builder::new(partition(&row.key), time(row.key.accepted_ms))
         .text("st", row.state.as_str())
