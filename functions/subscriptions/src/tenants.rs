@@ -331,7 +331,7 @@ pub(crate) async fn put(
         let mut fields = Fields::of(&body)?;
         let named = fields.optional("id", read::id(TenantName::parse));
         if named.is_some_and(|named| named != id) {
-            fields.problem("id", "is another than the path's; leave it out");
+            fields.problem("id", "differs from the path's; omit it");
         } else if let Err(problem) = name_of_a_customer(&Json::String(id.to_string())) {
             fields.problem("id", problem);
         }

@@ -250,11 +250,11 @@ fn read_replacement(
     let mut fields = Fields::of(body)?;
     let named = fields.optional("id", read::id(WebhookId::parse));
     if named.is_some_and(|named| named != *id) {
-        fields.problem("id", "is another than the path's; leave it out");
+        fields.problem("id", "differs from the path's; omit it");
     }
     let tenant = fields.optional("tenant_id", read::id(TenantName::parse));
     if tenant.is_some_and(|tenant| tenant.as_str() != caller.tenant.id.name()) {
-        let problem = "is another than that of `Rung-Tenant`; leave it out";
+        let problem = "differs from that of `Rung-Tenant`; omit it";
         fields.problem_of(Code::TenantMismatch, "tenant_id", problem);
     }
     // What follows from the rest is not held against what is there: that is replaced.
