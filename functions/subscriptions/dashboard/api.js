@@ -2,7 +2,7 @@
 
 const KEPT = "rung.session";
 
-/** Who is signed in: the key, and whether it is the operator's. */
+/** Who is signed in: the key, its scopes, and whether it is an operator's. */
 export function session() {
   try {
     return JSON.parse(sessionStorage.getItem(KEPT));
@@ -36,12 +36,14 @@ function filled(path, params) {
 
 /**
  * Makes a call such as "GET /v1/webhooks/{webhook}".
- * Answers its data, and the text that the data was read from.
+ * Answers its data, the text that the data was read from, and the version of what was read.
+ * With `ifMatch`, a change is refused if somebody else has changed it since that version.
  */
-export async function request(key, call, { params, query, body, tenant, signal } = {}) {
+export async function request(key, call, { params, query, body, tenant, signal, ifMatch } = {}) {
   const [method, path] = call.split(" ");
   const headers = { Authorization: `Bearer ${key}` };
   if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);
+  if (ifMatch) headers["If-Match"] = ifMatch;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const asked = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value)).toString();
   const url = `.${filled(path, params)}${asked && `?${asked}`}`;
@@ -62,7 +64,7 @@ export async function request(key, call, { params, query, body, tenant, signal }
     // Not from Rung, but from what stands before it.
     answer = { error: { code: "no_json", message: `unexpected response: status ${response.status} without JSON` } };
   }
-  if (answer.success) return { data: answer.data, text };
+  if (answer.success) return { data: answer.data, text, etag: response.headers.get("etag") };
   const error = answer.error ?? { code: "unknown", message: answer.message ?? `unexpected response: status ${response.status}` };
   throw new ApiError(response.status, error);
 }
@@ -71,13 +73,16 @@ export async function request(key, call, { params, query, body, tenant, signal }
 export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.
   if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key consists of printable ASCII characters without spaces" });
-  const asOperator = () => request(key, "GET /v1/tenants", { query: { limit: 1 } }).then(() => true);
-  const asTenant = () => request(key, "GET /v1/webhooks", { query: { limit: 1 } }).then(() => false);
-  // Which it is shows by asking; the likelier question first.
-  const [first, second, refused] = key.startsWith("rk_") ? [asTenant, asOperator, 422] : [asOperator, asTenant, 403];
-  const admin = await first().catch((error) => {
-    if (error.status !== refused) throw error;
-    return second();
-  });
-  sessionStorage.setItem(KEPT, JSON.stringify({ key, admin }));
+  const { data } = await request(key, "GET /v1/me");
+  const { tenant_id, scopes } = data.key;
+  sessionStorage.setItem(KEPT, JSON.stringify({ key, scopes, operator: tenant_id === null }));
+}
+
+/** What a scope takes in besides itself. */
+const WITHIN = { read: ["manage"], publish: [], manage: [], catalogue: [], erase: [], admin: [] };
+
+/** Whether whoever is signed in may do what the scope allows. The API decides; the page hides what would be refused. */
+export function can(scope) {
+  const held = session()?.scopes ?? [];
+  return [scope, "admin", ...WITHIN[scope]].some((name) => held.includes(name));
 }

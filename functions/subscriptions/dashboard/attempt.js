@@ -1,6 +1,6 @@
 // One attempt: what was sent, what came back, and the other attempts of its delivery.
 
-import { badge, button, count, duration, facts, h, region, setNow, table, time, until, words } from "./dom.js";
+import { badge, button, copyButton, count, duration, facts, h, region, setNow, table, time, until, words } from "./dom.js";
 import { pretty } from "./json.js";
 
 /** An attempt's answer in short. */
@@ -29,12 +29,9 @@ export function body(text, name) {
   const toggle = easy !== undefined && h("label", { class: "toggle" },
     h("input", { type: "checkbox", change: ({ target }) => draw(target.checked) }), "as sent");
   draw(false);
-  const copy = navigator.clipboard && button("Copy", async (element) => {
-    await navigator.clipboard.writeText(text).then(() => { element.textContent = "Copied"; }, () => {});
-  }, { class: "quiet" });
   const bytes = new TextEncoder().encode(text).length;
   return h("div", { class: "body" },
-    h("div", { class: "bar" }, h("h3", null, name), h("span", { class: "sub" }, `${count(bytes)} bytes`), toggle, copy), shown);
+    h("div", { class: "bar" }, h("h3", null, name), h("span", { class: "sub" }, `${count(bytes)} bytes`), toggle, copyButton(text, `Copy the ${name.toLowerCase()}`)), shown);
 }
 
 const headers = (fields) => {

@@ -55,6 +55,11 @@ export function button(label, action, attributes) {
   return element;
 }
 
+/** A button that copies a text, where the browser can. */
+export const copyButton = (text, label) => navigator.clipboard && button("Copy", async (element) => {
+  await navigator.clipboard.writeText(text).then(() => { element.textContent = "Copied"; }, () => {});
+}, { class: "quiet", "aria-label": label });
+
 /** A labelled field of a form. */
 export const field = (label, input) => h("label", { class: "field" }, h("span", null, label), input);
 
@@ -80,9 +85,9 @@ export function table(caption, columns, rows) {
 export const empty = (title, hint) => h("div", { class: "empty" }, h("p", null, h("strong", null, title)), hint && h("p", null, hint));
 
 const KINDS = {
-  active: "good", succeeded: "good", done: "good",
-  failed: "bad", disabled: "bad", stopped: "bad",
-  pending: "wait", running: "wait", held: "wait", missed: "wait",
+  active: "good", healthy: "good", succeeded: "good", done: "good",
+  failed: "bad", failing: "bad", disabled: "bad", stopped: "bad",
+  pending: "wait", paused: "wait", queued: "wait", running: "wait", held: "wait", missed: "wait",
 };
 
 /** A state, by colour and word. */

@@ -4,23 +4,30 @@
 // an address work, and no key is ever in it. A view is a function that returns `{ title, element, refresh }` once it has
 // loaded; the previous view stays on the page until then.
 
-import { ApiError, request, session, signOut } from "./api.js";
+import { ApiError, can, request, session, signOut } from "./api.js";
 import { attempt } from "./attempt.js";
 import { button, empty, h, keepingFocus, tick } from "./dom.js";
-import { signInForm, tenants } from "./entry.js";
+import { signInForm } from "./entry.js";
 import { event, events, publish } from "./events.js";
+import { webhookForm } from "./form.js";
+import { keys } from "./keys.js";
+import { tenants } from "./tenants.js";
 import { webhook } from "./webhook.js";
 import { webhooks } from "./webhooks.js";
 
 const VIEWS = [
   ["webhooks", webhooks],
   ["webhooks/:webhook", webhook],
+  ["webhooks/:webhook/edit", webhookForm],
   ["webhooks/:webhook/attempts/:log", attempt],
   ["events", events],
   ["events/:event", event],
   ["publish", publish],
+  ["add", webhookForm],
+  ["keys", keys],
 ];
-const PAGES = [["webhooks", "Webhooks"], ["events", "Events"], ["publish", "Publish"]];
+/** The pages, and the scope that each needs. */
+const PAGES = [["webhooks", "Webhooks", "read"], ["events", "Events", "read"], ["publish", "Publish", "publish"], ["keys", "API keys", "admin"]];
 
 const REFRESH_MS = 4_000;
 /** While nobody answers. */
@@ -141,15 +148,15 @@ async function open() {
   }
   const { tenant, names, query } = address();
   // A tenant's own key says by itself whose it is.
-  if (!who.admin && tenant) return location.replace(linkIn()(names, query));
-  if (names.length === 0 && (tenant || !who.admin)) return location.replace(linkIn(tenant)(["webhooks"]));
-  const listsTenants = who.admin && !tenant;
+  if (!who.operator && tenant) return location.replace(linkIn()(names, query));
+  if (names.length === 0 && (tenant || !who.operator)) return location.replace(linkIn(tenant)(["webhooks"]));
+  const listsTenants = who.operator && !tenant;
   if (listsTenants && names.length > 0) return location.replace("#/");
   const { view, params } = listsTenants ? { view: tenants, params: {} } : viewOf(names);
   const link = linkIn(tenant);
   const pageLink = ([name, label]) => h("a", { href: link([name]), "aria-current": names[0] === name && "page" }, label);
   const tenantLink = tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose a different tenant" }, tenant)] : [];
-  $("nav").replaceChildren(...tenantLink, ...(listsTenants ? [] : PAGES.map(pageLink)));
+  $("nav").replaceChildren(...tenantLink, ...(listsTenants ? [] : PAGES.filter(([, , scope]) => can(scope)).map(pageLink)));
   const ask = (call, params, options) => request(who.key, call, {
     // What is only read is given up with the view; what changes something is not.
     tenant, params, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options,
@@ -157,7 +164,7 @@ async function open() {
   const path = JSON.stringify([tenant, names]);
   const moved = lastPath !== undefined && path !== lastPath;
   const context = {
-    tenant, params, query, link, say, fail, confirmed,
+    tenant, params, query, link, say, fail, confirmed, can,
     /** Makes a call; its data. */
     call: async (...call) => (await ask(...call)).data,
     /** Makes a call; its data with the text it was read from. */

@@ -7,6 +7,7 @@ import { member } from "./json.js";
 import { pages } from "./pages.js";
 import { pendingList } from "./pending.js";
 import { recovery } from "./recovery.js";
+import { secretPanel } from "./secret.js";
 import { catalogueOf, typeInput } from "./types.js";
 import { figures, tiles } from "./webhooks.js";
 
@@ -28,7 +29,7 @@ const FAILURES_COUNTED = 100;
 const codes = (names) => names.length > 0 && h("span", { class: "types" }, names.map((name) => h("code", null, name)));
 
 export async function webhook(context) {
-  const { call, ask, act, say, confirmed, link, narrow, params: of, query } = context;
+  const { call, ask, act, say, can, confirmed, go, link, narrow, params: of, query } = context;
   const base = ["webhooks", of.webhook];
   const span = query.span === "month" ? "month" : "day";
   const tab = query.tab === "pending" ? "pending" : "attempts";
@@ -42,11 +43,12 @@ export async function webhook(context) {
   const [first, catalogue] = await Promise.all([read(), catalogueOf(call)]);
   const panel = recovery(context, of, first);
   const pending = pendingList(context, of, PAGE);
+  const secret = secretPanel(context, of);
 
   // ---- What can be done
 
   const typeToTest = typeInput(catalogue, "", "first subscribed type", { id: "test-type", "aria-label": "Event type of the test" });
-  const test = button("Send a test", () => act(async () => {
+  const test = button("Send test event", () => act(async () => {
     const { log } = await call("POST /v1/webhooks/{webhook}/test", of, { body: { event_type: typeToTest.input.value || undefined } });
     const outcome = log.response_status ? `status ${log.response_status}` : log.error;
     say(`The test of ${log.event_type} ${log.status}: ${outcome}, after ${duration(log.response_time_ms)}.`, {
@@ -69,20 +71,30 @@ export async function webhook(context) {
     say("Endpoint verified. The webhook is active.");
   });
 
+  const remove = () => act(async () => {
+    const what = "Attempts stop at once, waiting deliveries are cancelled, and its log is erased. This cannot be undone.";
+    if (!await confirmed("Delete this webhook?", what, "Delete")) return;
+    await call("DELETE /v1/webhooks/{webhook}", of);
+    say("Webhook deleted.");
+    go(["webhooks"]);
+  });
+
   // ---- What it is
 
   const head = region({ class: "heading" }, (hook) => [
     h("div", null,
-      h("h1", null, badge(hook.status), " ", hook.name ?? hook.description ?? hook.url.split("/")[2]),
+      h("h1", null, badge(hook.health), " ", hook.name ?? hook.description ?? hook.url.split("/")[2]),
       h("p", null, h("code", null, hook.url))),
-    h("div", { class: "actions" },
+    can("manage") && h("div", { class: "actions" },
       h("div", { class: "joined" }, typeToTest.element, test),
       button("Recover…", panel.toggle, { id: "recover", "aria-controls": "recovery" }),
       hook.status === "active"
         ? button("Disable", disable, { id: "switch" })
         : hook.disabled?.code === "unverified"
           ? button("Verify the endpoint", verify, { id: "verify", class: "primary" })
-          : button("Enable", enable, { id: "switch", class: "primary" })),
+          : button("Enable", enable, { id: "switch", class: "primary" }),
+      h("a", { class: "button", id: "edit", href: link([...base, "edit"]) }, "Edit"),
+      button("Delete…", remove, { id: "delete", class: "danger" })),
   ]);
   const why = region(null, ({ disabled }) => disabled && h("div", { class: "notice bad" },
     h("p", null, h("strong", null, "Disabled "), time(disabled.at), ". ", REASONS[disabled.code] ?? words(disabled.code)),
@@ -97,9 +109,8 @@ export async function webhook(context) {
       ["Filter", hook.filter && h("code", null, hook.filter)],
       ["Description", hook.description],
       ["Dialect", hook.dialect],
-      ["Signing", words(hook.signing)],
+      ["Signatures", codes(hook.signatures.map(({ header, scheme }) => `${header}: ${scheme}`))],
       ["Public key", hook.public_key && h("code", null, hook.public_key)],
-      ["Old secret valid until", time(hook.old_secret_expires_at)],
       ["Rate limit", hook.rate_limit_per_second && `${hook.rate_limit_per_second} per second`],
       ["Own headers", codes(Object.keys(hook.headers))],
       ["Secret headers", codes(hook.secret_headers)],
@@ -148,7 +159,7 @@ export async function webhook(context) {
     const tabLink = (name, ...label) => h("a", {
       id: `tab-${name}`, href: link(base, { ...query, tab: name === "pending" && name }), "aria-current": tab === name && "page",
     }, label);
-    return [tabLink("attempts", "Attempts"), tabLink("pending", "Pending", waits && h("span", { class: "number" }, waits))];
+    return [tabLink("attempts", "Recent deliveries"), tabLink("pending", "Pending", waits && h("span", { class: "number" }, waits))];
   });
 
   async function refresh() {
@@ -160,7 +171,7 @@ export async function webhook(context) {
     ]);
     await panel.refresh(hook.status);
     setNow(stats.until);
-    for (const part of [head, why, about]) part.show(hook);
+    for (const part of [head, why, about, secret]) part.show(hook);
     // Drawn again when something was counted, not because time passes; but for the hour, which moves the chart.
     statistics.show({ ...stats, until: `${stats.until.slice(0, 13)}:00:00Z` });
     const { items: queued, cursor: more } = pending.queue;
@@ -173,7 +184,7 @@ export async function webhook(context) {
     refresh,
     element: h("div", null,
       h("nav", { class: "crumbs", "aria-label": "Breadcrumbs" }, h("a", { href: link(["webhooks"]) }, "Webhooks")),
-      head.element, why.element, panel.element, statistics.element, about.element,
+      head.element, why.element, panel.element, secret.element, statistics.element, about.element,
       h("div", { class: "heading" }, tabs.element, tab === "attempts" && filters),
       tab === "attempts" ? attempts.element : pending.element),
   };

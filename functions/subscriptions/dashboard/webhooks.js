@@ -21,8 +21,8 @@ export const figures = (stats) => [
   ["Latency p50 / p95", `${duration(stats.latency_ms.p50)} / ${duration(stats.latency_ms.p95)}`],
 ];
 
-export async function webhooks({ call, link, query, narrow, act, fail }) {
-  const status = query.status ?? "";
+export async function webhooks({ call, can, link, query, narrow, act, fail }) {
+  const { health = "", q = "" } = query;
   const statistics = new Map();
   const summary = region(null, (stats) => tiles(figures(stats)));
   const rows = region({ class: "card" }, ({ items, statistics, cursor }) => [
@@ -33,21 +33,23 @@ export async function webhooks({ call, link, query, narrow, act, fail }) {
         const more = webhook.events.length - 3;
         return [
           h("div", { class: "endpoint" },
-            h("a", { class: "row-link", href: link(["webhooks", webhook.id]) }, webhook.name ?? webhook.description ?? webhook.url),
-            h("span", { class: "sub" }, webhook.name || webhook.description ? webhook.url : webhook.id)),
+            h("a", { class: "row-link clip", href: link(["webhooks", webhook.id]) }, webhook.name ?? webhook.description ?? webhook.url),
+            h("span", { class: "sub clip", title: webhook.url }, webhook.name || webhook.description ? webhook.url : webhook.id)),
           h("div", { class: "types" },
             webhook.events.slice(0, 3).map((name) => h("code", null, name)),
             more > 0 && h("span", { class: "sub" }, `and ${more} more`)),
-          h("div", null, badge(webhook.status), reason),
+          h("div", null, badge(webhook.health), reason),
           stats
             ? h("span", null, share(stats.succeeded, stats.attempts), stats.failed > 0 && h("span", { class: "sub bad" }, `${count(stats.failed)} failed`))
             : "…",
           stats ? spark(stats) : h("div", { class: "spark" }),
         ];
       }))
-      : status
-        ? empty(`No ${status} webhooks`)
-        : empty("No webhooks yet", ["Create one with ", h("code", null, "POST /v1/webhooks"), "."]),
+      : cursor
+        ? empty("No match so far", "More webhooks have not been searched yet.")
+        : health || q
+          ? empty("No matching webhooks")
+          : empty("No webhooks yet", can("manage") && h("a", { class: "button primary", href: link(["add"]) }, "Add webhook")),
     cursor && button("Show more", older, { id: "older", class: "more" }),
   ]);
   const draw = () => rows.show({ items: list.items, cursor: list.cursor, statistics: Object.fromEntries([...statistics].map(([id, { stats }]) => [id, stats])) });
@@ -64,7 +66,7 @@ export async function webhooks({ call, link, query, narrow, act, fail }) {
     }
   }
   const list = pages(async (cursor) => {
-    const page = await call("GET /v1/webhooks", {}, { query: { limit: PAGE, status, cursor } });
+    const page = await call("GET /v1/webhooks", {}, { query: { limit: PAGE, health, q, cursor } });
     return { items: page.webhooks, next_cursor: page.next_cursor };
   }, ({ id }) => id);
   const older = () => act(() => list.older());
@@ -76,13 +78,19 @@ export async function webhooks({ call, link, query, narrow, act, fail }) {
     draw();
   }
   await refresh();
-  const statuses = [["", "All"], ["active", "Active"], ["disabled", "Disabled"]];
-  const filter = choice(statuses, status, { id: "status", change: ({ target }) => narrow({ status: target.value }) });
+  const healths = [["", "All"], ["healthy", "Healthy"], ["failing", "Failing"], ["disabled", "Disabled"]];
+  const filter = choice(healths, health, { id: "health", change: ({ target }) => narrow({ ...query, health: target.value }) });
+  const find = h("input", { type: "search", id: "find", value: q, placeholder: "Name, URL or id", autocomplete: "off", spellcheck: "false" });
+  const search = h("form", { role: "search", submit: (event) => {
+    event.preventDefault();
+    narrow({ ...query, q: find.value.trim() });
+  } }, field("Find", find));
   return {
     title: "Webhooks",
     refresh,
     element: h("div", null,
-      h("div", { class: "heading" }, h("h1", null, "Webhooks"), field("Status", filter)),
+      h("div", { class: "heading" }, h("h1", null, "Webhooks"),
+        h("div", { class: "filters" }, search, field("Health", filter), can("manage") && h("a", { class: "button primary", id: "add", href: link(["add"]) }, "Add webhook"))),
       summary.element, h("p", { class: "caption" }, "All webhooks, last 24 hours"), rows.element),
   };
 }

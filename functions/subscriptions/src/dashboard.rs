@@ -44,7 +44,7 @@ const SVG: &str = "image/svg+xml";
 static PAGE: File = file!("index.html", HTML);
 
 /// What the page is made of.
-static PARTS: [File; 16] = [
+static PARTS: [File; 21] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
     file!("main.js", JAVASCRIPT),
@@ -55,8 +55,13 @@ static PARTS: [File; 16] = [
     file!("pages.js", JAVASCRIPT),
     file!("types.js", JAVASCRIPT),
     file!("entry.js", JAVASCRIPT),
+    file!("tenants.js", JAVASCRIPT),
+    file!("keys.js", JAVASCRIPT),
     file!("webhooks.js", JAVASCRIPT),
     file!("webhook.js", JAVASCRIPT),
+    file!("form.js", JAVASCRIPT),
+    file!("picker.js", JAVASCRIPT),
+    file!("secret.js", JAVASCRIPT),
     file!("recovery.js", JAVASCRIPT),
     file!("pending.js", JAVASCRIPT),
     file!("attempt.js", JAVASCRIPT),
