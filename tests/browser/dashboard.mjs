@@ -6,24 +6,11 @@
 // with their Content-Security-Policy switched off, so that it is not the policy alone that stops them.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
-
-const [browserPath, rungPath] = process.argv.slice(2);
-const ADMIN_KEY = "the-operators-own-key-0123456789";
-const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
-];
-const PATIENCE_MS = 30_000;
+import { ADMIN_KEY, PATIENCE_MS, call as callAt, start } from "./kit.mjs";
 
 /** A text that runs in any place where markup is made of it, and says which field it came from. */
 const hostile = (field) => `'"></code></pre><img src=x onerror="ran('${field}')"><svg onload=ran('${field}')></svg>`;
@@ -34,16 +21,10 @@ const URL_TEXT = `'"><img/src=x/onerror=ran("url")>`;
 
 // ---- Rung, a receiver that means harm, and a tenant of its like
 
-let folder, rung, base, receiver, browser;
+let base, browser, stop, receiver;
 const acme = {};
 
-async function call(method, path, body, expected = [200, 201, 202]) {
-  const headers = { Authorization: `Bearer ${ADMIN_KEY}`, "Rung-Tenant": "acme" };
-  const response = await fetch(base + path, { method, headers, body: body && JSON.stringify(body) });
-  const answer = await response.json();
-  assert.ok(expected.includes(response.status), `${method} ${path}: ${JSON.stringify(answer)}`);
-  return answer.data;
-}
+const call = (...args) => callAt(base, "acme", ...args);
 
 /** Answers by script: with markup, with JSON that has markup in it, or not at all. */
 function answer(request, response) {
@@ -81,17 +62,12 @@ async function until(what, found) {
 }
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "rung-browser-"));
   receiver = createServer(answer).listen(0, "127.0.0.1");
   await once(receiver, "listening");
   const dialect = fileURLToPath(new URL("hostile.toml", import.meta.url));
-  const flags = ["--addr", "127.0.0.1:0", "--data", join(folder, "data"), "--admin-key", ADMIN_KEY, "--dialect", dialect];
-  rung = spawn(rungPath, ["dev", ...flags], { stdio: ["ignore", "pipe", "inherit"] });
-  const [line] = await once(createInterface(rung.stdout), "line");
-  base = line.replace("rung: listening on ", "").trim();
-
-  await call("POST", "/v1/tenants", { id: "acme", name: short("tenant's name"), dialect: "hostile" });
-  const { key } = await call("POST", "/v1/tenants/acme/keys", { name: short("key's name"), scopes: ["manage", "publish"] });
+  ({ base, browser, stop } = await start("--dialect", dialect));
+  await callAt(base, undefined, "POST", "/v1/tenants", { id: "acme", name: short("tenant's name"), dialect: "hostile" });
+  const { key } = await callAt(base, undefined, "POST", "/v1/tenants/acme/keys", { name: short("key's name"), scopes: ["manage", "publish"] });
   acme.key = key.key;
   acme.webhooks = [];
   for (const path of ["/html", "/json", "/none"]) acme.webhooks.push(await failing(path));
@@ -108,14 +84,11 @@ before(async () => {
     });
     acme.logs.push(log.id);
   }
-  browser = await chromium.launch({ executablePath: browserPath, args: FLAGS });
 });
 
 after(async () => {
-  await browser?.close();
-  rung?.kill();
+  await stop?.();
   receiver?.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 // ---- Looking

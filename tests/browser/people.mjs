@@ -3,53 +3,33 @@
 //   node people.mjs BROWSER RUNG
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { ADMIN_KEY, PATIENCE_MS, call as callAt, start } from "./kit.mjs";
 
-const [browserPath, rungPath] = process.argv.slice(2);
-const ADMIN_KEY = "the-operators-own-key-0123456789";
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-const PATIENCE_MS = 30_000;
-
-let folder, rung, base, receiver, browser;
+let base, browser, stop, receiver;
 /** What the receiver got, and whether it refuses. */
 const received = [];
 let refusing = false;
 
-async function call(tenant, method, path, body) {
-  const headers = { Authorization: `Bearer ${ADMIN_KEY}`, ...(tenant && { "Rung-Tenant": tenant }) };
-  const response = await fetch(base + path, { method, headers, body: body && JSON.stringify(body) });
-  const answer = await response.json();
-  assert.ok(response.ok, `${method} ${path}: ${JSON.stringify(answer)}`);
-  return answer.data;
-}
+const call = (...args) => callAt(base, ...args);
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "rung-people-"));
   receiver = createServer(async (request, response) => {
     const chunks = await request.toArray();
     received.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() });
     response.writeHead(refusing ? 503 : 200).end(refusing ? "down for maintenance" : "ok");
   }).listen(0, "127.0.0.1");
   await once(receiver, "listening");
-  rung = spawn(rungPath, ["dev", "--addr", "127.0.0.1:0", "--data", join(folder, "data"), "--admin-key", ADMIN_KEY], { stdio: ["ignore", "pipe", "inherit"] });
-  const [line] = await once(createInterface(rung.stdout), "line");
-  base = line.replace("rung: listening on ", "").trim();
-  browser = await chromium.launch({ executablePath: browserPath, args: FLAGS });
+  ({ base, browser, stop } = await start());
 });
 
 after(async () => {
-  await browser?.close();
-  rung?.kill();
+  await stop?.();
   receiver?.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 /** A page on which somebody has signed in; with what went wrong on it. */
@@ -191,7 +171,8 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
 
   await page.click("#rotate");
   await message(page, "Secret rotated");
-  await page.waitForFunction((old) => document.querySelector("#signing-secret").textContent !== old, first);
+  await page.waitForSelector("#signing-secret");
+  assert.notEqual(await page.textContent("#signing-secret"), first);
   await page.click("#finish");
   await message(page, "Rotation finished");
   await page.reload();
@@ -205,4 +186,38 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   assert.deepEqual((await call("shop", "GET", "/v1/webhooks")).webhooks, []);
   assert.deepEqual(errors, []);
   await context.close();
+});
+
+/** WCAG 2.2 A and AA by axe-core, on every view, in both themes and at two sizes. */
+test("every view is accessible", async () => {
+  const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  const key = await customer("seen", "badger");
+  const { webhook } = await call("seen", "POST", "/v1/webhooks", { url: url("/seen"), events: ["*"], name: "Seen", secret_headers: { Authorization: "Bearer x" } });
+  refusing = true;
+  const { event } = await call("seen", "POST", "/v1/events", { type: "user.points.earned", data: { points: 1 } });
+  let logs = [];
+  while (logs.length === 0) ({ logs } = await call("seen", "GET", `/v1/webhooks/${webhook.id}/logs`));
+  refusing = false;
+  const own = ["/webhooks", `/webhooks/${webhook.id}`, `/webhooks/${webhook.id}?tab=pending`, `/webhooks/${webhook.id}/edit`,
+    `/webhooks/${webhook.id}/attempts/${logs[0].id}`, "/events", `/events/${event.id}`, "/add", "/nowhere"];
+  const views = [[key, own], [ADMIN_KEY, ["/", "/t/seen/publish", "/t/seen/keys"]]];
+  const found = [];
+  for (const [colorScheme, viewport] of [["light", { width: 1280, height: 800 }], ["dark", { width: 390, height: 844 }]]) {
+    for (const [who, addresses] of views) {
+      const { page, context } = await signedIn(who, { colorScheme, viewport });
+      await page.click(".live");
+      for (const address of addresses) {
+        await page.evaluate((to) => { location.hash = to; }, address);
+        await page.waitForSelector("#progress", { state: "hidden" });
+        await page.evaluate(() => { for (const each of document.querySelectorAll("main details")) each.open = true; });
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+        for (const { id, nodes } of violations) found.push(`${colorScheme} ${address}: ${id}: ${nodes.map(({ html }) => html.slice(0, 150)).join(" | ")}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+        if (wide) found.push(`${colorScheme} ${address}: scrolls sideways`);
+      }
+      await context.close();
+    }
+  }
+  assert.deepEqual(found, []);
 });

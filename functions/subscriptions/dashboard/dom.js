@@ -77,7 +77,7 @@ export function table(caption, columns, rows) {
   const cells = (row) => row.map((cell, index) => h("td", { "data-label": columns[index] }, cell));
   return h("table", null,
     h("caption", { class: "hidden" }, caption),
-    h("thead", null, h("tr", null, columns.map((name) => h("th", { scope: "col" }, name)))),
+    h("thead", null, h("tr", null, columns.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Actions"))))),
     h("tbody", null, rows.map((row) => h("tr", null, cells(row)))));
 }
 

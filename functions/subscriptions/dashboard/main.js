@@ -6,7 +6,7 @@
 
 import { ApiError, can, request, session, signOut } from "./api.js";
 import { attempt } from "./attempt.js";
-import { button, empty, h, keepingFocus, tick } from "./dom.js";
+import { button, h, keepingFocus, tick } from "./dom.js";
 import { signInForm } from "./entry.js";
 import { event, events, publish } from "./events.js";
 import { webhookForm } from "./form.js";
@@ -112,7 +112,7 @@ function viewOf(names) {
   return { view: nothing, params: {} };
 }
 
-const nothing = async () => ({ title: "Not found", element: empty("Page not found", h("a", { href: "#/" }, "Go to the start page")) });
+const nothing = async () => ({ title: "Not found", element: h("div", null, h("h1", null, "Page not found"), h("p", null, h("a", { href: "#/" }, "Go to the start page"))) });
 
 // ---- What is shown
 
