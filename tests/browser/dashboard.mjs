@@ -174,6 +174,9 @@ const pages = () => {
     [`${of}/events/${acme.event}`, ["payload's name", "payload's value", "payload's text", short("name of /html")]],
     [`${of}/webhooks/${html}/edit`, [short("name of /html"), hostile("description"), hostile("own header"), "metadata's value", "filter", URL_TEXT, "type description"]],
     [`${of}/add`, ["type description"]],
+    [`${of}/types`, ["type description"]],
+    [`${of}/types/card.updated`, ["type description", "sample"]],
+    [`${of}/audit`, [short("key's name"), "manage"]],
     [`${of}/keys`, [short("key's name")]],
     [`${of}/publish`, [`<img src=x onerror='ran("type description")'>`, "sample"]],
     // What somebody else may send as a link.

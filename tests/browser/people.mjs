@@ -195,11 +195,14 @@ test("every view is accessible", async () => {
   const { webhook } = await call("seen", "POST", "/v1/webhooks", { url: url("/seen"), events: ["*"], name: "Seen", secret_headers: { Authorization: "Bearer x" } });
   refusing = true;
   const { event } = await call("seen", "POST", "/v1/events", { type: "user.points.earned", data: { points: 1 } });
-  let logs = [];
-  while (logs.length === 0) ({ logs } = await call("seen", "GET", `/v1/webhooks/${webhook.id}/logs`));
+  let [logs, deliveries] = [[], []];
+  while (logs.length === 0 || deliveries.length === 0) {
+    ({ logs } = await call("seen", "GET", `/v1/webhooks/${webhook.id}/logs`));
+    ({ deliveries } = await call("seen", "GET", `/v1/webhooks/${webhook.id}/deliveries?status=pending`));
+  }
   refusing = false;
   const own = ["/webhooks", `/webhooks/${webhook.id}`, `/webhooks/${webhook.id}?tab=pending`, `/webhooks/${webhook.id}/edit`,
-    `/webhooks/${webhook.id}/attempts/${logs[0].id}`, "/events", `/events/${event.id}`, "/add", "/nowhere"];
+    `/webhooks/${webhook.id}/attempts/${logs[0].id}`, "/events", `/events/${event.id}`, "/types", "/types/user.points.earned", "/audit", "/add", "/nowhere"];
   const views = [[key, own], [ADMIN_KEY, ["/", "/t/seen/publish", "/t/seen/keys"]]];
   const found = [];
   for (const [colorScheme, viewport] of [["light", { width: 1280, height: 800 }], ["dark", { width: 390, height: 844 }]]) {

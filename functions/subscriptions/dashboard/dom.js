@@ -55,8 +55,8 @@ export function button(label, action, attributes) {
   return element;
 }
 
-/** A button that copies a text, where the browser can. */
-export const copyButton = (text, label) => navigator.clipboard && button("Copy", async (element) => {
+/** A button that copies a text, where the browser can. Its label begins with "Copy". */
+export const copyButton = (text, label, shown = "Copy") => navigator.clipboard && button(shown, async (element) => {
   await navigator.clipboard.writeText(text).then(() => { element.textContent = "Copied"; }, () => {});
 }, { class: "quiet", "aria-label": label });
 
@@ -122,6 +122,13 @@ export function time(text) {
   const at = new Date(text);
   const today = at.toDateString() === new Date(now()).toDateString();
   return h("time", { datetime: text, title: WHOLE.format(at) }, today ? CLOCK.format(at) : `${DAY.format(at)}, ${CLOCK.format(at)}`);
+}
+
+/** A time as an input of the reader's zone has it; nothing for none. */
+export function localInput(text) {
+  const at = new Date(text ?? "");
+  if (Number.isNaN(at.getTime())) return "";
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
 /** How long until a time; kept up to date by `tick`. */

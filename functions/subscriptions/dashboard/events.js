@@ -6,7 +6,7 @@ import { member, pretty } from "./json.js";
 import { pages } from "./pages.js";
 import { catalogueOf, typeInput } from "./types.js";
 
-export async function events({ call, act, link, narrow, query }) {
+export async function events({ call, act, go, link, narrow, query }) {
   const catalogue = await catalogueOf(call);
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/events", {}, { query: { type: query.type, cursor, limit: 25 } });
@@ -31,10 +31,15 @@ export async function events({ call, act, link, narrow, query }) {
   }
   await refresh();
   const types = typeInput(catalogue, query.type ?? "", "All", { id: "type", change: ({ target }) => narrow({ type: target.value }) });
+  const id = h("input", { type: "search", id: "event-id", placeholder: "evt_…", required: true, autocomplete: "off", spellcheck: "false" });
+  const byId = h("form", { role: "search", submit: (event) => {
+    event.preventDefault();
+    go(["events", id.value.trim()]);
+  } }, field("Open by id", id));
   return {
     title: "Events",
     refresh,
-    element: h("div", null, h("div", { class: "heading" }, h("h1", null, "Events"), h("div", { class: "filters" }, field("Type", types.element))), rows.element),
+    element: h("div", null, h("div", { class: "heading" }, h("h1", null, "Events"), h("div", { class: "filters" }, byId, field("Type", types.element))), rows.element),
   };
 }
 

@@ -6,6 +6,8 @@
 
 import { ApiError, can, request, session, signOut } from "./api.js";
 import { attempt } from "./attempt.js";
+import { audit } from "./audit.js";
+import { catalogue, eventType } from "./catalogue.js";
 import { button, h, keepingFocus, tick } from "./dom.js";
 import { signInForm } from "./entry.js";
 import { event, events, publish } from "./events.js";
@@ -24,10 +26,13 @@ const VIEWS = [
   ["events/:event", event],
   ["publish", publish],
   ["add", webhookForm],
+  ["types", catalogue],
+  ["types/:type", eventType],
   ["keys", keys],
+  ["audit", audit],
 ];
 /** The pages, and the scope that each needs. */
-const PAGES = [["webhooks", "Webhooks", "read"], ["events", "Events", "read"], ["publish", "Publish", "publish"], ["keys", "API keys", "admin"]];
+const PAGES = [["webhooks", "Webhooks", "read"], ["events", "Events", "read"], ["types", "Event types", "read"], ["publish", "Publish", "publish"], ["keys", "API keys", "admin"], ["audit", "Audit log", "manage"]];
 
 const REFRESH_MS = 4_000;
 /** While nobody answers. */

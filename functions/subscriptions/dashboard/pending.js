@@ -33,8 +33,8 @@ export function pendingList({ call, act, say, confirmed, link }, of, limit) {
     time(item.created_at), `${item.attempts}`,
     h("span", null, until(item.next_attempt_at), h("span", { class: "sub" }, time(item.next_attempt_at))),
     h("div", { class: "actions" },
-      button("Send now", () => sendNow(item), { id: `send-${item.id}`, "aria-label": `Send ${item.event_id} now` }),
-      button("Cancel", () => cancel(item), { id: `cancel-${item.id}`, "aria-label": `Cancel: ${item.event_type}` })),
+      button("Send now", () => sendNow(item), { id: `send-${item.id}`, "aria-label": `Send now: ${item.event_id}` }),
+      button("Cancel", () => cancel(item), { id: `cancel-${item.id}`, "aria-label": `Cancel: ${item.event_id}` })),
   ];
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0

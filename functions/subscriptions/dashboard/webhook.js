@@ -2,7 +2,7 @@
 
 import { cells, COLUMNS } from "./attempt.js";
 import { charts } from "./chart.js";
-import { badge, button, choice, duration, empty, facts, field, h, region, setNow, table, time, words } from "./dom.js";
+import { badge, button, choice, duration, empty, facts, field, h, localInput, region, setNow, table, time, words } from "./dom.js";
 import { member } from "./json.js";
 import { pages } from "./pages.js";
 import { pendingList } from "./pending.js";
@@ -135,11 +135,11 @@ export async function webhook(context) {
   // ---- Its attempts
 
   const logs = pages(async (cursor) => {
-    const { status, event_type, event_id } = query;
-    const page = await call("GET /v1/webhooks/{webhook}/logs", of, { query: { status, event_type, event_id, cursor, limit: PAGE } });
+    const { status, response_status, event_type, event_id, since } = query;
+    const page = await call("GET /v1/webhooks/{webhook}/logs", of, { query: { status, response_status, event_type, event_id, since, cursor, limit: PAGE } });
     return { items: page.logs, next_cursor: page.next_cursor };
   }, ({ id }) => id);
-  const narrowed = query.status || query.event_type || query.event_id;
+  const narrowed = query.status || query.response_status || query.event_type || query.event_id || query.since;
   const attempts = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
       ? table("Attempts", COLUMNS, items.map((entry) => cells(entry, of.webhook, link)))
@@ -151,7 +151,9 @@ export async function webhook(context) {
   const by = (name) => ({ target }) => narrow({ ...query, [name]: target.value });
   const filters = h("div", { class: "filters" },
     field("Status", choice([["", "All"], ["succeeded", "Succeeded"], ["failed", "Failed"]], query.status ?? "", { id: "status", change: by("status") })),
+    field("Response", choice([["", "All"], "2xx", "3xx", "4xx", "5xx"], query.response_status ?? "", { id: "response", change: by("response_status") })),
     field("Event type", typeInput(catalogue, query.event_type ?? "", "All", { id: "event-type", change: by("event_type") }).element),
+    field("Since", h("input", { type: "datetime-local", id: "from", value: localInput(query.since), change: ({ target }) => narrow({ ...query, since: target.value && new Date(target.value).toISOString() }) })),
     query.event_id && h("p", { class: "chip" }, "event ", h("code", null, query.event_id),
       h("button", { type: "button", class: "quiet", "aria-label": "All events", click: () => narrow({ ...query, event_id: "" }) }, "×")));
 

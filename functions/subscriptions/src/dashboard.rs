@@ -44,7 +44,7 @@ const SVG: &str = "image/svg+xml";
 static PAGE: File = file!("index.html", HTML);
 
 /// What the page is made of.
-static PARTS: [File; 21] = [
+static PARTS: [File; 23] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
     file!("main.js", JAVASCRIPT),
@@ -57,6 +57,8 @@ static PARTS: [File; 21] = [
     file!("entry.js", JAVASCRIPT),
     file!("tenants.js", JAVASCRIPT),
     file!("keys.js", JAVASCRIPT),
+    file!("audit.js", JAVASCRIPT),
+    file!("catalogue.js", JAVASCRIPT),
     file!("webhooks.js", JAVASCRIPT),
     file!("webhook.js", JAVASCRIPT),
     file!("form.js", JAVASCRIPT),

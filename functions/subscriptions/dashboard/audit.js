@@ -1,0 +1,36 @@
+// Who changed what in a tenant.
+
+import { button, choice, empty, field, h, region, table, time } from "./dom.js";
+import { pages } from "./pages.js";
+
+const PAGE = 50;
+const KINDS = [["", "Everything"], ["webhook", "Webhooks"], ["key", "API keys"], ["tenant", "Tenant"], ["event_type", "Event types"], ["event", "Events"]];
+
+const value = (each) => (each === null ? "–" : typeof each === "string" ? each : JSON.stringify(each));
+const change = ({ field: name, before, after, hidden }) => h("li", null, h("code", null, name), ": ", hidden ? "changed (secret)" : `${value(before)} → ${value(after)}`);
+
+export async function audit({ call, act, narrow, query }) {
+  const kind = query.kind ?? "";
+  const list = pages(async (cursor) => {
+    const page = await call("GET /v1/audit", {}, { query: { action: kind && `${kind}.*`, cursor, limit: PAGE } });
+    return { items: page.entries, next_cursor: page.next_cursor };
+  }, ({ id }) => id);
+  const rows = region({ class: "card" }, ({ items, cursor }) => [
+    items.length > 0
+      ? table("Audit log", ["Action", "Who", "Changes", "When"], items.map(({ at, actor, action, target, changes, ip }) => [
+        h("div", null, action, h("span", { class: "sub" }, target.id)),
+        h("div", null, actor.name ?? actor.id ?? actor.kind, h("span", { class: "sub" }, [actor.kind, ip].filter(Boolean).join(", "))),
+        changes.length > 0 ? h("ul", { class: "choices" }, changes.map(change)) : "",
+        time(at),
+      ]))
+      : empty("No entries"),
+    cursor && button("Older", () => act(() => list.older()), { id: "older", class: "more" }),
+  ]);
+  async function refresh() {
+    await list.refresh();
+    rows.show({ items: list.items, cursor: list.cursor });
+  }
+  await refresh();
+  const filter = choice(KINDS, kind, { id: "kind", change: ({ target }) => narrow({ kind: target.value }) });
+  return { title: "Audit log", refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, "Audit log"), h("div", { class: "filters" }, field("Show", filter))), rows.element) };
+}
