@@ -23,13 +23,13 @@ use rung_api::{
     Api, ApiError, Caller, Code, Detail, RequestId, answer,
     openapi::{Documented, Routes},
 };
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         hops::Hops,
         id::{TenantId, TenantName},
         no_delivery::NoDelivery,
         tenant::{ApiKey, OPERATORS_OWN, Scope, Tenant},
+        time::Time,
     },
     flow::accept::{Accepted, NewEvent, Publisher, Refusal},
     limits::BATCH_REQUEST_BYTES,
@@ -336,8 +336,8 @@ struct PublishedEvent {
     id: String,
     tenant_id: String,
     r#type: String,
-    timestamp: jiff::Timestamp,
-    created_at: jiff::Timestamp,
+    timestamp: Time,
+    created_at: Time,
 }
 
 impl Published {
@@ -347,8 +347,8 @@ impl Published {
                 id: accepted.id.to_string(),
                 tenant_id: tenant.id.name().to_owned(),
                 r#type: accepted.event_type,
-                timestamp: timestamp(accepted.timestamp_ms),
-                created_at: timestamp(accepted.accepted_ms),
+                timestamp: Time::at_ms(accepted.timestamp_ms),
+                created_at: Time::at_ms(accepted.accepted_ms),
             },
             deliveries: accepted.deliveries,
             reason: accepted.reason.map(NoDelivery::message),

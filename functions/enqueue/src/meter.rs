@@ -170,7 +170,7 @@ impl Meter {
                 "current_usage": used,
                 "limit": limit,
                 "usage_percentage": used * 100 / limit,
-                "reset_at": timestamp(window.end_ms),
+                "reset_at": timestamp(window.end_ms).to_string(),
             });
             self.tell(asked, "api.rate_limit.warning", &counter, data)
                 .await;
@@ -202,7 +202,7 @@ impl Meter {
             "current_usage": quota,
             "quota": quota,
             "period": window.name,
-            "reset_at": timestamp(window.end_ms),
+            "reset_at": timestamp(window.end_ms).to_string(),
         });
         self.tell(asked, "api.quota.exceeded", &window.name, data)
             .await;

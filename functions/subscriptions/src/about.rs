@@ -4,11 +4,11 @@ use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 use rung_api::{ApiError, NoQuery, answer, limits::BATCH_EVENTS};
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         quota::Window,
         tenant::{ApiKey, Tenant},
+        time::Time,
     },
     limits::{BATCH_REQUEST_BYTES, PAGE_MAX},
 };
@@ -107,7 +107,7 @@ pub(crate) struct Quota {
     /// What was used of it; a function may have set some aside for itself.
     used: u64,
     left: u64,
-    resets_at: jiff::Timestamp,
+    resets_at: Time,
 }
 
 pub(crate) async fn me(
@@ -148,7 +148,7 @@ async fn quotas(
             limit,
             used,
             left: limit.saturating_sub(used),
-            resets_at: timestamp(window.end_ms),
+            resets_at: Time::at_ms(window.end_ms),
         }))
     };
     let (hour, month) = (Window::hour(now_ms), Window::month(now_ms));

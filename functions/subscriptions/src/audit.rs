@@ -3,12 +3,12 @@
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Fields, Query, answer, limits::QUERY_ITEMS, read};
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         audit::{Action, Actor, Change, Entry, Target},
         id::TenantName,
         tenant::Scope,
+        time::Time,
     },
     store::audit::{AuditFilter, Whose},
 };
@@ -25,7 +25,7 @@ use crate::Management;
 #[schemars(rename = "AuditEntry")]
 pub(crate) struct View<'a> {
     id: &'a str,
-    at: jiff::Timestamp,
+    at: Time,
     /// The tenant concerned; null for the operator's own resources.
     tenant_id: Option<&'a str>,
     actor: ActorView<'a>,
@@ -61,7 +61,7 @@ impl<'a> View<'a> {
         let shows_place = !(to_tenant && by_operator);
         Self {
             id: &entry.id,
-            at: timestamp(entry.at_ms),
+            at: Time::at_ms(entry.at_ms),
             tenant_id: record.tenant.as_ref().map(|tenant| tenant.name()),
             actor: ActorView {
                 kind: origin.actor.kind(),

@@ -6,12 +6,12 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Fields, Query, answer, limits::COUNTING_MS};
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         audit::{Action, Record},
         message::Message,
         tenant::Scope,
+        time::Time,
     },
     queue::{Lane, dead::DeadLetter},
 };
@@ -37,7 +37,7 @@ pub(crate) struct View<'a> {
     /// The number of the attempt that it requests.
     attempt: Option<u32>,
     receives: u32,
-    sent_at: jiff::Timestamp,
+    sent_at: Time,
 }
 
 impl<'a> From<&'a DeadLetter> for View<'a> {
@@ -90,7 +90,7 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
             event_id,
             attempt,
             receives: letter.receives,
-            sent_at: timestamp(letter.sent_ms),
+            sent_at: Time::at_ms(letter.sent_ms),
         }
     }
 }

@@ -8,13 +8,13 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, limits::COUNTING_MS};
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome},
         audit::Action,
         delivery::{Delivery, State as DeliveryState},
         id::{DeliveryKey, WebhookId},
+        time::Time,
         webhook::Webhook,
     },
     store::{
@@ -42,11 +42,11 @@ pub(crate) struct View {
     /// The number of attempts made.
     attempts: u32,
     /// Null unless it waits.
-    next_attempt_at: Option<jiff::Timestamp>,
+    next_attempt_at: Option<Time>,
     /// When the event was accepted.
-    created_at: jiff::Timestamp,
+    created_at: Time,
     /// The time it succeeded, failed or was cancelled.
-    ended_at: Option<jiff::Timestamp>,
+    ended_at: Option<Time>,
 }
 
 /// What the table says of a delivery.
@@ -122,9 +122,9 @@ impl Standing {
             tenant_id: self.key.tenant.name().to_owned(),
             status: self.status,
             attempts: self.attempts(),
-            next_attempt_at: self.next_due_ms().map(timestamp),
-            created_at: timestamp(self.key.accepted_ms),
-            ended_at: self.ended_ms().map(timestamp),
+            next_attempt_at: self.next_due_ms().map(Time::at_ms),
+            created_at: Time::at_ms(self.key.accepted_ms),
+            ended_at: self.ended_ms().map(Time::at_ms),
         }
     }
 }

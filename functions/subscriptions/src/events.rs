@@ -6,9 +6,11 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Code, Fields, Query, answer, read};
-use rung_base::clock::timestamp;
 use rung_core::{
-    domain::{audit::Action, id::EventId, job::Subject, no_delivery::NoDelivery, tenant::Scope},
+    domain::{
+        audit::Action, id::EventId, job::Subject, no_delivery::NoDelivery, tenant::Scope,
+        time::Time,
+    },
     store::{
         event_list::EventFilter,
         events::{Event, GoesTo},
@@ -29,8 +31,8 @@ use crate::{Management, Path, deliveries, jobs, last_before};
 pub(crate) struct View<'a> {
     id: &'a str,
     r#type: &'a str,
-    timestamp: jiff::Timestamp,
-    created_at: jiff::Timestamp,
+    timestamp: Time,
+    created_at: Time,
     /// The number of active webhooks it goes to.
     deliveries: usize,
     /// The reason if there are none.
@@ -38,7 +40,7 @@ pub(crate) struct View<'a> {
     /// The same by a name that stays.
     reason_code: Option<NoDelivery>,
     /// The time of erasure.
-    erased_at: Option<jiff::Timestamp>,
+    erased_at: Option<Time>,
 }
 
 pub(crate) async fn list(
@@ -72,8 +74,8 @@ pub(crate) async fn list(
         views.push(View {
             id: event.id.as_str(),
             r#type: &event.event_type,
-            timestamp: timestamp(event.timestamp_ms),
-            created_at: timestamp(event.accepted_ms),
+            timestamp: Time::at_ms(event.timestamp_ms),
+            created_at: Time::at_ms(event.accepted_ms),
             deliveries: matches.iter().filter(|found| found.active).count(),
             reason: event.reason.map(NoDelivery::message),
             reason_code: event.reason,
@@ -93,8 +95,8 @@ pub(crate) async fn list(
 pub(crate) struct Detail<'a> {
     id: &'a str,
     r#type: &'a str,
-    timestamp: jiff::Timestamp,
-    created_at: jiff::Timestamp,
+    timestamp: Time,
+    created_at: Time,
     /// Why it goes to no webhook.
     reason: Option<&'static str>,
     /// The same by a name that stays.
@@ -104,12 +106,12 @@ pub(crate) struct Detail<'a> {
     /// The body delivered in the tenant's dialect; null once erased.
     payload: Option<Box<RawValue>>,
     /// The time of erasure.
-    erased_at: Option<jiff::Timestamp>,
+    erased_at: Option<Time>,
 }
 
-fn erased_at(event: &Event) -> Option<jiff::Timestamp> {
+fn erased_at(event: &Event) -> Option<Time> {
     let erased = event.erased.as_ref();
-    erased.map(|erased| timestamp(erased.at_ms))
+    erased.map(|erased| Time::at_ms(erased.at_ms))
 }
 
 pub(crate) async fn get(
@@ -136,8 +138,8 @@ pub(crate) async fn get(
     let view = Detail {
         id: event.id.as_str(),
         r#type: &event.event_type,
-        timestamp: timestamp(event.timestamp_ms),
-        created_at: timestamp(event.accepted_ms),
+        timestamp: Time::at_ms(event.timestamp_ms),
+        created_at: Time::at_ms(event.accepted_ms),
         reason: event.reason.map(NoDelivery::message),
         reason_code: event.reason,
         data: own.and_then(|body| dialect.data_of(body)),

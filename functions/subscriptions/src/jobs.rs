@@ -3,13 +3,13 @@
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_api::{ApiError, Fields, NoQuery, Query, answer, read};
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         audit::{Origin, Record},
         id::{JobId, TenantId, WebhookId},
         job::{Erasure, Job, Kind, Status, Subject},
         tenant::Scope,
+        time::Time,
     },
     store::{
         Listed, StoreError,
@@ -40,9 +40,9 @@ pub(crate) struct View<'a> {
     error: Option<&'a str>,
     /// The id of the key that created it.
     created_by: &'a str,
-    created_at: jiff::Timestamp,
-    started_at: Option<jiff::Timestamp>,
-    ended_at: Option<jiff::Timestamp>,
+    created_at: Time,
+    started_at: Option<Time>,
+    ended_at: Option<Time>,
 }
 
 /// The parameters of a job.
@@ -84,7 +84,7 @@ struct Remains {
     /// The data that may remain.
     what: &'static str,
     /// When it is deleted at the latest; null if Rung does not control it.
-    until: Option<jiff::Timestamp>,
+    until: Option<Time>,
 }
 
 /// A place where an erasure leaves data.
@@ -140,16 +140,16 @@ impl<'a> View<'a> {
             }),
             error: None,
             created_by: &erasure.created_by,
-            created_at: timestamp(erasure.created_ms),
-            started_at: job.started_ms.map(timestamp),
-            ended_at: job.ended_ms.map(timestamp),
+            created_at: Time::at_ms(erasure.created_ms),
+            started_at: job.started_ms.map(Time::at_ms),
+            ended_at: job.ended_ms.map(Time::at_ms),
         }
     }
 }
 
 /// What is left after an erasure, as docs/erasure.md tells at length.
 fn remains(subject: &Subject, ended_ms: u64, retention_ms: u64) -> Vec<Remains> {
-    let until = |days: u64| Some(timestamp(ended_ms + days * DAY_MS));
+    let until = |days: u64| Some(Time::at_ms(ended_ms + days * DAY_MS));
     let kept = match subject {
         Subject::Tenant => "this job, and that there was a tenant of this id",
         Subject::Webhook { .. } => "this job, recoveries of the webhook, and the events themselves",
@@ -161,7 +161,7 @@ fn remains(subject: &Subject, ended_ms: u64, retention_ms: u64) -> Vec<Remains> 
         Remains {
             r#where: Place::Table,
             what: kept,
-            until: Some(timestamp(ended_ms + retention_ms)),
+            until: Some(Time::at_ms(ended_ms + retention_ms)),
         },
         Remains {
             r#where: Place::Queues,

@@ -8,12 +8,12 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, limits::QUERY_ITEMS, read};
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         attempt::{Attempt, ErrorCode, LogId, Outcome, Trigger},
         audit::Action,
         id::{EventId, WebhookId},
+        time::Time,
         webhook::Webhook,
     },
     store::{
@@ -44,15 +44,15 @@ pub(crate) struct View {
     status: Outcome,
     attempt: u32,
     trigger: Trigger,
-    attempted_at: jiff::Timestamp,
-    delivered_at: jiff::Timestamp,
+    attempted_at: Time,
+    delivered_at: Time,
     response_status: Option<u16>,
     response_time_ms: u64,
     error: Option<String>,
     /// The same for programs.
     error_code: Option<ErrorCode>,
     /// Null but for the newest attempt of a delivery that waits.
-    next_attempt_at: Option<jiff::Timestamp>,
+    next_attempt_at: Option<Time>,
 }
 
 impl View {
@@ -68,13 +68,13 @@ impl View {
             status: entry.outcome,
             attempt: entry.attempt,
             trigger: entry.trigger,
-            attempted_at: timestamp(entry.started_ms),
-            delivered_at: timestamp(entry.ended_ms),
+            attempted_at: Time::at_ms(entry.started_ms),
+            delivered_at: Time::at_ms(entry.ended_ms),
             response_status: entry.response_status,
             response_time_ms: entry.response_time_ms,
             error: entry.error.clone(),
             error_code: entry.error_code,
-            next_attempt_at: next_due_ms.map(timestamp),
+            next_attempt_at: next_due_ms.map(Time::at_ms),
         }
     }
 }
@@ -89,7 +89,7 @@ pub(crate) struct Detail {
     /// Null without a response.
     response: Option<Received>,
     /// The time at which headers and bodies were erased.
-    erased_at: Option<jiff::Timestamp>,
+    erased_at: Option<Time>,
 }
 
 /// The request.
@@ -140,7 +140,7 @@ impl Detail {
                 }),
                 body: exchange.map(|exchange| exchange.response_body.clone()),
             }),
-            erased_at: erased_ms.map(timestamp),
+            erased_at: erased_ms.map(Time::at_ms),
         }
     }
 }

@@ -8,7 +8,6 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Code, Fields, NoQuery, answer, limits::COUNTING_MS, read};
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
@@ -17,6 +16,7 @@ use rung_core::{
         idempotency::Idempotency,
         message::{Recovery, Scope},
         recovery::{Progress, Status},
+        time::Time,
         webhook::Webhook,
     },
     flow::recover::Asked,
@@ -35,8 +35,8 @@ pub(crate) struct View<'a> {
     id: String,
     webhook_id: &'a str,
     status: Status,
-    since: jiff::Timestamp,
-    until: jiff::Timestamp,
+    since: Time,
+    until: Time,
     #[serde(serialize_with = "what")]
     #[schemars(with = "Vec<String>")]
     statuses: &'a Scope,
@@ -45,9 +45,9 @@ pub(crate) struct View<'a> {
     /// Events without a body in the webhook's dialect.
     skipped: u64,
     /// Events accepted before this time have been handled.
-    reached: jiff::Timestamp,
-    started_at: jiff::Timestamp,
-    ended_at: Option<jiff::Timestamp>,
+    reached: Time,
+    started_at: Time,
+    ended_at: Option<Time>,
 }
 
 impl<'a> From<&'a Progress> for View<'a> {
@@ -57,17 +57,17 @@ impl<'a> From<&'a Progress> for View<'a> {
             id: format!("rec_{}", recovery.job),
             webhook_id: recovery.webhook.as_str(),
             status: progress.status,
-            since: timestamp(recovery.since_ms),
-            until: timestamp(recovery.until_ms),
+            since: Time::at_ms(recovery.since_ms),
+            until: Time::at_ms(recovery.until_ms),
             statuses: &recovery.scope,
             sent: progress.sent,
             skipped: progress.skipped,
-            reached: timestamp(match progress.status {
+            reached: Time::at_ms(match progress.status {
                 Status::Done => recovery.until_ms,
                 Status::Running | Status::Stopped => recovery.reached_ms(),
             }),
-            started_at: timestamp(recovery.job),
-            ended_at: progress.ended_ms.map(timestamp),
+            started_at: Time::at_ms(recovery.job),
+            ended_at: progress.ended_ms.map(Time::at_ms),
         }
     }
 }
@@ -105,7 +105,7 @@ pub(crate) async fn begin(
         let data = json!({
             "count": counted.deliveries,
             "complete": counted.until_ms.is_none(),
-            "counted_until": counted.until_ms.map(timestamp),
+            "counted_until": counted.until_ms.map(Time::at_ms),
         });
         return Ok(answer(StatusCode::OK, data));
     }
@@ -187,7 +187,7 @@ fn read_recovery(
     let dry_run = fields.optional("dry_run", read::flag).unwrap_or(false);
     let kept_since_ms = wall_ms.saturating_sub(retention.as_secs() * 1000);
     if since_ms.is_some_and(|since_ms| since_ms < kept_since_ms) {
-        let kept_since = timestamp(kept_since_ms);
+        let kept_since = Time::at_ms(kept_since_ms);
         let problem = format!("is before the retention; events are kept since {kept_since}");
         fields.problem("since", problem);
     } else if since_ms > Some(now_ms) {
@@ -211,8 +211,8 @@ fn read_recovery(
 /// What a recovery is asked for with, for the audit log.
 fn asked_for(recovery: &Recovery) -> Value {
     json!({
-        "since": timestamp(recovery.since_ms),
-        "until": timestamp(recovery.until_ms),
+        "since": Time::at_ms(recovery.since_ms),
+        "until": Time::at_ms(recovery.until_ms),
         "statuses": statuses(&recovery.scope),
     })
 }

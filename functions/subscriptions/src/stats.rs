@@ -9,12 +9,12 @@ use rung_api::{
     limits::{FAILURES_COUNTED, STATS_BUCKETS},
     read,
 };
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         attempt::Outcome,
         id::WebhookId,
         stats::{Counts, HOUR_MS},
+        time::Time,
     },
     store::walk::Span,
 };
@@ -102,7 +102,7 @@ impl From<&Counts> for View {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "StatsBucket")]
 struct BucketView {
-    start: jiff::Timestamp,
+    start: Time,
     #[serde(flatten)]
     counts: View,
 }
@@ -110,8 +110,8 @@ struct BucketView {
 /// Statistics of attempts over a time span.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Stats {
-    since: jiff::Timestamp,
-    until: jiff::Timestamp,
+    since: Time,
+    until: Time,
     bucket: &'static str,
     #[serde(flatten)]
     total: View,
@@ -178,12 +178,12 @@ impl Asked {
             buckets.entry(start_ms).or_default().add(&counts);
         }
         let buckets = buckets.iter().map(|(start_ms, counts)| BucketView {
-            start: timestamp(*start_ms),
+            start: Time::at_ms(*start_ms),
             counts: counts.into(),
         });
         let stats = Stats {
-            since: timestamp(self.span.since_ms),
-            until: timestamp(self.span.until_ms),
+            since: Time::at_ms(self.span.since_ms),
+            until: Time::at_ms(self.span.until_ms),
             bucket: if self.bucket_ms == HOUR_MS {
                 "hour"
             } else {

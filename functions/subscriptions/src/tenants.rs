@@ -11,13 +11,13 @@ use rung_api::{
     Api, ApiError, Code, ETag, Fields, NoQuery, Patch, Precondition, Query, answer,
     limits::NAME_CHARS, read,
 };
-use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
         id::{TenantId, TenantName},
         job::Subject,
         tenant::{RESERVED_PREFIX, Scope, Tenant},
+        time::Time,
     },
     limits::RETENTION_MARGIN,
 };
@@ -53,7 +53,7 @@ pub(crate) struct View<'a> {
     /// Whatever the operator wants to keep with it.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     metadata: &'a Json,
-    created_at: jiff::Timestamp,
+    created_at: Time,
 }
 
 impl<'a> From<&'a Tenant> for View<'a> {
@@ -65,7 +65,7 @@ impl<'a> From<&'a Tenant> for View<'a> {
             plan: tenant.plan.as_deref(),
             retention_days: tenant.retention_days,
             metadata: &tenant.metadata,
-            created_at: timestamp(tenant.created_ms),
+            created_at: Time::at_ms(tenant.created_ms),
         }
     }
 }

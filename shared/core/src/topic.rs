@@ -8,11 +8,10 @@ use aws_sdk_sns::{
     operation::publish::PublishError,
     types::MessageAttributeValue,
 };
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::id::EventId;
+use crate::domain::{id::EventId, time::Time};
 
 /// Why a topic was not told.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -51,7 +50,7 @@ pub struct TopicMessage<'a> {
     /// Its type, which is an attribute of the message too: subscriptions can filter by it.
     pub r#type: &'static str,
     /// When it happened.
-    pub timestamp: Timestamp,
+    pub timestamp: Time,
     /// What happened.
     pub data: &'a Value,
 }

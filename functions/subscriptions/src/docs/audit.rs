@@ -10,7 +10,7 @@ use crate::audit::View;
 fn example() -> Value {
     json!({
         "id": "aud_6b1c2f0d9e8a7b6c5d4e3f21",
-        "at": "2025-10-10T12:00:00Z",
+        "at": "2025-10-10T12:00:00.000Z",
         "tenant_id": "acme",
         "actor": { "kind": "key", "id": "key_4f9d2c7b1a", "name": "Production" },
         "action": "webhook.updated",

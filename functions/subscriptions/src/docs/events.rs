@@ -22,7 +22,7 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
     let example = json!({
         "id": "evt_001",
         "type": "user.lesson.completed",
-        "timestamp": "2025-10-10T12:30:00Z",
+        "timestamp": "2025-10-10T12:30:00.000Z",
         "created_at": "2025-10-10T12:30:00.123Z",
         "deliveries": 0,
         "reason": "no webhook subscribes to this type",
@@ -69,7 +69,7 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
             "event": {
                 "id": "evt_001",
                 "type": "user.lesson.completed",
-                "timestamp": "2025-10-10T12:30:00Z",
+                "timestamp": "2025-10-10T12:30:00.000Z",
                 "created_at": "2025-10-10T12:30:00.123Z",
                 "reason": null,
                 "reason_code": null,

@@ -24,7 +24,7 @@ pub(super) fn example() -> Value {
         "result": null,
         "error": null,
         "created_by": "key_root",
-        "created_at": "2025-10-10T13:30:00Z",
+        "created_at": "2025-10-10T13:30:00.000Z",
         "started_at": null,
         "ended_at": null,
     })
@@ -60,12 +60,12 @@ fn succeeded() -> Value {
                 "remains": [{
                     "where": "backups",
                     "what": "the table at an earlier point in time",
-                    "until": "2025-11-14T13:30:01Z",
+                    "until": "2025-11-14T13:30:01.000Z",
                 }],
             }),
         ),
-        ("started_at", json!("2025-10-10T13:30:00Z")),
-        ("ended_at", json!("2025-10-10T13:30:01Z")),
+        ("started_at", json!("2025-10-10T13:30:00.000Z")),
+        ("ended_at", json!("2025-10-10T13:30:01.000Z")),
     ] {
         job[name] = value;
     }

@@ -20,8 +20,8 @@ pub(super) fn example() -> Value {
         "scopes": ["manage", "publish"],
         "expires_at": null,
         "events_per_hour": null,
-        "last_used_at": "2025-10-10T13:00:00Z",
-        "created_at": "2025-10-10T12:00:00Z",
+        "last_used_at": "2025-10-10T13:00:00.000Z",
+        "created_at": "2025-10-10T12:00:00.000Z",
     })
 }
 
@@ -33,8 +33,8 @@ fn operators_example() -> Value {
         "scopes": ["publish"],
         "expires_at": null,
         "events_per_hour": null,
-        "last_used_at": "2025-10-10T13:00:00Z",
-        "created_at": "2025-10-10T12:00:00Z",
+        "last_used_at": "2025-10-10T13:00:00.000Z",
+        "created_at": "2025-10-10T12:00:00.000Z",
     })
 }
 

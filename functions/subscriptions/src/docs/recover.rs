@@ -5,7 +5,7 @@ use rung_api::{
     Code,
     openapi::{Operation, Schemas, Who},
 };
-use rung_core::domain::tenant::Scope;
+use rung_core::domain::{tenant::Scope, time::Time};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
@@ -17,13 +17,13 @@ fn example() -> Value {
         "id": "rec_1760103000000",
         "webhook_id": "webhook_5kq2m8x1r7",
         "status": "running",
-        "since": "2025-10-10T12:00:00Z",
-        "until": "2025-10-10T13:30:00Z",
+        "since": "2025-10-10T12:00:00.000Z",
+        "until": "2025-10-10T13:30:00.000Z",
         "statuses": ["failed", "held", "missed"],
         "sent": 0,
         "skipped": 0,
-        "reached": "2025-10-10T12:00:00Z",
-        "started_at": "2025-10-10T13:30:00Z",
+        "reached": "2025-10-10T12:00:00.000Z",
+        "started_at": "2025-10-10T13:30:00.000Z",
         "ended_at": null,
     })
 }
@@ -38,7 +38,7 @@ struct Counted {
     /// Whether the whole span was counted.
     complete: bool,
     /// The time up to which was counted, if not the whole span.
-    counted_until: Option<jiff::Timestamp>,
+    counted_until: Option<Time>,
 }
 
 pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
@@ -75,7 +75,7 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
          `since` and `until`) returns the running recovery only while it runs. Use an `Idempotency-Key` with `any`.",
     )
     .idempotency_key("The same key with the same request starts only one recovery.")
-    .body(body, json!({ "since": "2025-10-10T12:00:00Z" }))
+    .body(body, json!({ "since": "2025-10-10T12:00:00.000Z" }))
     .answers(
         StatusCode::ACCEPTED,
         "Recovery started.",

@@ -21,10 +21,10 @@ fn stats(schemas: &mut Schemas, operation: Operation, failures: Option<u32>) -> 
     let time = || json!({ "type": "string", "format": "date-time" });
     let mut example = counts();
     let mut bucket = counts();
-    bucket["start"] = "2025-10-10T12:00:00Z".into();
+    bucket["start"] = "2025-10-10T12:00:00.000Z".into();
     for (name, value) in [
-        ("since", json!("2025-10-10T12:00:00Z")),
-        ("until", json!("2025-10-10T12:59:30Z")),
+        ("since", json!("2025-10-10T12:00:00.000Z")),
+        ("until", json!("2025-10-10T12:59:30.000Z")),
         ("bucket", json!("hour")),
         ("buckets", json!([bucket])),
     ] {

@@ -21,7 +21,7 @@ pub(super) fn example() -> Value {
         "plan": "pro",
         "retention_days": null,
         "metadata": {},
-        "created_at": "2025-10-10T12:00:00Z",
+        "created_at": "2025-10-10T12:00:00.000Z",
     })
 }
 

@@ -9,7 +9,7 @@ use rung_api::{
     },
     openapi::{Operation, Schemas, Who},
 };
-use rung_core::domain::tenant::Scope;
+use rung_core::domain::{tenant::Scope, time::Time};
 use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
 use schemars::json_schema;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn example() -> Value {
         "name": null,
         "description": "Production webhook for user events",
         "status": "active",
-        "created_at": "2025-10-10T12:00:00Z",
+        "created_at": "2025-10-10T12:00:00.000Z",
         "dialect": "odin",
         "signing": "v1",
         "signatures": [{ "header": "x-odin-signature", "scheme": "hmac-sha256" }],
@@ -207,7 +207,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         "url": "https://your-domain.com/webhooks/odin",
         "events": ["user.lesson.completed", "content"],
         "status": "active",
-        "created_at": "2024-05-01T12:00:00Z",
+        "created_at": "2024-05-01T12:00:00.000Z",
     });
     let webhook = schemas.subschema_for::<View<'_>>();
     let data = json!({ "webhook": with_secret() });
@@ -276,8 +276,8 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
         json!({ "secret": secret(), "signing": signing(), "overlap_seconds": overlap }),
     );
     let mut rotated = with_secret();
-    rotated["old_secret_expires_at"] = "2025-10-11T12:00:00Z".into();
-    let expiry = schemas.subschema_for::<Option<jiff::Timestamp>>();
+    rotated["old_secret_expires_at"] = "2025-10-11T12:00:00.000Z".into();
+    let expiry = schemas.subschema_for::<Option<Time>>();
     let webhook = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Tenant(Scope::Manage), "rotateSecret", "Rotate a webhook's secret.")
         .describe(

@@ -7,13 +7,14 @@ pub(crate) mod tenants;
 use axum::{extract::Request, response::Response};
 use http::{HeaderMap, StatusCode};
 use rung_api::{Api, ApiError, Code, Fields, Query, answer};
-use rung_base::{chance, clock::timestamp};
+use rung_base::chance;
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
         id::KeyId,
         idempotency::Idempotency,
         tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, Scope},
+        time::Time,
     },
     store::api_keys::{KeyCreated, Remaining, position_of},
 };
@@ -40,11 +41,11 @@ pub(crate) struct View<'a> {
     name: Option<&'a str>,
     scopes: &'a [Scope],
     events_per_hour: Option<u64>,
-    expires_at: Option<jiff::Timestamp>,
+    expires_at: Option<Time>,
     /// The last use, to the hour.
-    last_used_at: Option<jiff::Timestamp>,
+    last_used_at: Option<Time>,
     /// Null for the operator's first key.
-    created_at: Option<jiff::Timestamp>,
+    created_at: Option<Time>,
     /// The key itself, shown only when it is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
@@ -58,9 +59,9 @@ impl<'a> View<'a> {
             name: key.name.as_deref(),
             scopes: &key.scopes,
             events_per_hour: key.events_per_hour,
-            expires_at: key.expires_ms.map(timestamp),
-            last_used_at: key.used_ms.map(timestamp),
-            created_at: (!is_first(key)).then(|| timestamp(key.created_ms)),
+            expires_at: key.expires_ms.map(Time::at_ms),
+            last_used_at: key.used_ms.map(Time::at_ms),
+            created_at: (!is_first(key)).then(|| Time::at_ms(key.created_ms)),
             key: text,
         }
     }

@@ -11,13 +11,14 @@ use rung_api::{
     limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, SECRET_BYTES},
     read,
 };
-use rung_base::{chance, clock::timestamp};
+use rung_base::chance;
 use rung_core::{
     domain::{
         Unknown,
         audit::Action,
         id::WebhookId,
         tenant::Scope,
+        time::Time,
         webhook::{OldSecret, Secret, TooManySecrets, Webhook},
     },
     limits::OLD_SECRETS,
@@ -244,7 +245,7 @@ fn too_many_secrets() -> ApiError {
 pub(crate) struct OldSecretView<'a> {
     secret: &'a str,
     /// When it ceases to be valid.
-    expires_at: jiff::Timestamp,
+    expires_at: Time,
 }
 
 /// What signs, for the operator alone: to move away with, and for a customer who has lost it.
@@ -263,7 +264,7 @@ pub(crate) async fn secret_of(
     let old_secrets = old_secrets.filter(|old| old.expires_ms > wall_ms);
     let old_secrets = old_secrets.map(|old| OldSecretView {
         secret: old.secret.expose(),
-        expires_at: timestamp(old.expires_ms),
+        expires_at: Time::at_ms(old.expires_ms),
     });
     let data = json!({
         "secret": webhook.secret.expose(),

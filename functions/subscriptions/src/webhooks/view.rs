@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rung_base::clock::timestamp;
-use rung_core::domain::webhook::{Disabled, Reason, Webhook};
+use rung_core::domain::{
+    time::Time,
+    webhook::{Disabled, Reason, Webhook},
+};
 use rung_dialect::{Dialects, KeyPair};
 use rung_json::{Json, filter::Filter};
 use schemars::JsonSchema;
@@ -28,7 +30,7 @@ pub(crate) struct View<'a> {
     description: Option<&'a str>,
     #[schemars(extend("enum" = ["active", "disabled"]))]
     status: &'static str,
-    created_at: jiff::Timestamp,
+    created_at: Time,
     dialect: &'a str,
     signing: Signing,
     /// What really signs its deliveries.
@@ -36,7 +38,7 @@ pub(crate) struct View<'a> {
     /// What receivers verify with when a key pair signs.
     public_key: Option<String>,
     /// The end of a rotation's overlap.
-    pub(super) old_secret_expires_at: Option<jiff::Timestamp>,
+    pub(super) old_secret_expires_at: Option<Time>,
     headers: &'a BTreeMap<String, String>,
     /// The names of secret headers; their values are never shown.
     secret_headers: Vec<&'a str>,
@@ -45,10 +47,10 @@ pub(crate) struct View<'a> {
     challenge: bool,
     health: Health,
     /// When the first attempt failed since the last success, while it is failing.
-    failing_since: Option<jiff::Timestamp>,
+    failing_since: Option<Time>,
     disabled: Option<DisabledView<'a>>,
     /// When it was last disabled, be it active again or not.
-    last_disabled_at: Option<jiff::Timestamp>,
+    last_disabled_at: Option<Time>,
     /// The signing secret; only in the responses that create the webhook or rotate the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
@@ -58,7 +60,7 @@ pub(crate) struct View<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Disabled")]
 struct DisabledView<'a> {
-    at: jiff::Timestamp,
+    at: Time,
     code: Reason,
     /// The failed attempts that led to it.
     log_ids: &'a [String],
@@ -139,18 +141,18 @@ impl<'a> View<'a> {
             name: webhook.name.as_deref(),
             description: webhook.description.as_deref(),
             status: disabled.map_or("active", |_| "disabled"),
-            created_at: timestamp(webhook.created_ms),
+            created_at: Time::at_ms(webhook.created_ms),
             dialect: &webhook.dialect,
             signing: Signing::of(&webhook.secret),
             signatures: Vec::new(),
             public_key: KeyPair::parse(webhook.secret.expose()).map(|pair| pair.public_key()),
-            old_secret_expires_at: webhook.old_secret_expires_ms(wall_ms).map(timestamp),
+            old_secret_expires_at: webhook.old_secret_expires_ms(wall_ms).map(Time::at_ms),
             headers: &webhook.headers,
             secret_headers: webhook.secret_headers.keys().map(String::as_str).collect(),
             metadata: &webhook.metadata,
             challenge: webhook.challenge,
             health: Health::of(webhook),
-            failing_since: webhook.failing_since_ms().map(timestamp),
+            failing_since: webhook.failing_since_ms().map(Time::at_ms),
             disabled: disabled.map(
                 |Disabled {
                      at_ms,
@@ -158,12 +160,12 @@ impl<'a> View<'a> {
                      log_ids,
                      ..
                  }| DisabledView {
-                    at: timestamp(*at_ms),
+                    at: Time::at_ms(*at_ms),
                     code: *reason,
                     log_ids,
                 },
             ),
-            last_disabled_at: webhook.last_disabled_ms().map(timestamp),
+            last_disabled_at: webhook.last_disabled_ms().map(Time::at_ms),
             secret: None,
         }
     }

@@ -67,7 +67,7 @@ async fn an_entry_says_who_changed_what_when_and_from_where() {
     let listed = entries(&world, &owner, "").await;
     let entry = &listed[0];
     assert!(entry["id"].as_str().unwrap().starts_with("aud_"));
-    assert_eq!(entry["at"], "2025-10-09T08:53:22Z");
+    assert_eq!(entry["at"], "2025-10-09T08:53:22.000Z");
     assert_eq!(entry["tenant_id"], "acme");
     let actor = json!({"kind": "key", "id": key, "name": null});
     assert_eq!(entry["actor"], actor);

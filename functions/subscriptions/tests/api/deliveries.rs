@@ -41,7 +41,7 @@ async fn a_log_entry_tells_what_was_sent_and_answered() {
         path,
         format!("/v1/webhooks/{}", log["webhook_id"].as_str().unwrap())
     );
-    assert_eq!(log["next_attempt_at"], "2025-10-09T08:54:20Z");
+    assert_eq!(log["next_attempt_at"], "2025-10-09T08:54:20.000Z");
 
     let entry = format!("{path}/logs/{}", log["id"].as_str().unwrap());
     let detail = world.get(&tenant, &entry).await;
@@ -173,7 +173,7 @@ async fn a_waiting_delivery_is_listed_and_cancelled_once() {
     let waiting = &pending.data(200)["deliveries"][0];
     assert_eq!(waiting["event_id"], "evt_1");
     assert_eq!(waiting["attempts"], 1);
-    assert_eq!(waiting["next_attempt_at"], "2025-10-09T08:54:20Z");
+    assert_eq!(waiting["next_attempt_at"], "2025-10-09T08:54:20.000Z");
     let one = format!("{path}/deliveries/{}", waiting["id"].as_str().unwrap());
     let read = world.get(&tenant, &one).await;
     assert_eq!(read.data(200)["delivery"], *waiting);
@@ -242,8 +242,8 @@ async fn an_event_tells_where_each_of_its_deliveries_stands() {
             "tenant_id": "acme",
             "status": "pending",
             "attempts": 1,
-            "next_attempt_at": "2025-10-09T08:54:20Z",
-            "created_at": "2025-10-09T08:53:20Z",
+            "next_attempt_at": "2025-10-09T08:54:20.000Z",
+            "created_at": "2025-10-09T08:53:20.000Z",
             "ended_at": null,
         })
     );
@@ -500,7 +500,7 @@ async fn only_the_newest_attempt_of_what_waits_tells_of_the_next() {
         }
         shown
     };
-    let at = |time: &str| json!(format!("2025-10-09T{time}Z"));
+    let at = |time: &str| json!(format!("2025-10-09T{time}.000Z"));
     assert_eq!(nexts().await, [at("08:54:20")]);
     world.pass(60_000).await;
     assert_eq!(nexts().await, [at("08:59:20"), json!(null)]);

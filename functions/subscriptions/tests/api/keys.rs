@@ -71,7 +71,7 @@ async fn a_key_that_is_deleted_or_has_ended_before_anybody_could_tell_is_not_tol
     let keys = "/v1/tenants/odin/keys";
     let listed = world.get(&As::operator(), keys).await;
     let mut listed = listed.data(200)["keys"].as_array().unwrap().iter();
-    let deleted = listed.find(|key| key["expires_at"] == "2025-11-18T08:53:20Z");
+    let deleted = listed.find(|key| key["expires_at"] == "2025-11-18T08:53:20.000Z");
     let path = format!("{keys}/{}", deleted.unwrap()["id"].as_str().unwrap());
     let answered = world.send_text(&As::operator(), "DELETE", &path, "").await;
     answered.data(200);

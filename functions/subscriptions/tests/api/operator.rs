@@ -78,7 +78,7 @@ async fn a_webhook_that_fails_for_a_while_is_told_of_once_and_so_is_its_recovery
     let data = &failing[0].1;
     assert_eq!(data["tenant"], "shop");
     assert_eq!(data["webhook_id"], webhook);
-    assert_eq!(data["failing_since"], "2025-10-09T08:53:20Z");
+    assert_eq!(data["failing_since"], "2025-10-09T08:53:20.000Z");
     assert_eq!(
         data["last_error"],
         "The receiver responded with 500 Internal Server Error."
@@ -183,7 +183,7 @@ async fn the_success_of_a_first_attempt_ends_an_outage_and_the_next_one_is_anoth
     assert_eq!(both.len(), 4, "{both:?}");
     assert_eq!(
         since("webhook.failing"),
-        ["2025-10-09T08:53:20Z", "2025-10-09T09:09:20Z"]
+        ["2025-10-09T08:53:20.000Z", "2025-10-09T09:09:20.000Z"]
     );
     assert_eq!(since("webhook.recovered"), since("webhook.failing"));
 }

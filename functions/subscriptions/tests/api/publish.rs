@@ -33,7 +33,7 @@ async fn an_event_is_answered_with_what_became_of_it() {
         published["event"],
         json!({
             "id": "order-7", "tenant_id": "acme", "type": "a.b",
-            "timestamp": "2025-10-09T08:00:00Z", "created_at": "2025-10-09T08:53:20Z",
+            "timestamp": "2025-10-09T08:00:00.000Z", "created_at": "2025-10-09T08:53:20.000Z",
         })
     );
     assert_eq!(published["deliveries"], 1);

@@ -48,14 +48,14 @@ async fn a_rotation_shows_the_new_secret_once_and_when_the_old_one_ends() {
         .unwrap();
     assert_eq!(bytes.len(), 32);
     assert_eq!(
-        rotated["old_secret_expires_at"], "2025-10-10T08:53:20Z",
+        rotated["old_secret_expires_at"], "2025-10-10T08:53:20.000Z",
         "24 h from the world's start"
     );
 
     let request = json!({"secret": "another", "overlap_seconds": 60});
     let rotated = rotate(&world, &tenant, &id, request).await;
     let rotated = &rotated.data(200)["webhook"];
-    assert_eq!(rotated["old_secret_expires_at"], "2025-10-09T08:54:20Z");
+    assert_eq!(rotated["old_secret_expires_at"], "2025-10-09T08:54:20.000Z");
     world.pass(59_000).await;
     let seen = shown(&world, &tenant, &id).await;
     assert_eq!(
@@ -81,7 +81,7 @@ async fn a_rotation_is_finished_at_will_and_both_calls_can_be_repeated() {
     let first = rotate(&world, &tenant, &id, request.clone()).await;
     let first = &first.data(200)["webhook"];
     assert_eq!(first["secret"], kept);
-    assert_eq!(first["old_secret_expires_at"], "2025-10-16T08:53:20Z");
+    assert_eq!(first["old_secret_expires_at"], "2025-10-16T08:53:20.000Z");
     world.pass(5_000).await;
     let again = rotate(&world, &tenant, &id, request).await;
     assert_eq!(again.data(200)["webhook"], *first);

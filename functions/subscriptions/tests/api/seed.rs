@@ -23,7 +23,7 @@ async fn every_call_of_the_document_works_as_written() {
         assert_eq!(made[name], *value, "{name}");
     }
     assert_eq!(made["status"], "active");
-    assert_eq!(made["created_at"], "2025-10-09T08:53:20Z");
+    assert_eq!(made["created_at"], "2025-10-09T08:53:20.000Z");
     let id = made["id"].as_str().unwrap();
     assert!(id.starts_with("webhook_"));
 

@@ -74,8 +74,8 @@ async fn attempts_are_counted_by_outcome_status_and_hour() {
         .iter()
         .map(|bucket| bucket["start"].as_str().unwrap())
         .collect();
-    assert_eq!(starts.first(), Some(&"2025-10-09T08:00:00Z"));
-    assert_eq!(starts.last(), Some(&"2025-10-09T12:00:00Z"));
+    assert_eq!(starts.first(), Some(&"2025-10-09T08:00:00.000Z"));
+    assert_eq!(starts.last(), Some(&"2025-10-09T12:00:00.000Z"));
     let sum: u64 = buckets
         .iter()
         .map(|bucket| bucket["attempts"].as_u64().unwrap())

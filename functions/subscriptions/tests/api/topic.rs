@@ -213,7 +213,7 @@ async fn deliveries_that_fail_together_tell_the_topic_once() {
     assert_eq!(sns.types(), ["webhook.failing"]);
     assert_eq!(
         sns.told()[0]["data"]["failing_since"],
-        "2025-10-09T08:53:20Z"
+        "2025-10-09T08:53:20.000Z"
     );
 }
 

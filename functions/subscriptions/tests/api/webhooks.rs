@@ -136,7 +136,7 @@ async fn a_webhook_is_disabled_and_activated_by_hand() {
     let disabled = &disabled.data(200)["webhook"];
     assert_eq!(
         disabled["disabled"],
-        json!({"at": "2025-10-09T08:53:21.5Z", "code": "manual", "log_ids": []})
+        json!({"at": "2025-10-09T08:53:21.500Z", "code": "manual", "log_ids": []})
     );
     assert_eq!(disabled["health"], "disabled");
     world.pass(1_500).await;
@@ -162,7 +162,7 @@ async fn the_operator_brings_webhooks_along_and_updates_them_by_their_ids() {
     let operator = As::operator_for("acme");
     let webhook = json!({
         "id": "wh-old-7", "url": "https://example.com/hook", "events": ["user"], "secret": "theirs",
-        "status": "disabled", "created_at": "2020-01-01T00:00:00Z", "dialect": "patra",
+        "status": "disabled", "created_at": "2020-01-01T00:00:00.000Z", "dialect": "patra",
         "name": "old",
     });
     let refused = world
@@ -364,7 +364,7 @@ async fn a_webhook_is_imported_whole_under_its_id() {
         made["signatures"],
         json!([{"header": "x-odin-signature", "scheme": "hmac-sha256"}])
     );
-    assert_eq!(made["old_secret_expires_at"], "2025-10-10T00:00:00Z");
+    assert_eq!(made["old_secret_expires_at"], "2025-10-10T00:00:00.000Z");
     let secrets = world.get(&operator, &format!("{path}/secret")).await;
     assert_eq!(secrets.data(200)["old_secrets"][0]["secret"], "before");
     let there = world.send(&only_new, "PUT", path, import.clone()).await;

@@ -214,6 +214,32 @@ impl HttpConnector for Wire {
     }
 }
 
+/// Fails unless each time in an answer is RFC 3339 in UTC with exactly three fraction digits. What others have said is as they
+/// have said it.
+#[track_caller]
+fn assert_times_have_three_digits(answer: &Value) {
+    const OTHERS: [&str; 6] = [
+        "data", "metadata", "payload", "request", "response", "sample",
+    ];
+    const TIMES: [&str; 6] = ["at", "since", "until", "timestamp", "start", "reached"];
+    match answer {
+        Value::Array(items) => items.iter().for_each(assert_times_have_three_digits),
+        Value::Object(members) => {
+            for (name, value) in members {
+                let last = name.rsplit('_').next().unwrap();
+                if !OTHERS.contains(&name.as_str()) {
+                    assert_times_have_three_digits(value);
+                }
+                if let Some(time) = value.as_str().filter(|_| TIMES.contains(&last)) {
+                    let form = time.replace(|char: char| char.is_ascii_digit(), "0");
+                    assert_eq!(form, "0000-00-00T00:00:00.000Z", "{name}: {time}");
+                }
+            }
+        }
+        _ => (),
+    }
+}
+
 /// Rung with its triggers running, until it is dropped.
 pub(crate) struct World {
     pub(crate) app: App,
@@ -601,10 +627,14 @@ impl World {
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let (head, body) = self.plain(request).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        if body["success"] == true {
+            assert_times_have_three_digits(&body["data"]);
+        }
         Answered {
             status: head.status.as_u16(),
             headers: head.headers,
-            body: serde_json::from_str(&body).unwrap(),
+            body,
         }
     }
 

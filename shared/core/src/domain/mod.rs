@@ -25,6 +25,7 @@ pub mod recovery;
 pub mod secret;
 pub mod stats;
 pub mod tenant;
+pub mod time;
 pub mod trace;
 pub mod webhook;
 

@@ -1,7 +1,6 @@
 //! Notices: what the operator is told of webhooks. One travels through the queue as a message of its own, so that no delivery waits
 //! for whoever is notified.
 
-use rung_base::clock::timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -11,6 +10,7 @@ use super::{
     id::{EventId, TenantId, WebhookId},
     message::Due,
     outage::Outage,
+    time::Time,
     webhook::{Disabled, Reason, Webhook},
 };
 
@@ -78,7 +78,7 @@ impl Webhook {
     #[must_use]
     pub fn failing(&self, attempt: &Attempt, outage: &Outage) -> Notice {
         let more = json!({
-            "failing_since": timestamp(outage.since_ms),
+            "failing_since": Time::at_ms(outage.since_ms),
             "last_error": attempt.error,
         });
         let once = outage.since_ms.to_string();
@@ -89,8 +89,8 @@ impl Webhook {
     #[must_use]
     pub fn recovered(&self, attempt: &Attempt, outage: &Outage) -> Notice {
         let more = json!({
-            "failing_since": timestamp(outage.since_ms),
-            "recovered_at": timestamp(attempt.ended_ms),
+            "failing_since": Time::at_ms(outage.since_ms),
+            "recovered_at": Time::at_ms(attempt.ended_ms),
         });
         let once = outage.since_ms.to_string();
         self.notice(NoticeType::Recovered, once, attempt, more)
@@ -101,7 +101,7 @@ impl Webhook {
     pub fn disabled_by(&self, attempt: &Attempt, epoch: u64, reason: Reason) -> Notice {
         let more = json!({
             "reason": reason,
-            "disabled_at": timestamp(attempt.ended_ms),
+            "disabled_at": Time::at_ms(attempt.ended_ms),
             "last_error": attempt.error,
         });
         self.notice(NoticeType::Disabled, epoch.to_string(), attempt, more)
@@ -113,7 +113,7 @@ impl Webhook {
         let more = json!({
             "log_id": null,
             "reason": disabled.reason,
-            "disabled_at": timestamp(disabled.at_ms),
+            "disabled_at": Time::at_ms(disabled.at_ms),
             "last_error": null,
         });
         Notice {
@@ -134,7 +134,7 @@ impl Webhook {
         let more = json!({
             "delivery_id": attempt.key.delivery.uuid(),
             "attempts": attempt.attempt,
-            "failed_at": timestamp(attempt.ended_ms),
+            "failed_at": Time::at_ms(attempt.ended_ms),
             "last_error": attempt.error,
         });
         let once = attempt.key.log_id().to_string();
@@ -148,7 +148,7 @@ impl Webhook {
             "log_id": null,
             "delivery_id": due.delivery().uuid(),
             "attempts": due.attempt.saturating_sub(1),
-            "failed_at": timestamp(now_ms),
+            "failed_at": Time::at_ms(now_ms),
             "last_error": "The event expired before its ladder ended.",
         });
         Notice {

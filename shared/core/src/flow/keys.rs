@@ -45,7 +45,7 @@ impl Deliverer {
             data: json!({
                 "api_key_id": key.id.as_str(),
                 "name": key.name,
-                "expires_at": timestamp(expires_ms),
+                "expires_at": timestamp(expires_ms).to_string(),
                 "days_remaining": (expires_ms - now_ms).div_ceil(DAY_MS),
             }),
             hops: Hops::NONE,

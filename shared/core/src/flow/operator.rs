@@ -13,7 +13,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use rung_base::clock::{Clock, timestamp};
+use rung_base::clock::Clock;
 
 use super::{
     FlowError,
@@ -26,6 +26,7 @@ use crate::{
         message::Message,
         notice::Notice,
         tenant::{OPERATORS_OWN, Tenant},
+        time::Time,
         webhook::Webhook,
     },
     limits::OPERATOR_ABSENT_MS,
@@ -101,7 +102,7 @@ impl Operator {
         let message = TopicMessage {
             id: &id,
             r#type: own.event_type,
-            timestamp: timestamp(notice.happened_ms),
+            timestamp: Time::at_ms(notice.happened_ms),
             data: &own.data,
         };
         match topic.publish(&message).await {

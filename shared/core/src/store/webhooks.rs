@@ -22,11 +22,11 @@ use crate::{
         audit::{Action, Change, Origin, Record},
         id::{TenantId, WebhookId},
         job::Erasure,
+        time::Time,
         webhook::{Disabled, Secret, Subscription, Webhook},
     },
     limits::HANDLER_MS,
 };
-use rung_base::clock::timestamp;
 
 /// What came of writing a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -323,7 +323,7 @@ impl Store {
                 "disabled",
                 Value::Null,
                 json!({
-                    "at": timestamp(disabled.at_ms),
+                    "at": Time::at_ms(disabled.at_ms),
                     "code": disabled.reason,
                     "log_ids": disabled.log_ids,
                 }),

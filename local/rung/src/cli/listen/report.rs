@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use http::{HeaderMap, Method, StatusCode};
 use rung_base::clock::timestamp;
+use rung_core::domain::time::Time;
 use rung_dialect::{Dialect, Reading};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -53,7 +54,7 @@ struct NextAttempt {
     /// On the ladder, before jitter.
     after_ms: u64,
     /// Give or take the jitter.
-    expected_at: jiff::Timestamp,
+    expected_at: Time,
 }
 
 impl Next {
@@ -93,7 +94,7 @@ impl Report<'_> {
             Some(after_ms) => Next::Retried(NextAttempt {
                 attempt: self.attempt + 1,
                 after_ms: *after_ms,
-                expected_at: timestamp(self.ended_ms + after_ms / u64::from(self.time_scale)),
+                expected_at: Time::at_ms(self.ended_ms + after_ms / u64::from(self.time_scale)),
             }),
         }
     }
@@ -106,7 +107,7 @@ impl Report<'_> {
             headers.map(|(name, value)| (name, value.into())).collect()
         });
         json!({
-            "received_at": timestamp(self.at_ms),
+            "received_at": Time::at_ms(self.at_ms),
             "method": self.arrival.method.as_str(),
             "path": self.arrival.path,
             "headers": headers,
@@ -200,7 +201,7 @@ impl Report<'_> {
                     "attempt {attempt} after {}{}, at about {}",
                     span(after_ms),
                     self.jitter(),
-                    expected_at.strftime("%F %T UTC")
+                    timestamp(expected_at.ms()).strftime("%F %T UTC")
                 ),
             ),
         };

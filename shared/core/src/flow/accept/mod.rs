@@ -223,7 +223,7 @@ impl Publisher {
             event_type: &new.event_type,
             data: &new.data,
             time,
-            is_time_given: new.timestamp.is_some(),
+            is_time_given: new.timestamp.is_some() && !own,
             request_id,
             metadata: new.metadata.as_ref(),
         };
