@@ -1,0 +1,76 @@
+"""Receivers' verification, against what `rung sign` signs."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from rung import Dialect, VerificationError, verify
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
+OLD_SECRET = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ=="
+BODY = '{"id":"evt_1","type":"user.lesson.completed","event":"order.paid","data":{"name":"Müller"}}'.encode()
+DIALECTS: list[Dialect] = ["standard", "reward", "badger", "patra", "bharatcart", "odin"]
+TIMED: list[Dialect] = ["standard", "reward", "odin"]
+
+
+def signed(dialect: Dialect, secret: str = SECRET, age_s: int = 0) -> dict[str, str]:
+    """The headers of a delivery."""
+    flags = ["--dialect", dialect, "--json", "--timestamp", str(int(time.time()) - age_s)]
+    command = [os.environ["RUNG_BINARY"], "sign", *flags]
+    output = subprocess.run(command, input=BODY, env={"RUNG_SECRET": secret}, capture_output=True, check=True).stdout
+    headers: dict[str, str] = json.loads(output)["headers"]
+    return headers
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_genuine_delivery_is_parsed(dialect: Dialect) -> None:
+    headers = signed(dialect)
+    assert verify(dialect=dialect, secret=SECRET, headers=headers, body=BODY) == json.loads(BODY)
+    upper = {name.upper(): value for name, value in headers.items()}
+    assert verify(dialect=dialect, secret=SECRET, headers=upper, body=BODY) == json.loads(BODY)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_during_a_rotation_either_secret_will_do(dialect: Dialect) -> None:
+    for secret in (SECRET, OLD_SECRET):
+        assert verify(dialect=dialect, secret=[SECRET, OLD_SECRET], headers=signed(dialect, secret), body=BODY)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_is_not_genuine_is_refused(dialect: Dialect) -> None:
+    headers = signed(dialect)
+    forgeries = [
+        (signed(dialect, OLD_SECRET), BODY),
+        (headers, BODY + b" "),
+        ({}, BODY),
+        ({name: "v1,x,y" for name in headers}, BODY),
+        ({name: "é" for name in headers}, BODY),
+        ({name: value[:-1] for name, value in headers.items()}, BODY),
+        (headers, b"\xff"),
+    ]
+    for forged, body in forgeries:
+        with pytest.raises(VerificationError) as caught:
+            verify(dialect=dialect, secret=SECRET, headers=forged, body=body)
+        assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("dialect", TIMED)
+@pytest.mark.parametrize("age_s", [310, -310])
+def test_a_signed_time_is_not_far_from_now(dialect: Dialect, age_s: int) -> None:
+    with pytest.raises(VerificationError):
+        verify(dialect=dialect, secret=SECRET, headers=signed(dialect, age_s=age_s), body=BODY)
+    assert verify(dialect=dialect, secret=SECRET, headers=signed(dialect, age_s=age_s // 2), body=BODY)
+
+
+@pytest.mark.parametrize("secret", ["-_8" + "A" * 40 + "=", "whsec_-_8" + "A" * 40, "+/8" + "A" * 40])
+def test_every_spelling_of_a_standard_secret_is_taken(secret: str) -> None:
+    assert verify(dialect="standard", secret=secret, headers=signed("standard", secret), body=BODY)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_empty_secret_is_a_mistake(dialect: Dialect) -> None:
+    with pytest.raises(ValueError, match="^secret: "):
+        verify(dialect=dialect, secret="", headers={}, body=BODY)

@@ -1,0 +1,73 @@
+// Receivers' verification, against what `rung sign` signs.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { type Dialect, VerificationError, verify } from "rung-client/verify";
+
+const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw";
+const OLD_SECRET = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ==";
+const BODY = Buffer.from('{"id":"evt_1","type":"user.lesson.completed","event":"order.paid","data":{"name":"Müller"}}');
+const DIALECTS: Dialect[] = ["standard", "reward", "badger", "patra", "bharatcart", "odin"];
+const TIMED: Dialect[] = ["standard", "reward", "odin"];
+
+/** The headers of a delivery. */
+function signed(dialect: Dialect, secret = SECRET, ageS = 0): Record<string, string> {
+  const flags = ["--dialect", dialect, "--json", "--timestamp", String(Math.floor(Date.now() / 1000) - ageS)];
+  const output = execFileSync(process.env["RUNG_BINARY"] ?? "rung", ["sign", ...flags], { input: BODY, env: { RUNG_SECRET: secret } });
+  return JSON.parse(output.toString()).headers;
+}
+
+for (const dialect of DIALECTS) {
+  test(`${dialect}: a genuine delivery is parsed`, () => {
+    const headers = signed(dialect);
+    const upper = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toUpperCase(), value]));
+    for (const given of [headers, upper, new Headers(headers)]) {
+      for (const body of [BODY, new Uint8Array(BODY), BODY.toString()]) {
+        assert.deepEqual(verify({ dialect, secret: SECRET, headers: given, body }), JSON.parse(BODY.toString()));
+      }
+    }
+  });
+
+  test(`${dialect}: during a rotation either secret will do`, () => {
+    for (const secret of [SECRET, OLD_SECRET]) {
+      verify({ dialect, secret: [SECRET, OLD_SECRET], headers: signed(dialect, secret), body: BODY });
+    }
+  });
+
+  test(`${dialect}: what is not genuine is refused`, () => {
+    const headers = signed(dialect);
+    const all = (change: (value: string) => string | string[]) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, change(value)]));
+    const forgeries = [
+      [signed(dialect, OLD_SECRET), BODY],
+      [headers, Buffer.concat([BODY, Buffer.from(" ")])],
+      [{}, BODY],
+      [all(() => "v1,x,y"), BODY],
+      [all(() => "é"), BODY],
+      [all((value) => value.slice(0, -1)), BODY],
+      [all((value) => [value, value]), BODY],
+    ] as const;
+    for (const [forged, body] of forgeries) {
+      assert.throws(() => verify({ dialect, secret: SECRET, headers: forged, body }), VerificationError);
+    }
+  });
+
+  test(`${dialect}: an empty secret is a mistake`, () => {
+    assert.throws(() => verify({ dialect, secret: "", headers: {}, body: BODY }), { name: "TypeError", message: /^secret: / });
+  });
+}
+
+for (const dialect of TIMED) {
+  test(`${dialect}: a signed time is not far from now`, () => {
+    for (const ageS of [310, -310]) {
+      assert.throws(() => verify({ dialect, secret: SECRET, headers: signed(dialect, SECRET, ageS), body: BODY }), VerificationError);
+      verify({ dialect, secret: SECRET, headers: signed(dialect, SECRET, ageS / 2), body: BODY });
+    }
+  });
+}
+
+test("every spelling of a standard secret is taken", () => {
+  const key = "A".repeat(40);
+  for (const secret of [`-_8${key}=`, `whsec_-_8${key}`, `+/8${key}`]) {
+    verify({ dialect: "standard", secret, headers: signed("standard", secret), body: BODY });
+  }
+});
