@@ -102,22 +102,24 @@ export class Http {
     }
   }
 
-  #headers(method: string, options: RequestOptions): Record<string, string> {
-    const headers: Record<string, string> = { authorization: `Bearer ${this.#key}`, accept: "application/json" };
-    if (this.#options.tenant !== undefined) headers["rung-tenant"] = this.#options.tenant;
-    if (options.body !== undefined) headers["content-type"] = "application/json";
-    if (options.ifMatch !== undefined) headers["if-match"] = options.ifMatch;
-    if (options.ifNoneMatch !== undefined) headers["if-none-match"] = options.ifNoneMatch;
-    const { idempotencyKey = method === "POST" ? crypto.randomUUID() : null } = options;
-    if (idempotencyKey !== null) headers["idempotency-key"] = idempotencyKey;
-    return headers;
+  #headers(method: string, options: RequestOptions): Headers {
+    const { ifMatch, ifNoneMatch, idempotencyKey = method === "POST" ? crypto.randomUUID() : null } = options;
+    const headers = {
+      authorization: `Bearer ${this.#key}`,
+      "rung-tenant": this.#options.tenant,
+      "content-type": options.body === undefined ? null : "application/json",
+      "idempotency-key": idempotencyKey,
+      "if-match": ifMatch,
+      "if-none-match": ifNoneMatch,
+    };
+    return new Headers(Object.entries(headers).filter((header): header is [string, string] => typeof header[1] === "string"));
   }
 
   async #attempt(url: string, init: RequestInit, signal?: AbortSignal): Promise<Answer | ConnectionError> {
     const { fetch = globalThis.fetch, timeoutMs = 30_000 } = this.#options;
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      const response = await fetch(url, { ...init, redirect: "error", signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+      const response = await fetch(url, { ...init, redirect: "manual", signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
       return { status: response.status, headers: response.headers, body: await response.text() };
     } catch (cause) {
       signal?.throwIfAborted();
