@@ -88,6 +88,13 @@ def test_an_event_with_an_id_has_no_idempotency_key() -> None:
     assert ["idempotency-key" in request.headers for request in requests] == [True, False]
 
 
+def test_an_event_takes_the_hops_of_the_delivery_that_it_results_from_along() -> None:
+    rung, requests = answering(data({}, 202), httpx.Response(202, json={"data": {"results": [{}]}}))
+    rung.events.publish(type="a", data={}, headers={"Rung-Hops": "1"})
+    rung.events.publish_batch([{"type": "a", "data": {}}], headers={"Rung-Hops": "2"})
+    assert [request.headers["rung-hops"] for request in requests] == ["1", "2"]
+
+
 def test_what_may_help_is_repeated_with_growing_pauses(slept: list[float]) -> None:
     outcomes: list[httpx.Response | httpx.TransportError] = [
         httpx.ConnectError("no"),

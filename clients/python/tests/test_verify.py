@@ -71,6 +71,7 @@ def test_every_spelling_of_a_standard_secret_is_taken(secret: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_an_empty_secret_is_a_mistake(dialect: Dialect) -> None:
+@pytest.mark.parametrize("secret", ["", ["a", ""], [], None])
+def test_a_missing_secret_is_a_mistake(dialect: Dialect, secret: str | list[str] | None) -> None:
     with pytest.raises(ValueError, match="^secret: "):
-        verify(dialect=dialect, secret="", headers={}, body=BODY)
+        verify(dialect=dialect, secret=secret, headers={}, body=BODY)

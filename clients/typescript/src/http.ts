@@ -24,6 +24,8 @@ export interface CallOptions {
   ifMatch?: string;
   /** `*`: only if the resource is not there yet. */
   ifNoneMatch?: string;
+  /** More headers, such as `traceparent`, or `Rung-Hops` of the delivery that a published event results from. */
+  headers?: Readonly<Record<string, string>>;
   /** Ends the call early. */
   signal?: AbortSignal;
 }
@@ -105,6 +107,7 @@ export class Http {
   #headers(method: string, options: RequestOptions): Headers {
     const { ifMatch, ifNoneMatch, idempotencyKey = method === "POST" ? crypto.randomUUID() : null } = options;
     const headers = {
+      ...options.headers,
       authorization: `Bearer ${this.#key}`,
       "rung-tenant": this.#options.tenant,
       "content-type": options.body === undefined ? null : "application/json",

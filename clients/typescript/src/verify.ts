@@ -15,8 +15,8 @@ export interface Received {
 /** What to verify with. */
 export interface VerifyOptions extends Received {
   dialect: Dialect;
-  /** The webhook's secret; during a rotation the new one and the old one. */
-  secret: string | readonly string[];
+  /** The webhook's secret; during a rotation the new one and the old one. Without one, {@link verify} throws a `TypeError`. */
+  secret: string | readonly string[] | null | undefined;
 }
 
 /** The request is not a genuine delivery: answer 401. */
@@ -37,13 +37,13 @@ const PLAIN = {
 /** Returns the body, parsed, of a genuine delivery; throws {@link VerificationError} otherwise. */
 export function verify({ dialect, secret, headers, body }: VerifyOptions): unknown {
   const text = Buffer.from(body as Uint8Array).toString();
-  const secrets = typeof secret === "string" ? [secret] : secret;
+  const secrets = typeof secret === "string" ? [secret] : (secret ?? []);
+  if (secrets.length === 0 || secrets.includes("")) throw new TypeError("secret: must not be empty");
   if (!secrets.some((one) => isSigned(dialect, one, headers, text))) throw new VerificationError("the signature does not match");
   return JSON.parse(text);
 }
 
 function isSigned(dialect: Dialect, secret: string, headers: Received["headers"], body: string): boolean {
-  if (secret === "") throw new TypeError("secret: must not be empty");
   switch (dialect) {
     case "standard":
     case "reward":

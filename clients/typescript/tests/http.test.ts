@@ -96,6 +96,13 @@ test("an event with an id has no idempotency key", async () => {
   assert.deepEqual(requests.map(({ headers }) => headers.has("idempotency-key")), [true, false]);
 });
 
+test("an event takes the hops of the delivery that it results from along", async () => {
+  const { rung, requests } = answering(data({}, 202), data({ results: [] }, 202));
+  await rung.events.publish({ type: "a", data: {} }, { headers: { "Rung-Hops": "1" } });
+  await rung.events.publishBatch([{ type: "a", data: {} }], { headers: { "Rung-Hops": "2" } });
+  assert.deepEqual(requests.map(({ headers }) => headers.get("rung-hops")), ["1", "2"]);
+});
+
 test("what may help is repeated with growing pauses", async () => {
   const busy = refused(409, "busy", { retryable: true });
   const { rung } = answering(new TypeError("no"), new TypeError("no"), busy, new Response("", { status: 504 }), data({ status: "ok" }));

@@ -51,8 +51,10 @@ for (const dialect of DIALECTS) {
     }
   });
 
-  test(`${dialect}: an empty secret is a mistake`, () => {
-    assert.throws(() => verify({ dialect, secret: "", headers: {}, body: BODY }), { name: "TypeError", message: /^secret: / });
+  test(`${dialect}: a missing secret is a mistake`, () => {
+    for (const secret of ["", ["a", ""], [], null, undefined]) {
+      assert.throws(() => verify({ dialect, secret, headers: {}, body: BODY }), { name: "TypeError", message: /^secret: / });
+    }
   });
 }
 

@@ -59,11 +59,12 @@ class Http:
         idempotency_key: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Sends a request, repeats it where that may help, and returns `data` of the answer. Bytes are JSON already."""
         content = body if body is None or isinstance(body, bytes) else to_json(body)
-        headers = {"if-match": if_match, "if-none-match": if_none_match}
-        answer = self.send(method, path, query, content, idempotency_key=idempotency_key, headers=headers)
+        more = {**(headers or {}), "if-match": if_match, "if-none-match": if_none_match}
+        answer = self.send(method, path, query, content, idempotency_key=idempotency_key, headers=more)
         data = parse(answer).get("data")
         if answer.status_code >= 300 or data is None:
             raise error_of(answer)
@@ -90,11 +91,11 @@ class Http:
         if idempotency_key is None and method == "POST":
             idempotency_key = str(uuid.uuid4())
         every = {
+            **(headers or {}),
             "authorization": f"Bearer {self._key}",
             "rung-tenant": self._tenant,
             "content-type": None if content is None else "application/json",
             "idempotency-key": idempotency_key,
-            **(headers or {}),
         }
         given = {name: value for name, value in every.items() if value}
         for retry in range(self._max_retries + 1):

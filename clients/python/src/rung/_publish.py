@@ -1,7 +1,7 @@
 """Publishing: one event, or any number in as few requests as the limits allow."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -44,15 +44,22 @@ class _Part:
     bodies: list[bytes]
 
 
-def publish(http: Http, event: PublishEventRequest, idempotency_key: str | None) -> Published:
+def publish(
+    http: Http, event: PublishEventRequest, idempotency_key: str | None, headers: Mapping[str, str] | None
+) -> Published:
     """Publishes one event. Its id makes a repeat harmless; without one, the `Idempotency-Key` does. Rung refuses both together."""
     if event.get("id") is not None:
         idempotency_key = NO_IDEMPOTENCY_KEY
-    return cast(Published, http.call("POST", "/v1/events", body=event, idempotency_key=idempotency_key))
+    return cast(
+        Published, http.call("POST", "/v1/events", body=event, idempotency_key=idempotency_key, headers=headers)
+    )
 
 
 def publish_batch(
-    http: Http, events: Sequence[PublishEventRequest], idempotency_key: str | None
+    http: Http,
+    events: Sequence[PublishEventRequest],
+    idempotency_key: str | None,
+    headers: Mapping[str, str] | None,
 ) -> list[PublishResult]:
     """Publishes events and returns one result per event, in order."""
     results: list[PublishResult | None] = [None] * len(events)
@@ -62,7 +69,7 @@ def publish_batch(
     unnamed = [(part, f"{key}-{index}") for index, part in enumerate(_split(events, named=False))]
     for part, part_key in named + unnamed:
         try:
-            answered = _publish_part(http, part.bodies, part_key)
+            answered = _publish_part(http, part.bodies, part_key, headers)
         except RungError as error:
             raise PublishFailed(error, results) from error
         for place, result in zip(part.places, answered, strict=True):
@@ -87,9 +94,11 @@ def _split(events: Sequence[PublishEventRequest], *, named: bool) -> list[_Part]
     return parts
 
 
-def _publish_part(http: Http, bodies: Sequence[bytes], idempotency_key: str) -> list[PublishResult]:
+def _publish_part(
+    http: Http, bodies: Sequence[bytes], idempotency_key: str, headers: Mapping[str, str] | None
+) -> list[PublishResult]:
     content = b",".join(bodies).join(_ENVELOPE)
-    answer = http.send("POST", "/v1/events/batch", content=content, idempotency_key=idempotency_key)
+    answer = http.send("POST", "/v1/events/batch", content=content, idempotency_key=idempotency_key, headers=headers)
     results = _results_of(answer)
     if results is not None:
         return results

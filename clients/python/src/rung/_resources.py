@@ -1,7 +1,7 @@
 """The calls of the API."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack, cast
 
 from . import types as t
@@ -288,18 +288,29 @@ class Webhooks(_Resource):
 class Events(_Resource):
     """What happened."""
 
-    def publish(self, *, idempotency_key: str | None = None, **event: Unpack[t.PublishEventRequest]) -> t.Published:
+    def publish(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **event: Unpack[t.PublishEventRequest],
+    ) -> t.Published:
         """Returns once Rung has stored the event.
 
-        Without an `id` or an `idempotency_key` of yours, calling this again publishes another event.
+        Without an `id` or an `idempotency_key` of yours, calling this again publishes another event. `headers` are more headers,
+        such as `traceparent`, or `Rung-Hops` of the delivery that the event results from.
         """
-        return publish(self._http, event, idempotency_key)
+        return publish(self._http, event, idempotency_key, headers)
 
     def publish_batch(
-        self, events: Sequence[t.PublishEventRequest], *, idempotency_key: str | None = None
+        self,
+        events: Sequence[t.PublishEventRequest],
+        *,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Sequence[PublishResult]:
         """Publishes any number of events and returns one result per event, in order: look at each `success`."""
-        return publish_batch(self._http, events, idempotency_key)
+        return publish_batch(self._http, events, idempotency_key, headers)
 
     def list(self, **query: Unpack[t.ListEventsQuery]) -> Pages[t.ListedEvent]:
         return Pages(self._http, "/v1/events", "events", query)

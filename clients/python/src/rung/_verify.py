@@ -34,13 +34,15 @@ class VerificationError(Exception):
     """The request is not a genuine delivery: answer 401."""
 
 
-def verify(*, dialect: Dialect, secret: str | Sequence[str], headers: Headers, body: bytes) -> Any:
+def verify(*, dialect: Dialect, secret: str | Sequence[str] | None, headers: Headers, body: bytes) -> Any:
     """Returns the body, parsed, of a genuine delivery; raises VerificationError otherwise.
 
     `secret` is the webhook's; during a rotation a list of the new one and the old one.
-    `body` is the raw body: the bytes as received, not parsed.
+    Without one it is a ValueError. `body` is the raw body: the bytes as received, not parsed.
     """
     secrets = [secret] if isinstance(secret, str) else secret
+    if not secrets or "" in secrets:
+        raise ValueError("secret: must not be empty")
     given = {name.lower(): value for name, value in headers.items()}
     if not any(_is_signed(dialect, one, given, body) for one in secrets):
         raise VerificationError("the signature does not match")
@@ -48,8 +50,6 @@ def verify(*, dialect: Dialect, secret: str | Sequence[str], headers: Headers, b
 
 
 def _is_signed(dialect: Dialect, secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    if not secret:
-        raise ValueError("secret: must not be empty")
     if dialect in ("standard", "reward"):
         return _is_standard(secret, headers, body)
     if dialect == "odin":
