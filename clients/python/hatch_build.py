@@ -19,11 +19,11 @@ class GenerateTypes(BuildHookInterface):
 
 
 def generate(description: dict[str, Any], output: Path) -> None:
-    schemas = {name: opened(schema) for name, schema in description["components"]["schemas"].items()}
+    schemas = {name: extensible(schema) for name, schema in description["components"]["schemas"].items()}
     for operation in (operation for methods in description["paths"].values() for operation in methods.values()):
         name = operation["operationId"][0].upper() + operation["operationId"][1:]
         if body := operation.get("requestBody"):
-            schemas[f"{name}Request"] = body["content"]["application/json"]["schema"]
+            schemas.setdefault(f"{name}Request", body["content"]["application/json"]["schema"])
         query = [parameter for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
         if query:
             # `metadata.NAME` is a mapping of all names.
@@ -31,46 +31,35 @@ def generate(description: dict[str, Any], output: Path) -> None:
             schemas[f"{name}Query"] = {"type": "object", "properties": properties}
     reduced = {**description, "paths": {}, "components": {"schemas": schemas}}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(without_closings(reduced), file)
+        json.dump(opened(reduced), file)
         file.flush()
         flags = ["--input-file-type=openapi", "--output-model-type=typing.TypedDict", "--target-python-version=3.11"]
-        flags += [
-            "--disable-timestamp",
-            "--use-schema-description",
-            "--formatters=black",
-            "--custom-file-header=# Generated from openapi.json.",
-        ]
-        subprocess.run(
-            [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-m",
-                "datamodel_code_generator",
-                *flags,
-                "--input",
-                file.name,
-                "--output",
-                output,
-            ],
-            check=True,
-        )
+        flags += ["--disable-timestamp", "--use-schema-description", "--formatters=black"]
+        flags += ["--custom-file-header=# Generated from openapi.json."]
+        command = [sys.executable, "-W", "ignore", "-m", "datamodel_code_generator", *flags]
+        subprocess.run([*command, "--input", file.name, "--output", output], check=True)
 
 
-def opened(schema: dict[str, Any]) -> dict[str, Any]:
-    """Later servers know more values than this description: a named enumeration takes in every other string."""
+def extensible(schema: dict[str, Any]) -> dict[str, Any]:
+    """An enumeration of old as one that may grow."""
     values = schema.get("enum") or [one.get("const") for one in schema.get("oneOf", [])]
     if not values or not all(isinstance(value, str) for value in values):
         return schema
-    return {"description": schema.get("description", ""), "anyOf": [{"enum": values}, {"type": "string"}]}
+    return {"description": schema.get("description", ""), "type": "string", "x-extensible-enum": values}
 
 
-def without_closings(value: Any) -> Any:
-    """Leaves out `"additionalProperties": false`, which type checkers do not know yet."""
+def opened(value: Any) -> Any:
+    """Leaves out whether objects take in other members, which type checkers do not know yet.
+
+    Later servers know more values than this description: an enumeration takes in every other string.
+    """
     if isinstance(value, list):
-        return [without_closings(one) for one in value]
-    if isinstance(value, dict):
-        return {
-            name: without_closings(one) for name, one in value.items() if (name, one) != ("additionalProperties", False)
-        }
-    return value
+        return [opened(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if values := value.get("x-extensible-enum"):
+        described = {"description": value["description"]} if "description" in value else {}
+        none = [{"type": "null"}] if "null" in value["type"] else []
+        return described | {"anyOf": [{"enum": values}, {"type": "string"}, *none]}
+    left_out = "additionalProperties" if "properties" in value else None
+    return {name: opened(one) for name, one in value.items() if name != left_out}

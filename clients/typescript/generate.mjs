@@ -4,33 +4,50 @@ import openapiTS, { astToString } from "openapi-typescript";
 import ts from "typescript";
 
 const description = JSON.parse(await readFile(new URL("../../openapi.json", import.meta.url), "utf8"));
-const schemas = { ...description.components.schemas };
+const schemas = Object.fromEntries(Object.entries(description.components.schemas).map(([name, schema]) => [name, extensible(schema)]));
 for (const methods of Object.values(description.paths)) {
   for (const { operationId, requestBody, parameters = [] } of Object.values(methods)) {
     const name = operationId[0].toUpperCase() + operationId.slice(1);
     const body = requestBody?.content["application/json"];
-    if (body) schemas[`${name}Request`] = body.schema;
+    if (body) schemas[`${name}Request`] ??= body.schema;
     const query = parameters.filter((parameter) => parameter.in === "query");
     if (query.length) schemas[`${name}Query`] = { type: "object", properties: Object.fromEntries(query.map(property)) };
   }
 }
 const nodes = await openapiTS(
-  { openapi: description.openapi, info: description.info, paths: {}, components: { schemas } },
+  withoutClosings({ openapi: description.openapi, info: description.info, paths: {}, components: { schemas } }),
   { defaultNonNullable: false, emptyObjectsUnknown: true, rootTypes: true, rootTypesNoSchemaPrefix: true, transform: open },
 );
 await writeFile(new URL("src/types.ts", import.meta.url), `// Generated from openapi.json by generate.mjs.\n${astToString(nodes)}`);
+
+/** An enumeration of old as one that may grow. */
+function extensible(schema) {
+  const values = schema.enum ?? schema.oneOf?.map((one) => one.const);
+  if (!values?.every((value) => typeof value === "string")) return schema;
+  return { description: schema.description, type: "string", "x-extensible-enum": values };
+}
 
 /** A query parameter as a property. `metadata.NAME` is an object of all names. */
 function property({ name, description, schema }) {
   return [name.replace(".NAME", ""), { ...schema, description }];
 }
 
-/** Later servers know more values than this description: a named enumeration takes in every other string. */
-function open(schema, { path }) {
-  const values = schema.enum ?? schema.oneOf?.map((one) => one.const);
-  if (path?.split("/").length !== 4 || !values?.every((value) => typeof value === "string")) return undefined;
+/** Leaves out whether objects take in other members: types do not say. */
+function withoutClosings(value) {
+  if (Array.isArray(value)) return value.map(withoutClosings);
+  if (typeof value !== "object" || value === null) return value;
+  const { additionalProperties, ...rest } = value;
+  if (additionalProperties !== undefined && value.properties === undefined) rest.additionalProperties = additionalProperties;
+  return Object.fromEntries(Object.entries(rest).map(([name, one]) => [name, withoutClosings(one)]));
+}
+
+/** Later servers know more values than this description: an enumeration takes in every other string. */
+function open(schema) {
+  const values = schema["x-extensible-enum"];
+  if (values === undefined) return undefined;
   const literals = values.map((value) => ts.factory.createLiteralTypeNode(ts.factory.createStringLiteral(value)));
   const string = ts.factory.createKeywordTypeNode(ts.SyntaxKind.StringKeyword);
-  const any = ts.factory.createIntersectionTypeNode([string, ts.factory.createTypeLiteralNode([])]);
-  return ts.factory.createUnionTypeNode([...literals, ts.factory.createParenthesizedType(any)]);
+  const other = ts.factory.createParenthesizedType(ts.factory.createIntersectionTypeNode([string, ts.factory.createTypeLiteralNode([])]));
+  const none = schema.type.includes("null") ? [ts.factory.createLiteralTypeNode(ts.factory.createNull())] : [];
+  return ts.factory.createUnionTypeNode([...literals, other, ...none]);
 }

@@ -27,7 +27,7 @@ export class Tenants extends Resource {
   }
 
   /** Creates or replaces. `webhooks` says how many of them the plan has disabled or activated. */
-  async put(id: string, body: t.PutTenantRequest, { recover, ...options }: CallOptions & t.PutTenantQuery = {}): Promise<{ tenant: t.Tenant; webhooks: t.PlanChange }> {
+  async put(id: string, body: t.PutTenantRequest, { recover, ...options }: CallOptions & { recover?: boolean } = {}): Promise<{ tenant: t.Tenant; webhooks: t.PlanChange }> {
     return this.http.call("PUT", path`/v1/tenants/${id}`, { ...options, query: { recover }, body });
   }
 
@@ -40,7 +40,7 @@ export class Tenants extends Resource {
   }
 
   /** Changes what is named. `webhooks` says how many of them the plan has disabled or activated. */
-  async update(id: string, body: t.UpdateTenantRequest, { recover, ...options }: CallOptions & t.UpdateTenantQuery = {}): Promise<{ tenant: t.Tenant; webhooks: t.PlanChange }> {
+  async update(id: string, body: t.UpdateTenantRequest, { recover, ...options }: CallOptions & { recover?: boolean } = {}): Promise<{ tenant: t.Tenant; webhooks: t.PlanChange }> {
     return this.http.call("PATCH", path`/v1/tenants/${id}`, { ...options, query: { recover }, body });
   }
 
