@@ -48,7 +48,7 @@ def described() -> set[tuple[str, str]]:
 def called(folder: str, suffix: str) -> set[tuple[str, str]]:
     sources = "".join(path.read_text() for path in sorted((ROOT / "clients" / folder).glob(f"*.{suffix}")))
     calls = CALL.findall(sources) + [("GET", path) for path in PAGES.findall(sources)]
-    return {(method, re.sub(r"\$\{\w+\}", "{}", path)) for method, path in calls}
+    return {(method, re.sub(r"\$\{[^}]*\}", "{}", path)) for method, path in calls}
 
 
 @pytest.mark.parametrize(("folder", "suffix"), [("typescript/src", "ts"), ("python/src/rung", "py")])

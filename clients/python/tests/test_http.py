@@ -162,9 +162,18 @@ def test_paths_and_queries_are_encoded() -> None:
     rung, requests = answering(data({"event_type": {}}), data(page))
     rung.for_tenant("acme").event_types.get("a/b c?")
     assert list(rung.tenants.list(limit=5, q="a&b", metadata={"region": "eu"})) == []
-    assert requests[0].url.raw_path == b"/v1/event-types/a%2Fb%20c%3F"
+    assert requests[0].url.raw_path == b"/v1/event-types/a/b%20c%3F"
     assert requests[0].headers["rung-tenant"] == "acme"
     assert dict(requests[1].url.params) == {"limit": "5", "q": "a&b", "metadata.region": "eu"}
+
+
+@pytest.mark.parametrize("id", ["", ".", ".."])
+def test_what_is_no_id_is_not_sent(id: str) -> None:
+    rung, requests = answering(data({"job": {}}))
+    with pytest.raises(ValueError, match="is no id"):
+        rung.tenants.delete(id)
+    rung.webhooks.delete("../keys")
+    assert [request.url.raw_path for request in requests] == [b"/v1/webhooks/..%2Fkeys"]
 
 
 def test_lists_are_read_page_by_page() -> None:

@@ -191,7 +191,13 @@ function search(query: object = {}): string {
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
-/** A path with its parameters encoded. */
-export function path(parts: TemplateStringsArray, ...parameters: string[]): string {
-  return String.raw({ raw: parts }, ...parameters.map(encodeURIComponent));
+/** A path with its parameters encoded; those of a list are segments of their own. */
+export function path(parts: TemplateStringsArray, ...parameters: (string | readonly string[])[]): string {
+  return String.raw({ raw: parts }, ...parameters.map((parameter) => [parameter].flat().map(segment).join("/")));
+}
+
+function segment(name: string): string {
+  // They would lead to another resource.
+  if (["", ".", ".."].includes(name)) throw new TypeError(`"${name}" is no id`);
+  return encodeURIComponent(name);
 }

@@ -224,23 +224,26 @@ export class Events extends Resource {
   }
 }
 
+/** Types may contain slashes. */
+const segments = (type: string) => type.split("/");
+
 /** The catalogue. */
 export class EventTypes extends Resource {
   list(query?: t.ListEventTypesQuery): Pages<t.EventType> {
     return new Pages(this.http, "/v1/event-types", "event_types", query);
   }
 
-  async get(type: string, options?: CallOptions): Promise<t.EventType> {
-    return (await this.http.call<{ event_type: t.EventType }>("GET", path`/v1/event-types/${type}`, options)).event_type;
+  async get(type: string, { dialect, ...options }: CallOptions & { dialect?: string } = {}): Promise<t.EventType> {
+    return (await this.http.call<{ event_type: t.EventType }>("GET", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect } })).event_type;
   }
 
   /** Creates or replaces. An operator's key without a tenant sets it for the deployment's `dialect`. */
   async put(type: string, body: Json, { dialect, ...options }: CallOptions & { dialect?: string } = {}): Promise<t.EventType> {
-    return (await this.http.call<{ event_type: t.EventType }>("PUT", path`/v1/event-types/${type}`, { ...options, query: { dialect }, body })).event_type;
+    return (await this.http.call<{ event_type: t.EventType }>("PUT", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect }, body })).event_type;
   }
 
   async delete(type: string, { dialect, ...options }: CallOptions & { dialect?: string } = {}): Promise<Json> {
-    return this.http.call("DELETE", path`/v1/event-types/${type}`, { ...options, query: { dialect } });
+    return this.http.call("DELETE", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect } });
   }
 }
 

@@ -162,9 +162,16 @@ test("paths and queries are encoded", async () => {
   const { rung, requests } = answering(data({ event_type: {} }), data({ tenants: [], next_cursor: null }));
   await rung.forTenant("acme").eventTypes.get("a/b c?");
   await rung.tenants.list({ limit: 5, q: "a&b", metadata: { region: "eu" } }).page();
-  assert.equal(requests[0]?.url.pathname, "/v1/event-types/a%2Fb%20c%3F");
+  assert.equal(requests[0]?.url.pathname, "/v1/event-types/a/b%20c%3F");
   assert.equal(requests[0]?.headers.get("rung-tenant"), "acme");
   assert.deepEqual(Object.fromEntries(requests[1]?.url.searchParams ?? []), { limit: "5", q: "a&b", "metadata.region": "eu" });
+});
+
+test("what is no id is not sent", async () => {
+  const { rung, requests } = answering(data({}));
+  for (const id of ["", ".", ".."]) await assert.rejects(rung.tenants.delete(id), TypeError);
+  await rung.webhooks.delete("../keys");
+  assert.equal(requests[0]?.url.pathname, "/v1/webhooks/..%2Fkeys");
 });
 
 test("lists are read page by page", async () => {

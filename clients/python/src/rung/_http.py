@@ -5,7 +5,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -139,9 +139,17 @@ def to_json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def path(template: str, *parameters: str) -> str:
-    """A path with its parameters encoded."""
-    return template.format(*(quote(parameter, safe="") for parameter in parameters))
+def path(template: str, *parameters: str | Sequence[str]) -> str:
+    """A path with its parameters encoded; those of a sequence are segments of their own."""
+    lists = ([parameter] if isinstance(parameter, str) else parameter for parameter in parameters)
+    return template.format(*("/".join(map(_segment, segments)) for segments in lists))
+
+
+def _segment(name: str) -> str:
+    if name in ("", ".", ".."):
+        # They would lead to another resource.
+        raise ValueError(f"{name!r} is no id")
+    return quote(name, safe="")
 
 
 def parse(answer: httpx.Response) -> dict[str, Any]:

@@ -333,8 +333,11 @@ class EventTypes(_Resource):
     def list(self, **query: Unpack[t.ListEventTypesQuery]) -> Pages[t.EventType]:
         return Pages(self._http, "/v1/event-types", "event_types", query)
 
-    def get(self, type: str) -> t.EventType:
-        return cast(t.EventType, self._one("event_type", "GET", path("/v1/event-types/{}", type)))
+    def get(self, type: str, /, *, dialect: str | None = None) -> t.EventType:
+        query = {"dialect": dialect}
+        return cast(
+            t.EventType, self._one("event_type", "GET", path("/v1/event-types/{}", type.split("/")), query=query)
+        )
 
     def put(
         self,
@@ -352,7 +355,7 @@ class EventTypes(_Resource):
             self._one(
                 "event_type",
                 "PUT",
-                path("/v1/event-types/{}", type),
+                path("/v1/event-types/{}", type.split("/")),
                 query={"dialect": dialect},
                 body=body,
                 if_match=if_match,
@@ -362,7 +365,8 @@ class EventTypes(_Resource):
 
     def delete(self, type: str, /, *, dialect: str | None = None) -> dict[str, Any]:
         return cast(
-            dict[str, Any], self._http.call("DELETE", path("/v1/event-types/{}", type), query={"dialect": dialect})
+            dict[str, Any],
+            self._http.call("DELETE", path("/v1/event-types/{}", type.split("/")), query={"dialect": dialect}),
         )
 
 
