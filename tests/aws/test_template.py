@@ -61,7 +61,7 @@ def test_all_logs_expire():
 def test_functions_are_told_all_that_they_ask_for():
     """Every variable that the code reads is set, and no other."""
     config = ROOT / "shared/core/src/config.rs"
-    read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY", "RUNG_ENCRYPTION_KEYS", "RUNG_PUBLIC_URL"}
+    read = set(re.findall(r'"(RUNG_[A-Z_]+)"', config.read_text())) - {"RUNG_ADMIN_KEY", "RUNG_ENCRYPTION_KEYS"}
     told = {name: set(transformed()["Resources"][name]["Properties"]["Environment"]["Variables"]) for name in FUNCTIONS}
     assert set.union(*told.values()) == read
     assert [name for name in FUNCTIONS if "RUNG_ADMIN_KEY_SECRET" in told[name]] == ["Subscriptions", "Enqueue"]

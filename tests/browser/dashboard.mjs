@@ -270,6 +270,38 @@ for (const bypassCSP of [false, true]) {
   });
 }
 
+test("a portal link opens what it allows, and its token is nowhere in the page", async () => {
+  const { context, page, seen } = await tab();
+  const [webhook] = acme.webhooks;
+  for (const [link, address, offered] of [
+    [{ return_url: "https://app.example/settings" }, "#/webhooks", { "#test": false, "#switch": false, "#recover": false }],
+    [{ capabilities: ["test"], webhook_id: webhook }, `#/webhooks/${webhook}`, { "#test": true, "#switch": false, "#recover": false }],
+    [{ capabilities: ["manage"] }, "#/webhooks", { "#test": false, "#switch": true, "#recover": true }],
+  ]) {
+    const { portal_link: made } = await call("POST", "/v1/tenants/acme/portal-links", link);
+    assert.ok(made.url.startsWith(`${base}/#t=rp_`), made.url);
+    await page.goto("about:blank");
+    await page.goto(made.url);
+    await page.waitForSelector("#top:not([hidden])");
+    await until("the start page", async () => await page.evaluate(() => location.hash) === address);
+    assert.equal(await page.isVisible("#back"), link.return_url !== undefined);
+    if (link.return_url) assert.equal(await page.getAttribute("#back", "href"), link.return_url);
+    assert.equal(await page.locator("#nav a", { hasText: "Publish" }).count(), 0);
+    await open(page, `/webhooks/${webhook}`);
+    for (const [element, is] of Object.entries(offered)) assert.equal(await page.locator(element).count() > 0, is, element);
+    const told = await page.evaluate(() => [location.href, JSON.stringify(history.state), document.documentElement.outerHTML].join("\n"));
+    assert.ok(!told.includes(made.token));
+    for (const request of seen.requests) assert.ok(!request.url().includes(made.token), request.url());
+  }
+  // Once it has ended, the page says so and forgets it.
+  await call("DELETE", "/v1/tenants/acme/portal-links");
+  await page.goto("about:blank");
+  await page.goto(`${base}/#/webhooks`);
+  await page.waitForSelector("#key");
+  assert.deepEqual([seen.ran, seen.stopped, seen.strange, seen.errors], [[], [], [], []]);
+  await context.close();
+});
+
 test("the key is kept in the tab's session alone", async () => {
   for (const key of [ADMIN_KEY, acme.key]) {
     const { context, page, seen } = await tab();

@@ -267,10 +267,7 @@ impl Sender {
 
 impl Enqueue {
     async fn sender(&self, headers: &HeaderMap) -> Result<Sender, ApiError> {
-        let caller = self
-            .api
-            .caller_or_operator(headers, Some(Scope::Publish))
-            .await?;
+        let caller = self.api.caller_or_operator(headers, Scope::Publish).await?;
         Ok(match caller {
             Some(caller) => Sender::Tenant(Box::new(caller)),
             None => {

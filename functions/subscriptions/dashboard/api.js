@@ -2,7 +2,10 @@
 
 const KEPT = "rung.session";
 
-/** Who is signed in: the key, its scopes, and whether it is an operator's. */
+/**
+ * Who is signed in: the key or a portal link's token, what it can do, whether it is an operator's,
+ * the only webhook that it shows, and where it leads back to.
+ */
 export function session() {
   try {
     return JSON.parse(sessionStorage.getItem(KEPT));
@@ -69,20 +72,36 @@ export async function request(key, call, { params, query, body, tenant, signal, 
   throw new ApiError(response.status, error);
 }
 
-/** Finds out whose key it is, and keeps it. */
+/** Finds out whose key or link it is, and keeps it. */
 export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.
   if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key consists of printable ASCII characters without spaces" });
-  const { data } = await request(key, "GET /v1/me");
-  const { tenant_id, scopes } = data.key;
-  sessionStorage.setItem(KEPT, JSON.stringify({ key, scopes, operator: tenant_id === null }));
+  const { data: { key: known, portal_link: link } } = await request(key, "GET /v1/me");
+  sessionStorage.setItem(KEPT, JSON.stringify({
+    key,
+    can: link ? ofLink(link) : known.scopes.flatMap((scope) => OF_SCOPES[scope] ?? []),
+    operator: known?.tenant_id === null,
+    webhook: link?.webhook_id,
+    back: link?.return_url,
+  }));
 }
 
-/** What a scope takes in besides itself. */
-const WITHIN = { read: ["manage"], publish: [], manage: [], catalogue: [], erase: [], admin: [] };
+/** What the page offers to keys, by their scopes: `total` is what spans all webhooks, `secret` reads one. */
+const OF_SCOPES = {
+  read: ["read", "total", "audit"],
+  manage: ["read", "total", "audit", "manage", "add", "test", "rotate"],
+  publish: ["publish"],
+  admin: ["read", "total", "audit", "manage", "add", "test", "rotate", "secret", "publish", "admin"],
+};
 
-/** Whether whoever is signed in may do what the scope allows. The API decides; the page hides what would be refused. */
-export function can(scope) {
-  const held = session()?.scopes ?? [];
-  return [scope, "admin", ...WITHIN[scope]].some((name) => held.includes(name));
+/** The same for portal links, by their capabilities. */
+const OF_LINKS = { view: ["read"], manage: ["manage"], secrets: ["rotate", "secret"], test: ["test"] };
+
+function ofLink({ capabilities, webhook_id }) {
+  const can = capabilities.flatMap((capability) => OF_LINKS[capability] ?? []);
+  if (!webhook_id) can.push("total", ...(capabilities.includes("manage") ? ["add"] : []));
+  return can;
 }
+
+/** Whether whoever is signed in may do this. The API decides; the page hides what would be refused. */
+export const can = (what) => session()?.can.includes(what) ?? false;

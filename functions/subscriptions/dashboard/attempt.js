@@ -48,7 +48,7 @@ const headers = (fields) => {
     h("dl", { class: "headers" }, names.map((name) => h("div", null, h("dt", null, name), h("dd", null, fields[name] ?? "(secret)")))));
 };
 
-export async function attempt({ call, act, say, link, params }) {
+export async function attempt({ call, act, say, link, can, params }) {
   const of = { webhook: params.webhook };
   const [{ log }, { webhook }] = await Promise.all([
     call("GET /v1/webhooks/{webhook}/logs/{log}", params),
@@ -78,7 +78,7 @@ export async function attempt({ call, act, say, link, params }) {
     others.show({ logs });
   }
   await refresh();
-  const retry = log.trigger !== "test" && button("Send again now", () => act(async () => {
+  const retry = can("manage") && log.trigger !== "test" && button("Send again now", () => act(async () => {
     await call("POST /v1/webhooks/{webhook}/logs/{log}/retry", params);
     say("Sent again. The attempt appears below.");
   }), { class: "primary", id: "retry" });

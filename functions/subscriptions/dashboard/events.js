@@ -6,7 +6,7 @@ import { member, pretty } from "./json.js";
 import { pages } from "./pages.js";
 import { catalogueOf, typeInput } from "./types.js";
 
-export async function events({ call, act, go, link, narrow, query }) {
+export async function events({ call, act, can, go, link, narrow, query }) {
   const catalogue = await catalogueOf(call);
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/events", {}, { query: { type: query.type, cursor, limit: 25 } });
@@ -22,7 +22,7 @@ export async function events({ call, act, go, link, narrow, query }) {
         ? empty("No match so far", "Older events have not been searched yet.")
         : query.type
           ? empty("No matching events")
-          : empty("No events yet", ["Publish one with ", h("code", null, "POST /v1/events"), ", or ", h("a", { href: link(["publish"]) }, "here"), "."]),
+          : empty("No events yet", can("publish") && ["Publish one with ", h("code", null, "POST /v1/events"), ", or ", h("a", { href: link(["publish"]) }, "here"), "."]),
     cursor && button(items.length > 0 ? "Older" : "Search further back", () => act(() => list.older()), { id: "older", class: "more" }),
   ]);
   async function refresh() {

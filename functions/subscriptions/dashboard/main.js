@@ -4,7 +4,7 @@
 // an address work, and no key is ever in it. A view is a function that returns `{ title, element, refresh }` once it has
 // loaded; the previous view stays on the page until then.
 
-import { ApiError, can, request, session, signOut } from "./api.js";
+import { ApiError, can, request, session, signIn, signOut } from "./api.js";
 import { attempt } from "./attempt.js";
 import { audit } from "./audit.js";
 import { catalogue, eventType } from "./catalogue.js";
@@ -31,8 +31,8 @@ const VIEWS = [
   ["keys", keys],
   ["audit", audit],
 ];
-/** The pages, and the scope that each needs. */
-const PAGES = [["webhooks", "Webhooks", "read"], ["events", "Events", "read"], ["types", "Event types", "read"], ["publish", "Publish", "publish"], ["keys", "API keys", "admin"], ["audit", "Audit log", "manage"]];
+/** The pages, and what each takes. */
+const PAGES = [["webhooks", "Webhooks", "read"], ["events", "Events", "read"], ["types", "Event types", "read"], ["publish", "Publish", "publish"], ["keys", "API keys", "admin"], ["audit", "Audit log", "audit"]];
 
 const REFRESH_MS = 4_000;
 /** While nobody answers. */
@@ -146,6 +146,8 @@ async function open() {
   const stop = opening;
   const who = session();
   $("top").hidden = !who;
+  $("back").hidden = !who?.back;
+  $("back").setAttribute("href", who?.back ?? "#/");
   if (!who) {
     $("progress").hidden = true;
     show({ title: "Sign in", element: signInForm(open) }, stop);
@@ -154,14 +156,14 @@ async function open() {
   const { tenant, names, query } = address();
   // A tenant's own key says by itself whose it is.
   if (!who.operator && tenant) return location.replace(linkIn()(names, query));
-  if (names.length === 0 && (tenant || !who.operator)) return location.replace(linkIn(tenant)(["webhooks"]));
+  if (names.length === 0 && (tenant || !who.operator)) return location.replace(linkIn(tenant)(who.webhook ? ["webhooks", who.webhook] : ["webhooks"]));
   const listsTenants = who.operator && !tenant;
   if (listsTenants && names.length > 0) return location.replace("#/");
   const { view, params } = listsTenants ? { view: tenants, params: {} } : viewOf(names);
   const link = linkIn(tenant);
   const pageLink = ([name, label]) => h("a", { href: link([name]), "aria-current": names[0] === name && "page" }, label);
   const tenantLink = tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose a different tenant" }, tenant)] : [];
-  $("nav").replaceChildren(...tenantLink, ...(listsTenants ? [] : PAGES.filter(([, , scope]) => can(scope)).map(pageLink)));
+  $("nav").replaceChildren(...tenantLink, ...(listsTenants ? [] : PAGES.filter(([, , what]) => can(what)).map(pageLink)));
   const ask = (call, params, options) => request(who.key, call, {
     // What is only read is given up with the view; what changes something is not.
     tenant, params, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options,
@@ -203,6 +205,20 @@ async function open() {
   }
   lastPath = path;
   $("progress").hidden = true;
+}
+
+/** Opens what is asked for. An address with the token of a portal link is replaced before anything else happens. */
+async function enter() {
+  const [, token] = /^#t=(.+)$/.exec(location.hash) ?? [];
+  if (!token) return open();
+  history.replaceState(null, "", "#/");
+  signOut();
+  try {
+    await signIn(token);
+  } catch (error) {
+    return end(error.message);
+  }
+  return open();
 }
 
 /** Ends the session, and says why. */
@@ -260,5 +276,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   $("main").focus();
 });
-addEventListener("hashchange", open);
-open();
+addEventListener("hashchange", enter);
+enter();

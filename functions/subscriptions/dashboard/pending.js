@@ -6,7 +6,7 @@ import { pages } from "./pages.js";
 const COLUMNS = ["Event type", "Event", "Accepted", "Attempts", "Next attempt", ""];
 
 /** The list: `queue` holds what is known of it, `refresh` asks for the newest. */
-export function pendingList({ call, act, say, confirmed, link }, of, limit) {
+export function pendingList({ call, act, say, confirmed, link, can }, of, limit) {
   const queue = pages(async (cursor) => {
     const page = await call("GET /v1/webhooks/{webhook}/deliveries", of, { query: { status: "pending", cursor, limit } });
     return { items: page.deliveries, next_cursor: page.next_cursor };
@@ -32,7 +32,7 @@ export function pendingList({ call, act, say, confirmed, link }, of, limit) {
     h("a", { href: link(["events", item.event_id]) }, h("code", null, item.event_id)),
     time(item.created_at), `${item.attempts}`,
     h("span", null, until(item.next_attempt_at), h("span", { class: "sub" }, time(item.next_attempt_at))),
-    h("div", { class: "actions" },
+    can("manage") && h("div", { class: "actions" },
       button("Send now", () => sendNow(item), { id: `send-${item.id}`, "aria-label": `Send now: ${item.event_id}` }),
       button("Cancel", () => cancel(item), { id: `cancel-${item.id}`, "aria-label": `Cancel: ${item.event_id}` })),
   ];
@@ -40,7 +40,7 @@ export function pendingList({ call, act, say, confirmed, link }, of, limit) {
     items.length > 0
       ? [
         table("Waiting deliveries", COLUMNS, items.map(row)),
-        h("div", { class: "actions end" }, button("Cancel all…", cancelAll, { id: "cancel-all", class: "danger" })),
+        can("manage") && h("div", { class: "actions end" }, button("Cancel all…", cancelAll, { id: "cancel-all", class: "danger" })),
       ]
       : empty("Nothing is waiting", "Deliveries that wait for their next attempt appear here."),
     cursor && button("Older", () => act(() => queue.older()), { id: "older", class: "more" }),

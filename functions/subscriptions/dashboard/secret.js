@@ -40,7 +40,7 @@ export function secretPanel({ call, act, say, can }, of) {
     element,
     show({ id, old_secret_expires_at: until }) {
       const secret = made?.id === id ? made.secret : undefined;
-      const [rotatable, readable] = [can("manage"), can("admin")];
+      const [rotatable, readable] = [can("rotate"), can("secret")];
       shown.show({ secret });
       actions.show({ until, rotatable, readable });
       element.hidden = !secret && !rotatable && !readable;

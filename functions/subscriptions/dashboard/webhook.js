@@ -85,16 +85,18 @@ export async function webhook(context) {
     h("div", null,
       h("h1", null, badge(hook.health), " ", hook.name ?? hook.description ?? hook.url.split("/")[2]),
       h("p", null, h("code", null, hook.url))),
-    can("manage") && h("div", { class: "actions" },
-      h("div", { class: "joined" }, typeToTest.element, test),
-      button("Recover…", panel.toggle, { id: "recover", "aria-controls": "recovery" }),
-      hook.status === "active"
-        ? button("Disable", disable, { id: "switch" })
-        : hook.disabled?.code === "unverified"
-          ? button("Verify the endpoint", verify, { id: "verify", class: "primary" })
-          : button("Enable", enable, { id: "switch", class: "primary" }),
-      h("a", { class: "button", id: "edit", href: link([...base, "edit"]) }, "Edit"),
-      button("Delete…", remove, { id: "delete", class: "danger" })),
+    h("div", { class: "actions" },
+      can("test") && h("div", { class: "joined" }, typeToTest.element, test),
+      can("manage") && [
+        button("Recover…", panel.toggle, { id: "recover", "aria-controls": "recovery" }),
+        hook.status === "active"
+          ? button("Disable", disable, { id: "switch" })
+          : hook.disabled?.code === "unverified"
+            ? button("Verify the endpoint", verify, { id: "verify", class: "primary" })
+            : button("Enable", enable, { id: "switch", class: "primary" }),
+        h("a", { class: "button", id: "edit", href: link([...base, "edit"]) }, "Edit"),
+        button("Delete…", remove, { id: "delete", class: "danger" }),
+      ]),
   ]);
   const why = region(null, ({ disabled }) => disabled && h("div", { class: "notice bad" },
     h("p", null, h("strong", null, "Disabled "), time(disabled.at), ". ", REASONS[disabled.code] ?? words(disabled.code)),

@@ -49,7 +49,7 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
         ? empty("No match so far", "More webhooks have not been searched yet.")
         : health || q
           ? empty("No matching webhooks")
-          : empty("No webhooks yet", can("manage") && h("a", { class: "button primary", href: link(["add"]) }, "Add webhook")),
+          : empty("No webhooks yet", can("add") && h("a", { class: "button primary", href: link(["add"]) }, "Add webhook")),
     cursor && button("Show more", older, { id: "older", class: "more" }),
   ]);
   const draw = () => rows.show({ items: list.items, cursor: list.cursor, statistics: Object.fromEntries([...statistics].map(([id, { stats }]) => [id, stats])) });
@@ -71,9 +71,11 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
   }, ({ id }) => id);
   const older = () => act(() => list.older());
   async function refresh() {
-    const [, { stats }] = await Promise.all([list.refresh(), call("GET /v1/stats")]);
-    setNow(stats.until);
-    summary.show({ ...stats, until: undefined });
+    const [, total] = await Promise.all([list.refresh(), can("total") && call("GET /v1/stats")]);
+    if (total) {
+      setNow(total.stats.until);
+      summary.show({ ...total.stats, until: undefined });
+    }
     measure();
     draw();
   }
@@ -90,7 +92,7 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
     refresh,
     element: h("div", null,
       h("div", { class: "heading" }, h("h1", null, "Webhooks"),
-        h("div", { class: "filters" }, search, field("Health", filter), can("manage") && h("a", { class: "button primary", id: "add", href: link(["add"]) }, "Add webhook"))),
-      summary.element, h("p", { class: "caption" }, "All webhooks, last 24 hours"), rows.element),
+        h("div", { class: "filters" }, search, field("Health", filter), can("add") && h("a", { class: "button primary", id: "add", href: link(["add"]) }, "Add webhook"))),
+      can("total") && [summary.element, h("p", { class: "caption" }, "All webhooks, last 24 hours")], rows.element),
   };
 }

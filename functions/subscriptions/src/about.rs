@@ -18,10 +18,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Management, keys, tenants};
+use crate::{Management, keys, portal_links, tenants};
 
 /// What a client may ask for by its name, of what came in later than the first version.
-const FEATURES: [&str; 9] = [
+const FEATURES: [&str; 10] = [
     "audit",
     "batch",
     "challenge",
@@ -31,6 +31,7 @@ const FEATURES: [&str; 9] = [
     "jobs",
     "key_pairs",
     "operator_keys",
+    "portal",
 ];
 
 /// What this deployment is.
@@ -121,7 +122,8 @@ pub(crate) async fn me(
         None => (None, None),
     };
     let data = json!({
-        "key": keys::View::of(&key, None),
+        "key": key.portal.is_none().then(|| keys::View::of(&key, None)),
+        "portal_link": portal_links::View::of(&key, None),
         "tenant": tenant.as_ref().map(tenants::View::from),
         "quota": { "events_per_hour": of_key, "events_per_month": of_plan },
     });

@@ -43,7 +43,7 @@ pub(crate) struct View<'a> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AuditActor")]
 struct ActorView<'a> {
-    /// `key`, or `system` for Rung itself.
+    /// `key`, `portal` for a portal link, or `system` for Rung itself.
     kind: &'static str,
     id: Option<&'a str>,
     name: Option<&'a str>,
@@ -56,6 +56,7 @@ impl<'a> View<'a> {
         let origin = &record.origin;
         let (id, name, by_operator) = match &origin.actor {
             Actor::Key { id, name, operator } => (Some(id.as_str()), name.as_deref(), *operator),
+            Actor::Portal { id, name } => (Some(id.as_str()), name.as_deref(), false),
             Actor::System => (None, None, false),
         };
         let shows_place = !(to_tenant && by_operator);
@@ -84,7 +85,7 @@ pub(crate) async fn list(
     Query(query): Query,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    let caller = api.caller_or_operator(&headers, Some(Scope::Read)).await?;
+    let caller = api.caller_or_operator(&headers, Scope::Read).await?;
     let to_tenant = caller.as_ref().is_some_and(|it| it.own_key().is_some());
     let own = caller.map(|caller| caller.tenant.id);
     let mut fields = Fields::of(&query)?;

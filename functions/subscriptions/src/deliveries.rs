@@ -226,7 +226,7 @@ pub(crate) async fn list(
     Path(id): Path<WebhookId>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.reader_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
     let mut fields = Fields::of(&query)?;
     let names = ["deliveries", webhook.tenant.as_str(), webhook.id.as_str()];
@@ -357,7 +357,7 @@ pub(crate) async fn get(
     Path((webhook, id)): Path<(WebhookId, String)>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.reader_of(&headers, &webhook).await?;
     let (_, found, event_type) = named(&state, &caller, &webhook, &id).await?;
     Ok(one(StatusCode::OK, &found.view(&event_type)))
 }
@@ -368,7 +368,7 @@ pub(crate) async fn retry(
     Path((webhook, id)): Path<(WebhookId, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.manager_of(&headers, &webhook).await?;
     let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
     rung_api::nothing(request).await?;
     if webhook.disabled.is_some() {
@@ -396,7 +396,7 @@ pub(crate) async fn cancel(
     Path((webhook, id)): Path<(WebhookId, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.manager_of(&headers, &webhook).await?;
     let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
     rung_api::nothing(request).await?;
     let record = caller.record(Action::DeliveryCancelled, id.as_str());
@@ -431,7 +431,7 @@ pub(crate) async fn cancel_all(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.manager_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
     rung_api::nothing(request).await?;
     let record = caller.record(Action::WebhookDeliveriesCancelled, webhook.id.as_str());

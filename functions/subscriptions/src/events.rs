@@ -48,7 +48,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.viewer(&headers).await?;
     let tenant = &caller.tenant;
     let mut fields = Fields::of(&query)?;
     let names = ["events", tenant.id.as_str()];
@@ -70,7 +70,13 @@ pub(crate) async fn list(
         .await?;
     let mut views = Vec::with_capacity(events.len());
     for event in &events {
-        let matches = store.matches(event).await?;
+        let mut matches = store.matches(event).await?;
+        if let Some(only) = caller.only_webhook() {
+            matches.retain(|found| found.webhook == *only);
+            if matches.is_empty() {
+                continue;
+            }
+        }
         views.push(View {
             id: event.id.as_str(),
             r#type: &event.event_type,
@@ -120,16 +126,27 @@ pub(crate) async fn get(
     Path(id): Path<EventId>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.viewer(&headers).await?;
     let names = ["deliveries", caller.tenant.id.as_str(), id.as_str()];
     let page = state.api.only_page(&query, &names).await?;
     let event = state.api.store.event(&caller.tenant.id, &id).await?;
-    let event = event.ok_or_else(|| ApiError::not_found("event", id.as_str()))?;
-    let (goes_to, next) = state
-        .api
-        .store
-        .webhooks_of_event(&event, page.after.as_deref(), page.limit)
-        .await?;
+    let not_found = || ApiError::not_found("event", id.as_str());
+    let event = event.ok_or_else(not_found)?;
+    let store = &state.api.store;
+    let (goes_to, next) = match caller.only_webhook() {
+        // A link of one webhook sees what went to that, and of it nothing else.
+        Some(only) => (
+            store
+                .whether_to(&event, only)
+                .await?
+                .ok_or_else(not_found)?,
+            None,
+        ),
+        None => {
+            let after = page.after.as_deref();
+            store.webhooks_of_event(&event, after, page.limit).await?
+        }
+    };
     let deliveries = deliveries_of(&state, &event, &goes_to).await?;
     let dialect = state.api.dialect(&caller.tenant.dialect)?;
     let own = state.api.store.body(&event, &caller.tenant.dialect).await?;

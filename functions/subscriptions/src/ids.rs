@@ -17,6 +17,16 @@ pub(crate) fn new_id<T>(
     parse(&id).map_err(|_| Code::Internal.into())
 }
 
+/// A new id that begins with the time of its making, so that ids are in that order: the prefix, the time and 48 random bits.
+pub(crate) fn id_in_time<T>(
+    prefix: &str,
+    made_ms: u64,
+    parse: impl Fn(&str) -> Result<T, IdFault>,
+) -> Result<T, ApiError> {
+    let id = format!("{prefix}{made_ms:012x}{}", chance::hex::<6>());
+    parse(&id).map_err(|_| Code::Internal.into())
+}
+
 /// The id of what is made under an `Idempotency-Key`, so that the same request again finds it. `owner` is the tenant that it is made
 /// for; a tenant has none.
 pub(crate) fn id_of_key<T>(

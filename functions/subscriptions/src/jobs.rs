@@ -2,12 +2,13 @@
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rung_api::{ApiError, Fields, NoQuery, Query, answer, read};
+use rung_api::{ApiError, Caller, Fields, Need, NoQuery, Query, Reach, answer, read};
 use rung_core::{
     domain::{
         audit::{Origin, Record},
         id::{JobId, TenantId, WebhookId},
         job::{Erasure, Job, Kind, Status, Subject},
+        portal::Capability,
         tenant::Scope,
         time::Time,
     },
@@ -242,11 +243,10 @@ pub(crate) async fn begin(
     })
 }
 
-/// The tenant whose jobs the caller may see; `None` for the operator who names none.
-async fn reach(state: &Management, headers: &HeaderMap) -> Result<Option<TenantId>, ApiError> {
-    let scope = Some(Scope::Read);
-    let caller = state.api.caller_or_operator(headers, scope).await?;
-    Ok(caller.map(|caller| caller.tenant.id))
+/// Whoever may see a tenant's jobs; `None` for the operator who names none.
+async fn viewer(state: &Management, headers: &HeaderMap) -> Result<Option<Caller>, ApiError> {
+    let need = Need::from(Scope::Read).or_portal(Capability::View, Reach::Visible);
+    state.api.caller_or_operator(headers, need).await
 }
 
 /// Which jobs a list is asked for.
@@ -254,16 +254,18 @@ struct Wanted {
     kinds: Vec<Kind>,
     statuses: Vec<Status>,
     webhook: Option<WebhookId>,
+    /// The only webhook whose jobs the caller may see, if there is only one.
+    visible: Option<WebhookId>,
 }
 
 impl Wanted {
     fn takes(&self, job: &Job) -> bool {
         self.kinds.contains(&job.kind())
             && self.statuses.contains(&job.status)
-            && self
-                .webhook
-                .as_ref()
-                .is_none_or(|webhook| job.webhook() == Some(webhook))
+            && [&self.webhook, &self.visible]
+                .into_iter()
+                .flatten()
+                .all(|webhook| job.webhook() == Some(webhook))
     }
 }
 
@@ -275,9 +277,10 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let tenant = reach(&state, &headers).await?;
+    let caller = viewer(&state, &headers).await?;
+    let tenant = caller.as_ref().map(|caller| &caller.tenant.id);
     let mut fields = Fields::of(&query)?;
-    let names = ["jobs", tenant.as_ref().map_or("", TenantId::as_str)];
+    let names = ["jobs", tenant.map_or("", TenantId::as_str)];
     let page = state.api.page(&mut fields, &names).await?;
     let kinds = fields.optional("kind", |value| names_of(value, &Kind::ALL, Kind::as_str));
     let statuses = fields.optional("status", |value| {
@@ -287,10 +290,11 @@ pub(crate) async fn list(
         kinds: kinds.unwrap_or_else(|| Kind::ALL.to_vec()),
         statuses: statuses.unwrap_or_else(|| Status::ALL.to_vec()),
         webhook: fields.optional("webhook_id", read::id(WebhookId::parse)),
+        visible: caller.as_ref().and_then(Caller::only_webhook).cloned(),
     };
     fields.finish()?;
     let (after, limit) = (page.after.clone(), page.limit);
-    let listed = wanted_jobs(&state, tenant.as_ref(), &wanted, after, limit).await?;
+    let listed = wanted_jobs(&state, tenant, &wanted, after, limit).await?;
     let jobs: Vec<_> = listed.items.iter().map(|job| shown(&state, job)).collect();
     let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
@@ -341,9 +345,14 @@ pub(crate) async fn get(
     Path(id): Path<JobId>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let tenant = reach(&state, &headers).await?;
+    let caller = viewer(&state, &headers).await?;
     let job = state.api.store.job(&id).await?;
-    let job = job.filter(|job| tenant.is_none_or(|tenant| job.erasure.tenant == tenant));
+    let is_visible = |job: &Job, caller: &Caller| {
+        let only = caller.only_webhook();
+        job.erasure.tenant == caller.tenant.id
+            && only.is_none_or(|only| job.webhook() == Some(only))
+    };
+    let job = job.filter(|job| caller.is_none_or(|caller| is_visible(job, &caller)));
     let job = job.ok_or_else(|| ApiError::not_found("job", id.as_str()))?;
     Ok(answer(
         StatusCode::OK,

@@ -20,6 +20,7 @@ mod keys;
 mod logs;
 mod metadata;
 mod plan;
+mod portal_links;
 mod read_only;
 mod recover;
 mod stats;
@@ -36,11 +37,11 @@ use axum::{
 };
 use http::{HeaderMap, Method, header, request::Parts};
 use rung_api::{
-    Api, ApiError, Caller, Code,
+    Api, ApiError, Caller, Code, Need, Reach,
     openapi::{Documented, Routes},
 };
 use rung_core::{
-    domain::{id::WebhookId, tenant::Scope, webhook::Webhook},
+    domain::{id::WebhookId, portal::Capability, tenant::Scope, webhook::Webhook},
     flow::deliver::Deliverer,
 };
 use rung_dialect::Dialect;
@@ -204,6 +205,8 @@ fn of_tenants_and_keys(routes: Routes<Management>) -> Routes<Management> {
     const TENANT: &str = "/v1/tenants/{tenant}";
     const KEYS: &str = "/v1/tenants/{tenant}/keys";
     const KEY: &str = "/v1/tenants/{tenant}/keys/{key}";
+    const LINKS: &str = "/v1/tenants/{tenant}/portal-links";
+    const LINK: &str = "/v1/tenants/{tenant}/portal-links/{portal_link}";
     const OPERATOR_KEY: &str = "/v1/keys/{operator_key}";
     routes
         .get("/v1/tenants", tenants::list, docs::list_tenants)
@@ -217,6 +220,10 @@ fn of_tenants_and_keys(routes: Routes<Management>) -> Routes<Management> {
         .get(KEY, keys::tenants::get, docs::get_key)
         .patch(KEY, keys::tenants::update, docs::update_key)
         .delete(KEY, keys::tenants::delete, docs::delete_key)
+        .get(LINKS, portal_links::list, docs::list_portal_links)
+        .post(LINKS, portal_links::create, docs::create_portal_link)
+        .delete(LINKS, portal_links::delete_all, docs::delete_portal_links)
+        .delete(LINK, portal_links::delete, docs::delete_portal_link)
         .get("/v1/keys", keys::operators::list, docs::list_operator_keys)
         .post(
             "/v1/keys",
@@ -243,14 +250,57 @@ async fn openapi() -> Response {
 }
 
 impl Management {
-    /// Whoever may see a tenant's things.
+    /// Whoever may see all of a tenant's things.
     async fn reader(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        self.api.caller(headers, Scope::Read).await
+        let need = Need::from(Scope::Read);
+        let need = need.or_portal(Capability::View, Reach::Tenant);
+        self.api.caller(headers, need).await
     }
 
-    /// Whoever may change them.
+    /// Whoever may see some of a tenant's things: those of [`Caller::only_webhook`], if there is one.
+    async fn viewer(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let need = Need::from(Scope::Read);
+        let need = need.or_portal(Capability::View, Reach::Visible);
+        self.api.caller(headers, need).await
+    }
+
+    /// Whoever may see what is the webhook's.
+    async fn reader_of(
+        &self,
+        headers: &HeaderMap,
+        webhook: &WebhookId,
+    ) -> Result<Caller, ApiError> {
+        let (scope, capability) = (Scope::Read, Capability::View);
+        self.caller_of(headers, scope, capability, webhook).await
+    }
+
+    /// Whoever may change any of a tenant's things.
     async fn manager(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        self.api.caller(headers, Scope::Manage).await
+        let need = Need::from(Scope::Manage);
+        let need = need.or_portal(Capability::Manage, Reach::Tenant);
+        self.api.caller(headers, need).await
+    }
+
+    /// Whoever may change what is the webhook's.
+    async fn manager_of(
+        &self,
+        headers: &HeaderMap,
+        webhook: &WebhookId,
+    ) -> Result<Caller, ApiError> {
+        let (scope, capability) = (Scope::Manage, Capability::Manage);
+        self.caller_of(headers, scope, capability, webhook).await
+    }
+
+    /// Whoever has the scope, or a portal link with the capability that shows this webhook.
+    async fn caller_of(
+        &self,
+        headers: &HeaderMap,
+        scope: Scope,
+        capability: Capability,
+        webhook: &WebhookId,
+    ) -> Result<Caller, ApiError> {
+        let need = Need::from(scope).or_portal(capability, Reach::Webhook(webhook));
+        self.api.caller(headers, need).await
     }
 
     /// The caller's webhook of this id.

@@ -168,7 +168,7 @@ pub(crate) async fn list(
     Path(id): Path<WebhookId>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.reader_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
     let mut fields = Fields::of(&query)?;
     let names = ["logs", webhook.tenant.as_str(), webhook.id.as_str()];
@@ -196,7 +196,7 @@ pub(crate) async fn list_all(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.viewer(&headers).await?;
     let tenant = &caller.tenant;
     let mut fields = Fields::of(&query)?;
     let page = state
@@ -206,6 +206,12 @@ pub(crate) async fn list_all(
     let filter = filter(&mut fields, state.api.dialect(&tenant.dialect)?);
     let named = fields.optional("webhook_id", webhook_ids);
     let store = &state.api.store;
+    // A link of one webhook finds no other.
+    let named = match (caller.only_webhook(), named) {
+        (Some(only), None) => Some(vec![only.clone()]),
+        (Some(only), Some(named)) => Some(named.into_iter().filter(|id| id == only).collect()),
+        (None, named) => named,
+    };
     let webhooks: Vec<Webhook> = match &named {
         Some(named) => {
             let names = named.iter().map(|id| (tenant.id.clone(), id.clone()));
@@ -390,7 +396,7 @@ pub(crate) async fn get(
     Path((webhook, log)): Path<(WebhookId, String)>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.reader_of(&headers, &webhook).await?;
     let (_, entry) = entry(&state, &caller, &webhook, &log).await?;
     let event = event_of(&state, &entry).await?;
     let body = match &event {
@@ -409,7 +415,7 @@ pub(crate) async fn retry(
     Path((webhook, log)): Path<(WebhookId, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.manager_of(&headers, &webhook).await?;
     let (webhook, entry) = entry(&state, &caller, &webhook, &log).await?;
     rung_api::nothing(request).await?;
     if webhook.disabled.is_some() {

@@ -89,7 +89,7 @@ pub(crate) async fn begin(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.manager_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
     let key = rung_api::idempotency_key(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
@@ -157,7 +157,7 @@ pub(crate) async fn get(
     Path((webhook, id)): Path<(WebhookId, String)>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.reader_of(&headers, &webhook).await?;
     let webhook = state.webhook(&caller, &webhook).await?;
     let missing = || ApiError::not_found("recovery", &id);
     let job = id.strip_prefix("rec_").and_then(|job| job.parse().ok());

@@ -203,7 +203,7 @@ pub(crate) async fn of_webhook(
     Path(id): Path<WebhookId>,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.reader_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
     let asked = Asked::read(&state, &query)?;
     let store = &state.api.store;

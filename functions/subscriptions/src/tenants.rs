@@ -172,6 +172,7 @@ impl Whole {
             metadata: self.metadata.unwrap_or_else(Json::empty),
             webhooks: 0,
             version: 0,
+            portal_round: 0,
             created_ms: now_ms,
         }
     }
@@ -219,6 +220,7 @@ pub(crate) async fn create(
         id: present.id.clone(),
         webhooks: present.webhooks,
         version: present.version,
+        portal_round: present.portal_round,
         created_ms: present.created_ms,
         ..tenant
     };
@@ -351,6 +353,7 @@ pub(crate) async fn put(
             id: present.id.clone(),
             webhooks: present.webhooks,
             version: present.version,
+            portal_round: present.portal_round,
             created_ms: present.created_ms,
             ..new
         };

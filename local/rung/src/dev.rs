@@ -1,6 +1,11 @@
 //! `rung dev`: everything on one machine.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use rung_base::clock::{Clock, ScaledClock};
 use rung_core::{
@@ -13,6 +18,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
+use url::Url;
 
 use crate::{
     Error,
@@ -160,13 +166,14 @@ impl Server {
         .await?;
         // Keys that do not open this data are noticed here rather than at the first webhook.
         app.api.store.deployment_key().await?;
+        let addr = listener.local_addr()?;
         app.api = app
             .api
             .with_egress_ips(egress_ips)
-            .with_webhooks_per_tenant(webhooks_per_tenant);
+            .with_webhooks_per_tenant(webhooks_per_tenant)
+            .with_public_url(public_url.clone().or_else(|| own_url(addr)));
         let deliverer = &mut app.deliverer;
         deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);
-        let addr = listener.local_addr()?;
         Ok(Self {
             addr,
             admin_key,
@@ -208,6 +215,16 @@ impl Server {
         drop(data);
         Ok(())
     }
+}
+
+/// Where browsers of this machine reach a server that listens there.
+fn own_url(addr: SocketAddr) -> Option<Url> {
+    let host = match addr.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    Url::parse(&format!("http://{}/", SocketAddr::new(host, addr.port()))).ok()
 }
 
 /// The clock goes on where it stood, never behind the wall: a faster one stands still while nobody runs it.

@@ -68,6 +68,7 @@ async fn store_over_table() -> (Store, aws_sdk_dynamodb::Client) {
         metadata: Json::empty(),
         webhooks: 0,
         version: 0,
+        portal_round: 0,
         created_ms: 1_760_000_000_000,
     };
     let made = store.create_tenant(&tenant, &by_nobody()).await.unwrap();
@@ -304,6 +305,7 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
     let key = ApiKey {
         id: KeyId::parse("key_1").unwrap(),
         owner: KeyOwner::Tenant(tenant()),
+        portal: None,
         hash: KeyHash::of("rk_1"),
         name: None,
         scopes: vec![Scope::Manage],

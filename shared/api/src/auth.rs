@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue};
 use rung_core::{
     domain::{
         audit::{Action, Origin, Record},
-        id::{KeyId, TenantId, TenantName},
+        id::{KeyId, TenantId, TenantName, WebhookId},
         tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, OPERATORS_OWN, Scope, Tenant, remind_ms},
     },
     store::StoreError,
@@ -14,7 +14,12 @@ use rung_json::Json;
 use subtle::ConstantTimeEq;
 use tracing::Span;
 
-use super::{Api, ApiError, Code, hops::refuse_delivery, source::Source};
+use super::{
+    Api, ApiError, Code,
+    hops::refuse_delivery,
+    need::{Need, check_scope},
+    source::Source,
+};
 use crate::limits::KEY_USE_NOTED_MS;
 
 /// Whoever calls on behalf of a tenant.
@@ -33,6 +38,12 @@ impl Caller {
     #[must_use]
     pub fn own_key(&self) -> Option<&ApiKey> {
         self.key.owner.tenant().map(|_| &self.key)
+    }
+
+    /// The only webhook whose things the caller may see, if there is only one: that of a portal link.
+    #[must_use]
+    pub fn only_webhook(&self) -> Option<&WebhookId> {
+        self.key.portal.as_ref()?.webhook.as_ref()
     }
 
     /// The audit log's record that the caller did this to the tenant's thing of this id.
@@ -61,10 +72,14 @@ impl Api {
     /// The tenant called for: a key's own, or with an operator's key the one that `Rung-Tenant` names.
     ///
     /// # Errors
-    /// 401 without a known key, 403 without the scope, 422 with another tenant's name, 422 without a tenant's name, 404 if there
-    /// is none of that name, 422 when the request is a delivery and does not publish.
-    pub async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, ApiError> {
-        let caller = self.caller_or_operator(headers, Some(scope)).await?;
+    /// 401 without a known key, 403 without what the call needs, 422 with another tenant's name, 422 without a tenant's name, 404 if
+    /// there is none of that name or a portal link is not of the webhook, 422 when the request is a delivery and does not publish.
+    pub async fn caller(
+        &self,
+        headers: &HeaderMap,
+        need: impl Into<Need<'_>>,
+    ) -> Result<Caller, ApiError> {
+        let caller = self.caller_or_operator(headers, need).await?;
         caller.ok_or_else(|| Code::TenantRequired.into())
     }
 
@@ -73,19 +88,20 @@ impl Api {
     /// # Errors
     /// As [`caller`](Self::caller).
     pub async fn any_caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        let caller = self.caller_or_operator(headers, None).await?;
+        let caller = self.caller_or_operator(headers, Need::any()).await?;
         caller.ok_or_else(|| Code::TenantRequired.into())
     }
 
     /// The tenant called for, or `None` when an operator's key names none and asks for all of them.
     ///
     /// # Errors
-    /// 401 without a known key, 403 without the scope, 422 with another tenant's name, 404 if there is none of that name.
+    /// As [`caller`](Self::caller), but for the tenant that is not named.
     pub async fn caller_or_operator(
         &self,
         headers: &HeaderMap,
-        scope: Option<Scope>,
+        need: impl Into<Need<'_>>,
     ) -> Result<Option<Caller>, ApiError> {
+        let need = need.into();
         let (key, own) = self.known(headers).await?;
         let named = single(headers, "Rung-Tenant")?.map(|name| name.to_str().unwrap_or_default());
         if let (Some(own), Some(name)) = (&own, named)
@@ -98,11 +114,9 @@ impl Api {
                 message,
             ));
         }
-        if let Some(scope) = scope {
-            check_scope(&key, scope)?;
-        }
+        need.check(&key)?;
         // Publishing alone goes on with the count that a delivery carries.
-        if scope != Some(Scope::Publish) {
+        if !need.publishes() {
             refuse_delivery(headers)?;
         }
         let tenant = match (own, named) {
@@ -124,7 +138,7 @@ impl Api {
     /// # Errors
     /// As [`caller_or_operator`](Self::caller_or_operator).
     pub async fn whoever(&self, headers: &HeaderMap) -> Result<(ApiKey, Option<Tenant>), ApiError> {
-        if let Some(caller) = self.caller_or_operator(headers, None).await? {
+        if let Some(caller) = self.caller_or_operator(headers, Need::any()).await? {
             return Ok((caller.key, Some(caller.tenant)));
         }
         let (key, tenant) = self.known(headers).await?;
@@ -181,6 +195,7 @@ impl Api {
             metadata: Json::empty(),
             webhooks: 0,
             version: 0,
+            portal_round: 0,
             created_ms: self.clock.now_ms(),
         };
         let origin = Origin::system();
@@ -197,6 +212,7 @@ impl Api {
         let key = ApiKey {
             id: KeyId::parse(FIRST_KEY).map_err(|_| Code::Internal)?,
             owner: KeyOwner::Operator,
+            portal: None,
             hash: self.admin,
             name: Some("First key".to_owned()),
             scopes: vec![Scope::Admin],
@@ -227,12 +243,21 @@ impl Api {
             .expires_ms
             .is_some_and(|expires_ms| expires_ms <= now_ms)
         {
-            return Err(Code::KeyExpired.into());
+            return Err(match key.portal {
+                None => Code::KeyExpired,
+                Some(_) => Code::TokenExpired,
+            }
+            .into());
         }
         let tenant = match key.owner.tenant() {
             Some(tenant) => Some(self.store.tenant(tenant).await?.ok_or(Code::Unauthorized)?),
             None => None,
         };
+        if let (Some(link), Some(tenant)) = (&key.portal, &tenant)
+            && link.round != tenant.portal_round
+        {
+            return Err(Code::Unauthorized.into());
+        }
         self.note_use(&key, now_ms).await;
         Ok((key, tenant))
     }
@@ -254,7 +279,7 @@ impl Api {
         let (Some(expires_ms), Some(_)) = (key.expires_ms, key.owner.tenant()) else {
             return key;
         };
-        if key.remind_ms.is_some() {
+        if key.remind_ms.is_some() || key.portal.is_some() {
             return key;
         }
         let reminded = ApiKey {
@@ -270,10 +295,13 @@ impl Api {
         }
     }
 
-    /// Writes down that a key is used, unless that was done within [`KEY_USE_NOTED_MS`]. Where it fails, nothing else does.
+    /// Writes down that a key is used, but for portal links, unless that was done within [`KEY_USE_NOTED_MS`]. Where it fails, nothing else does.
     async fn note_use(&self, key: &ApiKey, now_ms: u64) {
         let is_old = |used_ms: u64| now_ms.saturating_sub(used_ms) >= KEY_USE_NOTED_MS;
-        if key.used_ms.is_some_and(|used_ms| !is_old(used_ms)) || !self.keys.note_use(key, now_ms) {
+        if key.portal.is_some()
+            || key.used_ms.is_some_and(|used_ms| !is_old(used_ms))
+            || !self.keys.note_use(key, now_ms)
+        {
             return;
         }
         let is_first = key.id.as_str() == FIRST_KEY;
@@ -286,17 +314,6 @@ impl Api {
     pub fn forget_key(&self, owner: &KeyOwner, id: &KeyId) {
         self.keys.forget(owner, id);
     }
-}
-
-fn check_scope(key: &ApiKey, scope: Scope) -> Result<(), ApiError> {
-    if key.grants(scope) {
-        return Ok(());
-    }
-    let message = format!(
-        "this call requires a key with the scope `{}`",
-        scope.as_str()
-    );
-    Err(ApiError::new(Code::Forbidden, message))
 }
 
 /// The caller of the current request as the audit log names it.

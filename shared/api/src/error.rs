@@ -50,6 +50,8 @@ codes! {
     Unauthorized = "unauthorized", UNAUTHORIZED, "missing or unknown API key; send `Authorization: Bearer KEY`";
     /// The key has expired.
     KeyExpired = "key_expired", UNAUTHORIZED, "the API key has expired; ask for a new one";
+    /// The portal link has expired.
+    TokenExpired = "token_expired", UNAUTHORIZED, "the portal link has expired; open a new one";
     /// The key may not do this.
     Forbidden = "forbidden", FORBIDDEN, "the API key lacks the required scope";
     /// The tenant's plan has no webhooks.

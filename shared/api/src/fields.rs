@@ -120,6 +120,27 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A field that may be missing or `null` and is an object with fields of its own, whose problems are noted with the others;
+    /// `None` if there are any.
+    pub fn object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
+        let members = self.optional(name, |value| read::object(value).map(Json::as_object))??;
+        let mut fields = Self {
+            path: format!("{}{name}.", self.path),
+            members,
+            known: Vec::new(),
+            problems: Vec::new(),
+        };
+        let value = read(&mut fields);
+        fields.note_unknown();
+        let is_right = fields.problems.is_empty();
+        self.problems.append(&mut fields.problems);
+        is_right.then_some(value)
+    }
+
     /// The fields `since` and `until` of a span `[since, until)`, in milliseconds.
     pub fn span(&mut self) -> (Option<u64>, Option<u64>) {
         let since_ms = self.optional("since", read::time_ms);
@@ -160,6 +181,18 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When there is any.
     pub fn finish(mut self) -> Result<(), ApiError> {
+        self.note_unknown();
+        let (codes, details): (Vec<_>, Vec<_>) = self.problems.into_iter().unzip();
+        let Some(first) = codes.first() else {
+            return Ok(());
+        };
+        let same = codes.iter().all(|code| code == first);
+        let code = if same { *first } else { Code::InvalidRequest };
+        Err(ApiError::of_fields(code, details))
+    }
+
+    /// Notes the fields that nobody has read.
+    fn note_unknown(&mut self) {
         for (name, _) in self.members {
             if self.problems.len() >= PROBLEMS {
                 break;
@@ -174,13 +207,6 @@ impl<'a> Fields<'a> {
                 self.problem_of(Code::UnknownField, name, problem);
             }
         }
-        let (codes, details): (Vec<_>, Vec<_>) = self.problems.into_iter().unzip();
-        let Some(first) = codes.first() else {
-            return Ok(());
-        };
-        let same = codes.iter().all(|code| code == first);
-        let code = if same { *first } else { Code::InvalidRequest };
-        Err(ApiError::of_fields(code, details))
     }
 
     fn member(&mut self, name: &'static str) -> Option<&'a Json> {

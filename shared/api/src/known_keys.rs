@@ -100,6 +100,7 @@ mod tests {
         ApiKey {
             id: id("key_1"),
             owner: owner(),
+            portal: None,
             hash: KeyHash::of("rk_1"),
             name: None,
             scopes: Vec::new(),

@@ -10,6 +10,7 @@ mod gateway;
 mod hops;
 mod known_keys;
 pub mod limits;
+mod need;
 pub mod openapi;
 mod page;
 mod precondition;
@@ -39,6 +40,7 @@ use rung_json::Json;
 use serde::Serialize;
 use sha2::Sha256;
 use tokio::sync::OnceCell;
+use url::Url;
 
 use self::wrong_keys::WrongKeys;
 pub use self::{
@@ -47,6 +49,7 @@ pub use self::{
     fields::{Fields, Patch, read},
     gateway::{Peer, peer, readable},
     hops::{counted, hops},
+    need::{Need, Reach},
     page::{Page, Seal, limit},
     precondition::{ETag, Precondition},
     serve::{
@@ -68,6 +71,8 @@ pub struct Api {
     pub strict: bool,
     /// The networks that deliveries come from, as the operator has configured them.
     pub egress_ips: Arc<[IpNet]>,
+    /// Where the API is reached from outside, which portal links lead to.
+    pub public_url: Option<Url>,
     /// Whether this is the management API, which may make tenants.
     manages: bool,
     /// How many webhooks a tenant may have.
@@ -95,6 +100,7 @@ impl Api {
             clock,
             strict,
             egress_ips: Arc::default(),
+            public_url: None,
             manages: false,
             webhooks_per_tenant: WEBHOOKS_PER_TENANT,
             admin: KeyHash::of(admin_key),
@@ -117,6 +123,7 @@ impl Api {
         );
         Ok(api
             .with_egress_ips(context.egress_ips.clone())
+            .with_public_url(context.public_url.clone())
             .with_webhooks_per_tenant(context.webhooks_per_tenant)
             .with_metrics(context.metrics.clone()))
     }
@@ -137,6 +144,12 @@ impl Api {
             egress_ips: egress_ips.into(),
             ..self
         }
+    }
+
+    /// The same, reached from outside at this URL.
+    #[must_use]
+    pub fn with_public_url(self, public_url: Option<Url>) -> Self {
+        Self { public_url, ..self }
     }
 
     /// The same, counting into these metrics.

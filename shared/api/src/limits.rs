@@ -14,6 +14,10 @@ pub const SECRET_BYTES: usize = 4_096;
 pub const OVERLAP_DEFAULT_MS: u64 = 24 * 3_600_000;
 /// Longest that a replaced secret may sign on, in milliseconds.
 pub const OVERLAP_MAX_MS: u64 = 7 * 24 * 3_600_000;
+/// How long a portal link lasts when it does not say, in milliseconds.
+pub const PORTAL_LINK_DEFAULT_MS: u64 = 3_600_000;
+/// Longest that a portal link may last, in milliseconds.
+pub const PORTAL_LINK_MAX_MS: u64 = 24 * 3_600_000;
 /// Longest name, in characters.
 pub const NAME_CHARS: usize = 128;
 /// Longest description, in characters.

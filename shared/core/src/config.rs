@@ -198,6 +198,8 @@ pub struct Context {
     pub egress_ips: Vec<IpNet>,
     /// How many webhooks a tenant may have.
     pub webhooks_per_tenant: u32,
+    /// Where the API is reached from outside.
+    pub public_url: Option<Url>,
     admin_key: Option<String>,
     operator_topic: Option<TopicArn>,
     aws: SdkConfig,
@@ -216,7 +218,7 @@ impl Context {
             egress_ips,
             webhooks_per_tenant,
             admin_key,
-            ..
+            public_url,
         } = Settings::from_env()?;
         let dialects = load_dialects(&dialect_files, retention)?;
         let operator_topic = operator_topic()?;
@@ -247,6 +249,7 @@ impl Context {
             metrics,
             egress_ips,
             webhooks_per_tenant,
+            public_url,
             admin_key,
             operator_topic,
             aws,

@@ -28,6 +28,8 @@ pub const OPERATOR_ABSENT_MS: u64 = 60_000;
 pub const FAILING_ATTEMPTS: u32 = 3;
 /// How long before its end a key's tenant is told of it, in milliseconds.
 pub const KEY_EXPIRING_MS: u64 = 30 * 86_400_000;
+/// How long after its end it is known of a portal link that it has ended, in milliseconds.
+pub const PORTAL_LINK_KEPT_MS: u64 = 7 * 86_400_000;
 /// Webhooks of a tenant unless the deployment says otherwise.
 pub const WEBHOOKS_PER_TENANT: u32 = 10_000;
 /// Most items of a list.

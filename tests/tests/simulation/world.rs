@@ -457,6 +457,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             metadata: Json::empty(),
             webhooks: 0,
             version: 0,
+            portal_round: 0,
             created_ms: START_MS,
         };
         let record = Record::new(&origin, None, Action::TenantCreated, owner.id.name());

@@ -9,6 +9,7 @@ mod events;
 mod jobs;
 mod keys;
 mod logs;
+mod portal_links;
 mod recover;
 mod stats;
 mod tenants;
@@ -35,6 +36,9 @@ pub(crate) use self::{
         get_operator_key, list_keys, list_operator_keys, update_key, update_operator_key,
     },
     logs::{get_log, list_all_logs, list_logs, retry_log},
+    portal_links::{
+        create_portal_link, delete_portal_link, delete_portal_links, list_portal_links,
+    },
     recover::{get_recovery, recover},
     stats::{tenant_stats, webhook_stats},
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, put_tenant, update_tenant},
@@ -87,7 +91,8 @@ pub(crate) fn root(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn me(schemas: &mut Schemas) -> Operation {
-    let key = schemas.subschema_for::<crate::keys::View<'_>>();
+    let key = schemas.subschema_for::<Option<crate::keys::View<'_>>>();
+    let portal_link = schemas.subschema_for::<Option<crate::portal_links::View<'_>>>();
     let tenant = schemas.subschema_for::<Option<crate::tenants::View<'_>>>();
     let quota = schemas.subschema_for::<Option<Quota>>();
     let quotas = json_schema!({
@@ -103,10 +108,16 @@ pub(crate) fn me(schemas: &mut Schemas) -> Operation {
     )
     .answers(
         StatusCode::OK,
-        "The key, and the tenant that it is of or that `Rung-Tenant` names.",
-        [("key", key), ("tenant", tenant), ("quota", quotas)],
+        "The key or the portal link, and the tenant that it is of or that `Rung-Tenant` names.",
+        [
+            ("key", key),
+            ("portal_link", portal_link),
+            ("tenant", tenant),
+            ("quota", quotas),
+        ],
         json!({
             "key": keys::example(),
+            "portal_link": null,
             "tenant": tenants::example(),
             "quota": { "events_per_hour": null, "events_per_month": null },
         }),

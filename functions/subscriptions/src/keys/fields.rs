@@ -45,6 +45,7 @@ impl New {
         ApiKey {
             id,
             owner,
+            portal: None,
             hash,
             name: self.name.clone(),
             scopes: self.scopes.clone(),

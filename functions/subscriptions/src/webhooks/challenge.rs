@@ -51,7 +51,7 @@ pub(crate) async fn verify(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.manager_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
     rung_api::nothing(request).await?;
     let webhook = if is_demanded(&webhook) {

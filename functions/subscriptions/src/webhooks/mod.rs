@@ -26,10 +26,11 @@ use rung_core::{
         audit::{Action, Change},
         id::{TenantName, WebhookId},
         job::Subject,
+        portal::Capability,
         tenant::Scope,
         webhook::Webhook,
     },
-    store::webhooks::WebhookWritten,
+    store::{Listed, webhooks::WebhookWritten},
 };
 use rung_json::{Json, limits::REQUEST_BYTES};
 use serde_json::{Value, json};
@@ -80,13 +81,13 @@ pub(crate) async fn create(
             if webhook.is_like(&present) {
                 // The secret that the request has made, and no later one.
                 let is_first = present.revision == 0;
-                return Ok(
-                    if is_first && shows_secret(webhook.created_ms, present.created_ms) {
-                        made(&state, StatusCode::CREATED, &present)
-                    } else {
-                        located(&present, shown_as(&state, StatusCode::CREATED, &present))
-                    },
-                );
+                let shows = shows_secret(webhook.created_ms, present.created_ms)
+                    && may_read_secrets(&caller);
+                return Ok(if is_first && shows {
+                    made(&state, StatusCode::CREATED, &present)
+                } else {
+                    located(&present, shown_as(&state, StatusCode::CREATED, &present))
+                });
             }
             let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
             return Err(idempotency_conflict(problem));
@@ -100,6 +101,12 @@ pub(crate) async fn create(
         }
         tries.again().await?;
     }
+}
+
+/// Whether the caller may be shown a secret again. Somebody else's `Idempotency-Key` may be guessed.
+fn may_read_secrets(caller: &Caller) -> bool {
+    let portal = caller.key.portal.as_ref();
+    portal.is_none_or(|portal| portal.allows(Capability::Secrets))
 }
 
 /// Writes a webhook that is new, or is to replace `present`. `false` when it has changed since that was read.
@@ -320,11 +327,16 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.viewer(&headers).await?;
     let (store, tenant) = (&state.api.store, &caller.tenant.id);
     let (page, wanted) = list::read(&state.api, tenant, query).await?;
     let (after, limit) = (page.after.as_deref(), page.limit);
-    let listed = if wanted == Wanted::default() {
+    let listed = if let Some(only) = caller.only_webhook() {
+        let webhook = store.webhook(tenant, only).await?;
+        let webhook = webhook.filter(|webhook| wanted.takes(webhook, &state.api.dialects));
+        let items = webhook.into_iter().collect();
+        Listed { items, next: None }
+    } else if wanted == Wanted::default() {
         store.webhooks_page(tenant, after, limit).await?
     } else {
         let wanted = |webhook: &Webhook| wanted.takes(webhook, &state.api.dialects);
@@ -349,7 +361,7 @@ pub(crate) async fn get(
     Path(id): Path<WebhookId>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let caller = state.reader_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
     Ok(shown(&state, &webhook))
 }
@@ -360,7 +372,7 @@ pub(crate) async fn update(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.manager_of(&headers, &id).await?;
     let precondition = Precondition::read(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let action = Action::WebhookUpdated;
@@ -494,7 +506,7 @@ pub(crate) async fn delete(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state.manager_of(&headers, &id).await?;
     let precondition = Precondition::read(&headers)?;
     rung_api::nothing(request).await?;
     let tenant = &caller.tenant.id;
@@ -527,7 +539,9 @@ pub(crate) async fn test(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state
+        .caller_of(&headers, Scope::Manage, Capability::Test, &id)
+        .await?;
     let webhook = state.webhook(&caller, &id).await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     let dialect = state.api.dialect(&webhook.dialect)?;

@@ -17,6 +17,7 @@ use rung_core::{
         Unknown,
         audit::Action,
         id::WebhookId,
+        portal::Capability,
         tenant::Scope,
         time::Time,
         webhook::{OldSecret, Secret, TooManySecrets, Webhook},
@@ -199,7 +200,9 @@ pub(crate) async fn rotate_secret(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state
+        .caller_of(&headers, Scope::Manage, Capability::Secrets, &id)
+        .await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     let action = Action::WebhookSecretRotated;
     let webhook = changed(&state, &caller, &id, action, |mut webhook| {
@@ -248,14 +251,16 @@ pub(crate) struct OldSecretView<'a> {
     expires_at: Time,
 }
 
-/// What signs, for the operator alone: to move away with, and for a customer who has lost it.
+/// What signs, for the operator and portal links that may: to move away with, and for a customer who has lost it.
 pub(crate) async fn secret_of(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let caller = state.api.caller(&headers, Scope::Admin).await?;
+    let caller = state
+        .caller_of(&headers, Scope::Admin, Capability::Secrets, &id)
+        .await?;
     let webhook = state.webhook(&caller, &id).await?;
     let record = caller.record(Action::WebhookSecretRead, id.as_str());
     state.api.store.record(&record).await?;
@@ -284,7 +289,9 @@ pub(crate) async fn finish_rotation(
     Path(id): Path<WebhookId>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.manager(&headers).await?;
+    let caller = state
+        .caller_of(&headers, Scope::Manage, Capability::Secrets, &id)
+        .await?;
     rung_api::nothing(request).await?;
     let action = Action::WebhookRotationFinished;
     let webhook = changed(&state, &caller, &id, action, |webhook| {

@@ -102,6 +102,7 @@ async fn a_key_made_before_there_were_reminders_gets_its_own_when_it_is_used() {
     let key = ApiKey {
         id: KeyId::parse("key_old").unwrap(),
         owner: KeyOwner::Tenant(TenantId::parse("odin").unwrap()),
+        portal: None,
         hash: KeyHash::of("rk_old"),
         name: None,
         scopes: vec![Scope::Manage],

@@ -27,6 +27,7 @@ mod openapi;
 mod operator;
 mod operator_keys;
 mod pace;
+mod portal;
 mod publish;
 mod recover;
 mod retention;

@@ -42,11 +42,11 @@ const FIELDS: [&str; 10] = [
 ];
 
 /// A tenant's things, by the parameters of paths that name them.
-struct Things(BTreeMap<&'static str, String>);
+pub(crate) struct Things(BTreeMap<&'static str, String>);
 
 impl Things {
     /// Gives a tenant one of everything, and a second one where it takes two to have a cursor. `erased` is a deleted webhook.
-    async fn of(world: &World, tenant: &str) -> (Self, As) {
+    pub(crate) async fn of(world: &World, tenant: &str) -> (Self, As) {
         world.tenant(tenant, "standard", "pro").await;
         let scopes = json!({"scopes": ["manage", "publish", "catalogue", "erase"]});
         let owner = world.key(tenant, scopes).await;
@@ -89,11 +89,14 @@ impl Things {
             .await;
         let recovery = text(&begun.data(202)["recovery"]["id"]);
         world.run_for(2_000).await;
+        let links = format!("/v1/tenants/{tenant}/portal-links");
+        let link = world.send(&As::operator(), "POST", &links, json!({})).await;
         let keys = format!("/v1/tenants/{tenant}/keys");
         let keys = world.get(&As::operator(), &keys).await;
         let things = BTreeMap::from([
             ("tenant", tenant.to_owned()),
             ("key", text(&keys.data(200)["keys"][0]["id"])),
+            ("portal_link", text(&link.data(201)["portal_link"]["id"])),
             ("webhook", webhook),
             ("log", text(&log["id"])),
             ("delivery", text(&log["delivery_id"])),
@@ -107,13 +110,13 @@ impl Things {
         (Self(things), owner)
     }
 
-    fn id(&self, parameter: &str) -> &str {
+    pub(crate) fn id(&self, parameter: &str) -> &str {
         let id = self.0.get(parameter);
         id.unwrap_or_else(|| panic!("list the parameter {{{parameter}}} of paths in `Things::of`"))
     }
 
     /// Ids that nobody has, as long as these and as well-formed.
-    fn absent(&self) -> Self {
+    pub(crate) fn absent(&self) -> Self {
         let other = |id: &String| {
             let mut id = id.clone();
             let last = id.pop();
@@ -132,14 +135,14 @@ fn text(value: &Value) -> String {
 }
 
 /// One call of the API's description.
-struct Operation {
-    path: String,
-    method: String,
+pub(crate) struct Operation {
+    pub(crate) path: String,
+    pub(crate) method: String,
     description: Value,
 }
 
 impl Operation {
-    fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let document = openapi();
         let paths = document["paths"].as_object().unwrap();
         let operations = paths.iter().flat_map(|(path, methods)| {
@@ -153,7 +156,7 @@ impl Operation {
         operations.collect()
     }
 
-    fn is_public(&self) -> bool {
+    pub(crate) fn is_public(&self) -> bool {
         self.description["security"] == json!([])
     }
 
@@ -173,7 +176,7 @@ impl Operation {
     }
 
     /// The path with the things that `of` has for each parameter.
-    fn path_of<'t>(&self, of: impl Fn(&str) -> &'t Things) -> String {
+    pub(crate) fn path_of<'t>(&self, of: impl Fn(&str) -> &'t Things) -> String {
         let mut path = self.path.clone();
         for parameter in self.parameters() {
             let id = of(parameter).id(parameter);
@@ -183,7 +186,7 @@ impl Operation {
     }
 
     /// The body of its example, if it has any.
-    fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         self.description["requestBody"]["content"]["application/json"]["example"].clone()
     }
 
@@ -197,7 +200,13 @@ impl Operation {
             .collect()
     }
 
-    async fn call(&self, world: &World, caller: &As, path: &str, body: &Value) -> Answered {
+    pub(crate) async fn call(
+        &self,
+        world: &World,
+        caller: &As,
+        path: &str,
+        body: &Value,
+    ) -> Answered {
         let body = if body.is_null() {
             String::new()
         } else {

@@ -488,10 +488,40 @@ impl World {
         self.router = self.app.router();
     }
 
+    /// Restarts the functions with settings of their API that were changed.
+    pub(crate) fn restart(&mut self) {
+        self.router = self.app.router();
+    }
+
+    /// Another process on the same table, which knows nothing of what this one has read.
+    pub(crate) fn another_process(&self) -> Self {
+        let Api {
+            store,
+            dialects,
+            clock,
+            strict,
+            ..
+        } = self.app.api.clone();
+        let mut app = self.app.clone();
+        app.api = Api::new(store, dialects, clock, ADMIN, strict);
+        Self {
+            router: app.router(),
+            app,
+            sqs: self.sqs.clone(),
+            dynamodb: self.dynamodb.clone(),
+            statistics: self.statistics.clone(),
+            contention: self.contention.clone(),
+            calls: Arc::clone(&self.calls),
+            clock: Arc::clone(&self.clock),
+            receiver: Arc::clone(&self.receiver),
+            stop: None,
+        }
+    }
+
     /// Lets a tenant have so many webhooks.
     pub(crate) fn limit_webhooks(&mut self, webhooks_per_tenant: u32) {
         self.app.api.webhooks_per_tenant = webhooks_per_tenant;
-        self.router = self.app.router();
+        self.restart();
     }
 
     /// Makes a tenant and a key of all scopes; who that key is.

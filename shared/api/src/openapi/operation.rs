@@ -73,6 +73,7 @@ impl Operation {
             codes.extend([
                 Code::Unauthorized,
                 Code::KeyExpired,
+                Code::TokenExpired,
                 Code::TooManyWrongKeys,
                 Code::Forbidden,
                 Code::InvalidRequest,
@@ -395,6 +396,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         let (description, schema) = match name {
             "tenant" => ("The tenant's id.", id_schema()),
             "key" | "operator_key" => ("The key's id, not the key itself.", id_schema()),
+            "portal_link" => ("The portal link's id.", id_schema()),
             "webhook" => ("The webhook's id.", id_schema()),
             "recovery" => ("The recovery's id.", json!({ "type": "string" })),
             "event" => ("The event's id.", id_schema()),

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::{
     id::{KeyId, TenantId},
+    portal::PortalAccess,
     tenant::ApiKey,
 };
 use crate::limits::AUDIT_VALUE_BYTES;
@@ -58,6 +59,12 @@ actions! {
     KeyUpdated = "key.updated";
     /// An API key was deleted.
     KeyDeleted = "key.deleted";
+    /// A portal link was created.
+    PortalLinkCreated = "portal_link.created";
+    /// A portal link was ended.
+    PortalLinkDeleted = "portal_link.deleted";
+    /// All portal links of a tenant were ended.
+    PortalLinksEnded = "tenant.portal_links_ended";
     /// A webhook was created.
     WebhookCreated = "webhook.created";
     /// A webhook was changed.
@@ -117,6 +124,13 @@ pub enum Actor {
         /// Whether the key is one of the operator's.
         operator: bool,
     },
+    /// Whoever has a portal link.
+    Portal {
+        /// The link's id.
+        id: KeyId,
+        /// Whom it is for.
+        name: Option<String>,
+    },
     /// Rung itself.
     System,
 }
@@ -127,6 +141,7 @@ impl Actor {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Key { .. } => "key",
+            Self::Portal { .. } => "portal",
             Self::System => "system",
         }
     }
@@ -135,7 +150,7 @@ impl Actor {
     #[must_use]
     pub fn id(&self) -> Option<&KeyId> {
         match self {
-            Self::Key { id, .. } => Some(id),
+            Self::Key { id, .. } | Self::Portal { id, .. } => Some(id),
             Self::System => None,
         }
     }
@@ -169,12 +184,20 @@ impl Origin {
     /// A request with this key; where it came from is to be filled in.
     #[must_use]
     pub fn of_key(key: &ApiKey) -> Self {
-        Self {
-            actor: Actor::Key {
-                id: key.id.clone(),
+        let id = key.id.clone();
+        let actor = match &key.portal {
+            Some(PortalAccess { person, .. }) => Actor::Portal {
+                id,
+                name: person.clone().and_then(|person| person.name.or(person.id)),
+            },
+            None => Actor::Key {
+                id,
                 name: key.name.clone(),
                 operator: key.owner.tenant().is_none(),
             },
+        };
+        Self {
+            actor,
             ..Self::system()
         }
     }
@@ -339,6 +362,7 @@ mod tests {
             "event",
             "event_type",
             "key",
+            "portal_link",
             "secrets",
             "tenant",
             "webhook",

@@ -20,6 +20,7 @@ pub mod message;
 pub mod no_delivery;
 pub mod notice;
 pub mod outage;
+pub mod portal;
 pub mod quota;
 pub mod recovery;
 pub mod secret;

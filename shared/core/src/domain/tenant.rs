@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::id::{KeyId, TenantId};
+use super::{
+    id::{KeyId, TenantId},
+    portal::PortalAccess,
+};
 use crate::limits::KEY_EXPIRING_MS;
 
 /// A customer of the operator.
@@ -28,6 +31,8 @@ pub struct Tenant {
     pub webhooks: u64,
     /// Counts the changes of its webhooks: whoever caches those compares it.
     pub version: u64,
+    /// How often all of its portal links were ended.
+    pub portal_round: u64,
     /// When it was made, in milliseconds.
     pub created_ms: u64,
 }
@@ -164,13 +169,15 @@ impl KeyOwner {
     }
 }
 
-/// An API key, without the key itself.
+/// An API key or a portal link, without the key or token itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its public name.
     pub id: KeyId,
     /// Whose.
     pub owner: KeyOwner,
+    /// What it opens as a portal link; `None` for an API key. A link has no scopes.
+    pub portal: Option<PortalAccess>,
     /// The key's hash.
     pub hash: KeyHash,
     /// A name for people.

@@ -6,6 +6,10 @@
 //!
 //! The operator's first key comes from the deployment's settings and has none of these rows. `O` / `F#hash` says when it was last
 //! used, and that it was deleted. Another first key has another hash: it is not deleted.
+//!
+//! A portal link is stored as a tenant's key is, but that it stands in the tenant's list as `L#id`, apart from the keys and in the
+//! order of its making, which its id begins with. Its rows expire a while after it ends. All of a tenant's links are ended by raising
+//! a counter in the tenant's row, which every call reads: each link keeps what that was when it was made.
 
 use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
 
@@ -13,15 +17,16 @@ use super::{
     Listed, NOTHING_THERE, Query, Range, Store, StoreError,
     item::{self, Builder, Row},
     listed::position,
-    tenant_row::partition,
+    tenant_row::{PORTAL_ROUND, partition},
     transact::{Outcome, Part},
 };
 use crate::domain::{
     audit::Record,
     id::{KeyId, TenantId},
     idempotency::Idempotency,
-    tenant::{ApiKey, KeyHash, KeyOwner},
+    tenant::{ApiKey, KeyHash, KeyOwner, Tenant},
 };
+use crate::limits::PORTAL_LINK_KEPT_MS;
 
 /// What came of making an API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +104,7 @@ impl Store {
         Ok(match idempotency {
             _ if reservation == 1 && failed.first() == Some(&true) => KeyCreated::NoTenant,
             Some(idempotency) if failed.get(reservation) == Some(&true) => {
-                self.made_under(&key.owner, idempotency).await?
+                self.made_under(key, idempotency).await?
             }
             _ => KeyCreated::Taken,
         })
@@ -129,13 +134,13 @@ impl Store {
         Ok(put.build()?)
     }
 
-    /// What a request under an `Idempotency-Key` that is kept has made.
+    /// What the request under an `Idempotency-Key` that is kept has made in the place of `key`.
     async fn made_under(
         &self,
-        owner: &KeyOwner,
+        key: &ApiKey,
         idempotency: &Idempotency,
     ) -> Result<KeyCreated, StoreError> {
-        let (pk, sk) = reservation_key(owner, idempotency);
+        let (pk, sk) = reservation_key(&key.owner, idempotency);
         // Between the two calls it may have expired, or the tenant be gone: a key made then is as good as deleted.
         let Some(row) = self.get(pk, sk).await? else {
             return Ok(KeyCreated::Deleted);
@@ -144,7 +149,13 @@ impl Store {
             return Ok(KeyCreated::OtherUnderKey);
         }
         let id = row.parsed("id", |id| KeyId::parse(id).ok())?;
-        let made = self.listed_api_key(owner, row.number("made")?, &id).await?;
+        let made = match &key.portal {
+            None => {
+                let made_ms = row.number("made")?;
+                self.listed_api_key(&key.owner, made_ms, &id).await?
+            }
+            Some(_) => self.portal_link(&key.owner, &id).await?,
+        };
         Ok(made.map_or(KeyCreated::Deleted, KeyCreated::Repeated))
     }
 
@@ -282,10 +293,9 @@ impl Store {
         remaining: Option<Remaining<'_>>,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        let list_sk = list_sk(key.created_ms, &key.id);
         let mut parts = vec![
             self.delete_existing(lookup_pk(&key.hash), LOOKUP_SK.to_owned())?,
-            self.delete_existing(owner_pk(&key.owner), list_sk)?,
+            self.delete_existing(owner_pk(&key.owner), sk_of(key))?,
         ];
         parts.extend(remaining.map(|key| self.still_there(key)).transpose()?);
         Ok(matches!(
@@ -378,6 +388,54 @@ impl Store {
         }
     }
 
+    /// A tenant's portal link, ended or not, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn portal_link(
+        &self,
+        owner: &KeyOwner,
+        id: &KeyId,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let row = self.get(owner_pk(owner), link_sk(id)).await?;
+        row.map(from_row).transpose()
+    }
+
+    /// A page of a tenant's portal links, ended or not, newest first, from before a position of [`Listed::next`].
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn portal_links(
+        &self,
+        tenant: &TenantId,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed<ApiKey>, StoreError> {
+        let before = format!("{LINKS}{}", before.unwrap_or("~"));
+        let pk = [partition(tenant)];
+        let page = self.merged_page(&pk, false, LINKS, Some(&before), limit);
+        let (rows, next) = page.await?;
+        let next = next.and_then(|sk| sk.strip_prefix(LINKS).map(str::to_owned));
+        let listed = Listed { items: rows, next };
+        listed.try_map(from_row)
+    }
+
+    /// Ends all portal links that a tenant has. `false` when the tenant is not there any more.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn end_portal_links(
+        &self,
+        tenant: &Tenant,
+        record: &Record,
+    ) -> Result<bool, StoreError> {
+        let raised = self.raise_version_and(&tenant.id, |update| {
+            update.update_expression(format!("ADD ver :one, {PORTAL_ROUND} :one"))
+        })?;
+        let outcome = self.change([raised], record).await?;
+        Ok(matches!(outcome, Outcome::Written))
+    }
+
     /// The part of a transaction that insists on a key's being there, as it was read.
     fn still_there(&self, key: Remaining<'_>) -> Result<Part, StoreError> {
         let check = ConditionCheck::builder().table_name(&*self.table);
@@ -412,7 +470,22 @@ fn owner_pk(owner: &KeyOwner) -> String {
     }
 }
 
-/// A key's place in its owner's list.
+/// What the sort keys of portal links in a tenant's list begin with.
+const LINKS: &str = "L#";
+
+fn link_sk(id: &KeyId) -> String {
+    format!("{LINKS}{id}")
+}
+
+/// The place of a key or a portal link in its owner's list.
+fn sk_of(key: &ApiKey) -> String {
+    match key.portal {
+        None => list_sk(key.created_ms, &key.id),
+        Some(_) => link_sk(&key.id),
+    }
+}
+
+/// An API key's place in its owner's list.
 fn list_sk(created_ms: u64, id: &KeyId) -> String {
     format!("K#{}", position(created_ms, id.as_str()))
 }
@@ -442,17 +515,22 @@ pub(super) fn lookup_of(row: &Row) -> Option<(String, String)> {
 /// The two rows of a key.
 fn rows(key: &ApiKey) -> [Builder; 2] {
     let lookup = Builder::new(lookup_pk(&key.hash), LOOKUP_SK);
-    let listed = Builder::new(owner_pk(&key.owner), list_sk(key.created_ms, &key.id));
+    let listed = Builder::new(owner_pk(&key.owner), sk_of(key));
     [to_row(lookup, key), to_row(listed, key)]
 }
 
 fn to_row(row: Builder, key: &ApiKey) -> Builder {
     let tenant = key.owner.tenant();
+    let link = key.portal.as_ref();
+    // For a while it is known that a link has ended.
+    let expiry_ms = link.and(key.expires_ms).map(|ms| ms + PORTAL_LINK_KEPT_MS);
     row.maybe("tenant", tenant.map(|tenant| item::text(tenant.as_str())))
         .text("id", key.id.as_str())
         .text("hashed", key.hash.to_hex())
         .maybe("title", key.name.as_ref().map(item::text))
         .json("scopes", &key.scopes)
+        .maybe("portal", link.map(item::json))
+        .maybe("exp", expiry_ms.map(|ms| item::number(ms / 1000)))
         .maybe("rate", key.events_per_hour.map(item::number))
         .maybe("ends", key.expires_ms.map(item::number))
         .maybe("remind", key.remind_ms.map(item::number))
@@ -469,6 +547,7 @@ fn from_row(mut row: Row) -> Result<ApiKey, StoreError> {
     Ok(ApiKey {
         id: row.parsed("id", |id| KeyId::parse(id).ok())?,
         owner,
+        portal: row.maybe_json("portal")?,
         hash: row.parsed("hashed", KeyHash::from_hex)?,
         name: row.maybe_text("title"),
         scopes: row.json("scopes")?,

@@ -446,6 +446,30 @@ impl Store {
         Ok((goes_to, next))
     }
 
+    /// What [`webhooks_of_event`](Self::webhooks_of_event) says of this webhook alone; `None` if the event does not go to it.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn whether_to(
+        &self,
+        event: &Event,
+        webhook: &WebhookId,
+    ) -> Result<Option<GoesTo>, StoreError> {
+        let mut goes_to = GoesTo::default();
+        let matches = self.matches(event).await?;
+        if matches.iter().any(|found| found.webhook == *webhook) {
+            goes_to.matched.push(webhook.clone());
+            return Ok(Some(goes_to));
+        }
+        let pk = partition(&event.tenant, &event.id);
+        let sk = format!("{}{webhook}", backfills(event.accepted_ms));
+        let noted = self.get(pk, sk).await?;
+        Ok(noted.map(|_| {
+            goes_to.backfilled.push(webhook.clone());
+            goes_to
+        }))
+    }
+
     /// The webhooks that an event was noted to be sent to though it did not match them, in the order of their ids: up to `limit`
     /// after the one of the id `after`, by a strong read.
     async fn backfilled(

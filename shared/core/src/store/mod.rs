@@ -9,8 +9,9 @@
 //! | tenant | `T#name` / `A`; `g` = `T`, `gs` = `created#name` | until deleted | [`tenants`] |
 //! | number of the last tenant of a name that was deleted, and the job that erases it | `T#name` / `Z` | for ever | [`tenants`] |
 //! | API key | `K#hash` / `-` and `T#t`, or `O` for the operator's, / `K#created#id` | until deleted | [`api_keys`] |
+//! | portal link | `K#hash` / `-` and `T#t` / `L#id` | its end + 7 days | [`api_keys`] |
 //! | the operator's first key | `O` / `F#hash` | for ever | [`api_keys`] |
-//! | `Idempotency-Key` that an API key was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
+//! | `Idempotency-Key` that an API key or a portal link was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`], [`outages`] |
 //! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |

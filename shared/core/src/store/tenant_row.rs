@@ -26,6 +26,9 @@ pub(super) const NUMBER: &str = "nth";
 /// The attribute that says how many webhooks the tenant has.
 pub(super) const WEBHOOKS: &str = "hooks";
 
+/// The attribute that says how often all of the tenant's portal links were ended.
+pub(super) const PORTAL_ROUND: &str = "links";
+
 /// The condition that the row is there and the tenant's, with what `:nth` stands for in it.
 pub(super) fn is_of(tenant: &TenantId) -> (String, AttributeValue) {
     // Rows had no number before a name could be taken again.
@@ -64,7 +67,8 @@ impl Store {
         })
     }
 
-    fn raise_version_and(
+    /// The same with more that changes of the row.
+    pub(super) fn raise_version_and(
         &self,
         tenant: &TenantId,
         change: impl FnOnce(UpdateBuilder) -> UpdateBuilder,

@@ -16,7 +16,7 @@ use super::{
     item::{self, Builder, Row},
     listed::position,
     reminders::reminder_of,
-    tenant_row::{NUMBER, SK, WEBHOOKS, is_of, partition, row_partition},
+    tenant_row::{NUMBER, PORTAL_ROUND, SK, WEBHOOKS, is_of, partition, row_partition},
     transact::{Outcome, Part},
     webhooks,
 };
@@ -153,7 +153,7 @@ impl Store {
         while let Some(tenant) = self.tenant(&erasure.tenant).await? {
             let pk = partition(&tenant.id);
             self.leave_webhooks(&tenant.id).await?;
-            for prefix in ["W#", "K#", "Y#"] {
+            for prefix in ["W#", "K#", "L#", "Y#"] {
                 let rows = self
                     .query_all(Query {
                         range: Range::Prefix(prefix),
@@ -245,6 +245,7 @@ fn to_row(tenant: &Tenant) -> Builder {
         )
         .number(WEBHOOKS, tenant.webhooks)
         .number("ver", tenant.version)
+        .number(PORTAL_ROUND, tenant.portal_round)
         .number("made", tenant.created_ms)
         .text("g", LIST)
         .text("gs", position(tenant.created_ms, tenant.id.name()))
@@ -265,6 +266,7 @@ fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
         },
         webhooks: row.maybe_number(WEBHOOKS).unwrap_or(0),
         version: row.number("ver")?,
+        portal_round: row.maybe_number(PORTAL_ROUND).unwrap_or(0),
         created_ms: row.number("made")?,
     })
 }

@@ -174,6 +174,8 @@ impl Scene {
         let log = &logs.data(200)["logs"][0];
         let key = json!({"name": "relay", "scopes": ["publish"]});
         let operator_key = world.send(&As::operator(), "POST", "/v1/keys", key).await;
+        let links = "/v1/tenants/acme/portal-links";
+        let link = world.send(&As::operator(), "POST", links, json!({})).await;
         let since = json!({"since": "2025-10-09T08:00:00Z"});
         let recover = format!("{path}/recover");
         let recovery = world.send(&owner, "POST", &recover, since).await;
@@ -186,6 +188,7 @@ impl Scene {
             // The newest: the manager's.
             ("key", text(&keys.data(200)["keys"][0]["id"])),
             ("operator_key", text(&operator_key.data(201)["key"]["id"])),
+            ("portal_link", text(&link.data(201)["portal_link"]["id"])),
             ("log", text(&log["id"])),
             ("delivery", text(&log["delivery_id"])),
             ("recovery", text(&recovery.data(202)["recovery"]["id"])),
@@ -327,11 +330,14 @@ const ACTIONS: &[(&str, &str)] = &[
     ("cancelDeliveries", "webhook.deliveries_cancelled"),
     ("createKey", "key.created"),
     ("createOperatorKey", "key.created"),
+    ("createPortalLink", "portal_link.created"),
     ("createTenant", "tenant.created"),
     ("createWebhook", "webhook.created"),
     ("deleteEvent", "event.erased"),
     ("deleteKey", "key.deleted"),
     ("deleteOperatorKey", "key.deleted"),
+    ("deletePortalLink", "portal_link.deleted"),
+    ("deletePortalLinks", "tenant.portal_links_ended"),
     ("deleteSchema", "event_type.schema_deleted"),
     ("deleteTenant", "tenant.deleted"),
     ("deleteWebhook", "webhook.deleted"),
