@@ -3,6 +3,11 @@
 //! The calls and their fields are those of the API's description, so a new one is held to this too.
 
 use allocation_counter::measure;
+use rung_json::{
+    Json,
+    limits::{JSON_DEPTH, REQUEST_BYTES},
+    schema::Schema,
+};
 use rung_local::app::openapi;
 use serde_json::Value;
 
@@ -142,4 +147,48 @@ fn no_body_allocates_much_more_than_itself() {
         "{held} requests, the costliest took {:.0} % of its room",
         worst * 100.0
     );
+}
+
+/// What a schema may take of memory for the largest event, in bytes.
+const SCHEMA_MEMORY: u64 = 8 * 1024 * 1024;
+
+#[test]
+fn a_schema_takes_no_more_than_8_mb_for_the_largest_event() {
+    let json = |text: &str| Json::parse(text.as_bytes(), JSON_DEPTH).unwrap();
+    let list = |element: &str| {
+        let count = (REQUEST_BYTES - 20) / (element.len() + 1);
+        format!(r#"{{"a":[{}]}}"#, vec![element; count].join(","))
+    };
+    let numbered = |member: fn(usize) -> String| {
+        let members: Vec<_> = (0..18_000).map(member).collect();
+        members.join(",")
+    };
+    let values = [
+        list("0"),
+        list(r#""""#),
+        list("{}"),
+        list(r#"{"a":[0]}"#),
+        format!(r#"{{"a":[{}]}}"#, numbered(|n| format!("[{n}]"))),
+        format!("{{{}}}", numbered(|n| format!(r#""k{n}":"""#))),
+        format!(r#"{{"a":"{}"}}"#, "a".repeat(REQUEST_BYTES - 20)),
+    ];
+    let values = values.map(|text| json(&text));
+    let names: Vec<_> = (0..2_000).map(|n| format!(r#""k{n}""#)).collect();
+    let names = names.join(",");
+    for schema in [
+        r##"{"items":{"$ref":"#"},"properties":{"a":{"$ref":"#"}},"additionalProperties":{"$ref":"#"}}"##.to_owned(),
+        r#"{"properties":{"a":{"uniqueItems":true}}}"#.to_owned(),
+        r#"{"properties":{"a":{"items":{"const":0}}}}"#.to_owned(),
+        format!(r#"{{"properties":{{"a":{{"items":{{"enum":[{names}]}}}}}}}}"#),
+        format!(r#"{{"required":[{names}]}}"#),
+        r#"{"properties":{"a":{"items":{"pattern":"^(a|b)*[^x]{2,9}$","maxLength":9}}}}"#.to_owned(),
+        r#"{"patternProperties":{"^k":{"type":"number"},"1$":{"minimum":0}}}"#.to_owned(),
+        r#"{"not":{"properties":{"a":{"contains":{"const":1}}}}}"#.to_owned(),
+    ] {
+        let schema = Schema::compile(&json(&schema)).unwrap();
+        for value in &values {
+            let counted = measure(|| drop(schema.check(value)));
+            assert!(counted.bytes_max <= SCHEMA_MEMORY, "{}", counted.bytes_max);
+        }
+    }
 }

@@ -65,3 +65,27 @@ impl Compiled {
         self.schema.as_ref().map_or(least, |schema| schema.size())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Json {
+        Json::parse(text.as_bytes(), 9).unwrap()
+    }
+
+    #[test]
+    fn a_schema_is_compiled_once_for_each_change_and_shared() {
+        let schemas = Schemas::default();
+        let tenant = TenantId::parse("acme").unwrap();
+        let compiled = |text: &str| schemas.clone().compiled(&tenant, "a.b", &json(text));
+        let first = compiled(r#"{"pattern":"^a"}"#).unwrap();
+        let again = compiled(r#"{"pattern":"^a"}"#).unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        let changed = compiled(r#"{"pattern":"^b"}"#).unwrap();
+        assert!(!Arc::ptr_eq(&first, &changed));
+        let again = compiled(r#"{"pattern":"^b"}"#).unwrap();
+        assert!(Arc::ptr_eq(&changed, &again));
+    }
+}
