@@ -76,6 +76,8 @@ class Rung:
         recovery = self.call("POST", f"/v1/webhooks/{hook}/recover", {"since": made["created_at"]})
         self.known["recovery"] = recovery["recovery"]["id"]
         self.known["operator_key"] = self.call("POST", "/v1/keys", {"name": "reader", "scopes": ["read"]})["key"]["id"]
+        link = self.call("POST", "/v1/tenants/acme/portal-links", {})
+        self.known["portal_link"] = link["portal_link"]["id"]
         gone = self.call("POST", "/v1/webhooks", {"url": NOWHERE, "events": ["*"]})["webhook"]["id"]
         self.known["job"] = self.call("DELETE", f"/v1/webhooks/{gone}")["job"]["id"]
 

@@ -18,7 +18,7 @@ const OF_REQUESTS: [&str; 6] = [
     "key_sha256",
 ];
 /// Where an answer has.
-const OF_ANSWERS: [&str; 4] = ["key", "secret", "payload", "body"];
+const OF_ANSWERS: [&str; 5] = ["key", "secret", "token", "payload", "body"];
 
 /// The secrets of one test. Clones share them.
 #[derive(Clone, Default)]
