@@ -22,8 +22,8 @@ def generate(description: dict[str, Any], output: Path) -> None:
     schemas = {name: extensible(schema) for name, schema in description["components"]["schemas"].items()}
     for operation in (operation for methods in description["paths"].values() for operation in methods.values()):
         name = operation["operationId"][0].upper() + operation["operationId"][1:]
-        if body := operation.get("requestBody"):
-            schemas.setdefault(f"{name}Request", body["content"]["application/json"]["schema"])
+        if body := operation.get("requestBody", {}).get("content", {}).get("application/json"):
+            schemas.setdefault(f"{name}Request", body["schema"])
         query = [parameter for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
         if query:
             # `metadata.NAME` is a mapping of all names.

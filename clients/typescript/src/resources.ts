@@ -291,7 +291,7 @@ export class Deliveries extends Resource {
   }
 
   /** Cancels all of these statuses; the job shows how far that is. */
-  async cancelAll(webhook: string, body: t.CancelDeliveriesRequest = {}, options?: CallOptions): Promise<t.Job> {
+  async cancelAll(webhook: string, body: t.CancelDeliveriesRequest, options?: CallOptions): Promise<t.Job> {
     return (await this.http.call<{ job: t.Job }>("POST", path`/v1/webhooks/${webhook}/deliveries/cancel`, { ...options, body })).job;
   }
 }
