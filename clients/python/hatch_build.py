@@ -29,9 +29,12 @@ def generate(description: dict[str, Any], output: Path) -> None:
             # `metadata.NAME` is a mapping of all names.
             properties = {parameter["name"].removesuffix(".NAME"): parameter["schema"] for parameter in query}
             schemas[f"{name}Query"] = {"type": "object", "properties": properties}
-    reduced = {**description, "paths": {}, "components": {"schemas": schemas}}
+    # Objects of any content are mappings, wherever they are named.
+    mappings = {name: schema for name, schema in schemas.items() if is_mapping(schema)}
+    types = {name: schema for name, schema in schemas.items() if name not in mappings}
+    reduced = {**description, "paths": {}, "components": {"schemas": types}}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(opened(reduced), file)
+        json.dump(opened(reduced, mappings), file)
         file.flush()
         flags = ["--input-file-type=openapi", "--output-model-type=typing.TypedDict", "--target-python-version=3.11"]
         flags += ["--disable-timestamp", "--use-schema-description", "--formatters=black"]
@@ -48,18 +51,24 @@ def extensible(schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": schema.get("description", ""), "type": "string", "x-extensible-enum": values}
 
 
-def opened(value: Any) -> Any:
+def is_mapping(schema: dict[str, Any]) -> bool:
+    return schema.get("type") == "object" and "properties" not in schema
+
+
+def opened(value: Any, mappings: dict[str, Any]) -> Any:
     """Leaves out whether objects take in other members, which type checkers do not know yet.
 
     Later servers know more values than this description: an enumeration takes in every other string.
     """
     if isinstance(value, list):
-        return [opened(one) for one in value]
+        return [opened(one, mappings) for one in value]
     if not isinstance(value, dict):
         return value
+    if mapping := mappings.get(str(value.get("$ref")).rpartition("/")[2]):
+        return mapping
     if values := value.get("x-extensible-enum"):
         described = {"description": value["description"]} if "description" in value else {}
         none = [{"type": "null"}] if "null" in value["type"] else []
         return described | {"anyOf": [{"enum": values}, {"type": "string"}, *none]}
     left_out = "additionalProperties" if "properties" in value else None
-    return {name: opened(one) for name, one in value.items() if name != left_out}
+    return {name: opened(one, mappings) for name, one in value.items() if name != left_out}
