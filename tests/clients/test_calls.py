@@ -23,10 +23,6 @@ TO_COME = {
     ("POST", "/v1/import"),
     ("PUT", "/v1/event-types/{}"),
     ("DELETE", "/v1/event-types/{}"),
-    ("POST", "/v1/tenants/{}/portal-links"),
-    ("GET", "/v1/tenants/{}/portal-links"),
-    ("DELETE", "/v1/tenants/{}/portal-links"),
-    ("DELETE", "/v1/tenants/{}/portal-links/{}"),
 }
 # Calls that give way to those.
 TO_GO = {

@@ -97,6 +97,23 @@ def test_tenants_and_keys_come_and_go(rung: Rung) -> None:
     assert rung.jobs.get(job["id"])["kind"] == "erase"
 
 
+def test_a_portal_link_opens_what_it_may(rung: Rung) -> None:
+    id = rung.tenants.create(name="Acme")["id"]
+    link = rung.portal_links.create(id, capabilities=["view"], actor={"name": "Jo"})
+    assert link["token"] is not None
+    with Rung(os.environ["RUNG_URL"], link["token"]) as portal:
+        me = portal.me()
+        assert me["portal_link"] is not None and me["portal_link"]["id"] == link["id"]
+        with pytest.raises(ApiError) as caught:
+            portal.events.publish(type="a", data={})
+        assert caught.value.status == 403
+    assert [one["id"] for one in rung.portal_links.list(id)] == [link["id"]]
+    assert rung.portal_links.delete(id, link["id"])["deleted"]
+    rung.portal_links.create(id)
+    rung.portal_links.delete_all(id)
+    assert list(rung.portal_links.list(id)) == []
+
+
 def test_lists_span_pages(rung: Rung) -> None:
     acme = tenant(rung)
     made = [acme.webhooks.create(url="http://127.0.0.1:9/", events=["*"])["id"] for _ in range(5)]

@@ -1,12 +1,20 @@
 import { type CallOptions, Http, type Options } from "./http.js";
 import * as resources from "./resources.js";
-import type { About, Key, Quota, Tenant } from "./types.js";
+import type { About, Key, PortalLink, Quota, Tenant } from "./types.js";
 
 export { ApiError, ConnectionError, type ErrorBody, type ErrorDetail, RungError } from "./errors.js";
 export type { CallOptions, Options } from "./http.js";
 export { type Page, Pages } from "./pages.js";
 export { PublishError, type PublishResult } from "./publish.js";
 export type { Deleted } from "./resources.js";
+
+/** Whose key this is, and what is left of its quota. A portal's token has a link in place of a key. */
+export interface Me {
+  key: Key | null;
+  portal_link: PortalLink | null;
+  tenant: Tenant | null;
+  quota: { events_per_hour: Quota | null; events_per_month: Quota | null };
+}
 
 /** Rung's API. */
 export class Rung {
@@ -56,7 +64,7 @@ export class Rung {
   }
 
   /** Whose key this is, and what is left of its quota. */
-  async me(options?: CallOptions): Promise<{ key: Key; tenant: Tenant | null; quota: { events_per_hour: Quota | null; events_per_month: Quota | null } }> {
+  async me(options?: CallOptions): Promise<Me> {
     return this.#http.call("GET", "/v1/me", options);
   }
 

@@ -101,20 +101,20 @@ export class Keys extends Resource {
 /** Links with which a tenant's people see their webhooks. Needs an operator's key. */
 export class PortalLinks extends Resource {
   /** `url` and `token` are answered once. */
-  async create(tenant: string, body: Json = {}, options?: CallOptions): Promise<Json> {
-    return (await this.http.call<{ portal_link: Json }>("POST", path`/v1/tenants/${tenant}/portal-links`, { ...options, body })).portal_link;
+  async create(tenant: string, body: t.CreatePortalLinkRequest = {}, options?: CallOptions): Promise<t.PortalLink> {
+    return (await this.http.call<{ portal_link: t.PortalLink }>("POST", path`/v1/tenants/${tenant}/portal-links`, { ...options, body })).portal_link;
   }
 
-  list(tenant: string, query?: Json): Pages<Json> {
+  list(tenant: string, query?: t.ListPortalLinksQuery): Pages<t.PortalLink> {
     return new Pages(this.http, path`/v1/tenants/${tenant}/portal-links`, "portal_links", query);
   }
 
-  async delete(tenant: string, id: string, options?: CallOptions): Promise<Json> {
-    return this.http.call("DELETE", path`/v1/tenants/${tenant}/portal-links/${id}`, options);
+  async delete(tenant: string, id: string, options?: CallOptions): Promise<Deleted> {
+    return (await this.http.call<{ portal_link: Deleted }>("DELETE", path`/v1/tenants/${tenant}/portal-links/${id}`, options)).portal_link;
   }
 
-  async deleteAll(tenant: string, options?: CallOptions): Promise<Json> {
-    return this.http.call("DELETE", path`/v1/tenants/${tenant}/portal-links`, options);
+  async deleteAll(tenant: string, options?: CallOptions): Promise<void> {
+    await this.http.call("DELETE", path`/v1/tenants/${tenant}/portal-links`, options);
   }
 }
 

@@ -86,6 +86,19 @@ test("tenants and keys come and go", async () => {
   assert.equal((await rung.jobs.get(job.id)).kind, "erase");
 });
 
+test("a portal link opens what it may", async () => {
+  const { id } = await rung.tenants.create({ name: "Acme" });
+  const link = await rung.portalLinks.create(id, { capabilities: ["view"], actor: { name: "Jo" } });
+  const portal = new Rung({ url, key: link.token ?? "" });
+  assert.equal((await portal.me()).portal_link?.id, link.id);
+  await assert.rejects(portal.events.publish({ type: "a", data: {} }), refusal(403, "forbidden"));
+  assert.deepEqual((await all(rung.portalLinks.list(id))).map((one) => one.id), [link.id]);
+  assert((await rung.portalLinks.delete(id, link.id)).deleted);
+  await rung.portalLinks.create(id);
+  await rung.portalLinks.deleteAll(id);
+  assert.deepEqual(await all(rung.portalLinks.list(id)), []);
+});
+
 test("lists span pages", async () => {
   const acme = await tenant();
   const made: string[] = [];

@@ -32,9 +32,10 @@ __all__ = [
 
 
 class Me(TypedDict):
-    """Whose key this is, and what is left of its quota."""
+    """Whose key this is, and what is left of its quota. A portal's token has a link in place of a key."""
 
-    key: t.Key
+    key: t.Key | None
+    portal_link: t.PortalLink | None
     tenant: t.Tenant | None
     quota: dict[str, t.Quota | None]
 

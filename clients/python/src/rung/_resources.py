@@ -158,10 +158,12 @@ class Keys(_Resource):
 class PortalLinks(_Resource):
     """Links with which a tenant's people see their webhooks. Needs an operator's key."""
 
-    def create(self, tenant: str, /, *, idempotency_key: str | None = None, **body: Any) -> dict[str, Any]:
+    def create(
+        self, tenant: str, /, *, idempotency_key: str | None = None, **body: Unpack[t.CreatePortalLinkRequest]
+    ) -> t.PortalLink:
         """`url` and `token` are answered once."""
         return cast(
-            dict[str, Any],
+            t.PortalLink,
             self._one(
                 "portal_link",
                 "POST",
@@ -171,14 +173,14 @@ class PortalLinks(_Resource):
             ),
         )
 
-    def list(self, tenant: str, /, **query: Any) -> Pages[dict[str, Any]]:
+    def list(self, tenant: str, /, **query: Unpack[t.ListPortalLinksQuery]) -> Pages[t.PortalLink]:
         return Pages(self._http, path("/v1/tenants/{}/portal-links", tenant), "portal_links", query)
 
-    def delete(self, tenant: str, id: str) -> dict[str, Any]:
-        return cast(dict[str, Any], self._http.call("DELETE", path("/v1/tenants/{}/portal-links/{}", tenant, id)))
+    def delete(self, tenant: str, id: str) -> Deleted:
+        return cast(Deleted, self._one("portal_link", "DELETE", path("/v1/tenants/{}/portal-links/{}", tenant, id)))
 
-    def delete_all(self, tenant: str) -> dict[str, Any]:
-        return cast(dict[str, Any], self._http.call("DELETE", path("/v1/tenants/{}/portal-links", tenant)))
+    def delete_all(self, tenant: str) -> None:
+        self._http.call("DELETE", path("/v1/tenants/{}/portal-links", tenant))
 
 
 class Webhooks(_Resource):
