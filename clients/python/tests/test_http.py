@@ -269,3 +269,29 @@ def test_refused_events_are_results_and_a_refused_request_is_an_error() -> None:
     assert caught.value.results == [refusal] * 100 + [None]
     assert isinstance(caught.value.__cause__, ApiError)
     assert str(caught.value) == "1 of 101 events have no result: unauthorized (401): url: no"
+
+
+def lines_of(request: httpx.Request) -> list[str]:
+    return request.content.decode().split("\n")
+
+
+def test_an_export_is_read_page_by_page() -> None:
+    link = '</v1/jobs/1/output?cursor=a%2Fb>; rel="next"'
+    rung, requests = answering(
+        httpx.Response(200, text="1\n2\n", headers={"link": link}), httpx.Response(200, text="3\n")
+    )
+    assert list(rung.exports.output("1")) == ["1", "2", "3"]
+    assert [dict(request.url.params) for request in requests] == [{}, {"cursor": "a/b"}]
+
+
+def test_an_import_goes_on_where_rung_had_no_time() -> None:
+    def results(*lines: int, next_line: int | None = None) -> httpx.Response:
+        return data({"results": [{"line": line, "status": 200} for line in lines], "next_line": next_line})
+
+    rung, requests = answering(results(1, 2, next_line=3), results(1, 2), results(1))
+    large = "x" * 3_000_000
+    taken = rung.exports.import_(["1", "2", "3", large, large])
+    assert [lines_of(request) for request in requests[:2]] == [["1", "2", "3", large], ["3", large]]
+    assert lines_of(requests[2]) == [large]
+    assert [result["line"] for result in taken] == [1, 2, 3, 4, 5]
+    assert requests[0].headers["content-type"] == "application/x-ndjson"

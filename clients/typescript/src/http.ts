@@ -82,13 +82,6 @@ export class Http {
     return data as T;
   }
 
-  /** The same for an answer that is not one JSON value. */
-  async text(method: string, path: string, options: RequestOptions = {}): Promise<string> {
-    const answer = await this.send(method, path, options);
-    if (answer.status >= 300) throw errorOf(answer);
-    return answer.body;
-  }
-
   /** Sends a request and repeats it where that may help. Returns the last answer, whatever its status. */
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
     const url = this.#base + path + search(options.query);
@@ -107,10 +100,10 @@ export class Http {
   #headers(method: string, options: RequestOptions): Headers {
     const { ifMatch, ifNoneMatch, idempotencyKey = method === "POST" ? crypto.randomUUID() : null } = options;
     const headers = {
+      "content-type": options.body === undefined ? null : "application/json",
       ...options.headers,
       authorization: `Bearer ${this.#key}`,
       "rung-tenant": this.#options.tenant,
-      "content-type": options.body === undefined ? null : "application/json",
       "idempotency-key": idempotencyKey,
       "if-match": ifMatch,
       "if-none-match": ifNoneMatch,

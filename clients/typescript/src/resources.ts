@@ -1,4 +1,5 @@
-import { type CallOptions, type Http, path, sleep } from "./http.js";
+import type { ErrorBody } from "./errors.js";
+import { type CallOptions, errorOf, type Http, path, sleep } from "./http.js";
 import { Pages } from "./pages.js";
 import { publish, publishBatch, type PublishResult } from "./publish.js";
 import type * as t from "./types.js";
@@ -348,20 +349,65 @@ export class DeadLetters extends Resource {
   }
 }
 
-/** A tenant's webhooks, keys and catalogue, to take elsewhere. Needs an operator's key. */
+/** What an export has beside tenants, keys, event types and webhooks. */
+export interface ExportRequest {
+  include?: ("secrets" | "events" | "logs")[] | null;
+}
+
+/** What came of a line of an import. */
+export interface ImportResult {
+  /** From 1. */
+  line: number;
+  kind: string | null;
+  status: number;
+  error: ErrorBody | null;
+}
+
+/** What one request of an import may have; Rung takes 5 MB. */
+const IMPORT_BYTES = 4_000_000;
+
+/** Tenants with their webhooks, keys and event types, to take elsewhere. Needs an operator's key. */
 export class Exports extends Resource {
-  /** Starts an export. */
-  async create(body: Json = {}, options?: CallOptions): Promise<t.Job> {
+  /** Starts an export. Read its {@link Exports.output} when the job has succeeded. */
+  async create(body: ExportRequest = {}, options?: CallOptions): Promise<t.Job> {
     return (await this.http.call<{ job: t.Job }>("POST", "/v1/exports", { ...options, body })).job;
   }
 
-  /** What an export has written, as JSON lines. */
-  async output(job: string, options?: CallOptions): Promise<string> {
-    return this.http.text("GET", path`/v1/jobs/${job}/output`, options);
+  /** The lines of an export, each of them JSON. */
+  async *output(job: string, options?: CallOptions): AsyncGenerator<string, void, undefined> {
+    let cursor: string | undefined;
+    do {
+      const answer = await this.http.send("GET", path`/v1/jobs/${job}/output`, { ...options, query: { cursor } });
+      if (answer.status !== 200) throw errorOf(answer);
+      yield* answer.body.split("\n").filter((line) => line !== "");
+      const next = /<([^>]*)>; *rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
+      cursor = next === undefined ? undefined : (new URL(next, "http://rung").searchParams.get("cursor") ?? undefined);
+    } while (cursor !== undefined);
   }
 
-  /** Takes in the lines of an export. */
-  async import(lines: string, options?: CallOptions): Promise<Json> {
-    return this.http.call("POST", "/v1/import", { ...options, body: lines });
+  /** Takes in the lines of an export, in as many requests as it needs, and returns one result per line: look at each `error`. */
+  async import(lines: Iterable<string> | AsyncIterable<string>, options?: CallOptions): Promise<ImportResult[]> {
+    const results: ImportResult[] = [];
+    let part: string[] = [];
+    let bytes = 0;
+    for await (const line of lines) {
+      const size = new TextEncoder().encode(line).length + 1;
+      if (bytes + size > IMPORT_BYTES) {
+        results.push(...(await this.#import(part, options)));
+        [part, bytes] = [[], 0];
+      }
+      part.push(line);
+      bytes += size;
+    }
+    results.push(...(await this.#import(part, options)));
+    return results.map((result, index) => ({ ...result, line: index + 1 }));
+  }
+
+  /** Repeats the call from the line that Rung had no time for. */
+  async #import(lines: string[], options?: CallOptions): Promise<ImportResult[]> {
+    if (lines.length === 0) return [];
+    const request = { ...options, body: lines.join("\n"), headers: { ...options?.headers, "content-type": "application/x-ndjson" } };
+    const { results, next_line } = await this.http.call<{ results: ImportResult[]; next_line: number | null }>("POST", "/v1/import", request);
+    return next_line === null ? results : [...results, ...(await this.#import(lines.slice(next_line - 1), options))];
   }
 }

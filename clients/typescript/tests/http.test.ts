@@ -247,3 +247,22 @@ test("refused events are results, and a refused request is an error", async () =
     return true;
   });
 });
+
+test("an export is read page by page", async () => {
+  const link = '</v1/jobs/1/output?cursor=a%2Fb>; rel="next"';
+  const { rung, requests } = answering(new Response("1\n2\n", { headers: { link } }), new Response("3\n"));
+  const lines = [];
+  for await (const line of rung.exports.output("1")) lines.push(line);
+  assert.deepEqual(lines, ["1", "2", "3"]);
+  assert.deepEqual(requests.map(({ url }) => url.searchParams.get("cursor")), [null, "a/b"]);
+});
+
+test("an import goes on where Rung had no time", async () => {
+  const results = (lines: number[], next_line: number | null = null) => data({ results: lines.map((line) => ({ line, status: 200 })), next_line });
+  const { rung, requests } = answering(results([1, 2], 3), results([1, 2]), results([1]));
+  const large = "x".repeat(3_000_000);
+  const taken = await rung.exports.import(["1", "2", "3", large, large]);
+  assert.deepEqual(requests.map(({ body }) => body.split("\n")), [["1", "2", "3", large], ["3", large], [large]]);
+  assert.deepEqual(taken.map(({ line }) => line), [1, 2, 3, 4, 5]);
+  assert.equal(requests[0]?.headers.get("content-type"), "application/x-ndjson");
+});

@@ -70,13 +70,6 @@ class Http:
             raise error_of(answer)
         return data
 
-    def text(self, method: str, path: str) -> str:
-        """The same for an answer that is not one JSON value."""
-        answer = self.send(method, path)
-        if answer.status_code >= 300:
-            raise error_of(answer)
-        return answer.text
-
     def send(
         self,
         method: str,
@@ -91,10 +84,10 @@ class Http:
         if idempotency_key is None and method == "POST":
             idempotency_key = str(uuid.uuid4())
         every = {
+            "content-type": None if content is None else "application/json",
             **(headers or {}),
             "authorization": f"Bearer {self._key}",
             "rung-tenant": self._tenant,
-            "content-type": None if content is None else "application/json",
             "idempotency-key": idempotency_key,
         }
         given = {name: value for name, value in every.items() if value}

@@ -1,13 +1,20 @@
 """The calls of the API."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypedDict, Unpack, cast
 
+import httpx
+
 from . import types as t
-from ._http import Http, path
+from ._errors import ErrorBody
+from ._http import Http, error_of, path
 from ._pages import Pages
 from ._publish import PublishResult, publish, publish_batch
+
+
+# What one request of an import may have; Rung takes 5 MB.
+_IMPORT_BYTES = 4_000_000
 
 
 class Deleted(TypedDict):
@@ -15,6 +22,21 @@ class Deleted(TypedDict):
 
     id: str
     deleted: Literal[True]
+
+
+class ExportRequest(TypedDict, total=False):
+    """What an export has beside tenants, keys, event types and webhooks."""
+
+    include: list[Literal["secrets", "events", "logs"]] | None
+
+
+class ImportResult(TypedDict):
+    """What came of a line of an import. Lines are counted from 1."""
+
+    line: int
+    kind: str | None
+    status: int
+    error: ErrorBody | None
 
 
 class Secrets(TypedDict):
@@ -468,16 +490,48 @@ class DeadLetters(_Resource):
 
 
 class Exports(_Resource):
-    """A tenant's webhooks, keys and catalogue, to take elsewhere. Needs an operator's key."""
+    """Tenants with their webhooks, keys and event types, to take elsewhere. Needs an operator's key."""
 
-    def create(self, *, idempotency_key: str | None = None, **body: Any) -> t.Job:
-        """Starts an export."""
+    def create(self, *, idempotency_key: str | None = None, **body: Unpack[ExportRequest]) -> t.Job:
+        """Starts an export. Read its `output` when the job has succeeded."""
         return cast(t.Job, self._one("job", "POST", "/v1/exports", body=body, idempotency_key=idempotency_key))
 
-    def output(self, job: str) -> str:
-        """What an export has written, as JSON lines."""
-        return self._http.text("GET", path("/v1/jobs/{}/output", job))
+    def output(self, job: str) -> Iterator[str]:
+        """The lines of an export, each of them JSON."""
+        query: dict[str, str] | None = {}
+        while query is not None:
+            answer = self._http.send("GET", path("/v1/jobs/{}/output", job), query)
+            if answer.status_code != 200:
+                raise error_of(answer)
+            yield from filter(None, answer.text.split("\n"))
+            following = answer.links.get("next")
+            query = None if following is None else {"cursor": httpx.URL(following["url"]).params["cursor"]}
 
-    def import_(self, lines: str) -> dict[str, Any]:
-        """Takes in the lines of an export."""
-        return cast(dict[str, Any], self._http.call("POST", "/v1/import", body=lines.encode()))
+    def import_(self, lines: Iterable[str]) -> Sequence[ImportResult]:
+        """Takes in the lines of an export, in as many requests as it needs.
+
+        Returns one result per line: look at each `error`.
+        """
+        results: list[ImportResult] = []
+        part: list[bytes] = []
+        size = 0
+        for line in map(str.encode, lines):
+            size += len(line) + 1
+            if size > _IMPORT_BYTES:
+                results += self._import(part)
+                part, size = [], len(line) + 1
+            part.append(line)
+        results += self._import(part)
+        for number, result in enumerate(results, 1):
+            result["line"] = number
+        return results
+
+    def _import(self, lines: Sequence[bytes]) -> list[ImportResult]:
+        results: list[ImportResult] = []
+        while lines:
+            headers = {"content-type": "application/x-ndjson"}
+            data = self._http.call("POST", "/v1/import", body=b"\n".join(lines), headers=headers)
+            results += data["results"]
+            # The line that Rung had no time for.
+            lines = lines[data["next_line"] - 1 :] if data["next_line"] else []
+        return results
