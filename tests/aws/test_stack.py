@@ -348,10 +348,10 @@ def test_a_new_webhook_is_given_what_it_would_have_had(bed, admin, receiver):
     webhook = tenant.webhook(receiver.url("/backfilled"))
     path = f"/v1/webhooks/{webhook['id']}/recover"
     assert tenant("POST", path, {"since": since, "statuses": ["any"], "dry_run": True})["count"] == len(events)
-    job = tenant("POST", path, {"since": since, "statuses": ["any"]}, 202)["recovery"]["id"]
+    job = tenant("POST", path, {"since": since, "statuses": ["any"]}, 202)["job"]["id"]
     receiver.wait_for("/backfilled", len(events))
-    ended = eventually(lambda: (it := tenant("GET", f"{path}/{job}")["recovery"])["status"] == "done" and it, "not done")
-    assert ended["sent"] == len(events)
+    ended = eventually(lambda: (it := tenant("GET", f"/v1/jobs/{job}")["job"])["status"] == "succeeded" and it, "not done")
+    assert ended["progress"]["done"] == len(events)
     assert {entry["event_id"] for entry in tenant.logs(webhook, len(events))} == events
     stats = eventually(lambda: (it := tenant("GET", "/v1/stats")["stats"])["succeeded"] >= len(events) and it, "not counted")
     assert stats["by_status"]["2xx"] == len(events)
@@ -406,8 +406,9 @@ def test_dead_letters_are_looked_at_and_sent_round_again(bed, admin, receiver):
     found = admin("GET", "/v1/dead-letters")
     assert found["counts"] == {"deliver": 1, "retry": 1}
     assert {(it["queue"], it["webhook_id"]) for it in found["dead_letters"]} == {("deliver", webhook["id"]), ("retry", webhook["id"])}
-    moved = []
-    eventually(lambda: moved.append(admin("POST", "/v1/dead-letters/redrive")["moved"]) or sum(moved) == 2, "not moved")
+    job = admin("POST", "/v1/dead-letters/redrive", {}, 202)["job"]["id"]
+    ended = eventually(lambda: (it := admin("GET", f"/v1/jobs/{job}")["job"])["status"] == "succeeded" and it, "not moved")
+    assert ended["result"]["messages"] == 2
     receiver.wait_for("/redriven", 1)
     assert dead_letters(bed) == []
 

@@ -336,7 +336,7 @@ GET /v1/webhooks/webhook_1/logs Subscriptions
 GET /v1/webhooks/webhook_1/logs/log_1 Subscriptions
 POST /v1/webhooks/webhook_1/logs/log_1/retry Subscriptions
 POST /v1/webhooks/webhook_1/recover Subscriptions
-GET /v1/webhooks/webhook_1/recover/rec_1 Subscriptions
+POST /v1/recover Subscriptions
 GET /v1/webhooks/webhook_1/deliveries Subscriptions
 GET /v1/webhooks/webhook_1/deliveries/delivery_1 Subscriptions
 POST /v1/webhooks/webhook_1/deliveries/delivery_1/retry Subscriptions

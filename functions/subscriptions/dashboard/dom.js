@@ -85,8 +85,8 @@ export function table(caption, columns, rows) {
 export const empty = (title, hint) => h("div", { class: "empty" }, h("p", null, h("strong", null, title)), hint && h("p", null, hint));
 
 const KINDS = {
-  active: "good", healthy: "good", succeeded: "good", done: "good",
-  failed: "bad", failing: "bad", disabled: "bad", stopped: "bad",
+  active: "good", healthy: "good", succeeded: "good",
+  failed: "bad", failing: "bad", disabled: "bad",
   pending: "wait", paused: "wait", queued: "wait", running: "wait", held: "wait", missed: "wait",
 };
 

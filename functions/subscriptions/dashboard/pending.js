@@ -1,6 +1,6 @@
 // What waits on the ladder of a webhook.
 
-import { button, count, empty, h, region, table, time, until } from "./dom.js";
+import { button, empty, h, region, table, time, until } from "./dom.js";
 import { pages } from "./pages.js";
 
 const COLUMNS = ["Event type", "Event", "Accepted", "Attempts", "Next attempt", ""];
@@ -23,8 +23,8 @@ export function pendingList({ call, act, say, confirmed, link, can }, of, limit)
   });
   const cancelAll = () => act(async () => {
     if (!await confirmed("Cancel all waiting deliveries?", "They are not sent unless somebody recovers them.", "Cancel all")) return;
-    const { cancelled, complete } = await call("POST /v1/webhooks/{webhook}/deliveries/cancel", of);
-    say(`${count(cancelled)} cancelled${complete ? "." : ". There are more: cancel again."}`);
+    await call("POST /v1/webhooks/{webhook}/deliveries/cancel", of, { body: { statuses: ["pending"] } });
+    say("All waiting deliveries are being cancelled.");
   });
 
   const row = (item) => [

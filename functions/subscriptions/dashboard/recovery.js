@@ -9,6 +9,9 @@ const SCOPES = [
   ["pending", "waiting"], ["any", "every event, including successes"],
 ];
 
+/** Whether a job goes on. */
+const isOpen = (job) => ["queued", "running"].includes(job?.status);
+
 /** The panel of the webhook `hook`, hidden at first. */
 export function recovery({ call, act }, of, hook) {
   let [counted, running, status] = [undefined, undefined, hook.status];
@@ -24,9 +27,10 @@ export function recovery({ call, act }, of, hook) {
         ? button(`Send ${counted.complete ? count(counted.count) : "them"} again`, send, { class: "primary", id: "send" })
         : h("p", { class: "sub" }, "Enable the webhook first.")),
     ],
-    running && h("p", null, badge(running.status), ` ${count(running.sent)} sent`,
-      running.skipped > 0 && `, ${count(running.skipped)} skipped`,
-      running.status === "running" && [", reached ", time(running.reached)]),
+    running && h("p", null, badge(running.status), ` ${count(running.progress.done)} sent`,
+      running.progress.skipped > 0 && `, ${count(running.progress.skipped)} skipped`,
+      running.error && `: ${running.error.message}`,
+      isOpen(running) && [", reached ", time(running.progress.reached), " ", button("Stop", stop, { id: "stop" })]),
   ]);
   const draw = () => outcome.show({ counted, running, status });
 
@@ -36,8 +40,12 @@ export function recovery({ call, act }, of, hook) {
     draw();
   });
   const send = () => act(async () => {
-    ({ recovery: running } = await call("POST /v1/webhooks/{webhook}/recover", of, { body: asked() }));
+    ({ job: running } = await call("POST /v1/webhooks/{webhook}/recover", of, { body: asked() }));
     counted = undefined;
+    draw();
+  });
+  const stop = () => act(async () => {
+    ({ job: running } = await call("POST /v1/jobs/{job}/cancel", { ...of, job: running.id }));
     draw();
   });
   // What was counted is what is sent.
@@ -61,8 +69,8 @@ export function recovery({ call, act }, of, hook) {
     /** Brings it up to date with the webhook's status. */
     async refresh(current) {
       status = current;
-      if (running?.status === "running") {
-        ({ recovery: running } = await call("GET /v1/webhooks/{webhook}/recover/{recovery}", { ...of, recovery: running.id }));
+      if (isOpen(running)) {
+        ({ job: running } = await call("GET /v1/jobs/{job}", { ...of, job: running.id }));
       }
       draw();
     },

@@ -5,11 +5,13 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Fields, Query, answer, limits::COUNTING_MS};
+use rung_api::{ApiError, Code, Fields, Query, answer};
 use rung_core::{
     domain::{
         audit::{Action, Record},
-        message::Message,
+        id::TenantId,
+        job::Work,
+        message::{At, Message, RedrivePage},
         tenant::Scope,
         time::Time,
     },
@@ -18,11 +20,12 @@ use rung_core::{
 use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::Management;
-
-const LANES: [Lane; 2] = [Lane::Deliver, Lane::Retry];
+use crate::{
+    Management,
+    jobs::{self, Identity},
+};
 
 /// A dead letter, without its content.
 #[derive(Serialize, JsonSchema)]
@@ -57,16 +60,9 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
                 Some(fanout.event.as_str()),
                 None,
             ),
-            Some(Message::Recover(recovery)) => (
-                "recovery",
-                Some(recovery.tenant.name()),
-                Some(recovery.webhook.as_str()),
-                None,
-                None,
-            ),
-            Some(Message::Erase(page)) => (
-                "erasure",
-                Some(page.erasure.tenant.name()),
+            Some(Message::Job(page)) => (
+                "job",
+                page.tenant.as_ref().map(TenantId::name),
                 None,
                 None,
                 None,
@@ -83,7 +79,7 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
         };
         Self {
             id: &letter.message_id,
-            queue: name(letter.lane),
+            queue: letter.lane.as_str(),
             kind,
             tenant_id,
             webhook_id,
@@ -95,28 +91,25 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
     }
 }
 
-fn name(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Deliver => "deliver",
-        Lane::Retry => "retry",
-    }
-}
-
 /// One of the queues by its name.
 fn lane(value: &Json) -> Result<Lane, String> {
-    let named = |lane: &Lane| value.as_str() == Some(name(*lane));
-    let lane = LANES.into_iter().find(named);
+    let named = |lane: &Lane| value.as_str() == Some(lane.as_str());
+    let lane = Lane::ALL.into_iter().find(named);
     lane.ok_or_else(|| "must be `deliver` or `retry`".to_owned())
 }
 
 /// How many dead letters each queue has.
-async fn counts(state: &Management) -> Result<Value, ApiError> {
+async fn counts(state: &Management) -> Result<RedrivePage, ApiError> {
     let queue = &state.deliverer.queue;
     let (deliver, retry) = tokio::try_join!(
         queue.count_dead(Lane::Deliver),
         queue.count_dead(Lane::Retry)
     )?;
-    Ok(json!({ "deliver": deliver, "retry": retry }))
+    Ok(RedrivePage {
+        deliver,
+        retry,
+        waited: false,
+    })
 }
 
 pub(crate) async fn list(
@@ -130,8 +123,9 @@ pub(crate) async fn list(
     let only = fields.optional("queue", lane);
     fields.finish()?;
     let counts = counts(&state).await?;
+    let counts = json!({ "deliver": counts.deliver, "retry": counts.retry });
     let mut letters = Vec::new();
-    for lane in LANES {
+    for lane in Lane::ALL {
         if only.is_none_or(|only| only == lane) {
             let queue = &state.deliverer.queue;
             letters.extend(queue.look_at_dead(lane, limit - letters.len()).await?);
@@ -151,28 +145,29 @@ pub(crate) async fn redrive(
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
+    let identity = Identity::read(&headers, None, "redrive", &body)?;
+    if let Some(job) = jobs::repeated(&state, &identity).await? {
+        return Ok(jobs::accepted(&state, &job));
+    }
     let mut fields = Fields::of(&body)?;
     let only = fields.optional("queue", lane);
     fields.finish()?;
-    let queue = only.map_or("all", name);
-    let record = Record::new(&origin, None, Action::DeadLettersRedriven, queue);
-    state.api.store.record(&record).await?;
-    let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
-    let (mut moved, mut unknown) = (0, 0);
-    for lane in LANES {
-        if only.is_some_and(|only| only != lane) {
-            continue;
-        }
-        while state.api.clock.wall_ms() < deadline_ms
-            && let Some(redriven) = state.deliverer.queue.redrive(lane).await?
-        {
-            moved += redriven.moved;
-            unknown += redriven.unknown;
-        }
+    let mut left = counts(&state).await?;
+    match only {
+        Some(Lane::Deliver) => left.retry = 0,
+        Some(Lane::Retry) => left.deliver = 0,
+        None => {}
     }
-    let left = counts(&state).await?;
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "moved": moved, "unknown": unknown, "counts": left }),
-    ))
+    let work = Work::Redrive {
+        lane: only,
+        found: left.deliver + left.retry,
+    };
+    let task = identity.task(&state, &origin, work);
+    let queue = only.map_or("all", Lane::as_str);
+    let record = Record::new(&origin, None, Action::DeadLettersRedriven, queue);
+    let at = At::Redrive(left);
+    let job = state.deliverer.begin(&task, (at, 0), &record).await?;
+    let job = job.ok_or(Code::Internal)?;
+    jobs::check_same(&job, task.request_hash.as_ref())?;
+    Ok(jobs::accepted(&state, &job))
 }

@@ -7,13 +7,15 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, limits::COUNTING_MS};
+use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer};
 use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome},
         audit::Action,
         delivery::{Delivery, State as DeliveryState},
         id::{DeliveryKey, WebhookId},
+        job::{Cancelling, Work},
+        message::At,
         time::Time,
         webhook::Webhook,
     },
@@ -22,12 +24,19 @@ use rung_core::{
         deliveries::{List, list_key},
     },
 };
+use rung_json::limits::REQUEST_BYTES;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Management, Path, by_hand::ByHand, names_of};
+use crate::{
+    Management, Path,
+    by_hand::ByHand,
+    jobs::{self, Identity},
+    names_of,
+    recover::open_states,
+};
 
 /// One event on its way to one webhook.
 #[derive(Serialize, JsonSchema)]
@@ -253,27 +262,7 @@ async fn wanted_deliveries(
     limit: usize,
 ) -> Result<(Vec<View>, Option<String>), StoreError> {
     let store = &state.api.store;
-    let wants = |some: &[DeliveryState]| some.iter().any(|one| wanted.contains(one));
-    // What waits for a webhook that was disabled meanwhile is held, whether its row says so yet or not.
-    let lists = [
-        (
-            List::Pending,
-            wants(&[DeliveryState::Pending, DeliveryState::Held]),
-        ),
-        (
-            List::Unsuccessful,
-            wants(&[
-                DeliveryState::Failed,
-                DeliveryState::Held,
-                DeliveryState::Missed,
-            ]),
-        ),
-        (List::Cancelled, wants(&[DeliveryState::Cancelled])),
-    ];
-    let lists = lists
-        .into_iter()
-        .filter_map(|(list, asked)| asked.then_some(list));
-    let lists: Vec<_> = lists.collect();
+    let lists = List::of_states(wanted);
     let (mut taken, mut last, mut read) = (Vec::new(), None, 0);
     loop {
         let chunk = limit + 1;
@@ -424,7 +413,7 @@ pub(crate) async fn cancel(
     }
 }
 
-/// Cancels all that waits.
+/// Begins to cancel deliveries by their states.
 pub(crate) async fn cancel_all(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -433,11 +422,30 @@ pub(crate) async fn cancel_all(
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
-    rung_api::nothing(request).await?;
-    let record = caller.record(Action::WebhookDeliveriesCancelled, webhook.id.as_str());
-    state.api.store.record(&record).await?;
-    let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
-    let cancelled = state.deliverer.cancel_all(&webhook, deadline_ms).await?;
-    let data = json!({ "cancelled": cancelled.deliveries, "complete": cancelled.complete });
-    Ok(answer(StatusCode::OK, data))
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let tenant = &webhook.tenant;
+    let identity = Identity::read(&headers, Some(tenant), &format!("cancel {id}"), &body)?;
+    if let Some(job) = jobs::repeated(&state, &identity).await? {
+        return Ok(jobs::accepted(&state, &job));
+    }
+    let mut fields = Fields::of(&body)?;
+    let states = fields.required("statuses", |value| {
+        open_states(value)
+            .ok_or_else(|| "must be a list of `pending`, `held`, `missed` and `failed`".to_owned())
+    });
+    fields.finish()?;
+    let work = Work::Cancel(Cancelling {
+        tenant: tenant.clone(),
+        webhook: webhook.id.clone(),
+        states,
+    });
+    let task = identity.task(&state, &caller.origin, work);
+    let record = caller
+        .record(Action::WebhookDeliveriesCancelled, webhook.id.as_str())
+        .changing_all(jobs::changes(&task));
+    let at = At::Cancel(String::new());
+    let job = state.deliverer.begin(&task, (at, 0), &record).await?;
+    let job = job.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
+    jobs::check_same(&job, task.request_hash.as_ref())?;
+    Ok(jobs::accepted(&state, &job))
 }

@@ -216,8 +216,7 @@ pub(crate) async fn delete(
                 event: id.clone(),
                 accepted_ms,
             };
-            let erasure = jobs::erasure(&state, tenant, &caller.origin, subject)?;
-            jobs::begin(&state, erasure, &record).await?
+            jobs::erase(&state, &caller.origin, (tenant, subject), &record).await?
         }
     };
     // Of an erasure that is long over its job may be gone.

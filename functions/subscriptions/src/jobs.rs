@@ -1,14 +1,23 @@
-//! Jobs: listed and read by whoever they belong to; and how calls begin them.
+//! Jobs: listed, read and cancelled by whoever they belong to; and how calls begin them.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rung_api::{ApiError, Caller, Fields, Need, NoQuery, Query, Reach, answer, read};
+use rung_api::{
+    ApiError, Caller, Code, Fields, Need, NoQuery, Query, Reach, answer, limits::QUERY_ITEMS,
+};
 use rung_core::{
     domain::{
-        audit::{Origin, Record},
+        audit::{Action, Change, Origin, Record},
+        delivery::State as DeliveryState,
         id::{JobId, TenantId, WebhookId},
-        job::{Erasure, Job, Kind, Status, Subject},
+        idempotency::Idempotency,
+        job::{Erasure, Failure as Cause, Job, Kind, Status, Subject, Task, Work},
+        message::Lane,
         portal::Capability,
+        recovery::{Recovery, Scope as Sent, Selection},
         tenant::Scope,
         time::Time,
     },
@@ -17,11 +26,17 @@ use rung_core::{
         jobs::{Begun, place},
     },
 };
+use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use uuid::Uuid;
 
-use crate::{Management, Path, ids::new_id, names_of};
+use crate::{
+    Management, Path, idempotency_conflict,
+    ids::{id_of_key, new_id},
+    names_of,
+};
 
 /// A job.
 #[derive(Serialize, JsonSchema)]
@@ -29,16 +44,17 @@ use crate::{Management, Path, ids::new_id, names_of};
 pub(crate) struct View<'a> {
     id: &'a str,
     kind: Kind,
-    tenant_id: &'a str,
-    /// The webhook concerned, if any.
+    /// Null for the operator's own.
+    tenant_id: Option<&'a str>,
+    /// The webhook concerned, if it is one.
     webhook_id: Option<&'a str>,
     status: Status,
     params: Params<'a>,
     progress: Progress,
     /// The result, once it has succeeded.
-    result: Option<Erased>,
+    result: Option<Outcome>,
     /// The reason of a failure.
-    error: Option<&'a str>,
+    error: Option<Failure>,
     /// The id of the key that created it.
     created_by: &'a str,
     created_at: Time,
@@ -46,35 +62,199 @@ pub(crate) struct View<'a> {
     ended_at: Option<Time>,
 }
 
-/// The parameters of a job.
+/// The parameters of a job, by its kind.
 #[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
 #[schemars(rename = "JobParams")]
-struct Params<'a> {
-    /// The event to erase, if any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<&'a str>,
+enum Params<'a> {
+    /// Of `recover`.
+    Recover {
+        /// Null for the whole retention.
+        since: Option<Time>,
+        /// Exclusive.
+        until: Time,
+        /// `any`, alone, is every event.
+        statuses: Vec<&'static str>,
+        /// Null for all.
+        event_types: Option<&'a [String]>,
+        /// Null for all.
+        delivery_ids: Option<&'a [Uuid]>,
+        /// Null for no limit but the webhook's own.
+        rate_per_second: Option<u32>,
+    },
+    /// Of `cancel`.
+    Cancel {
+        /// The statuses of the deliveries to cancel.
+        statuses: &'a [DeliveryState],
+    },
+    /// Of `redrive`.
+    Redrive {
+        /// `deliver` or `retry`; null for both.
+        queue: Option<&'static str>,
+    },
+    /// Of `erase`.
+    Erase {
+        /// The event to erase, if it is one.
+        event_id: Option<&'a str>,
+    },
+}
+
+impl<'a> Params<'a> {
+    fn of(task: &'a Task) -> Self {
+        match &task.work {
+            Work::Recover(recovering) => Self::of_recovery(&recovering.selection),
+            Work::Cancel(cancelling) => Self::Cancel {
+                statuses: &cancelling.states,
+            },
+            Work::Redrive { lane, .. } => Self::Redrive {
+                queue: lane.map(Lane::as_str),
+            },
+            Work::Erase(erasure) => Self::Erase {
+                event_id: match &erasure.subject {
+                    Subject::Event { event, .. } => Some(event.as_str()),
+                    Subject::Tenant | Subject::Webhook { .. } => None,
+                },
+            },
+        }
+    }
+
+    fn of_recovery(selection: &'a Selection) -> Self {
+        let since_ms = selection.since_ms;
+        Self::Recover {
+            since: (since_ms > 0).then(|| Time::at_ms(since_ms)),
+            until: Time::at_ms(selection.until_ms + 1),
+            statuses: match &selection.scope {
+                Sent::States(states) => states.iter().map(|state| state.as_str()).collect(),
+                Sent::Any => vec!["any"],
+            },
+            event_types: given(&selection.event_types),
+            delivery_ids: given(&selection.deliveries),
+            rate_per_second: selection.rate_per_second,
+        }
+    }
+}
+
+fn given<T>(list: &[T]) -> Option<&[T]> {
+    (!list.is_empty()).then_some(list)
 }
 
 /// The progress of a job.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "JobProgress")]
 struct Progress {
-    /// The number of erased events, deliveries and log entries.
+    /// What it has done so far: deliveries sent again or cancelled, messages moved, events, deliveries and log entries erased.
     done: u64,
+    /// What it has found and left as it is.
+    skipped: u64,
     /// The total; null if unknown before the end.
     total: Option<u64>,
+    /// Of `recover` of one webhook: events accepted before this time have been handled.
+    reached: Option<Time>,
 }
 
-/// The numbers of erased items.
+impl Progress {
+    fn of(job: &Job) -> Self {
+        let counts = job.counts();
+        let one = job.task.webhook().and(Recovery::of(job));
+        let reached_ms = one.map(|recovery| match job.status {
+            Status::Succeeded => recovery.selection.until_ms + 1,
+            _ => recovery.reached_ms(),
+        });
+        Self {
+            done: counts.done(),
+            skipped: counts.skipped,
+            total: match &job.task.work {
+                Work::Redrive { found, .. } => Some(*found),
+                Work::Recover(_) | Work::Cancel(_) | Work::Erase(_) => None,
+            },
+            reached: reached_ms.map(Time::at_ms),
+        }
+    }
+}
+
+/// The result of a job, by its kind.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Erased")]
-struct Erased {
-    events: u64,
-    /// Deliveries that were cancelled or deleted.
-    deliveries: u64,
-    log_entries: u64,
-    /// What Rung cannot erase, or keeps on purpose.
-    remains: Vec<Remains>,
+#[serde(untagged)]
+#[schemars(rename = "JobResult")]
+enum Outcome {
+    /// Of `recover`.
+    Recover {
+        /// Deliveries sent again.
+        deliveries: u64,
+        /// Events without a body in the webhook's dialect, and deliveries that have had too many attempts.
+        skipped: u64,
+    },
+    /// Of `cancel`.
+    Cancel {
+        /// Deliveries cancelled.
+        deliveries: u64,
+    },
+    /// Of `redrive`.
+    Redrive {
+        /// Messages moved back to their queue.
+        messages: u64,
+        /// Unreadable messages, which stay.
+        skipped: u64,
+    },
+    /// Of `erase`.
+    Erase {
+        events: u64,
+        /// Deliveries that were cancelled or deleted.
+        deliveries: u64,
+        log_entries: u64,
+        /// What Rung cannot erase, or keeps on purpose.
+        remains: Vec<Remains>,
+    },
+}
+
+impl Outcome {
+    fn of(job: &Job, retention_ms: u64) -> Option<Self> {
+        let ended_ms = job.ended_ms.filter(|_| job.status == Status::Succeeded)?;
+        let counts = job.counts();
+        Some(match &job.task.work {
+            Work::Recover(_) => Self::Recover {
+                deliveries: counts.deliveries,
+                skipped: counts.skipped,
+            },
+            Work::Cancel(_) => Self::Cancel {
+                deliveries: counts.deliveries,
+            },
+            Work::Redrive { .. } => Self::Redrive {
+                messages: counts.messages,
+                skipped: counts.skipped,
+            },
+            Work::Erase(erasure) => Self::Erase {
+                events: counts.events,
+                deliveries: counts.deliveries,
+                log_entries: counts.log_entries,
+                remains: remains(&erasure.subject, ended_ms, retention_ms),
+            },
+        })
+    }
+}
+
+/// Why a job has failed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobError")]
+struct Failure {
+    code: &'static str,
+    message: &'static str,
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        let (code, message) = match cause {
+            Cause::WebhookDisabled => (
+                "webhook_disabled",
+                "the webhook was disabled before the job was done; set its status to active and start another",
+            ),
+            Cause::WebhookDeleted => (
+                "webhook_deleted",
+                "the webhook was deleted before the job was done",
+            ),
+        };
+        Self { code, message }
+    }
 }
 
 /// Data that an erasure leaves.
@@ -115,33 +295,19 @@ const BACKUP_DAYS: u64 = 35;
 
 impl<'a> View<'a> {
     fn of(job: &'a Job, retention_ms: u64) -> Self {
-        let erasure = &job.erasure;
-        let erased = &job.erased;
+        let task = &job.task;
         Self {
-            id: erasure.id.as_str(),
-            kind: job.kind(),
-            tenant_id: erasure.tenant.name(),
-            webhook_id: job.webhook().map(WebhookId::as_str),
+            id: task.id.as_str(),
+            kind: task.kind(),
+            tenant_id: task.tenant().map(TenantId::name),
+            webhook_id: task.webhook().map(WebhookId::as_str),
             status: job.status,
-            params: Params {
-                event_id: match &erasure.subject {
-                    Subject::Event { event, .. } => Some(event.as_str()),
-                    Subject::Tenant | Subject::Webhook { .. } => None,
-                },
-            },
-            progress: Progress {
-                done: erased.events + erased.deliveries + erased.log_entries,
-                total: None,
-            },
-            result: job.ended_ms.map(|ended_ms| Erased {
-                events: erased.events,
-                deliveries: erased.deliveries,
-                log_entries: erased.log_entries,
-                remains: remains(&erasure.subject, ended_ms, retention_ms),
-            }),
-            error: None,
-            created_by: &erasure.created_by,
-            created_at: Time::at_ms(erasure.created_ms),
+            params: Params::of(task),
+            progress: Progress::of(job),
+            result: Outcome::of(job, retention_ms),
+            error: job.failure.map(Failure::from),
+            created_by: &task.created_by,
+            created_at: Time::at_ms(task.created_ms),
             started_at: job.started_ms.map(Time::at_ms),
             ended_at: job.ended_ms.map(Time::at_ms),
         }
@@ -153,7 +319,7 @@ fn remains(subject: &Subject, ended_ms: u64, retention_ms: u64) -> Vec<Remains> 
     let until = |days: u64| Some(Time::at_ms(ended_ms + days * DAY_MS));
     let kept = match subject {
         Subject::Tenant => "this job, and that there was a tenant of this id",
-        Subject::Webhook { .. } => "this job, recoveries of the webhook, and the events themselves",
+        Subject::Webhook { .. } => "this job, other jobs of the webhook, and the events themselves",
         Subject::Event { .. } => {
             "this job, the event's id, type and times, and of each attempt its outcome and its times"
         }
@@ -198,6 +364,11 @@ pub(crate) fn accepted(state: &Management, job: &Job) -> Response {
     locating(response, job)
 }
 
+/// What a job is asked to do, for the audit log.
+pub(crate) fn changes(task: &Task) -> Vec<Change> {
+    Change::between(None, Some(json!(Params::of(task))))
+}
+
 /// The job as a part of another answer.
 pub(crate) fn part(state: &Management, job: &Job) -> serde_json::Value {
     json!(shown(state, job))
@@ -205,68 +376,177 @@ pub(crate) fn part(state: &Management, job: &Job) -> serde_json::Value {
 
 /// The answer, saying where to read a job.
 pub(crate) fn locating(mut response: Response, job: &Job) -> Response {
-    let path = format!("/v1/jobs/{}", job.erasure.id);
+    let path = format!("/v1/jobs/{}", job.task.id);
     if let Ok(path) = HeaderValue::try_from(path) {
         response.headers_mut().insert(header::LOCATION, path);
     }
     response
 }
 
-/// An erasure that somebody asks for.
-pub(crate) fn erasure(
+/// What a job is known by: a new id, or under an `Idempotency-Key` the one that the same request has again.
+pub(crate) struct Identity {
+    id: JobId,
+    request_hash: Option<String>,
+}
+
+impl Identity {
+    /// Reads the `Idempotency-Key` of a request. `call` names what it is for.
+    pub(crate) fn read(
+        headers: &HeaderMap,
+        tenant: Option<&TenantId>,
+        call: &str,
+        body: &Json,
+    ) -> Result<Self, ApiError> {
+        let Some(key) = rung_api::idempotency_key(headers)? else {
+            return Self::new();
+        };
+        let owner = tenant.map_or("", TenantId::as_str);
+        // No client's key has a control character in it.
+        let id = id_of_key("job_", owner, &format!("{call}\n{key}"), JobId::parse)?;
+        let request = Idempotency::of(key, body);
+        Ok(Self {
+            id,
+            request_hash: Some(request.content_hex()),
+        })
+    }
+
+    pub(crate) fn new() -> Result<Self, ApiError> {
+        Ok(Self {
+            id: new_id("job_", JobId::parse)?,
+            request_hash: None,
+        })
+    }
+
+    /// What somebody asks for under it.
+    pub(crate) fn task(self, state: &Management, origin: &Origin, work: Work) -> Task {
+        let by = origin.actor.id();
+        Task {
+            id: self.id,
+            work,
+            created_by: by.map_or_else(|| origin.actor.kind().to_owned(), ToString::to_string),
+            created_ms: state.api.clock.now_ms(),
+            request_hash: self.request_hash,
+        }
+    }
+}
+
+/// The job that the same request has begun before under its `Idempotency-Key`.
+pub(crate) async fn repeated(
     state: &Management,
-    tenant: &TenantId,
-    origin: &Origin,
-    subject: Subject,
-) -> Result<Erasure, ApiError> {
-    let by = origin.actor.id();
-    Ok(Erasure {
-        id: new_id("job_", JobId::parse)?,
-        tenant: tenant.clone(),
-        subject,
-        created_by: by.map_or_else(|| origin.actor.kind().to_owned(), ToString::to_string),
-        created_ms: state.api.clock.now_ms(),
-    })
+    identity: &Identity,
+) -> Result<Option<Job>, ApiError> {
+    if identity.request_hash.is_none() {
+        return Ok(None);
+    }
+    let job = state.api.store.job(&identity.id).await?;
+    if let Some(job) = &job {
+        check_same(job, identity.request_hash.as_ref())?;
+        state.deliverer.resend_page(job).await?;
+    }
+    Ok(job)
+}
+
+/// Refuses a job that another request has begun under the same key.
+pub(crate) fn check_same(job: &Job, request_hash: Option<&String>) -> Result<(), ApiError> {
+    if request_hash.is_some() && job.task.request_hash.as_ref() != request_hash {
+        let problem = "was used for a job of another kind; use a new key";
+        return Err(idempotency_conflict(problem));
+    }
+    Ok(())
 }
 
 /// Begins an erasure. Its job, or that of another which is at the same thing already; `None` when that is not there any more, or
 /// not as it was.
-pub(crate) async fn begin(
+pub(crate) async fn erase(
     state: &Management,
-    erasure: Erasure,
+    origin: &Origin,
+    (tenant, subject): (&TenantId, Subject),
     record: &Record,
 ) -> Result<Option<Job>, ApiError> {
-    Ok(match state.deliverer.erase(erasure, record).await? {
-        Begun::Job(job) => Some(*job),
-        Begun::Other(id) => state.api.store.job(&id).await?,
-        Begun::Changed => None,
-    })
+    let erasure = Erasure {
+        tenant: tenant.clone(),
+        subject,
+    };
+    let task = Identity::new()?.task(state, origin, Work::Erase(erasure.clone()));
+    Ok(
+        match state.deliverer.erase(&task, &erasure, record).await? {
+            Begun::Job(job) => Some(*job),
+            Begun::Other(id) => state.api.store.job(&id).await?,
+            Begun::Changed => None,
+        },
+    )
 }
 
-/// Whoever may see a tenant's jobs; `None` for the operator who names none.
-async fn viewer(state: &Management, headers: &HeaderMap) -> Result<Option<Caller>, ApiError> {
-    let need = Need::from(Scope::Read).or_portal(Capability::View, Reach::Visible);
+/// Whoever makes a call about jobs, by a key with the scope or by a portal link; `None` for the operator who names no tenant.
+async fn caller(
+    state: &Management,
+    headers: &HeaderMap,
+    scope: Scope,
+    capability: Capability,
+) -> Result<Option<Caller>, ApiError> {
+    let need = Need::from(scope).or_portal(capability, Reach::Visible);
     state.api.caller_or_operator(headers, need).await
+}
+
+/// The job of this id, if the caller may see it.
+async fn seen(state: &Management, caller: Option<&Caller>, id: &JobId) -> Result<Job, ApiError> {
+    let is_visible = |job: &Job, caller: &Caller| {
+        let only = caller.only_webhook();
+        job.task.tenant() == Some(&caller.tenant.id)
+            && only.is_none_or(|only| job.task.webhook() == Some(only))
+    };
+    let job = state.api.store.job(id).await?;
+    let job = job.filter(|job| caller.is_none_or(|caller| is_visible(job, caller)));
+    job.ok_or_else(|| ApiError::not_found("job", id.as_str()))
+}
+
+/// Who acts: a caller, or the operator who names no tenant.
+pub(crate) async fn origin_of(
+    state: &Management,
+    headers: &HeaderMap,
+    scope: Scope,
+    caller: Option<&Caller>,
+) -> Result<Origin, ApiError> {
+    match caller {
+        Some(caller) => Ok(caller.origin.clone()),
+        None => state.api.operator(headers, scope).await,
+    }
 }
 
 /// Which jobs a list is asked for.
 struct Wanted {
     kinds: Vec<Kind>,
     statuses: Vec<Status>,
-    webhook: Option<WebhookId>,
+    webhooks: Option<Vec<WebhookId>>,
     /// The only webhook whose jobs the caller may see, if there is only one.
     visible: Option<WebhookId>,
 }
 
 impl Wanted {
     fn takes(&self, job: &Job) -> bool {
-        self.kinds.contains(&job.kind())
+        let is_of = |webhooks: &Vec<WebhookId>| {
+            let webhook = job.task.webhook();
+            webhook.is_some_and(|webhook| webhooks.contains(webhook))
+        };
+        self.kinds.contains(&job.task.kind())
             && self.statuses.contains(&job.status)
-            && [&self.webhook, &self.visible]
-                .into_iter()
-                .flatten()
-                .all(|webhook| job.webhook() == Some(webhook))
+            && self.webhooks.as_ref().is_none_or(is_of)
+            && self
+                .visible
+                .as_ref()
+                .is_none_or(|only| job.task.webhook() == Some(only))
     }
+}
+
+/// Webhooks' ids, with commas between.
+fn webhook_ids(value: &Json) -> Result<Vec<WebhookId>, String> {
+    let texts = value.as_str().ok_or("must be a string")?.split(',');
+    let ids = texts.map(|text| WebhookId::parse(text).map_err(|fault| fault.to_string()));
+    let ids: Vec<_> = ids.collect::<Result<_, _>>()?;
+    if ids.len() > QUERY_ITEMS {
+        return Err(format!("must be up to {QUERY_ITEMS} with commas between"));
+    }
+    Ok(ids)
 }
 
 /// How many jobs a page may read in search of those that are wanted. The page ends there, with a cursor.
@@ -277,7 +557,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = viewer(&state, &headers).await?;
+    let caller = caller(&state, &headers, Scope::Read, Capability::View).await?;
     let tenant = caller.as_ref().map(|caller| &caller.tenant.id);
     let mut fields = Fields::of(&query)?;
     let names = ["jobs", tenant.map_or("", TenantId::as_str)];
@@ -289,7 +569,7 @@ pub(crate) async fn list(
     let wanted = Wanted {
         kinds: kinds.unwrap_or_else(|| Kind::ALL.to_vec()),
         statuses: statuses.unwrap_or_else(|| Status::ALL.to_vec()),
-        webhook: fields.optional("webhook_id", read::id(WebhookId::parse)),
+        webhooks: fields.optional("webhook_id", webhook_ids),
         visible: caller.as_ref().and_then(Caller::only_webhook).cloned(),
     };
     fields.finish()?;
@@ -323,7 +603,7 @@ async fn wanted_jobs(
             if wanted.takes(&job) {
                 // One more than fits: it is the next page's.
                 if items.len() == limit {
-                    let next = items.last().map(|job: &Job| place(&job.erasure));
+                    let next = items.last().map(|job: &Job| place(&job.task));
                     return Ok(Listed { items, next });
                 }
                 items.push(job);
@@ -345,17 +625,43 @@ pub(crate) async fn get(
     Path(id): Path<JobId>,
     _: NoQuery,
 ) -> Result<Response, ApiError> {
-    let caller = viewer(&state, &headers).await?;
-    let job = state.api.store.job(&id).await?;
-    let is_visible = |job: &Job, caller: &Caller| {
-        let only = caller.only_webhook();
-        job.erasure.tenant == caller.tenant.id
-            && only.is_none_or(|only| job.webhook() == Some(only))
-    };
-    let job = job.filter(|job| caller.is_none_or(|caller| is_visible(job, &caller)));
+    let caller = caller(&state, &headers, Scope::Read, Capability::View).await?;
+    let job = seen(&state, caller.as_ref(), &id).await?;
+    Ok(one(&state, &job))
+}
+
+fn one(state: &Management, job: &Job) -> Response {
+    answer(StatusCode::OK, json!({ "job": shown(state, job) }))
+}
+
+pub(crate) async fn cancel(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(id): Path<JobId>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = Scope::Manage;
+    let caller = caller(&state, &headers, scope, Capability::Manage).await?;
+    let origin = origin_of(&state, &headers, scope, caller.as_ref()).await?;
+    let job = seen(&state, caller.as_ref(), &id).await?;
+    rung_api::nothing(request).await?;
+    if !job.status.is_open() {
+        return Err(Code::JobEnded.into());
+    }
+    if job.task.kind() == Kind::Erase {
+        return Err(Code::JobNotCancellable.into());
+    }
+    let record = Record::new(
+        &origin,
+        job.task.tenant(),
+        Action::JobCancelled,
+        id.as_str(),
+    );
+    let job = state.api.store.cancel_job(&id, &record).await?;
     let job = job.ok_or_else(|| ApiError::not_found("job", id.as_str()))?;
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "job": shown(&state, &job) }),
-    ))
+    // It may have come to its end meanwhile.
+    if job.status != Status::Cancelled {
+        return Err(Code::JobEnded.into());
+    }
+    Ok(one(&state, &job))
 }

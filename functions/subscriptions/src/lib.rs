@@ -140,11 +140,7 @@ fn calls() -> Routes<Management> {
             recover::begin,
             docs::recover,
         )
-        .get(
-            "/v1/webhooks/{webhook}/recover/{recovery}",
-            recover::get,
-            docs::get_recovery,
-        )
+        .post("/v1/recover", recover::begin_all, docs::recover_all)
         .get(DELIVERIES, deliveries::list, docs::list_deliveries)
         .get(
             "/v1/webhooks/{webhook}/deliveries/{delivery}",
@@ -171,6 +167,7 @@ fn calls() -> Routes<Management> {
         .delete("/v1/events/{event}", events::delete, docs::delete_event)
         .get("/v1/jobs", jobs::list, docs::list_jobs)
         .get("/v1/jobs/{job}", jobs::get, docs::get_job)
+        .post("/v1/jobs/{job}/cancel", jobs::cancel, docs::cancel_job)
         .get("/v1/egress-ips", about::egress_ips, docs::egress_ips)
 }
 

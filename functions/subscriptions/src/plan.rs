@@ -4,6 +4,7 @@ use rung_api::{ApiError, Code, Fields};
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
+        job::Job,
         tenant::Tenant,
         webhook::{Disabled, Reason, Webhook},
     },
@@ -23,6 +24,13 @@ pub(crate) struct Changed {
     disabled: u64,
     /// How many it activated: those that an earlier plan had disabled.
     activated: u64,
+}
+
+/// The same, and the job that sends what was missed, if that was asked for and the plan has webhooks.
+#[derive(Default)]
+pub(crate) struct Applied {
+    pub(crate) webhooks: Changed,
+    pub(crate) job: Option<Job>,
 }
 
 /// Notes a problem with a plan that the dialect does not name.
@@ -62,30 +70,35 @@ impl Management {
 
     /// Brings a tenant's webhooks in line with its plan, which was just written: disables those that are active where it has none,
     /// and activates those that an earlier plan disabled where it has. Cut short, the same change of plan completes it. With
-    /// `recovers`, each that is activated is also sent what it missed.
+    /// `recovers`, they are also sent what they missed.
     pub(crate) async fn apply_plan(
         &self,
         origin: &Origin,
         tenant: &Tenant,
         recovers: bool,
-    ) -> Result<Changed, ApiError> {
-        let mut changed = Changed::default();
+    ) -> Result<Applied, ApiError> {
+        let mut webhooks = Changed::default();
         let mut allowed = self.check_plan(tenant).is_ok();
         loop {
             if allowed {
-                self.activate_all(origin, tenant, recovers, &mut changed)
-                    .await?;
+                self.activate_all(origin, tenant, &mut webhooks).await?;
             } else {
-                self.disable_all(tenant, &mut changed).await?;
+                self.disable_all(tenant, &mut webhooks).await?;
             }
             // Another change of plan may have overtaken this one: the last one written decides.
             let present = self.api.store.tenant(&tenant.id).await?;
             let still = present.map_or(allowed, |present| self.check_plan(&present).is_ok());
             if still == allowed {
-                return Ok(changed);
+                break;
             }
             allowed = still;
         }
+        let job = if recovers && allowed {
+            recover::what_a_tenant_missed(self, origin, &tenant.id).await?
+        } else {
+            None
+        };
+        Ok(Applied { webhooks, job })
     }
 
     async fn disable_all(&self, tenant: &Tenant, changed: &mut Changed) -> Result<(), ApiError> {
@@ -120,7 +133,6 @@ impl Management {
         &self,
         origin: &Origin,
         tenant: &Tenant,
-        recovers: bool,
         changed: &mut Changed,
     ) -> Result<(), ApiError> {
         let by_plan = |webhook: &Webhook| {
@@ -139,9 +151,6 @@ impl Management {
                 match store.update_webhook(&webhook, &record).await? {
                     WebhookWritten::Done => {
                         changed.activated += 1;
-                        if recovers {
-                            recover::what_was_missed(self, origin, &webhook).await?;
-                        }
                         break;
                     }
                     WebhookWritten::NoTenant | WebhookWritten::TooMany => break,

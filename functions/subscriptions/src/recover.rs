@@ -7,81 +7,37 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Code, Fields, NoQuery, answer, limits::COUNTING_MS, read};
+use rung_api::{
+    Api, ApiError, Code, Fields, Need, Reach as Seen, answer,
+    limits::{COUNTING_MS, RECOVERY_RATE_MAX},
+    read,
+};
 use rung_core::{
     domain::{
-        audit::{Action, Change, Origin, Record},
+        audit::{Action, Origin, Record},
         delivery::State as DeliveryState,
-        id::WebhookId,
-        idempotency::Idempotency,
-        message::{Recovery, Scope},
-        recovery::{Progress, Status},
+        id::{DeliveryKey, TenantId, WebhookId},
+        job::{Job, Reach, Recovering, Task, Work},
+        message::{At, RecoverPage},
+        portal::Capability,
+        recovery::{Scope, Selection},
+        tenant::Scope as Needed,
         time::Time,
         webhook::Webhook,
     },
-    flow::recover::Asked,
+    flow::recover::Counted,
+    limits::PAGE_MAX,
 };
 use rung_json::{Json, limits::REQUEST_BYTES};
-use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::json;
+use uuid::Uuid;
 
-use crate::{Management, Path, idempotency_conflict, last_before};
-
-/// A recovery.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Recovery")]
-pub(crate) struct View<'a> {
-    id: String,
-    webhook_id: &'a str,
-    status: Status,
-    since: Time,
-    until: Time,
-    #[serde(serialize_with = "what")]
-    #[schemars(with = "Vec<String>")]
-    statuses: &'a Scope,
-    /// Deliveries sent again so far.
-    sent: u64,
-    /// Events without a body in the webhook's dialect.
-    skipped: u64,
-    /// Events accepted before this time have been handled.
-    reached: Time,
-    started_at: Time,
-    ended_at: Option<Time>,
-}
-
-impl<'a> From<&'a Progress> for View<'a> {
-    fn from(progress: &'a Progress) -> Self {
-        let recovery = &progress.recovery;
-        Self {
-            id: format!("rec_{}", recovery.job),
-            webhook_id: recovery.webhook.as_str(),
-            status: progress.status,
-            since: Time::at_ms(recovery.since_ms),
-            until: Time::at_ms(recovery.until_ms),
-            statuses: &recovery.scope,
-            sent: progress.sent,
-            skipped: progress.skipped,
-            reached: Time::at_ms(match progress.status {
-                Status::Done => recovery.until_ms,
-                Status::Running | Status::Stopped => recovery.reached_ms(),
-            }),
-            started_at: Time::at_ms(recovery.job),
-            ended_at: progress.ended_ms.map(Time::at_ms),
-        }
-    }
-}
-
-fn what<S: Serializer>(scope: &Scope, serializer: S) -> Result<S::Ok, S::Error> {
-    statuses(scope).serialize(serializer)
-}
-
-fn statuses(scope: &Scope) -> Value {
-    match scope {
-        Scope::States(states) => json!(states),
-        Scope::Any => json!(["any"]),
-    }
-}
+use crate::{
+    Management, Path,
+    jobs::{self, Identity},
+    last_before,
+    webhooks::event_patterns,
+};
 
 pub(crate) async fn begin(
     State(state): State<Management>,
@@ -91,99 +47,176 @@ pub(crate) async fn begin(
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
-    let key = rung_api::idempotency_key(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let call = format!("recover {id}");
+    let identity = Identity::read(&headers, Some(&webhook.tenant), &call, &body)?;
+    if let Some(job) = jobs::repeated(&state, &identity).await? {
+        return Ok(jobs::accepted(&state, &job));
+    }
     let retention = state.api.store.retention_of(&webhook.tenant).await?;
-    let (recovery, dry_run) = read_recovery(&state, &webhook, retention, &body)?;
-    let deliverer = &state.deliverer;
+    let patterns = event_patterns(state.api.dialect(&webhook.dialect)?);
+    let (selection, dry_run) = read_selection(&state, patterns, retention, &body)?;
+    let reach = Reach::Webhook {
+        tenant: webhook.tenant.clone(),
+        webhook: webhook.id.clone(),
+    };
+    let work = Work::Recover(Recovering { reach, selection });
+    let task = identity.task(&state, &caller.origin, work);
     if dry_run {
-        let dialect = state.api.dialect(&webhook.dialect)?;
         let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
-        let counted = deliverer
-            .count_recoverable(&webhook, dialect, recovery, deadline_ms)
+        let counted = state
+            .deliverer
+            .count_recoverable(&task, &webhook, deadline_ms)
             .await?;
-        let data = json!({
-            "count": counted.deliveries,
-            "complete": counted.until_ms.is_none(),
-            "counted_until": counted.until_ms.map(Time::at_ms),
-        });
-        return Ok(answer(StatusCode::OK, data));
+        return Ok(count(counted));
     }
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());
     }
-    let idempotency = key.map(|key| Idempotency::of(key, &body));
     let record = caller
         .record(Action::WebhookRecoveryStarted, webhook.id.as_str())
-        .changing_all(Change::between(None, Some(asked_for(&recovery))));
-    let begun = deliverer.recover(recovery, idempotency.as_ref(), &record);
-    match begun.await? {
-        Asked::Begun(progress) => Ok(one(StatusCode::ACCEPTED, &progress)),
-        Asked::OtherUnderKey => {
-            let problem = "was used for a recovery of another kind; use a new key";
-            Err(idempotency_conflict(problem))
-        }
-    }
+        .changing_all(jobs::changes(&task));
+    let request_hash = task.request_hash.clone();
+    let job = state.deliverer.recover(task, &webhook, &record).await?;
+    let job = job.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
+    jobs::check_same(&job, request_hash.as_ref())?;
+    Ok(jobs::accepted(&state, &job))
 }
 
-/// Begins to send a webhook what it missed, as far as that is kept.
+/// Begins a recovery of all active webhooks of a tenant, or of the deployment.
+pub(crate) async fn begin_all(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let scope = Needed::Manage;
+    let need = Need::from(scope).or_portal(Capability::Manage, Seen::Tenant);
+    let caller = state.api.caller_or_operator(&headers, need).await?;
+    let origin = jobs::origin_of(&state, &headers, scope, caller.as_ref()).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let id = caller.as_ref().map(|caller| &caller.tenant.id);
+    let identity = Identity::read(&headers, id, "recover", &body)?;
+    if let Some(job) = jobs::repeated(&state, &identity).await? {
+        return Ok(jobs::accepted(&state, &job));
+    }
+    let store = &state.api.store;
+    let (reach, retention) = match id {
+        Some(id) => (Reach::Tenant(id.clone()), store.retention_of(id).await?),
+        None => (Reach::Deployment, store.retention()),
+    };
+    let patterns = |value: &Json| patterns_of_any(&state.api, value);
+    let (selection, dry_run) = read_selection(&state, patterns, retention, &body)?;
+    let work = Work::Recover(Recovering {
+        reach: reach.clone(),
+        selection,
+    });
+    let task = identity.task(&state, &origin, work);
+    if dry_run {
+        let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
+        let counted = state
+            .deliverer
+            .count_recoverable_of(&task, &reach, deadline_ms)
+            .await?;
+        return Ok(count(counted));
+    }
+    let job = begin_reaching(&state, &origin, id, &task).await?;
+    let job = job.ok_or(Code::NotFound)?;
+    jobs::check_same(&job, task.request_hash.as_ref())?;
+    Ok(jobs::accepted(&state, &job))
+}
+
+async fn begin_reaching(
+    state: &Management,
+    origin: &Origin,
+    tenant: Option<&TenantId>,
+    task: &Task,
+) -> Result<Option<Job>, ApiError> {
+    let target = tenant.map_or("all", TenantId::name);
+    let record = Record::new(origin, tenant, Action::TenantRecoveryStarted, target)
+        .changing_all(jobs::changes(task));
+    let at = At::Recover(RecoverPage::default());
+    Ok(state.deliverer.begin(task, (at, 0), &record).await?)
+}
+
+/// The answer of how many deliveries a recovery would send.
+fn count(counted: Counted) -> Response {
+    let data = json!({
+        "count": counted.deliveries,
+        "complete": !counted.is_cut_short,
+        "counted_until": counted.until_ms.map(Time::at_ms),
+    });
+    answer(StatusCode::OK, data)
+}
+
+/// What was missed, as far as that is kept.
+fn all_missed(state: &Management, reach: Reach) -> Work {
+    Work::Recover(Recovering {
+        reach,
+        selection: Selection {
+            scope: Scope::States(UNSUCCESSFUL.to_vec()),
+            since_ms: 0,
+            until_ms: state.api.clock.now_ms(),
+            event_types: Vec::new(),
+            deliveries: Vec::new(),
+            rate_per_second: None,
+        },
+    })
+}
+
+/// Begins to send a webhook what it missed. `None` when its tenant is gone.
 pub(crate) async fn what_was_missed(
     state: &Management,
     origin: &Origin,
     webhook: &Webhook,
-) -> Result<(), ApiError> {
-    let retention = state.api.store.retention_of(&webhook.tenant).await?;
-    let (now_ms, wall_ms) = (state.api.clock.now_ms(), state.api.clock.wall_ms());
-    let recovery = Recovery {
+) -> Result<Option<Job>, ApiError> {
+    let reach = Reach::Webhook {
         tenant: webhook.tenant.clone(),
         webhook: webhook.id.clone(),
-        job: now_ms,
-        epoch: webhook.epoch,
-        scope: Scope::States(UNSUCCESSFUL.to_vec()),
-        since_ms: wall_ms.saturating_sub(retention.as_secs() * 1000),
-        until_ms: now_ms,
-        cursor: String::new(),
     };
+    let task = Identity::new()?.task(state, origin, all_missed(state, reach));
     let (tenant, id) = (Some(&webhook.tenant), webhook.id.as_str());
     let record = Record::new(origin, tenant, Action::WebhookRecoveryStarted, id)
-        .changing_all(Change::between(None, Some(asked_for(&recovery))));
-    state.deliverer.recover(recovery, None, &record).await?;
-    Ok(())
+        .changing_all(jobs::changes(&task));
+    Ok(state.deliverer.recover(task, webhook, &record).await?)
 }
 
-pub(crate) async fn get(
-    State(state): State<Management>,
-    headers: HeaderMap,
-    Path((webhook, id)): Path<(WebhookId, String)>,
-    _: NoQuery,
-) -> Result<Response, ApiError> {
-    let caller = state.reader_of(&headers, &webhook).await?;
-    let webhook = state.webhook(&caller, &webhook).await?;
-    let missing = || ApiError::not_found("recovery", &id);
-    let job = id.strip_prefix("rec_").and_then(|job| job.parse().ok());
-    let store = &state.api.store;
-    let progress = store
-        .recovery(&webhook.tenant, &webhook.id, job.ok_or_else(missing)?)
-        .await?;
-    Ok(one(StatusCode::OK, &progress.ok_or_else(missing)?))
+/// Begins to send a tenant's webhooks what they missed. `None` when it is gone.
+pub(crate) async fn what_a_tenant_missed(
+    state: &Management,
+    origin: &Origin,
+    tenant: &TenantId,
+) -> Result<Option<Job>, ApiError> {
+    let work = all_missed(state, Reach::Tenant(tenant.clone()));
+    let task = Identity::new()?.task(state, origin, work);
+    begin_reaching(state, origin, Some(tenant), &task).await
 }
 
-fn one(status: StatusCode, progress: &Progress) -> Response {
-    answer(status, json!({ "recovery": View::from(progress) }))
+/// Reads patterns of event types such as webhooks of some dialect subscribe to.
+fn patterns_of_any(api: &Api, value: &Json) -> Result<Vec<String>, String> {
+    let mut read = Err("must name event types".to_owned());
+    for name in api.dialects.names() {
+        if let (Err(_), Some(dialect)) = (&read, api.dialects.get(name)) {
+            read = event_patterns(dialect)(value);
+        }
+    }
+    read
 }
 
 /// Reads what is to be sent again, and whether it is only to be counted.
-fn read_recovery(
+fn read_selection(
     state: &Management,
-    webhook: &Webhook,
+    patterns: impl Fn(&Json) -> Result<Vec<String>, String>,
     retention: Duration,
     body: &Json,
-) -> Result<(Recovery, bool), ApiError> {
+) -> Result<(Selection, bool), ApiError> {
     let clock = &state.api.clock;
     let (now_ms, wall_ms) = (clock.now_ms(), clock.wall_ms());
     let mut fields = Fields::of(body)?;
     let (since_ms, until_ms) = fields.span();
     let scope = fields.optional("statuses", scope);
+    let event_types = fields.optional("event_types", patterns);
+    let deliveries = fields.optional("delivery_ids", deliveries);
+    let rate_per_second = fields.optional("rate_per_second", read::number(1, RECOVERY_RATE_MAX));
     let dry_run = fields.optional("dry_run", read::flag).unwrap_or(false);
     let kept_since_ms = wall_ms.saturating_sub(retention.as_secs() * 1000);
     if since_ms.is_some_and(|since_ms| since_ms < kept_since_ms) {
@@ -194,27 +227,16 @@ fn read_recovery(
         fields.problem("since", "is in the future");
     }
     fields.finish()?;
-    let recovery = Recovery {
-        tenant: webhook.tenant.clone(),
-        webhook: webhook.id.clone(),
-        job: now_ms,
-        epoch: webhook.epoch,
+    let selection = Selection {
         scope: scope.unwrap_or_else(|| Scope::States(UNSUCCESSFUL.to_vec())),
         // Without a beginning: all that is kept.
         since_ms: since_ms.unwrap_or(0),
         until_ms: until_ms.map_or(now_ms, |until_ms| last_before(until_ms).min(now_ms)),
-        cursor: String::new(),
+        event_types: event_types.unwrap_or_default(),
+        deliveries: deliveries.unwrap_or_default(),
+        rate_per_second,
     };
-    Ok((recovery, dry_run))
-}
-
-/// What a recovery is asked for with, for the audit log.
-fn asked_for(recovery: &Recovery) -> Value {
-    json!({
-        "since": Time::at_ms(recovery.since_ms),
-        "until": Time::at_ms(recovery.until_ms),
-        "statuses": statuses(&recovery.scope),
-    })
+    Ok((selection, dry_run))
 }
 
 /// What a recovery can look for by name.
@@ -226,6 +248,20 @@ const UNSUCCESSFUL: [DeliveryState; 3] = [
 
 /// Reads a list of states, or of `any` alone.
 fn scope(value: &Json) -> Result<Scope, String> {
+    if let Json::Array(values) = value
+        && let [Json::String(name)] = &values[..]
+        && name == "any"
+    {
+        return Ok(Scope::Any);
+    }
+    let states = open_states(value);
+    states.map(Scope::States).ok_or_else(|| {
+        "must be a list of `failed`, `held`, `missed` and `pending`, or `[\"any\"]`".to_owned()
+    })
+}
+
+/// Reads a list of states in which a delivery has not succeeded yet; `None` for anything else.
+pub(crate) fn open_states(value: &Json) -> Option<Vec<DeliveryState>> {
     let state = |value: &Json| match value.as_str() {
         Some("failed") => Some(DeliveryState::Failed),
         Some("held") => Some(DeliveryState::Held),
@@ -233,17 +269,26 @@ fn scope(value: &Json) -> Result<Scope, String> {
         Some("pending") => Some(DeliveryState::Pending),
         _ => None,
     };
-    let states = match value {
-        Json::Array(values) => match &values[..] {
-            [Json::String(name)] if name == "any" => return Ok(Scope::Any),
-            values => values.iter().map(state).collect(),
-        },
-        _ => None,
+    let states = value.as_array()?.iter().map(state);
+    let mut states: Vec<_> = states.collect::<Option<_>>()?;
+    let mut seen = Vec::new();
+    states.retain(|state| {
+        let is_new = !seen.contains(state);
+        seen.push(*state);
+        is_new
+    });
+    (!states.is_empty()).then_some(states)
+}
+
+/// Reads a list of deliveries' ids.
+fn deliveries(value: &Json) -> Result<Vec<Uuid>, String> {
+    let id = |value: &Json| {
+        let id: Uuid = value.as_str()?.parse().ok()?;
+        DeliveryKey::accepted_ms_of(id).map(|_| id)
     };
-    states
-        .filter(|states: &Vec<_>| !states.is_empty())
-        .map(Scope::States)
-        .ok_or_else(|| {
-            "must be a list of `failed`, `held`, `missed` and `pending`, or `[\"any\"]`".to_owned()
-        })
+    let ids = value
+        .as_array()
+        .filter(|ids| (1..=PAGE_MAX).contains(&ids.len()))
+        .and_then(|ids| ids.iter().map(id).collect());
+    ids.ok_or_else(|| format!("must be a list of 1 to {PAGE_MAX} ids of deliveries"))
 }

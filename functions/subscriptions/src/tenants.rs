@@ -33,7 +33,7 @@ use crate::{
     ids::{id_of_key, new_id},
     jobs,
     metadata::{self, merged, metadata},
-    plan::{self, Changed},
+    plan::{self, Applied},
     read_only::{self, ReadOnly},
     tries::Tries,
     webhooks::replaced,
@@ -114,8 +114,13 @@ fn one(status: StatusCode, tenant: &Tenant) -> Response {
 }
 
 /// An answer about a tenant, and about what a change of its plan did to its webhooks.
-fn changed(status: StatusCode, tenant: &Tenant, webhooks: &Changed) -> Response {
-    let data = json!({ "tenant": View::from(tenant), "webhooks": webhooks });
+fn changed(state: &Management, status: StatusCode, tenant: &Tenant, applied: &Applied) -> Response {
+    let job = applied.job.as_ref();
+    let data = json!({
+        "tenant": View::from(tenant),
+        "webhooks": applied.webhooks,
+        "job": job.map(|job| jobs::part(state, job)),
+    });
     stamped(status, tenant, data)
 }
 
@@ -304,7 +309,7 @@ pub(crate) async fn get(
     Ok(one(StatusCode::OK, &tenant))
 }
 
-/// Reads whether webhooks that a change activates are to be sent what they missed.
+/// Reads whether the webhooks are to be sent what they missed.
 fn recovers(query: &Json) -> Result<bool, ApiError> {
     let mut fields = Fields::of(query)?;
     let recovers = fields.optional("recover", read::flag_text).unwrap_or(false);
@@ -344,7 +349,8 @@ pub(crate) async fn put(
         let Some(present) = present else {
             let record = record(&origin, Action::TenantCreated, None, Some(&new));
             if let Some(made) = api.store.create_tenant(&new, &record).await? {
-                return Ok(changed(StatusCode::CREATED, &made, &Changed::default()));
+                let applied = Applied::default();
+                return Ok(changed(&state, StatusCode::CREATED, &made, &applied));
             }
             tries.again().await?;
             continue;
@@ -364,8 +370,8 @@ pub(crate) async fn put(
             Some(&tenant),
         );
         if api.store.update_tenant(&tenant, &record).await? {
-            let webhooks = state.apply_plan(&origin, &tenant, recovers).await?;
-            return Ok(changed(StatusCode::OK, &tenant, &webhooks));
+            let applied = state.apply_plan(&origin, &tenant, recovers).await?;
+            return Ok(changed(&state, StatusCode::OK, &tenant, &applied));
         }
         tries.again().await?;
     }
@@ -421,12 +427,12 @@ pub(crate) async fn update(
             Some(&tenant),
         );
         if api.store.update_tenant(&tenant, &record).await? {
-            let webhooks = if moves {
+            let applied = if moves || recovers {
                 state.apply_plan(&origin, &tenant, recovers).await?
             } else {
-                Changed::default()
+                Applied::default()
             };
-            return Ok(changed(StatusCode::OK, &tenant, &webhooks));
+            return Ok(changed(&state, StatusCode::OK, &tenant, &applied));
         }
         tries.again().await?;
     }
@@ -445,8 +451,8 @@ pub(crate) async fn delete(
     let store = &state.api.store;
     let job = match store.tenant_called(&id).await? {
         Some(tenant) => {
-            let erasure = jobs::erasure(&state, &tenant.id, &origin, Subject::Tenant)?;
-            jobs::begin(&state, erasure, &record).await?
+            let subject = (&tenant.id, Subject::Tenant);
+            jobs::erase(&state, &origin, subject, &record).await?
         }
         // A repeat, as long as the erasure goes on.
         None => match store.last_deletion(id.as_str()).await? {

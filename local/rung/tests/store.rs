@@ -18,8 +18,9 @@ use rung_core::{
         delivery::{Delivery, State},
         hops::Hops,
         id::{DeliveryKey, EventId, JobId, KeyId, TenantId, WebhookId},
-        job::{Erasure, Subject},
-        message::{Content, Due, Recovery, Scope as Sent},
+        job::{Erasure, Reach, Recovering, Subject, Task, Work},
+        message::{At, Content, Due, JobPage, RecoverPage},
+        recovery::{Scope as Sent, Selection},
         tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
         webhook::{Disabled, OldSecret, Reason, Secret, Webhook},
     },
@@ -31,9 +32,10 @@ use rung_core::{
     store::{
         Store,
         api_keys::KeyCreated,
-        deliveries::{From, OPEN, Written},
+        deliveries::{From, Written},
         event_list::Call,
         jobs::Begun,
+        recoveries::Numbered,
         webhooks::WebhookWritten,
     },
 };
@@ -119,14 +121,50 @@ fn webhook() -> Webhook {
     }
 }
 
-fn erasure(id: &str, subject: Subject) -> Erasure {
-    Erasure {
+fn task(id: &str, work: Work) -> Task {
+    Task {
         id: JobId::parse(id).unwrap(),
-        tenant: tenant(),
-        subject,
+        work,
         created_by: "admin".to_owned(),
         created_ms: 1_760_000_000_000,
+        request_hash: None,
     }
+}
+
+async fn begin_erasure(store: &Store, id: &str, subject: Subject) -> Begun {
+    let erasure = Erasure {
+        tenant: tenant(),
+        subject,
+    };
+    let task = task(id, Work::Erase(erasure.clone()));
+    let nobody = by_nobody();
+    let begun = store.begin_erasure(&task, &erasure, &nobody);
+    begun.await.unwrap()
+}
+
+/// A recovery, and its page at a position.
+fn recovery(webhook: &WebhookId, deliveries: usize) -> Task {
+    let selection = Selection {
+        scope: Sent::Any,
+        since_ms: 0,
+        until_ms: 1_760_000_000_000,
+        event_types: vec!["e".repeat(EVENT_TYPE_CHARS); deliveries],
+        deliveries: vec![uuid::Uuid::nil(); deliveries],
+        rate_per_second: None,
+    };
+    let reach = Reach::Webhook {
+        tenant: tenant(),
+        webhook: webhook.clone(),
+    };
+    let recovering = Recovering { reach, selection };
+    task("job_r", Work::Recover(recovering))
+}
+
+fn recover_at(cursor: &str) -> At {
+    At::Recover(RecoverPage {
+        cursor: cursor.to_owned(),
+        ..RecoverPage::default()
+    })
 }
 
 fn disabled() -> Disabled {
@@ -241,20 +279,14 @@ async fn each_change_of_a_webhook_raises_its_tenants_version_and_what_fails_does
         webhook: id.clone(),
         epoch,
     };
-    let stale = store
-        .begin_erasure(&erasure("job_1", subject(0)), &by_nobody())
-        .await;
-    assert_eq!(stale.unwrap(), Begun::Changed);
+    let stale = begin_erasure(&store, "job_1", subject(0)).await;
+    assert_eq!(stale, Begun::Changed);
     assert_eq!(version(&store).await, 3);
-    let begun = store
-        .begin_erasure(&erasure("job_2", subject(1)), &by_nobody())
-        .await;
-    assert!(matches!(begun.unwrap(), Begun::Job(_)));
+    let begun = begin_erasure(&store, "job_2", subject(1)).await;
+    assert!(matches!(begun, Begun::Job(_)));
     assert_eq!(version(&store).await, 4);
-    let again = store
-        .begin_erasure(&erasure("job_3", subject(1)), &by_nobody())
-        .await;
-    assert_eq!(again.unwrap(), Begun::Changed);
+    let again = begin_erasure(&store, "job_3", subject(1)).await;
+    assert_eq!(again, Begun::Changed);
     assert_eq!(version(&store).await, 4);
     let gone = store.update_webhook(&webhook, &by_nobody()).await.unwrap();
     assert_eq!(gone, WebhookWritten::Conflict);
@@ -332,14 +364,10 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
     );
     assert_eq!(store.api_key(&key.hash).await.unwrap(), Some(key.clone()));
 
-    let begun = store
-        .begin_erasure(&erasure("job_1", Subject::Tenant), &by_nobody())
-        .await;
-    assert!(matches!(begun.unwrap(), Begun::Job(_)));
-    let again = store
-        .begin_erasure(&erasure("job_2", Subject::Tenant), &by_nobody())
-        .await;
-    assert_eq!(again.unwrap(), Begun::Other(JobId::parse("job_1").unwrap()));
+    let begun = begin_erasure(&store, "job_1", Subject::Tenant).await;
+    assert!(matches!(begun, Begun::Job(_)));
+    let again = begin_erasure(&store, "job_2", Subject::Tenant).await;
+    assert_eq!(again, Begun::Other(JobId::parse("job_1").unwrap()));
     assert_eq!(store.api_key(&key.hash).await.unwrap(), None);
     assert!(store.webhooks_of(&tenant()).await.unwrap().is_empty());
     assert_eq!(
@@ -413,16 +441,8 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
         erased_ms: None,
         exchange: Exchange::default(),
     };
-    let recovery = Recovery {
-        tenant: tenant(),
-        webhook: w.clone(),
-        job: 1_760_000_000_000,
-        epoch: 0,
-        scope: Sent::Any,
-        since_ms: 0,
-        until_ms: 1_760_000_000_000,
-        cursor: String::new(),
-    };
+    let recovery = recovery(&w, 0);
+    let page = JobPage::first(&recovery, recover_at(""));
     let stands = |row: &Delivery| Written::Found(Some(row.clone()));
 
     assert_eq!(
@@ -437,13 +457,15 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
     assert!(store.lease_notice(of, "n", "log_1").await.unwrap());
     assert!(store.lease_notice(of, "n", "log_1").await.unwrap());
     assert!(!store.lease_notice(of, "n", "log_2").await.unwrap());
-    store.place_recovery(&recovery).await.unwrap();
-    let moved = store
-        .advance_recovery(&recovery, "c")
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(moved.recovery.cursor, "c");
+    let begun = async || {
+        let begun = store.begin_job(&recovery, &page, &by_nobody()).await;
+        begun.unwrap().unwrap()
+    };
+    let next = page.next(recover_at("c"));
+    let moved = store.advance_job(&begun().await, &next).await;
+    let moved = moved.unwrap().unwrap();
+    assert_eq!(moved.page, next);
+    assert_eq!(begun().await, moved);
 
     tokio::time::sleep(Duration::from_secs(31 * 86_400)).await;
     assert_eq!(store.delivery(&key).await.unwrap(), None);
@@ -453,13 +475,10 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
     assert_eq!(store.place(&second).await.unwrap(), Written::Done(second));
     assert_eq!(store.log_failure(&failure).await.unwrap(), None);
     assert!(store.lease_notice(of, "n", "log_2").await.unwrap());
-    let there = Recovery {
-        cursor: "c".to_owned(),
-        ..recovery.clone()
-    };
-    assert_eq!(store.advance_recovery(&there, "d").await.unwrap(), None);
-    let begun = store.place_recovery(&recovery).await.unwrap();
-    assert_eq!(begun.recovery.cursor, "");
+    let beyond = next.next(recover_at("d"));
+    let advanced = store.advance_job(&moved, &beyond).await;
+    assert_eq!(advanced.unwrap(), None);
+    assert_eq!(begun().await.page, page);
 }
 
 /// What DynamoDB counts of a value, in bytes; of numbers the most that as many digits take.
@@ -602,17 +621,19 @@ async fn the_largest_row_of_each_kind_has_room_in_an_item() {
         .collect();
     let call = Call::at(1_760_000_000_000);
     store.list_events(&tenant(), &call, &events).await.unwrap();
-    let recovery = Recovery {
-        tenant: tenant(),
-        webhook: webhook.id.clone(),
-        job: 1_760_000_000_000,
-        epoch: 1_760_000_000_000,
-        scope: Sent::States(OPEN.into()),
-        since_ms: 0,
-        until_ms: 1_760_000_000_000,
-        cursor: "c".repeat(2 * ID_CHARS),
+    let recovery = recovery(&webhook.id, 100);
+    let page = JobPage::first(&recovery, recover_at(&"c".repeat(2 * ID_CHARS)));
+    let begun = store.begin_job(&recovery, &page, &nobody).await.unwrap();
+    assert!(begun.is_some());
+    let numbered = Numbered {
+        number: 1_760_000_000_000,
+        job: recovery.id.clone(),
+        epoch: 0,
+        key: Some("k".repeat(32)),
     };
-    store.place_recovery(&recovery).await.unwrap();
+    let of = tenant();
+    let given = store.number_recovery(&of, &webhook.id, &numbered);
+    assert!(given.await.unwrap());
     let mut rows = Vec::new();
     let all = async || dynamodb.scan().table_name("rung").send().await.unwrap();
     rows.extend(all().await.items.unwrap());
@@ -620,8 +641,7 @@ async fn the_largest_row_of_each_kind_has_room_in_an_item() {
         webhook: webhook.id.clone(),
         epoch: webhook.epoch,
     };
-    let erasure = erasure(&id("job_"), subject);
-    let begun = store.begin_erasure(&erasure, &nobody).await.unwrap();
+    let begun = begin_erasure(&store, &id("job_"), subject).await;
     assert!(matches!(begun, Begun::Job(_)), "{begun:?}");
     rows.extend(all().await.items.unwrap());
     let mut sizes = BTreeMap::new();

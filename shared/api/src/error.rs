@@ -72,6 +72,10 @@ codes! {
     EventExpired = "event_expired", CONFLICT, "the event has expired and cannot be sent again";
     /// What has succeeded cannot be cancelled.
     DeliverySucceeded = "delivery_succeeded", CONFLICT, "the delivery has succeeded and cannot be cancelled";
+    /// What has ended cannot be cancelled.
+    JobEnded = "job_ended", CONFLICT, "the job has ended and cannot be cancelled";
+    /// An erasure goes on to its end.
+    JobNotCancellable = "job_not_cancellable", CONFLICT, "an erasure cannot be cancelled once it has begun";
     /// A test is not sent again.
     TestDelivery = "test_delivery", CONFLICT, "a test cannot be retried; call test again";
     /// The key is there already.

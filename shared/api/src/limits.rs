@@ -78,5 +78,7 @@ pub const KEY_CACHE_MS: u64 = 10_000;
 pub const STATS_BUCKETS: u64 = 1_000;
 /// Failed attempts in a row are counted up to this.
 pub const FAILURES_COUNTED: usize = 100;
+/// The greatest `rate_per_second` of a recovery.
+pub const RECOVERY_RATE_MAX: u32 = 1_000;
 /// How long a call of the API may count or change things one by one before it answers how far it came, in milliseconds.
 pub const COUNTING_MS: u64 = 15_000;

@@ -80,8 +80,6 @@ pub const WATCH_PAGE: usize = 100;
 pub const WATCH_STEPS: usize = 500;
 /// How long it reads at most in a minute for each queue, in milliseconds: a sweep that is cut off keeps no place.
 pub const WATCH_TIME_MS: u64 = 15_000;
-/// How old a job may be that it looks at, in milliseconds: they take minutes.
-pub const WATCHED_JOBS_MS: u64 = 7 * 86_400_000;
 /// A wait whose look at the clock after parking shows less than this left goes to the delay queue as well, in milliseconds.
 pub const PARK_MIN_MS: u64 = 12 * 60_000;
 /// How far ahead the sweep takes parked waits, in milliseconds. Below [`PARK_MIN_MS`], so a minute is closed before it is read.
@@ -104,8 +102,14 @@ pub const PUT_OFF_MIN_MS: u64 = 5_000;
 pub const PUT_OFF_MAX_MS: u64 = 300_000;
 /// How often the log says that this host cannot deliver, in milliseconds.
 pub const HOST_FAULT_TOLD_MS: u64 = 60_000;
+/// Recoveries of a webhook, the latest, among which one that is asked for is looked for.
+pub const RECOVERIES_LOOKED_AT: usize = 25;
+/// Webhooks that a recovery of a tenant or of the deployment looks at for one message.
+pub const REACH_STEPS: usize = 100;
 /// Deliveries or events that a recovery looks at for one message.
 pub const RECOVERY_PAGE: usize = 100;
+/// Calls by which a redrive moves dead letters for one message, ten with each.
+pub const REDRIVE_CALLS: usize = 10;
 /// Rows that an erasure looks at for one message.
 pub const ERASE_PAGE: usize = 100;
 /// How long after it began a handler can still write, in milliseconds of the wall clock: its time-out, and some time for calls under

@@ -15,9 +15,10 @@ use aws_sdk_sqs::{
     types::{QueueAttributeName, SendMessageBatchRequestEntry},
 };
 
+pub use crate::domain::message::Lane;
 use crate::{
     batcher::{Batcher, Limits},
-    domain::message::Message,
+    domain::{id::TenantId, message::Message, tenant::OPERATORS_OWN},
     limits::{QUEUE_BATCH, QUEUE_BATCH_BYTES, QUEUE_DELAY_MAX_MS},
 };
 
@@ -25,15 +26,6 @@ use crate::{
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("SQS: {0}")]
 pub struct QueueError(Arc<str>);
-
-/// Where a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// First attempts.
-    Deliver,
-    /// Later attempts.
-    Retry,
-}
 
 /// The addresses of the queues.
 #[derive(Debug, Clone)]
@@ -181,9 +173,8 @@ fn sent(answer: Option<Result<(), QueueError>>) -> Result<(), QueueError> {
 fn entry(lane: Lane, message: &Message, delay_ms: u64) -> Entry {
     let group = match (lane, message) {
         (Lane::Retry, Message::Attempt(due)) => due.webhook.as_str(),
-        (Lane::Retry, Message::Recover(recovery)) => recovery.webhook.as_str(),
         (Lane::Retry, Message::Notice(notice)) => notice.webhook.as_str(),
-        _ => message.tenant().as_str(),
+        _ => message.tenant().map_or(OPERATORS_OWN, TenantId::as_str),
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);
     // Below 901, whatever was asked.

@@ -32,14 +32,14 @@ fn yesterday() -> String {
 async fn begin(tenant: &Tenant, webhook: &Webhook, status: &str) -> String {
     let request = json!({"since": yesterday(), "statuses": [status]});
     let begun = tenant.api.post(&webhook.path("/recover"), &request).await;
-    let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
-    webhook.path(&format!("/recover/{id}"))
+    let id = begun.data(202)["job"]["id"].as_str().unwrap();
+    format!("/v1/jobs/{id}")
 }
 
 async fn until_done(tenant: &Tenant, job: &str) -> Value {
     eventually("the recovery to be done", async || {
-        let recovery = tenant.api.get(job).await.data(200)["recovery"].clone();
-        (recovery["status"] == "done").then_some(recovery)
+        let job = tenant.api.get(job).await.data(200)["job"].clone();
+        (job["status"] == "succeeded").then_some(job)
     })
     .await
 }
@@ -59,7 +59,7 @@ async fn killed_in_the_middle_of_a_recovery() {
     rung.kill9().await;
     rung.restart().await;
     let done = until_done(&tenant, &job).await;
-    assert_eq!(done["sent"], EVENTS);
+    assert_eq!(done["progress"]["done"], EVENTS);
     receiver
         .wait_until("every missed event", |received| {
             let arrived: HashSet<_> = received.iter().map(|request| request.event_id()).collect();
@@ -86,7 +86,7 @@ async fn a_late_webhook_is_given_the_past() {
     let counted = tenant.api.post(&late.path("/recover"), &request).await;
     assert_eq!(counted.data(200)["count"], EVENTS);
     let job = begin(&tenant, &late, "any").await;
-    assert_eq!(until_done(&tenant, &job).await["sent"], EVENTS);
+    assert_eq!(until_done(&tenant, &job).await["progress"]["done"], EVENTS);
     receiver.wait_for(2 * EVENTS).await;
     receiver.stays_at(2 * EVENTS).await;
     let stats = eventually("the statistics", async || {

@@ -14,7 +14,7 @@ use rung_core::{
     domain::{
         delivery::Delivery,
         hops::Hops,
-        id::{EventId, TenantId, WebhookId},
+        id::{EventId, JobId, TenantId, WebhookId},
     },
     flow::accept::{Accepted, NewEvent, Refusal},
     store::{attempts::LogFilter, deliveries::List},
@@ -241,21 +241,45 @@ impl World {
         let latest_ms = self.latest_ms();
         self.ledger().emptied.push((id.to_string(), latest_ms));
         let path = format!("{path}/deliveries/cancel");
-        let answer = self.call("POST", number, &path, Value::Null).await;
-        let Some((StatusCode::OK, body)) = answer else {
+        let waiting = json!({"statuses": ["pending"]});
+        let answer = self.call("POST", number, &path, waiting).await;
+        let Some((StatusCode::ACCEPTED, body)) = answer else {
             return;
         };
-        if body["data"]["complete"] == true {
-            let waiting = pending.iter().filter(|row| webhook.takes(row.epoch));
-            let stopped = waiting.map(|row| Stopped {
-                webhook: id.to_string(),
-                event: row.key.event.to_string(),
-                n: row.n,
-                epoch: row.epoch,
-                by_ms: self.clock.now_ms() + self.wire.plan.skew_ms,
-            });
-            self.ledger().stopped.extend(stopped);
+        let job = body["data"]["job"]["id"].as_str();
+        let job = job.and_then(|id| JobId::parse(id).ok());
+        let job = job.expect("a job has an id");
+        // By any function's clock.
+        let before_ms = self.clock.now_ms() - 2 * self.wire.plan.skew_ms;
+        let waiting = pending
+            .iter()
+            .filter(|row| webhook.takes(row.epoch) && row.key.accepted_ms < before_ms);
+        let stopped = waiting.map(|row| Stopped {
+            webhook: id.to_string(),
+            event: row.key.event.to_string(),
+            n: row.n,
+            epoch: row.epoch,
+            job: job.clone(),
+            by_ms: u64::MAX,
+        });
+        self.ledger().stopped.extend(stopped);
+    }
+
+    /// Reads when the jobs that cancel had ended.
+    pub(crate) async fn read_cancelling(&self) {
+        let mut stopped = std::mem::take(&mut self.ledger().stopped);
+        for stopped in &mut stopped {
+            let job = self.oracle.job(&stopped.job).await;
+            let job = job.expect("the oracle reads").expect("it was answered");
+            if job.status.is_open() {
+                let text = format!("{job:?} came to no end");
+                self.ledger().violation(text);
+            }
+            if let Some(ended_ms) = job.ended_ms.filter(|_| job.failure.is_none()) {
+                stopped.by_ms = ended_ms + 2 * self.wire.plan.skew_ms;
+            }
         }
+        self.ledger().stopped = stopped;
     }
 
     async fn retry_pending(&self, number: u64, path: &str) {

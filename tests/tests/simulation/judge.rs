@@ -123,6 +123,8 @@ impl World {
         for number in 0..self.wire.plan.webhooks {
             logs.insert(webhook_id(number), self.log(number).await);
         }
+        self.read_recoveries().await;
+        self.read_cancelling().await;
         let events = self.events().await;
         let promised: Vec<_> = {
             let ledger = self.ledger();

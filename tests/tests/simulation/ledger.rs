@@ -7,7 +7,7 @@ use rung_core::{
     domain::{
         attempt::{Attempt, Outcome, Trigger},
         delivery::{Delivery, State},
-        id::WebhookId,
+        id::{JobId, WebhookId},
         webhook::Webhook,
     },
     flow::accept::Accepted,
@@ -44,14 +44,15 @@ pub(crate) struct Known {
     pub(crate) accepted: Option<Accepted>,
 }
 
-/// A delivery that waited when somebody cancelled all that waits, and was answered that all of it is.
+/// A delivery that waited when somebody cancelled all that waits, and was answered that a job does it.
 pub(crate) struct Stopped {
     pub(crate) webhook: String,
     pub(crate) event: String,
     /// Where it stood.
     pub(crate) n: u32,
     pub(crate) epoch: u64,
-    /// When it was cancelled at the latest, by whatever clock.
+    pub(crate) job: JobId,
+    /// When it was cancelled at the latest, by whatever clock; known at the end.
     pub(crate) by_ms: u64,
 }
 
@@ -85,7 +86,7 @@ pub(crate) struct Ledger {
     pub(crate) cancelled_for_good: BTreeSet<(String, String)>,
     /// Webhooks of which somebody asked to cancel all that waits, and until when that may have been done, in milliseconds.
     pub(crate) emptied: Vec<(String, u64)>,
-    /// What waited then, where it was answered as done.
+    /// What waited then, where a job was answered.
     pub(crate) stopped: Vec<Stopped>,
     /// Deliveries that somebody asked to retry by hand, answered or not.
     pub(crate) retry_asked: BTreeSet<(String, String)>,

@@ -8,9 +8,10 @@ use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
-        id::{DeliveryKey, EventId, WebhookId},
-        message::{Recovery, Scope},
-        recovery::{Progress, Status},
+        id::{DeliveryKey, EventId, JobId, WebhookId},
+        job::{Job, Status},
+        message::{At, JobPage},
+        recovery::{Recovery, Scope},
         webhook::Webhook,
     },
     store::events::Event,
@@ -32,12 +33,12 @@ pub(crate) struct Asked {
     scope: Scope,
     /// By the world's clock, before the call.
     asked_ms: u64,
-    /// The numbers of those that were begun by then: such a one has gone through a part of it already.
-    earlier: Vec<u64>,
+    /// Those that were begun by then: such a one has gone through a part of it already.
+    earlier: BTreeSet<JobId>,
     /// What it had to find from then on.
     found: Vec<Found>,
-    /// Its number, once it was answered with 202.
-    job: Option<u64>,
+    /// Its job, once it was answered with 202.
+    job: Option<JobId>,
 }
 
 /// A delivery that stood in the scope of a recovery before that was asked for.
@@ -52,19 +53,21 @@ struct Found {
 #[derive(Default)]
 pub(crate) struct Recoveries {
     asked: Vec<Asked>,
-    /// Those whose first page a queue has taken, by webhook and number.
-    begun: BTreeMap<(WebhookId, u64), Vec<Recovery>>,
+    /// Those of which a queue has taken a page.
+    begun: BTreeSet<JobId>,
+    /// Those that somebody asked to cancel.
+    cancelled: BTreeSet<JobId>,
+    /// What became of them, read at the end.
+    ended: Vec<(Recovery, Job)>,
     /// The recovery that each of the fresh ladders' first attempts is of.
     jobs: BTreeMap<AttemptKey, u64>,
 }
 
 impl Recoveries {
     /// Notes that a queue has taken a page.
-    pub(crate) fn page(&mut self, page: Recovery) {
-        let begun = self.begun.entry((page.webhook.clone(), page.job));
-        let begun = begun.or_default();
-        if !begun.iter().any(|recovery| recovery.is_same(&page)) {
-            begun.push(page);
+    pub(crate) fn page(&mut self, page: &JobPage) {
+        if matches!(page.at, At::Recover(_)) {
+            self.begun.insert(page.job.clone());
         }
     }
 
@@ -99,14 +102,19 @@ impl Recoveries {
                 faults.push(format!("recovery {job} made attempts {earlier} and {n}"));
             }
             let delivery = &attempt.key.delivery;
-            let begun = self.begun.get(&(delivery.webhook.clone(), *job));
+            let of_number = |recovery: &&Recovery| {
+                (&recovery.run.webhook, recovery.run.number) == (&delivery.webhook, *job)
+            };
+            let begun = self.ended.iter().map(|(recovery, _)| recovery);
+            let begun: Vec<_> = begun.filter(of_number).collect();
             let before = place.checked_sub(1).and_then(|before| log.get(before));
-            let fits = |recovery: &Recovery| {
-                (recovery.since_ms..=recovery.until_ms).contains(&delivery.accepted_ms)
+            let fits = |recovery: &&Recovery| {
+                let selection = &recovery.selection;
+                (selection.since_ms..=selection.until_ms).contains(&delivery.accepted_ms)
                     && self.asked.iter().any(|asked| asked.is(recovery))
                     && may_begin(recovery, attempt, before.copied())
             };
-            if !begun.into_iter().flatten().any(fits) {
+            if !begun.iter().any(fits) {
                 faults.push(format!(
                     "attempt {n} after {before:?} does not follow from {begun:?}"
                 ));
@@ -119,19 +127,20 @@ impl Recoveries {
 impl Asked {
     /// Whether this asks for such a recovery.
     fn is(&self, recovery: &Recovery) -> bool {
-        self.webhook == recovery.webhook
-            && self.since_ms == recovery.since_ms
-            && self.scope == recovery.scope
+        let selection = &recovery.selection;
+        self.webhook == recovery.run.webhook
+            && self.since_ms == selection.since_ms
+            && self.scope == selection.scope
             // At most now, by the function's clock.
             && self
                 .until_ms
-                .is_none_or(|until_ms| until_ms >= recovery.until_ms)
+                .is_none_or(|until_ms| until_ms >= selection.until_ms)
     }
 }
 
 /// Whether a recovery may begin a ladder after such an entry of the log, as far as that can be told from it.
 fn may_begin(recovery: &Recovery, attempt: &Attempt, before: Option<&Attempt>) -> bool {
-    let Scope::States(states) = &recovery.scope else {
+    let Scope::States(states) = &recovery.selection.scope else {
         return true;
     };
     let n = attempt.key.n;
@@ -188,9 +197,7 @@ impl World {
                 None => {
                     let found = self.recoverable(number, &scope).await;
                     let mut ledger = self.ledger();
-                    let begun = ledger.recoveries.begun.keys();
-                    let earlier = begun.filter(|(webhook, _)| *webhook == id);
-                    let earlier = earlier.map(|(_, job)| *job).collect();
+                    let earlier = ledger.recoveries.begun.clone();
                     ledger.recoveries.asked.push(Asked {
                         webhook: id.clone(),
                         since_ms,
@@ -216,8 +223,13 @@ impl World {
             self.ledger().recovery_answered(asked, answer);
             self.pause(0, *chance.pick(&[10, 5_000, 120_000])).await;
         }
-        let known = asked.is_some_and(|asked| self.ledger().recoveries.asked[asked].job.is_some());
-        if idempotency.is_some() && known && chance.happens(0.3) {
+        let job = asked.and_then(|asked| self.ledger().recoveries.asked[asked].job.clone());
+        if let Some(job) = job.clone().filter(|_| chance.happens(0.1)) {
+            self.ledger().recoveries.cancelled.insert(job.clone());
+            let path = format!("/v1/jobs/{job}/cancel");
+            self.call("POST", number, &path, Value::Null).await;
+        }
+        if idempotency.is_some() && job.is_some() && chance.happens(0.3) {
             request["since"] = timestamp(since_ms - 1).to_string().into();
             let answer = self
                 .call_once("POST", number, &path, request, idempotency.as_deref())
@@ -317,69 +329,58 @@ impl World {
         matched
     }
 
+    /// Reads what became of the recoveries.
+    pub(crate) async fn read_recoveries(&self) {
+        let begun = self.ledger().recoveries.begun.clone();
+        for id in begun {
+            let job = self.oracle.job(&id).await.expect("the oracle reads");
+            let ended = job.and_then(|job| Some((Recovery::of(&job)?, job)));
+            self.ledger().recoveries.ended.extend(ended);
+        }
+    }
+
     /// Each recovery has ended, and has done what it was for.
     pub(crate) async fn judge_recoveries(&self, logs: &BTreeMap<WebhookId, Vec<Attempt>>) {
-        let (asked, begun) = {
+        let (asked, cancelled, ended) = {
             let recoveries = &self.ledger().recoveries;
-            (recoveries.asked.clone(), recoveries.begun.clone())
+            (
+                recoveries.asked.clone(),
+                recoveries.cancelled.clone(),
+                recoveries.ended.clone(),
+            )
         };
-        for recovery in begun.values().flatten() {
+        for (recovery, job) in &ended {
             let webhook = self
                 .oracle
-                .webhook(&recovery.tenant, &recovery.webhook)
+                .webhook(&recovery.run.tenant, &recovery.run.webhook)
                 .await;
             let webhook = webhook.expect("the oracle reads");
-            let ended = match self.progress(recovery).await {
-                // A queue may lose the page of one that was never answered with 202: nobody waits for it.
-                None => !asked.iter().any(|asked| {
-                    (&asked.webhook, asked.job) == (&recovery.webhook, Some(recovery.job))
-                }),
-                // Another one took the number at the same moment.
-                Some(progress) if !progress.recovery.is_same(recovery) => true,
-                Some(progress) => match progress.status {
-                    // The page of a deleted webhook's is sought by nobody once a queue has lost it.
-                    Status::Running => webhook
-                        .as_ref()
-                        .is_none_or(|webhook| webhook.first_epoch > recovery.epoch),
-                    Status::Stopped => {
-                        webhook.is_none_or(|webhook| webhook.epoch != recovery.epoch)
-                    }
-                    Status::Done => true,
-                },
+            let as_told = match job.status {
+                Status::Queued | Status::Running => false,
+                Status::Failed => webhook.is_none_or(|webhook| webhook.epoch != recovery.run.epoch),
+                Status::Cancelled => cancelled.contains(&job.task.id),
+                Status::Succeeded => true,
             };
-            if !ended {
-                let progress = self.progress(recovery).await;
-                let text = format!("{recovery:?} came to no end: {progress:?}");
+            if !as_told {
+                let text = format!("{recovery:?} came to no end: {job:?}");
                 self.ledger().violation(text);
             }
         }
         for asked in &asked {
-            let Some(job) = asked.job else {
+            let Some(id) = &asked.job else {
                 continue;
             };
-            let own = begun.get(&(asked.webhook.clone(), job));
-            let own = own.into_iter().flatten();
-            let Some(recovery) = own.into_iter().find(|recovery| asked.is(recovery)) else {
+            let mut own = ended.iter().filter(|(_, job)| job.task.id == *id);
+            let Some((recovery, job)) = own.find(|(recovery, _)| asked.is(recovery)) else {
                 let text = format!("{asked:?} was answered with what is another's, or nowhere");
                 self.ledger().violation(text);
                 continue;
             };
-            let progress = self.progress(recovery).await;
-            let progress = progress.filter(|_| !asked.earlier.contains(&job));
-            if let Some(ended_ms) = progress
-                .filter(|progress| progress.status == Status::Done)
-                .and_then(|progress| progress.ended_ms)
-            {
+            let is_done = job.status == Status::Succeeded && !asked.earlier.contains(id);
+            if let Some(ended_ms) = job.ended_ms.filter(|_| is_done) {
                 self.judge_done(asked, recovery, ended_ms, logs).await;
             }
         }
-    }
-
-    async fn progress(&self, recovery: &Recovery) -> Option<Progress> {
-        let progress = self
-            .oracle
-            .recovery(&recovery.tenant, &recovery.webhook, recovery.job);
-        progress.await.expect("the oracle reads")
     }
 
     /// What a recovery had to find was sent again, save what was stopped.
@@ -396,12 +397,12 @@ impl World {
         let meanwhile = asked.asked_ms..=ended_ms;
         let webhook = self
             .oracle
-            .webhook(&recovery.tenant, &recovery.webhook)
+            .webhook(&recovery.run.tenant, &recovery.run.webhook)
             .await;
         let Some(webhook) = webhook.expect("the oracle reads") else {
             return;
         };
-        let span = recovery.since_ms..=recovery.until_ms;
+        let span = recovery.selection.since_ms..=recovery.selection.until_ms;
         for found in &asked.found {
             if !span.contains(&found.key.accepted_ms) {
                 continue;
@@ -432,9 +433,9 @@ impl Ledger {
         let asked = &mut self.recoveries.asked[asked];
         let fault = match status {
             StatusCode::ACCEPTED => {
-                let id = body["data"]["recovery"]["id"].as_str();
-                let job = id.and_then(|id| id.strip_prefix("rec_")?.parse().ok());
-                let earlier = std::mem::replace(&mut asked.job, job);
+                let id = body["data"]["job"]["id"].as_str();
+                let job = id.and_then(|id| JobId::parse(id).ok());
+                let earlier = std::mem::replace(&mut asked.job, job.clone());
                 earlier.is_some() && earlier != job || job.is_none()
             }
             // It is deleted, it is disabled, or the table or the queue did not answer.
@@ -474,7 +475,7 @@ impl Ledger {
             return found.n == 1 && log.iter().find(succeeded).is_some();
         };
         if row.state == State::Held {
-            return row.n > found.n && webhook.epoch > recovery.epoch;
+            return row.n > found.n && webhook.epoch > recovery.run.epoch;
         }
         let again = log.iter().any(|attempt| {
             // A slow copy of a first attempt may have failed after the success of another, and have begun the ladder.

@@ -125,13 +125,8 @@ impl Watch {
                     let body = entry["MessageBody"].as_str().unwrap_or_default();
                     match Message::parse(body) {
                         Ok(Message::Attempt(due)) => self.sent(&due),
-                        Ok(Message::Recover(page)) => self.ledger().recoveries.page(page),
-                        Ok(
-                            Message::Fanout(_)
-                            | Message::Erase(_)
-                            | Message::KeyEnds(_)
-                            | Message::Notice(_),
-                        )
+                        Ok(Message::Job(page)) => self.ledger().recoveries.page(&page),
+                        Ok(Message::Fanout(_) | Message::KeyEnds(_) | Message::Notice(_))
                         | Err(_) => {}
                     }
                 }

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use rung_api::{
+    Code,
     limits::PAGE_DEFAULT,
     openapi::{Operation, Schemas, Who},
 };
@@ -9,7 +10,7 @@ use rung_core::{domain::tenant::Scope, limits::PAGE_MAX};
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
-use super::object;
+use super::{jobs, object};
 use crate::dead_letters::View;
 
 fn queue() -> Value {
@@ -64,27 +65,19 @@ pub(crate) fn list_dead_letters(schemas: &mut Schemas) -> Operation {
     )
 }
 
-pub(crate) fn redrive_dead_letters(_: &mut Schemas) -> Operation {
-    let count = || json_schema!({ "type": "integer", "minimum": 0 });
+pub(crate) fn redrive_dead_letters(schemas: &mut Schemas) -> Operation {
     let body = object(
         &[],
         json!({ "queue": { "description": "Filter by queue.", "enum": ["deliver", "retry", null] } }),
     );
-    Operation::new(
+    let operation = Operation::new(
         Who::Operator(Scope::Admin),
         "redriveDeadLetters",
         "Send dead letters back to their queues.",
     )
-    .describe("As many as possible in 15 seconds; `counts` says how many are left.")
-    .optional_body(body, json!({ "queue": "deliver" }))
-    .answers(
-        StatusCode::OK,
-        "The number of moved messages; unreadable ones stay.",
-        [
-            ("moved", count()),
-            ("unknown", count()),
-            ("counts", counts()),
-        ],
-        json!({ "moved": 1, "unknown": 0, "counts": { "deliver": 0, "retry": 0 } }),
-    )
+    .describe("As many as there are at the call. Unreadable ones stay, and count as skipped.")
+    .idempotency_key(jobs::ONE_PER_KEY)
+    .optional_body(body, json!({ "queue": "deliver" }));
+    jobs::begins(schemas, operation, jobs::example_of_redrive())
+        .refuses(&[Code::IdempotencyMismatch])
 }

@@ -6,9 +6,9 @@ use rung_api::{
     openapi::{Operation, Schemas, Who},
 };
 use rung_core::domain::{delivery::State, tenant::Scope};
-use schemars::json_schema;
 use serde_json::{Value, json};
 
+use super::{jobs, object};
 use crate::deliveries::View;
 
 /// A delivery that has succeeded.
@@ -114,22 +114,24 @@ pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
     .refuses(&[Code::DeliverySucceeded, Code::Busy])
 }
 
-pub(crate) fn cancel_deliveries(_: &mut Schemas) -> Operation {
-    let cancelled = json_schema!({ "type": "integer", "minimum": 0 });
-    let complete = json_schema!({
-        "description": "Whether none is left; else ask again.",
-        "type": "boolean",
+pub(crate) fn cancel_deliveries(schemas: &mut Schemas) -> Operation {
+    let statuses = json!({
+        "description": "The statuses of the deliveries to cancel.",
+        "type": "array",
+        "items": { "enum": ["pending", "held", "missed", "failed"] },
+        "minItems": 1,
     });
-    Operation::new(
+    let operation = Operation::new(
         Who::Tenant(Scope::Manage),
         "cancelDeliveries",
-        "Cancel all deliveries that wait.",
+        "Cancel deliveries of a webhook by their statuses.",
     )
-    .empty_body()
-    .answers(
-        StatusCode::OK,
-        "So many are not sent any more.",
-        [("cancelled", cancelled), ("complete", complete)],
-        json!({ "cancelled": 12, "complete": true }),
-    )
+    .describe("Those of events that were accepted before the call. A retry or a recovery can still send them.")
+    .idempotency_key(jobs::ONE_PER_KEY)
+    .body(
+        object(&["statuses"], json!({ "statuses": statuses })),
+        json!({ "statuses": ["pending"] }),
+    );
+    jobs::begins(schemas, operation, jobs::example_of_cancelling())
+        .refuses(&[Code::IdempotencyMismatch])
 }

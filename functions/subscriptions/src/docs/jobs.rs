@@ -1,7 +1,10 @@
 //! The documentation of jobs' calls, and what the calls that begin jobs answer.
 
 use http::StatusCode;
-use rung_api::openapi::{Operation, Schemas, Who};
+use rung_api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
+};
 use rung_core::domain::{
     job::{Kind, Status},
     tenant::Scope,
@@ -19,8 +22,8 @@ pub(super) fn example() -> Value {
         "tenant_id": "acme",
         "webhook_id": null,
         "status": "queued",
-        "params": {},
-        "progress": { "done": 0, "total": null },
+        "params": { "event_id": null },
+        "progress": { "done": 0, "skipped": 0, "total": null, "reached": null },
         "result": null,
         "error": null,
         "created_by": "key_root",
@@ -45,12 +48,60 @@ pub(super) fn example_of_webhook() -> Value {
     job
 }
 
+/// One that sends a webhook's deliveries again.
+pub(super) fn example_of_recovery() -> Value {
+    let mut job = example_of_webhook();
+    job["kind"] = "recover".into();
+    job["params"] = json!({
+        "since": "2025-10-10T12:00:00.000Z",
+        "until": "2025-10-10T13:30:00.000Z",
+        "statuses": ["failed", "held", "missed"],
+        "event_types": null,
+        "delivery_ids": null,
+        "rate_per_second": null,
+    });
+    job["progress"]["reached"] = "2025-10-10T12:00:00.000Z".into();
+    job
+}
+
+/// One that sends the deliveries of all of a tenant's webhooks again.
+pub(super) fn example_of_wide_recovery() -> Value {
+    let mut job = example_of_recovery();
+    job["webhook_id"] = Value::Null;
+    job["progress"]["reached"] = Value::Null;
+    job
+}
+
+/// One that cancels a webhook's deliveries.
+pub(super) fn example_of_cancelling() -> Value {
+    let mut job = example_of_webhook();
+    job["kind"] = "cancel".into();
+    job["params"] = json!({ "statuses": ["pending"] });
+    job
+}
+
+/// One that moves dead letters.
+pub(super) fn example_of_redrive() -> Value {
+    let mut job = example();
+    job["kind"] = "redrive".into();
+    job["tenant_id"] = Value::Null;
+    job["params"] = json!({ "queue": "deliver" });
+    job["progress"]["total"] = 1.into();
+    job
+}
+
+/// What an `Idempotency-Key` does for a call that begins a job.
+pub(super) const ONE_PER_KEY: &str = "The same key with the same request starts only one job.";
+
 /// One that has succeeded.
 fn succeeded() -> Value {
     let mut job = example_of_event();
     for (name, value) in [
         ("status", json!("succeeded")),
-        ("progress", json!({ "done": 3, "total": null })),
+        (
+            "progress",
+            json!({ "done": 3, "skipped": 0, "total": null, "reached": null }),
+        ),
         (
             "result",
             json!({
@@ -74,6 +125,11 @@ fn succeeded() -> Value {
 
 pub(super) fn schema(schemas: &mut Schemas) -> Schema {
     schemas.subschema_for::<View<'_>>()
+}
+
+/// A job, or null where none was asked for.
+pub(super) fn schema_or_null(schemas: &mut Schemas) -> Schema {
+    schemas.subschema_for::<Option<View<'_>>>()
 }
 
 /// A call that begins a job.
@@ -102,7 +158,7 @@ pub(crate) fn list_jobs(schemas: &mut Schemas) -> Operation {
         )
         .query(
             "webhook_id",
-            "Filter by webhook.",
+            "Filter by webhook; several are separated by commas.",
             json!({ "type": "string" }),
         )
 }
@@ -120,4 +176,25 @@ pub(crate) fn get_job(schemas: &mut Schemas) -> Operation {
         [("job", schema(schemas))],
         json!({ "job": succeeded() }),
     )
+}
+
+pub(crate) fn cancel_job(schemas: &mut Schemas) -> Operation {
+    let mut job = example_of_recovery();
+    job["status"] = "cancelled".into();
+    job["started_at"] = "2025-10-10T13:30:00.000Z".into();
+    job["ended_at"] = "2025-10-10T13:30:01.000Z".into();
+    Operation::new(
+        Who::TenantOrAll(Scope::Manage),
+        "cancelJob",
+        "Cancel a job that has not ended.",
+    )
+    .describe("What it has sent stays sent, what it has cancelled or moved stays so. An erasure cannot be cancelled.")
+    .empty_body()
+    .answers(
+        StatusCode::OK,
+        "The job; it does nothing more.",
+        [("job", schema(schemas))],
+        json!({ "job": job }),
+    )
+    .refuses(&[Code::JobEnded, Code::JobNotCancellable])
 }

@@ -30,7 +30,7 @@ pub(crate) use self::{
     encryption::reencrypt,
     event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
     events::{delete_event, get_event, list_events},
-    jobs::{get_job, list_jobs},
+    jobs::{cancel_job, get_job, list_jobs},
     keys::{
         create_key, create_operator_key, delete_key, delete_operator_key, get_key,
         get_operator_key, list_keys, list_operator_keys, update_key, update_operator_key,
@@ -39,7 +39,7 @@ pub(crate) use self::{
     portal_links::{
         create_portal_link, delete_portal_link, delete_portal_links, list_portal_links,
     },
-    recover::{get_recovery, recover},
+    recover::{recover, recover_all},
     stats::{tenant_stats, webhook_stats},
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, put_tenant, update_tenant},
     webhooks::{

@@ -3,30 +3,17 @@
 use http::StatusCode;
 use rung_api::{
     Code,
+    limits::{RECOVERY_RATE_MAX, WEBHOOK_EVENTS},
     openapi::{Operation, Schemas, Who},
 };
-use rung_core::domain::{tenant::Scope, time::Time};
+use rung_core::{
+    domain::{tenant::Scope, time::Time},
+    limits::PAGE_MAX,
+};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use super::{object, time};
-use crate::recover::View;
-
-fn example() -> Value {
-    json!({
-        "id": "rec_1760103000000",
-        "webhook_id": "webhook_5kq2m8x1r7",
-        "status": "running",
-        "since": "2025-10-10T12:00:00.000Z",
-        "until": "2025-10-10T13:30:00.000Z",
-        "statuses": ["failed", "held", "missed"],
-        "sent": 0,
-        "skipped": 0,
-        "reached": "2025-10-10T12:00:00.000Z",
-        "started_at": "2025-10-10T13:30:00.000Z",
-        "ended_at": null,
-    })
-}
+use super::{jobs, object, time};
 
 /// The result of a dry run.
 #[derive(JsonSchema)]
@@ -41,9 +28,9 @@ struct Counted {
     counted_until: Option<Time>,
 }
 
-pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
+fn request() -> Value {
     let states = json!({ "enum": ["failed", "held", "missed", "pending"] });
-    let body = object(
+    object(
         &[],
         json!({
             "since": time("Start of the span, by the time at which events were accepted, within the retention [default: the whole retention]."),
@@ -56,15 +43,60 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
                     { "type": "null" },
                 ],
             },
+            "event_types": {
+                "description": "Only events of these types; groups, prefixes such as `order.*` and `*` as a webhook subscribes to them [default: all].",
+                "type": ["array", "null"],
+                "items": { "type": "string" },
+                "minItems": 1,
+                "maxItems": WEBHOOK_EVENTS,
+            },
+            "delivery_ids": {
+                "description": "Only these deliveries [default: all].",
+                "type": ["array", "null"],
+                "items": { "type": "string", "format": "uuid" },
+                "minItems": 1,
+                "maxItems": PAGE_MAX,
+            },
+            "rate_per_second": {
+                "description": "Maximum number of deliveries sent in a second [default: 1,000, or the webhook's own limit].",
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "maximum": RECOVERY_RATE_MAX,
+            },
             "dry_run": {
                 "description": "Only count, send nothing [default: false].",
                 "type": ["boolean", "null"],
             },
         }),
-    );
-    let recovery = schemas.subschema_for::<View<'_>>();
+    )
+}
+
+pub(crate) fn recover_all(schemas: &mut Schemas) -> Operation {
     let counted = schemas.subschema_for::<Counted>();
-    Operation::new(
+    let operation = Operation::new(
+        Who::TenantOrAll(Scope::Manage),
+        "recoverAll",
+        "Send the undelivered events of all active webhooks again: of a tenant, or without a tenant of the deployment.",
+    )
+    .describe(
+        "As for one webhook, one webhook after the other; disabled ones are left out. With `any` a repeated call sends everything \
+         again: use an `Idempotency-Key`.",
+    )
+    .idempotency_key(jobs::ONE_PER_KEY)
+    .body(request(), json!({ "statuses": ["failed", "held", "missed"] }));
+    jobs::begins(schemas, operation, jobs::example_of_wide_recovery())
+        .answers_with(
+            StatusCode::OK,
+            "The number of deliveries that a recovery would send.",
+            counted.to_value(),
+            json!({ "count": 17, "complete": true, "counted_until": null }),
+        )
+        .refuses(&[Code::IdempotencyMismatch])
+}
+
+pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
+    let counted = schemas.subschema_for::<Counted>();
+    let operation = Operation::new(
         Who::Tenant(Scope::Manage),
         "recover",
         "Send a webhook's undelivered events again, each on a fresh ladder, or its waiting deliveries now.",
@@ -72,36 +104,16 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
     .describe(
         "Survives crashes, without a limit on the number. With `dry_run` it only counts.\n\n\
          Safe to repeat: deliveries in progress and successes are not sent again, except with `any`, where a repeated call (same \
-         `since` and `until`) returns the running recovery only while it runs. Use an `Idempotency-Key` with `any`.",
+         `since` and `until`) returns the running job only while it runs. Use an `Idempotency-Key` with `any`.",
     )
-    .idempotency_key("The same key with the same request starts only one recovery.")
-    .body(body, json!({ "since": "2025-10-10T12:00:00.000Z" }))
-    .answers(
-        StatusCode::ACCEPTED,
-        "Recovery started.",
-        [("recovery", recovery)],
-        json!({ "recovery": example() }),
-    )
-    .answers_with(
-        StatusCode::OK,
-        "The number of deliveries that a recovery would send.",
-        counted.to_value(),
-        json!({ "count": 17, "complete": true, "counted_until": null }),
-    )
-    .refuses(&[Code::WebhookDisabled, Code::IdempotencyMismatch])
-}
-
-pub(crate) fn get_recovery(schemas: &mut Schemas) -> Operation {
-    let recovery = schemas.subschema_for::<View<'_>>();
-    Operation::new(
-        Who::Tenant(Scope::Read),
-        "getRecovery",
-        "Read a recovery and its progress.",
-    )
-    .answers(
-        StatusCode::OK,
-        "The recovery.",
-        [("recovery", recovery)],
-        json!({ "recovery": example() }),
-    )
+    .idempotency_key(jobs::ONE_PER_KEY)
+    .body(request(), json!({ "since": "2025-10-10T12:00:00.000Z" }));
+    jobs::begins(schemas, operation, jobs::example_of_recovery())
+        .answers_with(
+            StatusCode::OK,
+            "The number of deliveries that a recovery would send.",
+            counted.to_value(),
+            json!({ "count": 17, "complete": true, "counted_until": null }),
+        )
+        .refuses(&[Code::WebhookDisabled, Code::IdempotencyMismatch])
 }

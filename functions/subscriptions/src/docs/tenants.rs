@@ -67,15 +67,23 @@ fn with_counts(
     operation.answers(
         status,
         description,
-        [("tenant", tenant), ("webhooks", webhooks)],
-        json!({ "tenant": example(), "webhooks": { "disabled": 0, "activated": 0 } }),
+        [
+            ("tenant", tenant),
+            ("webhooks", webhooks),
+            ("job", jobs::schema_or_null(schemas)),
+        ],
+        json!({
+            "tenant": example(),
+            "webhooks": { "disabled": 0, "activated": 0 },
+            "job": null,
+        }),
     )
 }
 
 fn recovers(operation: Operation) -> Operation {
     operation.query(
         "recover",
-        "Whether webhooks that the plan activates are also sent what they missed.",
+        "Whether the webhooks are also sent what they missed, if the plan has webhooks: `job` does that.",
         json!({ "type": "string", "enum": ["true", "false"], "default": "false" }),
     )
 }

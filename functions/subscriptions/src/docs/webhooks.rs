@@ -380,6 +380,10 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             "description": "`active` resets its failures; it sends nothing by itself.",
             "enum": ["active", "disabled"],
         },
+        "recover": {
+            "description": "With `\"status\": \"active\"`: whether it is also sent what it missed; `job` does that [default: false].",
+            "type": ["boolean", "null"],
+        },
         "dialect": dialect("The new dialect; deliveries in progress keep their bodies."),
         "secret": {
             "description": "The present value; use `rotate-secret` to change it.",
@@ -412,8 +416,8 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
         .answers(
             StatusCode::OK,
             "Updated.",
-            [("webhook", webhook)],
-            json!({ "webhook": example() }),
+            [("webhook", webhook), ("job", jobs::schema_or_null(schemas))],
+            json!({ "webhook": example(), "job": null }),
         )
         .refuses(&[
             Code::Busy,

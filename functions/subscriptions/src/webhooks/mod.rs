@@ -45,6 +45,7 @@ use self::{
 };
 pub(crate) use self::{
     challenge::verify,
+    request::events as event_patterns,
     secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
 };
 use crate::{
@@ -55,7 +56,7 @@ use crate::{
     jobs, logs,
     metadata::{merged, metadata},
     read_only::{self, ReadOnly},
-    shows_secret,
+    recover, shows_secret,
     tries::Tries,
 };
 
@@ -381,7 +382,21 @@ pub(crate) async fn update(
         read_change(&state, &caller, present, &body)
     })
     .await?;
-    Ok(shown(&state, &webhook))
+    let job = if asks_to_recover(&body) {
+        recover::what_was_missed(&state, &caller.origin, &webhook).await?
+    } else {
+        None
+    };
+    let view = View::at(&webhook, &state.api.dialects, state.api.clock.wall_ms());
+    let job = job.map(|job| jobs::part(&state, &job));
+    let data = json!({ "webhook": view, "job": job });
+    Ok(etag(&webhook).stamp(answer(StatusCode::OK, data)))
+}
+
+/// Whether a change of a webhook, which was read, is also to send what it missed.
+fn asks_to_recover(body: &Json) -> bool {
+    let mut members = body.as_object().into_iter().flatten();
+    members.any(|(name, value)| name == "recover" && *value == Json::Bool(true))
 }
 
 /// Changes a webhook, anew while others change it meanwhile; the webhook as it then stands. `action` is what the audit log calls it.
@@ -440,6 +455,10 @@ fn read_change(
     let filter = filter(&mut fields);
     let rate_limit = fields.patch("rate_limit_per_second", rate_limit);
     let status = fields.patch("status", Status::read);
+    let recovers = fields.optional("recover", read::flag) == Some(true);
+    if recovers && status != Patch::Set(Status::Active) {
+        fields.problem("recover", "requires `\"status\": \"active\"`");
+    }
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
     secrets::check_unchanged(&mut fields, &dialect, &present.secret);
@@ -519,10 +538,10 @@ pub(crate) async fn delete(
             webhook: id.clone(),
             epoch: webhook.epoch,
         };
-        let erasure = jobs::erasure(&state, tenant, &caller.origin, subject)?;
         let record = record(&caller, Action::WebhookDeleted, Some(&webhook), None);
+        let job = jobs::erase(&state, &caller.origin, (tenant, subject), &record).await?;
         // It may be deleted or disabled meanwhile.
-        if let Some(job) = jobs::begin(&state, erasure, &record).await? {
+        if let Some(job) = job {
             let data = json!({
                 "webhook": { "id": id.as_str(), "deleted": true },
                 "job": jobs::part(&state, &job),

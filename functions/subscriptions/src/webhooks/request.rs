@@ -23,7 +23,7 @@ pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
 }
 
 /// Types, groups, prefixes or `*`, as given.
-pub(super) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
+pub(crate) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
     |value| {
         let list = read::list(value)?;
         if !(1..=WEBHOOK_EVENTS).contains(&list.len()) {

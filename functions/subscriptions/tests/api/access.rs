@@ -13,7 +13,7 @@ use rung_api::{
 };
 use rung_core::domain::{
     id::{JobId, TenantId},
-    job::{Erasure, Subject},
+    job::{Erasure, Subject, Task, Work},
     tenant::KeyOwner,
 };
 use serde_json::json;
@@ -205,13 +205,18 @@ async fn a_key_deleted_by_another_process_ends_within_10_s_or_with_its_tenant() 
     let manager = world.key("acme", json!({"scopes": ["manage"]})).await;
     world.get(&manager, path).await.data(200);
     let erasure = Erasure {
-        id: JobId::parse("job_1").unwrap(),
         tenant: TenantId::parse("acme").unwrap(),
         subject: Subject::Tenant,
+    };
+    let task = Task {
+        id: JobId::parse("job_1").unwrap(),
+        work: Work::Erase(erasure.clone()),
         created_by: "admin".to_owned(),
         created_ms: 0,
+        request_hash: None,
     };
-    store.begin_erasure(&erasure, &record).await.unwrap();
+    let begun = store.begin_erasure(&task, &erasure, &record).await;
+    begun.unwrap();
     world
         .get(&manager, path)
         .await

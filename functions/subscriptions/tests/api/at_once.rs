@@ -186,7 +186,7 @@ async fn a_recovery_that_many_ask_for_at_once_sends_once() {
         |_| json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]}),
     );
     let asked = asked.await;
-    let id = |answered: &Answered| answered.data(202)["recovery"]["id"].clone();
+    let id = |answered: &Answered| answered.data(202)["job"]["id"].clone();
     assert!(asked.iter().all(|answered| id(answered) == id(&asked[0])));
     world.run_for(120_000).await;
     assert_eq!(world.posts(), 1);

@@ -1,9 +1,9 @@
 //! Dead letters: looked at and sent round again by the operator.
 
 use rung_local_aws::sqs::queue_url;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{As, World};
+use crate::world::{Answered, As, World};
 
 async fn bury(world: &World, queue: &str, body: &str) {
     let send = world.sqs.send_message().queue_url(queue_url(queue));
@@ -75,18 +75,49 @@ async fn dead_letters_are_shown_without_what_they_carry_and_sent_round_again() {
     world.pass(6_000).await;
 
     let redrive = "/v1/dead-letters/redrive";
+    let posts = world.posts();
     let moved = world.send_text(&operator, "POST", redrive, "").await;
-    let expected = json!({"moved": 2, "unknown": 1, "counts": {"deliver": 1, "retry": 0}});
-    assert_eq!(*moved.data(200), expected);
-    for queue in ["deliver", "retry"] {
-        let received = world.sqs.receive_message().queue_url(queue_url(queue));
-        let message = received.send().await.unwrap().messages.unwrap().remove(0);
-        assert_eq!(message.body.unwrap(), body);
-    }
-    world.pass(61_000).await;
+    let job = ended(&world, &moved).await;
+    assert_eq!(
+        (&job["kind"], &job["tenant_id"], &job["params"]),
+        (&json!("redrive"), &json!(null), &json!({"queue": null}))
+    );
+    assert_eq!(job["result"], json!({"messages": 2, "skipped": 1}));
+    assert_eq!(job["progress"]["total"], 3);
+    assert_eq!(world.posts(), posts + 2);
+    let left = world.get(&operator, "/v1/dead-letters").await;
+    let counts = &left.data(200)["counts"];
+    assert_eq!(*counts, json!({"deliver": 1, "retry": 0}));
     let again = json!({"queue": "retry"});
     let again = world.send(&operator, "POST", redrive, again).await;
-    assert_eq!(again.data(200)["moved"], 0);
+    let again = ended(&world, &again).await;
+    assert_eq!(again["params"], json!({"queue": "retry"}));
+    assert_eq!(again["result"], json!({"messages": 0, "skipped": 0}));
+}
+
+/// What somebody has just looked at is hidden for a moment, and moved all the same.
+#[tokio::test(start_paused = true)]
+async fn dead_letters_that_were_just_shown_are_sent_round_too() {
+    let (world, body) = buried().await;
+    bury(&world, "deliver-dead", &body).await;
+    let operator = As::operator();
+    let shown = world.get(&operator, "/v1/dead-letters").await;
+    let shown = shown.data(200)["dead_letters"].as_array().unwrap().len();
+    assert_eq!(shown, 1);
+    let redrive = "/v1/dead-letters/redrive";
+    let moved = world.send_text(&operator, "POST", redrive, "").await;
+    let job = ended(&world, &moved).await;
+    assert_eq!(job["result"], json!({"messages": 1, "skipped": 0}));
+}
+
+/// The job that a call has begun, once it has ended.
+async fn ended(world: &World, begun: &Answered) -> Value {
+    let id = begun.data(202)["job"]["id"].as_str().unwrap();
+    world.run_for(15_000).await;
+    let job = world.get(&As::operator(), &format!("/v1/jobs/{id}")).await;
+    let job = job.data(200)["job"].clone();
+    assert_eq!(job["status"], "succeeded", "{job}");
+    job
 }
 
 #[tokio::test(start_paused = true)]

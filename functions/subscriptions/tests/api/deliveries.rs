@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{As, World};
+use crate::world::{Answered, As, World};
 
 /// A failing webhook with one event on its ladder: the world, the tenant, the webhook's path.
 async fn failing() -> (World, As, String) {
@@ -337,6 +337,16 @@ async fn a_test_that_cannot_be_sent_is_told_and_is_in_no_log() {
     assert_eq!(tested.data(200)["log"]["status"], "succeeded");
 }
 
+/// The job that a call has begun, once it has ended.
+async fn ended(world: &World, tenant: &As, begun: &Answered) -> Value {
+    let id = begun.data(202)["job"]["id"].as_str().unwrap();
+    world.pass(500).await;
+    let job = world.get(tenant, &format!("/v1/jobs/{id}")).await;
+    let job = job.data(200)["job"].clone();
+    assert_eq!(job["status"], "succeeded", "{job}");
+    job
+}
+
 #[tokio::test(start_paused = true)]
 async fn all_that_waits_is_cancelled_at_once_and_what_comes_later_is_not() {
     let (world, tenant, path) = failing().await;
@@ -350,13 +360,14 @@ async fn all_that_waits_is_cancelled_at_once_and_what_comes_later_is_not() {
     for number in 2..5 {
         publish(&format!("evt_{number}")).await;
     }
-    let cancelled = world.send_text(&tenant, "POST", &cancel_all, "").await;
-    assert_eq!(
-        *cancelled.data(200),
-        json!({"cancelled": 4, "complete": true})
-    );
-    let again = world.send_text(&tenant, "POST", &cancel_all, "").await;
-    assert_eq!(*again.data(200), json!({"cancelled": 0, "complete": true}));
+    let waiting = json!({"statuses": ["pending"]});
+    let cancelled = world.send(&tenant, "POST", &cancel_all, waiting.clone());
+    let job = ended(&world, &tenant, &cancelled.await).await;
+    assert_eq!((&job["kind"], &job["params"]), (&json!("cancel"), &waiting));
+    assert_eq!(job["result"], json!({"deliveries": 4}));
+    let again = world.send(&tenant, "POST", &cancel_all, waiting).await;
+    let again = ended(&world, &tenant, &again).await;
+    assert_eq!(again["result"], json!({"deliveries": 0}));
     publish("later").await;
     world.pass(60_000).await;
     let retried = logs(&world, &tenant, &path, "?trigger=retry").await;
@@ -531,8 +542,10 @@ async fn only_the_newest_attempt_of_what_waits_tells_of_the_next() {
     assert_eq!(waiting[1..], [nothing(), nothing(), nothing()]);
 
     let cancel_all = format!("{path}/deliveries/cancel");
-    let cancelled = world.send_text(&tenant, "POST", &cancel_all, "");
-    assert_eq!(cancelled.await.data(200)["cancelled"], 1);
+    let waiting = json!({"statuses": ["pending"]});
+    let cancelled = world.send(&tenant, "POST", &cancel_all, waiting).await;
+    let cancelled = ended(&world, &tenant, &cancelled).await;
+    assert_eq!(cancelled["result"]["deliveries"], 1);
     assert_eq!(nexts().await, vec![nothing(); 4]);
     let event = world.get(&tenant, "/v1/events/evt_1").await;
     let delivery = &event.data(200)["deliveries"][0];
@@ -688,8 +701,10 @@ async fn deliveries_are_listed_by_where_they_stand_and_sent_from_there() {
     publish("cancelled").await;
     world.pass(500).await;
     let cancel_all = format!("{path}/deliveries/cancel");
-    let cancelled = world.send_text(&tenant, "POST", &cancel_all, "").await;
-    assert_eq!(cancelled.data(200)["cancelled"], 1);
+    let waiting = json!({"statuses": ["pending"]});
+    let cancelled = world.send(&tenant, "POST", &cancel_all, waiting).await;
+    let cancelled = ended(&world, &tenant, &cancelled).await;
+    assert_eq!(cancelled["result"]["deliveries"], 1);
     publish("held").await;
     world.pass(500).await;
     world.send(&tenant, "PATCH", &path, stop).await.data(200);

@@ -213,14 +213,11 @@ async fn a_repeat_of_an_erased_event_is_refused_and_sends_nothing() {
     let since = json!({"since": "2025-10-09T08:53:20Z", "statuses": ["any"]});
     let recover = format!("{path}/recover");
     let begun = world.send(&tenant, "POST", &recover, since).await;
-    let id = begun.data(202)["recovery"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = begun.data(202)["job"]["id"].as_str().unwrap().to_owned();
     world.pass(1_000).await;
-    let ended = world.get(&tenant, &format!("{recover}/{id}")).await;
-    let ended = &ended.data(200)["recovery"];
-    assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(2), &json!(2)));
+    let ended = world.get(&tenant, &format!("/v1/jobs/{id}")).await;
+    let ended = &ended.data(200)["job"]["result"];
+    assert_eq!(*ended, json!({"deliveries": 2, "skipped": 2}));
 }
 
 #[tokio::test(start_paused = true)]
@@ -357,7 +354,7 @@ async fn a_deleted_tenant_leaves_its_number_and_its_jobs() {
     );
     assert_eq!(contents(&world).await, []);
     let jobs = world.get(&As::operator(), "/v1/jobs").await;
-    assert_eq!(jobs.data(200)["jobs"].as_array().unwrap().len(), 3);
+    assert_eq!(jobs.data(200)["jobs"].as_array().unwrap().len(), 4);
     let posts = world.posts();
     world.pass(HOUR).await;
     assert_eq!(world.posts(), posts);
@@ -582,7 +579,7 @@ async fn jobs_are_listed_by_kind_status_and_webhook() {
     assert_eq!(list(&all, &of_one).await, [ids[1].clone()]);
     assert_eq!(list(&acme, &of_one).await, [""; 0]);
     for (query, field) in [
-        ("kind=recover", "kind"),
+        ("kind=recovery", "kind"),
         ("status=done", "status"),
         ("status=", "status"),
         ("webhook_id=%23", "webhook_id"),

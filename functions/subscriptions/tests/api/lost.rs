@@ -113,14 +113,14 @@ async fn a_recovery_sends_a_lost_message_again() {
         assert_eq!(counted.data(200)["count"], 1, "{status}");
         let request = json!({"since": START, "statuses": status});
         let begun = world.send(&tenant, "POST", &recover, request).await;
-        let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
+        let id = begun.data(202)["job"]["id"].as_str().unwrap();
         world.run_for(1_000).await;
         assert_sent_on(&world, &tenant, &path).await;
-        let ended = world.get(&tenant, &format!("{recover}/{id}")).await;
-        let ended = &ended.data(200)["recovery"];
+        let ended = world.get(&tenant, &format!("/v1/jobs/{id}")).await;
+        let ended = &ended.data(200)["job"];
         assert_eq!(
-            (&ended["status"], &ended["sent"]),
-            (&json!("done"), &json!(1))
+            (&ended["status"], &ended["progress"]["done"]),
+            (&json!("succeeded"), &json!(1))
         );
     }
 }
@@ -145,21 +145,18 @@ async fn a_recovery_whose_page_is_lost_goes_on_when_it_is_asked_for_again() {
     let request = json!({"since": START, "statuses": ["any"]});
     let ask = || world.send(&tenant, "POST", &recover, request.clone());
     let begun = ask().await;
-    let id = begun.data(202)["recovery"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = begun.data(202)["job"]["id"].as_str().unwrap().to_owned();
     world.lose_messages().await;
     let status = async || {
         world.run_for(1_000).await;
-        let found = world.get(&tenant, &format!("{recover}/{id}")).await;
-        found.data(200)["recovery"]["status"].clone()
+        let found = world.get(&tenant, &format!("/v1/jobs/{id}")).await;
+        found.data(200)["job"]["status"].clone()
     };
     world.pass(PATIENCE - 5_000).await;
-    assert_eq!(ask().await.data(202)["recovery"]["id"], id.as_str());
-    assert_eq!(status().await, "running", "its page may be on its way");
+    assert_eq!(ask().await.data(202)["job"]["id"], id.as_str());
+    assert_eq!(status().await, "queued", "its page may be on its way");
     world.pass(5_000).await;
-    assert_eq!(ask().await.data(202)["recovery"]["id"], id.as_str());
-    assert_eq!(status().await, "done");
+    assert_eq!(ask().await.data(202)["job"]["id"], id.as_str());
+    assert_eq!(status().await, "succeeded");
     assert_eq!(world.posts(), 2);
 }

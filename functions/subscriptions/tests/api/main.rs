@@ -17,6 +17,7 @@ mod deliveries;
 mod erasure;
 mod events;
 mod interrupted;
+mod jobs;
 mod keys;
 mod large;
 mod lists;

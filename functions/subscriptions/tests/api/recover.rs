@@ -34,12 +34,13 @@ async fn recover(world: &World, tenant: &As, path: &str, request: Value) -> Valu
     let begun = world
         .send(tenant, "POST", &format!("{path}/recover"), request)
         .await;
-    let begun = &begun.data(202)["recovery"];
-    assert_eq!(begun["status"], "running");
+    let job = &begun.data(202)["job"];
+    assert_eq!(job["kind"], "recover");
+    let job = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+    assert_eq!(begun.headers["location"], *job);
     world.pass(1_000).await;
-    let job = format!("{path}/recover/{}", begun["id"].as_str().unwrap());
     let ended = world.get(tenant, &job).await;
-    ended.data(200)["recovery"].clone()
+    ended.data(200)["job"].clone()
 }
 
 /// The state of each event's one delivery.
@@ -77,10 +78,11 @@ async fn what_failed_climbs_a_fresh_ladder() {
 
     let ended = recover(&world, &tenant, &path, json!({"since": START})).await;
     assert_eq!(
-        (&ended["status"], &ended["sent"]),
-        (&json!("done"), &json!(1))
+        (&ended["status"], &ended["result"]),
+        (&json!("succeeded"), &json!({"deliveries": 1, "skipped": 0}))
     );
-    assert_eq!(ended["statuses"], json!(["failed", "held", "missed"]));
+    let statuses = &ended["params"]["statuses"];
+    assert_eq!(*statuses, json!(["failed", "held", "missed"]));
     assert_eq!(states(&world, &tenant, &["e"]).await, ["pending"]);
     world.pass(4 * HOUR).await;
     assert_eq!(states(&world, &tenant, &["e"]).await, ["failed"]);
@@ -100,7 +102,7 @@ async fn what_failed_climbs_a_fresh_ladder() {
     recover(&world, &tenant, &path, json!({"since": START})).await;
     assert_eq!(states(&world, &tenant, &["e"]).await, ["succeeded"]);
     let nothing = recover(&world, &tenant, &path, json!({"since": START})).await;
-    assert_eq!(nothing["sent"], 0);
+    assert_eq!(nothing["progress"]["done"], 0);
     assert_eq!(world.posts(), 13);
 }
 
@@ -123,7 +125,7 @@ async fn what_a_disabling_held_or_let_miss_is_sent_wherever_it_waited() {
     world.answer(200);
     let before = world.posts();
     let ended = recover(&world, &tenant, &path, json!({"since": START})).await;
-    assert_eq!(ended["sent"], 3);
+    assert_eq!(ended["progress"]["done"], 3);
     let all = ["parked", "queued", "missed"];
     assert_eq!(states(&world, &tenant, &all).await, ["succeeded"; 3]);
     world.pass(HOUR).await;
@@ -164,16 +166,16 @@ async fn what_waits_is_sent_now_and_keeps_its_rung() {
     for round in 1..=2 {
         let ended = recover(&world, &tenant, &path, now.clone()).await;
         assert_eq!(
-            (&ended["status"], &ended["sent"]),
-            (&json!("done"), &json!(4))
+            (&ended["status"], &ended["progress"]["done"]),
+            (&json!("succeeded"), &json!(4))
         );
-        assert_eq!(ended["statuses"], json!(["pending"]));
+        assert_eq!(ended["params"]["statuses"], json!(["pending"]));
         assert_eq!(world.posts(), posts + 4 * round);
         assert_eq!(waits().await, before, "the waits are put back");
     }
     let only_failed = json!({"since": START, "statuses": ["failed"]});
     let ended = recover(&world, &tenant, &path, only_failed).await;
-    assert_eq!(ended["sent"], 0);
+    assert_eq!(ended["progress"]["done"], 0);
 
     // At the webhook's pace.
     let slow = world.send(&tenant, "PATCH", &path, json!({"rate_limit_per_second": 1}));
@@ -182,7 +184,7 @@ async fn what_waits_is_sent_now_and_keeps_its_rung() {
     let posts = world.posts();
     let both = json!({"since": START, "statuses": ["failed", "pending"]});
     let ended = recover(&world, &tenant, &path, both).await;
-    assert_eq!(ended["sent"], 4);
+    assert_eq!(ended["progress"]["done"], 4);
     assert!(world.posts() <= posts + 2, "{}", world.posts() - posts);
     world.pass(MINUTE).await;
     assert_eq!(world.posts(), posts + 4);
@@ -223,15 +225,15 @@ async fn a_recovery_sends_what_is_held_behind_its_back() {
         json!({"since": START, "statuses": ["failed"]}),
     ] {
         let answer = world.send(&tenant, "POST", &asked, request).await;
-        let id = answer.data(202)["recovery"]["id"].as_str().unwrap();
-        begun.push(format!("{asked}/{id}"));
+        let id = answer.data(202)["job"]["id"].as_str().unwrap();
+        begun.push(format!("/v1/jobs/{id}"));
     }
     world.run_for(5_000).await;
     assert_eq!(states(&world, &tenant, &events).await, ["succeeded"; 3]);
     assert_eq!(world.posts(), 3);
     for (path, sent) in begun.iter().zip([3, 0]) {
         let ended = world.get(&tenant, path).await;
-        assert_eq!(ended.data(200)["recovery"]["sent"], sent);
+        assert_eq!(ended.data(200)["job"]["progress"]["done"], sent);
     }
 }
 
@@ -305,11 +307,17 @@ async fn a_new_webhook_gets_what_it_would_have_had() {
     let before = world.posts();
 
     let none = recover(&world, &tenant, &path, json!({"since": START})).await;
-    assert_eq!(none["sent"], 0, "none of its own is unsuccessful");
+    assert_eq!(
+        none["progress"]["done"], 0,
+        "none of its own is unsuccessful"
+    );
     let request = json!({"since": START, "until": "2025-10-09T09:00:00Z", "statuses": ["any"]});
     let ended = recover(&world, &tenant, &path, request.clone()).await;
-    assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(2), &json!(0)));
-    assert_eq!(ended["statuses"], json!(["any"]));
+    assert_eq!(
+        (&ended["result"]["deliveries"], &ended["result"]["skipped"]),
+        (&json!(2), &json!(0))
+    );
+    assert_eq!(ended["params"]["statuses"], json!(["any"]));
     assert_eq!(world.posts(), before + 2);
     for event in ["nobody", "somebody"] {
         assert_eq!(
@@ -358,16 +366,13 @@ async fn anything_is_every_event_that_was_accepted() {
         let counted = world.send(&tenant, "POST", &asked, dry).await;
         assert_eq!(counted.data(200)["count"], 250);
         let begun = world.send(&tenant, "POST", &asked, request.clone()).await;
-        let id = begun.data(202)["recovery"]["id"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id = begun.data(202)["job"]["id"].as_str().unwrap().to_owned();
         world.run_for(2_000).await;
-        let ended = world.get(&tenant, &format!("{asked}/{id}")).await;
-        let ended = &ended.data(200)["recovery"];
+        let ended = world.get(&tenant, &format!("/v1/jobs/{id}")).await;
+        let ended = &ended.data(200)["job"];
         assert_eq!(
-            (&ended["status"], &ended["sent"]),
-            (&json!("done"), &json!(250))
+            (&ended["status"], &ended["progress"]["done"]),
+            (&json!("succeeded"), &json!(250))
         );
         for event in ["nobody0", "a59", "c0"] {
             let attempts = log(&world, &tenant, &webhook, event).await;
@@ -425,7 +430,7 @@ async fn an_event_shows_the_deliveries_that_it_was_backfilled_with() {
         // What matched it already is not noted a second time.
         for path in [&path, &format!("/v1/webhooks/{}", matched[0].0)] {
             let ended = recover(&world, &tenant, path, request.clone()).await;
-            assert_eq!(ended["sent"], 1, "{path}");
+            assert_eq!(ended["progress"]["done"], 1, "{path}");
             world.answer(200);
         }
         let status = if answer == 200 {
@@ -483,7 +488,7 @@ async fn a_backfilled_delivery_that_fails_climbs_the_ladder_and_can_be_cancelled
         json!({"since": START, "statuses": ["any"]}),
     )
     .await;
-    assert_eq!(under_way["sent"], 1, "also what waits");
+    assert_eq!(under_way["progress"]["done"], 1, "also what waits");
     let pending = world
         .get(&tenant, &format!("{path}/deliveries?status=pending"))
         .await;
@@ -515,7 +520,10 @@ async fn events_that_a_webhooks_dialect_has_no_body_for_are_counted() {
         json!({"since": START, "statuses": ["any"]}),
     )
     .await;
-    assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (&ended["result"]["deliveries"], &ended["result"]["skipped"]),
+        (&json!(1), &json!(0))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -526,11 +534,11 @@ async fn the_same_key_is_the_same_recovery() {
     let keyed = tenant.clone().with_idempotency_key("k");
     let request = json!({"since": START, "statuses": ["any"]});
     let first = recover(&world, &keyed, &path, request.clone()).await;
-    assert_eq!(first["sent"], 1);
+    assert_eq!(first["progress"]["done"], 1);
     world.pass(HOUR).await;
     let asked = format!("{path}/recover");
     let again = world.send(&keyed, "POST", &asked, request).await;
-    assert_eq!(again.data(202)["recovery"], first);
+    assert_eq!(again.data(202)["job"], first);
     let other = json!({"since": START});
     let other = world.send(&keyed, "POST", &asked, other).await;
     other.assert_error(422, "idempotency_mismatch");
@@ -588,10 +596,6 @@ async fn recover_refuses_what_it_cannot_do() {
         refused.assert_error(422, code);
         assert_eq!(refused.fields(), [field], "{request}");
     }
-    for missing in ["rec_1", "rec_", "1760000000000"] {
-        let missing = world.get(&tenant, &format!("{recover}/{missing}")).await;
-        missing.assert_error(404, "not_found");
-    }
     let stranger = world.tenant("other", "odin", "pro").await;
     let request = json!({"since": "2025-10-02T00:00:00Z"});
     let hidden = world.send(&stranger, "POST", &recover, request).await;
@@ -625,7 +629,7 @@ async fn all_that_was_kept_from_a_webhook_is_sent_without_a_time() {
     );
     world.answer(200);
     let ended = recover(&world, &tenant, &path, json!({})).await;
-    assert_eq!(ended["sent"], 5);
+    assert_eq!(ended["progress"]["done"], 5);
     let all = ["e1", "e2", "e3", "e4", "e5"];
     assert_eq!(states(&world, &tenant, &all).await, ["succeeded"; 5]);
 }
@@ -648,7 +652,7 @@ async fn spans_that_meet_send_nothing_twice() {
         (json!({"since": MIDNIGHT, "statuses": ["any"]}), 2),
     ] {
         let ended = recover(&world, &tenant, &path, span).await;
-        assert_eq!(ended["sent"], sent);
+        assert_eq!(ended["progress"]["done"], sent);
     }
     for id in ["before", "midnight", "after"] {
         assert_eq!(log(&world, &tenant, &path, id).await.len(), 2, "{id}");
@@ -697,7 +701,10 @@ async fn a_delivery_is_not_sent_again_after_a_thousand_attempts() {
         json!({"since": START, "statuses": ["any"]}),
     ] {
         let ended = recover(&world, &tenant, &path, request).await;
-        assert_eq!((&ended["sent"], &ended["skipped"]), (&json!(0), &json!(1)));
+        assert_eq!(
+            (&ended["result"]["deliveries"], &ended["result"]["skipped"]),
+            (&json!(0), &json!(1))
+        );
     }
     world.pass(MINUTE).await;
     assert_eq!(world.posts(), posts + 1);

@@ -172,7 +172,7 @@ async fn a_tenant_made_anew_begins_empty_whatever_the_one_before_it_left() {
     let recovery = world
         .send(asked, "POST", &format!("{path}/recover"), since.clone())
         .await;
-    let recovery = recovery.data(202)["recovery"]["id"].clone();
+    let recovery = recovery.data(202)["job"]["id"].clone();
 
     world
         .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
@@ -203,7 +203,7 @@ async fn a_tenant_made_anew_begins_empty_whatever_the_one_before_it_left() {
     for gone in [
         "/v1/events/order-1".to_owned(),
         format!("{path}/logs/{log}"),
-        format!("{path}/recover/{}", recovery.as_str().unwrap()),
+        format!("/v1/jobs/{}", recovery.as_str().unwrap()),
     ] {
         let gone = world.get(&second, &gone).await;
         gone.assert_error(404, "not_found");
@@ -364,7 +364,9 @@ async fn a_plan_activates_exactly_what_one_without_webhooks_disabled() {
         let change = json!({"plan": plan});
         let changed = world.send(&As::operator(), "PATCH", &path, change).await;
         world.pass(2_000).await;
-        changed.data(200)["webhooks"].clone()
+        let data = changed.data(200);
+        assert_eq!(data["job"].is_null(), query.is_empty());
+        data["webhooks"].clone()
     };
     let counts = |disabled, activated| json!({"disabled": disabled, "activated": activated});
     let shown = async || {
@@ -394,6 +396,13 @@ async fn a_plan_activates_exactly_what_one_without_webhooks_disabled() {
     assert_eq!(change(json!("basic"), "").await, counts(2, 0));
     let recovered = change(json!("pro"), "?recover=true").await;
     assert_eq!(recovered, counts(0, 2));
+    let jobs = world.get(&tenant, "/v1/jobs?kind=recover").await;
+    let jobs = jobs.data(200)["jobs"].as_array().unwrap().clone();
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(
+        (&jobs[0]["webhook_id"], &jobs[0]["result"]),
+        (&json!(null), &json!({"deliveries": 2, "skipped": 0}))
+    );
     for (path, sent) in paths.iter().zip([1, 1, 0]) {
         let logs = world.get(&tenant, &format!("{path}/logs")).await;
         assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), sent);

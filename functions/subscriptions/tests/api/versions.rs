@@ -231,7 +231,6 @@ async fn a_row_keeps_what_a_newer_version_has_stored_in_it() {
         ("K#", "-"),
         ("D#", ""),
         ("S#key", "-"),
-        ("J#", ""),
         ("B#", "-"),
     ] {
         assert!(newer.changes(pk, sk) > 0, "{pk} / {sk}");

@@ -108,18 +108,15 @@ async fn recoveries_and_erasures_go_on() {
     let request = json!({"since": "2025-10-09T08:53:20Z", "statuses": ["any"]});
     let recover = format!("{path}/recover");
     let begun = world.send(tenant, "POST", &recover, request).await;
-    let id = begun.data(202)["recovery"]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let id = begun.data(202)["job"]["id"].as_str().unwrap().to_owned();
     world.lose_messages().await;
     let (other, hook) = &tenants[1];
     let deleted = world.send_text(other, "DELETE", hook, "").await;
     let job = deleted.data(200)["job"]["id"].as_str().unwrap().to_owned();
     world.lose_messages().await;
     world.hours(3).await;
-    let ended = world.get(tenant, &format!("{recover}/{id}")).await;
-    assert_eq!(ended.data(200)["recovery"]["status"], "done");
+    let ended = world.get(tenant, &format!("/v1/jobs/{id}")).await;
+    assert_eq!(ended.data(200)["job"]["status"], "succeeded");
     let job = world.get(other, &format!("/v1/jobs/{job}")).await;
     assert_eq!(job.data(200)["job"]["status"], "succeeded");
 }

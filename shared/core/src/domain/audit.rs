@@ -65,6 +65,8 @@ actions! {
     PortalLinkDeleted = "portal_link.deleted";
     /// All portal links of a tenant were ended.
     PortalLinksEnded = "tenant.portal_links_ended";
+    /// A recovery of a tenant's webhooks, or of the deployment's, was asked for.
+    TenantRecoveryStarted = "tenant.recovery_started";
     /// A webhook was created.
     WebhookCreated = "webhook.created";
     /// A webhook was changed.
@@ -91,6 +93,8 @@ actions! {
     DeliveryRetried = "delivery.retried";
     /// A waiting delivery was cancelled.
     DeliveryCancelled = "delivery.cancelled";
+    /// A job was cancelled.
+    JobCancelled = "job.cancelled";
     /// The content of an event was erased.
     EventErased = "event.erased";
     /// An event type got a schema.
@@ -361,6 +365,7 @@ mod tests {
             "delivery",
             "event",
             "event_type",
+            "job",
             "key",
             "portal_link",
             "secrets",

@@ -24,6 +24,12 @@ impl Idempotency {
         }
     }
 
+    /// The hash of what is asked for, as text.
+    #[must_use]
+    pub fn content_hex(&self) -> String {
+        hex::encode(self.content_hash)
+    }
+
     /// What a row is named by that keeps the key: its hash, of one length whatever it is.
     #[must_use]
     pub fn key_hash(&self) -> String {

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    delivery::is_lost,
+    delivery::{State, is_lost, is_overdue},
     id::{EventId, JobId, TenantId, WebhookId},
-    message::ErasePage,
+    message::{JobPage, Lane},
+    recovery::Selection,
 };
 
 /// The kind of a job.
@@ -14,18 +15,27 @@ use super::{
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schemars(rename = "JobKind"))]
 pub enum Kind {
+    /// Sends deliveries again.
+    Recover,
+    /// Cancels deliveries.
+    Cancel,
+    /// Moves dead letters back to their queues.
+    Redrive,
     /// Erases payloads, responses and headers.
     Erase,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 1] = [Self::Erase];
+    pub const ALL: [Self; 4] = [Self::Recover, Self::Cancel, Self::Redrive, Self::Erase];
 
     /// Its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Recover => "recover",
+            Self::Cancel => "cancel",
+            Self::Redrive => "redrive",
             Self::Erase => "erase",
         }
     }
@@ -90,6 +100,154 @@ impl Status {
     }
 }
 
+/// What a job is asked to do. It never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The job's id.
+    #[serde(rename = "i")]
+    pub id: JobId,
+    /// What is to be done.
+    #[serde(rename = "w")]
+    pub work: Work,
+    /// Who asked: the public name of a key.
+    #[serde(rename = "b")]
+    pub created_by: String,
+    /// When, in milliseconds.
+    #[serde(rename = "a")]
+    pub created_ms: u64,
+    /// The hash of the request, if it came under an `Idempotency-Key`.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub request_hash: Option<String>,
+}
+
+impl Task {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.work {
+            Work::Recover(_) => Kind::Recover,
+            Work::Cancel(_) => Kind::Cancel,
+            Work::Redrive { .. } => Kind::Redrive,
+            Work::Erase(_) => Kind::Erase,
+        }
+    }
+
+    /// Whose it is; `None` for the operator's own.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match &self.work {
+            Work::Recover(recovering) => recovering.reach.tenant(),
+            Work::Cancel(cancelling) => Some(&cancelling.tenant),
+            Work::Redrive { .. } => None,
+            Work::Erase(erasure) => Some(&erasure.tenant),
+        }
+    }
+
+    /// The webhook concerned, if it is one.
+    #[must_use]
+    pub fn webhook(&self) -> Option<&WebhookId> {
+        match &self.work {
+            Work::Recover(recovering) => match &recovering.reach {
+                Reach::Webhook { webhook, .. } => Some(webhook),
+                Reach::Tenant(_) | Reach::Deployment => None,
+            },
+            Work::Cancel(cancelling) => Some(&cancelling.webhook),
+            Work::Redrive { .. } => None,
+            Work::Erase(erasure) => match &erasure.subject {
+                Subject::Webhook { webhook, .. } => Some(webhook),
+                Subject::Tenant | Subject::Event { .. } => None,
+            },
+        }
+    }
+}
+
+/// What a job does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Sends deliveries again.
+    Recover(Recovering),
+    /// Cancels deliveries of a webhook.
+    Cancel(Cancelling),
+    /// Moves dead letters back to their queues.
+    Redrive {
+        /// The queue; `None` for both.
+        #[serde(rename = "q")]
+        lane: Option<Lane>,
+        /// About how many there were when it was asked for. It looks at no more.
+        #[serde(rename = "n")]
+        found: u64,
+    },
+    /// Erases.
+    Erase(Erasure),
+}
+
+/// Deliveries that are to be sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovering {
+    /// To which webhooks.
+    #[serde(rename = "r")]
+    pub reach: Reach,
+    /// Which deliveries.
+    #[serde(rename = "s")]
+    pub selection: Selection,
+}
+
+/// The webhooks whose deliveries are to be sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// One.
+    Webhook {
+        /// Its tenant.
+        #[serde(rename = "t")]
+        tenant: TenantId,
+        /// Its id.
+        #[serde(rename = "w")]
+        webhook: WebhookId,
+    },
+    /// All active ones of a tenant.
+    Tenant(TenantId),
+    /// All active ones of the deployment.
+    Deployment,
+}
+
+impl Reach {
+    /// The tenant, if it is one.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Webhook { tenant, .. } | Self::Tenant(tenant) => Some(tenant),
+            Self::Deployment => None,
+        }
+    }
+}
+
+/// Deliveries that are to be cancelled: those of events accepted until then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelling {
+    /// The tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// The webhook.
+    #[serde(rename = "w")]
+    pub webhook: WebhookId,
+    /// The states that they are in.
+    #[serde(rename = "s")]
+    pub states: Vec<State>,
+}
+
+/// What is to be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// The tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// What of it.
+    #[serde(rename = "s")]
+    pub subject: Subject,
+}
+
 /// What an erasure is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -116,77 +274,126 @@ pub enum Subject {
     },
 }
 
-/// An erasure that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Erasure {
-    /// The job's id.
-    #[serde(rename = "i")]
-    pub id: JobId,
-    /// The tenant.
-    #[serde(rename = "t")]
-    pub tenant: TenantId,
-    /// What to erase.
-    #[serde(rename = "s")]
-    pub subject: Subject,
-    /// Who asked: the public name of a key.
-    #[serde(rename = "b")]
-    pub created_by: String,
-    /// When, in milliseconds.
-    #[serde(rename = "a")]
-    pub created_ms: u64,
+/// How much a job has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Events erased.
+    #[serde(rename = "e", skip_serializing_if = "is_zero")]
+    pub events: u64,
+    /// Deliveries sent again, cancelled or erased.
+    #[serde(rename = "d", skip_serializing_if = "is_zero")]
+    pub deliveries: u64,
+    /// Log entries erased.
+    #[serde(rename = "l", skip_serializing_if = "is_zero")]
+    pub log_entries: u64,
+    /// Messages moved back to their queue.
+    #[serde(rename = "m", skip_serializing_if = "is_zero")]
+    pub messages: u64,
+    /// What was found and left as it is: events without a body in the webhook's dialect, deliveries that are worn out, dead letters
+    /// that are none of Rung's messages.
+    #[serde(rename = "s", skip_serializing_if = "is_zero")]
+    pub skipped: u64,
 }
 
-/// How much an erasure has erased.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Erased {
-    /// Events.
-    pub events: u64,
-    /// Deliveries that were cancelled or whose rows are gone.
-    pub deliveries: u64,
-    /// Log entries.
-    pub log_entries: u64,
+impl Counts {
+    /// How many things were done.
+    #[must_use]
+    pub fn done(self) -> u64 {
+        self.events + self.deliveries + self.log_entries + self.messages
+    }
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            deliveries: self.deliveries + other.deliveries,
+            log_entries: self.log_entries + other.log_entries,
+            messages: self.messages + other.messages,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Why a job has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// Its webhook was disabled meanwhile.
+    WebhookDisabled,
+    /// Its webhook was deleted meanwhile.
+    WebhookDeleted,
 }
 
 /// A job and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// What was asked for.
-    pub erasure: Erasure,
+    /// What it was asked to do.
+    pub task: Task,
     /// Where it stands.
     pub status: Status,
-    /// The number of the page that it stands at, from 0.
-    pub page: u32,
-    /// The message of that page.
-    pub message: ErasePage,
+    /// The page that it stands at.
+    pub page: JobPage,
     /// When it came to it, in milliseconds.
     pub moved_ms: u64,
-    /// What the pages before have erased.
-    pub erased: Erased,
+    /// What the pages before have done.
+    pub before: Counts,
+    /// What the page that it stands at does, once somebody has looked: it counts once, also if it is repeated.
+    pub noted: Option<Noted>,
+    /// Deliveries that a recovery has sent behind its pages.
+    pub late: u64,
     /// When its first page was handled, in milliseconds.
     pub started_ms: Option<u64>,
     /// When it ended, in milliseconds.
     pub ended_ms: Option<u64>,
+    /// Why it has failed, if it has.
+    pub failure: Option<Failure>,
+}
+
+/// What a page came to when it was first looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// What it does.
+    #[serde(rename = "c")]
+    pub counts: Counts,
+    /// The last position of the page. It stays, or a page that is repeated would take in what comes behind it, since it holds less of
+    /// its own, and that would be counted by nobody.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
 }
 
 impl Job {
-    /// What it does.
+    /// What it has done, the page that it stands at included.
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        Kind::Erase
+    pub fn counts(&self) -> Counts {
+        let noted = self.noted.as_ref().map(|noted| noted.counts);
+        let late = Counts {
+            deliveries: self.late,
+            ..Counts::default()
+        };
+        self.before + noted.unwrap_or_default() + late
     }
 
     /// Whether the message of the page that it stands at must be taken for lost.
     #[must_use]
-    pub fn is_lost(&self, now_ms: u64) -> bool {
-        self.status.is_open() && is_lost(self.moved_ms, now_ms)
+    pub fn is_overdue(&self, now_ms: u64) -> bool {
+        self.status.is_open() && is_overdue(self.moved_ms, now_ms)
     }
 
-    /// The webhook concerned, if any.
+    /// The same for whoever looks by itself: see [`is_lost`].
     #[must_use]
-    pub fn webhook(&self) -> Option<&WebhookId> {
-        match &self.erasure.subject {
-            Subject::Webhook { webhook, .. } => Some(webhook),
-            Subject::Tenant | Subject::Event { .. } => None,
-        }
+    pub fn is_lost(&self, now_ms: u64) -> bool {
+        self.status.is_open() && is_lost(self.moved_ms, now_ms)
     }
 }

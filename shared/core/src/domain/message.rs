@@ -7,14 +7,37 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
     attempt::{AttemptKey, Trigger},
-    delivery::State,
     hops::Hops,
-    id::{DeliveryKey, EventId, KeyId, TenantId, WebhookId},
-    job::Erasure,
+    id::{DeliveryKey, EventId, JobId, KeyId, TenantId, WebhookId},
+    job::Task,
     notice::Notice,
     tenant::ApiKey,
     trace::TraceParent,
 };
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// First attempts.
+    Deliver,
+    /// Later attempts.
+    Retry,
+}
+
+impl Lane {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Deliver, Self::Retry];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deliver => "deliver",
+            Self::Retry => "retry",
+        }
+    }
+}
 
 /// A message of the queues `deliver` and `retry`. On the wire: JSON with one-letter names, since SQS is billed by size. Fields that
 /// are unknown are passed over: while a deployment is under way, newer functions write for older ones.
@@ -24,10 +47,8 @@ pub enum Message {
     Attempt(Due),
     /// First attempts to many webhooks, to be split into messages of their own.
     Fanout(Fanout),
-    /// A page of a recovery.
-    Recover(Recovery),
-    /// A page of an erasure.
-    Erase(ErasePage),
+    /// A page of a job.
+    Job(JobPage),
     /// Word to a tenant that a key of its own ends.
     KeyEnds(KeyEnds),
     /// A notice to the operator.
@@ -60,12 +81,8 @@ impl Message {
             Ok(fanout) => return Ok(Self::Fanout(fanout)),
             Err(fault) => fault,
         };
-        let recovery_fault = match serde_json::from_str(text) {
-            Ok(recovery) => return Ok(Self::Recover(recovery)),
-            Err(fault) => fault,
-        };
-        let erasure_fault = match serde_json::from_str(text) {
-            Ok(page) => return Ok(Self::Erase(page)),
+        let job_fault = match serde_json::from_str(text) {
+            Ok(page) => return Ok(Self::Job(page)),
             Err(fault) => fault,
         };
         let key_fault = match serde_json::from_str(text) {
@@ -77,11 +94,9 @@ impl Message {
             .map_err(|notice_fault| {
                 // Each of these has a member that no other form has.
                 if text.contains("\"z\":") {
-                    erasure_fault
+                    job_fault
                 } else if text.contains("\"x\":") {
                     fanout_fault
-                } else if text.contains("\"u\":") {
-                    recovery_fault
                 } else if text.contains("\"i\":") {
                     key_fault
                 } else if text.contains("\"v\":") {
@@ -92,17 +107,16 @@ impl Message {
             })
     }
 
-    /// Whose it is.
+    /// Whose it is; `None` for the operator's own.
     #[must_use]
-    pub fn tenant(&self) -> &TenantId {
-        match self {
+    pub fn tenant(&self) -> Option<&TenantId> {
+        Some(match self {
             Self::Attempt(due) => &due.tenant,
             Self::Fanout(fanout) => &fanout.tenant,
-            Self::Recover(recovery) => &recovery.tenant,
-            Self::Erase(page) => &page.erasure.tenant,
+            Self::Job(page) => return page.tenant.as_ref(),
             Self::KeyEnds(key) => &key.tenant,
             Self::Notice(notice) => &notice.tenant,
-        }
+        })
     }
 
     /// Writes a message's body.
@@ -111,8 +125,7 @@ impl Message {
         let text = match self {
             Self::Attempt(due) => serde_json::to_string(due),
             Self::Fanout(fanout) => serde_json::to_string(fanout),
-            Self::Recover(recovery) => serde_json::to_string(recovery),
-            Self::Erase(page) => serde_json::to_string(page),
+            Self::Job(page) => serde_json::to_string(page),
             Self::KeyEnds(key) => serde_json::to_string(key),
             Self::Notice(notice) => serde_json::to_string(notice),
         };
@@ -253,74 +266,127 @@ pub struct Target {
     pub dialect: String,
 }
 
-/// A recovery: deliveries of a webhook to be sent again, each on a fresh ladder. As a message it asks for the page at its cursor.
+/// A page of a job: where it goes on. What the job is to do stands in its row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recovery {
-    /// Tenant.
-    #[serde(rename = "t")]
-    pub tenant: TenantId,
-    /// Webhook.
-    #[serde(rename = "w")]
-    pub webhook: WebhookId,
-    /// Its number: the time it was asked for in milliseconds, made higher than those of the webhook's earlier ones.
-    #[serde(rename = "j")]
-    pub job: u64,
-    /// The webhook's epoch when it was asked for: disabling the webhook stops it.
-    #[serde(rename = "p")]
-    pub epoch: u64,
-    /// What it sends again.
-    #[serde(rename = "s")]
-    pub scope: Scope,
-    /// Events accepted not before this, in milliseconds.
-    #[serde(rename = "f")]
-    pub since_ms: u64,
-    /// Events accepted not after this, in milliseconds.
-    #[serde(rename = "u")]
-    pub until_ms: u64,
-    /// The position behind which it goes on; empty at the beginning.
-    #[serde(rename = "c", default, skip_serializing_if = "String::is_empty")]
-    pub cursor: String,
-}
-
-impl Recovery {
-    /// Whether both are one recovery, wherever each of them stands.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        let at_start = |recovery: &Self| Self {
-            cursor: String::new(),
-            ..recovery.clone()
-        };
-        at_start(self) == at_start(other)
-    }
-
-    /// Up to when it is done with what was accepted, in milliseconds.
-    #[must_use]
-    pub fn reached_ms(&self) -> u64 {
-        let time = self.cursor.split('#').next();
-        time.and_then(|time| time.parse().ok())
-            .unwrap_or(self.since_ms)
-    }
-}
-
-/// What a recovery sends again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Deliveries in one of these states: failed, held, missed or pending.
-    States(Vec<State>),
-    /// Every event of a type that the webhook subscribes to, whether it was for it then or not.
-    Any,
-}
-
-/// A page of an erasure: where it goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErasePage {
-    /// The erasure.
+pub struct JobPage {
+    /// The job.
     #[serde(rename = "z")]
-    pub erasure: Erasure,
+    pub job: JobId,
+    /// Whose it is; `None` for the operator's own.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// When the job was asked for, in milliseconds.
+    #[serde(rename = "a")]
+    pub created_ms: u64,
     /// The page's number, from 0.
     #[serde(rename = "n", default)]
     pub number: u32,
+    /// Where it goes on.
+    #[serde(rename = "p")]
+    pub at: At,
+}
+
+impl JobPage {
+    /// The first page of a job.
+    #[must_use]
+    pub fn first(task: &Task, at: At) -> Self {
+        Self {
+            job: task.id.clone(),
+            tenant: task.tenant().cloned(),
+            created_ms: task.created_ms,
+            number: 0,
+            at,
+        }
+    }
+
+    /// The page after this one.
+    #[must_use]
+    pub fn next(&self, at: At) -> Self {
+        Self {
+            number: self.number + 1,
+            at,
+            ..self.clone()
+        }
+    }
+}
+
+/// Where a page of a job goes on, by the job's kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum At {
+    /// One that sends deliveries again.
+    Recover(RecoverPage),
+    /// One that cancels deliveries: the position behind which it goes on; empty at the beginning.
+    Cancel(String),
+    /// One that moves dead letters: how many of each queue are left to look at.
+    Redrive(RedrivePage),
+    /// One that erases.
+    Erase(ErasePage),
+}
+
+/// A page of a recovery.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoverPage {
+    /// What it does at the webhook that it stands at; `None` while it looks for the next one.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    /// The position behind which it goes on there; empty at the beginning.
+    #[serde(rename = "c", default, skip_serializing_if = "String::is_empty")]
+    pub cursor: String,
+    /// Where it stands among the webhooks, if it is for several.
+    #[serde(rename = "l", default)]
+    pub place: Place,
+}
+
+/// Where a recovery stands that goes from webhook to webhook.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The tenant whose webhooks it goes through.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// The position before which it goes on in the list of tenants.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The position behind which it goes on in the list of the tenant's webhooks.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+}
+
+/// A recovery at one webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// The webhook.
+    #[serde(rename = "w")]
+    pub webhook: WebhookId,
+    /// The recovery's number within its webhook: the time it was asked for in milliseconds, made higher than those of the webhook's
+    /// earlier ones.
+    #[serde(rename = "j")]
+    pub number: u64,
+    /// The webhook's epoch when it came to it: disabling the webhook stops it.
+    #[serde(rename = "p")]
+    pub epoch: u64,
+}
+
+/// A page of a redrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedrivePage {
+    /// Dead letters of first attempts.
+    #[serde(rename = "d")]
+    pub deliver: u64,
+    /// Dead letters of later attempts.
+    #[serde(rename = "r")]
+    pub retry: u64,
+    /// Whether it has waited for those that were hidden, because somebody looked at them.
+    #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
+    pub waited: bool,
+}
+
+/// A page of an erasure: where it goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasePage {
     /// Not to be handled before this, in milliseconds of the wall clock.
     #[serde(rename = "d", default)]
     pub not_before_ms: u64,
@@ -349,23 +415,6 @@ pub struct ErasePage {
 }
 
 impl ErasePage {
-    /// The first page.
-    #[must_use]
-    pub fn first(erasure: Erasure) -> Self {
-        Self {
-            erasure,
-            number: 0,
-            not_before_ms: 0,
-            settled_ms: 0,
-            round: 0,
-            in_flight: false,
-            webhook: String::new(),
-            stage: EraseStage::default(),
-            cursor: String::new(),
-            after_end: false,
-        }
-    }
-
     /// Whether everything that had begun before the erasure was over when this round began.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -477,13 +526,14 @@ mod tests {
         r#"{"t":"t","w":"w","e":"e","a":1,"n":1,"d":1,"k":1,"r":0,"p":0,"g":"event"}"#;
     const FANOUT: &str = r#"{"t":"t","e":"e","a":1,"x":[{"w":"w","p":0,"l":"odin"}]}"#;
     const KEY_ENDS: &str = r#"{"t":"t","i":"key_1","a":1}"#;
-    const ERASE: &str = r#"{"z":{"i":"job_1","t":"t","s":{"event":{"e":"e","a":1}},"b":"key_1","a":2},"n":3,"d":0,"o":0,"r":0,"f":false,"k":"log"}"#;
-    const RECOVERY: &str = r#"{"t":"t","w":"w","j":1,"p":0,"s":"any","f":1,"u":2}"#;
+    const ERASE: &str = r#"{"z":"job_1","t":"t","a":2,"n":3,"p":{"erase":{"d":0,"o":0,"r":0,"f":false,"k":"log"}}}"#;
+    const RECOVERY: &str = r#"{"z":"job_1","t":"t","a":2,"n":0,"p":{"recover":{"r":{"t":"t","w":"w","j":1,"p":0},"l":{}}}}"#;
+    const REDRIVE: &str = r#"{"z":"job_1","a":2,"n":1,"p":{"redrive":{"d":3,"r":0}}}"#;
     const NOTICE: &str = r#"{"t":"t","w":"w","y":"webhook.failing","o":"1","h":1,"l":"log_1","p":0,"v":{"url":"u"}}"#;
 
     #[test]
     fn what_a_newer_function_writes_besides_is_passed_over() {
-        for text in [ATTEMPT, FANOUT, RECOVERY, KEY_ENDS, ERASE, NOTICE] {
+        for text in [ATTEMPT, FANOUT, RECOVERY, REDRIVE, KEY_ENDS, ERASE, NOTICE] {
             let known = Message::parse(text).unwrap();
             let newer = text.replacen('{', r#"{"later":{"x":[1]},"#, 1);
             assert_eq!(Message::parse(&newer).unwrap(), known, "{newer}");
@@ -503,8 +553,8 @@ mod tests {
         assert!(Message::parse(&NOTICE.replace(r#""h":1,"#, "")).is_err());
         let fault = Message::parse(&KEY_ENDS.replace(r#","a":1"#, "")).unwrap_err();
         assert!(fault.to_string().contains("`a`"), "{fault}");
-        let fault = Message::parse(&ERASE.replace(r#""t":"t","#, "")).unwrap_err();
-        assert!(fault.to_string().contains("`t`"), "{fault}");
+        let fault = Message::parse(&ERASE.replace(r#""a":2,"#, "")).unwrap_err();
+        assert!(fault.to_string().contains("`a`"), "{fault}");
     }
 
     #[test]

@@ -1,76 +1,108 @@
-//! How a recovery goes on.
+//! Recoveries: deliveries that are sent again, and which.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
-    delivery::{is_lost, is_overdue},
-    message::Recovery,
+    delivery::State,
+    id::DeliveryKey,
+    job::{Job, Task, Work},
+    message::{At, Run},
 };
 
-/// The status of a recovery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+/// What a recovery sends again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "openapi", schemars(rename = "RecoveryStatus"))]
-pub enum Status {
-    /// In progress.
-    Running,
-    /// The whole span was handled.
-    Done,
-    /// The webhook was disabled or deleted before that.
-    Stopped,
+pub enum Scope {
+    /// Deliveries in one of these states: failed, held, missed or pending.
+    States(Vec<State>),
+    /// Every event of a type that the webhook subscribes to, whether it was for it then or not.
+    Any,
 }
 
-impl Status {
-    /// Its name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Stopped => "stopped",
-        }
-    }
+/// Which deliveries a recovery sends again, and how fast.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// In which states.
+    #[serde(rename = "s")]
+    pub scope: Scope,
+    /// Of events accepted not before this, in milliseconds.
+    #[serde(rename = "f")]
+    pub since_ms: u64,
+    /// Of events accepted not after this, in milliseconds.
+    #[serde(rename = "u")]
+    pub until_ms: u64,
+    /// Of events of these types, given as a webhook subscribes to them; empty for all.
+    #[serde(rename = "y", default, skip_serializing_if = "Vec::is_empty")]
+    pub event_types: Vec<String>,
+    /// These deliveries alone; empty for all.
+    #[serde(rename = "l", default, skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<Uuid>,
+    /// How many in a second at most; `None` for a thousand.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_second: Option<u32>,
+}
 
-    /// Reads a name.
+impl Selection {
+    /// Whether it has this delivery, as far as deliveries are named.
     #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Running, Self::Done, Self::Stopped]
-            .into_iter()
-            .find(|status| status.as_str() == name)
+    pub fn names(&self, key: &DeliveryKey) -> bool {
+        self.deliveries.is_empty() || self.deliveries.contains(&key.uuid())
     }
 }
 
-/// How far a recovery has come.
+/// A recovery at a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// What was asked for, and the cursor it stands at.
-    pub recovery: Recovery,
-    /// Whether it goes on.
-    pub status: Status,
-    /// Deliveries that it has put on their way again.
-    pub sent: u64,
-    /// What it found and could not send: events without a body in the webhook's dialect, deliveries that are worn out.
-    pub skipped: u64,
-    /// When it came so far, in milliseconds.
-    pub moved_ms: u64,
-    /// When it ended, in milliseconds.
-    pub ended_ms: Option<u64>,
-    /// The last position of the page at its cursor, once somebody has looked. It stays, or a page that is repeated would take in
-    /// what comes behind it, since it holds less of its own, and that would be counted by nobody.
-    pub page_end: Option<String>,
+pub struct Recovery {
+    /// Where it is, and its number there.
+    pub run: Run,
+    /// Which deliveries it sends again.
+    pub selection: Selection,
+    /// The position behind which it goes on; empty at the beginning.
+    pub cursor: String,
 }
 
-impl Progress {
-    /// Whether the message of the page that it stands at must be taken for lost.
+impl Recovery {
+    /// The recovery at the webhook that a job stands at; `None` for a job of another kind, or while it looks for its next webhook.
     #[must_use]
-    pub fn is_overdue(&self, now_ms: u64) -> bool {
-        self.status == Status::Running && is_overdue(self.moved_ms, now_ms)
+    pub fn of(job: &Job) -> Option<Self> {
+        let At::Recover(page) = &job.page.at else {
+            return None;
+        };
+        let begun = Self::begun(&job.task, page.run.clone()?)?;
+        Some(Self {
+            cursor: page.cursor.clone(),
+            ..begun
+        })
     }
 
-    /// The same for whoever looks by itself: see [`is_lost`].
+    /// The recovery that a task has begun at a webhook, at its beginning; `None` for a task of another kind.
     #[must_use]
-    pub fn is_lost(&self, now_ms: u64) -> bool {
-        self.status == Status::Running && is_lost(self.moved_ms, now_ms)
+    pub fn begun(task: &Task, run: Run) -> Option<Self> {
+        let Work::Recover(recovering) = &task.work else {
+            return None;
+        };
+        Some(Self {
+            run,
+            selection: recovering.selection.clone(),
+            cursor: String::new(),
+        })
+    }
+
+    /// When the delivery at a place in its order is sent, in milliseconds. They keep their order, and no receiver meets all of them at
+    /// once.
+    #[must_use]
+    pub fn due_ms(&self, place: u64) -> u64 {
+        const FASTEST: u32 = 1_000;
+        let rate = self.selection.rate_per_second.unwrap_or(FASTEST);
+        self.run.number + place * 1_000 / u64::from(rate.max(1))
+    }
+
+    /// Up to when it is done with what was accepted, in milliseconds.
+    #[must_use]
+    pub fn reached_ms(&self) -> u64 {
+        let time = self.cursor.split('#').next();
+        time.and_then(|time| time.parse().ok())
+            .unwrap_or(self.selection.since_ms)
     }
 }

@@ -123,17 +123,8 @@ impl Deliverer {
     }
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
-        let (
-            mut attempts,
-            mut fanouts,
-            mut recoveries,
-            mut erasures,
-            mut keys,
-            mut notices,
-            mut poison,
-        ) = (
+        let (mut attempts, mut fanouts, mut pages, mut keys, mut notices, mut poison) = (
             BTreeMap::<AttemptKey, (Due, Copies)>::new(),
-            Vec::new(),
             Vec::new(),
             Vec::new(),
             Vec::new(),
@@ -149,8 +140,7 @@ impl Deliverer {
                     copies.add(record);
                 }
                 Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
-                Ok(Message::Recover(recovery)) => recoveries.push((recovery, record)),
-                Ok(Message::Erase(page)) => erasures.push((page, record)),
+                Ok(Message::Job(page)) => pages.push((page, record)),
                 Ok(Message::KeyEnds(key)) => keys.push((key, record)),
                 Ok(Message::Notice(notice)) => notices.push((notice, record)),
                 Err(error @ MessageFault::Unknown(_)) if record.receives < UNKNOWN_RECEIVES => {
@@ -194,16 +184,8 @@ impl Deliverer {
                 .await;
             self.conclude(outcome, &record.into(), done).await;
         });
-        let recoveries = recoveries.into_iter().map(async |(recovery, record)| {
-            let outcome = AssertUnwindSafe(self.recover_page(&recovery))
-                .catch_unwind()
-                .await;
-            self.conclude(outcome, &record.into(), done).await;
-        });
-        let erasures = erasures.into_iter().map(async |(page, record)| {
-            let outcome = AssertUnwindSafe(self.erase_page(&page))
-                .catch_unwind()
-                .await;
+        let pages = pages.into_iter().map(async |(page, record)| {
+            let outcome = AssertUnwindSafe(self.job_page(&page)).catch_unwind().await;
             self.conclude(outcome, &record.into(), done).await;
         });
         let keys = keys.into_iter().map(async |(key, record)| {
@@ -221,8 +203,7 @@ impl Deliverer {
         tokio::join!(
             join_all(attempts),
             join_all(fanouts),
-            join_all(recoveries),
-            join_all(erasures),
+            join_all(pages),
             join_all(keys),
             join_all(notices)
         );

@@ -4,8 +4,8 @@
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
 //! spaces the attempts of a webhook with a limit, [`host_faults`] puts off what this host could not send, [`tally`] counts
 //! attempts for the statistics. [`sweep`] brings parked waits back, [`watch`] sends again what was lost.
-//! [`manual`] and [`pending`] are what people start by hand, [`recover`] sends many deliveries again, [`erase`] erases
-//! what is to be erased. [`outage`] keeps since when a webhook fails. [`operator`] notifies the operator of what happens to
+//! [`manual`] and [`pending`] are what people start by hand. [`jobs`] is work that goes on page by page: [`recover`] sends many
+//! deliveries again, [`erase`] erases what is to be erased. [`outage`] keeps since when a webhook fails. [`operator`] notifies the operator of what happens to
 //! webhooks, [`keys`] a tenant that a key ends.
 
 pub mod accept;
@@ -13,6 +13,7 @@ mod attempt;
 pub mod deliver;
 pub mod erase;
 mod host_faults;
+pub mod jobs;
 mod keys;
 pub mod manual;
 pub mod operator;

@@ -1,6 +1,5 @@
 //! What waits on the ladder, in people's hands: cancelled, or sent now.
 
-use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::{FlowError, deliver::Deliverer};
@@ -12,21 +11,11 @@ use crate::{
         id::DeliveryKey,
         webhook::Webhook,
     },
-    limits::PAGE_MAX,
     store::{
         attempts::LogFilter,
         deliveries::{List, Written},
     },
 };
-
-/// What came of cancelling all that waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CancelledAll {
-    /// How many this call has cancelled.
-    pub deliveries: usize,
-    /// Whether there was time for all of them.
-    pub complete: bool,
-}
 
 /// A delivery that waits.
 enum Waiting {
@@ -67,42 +56,6 @@ impl Deliverer {
             Written::Done(row) => Some(row),
             Written::Found(_) => None,
         })
-    }
-
-    /// Cancels all that waits for a webhook, until `deadline_ms` of the wall clock.
-    ///
-    /// # Errors
-    /// When the table fails; asking again goes on.
-    pub async fn cancel_all(
-        &self,
-        webhook: &Webhook,
-        deadline_ms: u64,
-    ) -> Result<CancelledAll, FlowError> {
-        let (mut before, mut deliveries) = (None::<String>, 0);
-        loop {
-            let (rows, next) = self
-                .store
-                .deliveries_of(
-                    &webhook.tenant,
-                    &webhook.id,
-                    &[List::Pending],
-                    before.as_deref(),
-                    PAGE_MAX,
-                )
-                .await?;
-            let waiting = rows.iter().filter(|row| webhook.takes(row.epoch));
-            let cancelled = try_join_all(waiting.map(|row| self.store.cancel(&row.key))).await?;
-            let done = |written: &&Written| matches!(written, Written::Done(_));
-            deliveries += cancelled.iter().filter(done).count();
-            let complete = next.is_none();
-            if complete || self.clock.wall_ms() >= deadline_ms {
-                return Ok(CancelledAll {
-                    deliveries,
-                    complete,
-                });
-            }
-            before = next;
-        }
     }
 
     /// Sends a delivery again now, wherever it stands: as [`Self::retry`] does that of its latest attempt. One whose first attempt is on

@@ -6,7 +6,7 @@
 //! certain here: reads are eventual, and two laps at once do no harm.
 //!
 //! What is sent again goes through the queue of later attempts. There is a lap for each queue. That of first attempts looks for events that left no trace with a webhook they are for; that of
-//! later ones at what waits, at recoveries and at jobs. While messages pile up in a queue, its lap rests: what is late is not lost then,
+//! later ones at what waits and at jobs. While messages pile up in a queue, its lap rests: what is late is not lost then,
 //! and a flood is not to be doubled. What waits for a webhook whose rate limit has given places ahead is left alone as well.
 //!
 //! A lap keeps its place in the table: each piece goes on where the one before it has ended, and a crash repeats a piece.
@@ -18,7 +18,7 @@ use crate::{
         id::{TenantId, WebhookId},
         message::Message,
     },
-    limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCH_TIME_MS, WATCHED_JOBS_MS},
+    limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCH_TIME_MS},
     mutation::{Mutation, mutated},
     queue::Lane,
     store::{
@@ -28,8 +28,6 @@ use crate::{
     },
 };
 
-/// Recoveries of a webhook that are looked at: the latest.
-const RECOVERIES: usize = 25;
 /// Rows of a tenant's list of events that are read at a time. Each names up to a hundred.
 const WATCH_ROWS: usize = 20;
 /// How far back the first lap looks, in milliseconds.
@@ -197,7 +195,7 @@ impl Piece<'_> {
         }
     }
 
-    /// Looks at what waits for a tenant's webhooks, and at their recoveries. Whether some are left.
+    /// Looks at what waits for a tenant's webhooks. Whether some are left.
     async fn watch_webhooks(
         &mut self,
         tenant: &TenantId,
@@ -218,7 +216,6 @@ impl Piece<'_> {
                 {
                     return Ok(true);
                 }
-                self.watch_recoveries(tenant, &webhook).await?;
                 place.webhook = Some(position);
                 place.cursor = None;
             }
@@ -260,37 +257,21 @@ impl Piece<'_> {
         }
     }
 
-    async fn watch_recoveries(
-        &mut self,
-        tenant: &TenantId,
-        webhook: &WebhookId,
-    ) -> Result<(), FlowError> {
-        let store = &self.sweeper.store;
-        let recoveries = store.latest_recoveries(tenant, webhook, RECOVERIES).await?;
-        let lost = recoveries
-            .into_iter()
-            .filter(|progress| progress.is_lost(self.lap.began_ms));
-        let lost = lost.map(|progress| Message::Recover(progress.recovery));
-        self.send(lost.collect()).await
-    }
-
-    /// Looks at the jobs of the whole deployment.
+    /// Looks at the jobs of the whole deployment that have not ended.
     async fn watch_jobs(&mut self) -> Result<(), FlowError> {
         let store = &self.sweeper.store;
-        let oldest_ms = self.lap.began_ms.saturating_sub(WATCHED_JOBS_MS);
         let mut before = None;
         loop {
-            let page = store.jobs(before.as_deref(), WATCH_PAGE).await?;
+            let page = store.open_jobs(before.as_deref(), WATCH_PAGE).await?;
             self.steps = self.steps.saturating_sub(1);
             let lost = page
                 .items
-                .iter()
+                .into_iter()
                 .filter(|job| job.is_lost(self.lap.began_ms));
-            let lost = lost.map(|job| Message::Erase(job.message.clone()));
-            self.send(lost.collect()).await?;
-            let last = page.items.last();
+            self.send(lost.map(|job| Message::Job(job.page)).collect())
+                .await?;
             before = page.next;
-            if before.is_none() || last.is_some_and(|job| job.erasure.created_ms < oldest_ms) {
+            if before.is_none() {
                 return Ok(());
             }
         }

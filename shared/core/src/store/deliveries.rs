@@ -76,6 +76,27 @@ pub enum List {
     Cancelled,
 }
 
+impl List {
+    /// The lists in which deliveries of these states stand. What waits for a webhook that was disabled meanwhile is held, whether its
+    /// row says so yet or not.
+    #[must_use]
+    pub fn of_states(states: &[State]) -> Vec<Self> {
+        let has = |some: &[State]| some.iter().any(|state| states.contains(state));
+        let lists = [
+            (Self::Pending, has(&[State::Pending, State::Held])),
+            (
+                Self::Unsuccessful,
+                has(&[State::Failed, State::Held, State::Missed]),
+            ),
+            (Self::Cancelled, has(&[State::Cancelled])),
+        ];
+        let lists = lists.into_iter();
+        lists
+            .filter_map(|(list, asked)| asked.then_some(list))
+            .collect()
+    }
+}
+
 /// All attributes of a row.
 pub(super) const ATTRIBUTES: &str = "pk, sk, st, n, d, k, r, p, tr, l, z, o, j, y, ds, fin, exp";
 

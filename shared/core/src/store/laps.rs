@@ -13,7 +13,7 @@ use super::{
     event_list::Entry,
     events,
     item::Builder,
-    recoveries, tenant_row,
+    tenant_row,
     walk::{Order, Source, Span, Start},
     webhooks,
 };
@@ -22,7 +22,6 @@ use crate::{
         attempt::AttemptKey,
         delivery::Delivery,
         id::{DeliveryKey, TenantId, WebhookId},
-        recovery::Progress,
     },
     queue::Lane,
 };
@@ -129,27 +128,6 @@ impl Store {
         Ok((rows.collect::<Result<_, _>>()?, walked.next))
     }
 
-    /// A webhook's latest recoveries, newest first.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn latest_recoveries(
-        &self,
-        tenant: &TenantId,
-        webhook: &WebhookId,
-        limit: usize,
-    ) -> Result<Vec<Progress>, StoreError> {
-        let pk = recoveries::partition(tenant, webhook);
-        let query = Query {
-            range: Range::Between("0", "9~"),
-            newest_first: true,
-            limit: Some(limit),
-            ..Query::of(&pk)
-        };
-        let rows = self.query(query).await?.rows.into_iter();
-        rows.map(recoveries::read_progress).collect()
-    }
-
     /// The deliveries to active webhooks that these entries of a tenant's list led to, of events that are still there.
     ///
     /// # Errors
@@ -238,9 +216,5 @@ impl Store {
 }
 
 fn partition(lane: Lane) -> String {
-    let lane = match lane {
-        Lane::Deliver => "deliver",
-        Lane::Retry => "retry",
-    };
-    format!("C#lap-{lane}")
+    format!("C#lap-{}", lane.as_str())
 }

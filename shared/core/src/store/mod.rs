@@ -23,8 +23,8 @@
 //! | webhook that an event was sent to though it did not match it | `E#t#e` / `B#accepted#w` | retention | [`events`] |
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending, `F#t#w` when failed, held, missed or `C#t#w` when cancelled, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
-//! | recovery | `J#t#w` / `job`, `K#hash` | retention | [`recoveries`] |
-//! | job | `B#job` / `-`; `g` = `B`, `gs` = `created#job` | retention | [`jobs`] |
+//! | number of a recovery | `J#t#w` / `number` | retention | [`recoveries`] |
+//! | job | `B#job` / `-`; `g` = `B#open` or, once it has ended, `B`, `gs` = `created#job` | retention | [`jobs`] |
 //! | job in the list of its tenant | `T#t` / `J#created#job` | retention | [`jobs`] |
 //! | counts of an hour | `H#t#w` / `hour` | retention | [`stats`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |

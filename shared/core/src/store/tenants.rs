@@ -23,7 +23,7 @@ use super::{
 use crate::domain::{
     audit::Record,
     id::{JobId, TenantId, TenantName, WebhookId},
-    job::Erasure,
+    job::Task,
     tenant::Tenant,
 };
 
@@ -147,10 +147,11 @@ impl Store {
     /// leaves nothing behind. A webhook leaves a row that leads to its log.
     pub(super) async fn delete_tenant(
         &self,
-        erasure: &Erasure,
+        task: &Task,
+        tenant: &TenantId,
         record: &Record,
     ) -> Result<(), StoreError> {
-        while let Some(tenant) = self.tenant(&erasure.tenant).await? {
+        while let Some(tenant) = self.tenant(tenant).await? {
             let pk = partition(&tenant.id);
             self.leave_webhooks(&tenant.id).await?;
             for prefix in ["W#", "K#", "L#", "Y#"] {
@@ -180,7 +181,7 @@ impl Store {
                 .build()?;
             let deleted = Builder::new(row_pk, DELETED)
                 .number(NUMBER, tenant.id.number())
-                .text(JOB, erasure.id.as_str());
+                .text(JOB, task.id.as_str());
             let keep = Put::builder()
                 .table_name(&*self.table)
                 .set_item(Some(deleted.build()))
@@ -188,7 +189,7 @@ impl Store {
             let parts = [
                 Part::Delete(Box::new(delete)),
                 Part::Put(Box::new(keep)),
-                self.new_job(erasure)?,
+                self.new_erasure(task)?,
             ];
             let record = Record {
                 tenant: Some(tenant.id.clone()),

@@ -21,7 +21,7 @@ use crate::{
     domain::{
         audit::{Action, Change, Origin, Record},
         id::{TenantId, WebhookId},
-        job::Erasure,
+        job::Task,
         time::Time,
         webhook::{Disabled, Secret, Subscription, Webhook},
     },
@@ -100,12 +100,11 @@ impl Store {
     /// Deletes a webhook that is at `epoch`, and begins the erasure of its deliveries and its log.
     pub(super) async fn delete_webhook(
         &self,
-        erasure: &Erasure,
-        id: &WebhookId,
+        task: &Task,
+        (tenant, id): (&TenantId, &WebhookId),
         epoch: u64,
         record: &Record,
     ) -> Result<(), StoreError> {
-        let tenant = &erasure.tenant;
         let delete = Delete::builder()
             .table_name(&*self.table)
             .key("pk", item::text(partition(tenant)))
@@ -121,8 +120,8 @@ impl Store {
             Part::Delete(Box::new(delete)),
             Part::Put(Box::new(kept)),
             self.remove_webhook(tenant)?,
-            self.new_job(erasure)?,
-            self.listed_job(erasure).await?,
+            self.new_erasure(task)?,
+            self.listed_job(task, tenant)?,
         ];
         self.change(parts, record).await.map(drop)
     }

@@ -69,7 +69,7 @@ async fn a_page_whose_handler_dies_is_taken_up_again() {
                 let mut handled = 0;
                 let mut ended = true;
                 for _ in 0..60 {
-                    let Some(message) = world.handed().await.into_iter().find(|it| it.is_erasure())
+                    let Some(message) = world.handed().await.into_iter().find(|it| it.is_page())
                     else {
                         world.pass(10_000).await;
                         continue;

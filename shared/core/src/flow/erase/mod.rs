@@ -1,8 +1,6 @@
 //! Erasing: what was published, posted and answered is taken out of the table, now and not at the end of its retention.
 //!
-//! An erasure is a job, a chain of pages as a recovery is one: each page is a message; it does its part, then makes the next page's
-//! message durable, then moves the job's row there. A crash anywhere repeats a page at most, and everything that a page does can be
-//! done again. The message of the first page is durable before the job begins, and waits for that.
+//! An erasure is a [job](super::jobs).
 //!
 //! The beginning takes away what the attempts to come would need: the webhook's row, or the event's bodies. Some are not stopped by
 //! that, and log what they did afterwards: attempts that are being made just then, and first attempts, which carry their body and are
@@ -20,18 +18,17 @@ mod webhook;
 
 use futures_util::future::try_join_all;
 
-use super::{FlowError, deliver::Deliverer};
+use super::{FlowError, deliver::Deliverer, jobs};
 use crate::{
     domain::{
         attempt::AttemptKey,
         audit::Record,
         delivery::Delivery,
         id::{DeliveryKey, EventId, WebhookId},
-        job::{Erased, Erasure, Subject},
-        message::{ErasePage, Message},
+        job::{Counts, Erasure, Job, Subject, Task, Work as Asked},
+        message::{At, ErasePage, JobPage},
     },
     limits::{FRESH_MS, HANDLER_MS},
-    queue::Lane,
     store::{event_list::Entry, jobs::Begun},
 };
 
@@ -39,7 +36,7 @@ use crate::{
 #[derive(Default)]
 struct Work {
     /// What it comes to.
-    erased: Erased,
+    erased: Counts,
     /// Rows that keep first attempts from being made, written where there is none.
     guards: Vec<Delivery>,
     /// Deliveries to cancel.
@@ -73,86 +70,73 @@ enum Next {
     Page(Box<ErasePage>),
 }
 
-/// How long a job's first page waits for the job to begin, in milliseconds: much longer than any call lives.
-const BEGINNING_MS: u64 = 600_000;
-
 impl Deliverer {
     /// Begins an erasure. Returns its job, or the id of the one that is at the same thing already.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
-    pub async fn erase(&self, erasure: Erasure, record: &Record) -> Result<Begun, FlowError> {
-        let page = ErasePage::first(erasure);
-        let message = Message::Erase(page.clone());
-        self.queue.send(Lane::Retry, &message, 0).await?;
-        Ok(self.store.begin_erasure(&page.erasure, record).await?)
+    pub async fn erase(
+        &self,
+        task: &Task,
+        erasure: &Erasure,
+        record: &Record,
+    ) -> Result<Begun, FlowError> {
+        let page = JobPage::first(task, At::Erase(ErasePage::default()));
+        self.send_page(&page, 0).await?;
+        Ok(self.store.begin_erasure(task, erasure, record).await?)
     }
 
-    /// Handles a page's message.
-    pub(super) async fn erase_page(&self, page: &ErasePage) -> Result<(), FlowError> {
-        let left_ms = page.not_before_ms.saturating_sub(self.clock.wall_ms());
+    /// Whether a page is not to be handled as one of its job: it is too early for it, so that it comes again, or the job has ended and
+    /// this looks once more.
+    pub(super) async fn is_put_off(
+        &self,
+        page: &JobPage,
+        at: &ErasePage,
+    ) -> Result<bool, FlowError> {
+        let left_ms = at.not_before_ms.saturating_sub(self.clock.wall_ms());
         if left_ms > 0 {
-            return self.send_page(page, left_ms).await;
+            self.send_page(page, left_ms).await?;
+            return Ok(true);
         }
-        if page.after_end {
-            let work = self.found(page).await?;
-            let next = self.erase_found(page, work).await?;
-            return match next {
-                Next::Page(next) => self.send_page(&next, 0).await,
-                Next::End => Ok(()),
-            };
+        if !at.after_end {
+            return Ok(false);
         }
-        let id = &page.erasure.id;
-        if !self.stands_at(page).await? {
-            return Ok(());
+        let job = self.store.job(&page.job).await?;
+        if let Some(Asked::Erase(erasure)) = job.map(|job| job.task.work) {
+            let work = self.found(&erasure, page.number, at).await?;
+            if let Next::Page(next) = self.erase_found(&erasure, work).await? {
+                self.send_page(&page.next(At::Erase(*next)), 0).await?;
+            }
         }
-        let mut page = page.clone();
-        if page.settled_ms == 0 {
-            page.settled_ms = self.settled_ms(&page.erasure);
+        Ok(true)
+    }
+
+    /// Handles a page.
+    pub(super) async fn erase_page(
+        &self,
+        job: &Job,
+        erasure: &Erasure,
+        at: &ErasePage,
+    ) -> Result<jobs::Next, FlowError> {
+        let mut at = at.clone();
+        if at.settled_ms == 0 {
+            at.settled_ms = self.settled_ms(erasure);
         }
-        let work = self.found(&page).await?;
-        match self
-            .store
-            .count_erased(id, page.number, work.erased)
-            .await?
-        {
-            Some(job) if job.page == page.number && job.status.is_open() => {}
-            // Another handler of this page is through with it.
-            _ => return Ok(()),
-        }
-        match self.erase_found(&page, work).await? {
-            Next::Page(mut next) => {
-                next.number = page.number + 1;
+        let work = self.found(erasure, job.page.number, &at).await?;
+        let Some(job) = self.noted(job, work.erased, None).await? else {
+            return Ok(jobs::Next::Left);
+        };
+        Ok(match self.erase_found(erasure, work).await? {
+            Next::Page(next) => {
                 let left_ms = next.not_before_ms.saturating_sub(self.clock.wall_ms());
-                self.send_page(&next, left_ms).await?;
-                self.store.advance_job(&next).await?;
+                jobs::Next::Page(job, At::Erase(*next), left_ms)
             }
             Next::End => {
-                self.look_again(&page).await?;
-                self.forget_webhooks(&page).await?;
-                self.store.end_job(id, page.number).await?;
+                self.look_again(&job.page, &at).await?;
+                self.forget_webhooks(erasure).await?;
+                jobs::Next::End(None)
             }
-        }
-        Ok(())
-    }
-
-    /// Whether a page's job stands at it. Moves a job that its message has overtaken, and waits for one that has not begun, which
-    /// may be never: the call that asked for it has died then, or has found that there is nothing to erase.
-    async fn stands_at(&self, page: &ErasePage) -> Result<bool, FlowError> {
-        let id = &page.erasure.id;
-        let Some(job) = self.store.job(id).await? else {
-            let waited_ms = self.clock.now_ms().saturating_sub(page.erasure.created_ms);
-            if page.number == 0 && waited_ms < BEGINNING_MS {
-                self.send_page(page, waited_ms.max(1_000)).await?;
-            }
-            return Ok(false);
-        };
-        let job = if job.page + 1 == page.number {
-            self.store.advance_job(page).await?
-        } else {
-            Some(job)
-        };
-        Ok(job.is_some_and(|job| job.page == page.number && job.status.is_open()))
+        })
     }
 
     /// When everything is over that had begun before an erasure that has begun by now, in milliseconds of the wall clock. A
@@ -166,30 +150,31 @@ impl Deliverer {
         self.clock.wall_ms() + fresh_ms + HANDLER_MS
     }
 
-    async fn send_page(&self, page: &ErasePage, delay_ms: u64) -> Result<(), FlowError> {
-        let message = Message::Erase(page.clone());
-        self.queue.send(Lane::Retry, &message, delay_ms).await?;
-        Ok(())
-    }
-
-    async fn found(&self, page: &ErasePage) -> Result<Work, FlowError> {
-        match &page.erasure.subject {
+    async fn found(
+        &self,
+        erasure: &Erasure,
+        number: u32,
+        page: &ErasePage,
+    ) -> Result<Work, FlowError> {
+        let tenant = &erasure.tenant;
+        match &erasure.subject {
             Subject::Event { event, accepted_ms } => {
-                self.found_of_event(page, event, *accepted_ms).await
+                self.found_of_event(tenant, number, page, (event, *accepted_ms))
+                    .await
             }
-            Subject::Webhook { webhook, .. } => self.found_of_webhook(page, webhook).await,
-            Subject::Tenant => self.found_of_tenant(page).await,
+            Subject::Webhook { webhook, .. } => self.found_of_webhook(tenant, page, webhook).await,
+            Subject::Tenant => self.found_of_tenant(tenant, page).await,
         }
     }
 
     /// Does what was found. Chains are stopped first, what leads to other things goes last.
-    async fn erase_found(&self, page: &ErasePage, work: Work) -> Result<Next, FlowError> {
-        let (store, tenant) = (&self.store, &page.erasure.tenant);
+    async fn erase_found(&self, erasure: &Erasure, work: Work) -> Result<Next, FlowError> {
+        let (store, tenant) = (&self.store, &erasure.tenant);
         try_join_all(work.guards.iter().map(|row| store.place(row))).await?;
         try_join_all(work.cancelled.iter().map(|key| store.cancel_for_good(key))).await?;
         store.unpark(&work.waits).await?;
         try_join_all(work.emptied.iter().map(|key| store.empty_entry(key))).await?;
-        if let Subject::Event { event, .. } = &page.erasure.subject {
+        if let Subject::Event { event, .. } = &erasure.subject {
             store.delete_bodies(tenant, event).await?;
         }
         for event in &work.events {

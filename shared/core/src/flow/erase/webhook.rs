@@ -7,8 +7,8 @@ use crate::{
     domain::{
         attempt::{Attempt, AttemptKey, Trigger},
         delivery::Delivery,
-        id::WebhookId,
-        job::{Erased, Subject},
+        id::{TenantId, WebhookId},
+        job::{Counts, Erasure, Subject},
         message::{ErasePage, EraseStage},
     },
     flow::{FlowError, deliver::Deliverer},
@@ -23,16 +23,17 @@ impl Deliverer {
     /// A page of a deleted webhook: its log, then its deliveries. One that was made anew under its id keeps what is its own.
     pub(super) async fn found_of_webhook(
         &self,
+        tenant: &TenantId,
         page: &ErasePage,
         id: &WebhookId,
     ) -> Result<Work, FlowError> {
         let now_ms = self.clock.now_ms();
-        let later = self.store.webhook(&page.erasure.tenant, id).await?;
+        let later = self.store.webhook(tenant, id).await?;
         let mut work = Work::default();
         if page.stage == EraseStage::Log {
             // A later one has no entries from before it was made.
             let until_ms = later.map_or(now_ms, |later| later.first_epoch.saturating_sub(1));
-            let (entries, next) = self.entries(page, id, until_ms).await?;
+            let (entries, next) = self.entries(tenant, page, id, until_ms).await?;
             work.waits = waits_of(&entries);
             work.emptied = entries
                 .into_iter()
@@ -41,7 +42,7 @@ impl Deliverer {
                 .collect();
             work.next = goes_on(page, next, EraseStage::Deliveries);
         } else {
-            let (rows, next) = self.open_deliveries(page, id).await?;
+            let (rows, next) = self.open_deliveries(tenant, page, id).await?;
             let later = later.map_or(u64::MAX, |later| later.first_epoch);
             let rows = rows.into_iter().filter(|row| row.epoch < later);
             for row in rows {
@@ -53,22 +54,25 @@ impl Deliverer {
                 None => second_round(page),
             };
         }
-        work.erased = Erased {
-            events: 0,
+        work.erased = Counts {
             deliveries: work.cancelled.len() as u64,
             log_entries: work.emptied.len() as u64,
+            ..Counts::default()
         };
         Ok(work)
     }
 
     /// A page of a deleted tenant: its webhooks one after the other, then its list of events, then the rest.
-    pub(super) async fn found_of_tenant(&self, page: &ErasePage) -> Result<Work, FlowError> {
-        let tenant = &page.erasure.tenant;
+    pub(super) async fn found_of_tenant(
+        &self,
+        tenant: &TenantId,
+        page: &ErasePage,
+    ) -> Result<Work, FlowError> {
         let mut work = Work::default();
         match (page.stage, webhook_at(page)) {
             (EraseStage::Log, Some(id)) => {
                 let until_ms = Span::ALL.until_ms;
-                let (entries, next) = self.entries(page, &id, until_ms).await?;
+                let (entries, next) = self.entries(tenant, page, &id, until_ms).await?;
                 work.waits = waits_of(&entries);
                 // The sample event of a test is in no list.
                 let tests = entries.iter().filter(|it| it.trigger == Trigger::Test);
@@ -79,7 +83,7 @@ impl Deliverer {
                 work.next = goes_on(page, next, EraseStage::Deliveries);
             }
             (EraseStage::Deliveries, Some(id)) => {
-                let (rows, next) = self.open_deliveries(page, &id).await?;
+                let (rows, next) = self.open_deliveries(tenant, page, &id).await?;
                 for row in rows {
                     work.waits.push(row.attempt_key());
                     work.deliveries.push(row.key);
@@ -88,10 +92,10 @@ impl Deliverer {
             }
             (EraseStage::Rest, Some(id)) => {
                 work.rest_of_webhook = Some(id);
-                work.next = self.at_next_webhook(page).await?;
+                work.next = self.at_next_webhook(tenant, page).await?;
             }
             (EraseStage::Log | EraseStage::Deliveries | EraseStage::Rest, None) => {
-                work.next = self.at_next_webhook(page).await?;
+                work.next = self.at_next_webhook(tenant, page).await?;
             }
             (EraseStage::Events, _) => {
                 let (entries, next) = self
@@ -114,20 +118,21 @@ impl Deliverer {
             }
         }
         let events = work.events.iter().map(|id| (tenant.clone(), id.clone()));
-        work.erased = Erased {
+        work.erased = Counts {
             events: self.store.events(&Vec::from_iter(events)).await?.len() as u64,
             deliveries: work.deliveries.len() as u64,
             log_entries: work.entries.len() as u64,
+            ..Counts::default()
         };
         Ok(work)
     }
 
     /// Lets the rows go that led to a tenant's webhooks.
-    pub(super) async fn forget_webhooks(&self, page: &ErasePage) -> Result<(), FlowError> {
-        if page.erasure.subject != Subject::Tenant {
+    pub(super) async fn forget_webhooks(&self, erasure: &Erasure) -> Result<(), FlowError> {
+        if erasure.subject != Subject::Tenant {
             return Ok(());
         }
-        let tenant = &page.erasure.tenant;
+        let tenant = &erasure.tenant;
         loop {
             let found = self.store.deleted_webhooks(tenant, "", ERASE_PAGE).await?;
             if found.is_empty() {
@@ -139,8 +144,11 @@ impl Deliverer {
     }
 
     /// A tenant's next webhook; behind the last one, its events.
-    async fn at_next_webhook(&self, page: &ErasePage) -> Result<Next, FlowError> {
-        let tenant = &page.erasure.tenant;
+    async fn at_next_webhook(
+        &self,
+        tenant: &TenantId,
+        page: &ErasePage,
+    ) -> Result<Next, FlowError> {
         let next = self
             .store
             .deleted_webhooks(tenant, &page.webhook, 1)
@@ -160,11 +168,11 @@ impl Deliverer {
     /// A page of a webhook's log, oldest first.
     async fn entries(
         &self,
+        tenant: &TenantId,
         page: &ErasePage,
         id: &WebhookId,
         until_ms: u64,
     ) -> Result<(Vec<Attempt>, Option<String>), FlowError> {
-        let tenant = &page.erasure.tenant;
         Ok(self
             .store
             .entries_after(tenant, id, until_ms, cursor(page), ERASE_PAGE)
@@ -174,11 +182,11 @@ impl Deliverer {
     /// A page of its deliveries that wait, or that a recovery could send again.
     async fn open_deliveries(
         &self,
+        tenant: &TenantId,
         page: &ErasePage,
         id: &WebhookId,
     ) -> Result<(Vec<Delivery>, Option<String>), FlowError> {
         let lists = [List::Pending, List::Unsuccessful];
-        let tenant = &page.erasure.tenant;
         Ok(self
             .store
             .deliveries_after(tenant, id, &lists, Span::ALL, cursor(page), ERASE_PAGE)

@@ -1,16 +1,15 @@
 //! Recovering: many deliveries of a webhook sent again, each on a fresh ladder.
 //!
-//! A recovery is a chain of pages, as a delivery is one of attempts. Each page is a message; it sends what the page holds, then
-//! makes the next page's message durable, then moves the recovery's row there. So a crash anywhere repeats a page at most, and a
-//! page that is repeated sends nothing twice: each delivery's row carries the number of the recovery that last moved it, and
-//! only a higher number moves it again. The message carries the number too, since it may come before its row was moved.
+//! A recovery is a [job](super::jobs). A page of it that is repeated sends nothing twice: each delivery's row carries the number of
+//! the recovery that last moved it, and only a higher number moves it again. The message carries the number too, since it may come
+//! before its row was moved.
 //!
 //! What waits keeps its ladder: it is sent as by hand, in the place of its wait, which is put back if it fails. The row moves only from
 //! the very wait that the page has found.
 //!
 //! An attempt may still be on its way when its webhook was disabled and enabled again, and is held only when its message comes: behind
 //! the page that should have found it. Whoever holds a delivery therefore looks for a recovery that is for it, and sends it for that
-//! one. A recovery's row is there before its pages look into the lists, so one of the two sees the other.
+//! one. A recovery's number is there before its pages look into the lists, so one of the two sees the other.
 //!
 //! A webhook may get events that it did not match. Nothing of such an event leads to it, so the event is given a note of it
 //! before anything is sent: a crash in between leaves a note of a delivery that is not there, which its missing row tells.
@@ -19,243 +18,255 @@
 //! the same place is for the count alone.
 
 mod page;
+mod reach;
 
 use futures_util::future::try_join_all;
-use rung_dialect::Dialect;
-use rung_json::Json;
+use sha2::{Digest, Sha256};
 
 use self::page::{Again, THE_END};
-use super::{FlowError, deliver::Deliverer, settle::head};
+use super::{FlowError, deliver::Deliverer, jobs::Next, settle::head};
 use crate::{
     domain::{
         audit::Record,
         id::TenantId,
-        idempotency::Idempotency,
-        message::{Due, Message, Recovery, Scope},
-        recovery::{Progress, Status},
+        job::{Counts, Failure, Job, Reach, Status, Task, Work},
+        message::{At, Due, Message, RecoverPage, Run},
+        recovery::{Recovery, Scope},
         webhook::Webhook,
     },
-    limits::{LADDER_DELAY, REPEAT_DELAY_MS, RETENTION_MARGIN},
+    limits::{LADDER_DELAY, RECOVERIES_LOOKED_AT, REPEAT_DELAY_MS, RETENTION_MARGIN},
     queue::Lane,
-    store::deliveries::{From, Written},
+    store::{
+        deliveries::{From, Written},
+        recoveries::Numbered,
+    },
 };
 
-/// What came of asking for a recovery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// It goes on.
-    Begun(Progress),
-    /// The `Idempotency-Key` belongs to one of another kind.
-    OtherUnderKey,
-}
-
-/// How long a call may take to begin what it has reserved, in milliseconds: longer than any function lives.
+/// How long a call may take to begin what it has a number for, in milliseconds: longer than any function lives.
 const BEGINNING_MS: u64 = 60_000;
 
-/// What a recovery of whatever matches is known by where the client gives no key: what was asked for. Without an end, one goes up
-/// to when it was asked for.
-fn own_key(recovery: &Recovery) -> Option<Idempotency> {
-    let Recovery {
-        scope: Scope::Any,
-        epoch,
-        since_ms,
-        until_ms,
-        job,
-        ..
-    } = recovery
-    else {
+/// What a recovery of whatever matches is known by while it runs, unless its client has named it: what was asked for. Without an end,
+/// one goes up to when it was asked for.
+fn own_key(task: &Task, epoch: u64) -> Option<String> {
+    let Work::Recover(recovering) = &task.work else {
         return None;
     };
-    let end = Some(until_ms).filter(|until_ms| *until_ms < job);
-    // No client's key has a control character in it.
-    let key = format!("any\n{epoch}\n{since_ms}\n{end:?}");
-    Some(Idempotency::of(key, &Json::Null))
+    let selection = &recovering.selection;
+    if selection.scope != Scope::Any || task.request_hash.is_some() {
+        return None;
+    }
+    let until_ms = selection.until_ms;
+    let end = Some(until_ms).filter(|until_ms| *until_ms < task.created_ms);
+    let rest = (
+        selection.since_ms,
+        end,
+        &selection.event_types,
+        &selection.deliveries,
+    );
+    let asked = format!("{epoch} {rest:?}");
+    Some(hex::encode(&Sha256::digest(asked)[..16]))
+}
+
+fn run(webhook: &Webhook, number: u64) -> Run {
+    Run {
+        tenant: webhook.tenant.clone(),
+        webhook: webhook.id.clone(),
+        number,
+        epoch: webhook.epoch,
+    }
+}
+
+/// What came of asking for a number.
+enum Taken {
+    /// It is this, for the first time.
+    Number(u64),
+    /// It is this, and another call has it for the same job: if that has begun it, its page is on its way.
+    Again(u64),
+    /// The same recovery runs as this job.
+    Running(Box<Job>),
 }
 
 /// How many deliveries a recovery would send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
     /// So many, as far as was counted.
     pub deliveries: u64,
-    /// The time of the last one looked at, in milliseconds, when there was no time to count all.
+    /// Whether there was no time to count all.
+    pub is_cut_short: bool,
+    /// The time of the last one looked at, in milliseconds, if there was no time for all of a webhook's.
     pub until_ms: Option<u64>,
 }
 
 impl Deliverer {
-    /// Begins a recovery. Its number is made higher than those of the webhook's earlier ones. Under the same key the same one is
-    /// answered again; the message of its page is sent once more if it must be taken for lost. Without one that is so of a recovery of whatever matches too, but only while it runs. (Of those that look
-    /// for what is not through, another sends only what the first did not.) Of one that this call begins, `record` goes to the audit
-    /// log first.
+    /// Begins a recovery of a webhook. One of whatever matches is answered again for as long as it runs, unless its client has named
+    /// it. (Of those that look for what is not through, another sends only what the first did not.) Returns how its job stands; `None`
+    /// when its tenant is gone. `record` goes to the audit log with it.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again is safe.
     pub async fn recover(
         &self,
-        mut recovery: Recovery,
-        given: Option<&Idempotency>,
+        mut task: Task,
+        webhook: &Webhook,
         record: &Record,
-    ) -> Result<Asked, FlowError> {
-        let own = own_key(&recovery).filter(|_| given.is_none());
-        let idempotency = given.or(own.as_ref());
-        let mut taken = None;
-        let mut delay_ms = 0;
-        let mut recorded = false;
+    ) -> Result<Option<Job>, FlowError> {
+        let (number, delay_ms) = match self.take_number(&mut task, webhook).await? {
+            Taken::Number(number) => (number, 0),
+            Taken::Again(number) => (number, REPEAT_DELAY_MS),
+            Taken::Running(job) => {
+                self.resend_page(&job).await?;
+                return Ok(Some(*job));
+            }
+        };
+        let at = At::Recover(RecoverPage {
+            run: Some(run(webhook, number)),
+            ..RecoverPage::default()
+        });
+        self.begin(&task, (at, delay_ms), record).await
+    }
+
+    /// Takes the next number for a recovery of a webhook. A task that has one gets the same; one that is known by what it asks for gets
+    /// that of the job that another call is about to begin, and its id.
+    async fn take_number(&self, task: &mut Task, webhook: &Webhook) -> Result<Taken, FlowError> {
+        let (tenant, id) = (&webhook.tenant, &webhook.id);
+        let key = own_key(task, webhook.epoch);
         loop {
+            let now_ms = self.clock.now_ms();
             let latest = self
                 .store
-                .latest_recovery(&recovery.tenant, &recovery.webhook)
+                .latest_recoveries(tenant, id, RECOVERIES_LOOKED_AT)
                 .await?;
-            if let Some(latest) = latest {
-                recovery.job = recovery.job.max(latest.recovery.job + 1);
+            if let Some(own) = latest.iter().find(|numbered| numbered.job == task.id) {
+                return Ok(Taken::Again(own.number));
             }
-            if let Some(idempotency) = idempotency
-                && let Some((earlier, earlier_hash)) = self
-                    .store
-                    .reserve_recovery(&recovery, idempotency, taken.as_ref())
-                    .await?
-            {
-                if earlier_hash != idempotency.content_hash {
-                    return Ok(Asked::OtherUnderKey);
-                }
-                let (tenant, webhook) = (&earlier.tenant, &earlier.webhook);
-                let standing = self.store.recovery(tenant, webhook, earlier.job).await?;
-                let standing = standing.filter(|it| it.recovery.is_same(&earlier));
-                let is_over = match &standing {
-                    Some(standing) => standing.status != Status::Running,
-                    None => earlier.job + BEGINNING_MS < self.clock.now_ms(),
-                };
-                if own.is_some() && is_over {
-                    taken = Some(earlier);
-                    continue;
-                }
-                if let Some(standing) = standing {
-                    if standing.is_overdue(self.clock.now_ms()) {
-                        let page = Message::Recover(standing.recovery.clone());
-                        self.queue.send(Lane::Retry, &page, 0).await?;
+            let same = latest.iter().filter(|it| key.is_some() && it.key == key);
+            for same in same {
+                match self.store.job(&same.job).await? {
+                    Some(job) if job.status.is_open() => return Ok(Taken::Running(job.into())),
+                    Some(_) => {}
+                    // Whoever has the number has not begun it yet, and may never.
+                    None if now_ms < same.number + BEGINNING_MS => {
+                        task.id = same.job.clone();
+                        return Ok(Taken::Again(same.number));
                     }
-                    return Ok(Asked::Begun(standing));
+                    None => {}
                 }
-                // Whoever reserved it has not begun it yet, and may never. If it does, this finds it begun.
-                recovery = earlier;
-                delay_ms = REPEAT_DELAY_MS;
             }
-            if !recorded {
-                self.store.record(record).await?;
-                recorded = true;
+            let after_latest = latest.first().map_or(0, |latest| latest.number + 1);
+            let numbered = Numbered {
+                number: task.created_ms.max(after_latest),
+                job: task.id.clone(),
+                epoch: webhook.epoch,
+                key: key.clone(),
+            };
+            if self.store.number_recovery(tenant, id, &numbered).await? {
+                return Ok(Taken::Number(numbered.number));
             }
-            self.queue
-                .send(Lane::Retry, &Message::Recover(recovery.clone()), delay_ms)
-                .await?;
-            let standing = self.store.place_recovery(&recovery).await?;
-            if standing.recovery.is_same(&recovery) {
-                return Ok(Asked::Begun(standing));
-            }
-            // Another one took the number at the same moment; the message under it is dropped. The key is for the next number.
-            taken = Some(recovery.clone());
+            // Another call has taken the number at the same moment.
         }
     }
 
-    /// Counts what a recovery would send, until `deadline_ms`.
+    /// Counts what a recovery would send to a webhook, until `deadline_ms`.
     ///
     /// # Errors
     /// When the table fails.
     pub async fn count_recoverable(
         &self,
+        task: &Task,
         webhook: &Webhook,
-        dialect: &Dialect,
-        mut recovery: Recovery,
         deadline_ms: u64,
     ) -> Result<Counted, FlowError> {
-        let mut deliveries = 0;
+        let dialect = self.dialect(&webhook.dialect)?;
+        let number = self.clock.now_ms();
+        let mut counted = Counted::default();
+        let Some(mut recovery) = Recovery::begun(task, run(webhook, number)) else {
+            return Ok(counted);
+        };
         loop {
             let page = self.recoverable(webhook, dialect, &recovery).await?;
-            deliveries += page.sent();
+            counted.deliveries += page.sent();
             match page.next {
                 Some(next) => recovery.cursor = next,
-                None => {
-                    return Ok(Counted {
-                        deliveries,
-                        until_ms: None,
-                    });
-                }
+                None => return Ok(counted),
             }
             if self.clock.wall_ms() >= deadline_ms {
-                let until_ms = Some(recovery.reached_ms());
-                return Ok(Counted {
-                    deliveries,
-                    until_ms,
-                });
+                counted.is_cut_short = true;
+                counted.until_ms = Some(recovery.reached_ms());
+                return Ok(counted);
             }
         }
     }
 
-    /// Handles a page's message.
-    pub(super) async fn recover_page(&self, asked: &Recovery) -> Result<(), FlowError> {
-        let (tenant, id) = (&asked.tenant, &asked.webhook);
-        let (webhook, standing) = tokio::try_join!(
-            self.store.webhook(tenant, id),
-            self.store.recovery(tenant, id, asked.job)
-        )?;
-        let mut standing = match standing {
-            Some(standing) => standing,
-            None if asked.cursor.is_empty() => self.store.place_recovery(asked).await?,
-            None => return Ok(()),
+    /// Handles a page.
+    pub(super) async fn recover_page(
+        &self,
+        job: &Job,
+        reach: &Reach,
+        at: &RecoverPage,
+    ) -> Result<Next, FlowError> {
+        let Some(recovery) = Recovery::of(job) else {
+            return self.next_webhook(job, reach, at).await;
         };
-        if !standing.recovery.is_same(asked) {
-            return Ok(());
-        }
-        if standing.recovery.cursor < asked.cursor {
-            // This message overtook its row: the page before it is done.
-            let moved = self
-                .store
-                .advance_recovery(&standing.recovery, &asked.cursor)
-                .await?;
-            match moved {
-                Some(moved) => standing = moved,
-                None => return Ok(()),
+        let Run {
+            tenant,
+            webhook: id,
+            epoch,
+            ..
+        } = &recovery.run;
+        let webhook = self.store.webhook(tenant, id).await?;
+        let failure = match &webhook {
+            Some(webhook) if webhook.takes(*epoch) => None,
+            // One that is gone may be made anew under its id, and is another then.
+            Some(webhook) if webhook.first_epoch <= *epoch => Some(Failure::WebhookDisabled),
+            _ => Some(Failure::WebhookDeleted),
+        };
+        let webhook = match (webhook, failure) {
+            (Some(webhook), None) => webhook,
+            (_, failure) if matches!(reach, Reach::Webhook { .. }) => {
+                return Ok(Next::End(failure));
             }
-        }
-        if standing.status != Status::Running || standing.recovery.cursor != asked.cursor {
-            return Ok(());
-        }
-        // One that is gone may be made anew under its id, and then be asked how its recoveries stand.
-        let Some(webhook) = webhook.filter(|webhook| webhook.takes(asked.epoch)) else {
-            self.store.end_recovery(asked, Status::Stopped).await?;
-            return Ok(());
+            _ => return self.next_webhook(job, reach, at).await,
         };
         let dialect = self.dialect(&webhook.dialect)?;
-        let mut page = self.recoverable(&webhook, dialect, asked).await?;
-        let counts = (page.sent(), page.skipped);
+        let mut page = self.recoverable(&webhook, dialect, &recovery).await?;
+        let counts = Counts {
+            deliveries: page.sent(),
+            skipped: page.skipped,
+            ..Counts::default()
+        };
         let end = page.next.as_deref().unwrap_or(THE_END);
-        match self.store.count_page(asked, counts, end).await? {
-            Some(noted) if noted.recovery.cursor == asked.cursor => {
-                page.end_at(noted.page_end.as_deref().unwrap_or(THE_END));
-            }
-            // Another handler of this page is through with it.
-            _ => return Ok(()),
-        }
+        let Some(job) = self.noted(job, counts, Some(end)).await? else {
+            return Ok(Next::Left);
+        };
+        let noted = job.noted.as_ref();
+        let noted_end = noted.and_then(|noted| noted.end.as_deref());
+        page.end_at(noted_end.unwrap_or(THE_END));
         self.outlast_ladders(&webhook, &page.again).await?;
         self.note_backfilled(tenant, &page.again).await?;
         let overdue = page.overdue.into_iter();
         let overdue: Vec<_> = overdue.map(|(_, due)| (Message::Attempt(due), 0)).collect();
         let sent = self.queue.send_all(Lane::Retry, &overdue).await;
         sent.into_iter().collect::<Result<(), _>>()?;
-        self.send_again(asked, &webhook, page.again, standing.sent)
+        let dues = (job.before.deliveries..).map(|place| recovery.due_ms(place));
+        self.send_again(&recovery, &webhook, page.again, dues)
             .await?;
-        match page.next {
-            Some(next) => {
-                let message = Recovery {
-                    cursor: next.clone(),
-                    ..asked.clone()
-                };
-                self.queue
-                    .send(Lane::Retry, &Message::Recover(message), 0)
-                    .await?;
-                self.store.advance_recovery(asked, &next).await?;
-            }
-            None => self.store.end_recovery(asked, Status::Done).await?,
-        }
-        Ok(())
+        // At a rate, the next page comes when this one's share of time is over.
+        let through_ms = recovery.due_ms(job.before.deliveries + counts.deliveries);
+        let is_paced = recovery.selection.rate_per_second.is_some();
+        let left_ms = through_ms.saturating_sub(self.clock.now_ms());
+        let delay_ms = if is_paced { left_ms } else { 0 };
+        let next = match (page.next, reach) {
+            (Some(cursor), _) => RecoverPage {
+                cursor,
+                ..at.clone()
+            },
+            (None, Reach::Webhook { .. }) => return Ok(Next::End(None)),
+            (None, Reach::Tenant(_) | Reach::Deployment) => RecoverPage {
+                place: at.place.clone(),
+                ..RecoverPage::default()
+            },
+        };
+        Ok(Next::Page(job, At::Recover(next), delay_ms))
     }
 
     /// Keeps the events of deliveries until their fresh ladders have ended, where they would expire before.
@@ -289,42 +300,53 @@ impl Deliverer {
     pub(super) async fn recover_held(&self, due: &Due) -> Result<(), FlowError> {
         let (tenant, id) = (&due.tenant, &due.webhook);
         // A recovery reaches up to when it was asked for at most.
-        let recoveries = self
+        let mut numbered = self
             .store
             .recoveries_since(tenant, id, due.accepted_ms)
             .await?;
-        let mut recoveries = recoveries
-            .into_iter()
-            .filter(|recovery| recovery.epoch > due.epoch);
-        let Some(newest) = recoveries.next() else {
+        numbered.retain(|numbered| numbered.epoch > due.epoch);
+        if numbered.is_empty() {
             return Ok(());
-        };
+        }
         let key = due.delivery();
         let (webhook, row) =
             tokio::try_join!(self.store.webhook(tenant, id), self.store.delivery(&key))?;
         let (Some(webhook), Some(row)) = (webhook, row) else {
             return Ok(());
         };
-        let is_for_it = |recovery: &Recovery| {
-            let span = recovery.since_ms..=recovery.until_ms;
-            // An earlier webhook of the same id is none of its business.
-            webhook.takes(recovery.epoch)
-                && due.epoch >= webhook.first_epoch
-                && span.contains(&due.accepted_ms)
-                && self.is_wanted(recovery, &row, &webhook)
-        };
-        let recovery = std::iter::once(newest).chain(recoveries).find(is_for_it);
-        let Some(recovery) = recovery else {
-            return Ok(());
-        };
-        let again = self.not_through(vec![row], &recovery).await?;
-        if again.is_empty() {
+        // An earlier webhook of the same id is none of their business.
+        if due.epoch < webhook.first_epoch {
             return Ok(());
         }
-        let place = self.clock.now_ms().saturating_sub(recovery.job);
-        self.outlast_ladders(&webhook, &again).await?;
-        self.send_again(&recovery, &webhook, again, place).await?;
-        self.store.count_sent_late(&recovery).await?;
+        for numbered in numbered {
+            if !webhook.takes(numbered.epoch) {
+                continue;
+            }
+            let job = self.store.job(&numbered.job).await?;
+            // One that has not begun will find it.
+            let job = job.filter(|job| job.status != Status::Cancelled);
+            let recovery = job
+                .and_then(|job| Recovery::begun(&job.task, numbered.run(tenant, id)))
+                .filter(|recovery| {
+                    let selection = &recovery.selection;
+                    (selection.since_ms..=selection.until_ms).contains(&due.accepted_ms)
+                });
+            let Some(recovery) = recovery else {
+                continue;
+            };
+            let dialect = self.dialect(&webhook.dialect)?;
+            if !self.is_wanted(&recovery, &row, &webhook, dialect) {
+                continue;
+            }
+            let again = self.not_through(vec![row], &recovery).await?;
+            if !again.is_empty() {
+                self.outlast_ladders(&webhook, &again).await?;
+                let dues = self.clock.now_ms()..;
+                self.send_again(&recovery, &webhook, again, dues).await?;
+                self.store.count_sent_late(&numbered.job).await?;
+            }
+            return Ok(());
+        }
         Ok(())
     }
 
@@ -336,19 +358,18 @@ impl Deliverer {
         Ok(())
     }
 
-    /// Puts deliveries on their way: first the messages, then the rows. `before` were sent by earlier pages.
+    /// Puts deliveries on their way, at these times in milliseconds: first the messages, then the rows.
     async fn send_again(
         &self,
         recovery: &Recovery,
         webhook: &Webhook,
         mut again: Vec<Again>,
-        before: u64,
+        mut dues: impl Iterator<Item = u64>,
     ) -> Result<(), FlowError> {
-        let mut places = before..;
+        let dialect = self.dialect(&webhook.dialect)?;
         while !again.is_empty() {
-            for (delivery, place) in again.iter_mut().zip(&mut places) {
-                // A millisecond apart: they keep their order, and no receiver meets all of them at once.
-                delivery.due.due_ms = recovery.job + place;
+            for (delivery, due_ms) in again.iter_mut().zip(&mut dues) {
+                delivery.due.due_ms = due_ms;
             }
             let now_ms = self.clock.now_ms();
             let messages: Vec<_> = again
@@ -384,7 +405,7 @@ impl Deliverer {
                 Written::Found(row) => row,
                 Written::Done(_) => None,
             });
-            let left = found.filter(|row| self.is_wanted(recovery, row, webhook));
+            let left = found.filter(|row| self.is_wanted(recovery, row, webhook, dialect));
             again = self.not_through(left.collect(), recovery).await?;
         }
         Ok(())

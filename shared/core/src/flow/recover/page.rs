@@ -9,7 +9,8 @@ use crate::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
         id::DeliveryKey,
-        message::{Due, Recovery, Scope},
+        message::Due,
+        recovery::{Recovery, Scope},
         webhook::Webhook,
     },
     flow::{
@@ -76,8 +77,8 @@ impl Deliverer {
         dialect: &Dialect,
         recovery: &Recovery,
     ) -> Result<Page, FlowError> {
-        match &recovery.scope {
-            Scope::States(states) => self.unsuccessful(webhook, recovery, states).await,
+        match &recovery.selection.scope {
+            Scope::States(states) => self.unsuccessful(webhook, dialect, recovery, states).await,
             Scope::Any => self.anything(webhook, dialect, recovery).await,
         }
     }
@@ -86,24 +87,16 @@ impl Deliverer {
     async fn unsuccessful(
         &self,
         webhook: &Webhook,
+        dialect: &Dialect,
         recovery: &Recovery,
         states: &[State],
     ) -> Result<Page, FlowError> {
-        let has = |some: &[State]| some.iter().any(|state| states.contains(state));
-        let unsuccessful = has(&[State::Failed, State::Held, State::Missed]);
-        // What waited when its webhook was disabled is held, but its row says so only when its wait is over.
-        let waiting = has(&[State::Pending, State::Held]);
-        let lists = [(List::Unsuccessful, unsuccessful), (List::Pending, waiting)];
-        let lists = lists
-            .into_iter()
-            .filter_map(|(list, asked)| asked.then_some(list));
-        let lists: Vec<_> = lists.collect();
         let (rows, next) = self
             .store
             .deliveries_after(
                 &webhook.tenant,
                 &webhook.id,
-                &lists,
+                &List::of_states(states),
                 span(recovery),
                 cursor(recovery),
                 RECOVERY_PAGE,
@@ -112,10 +105,10 @@ impl Deliverer {
         let now_ms = self.clock.now_ms();
         let (wanted, others): (Vec<_>, Vec<_>) = rows
             .into_iter()
-            .partition(|row| self.is_wanted(recovery, row, webhook));
+            .partition(|row| self.is_wanted(recovery, row, webhook, dialect));
         let worn_out = others.iter();
-        let worn_out =
-            worn_out.filter(|row| row.is_worn_out() && self.is_in_scope(recovery, row, webhook));
+        let worn_out = worn_out
+            .filter(|row| row.is_worn_out() && self.is_in_scope(recovery, row, webhook, dialect));
         let skipped = worn_out.count() as u64;
         let overdue = others.into_iter().filter(|row| row.is_overdue(now_ms));
         Ok(Page {
@@ -145,11 +138,16 @@ impl Deliverer {
                 RECOVERY_PAGE,
             )
             .await?;
-        entries.retain(|entry| subscribes(&webhook.events, dialect, &entry.event_type));
+        entries.retain(|entry| {
+            subscribes(&webhook.events, dialect, &entry.event_type)
+                && takes_type(recovery, dialect, &entry.event_type)
+        });
         let events = self.store.events_of(&webhook.tenant, &entries).await?;
-        let (mut events, unsayable): (Vec<_>, Vec<_>) = events
+        let named = events
             .into_iter()
-            .partition(|(_, event)| event.bodies.contains_key(&webhook.dialect));
+            .filter(|(_, event)| recovery.selection.names(&delivery_key(event, &webhook.id)));
+        let (mut events, unsayable): (Vec<_>, Vec<_>) =
+            named.partition(|(_, event)| event.bodies.contains_key(&webhook.dialect));
         if let Some(filter) = &webhook.filter {
             let mut taken = Vec::with_capacity(events.len());
             for (entry, event) in events {
@@ -173,7 +171,7 @@ impl Deliverer {
         };
         let names: Vec<_> = keys.iter().map(last_of).collect();
         let made = self.store.attempts(&names).await?;
-        let spoken = self.spoken_before(&rows, &made).await?;
+        let before = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::new();
         let (mut overdue, now_ms) = (Vec::new(), self.clock.now_ms());
         let mut skipped = unsayable.len() as u64;
@@ -181,29 +179,30 @@ impl Deliverer {
             let last = made.iter().find(|made| made.key == *name);
             let row = row_of(key);
             // What was posted before is posted in the same words again.
-            let earlier = last.map(|last| &last.dialect).or_else(|| spoken.get(key));
-            let dialect = Some(earlier.unwrap_or(&webhook.dialect).clone());
+            let earlier = last.map(|last| &last.dialect).or_else(|| before.get(key));
+            let spoken = Some(earlier.unwrap_or(&webhook.dialect).clone());
             let mut backfilled = false;
             let due = match (row, last) {
-                (Some(row), _) if !self.is_wanted(recovery, row, webhook) => {
+                (Some(row), _) if !self.is_wanted(recovery, row, webhook, dialect) => {
                     if row.is_overdue(now_ms) {
                         overdue.push((entry.position(), row.message()));
-                    } else if row.is_worn_out() && self.is_in_scope(recovery, row, webhook) {
+                    } else if row.is_worn_out() && self.is_in_scope(recovery, row, webhook, dialect)
+                    {
                         skipped += 1;
                     }
                     continue;
                 }
-                (Some(row), _) => once_more(recovery, row, last, dialect),
+                (Some(row), _) => once_more(recovery, row, last, spoken),
                 (None, Some(last)) => match last.next_due_ms {
                     // It has failed just now, and its row is being written.
-                    Some(wait_ms) => in_place_of(recovery, key, wait_ms, (2, 2, 1), dialect),
-                    None => fresh_ladder(recovery, key, (2, 2), dialect),
+                    Some(wait_ms) => in_place_of(recovery, key, wait_ms, (2, 2, 1), spoken),
+                    None => fresh_ladder(recovery, key, (2, 2), spoken),
                 },
                 // Its first attempt left no trace yet, or it was never meant for this webhook. Position 1 belongs to the event's
                 // publication; what comes of that later finds this one's row.
                 (None, None) => {
                     backfilled = !self.matched(event, webhook).await?;
-                    fresh_ladder(recovery, key, (2, 1), dialect)
+                    fresh_ladder(recovery, key, (2, 1), spoken)
                 }
             };
             again.push(Again {
@@ -229,19 +228,34 @@ impl Deliverer {
     }
 
     /// Whether a recovery sends a delivery as it stands.
-    pub(super) fn is_wanted(&self, recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
-        !row.is_worn_out() && self.is_in_scope(recovery, row, webhook)
+    pub(super) fn is_wanted(
+        &self,
+        recovery: &Recovery,
+        row: &Delivery,
+        webhook: &Webhook,
+        dialect: &Dialect,
+    ) -> bool {
+        !row.is_worn_out() && self.is_in_scope(recovery, row, webhook, dialect)
     }
 
     /// Whether a recovery is for a delivery as it stands, and has not sent it yet. What is due waits no more: its attempt is on its way.
-    fn is_in_scope(&self, recovery: &Recovery, row: &Delivery, webhook: &Webhook) -> bool {
+    fn is_in_scope(
+        &self,
+        recovery: &Recovery,
+        row: &Delivery,
+        webhook: &Webhook,
+        dialect: &Dialect,
+    ) -> bool {
         let state = row.state_for(webhook);
-        let in_scope = match &recovery.scope {
-            Scope::States(states) => states.contains(&state),
-            Scope::Any => true,
-        };
+        let selection = &recovery.selection;
+        let in_scope = selection.names(&row.key)
+            && takes_type(recovery, dialect, &row.event_type)
+            && match &selection.scope {
+                Scope::States(states) => states.contains(&state),
+                Scope::Any => true,
+            };
         let is_due = state == State::Pending && row.due_ms <= self.clock.now_ms();
-        let is_sent = row.job >= Some(recovery.job) && !mutated(Mutation::JobIgnored);
+        let is_sent = row.job >= Some(recovery.run.number) && !mutated(Mutation::JobIgnored);
         in_scope && !is_due && !is_sent
     }
 
@@ -316,10 +330,22 @@ impl Deliverer {
     }
 }
 
+/// Whether a recovery sends events of this type, as far as types are named.
+fn takes_type(recovery: &Recovery, dialect: &Dialect, event_type: &str) -> bool {
+    let patterns = &recovery.selection.event_types;
+    patterns.is_empty() || subscribes(patterns, dialect, event_type)
+}
+
+/// The times at which the events were accepted: an id of a delivery tells that of its event.
 fn span(recovery: &Recovery) -> Span {
+    let selection = &recovery.selection;
+    let named = selection.deliveries.iter();
+    let named = named.filter_map(|id| DeliveryKey::accepted_ms_of(*id));
+    let first_ms = named.clone().min().unwrap_or(0);
+    let last_ms = named.max().unwrap_or(u64::MAX);
     Span {
-        since_ms: recovery.since_ms,
-        until_ms: recovery.until_ms,
+        since_ms: selection.since_ms.max(first_ms),
+        until_ms: selection.until_ms.min(last_ms),
     }
 }
 
@@ -335,7 +361,7 @@ fn once_more(
     last: Option<&Attempt>,
     dialect: Option<String>,
 ) -> Due {
-    if row.state == State::Pending && row.epoch == recovery.epoch {
+    if row.state == State::Pending && row.epoch == recovery.run.epoch {
         let place = (row.n + 1, row.next_attempt(), row.rung);
         return in_place_of(recovery, &row.key, row.due_ms, place, dialect);
     }
@@ -375,13 +401,13 @@ fn fresh_ladder(
         event: key.event.clone(),
         accepted_ms: key.accepted_ms,
         n,
-        due_ms: recovery.job,
+        due_ms: recovery.run.number,
         attempt,
         rung: 0,
-        epoch: recovery.epoch,
+        epoch: recovery.run.epoch,
         trigger: Trigger::Recover,
         dialect,
-        job: Some(recovery.job),
+        job: Some(recovery.run.number),
         repeated: false,
         through: false,
         resume_ms: None,
