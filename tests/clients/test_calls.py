@@ -16,8 +16,6 @@ NOT_FOR_PROGRAMS = {
 }
 # Calls that are being built: their shapes are settled.
 TO_COME = {
-    ("POST", "/v1/recover"),
-    ("POST", "/v1/jobs/{}/cancel"),
     ("GET", "/v1/jobs/{}/output"),
     ("POST", "/v1/exports"),
     ("POST", "/v1/import"),
@@ -26,7 +24,6 @@ TO_COME = {
 }
 # Calls that give way to those.
 TO_GO = {
-    ("GET", "/v1/webhooks/{}/recover/{}"),
     ("GET", "/v1/event-types/{}/schema"),
     ("PUT", "/v1/event-types/{}/schema"),
     ("DELETE", "/v1/event-types/{}/schema"),

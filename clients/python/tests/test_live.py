@@ -146,6 +146,33 @@ def test_a_failed_delivery_is_seen_retried_and_cancelled(rung: Rung) -> None:
         assert "webhook.created" in [one["action"] for one in acme.audit.list()]
 
 
+def test_what_did_not_arrive_is_sent_by_a_job(rung: Rung) -> None:
+    acme = tenant(rung)
+    with Receiver() as receiver:
+        webhook = acme.webhooks.create(url=receiver.url, events=["*"], status="disabled")["id"]
+        acme.events.publish(id="missed", type="order.paid", data={})
+        assert acme.webhooks.count_recoverable(webhook)["count"] == 1
+        activated = acme.webhooks.activate(webhook)
+        assert activated["webhook"]["status"] == "active"
+        assert receiver.next().headers["webhook-id"] == "missed"
+        assert acme.jobs.wait(activated["job"]["id"])["status"] == "succeeded"
+        again = acme.webhooks.recover(webhook)
+        assert acme.jobs.wait(again["id"])["kind"] == "recover"
+        everywhere = acme.webhooks.recover_all()
+        cancelled = acme.deliveries.cancel_all(webhook, statuses=["pending"])
+        assert {one["id"] for one in acme.jobs.list()} == {
+            activated["job"]["id"],
+            again["id"],
+            everywhere["id"],
+            cancelled["id"],
+        }
+    redriven = rung.dead_letters.redrive()
+    assert rung.jobs.wait(redriven["id"])["kind"] == "redrive"
+    with pytest.raises(ApiError) as caught:
+        rung.jobs.cancel(redriven["id"])
+    assert caught.value.code == "job_ended"
+
+
 def test_a_batch_answers_event_by_event(rung: Rung) -> None:
     acme = tenant(rung, "bharatcart")
     events: list[PublishEventRequest] = [

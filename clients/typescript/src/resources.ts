@@ -10,6 +10,13 @@ export interface Deleted {
   deleted: true;
 }
 
+/** A tenant, how many of its webhooks the plan has disabled or activated, and the job that sends what they missed, if asked for. */
+export interface PutTenant {
+  tenant: t.Tenant;
+  webhooks: t.PlanChange;
+  job: t.Job | null;
+}
+
 /** What a call answers whose shape the description does not fix. */
 type Json = Record<string, unknown>;
 
@@ -27,8 +34,8 @@ export class Tenants extends Resource {
     return (await this.http.call<{ tenant: t.Tenant }>("POST", "/v1/tenants", { ...options, body })).tenant;
   }
 
-  /** Creates or replaces. `webhooks` says how many of them the plan has disabled or activated. */
-  async put(id: string, body: t.PutTenantRequest, { recover, ...options }: CallOptions & { recover?: boolean } = {}): Promise<{ tenant: t.Tenant; webhooks: t.PlanChange }> {
+  /** Creates or replaces. */
+  async put(id: string, body: t.PutTenantRequest, { recover, ...options }: CallOptions & { recover?: boolean } = {}): Promise<PutTenant> {
     return this.http.call("PUT", path`/v1/tenants/${id}`, { ...options, query: { recover }, body });
   }
 
@@ -40,8 +47,8 @@ export class Tenants extends Resource {
     return (await this.http.call<{ tenant: t.Tenant }>("GET", path`/v1/tenants/${id}`, options)).tenant;
   }
 
-  /** Changes what is named. `webhooks` says how many of them the plan has disabled or activated. */
-  async update(id: string, body: t.UpdateTenantRequest, { recover, ...options }: CallOptions & { recover?: boolean } = {}): Promise<{ tenant: t.Tenant; webhooks: t.PlanChange }> {
+  /** Changes what is named (RFC 7396). */
+  async update(id: string, body: t.UpdateTenantRequest, { recover, ...options }: CallOptions & { recover?: boolean } = {}): Promise<PutTenant> {
     return this.http.call("PATCH", path`/v1/tenants/${id}`, { ...options, query: { recover }, body });
   }
 
@@ -142,6 +149,11 @@ export class Webhooks extends Resource {
   /** Changes what is named (RFC 7396). */
   async update(id: string, body: t.UpdateWebhookRequest, options?: CallOptions): Promise<t.Webhook> {
     return (await this.http.call<{ webhook: t.Webhook }>("PATCH", path`/v1/webhooks/${id}`, { ...options, body })).webhook;
+  }
+
+  /** Activates a disabled webhook, and starts a job that sends what it missed. */
+  async activate(id: string, options?: CallOptions): Promise<{ webhook: t.Webhook; job: t.Job }> {
+    return this.http.call("PATCH", path`/v1/webhooks/${id}`, { ...options, body: { status: "active", recover: true } });
   }
 
   /** Deletes the webhook and erases its log; the job shows how far that is. */

@@ -134,6 +134,27 @@ test("a failed delivery is seen, retried and cancelled", async () => {
   assert((await all(acme.audit.list())).some(({ action }) => action === "webhook.created"));
 });
 
+test("what did not arrive is sent by a job", async () => {
+  const acme = await tenant();
+  await using receiver = await Receiver.start();
+  const { id: webhook } = await acme.webhooks.create({ url: receiver.url, events: ["*"], status: "disabled" });
+  await acme.events.publish({ id: "missed", type: "order.paid", data: {} });
+  assert.equal((await acme.webhooks.countRecoverable(webhook)).count, 1);
+  const activated = await acme.webhooks.activate(webhook);
+  assert.equal(activated.webhook.status, "active");
+  assert.equal((await receiver.next()).headers["webhook-id"], "missed");
+  assert.equal((await acme.jobs.wait(activated.job.id)).status, "succeeded");
+  const again = await acme.webhooks.recover(webhook);
+  assert.equal((await acme.jobs.wait(again.id)).kind, "recover");
+  const everywhere = await acme.webhooks.recoverAll();
+  const cancelled = await acme.deliveries.cancelAll(webhook, { statuses: ["pending"] });
+  const ids = [activated.job.id, again.id, everywhere.id, cancelled.id];
+  assert.deepEqual((await all(acme.jobs.list())).map((one) => one.id).sort(), ids.sort());
+  const redriven = await rung.deadLetters.redrive();
+  assert.equal((await rung.jobs.wait(redriven.id)).kind, "redrive");
+  await assert.rejects(rung.jobs.cancel(redriven.id), refusal(409, "job_ended"));
+});
+
 test("a batch answers event by event", async () => {
   const acme = await tenant("bharatcart");
   const type = (index: number) => (index === 150 ? "no.such.type" : "product.deleted");

@@ -47,10 +47,18 @@ class Secrets(TypedDict):
 
 
 class PutTenant(TypedDict):
-    """A tenant, and how many of its webhooks the plan has disabled or activated."""
+    """A tenant, how many of its webhooks the plan has disabled or activated, and the job that sends what they missed, if asked for."""
 
     tenant: t.Tenant
     webhooks: t.PlanChange
+    job: t.Job | None
+
+
+class Activated(TypedDict):
+    """A webhook that is active again, and the job that sends what it missed."""
+
+    webhook: t.Webhook
+    job: t.Job
 
 
 class DeadLetterSample(TypedDict):
@@ -256,6 +264,11 @@ class Webhooks(_Resource):
                 if_none_match=if_none_match,
             ),
         )
+
+    def activate(self, id: str) -> Activated:
+        """Activates a disabled webhook, and starts a job that sends what it missed."""
+        body = {"status": "active", "recover": True}
+        return cast(Activated, self._http.call("PATCH", path("/v1/webhooks/{}", id), body=body))
 
     def delete(self, id: str, *, if_match: str | None = None) -> t.Job:
         """Deletes the webhook and erases its log; the job shows how far that is."""
