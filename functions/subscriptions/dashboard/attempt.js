@@ -35,7 +35,7 @@ export function body(text, name) {
 }
 
 /** The request as a command line; what is secret is left to the reader. */
-function curl({ url, headers: fields, body: sent }) {
+function commandLine({ url, headers: fields, body: sent }) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const own = Object.entries(fields).map(([name, value]) => `  -H ${quoted(`${name}: ${value ?? "SECRET"}`)}`);
   return [`curl -X POST ${quoted(url)}`, ...own, ...(sent === null ? [] : [`  --data-raw ${quoted(sent)}`])].join(" \\\n");
@@ -85,7 +85,7 @@ export async function attempt({ call, act, say, link, can, params }) {
   const { request, response } = log;
   const none = log.trigger === "test" ? "The body of a test is not stored." : "The event and its body have expired.";
   const sent = h("section", { class: "card" },
-    h("div", { class: "bar" }, h("h2", null, "Request"), copyButton(curl(request), "Copy as curl", "Copy as curl")),
+    h("div", { class: "bar" }, h("h2", null, "Request"), copyButton(commandLine(request), "Copy as curl", "Copy as curl")),
     h("p", null, h("strong", null, "POST "), h("code", null, request.url)),
     headers(request.headers),
     request.body === null ? h("p", { class: "sub" }, none) : body(request.body, "Body"));
