@@ -22,9 +22,9 @@ def generate(description: dict[str, Any], output: Path) -> None:
     schemas = {name: extensible(schema) for name, schema in description["components"]["schemas"].items()}
     for operation in (operation for methods in description["paths"].values() for operation in methods.values()):
         name = operation["operationId"][0].upper() + operation["operationId"][1:]
-        if body := operation.get("requestBody", {}).get("content", {}).get("application/json"):
+        if body := (operation.get("requestBody") or {}).get("content", {}).get("application/json"):
             schemas.setdefault(f"{name}Request", body["schema"])
-        query = [parameter for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
+        query = [parameter for parameter in operation.get("parameters") or () if parameter["in"] == "query"]
         if query:
             # `metadata.NAME` is a mapping of all names.
             properties = {parameter["name"].removesuffix(".NAME"): parameter["schema"] for parameter in query}

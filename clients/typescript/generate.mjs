@@ -6,11 +6,11 @@ import ts from "typescript";
 const description = JSON.parse(await readFile(new URL("../../openapi.json", import.meta.url), "utf8"));
 const schemas = Object.fromEntries(Object.entries(description.components.schemas).map(([name, schema]) => [name, extensible(schema)]));
 for (const methods of Object.values(description.paths)) {
-  for (const { operationId, requestBody, parameters = [] } of Object.values(methods)) {
+  for (const { operationId, requestBody, parameters } of Object.values(methods)) {
     const name = operationId[0].toUpperCase() + operationId.slice(1);
     const body = requestBody?.content["application/json"];
     if (body) schemas[`${name}Request`] ??= body.schema;
-    const query = parameters.filter((parameter) => parameter.in === "query");
+    const query = (parameters ?? []).filter((parameter) => parameter.in === "query");
     if (query.length) schemas[`${name}Query`] = { type: "object", properties: Object.fromEntries(query.map(property)) };
   }
 }
