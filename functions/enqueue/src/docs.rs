@@ -131,7 +131,7 @@ pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
                 "status": { "description": "The status of its own answer.", "type": "integer" },
                 "duplicate": { "description": "Whether it had been accepted before.", "type": "boolean" },
                 "data": published,
-                "error": { "$ref": "#/components/schemas/Error/properties/error" },
+                "error": { "$ref": "#/components/schemas/ErrorBody" },
             },
         },
     });

@@ -381,6 +381,7 @@ fn refused(refusal: Refusal, path: &str, by_key: bool) -> ApiError {
             });
             ApiError::of_fields(Code::SchemaViolation, details.collect())
         }
+        Refusal::Archived { .. } => of(Code::EventTypeArchived, "type"),
         Refusal::UnusableSchema { .. } => of(Code::UnusableSchema, "type"),
         Refusal::NotAnObject { field } => of(Code::InvalidRequest, field),
         Refusal::Unavailable => ApiError::new(Code::Unavailable, text),

@@ -45,7 +45,7 @@ export async function eventType({ ask, link, params }) {
         h("h2", null, "What it says"),
         about.description && h("p", null, about.description),
         facts([["Groups", (about.groups ?? []).join(", ")], ["Deprecated since", about.deprecated?.since], ["Use instead", about.deprecated?.use]]),
-        body(textOf("sample"), "Sample data")),
+        about.sample && body(textOf("sample"), "Sample data")),
       about.schema && h("section", { class: "card" },
         h("h2", null, "Data"),
         members.length > 0 && table("Members of the data", ["Member", "Type", "Required", "Description"], members),

@@ -102,8 +102,12 @@ export async function publish({ call, ask, act, say, link, go }) {
     const known = catalogue.event_types.find(({ type }) => type === chosen.value);
     description.textContent = known?.description ?? "";
     if (!chosen.value || (data.value && data.value !== sample)) return;
-    const { text } = await ask("GET /v1/event-types/{type}", { type: chosen.value }, {});
-    sample = pretty(member(text, ["data", "event_type", "sample"])) ?? "{}";
+    sample = "{}";
+    if (known) {
+      const { text } = await ask("GET /v1/event-types/{type}", { type: chosen.value }, {});
+      sample = pretty(member(text, ["data", "event_type", "sample"])) ?? "{}";
+      if (sample === "null") sample = "{}";
+    }
     data.value = sample;
   }
   chosen.addEventListener("change", () => act(offer));

@@ -5,14 +5,15 @@ import { pages } from "./pages.js";
 
 /** The tenant's catalogue, page after page: what is chosen from is whole. */
 export async function catalogueOf(call) {
-  let any_type;
   const types = pages(async (cursor) => {
     const page = await call("GET /v1/event-types", {}, { query: { cursor, limit: 100 } });
-    any_type = page.any_type;
     return { items: page.event_types, next_cursor: page.next_cursor };
   }, ({ type }) => type);
-  do await types.older(); while (types.cursor);
-  return { event_types: types.items, any_type };
+  const all = async () => { do await types.older(); while (types.cursor); };
+  const [{ dialects }, { tenant }] = await Promise.all([call("GET /v1", {}, {}), call("GET /v1/me", {}, {}), all()]);
+  // Of a dialect that the operator has added, the server alone knows.
+  const dialect = dialects.find(({ name }) => name === tenant?.dialect);
+  return { event_types: types.items, any_type: dialect?.any_type ?? true };
 }
 
 /** A choice of event types, or any text where the dialect takes any type; and the element that has its value. */

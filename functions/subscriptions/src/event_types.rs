@@ -1,70 +1,232 @@
-//! The catalogue of the caller's dialect, for whoever subscribes and whoever publishes.
+//! Event types: those of the dialects' files, and what the operator and tenants define in their place and beside them.
+//!
+//! An operator's key without `Rung-Tenant` is about the deployment's types in one dialect, all others are about one tenant's.
+
+mod request;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     extract::{Request, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use rung_api::{ApiError, Caller, Code, NoQuery, Query, answer, limits::TENANT_SCHEMAS};
+use http::{HeaderMap, StatusCode};
+use rung_api::{
+    ApiError, Caller, Code, ETag, Fields, Need, Precondition, Query, answer, limits::EVENT_TYPES,
+    located, read,
+};
 use rung_core::{
-    aside::aside,
     domain::{
-        audit::{Action, Change},
+        audit::{Action, Change, Origin, Record},
+        event_type::{Definition, Deprecated, Owner, Source},
+        id::TenantId,
         tenant::Scope,
+        time::Time,
     },
+    flow::EventTypes,
 };
-use rung_dialect::Catalogue;
-use rung_json::{Json, JsonFault, JsonPath, limits::REQUEST_BYTES, schema::Schema};
+use rung_dialect::{DEFAULT, Dialect, is_event_type};
+use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
-use crate::{Management, Path};
+use self::request::Whole;
+use crate::{Management, Path, dialect_named, tries::Tries};
 
-/// An event type of the tenant's dialect.
+/// An event type.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EventType")]
 pub(crate) struct View<'a> {
     r#type: &'a str,
+    /// The tenant whose own definition it is; null for the deployment's and the dialect's.
+    tenant_id: Option<&'a str>,
+    /// Where what is said of it comes from: `dialect`, `deployment` or `tenant`.
+    source: &'a str,
+    /// Other names that it is published and subscribed by.
     aliases: &'a [String],
-    group: Option<&'a str>,
     groups: &'a [String],
     description: Option<&'a str>,
-    sample: &'a Json,
-    /// The schema of its data.
-    #[schemars(with = "Option<Json>")]
+    /// What its data looks like.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    sample: Option<&'a Json>,
+    /// The JSON Schema of its data; null if that may be anything.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     schema: Option<&'a Json>,
+    deprecated: Option<DeprecatedView<'a>>,
+    /// Whether publishing it is refused.
+    archived: bool,
 }
 
-/// The schemas that a tenant has given its types itself.
-type OwnSchemas = Vec<(String, Json)>;
-
-fn own<'a>(schemas: &'a OwnSchemas, name: &str) -> Option<&'a Json> {
-    let (_, schema) = schemas.iter().find(|(known, _)| known == name)?;
-    Some(schema)
+/// Since when an event type should not be published any more.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Deprecated")]
+struct DeprecatedView<'a> {
+    since: Time,
+    /// The type that takes its place.
+    r#use: Option<&'a str>,
 }
 
-fn view<'a>(catalogue: &'a Catalogue, schemas: &'a OwnSchemas, name: &'a str) -> Option<View<'a>> {
-    if let Some(listed) = catalogue.get(name) {
-        return Some(View {
-            r#type: &listed.name,
+impl<'a> From<&'a Deprecated> for DeprecatedView<'a> {
+    fn from(deprecated: &'a Deprecated) -> Self {
+        Self {
+            since: Time::at_ms(deprecated.since_ms),
+            r#use: deprecated.r#use.as_deref(),
+        }
+    }
+}
+
+/// The event types that a call is about.
+struct Types {
+    /// Whose they are; the deployment's if nobody's.
+    tenant: Option<TenantId>,
+    /// Their dialect, as its file has it.
+    dialect: Arc<Dialect>,
+    /// The same with what is defined.
+    spoken: Arc<Dialect>,
+    all: EventTypes,
+}
+
+/// What stands for what a definition leaves out.
+#[derive(Default)]
+struct Beneath {
+    groups: Vec<String>,
+    sample: Option<Json>,
+}
+
+impl Types {
+    fn owner(&self) -> Owner<'_> {
+        match &self.tenant {
+            Some(tenant) => Owner::Tenant(tenant),
+            None => Owner::Deployment(&self.dialect.name),
+        }
+    }
+
+    fn defined(&self, name: &str) -> Option<(&Definition, Source)> {
+        self.all.definition(&self.dialect.name, name)
+    }
+
+    /// The definition that stands where the caller's own would.
+    fn own(&self, name: &str) -> Option<&Definition> {
+        let (definition, source) = self.defined(name)?;
+        (source == self.own_source()).then_some(definition)
+    }
+
+    /// Where the caller's own definitions come from.
+    fn own_source(&self) -> Source {
+        match self.tenant {
+            Some(_) => Source::Tenant,
+            None => Source::Deployment,
+        }
+    }
+
+    fn view_of<'a>(&'a self, definition: &'a Definition, source: Source) -> View<'a> {
+        let listed = self.dialect.catalogue.get(&definition.name);
+        let tenant = self.tenant.as_ref().filter(|_| source == Source::Tenant);
+        View {
+            r#type: &definition.name,
+            tenant_id: tenant.map(TenantId::name),
+            source: source.as_str(),
+            aliases: listed.map_or(&[], |listed| &listed.aliases),
+            groups: &definition.groups,
+            description: definition.description.as_deref(),
+            sample: definition.sample.as_ref(),
+            schema: definition.schema.as_ref(),
+            deprecated: definition.deprecated.as_ref().map(DeprecatedView::from),
+            archived: definition.archived,
+        }
+    }
+
+    /// What is in force for a type that the caller's own definition stands before.
+    fn beneath(&self, name: &str) -> Beneath {
+        let of_deployment = match self.tenant {
+            Some(_) => self.all.of_deployment(&self.dialect.name, name),
+            None => None,
+        };
+        let listed = self.dialect.catalogue.get(name);
+        match (of_deployment, listed) {
+            (Some(definition), _) => Beneath {
+                groups: definition.groups.clone(),
+                sample: definition.sample.clone(),
+            },
+            (None, Some(listed)) => Beneath {
+                groups: listed.groups.clone(),
+                sample: Some(listed.sample.clone()),
+            },
+            (None, None) => Beneath::default(),
+        }
+    }
+
+    /// The type of this name or alias, if the dialect's file or a definition knows it.
+    fn view<'a>(&'a self, name: &'a str) -> Option<View<'a>> {
+        let listed = self.dialect.catalogue.get(name);
+        let name = listed.map_or(name, |listed| &listed.name);
+        if let Some((definition, source)) = self.defined(name) {
+            return Some(self.view_of(definition, source));
+        }
+        let listed = listed?;
+        Some(View {
+            r#type: name,
+            tenant_id: None,
+            source: Source::Dialect.as_str(),
             aliases: &listed.aliases,
-            group: listed.groups.first().map(String::as_str),
             groups: &listed.groups,
             description: Some(&listed.description),
-            sample: &listed.sample,
-            schema: own(schemas, &listed.name).or_else(|| Some(listed.schema.as_ref()?.given())),
-        });
+            sample: Some(&listed.sample),
+            schema: listed.schema.as_ref().map(|schema| schema.given()),
+            deprecated: None,
+            archived: false,
+        })
     }
-    // An open catalogue has any type, though it knows nothing else of it.
-    Some(View {
-        r#type: catalogue.resolve_type(name)?,
-        aliases: &[],
-        group: None,
-        groups: &[],
-        description: None,
-        sample: catalogue.sample(name)?,
-        schema: own(schemas, name),
+}
+
+/// The version of an event type as answers show it.
+fn etag(view: &View<'_>) -> ETag {
+    let mut hash = [0; 8];
+    let shown = serde_json::to_vec(view).unwrap_or_default();
+    hash.copy_from_slice(&Sha256::digest(&shown)[..8]);
+    ETag::of(0, u64::from_be_bytes(hash))
+}
+
+fn one(status: StatusCode, view: &View<'_>) -> Response {
+    etag(view).stamp(answer(status, json!({ "event_type": view })))
+}
+
+/// Whose event types a call is about, and what else its query says.
+async fn types(
+    state: &Management,
+    caller: Option<&Caller>,
+    fields: &mut Fields<'_>,
+) -> Result<Types, ApiError> {
+    let named = fields.optional("dialect", dialect_named(&state.api));
+    let tenant = caller.map(|caller| &caller.tenant);
+    if tenant.is_some() && named.is_some() {
+        let problem = "is for the deployment's event types, with an operator's key without `Rung-Tenant`; a tenant's are those of its own dialect";
+        fields.problem("dialect", problem);
+    }
+    let dialect = match (tenant, named) {
+        (Some(tenant), _) => Arc::clone(state.api.dialect(&tenant.dialect)?),
+        (None, Some(dialect)) => dialect,
+        (None, None) => Arc::clone(state.api.dialect(DEFAULT)?),
+    };
+    let tenant = tenant.map(|tenant| tenant.id.clone());
+    read_types(state, tenant, dialect).await
+}
+
+async fn read_types(
+    state: &Management,
+    tenant: Option<TenantId>,
+    dialect: Arc<Dialect>,
+) -> Result<Types, ApiError> {
+    let publisher = &state.deliverer.publisher;
+    let all = publisher.event_types(tenant.as_ref()).await?;
+    let spoken = Arc::clone(all.dialect(&dialect.name).unwrap_or(&dialect));
+    Ok(Types {
+        tenant,
+        spoken,
+        dialect,
+        all,
     })
 }
 
@@ -73,163 +235,170 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.api.any_caller(&headers).await?;
-    let names = ["event types", caller.tenant.id.as_str()];
-    let page = state.api.only_page(&query, &names).await?;
-    let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
-    let schemas = state.api.store.schemas_of(&caller.tenant.id).await?;
-    let listed = catalogue.types().iter().map(|listed| listed.name.as_str());
-    // Of an open catalogue, the types that the tenant has said something of.
-    let described = schemas.iter().map(|(name, _)| name.as_str());
-    let names = listed.chain(described.filter(|name| catalogue.get(name).is_none()));
-    let names: Vec<_> = names.collect();
-    // A type that is gone since leads back to the beginning: better told twice than not.
+    let caller = state.api.caller_or_operator(&headers, Need::any()).await?;
+    let mut fields = Fields::of(&query)?;
+    let types = types(&state, caller.as_ref(), &mut fields).await?;
+    let tenant = types.tenant.as_ref().map_or("", TenantId::as_str);
+    let names = ["event types", tenant, &types.dialect.name];
+    let page = state.api.page(&mut fields, &names).await?;
+    let archived = fields
+        .optional("archived", read::flag_text)
+        .unwrap_or(false);
+    fields.finish()?;
+    let catalogue = &types.spoken.catalogue;
+    let listed = catalogue.types().iter();
+    let listed = listed.filter(|listed| archived || !listed.archived);
     let after = page.after.as_deref();
-    let first = after.and_then(|after| names.iter().position(|name| *name == after));
-    let rest = &names[first.map_or(0, |last| last + 1)..];
-    let shown = &rest[..page.limit.min(rest.len())];
-    let next = shown.last().filter(|_| shown.len() < rest.len());
-    let views = shown
-        .iter()
-        .filter_map(|name| view(catalogue, &schemas, name));
+    let listed = listed.map(|listed| listed.name.as_str());
+    // One that is gone since has its place among the others still.
+    let names: BTreeSet<_> = listed
+        .filter(|name| after.is_none_or(|after| *name > after))
+        .collect();
+    let shown: Vec<_> = names.iter().copied().take(page.limit).collect();
+    let next = shown.last().filter(|_| shown.len() < names.len());
+    let views: Vec<_> = shown.iter().filter_map(|name| types.view(name)).collect();
     let data = json!({
-        "event_types": views.collect::<Vec<_>>(),
+        "event_types": views,
         "groups": catalogue.groups(),
-        "any_type": catalogue.takes_any_type(),
         "next_cursor": page.cursor(next.copied()),
     });
     Ok(answer(StatusCode::OK, data))
 }
 
-/// A type, or the schema of one: types have slashes in them, so that the router cannot tell.
-pub(crate) async fn get(
-    State(state): State<Management>,
-    headers: HeaderMap,
-    Path(path): Path<String>,
-    uri: Uri,
-    _: NoQuery,
-) -> Result<Response, ApiError> {
-    let caller = state.api.any_caller(&headers).await?;
-    let of_schema = type_of_path(&uri, &path)?;
-    let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
-    let schemas = state.api.store.schemas_of(&caller.tenant.id).await?;
-    let name = of_schema.unwrap_or(&path);
-    let view = view(catalogue, &schemas, name);
-    let view = view.ok_or_else(|| ApiError::not_found("event type", name))?;
-    if of_schema.is_none() {
-        return Ok(answer(StatusCode::OK, json!({ "event_type": view })));
-    }
-    let schema = view
-        .schema
-        .ok_or_else(|| ApiError::not_found("schema of the event type", name))?;
-    Ok(answer(StatusCode::OK, json!({ "schema": schema })))
-}
-
-pub(crate) async fn put_schema(
-    State(state): State<Management>,
-    headers: HeaderMap,
-    Path(path): Path<String>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let caller = state.api.caller(&headers, Scope::Catalogue).await?;
-    let Some(name) = type_of_path(request.uri(), &path)? else {
-        return Ok(only_read());
-    };
-    let name = type_of_schema(&state, &caller, name)?;
-    let body = rung_api::body(request, REQUEST_BYTES, 0).await?;
-    let schema = aside(|| Schema::compile(&body)).map_err(refused)?;
-    let store = &state.api.store;
-    let present = store.schemas_of(&caller.tenant.id).await?;
-    if present.len() >= TENANT_SCHEMAS && own(&present, &name).is_none() {
-        let message = format!("a tenant may have at most {TENANT_SCHEMAS} schemas of its own");
-        return Err(ApiError::new(Code::TooManyEventTypes, message));
-    }
-    let before = own(&present, &name).map(|schema| json!(schema));
-    let record = caller
-        .record(Action::EventTypeSchemaSet, name.as_str())
-        .changing(Change::of(
-            "schema",
-            before.unwrap_or_default(),
-            json!(schema),
-        ));
-    let tenant = &caller.tenant.id;
-    if store.put_schema(tenant, &name, &schema, &record).await? {
-        Ok(answer(StatusCode::OK, json!({ "schema": schema })))
-    } else {
-        Err(ApiError::not_found("tenant", caller.tenant.id.name()))
-    }
-}
-
-pub(crate) async fn delete_schema(
-    State(state): State<Management>,
-    headers: HeaderMap,
-    Path(path): Path<String>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let caller = state.api.caller(&headers, Scope::Catalogue).await?;
-    let Some(name) = type_of_path(request.uri(), &path)? else {
-        return Ok(only_read());
-    };
-    let name = type_of_schema(&state, &caller, name)?;
-    rung_api::nothing(request).await?;
-    let store = &state.api.store;
-    let tenant = &caller.tenant.id;
-    let present = store.schemas_of(tenant).await?;
-    let before = own(&present, &name).map(|schema| json!(schema));
-    let record = caller
-        .record(Action::EventTypeSchemaDeleted, name.as_str())
-        .changing(Change::of(
-            "schema",
-            before.unwrap_or_default(),
-            serde_json::Value::Null,
-        ));
-    if store.delete_schema(tenant, &name, &record).await? {
-        let data = json!({ "schema": { "type": name, "deleted": true } });
-        Ok(answer(StatusCode::OK, data))
-    } else {
-        Err(ApiError::not_found("own schema of the event type", &name))
-    }
-}
-
-const SCHEMA: &str = "/schema";
-
-/// The type whose schema a path names; `None` when it names a type itself. In a type's own name a slash before `schema` would be
-/// encoded, and no type has such a name: `order%2Fschema` is not the schema of `order`.
+/// The type that a path names.
 ///
 /// # Errors
-/// 422 when the last segment of the type is `schema`.
-fn type_of_path<'p>(uri: &Uri, path: &'p str) -> Result<Option<&'p str>, ApiError> {
-    let of_schema = path
-        .strip_suffix(SCHEMA)
-        .filter(|_| uri.path().ends_with(SCHEMA));
-    let name = of_schema.unwrap_or(path);
+/// 422 when its last segment is `schema`: that names no type.
+fn checked(name: &str) -> Result<&str, ApiError> {
     if name.rsplit('/').next() == Some("schema") {
         let problem = "may not end with the segment `schema`; choose another name";
         return Err(ApiError::of_field(Code::ReservedType, "type", problem));
     }
-    Ok(of_schema)
+    Ok(name)
 }
 
-/// What is answered where a type itself is to be changed: the router knows one path for it and its schema.
-fn only_read() -> Response {
-    let mut response = ApiError::from(Code::MethodNotAllowed).into_response();
-    let allow = HeaderValue::from_static("GET,HEAD");
-    response.headers_mut().insert(header::ALLOW, allow);
-    response
+pub(crate) async fn get(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(path): Path<String>,
+    Query(query): Query,
+) -> Result<Response, ApiError> {
+    let caller = state.api.caller_or_operator(&headers, Need::any()).await?;
+    let name = checked(&path)?;
+    let mut fields = Fields::of(&query)?;
+    let types = types(&state, caller.as_ref(), &mut fields).await?;
+    fields.finish()?;
+    let view = types.view(name);
+    let view = view.ok_or_else(|| ApiError::not_found("event type", name))?;
+    Ok(one(StatusCode::OK, &view))
 }
 
-/// The type whose schema is named.
-fn type_of_schema(state: &Management, caller: &Caller, name: &str) -> Result<String, ApiError> {
-    let catalogue = &state.api.dialect(&caller.tenant.dialect)?.catalogue;
-    let known = catalogue.resolve_type(name).map(str::to_owned);
-    known.ok_or_else(|| ApiError::not_found("event type", name))
-}
-
-fn refused(fault: JsonFault) -> ApiError {
-    let field = if fault.path == JsonPath::default() {
-        "body".to_owned()
-    } else {
-        fault.path.to_string()
+/// Who changes event types, and which: the caller as the audit log names it, and the types as they are.
+async fn changing(
+    state: &Management,
+    headers: &HeaderMap,
+    query: &Json,
+) -> Result<(Origin, Types), ApiError> {
+    let need = Scope::Catalogue;
+    let caller = state.api.caller_or_operator(headers, need).await?;
+    let mut fields = Fields::of(query)?;
+    let types = types(state, caller.as_ref(), &mut fields).await?;
+    fields.finish()?;
+    let origin = match caller {
+        Some(caller) => caller.origin,
+        None => state.api.operator(headers, Scope::Catalogue).await?,
     };
-    ApiError::of_field(Code::InvalidRequest, field, fault.reason)
+    Ok((origin, types))
+}
+
+/// The audit log's record of what becomes of a definition.
+fn record(
+    origin: &Origin,
+    types: &Types,
+    action: Action,
+    name: &str,
+    after: Option<&View<'_>>,
+) -> Record {
+    let before = types.own(name).and_then(|_| types.view(name));
+    let shown = |view: &View<'_>| serde_json::to_value(view).unwrap_or_default();
+    let changes = Change::between(before.as_ref().map(shown), after.map(shown));
+    Record::new(origin, types.tenant.as_ref(), action, name).changing_all(changes)
+}
+
+/// Defines an event type, or replaces what is said of it.
+pub(crate) async fn put(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(path): Path<String>,
+    Query(query): Query,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (origin, mut types) = changing(&state, &headers, &query).await?;
+    let name = checked(&path)?;
+    if !is_event_type(name) {
+        let problem = "must be 1 to 128 characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`";
+        return Err(ApiError::of_field(Code::InvalidRequest, "type", problem));
+    }
+    let precondition = Precondition::read(&headers)?;
+    let body = rung_api::body_beside_query(request, REQUEST_BYTES, 1).await?;
+    let store = &state.api.store;
+    let now_ms = state.api.clock.now_ms();
+    let mut tries = Tries::to_change("event type");
+    loop {
+        let present = types.view(name);
+        precondition.check(present.as_ref().map(etag).as_ref())?;
+        let name = present.as_ref().map_or(name, |present| present.r#type);
+        let whole = Whole::read(&body, &types, name, now_ms)?;
+        let own = types.own(name);
+        if own.is_none() && store.event_types_of(types.owner()).await?.len() >= EVENT_TYPES {
+            return Err(Code::TooManyEventTypes.into());
+        }
+        let definition = whole.definition(name, own);
+        let (status, action) = match present {
+            Some(_) => (StatusCode::OK, Action::EventTypeUpdated),
+            None => (StatusCode::CREATED, Action::EventTypeCreated),
+        };
+        let view = types.view_of(&definition, types.own_source());
+        let record = record(&origin, &types, action, name, Some(&view));
+        let owner = types.owner();
+        if store.put_event_type(owner, &definition, &record).await? {
+            let response = one(status, &view);
+            if status == StatusCode::CREATED {
+                return Ok(located(response, &format!("/v1/event-types/{name}")));
+            }
+            return Ok(response);
+        }
+        tries.again().await?;
+        types = read_types(&state, types.tenant.clone(), Arc::clone(&types.dialect)).await?;
+    }
+}
+
+/// Deletes the caller's own definition: what it stood before is in force again.
+pub(crate) async fn delete(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path(path): Path<String>,
+    Query(query): Query,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (origin, mut types) = changing(&state, &headers, &query).await?;
+    let name = checked(&path)?;
+    let precondition = Precondition::read(&headers)?;
+    rung_api::nothing_beside_query(request).await?;
+    let mut tries = Tries::to_change("event type");
+    loop {
+        let present = types.view(name);
+        let present = present.ok_or_else(|| ApiError::not_found("event type", name))?;
+        precondition.check(Some(&etag(&present)))?;
+        let name = present.r#type;
+        let own = types.own(name).ok_or(Code::EventTypeInherited)?;
+        let record = record(&origin, &types, Action::EventTypeDeleted, name, None);
+        let store = &state.api.store;
+        if store.delete_event_type(types.owner(), own, &record).await? {
+            let data = json!({ "event_type": { "type": name, "deleted": true } });
+            return Ok(answer(StatusCode::OK, data));
+        }
+        tries.again().await?;
+        types = read_types(&state, types.tenant.clone(), Arc::clone(&types.dialect)).await?;
+    }
 }

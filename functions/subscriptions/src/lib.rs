@@ -35,14 +35,19 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, Method, header, request::Parts};
+use http::{HeaderMap, header, request::Parts};
 use rung_api::{
     Api, ApiError, Caller, Code, Need, Reach,
     openapi::{Documented, Routes},
 };
 use rung_core::{
-    domain::{id::WebhookId, portal::Capability, tenant::Scope, webhook::Webhook},
-    flow::deliver::Deliverer,
+    domain::{
+        id::{TenantId, WebhookId},
+        portal::Capability,
+        tenant::Scope,
+        webhook::Webhook,
+    },
+    flow::{EventTypes, deliver::Deliverer},
 };
 use rung_dialect::Dialect;
 use rung_json::Json;
@@ -129,7 +134,7 @@ fn calls() -> Routes<Management> {
             docs::redrive_dead_letters,
         )
         .post("/v1/reencrypt", encryption::reencrypt, docs::reencrypt)
-        .get("/v1/stats", stats::of_tenant, docs::tenant_stats)
+        .get("/v1/stats", stats::of_all, docs::stats)
         .get(
             "/v1/webhooks/{webhook}/stats",
             stats::of_webhook,
@@ -171,30 +176,15 @@ fn calls() -> Routes<Management> {
         .get("/v1/egress-ips", about::egress_ips, docs::egress_ips)
 }
 
-/// The same with the calls about event types and their schemas.
+/// The same with the calls about event types.
 fn of_event_types(routes: Routes<Management>) -> Routes<Management> {
+    // Types have slashes in them.
+    const TYPE: &str = "/v1/event-types/{*type}";
     routes
         .get("/v1/event-types", event_types::list, docs::list_event_types)
-        .get(
-            "/v1/event-types/{*type}",
-            event_types::get,
-            docs::get_event_type,
-        )
-        .also(
-            &Method::GET,
-            "/v1/event-types/{type}/schema",
-            docs::get_schema,
-        )
-        .put(
-            "/v1/event-types/{*type}",
-            event_types::put_schema,
-            docs::put_schema,
-        )
-        .delete(
-            "/v1/event-types/{*type}",
-            event_types::delete_schema,
-            docs::delete_schema,
-        )
+        .get(TYPE, event_types::get, docs::get_event_type)
+        .put(TYPE, event_types::put, docs::put_event_type)
+        .delete(TYPE, event_types::delete, docs::delete_event_type)
 }
 
 /// The same with the calls about tenants and keys, and what was done to them.
@@ -247,13 +237,6 @@ async fn openapi() -> Response {
 }
 
 impl Management {
-    /// Whoever may see all of a tenant's things.
-    async fn reader(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        let need = Need::from(Scope::Read);
-        let need = need.or_portal(Capability::View, Reach::Tenant);
-        self.api.caller(headers, need).await
-    }
-
     /// Whoever may see some of a tenant's things: those of [`Caller::only_webhook`], if there is one.
     async fn viewer(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let need = Need::from(Scope::Read);
@@ -300,6 +283,23 @@ impl Management {
         self.api.caller(headers, need).await
     }
 
+    /// A tenant's event types, and the dialects with them.
+    async fn event_types(&self, tenant: &TenantId) -> Result<EventTypes, ApiError> {
+        let publisher = &self.deliverer.publisher;
+        Ok(publisher.event_types(Some(tenant)).await?)
+    }
+
+    /// A dialect that a tenant or webhook was made with, with the tenant's event types.
+    fn dialect<'a>(
+        &'a self,
+        types: &'a EventTypes,
+        name: &str,
+    ) -> Result<&'a Arc<Dialect>, ApiError> {
+        types
+            .dialect(name)
+            .map_or_else(|| self.api.dialect(name), Ok)
+    }
+
     /// The caller's webhook of this id.
     async fn webhook(&self, caller: &Caller, id: &WebhookId) -> Result<Webhook, ApiError> {
         let webhook = self.api.store.webhook(&caller.tenant.id, id).await?;
@@ -340,6 +340,17 @@ fn last_before(until_ms: u64) -> u64 {
 fn shows_secret(now_ms: u64, made_ms: u64) -> bool {
     const SHOWN_MS: u64 = 24 * 3_600_000;
     now_ms.saturating_sub(made_ms) < SHOWN_MS
+}
+
+/// Reads a dialect's name, for the dialect with a tenant's event types.
+fn dialect_with<'a>(
+    api: &'a Api,
+    types: &'a EventTypes,
+) -> impl Fn(&Json) -> Result<Arc<Dialect>, String> + 'a {
+    |value| {
+        let dialect = dialect_named(api)(value)?;
+        Ok(types.dialect(&dialect.name).cloned().unwrap_or(dialect))
+    }
 }
 
 /// Reads a dialect's name.

@@ -173,7 +173,8 @@ pub(crate) async fn list(
     let mut fields = Fields::of(&query)?;
     let names = ["logs", webhook.tenant.as_str(), webhook.id.as_str()];
     let page = state.api.page(&mut fields, &names).await?;
-    let mut filter = filter(&mut fields, state.api.dialect(&webhook.dialect)?);
+    let types = state.event_types(&webhook.tenant).await?;
+    let mut filter = filter(&mut fields, state.dialect(&types, &webhook.dialect)?);
     fields.finish()?;
     // What is older is of an earlier webhook of the same id.
     filter.since_ms = filter.since_ms.max(Some(webhook.first_epoch));
@@ -203,7 +204,8 @@ pub(crate) async fn list_all(
         .api
         .page(&mut fields, &["all logs", tenant.id.as_str()])
         .await?;
-    let filter = filter(&mut fields, state.api.dialect(&tenant.dialect)?);
+    let types = state.event_types(&tenant.id).await?;
+    let filter = filter(&mut fields, state.dialect(&types, &tenant.dialect)?);
     let named = fields.optional("webhook_id", webhook_ids);
     let store = &state.api.store;
     // A link of one webhook finds no other.

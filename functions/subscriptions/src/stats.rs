@@ -1,20 +1,23 @@
-//! Statistics: how attempts went over a span of time, of a webhook and of a whole tenant.
+//! Statistics: how attempts went over a span of time, of a webhook, of a tenant, and of the deployment.
 
 use std::collections::BTreeMap;
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use rung_api::{
-    ApiError, Fields, Query, answer,
-    limits::{FAILURES_COUNTED, STATS_BUCKETS},
+    ApiError, Code, Fields, Need, Query, Reach, answer,
+    limits::{FAILURES_COUNTED, STATS_BUCKETS, STATS_WEBHOOKS},
     read,
 };
 use rung_core::{
     domain::{
-        attempt::Outcome,
+        attempt::{ErrorCode, Outcome},
         id::WebhookId,
+        portal::Capability,
         stats::{Counts, HOUR_MS},
+        tenant::Scope,
         time::Time,
+        webhook::Webhook,
     },
     store::walk::Span,
 };
@@ -35,6 +38,8 @@ struct View {
     succeeded: u64,
     failed: u64,
     by_status: ByStatus,
+    /// Failed attempts by `error_code`, as in the log.
+    by_error: BTreeMap<&'static str, u64>,
     latency_ms: Latency,
 }
 
@@ -88,6 +93,11 @@ impl From<&Counts> for View {
                 client_error,
                 server_error,
             },
+            by_error: ErrorCode::ALL
+                .iter()
+                .zip(counts.by_error)
+                .map(|(code, count)| (code.as_str(), count))
+                .collect(),
             latency_ms: Latency {
                 p50: counts.latency_ms(0.5),
                 p90: counts.latency_ms(0.9),
@@ -110,13 +120,16 @@ struct BucketView {
 /// Statistics of attempts over a time span.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Stats {
+    /// The tenant; null for the deployment's.
+    tenant_id: Option<String>,
+    /// The webhook; null for all webhooks.
+    webhook_id: Option<String>,
     since: Time,
     until: Time,
     bucket: &'static str,
     #[serde(flatten)]
     total: View,
-    /// Failed attempts since the last success; for a webhook only.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Failed attempts since the last success; null but for a webhook.
     consecutive_failures: Option<usize>,
     /// Buckets with attempts, oldest first.
     buckets: Vec<BucketView>,
@@ -165,10 +178,12 @@ impl Asked {
         })
     }
 
+    /// The answer about a tenant, if there is one, and its webhook with how often it failed in a row, if it is about one.
     fn answer(
         &self,
+        tenant: Option<&str>,
+        webhook: Option<(&Webhook, usize)>,
         hours: impl IntoIterator<Item = (u64, Counts)>,
-        consecutive_failures: Option<usize>,
     ) -> Response {
         let mut total = Counts::default();
         let mut buckets = BTreeMap::<u64, Counts>::new();
@@ -182,6 +197,8 @@ impl Asked {
             counts: counts.into(),
         });
         let stats = Stats {
+            tenant_id: tenant.map(str::to_owned),
+            webhook_id: webhook.map(|(webhook, _)| webhook.id.to_string()),
             since: Time::at_ms(self.span.since_ms),
             until: Time::at_ms(self.span.until_ms),
             bucket: if self.bucket_ms == HOUR_MS {
@@ -190,7 +207,7 @@ impl Asked {
                 "day"
             },
             total: (&total).into(),
-            consecutive_failures,
+            consecutive_failures: webhook.map(|(_, failures)| failures),
             buckets: buckets.collect(),
         };
         answer(StatusCode::OK, json!({ "stats": stats }))
@@ -217,17 +234,30 @@ pub(crate) async fn of_webhook(
         .take(FAILURES_COUNTED)
         .take_while(|attempt| attempt.outcome == Outcome::Failed)
         .count();
-    Ok(asked.answer(hours, Some(failures)))
+    let of_webhook = Some((&webhook, failures));
+    Ok(asked.answer(Some(tenant.name()), of_webhook, hours))
 }
 
-pub(crate) async fn of_tenant(
+/// Those of a tenant, or of the deployment for an operator's key that names none.
+pub(crate) async fn of_all(
     State(state): State<Management>,
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.reader(&headers).await?;
+    let api = &state.api;
+    let need = Need::from(Scope::Read);
+    let need = need.or_portal(Capability::View, Reach::Tenant);
+    let caller = api.caller_or_operator(&headers, need).await?;
     let asked = Asked::read(&state, &query)?;
-    let (store, tenant) = (&state.api.store, &caller.tenant.id);
-    let hours = store.counts_of_all(tenant, asked.span).await?;
-    Ok(asked.answer(hours, None))
+    if let Some(caller) = caller {
+        let tenant = &caller.tenant.id;
+        let hours = api.store.counts_of_all(tenant, asked.span).await?;
+        return Ok(asked.answer(Some(tenant.name()), None, hours));
+    }
+    let hours = api.store.counts_of_deployment(asked.span, STATS_WEBHOOKS);
+    let hours = hours.await?.ok_or_else(|| {
+        let problem = format!("is required where there are more than {STATS_WEBHOOKS} webhooks");
+        ApiError::of_field(Code::TenantRequired, "Rung-Tenant", problem)
+    })?;
+    Ok(asked.answer(None, None, hours))
 }

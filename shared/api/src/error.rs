@@ -90,6 +90,8 @@ codes! {
     TooManySecrets = "too_many_secrets", CONFLICT, "too many older secrets sign still; finish the rotation first";
     /// As many event types were set as may be.
     TooManyEventTypes = "too_many_event_types", CONFLICT, "too many event types were set; delete one first";
+    /// The event type is not defined where it was asked to be deleted.
+    EventTypeInherited = "event_type_inherited", CONFLICT, "the event type comes from the dialect or the deployment and cannot be deleted here; set `archived` to refuse its events";
     /// The webhook is disabled.
     WebhookDisabled = "webhook_disabled", CONFLICT, "the webhook is disabled; set its status to active first";
     /// The event was erased.
@@ -130,6 +132,8 @@ codes! {
     ReservedType = "reserved_type", UNPROCESSABLE_ENTITY, "the last segment of an event type may not be `schema`";
     /// The tenant's dialect has no such type.
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
+    /// The event type is archived.
+    EventTypeArchived = "event_type_archived", UNPROCESSABLE_ENTITY, "the event type is archived and takes no new events; publish another type";
     /// A number changes when JavaScript reads and writes it.
     UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "JavaScript would change a number when it parses and serializes it";
     /// The endpoint did not echo the challenge.

@@ -54,7 +54,7 @@ pub use self::{
     precondition::{ETag, Precondition},
     serve::{
         NoQuery, Query, RequestId, body, body_beside_query, bytes, empty_or_body, idempotency_key,
-        nothing, parse, refusal, router,
+        nothing, nothing_beside_query, parse, refusal, router,
     },
 };
 

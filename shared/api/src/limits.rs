@@ -24,8 +24,14 @@ pub const NAME_CHARS: usize = 128;
 pub const DESCRIPTION_CHARS: usize = 1024;
 /// Largest metadata of a webhook, as JSON, in bytes.
 pub const METADATA_BYTES: usize = 4096;
-/// Most event types of a tenant that have a schema of its own.
-pub const TENANT_SCHEMAS: usize = 200;
+/// Most event types that a tenant defines for itself, or the operator for a dialect.
+pub const EVENT_TYPES: usize = 200;
+/// Most groups of an event type.
+pub const EVENT_TYPE_GROUPS: usize = 100;
+/// Largest sample of an event type, as JSON, in bytes: a page of types, each with its schema, stays within what Lambda answers.
+pub const SAMPLE_BYTES: usize = 16 * 1024;
+/// Most webhooks whose statistics are summed up in one call: each is a read.
+pub const STATS_WEBHOOKS: usize = 10_000;
 /// Highest rate limit of a webhook, in deliveries a second: its place is one item, which DynamoDB writes 1,000 times a second.
 pub const RATE_LIMIT_MAX: u32 = 500;
 /// Most problems of a request that are answered at once.

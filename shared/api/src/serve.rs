@@ -239,6 +239,18 @@ pub async fn nothing(request: Request) -> Result<(), ApiError> {
     Fields::of(&body)?.finish()
 }
 
+/// As [`nothing`], of a call whose parameters are read elsewhere.
+///
+/// # Errors
+/// As [`nothing`], save for parameters.
+pub async fn nothing_beside_query(request: Request) -> Result<(), ApiError> {
+    let text = read_bytes(request.into_body(), REQUEST_BYTES).await?;
+    if text.is_empty() {
+        return Ok(());
+    }
+    Fields::of(&parse(&text, 1)?)?.finish()
+}
+
 /// Refuses every parameter.
 fn no_query(query: Option<&str>) -> Result<(), ApiError> {
     match query {

@@ -12,7 +12,9 @@ pub const OLD_SECRETS: usize = 3;
 pub const ENCRYPTION_KEYS: usize = 16;
 /// Length of an encryption key, in characters.
 pub const ENCRYPTION_KEY_CHARS: RangeInclusive<usize> = 32..=1024;
-/// Size of all compiled schemas of tenants that a process remembers, in bytes.
+/// How long the deployment's definitions of event types are used without asking whether one has changed, in milliseconds.
+pub const EVENT_TYPES_MS: u64 = 1_000;
+/// Size of all compiled schemas that a process remembers of those that were defined, in bytes.
 pub const SCHEMA_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of an event from which on holding it against schemas and filters may take long: a tenant's take turns.
 pub const COSTLY_EVENT_BYTES: usize = 16 * 1024;

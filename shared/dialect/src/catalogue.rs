@@ -30,12 +30,14 @@ pub struct EventType {
     pub sample: Json,
     /// What its `data` must be; anything, if absent.
     pub schema: Option<Arc<Schema>>,
+    /// Whether it stands for no pattern that another type can stand for.
+    pub archived: bool,
 }
 
 /// The types of a dialect.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
-    types: Vec<EventType>,
+    types: Vec<Arc<EventType>>,
     groups: Vec<String>,
     any_type: Option<AnyType>,
     /// Names and aliases, to places in `types`.
@@ -63,7 +65,7 @@ pub struct UnknownPattern {
 impl Catalogue {
     /// Names, aliases and groups must be distinct.
     pub(super) fn new(
-        types: Vec<EventType>,
+        types: Vec<Arc<EventType>>,
         groups: Vec<String>,
         any_type: Option<AnyType>,
     ) -> Self {
@@ -83,9 +85,27 @@ impl Catalogue {
         }
     }
 
+    /// The same with more types, each in place of the one of its name, if there is one; and with their groups.
+    #[must_use]
+    pub fn with(&self, more: Vec<EventType>) -> Self {
+        let (mut types, mut groups) = (self.types.clone(), self.groups.clone());
+        for added in more {
+            for group in &added.groups {
+                if !groups.contains(group) {
+                    groups.push(group.clone());
+                }
+            }
+            match self.places.get(&added.name) {
+                Some(place) => types[*place] = Arc::new(added),
+                None => types.push(Arc::new(added)),
+            }
+        }
+        Self::new(types, groups, self.any_type.clone())
+    }
+
     /// The types listed, in the file's order.
     #[must_use]
-    pub fn types(&self) -> &[EventType] {
+    pub fn types(&self) -> &[Arc<EventType>] {
         &self.types
     }
 
@@ -104,7 +124,7 @@ impl Catalogue {
     /// The listed type of this name or alias.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&EventType> {
-        self.places.get(name).map(|place| &self.types[*place])
+        self.places.get(name).map(|place| &*self.types[*place])
     }
 
     /// The name that `name` goes on the wire by; `None` if the catalogue does not have it.
@@ -167,13 +187,13 @@ impl Catalogue {
 
     /// The type that stands for a subscription to `pattern`: what a test sends when none is named.
     ///
-    /// That of a group or prefix is its first in the file, and that of a prefix in an open catalogue the example for all. `None` if the catalogue does not have the pattern.
+    /// That of a group or prefix is its first in the file that is not archived, and that of a prefix in an open catalogue the example for all. `None` if the catalogue does not have the pattern.
     #[must_use]
     pub fn first_type_of<'a>(&'a self, pattern: &'a str) -> Option<&'a str> {
-        let listed = self
-            .types
-            .iter()
-            .find(|listed| self.matches(pattern, &listed.name));
+        let all = || self.types.iter();
+        let mut matching = all().filter(|listed| self.matches(pattern, &listed.name));
+        let first = matching.clone().next();
+        let listed = matching.find(|listed| !listed.archived).or(first);
         match (listed, &self.any_type) {
             (Some(listed), _) => Some(&listed.name),
             (None, Some(any)) if pattern == EVERY_TYPE || prefix_of(pattern).is_some() => {
@@ -200,7 +220,8 @@ impl Catalogue {
 }
 
 /// Whether `name` is well-formed as an event type: 1 to [`EVENT_TYPE_CHARS`] characters of `[A-Za-z0-9_.\-/]`.
-pub(super) fn is_event_type(name: &str) -> bool {
+#[must_use]
+pub fn is_event_type(name: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/');
     (1..=EVENT_TYPE_CHARS).contains(&name.len()) && name.bytes().all(allowed)

@@ -27,13 +27,13 @@ mod template;
 #[cfg(any(feature = "receive", test))]
 mod verify;
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 use rung_json::{Json, limits::STORED_JSON_DEPTH};
 
 pub use self::{
-    catalogue::{Catalogue, EVERY_TYPE, EventType, UnknownPattern},
+    catalogue::{Catalogue, EVERY_TYPE, EventType, UnknownPattern, is_event_type},
     envelope::{BodyFault, EventFacts},
     fault::DialectFault,
     headers::{HeaderFault, SignInput},
@@ -69,7 +69,7 @@ pub struct Dialect {
     /// Where it is documented.
     pub docs: Option<String>,
     /// The file it was read from: a start for one's own.
-    pub source: String,
+    pub source: Arc<str>,
     /// How long a receiver has, from DNS to its response's headers, in milliseconds.
     pub timeout_ms: u64,
     /// The largest body, in bytes.
@@ -95,6 +95,15 @@ pub struct Dialect {
 }
 
 impl Dialect {
+    /// The same with more event types, each in place of the one of its name, if there is one.
+    #[must_use]
+    pub fn with_types(&self, types: Vec<EventType>) -> Self {
+        Self {
+            catalogue: self.catalogue.with(types),
+            ..self.clone()
+        }
+    }
+
     /// The plans that a tenant may have, each with whether it has webhooks; `None` if any plan may be named and all have them.
     #[must_use]
     pub fn plans(&self) -> Option<&BTreeMap<String, bool>> {

@@ -59,6 +59,18 @@ impl Dialects {
         Ok(self)
     }
 
+    /// These with `dialect` in place of the one of its name.
+    #[must_use]
+    pub fn replacing(mut self, dialect: Dialect) -> Self {
+        let dialect = Arc::new(dialect);
+        for present in &mut self.dialects {
+            if present.name == dialect.name {
+                *present = Arc::clone(&dialect);
+            }
+        }
+        self
+    }
+
     /// The dialect `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Dialect>> {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod architecture;
+mod compatible;
 mod links;
 mod manifests;
 mod names;

@@ -499,7 +499,7 @@ async fn events_trigger_publishes_to_a_running_rung() {
     );
 
     for (args, problem) in [
-        (&["no.such.type"][..], "not_found"),
+        (&["no.such.type"][..], "unknown_event_type"),
         (
             &["user.streak.achieved", "--key", "rk_wrong"],
             "unauthorized",

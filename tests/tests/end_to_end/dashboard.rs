@@ -40,7 +40,7 @@ async fn every_event_type_can_be_chosen() {
     let tenant = Tenant::create(&rung, "t", "standard").await;
     let types: Vec<_> = (0..101).map(|n| format!("shop/order.{n:03}")).collect();
     for name in &types {
-        let path = format!("/v1/event-types/{name}/schema");
+        let path = format!("/v1/event-types/{name}");
         let put = rung
             .admin()
             .for_tenant("t")
@@ -48,7 +48,7 @@ async fn every_event_type_can_be_chosen() {
             .body("{}")
             .send()
             .await;
-        put.data(200);
+        put.data(201);
     }
     let dashboard = modules();
     let mut node = Command::new("node");

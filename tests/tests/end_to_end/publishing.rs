@@ -161,7 +161,7 @@ async fn the_catalogue_is_the_documents() {
                     .await;
                 one.data(200);
                 assert!(
-                    one.text.contains(&format!("\"group\":\"{group}\"")),
+                    one.text.contains(&format!("\"groups\":[\"{group}\"")),
                     "{event_type}: {}",
                     one.text
                 );

@@ -88,6 +88,7 @@ pub(crate) fn retry_delivery(schemas: &mut Schemas) -> Operation {
         Code::WebhookDisabled,
         Code::EventErased,
         Code::EventExpired,
+        Code::TooManyAttempts,
         Code::RateLimited,
     ])
 }

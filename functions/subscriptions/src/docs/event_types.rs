@@ -1,8 +1,9 @@
-//! The documentation of the catalogue's calls.
+//! The documentation of the calls about event types.
 
 use http::StatusCode;
 use rung_api::{
     Code,
+    limits::{DESCRIPTION_CHARS, EVENT_TYPE_GROUPS, EVENT_TYPES, SAMPLE_BYTES},
     openapi::{Operation, Schemas, Who},
 };
 use rung_core::domain::tenant::Scope;
@@ -14,52 +15,66 @@ use crate::event_types::View;
 
 fn example() -> Value {
     json!({
-        "type": "user.streak.achieved",
+        "type": "order.paid",
+        "tenant_id": null,
+        "source": "deployment",
         "aliases": [],
-        "group": "user",
-        "groups": ["user"],
-        "description": "A user has learned for days on end.",
-        "sample": { "user_id": "user_xyz789", "streak_days": 7 },
-        "schema": null,
+        "groups": ["order"],
+        "description": "An order was paid.",
+        "sample": { "order_id": "o_1", "total": 4200 },
+        "schema": { "required": ["order_id"], "properties": { "total": { "type": "integer" } } },
+        "deprecated": null,
+        "archived": false,
     })
+}
+
+fn deleted_example() -> Value {
+    json!({ "event_type": { "type": "order.paid", "deleted": true } })
+}
+
+const DIALECT: &str = "The dialect whose types of the deployment are meant, `standard` if none is named. Only with an operator's key without `Rung-Tenant`.";
+
+fn about(operation: Operation) -> Operation {
+    operation.query("dialect", DIALECT, json!({ "type": "string" }))
 }
 
 pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
     let view = schemas.subschema_for::<View<'_>>();
     let types: Schema = json_schema!({ "type": "array", "items": view });
-    let groups = json_schema!({ "type": "array", "items": { "type": "string" } });
-    let any_type = json_schema!({
-        "description": "Whether other well-formed types may be published too.",
-        "type": "boolean",
+    let groups = json_schema!({
+        "description": "All groups that can be subscribed to.",
+        "type": "array",
+        "items": { "type": "string" },
     });
-    Operation::new(
-        Who::AnyTenant,
+    let operation = Operation::new(
+        Who::AnybodyWithAKey,
         "listEventTypes",
-        "List the event types of the tenant's dialect.",
+        "List event types: those of the dialect, and those that the operator or the tenant has defined.",
     )
+    .describe("By name. In a dialect that takes any type, `standard` for one, types that nobody has defined can be published and subscribed to all the same.")
     .pages()
-    .answers(
+    .query(
+        "archived",
+        "`true`: with those that are archived.",
+        json!({ "type": "boolean", "default": false }),
+    );
+    about(operation).answers(
         StatusCode::OK,
-        "A page of the catalogue, in its order.",
+        "A page of the list, by name.",
         [
             ("event_types", types),
             ("groups", groups),
-            ("any_type", any_type),
             ("next_cursor", next_cursor()),
         ],
-        json!({
-            "event_types": [example()],
-            "groups": ["user"],
-            "any_type": false,
-            "next_cursor": null,
-        }),
+        json!({ "event_types": [example()], "groups": ["order"], "next_cursor": null }),
     )
 }
 
 pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
     let view = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::AnyTenant, "getEventType", "Read an event type.")
-        .describe("Types may contain slashes; do not encode them in the path.")
+    let operation = Operation::new(Who::AnybodyWithAKey, "getEventType", "Read an event type.")
+        .describe("Types may contain slashes; do not encode them in the path. With an `ETag`.");
+    about(operation)
         .answers(
             StatusCode::OK,
             "The event type.",
@@ -69,71 +84,100 @@ pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
         .refuses(&[Code::ReservedType])
 }
 
-const SCHEMA: &str = "/v1/event-types/{type}/schema";
-
-fn schema_example() -> Value {
-    json!({
+pub(crate) fn put_event_type(schemas: &mut Schemas) -> Operation {
+    let view = || json!({ "event_type": example() });
+    let [made, replaced] = [(); 2].map(|()| schemas.subschema_for::<View<'_>>());
+    let body = json!({
         "type": "object",
-        "required": ["user_id", "streak_days"],
-        "properties": { "user_id": { "type": "string" }, "streak_days": { "type": "integer" } },
-    })
+        "properties": {
+            "groups": {
+                "description": "Groups that are subscribed to by name; those of the type that this one stands before, if left out.",
+                "type": ["array", "null"],
+                "items": { "type": "string" },
+                "maxItems": EVENT_TYPE_GROUPS,
+            },
+            "description": { "type": ["string", "null"], "minLength": 1, "maxLength": DESCRIPTION_CHARS },
+            "sample": {
+                "description": format!("What its data looks like; it must be as `schema` says, and have at most {SAMPLE_BYTES} bytes as JSON. If left out, that of the type that this one stands before, if it is as `schema` says."),
+                "type": ["object", "null"],
+            },
+            "schema": {
+                "description": "A JSON Schema with the supported keywords, which published data must match. One that could be too expensive for some event is refused, with the location of the expensive part.",
+                "type": ["object", "null"],
+            },
+            "deprecated": {
+                "description": "Set if the type should not be published any more. It is a note: nothing else changes.",
+                "type": ["object", "null"],
+                "properties": {
+                    "since": { "description": "Now, if left out.", "type": ["string", "null"], "format": "date-time" },
+                    "use": { "description": "The type that takes its place.", "type": ["string", "null"] },
+                },
+                "additionalProperties": false,
+            },
+            "archived": {
+                "description": "Whether its events are refused and lists leave it out. Subscriptions to it stay.",
+                "type": ["boolean", "null"],
+                "default": false,
+            },
+            "type": { "description": "Read-only.", "type": ["string", "null"] },
+            "tenant_id": { "description": "Read-only.", "type": ["string", "null"] },
+            "source": { "description": "Read-only.", "type": ["string", "null"] },
+            "aliases": { "description": "Read-only.", "type": ["array", "null"], "items": { "type": "string" } },
+        },
+        "additionalProperties": false,
+    });
+    let operation = Operation::new(
+        Who::TenantOrAll(Scope::Catalogue),
+        "putEventType",
+        "Define an event type, or replace all that is said of it.",
+    )
+    .describe(format!(
+        "A tenant's definition stands before the deployment's, and that before the dialect's. It takes effect with the tenant's next event; the deployment's within a second. At most {EVENT_TYPES} of a tenant, and as many of the deployment for each dialect."
+    ))
+    .preconditions();
+    about(operation)
+        .body(
+            body,
+            json!({
+                "groups": ["order"],
+                "description": "An order was paid.",
+                "sample": { "order_id": "o_1", "total": 4200 },
+                "schema": { "required": ["order_id"], "properties": { "total": { "type": "integer" } } },
+            }),
+        )
+        .answers(StatusCode::OK, "Replaced.", [("event_type", replaced)], view())
+        .answers(StatusCode::CREATED, "Defined.", [("event_type", made)], view())
+        .refuses(&[
+            Code::ReservedType,
+            Code::TooManyEventTypes,
+            Code::ReadOnly,
+            Code::SchemaViolation,
+            Code::UnstableNumber,
+            Code::ReservedMember,
+            Code::Busy,
+        ])
 }
 
-fn any_schema() -> Schema {
-    json_schema!({ "description": "A JSON Schema, with the supported keywords.", "type": ["object", "boolean"] })
-}
-
-pub(crate) fn get_schema(_: &mut Schemas) -> Operation {
-    Operation::new(
-        Who::AnyTenant,
-        "getSchema",
-        "Read the schema of an event type: the tenant's own, else the dialect's.",
-    )
-    .answers(
-        StatusCode::OK,
-        "The schema.",
-        [("schema", any_schema())],
-        json!({ "schema": schema_example() }),
-    )
-    .refuses(&[Code::ReservedType])
-}
-
-pub(crate) fn put_schema(_: &mut Schemas) -> Operation {
-    Operation::new(
-        Who::Tenant(Scope::Catalogue),
-        "putSchema",
-        "Set the tenant's schema of an event type.",
-    )
-    .at(SCHEMA)
-    .describe("Published data must match it. It replaces the dialect's. A schema that could be too expensive for some event is refused, with the location of the expensive part.")
-    .body(any_schema().to_value(), schema_example())
-    .answers(
-        StatusCode::OK,
-        "Schema set.",
-        [("schema", any_schema())],
-        json!({ "schema": schema_example() }),
-    )
-    .refuses(&[Code::ReservedType, Code::TooManyEventTypes])
-}
-
-pub(crate) fn delete_schema(_: &mut Schemas) -> Operation {
+pub(crate) fn delete_event_type(_: &mut Schemas) -> Operation {
     let deleted = json_schema!({
         "type": "object",
         "required": ["type", "deleted"],
         "properties": { "type": { "type": "string" }, "deleted": { "const": true } },
     });
-    Operation::new(
-        Who::Tenant(Scope::Catalogue),
-        "deleteSchema",
-        "Delete the tenant's schema of an event type; the dialect's applies again.",
+    let operation = Operation::new(
+        Who::TenantOrAll(Scope::Catalogue),
+        "deleteEventType",
+        "Delete the caller's definition of an event type; what it stood before is in force again.",
     )
+    .describe("A type that only the dialect defines, or the deployment for a tenant, cannot be deleted: 409 `event_type_inherited`; it can be archived. Subscriptions stay.")
     .no_body()
-    .at(SCHEMA)
-    .answers(
-        StatusCode::OK,
-        "Deleted.",
-        [("schema", deleted)],
-        json!({ "schema": { "type": "user.streak.achieved", "deleted": true } }),
-    )
-    .refuses(&[Code::ReservedType])
+    .preconditions();
+    about(operation)
+        .answers(
+            StatusCode::OK,
+            "Deleted.",
+            [("event_type", deleted)],
+            deleted_example(),
+        )
+        .refuses(&[Code::ReservedType, Code::EventTypeInherited, Code::Busy])
 }

@@ -168,6 +168,7 @@ pub(crate) fn retry_log(schemas: &mut Schemas) -> Operation {
         Code::EventErased,
         Code::TestDelivery,
         Code::EventExpired,
+        Code::TooManyAttempts,
         Code::RateLimited,
     ])
 }

@@ -28,7 +28,7 @@ pub(crate) use self::{
         cancel_deliveries, cancel_delivery, get_delivery, list_deliveries, retry_delivery,
     },
     encryption::reencrypt,
-    event_types::{delete_schema, get_event_type, get_schema, list_event_types, put_schema},
+    event_types::{delete_event_type, get_event_type, list_event_types, put_event_type},
     events::{delete_event, get_event, list_events},
     jobs::{cancel_job, get_job, list_jobs},
     keys::{
@@ -40,7 +40,7 @@ pub(crate) use self::{
         create_portal_link, delete_portal_link, delete_portal_links, list_portal_links,
     },
     recover::{recover, recover_all},
-    stats::{tenant_stats, webhook_stats},
+    stats::{stats, webhook_stats},
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, put_tenant, update_tenant},
     webhooks::{
         create_webhook, delete_webhook, finish_rotation, get_secret, get_webhook, list_webhooks,

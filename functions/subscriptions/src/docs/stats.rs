@@ -1,7 +1,10 @@
 //! The documentation of statistics.
 
 use http::StatusCode;
-use rung_api::openapi::{Operation, Schemas, Who};
+use rung_api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
+};
 use rung_core::domain::tenant::Scope;
 use serde_json::{Value, json};
 
@@ -13,11 +16,12 @@ fn counts() -> Value {
         "succeeded": 117,
         "failed": 3,
         "by_status": { "none": 1, "1xx": 0, "2xx": 117, "3xx": 0, "4xx": 0, "5xx": 2 },
+        "by_error": { "status": 2, "timeout": 1 },
         "latency_ms": { "p50": 41, "p90": 88, "p95": 130, "p99": 512 },
     })
 }
 
-fn stats(schemas: &mut Schemas, operation: Operation, failures: Option<u32>) -> Operation {
+fn about(schemas: &mut Schemas, operation: Operation, failures: Option<u32>) -> Operation {
     let time = || json!({ "type": "string", "format": "date-time" });
     let mut example = counts();
     let mut bucket = counts();
@@ -30,12 +34,12 @@ fn stats(schemas: &mut Schemas, operation: Operation, failures: Option<u32>) -> 
     ] {
         example[name] = value;
     }
-    if let Some(failures) = failures {
-        example["consecutive_failures"] = failures.into();
-    }
+    example["tenant_id"] = failures.map(|_| "acme").into();
+    example["webhook_id"] = failures.map(|_| "webhook_456").into();
+    example["consecutive_failures"] = failures.into();
     let schema = schemas.subschema_for::<Stats>();
     operation
-        .describe("Statistics are kept per hour: a span begins and ends with whole hours.")
+        .describe("Statistics are kept per hour: those of each hour that begins within the span, whose end is not part of it.")
         .query(
             "since",
             "Start of the span [default: a day ago, with `bucket=day` 30 days ago].",
@@ -55,13 +59,13 @@ fn stats(schemas: &mut Schemas, operation: Operation, failures: Option<u32>) -> 
         )
 }
 
-pub(crate) fn tenant_stats(schemas: &mut Schemas) -> Operation {
+pub(crate) fn stats(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
-        Who::Tenant(Scope::Read),
+        Who::TenantOrAll(Scope::Read),
         "getStats",
-        "Get statistics of a tenant's attempts.",
+        "Get statistics of a tenant's attempts, or of the deployment's.",
     );
-    stats(schemas, operation, None)
+    about(schemas, operation, None).refuses(&[Code::TenantRequired])
 }
 
 pub(crate) fn webhook_stats(schemas: &mut Schemas) -> Operation {
@@ -70,5 +74,5 @@ pub(crate) fn webhook_stats(schemas: &mut Schemas) -> Operation {
         "getWebhookStats",
         "Get statistics of a webhook's attempts.",
     );
-    stats(schemas, operation, Some(2))
+    about(schemas, operation, Some(2))
 }

@@ -1,8 +1,10 @@
 //! Which webhooks a list is asked for.
 
 use rung_api::{Api, ApiError, Fields, Page, limits::NAME_CHARS, read};
-use rung_core::domain::{id::TenantId, webhook::Webhook};
-use rung_dialect::Dialects;
+use rung_core::{
+    domain::{id::TenantId, webhook::Webhook},
+    flow::EventTypes,
+};
 use rung_json::Json;
 
 use super::{request::Status, view::Health};
@@ -57,9 +59,9 @@ pub(super) async fn read(
 }
 
 impl Wanted {
-    pub(super) fn takes(&self, webhook: &Webhook, dialects: &Dialects) -> bool {
+    pub(super) fn takes(&self, webhook: &Webhook, types: &EventTypes) -> bool {
         let subscribes = |name: &str| {
-            dialects.get(&webhook.dialect).is_some_and(|dialect| {
+            types.dialect(&webhook.dialect).is_some_and(|dialect| {
                 let mut patterns = webhook.events.iter();
                 patterns.any(|pattern| dialect.catalogue.matches(pattern, name))
             })

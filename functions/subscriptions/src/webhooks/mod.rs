@@ -30,6 +30,7 @@ use rung_core::{
         tenant::Scope,
         webhook::Webhook,
     },
+    flow::EventTypes,
     store::{Listed, webhooks::WebhookWritten},
 };
 use rung_json::{Json, limits::REQUEST_BYTES};
@@ -51,7 +52,7 @@ pub(crate) use self::{
 use crate::{
     Management, Path,
     by_hand::ByHand,
-    dialect_named, idempotency_conflict,
+    dialect_with, idempotency_conflict,
     ids::{id_of_key, new_id},
     jobs, logs,
     metadata::{merged, metadata},
@@ -68,7 +69,8 @@ pub(crate) async fn create(
     let caller = state.manager(&headers).await?;
     let key = rung_api::idempotency_key(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let webhook = read_new(&state, &caller, key.as_deref(), &body)?;
+    let types = state.event_types(&caller.tenant.id).await?;
+    let webhook = read_new(&state, &caller, &types, key.as_deref(), &body)?;
     state.check_plan(&caller.tenant)?;
     let store = &state.api.store;
     let mut tries = Tries::to_change("webhook");
@@ -175,6 +177,7 @@ fn made(state: &Management, status: StatusCode, webhook: &Webhook) -> Response {
 fn read_new(
     state: &Management,
     caller: &Caller,
+    types: &EventTypes,
     key: Option<&str>,
     body: &Json,
 ) -> Result<Webhook, ApiError> {
@@ -189,7 +192,7 @@ fn read_new(
         let problem = "stands beside an Idempotency-Key, which serves where there is no id; give one of the two";
         fields.problem("id", problem);
     }
-    let whole = Whole::read(&mut fields, state, caller)?;
+    let whole = Whole::read(&mut fields, state, caller, types)?;
     fields.finish()?;
     let id = match (id, key) {
         (Some(id), _) => id,
@@ -230,14 +233,16 @@ pub(crate) async fn put(
     let caller = state.api.caller(&headers, Scope::Admin).await?;
     let precondition = Precondition::read(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let types = state.event_types(&caller.tenant.id).await?;
     let store = &state.api.store;
     let mut tries = Tries::to_change("webhook");
     loop {
         let present = store.webhook(&caller.tenant.id, &id).await?;
         precondition.check(present.as_ref().map(etag).as_ref())?;
-        let webhook = read_replacement(&state, &caller, &id, present.as_ref(), &body)?;
+        let present = present.as_ref();
+        let webhook = read_replacement(&state, &caller, &types, &id, present, &body)?;
         state.check_plan(&caller.tenant)?;
-        if write(&state, &caller, present.as_ref(), &webhook).await? {
+        if write(&state, &caller, present, &webhook).await? {
             let (status, webhook) = match present {
                 None => (StatusCode::CREATED, webhook),
                 Some(_) => (StatusCode::OK, webhook.written()),
@@ -251,6 +256,7 @@ pub(crate) async fn put(
 fn read_replacement(
     state: &Management,
     caller: &Caller,
+    types: &EventTypes,
     id: &WebhookId,
     present: Option<&Webhook>,
     body: &Json,
@@ -272,7 +278,7 @@ fn read_replacement(
     let status = fields.optional("status", Status::read);
     let created_ms = fields.optional("created_at", read::time_ms);
     let old_secrets = fields.optional("old_secrets", secrets::old_secrets);
-    let whole = Whole::read(&mut fields, state, caller)?;
+    let whole = Whole::read(&mut fields, state, caller, types)?;
     if let Some(present) = present {
         whole.secrets.check_against(&present.secret, &mut fields);
     }
@@ -334,13 +340,15 @@ pub(crate) async fn list(
     let (after, limit) = (page.after.as_deref(), page.limit);
     let listed = if let Some(only) = caller.only_webhook() {
         let webhook = store.webhook(tenant, only).await?;
-        let webhook = webhook.filter(|webhook| wanted.takes(webhook, &state.api.dialects));
+        let types = state.event_types(tenant).await?;
+        let webhook = webhook.filter(|webhook| wanted.takes(webhook, &types));
         let items = webhook.into_iter().collect();
         Listed { items, next: None }
     } else if wanted == Wanted::default() {
         store.webhooks_page(tenant, after, limit).await?
     } else {
-        let wanted = |webhook: &Webhook| wanted.takes(webhook, &state.api.dialects);
+        let types = state.event_types(tenant).await?;
+        let wanted = |webhook: &Webhook| wanted.takes(webhook, &types);
         store.webhooks_where(tenant, wanted, after, limit).await?
     };
     let wall_ms = state.api.clock.wall_ms();
@@ -376,10 +384,11 @@ pub(crate) async fn update(
     let caller = state.manager_of(&headers, &id).await?;
     let precondition = Precondition::read(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let types = state.event_types(&caller.tenant.id).await?;
     let action = Action::WebhookUpdated;
     let webhook = changed(&state, &caller, &id, action, |present| {
         precondition.check(Some(&etag(&present)))?;
-        read_change(&state, &caller, present, &body)
+        read_change(&state, &caller, &types, present, &body)
     })
     .await?;
     let job = if asks_to_recover(&body) {
@@ -427,6 +436,7 @@ async fn changed(
 fn read_change(
     state: &Management,
     caller: &Caller,
+    types: &EventTypes,
     present: Webhook,
     body: &Json,
 ) -> Result<Webhook, ApiError> {
@@ -437,10 +447,10 @@ fn read_change(
     let settled = settled.map(ReadOnly::Settled);
     read_only::check(&mut fields, &settled, Some(&shown));
     read_only::check(&mut fields, CHANGING, Some(&shown));
-    let dialect = fields.patch("dialect", dialect_named(&state.api));
+    let dialect = fields.patch("dialect", dialect_with(&state.api, types));
     let dialect = match replaced(&mut fields, "dialect", dialect) {
         Some(dialect) => dialect,
-        None => state.api.dialect(&present.dialect)?.clone(),
+        None => Arc::clone(state.dialect(types, &present.dialect)?),
     };
     let speaks_another = dialect.name != present.dialect;
     let url = fields.patch("url", url(state.api.strict));
@@ -563,7 +573,8 @@ pub(crate) async fn test(
         .await?;
     let webhook = state.webhook(&caller, &id).await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
-    let dialect = state.api.dialect(&webhook.dialect)?;
+    let types = state.event_types(&webhook.tenant).await?;
+    let dialect = state.dialect(&types, &webhook.dialect)?;
     let catalogue = &dialect.catalogue;
     let mut fields = Fields::of(&body)?;
     let named = fields.optional("event_type", |value| {

@@ -7,9 +7,12 @@ use rung_api::{
     limits::{DESCRIPTION_CHARS, NAME_CHARS},
     read,
 };
-use rung_core::domain::{
-    id::{TenantId, WebhookId},
-    webhook::Webhook,
+use rung_core::{
+    domain::{
+        id::{TenantId, WebhookId},
+        webhook::Webhook,
+    },
+    flow::EventTypes,
 };
 use rung_dialect::Dialect;
 use rung_json::{Json, filter::Filter};
@@ -19,7 +22,7 @@ use super::{
     request::{events, filter, rate_limit, url},
     secrets::{SecretFields, Signing},
 };
-use crate::{Management, dialect_named, metadata::metadata};
+use crate::{Management, dialect_with, metadata::metadata};
 
 /// All that a request says of a webhook, and the defaults of the rest.
 pub(super) struct Whole {
@@ -41,11 +44,12 @@ impl Whole {
         fields: &mut Fields<'_>,
         state: &Management,
         caller: &Caller,
+        types: &EventTypes,
     ) -> Result<Self, ApiError> {
         let api = &state.api;
-        let dialect = match fields.optional("dialect", dialect_named(api)) {
+        let dialect = match fields.optional("dialect", dialect_with(api, types)) {
             Some(dialect) => dialect,
-            None => api.dialect(&caller.tenant.dialect)?.clone(),
+            None => Arc::clone(state.dialect(types, &caller.tenant.dialect)?),
         };
         Ok(Self {
             url: fields.required("url", url(api.strict)),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 const TYPE: &str = "user.streak.achieved";
-const SCHEMA: &str = "/v1/event-types/user.streak.achieved/schema";
+const PATH: &str = "/v1/event-types/user.streak.achieved";
 
 /// A world with a tenant that has a catalogue.
 async fn world() -> (World, As) {
@@ -21,7 +21,8 @@ async fn world() -> (World, As) {
 }
 
 async fn put(world: &World, tenant: &As, schema: &str) -> Answered {
-    world.send_text(tenant, "PUT", SCHEMA, schema).await
+    let definition = format!(r#"{{"schema":{schema}}}"#);
+    world.send_text(tenant, "PUT", PATH, &definition).await
 }
 
 async fn publish(world: &World, tenant: &As, data: &str) -> Answered {
@@ -170,7 +171,7 @@ async fn a_schema_for_which_some_event_costs_too_much_is_refused_by_its_place() 
     }
     let costly = format!(r#"{{"properties":{{"a":{{"items":{{"anyOf":[{constants}]}}}}}}}}"#);
     let refused = put(&world, &tenant, &costly).await;
-    assert_eq!(refused.fields(), ["properties.a.items"]);
+    assert_eq!(refused.fields(), ["schema.properties.a.items"]);
     let problem = refused.body["error"]["details"][0]["problem"]
         .as_str()
         .unwrap();
@@ -228,7 +229,7 @@ async fn what_is_accepted_can_be_read_again_however_deep_it_is() {
             answered.assert_error(422, "invalid_request");
             continue;
         }
-        let shown = world.get(&tenant, SCHEMA).await;
+        let shown = world.get(&tenant, PATH).await;
         assert_eq!(shown.data(200), answered.data(200));
         world.get(&tenant, "/v1/event-types").await.data(200);
         publish(&world, &tenant, "{}")
@@ -247,10 +248,7 @@ async fn what_is_accepted_can_be_read_again_however_deep_it_is() {
             answered.assert_error(422, "invalid_request");
         }
     }
-    world
-        .send_text(&tenant, "DELETE", SCHEMA, "")
-        .await
-        .data(200);
+    world.send_text(&tenant, "DELETE", PATH, "").await.data(200);
 
     // Metadata of a webhook, of an event, and a filter.
     for (levels, status) in [(99, 201), (100, 422), (101, 422)] {
@@ -293,10 +291,12 @@ async fn store(world: &World, tenant: &As, event_type: &str, schema: &str) {
     let item = item
         .item("pk", text("T#odin"))
         .item("sk", text(&format!("Y#{event_type}")))
+        .item("groups", text("[]"))
+        .item("rev", AttributeValue::N("0".to_owned()))
         .item("schema", text(schema));
     item.send().await.unwrap();
     // Publishing looks when something has changed.
-    let other = "/v1/event-types/content.saga.added/schema";
+    let other = "/v1/event-types/content.saga.added";
     world.send(tenant, "PUT", other, json!({})).await.data(200);
 }
 
@@ -315,7 +315,7 @@ async fn a_schema_that_is_not_taken_any_more_refuses_events_until_another_is_set
             assert_eq!(refused.fields(), ["type"]);
         }
         world.get(&tenant, "/v1/event-types").await.data(200);
-        world.get(&tenant, SCHEMA).await.data(200);
+        world.get(&tenant, PATH).await.data(200);
         put(&world, &tenant, "{}").await.data(200);
         publish(&world, &tenant, "{}").await.data(202);
     }
@@ -347,7 +347,7 @@ async fn the_catalogue_takes_the_admin_key_or_a_key_of_its_own_scope() {
     let customer = world.key("odin", all_but).await;
     for method in ["PUT", "DELETE"] {
         let body = if method == "PUT" { "{}" } else { "" };
-        let refused = world.send_text(&customer, method, SCHEMA, body).await;
+        let refused = world.send_text(&customer, method, PATH, body).await;
         refused.assert_error(403, "forbidden");
         assert!(
             refused.body["error"]["message"]
@@ -358,8 +358,8 @@ async fn the_catalogue_takes_the_admin_key_or_a_key_of_its_own_scope() {
     }
     let keeper = world.key("odin", json!({"scopes": ["catalogue"]})).await;
     for who in [&keeper, &As::operator_for("odin")] {
-        world.send_text(who, "PUT", SCHEMA, "{}").await.data(200);
-        world.send_text(who, "DELETE", SCHEMA, "").await.data(200);
+        world.send_text(who, "PUT", PATH, "{}").await.data(200);
+        world.send_text(who, "DELETE", PATH, "").await.data(200);
     }
     let refused = world.get(&keeper, "/v1/webhooks").await;
     refused.assert_error(403, "forbidden");

@@ -283,9 +283,9 @@ async fn a_deleted_tenant_leaves_its_number_and_its_jobs() {
         )
         .await;
     made.data(201);
-    let schema = "/v1/event-types/user.lesson.completed/schema";
+    let path = "/v1/event-types/user.lesson.completed";
     world
-        .send(&tenant, "PUT", schema, json!({"type": "object"}))
+        .send(&tenant, "PUT", path, json!({"description": "A lesson."}))
         .await
         .data(200);
     let webhook =

@@ -36,6 +36,32 @@ async fn it_is_served_without_a_key() {
     assert_eq!(answered.body["openapi"], "3.1.0");
 }
 
+/// The description with the bodies of requests written out where they stand.
+pub(crate) fn written_out() -> Value {
+    fn replace(schema: &mut Value, named: &Value) {
+        if let Some(path) = schema["$ref"].as_str() {
+            let name = path.rsplit('/').next().unwrap();
+            *schema = named[name].clone();
+        }
+        match schema {
+            Value::Object(members) => members
+                .values_mut()
+                .for_each(|member| replace(member, named)),
+            Value::Array(items) => items.iter_mut().for_each(|item| replace(item, named)),
+            _ => {}
+        }
+    }
+    let mut document = openapi();
+    let named = document["components"]["schemas"].clone();
+    let methods = document["paths"].as_object_mut().unwrap().values_mut();
+    for operation in methods.flat_map(|methods| methods.as_object_mut().unwrap().values_mut()) {
+        if let Some(body) = operation.get_mut("requestBody") {
+            replace(body, &named);
+        }
+    }
+    document
+}
+
 /// Each operation, with its path and method.
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap();
@@ -96,7 +122,7 @@ async fn schemas_of_requests_have_the_fields_that_are_read() {
     let webhook = world
         .webhook(&world.tenant("acme", "odin", "pro").await)
         .await;
-    let document = openapi();
+    let document = written_out();
     let mut held = 0;
     for (path, method, operation) in operations(&document) {
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
@@ -190,7 +216,7 @@ fn every_operation_has_examples_and_names_its_errors() {
         }
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.contains_key("500"), "{place}");
-        let guarded = operation.get("security").is_none();
+        let guarded = operation["security"] != json!([]);
         assert_eq!(responses.contains_key("401"), guarded, "{place}");
         for (status, response) in responses {
             let response = match response["$ref"].as_str() {

@@ -30,7 +30,7 @@ use Asks::{Never, Of, OfAll};
 /// Every call that takes a key.
 const CALLS: &[(&str, &str, Asks)] = &[
     ("DELETE", "/v1/events/{event}", Never),
-    ("DELETE", "/v1/event-types/{type}/schema", Never),
+    ("DELETE", "/v1/event-types/{type}", Never),
     ("DELETE", "/v1/keys/{operator_key}", Never),
     ("DELETE", "/v1/tenants/{tenant}", Never),
     ("DELETE", "/v1/tenants/{tenant}/keys/{key}", Never),
@@ -45,7 +45,6 @@ const CALLS: &[(&str, &str, Asks)] = &[
     ("GET", "/v1/dead-letters", Never),
     ("GET", "/v1/event-types", Of("view")),
     ("GET", "/v1/event-types/{type}", Of("view")),
-    ("GET", "/v1/event-types/{type}/schema", Of("view")),
     ("GET", "/v1/events", Of("view")),
     ("GET", "/v1/events/{event}", Of("view")),
     ("GET", "/v1/jobs", Of("view")),
@@ -120,7 +119,7 @@ const CALLS: &[(&str, &str, Asks)] = &[
     ),
     ("POST", "/v1/webhooks/{webhook}/test", Of("test")),
     ("POST", "/v1/webhooks/{webhook}/verify", Of("manage")),
-    ("PUT", "/v1/event-types/{type}/schema", Never),
+    ("PUT", "/v1/event-types/{type}", Never),
     ("PUT", "/v1/tenants/{tenant}", Never),
     ("PUT", "/v1/webhooks/{webhook}", Never),
 ];

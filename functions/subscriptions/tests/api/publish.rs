@@ -121,15 +121,15 @@ async fn what_was_accepted_is_answered_alike_though_it_would_be_refused_by_now()
         "/v1/webhooks/{}",
         strict.data(201)["webhook"]["id"].as_str().unwrap()
     );
-    let schema = "/v1/event-types/user.points.earned/schema";
+    let path = "/v1/event-types/user.points.earned";
     for by_schema in [false, true] {
         if by_schema {
             world
                 .send_text(&tenant, "DELETE", &strict, "")
                 .await
                 .data(200);
-            let nothing = json!({"required": ["nothing has it"]});
-            world.send(&tenant, "PUT", schema, nothing).await.data(200);
+            let nothing = json!({"schema": {"required": ["nothing has it"]}});
+            world.send(&tenant, "PUT", path, nothing).await.data(201);
         }
         for ((event, status, code), first) in events.iter().zip(&first) {
             let again = publish(&world, &tenant, event.clone()).await;
@@ -181,11 +181,11 @@ async fn a_repeat_that_would_be_refused_by_now_still_fills_in_what_was_not_queue
     let delete = world.sqs.delete_message().queue_url(&deliver);
     delete.receipt_handle(lost).send().await.unwrap();
 
-    let schema = json!({"required": ["nothing has it"]});
+    let definition = json!({"schema": {"required": ["nothing has it"]}});
     world
-        .send(&tenant, "PUT", "/v1/event-types/a.b/schema", schema)
+        .send(&tenant, "PUT", "/v1/event-types/a.b", definition)
         .await
-        .data(200);
+        .data(201);
     let again = publish(&world, &tenant, event).await;
     assert_eq!(again["deliveries"], 1);
     world.run_for(120_000).await;

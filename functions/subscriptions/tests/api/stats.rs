@@ -57,8 +57,16 @@ async fn attempts_are_counted_by_outcome_status_and_hour() {
     );
     let by_status = json!({"none": 0, "1xx": 0, "2xx": 3, "3xx": 0, "4xx": 4, "5xx": 0});
     assert_eq!(found["by_status"], by_status);
+    assert_eq!(found["by_error"]["status"], 4);
+    let by_error = found["by_error"].as_object().unwrap().values();
+    assert_eq!(
+        by_error.map(|count| count.as_u64().unwrap()).sum::<u64>(),
+        4
+    );
     assert!(found["latency_ms"]["p99"].is_u64());
     assert_eq!(found["consecutive_failures"], 4);
+    assert_eq!(found["tenant_id"], "acme");
+    assert!(path.ends_with(found["webhook_id"].as_str().unwrap()));
 
     // 12:00 of the same day, in which the rest of the two ladders has come to its end.
     world.pass(4 * HOUR).await;
@@ -90,6 +98,14 @@ async fn attempts_are_counted_by_outcome_status_and_hour() {
             1,
         ),
         ("until=2025-10-09T07:00:00Z", 0, 0),
+        // The hour that begins at its end is not of a span.
+        ("until=2025-10-09T08:00:00Z", 0, 0),
+        ("until=2025-10-09T12:00:00Z", 15, 3),
+        (
+            "since=2025-10-09T12:00:00Z&until=2025-10-09T12:00:00Z",
+            0,
+            0,
+        ),
     ] {
         let found = stats(&world, &tenant, &format!("{path}/stats?{query}")).await;
         assert_eq!(found["attempts"], attempts, "{query}");
@@ -115,8 +131,19 @@ async fn a_tenants_statistics_are_the_sum_of_its_webhooks_and_nobody_elses() {
     let found = stats(&world, &tenant, "/v1/stats").await;
     assert_eq!(found["succeeded"], 6);
     assert_eq!(found["buckets"][0]["succeeded"], 6);
-    assert!(found.get("consecutive_failures").is_none());
+    assert_eq!(found["consecutive_failures"], Value::Null);
+    assert_eq!(
+        (&found["tenant_id"], &found["webhook_id"]),
+        (&json!("acme"), &Value::Null)
+    );
     assert_eq!(stats(&world, &other, "/v1/stats").await["succeeded"], 1);
+    let all = stats(&world, &As::operator(), "/v1/stats").await;
+    assert_eq!(
+        (&all["succeeded"], &all["tenant_id"]),
+        (&json!(7), &Value::Null)
+    );
+    let of_acme = stats(&world, &As::operator_for("acme"), "/v1/stats").await;
+    assert_eq!(of_acme["succeeded"], 6);
     let foreign = format!("/v1/webhooks/{foreign}/stats");
     let hidden = world.get(&tenant, &foreign).await;
     hidden.assert_error(404, "not_found");

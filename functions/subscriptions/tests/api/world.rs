@@ -475,6 +475,34 @@ impl World {
         self.router = self.app.router();
     }
 
+    /// The same functions in another process, over the same table and queues.
+    pub(crate) async fn beside(&self) -> Self {
+        let app = App::new(Parts {
+            dynamodb: self.dynamodb.clone(),
+            sqs: self.sqs.clone(),
+            clock: Arc::clone(&self.clock),
+            transport: self.receiver.clone(),
+            dialects: Arc::new(dialects()),
+            admin_key: ADMIN.to_owned(),
+            encryption_keys: KeyRing::of_tests(),
+            strict: true,
+            retention: Duration::from_secs(30 * 86_400),
+        });
+        let app = app.await.unwrap();
+        Self {
+            router: app.router(),
+            app,
+            dynamodb: self.dynamodb.clone(),
+            sqs: self.sqs.clone(),
+            statistics: self.statistics.clone(),
+            contention: self.contention.clone(),
+            calls: Arc::clone(&self.calls),
+            clock: Arc::clone(&self.clock),
+            receiver: Arc::clone(&self.receiver),
+            stop: None,
+        }
+    }
+
     /// Gives the operator another key, as a restart does.
     pub(crate) fn change_admin_key(&mut self, key: &str) {
         let Api {

@@ -9,13 +9,13 @@ use std::{
 
 use serde::Serialize;
 use serde_json::{
-    Value,
+    Value, json,
     value::{RawValue, to_raw_value},
 };
 
 use super::{
     Error,
-    client::{Client, dev_key},
+    client::{CallError, Client, dev_key},
     json_line, runtime,
     screen::{GOOD, QUIET, TITLE, WAITING, paint},
 };
@@ -51,7 +51,7 @@ pub(crate) struct Trigger {
     /// The event's id [default: a new one]
     #[arg(long)]
     id: Option<String>,
-    /// A JSON file with the data [default: the type's sample]; - is standard input
+    /// A JSON file with the data [default: the type's sample, or {}]; - is standard input
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Print a JSON object
@@ -100,8 +100,14 @@ async fn trigger(args: &Trigger) -> Result<Value, Error> {
     let data = match &args.data {
         Some(path) => read(path)?,
         None => {
-            let listed = client.get(&format!("/v1/event-types/{event_type}")).await?;
-            to_raw_value(&listed["event_type"]["sample"])?
+            match client.get(&format!("/v1/event-types/{event_type}")).await {
+                Ok(known) if known["event_type"]["sample"].is_object() => {
+                    to_raw_value(&known["event_type"]["sample"])?
+                }
+                // Nobody has said what it looks like: whether it can be published is seen then.
+                Ok(_) | Err(CallError::Refused { status: 404, .. }) => to_raw_value(&json!({}))?,
+                Err(error) => return Err(error.into()),
+            }
         }
     };
     let event = Event {

@@ -2,14 +2,15 @@
 //!
 //! [`Routes`] takes each handler together with its documentation, so there is no route without and none too many. An
 //! [`Operation`] says what a call takes and answers: schemas come from the very types that are answered, errors from
-//! [`Code`]. [`document`] puts all operations together.
+//! [`Code`]. [`document`] puts all operations together, and `clients` gives them the form that generated clients need.
 
+mod clients;
 mod operation;
 mod routes;
 
 use std::collections::BTreeMap;
 
-use schemars::{Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 pub use self::{
@@ -50,15 +51,19 @@ pub fn document(operations: Vec<Documented>) -> Value {
     )]);
     for Documented { method, path, docs } in operations {
         let operation = docs(&mut schemas);
-        let path = operation.path.unwrap_or(path);
         let operation = operation.write(path, &mut refusals);
         // OpenAPI knows no parameter of several segments.
         let path = path.replace("{*", "{");
         let methods = paths.entry(path).or_default();
         methods.insert(method.as_str().to_ascii_lowercase(), operation);
     }
-    let mut components = schemas.take_definitions(true);
-    components.insert("Error".to_owned(), error().to_value());
+    let mut components = clients::named(schemas.take_definitions(true));
+    components.insert("ErrorDetail".to_owned(), error_detail());
+    components.insert("ErrorBody".to_owned(), error_body());
+    components.insert("Error".to_owned(), error());
+    for operation in paths.values_mut().flat_map(Map::values_mut) {
+        clients::operation(operation, &mut components);
+    }
     components.sort_keys();
     refusals.sort_keys();
     json!({
@@ -70,70 +75,89 @@ pub fn document(operations: Vec<Documented>) -> Value {
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "security": [{ "key": [] }],
+        "tags": clients::tags(&paths),
         "paths": paths,
         "components": {
             "schemas": components,
             "responses": refusals,
-            "securitySchemes": {
-                "key": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "An operator's key or a tenant's key.",
-                },
-            },
+            "securitySchemes": security_schemes(),
         },
     })
 }
 
+/// The keys that open calls, by the names that operations use.
+fn security_schemes() -> Value {
+    let bearer = |description: &str| json!({ "type": "http", "scheme": "bearer", "description": description });
+    json!({
+        "operatorKey": bearer("An operator's key. For a tenant's call it names the tenant in `Rung-Tenant`."),
+        "tenantKey": bearer("A tenant's key, with the scope that the call needs."),
+        "portalKey": bearer("The token of a portal link, within its capabilities."),
+    })
+}
+
 /// The envelope of an error.
-fn error() -> Schema {
-    let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    json_schema!({
+fn error() -> Value {
+    json!({
         "description": "The error.",
         "type": "object",
         "required": ["success", "error"],
         "properties": {
-            "success": { "const": false },
-            "error": {
-                "type": "object",
-                "required": ["code", "message", "request_id", "retryable", "details"],
-                "properties": {
-                    "code": {
-                        "description": "Which error it is, by a name that stays. There may be more in later versions.",
-                        "type": "string",
-                        "examples": codes,
-                    },
-                    "message": { "description": "An explanation for people.", "type": "string" },
-                    "request_id": { "description": "The request's id, as in `x-request-id`.", "type": "string" },
-                    "retryable": {
-                        "description": "Whether the same request may succeed later, after the seconds of `Retry-After`.",
-                        "type": "boolean",
-                    },
-                    "details": {
-                        "description": "The wrong fields.",
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["field", "code", "problem"],
-                            "properties": {
-                                "field": {
-                                    "description": "The path of the field, such as `events[0].data`, or the name of a header or parameter.",
-                                    "type": "string",
-                                },
-                                "code": {
-                                    "description": "What is wrong: `required`, `invalid`, or a code of errors.",
-                                    "type": "string",
-                                },
-                                "problem": {
-                                    "description": "What is wrong, and what is expected.",
-                                    "type": "string",
-                                },
-                            },
-                        },
-                    },
-                },
+            "success": { "type": "boolean", "examples": [false] },
+            "error": { "$ref": "#/components/schemas/ErrorBody" },
+        },
+        "additionalProperties": true,
+    })
+}
+
+/// What went wrong.
+fn error_body() -> Value {
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    json!({
+        "description": "What went wrong.",
+        "type": "object",
+        "required": ["code", "message", "request_id", "retryable", "details"],
+        "properties": {
+            "code": {
+                "description": "Which error it is, by a name that stays. There may be more in later versions.",
+                "type": "string",
+                "examples": codes,
+            },
+            "message": { "description": "An explanation for people.", "type": "string" },
+            "request_id": { "description": "The request's id, as in `x-request-id`.", "type": "string" },
+            "retryable": {
+                "description": "Whether the same request may succeed later, after the seconds of `Retry-After`.",
+                "type": "boolean",
+            },
+            "details": {
+                "description": "The wrong fields.",
+                "type": "array",
+                "items": { "$ref": "#/components/schemas/ErrorDetail" },
             },
         },
+        "additionalProperties": true,
+    })
+}
+
+/// A field and what is wrong with it.
+fn error_detail() -> Value {
+    json!({
+        "description": "A field and what is wrong with it.",
+        "type": "object",
+        "required": ["field", "code", "problem"],
+        "properties": {
+            "field": {
+                "description": "The path of the field, such as `events[0].data`, or the name of a header or parameter.",
+                "type": "string",
+            },
+            "code": {
+                "description": "What is wrong: `required`, `invalid`, or a code of errors.",
+                "type": "string",
+            },
+            "problem": {
+                "description": "What is wrong, and what is expected.",
+                "type": "string",
+            },
+        },
+        "additionalProperties": true,
     })
 }

@@ -8,7 +8,7 @@ use rung_dialect::limits::ID_CHARS;
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-use super::super::Code;
+use super::{super::Code, clients};
 use crate::limits::{IDEMPOTENCY_KEY_BYTES, PAGE_DEFAULT};
 
 /// Who may make a call.
@@ -38,6 +38,22 @@ impl Who {
     }
 }
 
+impl Who {
+    /// The keys that open the call, any of them.
+    fn security(self) -> Value {
+        let schemes: &[&str] = match self {
+            Self::Anybody => &[],
+            Self::Operator(_) => &["operatorKey"],
+            Self::Tenant(Scope::Read | Scope::Manage)
+            | Self::TenantOrAll(Scope::Read | Scope::Manage)
+            | Self::AnyTenant
+            | Self::AnybodyWithAKey => &["tenantKey", "operatorKey", "portalKey"],
+            Self::Tenant(_) | Self::TenantOrAll(_) => &["tenantKey", "operatorKey"],
+        };
+        schemes.iter().map(|name| json!({ *name: [] })).collect()
+    }
+}
+
 /// What whoever reads a body may answer.
 const BODY_REFUSALS: &[Code] = &[
     Code::InvalidJson,
@@ -51,7 +67,6 @@ const BODY_REFUSALS: &[Code] = &[
 /// The documentation of a call.
 #[derive(Debug)]
 pub struct Operation {
-    pub(super) path: Option<&'static str>,
     id: &'static str,
     summary: &'static str,
     description: Option<String>,
@@ -89,7 +104,6 @@ impl Operation {
             codes.push(Code::TenantRequired);
         }
         Self {
-            path: None,
             id,
             summary,
             description: None,
@@ -98,15 +112,6 @@ impl Operation {
             body: None,
             answers: BTreeMap::new(),
             codes,
-        }
-    }
-
-    /// The path of a call that shares its route with others.
-    #[must_use]
-    pub fn at(self, path: &'static str) -> Self {
-        Self {
-            path: Some(path),
-            ..self
         }
     }
 
@@ -341,7 +346,7 @@ impl Operation {
         }
         let mut operation = json!({
             "operationId": self.id,
-            "tags": [tag(path)],
+            "tags": [clients::tag(path)],
             "summary": self.summary,
         });
         let needs = match self.who {
@@ -368,9 +373,7 @@ impl Operation {
         if !description.is_empty() {
             operation["description"] = description.join("\n\n").into();
         }
-        if self.who == Who::Anybody {
-            operation["security"] = json!([]);
-        }
+        operation["security"] = self.who.security();
         if !parameters.is_empty() {
             operation["parameters"] = parameters.into();
         }
@@ -420,17 +423,6 @@ fn path_parameters(path: &str) -> Vec<Value> {
     parameters.collect()
 }
 
-/// The first name of a path, behind the version; the page at the root is the dashboard.
-fn tag(path: &str) -> &str {
-    let mut names = path
-        .split('/')
-        .filter(|name| !name.is_empty() && *name != "v1");
-    names
-        .next()
-        .unwrap_or("dashboard")
-        .trim_end_matches(".json")
-}
-
 fn by_status(codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in Code::ALL.iter().filter(|code| codes.contains(code)) {
@@ -470,14 +462,10 @@ pub(super) fn refusal(codes: &[Code]) -> Value {
             (code.as_str().to_owned(), example)
         })
         .collect();
-    let schema = json!({
-        "allOf": [
-            { "$ref": "#/components/schemas/Error" },
-            { "properties": { "error": { "properties": { "code": { "enum": names } } } } },
-        ],
-    });
+    let schema = json!({ "$ref": "#/components/schemas/Error" });
     let mut response = json!({
         "description": described.collect::<Vec<_>>().join("\n"),
+        "x-codes": names,
         "content": { "application/json": { "schema": schema, "examples": examples } },
     });
     let headers: Map<_, _> = codes.iter().filter_map(|code| header_with(*code)).collect();

@@ -88,18 +88,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.on(MethodFilter::DELETE, &Method::DELETE, path, handler, docs)
     }
 
-    /// Documents a call that the handler of another route answers.
-    #[must_use]
-    pub fn also(
-        mut self,
-        method: &'static Method,
-        path: &'static str,
-        docs: fn(&mut Schemas) -> Operation,
-    ) -> Self {
-        self.documented.push(Documented { method, path, docs });
-        self
-    }
-
     /// The routes themselves.
     pub fn router(self) -> Router<S> {
         self.router

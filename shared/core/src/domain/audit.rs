@@ -97,10 +97,12 @@ actions! {
     JobCancelled = "job.cancelled";
     /// The content of an event was erased.
     EventErased = "event.erased";
-    /// An event type got a schema.
-    EventTypeSchemaSet = "event_type.schema_set";
-    /// An event type lost its schema.
-    EventTypeSchemaDeleted = "event_type.schema_deleted";
+    /// An event type was defined.
+    EventTypeCreated = "event_type.created";
+    /// The definition of an event type was replaced.
+    EventTypeUpdated = "event_type.updated";
+    /// The definition of an event type was deleted.
+    EventTypeDeleted = "event_type.deleted";
     /// What is encrypted was encrypted anew with the newest key.
     SecretsReencrypted = "secrets.reencrypted";
     /// Dead letters went back to their queues.

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod chain;
 pub mod delivery;
 pub mod disable;
+pub mod event_type;
 pub mod hops;
 pub mod id;
 pub mod idempotency;

@@ -3,7 +3,7 @@
 //! Latencies go into a histogram whose classes grow by a quarter of a doubling, so that a percentile is at most 19 % off,
 //! whatever the scale, and sums of histograms are as good as their parts.
 
-use super::attempt::{Attempt, Outcome};
+use super::attempt::{Attempt, ErrorCode, Outcome};
 
 /// The span that is counted together, in milliseconds.
 pub const HOUR_MS: u64 = 3_600_000;
@@ -20,6 +20,8 @@ pub struct Counts {
     pub failed: u64,
     /// By the hundreds of their answer's status; at 0 those that had no answer.
     pub by_status: [u64; 6],
+    /// Those that failed, by their error's place in [`ErrorCode::ALL`].
+    pub by_error: [u64; ErrorCode::ALL.len()],
     /// By the class of their answer's latency.
     pub latencies: [u64; LATENCY_CLASSES],
 }
@@ -30,6 +32,7 @@ impl Default for Counts {
             succeeded: 0,
             failed: 0,
             by_status: [0; 6],
+            by_error: [0; ErrorCode::ALL.len()],
             latencies: [0; LATENCY_CLASSES],
         }
     }
@@ -44,6 +47,12 @@ impl Counts {
         }
         let class = attempt.response_status.map_or(0, |status| status / 100);
         self.by_status[usize::from(class).min(5)] += 1;
+        let error = ErrorCode::ALL
+            .iter()
+            .position(|code| attempt.error_code == Some(*code));
+        if let Some(error) = error {
+            self.by_error[error] += 1;
+        }
         if attempt.response_status.is_some() {
             self.latencies[latency_class(attempt.response_time_ms)] += 1;
         }
@@ -54,6 +63,8 @@ impl Counts {
         self.succeeded += other.succeeded;
         self.failed += other.failed;
         let pairs = self.by_status.iter_mut().zip(other.by_status);
+        pairs.for_each(|(sum, count)| *sum += count);
+        let pairs = self.by_error.iter_mut().zip(other.by_error);
         pairs.for_each(|(sum, count)| *sum += count);
         let pairs = self.latencies.iter_mut().zip(other.latencies);
         pairs.for_each(|(sum, count)| *sum += count);

@@ -12,6 +12,7 @@ pub mod accept;
 mod attempt;
 pub mod deliver;
 pub mod erase;
+mod event_types;
 mod host_faults;
 pub mod jobs;
 mod keys;
@@ -27,7 +28,7 @@ pub mod sweep;
 mod tally;
 mod watch;
 
-pub use self::{host_faults::HostFaults, tally::Tally};
+pub use self::{event_types::EventTypes, host_faults::HostFaults, tally::Tally};
 use crate::{egress::HostFault, queue::QueueError, store::StoreError, topic::TopicError};
 
 /// Why a flow stopped. Every step of it can be taken again.

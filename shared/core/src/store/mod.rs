@@ -15,7 +15,8 @@
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`], [`outages`] |
 //! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |
-//! | schema of an event type | `T#t` / `Y#type` | until deleted | [`schemas`] |
+//! | definition of an event type, a tenant's or the deployment's | `T#t` / `Y#type`, `Y` / `dialect#type` | until deleted | [`event_types`] |
+//! | revision of the deployment's definitions | `Y` / `-` | for ever | [`event_types`] |
 //! | event | `E#t#e` / `-` | retention | [`events`] |
 //! | events that one call accepted, in the tenant's list | `V#t#s` / `accepted#call` | retention | [`event_list`] |
 //! | body of an event that its row has no room for | `E#t#e` / `P#hash#dialect` | retention | [`events`] |
@@ -41,8 +42,8 @@
 //!
 //! DynamoDB takes items up to 400 KB (of 1,024 bytes). By the bounds in [`limits`](crate::limits) the largest are an event with bodies that do not
 //! compress (its bodies 320 KB, its matches 33 KB at most, the names of dialects and sets), a match set (132 KB), an entry of the audit log
-//! (4 KB for each of two dozen values), a webhook (events 26 KB, secrets 16 KB, log ids of a disabling 12 KB, the rest 22 KB), a schema
-//! (32 KB) and a log entry (headers and body's beginning, 26 KB before they are compressed).
+//! (4 KB for each of two dozen values), a webhook (events 26 KB, secrets 16 KB, log ids of a disabling 12 KB, the rest 22 KB), a definition
+//! of an event type (schema 32 KB, sample 16 KB, groups 13 KB) and a log entry (headers and body's beginning, 26 KB before they are compressed).
 //!
 //! A row that is read, changed and written back is updated, never put ([`item::Builder::update`]): what a newer version has stored
 //! beside what this one knows stays. What a row is replaced by is put: a success over the failure of the same attempt, the sweep's
@@ -61,6 +62,7 @@ mod deployment_key;
 mod encrypted;
 mod erasures;
 pub mod event_list;
+pub mod event_types;
 pub mod events;
 mod item;
 pub mod jobs;
@@ -74,7 +76,6 @@ pub mod recoveries;
 mod reencryption;
 pub mod reminders;
 mod retention;
-pub mod schemas;
 pub mod stats;
 pub mod table;
 mod tenant_row;
@@ -171,6 +172,7 @@ pub struct Store {
     clock: Arc<dyn Clock>,
     retention: Duration,
     retentions: retention::Retentions,
+    event_types: Arc<event_types::Known>,
     reads: Batcher<batch::Key, Result<Option<Item>, StoreError>>,
     writes: Batcher<WriteRequest, Result<(), StoreError>>,
     /// Whether a shard of the parked waits is known to have a cursor.
@@ -214,6 +216,7 @@ impl Store {
             clock,
             retention,
             retentions: Arc::default(),
+            event_types: Arc::default(),
             reads,
             writes,
             swept_shards: Arc::default(),

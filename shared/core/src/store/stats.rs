@@ -12,6 +12,7 @@ use super::{
     walk::Span,
 };
 use crate::domain::{
+    attempt::ErrorCode,
     id::{TenantId, WebhookId},
     stats::Counts,
 };
@@ -48,7 +49,7 @@ impl Store {
         Ok(())
     }
 
-    /// The counts of the hours that begin within `span`, oldest first.
+    /// The counts of the hours that begin within `span`, whose end is not of it, oldest first.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -59,7 +60,11 @@ impl Store {
         span: Span,
     ) -> Result<Vec<(u64, Counts)>, StoreError> {
         let pk = partition(tenant, webhook);
-        let (from, until) = (time(span.since_ms), time(span.until_ms));
+        let last_ms = span.until_ms.saturating_sub(1);
+        if last_ms < span.since_ms {
+            return Ok(Vec::new());
+        }
+        let (from, until) = (time(span.since_ms), time(last_ms));
         let rows = self
             .query_all(Query {
                 range: Range::Between(&from, &until),
@@ -79,11 +84,52 @@ impl Store {
         span: Span,
     ) -> Result<Vec<(u64, Counts)>, StoreError> {
         let webhooks = self.subscriptions_of(tenant).await?;
+        let webhooks = webhooks.into_iter();
+        let webhooks = webhooks.map(|webhook| (tenant.clone(), webhook.id));
+        self.counts_of_these(&webhooks.collect::<Vec<_>>(), span)
+            .await
+    }
+
+    /// The same of all webhooks that the deployment has; `None` if these are more than `most`. Each tenant and each webhook is a read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn counts_of_deployment(
+        &self,
+        span: Span,
+        most: usize,
+    ) -> Result<Option<Vec<(u64, Counts)>>, StoreError> {
+        let (mut all, mut webhooks, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = self.tenants(after.as_deref(), AT_ONCE).await?;
+            let of_tenants = page.items.iter().map(async |tenant| {
+                let found = self.subscriptions_of(&tenant.id).await?.into_iter();
+                let found = found.map(|webhook| (tenant.id.clone(), webhook.id));
+                Ok::<_, StoreError>(found.collect::<Vec<_>>())
+            });
+            let found = try_join_all(of_tenants).await?.concat();
+            webhooks += found.len();
+            if webhooks > most {
+                return Ok(None);
+            }
+            all.extend(self.counts_of_these(&found, span).await?);
+            after = page.next;
+            if after.is_none() {
+                return Ok(Some(all));
+            }
+        }
+    }
+
+    async fn counts_of_these(
+        &self,
+        webhooks: &[(TenantId, WebhookId)],
+        span: Span,
+    ) -> Result<Vec<(u64, Counts)>, StoreError> {
         let mut all = Vec::new();
         for some in webhooks.chunks(AT_ONCE) {
             let counts = some
                 .iter()
-                .map(async |webhook| self.counts_of(tenant, &webhook.id, span).await);
+                .map(async |(tenant, webhook)| self.counts_of(tenant, webhook, span).await);
             all.extend(try_join_all(counts).await?.into_iter().flatten());
         }
         Ok(all)
@@ -97,7 +143,7 @@ pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
     format!("H#{tenant}#{webhook}")
 }
 
-/// `a1` and `a0` by outcome, `c0` to `c5` by status, `l0` and so on by latency; what is zero has none.
+/// `a1` and `a0` by outcome, `c0` to `c5` by status, `e_dns` and so on by error, `l0` and so on by latency; what is zero has none.
 fn attributes(counts: &Counts) -> Vec<(String, AttributeValue)> {
     let outcomes = [
         ("a1".to_owned(), counts.succeeded),
@@ -105,12 +151,19 @@ fn attributes(counts: &Counts) -> Vec<(String, AttributeValue)> {
     ];
     let classes = counts.by_status.into_iter().enumerate();
     let classes = classes.map(|(class, count)| (format!("c{class}"), count));
+    let errors = ErrorCode::ALL.iter().zip(counts.by_error);
+    let errors = errors.map(|(code, count)| (error_attribute(*code), count));
     let latencies = counts.latencies.into_iter().enumerate();
     let latencies = latencies.map(|(class, count)| (format!("l{class}"), count));
-    let all = outcomes.into_iter().chain(classes).chain(latencies);
+    let all = outcomes.into_iter().chain(classes);
+    let all = all.chain(errors).chain(latencies);
     all.filter(|(_, count)| *count > 0)
         .map(|(name, count)| (name, number(count)))
         .collect()
+}
+
+fn error_attribute(code: ErrorCode) -> String {
+    format!("e_{}", code.as_str())
 }
 
 fn read_counts(row: &Row) -> Result<(u64, Counts), StoreError> {
@@ -122,6 +175,7 @@ fn read_counts(row: &Row) -> Result<(u64, Counts), StoreError> {
             succeeded: count("a1"),
             failed: count("a0"),
             by_status: std::array::from_fn(|class| count(&format!("c{class}"))),
+            by_error: ErrorCode::ALL.map(|code| count(&error_attribute(code))),
             latencies: std::array::from_fn(|class| count(&format!("l{class}"))),
         },
     ))

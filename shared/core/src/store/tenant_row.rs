@@ -1,4 +1,4 @@
-//! The row of a tenant, `T#name` / `A`, as far as what hangs on it needs it: webhooks, keys and schemas stand in the partition of
+//! The row of a tenant, `T#name` / `A`, as far as what hangs on it needs it: webhooks, keys and event types stand in the partition of
 //! their tenant, and are written in one transaction with a change of the row, or a look at it. Both insist on its being the row of
 //! this tenant, and not of a later one of its name.
 
@@ -10,7 +10,7 @@ use crate::domain::id::TenantId;
 /// The row's sort key.
 pub(super) const SK: &str = "A";
 
-/// The partition of a tenant's own things: its webhooks, its keys, its schemas.
+/// The partition of a tenant's own things: its webhooks, its keys, its event types.
 pub(super) fn partition(tenant: &TenantId) -> String {
     format!("T#{tenant}")
 }

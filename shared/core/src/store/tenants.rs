@@ -4,7 +4,7 @@
 //! deleted, which `Z` keeps. All that belongs to a tenant is keyed by name and number, so it begins empty, and nothing that is
 //! still under way for the earlier one comes upon what is its own.
 //!
-//! `ver` goes up with every change of the tenant, its webhooks and its schemas. Publishing reads it strongly and keeps what it
+//! `ver` goes up with every change of the tenant, its webhooks and its event types. Publishing reads it strongly and keeps what it
 //! knows of these for as long as it stays the same.
 
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put};
@@ -102,8 +102,22 @@ impl Store {
     }
 
     async fn tenant_row(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
-        let row = self.get(row_partition(name), SK).await?;
-        row.map(from_row).transpose()
+        let key = (row_partition(name), SK.to_owned());
+        let Some(revision) = self.revision_to_read() else {
+            let (pk, sk) = key;
+            return self.get(pk, sk).await?.map(from_row).transpose();
+        };
+        let (mut tenant, mut definitions) = (None, None);
+        for row in self.get_all(vec![key, revision.clone()]).await? {
+            let (pk, _) = row.key()?;
+            if pk == revision.0 {
+                definitions = Some(row);
+            } else {
+                tenant = Some(row);
+            }
+        }
+        self.note_revision(definitions.as_ref());
+        tenant.map(from_row).transpose()
     }
 
     /// A page of all tenants, newest first, from before a position of [`Listed::next`].
@@ -141,7 +155,7 @@ impl Store {
         ))
     }
 
-    /// Deletes a tenant with its webhooks, keys and schemas, and begins the erasure of what it leaves.
+    /// Deletes a tenant with its webhooks, keys and event types, and begins the erasure of what it leaves.
     ///
     /// The tenant's own row goes last, and only if no webhook was made meanwhile, so a deletion cut short can be repeated and
     /// leaves nothing behind. A webhook leaves a row that leads to its log.

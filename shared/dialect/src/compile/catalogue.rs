@@ -33,7 +33,7 @@ pub(super) fn compile(file: &DialectFile, text: &str) -> Result<Catalogue, Fault
     let types = file
         .types
         .iter()
-        .map(|listed| event_type(listed, file, text))
+        .map(|listed| event_type(listed, file, text).map(Arc::new))
         .collect::<Result<_, _>>()?;
     for group in &file.groups {
         check_name(&group.name, &mut names)?;
@@ -85,6 +85,7 @@ fn event_type(listed: &TypeFile, file: &DialectFile, text: &str) -> Result<Event
             .as_ref()
             .map(|written| schema(written, text))
             .transpose()?,
+        archived: false,
     })
 }
 

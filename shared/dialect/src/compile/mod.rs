@@ -73,7 +73,7 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
         name: name.clone(),
         description: file.description.clone(),
         docs: file.docs.clone(),
-        source: text.to_owned(),
+        source: text.into(),
         timeout_ms,
         body_limit_bytes,
         reparse_safe: file.reparse_safe,

@@ -71,7 +71,7 @@ fn the_file_itself_loads() {
         dialects.names().collect::<Vec<_>>(),
         builtin.names().chain(["own"]).collect::<Vec<_>>()
     );
-    assert_eq!(dialects.get("own").unwrap().source, FILE);
+    assert_eq!(&*dialects.get("own").unwrap().source, FILE);
 }
 
 #[test]

@@ -50,12 +50,12 @@ async fn set_schema(rung: &Rung) {
     for size in SIZES {
         let leaves = vec![json!({"const": 0}); size];
         let choices = vec![json!({"$ref": "#/$defs/leaves"}); size];
-        let schema = json!({
+        let definition = json!({"schema": {
             "$defs": {"leaves": {"anyOf": leaves}, "choices": {"anyOf": choices}},
             "properties": {"a": {"$ref": "#/$defs/choices"}},
-        });
-        let call = operator.call("PUT", "/v1/event-types/by-schema/schema");
-        if call.body(schema.to_string()).send().await.status == 200 {
+        }});
+        let call = operator.call("PUT", "/v1/event-types/by-schema");
+        if call.body(definition.to_string()).send().await.status == 201 {
             return;
         }
     }

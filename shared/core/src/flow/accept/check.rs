@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     aside::aside,
-    domain::tenant::Tenant,
+    domain::{
+        event_type::{Owner, Source},
+        tenant::Tenant,
+    },
     limits::{COSTLY_EVENT_BYTES, COSTLY_WEBHOOKS},
     store::events::Body,
 };
@@ -59,6 +62,12 @@ impl Publisher {
             .matching(tenant, dialect, routes, event_type, facts.data)
             .await;
         if !own {
+            let definition = routes.types.definition(&dialect.name, event_type);
+            if definition.is_some_and(|(definition, _)| definition.archived) {
+                return Err(Refusal::Archived {
+                    event_type: event_type.to_owned(),
+                });
+            }
             let check = || self.check_schema(tenant, dialect, routes, event_type, facts.data);
             if is_costly { aside(check) } else { check() }?;
         }
@@ -67,7 +76,7 @@ impl Publisher {
         let spoken: HashSet<_> = webhooks.map(|webhook| webhook.dialect.as_str()).collect();
         let mut bodies = BTreeMap::from([(tenant.dialect.clone(), Body::Here(own_body))]);
         for other in spoken.into_iter().filter(|name| *name != tenant.dialect) {
-            if let Some(dialect) = self.dialects.get(other) {
+            if let Some(dialect) = routes.types.dialect(other) {
                 bodies.insert(other.to_owned(), Body::Here(body(dialect, &facts)?));
             }
         }
@@ -78,7 +87,7 @@ impl Publisher {
         })
     }
 
-    /// Holds the data against the schema of its type: the tenant's own, or else the dialect's.
+    /// Holds the data against the schema of its type: the tenant's own, or else the deployment's, or else the dialect's.
     fn check_schema(
         &self,
         tenant: &Tenant,
@@ -87,13 +96,20 @@ impl Publisher {
         event_type: &str,
         data: &Json,
     ) -> Result<(), Refusal> {
-        let schema = match routes.schemas.get(event_type) {
-            Some(given) => {
-                let compiled = self.schemas.compiled(&tenant.id, event_type, given);
-                Some(compiled.map_err(|fault| Refusal::UnusableSchema {
-                    event_type: event_type.to_owned(),
-                    fault: fault.to_string(),
-                })?)
+        let schema = match routes.types.definition(&dialect.name, event_type) {
+            Some((definition, source)) => {
+                let given = definition.schema.as_ref();
+                let owner = match source {
+                    Source::Tenant => Owner::Tenant(&tenant.id),
+                    Source::Deployment | Source::Dialect => Owner::Deployment(&dialect.name),
+                };
+                let compiled = given.map(|given| self.schemas.compiled(owner, event_type, given));
+                compiled
+                    .transpose()
+                    .map_err(|fault| Refusal::UnusableSchema {
+                        event_type: event_type.to_owned(),
+                        fault: fault.to_string(),
+                    })?
             }
             None => dialect
                 .catalogue

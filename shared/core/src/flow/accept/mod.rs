@@ -40,7 +40,7 @@ pub use self::{
     own::OwnEvent,
     request::{Accepted, NewEvent, Refusal},
 };
-use super::FlowError;
+use super::{FlowError, event_types::Deployments};
 use crate::{
     domain::{
         attempt::{AttemptKey, Outcome, Trigger},
@@ -82,6 +82,7 @@ pub struct Publisher {
     dialects: Arc<Dialects>,
     clock: Arc<dyn Clock>,
     routes: Arc<Mutex<HashMap<TenantId, Arc<Routes>>>>,
+    types: Deployments,
     schemas: Schemas,
     metrics: Metrics,
 }
@@ -114,6 +115,7 @@ impl Publisher {
     #[must_use]
     pub fn new(store: Store, queue: Queue, dialects: Arc<Dialects>, clock: Arc<dyn Clock>) -> Self {
         Self {
+            types: Deployments::new(store.clone(), Arc::clone(&dialects)),
             store,
             queue,
             dialects,
@@ -150,11 +152,11 @@ impl Publisher {
         own: bool,
     ) -> Vec<Result<Accepted, Refusal>> {
         let count = events.len();
-        let (routes, dialect) = match self.routes(tenant).await {
-            Ok(routes) => (routes, self.dialects.get(&tenant.dialect)),
+        let routes = match self.routes(tenant).await {
+            Ok(routes) => routes,
             Err(error) => return vec![Err(error.into()); count],
         };
-        let Some(dialect) = dialect else {
+        let Some(dialect) = routes.types.dialect(&tenant.dialect) else {
             tracing::error!(tenant = %tenant.id, dialect = tenant.dialect, "unknown dialect");
             return vec![Err(Refusal::Unavailable); count];
         };

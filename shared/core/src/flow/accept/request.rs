@@ -102,6 +102,12 @@ pub enum Refusal {
         /// Where, within the data, and what it must be.
         violations: Vec<Violation>,
     },
+    /// The type is archived.
+    #[error("the event type {event_type} is archived and takes no new events")]
+    Archived {
+        /// The type.
+        event_type: String,
+    },
     /// The type's schema was taken once, and is refused by now.
     #[error(
         "the stored schema of {event_type} exceeds the present limits ({fault}); it must be replaced or deleted"

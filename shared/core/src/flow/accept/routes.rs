@@ -1,15 +1,13 @@
 //! Which webhooks an event is for: those of its tenant, kept as of the tenant's version.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
 use tokio::{sync::Mutex, task::yield_now};
 
 use super::Publisher;
 use crate::{
-    domain::{no_delivery::NoDelivery, tenant::Tenant, webhook::Subscription},
+    domain::{id::TenantId, no_delivery::NoDelivery, tenant::Tenant, webhook::Subscription},
+    flow::EventTypes,
     limits::FILTER_SLICE,
     mutation::{Mutation, mutated},
     store::StoreError,
@@ -23,13 +21,12 @@ const CACHED_TENANTS: usize = 1_000;
 /// What looking at one of a webhook's subscriptions takes, in the unit of [`FILTER_SLICE`].
 const SUBSCRIPTION_WORK: usize = 50;
 
-/// A tenant's webhooks and schemas as of one version of the tenant.
+/// A tenant's webhooks and event types as of one version of the tenant, and one revision of the deployment's types.
 pub(super) struct Routes {
     /// The tenant's version that they are of.
     of: u64,
     pub(super) webhooks: Vec<Subscription>,
-    /// Those that the tenant has given its event types itself.
-    pub(super) schemas: HashMap<String, Json>,
+    pub(super) types: EventTypes,
     /// Whoever holds it may do what takes long for the tenant. It is the same for all versions.
     pub(super) turn: Arc<Mutex<()>>,
 }
@@ -45,24 +42,35 @@ pub(super) struct Matching<'a> {
 }
 
 impl Publisher {
-    /// The tenant's webhooks, read again only when one has changed.
+    /// The event types of a tenant, as the table has them; with no tenant, the deployment's.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn event_types(&self, tenant: Option<&TenantId>) -> Result<EventTypes, StoreError> {
+        self.types.of(tenant).await
+    }
+
+    /// The tenant's webhooks and event types, read again only when one has changed.
     pub(super) async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
+        // Just read along with the tenant.
+        let deployment = self.types.current().await?;
         let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cache().get(&tenant.id).cloned();
         if let Some(routes) = &known
             && (routes.of == tenant.version || mutated(Mutation::StaleRoutes))
+            && routes.types.revision() == deployment.revision
         {
             return Ok(Arc::clone(routes));
         }
         // Read after the version: what is kept under it is at least as new.
-        let (webhooks, schemas) = tokio::try_join!(
+        let (webhooks, types) = tokio::try_join!(
             self.store.subscriptions_of(&tenant.id),
-            self.store.schemas_of(&tenant.id)
+            self.types.of(Some(&tenant.id))
         )?;
         let routes = Arc::new(Routes {
             of: tenant.version,
             webhooks,
-            schemas: schemas.into_iter().collect(),
+            types,
             turn: known
                 .map(|routes| Arc::clone(&routes.turn))
                 .unwrap_or_default(),
@@ -91,7 +99,7 @@ impl Publisher {
         for webhook in &routes.webhooks {
             work += webhook.events.len() * SUBSCRIPTION_WORK;
             // A webhook may speak a dialect of its own; what that has no word for is not for it.
-            let dialect = self.dialects.get(&webhook.dialect);
+            let dialect = routes.types.dialect(&webhook.dialect);
             if dialect.is_some_and(|dialect| subscribes(&webhook.events, dialect, event_type)) {
                 anybody = true;
                 let asked = webhook.filter.as_ref().map(|filter| filter.ask(data));

@@ -1,4 +1,4 @@
-//! Tenants' own schemas, compiled: once for each change, and shared by all events.
+//! The schemas that tenants and the operator have defined, compiled: once for each change, and shared by all events.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use rung_json::{Json, JsonFault, limits::SCHEMA_BYTES, schema::Schema};
 
-use crate::{aside::aside, domain::id::TenantId, limits::SCHEMA_CACHE_BYTES};
+use crate::{aside::aside, domain::event_type::Owner, limits::SCHEMA_CACHE_BYTES};
 
 /// Those that were used last.
 #[derive(Clone, Default)]
@@ -15,7 +15,8 @@ pub(super) struct Schemas(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    compiled: HashMap<(TenantId, String), Compiled>,
+    /// By owner and type.
+    compiled: HashMap<(String, String), Compiled>,
     bytes: usize,
 }
 
@@ -25,17 +26,22 @@ struct Compiled {
 }
 
 impl Schemas {
-    /// The schema that a tenant has given an event type.
+    /// The schema that an event type was given.
     ///
     /// # Errors
     /// When it is refused by now, though it was taken once.
     pub(super) fn compiled(
         &self,
-        tenant: &TenantId,
+        owner: Owner<'_>,
         event_type: &str,
         given: &Json,
     ) -> Result<Arc<Schema>, JsonFault> {
-        let name = (tenant.clone(), event_type.to_owned());
+        // No tenant's id has a slash in it.
+        let owner = match owner {
+            Owner::Tenant(tenant) => tenant.to_string(),
+            Owner::Deployment(dialect) => format!("/{dialect}"),
+        };
+        let name = (owner, event_type.to_owned());
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(compiled) = known().compiled.get(&name)
             && compiled.given == *given
@@ -70,6 +76,7 @@ impl Compiled {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::domain::id::TenantId;
 
     fn json(text: &str) -> Json {
         Json::parse(text.as_bytes(), 9).unwrap()
@@ -79,7 +86,11 @@ mod tests {
     fn a_schema_is_compiled_once_for_each_change_and_shared() {
         let schemas = Schemas::default();
         let tenant = TenantId::parse("acme").unwrap();
-        let compiled = |text: &str| schemas.clone().compiled(&tenant, "a.b", &json(text));
+        let compiled = |text: &str| {
+            schemas
+                .clone()
+                .compiled(Owner::Tenant(&tenant), "a.b", &json(text))
+        };
         let first = compiled(r#"{"pattern":"^a"}"#).unwrap();
         let again = compiled(r#"{"pattern":"^a"}"#).unwrap();
         assert!(Arc::ptr_eq(&first, &again));

@@ -77,6 +77,10 @@ impl Deliverer {
         dialect: &Dialect,
         recovery: &Recovery,
     ) -> Result<Page, FlowError> {
+        let types = self.publisher.event_types(Some(&webhook.tenant)).await?;
+        let dialect = types
+            .dialect(&webhook.dialect)
+            .map_or(dialect, AsRef::as_ref);
         match &recovery.selection.scope {
             Scope::States(states) => self.unsuccessful(webhook, dialect, recovery, states).await,
             Scope::Any => self.anything(webhook, dialect, recovery).await,
