@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, limits::QUERY_ITEMS, read};
 use rung_core::{
     domain::{
-        attempt::{Attempt, ErrorCode, LogId, Outcome, Trigger},
+        attempt::{Attempt, ErrorCode, Exchange, LogId, Outcome, Trigger},
         audit::Action,
         id::{EventId, WebhookId},
         time::Time,
@@ -29,7 +29,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{Management, Path, by_hand::ByHand, deliveries, names_of};
+use crate::{
+    Management, Path, by_hand::ByHand, deliveries, names_of, webhooks::view::SignatureView,
+};
 
 /// An attempt of a delivery.
 #[derive(Serialize, JsonSchema)]
@@ -79,12 +81,45 @@ impl View {
     }
 }
 
+/// The attempt of a test.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TestLogEntry")]
+pub(crate) struct Tested<'a> {
+    #[serde(flatten)]
+    entry: View,
+    /// What really signed it.
+    signatures: Vec<SignatureView<'a>>,
+}
+
+impl<'a> Tested<'a> {
+    /// A test's entry, in this dialect.
+    pub(crate) fn of(entry: &'a Attempt, dialect: &'a Dialect) -> Self {
+        Self {
+            entry: View::of(entry, None),
+            signatures: signatures(&entry.exchange, Some(dialect)),
+        }
+    }
+}
+
+/// The headers that signed a request.
+fn signatures<'a>(exchange: &'a Exchange, dialect: Option<&'a Dialect>) -> Vec<SignatureView<'a>> {
+    let sent = |name: &str| {
+        let mut headers = exchange.request_headers.iter();
+        headers.find(|(sent, _)| sent == name)?.1.as_deref()
+    };
+    let signed = dialect.map(|dialect| dialect.signed_in(sent));
+    let signed = signed.into_iter().flatten();
+    signed.map(SignatureView::from).collect()
+}
+
 /// An attempt with its request and response.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LogDetail")]
-pub(crate) struct Detail {
+pub(crate) struct Detail<'a> {
     #[serde(flatten)]
     entry: View,
+    /// What really signed it; null once erased.
+    signatures: Option<Vec<SignatureView<'a>>>,
     request: Sent,
     /// Null without a response.
     response: Option<Received>,
@@ -115,15 +150,22 @@ struct Received {
     body: Option<String>,
 }
 
-impl Detail {
+impl<'a> Detail<'a> {
     /// An entry, with its event and the body that was sent of that, if they are still there.
-    fn of(view: View, entry: &Attempt, event: Option<&Event>, body: Option<&[u8]>) -> Self {
+    fn of(
+        view: View,
+        entry: &'a Attempt,
+        dialect: Option<&'a Dialect>,
+        event: Option<&Event>,
+        body: Option<&[u8]>,
+    ) -> Self {
         // The event is erased before its attempts' entries are.
         let erased = event.and_then(|event| event.erased.as_ref());
         let erased_ms = erased.map(|erased| erased.at_ms).or(entry.erased_ms);
         let exchange = erased_ms.is_none().then_some(&entry.exchange);
         Self {
             entry: view,
+            signatures: exchange.map(|exchange| signatures(exchange, dialect)),
             request: Sent {
                 url: exchange.map(|exchange| exchange.url.clone()),
                 headers: exchange.map(|exchange| {
@@ -407,7 +449,8 @@ pub(crate) async fn get(
     };
     let view = views(&state, std::slice::from_ref(&entry)).await?;
     let view = view.into_iter().next().ok_or(Code::NotFound)?;
-    let detail = Detail::of(view, &entry, event.as_ref(), body.as_deref());
+    let dialect = state.api.dialects.get(&entry.dialect).map(AsRef::as_ref);
+    let detail = Detail::of(view, &entry, dialect, event.as_ref(), body.as_deref());
     Ok(answer(StatusCode::OK, json!({ "log": detail })))
 }
 

@@ -10,7 +10,7 @@ use rung_core::{
     egress::Transport,
     encryption::KeyRing,
     flow::{
-        HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
+        HostFaults, InFlight, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
         sweep::Sweeper,
     },
     metrics::Metrics,
@@ -186,6 +186,7 @@ impl App {
                 tally: Tally::new(BATCH_TIME),
                 metrics: Metrics::default(),
                 host_faults: HostFaults::default(),
+                in_flight: InFlight::default(),
                 operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
                 publisher,
             },

@@ -9,7 +9,7 @@ use std::{
 
 use rung_base::clock::{Clock, ScaledClock};
 use rung_core::{
-    config::{Settings, check_admin_key, given_encryption_keys, load_dialects},
+    config::{Settings, check_admin_key, given_encryption_keys, load_dialects, load_roots},
     egress,
 };
 use rung_local_aws::Aws;
@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// An additional dialect file; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) dialect: Vec<PathBuf>,
+    /// A file of certificates (PEM) to trust besides the public authorities; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Vec<PathBuf>,
     /// An origin whose pages may call the API, such as http://localhost:3000; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) cors_origin: Vec<Origin>,
@@ -116,6 +119,7 @@ impl Server {
         let Settings {
             retention,
             mut dialect_files,
+            mut ca_files,
             strict,
             egress_ips,
             webhooks_per_tenant,
@@ -127,6 +131,8 @@ impl Server {
         let strict = args.strict || strict.unwrap_or(false);
         dialect_files.extend_from_slice(&args.dialect);
         let dialects = Arc::new(load_dialects(&dialect_files, retention)?);
+        ca_files.extend_from_slice(&args.ca);
+        let roots = load_roots(&ca_files)?;
         let listener = TcpListener::bind(args.addr).await.map_err(|error| {
             format!(
                 "cannot listen on {}: {error}; choose another address with --addr",
@@ -155,6 +161,7 @@ impl Server {
             clock: Arc::clone(&clock),
             transport: Arc::new(egress::Client::new(
                 egress::Policy { strict },
+                roots,
                 descriptors::deliveries(),
             )),
             dialects,

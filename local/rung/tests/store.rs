@@ -101,6 +101,8 @@ fn webhook() -> Webhook {
         filter: None,
         rate_limit: None,
         pace_epoch: 0,
+        max_in_flight: Some(1),
+        keep_alive: Some(false),
         name: Some("n".to_owned()),
         description: None,
         secret: Secret::new("s".to_owned()),

@@ -34,6 +34,8 @@ pub const SAMPLE_BYTES: usize = 16 * 1024;
 pub const STATS_WEBHOOKS: usize = 10_000;
 /// Highest rate limit of a webhook, in deliveries a second: its place is one item, which DynamoDB writes 1,000 times a second.
 pub const RATE_LIMIT_MAX: u32 = 500;
+/// Most deliveries of a webhook that may be under way at once from one process.
+pub const IN_FLIGHT_MAX: u32 = 1_000;
 /// Most problems of a request that are answered at once.
 pub const PROBLEMS: usize = 20;
 /// Most characters of a field's name in an answer. What was sent may be longer.

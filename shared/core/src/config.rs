@@ -12,10 +12,11 @@ use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
 use crate::{
-    aws_http, egress,
+    aws_http,
+    egress::{self, Roots, RootsFault},
     encryption::{KeyRing, KeyRingFault},
     flow::{
-        HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
+        HostFaults, InFlight, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
         sweep::Sweeper,
     },
     limits::{ADMIN_KEY_CHARS, RETENTION_MARGIN, TALLY_TIME, WEBHOOKS_PER_TENANT},
@@ -73,6 +74,14 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file of trusted roots that is none.
+    #[error("cannot take the trusted roots of {path}: {fault}")]
+    CaFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        fault: RootsFault,
+    },
     /// A dialect file with a mistake.
     #[error(transparent)]
     Dialect(#[from] DialectFault),
@@ -114,6 +123,8 @@ pub struct Settings {
     pub retention: Duration,
     /// The operator's own dialect files: `RUNG_DIALECTS`.
     pub dialect_files: Vec<PathBuf>,
+    /// Files of roots that are trusted besides those that were compiled in: `RUNG_CA_FILES`.
+    pub ca_files: Vec<PathBuf>,
     /// Whether only public HTTPS URLs are taken, if `RUNG_STRICT` says so or not.
     pub strict: Option<bool>,
     /// The networks that deliveries come from: `RUNG_EGRESS_IPS`.
@@ -131,6 +142,7 @@ impl Default for Settings {
         Self {
             retention: DEFAULT_RETENTION,
             dialect_files: Vec::new(),
+            ca_files: Vec::new(),
             strict: None,
             egress_ips: Vec::new(),
             webhooks_per_tenant: WEBHOOKS_PER_TENANT,
@@ -148,7 +160,8 @@ impl Settings {
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
             retention: retention()?,
-            dialect_files: dialect_files(),
+            dialect_files: files("RUNG_DIALECTS"),
+            ca_files: files("RUNG_CA_FILES"),
             strict: flag("RUNG_STRICT")?,
             egress_ips: egress_ips()?,
             webhooks_per_tenant: webhooks_per_tenant()?,
@@ -200,6 +213,7 @@ pub struct Context {
     pub webhooks_per_tenant: u32,
     /// Where the API is reached from outside.
     pub public_url: Option<Url>,
+    ca_files: Vec<PathBuf>,
     admin_key: Option<String>,
     operator_topic: Option<TopicArn>,
     aws: SdkConfig,
@@ -214,6 +228,7 @@ impl Context {
         let Settings {
             retention,
             dialect_files,
+            ca_files,
             strict,
             egress_ips,
             webhooks_per_tenant,
@@ -250,6 +265,7 @@ impl Context {
             egress_ips,
             webhooks_per_tenant,
             public_url,
+            ca_files,
             admin_key,
             operator_topic,
             aws,
@@ -298,12 +314,14 @@ impl Context {
                 egress::Policy {
                     strict: self.strict,
                 },
+                load_roots(&self.ca_files)?,
                 EGRESS_DESCRIPTORS,
             )),
             clock: Arc::clone(&self.clock),
             tally: Tally::new(TALLY_TIME),
             metrics: self.metrics.clone(),
             host_faults: HostFaults::default(),
+            in_flight: InFlight::default(),
             operator: Operator::new(
                 self.store.clone(),
                 publisher.clone(),
@@ -405,8 +423,24 @@ pub fn load_dialects(files: &[PathBuf], retention: Duration) -> Result<Dialects,
     Ok(dialects)
 }
 
-fn dialect_files() -> Vec<PathBuf> {
-    let paths = optional("RUNG_DIALECTS").unwrap_or_default();
+/// The roots that come with Rung and those of the given files.
+///
+/// # Errors
+/// When a file cannot be read, or anything in it is not a certificate.
+pub fn load_roots(files: &[PathBuf]) -> Result<Roots, ConfigError> {
+    let mut roots = Roots::builtin();
+    for path in files {
+        roots.add_file(path).map_err(|fault| ConfigError::CaFile {
+            path: path.clone(),
+            fault,
+        })?;
+    }
+    Ok(roots)
+}
+
+/// The files that a variable names, separated as in `PATH`.
+fn files(name: &str) -> Vec<PathBuf> {
+    let paths = optional(name).unwrap_or_default();
     env::split_paths(&paths)
         .filter(|path| !path.as_os_str().is_empty())
         .collect()

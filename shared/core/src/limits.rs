@@ -98,6 +98,8 @@ pub const LADDER_DELAY: Duration = Duration::from_secs(86_400);
 pub const RETENTION_CACHE_MS: u64 = 600_000;
 /// How long an attempt may wait for a connection and its receiver then take, together: less than a batch has.
 pub const SLOT_AND_POST_TIME: Duration = Duration::from_secs(20);
+/// Deliveries of a webhook that are under way at once from one process, if the webhook does not say.
+pub const MAX_IN_FLIGHT: u32 = 100;
 /// How long an attempt that this host could not make is put off at least, in milliseconds; half as long when it is spread.
 pub const PUT_OFF_MIN_MS: u64 = 5_000;
 /// How long it is put off at most, in milliseconds.

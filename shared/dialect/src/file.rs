@@ -39,6 +39,11 @@ pub(super) struct DialectFile {
     pub(super) gone_disables: bool,
     #[serde(default)]
     pub(super) honour_retry_after: bool,
+    /// `1.1` where HTTP/2 is not to be offered.
+    pub(super) http_version: Option<Spanned<String>>,
+    /// Whether a connection serves one request after the other.
+    #[serde(default = "yes")]
+    pub(super) keep_alive: bool,
     /// Whether the headers of Standard Webhooks go along.
     #[serde(default = "yes")]
     pub(super) standard_webhooks: bool,

@@ -62,6 +62,8 @@ pub(super) struct Headers {
     pub(super) user_agent: HeaderValue,
     pub(super) own: Vec<(HeaderName, Template)>,
     pub(super) signatures: Vec<Signature>,
+    /// The names of `own` and `signatures`, as they are spelled over HTTP/1.1.
+    pub(super) spelled: Vec<String>,
     pub(super) standard_webhooks: bool,
 }
 
@@ -81,10 +83,19 @@ impl Headers {
         own.chain(signatures).chain(standard.into_iter().flatten())
     }
 
+    fn spelled<'h>(&'h self, name: &'h HeaderName) -> &'h str {
+        let mut spelled = self.spelled.iter();
+        let spelled = spelled.find(|spelled| spelled.eq_ignore_ascii_case(name.as_str()));
+        spelled.map_or(name.as_str(), String::as_str)
+    }
+
     /// The headers that sign with `secret`, each with its scheme.
     pub(super) fn signed_with(&self, secret: &str) -> Vec<(&str, &'static str)> {
         let own = self.signatures.iter();
-        let own = own.map(|signature| (signature.header.as_str(), signature.algorithm.scheme()));
+        let own = own.map(|signature| {
+            let spelled = self.spelled(&signature.header);
+            (spelled, signature.algorithm.scheme())
+        });
         let standard = if !self.standard_webhooks {
             None
         } else if KeyPair::parse(secret).is_some() {
@@ -93,6 +104,27 @@ impl Headers {
             shared_key(secret).map(|_| "v1")
         };
         own.chain(standard.map(|scheme| (STANDARD_WEBHOOKS[2].as_str(), scheme)))
+            .collect()
+    }
+
+    /// The headers that sign a request, each with its scheme; `sent` has the values of headers by their names in lower case.
+    pub(super) fn signed_in<'a>(
+        &'a self,
+        sent: impl Fn(&str) -> Option<&'a str>,
+    ) -> Vec<(&'a str, &'static str)> {
+        let own = self.signatures.iter();
+        let own = own.filter(|signature| sent(signature.header.as_str()).is_some());
+        let own = own.map(|signature| {
+            let spelled = self.spelled(&signature.header);
+            (spelled, signature.algorithm.scheme())
+        });
+        let standard = STANDARD_WEBHOOKS[2].as_str();
+        let value = sent(standard).filter(|_| self.standard_webhooks);
+        let schemes = ["v1", "v1a"].into_iter().filter(|scheme| {
+            let mut signatures = value.into_iter().flat_map(|value| value.split(' '));
+            signatures.any(|one| one.split_once(',').is_some_and(|(name, _)| name == *scheme))
+        });
+        own.chain(schemes.map(|scheme| (standard, scheme)))
             .collect()
     }
 

@@ -80,6 +80,10 @@ pub struct Dialect {
     pub gone_disables: bool,
     /// Whether `Retry-After` of a 429 or 503 moves the next attempt.
     pub honours_retry_after: bool,
+    /// Whether its POSTs go over HTTP/1.1 alone.
+    pub http1_only: bool,
+    /// Whether a connection serves one POST after the other, unless a webhook has it otherwise.
+    pub keep_alive: bool,
     /// The waits between attempts.
     pub ladder: Ladder,
     /// When Rung disables a webhook by itself.
@@ -192,6 +196,21 @@ impl Dialect {
     #[must_use]
     pub fn signed_with(&self, secret: &str) -> Vec<(&str, &'static str)> {
         self.headers.signed_with(secret)
+    }
+
+    /// The headers that sign a request that was sent, each with its scheme; `sent` has the values of its headers by their names in
+    /// lower case.
+    #[must_use]
+    pub fn signed_in<'a>(
+        &'a self,
+        sent: impl Fn(&str) -> Option<&'a str>,
+    ) -> Vec<(&'a str, &'static str)> {
+        self.headers.signed_in(sent)
+    }
+
+    /// The names of its headers as they are spelled over HTTP/1.1. Those that are in lower case there are left out.
+    pub fn spelled_headers(&self) -> impl Iterator<Item = &str> {
+        self.headers.spelled.iter().map(String::as_str)
     }
 
     /// What its POSTs call themselves.

@@ -3,18 +3,16 @@
 use http::{
     HeaderName,
     header::{
-        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, EXPECT, HOST, PROXY_AUTHORIZATION, TE,
-        TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+        CONNECTION, DATE, EXPECT, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE, USER_AGENT,
     },
 };
 
 use super::Dialect;
 
 /// The connection's, the body's, or Rung's own.
-const RESERVED: [HeaderName; 14] = [
+const RESERVED: [HeaderName; 12] = [
     CONNECTION,
-    CONTENT_LENGTH,
-    CONTENT_TYPE,
     DATE,
     EXPECT,
     HOST,
@@ -28,21 +26,22 @@ const RESERVED: [HeaderName; 14] = [
     USER_AGENT,
 ];
 
-/// Whether nobody but Rung sets this header.
+/// Whether neither a dialect's file nor a webhook sets this header: it is the connection's, describes the body, or is Rung's own.
 pub(super) fn is_reserved(name: &HeaderName) -> bool {
-    RESERVED.contains(name) || name.as_str().starts_with("rung-")
+    let text = name.as_str();
+    RESERVED.contains(name)
+        || text.starts_with("rung-")
+        || text.starts_with("content-")
+        || text.starts_with("proxy-") && name != PROXY_AUTHORIZATION
 }
 
 impl Dialect {
-    /// Whether a webhook of this dialect may not set this header: what describes the body is for whoever makes the body, a
-    /// receiver must not take a webhook's own header for a signature, and the dialect sets its headers itself.
+    /// Whether a webhook of this dialect may not set this header: nobody may, the dialect sets it itself, or a receiver might take it
+    /// for one of Standard Webhooks.
     #[must_use]
     pub fn reserves_header(&self, name: &HeaderName) -> bool {
-        let text = name.as_str();
         is_reserved(name)
-            || text.starts_with("content-")
-            || text.starts_with("webhook-")
-            || text.starts_with("proxy-") && name != PROXY_AUTHORIZATION
+            || name.as_str().starts_with("webhook-")
             || self.headers.names().any(|own| own == name)
     }
 }

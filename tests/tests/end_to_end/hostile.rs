@@ -566,36 +566,34 @@ async fn each_hostile_receiver_has_its_reason_in_the_log() {
     let tenant = Tenant::create(&rung, "t", "standard").await;
     let closed = "closed the connection before it responded";
     let no_http = "not valid HTTP, or its headers were too long";
-    let cases: [(&str, &'static [u8], bool, &str); 9] = [
+    let cases: [(&str, &'static [u8], bool, &str); 7] = [
         ("http", b"", false, closed),
         ("http", b"HTTP/1.1 200 OK\r\nx: half", false, closed),
-        ("http", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", false, no_http),
         (
             "http",
-            b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
             false,
-            no_http,
-        ),
-        (
-            "http",
-            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx",
-            false,
-            no_http,
+            "It began with \"SSH-2.0-OpenSSH_9.6",
         ),
         ("http", b"x", true, no_http),
         (
             "http",
             b"HTTP/1.1 302 Go\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n",
             false,
-            "responded with 302",
+            "responded with 302 Found: a redirect to http://169.254.169.254/, which is not followed",
         ),
         (
             "https",
             b"HTTP/1.1 400 Speak plainly\r\n\r\n",
             false,
-            "TLS handshake failed",
+            "the host does not speak TLS at this port",
         ),
-        ("https", b"", false, "TLS handshake failed"),
+        (
+            "https",
+            b"",
+            false,
+            "the host closed the connection during it",
+        ),
     ];
     for (scheme, bytes, endless, reason) in cases {
         let (address, _serving) = raw(bytes, endless).await;
@@ -630,13 +628,12 @@ async fn a_long_head_is_cut_in_the_log() {
     assert!((5..=8).contains(&headers.len()), "{}", headers.len());
 }
 
-/// A receiver's gzip bomb: nobody asked for it, and nobody unpacks it.
+/// A receiver's gzip bomb: nobody asked for it, and no more of it is unpacked than is shown.
 #[tokio::test]
-async fn a_gzip_bomb_stays_packed() {
+async fn a_gzip_bomb_is_unpacked_no_further_than_it_is_shown() {
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
     packed.write_all(&vec![0; 32 * 1024 * 1024]).unwrap();
     let bomb = packed.finish().unwrap();
-    let start = String::from_utf8_lossy(&bomb[..16]).into_owned();
     let rung = rung(&[]).await;
     let receiver = Receiver::start(move |request| {
         assert_eq!(request.header("accept-encoding"), None);
@@ -652,6 +649,5 @@ async fn a_gzip_bomb_stays_packed() {
     assert_eq!(log["status"], "succeeded");
     let whole = webhook.log(&log).await;
     let body = whole["response"]["body"].as_str().unwrap();
-    assert!(body.starts_with(&start), "{body:?}");
-    assert!(body.chars().count() <= 4 * 1024, "{}", body.len());
+    assert_eq!(body, "\0".repeat(4 * 1024));
 }

@@ -161,6 +161,13 @@ async fn the_environment_is_read() {
     assert!(output.contains("RUNG_RETENTION_DAYS must be"), "{output}");
     let output = refused("RUNG_DIALECTS=/no/such/file.toml", &[]).await;
     assert!(output.contains("/no/such/file.toml"), "{output}");
+    let output = refused("RUNG_CA_FILES=/no/such/file.pem", &[]).await;
+    assert!(output.contains("/no/such/file.pem"), "{output}");
+    let output = refused("X=", &["--ca", "/dev/null"]).await;
+    assert!(
+        output.contains("/dev/null: it has no certificate"),
+        "{output}"
+    );
     let output = refused("RUNG_PUBLIC_URL=here", &[]).await;
     assert!(output.contains("RUNG_PUBLIC_URL must be"), "{output}");
     let output = refused("RUNG_ADMIN_KEY=tooshort", &[]).await;

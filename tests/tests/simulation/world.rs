@@ -473,6 +473,8 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             filter: None,
             rate_limit: chance.happens(plan.paced).then(|| pace_of(number)),
             pace_epoch: 0,
+            max_in_flight: None,
+            keep_alive: None,
             name: None,
             description: None,
             secret: Secret::new(SECRET.to_owned()),

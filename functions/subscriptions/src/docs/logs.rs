@@ -41,7 +41,9 @@ fn example() -> Value {
 /// The entry of a test.
 pub(super) fn test_example() -> Value {
     let mut entry = example();
+    let signatures = json!([{ "header": "X-Odin-Signature", "scheme": "hmac-sha256" }]);
     for (name, value) in [
+        ("signatures", signatures),
         ("status", json!("succeeded")),
         ("trigger", json!("test")),
         ("response_status", json!(200)),
@@ -124,6 +126,7 @@ fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
 
 pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
     let mut log = example();
+    log["signatures"] = json!([{ "header": "X-Odin-Signature", "scheme": "hmac-sha256" }]);
     log["request"] = json!({
         "url": "https://your-domain.com/webhooks/odin",
         "headers": { "content-type": "application/json", "webhook-id": "evt_001" },
@@ -131,7 +134,7 @@ pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
     });
     log["erased_at"] = Value::Null;
     log["response"] = json!({ "status": 500, "headers": {}, "body": "out of order" });
-    let detail = schemas.subschema_for::<Detail>();
+    let detail = schemas.subschema_for::<Detail<'_>>();
     Operation::new(
         Who::Tenant(Scope::Read),
         "getLog",

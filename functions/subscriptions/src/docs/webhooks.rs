@@ -4,8 +4,8 @@ use http::StatusCode;
 use rung_api::{
     Code,
     limits::{
-        DESCRIPTION_CHARS, HEADER_VALUE_BYTES, NAME_CHARS, OVERLAP_MAX_MS, RATE_LIMIT_MAX,
-        SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+        DESCRIPTION_CHARS, HEADER_VALUE_BYTES, IN_FLIGHT_MAX, NAME_CHARS, OVERLAP_MAX_MS,
+        RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
     },
     openapi::{Operation, Schemas, Who},
 };
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{id, jobs, logs, object, text, time};
 use crate::{
-    logs::View as LogView,
+    logs::Tested,
     webhooks::{OldSecretView, view::View},
 };
 
@@ -28,14 +28,17 @@ fn example() -> Value {
         "events": ["user.lesson.completed", "content"],
         "filter": null,
         "rate_limit_per_second": null,
+        "max_in_flight": null,
+        "keep_alive": null,
         "name": null,
         "description": "Production webhook for user events",
         "status": "active",
         "created_at": "2025-10-10T12:00:00.000Z",
         "dialect": "odin",
         "signing": "v1",
-        "signatures": [{ "header": "x-odin-signature", "scheme": "hmac-sha256" }],
+        "signatures": [{ "header": "X-Odin-Signature", "scheme": "hmac-sha256" }],
         "public_key": null,
+        "old_public_keys": [],
         "old_secret_expires_at": null,
         "headers": {},
         "secret_headers": [],
@@ -79,6 +82,16 @@ fn fields(header: Value) -> Value {
             "type": ["integer", "null"],
             "minimum": 1,
             "maximum": RATE_LIMIT_MAX,
+        },
+        "max_in_flight": {
+            "description": "Most deliveries that are under way at once, from each process that delivers [default: 100]; what is more waits. 1 for a receiver that handles one request at a time.",
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": IN_FLIGHT_MAX,
+        },
+        "keep_alive": {
+            "description": "Whether a connection serves one delivery after the other [default: as the dialect has it]. With false each has a new one.",
+            "type": ["boolean", "null"],
         },
         "name": text("A name, chosen by the tenant.", NAME_CHARS),
         "description": text("A description.", DESCRIPTION_CHARS),
@@ -169,7 +182,8 @@ fn read_only() -> Value {
     let time = || time("Has no effect.");
     json!({
         "tenant_id": settled(json!(["string", "null"])),
-        "public_key": settled(json!(["string", "null"])),
+        "public_key": any(json!(["string", "null"])),
+        "old_public_keys": any(json!(["array", "null"])),
         "signatures": settled(json!(["array", "null"])),
         "old_secret_expires_at": time(),
         "health": any(json!(["string", "null"])),
@@ -458,7 +472,7 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
             },
         }),
     );
-    let log = schemas.subschema_for::<LogView>();
+    let log = schemas.subschema_for::<Tested<'_>>();
     Operation::new(
         Who::Tenant(Scope::Manage),
         "testWebhook",
@@ -487,11 +501,11 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
     Operation::new(
         Who::Tenant(Scope::Manage),
         "verifyWebhook",
-        "Ask a webhook's endpoint to echo a token, and activate it if it does.",
+        "Ask a webhook's endpoint to echo a token, and activate the webhook if it waits for that.",
     )
     .describe(
         "The token is in the header `Rung-Challenge` and in the body, `{\"type\": \"webhook.challenge\", \"challenge\": TOKEN}`; the \
-         endpoint must return it as the body, or as `challenge` in an object.",
+         endpoint must return it as the body, or as `challenge` in an object. The request has a delivery's headers and signatures.",
     )
     .empty_body()
     .answers(

@@ -55,7 +55,13 @@ fn visible(webhook: &Webhook) -> Value {
     let mut view = serde_json::to_value(View::stored(webhook, 0)).unwrap_or_default();
     if let Some(view) = view.as_object_mut() {
         // What follows from something else is no change of its own.
-        for name in ["headers", "health", "failing_since", "signatures"] {
+        for name in [
+            "headers",
+            "health",
+            "failing_since",
+            "signatures",
+            "old_public_keys",
+        ] {
             view.remove(name);
         }
     }

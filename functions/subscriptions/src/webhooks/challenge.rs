@@ -1,34 +1,26 @@
 //! The ownership challenge: a webhook that asks for it gets no events before its endpoint has echoed a token.
 //!
 //! Until then it is disabled with the reason `unverified`, and what is published counts as missed. Another URL has to be verified
-//! anew. Whoever answers need not read the body: the token is in a header, too.
-
-use std::time::Duration;
+//! anew. Whoever answers need not read the body: the token is in a header, too. It is signed as deliveries are.
 
 use axum::{
-    body::Bytes,
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::HeaderMap;
 use rung_api::{ApiError, Code};
 use rung_core::{
     domain::{
         audit::Action,
-        hops::{HOPS, Hops},
         id::WebhookId,
         webhook::{Disabled, Reason, Webhook},
     },
-    egress::{Answer, Failure, Outgoing},
-    limits::SLOT_AND_POST_TIME,
+    egress::Answer,
 };
 use rung_json::Json;
-use serde_json::json;
 
 use super::{changed, shown};
 use crate::{Management, Path, by_hand::ByHand, ids::new_challenge};
-
-const CHALLENGE: HeaderName = HeaderName::from_static("rung-challenge");
 
 /// Disables a webhook whose endpoint is not verified (any more).
 pub(super) fn demand(webhook: &mut Webhook, now_ms: u64) {
@@ -44,7 +36,8 @@ pub(super) fn is_demanded(webhook: &Webhook) -> bool {
     disabled.is_some_and(|disabled| disabled.reason == Reason::Unverified)
 }
 
-/// Posts a token to the endpoint, and activates the webhook if it comes back.
+/// Posts a token to the endpoint, whether the webhook has a challenge to meet or not, and activates it if it had and the token comes
+/// back.
 pub(crate) async fn verify(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -54,29 +47,26 @@ pub(crate) async fn verify(
     let caller = state.manager_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
     rung_api::nothing(request).await?;
-    let webhook = if is_demanded(&webhook) {
+    let demanded = is_demanded(&webhook);
+    if demanded {
         state.check_plan(&caller.tenant)?;
-        state.admit(&caller, &id, ByHand::Test).await?;
-        ask(&state, &webhook).await?;
-        let now_ms = state.api.clock.now_ms();
-        changed(
-            &state,
-            &caller,
-            &id,
-            Action::WebhookVerified,
-            |mut present| {
-                // Another URL was not asked.
-                if present.url == webhook.url && is_demanded(&present) {
-                    present.disabled = None;
-                    present.enabled_ms = now_ms;
-                }
-                Ok(present)
-            },
-        )
-        .await?
-    } else {
-        webhook
-    };
+    }
+    state.admit(&caller, &id, ByHand::Test).await?;
+    ask(&state, &webhook).await?;
+    if !demanded {
+        return Ok(shown(&state, &webhook));
+    }
+    let now_ms = state.api.clock.now_ms();
+    let action = Action::WebhookVerified;
+    let webhook = changed(&state, &caller, &id, action, |mut present| {
+        // Another URL was not asked.
+        if present.url == webhook.url && is_demanded(&present) {
+            present.disabled = None;
+            present.enabled_ms = now_ms;
+        }
+        Ok(present)
+    })
+    .await?;
     Ok(shown(&state, &webhook))
 }
 
@@ -84,35 +74,10 @@ pub(crate) async fn verify(
 async fn ask(state: &Management, webhook: &Webhook) -> Result<(), ApiError> {
     let dialect = state.api.dialect(&webhook.dialect)?;
     let token = new_challenge();
-    let body = json!({ "type": "webhook.challenge", "challenge": token });
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        ),
-        (header::USER_AGENT, dialect.user_agent().clone()),
-        (
-            CHALLENGE,
-            HeaderValue::try_from(&token).map_err(|_| Code::Internal)?,
-        ),
-        (HOPS, Hops::NONE.header()),
-    ];
-    let outgoing = Outgoing {
-        url: webhook.url.parse().map_err(|_| Code::Internal)?,
-        headers: headers.into_iter().collect(),
-        body: Bytes::from(body.to_string()),
-        timeout: Duration::from_millis(dialect.timeout_ms),
-    };
-    let transport = &state.deliverer.transport;
-    let patience = SLOT_AND_POST_TIME.saturating_sub(outgoing.timeout);
-    let slot = transport
-        .slot(&webhook.tenant, &outgoing.url, patience)
-        .await?;
-    let answered = transport.post(&outgoing, &slot).await;
+    let answered = state.deliverer.challenge(webhook, dialect, &token).await?;
     let problem = match answered {
         Ok(answer) if answer.status.is_success() && echoes(&answer, &token) => return Ok(()),
         Ok(answer) => format!("the response was {} without the token", answer.status),
-        Err(Failure::Host(fault)) => return Err(fault.into()),
         Err(failure) => failure.to_string(),
     };
     let message =

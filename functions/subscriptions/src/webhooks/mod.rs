@@ -40,7 +40,7 @@ use self::{
     audit::record,
     headers::{Given, OwnHeaders},
     list::Wanted,
-    request::{Status, events, filter, rate_limit, url},
+    request::{Status, events, filter, max_in_flight, rate_limit, url},
     view::View,
     whole::Whole,
 };
@@ -216,6 +216,8 @@ fn read_new(
 
 /// Members of a webhook that nobody sets, and that may change by themselves.
 const CHANGING: &[ReadOnly] = &[
+    ReadOnly::Text("public_key"),
+    ReadOnly::List("old_public_keys"),
     ReadOnly::Time("old_secret_expires_at"),
     ReadOnly::Text("health"),
     ReadOnly::Time("failing_since"),
@@ -272,7 +274,7 @@ fn read_replacement(
         fields.problem_of(Code::TenantMismatch, "tenant_id", problem);
     }
     // What follows from the rest is not held against what is there: that is replaced.
-    let derived = [ReadOnly::Text("public_key"), ReadOnly::List("signatures")];
+    let derived = [ReadOnly::List("signatures")];
     read_only::check(&mut fields, &derived, None);
     read_only::check(&mut fields, CHANGING, None);
     let status = fields.optional("status", Status::read);
@@ -443,7 +445,7 @@ fn read_change(
     let mut fields = Fields::of(body)?;
     let shown = View::at(&present, &state.api.dialects, state.api.clock.wall_ms());
     let shown = serde_json::to_value(shown).unwrap_or_default();
-    let settled = ["id", "tenant_id", "created_at", "public_key", "signatures"];
+    let settled = ["id", "tenant_id", "created_at", "signatures"];
     let settled = settled.map(ReadOnly::Settled);
     read_only::check(&mut fields, &settled, Some(&shown));
     read_only::check(&mut fields, CHANGING, Some(&shown));
@@ -464,6 +466,8 @@ fn read_change(
     }
     let filter = filter(&mut fields);
     let rate_limit = fields.patch("rate_limit_per_second", rate_limit);
+    let max_in_flight = fields.patch("max_in_flight", max_in_flight);
+    let keep_alive = fields.patch("keep_alive", read::flag);
     let status = fields.patch("status", Status::read);
     let recovers = fields.optional("recover", read::flag) == Some(true);
     if recovers && status != Patch::Set(Status::Active) {
@@ -488,6 +492,8 @@ fn read_change(
         url: url.unwrap_or(present.url),
         events: events.unwrap_or(present.events),
         filter: filter.or(present.filter),
+        max_in_flight: max_in_flight.or(present.max_in_flight),
+        keep_alive: keep_alive.or(present.keep_alive),
         name: name.or(present.name),
         description: description.or(present.description),
         headers: own.headers,
@@ -605,6 +611,6 @@ pub(crate) async fn test(
     let attempt = attempt.ok_or(Code::UnknownEventType)?;
     Ok(answer(
         StatusCode::OK,
-        json!({ "log": logs::View::of(&attempt, None) }),
+        json!({ "log": logs::Tested::of(&attempt, dialect) }),
     ))
 }

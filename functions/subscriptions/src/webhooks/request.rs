@@ -2,7 +2,7 @@
 
 use rung_api::{
     Fields, Patch,
-    limits::{RATE_LIMIT_MAX, WEBHOOK_EVENTS},
+    limits::{IN_FLIGHT_MAX, RATE_LIMIT_MAX, WEBHOOK_EVENTS},
     read,
 };
 use rung_core::{
@@ -60,15 +60,27 @@ pub(super) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
 
 /// Most deliveries a second.
 pub(super) fn rate_limit(value: &Json) -> Result<u32, String> {
-    let limit = match value {
-        Json::Number(limit) => limit.parse().ok(),
-        _ => None,
+    count(value, RATE_LIMIT_MAX).ok_or_else(|| {
+        format!("must be an integer from 1 to {RATE_LIMIT_MAX}, in deliveries per second")
+    })
+}
+
+/// Most deliveries that are under way at once.
+pub(super) fn max_in_flight(value: &Json) -> Result<u32, String> {
+    count(value, IN_FLIGHT_MAX).ok_or_else(|| {
+        format!("must be an integer from 1 to {IN_FLIGHT_MAX}, in deliveries under way at once")
+    })
+}
+
+/// An integer from 1 to `most`.
+fn count(value: &Json, most: u32) -> Option<u32> {
+    let Json::Number(count) = value else {
+        return None;
     };
-    limit
-        .filter(|limit| (1..=RATE_LIMIT_MAX).contains(limit))
-        .ok_or_else(|| {
-            format!("must be an integer from 1 to {RATE_LIMIT_MAX}, in deliveries per second")
-        })
+    count
+        .parse()
+        .ok()
+        .filter(|count| (1..=most).contains(count))
 }
 
 /// What a webhook's status can be set to.

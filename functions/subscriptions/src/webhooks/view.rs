@@ -26,6 +26,10 @@ pub(crate) struct View<'a> {
     #[schemars(with = "Option<Map<String, Value>>")]
     filter: Option<&'a Filter>,
     rate_limit_per_second: Option<u32>,
+    /// Most deliveries under way at once from each process; null for 100.
+    max_in_flight: Option<u32>,
+    /// Whether a connection serves one delivery after the other; null for as the dialect has it.
+    keep_alive: Option<bool>,
     name: Option<&'a str>,
     description: Option<&'a str>,
     #[schemars(extend("enum" = ["active", "disabled"]))]
@@ -35,8 +39,10 @@ pub(crate) struct View<'a> {
     signing: Signing,
     /// What really signs its deliveries.
     signatures: Vec<SignatureView<'a>>,
-    /// What receivers verify with when a key pair signs.
+    /// What receivers verify with when a key pair signs: that of the pair in force, else of the newest one that signs on.
     public_key: Option<String>,
+    /// Those of replaced key pairs that sign on, oldest first.
+    old_public_keys: Vec<String>,
     /// The end of a rotation's overlap.
     pub(super) old_secret_expires_at: Option<Time>,
     headers: &'a BTreeMap<String, String>,
@@ -69,10 +75,20 @@ struct DisabledView<'a> {
 /// A header that signs.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Signature")]
-struct SignatureView<'a> {
+pub(crate) struct SignatureView<'a> {
     header: &'a str,
     /// `hmac-sha256` and the like, or `v1` or `v1a` of Standard Webhooks.
     scheme: &'static str,
+}
+
+impl<'a> From<(&'a str, &'static str)> for SignatureView<'a> {
+    fn from((header, scheme): (&'a str, &'static str)) -> Self {
+        Self { header, scheme }
+    }
+}
+
+fn public_key(secret: &str) -> Option<String> {
+    KeyPair::parse(secret).map(|pair| pair.public_key())
 }
 
 /// How a webhook is doing.
@@ -121,9 +137,7 @@ impl<'a> View<'a> {
             .unwrap_or_default();
         let signatures = signatures.into_iter();
         Self {
-            signatures: signatures
-                .map(|(header, scheme)| SignatureView { header, scheme })
-                .collect(),
+            signatures: signatures.map(SignatureView::from).collect(),
             ..Self::stored(webhook, wall_ms)
         }
     }
@@ -131,6 +145,11 @@ impl<'a> View<'a> {
     /// The same without what its dialect says.
     pub(super) fn stored(webhook: &'a Webhook, wall_ms: u64) -> Self {
         let disabled = webhook.disabled.as_ref();
+        let old = webhook.old_secrets.iter();
+        let old = old.filter(|old| old.expires_ms > wall_ms);
+        let old_public_keys: Vec<_> = old
+            .filter_map(|old| public_key(old.secret.expose()))
+            .collect();
         Self {
             id: webhook.id.as_str(),
             tenant_id: webhook.tenant.name(),
@@ -138,6 +157,8 @@ impl<'a> View<'a> {
             events: &webhook.events,
             filter: webhook.filter.as_ref(),
             rate_limit_per_second: webhook.rate_limit,
+            max_in_flight: webhook.max_in_flight,
+            keep_alive: webhook.keep_alive,
             name: webhook.name.as_deref(),
             description: webhook.description.as_deref(),
             status: disabled.map_or("active", |_| "disabled"),
@@ -145,7 +166,9 @@ impl<'a> View<'a> {
             dialect: &webhook.dialect,
             signing: Signing::of(&webhook.secret),
             signatures: Vec::new(),
-            public_key: KeyPair::parse(webhook.secret.expose()).map(|pair| pair.public_key()),
+            public_key: public_key(webhook.secret.expose())
+                .or_else(|| old_public_keys.last().cloned()),
+            old_public_keys,
             old_secret_expires_at: webhook.old_secret_expires_ms(wall_ms).map(Time::at_ms),
             headers: &webhook.headers,
             secret_headers: webhook.secret_headers.keys().map(String::as_str).collect(),

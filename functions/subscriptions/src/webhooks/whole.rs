@@ -19,7 +19,7 @@ use rung_json::{Json, filter::Filter};
 
 use super::{
     headers::{Given, OwnHeaders},
-    request::{events, filter, rate_limit, url},
+    request::{events, filter, max_in_flight, rate_limit, url},
     secrets::{SecretFields, Signing},
 };
 use crate::{Management, dialect_with, metadata::metadata};
@@ -31,6 +31,8 @@ pub(super) struct Whole {
     events: Vec<String>,
     filter: Option<Filter>,
     rate_limit: Option<u32>,
+    max_in_flight: Option<u32>,
+    keep_alive: Option<bool>,
     name: Option<String>,
     description: Option<String>,
     pub(super) secrets: SecretFields,
@@ -56,6 +58,8 @@ impl Whole {
             events: fields.required("events", events(&dialect)),
             filter: filter(fields).or(None),
             rate_limit: fields.optional("rate_limit_per_second", rate_limit),
+            max_in_flight: fields.optional("max_in_flight", max_in_flight),
+            keep_alive: fields.optional("keep_alive", read::flag),
             name: fields.optional("name", read::text(NAME_CHARS)),
             description: fields.optional("description", read::text(DESCRIPTION_CHARS)),
             secrets: SecretFields::read(fields, &dialect),
@@ -83,6 +87,8 @@ impl Whole {
             rate_limit: self.rate_limit,
             // Above that of an earlier life, as the epoch is.
             pace_epoch: now_ms,
+            max_in_flight: self.max_in_flight,
+            keep_alive: self.keep_alive,
             name: self.name,
             description: self.description,
             secret: self.secrets.given.unwrap_or_else(new_secret),

@@ -1,5 +1,6 @@
 //! The ownership challenge: no events before the endpoint has echoed a token.
 
+use rung_dialect::{Dialects, VerifyInput};
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -49,8 +50,50 @@ async fn a_challenged_webhook_gets_events_once_its_endpoint_has_echoed() {
     let verified = verify(&world, &tenant, &path).await;
     assert_eq!(verified.data(200)["webhook"]["status"], "active");
     assert_eq!(deliveries(&world, &tenant).await, 1);
+    world.pass(1_000).await;
+    let posts = world.posts();
     let again = verify(&world, &tenant, &path).await;
-    assert_eq!(again.data(200)["webhook"], verified.data(200)["webhook"]);
+    assert_eq!(again.data(200)["webhook"]["status"], "active");
+    assert_eq!(world.posts(), posts + 1, "it is asked all the same");
+}
+
+/// Whoever verifies every request gets what it takes.
+#[tokio::test(start_paused = true)]
+async fn a_challenge_is_signed_as_deliveries_are_and_sent_to_whoever_is_asked_for() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = json!({
+        "url": "https://example.com/", "events": ["user"], "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "secret_headers": {"Authorization": "Bearer x"},
+    });
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let path = made.headers["location"].to_str().unwrap().to_owned();
+    verify(&world, &tenant, &path).await.data(200);
+    let sent = world.last_post();
+    let body = String::from_utf8(sent.body.to_vec()).unwrap();
+    let token = sent.headers["rung-challenge"].to_str().unwrap();
+    assert_eq!(
+        body,
+        format!(r#"{{"type":"webhook.challenge","challenge":"{token}"}}"#)
+    );
+    let dialects = Dialects::builtin();
+    let checked = dialects.get("odin").unwrap().verify(&VerifyInput {
+        headers: &sent.headers,
+        body: &sent.body,
+        secrets: &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()],
+        now_s: world.now_ms() / 1000,
+        tolerance_s: 300,
+    });
+    let held = checked.iter().filter(|check| check.result.is_ok());
+    assert_eq!((checked.len(), held.count()), (2, 2));
+    assert_eq!(sent.headers["authorization"], "Bearer x");
+    assert!(!sent.headers.contains_key("rung-test"));
+    let deaf = json!({"url": "https://example.com/deaf"});
+    world.send(&tenant, "PATCH", &path, deaf).await.data(200);
+    let refused = verify(&world, &tenant, &path).await;
+    refused.assert_error(422, "challenge_failed");
+    let shown = world.get(&tenant, &path).await;
+    assert_eq!(shown.data(200)["webhook"]["status"], "active");
 }
 
 #[tokio::test(start_paused = true)]

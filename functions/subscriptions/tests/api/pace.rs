@@ -270,6 +270,33 @@ async fn a_rate_limit_is_a_small_whole_number() {
         refused.assert_error(422, "invalid_request");
         assert_eq!(refused.fields(), ["rate_limit_per_second"]);
     }
+    for limit in [json!(0), json!(1_001), json!(1.5), json!("5"), json!(true)] {
+        let webhook =
+            json!({"url": "https://example.com/", "events": ["*"], "max_in_flight": limit});
+        let refused = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["max_in_flight"]);
+    }
+}
+
+/// A receiver that handles one request at a time.
+#[tokio::test(start_paused = true)]
+async fn no_more_deliveries_are_under_way_than_a_webhook_takes() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let path = format!("/v1/webhooks/{webhook}");
+    world.answer_after(500);
+    let change = json!({"max_in_flight": 2});
+    let changed = world.send(&tenant, "PATCH", &path, change).await;
+    assert_eq!(changed.data(200)["webhook"]["max_in_flight"], 2);
+    burst(&world, &tenant, 100).await;
+    world.pass(120_000).await;
+    let logs = logs(&world, &tenant, &webhook).await;
+    assert_eq!(logs.len(), 100);
+    let made = |log: &Value| log["status"] == "succeeded" && log["attempt"] == 1;
+    assert!(logs.iter().all(made));
+    assert_eq!((world.posts(), world.most_under_way()), (100, 2));
 }
 
 /// Calls a path so often; the statuses and, of the refusals, in how many seconds to come again.

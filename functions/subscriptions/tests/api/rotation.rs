@@ -214,7 +214,10 @@ async fn key_pairs_show_their_public_half() {
     );
     let shared = rotate(&world, &tenant, id, json!({"signing": "v1"})).await;
     let shared = &shared.data(200)["webhook"];
-    assert_eq!(shared["public_key"], Value::Null);
+    let newest = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+    assert_eq!(shared["public_key"], newest, "that pair signs on");
+    let old = shared["old_public_keys"].as_array().unwrap();
+    assert_eq!((&old[0], &old[2]), (&made["public_key"], &json!(newest)));
     assert!(shared["secret"].as_str().unwrap().starts_with("whsec_"));
 }
 

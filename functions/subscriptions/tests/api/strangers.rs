@@ -30,7 +30,7 @@ const OPERATORS: [&str; 4] = [
 const WORDS: [&str; 2] = ["type", "file"];
 
 /// The fields of queries, headers and bodies that name a thing, each with what the tests below hold it to.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "Idempotency-Key",
     "Rung-Tenant",
     "cursor",
@@ -38,6 +38,7 @@ const FIELDS: [&str; 11] = [
     "delivery_ids",
     "event_id",
     "id",
+    "old_public_keys",
     "public_key",
     "tenant",
     "tenant_id",

@@ -344,6 +344,7 @@ async fn a_webhook_is_imported_whole_under_its_id() {
         "id": "wh_1", "tenant_id": "acme", "url": "https://example.com/a", "events": ["user"], "name": "One",
         "secret": "now", "old_secrets": [{"secret": "before", "expires_at": "2025-10-10T00:00:00.000Z"}],
         "metadata": {"a": 1}, "secret_headers": {"Authorization": "x"}, "rate_limit_per_second": 5,
+        "max_in_flight": 1, "keep_alive": false,
         "status": "disabled", "created_at": "2024-05-01T12:00:00.000Z", "health": "failing", "disabled": null,
     });
     let only_new = As::operator_for("acme").when("if-none-match", "*");
@@ -358,6 +359,8 @@ async fn a_webhook_is_imported_whole_under_its_id() {
         "secret",
         "metadata",
         "status",
+        "max_in_flight",
+        "keep_alive",
     ] {
         assert_eq!(made[name], import[name], "{name}");
     }
@@ -365,7 +368,7 @@ async fn a_webhook_is_imported_whole_under_its_id() {
     assert_eq!(made["disabled"]["code"], "manual");
     assert_eq!(
         made["signatures"],
-        json!([{"header": "x-odin-signature", "scheme": "hmac-sha256"}])
+        json!([{"header": "X-Odin-Signature", "scheme": "hmac-sha256"}])
     );
     assert_eq!(made["old_secret_expires_at"], "2025-10-10T00:00:00.000Z");
     let secrets = world.get(&operator, &format!("{path}/secret")).await;
@@ -469,6 +472,98 @@ async fn what_was_read_can_be_sent_back_and_maps_are_merged() {
         assert_eq!(refused.fields(), [field]);
     }
     assert_eq!(shown().await["name"], "changed");
+}
+
+/// As the webhook has it, else as its dialect has it. A retry never takes a connection that was used before.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_says_whether_connections_are_used_again() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    for (given, fresh) in [
+        (json!(null), false),
+        (json!(false), true),
+        (json!(true), false),
+    ] {
+        let change = json!({"keep_alive": given});
+        let changed = world.send(&tenant, "PATCH", &path, change).await;
+        assert_eq!(changed.data(200)["webhook"]["keep_alive"], given);
+        let tested = world
+            .send_text(&tenant, "POST", &format!("{path}/test"), "")
+            .await;
+        tested.data(200);
+        assert_eq!(world.last_post().fresh, fresh, "{given}");
+    }
+    for wrong in [json!("false"), json!(0)] {
+        let refused = world
+            .send(&tenant, "PATCH", &path, json!({"keep_alive": wrong}))
+            .await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["keep_alive"]);
+    }
+    world.answer(500);
+    let event = json!({"type": "a.b", "data": {}});
+    world
+        .send(&tenant, "POST", "/v1/events", event)
+        .await
+        .data(202);
+    world.pass(1_000).await;
+    assert_eq!(world.posts(), 4);
+    assert!(!world.last_post().fresh);
+    world.pass(60_000).await;
+    assert_eq!(world.posts(), 5);
+    assert!(world.last_post().fresh);
+}
+
+/// As on the wire: the URL's characters, and what signed.
+#[tokio::test(start_paused = true)]
+async fn the_log_has_what_was_sent() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = json!({"url": "https://Example.COM/ü?q=ä", "events": ["user"]});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let path = made.headers["location"].to_str().unwrap().to_owned();
+    assert_eq!(
+        made.data(201)["webhook"]["url"],
+        "https://Example.COM/ü?q=ä"
+    );
+    let tested = world
+        .send_text(&tenant, "POST", &format!("{path}/test"), "")
+        .await;
+    let tested = &tested.data(200)["log"];
+    let signatures = json!([
+        {"header": "X-Odin-Signature", "scheme": "hmac-sha256"},
+        {"header": "webhook-signature", "scheme": "v1"},
+    ]);
+    assert_eq!(tested["signatures"], signatures);
+    assert_eq!(made.data(201)["webhook"]["signatures"], signatures);
+    let log = format!("{path}/logs/{}", tested["id"].as_str().unwrap());
+    let log = world.get(&tenant, &log).await;
+    let log = &log.data(200)["log"];
+    assert_eq!(log["signatures"], signatures);
+    assert_eq!(log["request"]["url"], "https://example.com/%C3%BC?q=%C3%A4");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_key_pair_shows_its_public_key_while_it_signs() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = json!({"url": "https://example.com/", "events": ["*"], "signing": "v1a"});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let path = made.headers["location"].to_str().unwrap().to_owned();
+    let first = made.data(201)["webhook"]["public_key"].clone();
+    assert!(first.as_str().unwrap().starts_with("whpk_"));
+    assert_eq!(made.data(201)["webhook"]["old_public_keys"], json!([]));
+    let rotate = format!("{path}/rotate-secret");
+    let shared = json!({"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "overlap_seconds": 60});
+    let rotated = world.send(&tenant, "POST", &rotate, shared).await;
+    let rotated = &rotated.data(200)["webhook"];
+    assert_eq!(rotated["public_key"], first);
+    assert_eq!(rotated["old_public_keys"], json!([first]));
+    world.pass(61_000).await;
+    let shown = world.get(&tenant, &path).await;
+    assert_eq!(shown.data(200)["webhook"]["public_key"], Value::Null);
+    assert_eq!(shown.data(200)["webhook"]["old_public_keys"], json!([]));
 }
 
 #[tokio::test(start_paused = true)]

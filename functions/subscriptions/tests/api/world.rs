@@ -56,7 +56,9 @@ pub(crate) const OWN_HOST: &str = "rung.example";
 struct Receiver {
     status: AtomicU16,
     posts: AtomicUsize,
-    last_headers: Mutex<HeaderMap>,
+    last: Mutex<Option<Outgoing>>,
+    /// Posts that are not answered yet, and the most there were at once.
+    under_way: (AtomicUsize, AtomicUsize),
     /// What answers at [`OWN_HOST`].
     own: OnceLock<Router>,
     /// Whether the host that delivers cannot send.
@@ -89,11 +91,17 @@ impl Transport for Receiver {
             return Err(HostFault::NameServers.into());
         }
         self.posts.fetch_add(1, Ordering::Relaxed);
-        *self.last_headers.lock().unwrap() = outgoing.headers.clone();
+        *self.last.lock().unwrap() = Some(outgoing.clone());
+        let (under_way, most) = &self.under_way;
+        most.fetch_max(
+            1 + under_way.fetch_add(1, Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
         let takes_ms = self.takes_ms.load(Ordering::Relaxed);
         if takes_ms > 0 {
             tokio::time::sleep(Duration::from_millis(takes_ms)).await;
         }
+        under_way.fetch_sub(1, Ordering::Relaxed);
         if outgoing.url.host_str() == Some(OWN_HOST) {
             return Ok(self.of_own(outgoing).await);
         }
@@ -417,7 +425,8 @@ impl World {
             own: OnceLock::new(),
             cut_off: AtomicBool::new(false),
             takes_ms: AtomicU64::new(0),
-            last_headers: Mutex::default(),
+            last: Mutex::default(),
+            under_way: Default::default(),
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (statistics, contention) = (Statistics::default(), Contention::default());
@@ -594,7 +603,18 @@ impl World {
 
     /// The headers of the last POST that the receiver has got.
     pub(crate) fn last_headers(&self) -> HeaderMap {
-        self.receiver.last_headers.lock().unwrap().clone()
+        self.last_post().headers
+    }
+
+    /// The last request that a receiver got.
+    pub(crate) fn last_post(&self) -> Outgoing {
+        let last = self.receiver.last.lock().unwrap();
+        last.clone().expect("nothing was posted")
+    }
+
+    /// The most requests that were under way at once.
+    pub(crate) fn most_under_way(&self) -> usize {
+        self.receiver.under_way.1.load(Ordering::Relaxed)
     }
 
     /// How many POSTs the receiver has got.

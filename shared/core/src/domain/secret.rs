@@ -115,14 +115,14 @@ impl Webhook {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::domain::id::{TenantId, WebhookId};
     use rung_json::Json;
 
     const HOUR_MS: u64 = 3_600_000;
 
-    fn webhook() -> Webhook {
+    pub(crate) fn webhook() -> Webhook {
         Webhook {
             tenant: TenantId::parse("t").unwrap(),
             id: WebhookId::parse("w").unwrap(),
@@ -131,6 +131,8 @@ mod tests {
             filter: None,
             rate_limit: None,
             pace_epoch: 0,
+            max_in_flight: None,
+            keep_alive: None,
             name: None,
             description: None,
             secret: Secret::new("a".to_owned()),

@@ -81,6 +81,10 @@ pub struct Webhook {
     /// The time of the last change of the rate limit, in milliseconds, and higher with each. Places in the pace of another epoch were
     /// given under another limit, and hold no more.
     pub pace_epoch: u64,
+    /// How many of its deliveries are under way at once at most, from each process that delivers; `None` for [`MAX_IN_FLIGHT`](crate::limits::MAX_IN_FLIGHT).
+    pub max_in_flight: Option<u32>,
+    /// Whether a connection to it serves one delivery after the other; `None` for as its dialect has it.
+    pub keep_alive: Option<bool>,
     /// A name for people.
     pub name: Option<String>,
     /// A description for people.

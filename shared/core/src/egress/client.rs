@@ -8,34 +8,41 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
-use http::{Extensions, HeaderValue, Method, Request, Response, Uri};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::ext::on_informational;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::RootCertStore;
 use tokio::select;
 use tokio::time::sleep;
 use url::Url;
 
-use super::connect::{Connector, Flooded, Progress};
+use super::connect::{Connector, Flooded};
 use super::dial::SystemDialer;
 use super::interim::Interim;
 use super::policy::{self, UrlFault};
+use super::progress::Progress;
 use super::resolve::{Resolve, SystemResolver};
 use super::slots::{Slot, Slots};
+use super::spelling::Spellings;
+use super::trust::Roots;
 use super::{Answer, Capacity, Failure, HostFault, MAX_BODY_BYTES, Outgoing, Transport};
 use crate::domain::id::TenantId;
 
-/// How long an answer's head may be, in bytes; a read of the socket may exceed it by as much again. Over HTTP/1 it may
-/// also have no more than 100 headers.
+/// How long an answer's head may be, in bytes; a read of the socket may exceed it by as much again.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// How many headers it may have over HTTP/1.
+const MAX_HEADERS: usize = 1_000;
 /// Receivers often close after 60 s, Node's default is 5 s; a host that gets many deliveries is never idle so long.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 const MAX_IDLE_PER_HOST: usize = 64;
+/// How old a connection may be that is used again: a receiver that has moved to another address is found there by then.
+const MAX_AGE: Duration = Duration::from_secs(60);
+/// How old a connection may be that goes back to the idle ones: it is used again within [`IDLE_LIMIT`], or never.
+const MAX_AGE_KEPT: Duration = MAX_AGE.saturating_sub(IDLE_LIMIT);
 /// What a receiver may send over HTTP/2 before it is read, in bytes: per answer, and per connection.
 const STREAM_WINDOW_BYTES: u32 = MAX_BODY_BYTES as u32;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
@@ -57,18 +64,38 @@ pub struct Client {
     strict: bool,
     slots: Slots,
     connector: Connector,
-    pooled: Http,
+    spellings: Spellings,
+    any: Pools,
+    /// For requests that must not go over HTTP/2.
+    http1: Pools,
+}
+
+struct Pools {
+    kept: Http,
     /// Keeps no connection, so each of its requests has a new one.
     fresh: Http,
 }
 
 type Http = legacy::Client<Connector, Full<Bytes>>;
 
+impl Pools {
+    fn new(builder: &mut legacy::Builder, connector: &Connector) -> Self {
+        let mut build = |most: usize| {
+            builder
+                .pool_max_idle_per_host(most)
+                .build(connector.clone())
+        };
+        Self {
+            kept: build(MAX_IDLE_PER_HOST),
+            fresh: build(0),
+        }
+    }
+}
+
 impl Client {
-    /// A client with the system's name servers and the roots that were compiled in, which uses up to so many file descriptors.
+    /// A client with the system's name servers that trusts `roots`, and uses up to so many file descriptors.
     #[must_use]
-    pub fn new(policy: Policy, descriptors: usize) -> Self {
-        let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    pub fn new(policy: Policy, roots: Roots, descriptors: usize) -> Self {
         let capacity = Capacity::of(descriptors);
         Self::with(policy, Box::new(SystemResolver::new()), roots, capacity)
     }
@@ -76,7 +103,7 @@ impl Client {
     pub(super) fn with(
         policy: Policy,
         resolver: Box<dyn Resolve>,
-        roots: RootCertStore,
+        roots: Roots,
         capacity: Capacity,
     ) -> Self {
         let dialer = Box::new(SystemDialer);
@@ -91,6 +118,11 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_LIMIT)
             .http1_max_buf_size(MAX_HEAD_BYTES)
+            .http1_max_headers(MAX_HEADERS)
+            // The status decides, as it does for curl.
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
             .http2_max_header_list_size(MAX_HEAD_BYTES as u32)
             .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
             .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -99,15 +131,15 @@ impl Client {
         Self {
             strict: policy.strict,
             slots: Slots::new(capacity.slots),
-            pooled: builder
-                .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-                .build(connector.clone()),
-            fresh: builder.pool_max_idle_per_host(0).build(connector.clone()),
+            spellings: Spellings::default(),
+            any: Pools::new(&mut builder, &connector),
+            http1: Pools::new(&mut builder, &connector.http1_only()),
             connector,
         }
     }
 
-    /// Posts, a second time if the first fell to what was going on at its connection without it.
+    /// Posts, a second time over a new connection if the first fell to what was going on at its connection without it: it was closed,
+    /// or the answer is for the time that it was idle (408).
     ///
     /// hyper-util itself tries again only what was never written, so a POST that was written is ours to judge. Deliveries
     /// may come twice; receivers tell by the id.
@@ -115,14 +147,50 @@ impl Client {
         &self,
         outgoing: &Outgoing,
         connection: &Captured,
-    ) -> Result<Response<Incoming>, Failure> {
-        match exchange(&self.pooled, outgoing, connection).await {
-            Err(broken) if broken.again => {
-                let again = exchange(&self.fresh, outgoing, connection).await;
-                again.map_err(|broken| broken.failure)
+    ) -> Result<Response<Incoming>, Broken> {
+        let pools = if outgoing.http1_only {
+            &self.http1
+        } else {
+            &self.any
+        };
+        if !outgoing.fresh {
+            let sent = self.exchange(&pools.kept, outgoing, connection).await;
+            let again = match &sent {
+                Ok(response) => {
+                    response.status() == StatusCode::REQUEST_TIMEOUT
+                        && progress(response).is_some_and(Progress::is_reuse)
+                }
+                Err(broken) => broken.again,
+            };
+            if !again {
+                return sent;
             }
-            sent => sent.map_err(|broken| broken.failure),
         }
+        self.exchange(&pools.fresh, outgoing, connection).await
+    }
+
+    /// One request, up to the head of its answer.
+    async fn exchange(
+        &self,
+        http: &Http,
+        outgoing: &Outgoing,
+        connection: &Captured,
+    ) -> Result<Response<Incoming>, Broken> {
+        let mut request = request(outgoing)?;
+        *request.extensions_mut() = self.spellings.extensions(&outgoing.spelling).await;
+        connection.capture(&mut request);
+        let interim = Arc::new(Interim::default());
+        let counted = Arc::clone(&interim);
+        on_informational(&mut request, move |_| counted.count());
+        let response = select! {
+            biased;
+            () = interim.exceeded() => return Err(Failure::Interim.into()),
+            response = http.request(request) => response?,
+        };
+        if progress(&response).is_some_and(|progress| progress.age() >= MAX_AGE_KEPT) {
+            connection.retire();
+        }
+        Ok(response)
     }
 
     /// The failure of a POST whose deadline passed, while it is still under way. Without a connection it may be that our own
@@ -159,8 +227,12 @@ impl Transport for Client {
         let mut sent = pin!(self.send(outgoing, &connection));
         let response = select! {
             biased;
-            response = &mut sent => response?,
+            response = &mut sent => response,
             () = &mut deadline => return Err(self.overdue(outgoing, &connection).await),
+        };
+        let response = match response {
+            Ok(response) => response,
+            Err(broken) => return broken.into_answer(),
         };
         let (head, incoming) = response.into_parts();
         let mut body = BytesMut::new();
@@ -193,16 +265,40 @@ impl Captured {
             .is_some_and(|connection| connection.connection_metadata().is_some())
     }
 
+    /// Has the connection used for no further request.
+    fn retire(&self) {
+        if let Some(connection) = &*self.lock()
+            && let Some(connected) = &*connection.connection_metadata()
+        {
+            connected.poison();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<CaptureConnection>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An exchange that came to no answer.
+/// An exchange that came to no answer that hyper can read.
 struct Broken {
     failure: Failure,
     /// Whether another connection may do better.
     again: bool,
+    /// The status of the answer, if the rest of its head alone cannot be read.
+    status: Option<StatusCode>,
+}
+
+impl Broken {
+    /// The status decides, whatever follows it.
+    fn into_answer(self) -> Result<Answer, Failure> {
+        let status = self.status.ok_or(self.failure)?;
+        Ok(Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            body_complete: false,
+        })
+    }
 }
 
 impl From<Failure> for Broken {
@@ -210,40 +306,37 @@ impl From<Failure> for Broken {
         Self {
             failure,
             again: false,
+            status: None,
         }
     }
 }
 
 impl From<legacy::Error> for Broken {
     fn from(error: legacy::Error) -> Self {
-        let flooded = connection_has(&error, Flooded::is_set);
-        Self {
-            // Of the requests on a flooded connection one alone was answered so: each has to show it by itself.
-            again: flooded || was_closing(&error),
-            failure: if flooded {
-                Failure::Interim
-            } else {
-                failure(&error)
+        if connection_has(&error, Flooded::is_set) {
+            return Self {
+                // Of the requests on a flooded connection one alone was answered so: each has to show it by itself.
+                again: true,
+                ..Failure::Interim.into()
+            };
+        }
+        let over_http1 = of_connection::<Progress>(&error).filter(|_| !is_http2(&error));
+        match (failure(&error), over_http1) {
+            (Failure::Protocol { .. }, Some(progress)) => Self {
+                // What is too long stays a failure: a receiver must not keep this host reading.
+                status: progress
+                    .status()
+                    .filter(|_| progress.received_bytes() < MAX_HEAD_BYTES),
+                ..Failure::Protocol {
+                    beginning: progress.escaped_beginning(),
+                }
+                .into()
+            },
+            (failure, _) => Self {
+                again: was_closing(&error),
+                ..failure.into()
             },
         }
-    }
-}
-
-/// One request, up to the head of its answer.
-async fn exchange(
-    http: &Http,
-    outgoing: &Outgoing,
-    connection: &Captured,
-) -> Result<Response<Incoming>, Broken> {
-    let mut request = request(outgoing)?;
-    connection.capture(&mut request);
-    let interim = Arc::new(Interim::default());
-    let counted = Arc::clone(&interim);
-    on_informational(&mut request, move |_| counted.count());
-    select! {
-        biased;
-        () = interim.exceeded() => Err(Failure::Interim.into()),
-        response = http.request(request) => Ok(response?),
     }
 }
 
@@ -256,6 +349,10 @@ fn request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Failure> {
     *request.headers_mut() = outgoing.headers.clone();
     for name in &policy::FRAMING {
         request.headers_mut().remove(name);
+    }
+    if outgoing.fresh {
+        let close = HeaderValue::from_static("close");
+        request.headers_mut().insert(CONNECTION, close);
     }
     // hyper leaves it out when the body is empty.
     let length = HeaderValue::from(outgoing.body.len());
@@ -284,10 +381,7 @@ async fn read(mut incoming: Incoming, kept: &mut BytesMut) -> bool {
 /// Whether the receiver was closing the connection when the request came, without a look at it: nothing of an answer came
 /// over a connection that had answered before, or the receiver said so over HTTP/2 (RFC 9113, section 8.7).
 fn was_closing(error: &legacy::Error) -> bool {
-    if error
-        .connect_info()
-        .is_some_and(Connected::is_negotiated_h2)
-    {
+    if is_http2(error) {
         return causes(error)
             .filter_map(|cause| cause.downcast_ref::<h2::Error>())
             .any(is_unprocessed);
@@ -295,16 +389,29 @@ fn was_closing(error: &legacy::Error) -> bool {
     failure(error) == Failure::Closed && connection_has(error, Progress::is_unanswered_reuse)
 }
 
+fn is_http2(error: &legacy::Error) -> bool {
+    let connection = error.connect_info();
+    connection.is_some_and(Connected::is_negotiated_h2)
+}
+
 /// Whether something is true of the connection that a request went over.
 fn connection_has<T: Clone + Send + Sync + 'static>(
     error: &legacy::Error,
     is_true: impl Fn(&T) -> bool,
 ) -> bool {
+    of_connection(error).is_some_and(|it| is_true(&it))
+}
+
+/// What the connector has said of the connection that a request went over.
+fn of_connection<T: Clone + Send + Sync + 'static>(error: &legacy::Error) -> Option<T> {
     let mut extras = Extensions::new();
-    if let Some(connection) = error.connect_info() {
-        connection.get_extras(&mut extras);
-    }
-    extras.get::<T>().is_some_and(is_true)
+    error.connect_info()?.get_extras(&mut extras);
+    extras.remove()
+}
+
+/// What has come over the connection of an answer.
+fn progress(response: &Response<Incoming>) -> Option<&Progress> {
+    response.extensions().get()
 }
 
 fn is_unprocessed(error: &h2::Error) -> bool {
@@ -320,15 +427,20 @@ fn failure(error: &legacy::Error) -> Failure {
         .unwrap_or(Failure::Closed)
 }
 
+/// An answer that is not valid, of which nothing is known.
+const INVALID: Failure = Failure::Protocol {
+    beginning: String::new(),
+};
+
 fn known_failure(cause: &(dyn Error + 'static)) -> Option<Failure> {
     if let Some(failure) = cause.downcast_ref::<Failure>() {
         return Some(failure.clone());
     }
     if let Some(error) = cause.downcast_ref::<hyper::Error>() {
-        return error.is_parse().then_some(Failure::Protocol);
+        return error.is_parse().then_some(INVALID);
     }
     if let Some(error) = cause.downcast_ref::<h2::Error>() {
-        return error.is_library().then_some(Failure::Protocol);
+        return error.is_library().then_some(INVALID);
     }
     Failure::from_tls(cause.downcast_ref::<io::Error>()?)
 }

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,9 +16,7 @@ use http::Uri;
 use http::uri::Scheme;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,21 +27,28 @@ use tower::Service;
 
 use super::dial::{Dial, HostDialer};
 use super::interim::Frames;
+use super::progress::Progress;
 use super::resolve::{Lookups, Resolve};
-use super::{Capacity, Failure, HostFault, policy};
+use super::trust::{Roots, client_config};
+use super::{Capacity, Failure, HostFault, TlsFault, policy};
 
 /// A connect that no request waits for any more (another connection came free) ends here.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Opens connections to vetted addresses. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Connector(Arc<Shared>);
+pub(super) struct Connector {
+    shared: Arc<Shared>,
+    http1_only: bool,
+}
 
 struct Shared {
     strict: bool,
     lookups: Lookups,
     dialer: HostDialer,
     tls: TlsConnector,
+    /// The same without HTTP/2.
+    tls_http1: TlsConnector,
     open: Arc<Semaphore>,
     kept: Arc<Semaphore>,
 }
@@ -53,28 +58,40 @@ impl Connector {
         strict: bool,
         resolver: Box<dyn Resolve>,
         dialer: Box<dyn Dial>,
-        roots: RootCertStore,
+        roots: Roots,
         capacity: Capacity,
     ) -> Self {
-        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring speaks TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self(Arc::new(Shared {
+        let mut tls = client_config(roots);
+        let mut offering = |protocols: &[&[u8]]| {
+            tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            TlsConnector::from(Arc::new(tls.clone()))
+        };
+        let shared = Shared {
             strict,
             lookups: Lookups::new(resolver),
             dialer: HostDialer::new(dialer),
-            tls: TlsConnector::from(Arc::new(tls)),
+            tls: offering(&[b"h2", b"http/1.1"]),
+            tls_http1: offering(&[b"http/1.1"]),
             open: Arc::new(Semaphore::new(capacity.open)),
             kept: Arc::new(Semaphore::new(capacity.kept)),
-        }))
+        };
+        Self {
+            shared: Arc::new(shared),
+            http1_only: false,
+        }
+    }
+
+    /// The same, whose connections speak HTTP/1.1.
+    pub(super) fn http1_only(&self) -> Self {
+        Self {
+            http1_only: true,
+            ..self.clone()
+        }
     }
 
     /// The look-ups of host names.
     pub(super) fn lookups(&self) -> &Lookups {
-        &self.0.lookups
+        &self.shared.lookups
     }
 }
 
@@ -88,9 +105,10 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let shared = Arc::clone(&self.0);
+        let shared = Arc::clone(&self.shared);
+        let http1_only = self.http1_only;
         Box::pin(async move {
-            match timeout(CONNECT_LIMIT, shared.connect(&uri)).await {
+            match timeout(CONNECT_LIMIT, shared.connect(&uri, http1_only)).await {
                 Ok(connected) => connected.map(TokioIo::new),
                 Err(_) => Err(Failure::Timeout(CONNECT_LIMIT)),
             }
@@ -99,7 +117,7 @@ impl Service<Uri> for Connector {
 }
 
 impl Shared {
-    async fn connect(&self, uri: &Uri) -> Result<Stream, Failure> {
+    async fn connect(&self, uri: &Uri, http1_only: bool) -> Result<Stream, Failure> {
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default();
         let host = host
@@ -116,10 +134,16 @@ impl Shared {
         // Only a connection that has broken already refuses.
         tcp.set_nodelay(true).map_err(|_| Failure::Unreachable)?;
         let io = if secure {
-            let name = ServerName::try_from(host.to_owned()).map_err(|_| Failure::Tls)?;
-            let tls = self.tls.connect(name, tcp).await;
+            let name = ServerName::try_from(host.to_owned());
+            let name = name.map_err(|_| Failure::Tls(TlsFault::HostName))?;
+            let tls = if http1_only {
+                &self.tls_http1
+            } else {
+                &self.tls
+            };
+            let tls = tls.connect(name, tcp).await;
             Io::Tls(Box::new(tls.map_err(|error| {
-                Failure::from_tls(&error).unwrap_or(Failure::Tls)
+                Failure::from_tls(&error).unwrap_or(Failure::Tls(TlsFault::Closed))
             })?))
         } else {
             Io::Plain(tcp)
@@ -128,7 +152,7 @@ impl Shared {
         Ok(Stream {
             io,
             frames,
-            progress: Progress::default(),
+            progress: Progress::new(),
             flooded: Flooded::default(),
             _open: open,
             kept: Arc::clone(&self.kept).try_acquire_owned().ok(),
@@ -165,32 +189,6 @@ pub(super) struct Stream {
 enum Io {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// Whether a connection over which an exchange was made before has received anything of the answer to the present one.
-/// Of use for HTTP/1 only, where exchanges don't overlap.
-#[derive(Clone, Default)]
-pub(super) struct Progress(Arc<AtomicU8>);
-
-impl Progress {
-    const FIRST: u8 = 0;
-    const RECEIVED: u8 = 1;
-    const SENT_AGAIN: u8 = 2;
-
-    fn received(&self) {
-        self.0.store(Self::RECEIVED, Ordering::Relaxed);
-    }
-
-    fn sent(&self) {
-        if self.0.load(Ordering::Relaxed) != Self::FIRST {
-            self.0.store(Self::SENT_AGAIN, Ordering::Relaxed);
-        }
-    }
-
-    /// The connection was used before, and nothing has come since it was written to last.
-    pub(super) fn is_unanswered_reuse(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Self::SENT_AGAIN
-    }
 }
 
 impl Io {
@@ -246,7 +244,7 @@ impl AsyncRead for Stream {
         };
         let received = &buf.filled()[before..];
         if !received.is_empty() {
-            this.progress.received();
+            this.progress.received(received);
         }
         if let Some(frames) = &mut this.frames
             && !frames.take(received)
@@ -258,6 +256,21 @@ impl AsyncRead for Stream {
     }
 }
 
+impl Stream {
+    /// What a write came to. A receiver that answers before it has read all of a request, and closes, makes the next write fail;
+    /// what it answered can be read all the same. So over HTTP/1 such a write counts as made: if no answer is there, reading fails too.
+    fn written(
+        &self,
+        polled: Poll<io::Result<usize>>,
+        bytes: impl FnOnce() -> usize,
+    ) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Ready(Err(_)) if self.frames.is_none() => Poll::Ready(Ok(bytes())),
+            polled => polled,
+        }
+    }
+}
+
 impl AsyncWrite for Stream {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -266,10 +279,11 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.progress.sent();
-        match &mut this.io {
+        let polled = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_write(cx, buf),
             Io::Tls(io) => Pin::new(io).poll_write(cx, buf),
-        }
+        };
+        this.written(polled, || buf.len())
     }
 
     fn poll_write_vectored(
@@ -279,10 +293,11 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.progress.sent();
-        match &mut this.io {
+        let polled = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Io::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-        }
+        };
+        this.written(polled, || bufs.iter().map(|buf| buf.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -293,10 +308,12 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
+        let this = self.get_mut();
+        let polled = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_flush(cx),
             Io::Tls(io) => Pin::new(io).poll_flush(cx),
-        }
+        };
+        this.written(polled.map_ok(|()| 0), || 0).map_ok(|_| ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

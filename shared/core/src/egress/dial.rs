@@ -22,6 +22,8 @@ use super::{Failure, HostFault};
 
 /// An address that stays silent so long is given up if there is a next one. The first SYN is repeated after 1 s.
 const ADDRESS_LIMIT: Duration = Duration::from_millis(1_250);
+/// How long the last one may stay silent after others have failed: what they said tells more than a time-out.
+const LAST_ADDRESS_LIMIT: Duration = Duration::from_secs(3);
 /// How long a connection shows that this host's firewall lets some out.
 const REACHED_LIMIT: Duration = Duration::from_secs(60);
 /// Addresses that are far away, to ask the system for a route. Nothing is sent there.
@@ -65,11 +67,16 @@ impl HostDialer {
         let mut causes = Vec::new();
         for (index, &ip) in addresses.iter().enumerate() {
             let connecting = self.dialer.dial((ip, port).into());
-            let connected = if index + 1 < addresses.len() {
-                let limited = timeout(ADDRESS_LIMIT, connecting).await;
-                limited.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            } else {
-                connecting.await
+            let limit = match addresses.len() {
+                1 => None,
+                all if index + 1 < all => Some(ADDRESS_LIMIT),
+                _ => Some(LAST_ADDRESS_LIMIT),
+            };
+            let connected = match limit {
+                None => connecting.await,
+                Some(limit) => timeout(limit, connecting)
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
             };
             let cause = match connected {
                 Ok(stream) => {
@@ -263,6 +270,30 @@ mod tests {
                 Failure::Host(HostFault::Firewall)
             );
             assert_eq!(failure(&forbidden, &all, true), Failure::Unreachable);
+        }
+    }
+
+    /// Connects to no address: each refuses or is silent.
+    struct Scripted;
+
+    #[async_trait]
+    impl Dial for Scripted {
+        async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+            if address.is_ipv4() {
+                return Err(Errno::CONNREFUSED.into());
+            }
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_addresses_the_most_telling_error_is_shown() {
+        let dialer = HostDialer::new(Box::new(Scripted));
+        for addresses in [&[V4, V6][..], &[V6, V4], &[V6, V4, V6], &[V4]] {
+            // Sooner than the shortest time-out of the dialects that come with Rung.
+            let dialled = timeout(Duration::from_millis(4_900), dialer.dial(addresses, 443));
+            let failure = dialled.await.expect("it takes too long").unwrap_err();
+            assert_eq!(failure, Failure::Refused, "{addresses:?}");
         }
     }
 

@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 use thiserror::Error;
 
 use super::policy::UrlFault;
+use super::trust;
 use crate::domain::attempt::ErrorCode;
 
 /// Why a POST has no answer.
@@ -55,24 +56,96 @@ pub enum Failure {
     CertificateName,
     /// The certificate doesn't chain to a root that is trusted; often an intermediate certificate is missing.
     #[error(
-        "The host's TLS certificate is not issued by a trusted authority, or an intermediate certificate is missing."
+        "The host's TLS certificate is not issued by a trusted authority (it may be self-signed), or an intermediate certificate is missing."
     )]
     CertificateIssuer,
+    /// The certificate is one of an authority itself, as those are that one makes for oneself, and is not trusted.
+    #[error("The host's TLS certificate is self-signed: no trusted authority has issued it.")]
+    CertificateSelfSigned,
     /// The certificate was refused for another reason.
     #[error("The host's TLS certificate is not valid.")]
     Certificate,
     /// No TLS 1.2 or 1.3 session came about, or it broke.
-    #[error("The TLS handshake failed; the host must speak TLS 1.2 or 1.3.")]
-    Tls,
+    #[error("The TLS handshake failed: {0}.")]
+    Tls(TlsFault),
     /// The connection ended before the answer's headers were complete.
     #[error("The host closed the connection before it responded.")]
     Closed,
     /// What came isn't HTTP, or more of it than a head may have.
-    #[error("The host's response was not valid HTTP, or its headers were too long.")]
-    Protocol,
+    #[error(
+        "The host's response was not valid HTTP, or its headers were too long.{}",
+        began_with(beginning)
+    )]
+    Protocol {
+        /// Its first bytes, escaped; empty if they are not known.
+        beginning: String,
+    },
     /// More interim answers than a receiver has reason to send.
     #[error("The host sent too many interim responses (1xx).")]
     Interim,
+}
+
+/// Why no TLS session came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TlsFault {
+    /// It knows older versions only.
+    #[error("the host speaks neither TLS 1.2 nor TLS 1.3")]
+    Version,
+    /// Nothing of what is offered suits it. A server that wants a client certificate over TLS 1.2 may say the same.
+    #[error(
+        "the host accepts none of the cipher suites offered: those of TLS 1.3, and of TLS 1.2 those with ECDHE and AES-GCM or \
+         ChaCha20-Poly1305, not CBC; or it demands a client certificate"
+    )]
+    Ciphers,
+    /// What came is no TLS.
+    #[error("the host does not speak TLS at this port")]
+    NotTls,
+    /// The connection ended.
+    #[error("the host closed the connection during it")]
+    Closed,
+    /// The server has no certificate for the name.
+    #[error("the host does not know the URL's host name")]
+    UnknownName,
+    /// The server wants to know who asks.
+    #[error("the host demands a client certificate")]
+    ClientCertificate,
+    /// It wants another protocol than HTTP.
+    #[error("the host speaks neither HTTP/1.1 nor HTTP/2, or not the one that the dialect demands")]
+    ApplicationProtocol,
+    /// No certificate can be for the name.
+    #[error("the URL's host name is none that a certificate can be for")]
+    HostName,
+    /// Anything else.
+    #[error("the host must speak TLS 1.2 or 1.3")]
+    Other,
+}
+
+impl TlsFault {
+    fn of(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::AlertReceived(alert) => match alert {
+                AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+                    Self::Ciphers
+                }
+                AlertDescription::ProtocolVersion => Self::Version,
+                AlertDescription::UnrecognisedName => Self::UnknownName,
+                AlertDescription::CertificateRequired => Self::ClientCertificate,
+                AlertDescription::NoApplicationProtocol => Self::ApplicationProtocol,
+                _ => Self::Other,
+            },
+            rustls::Error::NoApplicationProtocol => Self::ApplicationProtocol,
+            rustls::Error::PeerIncompatible(fault) => match fault {
+                PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => Self::Version,
+                PeerIncompatible::NoCipherSuitesInCommon | PeerIncompatible::NoKxGroupsInCommon => {
+                    Self::Ciphers
+                }
+                _ => Self::Other,
+            },
+            rustls::Error::InvalidMessage(_) => Self::NotTls,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A fault of the machine that deliveries leave from, of its name servers, or of its network. The operator is told, the
@@ -129,10 +202,11 @@ impl Failure {
             Self::CertificateExpired => "certificate_expired",
             Self::CertificateName => "certificate_name_mismatch",
             Self::CertificateIssuer => "certificate_untrusted",
+            Self::CertificateSelfSigned => "certificate_self_signed",
             Self::Certificate => "certificate_invalid",
-            Self::Tls => "tls_failed",
+            Self::Tls(_) => "tls_failed",
             Self::Closed => "connection_closed",
-            Self::Protocol | Self::Interim => "protocol_error",
+            Self::Protocol { .. } | Self::Interim => "protocol_error",
         }
     }
 
@@ -150,10 +224,11 @@ impl Failure {
             Self::CertificateExpired
             | Self::CertificateName
             | Self::CertificateIssuer
+            | Self::CertificateSelfSigned
             | Self::Certificate
-            | Self::Tls => ErrorCode::Tls,
+            | Self::Tls(_) => ErrorCode::Tls,
             Self::Closed => ErrorCode::Reset,
-            Self::Protocol | Self::Interim => ErrorCode::Protocol,
+            Self::Protocol { .. } | Self::Interim => ErrorCode::Protocol,
         }
     }
 
@@ -162,7 +237,7 @@ impl Failure {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         Some(match error {
             rustls::Error::InvalidCertificate(fault) => Self::from_certificate(fault),
-            _ => Self::Tls,
+            error => Self::Tls(TlsFault::of(error)),
         })
     }
 
@@ -176,8 +251,17 @@ impl Failure {
                 Self::CertificateName
             }
             CertificateError::UnknownIssuer => Self::CertificateIssuer,
+            fault if trust::is_authoritys(fault) => Self::CertificateSelfSigned,
             _ => Self::Certificate,
         }
+    }
+}
+
+fn began_with(beginning: &str) -> String {
+    if beginning.is_empty() {
+        String::new()
+    } else {
+        format!(" It began with \"{beginning}\".")
     }
 }
 

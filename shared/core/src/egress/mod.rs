@@ -3,12 +3,12 @@
 //! The cast: [`policy`] judges URLs and addresses; `slots` shares out the connections that there may be; `resolve` asks the
 //! name server; `connect` resolves, judges and lets `dial` dial in one go, so the addresses that were judged are the ones
 //! dialled, whatever the name server answers next; [`Client`] posts under one deadline over connections that `connect` has
-//! opened; `interim` counts answers that are not final; [`Failure`] says why no answer came. [`Transport`] is the seam at
-//! which tests put receivers by script.
+//! opened; `trust` judges their certificates; `spelling` spells header names; `progress` follows what comes over a connection; `interim` counts answers that are not
+//! final; [`Failure`] says why no answer came. [`Transport`] is the seam at which tests put receivers by script.
 //!
 //! A failure is the receiver's, or this host's ([`HostFault`]): here is where that is judged, and nowhere else.
 //!
-//! No redirects are followed, no proxy is asked, no answer is decompressed.
+//! No redirects are followed, no proxy is asked, no answer is decompressed here.
 
 mod capacity;
 mod client;
@@ -17,10 +17,13 @@ mod dial;
 mod failure;
 mod interim;
 pub mod policy;
+mod progress;
 mod resolve;
 mod slots;
+mod spelling;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::time::Duration;
 
@@ -31,8 +34,10 @@ use url::Url;
 
 use self::capacity::Capacity;
 pub use self::client::{Client, Policy};
-pub use self::failure::{Failure, HostFault};
+pub use self::failure::{Failure, HostFault, TlsFault};
 pub use self::slots::Slot;
+pub use self::spelling::Spelling;
+pub use self::trust::{Roots, RootsFault};
 use crate::domain::id::TenantId;
 
 /// How much of an answer's body is kept, in bytes.
@@ -45,10 +50,16 @@ pub struct Outgoing {
     pub url: Url,
     /// All headers but those that HTTP itself needs ([`policy::is_framing`]); such ones are not sent.
     pub headers: HeaderMap,
+    /// How their names are spelled over HTTP/1.1.
+    pub spelling: Spelling,
     /// Sent as it is, with its `Content-Length`.
     pub body: Bytes,
     /// From the name look-up to the answer's headers; the answer's body is read within what is left.
     pub timeout: Duration,
+    /// Whether HTTP/2 is not offered.
+    pub http1_only: bool,
+    /// Whether it goes over a new connection, which is closed after it.
+    pub fresh: bool,
 }
 
 /// The response.
@@ -56,7 +67,7 @@ pub struct Outgoing {
 pub struct Answer {
     /// The final status; up to five interim ones (1xx) are skipped.
     pub status: StatusCode,
-    /// As received.
+    /// As received, without those that cannot be read.
     pub headers: HeaderMap,
     /// At most [`MAX_BODY_BYTES`], as received (a compressed body stays compressed).
     pub body: Bytes,

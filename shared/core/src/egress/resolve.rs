@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RecordType;
+use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
+use tokio::select;
 use tokio::time::{Instant, timeout};
 
 use super::dial::is_exhausted;
@@ -32,6 +34,9 @@ const PROBE_LIMIT: Duration = Duration::from_secs(3);
 /// A name that was missing may be there at the next rung, whatever time to live its absence came with.
 const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(30);
 const MAX_CACHED: u64 = 4_096;
+/// How long IPv6 addresses are waited for once there are IPv4 ones: some name servers never answer for those, and most receivers
+/// have none.
+const IPV6_LIMIT: Duration = Duration::from_millis(150);
 /// Queries under way over one TCP connection (answers too long for UDP); beyond it they fail.
 const MAX_TCP_QUERIES: usize = 1_024;
 
@@ -160,7 +165,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The system's name servers and hosts file.
 pub(super) struct SystemResolver {
-    resolver: TokioResolver,
+    ipv4: TokioResolver,
+    ipv6: TokioResolver,
     /// The same name servers, without a memory and without a hosts file.
     probe: TokioResolver,
 }
@@ -177,19 +183,22 @@ impl SystemResolver {
         let mut past_caches = options.clone();
         past_caches.cache_size = 0;
         past_caches.use_hosts_file = ResolveHosts::Never;
-        // Both, so that the policy sees every address; most egress is IPv4 only.
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.negative_max_ttl = Some(MAX_NEGATIVE_TTL);
         options.cache_size = MAX_CACHED;
         options.max_active_requests = MAX_TCP_QUERIES;
+        let mut of_family = |strategy| {
+            options.ip_strategy = strategy;
+            resolver(config.clone(), options.clone())
+        };
         Self {
-            resolver: resolver(config.clone(), options),
+            ipv4: of_family(LookupIpStrategy::Ipv4Only),
+            ipv6: of_family(LookupIpStrategy::Ipv6Only),
             probe: resolver(config, past_caches),
         }
     }
 
     /// Whether the name servers answer a question, whatever it is that they answer.
-    async fn is_answered(&self, name: String, kind: RecordType) -> bool {
+    async fn is_answered(&self, name: Name, kind: RecordType) -> bool {
         match self.probe.lookup(name, kind).await {
             Ok(_) => true,
             Err(error) => error.is_no_records_found(),
@@ -219,36 +228,60 @@ fn resolver(config: ResolverConfig, options: ResolverOpts) -> TokioResolver {
 #[async_trait]
 impl Resolve for SystemResolver {
     async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Unresolved> {
-        let answer = self
-            .resolver
-            .lookup_ip(absolute(host))
-            .await
-            .map_err(|error| unresolved(&error))?;
-        let addresses: Vec<IpAddr> = answer.iter().collect();
-        if addresses.is_empty() {
-            return Err(Unresolved::NotFound);
+        let name = absolute(host).ok_or(Unresolved::NotFound)?;
+        let mut ipv4 = pin!(addresses(&self.ipv4, name.clone()));
+        let mut ipv6 = pin!(addresses(&self.ipv6, name));
+        // Both are asked at once; most egress is IPv4 only.
+        let (ipv4, ipv6) = select! {
+            biased;
+            found = &mut ipv4 => match found {
+                Ok(_) => {
+                    let in_time = timeout(IPV6_LIMIT, ipv6).await;
+                    (found, in_time.unwrap_or(Err(Unresolved::NotFound)))
+                }
+                Err(_) => (found, ipv6.await),
+            },
+            found = &mut ipv6 => (ipv4.await, found),
+        };
+        match (ipv4, ipv6) {
+            (Ok(ipv4), Ok(ipv6)) => Ok([ipv4, ipv6].concat()),
+            (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
+            (Err(Unresolved::NotFound), Err(other)) => Err(other),
+            (Err(other), Err(_)) => Err(other),
         }
-        Ok(addresses)
     }
 
     async fn answers(&self, known: Option<&str>) -> bool {
         let known = async {
-            match known {
-                Some(known) => self.is_answered(absolute(known), RecordType::A).await,
+            match known.and_then(absolute) {
+                Some(known) => self.is_answered(known, RecordType::A).await,
                 None => false,
             }
         };
-        tokio::select! {
-            true = self.is_answered(".".to_owned(), RecordType::SOA) => true,
+        select! {
+            true = self.is_answered(Name::root(), RecordType::SOA) => true,
             true = known => true,
             else => false,
         }
     }
 }
 
-/// With the final dot a name is asked for as it is, never within the machine's own search domains.
-fn absolute(host: &str) -> String {
-    format!("{}.", host.strip_suffix('.').unwrap_or(host))
+/// The name as it is, never within the machine's own search domains. Its labels may have any character, as some have that are not
+/// host names by the letter (`my_app`, `-a`).
+fn absolute(host: &str) -> Option<Name> {
+    let labels = host.strip_suffix('.').unwrap_or(host).split('.');
+    Name::from_labels(labels.map(str::as_bytes)).ok()
+}
+
+/// A name's addresses of the family that is asked for; not empty.
+async fn addresses(resolver: &TokioResolver, name: Name) -> Result<Vec<IpAddr>, Unresolved> {
+    let answer = resolver.lookup_ip(name).await;
+    let answer = answer.map_err(|error| unresolved(&error))?;
+    let addresses: Vec<IpAddr> = answer.iter().collect();
+    if addresses.is_empty() {
+        return Err(Unresolved::NotFound);
+    }
+    Ok(addresses)
 }
 
 fn unresolved(error: &NetError) -> Unresolved {

@@ -7,6 +7,7 @@ use rung_dialect::Dialect;
 use super::{
     FlowError,
     deliver::{Deliverer, Loaded},
+    post::NotMade,
     settle::head,
 };
 use crate::{
@@ -185,7 +186,8 @@ impl Deliverer {
         }
         let attempt = match self.post(due, webhook, dialect, content).await {
             Ok(attempt) => attempt,
-            Err(fault) => return self.put_off_for(due, fault).await,
+            Err(NotMade::Host(fault)) => return self.put_off_for(due, fault).await,
+            Err(NotMade::Busy) => return self.come_again(due).await,
         };
         let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
         self.metrics

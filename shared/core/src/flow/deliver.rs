@@ -12,7 +12,7 @@ use rung_base::clock::Clock;
 use rung_dialect::Dialects;
 
 use super::{
-    FlowError, HostFaults, Tally,
+    FlowError, HostFaults, InFlight, Tally,
     accept::{Publisher, first_due},
     operator::Operator,
 };
@@ -61,6 +61,8 @@ pub struct Deliverer {
     pub metrics: Metrics,
     /// What the operator was told of attempts that this host could not make.
     pub host_faults: HostFaults,
+    /// What is under way to each webhook.
+    pub in_flight: InFlight,
     /// What publishes events of Rung's own.
     pub publisher: Publisher,
     /// Who is told what befalls webhooks.

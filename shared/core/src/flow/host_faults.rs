@@ -54,6 +54,11 @@ impl Deliverer {
                 "this host cannot deliver; receivers are not at fault, and attempts are retried"
             );
         }
+        self.come_again(due).await
+    }
+
+    /// Puts off an attempt that could not be made.
+    pub(super) async fn come_again(&self, due: &Due) -> Result<(), FlowError> {
         let again = Due {
             repeated: true,
             // It takes another place: its own is over when it comes back.

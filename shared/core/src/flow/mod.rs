@@ -2,7 +2,8 @@
 //!
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
-//! spaces the attempts of a webhook with a limit, [`host_faults`] puts off what this host could not send, [`tally`] counts
+//! spaces the attempts of a webhook with a limit, [`in_flight`] bounds how many are under way, [`shown`] reads answers for the log,
+//! [`host_faults`] puts off what this host could not send, [`tally`] counts
 //! attempts for the statistics. [`sweep`] brings parked waits back, [`watch`] sends again what was lost.
 //! [`manual`] and [`pending`] are what people start by hand. [`jobs`] is work that goes on page by page: [`recover`] sends many
 //! deliveries again, [`erase`] erases what is to be erased. [`outage`] keeps since when a webhook fails. [`operator`] notifies the operator of what happens to
@@ -14,6 +15,7 @@ pub mod deliver;
 pub mod erase;
 mod event_types;
 mod host_faults;
+mod in_flight;
 pub mod jobs;
 mod keys;
 pub mod manual;
@@ -24,11 +26,14 @@ pub mod pending;
 mod post;
 pub mod recover;
 mod settle;
+mod shown;
 pub mod sweep;
 mod tally;
 mod watch;
 
-pub use self::{event_types::EventTypes, host_faults::HostFaults, tally::Tally};
+pub use self::{
+    event_types::EventTypes, host_faults::HostFaults, in_flight::InFlight, tally::Tally,
+};
 use crate::{egress::HostFault, queue::QueueError, store::StoreError, topic::TopicError};
 
 /// Why a flow stopped. Every step of it can be taken again.

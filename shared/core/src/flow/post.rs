@@ -2,43 +2,139 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::fmt::rfc2822::DateTimeParser;
+use rung_base::chance as random;
 use rung_dialect::{Dialect, HeaderFault, SignInput};
+use serde_json::json;
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
-use super::{deliver::Deliverer, settle::is_gone};
+use super::{FlowError, deliver::Deliverer, in_flight::Place, settle::is_gone, shown};
 use crate::{
     domain::{
         attempt::{Attempt, ErrorCode, Exchange, Outcome, Trigger},
-        hops::HOPS,
+        hops::{HOPS, Hops},
         message::{Content, Due},
         webhook::Webhook,
     },
-    egress::{Answer, Failure, HostFault, Outgoing, Slot},
-    limits::{LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
+    egress::{Answer, Failure, HostFault, Outgoing, Slot, Spelling},
+    limits::{LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
     mutation::{Mutation, mutated},
 };
 
 /// Shortest value of a secret header that is looked for in an answer, in bytes.
 const ECHOED_SECRET_BYTES: usize = 6;
+/// The header that marks a test.
+const TEST: HeaderName = HeaderName::from_static("rung-test");
+/// The header with a challenge's token.
+const CHALLENGE: HeaderName = HeaderName::from_static("rung-challenge");
+/// What a challenge is in the place of an event's type.
+const CHALLENGE_TYPE: &str = "webhook.challenge";
+/// How much of a redirect's target is told, in characters.
+const TOLD_URL_CHARS: usize = 500;
+
+/// Why an attempt was not made. Nothing may be logged then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotMade {
+    /// A fault of this host's own.
+    Host(HostFault),
+    /// As many are under way to the webhook as may be.
+    Busy,
+}
+
+impl From<HostFault> for NotMade {
+    fn from(fault: HostFault) -> Self {
+        Self::Host(fault)
+    }
+}
+
+impl From<NotMade> for FlowError {
+    fn from(not_made: NotMade) -> Self {
+        match not_made {
+            NotMade::Host(fault) => fault.into(),
+            NotMade::Busy => HostFault::NoSlot.into(),
+        }
+    }
+}
+
+/// What sets a POST apart.
+#[derive(Debug, Clone, Copy)]
+enum Kind<'a> {
+    /// The first attempt of an event.
+    First,
+    /// A later one.
+    Retry,
+    /// A test.
+    Test,
+    /// It asks the endpoint to echo this token.
+    Challenge(&'a str),
+}
+
+impl From<Trigger> for Kind<'_> {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Event | Trigger::Recover => Self::First,
+            Trigger::Retry | Trigger::Manual => Self::Retry,
+            Trigger::Test => Self::Test,
+        }
+    }
+}
 
 impl Deliverer {
+    /// Posts a challenge to a webhook's endpoint, with the headers and the signatures of a delivery. It is not logged.
+    ///
+    /// # Errors
+    /// When this host cannot send.
+    pub async fn challenge(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        token: &str,
+    ) -> Result<Result<Answer, Failure>, FlowError> {
+        let (_place, slot) = self.slot(webhook, dialect).await?;
+        let wall_ms = self.clock.wall_ms();
+        let body = json!({ "type": CHALLENGE_TYPE, "challenge": token });
+        let content = Content {
+            event_type: CHALLENGE_TYPE.to_owned(),
+            body: Bytes::from(body.to_string()),
+            trace: None,
+            hops: Hops::NONE,
+        };
+        let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
+        let input = SignInput {
+            event_id: &dialect.new_event_id(wall_ms, random::bytes()),
+            event_type: CHALLENGE_TYPE,
+            delivery_id: uuid::Builder::from_random_bytes(random::bytes()).into_uuid(),
+            timestamp_s: wall_ms / 1000,
+            body: &content.body,
+            secret,
+            newer_secrets: &newer_secrets,
+            traceparent: None,
+        };
+        let kind = Kind::Challenge(token);
+        let sent = self.send(&input, kind, webhook, dialect, &content, &slot);
+        match sent.await.answer {
+            Err(Failure::Host(fault)) => Err(fault.into()),
+            answer => Ok(answer),
+        }
+    }
+
     /// Makes one POST; the entry says what came of it and when the next one is due.
     ///
     /// # Errors
-    /// A fault of this host's own: then no attempt was made, and nothing may be logged.
+    /// When no attempt was made.
     pub(super) async fn post(
         &self,
         due: &Due,
         webhook: &Webhook,
         dialect: &Dialect,
         content: &Content,
-    ) -> Result<Attempt, HostFault> {
+    ) -> Result<Attempt, NotMade> {
         // Who waits for a connection has neither signed anything yet nor begun to count the receiver's time.
-        let slot = self.slot(webhook, dialect).await?;
+        let (place, slot) = self.slot(webhook, dialect).await?;
         let key = due.key();
         let delivery_id = key.delivery.uuid();
         let wall_ms = self.clock.wall_ms();
@@ -57,13 +153,13 @@ impl Deliverer {
         };
         let (started_ms, started) = (self.clock.now_ms(), Instant::now());
         let sent = self
-            .send(&input, due.trigger, webhook, dialect, content, &slot)
+            .send(&input, due.trigger.into(), webhook, dialect, content, &slot)
             .await;
-        drop(slot);
+        drop((slot, place));
         let answer = &sent.answer;
         match answer {
             Err(Failure::Host(fault)) if !mutated(Mutation::HostFaultCounted) => {
-                return Err(*fault);
+                return Err((*fault).into());
             }
             _ => {}
         }
@@ -91,8 +187,8 @@ impl Deliverer {
                     "The receiver responded with {}, to the old and to the new secret.",
                     answer.status
                 ),
-                Ok(answer) => format!("The receiver responded with {}.", answer.status),
-                Err(failure) => failure.to_string(),
+                Ok(answer) => refusal(answer, webhook, sent.outgoing.as_ref()),
+                Err(failure) => without_secrets(webhook, failure.to_string()),
             }),
             error_code: (!succeeded).then(|| match answer {
                 Ok(_) => ErrorCode::Status,
@@ -112,15 +208,21 @@ impl Deliverer {
         })
     }
 
-    /// A slot for a POST to the webhook. What it waits at most and what the receiver may take fit into a batch's time.
-    async fn slot(&self, webhook: &Webhook, dialect: &Dialect) -> Result<Slot, HostFault> {
-        // A URL that cannot be parsed any more fails as what it is.
-        let Ok(url) = Url::parse(&webhook.url) else {
-            return Ok(Slot::uncounted());
-        };
+    /// A place among the webhook's deliveries, and a slot for the POST. What it waits at most and what the receiver may take fit into
+    /// a batch's time.
+    async fn slot(&self, webhook: &Webhook, dialect: &Dialect) -> Result<(Place, Slot), NotMade> {
         let timeout = Duration::from_millis(dialect.timeout_ms);
         let patience = SLOT_AND_POST_TIME.saturating_sub(timeout);
-        self.transport.slot(&webhook.tenant, &url, patience).await
+        let started = Instant::now();
+        let place = self.in_flight.take(webhook, patience).await;
+        let place = place.ok_or(NotMade::Busy)?;
+        // A URL that cannot be parsed any more fails as what it is.
+        let Ok(url) = Url::parse(&webhook.url) else {
+            return Ok((place, Slot::uncounted()));
+        };
+        let patience = patience.saturating_sub(started.elapsed());
+        let slot = self.transport.slot(&webhook.tenant, &url, patience).await?;
+        Ok((place, slot))
     }
 
     /// Posts. A receiver that refuses the old secret, where a signature has room for one only, may have switched already: it is
@@ -128,7 +230,7 @@ impl Deliverer {
     async fn send(
         &self,
         input: &SignInput<'_>,
-        trigger: Trigger,
+        kind: Kind<'_>,
         webhook: &Webhook,
         dialect: &Dialect,
         content: &Content,
@@ -136,7 +238,7 @@ impl Deliverer {
     ) -> Sent {
         let started = Instant::now();
         let timeout = Duration::from_millis(dialect.timeout_ms);
-        let first = outgoing(input, trigger, webhook, dialect, content, timeout);
+        let first = outgoing(input, kind, webhook, dialect, content, timeout);
         let first = self.send_once(first, slot).await;
         let newest = input.newer_secrets.last();
         let Some(newest) = newest.filter(|_| dialect.signs_with_one_secret()) else {
@@ -151,7 +253,7 @@ impl Deliverer {
             ..*input
         };
         let left = timeout.saturating_sub(started.elapsed());
-        let second = outgoing(&input, trigger, webhook, dialect, content, left);
+        let second = outgoing(&input, kind, webhook, dialect, content, left);
         let second = self.send_once(second, slot).await;
         match &second.answer {
             // The receiver did not hear the secret in force: this is no refusal of it.
@@ -200,7 +302,7 @@ impl Sent {
 /// The request, or why it cannot be put together.
 fn outgoing(
     input: &SignInput<'_>,
-    trigger: Trigger,
+    kind: Kind<'_>,
     webhook: &Webhook,
     dialect: &Dialect,
     content: &Content,
@@ -230,18 +332,49 @@ fn outgoing(
         headers.insert(name, value);
     }
     headers.insert(HOPS, content.hops.header());
-    if trigger == Trigger::Test {
-        headers.insert(
-            HeaderName::from_static("rung-test"),
-            HeaderValue::from_static("true"),
-        );
+    match kind {
+        Kind::Test => {
+            headers.insert(TEST, HeaderValue::from_static("true"));
+        }
+        Kind::Challenge(token) => {
+            let token = HeaderValue::try_from(token).map_err(|_| Failure::Unsendable)?;
+            headers.insert(CHALLENGE, token);
+        }
+        Kind::First | Kind::Retry => {}
     }
+    let own = webhook.headers.keys().chain(webhook.secret_headers.keys());
+    let spelled = dialect.spelled_headers().chain(own.map(String::as_str));
+    let is_retry = matches!(kind, Kind::Retry);
     Ok(Outgoing {
         url: Url::parse(&webhook.url).map_err(|_| Failure::Unsendable)?,
         headers,
+        spelling: spelled.collect::<Spelling>(),
         body: content.body.clone(),
         timeout,
+        http1_only: dialect.http1_only,
+        // What went wrong before may be the connection's doing.
+        fresh: is_retry || !webhook.keep_alive.unwrap_or(dialect.keep_alive),
     })
+}
+
+/// What an answer that is no success comes to. One that leads elsewhere is not followed, so it says where.
+fn refusal(answer: &Answer, webhook: &Webhook, outgoing: Option<&Outgoing>) -> String {
+    let location = answer.headers.get(header::LOCATION);
+    let location = location.filter(|_| answer.status.is_redirection());
+    let Some((location, outgoing)) = location.zip(outgoing) else {
+        return format!("The receiver responded with {}.", answer.status);
+    };
+    let given = String::from_utf8_lossy(location.as_bytes());
+    let to = outgoing
+        .url
+        .join(&given)
+        .map_or(given.into_owned(), String::from);
+    let to: String = to.chars().take(TOLD_URL_CHARS).collect();
+    let told = format!(
+        "The receiver responded with {}: a redirect to {to}, which is not followed. Set the webhook's URL to where it answers.",
+        answer.status
+    );
+    without_secrets(webhook, told)
 }
 
 /// How long to wait after this failure, in milliseconds; `None` when the ladder is used up.
@@ -300,8 +433,7 @@ fn retry_after_ms(answer: &Answer, wall_ms: u64) -> Option<u64> {
 fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> Exchange {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let sent = outgoing.into_iter().flat_map(|outgoing| &outgoing.headers);
-    let body = answer.map(|answer| &answer.body[..answer.body.len().min(LOGGED_BODY_BYTES)]);
-    let body = body.map(String::from_utf8_lossy).unwrap_or_default();
+    let body = answer.map(shown::body).unwrap_or_default();
     let mut bytes = 0;
     let received = answer.into_iter().flat_map(|answer| &answer.headers);
     let received = received.take_while(|(name, value)| {
@@ -309,7 +441,8 @@ fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answ
         bytes <= LOGGED_HEADERS_BYTES
     });
     Exchange {
-        url: webhook.url.clone(),
+        // As it goes over the wire: with its path's characters escaped, its host in lower case.
+        url: outgoing.map_or_else(|| webhook.url.clone(), |outgoing| outgoing.url.to_string()),
         request_headers: sent
             .map(|(name, value)| {
                 (
@@ -321,7 +454,7 @@ fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answ
         response_headers: received
             .map(|(name, value)| (name.to_string(), without_secrets(webhook, text(value))))
             .collect(),
-        response_body: without_secrets(webhook, body.into_owned()),
+        response_body: without_secrets(webhook, body),
     }
 }
 

@@ -413,6 +413,11 @@ impl Store {
             .maybe("filter", webhook.filter.as_ref().map(json_value))
             .maybe("pace", webhook.rate_limit.map(item::number))
             .number("paced", webhook.pace_epoch)
+            .maybe("flights", webhook.max_in_flight.map(item::number))
+            .maybe(
+                "keep",
+                webhook.keep_alive.map(|keep| item::number(u8::from(keep))),
+            )
             .maybe("title", webhook.name.as_ref().map(item::text))
             .maybe("about", webhook.description.as_ref().map(item::text))
             .with(
@@ -460,6 +465,8 @@ impl Store {
             filter: stored_filter(&row)?,
             rate_limit: row.maybe_number("pace"),
             pace_epoch: row.maybe_number("paced").unwrap_or_default(),
+            max_in_flight: row.maybe_number("flights"),
+            keep_alive: row.maybe_number("keep").map(|keep: u8| keep == 1),
             name: row.maybe_text("title"),
             description: row.maybe_text("about"),
             secret: Secret::new(secret.map_err(|_| row.missing(SECRET))?),

@@ -49,8 +49,18 @@ pub(super) fn compile(file: &DialectFile) -> Result<Headers, Fault> {
         user_agent,
         own,
         signatures,
+        spelled: spelled(file),
         standard_webhooks: file.standard_webhooks,
     })
+}
+
+/// The names of its own headers and of its signatures, as the file spells them.
+fn spelled(file: &DialectFile) -> Vec<String> {
+    let own = file.headers.keys();
+    let signatures = file.signatures.iter().map(|signature| &signature.header);
+    own.chain(signatures)
+        .map(|name| name.get_ref().clone())
+        .collect()
 }
 
 fn header_name(

@@ -79,6 +79,8 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
         reparse_safe: file.reparse_safe,
         gone_disables: file.gone_disables,
         honours_retry_after: file.honour_retry_after,
+        http1_only: http1_only(&file)?,
+        keep_alive: file.keep_alive,
         ladder: ladder(&file.ladder)?,
         disable: disable_rule(&file.disable)?,
         catalogue: catalogue::compile(&file, text)?,
@@ -91,6 +93,17 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
     };
     catalogue::check_samples(&file, &dialect)?;
     Ok(dialect)
+}
+
+fn http1_only(file: &DialectFile) -> Result<bool, Fault> {
+    match &file.http_version {
+        None => Ok(false),
+        Some(version) if version.get_ref() == "1.1" => Ok(true),
+        Some(other) => {
+            let reason = "`http_version` is \"1.1\"; leave it out, and HTTP/2 is used where the receiver speaks it";
+            Err(Fault::new(other, reason))
+        }
+    }
 }
 
 fn limits(file: &DialectFile) -> Result<BTreeMap<String, PlanLimits>, Fault> {

@@ -93,6 +93,27 @@ fn toml_and_shape() {
         "unknown field `reparse_save`",
     );
     faulty("jitter = 0.1", "gitter = 0.1", "unknown field `gitter`");
+    for name in [
+        "Content-Digest",
+        "Content-Type",
+        "Proxy-Connection",
+        "Rung-Own",
+        "Traceparent",
+    ] {
+        faulty(
+            "X-Event = \"{event_type}\"",
+            &format!("{name} = \"x\""),
+            "is set by Rung itself",
+        );
+    }
+    for version in ["2", "1.0", "http/1.1"] {
+        faulty(
+            "reparse_safe = true",
+            &format!("http_version = \"{version}\""),
+            "`http_version` is \"1.1\"; leave it out",
+        );
+    }
+    faulty("reparse_safe = true", "keep_alive = \"no\"", "invalid type");
     faulty(
         "from = \"id\"",
         "from = \"ident\"",

@@ -515,6 +515,50 @@ fn an_own_file_signs_for_each_secret_and_names_its_agent() {
 }
 
 #[test]
+fn names_are_spelled_as_in_the_file() {
+    let spelled = |name| {
+        builtin(name)
+            .spelled_headers()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        spelled("patra"),
+        ["X-Patra-Delivery", "X-Patra-Event", "X-Patra-Signature"]
+    );
+    assert!(spelled("standard").is_empty());
+    let odin = builtin("odin");
+    assert_eq!(
+        odin.signed_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        [
+            ("X-Odin-Signature", "hmac-sha256"),
+            ("webhook-signature", "v1")
+        ]
+    );
+    let sent = |name: &str| match name {
+        "x-odin-signature" => Some("t=1,v1=00"),
+        "webhook-signature" => Some("v1a,x v1,y v1,z"),
+        _ => None,
+    };
+    assert_eq!(
+        odin.signed_in(sent),
+        [
+            ("X-Odin-Signature", "hmac-sha256"),
+            ("webhook-signature", "v1"),
+            ("webhook-signature", "v1a")
+        ]
+    );
+    assert!(odin.signed_in(|_| None).is_empty());
+    let plain = odin.source.replace(
+        "name = \"odin\"",
+        "name = \"own\"\nhttp_version = \"1.1\"\nkeep_alive = false",
+    );
+    let own = Dialects::builtin().with_file("own.toml", &plain);
+    let own = own.unwrap().get("own").unwrap().clone();
+    assert!(own.http1_only && !own.keep_alive && !odin.http1_only && odin.keep_alive);
+}
+
+#[test]
 fn github_signs_the_bare_payload_twice() {
     let github = builtin("github");
     let data = json(r#"{"zen":"Small is beautiful.","hook_id":109}"#);

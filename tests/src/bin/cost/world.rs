@@ -23,7 +23,7 @@ use rung_core::{
     egress::{Answer, Failure, Outgoing, Slot, Transport},
     encryption::KeyRing,
     flow::{
-        HostFaults, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
+        HostFaults, InFlight, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
         sweep::Sweeper,
     },
     limits::TALLY_TIME,
@@ -137,6 +137,7 @@ impl World {
             tally: Tally::new(TALLY_TIME),
             metrics: metrics("rung-deliver"),
             host_faults: HostFaults::default(),
+            in_flight: InFlight::default(),
             operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
             publisher: publisher.clone(),
         };

@@ -63,6 +63,7 @@ async fn run(args: &Args, data: &std::path::Path, out: &mut impl Write) -> Resul
         admin_key: None,
         strict: false,
         time_scale: TIME_SCALE,
+        ca: Vec::new(),
         dialect: Vec::new(),
         cors_origin: Vec::new(),
     };

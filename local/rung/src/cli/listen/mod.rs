@@ -17,7 +17,7 @@ use std::{
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use rung_base::clock::{Clock as _, SystemClock};
-use rung_core::egress::{self, Outgoing, Slot, Transport as _};
+use rung_core::egress::{self, Outgoing, Slot, Spelling, Transport as _};
 use rung_dialect::Dialect;
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
@@ -125,7 +125,11 @@ async fn run(args: Args) -> Result<ExitCode, Error> {
     let listener = Arc::new(Listener {
         args,
         dialects,
-        transport: egress::Client::new(egress::Policy { strict: false }, DESCRIPTORS),
+        transport: egress::Client::new(
+            egress::Policy { strict: false },
+            egress::Roots::builtin(),
+            DESCRIPTORS,
+        ),
         seen: Mutex::default(),
         enough,
     });
@@ -227,17 +231,23 @@ impl Listener {
 
     async fn answer(&self, arrival: &Arrival, attempt: u32) -> (StatusCode, bytes::Bytes) {
         let failing = self.args.fail.map(|fail| attempt <= fail);
-        match (failing, &self.args.forward) {
-            (Some(true), _) => {
+        let challenge = arrival.headers.get("rung-challenge");
+        match (failing, &self.args.forward, challenge) {
+            // Who is asked for consent to deliveries gives it.
+            (None | Some(false), None, Some(token)) => {
+                let token = bytes::Bytes::copy_from_slice(token.as_bytes());
+                (self.args.status.unwrap_or(StatusCode::OK), token)
+            }
+            (Some(true), ..) => {
                 let status = self.args.status;
                 (
                     status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
                     "failed on purpose".into(),
                 )
             }
-            (_, Some(url)) => self.forward(url, arrival).await,
-            (Some(false), None) => (StatusCode::OK, "OK".into()),
-            (None, None) => (self.args.status.unwrap_or(StatusCode::OK), "OK".into()),
+            (_, Some(url), _) => self.forward(url, arrival).await,
+            (Some(false), None, None) => (StatusCode::OK, "OK".into()),
+            (None, None, None) => (self.args.status.unwrap_or(StatusCode::OK), "OK".into()),
         }
     }
 
@@ -247,8 +257,11 @@ impl Listener {
         let outgoing = Outgoing {
             url: url.clone(),
             headers,
+            spelling: Spelling::default(),
             body: arrival.body.clone(),
             timeout: FORWARD_TIMEOUT,
+            http1_only: false,
+            fresh: false,
         };
         match self.transport.post(&outgoing, &Slot::uncounted()).await {
             Ok(answer) => (answer.status, answer.body),

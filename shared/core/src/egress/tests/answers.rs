@@ -4,7 +4,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::kit::{Conversation, LOOPBACK, OK, Receiver, client, outgoing, settle};
@@ -91,6 +92,57 @@ async fn sends_the_body_as_it_is_with_its_length() {
     ] {
         assert_eq!(received.header(name), None, "{name}");
     }
+}
+
+/// Byte for byte, as a socket receives it.
+#[tokio::test]
+async fn header_names_are_spelled_as_they_are_given() {
+    let receiver = Receiver::willing().await;
+    let mut post = outgoing(&receiver.url());
+    for name in [
+        "X-Odin-Signature",
+        "x-lower",
+        "X_Under-SCORE",
+        "webhook-id",
+        "Rung-Test",
+        "ETag",
+    ] {
+        post.headers
+            .insert(HeaderName::try_from(name).unwrap(), "v".parse().unwrap());
+    }
+    post.headers.insert("user-agent", "u".parse().unwrap());
+    // The first spelling holds, and names that are not sent are no harm.
+    let spelled = [
+        "X-Odin-Signature",
+        "X-ODIN-SIGNATURE",
+        "X_Under-SCORE",
+        "ETag",
+        "X-Absent",
+    ];
+    post.spelling = spelled.into_iter().collect();
+    let client = client();
+    for _ in 0..2 {
+        client.post_alone(&post).await.unwrap();
+        settle().await;
+    }
+    let head = format!(
+        "POST /hook?a=b HTTP/1.1\r\nContent-Type: application/json\r\nX-Odin-Signature: v\r\nx-lower: v\r\n\
+         X_Under-SCORE: v\r\nwebhook-id: v\r\nRung-Test: v\r\nETag: v\r\nUser-Agent: u\r\nContent-Length: 7\r\nHost: {}\r\n\r\n",
+        receiver.address
+    );
+    for post in receiver.posts() {
+        assert_eq!(post.head, head);
+    }
+    // Another set of names over the same connection.
+    post.spelling = ["x-Odin-signature"].into_iter().collect();
+    post.fresh = false;
+    client.post_alone(&post).await.unwrap();
+    let head = &receiver.posts()[2].head;
+    assert!(
+        head.contains("\r\nx-Odin-signature: v\r\n") && head.contains("\r\netag: v\r\n"),
+        "{head}"
+    );
+    assert_eq!(receiver.accepted(), 1);
 }
 
 #[tokio::test]
@@ -264,28 +316,108 @@ async fn the_deadline_covers_the_whole_head() {
 
 #[tokio::test]
 async fn a_head_has_bounds() {
-    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(101));
     let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(100_000));
-    for text in [many, long] {
-        assert_eq!(answered(text).await.unwrap_err(), Failure::Protocol);
-    }
     let lines = format!("x: {}\r\n", "y".repeat(4_000));
     let endless = dripped("HTTP/1.1 200 OK\r\n", lines, Duration::ZERO);
-    assert_eq!(endless.await.unwrap_err(), Failure::Protocol);
+    for failure in [answered(long).await, endless.await].map(Result::unwrap_err) {
+        let Failure::Protocol { beginning } = &failure else {
+            panic!("{failure}");
+        };
+        assert!(
+            beginning.starts_with(r"HTTP/1.1 200 OK\r\nx: yyyy"),
+            "{beginning}"
+        );
+        assert!(beginning.len() < 300);
+    }
+}
+
+/// Each of these is a success for curl.
+#[tokio::test]
+async fn the_status_decides_and_lines_that_cannot_be_read_are_dropped() {
+    let lines = "x: y\r\n";
+    for (head, kept) in [
+        ("x-folded: a\r\n b\r\n", &["x-folded"][..]),
+        ("Server : x\r\n", &["server"]),
+        ("Set-Cookie: a=\x01b\r\n", &[]),
+        ("Set-Cookie: a=\x7fb\r\n", &[]),
+        ("no colon\r\n", &[]),
+        (": no name\r\n", &[]),
+        ("\u{e4}: b\r\n", &[]),
+        (" folded: first\r\n", &[]),
+        (&lines.repeat(101), &[]),
+        (&lines.repeat(900), &[]),
+    ] {
+        let text = format!("HTTP/1.1 200 OK\r\n{head}x-kept: c\r\ncontent-length: 2\r\n\r\nok");
+        let answer = answered(text).await.expect(head);
+        assert_eq!(
+            (answer.status, &*answer.body),
+            (StatusCode::OK, &b"ok"[..]),
+            "{head}"
+        );
+        for name in kept.iter().chain(&["x-kept"]) {
+            assert!(answer.headers.contains_key(*name), "{head} {name}");
+        }
+    }
+    // With these, nothing but the status can be told.
+    for head in [
+        "x: a\0b\r\n",
+        "x: a\rb\r\n",
+        "content-length: x\r\n",
+        "content-length: 1\r\ncontent-length: 2\r\n",
+        &"x:\r\n".repeat(1_200),
+    ] {
+        for (status, line) in [
+            (StatusCode::OK, "HTTP/1.1 200 OK"),
+            (StatusCode::SERVICE_UNAVAILABLE, "HTTP/1.0 503 No"),
+        ] {
+            let answer = answered(format!("{line}\r\n{head}\r\nok"))
+                .await
+                .expect(head);
+            assert_eq!(answer.status, status, "{head}");
+            assert!(answer.headers.is_empty() && !answer.body_complete, "{head}");
+        }
+    }
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_failure() {
-    for text in [
-        "SSH-2.0-OpenSSH_9.6\r\n\r\n",
-        "HTTP/1.1 abc\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
+async fn what_is_not_http_is_a_failure_that_shows_its_beginning() {
+    for (text, beginning) in [
+        (
+            "SSH-2.0-OpenSSH_9.6\r\n\r\n",
+            r"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+        ),
+        ("HTTP/1.1 abc\r\n\r\n", r"HTTP/1.1 abc\r\n\r\n"),
+        ("HTTP/1.1 20 OK\r\n\r\n", r"HTTP/1.1 20 OK\r\n\r\n"),
+        (
+            "\x15\x03\x03\0\x02\x02\x16",
+            r"\x15\x03\x03\x00\x02\x02\x16",
+        ),
     ] {
-        assert_eq!(
-            answered(text).await.unwrap_err(),
-            Failure::Protocol,
-            "{text}"
-        );
+        let failure = answered(text).await.unwrap_err();
+        let expected = Failure::Protocol {
+            beginning: beginning.to_owned(),
+        };
+        assert_eq!(failure, expected);
+        assert!(failure.to_string().contains(beginning));
+    }
+}
+
+/// The receiver sends all of its answer, and resets the connection while the request is still being sent.
+#[tokio::test]
+async fn an_early_answer_that_a_reset_follows_is_not_lost() {
+    for _ in 0..20 {
+        let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+        let mut post = outgoing(&format!("http://{}/", listener.local_addr().unwrap()));
+        post.body = Bytes::from(vec![b'x'; 8 * 1024 * 1024]);
+        tokio::spawn(async move {
+            let (mut tcp, _): (TcpStream, _) = listener.accept().await.unwrap();
+            tcp.read_exact(&mut [0; 100]).await.unwrap();
+            let answer = "HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+            tcp.write_all(answer.as_bytes()).await.unwrap();
+            // What was not read makes closing a reset.
+        });
+        let answer = client().post_alone(&post).await.unwrap();
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }
 

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
 use rustls::RootCertStore;
 use tokio::net::UdpSocket;
+use tokio::time::Instant;
 
 use super::kit::{
     Conversation, LOOPBACK, Names, OK, PATIENCE, Receiver, client_with, outgoing, settle, until,
@@ -92,6 +93,13 @@ async fn name_servers_are_asked_once_for_all_that_fail_together_and_anew_afterwa
 
 /// A name server by script, over UDP: a response code for each name, with an address if it is 0; `None` is silence.
 async fn name_server(answer: impl Fn(&str) -> Option<u8> + Send + 'static) -> SystemResolver {
+    name_server_of(move |name, _| answer(name)).await
+}
+
+/// The same by the family that is asked for, too: whether that is IPv4.
+async fn name_server_of(
+    answer: impl Fn(&str, bool) -> Option<u8> + Send + 'static,
+) -> SystemResolver {
     let socket = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
     let mut config = NameServerConfig::udp(LOOPBACK);
     config.connections[0].port = socket.local_addr().unwrap().port();
@@ -107,8 +115,10 @@ async fn name_server(answer: impl Fn(&str) -> Option<u8> + Send + 'static) -> Sy
                 name += ".";
                 at = end;
             }
-            let Some(code) = answer(&name) else { continue };
             let asks_for_ipv4 = query[at + 1..at + 3] == [0, 1];
+            let Some(code) = answer(&name, asks_for_ipv4) else {
+                continue;
+            };
             let question_end = at + 5;
             assert!(question_end <= length);
             let mut message = query[..question_end].to_vec();
@@ -128,6 +138,38 @@ async fn name_server(answer: impl Fn(&str) -> Option<u8> + Send + 'static) -> Sy
 const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
 const REFUSED: u8 = 5;
+
+/// A name server that never says anything of IPv6, or late.
+#[tokio::test(start_paused = true)]
+async fn ipv6_addresses_are_not_waited_for_once_there_are_others() {
+    let resolver = name_server_of(|_, is_ipv4| is_ipv4.then_some(0)).await;
+    let lookups = Lookups::new(Box::new(resolver));
+    let started = Instant::now();
+    assert_eq!(lookups.addresses("host.example").await, Ok(vec![LOOPBACK]));
+    assert!(started.elapsed() <= Duration::from_millis(300));
+}
+
+/// As in the names of docker compose, and as some subdomains are.
+#[tokio::test]
+async fn names_that_are_no_host_names_by_the_letter_resolve() {
+    let resolver = name_server(|_| Some(0)).await;
+    let lookups = Lookups::new(Box::new(resolver));
+    for name in [
+        "my_app",
+        "my_app.",
+        "a_b.my_app.example",
+        "_dmarc.example",
+        "-leading.example",
+        "trailing-.example",
+        "a--b.example",
+        "xn--bcher-kva.example",
+    ] {
+        assert_eq!(lookups.addresses(name).await, Ok(vec![LOOPBACK]), "{name}");
+    }
+    let too_long = format!("{}.example", "x".repeat(64));
+    let not_found = Err(Failure::HostNotFound);
+    assert_eq!(lookups.addresses(&too_long).await, not_found);
+}
 
 /// What a name server says of `host.example`, and of everything else.
 #[tokio::test]
@@ -199,7 +241,7 @@ async fn a_receiver_that_hangs_leaves_slots_to_others() {
     };
     let names = Box::new(Names::none());
     let policy = Policy { strict: false };
-    let client = Client::with(policy, names, RootCertStore::empty(), capacity);
+    let client = Client::with(policy, names, RootCertStore::empty().into(), capacity);
     let hanging = Receiver::start(Conversation::hold).await;
     let healthy = Receiver::willing().await;
     let (one, other) = (
@@ -243,7 +285,7 @@ async fn a_connection_beyond_the_bound_is_this_hosts_fault() {
     };
     let names = Box::new(Names::none());
     let policy = Policy { strict: false };
-    let client = Client::with(policy, names, RootCertStore::empty(), capacity);
+    let client = Client::with(policy, names, RootCertStore::empty().into(), capacity);
     let hanging = Receiver::start(Conversation::hold).await;
     let healthy = Receiver::willing().await;
     let post = outgoing(&hanging.url());

@@ -19,7 +19,9 @@ use url::Url;
 use crate::egress::connect::Connector;
 use crate::egress::dial::Dial;
 use crate::egress::resolve::{Resolve, Unresolved};
-use crate::egress::{Answer, Capacity, Client, Failure, Outgoing, Policy, Slot, Transport};
+use crate::egress::{
+    Answer, Capacity, Client, Failure, Outgoing, Policy, Slot, Spelling, Transport,
+};
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 pub(super) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -32,8 +34,11 @@ pub(super) fn outgoing(url: &str) -> Outgoing {
     Outgoing {
         url: Url::parse(url).unwrap(),
         headers,
+        spelling: Spelling::default(),
         body: Bytes::from_static(br#"{"a":1}"#),
         timeout: PATIENCE,
+        http1_only: false,
+        fresh: false,
     }
 }
 
@@ -44,7 +49,8 @@ pub(super) fn client() -> Client {
 
 pub(super) fn client_with(names: Names, roots: RootCertStore) -> Client {
     let capacity = Capacity::of(1_024);
-    Client::with(Policy { strict: false }, Box::new(names), roots, capacity)
+    let policy = Policy { strict: false };
+    Client::with(policy, Box::new(names), roots.into(), capacity)
 }
 
 impl Client {
@@ -59,7 +65,7 @@ pub(super) fn strict_client(names: Names, detour: &Detour, roots: RootCertStore)
     let policy = Policy { strict: true };
     let (names, dialer) = (Box::new(names), Box::new(detour.clone()));
     let capacity = Capacity::of(1_024);
-    let connector = Connector::new(true, names, dialer, roots, capacity);
+    let connector = Connector::new(true, names, dialer, roots.into(), capacity);
     Client::over(policy, connector, capacity)
 }
 

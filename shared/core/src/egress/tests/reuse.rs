@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use http::StatusCode;
 use rustls::RootCertStore;
 use tokio::sync::Notify;
 
@@ -49,12 +50,7 @@ async fn a_connection_that_closes_upon_its_second_request_costs_a_repeat_on_a_ne
     client.post_alone(&outgoing(&receiver.url())).await.unwrap();
     settle().await;
     client.post_alone(&outgoing(&receiver.url())).await.unwrap();
-    let connections: Vec<usize> = receiver
-        .posts()
-        .iter()
-        .map(|post| post.connection)
-        .collect();
-    assert_eq!(connections, [0, 0, 1]);
+    assert_eq!(connections(&receiver), [0, 0, 1]);
 }
 
 #[tokio::test]
@@ -77,6 +73,88 @@ async fn a_repeat_is_not_repeated() {
         Failure::Closed
     );
     assert_eq!(receiver.posts().len(), 3);
+}
+
+const TIMED_OUT: &str = "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n";
+
+/// A receiver answers so to what comes over a connection that it has given up.
+#[tokio::test]
+async fn a_408_on_a_used_connection_costs_a_repeat_on_a_new_one() {
+    let receiver = Receiver::start(|mut conversation: Conversation| async move {
+        if conversation.connection == 0 {
+            conversation.answer(OK).await;
+        }
+        while conversation.answer(TIMED_OUT).await.is_some() {}
+    })
+    .await;
+    let client = client();
+    client.post_alone(&outgoing(&receiver.url())).await.unwrap();
+    settle().await;
+    // The second answer counts, whatever it is.
+    let answer = client.post_alone(&outgoing(&receiver.url())).await.unwrap();
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(connections(&receiver), [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_408_on_a_new_connection_is_an_answer() {
+    let receiver = Receiver::start(|mut conversation: Conversation| async move {
+        conversation.answer(TIMED_OUT).await;
+    })
+    .await;
+    let answer = client()
+        .post_alone(&outgoing(&receiver.url()))
+        .await
+        .unwrap();
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(connections(&receiver), [0]);
+}
+
+#[tokio::test]
+async fn a_fresh_connection_is_new_and_closed_after_its_request() {
+    let receiver = Receiver::willing().await;
+    let client = client();
+    let mut post = outgoing(&receiver.url());
+    client.post_alone(&post).await.unwrap();
+    settle().await;
+    post.fresh = true;
+    for _ in 0..2 {
+        client.post_alone(&post).await.unwrap();
+        until(|| receiver.open() == 1).await;
+    }
+    post.fresh = false;
+    client.post_alone(&post).await.unwrap();
+    assert_eq!(connections(&receiver), [0, 1, 2, 0]);
+    let close: Vec<_> = receiver
+        .posts()
+        .iter()
+        .map(|post| post.header("connection").map(str::to_owned))
+        .collect();
+    let closed = Some("close".to_owned());
+    assert_eq!(close, [None, closed.clone(), closed, None]);
+}
+
+/// Its host may have moved to another address by then.
+#[tokio::test]
+async fn a_connection_is_not_used_again_after_a_minute() {
+    let receiver = Receiver::willing().await;
+    let client = client();
+    let mut connections_after = Vec::new();
+    // Never idle for long.
+    for _ in 0..8 {
+        client.post_alone(&outgoing(&receiver.url())).await.unwrap();
+        settle().await;
+        connections_after.push(receiver.accepted());
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(15)).await;
+        tokio::time::resume();
+    }
+    assert_eq!(connections_after, [1, 1, 1, 1, 2, 2, 2, 2]);
+}
+
+fn connections(receiver: &Receiver) -> Vec<usize> {
+    let posts = receiver.posts();
+    posts.iter().map(|post| post.connection).collect()
 }
 
 #[tokio::test]
@@ -146,7 +224,7 @@ async fn connections_are_kept_up_to_a_limit_over_all_hosts() {
     let client = Client::with(
         Policy { strict: false },
         Box::new(Names::all(LOOPBACK)),
-        RootCertStore::empty(),
+        RootCertStore::empty().into(),
         Capacity {
             kept: KEPT,
             ..Capacity::of(1_024)

@@ -15,7 +15,8 @@ use tokio_rustls::TlsAcceptor;
 use super::kit::{
     Conversation, Io, LOOPBACK, Names, OK, Received, Receiver, client_with, outgoing, settle, until,
 };
-use crate::egress::{Client, Failure};
+use crate::domain::attempt::ErrorCode;
+use crate::egress::{Client, Failure, TlsFault};
 
 const HOST: &str = "receiver.example";
 
@@ -89,6 +90,20 @@ async fn a_certificate_of_a_trusted_authority_is_accepted() {
 }
 
 #[tokio::test]
+async fn who_must_not_meet_http2_is_not_offered_it() {
+    let authority = Authority::new("trusted");
+    let (_, url) = start(authority.acceptor("h2"), Conversation::hold).await;
+    let mut post = outgoing(&url);
+    post.http1_only = true;
+    let failure = authority.client().post_alone(&post).await.unwrap_err();
+    assert_eq!(failure.error_code(), ErrorCode::Tls);
+    let (receiver, url) = start(authority.acceptor("http/1.1"), Conversation::answer_all).await;
+    post.url = url.parse().unwrap();
+    authority.client().post_alone(&post).await.unwrap();
+    assert_eq!(receiver.posts().len(), 1);
+}
+
+#[tokio::test]
 async fn any_other_certificate_is_refused() {
     let authority = Authority::new("trusted");
     let other_name = CertificateParams::new(["other.example".to_owned()]).unwrap();
@@ -145,45 +160,88 @@ fn older(minor: u8) -> Vec<u8> {
     [&[22][..], &version, &[0, length], &handshake].concat()
 }
 
+/// The failure of a receiver that says this to whoever connects.
+async fn refused_by(answer: impl Into<Vec<u8>>) -> Failure {
+    let answer = answer.into();
+    let receiver = Receiver::start(move |mut conversation: Conversation| {
+        let answer = answer.clone();
+        async move {
+            conversation.send(answer).await;
+            conversation.hold().await;
+        }
+    })
+    .await;
+    let url = format!("https://{HOST}:{}/", receiver.address.port());
+    let client = Authority::new("trusted").client();
+    client.post_alone(&outgoing(&url)).await.unwrap_err()
+}
+
 #[tokio::test]
 async fn tls_before_1_2_is_refused() {
-    let authority = Authority::new("trusted");
     for minor in [1, 2] {
-        let receiver = Receiver::start(move |mut conversation: Conversation| async move {
-            conversation.send(older(minor)).await;
-            conversation.hold().await;
-        })
-        .await;
-        let url = format!("https://{HOST}:{}/", receiver.address.port());
-        assert_eq!(
-            authority
-                .client()
-                .post_alone(&outgoing(&url))
-                .await
-                .unwrap_err(),
-            Failure::Tls
-        );
+        let failure = refused_by(older(minor)).await;
+        assert_eq!(failure, Failure::Tls(TlsFault::Version));
     }
 }
 
 #[tokio::test]
-async fn a_receiver_without_tls_is_a_failure() {
-    let authority = Authority::new("trusted");
-    for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", ""] {
-        let receiver = Receiver::start(move |mut conversation: Conversation| async move {
-            conversation.send(answer).await;
-        })
-        .await;
-        let url = format!("https://{HOST}:{}/", receiver.address.port());
-        assert_eq!(
-            authority
-                .client()
-                .post_alone(&outgoing(&url))
-                .await
-                .unwrap_err(),
-            Failure::Tls
-        );
+async fn what_is_wrong_with_tls_is_said() {
+    let alert = |code: u8| vec![21, 3, 3, 0, 2, 2, code];
+    for (said, fault) in [
+        // What a server says that has CBC suites only.
+        (alert(40), TlsFault::Ciphers),
+        (alert(71), TlsFault::Ciphers),
+        (alert(70), TlsFault::Version),
+        (alert(112), TlsFault::UnknownName),
+        (alert(116), TlsFault::ClientCertificate),
+        (alert(120), TlsFault::ApplicationProtocol),
+        (alert(80), TlsFault::Other),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+            TlsFault::NotTls,
+        ),
+    ] {
+        assert_eq!(refused_by(said).await, Failure::Tls(fault));
     }
+    let closing = Receiver::start(|_| async {}).await;
+    let url = format!("https://{HOST}:{}/", closing.address.port());
+    let client = Authority::new("trusted").client();
+    let failure = client.post_alone(&outgoing(&url)).await.unwrap_err();
+    assert_eq!(failure, Failure::Tls(TlsFault::Closed));
+    let url = url.replace(HOST, "-a.example");
+    let failure = client.post_alone(&outgoing(&url)).await.unwrap_err();
+    assert_eq!(failure, Failure::Tls(TlsFault::HostName));
+}
+
+/// As `openssl req -x509` makes them: the certificate may issue others.
+#[tokio::test]
+async fn a_self_signed_certificate_is_accepted_where_it_is_trusted_itself() {
+    let own = |name: &str| {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap(), key)
+    };
+    let (certificate, key) = own(HOST);
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
+    let (other_name, other_key) = own("other.example");
+    roots.add(other_name.der().clone()).unwrap();
+    let trusting = client_with(Names::all(LOOPBACK), roots);
+    let (_, url) = start(
+        acceptor("http/1.1", &certificate, &key),
+        Conversation::answer_all,
+    )
+    .await;
+    let answer = trusting.post_alone(&outgoing(&url)).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK);
+    let stranger = Authority::new("trusted").client();
+    let failure = stranger.post_alone(&outgoing(&url)).await.unwrap_err();
+    assert_eq!(failure, Failure::CertificateSelfSigned);
+    let other = acceptor("http/1.1", &other_name, &other_key);
+    let (_, url) = start(other, Conversation::answer_all).await;
+    let failure = trusting.post_alone(&outgoing(&url)).await.unwrap_err();
+    assert_eq!(failure, Failure::CertificateName);
 }
 
 #[tokio::test]

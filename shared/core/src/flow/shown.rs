@@ -1,0 +1,180 @@
+//! What the log shows of a response's body: the beginning of its text.
+//!
+//! A body that is packed is unpacked, though nobody asked for it so: as far as it is shown, so a small body that unpacks to a huge one
+//! costs no more than another. Its charset is the one that it names, else UTF-8.
+
+use std::{borrow::Cow, io::Read};
+
+use encoding_rs::{Encoding, UTF_8};
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use http::{HeaderMap, HeaderName, header};
+
+use crate::{egress::Answer, limits::LOGGED_BODY_BYTES};
+
+/// The beginning of the text of an answer's body, at most [`LOGGED_BODY_BYTES`]. A character that is cut in two is left out.
+pub(super) fn body(answer: &Answer) -> String {
+    let (bytes, is_whole) = unpacked(answer);
+    let mut decoder = charset(&answer.headers).new_decoder();
+    let mut text = String::with_capacity(
+        decoder
+            .max_utf8_buffer_length(bytes.len())
+            .unwrap_or_default(),
+    );
+    let _ = decoder.decode_to_string(&bytes, &mut text, is_whole);
+    text.truncate(text.floor_char_boundary(LOGGED_BODY_BYTES));
+    text
+}
+
+/// The beginning of the body, unpacked if it says how, and whether that is all of it. What cannot be unpacked stays as it is.
+fn unpacked(answer: &Answer) -> (Cow<'_, [u8]>, bool) {
+    let packed = &*answer.body;
+    let coding = text(&answer.headers, header::CONTENT_ENCODING).to_ascii_lowercase();
+    let unpacked = match coding.trim() {
+        "gzip" | "x-gzip" => beginning(GzDecoder::new(packed)),
+        // By the standard it has a head; some leave it out.
+        "deflate" => match beginning(ZlibDecoder::new(packed)) {
+            (bytes, false) if bytes.is_empty() => beginning(DeflateDecoder::new(packed)),
+            zlib => zlib,
+        },
+        _ => (Vec::new(), false),
+    };
+    match unpacked {
+        (bytes, false) if bytes.is_empty() => {
+            let shown = &packed[..packed.len().min(LOGGED_BODY_BYTES)];
+            let is_whole = answer.body_complete && shown.len() == packed.len();
+            (shown.into(), is_whole)
+        }
+        (bytes, is_whole) => (bytes.into(), is_whole),
+    }
+}
+
+/// What can be read up to the bound, and whether that is all.
+fn beginning(mut from: impl Read) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let read = from
+        .by_ref()
+        .take(LOGGED_BODY_BYTES as u64)
+        .read_to_end(&mut bytes);
+    let is_whole = read.is_ok() && from.read(&mut [0]).is_ok_and(|more| more == 0);
+    (bytes, is_whole)
+}
+
+/// The charset that the content's type names.
+fn charset(headers: &HeaderMap) -> &'static Encoding {
+    let content_type = text(headers, header::CONTENT_TYPE);
+    let parameters = content_type.split(';').skip(1);
+    let mut charsets = parameters.filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_charset = name.trim().eq_ignore_ascii_case("charset");
+        is_charset.then(|| Encoding::for_label(value.trim().trim_matches('"').as_bytes()))?
+    });
+    charsets.next().unwrap_or(UTF_8)
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> &str {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+
+    use bytes::Bytes;
+    use flate2::{
+        Compression,
+        write::{DeflateEncoder, GzEncoder, ZlibEncoder},
+    };
+    use http::StatusCode;
+
+    use super::*;
+
+    fn answer(headers: &[(HeaderName, &str)], body: &[u8]) -> Answer {
+        let headers = headers.iter().cloned();
+        Answer {
+            status: StatusCode::OK,
+            headers: headers
+                .map(|(name, value)| (name, value.parse().unwrap()))
+                .collect(),
+            body: Bytes::copy_from_slice(body),
+            body_complete: true,
+        }
+    }
+
+    fn packed(coding: &str, body: &[u8]) -> Answer {
+        let level = Compression::best();
+        let packed = match coding {
+            "deflate" => {
+                let mut packer = ZlibEncoder::new(Vec::new(), level);
+                packer.write_all(body).unwrap();
+                packer.finish().unwrap()
+            }
+            "raw" => {
+                let mut packer = DeflateEncoder::new(Vec::new(), level);
+                packer.write_all(body).unwrap();
+                packer.finish().unwrap()
+            }
+            _ => {
+                let mut packer = GzEncoder::new(Vec::new(), level);
+                packer.write_all(body).unwrap();
+                packer.finish().unwrap()
+            }
+        };
+        let coding = if coding == "raw" { "deflate" } else { coding };
+        answer(&[(header::CONTENT_ENCODING, coding)], &packed)
+    }
+
+    #[test]
+    fn a_packed_body_is_shown_unpacked_and_bounded() {
+        let text: String = (0..400).map(|n| format!("Ünïcode {n} ")).collect();
+        let text = &text[..text.floor_char_boundary(LOGGED_BODY_BYTES / 2)];
+        let zeros = vec![0; 32 << 20];
+        for coding in ["gzip", "x-gzip", "GZIP", "deflate", "raw"] {
+            assert_eq!(body(&packed(coding, text.as_bytes())), text, "{coding}");
+            assert_eq!(body(&packed(coding, &zeros)).len(), LOGGED_BODY_BYTES);
+            let mut cut = packed(coding, text.as_bytes());
+            cut.body.truncate(cut.body.len() - 10);
+            assert!(text.starts_with(&body(&cut)), "{coding}");
+        }
+        // What is not packed as it says, or in a way that is not known.
+        for coding in ["gzip", "deflate", "br", "gzip, gzip", "identity", ""] {
+            let shown = body(&answer(&[(header::CONTENT_ENCODING, coding)], b"plain"));
+            assert_eq!(shown, "plain", "{coding}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_read_in_its_charset() {
+        for (content_type, bytes) in [
+            ("text/plain; charset=iso-8859-1", &b"caf\xe9"[..]),
+            ("text/html;x=y; Charset=\"windows-1252\"", b"caf\xe9"),
+            ("text/plain; charset=utf-16le", b"c\0a\0f\0\xe9\0"),
+            ("text/plain; charset=none-such", "café".as_bytes()),
+            ("text/plain", "café".as_bytes()),
+        ] {
+            let answer = answer(&[(header::CONTENT_TYPE, content_type)], bytes);
+            assert_eq!(body(&answer), "café", "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_character_that_is_cut_in_two_is_left_out() {
+        for padding in 0..4 {
+            let text = "x".repeat(padding) + &"🦀".repeat(LOGGED_BODY_BYTES);
+            let shown = body(&answer(&[], text.as_bytes()));
+            assert!(text.starts_with(&shown), "{padding}");
+            assert!((LOGGED_BODY_BYTES - 3..=LOGGED_BODY_BYTES).contains(&shown.len()));
+        }
+        let mut broken_off = answer(&[], &"🦀".as_bytes()[..3]);
+        assert_eq!(body(&broken_off), "\u{fffd}", "that is how it was sent");
+        broken_off.body_complete = false;
+        assert_eq!(body(&broken_off), "");
+        // Latin-1 takes more room as UTF-8.
+        let latin = answer(
+            &[(header::CONTENT_TYPE, "text/plain; charset=latin1")],
+            &[0xe9; LOGGED_BODY_BYTES],
+        );
+        assert_eq!(body(&latin), "é".repeat(LOGGED_BODY_BYTES / 2));
+    }
+}
