@@ -213,6 +213,9 @@ impl Scene {
         let operator_key = world.send(&As::operator(), "POST", "/v1/keys", key).await;
         let links = "/v1/tenants/acme/portal-links";
         let link = world.send(&As::operator(), "POST", links, json!({})).await;
+        // A list of one shows nothing.
+        let second = world.send(&As::operator(), "POST", links, json!({}));
+        second.await.data(201);
         let job = waiting_job(&world, &webhook).await;
         let path = "/v1/event-types/user.lesson.completed";
         let put = world.send(&owner, "PUT", path, json!({"schema": {"type": "object"}}));
