@@ -30,17 +30,16 @@ impl Deliverer {
             return Ok(true);
         };
         let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
-        let now_ms = self.clock.now_ms();
-        let is_in_place = |place_ms: u64| now_ms < place_ms + PLACE_MS;
-        if by_hand || webhook.place_of(due).is_some_and(is_in_place) {
+        let is_in_place = |place_ms: &u64| self.clock.now_ms() < place_ms + PLACE_MS;
+        if by_hand || webhook.place_of(due).as_ref().is_some_and(is_in_place) {
             return Ok(true);
         }
         let place_ms = self.store.take_place(webhook, per_second).await?;
-        let left_ms = match place_ms {
-            Some(place_ms) => place_ms.saturating_sub(self.clock.now_ms()),
-            // The limit was changed since the webhook was read. The message comes again, and finds the new one.
-            None => PLACE_MS,
-        };
+        // If the table took so long that the place is over, or the limit was changed since the webhook was read, the message comes again.
+        let place_ms = place_ms.filter(is_in_place);
+        let left_ms = place_ms.map_or(PLACE_MS, |place_ms| {
+            place_ms.saturating_sub(self.clock.now_ms())
+        });
         if left_ms == 0 {
             return Ok(true);
         }
