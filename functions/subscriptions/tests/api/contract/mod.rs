@@ -214,7 +214,8 @@ impl Scene {
         let links = "/v1/tenants/acme/portal-links";
         let link = world.send(&As::operator(), "POST", links, json!({})).await;
         // A list of one shows nothing.
-        let second = world.send(&As::operator(), "POST", links, json!({}));
+        let operator = As::operator();
+        let second = world.send(&operator, "POST", links, json!({}));
         second.await.data(201);
         let job = waiting_job(&world, &webhook).await;
         let path = "/v1/event-types/user.lesson.completed";
