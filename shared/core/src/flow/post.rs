@@ -368,7 +368,7 @@ fn refusal(answer: &Answer, webhook: &Webhook, outgoing: Option<&Outgoing>) -> S
     let to = outgoing
         .url
         .join(&given)
-        .map_or(given.into_owned(), String::from);
+        .map_or_else(|_| given.into_owned(), String::from);
     let to: String = to.chars().take(TOLD_URL_CHARS).collect();
     let told = format!(
         "The receiver responded with {}: a redirect to {to}, which is not followed. Set the webhook's URL to where it answers.",
