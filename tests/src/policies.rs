@@ -90,11 +90,9 @@ impl Policies {
 impl Right {
     fn covers(&self, partitions: &[String]) -> bool {
         let within = |partition: &String| {
-            self.partitions.as_ref().is_none_or(|prefixes| {
-                prefixes
-                    .iter()
-                    .any(|prefix| partition.starts_with(prefix.as_str()))
-            })
+            self.partitions
+                .as_ref()
+                .is_none_or(|patterns| patterns.iter().any(|pattern| matches(pattern, partition)))
         };
         self.partitions.is_none() || !partitions.is_empty() && partitions.iter().all(within)
     }
@@ -187,7 +185,7 @@ fn rights(role: &Value) -> Vec<Right> {
                 rights.push(Right {
                     action: action.as_str().expect("actions are texts").to_owned(),
                     resource: named(resource),
-                    partitions: partitions.map(|bounds| bounds.iter().map(prefix).collect()),
+                    partitions: partitions.map(|bounds| bounds.iter().map(pattern).collect()),
                 });
             }
         }
@@ -201,9 +199,16 @@ fn listed(value: &Value) -> &[Value] {
         .map_or_else(|| std::slice::from_ref(value), Vec::as_slice)
 }
 
-fn prefix(pattern: &Value) -> String {
-    let prefix = pattern.as_str().and_then(|text| text.strip_suffix('*'));
-    prefix.expect("a prefix and a star").to_owned()
+/// A partition key as a policy has it: whole, or a prefix and a star.
+fn pattern(bound: &Value) -> String {
+    bound.as_str().expect("partition keys are texts").to_owned()
+}
+
+fn matches(pattern: &str, partition: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => partition.starts_with(prefix),
+        None => partition == pattern,
+    }
 }
 
 /// A statement's resource by its logical id, or the parameter that names it.
