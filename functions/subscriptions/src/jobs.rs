@@ -155,7 +155,7 @@ struct Progress {
 impl Progress {
     fn of(job: &Job) -> Self {
         let counts = job.counts();
-        let one = job.task.webhook().and(Recovery::of(job));
+        let one = job.task.webhook().and_then(|_| Recovery::of(job));
         let reached_ms = one.map(|recovery| match job.status {
             Status::Succeeded => recovery.selection.until_ms + 1,
             _ => recovery.reached_ms(),

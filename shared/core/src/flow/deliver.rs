@@ -187,7 +187,9 @@ impl Deliverer {
             self.conclude(outcome, &record.into(), done).await;
         });
         let pages = pages.into_iter().map(async |(page, record)| {
-            let outcome = AssertUnwindSafe(self.job_page(&page)).catch_unwind().await;
+            let outcome = AssertUnwindSafe(Box::pin(self.job_page(&page)))
+                .catch_unwind()
+                .await;
             self.conclude(outcome, &record.into(), done).await;
         });
         let keys = keys.into_iter().map(async |(key, record)| {

@@ -34,7 +34,7 @@ pub enum KeyCreated {
     /// It is there.
     Done,
     /// The same request under the same `Idempotency-Key` has made this one before.
-    Repeated(ApiKey),
+    Repeated(Box<ApiKey>),
     /// So it has, and what it made was deleted.
     Deleted,
     /// The `Idempotency-Key` belongs to another request.
@@ -156,7 +156,9 @@ impl Store {
             }
             Some(_) => self.portal_link(&key.owner, &id).await?,
         };
-        Ok(made.map_or(KeyCreated::Deleted, KeyCreated::Repeated))
+        Ok(made.map_or(KeyCreated::Deleted, |key| {
+            KeyCreated::Repeated(Box::new(key))
+        }))
     }
 
     /// The key of a hash, expired or not, by a strong read.

@@ -64,8 +64,8 @@ impl Publisher {
         }
         // Read after the version: what is kept under it is at least as new.
         let (webhooks, types) = tokio::try_join!(
-            self.store.subscriptions_of(&tenant.id),
-            self.types.of(Some(&tenant.id))
+            Box::pin(self.store.subscriptions_of(&tenant.id)),
+            Box::pin(self.types.of(Some(&tenant.id)))
         )?;
         let routes = Arc::new(Routes {
             of: tenant.version,

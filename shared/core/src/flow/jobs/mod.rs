@@ -80,7 +80,7 @@ impl Deliverer {
         };
         let next = match (&job.task.work, &job.page.at) {
             (Work::Recover(recovering), At::Recover(at)) => {
-                self.recover_page(&job, &recovering.reach, at).await?
+                Box::pin(self.recover_page(&job, &recovering.reach, at)).await?
             }
             (Work::Cancel(work), At::Cancel(cursor)) => {
                 self.cancel_page(&job, work, cursor).await?
