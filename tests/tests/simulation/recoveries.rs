@@ -475,7 +475,9 @@ impl Ledger {
             return found.n == 1 && log.iter().find(succeeded).is_some();
         };
         if row.state == State::Held {
-            return row.n > found.n && webhook.epoch > recovery.run.epoch;
+            // A first message that comes only once the webhook is disabled again is held, and an earlier recovery may not send it.
+            let came_late = found.n == 1 && log.is_empty();
+            return webhook.epoch > recovery.run.epoch && (row.n > found.n || came_late);
         }
         let again = log.iter().any(|attempt| {
             // A slow copy of a first attempt may have failed after the success of another, and have begun the ladder.
