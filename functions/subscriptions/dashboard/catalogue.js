@@ -42,7 +42,7 @@ export async function eventType({ ask, link, params }) {
       h("nav", { class: "crumbs", "aria-label": "Breadcrumbs" }, h("a", { href: link(["types"]) }, "Event types")),
       h("div", { class: "heading" }, h("h1", null, about.type, about.deprecated && badge("deprecated"))),
       h("section", { class: "card" },
-        h("h2", null, "What it says"),
+        h("h2", null, "Overview"),
         about.description && h("p", null, about.description),
         facts([["Groups", (about.groups ?? []).join(", ")], ["Deprecated since", about.deprecated?.since], ["Use instead", about.deprecated?.use]]),
         about.sample && body(textOf("sample"), "Sample data")),
