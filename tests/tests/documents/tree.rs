@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ignore::WalkBuilder;
+
 /// Where code of ours is.
 const ROOMS: [&str; 5] = ["functions", "fuzz", "local", "shared", "tests"];
-/// Folders that are fetched or built.
-const NOT_OURS: [&str; 4] = ["target", ".venv", "node_modules", ".git"];
 
 /// The repository's folder.
 pub(crate) struct Tree {
@@ -126,23 +126,17 @@ impl Tree {
     }
 }
 
-/// All files below `folder` whose names end so.
+/// All files below `folder` whose names end so, less those that git ignores: what is fetched or built.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let (mut found, mut open) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let entry = entry.unwrap();
-            let path = entry.path();
-            let is_ours = !NOT_OURS.iter().any(|name| path.ends_with(name));
-            if entry.file_type().unwrap().is_dir() {
-                open.extend(is_ours.then_some(path));
-            } else if path.extension().is_some_and(|found| found == extension) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
+    let walk = WalkBuilder::new(folder)
+        .hidden(false)
+        .require_git(false)
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .sort_by_file_path(Path::cmp)
+        .build();
+    let paths = walk.map(|entry| entry.unwrap().into_path());
+    let is_wanted = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
+    paths.filter(is_wanted).collect()
 }
 
 /// The names of the test functions of a source text, less those that are ignored.
@@ -182,4 +176,24 @@ fn tests_are_told_from_other_functions() {
         fn ignored() {}
     ";
     assert_eq!(tests_in(source), ["plain", "on_virtual_time", "failing"]);
+}
+
+#[test]
+fn what_git_ignores_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in [
+        (".gitignore", "/made/\n"),
+        ("made/a.md", ""),
+        ("within/.gitignore", "/fetched/\n"),
+        ("within/fetched/b.md", ""),
+        ("within/c.md", ""),
+        (".github/d.md", ""),
+        (".git/e.md", ""),
+    ] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let expected = [".github/d.md", "within/c.md"].map(|path| folder.path().join(path));
+    assert_eq!(files(folder.path(), "md"), expected);
 }
