@@ -163,16 +163,16 @@ def test_the_sweep_runs_each_minute_and_is_not_repeated():
 def test_the_table_is_the_one_the_code_makes_elsewhere():
     table = (ROOT / "shared/core/src/store/table.rs").read_text()
     properties = transformed()["Resources"]["Table"]["Properties"]
-    (index,) = properties["GlobalSecondaryIndexes"]
-    assert re.search(r'pub const INDEX: &str = "([^"]+)"', table)[1] == index["IndexName"]
+    indexes = properties["GlobalSecondaryIndexes"]
+    names_and_keys = [(it["IndexName"], *(key["AttributeName"] for key in it["KeySchema"])) for it in indexes]
+    assert re.findall(r'index\("(\w+)", "(\w+)", "(\w+)"\)', table) == names_and_keys
     attributes = re.search(r"let attributes = \[([^]]+)\]", table)[1]
     assert re.findall(r'"(\w+)"', attributes) == [it["AttributeName"] for it in properties["AttributeDefinitions"]]
-    keys = re.findall(r'keys\("(\w+)", "(\w+)"\)', table)
-    in_order = [tuple(key["AttributeName"] for key in schema) for schema in (index["KeySchema"], properties["KeySchema"])]
-    assert keys == in_order
-    for schema in (index["KeySchema"], properties["KeySchema"]):
+    own = [tuple(key["AttributeName"] for key in properties["KeySchema"])]
+    assert re.findall(r'keys\("(\w+)", "(\w+)"\)', table) == own
+    for schema in (properties["KeySchema"], *(it["KeySchema"] for it in indexes)):
         assert [key["KeyType"] for key in schema] == ["HASH", "RANGE"]
-    assert index["Projection"]["ProjectionType"] == "KEYS_ONLY" and "ProjectionType::KeysOnly" in table
+    assert all(it["Projection"]["ProjectionType"] == "KEYS_ONLY" for it in indexes) and "ProjectionType::KeysOnly" in table
     assert properties["BillingMode"] == "PAY_PER_REQUEST" and "BillingMode::PayPerRequest" in table
 
 

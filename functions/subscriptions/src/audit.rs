@@ -90,7 +90,7 @@ pub(crate) async fn list(
     let own = caller.map(|caller| caller.tenant.id);
     let mut fields = Fields::of(&query)?;
     let names = ["audit", own.as_ref().map_or("", |own| own.as_str())];
-    let page = api.page(&mut fields, &names).await?;
+    let page = api.ordered_page(&mut fields, &names).await?;
     let tenant = fields.optional("tenant", read::id(TenantName::parse));
     let whose = match (own, tenant) {
         (Some(own), Some(named)) if own.name() != named.as_str() => {
@@ -109,7 +109,7 @@ pub(crate) async fn list(
         targets: fields.optional("target", ids).unwrap_or_default(),
         since_ms,
         until_ms,
-        oldest_first: fields.optional("order", oldest_first).unwrap_or(false),
+        order: page.order,
     };
     fields.finish()?;
     let after = page.after.as_deref();
@@ -160,15 +160,6 @@ fn actions(value: &Json) -> Result<Vec<String>, String> {
         is_known,
         "an action such as `webhook.updated` or `webhook.*`",
     )
-}
-
-/// Reads the order of a list: whether the oldest come first.
-fn oldest_first(value: &Json) -> Result<bool, String> {
-    match value.as_str() {
-        Some("asc") => Ok(true),
-        Some("desc") => Ok(false),
-        _ => Err("must be `asc` or `desc`".to_owned()),
-    }
 }
 
 #[cfg(test)]

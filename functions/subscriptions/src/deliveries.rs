@@ -7,13 +7,13 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer};
+use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Page, Query, answer};
 use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome},
         audit::Action,
         delivery::{Delivery, State as DeliveryState},
-        id::{DeliveryKey, WebhookId},
+        id::{DeliveryKey, TenantId, WebhookId},
         job::{Cancelling, Work},
         message::At,
         time::Time,
@@ -204,12 +204,12 @@ async fn standing_of(
         .into_iter()
         .map(|made| (made.key.delivery.clone(), made))
         .collect();
-    let webhooks: HashMap<WebhookId, Webhook> = webhooks
+    let webhooks: HashMap<(TenantId, WebhookId), Webhook> = webhooks
         .into_iter()
-        .map(|((_, id), webhook)| Ok((id, webhook?)))
+        .map(|(name, webhook)| Ok((name, webhook?)))
         .collect::<Result<_, StoreError>>()?;
     let standing = keys.into_iter().map(|key| {
-        let webhook = webhooks.get(&key.webhook);
+        let webhook = webhooks.get(&(key.tenant.clone(), key.webhook.clone()));
         let (row, made) = (rows.remove(&key), made.remove(&key));
         Standing::of(key, row, made, webhook)
     });
@@ -239,14 +239,13 @@ pub(crate) async fn list(
     let webhook = state.webhook(&caller, &id).await?;
     let mut fields = Fields::of(&query)?;
     let names = ["deliveries", webhook.tenant.as_str(), webhook.id.as_str()];
-    let page = state.api.page(&mut fields, &names).await?;
+    let page = state.api.ordered_page(&mut fields, &names).await?;
     let wanted = fields.optional("status", |value| {
         names_of(value, &DeliveryState::LISTED, DeliveryState::as_str)
     });
     let wanted = wanted.unwrap_or_else(|| DeliveryState::LISTED.to_vec());
     fields.finish()?;
-    let (after, limit) = (page.after.clone(), page.limit);
-    let (deliveries, next) = wanted_deliveries(&state, &webhook, &wanted, after, limit).await?;
+    let (deliveries, next) = wanted_deliveries(&state, &webhook, &wanted, &page).await?;
     let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
@@ -258,11 +257,11 @@ async fn wanted_deliveries(
     state: &Management,
     webhook: &Webhook,
     wanted: &[DeliveryState],
-    mut before: Option<String>,
-    limit: usize,
+    page: &Page,
 ) -> Result<(Vec<View>, Option<String>), StoreError> {
     let store = &state.api.store;
     let lists = List::of_states(wanted);
+    let (limit, mut after) = (page.limit, page.after.clone());
     let (mut taken, mut last, mut read) = (Vec::new(), None, 0);
     loop {
         let chunk = limit + 1;
@@ -271,7 +270,8 @@ async fn wanted_deliveries(
                 &webhook.tenant,
                 &webhook.id,
                 &lists,
-                before.as_deref(),
+                page.order,
+                after.as_deref(),
                 chunk,
             )
             .await?;
@@ -294,7 +294,7 @@ async fn wanted_deliveries(
         if next.is_none() || read >= READ_PER_PAGE {
             return Ok((taken, next));
         }
-        before = next;
+        after = next;
     }
 }
 

@@ -5,31 +5,38 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Code, Fields, Query, answer, read};
+use rung_api::{ApiError, Caller, Code, Fields, Query, answer, read};
 use rung_core::{
     domain::{
-        audit::Action, id::EventId, job::Subject, no_delivery::NoDelivery, tenant::Scope,
+        audit::Action,
+        id::{EventId, TenantId},
+        job::Subject,
+        no_delivery::NoDelivery,
+        tenant::{Scope, Tenant},
         time::Time,
     },
     store::{
+        Listed, Store, StoreError,
         event_list::EventFilter,
         events::{Event, GoesTo},
-        walk::Span,
+        tenants::place,
+        walk::{Order, Span},
     },
 };
-use rung_dialect::limits::EVENT_TYPE_CHARS;
+use rung_dialect::{Dialect, limits::EVENT_TYPE_CHARS};
 use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use crate::{Management, Path, deliveries, jobs, last_before};
+use crate::{Management, Path, batches, deliveries, jobs, last_before};
 
 /// An event in a list.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ListedEvent")]
 pub(crate) struct View<'a> {
     id: &'a str,
+    tenant_id: &'a str,
     r#type: &'a str,
     timestamp: Time,
     created_at: Time,
@@ -48,30 +55,49 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.viewer(&headers).await?;
-    let tenant = &caller.tenant;
+    let api = &state.api;
+    let caller = state.viewer_or_operator(&headers).await?;
+    let tenant = caller.as_ref().map(|caller| &caller.tenant);
+    let only = caller.as_ref().and_then(Caller::only_webhook);
     let mut fields = Fields::of(&query)?;
-    let names = ["events", tenant.id.as_str()];
-    let page = state.api.page(&mut fields, &names).await?;
+    let names = ["events", tenant.map_or("", |tenant| tenant.id.as_str())];
+    let page = api.ordered_page(&mut fields, &names).await?;
     let event_type = fields.optional("type", read::text(EVENT_TYPE_CHARS));
     let (since_ms, until_ms) = fields.span();
     fields.finish()?;
-    let catalogue = &state.api.dialect(&tenant.dialect)?.catalogue;
     let filter = EventFilter {
-        event_type: event_type.map(|name| catalogue.stored_type(&name).to_owned()),
+        event_types: match &event_type {
+            Some(name) => stored_types(&state, tenant, name)?,
+            None => Vec::new(),
+        },
         span: Span {
             since_ms: since_ms.unwrap_or(0),
-            until_ms: until_ms.map_or_else(|| state.api.clock.now_ms(), last_before),
+            until_ms: until_ms.map_or_else(|| api.clock.now_ms(), last_before),
         },
     };
-    let store = &state.api.store;
-    let (events, next) = store
-        .events_page(&tenant.id, &filter, page.after.as_deref(), page.limit)
-        .await?;
+    let store = &api.store;
+    let (events, next) = match tenant {
+        Some(tenant) => {
+            let tenants = [tenant.id.clone()];
+            let after = page.after.as_deref();
+            store
+                .events_page(&tenants, &filter, page.order, after, page.limit)
+                .await?
+        }
+        None => {
+            let filter = &filter;
+            let events = |tenants: Vec<TenantId>, after: Option<String>, limit| async move {
+                store
+                    .events_page(&tenants, filter, page.order, after.as_deref(), limit)
+                    .await
+            };
+            batches::page(&page, |behind| tenants(store, behind), events).await?
+        }
+    };
     let mut views = Vec::with_capacity(events.len());
     for event in &events {
         let mut matches = store.matches(event).await?;
-        if let Some(only) = caller.only_webhook() {
+        if let Some(only) = only {
             matches.retain(|found| found.webhook == *only);
             if matches.is_empty() {
                 continue;
@@ -79,6 +105,7 @@ pub(crate) async fn list(
         }
         views.push(View {
             id: event.id.as_str(),
+            tenant_id: event.tenant.name(),
             r#type: &event.event_type,
             timestamp: Time::at_ms(event.timestamp_ms),
             created_at: Time::at_ms(event.accepted_ms),
@@ -95,11 +122,44 @@ pub(crate) async fn list(
     ))
 }
 
+/// The names under which events of this type may be stored: those of the tenant's dialect, or of any.
+fn stored_types(
+    state: &Management,
+    tenant: Option<&Tenant>,
+    name: &str,
+) -> Result<Vec<String>, ApiError> {
+    let dialects = &state.api.dialects;
+    let stored = |dialect: &Dialect| dialect.catalogue.stored_type(name).to_owned();
+    Ok(match tenant {
+        Some(tenant) => vec![stored(state.api.dialect(&tenant.dialect)?)],
+        None => {
+            let stored = dialects.iter().map(|dialect| stored(dialect));
+            stored.collect()
+        }
+    })
+}
+
+/// The next tenants to read together, the oldest first.
+async fn tenants(
+    store: &Store,
+    behind: Option<String>,
+) -> Result<Listed<(String, TenantId)>, StoreError> {
+    let behind = behind.as_deref();
+    let listed = store.tenants(Order::OldestFirst, behind, batches::SOURCES);
+    let Listed { items, next } = listed.await?;
+    let items = items.into_iter();
+    Ok(Listed {
+        items: items.map(|tenant| (place(&tenant), tenant.id)).collect(),
+        next,
+    })
+}
+
 /// An event that was published.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
 pub(crate) struct Detail<'a> {
     id: &'a str,
+    tenant_id: &'a str,
     r#type: &'a str,
     timestamp: Time,
     created_at: Time,
@@ -154,6 +214,7 @@ pub(crate) async fn get(
     let payload = own.and_then(|body| String::from_utf8(body.to_vec()).ok());
     let view = Detail {
         id: event.id.as_str(),
+        tenant_id: event.tenant.name(),
         r#type: &event.event_type,
         timestamp: Time::at_ms(event.timestamp_ms),
         created_at: Time::at_ms(event.accepted_ms),

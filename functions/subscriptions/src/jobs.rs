@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_api::{
-    ApiError, Caller, Code, Fields, Need, NoQuery, Query, Reach, answer, limits::QUERY_ITEMS,
+    ApiError, Caller, Code, Fields, Need, NoQuery, Page, Query, Reach, answer, limits::QUERY_ITEMS,
 };
 use rung_core::{
     domain::{
@@ -561,7 +561,7 @@ pub(crate) async fn list(
     let tenant = caller.as_ref().map(|caller| &caller.tenant.id);
     let mut fields = Fields::of(&query)?;
     let names = ["jobs", tenant.map_or("", TenantId::as_str)];
-    let page = state.api.page(&mut fields, &names).await?;
+    let page = state.api.ordered_page(&mut fields, &names).await?;
     let kinds = fields.optional("kind", |value| names_of(value, &Kind::ALL, Kind::as_str));
     let statuses = fields.optional("status", |value| {
         names_of(value, &Status::ALL, Status::as_str)
@@ -573,8 +573,7 @@ pub(crate) async fn list(
         visible: caller.as_ref().and_then(Caller::only_webhook).cloned(),
     };
     fields.finish()?;
-    let (after, limit) = (page.after.clone(), page.limit);
-    let listed = wanted_jobs(&state, tenant, &wanted, after, limit).await?;
+    let listed = wanted_jobs(&state, tenant, &wanted, &page).await?;
     let jobs: Vec<_> = listed.items.iter().map(|job| shown(&state, job)).collect();
     let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
@@ -587,16 +586,19 @@ async fn wanted_jobs(
     state: &Management,
     tenant: Option<&TenantId>,
     wanted: &Wanted,
-    mut before: Option<String>,
-    limit: usize,
+    page: &Page,
 ) -> Result<Listed<Job>, StoreError> {
     let store = &state.api.store;
-    let (mut items, mut read) = (Vec::new(), 0);
+    let (order, limit) = (page.order, page.limit);
+    let (mut items, mut read, mut after) = (Vec::new(), 0, page.after.clone());
     loop {
         let chunk = limit + 1;
         let listed = match tenant {
-            Some(tenant) => store.jobs_of(tenant, before.as_deref(), chunk).await?,
-            None => store.jobs(before.as_deref(), chunk).await?,
+            Some(tenant) => {
+                let jobs = store.jobs_of(tenant, order, after.as_deref(), chunk);
+                jobs.await?
+            }
+            None => store.jobs(order, after.as_deref(), chunk).await?,
         };
         read += chunk;
         for job in listed.items {
@@ -615,7 +617,7 @@ async fn wanted_jobs(
                 next: listed.next,
             });
         }
-        before = listed.next;
+        after = listed.next;
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod about;
 mod audit;
+mod batches;
 mod by_hand;
 mod dashboard;
 mod dead_letters;
@@ -239,9 +240,15 @@ async fn openapi() -> Response {
 impl Management {
     /// Whoever may see some of a tenant's things: those of [`Caller::only_webhook`], if there is one.
     async fn viewer(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let caller = self.viewer_or_operator(headers).await?;
+        caller.ok_or_else(|| Code::TenantRequired.into())
+    }
+
+    /// The same, or `None` for an operator who names no tenant and sees all tenants' things.
+    async fn viewer_or_operator(&self, headers: &HeaderMap) -> Result<Option<Caller>, ApiError> {
         let need = Need::from(Scope::Read);
         let need = need.or_portal(Capability::View, Reach::Visible);
-        self.api.caller(headers, need).await
+        self.api.caller_or_operator(headers, need).await
     }
 
     /// Whoever may see what is the webhook's.
@@ -283,10 +290,10 @@ impl Management {
         self.api.caller(headers, need).await
     }
 
-    /// A tenant's event types, and the dialects with them.
-    async fn event_types(&self, tenant: &TenantId) -> Result<EventTypes, ApiError> {
+    /// A tenant's event types, and the dialects with them; with no tenant, the deployment's.
+    async fn event_types(&self, tenant: Option<&TenantId>) -> Result<EventTypes, ApiError> {
         let publisher = &self.deliverer.publisher;
-        Ok(publisher.event_types(Some(tenant)).await?)
+        Ok(publisher.event_types(tenant).await?)
     }
 
     /// A dialect that a tenant or webhook was made with, with the tenant's event types.

@@ -12,14 +12,17 @@ use rung_core::{
     domain::{
         attempt::{Attempt, ErrorCode, Exchange, LogId, Outcome, Trigger},
         audit::Action,
-        id::{EventId, WebhookId},
+        id::{EventId, TenantId, WebhookId},
         time::Time,
-        webhook::Webhook,
+        webhook::{Health, Webhook},
     },
+    flow::EventTypes,
     store::{
-        StoreError,
-        attempts::{LogFilter, TypeFilter},
+        Listed, Store, StoreError,
+        attempts::{Log, LogFilter, TypeFilter},
         events::Event,
+        walk::Order,
+        webhooks,
     },
 };
 use rung_dialect::Dialect;
@@ -30,7 +33,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Management, Path, by_hand::ByHand, deliveries, names_of, webhooks::view::SignatureView,
+    Management, Path, batches, by_hand::ByHand, deliveries, names_of, webhooks::view::SignatureView,
 };
 
 /// An attempt of a delivery.
@@ -214,9 +217,10 @@ pub(crate) async fn list(
     let webhook = state.webhook(&caller, &id).await?;
     let mut fields = Fields::of(&query)?;
     let names = ["logs", webhook.tenant.as_str(), webhook.id.as_str()];
-    let page = state.api.page(&mut fields, &names).await?;
-    let types = state.event_types(&webhook.tenant).await?;
-    let mut filter = filter(&mut fields, state.dialect(&types, &webhook.dialect)?);
+    let page = state.api.ordered_page(&mut fields, &names).await?;
+    let types = state.event_types(Some(&webhook.tenant)).await?;
+    let dialect = state.dialect(&types, &webhook.dialect)?;
+    let mut filter = filter(&mut fields, &types, &[dialect]);
     fields.finish()?;
     // What is older is of an earlier webhook of the same id.
     filter.since_ms = filter.since_ms.max(Some(webhook.first_epoch));
@@ -226,6 +230,7 @@ pub(crate) async fn list(
             &webhook.tenant,
             &webhook.id,
             &filter,
+            page.order,
             page.after.as_deref(),
             page.limit,
         )
@@ -233,78 +238,114 @@ pub(crate) async fn list(
     page_of(&state, &entries, page.cursor(next.as_deref())).await
 }
 
-/// The attempts at all of a tenant's webhooks, or at those that are named.
+/// The attempts at all webhooks of a tenant or at those that are named, or at the webhooks of all tenants.
 pub(crate) async fn list_all(
     State(state): State<Management>,
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.viewer(&headers).await?;
-    let tenant = &caller.tenant;
+    let api = &state.api;
+    let caller = state.viewer_or_operator(&headers).await?;
+    let tenant = caller.as_ref().map(|caller| &caller.tenant);
+    let only = caller.as_ref().and_then(Caller::only_webhook);
     let mut fields = Fields::of(&query)?;
-    let page = state
-        .api
-        .page(&mut fields, &["all logs", tenant.id.as_str()])
-        .await?;
-    let types = state.event_types(&tenant.id).await?;
-    let filter = filter(&mut fields, state.dialect(&types, &tenant.dialect)?);
+    let names = ["all logs", tenant.map_or("", |tenant| tenant.id.as_str())];
+    let page = api.ordered_page(&mut fields, &names).await?;
+    let types = state.event_types(tenant.map(|tenant| &tenant.id)).await?;
+    let dialects = types.dialects();
+    let known = match tenant {
+        Some(tenant) => vec![state.dialect(&types, &tenant.dialect)?],
+        None => dialects.iter().collect(),
+    };
+    let filter = filter(&mut fields, &types, &known);
     let named = fields.optional("webhook_id", webhook_ids);
-    let store = &state.api.store;
+    if tenant.is_none() && named.is_some() {
+        let problem = "is an id within a tenant; name the tenant in `Rung-Tenant`";
+        fields.problem_of(Code::TenantRequired, "webhook_id", problem);
+    }
+    fields.finish()?;
     // A link of one webhook finds no other.
-    let named = match (caller.only_webhook(), named) {
+    let named = match (only, named) {
         (Some(only), None) => Some(vec![only.clone()]),
         (Some(only), Some(named)) => Some(named.into_iter().filter(|id| id == only).collect()),
         (None, named) => named,
     };
-    let webhooks: Vec<Webhook> = match &named {
-        Some(named) => {
-            let names = named.iter().map(|id| (tenant.id.clone(), id.clone()));
+    let store = &api.store;
+    let (entries, next) = match (tenant, named) {
+        (Some(tenant), Some(named)) => {
+            let names = named.into_iter().map(|id| (tenant.id.clone(), id));
             let found = store.webhooks(&names.collect::<Vec<_>>()).await?;
-            let found = found.into_iter().map(|(_, webhook)| webhook);
-            found.collect::<Result<_, StoreError>>()?
+            let found = found.into_iter().map(|(_, webhook)| Ok(log_of(&webhook?)));
+            let logs = found.collect::<Result<Vec<_>, StoreError>>()?;
+            let after = page.after.as_deref();
+            store
+                .logs_page(&logs, &filter, page.order, after, page.limit)
+                .await?
         }
-        None => {
-            let most = WEBHOOKS_PER_LOG + 1;
-            store.webhooks_page(&tenant.id, None, most).await?.items
+        (tenant, _) => {
+            let filter = &filter;
+            let entries = |logs: Vec<Log>, after: Option<String>, limit| async move {
+                store
+                    .logs_page(&logs, filter, page.order, after.as_deref(), limit)
+                    .await
+            };
+            let tenant = tenant.map(|tenant| &tenant.id);
+            batches::page(&page, |behind| sources(store, tenant, behind), entries).await?
         }
     };
-    if webhooks.len() > WEBHOOKS_PER_LOG {
-        let problem = format!(
-            "is required where there are more than {WEBHOOKS_PER_LOG} webhooks; name up to {WEBHOOKS_PER_LOG}"
-        );
-        fields.problem("webhook_id", problem);
-    }
-    fields.finish()?;
-    let sources: Vec<_> = webhooks
-        .into_iter()
-        .map(|webhook| (webhook.id, webhook.first_epoch))
-        .collect();
-    let (entries, next) = store
-        .logs_page(
-            &tenant.id,
-            &sources,
-            &filter,
-            page.after.as_deref(),
-            page.limit,
-        )
-        .await?;
     page_of(&state, &entries, page.cursor(next.as_deref())).await
 }
 
-/// A page of a list costs reads at each of them.
-const WEBHOOKS_PER_LOG: usize = 25;
+/// The next webhooks whose logs are read together, the oldest first.
+async fn sources(
+    store: &Store,
+    tenant: Option<&TenantId>,
+    behind: Option<String>,
+) -> Result<Listed<(String, Log)>, StoreError> {
+    let (order, behind) = (Order::OldestFirst, behind.as_deref());
+    let listed = match tenant {
+        Some(tenant) => {
+            let listed = store.webhooks_page(tenant, order, behind, batches::SOURCES);
+            listed.await?
+        }
+        None => {
+            let listed = store.webhooks_of_all(&Health::ALL, order, behind, batches::SOURCES);
+            listed.await?
+        }
+    };
+    let place = |webhook: &Webhook| match tenant {
+        Some(_) => webhooks::place(webhook),
+        None => webhooks::place_among_all(webhook),
+    };
+    let items = listed.items.iter();
+    Ok(Listed {
+        items: items
+            .map(|webhook| (place(webhook), log_of(webhook)))
+            .collect(),
+        next: listed.next,
+    })
+}
+
+fn log_of(webhook: &Webhook) -> Log {
+    Log {
+        tenant: webhook.tenant.clone(),
+        webhook: webhook.id.clone(),
+        since_ms: webhook.first_epoch,
+    }
+}
 
 fn webhook_ids(value: &Json) -> Result<Vec<WebhookId>, String> {
     let ids = value.as_str().unwrap_or_default().split(',');
     let ids: Option<BTreeSet<_>> = ids.map(|id| WebhookId::parse(id).ok()).collect();
-    let ids = ids.filter(|ids| ids.len() <= WEBHOOKS_PER_LOG);
+    let ids = ids.filter(|ids| ids.len() <= batches::SOURCES);
     ids.map(Vec::from_iter).ok_or_else(|| {
-        format!("must be a webhook's id, or up to {WEBHOOKS_PER_LOG} of them with commas between")
+        let most = batches::SOURCES;
+        format!("must be a webhook's id, or up to {most} of them with commas between")
     })
 }
 
-/// Reads the filters that both lists have.
-fn filter(fields: &mut Fields<'_>, dialect: &Arc<Dialect>) -> LogFilter {
+/// Reads the filters that both lists have. Types are judged by what any of `known` knows.
+fn filter(fields: &mut Fields<'_>, types: &EventTypes, known: &[&Arc<Dialect>]) -> LogFilter {
     let outcomes = fields.optional("status", |value| {
         names_of(value, &Outcome::ALL, Outcome::as_str)
     });
@@ -314,7 +355,7 @@ fn filter(fields: &mut Fields<'_>, dialect: &Arc<Dialect>) -> LogFilter {
     let error_codes = fields.optional("error_code", |value| {
         names_of(value, &ErrorCode::ALL, ErrorCode::as_str)
     });
-    let patterns = fields.optional("event_type", |value| patterns(dialect, value));
+    let patterns = fields.optional("event_type", |value| patterns(known, value));
     let (since_ms, until_ms) = fields.span();
     LogFilter {
         outcomes: outcomes.unwrap_or_default(),
@@ -324,7 +365,7 @@ fn filter(fields: &mut Fields<'_>, dialect: &Arc<Dialect>) -> LogFilter {
             .optional("response_status", statuses)
             .unwrap_or_default(),
         event_types: patterns.map(|patterns| TypeFilter {
-            dialect: Arc::clone(dialect),
+            dialects: types.dialects(),
             patterns,
         }),
         event: fields.optional("event_id", read::id(EventId::parse)),
@@ -335,15 +376,20 @@ fn filter(fields: &mut Fields<'_>, dialect: &Arc<Dialect>) -> LogFilter {
 }
 
 /// Types, groups, prefixes or `*`, as webhooks subscribe to them, with commas between.
-fn patterns(dialect: &Dialect, value: &Json) -> Result<Vec<String>, String> {
+fn patterns(known: &[&Arc<Dialect>], value: &Json) -> Result<Vec<String>, String> {
     let patterns = value.as_str().unwrap_or_default().split(',');
     let patterns: Vec<_> = patterns.map(str::to_owned).collect();
     if patterns.len() > QUERY_ITEMS {
         return Err(format!("must be up to {QUERY_ITEMS} with commas between"));
     }
     for pattern in &patterns {
-        let checked = dialect.catalogue.check_pattern(pattern);
-        checked.map_err(|fault| fault.to_string())?;
+        let mut faults = known
+            .iter()
+            .map(|dialect| dialect.catalogue.check_pattern(pattern).err());
+        let first = faults.next().flatten();
+        if let Some(fault) = first.filter(|_| faults.all(|fault| fault.is_some())) {
+            return Err(fault.to_string());
+        }
     }
     Ok(patterns)
 }

@@ -55,6 +55,11 @@ impl Wanted {
         (Self(wanted), Json::Object(others))
     }
 
+    /// Whether none is asked for.
+    pub(crate) fn is_any(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn takes(&self, metadata: &Json) -> bool {
         let has = |(name, expected): &(String, String)| {
             metadata.get(name).and_then(as_text) == Some(expected)

@@ -54,7 +54,7 @@ pub(crate) async fn begin(
         return Ok(jobs::accepted(&state, &job));
     }
     let retention = state.api.store.retention_of(&webhook.tenant).await?;
-    let types = state.event_types(&webhook.tenant).await?;
+    let types = state.event_types(Some(&webhook.tenant)).await?;
     let patterns = event_patterns(state.dialect(&types, &webhook.dialect)?);
     let (selection, dry_run) = read_selection(&state, patterns, retention, &body)?;
     let reach = Reach::Webhook {

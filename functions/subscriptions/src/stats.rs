@@ -249,15 +249,25 @@ pub(crate) async fn of_all(
     let need = need.or_portal(Capability::View, Reach::Tenant);
     let caller = api.caller_or_operator(&headers, need).await?;
     let asked = Asked::read(&state, &query)?;
-    if let Some(caller) = caller {
-        let tenant = &caller.tenant.id;
-        let hours = api.store.counts_of_all(tenant, asked.span).await?;
-        return Ok(asked.answer(Some(tenant.name()), None, hours));
-    }
-    let hours = api.store.counts_of_deployment(asked.span, STATS_WEBHOOKS);
-    let hours = hours.await?.ok_or_else(|| {
-        let problem = format!("is required where there are more than {STATS_WEBHOOKS} webhooks");
-        ApiError::of_field(Code::TenantRequired, "Rung-Tenant", problem)
-    })?;
-    Ok(asked.answer(None, None, hours))
+    let store = &api.store;
+    let webhooks = match &caller {
+        Some(caller) => {
+            let tenant = &caller.tenant.id;
+            let webhooks = store.subscriptions_of(tenant).await?.into_iter();
+            webhooks
+                .map(|webhook| (tenant.clone(), webhook.id))
+                .collect()
+        }
+        None => {
+            let webhooks = store.webhook_names(STATS_WEBHOOKS).await?;
+            webhooks.ok_or_else(|| {
+                let problem =
+                    format!("is required where there are more than {STATS_WEBHOOKS} webhooks");
+                ApiError::of_field(Code::TenantRequired, "Rung-Tenant", problem)
+            })?
+        }
+    };
+    let hours = store.counts_of_all(&webhooks, asked.span).await?;
+    let tenant = caller.as_ref().map(|caller| caller.tenant.id.name());
+    Ok(asked.answer(tenant, None, hours))
 }

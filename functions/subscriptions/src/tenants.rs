@@ -247,7 +247,7 @@ pub(crate) async fn list(
     state.api.operator(&headers, Scope::Read).await?;
     let (metadata, query) = metadata::Wanted::split(query);
     let mut fields = Fields::of(&query)?;
-    let page = state.api.page(&mut fields, &["tenants"]).await?;
+    let page = state.api.ordered_page(&mut fields, &["tenants"]).await?;
     let plan = fields.optional("plan", read::text(ID_CHARS));
     let dialect = fields.optional("dialect", read::text(ID_CHARS));
     let text = fields.optional("q", read::text(NAME_CHARS));
@@ -272,7 +272,7 @@ pub(crate) async fn list(
     // Where few are wanted, a page ends early rather than late.
     for _ in 0..MOST_READS {
         let most = page.limit - items.len();
-        let listed = store.tenants(next.as_deref(), most).await?;
+        let listed = store.tenants(page.order, next.as_deref(), most).await?;
         items.extend(listed.items.into_iter().filter(wanted));
         next = listed.next;
         if next.is_none() || items.len() == page.limit {

@@ -33,7 +33,7 @@ use rung_core::{
     domain::tenant::KeyHash,
     limits::WEBHOOKS_PER_TENANT,
     metrics::Metrics,
-    store::{Store, StoreError},
+    store::{Store, StoreError, walk::Order},
 };
 use rung_dialect::{Dialect, Dialects};
 use rung_json::Json;
@@ -176,7 +176,25 @@ impl Api {
     /// # Errors
     /// When the deployment's key is not known yet and the table does not answer.
     pub async fn page(&self, fields: &mut Fields<'_>, names: &[&str]) -> Result<Page, ApiError> {
-        Ok(Page::read(fields, self.seal(names).await?))
+        let seal = self.seal(names).await?;
+        Ok(Page::read(fields, seal, Order::NewestFirst))
+    }
+
+    /// The same of a list that can be read in both orders: reads `order` too. A cursor is good for its order alone.
+    ///
+    /// # Errors
+    /// As [`page`](Self::page).
+    pub async fn ordered_page(
+        &self,
+        fields: &mut Fields<'_>,
+        names: &[&str],
+    ) -> Result<Page, ApiError> {
+        let order = page::order(fields);
+        let names = match order {
+            Order::NewestFirst => names.to_vec(),
+            Order::OldestFirst => [names, &["oldest first"]].concat(),
+        };
+        Ok(Page::read(fields, self.seal(&names).await?, order))
     }
 
     /// The seal of the cursors of what `names` tell from all else.

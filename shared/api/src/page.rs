@@ -5,7 +5,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use rung_core::limits::PAGE_MAX;
+use rung_core::{limits::PAGE_MAX, store::walk::Order};
 use rung_json::Json;
 use sha2::Sha256;
 
@@ -58,20 +58,28 @@ pub struct Page {
     pub limit: usize,
     /// The position to go on from.
     pub after: Option<String>,
+    /// In which order.
+    pub order: Order,
     seal: Seal,
 }
 
 impl Page {
     /// Reads `limit` and `cursor` off a query's fields.
-    pub(super) fn read(fields: &mut Fields<'_>, seal: Seal) -> Self {
+    pub(super) fn read(fields: &mut Fields<'_>, seal: Seal, order: Order) -> Self {
         let limit = limit(fields);
         let after = fields.optional("cursor", |value| {
             let position = value.as_str().and_then(|text| seal.open(text));
             position.ok_or_else(|| {
-                "must be the `next_cursor` of an earlier response of this list".to_owned()
+                "must be the `next_cursor` of an earlier response of this list, in the same order"
+                    .to_owned()
             })
         });
-        Self { limit, after, seal }
+        Self {
+            limit,
+            after,
+            order,
+            seal,
+        }
     }
 
     /// The `next_cursor` of this page's answer, which also goes into its header `Link`.
@@ -81,6 +89,16 @@ impl Page {
         Source::note_next(&cursor);
         Some(cursor)
     }
+}
+
+/// Reads `order` off a query's fields.
+pub(super) fn order(fields: &mut Fields<'_>) -> Order {
+    let order = fields.optional("order", |value| match value.as_str() {
+        Some("asc") => Ok(Order::OldestFirst),
+        Some("desc") => Ok(Order::NewestFirst),
+        _ => Err("must be `asc` or `desc`".to_owned()),
+    });
+    order.unwrap_or(Order::NewestFirst)
 }
 
 /// Reads `limit` off a query's fields: how many items at most.

@@ -61,8 +61,8 @@ impl Dialects {
 
     /// These with `dialect` in place of the one of its name.
     #[must_use]
-    pub fn replacing(mut self, dialect: Dialect) -> Self {
-        let dialect = Arc::new(dialect);
+    pub fn replacing(mut self, dialect: impl Into<Arc<Dialect>>) -> Self {
+        let dialect = dialect.into();
         for present in &mut self.dialects {
             if present.name == dialect.name {
                 *present = Arc::clone(&dialect);

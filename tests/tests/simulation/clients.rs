@@ -17,7 +17,7 @@ use rung_core::{
         id::{EventId, JobId, TenantId, WebhookId},
     },
     flow::accept::{Accepted, NewEvent, Refusal},
-    store::{attempts::LogFilter, deliveries::List},
+    store::{attempts::LogFilter, deliveries::List, walk::Order},
 };
 use rung_json::Json;
 use rung_local_aws::sqs::queue_url;
@@ -205,7 +205,14 @@ impl World {
         let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
         let pending = self
             .oracle
-            .deliveries_of(&tenant, &id, &[List::Pending], None, 100)
+            .deliveries_of(
+                &tenant,
+                &id,
+                &[List::Pending],
+                Order::NewestFirst,
+                None,
+                100,
+            )
             .await;
         pending.expect("the oracle reads").0
     }
@@ -304,7 +311,7 @@ impl World {
         let filter = LogFilter::default();
         let log = self
             .oracle
-            .log_page(&tenant, &id, &filter, None, 100)
+            .log_page(&tenant, &id, &filter, Order::NewestFirst, None, 100)
             .await
             .expect("the oracle reads")
             .0;

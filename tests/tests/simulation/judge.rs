@@ -9,7 +9,11 @@ use rung_core::{
         id::{DeliveryKey, WebhookId},
     },
     store::{
-        attempts::LogFilter, deliveries::List, event_list::EventFilter, events::Event, walk::Span,
+        attempts::LogFilter,
+        deliveries::List,
+        event_list::EventFilter,
+        events::Event,
+        walk::{Order, Span},
     },
 };
 use rung_local_aws::sqs::queue_url;
@@ -38,7 +42,7 @@ impl World {
             ] {
                 let listed = self
                     .oracle
-                    .deliveries_of(&tenant, &id, &[list], None, 100)
+                    .deliveries_of(&tenant, &id, &[list], Order::NewestFirst, None, 100)
                     .await
                     .expect("the oracle reads")
                     .0;
@@ -60,14 +64,17 @@ impl World {
     /// Each tenant's list has each of its events that are stored, once, the newest first.
     async fn judge_events(&self, events: &BTreeMap<u64, Event>) {
         let all = EventFilter {
-            event_type: None,
+            event_types: Vec::new(),
             span: Span::ALL,
         };
         for number in 0..self.wire.plan.tenants {
             let tenant = self.wire.plan.tenant_of(number);
             let (mut listed, mut after) = (Vec::new(), None::<String>);
             loop {
-                let page = self.oracle.events_page(&tenant, &all, after.as_deref(), 2);
+                let (tenants, order) = ([tenant.clone()], Order::NewestFirst);
+                let page = self
+                    .oracle
+                    .events_page(&tenants, &all, order, after.as_deref(), 2);
                 let (events, next) = page.await.expect("the oracle reads");
                 listed.extend(
                     events
@@ -238,6 +245,7 @@ impl World {
                 &tenant,
                 &webhook_id(number),
                 &LogFilter::default(),
+                Order::NewestFirst,
                 None,
                 1_000,
             )

@@ -48,10 +48,6 @@ pub(crate) fn list_audit(schemas: &mut Schemas) -> Operation {
     .query("target", "Filter by target.", several("Resource ids, separated by commas."))
     .query("since", "Written at or after this time.", time.clone())
     .query("until", "Written before this time.", time)
-    .query(
-        "order",
-        "The order: newest first (`desc`) or oldest first (`asc`).",
-        json!({ "enum": ["asc", "desc"], "default": "desc" }),
-    )
     .lists("entries", entry, example())
+    .ordered()
 }

@@ -21,6 +21,7 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
     let time = || json!({ "type": "string", "format": "date-time" });
     let example = json!({
         "id": "evt_001",
+        "tenant_id": "acme",
         "type": "user.lesson.completed",
         "timestamp": "2025-10-10T12:30:00.000Z",
         "created_at": "2025-10-10T12:30:00.123Z",
@@ -30,11 +31,16 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
         "erased_at": null,
     });
     Operation::new(
-        Who::Tenant(Scope::Read),
+        Who::TenantOrAll(Scope::Read),
         "listEvents",
-        "List published events.",
+        "List the published events of a tenant, or of all tenants.",
+    )
+    .describe(
+        "In the order of acceptance. Of more than 25 tenants, within each 25 of them, the oldest tenants first: a page may then be \
+         short, or empty, before the end.",
     )
     .lists("events", event, example)
+        .ordered()
     .query(
         "type",
         "Filter by event type.",
@@ -68,6 +74,7 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
         json!({
             "event": {
                 "id": "evt_001",
+        "tenant_id": "acme",
                 "type": "user.lesson.completed",
                 "timestamp": "2025-10-10T12:30:00.000Z",
                 "created_at": "2025-10-10T12:30:00.123Z",

@@ -67,13 +67,13 @@ pub(crate) fn list_logs(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn list_all_logs(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
-        Who::Tenant(Scope::Read),
+        Who::TenantOrAll(Scope::Read),
         "listAllLogs",
-        "List the attempts of all webhooks of a tenant.",
+        "List the attempts of all webhooks of a tenant, or of all tenants.",
     );
     lists(schemas, operation).query(
         "webhook_id",
-        "Filter by webhook, up to 25 separated by commas. Required if the tenant has more than 25.",
+        "With a tenant: filter by webhook, up to 25 separated by commas.",
         json!({ "type": "string" }),
     )
 }
@@ -83,8 +83,12 @@ fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
     let time = || json!({ "type": "string", "format": "date-time" });
     let names = |names: &[&str]| json!({ "type": "string", "examples": names });
     operation
-        .describe("`since` and `until` refer to the time at which an attempt was due.")
+        .describe(
+            "`since` and `until` refer to the time at which an attempt was due. The order is that of these times; of more than 25 \
+             webhooks, within each 25 of them, the oldest webhooks first. A page may be short, or empty, before the end.",
+        )
         .lists("logs", entry, example())
+        .ordered()
         .query(
             "status",
             "Filter by status, several separated by commas.",

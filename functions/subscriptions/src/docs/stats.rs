@@ -63,8 +63,9 @@ pub(crate) fn stats(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::TenantOrAll(Scope::Read),
         "getStats",
-        "Get statistics of a tenant's attempts, or of the deployment's.",
-    );
+        "Get statistics of the attempts of a tenant, or of all tenants.",
+    )
+    .describe("All tenants together: up to 10,000 webhooks.");
     about(schemas, operation, None).refuses(&[Code::TenantRequired])
 }
 

@@ -120,6 +120,7 @@ pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
     let tenant = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Operator(Scope::Read), "listTenants", "List tenants.")
         .lists("tenants", tenant, example())
+        .ordered()
         .query(
             "plan",
             "Only those of this plan.",

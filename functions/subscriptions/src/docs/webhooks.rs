@@ -46,6 +46,8 @@ fn example() -> Value {
         "challenge": false,
         "health": "healthy",
         "failing_since": null,
+        "last_success_at": "2025-10-10T12:30:00.268Z",
+        "last_failure": null,
         "disabled": null,
         "last_disabled_at": null,
     })
@@ -188,6 +190,8 @@ fn read_only() -> Value {
         "old_secret_expires_at": time(),
         "health": any(json!(["string", "null"])),
         "failing_since": time(),
+        "last_success_at": time(),
+        "last_failure": { "type": ["object", "null"] },
         "disabled": any(json!(["object", "null"])),
         "last_disabled_at": time(),
     })
@@ -343,8 +347,14 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<View<'_>>();
-    Operation::new(Who::Tenant(Scope::Read), "listWebhooks", "List webhooks.")
+    let operation = Operation::new(
+        Who::TenantOrAll(Scope::Read),
+        "listWebhooks",
+        "List the webhooks of a tenant, or of all tenants.",
+    );
+    operation
         .lists("webhooks", webhook, example())
+        .ordered()
         .query(
             "status",
             "Filter by status.",

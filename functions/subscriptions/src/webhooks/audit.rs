@@ -59,6 +59,8 @@ fn visible(webhook: &Webhook) -> Value {
             "headers",
             "health",
             "failing_since",
+            "last_success_at",
+            "last_failure",
             "signatures",
             "old_public_keys",
         ] {

@@ -54,7 +54,7 @@ pub(crate) async fn verify(
     state.admit(&caller, &id, ByHand::Test).await?;
     ask(&state, &webhook).await?;
     if !demanded {
-        return Ok(shown(&state, &webhook));
+        return shown(&state, &webhook).await;
     }
     let now_ms = state.api.clock.now_ms();
     let action = Action::WebhookVerified;
@@ -67,7 +67,7 @@ pub(crate) async fn verify(
         Ok(present)
     })
     .await?;
-    Ok(shown(&state, &webhook))
+    shown(&state, &webhook).await
 }
 
 /// Asks the endpoint to echo a token.

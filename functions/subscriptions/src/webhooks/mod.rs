@@ -17,7 +17,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{
-    ApiError, Caller, Code, ETag, Fields, NoQuery, Patch, Precondition, Query, answer,
+    ApiError, Caller, Code, ETag, Fields, NoQuery, Page, Patch, Precondition, Query, answer,
     limits::{DESCRIPTION_CHARS, NAME_CHARS},
     read,
 };
@@ -27,11 +27,15 @@ use rung_core::{
         id::{TenantName, WebhookId},
         job::Subject,
         portal::Capability,
+        stats::Last,
         tenant::Scope,
         webhook::Webhook,
     },
     flow::EventTypes,
-    store::{Listed, webhooks::WebhookWritten},
+    store::{
+        Listed, Store, StoreError,
+        webhooks::{WebhookWritten, place_among_all},
+    },
 };
 use rung_json::{Json, limits::REQUEST_BYTES};
 use serde_json::{Value, json};
@@ -69,7 +73,7 @@ pub(crate) async fn create(
     let caller = state.manager(&headers).await?;
     let key = rung_api::idempotency_key(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let types = state.event_types(&caller.tenant.id).await?;
+    let types = state.event_types(Some(&caller.tenant.id)).await?;
     let webhook = read_new(&state, &caller, &types, key.as_deref(), &body)?;
     state.check_plan(&caller.tenant)?;
     let store = &state.api.store;
@@ -86,11 +90,11 @@ pub(crate) async fn create(
                 let is_first = present.revision == 0;
                 let shows = shows_secret(webhook.created_ms, present.created_ms)
                     && may_read_secrets(&caller);
-                return Ok(if is_first && shows {
-                    made(&state, StatusCode::CREATED, &present)
-                } else {
-                    located(&present, shown_as(&state, StatusCode::CREATED, &present))
-                });
+                if is_first && shows {
+                    return made(&state, StatusCode::CREATED, &present).await;
+                }
+                let repeated = shown_as(&state, StatusCode::CREATED, &present).await?;
+                return Ok(located(&present, repeated));
             }
             let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
             return Err(idempotency_conflict(problem));
@@ -100,7 +104,7 @@ pub(crate) async fn create(
             return Err(idempotency_conflict(problem));
         }
         if write(&state, &caller, None, &webhook).await? {
-            return Ok(made(&state, StatusCode::CREATED, &webhook));
+            return made(&state, StatusCode::CREATED, &webhook).await;
         }
         tries.again().await?;
     }
@@ -149,13 +153,23 @@ fn etag(webhook: &Webhook) -> ETag {
 }
 
 /// What answers most calls of a webhook: the webhook, but for its secret.
-fn shown(state: &Management, webhook: &Webhook) -> Response {
-    shown_as(state, StatusCode::OK, webhook)
+async fn shown(state: &Management, webhook: &Webhook) -> Result<Response, ApiError> {
+    shown_as(state, StatusCode::OK, webhook).await
 }
 
-fn shown_as(state: &Management, status: StatusCode, webhook: &Webhook) -> Response {
-    let view = View::at(webhook, &state.api.dialects, state.api.clock.wall_ms());
-    etag(webhook).stamp(answer(status, json!({ "webhook": view })))
+async fn shown_as(
+    state: &Management,
+    status: StatusCode,
+    webhook: &Webhook,
+) -> Result<Response, ApiError> {
+    let last = last_of(state, webhook).await?;
+    let view = View::at(webhook, &state.api.dialects, state.api.clock.wall_ms()).after(last);
+    Ok(etag(webhook).stamp(answer(status, json!({ "webhook": view }))))
+}
+
+async fn last_of(state: &Management, webhook: &Webhook) -> Result<Last, StoreError> {
+    let last = state.api.store.last_of(&[webhook]).await?;
+    Ok(last.into_iter().next().unwrap_or_default())
 }
 
 fn located(webhook: &Webhook, response: Response) -> Response {
@@ -163,14 +177,20 @@ fn located(webhook: &Webhook, response: Response) -> Response {
 }
 
 /// What answers those that make a secret: the webhook with it.
-fn made(state: &Management, status: StatusCode, webhook: &Webhook) -> Response {
+async fn made(
+    state: &Management,
+    status: StatusCode,
+    webhook: &Webhook,
+) -> Result<Response, ApiError> {
     let (dialects, wall_ms) = (&state.api.dialects, state.api.clock.wall_ms());
-    let view = View::with_secret(webhook, dialects, wall_ms);
+    let last = last_of(state, webhook).await?;
+    let view = View::with_secret(webhook, dialects, wall_ms).after(last);
     let response = etag(webhook).stamp(answer(status, json!({ "webhook": view })));
-    if status == StatusCode::CREATED {
-        return located(webhook, response);
-    }
-    response
+    Ok(if status == StatusCode::CREATED {
+        located(webhook, response)
+    } else {
+        response
+    })
 }
 
 /// Reads a webhook to make. The operator may bring its id, status and time along. An `Idempotency-Key` serves where there is no id.
@@ -221,6 +241,8 @@ const CHANGING: &[ReadOnly] = &[
     ReadOnly::Time("old_secret_expires_at"),
     ReadOnly::Text("health"),
     ReadOnly::Time("failing_since"),
+    ReadOnly::Time("last_success_at"),
+    ReadOnly::Object("last_failure"),
     ReadOnly::Object("disabled"),
     ReadOnly::Time("last_disabled_at"),
 ];
@@ -235,7 +257,7 @@ pub(crate) async fn put(
     let caller = state.api.caller(&headers, Scope::Admin).await?;
     let precondition = Precondition::read(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let types = state.event_types(&caller.tenant.id).await?;
+    let types = state.event_types(Some(&caller.tenant.id)).await?;
     let store = &state.api.store;
     let mut tries = Tries::to_change("webhook");
     loop {
@@ -249,7 +271,7 @@ pub(crate) async fn put(
                 None => (StatusCode::CREATED, webhook),
                 Some(_) => (StatusCode::OK, webhook.written()),
             };
-            return Ok(made(&state, status, &webhook));
+            return made(&state, status, &webhook).await;
         }
         tries.again().await?;
     }
@@ -336,34 +358,74 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Query(query): Query,
 ) -> Result<Response, ApiError> {
-    let caller = state.viewer(&headers).await?;
-    let (store, tenant) = (&state.api.store, &caller.tenant.id);
-    let (page, wanted) = list::read(&state.api, tenant, query).await?;
-    let (after, limit) = (page.after.as_deref(), page.limit);
-    let listed = if let Some(only) = caller.only_webhook() {
-        let webhook = store.webhook(tenant, only).await?;
-        let types = state.event_types(tenant).await?;
-        let webhook = webhook.filter(|webhook| wanted.takes(webhook, &types));
-        let items = webhook.into_iter().collect();
-        Listed { items, next: None }
-    } else if wanted == Wanted::default() {
-        store.webhooks_page(tenant, after, limit).await?
-    } else {
-        let types = state.event_types(tenant).await?;
-        let wanted = |webhook: &Webhook| wanted.takes(webhook, &types);
-        store.webhooks_where(tenant, wanted, after, limit).await?
+    let (api, caller) = (&state.api, state.viewer_or_operator(&headers).await?);
+    let tenant = caller.as_ref().map(|caller| &caller.tenant.id);
+    let (page, wanted) = list::read(&state, tenant, query).await?;
+    let (store, after) = (&api.store, page.after.as_deref());
+    let only = caller.as_ref().and_then(Caller::only_webhook);
+    let takes = |webhook: &Webhook| wanted.takes(webhook);
+    let listed = match (tenant, only) {
+        (Some(tenant), Some(only)) => {
+            let webhook = store.webhook(tenant, only).await?;
+            let items = webhook.filter(takes).into_iter().collect();
+            Listed { items, next: None }
+        }
+        (Some(tenant), None) if wanted.is_any() => {
+            let listed = store.webhooks_page(tenant, page.order, after, page.limit);
+            listed.await?
+        }
+        (Some(tenant), None) => {
+            let listed = store.webhooks_where(tenant, takes, page.order, after, page.limit);
+            listed.await?
+        }
+        (None, _) => of_all(store, &page, &wanted).await?,
     };
-    let wall_ms = state.api.clock.wall_ms();
-    let webhooks: Vec<_> = listed
-        .items
-        .iter()
-        .map(|webhook| View::at(webhook, &state.api.dialects, wall_ms))
+    let shown: Vec<_> = listed.items.iter().collect();
+    let last = store.last_of(&shown).await?;
+    let wall_ms = api.clock.wall_ms();
+    let webhooks: Vec<_> = shown
+        .into_iter()
+        .zip(last)
+        .map(|(webhook, last)| View::at(webhook, &api.dialects, wall_ms).after(last))
         .collect();
     let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
         StatusCode::OK,
         json!({ "webhooks": webhooks, "next_cursor": next_cursor }),
     ))
+}
+
+/// How many webhooks a page over all tenants may read in search of those that are wanted. The page ends there, with a cursor.
+const READ_PER_PAGE: usize = 1_000;
+
+/// A page of all tenants' webhooks: of those lists alone in which wanted ones may stand.
+async fn of_all(
+    store: &Store,
+    page: &Page,
+    wanted: &Wanted,
+) -> Result<Listed<Webhook>, StoreError> {
+    let kinds = wanted.health();
+    let (mut items, mut read, mut after) = (Vec::new(), 0, page.after.clone());
+    loop {
+        let chunk = page.limit + 1;
+        let listed = store.webhooks_of_all(&kinds, page.order, after.as_deref(), chunk);
+        let listed = listed.await?;
+        read += chunk;
+        for webhook in listed.items {
+            if wanted.takes(&webhook) {
+                // One more than fits: it is the next page's.
+                if items.len() == page.limit {
+                    let next = items.last().map(place_among_all);
+                    return Ok(Listed { items, next });
+                }
+                items.push(webhook);
+            }
+        }
+        after = listed.next;
+        if after.is_none() || read >= READ_PER_PAGE {
+            return Ok(Listed { items, next: after });
+        }
+    }
 }
 
 pub(crate) async fn get(
@@ -374,7 +436,7 @@ pub(crate) async fn get(
 ) -> Result<Response, ApiError> {
     let caller = state.reader_of(&headers, &id).await?;
     let webhook = state.webhook(&caller, &id).await?;
-    Ok(shown(&state, &webhook))
+    shown(&state, &webhook).await
 }
 
 pub(crate) async fn update(
@@ -386,7 +448,7 @@ pub(crate) async fn update(
     let caller = state.manager_of(&headers, &id).await?;
     let precondition = Precondition::read(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let types = state.event_types(&caller.tenant.id).await?;
+    let types = state.event_types(Some(&caller.tenant.id)).await?;
     let action = Action::WebhookUpdated;
     let webhook = changed(&state, &caller, &id, action, |present| {
         precondition.check(Some(&etag(&present)))?;
@@ -398,7 +460,8 @@ pub(crate) async fn update(
     } else {
         None
     };
-    let view = View::at(&webhook, &state.api.dialects, state.api.clock.wall_ms());
+    let last = last_of(&state, &webhook).await?;
+    let view = View::at(&webhook, &state.api.dialects, state.api.clock.wall_ms()).after(last);
     let job = job.map(|job| jobs::part(&state, &job));
     let data = json!({ "webhook": view, "job": job });
     Ok(etag(&webhook).stamp(answer(StatusCode::OK, data)))
@@ -579,7 +642,7 @@ pub(crate) async fn test(
         .await?;
     let webhook = state.webhook(&caller, &id).await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
-    let types = state.event_types(&webhook.tenant).await?;
+    let types = state.event_types(Some(&webhook.tenant)).await?;
     let dialect = state.dialect(&types, &webhook.dialect)?;
     let catalogue = &dialect.catalogue;
     let mut fields = Fields::of(&body)?;

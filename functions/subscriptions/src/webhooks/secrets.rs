@@ -30,7 +30,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{changed, shown, view::View};
+use super::{changed, last_of, shown, view::View};
 use crate::{Management, Path};
 
 /// The kind of signing secret, as named by Standard Webhooks.
@@ -230,7 +230,8 @@ pub(crate) async fn rotate_secret(
     })
     .await?;
     let (dialects, wall_ms) = (&state.api.dialects, state.api.clock.wall_ms());
-    let view = View::with_secret(&webhook, dialects, wall_ms);
+    let last = last_of(&state, &webhook).await?;
+    let view = View::with_secret(&webhook, dialects, wall_ms).after(last);
     let data = json!({ "old_secret_expires_at": view.old_secret_expires_at, "webhook": view });
     Ok(answer(StatusCode::OK, data))
 }
@@ -301,7 +302,7 @@ pub(crate) async fn finish_rotation(
         })
     })
     .await?;
-    Ok(shown(&state, &webhook))
+    shown(&state, &webhook).await
 }
 
 #[cfg(test)]

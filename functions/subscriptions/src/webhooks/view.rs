@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use rung_core::domain::{
+    stats::Last,
     time::Time,
-    webhook::{Disabled, Reason, Webhook},
+    webhook::{Disabled, Health, Reason, Webhook},
 };
 use rung_dialect::{Dialects, KeyPair};
 use rung_json::{Json, filter::Filter};
@@ -54,6 +55,10 @@ pub(crate) struct View<'a> {
     health: Health,
     /// When the first attempt failed since the last success, while it is failing.
     failing_since: Option<Time>,
+    /// When the last attempt that succeeded ended.
+    last_success_at: Option<Time>,
+    /// The last attempt that failed.
+    last_failure: Option<LastFailureView>,
     disabled: Option<DisabledView<'a>>,
     /// When it was last disabled, be it active again or not.
     last_disabled_at: Option<Time>,
@@ -91,34 +96,15 @@ fn public_key(secret: &str) -> Option<String> {
     KeyPair::parse(secret).map(|pair| pair.public_key())
 }
 
-/// How a webhook is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Health {
-    /// Its attempts succeed, or none has been made.
-    Healthy,
-    /// Attempts have failed since the last success.
-    Failing,
-    /// It is disabled.
-    Disabled,
-}
-
-impl Health {
-    pub(super) const ALL: [(&'static str, Self); 3] = [
-        ("healthy", Self::Healthy),
-        ("failing", Self::Failing),
-        ("disabled", Self::Disabled),
-    ];
-
-    pub(super) fn of(webhook: &Webhook) -> Self {
-        if webhook.disabled.is_some() {
-            Self::Disabled
-        } else if webhook.failing_since_ms().is_some() {
-            Self::Failing
-        } else {
-            Self::Healthy
-        }
-    }
+/// A failed attempt.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LastFailure")]
+struct LastFailureView {
+    at: Time,
+    /// Why it failed.
+    error_code: Option<String>,
+    /// Its log entry.
+    log_id: String,
 }
 
 impl<'a> View<'a> {
@@ -139,6 +125,19 @@ impl<'a> View<'a> {
         Self {
             signatures: signatures.map(SignatureView::from).collect(),
             ..Self::stored(webhook, wall_ms)
+        }
+    }
+
+    /// The same with its newest attempts.
+    pub(super) fn after(self, last: Last) -> Self {
+        Self {
+            last_success_at: last.success_ms.map(Time::at_ms),
+            last_failure: last.failure.map(|failure| LastFailureView {
+                at: Time::at_ms(failure.at_ms),
+                error_code: failure.error_code,
+                log_id: failure.log_id,
+            }),
+            ..self
         }
     }
 
@@ -174,8 +173,10 @@ impl<'a> View<'a> {
             secret_headers: webhook.secret_headers.keys().map(String::as_str).collect(),
             metadata: &webhook.metadata,
             challenge: webhook.challenge,
-            health: Health::of(webhook),
+            health: webhook.health(),
             failing_since: webhook.failing_since_ms().map(Time::at_ms),
+            last_success_at: None,
+            last_failure: None,
             disabled: disabled.map(
                 |Disabled {
                      at_ms,

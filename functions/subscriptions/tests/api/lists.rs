@@ -81,6 +81,82 @@ async fn tenants_keys_logs_and_deliveries_have_pages_too() {
     }
 }
 
+/// A list in the one order is the other one turned round, whatever the size of its pages; a cursor goes on in its own.
+#[tokio::test(start_paused = true)]
+async fn lists_can_be_read_from_their_beginning() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let mut webhook = String::new();
+    for _ in 0..4 {
+        webhook = world.webhook(&tenant).await;
+        world.pass(1).await;
+    }
+    world.answer(500);
+    for number in 0..5 {
+        let event = json!({"id": format!("e{number}"), "type": "a.b", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+        world.pass(5).await;
+    }
+    world.pass(100).await;
+    for path in ["/v1/events/e0", "/v1/events/e1", "/v1/events/e2"] {
+        let operator = As::operator_for("acme");
+        let erased = world.send_text(&operator, "DELETE", path, "").await;
+        erased.data(202);
+        world.pass(1).await;
+    }
+    let own = |list: &str| format!("/v1/webhooks/{webhook}/{list}");
+    let operator = As::operator();
+    for (caller, path, list) in [
+        (&tenant, "/v1/webhooks".to_owned(), "webhooks"),
+        (&tenant, "/v1/webhooks?status=active".to_owned(), "webhooks"),
+        (&tenant, "/v1/events".to_owned(), "events"),
+        (&tenant, "/v1/events?type=a.b".to_owned(), "events"),
+        (&tenant, own("logs"), "logs"),
+        (&tenant, own("logs?status=failed"), "logs"),
+        (&tenant, "/v1/logs".to_owned(), "logs"),
+        (&tenant, own("deliveries"), "deliveries"),
+        (&tenant, "/v1/jobs".to_owned(), "jobs"),
+        (&tenant, "/v1/audit".to_owned(), "entries"),
+        (&operator, "/v1/webhooks".to_owned(), "webhooks"),
+        (&operator, "/v1/jobs".to_owned(), "jobs"),
+        (&operator, "/v1/audit".to_owned(), "entries"),
+    ] {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let oldest_first = format!("{path}{joint}order=asc");
+        let mut newest = walk(
+            &world,
+            caller,
+            &format!("{path}{joint}order=desc"),
+            list,
+            100,
+        )
+        .await;
+        assert!(newest.len() >= 3, "{path}");
+        assert_eq!(walk(&world, caller, &path, list, 2).await, newest, "{path}");
+        newest.reverse();
+        for limit in [1, 2, 3, 100] {
+            let oldest = walk(&world, caller, &oldest_first, list, limit).await;
+            assert_eq!(oldest, newest, "{path} by {limit}");
+        }
+        let page = world.get(caller, &format!("{oldest_first}&limit=1")).await;
+        let link = page.headers["link"].to_str().unwrap().to_owned();
+        assert!(
+            link.contains("order=asc") && link.contains("cursor="),
+            "{link}"
+        );
+        let cursor = page.data(200)["next_cursor"].as_str().unwrap().to_owned();
+        let turned = world
+            .get(caller, &format!("{path}{joint}cursor={cursor}"))
+            .await;
+        turned.assert_error(422, "invalid_request");
+        assert_eq!(turned.fields(), ["cursor"], "{path}");
+        let wrong = world.get(caller, &format!("{path}{joint}order=up")).await;
+        wrong.assert_error(422, "invalid_request");
+        assert_eq!(wrong.fields(), ["order"], "{path}");
+    }
+}
+
 /// What a filter leaves over fills the last page: nothing follows it, whatever else the list has.
 #[tokio::test(start_paused = true)]
 async fn filtered_lists_end_with_their_last_full_page() {

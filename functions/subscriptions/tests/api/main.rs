@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod all_tenants;
 mod at_once;
 mod audit;
 mod bounded;

@@ -596,6 +596,59 @@ async fn a_failing_webhook_says_so_until_it_succeeds() {
     assert_eq!(webhook.data(200)["webhook"]["failing_since"], Value::Null);
 }
 
+/// It costs no write: the rows of the statistics carry it.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_tells_when_it_last_succeeded_and_what_failed_last() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let last = async || {
+        let one = world.get(&tenant, &path).await;
+        let one = one.data(200)["webhook"].clone();
+        let listed = world.get(&tenant, "/v1/webhooks").await;
+        assert_eq!(listed.data(200)["webhooks"][0], one);
+        (one["last_success_at"].clone(), one["last_failure"].clone())
+    };
+    let publish = async |status: u16| {
+        world.answer(status);
+        let event = json!({"type": "a.b", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+        world.pass(1_000).await;
+    };
+    assert_eq!(last().await, (Value::Null, Value::Null));
+    publish(500).await;
+    let logs = world.get(&tenant, &format!("{path}/logs")).await;
+    let failed = logs.data(200)["logs"][0].clone();
+    let failure = json!({
+        "at": failed["delivered_at"], "error_code": "status", "log_id": failed["id"],
+    });
+    assert_eq!(last().await, (Value::Null, failure));
+    // Five hours later, in another row; the retries that are left fail no more.
+    world.answer(200);
+    world.pass(5 * 3_600_000).await;
+    publish(200).await;
+    let logs = world.get(&tenant, &format!("{path}/logs")).await;
+    let entries = logs.data(200)["logs"].as_array().unwrap().clone();
+    let (success_at, _) = last().await;
+    assert_eq!(success_at, entries[0]["delivered_at"]);
+    let failed = entries.iter().find(|entry| entry["status"] == "failed");
+    let (_, failure) = last().await;
+    assert_eq!(failure["log_id"], failed.unwrap()["id"]);
+
+    // A change answers them too, and one that is made again under the same id has none.
+    let named = json!({"name": "n"});
+    let changed = world.send(&tenant, "PATCH", &path, named).await;
+    assert_eq!(changed.data(200)["webhook"]["last_success_at"], success_at);
+    world.send_text(&tenant, "DELETE", &path, "").await;
+    let whole = json!({"url": "https://example.com/", "events": ["*"]});
+    let operator = As::operator_for("acme");
+    world.pass(3_600_000).await;
+    let made = world.send(&operator, "PUT", &path, whole).await;
+    assert_eq!(made.data(201)["webhook"]["last_failure"], Value::Null);
+    assert_eq!(last().await, (Value::Null, Value::Null));
+}
+
 /// An `Idempotency-Key` is no key to the secret that is in force.
 #[tokio::test(start_paused = true)]
 async fn a_repeat_shows_the_secret_that_was_made_for_a_day_and_no_later_one() {

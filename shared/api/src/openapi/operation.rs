@@ -277,11 +277,17 @@ impl Operation {
             },
         });
         let example = json!({ name: [example], "next_cursor": null });
-        self.pages().answers_with(
-            StatusCode::OK,
-            "A page of the list, newest first.",
-            data,
-            example,
+        self.pages()
+            .answers_with(StatusCode::OK, "A page of the list.", data, example)
+    }
+
+    /// A list that can be read in both orders.
+    #[must_use]
+    pub fn ordered(self) -> Self {
+        self.query(
+            "order",
+            "The order: newest first (`desc`) or oldest first (`asc`).",
+            json!({ "enum": ["asc", "desc"], "default": "desc" }),
         )
     }
 

@@ -3,6 +3,8 @@
 //! Latencies go into a histogram whose classes grow by a quarter of a doubling, so that a percentile is at most 19 % off,
 //! whatever the scale, and sums of histograms are as good as their parts.
 
+use serde::{Deserialize, Serialize};
+
 use super::attempt::{Attempt, ErrorCode, Outcome};
 
 /// The span that is counted together, in milliseconds.
@@ -10,6 +12,57 @@ pub const HOUR_MS: u64 = 3_600_000;
 
 /// Classes of latency: one below a millisecond, then four to each doubling up to 33 s, which is beyond any time-out.
 pub const LATENCY_CLASSES: usize = 61;
+
+/// The newest attempts of a webhook that were counted, by their outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Last {
+    /// When the last one that succeeded ended, in milliseconds.
+    pub success_ms: Option<u64>,
+    /// The last one that failed.
+    pub failure: Option<LastFailure>,
+}
+
+/// A failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFailure {
+    /// When it ended, in milliseconds.
+    #[serde(rename = "e")]
+    pub at_ms: u64,
+    /// Why it failed, by its public name.
+    #[serde(rename = "c")]
+    pub error_code: Option<String>,
+    /// Its log entry.
+    #[serde(rename = "l")]
+    pub log_id: String,
+}
+
+impl Last {
+    fn of(attempt: &Attempt) -> Self {
+        match attempt.outcome {
+            Outcome::Succeeded => Self {
+                success_ms: Some(attempt.ended_ms),
+                failure: None,
+            },
+            Outcome::Failed => Self {
+                success_ms: None,
+                failure: Some(LastFailure {
+                    at_ms: attempt.ended_ms,
+                    error_code: attempt.error_code.map(|code| code.as_str().to_owned()),
+                    log_id: attempt.key.log_id().to_string(),
+                }),
+            },
+        }
+    }
+
+    /// Keeps of both what is newer.
+    pub fn add(&mut self, other: Self) {
+        let at_ms = |failure: &Option<LastFailure>| failure.as_ref().map(|failure| failure.at_ms);
+        self.success_ms = self.success_ms.max(other.success_ms);
+        if at_ms(&other.failure) > at_ms(&self.failure) {
+            self.failure = other.failure;
+        }
+    }
+}
 
 /// How attempts went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +77,8 @@ pub struct Counts {
     pub by_error: [u64; ErrorCode::ALL.len()],
     /// By the class of their answer's latency.
     pub latencies: [u64; LATENCY_CLASSES],
+    /// The newest ones.
+    pub last: Last,
 }
 
 impl Default for Counts {
@@ -34,6 +89,7 @@ impl Default for Counts {
             by_status: [0; 6],
             by_error: [0; ErrorCode::ALL.len()],
             latencies: [0; LATENCY_CLASSES],
+            last: Last::default(),
         }
     }
 }
@@ -45,6 +101,7 @@ impl Counts {
             Outcome::Succeeded => self.succeeded += 1,
             Outcome::Failed => self.failed += 1,
         }
+        self.last.add(Last::of(attempt));
         let class = attempt.response_status.map_or(0, |status| status / 100);
         self.by_status[usize::from(class).min(5)] += 1;
         let error = ErrorCode::ALL
@@ -62,6 +119,7 @@ impl Counts {
     pub fn add(&mut self, other: &Self) {
         self.succeeded += other.succeeded;
         self.failed += other.failed;
+        self.last.add(other.last.clone());
         let pairs = self.by_status.iter_mut().zip(other.by_status);
         pairs.for_each(|(sum, count)| *sum += count);
         let pairs = self.by_error.iter_mut().zip(other.by_error);

@@ -63,6 +63,34 @@ impl Disabled {
     }
 }
 
+/// How a webhook is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Its attempts succeed, or none has been made.
+    Healthy,
+    /// Attempts have failed since the last success.
+    Failing,
+    /// It is disabled.
+    Disabled,
+}
+
+impl Health {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Failing, Self::Disabled];
+
+    /// Its public name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Failing => "failing",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 /// An endpoint of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
@@ -190,6 +218,18 @@ impl Webhook {
         let present = outage.filter(|outage| outage.since_ms >= self.enabled_ms);
         let since_ms = present.map(|outage| outage.since_ms);
         since_ms.filter(|_| self.disabled.is_none())
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        if self.disabled.is_some() {
+            Health::Disabled
+        } else if self.failing_since_ms().is_some() {
+            Health::Failing
+        } else {
+            Health::Healthy
+        }
     }
 
     /// Whether a message of `epoch` may be posted to it.

@@ -128,6 +128,18 @@ impl EventTypes {
         }
     }
 
+    /// All dialects, their catalogues with all that is defined.
+    #[must_use]
+    pub fn dialects(&self) -> Arc<Dialects> {
+        let mut dialects = Dialects::clone(&self.deployment.dialects);
+        for name in self.spoken.keys() {
+            if let Some(dialect) = self.dialect(name) {
+                dialects = dialects.replacing(Arc::clone(dialect));
+            }
+        }
+        Arc::new(dialects)
+    }
+
     /// What is defined of a type in a dialect, and where; `None` when its file alone may know it.
     #[must_use]
     pub fn definition(&self, dialect: &str, event_type: &str) -> Option<(&Definition, Source)> {

@@ -14,6 +14,7 @@ use crate::{
     store::{
         attempts::LogFilter,
         deliveries::{List, Written},
+        walk::Order,
     },
 };
 
@@ -103,7 +104,14 @@ impl Deliverer {
         loop {
             let (mut entries, next) = self
                 .store
-                .log_page(&webhook.tenant, &webhook.id, &filter, before.as_deref(), 1)
+                .log_page(
+                    &webhook.tenant,
+                    &webhook.id,
+                    &filter,
+                    Order::NewestFirst,
+                    before.as_deref(),
+                    1,
+                )
                 .await?;
             if next.is_none() || !entries.is_empty() {
                 return Ok(entries.pop());

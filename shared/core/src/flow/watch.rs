@@ -24,7 +24,7 @@ use crate::{
     store::{
         laps::{Lap, Place},
         tenants,
-        walk::Span,
+        walk::{Order, Span},
     },
 };
 
@@ -117,7 +117,11 @@ impl Piece<'_> {
                 self.watch_jobs().await?;
             }
             let before = place.tenant.as_deref();
-            let page = self.sweeper.store.tenants(before, WATCH_PAGE).await?;
+            let page = self
+                .sweeper
+                .store
+                .tenants(Order::NewestFirst, before, WATCH_PAGE)
+                .await?;
             self.steps = self.steps.saturating_sub(1);
             for tenant in &page.items {
                 if place.under_way.as_ref() != Some(&tenant.id) {

@@ -14,11 +14,12 @@
 use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
 
 use super::{
-    Listed, NOTHING_THERE, Query, Range, Store, StoreError,
+    Listed, NOTHING_THERE, Query, Range, Store, StoreError, Stretch,
     item::{self, Builder, Row},
     listed::position,
     tenant_row::{PORTAL_ROUND, partition},
     transact::{Outcome, Part},
+    walk::Order,
 };
 use crate::domain::{
     audit::Record,
@@ -208,11 +209,16 @@ impl Store {
         before: Option<&str>,
         limit: usize,
     ) -> Result<Listed<ApiKey>, StoreError> {
-        let before = before.map_or_else(|| "K#~".to_owned(), |position| format!("K#{position}"));
+        let after = before.map(|position| format!("K#{position}"));
         let pk = [owner_pk(owner)];
-        let (rows, next) = self
-            .merged_page(&pk, false, "K#", Some(&before), limit)
-            .await?;
+        let stretch = Stretch {
+            index: None,
+            order: Order::NewestFirst,
+            from: "K#",
+            until: "K#~",
+            after: after.as_deref(),
+        };
+        let (rows, next) = self.merged_page(&pk, stretch, limit).await?;
         let next = next.and_then(|sk| sk.strip_prefix("K#").map(str::to_owned));
         // The rows of the list do not say when a key was used.
         let hashes = rows
@@ -413,10 +419,16 @@ impl Store {
         before: Option<&str>,
         limit: usize,
     ) -> Result<Listed<ApiKey>, StoreError> {
-        let before = format!("{LINKS}{}", before.unwrap_or("~"));
+        let after = before.map(|position| format!("{LINKS}{position}"));
         let pk = [partition(tenant)];
-        let page = self.merged_page(&pk, false, LINKS, Some(&before), limit);
-        let (rows, next) = page.await?;
+        let stretch = Stretch {
+            index: None,
+            order: Order::NewestFirst,
+            from: LINKS,
+            until: &format!("{LINKS}~"),
+            after: after.as_deref(),
+        };
+        let (rows, next) = self.merged_page(&pk, stretch, limit).await?;
         let next = next.and_then(|sk| sk.strip_prefix(LINKS).map(str::to_owned));
         let listed = Listed { items: rows, next };
         listed.try_map(from_row)

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use rung_dialect::Dialect;
+use rung_dialect::Dialects;
 
 use super::{
-    Item, Query, Range, Store, StoreError,
+    Item, Query, Range, Store, StoreError, Stretch,
     batch::Key,
     codec,
     item::{Builder, Row, number, text, time},
+    walk::Order,
 };
 use crate::{
     domain::{
@@ -46,17 +47,18 @@ pub struct LogFilter {
 /// Types of events by patterns, as webhooks subscribe to them.
 #[derive(Clone)]
 pub struct TypeFilter {
-    /// Whose catalogue knows the patterns.
-    pub dialect: Arc<Dialect>,
+    /// Whose catalogues know the patterns: an attempt is judged by the dialect that it was made in.
+    pub dialects: Arc<Dialects>,
     /// Types, groups, prefixes or `*`.
     pub patterns: Vec<String>,
 }
 
 impl TypeFilter {
-    fn takes(&self, event_type: &str) -> bool {
-        let catalogue = &self.dialect.catalogue;
-        let mut patterns = self.patterns.iter();
-        patterns.any(|pattern| catalogue.matches(pattern, event_type))
+    fn takes(&self, attempt: &Attempt) -> bool {
+        self.dialects.get(&attempt.dialect).is_some_and(|dialect| {
+            let mut patterns = self.patterns.iter();
+            patterns.any(|pattern| dialect.catalogue.matches(pattern, &attempt.event_type))
+        })
     }
 }
 
@@ -102,7 +104,7 @@ impl LogFilter {
             && self
                 .event_types
                 .as_ref()
-                .is_none_or(|types| types.takes(&attempt.event_type))
+                .is_none_or(|types| types.takes(attempt))
             && self
                 .event
                 .as_ref()
@@ -214,8 +216,8 @@ impl Store {
         rows.into_iter().flatten().map(read_attempt).collect()
     }
 
-    /// A page of a webhook's log, newest due first, from before the position `before` on (any position that an earlier call
-    /// answered), and the position to go on from, `None` at the end. A page of a narrow filter may hold fewer than `limit`
+    /// A page of a webhook's log in the order of the dues, from behind the position `after` on (any position that an earlier call
+    /// with the same `order` returned), and the position to go on from, `None` at the end. A page of a narrow filter may hold fewer than `limit`
     /// entries, even none, before the end: it reads on, within a bound, until it knows of one more.
     ///
     /// # Errors
@@ -225,7 +227,8 @@ impl Store {
         tenant: &TenantId,
         webhook: &WebhookId,
         filter: &LogFilter,
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
         let partitions: Vec<_> = filter
@@ -233,11 +236,8 @@ impl Store {
             .map(|shard| partition(tenant, webhook, shard))
             .collect();
         let since = time(filter.least_ms());
-        let until = filter.until_ms.map(time);
-        let mut before = [before.map(str::to_owned), until]
-            .into_iter()
-            .flatten()
-            .min();
+        let until = filter.until_ms.map_or_else(|| "~".to_owned(), time);
+        let mut after = after.map(str::to_owned);
         let chunk = if filter.is_narrow() {
             SCANNED_PER_PAGE / 8
         } else {
@@ -246,9 +246,14 @@ impl Store {
         let mut taken: Vec<Attempt> = Vec::new();
         let mut scanned = 0;
         loop {
-            let (rows, next) = self
-                .merged_page(&partitions, false, &since, before.as_deref(), chunk)
-                .await?;
+            let stretch = Stretch {
+                index: None,
+                order,
+                from: &since,
+                until: &until,
+                after: after.as_deref(),
+            };
+            let (rows, next) = self.merged_page(&partitions, stretch, chunk).await?;
             scanned += rows.len();
             for row in rows {
                 let attempt = read_attempt(row)?;
@@ -268,28 +273,28 @@ impl Store {
             if next.is_none() || scanned >= SCANNED_PER_PAGE {
                 return Ok((taken, next));
             }
-            before = next;
+            after = next;
         }
     }
 
-    /// A page of the logs of several webhooks as one, each from the time on that stands beside it: newest due first, from behind the
-    /// position `after` on, and the position to go on from, `None` at the end. A page may hold fewer than `limit` entries, even none,
-    /// before the end, as one of [`Self::log_page`] may.
+    /// A page of the logs of several webhooks as one, in the order of the dues, from behind the position `after` on (one that an
+    /// earlier call with the same webhooks and `order` returned), and the position to go on from, `None` at the end. A page may hold
+    /// fewer than `limit` entries, even none, before the end, as one of [`Self::log_page`] may.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn logs_page(
         &self,
-        tenant: &TenantId,
-        webhooks: &[(WebhookId, u64)],
+        logs: &[Log],
         filter: &LogFilter,
+        order: Order,
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
         let shards = || filter.shards();
-        let sources = webhooks.iter().flat_map(|(webhook, first_ms)| {
-            let since = time(filter.least_ms().max(*first_ms));
-            shards().map(move |shard| (partition(tenant, webhook, shard), since.clone()))
+        let sources = logs.iter().flat_map(|log| {
+            let since = time(filter.least_ms().max(log.since_ms));
+            shards().map(move |shard| (partition(&log.tenant, &log.webhook, shard), since.clone()))
         });
         let sources: Vec<_> = sources.collect();
         let chunk = if filter.is_narrow() {
@@ -299,64 +304,70 @@ impl Store {
         };
         let chunk = (chunk / sources.len().max(1)).max(8);
         let until = filter.until_ms.map_or_else(|| "~".to_owned(), time);
-        // The key of the last row that was looked at, and its webhook: rows of one key stand in the order of these.
-        let mut last = after.and_then(|after| {
-            let (key, webhook) = after.rsplit_once('#')?;
-            Some((key.to_owned(), webhook.to_owned()))
-        });
+        // What was looked at last: all that is not behind it is done with.
+        let mut last = after.and_then(read_position);
         let mut taken: Vec<Attempt> = Vec::new();
         let mut scanned = 0;
         loop {
-            let to = last.as_ref().map_or(&until, |(key, _)| key.min(&until));
+            let (key, newest_first) = (
+                last.as_ref().map(|(key, _)| key),
+                order == Order::NewestFirst,
+            );
             let pages = sources.iter().map(async |(pk, since)| {
+                let (from, to) = match key {
+                    Some(key) if newest_first => (since, key.min(&until)),
+                    Some(key) => (since.max(key), &until),
+                    None => (since, &until),
+                };
                 // DynamoDB refuses a range whose ends are the wrong way round.
-                if since > to {
+                if from > to {
                     return Ok(None);
                 }
                 let query = Query {
-                    range: Range::Between(since, to),
-                    newest_first: true,
+                    range: Range::Between(from, to),
+                    newest_first,
                     limit: Some(chunk),
                     ..Query::of(pk)
                 };
                 self.query(query).await.map(Some)
             });
             let pages = futures_util::future::try_join_all(pages).await?;
-            let mut pages: Vec<_> = pages.into_iter().flatten().collect();
-            // A partition that has more was read down to this key only: what others have below it comes later.
+            let pages: Vec<_> = pages.into_iter().flatten().collect();
+            // A partition that has more was read to this key only: what others have behind it comes later.
             let ends = pages
                 .iter()
                 .filter_map(|page| page.after.as_ref()?.get("sk")?.as_s().ok());
-            let end = ends.max().cloned();
+            let end = ends.min_by(|one, other| order.compare(one, other)).cloned();
             let mut rows = Vec::new();
-            for row in pages.drain(..).flat_map(|page| page.rows) {
+            for row in pages.into_iter().flat_map(|page| page.rows) {
                 let attempt = read_attempt(row)?;
-                let place = (
-                    sort_key(&attempt.key),
-                    attempt.key.delivery.webhook.to_string(),
-                );
-                if last.as_ref().is_none_or(|last| place < *last)
-                    && end.as_ref().is_none_or(|end| place.0 >= *end)
-                {
+                let place = place_of(&attempt);
+                let is_behind_last = last
+                    .as_ref()
+                    .is_none_or(|last| order.compare(last, &place).is_lt());
+                let is_before_end = end
+                    .as_ref()
+                    .is_none_or(|end| order.compare(&place.0, end).is_le());
+                if is_behind_last && is_before_end {
                     rows.push((place, attempt));
                 }
             }
-            rows.sort_by(|(one, _), (next, _)| next.cmp(one));
+            rows.sort_by(|(one, _), (other, _)| order.compare(one, other));
             scanned += rows.len();
             for (place, attempt) in rows {
                 if filter.takes(&attempt) {
                     // One more than fits: it is the next page's.
                     if taken.len() == limit {
-                        return Ok((taken, position(last.as_ref())));
+                        return Ok((taken, last.map(position)));
                     }
                     taken.push(attempt);
                 }
                 last = Some(place);
             }
-            // All that is not below it was looked at, be it expired or not.
-            last = end.map(|end| (end, String::new()));
+            // All that is not behind it was looked at, be it expired or not.
+            last = end.map(|end| (end, if newest_first { "" } else { "~" }.to_owned()));
             if last.is_none() || scanned >= SCANNED_PER_PAGE {
-                return Ok((taken, position(last.as_ref())));
+                return Ok((taken, last.map(position)));
             }
         }
     }
@@ -374,12 +385,17 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Attempt>, StoreError> {
         let partitions: Vec<_> = log_partitions(tenant, webhook).collect();
-        let (since, mut before) = (time(since_ms), None);
+        let (since, mut after) = (time(since_ms), None);
         let mut counting = Vec::new();
         loop {
-            let (rows, next) = self
-                .merged_page(&partitions, false, &since, before.as_deref(), limit)
-                .await?;
+            let stretch = Stretch {
+                index: None,
+                order: Order::NewestFirst,
+                from: &since,
+                until: "~",
+                after: after.as_deref(),
+            };
+            let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
             for row in rows {
                 let attempt = read_attempt(row)?;
                 if attempt.trigger.counts() {
@@ -389,14 +405,39 @@ impl Store {
             if counting.len() >= limit || next.is_none() {
                 return Ok(counting);
             }
-            before = next;
+            after = next;
         }
     }
 }
 
-/// The position of an entry in the log of several webhooks.
-fn position(place: Option<&(String, String)>) -> Option<String> {
-    place.map(|(key, webhook)| format!("{key}#{webhook}"))
+/// The log of a webhook, from a time on in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The webhook's tenant.
+    pub tenant: TenantId,
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// What is older belongs to an earlier webhook of the same id.
+    pub since_ms: u64,
+}
+
+/// An entry's place in the logs of several webhooks: its sort key and whose it is.
+type Place = (String, String);
+
+fn place_of(attempt: &Attempt) -> Place {
+    let DeliveryKey {
+        tenant, webhook, ..
+    } = &attempt.key.delivery;
+    (sort_key(&attempt.key), format!("{tenant}/{webhook}"))
+}
+
+fn position((key, whose): Place) -> String {
+    format!("{key}#{whose}")
+}
+
+fn read_position(position: &str) -> Option<Place> {
+    let (key, whose) = position.rsplit_once('#')?;
+    Some((key.to_owned(), whose.to_owned()))
 }
 
 fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {

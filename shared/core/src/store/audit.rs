@@ -13,7 +13,9 @@ use super::{
     Item, Query, Range, Store, StoreError,
     item::{self, Builder, Row},
     listed::position,
+    table::LISTS,
     transact::{Outcome, Part},
+    walk::Order,
 };
 use crate::{
     domain::{
@@ -66,8 +68,8 @@ pub struct AuditFilter {
     pub since_ms: Option<u64>,
     /// Written before this time, in milliseconds.
     pub until_ms: Option<u64>,
-    /// Whether the oldest come first.
-    pub oldest_first: bool,
+    /// In which order.
+    pub order: Order,
 }
 
 impl AuditFilter {
@@ -201,7 +203,7 @@ impl Store {
         let mut from = item::time(filter.since_ms.unwrap_or(0));
         let mut to = filter.until_ms.map_or_else(|| "~".to_owned(), item::time);
         if let Some(after) = after {
-            if filter.oldest_first {
+            if filter.order == Order::OldestFirst {
                 from = from.max(after.to_owned());
             } else {
                 to = to.min(after.to_owned());
@@ -214,8 +216,8 @@ impl Store {
         let page = self
             .query(Query {
                 range: Range::Between(&from, &to),
-                index: partition.is_none(),
-                newest_first: !filter.oldest_first,
+                index: partition.is_none().then_some(LISTS),
+                newest_first: filter.order == Order::NewestFirst,
                 // BETWEEN takes both ends in, and thereby the position that the page is to begin after.
                 limit: Some(limit + usize::from(after.is_some())),
                 ..Query::of(partition.as_deref().unwrap_or(ALL))
@@ -232,7 +234,7 @@ impl Store {
             let keys = keys.collect::<Result<_, StoreError>>()?;
             rows = self.get_all(keys).await?;
             rows.sort_by_cached_key(|row| sort_key(row).ok());
-            if !filter.oldest_first {
+            if filter.order == Order::NewestFirst {
                 rows.reverse();
             }
         }

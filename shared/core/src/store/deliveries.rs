@@ -3,8 +3,6 @@
 //! Every write is conditional, and answers the row that stands afterwards: whoever lost against another writer sees at once
 //! what the other did.
 
-use std::cmp::Reverse;
-
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::update_item::UpdateItemError,
@@ -12,10 +10,12 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Item, Query, Store, StoreError,
+    Item, Query, Store, StoreError, Stretch,
     attempts::trigger_of,
     batch::Key,
     item::{Builder, Row, number, text, time},
+    table::LISTS,
+    walk::Order,
 };
 use crate::{
     domain::{
@@ -327,8 +327,8 @@ impl Store {
         }
     }
 
-    /// Deliveries of some lists, newest accepted first: up to `limit` of those accepted before the position `before` (any position
-    /// that an earlier call answered), and the position to go on from, `None` at the end.
+    /// Deliveries of some lists in the order of their acceptance: up to `limit` of those behind the position `after` (any position
+    /// that an earlier call with the same `order` returned), and the position to go on from, `None` at the end.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -337,16 +337,22 @@ impl Store {
         tenant: &TenantId,
         webhook: &WebhookId,
         lists: &[List],
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
         let partitions: Vec<_> = lists
             .iter()
             .flat_map(|list| list_partitions(tenant, webhook, *list))
             .collect();
-        let (rows, next) = self
-            .merged_page(&partitions, true, "0", before, limit)
-            .await?;
+        let stretch = Stretch {
+            index: Some(LISTS),
+            order,
+            from: "0",
+            until: "~",
+            after,
+        };
+        let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
         let mut keys = rows.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
         // The index answers a moment late, and may tell of a delivery in two lists.
         keys.dedup();
@@ -354,7 +360,7 @@ impl Store {
         // Only what still belongs to the lists stays.
         deliveries
             .retain(|delivery| list_of(delivery.state).is_some_and(|list| lists.contains(&list)));
-        deliveries.sort_by_key(|delivery| Reverse(list_key(&delivery.key)));
+        deliveries.sort_by(|one, other| order.compare(&list_key(&one.key), &list_key(&other.key)));
         Ok((deliveries, next))
     }
 
@@ -373,7 +379,7 @@ impl Store {
         let shards = list_partitions(tenant, webhook, list).map(async |pk| {
             self.query_all(Query {
                 range: super::Range::Prefix(&prefix),
-                index: true,
+                index: Some(LISTS),
                 ..Query::of(&pk)
             })
             .await

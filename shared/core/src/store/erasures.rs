@@ -63,7 +63,7 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
         let sources: Vec<_> = attempts::log_partitions(tenant, webhook)
-            .map(|pk| walk::Source { pk, index: false })
+            .map(|pk| walk::Source { pk, index: None })
             .collect();
         let span = walk::Span {
             since_ms: 0,

@@ -6,7 +6,7 @@
 //!
 //! A position in the list is `accepted#call#taken`: the entries of the row before it, in the order of the walk, or `~` for all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rung_base::chance;
 use uuid::Uuid;
@@ -72,6 +72,8 @@ impl Call {
 /// An entry of the list: an event that was accepted, unless its call died or its id was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Whose it is.
+    pub tenant: TenantId,
     /// The event.
     pub event: EventId,
     /// Its type.
@@ -99,11 +101,11 @@ fn whole(row: &str) -> String {
     format!("{row}#~")
 }
 
-/// Which events of a tenant.
+/// Which events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Their type.
-    pub event_type: Option<String>,
+    /// Of one of these types; empty for any.
+    pub event_types: Vec<String>,
     /// When they were accepted.
     pub span: Span,
 }
@@ -133,14 +135,14 @@ impl Store {
         self.put_soon(item.build()).await
     }
 
-    /// A page of a tenant's list: up to `limit` entries of events that were accepted within `span`, from behind the position `after`
+    /// A page of the lists of some tenants as one: up to `limit` entries of events that were accepted within `span`, from behind the position `after`
     /// on (one that an earlier call with the same `order` returned), and the position to go on from, `None` at the end. Strong reads.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn event_entries(
         &self,
-        tenant: &TenantId,
+        tenants: &[TenantId],
         order: Order,
         span: Span,
         after: Option<&str>,
@@ -153,14 +155,17 @@ impl Store {
                 Err(_) => (Start::Behind(row), 0),
             },
         };
-        let sources = (0..LOG_SHARDS).map(|shard| Source {
-            pk: partition(tenant, shard),
-            index: false,
+        let sources = tenants.iter().flat_map(|tenant| {
+            (0..LOG_SHARDS).map(move |shard| Source {
+                pk: partition(tenant, shard),
+                index: None,
+            })
         });
         let sources: Vec<_> = sources.collect();
         let walked = self.walk(&sources, order, span, start, limit).await?;
         let mut entries: Vec<Entry> = Vec::new();
         for (place, row) in walked.rows {
+            let tenant = tenant_of(&row)?;
             let (call, mut named) = read_row(row)?;
             if order == Order::NewestFirst {
                 named.reverse();
@@ -173,6 +178,7 @@ impl Store {
                     return Ok((entries, next));
                 }
                 entries.push(Entry {
+                    tenant: tenant.clone(),
                     event,
                     event_type,
                     call: call.clone(),
@@ -205,7 +211,13 @@ impl Store {
         loop {
             let order = Order::OldestFirst;
             let (entries, next) = self
-                .event_entries(tenant, order, span, after.as_deref(), FILTERED_CHUNK)
+                .event_entries(
+                    std::slice::from_ref(tenant),
+                    order,
+                    span,
+                    after.as_deref(),
+                    FILTERED_CHUNK,
+                )
                 .await?;
             for entry in entries {
                 let key = DeliveryKey {
@@ -263,6 +275,7 @@ impl Store {
         for row in page.rows {
             let (call, named) = read_row(row)?;
             entries.extend(named.into_iter().map(|(event, event_type)| Entry {
+                tenant: tenant.clone(),
                 event,
                 event_type,
                 call: call.clone(),
@@ -278,59 +291,54 @@ impl Store {
     /// When the table cannot be read.
     pub async fn events_of<'a>(
         &self,
-        tenant: &TenantId,
         entries: &'a [Entry],
     ) -> Result<Vec<(&'a Entry, Event)>, StoreError> {
-        let names = entries.iter().map(|entry| (&entry.event, entry));
-        let names: HashMap<_, _> = names.collect();
-        let names = names.into_keys().map(|id| (tenant.clone(), id.clone()));
+        let name = |entry: &Entry| (entry.tenant.clone(), entry.event.clone());
+        let names: HashSet<_> = entries.iter().map(name).collect();
         let events = self.events(&Vec::from_iter(names)).await?.into_iter();
-        let mut events: HashMap<_, _> = events.map(|event| (event.id.clone(), event)).collect();
+        let events = events.map(|event| ((event.tenant.clone(), event.id.clone()), event));
+        let mut events: HashMap<_, _> = events.collect();
         let found = entries.iter().filter_map(|entry| {
-            let event = events.get(&entry.event)?;
+            let name = name(entry);
+            let event = events.get(&name)?;
             let listed_here = event.accepted_ms == entry.call.accepted_ms
                 && event.call.as_ref() == Some(&entry.call.id);
-            listed_here.then(|| events.remove(&entry.event).map(|event| (entry, event)))?
+            listed_here.then(|| events.remove(&name).map(|event| (entry, event)))?
         });
         Ok(found.collect())
     }
 
-    /// A page of a tenant's events, newest first, from behind the position `after` on (one that an earlier call returned), and
-    /// the position to go on from, `None` at the end. A page may hold fewer than `limit`, even none, before the end: it walks on,
+    /// A page of the events of some tenants, from behind the position `after` on (one that an earlier call with the same tenants and
+    /// `order` returned), and the position to go on from, `None` at the end. A page may hold fewer than `limit`, even none, before the end: it walks on,
     /// within a bound, until it knows of one more.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn events_page(
         &self,
-        tenant: &TenantId,
+        tenants: &[TenantId],
         filter: &EventFilter,
+        order: Order,
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Event>, Option<String>), StoreError> {
         // One event more than asked for tells whether there is a next page.
-        let chunk = match filter.event_type {
-            Some(_) => FILTERED_CHUNK,
-            None => limit + 1,
+        let wanted = &filter.event_types;
+        let chunk = if wanted.is_empty() {
+            limit + 1
+        } else {
+            FILTERED_CHUNK
         };
         let mut next = after.map(str::to_owned);
         let mut taken: Vec<Event> = Vec::new();
         let mut last = None;
         for _ in 0..(WALKED_PER_PAGE / chunk).max(1) {
             let (mut entries, rest) = self
-                .event_entries(
-                    tenant,
-                    Order::NewestFirst,
-                    filter.span,
-                    next.as_deref(),
-                    chunk,
-                )
+                .event_entries(tenants, order, filter.span, next.as_deref(), chunk)
                 .await?;
-            if let Some(wanted) = &filter.event_type {
-                entries.retain(|entry| entry.event_type == *wanted);
-            }
+            entries.retain(|entry| wanted.is_empty() || wanted.contains(&entry.event_type));
             for entries in entries.chunks(limit + 1) {
-                for (entry, event) in self.events_of(tenant, entries).await? {
+                for (entry, event) in self.events_of(entries).await? {
                     if taken.len() == limit {
                         return Ok((taken, last));
                     }
@@ -363,6 +371,11 @@ impl Store {
 
 fn partition(tenant: &TenantId, shard: u8) -> String {
     format!("V#{tenant}#{shard}")
+}
+
+/// Whose row it is.
+fn tenant_of(row: &Row) -> Result<TenantId, StoreError> {
+    row.parsed("pk", |pk| TenantId::parse(pk.split('#').nth(1)?).ok())
 }
 
 /// A row's call, and the events that it names, each with its type.

@@ -14,11 +14,13 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Listed, NOTHING_THERE, Store, StoreError, events,
+    Listed, NOTHING_THERE, Store, StoreError, Stretch, events,
     item::{Builder, Row, json, number, text},
     listed::position,
+    table::LISTS,
     tenant_row,
     transact::Part,
+    walk::Order,
 };
 use crate::domain::{
     audit::Record,
@@ -174,60 +176,65 @@ impl Store {
         self.get(partition(id), SK).await?.map(read_job).transpose()
     }
 
-    /// A page of all jobs of the deployment, newest first, from before a position of [`Listed::next`].
+    /// A page of all jobs of the deployment from behind a position of [`Listed::next`].
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn jobs(
         &self,
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Job>, StoreError> {
-        self.jobs_in(&[ENDED, OPEN], before, limit).await
+        self.jobs_in(&[ENDED, OPEN], order, after, limit).await
     }
 
-    /// The same of those that have not ended.
+    /// The same of those that have not ended, newest first.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn open_jobs(
         &self,
-        before: Option<&str>,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Job>, StoreError> {
-        self.jobs_in(&[OPEN], before, limit).await
+        self.jobs_in(&[OPEN], Order::NewestFirst, after, limit)
+            .await
     }
 
     async fn jobs_in(
         &self,
         lists: &[&str],
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Job>, StoreError> {
         let lists: Vec<_> = lists.iter().map(|list| (*list).to_owned()).collect();
-        let (entries, next) = self.merged_page(&lists, true, "0", before, limit).await?;
-        let key = |row: &Row| row.parsed("pk", |pk| Some((pk.to_owned(), SK.to_owned())));
-        let mut keys = entries.iter().map(key).collect::<Result<Vec<_>, _>>()?;
-        // The index answers a moment late, and may tell of a job in both lists.
-        keys.dedup();
-        self.jobs_at(keys, next).await
+        let page = self.listed(LISTS, &lists, order, after, limit).await?;
+        page.try_map(read_job)
     }
 
-    /// A page of a tenant's jobs, newest first, from before a position of [`Listed::next`].
+    /// A page of a tenant's jobs, from behind a position of [`Listed::next`].
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn jobs_of(
         &self,
         tenant: &TenantId,
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Job>, StoreError> {
-        let before = before.map_or_else(|| format!("{OWN}~"), |before| format!("{OWN}{before}"));
+        let after = after.map(|after| format!("{OWN}{after}"));
         let pk = [tenant_row::partition(tenant)];
-        let (rows, next) = self
-            .merged_page(&pk, false, OWN, Some(&before), limit)
-            .await?;
+        let stretch = Stretch {
+            index: None,
+            order,
+            from: OWN,
+            until: "J#~",
+            after: after.as_deref(),
+        };
+        let (rows, next) = self.merged_page(&pk, stretch, limit).await?;
         let key = |row: &Row| {
             row.parsed("sk", |sk| {
                 let (_, id) = sk.strip_prefix(OWN)?.split_once('#')?;
@@ -235,18 +242,10 @@ impl Store {
             })
         };
         let keys = rows.iter().map(key).collect::<Result<_, _>>()?;
-        let next = next.and_then(|sk| sk.strip_prefix(OWN).map(str::to_owned));
-        self.jobs_at(keys, next).await
-    }
-
-    async fn jobs_at(
-        &self,
-        keys: Vec<(String, String)>,
-        next: Option<String>,
-    ) -> Result<Listed<Job>, StoreError> {
         let rows = self.get_all(keys).await?.into_iter();
         let mut items = rows.map(read_job).collect::<Result<Vec<_>, _>>()?;
-        items.sort_by_cached_key(|job| std::cmp::Reverse(place(&job.task)));
+        items.sort_by(|one, other| order.compare(&place(&one.task), &place(&other.task)));
+        let next = next.and_then(|sk| sk.strip_prefix(OWN).map(str::to_owned));
         Ok(Listed { items, next })
     }
 

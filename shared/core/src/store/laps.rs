@@ -13,6 +13,7 @@ use super::{
     event_list::Entry,
     events,
     item::Builder,
+    table::LISTS,
     tenant_row,
     walk::{Order, Source, Span, Start},
     webhooks,
@@ -84,7 +85,7 @@ impl Store {
         let from = format!("{}!", after.unwrap_or_default());
         let query = Query {
             range: Range::Between(&from, "~"),
-            index: true,
+            index: Some(LISTS),
             limit: Some(limit),
             ..Query::of(&pk)
         };
@@ -111,7 +112,12 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
         let sources = list_partitions(tenant, webhook, List::Pending);
-        let sources: Vec<_> = sources.map(|pk| Source { pk, index: true }).collect();
+        let sources: Vec<_> = sources
+            .map(|pk| Source {
+                pk,
+                index: Some(LISTS),
+            })
+            .collect();
         let start = Start::behind(after);
         let walked = self
             .walk(&sources, Order::OldestFirst, Span::ALL, start, limit)

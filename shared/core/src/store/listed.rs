@@ -1,11 +1,11 @@
-//! Pages of lists in the order of creation, newest first.
+//! Pages of lists in the order of creation.
 
-use super::{Row, Store, StoreError, item};
+use super::{Row, Store, StoreError, Stretch, item, table::Index, walk::Order};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
-    /// What is on it, newest first.
+    /// What is on it, in the order that was asked for.
     pub items: Vec<T>,
     /// The position from which the next page goes on; `None` at the end. It names an item of the list and no partition.
     pub next: Option<String>,
@@ -30,25 +30,35 @@ pub(super) fn position(created_ms: u64, id: &str) -> String {
 }
 
 impl Store {
-    /// A page of the index partition `g`, each item's row by a strong read. Rows that went away since they were indexed are
-    /// left out, so a page may hold fewer than `limit` before the end.
+    /// A page of partitions of an index as one list, each item's row by a strong read. Rows that went away since they were indexed
+    /// are left out, so a page may hold fewer than `limit` before the end.
     pub(super) async fn listed(
         &self,
-        g: &str,
-        before: Option<&str>,
+        index: Index,
+        partitions: &[String],
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Row>, StoreError> {
-        let partition = [g.to_owned()];
-        let (entries, next) = self
-            .merged_page(&partition, true, "0", before, limit)
-            .await?;
+        let stretch = Stretch {
+            index: Some(index),
+            order,
+            from: "0",
+            until: "~",
+            after,
+        };
+        let (entries, next) = self.merged_page(partitions, stretch, limit).await?;
         let part = |row: &Row, name| row.parsed(name, |key| Some(key.to_owned()));
-        let keys = entries
+        let mut keys = entries
             .iter()
             .map(|row| Ok((part(row, "pk")?, part(row, "sk")?)))
-            .collect::<Result<_, StoreError>>()?;
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        // The index is a moment behind, and may name in two partitions what has just moved.
+        keys.sort();
+        keys.dedup();
         let mut items = self.get_all(keys).await?;
-        items.sort_by_cached_key(|row| std::cmp::Reverse(part(row, "gs").ok()));
+        let place = |row: &Row| part(row, index.sk).unwrap_or_default();
+        items.sort_by(|one, other| order.compare(&place(one), &place(other)));
         Ok(Listed { items, next })
     }
 }

@@ -1,6 +1,6 @@
 //! The DynamoDB table: one struct over the SDK's client, with a method for each thing that Rung means to do.
 //!
-//! One table (`pk`, `sk`) and one sparse index, `lists` (`g`, `gs`; keys only). `t` is a tenant's name or, once one of
+//! One table (`pk`, `sk`) and two sparse indexes of keys only, `lists` (`g`, `gs`) and `webhooks` (`wh`, `whs`). `t` is a tenant's name or, once one of
 //! that name was deleted, the name with a number, `acme~2`. Ids hold no `#`, times are 13-digit milliseconds,
 //! `s` is a shard of the event's id.
 //!
@@ -13,7 +13,7 @@
 //! | the operator's first key | `O` / `F#hash` | for ever | [`api_keys`] |
 //! | `Idempotency-Key` that an API key or a portal link was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
-//! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w` | until deleted | [`webhooks`], [`outages`] |
+//! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w`; `wh` = `W#health`, `whs` = `created#t#w` | until deleted | [`webhooks`], [`outages`] |
 //! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |
 //! | definition of an event type, a tenant's or the deployment's | `T#t` / `Y#type`, `Y` / `dialect#type` | until deleted | [`event_types`] |
 //! | revision of the deployment's definitions | `Y` / `-` | for ever | [`event_types`] |
@@ -103,7 +103,7 @@ use aws_sdk_dynamodb::{
 use futures_util::future::try_join_all;
 use rung_base::clock::Clock;
 
-use self::item::Row;
+use self::{item::Row, table::Index, walk::Order};
 pub use self::{listed::Listed, reencryption::Reencrypted};
 use crate::{
     batcher::Batcher,
@@ -331,13 +331,11 @@ impl Store {
             .try_for_each(|written| written.unwrap_or_else(|| Err(batch::died())))
     }
 
-    /// One page of a partition or, with `index`, of the index.
+    /// One page of a partition of the table or of an index.
     async fn query(&self, query: Query<'_>) -> Result<Page, StoreError> {
-        let (pk, sk) = if query.index {
-            ("g", "gs")
-        } else {
-            ("pk", "sk")
-        };
+        let (pk, sk) = query
+            .index
+            .map_or(("pk", "sk"), |index| (index.pk, index.sk));
         let mut request = self
             .client
             .query()
@@ -353,11 +351,10 @@ impl Store {
                 .expression_attribute_values(":from", item::text(from))
                 .expression_attribute_values(":to", item::text(to)),
         };
-        if query.index {
-            request = request.index_name(table::INDEX);
-        } else {
-            request = request.consistent_read(true);
-        }
+        request = match query.index {
+            Some(index) => request.index_name(index.name),
+            None => request.consistent_read(true),
+        };
         let answer = request
             .scan_index_forward(!query.newest_first)
             .set_limit(
@@ -393,55 +390,80 @@ impl Store {
         }
     }
 
-    /// The newest rows of several partitions as one list: up to `limit` whose sort keys are at least `from` and below
-    /// `before`, and the sort key to go on before, if there may be more.
+    /// A page of several partitions as one list: up to `limit` rows, and the sort key to go on behind, if there may be more.
     async fn merged_page(
         &self,
         partitions: &[String],
-        index: bool,
-        from: &str,
-        before: Option<&str>,
+        stretch: Stretch<'_>,
         limit: usize,
     ) -> Result<(Vec<Row>, Option<String>), StoreError> {
-        let sk = if index { "gs" } else { "sk" };
+        let Stretch {
+            index,
+            order,
+            from,
+            until,
+            after,
+        } = stretch;
+        let sk = index.map_or("sk", |index| index.sk);
+        let newest_first = order == Order::NewestFirst;
+        let (from, until) = match after {
+            Some(after) if newest_first => (from, until.min(after)),
+            Some(after) => (from.max(after), until),
+            None => (from, until),
+        };
         // DynamoDB refuses a range whose ends are the wrong way round.
-        if before.is_some_and(|before| before <= from) {
+        if from > until {
             return Ok((Vec::new(), None));
         }
         // One row more than asked for tells whether others follow. BETWEEN takes both ends in: another makes up for the one that is
         // to be left out.
-        let most = limit + 1 + usize::from(before.is_some());
-        let range = Range::Between(from, before.unwrap_or("~"));
+        let most = limit + 1 + usize::from(after.is_some());
         let pages = partitions.iter().map(async |pk| {
             self.query(Query {
-                range,
+                range: Range::Between(from, until),
                 index,
-                newest_first: true,
+                newest_first,
                 limit: Some(most),
                 ..Query::of(pk)
             })
             .await
         });
         let pages = try_join_all(pages).await?;
-        // A partition that has more was read down to this key only: what others have below it comes later.
+        // A partition that has more was read to this key only: what others have behind it comes later.
         let ends = pages
             .iter()
             .filter_map(|page| page.after.as_ref()?.get(sk)?.as_s().ok());
-        let mut end = ends.max().cloned();
+        let mut end = ends.min_by(|one, other| order.compare(one, other)).cloned();
         let mut rows = Vec::new();
         for row in pages.into_iter().flat_map(|page| page.rows) {
             let key = row.parsed(sk, |key| Some(key.to_owned()))?;
-            if before != Some(key.as_str()) && end.as_ref().is_none_or(|end| key >= *end) {
+            let is_behind_end = end
+                .as_ref()
+                .is_some_and(|end| order.compare(&key, end).is_gt());
+            if after != Some(key.as_str()) && !is_behind_end {
                 rows.push((key, row));
             }
         }
-        rows.sort_by(|(a, _), (b, _)| b.cmp(a));
+        rows.sort_by(|(one, _), (other, _)| order.compare(one, other));
         if rows.len() > limit {
             rows.truncate(limit);
             end = rows.last().map(|(key, _)| key.clone());
         }
         Ok((rows.into_iter().map(|(_, row)| row).collect(), end))
     }
+}
+
+/// A stretch of a list that stands in one partition or in several.
+#[derive(Clone, Copy)]
+struct Stretch<'a> {
+    index: Option<Index>,
+    order: Order,
+    /// The least of the sort keys.
+    from: &'a str,
+    /// The greatest of them.
+    until: &'a str,
+    /// The sort key that the page before ended with.
+    after: Option<&'a str>,
 }
 
 /// Which rows of a partition.
@@ -453,12 +475,12 @@ enum Range<'a> {
     Between(&'a str, &'a str),
 }
 
-/// Strong reads of a partition in the order of its sort keys, or eventual ones of the index.
+/// Strong reads of a partition in the order of its sort keys, or eventual ones of an index.
 #[derive(Clone)]
 struct Query<'a> {
     pk: &'a str,
     range: Range<'a>,
-    index: bool,
+    index: Option<Index>,
     newest_first: bool,
     limit: Option<usize>,
     after: Option<Item>,
@@ -469,7 +491,7 @@ impl<'a> Query<'a> {
         Self {
             pk,
             range: Range::All,
-            index: false,
+            index: None,
             newest_first: false,
             limit: None,
             after: None,

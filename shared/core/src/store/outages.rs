@@ -1,5 +1,6 @@
 //! A webhook's outage: the attribute `outage` of its row, apart from the webhook's settings. Writing it raises neither the row's
-//! revision nor the tenant's version, and a change of the settings leaves it alone.
+//! revision nor the tenant's version, and a change of the settings leaves it alone. The webhook's place in the index, which is by its
+//! health, changes with it.
 
 use aws_sdk_dynamodb::{
     error::{DisplayErrorContext, SdkError},
@@ -11,11 +12,11 @@ use super::{
     Store, StoreError,
     item::{self, Row},
     tenant_row::partition,
-    webhooks::sort_key,
+    webhooks::{health_list, sort_key},
 };
 use crate::domain::{
     outage::{Outage, StoredOutage},
-    webhook::Webhook,
+    webhook::{Health, Webhook},
 };
 
 /// The attribute.
@@ -28,7 +29,7 @@ pub enum OutageWritten {
     Done,
     /// Another one was stored meanwhile.
     Found(Option<StoredOutage>),
-    /// The webhook was deleted, or enabled anew: what was known is of its past.
+    /// The webhook was deleted, disabled, or enabled anew: what was known is of its past.
     Past,
 }
 
@@ -53,7 +54,9 @@ impl Store {
             .table_name(&*self.table)
             .key("pk", item::text(partition(&webhook.tenant)))
             .key("sk", item::text(sort_key(&webhook.id)))
-            .condition_expression(format!("enabled = :enabled AND {unchanged}"))
+            .condition_expression(format!(
+                "enabled = :enabled AND attribute_not_exists(disabled) AND {unchanged}"
+            ))
             .expression_attribute_values(":enabled", item::number(webhook.enabled_ms))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         if let Some(known) = known {
@@ -61,10 +64,12 @@ impl Store {
         }
         update = match outage {
             Some(outage) => update
-                .update_expression(format!("SET {ATTRIBUTE} = :outage"))
+                .update_expression(format!("SET {ATTRIBUTE} = :outage, wh = :health"))
                 .expression_attribute_values(":outage", item::json(outage)),
-            None => update.update_expression(format!("REMOVE {ATTRIBUTE}")),
+            None => update.update_expression(format!("SET wh = :health REMOVE {ATTRIBUTE}")),
         };
+        let health = outage.map_or(Health::Healthy, |_| Health::Failing);
+        update = update.expression_attribute_values(":health", item::text(health_list(health)));
         let error = match update.send().await {
             Ok(_) => return Ok(OutageWritten::Done),
             Err(SdkError::ServiceError(error)) => error.into_err(),
@@ -77,7 +82,7 @@ impl Store {
         let Some(row) = failure.item.map(Row) else {
             return Ok(OutageWritten::Past);
         };
-        if row.number::<u64>("enabled")? != webhook.enabled_ms {
+        if row.number::<u64>("enabled")? != webhook.enabled_ms || row.0.contains_key("disabled") {
             return Ok(OutageWritten::Past);
         }
         stored(&row).map(OutageWritten::Found)

@@ -2,7 +2,9 @@
 
 use futures_util::future::try_join_all;
 
-use super::{Row, Store, StoreError, deployment_key, item::Builder, listed::position, webhooks};
+use super::{
+    Row, Store, StoreError, deployment_key, item::Builder, listed::position, walk::Order, webhooks,
+};
 use crate::domain::{id::TenantId, tenant::Tenant};
 
 /// Rows that are written at once.
@@ -37,7 +39,9 @@ impl Store {
         }
         let mut after = after.map(str::to_owned);
         loop {
-            let page = self.tenants(after.as_deref(), TENANTS).await?;
+            let page = self
+                .tenants(Order::NewestFirst, after.as_deref(), TENANTS)
+                .await?;
             for Tenant { id, created_ms, .. } in page.items {
                 self.reencrypt_webhooks(&id, &mut done).await?;
                 after = Some(position(created_ms, id.name()));

@@ -2,19 +2,23 @@
 //!
 //! Whoever has attempts to count adds them to what is there. An addition whose answer was lost may be made twice, and one whose
 //! function died before it is missing: the log is what is exact.
+//!
+//! The row of an hour also says when the last attempt of that hour succeeded (`ls`) and which one failed last (`lf`), so that this
+//! costs no write of its own. The last that was counted wins: of attempts that end together in two functions it may be the other.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 
 use super::{
     Query, Range, Row, Store, StoreError,
-    item::{number, text, time},
+    item::{json, number, text, time},
     walk::Span,
 };
 use crate::domain::{
     attempt::ErrorCode,
     id::{TenantId, WebhookId},
-    stats::Counts,
+    stats::{Counts, HOUR_MS, Last},
+    webhook::Webhook,
 };
 
 impl Store {
@@ -41,8 +45,17 @@ impl Store {
             additions.push(format!("{name} :{name}"));
             request = request.expression_attribute_values(format!(":{name}"), count);
         }
+        let mut set = "exp = :exp".to_owned();
+        if let Some(success_ms) = counts.last.success_ms {
+            set.push_str(", ls = :ls");
+            request = request.expression_attribute_values(":ls", number(success_ms));
+        }
+        if let Some(failure) = &counts.last.failure {
+            set.push_str(", lf = :lf");
+            request = request.expression_attribute_values(":lf", json(failure));
+        }
         request
-            .update_expression(format!("SET exp = :exp ADD {}", additions.join(", ")))
+            .update_expression(format!("SET {set} ADD {}", additions.join(", ")))
             .expression_attribute_values(":exp", number(expiry))
             .send()
             .await?;
@@ -74,53 +87,11 @@ impl Store {
         rows.iter().map(read_counts).collect()
     }
 
-    /// The same of all webhooks that a tenant has, one after the other.
+    /// The same of several webhooks, one after the other.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn counts_of_all(
-        &self,
-        tenant: &TenantId,
-        span: Span,
-    ) -> Result<Vec<(u64, Counts)>, StoreError> {
-        let webhooks = self.subscriptions_of(tenant).await?;
-        let webhooks = webhooks.into_iter();
-        let webhooks = webhooks.map(|webhook| (tenant.clone(), webhook.id));
-        self.counts_of_these(&webhooks.collect::<Vec<_>>(), span)
-            .await
-    }
-
-    /// The same of all webhooks that the deployment has; `None` if these are more than `most`. Each tenant and each webhook is a read.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn counts_of_deployment(
-        &self,
-        span: Span,
-        most: usize,
-    ) -> Result<Option<Vec<(u64, Counts)>>, StoreError> {
-        let (mut all, mut webhooks, mut after) = (Vec::new(), 0, None);
-        loop {
-            let page = self.tenants(after.as_deref(), AT_ONCE).await?;
-            let of_tenants = page.items.iter().map(async |tenant| {
-                let found = self.subscriptions_of(&tenant.id).await?.into_iter();
-                let found = found.map(|webhook| (tenant.id.clone(), webhook.id));
-                Ok::<_, StoreError>(found.collect::<Vec<_>>())
-            });
-            let found = try_join_all(of_tenants).await?.concat();
-            webhooks += found.len();
-            if webhooks > most {
-                return Ok(None);
-            }
-            all.extend(self.counts_of_these(&found, span).await?);
-            after = page.next;
-            if after.is_none() {
-                return Ok(Some(all));
-            }
-        }
-    }
-
-    async fn counts_of_these(
         &self,
         webhooks: &[(TenantId, WebhookId)],
         span: Span,
@@ -131,6 +102,32 @@ impl Store {
                 .iter()
                 .map(async |(tenant, webhook)| self.counts_of(tenant, webhook, span).await);
             all.extend(try_join_all(counts).await?.into_iter().flatten());
+        }
+        Ok(all)
+    }
+
+    /// The newest attempts of each of these webhooks, in their order, as far as they are kept: one query for each, of the hours in
+    /// which it had any.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn last_of(&self, webhooks: &[&Webhook]) -> Result<Vec<Last>, StoreError> {
+        let mut all = Vec::new();
+        for some in webhooks.chunks(AT_ONCE) {
+            let last = some.iter().map(async |webhook| {
+                let span = Span {
+                    // What is older belongs to an earlier webhook of the same id.
+                    since_ms: webhook.first_epoch - webhook.first_epoch % HOUR_MS,
+                    ..Span::ALL
+                };
+                let hours = self.counts_of(&webhook.tenant, &webhook.id, span).await?;
+                let mut last = Last::default();
+                hours
+                    .into_iter()
+                    .for_each(|(_, counts)| last.add(counts.last));
+                Ok::<_, StoreError>(last)
+            });
+            all.extend(try_join_all(last).await?);
         }
         Ok(all)
     }
@@ -177,6 +174,10 @@ fn read_counts(row: &Row) -> Result<(u64, Counts), StoreError> {
             by_status: std::array::from_fn(|class| count(&format!("c{class}"))),
             by_error: ErrorCode::ALL.map(|code| count(&error_attribute(code))),
             latencies: std::array::from_fn(|class| count(&format!("l{class}"))),
+            last: Last {
+                success_ms: row.maybe_number("ls"),
+                failure: row.maybe_json("lf")?,
+            },
         },
     ))
 }

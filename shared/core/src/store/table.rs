@@ -7,8 +7,23 @@ use aws_sdk_dynamodb::types::{
 
 use super::{Store, StoreError};
 
-/// The sparse index.
-pub const INDEX: &str = "lists";
+/// A sparse index, of keys alone, with the attributes that are its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Index {
+    pub(super) name: &'static str,
+    pub(super) pk: &'static str,
+    pub(super) sk: &'static str,
+}
+
+/// What stands in lists: deliveries, jobs, tenants, a tenant's webhooks, the audit log.
+pub(super) const LISTS: Index = index("lists", "g", "gs");
+/// The webhooks of all tenants, by their health.
+pub(super) const WEBHOOKS: Index = index("webhooks", "wh", "whs");
+
+const fn index(name: &'static str, pk: &'static str, sk: &'static str) -> Index {
+    Index { name, pk, sk }
+}
+
 /// The attribute that says when an item expires, in seconds since the Unix epoch.
 const EXPIRY: &str = "exp";
 
@@ -63,7 +78,7 @@ impl Store {
                 })
                 .collect::<Result<Vec<_>, _>>()
         };
-        let attributes = ["pk", "sk", "g", "gs"]
+        let attributes = ["pk", "sk", "g", "gs", "wh", "whs"]
             .into_iter()
             .map(|name| {
                 AttributeDefinition::builder()
@@ -72,21 +87,24 @@ impl Store {
                     .build()
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let index = GlobalSecondaryIndex::builder()
-            .index_name(INDEX)
-            .set_key_schema(Some(keys("g", "gs")?))
-            .projection(
-                Projection::builder()
-                    .projection_type(ProjectionType::KeysOnly)
-                    .build(),
-            )
-            .build()?;
+        let indexes = [LISTS, WEBHOOKS].map(|index| {
+            GlobalSecondaryIndex::builder()
+                .index_name(index.name)
+                .set_key_schema(Some(keys(index.pk, index.sk)?))
+                .projection(
+                    Projection::builder()
+                        .projection_type(ProjectionType::KeysOnly)
+                        .build(),
+                )
+                .build()
+        });
+        let indexes = indexes.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.client
             .create_table()
             .table_name(&*self.table)
             .set_attribute_definitions(Some(attributes))
             .set_key_schema(Some(keys("pk", "sk")?))
-            .global_secondary_indexes(index)
+            .set_global_secondary_indexes(Some(indexes))
             .billing_mode(BillingMode::PayPerRequest)
             .send()
             .await?;

@@ -16,8 +16,10 @@ use super::{
     item::{self, Builder, Row},
     listed::position,
     reminders::reminder_of,
+    table::LISTS,
     tenant_row::{NUMBER, PORTAL_ROUND, SK, WEBHOOKS, is_of, partition, row_partition},
     transact::{Outcome, Part},
+    walk::Order,
     webhooks,
 };
 use crate::domain::{
@@ -120,16 +122,19 @@ impl Store {
         tenant.map(from_row).transpose()
     }
 
-    /// A page of all tenants, newest first, from before a position of [`Listed::next`].
+    /// A page of all tenants from behind a position of [`Listed::next`].
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn tenants(
         &self,
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Tenant>, StoreError> {
-        self.listed(LIST, before, limit).await?.try_map(from_row)
+        let all = [LIST.to_owned()];
+        let page = self.listed(LISTS, &all, order, after, limit).await?;
+        page.try_map(from_row)
     }
 
     /// Writes a tenant as changed since it was read, its version one higher. `false` when it, or a webhook of it, has changed

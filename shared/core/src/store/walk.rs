@@ -2,12 +2,15 @@
 //!
 //! A position is what a sort key begins with: `time#event` in the index and the log, `time#call` in the list of events.
 
+use std::cmp::Ordering;
+
 use futures_util::future::try_join_all;
 
 use super::{
     Query, Range, Row, Store, StoreError,
     deliveries::{List, key_of, list_partitions},
     item::time,
+    table::{Index, LISTS},
 };
 use crate::domain::{
     delivery::Delivery,
@@ -40,6 +43,17 @@ pub enum Order {
     NewestFirst,
 }
 
+impl Order {
+    /// How two sort keys stand to each other in this order: what comes first is less.
+    #[must_use]
+    pub fn compare<T: Ord + ?Sized>(self, one: &T, other: &T) -> Ordering {
+        match self {
+            Self::OldestFirst => one.cmp(other),
+            Self::NewestFirst => other.cmp(one),
+        }
+    }
+}
+
 /// Where a walk begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start<'a> {
@@ -60,7 +74,7 @@ impl<'a> Start<'a> {
 /// A partition of the table or of the index.
 pub(super) struct Source {
     pub(super) pk: String,
-    pub(super) index: bool,
+    pub(super) index: Option<Index>,
 }
 
 /// What a page of a walk holds, in the order of the walk.
@@ -89,7 +103,12 @@ impl Store {
         let partitions = lists
             .iter()
             .flat_map(|list| list_partitions(tenant, webhook, *list));
-        let sources: Vec<_> = partitions.map(|pk| Source { pk, index: true }).collect();
+        let sources: Vec<_> = partitions
+            .map(|pk| Source {
+                pk,
+                index: Some(LISTS),
+            })
+            .collect();
         let walked = self
             .walk(
                 &sources,
@@ -160,7 +179,7 @@ impl Store {
         // Whether one position comes before another on this walk.
         let earlier = |one: &str, other: &str| (one < other) != backward && one != other;
         for (source, page) in sources.iter().zip(try_join_all(pages).await?) {
-            let sk = if source.index { "gs" } else { "sk" };
+            let sk = source.index.map_or("sk", |index| index.sk);
             for row in page.rows {
                 rows.push((row.parsed(sk, position)?, row));
             }

@@ -1,9 +1,12 @@
-//! Webhooks: `T#t` / `W#w`, and in the index `g` = `W#t`, `gs` = `created#w`. One that is deleted leaves `T#t` / `X#w#epoch`, for as long
+//! Webhooks: `T#t` / `W#w`, and in the index `g` = `W#t`, `gs` = `created#w`. In the index `webhooks` they stand by their health,
+//! `wh` = `W#health`, `whs` = `created#t#w`: the list of all tenants' webhooks merges these partitions. One that is deleted leaves `T#t` / `X#w#epoch`, for as long
 //! as its log is kept: by that the erasure of its tenant finds the log.
 //!
 //! Its secrets and its own headers are encrypted, each attribute by itself.
 //!
 //! Each change raises the tenant's version in the same transaction, so that publishing sees it with its next event.
+
+use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update};
 use rung_json::filter::Filter;
@@ -14,8 +17,10 @@ use super::{
     item::{self, Builder, Row},
     listed::position,
     outages,
+    table::{LISTS, WEBHOOKS},
     tenant_row::partition,
     transact::{Outcome, Part},
+    walk::Order,
 };
 use crate::{
     domain::{
@@ -23,7 +28,7 @@ use crate::{
         id::{TenantId, WebhookId},
         job::Task,
         time::Time,
-        webhook::{Disabled, Secret, Subscription, Webhook},
+        webhook::{Disabled, Health, Secret, Subscription, Webhook},
     },
     limits::HANDLER_MS,
 };
@@ -79,8 +84,19 @@ impl Store {
             revision: webhook.revision + 1,
             ..webhook.clone()
         };
-        let as_read = [(":rev", item::number(webhook.revision))];
-        let row = self.rewrite(self.webhook_row(&next)?, "rev = :rev", as_read)?;
+        // The health of the index follows from the outage too, which is written without a new revision.
+        let mut as_read = vec![(":rev", item::number(webhook.revision))];
+        let condition = match &webhook.outage {
+            Some(known) => {
+                as_read.push((":outage", item::text(&*known.text)));
+                format!("rev = :rev AND {} = :outage", outages::ATTRIBUTE)
+            }
+            None => format!(
+                "rev = :rev AND attribute_not_exists({})",
+                outages::ATTRIBUTE
+            ),
+        };
+        let row = self.rewrite(self.webhook_row(&next)?, condition, as_read)?;
         let tenant = self.raise_version(&webhook.tenant)?;
         self.write_webhook([row, tenant], record).await
     }
@@ -249,18 +265,69 @@ impl Store {
         self.query_all(query).await
     }
 
-    /// A page of a tenant's webhooks, newest first, from before a position of [`Listed::next`].
+    /// A page of a tenant's webhooks in the order of creation, from behind a position of [`Listed::next`].
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn webhooks_page(
         &self,
         tenant: &TenantId,
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Webhook>, StoreError> {
-        let page = self.listed(&list_of(tenant), before, limit).await?;
+        let list = [list_of(tenant)];
+        let page = self.listed(LISTS, &list, order, after, limit).await?;
         page.try_map(|row| self.webhook_of(row))
+    }
+
+    /// A page of all tenants' webhooks of these kinds of health in the order of creation, from behind a position of [`Listed::next`].
+    /// One whose health has just changed may still be in the list of the old one.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhooks_of_all(
+        &self,
+        of: &[Health],
+        order: Order,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Listed<Webhook>, StoreError> {
+        let lists: Vec<_> = of.iter().map(|health| health_list(*health)).collect();
+        let page = self.listed(WEBHOOKS, &lists, order, after, limit).await?;
+        page.try_map(|row| self.webhook_of(row))
+    }
+
+    /// The names of all tenants' webhooks, at most about `most`, by eventual reads of the index alone; `None` when there are more.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhook_names(
+        &self,
+        most: usize,
+    ) -> Result<Option<Vec<(TenantId, WebhookId)>>, StoreError> {
+        let mut names = BTreeSet::new();
+        for health in Health::ALL {
+            let list = health_list(health);
+            let mut query = Query {
+                index: Some(WEBHOOKS),
+                ..Query::of(&list)
+            };
+            loop {
+                let page = self.query(query.clone()).await?;
+                for row in &page.rows {
+                    names.insert(name_of(row)?);
+                }
+                if names.len() > most {
+                    return Ok(None);
+                }
+                if page.after.is_none() {
+                    break;
+                }
+                query.after = page.after;
+            }
+        }
+        Ok(Some(names.into_iter().collect()))
     }
 
     /// The same of those that are `wanted`. Reads all of the tenant's webhooks.
@@ -271,7 +338,8 @@ impl Store {
         &self,
         tenant: &TenantId,
         wanted: impl Fn(&Webhook) -> bool,
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<Webhook>, StoreError> {
         let mut found: Vec<_> = self
@@ -279,10 +347,12 @@ impl Store {
             .await?
             .into_iter()
             .filter(wanted)
-            .map(|webhook| (position(webhook.created_ms, webhook.id.as_str()), webhook))
-            .filter(|(position, _)| before.is_none_or(|before| position.as_str() < before))
+            .map(|webhook| (place(&webhook), webhook))
+            .filter(|(place, _)| {
+                after.is_none_or(|after| order.compare(place.as_str(), after).is_gt())
+            })
             .collect();
-        found.sort_unstable_by(|(left, _), (right, _)| right.cmp(left));
+        found.sort_unstable_by(|(one, _), (other, _)| order.compare(one, other));
         let is_last = found.len() <= limit;
         found.truncate(limit);
         let next = found.last().map(|(position, _)| position.clone());
@@ -307,10 +377,13 @@ impl Store {
             .table_name(&*self.table)
             .key("pk", item::text(partition(tenant)))
             .key("sk", item::text(sort_key(id)))
-            .update_expression("SET disabled = :disabled, off = :at ADD epoch :one, rev :one")
+            .update_expression(
+                "SET disabled = :disabled, off = :at, wh = :health ADD epoch :one, rev :one",
+            )
             .condition_expression("epoch = :epoch AND attribute_not_exists(disabled)")
             .expression_attribute_values(":disabled", json_value(disabled))
             .expression_attribute_values(":at", item::number(disabled.at_ms))
+            .expression_attribute_values(":health", item::text(health_list(Health::Disabled)))
             .expression_attribute_values(":epoch", item::number(epoch))
             .expression_attribute_values(":one", item::number(1))
             .build()?;
@@ -353,6 +426,24 @@ pub(super) fn sort_key(id: &WebhookId) -> String {
 
 pub(super) fn list_of(tenant: &TenantId) -> String {
     format!("W#{tenant}")
+}
+
+/// The partition of the index where webhooks of this health stand.
+pub(super) fn health_list(health: Health) -> String {
+    format!("W#{}", health.as_str())
+}
+
+/// A webhook's position in its tenant's list.
+#[must_use]
+pub fn place(webhook: &Webhook) -> String {
+    position(webhook.created_ms, webhook.id.as_str())
+}
+
+/// Its position in the list of all tenants' webhooks.
+#[must_use]
+pub fn place_among_all(webhook: &Webhook) -> String {
+    let Webhook { tenant, id, .. } = webhook;
+    format!("{}#{tenant}#{id}", item::time(webhook.created_ms))
 }
 
 fn json_value(value: &impl serde::Serialize) -> AttributeValue {
@@ -451,7 +542,9 @@ impl Store {
             .number("enabled", webhook.enabled_ms)
             .number("made", webhook.created_ms)
             .text("g", list_of(&webhook.tenant))
-            .text("gs", position(webhook.created_ms, webhook.id.as_str())))
+            .text("gs", place(webhook))
+            .text("wh", health_list(webhook.health()))
+            .text("whs", place_among_all(webhook)))
     }
 
     fn webhook_of(&self, mut row: Row) -> Result<Webhook, StoreError> {

@@ -101,7 +101,7 @@ impl Deliverer {
                 let (entries, next) = self
                     .store
                     .event_entries(
-                        tenant,
+                        std::slice::from_ref(tenant),
                         Order::OldestFirst,
                         Span::ALL,
                         cursor(page),

@@ -135,7 +135,7 @@ impl Deliverer {
         let (mut entries, next) = self
             .store
             .event_entries(
-                &webhook.tenant,
+                std::slice::from_ref(&webhook.tenant),
                 Order::OldestFirst,
                 span(recovery),
                 cursor(recovery),
@@ -146,7 +146,7 @@ impl Deliverer {
             subscribes(&webhook.events, dialect, &entry.event_type)
                 && takes_type(recovery, dialect, &entry.event_type)
         });
-        let events = self.store.events_of(&webhook.tenant, &entries).await?;
+        let events = self.store.events_of(&entries).await?;
         let named = events
             .into_iter()
             .filter(|(_, event)| recovery.selection.names(&delivery_key(event, &webhook.id)));

@@ -13,7 +13,7 @@ use crate::{
     },
     flow::{FlowError, deliver::Deliverer, jobs::Next},
     limits::REACH_STEPS,
-    store::tenants,
+    store::{tenants, walk::Order},
 };
 
 /// What is found behind a place.
@@ -94,7 +94,8 @@ impl Deliverer {
             (Reach::Webhook { .. }, _) => return Ok(Found::End),
             (Reach::Tenant(tenant), _) | (Reach::Deployment, Some(tenant)) => tenant.clone(),
             (Reach::Deployment, None) => {
-                let page = self.store.tenants(place.before.as_deref(), 1).await?;
+                let (order, before) = (Order::NewestFirst, place.before.as_deref());
+                let page = self.store.tenants(order, before, 1).await?;
                 let Some(tenant) = page.items.first() else {
                     place.before = page.next;
                     let is_end = place.before.is_none();
