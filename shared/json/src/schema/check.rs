@@ -55,7 +55,7 @@ impl<'p> Walk<'p> {
 
     /// Asks a state's nodes of a value: leaves for each of its entries whether it holds. What fails is told if it is wanted.
     fn value(&mut self, state: StateId, value: &Json, wanted: bool) -> Fingerprint {
-        let state = &self.plan.states[state];
+        let state = self.narrowed(state, value);
         let base = self.begin(state, Kind::of(value));
         if self.gave_up() {
             return Fingerprint::default();
@@ -87,11 +87,26 @@ impl<'p> Walk<'p> {
         print
     }
 
+    /// The state of a value, narrowed by what it is.
+    fn narrowed(&mut self, state: StateId, value: &Json) -> &'p State {
+        let states = &self.plan.states;
+        let mut state = &states[state];
+        if let Some(narrower) = state.by_kind[Kind::of(value) as usize] {
+            state = &states[narrower];
+        }
+        if let (Some(by_member), Json::Object(members)) = (&state.by_member, value) {
+            self.work += work::SEARCH * members.len();
+            let member = members.iter().find(|(name, _)| *name == by_member.name);
+            state = &states[by_member.state(member.map(|(_, value)| value))];
+        }
+        state
+    }
+
     /// Counts a value's work and makes room for its entries.
     fn begin(&mut self, state: &State, kind: Kind) -> usize {
         self.work += state.work[kind as usize];
         let base = self.holds.len();
-        self.holds.resize(base + state.entries.len(), true);
+        self.holds.extend_from_slice(&state.initial);
         base
     }
 
@@ -118,7 +133,8 @@ impl<'p> Walk<'p> {
         mut ask: impl FnMut(&'p Node, &mut Failure<'_>),
     ) {
         let plan = self.plan;
-        for (position, entry) in state.entries.iter().enumerate() {
+        for position in &state.asked {
+            let entry = &state.entries[*position];
             let node = &plan.nodes[entry.node];
             ask(
                 node,
@@ -253,7 +269,8 @@ impl<'p> Walk<'p> {
             }
         }
         let twice = state.unique && seen.is_none();
-        let mut contains = contains.into_iter();
+        let contains = |position: &usize| contains.get(*position).copied().unwrap_or_default();
+        let mut contains = state.asked.iter().map(contains);
         self.ask(state, base, wanted, |node, failure| {
             let contains = contains.next().unwrap_or_default();
             failure.unless(contains || node.contains.is_none(), || {
@@ -295,7 +312,8 @@ impl<'p> Walk<'p> {
                 known.push(number);
             }
         }
-        for (position, entry) in state.entries.iter().enumerate() {
+        for position in &state.asked {
+            let entry = &state.entries[*position];
             let node = &plan.nodes[entry.node];
             let mut failure = self.failure(base + position, wanted && entry.loud);
             node.ask_type(&mut failure, |known| known == Type::Object);
@@ -343,7 +361,8 @@ impl<'p> Walk<'p> {
         } = &state.members;
         let at = self.holds.len();
         if !plan.is_idle(names) {
-            let of_names = &plan.states[names.state];
+            let of_names = plan.states[names.state].by_kind[Kind::Text as usize];
+            let of_names = &plan.states[of_names.unwrap_or(names.state)];
             self.begin(of_names, Kind::Text);
             self.text(of_names, at, name, false);
             self.combine(of_names, at, false);
@@ -435,9 +454,10 @@ impl<'p> Walk<'p> {
 
     /// Lets the entries fail whose combinations don't hold.
     fn combine(&mut self, state: &State, base: usize, wanted: bool) {
-        for (position, entry) in state.entries.iter().enumerate() {
+        for position in &state.asked {
+            let entry = &state.entries[*position];
             for combination in &entry.combinations {
-                self.combine_one(combination, base, position, wanted && entry.loud);
+                self.combine_one(combination, base, *position, wanted && entry.loud);
             }
         }
     }

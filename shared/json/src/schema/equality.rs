@@ -119,6 +119,13 @@ impl Values {
         number.digits() <= self.longest && self.numbers.contains(number)
     }
 
+    /// The texts that they are; `None` if there is anything else.
+    pub(super) fn only_texts(&self) -> Option<Vec<&str>> {
+        let others = self.null || self.yes || self.no || !self.numbers.is_empty();
+        let texts = self.texts.iter().map(String::as_str);
+        (!others && self.nested.is_empty()).then(|| texts.collect())
+    }
+
     pub(super) fn of(values: &[Json], phrase: String) -> Self {
         let mut found = Self {
             phrase,

@@ -1,5 +1,7 @@
+use proptest::prelude::*;
+
 use super::*;
-use crate::limits::SCHEMA_WORK;
+use crate::limits::{SCHEMA_WORK, SCHEMA_WORK_ONCE, SCHEMA_WORK_PER_BYTE};
 
 fn json(text: &str) -> Json {
     Json::parse(text.as_bytes(), 200).unwrap()
@@ -372,5 +374,183 @@ fn a_value_beyond_every_limit_is_given_up_within_a_not_as_well() {
             "takes too long to check against the schema of its type"
         );
         assert!(checked.work < 2 * SCHEMA_WORK);
+    }
+}
+
+/// Unions of `count` kinds of objects that a member tells apart, in the ways in which catalogues write them.
+fn unions(count: usize) -> Vec<String> {
+    let kinds = |kind: &dyn Fn(usize) -> String| {
+        let kinds: Vec<_> = (0..count).map(kind).collect();
+        kinds.join(",")
+    };
+    let inline = kinds(&|n| {
+        format!(
+            r##"{{"type":"object","required":["type","id"],"properties":{{"type":{{"const":"kind{n}"}},"id":{{"type":"string","maxLength":64}},
+            "amount{n}":{{"type":"integer","minimum":0}},"children":{{"type":"array","items":{{"$ref":"#/$defs/block"}}}}}}}}"##
+        )
+    });
+    let references = kinds(&|n| format!(r##"{{"$ref":"#/$defs/kind{n}"}}"##));
+    let defined = kinds(&|n| {
+        format!(
+            r##""kind{n}":{{"allOf":[{{"$ref":"#/$defs/base"}},{{"type":"object","required":["object"],"properties":{{"object":{{"type":"string","enum":["a{n}","b{n}"]}},
+            "nested":{{"anyOf":[{{"type":"null"}},{{"$ref":"#/$defs/any"}}]}}}}}}]}}"##
+        )
+    });
+    let base = r#""base":{"type":"object","required":["id"],"properties":{"id":{"type":"string","pattern":"^[a-z]+_[0-9A-Za-z]+$"},"created":{"type":"integer"}}}"#;
+    vec![
+        format!(
+            r##"{{"properties":{{"blocks":{{"type":"array","items":{{"$ref":"#/$defs/block"}}}}}},"$defs":{{"block":{{"oneOf":[{inline}]}}}}}}"##
+        ),
+        format!(
+            r##"{{"items":{{"$ref":"#/$defs/any"}},"additionalProperties":{{"$ref":"#/$defs/any"}},"$defs":{{"any":{{"anyOf":[{references}]}},{base},{defined}}}}}"##
+        ),
+    ]
+}
+
+#[test]
+fn unions_of_many_kinds_are_accepted_and_cost_one_of_them() {
+    let objects = |kind: &str| {
+        let one = format!(r#"{{{kind},"id":"x_1","children":[],"nested":null}}"#);
+        json(&format!(r#"{{"blocks":[{}]}}"#, vec![one; 4_000].join(",")))
+    };
+    let mut values = large_values();
+    for kind in [
+        r#""type":"kind3""#,
+        r#""object":"b3""#,
+        r#""type":0"#,
+        r#""a":0"#,
+    ] {
+        values.push(objects(kind));
+    }
+    for count in [2, 3, 4, 10, 20] {
+        for (text, most) in unions(count).iter().zip([20, 10]) {
+            if count > most {
+                continue;
+            }
+            let schema = schema(text);
+            for value in &values {
+                work(&schema, value);
+            }
+        }
+    }
+    // One member tells so many kinds apart, and no more.
+    let fault = fault(&unions(100)[0]);
+    assert!(fault.contains("too much"), "{fault}");
+}
+
+/// A schema out of what rules something out, or might seem to.
+fn telling_schema() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        "\\{\"type\":\"(string|integer|array|object|null)\"\\}",
+        "\\{\"type\":\\[\"(string|boolean)\",\"(object|null)\"\\]\\}",
+        "\\{\"const\":(\"[xy]\"|0|null|\\[\\]|\\{\"a\":\"x\"\\})\\}",
+        "\\{\"enum\":\\[\"x\",(\"[yz]\"|0)\\]\\}",
+        "\\{\"required\":\\[\"[ab]\"\\]\\}",
+        "\\{\"\\$ref\":\"#/(properties/a|items|\\$defs/d)\"\\}",
+        "true|false",
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let list = prop::collection::vec(inner.clone(), 1..5).prop_map(|list| list.join(","));
+        let kind = ("[ab]", "[xyz]", inner.clone()).prop_map(|(member, text, more)| {
+            format!(
+                r#"{{"type":"object","required":["{member}"],"properties":{{"{member}":{{"const":"{text}"}},"c":{more}}}}}"#
+            )
+        });
+        let kinds = prop::collection::vec(kind.clone(), 1..6).prop_map(|list| list.join(","));
+        prop_oneof![
+            kind,
+            ("anyOf|oneOf", kinds).prop_map(|(keyword, list)| format!("{{\"{keyword}\":[{list}]}}")),
+            ("allOf|anyOf|oneOf|prefixItems", list)
+                .prop_map(|(keyword, list)| format!("{{\"{keyword}\":[{list}]}}")),
+            ("items|not|contains|additionalProperties|propertyNames", inner.clone())
+                .prop_map(|(keyword, inner)| format!("{{\"{keyword}\":{inner}}}")),
+            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(condition, then, otherwise)| {
+                format!(r#"{{"if":{condition},"then":{then},"else":{otherwise}}}"#)
+            }),
+            (inner.clone(), inner).prop_map(|(a, b)| {
+                format!(r#"{{"properties":{{"a":{a},"b":{b}}},"required":["a"]}}"#)
+            }),
+        ]
+    })
+}
+
+/// A value of the members and texts that such schemas name.
+fn telling_value() -> impl Strategy<Value = String> {
+    let scalar = "\"[xyzw]\"|0|1|null|true";
+    scalar.prop_recursive(4, 24, 5, |inner| {
+        let members = prop::collection::btree_map("[a-d]", inner.clone(), 0..4);
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(|list| format!("[{}]", list.join(","))),
+            members.prop_map(|members| {
+                let members = members.iter();
+                let members: Vec<_> = members
+                    .map(|(name, value)| format!("\"{name}\":{value}"))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+
+    /// What is ruled out before it is asked would not have held: the verdicts are those of a plan that rules nothing out, in every
+    /// violation; and what is accepted takes no more work than it may, however often the value stands in one as large as an event.
+    #[test]
+    fn what_is_ruled_out_would_not_have_held(
+        part in telling_schema(),
+        items in telling_schema(),
+        values in prop::collection::vec(telling_value(), 1..8),
+    ) {
+        let text = format!(
+            r##"{{"properties":{{"a":{part}}},"items":{items},"anyOf":[{part},{items}],"$defs":{{"d":{items}}},"additionalProperties":{{"$ref":"#/$defs/d"}}}}"##
+        );
+        let given = json(&text);
+        let Ok(plain) = Schema::plain(&given) else {
+            return Ok(());
+        };
+        let bounded = Schema::compile(&given);
+        for value in &values {
+            let value = json(value);
+            let many = json(&format!("[{}]", vec![serde_json::to_string(&value).unwrap(); 300].join(",")));
+            if let Ok(bounded) = &bounded {
+                let (plain, bounded) = (plain.check(&value), bounded.check(&value));
+                prop_assert_eq!(plain.violations, bounded.violations, "{} {:?}", text, value);
+            }
+            if let Ok(bounded) = &bounded {
+                let bytes = serde_json::to_vec(&many).unwrap().len();
+                let work = bounded.check(&many).work;
+                prop_assert!(work <= SCHEMA_WORK_ONCE + SCHEMA_WORK_PER_BYTE * bytes, "{} {:?}", text, value);
+            }
+        }
+    }
+}
+
+/// What a schema may take of memory for the largest event, in bytes.
+const MEMORY: u64 = 8 * 1024 * 1024;
+
+#[test]
+fn a_schema_takes_no_more_than_8_mb_for_the_largest_event() {
+    let names: Vec<_> = (0..2_000).map(|n| format!(r#""k{n}""#)).collect();
+    let names = names.join(",");
+    let schemas = [
+        r#"{"uniqueItems": true, "items": {"uniqueItems": true}}"#.to_owned(),
+        r##"{"items": {"$ref": "#"}, "properties": {"a": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}}"##.to_owned(),
+        r##"{"not": {"additionalProperties": {"not": {"$ref": "#"}}, "items": {"not": {"$ref": "#"}}}}"##.to_owned(),
+        format!(r#"{{"required": [{names}]}}"#),
+        format!(r#"{{"items": {{"enum": [{names}]}}}}"#),
+        r#"{"items": {"pattern": "^(a|b)*[^x]{2,9}$", "maxLength": 9}}"#.to_owned(),
+        r#"{"patternProperties": {"^k": {"type": "number"}, "1$": {"minimum": 0}}}"#.to_owned(),
+        r#"{"contains": false}"#.to_owned(),
+    ];
+    let values = large_values();
+    for text in schemas.into_iter().chain(unions(10)) {
+        let schema = schema(&text);
+        for value in &values {
+            let counted = allocation_counter::measure(|| drop(schema.check(value)));
+            let bytes = counted.bytes_max;
+            assert!(bytes <= MEMORY, "{text:.100}: {bytes}");
+        }
     }
 }
