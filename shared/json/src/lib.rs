@@ -21,7 +21,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 pub use self::number::array_index;
-use self::number::{Decimal, Divisor, small_integer};
+use self::number::{Bound, Compared, Decimal, Divisor};
 pub use self::write::{in_script_order, write_string};
 pub use self::{
     fault::JsonFault,

@@ -12,7 +12,7 @@ pub const FILTER_BYTES: usize = 8 * 1024;
 pub const FILTER_DEPTH: usize = 10;
 /// Most values and operators of a filter.
 pub const FILTER_PARTS: usize = 200;
-/// Most conditions of a filter on the members of one object below the payload's own members, all patterns for it together.
+/// Most conditions of a filter on the members of one object, all patterns for it together.
 pub const FILTER_CONDITIONS: usize = 32;
 /// Largest JSON Schema of an event type, in bytes.
 pub const SCHEMA_BYTES: usize = 32 * 1024;

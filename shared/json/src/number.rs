@@ -30,16 +30,7 @@ pub(super) fn write_as_script(raw: &str, out: &mut Vec<u8>) -> bool {
 
 /// The decimal value of `raw` in one spelling for all spellings of it, appended to `out`.
 pub(super) fn write_normalised(raw: &str, out: &mut Vec<u8>) {
-    let decimal = Decimal::of(raw);
-    if decimal.digits.is_empty() {
-        out.push(b'0');
-        return;
-    }
-    if decimal.negative {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&decimal.digits);
-    out.extend_from_slice(format!("e{}", decimal.exponent).as_bytes());
+    Decimal::of(raw).write(out);
 }
 
 /// `±digits × 10^exponent`, with neither leading nor trailing zeros; zero has no digits and no sign.
@@ -89,27 +80,22 @@ impl Decimal {
 }
 
 impl Decimal {
+    /// Its only spelling, appended to `out`.
+    fn write(&self, out: &mut Vec<u8>) {
+        if self.digits.is_empty() {
+            out.push(b'0');
+            return;
+        }
+        if self.negative {
+            out.push(b'-');
+        }
+        out.extend_from_slice(&self.digits);
+        out.extend_from_slice(format!("e{}", self.exponent).as_bytes());
+    }
+
     /// How many digits it has.
     pub(crate) fn digits(&self) -> usize {
         self.digits.len()
-    }
-
-    /// The whole number at or below it, as far as an `i64` reaches beyond 18 digits.
-    pub(crate) fn floor(&self) -> i64 {
-        let behind = usize::try_from(self.exponent.saturating_neg()).unwrap_or(0);
-        let whole = &self.digits[..self.digits.len().saturating_sub(behind)];
-        let zeros = usize::try_from(self.exponent).unwrap_or(0);
-        if whole.len().saturating_add(zeros) > SMALL_DIGITS {
-            return if self.negative { i64::MIN } else { i64::MAX };
-        }
-        let append = |number: i64, digit: &u8| number * 10 + i64::from(digit - b'0');
-        let zeros = std::iter::repeat_n(&b'0', zeros);
-        let magnitude = whole.iter().chain(zeros).fold(0, append);
-        match (self.negative, self.is_integer()) {
-            (false, _) => magnitude,
-            (true, true) => -magnitude,
-            (true, false) => -magnitude - 1,
-        }
     }
 
     /// Whether it has nothing behind its point.
@@ -118,12 +104,67 @@ impl Decimal {
     }
 }
 
-/// Most digits of a number that is read as an `i64`.
-const SMALL_DIGITS: usize = 18;
+/// A number that others are compared with.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    value: Decimal,
+    /// The double next to it.
+    double: f64,
+    /// Whether that is the double of no other number with as few digits.
+    is_short: bool,
+}
 
-/// The value of a number that is written as a whole one, with few digits.
-pub(crate) fn small_integer(raw: &str) -> Option<i64> {
-    (raw.len() <= SMALL_DIGITS).then(|| raw.parse().ok())?
+/// Two decimal numbers with at most this many digits have two doubles, above those that are subnormal (C's `DBL_DIG`).
+const DOUBLE_DIGITS: usize = 15;
+
+impl Bound {
+    pub(crate) fn of(value: Decimal) -> Self {
+        let mut normalised = Vec::new();
+        value.write(&mut normalised);
+        let text = str::from_utf8(&normalised).unwrap_or_default();
+        let double: f64 = text.parse().unwrap_or_default();
+        let is_exact = double.is_normal() || value.digits.is_empty();
+        Self {
+            is_short: value.digits.len() <= DOUBLE_DIGITS && is_exact,
+            double,
+            value,
+        }
+    }
+}
+
+/// A number to be compared with bounds: by the doubles next to them, and exactly where these are equal.
+#[derive(Debug)]
+pub(crate) struct Compared<'r> {
+    raw: &'r str,
+    double: f64,
+    /// As that of a bound.
+    is_short: bool,
+}
+
+impl<'r> Compared<'r> {
+    /// The value of `raw`, a number by RFC 8259 section 6.
+    pub(crate) fn of(raw: &'r str) -> Self {
+        let double: f64 = raw.parse().unwrap_or_default();
+        // Without an exponent, so few digits are zero or far above what is subnormal.
+        let is_exact = double.is_normal() || !raw.contains(['e', 'E']);
+        Self {
+            is_short: raw.len() <= DOUBLE_DIGITS && is_exact,
+            raw,
+            double,
+        }
+    }
+
+    pub(crate) fn compare(&self, bound: &Bound) -> Ordering {
+        // A smaller number never has the larger double.
+        match self.double.partial_cmp(&bound.double) {
+            Some(Ordering::Equal) | None => {}
+            Some(unequal) => return unequal,
+        }
+        if self.is_short && bound.is_short {
+            return Ordering::Equal;
+        }
+        Decimal::of(self.raw).cmp(&bound.value)
+    }
 }
 
 /// A number of at most 18 digits above zero, to divide others by.
@@ -320,26 +361,56 @@ mod tests {
     }
 
     #[test]
-    fn floors_are_whole_numbers_at_or_below() {
-        for (raw, floor) in [
-            ("0", 0),
-            ("1.9", 1),
-            ("-1.1", -2),
-            ("-3", -3),
-            ("0.001", 0),
-            ("-0.001", -1),
-            ("12e3", 12_000),
-            ("999999999999999999.5", 999_999_999_999_999_999),
-            ("1e18", i64::MAX),
-            ("-1e300", i64::MIN),
-            ("1e-300", 0),
-            ("1e-99999999999999999999", 0),
-        ] {
-            assert_eq!(Decimal::of(raw).floor(), floor, "{raw}");
-        }
-        assert_eq!(small_integer("-12"), Some(-12));
-        for raw in ["1.0", "1e3", "1234567890123456789"] {
-            assert_eq!(small_integer(raw), None, "{raw}");
+    fn comparing_by_doubles_first_is_comparing_exactly() {
+        let numbers = [
+            "0",
+            "-0",
+            "0.0",
+            "0e5",
+            "1",
+            "1.0",
+            "10e-1",
+            "-1",
+            "1.5",
+            "15e-1",
+            "0.1",
+            "0.10000000000000001",
+            "9007199254740992",
+            "9007199254740993",
+            "9007199254740993.0",
+            "123456789012345",
+            "123456789012345.1",
+            "999999999999999",
+            "1e15",
+            "1e22",
+            "1e23",
+            "99999999999999991611392",
+            "1e300",
+            "1e308",
+            "1e309",
+            "-1e309",
+            "2e309",
+            "5e-324",
+            "4e-324",
+            "1e-324",
+            "1e-400",
+            "-1e-400",
+            "2e-400",
+            "2.2250738585072014e-308",
+            "1e99999999999999999999",
+            "1e-99999999999999999999",
+            "-7e-9",
+            "1.00000000000000000001",
+        ];
+        for bound in numbers.map(|raw| Bound::of(Decimal::of(raw))) {
+            for raw in numbers {
+                let expected = Decimal::of(raw).cmp(&bound.value);
+                assert_eq!(
+                    Compared::of(raw).compare(&bound),
+                    expected,
+                    "{raw} and {bound:?}"
+                );
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Condition, Pattern, Place, Tests,
+    Choice, Pattern, Place, Tests,
+    conditions::Conditions,
     tests::{Comparison, Test},
     walk,
 };
@@ -21,11 +22,11 @@ pub(super) fn read(pattern: &Json) -> Result<Vec<Place>, JsonFault> {
         places: vec![Named::default()],
     };
     let whole = reader.pattern(pattern, 0, 1)?;
-    reader.places[0].patterns.push(whole);
+    reader.places[0].patterns.push((whole, Conditions::only(0)));
     let mut places: Vec<Place> = reader.places.into_iter().map(Named::finished).collect();
     // What lies within a place comes behind it.
     for place in (0..places.len()).rev() {
-        places[place].missing = walk::missing(&places, place);
+        walk::without_members(&mut places, place);
     }
     Ok(places)
 }
@@ -34,18 +35,29 @@ pub(super) fn read(pattern: &Json) -> Result<Vec<Place>, JsonFault> {
 #[derive(Default)]
 struct Named {
     members: BTreeMap<String, usize>,
-    patterns: Vec<Pattern>,
-    tests: Vec<Vec<Test>>,
-    /// How many conditions its patterns have.
-    conditions: usize,
+    /// With the conditions that they are.
+    patterns: Vec<(Pattern, Conditions)>,
+    tests: Vec<(Vec<Test>, Conditions)>,
+    /// The conditions on the object around it that it decides.
+    decides: Conditions,
+    /// How many conditions its patterns have, on its members and those that are choices.
+    on_members: usize,
+    choices: usize,
 }
 
 impl Named {
     fn finished(self) -> Place {
+        let patterns = self.patterns.into_iter();
+        let (plain, choosing): (Vec<_>, Vec<_>) =
+            patterns.partition(|(pattern, _)| pattern.choices.is_empty());
+        let plain = plain.into_iter();
+        let plain = plain.map(|(pattern, condition)| (pattern.conditions, condition));
         Place {
             members: self.members.into_iter().collect(),
-            patterns: self.patterns,
+            plain: plain.collect(),
+            choosing,
             tests: Tests::of(&self.tests),
+            decides: self.decides,
             ..Place::default()
         }
     }
@@ -70,73 +82,75 @@ impl Reader {
             let reason = format!("must be at most {FILTER_DEPTH} levels of patterns deep");
             return Err(JsonFault::new(reason));
         }
-        members
-            .iter()
-            .map(|(name, value)| {
-                self.condition(name, value, place, depth)
-                    .map_err(|fault| fault.within(name))
-            })
-            .collect()
+        let mut pattern = Pattern::default();
+        for (name, value) in members {
+            self.condition(name, value, place, depth, &mut pattern)
+                .map_err(|fault| fault.within(name))?;
+        }
+        Ok(pattern)
     }
 
+    /// Reads what a pattern for an object at a place wants of a member of it.
     fn condition(
         &mut self,
         name: &str,
         value: &Json,
         place: usize,
         depth: usize,
-    ) -> Result<Condition, JsonFault> {
-        self.places[place].conditions += 1;
-        // The payload is asked once. What lies within may be a list of many objects.
-        if place > 0 && self.places[place].conditions > FILTER_CONDITIONS {
+        pattern: &mut Pattern,
+    ) -> Result<(), JsonFault> {
+        let here = &mut self.places[place];
+        if here.on_members + here.choices == FILTER_CONDITIONS {
             let reason = format!(
-                "is one too many: below the payload's own members, all patterns for the same object have at most \
-                 {FILTER_CONDITIONS} conditions together"
+                "is one too many: all patterns for the same object have at most {FILTER_CONDITIONS} conditions together"
             );
             return Err(JsonFault::new(reason));
         }
         if name == "$or" {
+            here.choices += 1;
             let patterns = each(value, "patterns", |pattern| {
                 self.pattern(pattern, place, depth + 1)
             });
-            return patterns.map(Condition::Or);
+            pattern.choices.push(Choice::of(patterns?));
+            return Ok(());
         }
         if name.starts_with('$') {
             return Err(JsonFault::new(
                 "is unknown; the only operator here is `$or`",
             ));
         }
+        let condition = Conditions::only(here.on_members);
+        here.on_members += 1;
         match value {
             Json::Object(_) => {
-                let place = self.member(place, name);
-                let pattern = self.pattern(value, place, depth + 1)?;
-                let patterns = &mut self.places[place].patterns;
-                patterns.push(pattern);
-                let number = patterns.len() - 1;
-                Ok(Condition::Within { place, number })
+                let member = self.member(place, name, condition);
+                let within = self.pattern(value, member, depth + 1)?;
+                self.places[member].patterns.push((within, condition));
             }
             Json::Array(_) => {
-                let place = self.member(place, name);
+                let member = self.member(place, name, condition);
                 let read = each(value, "values or operators", |test| self.test(test))?;
-                let tests = &mut self.places[place].tests;
-                tests.push(read);
-                let number = tests.len() - 1;
-                Ok(Condition::Tests { place, number })
+                self.places[member].tests.push((read, condition));
             }
-            _ => Err(JsonFault::new(
-                "must be a list of values and operators, or an object with a pattern",
-            )),
+            _ => {
+                return Err(JsonFault::new(
+                    "must be a list of values and operators, or an object with a pattern",
+                ));
+            }
         }
+        pattern.conditions |= condition;
+        Ok(())
     }
 
-    /// The place of a member of the object at a place.
-    fn member(&mut self, place: usize, name: &str) -> usize {
-        if let Some(member) = self.places[place].members.get(name) {
-            return *member;
+    /// The place of a member of the object at a place, on which there is this condition.
+    fn member(&mut self, place: usize, name: &str, condition: Conditions) -> usize {
+        let next = self.places.len();
+        let members = &mut self.places[place].members;
+        let member = *members.entry(name.to_owned()).or_insert(next);
+        if member == next {
+            self.places.push(Named::default());
         }
-        let member = self.places.len();
-        self.places.push(Named::default());
-        self.places[place].members.insert(name.to_owned(), member);
+        self.places[member].decides |= condition;
         member
     }
 
@@ -192,6 +206,20 @@ impl Reader {
             return Err(JsonFault::new(reason));
         }
         Ok(Test::AnythingBut(excluded))
+    }
+}
+
+impl Choice {
+    fn of(patterns: Vec<Pattern>) -> Self {
+        let mut choice = Self::default();
+        for pattern in patterns {
+            if pattern.is_single() {
+                choice.conditions |= pattern.conditions;
+            } else {
+                choice.patterns.push(pattern);
+            }
+        }
+        choice
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::{cmp::Ordering, ops::BitOrAssign};
 
-use crate::{Decimal, Json, small_integer};
+use super::conditions::Conditions;
+use crate::{Bound, Compared, Decimal, Json};
 
 /// A test as it is written.
 #[derive(Debug)]
@@ -43,14 +44,14 @@ impl Comparison {
 
 /// Numbers from 0 to 255: a filter has at most [`FILTER_PARTS`](crate::limits::FILTER_PARTS) tests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Bits([u64; 4]);
+struct Bits([u64; 4]);
 
 impl Bits {
-    pub(super) fn set(&mut self, number: usize) {
+    fn set(&mut self, number: usize) {
         self.0[number / 64] |= 1 << (number % 64);
     }
 
-    pub(super) fn has(self, number: usize) -> bool {
+    fn has(self, number: usize) -> bool {
         self.0[number / 64] >> (number % 64) & 1 == 1
     }
 }
@@ -74,8 +75,8 @@ pub(super) struct Tests {
     prefixes: Vec<(Box<[u8]>, Bits)>,
     /// From their ends.
     suffixes: Vec<(Box<[u8]>, Bits)>,
-    /// All numbers that others are compared with, each with the whole number at or below it.
-    bounds: Vec<(Decimal, i64)>,
+    /// All numbers that others are compared with, in order.
+    bounds: Vec<Bound>,
     /// What a number hits: below the first bound, at it, between it and the second, and so on.
     numbers: Vec<Bits>,
     /// All that can be hit: more elements of a list change nothing.
@@ -83,8 +84,10 @@ pub(super) struct Tests {
 }
 
 /// A list of tests of which one must pass.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct List {
+    /// The condition that it is.
+    condition: Conditions,
     plain: Option<usize>,
     excluding: Vec<usize>,
     present: bool,
@@ -92,12 +95,19 @@ struct List {
 }
 
 impl Tests {
-    pub(super) fn of(lists: &[Vec<Test>]) -> Self {
+    /// The tests of lists, each with the condition that it is.
+    pub(super) fn of(lists: &[(Vec<Test>, Conditions)]) -> Self {
         let mut tests = Self::default();
         let mut numeric = Vec::new();
         let mut next = 0;
-        for written in lists {
-            let mut list = List::default();
+        for (written, condition) in lists {
+            let mut list = List {
+                condition: *condition,
+                plain: None,
+                excluding: Vec::new(),
+                present: false,
+                missing: false,
+            };
             for test in written {
                 match test {
                     Test::Exists(true) => list.present = true,
@@ -180,21 +190,24 @@ impl Tests {
                 }
             }
         }
-        let with_floor = |bound: &Decimal| (bound.clone(), bound.floor());
-        self.bounds = bounds.into_iter().map(with_floor).collect();
+        self.bounds = bounds.into_iter().cloned().map(Bound::of).collect();
     }
 
-    /// Which lists of tests a value passes, and the work that it took.
-    pub(super) fn passed(&self, value: Option<&Json>, work: &mut usize) -> Bits {
-        let mut passed = Bits::default();
-        let Some(value) = value else {
-            for (number, list) in self.lists.iter().enumerate() {
-                if list.missing {
-                    passed.set(number);
-                }
-            }
+    /// The lists that hold where there is no value, by their conditions.
+    pub(super) fn missing(&self) -> Conditions {
+        let mut passed = Conditions::default();
+        for list in self.lists.iter().filter(|list| list.missing) {
+            passed |= list.condition;
+        }
+        passed
+    }
+
+    /// Which lists of tests a value passes, by their conditions.
+    pub(super) fn passed(&self, value: &Json, work: &mut usize) -> Conditions {
+        let mut passed = Conditions::default();
+        if self.lists.is_empty() {
             return passed;
-        };
+        }
         let mut hit = Bits::default();
         match value {
             Json::Array(elements) => {
@@ -208,13 +221,13 @@ impl Tests {
             value => hit = self.hit(value, work),
         }
         *work += 2 * self.lists.len();
-        for (number, list) in self.lists.iter().enumerate() {
+        for list in &self.lists {
             let excluding = |number: &usize| !hit.has(*number);
             if list.present
                 || list.plain.is_some_and(|plain| hit.has(plain))
                 || list.excluding.iter().any(excluding)
             {
-                passed.set(number);
+                passed |= list.condition;
             }
         }
         passed
@@ -251,22 +264,11 @@ impl Tests {
         if self.bounds.is_empty() {
             return Bits::default();
         }
-        let found = if let Some(value) = small_integer(raw) {
-            *work += 8;
-            self.bounds.binary_search_by(|(bound, floor)| {
-                floor.cmp(&value).then_with(|| {
-                    if bound.is_integer() {
-                        Ordering::Equal
-                    } else {
-                        Ordering::Greater
-                    }
-                })
-            })
-        } else {
-            *work += 16 + raw.len();
-            let value = Decimal::of(raw);
-            self.bounds.binary_search_by(|(bound, _)| bound.cmp(&value))
-        };
+        *work += 8 + raw.len();
+        let value = Compared::of(raw);
+        let found = self
+            .bounds
+            .binary_search_by(|bound| value.compare(bound).reverse());
         let span = match found {
             Ok(place) => 2 * place + 1,
             Err(place) => 2 * place,

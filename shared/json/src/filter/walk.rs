@@ -1,114 +1,92 @@
 //! One walk over a payload.
 
-use super::{Asked, Condition, Held, Pattern, Place, tests::Bits};
+use super::{Asked, Place, conditions::Conditions};
 use crate::Json;
 
 pub(super) fn walk(places: &[Place], payload: &Json) -> Asked {
-    if places.is_empty() {
-        return Asked {
-            takes: false,
-            work: 0,
-        };
-    }
-    let mut walk = Walk {
-        places,
-        held: vec![Held::default(); places.len()],
-        work: places.len(),
-    };
-    let patterns = walk.patterns(0, payload);
+    let mut walk = Walk { places, work: 0 };
     Asked {
-        takes: patterns.has(0),
+        takes: !places.is_empty() && walk.patterns(0, payload) != Conditions::default(),
         work: walk.work,
     }
 }
 
-/// What holds of a place that is missing, when that is known of all that lies within it.
-pub(super) fn missing(places: &[Place], place: usize) -> Held {
-    let held: Vec<Held> = places.iter().map(|place| place.missing).collect();
-    let mut patterns = Bits::default();
-    for (number, pattern) in places[place].patterns.iter().enumerate() {
-        if holds(pattern, &held, &mut 0) {
-            patterns.set(number);
-        }
+/// Finds out what holds of a place where it or all its members are missing, when that is known of all that lies within it.
+pub(super) fn without_members(places: &mut [Place], number: usize) {
+    let members = places[number].members.iter();
+    let mut empty = Conditions::default();
+    for (_, member) in members {
+        empty |= places[*member].missing;
     }
-    Held {
-        tests: places[place].tests.passed(None, &mut 0),
-        patterns,
+    let place = &mut places[number];
+    place.empty = empty;
+    place.empty_patterns = place.held(empty, &mut 0);
+    place.missing = place.tests.missing();
+    place.missing |= place.empty_patterns;
+}
+
+impl Place {
+    /// The patterns that hold of an object here of which these conditions do.
+    fn held(&self, conditions: Conditions, work: &mut usize) -> Conditions {
+        *work += self.plain.len() + 2 * self.choosing.len();
+        let mut held = Conditions::default();
+        for (wanted, condition) in &self.plain {
+            held |= condition.if_so(conditions.contains(*wanted));
+        }
+        for (pattern, condition) in &self.choosing {
+            held |= condition.if_so(pattern.holds(conditions, work));
+        }
+        held
+    }
+
+    fn has_patterns(&self) -> bool {
+        !self.plain.is_empty() || !self.choosing.is_empty()
     }
 }
 
 struct Walk<'p> {
     places: &'p [Place],
-    /// What holds of each place, as far as the walk has come in the object that it lies in.
-    held: Vec<Held>,
     work: usize,
 }
 
 impl Walk<'_> {
-    /// Finds out what holds of a place where this value is.
-    fn member(&mut self, place: usize, value: &Json) {
+    /// The conditions that hold of the value at a place.
+    fn member(&mut self, place: usize, value: &Json) -> Conditions {
         let here = &self.places[place];
-        let tests = here.tests.passed(Some(value), &mut self.work);
-        let patterns = match value {
-            Json::Array(elements) if !elements.is_empty() && !here.patterns.is_empty() => {
-                let mut held = Bits::default();
+        let mut held = here.tests.passed(value, &mut self.work);
+        match value {
+            _ if !here.has_patterns() => {}
+            Json::Array(elements) if !elements.is_empty() => {
                 for element in elements {
                     held |= self.patterns(place, element);
                 }
-                held
             }
-            value => self.patterns(place, value),
-        };
-        self.held[place] = Held { tests, patterns };
-    }
-
-    /// Which patterns for an object at a place hold of a value.
-    fn patterns(&mut self, place: usize, value: &Json) -> Bits {
-        let here = &self.places[place];
-        self.work += 2;
-        let members = match value {
-            Json::Object(members) if !here.patterns.is_empty() => members,
-            // What is no object has no members.
-            _ => return here.missing.patterns,
-        };
-        let mut known = false;
-        for (name, value) in members {
-            self.work += 4 + name.len().min(16);
-            let found = here
-                .members
-                .binary_search_by(|(known, _)| known.as_str().cmp(name));
-            let Ok(found) = found else {
-                continue;
-            };
-            if !known {
-                known = true;
-                self.work += 4 * here.members.len();
-                for (_, member) in &here.members {
-                    self.held[*member] = self.places[*member].missing;
-                }
-            }
-            self.member(here.members[found].1, value);
-        }
-        if !known {
-            return here.missing.patterns;
-        }
-        let mut held = Bits::default();
-        for (number, pattern) in here.patterns.iter().enumerate() {
-            if holds(pattern, &self.held, &mut self.work) {
-                held.set(number);
-            }
+            value => held |= self.patterns(place, value),
         }
         held
     }
-}
 
-fn holds(pattern: &Pattern, held: &[Held], work: &mut usize) -> bool {
-    pattern.iter().all(|condition| {
-        *work += 2;
-        match condition {
-            Condition::Tests { place, number } => held[*place].tests.has(*number),
-            Condition::Within { place, number } => held[*place].patterns.has(*number),
-            Condition::Or(patterns) => patterns.iter().any(|pattern| holds(pattern, held, work)),
+    /// Which patterns for an object at a place hold of a value.
+    fn patterns(&mut self, place: usize, value: &Json) -> Conditions {
+        let here = &self.places[place];
+        self.work += 2;
+        // What is no object has no members.
+        let Json::Object(members) = value else {
+            return here.empty_patterns;
+        };
+        let mut held = here.empty;
+        for (name, value) in members {
+            self.work += 4 + name.len().min(16);
+            let known = &here.members;
+            let Ok(found) = known.binary_search_by(|(known, _)| known.as_str().cmp(name)) else {
+                continue;
+            };
+            let member = known[found].1;
+            held.replace(self.places[member].decides, self.member(member, value));
         }
-    })
+        if held == here.empty {
+            return here.empty_patterns;
+        }
+        here.held(held, &mut self.work)
+    }
 }
