@@ -392,10 +392,7 @@ pub(crate) async fn cancel(
     let key = &found.key;
     match found.status {
         DeliveryState::Pending => {
-            state
-                .deliverer
-                .cancel(&webhook, key.uuid(), &record)
-                .await?;
+            state.deliverer.cancel(&webhook, key, &record).await?;
         }
         DeliveryState::Held | DeliveryState::Missed | DeliveryState::Failed => {
             state.api.store.record(&record).await?;

@@ -184,6 +184,7 @@ impl App {
                 clock: Arc::clone(&clock),
                 // Nothing freezes this process, and nobody pays for its time.
                 tally: Tally::new(BATCH_TIME),
+                index_lag_ms: 0,
                 metrics: Metrics::default(),
                 host_faults: HostFaults::default(),
                 in_flight: InFlight::default(),

@@ -84,6 +84,9 @@ pub const WATCH_STEPS: usize = 500;
 pub const WATCH_TIME_MS: u64 = 15_000;
 /// A wait whose look at the clock after parking shows less than this left goes to the delay queue as well, in milliseconds.
 pub const PARK_MIN_MS: u64 = 12 * 60_000;
+/// How long after a write the index may still answer without it, in milliseconds. What goes by the lists of deliveries and must miss
+/// none looks again after this time.
+pub const INDEX_LAG_MS: u64 = 2_000;
 /// How far ahead the sweep takes parked waits, in milliseconds. Below [`PARK_MIN_MS`], so a minute is closed before it is read.
 pub const SWEEP_AHEAD_MS: u64 = 10 * 60_000;
 /// Shards of a minute of parked waits.

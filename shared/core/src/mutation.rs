@@ -44,6 +44,10 @@ pub enum Mutation {
     SuccessForgotten,
     /// Nobody looks for messages that were lost.
     NoWatchdog,
+    /// A recovery or a cancellation looks into the lists at once, which lag.
+    NoLagAwaited,
+    /// A place of a webhook's pace is used however late its message comes.
+    PlaceOutlived,
     /// A fault of this host's own counts as an attempt that failed.
     HostFaultCounted,
 }

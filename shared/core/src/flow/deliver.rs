@@ -63,6 +63,8 @@ pub struct Deliverer {
     pub host_faults: HostFaults,
     /// What is under way to each webhook.
     pub in_flight: InFlight,
+    /// How long after a write the table's index may answer without it, in milliseconds: 0 on one machine.
+    pub index_lag_ms: u64,
     /// What publishes events of Rung's own.
     pub publisher: Publisher,
     /// Who is told what befalls webhooks.

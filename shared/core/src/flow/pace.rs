@@ -16,6 +16,7 @@ use crate::{
         webhook::Webhook,
     },
     limits::EARLY_MS,
+    mutation::{Mutation, mutated},
     queue::Lane,
 };
 
@@ -30,7 +31,9 @@ impl Deliverer {
             return Ok(true);
         };
         let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
-        let is_in_place = |place_ms: &u64| self.clock.now_ms() < place_ms + PLACE_MS;
+        let is_in_place = |place_ms: &u64| {
+            self.clock.now_ms() < place_ms + PLACE_MS || mutated(Mutation::PlaceOutlived)
+        };
         if by_hand || webhook.place_of(due).as_ref().is_some_and(is_in_place) {
             return Ok(true);
         }

@@ -1,62 +1,47 @@
 //! What waits on the ladder, in people's hands: cancelled, or sent now.
 
-use uuid::Uuid;
-
 use super::{FlowError, deliver::Deliverer};
 use crate::{
     domain::{
-        attempt::{Attempt, Trigger},
+        attempt::{Attempt, AttemptKey, Trigger},
         audit::Record,
         delivery::{Delivery, State},
         id::DeliveryKey,
         webhook::Webhook,
     },
-    store::{
-        attempts::LogFilter,
-        deliveries::{List, Written},
-        walk::Order,
-    },
+    store::{attempts::LogFilter, deliveries::Written, walk::Order},
 };
 
-/// A delivery that waits.
-enum Waiting {
-    /// It has a row.
-    Row(DeliveryKey),
-    /// Its first attempt has just failed, and its row is being written.
-    Failed(Box<Attempt>),
-}
-
 impl Deliverer {
-    /// Cancels a delivery that waits on its ladder; answers it, or `None` when it waits for nothing (any more). `record` goes to the
-    /// audit log first.
+    /// Cancels a delivery if it waits on its ladder. `record` goes to the audit log first.
     ///
     /// # Errors
     /// When the table fails; asking again is safe.
     pub async fn cancel(
         &self,
         webhook: &Webhook,
-        delivery: Uuid,
+        key: &DeliveryKey,
         record: &Record,
-    ) -> Result<Option<Delivery>, FlowError> {
-        let Some(waiting) = self.waiting(webhook, delivery).await? else {
-            return Ok(None);
+    ) -> Result<(), FlowError> {
+        let first = if self.store.delivery(key).await?.is_some() {
+            None
+        } else {
+            let first = self.store.attempt(&AttemptKey::first_of(key)).await?;
+            let Some(first) = first.filter(|first| first.next_due_ms.is_some()) else {
+                return Ok(());
+            };
+            Some(first)
         };
         self.store.record(record).await?;
-        let key = match waiting {
-            Waiting::Row(key) => key,
-            Waiting::Failed(attempt) => {
-                // Whoever is writing the row finds this one, and leaves it.
-                let row = cancelled_after(&attempt, webhook);
-                match self.store.place(&row).await? {
-                    Written::Done(row) => return Ok(Some(row)),
-                    Written::Found(_) => row.key,
-                }
+        if let Some(first) = first {
+            // Whoever is writing the row finds this one, and leaves it.
+            let row = cancelled_after(&first, webhook);
+            if matches!(self.store.place(&row).await?, Written::Done(_)) {
+                return Ok(());
             }
-        };
-        Ok(match self.store.cancel(&key).await? {
-            Written::Done(row) => Some(row),
-            Written::Found(_) => None,
-        })
+        }
+        self.store.cancel(key).await?;
+        Ok(())
     }
 
     /// Sends a delivery again now, wherever it stands: as [`Self::retry`] does that of its latest attempt. One whose first attempt is on
@@ -118,40 +103,6 @@ impl Deliverer {
             }
             before = next;
         }
-    }
-
-    /// Finds a delivery that may be waiting. The index is a moment behind; the log is not.
-    async fn waiting(
-        &self,
-        webhook: &Webhook,
-        delivery: Uuid,
-    ) -> Result<Option<Waiting>, FlowError> {
-        let Some(accepted_ms) = DeliveryKey::accepted_ms_of(delivery) else {
-            return Ok(None);
-        };
-        let (tenant, id) = (&webhook.tenant, &webhook.id);
-        let listed = self
-            .store
-            .deliveries_accepted_at(tenant, id, List::Pending, accepted_ms)
-            .await?;
-        if let Some(key) = listed.into_iter().find(|key| key.uuid() == delivery) {
-            return Ok(Some(Waiting::Row(key)));
-        }
-        let firsts = self
-            .store
-            .attempts_due_at(tenant, id, accepted_ms)
-            .await?
-            .into_iter();
-        let mut firsts = firsts.filter(|attempt| attempt.key.delivery.uuid() == delivery);
-        let Some(first) = firsts.find(|attempt| attempt.key.n == 1) else {
-            return Ok(None);
-        };
-        let row = self.store.delivery(&first.key.delivery).await?;
-        Ok(match row {
-            Some(row) => Some(Waiting::Row(row.key)),
-            None if first.next_due_ms.is_some() => Some(Waiting::Failed(first.into())),
-            None => None,
-        })
     }
 }
 

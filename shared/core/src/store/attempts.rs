@@ -194,28 +194,6 @@ impl Store {
             .collect()
     }
 
-    /// The entries of a webhook that were due at one time, by strong reads: first attempts are due when their event is accepted.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn attempts_due_at(
-        &self,
-        tenant: &TenantId,
-        webhook: &WebhookId,
-        due_ms: u64,
-    ) -> Result<Vec<Attempt>, StoreError> {
-        let prefix = format!("{}#", time(due_ms));
-        let shards = log_partitions(tenant, webhook).map(async |pk| {
-            self.query_all(Query {
-                range: Range::Prefix(&prefix),
-                ..Query::of(&pk)
-            })
-            .await
-        });
-        let rows = futures_util::future::try_join_all(shards).await?;
-        rows.into_iter().flatten().map(read_attempt).collect()
-    }
-
     /// A page of a webhook's log in the order of the dues, from behind the position `after` on (any position that an earlier call
     /// with the same `order` returned), and the position to go on from, `None` at the end. A page of a narrow filter may hold fewer than `limit`
     /// entries, even none, before the end: it reads on, within a bound, until it knows of one more.

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Item, Query, Store, StoreError, Stretch,
+    Item, Store, StoreError, Stretch,
     attempts::trigger_of,
     batch::Key,
     item::{Builder, Row, number, text, time},
@@ -362,30 +362,6 @@ impl Store {
             .retain(|delivery| list_of(delivery.state).is_some_and(|list| lists.contains(&list)));
         deliveries.sort_by(|one, other| order.compare(&list_key(&one.key), &list_key(&other.key)));
         Ok((deliveries, next))
-    }
-
-    /// The listed deliveries of a webhook accepted in one millisecond: how a delivery's UUID leads to its row.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn deliveries_accepted_at(
-        &self,
-        tenant: &TenantId,
-        webhook: &WebhookId,
-        list: List,
-        accepted_ms: u64,
-    ) -> Result<Vec<DeliveryKey>, StoreError> {
-        let prefix = format!("{}#", time(accepted_ms));
-        let shards = list_partitions(tenant, webhook, list).map(async |pk| {
-            self.query_all(Query {
-                range: super::Range::Prefix(&prefix),
-                index: Some(LISTS),
-                ..Query::of(&pk)
-            })
-            .await
-        });
-        let rows = futures_util::future::try_join_all(shards).await?;
-        rows.iter().flatten().map(key_of).collect()
     }
 }
 

@@ -16,8 +16,10 @@ use crate::{
         audit::Record,
         job::{Counts, Failure, Job, Noted, Task, Work},
         message::{At, JobPage, Message},
+        recovery::Scope,
     },
     limits::EARLY_MS,
+    mutation::{Mutation, mutated},
     queue::Lane,
 };
 
@@ -47,7 +49,10 @@ impl Deliverer {
         record: &Record,
     ) -> Result<Option<Job>, FlowError> {
         let page = JobPage::first(task, at);
-        self.send_page(&page, delay_ms).await?;
+        let lag_ms = self.lag_ms(&task.work);
+        // A second more, for the row to be there by then.
+        let listed_ms = if lag_ms > 0 { lag_ms + 1_000 } else { 0 };
+        self.send_page(&page, delay_ms.max(listed_ms)).await?;
         Ok(self.store.begin_job(task, &page, record).await?)
     }
 
@@ -78,6 +83,11 @@ impl Deliverer {
         let Some(job) = self.stands_at(page).await? else {
             return Ok(());
         };
+        let listed_ms = job.moved_ms + self.lag_ms(&job.task.work);
+        let left_ms = listed_ms.saturating_sub(self.clock.now_ms());
+        if page.number == 0 && self.lag_ms(&job.task.work) > 0 && left_ms > 0 {
+            return self.send_page(page, left_ms).await;
+        }
         let next = match (&job.task.work, &job.page.at) {
             (Work::Recover(recovering), At::Recover(at)) => {
                 Box::pin(self.recover_page(&job, &recovering.reach, at)).await?
@@ -102,6 +112,21 @@ impl Deliverer {
             Next::End(failure) => self.store.end_job(&job, failure).await?,
         }
         Ok(())
+    }
+
+    /// How long a job waits before its first page, in milliseconds, where it goes by the lists of deliveries. They lag: by then what stood
+    /// in its scope when its row was written, or was held and found no recovery by then, is listed.
+    fn lag_ms(&self, work: &Work) -> u64 {
+        let by_lists = match work {
+            Work::Recover(recovering) => matches!(recovering.selection.scope, Scope::States(_)),
+            Work::Cancel(_) => true,
+            Work::Redrive { .. } | Work::Erase(_) => false,
+        };
+        if by_lists && !mutated(Mutation::NoLagAwaited) {
+            self.index_lag_ms
+        } else {
+            0
+        }
     }
 
     /// The job of a page, if it stands at that page. Moves a job that its message has overtaken, and waits for one that has not begun,
