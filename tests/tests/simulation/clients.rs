@@ -15,6 +15,7 @@ use rung_core::{
         delivery::Delivery,
         hops::Hops,
         id::{EventId, JobId, TenantId, WebhookId},
+        webhook::Webhook,
     },
     flow::accept::{Accepted, NewEvent, Refusal},
     store::{attempts::LogFilter, deliveries::List, walk::Order},
@@ -41,9 +42,7 @@ impl World {
     /// One client with one event: asks until it is answered, and sometimes again.
     pub(crate) async fn publisher(self: Arc<Self>, number: u64) {
         let (chance, plan) = (&self.wire.chance, &self.wire.plan);
-        let by_key = chance.happens(0.2);
-        let bytes = *chance.pick(&[10, 10, 10, 10, 10, 10, 10, 10, 6_000, 60_000]);
-        let content = json!({"n": number, "pad": "x".repeat(bytes)});
+        let (by_key, content) = self.content(number);
         let new = |content: &Value| NewEvent {
             id: (!by_key)
                 .then(|| EventId::parse(&plan.name_of(number)).expect("it has letters and digits")),
@@ -79,6 +78,26 @@ impl World {
                 }
             }
         }
+    }
+
+    /// What a client publishes as the event of this number, drawn once: whether it names it by a key, and the content.
+    fn content(&self, number: u64) -> (bool, Value) {
+        let contents = self.contents.lock();
+        let mut contents = contents.unwrap_or_else(PoisonError::into_inner);
+        let chance = &self.wire.chance;
+        let content = contents.entry(number).or_insert_with(|| {
+            let by_key = chance.happens(0.2);
+            let bytes = *chance.pick(&[10, 10, 10, 10, 10, 10, 10, 10, 6_000, 60_000]);
+            let pad: String = if chance.happens(0.01) {
+                // It can hardly be compressed.
+                let noise = (0..200_000).map(|_| char::from(chance.between(33, 126) as u8));
+                noise.collect()
+            } else {
+                "x".repeat(bytes)
+            };
+            (by_key, json!({"n": number, "pad": pad}))
+        });
+        content.clone()
     }
 
     /// One call. `None`: nothing was answered.
@@ -145,6 +164,12 @@ impl World {
         let (id, path) = (webhook_id(number), format!("/v1/webhooks/w{number}"));
         if chance.happens(self.wire.plan.recoveries) {
             return Box::pin(self.recover(number, &path)).await;
+        }
+        if chance.happens(self.wire.plan.emptying) {
+            return self.cancel_all(number, &path).await;
+        }
+        if chance.happens(self.wire.plan.cancelling) {
+            return self.cancel(number, &path).await;
         }
         match chance.between(0, 21) {
             0..=1 => {
@@ -225,23 +250,48 @@ impl World {
         // Best while it is being posted.
         let now_ms = self.clock.now_ms();
         let due: Vec<_> = pending.iter().filter(|row| row.due_ms <= now_ms).collect();
-        let key = match due.as_slice() {
-            [] => &self.wire.chance.pick(&pending).key,
-            due => &self.wire.chance.pick(due).key,
+        let row = match due.as_slice() {
+            [] => self.wire.chance.pick(&pending),
+            due => self.wire.chance.pick(due),
         };
+        let (key, before) = (&row.key, self.oracle_webhook(number).await);
         let name = (key.webhook.to_string(), key.event.to_string());
         self.ledger().cancelled.insert(name.clone());
         let path = format!("{path}/deliveries/{}/cancel", key.uuid());
         let answer = self.call("POST", number, &path, Value::Null).await;
-        if let Some((StatusCode::OK, _)) = answer {
-            self.ledger().cancelled_for_good.insert(name);
+        match answer {
+            Some((StatusCode::OK, _)) => {
+                self.ledger().cancelled_for_good.insert(name);
+            }
+            Some((StatusCode::NOT_FOUND, _)) => self.judge_missing(number, row, before).await,
+            _ => {}
+        }
+    }
+
+    async fn oracle_webhook(&self, number: u64) -> Option<Webhook> {
+        let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
+        let webhook = self.oracle.webhook(&tenant, &id).await;
+        webhook.expect("the oracle reads")
+    }
+
+    /// What waited before a call that was answered with 404, and waits still, should have been found.
+    async fn judge_missing(&self, number: u64, row: &Delivery, before: Option<Webhook>) {
+        let takes = |webhook: &Option<Webhook>| {
+            let mut webhook = webhook.iter();
+            webhook.any(|webhook| webhook.takes(row.epoch))
+        };
+        let after = self.oracle_webhook(number).await;
+        let standing = self.oracle.delivery(&row.key).await;
+        let stands = standing.expect("the oracle reads").as_ref() == Some(row);
+        if stands && takes(&before) && takes(&after) {
+            let text = format!("{row:?} waits, and was not found");
+            self.ledger().violation(text);
         }
     }
 
     async fn cancel_all(&self, number: u64, path: &str) {
-        let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
-        let webhook = self.oracle.webhook(&tenant, &id).await;
-        let Some(webhook) = webhook.expect("the oracle reads") else {
+        let id = webhook_id(number);
+        let Some(webhook) = self.oracle_webhook(number).await else {
             return;
         };
         let pending = self.pending(number).await;
@@ -295,13 +345,18 @@ impl World {
         if pending.is_empty() {
             return;
         }
-        let key = &self.wire.chance.pick(&pending).key;
+        let row = self.wire.chance.pick(&pending);
+        let (key, before) = (&row.key, self.oracle_webhook(number).await);
         let name = (key.webhook.to_string(), key.event.to_string());
         self.ledger().retry_asked.insert(name.clone());
         let path = format!("{path}/deliveries/{}/retry", key.uuid());
         let answer = self.call("POST", number, &path, Value::Null).await;
-        if let Some((StatusCode::ACCEPTED, _)) = answer {
-            self.ledger().retried.push((name.0, name.1, asked_ms));
+        match answer {
+            Some((StatusCode::ACCEPTED, _)) => {
+                self.ledger().retried.push((name.0, name.1, asked_ms));
+            }
+            Some((StatusCode::NOT_FOUND, _)) => self.judge_missing(number, row, before).await,
+            _ => {}
         }
     }
 

@@ -5,14 +5,18 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use rung_base::clock::Clock;
-use rung_core::{encryption::KeyRing, flow::Tally, limits::TALLY_TIME};
+use rung_core::{
+    encryption::KeyRing,
+    flow::Tally,
+    limits::{INDEX_LAG_MS, TALLY_TIME},
+};
 use rung_dialect::Dialects;
 use rung_local::app::{App, Parts};
 
@@ -114,11 +118,31 @@ pub(crate) struct Functions {
     pub(crate) receivers: Arc<Receivers>,
     pub(crate) instances: Mutex<HashMap<Role, Vec<Arc<Function>>>>,
     pub(crate) started: AtomicUsize,
+    /// Until when none runs, in milliseconds.
+    pub(crate) dark_until_ms: AtomicU64,
 }
 
 impl Functions {
+    /// Ends all of them; none starts for so many milliseconds.
+    pub(crate) fn lose_power(&self, ms: u64) {
+        let until_ms = self.clock.now_ms() + ms;
+        self.dark_until_ms.store(until_ms, Ordering::Relaxed);
+        for function in self.instances().values().flatten() {
+            function.life.end();
+        }
+    }
+
+    /// Waits until functions run.
+    pub(crate) async fn power(&self) {
+        let dark_until_ms = self.dark_until_ms.load(Ordering::Relaxed);
+        if dark_until_ms > 0 {
+            self.clock.sleep_until_ms(dark_until_ms).await;
+        }
+    }
+
     /// A turn at an instance that has room, a new one if need be.
     pub(crate) async fn turn(&self, role: Role) -> Turn {
+        self.power().await;
         let room = match role {
             Role::Deliver => self.wire.plan.concurrency,
             _ => 1,
@@ -186,6 +210,7 @@ impl Functions {
         .expect("nothing happens to a function before its first call");
         // As a function has it.
         app.deliverer.tally = Tally::new(TALLY_TIME);
+        app.deliverer.index_lag_ms = INDEX_LAG_MS;
         line.open();
         Function {
             app,

@@ -236,6 +236,20 @@ impl World {
         }
     }
 
+    /// How many attempts the statistics count. An addition that fails may be made twice or be lost: they are exact without faults.
+    pub(crate) async fn counted(&self) -> u64 {
+        let mut counted = 0;
+        for number in 0..self.wire.plan.webhooks {
+            let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
+            let hours = self.oracle.counts_of(&tenant, &id, Span::ALL).await;
+            let hours = hours.expect("the oracle reads").into_iter();
+            counted += hours
+                .map(|(_, counts)| counts.succeeded + counts.failed)
+                .sum::<u64>();
+        }
+        counted
+    }
+
     /// The whole log of a webhook.
     async fn log(&self, number: u64) -> Vec<Attempt> {
         let tenant = self.wire.plan.tenant_of(number);

@@ -1,11 +1,11 @@
 //! The reference model: what was promised, what receivers saw, and whether the one fits the other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use rung_core::{
     domain::{
-        attempt::{Attempt, Outcome, Trigger},
+        attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
         id::{JobId, WebhookId},
         webhook::Webhook,
@@ -72,6 +72,10 @@ pub(crate) struct Ledger {
     pub(crate) posts: Vec<Posted>,
     bodies: HashMap<(String, String), Bytes>,
     pub(crate) events: BTreeMap<u64, Known>,
+    /// How many messages there are of a first attempt that are not marked as repeats: the wire and the queue make such copies.
+    copies: HashMap<AttemptKey, usize>,
+    /// The attempts of paced webhooks, by the second of the posting function's clock that they were made in.
+    paces: HashMap<(WebhookId, u64, u64), BTreeSet<String>>,
     /// How often messages of a delivery were handed out, by webhook and event; several of one attempt in a batch count once.
     handed: HashMap<(String, String), usize>,
     /// Until when a webhook may have been deleted by the last of those who asked for it, in milliseconds.
@@ -93,6 +97,12 @@ pub(crate) struct Ledger {
     /// Retries by hand that were answered with 202: webhook, event, and when they were asked for.
     pub(crate) retried: Vec<(String, String, u64)>,
     pub(crate) recoveries: Recoveries,
+    /// What was deleted from which queue when, in milliseconds, where the plan wants to know.
+    pub(crate) gone: Vec<(&'static str, u64, String)>,
+    /// The ids of messages that the queues don't remember any more.
+    pub(crate) doomed: HashSet<String>,
+    /// Whether the table was set back: the log has gaps, and what was accepted since is unknown.
+    pub(crate) forgetful: bool,
     violations: Vec<String>,
 }
 
@@ -115,7 +125,9 @@ impl Ledger {
             .clone();
         // A first attempt that died before its log entry left nothing that says which dialect it was in. If the webhook was imported
         // with another one since, what carries on speaks that.
-        let may_differ = |post: &Posted| self.imported.contains_key(&post.webhook);
+        // And one that was accepted in a time that the table has forgotten is another event when it is published again.
+        let may_differ =
+            |post: &Posted| self.forgetful || self.imported.contains_key(&post.webhook);
         if first != *body && !may_differ(&posted) {
             self.violation(format!("{posted:?} has another body than before"));
         }
@@ -134,6 +146,57 @@ impl Ledger {
         self.posts.len() - 1
     }
 
+    /// Notes what was deleted from a queue.
+    pub(crate) fn deleted_from(
+        &mut self,
+        queue: &'static str,
+        at_ms: u64,
+        bodies: impl Iterator<Item = String>,
+    ) {
+        self.gone.extend(bodies.map(|body| (queue, at_ms, body)));
+    }
+
+    /// Forgets the events that were accepted after the moment that the table was set back to: all but those `known`. Their clients
+    /// publish them again.
+    pub(crate) fn forget(&mut self, known: &BTreeSet<u64>) {
+        self.forgetful = true;
+        self.bodies.clear();
+        for (number, event) in &mut self.events {
+            if !known.contains(number) {
+                event.accepted = None;
+            }
+        }
+    }
+
+    /// Notes one more unmarked message of a first attempt.
+    pub(crate) fn copied(&mut self, first: AttemptKey) {
+        *self.copies.entry(first).or_default() += 1;
+    }
+
+    /// Whether there is more than one, so that each may be taken for the first.
+    pub(crate) fn is_copied(&self, first: &AttemptKey) -> bool {
+        self.copies.get(first).is_some_and(|copies| *copies > 1)
+    }
+
+    /// Notes a POST to a webhook that takes `most` a second, at a time of the posting function's clock, under the limit of this epoch.
+    /// Copies of an attempt share its place.
+    pub(crate) fn paced(
+        &mut self,
+        webhook: &WebhookId,
+        epoch: u64,
+        at_ms: u64,
+        event: &str,
+        most: u32,
+    ) {
+        let second = (webhook.clone(), epoch, at_ms / 1000);
+        let events = self.paces.entry(second).or_default();
+        events.insert(event.to_owned());
+        if events.len() > most as usize {
+            let text = format!("{webhook} gets {events:?} in one second, and takes {most}");
+            self.violation(text);
+        }
+    }
+
     /// Notes that a batch holds a message of a delivery.
     pub(crate) fn handed(&mut self, webhook: &str, event: &str) {
         let name = (webhook.to_owned(), event.to_owned());
@@ -142,6 +205,15 @@ impl Ledger {
 
     pub(crate) fn taken(&mut self, number: usize) {
         self.posts[number].taken = true;
+    }
+
+    /// Whether a webhook's receiver has an event.
+    pub(crate) fn has(&self, webhook: &str, event: &str) -> bool {
+        let mut own = self
+            .posts
+            .iter()
+            .filter(|post| post.webhook == webhook && post.event == event);
+        own.any(|post| post.taken)
     }
 
     /// Notes an answer of 202. A repeat must be answered as the first time, and called a duplicate.
@@ -194,7 +266,9 @@ impl Ledger {
     pub(crate) fn judge(&mut self, webhook: &str, event: &str, promised: bool, told: &Told<'_>) {
         let mut faults = self.faults_of_log(webhook, event, told);
         faults.extend(self.recoveries.faults_of_log(&told.log));
-        faults.extend(faults_of_ladders(told));
+        if !self.forgetful {
+            faults.extend(faults_of_ladders(told));
+        }
         faults.extend(self.fault_of_end(webhook, event, promised, told));
         for fault in faults {
             self.violation(format!("{event} to {webhook}: {fault}"));
@@ -226,7 +300,9 @@ impl Ledger {
             if attempt.started_ms < attempt.key.due_ms {
                 faults.push(format!("attempt {n} was early"));
             }
+            let follows_a_gap = self.forgetful && before.is_none_or(|before| before.key.n + 1 != n);
             if attempt.trigger == Trigger::Retry
+                && !follows_a_gap
                 && !before.is_some_and(|before| {
                     before.key.n + 1 == n
                         && (before.outcome == Outcome::Succeeded
@@ -366,12 +442,6 @@ fn faults_of_ladders(told: &Told<'_>) -> Vec<String> {
     };
     let mut faults = Vec::new();
     for ladder in told.log.chunk_by(|_, next| !begins(next)) {
-        // One by hand may meet the attempt whose wait it takes the place of, and not know yet that this has used up a rung.
-        let meets = |pair: &&[&Attempt]| {
-            pair[1].trigger == Trigger::Manual
-                && pair[1].started_ms < pair[0].ended_ms + LOGGED_WITHIN_MS
-        };
-        let met = ladder.windows(2).filter(meets).count();
         let climbs = |attempt: &&&Attempt| attempt.trigger != Trigger::Manual;
         let ladder: Vec<_> = ladder.iter().filter(climbs).collect();
         let used_up = ladder.last().is_some_and(|last| {
@@ -379,7 +449,7 @@ fn faults_of_ladders(told: &Told<'_>) -> Vec<String> {
                 && last.next_due_ms.is_none()
                 && last.response_status != Some(410)
         });
-        if ladder.len() > all + met || used_up && !(all..=all + met).contains(&ladder.len()) {
+        if ladder.len() > all || used_up && ladder.len() != all {
             faults.push(format!("a ladder of {all} attempts became {ladder:?}"));
         }
     }

@@ -3,8 +3,8 @@
 //! The cast: a [`plan`] says how often what happens; the [`wire`] refuses, loses, delays and tears the calls that the
 //! [`functions`] make to the in-process AWS, and kills them between any two; [`queues`] hands messages out late, twice and in
 //! any order; [`receivers`] answer by script; [`clients`] publish, repeat themselves and intervene, and ask for
-//! [`recoveries`]. A [`watch`] looks at each call as it takes effect. The [`ledger`] is the reference model. When faults have
-//! ended and everything in the [`world`] has come to rest, it is held against what the table says ([`judge`]). [`mutations`]
+//! [`recoveries`]. The [`index`] lags; the table or the queues are [`set_back`]. A [`watch`] looks at each call as it takes effect.
+//! The [`ledger`] is the reference model. When faults have ended and everything in the [`world`] has come to rest, it is held against what the table says ([`judge`]). [`mutations`]
 //! shows that all this bites.
 //!
 //! `RUNG_SIM_SEEDS=N` plays so many seeds, from `RUNG_SIM_FROM=S` on; `RUNG_SIM_SEED=S` plays one, and prints its trace. A seed
@@ -15,6 +15,7 @@
 mod chance;
 mod clients;
 mod functions;
+mod index;
 mod judge;
 mod ledger;
 mod mutations;
@@ -22,6 +23,7 @@ mod plan;
 mod queues;
 mod receivers;
 mod recoveries;
+mod set_back;
 mod trace;
 mod watch;
 mod wire;
@@ -103,6 +105,7 @@ fn without_faults_each_attempt_is_one_post() {
             "seed {seed}: {:#?}",
             outcome.plan
         );
+        assert_eq!(outcome.counted, outcome.logged as u64, "seed {seed}");
     });
 }
 

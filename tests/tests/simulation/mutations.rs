@@ -9,7 +9,7 @@ use crate::{on_all_cores, plan::Kind, world::play};
 /// A mistake that goes unnoticed in so many runs goes unnoticed.
 const SEEDS: u64 = 600;
 
-const ALL: [Mutation; 20] = [
+const ALL: [Mutation; 22] = [
     Mutation::AcceptedUnsent,
     Mutation::StaleRoutes,
     Mutation::AckBeforeWork,
@@ -30,6 +30,8 @@ const ALL: [Mutation; 20] = [
     Mutation::SuccessForgotten,
     Mutation::HostFaultCounted,
     Mutation::NoWatchdog,
+    Mutation::NoLagAwaited,
+    Mutation::PlaceOutlived,
 ];
 
 #[test]
@@ -38,23 +40,26 @@ fn each_mutation_is_caught() {
     on_all_cores(ALL.into_iter(), |mutation| {
         // Where it can show.
         let kind = match mutation {
-            Mutation::NoDueTest | Mutation::RowByNumberAlone | Mutation::SuccessForgotten => {
-                Kind::Meddled
-            }
+            Mutation::NoDueTest | Mutation::SuccessForgotten => Kind::Meddled,
+            Mutation::RowByNumberAlone => Kind::Cancelling,
             Mutation::NoSecondLook => Kind::Frozen,
             Mutation::JobIgnored | Mutation::JobForgotten => Kind::Recovering,
+            Mutation::NoLagAwaited => Kind::Lagging,
+            Mutation::PlaceOutlived => Kind::Stalled,
             _ => Kind::Any,
         };
         // Where a search takes long, the seed that noticed it last comes first: a change elsewhere makes it another one.
         let first = match mutation {
-            Mutation::CursorBeforeSend => 140,
-            Mutation::DropOnlyAhead | Mutation::NoPendingTest => 58,
-            Mutation::EpochIgnored => 26,
-            Mutation::JobIgnored => 6,
-            Mutation::NoDueTest => 371,
-            Mutation::NoWatchdog => 43,
-            Mutation::RowByNumberAlone => 175,
-            Mutation::SuccessForgotten => 103,
+            Mutation::CursorBeforeSend => 77,
+            Mutation::EpochIgnored => 70,
+            Mutation::JobForgotten => 19,
+            Mutation::JobIgnored => 12,
+            Mutation::NoDueTest => 193,
+            Mutation::NoLagAwaited => 63,
+            Mutation::NoPendingTest => 23,
+            Mutation::NoPlace => 13,
+            Mutation::RowByNumberAlone => 20,
+            Mutation::SuccessForgotten => 73,
             _ => 0,
         };
         make(Some(mutation));

@@ -17,6 +17,14 @@ pub(crate) enum Kind {
     Recovering,
     /// One in which functions freeze while they park waits, and nobody else takes those waits up.
     Frozen,
+    /// One in which the table or the queues are set back to an earlier moment.
+    SetBack,
+    /// One in which people cancel all and recover by state while the index lags.
+    Lagging,
+    /// One in which rate limits meet messages that are late.
+    Stalled,
+    /// One in which people cancel single deliveries in the middle of calls and POSTs.
+    Cancelling,
 }
 
 impl Kind {
@@ -25,9 +33,22 @@ impl Kind {
         match seed % 20 {
             7 | 17 => Self::Recovering,
             19 => Self::Frozen,
+            3 => Self::Lagging,
+            9 => Self::Cancelling,
+            11 => Self::Stalled,
+            13 => Self::SetBack,
             _ => Self::Any,
         }
     }
+}
+
+/// What is set back by so many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SetBack {
+    /// As a restore does, and a cut of the power.
+    Table(u64),
+    /// What was sent since is lost, what was deleted since comes again.
+    Queues(u64),
 }
 
 /// A run's plan. Rates are per call on the wire, per record handed out, or per POST.
@@ -65,6 +86,16 @@ pub(crate) struct Plan {
     pub(crate) undeleted: f64,
     /// Messages that the queue loses.
     pub(crate) forgotten: f64,
+    /// Messages that the queue moves among its dead letters.
+    pub(crate) buried: f64,
+    /// What is set back to an earlier moment, while the other is as of now.
+    pub(crate) set_back: Option<SetBack>,
+    /// How long all functions are down at once, in milliseconds.
+    pub(crate) outage_ms: u64,
+    /// How much longer a read takes for each item that it finds, in milliseconds.
+    pub(crate) item_ms: u64,
+    /// Whether every second function is of a newer version, whose messages and rows have members that the others don't know.
+    pub(crate) two_versions: bool,
     /// How long a batch is hidden while it is handled, in seconds.
     pub(crate) visibility_s: u64,
     /// Batches hidden for moments only.
@@ -99,6 +130,12 @@ pub(crate) struct Plan {
     pub(crate) interventions: u64,
     /// The share of them that are recoveries.
     pub(crate) recoveries: f64,
+    /// The share of the others that cancel all that waits.
+    pub(crate) emptying: f64,
+    /// The share of what is left that cancel one delivery.
+    pub(crate) cancelling: f64,
+    /// Changes of lists that the index does not show yet at which somebody intervenes, likewise.
+    pub(crate) lagging: f64,
     /// Calls and POSTs during which somebody intervenes, until there were twice as many.
     pub(crate) meddled: f64,
     /// When faults and clients end, in milliseconds from the start.
@@ -124,6 +161,50 @@ impl Plan {
                 slow: 0.1,
                 slow_ms: 3_000,
                 recoveries: 0.6,
+                ..plan.without_faults()
+            },
+            Kind::SetBack => {
+                let back_ms = *chance.pick(&[500, 20_000, 600_000]);
+                let back_ms = chance.between(1, back_ms);
+                Self {
+                    set_back: Some(if chance.happens(0.6) {
+                        SetBack::Table(back_ms)
+                    } else {
+                        SetBack::Queues(back_ms)
+                    }),
+                    // What people did since, and what places were given since, nobody knows any more.
+                    interventions: 0,
+                    meddled: 0.0,
+                    paced: 0.0,
+                    // Nothing takes effect after the end of its time.
+                    late: 0.0,
+                    ..plan
+                }
+            }
+            Kind::Lagging => Self {
+                lagging: 0.5,
+                interventions: 12,
+                recoveries: 0.4,
+                emptying: 0.7,
+                ..plan.without_faults()
+            },
+            Kind::Cancelling => Self {
+                meddled: 0.05,
+                interventions: 12,
+                recoveries: 0.0,
+                cancelling: 0.8,
+                ..plan.without_faults()
+            },
+            Kind::Stalled => Self {
+                paced: 1.0,
+                burst: true,
+                events: 6,
+                tenants: 1,
+                webhooks: plan.webhooks.min(2),
+                interventions: 0,
+                held_back: 0.7,
+                slow: 0.2,
+                slow_ms: 5_000,
                 ..plan.without_faults()
             },
             Kind::Frozen => Self {
@@ -172,6 +253,19 @@ impl Plan {
             duplicate: chance.rate(0.5),
             undeleted: chance.rate(0.3),
             forgotten: if chance.happens(0.12) { 0.2 } else { 0.0 },
+            buried: if chance.happens(0.1) { 0.2 } else { 0.0 },
+            set_back: None,
+            outage_ms: if chance.happens(0.06) {
+                1_000 * chance.between(1, *chance.pick(&[60, 1_200, 7_200]))
+            } else {
+                0
+            },
+            item_ms: if chance.happens(0.1) {
+                *chance.pick(&[1, 10, 40])
+            } else {
+                0
+            },
+            two_versions: chance.happens(0.1),
             visibility_s: 180,
             briefly_hidden: chance.rate(0.5),
             held_back: chance.rate(0.5),
@@ -206,9 +300,17 @@ impl Plan {
                 chance.between(0, 3)
             },
             recoveries: 0.2,
+            emptying: 0.0,
+            cancelling: 0.0,
+            lagging: 0.0,
             meddled: if often { 0.02 + chance.rate(0.1) } else { 0.0 },
             calm_ms: 1_000 * chance.between(60, *chance.pick(&[300, 1_500, 3_000])),
         }
+    }
+
+    /// Whether messages are lost that only the watchdog can find.
+    pub(crate) fn loses(&self) -> bool {
+        self.forgotten > 0.0 || self.set_back.is_some()
     }
 
     /// Whose a webhook or an event of this number is.
@@ -239,6 +341,9 @@ impl Plan {
             duplicate: 0.0,
             undeleted: 0.0,
             forgotten: 0.0,
+            buried: 0.0,
+            outage_ms: 0,
+            item_ms: 0,
             briefly_hidden: 0.0,
             held_back: 0.0,
             twin_sweep: 0.0,

@@ -19,7 +19,12 @@ use rung_core::{
 use rung_local_aws::sqs::queue_url;
 use serde_json::{Value, json};
 
-use crate::{functions::Role, receivers::Held, world::World};
+use crate::{
+    clients::POISON,
+    functions::Role,
+    receivers::Held,
+    world::{DEAD, QUEUES, World},
+};
 
 /// A record with what is needed to delete it.
 #[derive(Clone)]
@@ -44,6 +49,7 @@ impl World {
     pub(crate) async fn source(self: Arc<Self>, queue: &'static str) {
         let (chance, plan) = (&self.wire.chance, &self.wire.plan);
         loop {
+            self.functions.power().await;
             let bad = |rate: f64| !self.wire.is_calm() && chance.happens(rate);
             let visibility_s = if bad(plan.briefly_hidden) {
                 chance.between(1, 40)
@@ -71,12 +77,21 @@ impl World {
             if batch.is_empty() {
                 continue;
             }
-            if plan.forgotten > 0.0 && !self.wire.is_calm() {
-                batch = self.forget(queue, batch).await;
+            if self.wire.plan.set_back.is_some() {
+                batch = self.without_doomed(queue, batch).await;
+            }
+            if !self.wire.is_calm() {
+                batch = self.lose(queue, batch, plan.forgotten, None).await;
+                batch = self
+                    .lose(queue, batch, plan.buried, Some(dead_of(queue)))
+                    .await;
             }
             chance.shuffle(&mut batch);
             for copy in batch.clone() {
                 if bad(plan.duplicate) {
+                    if let Ok(Message::Attempt(due)) = Message::parse(&copy.record.body) {
+                        self.ledger().copied(due.key());
+                    }
                     let late_ms = *chance.pick(&[5, 1_000, 60_000, 200_000]);
                     self.hand_out(queue, vec![copy], chance.between(0, late_ms));
                 }
@@ -90,23 +105,87 @@ impl World {
         }
     }
 
-    /// Loses some of the messages, as a queue does that is purged. Answers the others.
-    async fn forget(&self, queue: &str, batch: Vec<Handed>) -> Vec<Handed> {
-        let (chance, plan) = (&self.wire.chance, &self.wire.plan);
+    /// Loses some of the messages, as a queue does that is purged, or moves them among the dead letters, as one does with what was
+    /// received too often. Answers the others.
+    async fn lose(
+        &self,
+        queue: &str,
+        batch: Vec<Handed>,
+        rate: f64,
+        dead: Option<&str>,
+    ) -> Vec<Handed> {
+        let chance = &self.wire.chance;
         let (lost, kept): (Vec<_>, Vec<_>) = batch.into_iter().partition(|handed| {
-            let body = &handed.record.body;
-            // The operator's notices are no deliveries.
-            let counts = !matches!(Message::parse(body), Ok(Message::Notice(_)) | Err(_));
-            counts && chance.happens(plan.forgotten)
+            let counts = match Message::parse(&handed.record.body) {
+                // Nothing is received so often in a moment.
+                Ok(Message::Attempt(due)) if dead.is_some() => {
+                    let fresh_ms = FRESH_MS + 2 * self.wire.plan.skew_ms;
+                    due.due_ms + fresh_ms < self.clock.now_ms()
+                }
+                // The operator's notices are no deliveries.
+                Ok(Message::Notice(_)) | Err(_) => false,
+                Ok(_) => true,
+            };
+            counts && chance.happens(rate)
         });
         for handed in lost {
             self.wire
                 .trace
-                .line(|| format!("{queue} loses {}", handed.record.body));
+                .line(|| format!("{queue} loses to {dead:?} {}", handed.record.body));
+            if let Some(dead) = dead {
+                let request =
+                    json!({"QueueUrl": queue_url(dead), "MessageBody": handed.record.body});
+                self.sqs("SendMessage", request).await;
+            }
             let request = json!({"QueueUrl": queue_url(queue), "ReceiptHandle": handed.receipt});
             self.sqs("DeleteMessage", request).await;
         }
         kept
+    }
+
+    /// Drops what was sent in a time that the queues don't remember. Answers the rest.
+    async fn without_doomed(&self, queue: &str, batch: Vec<Handed>) -> Vec<Handed> {
+        let doomed = {
+            let ledger = self.ledger();
+            let is_doomed = |handed: &Handed| ledger.doomed.contains(&handed.record.message_id);
+            batch.iter().map(is_doomed).collect::<Vec<_>>()
+        };
+        let mut kept = Vec::new();
+        for (handed, is_doomed) in batch.into_iter().zip(doomed) {
+            if is_doomed {
+                let request =
+                    json!({"QueueUrl": queue_url(queue), "ReceiptHandle": handed.receipt});
+                self.sqs("DeleteMessage", request).await;
+            } else {
+                kept.push(handed);
+            }
+        }
+        kept
+    }
+
+    /// Somebody moves the dead letters back, as AWS's own redrive does. What is none of Rung's stays.
+    pub(crate) async fn redrive(&self) {
+        for queue in QUEUES {
+            loop {
+                let dead = queue_url(dead_of(queue));
+                let request = json!({"QueueUrl": dead, "MaxNumberOfMessages": 10, "VisibilityTimeout": 5, "WaitTimeSeconds": 0});
+                let received = self.sqs("ReceiveMessage", request).await;
+                let Some(letters) = received["Messages"].as_array() else {
+                    break;
+                };
+                for letter in letters.iter().filter(|letter| letter["Body"] != POISON) {
+                    let request =
+                        json!({"QueueUrl": queue_url(queue), "MessageBody": letter["Body"]});
+                    self.sqs("SendMessage", request).await;
+                    let request =
+                        json!({"QueueUrl": dead, "ReceiptHandle": letter["ReceiptHandle"]});
+                    self.sqs("DeleteMessage", request).await;
+                }
+                if letters.is_empty() {
+                    break;
+                }
+            }
+        }
     }
 
     fn hand_out(self: &Arc<Self>, queue: &'static str, batch: Vec<Handed>, late_ms: u64) {
@@ -125,9 +204,8 @@ impl World {
         let mut in_hand = Vec::new();
         for handed in &batch {
             if let Ok(Message::Attempt(due)) = Message::parse(&handed.record.body) {
-                let objection = self.objection(&due, handed.record.receives);
-                let objection = Box::pin(objection).await;
-                in_hand.push(Held { due, objection });
+                let held = self.held(due, handed.record.receives);
+                in_hand.push(Box::pin(held).await);
             }
         }
         self.wire.trace.line(|| {
@@ -177,11 +255,20 @@ impl World {
         if !done.is_empty() {
             let request = json!({"QueueUrl": queue_url(queue), "Entries": done});
             self.sqs("DeleteMessageBatch", request).await;
+            if plan.set_back.is_some() {
+                let handled = batch.iter().filter(|handed| {
+                    done.iter()
+                        .any(|entry| entry["ReceiptHandle"] == *handed.receipt)
+                });
+                let bodies = handled.map(|handed| handed.record.body.clone());
+                self.ledger()
+                    .deleted_from(queue, self.clock.now_ms(), bodies);
+            }
         }
     }
 
-    /// What speaks against posting a message, as things stand.
-    async fn objection(&self, due: &Due, receives: u32) -> Option<&'static str> {
+    /// A record in hand, with what speaks against posting it and the rate limit that it keeps to, as things stand.
+    async fn held(&self, due: Due, receives: u32) -> Held {
         let (delivery, key) = (due.delivery(), due.key());
         let (webhook, row, attempt) = tokio::try_join!(
             self.oracle.webhook(&due.tenant, &due.webhook),
@@ -191,15 +278,27 @@ impl World {
         .expect("the oracle reads");
         let plan = &self.wire.plan;
         let late_ms = self.clock.now_ms().saturating_sub(due.due_ms);
-        let fresh =
-            due.n == 1 && receives == 1 && !due.repeated && late_ms <= FRESH_MS + 2 * plan.skew_ms;
-        objection(
-            due,
+        let fresh = due.n == 1
+            && receives == 1
+            && !due.repeated
+            && late_ms <= FRESH_MS + 2 * plan.skew_ms
+            && self.ledger().is_copied(&key);
+        let objection = objection(
+            &due,
             fresh,
             webhook.as_ref(),
             row.as_ref(),
             attempt.is_some(),
-        )
+        );
+        // What people ask for by hand keeps to none.
+        let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
+        let paced = webhook.filter(|webhook| webhook.rate_limit.is_some() && !by_hand);
+        let pace = paced.map(|webhook| webhook.pace_epoch);
+        Held {
+            due,
+            objection,
+            pace,
+        }
     }
 
     /// How many messages a queue holds.
@@ -216,6 +315,12 @@ impl World {
             + count("ApproximateNumberOfMessagesNotVisible")
             + count("ApproximateNumberOfMessagesDelayed")
     }
+}
+
+/// Where a queue's dead letters are.
+fn dead_of(queue: &str) -> &'static str {
+    let place = QUEUES.iter().position(|name| *name == queue);
+    DEAD[place.expect("it is one of the queues")]
 }
 
 /// A message may be posted to a webhook that takes it if it stands at or directly before the head of its chain and its attempt is

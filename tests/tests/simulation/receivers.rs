@@ -55,6 +55,8 @@ pub(crate) struct Receivers {
 pub(crate) struct Held {
     pub(crate) due: Due,
     pub(crate) objection: Option<&'static str>,
+    /// The epoch of the rate limit that it keeps to.
+    pub(crate) pace: Option<u64>,
 }
 
 /// A function's records in hand, by batch.
@@ -101,6 +103,33 @@ impl Way {
             objections.push(format!("n={}: {objection}", due.n));
         }
         Some(format!("[{}]", objections.join(", ")))
+    }
+
+    /// Judges a POST to a webhook with a rate limit, unless that was changed since the message was handed out, or somebody has asked for
+    /// it by hand.
+    async fn judge_pace(&self, webhook: &str, event: &str) {
+        let own: Vec<_> = {
+            let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = in_hand.values().flatten().filter(|record| {
+                record.due.webhook.as_str() == webhook && record.due.event.as_str() == event
+            });
+            own.cloned().collect()
+        };
+        let Some(Held { due, pace, .. }) = own.first() else {
+            return;
+        };
+        if pace.is_none() || own.iter().any(|record| record.pace != *pace) {
+            return;
+        }
+        let found = self.receivers.oracle.webhook(&due.tenant, &due.webhook);
+        let found = found.await.expect("the oracle reads");
+        let found = found.filter(|found| pace.is_some_and(|epoch| epoch == found.pace_epoch));
+        if let Some(most) = found.and_then(|found| found.rate_limit) {
+            let ledger = self.receivers.ledger.lock();
+            let mut ledger = ledger.unwrap_or_else(PoisonError::into_inner);
+            let epoch = pace.unwrap_or_default();
+            ledger.paced(&due.webhook, epoch, self.clock.now_ms(), event, most);
+        }
     }
 
     /// Whether the function's host cannot make this POST. Its receiver hears nothing of it, and neither does the ledger.
@@ -205,6 +234,7 @@ impl Transport for Way {
             return Err(HostFault::NameServers.into());
         }
         let objection = self.objection(&webhook, &event).await;
+        self.judge_pace(&webhook, &event).await;
         let index = number_of(&webhook);
         let (wire, plan) = (&self.receivers.wire, &self.receivers.wire.plan);
         let body: Value = serde_json::from_slice(&outgoing.body).expect("a body is JSON");

@@ -403,6 +403,9 @@ impl World {
             return;
         };
         let span = recovery.selection.since_ms..=recovery.selection.until_ms;
+        if asked.scope == Scope::Any && recovery.run.epoch == webhook.epoch {
+            self.judge_missing_events(asked, recovery, &webhook).await;
+        }
         for found in &asked.found {
             if !span.contains(&found.key.accepted_ms) {
                 continue;
@@ -419,6 +422,37 @@ impl World {
             let mut ledger = self.ledger();
             if !ledger.is_recovered(asked, recovery, &webhook, found, row.as_ref(), &log) {
                 let text = format!("{recovery:?} is done, but {found:?} is {row:?}, log {log:?}");
+                ledger.violation(text);
+            }
+        }
+    }
+}
+
+impl World {
+    /// A recovery of whatever was accepted leaves nothing that its webhook's receiver hasn't got and no row tells of.
+    async fn judge_missing_events(&self, asked: &Asked, recovery: &Recovery, webhook: &Webhook) {
+        let name = webhook.id.as_str();
+        let replaced = {
+            let ledger = self.ledger();
+            let since = |latest_ms: &u64| *latest_ms >= asked.asked_ms;
+            let deleted = ledger.deleted.get(name).is_some_and(since);
+            deleted || ledger.imported.get(name).is_some_and(since)
+        };
+        let span = recovery.selection.since_ms..=recovery.selection.until_ms;
+        for event in self.events().await.into_values() {
+            // It is in the list from the moment on that it was accepted, by any function's clock.
+            let was_there = event.accepted_ms + 10_000 < asked.asked_ms;
+            let sayable = event.bodies.contains_key(&webhook.dialect);
+            let own = event.tenant == webhook.tenant && span.contains(&event.accepted_ms);
+            if replaced || !own || !was_there || !sayable {
+                continue;
+            }
+            let key = key(&event, &webhook.id);
+            let row = self.oracle.delivery(&key).await.expect("the oracle reads");
+            let mut ledger = self.ledger();
+            let has_it = ledger.has(name, event.id.as_str());
+            if !has_it && row.is_none() {
+                let text = format!("{recovery:?} is done, and {name} has not got {}", event.id);
                 ledger.violation(text);
             }
         }

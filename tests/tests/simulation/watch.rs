@@ -1,15 +1,18 @@
 //! What must be true of each call as it takes effect.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use rung_base::clock::Clock;
 use rung_core::domain::{
     attempt::{AttemptKey, Trigger},
     id::{DeliveryKey, EventId, TenantId, WebhookId},
     message::{Due, Message},
 };
+use rung_local_aws::Response;
 use serde_json::Value;
 
 use crate::{
@@ -22,6 +25,7 @@ use crate::{
 pub(crate) struct Watch {
     seen: Arc<Mutex<Seen>>,
     ledger: Arc<Mutex<Ledger>>,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Default)]
@@ -32,15 +36,20 @@ struct Seen {
     cancelled: HashSet<DeliveryKey>,
     /// The partitions that waits were parked in.
     parked: HashSet<String>,
+    /// The ids of the messages that queues have taken, with the time in milliseconds, where the plan wants to know.
+    taken: Vec<(u64, String)>,
+    /// Their shards and minutes.
+    minutes: BTreeSet<(u8, u64)>,
     /// The attempts that were given a place in a second of a webhook's pace.
     places: HashMap<(WebhookId, u64, u64), HashSet<AttemptKey>>,
 }
 
 impl Watch {
-    pub(crate) fn new(ledger: Arc<Mutex<Ledger>>) -> Self {
+    pub(crate) fn new(ledger: Arc<Mutex<Ledger>>, clock: Arc<dyn Clock>) -> Self {
         Self {
             seen: Arc::default(),
             ledger,
+            clock,
         }
     }
 
@@ -73,6 +82,9 @@ impl Watch {
     /// Takes note of an attempt's message in a queue.
     fn sent(&self, due: &Due) {
         self.seen().durable.insert(due.key(), due.trigger);
+        if due.n == 1 && !due.repeated {
+            self.ledger().copied(due.key());
+        }
         if let Some(job) = due.job {
             self.ledger().recoveries.sent(due.key(), job);
         }
@@ -98,6 +110,32 @@ impl Watch {
         let request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
         let pk = text(&request["ExpressionAttributeValues"][":pk"]);
         pk.starts_with("Q#") && !self.seen().parked.contains(pk)
+    }
+
+    /// Takes note of the messages that a queue has taken.
+    pub(crate) fn taken(&self, response: &Response) {
+        let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let entries = answer["Successful"].as_array().into_iter().flatten();
+        let ids = entries.filter_map(|entry| entry["MessageId"].as_str());
+        let now_ms = self.clock.now_ms();
+        let taken = ids.map(|id| (now_ms, id.to_owned()));
+        self.seen().taken.extend(taken);
+    }
+
+    /// The messages that queues have taken from this time on, in milliseconds.
+    pub(crate) fn taken_since(&self, since_ms: u64) -> HashSet<String> {
+        let seen = self.seen();
+        let taken = seen.taken.iter();
+        let taken = taken.filter(|(at_ms, _)| *at_ms >= since_ms);
+        taken.map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Whether a wait was ever parked in one of these minutes of a shard.
+    pub(crate) fn is_parked(&self, shard: u8, minutes: RangeInclusive<u64>) -> bool {
+        let (first, last) = minutes.into_inner();
+        let seen = self.seen();
+        let mut parked = seen.minutes.range((shard, first)..=(shard, last));
+        parked.next().is_some()
     }
 
     /// Judges a call that is about to take effect.
@@ -138,12 +176,14 @@ impl Watch {
                 let writes = tables.flat_map(|(_, writes)| writes.as_array().into_iter().flatten());
                 let items = writes.map(|write| &write["PutRequest"]["Item"]);
                 let parked = items.filter_map(|item| {
-                    let minute = text(&item["pk"]).strip_prefix("Q#")?.split('#').next()?;
+                    let (minute, shard) = text(&item["pk"]).strip_prefix("Q#")?.split_once('#')?;
                     let due: Due = serde_json::from_str(text(&item["m"])).ok()?;
                     let mut seen = self.seen();
                     seen.durable.insert(due.key(), due.trigger);
                     seen.parked.insert(text(&item["pk"]).to_owned());
-                    minute.parse().ok()
+                    let minute = minute.parse().ok()?;
+                    seen.minutes.insert((shard.parse().ok()?, minute));
+                    Some(minute)
                 });
                 parked.max()
             }

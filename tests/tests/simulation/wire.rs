@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     chance::Chance,
+    index::Index,
     plan::Plan,
     trace::{Trace, canonical},
     watch::{Watch, contains},
@@ -47,6 +48,13 @@ impl Life {
             function,
             over: watch::Sender::new(false),
         }
+    }
+
+    /// Whether it is of a newer version than others: every second one is.
+    fn is_newer(&self) -> bool {
+        let number = self.name.rsplit('-').next();
+        let number = number.and_then(|number| number.parse::<u64>().ok());
+        number.is_some_and(|number| number % 2 == 1)
     }
 
     pub(crate) fn end(&self) {
@@ -87,9 +95,12 @@ pub(crate) struct Wire {
     pub(crate) trace: Trace,
     /// Faults have ended.
     pub(crate) calm: Arc<AtomicBool>,
+    /// How often the power was cut: what was on its way by then arrives nowhere.
+    pub(crate) era: Arc<AtomicU64>,
     /// The latest minute that a wait was parked in.
     pub(crate) parked_until: Arc<AtomicU64>,
     pub(crate) watch: Watch,
+    pub(crate) index: Index,
     /// Asks somebody to intervene at this very moment.
     pub(crate) meddling: mpsc::UnboundedSender<()>,
 }
@@ -143,6 +154,22 @@ impl Wire {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 
+    /// Reads take longer the more they find, whether faults have ended or not.
+    async fn read(&self, answer: Option<&Response>) {
+        let (item_ms, Some(answer)) = (self.plan.item_ms, answer) else {
+            return;
+        };
+        if item_ms > 0 {
+            let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let tables = answer["Responses"].as_object().into_iter().flatten();
+            let lists = tables.map(|(_, items)| items).chain([&answer["Items"]]);
+            let items: usize = lists
+                .filter_map(|items| items.as_array().map(Vec::len))
+                .sum();
+            tokio::time::sleep(Duration::from_millis(items as u64 * item_ms)).await;
+        }
+    }
+
     /// Lets a function stand still before it parks a wait.
     async fn freeze(&self, target: &str, body: &[u8]) {
         let parks = || target.ends_with(".BatchWriteItem") && contains(body, "\"Q#");
@@ -161,7 +188,7 @@ impl Wire {
         target: &str,
         body: &[u8],
     ) -> Result<Response, ConnectorError> {
-        check(target, body);
+        check(life.function, target, body);
         if quiet {
             return Ok(self.aws.dispatch(target, body).await);
         }
@@ -173,8 +200,12 @@ impl Wire {
             let _ = self.meddling.send(());
         }
         let fate = self.fate();
+        let era = self.era.load(Ordering::Relaxed);
         self.pass().await;
         self.freeze(target, body).await;
+        if self.era.load(Ordering::Relaxed) != era {
+            std::future::pending::<()>().await;
+        }
         // What a function that died meanwhile had sent may arrive or not.
         if life.is_over() && self.chance.happens(0.5) {
             std::future::pending::<()>().await;
@@ -227,6 +258,7 @@ impl Wire {
             },
         };
         self.pass().await;
+        self.read(answer.as_ref().ok()).await;
         life.check().await;
         match answer {
             Ok(response) => Ok(response),
@@ -237,13 +269,26 @@ impl Wire {
 
     async fn effect(&self, life: &Life, fate: Fate, target: &str, body: &[u8]) -> Response {
         let operation = target.rsplit('.').next().unwrap_or_default();
+        let of_newer = self.plan.two_versions && life.is_newer();
+        let newer = of_newer.then(|| newer(operation, body)).flatten();
+        let body = newer.as_deref().unwrap_or(body);
         let response = if self.watch.finds_nothing(operation, body) {
             let answer = json!({"Items": [], "Count": 0, "ScannedCount": 0});
             Response::ok(answer.to_string().into_bytes())
         } else {
             self.watch.before(operation, body);
-            self.aws.dispatch(target, body).await
+            let response = self.aws.dispatch(target, body).await;
+            self.index.found(operation, body, response)
         };
+        if response.status == 200
+            && self.index.written(operation, body, self.is_calm())
+            && self.chance.happens(self.plan.lagging)
+        {
+            let _ = self.meddling.send(());
+        }
+        if operation == "SendMessageBatch" && self.plan.set_back.is_some() {
+            self.watch.taken(&response);
+        }
         if response.status == 200
             && let Some(minute) = self.watch.after(operation, body)
         {
@@ -329,13 +374,59 @@ impl Wire {
     }
 }
 
+/// What a newer version would have sent: messages and rows with a member more.
+fn newer(operation: &str, body: &[u8]) -> Option<Vec<u8>> {
+    if !matches!(operation, "SendMessageBatch" | "PutItem" | "BatchWriteItem") {
+        return None;
+    }
+    let mut request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
+    if operation == "SendMessageBatch" {
+        for entry in request["Entries"].as_array_mut().into_iter().flatten() {
+            add_to_text(&mut entry["MessageBody"]);
+        }
+    } else if operation == "PutItem" {
+        add_to_row(&mut request["Item"]);
+    } else {
+        let tables = request["RequestItems"]
+            .as_object_mut()
+            .into_iter()
+            .flatten();
+        let writes = tables.flat_map(|(_, writes)| writes.as_array_mut().into_iter().flatten());
+        for write in writes {
+            if let Some(item) = write.pointer_mut("/PutRequest/Item") {
+                add_to_row(item);
+            }
+        }
+    }
+    Some(request.to_string().into_bytes())
+}
+
+/// Adds a member that no other version knows to a row, and to the message that may be parked in it.
+fn add_to_row(row: &mut Value) {
+    row["unknown"] = json!({"S": "of a newer version"});
+    if let Some(parked) = row.pointer_mut("/m/S") {
+        add_to_text(parked);
+    }
+}
+
+/// The same to JSON in a text.
+fn add_to_text(text: &mut Value) {
+    let object = text
+        .as_str()
+        .and_then(|text| serde_json::from_str(text).ok());
+    if let Some(Value::Object(mut object)) = object {
+        object.insert("unknown".to_owned(), "of a newer version".into());
+        *text = Value::Object(object).to_string().into();
+    }
+}
+
 fn first_member(value: &mut Value) -> &mut Value {
     let members = value.as_object_mut().expect("a batch names its table");
     members.values_mut().next().expect("a batch names a table")
 }
 
 /// What the functions may never ask for, whatever happens.
-fn check(target: &str, body: &[u8]) {
+fn check(function: &str, target: &str, body: &[u8]) {
     let operation = target.rsplit('.').next().unwrap_or_default();
     let text = String::from_utf8_lossy(body);
     let is_read = matches!(operation, "GetItem" | "BatchGetItem" | "Query");
@@ -346,6 +437,12 @@ fn check(target: &str, body: &[u8]) {
             "an eventual read: {text}"
         );
     }
+    // Whatever an attempt costs does not grow with the log.
+    let reads_log = operation == "Query" && text.contains("\"L#");
+    assert!(
+        function != "deliver" || !reads_log || text.contains("\"Limit\":"),
+        "a log is read without a limit: {text}"
+    );
 }
 
 enum Fault {

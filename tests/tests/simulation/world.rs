@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use futures_util::future::try_join_all;
 use rung_base::clock::{Clock, VirtualClock};
 use rung_core::{
     domain::{
@@ -26,11 +27,13 @@ use rung_dialect::Dialects;
 use rung_json::Json;
 use rung_local::app;
 use rung_local_aws::Aws;
+use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     chance::Chance,
     functions::{Functions, RETENTION, Role},
+    index::Index,
     ledger::Ledger,
     plan::{Kind, Plan},
     receivers::{Manner, Receivers},
@@ -40,7 +43,7 @@ use crate::{
 };
 
 pub(crate) const START_MS: u64 = 1_760_000_000_000;
-const QUEUES: [&str; 2] = ["deliver", "retry"];
+pub(crate) const QUEUES: [&str; 2] = ["deliver", "retry"];
 pub(crate) const DEAD: [&str; 2] = ["deliver-dead", "retry-dead"];
 /// By when after the last fault everything must have come to rest.
 const REST_MS: u64 = 6 * 3_600_000;
@@ -56,6 +59,8 @@ pub(crate) struct Outcome {
     pub(crate) trace: Vec<String>,
     pub(crate) posts: usize,
     pub(crate) logged: usize,
+    /// Attempts that the statistics count.
+    pub(crate) counted: u64,
 }
 
 pub(crate) struct World {
@@ -71,8 +76,12 @@ pub(crate) struct World {
     swept: AtomicBool,
     /// Whether an hour passes in which nothing can happen, and no sweep comes.
     idle: AtomicBool,
+    /// For each shard the minute up to which a sweep that ended well has read, 0 before.
+    read_until: Mutex<[u64; PARK_SHARDS as usize]>,
     /// Messages that sweeps have sent since.
     swept_up: AtomicUsize,
+    /// What each event is: whether its client names it by a key, and its content.
+    pub(crate) contents: Mutex<BTreeMap<u64, (bool, Value)>>,
     /// Batches handed out so far.
     pub(crate) batches: AtomicU64,
     pub(crate) dialects: Arc<Dialects>,
@@ -93,6 +102,7 @@ pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
         let world = Arc::new(World::new(seed, kind, traced).await);
         world.run().await;
         let logged = world.judge().await;
+        let counted = world.counted().await;
         let ledger = world.ledger();
         Outcome {
             plan: (*world.wire.plan).clone(),
@@ -100,6 +110,7 @@ pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
             trace: world.wire.trace.lines(),
             posts: ledger.posts.len(),
             logged,
+            counted,
         }
     })
 }
@@ -119,7 +130,9 @@ impl World {
             trace: Trace::new(Arc::clone(&clock), traced),
             calm: Arc::new(AtomicBool::new(false)),
             parked_until: Arc::new(AtomicU64::new(0)),
-            watch: Watch::new(Arc::clone(&ledger)),
+            era: Arc::new(AtomicU64::new(0)),
+            watch: Watch::new(Arc::clone(&ledger), Arc::clone(&clock)),
+            index: Index::of(seed, kind, Arc::clone(&clock)),
             meddling: asking,
         };
         let (dynamodb, _) =
@@ -153,6 +166,7 @@ impl World {
                 receivers: Arc::clone(&receivers),
                 instances: Mutex::default(),
                 started: AtomicUsize::new(0),
+                dark_until_ms: AtomicU64::new(0),
             },
             wire,
             clock,
@@ -161,7 +175,9 @@ impl World {
             under_way: AtomicUsize::new(0),
             swept: AtomicBool::new(false),
             idle: AtomicBool::new(false),
+            read_until: Mutex::default(),
             swept_up: AtomicUsize::new(0),
+            contents: Mutex::default(),
             batches: AtomicU64::new(0),
             dialects,
             meddling: Mutex::new(Some(meddling)),
@@ -183,7 +199,13 @@ impl World {
             self.spawn(Arc::clone(self).source(queue));
         }
         self.spawn(Arc::clone(self).sweeps());
+        if plan.outage_ms > 0 {
+            self.spawn(Arc::clone(self).outage());
+        }
         let clients = Arc::new(());
+        if let Some(set_back) = plan.set_back {
+            self.spawn(Arc::clone(self).set_back(set_back, Arc::clone(&clients)));
+        }
         let burst_ms = self.wire.chance.between(0, plan.calm_ms * 9 / 10);
         for number in 0..plan.events {
             let (world, client) = (Arc::clone(self), Arc::clone(&clients));
@@ -219,6 +241,7 @@ impl World {
         self.judge_lists().await;
         self.wire.calm.store(true, Ordering::Relaxed);
         self.wire.trace.line(|| "calm".to_owned());
+        self.redrive().await;
         loop {
             self.clock
                 .sleep_until_ms(self.clock.now_ms() + 20_000)
@@ -237,7 +260,7 @@ impl World {
             }
         }
         self.wire.trace.line(|| "at rest".to_owned());
-        if plan.forgotten > 0.0 {
+        if plan.loses() {
             self.wait_for_the_watchdog().await;
         }
     }
@@ -272,8 +295,18 @@ impl World {
         self.idle.store(true, Ordering::Relaxed);
         let next_ms = self.clock.now_ms() + LAP_MS;
         self.clock.sleep_until_ms(next_ms).await;
-        put_cursors(&self.oracle, next_ms).await;
+        let minute = (next_ms + SWEEP_AHEAD_MS) / 60_000;
+        put_cursors(&self.oracle, 0..PARK_SHARDS, minute).await;
         self.idle.store(false, Ordering::Relaxed);
+    }
+
+    /// All functions die at once, and none starts for a while.
+    async fn outage(self: Arc<Self>) {
+        let plan = &self.wire.plan;
+        let begins_ms = self.wire.chance.between(0, plan.calm_ms);
+        self.clock.sleep_until_ms(START_MS + begins_ms).await;
+        self.wire.trace.line(|| "all functions die".to_owned());
+        self.functions.lose_power(plan.outage_ms);
     }
 
     /// Intervenes whenever it is asked to, a few times.
@@ -309,32 +342,75 @@ impl World {
     async fn sweeps(self: Arc<Self>) {
         let (chance, plan) = (&self.wire.chance, &self.wire.plan);
         loop {
+            self.functions.power().await;
             if self.idle.load(Ordering::Relaxed) {
                 tokio::time::sleep(self.sweep_every()).await;
                 continue;
             }
+            if self.wire.is_calm() || !chance.happens(0.1) {
+                self.skip_empty_shards().await;
+            }
             let twins = 1 + u32::from(!self.wire.is_calm() && chance.happens(plan.twin_sweep));
             for _ in 0..twins {
-                let world = Arc::clone(&self);
-                self.spawn(async move {
-                    let function = world.functions.turn(Role::Sweep).await;
-                    let calm = world.wire.is_calm();
-                    let done = function.run(SWEEP_LIMIT, function.app.sweeper.sweep());
-                    let done = done.await;
-                    if let Some(Ok(sent)) = done
-                        && calm
-                    {
-                        world.swept.store(true, Ordering::Relaxed);
-                        world.swept_up.fetch_add(sent, Ordering::Relaxed);
-                    }
-                    world
-                        .wire
-                        .trace
-                        .line(|| format!("a sweep ends with {done:?}"));
-                });
+                self.spawn(Arc::clone(&self).sweep());
             }
             tokio::time::sleep(self.sweep_every()).await;
         }
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        let function = self.functions.turn(Role::Sweep).await;
+        let calm = self.wire.is_calm();
+        let (end, era) = (self.end_of_sweep(), self.wire.era.load(Ordering::Relaxed));
+        let done = function.run(SWEEP_LIMIT, function.app.sweeper.sweep());
+        let done = done.await;
+        if let Some(Ok(sent)) = done {
+            if self.wire.era.load(Ordering::Relaxed) == era {
+                self.read_until().fill(end + 1);
+            }
+            if calm {
+                self.swept.store(true, Ordering::Relaxed);
+                self.swept_up.fetch_add(sent, Ordering::Relaxed);
+            }
+        }
+        self.wire
+            .trace
+            .line(|| format!("a sweep ends with {done:?}"));
+    }
+
+    fn read_until(&self) -> MutexGuard<'_, [u64; PARK_SHARDS as usize]> {
+        self.read_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last minute that a sweep now reads, by any function's clock.
+    fn end_of_sweep(&self) -> u64 {
+        (self.clock.now_ms() - self.wire.plan.skew_ms + SWEEP_AHEAD_MS) / 60_000
+    }
+
+    /// Puts the cursors of the shards in which the next sweep would find nothing where it would leave them. Most calls of a run would be
+    /// such a look for nothing: one for each shard and minute.
+    async fn skip_empty_shards(&self) {
+        let end = self.end_of_sweep();
+        let empty: Vec<_> = {
+            let mut read_until = self.read_until();
+            let shards = (0..).zip(read_until.iter_mut());
+            let empty = shards.filter(|(shard, from)| {
+                (1..=end).contains(&**from) && !self.wire.watch.is_parked(*shard, **from..=end)
+            });
+            let empty = empty.map(|(shard, from)| {
+                *from = end + 1;
+                shard
+            });
+            empty.collect()
+        };
+        put_cursors(&self.oracle, empty, end + 1).await;
+    }
+
+    /// Forgets how far sweeps have read: the table does not know it any more.
+    pub(crate) fn forget_sweeps(&self) {
+        self.read_until().fill(0);
     }
 
     /// How long until the next sweep. Most calls are a sweep's. Once faults have ended, they come as rarely as still brings back each
@@ -433,18 +509,20 @@ fn manner(chance: &Chance, calm_ms: u64) -> Manner {
     }
 }
 
-/// Puts the cursors where a sweep leaves them at this time.
-async fn put_cursors(oracle: &Store, now_ms: u64) {
-    let cursor = Cursor::at((now_ms + SWEEP_AHEAD_MS) / 60_000);
-    for shard in 0..PARK_SHARDS {
-        let moved = oracle.move_sweep_cursor(shard, &cursor).await;
-        moved.expect("the oracle writes");
-    }
+/// Puts the cursors of some shards at the beginning of a minute.
+async fn put_cursors(oracle: &Store, shards: impl IntoIterator<Item = u8>, minute: u64) {
+    let cursor = Cursor::at(minute);
+    // At once: they are written together.
+    let moved = shards
+        .into_iter()
+        .map(|shard| oracle.move_sweep_cursor(shard, &cursor));
+    try_join_all(moved).await.expect("the oracle writes");
 }
 
 async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
     if !plan.new_table {
-        put_cursors(oracle, START_MS).await;
+        let minute = (START_MS + SWEEP_AHEAD_MS) / 60_000;
+        put_cursors(oracle, 0..PARK_SHARDS, minute).await;
     }
     let origin = Origin::system();
     for number in 0..plan.tenants {
