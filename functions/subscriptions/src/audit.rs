@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Fields, Query, answer, limits::QUERY_ITEMS, read};
+use rung_api::{ApiError, Fields, Query, answer, read};
 use rung_core::{
     domain::{
         audit::{Action, Actor, Change, Entry, Target},
@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::Management;
+use crate::{Management, items};
 
 /// A change, or a read of a secret.
 #[derive(Serialize, JsonSchema)]
@@ -90,7 +90,7 @@ pub(crate) async fn list(
     let own = caller.map(|caller| caller.tenant.id);
     let mut fields = Fields::of(&query)?;
     let names = ["audit", own.as_ref().map_or("", |own| own.as_str())];
-    let page = api.ordered_page(&mut fields, &names).await?;
+    let page = api.page(&mut fields, &names).await?;
     let tenant = fields.optional("tenant", read::id(TenantName::parse));
     let whose = match (own, tenant) {
         (Some(own), Some(named)) if own.name() != named.as_str() => {
@@ -123,19 +123,15 @@ pub(crate) async fn list(
 }
 
 /// Reads items that are separated by commas.
-fn items(
+fn texts(
     value: &Json,
     is_good: impl Fn(&str) -> bool,
     must_be: &str,
 ) -> Result<Vec<String>, String> {
-    let text = value.as_str().unwrap_or_default();
-    let items: Vec<_> = text.split(',').map(str::to_owned).collect();
-    if items.len() > QUERY_ITEMS || !items.iter().all(|item| is_good(item)) {
-        return Err(format!(
-            "must be {must_be}, or up to {QUERY_ITEMS} of them separated by commas"
-        ));
-    }
-    Ok(items)
+    items(value, |item| {
+        let good = is_good(item).then(|| item.to_owned());
+        good.ok_or_else(|| format!("must be {must_be}, or several of them separated by commas"))
+    })
 }
 
 fn ids(value: &Json) -> Result<Vec<String>, String> {
@@ -143,7 +139,7 @@ fn ids(value: &Json) -> Result<Vec<String>, String> {
     let is_id = |item: &str| {
         (1..=2 * ID_CHARS).contains(&item.len()) && item.bytes().all(|byte| byte.is_ascii_graphic())
     };
-    items(value, is_id, "an id")
+    texts(value, is_id, "an id")
 }
 
 fn actions(value: &Json) -> Result<Vec<String>, String> {
@@ -155,7 +151,7 @@ fn actions(value: &Json) -> Result<Vec<String>, String> {
                 None => action.as_str() == item,
             })
     };
-    items(
+    texts(
         value,
         is_known,
         "an action such as `webhook.updated` or `webhook.*`",
@@ -164,6 +160,8 @@ fn actions(value: &Json) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use rung_api::limits::QUERY_ITEMS;
+
     use super::*;
 
     #[test]

@@ -25,6 +25,7 @@ use serde_json::json;
 use crate::{
     Management,
     jobs::{self, Identity},
+    names_of,
 };
 
 /// A dead letter, without its content.
@@ -119,23 +120,23 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     state.api.operator(&headers, Scope::Read).await?;
     let mut fields = Fields::of(&query)?;
-    let limit = rung_api::limit(&mut fields);
-    let only = fields.optional("queue", lane);
+    let page = state.api.page(&mut fields, &["dead letters"]).await?;
+    let lanes = fields.optional("queue", |value| names_of(value, &Lane::ALL, Lane::as_str));
+    let lanes = lanes.unwrap_or_else(|| Lane::ALL.to_vec());
     fields.finish()?;
     let counts = counts(&state).await?;
     let counts = json!({ "deliver": counts.deliver, "retry": counts.retry });
     let mut letters = Vec::new();
-    for lane in Lane::ALL {
-        if only.is_none_or(|only| only == lane) {
-            let queue = &state.deliverer.queue;
-            letters.extend(queue.look_at_dead(lane, limit - letters.len()).await?);
-        }
+    for lane in Lane::ALL.into_iter().filter(|lane| lanes.contains(lane)) {
+        let queue = &state.deliverer.queue;
+        let room = page.limit - letters.len();
+        letters.extend(queue.look_at_dead(lane, room).await?);
     }
+    letters.sort_by(|one, other| page.order.compare(&one.sent_ms, &other.sent_ms));
     let letters: Vec<_> = letters.iter().map(View::from).collect();
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "dead_letters": letters, "counts": counts }),
-    ))
+    // A queue has no place to go on from: what is shown is a sample.
+    let data = json!({ "dead_letters": letters, "counts": counts, "next_cursor": null });
+    Ok(answer(StatusCode::OK, data))
 }
 
 pub(crate) async fn redrive(

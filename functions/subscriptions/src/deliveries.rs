@@ -239,7 +239,7 @@ pub(crate) async fn list(
     let webhook = state.webhook(&caller, &id).await?;
     let mut fields = Fields::of(&query)?;
     let names = ["deliveries", webhook.tenant.as_str(), webhook.id.as_str()];
-    let page = state.api.ordered_page(&mut fields, &names).await?;
+    let page = state.api.page(&mut fields, &names).await?;
     let wanted = fields.optional("status", |value| {
         names_of(value, &DeliveryState::LISTED, DeliveryState::as_str)
     });

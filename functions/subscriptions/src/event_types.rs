@@ -4,7 +4,7 @@
 
 mod request;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
@@ -24,6 +24,7 @@ use rung_core::{
         time::Time,
     },
     flow::EventTypes,
+    store::walk::Order,
 };
 use rung_dialect::{DEFAULT, Dialect, is_event_type};
 use rung_json::{Json, limits::REQUEST_BYTES};
@@ -240,7 +241,10 @@ pub(crate) async fn list(
     let types = types(&state, caller.as_ref(), &mut fields).await?;
     let tenant = types.tenant.as_ref().map_or("", TenantId::as_str);
     let names = ["event types", tenant, &types.dialect.name];
-    let page = state.api.page(&mut fields, &names).await?;
+    let page = state
+        .api
+        .page_from(&mut fields, &names, Order::OldestFirst)
+        .await?;
     let archived = fields
         .optional("archived", read::flag_text)
         .unwrap_or(false);
@@ -251,9 +255,10 @@ pub(crate) async fn list(
     let after = page.after.as_deref();
     let listed = listed.map(|listed| listed.name.as_str());
     // One that is gone since has its place among the others still.
-    let names: BTreeSet<_> = listed
-        .filter(|name| after.is_none_or(|after| *name > after))
+    let mut names: Vec<_> = listed
+        .filter(|name| after.is_none_or(|after| page.order.compare(*name, after).is_gt()))
         .collect();
+    names.sort_by(|one, other| page.order.compare(*one, *other));
     let shown: Vec<_> = names.iter().copied().take(page.limit).collect();
     let next = shown.last().filter(|_| shown.len() < names.len());
     let views: Vec<_> = shown.iter().filter_map(|name| types.view(name)).collect();

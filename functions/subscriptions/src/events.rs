@@ -1,11 +1,13 @@
 //! A tenant's events, newest first; one of them, and where each of its deliveries stands.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Caller, Code, Fields, Query, answer, read};
+use rung_api::{ApiError, Caller, Code, Fields, Query, answer};
 use rung_core::{
     domain::{
         audit::Action,
@@ -17,19 +19,19 @@ use rung_core::{
     },
     store::{
         Listed, Store, StoreError,
-        event_list::EventFilter,
+        event_list::{EventFilter, EventTypeFilter},
         events::{Event, GoesTo},
         tenants::place,
         walk::{Order, Span},
     },
 };
-use rung_dialect::{Dialect, limits::EVENT_TYPE_CHARS};
+use rung_dialect::Dialect;
 use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use crate::{Management, Path, batches, deliveries, jobs, last_before};
+use crate::{Management, Path, batches, deliveries, jobs, last_before, patterns};
 
 /// An event in a list.
 #[derive(Serialize, JsonSchema)]
@@ -61,15 +63,19 @@ pub(crate) async fn list(
     let only = caller.as_ref().and_then(Caller::only_webhook);
     let mut fields = Fields::of(&query)?;
     let names = ["events", tenant.map_or("", |tenant| tenant.id.as_str())];
-    let page = api.ordered_page(&mut fields, &names).await?;
-    let event_type = fields.optional("type", read::text(EVENT_TYPE_CHARS));
+    let page = api.page(&mut fields, &names).await?;
+    let known = match fields.given("type") {
+        Some(_) => known_dialects(&state, tenant).await?,
+        None => Vec::new(),
+    };
+    let patterns = fields.optional("type", |value| patterns(known.iter(), value));
     let (since_ms, until_ms) = fields.span();
     fields.finish()?;
     let filter = EventFilter {
-        event_types: match &event_type {
-            Some(name) => stored_types(&state, tenant, name)?,
-            None => Vec::new(),
-        },
+        event_types: patterns.map(|patterns| EventTypeFilter {
+            dialects: known,
+            patterns,
+        }),
         span: Span {
             since_ms: since_ms.unwrap_or(0),
             until_ms: until_ms.map_or_else(|| api.clock.now_ms(), last_before),
@@ -122,20 +128,15 @@ pub(crate) async fn list(
     ))
 }
 
-/// The names under which events of this type may be stored: those of the tenant's dialect, or of any.
-fn stored_types(
+/// The dialects that know the types of a tenant's events, or of all tenants'.
+async fn known_dialects(
     state: &Management,
     tenant: Option<&Tenant>,
-    name: &str,
-) -> Result<Vec<String>, ApiError> {
-    let dialects = &state.api.dialects;
-    let stored = |dialect: &Dialect| dialect.catalogue.stored_type(name).to_owned();
+) -> Result<Vec<Arc<Dialect>>, ApiError> {
+    let types = state.event_types(tenant.map(|tenant| &tenant.id)).await?;
     Ok(match tenant {
-        Some(tenant) => vec![stored(state.api.dialect(&tenant.dialect)?)],
-        None => {
-            let stored = dialects.iter().map(|dialect| stored(dialect));
-            stored.collect()
-        }
+        Some(tenant) => vec![Arc::clone(state.dialect(&types, &tenant.dialect)?)],
+        None => types.dialects().iter().cloned().collect(),
     })
 }
 
@@ -188,7 +189,7 @@ pub(crate) async fn get(
 ) -> Result<Response, ApiError> {
     let caller = state.viewer(&headers).await?;
     let names = ["deliveries", caller.tenant.id.as_str(), id.as_str()];
-    let page = state.api.only_page(&query, &names).await?;
+    let page = state.api.unordered_page(&query, &names).await?;
     let event = state.api.store.event(&caller.tenant.id, &id).await?;
     let not_found = || ApiError::not_found("event", id.as_str());
     let event = event.ok_or_else(not_found)?;

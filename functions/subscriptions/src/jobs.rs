@@ -5,9 +5,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rung_api::{
-    ApiError, Caller, Code, Fields, Need, NoQuery, Page, Query, Reach, answer, limits::QUERY_ITEMS,
-};
+use rung_api::{ApiError, Caller, Code, Fields, Need, NoQuery, Page, Query, Reach, answer};
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
@@ -35,7 +33,7 @@ use uuid::Uuid;
 use crate::{
     Management, Path, idempotency_conflict,
     ids::{id_of_key, new_id},
-    names_of,
+    items, names_of,
 };
 
 /// A job.
@@ -538,17 +536,6 @@ impl Wanted {
     }
 }
 
-/// Webhooks' ids, with commas between.
-fn webhook_ids(value: &Json) -> Result<Vec<WebhookId>, String> {
-    let texts = value.as_str().ok_or("must be a string")?.split(',');
-    let ids = texts.map(|text| WebhookId::parse(text).map_err(|fault| fault.to_string()));
-    let ids: Vec<_> = ids.collect::<Result<_, _>>()?;
-    if ids.len() > QUERY_ITEMS {
-        return Err(format!("must be up to {QUERY_ITEMS} with commas between"));
-    }
-    Ok(ids)
-}
-
 /// How many jobs a page may read in search of those that are wanted. The page ends there, with a cursor.
 const READ_PER_PAGE: usize = 1_000;
 
@@ -561,7 +548,7 @@ pub(crate) async fn list(
     let tenant = caller.as_ref().map(|caller| &caller.tenant.id);
     let mut fields = Fields::of(&query)?;
     let names = ["jobs", tenant.map_or("", TenantId::as_str)];
-    let page = state.api.ordered_page(&mut fields, &names).await?;
+    let page = state.api.page(&mut fields, &names).await?;
     let kinds = fields.optional("kind", |value| names_of(value, &Kind::ALL, Kind::as_str));
     let statuses = fields.optional("status", |value| {
         names_of(value, &Status::ALL, Status::as_str)
@@ -569,7 +556,11 @@ pub(crate) async fn list(
     let wanted = Wanted {
         kinds: kinds.unwrap_or_else(|| Kind::ALL.to_vec()),
         statuses: statuses.unwrap_or_else(|| Status::ALL.to_vec()),
-        webhooks: fields.optional("webhook_id", webhook_ids),
+        webhooks: fields.optional("webhook_id", |value| {
+            items(value, |id| {
+                WebhookId::parse(id).map_err(|fault| fault.to_string())
+            })
+        }),
         visible: caller.as_ref().and_then(Caller::only_webhook).cloned(),
     };
     fields.finish()?;

@@ -39,6 +39,7 @@ use axum::{
 use http::{HeaderMap, header, request::Parts};
 use rung_api::{
     Api, ApiError, Caller, Code, Need, Reach,
+    limits::QUERY_ITEMS,
     openapi::{Documented, Routes},
 };
 use rung_core::{
@@ -319,11 +320,41 @@ fn idempotency_conflict(problem: impl Into<String>) -> ApiError {
     ApiError::of_field(Code::IdempotencyMismatch, "Idempotency-Key", problem)
 }
 
+/// Reads one item, or several with commas between.
+fn items<T>(value: &Json, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let text = value.as_str().unwrap_or_default();
+    if text.split(',').count() > QUERY_ITEMS {
+        return Err(format!(
+            "must be up to {QUERY_ITEMS} items, separated by commas"
+        ));
+    }
+    text.split(',').map(read).collect()
+}
+
+/// Reads event types, groups, prefixes or `*`, as webhooks subscribe to them, with commas between; each one that any of these
+/// dialects knows.
+fn patterns<'a>(
+    dialects: impl Iterator<Item = &'a Arc<Dialect>> + Clone,
+    value: &Json,
+) -> Result<Vec<String>, String> {
+    items(value, |pattern| {
+        let mut checked = dialects
+            .clone()
+            .map(|dialect| dialect.catalogue.check_pattern(pattern));
+        match checked.next() {
+            Some(Err(unknown)) if checked.all(|checked| checked.is_err()) => {
+                Err(unknown.to_string())
+            }
+            _ => Ok(pattern.to_owned()),
+        }
+    })
+}
+
 /// Reads one name, or several with commas between them.
-fn names_of<T: Copy>(
+fn names_of<'a, T: Copy>(
     value: &Json,
     all: &[T],
-    name: impl Fn(T) -> &'static str,
+    name: impl Fn(T) -> &'a str,
 ) -> Result<Vec<T>, String> {
     let one = |text: &str| all.iter().copied().find(|it| name(*it) == text);
     let found = value

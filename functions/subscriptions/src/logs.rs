@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, limits::QUERY_ITEMS, read};
+use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Query, answer, limits::QUERY_ITEMS};
 use rung_core::{
     domain::{
         attempt::{Attempt, ErrorCode, Exchange, LogId, Outcome, Trigger},
@@ -33,7 +33,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Management, Path, batches, by_hand::ByHand, deliveries, names_of, webhooks::view::SignatureView,
+    Management, Path, batches, by_hand::ByHand, deliveries, items, names_of, patterns,
+    webhooks::view::SignatureView,
 };
 
 /// An attempt of a delivery.
@@ -217,7 +218,7 @@ pub(crate) async fn list(
     let webhook = state.webhook(&caller, &id).await?;
     let mut fields = Fields::of(&query)?;
     let names = ["logs", webhook.tenant.as_str(), webhook.id.as_str()];
-    let page = state.api.ordered_page(&mut fields, &names).await?;
+    let page = state.api.page(&mut fields, &names).await?;
     let types = state.event_types(Some(&webhook.tenant)).await?;
     let dialect = state.dialect(&types, &webhook.dialect)?;
     let mut filter = filter(&mut fields, &types, &[dialect]);
@@ -250,7 +251,7 @@ pub(crate) async fn list_all(
     let only = caller.as_ref().and_then(Caller::only_webhook);
     let mut fields = Fields::of(&query)?;
     let names = ["all logs", tenant.map_or("", |tenant| tenant.id.as_str())];
-    let page = api.ordered_page(&mut fields, &names).await?;
+    let page = api.page(&mut fields, &names).await?;
     let types = state.event_types(tenant.map(|tenant| &tenant.id)).await?;
     let dialects = types.dialects();
     let known = match tenant {
@@ -355,7 +356,13 @@ fn filter(fields: &mut Fields<'_>, types: &EventTypes, known: &[&Arc<Dialect>]) 
     let error_codes = fields.optional("error_code", |value| {
         names_of(value, &ErrorCode::ALL, ErrorCode::as_str)
     });
-    let patterns = fields.optional("event_type", |value| patterns(known, value));
+    let patterns = fields.optional("event_type", |value| patterns(known.iter().copied(), value));
+    let events = fields.optional("event_id", |value| {
+        items(value, |id| {
+            EventId::parse(id).map_err(|fault| fault.to_string())
+        })
+    });
+    let deliveries = fields.optional("delivery_id", |value| items(value, delivery));
     let (since_ms, until_ms) = fields.span();
     LogFilter {
         outcomes: outcomes.unwrap_or_default(),
@@ -368,30 +375,11 @@ fn filter(fields: &mut Fields<'_>, types: &EventTypes, known: &[&Arc<Dialect>]) 
             dialects: types.dialects(),
             patterns,
         }),
-        event: fields.optional("event_id", read::id(EventId::parse)),
-        delivery: fields.optional("delivery_id", delivery),
+        events: events.unwrap_or_default(),
+        deliveries: deliveries.unwrap_or_default(),
         since_ms,
         until_ms,
     }
-}
-
-/// Types, groups, prefixes or `*`, as webhooks subscribe to them, with commas between.
-fn patterns(known: &[&Arc<Dialect>], value: &Json) -> Result<Vec<String>, String> {
-    let patterns = value.as_str().unwrap_or_default().split(',');
-    let patterns: Vec<_> = patterns.map(str::to_owned).collect();
-    if patterns.len() > QUERY_ITEMS {
-        return Err(format!("must be up to {QUERY_ITEMS} with commas between"));
-    }
-    for pattern in &patterns {
-        let mut faults = known
-            .iter()
-            .map(|dialect| dialect.catalogue.check_pattern(pattern).err());
-        let first = faults.next().flatten();
-        if let Some(fault) = first.filter(|_| faults.all(|fault| fault.is_some())) {
-            return Err(fault.to_string());
-        }
-    }
-    Ok(patterns)
 }
 
 /// Statuses such as `500`, or classes of them such as `5xx`, with commas between.
@@ -451,9 +439,9 @@ async fn views(state: &Management, entries: &[Attempt]) -> Result<Vec<View>, Api
         .collect())
 }
 
-fn delivery(value: &Json) -> Result<Uuid, String> {
-    let id = value.as_str().and_then(|text| text.parse().ok());
-    id.ok_or_else(|| "must be a delivery's UUID".to_owned())
+fn delivery(text: &str) -> Result<Uuid, String> {
+    let id = text.parse();
+    id.map_err(|_| "must be a delivery's UUID, or several of them separated by commas".to_owned())
 }
 
 /// A caller's webhook and an entry of its log.

@@ -295,7 +295,7 @@ pub(crate) async fn create(
 /// How often a page of the list reads on past links that have ended.
 const MOST_READS: u32 = 20;
 
-/// The links that have not ended, newest first.
+/// The links that have not ended.
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -304,12 +304,15 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let (_, tenant) = named(&state, &headers, Scope::Read, &tenant).await?;
+    let mut fields = Fields::of(&query)?;
     let names = ["portal links", tenant.id.as_str()];
-    let page = api.only_page(&query, &names).await?;
+    let page = api.page(&mut fields, &names).await?;
+    fields.finish()?;
     let (mut links, mut next) = (Vec::new(), page.after.clone());
     for _ in 0..MOST_READS {
         let room = page.limit - links.len();
-        let listed = api.store.portal_links(&tenant.id, next.as_deref(), room);
+        let after = next.as_deref();
+        let listed = api.store.portal_links(&tenant.id, page.order, after, room);
         let Listed { items, next: after } = listed.await?;
         links.extend(items.into_iter().filter(|link| is_open(api, link, &tenant)));
         next = after;

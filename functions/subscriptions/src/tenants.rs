@@ -31,8 +31,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     Management, Path, dialect_named, idempotency_conflict,
     ids::{id_of_key, new_id},
-    jobs,
+    items, jobs,
     metadata::{self, merged, metadata},
+    names_of,
     plan::{self, Applied},
     read_only::{self, ReadOnly},
     tries::Tries,
@@ -236,6 +237,14 @@ pub(crate) async fn create(
     Err(idempotency_conflict(problem))
 }
 
+fn plan_name(text: &str) -> Result<String, String> {
+    let is_name = (1..=ID_CHARS).contains(&text.chars().count());
+    let name = is_name.then(|| text.to_owned());
+    name.ok_or_else(|| {
+        format!("must be a plan of 1 to {ID_CHARS} characters, or several separated by commas")
+    })
+}
+
 /// How often a page of a list with filters reads on.
 const MOST_READS: u32 = 20;
 
@@ -247,9 +256,10 @@ pub(crate) async fn list(
     state.api.operator(&headers, Scope::Read).await?;
     let (metadata, query) = metadata::Wanted::split(query);
     let mut fields = Fields::of(&query)?;
-    let page = state.api.ordered_page(&mut fields, &["tenants"]).await?;
-    let plan = fields.optional("plan", read::text(ID_CHARS));
-    let dialect = fields.optional("dialect", read::text(ID_CHARS));
+    let page = state.api.page(&mut fields, &["tenants"]).await?;
+    let plans = fields.optional("plan", |value| items(value, plan_name));
+    let dialects: Vec<_> = state.api.dialects.names().collect();
+    let dialects = fields.optional("dialect", |value| names_of(value, &dialects, |name| name));
     let text = fields.optional("q", read::text(NAME_CHARS));
     let text = text.map(|text| text.to_lowercase());
     fields.mention("metadata.NAME");
@@ -259,11 +269,12 @@ pub(crate) async fn list(
             let mut texts = tenant.name.as_deref().into_iter().chain([tenant.id.name()]);
             texts.any(|found| found.to_lowercase().contains(text))
         };
-        plan.as_ref()
-            .is_none_or(|plan| tenant.plan.as_ref() == Some(plan))
-            && dialect
-                .as_ref()
-                .is_none_or(|dialect| tenant.dialect == *dialect)
+        plans.as_ref().is_none_or(|plans| {
+            let plan = tenant.plan.as_ref();
+            plan.is_some_and(|plan| plans.contains(plan))
+        }) && dialects
+            .as_ref()
+            .is_none_or(|dialects| dialects.contains(&tenant.dialect.as_str()))
             && text.as_ref().is_none_or(has)
             && metadata.takes(&tenant.metadata)
     };

@@ -17,7 +17,7 @@ use tracing::Span;
 use super::{
     Api, ApiError, Code,
     hops::refuse_delivery,
-    need::{Need, check_scope},
+    need::{Need, check_scope, not_an_operator},
     source::Source,
 };
 use crate::limits::KEY_USE_NOTED_MS;
@@ -61,8 +61,7 @@ impl Api {
     pub async fn operator(&self, headers: &HeaderMap, scope: Scope) -> Result<Origin, ApiError> {
         let (key, tenant) = self.known(headers).await?;
         if tenant.is_some() {
-            let message = "this call requires an operator's key";
-            return Err(ApiError::new(Code::Forbidden, message));
+            return Err(not_an_operator(&key, scope));
         }
         check_scope(&key, scope)?;
         refuse_delivery(headers)?;

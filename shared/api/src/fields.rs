@@ -172,7 +172,9 @@ impl<'a> Fields<'a> {
 
     /// Names what is read elsewhere, for those who are told of an unknown field.
     pub fn mention(&mut self, name: &'static str) {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
     }
 
     /// The problems there are, unknown fields among them: so many that a person can read them, or an answer would be a hundred
@@ -210,7 +212,7 @@ impl<'a> Fields<'a> {
     }
 
     fn member(&mut self, name: &'static str) -> Option<&'a Json> {
-        self.known.push(name);
+        self.mention(name);
         self.members
             .iter()
             .find_map(|(key, value)| (key == name).then_some(value))
@@ -378,6 +380,21 @@ mod tests {
             .collect();
         assert_eq!(named, ["url", "events", "at", "nmae"]);
         assert!(error.message.starts_with("url: "), "{}", error.message);
+    }
+
+    #[test]
+    fn an_unknown_field_is_answered_with_each_known_one_once() {
+        let body = Json::parse(br#"{"nmae": "x"}"#, 8).unwrap();
+        let mut fields = Fields::of(&body).unwrap();
+        fields.mention("headers");
+        fields.given("name");
+        fields.optional("name", read::text(5));
+        fields.given("headers");
+        let error = fields.finish().unwrap_err();
+        assert_eq!(
+            error.details[0].problem,
+            "is unknown; the known fields are headers, name"
+        );
     }
 
     #[test]

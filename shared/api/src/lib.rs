@@ -50,7 +50,7 @@ pub use self::{
     gateway::{Peer, peer, readable},
     hops::{counted, hops},
     need::{Need, Reach},
-    page::{Page, Seal, limit},
+    page::{Page, Seal},
     precondition::{ETag, Precondition},
     serve::{
         NoQuery, Query, RequestId, body, body_beside_query, bytes, empty_or_body, idempotency_key,
@@ -170,26 +170,26 @@ impl Api {
         }
     }
 
-    /// Reads `limit` and `cursor` off a query's fields, for the list that `names` tell from all others: its kind, its tenant, and
-    /// what of the tenant it is of.
+    /// Reads `limit`, `cursor` and `order` off a query's fields, for the list that `names` tell from all others: its kind, its
+    /// tenant, and what of the tenant it is of. A cursor is valid for its order alone.
     ///
     /// # Errors
     /// When the deployment's key is not known yet and the table does not answer.
     pub async fn page(&self, fields: &mut Fields<'_>, names: &[&str]) -> Result<Page, ApiError> {
-        let seal = self.seal(names).await?;
-        Ok(Page::read(fields, seal, Order::NewestFirst))
+        self.page_from(fields, names, Order::NewestFirst).await
     }
 
-    /// The same of a list that can be read in both orders: reads `order` too. A cursor is good for its order alone.
+    /// The same of a list that is in this order unless another is asked for.
     ///
     /// # Errors
     /// As [`page`](Self::page).
-    pub async fn ordered_page(
+    pub async fn page_from(
         &self,
         fields: &mut Fields<'_>,
         names: &[&str],
+        default: Order,
     ) -> Result<Page, ApiError> {
-        let order = page::order(fields);
+        let order = page::order(fields).unwrap_or(default);
         let names = match order {
             Order::NewestFirst => names.to_vec(),
             Order::OldestFirst => [names, &["oldest first"]].concat(),
@@ -224,13 +224,13 @@ impl Api {
         key.get_or_try_init(|| self.store.deployment_key()).await
     }
 
-    /// The same of a query that may have nothing else.
+    /// Reads the page of a list without an order of time, from a query that may have nothing else.
     ///
     /// # Errors
     /// 422 when it has, or the page is none; when the deployment's key is not known yet and the table does not answer.
-    pub async fn only_page(&self, query: &Json, names: &[&str]) -> Result<Page, ApiError> {
+    pub async fn unordered_page(&self, query: &Json, names: &[&str]) -> Result<Page, ApiError> {
         let mut fields = Fields::of(query)?;
-        let page = self.page(&mut fields, names).await?;
+        let page = Page::read(&mut fields, self.seal(names).await?, Order::OldestFirst);
         fields.finish()?;
         Ok(page)
     }

@@ -6,7 +6,7 @@ use rung_core::domain::{
     tenant::{ApiKey, Scope},
 };
 
-use super::{ApiError, Code};
+use super::{ApiError, Code, Detail};
 
 /// What a call needs of its caller. No portal link makes a call that does not [say so](Self::or_portal).
 #[derive(Debug, Clone, Copy)]
@@ -70,13 +70,15 @@ impl<'a> Need<'a> {
     }
 
     fn check_portal(self, access: &PortalAccess) -> Result<(), ApiError> {
-        let refused = |message: String| Err(ApiError::new(Code::Forbidden, message));
+        let refused = |problem: String| Err(lacks("capability", problem));
         let Some((capability, reach)) = self.portal else {
-            return refused("no portal link may make this call".to_owned());
+            return refused(
+                "is a portal link, and none may make this call; use an API key".to_owned(),
+            );
         };
         if !access.allows(capability) {
             return refused(format!(
-                "this call requires a portal link with the capability `{}`",
+                "is a portal link without the capability `{}`, which this call requires",
                 capability.as_str()
             ));
         }
@@ -84,9 +86,9 @@ impl<'a> Need<'a> {
             (Some(own), Reach::Webhook(named)) if own != named => {
                 Err(ApiError::not_found("webhook", named.as_str()))
             }
-            (Some(_), Reach::Tenant) => {
-                refused("this portal link is for one webhook only".to_owned())
-            }
+            (Some(_), Reach::Tenant) => refused(
+                "is a portal link for one webhook only, and this call reaches others".to_owned(),
+            ),
             _ => Ok(()),
         }
     }
@@ -97,9 +99,31 @@ pub(super) fn check_scope(key: &ApiKey, scope: Scope) -> Result<(), ApiError> {
     if key.grants(scope) {
         return Ok(());
     }
-    let message = format!(
-        "this call requires a key with the scope `{}`",
+    let problem = format!(
+        "is a key without the scope `{}`, which this call requires",
         scope.as_str()
     );
-    Err(ApiError::new(Code::Forbidden, message))
+    Err(lacks("scope", problem))
+}
+
+/// The refusal of a tenant's key or portal link at a call that is the operator's.
+pub(super) fn not_an_operator(key: &ApiKey, scope: Scope) -> ApiError {
+    let (lacking, own) = match key.portal {
+        Some(_) => ("capability", "a portal link"),
+        None => ("scope", "a tenant's key"),
+    };
+    let scope = scope.as_str();
+    let problem =
+        format!("is {own}, and this call requires an operator's key with the scope `{scope}`");
+    lacks(lacking, problem)
+}
+
+/// The refusal of a key or a portal link that lacks what a call requires.
+fn lacks(what: &'static str, problem: String) -> ApiError {
+    let detail = Detail {
+        field: "Authorization".to_owned(),
+        code: what,
+        problem,
+    };
+    ApiError::of_fields(Code::Forbidden, vec![detail])
 }

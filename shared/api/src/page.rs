@@ -92,17 +92,16 @@ impl Page {
 }
 
 /// Reads `order` off a query's fields.
-pub(super) fn order(fields: &mut Fields<'_>) -> Order {
-    let order = fields.optional("order", |value| match value.as_str() {
+pub(super) fn order(fields: &mut Fields<'_>) -> Option<Order> {
+    fields.optional("order", |value| match value.as_str() {
         Some("asc") => Ok(Order::OldestFirst),
         Some("desc") => Ok(Order::NewestFirst),
         _ => Err("must be `asc` or `desc`".to_owned()),
-    });
-    order.unwrap_or(Order::NewestFirst)
+    })
 }
 
 /// Reads `limit` off a query's fields: how many items at most.
-pub fn limit(fields: &mut Fields<'_>) -> usize {
+fn limit(fields: &mut Fields<'_>) -> usize {
     let limit = fields.optional("limit", |value| {
         let limit = value.as_str().and_then(|text| text.parse().ok());
         limit

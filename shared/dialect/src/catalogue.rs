@@ -136,13 +136,6 @@ impl Catalogue {
         }
     }
 
-    /// The name that events of the type `name` are stored by, which is that on the wire. What the catalogue does not have is
-    /// looked for as it is: it may have had it once.
-    #[must_use]
-    pub fn stored_type<'a>(&'a self, name: &'a str) -> &'a str {
-        self.resolve_type(name).unwrap_or(name)
-    }
-
     /// Sample data of the type `name`; `None` if the catalogue does not have it.
     #[must_use]
     pub fn sample(&self, name: &str) -> Option<&Json> {
@@ -183,6 +176,26 @@ impl Catalogue {
             pattern: pattern.to_owned(),
             known: self.describe(),
         })
+    }
+
+    /// Whether there is a type that one of the subscriptions `subscribed` takes in, and one of the patterns `asked` too. What the
+    /// catalogue does not have overlaps nothing.
+    #[must_use]
+    pub fn overlap(&self, subscribed: &[String], asked: &[String]) -> bool {
+        let known = asked
+            .iter()
+            .filter(|pattern| self.check_pattern(pattern).is_ok());
+        let asked: Vec<_> = known.collect();
+        // A pattern matches the text of one that it contains: types that are not listed need no more than that.
+        let contains = |one: &String, other: &String| self.matches(one, other);
+        let mut pairs = subscribed
+            .iter()
+            .flat_map(|one| asked.iter().map(move |other| (one, *other)));
+        pairs.any(|(one, other)| contains(one, other) || contains(other, one))
+            || self.types.iter().any(|listed| {
+                let takes = |pattern: &String| self.matches(pattern, &listed.name);
+                asked.iter().any(|pattern| takes(pattern)) && subscribed.iter().any(takes)
+            })
     }
 
     /// The type that stands for a subscription to `pattern`: what a test sends when none is named.

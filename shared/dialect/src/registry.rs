@@ -78,7 +78,7 @@ impl Dialects {
     }
 
     /// All of them; the operator's own last.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Dialect>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Dialect>> + Clone {
         self.dialects.iter()
     }
 

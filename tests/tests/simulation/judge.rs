@@ -64,7 +64,7 @@ impl World {
     /// Each tenant's list has each of its events that are stored, once, the newest first.
     async fn judge_events(&self, events: &BTreeMap<u64, Event>) {
         let all = EventFilter {
-            event_types: Vec::new(),
+            event_types: None,
             span: Span::ALL,
         };
         for number in 0..self.wire.plan.tenants {

@@ -49,5 +49,4 @@ pub(crate) fn list_audit(schemas: &mut Schemas) -> Operation {
     .query("since", "Written at or after this time.", time.clone())
     .query("until", "Written before this time.", time)
     .lists("entries", entry, example())
-    .ordered()
 }

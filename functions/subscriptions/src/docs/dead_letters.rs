@@ -3,19 +3,14 @@
 use http::StatusCode;
 use rung_api::{
     Code,
-    limits::PAGE_DEFAULT,
     openapi::{Operation, Schemas, Who},
 };
-use rung_core::{domain::tenant::Scope, limits::PAGE_MAX};
+use rung_core::domain::tenant::Scope;
 use schemars::{Schema, json_schema};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{jobs, object};
 use crate::dead_letters::View;
-
-fn queue() -> Value {
-    json!({ "enum": ["deliver", "retry"] })
-}
 
 /// How many each queue has.
 fn counts() -> Schema {
@@ -36,18 +31,29 @@ pub(crate) fn list_dead_letters(schemas: &mut Schemas) -> Operation {
         "Look at messages that could not be handled.",
     )
     .describe(
-        "A sample without order or cursor; each message is hidden for a few seconds afterwards.",
+        "A sample: there is no next page, and each message is hidden for a few seconds afterwards.",
+    )
+    .pages()
+    .ordered(
+        "The order within the sample: newest first (`desc`) or oldest first (`asc`).",
+        "desc",
     )
     .query(
-        "limit",
-        "Maximum number of messages.",
-        json!({ "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT }),
+        "queue",
+        "Filter by queue, several separated by commas.",
+        json!({ "type": "string", "examples": ["deliver", "retry"] }),
     )
-    .query("queue", "Filter by queue.", queue())
     .answers(
         StatusCode::OK,
         "A sample of the messages, and their number.",
-        [("dead_letters", letters), ("counts", counts())],
+        [
+            ("dead_letters", letters),
+            ("counts", counts()),
+            (
+                "next_cursor",
+                json_schema!({ "description": "Always null.", "type": "null" }),
+            ),
+        ],
         json!({
             "dead_letters": [{
                 "id": "0b1c6a52-7c1f-4b76-9a55-2f0d4c1f7a11",
@@ -61,6 +67,7 @@ pub(crate) fn list_dead_letters(schemas: &mut Schemas) -> Operation {
                 "sent_at": "2025-10-10T12:30:00.123Z",
             }],
             "counts": { "deliver": 1, "retry": 0 },
+            "next_cursor": null,
         }),
     )
 }

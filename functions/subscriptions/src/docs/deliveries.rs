@@ -45,7 +45,6 @@ pub(crate) fn list_deliveries(schemas: &mut Schemas) -> Operation {
     )
     .describe("The newest accepted first. What succeeded at once is in the log alone.")
     .lists("deliveries", delivery, waiting())
-    .ordered()
     .query(
         "status",
         "Only those that stand so, or so, with commas between them.",

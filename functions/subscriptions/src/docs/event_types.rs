@@ -53,6 +53,7 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
     )
     .describe("By name. In a dialect that takes any type, `standard` for one, types that nobody has defined can be published and subscribed to all the same.")
     .pages()
+    .ordered("The order of their names.", "asc")
     .query(
         "archived",
         "`true`: with those that are archived.",

@@ -6,7 +6,6 @@ use rung_api::{
     openapi::{Operation, Schemas, Who},
 };
 use rung_core::domain::tenant::Scope;
-use rung_dialect::limits::EVENT_TYPE_CHARS;
 use schemars::{Schema, json_schema};
 use serde_json::json;
 
@@ -40,11 +39,10 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
          short, or empty, before the end.",
     )
     .lists("events", event, example)
-        .ordered()
     .query(
         "type",
-        "Filter by event type.",
-        json!({ "type": "string", "minLength": 1, "maxLength": EVENT_TYPE_CHARS }),
+        "Filter by event type: types, groups or prefixes such as `order.*`, several separated by commas.",
+        json!({ "type": "string", "minLength": 1 }),
     )
     .query("since", "Accepted at or after this time.", time())
     .query("until", "Accepted before this time.", time())

@@ -146,7 +146,6 @@ pub(crate) fn list_jobs(schemas: &mut Schemas) -> Operation {
     let names = |names: Vec<&str>| json!({ "type": "string", "examples": names });
     Operation::new(Who::TenantOrAll(Scope::Read), "listJobs", "List jobs.")
         .lists("jobs", schema(schemas), succeeded())
-        .ordered()
         .query(
             "kind",
             "Filter by kind; several are separated by commas.",

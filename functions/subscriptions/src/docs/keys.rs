@@ -175,7 +175,7 @@ pub(crate) fn list_operator_keys(schemas: &mut Schemas) -> Operation {
         "listOperatorKeys",
         "List the operator's keys.",
     )
-    .describe("The deployment's first key, `key_root`, is last in the list.")
+    .describe("The deployment's first key, `key_root`, is the oldest.")
     .lists("keys", key, operators_example())
 }
 

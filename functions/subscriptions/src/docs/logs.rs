@@ -88,7 +88,6 @@ fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
              webhooks, within each 25 of them, the oldest webhooks first. A page may be short, or empty, before the end.",
         )
         .lists("logs", entry, example())
-        .ordered()
         .query(
             "status",
             "Filter by status, several separated by commas.",
@@ -111,13 +110,13 @@ fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
         )
         .query(
             "event_id",
-            "Filter by event.",
+            "Filter by event, several ids separated by commas.",
             json!({ "type": "string" }),
         )
         .query(
             "delivery_id",
-            "Filter by delivery.",
-            json!({ "type": "string", "format": "uuid" }),
+            "Filter by delivery, several ids separated by commas.",
+            json!({ "type": "string" }),
         )
         .query(
             "trigger",

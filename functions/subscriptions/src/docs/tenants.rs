@@ -120,15 +120,14 @@ pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
     let tenant = schemas.subschema_for::<View<'_>>();
     Operation::new(Who::Operator(Scope::Read), "listTenants", "List tenants.")
         .lists("tenants", tenant, example())
-        .ordered()
         .query(
             "plan",
-            "Only those of this plan.",
+            "Filter by plan, several separated by commas.",
             json!({ "type": "string" }),
         )
         .query(
             "dialect",
-            "Only those of this dialect.",
+            "Filter by dialect, several separated by commas.",
             json!({ "type": "string" }),
         )
         .query(

@@ -9,7 +9,7 @@ use rung_api::{
     },
     openapi::{Operation, Schemas, Who},
 };
-use rung_core::domain::{tenant::Scope, time::Time};
+use rung_core::domain::{tenant::Scope, time::Time, webhook::Health};
 use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
 use schemars::json_schema;
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
                 "dialect": dialect("Another dialect than the tenant's, for a gradual move."),
                 "id": id("With an operator's key: its id [default: a new one]."),
                 "status": {
-                    "description": "With an operator's key.",
+                    "description": "[default: active]",
                     "enum": ["active", "disabled", null],
                 },
                 "created_at": time("With an operator's key: when it was made elsewhere."),
@@ -354,16 +354,15 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
     );
     operation
         .lists("webhooks", webhook, example())
-        .ordered()
         .query(
             "status",
-            "Filter by status.",
-            json!({ "enum": ["active", "disabled"] }),
+            "Filter by status, several separated by commas.",
+            json!({ "type": "string", "examples": ["active", "disabled"] }),
         )
         .query(
             "health",
-            "Only those that are doing so.",
-            json!({ "enum": ["healthy", "failing", "disabled"] }),
+            "Filter by health, several separated by commas.",
+            json!({ "type": "string", "examples": Health::ALL.map(Health::as_str) }),
         )
         .query(
             "q",
@@ -372,7 +371,7 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
         )
         .query(
             "event_type",
-            "Filter by subscribed event type, by any pattern.",
+            "Filter by subscribed event type, by whatever pattern the webhook subscribes: types, groups or prefixes such as `order.*`, several separated by commas.",
             json!({ "type": "string" }),
         )
         // In the query, an object of this style is its members, each a parameter.

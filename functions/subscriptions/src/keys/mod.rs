@@ -16,7 +16,10 @@ use rung_core::{
         tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, Scope},
         time::Time,
     },
-    store::api_keys::{KeyCreated, Remaining, position_of},
+    store::{
+        api_keys::{KeyCreated, Remaining, position_of},
+        walk::Order,
+    },
 };
 use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
@@ -156,24 +159,35 @@ async fn create(
     }
 }
 
-/// A page of an owner's keys; the operator's first one is the last.
+/// A page of an owner's keys; the operator's first one is the oldest.
 async fn list(state: &Management, owner: &KeyOwner, query: &Query) -> Result<Response, ApiError> {
     let api = &state.api;
     let names = match owner {
         KeyOwner::Operator => vec!["operator's keys"],
         KeyOwner::Tenant(tenant) => vec!["keys", tenant.as_str()],
     };
-    let page = api.only_page(&query.0, &names).await?;
+    let mut fields = Fields::of(&query.0)?;
+    let page = api.page(&mut fields, &names).await?;
+    fields.finish()?;
     let after = page.after.as_deref();
-    let listed = api.store.api_keys(owner, after, page.limit).await?;
+    let listed = api.store.api_keys(owner, page.order, after, page.limit);
+    let listed = listed.await?;
     let (mut keys, mut next) = (listed.items, listed.next);
-    if next.is_none()
+    // Its place is before all others.
+    let is_its_page = match page.order {
+        Order::OldestFirst => after.is_none(),
+        Order::NewestFirst => next.is_none(),
+    };
+    if is_its_page
         && *owner == KeyOwner::Operator
         && let Some(first) = api.first_key().await?
     {
-        if keys.len() < page.limit {
-            keys.push(first);
-        } else {
+        match page.order {
+            Order::OldestFirst => keys.insert(0, first),
+            Order::NewestFirst => keys.push(first),
+        }
+        if keys.len() > page.limit {
+            keys.truncate(page.limit);
             next = keys.last().map(position_of);
         }
     }

@@ -11,23 +11,23 @@ use rung_dialect::Dialects;
 use rung_json::Json;
 
 use super::request::Status;
-use crate::{Management, metadata};
+use crate::{Management, metadata, names_of, patterns};
 
 /// What a query asks for beside its page; all of it must hold.
 pub(super) struct Wanted {
-    status: Option<Status>,
-    health: Option<Health>,
+    statuses: Option<Vec<Status>>,
+    health: Option<Vec<Health>>,
     /// What its id, name, description or URL has in it, in lower case.
     text: Option<String>,
-    /// A type that the webhook subscribes to, by whatever pattern.
-    event_type: Option<SubscribedTo>,
+    /// Types of which the webhook subscribes to any, by whatever pattern.
+    event_types: Option<SubscribedTo>,
     metadata: metadata::Wanted,
 }
 
-/// A subscription that is asked for.
+/// Subscriptions that are asked for.
 struct SubscribedTo {
-    name: String,
-    /// Which know what webhooks' patterns take in.
+    patterns: Vec<String>,
+    /// Which know what the patterns take in.
     dialects: Arc<Dialects>,
 }
 
@@ -40,47 +40,45 @@ pub(super) async fn read(
     let (metadata, members) = metadata::Wanted::split(query);
     let mut fields = Fields::of(&members)?;
     let names = ["webhooks", tenant.map_or("", TenantId::as_str)];
-    let page = state.api.ordered_page(&mut fields, &names).await?;
-    let status = fields.optional("status", Status::read);
-    let event_type = fields.optional("event_type", |value| {
-        let text = value.as_str().map(str::to_owned);
-        text.ok_or_else(|| "must be a string".to_owned())
+    let page = state.api.page(&mut fields, &names).await?;
+    let statuses = fields.optional("status", |value| {
+        names_of(value, &Status::ALL, Status::as_str)
     });
+    let event_types = match fields.given("event_type") {
+        None => None,
+        Some(_) => {
+            let dialects = state.event_types(tenant).await?.dialects();
+            let patterns = fields.optional("event_type", |value| patterns(dialects.iter(), value));
+            patterns.map(|patterns| SubscribedTo { patterns, dialects })
+        }
+    };
     let health = fields.optional("health", |value| {
-        let mut all = Health::ALL.into_iter();
-        let found = all.find(|health| value.as_str() == Some(health.as_str()));
-        found.ok_or_else(|| {
-            let names = Health::ALL.map(|health| format!("`{}`", health.as_str()));
-            format!("must be one of {}", names.join(", "))
-        })
+        names_of(value, &Health::ALL, Health::as_str)
     });
     let text = fields.optional("q", read::text(NAME_CHARS));
     fields.mention("metadata.NAME");
     fields.finish()?;
-    let event_type = match event_type {
-        None => None,
-        Some(name) => Some(SubscribedTo {
-            name,
-            dialects: state.event_types(tenant).await?.dialects(),
-        }),
-    };
     let wanted = Wanted {
-        status,
+        statuses,
         health,
         text: text.map(|text| text.to_lowercase()),
-        event_type,
+        event_types,
         metadata,
     };
     Ok((page, wanted))
 }
 
+fn is_among<T: PartialEq>(wanted: Option<&Vec<T>>, it: T) -> bool {
+    wanted.is_none_or(|wanted| wanted.contains(&it))
+}
+
 impl Wanted {
     /// Whether all webhooks are wanted.
     pub(super) fn is_any(&self) -> bool {
-        self.status.is_none()
+        self.statuses.is_none()
             && self.health.is_none()
             && self.text.is_none()
-            && self.event_type.is_none()
+            && self.event_types.is_none()
             && self.metadata.is_any()
     }
 
@@ -93,8 +91,7 @@ impl Wanted {
             } else {
                 Status::Active
             };
-            self.health.is_none_or(|health| health == *kind)
-                && self.status.is_none_or(|wanted| wanted == status)
+            is_among(self.health.as_ref(), *kind) && is_among(self.statuses.as_ref(), status)
         });
         kinds
     }
@@ -103,13 +100,12 @@ impl Wanted {
         let subscribes = |asked: &SubscribedTo| {
             let dialect = asked.dialects.get(&webhook.dialect);
             dialect.is_some_and(|dialect| {
-                let mut patterns = webhook.events.iter();
-                patterns.any(|pattern| dialect.catalogue.matches(pattern, &asked.name))
+                let catalogue = &dialect.catalogue;
+                catalogue.overlap(&webhook.events, &asked.patterns)
             })
         };
-        self.status
-            .is_none_or(|status| status == Status::of(webhook))
-            && self.health.is_none_or(|health| health == webhook.health())
+        is_among(self.statuses.as_ref(), Status::of(webhook))
+            && is_among(self.health.as_ref(), webhook.health())
             && self.text.as_deref().is_none_or(|text| {
                 let texts = [&webhook.name, &webhook.description].into_iter().flatten();
                 let mut texts = texts
@@ -117,7 +113,7 @@ impl Wanted {
                     .chain([webhook.id.as_str(), &webhook.url]);
                 texts.any(|found| found.to_lowercase().contains(text))
             })
-            && self.event_type.as_ref().is_none_or(subscribes)
+            && self.event_types.as_ref().is_none_or(subscribes)
             && self.metadata.takes(&webhook.metadata)
     }
 }

@@ -193,7 +193,7 @@ async fn made(
     })
 }
 
-/// Reads a webhook to make. The operator may bring its id, status and time along. An `Idempotency-Key` serves where there is no id.
+/// Reads a webhook to make. The operator may bring its id and time along. An `Idempotency-Key` serves where there is no id.
 fn read_new(
     state: &Management,
     caller: &Caller,
@@ -202,12 +202,12 @@ fn read_new(
     body: &Json,
 ) -> Result<Webhook, ApiError> {
     let mut fields = Fields::of(body)?;
-    let (mut id, mut status, mut created_ms) = (None, None, None);
+    let (mut id, mut created_ms) = (None, None);
     if caller.key.grants(Scope::Admin) {
         id = fields.optional("id", read::id(WebhookId::parse));
-        status = fields.optional("status", Status::read);
         created_ms = fields.optional("created_at", read::time_ms);
     }
+    let status = fields.optional("status", Status::read);
     if id.is_some() && key.is_some() {
         let problem = "stands beside an Idempotency-Key, which serves where there is no id; give one of the two";
         fields.problem("id", problem);

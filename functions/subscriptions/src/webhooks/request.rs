@@ -92,12 +92,19 @@ pub(super) enum Status {
 }
 
 impl Status {
-    pub(super) fn read(value: &Json) -> Result<Self, String> {
-        match value.as_str() {
-            Some("active") => Ok(Self::Active),
-            Some("disabled") => Ok(Self::Disabled),
-            _ => Err("must be `active` or `disabled`".to_owned()),
+    pub(super) const ALL: [Self; 2] = [Self::Active, Self::Disabled];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
         }
+    }
+
+    pub(super) fn read(value: &Json) -> Result<Self, String> {
+        let mut all = Self::ALL.into_iter();
+        let named = all.find(|status| value.as_str() == Some(status.as_str()));
+        named.ok_or_else(|| "must be `active` or `disabled`".to_owned())
     }
 
     /// The status that a webhook has.

@@ -11,10 +11,13 @@ use rung_api::{
     Peer,
     limits::{WRONG_KEYS, WRONG_KEYS_WINDOW_MS},
 };
-use rung_core::domain::{
-    id::{JobId, TenantId},
-    job::{Erasure, Subject, Task, Work},
-    tenant::KeyOwner,
+use rung_core::{
+    domain::{
+        id::{JobId, TenantId},
+        job::{Erasure, Subject, Task, Work},
+        tenant::KeyOwner,
+    },
+    store::walk::Order,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -38,14 +41,20 @@ async fn calls_need_a_known_key_of_the_right_reach() {
             .await
             .assert_error(401, "unauthorized");
     }
-    world
-        .get(&publisher, "/v1/webhooks")
-        .await
-        .assert_error(403, "forbidden");
-    world
-        .get(&manager, "/v1/tenants")
-        .await
-        .assert_error(403, "forbidden");
+    for (caller, path, scope) in [
+        (&publisher, "/v1/webhooks", "`read`"),
+        (&manager, "/v1/tenants", "`read`"),
+    ] {
+        let refused = world.get(caller, path).await;
+        refused.assert_error(403, "forbidden");
+        let detail = &refused.body["error"]["details"][0];
+        assert_eq!(
+            (&detail["code"], &detail["field"]),
+            (&json!("scope"), &json!("Authorization"))
+        );
+        let problem = detail["problem"].as_str().unwrap();
+        assert!(problem.contains(scope), "{problem}");
+    }
     world
         .send(&manager, "POST", "/v1/events", event.clone())
         .await
@@ -193,7 +202,11 @@ async fn a_key_deleted_by_another_process_ends_within_10_s_or_with_its_tenant() 
     let path = "/v1/webhooks";
     let owner = world.tenant("acme", "standard", "pro").await;
     world.get(&owner, path).await.data(200);
-    let keys = store.api_keys(&acme, None, 9).await.unwrap().items;
+    let keys = store
+        .api_keys(&acme, Order::NewestFirst, None, 9)
+        .await
+        .unwrap()
+        .items;
     let record = by_nobody();
     let deleted = store.delete_api_key(&keys[0], None, &record).await;
     assert!(deleted.unwrap());

@@ -63,7 +63,10 @@ async fn without_a_tenant_lists_span_all_of_them() {
         ("/v1/webhooks?status=active", "webhooks", &once),
         ("/v1/webhooks?event_type=a.b&q=EXAMPLE", "webhooks", &once),
         ("/v1/webhooks?metadata.of=two", "webhooks", &["two"]),
+        ("/v1/webhooks?event_type=b.*,a.*", "webhooks", &once),
+        ("/v1/webhooks?event_type=b.*", "webhooks", &[]),
         ("/v1/webhooks?health=disabled", "webhooks", &[]),
+        ("/v1/webhooks?health=disabled,healthy", "webhooks", &once),
         (
             "/v1/webhooks?health=healthy&status=disabled",
             "webhooks",
@@ -72,8 +75,12 @@ async fn without_a_tenant_lists_span_all_of_them() {
         ("/v1/events", "events", &twice),
         ("/v1/events?type=a.b", "events", &twice),
         ("/v1/events?type=a.c", "events", &[]),
+        ("/v1/events?type=a.*", "events", &twice),
+        ("/v1/events?type=b.*,a.b", "events", &twice),
+        ("/v1/events?type=b.*,a.b.*", "events", &[]),
         ("/v1/logs", "logs", &twice),
         ("/v1/logs?event_id=e1", "logs", &once),
+        ("/v1/logs?event_id=e1,e2,e3", "logs", &twice),
         ("/v1/logs?event_type=a.*&status=succeeded", "logs", &twice),
         ("/v1/logs?status=failed", "logs", &[]),
     ] {

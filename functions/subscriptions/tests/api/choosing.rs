@@ -171,6 +171,19 @@ async fn webhooks_are_found_by_metadata_status_and_event_type() {
         ("health=healthy&metadata.team=red", &[3, 1]),
         ("health=disabled", &[0]),
         ("health=failing", &[]),
+        ("status=active,disabled", &[3, 2, 1, 0]),
+        ("health=failing,disabled", &[0]),
+        ("health=healthy,disabled&status=active", &[3, 2, 1]),
+        ("event_type=content.*", &[2, 1]),
+        ("event_type=content", &[2, 1]),
+        ("event_type=user", &[3, 2, 0]),
+        ("event_type=user.streak.*", &[3, 2, 0]),
+        ("event_type=system", &[2]),
+        (
+            "event_type=user.streak.achieved,content.saga.added",
+            &[3, 2, 1, 0],
+        ),
+        ("event_type=*", &[3, 2, 1, 0]),
         ("q=EXAMPLE.com", &[3, 2, 1, 0]),
         ("q=nowhere", &[]),
     ] {
@@ -197,4 +210,16 @@ async fn webhooks_are_found_by_metadata_status_and_event_type() {
         .await;
     refused.assert_error(422, "invalid_request");
     assert_eq!(refused.fields(), ["status", "health", "meta"]);
+    for (query, field) in [
+        ("status=active,paused", "status"),
+        ("status=", "status"),
+        ("health=failing,", "health"),
+        ("event_type=a%20b", "event_type"),
+        ("event_type=user,a*", "event_type"),
+        ("event_type=", "event_type"),
+    ] {
+        let refused = world.get(&tenant, &format!("/v1/webhooks?{query}")).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), [field], "{query}");
+    }
 }

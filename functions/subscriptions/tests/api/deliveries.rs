@@ -94,7 +94,12 @@ async fn logs_are_filtered() {
         ("?event_type=user.*", &["evt_1"]),
         ("?event_type=user.*,content.saga.added", &["evt_2", "evt_1"]),
         ("?event_id=evt_1", &["evt_1"]),
+        ("?event_id=evt_3,evt_1", &["evt_1"]),
         (&format!("?delivery_id={delivery}"), &["evt_1"]),
+        (
+            &format!("?delivery_id=01a1fd5d-3425-8896-bce1-ae3e69c4f9c6,{delivery}"),
+            &["evt_1"],
+        ),
         ("?since=2025-10-09T08:53:21Z", &["evt_2"]),
         ("?until=2025-10-09T08:53:20.5Z", &["evt_1"]),
         // The first one was due at 08:53:20 sharp: it is of the span that begins then, not of the one that ends.
@@ -130,7 +135,9 @@ async fn logs_are_filtered() {
             "until",
         ),
         ("event_id=%23", "event_id"),
+        ("event_id=evt_1,", "event_id"),
         ("delivery_id=1", "delivery_id"),
+        ("delivery_id=", "delivery_id"),
     ] {
         let refused = world.get(&tenant, &format!("{path}/logs?{query}")).await;
         refused.assert_error(422, "invalid_request");

@@ -361,6 +361,20 @@ async fn the_list_is_by_name_page_by_page() {
         path = format!("/v1/event-types?limit=4&cursor={cursor}");
     }
     assert_eq!(seen, all);
+    // Turned round, by pages.
+    let (mut turned, mut path) = (Vec::new(), "/v1/event-types?order=desc&limit=3".to_owned());
+    loop {
+        let page = world.get(&tenant, &path).await;
+        let data = page.data(200);
+        turned.extend(names(data).into_iter().map(str::to_owned));
+        let Some(cursor) = data["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/event-types?order=desc&limit=3&cursor={cursor}");
+    }
+    turned.reverse();
+    let whole = world.get(&tenant, "/v1/event-types?order=asc").await;
+    assert_eq!(turned, names(whole.data(200)));
     let closed = &world.get(&tenant, "/v1/event-types").await;
     let members: Vec<_> = closed.data(200).as_object().unwrap().keys().collect();
     assert_eq!(members, ["event_types", "groups", "next_cursor"]);

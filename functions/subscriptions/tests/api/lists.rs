@@ -99,6 +99,17 @@ async fn lists_can_be_read_from_their_beginning() {
         world.pass(5).await;
     }
     world.pass(100).await;
+    for number in 0..3 {
+        world.key("acme", json!({"scopes": ["publish"]})).await;
+        let name = format!("k{number}");
+        let key = json!({"name": name, "scopes": ["read"]});
+        let made = world.send(&As::operator(), "POST", "/v1/keys", key).await;
+        made.data(201);
+        let links = "/v1/tenants/acme/portal-links";
+        let made = world.send(&As::operator(), "POST", links, json!({})).await;
+        made.data(201);
+        world.pass(1).await;
+    }
     for path in ["/v1/events/e0", "/v1/events/e1", "/v1/events/e2"] {
         let operator = As::operator_for("acme");
         let erased = world.send_text(&operator, "DELETE", path, "").await;
@@ -119,6 +130,13 @@ async fn lists_can_be_read_from_their_beginning() {
         (&tenant, "/v1/jobs".to_owned(), "jobs"),
         (&tenant, "/v1/audit".to_owned(), "entries"),
         (&operator, "/v1/webhooks".to_owned(), "webhooks"),
+        (&operator, "/v1/keys".to_owned(), "keys"),
+        (&operator, "/v1/tenants/acme/keys".to_owned(), "keys"),
+        (
+            &operator,
+            "/v1/tenants/acme/portal-links".to_owned(),
+            "portal_links",
+        ),
         (&operator, "/v1/jobs".to_owned(), "jobs"),
         (&operator, "/v1/audit".to_owned(), "entries"),
     ] {
@@ -186,6 +204,7 @@ async fn filtered_lists_end_with_their_last_full_page() {
         (format!("{logs}?event_type=half.1"), "logs", 4),
         (format!("{logs}?until=2100-01-01T00:00:00Z"), "logs", 8),
         ("/v1/events?type=half.0".to_owned(), "events", 4),
+        ("/v1/events?type=half.*".to_owned(), "events", 8),
         (
             "/v1/events?since=2025-10-09T08:00:00Z".to_owned(),
             "events",
@@ -199,6 +218,55 @@ async fn filtered_lists_end_with_their_last_full_page() {
             assert_eq!(ids.len(), count, "{path} by {limit}");
         }
     }
+}
+
+/// A filter by type takes what subscribing takes: types by any of their names, groups, prefixes.
+#[tokio::test(start_paused = true)]
+async fn events_are_found_by_any_pattern_of_their_type() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "badger", "pro").await;
+    let data = json!({"id": 1});
+    for (id, name) in [("e1", "event.created"), ("e2", "user.reward.unlocked")] {
+        let event = json!({"id": id, "type": name, "data": data});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+        world.pass(1).await;
+    }
+    for (query, found) in [
+        ("event.created", &["e1"][..]),
+        ("even.created", &["e1"]),
+        ("event.*", &["e1"]),
+        ("event", &["e1"]),
+        ("reward", &["e2"]),
+        ("badge", &[]),
+        ("badge,user.reward.*,event", &["e2", "e1"]),
+        ("*", &["e2", "e1"]),
+    ] {
+        let path = format!("/v1/events?type={query}");
+        assert_eq!(walk_any(&world, &tenant, &path).await, found, "{query}");
+    }
+    for query in [
+        "a%20b",
+        "",
+        "event,",
+        "event*",
+        "user.lesson.completed",
+        "nope.*",
+    ] {
+        let path = format!("/v1/events?type={query}");
+        let refused = world.get(&tenant, &path).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["type"], "{query}");
+    }
+}
+
+/// The ids of a list of events that may be empty.
+async fn walk_any(world: &World, caller: &As, path: &str) -> Vec<String> {
+    let page = world.get(caller, path).await;
+    let events = page.data(200)["events"].as_array().unwrap().clone();
+    assert!(events.iter().all(|event| event["tenant_id"] == "acme"));
+    let ids = events.iter().map(|event| event["id"].as_str().unwrap());
+    ids.map(str::to_owned).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -190,6 +190,9 @@ async fn each_call_takes_the_capability_that_it_needs_and_no_link_makes_others()
                 assert_let_in(&answered, &operation);
             } else {
                 answered.assert_error(403, "forbidden");
+                let detail = &answered.body["error"]["details"][0];
+                assert_eq!(detail["code"], "capability");
+                assert_eq!(detail["field"], "Authorization");
             }
         }
     }

@@ -78,8 +78,8 @@ async fn each_job_takes_the_calls_that_the_page_shows() {
         world.answer(if title.starts_with("1.") { 500 } else { 200 });
         world.pass(1_000).await;
     }
-    // Both events were sent, and the test.
-    assert!(world.posts() >= 3, "{}", world.posts());
+    // Both events were sent.
+    assert!(world.posts() >= 2, "{}", world.posts());
 }
 
 /// An outbox of however many tenants takes a call for each hundred events.

@@ -517,6 +517,9 @@ async fn a_changed_dialect_is_for_new_webhooks() {
     for (query, count) in [
         ("dialect=odin", 1),
         ("dialect=standard", 0),
+        ("dialect=standard,odin", 1),
+        ("plan=free,pro", 1),
+        ("plan=free", 0),
         ("plan=pro&q=ACM", 1),
         ("q=nobody", 0),
         ("metadata.a=1", 1),
@@ -530,5 +533,11 @@ async fn a_changed_dialect_is_for_new_webhooks() {
             count,
             "{query}"
         );
+    }
+    for (query, field) in [("dialect=nope", "dialect"), ("plan=pro,", "plan")] {
+        let path = format!("/v1/tenants?{query}");
+        let refused = world.get(&As::operator(), &path).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), [field], "{query}");
     }
 }

@@ -278,17 +278,18 @@ impl Operation {
         });
         let example = json!({ name: [example], "next_cursor": null });
         self.pages()
+            .ordered(
+                "The order: newest first (`desc`) or oldest first (`asc`).",
+                "desc",
+            )
             .answers_with(StatusCode::OK, "A page of the list.", data, example)
     }
 
     /// A list that can be read in both orders.
     #[must_use]
-    pub fn ordered(self) -> Self {
-        self.query(
-            "order",
-            "The order: newest first (`desc`) or oldest first (`asc`).",
-            json!({ "enum": ["asc", "desc"], "default": "desc" }),
-        )
+    pub fn ordered(self, description: &str, default: &str) -> Self {
+        let schema = json!({ "enum": ["asc", "desc"], "default": default });
+        self.query("order", description, schema)
     }
 
     /// A success of any other form.

@@ -81,8 +81,8 @@ impl Deliverer {
         key: &DeliveryKey,
     ) -> Result<Option<Attempt>, FlowError> {
         let filter = LogFilter {
-            event: Some(key.event.clone()),
-            delivery: Some(key.uuid()),
+            events: vec![key.event.clone()],
+            deliveries: vec![key.uuid()],
             ..LogFilter::default()
         };
         let mut before = None;

@@ -206,14 +206,15 @@ impl Store {
     pub async fn api_keys(
         &self,
         owner: &KeyOwner,
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<ApiKey>, StoreError> {
-        let after = before.map(|position| format!("K#{position}"));
+        let after = after.map(|position| format!("K#{position}"));
         let pk = [owner_pk(owner)];
         let stretch = Stretch {
             index: None,
-            order: Order::NewestFirst,
+            order,
             from: "K#",
             until: "K#~",
             after: after.as_deref(),
@@ -228,7 +229,7 @@ impl Store {
         let lookups = lookups.collect::<Result<_, StoreError>>()?;
         let items = self.get_all(lookups).await?.into_iter().map(from_row);
         let mut items = items.collect::<Result<Vec<_>, _>>()?;
-        items.sort_by_cached_key(|key| std::cmp::Reverse(list_sk(key.created_ms, &key.id)));
+        items.sort_by(|one, other| order.compare(&position_of(one), &position_of(other)));
         Ok(Listed { items, next })
     }
 
@@ -409,21 +410,22 @@ impl Store {
         row.map(from_row).transpose()
     }
 
-    /// A page of a tenant's portal links, ended or not, newest first, from before a position of [`Listed::next`].
+    /// A page of a tenant's portal links, ended or not, from behind a position of [`Listed::next`].
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn portal_links(
         &self,
         tenant: &TenantId,
-        before: Option<&str>,
+        order: Order,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Listed<ApiKey>, StoreError> {
-        let after = before.map(|position| format!("{LINKS}{position}"));
+        let after = after.map(|position| format!("{LINKS}{position}"));
         let pk = [partition(tenant)];
         let stretch = Stretch {
             index: None,
-            order: Order::NewestFirst,
+            order,
             from: LINKS,
             until: &format!("{LINKS}~"),
             after: after.as_deref(),

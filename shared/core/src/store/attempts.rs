@@ -1,6 +1,6 @@
 //! The log: one row per attempt, named by its due time, so that a message received twice finds it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use rung_dialect::Dialects;
 
@@ -34,10 +34,10 @@ pub struct LogFilter {
     pub statuses: Vec<(u16, u16)>,
     /// Why they failed.
     pub error_codes: Vec<ErrorCode>,
-    /// Their event.
-    pub event: Option<EventId>,
-    /// Their delivery's UUID.
-    pub delivery: Option<uuid::Uuid>,
+    /// Their events.
+    pub events: Vec<EventId>,
+    /// Their deliveries' UUIDs.
+    pub deliveries: Vec<uuid::Uuid>,
     /// Not due before.
     pub since_ms: Option<u64>,
     /// Due before.
@@ -64,15 +64,19 @@ impl TypeFilter {
 
 impl LogFilter {
     /// The shards that its entries stand in: an event's attempts stand in one.
-    fn shards(&self) -> std::ops::Range<u8> {
-        let event = self.event.as_ref();
-        event.map_or(0..LOG_SHARDS, |event| event.shard()..event.shard() + 1)
+    fn shards(&self) -> Vec<u8> {
+        if self.events.is_empty() {
+            return (0..LOG_SHARDS).collect();
+        }
+        let shards: BTreeSet<_> = self.events.iter().map(EventId::shard).collect();
+        Vec::from_iter(shards)
     }
 
     /// No attempt that it takes was due before this, in milliseconds: none is before its event was accepted.
     fn least_ms(&self) -> u64 {
-        let accepted_ms = self.delivery.and_then(DeliveryKey::accepted_ms_of);
-        self.since_ms.max(accepted_ms).unwrap_or(0)
+        let accepted = self.deliveries.iter();
+        let accepted = accepted.map(|delivery| DeliveryKey::accepted_ms_of(*delivery).unwrap_or(0));
+        self.since_ms.max(accepted.min()).unwrap_or(0)
     }
 
     /// Whether entries within the times may be refused.
@@ -82,8 +86,8 @@ impl LogFilter {
             || self.event_types.is_some()
             || !self.statuses.is_empty()
             || !self.error_codes.is_empty()
-            || self.event.is_some()
-            || self.delivery.is_some()
+            || !self.events.is_empty()
+            || !self.deliveries.is_empty()
     }
 
     fn takes(&self, attempt: &Attempt) -> bool {
@@ -105,13 +109,9 @@ impl LogFilter {
                 .event_types
                 .as_ref()
                 .is_none_or(|types| types.takes(attempt))
-            && self
-                .event
-                .as_ref()
-                .is_none_or(|event| attempt.key.delivery.event == *event)
-            && self
-                .delivery
-                .is_none_or(|delivery| attempt.key.delivery.uuid() == delivery)
+            && (self.events.is_empty() || self.events.contains(&attempt.key.delivery.event))
+            && (self.deliveries.is_empty()
+                || self.deliveries.contains(&attempt.key.delivery.uuid()))
     }
 }
 
@@ -211,6 +211,7 @@ impl Store {
     ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
         let partitions: Vec<_> = filter
             .shards()
+            .into_iter()
             .map(|shard| partition(tenant, webhook, shard))
             .collect();
         let since = time(filter.least_ms());
@@ -269,10 +270,11 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
-        let shards = || filter.shards();
+        let shards = filter.shards();
         let sources = logs.iter().flat_map(|log| {
             let since = time(filter.least_ms().max(log.since_ms));
-            shards().map(move |shard| (partition(&log.tenant, &log.webhook, shard), since.clone()))
+            let shards = shards.iter();
+            shards.map(move |shard| (partition(&log.tenant, &log.webhook, *shard), since.clone()))
         });
         let sources: Vec<_> = sources.collect();
         let chunk = if filter.is_narrow() {

@@ -6,9 +6,13 @@
 //!
 //! A position in the list is `accepted#call#taken`: the entries of the row before it, in the order of the walk, or `~` for all.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use rung_base::chance;
+use rung_dialect::Dialect;
 use uuid::Uuid;
 
 use super::{
@@ -102,12 +106,31 @@ fn whole(row: &str) -> String {
 }
 
 /// Which events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct EventFilter {
-    /// Of one of these types; empty for any.
-    pub event_types: Vec<String>,
+    /// Of which types; `None` for any.
+    pub event_types: Option<EventTypeFilter>,
     /// When they were accepted.
     pub span: Span,
+}
+
+/// Types of events by patterns, as webhooks subscribe to them. The list does not say in which dialect an event was published: what
+/// any of these takes in is taken.
+#[derive(Clone)]
+pub struct EventTypeFilter {
+    /// Whose catalogues know the patterns.
+    pub dialects: Vec<Arc<Dialect>>,
+    /// Types, groups, prefixes or `*`.
+    pub patterns: Vec<String>,
+}
+
+impl EventTypeFilter {
+    fn takes(&self, event_type: &str) -> bool {
+        self.dialects.iter().any(|dialect| {
+            let mut patterns = self.patterns.iter();
+            patterns.any(|pattern| dialect.catalogue.matches(pattern, event_type))
+        })
+    }
 }
 
 /// How many entries a page may walk over in search of those that the filter takes. The page ends there, with a cursor.
@@ -323,8 +346,8 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Event>, Option<String>), StoreError> {
         // One event more than asked for tells whether there is a next page.
-        let wanted = &filter.event_types;
-        let chunk = if wanted.is_empty() {
+        let wanted = filter.event_types.as_ref();
+        let chunk = if wanted.is_none() {
             limit + 1
         } else {
             FILTERED_CHUNK
@@ -336,7 +359,7 @@ impl Store {
             let (mut entries, rest) = self
                 .event_entries(tenants, order, filter.span, next.as_deref(), chunk)
                 .await?;
-            entries.retain(|entry| wanted.is_empty() || wanted.contains(&entry.event_type));
+            entries.retain(|entry| wanted.is_none_or(|wanted| wanted.takes(&entry.event_type)));
             for entries in entries.chunks(limit + 1) {
                 for (entry, event) in self.events_of(entries).await? {
                     if taken.len() == limit {

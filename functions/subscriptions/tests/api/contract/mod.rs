@@ -583,7 +583,8 @@ async fn every_list_has_pages_newest_first() {
     ];
     let scene = Scene::new().await;
     for call in calls(&scene.document, true) {
-        if !call.parameters().contains("cursor") {
+        // Of dead letters a sample is shown, without pages.
+        if !call.parameters().contains("cursor") || call.id == "listDeadLetters" {
             continue;
         }
         let (who, path) = (scene.caller(&call), scene.path(&call));
