@@ -337,6 +337,10 @@ GET /v1/webhooks/webhook_1/logs/log_1 Subscriptions
 POST /v1/webhooks/webhook_1/logs/log_1/retry Subscriptions
 POST /v1/webhooks/webhook_1/recover Subscriptions
 POST /v1/recover Subscriptions
+POST /v1/exports Subscriptions
+GET /v1/jobs/job_1/output Subscriptions
+POST /v1/jobs/job_1/cancel Subscriptions
+POST /v1/import Subscriptions
 GET /v1/webhooks/webhook_1/deliveries Subscriptions
 GET /v1/webhooks/webhook_1/deliveries/delivery_1 Subscriptions
 POST /v1/webhooks/webhook_1/deliveries/delivery_1/retry Subscriptions

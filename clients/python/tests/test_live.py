@@ -173,6 +173,21 @@ def test_what_did_not_arrive_is_sent_by_a_job(rung: Rung) -> None:
     assert caught.value.code == "job_ended"
 
 
+def test_an_export_is_imported(rung: Rung) -> None:
+    acme = tenant(rung)
+    acme.webhooks.create(url="http://127.0.0.1:9/", events=["order.*"])
+    lines: list[str] = []
+    for _ in range(2):
+        job = acme.exports.create(include=["secrets"])
+        assert acme.jobs.wait(job["id"])["result"] == {"tenants": 1, "webhooks": 1}
+        before, lines = lines, list(acme.exports.output(job["id"]))
+        results = rung.exports.import_(lines)
+        assert [(one["line"], one["kind"], one["status"]) for one in results] == [(1, "tenant", 200), (2, "webhook", 200)]
+    assert lines == before
+    refused = rung.exports.import_(['{"tenant": {"id": "_a"}}'])[0]["error"]
+    assert refused is not None and refused["code"] == "invalid_request"
+
+
 def test_a_batch_answers_event_by_event(rung: Rung) -> None:
     acme = tenant(rung, "bharatcart")
     events: list[PublishEventRequest] = [

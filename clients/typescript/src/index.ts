@@ -6,7 +6,7 @@ export { ApiError, ConnectionError, type ErrorBody, type ErrorDetail, RungError 
 export type { CallOptions, Options } from "./http.js";
 export { type Page, Pages } from "./pages.js";
 export { PublishError, type PublishResult } from "./publish.js";
-export type { Deleted, ExportRequest, ImportResult, PutTenant } from "./resources.js";
+export type { Deleted, PutTenant } from "./resources.js";
 
 /** Whose key this is, and what is left of its quota. A portal's token has a link in place of a key. */
 export interface Me {

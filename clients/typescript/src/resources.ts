@@ -1,4 +1,3 @@
-import type { ErrorBody } from "./errors.js";
 import { type CallOptions, errorOf, type Http, path, sleep } from "./http.js";
 import { Pages } from "./pages.js";
 import { publish, publishBatch, type PublishResult } from "./publish.js";
@@ -361,27 +360,13 @@ export class DeadLetters extends Resource {
   }
 }
 
-/** What an export has beside tenants, keys, event types and webhooks. */
-export interface ExportRequest {
-  include?: ("secrets" | "events" | "logs")[] | null;
-}
-
-/** What came of a line of an import. */
-export interface ImportResult {
-  /** From 1. */
-  line: number;
-  kind: string | null;
-  status: number;
-  error: ErrorBody | null;
-}
-
-/** What one request of an import may have; Rung takes 5 MB. */
+/** What one request of an import may have; Rung takes 4 MiB. */
 const IMPORT_BYTES = 4_000_000;
 
 /** Tenants with their webhooks, keys and event types, to take elsewhere. Needs an operator's key. */
 export class Exports extends Resource {
   /** Starts an export. Read its {@link Exports.output} when the job has succeeded. */
-  async create(body: ExportRequest = {}, options?: CallOptions): Promise<t.Job> {
+  async create(body: t.CreateExportRequest = {}, options?: CallOptions): Promise<t.Job> {
     return (await this.http.call<{ job: t.Job }>("POST", "/v1/exports", { ...options, body })).job;
   }
 
@@ -398,8 +383,8 @@ export class Exports extends Resource {
   }
 
   /** Takes in the lines of an export, in as many requests as it needs, and returns one result per line: look at each `error`. */
-  async import(lines: Iterable<string> | AsyncIterable<string>, options?: CallOptions): Promise<ImportResult[]> {
-    const results: ImportResult[] = [];
+  async import(lines: Iterable<string> | AsyncIterable<string>, options?: CallOptions): Promise<t.ImportResult[]> {
+    const results: t.ImportResult[] = [];
     let part: string[] = [];
     let bytes = 0;
     for await (const line of lines) {
@@ -416,10 +401,10 @@ export class Exports extends Resource {
   }
 
   /** Repeats the call from the line that Rung had no time for. */
-  async #import(lines: string[], options?: CallOptions): Promise<ImportResult[]> {
+  async #import(lines: string[], options?: CallOptions): Promise<t.ImportResult[]> {
     if (lines.length === 0) return [];
     const request = { ...options, body: lines.join("\n"), headers: { ...options?.headers, "content-type": "application/x-ndjson" } };
-    const { results, next_line } = await this.http.call<{ results: ImportResult[]; next_line: number | null }>("POST", "/v1/import", request);
+    const { results, next_line } = await this.http.call<{ results: t.ImportResult[]; next_line: number | null }>("POST", "/v1/import", request);
     return next_line === null ? results : [...results, ...(await this.#import(lines.slice(next_line - 1), options))];
   }
 }

@@ -155,6 +155,28 @@ test("what did not arrive is sent by a job", async () => {
   await assert.rejects(rung.jobs.cancel(redriven.id), refusal(409, "job_ended"));
 });
 
+test("an export is imported", async () => {
+  const acme = await tenant();
+  await acme.webhooks.create({ url: "http://127.0.0.1:9/", events: ["order.*"] });
+  let [before, lines]: string[][] = [[], []];
+  for (const _ of [1, 2]) {
+    const job = await acme.exports.create({ include: ["secrets"] });
+    assert.deepEqual((await acme.jobs.wait(job.id)).result, { tenants: 1, webhooks: 1 });
+    [before, lines] = [lines, await all(acme.exports.output(job.id))];
+    const results = await rung.exports.import(lines);
+    assert.deepEqual(
+      results.map(({ line, kind, status }) => [line, kind, status]),
+      [
+        [1, "tenant", 200],
+        [2, "webhook", 200],
+      ],
+    );
+  }
+  assert.deepEqual(lines, before);
+  const [refused] = await rung.exports.import(['{"tenant": {"id": "_a"}}']);
+  assert.equal(refused?.error?.code, "invalid_request");
+});
+
 test("a batch answers event by event", async () => {
   const acme = await tenant("bharatcart");
   const type = (index: number) => (index === 150 ? "no.such.type" : "product.deleted");

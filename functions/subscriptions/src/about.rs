@@ -21,12 +21,13 @@ use serde_json::json;
 use crate::{Management, keys, portal_links, tenants};
 
 /// What a client may ask for by its name, of what came in later than the first version.
-const FEATURES: [&str; 10] = [
+const FEATURES: [&str; 11] = [
     "audit",
     "batch",
     "challenge",
     "erasure",
     "event_types",
+    "export",
     "filter",
     "jobs",
     "key_pairs",

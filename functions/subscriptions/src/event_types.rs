@@ -2,6 +2,7 @@
 //!
 //! An operator's key without `Rung-Tenant` is about the deployment's types in one dialect, all others are about one tenant's.
 
+mod exported;
 mod request;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::exported::Exported;
 use self::request::Whole;
 use crate::{Management, Path, dialect_named, tries::Tries};
 

@@ -209,22 +209,7 @@ pub(crate) async fn get(
         }
     };
     let deliveries = deliveries_of(&state, &event, &goes_to).await?;
-    let dialect = state.api.dialect(&caller.tenant.dialect)?;
-    let own = state.api.store.body(&event, &caller.tenant.dialect).await?;
-    let own = own.as_ref();
-    let payload = own.and_then(|body| String::from_utf8(body.to_vec()).ok());
-    let view = Detail {
-        id: event.id.as_str(),
-        tenant_id: event.tenant.name(),
-        r#type: &event.event_type,
-        timestamp: Time::at_ms(event.timestamp_ms),
-        created_at: Time::at_ms(event.accepted_ms),
-        reason: event.reason.map(NoDelivery::message),
-        reason_code: event.reason,
-        data: own.and_then(|body| dialect.data_of(body)),
-        payload: payload.and_then(|text| RawValue::from_string(text).ok()),
-        erased_at: erased_at(&event),
-    };
+    let view = detail(&state, &event, &caller.tenant.dialect).await?;
 
     #[derive(Serialize)]
     struct Data<'a> {
@@ -240,6 +225,30 @@ pub(crate) async fn get(
             next_cursor: page.cursor(next.as_deref()),
         },
     ))
+}
+
+/// An event with its data, which is read from its body in this dialect.
+pub(crate) async fn detail<'e>(
+    state: &Management,
+    event: &'e Event,
+    dialect: &str,
+) -> Result<Detail<'e>, ApiError> {
+    let own = state.api.store.body(event, dialect).await?;
+    let own = own.as_ref();
+    let dialect = state.api.dialect(dialect)?;
+    let payload = own.and_then(|body| String::from_utf8(body.to_vec()).ok());
+    Ok(Detail {
+        id: event.id.as_str(),
+        tenant_id: event.tenant.name(),
+        r#type: &event.event_type,
+        timestamp: Time::at_ms(event.timestamp_ms),
+        created_at: Time::at_ms(event.accepted_ms),
+        reason: event.reason.map(NoDelivery::message),
+        reason_code: event.reason,
+        data: own.and_then(|body| dialect.data_of(body)),
+        payload: payload.and_then(|text| RawValue::from_string(text).ok()),
+        erased_at: erased_at(event),
+    })
 }
 
 /// Where each delivery of an event stands. One that was backfilled has a row, or was never sent.

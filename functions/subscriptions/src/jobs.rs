@@ -12,7 +12,7 @@ use rung_core::{
         delivery::State as DeliveryState,
         id::{JobId, TenantId, WebhookId},
         idempotency::Idempotency,
-        job::{Erasure, Failure as Cause, Job, Kind, Status, Subject, Task, Work},
+        job::{Erasure, Failure as Cause, Included, Job, Kind, Status, Subject, Task, Work},
         message::Lane,
         portal::Capability,
         recovery::{Recovery, Scope as Sent, Selection},
@@ -90,6 +90,11 @@ enum Params<'a> {
         /// `deliver` or `retry`; null for both.
         queue: Option<&'static str>,
     },
+    /// Of `export`.
+    Export {
+        /// What goes along with tenants, keys, event types and webhooks.
+        include: &'a [Included],
+    },
     /// Of `erase`.
     Erase {
         /// The event to erase, if it is one.
@@ -106,6 +111,9 @@ impl<'a> Params<'a> {
             },
             Work::Redrive { lane, .. } => Self::Redrive {
                 queue: lane.map(Lane::as_str),
+            },
+            Work::Export(exporting) => Self::Export {
+                include: &exporting.include,
             },
             Work::Erase(erasure) => Self::Erase {
                 event_id: match &erasure.subject {
@@ -140,7 +148,7 @@ fn given<T>(list: &[T]) -> Option<&[T]> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "JobProgress")]
 struct Progress {
-    /// What it has done so far: deliveries sent again or cancelled, messages moved, events, deliveries and log entries erased.
+    /// What it has done so far: deliveries sent again or cancelled, messages moved, events, deliveries and log entries erased, tenants and webhooks counted.
     done: u64,
     /// What it has found and left as it is.
     skipped: u64,
@@ -163,7 +171,7 @@ impl Progress {
             skipped: counts.skipped,
             total: match &job.task.work {
                 Work::Redrive { found, .. } => Some(*found),
-                Work::Recover(_) | Work::Cancel(_) | Work::Erase(_) => None,
+                Work::Recover(_) | Work::Cancel(_) | Work::Export(_) | Work::Erase(_) => None,
             },
             reached: reached_ms.map(Time::at_ms),
         }
@@ -194,6 +202,8 @@ enum Outcome {
         /// Unreadable messages, which stay.
         skipped: u64,
     },
+    /// Of `export`: its lines are at `/v1/jobs/{id}/output`.
+    Export { tenants: u64, webhooks: u64 },
     /// Of `erase`.
     Erase {
         events: u64,
@@ -220,6 +230,10 @@ impl Outcome {
             Work::Redrive { .. } => Self::Redrive {
                 messages: counts.messages,
                 skipped: counts.skipped,
+            },
+            Work::Export(_) => Self::Export {
+                tenants: counts.tenants,
+                webhooks: counts.webhooks,
             },
             Work::Erase(erasure) => Self::Erase {
                 events: counts.events,

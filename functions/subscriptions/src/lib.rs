@@ -15,7 +15,9 @@ mod docs;
 mod encryption;
 mod event_types;
 mod events;
+mod export;
 mod ids;
+mod import;
 mod jobs;
 mod keys;
 mod logs;
@@ -175,6 +177,9 @@ fn calls() -> Routes<Management> {
         .get("/v1/jobs", jobs::list, docs::list_jobs)
         .get("/v1/jobs/{job}", jobs::get, docs::get_job)
         .post("/v1/jobs/{job}/cancel", jobs::cancel, docs::cancel_job)
+        .get("/v1/jobs/{job}/output", export::output, docs::get_output)
+        .post("/v1/exports", export::begin, docs::create_export)
+        .post("/v1/import", import::take, docs::import)
         .get("/v1/egress-ips", about::egress_ips, docs::egress_ips)
 }
 

@@ -468,6 +468,23 @@ async fn event_of(state: &Management, entry: &Attempt) -> Result<Option<Event>, 
     Ok(event.filter(|event| event.accepted_ms == key.accepted_ms))
 }
 
+/// An entry with its request and response.
+pub(crate) async fn detail<'e>(
+    state: &'e Management,
+    entry: &'e Attempt,
+) -> Result<Detail<'e>, ApiError> {
+    let event = event_of(state, entry).await?;
+    let body = match &event {
+        Some(event) => state.api.store.body(event, &entry.dialect).await?,
+        None => None,
+    };
+    let view = views(state, std::slice::from_ref(entry)).await?;
+    let view = view.into_iter().next().ok_or(Code::NotFound)?;
+    let dialect = state.api.dialects.get(&entry.dialect).map(AsRef::as_ref);
+    let (event, body) = (event.as_ref(), body.as_deref());
+    Ok(Detail::of(view, entry, dialect, event, body))
+}
+
 pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -476,15 +493,7 @@ pub(crate) async fn get(
 ) -> Result<Response, ApiError> {
     let caller = state.reader_of(&headers, &webhook).await?;
     let (_, entry) = entry(&state, &caller, &webhook, &log).await?;
-    let event = event_of(&state, &entry).await?;
-    let body = match &event {
-        Some(event) => state.api.store.body(event, &entry.dialect).await?,
-        None => None,
-    };
-    let view = views(&state, std::slice::from_ref(&entry)).await?;
-    let view = view.into_iter().next().ok_or(Code::NotFound)?;
-    let dialect = state.api.dialects.get(&entry.dialect).map(AsRef::as_ref);
-    let detail = Detail::of(view, &entry, dialect, event.as_ref(), body.as_deref());
+    let detail = detail(&state, &entry).await?;
     Ok(answer(StatusCode::OK, json!({ "log": detail })))
 }
 

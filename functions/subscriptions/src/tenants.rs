@@ -353,10 +353,10 @@ pub(crate) async fn put(
         } else if let Err(problem) = name_of_a_customer(&Json::String(id.to_string())) {
             fields.problem("id", problem);
         }
-        fields.optional("created_at", read::time_ms);
+        let created_ms = fields.optional("created_at", read::time_ms);
         let whole = Whole::read(&mut fields, api)?;
         fields.finish()?;
-        let new = whole.tenant(&id, api.clock.now_ms());
+        let new = whole.tenant(&id, created_ms.unwrap_or_else(|| api.clock.now_ms()));
         let Some(present) = present else {
             let record = record(&origin, Action::TenantCreated, None, Some(&new));
             if let Some(made) = api.store.create_tenant(&new, &record).await? {
@@ -371,7 +371,7 @@ pub(crate) async fn put(
             webhooks: present.webhooks,
             version: present.version,
             portal_round: present.portal_round,
-            created_ms: present.created_ms,
+            created_ms: created_ms.unwrap_or(present.created_ms),
             ..new
         };
         let record = record(

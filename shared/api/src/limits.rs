@@ -86,6 +86,14 @@ pub const KEY_CACHE_MS: u64 = 10_000;
 pub const STATS_BUCKETS: u64 = 1_000;
 /// Failed attempts in a row are counted up to this.
 pub const FAILURES_COUNTED: usize = 100;
+/// A page of an export ends when it is so long, in bytes. A line may come on top.
+pub const EXPORT_PAGE_BYTES: usize = 1024 * 1024;
+/// Longest body of an import, in bytes. AWS passes on 6 MB, and lines as base64.
+pub const IMPORT_BYTES: usize = 4 * 1024 * 1024;
+/// Most lines that one import takes.
+pub const IMPORT_LINES: usize = 1_000;
+/// An import stops when it has told so much of what was refused, in bytes.
+pub const IMPORT_TOLD_BYTES: usize = 1024 * 1024;
 /// The greatest `rate_per_second` of a recovery.
 pub const RECOVERY_RATE_MAX: u32 = 1_000;
 /// How long a call of the API may count or change things one by one before it answers how far it came, in milliseconds.

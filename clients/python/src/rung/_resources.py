@@ -7,13 +7,12 @@ from typing import Any, Literal, TypedDict, Unpack, cast
 import httpx
 
 from . import types as t
-from ._errors import ErrorBody
 from ._http import Http, error_of, path
 from ._pages import Pages
 from ._publish import PublishResult, publish, publish_batch
 
 
-# What one request of an import may have; Rung takes 5 MB.
+# What one request of an import may have; Rung takes 4 MiB.
 _IMPORT_BYTES = 4_000_000
 
 
@@ -22,21 +21,6 @@ class Deleted(TypedDict):
 
     id: str
     deleted: Literal[True]
-
-
-class ExportRequest(TypedDict, total=False):
-    """What an export has beside tenants, keys, event types and webhooks."""
-
-    include: list[Literal["secrets", "events", "logs"]] | None
-
-
-class ImportResult(TypedDict):
-    """What came of a line of an import. Lines are counted from 1."""
-
-    line: int
-    kind: str | None
-    status: int
-    error: ErrorBody | None
 
 
 class Secrets(TypedDict):
@@ -505,7 +489,7 @@ class DeadLetters(_Resource):
 class Exports(_Resource):
     """Tenants with their webhooks, keys and event types, to take elsewhere. Needs an operator's key."""
 
-    def create(self, *, idempotency_key: str | None = None, **body: Unpack[ExportRequest]) -> t.Job:
+    def create(self, *, idempotency_key: str | None = None, **body: Unpack[t.CreateExportRequest]) -> t.Job:
         """Starts an export. Read its `output` when the job has succeeded."""
         return cast(t.Job, self._one("job", "POST", "/v1/exports", body=body, idempotency_key=idempotency_key))
 
@@ -520,12 +504,12 @@ class Exports(_Resource):
             following = answer.links.get("next")
             query = None if following is None else {"cursor": httpx.URL(following["url"]).params["cursor"]}
 
-    def import_(self, lines: Iterable[str]) -> Sequence[ImportResult]:
+    def import_(self, lines: Iterable[str]) -> Sequence[t.ImportResult]:
         """Takes in the lines of an export, in as many requests as it needs.
 
         Returns one result per line: look at each `error`.
         """
-        results: list[ImportResult] = []
+        results: list[t.ImportResult] = []
         part: list[bytes] = []
         size = 0
         for line in map(str.encode, lines):
@@ -539,8 +523,8 @@ class Exports(_Resource):
             result["line"] = number
         return results
 
-    def _import(self, lines: Sequence[bytes]) -> list[ImportResult]:
-        results: list[ImportResult] = []
+    def _import(self, lines: Sequence[bytes]) -> list[t.ImportResult]:
+        results: list[t.ImportResult] = []
         while lines:
             headers = {"content-type": "application/x-ndjson"}
             data = self._http.call("POST", "/v1/import", body=b"\n".join(lines), headers=headers)

@@ -90,6 +90,15 @@ pub(super) fn example_of_redrive() -> Value {
     job
 }
 
+/// One that exports.
+pub(super) fn example_of_export() -> Value {
+    let mut job = example();
+    job["kind"] = "export".into();
+    job["tenant_id"] = Value::Null;
+    job["params"] = json!({ "include": ["secrets"] });
+    job
+}
+
 /// What an `Idempotency-Key` does for a call that begins a job.
 pub(super) const ONE_PER_KEY: &str = "The same key with the same request starts only one job.";
 

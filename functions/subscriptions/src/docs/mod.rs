@@ -6,6 +6,7 @@ mod deliveries;
 mod encryption;
 mod event_types;
 mod events;
+mod exports;
 mod jobs;
 mod keys;
 mod logs;
@@ -30,6 +31,7 @@ pub(crate) use self::{
     encryption::reencrypt,
     event_types::{delete_event_type, get_event_type, list_event_types, put_event_type},
     events::{delete_event, get_event, list_events},
+    exports::{create_export, get_output, import},
     jobs::{cancel_job, get_job, list_jobs},
     keys::{
         create_key, create_operator_key, delete_key, delete_operator_key, get_key,

@@ -150,7 +150,7 @@ pub(crate) fn get_tenant(schemas: &mut Schemas) -> Operation {
 pub(crate) fn put_tenant(schemas: &mut Schemas) -> Operation {
     let own = json!({
         "id": id("As in the path."),
-        "created_at": time("Has no effect."),
+        "created_at": time("When it was made elsewhere [default: now, or as it was]."),
     });
     let body = object(&["name"], with(whole(), own));
     let operation = Operation::new(

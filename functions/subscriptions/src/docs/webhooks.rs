@@ -191,7 +191,7 @@ fn read_only() -> Value {
         "health": any(json!(["string", "null"])),
         "failing_since": time(),
         "last_success_at": time(),
-        "last_failure": { "type": ["object", "null"] },
+        "last_failure": any(json!(["object", "null"])),
         "disabled": any(json!(["object", "null"])),
         "last_disabled_at": time(),
     })
@@ -207,6 +207,12 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
             "properties": { "secret": { "type": "string" }, "expires_at": { "type": "string", "format": "date-time" } },
         },
     });
+    let disabled = json!({
+        "description": "With the status `disabled`: since when and why [default: now, `manual`].",
+        "type": ["object", "null"],
+        "required": ["at", "code"],
+        "properties": { "at": { "type": "string", "format": "date-time" }, "code": { "type": "string" } },
+    });
     let own = json!({
         "id": id("As in the path."),
         "secret": secret(),
@@ -215,11 +221,12 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         "challenge": challenge(),
         "dialect": dialect("What it speaks [default: the tenant's]."),
         "status": { "description": "[default: active]", "enum": ["active", "disabled", null] },
+        "disabled": disabled,
         "created_at": time("When it was made elsewhere [default: now, or as it was]."),
     });
     let body = object(
         &["url", "events"],
-        with(with(fields(header("string".into())), own), read_only()),
+        with(with(fields(header("string".into())), read_only()), own),
     );
     let example = json!({
         "url": "https://your-domain.com/webhooks/odin",
@@ -235,7 +242,8 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         "Import a webhook, or replace one.",
     )
     .describe(
-        "Whole: what is left out gets its default, but for a secret that is there, which stays.",
+        "Whole: what is left out gets its default, but for the secret and secret headers of a webhook that is there, which stay. \
+         With `challenge`, a new webhook that is given with the status `active` is taken to be verified.",
     )
     .preconditions()
     .body(body, example)

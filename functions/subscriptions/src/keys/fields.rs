@@ -31,12 +31,36 @@ impl New {
     }
 
     pub(super) fn of_tenant(fields: &mut Fields<'_>, now_ms: u64) -> Self {
+        let hash = fields.optional("key_sha256", sha256);
+        Self::with_hash(fields, hash, now_ms)
+    }
+
+    /// A tenant's key that is brought along, known by its hash alone.
+    pub(super) fn brought(fields: &mut Fields<'_>, now_ms: u64) -> Self {
+        let hash = fields.required("key_sha256", |value| sha256(value).map(Some));
+        Self::with_hash(fields, hash, now_ms)
+    }
+
+    fn with_hash(fields: &mut Fields<'_>, hash: Option<KeyHash>, now_ms: u64) -> Self {
         Self {
             name: fields.optional("name", read::text(NAME_CHARS)),
             scopes: fields.required("scopes", scopes(Scope::OF_TENANTS)),
             events_per_hour: fields.optional("events_per_hour", events_per_hour),
             expires_ms: fields.optional("expires_at", future(now_ms)),
-            hash: fields.optional("key_sha256", sha256),
+            hash,
+        }
+    }
+
+    /// A key that is there, with all of this in place of what it has.
+    pub(super) fn over(&self, key: ApiKey) -> ApiKey {
+        let tells_tenant = key.owner.tenant().is_some();
+        ApiKey {
+            name: self.name.clone(),
+            scopes: self.scopes.clone(),
+            events_per_hour: self.events_per_hour,
+            expires_ms: self.expires_ms,
+            remind_ms: self.expires_ms.filter(|_| tells_tenant).map(remind_ms),
+            ..key
         }
     }
 

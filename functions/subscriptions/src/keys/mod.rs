@@ -107,7 +107,7 @@ async fn create(
     origin: &Origin,
     owner: KeyOwner,
     headers: &HeaderMap,
-    (body, new): (&Json, New),
+    (body, new): (&Json, &New),
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let idempotency_key = rung_api::idempotency_key(headers)?;
@@ -215,7 +215,7 @@ async fn update(
     origin: &Origin,
     owner: &KeyOwner,
     id: &KeyId,
-    changes: Changes,
+    change: impl Fn(ApiKey) -> ApiKey,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let mut tries = Tries::to_change("key");
@@ -224,7 +224,7 @@ async fn update(
         if is_first(&present) {
             return Err(Code::FirstKey.into());
         }
-        let key = changes.applied_to(present.clone());
+        let key = change(present.clone());
         let another = if present.grants(Scope::Admin) && !key.grants(Scope::Admin) {
             Some(another_admin_key(api, id).await?)
         } else {

@@ -24,7 +24,7 @@ pub(crate) async fn create(
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     let now_ms = state.api.clock.wall_ms();
     let (body, new) = read_body(request, |fields| New::of_operator(fields, now_ms)).await?;
-    super::create(&state, &origin, OWNER, &headers, (&body, new)).await
+    super::create(&state, &origin, OWNER, &headers, (&body, &new)).await
 }
 
 pub(crate) async fn list(
@@ -56,7 +56,8 @@ pub(crate) async fn update(
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     let now_ms = state.api.clock.wall_ms();
     let (_, changes) = read_body(request, |fields| Changes::of_operator(fields, now_ms)).await?;
-    super::update(&state, &origin, &OWNER, &id, changes).await
+    let change = |key| changes.applied_to(key);
+    super::update(&state, &origin, &OWNER, &id, change).await
 }
 
 pub(crate) async fn delete(

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{Api, ApiError, NoQuery, Query};
+use rung_api::{Api, ApiError, Code, NoQuery, Query};
 use rung_core::domain::{
     audit::Origin,
     id::{KeyId, TenantName},
@@ -38,7 +38,35 @@ pub(crate) async fn create(
     let (body, new) = read_body(request, |fields| New::of_tenant(fields, now_ms)).await?;
     let tenant = state.api.tenant(tenant.as_str()).await?;
     let owner = KeyOwner::Tenant(tenant.id);
-    super::create(&state, &origin, owner, &headers, (&body, new)).await
+    super::create(&state, &origin, owner, &headers, (&body, &new)).await
+}
+
+/// Makes a key that is known by its hash alone, or sets the tenant's key that has it.
+pub(crate) async fn put(
+    state: &Management,
+    headers: &HeaderMap,
+    tenant: &TenantName,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (origin, owner) = owner(state, headers, Scope::Admin, tenant).await?;
+    let now_ms = state.api.clock.wall_ms();
+    let (body, new) = read_body(request, |fields| New::brought(fields, now_ms)).await?;
+    let hash = new.hash.ok_or(Code::Internal)?;
+    let made = super::create(state, &origin, owner.clone(), headers, (&body, &new)).await;
+    let taken = match made {
+        Err(error) if error.code == Code::KeyTaken => error,
+        made => return made,
+    };
+    let present = state.api.store.api_key(&hash).await?;
+    match present.filter(|key| key.owner == owner && key.portal.is_none()) {
+        Some(present) if new.over(present.clone()) == present => {
+            Ok(one(StatusCode::OK, &present, None))
+        }
+        Some(present) => {
+            super::update(state, &origin, &owner, &present.id, |key| new.over(key)).await
+        }
+        None => Err(taken),
+    }
 }
 
 pub(crate) async fn list(
@@ -71,7 +99,8 @@ pub(crate) async fn update(
     let (origin, owner) = owner(&state, &headers, Scope::Admin, &tenant).await?;
     let now_ms = state.api.clock.wall_ms();
     let (_, changes) = read_body(request, |fields| Changes::of_tenant(fields, now_ms)).await?;
-    super::update(&state, &origin, &owner, &id, changes).await
+    let change = |key| changes.applied_to(key);
+    super::update(&state, &origin, &owner, &id, change).await
 }
 
 pub(crate) async fn delete(

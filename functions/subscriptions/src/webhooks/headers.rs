@@ -44,21 +44,25 @@ struct Change {
 }
 
 impl OwnHeaders {
-    /// Reads `headers` and `secret_headers`, given for a webhook that has the headers of `present` so far.
+    /// Reads `headers` and `secret_headers`, given for a webhook that has the headers of `present` so far. Secret ones that are not
+    /// given stay, as the secret does.
     pub(super) fn read(
         fields: &mut Fields<'_>,
         given: Given,
         dialect: &Dialect,
         present: Option<&Webhook>,
     ) -> Self {
-        let (headers, secret_headers) = present
+        let (mut headers, secret_headers) = present
             .map(|present| (present.headers.clone(), present.secret_headers.clone()))
             .unwrap_or_default();
+        if given == Given::Whole {
+            headers.clear();
+        }
         // Answers list the names of `secret_headers`: whoever sends back what was read changes nothing.
         let names = Json::Array((secret_headers.keys().cloned().map(Json::String)).collect());
         let is_as_read = fields.given("secret_headers") == Some(&names);
         let headers = read_map(fields, "headers", given, dialect, headers, |value| value);
-        let secret_headers = if given == Given::Changes && is_as_read {
+        let secret_headers = if is_as_read {
             secret_headers
         } else {
             read_map(

@@ -2,6 +2,7 @@
 
 mod audit;
 mod challenge;
+mod exported;
 mod headers;
 mod list;
 mod request;
@@ -29,7 +30,7 @@ use rung_core::{
         portal::Capability,
         stats::Last,
         tenant::Scope,
-        webhook::Webhook,
+        webhook::{Disabled, Webhook},
     },
     flow::EventTypes,
     store::{
@@ -44,12 +45,13 @@ use self::{
     audit::record,
     headers::{Given, OwnHeaders},
     list::Wanted,
-    request::{Status, events, filter, max_in_flight, rate_limit, url},
+    request::{Status, disabled, events, filter, max_in_flight, rate_limit, url},
     view::View,
     whole::Whole,
 };
 pub(crate) use self::{
     challenge::verify,
+    exported::Exported,
     request::events as event_patterns,
     secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
 };
@@ -212,7 +214,7 @@ fn read_new(
         let problem = "stands beside an Idempotency-Key, which serves where there is no id; give one of the two";
         fields.problem("id", problem);
     }
-    let whole = Whole::read(&mut fields, state, caller, types)?;
+    let whole = Whole::read(&mut fields, state, caller, types, None)?;
     fields.finish()?;
     let id = match (id, key) {
         (Some(id), _) => id,
@@ -243,11 +245,10 @@ const CHANGING: &[ReadOnly] = &[
     ReadOnly::Time("failing_since"),
     ReadOnly::Time("last_success_at"),
     ReadOnly::Object("last_failure"),
-    ReadOnly::Object("disabled"),
     ReadOnly::Time("last_disabled_at"),
 ];
 
-/// Imports a webhook under its id, or replaces the one that has it: whole, but for a secret that is not given, which stays.
+/// Imports a webhook under its id, or replaces the one that has it: whole, but for what is secret and not given, which stays.
 pub(crate) async fn put(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -265,7 +266,9 @@ pub(crate) async fn put(
         precondition.check(present.as_ref().map(etag).as_ref())?;
         let present = present.as_ref();
         let webhook = read_replacement(&state, &caller, &types, &id, present, &body)?;
-        state.check_plan(&caller.tenant)?;
+        if webhook.disabled.is_none() {
+            state.check_plan(&caller.tenant)?;
+        }
         if write(&state, &caller, present, &webhook).await? {
             let (status, webhook) = match present {
                 None => (StatusCode::CREATED, webhook),
@@ -300,9 +303,10 @@ fn read_replacement(
     read_only::check(&mut fields, &derived, None);
     read_only::check(&mut fields, CHANGING, None);
     let status = fields.optional("status", Status::read);
+    let disabled = fields.optional("disabled", disabled);
     let created_ms = fields.optional("created_at", read::time_ms);
     let old_secrets = fields.optional("old_secrets", secrets::old_secrets);
-    let whole = Whole::read(&mut fields, state, caller, types)?;
+    let whole = Whole::read(&mut fields, state, caller, types, present)?;
     if let Some(present) = present {
         whole.secrets.check_against(&present.secret, &mut fields);
     }
@@ -344,13 +348,37 @@ fn read_replacement(
         webhook.old_secrets = old_secrets;
     }
     secrets::suit(&mut webhook, &dialect)?;
-    let moved = present.is_none_or(|present| present.url != webhook.url);
-    if webhook.challenge && (moved || challenge::is_demanded(&webhook)) {
-        challenge::demand(&mut webhook, now_ms);
-    } else if status.unwrap_or_default() != Status::of(&webhook) {
-        status.unwrap_or_default().apply(&mut webhook, now_ms);
-    }
+    set_status(&mut webhook, present, (status, disabled), now_ms);
     Ok(webhook)
+}
+
+/// Sets the status that a request gives for a webhook which is new, or replaces `present`. Whoever brings one along with its status
+/// vouches for its endpoint.
+fn set_status(
+    webhook: &mut Webhook,
+    present: Option<&Webhook>,
+    (status, disabled): (Option<Status>, Option<Disabled>),
+    now_ms: u64,
+) {
+    let disabled = disabled.filter(|_| status == Some(Status::Disabled));
+    let is_elsewhere = match present {
+        Some(present) => present.url != webhook.url,
+        None => status != Some(Status::Active) && disabled.is_none(),
+    };
+    let status = status.unwrap_or_default();
+    if webhook.challenge && is_elsewhere {
+        challenge::demand(webhook, now_ms);
+        return;
+    }
+    let waits = webhook.challenge && challenge::is_demanded(webhook);
+    if status != Status::of(webhook) && !waits {
+        status.apply(webhook, now_ms);
+    }
+    // One that is there as given has its log entries, too.
+    let cause = |disabled: &Disabled| (disabled.at_ms, disabled.reason);
+    if disabled.is_some() && disabled.as_ref().map(cause) != webhook.disabled.as_ref().map(cause) {
+        webhook.disabled = disabled;
+    }
 }
 
 pub(crate) async fn list(
@@ -512,6 +540,7 @@ fn read_change(
     let settled = settled.map(ReadOnly::Settled);
     read_only::check(&mut fields, &settled, Some(&shown));
     read_only::check(&mut fields, CHANGING, Some(&shown));
+    read_only::check(&mut fields, &[ReadOnly::Object("disabled")], Some(&shown));
     let dialect = fields.patch("dialect", dialect_with(&state.api, types));
     let dialect = match replaced(&mut fields, "dialect", dialect) {
         Some(dialect) => dialect,

@@ -11,6 +11,7 @@ use rung_core::{
 };
 use rung_dialect::Dialect;
 use rung_json::{Json, JsonFault, filter::Filter};
+use serde::Serialize;
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     move |value| {
@@ -84,7 +85,8 @@ fn count(value: &Json, most: u32) -> Option<u32> {
 }
 
 /// What a webhook's status can be set to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Status {
     #[default]
     Active,
@@ -126,6 +128,18 @@ impl Status {
             }
             Self::Disabled => {}
         }
+    }
+}
+
+/// Reads since when and why a webhook is disabled, as answers tell it. Log entries of another deployment are not here.
+pub(super) fn disabled(value: &Json) -> Result<Disabled, String> {
+    const FORM: &str = "must be an object with `at`, a time, and `code`, why a webhook is disabled";
+    let at_ms = value.get("at").and_then(|at| read::time_ms(at).ok());
+    let reason = value.get("code").and_then(Json::as_str);
+    let reason = reason.and_then(|code| serde_json::from_value(code.into()).ok());
+    match (at_ms, reason) {
+        (Some(at_ms), Some(reason)) => Ok(Disabled::new(at_ms, reason, Vec::new())),
+        _ => Err(FORM.to_owned()),
     }
 }
 

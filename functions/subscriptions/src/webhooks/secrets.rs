@@ -252,6 +252,17 @@ pub(crate) struct OldSecretView<'a> {
     expires_at: Time,
 }
 
+/// A webhook's replaced secrets that still sign at `wall_ms`, oldest first.
+pub(super) fn valid_old_secrets(webhook: &Webhook, wall_ms: u64) -> Vec<OldSecretView<'_>> {
+    let old_secrets = webhook.old_secrets.iter();
+    let old_secrets = old_secrets.filter(|old| old.expires_ms > wall_ms);
+    let old_secrets = old_secrets.map(|old| OldSecretView {
+        secret: old.secret.expose(),
+        expires_at: Time::at_ms(old.expires_ms),
+    });
+    old_secrets.collect()
+}
+
 /// What signs, for the operator and portal links that may: to move away with, and for a customer who has lost it.
 pub(crate) async fn secret_of(
     State(state): State<Management>,
@@ -265,16 +276,9 @@ pub(crate) async fn secret_of(
     let webhook = state.webhook(&caller, &id).await?;
     let record = caller.record(Action::WebhookSecretRead, id.as_str());
     state.api.store.record(&record).await?;
-    let wall_ms = state.api.clock.wall_ms();
-    let old_secrets = webhook.old_secrets.iter();
-    let old_secrets = old_secrets.filter(|old| old.expires_ms > wall_ms);
-    let old_secrets = old_secrets.map(|old| OldSecretView {
-        secret: old.secret.expose(),
-        expires_at: Time::at_ms(old.expires_ms),
-    });
     let data = json!({
         "secret": webhook.secret.expose(),
-        "old_secrets": old_secrets.collect::<Vec<_>>(),
+        "old_secrets": valid_old_secrets(&webhook, state.api.clock.wall_ms()),
     });
     let mut response = answer(StatusCode::OK, data);
     let no_store = HeaderValue::from_static("no-store");

@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{Management, dialect_with, metadata::metadata};
 
-/// All that a request says of a webhook, and the defaults of the rest.
+/// All that a request says of a webhook, and the defaults of the rest. Secret headers that it does not give stay those of the webhook
+/// that it replaces.
 pub(super) struct Whole {
     pub(super) dialect: Arc<Dialect>,
     url: String,
@@ -47,6 +48,7 @@ impl Whole {
         state: &Management,
         caller: &Caller,
         types: &EventTypes,
+        present: Option<&Webhook>,
     ) -> Result<Self, ApiError> {
         let api = &state.api;
         let dialect = match fields.optional("dialect", dialect_with(api, types)) {
@@ -63,7 +65,7 @@ impl Whole {
             name: fields.optional("name", read::text(NAME_CHARS)),
             description: fields.optional("description", read::text(DESCRIPTION_CHARS)),
             secrets: SecretFields::read(fields, &dialect),
-            own: OwnHeaders::read(fields, Given::Whole, &dialect, None),
+            own: OwnHeaders::read(fields, Given::Whole, &dialect, present),
             metadata: fields.optional("metadata", metadata),
             challenge: fields.optional("challenge", read::flag).unwrap_or(false),
             dialect,

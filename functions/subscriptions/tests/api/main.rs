@@ -18,6 +18,7 @@ mod deliveries;
 mod erasure;
 mod event_types;
 mod events;
+mod exports;
 mod interrupted;
 mod jobs;
 mod keys;

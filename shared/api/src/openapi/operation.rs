@@ -315,6 +315,28 @@ impl Operation {
         self
     }
 
+    /// A body of lines, each of them JSON. Generated clients know no type of their own for these.
+    #[must_use]
+    pub fn lines_body(self) -> Self {
+        let lines = json!({ "schema": { "type": "string", "format": "binary" } });
+        let body = json!({ "required": true, "content": { "application/octet-stream": lines } });
+        Self {
+            body: Some(body),
+            ..self
+        }
+        .refuses(BODY_REFUSALS)
+    }
+
+    /// A success with lines, each of them JSON, also as plain text.
+    #[must_use]
+    pub fn answers_lines(mut self, description: &str) -> Self {
+        let lines = json!({ "schema": { "type": "string" } });
+        let content = json!({ "application/x-ndjson": lines, "text/plain": lines });
+        let answer = json!({ "description": description, "content": content });
+        self.answers.insert(StatusCode::OK.as_u16(), answer);
+        self
+    }
+
     /// More errors that it answers.
     #[must_use]
     pub fn refuses(mut self, codes: &[Code]) -> Self {
@@ -408,7 +430,6 @@ fn path_parameters(path: &str) -> Vec<Value> {
             "key" | "operator_key" => ("The key's id, not the key itself.", id_schema()),
             "portal_link" => ("The portal link's id.", id_schema()),
             "webhook" => ("The webhook's id.", id_schema()),
-            "recovery" => ("The recovery's id.", json!({ "type": "string" })),
             "event" => ("The event's id.", id_schema()),
             "log" => ("The log entry's id.", json!({ "type": "string" })),
             "delivery" => (

@@ -105,6 +105,10 @@ actions! {
     EventTypeDeleted = "event_type.deleted";
     /// What is encrypted was encrypted anew with the newest key.
     SecretsReencrypted = "secrets.reencrypted";
+    /// An export was asked for.
+    ExportStarted = "export.started";
+    /// A part of an export was read.
+    ExportRead = "export.read";
     /// Dead letters went back to their queues.
     DeadLettersRedriven = "dead_letters.redriven";
 }
@@ -367,6 +371,7 @@ mod tests {
             "delivery",
             "event",
             "event_type",
+            "export",
             "job",
             "key",
             "portal_link",

@@ -21,13 +21,21 @@ pub enum Kind {
     Cancel,
     /// Moves dead letters back to their queues.
     Redrive,
+    /// Exports the deployment or a tenant.
+    Export,
     /// Erases payloads, responses and headers.
     Erase,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Recover, Self::Cancel, Self::Redrive, Self::Erase];
+    pub const ALL: [Self; 5] = [
+        Self::Recover,
+        Self::Cancel,
+        Self::Redrive,
+        Self::Export,
+        Self::Erase,
+    ];
 
     /// Its name.
     #[must_use]
@@ -36,6 +44,7 @@ impl Kind {
             Self::Recover => "recover",
             Self::Cancel => "cancel",
             Self::Redrive => "redrive",
+            Self::Export => "export",
             Self::Erase => "erase",
         }
     }
@@ -128,6 +137,7 @@ impl Task {
             Work::Recover(_) => Kind::Recover,
             Work::Cancel(_) => Kind::Cancel,
             Work::Redrive { .. } => Kind::Redrive,
+            Work::Export(_) => Kind::Export,
             Work::Erase(_) => Kind::Erase,
         }
     }
@@ -139,6 +149,7 @@ impl Task {
             Work::Recover(recovering) => recovering.reach.tenant(),
             Work::Cancel(cancelling) => Some(&cancelling.tenant),
             Work::Redrive { .. } => None,
+            Work::Export(exporting) => exporting.tenant.as_ref(),
             Work::Erase(erasure) => Some(&erasure.tenant),
         }
     }
@@ -152,7 +163,7 @@ impl Task {
                 Reach::Tenant(_) | Reach::Deployment => None,
             },
             Work::Cancel(cancelling) => Some(&cancelling.webhook),
-            Work::Redrive { .. } => None,
+            Work::Redrive { .. } | Work::Export(_) => None,
             Work::Erase(erasure) => match &erasure.subject {
                 Subject::Webhook { webhook, .. } => Some(webhook),
                 Subject::Tenant | Subject::Event { .. } => None,
@@ -178,6 +189,8 @@ pub enum Work {
         #[serde(rename = "n")]
         found: u64,
     },
+    /// Exports.
+    Export(Exporting),
     /// Erases.
     Erase(Erasure),
 }
@@ -237,6 +250,44 @@ pub struct Cancelling {
     pub states: Vec<State>,
 }
 
+/// What is to be exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exporting {
+    /// The tenant; `None` for all.
+    #[serde(rename = "t")]
+    pub tenant: Option<TenantId>,
+    /// What goes along with tenants, keys, event types and webhooks.
+    #[serde(rename = "i")]
+    pub include: Vec<Included>,
+}
+
+/// What an export has if it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", schemars(rename = "ExportIncluded"))]
+#[serde(rename_all = "snake_case")]
+pub enum Included {
+    /// Signing secrets, and the values of secret headers.
+    Secrets,
+    /// Events with their data.
+    Events,
+    /// Log entries with requests and responses.
+    Logs,
+}
+
+impl Included {
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "secrets" => Some(Self::Secrets),
+            "events" => Some(Self::Events),
+            "logs" => Some(Self::Logs),
+            _ => None,
+        }
+    }
+}
+
 /// What is to be erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
@@ -290,6 +341,12 @@ pub struct Counts {
     /// Messages moved back to their queue.
     #[serde(rename = "m", skip_serializing_if = "is_zero")]
     pub messages: u64,
+    /// Tenants counted for an export.
+    #[serde(rename = "t", skip_serializing_if = "is_zero")]
+    pub tenants: u64,
+    /// Webhooks counted for an export.
+    #[serde(rename = "w", skip_serializing_if = "is_zero")]
+    pub webhooks: u64,
     /// What was found and left as it is: events without a body in the webhook's dialect, deliveries that are worn out, dead letters
     /// that are none of Rung's messages.
     #[serde(rename = "s", skip_serializing_if = "is_zero")]
@@ -300,7 +357,12 @@ impl Counts {
     /// How many things were done.
     #[must_use]
     pub fn done(self) -> u64 {
-        self.events + self.deliveries + self.log_entries + self.messages
+        self.events
+            + self.deliveries
+            + self.log_entries
+            + self.messages
+            + self.tenants
+            + self.webhooks
     }
 }
 
@@ -313,6 +375,8 @@ impl std::ops::Add for Counts {
             deliveries: self.deliveries + other.deliveries,
             log_entries: self.log_entries + other.log_entries,
             messages: self.messages + other.messages,
+            tenants: self.tenants + other.tenants,
+            webhooks: self.webhooks + other.webhooks,
             skipped: self.skipped + other.skipped,
         }
     }

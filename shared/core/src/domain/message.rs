@@ -320,6 +320,8 @@ pub enum At {
     Cancel(String),
     /// One that moves dead letters: how many of each queue are left to look at.
     Redrive(RedrivePage),
+    /// One that exports: the position behind which it goes on in the list of tenants; empty at the beginning.
+    Export(String),
     /// One that erases.
     Erase(ErasePage),
 }

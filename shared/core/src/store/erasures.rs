@@ -49,8 +49,8 @@ impl Store {
         }
     }
 
-    /// Entries of a webhook's log that were due up to `until_ms`, oldest first: about `limit` from behind the position `after` on, and
-    /// the position to go on from.
+    /// Entries of a webhook's log that were due up to `until_ms`, oldest first, each with its position: about `limit` from behind the
+    /// position `after` on, and the position to go on from. Those of one position are on one page.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -61,7 +61,7 @@ impl Store {
         until_ms: u64,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
+    ) -> Result<(Vec<(String, Attempt)>, Option<String>), StoreError> {
         let sources: Vec<_> = attempts::log_partitions(tenant, webhook)
             .map(|pk| walk::Source { pk, index: None })
             .collect();
@@ -74,8 +74,8 @@ impl Store {
             .walk(&sources, order, span, walk::Start::behind(after), limit)
             .await?;
         let rows = walked.rows.into_iter();
-        let entries = rows.map(|(_, row)| attempts::read_attempt(row));
-        Ok((entries.collect::<Result<_, _>>()?, walked.next))
+        let entries = rows.map(|(place, row)| Ok((place, attempts::read_attempt(row)?)));
+        Ok((entries.collect::<Result<_, StoreError>>()?, walked.next))
     }
 
     /// Deletes log entries, whether they are there or not.

@@ -78,7 +78,7 @@ async fn every_call_refuses_fields_that_are_wrong_by_their_names() {
     let scene = Scene::new().await;
     let mut held = 0;
     for call in calls(&scene.document, true) {
-        if call.method == "GET" {
+        if call.method == "GET" || call.has_lines() {
             continue;
         }
         // With the admin key a tenant's calls take all of their fields.

@@ -72,6 +72,8 @@ enum Needs {
     ReadOrAll,
     /// The same, of what changes something.
     ManageOrAll,
+    /// The same, of the operator's own.
+    AdminOrAll,
     /// The same, where each event may name its tenant.
     PublishOrAll,
     /// The same, for the deployment.
@@ -109,11 +111,20 @@ impl Call {
                 "with the scope `catalogue`; with an operator's key the tenant is optional.",
                 Needs::CatalogueOrAll,
             ),
+            (
+                "with the scope `admin`; with an operator's key the tenant is optional.",
+                Needs::AdminOrAll,
+            ),
             ("the tenant is optional.", Needs::ReadOrAll),
         ]
         .into_iter()
         .find_map(|(end, needs)| text.ends_with(end).then_some(needs))
         .unwrap_or(Needs::Nothing)
+    }
+
+    /// Whether it takes or answers lines of JSON: what holds for all bodies holds for none of these.
+    fn has_lines(&self) -> bool {
+        ["getOutput", "import"].contains(&&*self.id)
     }
 
     fn schema(&self) -> &Value {
@@ -218,6 +229,9 @@ impl Scene {
         let second = world.send(&operator, "POST", links, json!({}));
         second.await.data(201);
         let job = waiting_job(&world, &webhook).await;
+        let operator = As::operator_for("acme");
+        let export = world.send_text(&operator, "POST", "/v1/exports", "").await;
+        let export = text(&export.data(202)["job"]["id"]);
         let path = "/v1/event-types/user.lesson.completed";
         let put = world.send(&owner, "PUT", path, json!({"schema": {"type": "object"}}));
         put.await.data(200);
@@ -232,6 +246,7 @@ impl Scene {
             ("delivery", text(&log["delivery_id"])),
             ("event", "evt_1".to_owned()),
             ("job", job),
+            ("export", export),
             ("type", "user.lesson.completed".to_owned()),
             ("webhook", webhook),
         ]);
@@ -257,6 +272,9 @@ impl Scene {
     }
 
     fn path(&self, call: &Call) -> String {
+        if call.id == "getOutput" {
+            return self.filled(&call.path.replace("{job}", "{export}"));
+        }
         self.filled(&call.path)
     }
 
@@ -266,7 +284,7 @@ impl Scene {
             Needs::Nothing => As::nobody(),
             Needs::Operator => As::operator(),
             Needs::Admin => As::operator_for("acme"),
-            Needs::Erase => As::operator_for("acme"),
+            Needs::Erase | Needs::AdminOrAll => As::operator_for("acme"),
             _ => self.owner.clone(),
         }
     }
@@ -350,7 +368,9 @@ async fn every_call_works_as_written_and_again() {
         assert!(answered.status < 300, "{}: {}", call.id, answered.body);
         let content = &call.docs["responses"][answered.status.to_string()]["content"];
         let schema = &content["application/json"]["schema"];
-        assert_conforms(&document, schema, &answered.body, &call.id);
+        if !call.has_lines() || call.id == "import" {
+            assert_conforms(&document, schema, &answered.body, &call.id);
+        }
         let again = scene.ask(&who, call, &path, call.example().as_ref()).await;
         match again.status {
             // What is gone or taken is so.
@@ -388,6 +408,9 @@ const ACTIONS: &[(&str, &str)] = &[
     ("putWebhook", "webhook.updated"),
     ("redriveDeadLetters", "dead_letters.redriven"),
     ("cancelJob", "job.cancelled"),
+    ("createExport", "export.started"),
+    ("getOutput", "export.read"),
+    ("import", "tenant.created"),
     ("reencrypt", "secrets.reencrypted"),
     ("retryLog", "delivery.retried"),
     ("retryDelivery", "delivery.retried"),
@@ -439,8 +462,8 @@ async fn every_change_leaves_one_entry_in_the_audit_log() {
             "{}: what does the audit log call it?",
             call.id
         );
-        // The webhook has met its challenge: nothing changes.
-        let expected = usize::from(call.id != "verifyWebhook");
+        // The webhook has met its challenge, and nothing is imported: nothing changes.
+        let expected = usize::from(!["verifyWebhook", "import"].contains(&&*call.id));
         assert_eq!(new.len(), expected, "{}: {new:?}", call.id);
         let named = |entry: &&&String| entry.starts_with(&format!("{action} "));
         assert!(
@@ -463,7 +486,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
         }
         let short = match call.needs() {
             Needs::Nothing => panic!("{} says not who may make it", call.id),
-            Needs::Operator | Needs::Admin => vec![&scene.owner],
+            Needs::Operator | Needs::Admin | Needs::AdminOrAll => vec![&scene.owner],
             Needs::Erase => vec![&scene.owner, &scene.manager],
             Needs::Manage | Needs::ManageOrAll => vec![&scene.publisher, &scene.reader],
             Needs::Publish | Needs::PublishOrAll => vec![&scene.manager, &scene.reader],
@@ -498,7 +521,7 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
             }
         } else if matches!(
             call.needs(),
-            Needs::ReadOrAll | Needs::ManageOrAll | Needs::AnyKey
+            Needs::ReadOrAll | Needs::ManageOrAll | Needs::AdminOrAll | Needs::AnyKey
         ) {
             assert!(unnamed.status < 300, "{}: {}", call.id, unnamed.body);
         } else if call.id == "publishEvents" {
@@ -584,7 +607,8 @@ async fn every_list_has_pages_newest_first() {
     let scene = Scene::new().await;
     for call in calls(&scene.document, true) {
         // Of dead letters a sample is shown, without pages.
-        if !call.parameters().contains("cursor") || call.id == "listDeadLetters" {
+        let is_list = call.parameters().contains("cursor") && !call.has_lines();
+        if !is_list || call.id == "listDeadLetters" {
             continue;
         }
         let (who, path) = (scene.caller(&call), scene.path(&call));
@@ -659,7 +683,7 @@ async fn every_call_refuses_names_of_things_that_are_not_there() {
 async fn every_call_refuses_bodies_that_are_none() {
     let scene = Scene::new().await;
     for call in calls(&scene.document, true) {
-        if call.method == "GET" {
+        if call.method == "GET" || call.has_lines() {
             continue;
         }
         let (who, path) = (scene.caller(&call), scene.path(&call));

@@ -173,10 +173,12 @@ impl Deliverer {
         id: &WebhookId,
         until_ms: u64,
     ) -> Result<(Vec<Attempt>, Option<String>), FlowError> {
-        Ok(self
+        let (entries, next) = self
             .store
             .entries_after(tenant, id, until_ms, cursor(page), ERASE_PAGE)
-            .await?)
+            .await?;
+        let entries = entries.into_iter().map(|(_, entry)| entry);
+        Ok((entries.collect(), next))
     }
 
     /// A page of its deliveries that wait, or that a recovery could send again.

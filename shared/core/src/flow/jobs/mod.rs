@@ -4,10 +4,11 @@
 //! message durable, then moves the job's row there. So a crash anywhere repeats a page at most, and whatever a page does can be done
 //! again. The message of the first page is durable before the job begins, and waits for that.
 //!
-//! What each kind of job does for a page is in a file of its own: [`recover`](super::recover), `cancel`, `redrive`,
+//! What each kind of job does for a page is in a file of its own: [`recover`](super::recover), `cancel`, `redrive`, `export`,
 //! [`erase`](super::erase).
 
 mod cancel;
+mod export;
 mod redrive;
 
 use super::{FlowError, deliver::Deliverer};
@@ -96,6 +97,9 @@ impl Deliverer {
                 self.cancel_page(&job, work, cursor).await?
             }
             (Work::Redrive { .. }, At::Redrive(left)) => self.redrive_page(&job, *left).await?,
+            (Work::Export(work), At::Export(before)) => {
+                self.export_page(&job, work, before).await?
+            }
             (Work::Erase(erasure), At::Erase(at)) => self.erase_page(&job, erasure, at).await?,
             _ => {
                 tracing::error!(job = %job.task.id, "a job stands at a page of another kind");
@@ -120,7 +124,7 @@ impl Deliverer {
         let by_lists = match work {
             Work::Recover(recovering) => matches!(recovering.selection.scope, Scope::States(_)),
             Work::Cancel(_) => true,
-            Work::Redrive { .. } | Work::Erase(_) => false,
+            Work::Redrive { .. } | Work::Export(_) | Work::Erase(_) => false,
         };
         if by_lists && !mutated(Mutation::NoLagAwaited) {
             self.index_lag_ms
