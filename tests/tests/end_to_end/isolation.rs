@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rung_tests::{Answer, Receiver, Tenant};
+use rung_tests::{Answer, Receiver, Tenant, eventually};
 use serde_json::json;
 
 use crate::rung;
@@ -127,7 +127,12 @@ async fn another_tenants_things_are_not_found() {
         log["id"].as_str().unwrap(),
         log["delivery_id"].as_str().unwrap(),
     );
-    let before = webhook.get().await;
+    // The last failure is stored with the statistics, a moment after the log.
+    let before = eventually("the last failure", async || {
+        let webhook = webhook.get().await;
+        (!webhook["last_failure"].is_null()).then_some(webhook)
+    })
+    .await;
 
     let stranger = Tenant::create(&rung, "stranger", "odin").await;
     let own = stranger.webhook(&receiver.url("/own"), &["content"]).await;
