@@ -2,7 +2,7 @@
 
 import { cells, COLUMNS } from "./attempt.js";
 import { charts } from "./chart.js";
-import { badge, button, choice, duration, empty, facts, field, h, localInput, region, setNow, table, time, words } from "./dom.js";
+import { badge, button, choice, count, duration, empty, facts, field, h, localInput, region, setNow, table, time, words } from "./dom.js";
 import { member } from "./json.js";
 import { pages } from "./pages.js";
 import { pendingList } from "./pending.js";
@@ -19,6 +19,12 @@ const REASONS = {
   gone: "The receiver responded with 410 Gone.",
   plan: "The tenant's plan has no webhooks.",
   unverified: "Its endpoint has not echoed the challenge yet.",
+};
+
+const PAUSES = {
+  retry_after: "The receiver asked for it.",
+  status: "The receiver is overloaded.",
+  manual: "Maintenance.",
 };
 
 /** Asked for again and again. */
@@ -98,7 +104,9 @@ export async function webhook(context) {
         button("Delete…", remove, { id: "delete", class: "danger" }),
       ]),
   ]);
-  const why = region(null, ({ disabled }) => disabled && h("div", { class: "notice bad" },
+  const why = region(null, ({ disabled, pause }) => pause ? h("div", { class: "notice" },
+    h("p", null, h("strong", null, "Paused until "), time(pause.until), ". ", PAUSES[pause.cause] ?? words(pause.cause), ` ${count(pause.waiting)} deliveries are pending.`))
+    : disabled && h("div", { class: "notice bad" },
     h("p", null, h("strong", null, "Disabled "), time(disabled.at), ". ", REASONS[disabled.code] ?? words(disabled.code)),
     disabled.log_ids.length > 0 && h("p", null, "Caused by attempts ",
       disabled.log_ids.slice(0, 10).map((id, index) => [index > 0 && ", ", h("a", { href: link([...base, "attempts", id]) }, `${index + 1}`)]))));

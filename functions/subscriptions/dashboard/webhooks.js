@@ -80,7 +80,7 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
     draw();
   }
   await refresh();
-  const healths = [["", "All"], ["healthy", "Healthy"], ["failing", "Failing"], ["disabled", "Disabled"]];
+  const healths = [["", "All"], ["healthy", "Healthy"], ["failing", "Failing"], ["paused", "Paused"], ["disabled", "Disabled"]];
   const filter = choice(healths, health, { id: "health", change: ({ target }) => narrow({ ...query, health: target.value }) });
   const find = h("input", { type: "search", id: "find", value: q, placeholder: "Name, URL or id", autocomplete: "off", spellcheck: "false" });
   const search = h("form", { role: "search", submit: (event) => {

@@ -76,6 +76,13 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
                 None,
                 None,
             ),
+            Some(Message::Release(release)) => (
+                "release",
+                Some(release.tenant.name()),
+                Some(release.webhook.as_str()),
+                None,
+                None,
+            ),
             None => ("unknown", None, None, None, None),
         };
         Self {

@@ -8,6 +8,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Caller, Code, Fields, NoQuery, Page, Query, answer};
+use rung_base::clock::Clock;
 use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome},
@@ -65,6 +66,8 @@ pub(crate) struct Standing {
     /// The attempt that was made where the row stands; without a row, the first one.
     made: Option<Attempt>,
     status: DeliveryState,
+    /// Until when its webhook is paused, in milliseconds.
+    paused_until_ms: Option<u64>,
 }
 
 impl Standing {
@@ -73,13 +76,17 @@ impl Standing {
         row: Option<Delivery>,
         made: Option<Attempt>,
         webhook: Option<&Webhook>,
+        clock: &dyn Clock,
     ) -> Self {
+        let pause = webhook.and_then(|it| it.paused(clock.now_ms(), clock.wall_ms()));
+        let paused_until_ms = pause.map(|pause| pause.until_ms);
         let status = status(row.as_ref(), made.as_ref(), webhook);
         Self {
             key,
             row,
             made,
             status,
+            paused_until_ms,
         }
     }
 
@@ -112,7 +119,8 @@ impl Standing {
         }
         let after_made = self.made.as_ref().and_then(|made| made.next_due_ms);
         let at_row = self.row.as_ref().map(|row| row.due_ms);
-        after_made.or(at_row).or(Some(self.key.accepted_ms))
+        let due_ms = after_made.or(at_row).unwrap_or(self.key.accepted_ms);
+        Some(due_ms.max(self.paused_until_ms.unwrap_or_default()))
     }
 
     fn ended_ms(&self) -> Option<u64> {
@@ -211,7 +219,7 @@ async fn standing_of(
     let standing = keys.into_iter().map(|key| {
         let webhook = webhooks.get(&(key.tenant.clone(), key.webhook.clone()));
         let (row, made) = (rows.remove(&key), made.remove(&key));
-        Standing::of(key, row, made, webhook)
+        Standing::of(key, row, made, webhook, &*state.api.clock)
     });
     Ok(standing.collect())
 }

@@ -310,7 +310,7 @@ async fn sources(
             listed.await?
         }
         None => {
-            let listed = store.webhooks_of_all(&Health::ALL, order, behind, batches::SOURCES);
+            let listed = store.webhooks_of_all(&Health::LISTED, order, behind, batches::SOURCES);
             listed.await?
         }
     };

@@ -13,6 +13,8 @@ pub(crate) enum ReadOnly {
     Time(&'static str),
     /// A text: it may have changed since it was read.
     Text(&'static str),
+    /// A number or null: it may have changed since it was read.
+    Number(&'static str),
     /// A list or null: it may have changed since it was read.
     List(&'static str),
     /// An object or null: it may have changed since it was read.
@@ -41,6 +43,12 @@ pub(crate) fn check(fields: &mut Fields<'_>, members: &[ReadOnly], shown: Option
             ReadOnly::Text(name) => {
                 fields.optional(name, |value| {
                     value.as_str().ok_or_else(|| "must be a text".to_owned())
+                });
+            }
+            ReadOnly::Number(name) => {
+                fields.optional(name, |value| match value {
+                    Json::Number(_) => Ok(()),
+                    _ => Err("must be a number".to_owned()),
                 });
             }
             ReadOnly::List(name) => {

@@ -10,8 +10,8 @@ use rung_core::{
     egress::Transport,
     encryption::KeyRing,
     flow::{
-        HostFaults, InFlight, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
-        sweep::Sweeper,
+        HostFaults, InFlight, Pauses, Tally, accept::Publisher, deliver::Deliverer,
+        operator::Operator, sweep::Sweeper,
     },
     metrics::Metrics,
     queue::{Queue, Urls},
@@ -188,6 +188,7 @@ impl App {
                 metrics: Metrics::default(),
                 host_faults: HostFaults::default(),
                 in_flight: InFlight::default(),
+                pauses: Pauses::default(),
                 operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
                 publisher,
             },
@@ -329,6 +330,7 @@ mod tests {
             resume_ms: None,
             place_ms: None,
             pace_epoch: 0,
+            turn: None,
             content: None,
         })
     }

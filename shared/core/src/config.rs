@@ -16,8 +16,8 @@ use crate::{
     egress::{self, Roots, RootsFault},
     encryption::{KeyRing, KeyRingFault},
     flow::{
-        HostFaults, InFlight, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
-        sweep::Sweeper,
+        HostFaults, InFlight, Pauses, Tally, accept::Publisher, deliver::Deliverer,
+        operator::Operator, sweep::Sweeper,
     },
     limits::{ADMIN_KEY_CHARS, INDEX_LAG_MS, RETENTION_MARGIN, TALLY_TIME, WEBHOOKS_PER_TENANT},
     metrics::Metrics,
@@ -323,6 +323,7 @@ impl Context {
             metrics: self.metrics.clone(),
             host_faults: HostFaults::default(),
             in_flight: InFlight::default(),
+            pauses: Pauses::default(),
             operator: Operator::new(
                 self.store.clone(),
                 publisher.clone(),

@@ -139,3 +139,27 @@ pub const TALLY_WRITES: usize = 32;
 pub const LOGGED_HEADERS_BYTES: usize = 8 * 1024;
 /// Time left for reporting when a batch is cut off before the function's own time-out.
 pub const HANDLER_RESERVE: Duration = Duration::from_secs(3);
+/// The first pause of an overloaded receiver that does not say for how long, in milliseconds: as long as the first wait of `standard`,
+/// which it leaves where it is. Each that follows is twice as long.
+pub const PAUSE_FIRST_MS: u64 = 5_000;
+/// The longest of them, in milliseconds.
+pub const PAUSE_GROWN_MAX_MS: u64 = 3_600_000;
+/// By which share they may be longer or shorter.
+pub const PAUSE_JITTER: f64 = 0.1;
+/// The longest pause that a receiver can ask for, in milliseconds.
+pub const PAUSE_MAX_MS: u64 = 86_400_000;
+/// How far ahead a maintenance window may end, in milliseconds: less than a retention exceeds a ladder by.
+pub const MAINTENANCE_MAX_MS: u64 = 7 * 86_400_000;
+const _: () = assert!(MAINTENANCE_MAX_MS <= RETENTION_MARGIN.as_secs() * 1000);
+/// How long after a probe the first delivery follows that has waited behind it, in milliseconds.
+pub const PAUSE_LEAD_MS: u64 = 5_000;
+/// How long after a pause deliveries take turns, in milliseconds: by then some million have followed.
+pub const PAUSE_RAMP_MS: u64 = 180_000;
+/// How long a probe may take before another is made, in milliseconds of the wall clock: its function may have died.
+pub const PROBE_MS: u64 = HANDLER_MS;
+/// Deliveries that are sent for one message when people have ended the pause that they wait for.
+pub const RELEASE_PAGE: usize = 100;
+/// How long after one page of them the next one follows, in milliseconds.
+pub const RELEASE_DELAY_MS: u64 = 1_000;
+/// Webhooks whose pauses a process remembers.
+pub const REMEMBERED_PAUSES: usize = 10_000;

@@ -48,6 +48,8 @@ pub enum Mutation {
     NoLagAwaited,
     /// A place of a webhook's pace is used however late its message comes.
     PlaceOutlived,
+    /// Nothing waits for a pause.
+    PauseIgnored,
     /// A fault of this host's own counts as an attempt that failed.
     HostFaultCounted,
 }

@@ -174,6 +174,7 @@ fn entry(lane: Lane, message: &Message, delay_ms: u64) -> Entry {
     let group = match (lane, message) {
         (Lane::Retry, Message::Attempt(due)) => due.webhook.as_str(),
         (Lane::Retry, Message::Notice(notice)) => notice.webhook.as_str(),
+        (Lane::Retry, Message::Release(release)) => release.webhook.as_str(),
         _ => message.tenant().map_or(OPERATORS_OWN, TenantId::as_str),
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);

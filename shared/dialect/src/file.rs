@@ -44,6 +44,9 @@ pub(super) struct DialectFile {
     /// Whether a connection serves one request after the other.
     #[serde(default = "yes")]
     pub(super) keep_alive: bool,
+    /// Whether a 429, 502, 503 or 504 pauses the webhook.
+    #[serde(default = "yes")]
+    pub(super) throttle: bool,
     /// Whether the headers of Standard Webhooks go along.
     #[serde(default = "yes")]
     pub(super) standard_webhooks: bool,

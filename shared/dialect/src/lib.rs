@@ -78,12 +78,14 @@ pub struct Dialect {
     pub reparse_safe: bool,
     /// Whether `410 Gone` disables the webhook.
     pub gone_disables: bool,
-    /// Whether `Retry-After` of a 429 or 503 moves the next attempt.
+    /// Whether `Retry-After` of a 429 or 503 moves the next attempt. Where the webhook is paused instead, it means nothing.
     pub honours_retry_after: bool,
     /// Whether its POSTs go over HTTP/1.1 alone.
     pub http1_only: bool,
     /// Whether a connection serves one POST after the other, unless a webhook has it otherwise.
     pub keep_alive: bool,
+    /// Whether a 429, 502, 503 or 504 pauses the webhook, for as long as `Retry-After` says.
+    pub throttles: bool,
     /// The waits between attempts.
     pub ladder: Ladder,
     /// When Rung disables a webhook by itself.
@@ -155,7 +157,25 @@ impl Dialect {
     /// The longest that a delivery can stay on the ladder, in milliseconds, attempts themselves apart.
     #[must_use]
     pub fn longest_ladder_ms(&self) -> u64 {
-        self.ladder.longest_ms(self.honours_retry_after)
+        self.ladder.longest_ms(self.prolongs_waits())
+    }
+
+    /// The longest time that one wait of the ladder can take, in milliseconds. 0 without waits.
+    #[must_use]
+    pub fn longest_wait_ms(&self) -> u64 {
+        self.ladder.longest_wait_ms(self.prolongs_waits())
+    }
+
+    /// Whether `Retry-After` prolongs a delivery's own wait: only where no pause serves it.
+    #[must_use]
+    pub fn prolongs_waits(&self) -> bool {
+        self.honours_retry_after && !self.throttles
+    }
+
+    /// Whether a response of `status` pauses the webhook.
+    #[must_use]
+    pub fn is_throttled_by(&self, status: u16) -> bool {
+        self.throttles && matches!(status, 429 | 502..=504) && !self.is_success(status)
     }
 
     /// An id for an event published without one, of the time `now_ms` (since the Unix epoch) and 128 bits of chance.

@@ -121,6 +121,43 @@ async fn a_ladder_goes_on_after_a_kill() {
     );
 }
 
+/// A pause survives, and all that waits for it.
+#[tokio::test]
+async fn what_waits_for_a_pause_is_sent_after_a_kill() {
+    let mut rung = rung(&["--time-scale", "60"]).await;
+    let receiver = Receiver::start(|request| match request.number {
+        1 => Answer::status(503).header("Retry-After", "80000"),
+        _ => Answer::status(200),
+    })
+    .await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
+    let waiting = async |count: u64| {
+        eventually(&format!("{count} deliveries to wait"), async || {
+            (webhook.get().await["pause"]["waiting"] == count).then_some(())
+        })
+        .await;
+    };
+    let ids = ["e1", "e2", "e3", "e4"];
+    tenant.publish_as(ids[0], "a.b", json!({})).await;
+    waiting(1).await;
+    for id in &ids[1..] {
+        tenant.publish_as(id, "a.b", json!({})).await;
+    }
+    waiting(4).await;
+    rung.kill9().await;
+    rung.restart().await;
+    waiting(4).await;
+    assert_eq!(receiver.count(), 1);
+    webhook.patch(json!({"pause": null})).await;
+    for id in ids {
+        tenant.until(id, &webhook, "succeeded").await;
+    }
+    let first = webhook.attempts("e1").await;
+    let numbers: Vec<_> = first.iter().map(|log| log["attempt"].as_u64()).collect();
+    assert_eq!(numbers, [Some(1), Some(2)]);
+}
+
 /// Everything else survives, too: tenants, keys, webhooks, secrets, events and their idempotency.
 #[tokio::test]
 async fn what_was_made_is_there_after_a_kill() {

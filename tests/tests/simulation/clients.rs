@@ -10,6 +10,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
+use rung_base::clock::timestamp;
 use rung_core::{
     domain::{
         delivery::Delivery,
@@ -171,7 +172,7 @@ impl World {
         if chance.happens(self.wire.plan.cancelling) {
             return self.cancel(number, &path).await;
         }
-        match chance.between(0, 21) {
+        match chance.between(0, 24) {
             0..=1 => {
                 let change = json!({"status": "disabled"});
                 self.call("PATCH", number, &path, change).await;
@@ -216,6 +217,15 @@ impl World {
                 self.call("PATCH", number, &path, change).await;
             }
             15..=16 => self.retry_pending(number, &path).await,
+            17..=18 => {
+                let until_ms = self.clock.now_ms() + chance.between(3_000, 1_500_000);
+                let change = json!({"pause": {"until": timestamp(until_ms).to_string()}});
+                self.call("PATCH", number, &path, change).await;
+            }
+            19 => {
+                let change = json!({"pause": null});
+                self.call("PATCH", number, &path, change).await;
+            }
             _ => self.retry(number, &path).await,
         }
     }

@@ -9,7 +9,7 @@ use crate::{on_all_cores, plan::Kind, world::play};
 /// A mistake that goes unnoticed in so many runs goes unnoticed.
 const SEEDS: u64 = 600;
 
-const ALL: [Mutation; 22] = [
+const ALL: [Mutation; 23] = [
     Mutation::AcceptedUnsent,
     Mutation::StaleRoutes,
     Mutation::AckBeforeWork,
@@ -29,6 +29,7 @@ const ALL: [Mutation; 22] = [
     Mutation::JobForgotten,
     Mutation::SuccessForgotten,
     Mutation::HostFaultCounted,
+    Mutation::PauseIgnored,
     Mutation::NoWatchdog,
     Mutation::NoLagAwaited,
     Mutation::PlaceOutlived,

@@ -125,7 +125,7 @@ pub(crate) struct Plan {
     pub(crate) poison: u64,
     /// Whether the table is one that no sweep has seen.
     pub(crate) new_table: bool,
-    /// Disablings, enablings, changes (of the rate limit too), rotations, deletions, imports, cancellings (of one delivery and of
+    /// Disablings, enablings, changes (of the rate limit too), pauses and their ends, rotations, deletions, imports, cancellings (of one delivery and of
     /// all), retries by hand (of a log entry and of what waits) and recoveries.
     pub(crate) interventions: u64,
     /// The share of them that are recoveries.

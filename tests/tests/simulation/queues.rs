@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     clients::POISON,
     functions::Role,
-    receivers::Held,
+    receivers::{Held, standing_pause},
     world::{DEAD, QUEUES, World},
 };
 
@@ -290,6 +290,7 @@ impl World {
             row.as_ref(),
             attempt.is_some(),
         );
+        let pause = webhook.as_ref().and_then(standing_pause);
         // What people ask for by hand keeps to none.
         let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
         let paced = webhook.filter(|webhook| webhook.rate_limit.is_some() && !by_hand);
@@ -298,6 +299,7 @@ impl World {
             due,
             objection,
             pace,
+            pause,
         }
     }
 

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use rung_base::clock::{Clock, timestamp};
 use rung_core::{
-    domain::message::Due,
+    domain::{attempt::Trigger, message::Due, webhook::Webhook},
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
     store::Store,
 };
@@ -57,6 +57,24 @@ pub(crate) struct Held {
     pub(crate) objection: Option<&'static str>,
     /// The epoch of the rate limit that it keeps to.
     pub(crate) pace: Option<u64>,
+    /// The pause of its webhook, as its number and its end, that had begun then.
+    pub(crate) pause: Option<(u64, u64)>,
+}
+
+impl Held {
+    /// Whether it waits for a pause that had begun when it was handed out, and lasts yet by any clock.
+    fn waits_for(&self, webhook: Option<&Webhook>, now_ms: u64, skew_ms: u64) -> bool {
+        let standing = webhook.and_then(standing_pause);
+        let lasts = |(_, until_ms): (u64, u64)| now_ms + 2 * skew_ms < until_ms;
+        self.due.trigger != Trigger::Manual && self.pause == standing && standing.is_some_and(lasts)
+    }
+}
+
+/// A webhook's pause that has not ended: its number and its end.
+pub(crate) fn standing_pause(webhook: &Webhook) -> Option<(u64, u64)> {
+    let pause = webhook.present_pause();
+    let standing = pause.filter(|pause| pause.stands(webhook.epoch));
+    standing.map(|pause| (pause.id, pause.until_ms))
 }
 
 /// A function's records in hand, by batch.
@@ -93,6 +111,11 @@ impl Way {
             if now_ms < earliest_ms {
                 let early_ms = earliest_ms - now_ms;
                 objections.push(format!("n={}: {early_ms} ms early", due.n));
+                continue;
+            }
+            let skew_ms = self.receivers.wire.plan.skew_ms;
+            if record.waits_for(webhook.as_ref(), now_ms, skew_ms) {
+                objections.push(format!("n={}: paused", due.n));
                 continue;
             }
             let objection = record.objection?;

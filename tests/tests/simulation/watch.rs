@@ -164,7 +164,12 @@ impl Watch {
                     match Message::parse(body) {
                         Ok(Message::Attempt(due)) => self.sent(&due),
                         Ok(Message::Job(page)) => self.ledger().recoveries.page(&page),
-                        Ok(Message::Fanout(_) | Message::KeyEnds(_) | Message::Notice(_))
+                        Ok(
+                            Message::Fanout(_)
+                            | Message::KeyEnds(_)
+                            | Message::Notice(_)
+                            | Message::Release(_),
+                        )
                         | Err(_) => {}
                     }
                 }

@@ -458,6 +458,8 @@ fn dialects() -> Dialects {
     dialects.fold(
         Dialects::builtin(),
         |dialects, (number, (rule, waits, time))| {
+            // One of them heeds `Retry-After` delivery by delivery.
+            let throttle = number > 0;
             let text = format!(
                 r#"
 name = "sim{number}"
@@ -468,6 +470,7 @@ body_limit = 262_144
 success = ["2xx"]
 gone_disables = true
 honour_retry_after = true
+throttle = {throttle}
 disable = {rule}
 envelope = [
   {{ key = "type", from = "type" }},
@@ -565,6 +568,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             disabled: None,
             disabled_before_ms: None,
             outage: None,
+            pause: None,
             epoch: 0,
             first_epoch: 0,
             revision: 0,

@@ -48,6 +48,7 @@ fn example() -> Value {
         "failing_since": null,
         "last_success_at": "2025-10-10T12:30:00.268Z",
         "last_failure": null,
+        "pause": null,
         "disabled": null,
         "last_disabled_at": null,
     })
@@ -223,6 +224,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         "status": { "description": "[default: active]", "enum": ["active", "disabled", null] },
         "disabled": disabled,
         "created_at": time("When it was made elsewhere [default: now, or as it was]."),
+        "pause": { "description": "Has no effect.", "type": ["object", "null"] },
     });
     let body = object(
         &["url", "events"],
@@ -424,6 +426,19 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
         "challenge": {
             "description": "Whether another URL must echo a token before it gets events.",
             "type": "boolean",
+        },
+        "pause": {
+            "description": "Pauses deliveries until a time, at most 7 days ahead: a maintenance window. Null ends a pause, whatever its cause.",
+            "type": ["object", "null"],
+            "properties": {
+                "until": time("The end of the pause."),
+                "since": { "description": "Has no effect.", "type": ["string", "null"] },
+                "cause": { "description": "Has no effect.", "type": ["string", "null"] },
+                "response_status": { "description": "Has no effect.", "type": ["integer", "null"] },
+                "waiting": { "description": "Has no effect.", "type": ["integer", "null"] },
+            },
+            "required": ["until"],
+            "additionalProperties": false,
         },
         "id": { "description": "As it is.", "type": ["string", "null"] },
         "created_at": { "description": "As it is.", "type": ["string", "null"] },

@@ -58,7 +58,7 @@ pub(crate) async fn verify(
     }
     let now_ms = state.api.clock.now_ms();
     let action = Action::WebhookVerified;
-    let webhook = changed(&state, &caller, &id, action, |mut present| {
+    let (_, webhook) = changed(&state, &caller, &id, action, |mut present| {
         // Another URL was not asked.
         if present.url == webhook.url && is_demanded(&present) {
             present.disabled = None;

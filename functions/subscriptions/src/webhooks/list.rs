@@ -10,7 +10,7 @@ use rung_core::domain::{
 use rung_dialect::Dialects;
 use rung_json::Json;
 
-use super::request::Status;
+use super::{request::Status, view::Moment};
 use crate::{Management, metadata, names_of, patterns};
 
 /// What a query asks for beside its page; all of it must hold.
@@ -82,21 +82,29 @@ impl Wanted {
             && self.metadata.is_any()
     }
 
-    /// The kinds of health that a webhook that is wanted may have.
-    pub(super) fn health(&self) -> Vec<Health> {
-        let mut kinds = Health::ALL.to_vec();
-        kinds.retain(|kind| {
-            let status = if *kind == Health::Disabled {
+    /// The lists of the index where a webhook that is wanted may stand. A paused one stands where its attempts have put it.
+    pub(super) fn lists(&self) -> Vec<Health> {
+        let mut lists = Health::LISTED.to_vec();
+        lists.retain(|list| {
+            let status = if *list == Health::Disabled {
                 Status::Disabled
             } else {
                 Status::Active
             };
-            is_among(self.health.as_ref(), *kind) && is_among(self.statuses.as_ref(), status)
+            let stands = |health: &Health| match health {
+                Health::Paused => status == Status::Active,
+                health => health == list,
+            };
+            let may_stand = self
+                .health
+                .as_ref()
+                .is_none_or(|all| all.iter().any(stands));
+            may_stand && is_among(self.statuses.as_ref(), status)
         });
-        kinds
+        lists
     }
 
-    pub(super) fn takes(&self, webhook: &Webhook) -> bool {
+    pub(super) fn takes(&self, webhook: &Webhook, at: Moment) -> bool {
         let subscribes = |asked: &SubscribedTo| {
             let dialect = asked.dialects.get(&webhook.dialect);
             dialect.is_some_and(|dialect| {
@@ -105,7 +113,10 @@ impl Wanted {
             })
         };
         is_among(self.statuses.as_ref(), Status::of(webhook))
-            && is_among(self.health.as_ref(), webhook.health())
+            && is_among(
+                self.health.as_ref(),
+                webhook.health_at(at.now_ms, at.wall_ms),
+            )
             && self.text.as_deref().is_none_or(|text| {
                 let texts = [&webhook.name, &webhook.description].into_iter().flatten();
                 let mut texts = texts

@@ -16,6 +16,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use rung_api::{
     ApiError, Caller, Code, ETag, Fields, NoQuery, Page, Patch, Precondition, Query, answer,
@@ -28,7 +29,6 @@ use rung_core::{
         id::{TenantName, WebhookId},
         job::Subject,
         portal::Capability,
-        stats::Last,
         tenant::Scope,
         webhook::{Disabled, Webhook},
     },
@@ -45,8 +45,8 @@ use self::{
     audit::record,
     headers::{Given, OwnHeaders},
     list::Wanted,
-    request::{Status, disabled, events, filter, max_in_flight, rate_limit, url},
-    view::View,
+    request::{Status, disabled, events, filter, max_in_flight, rate_limit, url, window},
+    view::{Moment, View},
     whole::Whole,
 };
 pub(crate) use self::{
@@ -164,14 +164,27 @@ async fn shown_as(
     status: StatusCode,
     webhook: &Webhook,
 ) -> Result<Response, ApiError> {
-    let last = last_of(state, webhook).await?;
-    let view = View::at(webhook, &state.api.dialects, state.api.clock.wall_ms()).after(last);
+    let view = viewed(state, webhook).await?;
     Ok(etag(webhook).stamp(answer(status, json!({ "webhook": view }))))
 }
 
-async fn last_of(state: &Management, webhook: &Webhook) -> Result<Last, StoreError> {
+/// The webhook as it stands now.
+async fn viewed<'a>(state: &'a Management, webhook: &'a Webhook) -> Result<View<'a>, StoreError> {
+    let at = Moment::now(&*state.api.clock);
     let last = state.api.store.last_of(&[webhook]).await?;
-    Ok(last.into_iter().next().unwrap_or_default())
+    let last = last.into_iter().next().unwrap_or_default();
+    let waiting = waiting_for(state, webhook, at).await?;
+    let view = View::at(webhook, &state.api.dialects, at);
+    Ok(view.after(last).with_waiting(waiting))
+}
+
+/// How many deliveries wait for a pause of the webhook. Only that costs a look.
+async fn waiting_for(state: &Management, webhook: &Webhook, at: Moment) -> Result<u64, StoreError> {
+    if webhook.paused(at.now_ms, at.wall_ms).is_none() {
+        return Ok(0);
+    }
+    let store = &state.api.store;
+    store.count_waiting(&webhook.tenant, &webhook.id).await
 }
 
 fn located(webhook: &Webhook, response: Response) -> Response {
@@ -184,9 +197,7 @@ async fn made(
     status: StatusCode,
     webhook: &Webhook,
 ) -> Result<Response, ApiError> {
-    let (dialects, wall_ms) = (&state.api.dialects, state.api.clock.wall_ms());
-    let last = last_of(state, webhook).await?;
-    let view = View::with_secret(webhook, dialects, wall_ms).after(last);
+    let view = viewed(state, webhook).await?.with_secret(webhook);
     let response = etag(webhook).stamp(answer(status, json!({ "webhook": view })));
     Ok(if status == StatusCode::CREATED {
         located(webhook, response)
@@ -299,7 +310,7 @@ fn read_replacement(
         fields.problem_of(Code::TenantMismatch, "tenant_id", problem);
     }
     // What follows from the rest is not held against what is there: that is replaced.
-    let derived = [ReadOnly::List("signatures")];
+    let derived = [ReadOnly::List("signatures"), ReadOnly::Object("pause")];
     read_only::check(&mut fields, &derived, None);
     read_only::check(&mut fields, CHANGING, None);
     let status = fields.optional("status", Status::read);
@@ -328,6 +339,7 @@ fn read_replacement(
                 disabled: present.disabled.clone(),
                 disabled_before_ms: present.disabled_before_ms,
                 outage: present.outage.clone(),
+                pause: present.pause.clone(),
                 rate_limit: present.rate_limit,
                 pace_epoch: present.pace_epoch,
                 epoch: present.epoch,
@@ -391,7 +403,8 @@ pub(crate) async fn list(
     let (page, wanted) = list::read(&state, tenant, query).await?;
     let (store, after) = (&api.store, page.after.as_deref());
     let only = caller.as_ref().and_then(Caller::only_webhook);
-    let takes = |webhook: &Webhook| wanted.takes(webhook);
+    let at = Moment::now(&*api.clock);
+    let takes = |webhook: &Webhook| wanted.takes(webhook, at);
     let listed = match (tenant, only) {
         (Some(tenant), Some(only)) => {
             let webhook = store.webhook(tenant, only).await?;
@@ -406,15 +419,20 @@ pub(crate) async fn list(
             let listed = store.webhooks_where(tenant, takes, page.order, after, page.limit);
             listed.await?
         }
-        (None, _) => of_all(store, &page, &wanted).await?,
+        (None, _) => of_all(store, &page, &wanted, at).await?,
     };
     let shown: Vec<_> = listed.items.iter().collect();
     let last = store.last_of(&shown).await?;
-    let wall_ms = api.clock.wall_ms();
+    let waiting = shown.iter().map(|webhook| waiting_for(&state, webhook, at));
+    let waiting = try_join_all(waiting).await?;
     let webhooks: Vec<_> = shown
         .into_iter()
         .zip(last)
-        .map(|(webhook, last)| View::at(webhook, &api.dialects, wall_ms).after(last))
+        .zip(waiting)
+        .map(|((webhook, last), waiting)| {
+            let view = View::at(webhook, &api.dialects, at);
+            view.after(last).with_waiting(waiting)
+        })
         .collect();
     let next_cursor = page.cursor(listed.next.as_deref());
     Ok(answer(
@@ -431,16 +449,17 @@ async fn of_all(
     store: &Store,
     page: &Page,
     wanted: &Wanted,
+    at: Moment,
 ) -> Result<Listed<Webhook>, StoreError> {
-    let kinds = wanted.health();
+    let lists = wanted.lists();
     let (mut items, mut read, mut after) = (Vec::new(), 0, page.after.clone());
     loop {
         let chunk = page.limit + 1;
-        let listed = store.webhooks_of_all(&kinds, page.order, after.as_deref(), chunk);
+        let listed = store.webhooks_of_all(&lists, page.order, after.as_deref(), chunk);
         let listed = listed.await?;
         read += chunk;
         for webhook in listed.items {
-            if wanted.takes(&webhook) {
+            if wanted.takes(&webhook, at) {
                 // One more than fits: it is the next page's.
                 if items.len() == page.limit {
                     let next = items.last().map(place_among_all);
@@ -478,18 +497,18 @@ pub(crate) async fn update(
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let types = state.event_types(Some(&caller.tenant.id)).await?;
     let action = Action::WebhookUpdated;
-    let webhook = changed(&state, &caller, &id, action, |present| {
+    let (before, webhook) = changed(&state, &caller, &id, action, |present| {
         precondition.check(Some(&etag(&present)))?;
         read_change(&state, &caller, &types, present, &body)
     })
     .await?;
+    state.deliverer.follow_call(&before, &webhook).await?;
     let job = if asks_to_recover(&body) {
         recover::what_was_missed(&state, &caller.origin, &webhook).await?
     } else {
         None
     };
-    let last = last_of(&state, &webhook).await?;
-    let view = View::at(&webhook, &state.api.dialects, state.api.clock.wall_ms()).after(last);
+    let view = viewed(&state, &webhook).await?;
     let job = job.map(|job| jobs::part(&state, &job));
     let data = json!({ "webhook": view, "job": job });
     Ok(etag(&webhook).stamp(answer(StatusCode::OK, data)))
@@ -501,14 +520,15 @@ fn asks_to_recover(body: &Json) -> bool {
     members.any(|(name, value)| name == "recover" && *value == Json::Bool(true))
 }
 
-/// Changes a webhook, anew while others change it meanwhile; the webhook as it then stands. `action` is what the audit log calls it.
+/// Changes a webhook, anew while others change it meanwhile; the webhook as it was, and as it then stands. `action` is what the audit
+/// log calls it.
 async fn changed(
     state: &Management,
     caller: &Caller,
     id: &WebhookId,
     action: Action,
     change: impl Fn(Webhook) -> Result<Webhook, ApiError>,
-) -> Result<Webhook, ApiError> {
+) -> Result<(Webhook, Webhook), ApiError> {
     let store = &state.api.store;
     let not_found = || ApiError::not_found("webhook", id.as_str());
     let mut tries = Tries::to_change("webhook");
@@ -517,8 +537,12 @@ async fn changed(
         let present = present.ok_or_else(not_found)?;
         let webhook = change(present.clone())?;
         let record = record(caller, action, Some(&present), Some(&webhook));
-        match store.update_webhook(&webhook, &record).await? {
-            WebhookWritten::Done => return Ok(webhook.written()),
+        let pause = webhook.pause.as_ref();
+        let pause = pause.filter(|_| webhook.pause != present.pause);
+        let pause = pause.map(|pause| &pause.value);
+        let written = store.update_webhook_and_pause(&webhook, pause, &record);
+        match written.await? {
+            WebhookWritten::Done => return Ok((present, webhook.written())),
             WebhookWritten::NoTenant | WebhookWritten::TooMany => return Err(not_found()),
             WebhookWritten::Conflict => tries.again().await?,
         }
@@ -534,7 +558,8 @@ fn read_change(
     body: &Json,
 ) -> Result<Webhook, ApiError> {
     let mut fields = Fields::of(body)?;
-    let shown = View::at(&present, &state.api.dialects, state.api.clock.wall_ms());
+    let at = Moment::now(&*state.api.clock);
+    let shown = View::at(&present, &state.api.dialects, at);
     let shown = serde_json::to_value(shown).unwrap_or_default();
     let settled = ["id", "tenant_id", "created_at", "signatures"];
     let settled = settled.map(ReadOnly::Settled);
@@ -577,6 +602,7 @@ fn read_change(
     let url = replaced(&mut fields, "url", url);
     let events = replaced(&mut fields, "events", new_events);
     let status = replaced(&mut fields, "status", status);
+    let window = window(&mut fields, at)?;
     fields.finish()?;
 
     let moves = url.as_ref().is_some_and(|url| *url != present.url);
@@ -595,7 +621,7 @@ fn read_change(
         challenge: challenge.unwrap_or(present.challenge),
         ..present
     };
-    let now_ms = state.api.clock.now_ms();
+    let now_ms = at.now_ms;
     webhook.set_rate_limit(rate_limit.or(webhook.rate_limit), now_ms);
     if speaks_another {
         secrets::suit(&mut webhook, &dialect)?;
@@ -611,6 +637,11 @@ fn read_change(
     }
     if moves && webhook.challenge {
         challenge::demand(&mut webhook, now_ms);
+    }
+    match window {
+        Patch::Keep => {}
+        Patch::Clear => webhook.end_pause(now_ms),
+        Patch::Set(until_ms) => webhook.pause_until(until_ms, now_ms),
     }
     Ok(webhook)
 }

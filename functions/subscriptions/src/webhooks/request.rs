@@ -1,17 +1,22 @@
 //! What a client may say of a webhook, field by field.
 
 use rung_api::{
-    Fields, Patch,
+    ApiError, Fields, Patch,
     limits::{IN_FLIGHT_MAX, RATE_LIMIT_MAX, WEBHOOK_EVENTS},
     read,
 };
+use rung_base::clock::timestamp;
 use rung_core::{
     domain::webhook::{Disabled, Reason, Webhook},
     egress::policy::check_url,
+    limits::MAINTENANCE_MAX_MS,
 };
 use rung_dialect::Dialect;
 use rung_json::{Json, JsonFault, filter::Filter};
 use serde::Serialize;
+
+use super::view::Moment;
+use crate::read_only::{self, ReadOnly};
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     move |value| {
@@ -82,6 +87,38 @@ fn count(value: &Json, most: u32) -> Option<u32> {
         .parse()
         .ok()
         .filter(|count| (1..=most).contains(count))
+}
+
+/// Until when a webhook is to be paused, in milliseconds: a maintenance window, or none any more. The other members of a pause may stand
+/// in it as they were read.
+pub(super) fn window(fields: &mut Fields<'_>, at: Moment) -> Result<Patch<u64>, ApiError> {
+    let window = match fields.patch("pause", Ok) {
+        Patch::Set(window) => window,
+        Patch::Clear => return Ok(Patch::Clear),
+        Patch::Keep => return Ok(Patch::Keep),
+    };
+    let mut members = Fields::at(window, "pause")?;
+    let until_ms = members.required("until", |value| {
+        let until_ms = read::time_ms(value)?;
+        let latest_ms = at.now_ms + MAINTENANCE_MAX_MS;
+        if until_ms <= at.now_ms {
+            return Err("must be in the future; use `\"pause\": null` to end a pause".to_owned());
+        }
+        if until_ms > latest_ms {
+            let latest = timestamp(latest_ms);
+            return Err(format!("must be at most 7 days ahead, until {latest}"));
+        }
+        Ok(until_ms)
+    });
+    let derived = [
+        ReadOnly::Time("since"),
+        ReadOnly::Text("cause"),
+        ReadOnly::Number("response_status"),
+        ReadOnly::Number("waiting"),
+    ];
+    read_only::check(&mut members, &derived, None);
+    members.finish()?;
+    Ok(Patch::Set(until_ms))
 }
 
 /// What a webhook's status can be set to.

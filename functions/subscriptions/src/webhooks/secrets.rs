@@ -30,7 +30,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{changed, last_of, shown, view::View};
+use super::{changed, shown, viewed};
 use crate::{Management, Path};
 
 /// The kind of signing secret, as named by Standard Webhooks.
@@ -205,7 +205,7 @@ pub(crate) async fn rotate_secret(
         .await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     let action = Action::WebhookSecretRotated;
-    let webhook = changed(&state, &caller, &id, action, |mut webhook| {
+    let (_, webhook) = changed(&state, &caller, &id, action, |mut webhook| {
         let dialect = state.api.dialect(&webhook.dialect)?;
         let mut fields = Fields::of(&body)?;
         let secrets = SecretFields::read(&mut fields, dialect);
@@ -229,9 +229,7 @@ pub(crate) async fn rotate_secret(
         Ok(webhook)
     })
     .await?;
-    let (dialects, wall_ms) = (&state.api.dialects, state.api.clock.wall_ms());
-    let last = last_of(&state, &webhook).await?;
-    let view = View::with_secret(&webhook, dialects, wall_ms).after(last);
+    let view = viewed(&state, &webhook).await?.with_secret(&webhook);
     let data = json!({ "old_secret_expires_at": view.old_secret_expires_at, "webhook": view });
     Ok(answer(StatusCode::OK, data))
 }
@@ -299,7 +297,7 @@ pub(crate) async fn finish_rotation(
         .await?;
     rung_api::nothing(request).await?;
     let action = Action::WebhookRotationFinished;
-    let webhook = changed(&state, &caller, &id, action, |webhook| {
+    let (_, webhook) = changed(&state, &caller, &id, action, |webhook| {
         Ok(Webhook {
             old_secrets: Vec::new(),
             ..webhook

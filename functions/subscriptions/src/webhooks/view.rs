@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use rung_base::clock::Clock;
 use rung_core::domain::{
+    pause::Cause,
     stats::Last,
     time::Time,
     webhook::{Disabled, Health, Reason, Webhook},
@@ -55,6 +57,8 @@ pub(crate) struct View<'a> {
     health: Health,
     /// When the first attempt failed since the last success, while it is failing.
     failing_since: Option<Time>,
+    /// Null unless deliveries wait for the end of a pause.
+    pause: Option<PauseView>,
     /// When the last attempt that succeeded ended.
     last_success_at: Option<Time>,
     /// The last attempt that failed.
@@ -65,6 +69,19 @@ pub(crate) struct View<'a> {
     /// The signing secret; only in the responses that create the webhook or rotate the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+}
+
+/// Why deliveries wait, and until when.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Pause")]
+struct PauseView {
+    until: Time,
+    since: Time,
+    cause: Cause,
+    /// What the endpoint responded with; null in a maintenance window.
+    response_status: Option<u16>,
+    /// How many deliveries are pending.
+    waiting: u64,
 }
 
 /// Why a webhook is disabled, and since when.
@@ -107,16 +124,49 @@ struct LastFailureView {
     log_id: String,
 }
 
+/// When a webhook is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// By the ladder's clock, in milliseconds.
+    pub(super) now_ms: u64,
+    /// By the wall clock, in milliseconds.
+    pub(super) wall_ms: u64,
+}
+
+impl Moment {
+    /// Before everything: what stands in the table is as it was written.
+    pub(super) const BEFORE: Self = Self {
+        now_ms: 0,
+        wall_ms: 0,
+    };
+
+    pub(super) fn now(clock: &dyn Clock) -> Self {
+        Self {
+            now_ms: clock.now_ms(),
+            wall_ms: clock.wall_ms(),
+        }
+    }
+}
+
 impl<'a> View<'a> {
-    pub(super) fn with_secret(webhook: &'a Webhook, dialects: &'a Dialects, wall_ms: u64) -> Self {
+    /// The same with its secret.
+    pub(super) fn with_secret(self, webhook: &'a Webhook) -> Self {
         Self {
             secret: Some(webhook.secret.expose()),
-            ..Self::at(webhook, dialects, wall_ms)
+            ..self
         }
     }
 
-    /// The webhook as it stands at `wall_ms`.
-    pub(super) fn at(webhook: &'a Webhook, dialects: &'a Dialects, wall_ms: u64) -> Self {
+    /// The same with how many deliveries wait, if it is paused.
+    pub(super) fn with_waiting(mut self, waiting: u64) -> Self {
+        if let Some(pause) = &mut self.pause {
+            pause.waiting = waiting;
+        }
+        self
+    }
+
+    /// The webhook as it stands at a moment, but for what waits for it.
+    pub(super) fn at(webhook: &'a Webhook, dialects: &'a Dialects, at: Moment) -> Self {
         let dialect = dialects.get(&webhook.dialect);
         let signatures = dialect
             .map(|dialect| dialect.signed_with(webhook.secret.expose()))
@@ -124,7 +174,7 @@ impl<'a> View<'a> {
         let signatures = signatures.into_iter();
         Self {
             signatures: signatures.map(SignatureView::from).collect(),
-            ..Self::stored(webhook, wall_ms)
+            ..Self::stored(webhook, at)
         }
     }
 
@@ -142,10 +192,11 @@ impl<'a> View<'a> {
     }
 
     /// The same without what its dialect says.
-    pub(super) fn stored(webhook: &'a Webhook, wall_ms: u64) -> Self {
+    pub(super) fn stored(webhook: &'a Webhook, at: Moment) -> Self {
+        let pause = webhook.paused(at.now_ms, at.wall_ms);
         let disabled = webhook.disabled.as_ref();
         let old = webhook.old_secrets.iter();
-        let old = old.filter(|old| old.expires_ms > wall_ms);
+        let old = old.filter(|old| old.expires_ms > at.wall_ms);
         let old_public_keys: Vec<_> = old
             .filter_map(|old| public_key(old.secret.expose()))
             .collect();
@@ -168,15 +219,22 @@ impl<'a> View<'a> {
             public_key: public_key(webhook.secret.expose())
                 .or_else(|| old_public_keys.last().cloned()),
             old_public_keys,
-            old_secret_expires_at: webhook.old_secret_expires_ms(wall_ms).map(Time::at_ms),
+            old_secret_expires_at: webhook.old_secret_expires_ms(at.wall_ms).map(Time::at_ms),
             headers: &webhook.headers,
             secret_headers: webhook.secret_headers.keys().map(String::as_str).collect(),
             metadata: &webhook.metadata,
             challenge: webhook.challenge,
-            health: webhook.health(),
+            health: webhook.health_at(at.now_ms, at.wall_ms),
             failing_since: webhook.failing_since_ms().map(Time::at_ms),
             last_success_at: None,
             last_failure: None,
+            pause: pause.map(|pause| PauseView {
+                until: Time::at_ms(pause.until_ms),
+                since: Time::at_ms(pause.since_ms),
+                cause: pause.cause,
+                response_status: pause.response_status,
+                waiting: 0,
+            }),
             disabled: disabled.map(
                 |Disabled {
                      at_ms,

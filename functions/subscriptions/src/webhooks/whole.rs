@@ -103,6 +103,7 @@ impl Whole {
             disabled: None,
             disabled_before_ms: None,
             outage: None,
+            pause: None,
             // Above every epoch of an earlier life under the same id: what is still on its way to that is not for this one.
             epoch: now_ms,
             first_epoch: now_ms,

@@ -31,6 +31,7 @@ mod openapi;
 mod operator;
 mod operator_keys;
 mod pace;
+mod pauses;
 mod portal;
 mod publish;
 mod recover;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rung_core::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -210,4 +211,60 @@ async fn a_retry_by_hand_as_the_third_attempt_hides_no_outage() {
     world.pass(2 * HOUR_MS).await;
     let told = told(&world, &listener).await;
     assert!(types(&told).contains(&"webhook.failing"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_and_its_end_are_told_once() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let shop = world.tenant("shop", "standard", "pro").await;
+    let webhook = world.webhook(&shop).await;
+    let path = format!("/v1/webhooks/{webhook}");
+    let since = Time::at_ms(world.now_ms());
+    let publish_three = async || {
+        for _ in 0..3 {
+            publish(&world, &shop, "a.b").await;
+        }
+    };
+    world.answer_asking(503, "60");
+    publish_three().await;
+    // Its operator's webhook gets nothing either, until this one is well.
+    world.pass(3 * MINUTE_MS).await;
+    world.answer(200);
+    world.pass(10 * MINUTE_MS).await;
+    let told_first = told(&world, &listener).await;
+    assert_eq!(types(&told_first), ["webhook.paused", "webhook.resumed"]);
+    let [(_, paused), (_, resumed)] = told_first.as_slice() else {
+        panic!("{told_first:?}");
+    };
+    assert_eq!(paused["webhook_id"], webhook);
+    assert_eq!(
+        (&paused["cause"], &paused["response_status"]),
+        (&"retry_after".into(), &503.into())
+    );
+    assert!(paused["paused_at"].as_str() >= json!(since).as_str());
+    assert!(paused["paused_until"].as_str() > paused["paused_at"].as_str());
+    assert_eq!(resumed["paused_at"], paused["paused_at"]);
+    assert!(resumed["resumed_at"].as_str() > paused["paused_until"].as_str());
+
+    for minutes in [10, 20] {
+        let until = Time::at_ms(world.now_ms() + minutes * MINUTE_MS);
+        let change = json!({"pause": {"until": until}});
+        world.send(&shop, "PATCH", &path, change).await.data(200);
+        world.pass(MINUTE_MS).await;
+    }
+    for _ in 0..2 {
+        world
+            .send(&shop, "PATCH", &path, json!({"pause": null}))
+            .await
+            .data(200);
+    }
+    world.pass(MINUTE_MS).await;
+    let told = told(&world, &listener).await;
+    let windows: Vec<_> = told
+        .iter()
+        .filter(|(_, data)| data["cause"] == "manual")
+        .collect();
+    assert_eq!(windows.len(), 2, "{told:?}");
+    assert_eq!(windows[0].1["log_id"], json!(null));
 }

@@ -14,7 +14,7 @@ impl World {
     }
 
     /// Lets hours pass with a sweep in each, and what comes of them.
-    async fn hours(&self, hours: u64) {
+    pub(crate) async fn hours(&self, hours: u64) {
         for _ in 0..hours {
             self.pass(HOUR).await;
             self.sweep().await;

@@ -55,6 +55,8 @@ pub(crate) const OWN_HOST: &str = "rung.example";
 
 struct Receiver {
     status: AtomicU16,
+    /// Its `Retry-After`.
+    retry_after: Mutex<Option<String>>,
     posts: AtomicUsize,
     last: Mutex<Option<Outgoing>>,
     /// Posts that are not answered yet, and the most there were at once.
@@ -107,6 +109,9 @@ impl Transport for Receiver {
         }
         let mut headers =
             HeaderMap::from_iter([("x-receiver".parse().unwrap(), "r".parse().unwrap())]);
+        if let Some(asked) = &*self.retry_after.lock().unwrap() {
+            headers.insert("retry-after", asked.parse().unwrap());
+        }
         if let Some(echoed) = outgoing.headers.get("authorization") {
             headers.insert("x-echo", echoed.clone());
         }
@@ -124,8 +129,8 @@ impl Transport for Receiver {
     }
 }
 
-/// The builtin ones; `metered`: odin's with a quota for the plan `pro`; and `brief`: standard's with one retry, after a second, that
-/// no failure disables.
+/// The builtin ones; `metered`: odin's with a quota for the plan `pro`; `brief`: standard's with one retry, after a second, that
+/// no failure disables; and `hasty`: the same that three hours of failures disable.
 fn dialects() -> Dialects {
     let builtin = Dialects::builtin();
     let odin = &builtin.get("odin").unwrap().source;
@@ -141,8 +146,17 @@ fn dialects() -> Dialects {
     let brief = format!("{start}waits = [\"1s\"]{rest}")
         .replace("name = \"standard\"", "name = \"brief\"")
         .replace("{ failing_for = \"5d\" }", "\"never\"");
-    let metered = builtin.with_file("metered.toml", &metered).unwrap();
-    metered.with_file("brief.toml", &brief).unwrap()
+    let hasty = brief
+        .replace("name = \"brief\"", "name = \"hasty\"")
+        .replace("\"never\"", "{ failing_for = \"3h\" }");
+    let files = [
+        ("metered.toml", metered),
+        ("brief.toml", brief),
+        ("hasty.toml", hasty),
+    ];
+    files.into_iter().fold(builtin, |dialects, (name, file)| {
+        dialects.with_file(name, &file).unwrap()
+    })
 }
 
 /// What becomes of the writes of statistics.
@@ -421,6 +435,7 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
         let receiver = Arc::new(Receiver {
             status: AtomicU16::new(200),
+            retry_after: Mutex::default(),
             posts: AtomicUsize::new(0),
             own: OnceLock::new(),
             cut_off: AtomicBool::new(false),
@@ -589,6 +604,12 @@ impl World {
     /// What the receiver answers from now on.
     pub(crate) fn answer(&self, status: u16) {
         self.receiver.status.store(status, Ordering::Relaxed);
+    }
+
+    /// The same with this `Retry-After`.
+    pub(crate) fn answer_asking(&self, status: u16, retry_after: &str) {
+        *self.receiver.retry_after.lock().unwrap() = Some(retry_after.to_owned());
+        self.answer(status);
     }
 
     /// From now on the receiver takes so long to answer.

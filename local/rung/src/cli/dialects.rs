@@ -289,7 +289,10 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         ),
         ("disabled", disable(dialect)),
     ];
-    if dialect.honours_retry_after {
+    if dialect.throttles {
+        let rule = "429, 502, 503 or 504 pauses the webhook, for as long as Retry-After says";
+        rules.push(("", rule.to_owned()));
+    } else if dialect.honours_retry_after {
         rules.push((
             "",
             "Retry-After of a 429 or 503 moves the next attempt".to_owned(),
@@ -360,6 +363,7 @@ fn view(dialect: &Dialect) -> Result<Value, Error> {
         "disable": disable,
         "gone_disables": dialect.gone_disables,
         "honours_retry_after": dialect.honours_retry_after,
+        "throttles": dialect.throttles,
         "reparse_safe": dialect.reparse_safe,
         "plans": dialect.plans(),
         "any_type": dialect.catalogue.takes_any_type(),

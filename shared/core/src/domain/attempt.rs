@@ -301,6 +301,8 @@ pub struct Attempt {
     pub error: Option<String>,
     /// The same for programs.
     pub error_code: Option<ErrorCode>,
+    /// Until when the receiver asked to be left alone, in milliseconds.
+    pub asked_until_ms: Option<u64>,
     /// When the next attempt is due, in milliseconds; `None` when none follows by itself.
     pub next_due_ms: Option<u64>,
     /// The deliveries that led to its event.

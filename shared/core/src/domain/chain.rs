@@ -49,8 +49,9 @@ pub fn receive(message: &Due, webhook: Option<&Webhook>, receives: u32, now_ms: 
     if early_ms > 0 {
         return Receipt::Wait(early_ms);
     }
-    // Without a past: nobody can have posted it before, save a copy of SQS's own making.
-    if message.n == 1 && receives == 1 && !message.repeated && now_ms - message.due_ms <= FRESH_MS {
+    // Without a past: nobody can have posted it before, save a copy of SQS's own making. One that waits for a pause has left a row.
+    let is_fresh = receives == 1 && !message.repeated && now_ms - message.due_ms <= FRESH_MS;
+    if message.n == 1 && is_fresh && !webhook.holds_back(now_ms, now_ms) {
         Receipt::Post
     } else {
         Receipt::Inspect

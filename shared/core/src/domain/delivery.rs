@@ -131,6 +131,7 @@ impl Delivery {
             resume_ms: self.resume_ms,
             place_ms: None,
             pace_epoch: 0,
+            turn: None,
             content: None,
         }
     }

@@ -53,6 +53,8 @@ pub enum Message {
     KeyEnds(KeyEnds),
     /// A notice to the operator.
     Notice(Notice),
+    /// A page of what waited for a pause that people have ended.
+    Release(Release),
 }
 
 impl Message {
@@ -89,6 +91,9 @@ impl Message {
             Ok(key) => return Ok(Self::KeyEnds(key)),
             Err(fault) => fault,
         };
+        if let Ok(release) = serde_json::from_str(text) {
+            return Ok(Self::Release(release));
+        }
         serde_json::from_str(text)
             .map(Self::Notice)
             .map_err(|notice_fault| {
@@ -116,6 +121,7 @@ impl Message {
             Self::Job(page) => return page.tenant.as_ref(),
             Self::KeyEnds(key) => &key.tenant,
             Self::Notice(notice) => &notice.tenant,
+            Self::Release(release) => &release.tenant,
         })
     }
 
@@ -128,6 +134,7 @@ impl Message {
             Self::Job(page) => serde_json::to_string(page),
             Self::KeyEnds(key) => serde_json::to_string(key),
             Self::Notice(notice) => serde_json::to_string(notice),
+            Self::Release(release) => serde_json::to_string(release),
         };
         text.expect("a message has string keys only")
     }
@@ -210,9 +217,23 @@ pub struct Due {
     /// The webhook's [`pace_epoch`](super::webhook::Webhook::pace_epoch) that the place was given in.
     #[serde(rename = "q", default, skip_serializing_if = "is_zero")]
     pub pace_epoch: u64,
+    /// Its turn among what waits for a pause of its webhook to end. `None` before it waited for one.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
     /// The event, when it is small enough to travel along.
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
+}
+
+/// A turn among what waits for a pause to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The pause's [`id`](super::pause::Pause::id).
+    #[serde(rename = "i")]
+    pub pause: u64,
+    /// When it comes, in milliseconds.
+    #[serde(rename = "u")]
+    pub at_ms: u64,
 }
 
 /// What `deliver` needs of an event.
@@ -455,6 +476,21 @@ pub struct KeyEnds {
     pub created_ms: u64,
 }
 
+/// What waits for a webhook is to come by now: people have ended the pause that it waits for. As a message it asks for the page at its
+/// cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Tenant.
+    #[serde(rename = "t")]
+    pub tenant: TenantId,
+    /// Webhook.
+    #[serde(rename = "w")]
+    pub webhook: WebhookId,
+    /// The position behind which it goes on; empty at the beginning.
+    #[serde(rename = "release")]
+    pub cursor: String,
+}
+
 impl KeyEnds {
     /// What is to be told of a key; `None` of the operator's, who has no tenant to tell.
     #[must_use]
@@ -477,6 +513,12 @@ impl Due {
             event: self.event.clone(),
             accepted_ms: self.accepted_ms,
         }
+    }
+
+    /// When the message is to come by next, in milliseconds: when it is due, and its turn behind a pause has come.
+    #[must_use]
+    pub fn wakes_ms(&self) -> u64 {
+        self.due_ms.max(self.turn.map_or(0, |turn| turn.at_ms))
     }
 
     /// The name of the attempt it asks for.
@@ -531,11 +573,14 @@ mod tests {
     const ERASE: &str = r#"{"z":"job_1","t":"t","a":2,"n":3,"p":{"erase":{"d":0,"o":0,"r":0,"f":false,"k":"log"}}}"#;
     const RECOVERY: &str = r#"{"z":"job_1","t":"t","a":2,"n":0,"p":{"recover":{"r":{"t":"t","w":"w","j":1,"p":0},"l":{}}}}"#;
     const REDRIVE: &str = r#"{"z":"job_1","a":2,"n":1,"p":{"redrive":{"d":3,"r":0}}}"#;
+    const RELEASE: &str = r#"{"t":"t","w":"w","release":""}"#;
     const NOTICE: &str = r#"{"t":"t","w":"w","y":"webhook.failing","o":"1","h":1,"l":"log_1","p":0,"v":{"url":"u"}}"#;
 
     #[test]
     fn what_a_newer_function_writes_besides_is_passed_over() {
-        for text in [ATTEMPT, FANOUT, RECOVERY, REDRIVE, KEY_ENDS, ERASE, NOTICE] {
+        for text in [
+            ATTEMPT, FANOUT, RECOVERY, REDRIVE, KEY_ENDS, ERASE, NOTICE, RELEASE,
+        ] {
             let known = Message::parse(text).unwrap();
             let newer = text.replacen('{', r#"{"later":{"x":[1]},"#, 1);
             assert_eq!(Message::parse(&newer).unwrap(), known, "{newer}");
@@ -569,6 +614,23 @@ mod tests {
         for text in ["", "no message", "7", "[]", "{", r#"{"t":"t"} and more"#] {
             let fault = Message::parse(text).unwrap_err();
             assert!(matches!(fault, MessageFault::Foreign(_)), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_message_sleeps_until_it_is_due_and_its_turn_has_come() {
+        for (members, wakes_ms) in [
+            ("", 1),
+            (r#","f":{"i":9,"u":7}"#, 7),
+            (r#","f":{"i":9,"u":0}"#, 1),
+        ] {
+            let text = format!("{}{members}}}", ATTEMPT.trim_end_matches('}'));
+            let message = Message::parse(&text).unwrap();
+            assert_eq!(message.to_json(), text);
+            let Message::Attempt(due) = message else {
+                panic!("no attempt");
+            };
+            assert_eq!(due.wakes_ms(), wakes_ms);
         }
     }
 

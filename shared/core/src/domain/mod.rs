@@ -4,6 +4,7 @@
 //! [`delivery::Delivery`], each POST of it an [`attempt::Attempt`]. The waits between attempts are the
 //! [`ladder::Ladder`]; a [`message::Message`] carries one position of it through the queue, and [`chain`] decides what a
 //! message that arrives still means. [`disable`] judges webhooks by their log, an [`outage::Outage`] says since when one fails, a
+//! [`pause::Pause`] until when one gets nothing, a
 //! [`filter::Filter`] which payloads it takes. [`hops::Hops`] count the deliveries that led to an event. Whatever is changed is
 //! described by an [`audit::Record`].
 
@@ -21,11 +22,14 @@ pub mod message;
 pub mod no_delivery;
 pub mod notice;
 pub mod outage;
+pub mod pause;
 pub mod portal;
 pub mod quota;
 pub mod recovery;
+pub mod retry_after;
 pub mod secret;
 pub mod stats;
+pub mod stored;
 pub mod tenant;
 pub mod time;
 pub mod trace;

@@ -10,6 +10,7 @@ use super::{
     id::{EventId, TenantId, WebhookId},
     message::Due,
     outage::Outage,
+    pause::Pause,
     time::Time,
     webhook::{Disabled, Reason, Webhook},
 };
@@ -23,6 +24,12 @@ pub enum NoticeType {
     /// It has ended.
     #[serde(rename = "webhook.recovered")]
     Recovered,
+    /// A webhook gets nothing for a while.
+    #[serde(rename = "webhook.paused")]
+    Paused,
+    /// That is over.
+    #[serde(rename = "webhook.resumed")]
+    Resumed,
     /// Failures, or the tenant's plan, have disabled a webhook.
     #[serde(rename = "webhook.disabled")]
     Disabled,
@@ -38,6 +45,8 @@ impl NoticeType {
         match self {
             Self::Failing => "webhook.failing",
             Self::Recovered => "webhook.recovered",
+            Self::Paused => "webhook.paused",
+            Self::Resumed => "webhook.resumed",
             Self::Disabled => "webhook.disabled",
             Self::DeliveryFailed => "delivery.failed",
         }
@@ -96,6 +105,35 @@ impl Webhook {
         self.notice(NoticeType::Recovered, once, attempt, more)
     }
 
+    /// The notice that it is paused, as an attempt's answer asks.
+    #[must_use]
+    pub fn paused_by(&self, pause: &Pause, attempt: &Attempt) -> Notice {
+        let once = pause.since_ms.to_string();
+        self.notice(NoticeType::Paused, once, attempt, begun(pause))
+    }
+
+    /// The notice that an attempt has ended its pause.
+    #[must_use]
+    pub fn resumed_by(&self, pause: &Pause, attempt: &Attempt) -> Notice {
+        let once = pause.since_ms.to_string();
+        self.notice(NoticeType::Resumed, once, attempt, ended(pause))
+    }
+
+    /// The notice that somebody has paused it.
+    #[must_use]
+    pub fn paused_by_hand(&self, pause: &Pause) -> Notice {
+        let once = pause.since_ms.to_string();
+        self.by_hand(NoticeType::Paused, once, pause.since_ms, begun(pause))
+    }
+
+    /// The notice that somebody has ended its pause.
+    #[must_use]
+    pub fn resumed_by_hand(&self, pause: &Pause) -> Notice {
+        let (once, more) = (pause.since_ms.to_string(), ended(pause));
+        let ended_ms = pause.ended_ms.unwrap_or(pause.until_ms);
+        self.by_hand(NoticeType::Resumed, once, ended_ms, more)
+    }
+
     /// The notice that an attempt has disabled it at `epoch`.
     #[must_use]
     pub fn disabled_by(&self, attempt: &Attempt, epoch: u64, reason: Reason) -> Notice {
@@ -111,21 +149,16 @@ impl Webhook {
     #[must_use]
     pub fn disabled_by_plan(&self, disabled: &Disabled, epoch: u64) -> Notice {
         let more = json!({
-            "log_id": null,
             "reason": disabled.reason,
             "disabled_at": Time::at_ms(disabled.at_ms),
             "last_error": null,
         });
-        Notice {
-            tenant: self.tenant.clone(),
-            webhook: self.id.clone(),
-            notice_type: NoticeType::Disabled,
-            once: epoch.to_string(),
-            happened_ms: disabled.at_ms,
-            log_id: String::new(),
-            hops: Hops::NONE,
-            data: self.data(None, more),
-        }
+        self.by_hand(
+            NoticeType::Disabled,
+            epoch.to_string(),
+            disabled.at_ms,
+            more,
+        )
     }
 
     /// The notice that an attempt was the last of its delivery's ladder.
@@ -160,6 +193,28 @@ impl Webhook {
             log_id: due.key().log_id().to_string(),
             hops: Hops::NONE.of_consequence(),
             data: self.data(Some((&due.event, event_type)), more),
+        }
+    }
+
+    /// A notice of what a call has done: no attempt shows it.
+    fn by_hand(
+        &self,
+        notice_type: NoticeType,
+        once: String,
+        happened_ms: u64,
+        more: Value,
+    ) -> Notice {
+        let mut data = self.data(None, more);
+        data.insert("log_id".to_owned(), Value::Null);
+        Notice {
+            tenant: self.tenant.clone(),
+            webhook: self.id.clone(),
+            notice_type,
+            once,
+            happened_ms,
+            log_id: String::new(),
+            hops: Hops::NONE,
+            data,
         }
     }
 
@@ -201,4 +256,24 @@ impl Webhook {
         });
         members.flatten().collect()
     }
+}
+
+/// What the notice of a pause says of it.
+fn begun(pause: &Pause) -> Value {
+    json!({
+        "paused_at": Time::at_ms(pause.since_ms),
+        "paused_until": Time::at_ms(pause.until_ms),
+        "cause": pause.cause,
+        "response_status": pause.response_status,
+    })
+}
+
+/// What the notice of its end says.
+fn ended(pause: &Pause) -> Value {
+    json!({
+        "paused_at": Time::at_ms(pause.since_ms),
+        "resumed_at": pause.ended_ms.map(Time::at_ms),
+        "cause": pause.cause,
+        "response_status": pause.response_status,
+    })
 }

@@ -3,34 +3,14 @@
 //! The outage is stored in the webhook's own row, so that no attempt has to walk the log. A failure starts or extends it, a success
 //! ends it. A healthy webhook has none, and costs no write. Tests and retries by hand neither start nor extend one.
 
-use rung_dialect::ladder::Ladder;
+use rung_dialect::Dialect;
 use serde::{Deserialize, Serialize};
 
 use super::Unknown;
+use crate::limits::{PAUSE_MAX_MS, PAUSE_RAMP_MS};
 
 /// The last failure of an outage is written at most this often, in milliseconds.
 const EXTEND_MS: u64 = 3_600_000;
-
-/// An outage as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredOutage {
-    /// What it says.
-    pub outage: Outage,
-    /// Its JSON. Another version of Rung may write another text for the same outage, and whether one has changed since it was read is
-    /// told by the text.
-    pub text: String,
-}
-
-impl StoredOutage {
-    /// Reads an outage's JSON; `None` for anything else.
-    #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
-        Some(Self {
-            outage: serde_json::from_str(text).ok()?,
-            text: text.to_owned(),
-        })
-    }
-}
 
 /// A run of failed attempts without a success, and without a gap longer than the longest wait of the ladder: after a longer gap
 /// nothing says that the receiver was away all the time.
@@ -58,10 +38,19 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// The gaps of a dialect's ladder.
+    /// The gaps of a dialect: its longest wait, or the longest pause.
     #[must_use]
-    pub fn of(ladder: &Ladder, honours_retry_after: bool) -> Self {
-        let wait_ms = ladder.longest_wait_ms(honours_retry_after);
+    pub fn of(dialect: &Dialect) -> Self {
+        let gaps = Self::longest(dialect.longest_wait_ms());
+        let pause_ms = PAUSE_MAX_MS + PAUSE_RAMP_MS + gaps.extend_ms;
+        let paused = dialect.throttles && gaps.longest_ms > 0;
+        Self {
+            longest_ms: gaps.longest_ms.max(if paused { pause_ms } else { 0 }),
+            ..gaps
+        }
+    }
+
+    fn longest(wait_ms: u64) -> Self {
         let extend_ms = (wait_ms / 16).min(EXTEND_MS);
         Self {
             longest_ms: wait_ms + extend_ms,
@@ -113,7 +102,7 @@ mod tests {
 
     /// As `standard`: 24 hours at most, plus an hour of lag.
     fn gaps() -> Gaps {
-        Gaps::of(&Ladder::new(vec![5_000, 24 * HOUR_MS], 0.0), false)
+        Gaps::longest(24 * HOUR_MS)
     }
 
     #[test]
@@ -148,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_ladder_without_waits_measures_no_gap() {
-        let gaps = Gaps::of(&Ladder::new(Vec::new(), 0.0), false);
+        let gaps = Gaps::longest(0);
         let first = Outage::after_failure(None, 0, gaps).unwrap();
         let later = Outage::after_failure(Some(&first), 999 * HOUR_MS, gaps).unwrap();
         assert_eq!(later.since_ms, 0);

@@ -145,6 +145,7 @@ pub(crate) mod tests {
             disabled: None,
             disabled_before_ms: None,
             outage: None,
+            pause: None,
             epoch: 0,
             first_epoch: 0,
             revision: 0,

@@ -10,7 +10,9 @@ use super::{
     Unknown,
     id::{TenantId, WebhookId},
     message::Due,
-    outage::StoredOutage,
+    outage::Outage,
+    pause::{Cause, Pause},
+    stored::Stored,
 };
 use crate::mutation::{Mutation, mutated};
 
@@ -72,13 +74,18 @@ pub enum Health {
     Healthy,
     /// Attempts have failed since the last success.
     Failing,
+    /// Deliveries wait for the end of a pause.
+    Paused,
     /// It is disabled.
     Disabled,
 }
 
 impl Health {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Healthy, Self::Failing, Self::Disabled];
+    pub const ALL: [Self; 4] = [Self::Healthy, Self::Failing, Self::Paused, Self::Disabled];
+
+    /// Those that a webhook is listed by: pauses end by themselves, when nobody writes.
+    pub const LISTED: [Self; 3] = [Self::Healthy, Self::Failing, Self::Disabled];
 
     /// Its public name.
     #[must_use]
@@ -86,6 +93,7 @@ impl Health {
         match self {
             Self::Healthy => "healthy",
             Self::Failing => "failing",
+            Self::Paused => "paused",
             Self::Disabled => "disabled",
         }
     }
@@ -136,7 +144,9 @@ pub struct Webhook {
     /// When it was last disabled before that, in milliseconds.
     pub disabled_before_ms: Option<u64>,
     /// Since when its attempts fail, if they do. One that began before `enabled_ms` is of the past.
-    pub outage: Option<StoredOutage>,
+    pub outage: Option<Stored<Outage>>,
+    /// Its last pause, which may be over. One of another epoch is of the past.
+    pub pause: Option<Stored<Pause>>,
     /// The time of its making in milliseconds, and one more for each disabling. A message of another epoch belongs to a time
     /// before one, or to an earlier webhook of the same id.
     pub epoch: u64,
@@ -200,6 +210,7 @@ impl Webhook {
             disabled: other.disabled.clone(),
             disabled_before_ms: other.disabled_before_ms,
             outage: other.outage.clone(),
+            pause: other.pause.clone(),
             revision: other.revision,
             pace_epoch: other.pace_epoch,
             epoch: other.epoch,
@@ -214,7 +225,7 @@ impl Webhook {
     /// Since when its attempts fail, in milliseconds, if it is active and they do.
     #[must_use]
     pub fn failing_since_ms(&self) -> Option<u64> {
-        let outage = self.outage.as_ref().map(|stored| &stored.outage);
+        let outage = self.outage.as_ref().map(|stored| &stored.value);
         let present = outage.filter(|outage| outage.since_ms >= self.enabled_ms);
         let since_ms = present.map(|outage| outage.since_ms);
         since_ms.filter(|_| self.disabled.is_none())
@@ -253,9 +264,68 @@ impl Webhook {
         due.place_ms.filter(|_| holds)
     }
 
-    /// When the attempt of a message may be made, in milliseconds: when it is due, and its place has come.
+    /// Its pause, unless that was before the webhook was last disabled. It may be over.
+    #[must_use]
+    pub fn present_pause(&self) -> Option<&Pause> {
+        let pause = self.pause.as_ref().map(|stored| &stored.value);
+        pause.filter(|pause| pause.epoch == self.epoch && self.disabled.is_none())
+    }
+
+    /// From when on its failures count as one outage, in milliseconds: since it was enabled, or its maintenance window is over.
+    #[must_use]
+    pub fn tried_since_ms(&self) -> u64 {
+        let pause = self.present_pause();
+        let window = pause.filter(|pause| pause.cause == Cause::Manual);
+        let over_ms = window.map(|window| window.ended_ms.unwrap_or(u64::MAX).min(window.until_ms));
+        self.enabled_ms.max(over_ms.unwrap_or(0))
+    }
+
+    /// Pauses it from `now_ms` until `until_ms`, in place of the pause that it has. One that ends then stays as it is.
+    pub fn pause_until(&mut self, until_ms: u64, now_ms: u64) {
+        let known = self.pause.as_ref().map(|stored| &stored.value);
+        let standing = known.filter(|known| known.stands(self.epoch));
+        if standing.is_none_or(|standing| standing.until_ms != until_ms) {
+            let window = Pause::by_hand(known, self.epoch, now_ms, until_ms);
+            self.pause = Some(Stored::of(window));
+        }
+    }
+
+    /// Ends its pause at `now_ms`, if it has one.
+    pub fn end_pause(&mut self, now_ms: u64) {
+        let known = self.pause.as_ref().map(|stored| &stored.value);
+        let standing = known.filter(|known| known.stands(self.epoch));
+        if let Some(ended) = standing.map(|standing| standing.ended_by_hand(now_ms)) {
+            self.pause = Some(Stored::of(ended));
+        }
+    }
+
+    /// The pause that people are told of at `now_ms` (of the wall clock, `wall_ms`).
+    #[must_use]
+    pub fn paused(&self, now_ms: u64, wall_ms: u64) -> Option<&Pause> {
+        self.present_pause()
+            .filter(|pause| pause.lasts(now_ms, wall_ms))
+    }
+
+    /// How it is doing at `now_ms` (of the wall clock, `wall_ms`).
+    #[must_use]
+    pub fn health_at(&self, now_ms: u64, wall_ms: u64) -> Health {
+        self.paused(now_ms, wall_ms)
+            .map_or_else(|| self.health(), |_| Health::Paused)
+    }
+
+    /// Whether what is due may be waiting for its pause, or for its turn after that.
+    #[must_use]
+    pub fn holds_back(&self, now_ms: u64, wall_ms: u64) -> bool {
+        let pause = self.present_pause();
+        pause.is_some_and(|pause| pause.holds_back(now_ms, wall_ms))
+    }
+
+    /// When the attempt of a message may be made, in milliseconds: when it is due, its place has come, and its turn behind the pause.
     #[must_use]
     pub fn earliest_ms(&self, due: &Due) -> u64 {
-        due.due_ms.max(self.place_of(due).unwrap_or(0))
+        let pause = self.present_pause().map(|pause| pause.id);
+        let turn = due.turn.filter(|turn| Some(turn.pause) == pause);
+        let turn_ms = turn.map_or(0, |turn| turn.at_ms);
+        due.due_ms.max(self.place_of(due).unwrap_or(0)).max(turn_ms)
     }
 }

@@ -135,7 +135,7 @@ impl Deliverer {
         self.store.attempt(&wait).await
     }
 
-    fn event_type(&self, due: &Due, loaded: &Loaded) -> String {
+    pub(super) fn event_type(&self, due: &Due, loaded: &Loaded) -> String {
         let content = due
             .content
             .as_ref()
@@ -155,6 +155,9 @@ impl Deliverer {
         webhook: &Webhook,
         loaded: &Loaded,
     ) -> Result<(), FlowError> {
+        if !self.is_let_through(due, webhook, loaded).await? {
+            return Ok(());
+        }
         let named = due.dialect.as_deref();
         let read;
         let (dialect, content) = match &due.content {
@@ -189,6 +192,7 @@ impl Deliverer {
             Err(NotMade::Host(fault)) => return self.put_off_for(due, fault).await,
             Err(NotMade::Busy) => return self.come_again(due).await,
         };
+        self.foresee_pause(webhook, dialect, &attempt);
         let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
         self.metrics
             .attempted(&due.tenant, attempt.outcome, latency_ms);

@@ -12,7 +12,7 @@ use rung_base::clock::Clock;
 use rung_dialect::Dialects;
 
 use super::{
-    FlowError, HostFaults, InFlight, Tally,
+    FlowError, HostFaults, InFlight, Pauses, Tally,
     accept::{Publisher, first_due},
     operator::Operator,
 };
@@ -65,6 +65,8 @@ pub struct Deliverer {
     pub in_flight: InFlight,
     /// How long after a write the table's index may answer without it, in milliseconds: 0 on one machine.
     pub index_lag_ms: u64,
+    /// What this process has seen of pauses.
+    pub pauses: Pauses,
     /// What publishes events of Rung's own.
     pub publisher: Publisher,
     /// Who is told what befalls webhooks.
@@ -127,8 +129,9 @@ impl Deliverer {
     }
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
-        let (mut attempts, mut fanouts, mut pages, mut keys, mut notices, mut poison) = (
+        let (mut attempts, mut fanouts, mut pages, mut keys, mut notices, mut releases, mut poison) = (
             BTreeMap::<AttemptKey, (Due, Copies)>::new(),
+            Vec::new(),
             Vec::new(),
             Vec::new(),
             Vec::new(),
@@ -147,6 +150,7 @@ impl Deliverer {
                 Ok(Message::Job(page)) => pages.push((page, record)),
                 Ok(Message::KeyEnds(key)) => keys.push((key, record)),
                 Ok(Message::Notice(notice)) => notices.push((notice, record)),
+                Ok(Message::Release(release)) => releases.push((release, record)),
                 Err(error @ MessageFault::Unknown(_)) if record.receives < UNKNOWN_RECEIVES => {
                     tracing::warn!(message_id = record.message_id, %error, "a message has an unknown form; it will be retried");
                 }
@@ -206,12 +210,19 @@ impl Deliverer {
                 .await;
             self.conclude(outcome, &record.into(), done).await;
         });
+        let releases = releases.into_iter().map(async |(release, record)| {
+            let outcome = AssertUnwindSafe(self.release_page(&release))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
         tokio::join!(
             join_all(attempts),
             join_all(fanouts),
             join_all(pages),
             join_all(keys),
-            join_all(notices)
+            join_all(notices),
+            join_all(releases)
         );
     }
 

@@ -72,7 +72,11 @@ impl Deliverer {
                     (row.n + 1, row.attempt + 1, rung, made.next_due_ms)
                 }
                 (Some(row), Some(_)) => (row.n + 1, row.attempt + 1, used_up, None),
-                (Some(row), None) if overdue.is_some() && row.epoch == webhook.epoch => {
+                (Some(row), None)
+                    if overdue.is_some()
+                        && row.epoch == webhook.epoch
+                        && !self.is_held_back(webhook) =>
+                {
                     if row.is_overdue(now_ms) {
                         self.send_position(row).await?;
                     }
@@ -107,6 +111,7 @@ impl Deliverer {
                 resume_ms,
                 place_ms: None,
                 pace_epoch: 0,
+                turn: None,
                 content: None,
             };
             // First the message, then the row: a row without a message would wait for ever.
@@ -203,6 +208,7 @@ impl Deliverer {
             resume_ms: None,
             place_ms: None,
             pace_epoch: 0,
+            turn: None,
             content: None,
         };
         let content = Content {

@@ -2,7 +2,7 @@
 //!
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
-//! spaces the attempts of a webhook with a limit, [`in_flight`] bounds how many are under way, [`shown`] reads answers for the log,
+//! spaces the attempts of a webhook with a limit, [`in_flight`] bounds how many are under way, [`pause`] makes those of a paused one wait, [`shown`] reads answers for the log,
 //! [`host_faults`] puts off what this host could not send, [`tally`] counts
 //! attempts for the statistics. [`sweep`] brings parked waits back, [`watch`] sends again what was lost.
 //! [`manual`] and [`pending`] are what people start by hand. [`jobs`] is work that goes on page by page: [`recover`] sends many
@@ -22,6 +22,7 @@ pub mod manual;
 pub mod operator;
 mod outage;
 mod pace;
+mod pause;
 pub mod pending;
 mod post;
 pub mod recover;
@@ -32,7 +33,8 @@ mod tally;
 mod watch;
 
 pub use self::{
-    event_types::EventTypes, host_faults::HostFaults, in_flight::InFlight, tally::Tally,
+    event_types::EventTypes, host_faults::HostFaults, in_flight::InFlight, pause::Pauses,
+    tally::Tally,
 };
 use crate::{egress::HostFault, queue::QueueError, store::StoreError, topic::TopicError};
 

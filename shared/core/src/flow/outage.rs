@@ -11,7 +11,7 @@ use crate::{
         webhook::Webhook,
     },
     limits::FAILING_ATTEMPTS,
-    store::outages::OutageWritten,
+    store::webhook_states::StateWritten,
 };
 
 impl Deliverer {
@@ -23,12 +23,12 @@ impl Deliverer {
         dialect: &Dialect,
         attempt: &Attempt,
     ) -> Result<Option<Outage>, FlowError> {
-        let gaps = Gaps::of(&dialect.ladder, dialect.honours_retry_after);
+        let gaps = Gaps::of(dialect);
         let goes_on = attempt.attempt >= FAILING_ATTEMPTS;
         let mut known = webhook.outage.clone();
         loop {
-            let stored = known.as_ref().map(|known| &known.outage);
-            let current = stored.filter(|outage| outage.since_ms >= webhook.enabled_ms);
+            let stored = known.as_ref().map(|known| &known.value);
+            let current = stored.filter(|outage| outage.since_ms >= webhook.tried_since_ms());
             let extended = Outage::after_failure(current, attempt.ended_ms, gaps);
             let Some(mut outage) = extended.or_else(|| current.cloned()) else {
                 return Ok(None);
@@ -42,12 +42,12 @@ impl Deliverer {
             }
             let written = self
                 .store
-                .write_outage(webhook, known.as_ref(), Some(&outage))
+                .write_state(webhook, known.as_ref(), Some(&outage))
                 .await?;
             match written {
-                OutageWritten::Done => return Ok(Some(outage)),
-                OutageWritten::Found(found) => known = found,
-                OutageWritten::Past => return Ok(None),
+                StateWritten::Done => return Ok(Some(outage)),
+                StateWritten::Found(found) => known = found,
+                StateWritten::Past => return Ok(None),
             }
         }
     }
@@ -59,20 +59,17 @@ impl Deliverer {
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
         let mut known = webhook.outage.clone();
-        while let Some(stored) = known.filter(|it| it.outage.ends_with_success_at(attempt.ended_ms))
+        while let Some(stored) = known.filter(|it| it.value.ends_with_success_at(attempt.ended_ms))
         {
             // First the notice: the outage is what a repeat would find it by.
-            if stored.outage.notified {
-                self.notify(webhook.recovered(attempt, &stored.outage))
+            if stored.value.notified {
+                self.notify(webhook.recovered(attempt, &stored.value))
                     .await?;
             }
-            let written = self
-                .store
-                .write_outage(webhook, Some(&stored), None)
-                .await?;
+            let written = self.store.write_state(webhook, Some(&stored), None).await?;
             known = match written {
-                OutageWritten::Found(found) => found,
-                OutageWritten::Done | OutageWritten::Past => None,
+                StateWritten::Found(found) => found,
+                StateWritten::Done | StateWritten::Past => None,
             };
         }
         Ok(())

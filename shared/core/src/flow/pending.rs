@@ -61,7 +61,11 @@ impl Deliverer {
         }
         self.store.record(record).await?;
         match self.store.delivery(key).await? {
-            Some(row) if row.state == State::Pending && webhook.takes(row.epoch) => {
+            Some(row)
+                if row.state == State::Pending
+                    && webhook.takes(row.epoch)
+                    && !self.is_held_back(webhook) =>
+            {
                 let is_overdue = row.is_overdue(self.clock.now_ms());
                 if is_overdue {
                     self.send_position(&row).await?;

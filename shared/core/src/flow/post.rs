@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use jiff::fmt::rfc2822::DateTimeParser;
 use rung_base::chance as random;
 use rung_dialect::{Dialect, HeaderFault, SignInput};
 use serde_json::json;
@@ -18,6 +17,7 @@ use crate::{
         attempt::{Attempt, ErrorCode, Exchange, Outcome, Trigger},
         hops::{HOPS, Hops},
         message::{Content, Due},
+        retry_after::asked_ms,
         webhook::Webhook,
     },
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Spelling},
@@ -167,6 +167,8 @@ impl Deliverer {
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
         let succeeded = status.is_some_and(|status| dialect.is_success(status));
         let gone = is_gone(dialect, status) && due.trigger.counts();
+        let asked_ms = answer.as_ref().ok().filter(|_| !succeeded);
+        let asked_ms = asked_ms.and_then(|answer| retry_after_ms(answer, wall_ms));
         let climbs = !succeeded && !gone && !due.through && due.trigger != Trigger::Test;
         Ok(Attempt {
             event_type: content.event_type.clone(),
@@ -194,10 +196,11 @@ impl Deliverer {
                 Ok(_) => ErrorCode::Status,
                 Err(failure) => failure.error_code(),
             }),
+            asked_until_ms: asked_ms.map(|asked_ms| ended_ms.saturating_add(asked_ms)),
             next_due_ms: match due.resume_ms.filter(|_| climbs) {
                 Some(resume_ms) => Some(resume_ms.max(ended_ms)),
                 None => climbs
-                    .then(|| wait_ms(due, dialect, answer, wall_ms, delivery_id))
+                    .then(|| wait_ms(due, dialect, status, asked_ms, delivery_id))
                     .flatten()
                     .map(|wait_ms| ended_ms + wait_ms),
             },
@@ -381,15 +384,15 @@ fn refusal(answer: &Answer, webhook: &Webhook, outgoing: Option<&Outgoing>) -> S
 fn wait_ms(
     due: &Due,
     dialect: &Dialect,
-    answer: &Result<Answer, Failure>,
-    wall_ms: u64,
+    status: Option<u16>,
+    asked_ms: Option<u64>,
     delivery_id: Uuid,
 ) -> Option<u64> {
     let wait_ms = dialect
         .ladder
         .wait_ms(due.rung, chance(delivery_id, due.n))?;
-    let asked_ms = answer.as_ref().ok().filter(|_| dialect.honours_retry_after);
-    let asked_ms = asked_ms.and_then(|answer| retry_after_ms(answer, wall_ms));
+    let is_heeded = dialect.prolongs_waits() && matches!(status, Some(429 | 503));
+    let asked_ms = asked_ms.filter(|_| is_heeded);
     Some(asked_ms.map_or(wait_ms, |asked_ms| {
         dialect.ladder.prolonged_ms(due.rung, wait_ms, asked_ms)
     }))
@@ -410,24 +413,10 @@ fn mixed(delivery_id: Uuid, n: u32) -> u64 {
     (delivery_id.as_u64_pair().1 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// What the `Retry-After` of a 429 or 503 asks for, in milliseconds from now (RFC 9110 section 10.2.3).
+/// In how many milliseconds the receiver wants to hear again, if its answer says so.
 fn retry_after_ms(answer: &Answer, wall_ms: u64) -> Option<u64> {
-    if !matches!(answer.status.as_u16(), 429 | 503) {
-        return None;
-    }
-    let text = answer
-        .headers
-        .get(header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return seconds.checked_mul(1000);
-    }
-    let date = DateTimeParser::new().parse_timestamp(text).ok()?;
-    u64::try_from(date.as_millisecond())
-        .ok()?
-        .checked_sub(wall_ms)
+    let value = answer.headers.get(header::RETRY_AFTER)?;
+    asked_ms(value.to_str().ok()?, wall_ms)
 }
 
 fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> Exchange {

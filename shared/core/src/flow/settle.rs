@@ -30,6 +30,9 @@ impl Deliverer {
         let dialect = self.dialect(&attempt.dialect)?;
         if attempt.outcome == Outcome::Succeeded {
             self.end_outage(webhook, attempt).await?;
+            if attempt.trigger.counts() {
+                self.follow_pause(webhook, dialect, attempt).await?;
+            }
             if due.n > 1 {
                 // Whatever became of the row while the attempt was being made.
                 let any = [
@@ -54,6 +57,7 @@ impl Deliverer {
             self.put_off(next).await?;
         }
         if attempt.trigger.counts() {
+            self.follow_pause(webhook, dialect, attempt).await?;
             self.judge(due, webhook, dialect, attempt).await?;
         }
         match next {
@@ -172,9 +176,9 @@ impl Deliverer {
         Ok(())
     }
 
-    /// Makes a message durable until it is due: in the delay queue, or parked for the sweep.
-    async fn put_off(&self, next: &Due) -> Result<(), FlowError> {
-        let left_ms = || next.due_ms.saturating_sub(self.clock.now_ms());
+    /// Makes a message durable until it is to come by: in the delay queue, or parked for the sweep.
+    pub(super) async fn put_off(&self, next: &Due) -> Result<(), FlowError> {
+        let left_ms = || next.wakes_ms().saturating_sub(self.clock.now_ms());
         if left_ms() > QUEUE_DELAY_MAX_MS {
             self.store.park(next).await?;
             // A function that was frozen in between may have parked it into a minute that the sweep has left behind.
@@ -249,6 +253,7 @@ fn successor(due: &Due, attempt: &Attempt, next_due_ms: u64) -> Due {
         resume_ms: None,
         place_ms: None,
         pace_epoch: 0,
+        turn: None,
         content: None,
         ..due.clone()
     }

@@ -99,7 +99,7 @@ impl Sweeper {
                 .waits
                 .into_iter()
                 .map(|due| {
-                    let delay_ms = due.due_ms.saturating_sub(self.clock.now_ms());
+                    let delay_ms = due.wakes_ms().saturating_sub(self.clock.now_ms());
                     (Message::Attempt(due), delay_ms)
                 })
                 .collect();

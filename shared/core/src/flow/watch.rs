@@ -7,7 +7,7 @@
 //!
 //! What is sent again goes through the queue of later attempts. There is a lap for each queue. That of first attempts looks for events that left no trace with a webhook they are for; that of
 //! later ones at what waits and at jobs. While messages pile up in a queue, its lap rests: what is late is not lost then,
-//! and a flood is not to be doubled. What waits for a webhook whose rate limit has given places ahead is left alone as well.
+//! and a flood is not to be doubled. What waits for a webhook that is paused, or whose rate limit has given places ahead is left alone as well.
 //!
 //! A lap keeps its place in the table: each piece goes on where the one before it has ended, and a crash repeats a piece.
 
@@ -251,7 +251,7 @@ impl Piece<'_> {
                 .await?;
             let lost = rows.iter().filter(|row| row.is_lost(began_ms));
             let lost: Vec<_> = lost.map(|row| Message::Attempt(row.message())).collect();
-            if !lost.is_empty() && !self.is_paced(tenant, webhook).await? {
+            if !lost.is_empty() && !store.holds_back(tenant, webhook).await? {
                 self.send(lost).await?;
             }
             *cursor = next;
@@ -279,12 +279,6 @@ impl Piece<'_> {
                 return Ok(());
             }
         }
-    }
-
-    /// Whether messages of a webhook wait for their places in its pace.
-    async fn is_paced(&self, tenant: &TenantId, webhook: &WebhookId) -> Result<bool, FlowError> {
-        let next = self.sweeper.store.next_place(tenant, webhook).await?;
-        Ok(next.is_some_and(|next_ms| next_ms > self.sweeper.clock.now_ms()))
     }
 
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), FlowError> {

@@ -439,6 +439,7 @@ fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
         .maybe("rs", attempt.response_status.map(number))
         .maybe("er", attempt.error.as_ref().map(text))
         .maybe("ec", attempt.error_code.map(|code| text(code.as_str())))
+        .maybe("au", attempt.asked_until_ms.map(number))
         .maybe("nx", attempt.next_due_ms.map(number))
         .hops(attempt.hops)
         .bytes("x", exchange)
@@ -529,6 +530,7 @@ pub(super) fn read_attempt(mut row: Row) -> Result<Attempt, StoreError> {
         error_code: row
             .maybe_text("ec")
             .and_then(|code| ErrorCode::parse(&code)),
+        asked_until_ms: row.maybe_number("au"),
         next_due_ms: row.maybe_number("nx"),
         hops: row.hops(),
         exchange,

@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Select},
 };
 
 use super::{
@@ -362,6 +362,32 @@ impl Store {
             .retain(|delivery| list_of(delivery.state).is_some_and(|list| lists.contains(&list)));
         deliveries.sort_by(|one, other| order.compare(&list_key(&one.key), &list_key(&other.key)));
         Ok((deliveries, next))
+    }
+
+    /// How many deliveries wait for a webhook, as far as one page of each part of their list tells: thousands.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn count_waiting(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+    ) -> Result<u64, StoreError> {
+        let counts = list_partitions(tenant, webhook, List::Pending).map(async |pk| {
+            let page = self
+                .client
+                .query()
+                .table_name(&*self.table)
+                .index_name(LISTS.name)
+                .select(Select::Count)
+                .key_condition_expression("g = :pk")
+                .expression_attribute_values(":pk", text(pk))
+                .send()
+                .await?;
+            Ok::<_, StoreError>(u64::try_from(page.count).unwrap_or_default())
+        });
+        let counts = futures_util::future::try_join_all(counts).await?;
+        Ok(counts.into_iter().sum())
     }
 }
 

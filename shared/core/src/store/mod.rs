@@ -13,7 +13,7 @@
 //! | the operator's first key | `O` / `F#hash` | for ever | [`api_keys`] |
 //! | `Idempotency-Key` that an API key or a portal link was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
-//! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w`; `wh` = `W#health`, `whs` = `created#t#w` | until deleted | [`webhooks`], [`outages`] |
+//! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w`; `wh` = `W#health`, `whs` = `created#t#w` | until deleted | [`webhooks`], [`webhook_states`] |
 //! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |
 //! | definition of an event type, a tenant's or the deployment's | `T#t` / `Y#type`, `Y` / `dialect#type` | until deleted | [`event_types`] |
 //! | revision of the deployment's definitions | `Y` / `-` | for ever | [`event_types`] |
@@ -30,6 +30,7 @@
 //! | counts of an hour | `H#t#w` / `hour` | retention | [`stats`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
+//! | turns of what waits for a webhook's pause | `G#t#w` / `turns` | 8 days after the last | [`pace`] |
 //! | events counted for a limit | `U#t` / `counter` | an hour after its window | [`usage`] |
 //! | lease on a notice to the operator | `G#t#w` / `notice#type#once` | retention | [`notices`] |
 //! | entry of the audit log | `A#name`, or `A` for the operator's own, / `time#id`; `g` = `A`, `gs` = `time#id` | a year | [`audit`] |
@@ -69,7 +70,6 @@ pub mod jobs;
 pub mod laps;
 mod listed;
 pub mod notices;
-pub mod outages;
 pub mod pace;
 pub mod parked;
 pub mod recoveries;
@@ -83,6 +83,7 @@ pub mod tenants;
 mod transact;
 pub mod usage;
 pub mod walk;
+pub mod webhook_states;
 pub mod webhooks;
 
 use std::{

@@ -1,24 +1,33 @@
 //! The pace of a webhook that has a limit: `G#t#w` / `pace`, `nxt` the time of its next free place, in microseconds, and `ep` the
-//! [`pace_epoch`](Webhook::pace_epoch) that it is of.
+//! [`pace_epoch`](Webhook::pace_epoch) that it is of. And the turns of what waits for a pause of a webhook to end: `G#t#w` / `turns`,
+//! `o` the pause's [`id`](Pause::id) and [`origin_ms`](Pause::origin_ms) that they are counted from, `n` how many were taken.
 
 use aws_sdk_dynamodb::{
     error::{DisplayErrorContext, SdkError},
-    operation::update_item::UpdateItemError,
+    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
 use super::{
     Store, StoreError,
     item::{self, Row},
-    tenant_row, webhooks,
+    tenant_row, webhook_states, webhooks,
 };
-use crate::domain::{
-    id::{TenantId, WebhookId},
-    webhook::Webhook,
+use crate::{
+    domain::{
+        id::{TenantId, WebhookId},
+        pause::Pause,
+        stored::Stored,
+        webhook::Webhook,
+    },
+    limits::{MAINTENANCE_MAX_MS, PAUSE_RAMP_MS},
 };
 
 /// How long the row is kept after its last use: longer than any place is ahead.
 const KEPT_S: u64 = 7 * 86_400;
+
+/// How long turns are kept after the last was taken: longer than any pause.
+const TURNS_KEPT_S: u64 = (MAINTENANCE_MAX_MS + PAUSE_RAMP_MS) / 1000 + 86_400;
 
 const SECOND_US: u64 = 1_000_000;
 
@@ -72,24 +81,75 @@ impl Store {
         }
     }
 
-    /// When the next free place of a webhook comes, in milliseconds; `None` of one that has no limit, or has not used its pace lately.
+    /// Whether messages of a webhook wait for their places in its pace, or for a pause.
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn next_place(
+    pub async fn holds_back(
         &self,
         tenant: &TenantId,
         webhook: &WebhookId,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<bool, StoreError> {
         let (row, pace) = tokio::try_join!(
             self.get(tenant_row::partition(tenant), webhooks::sort_key(webhook)),
             self.get(partition(tenant, webhook), "pace")
         )?;
-        if !row.is_some_and(|row| row.0.contains_key("pace")) {
-            return Ok(None);
-        }
+        let Some(row) = row else {
+            return Ok(false);
+        };
+        let now_ms = self.clock.now_ms();
+        let (epoch, is_active) = (row.number::<u64>("epoch")?, !row.0.contains_key("disabled"));
+        let pause: Option<Stored<Pause>> = webhook_states::stored(&row)?;
+        let is_paused = pause.is_some_and(|Stored { value: pause, .. }| {
+            let holds_back = pause.holds_back(now_ms, self.clock.wall_ms());
+            pause.epoch == epoch && is_active && holds_back
+        });
         let next_us = pace.and_then(|pace| pace.maybe_number::<u64>("nxt"));
-        Ok(next_us.map(|next_us| next_us / 1000))
+        let is_paced = row.0.contains_key("pace") && next_us.is_some_and(|us| us > now_ms * 1000);
+        Ok(is_paused || is_paced)
+    }
+
+    /// Takes the next turn among what waits for a pause to end: its number, from 0. `None` when turns are counted from a later time
+    /// by now: the pause has changed since it was read.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn take_turn(
+        &self,
+        webhook: &Webhook,
+        pause: &Pause,
+    ) -> Result<Option<u64>, StoreError> {
+        // Of one pause it only rises, and so do the numbers of pauses.
+        let origin = format!("{}#{}", item::time(pause.id), item::time(pause.origin_ms));
+        loop {
+            for (set, condition) in [
+                ("n = n + :one", "o = :o"),
+                ("o = :o, n = :one", "attribute_not_exists(o) OR o < :o"),
+            ] {
+                let update = self
+                    .client
+                    .update_item()
+                    .table_name(&*self.table)
+                    .key("pk", item::text(partition(&webhook.tenant, &webhook.id)))
+                    .key("sk", item::text("turns"))
+                    .update_expression(format!("SET {set}, exp = :exp"))
+                    .condition_expression(condition)
+                    .expression_attribute_values(":one", item::number(1))
+                    .expression_attribute_values(":o", item::text(&*origin))
+                    .expression_attribute_values(
+                        ":exp",
+                        item::number(self.clock.wall_ms() / 1000 + TURNS_KEPT_S),
+                    );
+                match updated(update).await? {
+                    Ok(row) => return row.number::<u64>("n").map(|taken| Some(taken - 1)),
+                    Err(mut found) => {
+                        if found.maybe_text("o").is_some_and(|taken| taken > origin) {
+                            return Ok(None);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Moves the next free place; answers it, or the row that stands there where that is not as `how` has it.
@@ -129,25 +189,34 @@ impl Store {
             .expression_attribute_values(":now", item::number(now_us))
             .expression_attribute_values(":ep", item::number(webhook.pace_epoch))
             .expression_attribute_values(":value", item::number(value))
-            .expression_attribute_values(":exp", item::number(self.clock.wall_ms() / 1000 + KEPT_S))
-            .return_values(ReturnValue::UpdatedNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match update.send().await {
-            Ok(answer) => {
-                let row = Row(answer.attributes.unwrap_or_default());
-                return row.number("nxt").map(Ok);
-            }
-            Err(SdkError::ServiceError(error)) => error.into_err(),
-            Err(error) => return Err(error.into()),
-        };
-        match error {
-            UpdateItemError::ConditionalCheckFailedException(failure) => {
-                Ok(Err(Row(failure.item.unwrap_or_default())))
-            }
-            error => {
-                let text = DisplayErrorContext(&error).to_string();
-                Err(StoreError::Unavailable(text.into()))
-            }
+            .expression_attribute_values(
+                ":exp",
+                item::number(self.clock.wall_ms() / 1000 + KEPT_S),
+            );
+        match updated(update).await? {
+            Ok(row) => row.number("nxt").map(Ok),
+            Err(found) => Ok(Err(found)),
+        }
+    }
+}
+
+/// Updates a row; what was set, or the row that stands there where the condition does not hold.
+async fn updated(update: UpdateItemFluentBuilder) -> Result<Result<Row, Row>, StoreError> {
+    let update = update
+        .return_values(ReturnValue::UpdatedNew)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let error = match update.send().await {
+        Ok(answer) => return Ok(Ok(Row(answer.attributes.unwrap_or_default()))),
+        Err(SdkError::ServiceError(error)) => error.into_err(),
+        Err(error) => return Err(error.into()),
+    };
+    match error {
+        UpdateItemError::ConditionalCheckFailedException(failure) => {
+            Ok(Err(Row(failure.item.unwrap_or_default())))
+        }
+        error => {
+            let text = DisplayErrorContext(&error).to_string();
+            Err(StoreError::Unavailable(text.into()))
         }
     }
 }

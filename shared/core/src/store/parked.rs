@@ -43,16 +43,17 @@ pub struct Parked {
 }
 
 impl Store {
-    /// Parks a message until it is due. Parking it again changes nothing.
+    /// Parks a message until it is to come by. Parking it again changes nothing.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn park(&self, message: &Due) -> Result<(), StoreError> {
         self.begin_sweeping(message.event.shard_of(PARK_SHARDS))
             .await?;
-        let wait_s = message.due_ms.saturating_sub(self.clock.now_ms()) / 1000;
-        let pk = partition(message.due_ms / 60_000, message.event.shard_of(PARK_SHARDS));
-        let item: Item = Builder::new(pk, sort_key(&message.key()))
+        let wakes_ms = message.wakes_ms();
+        let wait_s = wakes_ms.saturating_sub(self.clock.now_ms()) / 1000;
+        let pk = partition(wakes_ms / 60_000, message.event.shard_of(PARK_SHARDS));
+        let item: Item = Builder::new(pk, sort_key(wakes_ms, &message.key()))
             .json("m", message)
             .number("exp", self.expiry() + wait_s)
             .build();
@@ -67,7 +68,7 @@ impl Store {
         let keys = waits.iter().map(|wait| {
             let event = &wait.delivery.event;
             let pk = partition(wait.due_ms / 60_000, event.shard_of(PARK_SHARDS));
-            (pk, sort_key(wait))
+            (pk, sort_key(wait.due_ms, wait))
         });
         self.delete_all(keys.collect()).await
     }
@@ -183,11 +184,11 @@ fn cursor_partition(shard: u8) -> String {
     format!("C#{shard}")
 }
 
-fn sort_key(attempt: &AttemptKey) -> String {
+fn sort_key(wakes_ms: u64, attempt: &AttemptKey) -> String {
     let delivery = &attempt.delivery;
     format!(
         "{}#{}#{}#{}#{}",
-        time(attempt.due_ms),
+        time(wakes_ms),
         delivery.tenant,
         delivery.webhook,
         delivery.event,

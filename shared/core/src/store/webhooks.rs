@@ -16,17 +16,19 @@ use super::{
     Item, Listed, Query, Range, Store, StoreError,
     item::{self, Builder, Row},
     listed::position,
-    outages,
     table::{LISTS, WEBHOOKS},
     tenant_row::partition,
     transact::{Outcome, Part},
     walk::Order,
+    webhook_states::{self, WebhookState as _},
 };
 use crate::{
     domain::{
         audit::{Action, Change, Origin, Record},
         id::{TenantId, WebhookId},
         job::Task,
+        outage::Outage,
+        pause::Pause,
         time::Time,
         webhook::{Disabled, Health, Secret, Subscription, Webhook},
     },
@@ -71,13 +73,26 @@ impl Store {
         Ok(written)
     }
 
-    /// Writes a webhook as changed since it was read, its revision one higher.
+    /// Writes a webhook as changed since it was read, its revision one higher. What becomes of it by itself stays as it is.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn update_webhook(
         &self,
         webhook: &Webhook,
+        record: &Record,
+    ) -> Result<WebhookWritten, StoreError> {
+        self.update_webhook_and_pause(webhook, None, record).await
+    }
+
+    /// The same, and begins or ends a pause.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn update_webhook_and_pause(
+        &self,
+        webhook: &Webhook,
+        pause: Option<&Pause>,
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
         let next = Webhook {
@@ -89,14 +104,15 @@ impl Store {
         let condition = match &webhook.outage {
             Some(known) => {
                 as_read.push((":outage", item::text(&*known.text)));
-                format!("rev = :rev AND {} = :outage", outages::ATTRIBUTE)
+                format!("rev = :rev AND {} = :outage", Outage::ATTRIBUTE)
             }
-            None => format!(
-                "rev = :rev AND attribute_not_exists({})",
-                outages::ATTRIBUTE
-            ),
+            None => format!("rev = :rev AND attribute_not_exists({})", Outage::ATTRIBUTE),
         };
-        let row = self.rewrite(self.webhook_row(&next)?, condition, as_read)?;
+        let mut row = self.webhook_row(&next)?;
+        if let Some(pause) = pause {
+            row = row.json(Pause::ATTRIBUTE, pause);
+        }
+        let row = self.rewrite(row, condition, as_read)?;
         let tenant = self.raise_version(&webhook.tenant)?;
         self.write_webhook([row, tenant], record).await
     }
@@ -307,7 +323,7 @@ impl Store {
         most: usize,
     ) -> Result<Option<Vec<(TenantId, WebhookId)>>, StoreError> {
         let mut names = BTreeSet::new();
-        for health in Health::ALL {
+        for health in Health::LISTED {
             let list = health_list(health);
             let mut query = Query {
                 index: Some(WEBHOOKS),
@@ -488,7 +504,7 @@ const HEADERS: &str = "headers";
 const SECRET_HEADERS: &str = "secret_headers";
 
 impl Store {
-    /// The row without what [`outages`] writes.
+    /// The row without what [`webhook_states`] writes.
     fn webhook_row(&self, webhook: &Webhook) -> Result<Builder, StoreError> {
         let (pk, sk) = (partition(&webhook.tenant), sort_key(&webhook.id));
         let encrypted = |attribute, plain: &[u8]| self.encrypt((&pk, &sk), attribute, plain);
@@ -571,7 +587,8 @@ impl Store {
             challenge: row.maybe_number("asks") == Some(1),
             disabled: row.maybe_json("disabled")?,
             disabled_before_ms: row.maybe_number("off"),
-            outage: outages::stored(&row)?,
+            outage: webhook_states::stored(&row)?,
+            pause: webhook_states::stored(&row)?,
             epoch: row.number("epoch")?,
             first_epoch: row.number("first")?,
             revision: row.number("rev")?,

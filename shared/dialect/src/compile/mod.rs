@@ -81,6 +81,7 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
         honours_retry_after: file.honour_retry_after,
         http1_only: http1_only(&file)?,
         keep_alive: file.keep_alive,
+        throttles: file.throttle,
         ladder: ladder(&file.ladder)?,
         disable: disable_rule(&file.disable)?,
         catalogue: catalogue::compile(&file, text)?,

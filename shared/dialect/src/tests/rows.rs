@@ -67,8 +67,21 @@ fn each_rule_is_that_of_its_document() {
         assert_eq!(dialect.timeout_ms, timeout_ms, "{name}");
         assert_eq!(dialect.body_limit_bytes, body_limit_bytes, "{name}");
         assert_eq!(dialect.disable, disable, "{name}");
-        let own_rules = [dialect.gone_disables, dialect.honours_retry_after];
-        assert_eq!(own_rules, [name == "standard"; 2], "{name}");
+        let own_rules = [
+            dialect.gone_disables,
+            dialect.honours_retry_after,
+            dialect.throttles,
+        ];
+        assert_eq!(own_rules, [name == "standard"; 3], "{name}");
+        for status in [200, 400, 408, 429, 500, 501, 502, 503, 504, 505] {
+            let throttled = name == "standard" && [429, 502, 503, 504].contains(&status);
+            assert_eq!(
+                dialect.is_throttled_by(status),
+                throttled,
+                "{name} {status}"
+            );
+        }
+        assert!(!dialect.prolongs_waits(), "{name}");
         assert_eq!(
             dialect.reparse_safe,
             ["patra", "badger"].contains(&name),

@@ -23,8 +23,8 @@ use rung_core::{
     egress::{Answer, Failure, Outgoing, Slot, Transport},
     encryption::KeyRing,
     flow::{
-        HostFaults, InFlight, Tally, accept::Publisher, deliver::Deliverer, operator::Operator,
-        sweep::Sweeper,
+        HostFaults, InFlight, Pauses, Tally, accept::Publisher, deliver::Deliverer,
+        operator::Operator, sweep::Sweeper,
     },
     limits::{INDEX_LAG_MS, TALLY_TIME},
     metrics::Metrics,
@@ -139,6 +139,7 @@ impl World {
             metrics: metrics("rung-deliver"),
             host_faults: HostFaults::default(),
             in_flight: InFlight::default(),
+            pauses: Pauses::default(),
             operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
             publisher: publisher.clone(),
         };

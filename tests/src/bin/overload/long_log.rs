@@ -110,6 +110,7 @@ fn entry(number: usize, start_ms: u64, webhook: &WebhookId) -> Attempt {
         response_status: Some(200),
         error: None,
         error_code: None,
+        asked_until_ms: None,
         next_due_ms: None,
         hops: Hops::NONE,
         erased_ms: None,

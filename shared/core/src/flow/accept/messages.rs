@@ -75,6 +75,7 @@ pub(in crate::flow) fn first_copy(delivery: &DeliveryKey, epoch: u64) -> Due {
         resume_ms: None,
         place_ms: None,
         pace_epoch: 0,
+        turn: None,
         content: None,
     }
 }

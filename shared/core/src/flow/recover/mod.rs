@@ -278,7 +278,7 @@ impl Deliverer {
         let mut longest_ms = 0;
         for dialect in ladders {
             let dialect = dialect?;
-            longest_ms = longest_ms.max(dialect.ladder.longest_ms(dialect.honours_retry_after));
+            longest_ms = longest_ms.max(dialect.longest_ladder_ms());
         }
         let end_s = (self.clock.wall_ms() + longest_ms) / 1000;
         let events = again.iter().map(|delivery| &delivery.due.event);

@@ -106,7 +106,6 @@ impl Deliverer {
                 RECOVERY_PAGE,
             )
             .await?;
-        let now_ms = self.clock.now_ms();
         let (wanted, others): (Vec<_>, Vec<_>) = rows
             .into_iter()
             .partition(|row| self.is_wanted(recovery, row, webhook, dialect));
@@ -114,7 +113,9 @@ impl Deliverer {
         let worn_out = worn_out
             .filter(|row| row.is_worn_out() && self.is_in_scope(recovery, row, webhook, dialect));
         let skipped = worn_out.count() as u64;
-        let overdue = others.into_iter().filter(|row| row.is_overdue(now_ms));
+        let overdue = others
+            .into_iter()
+            .filter(|row| self.is_overdue(row, webhook));
         Ok(Page {
             overdue: overdue
                 .map(|row| (list_key(&row.key), row.message()))
@@ -177,7 +178,7 @@ impl Deliverer {
         let made = self.store.attempts(&names).await?;
         let before = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::new();
-        let (mut overdue, now_ms) = (Vec::new(), self.clock.now_ms());
+        let mut overdue = Vec::new();
         let mut skipped = unsayable.len() as u64;
         for (((entry, event), key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
@@ -188,7 +189,7 @@ impl Deliverer {
             let mut backfilled = false;
             let due = match (row, last) {
                 (Some(row), _) if !self.is_wanted(recovery, row, webhook, dialect) => {
-                    if row.is_overdue(now_ms) {
+                    if self.is_overdue(row, webhook) {
                         overdue.push((entry.position(), row.message()));
                     } else if row.is_worn_out() && self.is_in_scope(recovery, row, webhook, dialect)
                     {
@@ -242,7 +243,8 @@ impl Deliverer {
         !row.is_worn_out() && self.is_in_scope(recovery, row, webhook, dialect)
     }
 
-    /// Whether a recovery is for a delivery as it stands, and has not sent it yet. What is due waits no more: its attempt is on its way.
+    /// Whether a recovery is for a delivery as it stands, and has not sent it yet. What is due waits no more, unless for a pause: its
+    /// attempt is on its way.
     fn is_in_scope(
         &self,
         recovery: &Recovery,
@@ -259,6 +261,7 @@ impl Deliverer {
                 Scope::Any => true,
             };
         let is_due = state == State::Pending && row.due_ms <= self.clock.now_ms();
+        let is_due = is_due && !self.is_held_back(webhook);
         let is_sent = row.job >= Some(recovery.run.number) && !mutated(Mutation::JobIgnored);
         in_scope && !is_due && !is_sent
     }
@@ -417,6 +420,7 @@ fn fresh_ladder(
         resume_ms: None,
         place_ms: None,
         pace_epoch: 0,
+        turn: None,
         content: None,
     }
 }

@@ -1,0 +1,400 @@
+//! Pauses of a webhook: what is due waits for their end, one probe ends them, and what has waited follows in turns.
+//!
+//! What must wait goes back to the queue, or is parked, with its turn: the same position of the chain under the same due time, marked,
+//! so nothing forks and no rung is used up. A first attempt has no row that could be listed, so it goes on as position 2 with a row,
+//! still as the first attempt on the first rung. A turn is good for the pause that it was given for. When people end a pause, what
+//! waits is sent once more, and the copy that comes later is dropped as any is.
+//!
+//! Attempts go by the webhook as their batch has read it, or by what this process has seen of it since. So a pause holds everywhere
+//! when the batches in hand are through, at most 30 s after it began.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use rung_dialect::Dialect;
+
+use super::{
+    FlowError,
+    deliver::{Deliverer, Loaded},
+    post::chance,
+    settle::head,
+};
+use crate::{
+    domain::{
+        attempt::{Attempt, Trigger},
+        delivery::Delivery,
+        id::{TenantId, WebhookId},
+        message::{Due, Message, Release, Turn},
+        pause::{Gate, Pause, Signal},
+        stored::Stored,
+        webhook::Webhook,
+    },
+    limits::{
+        PAUSE_LEAD_MS, QUEUE_DELAY_MAX_MS, RELEASE_DELAY_MS, RELEASE_PAGE, REMEMBERED_PAUSES,
+    },
+    mutation::{Mutation, mutated},
+    queue::Lane,
+    store::{deliveries::List, walk::Span, webhook_states::StateWritten},
+};
+
+/// What this process has seen of pauses. Clones share it.
+#[derive(Clone, Default)]
+pub struct Pauses(Arc<Mutex<HashMap<(TenantId, WebhookId), Seen>>>);
+
+/// What was seen of a webhook's pauses.
+struct Seen {
+    /// The last that stood in the table.
+    stored: Option<Stored<Pause>>,
+    /// What an answer says that is not settled yet.
+    foreseen: Option<Stored<Pause>>,
+}
+
+impl Seen {
+    fn of(stored: Option<Stored<Pause>>) -> Self {
+        Self {
+            stored,
+            foreseen: None,
+        }
+    }
+}
+
+impl Pauses {
+    fn seen(&self) -> MutexGuard<'_, HashMap<(TenantId, WebhookId), Seen>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, webhook: &Webhook, seen: Seen) {
+        let mut all = self.seen();
+        // What is forgotten is read again with the next batch.
+        if all.len() >= REMEMBERED_PAUSES {
+            all.clear();
+        }
+        all.insert((webhook.tenant.clone(), webhook.id.clone()), seen);
+    }
+
+    /// A webhook's pause in the table: as it was read, or as it was seen since.
+    fn known(&self, webhook: &Webhook) -> Option<Stored<Pause>> {
+        let read = webhook.pause.clone();
+        let all = self.seen();
+        if all.is_empty() {
+            return read;
+        }
+        let seen = all.get(&(webhook.tenant.clone(), webhook.id.clone()));
+        newer(webhook, read, seen.and_then(|seen| seen.stored.clone()))
+    }
+
+    /// The same, or what is about to stand there.
+    fn newest(&self, webhook: &Webhook) -> Option<Stored<Pause>> {
+        let known = self.known(webhook);
+        let all = self.seen();
+        if all.is_empty() {
+            return known;
+        }
+        let seen = all.get(&(webhook.tenant.clone(), webhook.id.clone()));
+        newer(webhook, known, seen.and_then(|seen| seen.foreseen.clone()))
+    }
+}
+
+/// A webhook's pause as it was read, unless one that was seen is of its epoch and says more.
+fn newer(
+    webhook: &Webhook,
+    read: Option<Stored<Pause>>,
+    seen: Option<Stored<Pause>>,
+) -> Option<Stored<Pause>> {
+    let is_newer = |seen: &Stored<Pause>| {
+        let read = read.as_ref().map(|read| &read.value);
+        seen.value.epoch == webhook.epoch && read.is_none_or(|read| seen.value.is_newer_than(read))
+    };
+    seen.filter(is_newer).or(read)
+}
+
+impl Deliverer {
+    /// Whether the attempt may be made now, as far as pauses go. If not, its message is on its way to its turn. What people ask for by
+    /// hand doesn't wait.
+    pub(super) async fn is_let_through(
+        &self,
+        due: &Due,
+        webhook: &Webhook,
+        loaded: &Loaded,
+    ) -> Result<bool, FlowError> {
+        if due.trigger == Trigger::Manual || mutated(Mutation::PauseIgnored) {
+            return Ok(true);
+        }
+        let mut known = self.pauses.newest(webhook);
+        loop {
+            let Some(stored) = known.filter(|it| it.value.epoch == webhook.epoch) else {
+                return Ok(true);
+            };
+            let pause = &stored.value;
+            let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
+            let turn = due.turn.filter(|turn| turn.pause == pause.id);
+            let in_place = turn.is_some_and(|turn| turn.at_ms <= now_ms);
+            let log_id = due.key().log_id().to_string();
+            match pause.gate(in_place, now_ms, wall_ms) {
+                Gate::Open => return Ok(true),
+                Gate::Probing if pause.is_probe(&log_id) => return Ok(true),
+                Gate::Trial => {
+                    let probed = pause.probed_by(log_id, now_ms, wall_ms);
+                    match self.replace_pause(webhook, Some(&stored), probed).await? {
+                        Replaced::Done(_) => return Ok(true),
+                        Replaced::Found(found) => known = found,
+                        Replaced::Past => {
+                            self.come_again(due).await?;
+                            return Ok(false);
+                        }
+                    }
+                }
+                gate => return self.take_turn(due, webhook, pause, gate, loaded).await,
+            }
+        }
+    }
+
+    /// Takes a turn behind a pause. Whether it has come already; if not, the message is on its way to it.
+    async fn take_turn(
+        &self,
+        due: &Due,
+        webhook: &Webhook,
+        pause: &Pause,
+        gate: Gate,
+        loaded: &Loaded,
+    ) -> Result<bool, FlowError> {
+        let place = self.store.take_turn(webhook, pause).await?;
+        let now_ms = self.clock.now_ms();
+        // Without a place, the pause has changed since, or another was foreseen that did not come. The message comes again, no sooner
+        // than anything that waits.
+        let at_ms = match place {
+            Some(place) => pause.turn_ms(place, gate, now_ms),
+            None => pause.turn_ms(1, gate, now_ms).max(now_ms + PAUSE_LEAD_MS),
+        };
+        if gate == Gate::Ramp && at_ms <= now_ms {
+            return Ok(true);
+        }
+        let travels = at_ms.saturating_sub(now_ms) <= QUEUE_DELAY_MAX_MS;
+        let waiting = Due {
+            n: due.n.max(2),
+            turn: Some(Turn {
+                pause: pause.id,
+                at_ms,
+            }),
+            repeated: true,
+            place_ms: None,
+            // Where an erasure does not look, there is nothing to erase.
+            content: due.content.clone().filter(|_| travels),
+            ..due.clone()
+        };
+        self.put_off(&waiting).await?;
+        if due.n == 1 {
+            let event_type = self.event_type(due, loaded);
+            let row = head(&waiting, &event_type, vec![waiting.due_ms]);
+            self.store.place(&row).await?;
+            // Whoever has changed the pause meanwhile may have looked for what waits before there was this row.
+            if !travels && self.is_changed(webhook, pause).await? {
+                self.queue
+                    .send(Lane::Retry, &Message::Attempt(waiting), 0)
+                    .await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether another pause than this one stands in the table by now.
+    async fn is_changed(&self, webhook: &Webhook, pause: &Pause) -> Result<bool, FlowError> {
+        let webhook = self.store.webhook(&webhook.tenant, &webhook.id).await?;
+        let present = webhook.as_ref().and_then(Webhook::present_pause);
+        Ok(present.is_none_or(|present| present.id != pause.id))
+    }
+
+    /// Has what else this process is about to send wait for the pause that an attempt begins or prolongs, before it is settled. If this
+    /// dies before, what waits finds out that there is no such pause.
+    pub(super) fn foresee_pause(&self, webhook: &Webhook, dialect: &Dialect, attempt: &Attempt) {
+        if !attempt.trigger.counts() || throttled(dialect, attempt).is_none() {
+            return;
+        }
+        // The first one of several is the one that is stored, most often.
+        let newest = self.pauses.newest(webhook);
+        let log_id = attempt.key.log_id().to_string();
+        let signal = signal(webhook, dialect, attempt, &log_id);
+        if let Some(next) = Pause::after(newest.as_ref().map(|newest| &newest.value), signal) {
+            let seen = Seen {
+                stored: self.pauses.known(webhook),
+                foreseen: Some(Stored::of(next)),
+            };
+            self.pauses.remember(webhook, seen);
+        }
+    }
+
+    /// Begins, prolongs or ends a webhook's pause, as an attempt that counts says.
+    pub(super) async fn follow_pause(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        attempt: &Attempt,
+    ) -> Result<(), FlowError> {
+        let mut known = self.pauses.known(webhook);
+        if known.is_none() && throttled(dialect, attempt).is_none() {
+            return Ok(());
+        }
+        let log_id = attempt.key.log_id().to_string();
+        let signal = signal(webhook, dialect, attempt, &log_id);
+        while let Some(next) = Pause::after(known.as_ref().map(|known| &known.value), signal) {
+            match self.replace_pause(webhook, known.as_ref(), next).await? {
+                Replaced::Done(next) => {
+                    known = Some(next);
+                    break;
+                }
+                Replaced::Found(found) => known = found,
+                Replaced::Past => return Ok(()),
+            }
+        }
+        // First the pause: a repeat finds it as it stands.
+        let Some(Stored { value: pause, .. }) = known else {
+            return Ok(());
+        };
+        let begun = pause.ended_ms.is_none() && pause.log_id.as_deref() == Some(&*log_id);
+        let ended = pause.ended_ms.is_some() && pause.is_probe(&log_id);
+        if (begun || ended) && self.operator.listens_to(webhook).await? {
+            let notice = if begun {
+                webhook.paused_by(&pause, attempt)
+            } else {
+                webhook.resumed_by(&pause, attempt)
+            };
+            self.notify(notice).await?;
+        }
+        Ok(())
+    }
+
+    async fn replace_pause(
+        &self,
+        webhook: &Webhook,
+        known: Option<&Stored<Pause>>,
+        next: Pause,
+    ) -> Result<Replaced, FlowError> {
+        let written = self.store.write_state(webhook, known, Some(&next)).await?;
+        let (pause, replaced) = match written {
+            StateWritten::Done => {
+                let next = Stored::of(next);
+                (Some(next.clone()), Replaced::Done(next))
+            }
+            StateWritten::Found(found) => (found.clone(), Replaced::Found(found)),
+            StateWritten::Past => (None, Replaced::Past),
+        };
+        self.pauses.remember(webhook, Seen::of(pause));
+        Ok(replaced)
+    }
+
+    /// Whether what is due to a webhook may be waiting for a pause.
+    pub(super) fn is_held_back(&self, webhook: &Webhook) -> bool {
+        webhook.holds_back(self.clock.now_ms(), self.clock.wall_ms())
+    }
+
+    /// Whether the message of a row must be taken for lost.
+    pub(super) fn is_overdue(&self, row: &Delivery, webhook: &Webhook) -> bool {
+        row.is_overdue(self.clock.now_ms()) && !self.is_held_back(webhook)
+    }
+
+    /// Does what follows from a call that began, changed or ended a pause: `before` is the webhook as it was. Tells the operator, and
+    /// sends what waited for an end that does not hold any more.
+    ///
+    /// # Errors
+    /// When the table or the queue does not answer.
+    pub async fn follow_call(&self, before: &Webhook, webhook: &Webhook) -> Result<(), FlowError> {
+        let Some(stored) = webhook.pause.as_ref() else {
+            return Ok(());
+        };
+        if before.pause.as_ref() == Some(stored) {
+            return Ok(());
+        }
+        self.pauses
+            .remember(webhook, Seen::of(Some(stored.clone())));
+        let (tenant, id) = (&webhook.tenant, &webhook.id);
+        let stood = before
+            .present_pause()
+            .filter(|pause| pause.stands(webhook.epoch));
+        if let Some(stood) = stood
+            && stored.value.origin_ms < stood.origin_ms
+        {
+            let release = Release {
+                tenant: tenant.clone(),
+                webhook: id.clone(),
+                cursor: String::new(),
+            };
+            self.queue
+                .send(Lane::Retry, &Message::Release(release), self.index_lag_ms)
+                .await?;
+        }
+        let notice = match (stood, stored.value.ended_ms) {
+            (Some(_), Some(_)) => webhook.resumed_by_hand(&stored.value),
+            (None, None) => webhook.paused_by_hand(&stored.value),
+            _ => return Ok(()),
+        };
+        self.notify_operator(notice).await
+    }
+
+    /// Sends a page of what waits for a webhook and is due, or nearly, once more. What is still to wait takes another turn.
+    pub(super) async fn release_page(&self, release: &Release) -> Result<(), FlowError> {
+        let (tenant, id) = (&release.tenant, &release.webhook);
+        let Some(webhook) = self.store.webhook(tenant, id).await? else {
+            return Ok(());
+        };
+        let after = Some(release.cursor.as_str()).filter(|cursor| !cursor.is_empty());
+        let (rows, next) = self
+            .store
+            .deliveries_after(tenant, id, &[List::Pending], Span::ALL, after, RELEASE_PAGE)
+            .await?;
+        // Another function's clock may be ahead: what was due by that may be waiting, and is not due by this one.
+        let soon_ms = self.clock.now_ms() + QUEUE_DELAY_MAX_MS;
+        let waiting = rows
+            .iter()
+            .filter(|row| row.due_ms <= soon_ms && webhook.takes(row.epoch));
+        let messages = waiting.map(|row| (Message::Attempt(row.message()), 0));
+        let messages: Vec<_> = messages.collect();
+        let sent = self.queue.send_all(Lane::Retry, &messages).await;
+        sent.into_iter().collect::<Result<(), _>>()?;
+        if let Some(cursor) = next {
+            let next = Release {
+                cursor,
+                ..release.clone()
+            };
+            self.queue
+                .send(Lane::Retry, &Message::Release(next), RELEASE_DELAY_MS)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The status of an attempt's answer, if it pauses the webhook.
+fn throttled(dialect: &Dialect, attempt: &Attempt) -> Option<u16> {
+    let status = attempt.response_status;
+    status.filter(|status| dialect.is_throttled_by(*status))
+}
+
+/// What an attempt says about pauses.
+fn signal<'a>(
+    webhook: &Webhook,
+    dialect: &Dialect,
+    attempt: &Attempt,
+    log_id: &'a str,
+) -> Signal<'a> {
+    Signal {
+        log_id,
+        epoch: webhook.epoch,
+        started_ms: attempt.started_ms,
+        ended_ms: attempt.ended_ms,
+        throttled: throttled(dialect, attempt),
+        asked_until_ms: attempt.asked_until_ms,
+        chance: chance(attempt.key.delivery.uuid(), attempt.key.n),
+    }
+}
+
+/// What came of writing a pause.
+enum Replaced {
+    /// It stands.
+    Done(Stored<Pause>),
+    /// Another one was stored meanwhile.
+    Found(Option<Stored<Pause>>),
+    /// The webhook was deleted or enabled anew.
+    Past,
+}
