@@ -107,7 +107,7 @@ impl Import {
         let taken = match kind {
             // The history of another deployment.
             "event" | "log" => Ok(StatusCode::OK),
-            _ => self.thing(kind, thing).await,
+            _ => Box::pin(self.thing(kind, thing)).await,
         };
         (Some(kind), taken)
     }
@@ -129,7 +129,7 @@ impl Import {
             ("webhook", _) => {
                 let id = text(thing, "id").and_then(|id| WebhookId::parse(id).ok());
                 let id = id.ok_or_else(|| must_be_an_id("id"))?;
-                webhooks::put(state, headers, Path(id), request(thing, &[])).await
+                Box::pin(webhooks::put(state, headers, Path(id), request(thing, &[]))).await
             }
             (_, tenant) => {
                 let name = text(thing, "type").unwrap_or_default().to_owned();
@@ -138,7 +138,7 @@ impl Import {
                 let dialect = dialect.map(|dialect| ("dialect".to_owned(), dialect.clone()));
                 let query = Query(Json::Object(Vec::from_iter(dialect)));
                 let request = request(thing, &["type", "tenant_id", "dialect"]);
-                event_types::put(state, headers, Path(name), query, request).await
+                Box::pin(event_types::put(state, headers, Path(name), query, request)).await
             }
         };
         Ok(answered?.status())
