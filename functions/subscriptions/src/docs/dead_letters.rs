@@ -9,7 +9,7 @@ use rung_core::domain::tenant::Scope;
 use schemars::{Schema, json_schema};
 use serde_json::json;
 
-use super::{jobs, object};
+use super::{jobs, next_cursor, object};
 use crate::dead_letters::View;
 
 /// How many each queue has.
@@ -49,10 +49,8 @@ pub(crate) fn list_dead_letters(schemas: &mut Schemas) -> Operation {
         [
             ("dead_letters", letters),
             ("counts", counts()),
-            (
-                "next_cursor",
-                json_schema!({ "description": "Always null.", "type": "null" }),
-            ),
+            // Always null: what is there is a sample.
+            ("next_cursor", next_cursor()),
         ],
         json!({
             "dead_letters": [{
