@@ -230,9 +230,10 @@ impl World {
         }
     }
 
-    /// When a call that somebody makes now has taken effect at the latest, by whatever clock.
+    /// When a call that somebody makes now has taken effect at the latest, by whatever clock. An outage of all functions holds it up.
     fn latest_ms(&self) -> u64 {
-        self.clock.now_ms() + LIMIT.as_millis() as u64 + self.wire.plan.late_ms
+        let plan = &self.wire.plan;
+        self.clock.now_ms() + plan.outage_ms + LIMIT.as_millis() as u64 + plan.late_ms
     }
 
     /// What waits for a webhook, as far as it is listed.

@@ -1,7 +1,7 @@
 //! The functions' instances: each has its own clients, caches, clock and life.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
@@ -28,7 +28,7 @@ use crate::{
 pub(crate) const ADMIN_KEY: &str = "admin";
 
 /// What a function is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     Enqueue,
     Deliver,
@@ -116,7 +116,7 @@ pub(crate) struct Functions {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) dialects: Arc<Dialects>,
     pub(crate) receivers: Arc<Receivers>,
-    pub(crate) instances: Mutex<HashMap<Role, Vec<Arc<Function>>>>,
+    pub(crate) instances: Mutex<BTreeMap<Role, Vec<Arc<Function>>>>,
     pub(crate) started: AtomicUsize,
     /// Until when none runs, in milliseconds.
     pub(crate) dark_until_ms: AtomicU64,
@@ -168,7 +168,7 @@ impl Functions {
         Turn(function)
     }
 
-    fn instances(&self) -> std::sync::MutexGuard<'_, HashMap<Role, Vec<Arc<Function>>>> {
+    fn instances(&self) -> std::sync::MutexGuard<'_, BTreeMap<Role, Vec<Arc<Function>>>> {
         self.instances
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
