@@ -60,7 +60,7 @@ fn each_mutation_is_caught() {
             Mutation::NoPendingTest => 58,
             Mutation::NoPlace => 13,
             Mutation::RowByNumberAlone => 20,
-            Mutation::SuccessForgotten => 73,
+            Mutation::SuccessForgotten => 306,
             _ => 0,
         };
         make(Some(mutation));

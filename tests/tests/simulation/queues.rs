@@ -87,11 +87,13 @@ impl World {
                     .await;
             }
             chance.shuffle(&mut batch);
+            // The first hand-out of what is received again may be still to come.
+            for again in batch.iter().filter(|handed| handed.record.receives > 1) {
+                self.note_copy(again);
+            }
             for copy in batch.clone() {
                 if bad(plan.duplicate) {
-                    if let Ok(Message::Attempt(due)) = Message::parse(&copy.record.body) {
-                        self.ledger().copied(due.key());
-                    }
+                    self.note_copy(&copy);
                     let late_ms = *chance.pick(&[5, 1_000, 60_000, 200_000]);
                     self.hand_out(queue, vec![copy], chance.between(0, late_ms));
                 }
@@ -102,6 +104,12 @@ impl World {
                 0
             };
             self.hand_out(queue, batch, late_ms);
+        }
+    }
+
+    fn note_copy(&self, handed: &Handed) {
+        if let Ok(Message::Attempt(due)) = Message::parse(&handed.record.body) {
+            self.ledger().copied(due.key());
         }
     }
 
