@@ -394,7 +394,6 @@ impl World {
         // A wait whose own attempt came before the page did is over.
         let waits =
             matches!(&asked.scope, Scope::States(states) if states.contains(&State::Pending));
-        let meanwhile = asked.asked_ms..=ended_ms;
         let webhook = self
             .oracle
             .webhook(&recovery.run.tenant, &recovery.run.webhook)
@@ -416,7 +415,10 @@ impl World {
             let log = log.filter(|entry| entry.key.delivery == found.key);
             let log: Vec<_> = log.collect();
             let mut made = log.iter().filter(|entry| entry.key.n == found.n);
-            if waits && made.any(|entry| meanwhile.contains(&entry.started_ms)) {
+            // An attempt that is under way moves its row from one list to another.
+            let meanwhile =
+                made.any(|entry| entry.started_ms <= ended_ms && entry.ended_ms >= asked.asked_ms);
+            if waits && meanwhile {
                 continue;
             }
             let mut ledger = self.ledger();
