@@ -277,7 +277,7 @@ def test_a_failing_receiver_is_retried_through_the_delay_queue_and_disabled(bed,
 
 def test_the_operators_topic_is_told_of_a_webhook_that_is_disabled(bed, admin, receiver):
     tenant = Tenant(bed, admin, "brisk")
-    webhook = tenant.webhook(receiver.url("/told", 500, 503, 500))
+    webhook = tenant.webhook(receiver.url("/told", 500, 501, 500))
     event = tenant.publish("order.created")["event"]["id"]
     told = {}
 
@@ -292,6 +292,8 @@ def test_the_operators_topic_is_told_of_a_webhook_that_is_disabled(bed, admin, r
     disabled = told["webhook.disabled"]
     assert disabled["data"]["tenant"] == tenant.id and disabled["data"]["reason"] == "consecutive_failures"
     assert told["delivery.failed"]["data"]["event_id"] == event
+    # And the operator finds it among the webhooks of all tenants.
+    eventually(lambda: webhook["id"] in [it["id"] for it in admin("GET", "/v1/webhooks?status=disabled")["webhooks"]], "not listed")
     assert PAYLOAD not in json.dumps(list(told.values())) and webhook["secret"] not in json.dumps(list(told.values()))
 
 
