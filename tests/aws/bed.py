@@ -265,7 +265,7 @@ def partitions(*parts):
         if row := part.get("Item") or part.get("Key"):
             found.add(row["pk"]["S"])
         elif condition := part.get("KeyConditionExpression"):
-            (name,) = re.findall(r"^(?:pk|g) = (:\w+)", condition)
+            (name,) = re.findall(r"^(?:pk|g|wh) = (:\w+)", condition)
             found.add(part["ExpressionAttributeValues"][name]["S"])
     return frozenset(found)
 
