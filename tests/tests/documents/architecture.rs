@@ -101,7 +101,7 @@ const LINES: usize = 100;
 
 /// Functions that are longer and may not grow. Whoever shortens one takes it off the list; nothing is added.
 const LONG: [(&str, &str, usize); 2] = [
-    ("shared/json/src/schema/plan.rs", "members", 109),
+    ("shared/json/src/schema/plan/planner.rs", "members", 109),
     ("shared/json/src/schema/read.rs", "keyword", 102),
 ];
 

@@ -377,6 +377,25 @@ fn a_value_beyond_every_limit_is_given_up_within_a_not_as_well() {
     }
 }
 
+/// What docs/event-types.md says about `const` and `enum`.
+#[test]
+fn for_each_element_one_const_is_accepted_and_a_long_enum() {
+    let of_elements = |schema: &str| format!(r#"{{"items":{schema}}}"#);
+    let consts = |count: usize| {
+        let consts: Vec<_> = (0..count).map(|n| format!(r#"{{"const":{n}}}"#)).collect();
+        format!(r#"{{"anyOf":[{}]}}"#, consts.join(","))
+    };
+    schema(&of_elements(&consts(1)));
+    let fault = fault(&of_elements(&consts(2)));
+    assert!(fault.contains("`enum` instead of many `const`s"), "{fault}");
+    let values: Vec<_> = (0..1_000).map(|n| n.to_string()).collect();
+    schema(&of_elements(&format!(
+        r#"{{"enum":[{}]}}"#,
+        values.join(",")
+    )));
+    schema(&format!(r#"{{"properties":{{"a":{}}}}}"#, consts(1_000)));
+}
+
 /// Unions of `count` kinds of objects that a member tells apart, in the ways in which catalogues write them.
 fn unions(count: usize) -> Vec<String> {
     let kinds = |kind: &dyn Fn(usize) -> String| {
