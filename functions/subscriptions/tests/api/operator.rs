@@ -119,6 +119,30 @@ async fn a_delivery_used_up_and_a_webhook_disabled_are_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_webhook_that_somebody_activates_meanwhile_is_not_told_of_as_disabled() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let cards = world.tenant("cards", "patra", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&cards).await);
+    world.answer(500);
+    world.answer_after(10_000);
+    publish(&world, &cards, "card.created").await;
+    // The last attempt, whose failure would disable the webhook, is under way.
+    while world.posts() < 6 {
+        world.pass(1_000).await;
+    }
+    for status in ["disabled", "active"] {
+        let change = json!({"status": status});
+        world.send(&cards, "PATCH", &path, change).await.data(200);
+    }
+    world.pass(20_000).await;
+    let webhook = world.get(&cards, &path).await;
+    assert_eq!(webhook.data(200)["webhook"]["status"], "active");
+    let told = told(&world, &listener).await;
+    assert!(!types(&told).contains(&"webhook.disabled"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_operators_tenant_nothing_is_told_and_deliveries_go_on() {
     let world = World::new().await;
     let shop = world.tenant("shop", "bharatcart", "pro").await;

@@ -300,3 +300,37 @@ async fn the_json_of_a_row_keeps_what_a_newer_version_has_stored_in_it() {
     assert_eq!(stored.old_secrets[0].unknown[NEWER], 1);
     assert!(stored.old_secrets[1].unknown.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_wait_of_an_unknown_form_stops_no_other() {
+    const HOUR_MS: u64 = 3_600_000;
+    let world = World::new().await;
+    let cards = world.tenant("cards", "patra", "pro").await;
+    world.webhook(&cards).await;
+    world.answer(500);
+    let event = json!({"id": "e", "type": "card.created", "data": {}});
+    let published = world.send(&cards, "POST", "/v1/events", event).await;
+    published.data(202);
+    let parked = loop {
+        let items = world.items().await.into_iter();
+        let mut keys = items.map(|item| key_of(&item));
+        if let Some((pk, _)) = keys.find(|(pk, sk)| pk.starts_with("Q#") && sk.contains("#e")) {
+            break pk;
+        }
+        world.pass(60_000).await;
+    };
+    // It comes before the other in the same minute.
+    let put = world.dynamodb.put_item().table_name(app::TABLE);
+    let put = put.item("pk", AttributeValue::S(parked));
+    let put = put.item("sk", AttributeValue::S("0".to_owned()));
+    let put = put.item("exp", AttributeValue::N("1900000000".to_owned()));
+    let put = put.item("m", AttributeValue::S(r#"{"newer":1}"#.to_owned()));
+    put.send().await.unwrap();
+    world.answer(200);
+    world.pass(3 * HOUR_MS).await;
+    let event = world.get(&cards, "/v1/events/e").await;
+    assert_eq!(event.data(200)["deliveries"][0]["status"], "succeeded");
+    // Nobody knows what it was: after its hour it is among the dead letters.
+    let found = world.get(&As::operator(), "/v1/dead-letters").await;
+    assert_eq!(found.data(200)["counts"], json!({"deliver": 1, "retry": 0}));
+}

@@ -156,6 +156,34 @@ async fn a_webhook_is_disabled_and_activated_by_hand() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_webhook_may_be_created_disabled() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let create = async |status: &str| {
+        let webhook = json!({"url": "https://example.com/hook", "events": ["*"], "status": status});
+        world.send(&tenant, "POST", "/v1/webhooks", webhook).await
+    };
+    let made = create("disabled").await;
+    let made = &made.data(201)["webhook"];
+    assert_eq!(
+        (&made["status"], &made["disabled"]["code"]),
+        (&json!("disabled"), &json!("manual"))
+    );
+    let event = json!({"type": "a.b", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event).await;
+    assert_eq!(published.data(202)["deliveries"], 0);
+    world.pass(1_000).await;
+    assert_eq!(world.posts(), 0);
+    assert_eq!(
+        create("active").await.data(201)["webhook"]["status"],
+        "active"
+    );
+    let refused = create("paused").await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["status"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_operator_brings_webhooks_along_and_updates_them_by_their_ids() {
     let world = World::new().await;
     world.tenant("acme", "odin", "pro").await;
