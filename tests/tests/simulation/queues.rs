@@ -26,6 +26,9 @@ use crate::{
     world::{DEAD, QUEUES, World},
 };
 
+/// More batches than any run needs. A mistake can make one go on for ever within a moment of its clock.
+const MOST_BATCHES: u64 = 3_000;
+
 /// A record with what is needed to delete it.
 #[derive(Clone)]
 struct Handed {
@@ -227,6 +230,13 @@ impl World {
             format!("{queue} hands out {:?}", records.collect::<Vec<_>>())
         });
         let batch_number = self.batches.fetch_add(1, Ordering::Relaxed);
+        if batch_number >= MOST_BATCHES {
+            if batch_number == MOST_BATCHES {
+                self.ledger()
+                    .violation("it goes round in circles".to_owned());
+            }
+            return;
+        }
         let distinct: BTreeSet<_> = in_hand.iter().map(|held| held.due.key()).collect();
         for key in distinct {
             let (webhook, event) = (key.delivery.webhook, key.delivery.event);
