@@ -3,7 +3,7 @@
 The stand-in runs the functions' binaries as Lambda does, feeds them from its own SQS and HTTP API, and holds every call that they make
 against their roles' policies. What it cannot do is left out or made up for here: it takes no routes from the body of an HTTP API, so
 they are created from the processed template; it knows no /opt, so no layer is deployed; it asks for a right of its own to send in
-batches, which on AWS is the right to send; it trips over numbers that come from parameters; it lets a rule's event that fails be;
+batches, which on AWS is the right to send; it knows no alarms on sums of metrics; it trips over numbers that come from parameters; it lets a rule's event that fails be;
 and it looks at no partition keys (policies.py does).
 """
 
@@ -103,6 +103,9 @@ class Bed:
                 resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{name}"
                 resource["Properties"].pop("Layers", None)
         del template["Resources"]["DialectLayer"]
+        for alarm in resources("AWS::CloudWatch::Alarm", template).values():
+            if alarm["Properties"].pop("Metrics", None):
+                alarm["Properties"] |= {"Namespace": "Sum", "MetricName": "Sum", "Statistic": "Sum", "Period": 60}
         for role in resources("AWS::IAM::Role", template).values():
             for statement in statements(role):
                 if statement["Action"] == "sqs:SendMessage":
@@ -195,19 +198,23 @@ class Bed:
         events = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"] for page in events for event in page["events"]]
 
-    def calls(self, logical_id):
-        """What a function has asked AWS for."""
+    def requests(self, logical_id):
+        """Each request of a function to AWS: the service, the call, what was asked, and when."""
         # How the stand-in names the session of a function's role.
         config = self.client("lambda").get_function(FunctionName=self.function(logical_id))["Configuration"]
         key = "ASIA" + hashlib.sha256(f"{config['FunctionArn']}:{config['Role']}".encode()).hexdigest()[:16].upper()
+        for event in self.recorded(key):
+            asked = json.loads(event["CloudTrailEvent"])["requestParameters"]
+            # Of a call in the query protocol the stand-in records no name of its own.
+            yield event["EventSource"].split(".")[0], asked.get("Action") or event["EventName"], asked, event["EventTime"]
+
+    def calls(self, logical_id):
+        """What a function has asked AWS for."""
         names = {self.outputs["TableName"]: "Table", self.outputs["AdminKeySecret"]: "AdminKey", self.outputs["EncryptionKeysSecret"]: "EncryptionKeys", self.topic: "OperatorTopicArn"}
         names |= {url: output.removesuffix("Url") for output, url in self.outputs.items() if output.endswith("QueueUrl")}
         made = set()
-        for event in self.recorded(key):
-            service = event["EventSource"].split(".")[0]
-            asked = json.loads(event["CloudTrailEvent"])["requestParameters"]
-            # Of a call in the query protocol the stand-in records no name of its own.
-            for action, target, keys in rights(asked.get("Action") or event["EventName"], asked):
+        for service, call, asked, _ in self.requests(logical_id):
+            for action, target, keys in rights(call, asked):
                 index = f"/index/{asked['IndexName']}" if asked.get("IndexName") else ""
                 made.add(Call(f"{service}:{action}", names.get(target, target) + index, keys))
         return made

@@ -10,6 +10,7 @@ import uuid
 import pytest
 
 from bed import BUS, Bed, binaries, eventually
+import second
 from policies import refused, unused
 from receiver import Receiver, odin_signature, standard_signature
 from template import ROOT
@@ -474,6 +475,19 @@ def test_the_policies_fit(bed, name):
     calls = bed.calls(name)
     assert refused(name, calls) == []
     assert unused(name, calls) == []
+
+
+def test_a_second_stand_in_takes_every_call_to_the_table(bed):
+    """Plays all that the other tests led to on a DynamoDB of other people's."""
+    requests = [request for name in FUNCTIONS for request in bed.requests(name) if request[0] == "dynamodb"]
+    requests.sort(key=lambda it: it[3])
+    counts, refusals = second.played([(call, asked) for _, call, asked, _ in requests], bed.outputs["TableName"])
+    assert refusals == []
+    assert counts.total() > 1000 and len(counts) >= 7, counts
+    # It does refuse what makes no sense.
+    nonsense = {"TableName": bed.outputs["TableName"], "KeyConditionExpression": "pk = :pk AND", "ExpressionAttributeValues": {":pk": {"S": "T#acme"}}}
+    _, refusals = second.played([("Query", nonsense)], bed.outputs["TableName"])
+    assert len(refusals) == 1
 
 
 def test_nothing_was_refused_and_no_log_line_gives_anything_away(bed, admin):

@@ -13,6 +13,7 @@ import pytest
 from policies import TRACES, listed
 from template import PATH, ROOT, default, resources, statements, target, transformed, written
 
+NOTHING = {"Ref": "AWS::NoValue"}
 FUNCTIONS = {"Subscriptions": "subscriptions", "Enqueue": "enqueue", "Deliver": "deliver", "Sweep": "sweep"}
 METRICS = (ROOT / "shared/core/src/metrics.rs").read_text()
 SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "shared").rglob("*.rs")))
@@ -37,7 +38,7 @@ def test_a_function_is_built_from_its_own_package(name):
     manifest = tomllib.loads((ROOT / function["Properties"]["CodeUri"] / "Cargo.toml").read_text())
     assert function["Metadata"]["BuildProperties"]["Binary"] == manifest["package"]["name"] != "bootstrap"
     deploy = manifest["package"]["metadata"]["lambda"]["deploy"]
-    assert deploy["memory"] == function["Properties"]["MemorySize"]
+    assert deploy["memory"] == default(function["Properties"]["MemorySize"])
     assert deploy["timeout"] == function["Properties"]["Timeout"]
     assert deploy["tracing"] == default(written()["Globals"]["Function"]["Tracing"]).lower()
 
@@ -46,11 +47,20 @@ def test_a_function_is_built_from_its_own_package(name):
 def test_a_function_runs_and_logs_as_meant(name):
     properties = transformed()["Resources"][name]["Properties"]
     assert properties["Runtime"] == "provided.al2023"
-    assert properties["Architectures"] == ["arm64"]
+    assert properties["Architectures"] == [{"Ref": "Architecture"}]
     assert properties["Handler"] == "bootstrap"
     assert properties["LoggingConfig"]["LogFormat"] == "JSON"
     group = transformed()["Resources"][target(properties["LoggingConfig"]["LogGroup"])]
     assert group["Properties"]["LogGroupName"] == {"Fn::Sub": "/aws/lambda/" + properties["FunctionName"]["Fn::Sub"]}
+
+
+def test_functions_are_arm64_and_of_no_reserved_concurrency_unless_asked_otherwise():
+    parameters = written()["Parameters"]
+    assert (parameters["Architecture"]["Default"], parameters["Architecture"]["AllowedValues"]) == ("arm64", ["arm64", "x86_64"])
+    reserved = {name: transformed()["Resources"][name]["Properties"].get("ReservedConcurrentExecutions") for name in FUNCTIONS}
+    publishing = {"Fn::If": ["Reserved", {"Ref": "PublishConcurrency"}, NOTHING]}
+    assert reserved == dict.fromkeys(FUNCTIONS) | {"Enqueue": publishing}
+    assert parameters["PublishConcurrency"]["Default"] == 0
 
 
 def test_all_logs_expire():
@@ -106,7 +116,8 @@ def test_an_event_source_hands_out_single_failures_again(name, source):
     assert properties["BatchSize"] == {"Ref": "BatchSize"}
     # More than 10 would need a window.
     assert 1 <= default(properties["BatchSize"]) <= written()["Parameters"]["BatchSize"]["MaxValue"] <= 10
-    assert default(properties["MaximumBatchingWindowInSeconds"]) == 0
+    assert properties["MaximumBatchingWindowInSeconds"] == {"Ref": "BatchWindowSeconds"}
+    assert written()["Parameters"]["BatchWindowSeconds"]["Default"] == 0
     concurrency = properties["ScalingConfig"]["MaximumConcurrency"]
     parameter = written()["Parameters"][concurrency["Ref"]]
     assert 2 <= parameter["MinValue"] <= parameter["Default"] <= parameter["MaxValue"] <= 1000
@@ -118,10 +129,13 @@ def test_a_queue_keeps_what_cannot_be_handled(name, source):
     queues = resources("AWS::SQS::Queue")
     queue = queues[target(source["Properties"]["EventSourceArn"])]["Properties"]
     timeout = transformed()["Resources"]["Deliver"]["Properties"]["Timeout"]
-    assert queue["VisibilityTimeout"] >= 6 * timeout
+    assert queue["VisibilityTimeout"] == {"Fn::FindInMap": ["Visibility", {"Ref": "BatchWindowSeconds"}, "Seconds"]}
+    windows = written()["Parameters"]["BatchWindowSeconds"]["AllowedValues"]
+    visibility = {window: row["Seconds"] for window, row in written()["Mappings"]["Visibility"].items()}
+    assert visibility == {str(window): 6 * timeout + window for window in windows}
     assert queue["MessageRetentionPeriod"] == 7 * 86_400
     # Throttled receives count: half an hour of them must not empty the queue into the dead letters.
-    assert queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"] > 1800
+    assert queue["RedrivePolicy"]["maxReceiveCount"] * visibility["0"] > 1800
     assert queue["RedrivePolicy"]["maxReceiveCount"] >= 100
     dead = queues[target(queue["RedrivePolicy"]["deadLetterTargetArn"])]["Properties"]
     assert dead["MessageRetentionPeriod"] == 14 * 86_400
@@ -131,7 +145,7 @@ def test_a_queue_keeps_what_cannot_be_handled(name, source):
 def test_what_a_bus_brings_is_tried_again_and_kept():
     assert written()["Parameters"]["EventBus"]["Default"] == ""
     parts = {name: it for name, it in transformed()["Resources"].items() if it.get("Condition") == "FromBus"}
-    assert sorted(parts) == ["BusFailures", "BusPermission", "BusRule", "EnqueueDeadLettersAlarm", "EnqueueDeadQueue", "EnqueueDeadQueuePolicy"]
+    assert sorted(parts) == ["BusFailures", "BusPermission", "BusRule", "EnqueueDeadLettersAlarm", "EnqueueDeadQueue", "EnqueueDeadQueuePolicy", "EnqueueLettersLostAlarm"]
     (rule,) = parts["BusRule"]["Properties"]["Targets"]
     failures = parts["BusFailures"]["Properties"]
     assert target(rule["Arn"]) == target(failures["FunctionName"]) == target(parts["BusPermission"]["Properties"]["FunctionName"]) == "Enqueue"
@@ -139,8 +153,26 @@ def test_what_a_bus_brings_is_tried_again_and_kept():
     dead = [rule["DeadLetterConfig"]["Arn"], failures["DestinationConfig"]["OnFailure"]["Destination"]]
     assert [target(it) for it in dead] == ["EnqueueDeadQueue"] * 2
     assert parts["EnqueueDeadQueue"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
-    (statement,) = parts["EnqueueDeadQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (_, statement) = parts["EnqueueDeadQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["BusRule", "Arn"]}}}
+
+
+def test_deliveries_and_sweeps_stop_together():
+    for name, source in event_sources():
+        assert source["Properties"]["Enabled"] == {"Fn::If": ["Delivering", True, False]}, name
+    (schedule,) = resources("AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["State"] == {"Fn::If": ["Delivering", "ENABLED", "DISABLED"]}
+    assert written()["Parameters"]["Deliveries"]["Default"] == "on"
+
+
+def test_every_queue_refuses_plain_http():
+    tls_only = {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    refusing = []
+    for name, policy in resources("AWS::SQS::QueuePolicy").items():
+        assert policy["Properties"]["PolicyDocument"]["Statement"][0] == tls_only, name
+        refusing += map(target, policy["Properties"]["Queues"])
+    # A queue has one policy: a second one would take the place of the first.
+    assert sorted(refusing) == sorted(resources("AWS::SQS::Queue"))
 
 
 def test_deliver_may_send_to_the_queues_it_reads():
@@ -186,15 +218,32 @@ def test_the_table_forgets_and_is_kept_safe():
     assert transformed()["Resources"]["Table"]["UpdateReplacePolicy"] == "Retain"
 
 
+def test_the_table_and_its_indexes_are_kept_warm_together():
+    properties = transformed()["Resources"]["Table"]["Properties"]
+    units = {"ReadUnitsPerSecond": {"Ref": "WarmReadUnits"}, "WriteUnitsPerSecond": {"Ref": "WarmWriteUnits"}}
+    for warmed in (properties, *properties["GlobalSecondaryIndexes"]):
+        assert warmed["WarmThroughput"] == {"Fn::If": ["Warm", units, NOTHING]}
+    assert [written()["Parameters"][it["Ref"]]["Default"] for it in units.values()] == [0, 0]
+
+
 # ---- Who may do what
 
 
 def test_each_function_has_a_role_of_its_own_without_managed_policies():
     roles = [target(transformed()["Resources"][name]["Properties"]["Role"]) for name in FUNCTIONS]
     assert len(set(roles)) == len(roles)
-    for name, role in resources("AWS::IAM::Role").items():
-        for policy in role["Properties"].get("ManagedPolicyArns", []):
-            assert policy == {"Fn::If": ["VpcEgress", {"Ref": "VpcPolicy"}, {"Ref": "AWS::NoValue"}]}, name
+    managed = {name: role["Properties"].get("ManagedPolicyArns", []) for name, role in resources("AWS::IAM::Role").items()}
+    # Whatever Egress is: Lambda takes its network interfaces away only after a function has left the subnets.
+    in_subnets = [{"Ref": "VpcPolicy"}]
+    assert managed == dict.fromkeys(managed, []) | {"SubscriptionsRole": in_subnets, "DeliverRole": in_subnets}
+    assert "Condition" not in transformed()["Resources"]["VpcPolicy"]
+
+
+def test_every_role_has_the_boundary_that_the_account_asks_for():
+    roles = resources("AWS::IAM::Role")
+    assert len(roles) == len(FUNCTIONS) + 1, "one more for the schedule, made by SAM"
+    for name, role in roles.items():
+        assert role["Properties"]["PermissionsBoundary"] == {"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, NOTHING]}, name
 
 
 def test_no_right_is_given_for_all_resources_but_those_that_know_none():
@@ -258,7 +307,6 @@ def test_the_encryption_keys_are_made_by_the_stack_kept_after_it_and_read_by_tho
 
 # ---- Encryption by a key of the operator's own
 
-NO_KEY = {"Ref": "AWS::NoValue"}
 KEY = {"Ref": "KmsKeyArn"}
 
 
@@ -272,7 +320,7 @@ def test_without_a_key_of_the_operators_own_everything_is_encrypted_by_aws():
 
 
 def test_a_key_of_the_operators_own_encrypts_all_that_is_kept():
-    own = {"Fn::If": ["OwnKmsKey", KEY, NO_KEY]}
+    own = {"Fn::If": ["OwnKmsKey", KEY, NOTHING]}
     fields = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::Logs::LogGroup": "KmsKeyId", "AWS::SecretsManager::Secret": "KmsKeyId"}
     for kind, field in fields.items():
         assert resources(kind), kind
@@ -296,7 +344,7 @@ def test_each_function_may_use_the_key_through_its_services_alone():
             if "Fn::If" in it and it["Fn::If"][0] == "OwnKmsKey"
         )
         via = [{"Fn::Sub": f"{service}.${{AWS::Region}}.amazonaws.com"} for service in services[name]]
-        assert otherwise == NO_KEY
+        assert otherwise == NOTHING
         assert statement == {
             "Sid": "Key",
             "Effect": "Allow",
@@ -404,12 +452,18 @@ def test_unknown_paths_cost_no_invocation():
     assert all("$default" not in path and path != "/{proxy+}" for _, path, _ in routes())
 
 
+def stage_log():
+    """The shape of a line of the API's log."""
+    (stage,) = resources("AWS::ApiGatewayV2::Stage").values()
+    return stage["Properties"]["AccessLogSettings"]["Format"]
+
+
 def test_the_api_is_throttled_and_its_log_holds_no_keys():
     stage = resources("AWS::ApiGatewayV2::Stage").popitem()[1]["Properties"]
     assert stage["StageName"] == "$default"
     assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == {"Ref": "ApiRate"}
     assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == {"Ref": "ApiBurst"}
-    shape = stage["AccessLogSettings"]["Format"]
+    shape = stage_log()
     assert json.loads(shape)["status"] == "$context.status"
     assert not re.search(r"header|authoriz|query|identity\.(?!sourceIp)", shape, re.I)
 
@@ -429,22 +483,55 @@ def test_an_alarm_rings_where_it_is_told_and_is_explained(name):
     assert [heading for heading in headings if fnmatch.fnmatch(short, heading)], short
 
 
+def metrics(alarm):
+    """The metrics that an alarm watches: one, or several that are added."""
+    properties = alarm["Properties"]
+    return [it["MetricStat"]["Metric"] for it in properties["Metrics"] if "MetricStat" in it] if "Metrics" in properties else [properties]
+
+
 def watched(metric):
     """What the alarms on a metric watch."""
-    properties = [alarm["Properties"] for alarm in ALARMS.values()]
-    return sorted(target(it["Dimensions"][0]["Value"]) for it in properties if it["MetricName"] == metric)
+    return sorted(target(it["Dimensions"][0]["Value"]) for alarm in ALARMS.values() for it in metrics(alarm) if it["MetricName"] == metric)
 
 
 def test_every_function_and_queue_is_watched():
     assert watched("Errors") == watched("Throttles") == sorted(FUNCTIONS)
     assert watched("ApproximateAgeOfOldestMessage") == ["DeliverQueue", "RetryQueue"]
     assert watched("ApproximateNumberOfMessagesVisible") == ["DeliverDeadQueue", "EnqueueDeadQueue", "RetryDeadQueue"]
+    assert watched("DestinationDeliveryFailures") == ["Enqueue"]
+
+
+def test_an_event_source_that_asks_no_more_rings():
+    assert watched("NumberOfEmptyReceives") == watched("NumberOfMessagesReceived") == ["DeliverQueue", "RetryQueue"]
+    for alarm in ("DeliverUnreadAlarm", "RetryUnreadAlarm"):
+        properties = ALARMS[alarm]["Properties"]
+        assert (properties["ComparisonOperator"], properties["Threshold"], properties["TreatMissingData"]) == ("LessThanThreshold", 1, "breaching")
+
+
+def test_throttles_of_the_table_and_of_each_index_ring():
+    indexes = [it["IndexName"] for it in transformed()["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]]
+    for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+        found = [it["Dimensions"][1:] for alarm in ALARMS.values() for it in metrics(alarm) if it["MetricName"] == metric]
+        of_indexes = [[{"Name": "GlobalSecondaryIndexName", "Value": name}] for name in indexes]
+        assert sorted(found, key=str) == sorted([[], *of_indexes], key=str)
+
+
+def test_what_the_api_refuses_for_its_rate_rings_and_not_what_rung_does():
+    (counted,) = resources("AWS::Logs::MetricFilter").values()
+    properties = counted["Properties"]
+    assert target(properties["LogGroupName"]) == target(transformed()["Resources"]["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]["DestinationArn"])
+    for field, value in re.findall(r'\$\.(\w+) = "([^"]+)"', properties["FilterPattern"]):
+        assert field in json.loads(stage_log()) and value in ("429", "-")
+    (metric,) = properties["MetricTransformations"]
+    alarm = ALARMS["ApiThrottledAlarm"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["MetricNamespace"], metric["MetricName"])
+    assert "Dimensions" not in alarm, "a filter counts without"
 
 
 def test_the_first_dead_letter_rings():
-    for alarm in ("DeliverDeadLettersAlarm", "RetryDeadLettersAlarm", "EnqueueDeadLettersAlarm"):
+    for alarm in ("DeliverDeadLettersAlarm", "RetryDeadLettersAlarm", "EnqueueDeadLettersAlarm", "EnqueueLettersLostAlarm"):
         properties = ALARMS[alarm]["Properties"]
-        assert (properties["Threshold"], properties["EvaluationPeriods"], properties["Statistic"]) == (0, 1, "Maximum")
+        assert (properties["Threshold"], properties["EvaluationPeriods"]) == (0, 1)
 
 
 def test_no_sweep_at_all_rings_before_anything_is_late():
@@ -457,7 +544,7 @@ def test_no_sweep_at_all_rings_before_anything_is_late():
 def test_what_rung_counts_is_watched_by_its_name():
     """Every metric of Rung's own that the alarms and the dashboard show is one that the code writes, and the other way round."""
     counted = set(re.findall(r'count\("(\w+)"', METRICS)) | set(re.findall(r'^ +"(\w+Ms)",$', METRICS, re.M))
-    shown = {alarm["Properties"]["MetricName"] for alarm in ALARMS.values() if alarm["Properties"]["Namespace"] == "Rung"}
+    shown = {it["MetricName"] for alarm in ALARMS.values() for it in metrics(alarm) if it["Namespace"] == "Rung"}
     for widget in dashboard():
         namespace = name = None
         for metric in widget["properties"].get("metrics", []):
