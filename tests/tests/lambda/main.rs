@@ -240,7 +240,7 @@ async fn sweep_takes_its_schedule() {
 }
 
 #[tokio::test]
-async fn a_query_that_no_uri_can_hold_is_answered_as_any_other() {
+async fn a_request_that_no_uri_can_hold_is_answered_as_any_other() {
     let aws = Services::start().await;
     for (binary, name, expected) in [
         (
@@ -261,6 +261,28 @@ async fn a_query_that_no_uri_can_hold_is_answered_as_any_other() {
             request["rawQueryString"] = query.into();
             let (status, answer) = http(&function.invoke(&request).await);
             assert_eq!(status, expected, "{query:?}: {answer}");
+        }
+        for (header, value) in [
+            ("host", "a b"),
+            ("host", "a:port"),
+            ("host", "a:65536"),
+            ("host", "[::"),
+            ("host", "%zz"),
+            ("host", "a<b"),
+            ("host", "/"),
+            ("host", ""),
+            ("host", "user@"),
+            ("x-forwarded-proto", ""),
+            ("x-forwarded-proto", "http, https"),
+            ("x-forwarded-proto", "1:/"),
+            ("x-forwarded-proto", "data"),
+            ("x-forwarded-proto", "file"),
+        ] {
+            let mut odd = sample(name);
+            odd["headers"]["authorization"] = "Bearer rk_unknown".into();
+            odd["headers"][header] = value.into();
+            let (status, answer) = http(&function.invoke(&odd).await);
+            assert_eq!(status, expected, "{header}: {value:?}: {answer}");
         }
     }
 }
