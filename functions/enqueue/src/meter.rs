@@ -1,8 +1,12 @@
-//! What a tenant may publish: so many events an hour with each key, so many a month in all.
+//! What a tenant may publish: so many events a second where the deployment says so, so many an hour with each key, so many a month
+//! in all.
 //!
 //! A counter of the table holds what was used of a window. So that a busy key does not write it with each call, a function takes a
-//! little more at a time and deals it out itself. Nothing beyond the limit is let through; what a function took and never dealt
-//! out is lost to its window, at most half a percent of the limit for each that runs.
+//! little more at a time and deals it out itself. Nothing beyond the limit of an hour or a month is let through; what a function
+//! took and never dealt out is lost to its window, at most half a percent of the limit for each that runs.
+//!
+//! A second is too short to write for each function that runs: the first hundredth of the limit in each is counted when more comes,
+//! and not at all if nothing does. A tenant that publishes little costs no writes, and one that publishes much is counted whole.
 //!
 //! Nothing here is needed for correctness: counters that are lost let a tenant publish more.
 
@@ -15,7 +19,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use rung_api::{
     Api, ApiError, Code,
-    limits::{METER_SHARE, METER_SHARE_MAX},
+    limits::{METER_SHARE, METER_SHARE_MAX, RATE_SHARE, RATE_UNCOUNTED},
 };
 use rung_base::clock::timestamp;
 use rung_core::{
@@ -62,6 +66,40 @@ struct Share {
     left: u64,
     /// What all took together, when this function last did.
     used: u64,
+    /// What was admitted and is not in the counter yet.
+    uncounted: u64,
+    /// The least that was refused, and the limit at which it was: a counter never goes back, so no more fits either.
+    refused: Option<(u64, u64)>,
+}
+
+/// How many events of a counter's window a function admits.
+#[derive(Clone, Copy)]
+struct Dealing {
+    limit: u64,
+    /// How many it takes from the counter beyond what it needs.
+    more: u64,
+    /// How many it admits before it asks the counter.
+    uncounted: u64,
+}
+
+impl Dealing {
+    /// Of a long window, whose limit is kept exactly.
+    fn exact(limit: u64) -> Self {
+        Self {
+            limit,
+            more: (limit / METER_SHARE).min(METER_SHARE_MAX),
+            uncounted: 0,
+        }
+    }
+
+    /// Of a second.
+    fn rate(limit: u64) -> Self {
+        Self {
+            limit,
+            more: limit / RATE_SHARE,
+            uncounted: limit / RATE_UNCOUNTED,
+        }
+    }
 }
 
 /// The limits that hold for a request, as its answer tells them.
@@ -123,7 +161,7 @@ impl Meter {
     /// limits that hold.
     ///
     /// # Errors
-    /// 429 when the hour's limit of the key, or the month's quota of the tenant's plan, is used up.
+    /// 429 when the tenant's limit per second, the hour's limit of the key, or the month's quota of the tenant's plan is used up.
     pub(crate) async fn admit(
         &self,
         tenant: &Tenant,
@@ -141,6 +179,9 @@ impl Meter {
             hops,
             events: events as u64,
         };
+        if let Some(limit) = self.api.events_per_second {
+            self.admit_by_rate(asked, limit, limits).await?;
+        }
         if let Some(key) = asked.key
             && let Some(limit) = key.events_per_hour.or(plan.events_per_hour)
         {
@@ -150,6 +191,27 @@ impl Meter {
             self.admit_by_plan(asked, quota, limits).await?;
         }
         Ok(())
+    }
+
+    async fn admit_by_rate(
+        &self,
+        asked: Asked<'_>,
+        limit: u64,
+        limits: &mut Limits,
+    ) -> Result<(), ApiError> {
+        let now_ms = self.api.clock.wall_ms();
+        let window = Window::second(now_ms);
+        let used = self.take(asked, &window.name, &window, Dealing::rate(limit));
+        let used = used.await?;
+        let told = used.unwrap_or(limit);
+        limits.note("tenant-second", limit, told, &window, now_ms);
+        if used.is_some() {
+            return Ok(());
+        }
+        let message = format!(
+            "the tenant's limit of {limit} events per second is used up; wait for the next second"
+        );
+        Err(too_many(Code::RateLimited, message, &window, now_ms))
     }
 
     async fn admit_by_key(
@@ -162,7 +224,8 @@ impl Meter {
         let now_ms = self.api.clock.wall_ms();
         let window = Window::hour(now_ms);
         let counter = window.counter_of(&key.id);
-        let used = self.take(asked, &counter, &window, limit).await?;
+        let used = self.take(asked, &counter, &window, Dealing::exact(limit));
+        let used = used.await?;
         limits.note("key-hour", limit, used.unwrap_or(limit), &window, now_ms);
         if let Some(used) = used.filter(|used| used * 5 >= limit * 4) {
             let data = json!({
@@ -192,7 +255,8 @@ impl Meter {
     ) -> Result<(), ApiError> {
         let now_ms = self.api.clock.wall_ms();
         let window = Window::month(now_ms);
-        let used = self.take(asked, &window.name, &window, quota).await?;
+        let used = self.take(asked, &window.name, &window, Dealing::exact(quota));
+        let used = used.await?;
         limits.note("plan-month", quota, used.unwrap_or(quota), &window, now_ms);
         if used.is_some() {
             return Ok(());
@@ -218,21 +282,37 @@ impl Meter {
         Asked { tenant, events, .. }: Asked<'_>,
         counter: &str,
         window: &Window,
-        limit: u64,
+        dealing: Dealing,
     ) -> Result<Option<u64>, ApiError> {
+        let limit = dealing.limit;
         let name = format!("{}#{counter}", tenant.id);
-        let mut held = 0;
-        if let Some(share) = self.shares().get_mut(&name) {
+        let (held, uncounted) = {
+            let mut shares = self.shares();
+            if shares.len() >= REMEMBERED {
+                shares.clear();
+            }
+            let share = shares.entry(name.clone()).or_default();
             if share.left >= events {
                 share.left -= events;
                 return Ok(Some(share.used - share.left));
             }
-            held = std::mem::take(&mut share.left);
-        }
-        let missing = events - held;
-        let more = (limit / METER_SHARE).min(METER_SHARE_MAX);
+            if share.used == 0 && share.uncounted + events <= dealing.uncounted {
+                share.uncounted += events;
+                return Ok(Some(share.uncounted));
+            }
+            let missing = events - share.left + share.uncounted;
+            if share
+                .refused
+                .is_some_and(|(least, at)| missing >= least && limit == at)
+            {
+                return Ok(None);
+            }
+            let uncounted = std::mem::take(&mut share.uncounted);
+            (std::mem::take(&mut share.left), uncounted)
+        };
+        let missing = events - held + uncounted;
         let mut counted = None;
-        for wanted in [missing + more, missing] {
+        for wanted in [missing + dealing.more, missing] {
             let (id, end_ms) = (&tenant.id, window.end_ms);
             let used = self.api.store.count(id, counter, wanted, limit, end_ms);
             counted = used.await?.map(|used| (used, wanted - missing));
@@ -241,12 +321,11 @@ impl Meter {
             }
         }
         let mut shares = self.shares();
-        if shares.len() >= REMEMBERED {
-            shares.clear();
-        }
         let share = shares.entry(name).or_default();
         let Some((used, left)) = counted else {
             share.left += held;
+            share.uncounted += uncounted;
+            share.refused = Some((missing, limit));
             return Ok(None);
         };
         share.left += left;

@@ -69,6 +69,8 @@ struct Limits {
     batch_events: usize,
     page_items: usize,
     webhooks_per_tenant: u32,
+    /// How many events a tenant may publish in a second; null without a limit.
+    events_per_second: Option<u64>,
 }
 
 pub(crate) async fn root(State(state): State<Management>, _: NoQuery) -> Response {
@@ -95,6 +97,7 @@ pub(crate) async fn root(State(state): State<Management>, _: NoQuery) -> Respons
             batch_events: BATCH_EVENTS,
             page_items: PAGE_MAX,
             webhooks_per_tenant: api.webhooks_per_tenant,
+            events_per_second: api.events_per_second,
         },
         egress_ips: &api.egress_ips,
     };

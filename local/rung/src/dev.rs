@@ -1,16 +1,20 @@
 //! `rung dev`: everything on one machine.
 
 use std::{
+    collections::BTreeMap,
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
+use rung_api::Api;
 use rung_base::clock::{Clock, ScaledClock};
 use rung_core::{
     config::{Settings, check_admin_key, given_encryption_keys, load_dialects, load_roots},
     egress,
+    store::{StoreError, walk::Order},
 };
 use rung_local_aws::Aws;
 use tokio::{
@@ -33,6 +37,9 @@ const TALLY_GATHERED: Duration = Duration::from_millis(100);
 
 /// How often the ladder's clock is kept, in wall time.
 const KEEP_CLOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// Tenants that are read at a time when looking for those without their dialect.
+const TENANTS_PAGE: usize = 100;
 
 /// The flags of `dev`.
 #[derive(clap::Args)]
@@ -85,6 +92,9 @@ async fn run(args: Args) -> Result<(), Error> {
             "rung: warning: receivers may be http:// and private addresses; --strict forbids them"
         );
     }
+    for missing in &server.missing_dialects {
+        eprintln!("rung: warning: {missing}");
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let asked_to_end = async move {
@@ -104,6 +114,8 @@ pub(crate) struct Server {
     pub(crate) admin_key: String,
     /// Whether receivers must be public.
     strict: bool,
+    /// What tenants use and no file that was given describes.
+    missing_dialects: Vec<MissingDialect>,
     front: Front,
     listener: TcpListener,
     app: App,
@@ -123,6 +135,7 @@ impl Server {
             strict,
             egress_ips,
             webhooks_per_tenant,
+            events_per_second,
             admin_key,
             public_url,
         } = settings;
@@ -173,11 +186,13 @@ impl Server {
         .await?;
         // Keys that do not open this data are noticed here rather than at the first webhook.
         app.api.store.deployment_key().await?;
+        let missing_dialects = missing_dialects(&app.api).await?;
         let addr = listener.local_addr()?;
         app.api = app
             .api
             .with_egress_ips(egress_ips)
             .with_webhooks_per_tenant(webhooks_per_tenant)
+            .with_events_per_second(events_per_second)
             .with_public_url(public_url.clone().or_else(|| own_url(addr)));
         let deliverer = &mut app.deliverer;
         deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);
@@ -185,6 +200,7 @@ impl Server {
             addr,
             admin_key,
             strict,
+            missing_dialects,
             front: Front::new(addr, public_url.as_ref(), args.cors_origin.clone()),
             listener,
             app,
@@ -224,6 +240,56 @@ impl Server {
     }
 }
 
+/// A dialect that tenants use and that is not loaded.
+struct MissingDialect {
+    name: String,
+    /// One of the tenants.
+    tenant: String,
+    tenants: usize,
+}
+
+impl fmt::Display for MissingDialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, tenant, .. } = self;
+        let tenants = match self.tenants {
+            1 => format!("the tenant {tenant} uses"),
+            number => format!("{number} tenants ({tenant} is one) use"),
+        };
+        write!(
+            f,
+            "{tenants} the dialect {name}, which is not loaded: publishing fails and deliveries wait until a start with its file \
+             (--dialect FILE or RUNG_DIALECTS)"
+        )
+    }
+}
+
+/// The dialects that tenants use and that are not loaded.
+async fn missing_dialects(api: &Api) -> Result<Vec<MissingDialect>, StoreError> {
+    let mut missing = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let tenants = api
+            .store
+            .tenants(Order::OldestFirst, after.as_deref(), TENANTS_PAGE);
+        let page = tenants.await?;
+        for tenant in page.items {
+            if api.dialects.get(&tenant.dialect).is_none() {
+                let first = || MissingDialect {
+                    name: tenant.dialect.clone(),
+                    tenant: tenant.id.name().to_owned(),
+                    tenants: 0,
+                };
+                let of_dialect = missing.entry(tenant.dialect.clone());
+                of_dialect.or_insert_with(first).tenants += 1;
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(missing.into_values().collect());
+        }
+    }
+}
+
 /// Where browsers of this machine reach a server that listens there.
 fn own_url(addr: SocketAddr) -> Option<Url> {
     let host = match addr.ip() {
@@ -256,7 +322,9 @@ async fn keep_clock(data: Arc<DataFolder>, clock: Arc<dyn Clock>, mut stop: watc
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use axum::{body::Body, http::Request};
     use clap::Parser as _;
+    use tower::ServiceExt as _;
 
     use super::*;
 
@@ -309,5 +377,53 @@ mod tests {
             let error = key_with(flag, variable, data).await.unwrap_err();
             assert!(error.contains("at least 16 characters"), "{error}");
         }
+    }
+    #[tokio::test]
+    async fn a_start_without_a_dialect_that_tenants_use_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let file = folder.path().join("acme.toml");
+        let text = include_str!("../../../shared/dialects/standard.toml");
+        let acme = text.replacen("name = \"standard\"", "name = \"acme\"", 1);
+        std::fs::write(&file, acme).unwrap();
+        let open = async |files: Vec<PathBuf>| {
+            let given = ["dev", "--addr", "127.0.0.1:0", "--data"];
+            let given = given.into_iter().chain([data.to_str().unwrap()]);
+            let settings = Settings {
+                admin_key: Some("the operator's own key".to_owned()),
+                dialect_files: files,
+                ..Settings::default()
+            };
+            Server::open(&Dev::parse_from(given).args, settings)
+                .await
+                .map_err(|error| error.to_string())
+                .unwrap()
+        };
+        let said = |server: &Server| {
+            let missing = server.missing_dialects.iter();
+            missing.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let server = open(vec![file.clone()]).await;
+        for (id, dialect) in [("one", "acme"), ("two", "standard")] {
+            let body = format!(r#"{{"id": "{id}", "dialect": "{dialect}", "name": "Test"}}"#);
+            let request = Request::post("/v1/tenants")
+                .header("authorization", "Bearer the operator's own key")
+                .body(Body::from(body))
+                .unwrap();
+            let answer = server.app.router().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), 201);
+        }
+        assert!(said(&server).is_empty());
+        drop(server);
+        let server = open(Vec::new()).await;
+        let [warning] = &said(&server)[..] else {
+            panic!("{:?}", said(&server));
+        };
+        assert!(
+            warning.starts_with("the tenant one uses the dialect acme, which is not loaded"),
+            "{warning}"
+        );
+        drop(server);
+        assert!(said(&open(vec![file]).await).is_empty());
     }
 }

@@ -77,6 +77,8 @@ pub struct Api {
     manages: bool,
     /// How many webhooks a tenant may have.
     pub webhooks_per_tenant: u32,
+    /// How many events a tenant may publish in a second.
+    pub events_per_second: Option<u64>,
     admin: KeyHash,
     keys: Arc<known_keys::KnownKeys>,
     wrong_keys: Arc<WrongKeys>,
@@ -103,6 +105,7 @@ impl Api {
             public_url: None,
             manages: false,
             webhooks_per_tenant: WEBHOOKS_PER_TENANT,
+            events_per_second: None,
             admin: KeyHash::of(admin_key),
             keys: Arc::default(),
             deployment_key: Arc::default(),
@@ -125,6 +128,7 @@ impl Api {
             .with_egress_ips(context.egress_ips.clone())
             .with_public_url(context.public_url.clone())
             .with_webhooks_per_tenant(context.webhooks_per_tenant)
+            .with_events_per_second(context.events_per_second)
             .with_metrics(context.metrics.clone()))
     }
 
@@ -157,6 +161,15 @@ impl Api {
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self {
             wrong_keys: Arc::new(WrongKeys::new(Arc::clone(&self.clock), metrics)),
+            ..self
+        }
+    }
+
+    /// The same with a limit to what a tenant publishes in a second.
+    #[must_use]
+    pub fn with_events_per_second(self, events_per_second: Option<u64>) -> Self {
+        Self {
+            events_per_second,
             ..self
         }
     }

@@ -46,6 +46,10 @@ pub const TOLD_PROBLEM_CHARS: usize = 2_048;
 pub const METER_SHARE: u64 = 200;
 /// Most events of a publishing limit that a function takes at a time.
 pub const METER_SHARE_MAX: u64 = 500;
+/// The share of a tenant's limit per second that a function takes at a time.
+pub const RATE_SHARE: u64 = 20;
+/// The share of a tenant's limit per second that a function admits before it counts in the table.
+pub const RATE_UNCOUNTED: u64 = 100;
 /// The windows in which calls that send something at once are counted, in milliseconds.
 pub const BY_HAND_WINDOW_MS: u64 = 10_000;
 /// Most tests and challenges of one webhook in a window.

@@ -131,6 +131,8 @@ pub struct Settings {
     pub egress_ips: Vec<IpNet>,
     /// How many webhooks a tenant may have: `RUNG_WEBHOOKS_PER_TENANT`.
     pub webhooks_per_tenant: u32,
+    /// How many events a tenant may publish in a second: `RUNG_TENANT_RATE`.
+    pub events_per_second: Option<u64>,
     /// The operator's key: `RUNG_ADMIN_KEY`.
     pub admin_key: Option<String>,
     /// Where the API is reached from outside: `RUNG_PUBLIC_URL`.
@@ -146,6 +148,7 @@ impl Default for Settings {
             strict: None,
             egress_ips: Vec::new(),
             webhooks_per_tenant: WEBHOOKS_PER_TENANT,
+            events_per_second: None,
             admin_key: None,
             public_url: None,
         }
@@ -165,6 +168,7 @@ impl Settings {
             strict: flag("RUNG_STRICT")?,
             egress_ips: egress_ips()?,
             webhooks_per_tenant: webhooks_per_tenant()?,
+            events_per_second: events_per_second()?,
             admin_key: optional("RUNG_ADMIN_KEY"),
             public_url: public_url()?,
         })
@@ -211,6 +215,8 @@ pub struct Context {
     pub egress_ips: Vec<IpNet>,
     /// How many webhooks a tenant may have.
     pub webhooks_per_tenant: u32,
+    /// How many events a tenant may publish in a second.
+    pub events_per_second: Option<u64>,
     /// Where the API is reached from outside.
     pub public_url: Option<Url>,
     ca_files: Vec<PathBuf>,
@@ -232,6 +238,7 @@ impl Context {
             strict,
             egress_ips,
             webhooks_per_tenant,
+            events_per_second,
             admin_key,
             public_url,
         } = Settings::from_env()?;
@@ -264,6 +271,7 @@ impl Context {
             metrics,
             egress_ips,
             webhooks_per_tenant,
+            events_per_second,
             public_url,
             ca_files,
             admin_key,
@@ -495,6 +503,19 @@ fn webhooks_per_tenant() -> Result<u32, ConfigError> {
         .filter(|number| (1..=1_000_000).contains(number));
     let expected = "a number from 1 to 1000000";
     number.ok_or(ConfigError::Invalid { name, expected })
+}
+
+/// How many events a tenant may publish in a second, as `RUNG_TENANT_RATE` says: enough for a full batch, or 0 for no limit.
+fn events_per_second() -> Result<Option<u64>, ConfigError> {
+    let name = "RUNG_TENANT_RATE";
+    match optional(name).map(|number| number.parse()) {
+        None | Some(Ok(0)) => Ok(None),
+        Some(Ok(number @ 100..=1_000_000)) => Ok(Some(number)),
+        Some(_) => {
+            let expected = "0 for no limit, or a number from 100 to 1000000";
+            Err(ConfigError::Invalid { name, expected })
+        }
+    }
 }
 
 /// A topic's name, and where it lives.

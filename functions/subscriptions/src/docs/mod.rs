@@ -86,6 +86,7 @@ pub(crate) fn root(schemas: &mut Schemas) -> Operation {
                 "batch_events": 100,
                 "page_items": 100,
                 "webhooks_per_tenant": 10_000,
+                "events_per_second": null,
             },
             "egress_ips": ["203.0.113.7/32"],
         }),

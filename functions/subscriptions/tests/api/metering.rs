@@ -169,3 +169,75 @@ async fn an_answer_tells_the_limits_that_hold() {
     let policy = answered.headers["ratelimit-policy"].to_str().unwrap();
     assert_eq!(policy, "\"plan-month\";q=20;w=2678400");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_publishes_no_more_in_a_second_than_the_deployment_says() {
+    let mut world = World::still().await;
+    world.limit_rate(200);
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let other = world.tenant("other", "standard", "pro").await;
+    let batches = async |sizes: &[usize]| {
+        let mut statuses = Vec::new();
+        for size in sizes {
+            statuses.push(publish(&world, &tenant, *size).await.0);
+        }
+        statuses
+    };
+    assert_eq!(batches(&[100, 90, 10]).await, [202, 202, 202]);
+    let calls = world.calls();
+    let refused = publish(&world, &tenant, 1).await;
+    assert_eq!(refused, (429, json!("rate_limited"), Some(1)));
+    let asking = world.calls() - calls;
+    assert_eq!(publish(&world, &tenant, 7).await, refused);
+    assert_eq!(
+        world.calls() - calls - asking,
+        asking - 2,
+        "of what was refused once, the counter is not asked again"
+    );
+    let operator = As::operator_for("acme");
+    assert_eq!(publish(&world, &operator, 1).await.0, 429, "any key");
+    assert_eq!(publish(&world, &other, 100).await.0, 202, "another tenant");
+    // Two functions share the counter.
+    world.pass(1_000).await;
+    let mut beside = world.another_process();
+    beside.limit_rate(200);
+    assert_eq!(batches(&[100]).await, [202]);
+    assert_eq!(publish(&beside, &tenant, 100).await.0, 429);
+    assert_eq!(publish(&beside, &tenant, 90).await.0, 202);
+    world.pass(1_000).await;
+    assert_eq!(batches(&[100, 100, 1]).await, [202, 202, 429]);
+}
+
+/// A hundredth of the limit is counted only when more comes in the same second.
+#[tokio::test(start_paused = true)]
+async fn a_limit_per_second_costs_a_tenant_that_publishes_little_no_call() {
+    let mut world = World::still().await;
+    world.limit_rate(200);
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let event = json!({"type": "a.b", "data": {}});
+    let mut left = Vec::new();
+    let mut cost = Vec::new();
+    for second in 0..2 {
+        for _ in 0..3 {
+            let calls = world.calls();
+            let answered = world
+                .send(&tenant, "POST", "/v1/events", event.clone())
+                .await;
+            assert_eq!(answered.status, 202);
+            let header = |name: &str| answered.headers[name].to_str().unwrap().to_owned();
+            assert_eq!(header("ratelimit-policy"), "\"tenant-second\";q=200;w=1");
+            if second == 1 {
+                cost.push(world.calls() - calls);
+                left.push(header("ratelimit"));
+            }
+        }
+        world.pass(1_000).await;
+    }
+    assert_eq!(cost, [cost[0], cost[0], cost[0] + 1]);
+    let of = |left: u8| format!("\"tenant-second\";r={left};t=1");
+    assert_eq!(
+        left,
+        [of(199), of(198), of(197)],
+        "the third counts all three"
+    );
+}

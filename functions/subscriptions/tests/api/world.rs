@@ -576,6 +576,12 @@ impl World {
         self.restart();
     }
 
+    /// Lets a tenant publish so many events in a second.
+    pub(crate) fn limit_rate(&mut self, events_per_second: u64) {
+        self.app.api.events_per_second = Some(events_per_second);
+        self.restart();
+    }
+
     /// Makes a tenant and a key of all scopes; who that key is.
     pub(crate) async fn tenant(&self, id: &str, dialect: &str, plan: &str) -> As {
         let tenant = json!({"id": id, "name": id, "dialect": dialect, "plan": plan});

@@ -1,16 +1,17 @@
-//! The windows that published events are counted in: the hours of keys, the months of plans.
+//! The windows that published events are counted in: the seconds of tenants, the hours of keys, the months of plans.
 
 use jiff::{civil::Date, tz::Offset};
 
 use super::id::KeyId;
 use rung_base::clock::timestamp;
 
+const SECOND_MS: u64 = 1_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// A span of time that events are counted in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// What tells it from others of its length; a plan's counter is called by it.
+    /// What tells it from others; a plan's and a tenant's counter is called by it.
     pub name: String,
     /// When it begins, in milliseconds.
     pub start_ms: u64,
@@ -19,6 +20,17 @@ pub struct Window {
 }
 
 impl Window {
+    /// The second.
+    #[must_use]
+    pub fn second(now_ms: u64) -> Self {
+        let second = now_ms / SECOND_MS;
+        Self {
+            name: format!("second#{second}"),
+            start_ms: second * SECOND_MS,
+            end_ms: (second + 1) * SECOND_MS,
+        }
+    }
+
     /// The hour.
     #[must_use]
     pub fn hour(now_ms: u64) -> Self {
