@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ADMIN_KEY, PATIENCE_MS, call as callAt, start } from "./kit.mjs";
+import { ADMIN_KEY, PATIENCE_MS, call as callAt, start, until } from "./kit.mjs";
 
 /** A text that runs in any place where markup is made of it, and says which field it came from. */
 const hostile = (field) => `'"></code></pre><img src=x onerror="ran('${field}')"><svg onload=ran('${field}')></svg>`;
@@ -52,20 +52,11 @@ async function failing(path) {
   return webhook.id;
 }
 
-async function until(what, found) {
-  for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
-    const value = await found();
-    if (value) return value;
-    await new Promise((resume) => setTimeout(resume, 50));
-  }
-  assert.fail(`waited in vain for ${what}`);
-}
-
 before(async () => {
   receiver = createServer(answer).listen(0, "127.0.0.1");
   await once(receiver, "listening");
   const dialect = fileURLToPath(new URL("hostile.toml", import.meta.url));
-  ({ base, browser, stop } = await start("--dialect", dialect));
+  ({ base, browser, stop } = await start(["--dialect", dialect]));
   await callAt(base, undefined, "POST", "/v1/tenants", { id: "acme", name: short("tenant's name"), dialect: "hostile" });
   const { key } = await callAt(base, undefined, "POST", "/v1/tenants/acme/keys", { name: short("key's name"), scopes: ["manage", "publish"] });
   acme.key = key.key;
@@ -178,6 +169,18 @@ const pages = () => {
     [`${of}/types/card.updated`, ["type description", "sample"]],
     [`${of}/audit`, [short("key's name"), "manage"]],
     [`${of}/keys`, [short("key's name")]],
+    [`${of}/types/card.updated/edit`, ["type description", "sample"]],
+    [`${of}/webhooks/${html}?tab=pending&waiting=${encodeURIComponent(hostile("waiting"))}`, []],
+    [`${of}/links`, []],
+    [`${of}/settings`, [short("tenant's name")]],
+    [`${of}/jobs?webhook_id=${encodeURIComponent(short("webhook in the address"))}`, []],
+    [`${of}/stats?span=${encodeURIComponent(short("span"))}`, []],
+    ["/keys", []],
+    ["/jobs", []],
+    ["/audit", [short("key's name")]],
+    ["/dead-letters", []],
+    ["/deployment", []],
+    [`/types?dialect=hostile`, ["type description"]],
     [`${of}/publish`, [`<img src=x onerror='ran("type description")'>`, "sample"]],
     // What somebody else may send as a link.
     [`${of}/events/${encodeURIComponent(hostile("event in the address"))}`, []],
@@ -205,7 +208,8 @@ async function work({ page }) {
   const of = "/t/acme";
   await open(page, `${of}/webhooks/${acme.webhooks[0]}`);
   await page.click("#test");
-  await page.waitForSelector(".message.bad");
+  await page.click("#send-test");
+  await page.waitForSelector("#test-outcome");
   await page.click("#recover");
   await page.click("#count");
   await page.waitForSelector("#recovery .outcome p");
@@ -223,11 +227,11 @@ async function work({ page }) {
   await page.fill("#id", short("id"));
   await page.fill("#data", `{"a": ${JSON.stringify(hostile("data"))}, ${JSON.stringify(hostile("member"))}: 1}`);
   await page.click("#publish");
-  await page.waitForSelector(".message.bad");
+  await page.waitForSelector("#problem-id:not(:empty)");
   await page.fill("#id", "");
   await page.fill("#data", hostile("no JSON"));
   await page.click("#publish");
-  await page.waitForSelector("#problem:not(:empty)");
+  await page.waitForSelector("#problem-data:not(:empty)");
   return made(page);
 }
 

@@ -1,29 +1,23 @@
 // What the five documents let a customer do on a page, step by step, in a browser; and what an operator does there.
 //
 //   node people.mjs BROWSER RUNG
+//
+// With RUNG_PICTURES=1 it also takes the pictures of docs/pictures.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
+import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import { ADMIN_KEY, PATIENCE_MS, call as callAt, start } from "./kit.mjs";
+import { ADMIN_KEY, call as callAt, faults, opened, picture, receive, signedIn as signedInAt, start, until } from "./kit.mjs";
 
 let base, browser, stop, receiver;
-/** What the receiver got, and whether it refuses. */
-const received = [];
 let refusing = false;
 
 const call = (...args) => callAt(base, ...args);
+const signedIn = (key, options) => signedInAt(browser, base, key, options);
+const url = (path) => receiver.url(path);
 
 before(async () => {
-  receiver = createServer(async (request, response) => {
-    const chunks = await request.toArray();
-    received.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() });
-    response.writeHead(refusing ? 503 : 200).end(refusing ? "down for maintenance" : "ok");
-  }).listen(0, "127.0.0.1");
-  await once(receiver, "listening");
+  receiver = await receive(() => (refusing ? [503, "down for maintenance"] : [200, "ok"]));
   ({ base, browser, stop } = await start());
 });
 
@@ -32,29 +26,17 @@ after(async () => {
   receiver?.close();
 });
 
-/** A page on which somebody has signed in; with what went wrong on it. */
-async function signedIn(key, options) {
-  const context = await browser.newContext(options);
-  const errors = [];
-  context.on("weberror", (error) => errors.push(String(error.error())));
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  await page.goto(base);
-  await page.fill("#key", key);
-  await page.click("button[type=submit]");
-  await page.waitForSelector("#top:not([hidden])");
-  return { page, context, errors };
+/** A page of the portal, opened by a link as the operator's product has it. */
+async function portal(tenant, link, options) {
+  const { portal_link: { url } } = await call(undefined, "POST", `/v1/tenants/${tenant}/portal-links`, link);
+  const tab = await opened(browser, base, url, options);
+  await tab.page.waitForSelector("#top:not([hidden])");
+  return tab;
 }
 
-/** A tenant of the dialect, and a key for its customer's own hands. */
-async function customer(id, dialect, plan) {
-  await call(undefined, "POST", "/v1/tenants", { id, name: id, dialect, plan });
-  const { key } = await call(undefined, "POST", `/v1/tenants/${id}/keys`, { scopes: ["manage"] });
-  return key.key;
-}
-
-const url = (path) => `http://127.0.0.1:${receiver.address().port}${path}`;
+const everything = { capabilities: ["manage", "secrets", "test"], actor: { name: "jo@acme.example" } };
 const message = (page, text) => page.waitForSelector(`.message:has-text("${text}")`);
+const addTenant = (id, dialect, plan) => call(undefined, "POST", "/v1/tenants", { id, name: id, dialect, plan });
 
 /** Adds a webhook the way each document says: the button, name and URL, the events, save. Answers its secret. */
 async function add(page, { name, path, choose }) {
@@ -76,21 +58,40 @@ const SEEDS = [
   { dialect: "odin", plan: "pro", choose: ["group-user"], events: ["user"], signature: "x-odin-signature" },
 ];
 
+/** Runs the page's snippet against what was sent, as the customer's server would. */
+function verifies(language, snippet, { headers, body }, secret) {
+  const given = JSON.stringify({ headers, body: body.toString("base64"), secret });
+  const [program, ...args] = language === "Python"
+    ? ["python3", "-c", `${snippet}\nimport json, sys\ngiven = json.loads(sys.stdin.read())\nprint(verify(base64.b64decode(given["body"]), given["headers"], given["secret"]))`.replace(/^/, "import base64\n")]
+    : ["node", "--input-type=module", "--eval", `${snippet}\nimport { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\nconsole.log(verify(Buffer.from(given.body, "base64"), given.headers, given.secret));`];
+  return execFileSync(program, args, { input: given }).toString().trim().toLowerCase() === "true";
+}
+
 for (const { dialect, plan, name, choose, events, signature } of SEEDS) {
-  test(`a customer of ${dialect} sets up a webhook, tests it, looks at a delivery and sends it again`, async () => {
-    const key = await customer(`of-${dialect}`, dialect, plan);
-    const { page, context, errors } = await signedIn(key);
+  test(`a customer of ${dialect} sets up a webhook in the portal, verifies a test, looks at a delivery and sends it again`, async () => {
+    const tenant = `of-${dialect}`;
+    await addTenant(tenant, dialect, plan);
+    const { page, context, errors } = await portal(tenant, everything);
     const path = `/hooks/${dialect}`;
-    const mine = () => received.filter((each) => each.path === path);
+    const mine = () => receiver.received.filter((each) => each.path === path);
     const secret = await add(page, { name, path, choose });
     assert.match(secret, /^whsec_/);
-    const { webhooks: [webhook] } = await call(`of-${dialect}`, "GET", "/v1/webhooks");
+    const { webhooks: [webhook] } = await call(tenant, "GET", "/v1/webhooks");
     assert.deepEqual([webhook.events, webhook.url, webhook.name], [events, url(path), name ?? null]);
 
     await page.click("#test");
-    await message(page, "succeeded");
+    await page.waitForSelector("#testing summary:has-text('Sample data')");
+    await page.click("#send-test");
+    await page.waitForSelector("#test-outcome:has-text('succeeded')");
     const [sent] = mine();
     assert.ok(sent.headers[signature], JSON.stringify(sent.headers));
+    await page.click("#verification summary");
+    for (const language of ["JavaScript", "Python"]) {
+      await page.selectOption("#language", language);
+      const snippet = await page.textContent("#snippet");
+      assert.ok(verifies(language, snippet, sent, secret), language);
+      assert.ok(!verifies(language, snippet, { ...sent, body: Buffer.from("{}") }, secret), language);
+    }
 
     await page.click("table >> a.row-link");
     await page.waitForSelector("h2:has-text('Response')");
@@ -99,29 +100,108 @@ for (const { dialect, plan, name, choose, events, signature } of SEEDS) {
     // A delivery that fails is seen as failed, and sent again once the receiver is mended.
     refusing = true;
     const type = sent.headers["x-patra-event"] ?? JSON.parse(sent.body).event ?? JSON.parse(sent.body).type;
-    await call(`of-${dialect}`, "POST", "/v1/events", { type, data: {} });
+    await call(tenant, "POST", "/v1/events", { type, data: {} });
     await page.click("tr:has-text('503') >> a.row-link");
     await page.waitForSelector("text=down for maintenance");
+    await page.waitForSelector("#timeline li:has-text('Next attempt')");
     refusing = false;
     await page.click("#retry");
-    await page.waitForSelector("tr:has-text('manual'):has-text('200')");
+    await page.waitForSelector("#timeline li:has-text('by hand'):has-text('200')");
+    // What was due is due no more.
+    await page.waitForSelector("#timeline li:has-text('Nothing more is due')");
+    assert.equal(await page.isVisible("text=Next attempt in"), false);
     assert.deepEqual(errors, []);
     await context.close();
   });
 }
 
+test("a customer mends a receiver and sends all that it has not got, also over a reload", async () => {
+  await addTenant("mended", "bharatcart");
+  const { page, context, errors } = await portal("mended", everything);
+  await add(page, { path: "/mended", choose: ["group-order"] });
+  const { webhooks: [{ id }] } = await call("mended", "GET", "/v1/webhooks");
+  const mine = () => receiver.received.filter(({ path }) => path === "/mended");
+  refusing = true;
+  const types = ["order.created", "order.paid", "order.shipped"];
+  for (const [n, type] of types.entries()) await call("mended", "POST", "/v1/events", { id: `evt_${n}`, type, data: { n } }).catch(() => call("mended", "POST", "/v1/events", { id: `evt_${n}`, type: "order.created", data: { n } }));
+  await until("what waits", async () => (await call("mended", "GET", `/v1/webhooks/${id}/deliveries?status=pending`)).deliveries.length === 3);
+
+  // A selection, at once.
+  await page.waitForFunction(() => document.querySelectorAll("tr .badge.bad").length >= 3);
+  for (const box of (await page.locator("td input[type=checkbox]").all()).slice(0, 2)) await box.check();
+  await page.click("#send-chosen");
+  await message(page, "2 of 2 deliveries are sent again");
+  await until("two more attempts", () => mine().length >= 5);
+  refusing = false;
+
+  // All that waits; and it is over.
+  await page.click("#tab-pending");
+  await page.click("#send-all");
+  await until("nothing waiting", async () => (await call("mended", "GET", `/v1/webhooks/${id}/deliveries?status=pending`)).deliveries.length === 0);
+
+  // What was counted is what is sent: a change of the question forgets the count, and what comes later is not in it.
+  await page.click("#recover");
+  await page.selectOption("#scope", "any");
+  await page.click("#count");
+  await page.waitForSelector("#recovery .outcome >> text=3 deliveries");
+  await page.selectOption("#scope", "failed");
+  await page.waitForSelector("#send", { state: "detached" });
+  await page.selectOption("#scope", "any");
+  await page.click("#count");
+  await page.waitForSelector("#send");
+  await call("mended", "POST", "/v1/events", { id: "evt_later", type: "order.created", data: {} });
+  await until("the later one", () => mine().some(({ body }) => body.includes("order.created")));
+  await page.click("#send");
+  await page.waitForSelector("#recovery li:has-text('3 done')");
+  await page.reload();
+  await page.click("#recover");
+  await page.waitForSelector("#recovery li:has-text('3 done')");
+  await page.click("text=All jobs");
+  await page.waitForSelector("tr:has-text('recovery'):has-text('3 done')");
+  await page.click("#recover-all");
+  await page.waitForSelector("dialog:has-text('0 deliveries')");
+  await page.click("dialog >> text=Keep it");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a customer pauses a webhook for maintenance, and nothing is sent until it ends", async () => {
+  await addTenant("resting", "standard");
+  const { page, context, errors } = await portal("resting", everything);
+  await page.click("text=Add webhook");
+  await page.fill("#url", url("/resting"));
+  await page.click("#save");
+  await page.click("#pause");
+  await page.click("#begin-pause");
+  await message(page, "Paused");
+  await page.waitForSelector(".notice:has-text('Maintenance')");
+  await page.waitForSelector(".badge:has-text('paused')");
+  await page.click("#pause");
+  await page.click("#end-pause");
+  await message(page, "The pause has ended");
+  await page.waitForSelector(".badge:has-text('healthy')");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 test("the operator adds a tenant and a key, changes a webhook, rotates its secret and deletes it", async () => {
   const { page, context, errors } = await signedIn(ADMIN_KEY);
   await page.fill("#tenant-name", "Shop");
   await page.fill("#tenant-id", "shop");
+  await page.selectOption("#dialect", "odin");
+  await page.fill("#plan", "gold");
   await page.click("#make-tenant");
-  await page.click("a:has-text('API keys')");
+  // What is wrong is said below its field, and what was typed stays.
+  await page.waitForSelector("#problem-plan:not(:empty)");
+  await page.selectOption("#dialect", "standard");
+  await page.fill("#plan", "");
+  await page.click("#make-tenant");
+  await page.click("#nav >> text=API keys");
   await page.fill("#key-name", "backend");
   await page.click("#make-key");
   assert.match(await page.textContent("#made-key"), /^rk_/);
   await page.waitForSelector("tr:has-text('backend'):has-text('publish')");
 
-  // What is wrong is said below its field, and what was typed stays.
   await page.click("#nav >> text=Webhooks");
   await page.click("text=Add webhook");
   await page.fill("#url", "ftp://example.com");
@@ -187,39 +267,183 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   await context.close();
 });
 
-/** WCAG 2.2 A and AA by axe-core, on every view, in both themes and at two sizes. */
-test("every view is accessible", async () => {
-  const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  const key = await customer("seen", "badger");
-  const { webhook } = await call("seen", "POST", "/v1/webhooks", { url: url("/seen"), events: ["*"], name: "Seen", secret_headers: { Authorization: "Bearer x" } });
+test("the operator defines event types, for all tenants of a dialect and for one", async () => {
+  await addTenant("typed", "standard");
+  const { page, context, errors } = await signedIn(ADMIN_KEY);
+  await page.click("#nav >> text=Event types");
+  await page.click("#new-type");
+  await page.fill("#type", "invoice.paid");
+  await page.fill("#description", "An invoice was paid");
+  await page.fill("#sample", '{"amount": "much"}');
+  await page.fill("#schema", '{"type": "object", "required": ["amount"], "properties": {"amount": {"type": "integer", "description": "In cents"}}}');
+  await page.click("#save-type");
+  // A sample that breaks its own schema is refused, beside the sample.
+  await page.waitForSelector("#problem-sample:not(:empty)");
+  await page.fill("#sample", '{"amount": 12345678901234567890}');
+  await page.click("#save-type");
+  await page.waitForSelector("tr:has-text('amount'):has-text('In cents'):has-text('required')");
+  await page.waitForSelector("text=12345678901234567890");
+
+  // The customer chooses it, until it is archived.
+  const { page: theirs, context: other } = await portal("typed", everything);
+  await theirs.click("text=Add webhook");
+  await theirs.check("#events-some");
+  await theirs.check("#type-invoice\\.paid");
+  await theirs.fill("#url", url("/typed"));
+  await theirs.click("#save");
+  await message(theirs, "Webhook created");
+  await page.click("#edit-type");
+  await page.check("#deprecated");
+  await page.fill("#use", "invoice.settled");
+  await page.check("#archived");
+  await page.click("#save-type");
+  await page.waitForSelector("h1:has-text('archived')");
+  const { event_type: type } = await call("typed", "GET", "/v1/event-types/invoice.paid");
+  assert.deepEqual([type.archived, type.deprecated.use, type.source], [true, "invoice.settled", "deployment"]);
+  await page.click("#delete-type");
+  await page.click("dialog button.danger");
+  await message(page, "Definition deleted");
+  assert.deepEqual(errors, []);
+  await context.close();
+  await other.close();
+});
+
+test("the operator sees over all tenants who is failing, makes links and ends them, and redrives dead letters", async () => {
+  await addTenant("well", "standard");
+  await addTenant("sick", "standard");
+  const { webhook } = await call("sick", "POST", "/v1/webhooks", { url: url(`/sick/${"x".repeat(1900)}`), events: ["*"] });
   refusing = true;
-  const { event } = await call("seen", "POST", "/v1/events", { type: "user.points.earned", data: { points: 1 } });
-  let [logs, deliveries] = [[], []];
-  while (logs.length === 0 || deliveries.length === 0) {
-    ({ logs } = await call("seen", "GET", `/v1/webhooks/${webhook.id}/logs`));
-    ({ deliveries } = await call("seen", "GET", `/v1/webhooks/${webhook.id}/deliveries?status=pending`));
-  }
+  await call("sick", "POST", "/v1/events", { type: "a.b", data: {} });
+  await until("a failing webhook", async () => (await call("sick", "GET", `/v1/webhooks/${webhook.id}`)).webhook.last_failure);
+  const { page, context, errors } = await signedIn(ADMIN_KEY);
+  await page.waitForSelector("#failing tr:has-text('sick')");
+  await page.waitForSelector("tr:has-text('sick'):has-text('failing 1')");
+  await picture(page, "tenants");
   refusing = false;
-  const own = ["/webhooks", `/webhooks/${webhook.id}`, `/webhooks/${webhook.id}?tab=pending`, `/webhooks/${webhook.id}/edit`,
-    `/webhooks/${webhook.id}/attempts/${logs[0].id}`, "/events", `/events/${event.id}`, "/types", "/types/user.points.earned", "/audit", "/add", "/nowhere"];
-  const views = [[key, own], [ADMIN_KEY, ["/", "/t/seen/publish", "/t/seen/keys"]]];
+
+  // Enter in the search opens the one that is meant, and nothing that is not there.
+  await page.fill("#find", "über");
+  await page.press("#find", "Enter");
+  await page.waitForSelector("text=No matching tenant");
+  assert.equal(await page.evaluate(() => location.hash), "#/?q=%C3%BCber");
+  await page.goBack();
+  await page.waitForFunction(() => !location.hash.includes("q=") && document.querySelector("#main").dataset.address === location.hash);
+  await page.fill("#find", "sick");
+  await page.press("#find", "Enter");
+  // One long URL leaves the list a list.
+  await page.waitForSelector("h1:has-text('Webhooks')");
+  await page.waitForFunction(() => document.querySelector("tbody tr")?.offsetHeight < 130);
+
+  await page.click("#nav >> text=Portal links");
+  await page.fill("#actor", "Jo");
+  await page.click("#make-link");
+  const link = await page.textContent("#made-link");
+  const { page: theirs, context: other } = await opened(browser, base, link);
+  await theirs.waitForSelector("tbody tr");
+  await page.click("#end-all");
+  await page.click("dialog button.danger");
+  await message(page, "All links have ended");
+  await theirs.reload();
+  await theirs.waitForSelector("#key");
+  await theirs.waitForSelector(".message.bad");
+
+  await page.goto(`${base}/#/dead-letters`);
+  await page.waitForSelector("text=No dead letters");
+  await page.click("#redrive");
+  await page.click("dialog button.danger");
+  await message(page, "The redrive has begun");
+  await page.click("text=View the jobs");
+  await page.waitForSelector("tr:has-text('redrive')");
+
+  // An error is not carried to the next page.
+  await page.goto(`${base}/#/t/sick/settings`);
+  await page.waitForSelector("#plan");
+  await page.evaluate(() => document.querySelector("#messages").append(Object.assign(document.createElement("p"), { className: "message bad" })));
+  await page.click("#nav >> text=Webhooks");
+  await page.waitForSelector("tbody tr");
+  assert.equal(await page.locator(".message.bad").count(), 0);
+  assert.deepEqual(errors, []);
+  await context.close();
+  await other.close();
+});
+
+test("filters are in the address, Back leads through them, times can be read in UTC, and charts by keyboard", async () => {
+  await addTenant("found", "badger");
+  const { webhook } = await call("found", "POST", "/v1/webhooks", { url: url("/found"), events: ["*"] });
+  await call("found", "POST", "/v1/events", { id: "evt_found", type: "user.points.earned", data: { points: 1 } });
+  await until("an attempt", async () => (await call("found", "GET", `/v1/webhooks/${webhook.id}/logs`)).logs.length > 0);
+  const { page, context, errors } = await portal("found", everything, { timezoneId: "Asia/Kolkata", permissions: ["clipboard-read", "clipboard-write"] });
+  await page.click("table >> a.row-link");
+  await page.waitForSelector("tr:has-text('user.points.earned')");
+  await page.selectOption("#status", "failed");
+  await page.waitForSelector("text=No matching attempts");
+  await page.selectOption("#response", "4xx");
+  await page.waitForFunction(() => location.hash.includes("response_status=4xx") && location.hash.includes("status=failed"));
+  await page.goBack();
+  await page.waitForFunction(() => !location.hash.includes("4xx") && location.hash.includes("status=failed"));
+  await page.goBack();
+  await page.waitForSelector("tr:has-text('user.points.earned')");
+
+  const shown = () => page.textContent("td[data-label=Time] time");
+  const own = await shown();
+  await page.selectOption("#zone", "UTC");
+  await page.waitForFunction((own) => document.querySelector("td[data-label=Time] time")?.textContent !== own, own);
+
+  await page.click("td >> text=Copy as curl");
+  const command = await until("a command", () => page.evaluate(() => navigator.clipboard.readText()));
+  assert.match(command, /^curl -X POST '.*\/found'/);
+
+  await page.focus("[role=slider]");
+  const before = await page.getAttribute("[role=slider]", "aria-valuetext");
+  assert.match(before, /succeeded 1, failed 0/);
+  await page.keyboard.press("ArrowLeft");
+  assert.match(await page.getAttribute("[role=slider]", "aria-valuetext"), /succeeded 0/);
+  for (const span of ["hour", "week", "month"]) {
+    await page.selectOption("#span", span);
+    await page.waitForFunction((span) => location.hash.includes(span), span);
+    await page.waitForSelector("dd:has-text('100 %')");
+  }
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("every view is accessible", async () => {
+  await addTenant("seen", "badger");
+  const { webhook } = await call("seen", "POST", "/v1/webhooks", { url: url("/seen"), events: ["*"], name: "Seen", secret_headers: { Authorization: "Bearer x" } });
+  await call("seen", "POST", "/v1/events", { type: "user.points.earned", data: { points: 1 } });
+  refusing = true;
+  const { event } = await call("seen", "POST", "/v1/events", { type: "user.points.earned", data: { points: 2 } });
+  const deliveries = () => call("seen", "GET", `/v1/webhooks/${webhook.id}/deliveries?status=pending`);
+  await until("a wait", async () => (await deliveries()).deliveries.length > 0);
+  refusing = false;
+  await call("seen", "POST", `/v1/webhooks/${webhook.id}/recover`, { statuses: ["failed"] });
+  const { logs: [log] } = await call("seen", "GET", `/v1/webhooks/${webhook.id}/logs?status=failed`);
+  const of = `/webhooks/${webhook.id}`;
+  const customers = ["/webhooks", of, `${of}?tab=pending`, `${of}/edit`, `${of}/attempts/${log.id}`, "/events", `/events/${event.id}`, "/types", "/types/user.points.earned", "/jobs", "/stats", "/add", "/nowhere"];
+  const operators = ["/", "/types", "/new-type", "/dead-letters", "/jobs", "/stats", "/keys", "/audit", "/deployment", "/t/seen/publish", "/t/seen/keys", "/t/seen/links", "/t/seen/settings", "/t/seen/audit", "/t/seen/types/user.points.earned/edit"];
+  const pictures = { "/webhooks": "webhooks", [of]: "webhook", [`${of}/attempts/${log.id}`]: "attempt", "/add": "add" };
   const found = [];
-  for (const [colorScheme, viewport] of [["light", { width: 1280, height: 800 }], ["dark", { width: 390, height: 844 }]]) {
-    for (const [who, addresses] of views) {
-      const { page, context } = await signedIn(who, { colorScheme, viewport });
-      await page.click(".live");
-      for (const address of addresses) {
-        await page.evaluate((to) => { location.hash = to; }, address);
-        await page.waitForSelector("#progress", { state: "hidden" });
-        await page.evaluate(() => { for (const each of document.querySelectorAll("main details")) each.open = true; });
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-        for (const { id, nodes } of violations) found.push(`${colorScheme} ${address}: ${id}: ${nodes.map(({ html }) => html.slice(0, 150)).join(" | ")}`);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-        if (wide) found.push(`${colorScheme} ${address}: scrolls sideways`);
+  const [desktop, phone] = [{ width: 1280, height: 800 }, { width: 390, height: 844 }];
+  for (const [tab, addresses] of [[await portal("seen", everything, { viewport: desktop }), customers], [await signedIn(ADMIN_KEY, { viewport: desktop }), operators]]) {
+    const { page, context } = tab;
+    await page.click(".live");
+    for (const address of addresses) {
+      await page.evaluate((to) => { location.hash = to; }, address);
+      await page.waitForSelector(`#main[data-address="#${address}"]`);
+      if (pictures[address]) await picture(page, pictures[address]);
+      for (const panel of address === of ? ["#test", "#pause", "#recover"] : []) {
+        await page.click(panel);
+        found.push(...await faults(page, `${address} ${panel}`));
       }
-      await context.close();
+      found.push(...await faults(page, address));
+      // What depends on theme and size, in the others.
+      await page.emulateMedia({ colorScheme: "dark" });
+      await page.setViewportSize(phone);
+      found.push(...await faults(page, `dark ${address}`, ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"]));
+      await page.emulateMedia({ colorScheme: "light" });
+      await page.setViewportSize(desktop);
     }
+    await context.close();
   }
   assert.deepEqual(found, []);
 });

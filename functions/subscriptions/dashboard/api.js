@@ -2,20 +2,31 @@
 
 const KEPT = "rung.session";
 
+/** The tab's storage, or this page's memory where a browser gives a frame none. */
+export const kept = (() => {
+  try {
+    sessionStorage.getItem(KEPT);
+    return sessionStorage;
+  } catch {
+    const memory = new Map();
+    return { getItem: (name) => memory.get(name) ?? null, setItem: (name, value) => memory.set(name, value), removeItem: (name) => memory.delete(name) };
+  }
+})();
+
 /**
- * Who is signed in: the key or a portal link's token, what it can do, whether it is an operator's,
- * the only webhook that it shows, and where it leads back to.
+ * Who is signed in: the key or a portal link's token, what it can do, whether it is an operator's or a link's, the tenant,
+ * the only webhook that it shows, when it ends, and where it leads back to.
  */
 export function session() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEPT));
+    return JSON.parse(kept.getItem(KEPT));
   } catch {
     return null;
   }
 }
 
 export function signOut() {
-  sessionStorage.removeItem(KEPT);
+  kept.removeItem(KEPT);
 }
 
 /** An error as the API tells it. */
@@ -38,13 +49,13 @@ function filled(path, params) {
 }
 
 /**
- * Makes a call such as "GET /v1/webhooks/{webhook}".
+ * Makes a call such as "GET /v1/webhooks/{webhook}", with a key if there is one.
  * Answers its data, the text that the data was read from, and the version of what was read.
  * With `ifMatch`, a change is refused if somebody else has changed it since that version.
  */
 export async function request(key, call, { params, query, body, tenant, signal, ifMatch } = {}) {
   const [method, path] = call.split(" ");
-  const headers = { Authorization: `Bearer ${key}` };
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
   if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);
   if (ifMatch) headers["If-Match"] = ifMatch;
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -59,7 +70,7 @@ export async function request(key, call, { params, query, body, tenant, signal, 
     text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, { code: "unreachable", message: "Rung does not respond. Is it running, and are you online?" });
+    throw new ApiError(0, { code: "unreachable", message: "no answer" });
   }
   try {
     answer = JSON.parse(text);
@@ -77,11 +88,14 @@ export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.
   if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key consists of printable ASCII characters without spaces" });
   const { data: { key: known, portal_link: link } } = await request(key, "GET /v1/me");
-  sessionStorage.setItem(KEPT, JSON.stringify({
+  kept.setItem(KEPT, JSON.stringify({
     key,
     can: link ? ofLink(link) : known.scopes.flatMap((scope) => OF_SCOPES[scope] ?? []),
     operator: known?.tenant_id === null,
+    link: Boolean(link),
+    tenant: (link ?? known).tenant_id,
     webhook: link?.webhook_id,
+    ends: link?.expires_at,
     back: link?.return_url,
   }));
 }
@@ -91,7 +105,8 @@ const OF_SCOPES = {
   read: ["read", "total", "audit"],
   manage: ["read", "total", "audit", "manage", "add", "test", "rotate"],
   publish: ["publish"],
-  admin: ["read", "total", "audit", "manage", "add", "test", "rotate", "secret", "publish", "admin"],
+  catalogue: ["define"],
+  admin: ["read", "total", "audit", "manage", "add", "test", "rotate", "secret", "publish", "define", "admin"],
 };
 
 /** The same for portal links, by their capabilities. */

@@ -1,13 +1,14 @@
 // Who changed what in a tenant.
 
 import { button, choice, empty, field, h, region, table, time } from "./dom.js";
+import { t } from "./lang.js";
 import { pages } from "./pages.js";
 
 const PAGE = 50;
-const KINDS = [["", "Everything"], ["webhook", "Webhooks"], ["key", "API keys"], ["tenant", "Tenant"], ["event_type", "Event types"], ["event", "Events"]];
+const kinds = () => [["", t`Everything`], ["webhook", t`Webhooks`], ["key", t`API keys`], ["portal_link", t`Portal links`], ["tenant", t`Tenant`], ["event_type", t`Event types`], ["event", t`Events`]];
 
 const value = (each) => (each === null ? "–" : typeof each === "string" ? each : JSON.stringify(each));
-const change = ({ field: name, before, after, hidden }) => h("li", null, h("code", null, name), ": ", hidden ? "changed (secret)" : `${value(before)} → ${value(after)}`);
+const change = ({ field: name, before, after, hidden }) => h("li", null, h("code", null, name), ": ", hidden ? t`changed (secret)` : `${value(before)} → ${value(after)}`);
 
 export async function audit({ call, act, narrow, query }) {
   const kind = query.kind ?? "";
@@ -17,20 +18,20 @@ export async function audit({ call, act, narrow, query }) {
   }, ({ id }) => id);
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
-      ? table("Audit log", ["Action", "Who", "Changes", "When"], items.map(({ at, actor, action, target, changes, ip }) => [
+      ? table(t`Audit log`, [t`Action`, t`Who`, t`Changes`, t`When`], items.map(({ at, actor, action, target, changes, ip }) => [
         h("div", null, action, h("span", { class: "sub" }, target.id)),
         h("div", null, actor.name ?? actor.id ?? actor.kind, h("span", { class: "sub" }, [actor.kind, ip].filter(Boolean).join(", "))),
         changes.length > 0 ? h("ul", { class: "choices" }, changes.map(change)) : "",
         time(at),
       ]))
-      : empty("No entries"),
-    cursor && button("Older", () => act(() => list.older()), { id: "older", class: "more" }),
+      : empty(t`No entries`),
+    cursor && button(t`Older`, () => act(() => list.older()), { id: "older", class: "more" }),
   ]);
   async function refresh() {
     await list.refresh();
     rows.show({ items: list.items, cursor: list.cursor });
   }
   await refresh();
-  const filter = choice(KINDS, kind, { id: "kind", change: ({ target }) => narrow({ kind: target.value }) });
-  return { title: "Audit log", refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, "Audit log"), h("div", { class: "filters" }, field("Show", filter))), rows.element) };
+  const filter = choice(kinds(), kind, { id: "kind", change: ({ target }) => narrow({ kind: target.value }) });
+  return { title: t`Audit log`, refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, t`Audit log`), h("div", { class: "filters" }, field(t`Show`, filter))), rows.element) };
 }

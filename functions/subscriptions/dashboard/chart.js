@@ -1,90 +1,129 @@
-// How attempts went over time, drawn from the buckets of a webhook's or tenant's statistics.
+// How attempts went over time, drawn from the buckets of a webhook's, tenant's or deployment's statistics.
 
-import { count, duration, h, svg } from "./dom.js";
+import { count, duration, formatted, h, svg } from "./dom.js";
+import { t } from "./lang.js";
 
-const STEP = { hour: 3_600_000, day: 86_400_000 };
-const HOUR = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
+const STEP = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
+const [WIDTH, HEIGHT] = [600, 120];
 
 /** Every bucket of the span, those in which nothing was attempted too. */
 function buckets(stats) {
   const step = STEP[stats.bucket];
   const known = new Map(stats.buckets.map((bucket) => [Date.parse(bucket.start), bucket]));
   const all = [];
-  for (let start = Date.parse(stats.since); start <= Date.parse(stats.until); start += step) {
-    all.push({ start, succeeded: 0, failed: 0, attempts: 0, latency_ms: {}, ...known.get(start), at: start });
+  for (let at = Date.parse(stats.since); at <= Date.parse(stats.until); at += step) {
+    all.push({ succeeded: 0, failed: 0, attempts: 0, latency_ms: {}, by_status: {}, ...known.get(at), at });
   }
   return all;
 }
 
-const name = (stats, bucket) => (stats.bucket === "day" ? DAY : HOUR).format(bucket.at);
+/** A bucket's name: days are the server's, which begin in UTC. */
+const nameOf = (stats, { at }) => (stats.bucket === "day" ? formatted(at, "day", "UTC") : formatted(at, "hour"));
 
-/** Bars of what succeeded, and on them what failed. */
-function bars(stats, all, width, height) {
-  const most = Math.max(1, ...all.map((bucket) => bucket.attempts));
+/** Bars, one series on the other; each is a class and what a bucket has of it. */
+function bars(all, series, most, width, height) {
   const step = width / all.length;
-  const bar = (kind, x, y, tall) => svg("rect", { class: kind, x, y, width: Math.max(1, step * 0.72), height: tall, rx: Math.min(1.5, tall / 2) });
   return all.map((bucket, index) => {
-    const x = index * step + step * 0.14;
-    // Whatever there is can be seen, however little it is.
-    const tall = (number) => (number ? Math.max(1.5, (number / most) * height) : 0);
-    const failed = tall(bucket.failed);
-    const succeeded = bucket.succeeded ? Math.min(tall(bucket.succeeded), height - failed) : 0;
-    return svg("g", null,
-      svg("title", null, `${name(stats, bucket)}: ${count(bucket.succeeded)} succeeded, ${count(bucket.failed)} failed`),
-      svg("rect", { class: "column", x: index * step, y: 0, width: step, height }),
-      !bucket.attempts && bar("none", x, height - 1, 1),
-      succeeded > 0 && bar("ok", x, height - succeeded, succeeded),
-      failed > 0 && bar("bad", x, height - succeeded - failed, failed));
+    let top = height;
+    const parts = series.map(([kind, of]) => {
+      const value = of(bucket);
+      if (!value) return null;
+      // Whatever there is can be seen, however little it is.
+      const tall = Math.min(top, Math.max(1.5, (value / most) * height));
+      top -= tall;
+      return svg("rect", { class: kind, x: index * step + step * 0.14, y: top, width: Math.max(1, step * 0.72), height: tall });
+    });
+    return svg("g", null, parts, top === height && svg("rect", { class: "none", x: index * step + step * 0.14, y: height - 1, width: Math.max(1, step * 0.72), height: 1 }));
   });
 }
 
-const frame = (label, width, height, ...children) =>
-  svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label }, children);
-
-/** A small one, for lists. */
-export function spark(stats) {
-  const label = `${count(stats.succeeded)} succeeded, ${count(stats.failed)} failed`;
-  return h("div", { class: "spark" }, frame(label, 120, 24, bars(stats, buckets(stats), 120, 24)));
-}
-
-/** Latencies as lines; where nothing was answered they break off. */
-function lines(stats, all, width, height, most) {
+/** Lines; where there is no value they break off. */
+function lines(all, series, most, width, height) {
   const step = width / all.length;
-  return ["p50", "p95"].map((percentile) => {
+  return series.map(([kind, of]) => {
     let [path, pen] = ["", "M"];
     for (const [index, bucket] of all.entries()) {
-      const ms = bucket.latency_ms[percentile];
-      if (ms === null || ms === undefined) {
+      const value = of(bucket);
+      if (value === null || value === undefined) {
         pen = "M";
         continue;
       }
-      const [x, y] = [(index + 0.5) * step, height - 2 - (ms / (most || 1)) * (height - 4)];
+      const [x, y] = [(index + 0.5) * step, height - 2 - (value / most) * (height - 4)];
       // A short dash where it begins, so that one answer alone can be seen.
       path += pen === "M" ? `M${(x - 2).toFixed(1)} ${y.toFixed(1)}h4` : `L${x.toFixed(1)} ${y.toFixed(1)}`;
       pen = "L";
     }
-    return svg("path", { class: `line ${percentile}`, d: path });
+    return svg("path", { class: `line ${kind}`, d: path });
   });
 }
 
-const legend = (...entries) => h("p", { class: "legend" }, entries.map(([kind, text]) => h("span", { class: `key ${kind}` }, text)));
-
-/** Outcomes and latencies, one above the other. */
-export function charts(stats) {
+/** A small one, for lists. */
+export function spark(stats) {
   const all = buckets(stats);
-  const most = Math.max(0, ...all.map((bucket) => bucket.latency_ms.p95 ?? 0));
-  const ends = h("p", { class: "ends" }, h("span", null, name(stats, all[0])), h("span", null, "now"));
-  const outcome = `Attempts per ${stats.bucket}: ${count(stats.succeeded)} succeeded, ${count(stats.failed)} failed`;
-  const latency = `Latency per ${stats.bucket}: half of the responses within ${duration(stats.latency_ms.p50)}, 95 % within ${duration(stats.latency_ms.p95)}`;
-  const titles = all.map((bucket, index) => svg("g", null,
-    svg("title", null, `${name(stats, bucket)}: p50 ${duration(bucket.latency_ms.p50)}, p95 ${duration(bucket.latency_ms.p95)}`),
-    svg("rect", { class: "column", x: (index * 600) / all.length, y: 0, width: 600 / all.length, height: 72 })));
+  const most = Math.max(1, ...all.map(({ attempts }) => attempts));
+  const label = t`${count(stats.succeeded)} succeeded, ${count(stats.failed)} failed`;
+  return h("div", { class: "spark" },
+    svg("svg", { class: "chart", viewBox: "0 0 120 24", preserveAspectRatio: "none", role: "img", "aria-label": label },
+      bars(all, [["ok", (bucket) => bucket.succeeded], ["bad", (bucket) => bucket.failed]], most, 120, 24)));
+}
+
+/** A number that a person would choose for the end of an axis, at least as large. */
+function round(most) {
+  const size = 10 ** Math.floor(Math.log10(Math.max(1, most)));
+  return [1, 2, 5, 10].map((step) => step * size).find((value) => value >= most) ?? most;
+}
+
+/**
+ * A chart with axes. Its values can be read by pointing at them, and by the arrow keys.
+ * Series are class, name, and what a bucket has of it; `written` writes a value.
+ */
+function chart(stats, title, draw, series, highest, written) {
+  const all = buckets(stats);
+  const most = round(Math.max(1, ...all.map(highest)));
+  const marker = svg("rect", { class: "marker", y: 0, width: WIDTH / all.length, height: HEIGHT });
+  const readout = h("p", { class: "readout" });
+  const said = (bucket) => `${nameOf(stats, bucket)}: ${series.map(([, name, of]) => `${name} ${written(of(bucket))}`).join(", ")}`;
+  const area = h("div", {
+    class: "area", tabindex: 0, role: "slider", "aria-label": title, "aria-orientation": "horizontal", "aria-valuemin": 0, "aria-valuemax": all.length - 1,
+  }, svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("path", { class: "grid", d: `M0 0H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}` }), marker,
+    draw(all, series.map(([kind, , of]) => [kind, of]), most, WIDTH, HEIGHT)));
+  let chosen;
+  function choose(index) {
+    chosen = Math.min(all.length - 1, Math.max(0, index));
+    marker.setAttribute("x", (chosen * WIDTH) / all.length);
+    readout.textContent = said(all[chosen]);
+    area.setAttribute("aria-valuenow", chosen);
+    area.setAttribute("aria-valuetext", readout.textContent);
+  }
+  choose(all.length - 1);
+  const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 10, PageDown: -10, Home: -all.length, End: all.length };
+  area.addEventListener("keydown", (event) => {
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    choose(chosen + steps[event.key]);
+  });
+  area.addEventListener("pointermove", ({ clientX }) => {
+    const { left, width } = area.getBoundingClientRect();
+    choose(Math.floor(((clientX - left) / width) * all.length));
+  });
+  const ends = [all[0], all[Math.floor(all.length / 2)], all.at(-1)];
+  return h("figure", null,
+    h("figcaption", null, h("strong", null, title), h("span", { class: "legend" }, series.map(([kind, name]) => h("span", { class: `key ${kind}` }, name)))),
+    h("div", { class: "plot" },
+      h("div", { class: "scale", "aria-hidden": "true" }, [most, most / 2, 0].map((value) => h("span", null, written(value)))),
+      area,
+      h("p", { class: "ends", "aria-hidden": "true" }, ends.map((bucket) => h("span", null, nameOf(stats, bucket))))),
+    readout);
+}
+
+/** Outcomes, response statuses and latencies. */
+export function charts(stats) {
+  const bar = (title, series) => chart(stats, title, bars, series, ({ attempts }) => attempts, (value) => (Number.isInteger(value ?? 0) ? count(value ?? 0) : ""));
+  const statuses = ["2xx", "3xx", "4xx", "5xx"].map((name) => [`s${name}`, name, ({ by_status: by }) => by[name]]);
+  const percentiles = ["p50", "p95", "p99"].map((name) => [name, name, ({ latency_ms: ms }) => ms[name]]);
   return h("div", { class: "charts" },
-    h("figure", null,
-      h("figcaption", null, "Attempts", legend(["ok", "succeeded"], ["bad", "failed"])),
-      frame(outcome, 600, 72, bars(stats, all, 600, 72)), ends),
-    h("figure", null,
-      h("figcaption", null, "Latency", legend(["p50", "p50"], ["p95", "p95"], ...(most > 0 ? [["most", `up to ${duration(most)}`]] : []))),
-      frame(latency, 600, 72, lines(stats, all, 600, 72, most), titles), ends.cloneNode(true)));
+    bar(t`Attempts`, [["ok", t`succeeded`, ({ succeeded }) => succeeded], ["bad", t`failed`, ({ failed }) => failed]]),
+    bar(t`Responses`, [...statuses, ["none", t`none`, ({ by_status: by }) => by.none]]),
+    chart(stats, t`Latency`, lines, percentiles, ({ latency_ms: ms }) => ms.p99 ?? 0, (value) => duration(value === null || value === undefined ? value : Math.round(value))));
 }

@@ -1,6 +1,9 @@
 // Makes what is on the page. What comes from outside only ever becomes text or the value of an attribute that loads nothing:
 // payloads and receivers' answers are written by anybody.
 
+import { kept } from "./api.js";
+import { named, t } from "./lang.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(element, attributes, children) {
@@ -55,10 +58,13 @@ export function button(label, action, attributes) {
   return element;
 }
 
-/** A button that copies a text, where the browser can. Its label begins with "Copy". */
-export const copyButton = (text, label, shown = "Copy") => navigator.clipboard && button(shown, async (element) => {
-  await navigator.clipboard.writeText(text).then(() => { element.textContent = "Copied"; }, () => {});
+/** A button that copies a text, where the browser can. Its label begins with what it shows. */
+export const copyButton = (text, label, shown = t`Copy`) => navigator.clipboard && button(shown, async (element) => {
+  await navigator.clipboard.writeText(typeof text === "function" ? await text() : text).then(() => { element.textContent = t`Copied`; }, () => {});
 }, { class: "quiet", "aria-label": label });
+
+/** A text as it is, with a button that copies it. */
+export const copyable = (text, label) => h("span", { class: "copyable" }, h("code", null, text), copyButton(text, label));
 
 /** A labelled field of a form. */
 export const field = (label, input) => h("label", { class: "field" }, h("span", null, label), input);
@@ -72,17 +78,20 @@ export function choice(options, chosen, attributes) {
   return h("select", attributes, made);
 }
 
-/** A table whose cells know their column's name, for narrow screens. Each row is a list of cells. */
+/** A table whose cells know their column's name, for narrow screens. Each row is a list of cells; a column without a name holds actions. */
 export function table(caption, columns, rows) {
   const cells = (row) => row.map((cell, index) => h("td", { "data-label": columns[index] }, cell));
   return h("table", null,
     h("caption", { class: "hidden" }, caption),
-    h("thead", null, h("tr", null, columns.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, "Actions"))))),
+    h("thead", null, h("tr", null, columns.map((name) => h("th", { scope: "col" }, name || h("span", { class: "hidden" }, t`Actions`))))),
     h("tbody", null, rows.map((row) => h("tr", null, cells(row)))));
 }
 
 /** What stands where there is nothing. */
 export const empty = (title, hint) => h("div", { class: "empty" }, h("p", null, h("strong", null, title)), hint && h("p", null, hint));
+
+/** What stands where something is still to come. */
+export const skeleton = () => h("div", { class: "skeleton", "aria-hidden": "true" }, h("p"), h("div", { class: "card" }, h("p"), h("p"), h("p")), h("div", { class: "card" }, h("p"), h("p")));
 
 const KINDS = {
   active: "good", healthy: "good", succeeded: "good",
@@ -91,10 +100,7 @@ const KINDS = {
 };
 
 /** A state, by colour and word. */
-export const badge = (state) => h("span", { class: `badge ${KINDS[state] ?? ""}` }, state);
-
-/** Words as the API writes them, for people. */
-export const words = (name) => String(name).replaceAll("_", " ");
+export const badge = (state) => h("span", { class: `badge ${KINDS[state] ?? ""}` }, named(state));
 
 /** Names with their values. */
 export const facts = (pairs) =>
@@ -112,29 +118,53 @@ export function setNow(time) {
 
 export const now = () => Date.now() + ahead;
 
-const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const ZONE = "rung.zone";
+const own = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** A time in the reader's zone: the day where it is not today's. */
+/** The zone that times are shown in: the reader's, or UTC. */
+export const zone = () => (kept.getItem(ZONE) === "UTC" ? "UTC" : own());
+
+/** The choice of the zone. */
+export function zones() {
+  const all = [...new Set([own(), "UTC"])];
+  return all.map((name) => h("option", { value: name, selected: name === zone() }, name));
+}
+
+export const setZone = (name) => kept.setItem(ZONE, name);
+
+const FORMATS = {
+  day: { month: "short", day: "numeric" },
+  clock: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+  hour: { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+  whole: { dateStyle: "full", timeStyle: "long" },
+};
+
+/** A time in one of these forms, in the zone that is shown or in another. */
+export const formatted = (at, form, timeZone = zone()) => new Intl.DateTimeFormat(undefined, { ...FORMATS[form], timeZone }).format(at);
+
+/** A time: with its day where that is not today. */
 export function time(text) {
   if (!text) return null;
   const at = new Date(text);
-  const today = at.toDateString() === new Date(now()).toDateString();
-  return h("time", { datetime: text, title: WHOLE.format(at) }, today ? CLOCK.format(at) : `${DAY.format(at)}, ${CLOCK.format(at)}`);
+  const isToday = formatted(at, "day") === formatted(now(), "day") && Math.abs(at - now()) < 86_400_000;
+  return h("time", { datetime: text, title: formatted(at, "whole") }, isToday ? formatted(at, "clock") : `${formatted(at, "day")}, ${formatted(at, "clock")}`);
 }
 
-/** A time as an input of the reader's zone has it; nothing for none. */
+/** A time as an input has it, in the zone that is shown; nothing for none. */
 export function localInput(text) {
   const at = new Date(text ?? "");
   if (Number.isNaN(at.getTime())) return "";
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  const ahead = zone() === "UTC" ? 0 : at.getTimezoneOffset();
+  return new Date(at.getTime() - ahead * 60_000).toISOString().slice(0, 16);
 }
+
+/** The time that an input has; `undefined` for none. */
+export const inputTime = (value) => (value ? new Date(zone() === "UTC" ? `${value}Z` : value).toISOString() : undefined);
 
 /** How long until a time; kept up to date by `tick`. */
 export function until(text) {
   if (!text) return null;
-  return h("time", { datetime: text, title: WHOLE.format(new Date(text)), class: "until" }, distance(text));
+  return h("time", { datetime: text, title: formatted(new Date(text), "whole"), class: "until" }, distance(text));
 }
 
 /** Brings every distance up to date. */
@@ -147,9 +177,9 @@ export function tick() {
 
 function distance(text) {
   const seconds = Math.round((Date.parse(text) - now()) / 1000);
-  if (seconds <= 0) return "now";
+  if (seconds <= 0) return t`now`;
   const [size, unit] = [[86_400, "d"], [3_600, "h"], [60, "min"]].find(([size]) => seconds >= 2 * size) ?? [1, "s"];
-  return `in ${Math.round(seconds / size)} ${unit}`;
+  return t`in ${Math.round(seconds / size)} ${unit}`;
 }
 
 /** A duration. */

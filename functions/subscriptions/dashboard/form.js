@@ -1,29 +1,12 @@
 // The form of a webhook: makes one, or changes one.
 
-import { choice, field, h } from "./dom.js";
-import { eventPicker } from "./picker.js";
+import { choice, h } from "./dom.js";
+import { Invalid, form, objectIn, part, textInput, textLines } from "./fields.js";
 import { member } from "./json.js";
+import { t } from "./lang.js";
+import { eventPicker } from "./picker.js";
 import { keepSecret } from "./secret.js";
 import { catalogueOf } from "./types.js";
-
-/** A problem that the page finds before the API is asked. */
-class Invalid extends Error {
-  constructor(field, problem) {
-    super(problem);
-    this.details = [{ field, problem }];
-  }
-}
-
-/** A form field with a hint and room for its problem; `name` is the member of the API. */
-function part(name, label, input, hint) {
-  const problem = h("p", { class: "problem", id: `problem-${name}` });
-  input.setAttribute("aria-describedby", `hint-${name} problem-${name}`);
-  const element = h("div", { class: "part", "data-field": name }, field(label, input), h("p", { class: "hint", id: `hint-${name}` }, hint), problem);
-  return { name, element, input, problem };
-}
-
-const text = (attributes) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "off", ...attributes });
-const lines = (id, value, placeholder) => h("textarea", { id, rows: 3, placeholder, spellcheck: "false", autocapitalize: "off" }, value);
 
 /** Headers from lines of `Name: value`. */
 function headersIn(written, name) {
@@ -36,19 +19,6 @@ function headersIn(written, name) {
   return headers;
 }
 
-/** The text of a JSON object, or `null` for none; its digits stay as they were written. */
-function objectIn(written, name) {
-  const trimmed = written.trim();
-  if (!trimmed) return null;
-  try {
-    const parsed = JSON.parse(trimmed);
-    if (parsed !== null && typeof parsed === "object" && !Array.isArray(parsed)) return { parsed, text: trimmed };
-  } catch (error) {
-    throw new Invalid(name, `invalid JSON: ${error.message}`);
-  }
-  throw new Invalid(name, "must be a JSON object");
-}
-
 /** Members that take those of `before` out which are not in `after`, as a merge patch says it. */
 const removed = (before, after) => Object.keys(before).filter((key) => !(key in after)).map((key) => [key, null]);
 
@@ -59,11 +29,11 @@ function bodyOf(inputs, events, old) {
   const secretHeaders = headersIn(inputs.secret_headers.value, "secret_headers");
   const filter = objectIn(inputs.filter.value, "filter");
   const metadata = objectIn(inputs.metadata.value, "metadata");
-  const rate = inputs.rate_limit_per_second.value;
+  const number = ({ value }) => (value === "" ? null : Number(value));
   const fields = {
     url: inputs.url.value.trim(), events,
     name: orNull(inputs.name.value), description: orNull(inputs.description.value),
-    rate_limit_per_second: rate === "" ? null : Number(rate),
+    rate_limit_per_second: number(inputs.rate_limit_per_second), max_in_flight: number(inputs.max_in_flight),
     headers: { ...headers, ...Object.fromEntries(removed(old?.headers ?? {}, headers)) },
   };
   const gone = inputs.removed.filter(({ checked }) => checked).map(({ value }) => [value, null]);
@@ -89,98 +59,75 @@ const draftOf = (ask, of) => ask("GET /v1/webhooks/{webhook}", of).then(({ data:
   metadata: Object.keys(webhook.metadata).length > 0 ? member(text, ["data", "webhook", "metadata"]) : "",
 }));
 
+/** The fields that everybody fills in, and those that few do. */
+function partsOf(draft, old, about, tenants) {
+  const removed = (old?.secret_headers ?? []).map((value) => h("input", { type: "checkbox", value }));
+  const headerLines = Object.entries(old?.headers ?? {}).map(([name, value]) => `${name}: ${value}`).join("\n");
+  const whole = (id, max, value) => h("input", { type: "number", id, min: 1, max, step: 1, value });
+  const main = [
+    part("url", t`URL`, h("input", { type: "url", id: "url", required: true, value: old?.url, placeholder: t`Where events are sent`, autocomplete: "off", spellcheck: "false" }),
+      t`Events are sent there by POST. Use HTTPS.`),
+    part("name", t`Name`, textInput({ id: "name", value: old?.name }), t`How the webhook is listed. Optional.`),
+    part("description", t`Description`, textInput({ id: "description", value: old?.description }), t`Optional.`),
+  ];
+  const more = [
+    part("filter", t`Filter`, textLines({ id: "filter", placeholder: '{"amount": [{"numeric": [">", 100]}]}' }, draft.filter), t`Only events whose data matches this pattern are sent. Empty sends all.`),
+    part("rate_limit_per_second", t`Rate limit`, whole("rate", 500, old?.rate_limit_per_second), t`Deliveries per second, 1 to 500. Empty for no limit.`),
+    part("max_in_flight", t`At the same time`, whole("in-flight", 1000, old?.max_in_flight), t`How many deliveries may be under way at once. Empty for no limit of its own.`),
+    part("headers", t`Headers`, textLines({ id: "headers", placeholder: "X-Region: eu" }, headerLines), t`Sent with each delivery. One per line.`),
+    part("secret_headers", t`Secret headers`, textLines({ id: "secret-headers", placeholder: "Authorization: Bearer …" }), t`For credentials. Stored encrypted and never shown again. One per line.`),
+    part("metadata", t`Metadata`, textLines({ id: "metadata", placeholder: '{"team": "billing"}' }, draft.metadata), t`A JSON object for your own use.`),
+  ];
+  if (removed.length > 0) {
+    more[4].element.append(h("div", { class: "actions" }, removed.map((box) => h("label", { class: "check" }, box, t`Remove`, " ", h("code", null, box.value)))));
+  }
+  if (!old) {
+    more.push(
+      part("secret", t`Signing secret`, textInput({ id: "secret" }), t`Leave empty to have one generated.`),
+      part("dialect", t`Dialect`, choice([["", tenants ? t`The tenant's` : t`The usual one`], ...about.dialects.map(({ name }) => name)], "", { id: "dialect" }), t`The format of what is sent.`),
+      part("challenge", t`Verify the endpoint first`, h("input", { type: "checkbox", id: "challenge" }), t`Nothing is sent before the endpoint has echoed a challenge.`),
+    );
+  }
+  return { main, more, removed };
+}
+
 /** The view that creates a webhook, or changes the one that the address names. */
-export async function webhookForm({ call, ask, link, go, say, fail, params: of }) {
+export async function webhookForm({ call, ask, link, go, say, fail, tenant, params: of }) {
   const changing = Boolean(of.webhook);
   const [catalogue, about, draft] = await Promise.all([
     catalogueOf(call), changing ? undefined : call("GET /v1"), changing ? draftOf(ask, of) : { filter: "", metadata: "" },
   ]);
   const old = draft.webhook;
   const picker = eventPicker(catalogue, old?.events);
-  const headerLines = Object.entries(old?.headers ?? {}).map(([name, value]) => `${name}: ${value}`).join("\n");
-  const removedSecrets = (old?.secret_headers ?? []).map((value) => h("input", { type: "checkbox", value }));
-
-  const main = [
-    part("url", "URL", h("input", { type: "url", id: "url", required: true, value: old?.url, placeholder: "Where events are sent", autocomplete: "off", spellcheck: "false" }),
-      "Events are sent there by POST. Use HTTPS."),
-    part("name", "Name", text({ id: "name", value: old?.name }), "How the webhook is listed. Optional."),
-    part("description", "Description", text({ id: "description", value: old?.description }), "Optional."),
-  ];
-  const more = [
-    part("filter", "Filter", lines("filter", draft.filter, '{"amount": [{"numeric": [">", 100]}]}'), "Only events whose data matches this pattern are sent. Empty sends all."),
-    part("rate_limit_per_second", "Rate limit", h("input", { type: "number", id: "rate", min: 1, max: 500, step: 1, value: old?.rate_limit_per_second }), "Deliveries per second, 1 to 500. Empty for no limit."),
-    part("headers", "Headers", lines("headers", headerLines, "X-Region: eu"), "Sent with each delivery. One per line."),
-    part("secret_headers", "Secret headers", lines("secret-headers", "", "Authorization: Bearer …"), "For credentials. Stored encrypted and never shown again. One per line."),
-    part("metadata", "Metadata", lines("metadata", draft.metadata, '{"team": "billing"}'), "A JSON object for your own use."),
-  ];
-  if (removedSecrets.length > 0) {
-    more[3].element.append(h("div", { class: "actions" }, removedSecrets.map((box) => h("label", { class: "check" }, box, "Remove ", h("code", null, box.value)))));
-  }
-  if (!changing) {
-    const own = about.dialects.map(({ name }) => name);
-    more.push(
-      part("secret", "Signing secret", text({ id: "secret" }), "Leave empty to have one generated."),
-      part("dialect", "Dialect", choice([["", "The tenant's"], ...own], "", { id: "dialect" }), "The format of what is sent."),
-      part("challenge", "Verify the endpoint first", h("input", { type: "checkbox", id: "challenge" }), "Nothing is sent before the endpoint has echoed a challenge."),
-    );
-  }
-  const events = part("events", "", h("input", { type: "hidden" }), "");
+  const { main, more, removed } = partsOf(draft, old, about, tenant);
+  const events = { ...part("events", "", h("input", { type: "hidden" }), ""), focus: picker.focus };
   events.element.replaceChildren(picker.element, events.problem);
   const parts = [...main, events, ...more];
-  const inputs = { ...Object.fromEntries(parts.map(({ name, input }) => [name, input])), removed: removedSecrets };
-  const advanced = h("details", { id: "advanced" }, h("summary", null, "More settings"), h("div", { class: "fields" }, more.map(({ element }) => element)));
-
-  /** Puts each problem below its field, and goes to the first; what belongs to no field is a message. */
-  function tell(error) {
-    const rest = [];
-    let first;
-    for (const { field: path, problem } of error.details ?? []) {
-      const found = parts.find(({ name }) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`));
-      if (!found) {
-        rest.push({ field: path, problem });
-        continue;
-      }
-      found.problem.textContent = path === found.name ? problem : `${path.slice(found.name.length).replace(/^\./, "")}: ${problem}`;
-      found.input.setAttribute("aria-invalid", "true");
-      first ??= found;
-    }
-    if (more.includes(first)) advanced.open = true;
-    if (first === events) picker.focus();
-    else first?.input.focus();
-    if (!first || rest.length > 0) fail(error);
-  }
+  const inputs = { ...Object.fromEntries(parts.map(({ name, input }) => [name, input])), removed };
 
   async function save() {
-    for (const { input, problem } of parts) {
-      problem.textContent = "";
-      input.removeAttribute("aria-invalid");
-    }
     const body = bodyOf(inputs, picker.events(), old);
     if (changing) {
       await ask("PATCH /v1/webhooks/{webhook}", of, { body, ifMatch: draft.etag });
-      say("Webhook saved.");
+      say(t`Webhook saved.`);
       return go(["webhooks", of.webhook]);
     }
     const { webhook } = await call("POST /v1/webhooks", {}, { body });
     keepSecret(webhook);
-    say("Webhook created.");
+    say(t`Webhook created.`);
     return go(["webhooks", webhook.id]);
   }
-  const submit = h("button", { type: "submit", class: "primary", id: "save" }, changing ? "Save" : "Create webhook");
-  const title = changing ? "Edit webhook" : "Add webhook";
+  const submit = h("button", { type: "submit", class: "primary", id: "save" }, changing ? t`Save` : t`Create webhook`);
+  const title = changing ? t`Edit webhook` : t`Add webhook`;
   return {
     title,
-    element: h("form", { class: "card publish", novalidate: true, submit: async (event) => {
-      event.preventDefault();
-      submit.disabled = true;
-      await save().catch(tell);
-      submit.disabled = false;
-    } },
-      h("nav", { class: "crumbs", "aria-label": "Breadcrumbs" },
-        h("a", { href: link(["webhooks"]) }, "Webhooks"), changing && h("a", { href: link(["webhooks", of.webhook]) }, old.name ?? old.url)),
+    element: form({ class: "card publish" }, parts, submit, save, fail,
+      h("nav", { class: "crumbs", "aria-label": t`Breadcrumbs` },
+        h("a", { href: link(["webhooks"]) }, t`Webhooks`), changing && h("a", { class: "clip", href: link(["webhooks", of.webhook]) }, old.name ?? old.url)),
       h("h1", null, title),
-      main.map(({ element }) => element), events.element, advanced,
+      main.map(({ element }) => element), events.element,
+      h("details", { id: "advanced" }, h("summary", null, t`More settings`), h("div", { class: "fields" }, more.map(({ element }) => element))),
       h("div", { class: "actions end" },
-        h("a", { class: "button", href: link(changing ? ["webhooks", of.webhook] : ["webhooks"]) }, "Back"), submit)),
+        h("a", { class: "button", href: link(changing ? ["webhooks", of.webhook] : ["webhooks"]) }, t`Back`), submit)),
   };
 }

@@ -1,24 +1,37 @@
-// The API keys of a tenant: for the operator.
+// API keys: of a tenant, or the operator's own.
 
-import { badge, button, copyButton, empty, field, h, region, table, time, words } from "./dom.js";
+import { badge, button, copyButton, empty, h, inputTime, region, table, time } from "./dom.js";
+import { form, part, textInput } from "./fields.js";
+import { named } from "./lang.js";
 import { pages } from "./pages.js";
 
-const SCOPES = [
-  ["publish", "publish events", true], ["manage", "see and change webhooks", false], ["read", "see, and change nothing", false],
-  ["catalogue", "define event types", false], ["erase", "erase events", false],
-];
 const PAGE = 50;
+/** The calls and scopes of both kinds: the scope, what it allows, and whether it is chosen at first. */
+const OF_TENANT = {
+  list: "GET /v1/tenants/{tenant}/keys", make: "POST /v1/tenants/{tenant}/keys", end: "DELETE /v1/tenants/{tenant}/keys/{key}",
+  scopes: [
+    ["publish", "publish events", true], ["manage", "see and change webhooks", false], ["read", "see, and change nothing", false],
+    ["catalogue", "define event types", false], ["erase", "erase events", false],
+  ],
+};
+const OF_OPERATOR = {
+  list: "GET /v1/keys", make: "POST /v1/keys", end: "DELETE /v1/keys/{operator_key}",
+  scopes: [
+    ["admin", "everything", false], ["read", "see, and change nothing", true], ["manage", "see and change webhooks", false],
+    ["publish", "publish events", false], ["catalogue", "define event types", false], ["erase", "erase events", false],
+  ],
+};
 
-export async function keys({ tenant, call, act, say, confirmed }) {
-  const of = { tenant };
+export async function keys({ tenant, spans, call, act, say, fail, confirmed }) {
+  const [of, kind] = [{ tenant }, spans ? OF_OPERATOR : OF_TENANT];
   let made;
   const list = pages(async (cursor) => {
-    const page = await call("GET /v1/tenants/{tenant}/keys", of, { query: { cursor, limit: PAGE } });
+    const page = await call(kind.list, of, { query: { cursor, limit: PAGE } });
     return { items: page.keys, next_cursor: page.next_cursor };
   }, ({ id }) => id);
   const revoke = ({ id, name }) => act(async () => {
     if (!await confirmed(`Revoke the key ${name ?? id}?`, "Whoever uses it is refused from now on. This cannot be undone.", "Revoke")) return;
-    await call("DELETE /v1/tenants/{tenant}/keys/{key}", { ...of, key: id });
+    await call(kind.end, { ...of, key: id, operator_key: id });
     say("Key revoked.");
   });
   const rows = region({ class: "card" }, ({ items, cursor }) => [
@@ -36,25 +49,25 @@ export async function keys({ tenant, call, act, say, confirmed }) {
   ]);
   const shown = region(null, ({ made }) => made && h("div", { class: "card secret" },
     h("p", null, h("strong", null, "Copy the key now. "), "It is not shown again."),
-    h("div", { class: "actions" }, h("code", { id: "made-key" }, made.key), copyButton(made.key, "Copy the key"), made.scopes.map((scope) => badge(words(scope))))));
+    h("div", { class: "actions" }, h("code", { id: "made-key" }, made.key), copyButton(made.key, "Copy the key"), made.scopes.map((scope) => badge(named(scope))))));
 
-  const name = h("input", { type: "text", id: "key-name", autocomplete: "off" });
-  const boxes = SCOPES.map(([scope, what, checked]) => [scope, h("input", { type: "checkbox", id: `scope-${scope}`, checked }), what]);
-  const expires = h("input", { type: "datetime-local", id: "expires" });
-  const form = h("form", { class: "card", submit: (event) => {
-    event.preventDefault();
-    act(async () => {
-      const scopes = boxes.filter(([, box]) => box.checked).map(([scope]) => scope);
-      const expires_at = expires.value ? new Date(expires.value).toISOString() : undefined;
-      ({ key: made } = await call("POST /v1/tenants/{tenant}/keys", of, { body: { name: name.value.trim() || undefined, scopes, expires_at } }));
-      name.value = "";
-    });
-  } },
-    h("h2", null, "New key"),
-    h("div", { class: "actions" }, field("Name (optional)", name), field("Expires (optional)", expires)),
-    h("fieldset", { class: "group" }, h("legend", null, "Scopes"),
-      h("div", { class: "actions" }, boxes.map(([scope, box, what]) => h("label", { class: "check" }, box, h("span", null, h("code", null, scope), h("span", { class: "sub" }, what)))))),
-    h("div", { class: "actions end" }, h("button", { type: "submit", class: "primary", id: "make-key" }, "Create key")));
+  const boxes = kind.scopes.map(([scope, what, checked]) => [scope, h("input", { type: "checkbox", id: `scope-${scope}`, checked }), what]);
+  const [name, expires] = [
+    part("name", "Name", textInput({ id: "key-name" }), "Optional."),
+    part("expires_at", "Expires", h("input", { type: "datetime-local", id: "expires" }), "Empty for never."),
+  ];
+  const scopes = part("scopes", "", h("input", { type: "hidden" }), "");
+  scopes.element.replaceChildren(h("fieldset", { class: "group" }, h("legend", null, "Scopes"),
+    h("div", { class: "actions" }, boxes.map(([scope, box, what]) => h("label", { class: "check" }, box, h("span", null, h("code", null, scope), h("span", { class: "sub" }, what)))))), scopes.problem);
+  const save = async () => {
+    const chosen = boxes.filter(([, box]) => box.checked).map(([scope]) => scope);
+    ({ key: made } = await call(kind.make, of, { body: { name: name.input.value.trim() || undefined, scopes: chosen, expires_at: inputTime(expires.input.value) } }));
+    name.input.value = "";
+    await act(() => {});
+  };
+  const submit = h("button", { type: "submit", class: "primary", id: "make-key" }, "Create key");
+  const making = form({ class: "card" }, [name, expires, { ...scopes, focus: () => boxes[0][1].focus() }], submit, save, fail,
+    h("h2", null, "New key"), h("div", { class: "actions" }, name.element, expires.element), scopes.element, h("div", { class: "actions end" }, submit));
 
   async function refresh() {
     await list.refresh();
@@ -62,5 +75,5 @@ export async function keys({ tenant, call, act, say, confirmed }) {
     rows.show({ items: list.items, cursor: list.cursor });
   }
   await refresh();
-  return { title: "API keys", refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, "API keys")), shown.element, rows.element, form) };
+  return { title: "API keys", refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, "API keys")), shown.element, rows.element, making) };
 }

@@ -2,42 +2,65 @@
 //
 // An address is `#/webhooks/ID?status=failed`, for the operator `#/t/TENANT/webhooks/ID…`: so reloading, going back and sharing
 // an address work, and no key is ever in it. A view is a function that returns `{ title, element, refresh }` once it has
-// loaded; the previous view stays on the page until then.
+// loaded. Each comes with a script of its own that is loaded when it is first opened.
 
-import { ApiError, can, request, session, signIn, signOut } from "./api.js";
-import { attempt } from "./attempt.js";
-import { audit } from "./audit.js";
-import { catalogue, eventType } from "./catalogue.js";
-import { button, h, keepingFocus, tick } from "./dom.js";
+import { ApiError, can, kept, request, session, signIn, signOut } from "./api.js";
+import { button, h, keepingFocus, setZone, skeleton, tick, zones } from "./dom.js";
 import { signInForm } from "./entry.js";
-import { event, events, publish } from "./events.js";
-import { webhookForm } from "./form.js";
-import { keys } from "./keys.js";
-import { tenants } from "./tenants.js";
-import { webhook } from "./webhook.js";
-import { webhooks } from "./webhooks.js";
+import { isFramed, renewalIn, tokenFrom } from "./frame.js";
+import { sentence, speak, t } from "./lang.js";
 
+/** The views of a tenant: the shape of the address, the script, and the name of the view in it. */
 const VIEWS = [
-  ["webhooks", webhooks],
-  ["webhooks/:webhook", webhook],
-  ["webhooks/:webhook/edit", webhookForm],
-  ["webhooks/:webhook/attempts/:log", attempt],
-  ["events", events],
-  ["events/:event", event],
-  ["publish", publish],
-  ["add", webhookForm],
-  ["types", catalogue],
-  ["types/:type", eventType],
-  ["keys", keys],
-  ["audit", audit],
+  ["webhooks", () => import("./webhooks.js"), "webhooks"],
+  ["webhooks/:webhook", () => import("./webhook.js"), "webhook"],
+  ["webhooks/:webhook/edit", () => import("./form.js"), "webhookForm"],
+  ["webhooks/:webhook/attempts/:log", () => import("./attempt.js"), "attempt"],
+  ["events", () => import("./events.js"), "events"],
+  ["events/:event", () => import("./events.js"), "event"],
+  ["publish", () => import("./publish.js"), "publish"],
+  ["add", () => import("./form.js"), "webhookForm"],
+  ["types", () => import("./catalogue.js"), "catalogue"],
+  ["types/:type", () => import("./catalogue.js"), "eventType"],
+  ["types/:type/edit", () => import("./typeform.js"), "typeForm"],
+  ["new-type", () => import("./typeform.js"), "typeForm"],
+  ["jobs", () => import("./jobs.js"), "jobs"],
+  ["stats", () => import("./stats.js"), "stats"],
+  ["keys", () => import("./keys.js"), "keys"],
+  ["links", () => import("./links.js"), "links"],
+  ["audit", () => import("./audit.js"), "audit"],
+  ["settings", () => import("./tenant.js"), "tenant"],
 ];
-/** The pages, and what each takes. */
-const PAGES = [["webhooks", "Webhooks", "read"], ["events", "Events", "read"], ["types", "Event types", "read"], ["publish", "Publish", "publish"], ["keys", "API keys", "admin"], ["audit", "Audit log", "audit"]];
+/** The operator's own, which span all tenants. */
+const OPERATOR_VIEWS = [
+  ["", () => import("./tenants.js"), "tenants"],
+  ["types", () => import("./catalogue.js"), "catalogue"],
+  ["types/:type", () => import("./catalogue.js"), "eventType"],
+  ["types/:type/edit", () => import("./typeform.js"), "typeForm"],
+  ["new-type", () => import("./typeform.js"), "typeForm"],
+  ["dead-letters", () => import("./deadletters.js"), "deadLetters"],
+  ["jobs", () => import("./jobs.js"), "jobs"],
+  ["stats", () => import("./stats.js"), "stats"],
+  ["keys", () => import("./keys.js"), "keys"],
+  ["audit", () => import("./audit.js"), "audit"],
+  ["deployment", () => import("./deployment.js"), "deployment"],
+];
+/** The pages of a tenant, and what each takes. */
+const pagesOfTenant = () => [
+  ["webhooks", t`Webhooks`, "read"], ["events", t`Events`, "read"], ["types", t`Event types`, "read"], ["jobs", t`Jobs`, "read"], ["stats", t`Statistics`, "total"],
+  ["publish", "Publish", "publish"], ["keys", "API keys", "admin"], ["links", "Portal links", "admin"], ["audit", t`Audit log`, "audit"], ["settings", "Settings", "admin"],
+];
+const pagesOfOperator = () => [
+  ["", "Tenants", "read"], ["types", "Event types", "read"], ["dead-letters", "Dead letters", "read"], ["jobs", "Jobs", "read"], ["stats", "Statistics", "read"],
+  ["keys", "API keys", "admin"], ["audit", "Audit log", "audit"], ["deployment", "Deployment", "read"],
+];
 
 const REFRESH_MS = 4_000;
 /** While nobody answers. */
 const REFRESH_SLOWLY_MS = 15_000;
 const MESSAGE_MS = 8_000;
+/** A view that takes longer leaves the earlier one. */
+const PATIENCE_MS = 250;
 
 const $ = (id) => document.getElementById(id);
 
@@ -45,13 +68,13 @@ const $ = (id) => document.getElementById(id);
 
 const listed = (details) => h("ul", null, details.map(({ field, problem }) => h("li", null, h("code", null, field), ` ${problem}`)));
 
-/** Shows a message; errors stay until they are dismissed. */
+/** Shows a message; errors stay until they are dismissed or the page is left. */
 function say(text, { kind = "good", details = [], link } = {}) {
   const message = h("div", { class: `message ${kind}` },
     h("div", null,
       h("p", null, text, link && [" ", h("a", { href: link[0] }, link[1])]),
       details.length > 0 && listed(details)),
-    h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", click: () => message.remove() }, "×"));
+    h("button", { type: "button", class: "quiet", "aria-label": t`Dismiss`, click: () => message.remove() }, "×"));
   if (kind === "good") setTimeout(() => message.remove(), MESSAGE_MS);
   $("messages").append(message);
   while ($("messages").children.length > 3) $("messages").firstChild.remove();
@@ -59,10 +82,10 @@ function say(text, { kind = "good", details = [], link } = {}) {
 
 /** Shows an error. The message is about the first field, so a single detail is not repeated. */
 function fail(error) {
-  if (error.name === "AbortError") return;
-  if (error.status === 401) return end(error.message);
+  if (error.name === "AbortError") return undefined;
+  if (error.status === 401) return end(error);
   if (!(error instanceof ApiError)) console.error(error);
-  say(error.message, { kind: "bad", details: error.details?.length > 1 ? error.details : [] });
+  return say(sentence(error), { kind: "bad", details: error.details?.length > 1 ? error.details : [] });
 }
 
 /** Asks for confirmation before something that cannot be undone. */
@@ -74,7 +97,7 @@ function confirmed(title, text, label) {
     } },
       h("h2", { id: "dialog-title" }, title), h("p", null, text),
       h("div", { class: "actions end" },
-        h("button", { type: "button", click: () => dialog.close() }, "Keep it"),
+        h("button", { type: "button", click: () => dialog.close() }, t`Keep it`),
         h("button", { type: "button", class: "danger", click: () => dialog.close("yes") }, label)));
     document.body.append(dialog);
     dialog.showModal();
@@ -98,43 +121,59 @@ function address() {
 function linkIn(tenant) {
   return (path, query) => {
     const asked = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value)).toString();
-    const names = [...(tenant ? ["t", tenant] : []), ...path].map(encodeURIComponent);
+    const names = [...(tenant ? ["t", tenant] : []), ...path].filter(Boolean).map(encodeURIComponent);
     return `#/${names.join("/")}${asked && `?${asked}`}`;
   };
 }
 
-function viewOf(names) {
-  for (const [shape, view] of VIEWS) {
-    const parts = shape.split("/");
+function viewOf(views, names) {
+  for (const [shape, load, name] of views) {
+    const parts = shape.split("/").filter(Boolean);
     if (parts.length !== names.length) continue;
     const params = {};
     const fits = parts.every((part, index) => {
       if (part.startsWith(":")) params[part.slice(1)] = names[index];
       return part.startsWith(":") || part === names[index];
     });
-    if (fits) return { view, params };
+    if (fits) return { view: async (context) => (await load())[name](context), params };
   }
   return { view: nothing, params: {} };
 }
 
-const nothing = async () => ({ title: "Not found", element: h("div", null, h("h1", null, "Page not found"), h("p", null, h("a", { href: "#/" }, "Go to the start page"))) });
+const nothing = async () => ({ title: t`Not found`, element: h("div", null, h("h1", null, t`Page not found`), h("p", null, h("a", { href: "#/" }, t`Go to the start page`))) });
 
 // ---- What is shown
 
+/** How the operator wants the page to look. */
+let brand = { frame_ancestors: [] };
 let shown = { refresh: undefined, stop: new AbortController(), timer: undefined };
 
 function show({ title, element, refresh }, stop, moved) {
   shown.stop.abort();
   clearTimeout(shown.timer);
   shown = { refresh, stop };
-  document.title = title ? `${title} · Rung` : "Rung";
+  const name = brand.name ?? "Rung";
+  document.title = title ? `${title} · ${name}` : name;
   keepingFocus(() => $("main").replaceChildren(element));
-  // Whoever moves on with a keyboard or a screen reader begins at the top of what is new.
+  $("main").dataset.address = location.hash;
+  // Whoever moves on with a keyboard or a screen reader begins at the top of what is new, without the errors of before.
   if (moved) {
     scrollTo(0, 0);
     $("main").focus({ preventScroll: true });
+    for (const old of document.querySelectorAll(".message:not(.good)")) old.remove();
   }
   shown.timer = setTimeout(onTime, REFRESH_MS);
+}
+
+/** The pages that are offered, and where they are. */
+function drawNav(who, tenant, names) {
+  const link = linkIn(tenant);
+  const all = who.operator && !tenant ? pagesOfOperator() : pagesOfTenant();
+  const offered = all.filter(([name, , what]) => can(what) && (!who.link || !brand.pages || brand.pages.includes(name)));
+  const pageLink = ([name, label]) => h("a", { href: link([name]), "aria-current": (names[0] ?? "") === name && "page" }, label);
+  const tenantLink = tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose a different tenant" }, tenant)] : [];
+  $("nav").replaceChildren(...tenantLink, ...offered.map(pageLink));
+  return offered;
 }
 
 let opening = new AbortController();
@@ -150,21 +189,20 @@ async function open() {
   $("back").setAttribute("href", who?.back ?? "#/");
   if (!who) {
     $("progress").hidden = true;
-    show({ title: "Sign in", element: signInForm(open) }, stop);
+    show({ title: t`Sign in`, element: signInForm(open) }, stop);
     return $("key").focus();
   }
   const { tenant, names, query } = address();
   // A tenant's own key says by itself whose it is.
   if (!who.operator && tenant) return location.replace(linkIn()(names, query));
-  if (names.length === 0 && (tenant || !who.operator)) return location.replace(linkIn(tenant)(who.webhook ? ["webhooks", who.webhook] : ["webhooks"]));
-  const listsTenants = who.operator && !tenant;
-  if (listsTenants && names.length > 0) return location.replace("#/");
-  const { view, params } = listsTenants ? { view: tenants, params: {} } : viewOf(names);
+  const pages = drawNav(who, tenant, names);
+  if (names.length === 0 && (tenant || !who.operator)) {
+    const [[first] = ["webhooks"]] = pages;
+    return location.replace(linkIn(tenant)(who.webhook ? ["webhooks", who.webhook] : [first]));
+  }
+  const { view, params } = viewOf(who.operator && !tenant ? OPERATOR_VIEWS : VIEWS, names);
   const link = linkIn(tenant);
-  const pageLink = ([name, label]) => h("a", { href: link([name]), "aria-current": names[0] === name && "page" }, label);
-  const tenantLink = tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose a different tenant" }, tenant)] : [];
-  $("nav").replaceChildren(...tenantLink, ...(listsTenants ? [] : PAGES.filter(([, , what]) => can(what)).map(pageLink)));
-  const ask = (call, params, options) => request(who.key, call, {
+  const ask = (call, params, options) => request(session()?.key, call, {
     // What is only read is given up with the view; what changes something is not.
     tenant, params, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options,
   });
@@ -172,12 +210,14 @@ async function open() {
   const moved = lastPath !== undefined && path !== lastPath;
   const context = {
     tenant, params, query, link, say, fail, confirmed, can,
+    /** Whether what is shown is of all tenants. */
+    spans: who.operator && !tenant,
     /** Makes a call; its data. */
     call: async (...call) => (await ask(...call)).data,
     /** Makes a call; its data with the text it was read from. */
     ask,
-    /** Goes to the same page with another query. */
-    narrow: (query) => location.replace(link(names, query)),
+    /** Goes to the same page with another query, from which "Back" leads back. */
+    narrow: (query) => { location.hash = link(names, query); },
     go: (...to) => { location.hash = link(...to); },
     /** Does something that a person asked for, then shows what came of it. */
     act: async (action) => {
@@ -190,42 +230,78 @@ async function open() {
     },
   };
   $("progress").hidden = false;
+  const slow = setTimeout(() => { if (moved || !$("main").firstChild) $("main").replaceChildren(skeleton()); }, PATIENCE_MS);
   try {
     const loaded = await view(context);
-    if (stop.signal.aborted) return;
+    if (stop.signal.aborted) return undefined;
     show(loaded, stop, moved);
   } catch (error) {
-    if (stop.signal.aborted) return;
-    if (error.status === 401) return end(error.message);
+    if (stop.signal.aborted) return undefined;
+    if (error.status === 401) return end(error);
     if (!(error instanceof ApiError)) console.error(error);
-    const again = button("Try again", open);
+    const again = button(t`Try again`, open);
     const details = error.details?.length > 1 && listed(error.details);
-    const told = h("div", { class: "empty", role: "alert" }, h("p", null, h("strong", null, error.message)), details, h("p", null, again));
-    show({ title: "Error", element: told }, stop, moved);
+    const told = h("div", { class: "empty", role: "alert" }, h("p", null, h("strong", null, sentence(error))), details, h("p", null, again));
+    show({ title: t`Error`, element: told }, stop, moved);
+  } finally {
+    clearTimeout(slow);
   }
   lastPath = path;
   $("progress").hidden = true;
+  return undefined;
 }
+
+// ---- Coming and going
 
 /** Opens what is asked for. An address with the token of a portal link is replaced before anything else happens. */
 async function enter() {
   const [, token] = /^#t=(.+)$/.exec(location.hash) ?? [];
-  if (!token) return open();
-  history.replaceState(null, "", "#/");
-  signOut();
-  try {
-    await signIn(token);
-  } catch (error) {
-    return end(error.message);
+  if (token) {
+    history.replaceState(null, "", "#/");
+    signOut();
+    try {
+      await signIn(token);
+    } catch (error) {
+      return end(error);
+    }
+    renewInTime();
+  } else if (!session() && isFramed()) {
+    await renew();
   }
   return open();
 }
 
-/** Ends the session, and says why. */
-function end(reason) {
+let renewal;
+
+/** In a frame, the next token comes before this one ends. */
+function renewInTime() {
+  clearTimeout(renewal);
+  const { ends } = session() ?? {};
+  if (ends && isFramed()) renewal = setTimeout(renew, renewalIn(ends));
+}
+
+/** Takes a new token from the page around this one. One of another tenant begins anew. Answers whether there was one. */
+async function renew() {
+  const token = await tokenFrom(brand.frame_ancestors);
+  if (!token) return false;
+  const before = session();
+  await signIn(token);
+  renewInTime();
+  const { tenant, webhook } = session();
+  if (before && (before.tenant !== tenant || before.webhook !== webhook)) location.hash = "#/";
+  return true;
+}
+
+/** Ends the session, and says why; in a frame, goes on with a new token where there is one. */
+async function end(error) {
+  const who = session();
   signOut();
-  open();
-  if (reason) say(reason, { kind: "bad" });
+  if (error && who?.link && isFramed()) {
+    const goesOn = await renew().catch(() => false);
+    if (goesOn) return open();
+  }
+  await open();
+  return error && say(sentence(error), { kind: "bad" });
 }
 
 // ---- Staying up to date
@@ -242,11 +318,14 @@ async function refreshed() {
     $("away")?.remove();
   } catch (error) {
     if (stop.signal.aborted) return;
-    if (error.status === 401) return end(error.message);
+    if (error.status === 401) {
+      end(error);
+      return;
+    }
     pause = REFRESH_SLOWLY_MS;
     if (!(error instanceof ApiError)) console.error(error);
     if (!$("away")) $("messages").append(h("div", { class: "message bad", id: "away" }, h("p", null)));
-    $("away").firstChild.textContent = `Not up to date: ${error.message}`;
+    $("away").firstChild.textContent = t`Not up to date: ${sentence(error)}`;
   }
   tick();
   if (shown.stop === stop) {
@@ -260,10 +339,45 @@ function onTime() {
   if (live.checked && document.visibilityState === "visible") refreshed();
 }
 
-live.checked = sessionStorage.getItem("rung.live") !== "off";
+// ---- The beginning
+
+/** A text on the accent that can be read: white or black, whichever stands out more. */
+function textOn(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => (parseInt(colour.slice(at, at + 2), 16) / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+}
+
+/** Makes the page look as the operator wants it. */
+async function dress() {
+  try {
+    ({ data: { portal: brand } } = await request(undefined, "GET /v1"));
+  } catch {
+    // The page says that nobody answers as soon as it asks for something.
+  }
+  await speak(brand.language);
+  if (brand.theme === "light" || brand.theme === "dark") document.documentElement.dataset.theme = brand.theme;
+  $("brand-name").textContent = brand.name ?? "Rung";
+  if (brand.logo) $("logo").setAttribute("src", brand.logo);
+  if (brand.accent) {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`:root { --accent: ${brand.accent}; --on-accent: ${textOn(brand.accent)}; --focus: ${brand.accent}; }`);
+    document.adoptedStyleSheets = [sheet];
+  }
+  const labels = { skip: t`Skip to content`, "live-label": t`Live`, back: t`Back`, "sign-out": t`Sign out` };
+  for (const [id, label] of Object.entries(labels)) $(id).textContent = label;
+  $("nav").setAttribute("aria-label", t`Pages`);
+  $("zone").setAttribute("aria-label", t`Time zone`);
+  $("zone").replaceChildren(...zones());
+}
+
+live.checked = kept.getItem("rung.live") !== "off";
 live.addEventListener("change", () => {
-  sessionStorage.setItem("rung.live", live.checked ? "on" : "off");
+  kept.setItem("rung.live", live.checked ? "on" : "off");
   onTime();
+});
+$("zone").addEventListener("change", ({ target }) => {
+  setZone(target.value);
+  open();
 });
 document.addEventListener("visibilitychange", onTime);
 $("sign-out").addEventListener("click", () => {
@@ -272,9 +386,11 @@ $("sign-out").addEventListener("click", () => {
   end();
 });
 // The address after the `#` is the page's own, so the browser cannot follow this one.
-document.querySelector(".skip").addEventListener("click", (event) => {
+$("skip").addEventListener("click", (event) => {
   event.preventDefault();
   $("main").focus();
 });
 addEventListener("hashchange", enter);
+await dress();
+renewInTime();
 enter();

@@ -1,6 +1,7 @@
 // Choosing what a webhook subscribes to: everything, groups, single types, or prefixes.
 
 import { h, region } from "./dom.js";
+import { t } from "./lang.js";
 
 const ALL = "*";
 
@@ -13,10 +14,10 @@ export function eventPicker({ event_types: types, any_type: open }, subscribed =
 
   const radio = (value, checked, label) => h("label", { class: "check" },
     h("input", { type: "radio", name: "which", id: `events-${value}`, checked, change: draw }), label);
-  const all = radio("all", everything, "All events");
-  const some = radio("some", !everything, "Only these");
-  const find = h("input", { type: "search", id: "find-type", placeholder: "Search event types", "aria-label": "Search event types", autocomplete: "off", spellcheck: "false", input: draw });
-  const own = h("input", { type: "text", id: "own-type", placeholder: open ? "order.paid or order.*" : "a prefix such as order.*", "aria-label": "Event type or prefix", autocomplete: "off", spellcheck: "false", autocapitalize: "off", keydown: (event) => {
+  const all = radio("all", everything, t`All events`);
+  const some = radio("some", !everything, t`Only these`);
+  const find = h("input", { type: "search", id: "find-type", placeholder: t`Search event types`, "aria-label": t`Search event types`, autocomplete: "off", spellcheck: "false", input: draw });
+  const own = h("input", { type: "text", id: "own-type", placeholder: open ? t`order.paid or order.*` : t`a prefix such as order.*`, "aria-label": t`Event type or prefix`, autocomplete: "off", spellcheck: "false", autocapitalize: "off", keydown: (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
     add();
@@ -44,17 +45,17 @@ export function eventPicker({ event_types: types, any_type: open }, subscribed =
     const rest = found.filter((type) => !type.groups?.length);
     return [
       ...grouped.map(([group, members]) => h("fieldset", { class: "group" },
-        h("legend", null, box(group, `group-${group}`, false, h("strong", null, group), h("span", { class: "sub" }, "all of this group, later types too"))),
+        h("legend", null, box(group, `group-${group}`, false, h("strong", null, group), h("span", { class: "sub" }, t`all of this group, later types too`))),
         h("ul", { class: "choices" }, members.map((type) => typeBox(type, chosen.has(group)))))),
       rest.length > 0 && h("ul", { class: "choices" }, rest.map((type) => typeBox(type, false))),
-      found.length === 0 && wanted && h("p", { class: "sub" }, "No event type matches."),
+      found.length === 0 && wanted && h("p", { class: "sub" }, t`No event type matches.`),
     ];
   });
   const chips = region({ class: "filters" }, ({ names }) => names.map((name) => h("p", { class: "chip" }, h("code", null, name),
-    h("button", { type: "button", class: "quiet", "aria-label": `Remove ${name}`, click: () => set(name, false) }, "×"))));
+    h("button", { type: "button", class: "quiet", "aria-label": t`Remove ${name}`, click: () => set(name, false) }, "×"))));
   const only = h("div", { class: "fields" },
     types.length > 0 && find, list.element,
-    h("div", { class: "joined" }, own, h("button", { type: "button", id: "add-type", click: add }, "Add")), chips.element);
+    h("div", { class: "joined" }, own, h("button", { type: "button", id: "add-type", click: add }, t`Add`)), chips.element);
 
   function draw() {
     only.hidden = all.firstChild.checked;
@@ -63,7 +64,7 @@ export function eventPicker({ event_types: types, any_type: open }, subscribed =
   }
   draw();
   return {
-    element: h("fieldset", { class: "group", id: "events" }, h("legend", null, "Events"), h("div", { class: "fields" }, h("div", { class: "actions" }, all, some), only)),
+    element: h("fieldset", { class: "group", id: "events" }, h("legend", null, t`Events`), h("div", { class: "fields" }, h("div", { class: "actions" }, all, some), only)),
     /** The names to subscribe to. What somebody has typed but not added counts. */
     events() {
       add();

@@ -1,77 +1,80 @@
-// Sending again what a webhook has not got: counted first, then sent, then followed to its end.
+// Sending again what a webhook has not got: counted first, then sent as it was counted, then followed to its end.
 
-import { badge, button, choice, count, field, h, region, time } from "./dom.js";
+import { button, choice, count, field, h, inputTime, now, region } from "./dom.js";
+import { isOpen, progressOf } from "./jobs.js";
+import { named, t } from "./lang.js";
 
 /** What the API takes if nothing is said. */
 const UNSUCCESSFUL = "";
-const SCOPES = [
-  [UNSUCCESSFUL, "failed, held or missed"], ["failed", "failed"], ["held", "held"], ["missed", "missed"],
-  ["pending", "waiting"], ["any", "every event, including successes"],
-];
+/** So many of the latest recoveries are shown. */
+const SHOWN = 5;
 
-/** Whether a job goes on. */
-const isOpen = (job) => ["queued", "running"].includes(job?.status);
-
-/** The panel of the webhook `hook`, hidden at first. */
-export function recovery({ call, act }, of, hook) {
-  let [counted, running, status] = [undefined, undefined, hook.status];
+/** The panel of the webhook `hook`, hidden unless a recovery is under way. */
+export async function recovery({ call, act, link }, of, hook) {
+  let [counted, jobs, status] = [undefined, [], hook.status];
   const since = h("input", { type: "datetime-local", id: "since" });
-  const scope = choice(SCOPES, UNSUCCESSFUL, { id: "scope" });
-  const asked = () => ({ since: since.value ? new Date(since.value).toISOString() : undefined, statuses: scope.value ? [scope.value] : undefined });
+  const end = h("input", { type: "datetime-local", id: "until" });
+  const scope = choice([
+    [UNSUCCESSFUL, t`failed, held or missed`], ...["failed", "held", "missed"].map((name) => [name, named(name)]),
+    ["pending", t`waiting`], ["any", t`every event, including successes`],
+  ], UNSUCCESSFUL, { id: "scope" });
+  /** What is asked for, up to now: what comes later is not counted, so it is not sent either. */
+  const asked = () => ({ since: inputTime(since.value), until: inputTime(end.value) ?? new Date(now()).toISOString(), statuses: scope.value ? [scope.value] : undefined });
 
-  const outcome = region({ class: "outcome", "aria-live": "polite" }, ({ counted, running, status }) => [
+  const outcome = region({ class: "outcome", "aria-live": "polite" }, ({ counted, jobs, status }) => [
     counted && [
-      h("p", null, h("strong", null, `${counted.complete ? "" : "More than "}${count(counted.count)}`),
-        counted.count === 1 ? " delivery would be sent again." : " deliveries would be sent again."),
-      counted.count > 0 && (status === "active"
-        ? button(`Send ${counted.complete ? count(counted.count) : "them"} again`, send, { class: "primary", id: "send" })
-        : h("p", { class: "sub" }, "Enable the webhook first.")),
+      h("p", null, counted.complete ? t`${h("strong", null, count(counted.count))} deliveries would be sent again.` : t`At least ${h("strong", null, count(counted.count))} deliveries would be sent again; there are too many to count them all.`),
+      (counted.count > 0 || !counted.complete) && (status === "active"
+        ? button(counted.complete ? t`Send ${count(counted.count)} again` : t`Send them again`, send, { class: "primary", id: "send" })
+        : h("p", { class: "sub" }, t`Enable the webhook first.`)),
     ],
-    running && h("p", null, badge(running.status), ` ${count(running.progress.done)} sent`,
-      running.progress.skipped > 0 && `, ${count(running.progress.skipped)} skipped`,
-      running.error && `: ${running.error.message}`,
-      isOpen(running) && [", reached ", time(running.progress.reached), " ", button("Stop", stop, { id: "stop" })]),
+    jobs.length > 0 && [
+      h("h3", null, t`Recoveries of this webhook`),
+      h("ul", { class: "choices" }, jobs.map((job) => h("li", { class: "bar" }, progressOf(job), isOpen(job) && button(t`Stop`, () => stop(job), { id: `stop-${job.id}` })))),
+      h("p", null, h("a", { href: link(["jobs"], { webhook_id: of.webhook }) }, t`All jobs`)),
+    ],
   ]);
-  const draw = () => outcome.show({ counted, running, status });
+  const draw = () => outcome.show({ counted, jobs, status });
 
-  const recount = () => act(async () => {
-    running = undefined;
-    counted = await call("POST /v1/webhooks/{webhook}/recover", of, { body: { ...asked(), dry_run: true } });
-    draw();
-  });
-  const send = () => act(async () => {
-    ({ job: running } = await call("POST /v1/webhooks/{webhook}/recover", of, { body: asked() }));
-    counted = undefined;
-    draw();
-  });
-  const stop = () => act(async () => {
-    ({ job: running } = await call("POST /v1/jobs/{job}/cancel", { ...of, job: running.id }));
-    draw();
-  });
-  // What was counted is what is sent.
+  // What was counted is what is sent: the same request, and none at all once another has been asked for.
+  let round = 0;
   const forget = () => {
+    round += 1;
     counted = undefined;
     draw();
   };
-  since.addEventListener("input", forget);
-  scope.addEventListener("change", forget);
+  const recount = () => act(async () => {
+    forget();
+    const [mine, body] = [round, asked()];
+    const answer = await call("POST /v1/webhooks/{webhook}/recover", of, { body: { ...body, dry_run: true } });
+    if (mine !== round) return;
+    counted = { ...answer, body };
+    draw();
+  });
+  const send = () => act(async () => {
+    const { body } = counted;
+    forget();
+    await call("POST /v1/webhooks/{webhook}/recover", of, { body });
+  });
+  const stop = ({ id: job }) => act(() => call("POST /v1/jobs/{job}/cancel", { ...of, job }));
+  for (const input of [since, end, scope]) input.addEventListener("input", forget);
 
-  const element = h("section", { class: "card", id: "recovery", hidden: true },
-    h("h2", null, "Recover"),
-    h("p", { class: "sub" }, "Sends deliveries again that were accepted since this time (or all that are kept), each on a fresh ladder, with unchanged ids and bytes."),
-    h("div", { class: "actions" }, field("Since", since), field("Status", scope), button("Count", recount, { id: "count" })), outcome.element);
+  const look = async () => {
+    const page = await call("GET /v1/jobs", {}, { query: { kind: "recover", webhook_id: of.webhook, limit: SHOWN } });
+    jobs = page.jobs;
+  };
+  await look();
+  const element = h("section", { class: "card", id: "recovery", hidden: !jobs.some(isOpen) },
+    h("h2", null, t`Recover`),
+    h("p", { class: "sub" }, t`Sends deliveries again that were accepted in this span (or all that are kept), each on a fresh ladder, with unchanged ids and bytes.`),
+    h("div", { class: "actions" }, field(t`Since`, since), field(t`Until`, end), field(t`Status`, scope), button(t`Count`, recount, { id: "count" })), outcome.element);
   return {
     element,
-    toggle() {
-      element.hidden = !element.hidden;
-      if (!element.hidden) since.focus();
-    },
+    focus: () => since.focus(),
     /** Brings it up to date with the webhook's status. */
     async refresh(current) {
       status = current;
-      if (isOpen(running)) {
-        ({ job: running } = await call("GET /v1/jobs/{job}", { ...of, job: running.id }));
-      }
+      if (!element.hidden) await look();
       draw();
     },
   };

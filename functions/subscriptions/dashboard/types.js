@@ -3,16 +3,16 @@
 import { choice, h } from "./dom.js";
 import { pages } from "./pages.js";
 
-/** The tenant's catalogue, page after page: what is chosen from is whole. */
-export async function catalogueOf(call) {
+/** The catalogue of a tenant, or of the deployment for a dialect, page after page: what is chosen from is whole. */
+export async function catalogueOf(call, { dialect: named, archived } = {}) {
   const types = pages(async (cursor) => {
-    const page = await call("GET /v1/event-types", {}, { query: { cursor, limit: 100 } });
+    const page = await call("GET /v1/event-types", {}, { query: { cursor, limit: 100, dialect: named, archived } });
     return { items: page.event_types, next_cursor: page.next_cursor };
   }, ({ type }) => type);
   const all = async () => { do await types.older(); while (types.cursor); };
   const [{ dialects }, { tenant }] = await Promise.all([call("GET /v1", {}, {}), call("GET /v1/me", {}, {}), all()]);
   // Of a dialect that the operator has added, the server alone knows.
-  const dialect = dialects.find(({ name }) => name === tenant?.dialect);
+  const dialect = dialects.find(({ name }) => name === (named ?? tenant?.dialect));
   return { event_types: types.items, any_type: dialect?.any_type ?? true };
 }
 

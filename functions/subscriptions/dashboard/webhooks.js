@@ -1,58 +1,58 @@
 // A tenant's webhooks, and how each has done.
 
 import { spark } from "./chart.js";
-import { badge, button, choice, count, duration, empty, field, h, region, setNow, share, table, words } from "./dom.js";
+import { badge, button, choice, count, empty, field, h, region, setNow, share, table, time } from "./dom.js";
+import { named, t } from "./lang.js";
 import { pages } from "./pages.js";
+import { figures, tiles } from "./stats.js";
 
 /** So many on a page: each asks for its own statistics. */
 const PAGE = 20;
 const STATS_MS = 60_000;
 
-/** Figures of a span. */
-export function tiles(figures) {
-  return h("dl", { class: "tiles" }, figures.map(([name, value, kind]) => h("div", { class: kind }, h("dt", null, name), h("dd", null, value))));
-}
+/** Worst first: what fails before what rests, and what works last. */
+const RANK = { failing: 0, disabled: 1, paused: 2, healthy: 3 };
+const SORTS = {
+  worst: (one, other) => RANK[one.health] - RANK[other.health],
+  name: (one, other) => title(one).localeCompare(title(other)),
+};
 
-/** What stands out in a span's counts. */
-export const figures = (stats) => [
-  ["Attempts", count(stats.attempts)],
-  ["Succeeded", share(stats.succeeded, stats.attempts)],
-  ["Failed", count(stats.failed), stats.failed > 0 && "bad"],
-  ["Latency p50 / p95", `${duration(stats.latency_ms.p50)} / ${duration(stats.latency_ms.p95)}`],
-];
+/** What a webhook is called. */
+export const title = ({ name, description, url }) => name ?? description ?? url;
 
 export async function webhooks({ call, can, link, query, narrow, act, fail }) {
-  const { health = "", q = "" } = query;
+  const { health = "", q = "", sort = "" } = query;
   const statistics = new Map();
   const summary = region(null, (stats) => tiles(figures(stats)));
+  const row = (webhook, stats) => {
+    const more = webhook.events.length - 3;
+    return [
+      h("div", { class: "endpoint" },
+        h("a", { class: "row-link clip", href: link(["webhooks", webhook.id]) }, title(webhook)),
+        h("span", { class: "sub clip", title: webhook.url }, webhook.name || webhook.description ? webhook.url : webhook.id)),
+      h("div", { class: "types" },
+        webhook.events.slice(0, 3).map((name) => h("code", null, name)),
+        more > 0 && h("span", { class: "sub" }, t`and ${more} more`)),
+      h("div", null, badge(webhook.health), webhook.disabled && h("span", { class: "sub" }, named(webhook.disabled.code)),
+        webhook.failing_since && h("span", { class: "sub" }, t`since ${time(webhook.failing_since)}`)),
+      stats
+        ? h("span", null, share(stats.succeeded, stats.attempts), stats.failed > 0 && h("span", { class: "sub bad" }, t`${count(stats.failed)} failed`))
+        : "…",
+      stats ? spark(stats) : h("div", { class: "spark" }),
+    ];
+  };
   const rows = region({ class: "card" }, ({ items, statistics, cursor }) => [
     items.length > 0
-      ? table("Webhooks", ["Endpoint", "Events", "Status", "Succeeded", "Last 24 hours"], items.map((webhook) => {
-        const stats = statistics[webhook.id];
-        const reason = webhook.disabled && h("span", { class: "sub" }, words(webhook.disabled.code));
-        const more = webhook.events.length - 3;
-        return [
-          h("div", { class: "endpoint" },
-            h("a", { class: "row-link clip", href: link(["webhooks", webhook.id]) }, webhook.name ?? webhook.description ?? webhook.url),
-            h("span", { class: "sub clip", title: webhook.url }, webhook.name || webhook.description ? webhook.url : webhook.id)),
-          h("div", { class: "types" },
-            webhook.events.slice(0, 3).map((name) => h("code", null, name)),
-            more > 0 && h("span", { class: "sub" }, `and ${more} more`)),
-          h("div", null, badge(webhook.health), reason),
-          stats
-            ? h("span", null, share(stats.succeeded, stats.attempts), stats.failed > 0 && h("span", { class: "sub bad" }, `${count(stats.failed)} failed`))
-            : "…",
-          stats ? spark(stats) : h("div", { class: "spark" }),
-        ];
-      }))
+      ? table(t`Webhooks`, [t`Endpoint`, t`Events`, t`Status`, t`Succeeded`, t`Last 24 hours`], items.map((webhook) => row(webhook, statistics[webhook.id])))
       : cursor
-        ? empty("No match so far", "More webhooks have not been searched yet.")
+        ? empty(t`No match so far`, t`More webhooks have not been searched yet.`)
         : health || q
-          ? empty("No matching webhooks")
-          : empty("No webhooks yet", can("add") && h("a", { class: "button primary", href: link(["add"]) }, "Add webhook")),
-    cursor && button("Show more", older, { id: "older", class: "more" }),
+          ? empty(t`No matching webhooks`)
+          : empty(t`No webhooks yet`, can("add") && h("a", { class: "button primary", href: link(["add"]) }, t`Add webhook`)),
+    cursor && button(t`Show more`, older, { id: "older", class: "more" }),
   ]);
-  const draw = () => rows.show({ items: list.items, cursor: list.cursor, statistics: Object.fromEntries([...statistics].map(([id, { stats }]) => [id, stats])) });
+  const sorted = (items) => (SORTS[sort] ? items.toSorted(SORTS[sort]) : items);
+  const draw = () => rows.show({ items: sorted(list.items), cursor: list.cursor, statistics: Object.fromEntries([...statistics].map(([id, { stats }]) => [id, stats])) });
 
   /** Statistics of those that have none, or old ones. They are drawn as they come: a slow one holds up nobody. */
   function measure() {
@@ -80,19 +80,20 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
     draw();
   }
   await refresh();
-  const healths = [["", "All"], ["healthy", "Healthy"], ["failing", "Failing"], ["paused", "Paused"], ["disabled", "Disabled"]];
+  const healths = [["", t`All`], ...Object.keys(RANK).map((name) => [name, named(name)])];
   const filter = choice(healths, health, { id: "health", change: ({ target }) => narrow({ ...query, health: target.value }) });
-  const find = h("input", { type: "search", id: "find", value: q, placeholder: "Name, URL or id", autocomplete: "off", spellcheck: "false" });
+  const order = choice([["", t`Newest first`], ["worst", t`Worst first`], ["name", t`Name`]], sort, { id: "sort", change: ({ target }) => narrow({ ...query, sort: target.value }) });
+  const find = h("input", { type: "search", id: "find", value: q, placeholder: t`Name, URL or id`, autocomplete: "off", spellcheck: "false" });
   const search = h("form", { role: "search", submit: (event) => {
     event.preventDefault();
     narrow({ ...query, q: find.value.trim() });
-  } }, field("Find", find));
+  } }, field(t`Find`, find));
   return {
-    title: "Webhooks",
+    title: t`Webhooks`,
     refresh,
     element: h("div", null,
-      h("div", { class: "heading" }, h("h1", null, "Webhooks"),
-        h("div", { class: "filters" }, search, field("Health", filter), can("add") && h("a", { class: "button primary", id: "add", href: link(["add"]) }, "Add webhook"))),
-      can("total") && [summary.element, h("p", { class: "caption" }, "All webhooks, last 24 hours")], rows.element),
+      h("div", { class: "heading" }, h("h1", null, t`Webhooks`),
+        h("div", { class: "filters" }, search, field(t`Health`, filter), field(t`Sort`, order), can("add") && h("a", { class: "button primary", id: "add", href: link(["add"]) }, t`Add webhook`))),
+      can("total") && [summary.element, h("p", { class: "caption" }, t`All webhooks, last 24 hours`)], rows.element),
   };
 }

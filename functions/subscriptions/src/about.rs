@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 use rung_api::{ApiError, NoQuery, answer, limits::BATCH_EVENTS};
 use rung_core::{
+    branding::Branding,
     domain::{
         quota::Window,
         tenant::{ApiKey, Tenant},
@@ -48,6 +49,8 @@ pub(crate) struct About<'a> {
     /// The networks that deliveries come from, as the operator has configured them.
     #[schemars(with = "Vec<String>")]
     egress_ips: &'a [IpNet],
+    /// How the operator wants the portal to look.
+    portal: &'a Branding,
 }
 
 /// A dialect that comes with Rung.
@@ -100,6 +103,7 @@ pub(crate) async fn root(State(state): State<Management>, _: NoQuery) -> Respons
             events_per_second: api.events_per_second,
         },
         egress_ips: &api.egress_ips,
+        portal: &api.branding,
     };
     answer(StatusCode::OK, about)
 }

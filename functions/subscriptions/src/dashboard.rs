@@ -4,15 +4,29 @@
 //! with that key may make. It shows what receivers and publishers have sent, so its policy lets it load and run nothing but the
 //! files below, and talk to nobody but this API.
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use rung_api::ApiError;
+use rung_core::branding::Branding;
 
-use crate::Path;
+use crate::{Management, Path};
 
-/// What the page may do: run and show its own files, call its own API, and stand in nobody's frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-    frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// What the page may do: run and show its own files, and call its own API. Only the operator's origins may frame it, and only the
+/// operator's logo comes from elsewhere.
+fn policy(branding: &Branding) -> String {
+    let logo = branding.logo_origin().unwrap_or_default();
+    let ancestors = match &branding.frame_ancestors[..] {
+        [] => "'none'".to_owned(),
+        origins => origins.join(" "),
+    };
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: {logo}; \
+        frame-ancestors {ancestors}; base-uri 'none'; form-action 'none'"
+    )
+}
 
 /// A file as it is served.
 struct File {
@@ -43,31 +57,48 @@ const SVG: &str = "image/svg+xml";
 
 static PAGE: File = file!("index.html", HTML);
 
-/// What the page is made of.
-static PARTS: [File; 23] = [
+/// What the page is made of, and what a page that frames it may load.
+static PARTS: [File; 40] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
-    file!("main.js", JAVASCRIPT),
     file!("api.js", JAVASCRIPT),
-    file!("dom.js", JAVASCRIPT),
-    file!("json.js", JAVASCRIPT),
-    file!("chart.js", JAVASCRIPT),
-    file!("pages.js", JAVASCRIPT),
-    file!("types.js", JAVASCRIPT),
-    file!("entry.js", JAVASCRIPT),
-    file!("tenants.js", JAVASCRIPT),
-    file!("keys.js", JAVASCRIPT),
+    file!("attempt.js", JAVASCRIPT),
     file!("audit.js", JAVASCRIPT),
     file!("catalogue.js", JAVASCRIPT),
-    file!("webhooks.js", JAVASCRIPT),
-    file!("webhook.js", JAVASCRIPT),
-    file!("form.js", JAVASCRIPT),
-    file!("picker.js", JAVASCRIPT),
-    file!("secret.js", JAVASCRIPT),
-    file!("recovery.js", JAVASCRIPT),
-    file!("pending.js", JAVASCRIPT),
-    file!("attempt.js", JAVASCRIPT),
+    file!("chart.js", JAVASCRIPT),
+    file!("de.js", JAVASCRIPT),
+    file!("deadletters.js", JAVASCRIPT),
+    file!("deliveries.js", JAVASCRIPT),
+    file!("deployment.js", JAVASCRIPT),
+    file!("dom.js", JAVASCRIPT),
+    file!("embed.js", JAVASCRIPT),
+    file!("entry.js", JAVASCRIPT),
     file!("events.js", JAVASCRIPT),
+    file!("fields.js", JAVASCRIPT),
+    file!("form.js", JAVASCRIPT),
+    file!("frame.js", JAVASCRIPT),
+    file!("jobs.js", JAVASCRIPT),
+    file!("json.js", JAVASCRIPT),
+    file!("keys.js", JAVASCRIPT),
+    file!("lang.js", JAVASCRIPT),
+    file!("links.js", JAVASCRIPT),
+    file!("main.js", JAVASCRIPT),
+    file!("maintenance.js", JAVASCRIPT),
+    file!("pages.js", JAVASCRIPT),
+    file!("picker.js", JAVASCRIPT),
+    file!("publish.js", JAVASCRIPT),
+    file!("recovery.js", JAVASCRIPT),
+    file!("secret.js", JAVASCRIPT),
+    file!("stats.js", JAVASCRIPT),
+    file!("tenant.js", JAVASCRIPT),
+    file!("tenants.js", JAVASCRIPT),
+    file!("testing.js", JAVASCRIPT),
+    file!("typeform.js", JAVASCRIPT),
+    file!("types.js", JAVASCRIPT),
+    file!("verify.js", JAVASCRIPT),
+    file!("waiting.js", JAVASCRIPT),
+    file!("webhook.js", JAVASCRIPT),
+    file!("webhooks.js", JAVASCRIPT),
 ];
 
 /// Tells one version of a file from another (FNV-1a): nobody but us decides what is in them.
@@ -82,31 +113,33 @@ const fn fingerprint(text: &str) -> u64 {
     hash
 }
 
-pub(crate) async fn page(headers: HeaderMap) -> Response {
-    PAGE.serve(&headers)
+pub(crate) async fn page(State(state): State<Management>, headers: HeaderMap) -> Response {
+    PAGE.serve(&headers, &state.api.branding)
 }
 
 pub(crate) async fn part(
+    State(state): State<Management>,
     headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     let part = PARTS.iter().find(|part| part.name == name);
     let part = part.ok_or_else(|| ApiError::not_found("file of the dashboard", &name))?;
-    Ok(part.serve(&headers))
+    Ok(part.serve(&headers, &state.api.branding))
 }
 
 impl File {
     /// The file, unless the client has this version of it. It asks each time: so the parts of the page never come from different
     /// versions for longer than a deployment takes.
-    fn serve(&self, headers: &HeaderMap) -> Response {
+    fn serve(&self, headers: &HeaderMap, branding: &Branding) -> Response {
         let etag = format!("\"{:016x}\"", self.etag);
         let known = headers.get_all(header::IF_NONE_MATCH).iter();
         let mut known = known.filter_map(|value| value.to_str().ok());
         let is_known = known.any(|value| value.contains(&etag));
+        let policy = policy(branding);
         let always: [(HeaderName, &str); 5] = [
             (header::ETAG, &etag),
             (header::CACHE_CONTROL, "no-cache"),
-            (header::CONTENT_SECURITY_POLICY, POLICY),
+            (header::CONTENT_SECURITY_POLICY, &policy),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
         ];

@@ -138,6 +138,7 @@ impl Server {
             events_per_second,
             admin_key,
             public_url,
+            branding,
         } = settings;
         let given_key = args.admin_key.clone().or(admin_key);
         given_key.as_deref().map_or(Ok(()), check_admin_key)?;
@@ -193,7 +194,8 @@ impl Server {
             .with_egress_ips(egress_ips)
             .with_webhooks_per_tenant(webhooks_per_tenant)
             .with_events_per_second(events_per_second)
-            .with_public_url(public_url.clone().or_else(|| own_url(addr)));
+            .with_public_url(public_url.clone().or_else(|| own_url(addr)))
+            .with_branding(branding);
         let deliverer = &mut app.deliverer;
         deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);
         Ok(Self {

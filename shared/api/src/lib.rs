@@ -29,6 +29,7 @@ use http::{StatusCode, header};
 use ipnet::IpNet;
 use rung_base::clock::Clock;
 use rung_core::{
+    branding::Branding,
     config::{ConfigError, Context},
     domain::tenant::KeyHash,
     limits::WEBHOOKS_PER_TENANT,
@@ -73,6 +74,8 @@ pub struct Api {
     pub egress_ips: Arc<[IpNet]>,
     /// Where the API is reached from outside, which portal links lead to.
     pub public_url: Option<Url>,
+    /// How the portal looks.
+    pub branding: Arc<Branding>,
     /// Whether this is the management API, which may make tenants.
     manages: bool,
     /// How many webhooks a tenant may have.
@@ -103,6 +106,7 @@ impl Api {
             strict,
             egress_ips: Arc::default(),
             public_url: None,
+            branding: Arc::default(),
             manages: false,
             webhooks_per_tenant: WEBHOOKS_PER_TENANT,
             events_per_second: None,
@@ -127,6 +131,7 @@ impl Api {
         Ok(api
             .with_egress_ips(context.egress_ips.clone())
             .with_public_url(context.public_url.clone())
+            .with_branding(context.branding.clone())
             .with_webhooks_per_tenant(context.webhooks_per_tenant)
             .with_events_per_second(context.events_per_second)
             .with_metrics(context.metrics.clone()))
@@ -154,6 +159,15 @@ impl Api {
     #[must_use]
     pub fn with_public_url(self, public_url: Option<Url>) -> Self {
         Self { public_url, ..self }
+    }
+
+    /// The same with a portal that looks like this.
+    #[must_use]
+    pub fn with_branding(self, branding: Branding) -> Self {
+        Self {
+            branding: branding.into(),
+            ..self
+        }
     }
 
     /// The same, counting into these metrics.

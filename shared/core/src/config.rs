@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::{
     aws_http,
+    branding::Branding,
     egress::{self, Roots, RootsFault},
     encryption::{KeyRing, KeyRingFault},
     flow::{
@@ -63,6 +64,9 @@ pub enum ConfigError {
         /// Why.
         reason: String,
     },
+    /// Settings of the portal that make no sense.
+    #[error("the environment variable RUNG_PORTAL must be a JSON object: {0}")]
+    Portal(String),
     /// Encryption keys that are none.
     #[error(transparent)]
     EncryptionKeys(#[from] KeyRingFault),
@@ -137,6 +141,8 @@ pub struct Settings {
     pub admin_key: Option<String>,
     /// Where the API is reached from outside: `RUNG_PUBLIC_URL`.
     pub public_url: Option<Url>,
+    /// How the portal looks: `RUNG_PORTAL`.
+    pub branding: Branding,
 }
 
 impl Default for Settings {
@@ -151,6 +157,7 @@ impl Default for Settings {
             events_per_second: None,
             admin_key: None,
             public_url: None,
+            branding: Branding::default(),
         }
     }
 }
@@ -171,6 +178,7 @@ impl Settings {
             events_per_second: events_per_second()?,
             admin_key: optional("RUNG_ADMIN_KEY"),
             public_url: public_url()?,
+            branding: branding()?,
         })
     }
 }
@@ -219,6 +227,8 @@ pub struct Context {
     pub events_per_second: Option<u64>,
     /// Where the API is reached from outside.
     pub public_url: Option<Url>,
+    /// How the portal looks.
+    pub branding: Branding,
     ca_files: Vec<PathBuf>,
     admin_key: Option<String>,
     operator_topic: Option<TopicArn>,
@@ -241,6 +251,7 @@ impl Context {
             events_per_second,
             admin_key,
             public_url,
+            branding,
         } = Settings::from_env()?;
         let dialects = load_dialects(&dialect_files, retention)?;
         let operator_topic = operator_topic()?;
@@ -273,6 +284,7 @@ impl Context {
             webhooks_per_tenant,
             events_per_second,
             public_url,
+            branding,
             ca_files,
             admin_key,
             operator_topic,
@@ -563,6 +575,12 @@ fn public_url() -> Result<Option<Url>, ConfigError> {
         name,
         expected: "an http or https URL such as https://webhooks.example.com",
     })
+}
+
+fn branding() -> Result<Branding, ConfigError> {
+    let text = optional("RUNG_PORTAL");
+    let branding = text.map(|text| Branding::parse(&text)).transpose();
+    Ok(branding.map_err(ConfigError::Portal)?.unwrap_or_default())
 }
 
 fn flag(name: &'static str) -> Result<Option<bool>, ConfigError> {

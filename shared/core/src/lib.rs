@@ -6,6 +6,7 @@
 //! | [`flow`] | accept, deliver, sweep: load, decide, apply |
 //! | [`store`], [`queue`], [`topic`], [`egress`] | DynamoDB, SQS, SNS, receivers |
 //! | [`encryption`] | what is encrypted in the table, and with which key |
+//! | [`branding`] | how the portal looks |
 //! | [`metrics`] | what the functions count |
 //! | [`domain`] | types and pure decisions |
 //! | [`limits`] | every bound by name |
@@ -16,6 +17,7 @@
 pub mod aside;
 mod aws_http;
 mod batcher;
+pub mod branding;
 pub mod config;
 pub mod domain;
 pub mod egress;

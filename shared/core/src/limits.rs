@@ -163,3 +163,7 @@ pub const RELEASE_PAGE: usize = 100;
 pub const RELEASE_DELAY_MS: u64 = 1_000;
 /// Webhooks whose pauses a process remembers.
 pub const REMEMBERED_PAUSES: usize = 10_000;
+/// Characters of the name in the heads of the portal's pages.
+pub const BRANDING_NAME_CHARS: usize = 60;
+/// Origins that may frame the portal.
+pub const BRANDING_ORIGINS: usize = 20;

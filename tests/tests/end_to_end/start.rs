@@ -170,6 +170,9 @@ async fn the_environment_is_read() {
     );
     let output = refused("RUNG_PUBLIC_URL=here", &[]).await;
     assert!(output.contains("RUNG_PUBLIC_URL must be"), "{output}");
+    let output = refused(r#"RUNG_PORTAL={"colour": "red"}"#, &[]).await;
+    assert!(output.contains("RUNG_PORTAL must be"), "{output}");
+    assert!(output.contains("unknown field `colour`"), "{output}");
     let output = refused("RUNG_ADMIN_KEY=tooshort", &[]).await;
     assert!(output.contains("at least 16 characters"), "{output}");
     assert!(!output.contains("tooshort"), "{output}");

@@ -89,6 +89,15 @@ pub(crate) fn root(schemas: &mut Schemas) -> Operation {
                 "events_per_second": null,
             },
             "egress_ips": ["203.0.113.7/32"],
+            "portal": {
+                "name": "Acme",
+                "logo": null,
+                "accent": "#4353c9",
+                "theme": "auto",
+                "language": null,
+                "pages": null,
+                "frame_ancestors": ["https://app.example.com"],
+            },
         }),
     )
 }

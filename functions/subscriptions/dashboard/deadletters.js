@@ -1,0 +1,39 @@
+// Messages that no function could handle: for the operator, who sends them through once more when the cause is mended.
+
+import { button, choice, count, empty, field, h, region, table, time } from "./dom.js";
+import { named } from "./lang.js";
+import { tiles } from "./stats.js";
+
+export async function deadLetters({ call, act, say, can, confirmed, link, narrow, query }) {
+  const { queue = "" } = query;
+  const summary = region(null, (counts) => tiles(Object.entries(counts).map(([name, number]) => [`Queue ${name}`, count(number), number > 0 && "bad"])));
+  const rows = region({ class: "card" }, ({ letters }) => (letters.length > 0
+    ? table("Dead letters", ["Kind", "Queue", "Tenant", "Webhook", "Event", "Attempt", "Receives", "Sent"], letters.map((letter) => [
+      named(letter.kind), letter.queue,
+      letter.tenant_id && h("a", { href: link(["t", letter.tenant_id, "webhooks"]) }, letter.tenant_id),
+      letter.webhook_id && h("a", { href: link(["t", letter.tenant_id, "webhooks", letter.webhook_id]) }, h("code", null, letter.webhook_id)),
+      letter.event_id && h("a", { href: link(["t", letter.tenant_id, "events", letter.event_id]) }, h("code", null, letter.event_id)),
+      letter.attempt, `${letter.receives}`, time(letter.sent_at),
+    ]))
+    : empty("No dead letters", "Messages that no function could handle appear here.")));
+  const redrive = () => act(async () => {
+    const which = queue ? `of the queue ${queue}` : "of both queues";
+    if (!await confirmed(`Send the dead letters ${which} through again?`, "Do this when what stopped them is mended. Whatever cannot be handled comes back here.", "Redrive")) return;
+    await call("POST /v1/dead-letters/redrive", {}, { body: { queue: queue || undefined } });
+    say("The redrive has begun.", { link: [link(["jobs"], { kind: "redrive" }), "View the jobs"] });
+  });
+  async function refresh() {
+    const { dead_letters: letters, counts } = await call("GET /v1/dead-letters", {}, { query: { queue, limit: 50 } });
+    summary.show(counts);
+    rows.show({ letters });
+  }
+  await refresh();
+  const chooser = choice([["", "Both"], "deliver", "retry"], queue, { id: "queue", change: ({ target }) => narrow({ queue: target.value }) });
+  return {
+    title: "Dead letters",
+    refresh,
+    element: h("div", null,
+      h("div", { class: "heading" }, h("h1", null, "Dead letters"), h("div", { class: "filters" }, field("Queue", chooser), can("admin") && button("Redrive…", redrive, { id: "redrive" }))),
+      summary.element, rows.element),
+  };
+}

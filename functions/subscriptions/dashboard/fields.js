@@ -1,0 +1,79 @@
+// Fields of forms, with what is wrong beside the field that it is about.
+
+import { field, h } from "./dom.js";
+
+/** A problem that the page finds before the API is asked. */
+export class Invalid extends Error {
+  constructor(field, problem) {
+    super(problem);
+    this.details = [{ field, problem }];
+  }
+}
+
+/** A form field with a hint and room for its problem; `name` is the member of the API. */
+export function part(name, label, input, hint) {
+  const problem = h("p", { class: "problem", id: `problem-${name}` });
+  input.setAttribute("aria-describedby", `hint-${name} problem-${name}`);
+  const element = h("div", { class: "part", "data-field": name }, field(label, input), h("p", { class: "hint", id: `hint-${name}` }, hint), problem);
+  return { name, element, input, problem };
+}
+
+export const textInput = (attributes) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "off", ...attributes });
+export const textLines = (attributes, value) => h("textarea", { rows: 3, spellcheck: "false", autocapitalize: "off", ...attributes }, value);
+
+/** Takes the problems of an earlier try away. */
+export function clear(parts) {
+  for (const { input, problem } of parts) {
+    problem.textContent = "";
+    input.removeAttribute("aria-invalid");
+  }
+}
+
+/** Puts each problem below its field, and goes to the first; an error about no field of the form is left to `fail`. */
+export function tell(parts, error, fail) {
+  const rest = [];
+  let first;
+  for (const { field: path, problem } of error.details ?? []) {
+    const found = parts.find(({ name }) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`));
+    if (!found) {
+      rest.push({ field: path, problem });
+      continue;
+    }
+    found.problem.textContent = path === found.name ? problem : `${path.slice(found.name.length).replace(/^\./, "")}: ${problem}`;
+    found.input.setAttribute("aria-invalid", "true");
+    first ??= found;
+  }
+  for (let around = first?.element.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
+  if (first) (first.focus ?? (() => first.input.focus()))();
+  if (!first || rest.length > 0) fail(error);
+}
+
+/** A form that saves, and says what is wrong beside its fields. Attributes are the form's; `submit` is its button. */
+export function form(attributes, parts, submit, save, fail, ...children) {
+  return h("form", { novalidate: true, ...attributes, submit: async (event) => {
+    event.preventDefault();
+    if (submit.getAttribute("aria-disabled")) return;
+    submit.setAttribute("aria-disabled", "true");
+    clear(parts);
+    try {
+      await save();
+    } catch (error) {
+      tell(parts, error, fail);
+    }
+    submit.removeAttribute("aria-disabled");
+  } }, children);
+}
+
+/** The text of a JSON object, and what it says, or `null` for none; its digits stay as they were written. */
+export function objectIn(written, name) {
+  const text = written.trim();
+  if (!text) return null;
+  let parsed;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw new Invalid(name, `invalid JSON: ${error.message}`);
+  }
+  if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed)) throw new Invalid(name, "must be a JSON object");
+  return { parsed, text };
+}

@@ -1,0 +1,47 @@
+// The page's own words in the reader's language: English as it stands in the scripts, others from a file of their own.
+
+const LANGUAGES = { de: () => import("./de.js") };
+
+let known = {};
+
+/** Speaks this language, or else the first of the browser's that there is. */
+export async function speak(language) {
+  const wanted = language ? [language] : navigator.languages.map((code) => code.split("-")[0]);
+  const found = wanted.find((code) => code === "en" || code in LANGUAGES) ?? "en";
+  known = found === "en" ? {} : (await LANGUAGES[found]()).default;
+  document.documentElement.lang = found;
+}
+
+/** The text of a tagged template, in the language; where an element is among the values, a list of texts and elements. */
+export function t(parts, ...values) {
+  const text = parts.reduce((before, part, index) => `${before}{${index - 1}}${part}`);
+  const pieces = (known[text] ?? text).split(/\{(\d+)\}/).map((piece, index) => (index % 2 ? values[piece] : piece));
+  return pieces.some((piece) => piece !== null && typeof piece === "object") ? pieces : pieces.join("");
+}
+
+/** What the API writes as one of a few names, for people; a name that the page does not know is shown as it is. */
+export function named(name) {
+  const names = {
+    active: t`active`, healthy: t`healthy`, failing: t`failing`, paused: t`paused`, disabled: t`disabled`,
+    succeeded: t`succeeded`, failed: t`failed`, pending: t`pending`, held: t`held`, missed: t`missed`, cancelled: t`cancelled`,
+    queued: t`queued`, running: t`running`, deprecated: t`deprecated`, archived: t`archived`,
+    recover: t`recovery`, cancel: t`cancellation`, redrive: t`redrive`, erase: t`erasure`, export: t`export`,
+    event: t`event`, retry: t`retry`, manual: t`by hand`, test: t`test`, any: t`every event`,
+  };
+  return names[name] ?? String(name).replaceAll("_", " ");
+}
+
+/** What went wrong, in a person's words; what has none of its own is said as the API says it. */
+export function sentence({ code, message }) {
+  const sentences = {
+    unreachable: t`No answer. Are you online?`,
+    unauthorized: t`This key is not valid, or it was revoked.`,
+    key_expired: t`This key has expired.`,
+    token_expired: t`This link has ended. Open the page from your product again.`,
+    forbidden: t`You may not do this here.`,
+    too_many_requests: t`Too many requests. Wait a moment and try again.`,
+    precondition_failed: t`It was changed since you opened this page. Reload to see how it is now.`,
+    webhook_disabled: t`The webhook is disabled. Enable it first.`,
+  };
+  return sentences[code] ?? message;
+}

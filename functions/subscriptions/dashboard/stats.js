@@ -1,0 +1,95 @@
+// Statistics over a span that the reader chooses: of a webhook, a tenant, or the deployment.
+
+import { charts } from "./chart.js";
+import { choice, count, duration, h, now, region, setNow, share } from "./dom.js";
+import { named, t } from "./lang.js";
+
+const MINUTES = 60;
+/** Minutes are counted from the log itself; so many pages of it are read. */
+const LOG_PAGES = 5;
+
+export const spans = () => [["hour", t`last hour`], ["day", t`last 24 hours`], ["week", t`last 7 days`], ["month", t`last 30 days`]];
+
+/** Figures of a span. */
+export function tiles(figures) {
+  return h("dl", { class: "tiles" }, figures.map(([name, value, kind]) => h("div", { class: kind }, h("dt", null, name), h("dd", null, value))));
+}
+
+/** What stands out in a span's counts. */
+export const figures = (stats) => [
+  [t`Attempts`, count(stats.attempts)],
+  [t`Succeeded`, share(stats.succeeded, stats.attempts)],
+  [t`Failed`, count(stats.failed), stats.failed > 0 && "bad"],
+  [t`Latency p50 / p95`, `${duration(stats.latency_ms.p50)} / ${duration(stats.latency_ms.p95)}`],
+];
+
+/** Counts of log entries, as the API counts hours. */
+function counted(logs) {
+  const sorted = logs.map(({ response_time_ms: ms, response_status: status }) => (status ? ms : null)).filter((ms) => ms !== null).sort((a, b) => a - b);
+  const percentile = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? null;
+  const by_status = {};
+  for (const { response_status: status } of logs) {
+    const name = status ? `${Math.floor(status / 100)}xx` : "none";
+    by_status[name] = (by_status[name] ?? 0) + 1;
+  }
+  const succeeded = logs.filter(({ status }) => status === "succeeded").length;
+  return { attempts: logs.length, succeeded, failed: logs.length - succeeded, by_status, by_error: {}, latency_ms: { p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99) } };
+}
+
+/** The last hour by the minute. */
+async function ofHour(logsOf) {
+  const until = Math.floor(now() / 60_000) * 60_000;
+  const since = new Date(until - (MINUTES - 1) * 60_000).toISOString();
+  const logs = [];
+  let cursor;
+  for (let page = 0; page < LOG_PAGES && cursor !== null; page += 1) {
+    const answer = await logsOf({ since, limit: 100, cursor });
+    logs.push(...answer.logs.filter(({ trigger }) => trigger !== "test"));
+    cursor = answer.next_cursor;
+  }
+  const minutes = Map.groupBy(logs, ({ attempted_at: at }) => Math.floor(Date.parse(at) / 60_000) * 60_000);
+  const buckets = [...minutes].map(([start, own]) => ({ start: new Date(start).toISOString(), ...counted(own) }));
+  return { ...counted(logs), buckets, bucket: "minute", since, until: new Date(until).toISOString(), partial: cursor !== null };
+}
+
+/** The statistics of a span, for a webhook or else for all. */
+export async function statsOf(call, span, webhook) {
+  const ask = (query) => (webhook ? call("GET /v1/webhooks/{webhook}/stats", { webhook }, { query }) : call("GET /v1/stats", {}, { query }));
+  const since = new Date(now() - 7 * 86_400_000).toISOString();
+  const { stats } = await ask(span === "month" ? { bucket: "day" } : span === "week" ? { since } : {});
+  setNow(stats.until);
+  if (span !== "hour") return stats;
+  const logsOf = (query) => (webhook ? call("GET /v1/webhooks/{webhook}/logs", { webhook }, { query }) : call("GET /v1/logs", {}, { query }));
+  return { ...await ofHour(logsOf), consecutive_failures: stats.consecutive_failures };
+}
+
+/** A panel with the figures and charts of a span; `more` are further figures. */
+export function statistics(span, narrow) {
+  const choose = choice(spans(), span, { id: "span", "aria-label": t`Time span`, change: ({ target }) => narrow(target.value) });
+  const panel = region({ class: "card" }, ({ stats, more = [] }) => {
+    const errors = Object.entries(stats.by_error).filter(([, number]) => number > 0).sort(([, one], [, other]) => other - one);
+    return [
+      h("div", { class: "heading" }, h("h2", null, t`Statistics`), choose),
+      tiles([...figures(stats), ...more]),
+      charts(stats),
+      stats.partial && h("p", { class: "hint" }, t`Only the newest ${count(stats.attempts)} attempts are counted.`),
+      errors.length > 0 && h("p", { class: "types" }, errors.map(([name, number]) => h("span", null, h("code", null, named(name)), ` ${count(number)}`))),
+    ];
+  });
+  return {
+    element: panel.element,
+    /** Drawn again when something was counted, not because time passes; but for the bucket, which moves the chart. */
+    show: (stats, more) => panel.show({ stats: { ...stats, until: stats.bucket === "minute" ? stats.until : `${stats.until.slice(0, 13)}:00:00Z` }, more }),
+  };
+}
+
+export async function stats({ call, narrow, query, spans }) {
+  const span = query.span ?? "day";
+  const panel = statistics(span, (chosen) => narrow({ span: chosen }));
+  async function refresh() {
+    panel.show(await statsOf(call, span));
+  }
+  await refresh();
+  const whose = spans ? "All tenants" : t`All webhooks`;
+  return { title: t`Statistics`, refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, t`Statistics`), h("p", { class: "sub" }, whose)), panel.element) };
+}

@@ -1,0 +1,70 @@
+// Deliveries of a webhook that have not succeeded: what waits on the ladder, and what does not go on by itself.
+
+import { badge, button, choice, empty, field, h, region, table, time, until } from "./dom.js";
+import { named, t } from "./lang.js";
+import { pages } from "./pages.js";
+
+const STATUSES = ["pending", "failed", "held", "missed", "cancelled"];
+
+/** The list of the status in the address. */
+export function waiting({ call, act, say, confirmed, link, can, narrow, query }, of, limit) {
+  const status = STATUSES.includes(query.waiting) ? query.waiting : "pending";
+  const isPending = status === "pending";
+  const listOf = (wanted) => pages(async (cursor) => {
+    const page = await call("GET /v1/webhooks/{webhook}/deliveries", of, { query: { status: wanted, cursor, limit } });
+    return { items: page.deliveries, next_cursor: page.next_cursor };
+  }, ({ id }) => id);
+  const list = listOf(status);
+  // The number of those that wait is shown in any case.
+  const queue = isPending ? list : listOf("pending");
+
+  const sendNow = ({ id: delivery, event_id }) => act(async () => {
+    await call("POST /v1/webhooks/{webhook}/deliveries/{delivery}/retry", { ...of, delivery });
+    say(t`Delivery of ${event_id} sent.`);
+  });
+  const cancel = ({ id: delivery, event_id }) => act(async () => {
+    await call("POST /v1/webhooks/{webhook}/deliveries/{delivery}/cancel", { ...of, delivery });
+    list.drop(delivery);
+    say(t`Delivery of ${event_id} cancelled.`);
+  });
+  const cancelAll = () => act(async () => {
+    if (!await confirmed(t`Cancel all waiting deliveries?`, t`They are not sent unless somebody recovers them.`, t`Cancel all`)) return;
+    await call("POST /v1/webhooks/{webhook}/deliveries/cancel", of, { body: { statuses: [status] } });
+    say(t`All waiting deliveries are being cancelled.`);
+  });
+  const sendAll = () => act(async () => {
+    await call("POST /v1/webhooks/{webhook}/recover", of, { body: { statuses: [status] } });
+    say(t`All of them are being sent.`);
+  });
+  const actions = (item) => h("div", { class: "actions" },
+    button(t`Send now`, () => sendNow(item), { id: `send-${item.id}`, "aria-label": t`Send now: ${item.event_id}` }),
+    isPending && button(t`Cancel`, () => cancel(item), { id: `cancel-${item.id}`, "aria-label": t`Cancel: ${item.event_id}` }));
+  const row = (item) => [
+    h("div", null, badge(item.status), " ", item.event_type),
+    h("a", { href: link(["events", item.event_id]) }, h("code", null, item.event_id)),
+    time(item.created_at), `${item.attempts}`,
+    isPending ? h("span", null, until(item.next_attempt_at), h("span", { class: "sub" }, time(item.next_attempt_at))) : time(item.ended_at),
+    can("manage") && actions(item),
+  ];
+  const rows = region({ class: "card" }, ({ items, cursor }) => [
+    items.length > 0
+      ? [
+        table(t`Waiting deliveries`, [t`Event type`, t`Event`, t`Accepted`, t`Attempts`, isPending ? t`Next attempt` : t`Ended`, ""], items.map(row)),
+        can("manage") && h("div", { class: "actions end" },
+          status !== "cancelled" && button(t`Send all now`, sendAll, { id: "send-all" }),
+          isPending && button(t`Cancel all…`, cancelAll, { id: "cancel-all", class: "danger" })),
+      ]
+      : isPending ? empty(t`Nothing is waiting`, t`Deliveries that wait for their next attempt appear here.`) : empty(t`No deliveries`),
+    cursor && button(t`Older`, () => act(async () => { await list.older(); }), { id: "older", class: "more" }),
+  ]);
+  return {
+    element: rows.element,
+    filters: h("div", { class: "filters" }, field(t`Status`, choice(STATUSES.map((name) => [name, named(name)]), status, { id: "waiting", change: ({ target }) => narrow({ ...query, waiting: target.value }) }))),
+    /** How many wait, as far as is known; `false` for none. */
+    count: () => queue.items.length > 0 && `${queue.items.length}${queue.cursor ? "+" : ""}`,
+    async refresh() {
+      await Promise.all([list.refresh(), queue !== list && queue.refresh()]);
+      rows.show({ items: list.items, cursor: list.cursor });
+    },
+  };
+}

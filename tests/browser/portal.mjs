@@ -1,0 +1,128 @@
+// The portal in a product's own pages, as an operator has dressed it: the example, on an origin of its own.
+//
+//   node portal.mjs BROWSER RUNG
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ADMIN_KEY, call as callAt, faults, opened, picture, start, until } from "./kit.mjs";
+
+let base, browser, stop, product, home;
+
+const call = (...args) => callAt(base, ...args);
+
+/** A port that is free now. */
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+before(async () => {
+  const port = await freePort();
+  home = `http://127.0.0.1:${port}`;
+  const logo = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="22" height="22"><rect width="22" height="22" rx="5" fill="#0a7d5a"/></svg>')}`;
+  ({ base, browser, stop } = await start([], { name: "Acme", logo, accent: "#0a7d5a", theme: "light", pages: ["webhooks", "types"], frame_ancestors: [home] }));
+  const server = fileURLToPath(new URL("../../examples/portal-embed/server.mjs", import.meta.url));
+  // Links that end in a minute and a bit: the next one is asked for at once.
+  const env = { ...process.env, RUNG_URL: base, RUNG_ADMIN_KEY: ADMIN_KEY, PORT: `${port}`, LINK_SECONDS: "62" };
+  product = spawn(process.execPath, [server], { env, stdio: ["ignore", "pipe", "inherit"] });
+  await once(product.stdout, "data");
+});
+
+after(async () => {
+  product?.kill();
+  await stop?.();
+});
+
+const links = async () => (await call(undefined, "GET", "/v1/tenants/acme/portal-links")).portal_links;
+
+test("a product shows the portal in its page and renews its token, also when all links were ended", async () => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  await page.goto(home);
+  const frame = page.frameLocator("iframe");
+  await frame.locator("#add").first().click();
+  await frame.locator("#url").fill("http://127.0.0.1:1/hooks");
+  await frame.locator("#name").fill("Orders");
+  await picture(page, "embedded");
+  await frame.locator("#save").click();
+  await frame.locator("#signing-secret").waitFor();
+  const address = page.frames()[1].url();
+
+  // The first link has been followed by another, and the reader has noticed nothing.
+  await until("a renewal", async () => (await links()).length >= 2);
+  assert.equal(page.frames()[1].url(), address);
+  await call(undefined, "DELETE", "/v1/tenants/acme/portal-links");
+  await frame.locator("#edit").click();
+  await frame.locator("#name").fill("All orders");
+  await until("a change with a new token", async () => {
+    await frame.locator("#save").click();
+    return (await call("acme", "GET", "/v1/webhooks")).webhooks[0].name === "All orders";
+  });
+  assert.equal(await frame.locator("#key").count(), 0);
+  const { entries: [entry] } = await call("acme", "GET", "/v1/audit?action=webhook.updated");
+  assert.deepEqual([entry.actor.kind, entry.actor.name], ["portal", "jo@acme.example"]);
+  await context.close();
+});
+
+test("nobody else frames it, and a token from elsewhere is not taken", async () => {
+  const other = createServer((_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end(`<!doctype html><iframe src="${base}/"></iframe>`)).listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const refused = page.waitForEvent("console", (line) => line.text().includes("frame-ancestors"));
+  await page.goto(`http://127.0.0.1:${other.address().port}/`);
+  await refused;
+  other.close();
+
+  // The product's page frames the portal, and something else in the page tries to sign it in.
+  const { portal_link: { token } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  await page.route(`${home}/own`, (route) => route.fulfill({ contentType: "text/html", body: `<iframe id="portal" src="${base}/"></iframe><iframe id="stranger" srcdoc="<p>"></iframe>` }));
+  await page.goto(`${home}/own`);
+  const [, portal, stranger] = page.frames();
+  await stranger.evaluate((token) => { for (let n = 0; n < 3; n += 1) parent.frames[0].postMessage({ type: "rung:token", token }, "*"); }, token);
+  await portal.waitForSelector("#key", { timeout: 20_000 });
+  await context.close();
+});
+
+test("a link of another tenant shows that one, and nothing of the one before", async () => {
+  await call(undefined, "POST", "/v1/tenants", { id: "globex", name: "Globex" });
+  const { webhook } = await call("globex", "POST", "/v1/webhooks", { url: "http://127.0.0.1:1/globex", events: ["*"], name: "Theirs" });
+  const linkOf = async (tenant) => (await call(undefined, "POST", `/v1/tenants/${tenant}/portal-links`, {})).portal_link.url;
+  const { page, context, errors } = await opened(browser, base, await linkOf("globex"));
+  await page.waitForSelector("tr:has-text('Theirs')");
+  await page.goto(await linkOf("acme"));
+  await page.waitForSelector("tr:has-text('orders')");
+  assert.equal(await page.isVisible("tr:has-text('Theirs')"), false);
+  await page.goto(`${base}/#/webhooks/${webhook.id}`);
+  await page.waitForSelector("[role=alert]");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("it looks as the operator wants it, shows the pages that the operator chose, and speaks the reader's language", async () => {
+  const { portal_link: link } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", { capabilities: ["manage", "secrets", "test"], return_url: "http://127.0.0.1:1/settings" });
+  const { page, context, errors } = await opened(browser, base, link.url, { locale: "de-DE", colorScheme: "dark" });
+  await page.click("text=Webhook hinzufügen");
+  await page.waitForSelector("button:has-text('Webhook anlegen')");
+  assert.equal(await page.title(), "Webhook hinzufügen · Acme");
+  assert.equal(await page.textContent("#brand-name"), "Acme");
+  assert.deepEqual(await page.locator("#nav a").allTextContents(), ["Webhooks", "Ereignistypen"]);
+  assert.equal(await page.getAttribute("html", "lang"), "de");
+  const [button, background] = await page.evaluate(() => [document.querySelector("#save"), document.body].map((element) => getComputedStyle(element).backgroundColor));
+  assert.deepEqual([button, background], ["rgb(10, 125, 90)", "rgb(246, 246, 248)"]);
+  assert.deepEqual(await faults(page, "German"), []);
+  await page.click("nav >> text=Webhooks >> nth=0");
+  await page.click("table >> a.row-link");
+  await page.waitForSelector("text=Letzte Zustellungen");
+  assert.deepEqual(await faults(page, "German webhook"), []);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
