@@ -3,7 +3,7 @@
 The stand-in runs the functions' binaries as Lambda does, feeds them from its own SQS and HTTP API, and holds every call that they make
 against their roles' policies. What it cannot do is left out or made up for here: it takes no routes from the body of an HTTP API, so
 they are created from the processed template; it knows no /opt, so no layer is deployed; it asks for a right of its own to send in
-batches, which on AWS is the right to send; it knows no alarms on sums of metrics; it trips over numbers that come from parameters; it lets a rule's event that fails be;
+batches, which on AWS is the right to send; it speaks plain http, which the queues' policies refuse; it knows no alarms on sums of metrics; it trips over numbers that come from parameters; it lets a rule's event that fails be;
 and it looks at no partition keys (policies.py does).
 """
 
@@ -103,6 +103,11 @@ class Bed:
                 resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{name}"
                 resource["Properties"].pop("Layers", None)
         del template["Resources"]["DialectLayer"]
+        for policy in resources("AWS::SQS::QueuePolicy", template).values():
+            document = policy["Properties"]["PolicyDocument"]
+            document["Statement"] = [it for it in document["Statement"] if it["Sid"] != "TlsOnly"]
+        for name in [name for name, it in resources("AWS::SQS::QueuePolicy", template).items() if not it["Properties"]["PolicyDocument"]["Statement"]]:
+            del template["Resources"][name]
         for alarm in resources("AWS::CloudWatch::Alarm", template).values():
             if alarm["Properties"].pop("Metrics", None):
                 alarm["Properties"] |= {"Namespace": "Sum", "MetricName": "Sum", "Statistic": "Sum", "Period": 60}

@@ -73,20 +73,24 @@ class Checkout:
         self.change(self.path / "template.yaml", "Transform:", f"# Version {version}\nTransform:")
         self.change(self.path / "template.yaml", "Rung's management API", f"{version} - Rung's management API")
 
-    def deployed(self):
-        """The parameters that are in force, and what a function was told."""
-        (stack,) = self.bed.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-        parameters = {it["ParameterKey"]: it["ParameterValue"] for it in stack["Parameters"]}
-        function = self.bed.client("lambda").get_function_configuration(FunctionName=self.bed.function("Subscriptions"))
-        return parameters, function
+
+def stack(bed, name):
+    """A stack's outputs and parameters."""
+    (found,) = bed.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    return {it["OutputKey"]: it["OutputValue"] for it in found["Outputs"]}, {it["ParameterKey"]: it["ParameterValue"] for it in found["Parameters"]}
 
 
-def test_deploying_takes_enter_alone_and_no_way_of_it_undoes_another(checkout):
+def test_deploying_takes_enter_alone_and_no_way_of_it_undoes_another(bed, checkout):
     kept = (ROOT / "samconfig.yaml").read_text()
     said = checkout.deploy("--guided")
     assert "authentication" not in said and "Saved arguments" in said
-    parameters, _ = checkout.deployed()
+    outputs, parameters = stack(bed, STACK)
     assert (parameters["RetentionDays"], parameters["BatchSize"]) == ("30", "10")
+
+    # The stand-in speaks plain http.
+    for queue in ("DeliverQueueUrl", "DeliverDeadQueueUrl", "RetryQueueUrl", "RetryDeadQueueUrl"):
+        with pytest.raises(bed.client("sqs").exceptions.ClientError, match="AccessDenied"):
+            bed.client("sqs").send_message(QueueUrl=outputs[queue], MessageBody="{}")
 
     # What was answered is the operator's own: a pull of the next version changes none of it.
     assert (checkout.path / "samconfig.yaml").read_text() == kept
@@ -98,7 +102,8 @@ def test_deploying_takes_enter_alone_and_no_way_of_it_undoes_another(checkout):
     checkout.deploy("--confirm-changeset", answer="y")
     checkout.upgrade("the one after")
     checkout.deploy("--guided")
-    parameters, function = checkout.deployed()
+    _, parameters = stack(bed, STACK)
+    function = bed.client("lambda").get_function_configuration(FunctionName=bed.function("Subscriptions"))
     assert (parameters["RetentionDays"], parameters["BatchSize"]) == ("60", "10")
     assert function["Environment"]["Variables"]["RUNG_RETENTION_DAYS"] == "60"
     assert function["Description"].startswith("next - the one after - ")
@@ -107,16 +112,11 @@ def test_deploying_takes_enter_alone_and_no_way_of_it_undoes_another(checkout):
 def test_a_restore_drill_makes_a_stack_of_the_same_data_that_delivers_nothing(bed, checkout):
     """After the test above, whose stack it restores."""
     dynamodb, secrets = bed.client("dynamodb"), bed.client("secretsmanager")
-
-    def stack(name):
-        (found,) = bed.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-        return {it["OutputKey"]: it["OutputValue"] for it in found["Outputs"]}, {it["ParameterKey"]: it["ParameterValue"] for it in found["Parameters"]}
-
-    old, _ = stack(STACK)
+    old, _ = stack(bed, STACK)
     row = {"pk": {"S": "T#acme"}, "sk": {"S": "t"}}
     dynamodb.put_item(TableName=old["TableName"], Item=row)
     checkout.run("docs/restore", "--from", STACK, "--to", "drill")
-    new, parameters = stack("drill")
+    new, parameters = stack(bed, "drill")
     assert new["TableName"] == "drill-restored" != old["TableName"]
     assert dynamodb.scan(TableName=new["TableName"])["Items"] == [row]
     assert (parameters["RetentionDays"], parameters["Deliveries"]) == ("60", "off")
