@@ -9,6 +9,7 @@ and it looks at no partition keys (policies.py does).
 
 import collections
 import copy
+import functools
 import hashlib
 import io
 import json
@@ -203,15 +204,18 @@ class Bed:
         events = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"] for page in events for event in page["events"]]
 
+    @functools.cache
     def requests(self, logical_id):
-        """Each request of a function to AWS: the service, the call, what was asked, and when."""
+        """Each request of a function to AWS until it was first asked for: the service, the call, what was asked, and when."""
         # How the stand-in names the session of a function's role.
         config = self.client("lambda").get_function(FunctionName=self.function(logical_id))["Configuration"]
         key = "ASIA" + hashlib.sha256(f"{config['FunctionArn']}:{config['Role']}".encode()).hexdigest()[:16].upper()
+        requests = []
         for event in self.recorded(key):
             asked = json.loads(event["CloudTrailEvent"])["requestParameters"]
             # Of a call in the query protocol the stand-in records no name of its own.
-            yield event["EventSource"].split(".")[0], asked.get("Action") or event["EventName"], asked, event["EventTime"]
+            requests.append((event["EventSource"].split(".")[0], asked.get("Action") or event["EventName"], asked, event["EventTime"]))
+        return requests
 
     def calls(self, logical_id):
         """What a function has asked AWS for."""

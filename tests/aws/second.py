@@ -17,13 +17,21 @@ from template import resources
 ANSWERS = {"ConditionalCheckFailedException", "TransactionCanceledException"}
 
 
+# Calls that differ in their values alone are played so often: it takes its time.
+PLAYED = 5
+
+
 def played(requests, table):
-    """Plays calls in the order of their times: how many there were of each kind, and what was said against any."""
-    counts, refusals = collections.Counter(), []
+    """Plays some calls of each shape in their order: how many there were of each kind, and what was said against any."""
+    counts, shapes, refusals = collections.Counter(), collections.Counter(), []
     with mock_aws():
         dynamodb = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
         create_table(dynamodb, table)
         for call, asked in requests:
+            key = f"{call} {shape(asked)}"
+            shapes[key] += 1
+            if shapes[key] > PLAYED:
+                continue
             counts[call] += 1
             try:
                 getattr(dynamodb, xform_name(call))(**with_bytes(asked))
@@ -34,6 +42,15 @@ def played(requests, table):
             except botocore.exceptions.ParamValidationError as error:
                 refusals.append(f"{call}: {error}")
     return counts, refusals
+
+
+def shape(asked):
+    """What a call asks for without its values: expressions, and the names and types of everything else."""
+    if isinstance(asked, list):
+        return sorted({str(shape(it)) for it in asked})
+    if not isinstance(asked, dict):
+        return type(asked).__name__
+    return {name: value if name.endswith("Expression") or name == "IndexName" else shape(value) for name, value in sorted(asked.items())}
 
 
 def create_table(dynamodb, name):

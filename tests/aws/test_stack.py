@@ -483,7 +483,7 @@ def test_a_second_stand_in_takes_every_call_to_the_table(bed):
     requests.sort(key=lambda it: it[3])
     counts, refusals = second.played([(call, asked) for _, call, asked, _ in requests], bed.outputs["TableName"])
     assert refusals == []
-    assert counts.total() > 1000 and len(counts) >= 7, counts
+    assert counts.total() > 100 and len(counts) >= 7, counts
     # It does refuse what makes no sense.
     nonsense = {"TableName": bed.outputs["TableName"], "KeyConditionExpression": "pk = :pk AND", "ExpressionAttributeValues": {":pk": {"S": "T#acme"}}}
     _, refusals = second.played([("Query", nonsense)], bed.outputs["TableName"])
