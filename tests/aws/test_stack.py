@@ -485,7 +485,7 @@ def test_a_second_stand_in_takes_every_call_to_the_table(bed):
     assert refusals == []
     assert counts.total() > 100 and len(counts) >= 7, counts
     # It does refuse what makes no sense.
-    nonsense = {"TableName": bed.outputs["TableName"], "KeyConditionExpression": "pk = :pk AND", "ExpressionAttributeValues": {":pk": {"S": "T#acme"}}}
+    nonsense = {"TableName": bed.outputs["TableName"], "KeyConditionExpression": "sk = :pk", "ExpressionAttributeValues": {":pk": {"S": "T#acme"}}}
     _, refusals = second.played([("Query", nonsense)], bed.outputs["TableName"])
     assert len(refusals) == 1
 
