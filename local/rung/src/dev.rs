@@ -43,6 +43,11 @@ const TENANTS_PAGE: usize = 100;
 
 /// The flags of `dev`.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rung dev
+  rung dev --addr 127.0.0.1:0 --data /tmp/rung --time-scale 3600
+  RUNG_ADMIN_KEY=… rung dev --strict")]
 pub(crate) struct Args {
     /// Where the API listens; port 0 picks a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = flags::address)]

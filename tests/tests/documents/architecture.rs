@@ -74,7 +74,10 @@ const LIFTED: [(&str, &str); 11] = [
         "shared/json/examples/work.rs",
         "a program that measures time",
     ),
-    ("local/rung/src/cli/keys.rs", "the key for a command line"),
+    (
+        "local/rung/src/cli/api/profiles.rs",
+        "the key and the place for a command line",
+    ),
     (
         "functions/subscriptions/tests/api/openapi.rs",
         "the setting of one test",

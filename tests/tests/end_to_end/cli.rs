@@ -1,8 +1,11 @@
 //! The commands beside `dev`, each as its user runs it.
 
-use std::process::Stdio;
+mod manage;
 
-use rung_tests::{ADMIN_KEY, PATIENCE, Receiver, Tenant};
+use std::process::{ExitStatus, Stdio};
+
+use rung_tests::{ADMIN_KEY, Answer, PATIENCE, Receiver, Tenant};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -76,27 +79,46 @@ async fn finish(mut command: Command, input: &str) -> Done {
     }
 }
 
-/// A `rung listen --json` on a free port.
+/// A `rung listen --json` on a free port, or another command that writes lines of JSON until it is ended.
 struct Listening {
     url: String,
     lines: Lines<BufReader<ChildStdout>>,
-    _child: Child,
+    child: Child,
 }
 
 impl Listening {
     async fn start(flags: &[&str]) -> Self {
         let mut args = vec!["listen", "--port", "0", "--json"];
         args.extend(flags);
-        let mut child = command(&args).spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let mut listening = Self {
-            url: String::new(),
-            lines: BufReader::new(stdout).lines(),
-            _child: child,
-        };
+        Self::of(command(&args)).await
+    }
+
+    async fn of(listen: Command) -> Self {
+        let mut listening = Self::lines_of(listen);
         let first = listening.next().await;
         listening.url = first["listening"].as_str().unwrap().to_owned();
         listening
+    }
+
+    fn lines_of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        Self {
+            url: String::new(),
+            lines: BufReader::new(stdout).lines(),
+            child,
+        }
+    }
+
+    async fn end(&mut self, signal: Signal) -> ExitStatus {
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+        self.ended().await
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        ended.expect("it ends").unwrap()
     }
 
     /// The next line.
@@ -343,7 +365,13 @@ async fn listen_fails_on_purpose_and_shows_the_ladder() {
 #[tokio::test]
 async fn listen_forwards_and_answers_what_was_answered() {
     let rung = rung(&[]).await;
-    let behind = Receiver::always(422).await;
+    let behind = Receiver::start(|_| {
+        let answer = Answer::status(422).header("X-Reason", "no room");
+        answer
+            .header("Content-Type", "text/x-reason")
+            .body("try elsewhere")
+    })
+    .await;
     let to = behind.url("/hooks?from=rung");
     let mut listening = Listening::start(&["--forward", &to]).await;
     let tenant = Tenant::create(&rung, "acme", "odin").await;
@@ -361,6 +389,11 @@ async fn listen_forwards_and_answers_what_was_answered() {
     assert!(forwarded.header("x-odin-signature").is_some());
     let attempts = webhook.until_attempts(&event.id, 1).await;
     assert_eq!(attempts[0]["response_status"], 422);
+    let response = &webhook.log(&attempts[0]).await["response"];
+    assert_eq!(response["body"], "try elsewhere");
+    let headers = &response["headers"];
+    assert_eq!(headers["x-reason"], "no room", "{headers}");
+    assert_eq!(headers["content-type"], "text/x-reason", "{headers}");
     drop(behind);
     let log = webhook.retry(&attempts[0]).await;
     log.data(202);
@@ -498,23 +531,22 @@ async fn events_trigger_publishes_to_a_running_rung() {
             .contains("9007199254740993")
     );
 
-    for (args, problem) in [
-        (&["no.such.type"][..], "unknown_event_type"),
-        (
-            &["user.streak.achieved", "--key", "rk_wrong"],
-            "unauthorized",
-        ),
+    for (args, code, problem) in [
+        (&["no.such.type"][..], 1, "unknown_event_type"),
+        (&["user.streak.achieved", "--key", "rk_wrong"], 2, "--key"),
         (
             &["user.streak.achieved", "--url", "http://127.0.0.1:9"],
+            3,
             "is Rung running",
         ),
         (
             &["user.streak.achieved", "--data", "/no/such/file"],
+            1,
             "/no/such/file",
         ),
     ] {
         let done = trigger(args, "").await;
-        assert_eq!(done.code, Some(1));
+        assert_eq!(done.code, Some(code));
         assert!(done.stderr.contains(problem), "{}", done.stderr);
     }
 }
@@ -551,13 +583,13 @@ async fn keys_are_made_listed_and_revoked() {
         (&json!("Relay"), &json!(id))
     );
     let shown = keys(second, &["list"]).await.ok().stdout;
-    assert!(shown.contains("Second admin last used "), "{shown}");
+    assert!(shown.contains("  Second  admin  "), "{shown}");
     assert!(!shown.contains(second), "{shown}");
 
     for (args, problem) in [
         (&["revoke", id][..], "last_admin_key"),
         (&["revoke", "key_nobody"], "not_found"),
-        (&["create", "X", "--scope", "everything"], "scopes"),
+        (&["create", "X", "--scope", "everything"], "--scope"),
         (&["list", "--key", second], "--key"),
     ] {
         let done = keys(second, args).await;

@@ -52,6 +52,8 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
         "ms" => Some(1),
         "s" => Some(1_000),
         "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
         _ => None,
     };
     let ms = number
@@ -60,5 +62,5 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
         .zip(unit_ms)
         .and_then(|(number, unit_ms)| number.checked_mul(unit_ms));
     ms.map(Duration::from_millis)
-        .ok_or_else(|| "write an integer with ms, s or min, such as 1500ms or 2s".to_owned())
+        .ok_or_else(|| "write an integer with ms, s, min, h or d, such as 1500ms or 2s".to_owned())
 }

@@ -27,6 +27,11 @@ const EXAMPLE_MS: u64 = 1_760_099_400_000;
 
 /// What can be asked of dialects.
 #[derive(clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  rung dialects list
+  rung dialects show odin --snippet python
+  rung dialects check ours.toml")]
 pub(crate) enum Command {
     /// List the dialects that come with Rung
     List {

@@ -53,16 +53,17 @@ async fn taken(request: Request) -> Option<Arrival> {
     })
 }
 
-/// Waits for the wish to end: SIGINT or SIGTERM.
-pub(super) async fn asked_to_end() -> io::Result<()> {
+/// The wish to end, SIGINT or SIGTERM, noted from this call on.
+pub(super) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
     );
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

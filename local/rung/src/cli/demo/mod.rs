@@ -33,6 +33,10 @@ const TIME_SCALE: u32 = 3_600;
 
 /// The flags of `demo`.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rung demo
+  rung demo --json")]
 pub(crate) struct Args {
     /// Print one JSON object per line
     #[arg(long)]
@@ -47,10 +51,11 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
         .init();
     let data = tempfile::tempdir()?;
     runtime()?.block_on(async {
+        let interrupted = asked_to_end()?;
         tokio::select! {
             done = run(args, data.path(), out) => done,
             // The data goes with the scope.
-            _ = asked_to_end() => Ok(ExitCode::FAILURE),
+            () = interrupted => Ok(ExitCode::FAILURE),
         }
     })
 }

@@ -23,8 +23,8 @@ use tokio::{
 
 use super::super::{
     Error,
+    api::client::Client,
     check::{Check, Request, TOLERANCE_S, all_hold, check},
-    client::Client,
     receiver::{Arrival, serve},
 };
 

@@ -1,9 +1,11 @@
 //! `rung listen`: a receiver for whoever writes one.
 //!
 //! Each request is read ([`report`]): which dialect it is, which signature holds, which attempt of its delivery it is and when
-//! the next one is to be expected. Then it is forwarded, failed on purpose, or simply taken.
+//! the next one is to be expected. Then it is forwarded, failed on purpose, or simply taken. With `--create`, it is a webhook of a
+//! running Rung for as long as it runs ([`registration`]).
 
 mod attempts;
+mod registration;
 mod report;
 
 use std::{
@@ -15,15 +17,23 @@ use std::{
 };
 
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use rung_base::clock::{Clock as _, SystemClock};
-use rung_core::egress::{self, Outgoing, Slot, Spelling, Transport as _};
+use rung_core::egress::{self, Outgoing, Slot, Spelling, Transport as _, policy::is_framing};
 use rung_dialect::Dialect;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+};
 use url::Url;
 
-use self::{attempts::Attempts, report::Report};
+use self::{
+    attempts::Attempts,
+    registration::{Registration, Wish},
+    report::Report,
+};
 use super::{
     Error,
     check::{Request, TOLERANCE_S, all_hold, check},
@@ -47,6 +57,7 @@ Examples:
   rung listen --fail 3 --dialect bharatcart       the first 3 attempts of each event fail
   rung listen --forward http://127.0.0.1:3000/hooks
   rung listen --status 410                        what happens when a receiver is gone
+  rung listen --create --tenant acme              a webhook of a running Rung, until it ends
 
 With a secret, what does not verify is answered 401, as a receiver would.")]
 pub(crate) struct Args {
@@ -74,7 +85,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     fail: Option<u32>,
     /// The response status; with --fail, the status of failing attempts [default: 200, with --fail 500]
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<StatusCode>,
     /// Delay before each response, such as 1500ms or 2s
     #[arg(long, value_name = "SPAN", value_parser = choice::span)]
@@ -91,6 +102,18 @@ pub(crate) struct Args {
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wish: Wish,
+}
+
+/// A status that can end a request: interim ones, and what is no status of HTTP, cannot.
+fn status(text: &str) -> Result<StatusCode, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (200..=599).contains(number));
+    let status = number.and_then(|number| StatusCode::from_u16(number).ok());
+    status.ok_or_else(|| "must be a status from 200 to 599".to_owned())
 }
 
 /// Runs until SIGINT or SIGTERM, or until `--count` requests have come.
@@ -98,28 +121,29 @@ pub(super) fn main(args: Args) -> Result<ExitCode, Error> {
     runtime()?.block_on(run(args))
 }
 
-async fn run(args: Args) -> Result<ExitCode, Error> {
+async fn run(mut args: Args) -> Result<ExitCode, Error> {
     let addr = args
         .port
         .map_or(args.addr, |port| (Ipv4Addr::LOCALHOST, port).into());
-    let dialects = choice::dialects(&args.dialect)?;
+    let mut dialects = choice::dialects(&args.dialect)?;
     let tcp = TcpListener::bind(addr)
         .await
         .map_err(|error| format!("cannot listen on {addr}: {error}; choose another --port"))?;
     let url = format!("http://{}", tcp.local_addr()?);
-    let out = &mut anstream::stdout();
-    if args.json {
-        json_line(out, &json!({ "listening": url }))?;
-    } else {
-        let expected: Vec<_> = dialects.iter().map(|dialect| &*dialect.name).collect();
-        writeln!(out, "{} {url}", paint(TITLE, "rung: receiving at"))?;
-        let secrets = match args.secret.len() {
-            0 => "not verifying, because no secret is given".to_owned(),
-            1 => "verifying with 1 secret".to_owned(),
-            n => format!("verifying with {n} secrets"),
-        };
-        let expected = format!("expecting {}; {secrets}", expected.join(", "));
-        writeln!(out, "{}", paint(QUIET, expected))?;
+    let interrupted = asked_to_end()?;
+    let registration = Registration::make(&args.wish, &url).await?;
+    if let Some(registration) = &registration {
+        args.secret.extend(registration.secret.clone());
+        // What comes is in its dialect; one that is not built in is told by its headers, as without it.
+        if let Some(dialect) = registration.dialect().filter(|_| args.dialect.is_empty()) {
+            dialects = vec![dialect];
+        }
+    }
+    if let Err(error) = announce(&args, &dialects, &url, registration.as_ref()) {
+        if let Some(registration) = registration {
+            registration.remove().await?;
+        }
+        return Err(error);
     }
     let (enough, mut had_enough) = watch::channel(false);
     let listener = Arc::new(Listener {
@@ -138,15 +162,50 @@ async fn run(args: Args) -> Result<ExitCode, Error> {
         let listener = Arc::clone(&taker);
         async move { listener.take(arrival).await }
     };
+    let (removed, removal) = oneshot::channel();
     let ended = async move {
         tokio::select! {
-            // Without its signals the command ends as any other does.
-            _ = asked_to_end() => {}
+            () = interrupted => {}
             _ = had_enough.wait_for(|enough| *enough) => {}
         }
+        // While it still receives: what is on its way does not fail.
+        let result = match registration {
+            Some(registration) => registration.remove().await,
+            None => Ok(()),
+        };
+        // It is waited for below.
+        let _ = removed.send(result);
     };
     serve(tcp, answer, ended).await;
+    removal.await??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where it listens, and for what.
+fn announce(
+    args: &Args,
+    dialects: &[Arc<Dialect>],
+    url: &str,
+    registration: Option<&Registration>,
+) -> Result<(), Error> {
+    let out = &mut anstream::stdout();
+    if args.json {
+        let webhook = registration.map(|registration| &registration.id);
+        return json_line(out, &json!({ "listening": url, "webhook_id": webhook }));
+    }
+    let expected: Vec<_> = dialects.iter().map(|dialect| &*dialect.name).collect();
+    writeln!(out, "{} {url}", paint(TITLE, "rung: receiving at"))?;
+    if let Some(registration) = registration {
+        writeln!(out, "{}", paint(QUIET, registration))?;
+    }
+    let secrets = match args.secret.len() {
+        0 => "not verifying, because no secret is given".to_owned(),
+        1 => "verifying with 1 secret".to_owned(),
+        n => format!("verifying with {n} secrets"),
+    };
+    let expected = format!("expecting {}; {secrets}", expected.join(", "));
+    writeln!(out, "{}", paint(QUIET, expected))?;
+    Ok(out.flush()?)
 }
 
 struct Listener {
@@ -187,11 +246,8 @@ impl Listener {
             tokio::time::sleep(delay).await;
         }
         let refused = checks.as_ref().is_some_and(|checks| !all_hold(checks));
-        let (status, body) = if refused {
-            (
-                StatusCode::UNAUTHORIZED,
-                "the signature does not verify".into(),
-            )
+        let response = if refused {
+            (StatusCode::UNAUTHORIZED, "the signature does not verify").into_response()
         } else {
             self.answer(&arrival, attempt).await
         };
@@ -202,13 +258,13 @@ impl Listener {
             told,
             checks,
             attempt,
-            status,
+            status: response.status(),
             forwarded_to: self.args.forward.as_ref().map(Url::as_str),
             time_scale: self.args.time_scale,
             ended_ms: SystemClock.wall_ms(),
         };
         self.tell(&report);
-        (status, body).into_response()
+        response
     }
 
     /// The dialect that a request looks like; if only one is expected, that one in any case.
@@ -229,29 +285,28 @@ impl Listener {
         seen.attempts.count(&arrival.path, event)
     }
 
-    async fn answer(&self, arrival: &Arrival, attempt: u32) -> (StatusCode, bytes::Bytes) {
+    async fn answer(&self, arrival: &Arrival, attempt: u32) -> Response {
         let failing = self.args.fail.map(|fail| attempt <= fail);
         let challenge = arrival.headers.get("rung-challenge");
+        let status = |usual| self.args.status.unwrap_or(usual);
         match (failing, &self.args.forward, challenge) {
             // Who is asked for consent to deliveries gives it.
             (None | Some(false), None, Some(token)) => {
-                let token = bytes::Bytes::copy_from_slice(token.as_bytes());
-                (self.args.status.unwrap_or(StatusCode::OK), token)
+                let token = Bytes::copy_from_slice(token.as_bytes());
+                (status(StatusCode::OK), token).into_response()
             }
             (Some(true), ..) => {
-                let status = self.args.status;
-                (
-                    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-                    "failed on purpose".into(),
-                )
+                let status = status(StatusCode::INTERNAL_SERVER_ERROR);
+                (status, "failed on purpose").into_response()
             }
             (_, Some(url), _) => self.forward(url, arrival).await,
-            (Some(false), None, None) => (StatusCode::OK, "OK".into()),
-            (None, None, None) => (self.args.status.unwrap_or(StatusCode::OK), "OK".into()),
+            (Some(false), None, None) => "OK".into_response(),
+            (None, None, None) => (status(StatusCode::OK), "OK").into_response(),
         }
     }
 
-    async fn forward(&self, url: &Url, arrival: &Arrival) -> (StatusCode, bytes::Bytes) {
+    /// The answer of the receiver behind, with all of its headers that are not the connection's own.
+    async fn forward(&self, url: &Url, arrival: &Arrival) -> Response {
         let mut headers: HeaderMap = arrival.headers.clone();
         headers.remove(header::HOST);
         let outgoing = Outgoing {
@@ -264,8 +319,17 @@ impl Listener {
             fresh: false,
         };
         match self.transport.post(&outgoing, &Slot::uncounted()).await {
-            Ok(answer) => (answer.status, answer.body),
-            Err(failure) => (StatusCode::BAD_GATEWAY, failure.to_string().into()),
+            Ok(answer) => {
+                let mut response = Response::new(answer.body.into());
+                *response.status_mut() = answer.status;
+                for (name, value) in &answer.headers {
+                    if !is_framing(name) {
+                        response.headers_mut().append(name, value.clone());
+                    }
+                }
+                response
+            }
+            Err(failure) => (StatusCode::BAD_GATEWAY, failure.to_string()).into_response(),
         }
     }
 

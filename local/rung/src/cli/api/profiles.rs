@@ -1,0 +1,490 @@
+//! Profiles: which Rung is meant, and where its key is kept.
+//!
+//! They are in `rung/config.toml` of the user's configuration folder, for its owner alone. A key is never in it: a profile names
+//! the file, the environment variable or the command that has it. No key is an argument: those are in the list of processes.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, IsTerminal as _, Write},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Command as Process, ExitCode},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use url::{Host, Url};
+
+use super::{
+    super::{
+        Error, json_line, runtime,
+        screen::{GOOD, QUIET, TITLE, paint},
+    },
+    client::Client,
+    table::Table,
+};
+
+/// Where `rung dev` listens unless told otherwise.
+const LOCAL: &str = "http://127.0.0.1:8080";
+/// Where `rung dev` keeps the operator's key unless told otherwise.
+const DEV_KEY: &str = "./.rung/admin-key";
+/// What others may do with a file of their own: nothing, with one that has a key.
+const OTHERS: u32 = 0o077;
+
+/// The flags of `login`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Without one of the --key flags, the key is read from the terminal or standard input and kept in a file that only you can read.
+The profile of the latest `rung login` is used by all commands, unless --profile, --url or the environment says otherwise.
+
+Examples:
+  rung login production --url https://webhooks.example.com --key-command 'pass show rung'
+  rung login staging --url https://staging.example.com --key-env STAGING_KEY
+  aws secretsmanager get-secret-value --secret-id SECRET --query SecretString --output text |
+    rung login production --url https://webhooks.example.com")]
+pub(crate) struct Login {
+    /// The profile's name: letters, digits, - and _
+    #[arg(value_name = "PROFILE", default_value = "default", value_parser = name)]
+    name: String,
+    /// The URL of Rung
+    #[arg(long, default_value = LOCAL, value_parser = base)]
+    url: String,
+    /// A file that has the key; only you may be able to read it (mode 0600)
+    #[arg(long, value_name = "FILE", group = "key")]
+    key_file: Option<PathBuf>,
+    /// An environment variable that has the key
+    #[arg(long, value_name = "NAME", group = "key")]
+    key_env: Option<String>,
+    /// A command that prints the key, such as one that asks a keychain
+    #[arg(long, value_name = "COMMAND", group = "key")]
+    key_command: Option<String>,
+}
+
+/// What can be done with profiles.
+#[derive(clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  rung profiles list
+  rung profiles use staging
+  rung profiles remove staging")]
+pub(crate) enum Profiles {
+    /// List the profiles; the one in use is marked
+    List {
+        /// Print JSON, one object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Use this profile from now on
+    Use {
+        /// The profile's name
+        #[arg(value_name = "PROFILE")]
+        name: String,
+    },
+    /// Remove a profile, and its key if `rung login` keeps it
+    Remove {
+        /// The profile's name
+        #[arg(value_name = "PROFILE")]
+        name: String,
+    },
+}
+
+/// A Rung and the key that opens it.
+pub(super) struct Access {
+    pub(super) url: String,
+    pub(super) key: String,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    current: Option<String>,
+    #[serde(default)]
+    profiles: BTreeMap<String, Profile>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Profile {
+    url: String,
+    #[serde(flatten)]
+    key: KeySource,
+}
+
+/// Where a key comes from.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeySource {
+    KeyFile(PathBuf),
+    KeyEnv(String),
+    KeyCommand(String),
+}
+
+/// The Rung that is meant: the flags' before the environment's, then that of the profile in use, then `rung dev`.
+pub(super) fn access(profile: Option<&str>, url: Option<&str>) -> Result<Access, Error> {
+    let chosen = match (profile, url) {
+        (Some(name), _) => Some(name.to_owned()),
+        (None, Some(_)) => None,
+        (None, None) => env("RUNG_PROFILE"),
+    };
+    if let Some(name) = chosen {
+        return Config::read()?.profile(&name)?.access();
+    }
+    let url = url.map(str::to_owned).or_else(|| env("RUNG_URL"));
+    if url.is_none() && env("RUNG_KEY").is_none() {
+        let config = Config::read()?;
+        if let Some(name) = &config.current {
+            return config.profile(name)?.access();
+        }
+    }
+    let url =
+        base(url.as_deref().unwrap_or(LOCAL)).map_err(|problem| format!("RUNG_URL: {problem}"))?;
+    let key = match env("RUNG_KEY") {
+        Some(key) => key,
+        None => dev_key(&url)?,
+    };
+    Ok(Access { url, key })
+}
+
+/// The key that `rung dev` keeps where the command is run; only for a Rung on this machine.
+fn dev_key(url: &str) -> Result<String, Error> {
+    let is_local = match Url::parse(url)?.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if !is_local {
+        return Err("no key: set RUNG_KEY, or use `rung login`".into());
+    }
+    let key = fs::read_to_string(DEV_KEY).map_err(|_| {
+        format!("no key: set RUNG_KEY, use `rung login`, or run this beside `rung dev` ({DEV_KEY} not found)")
+    })?;
+    Ok(key.trim().to_owned())
+}
+
+impl Config {
+    fn read() -> Result<Self, Error> {
+        let path = folder()?.join("config.toml");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(format!("{}: {error}", path.display()).into()),
+        };
+        Ok(toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?)
+    }
+
+    fn write(&self) -> Result<(), Error> {
+        write_own(&folder()?.join("config.toml"), &toml::to_string(self)?)
+    }
+
+    fn profile(&self, name: &str) -> Result<&Profile, Error> {
+        let found = self.profiles.get(name);
+        found.ok_or_else(|| {
+            let names: Vec<_> = self.profiles.keys().map(String::as_str).collect();
+            let there = match names.len() {
+                0 => "there is none yet".to_owned(),
+                _ => format!("there are {}", names.join(", ")),
+            };
+            format!("profile {name:?} not found: {there}; `rung login {name}` makes it").into()
+        })
+    }
+}
+
+impl Profile {
+    fn access(&self) -> Result<Access, Error> {
+        Ok(Access {
+            url: self.url.clone(),
+            key: self.key.read()?,
+        })
+    }
+}
+
+impl KeySource {
+    fn read(&self) -> Result<String, Error> {
+        let text = match self {
+            Self::KeyFile(path) => read_own(path)?,
+            Self::KeyEnv(name) => env(name).ok_or_else(|| format!("no key: set {name}"))?,
+            Self::KeyCommand(command) => {
+                let failed = |reason: String| format!("no key: `{command}`: {reason}");
+                let mut shell = Process::new("sh");
+                shell
+                    .arg("-c")
+                    .arg(command)
+                    .stderr(std::process::Stdio::inherit());
+                let done = shell.output().map_err(|error| failed(error.to_string()))?;
+                if !done.status.success() {
+                    return Err(failed(done.status.to_string()).into());
+                }
+                String::from_utf8(done.stdout).map_err(|_| failed("printed no text".to_owned()))?
+            }
+        };
+        checked_key(&text)
+    }
+
+    /// For people: where it is, not what it is.
+    fn told(&self) -> String {
+        match self {
+            Self::KeyFile(path) => format!("file {}", path.display()),
+            Self::KeyEnv(name) => format!("environment variable {name}"),
+            Self::KeyCommand(command) => format!("command `{command}`"),
+        }
+    }
+}
+
+/// A key as it is sent.
+fn checked_key(text: &str) -> Result<String, Error> {
+    let key = text.trim();
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("no key: a key is one line of printable characters without blanks".into());
+    }
+    Ok(key.to_owned())
+}
+
+pub(crate) fn login(args: &Login, out: &mut impl Write) -> Result<ExitCode, Error> {
+    let mut stored = None;
+    let source = match (&args.key_file, &args.key_env, &args.key_command) {
+        (Some(path), ..) => KeySource::KeyFile(std::path::absolute(path)?),
+        (_, Some(name), _) => KeySource::KeyEnv(name.clone()),
+        (.., Some(command)) => KeySource::KeyCommand(command.clone()),
+        (None, None, None) => {
+            stored = Some(checked_key(&ask_for_key()?)?);
+            KeySource::KeyFile(kept_key(&args.name)?)
+        }
+    };
+    let key = match &stored {
+        Some(key) => key.clone(),
+        None => source.read()?,
+    };
+    let me = runtime()?.block_on(Client::new(&args.url, &key).get("/v1/me"))?;
+    if let (Some(key), KeySource::KeyFile(path)) = (&stored, &source) {
+        write_own(path, &format!("{key}\n"))?;
+    }
+    let mut config = Config::read()?;
+    let profile = Profile {
+        url: args.url.clone(),
+        key: source,
+    };
+    config.profiles.insert(args.name.clone(), profile);
+    config.current = Some(args.name.clone());
+    config.write()?;
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    writeln!(
+        out,
+        "{} {} with the key {}",
+        paint(GOOD, "logged in to"),
+        paint(TITLE, &args.url),
+        text(&me["key"]["id"]),
+    )?;
+    writeln!(
+        out,
+        "{}",
+        paint(QUIET, format!("profile {} is in use", args.name))
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// From the terminal without showing it, or from standard input.
+fn ask_for_key() -> Result<String, Error> {
+    if io::stdin().is_terminal() {
+        return Ok(rpassword::prompt_password("Key: ")?);
+    }
+    Ok(io::read_to_string(io::stdin())?)
+}
+
+pub(crate) fn main(command: &Profiles, out: &mut impl Write) -> Result<ExitCode, Error> {
+    let mut config = Config::read()?;
+    match command {
+        Profiles::List { json } => list(&config, *json, out)?,
+        Profiles::Use { name } => {
+            config.profile(name)?;
+            config.current = Some(name.clone());
+            config.write()?;
+        }
+        Profiles::Remove { name } => {
+            config.profile(name)?;
+            config.profiles.remove(name);
+            if config.current.as_ref() == Some(name) {
+                config.current = None;
+            }
+            config.write()?;
+            match fs::remove_file(kept_key(name)?) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(config: &Config, json: bool, out: &mut impl Write) -> Result<(), Error> {
+    let row = |(name, profile): (&String, &Profile)| {
+        json!({
+            "name": name,
+            "url": profile.url,
+            "key": profile.key.told(),
+            "in_use": config.current.as_ref() == Some(name),
+        })
+    };
+    let rows: Vec<_> = config.profiles.iter().map(row).collect();
+    if !json {
+        return Table::of("profiles").rows(&rows, out);
+    }
+    rows.iter().try_for_each(|row| json_line(out, row))
+}
+
+/// The user's configuration folder of Rung.
+fn folder() -> Result<PathBuf, Error> {
+    let absolute = |name| {
+        env(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let config =
+        absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")));
+    let config = config.ok_or("no place for profiles: set HOME or XDG_CONFIG_HOME")?;
+    Ok(config.join("rung"))
+}
+
+/// The file of a key that `login` keeps.
+fn kept_key(profile: &str) -> Result<PathBuf, Error> {
+    Ok(folder()?.join("keys").join(profile))
+}
+
+/// A file that only its owner reads.
+fn read_own(path: &Path) -> Result<String, Error> {
+    let told = |error: io::Error| format!("{}: {error}", path.display());
+    let mode = fs::metadata(path).map_err(told)?.permissions().mode();
+    if mode & OTHERS != 0 {
+        let path = path.display();
+        return Err(
+            format!("{path} has a key, and others may use it: run `chmod 600 {path}`").into(),
+        );
+    }
+    Ok(fs::read_to_string(path).map_err(told)?)
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+pub(super) fn write_own(path: &Path, text: &str) -> Result<(), Error> {
+    let told = |error: io::Error| format!("{}: {error}", path.display());
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut builder = fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(told)?;
+    // A temporary file has the mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(told)?;
+    file.write_all(text.as_bytes()).map_err(told)?;
+    file.persist(path).map_err(|error| told(error.error))?;
+    Ok(())
+}
+
+/// The one place where commands read the environment beside clap's.
+#[allow(clippy::disallowed_methods)]
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(is_fine) {
+        return Err("must be 1 to 64 letters, digits, - or _".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The URL of a Rung, without the slash at its end.
+pub(super) fn base(text: &str) -> Result<String, String> {
+    let url =
+        Url::parse(text).map_err(|error| format!("{error}: write http://HOST or https://HOST"))?;
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !is_plain {
+        return Err(
+            "write http://HOST or https://HOST, without user, query and fragment".to_owned(),
+        );
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_names_the_place_of_its_key() {
+        let config: Config = toml::from_str(
+            "current = \"a\"\n\
+             [profiles.a]\nurl = \"http://a\"\nkey_file = \"/k\"\n\
+             [profiles.b]\nurl = \"http://b\"\nkey_command = \"pass rung\"\n",
+        )
+        .unwrap();
+        let told = |name| config.profile(name).unwrap().key.told();
+        assert_eq!(told("a"), "file /k");
+        assert_eq!(told("b"), "command `pass rung`");
+        let again: Config = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
+        assert_eq!(again.current.as_deref(), Some("a"));
+        assert_eq!(again.profile("b").unwrap().key.told(), told("b"));
+        let unknown = config.profile("c").err().unwrap().to_string();
+        assert!(unknown.contains("there are a, b"), "{unknown}");
+    }
+
+    #[test]
+    fn the_key_of_dev_goes_to_this_machine_alone() {
+        for url in [
+            "http://192.0.2.1:8080",
+            "https://webhooks.example.com",
+            "http://localhost.example.com",
+        ] {
+            let refused = dev_key(url).unwrap_err().to_string();
+            assert_eq!(
+                refused, "no key: set RUNG_KEY, or use `rung login`",
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/key");
+        write_own(&path, "ra_1\n").unwrap();
+        assert_eq!(KeySource::KeyFile(path.clone()).read().unwrap(), "ra_1");
+        for mode in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = KeySource::KeyFile(path.clone()).read().unwrap_err();
+            assert!(refused.to_string().contains("chmod 600"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_word() {
+        assert_eq!(checked_key(" ra_1\n").unwrap(), "ra_1");
+        for wrong in ["", "\n", "two words", "two\nlines", "ra_ü"] {
+            assert!(checked_key(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_that_of_a_server() {
+        assert_eq!(base("https://a.example/").unwrap(), "https://a.example");
+        assert_eq!(
+            base("http://127.0.0.1:8080/base/").unwrap(),
+            "http://127.0.0.1:8080/base"
+        );
+        for wrong in [
+            "",
+            "a.example",
+            "ftp://a",
+            "http://user@a",
+            "http://a?b",
+            "http://a#b",
+        ] {
+            assert!(base(wrong).is_err(), "{wrong}");
+        }
+    }
+}

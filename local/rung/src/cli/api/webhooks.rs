@@ -1,0 +1,208 @@
+//! `rung webhooks`: a tenant's webhooks, or those of all tenants.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use http::Method;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+
+use super::{
+    Error, Remote, Session,
+    ask::{Ask, Body, List, Segment, read},
+};
+
+/// What can be done with webhooks.
+#[derive(clap::Subcommand)]
+#[command(after_help = "\
+With an operator's key, name the tenant with --tenant; `list` shows those of all tenants without it.
+
+Examples:
+  rung webhooks create https://acme.example/hook --tenant acme --events 'order.*'
+  rung webhooks create https://acme.example/hook --tenant acme --events '*' --secret-file secret
+  rung webhooks list --health failing,disabled
+  rung webhooks test webhook_5kq2m8x1r7 --tenant acme --event-type order.paid
+  rung webhooks update webhook_5kq2m8x1r7 --tenant acme --status active --recover
+  echo '{\"secret_headers\": {\"Authorization\": \"Bearer …\"}}' | rung webhooks update webhook_5kq2m8x1r7 --tenant acme --from -
+  rung webhooks rotate-secret webhook_5kq2m8x1r7 --tenant acme --overlap-seconds 86400")]
+pub(crate) enum Command {
+    /// List webhooks
+    List(List<Filters>),
+    /// Show a webhook
+    Show {
+        /// The webhook's id
+        id: Segment,
+    },
+    /// Create a webhook and print its secret last
+    Create(Body<New>),
+    /// Change what is given of a webhook
+    Update {
+        /// The webhook's id
+        id: Segment,
+        #[command(flatten)]
+        body: Body<Change>,
+    },
+    /// Delete a webhook
+    Delete {
+        /// The webhook's id
+        id: Segment,
+    },
+    /// Send a type's sample now, and show what came back
+    Test {
+        /// The webhook's id
+        id: Segment,
+        /// The type [default: the first that it subscribes to]
+        #[arg(long, value_name = "TYPE")]
+        event_type: Option<String>,
+    },
+    /// Ask the endpoint whether it wants the deliveries
+    Verify {
+        /// The webhook's id
+        id: Segment,
+    },
+    /// Show the secret, last, and the old ones that still sign
+    Secret {
+        /// The webhook's id
+        id: Segment,
+    },
+    /// Replace the secret and print the new one last; both sign for a while
+    RotateSecret {
+        /// The webhook's id
+        id: Segment,
+        #[command(flatten)]
+        rotation: Rotation,
+    },
+    /// End a rotation: the new secret alone signs
+    FinishRotation {
+        /// The webhook's id
+        id: Segment,
+    },
+}
+
+#[derive(clap::Args, Serialize)]
+pub(crate) struct Filters {
+    /// Only those that stand so: healthy, failing, paused, disabled; separated by commas
+    #[arg(long)]
+    health: Option<String>,
+    /// Only active or disabled ones
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those that get these types, groups or prefixes, separated by commas
+    #[arg(long, value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Only those whose id, name, description or URL contains this
+    #[arg(long, value_name = "TEXT")]
+    q: Option<String>,
+}
+
+#[derive(clap::Args, Serialize)]
+pub(crate) struct New {
+    /// The endpoint
+    url: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    fields: Fields,
+    #[command(flatten)]
+    #[serde(flatten)]
+    secret: Secret,
+}
+
+#[derive(clap::Args, Serialize)]
+pub(crate) struct Change {
+    /// The endpoint
+    #[arg(long = "endpoint", value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    fields: Fields,
+    /// With --status active: send what it missed
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    recover: bool,
+}
+
+#[derive(clap::Args, Serialize)]
+struct Fields {
+    /// A type, group, prefix such as order.*, or *; repeatable
+    #[arg(long, value_name = "TYPE")]
+    events: Vec<String>,
+    /// The name
+    #[arg(long)]
+    name: Option<String>,
+    /// The description
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The dialect [default: the tenant's]
+    #[arg(long)]
+    dialect: Option<String>,
+    /// active or disabled
+    #[arg(long)]
+    status: Option<String>,
+    /// How many attempts there may be in a second
+    #[arg(long, value_name = "N")]
+    rate_limit_per_second: Option<u32>,
+    /// How many attempts there may be at the same time
+    #[arg(long, value_name = "N")]
+    max_in_flight: Option<u32>,
+}
+
+#[derive(clap::Args, Serialize)]
+struct Secret {
+    /// A file with the secret [default: a new one]; - is standard input
+    #[arg(long = "secret-file", value_name = "FILE", id = "secret")]
+    #[serde(serialize_with = "content")]
+    secret: Option<PathBuf>,
+}
+
+/// What a file has, without the end of its line.
+fn content<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = path.as_deref().map(read).transpose();
+    let text = text.map_err(serde::ser::Error::custom)?;
+    text.as_deref()
+        .map(|text| text.trim_end_matches(['\r', '\n']))
+        .serialize(serializer)
+}
+
+#[derive(clap::Args, Serialize)]
+pub(crate) struct Rotation {
+    #[command(flatten)]
+    #[serde(flatten)]
+    secret: Secret,
+    /// How long both secrets sign [default: a day]
+    #[arg(long, value_name = "SECONDS")]
+    overlap_seconds: Option<u32>,
+}
+
+impl Remote for Command {
+    async fn run(&self, session: &mut Session<'_>) -> Result<ExitCode, Error> {
+        const OF: &str = "webhook";
+        let none = &json!({});
+        let ask = match self {
+            Self::List(list) => return session.list(list, "/v1/webhooks", "webhooks").await,
+            Self::Show { id } => Ask::get(format!("/v1/webhooks/{id}"), OF),
+            Self::Create(body) => {
+                Ask::with(Method::POST, "/v1/webhooks", body.json()?, OF).once("secret")
+            }
+            Self::Update { id, body } => Ask::with(
+                Method::PATCH,
+                format!("/v1/webhooks/{id}"),
+                body.json()?,
+                OF,
+            ),
+            Self::Delete { id } => Ask::delete(format!("/v1/webhooks/{id}"), OF),
+            Self::Test { id, event_type } => {
+                let body = json!({ "event_type": event_type });
+                Ask::post(format!("/v1/webhooks/{id}/test"), &body, "log")
+            }
+            Self::Verify { id } => Ask::post(format!("/v1/webhooks/{id}/verify"), none, OF),
+            Self::Secret { id } => Ask::get(format!("/v1/webhooks/{id}/secret"), "").once("secret"),
+            Self::RotateSecret { id, rotation } => {
+                let path = format!("/v1/webhooks/{id}/rotate-secret");
+                Ask::post(path, rotation, OF).once("secret")
+            }
+            Self::FinishRotation { id } => {
+                Ask::post(format!("/v1/webhooks/{id}/rotate-secret/finish"), none, OF)
+            }
+        };
+        session.ask(ask).await
+    }
+}
