@@ -64,6 +64,8 @@ enum Command {
     /// List, show and check dialects
     #[command(subcommand)]
     Dialects(dialects::Command),
+    /// Ask whether a Rung answers
+    Health(api::health::Health),
     /// Keep the address of a Rung and the place of its key as a profile
     Login(profiles::Login),
     /// List, choose and remove profiles
@@ -133,6 +135,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<ExitCode, Error> {
         Command::Sign(args) => sign::main(&args, out),
         Command::Verify(args) => verify::main(&args, out),
         Command::Dialects(command) => dialects::main(&command, out),
+        Command::Health(args) => api::health::main(&args, out),
         Command::Login(args) => profiles::login(&args, out),
         Command::Profiles(command) => profiles::main(&command, out),
         Command::Tenants(group) => group.run(out),

@@ -372,6 +372,13 @@ async fn errors_name_flags_and_what_to_do() {
         failed(&done, code, problem);
         assert_eq!(done.stdout, "", "{line}");
     }
+    let health = user.shown(&format!("health --url {}", user.url)).await;
+    assert!(health.starts_with("ok "), "{health}");
+    failed(
+        &user.run("health --url http://127.0.0.1:9").await,
+        3,
+        "is Rung running there?",
+    );
     let mut nobody = user.command(&["keys", "list", "--url", "http://127.0.0.1:9"]);
     nobody.env("RUNG_KEY", "rk_1");
     failed(&finish(nobody, "").await, 3, "is Rung running there?");

@@ -22,7 +22,7 @@ const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct Client {
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
-    key: String,
+    key: Option<String>,
     tenant: Option<String>,
 }
 
@@ -77,6 +77,14 @@ impl CallError {
 impl Client {
     /// For a Rung at `base` (`http://…` or `https://…`), which `key` opens.
     pub(crate) fn new(base: &str, key: &str) -> Self {
+        Self {
+            key: Some(key.to_owned()),
+            ..Self::without_key(base)
+        }
+    }
+
+    /// For what a Rung answers to everybody.
+    pub(super) fn without_key(base: &str) -> Self {
         let connector = HttpsConnectorBuilder::new()
             .with_webpki_roots()
             .https_or_http()
@@ -85,7 +93,7 @@ impl Client {
         Self {
             http: legacy::Client::builder(TokioExecutor::new()).build(connector),
             base: base.trim_end_matches('/').to_owned(),
-            key: key.to_owned(),
+            key: None,
             tenant: None,
         }
     }
@@ -173,10 +181,10 @@ impl Client {
         url: &str,
         sent: Sent,
     ) -> Result<(u16, Answer), Box<dyn std::error::Error + Send + Sync>> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(url)
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.key));
+        let mut request = Request::builder().method(method).uri(url);
+        if let Some(key) = &self.key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
         if let Some(tenant) = &self.tenant {
             request = request.header("rung-tenant", tenant);
         }

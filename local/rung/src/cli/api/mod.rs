@@ -11,6 +11,7 @@ pub(super) mod dead_letters;
 pub(super) mod deliveries;
 pub(super) mod event_types;
 pub(super) mod events;
+pub(super) mod health;
 pub(super) mod jobs;
 pub(super) mod keys;
 pub(super) mod logs;

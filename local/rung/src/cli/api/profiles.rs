@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Where `rung dev` listens unless told otherwise.
-const LOCAL: &str = "http://127.0.0.1:8080";
+pub(super) const LOCAL: &str = "http://127.0.0.1:8080";
 /// Where `rung dev` keeps the operator's key unless told otherwise.
 const DEV_KEY: &str = "./.rung/admin-key";
 /// What others may do with a file of their own: nothing, with one that has a key.

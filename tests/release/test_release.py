@@ -1,0 +1,131 @@
+"""What tools/release packs, from stand-ins for the binaries: each file, what is in it, and that the same input gives the same bytes."""
+
+import hashlib
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+import unittest
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FUNCTIONS = ["deliver", "enqueue", "subscriptions", "sweep"]
+TARGET = "x86_64-unknown-linux-gnu"
+
+
+def pack(folder, out, *flags):
+    """Packs stand-ins for the binaries, which are made in another order each time."""
+    built = folder / f"lambda-{out}"
+    for name in sorted(FUNCTIONS, reverse=len(out) % 2 == 0):
+        (built / f"rung-{name}").mkdir(parents=True)
+        (built / f"rung-{name}" / "bootstrap").write_bytes(b"\x7fELF of " + name.encode())
+    command = folder / f"rung-{out}"
+    command.write_bytes(b"\x7fELF of the command")
+    return subprocess.run(
+        [ROOT / "tools/release", "--rung", f"{TARGET}={command}", "--functions", built, "--out", folder / out, *flags],
+        capture_output=True, text=True, check=False,
+    )
+
+
+class Release(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.path = pathlib.Path(cls.folder.name)
+        for out in ["one", "other"]:
+            done = pack(cls.path, out)
+            assert done.returncode == 0, done.stderr
+        cls.files = {path.name: path.read_bytes() for path in (cls.path / "one").iterdir()}
+
+    def test_the_same_input_gives_the_same_bytes(self):
+        other = {path.name: path.read_bytes() for path in (self.path / "other").iterdir()}
+        self.assertEqual(self.files.keys(), other.keys())
+        for name, content in self.files.items():
+            self.assertEqual(content, other[name], name)
+
+    def test_every_file_has_its_sum(self):
+        sums = dict(line.split("  ")[::-1] for line in self.files["SHA256SUMS"].decode().splitlines())
+        self.assertEqual(sums.keys(), self.files.keys() - {"SHA256SUMS"})
+        for name, digest in sums.items():
+            self.assertEqual(hashlib.sha256(self.files[name]).hexdigest(), digest, name)
+
+    def test_a_function_is_what_lambda_runs(self):
+        for name in FUNCTIONS:
+            with zipfile.ZipFile(io.BytesIO(self.files[f"{name}.zip"])) as archive:
+                (entry,) = archive.infolist()
+                self.assertEqual(entry.filename, "bootstrap")
+                self.assertEqual(entry.external_attr >> 16, 0o100755)
+                self.assertEqual(archive.read(entry), b"\x7fELF of " + name.encode())
+
+    def test_the_command_comes_with_its_terms(self):
+        with tarfile.open(fileobj=io.BytesIO(self.files[f"rung-{TARGET}.tar.gz"])) as archive:
+            modes = {entry.name: entry.mode for entry in archive.getmembers()}
+        terms = ["LICENSE-APACHE", "LICENSE-MIT", "THIRD-PARTY-LICENSES.txt"]
+        self.assertEqual(modes, {"rung": 0o755, **{name: 0o644 for name in terms}})
+
+    def test_the_template_leads_to_the_zips_beside_it(self):
+        text = self.files["rung.yaml"].decode()
+        leads = [line.split(": ")[1] for line in text.splitlines() if line.strip().startswith(("CodeUri:", "ContentUri:"))]
+        self.assertEqual(sorted(leads), ["deliver.zip", "dialects.zip", "enqueue.zip", "subscriptions.zip", "sweep.zip"])
+        named = [line.split(": ")[1] for line in text.splitlines() if line.strip().startswith(("LicenseUrl:", "ReadmeUrl:"))]
+        self.assertEqual(named, ["LICENSE-APACHE", "README.md"])
+        self.assertLessEqual({*leads, *named}, self.files.keys())
+        self.assertNotIn("BuildMethod", text)
+        # All else is as it is in the tree.
+        written = (ROOT / "template.yaml").read_text().splitlines()
+        for line in text.splitlines():
+            self.assertTrue(line in written or "Uri: " in line, line)
+
+    def test_the_bill_names_what_is_built_in_and_nothing_else(self):
+        bill = json.loads(self.files["rung.cdx.json"])
+        self.assertEqual((bill["bomFormat"], bill["specVersion"]), ("CycloneDX", "1.6"))
+        names = {component["name"] for component in bill["components"]}
+        self.assertLessEqual({"rung", "rung-deliver", "rung-core", "rustls", "tokio", "clap"}, names)
+        # What only tests or builds use, and what only other systems use.
+        self.assertTrue(names.isdisjoint({"rung-tests", "proptest", "rcgen", "cc", "windows-sys"}), names)
+        references = {component["bom-ref"] for component in bill["components"]}
+        for dependency in bill["dependencies"]:
+            self.assertIn(dependency["ref"], references)
+            self.assertLessEqual(set(dependency["dependsOn"]), references)
+        for component in bill["components"]:
+            self.assertTrue(component["name"].startswith("rung") or component["hashes"][0]["content"], component)
+            self.assertIn("licenses", component)
+        terms = self.files["THIRD-PARTY-LICENSES.txt"].decode()
+        for component in bill["components"]:
+            if not component["name"].startswith("rung"):
+                self.assertIn(f"\n{component['name']} {component['version']}: ", terms)
+        self.assertIn("Permission is hereby granted", terms)
+
+    def test_the_version_is_everywhere_the_same(self):
+        version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+        self.assertEqual(json.loads(self.files["rung.cdx.json"])["metadata"]["component"]["version"], version)
+        self.assertIn(f"    SemanticVersion: {version}\n", self.files["rung.yaml"].decode())
+        for name in ["typescript/package.json", "python/pyproject.toml"]:
+            self.assertIn(f'version{chr(34) + ":" if name.endswith("json") else " ="} "{version}"', (ROOT / "clients" / name).read_text(), name)
+
+    def test_what_is_missing_or_in_the_way_is_told(self):
+        done = pack(self.path, "lambda-one")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("lambda-one is not empty", done.stderr)
+        (self.path / "lambda-empty").mkdir()
+        done = subprocess.run(
+            [ROOT / "tools/release", "--rung", f"{TARGET}=/dev/null", "--functions", self.path / "lambda-empty", "--out", self.path / "none"],
+            capture_output=True, text=True, check=False,
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("rung-subscriptions/bootstrap: No such file", done.stderr)
+        self.assertEqual(list((self.path / "none").iterdir()), [])
+
+    def test_for_another_architecture_the_template_says_so(self):
+        done = pack(self.path, "x86", "--architecture", "x86_64")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("    Architectures: [x86_64]\n", (self.path / "x86/rung.yaml").read_text())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2 if "-v" in sys.argv else 1)
