@@ -126,6 +126,19 @@ class Release(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("    Architectures: [x86_64]\n", (self.path / "x86/rung.yaml").read_text())
 
+    def test_the_crates_can_be_packed(self):
+        outside = ["--exclude", "rung-tests", "--exclude", "rung-node", "--exclude", "rung-properties"]
+        packing = ["cargo", "package", "--workspace", *outside, "--locked", "--offline", "--no-verify", "--allow-dirty"]
+        done = subprocess.run(
+            [*packing, "--target-dir", self.path / "target"], cwd=ROOT, capture_output=True, text=True, check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # What their sources include lies in them.
+        for name, included in {"rung-dialect": "dialects/standard.toml", "rung-subscriptions": "openapi.json"}.items():
+            (path,) = (self.path / "target/package").glob(f"{name}-[0-9]*.crate")
+            with tarfile.open(path) as archive:
+                self.assertIn(f"{path.stem}/{included}", archive.getnames())
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2 if "-v" in sys.argv else 1)

@@ -65,7 +65,7 @@ struct Management {
 }
 
 /// The description of the whole API, as a test holds it against the code.
-const OPENAPI: &str = include_str!("../../../openapi.json");
+const OPENAPI: &str = include_str!("../openapi.json");
 
 /// The routes of the management API.
 pub fn routes(api: Api, deliverer: Deliverer) -> Router {

@@ -6,7 +6,7 @@ use super::{Dialect, DialectFault, compile::compile};
 
 macro_rules! builtin {
     ($($name:literal),*) => {
-        [$(($name, include_str!(concat!("../../dialects/", $name, ".toml")))),*]
+        [$(($name, include_str!(concat!("../dialects/", $name, ".toml")))),*]
     };
 }
 
