@@ -61,15 +61,19 @@ struct One {
 
 /// The flags of `recover`.
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("which").args(["webhook", "all"]).required(true))]
 #[command(after_help = "\
 Examples:
   rung recover webhook_5kq2m8x1r7 --tenant acme --since 2d --dry-run
   rung recover webhook_5kq2m8x1r7 --tenant acme --since 2d --wait
-  rung recover --tenant acme --statuses failed --rate-per-second 10
-  rung recover --since 6h --statuses failed         all tenants, with an operator's key")]
+  rung recover --all --tenant acme --statuses failed --rate-per-second 10
+  rung recover --all --since 6h --statuses failed       of all tenants, with an operator's key")]
 pub(crate) struct Recover {
-    /// The webhook's id [default: all active webhooks]
+    /// The webhook's id
     webhook: Option<Segment>,
+    /// All active webhooks: of the tenant, or with an operator's key without --tenant of the deployment
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     what: What,
     #[command(flatten)]

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Error, Remote, Session,
     ask::{Ask, List, Segment, time, with_query},
+    client::CallError,
     table::Table,
 };
 
@@ -119,7 +120,14 @@ async fn follow(
         if let Some(since) = newest.as_deref().and_then(before) {
             query.insert("since".to_owned(), since.into());
         }
-        let entries = all(path, &query, session).await?;
+        let entries = match all(path, &query, session).await {
+            // What has come meanwhile is shown at the next look.
+            Err(error) if error.may_pass() => {
+                session.note(&error.to_string());
+                continue;
+            }
+            entries => entries?,
+        };
         let is_new = |entry: &&Value| {
             !seen.contains(&id(entry))
                 && first
@@ -138,7 +146,7 @@ async fn all(
     path: &str,
     query: &Map<String, Value>,
     session: &Session<'_>,
-) -> Result<Vec<Value>, Error> {
+) -> Result<Vec<Value>, CallError> {
     let (mut query, mut entries) = (query.clone(), Vec::new());
     loop {
         let mut page = session.client.get(&with_query(path, &query)).await?;

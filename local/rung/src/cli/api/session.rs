@@ -106,7 +106,7 @@ impl<'a> Session<'a> {
             (left, is_empty) = (left - rows.len(), is_empty && rows.is_empty());
             match page["next_cursor"].as_str() {
                 Some(_) if left == 0 => {
-                    self.note(&format!("there are more: --limit N or --all shows them"));
+                    self.note("there are more: --limit N or --all shows them");
                     break;
                 }
                 Some(cursor) => query.insert("cursor".to_owned(), cursor.into()),
