@@ -362,7 +362,7 @@ async fn errors_name_flags_and_what_to_do() {
         ("tenants show ..", 2, "<ID>"),
         ("tenants create acme --name Again", 1, "<ID>"),
         ("recover --all --tenant acme --since never", 1, "--since"),
-        ("recover --tenant acme", 2, "--all"),
+        ("recover --tenant acme", 2, "<WEBHOOK>"),
         ("portal list", 1, "--tenant"),
         ("logs --tenant acme --follow --all", 2, "--follow"),
         ("logs some-entry", 2, "--webhook"),

@@ -61,7 +61,6 @@ struct One {
 
 /// The flags of `recover`.
 #[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("which").args(["webhook", "all"]).required(true))]
 #[command(after_help = "\
 Examples:
   rung recover webhook_5kq2m8x1r7 --tenant acme --since 2d --dry-run
@@ -70,9 +69,10 @@ Examples:
   rung recover --all --since 6h --statuses failed       of all tenants, with an operator's key")]
 pub(crate) struct Recover {
     /// The webhook's id
+    #[arg(required_unless_present = "all")]
     webhook: Option<Segment>,
     /// All active webhooks: of the tenant, or with an operator's key without --tenant of the deployment
-    #[arg(long)]
+    #[arg(long, conflicts_with = "webhook")]
     all: bool,
     #[command(flatten)]
     what: What,
