@@ -366,7 +366,7 @@ fn read_own(path: &Path) -> Result<String, Error> {
 /// Writes a file that only its owner reads, whole or not at all.
 pub(super) fn write_own(path: &Path, text: &str) -> Result<(), Error> {
     let told = |error: io::Error| format!("{}: {error}", path.display());
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = path.parent().ok_or("a file has a folder")?;
     let mut builder = fs::DirBuilder::new();
     builder
         .recursive(true)

@@ -70,8 +70,11 @@ impl Remote for Export {
                 let told = |error: io::Error| format!("--output {}: {error}", path.display());
                 let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
                 // It has the mode 0600, and takes its place when it is whole.
-                let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
-                    .map_err(told)?;
+                let file = match folder {
+                    Some(folder) => tempfile::NamedTempFile::new_in(folder),
+                    None => tempfile::NamedTempFile::new_in("."),
+                };
+                let mut file = file.map_err(told)?;
                 pages(session, first, &mut file).await?;
                 file.persist(path).map_err(|error| told(error.error))?;
             }
