@@ -112,11 +112,13 @@ struct Profile {
 
 /// Where a key comes from.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum KeySource {
-    KeyFile(PathBuf),
-    KeyEnv(String),
-    KeyCommand(String),
+    #[serde(rename = "key_file")]
+    File(PathBuf),
+    #[serde(rename = "key_env")]
+    Env(String),
+    #[serde(rename = "key_command")]
+    Command(String),
 }
 
 /// The Rung that is meant: the flags' before the environment's, then that of the profile in use, then `rung dev`.
@@ -202,9 +204,9 @@ impl Profile {
 impl KeySource {
     fn read(&self) -> Result<String, Error> {
         let text = match self {
-            Self::KeyFile(path) => read_own(path)?,
-            Self::KeyEnv(name) => env(name).ok_or_else(|| format!("no key: set {name}"))?,
-            Self::KeyCommand(command) => {
+            Self::File(path) => read_own(path)?,
+            Self::Env(name) => env(name).ok_or_else(|| format!("no key: set {name}"))?,
+            Self::Command(command) => {
                 let failed = |reason: String| format!("no key: `{command}`: {reason}");
                 let mut shell = Process::new("sh");
                 shell
@@ -224,9 +226,9 @@ impl KeySource {
     /// For people: where it is, not what it is.
     fn told(&self) -> String {
         match self {
-            Self::KeyFile(path) => format!("file {}", path.display()),
-            Self::KeyEnv(name) => format!("environment variable {name}"),
-            Self::KeyCommand(command) => format!("command `{command}`"),
+            Self::File(path) => format!("file {}", path.display()),
+            Self::Env(name) => format!("environment variable {name}"),
+            Self::Command(command) => format!("command `{command}`"),
         }
     }
 }
@@ -243,12 +245,12 @@ fn checked_key(text: &str) -> Result<String, Error> {
 pub(crate) fn login(args: &Login, out: &mut impl Write) -> Result<ExitCode, Error> {
     let mut stored = None;
     let source = match (&args.key_file, &args.key_env, &args.key_command) {
-        (Some(path), ..) => KeySource::KeyFile(std::path::absolute(path)?),
-        (_, Some(name), _) => KeySource::KeyEnv(name.clone()),
-        (.., Some(command)) => KeySource::KeyCommand(command.clone()),
+        (Some(path), ..) => KeySource::File(std::path::absolute(path)?),
+        (_, Some(name), _) => KeySource::Env(name.clone()),
+        (.., Some(command)) => KeySource::Command(command.clone()),
         (None, None, None) => {
             stored = Some(checked_key(&ask_for_key()?)?);
-            KeySource::KeyFile(kept_key(&args.name)?)
+            KeySource::File(kept_key(&args.name)?)
         }
     };
     let key = match &stored {
@@ -256,7 +258,7 @@ pub(crate) fn login(args: &Login, out: &mut impl Write) -> Result<ExitCode, Erro
         None => source.read()?,
     };
     let me = runtime()?.block_on(Client::new(&args.url, &key).get("/v1/me"))?;
-    if let (Some(key), KeySource::KeyFile(path)) = (&stored, &source) {
+    if let (Some(key), KeySource::File(path)) = (&stored, &source) {
         write_own(path, &format!("{key}\n"))?;
     }
     let mut config = Config::read()?;
@@ -453,10 +455,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/key");
         write_own(&path, "ra_1\n").unwrap();
-        assert_eq!(KeySource::KeyFile(path.clone()).read().unwrap(), "ra_1");
+        assert_eq!(KeySource::File(path.clone()).read().unwrap(), "ra_1");
         for mode in [0o640, 0o604, 0o620] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let refused = KeySource::KeyFile(path.clone()).read().unwrap_err();
+            let refused = KeySource::File(path.clone()).read().unwrap_err();
             assert!(refused.to_string().contains("chmod 600"), "{refused}");
         }
     }
