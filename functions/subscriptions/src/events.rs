@@ -25,7 +25,7 @@ use rung_core::{
         walk::{Order, Span},
     },
 };
-use rung_dialect::Dialect;
+use rung_dialect::{Dialect, shown_body};
 use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -236,7 +236,7 @@ pub(crate) async fn detail<'e>(
     let own = state.api.store.body(event, dialect).await?;
     let own = own.as_ref();
     let dialect = state.api.dialect(dialect)?;
-    let payload = own.and_then(|body| String::from_utf8(body.to_vec()).ok());
+    let payload = own.and_then(|body| String::from_utf8(shown_body(body).into_owned()).ok());
     Ok(Detail {
         id: event.id.as_str(),
         tenant_id: event.tenant.name(),

@@ -25,7 +25,7 @@ use rung_core::{
         webhooks,
     },
 };
-use rung_dialect::Dialect;
+use rung_dialect::{Dialect, shown_body};
 use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -109,7 +109,9 @@ impl<'a> Tested<'a> {
 fn signatures<'a>(exchange: &'a Exchange, dialect: Option<&'a Dialect>) -> Vec<SignatureView<'a>> {
     let sent = |name: &str| {
         let mut headers = exchange.request_headers.iter();
-        headers.find(|(sent, _)| sent == name)?.1.as_deref()
+        // What is masked was sent all the same.
+        let (_, value) = headers.find(|(sent, _)| sent == name)?;
+        Some(value.as_deref().unwrap_or_default())
     };
     let signed = dialect.map(|dialect| dialect.signed_in(sent));
     let signed = signed.into_iter().flatten();
@@ -139,7 +141,7 @@ struct Sent {
     url: Option<String>,
     /// Values by name; the values of secret headers are null. Null once erased.
     headers: Option<Map<String, Value>>,
-    /// Null once the event has expired or is erased.
+    /// What each attempt fills in stands there by its name. Null once the event has expired or is erased.
     body: Option<String>,
 }
 
@@ -176,7 +178,7 @@ impl<'a> Detail<'a> {
                     let fields = exchange.request_headers.iter();
                     headers(fields.map(|(name, value)| (name, value.as_deref())))
                 }),
-                body: body.map(|body| String::from_utf8_lossy(body).into_owned()),
+                body: body.map(|body| String::from_utf8_lossy(&shown_body(body)).into_owned()),
             },
             response: entry.response_status.map(|status| Received {
                 status,

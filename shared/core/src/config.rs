@@ -7,7 +7,7 @@ use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use aws_smithy_types::timeout::TimeoutConfig;
 use ipnet::IpNet;
 use rung_base::clock::{Clock, SystemClock};
-use rung_dialect::{DialectFault, Dialects};
+use rung_dialect::{DialectFaults, Dialects};
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
@@ -88,7 +88,7 @@ pub enum ConfigError {
     },
     /// A dialect file with a mistake.
     #[error(transparent)]
-    Dialect(#[from] DialectFault),
+    Dialect(#[from] DialectFaults),
     /// A retention that would let events expire on their ladder.
     #[error(
         "a retention of {} days is too short for the dialect {dialect}, whose ladder takes up to {} days: \

@@ -18,8 +18,10 @@ fn prefix_of(pattern: &str) -> Option<&str> {
 /// An event type of a catalogue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventType {
-    /// As it goes on the wire.
+    /// As it is published and subscribed to.
     pub name: String,
+    /// As it goes on the wire, if that is another text.
+    pub wire: Option<String>,
     /// Other names it is published and subscribed by.
     pub aliases: Vec<String>,
     /// The groups it belongs to.
@@ -96,7 +98,11 @@ impl Catalogue {
                 }
             }
             match self.places.get(&added.name) {
-                Some(place) => types[*place] = Arc::new(added),
+                // What it is on the wire is the dialect's to say.
+                Some(place) => {
+                    let wire = types[*place].wire.clone();
+                    types[*place] = Arc::new(EventType { wire, ..added });
+                }
                 None => types.push(Arc::new(added)),
             }
         }
@@ -127,7 +133,22 @@ impl Catalogue {
         self.places.get(name).map(|place| &*self.types[*place])
     }
 
-    /// The name that `name` goes on the wire by; `None` if the catalogue does not have it.
+    /// The name that the type `name` goes on the wire by.
+    #[must_use]
+    pub fn on_the_wire<'a>(&'a self, name: &'a str) -> &'a str {
+        let listed = self.get(name);
+        listed.map_or(name, |listed| listed.wire.as_ref().unwrap_or(&listed.name))
+    }
+
+    /// The type that goes on the wire by `text`, by its own name.
+    #[must_use]
+    pub fn from_the_wire<'a>(&'a self, text: &'a str) -> &'a str {
+        let mut types = self.types.iter();
+        let listed = types.find(|listed| listed.wire.as_deref() == Some(text));
+        listed.map_or(text, |listed| &listed.name)
+    }
+
+    /// The name of the type that `name` is, an alias or not; `None` if the catalogue does not have it.
     #[must_use]
     pub fn resolve_type<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         match self.get(name) {

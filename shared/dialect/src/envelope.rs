@@ -1,8 +1,19 @@
 //! The body of a delivery: a dialect's members around an event's data, in the dialect's order.
 
-use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
+use std::borrow::Cow;
+
+use jiff::Timestamp;
 use rung_json::{
-    Json, UnstableNumber, UnstableNumbers, array_index, in_script_order, write_string,
+    Json, UnstableNumber, UnstableNumbers, array_index, in_script_order, limits::STORED_JSON_DEPTH,
+};
+
+use super::{
+    headers::is_printable,
+    limits::HEADER_VALUE_BYTES,
+    script::Script,
+    stored::{Layer, Stored, escape, mark, with_capsule},
+    template::{Piece, Template},
+    value::Value,
 };
 
 /// What a body is made of.
@@ -37,13 +48,21 @@ pub enum BodyFault {
     #[error(transparent)]
     UnstableNumber(#[from] UnstableNumber),
     /// A member of the data that the dialect cannot place beside its own.
-    #[error(
-        "`data` must not have the member `{member}`: this dialect puts the data's members beside its own, \
-         which keep their names and places; rename it"
-    )]
+    #[error("`data` must not have the member `{member}`: {reason}; rename it")]
     ReservedMember {
         /// Its name.
         member: String,
+        /// Why it cannot be placed.
+        reason: &'static str,
+    },
+    /// A value of the data or the metadata that a header of this dialect takes, and that no header can have.
+    #[error(
+        "`{field}` must be a text of printable ASCII characters without blanks around it, a number, true or false, and have at most \
+         {HEADER_VALUE_BYTES} bytes: a header of this dialect has it"
+    )]
+    NoHeaderValue {
+        /// Its path.
+        field: String,
     },
     /// A body beyond the dialect's limit.
     #[error("the delivered body would have {actual} bytes; this dialect's limit is {limit}")]
@@ -55,27 +74,49 @@ pub enum BodyFault {
     },
 }
 
-/// How a time is written. All are UTC; what is finer than the form is cut off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TimeForm {
-    /// RFC 3339 with as many fraction digits as a given time has, at most nine, and three where Rung made it.
-    Rfc3339,
-    /// RFC 3339 without a fraction.
-    Rfc3339Seconds,
-    /// RFC 3339 with exactly three fraction digits.
-    Rfc3339Millis,
-    /// A number: whole seconds since the Unix epoch.
-    UnixSeconds,
-    /// A number: whole milliseconds since the Unix epoch.
-    UnixMillis,
+const BESIDE_OWN: &str =
+    "this dialect puts the data's members beside its own, which keep their names and places";
+const MOVES: &str = "this dialect puts the data's members beside its own, and JavaScript moves a whole number to the front of them";
+
+/// How a dialect writes bodies.
+#[derive(Debug, Clone)]
+pub(super) struct Envelope {
+    pub(super) root: Node,
+    /// Whether it is form-encoded.
+    pub(super) is_form: bool,
+    pub(super) script: Script,
+    pub(super) numbers: UnstableNumbers,
+    pub(super) limit_bytes: usize,
+    /// What headers and signatures have that an attempt does not know of itself.
+    pub(super) kept: Vec<Kept>,
 }
 
-/// The members of the body, in order.
+/// A value that is kept beside the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) value: Value,
+    /// Whether a header has it.
+    pub(super) in_header: bool,
+}
+
+/// A value of the body.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Envelope {
-    slots: Vec<Slot>,
-    numbers: UnstableNumbers,
-    limit_bytes: usize,
+pub(super) enum Node {
+    Value(Value),
+    Text(Template),
+    /// The same in every body.
+    Constant(Json),
+    Data,
+    /// What was published; nothing if nothing was.
+    Metadata,
+    /// An object of its own, with the members of the published metadata after the others if `with_metadata`.
+    Object {
+        slots: Vec<Slot>,
+        with_metadata: bool,
+    },
+    List(Vec<Node>),
+    /// A text that is the JSON of this.
+    Json(Box<Node>),
 }
 
 /// A place in an object.
@@ -90,89 +131,106 @@ pub(super) enum Slot {
 /// A member with its key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Field {
-    key: String,
-    /// `"key":` as it stands in the body.
-    written_key: Vec<u8>,
-    source: Source,
+    pub(super) key: String,
+    pub(super) node: Node,
 }
 
-/// Where a member's value comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Source {
-    Id,
-    EventType,
-    Time(TimeForm),
-    RequestId,
-    Data,
-    /// What was published; no member if nothing was.
-    Metadata,
-    /// The same in every body.
-    Constant(Json),
-    /// An object of its own, with the members of the published metadata after `fields` if `with_metadata`.
-    Object {
-        fields: Vec<Field>,
-        with_metadata: bool,
-    },
-}
-
-impl Field {
-    pub(super) fn new(key: &str, source: Source) -> Self {
-        let mut written_key = Vec::with_capacity(key.len() + 3);
-        write_string(key, &mut written_key);
-        written_key.push(b':');
-        Self {
-            key: key.to_owned(),
-            written_key,
-            source,
+impl Node {
+    /// This and all within it.
+    pub(super) fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Node)) {
+        visit(self);
+        match self {
+            Self::Object { slots, .. } => {
+                for field in fields(slots) {
+                    field.node.walk(visit);
+                }
+            }
+            Self::List(elements) => elements.iter().for_each(|node| node.walk(visit)),
+            Self::Json(inner) => inner.walk(visit),
+            _ => {}
         }
     }
+
+    /// The values in it.
+    pub(super) fn values(&self) -> Vec<&Value> {
+        let mut values = Vec::new();
+        self.walk(&mut |node| match node {
+            Node::Value(value) => values.push(value),
+            Node::Text(template) => values.extend(template.values()),
+            _ => {}
+        });
+        values
+    }
+
+    /// Whether the data, or something of it, is in it.
+    pub(super) fn has_data(&self) -> bool {
+        let mut has_data = false;
+        self.walk(&mut |node| {
+            has_data |= matches!(node, Node::Data)
+                || matches!(node, Node::Object { slots, .. } if slots.contains(&Slot::DataMembers));
+        });
+        has_data
+            || self
+                .values()
+                .iter()
+                .any(|value| matches!(value, Value::Data(_)))
+    }
+}
+
+fn fields(slots: &[Slot]) -> impl Iterator<Item = &Field> {
+    slots.iter().filter_map(|slot| match slot {
+        Slot::Member(field) => Some(field),
+        Slot::DataMembers => None,
+    })
 }
 
 impl Envelope {
-    /// Keys of `slots` must be distinct, and no array indices.
-    pub(super) fn new(slots: Vec<Slot>, numbers: UnstableNumbers, limit_bytes: usize) -> Self {
-        Self {
-            slots,
-            numbers,
-            limit_bytes,
-        }
-    }
-
-    pub(super) fn body(&self, facts: &EventFacts<'_>) -> Result<Vec<u8>, BodyFault> {
-        let data = facts
+    /// The stored form of a body; `event_type` as it goes on the wire.
+    pub(super) fn body(
+        &self,
+        facts: &EventFacts<'_>,
+        event_type: &str,
+    ) -> Result<Vec<u8>, BodyFault> {
+        facts
             .data
             .as_object()
             .ok_or(BodyFault::NotAnObject { field: "data" })?;
-        let metadata = match facts.metadata {
-            Some(metadata) => metadata
-                .as_object()
-                .ok_or(BodyFault::NotAnObject { field: "metadata" })?,
-            None => &[],
-        };
-        let mut object = ObjectWriter {
+        if facts
+            .metadata
+            .is_some_and(|metadata| metadata.as_object().is_none())
+        {
+            return Err(BodyFault::NotAnObject { field: "metadata" });
+        }
+        let mut writer = Writer {
             out: Vec::with_capacity(1024),
+            script: self.script,
             numbers: self.numbers,
             facts,
-            metadata,
+            event_type,
+            has_marks: false,
         };
-        object.open();
-        for slot in &self.slots {
-            match slot {
-                Slot::Member(field) => object.field(field)?,
-                Slot::DataMembers => {
-                    if let Some((member, _)) = data.iter().find(|(key, _)| self.reserves(key)) {
-                        return Err(BodyFault::ReservedMember {
-                            member: member.clone(),
-                        });
-                    }
-                    for (key, value) in data {
-                        object.published("data", key, value)?;
-                    }
+        if self.is_form {
+            writer.form(&self.root)?;
+        } else {
+            writer.node(&self.root)?;
+        }
+        let mut kept = Vec::new();
+        for one in &self.kept {
+            if let Some(text) = writer.early(&one.value) {
+                if one.in_header && !is_header_value(&text) {
+                    let field = one.value.to_string();
+                    return Err(BodyFault::NoHeaderValue { field });
                 }
+                kept.push((one.value.to_string(), text.into_owned()));
             }
         }
-        object.close();
-        let body = object.out;
+        let data = (!self.shows_data()).then_some(facts.data);
+        let has_capsule = writer.has_marks || !kept.is_empty() || data.is_some();
+        let body = if has_capsule {
+            with_capsule(&writer.out, &kept, data)
+        } else {
+            writer.out
+        };
         if body.len() > self.limit_bytes {
             return Err(BodyFault::TooLarge {
                 limit: self.limit_bytes,
@@ -182,197 +240,473 @@ impl Envelope {
         Ok(body)
     }
 
-    /// The data that was published, out of a body made by [`Envelope::body`]; `None` if it is none of those.
-    pub(super) fn data(&self, body: Json) -> Option<Json> {
-        let Json::Object(mut members) = body else {
-            return None;
-        };
-        if self.slots.contains(&Slot::DataMembers) {
-            members.retain(|(key, _)| !self.reserves(key));
-            return Some(Json::Object(members));
+    /// The data that was published, out of a stored body made by [`Envelope::body`]; `None` if it is none of those.
+    pub(super) fn data(&self, stored: &[u8]) -> Option<Json> {
+        let stored = Stored::read(stored);
+        if !self.shows_data() {
+            return stored.data();
         }
-        let fields = self.slots.iter().filter_map(|slot| match slot {
-            Slot::Member(field) => Some(field),
-            Slot::DataMembers => None,
-        });
-        find_data(fields, members)
+        let body = stored.filled(|_, _| Cow::Borrowed("0"));
+        find_data(&self.root, Json::parse(&body, STORED_JSON_DEPTH).ok()?)
+    }
+
+    /// Whether the data can be read back from the body.
+    fn shows_data(&self) -> bool {
+        fn shows(node: &Node) -> bool {
+            match node {
+                Node::Data => true,
+                Node::Object { slots, .. } => {
+                    slots.contains(&Slot::DataMembers)
+                        || fields(slots).any(|field| shows(&field.node))
+                }
+                Node::List(elements) => elements.iter().any(shows),
+                _ => false,
+            }
+        }
+        !self.is_form && shows(&self.root)
     }
 
     /// Whether `body` has the members that a body of this envelope has, and no others.
     #[cfg(any(feature = "receive", test))]
-    pub(super) fn fits(&self, body: &Json) -> bool {
+    pub(super) fn fits(&self, body: &[u8]) -> bool {
+        if self.is_form {
+            return !body.is_empty() && Json::parse(body, 1).is_err();
+        }
+        let Some(body) = read_body(body) else {
+            return false;
+        };
+        let slots = match &self.root {
+            Node::Object { slots, .. } => slots,
+            Node::List(_) => return body.as_array().is_some(),
+            _ => return body.as_object().is_some(),
+        };
         let Some(members) = body.as_object() else {
             return false;
         };
-        let named = || {
-            self.slots.iter().filter_map(|slot| match slot {
-                Slot::Member(field) => Some(field),
-                Slot::DataMembers => None,
-            })
+        let may_lack = |field: &Field| match &field.node {
+            Node::Metadata => true,
+            node => node
+                .values()
+                .iter()
+                .any(|value| matches!(value, Value::Metadata(_) | Value::Data(_))),
         };
-        let complete =
-            named().all(|field| field.source == Source::Metadata || body.get(&field.key).is_some());
-        let spread = named().count() < self.slots.len();
-        let known = |key: &String| named().any(|field| field.key == *key);
+        let complete = fields(slots).all(|field| may_lack(field) || body.get(&field.key).is_some());
+        let spread = slots.contains(&Slot::DataMembers);
+        let known = |key: &String| fields(slots).any(|field| field.key == *key);
         complete && (spread || members.iter().all(|(key, _)| known(key)))
     }
 
-    /// What `body` has in the member that comes from `source`.
+    /// What a received body says of `value`.
     #[cfg(any(feature = "receive", test))]
-    pub(super) fn text_of<'b>(&self, body: &'b Json, source: &Source) -> Option<&'b str> {
-        let key = self.slots.iter().find_map(|slot| match slot {
-            Slot::Member(field) if field.source == *source => Some(&field.key),
-            _ => None,
-        })?;
-        body.get(key)?.as_str()
-    }
-
-    fn reserves(&self, key: &str) -> bool {
-        let taken = |slot: &Slot| matches!(slot, Slot::Member(field) if field.key == key);
-        array_index(key).is_some() || self.slots.iter().any(taken)
-    }
-}
-
-/// The data among the members that `fields` made, or in an object of theirs.
-fn find_data<'a>(
-    fields: impl Iterator<Item = &'a Field>,
-    mut members: Vec<(String, Json)>,
-) -> Option<Json> {
-    let mut take = |key: &str| {
-        let place = members.iter().position(|(name, _)| name == key)?;
-        Some(members.swap_remove(place).1)
-    };
-    for field in fields {
-        match &field.source {
-            Source::Data => return take(&field.key),
-            Source::Object { fields, .. } => {
-                if let Some(Json::Object(inner)) = take(&field.key)
-                    && let Some(data) = find_data(fields.iter(), inner)
-                {
-                    return Some(data);
+    pub(super) fn text_of(&self, body: &[u8], value: &Value) -> Option<String> {
+        fn find<'b>(node: &Node, body: &'b Json, value: &Value) -> Option<&'b Json> {
+            match node {
+                Node::Value(known) => (known == value).then_some(body),
+                Node::Object { slots, .. } => {
+                    fields(slots).find_map(|field| find(&field.node, body.get(&field.key)?, value))
                 }
+                Node::List(elements) => {
+                    let found = elements.iter().zip(body.as_array()?);
+                    found
+                        .into_iter()
+                        .find_map(|(node, body)| find(node, body, value))
+                }
+                _ => None,
             }
-            _ => {}
         }
+        if self.is_form {
+            let Node::Object { slots, .. } = &self.root else {
+                return None;
+            };
+            let is_it =
+                |field: &&Field| matches!(&field.node, Node::Value(known) if known == value);
+            let field = fields(slots).find(is_it)?;
+            let mut pairs = form_urlencoded::parse(body);
+            return pairs
+                .find(|(name, _)| *name == field.key)
+                .map(|(_, text)| text.into_owned());
+        }
+        scalar(find(&self.root, &read_body(body)?, value)?).map(Cow::into_owned)
     }
-    None
 }
 
-/// Writes the members of one body.
-struct ObjectWriter<'a> {
+#[cfg(any(feature = "receive", test))]
+fn read_body(body: &[u8]) -> Option<Json> {
+    // The data may be as deep as published data is, and stands inside the body.
+    Json::parse(body, STORED_JSON_DEPTH).ok()
+}
+
+/// The data in what `node` has written.
+fn find_data(node: &Node, written: Json) -> Option<Json> {
+    match (node, written) {
+        (Node::Data, data) => Some(data),
+        (Node::Object { slots, .. }, Json::Object(mut members)) => {
+            if slots.contains(&Slot::DataMembers) {
+                members.retain(|(key, _)| reserved(slots, key).is_none());
+                return Some(Json::Object(members));
+            }
+            let mut take = |key: &str| {
+                let place = members.iter().position(|(name, _)| name == key)?;
+                Some(members.swap_remove(place).1)
+            };
+            fields(slots).find_map(|field| match &field.node {
+                Node::Data | Node::Object { .. } | Node::List(_) => {
+                    find_data(&field.node, take(&field.key)?)
+                }
+                _ => None,
+            })
+        }
+        (Node::List(nodes), Json::Array(elements)) => {
+            let mut found = nodes.iter().zip(elements);
+            found.find_map(|(node, element)| find_data(node, element))
+        }
+        _ => None,
+    }
+}
+
+/// Why the data's member `key` cannot stand beside those of an object.
+fn reserved(slots: &[Slot], key: &str) -> Option<&'static str> {
+    if fields(slots).any(|field| field.key == key) {
+        Some(BESIDE_OWN)
+    } else {
+        array_index(key).map(|_| MOVES)
+    }
+}
+
+fn is_header_value(text: &str) -> bool {
+    text.len() <= HEADER_VALUE_BYTES && text.trim() == text && is_printable(text)
+}
+
+/// A text, number, true or false as a text.
+fn scalar(value: &Json) -> Option<Cow<'_, str>> {
+    match value {
+        Json::String(text) => Some(Cow::Borrowed(text)),
+        Json::Number(raw) => Some(Cow::Borrowed(raw)),
+        Json::Bool(true) => Some(Cow::Borrowed("true")),
+        Json::Bool(false) => Some(Cow::Borrowed("false")),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+/// What stands at a path: dots lead into objects, whole numbers into lists. A key may have dots of its own.
+fn at_path<'j>(value: &'j Json, path: &str) -> Option<&'j Json> {
+    if let Some(found) = value.get(path) {
+        return Some(found);
+    }
+    let (step, rest) = match path.split_once('.') {
+        Some((step, rest)) => (step, Some(rest)),
+        None => (path, None),
+    };
+    let next = match value {
+        Json::Object(_) => value.get(step)?,
+        Json::Array(elements) => elements.get(step.parse::<usize>().ok()?)?,
+        _ => return None,
+    };
+    rest.map_or(Some(next), |rest| at_path(next, rest))
+}
+
+/// Writes one body.
+struct Writer<'a> {
     out: Vec<u8>,
+    script: Script,
     numbers: UnstableNumbers,
     facts: &'a EventFacts<'a>,
-    metadata: &'a [(String, Json)],
+    event_type: &'a str,
+    has_marks: bool,
 }
 
-impl ObjectWriter<'_> {
-    fn open(&mut self) {
+impl<'a> Writer<'a> {
+    /// What is known of a value when the event is accepted.
+    fn early(&self, value: &Value) -> Option<Cow<'a, str>> {
+        match value {
+            Value::Id => Some(Cow::Borrowed(self.facts.id)),
+            Value::Type => Some(Cow::Borrowed(self.event_type)),
+            Value::RequestId => Some(Cow::Borrowed(self.facts.request_id)),
+            Value::Time(form) => {
+                let time = form.write(self.facts.time, self.facts.is_time_given);
+                Some(Cow::Owned(time))
+            }
+            Value::Metadata(path) => scalar(at_path(self.facts.metadata?, path)?),
+            Value::Data(path) => scalar(at_path(self.facts.data, path)?),
+            _ => None,
+        }
+    }
+
+    /// A value as a text, with a mark where only an attempt knows it. `None` if the event has no such value.
+    fn text_of(&mut self, value: &Value) -> Option<Vec<u8>> {
+        if value.is_late() {
+            self.has_marks = true;
+            let mut marked = Vec::new();
+            mark(&value.to_string(), &mut marked);
+            return Some(marked);
+        }
+        self.early(value).map(|text| text.into_owned().into_bytes())
+    }
+
+    fn filled(&mut self, template: &Template) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        for piece in template.pieces() {
+            match piece {
+                Piece::Text(literal) => text.extend_from_slice(literal.as_bytes()),
+                Piece::Value(value) => text.extend_from_slice(&self.text_of(value)?),
+            }
+        }
+        Some(text)
+    }
+
+    fn string(&mut self, text: &[u8]) {
+        self.out.push(b'"');
+        escape(Layer::Json(self.script), text, &mut self.out);
+        self.out.push(b'"');
+    }
+
+    /// Appends a value; false if the event has none, and nothing is appended.
+    fn node(&mut self, node: &Node) -> Result<bool, BodyFault> {
+        match node {
+            Node::Value(value) => return self.value(value),
+            Node::Text(template) => match self.filled(template) {
+                Some(text) => self.string(&text),
+                None => return Ok(false),
+            },
+            Node::Constant(value) => self.script.write(value, self.numbers, &mut self.out)?,
+            Node::Data => self.published("data", self.facts.data)?,
+            Node::Metadata => match self.facts.metadata {
+                Some(metadata) => self.published("metadata", metadata)?,
+                None => return Ok(false),
+            },
+            Node::Object {
+                slots,
+                with_metadata,
+            } => self.object(slots, *with_metadata)?,
+            Node::List(elements) => {
+                self.out.push(b'[');
+                for element in elements {
+                    if self.node(element)? {
+                        self.out.extend_from_slice(self.script.comma());
+                    }
+                }
+                self.close(b'[', b']');
+            }
+            Node::Json(inner) => {
+                let outer = std::mem::take(&mut self.out);
+                self.node(inner)?;
+                let json = std::mem::replace(&mut self.out, outer);
+                self.string(&json);
+            }
+        }
+        Ok(true)
+    }
+
+    fn value(&mut self, value: &Value) -> Result<bool, BodyFault> {
+        let published = match value {
+            Value::Metadata(path) => self.facts.metadata.and_then(|from| at_path(from, path)),
+            Value::Data(path) => at_path(self.facts.data, path),
+            _ => {
+                let Some(text) = self.text_of(value) else {
+                    return Ok(false);
+                };
+                if value.is_number() {
+                    self.out.extend_from_slice(&text);
+                } else {
+                    self.string(&text);
+                }
+                return Ok(true);
+            }
+        };
+        match published {
+            Some(published) => self.published(&value.to_string(), published)?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn object(&mut self, slots: &[Slot], with_metadata: bool) -> Result<(), BodyFault> {
+        let metadata = match self.facts.metadata.and_then(Json::as_object) {
+            Some(metadata) if with_metadata => metadata,
+            _ => &[],
+        };
         self.out.push(b'{');
-    }
-
-    /// Each member ends in a comma; the closing brace takes the last one's place.
-    fn close(&mut self) {
-        if self.out.last() == Some(&b',') {
-            self.out.pop();
+        let is_index = |key: &str| array_index(key).is_some();
+        for (key, value) in in_script_order(metadata).take_while(|(key, _)| is_index(key)) {
+            self.member("metadata", key, value)?;
         }
-        self.out.push(b'}');
-    }
-
-    fn field(&mut self, field: &Field) -> Result<(), UnstableNumber> {
-        if field.source == Source::Metadata && self.facts.metadata.is_none() {
-            return Ok(());
-        }
-        self.out.extend_from_slice(&field.written_key);
-        match &field.source {
-            Source::Id => write_string(self.facts.id, &mut self.out),
-            Source::EventType => write_string(self.facts.event_type, &mut self.out),
-            Source::RequestId => write_string(self.facts.request_id, &mut self.out),
-            Source::Time(form) => write_time(self.facts, *form, &mut self.out),
-            Source::Constant(value) => value.write_canonical(self.numbers, &mut self.out)?,
-            Source::Data => self.value("data", self.facts.data)?,
-            Source::Metadata => {
-                if let Some(metadata) = self.facts.metadata {
-                    self.value("metadata", metadata)?;
+        for slot in slots {
+            match slot {
+                Slot::Member(field) => {
+                    let before = self.out.len();
+                    self.script.write_key(&field.key, &mut self.out);
+                    if self.node(&field.node)? {
+                        self.out.extend_from_slice(self.script.comma());
+                    } else {
+                        self.out.truncate(before);
+                    }
+                }
+                Slot::DataMembers => {
+                    for (key, value) in self.facts.data.as_object().unwrap_or_default() {
+                        check_member(slots, key)?;
+                        self.member("data", key, value)?;
+                    }
                 }
             }
-            Source::Object {
-                fields,
-                with_metadata,
-            } => {
-                let metadata = if *with_metadata { self.metadata } else { &[] };
-                self.merged(fields, metadata)?;
+        }
+        for (key, value) in metadata {
+            if !is_index(key) && !fields(slots).any(|field| field.key == *key) {
+                self.member("metadata", key, value)?;
             }
         }
-        self.out.push(b',');
+        self.close(b'{', b'}');
         Ok(())
     }
 
-    /// An object of `fields`, then of `published` members whose keys `fields` don't have; array indices come first all the same.
-    fn merged(
-        &mut self,
-        fields: &[Field],
-        published: &[(String, Json)],
-    ) -> Result<(), UnstableNumber> {
-        self.open();
-        let is_index = |key: &str| array_index(key).is_some();
-        for (key, value) in in_script_order(published).take_while(|(key, _)| is_index(key)) {
-            self.published("metadata", key, value)?;
+    /// Each member ends in a comma; the closing bracket takes the last one's place.
+    fn close(&mut self, open: u8, close: u8) {
+        if self.out.last() != Some(&open) {
+            self.out
+                .truncate(self.out.len() - self.script.comma().len());
         }
-        for field in fields {
-            self.field(field)?;
+        self.out.push(close);
+    }
+
+    /// A published member and a comma.
+    fn member(&mut self, within: &str, key: &str, value: &Json) -> Result<(), UnstableNumber> {
+        self.script.write_key(key, &mut self.out);
+        let written = self.script.write(value, self.numbers, &mut self.out);
+        written.map_err(|mut fault| {
+            fault.path.enter_key(key);
+            fault.path.enter_key(within);
+            fault
+        })?;
+        self.out.extend_from_slice(self.script.comma());
+        Ok(())
+    }
+
+    fn published(&mut self, name: &str, value: &Json) -> Result<(), UnstableNumber> {
+        let written = self.script.write(value, self.numbers, &mut self.out);
+        written.map_err(|mut fault| {
+            fault.path.enter_key(name);
+            fault
+        })
+    }
+
+    /// Appends the fields of a form.
+    fn form(&mut self, root: &Node) -> Result<(), BodyFault> {
+        match root {
+            Node::Object { slots, .. } => {
+                for slot in slots {
+                    match slot {
+                        Slot::Member(field) => self.form_node(&field.key, &field.node)?,
+                        Slot::DataMembers => {
+                            for (key, value) in self.facts.data.as_object().unwrap_or_default() {
+                                check_member(slots, key)?;
+                                self.form_json(key, value)?;
+                            }
+                        }
+                    }
+                }
+                Ok(())
+            }
+            _ => self.form_members(None, self.facts.data),
         }
-        for (key, value) in published {
-            if !is_index(key) && !fields.iter().any(|field| field.key == *key) {
-                self.published("metadata", key, value)?;
+    }
+
+    fn form_node(&mut self, name: &str, node: &Node) -> Result<(), BodyFault> {
+        match node {
+            Node::Value(Value::Metadata(path)) => {
+                if let Some(value) = self.facts.metadata.and_then(|from| at_path(from, path)) {
+                    self.form_json(name, value)?;
+                }
+            }
+            Node::Value(Value::Data(path)) => {
+                if let Some(value) = at_path(self.facts.data, path) {
+                    self.form_json(name, value)?;
+                }
+            }
+            Node::Value(value) => {
+                if let Some(text) = self.text_of(value) {
+                    self.pair(name, &text);
+                }
+            }
+            Node::Text(template) => {
+                if let Some(text) = self.filled(template) {
+                    self.pair(name, &text);
+                }
+            }
+            Node::Constant(value) => self.form_json(name, value)?,
+            Node::Data => self.form_json(name, self.facts.data)?,
+            Node::Metadata => {
+                if let Some(metadata) = self.facts.metadata {
+                    self.form_json(name, metadata)?;
+                }
+            }
+            Node::Object { slots, .. } => {
+                for slot in slots {
+                    match slot {
+                        Slot::Member(field) => {
+                            self.form_node(&format!("{name}[{}]", field.key), &field.node)?;
+                        }
+                        Slot::DataMembers => self.form_members(Some(name), self.facts.data)?,
+                    }
+                }
+            }
+            Node::List(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    self.form_node(&format!("{name}[{index}]"), element)?;
+                }
+            }
+            Node::Json(inner) => {
+                let outer = std::mem::take(&mut self.out);
+                self.node(inner)?;
+                let json = std::mem::replace(&mut self.out, outer);
+                self.pair(name, &json);
             }
         }
-        self.close();
         Ok(())
     }
 
-    fn published(&mut self, within: &str, key: &str, value: &Json) -> Result<(), UnstableNumber> {
-        write_string(key, &mut self.out);
-        self.out.push(b':');
-        value
-            .write_canonical(self.numbers, &mut self.out)
-            .map_err(|mut fault| {
-                fault.path.enter_key(key);
-                fault.path.enter_key(within);
-                fault
-            })?;
-        self.out.push(b',');
+    fn form_members(&mut self, within: Option<&str>, value: &Json) -> Result<(), BodyFault> {
+        for (key, value) in value.as_object().unwrap_or_default() {
+            match within {
+                None => self.form_json(key, value)?,
+                Some(name) => self.form_json(&format!("{name}[{key}]"), value)?,
+            }
+        }
         Ok(())
     }
 
-    fn value(&mut self, name: &str, value: &Json) -> Result<(), UnstableNumber> {
-        value
-            .write_canonical(self.numbers, &mut self.out)
-            .map_err(|mut fault| {
-                fault.path.enter_key(name);
-                fault
-            })
+    fn form_json(&mut self, name: &str, value: &Json) -> Result<(), BodyFault> {
+        match value {
+            Json::Object(_) => self.form_members(Some(name), value)?,
+            Json::Array(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    self.form_json(&format!("{name}[{index}]"), element)?;
+                }
+            }
+            Json::Number(_) => {
+                let mut text = Vec::new();
+                self.script.write(value, self.numbers, &mut text)?;
+                self.pair(name, &text);
+            }
+            value => self.pair(name, scalar(value).unwrap_or_default().as_bytes()),
+        }
+        Ok(())
+    }
+
+    fn pair(&mut self, name: &str, text: &[u8]) {
+        if !self.out.is_empty() {
+            self.out.push(b'&');
+        }
+        escape(Layer::Form, name.as_bytes(), &mut self.out);
+        self.out.push(b'=');
+        escape(Layer::Form, text, &mut self.out);
     }
 }
 
-fn write_time(facts: &EventFacts<'_>, form: TimeForm, out: &mut Vec<u8>) {
-    const RFC_3339: DateTimePrinter = DateTimePrinter::new();
-    let time = facts.time;
-    let printer = match form {
-        TimeForm::Rfc3339 if facts.is_time_given => RFC_3339,
-        TimeForm::Rfc3339 => RFC_3339.precision(Some(3)),
-        TimeForm::Rfc3339Seconds => RFC_3339.precision(Some(0)),
-        TimeForm::Rfc3339Millis => RFC_3339.precision(Some(3)),
-        TimeForm::UnixSeconds => return write_integer(time.as_millisecond().div_euclid(1000), out),
-        TimeForm::UnixMillis => return write_integer(time.as_millisecond(), out),
-    };
-    out.push(b'"');
-    printer
-        .print_timestamp(&time, &mut *out)
-        .expect("writing to a vector does not fail");
-    out.push(b'"');
-}
-
-fn write_integer(number: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(number.to_string().as_bytes());
+fn check_member(slots: &[Slot], key: &str) -> Result<(), BodyFault> {
+    match reserved(slots, key) {
+        None => Ok(()),
+        Some(reason) => Err(BodyFault::ReservedMember {
+            member: key.to_owned(),
+            reason,
+        }),
+    }
 }

@@ -1,16 +1,20 @@
 //! The header fields of a POST: fixed ones, the dialect's own, its signatures, and those of Standard Webhooks 1.0.
 
+use std::{borrow::Cow, sync::Arc};
+
 use http::{
     HeaderName, HeaderValue,
     header::{CONTENT_TYPE, InvalidHeaderValue, USER_AGENT},
 };
-use uuid::Uuid;
 
 use super::{
+    attempt::{Known, SignInput},
     key_pair::KeyPair,
     secret::{SecretFault, shared_key},
-    signature::{Signature, standard_webhooks},
-    template::{Template, Values},
+    signature::{Algorithm, Signature, standard_webhooks},
+    stored::Stored,
+    template::Template,
+    value::Value,
 };
 
 pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -23,26 +27,12 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) static STANDARD_WEBHOOKS: [HeaderName; 3] =
     [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE];
 
-/// What an attempt's headers are made of. Has no `Debug`, because of the secrets.
-#[derive(Clone, Copy)]
-pub struct SignInput<'a> {
-    /// The event's id.
-    pub event_id: &'a str,
-    /// The event's type, as it goes on the wire.
-    pub event_type: &'a str,
-    /// The delivery's UUID.
-    pub delivery_id: Uuid,
-    /// The attempt's wall-clock time, in seconds since the Unix epoch.
-    pub timestamp_s: u64,
-    /// The body, byte for byte as sent.
-    pub body: &'a [u8],
-    /// The secret that signs; during a rotation's overlap the oldest one.
-    pub secret: &'a str,
-    /// The newer secrets during a rotation's overlap, oldest first: they sign as well, wherever a header has room for several
-    /// signatures.
-    pub newer_secrets: &'a [&'a str],
-    /// The trace that the attempt belongs to, as its header says it.
-    pub traceparent: Option<&'a str>,
+/// A request of an attempt.
+pub struct SignedRequest<'a> {
+    /// The header fields, each name once. Those with a secret are marked as sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body, byte for byte as it is to be sent.
+    pub body: Cow<'a, [u8]>,
 }
 
 /// Why an attempt has no headers.
@@ -59,28 +49,53 @@ pub enum HeaderFault {
 /// What a dialect says of headers.
 #[derive(Debug, Clone)]
 pub(super) struct Headers {
+    pub(super) content_type: HeaderValue,
     pub(super) user_agent: HeaderValue,
     pub(super) own: Vec<(HeaderName, Template)>,
     pub(super) signatures: Vec<Signature>,
     /// The names of `own` and `signatures`, as they are spelled over HTTP/1.1.
     pub(super) spelled: Vec<String>,
     pub(super) standard_webhooks: bool,
-}
-
-impl<'a> SignInput<'a> {
-    /// All secrets that may sign, the oldest first.
-    fn secrets(&self) -> impl Iterator<Item = &'a str> {
-        std::iter::once(self.secret).chain(self.newer_secrets.iter().copied())
-    }
+    /// Whether a header or the body has the secret itself.
+    pub(super) sends_secret: bool,
 }
 
 impl Headers {
     /// The headers that depend on the dialect: its own, its signatures, those of Standard Webhooks.
     pub(super) fn names(&self) -> impl Iterator<Item = &HeaderName> {
         let own = self.own.iter().map(|(name, _)| name);
-        let signatures = self.signatures.iter().map(|signature| &signature.header);
+        let signatures = self.signatures.iter();
+        let signatures = signatures.filter_map(|signature| signature.header.as_ref());
         let standard = self.standard_webhooks.then_some(&STANDARD_WEBHOOKS);
         own.chain(signatures).chain(standard.into_iter().flatten())
+    }
+
+    /// Whether something of the dialect's own proves who sends.
+    pub(super) fn has_own_proof(&self) -> bool {
+        self.sends_secret || self.signatures.iter().any(Signature::uses_secret)
+    }
+
+    /// The headers that prove something, each with its scheme, the standard's apart.
+    fn own_proofs(&self) -> impl Iterator<Item = (&HeaderName, &'static str)> {
+        let templates = self.own.iter().filter_map(|(name, template)| {
+            let signs = template.values().find_map(|value| match value {
+                Value::SignatureOf(name) => Some(self.scheme_of(name)),
+                Value::Secret => Some("token"),
+                _ => None,
+            });
+            Some((name, signs?))
+        });
+        let signatures = self.signatures.iter().filter_map(|signature| {
+            let header = signature.header.as_ref()?;
+            Some((header, signature.algorithm.scheme()))
+        });
+        signatures.chain(templates)
+    }
+
+    fn scheme_of(&self, name: &str) -> &'static str {
+        let mut signatures = self.signatures.iter();
+        let found = signatures.find(|signature| signature.name.as_deref() == Some(name));
+        found.map_or("", |signature| signature.algorithm.scheme())
     }
 
     fn spelled<'h>(&'h self, name: &'h HeaderName) -> &'h str {
@@ -91,11 +106,8 @@ impl Headers {
 
     /// The headers that sign with `secret`, each with its scheme.
     pub(super) fn signed_with(&self, secret: &str) -> Vec<(&str, &'static str)> {
-        let own = self.signatures.iter();
-        let own = own.map(|signature| {
-            let spelled = self.spelled(&signature.header);
-            (spelled, signature.algorithm.scheme())
-        });
+        let own = self.own_proofs();
+        let own = own.map(|(name, scheme)| (self.spelled(name), scheme));
         let standard = if !self.standard_webhooks {
             None
         } else if KeyPair::parse(secret).is_some() {
@@ -112,12 +124,9 @@ impl Headers {
         &'a self,
         sent: impl Fn(&str) -> Option<&'a str>,
     ) -> Vec<(&'a str, &'static str)> {
-        let own = self.signatures.iter();
-        let own = own.filter(|signature| sent(signature.header.as_str()).is_some());
-        let own = own.map(|signature| {
-            let spelled = self.spelled(&signature.header);
-            (spelled, signature.algorithm.scheme())
-        });
+        let own = self.own_proofs();
+        let own = own.filter(|(name, _)| sent(name.as_str()).is_some());
+        let own = own.map(|(name, scheme)| (self.spelled(name), scheme));
         let standard = STANDARD_WEBHOOKS[2].as_str();
         let value = sent(standard).filter(|_| self.standard_webhooks);
         let schemes = ["v1", "v1a"].into_iter().filter(|scheme| {
@@ -128,54 +137,128 @@ impl Headers {
             .collect()
     }
 
-    /// The fields of an attempt.
+    /// The request of an attempt; `event_type` as it goes on the wire.
     ///
     /// # Errors
     /// When a value cannot be one, or nothing would sign although the dialect has a signature.
-    pub(super) fn fields(
+    pub(super) fn request<'a>(
         &self,
-        input: &SignInput<'_>,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
-        let mut delivery_id = Uuid::encode_buffer();
-        let timestamp = input.timestamp_s.to_string();
-        let values = Values {
-            id: input.event_id,
-            event_type: input.event_type,
-            delivery_id: input
-                .delivery_id
-                .hyphenated()
-                .encode_lower(&mut delivery_id),
-            timestamp: &timestamp,
-            body: input.body,
+        input: &SignInput<'a>,
+        event_type: &str,
+        token: &str,
+    ) -> Result<SignedRequest<'a>, HeaderFault> {
+        let stored = Stored::read(input.body);
+        let known = Known {
+            input,
+            event_type,
+            stored: &stored,
+            body: b"",
+            secret: input.secret,
             signature: "",
+            signatures: &[],
+            token,
         };
+        let secrets: Vec<&str> = input.secrets().collect();
+        self.check_pairs(&secrets)?;
+        let mut signatures = Vec::new();
+        self.add_named(&known, &secrets, false, &mut signatures)?;
+        let inner = Known {
+            signatures: &signatures,
+            ..known
+        };
+        let body = stored.filled(|name, _| {
+            let value = Value::parse(name);
+            value
+                .and_then(|value| inner.text(&value))
+                .unwrap_or_default()
+        });
+        let known = Known {
+            body: &body,
+            ..known
+        };
+        let mut of_body = Vec::new();
+        self.add_named(&known, &secrets, true, &mut of_body)?;
+        signatures.extend(of_body);
+        let known = Known {
+            signatures: &signatures,
+            ..known
+        };
+        let headers = self.fields(&known, &secrets)?;
+        Ok(SignedRequest { headers, body })
+    }
 
-        let mut fields = Vec::with_capacity(5 + self.own.len() + self.signatures.len());
-        fields.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-        fields.push((USER_AGENT, self.user_agent.clone()));
-        for (name, template) in &self.own {
-            let value = template.fill(values).collect::<Vec<_>>().concat();
-            fields.push(field(name, HeaderValue::try_from(value))?);
-        }
-        let is_pair = |secret| KeyPair::parse(secret).is_some();
-        if !self.signatures.is_empty() && input.secrets().any(is_pair) {
+    /// No HMAC's key is the text of a private key, and no receiver gets one.
+    fn check_pairs(&self, secrets: &[&str]) -> Result<(), HeaderFault> {
+        let has_pair = secrets
+            .iter()
+            .any(|secret| KeyPair::parse(secret).is_some());
+        let takes_text = |signature: &Signature| {
+            signature.algorithm != Algorithm::Ed25519 && signature.uses_secret()
+        };
+        if has_pair && (self.sends_secret || self.signatures.iter().any(takes_text)) {
             return Err(HeaderFault::Secret(SecretFault::KeyPair));
         }
+        Ok(())
+    }
+
+    /// Adds the values of the signatures with names, those over the body or the others.
+    fn add_named(
+        &self,
+        known: &Known<'_>,
+        secrets: &[&str],
+        of_body: bool,
+        signatures: &mut Vec<(Arc<str>, String)>,
+    ) -> Result<(), HeaderFault> {
         for signature in &self.signatures {
-            let value = signature.header_value(values, input.secret, input.newer_secrets);
-            fields.push(field(&signature.header, HeaderValue::try_from(value))?);
+            if let Some(name) = &signature.name
+                && signature.covers_body() == of_body
+            {
+                let value = signature.full_value(known, secrets);
+                let value = value.map_err(HeaderFault::Secret)?;
+                let value = String::from_utf8_lossy(&value).into_owned();
+                signatures.push((Arc::clone(name), value));
+            }
+        }
+        Ok(())
+    }
+
+    fn fields(
+        &self,
+        known: &Known<'_>,
+        secrets: &[&str],
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
+        let input = known.input;
+        let mut fields = Vec::with_capacity(6 + self.own.len() + self.signatures.len());
+        fields.push((CONTENT_TYPE, self.content_type.clone()));
+        fields.push((USER_AGENT, self.user_agent.clone()));
+        for (name, template) in &self.own {
+            // What the event does not have leaves its header out.
+            if let Some(value) = template.fill(|value| known.value(value)) {
+                let (name, mut value) = field(name, HeaderValue::try_from(value))?;
+                // The log leaves out the values that are marked so, and HTTP/2 keeps them out of its tables.
+                value.set_sensitive(template.mentions(&Value::Secret));
+                fields.push((name, value));
+            }
+        }
+        for signature in &self.signatures {
+            if let Some(header) = &signature.header {
+                let value = signature.full_value(known, secrets);
+                let value = value.map_err(HeaderFault::Secret)?;
+                fields.push(field(header, HeaderValue::try_from(value))?);
+            }
         }
         if self.standard_webhooks {
+            let timestamp = (input.time_ms / 1000).to_string();
             fields.push(field(&WEBHOOK_ID, HeaderValue::from_str(input.event_id))?);
             fields.push(field(
                 &WEBHOOK_TIMESTAMP,
                 HeaderValue::from_str(&timestamp),
             )?);
-            match standard_webhooks(values, input.secrets()) {
+            match standard_webhooks(input.event_id, &timestamp, known.body, input.secrets()) {
                 Some(value) => {
                     fields.push(field(&WEBHOOK_SIGNATURE, HeaderValue::try_from(value))?);
                 }
-                None if self.signatures.is_empty() => {
+                None if !self.has_own_proof() => {
                     return Err(HeaderFault::Secret(SecretFault::NoKey));
                 }
                 None => {}
@@ -186,6 +269,11 @@ impl Headers {
         }
         Ok(fields)
     }
+}
+
+/// Whether a header's value is printable ASCII: what else there may be, receivers read as they please.
+pub(super) fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 fn field(

@@ -1,47 +1,59 @@
 //! Everything that differs between the webhooks that Rung sends: a dialect.
 //!
-//! A [`Dialect`] is read from a TOML file (`file`, checked by `compile`) and kept in [`Dialects`]. It knows its
-//! [`Catalogue`] of event types, makes an event's id and its body (`envelope`), and an attempt's headers and signatures
-//! (`headers`, `signature`). Receivers' tools go the other way: they find out what a request is (`read`) and check its
+//! A [`Dialect`] is read from a TOML file (`document`, held against the table in `language`, checked by `compile`) and kept in
+//! [`Dialects`]. It knows its [`Catalogue`] of event types, makes an event's id and its body (`envelope`; `stored` until an attempt
+//! fills in what only an attempt knows), and an attempt's headers and signatures (`headers`, `signature`). What all of these can name
+//! is one vocabulary (`value`). Receivers' tools go the other way: they find out what a request is (`read`) and check its
 //! signatures (`verify`). All of it is pure: time, chance and secrets are arguments.
 
+mod attempt;
 mod catalogue;
+mod challenge;
 mod compile;
+mod document;
 mod envelope;
 mod event_id;
 mod fault;
-mod file;
 mod headers;
 mod key_pair;
 pub mod ladder;
+mod language;
 pub mod limits;
 #[cfg(any(feature = "receive", test))]
 mod read;
 mod registry;
 mod reserved;
+mod schema;
+mod script;
 mod secret;
 mod signature;
 #[cfg(any(feature = "receive", test))]
 mod snippet;
+mod stored;
 mod template;
+mod value;
 #[cfg(any(feature = "receive", test))]
 mod verify;
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
-use http::{HeaderName, HeaderValue};
-use rung_json::{Json, limits::STORED_JSON_DEPTH};
+use http::HeaderValue;
+use rung_json::Json;
 
 pub use self::{
+    attempt::SignInput,
     catalogue::{Catalogue, EVERY_TYPE, EventType, UnknownPattern, is_event_type},
+    challenge::{CHALLENGE_TYPE, ChallengeRequest},
     envelope::{BodyFault, EventFacts},
-    fault::DialectFault,
-    headers::{HeaderFault, SignInput},
+    fault::{DialectFault, DialectFaults},
+    headers::{HeaderFault, SignedRequest},
     key_pair::KeyPair,
     registry::{DEFAULT, Dialects},
+    schema::{reference, schema},
     secret::SecretFault,
+    stored::shown_body,
 };
-use self::{envelope::Envelope, event_id::EventIdForm, headers::Headers};
+use self::{challenge::Challenge, envelope::Envelope, event_id::EventIdForm, headers::Headers};
 #[cfg(any(feature = "receive", test))]
 pub use self::{
     read::Reading,
@@ -95,6 +107,8 @@ pub struct Dialect {
     plans: Option<BTreeMap<String, bool>>,
     limits: BTreeMap<String, PlanLimits>,
     success: Vec<RangeInclusive<u16>>,
+    give_up: Vec<RangeInclusive<u16>>,
+    challenge: Option<Challenge>,
     event_id: EventIdForm,
     headers: Headers,
     envelope: Envelope,
@@ -154,6 +168,20 @@ impl Dialect {
             .any(|statuses| statuses.contains(&status))
     }
 
+    /// Whether no attempt follows a response of `status`.
+    #[must_use]
+    pub fn gives_up_on(&self, status: u16) -> bool {
+        self.give_up
+            .iter()
+            .any(|statuses| statuses.contains(&status))
+    }
+
+    /// The statuses after which no attempt follows.
+    #[must_use]
+    pub fn give_up(&self) -> &[RangeInclusive<u16>] {
+        &self.give_up
+    }
+
     /// The longest that a delivery can stay on the ladder, in milliseconds, attempts themselves apart.
     #[must_use]
     pub fn longest_ladder_ms(&self) -> u64 {
@@ -175,7 +203,8 @@ impl Dialect {
     /// Whether a response of `status` pauses the webhook.
     #[must_use]
     pub fn is_throttled_by(&self, status: u16) -> bool {
-        self.throttles && matches!(status, 429 | 502..=504) && !self.is_success(status)
+        let is_final = self.is_success(status) || self.gives_up_on(status);
+        self.throttles && matches!(status, 429 | 502..=504) && !is_final
     }
 
     /// An id for an event published without one, of the time `now_ms` (since the Unix epoch) and 128 bits of chance.
@@ -184,31 +213,30 @@ impl Dialect {
         self.event_id.make(now_ms, random)
     }
 
-    /// The bytes that deliver an event, the same at every attempt.
+    /// The body that delivers an event, in its stored form: the bytes themselves, but for what a dialect has that differs from attempt
+    /// to attempt. [`request`](Self::request) fills that in; [`shown_body`] shows it to people.
     ///
     /// # Errors
     /// When the event cannot be said in this dialect.
     pub fn body(&self, facts: &EventFacts<'_>) -> Result<Vec<u8>, BodyFault> {
-        self.envelope.body(facts)
+        let event_type = self.catalogue.on_the_wire(facts.event_type);
+        self.envelope.body(facts, event_type)
     }
 
-    /// The data that an event was published with, out of its body in this dialect.
+    /// The data that an event was published with, out of its stored body in this dialect.
     #[must_use]
     pub fn data_of(&self, body: &[u8]) -> Option<Json> {
-        self.envelope
-            .data(Json::parse(body, STORED_JSON_DEPTH).ok()?)
+        self.envelope.data(body)
     }
 
-    /// The header fields of an attempt. `Content-Length` and `Host` are the HTTP client's.
+    /// The request of an attempt. `Content-Length` and `Host` are the HTTP client's.
     ///
     /// # Errors
     /// When the event's id or type has a character that no header can have (those that Rung accepts have none), and when no secret
     /// can sign although the dialect has a signature.
-    pub fn headers(
-        &self,
-        input: &SignInput<'_>,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
-        self.headers.fields(input)
+    pub fn request<'a>(&self, input: &SignInput<'a>) -> Result<SignedRequest<'a>, HeaderFault> {
+        let event_type = self.catalogue.on_the_wire(input.event_type);
+        self.headers.request(input, event_type, "")
     }
 
     /// The headers that sign deliveries with `secret`, each with its scheme: `hmac-sha256` and the like, or `v1` or `v1a` of Standard
@@ -239,13 +267,15 @@ impl Dialect {
         &self.headers.user_agent
     }
 
-    /// Whether its own signatures have room for one secret's only.
+    /// Whether what proves the sender has room for one secret's only.
     ///
-    /// During a rotation's overlap the oldest secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
+    /// During a rotation's overlap the first secret then signs alone, and a receiver that has switched answers 401 or 403 to it.
     #[must_use]
     pub fn signs_with_one_secret(&self) -> bool {
-        let single = |signature: &signature::Signature| signature.overlap.is_none();
-        self.headers.signatures.iter().any(single)
+        let single = |signature: &signature::Signature| {
+            signature.overlap.is_none() && signature.uses_secret()
+        };
+        self.headers.sends_secret || self.headers.signatures.iter().any(single)
     }
 }
 

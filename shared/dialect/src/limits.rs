@@ -6,3 +6,9 @@ pub const EVENT_TYPE_CHARS: usize = 128;
 pub const ID_CHARS: usize = 64;
 /// Most waits of a ladder.
 pub const LADDER_WAITS: usize = 100;
+/// Longest wait of a ladder, in milliseconds: 30 days, for which events are kept.
+pub const LADDER_WAIT_MS: u64 = 30 * 86_400_000;
+/// Longest time-out, in milliseconds: a delivering function has 30 s for everything.
+pub const TIMEOUT_MS: u64 = 25_000;
+/// Longest value of metadata or data that a header takes, in bytes.
+pub const HEADER_VALUE_BYTES: usize = 1_024;

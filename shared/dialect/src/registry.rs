@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dialect, DialectFault, compile::compile};
+use super::{Dialect, DialectFaults, compile::compile};
 
 macro_rules! builtin {
     ($($name:literal),*) => {
@@ -51,10 +51,10 @@ impl Dialects {
     /// These and the one that `text` describes; `path` names it in faults.
     ///
     /// # Errors
-    /// When the text is no dialect file, or its name is taken.
-    pub fn with_file(mut self, path: &str, text: &str) -> Result<Self, DialectFault> {
+    /// When the text is no dialect file, or its name is taken: all its mistakes.
+    pub fn with_file(mut self, path: &str, text: &str) -> Result<Self, DialectFaults> {
         let is_taken = |name: &str| self.get(name).is_some();
-        let dialect = compile(text, is_taken).map_err(|fault| fault.in_file(path, text))?;
+        let dialect = compile(text, is_taken).map_err(|faults| faults.in_file(path, text))?;
         self.dialects.push(Arc::new(dialect));
         Ok(self)
     }

@@ -1,19 +1,80 @@
 //! Which secrets a dialect can sign with.
 //!
-//! A dialect's own signatures are HMACs with the secret's text, whatever that is. The signature of Standard Webhooks needs a key
-//! of its own form, so where it is the only one, any other secret would leave deliveries unsigned.
+//! A dialect says how a secret becomes the key of its own signatures: by its text, whatever that is, or by its base64 or hex. The
+//! signature of Standard Webhooks needs a key of its own form, so where it is the only one, any other secret would leave deliveries
+//! unsigned.
+
+use std::borrow::Cow;
 
 use base64::{
     Engine,
-    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+    engine::general_purpose::{
+        GeneralPurpose, STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD,
+    },
 };
 
-use super::{Dialect, headers::Headers, key_pair::KeyPair};
+use super::{Dialect, headers::Headers, key_pair::KeyPair, signature::Algorithm};
 
 /// What a shared secret of Standard Webhooks may begin with.
 const SHARED_PREFIX: &str = "whsec_";
 /// What tells the kinds of secret apart. In another place, or in other case, it belongs to no key.
 const PREFIXES: [&str; 3] = [SHARED_PREFIX, "whsk_", "whpk_"];
+
+/// How a secret becomes a key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Key {
+    pub(super) form: KeyForm,
+    /// What is taken off the secret first, if it begins so.
+    pub(super) prefix: String,
+}
+
+/// What a secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum KeyForm {
+    /// The key itself.
+    #[default]
+    Text,
+    Base64,
+    Hex,
+}
+
+impl KeyForm {
+    pub(super) const ALL: [(&'static str, Self); 3] = [
+        ("text", Self::Text),
+        ("base64", Self::Base64),
+        ("hex", Self::Hex),
+    ];
+}
+
+impl Key {
+    /// The key that `secret` is.
+    pub(super) fn of<'s>(&self, secret: &'s str) -> Result<Cow<'s, [u8]>, SecretFault> {
+        let text = secret.strip_prefix(&self.prefix).unwrap_or(secret);
+        let decoded = match self.form {
+            KeyForm::Text => return Ok(Cow::Borrowed(text.as_bytes())),
+            KeyForm::Base64 => base64_engine(text).decode(text).ok(),
+            KeyForm::Hex => hex::decode(text).ok(),
+        };
+        let fault = match self.form {
+            KeyForm::Hex => SecretFault::NoHex,
+            _ => SecretFault::NoBase64,
+        };
+        decoded
+            .filter(|key| !key.is_empty())
+            .map(Cow::Owned)
+            .ok_or(fault)
+    }
+
+    /// A secret that is this key.
+    fn secret(&self, key: &[u8]) -> Option<String> {
+        let text = match self.form {
+            KeyForm::Text => return None,
+            KeyForm::Base64 => STANDARD.encode(key),
+            KeyForm::Hex => hex::encode(key),
+        };
+        Some(format!("{}{text}", self.prefix))
+    }
+}
 
 /// Why a dialect cannot sign with a secret. `Display` completes the sentence "the secret …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +89,17 @@ pub enum SecretFault {
         "must be a shared one: this dialect has an HMAC signature of its own, whose key would be the text of the private key"
     )]
     KeyPair,
+    /// The dialect signs with Ed25519.
+    #[error(
+        "must be a key pair, `whsk_` and base64 of an Ed25519 seed and its public key: this dialect signs with Ed25519"
+    )]
+    NoPair,
+    /// The key of the dialect's own signature is the secret's base64.
+    #[error("must be base64: this dialect's signature takes it as its key")]
+    NoBase64,
+    /// The key of the dialect's own signature is the secret's hex.
+    #[error("must be hexadecimal digits: this dialect's signature takes it as its key")]
+    NoHex,
 }
 
 impl Dialect {
@@ -39,23 +111,56 @@ impl Dialect {
         self.headers.check_secret(secret)
     }
 
-    /// Whether deliveries can be signed with a [`KeyPair`]: the header `webhook-signature` goes along, and nothing else signs.
+    /// Whether deliveries can be signed with a [`KeyPair`]: by the header `webhook-signature` or an Ed25519 signature of its own, and
+    /// nothing else signs.
     #[must_use]
     pub fn takes_key_pairs(&self) -> bool {
-        self.headers.standard_webhooks && self.headers.signatures.is_empty()
+        let headers = &self.headers;
+        let signs = headers.standard_webhooks || self.needs_key_pairs();
+        signs
+            && !headers.sends_secret
+            && headers
+                .signatures
+                .iter()
+                .all(|one| one.algorithm == Algorithm::Ed25519 || !one.uses_secret())
+    }
+
+    /// Whether nothing but a [`KeyPair`] signs its deliveries.
+    #[must_use]
+    pub fn needs_key_pairs(&self) -> bool {
+        let mut signatures = self.headers.signatures.iter();
+        signatures.any(|one| one.algorithm == Algorithm::Ed25519)
+    }
+
+    /// A new secret of 32 random bytes, of the form that the dialect's signatures take.
+    #[must_use]
+    pub fn new_secret(&self, random: [u8; 32]) -> String {
+        if self.needs_key_pairs() {
+            return KeyPair::from_seed(random).secret();
+        }
+        let mut signatures = self.headers.signatures.iter();
+        let encoded = signatures.find_map(|one| one.key.secret(&random));
+        encoded.unwrap_or_else(|| format!("{SHARED_PREFIX}{}", STANDARD.encode(random)))
+    }
+
+    /// Whether a receiver gets the secret itself.
+    #[must_use]
+    pub fn sends_secret(&self) -> bool {
+        self.headers.sends_secret
     }
 }
 
 impl Headers {
     fn check_secret(&self, secret: &str) -> Result<(), SecretFault> {
-        if !self.signatures.is_empty() {
-            return match KeyPair::parse(secret) {
-                Some(_) => Err(SecretFault::KeyPair),
-                None => Ok(()),
-            };
+        let is_pair = KeyPair::parse(secret).is_some();
+        if self.sends_secret && is_pair {
+            return Err(SecretFault::KeyPair);
         }
-        let signs = || shared_key(secret).is_some() || KeyPair::parse(secret).is_some();
-        if self.standard_webhooks && !signs() {
+        for signature in &self.signatures {
+            signature.check_secret(secret)?;
+        }
+        let signs = || shared_key(secret).is_some() || is_pair;
+        if self.standard_webhooks && !self.has_own_proof() && !signs() {
             return Err(SecretFault::NoKey);
         }
         Ok(())
@@ -74,14 +179,18 @@ pub(super) fn shared_key(secret: &str) -> Option<Vec<u8>> {
     if PREFIXES.iter().any(is_prefixed) {
         return None;
     }
-    let engine = match (text.contains(['-', '_']), text.ends_with('=')) {
+    let key = base64_engine(text).decode(text).ok()?;
+    (24..=64).contains(&key.len()).then_some(key)
+}
+
+/// The standard or the URL-safe alphabet, with padding or without, as `text` has it.
+fn base64_engine(text: &str) -> &'static GeneralPurpose {
+    match (text.contains(['-', '_']), text.ends_with('=')) {
         (false, true) => &STANDARD,
         (false, false) => &STANDARD_NO_PAD,
         (true, true) => &URL_SAFE,
         (true, false) => &URL_SAFE_NO_PAD,
-    };
-    let key = engine.decode(text).ok()?;
-    (24..=64).contains(&key.len()).then_some(key)
+    }
 }
 
 #[cfg(test)]

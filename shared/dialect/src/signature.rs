@@ -1,130 +1,239 @@
 //! Signatures: the dialects' own, by template, and that of Standard Webhooks 1.0.
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use std::{borrow::Cow, sync::Arc};
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD as BASE64, URL_SAFE, URL_SAFE_NO_PAD},
+};
 use ed25519_dalek::Signer;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderName;
 use sha1::Sha1;
-use sha2::{Sha256, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 
 use super::{
+    attempt::Known,
     key_pair::KeyPair,
-    secret::shared_key,
-    template::{Template, Values},
+    secret::{Key, SecretFault, shared_key},
+    template::Template,
+    value::Value,
 };
 
-/// A signature header of a dialect's own.
+/// A signature of a dialect's own.
 #[derive(Debug, Clone)]
 pub(super) struct Signature {
     pub(super) algorithm: Algorithm,
     pub(super) encoding: Encoding,
+    /// How a secret becomes the key.
+    pub(super) key: Key,
     /// What is signed.
     pub(super) signed: Template,
-    pub(super) header: HeaderName,
-    /// The header's value.
+    /// By which the body and other headers have its value.
+    pub(super) name: Option<Arc<str>>,
+    /// The header that has its value.
+    pub(super) header: Option<HeaderName>,
     pub(super) value: Template,
-    /// What is appended to the value for each newer secret while a rotation's overlap lasts; without it the oldest signs alone.
+    /// What is appended to the value for each further secret while a rotation's overlap lasts; without it the first signs alone.
     pub(super) overlap: Option<Template>,
+    /// Whether the newest secret of a rotation is the first.
+    pub(super) newest_first: bool,
 }
 
-/// A keyed hash (RFC 2104).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+/// What makes a signature of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
-    #[serde(rename = "hmac-sha256")]
     HmacSha256,
-    #[serde(rename = "hmac-sha1")]
     HmacSha1,
-    #[serde(rename = "hmac-sha512")]
     HmacSha512,
+    Sha256,
+    Sha1,
+    Sha512,
+    Ed25519,
 }
 
 impl Algorithm {
+    pub(super) const ALL: [(&'static str, Self); 7] = [
+        ("hmac-sha256", Self::HmacSha256),
+        ("hmac-sha1", Self::HmacSha1),
+        ("hmac-sha512", Self::HmacSha512),
+        ("sha256", Self::Sha256),
+        ("sha1", Self::Sha1),
+        ("sha512", Self::Sha512),
+        ("ed25519", Self::Ed25519),
+    ];
+
     /// Its name in files and answers.
     pub(super) fn scheme(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, algorithm)| *algorithm == self);
+        found.map_or("", |(name, _)| name)
+    }
+
+    /// Whether it needs no key.
+    pub(super) fn is_plain_hash(self) -> bool {
+        matches!(self, Self::Sha256 | Self::Sha1 | Self::Sha512)
+    }
+
+    /// Bytes of a signature.
+    #[cfg(any(feature = "receive", test))]
+    fn bytes(self) -> usize {
         match self {
-            Self::HmacSha256 => "hmac-sha256",
-            Self::HmacSha1 => "hmac-sha1",
-            Self::HmacSha512 => "hmac-sha512",
+            Self::HmacSha1 | Self::Sha1 => 20,
+            Self::HmacSha256 | Self::Sha256 => 32,
+            Self::HmacSha512 | Self::Sha512 | Self::Ed25519 => 64,
         }
     }
 }
 
 /// How a signature's bytes are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// In lower case.
     Hex,
+    /// In upper case.
+    UpperHex,
     /// With the standard alphabet and padding (RFC 4648 section 4).
     Base64,
+    /// With the URL-safe alphabet (section 5) and without padding.
+    Base64Url,
+    /// With the URL-safe alphabet and padding.
+    Base64UrlPadded,
+}
+
+impl Encoding {
+    pub(super) const ALL: [(&'static str, Self); 5] = [
+        ("hex", Self::Hex),
+        ("HEX", Self::UpperHex),
+        ("base64", Self::Base64),
+        ("base64url", Self::Base64Url),
+        ("base64url-padded", Self::Base64UrlPadded),
+    ];
+
+    fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex => hex::encode(bytes),
+            Self::UpperHex => hex::encode_upper(bytes),
+            Self::Base64 => BASE64.encode(bytes),
+            Self::Base64Url => URL_SAFE_NO_PAD.encode(bytes),
+            Self::Base64UrlPadded => URL_SAFE.encode(bytes),
+        }
+    }
+
+    #[cfg(any(feature = "receive", test))]
+    pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Hex | Self::UpperHex => hex::decode(text).ok(),
+            Self::Base64 => BASE64.decode(text).ok(),
+            Self::Base64Url => URL_SAFE_NO_PAD.decode(text).ok(),
+            Self::Base64UrlPadded => URL_SAFE.decode(text).ok(),
+        }
+    }
+
+    /// How many characters so many bytes have.
+    #[cfg(any(feature = "receive", test))]
+    fn chars(self, bytes: usize) -> usize {
+        match self {
+            Self::Hex | Self::UpperHex => 2 * bytes,
+            Self::Base64 | Self::Base64UrlPadded => bytes.div_ceil(3) * 4,
+            Self::Base64Url => (bytes * 4).div_ceil(3),
+        }
+    }
 }
 
 impl Signature {
-    /// The header's value: signed with `secret`, and with the newer ones as well where the value has room for several.
-    pub(super) fn header_value(
+    /// Its whole value in an attempt: signed with the first of the secrets (oldest first), and with the others as well where the
+    /// value has room for several.
+    pub(super) fn full_value(
         &self,
-        values: Values<'_>,
-        secret: &str,
-        newer_secrets: &[&str],
-    ) -> Vec<u8> {
+        known: &Known<'_>,
+        secrets: &[&str],
+    ) -> Result<Vec<u8>, SecretFault> {
+        let mut secrets = secrets.to_vec();
+        if self.newest_first {
+            secrets.reverse();
+        }
         let mut out = Vec::with_capacity(160);
-        self.append(&self.value, values, secret, &mut out);
-        if let Some(overlap) = &self.overlap {
-            for newer_secret in newer_secrets {
-                self.append(overlap, values, newer_secret, &mut out);
+        for (place, secret) in secrets.into_iter().enumerate() {
+            let template = match (place, &self.overlap) {
+                (0, _) => &self.value,
+                (_, Some(overlap)) => overlap,
+                (_, None) => break,
+            };
+            let known = Known { secret, ..*known };
+            let signature = self.sign(secret, |value| known.value(value))?;
+            let known = Known {
+                signature: &signature,
+                ..known
+            };
+            let filled = template.fill(|value| Some(known.value(value).unwrap_or_default()));
+            out.extend_from_slice(&filled.unwrap_or_default());
+        }
+        Ok(out)
+    }
+
+    /// The signature itself. A value that the event does not have is empty.
+    pub(super) fn sign<'a>(
+        &self,
+        secret: &str,
+        mut resolve: impl FnMut(&Value) -> Option<Cow<'a, [u8]>>,
+    ) -> Result<String, SecretFault> {
+        let signed = self
+            .signed
+            .fill(|value| Some(resolve(value).unwrap_or_default()))
+            .unwrap_or_default();
+        let key = || self.key.of(secret);
+        let bytes = match self.algorithm {
+            Algorithm::HmacSha256 => mac::<Hmac<Sha256>>(&key()?, [&*signed].into_iter()),
+            Algorithm::HmacSha1 => mac::<Hmac<Sha1>>(&key()?, [&*signed].into_iter()),
+            Algorithm::HmacSha512 => mac::<Hmac<Sha512>>(&key()?, [&*signed].into_iter()),
+            Algorithm::Sha256 => Sha256::digest(&signed).to_vec(),
+            Algorithm::Sha1 => Sha1::digest(&signed).to_vec(),
+            Algorithm::Sha512 => Sha512::digest(&signed).to_vec(),
+            Algorithm::Ed25519 => {
+                let pair = KeyPair::parse(secret).ok_or(SecretFault::NoPair)?;
+                pair.signing_key().sign(&signed).to_bytes().to_vec()
             }
-        }
-        out
+        };
+        Ok(self.encoding.encode(&bytes))
     }
 
-    fn append(&self, template: &Template, values: Values<'_>, secret: &str, out: &mut Vec<u8>) {
-        let signature = self.sign(values, secret);
-        let values = Values {
-            signature: &signature,
-            ..values
-        };
-        for piece in template.fill(values) {
-            out.extend_from_slice(piece);
+    /// Whether it can be made with `secret`.
+    pub(super) fn check_secret(&self, secret: &str) -> Result<(), SecretFault> {
+        match (self.algorithm, KeyPair::parse(secret)) {
+            (Algorithm::Ed25519, None) => Err(SecretFault::NoPair),
+            (Algorithm::Ed25519, Some(_)) => Ok(()),
+            (_, Some(_)) if self.uses_secret() => Err(SecretFault::KeyPair),
+            (algorithm, _) if algorithm.is_plain_hash() => Ok(()),
+            _ => self.key.of(secret).map(|_| ()),
         }
     }
 
-    /// The signature itself.
-    pub(super) fn sign(&self, values: Values<'_>, secret: &str) -> String {
-        let key = secret.as_bytes();
-        let signed = self.signed.fill(values);
-        let mac = match self.algorithm {
-            Algorithm::HmacSha256 => mac::<Hmac<Sha256>>(key, signed),
-            Algorithm::HmacSha1 => mac::<Hmac<Sha1>>(key, signed),
-            Algorithm::HmacSha512 => mac::<Hmac<Sha512>>(key, signed),
-        };
-        match self.encoding {
-            Encoding::Hex => hex::encode(mac),
-            Encoding::Base64 => BASE64.encode(mac),
-        }
+    /// Whether it proves anything: a plain hash without the secret does not.
+    pub(super) fn uses_secret(&self) -> bool {
+        !self.algorithm.is_plain_hash() || self.signed.mentions(&Value::Secret)
+    }
+
+    /// Whether it covers the body.
+    pub(super) fn covers_body(&self) -> bool {
+        self.signed.mentions(&Value::Body) || self.signed.mentions(&Value::FormFields)
     }
 
     /// How long a signature is, in characters.
     #[cfg(any(feature = "receive", test))]
     pub(super) fn chars(&self) -> usize {
-        let bytes = match self.algorithm {
-            Algorithm::HmacSha1 => 20,
-            Algorithm::HmacSha256 => 32,
-            Algorithm::HmacSha512 => 64,
-        };
-        match self.encoding {
-            Encoding::Hex => 2 * bytes,
-            Encoding::Base64 => bytes.div_ceil(3) * 4,
-        }
+        self.encoding.chars(self.algorithm.bytes())
     }
 }
 
 /// The value of `webhook-signature` (Standard Webhooks 1.0, "Signature scheme"): a signature for each of `secrets` that is a key
 /// of the specification's, `v1` for a [`shared_key`], `v1a` for a [`KeyPair`]; `None` if none is.
 pub(super) fn standard_webhooks<'a>(
-    values: Values<'_>,
+    id: &str,
+    timestamp: &str,
+    body: &[u8],
     secrets: impl Iterator<Item = &'a str>,
 ) -> Option<String> {
-    let signed = standard_webhooks_signed(values);
+    let signed = standard_webhooks_signed(id, timestamp, body);
     let mut value = String::new();
     for secret in secrets {
         let (version, signature) = if let Some(key) = shared_key(secret) {
@@ -145,14 +254,12 @@ pub(super) fn standard_webhooks<'a>(
 }
 
 /// What is signed, in pieces.
-pub(super) fn standard_webhooks_signed<'a>(values: Values<'a>) -> [&'a [u8]; 5] {
-    [
-        values.id.as_bytes(),
-        b".",
-        values.timestamp.as_bytes(),
-        b".",
-        values.body,
-    ]
+pub(super) fn standard_webhooks_signed<'a>(
+    id: &'a str,
+    timestamp: &'a str,
+    body: &'a [u8],
+) -> [&'a [u8]; 5] {
+    [id.as_bytes(), b".", timestamp.as_bytes(), b".", body]
 }
 
 fn mac<'a, M: Mac + KeyInit>(key: &[u8], pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
@@ -171,31 +278,29 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const NEXT_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 
-    const VALUES: Values<'_> = Values {
-        id: "msg_p5jXN8AQM9LWM0D4loKWxJek",
-        timestamp: "1614265330",
-        body: br#"{"test": 2432232314}"#,
-        event_type: "",
-        delivery_id: "",
-        signature: "",
-    };
+    const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+    const BODY: &[u8] = br#"{"test": 2432232314}"#;
+
+    fn signed<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Option<String> {
+        standard_webhooks(ID, "1614265330", BODY, secrets.into_iter())
+    }
 
     #[test]
     fn the_published_standard_webhooks_vector_comes_out() {
         assert_eq!(
-            standard_webhooks(VALUES, [SECRET].into_iter()).unwrap(),
+            signed([SECRET]).unwrap(),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );
     }
 
     #[test]
     fn both_secrets_are_listed_old_first_and_the_reference_accepts_either() {
-        let value = standard_webhooks(VALUES, [SECRET, NEXT_SECRET].into_iter()).unwrap();
+        let value = signed([SECRET, NEXT_SECRET]).unwrap();
         let expected: Vec<String> = [SECRET, NEXT_SECRET]
             .map(|secret| {
                 standardwebhooks::Webhook::new(secret)
                     .unwrap()
-                    .sign(VALUES.id, 1_614_265_330, VALUES.body)
+                    .sign(ID, 1_614_265_330, BODY)
                     .unwrap()
             })
             .to_vec();
@@ -206,11 +311,8 @@ mod tests {
     fn a_key_pair_signs_beside_a_shared_secret() {
         let pair = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
         let of_pair = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==";
-        assert_eq!(
-            standard_webhooks(VALUES, std::iter::once(pair)).unwrap(),
-            of_pair
-        );
-        let both = standard_webhooks(VALUES, [SECRET, "no key", pair].into_iter()).unwrap();
+        assert_eq!(signed([pair]).unwrap(), of_pair);
+        let both = signed([SECRET, "no key", pair]).unwrap();
         assert_eq!(
             both,
             format!("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= {of_pair}")
@@ -222,18 +324,16 @@ mod tests {
         let key: Vec<u8> = [0xfb, 0xff].into_iter().chain(0..23).collect();
         let text = BASE64.encode(&key);
         let verifies = |given: &str, at_the_receiver: &str| {
-            let value = standard_webhooks(VALUES, std::iter::once(given)).unwrap();
+            let value = signed([given]).unwrap();
             let reference = standardwebhooks::Webhook::new(at_the_receiver).unwrap();
-            let expected = reference
-                .sign(VALUES.id, 1_614_265_330, VALUES.body)
-                .unwrap();
+            let expected = reference.sign(ID, 1_614_265_330, BODY).unwrap();
             assert_eq!(value, expected, "{given}");
         };
         for given in [text.clone(), format!("whsec_{text}")] {
             verifies(&given, &given);
         }
         // The reference wants the standard alphabet and padding, which is the same key.
-        let url_safe = base64::engine::general_purpose::URL_SAFE.encode(&key);
+        let url_safe = URL_SAFE.encode(&key);
         for given in [
             &url_safe,
             text.trim_end_matches('='),
@@ -242,58 +342,104 @@ mod tests {
             verifies(given, &text);
         }
         for wrong in ["whsec_abc123...", "my-secret-key", &format!("{text} ")] {
-            assert_eq!(
-                standard_webhooks(VALUES, std::iter::once(wrong)),
-                None,
-                "{wrong}"
-            );
+            assert_eq!(signed([wrong]), None, "{wrong}");
         }
     }
 
-    /// RFC 2202 section 3 and RFC 4231 section 4.3: key `Jefe`.
+    fn made(
+        algorithm: &str,
+        encoding: &str,
+        secret: &str,
+        signed: &str,
+    ) -> Result<String, SecretFault> {
+        let named = |name: &str| {
+            Algorithm::ALL
+                .iter()
+                .find(|(known, _)| *known == name)
+                .unwrap()
+                .1
+        };
+        let written = |name: &str| {
+            Encoding::ALL
+                .iter()
+                .find(|(known, _)| *known == name)
+                .unwrap()
+                .1
+        };
+        let signature = Signature {
+            algorithm: named(algorithm),
+            encoding: written(encoding),
+            key: Key::default(),
+            signed: Template::parse(signed).unwrap(),
+            name: None,
+            header: None,
+            value: Template::of(Value::Signature),
+            overlap: None,
+            newest_first: false,
+        };
+        let made = signature.sign(secret, |_| {
+            Some(Cow::Borrowed(b"what do ya want for nothing?"))
+        });
+        if let Ok(made) = &made {
+            assert_eq!(made.len(), signature.chars());
+        }
+        made
+    }
+
+    /// RFC 2202 section 3 and RFC 4231 section 4.3: key `Jefe`. The plain hashes are those of FIPS 180's example `abc`, that of
+    /// Ed25519 is RFC 8032's first.
     #[test]
     fn each_algorithm_and_encoding_matches_its_published_vector() {
-        let body = b"what do ya want for nothing?";
         for (algorithm, encoding, expected) in [
             (
-                Algorithm::HmacSha1,
-                Encoding::Hex,
+                "hmac-sha1",
+                "hex",
                 "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
             ),
             (
-                Algorithm::HmacSha256,
-                Encoding::Hex,
+                "hmac-sha1",
+                "HEX",
+                "EFFCDF6AE5EB2FA2D27416D5F184DF9C259A7C79",
+            ),
+            (
+                "hmac-sha256",
+                "hex",
                 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
             ),
+            ("hmac-sha1", "base64", "7/zfauXrL6LSdBbV8YTfnCWafHk="),
+            ("hmac-sha1", "base64url", "7_zfauXrL6LSdBbV8YTfnCWafHk"),
             (
-                Algorithm::HmacSha1,
-                Encoding::Base64,
-                "7/zfauXrL6LSdBbV8YTfnCWafHk=",
+                "hmac-sha1",
+                "base64url-padded",
+                "7_zfauXrL6LSdBbV8YTfnCWafHk=",
             ),
             (
-                Algorithm::HmacSha512,
-                Encoding::Hex,
+                "hmac-sha512",
+                "hex",
                 "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
             ),
         ] {
-            let signature = Signature {
-                algorithm,
-                encoding,
-                signed: Template::parse("{body}", &[super::super::template::Variable::Body])
-                    .unwrap(),
-                header: HeaderName::from_static("x-signature"),
-                value: Template::parse(
-                    "{signature}",
-                    &[super::super::template::Variable::Signature],
-                )
-                .unwrap(),
-                overlap: None,
-            };
-            let values = Values { body, ..VALUES };
             assert_eq!(
-                signature.header_value(values, "Jefe", &["unused"]),
-                expected.as_bytes()
+                made(algorithm, encoding, "Jefe", "{body}").unwrap(),
+                expected
             );
         }
+        for (algorithm, expected) in [
+            ("sha1", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (
+                "sha256",
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
+        ] {
+            assert_eq!(made(algorithm, "hex", "no key", "abc").unwrap(), expected);
+        }
+        let seed = hex::decode("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+            .unwrap();
+        let pair = KeyPair::from_seed(seed.try_into().unwrap());
+        assert_eq!(
+            made("ed25519", "hex", &pair.secret(), "").unwrap(),
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
+        );
+        assert_eq!(made("ed25519", "hex", "Jefe", ""), Err(SecretFault::NoPair));
     }
 }

@@ -1,30 +1,8 @@
-//! Texts with variables in braces: header values and what a signature covers.
+//! Texts with values in braces: headers, members of the body, and what a signature covers.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-/// What a template may stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Variable {
-    Id,
-    EventType,
-    DeliveryId,
-    Timestamp,
-    Body,
-    Signature,
-}
-
-impl Variable {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Id => "id",
-            Self::EventType => "event_type",
-            Self::DeliveryId => "delivery_id",
-            Self::Timestamp => "timestamp",
-            Self::Body => "body",
-            Self::Signature => "signature",
-        }
-    }
-}
+use super::value::Value;
 
 /// A parsed template. `{{` and `}}` stand for the braces themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,45 +14,20 @@ pub(super) struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
     Text(String),
-    Variable(Variable),
-}
-
-/// What the variables stand for in one attempt.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Values<'a> {
-    pub(super) id: &'a str,
-    pub(super) event_type: &'a str,
-    pub(super) delivery_id: &'a str,
-    pub(super) timestamp: &'a str,
-    pub(super) body: &'a [u8],
-    pub(super) signature: &'a str,
+    Value(Value),
 }
 
 /// A template that cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TemplateFault {
-    #[error("unknown variable `{{{name}}}`; here there are {known}")]
-    UnknownVariable { name: String, known: Known },
-    #[error("a `{{` or `}}` without its other half; write it twice to mean the brace itself")]
+    #[error("unknown value `{{{0}}}`")]
+    UnknownValue(String),
+    #[error("a `{{` or `}}` without its other half")]
     LoneBrace,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Known(&'static [Variable]);
-
-impl fmt::Display for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, variable) in self.0.iter().enumerate() {
-            let separator = if position > 0 { ", " } else { "" };
-            write!(f, "{separator}`{{{}}}`", variable.name())?;
-        }
-        Ok(())
-    }
-}
-
 impl Template {
-    /// Reads `text`, in which only the `known` variables may stand.
-    pub(super) fn parse(text: &str, known: &'static [Variable]) -> Result<Self, TemplateFault> {
+    pub(super) fn parse(text: &str) -> Result<Self, TemplateFault> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -92,15 +45,15 @@ impl Template {
                     .strip_prefix('{')
                     .and_then(|inner| inner.split_once('}'))
                     .ok_or(TemplateFault::LoneBrace)?;
-                let variable = known.iter().find(|variable| variable.name() == name);
-                let variable = *variable.ok_or_else(|| TemplateFault::UnknownVariable {
-                    name: name.to_owned(),
-                    known: Known(known),
-                })?;
+                if name.contains('{') {
+                    return Err(TemplateFault::LoneBrace);
+                }
+                let value = Value::parse(name)
+                    .ok_or_else(|| TemplateFault::UnknownValue(name.to_owned()))?;
                 if !literal.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut literal)));
                 }
-                pieces.push(Piece::Variable(variable));
+                pieces.push(Piece::Value(value));
                 rest = after;
             }
         }
@@ -111,68 +64,84 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// Whether `variable` stands in the template.
-    pub(super) fn mentions(&self, variable: Variable) -> bool {
-        self.pieces.contains(&Piece::Variable(variable))
+    /// The template that is this value alone.
+    pub(super) fn of(value: Value) -> Self {
+        Self {
+            pieces: vec![Piece::Value(value)],
+        }
+    }
+
+    /// The values in it, in order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Value(value) => Some(value),
+        })
+    }
+
+    /// Whether `value` is in it.
+    pub(super) fn mentions(&self, value: &Value) -> bool {
+        self.values().any(|known| known == value)
     }
 
     /// The inverse of [`fill`](Self::fill): reads a filled template off the front of `text` and gives what follows it, with
-    /// what stands for the variables added to `found`. `None` if the text does not begin so.
+    /// what stands for the values added to `found`. `None` if the text does not begin so.
     ///
-    /// A signature has `signature_chars` characters and a timestamp is all digits; anything else ends where the template's own
+    /// A signature has `signature_chars` characters and a number is all digits; anything else ends where the template's own
     /// text goes on.
     #[cfg(any(feature = "receive", test))]
     pub(super) fn read<'t>(
         &self,
         text: &'t str,
         signature_chars: usize,
-        found: &mut Vec<(Variable, &'t str)>,
+        found: &mut Vec<(Value, &'t str)>,
     ) -> Option<&'t str> {
         let mut rest = text;
         for (place, piece) in self.pieces.iter().enumerate() {
-            let variable = match piece {
+            let value = match piece {
                 Piece::Text(literal) => {
                     rest = rest.strip_prefix(literal.as_str())?;
                     continue;
                 }
-                Piece::Variable(variable) => *variable,
+                Piece::Value(value) => value,
             };
-            let end = match (variable, self.pieces.get(place + 1)) {
-                (Variable::Signature, _) => signature_chars,
-                (Variable::Timestamp, _) => {
+            let end = match (value, self.pieces.get(place + 1)) {
+                (Value::Signature, _) => signature_chars,
+                (number, _) if number.is_number() => {
                     let is_digit = |byte: &u8| byte.is_ascii_digit();
                     rest.bytes().take_while(is_digit).count()
                 }
                 (_, Some(Piece::Text(next))) => rest.find(next.as_str())?,
                 _ => rest.len(),
             };
-            let (value, after) = rest.split_at_checked(end)?;
-            if value.is_empty() {
+            let (told, after) = rest.split_at_checked(end)?;
+            if told.is_empty() {
                 return None;
             }
-            found.push((variable, value));
+            found.push((value.clone(), told));
             rest = after;
         }
         Some(rest)
     }
 
     /// What it consists of, in order.
-    #[cfg(any(feature = "receive", test))]
     pub(super) fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 
-    /// The filled template, piece by piece.
-    pub(super) fn fill<'a>(&'a self, values: Values<'a>) -> impl Iterator<Item = &'a [u8]> {
-        self.pieces.iter().map(move |piece| match piece {
-            Piece::Text(text) => text.as_bytes(),
-            Piece::Variable(Variable::Id) => values.id.as_bytes(),
-            Piece::Variable(Variable::EventType) => values.event_type.as_bytes(),
-            Piece::Variable(Variable::DeliveryId) => values.delivery_id.as_bytes(),
-            Piece::Variable(Variable::Timestamp) => values.timestamp.as_bytes(),
-            Piece::Variable(Variable::Body) => values.body,
-            Piece::Variable(Variable::Signature) => values.signature.as_bytes(),
-        })
+    /// The filled template; `None` if `resolve` knows one of its values not.
+    pub(super) fn fill<'a>(
+        &self,
+        mut resolve: impl FnMut(&Value) -> Option<Cow<'a, [u8]>>,
+    ) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(128);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Value(value) => out.extend_from_slice(&resolve(value)?),
+            }
+        }
+        Some(out)
     }
 }
 
@@ -182,7 +151,7 @@ impl fmt::Display for Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
-                Piece::Variable(variable) => write!(f, "{{{}}}", variable.name())?,
+                Piece::Value(value) => write!(f, "{{{value}}}")?,
             }
         }
         Ok(())
@@ -193,13 +162,13 @@ impl fmt::Display for Template {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::value::TimeForm;
 
-    const KNOWN: &[Variable] = &[Variable::Timestamp, Variable::Body];
+    const TIMESTAMP: Value = Value::AttemptTime(TimeForm::UnixSeconds);
 
     #[test]
     fn what_was_filled_in_is_read_back() {
-        let known = &[Variable::Timestamp, Variable::Id, Variable::Signature];
-        let template = Template::parse("{{t}}={timestamp},{id};v1={signature}", known).unwrap();
+        let template = Template::parse("{{t}}={timestamp},{id};v1={signature}").unwrap();
         assert_eq!(
             template.to_string(),
             "{{t}}={timestamp},{id};v1={signature}"
@@ -210,9 +179,9 @@ mod tests {
         assert_eq!(
             found,
             [
-                (Variable::Timestamp, "17"),
-                (Variable::Id, "evt_1,2"),
-                (Variable::Signature, "abcd")
+                (TIMESTAMP, "17"),
+                (Value::Id, "evt_1,2"),
+                (Value::Signature, "abcd")
             ]
         );
         for other in [
@@ -227,33 +196,27 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_filled_in_and_doubled_braces_are_braces() {
-        let template = Template::parse("{{v0}}:{timestamp}:{body}", KNOWN).unwrap();
-        let values = Values {
-            timestamp: "17",
-            body: b"{}",
-            ..Values::default()
-        };
-        let filled: Vec<u8> = template.fill(values).collect::<Vec<_>>().concat();
-        assert_eq!(filled, b"{v0}:17:{}");
-        assert!(template.mentions(Variable::Body));
-        assert!(!template.mentions(Variable::Id));
+    fn values_are_filled_in_and_doubled_braces_are_braces() {
+        let template = Template::parse("{{v0}}:{timestamp}:{body}").unwrap();
+        let filled = template.fill(|value| match value {
+            Value::Body => Some(Cow::Borrowed(b"{}".as_slice())),
+            value => (*value == TIMESTAMP).then_some(Cow::Borrowed(b"17".as_slice())),
+        });
+        assert_eq!(filled.unwrap(), b"{v0}:17:{}");
+        assert!(template.mentions(&Value::Body));
+        assert!(!template.mentions(&Value::Id));
+        assert_eq!(template.fill(|_| None), None);
     }
 
     #[test]
-    fn an_unknown_variable_is_named_with_the_known_ones() {
-        let fault = Template::parse("{id}", KNOWN).unwrap_err();
+    fn an_unknown_value_and_a_lone_brace_are_refused() {
         assert_eq!(
-            fault.to_string(),
-            "unknown variable `{id}`; here there are `{timestamp}`, `{body}`"
+            Template::parse("{typ}"),
+            Err(TemplateFault::UnknownValue("typ".to_owned()))
         );
-    }
-
-    #[test]
-    fn a_lone_brace_is_refused() {
         for text in ["{body", "body}", "}{", "{{{body}}"] {
             assert_eq!(
-                Template::parse(text, KNOWN),
+                Template::parse(text),
                 Err(TemplateFault::LoneBrace),
                 "{text}"
             );

@@ -4,6 +4,8 @@
 //! time and the ids that they cover; what does not is in the dialect's other headers. The signature is then made anew with each
 //! secret, and compared in constant time.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{Signature as Ed25519, Verifier as _, VerifyingKey};
 use http::{HeaderMap, HeaderName};
@@ -12,10 +14,10 @@ use subtle::ConstantTimeEq;
 use super::{
     Dialect,
     headers::{Headers, WEBHOOK_SIGNATURE},
-    key_pair::PUBLIC_PREFIX,
+    key_pair::{KeyPair, PUBLIC_PREFIX},
     read::{text, told_of},
-    signature::{Signature, standard_webhooks, standard_webhooks_signed},
-    template::{Values, Variable},
+    signature::{Algorithm, Signature, standard_webhooks, standard_webhooks_signed},
+    value::{TimeForm, Value},
 };
 
 /// A request as it was received, and what its receiver knows. Has no `Debug`, because of the secrets.
@@ -65,11 +67,11 @@ pub enum SignatureFault {
         /// What it should look like.
         form: String,
     },
-    /// It covers something that no header says.
-    #[error("it covers the {variable}, and no header says what that is")]
+    /// It covers something that the request does not say.
+    #[error("it covers `{{{value}}}`, and the request does not say what that is")]
     Untold {
         /// What.
-        variable: &'static str,
+        value: String,
     },
     /// Signed with another secret, or over another body.
     #[error("another secret has signed it, or the body is not byte for byte what was signed")]
@@ -106,23 +108,90 @@ impl Dialect {
     /// if one of the secrets is a key for it.
     #[must_use]
     pub fn verify(&self, input: &VerifyInput<'_>) -> Vec<SignatureCheck> {
-        self.headers.verify(input)
+        self.verify_all(input)
     }
 }
 
-/// The signature of Standard Webhooks; `None` if `secret` is no key for it.
-fn standard(values: Values<'_>, secret: &str) -> Option<String> {
-    standard_webhooks(values, std::iter::once(secret))
-}
+const TIMESTAMP: Value = Value::AttemptTime(TimeForm::UnixSeconds);
 
-impl Headers {
-    fn verify(&self, input: &VerifyInput<'_>) -> Vec<SignatureCheck> {
-        let told = self.told(input.headers);
-        let own = self.signatures.iter().map(|signature| SignatureCheck {
-            header: signature.header.clone(),
-            result: signature.verify(&told, input),
+impl Dialect {
+    fn verify_own(
+        &self,
+        signature: &Signature,
+        header: &HeaderName,
+        told: &[(Value, &str)],
+        input: &VerifyInput<'_>,
+    ) -> Result<Verified, SignatureFault> {
+        let value = text(input.headers, header).ok_or(SignatureFault::Missing)?;
+        let mut known = signature.read(value).ok_or_else(|| SignatureFault::Form {
+            form: format!(
+                "`{}`, with a signature of {} characters",
+                signature.value,
+                signature.chars()
+            ),
+        })?;
+        let given: Vec<&str> = known
+            .iter()
+            .filter_map(|(value, text)| (*value == Value::Signature).then_some(*text))
+            .collect();
+        known.extend_from_slice(told);
+        let find = |value: &Value| -> Option<Cow<'_, [u8]>> {
+            match value {
+                Value::Body => Some(Cow::Borrowed(input.body)),
+                Value::Method => Some(Cow::Borrowed(b"POST")),
+                value => match told_of(&known, value) {
+                    Some(text) => Some(Cow::Borrowed(text.as_bytes())),
+                    None => {
+                        let text = self.envelope.text_of(input.body, value)?;
+                        Some(Cow::Owned(text.into_bytes()))
+                    }
+                },
+            }
+        };
+        let untold = signature
+            .signed
+            .values()
+            .find(|value| **value != Value::Secret && find(value).is_none());
+        if let Some(untold) = untold {
+            return Err(SignatureFault::Untold {
+                value: untold.to_string(),
+            });
+        }
+        let time = signature.signed.values().find_map(|value| match value {
+            Value::AttemptTime(form) => Some((*form, find(value)?)),
+            _ => None,
+        });
+        let time = time.map(|(form, text)| (form, String::from_utf8_lossy(&text).into_owned()));
+        verified(input, &given, time, |secret, given| {
+            let resolve = |value: &Value| match value {
+                Value::Secret => Some(Cow::Owned(secret.as_bytes().to_vec())),
+                value => find(value),
+            };
+            if signature.algorithm == Algorithm::Ed25519 {
+                let signed = signature.signed.fill(resolve).unwrap_or_default();
+                let public = PublicKey::parse(secret);
+                let public =
+                    public.or_else(|| PublicKey::parse(&KeyPair::parse(secret)?.public_key()));
+                let given = signature.encoding.decode(given);
+                return public
+                    .zip(given)
+                    .is_some_and(|(public, given)| public.verifies(&signed, &given));
+            }
+            signature
+                .sign(secret, resolve)
+                .is_ok_and(|made| same(&made, given))
+        })
+    }
+
+    fn verify_all(&self, input: &VerifyInput<'_>) -> Vec<SignatureCheck> {
+        let told = self.headers.told(input.headers);
+        let own = self.headers.signatures.iter().filter_map(|signature| {
+            let header = signature.header.clone()?;
+            let result = self.verify_own(signature, &header, &told, input);
+            Some(SignatureCheck { header, result })
         });
         let standard = self
+            .headers
             .standard_webhooks
             .then(|| verify_standard(&told, input))
             .flatten()
@@ -130,52 +199,47 @@ impl Headers {
                 header: WEBHOOK_SIGNATURE,
                 result,
             });
-        own.chain(standard).collect()
+        own.chain(self.headers.verify_tokens(input))
+            .chain(standard)
+            .collect()
+    }
+}
+
+impl Headers {
+    /// The headers that have the secret itself.
+    fn verify_tokens<'a>(
+        &'a self,
+        input: &'a VerifyInput<'_>,
+    ) -> impl Iterator<Item = SignatureCheck> + 'a {
+        let tokens = self
+            .own
+            .iter()
+            .filter(|(_, template)| template.mentions(&Value::Secret));
+        tokens.map(|(header, template)| {
+            let check = || {
+                let value = text(input.headers, header).ok_or(SignatureFault::Missing)?;
+                let mut found = Vec::new();
+                let rest = template.read(value, 0, &mut found);
+                let given: Vec<&str> = match (rest, told_of(&found, &Value::Secret)) {
+                    (Some(""), Some(given)) => vec![given],
+                    _ => {
+                        let form = format!("`{template}`");
+                        return Err(SignatureFault::Form { form });
+                    }
+                };
+                verified(input, &given, None, same)
+            };
+            SignatureCheck {
+                header: header.clone(),
+                result: check(),
+            }
+        })
     }
 }
 
 impl Signature {
-    fn verify(
-        &self,
-        told: &[(Variable, &str)],
-        input: &VerifyInput<'_>,
-    ) -> Result<Verified, SignatureFault> {
-        let value = text(input.headers, &self.header).ok_or(SignatureFault::Missing)?;
-        let mut known = self.read(value).ok_or_else(|| SignatureFault::Form {
-            form: format!(
-                "`{}`, with a signature of {} characters",
-                self.value,
-                self.chars()
-            ),
-        })?;
-        let signatures: Vec<&str> = known
-            .iter()
-            .filter_map(|(variable, value)| (*variable == Variable::Signature).then_some(*value))
-            .collect();
-        known.extend(told);
-        let covered = |variable: Variable| match told_of(&known, variable) {
-            None if self.signed.mentions(variable) => Err(untold(variable)),
-            value => Ok(value.unwrap_or_default()),
-        };
-        let values = Values {
-            id: covered(Variable::Id)?,
-            event_type: covered(Variable::EventType)?,
-            delivery_id: covered(Variable::DeliveryId)?,
-            timestamp: covered(Variable::Timestamp)?,
-            body: input.body,
-            signature: "",
-        };
-        let timestamp = self
-            .signed
-            .mentions(Variable::Timestamp)
-            .then_some(values.timestamp);
-        verified(input, &signatures, timestamp, |secret, signature| {
-            same(&self.sign(values, secret), signature)
-        })
-    }
-
     /// What stands in the header's value; `None` if it is not of this form.
-    fn read<'h>(&self, value: &'h str) -> Option<Vec<(Variable, &'h str)>> {
+    fn read<'h>(&self, value: &'h str) -> Option<Vec<(Value, &'h str)>> {
         let mut found = Vec::new();
         let mut rest = self.value.read(value, self.chars(), &mut found)?;
         while !rest.is_empty() {
@@ -188,12 +252,11 @@ impl Signature {
 
 /// Checks `webhook-signature`; `None` if it is neither there nor to be expected.
 fn verify_standard(
-    told: &[(Variable, &str)],
+    told: &[(Value, &str)],
     input: &VerifyInput<'_>,
 ) -> Option<Result<Verified, SignatureFault>> {
-    let is_key = |secret: &String| {
-        standard(Values::default(), secret).is_some() || PublicKey::parse(secret).is_some()
-    };
+    let signs = |secret: &str| standard_webhooks("", "", b"", std::iter::once(secret)).is_some();
+    let is_key = |secret: &String| signs(secret) || PublicKey::parse(secret).is_some();
     let has_key = input.secrets.iter().any(is_key);
     let Some(value) = text(input.headers, &WEBHOOK_SIGNATURE) else {
         return has_key.then_some(Err(SignatureFault::Missing));
@@ -201,23 +264,24 @@ fn verify_standard(
     if !has_key {
         return Some(Err(SignatureFault::NoKey));
     }
-    let covered = |variable| told_of(told, variable).ok_or_else(|| untold(variable));
-    let result = covered(Variable::Id).and_then(|id| {
-        let timestamp = covered(Variable::Timestamp)?;
-        let values = Values {
-            id,
-            timestamp,
-            body: input.body,
-            ..Values::default()
-        };
+    let covered = |value: &Value| {
+        told_of(told, value).ok_or_else(|| SignatureFault::Untold {
+            value: value.to_string(),
+        })
+    };
+    let result = covered(&Value::Id).and_then(|id| {
+        let timestamp = covered(&TIMESTAMP)?;
         let signatures: Vec<&str> = value.split_ascii_whitespace().collect();
-        verified(input, &signatures, Some(timestamp), |secret, signature| {
+        let time = Some((TimeForm::UnixSeconds, timestamp.to_owned()));
+        verified(input, &signatures, time, |secret, signature| {
             let Some(public) = PublicKey::parse(secret) else {
-                return standard(values, secret).is_some_and(|made| same(&made, signature));
+                let made = standard_webhooks(id, timestamp, input.body, std::iter::once(secret));
+                return made.is_some_and(|made| same(&made, signature));
             };
-            let signed = standard_webhooks_signed(values).concat();
+            let signed = standard_webhooks_signed(id, timestamp, input.body).concat();
             let signature = signature.strip_prefix("v1a,");
-            signature.is_some_and(|signature| public.verifies(&signed, signature))
+            let signature = signature.and_then(|signature| BASE64.decode(signature).ok());
+            signature.is_some_and(|signature| public.verifies(&signed, &signature))
         })
     });
     Some(result)
@@ -232,7 +296,7 @@ fn same(made: &str, received: &str) -> bool {
 fn verified(
     input: &VerifyInput<'_>,
     signatures: &[&str],
-    timestamp: Option<&str>,
+    time: Option<(TimeForm, String)>,
     holds: impl Fn(&str, &str) -> bool,
 ) -> Result<Verified, SignatureFault> {
     let found = input
@@ -244,7 +308,9 @@ fn verified(
             Some((place, signatures.iter().position(holds)?))
         });
     let (secret, signature) = found.ok_or(SignatureFault::Mismatch)?;
-    let timestamp_s = timestamp.map(|text| fresh(text, input)).transpose()?;
+    let timestamp_s = time
+        .map(|(form, text)| fresh(form, &text, input))
+        .transpose()?;
     Ok(Verified {
         secret,
         signature,
@@ -253,13 +319,15 @@ fn verified(
 }
 
 /// The signed time, within what is tolerated.
-fn fresh(timestamp: &str, input: &VerifyInput<'_>) -> Result<u64, SignatureFault> {
+fn fresh(form: TimeForm, time: &str, input: &VerifyInput<'_>) -> Result<u64, SignatureFault> {
     let VerifyInput {
         now_s, tolerance_s, ..
     } = *input;
-    let timestamp_s: u64 = timestamp.parse().map_err(|_| SignatureFault::Form {
-        form: "a time in seconds since 1970".to_owned(),
-    })?;
+    let timestamp_s = form
+        .read_seconds(time)
+        .ok_or_else(|| SignatureFault::Form {
+            form: "a time, as the dialect writes it".to_owned(),
+        })?;
     let (age_s, ahead_s) = (
         now_s.saturating_sub(timestamp_s),
         timestamp_s.saturating_sub(now_s),
@@ -276,18 +344,6 @@ fn fresh(timestamp: &str, input: &VerifyInput<'_>) -> Result<u64, SignatureFault
     Ok(timestamp_s)
 }
 
-fn untold(variable: Variable) -> SignatureFault {
-    SignatureFault::Untold {
-        variable: match variable {
-            Variable::Id => "event's id",
-            Variable::EventType => "event's type",
-            Variable::DeliveryId => "delivery's id",
-            Variable::Timestamp => "time of the attempt",
-            Variable::Body | Variable::Signature => variable.name(),
-        },
-    }
-}
-
 /// The public half, as a receiver has it.
 struct PublicKey(VerifyingKey);
 
@@ -299,10 +355,9 @@ impl PublicKey {
         key.ok().map(Self)
     }
 
-    /// Whether the pair has signed `signed`; `signature` is in base64.
-    fn verifies(&self, signed: &[u8], signature: &str) -> bool {
-        let bytes = BASE64.decode(signature).ok();
-        let signature = bytes.and_then(|bytes| Ed25519::from_slice(&bytes).ok());
-        signature.is_some_and(|signature| self.0.verify(signed, &signature).is_ok())
+    /// Whether the pair has signed `signed`.
+    fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
+        let signature = Ed25519::from_slice(signature);
+        signature.is_ok_and(|signature| self.0.verify(signed, &signature).is_ok())
     }
 }

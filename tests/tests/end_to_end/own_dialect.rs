@@ -189,3 +189,59 @@ async fn a_mistake_stops_the_start_with_its_line() {
     let shown = shown.lines().next().unwrap();
     assert!(output.contains(&format!("acme.toml:{shown}")), "{output}");
 }
+
+/// The formats of three vendors: what an attempt fills in goes out anew each time, and a secret that goes out is in no answer.
+#[tokio::test]
+async fn what_an_attempt_fills_in_is_sent_and_its_secrets_are_not_shown() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../dialects");
+    let files = ["gitlab", "figma", "mailgun"].map(|name| folder.join(format!("{name}.toml")));
+    let files = files.each_ref().map(|path| path.to_str().unwrap());
+    let flags = files.iter().flat_map(|path| ["--dialect", path]);
+    let flags: Vec<&str> = flags.chain(["--time-scale", "3600"]).collect();
+    let rung = rung(&flags).await;
+    let receiver = Receiver::start(|request| {
+        let token = request.header("x-gitlab-token").unwrap_or_default();
+        let is_mailgun = request.text().contains("\"event-data\"");
+        Answer::status(if is_mailgun { 500 } else { 200 }).body(format!("you are {token}"))
+    })
+    .await;
+    for (dialect, event_type) in [("gitlab", "push"), ("figma", "FILE_UPDATE")] {
+        let tenant = Tenant::create(&rung, dialect, dialect).await;
+        let webhook = tenant
+            .webhook_with_secret(&receiver.url("/"), &["*"], "my-own-token")
+            .await;
+        let before = receiver.count();
+        let event = tenant.publish(event_type, json!({"ref": "main"})).await;
+        let request = receiver.wait_for(before + 1).await.remove(before);
+        if dialect == "gitlab" {
+            assert_eq!(request.must("x-gitlab-token"), "my-own-token");
+            assert_eq!(request.must("x-gitlab-event"), "Push Hook");
+        } else {
+            assert_eq!(request.json()["passcode"], "my-own-token");
+        }
+        let attempt = webhook.until_attempts(&event.id, 1).await.remove(0);
+        let log = webhook.log(&attempt).await;
+        assert!(!log.to_string().contains("my-own-token"), "{log}");
+        if dialect == "gitlab" {
+            assert_eq!(log["response"]["body"], "you are [the secret]");
+            assert_eq!(log["request"]["headers"]["x-gitlab-token"], json!(null));
+            let token = json!([{"header": "X-Gitlab-Token", "scheme": "token"}]);
+            assert_eq!(log["signatures"], token);
+        } else {
+            let body = log["request"]["body"].as_str().unwrap();
+            assert!(body.contains(r#""passcode":"{secret}""#), "{body}");
+        }
+        let shown = tenant.api.get(&format!("/v1/events/{}", event.id)).await;
+        assert!(!shown.text.contains("my-own-token"), "{}", shown.text);
+        assert_eq!(shown.data(200)["event"]["data"], json!({"ref": "main"}));
+    }
+
+    let tenant = Tenant::create(&rung, "mailgun", "mailgun").await;
+    let before = receiver.count();
+    tenant.webhook(&receiver.url("/"), &["*"]).await;
+    tenant.publish("delivered", json!({"recipient": "ada@example.com"})).await;
+    let received = receiver.wait_for(before + 2).await;
+    let [first, second] = [0, 1].map(|place| received[before + place].json()["signature"].clone());
+    assert_ne!(first["token"], second["token"]);
+    assert_ne!(first["signature"], second["signature"]);
+}

@@ -43,22 +43,22 @@ impl Case {
     fn made(what: &str, dialect: &Dialect, secrets: &[&str], age_s: i64, genuine: bool) -> Self {
         let now_s = jiff::Timestamp::now().as_second();
         let body = br#"{"made":true}"#;
-        let fields = dialect.headers(&SignInput {
+        let request = dialect.request(&SignInput {
             event_id: "evt_made",
             event_type: "made",
-            delivery_id: Default::default(),
-            timestamp_s: u64::try_from(now_s - age_s).unwrap(),
+            time_ms: u64::try_from(now_s - age_s).unwrap() * 1000,
             body,
             secret: secrets[0],
             newer_secrets: &secrets[1..],
-            traceparent: None,
+            ..SignInput::default()
         });
         Self {
             what: what.to_owned(),
             secret: secrets[secrets.len() - 1].to_owned(),
             body: body.to_vec(),
-            headers: fields
+            headers: request
                 .unwrap()
+                .headers
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
                 .collect(),

@@ -537,7 +537,8 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
     )
     .describe(
         "The token is in the header `Rung-Challenge` and in the body, `{\"type\": \"webhook.challenge\", \"challenge\": TOKEN}`; the \
-         endpoint must return it as the body, or as `challenge` in an object. The request has a delivery's headers and signatures.",
+         endpoint must return it as the body, or as a member of an object. The request has a delivery's headers and signatures. A dialect \
+         may give the challenge another shape.",
     )
     .empty_body()
     .answers(

@@ -192,7 +192,12 @@ fn check_body(fields: &mut Fields<'_>, sample: &Json, name: &str, dialect: &Dial
             let path = fault.path.to_string();
             (Code::UnstableNumber, path.replacen("data", "sample", 1))
         }
-        BodyFault::ReservedMember { member } => (Code::ReservedMember, format!("sample.{member}")),
+        BodyFault::ReservedMember { member, .. } => {
+            (Code::ReservedMember, format!("sample.{member}"))
+        }
+        BodyFault::NoHeaderValue { field } => {
+            (Code::InvalidRequest, field.replacen("data", "sample", 1))
+        }
         BodyFault::NotAnObject { .. } => (Code::InvalidRequest, "sample".to_owned()),
     };
     fields.problem_of(code, &field, fault.to_string());

@@ -9,15 +9,11 @@ use axum::{
 };
 use http::HeaderMap;
 use rung_api::{ApiError, Code};
-use rung_core::{
-    domain::{
-        audit::Action,
-        id::WebhookId,
-        webhook::{Disabled, Reason, Webhook},
-    },
-    egress::Answer,
+use rung_core::domain::{
+    audit::Action,
+    id::WebhookId,
+    webhook::{Disabled, Reason, Webhook},
 };
-use rung_json::Json;
 
 use super::{changed, shown};
 use crate::{Management, Path, by_hand::ByHand, ids::new_challenge};
@@ -76,21 +72,17 @@ async fn ask(state: &Management, webhook: &Webhook) -> Result<(), ApiError> {
     let token = new_challenge();
     let answered = state.deliverer.challenge(webhook, dialect, &token).await?;
     let problem = match answered {
-        Ok(answer) if answer.status.is_success() && echoes(&answer, &token) => return Ok(()),
-        Ok(answer) => format!("the response was {} without the token", answer.status),
+        Ok(answer)
+            if answer.status.is_success()
+                && dialect.proves_challenge(&token, &answer.headers, &answer.body) =>
+        {
+            return Ok(());
+        }
+        Ok(answer) => format!("the response was {} without it", answer.status),
         Err(failure) => failure.to_string(),
     };
-    let message =
-        format!("the endpoint did not echo the token of the header `Rung-Challenge`: {problem}");
+    let message = format!(
+        "the endpoint did not return what the challenge of its dialect asks for: {problem}"
+    );
     Err(ApiError::new(Code::ChallengeFailed, message))
-}
-
-/// Whether the answer's body is the token, or an object with it as `challenge`.
-fn echoes(answer: &Answer, token: &str) -> bool {
-    let is_token = |bytes: &[u8]| bytes.trim_ascii() == token.as_bytes();
-    let in_object = || {
-        let body = Json::parse(&answer.body, 8).ok()?;
-        Some(body.get("challenge")?.as_str()? == token)
-    };
-    is_token(&answer.body) || in_object().unwrap_or(false)
 }

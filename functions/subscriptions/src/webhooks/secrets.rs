@@ -4,7 +4,6 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_api::{
     ApiError, Code, Fields, NoQuery, answer,
@@ -60,11 +59,20 @@ impl Signing {
         }
     }
 
-    /// A new secret of 32 random bytes, of the form that Standard Webhooks asks for.
-    pub(super) fn new_secret(self) -> Secret {
+    /// What a webhook of this dialect signs as if nothing else is asked for.
+    pub(super) fn default_in(dialect: &Dialect) -> Self {
+        if dialect.needs_key_pairs() {
+            Self::V1a
+        } else {
+            Self::V1
+        }
+    }
+
+    /// A new secret of 32 random bytes, of the form that the dialect asks for.
+    pub(super) fn new_secret(self, dialect: &Dialect) -> Secret {
         let seed = chance::bytes::<32>();
         Secret::new(match self {
-            Self::V1 => format!("whsec_{}", STANDARD.encode(seed)),
+            Self::V1 => dialect.new_secret(seed),
             Self::V1a => KeyPair::from_seed(seed).secret(),
         })
     }
@@ -89,8 +97,11 @@ impl SecretFields {
         let signing = fields.optional("signing", Signing::read);
         match (&given, signing) {
             (_, Some(Signing::V1a)) if !dialect.takes_key_pairs() => {
-                let problem = "must be `v1`: key pairs require a dialect whose only signature is `webhook-signature`";
+                let problem = "must be `v1`: key pairs require a dialect whose only signature is `webhook-signature`, or one that signs with Ed25519";
                 fields.problem("signing", problem);
+            }
+            (_, Some(Signing::V1)) if dialect.needs_key_pairs() => {
+                fields.problem("signing", "must be `v1a`: this dialect signs with Ed25519");
             }
             (Some(given), Some(signing)) if Signing::of(given) != signing => {
                 let problem = match signing {
@@ -127,8 +138,8 @@ fn secret(value: &Json, dialect: &Dialect) -> Result<Secret, String> {
         .ok_or_else(|| format!("must be a string of 1 to {SECRET_BYTES} bytes"))?;
     match dialect.check_secret(text) {
         Ok(()) => Ok(Secret::new(text.to_owned())),
-        Err(fault @ SecretFault::NoKey) => Err(format!("{fault}; omit it to have one generated")),
-        Err(fault) => Err(fault.to_string()),
+        Err(fault @ SecretFault::KeyPair) => Err(fault.to_string()),
+        Err(fault) => Err(format!("{fault}; omit it to have one generated")),
     }
 }
 
@@ -214,9 +225,9 @@ pub(crate) async fn rotate_secret(
         let secret = secrets.given.unwrap_or_else(|| {
             let present = || match Signing::of(&webhook.secret) {
                 Signing::V1a if dialect.takes_key_pairs() => Signing::V1a,
-                Signing::V1 | Signing::V1a => Signing::V1,
+                Signing::V1 | Signing::V1a => Signing::default_in(dialect),
             };
-            secrets.signing.unwrap_or_else(present).new_secret()
+            secrets.signing.unwrap_or_else(present).new_secret(dialect)
         });
         webhook
             .rotate_secret(

@@ -79,7 +79,9 @@ impl Whole {
 
     /// The webhook, active and made at `now_ms`.
     pub(super) fn webhook(self, tenant: &TenantId, id: WebhookId, now_ms: u64) -> Webhook {
-        let new_secret = || self.secrets.signing.unwrap_or(Signing::V1).new_secret();
+        let signing = self.secrets.signing;
+        let signing = signing.unwrap_or_else(|| Signing::default_in(&self.dialect));
+        let new_secret = || signing.new_secret(&self.dialect);
         Webhook {
             tenant: tenant.clone(),
             id,

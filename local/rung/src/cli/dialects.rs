@@ -2,15 +2,19 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use http::{HeaderName, HeaderValue};
 use rung_base::clock::timestamp;
+use rung_core::config::{ConfigError, DEFAULT_RETENTION, load_dialects};
 use rung_dialect::{
-    Dialect, Dialects, EVERY_TYPE, EventFacts, Language, SignInput, ladder::DisableRule,
+    Dialect, DialectFault, Dialects, EVERY_TYPE, EventFacts, Language, SignInput,
+    ladder::DisableRule,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -54,7 +58,9 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Check your own dialect files; a mistake is reported with its line
+    /// Print the JSON Schema of dialect files, for editors
+    Schema,
+    /// Check your own dialect files; each mistake is reported with its line, its column and how to mend it
     Check {
         /// The files
         #[arg(value_name = "FILE", required = true)]
@@ -99,6 +105,10 @@ pub(super) fn main(command: &Command, out: &mut impl Write) -> Result<ExitCode, 
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Schema => {
+            json_line(out, &rung_dialect::schema())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Check { files, json } => check(files, *json, out),
     }
 }
@@ -129,7 +139,7 @@ fn list(json: bool, out: &mut impl Write) -> Result<ExitCode, Error> {
 fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode, Error> {
     let mut code = ExitCode::SUCCESS;
     for path in files {
-        let checked = choice::file(path.clone());
+        let checked = checked(path);
         let file = path.display().to_string();
         match (&checked, json) {
             (Ok(dialect), true) => {
@@ -138,12 +148,11 @@ fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode
                     &json!({ "file": file, "ok": true, "name": dialect.name }),
                 )?;
             }
-            (Err(error), true) => {
-                let problem = error.to_string();
-                json_line(
-                    out,
-                    &json!({ "file": file, "ok": false, "problem": problem }),
-                )?;
+            (Err(Unusable { problem, mistakes }), true) => {
+                let mistakes: Vec<_> = mistakes.iter().map(mistake).collect();
+                let told =
+                    json!({ "file": file, "ok": false, "problem": problem, "mistakes": mistakes });
+                json_line(out, &told)?;
             }
             (Ok(dialect), false) => writeln!(
                 out,
@@ -152,7 +161,14 @@ fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode
                 paint(NAME, dialect.name.as_str()),
                 types(dialect)
             )?,
-            (Err(error), false) => writeln!(out, "{} {error}", paint(BAD, "✘"))?,
+            (Err(Unusable { problem, mistakes }), false) => {
+                if mistakes.is_empty() {
+                    writeln!(out, "{} {problem}", paint(BAD, "✘"))?;
+                }
+                for one in mistakes {
+                    writeln!(out, "{} {one}", paint(BAD, "✘"))?;
+                }
+            }
         }
         if checked.is_err() {
             code = ExitCode::FAILURE;
@@ -161,9 +177,44 @@ fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode
     Ok(code)
 }
 
+/// Why a file cannot be used.
+struct Unusable {
+    problem: String,
+    /// None if it cannot even be read.
+    mistakes: Vec<DialectFault>,
+}
+
+fn checked(path: &Path) -> Result<Arc<Dialect>, Unusable> {
+    let dialects = load_dialects(&[path.to_owned()], DEFAULT_RETENTION);
+    let dialects = dialects.map_err(|error| Unusable {
+        problem: error.to_string(),
+        mistakes: match error {
+            ConfigError::Dialect(faults) => faults.0,
+            _ => Vec::new(),
+        },
+    })?;
+    // The operator's own stands last.
+    let own = dialects.iter().last().cloned();
+    own.ok_or_else(|| Unusable {
+        problem: "the file has no dialect".to_owned(),
+        mistakes: Vec::new(),
+    })
+}
+
+fn mistake(fault: &DialectFault) -> Value {
+    json!({
+        "file": fault.file,
+        "line": fault.line,
+        "column": fault.column,
+        "reason": fault.reason,
+        "mend": fault.mend,
+    })
+}
+
 /// A delivery as its receiver sees it.
 struct Example {
     event_type: String,
+    secret: String,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: String,
 }
@@ -184,20 +235,27 @@ fn example(dialect: &Dialect) -> Result<Example, Error> {
         request_id: "req_0a1b2c3d4e5f60718293",
         metadata: None,
     })?;
-    let headers = dialect.headers(&SignInput {
+    let secret = match dialect.check_secret(EXAMPLE_SECRET) {
+        Ok(()) => EXAMPLE_SECRET.to_owned(),
+        Err(_) => dialect.new_secret(*b"rung's examples open nothing...."),
+    };
+    let request = dialect.request(&SignInput {
         event_id: &id,
         event_type,
         delivery_id: Uuid::from_u128(0x0199_cdf4_5a40_8000_8000_0000_0000_0001),
-        timestamp_s: EXAMPLE_MS / 1000,
+        webhook_id: "wh_example",
+        tenant: "acme",
+        url: "https://example.com/your/endpoint",
+        time_ms: EXAMPLE_MS,
         body: &body,
-        secret: EXAMPLE_SECRET,
-        newer_secrets: &[],
-        traceparent: None,
+        secret: &secret,
+        ..SignInput::default()
     })?;
     Ok(Example {
         event_type: event_type.to_owned(),
-        headers,
-        body: String::from_utf8_lossy(&body).into_owned(),
+        headers: request.headers,
+        body: String::from_utf8_lossy(&request.body).into_owned(),
+        secret: secret.clone(),
     })
 }
 
@@ -213,7 +271,11 @@ fn show(dialect: &Dialect, out: &mut impl Write) -> Result<(), Error> {
     }
 
     let example = example(dialect)?;
-    section(out, "A delivery", &format!("signed with {EXAMPLE_SECRET}"))?;
+    section(
+        out,
+        "A delivery",
+        &format!("signed with {}", example.secret),
+    )?;
     writeln!(out, "  POST /your/endpoint")?;
     for (name, value) in &example.headers {
         writeln!(out, "  {}: {}", paint(NAME, name), text(value))?;
@@ -259,14 +321,6 @@ fn types(dialect: &Dialect) -> String {
 }
 
 fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
-    let statuses = dialect.success().iter().map(|statuses| {
-        // A file says either a class or one status.
-        if statuses.start() == statuses.end() {
-            statuses.start().to_string()
-        } else {
-            format!("{}xx", statuses.start() / 100)
-        }
-    });
     let waits: Vec<_> = dialect
         .ladder
         .waits_ms()
@@ -278,7 +332,7 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         jitter => format!(", each ±{:.0} %", jitter * 100.0),
     };
     let mut rules = vec![
-        ("success", statuses.collect::<Vec<_>>().join(", ")),
+        ("success", written(dialect.success())),
         ("time-out", span(dialect.timeout_ms)),
         (
             "body",
@@ -294,6 +348,10 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         ),
         ("disabled", disable(dialect)),
     ];
+    if !dialect.give_up().is_empty() {
+        let rule = format!("no retry after {}", written(dialect.give_up()));
+        rules.push(("", rule));
+    }
     if dialect.throttles {
         let rule = "429, 502, 503 or 504 pauses the webhook, for as long as Retry-After says";
         rules.push(("", rule.to_owned()));
@@ -316,6 +374,18 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         rules.push(("plans", Vec::from_iter(named).join(", ")));
     }
     rules
+}
+
+/// Statuses as a file says them: a class, or one.
+fn written(statuses: &[RangeInclusive<u16>]) -> String {
+    let written = statuses.iter().map(|statuses| {
+        if statuses.start() == statuses.end() {
+            statuses.start().to_string()
+        } else {
+            format!("{}xx", statuses.start() / 100)
+        }
+    });
+    written.collect::<Vec<_>>().join(", ")
 }
 
 fn disable(dialect: &Dialect) -> String {
@@ -376,7 +446,7 @@ fn view(dialect: &Dialect) -> Result<Value, Error> {
         "types": types.collect::<Vec<_>>(),
         "example": {
             "event_type": example.event_type,
-            "secret": EXAMPLE_SECRET,
+            "secret": example.secret,
             "headers": headers,
             "body": example.body,
         },

@@ -86,14 +86,16 @@ fn sign(
         return Err(reason.into());
     }
     let new_delivery_id = || uuid::Builder::from_random_bytes(chance::bytes()).into_uuid();
-    Ok(dialect.headers(&SignInput {
+    let request = dialect.request(&SignInput {
         event_id: &id,
         event_type: event_type.as_deref().unwrap_or_default(),
         delivery_id: args.delivery_id.unwrap_or_else(new_delivery_id),
-        timestamp_s: args.timestamp.unwrap_or(wall_ms / 1000),
+        time_ms: args
+            .timestamp
+            .map_or(wall_ms, |seconds| seconds.saturating_mul(1000)),
         body,
         secret: &args.secret,
-        newer_secrets: &[],
-        traceparent: None,
-    })?)
+        ..SignInput::default()
+    })?;
+    Ok(request.headers)
 }

@@ -344,7 +344,7 @@ fn request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Failure> {
     // Within what `policy::check` lets pass, only a host that no URI can hold would fail.
     let uri = Uri::try_from(outgoing.url.as_str()).map_err(|_| UrlFault::Host)?;
     let mut request = Request::new(Full::new(outgoing.body.clone()));
-    *request.method_mut() = Method::POST;
+    *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = outgoing.headers.clone();
     for name in &policy::FRAMING {
@@ -354,9 +354,11 @@ fn request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Failure> {
         let close = HeaderValue::from_static("close");
         request.headers_mut().insert(CONNECTION, close);
     }
-    // hyper leaves it out when the body is empty.
-    let length = HeaderValue::from(outgoing.body.len());
-    request.headers_mut().insert(CONTENT_LENGTH, length);
+    // hyper leaves it out when the body is empty. A request without a body of its own kind says nothing of one.
+    if outgoing.method == Method::POST {
+        let length = HeaderValue::from(outgoing.body.len());
+        request.headers_mut().insert(CONTENT_LENGTH, length);
+    }
     Ok(request)
 }
 

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 use self::capacity::Capacity;
@@ -43,9 +43,11 @@ use crate::domain::id::TenantId;
 /// How much of an answer's body is kept, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// One POST.
+/// One request: a POST, but for some dialects' challenges.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
+    /// How.
+    pub method: Method,
     /// Where to.
     pub url: Url,
     /// All headers but those that HTTP itself needs ([`policy::is_framing`]); such ones are not sent.

@@ -172,6 +172,7 @@ fn with<'a>(dialect: &Dialect, definitions: impl Iterator<Item = &'a Definition>
         let sample = definition.sample.as_ref();
         let sample = sample.or_else(|| catalogue.sample(name));
         Some(EventType {
+            wire: None,
             name: name.clone(),
             aliases: listed.map_or_else(Vec::new, |listed| listed.aliases.clone()),
             groups: definition.groups.clone(),

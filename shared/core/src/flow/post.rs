@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use rung_base::chance as random;
-use rung_dialect::{Dialect, HeaderFault, SignInput};
-use serde_json::json;
+use rung_dialect::{CHALLENGE_TYPE, Dialect, HeaderFault, SignInput};
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
@@ -29,10 +28,6 @@ use crate::{
 const ECHOED_SECRET_BYTES: usize = 6;
 /// The header that marks a test.
 const TEST: HeaderName = HeaderName::from_static("rung-test");
-/// The header with a challenge's token.
-const CHALLENGE: HeaderName = HeaderName::from_static("rung-challenge");
-/// What a challenge is in the place of an event's type.
-const CHALLENGE_TYPE: &str = "webhook.challenge";
 /// How much of a redirect's target is told, in characters.
 const TOLD_URL_CHARS: usize = 500;
 
@@ -96,26 +91,28 @@ impl Deliverer {
     ) -> Result<Result<Answer, Failure>, FlowError> {
         let (_place, slot) = self.slot(webhook, dialect).await?;
         let wall_ms = self.clock.wall_ms();
-        let body = json!({ "type": CHALLENGE_TYPE, "challenge": token });
-        let content = Content {
-            event_type: CHALLENGE_TYPE.to_owned(),
-            body: Bytes::from(body.to_string()),
-            trace: None,
-            hops: Hops::NONE,
-        };
         let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
+        let url = url_on_the_wire(webhook);
         let input = SignInput {
             event_id: &dialect.new_event_id(wall_ms, random::bytes()),
             event_type: CHALLENGE_TYPE,
             delivery_id: uuid::Builder::from_random_bytes(random::bytes()).into_uuid(),
-            timestamp_s: wall_ms / 1000,
-            body: &content.body,
+            webhook_id: webhook.id.as_str(),
+            tenant: webhook.tenant.as_str(),
+            url: &url,
+            time_ms: wall_ms,
             secret,
             newer_secrets: &newer_secrets,
-            traceparent: None,
+            ..SignInput::default()
         };
-        let kind = Kind::Challenge(token);
-        let sent = self.send(&input, kind, webhook, dialect, &content, &slot);
+        let sent = self.send(
+            &input,
+            Kind::Challenge(token),
+            webhook,
+            dialect,
+            Hops::NONE,
+            &slot,
+        );
         match sent.await.answer {
             Err(Failure::Host(fault)) => Err(fault.into()),
             answer => Ok(answer),
@@ -141,19 +138,32 @@ impl Deliverer {
         let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
         let trace = content.trace.as_ref();
         let traceparent = trace.map(|trace| trace.child(span_id(delivery_id, due.n)));
+        let url = url_on_the_wire(webhook);
         let input = SignInput {
             event_id: due.event.as_str(),
             event_type: &content.event_type,
             delivery_id,
-            timestamp_s: wall_ms / 1000,
+            webhook_id: webhook.id.as_str(),
+            tenant: webhook.tenant.as_str(),
+            url: &url,
+            attempt: due.attempt,
+            time_ms: wall_ms,
             body: &content.body,
             secret,
             newer_secrets: &newer_secrets,
             traceparent: traceparent.as_deref(),
+            ..SignInput::default()
         };
         let (started_ms, started) = (self.clock.now_ms(), Instant::now());
         let sent = self
-            .send(&input, due.trigger.into(), webhook, dialect, content, &slot)
+            .send(
+                &input,
+                due.trigger.into(),
+                webhook,
+                dialect,
+                content.hops,
+                &slot,
+            )
             .await;
         drop((slot, place));
         let answer = &sent.answer;
@@ -169,7 +179,8 @@ impl Deliverer {
         let gone = is_gone(dialect, status) && due.trigger.counts();
         let asked_ms = answer.as_ref().ok().filter(|_| !succeeded);
         let asked_ms = asked_ms.and_then(|answer| retry_after_ms(answer, wall_ms));
-        let climbs = !succeeded && !gone && !due.through && due.trigger != Trigger::Test;
+        let is_final = gone || status.is_some_and(|status| dialect.gives_up_on(status));
+        let climbs = !succeeded && !is_final && !due.through && due.trigger != Trigger::Test;
         Ok(Attempt {
             event_type: content.event_type.clone(),
             attempt: due.attempt,
@@ -236,12 +247,12 @@ impl Deliverer {
         kind: Kind<'_>,
         webhook: &Webhook,
         dialect: &Dialect,
-        content: &Content,
+        hops: Hops,
         slot: &Slot,
     ) -> Sent {
         let started = Instant::now();
         let timeout = Duration::from_millis(dialect.timeout_ms);
-        let first = outgoing(input, kind, webhook, dialect, content, timeout);
+        let first = outgoing(input, kind, webhook, dialect, hops, timeout);
         let first = self.send_once(first, slot).await;
         let newest = input.newer_secrets.last();
         let Some(newest) = newest.filter(|_| dialect.signs_with_one_secret()) else {
@@ -256,7 +267,7 @@ impl Deliverer {
             ..*input
         };
         let left = timeout.saturating_sub(started.elapsed());
-        let second = outgoing(&input, kind, webhook, dialect, content, left);
+        let second = outgoing(&input, kind, webhook, dialect, hops, left);
         let second = self.send_once(second, slot).await;
         match &second.answer {
             // The receiver did not hear the secret in force: this is no refusal of it.
@@ -302,19 +313,37 @@ impl Sent {
     }
 }
 
+/// A webhook's URL with its path's characters escaped, its host in lower case. What cannot be parsed any more is left as it is.
+fn url_on_the_wire(webhook: &Webhook) -> String {
+    Url::parse(&webhook.url).map_or_else(|_| webhook.url.clone(), String::from)
+}
+
 /// The request, or why it cannot be put together.
 fn outgoing(
     input: &SignInput<'_>,
     kind: Kind<'_>,
     webhook: &Webhook,
     dialect: &Dialect,
-    content: &Content,
+    hops: Hops,
     timeout: Duration,
 ) -> Result<Outgoing, Failure> {
-    let signed = dialect.headers(input).map_err(|fault| match fault {
+    let unsigned = |fault| match fault {
         HeaderFault::Secret(_) => Failure::Unsigned,
         HeaderFault::Value(_) => Failure::Unsendable,
-    })?;
+    };
+    let (method, url, signed, body) = if let Kind::Challenge(token) = kind {
+        let asked = dialect.challenge(input, token).map_err(unsigned)?;
+        (asked.method, asked.url, asked.headers, asked.body)
+    } else {
+        let request = dialect.request(input).map_err(unsigned)?;
+        let url = input.url.to_owned();
+        (
+            Method::POST,
+            url,
+            request.headers,
+            request.body.into_owned(),
+        )
+    };
     let own = webhook.headers.len() + webhook.secret_headers.len();
     let mut headers = HeaderMap::with_capacity(signed.len() + own + 2);
     for (name, value) in &webhook.headers {
@@ -334,25 +363,19 @@ fn outgoing(
     for (name, value) in signed {
         headers.insert(name, value);
     }
-    headers.insert(HOPS, content.hops.header());
-    match kind {
-        Kind::Test => {
-            headers.insert(TEST, HeaderValue::from_static("true"));
-        }
-        Kind::Challenge(token) => {
-            let token = HeaderValue::try_from(token).map_err(|_| Failure::Unsendable)?;
-            headers.insert(CHALLENGE, token);
-        }
-        Kind::First | Kind::Retry => {}
+    headers.insert(HOPS, hops.header());
+    if matches!(kind, Kind::Test) {
+        headers.insert(TEST, HeaderValue::from_static("true"));
     }
     let own = webhook.headers.keys().chain(webhook.secret_headers.keys());
     let spelled = dialect.spelled_headers().chain(own.map(String::as_str));
     let is_retry = matches!(kind, Kind::Retry);
     Ok(Outgoing {
-        url: Url::parse(&webhook.url).map_err(|_| Failure::Unsendable)?,
+        method,
+        url: Url::parse(&url).map_err(|_| Failure::Unsendable)?,
         headers,
         spelling: spelled.collect::<Spelling>(),
-        body: content.body.clone(),
+        body: Bytes::from(body),
         timeout,
         http1_only: dialect.http1_only,
         // What went wrong before may be the connection's doing.
@@ -447,8 +470,16 @@ fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answ
     }
 }
 
-/// What a receiver has answered, without the values of the webhook's secret headers: some receivers echo what they get.
+/// What a receiver has answered, without the webhook's secrets and the values of its secret headers: some receivers echo what they
+/// get, and some dialects send the secret itself.
 fn without_secrets(webhook: &Webhook, mut text: String) -> String {
+    let old = webhook.old_secrets.iter().map(|old| &old.secret);
+    for secret in old.chain([&webhook.secret]) {
+        let secret = secret.expose();
+        if secret.len() >= ECHOED_SECRET_BYTES && text.contains(secret) {
+            text = text.replace(secret, "[the secret]");
+        }
+    }
     for (name, value) in &webhook.secret_headers {
         let value = value.expose();
         // Of `Bearer TOKEN`, the token alone may be echoed. What is shorter than a secret stands in other words.

@@ -129,10 +129,13 @@ impl Deliverer {
         let (tenant, id, enabled_ms) = (&webhook.tenant, &webhook.id, webhook.enabled_ms);
         Ok(match dialect.disable {
             DisableRule::Never => None,
-            DisableRule::LadderUsedUp => attempt
-                .next_due_ms
-                .is_none()
-                .then(|| (Reason::LadderUsedUp, this())),
+            DisableRule::LadderUsedUp => {
+                // What the dialect gives up on says something of the event, not of the webhook.
+                let status = attempt.response_status;
+                let is_given_up = status.is_some_and(|status| dialect.gives_up_on(status));
+                let is_used_up = attempt.next_due_ms.is_none() && !is_given_up;
+                is_used_up.then(|| (Reason::LadderUsedUp, this()))
+            }
             DisableRule::ConsecutiveFailures(limit) => {
                 let limit = limit as usize;
                 let newest = self

@@ -4,182 +4,238 @@ use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use rung_json::{Json, limits::JSON_DEPTH, schema::Schema};
-use toml::Spanned;
 
+use super::text_or_empty;
 use crate::{
     Dialect, EventFacts,
     catalogue::{AnyType, Catalogue, EventType, is_event_type},
-    fault::Fault,
-    file::{DialectFile, TypeFile},
+    document::{Table, Text},
+    fault::Faults,
+    headers::is_printable,
     limits::EVENT_TYPE_CHARS,
 };
 
-pub(super) fn compile(file: &DialectFile, text: &str) -> Result<Catalogue, Fault> {
-    if file.types.is_empty() && file.any_type.is_none() {
-        return Err(Fault {
-            at: 0,
-            reason: "a dialect lists its types in [[type]], or takes any with [any_type]"
-                .to_owned(),
-        });
+pub(super) fn compile(file: &Table<'_>, text: &str, faults: &Faults) -> Catalogue {
+    let types = file.tables("type");
+    let groups = file.tables("group");
+    if !file.has("type") && !file.has("any_type") {
+        let mend = "list them in `[[type]]`, or take any with `[any_type]`";
+        faults.add(0, "the file names no types of events", mend);
     }
     let mut names = HashSet::new();
-    for name in file
-        .types
-        .iter()
-        .flat_map(|listed| std::iter::once(&listed.name).chain(&listed.aliases))
-    {
-        check_name(name, &mut names)?;
+    let mut wires = HashSet::new();
+    for table in &types {
+        if let Some(name) = table.text("name") {
+            check_name(name, &mut names, faults);
+            wires.insert(table.text("wire").map_or(name.text, |wire| wire.text));
+        }
+        for alias in table.texts("aliases") {
+            check_name(alias, &mut names, faults);
+        }
     }
-    let types = file
-        .types
-        .iter()
-        .map(|listed| event_type(listed, file, text).map(Arc::new))
-        .collect::<Result<_, _>>()?;
-    for group in &file.groups {
-        check_name(&group.name, &mut names)?;
-        for member in &group.types {
-            if !file.types.iter().any(|listed| listed.name == *member) {
+    check_wires(&types, &wires, faults);
+    for group in &groups {
+        let Some(name) = group.text("name") else {
+            continue;
+        };
+        check_name(name, &mut names, faults);
+        for member in group.texts("types") {
+            let is_listed = |table: &Table<'_>| {
+                table
+                    .text("name")
+                    .is_some_and(|one| one.text == member.text)
+            };
+            if !types.iter().any(is_listed) {
                 let reason = format!(
-                    "the group `{}` names `{member}`, which no [[type]] has as its name",
-                    group.name
+                    "the group `{}` names `{}`, which no [[type]] has as its name",
+                    name.text, member.text
                 );
-                return Err(Fault::new(member, reason));
+                faults.add(
+                    member.at,
+                    reason,
+                    "add the type, or leave it out of the group",
+                );
             }
         }
     }
-    let any_type = match &file.any_type {
-        None => None,
-        Some(any) if !is_event_type(any.example.get_ref()) => {
-            return Err(malformed_type(&any.example));
+    let any_type = file.table("any_type").and_then(|any| {
+        let example = any.text("example")?;
+        if !is_event_type(example.text) {
+            malformed_type(example, faults);
         }
-        Some(any) => Some(AnyType {
-            example: any.example.get_ref().clone(),
-            sample: sample(&any.sample, text)?,
-        }),
-    };
-    let groups = file
-        .groups
+        Some(AnyType {
+            example: example.text.to_owned(),
+            sample: sample(&any, text, faults)?,
+        })
+    });
+    let types = types
         .iter()
-        .map(|group| group.name.get_ref().clone())
-        .collect();
-    Ok(Catalogue::new(types, groups, any_type))
+        .filter_map(|table| event_type(table, &groups, text, faults).map(Arc::new));
+    let groups = groups
+        .iter()
+        .filter_map(|group| Some(group.text("name")?.text.to_owned()));
+    Catalogue::new(types.collect(), groups.collect(), any_type)
 }
 
-fn event_type(listed: &TypeFile, file: &DialectFile, text: &str) -> Result<EventType, Fault> {
-    let groups = file
-        .groups
+/// A receiver can tell types apart on the wire, and a header can have them.
+fn check_wires(types: &[Table<'_>], wires: &HashSet<&str>, faults: &Faults) {
+    let named = types.iter().filter(|table| table.has("name")).count();
+    let mut seen = HashSet::new();
+    for table in types {
+        let Some(wire) = table.text("wire") else {
+            continue;
+        };
+        if !is_printable(wire.text) || wire.text.trim() != wire.text || wire.text.is_empty() {
+            let mend =
+                "it is printable ASCII characters without blanks around them, as in \"Push Hook\"";
+            faults.add(
+                wire.at,
+                format!("`{}` cannot go on the wire", wire.text),
+                mend,
+            );
+        } else if wires.len() < named && !seen.insert(wire.text) {
+            let reason = format!("two types are `{}` on the wire", wire.text);
+            faults.add(wire.at, reason, "give one of them another `wire`");
+        }
+    }
+}
+
+fn event_type(
+    table: &Table<'_>,
+    groups: &[Table<'_>],
+    text: &str,
+    faults: &Faults,
+) -> Option<EventType> {
+    let name = table.text("name")?;
+    let of_it = groups
         .iter()
-        .filter(|group| group.types.contains(&listed.name));
-    Ok(EventType {
-        name: listed.name.get_ref().clone(),
-        aliases: listed
-            .aliases
-            .iter()
-            .map(|alias| alias.get_ref().clone())
+        .filter(|group| group.texts("types").iter().any(|one| one.text == name.text));
+    let aliases = table.texts("aliases").into_iter();
+    Some(EventType {
+        name: name.text.to_owned(),
+        wire: table.text("wire").map(|wire| wire.text.to_owned()),
+        aliases: aliases.map(|alias| alias.text.to_owned()).collect(),
+        groups: of_it
+            .filter_map(|group| Some(group.text("name")?.text.to_owned()))
             .collect(),
-        groups: groups.map(|group| group.name.get_ref().clone()).collect(),
-        description: listed.description.clone(),
-        sample: sample(&listed.sample, text)?,
-        schema: listed
-            .schema
-            .as_ref()
-            .map(|written| schema(written, text))
-            .transpose()?,
+        description: text_or_empty(table, "description"),
+        sample: sample(table, text, faults)?,
+        schema: table
+            .text("schema")
+            .and_then(|written| schema(written, text, faults)),
         archived: false,
     })
 }
 
-fn schema(written: &Spanned<String>, text: &str) -> Result<Arc<Schema>, Fault> {
-    let schema = Schema::compile(&object(written, text, "schema")?);
-    schema
-        .map(Arc::new)
-        .map_err(|fault| Fault::new(written, format!("the schema is wrong at {fault}")))
+fn schema(written: Text<'_>, text: &str, faults: &Faults) -> Option<Arc<Schema>> {
+    match Schema::compile(&object(written, text, "schema", faults)?) {
+        Ok(schema) => Some(Arc::new(schema)),
+        Err(fault) => {
+            let mend = "docs/schemas.md lists what a schema can say";
+            faults.add(written.at, format!("the schema is wrong at {fault}"), mend);
+            None
+        }
+    }
 }
 
 /// Types, aliases and groups share one set of names: a subscription has nothing else to tell them apart.
-fn check_name<'a>(name: &'a Spanned<String>, names: &mut HashSet<&'a str>) -> Result<(), Fault> {
-    if !is_event_type(name.get_ref()) {
-        return Err(malformed_type(name));
+fn check_name<'a>(name: Text<'a>, names: &mut HashSet<&'a str>, faults: &Faults) {
+    if !is_event_type(name.text) {
+        malformed_type(name, faults);
     }
-    if !names.insert(name.get_ref()) {
-        return Err(Fault::new(
-            name,
-            format!("the name `{name}` is used twice among types, aliases and groups"),
-        ));
+    if !names.insert(name.text) {
+        let reason = format!(
+            "the name `{}` is used twice among types, aliases and groups",
+            name.text
+        );
+        faults.add(name.at, reason, "rename one of the two");
     }
-    Ok(())
 }
 
-fn malformed_type(name: &Spanned<String>) -> Fault {
-    let reason = format!(
-        "`{name}`: a name of types has 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`"
+fn malformed_type(name: Text<'_>, faults: &Faults) {
+    let mend = format!(
+        "a name of types has 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`; what goes on the wire may be \
+         another text, as in `wire = \"Push Hook\"`"
     );
-    Fault::new(name, reason)
+    faults.add(
+        name.at,
+        format!("`{}` cannot be a name of types", name.text),
+        mend,
+    );
 }
 
-fn sample(written: &Spanned<String>, text: &str) -> Result<Json, Fault> {
-    object(written, text, "sample")
+fn sample(table: &Table<'_>, text: &str, faults: &Faults) -> Option<Json> {
+    object(table.text("sample")?, text, "sample", faults)
 }
 
 /// Reads the JSON object that a sample or schema is.
-fn object(written: &Spanned<String>, text: &str, what: &str) -> Result<Json, Fault> {
+fn object(written: Text<'_>, text: &str, what: &str, faults: &Faults) -> Option<Json> {
     const LITERAL: &str = "'''\n";
-    match Json::parse(written.get_ref().as_bytes(), JSON_DEPTH) {
-        Ok(value @ Json::Object(_)) => Ok(value),
-        Ok(_) => Err(Fault::new(written, format!("a {what} is a JSON object"))),
+    match Json::parse(written.text.as_bytes(), JSON_DEPTH) {
+        Ok(value @ Json::Object(_)) => Some(value),
+        Ok(_) => {
+            let mend = format!("a {what} is a JSON object");
+            faults.add(written.at, format!("the {what} is no object"), mend);
+            None
+        }
         Err(fault) => {
             // Only a multi-line literal stands in the file byte for byte; elsewhere the value's own line must do.
-            let start = written.span().start;
+            let start = written.at;
             let is_literal = text
                 .get(start..)
                 .is_some_and(|rest| rest.starts_with(LITERAL));
-            Err(Fault {
-                at: if is_literal {
-                    start + LITERAL.len() + fault.offset
-                } else {
-                    start
-                },
-                reason: format!("the {what} is not JSON: {fault}"),
-            })
+            let at = if is_literal {
+                start + LITERAL.len() + fault.offset
+            } else {
+                start
+            };
+            faults.add(
+                at,
+                format!("the {what} is not JSON: {fault}"),
+                "write it as `'''{\"name\": \"value\"}'''`",
+            );
+            None
         }
     }
 }
 
 /// Whatever a dialect shows must be publishable and deliverable in it.
-pub(super) fn check_samples(file: &DialectFile, dialect: &Dialect) -> Result<(), Fault> {
-    let listed = file
-        .types
-        .iter()
-        .map(|listed| (&listed.name, &listed.sample));
-    let any = file.any_type.iter().map(|any| (&any.example, &any.sample));
-    for (name, place) in listed.chain(any) {
-        let Some(data) = dialect.catalogue.sample(name.get_ref()) else {
+pub(super) fn check_samples(file: &Table<'_>, dialect: &Dialect, faults: &Faults) {
+    let listed = file.tables("type").into_iter().map(|table| (table, "name"));
+    let any = file.table("any_type").map(|table| (table, "example"));
+    for (table, key) in listed.chain(any) {
+        let (Some(name), Some(place)) = (table.text(key), table.text("sample")) else {
             continue;
         };
-        let facts = EventFacts {
-            id: "evt",
-            event_type: name.get_ref(),
-            data,
-            time: Timestamp::UNIX_EPOCH,
-            is_time_given: false,
-            request_id: "req",
-            metadata: None,
+        let Some(data) = dialect.catalogue.sample(name.text) else {
+            continue;
         };
-        let listed = dialect.catalogue.get(name.get_ref());
+        let name = name.text;
+        let listed = dialect.catalogue.get(name);
         let schema = listed.and_then(|listed| listed.schema.as_ref());
         if let Some(fault) = schema.and_then(|schema| schema.check(data).violations.pop()) {
             let reason = format!(
                 "the sample of `{name}` is not as its schema says at {}: {}",
                 fault.path, fault.problem
             );
-            return Err(Fault::new(place, reason));
+            faults.add(place.at, reason, "change the sample or the schema");
         }
+        let facts = EventFacts {
+            id: "evt",
+            event_type: name,
+            data,
+            time: Timestamp::UNIX_EPOCH,
+            is_time_given: false,
+            request_id: "req",
+            metadata: None,
+        };
         if let Err(fault) = dialect.body(&facts) {
-            return Err(Fault::new(
-                place,
-                format!("the sample of `{name}` cannot be delivered: {fault}"),
-            ));
+            let reason = format!("the sample of `{name}` cannot be delivered: {fault}");
+            faults.add(
+                place.at,
+                reason,
+                "change the sample, or what the dialect says of the body",
+            );
         }
     }
-    Ok(())
 }

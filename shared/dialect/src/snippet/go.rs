@@ -1,12 +1,8 @@
 //! Go.
 
 use super::{
-    TOLERANCE_S, camel_case, joined, quoted,
-    scheme::{Key, Place, Run, Scheme},
-};
-use crate::{
-    signature::{Algorithm, Encoding},
-    template::{Piece, Variable},
+    Piece, TOLERANCE_S, Variable, camel_case, joined, quoted,
+    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
 };
 
 pub(super) fn write(scheme: &Scheme) -> String {

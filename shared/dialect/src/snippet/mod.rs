@@ -16,10 +16,38 @@ mod scheme;
 use std::fmt;
 
 use self::scheme::Scheme;
-use super::{
-    Dialect,
-    template::{Piece, Variable},
-};
+use super::Dialect;
+
+/// What a receiver knows by a name of its own in a snippet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Variable {
+    Id,
+    EventType,
+    DeliveryId,
+    Timestamp,
+    Body,
+    Signature,
+}
+
+impl Variable {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::EventType => "event_type",
+            Self::DeliveryId => "delivery_id",
+            Self::Timestamp => "timestamp",
+            Self::Body => "body",
+            Self::Signature => "signature",
+        }
+    }
+}
+
+/// A part of a text that a snippet puts together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Variable(Variable),
+}
 
 /// How far the time of a signature may be from the receiver's, in seconds: what Standard Webhooks and Stripe recommend.
 const TOLERANCE_S: u64 = 300;
@@ -77,7 +105,7 @@ impl fmt::Display for Language {
 }
 
 /// Why there is no snippet for a dialect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoSnippet {
     /// It has no signature of its own, and turns Standard Webhooks off.
     #[error("this dialect signs nothing: receivers have nothing to verify")]
@@ -87,7 +115,10 @@ pub enum NoSnippet {
         "the signature covers `{{{}}}`, which no header has by itself: receivers cannot make it anew",
         .0
     )]
-    Hidden(&'static str),
+    Hidden(String),
+    /// It signs in a way that snippets do not show.
+    #[error("there is no snippet for {0} yet: docs/receivers.md tells how to verify by hand")]
+    Form(&'static str),
     /// The value that lists several signatures is not made of like parts.
     #[error(
         "`overlap` is not a separator and what `value` ends with: receivers cannot tell where a signature begins"

@@ -1,13 +1,9 @@
 //! Python 3.
 
 use super::{
-    TOLERANCE_S, joined, quoted,
-    scheme::{Key, Place, Run, Scheme},
+    Piece, TOLERANCE_S, Variable, joined, quoted,
+    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
     snake_case,
-};
-use crate::{
-    signature::{Algorithm, Encoding},
-    template::{Piece, Variable},
 };
 
 pub(super) fn write(scheme: &Scheme) -> String {

@@ -1,13 +1,9 @@
 //! Ruby.
 
 use super::{
-    TOLERANCE_S, joined,
-    scheme::{Key, Place, Run, Scheme},
+    Piece, TOLERANCE_S, Variable, joined,
+    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
     snake_case,
-};
-use crate::{
-    signature::{Algorithm, Encoding},
-    template::{Piece, Variable},
 };
 
 pub(super) fn write(scheme: &Scheme) -> String {

@@ -1,13 +1,9 @@
 //! Rust.
 
 use super::{
-    TOLERANCE_S,
-    scheme::{Key, Place, Run, Scheme},
+    Piece, TOLERANCE_S, Variable,
+    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
     snake_case,
-};
-use crate::{
-    signature::{Algorithm, Encoding},
-    template::{Piece, Variable},
 };
 
 pub(super) fn write(scheme: &Scheme) -> String {

@@ -1,12 +1,29 @@
 //! A dialect's signature as a receiver sees it.
 
-use super::NoSnippet;
+use super::{NoSnippet, Piece, Variable};
 use crate::{
     Dialect,
     headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP},
-    signature::{Algorithm, Encoding, Signature},
-    template::{Piece, Template, Variable},
+    secret,
+    signature::{self, Signature},
+    template::{self, Template},
+    value::{TimeForm, Value},
 };
+
+/// The keyed hashes that snippets show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Algorithm {
+    HmacSha1,
+    HmacSha256,
+    HmacSha512,
+}
+
+/// How the signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Hex,
+    Base64,
+}
 
 /// What a receiver does to verify a delivery.
 pub(super) struct Scheme {
@@ -47,16 +64,18 @@ pub(super) enum Place {
 
 impl Scheme {
     pub(super) fn of(dialect: &Dialect) -> Result<Self, NoSnippet> {
-        let strength = |signature: &&Signature| match signature.algorithm {
-            Algorithm::HmacSha1 => 0,
-            Algorithm::HmacSha256 => 1,
-            Algorithm::HmacSha512 => 2,
-        };
+        let headers = &dialect.headers;
+        let own = headers.signatures.iter().filter(|one| one.uses_secret());
+        let own: Vec<&Signature> = own.filter(|one| one.header.is_some()).collect();
         // Of equals the last: `max_by_key` goes backwards for the first.
-        let own = dialect.headers.signatures.iter().rev().max_by_key(strength);
-        match own {
+        let strongest = own.iter().rev().max_by_key(|one| algorithm(one).ok());
+        match strongest {
             Some(signature) => Self::own(dialect, signature),
-            None if dialect.headers.standard_webhooks => Ok(Self::standard_webhooks(dialect)),
+            None if headers.sends_secret => {
+                Err(NoSnippet::Form("a token: compare it in constant time"))
+            }
+            None if headers.has_own_proof() => Err(NoSnippet::Form("a signature in the body")),
+            None if headers.standard_webhooks => Ok(Self::standard_webhooks(dialect)),
             None => Err(NoSnippet::Unsigned),
         }
     }
@@ -78,15 +97,25 @@ impl Scheme {
     }
 
     fn own(dialect: &Dialect, signature: &Signature) -> Result<Self, NoSnippet> {
-        let value = signature.value.pieces();
-        let (expected, separator) = match &signature.overlap {
+        let algorithm = algorithm(signature)?;
+        let encoding = match signature.encoding {
+            signature::Encoding::Hex => Encoding::Hex,
+            signature::Encoding::Base64 => Encoding::Base64,
+            _ => return Err(NoSnippet::Form("this encoding of a signature")),
+        };
+        if signature.key != secret::Key::default() {
+            return Err(NoSnippet::Form("a key that is the secret's base64 or hex"));
+        }
+        let value = &*pieces(&signature.value)?;
+        let overlap = signature.overlap.as_ref().map(pieces).transpose()?;
+        let (expected, separator) = match &overlap {
             None => (value.to_vec(), None),
             Some(overlap) => {
                 let (separator, element) = element_of(overlap, value).ok_or(NoSnippet::Overlap)?;
                 (element, Some(separator))
             }
         };
-        let signed = signature.signed.pieces().to_vec();
+        let signed = pieces(&signature.signed)?;
         let mut found = Vec::new();
         for piece in signed.iter().chain(&expected) {
             let Piece::Variable(variable) = *piece else {
@@ -99,15 +128,25 @@ impl Scheme {
             let place = within(value, variable).or_else(|| in_header(dialect, variable));
             found.push((
                 variable,
-                place.ok_or_else(|| NoSnippet::Hidden(variable.name()))?,
+                place.ok_or_else(|| {
+                    let name = match variable {
+                        Variable::EventType => "type",
+                        other => other.name(),
+                    };
+                    NoSnippet::Hidden(name.to_owned())
+                })?,
             ));
         }
         Ok(Self {
             dialect: dialect.name.clone(),
             key: Key::Text,
-            algorithm: signature.algorithm,
-            encoding: signature.encoding,
-            header: signature.header.to_string(),
+            algorithm,
+            encoding,
+            header: signature
+                .header
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             found,
             signed,
             expected,
@@ -141,6 +180,36 @@ impl Scheme {
     }
 }
 
+fn algorithm(signature: &Signature) -> Result<Algorithm, NoSnippet> {
+    match signature.algorithm {
+        signature::Algorithm::HmacSha1 => Ok(Algorithm::HmacSha1),
+        signature::Algorithm::HmacSha256 => Ok(Algorithm::HmacSha256),
+        signature::Algorithm::HmacSha512 => Ok(Algorithm::HmacSha512),
+        signature::Algorithm::Ed25519 => Err(NoSnippet::Form("Ed25519")),
+        _ => Err(NoSnippet::Form("a hash over the secret")),
+    }
+}
+
+/// A template's pieces, of the values that snippets know.
+fn pieces(template: &Template) -> Result<Vec<Piece>, NoSnippet> {
+    let pieces = template.pieces().iter().map(|piece| {
+        let value = match piece {
+            template::Piece::Text(text) => return Ok(Piece::Text(text.clone())),
+            template::Piece::Value(value) => value,
+        };
+        Ok(Piece::Variable(match value {
+            Value::Id => Variable::Id,
+            Value::Type => Variable::EventType,
+            Value::DeliveryId => Variable::DeliveryId,
+            Value::AttemptTime(TimeForm::UnixSeconds) => Variable::Timestamp,
+            Value::Body => Variable::Body,
+            Value::Signature => Variable::Signature,
+            other => return Err(NoSnippet::Hidden(other.to_string())),
+        }))
+    });
+    pieces.collect()
+}
+
 /// A part of what is signed.
 pub(super) enum Run<'a> {
     Text(&'a [Piece]),
@@ -148,8 +217,8 @@ pub(super) enum Run<'a> {
 }
 
 /// What `overlap` appends, as a separator and an element; `None` unless `value` is or ends with such an element.
-fn element_of(overlap: &Template, value: &[Piece]) -> Option<(char, Vec<Piece>)> {
-    let (first, rest) = overlap.pieces().split_first()?;
+fn element_of(overlap: &[Piece], value: &[Piece]) -> Option<(char, Vec<Piece>)> {
+    let (first, rest) = overlap.split_first()?;
     let Piece::Text(text) = first else {
         return None;
     };
@@ -158,7 +227,7 @@ fn element_of(overlap: &Template, value: &[Piece]) -> Option<(char, Vec<Piece>)>
     let prefix = characters.as_str();
     let prefix = (!prefix.is_empty()).then(|| Piece::Text(prefix.to_owned()));
     let element: Vec<Piece> = prefix.into_iter().chain(rest.iter().cloned()).collect();
-    let is_last = value == element || value.ends_with(overlap.pieces());
+    let is_last = value == element || value.ends_with(overlap);
     is_last.then_some((separator, element))
 }
 
@@ -181,10 +250,9 @@ fn within(value: &[Piece], variable: Variable) -> Option<Place> {
 /// The header that is a variable's value and nothing else.
 fn in_header(dialect: &Dialect, variable: Variable) -> Option<Place> {
     let headers = &dialect.headers;
-    let own = headers
-        .own
-        .iter()
-        .find(|(_, template)| template.pieces() == [Piece::Variable(variable)]);
+    let own = headers.own.iter().find(|(_, template)| {
+        pieces(template).is_ok_and(|pieces| pieces == [Piece::Variable(variable)])
+    });
     let name = match (own, variable) {
         (Some((name, _)), _) => name,
         (None, Variable::Id) if headers.standard_webhooks => &WEBHOOK_ID,

@@ -1,9 +1,11 @@
 //! The dialects compiled in, held against the documents they come from, and the faults of files.
 #![allow(clippy::unwrap_used)]
 
+mod language;
 mod loading;
 mod rows;
 mod snippets;
+mod vendors;
 mod verify;
 mod wire;
 

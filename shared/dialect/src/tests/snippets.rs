@@ -77,7 +77,7 @@ fn what_is_signed_is_read_from_wherever_it_stands() {
     let hidden = signature
         .replace("X-Kind", "X-Other")
         .replace("\"{event_type}\", X-Try", "\"{event_type}!\", X-Try");
-    assert_eq!(snippet(&hidden), Err(NoSnippet::Hidden("event_type")));
+    assert_eq!(snippet(&hidden), Err(NoSnippet::Hidden("type".to_owned())));
 }
 
 #[test]

@@ -212,7 +212,7 @@ fn the_references_signature_holds_and_needs_its_kind_of_secret() {
     assert_eq!(
         first(&standard, &without_time, body, STANDARD_SECRET),
         Err(SignatureFault::Untold {
-            variable: "time of the attempt"
+            value: "timestamp".to_owned()
         })
     );
     let mut unsigned = sent(&signature);
@@ -280,17 +280,16 @@ fn what_a_dialect_sends_it_recognises_reads_and_verifies() {
                     metadata: None,
                 })
                 .unwrap();
-            let headers = dialect.headers(&SignInput {
+            let request = dialect.request(&SignInput {
                 event_id: "evt_1",
                 event_type,
                 delivery_id: Uuid::from_u128(1),
-                timestamp_s: NOW_S,
+                time_ms: NOW_S * 1000,
                 body: &body,
                 secret: STANDARD_SECRET,
-                newer_secrets: &[],
-                traceparent: None,
+                ..SignInput::default()
             });
-            let headers: HeaderMap = headers.unwrap().into_iter().collect();
+            let headers: HeaderMap = request.unwrap().headers.into_iter().collect();
             let recognised: Vec<&str> = dialects
                 .iter()
                 .filter(|other| other.recognises(&headers, &body))
@@ -357,17 +356,17 @@ fn an_own_file_is_verified_by_its_own_rules() {
     let dialects = Dialects::builtin().with_file("own.toml", text).unwrap();
     let own = dialects.get("own").unwrap();
     let signed_with = |secret, newer_secrets| -> HeaderMap {
-        let fields = own.headers(&SignInput {
+        let request = own.request(&SignInput {
             event_id: "1",
             event_type: "a.b",
             delivery_id: Uuid::from_u128(1),
-            timestamp_s: NOW_S,
+            time_ms: NOW_S * 1000,
             body: b"{}",
             secret,
             newer_secrets,
-            traceparent: None,
+            ..SignInput::default()
         });
-        fields.unwrap().into_iter().collect()
+        request.unwrap().headers.into_iter().collect()
     };
     let both = signed_with("old", &["new", "newer"]);
     for (secret, signature) in [("old", 0), ("new", 1), ("newer", 2)] {
@@ -393,7 +392,7 @@ fn an_own_file_is_verified_by_its_own_rules() {
     assert_eq!(
         first(own, &without_time, "{}", "old"),
         Err(SignatureFault::Untold {
-            variable: "time of the attempt"
+            value: "timestamp".to_owned()
         })
     );
 }

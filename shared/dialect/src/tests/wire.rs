@@ -28,7 +28,7 @@ fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> String {
 
 /// The headers as they stand in a request, one a line.
 fn headers(dialect: &Dialect, input: &SignInput<'_>) -> String {
-    let fields = dialect.headers(input).unwrap();
+    let fields = dialect.request(input).unwrap().headers;
     let lines = fields
         .iter()
         .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
@@ -40,11 +40,10 @@ fn input<'a>(event_type: &'a str, body: &'a str, secret: &'a str) -> SignInput<'
         event_id: "evt_abc123",
         event_type,
         delivery_id: Uuid::from_u128(0x0192_7d5c_0000_8000_8000_0000_0000_0001),
-        timestamp_s: 1_696_680_000,
+        time_ms: 1_696_680_000_987,
         body: body.as_bytes(),
         secret,
-        newer_secrets: &[],
-        traceparent: None,
+        ..SignInput::default()
     }
 }
 
@@ -160,8 +159,11 @@ fn reward_as_document_003_shows_it() {
         body,
         r#"{"id":"we_01jf2wkmvcfw6ts1qmgzya291c","type":"trigger_event.created","time":"2024-12-14T15:29:18.821Z","data":{"user":{"id":"ca9bb5c2-25a6-43e9-972e-862d28241a47"},"value":2.99,"trigger":{"id":"successful_payment"}}}"#
     );
-    let unsigned = reward.headers(&input("trigger_event.created", &body, "s3cret"));
-    assert_eq!(unsigned, Err(HeaderFault::Secret(SecretFault::NoKey)));
+    let unsigned = reward.request(&input("trigger_event.created", &body, "s3cret"));
+    assert_eq!(
+        unsigned.err(),
+        Some(HeaderFault::Secret(SecretFault::NoKey))
+    );
     let signature = standardwebhooks::Webhook::new(STANDARD_SECRET)
         .unwrap()
         .sign("evt_abc123", 1_696_680_000, body.as_bytes())
@@ -195,7 +197,7 @@ fn standard_is_accepted_by_the_reference_with_either_secret() {
         traceparent: None,
         ..input("anything.goes", &body, STANDARD_SECRET)
     };
-    let fields = standard.headers(&input).unwrap();
+    let fields = standard.request(&input).unwrap().headers;
     let signatures: Vec<&str> = fields
         .iter()
         .filter(|(name, _)| name == "webhook-signature")
@@ -295,8 +297,8 @@ fn badger_refuses_members_it_cannot_place() {
         (r#"{"a":1,"42":2}"#, "42"),
     ] {
         let fault = badger.body(&facts("even.created", &json(data), "2024-01-15T10:30:00Z"));
-        let member = member.to_owned();
-        assert_eq!(fault, Err(BodyFault::ReservedMember { member }), "{data}");
+        let is_it = matches!(&fault, Err(BodyFault::ReservedMember { member: found, .. }) if found == member);
+        assert!(is_it, "{data}: {fault:?}");
     }
     let fine = json(r#"{"042":1,"nested":{"event":1,"7":2}}"#);
     assert_eq!(
@@ -417,8 +419,9 @@ fn node_verifies_every_sample_over_the_body_it_parsed() {
 #[test]
 fn a_value_that_no_header_can_have_is_a_fault_not_a_panic() {
     let fault = builtin("patra")
-        .headers(&input("card\n.created", "{}", "s"))
-        .unwrap_err();
+        .request(&input("card\n.created", "{}", "s"))
+        .err()
+        .unwrap();
     let name = "x-patra-event".parse().unwrap();
     assert_eq!(fault, HeaderFault::Value(name));
 }
@@ -431,7 +434,7 @@ fn nothing_goes_out_unsigned_or_signed_with_a_private_key() {
             newer_secrets,
             ..input("a.b", "{}", secret)
         };
-        builtin(name).headers(&input).err()
+        builtin(name).request(&input).err()
     };
     let (no_key, pair) = (
         Some(HeaderFault::Secret(SecretFault::NoKey)),

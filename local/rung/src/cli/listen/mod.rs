@@ -310,6 +310,7 @@ impl Listener {
         let mut headers: HeaderMap = arrival.headers.clone();
         headers.remove(header::HOST);
         let outgoing = Outgoing {
+            method: http::Method::POST,
             url: url.clone(),
             headers,
             spelling: Spelling::default(),

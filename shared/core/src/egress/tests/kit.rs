@@ -32,6 +32,7 @@ pub(super) fn outgoing(url: &str) -> Outgoing {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
     Outgoing {
+        method: http::Method::POST,
         url: Url::parse(url).unwrap(),
         headers,
         spelling: Spelling::default(),

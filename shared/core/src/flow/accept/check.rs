@@ -141,8 +141,12 @@ fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
                 field: fault.path.to_string(),
                 message: fault.to_string(),
             },
-            BodyFault::ReservedMember { ref member } => Refusal::ReservedMember {
+            BodyFault::ReservedMember { ref member, .. } => Refusal::ReservedMember {
                 field: format!("data.{member}"),
+                message: fault.to_string(),
+            },
+            BodyFault::NoHeaderValue { ref field } => Refusal::ReservedMember {
+                field: field.clone(),
                 message: fault.to_string(),
             },
             BodyFault::NotAnObject { field } => Refusal::NotAnObject { field },

@@ -1,0 +1,203 @@
+//! The ownership challenge: what is asked of an endpoint, and what proves that it has understood.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use jiff::Timestamp;
+use rung_json::{Json, UnstableNumbers};
+
+use super::{
+    Dialect, EventFacts, HeaderFault,
+    attempt::{Known, SignInput},
+    envelope::{Envelope, Field, Node, Slot},
+    stored::Stored,
+    template::Template,
+    value::Value,
+};
+
+/// The type that a challenge is in the place of an event's.
+pub const CHALLENGE_TYPE: &str = "webhook.challenge";
+/// The header with a challenge's token, where the dialect does not shape it otherwise.
+const TOKEN_HEADER: HeaderName = HeaderName::from_static("rung-challenge");
+/// How deep an answer may be.
+const ANSWER_DEPTH: usize = 8;
+/// A challenge is no larger.
+const LIMIT_BYTES: usize = 65_536;
+
+/// A dialect's own shape of the challenge.
+#[derive(Debug, Clone)]
+pub(super) struct Challenge {
+    pub(super) method: Method,
+    /// What is appended to the URL.
+    pub(super) query: Vec<(String, Template)>,
+    pub(super) headers: Vec<(HeaderName, Template)>,
+    pub(super) body: Option<Node>,
+    pub(super) proof: Proof,
+}
+
+/// What an answer must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The token, as the body or as a member of an object.
+    Body,
+    /// A header with the token, with this value, or with any for `*`.
+    Header {
+        name: HeaderName,
+        value: Option<String>,
+    },
+}
+
+/// A challenge as it goes out.
+pub struct ChallengeRequest {
+    /// The method.
+    pub method: Method,
+    /// The webhook's URL with what the dialect appends to it.
+    pub url: String,
+    /// The header fields.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+impl Dialect {
+    /// The challenge that asks for `token`. A POST has the headers and signatures of a delivery; `input.body` is not read.
+    ///
+    /// # Errors
+    /// As for a delivery.
+    pub fn challenge(
+        &self,
+        input: &SignInput<'_>,
+        token: &str,
+    ) -> Result<ChallengeRequest, HeaderFault> {
+        let Some(shape) = &self.challenge else {
+            let node = default_body();
+            let (mut headers, body) = self.posted(input, &node, token)?;
+            let value = HeaderValue::from_str(token);
+            let value = value.map_err(|_| HeaderFault::Value(TOKEN_HEADER))?;
+            headers.push((TOKEN_HEADER, value));
+            return Ok(ChallengeRequest {
+                method: Method::POST,
+                url: input.url.to_owned(),
+                headers,
+                body,
+            });
+        };
+        let (mut headers, body) = match (&shape.method, &shape.body) {
+            (&Method::POST, Some(node)) => self.posted(input, node, token)?,
+            (&Method::POST, None) if shape.query.is_empty() => {
+                self.posted(input, &default_body(), token)?
+            }
+            _ => (
+                vec![(http::header::USER_AGENT, self.user_agent().clone())],
+                Vec::new(),
+            ),
+        };
+        let stored = Stored::read(b"");
+        let known = Known {
+            input,
+            event_type: CHALLENGE_TYPE,
+            stored: &stored,
+            body: b"",
+            secret: input.secret,
+            signature: "",
+            signatures: &[],
+            token,
+        };
+        let fill = |template: &Template| {
+            let filled = template.fill(|value| Some(known.value(value).unwrap_or_default()));
+            filled.unwrap_or_default()
+        };
+        for (name, template) in &shape.headers {
+            let value = HeaderValue::try_from(fill(template));
+            let mut value = value.map_err(|_| HeaderFault::Value(name.clone()))?;
+            value.set_sensitive(template.mentions(&Value::Secret));
+            headers.retain(|(known, _)| known != name);
+            headers.push((name.clone(), value));
+        }
+        let mut url = input.url.to_owned();
+        for (name, template) in &shape.query {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+            url.push('=');
+            url.extend(form_urlencoded::byte_serialize(&fill(template)));
+        }
+        Ok(ChallengeRequest {
+            method: shape.method.clone(),
+            url,
+            headers,
+            body,
+        })
+    }
+
+    /// Whether an answer shows that the endpoint has understood the challenge.
+    #[must_use]
+    pub fn proves_challenge(&self, token: &str, headers: &HeaderMap, body: &[u8]) -> bool {
+        match self.challenge.as_ref().map(|shape| &shape.proof) {
+            Some(Proof::Header { name, value }) => {
+                let found = headers.get(name).and_then(|found| found.to_str().ok());
+                let expected = value.as_deref().unwrap_or(token);
+                found.is_some_and(|found| expected == "*" || found.trim() == expected)
+            }
+            Some(Proof::Body) | None => {
+                let member = || {
+                    let answer = Json::parse(body, ANSWER_DEPTH).ok()?;
+                    let mut members = answer.as_object()?.iter();
+                    members.find(|(_, value)| value.as_str() == Some(token))?;
+                    Some(())
+                };
+                body.trim_ascii() == token.as_bytes() || member().is_some()
+            }
+        }
+    }
+
+    /// The headers of a delivery with the body that `node` is.
+    fn posted(
+        &self,
+        input: &SignInput<'_>,
+        node: &Node,
+        token: &str,
+    ) -> Result<(Vec<(HeaderName, HeaderValue)>, Vec<u8>), HeaderFault> {
+        let envelope = Envelope {
+            root: node.clone(),
+            is_form: self.envelope.is_form,
+            script: self.envelope.script,
+            numbers: UnstableNumbers::Keep,
+            limit_bytes: LIMIT_BYTES,
+            kept: Vec::new(),
+        };
+        let facts = EventFacts {
+            id: input.event_id,
+            event_type: CHALLENGE_TYPE,
+            data: &Json::empty(),
+            time: Timestamp::UNIX_EPOCH,
+            is_time_given: false,
+            request_id: "",
+            metadata: None,
+        };
+        // Nothing is published, so nothing can be refused.
+        let stored = envelope.body(&facts, CHALLENGE_TYPE).unwrap_or_default();
+        let input = SignInput {
+            body: &stored,
+            ..*input
+        };
+        let request = self.headers.request(&input, CHALLENGE_TYPE, token)?;
+        Ok((request.headers, Cow::into_owned(request.body)))
+    }
+}
+
+/// `{"type":"webhook.challenge","challenge":TOKEN}`
+fn default_body() -> Node {
+    let member = |key: &str, node| {
+        Slot::Member(Field {
+            key: key.to_owned(),
+            node,
+        })
+    };
+    Node::Object {
+        slots: vec![
+            member("type", Node::Value(Value::Type)),
+            member("challenge", Node::Value(Value::Token)),
+        ],
+        with_metadata: false,
+    }
+}
