@@ -13,7 +13,12 @@ use base64::{
     },
 };
 
-use super::{Dialect, headers::Headers, key_pair::KeyPair, signature::Algorithm};
+use super::{
+    Dialect,
+    headers::{Headers, is_printable},
+    key_pair::KeyPair,
+    signature::Algorithm,
+};
 
 /// What a shared secret of Standard Webhooks may begin with.
 const SHARED_PREFIX: &str = "whsec_";
@@ -100,6 +105,11 @@ pub enum SecretFault {
     /// The key of the dialect's own signature is the secret's hex.
     #[error("must be hexadecimal digits: this dialect's signature takes it as its key")]
     NoHex,
+    /// Receivers get the secret itself, and a header could not have it.
+    #[error(
+        "must be printable ASCII characters without blanks around them: this dialect sends it as a token"
+    )]
+    NoToken,
 }
 
 impl Dialect {
@@ -155,6 +165,9 @@ impl Headers {
         let is_pair = KeyPair::parse(secret).is_some();
         if self.sends_secret && is_pair {
             return Err(SecretFault::KeyPair);
+        }
+        if self.sends_secret && (!is_printable(secret) || secret.trim() != secret) {
+            return Err(SecretFault::NoToken);
         }
         for signature in &self.signatures {
             signature.check_secret(secret)?;

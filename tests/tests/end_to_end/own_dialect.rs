@@ -239,7 +239,9 @@ async fn what_an_attempt_fills_in_is_sent_and_its_secrets_are_not_shown() {
     let tenant = Tenant::create(&rung, "mailgun", "mailgun").await;
     let before = receiver.count();
     tenant.webhook(&receiver.url("/"), &["*"]).await;
-    tenant.publish("delivered", json!({"recipient": "ada@example.com"})).await;
+    tenant
+        .publish("delivered", json!({"recipient": "ada@example.com"}))
+        .await;
     let received = receiver.wait_for(before + 2).await;
     let [first, second] = [0, 1].map(|place| received[before + place].json()["signature"].clone());
     assert_ne!(first["token"], second["token"]);

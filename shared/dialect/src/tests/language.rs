@@ -434,6 +434,13 @@ fn a_token_is_marked_as_secret_and_needs_no_key() {
     let dialects = Dialects::builtin().with_file("own.toml", &text).unwrap();
     let own = dialects.get("own").unwrap();
     assert_eq!(own.check_secret("my token"), Ok(()));
+    for unfit in ["tökén", "a\nb", " a"] {
+        assert_eq!(
+            own.check_secret(unfit),
+            Err(SecretFault::NoToken),
+            "{unfit:?}"
+        );
+    }
     assert!(own.sends_secret() && own.signs_with_one_secret() && !own.takes_key_pairs());
     assert_eq!(own.signed_with("my token"), [("X-Gitlab-Token", "token")]);
     let input = SignInput {
