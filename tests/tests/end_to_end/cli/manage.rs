@@ -450,7 +450,7 @@ async fn a_customer_moves_to_another_deployment() {
         ]);
     }
     let signatures: Vec<_> = signatures.iter().map(String::as_str).collect();
-    run(&signatures, &arrived.text()).await.ok();
+    run(&signatures, arrived.text()).await.ok();
     let again = to
         .run_with(&["import", "--json"], &exported)
         .await
