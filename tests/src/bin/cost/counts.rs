@@ -32,7 +32,7 @@ pub(crate) struct Calls {
 }
 
 /// The parts of a bill, as the columns of the report.
-pub(crate) const PARTS: [&str; 9] = [
+pub(crate) const PARTS: [&str; 8] = [
     "HTTP API",
     "Lambda requests",
     "Lambda GB-s",
@@ -41,7 +41,6 @@ pub(crate) const PARTS: [&str; 9] = [
     "table writes",
     "table reads",
     "logs",
-    "traces",
 ];
 
 impl Counts {
@@ -104,7 +103,6 @@ impl Counts {
             self.sum(|calls| calls.write_units) * price.write_units_per_million,
             self.sum(|calls| calls.read_units) * price.read_units_per_million,
             self.log_bytes / 1e9 * price.logs_per_gb * 1e6,
-            self.invocations * prices.assumed.traced * price.traces_per_million,
         ]
     }
 }

@@ -7,8 +7,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{counts::Counts, prices::Prices, world::World};
 
-/// Deliveries of one load.
-const DELIVERIES: usize = 4_000;
+/// Deliveries of one load: the more, the less the start of each counts.
+pub(crate) const DELIVERIES: usize = 4_000;
+/// Deliveries that wait at once at most: those that wait for a minute cost more, for they may have been made meanwhile.
+const WAITING: usize = 400;
 /// An event's data as JSON, in bytes.
 const DATA_BYTES: usize = 1_024;
 
@@ -18,10 +20,10 @@ pub(crate) struct Load {
     /// US dollars per million deliveries.
     pub(crate) target_usd: Option<f64>,
     /// Events of one request.
-    batch: usize,
+    pub(crate) batch: usize,
     webhooks: usize,
     /// Whether each message is alone in its invocation of `deliver`; else there are ten, as there are when it is busy.
-    far_between: bool,
+    pub(crate) far_between: bool,
     script: fn(u64) -> u16,
 }
 
@@ -76,17 +78,21 @@ fn one_in_twenty_fails(number: u64) -> u16 {
 }
 
 impl Load {
-    /// What one delivery of it is billed for, its retries within half an hour included.
-    pub(crate) async fn run(&self, prices: &Arc<Prices>) -> Counts {
+    /// What one of so many deliveries of it is billed for, its retries within half an hour included.
+    pub(crate) async fn run(&self, prices: &Arc<Prices>, deliveries: usize) -> Counts {
         let world = World::new(prices, "standard", self.webhooks, self.script).await;
         let _logs = world.capture_logs();
         // The webhooks of a tenant are read once by each process.
         publish(&world, 1, 1).await;
         world.drain("deliver").await;
         let before = world.counts();
-        let events = DELIVERIES / self.webhooks;
+        let events = deliveries / self.webhooks;
         // Far between, each is through before the next one comes.
-        let at_once = if self.far_between { 1 } else { events };
+        let at_once = if self.far_between {
+            1
+        } else {
+            events.min(WAITING / self.webhooks)
+        };
         for _ in 0..events / at_once {
             publish(&world, at_once, self.batch).await;
             world.drain("deliver").await;
@@ -94,7 +100,7 @@ impl Load {
         for _ in 0..30 {
             world.pass_minute().await;
         }
-        world.counts().since(&before).per(DELIVERIES)
+        world.counts().since(&before).per(deliveries)
     }
 }
 

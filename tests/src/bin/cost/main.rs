@@ -11,6 +11,8 @@
 #![allow(clippy::disallowed_methods)]
 
 mod counts;
+#[cfg(test)]
+mod documented;
 mod loads;
 mod meter;
 mod prices;
@@ -34,7 +36,7 @@ fn main() {
         .expect("a runtime");
     let mut report = Report::new(&prices);
     for load in loads::PUBLISHING {
-        let counts = runtime.block_on(load.run(&prices));
+        let counts = runtime.block_on(load.run(&prices, loads::DELIVERIES));
         report.add(load.name, load.target_usd, counts);
     }
     let wait = runtime.block_on(loads::long_wait(&prices));

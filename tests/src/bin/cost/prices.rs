@@ -23,7 +23,6 @@ pub(crate) struct Price {
     pub(crate) write_units_per_million: f64,
     pub(crate) read_units_per_million: f64,
     pub(crate) logs_per_gb: f64,
-    pub(crate) traces_per_million: f64,
 }
 
 /// Of each function, in MB.
@@ -47,7 +46,6 @@ pub(crate) struct Assumed {
     pub(crate) full_cpu_mb: u64,
     pub(crate) access_log_bytes: u64,
     pub(crate) log_event_bytes: u64,
-    pub(crate) traced: f64,
 }
 
 impl Prices {
