@@ -45,8 +45,8 @@ export function deliveries(context, of, catalogue, limit) {
     const total = open.length;
     await Promise.all(Array.from({ length: AT_ONCE }, async () => {
       for (let entry = open.pop(); entry; entry = open.pop()) {
-        const of = entry;
-        await retry(of).catch((error) => refused.push({ field: of.event_id, problem: error.message }));
+        const { event_id: field } = entry;
+        await retry(entry).catch((error) => refused.push({ field, problem: error.message }));
       }
     }));
     chosen.clear();
