@@ -22,11 +22,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{
-    Management,
-    jobs::{self, Identity},
-    names_of,
-};
+use crate::{Management, jobs, names_of, once::Once};
 
 /// A dead letter, without its content.
 #[derive(Serialize, JsonSchema)]
@@ -149,13 +145,13 @@ pub(crate) async fn list(
 pub(crate) async fn redrive(
     State(state): State<Management>,
     headers: HeaderMap,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
-    let identity = Identity::read(&headers, None, "redrive", &body)?;
-    if let Some(job) = jobs::repeated(&state, &identity).await? {
-        return Ok(jobs::accepted(&state, &job));
+    if let Some(first) = once.claim(&state, &headers, None, &body).await? {
+        return Ok(first);
     }
     let mut fields = Fields::of(&body)?;
     let only = fields.optional("queue", lane);
@@ -170,12 +166,11 @@ pub(crate) async fn redrive(
         lane: only,
         found: left.deliver + left.retry,
     };
-    let task = identity.task(&state, &origin, work);
+    let task = jobs::task(&state, &once, &origin, work)?;
     let queue = only.map_or("all", Lane::as_str);
     let record = Record::new(&origin, None, Action::DeadLettersRedriven, queue);
     let at = At::Redrive(left);
     let job = state.deliverer.begin(&task, (at, 0), &record).await?;
     let job = job.ok_or(Code::Internal)?;
-    jobs::check_same(&job, task.request_hash.as_ref())?;
     Ok(jobs::accepted(&state, &job))
 }

@@ -25,19 +25,13 @@ use rung_core::{
         deliveries::{List, list_key},
     },
 };
-use rung_json::limits::REQUEST_BYTES;
+use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{
-    Management, Path,
-    by_hand::ByHand,
-    jobs::{self, Identity},
-    names_of,
-    recover::open_states,
-};
+use crate::{Management, Path, by_hand::ByHand, jobs, names_of, once::Once, recover::open_states};
 
 /// One event on its way to one webhook.
 #[derive(Serialize, JsonSchema)]
@@ -363,11 +357,18 @@ pub(crate) async fn retry(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, id)): Path<(WebhookId, String)>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &webhook).await?;
-    let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
     rung_api::nothing(request).await?;
+    if let Some(first) = once
+        .claim(&state, &headers, &caller, &Json::empty())
+        .await?
+    {
+        return Ok(first);
+    }
+    let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());
     }
@@ -391,11 +392,18 @@ pub(crate) async fn cancel(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, id)): Path<(WebhookId, String)>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &webhook).await?;
-    let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
     rung_api::nothing(request).await?;
+    if let Some(first) = once
+        .claim(&state, &headers, &caller, &Json::empty())
+        .await?
+    {
+        return Ok(first);
+    }
+    let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
     let record = caller.record(Action::DeliveryCancelled, id.as_str());
     let key = &found.key;
     match found.status {
@@ -423,16 +431,15 @@ pub(crate) async fn cancel_all(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &id).await?;
-    let webhook = state.webhook(&caller, &id).await?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let tenant = &webhook.tenant;
-    let identity = Identity::read(&headers, Some(tenant), &format!("cancel {id}"), &body)?;
-    if let Some(job) = jobs::repeated(&state, &identity).await? {
-        return Ok(jobs::accepted(&state, &job));
+    if let Some(first) = once.claim(&state, &headers, &caller, &body).await? {
+        return Ok(first);
     }
+    let webhook = state.webhook(&caller, &id).await?;
     let mut fields = Fields::of(&body)?;
     let states = fields.required("statuses", |value| {
         open_states(value)
@@ -440,17 +447,16 @@ pub(crate) async fn cancel_all(
     });
     fields.finish()?;
     let work = Work::Cancel(Cancelling {
-        tenant: tenant.clone(),
+        tenant: webhook.tenant.clone(),
         webhook: webhook.id.clone(),
         states,
     });
-    let task = identity.task(&state, &caller.origin, work);
+    let task = jobs::task(&state, &once, &caller.origin, work)?;
     let record = caller
         .record(Action::WebhookDeliveriesCancelled, webhook.id.as_str())
         .changing_all(jobs::changes(&task));
     let at = At::Cancel(String::new());
     let job = state.deliverer.begin(&task, (at, 0), &record).await?;
     let job = job.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
-    jobs::check_same(&job, task.request_hash.as_ref())?;
     Ok(jobs::accepted(&state, &job))
 }

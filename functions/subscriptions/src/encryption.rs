@@ -13,16 +13,20 @@ use rung_core::domain::{
 use rung_json::limits::REQUEST_BYTES;
 use serde_json::json;
 
-use crate::Management;
+use crate::{Management, once::Once};
 
 pub(crate) async fn reencrypt(
     State(state): State<Management>,
     headers: HeaderMap,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let origin = api.operator(&headers, Scope::Admin).await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
+    if let Some(first) = once.claim(&state, &headers, None, &body).await? {
+        return Ok(first);
+    }
     let mut fields = Fields::of(&body)?;
     let seal = api.seal(&["reencrypt"]).await?;
     let after = fields.optional("cursor", |cursor| {

@@ -29,12 +29,8 @@ use rung_json::{Json, limits::REQUEST_BYTES};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Management, Path, event_types,
-    events::detail as event_detail,
-    jobs::{self, Identity},
-    logs::detail as log_detail,
-    tenants::View as TenantView,
-    webhooks,
+    Management, Path, event_types, events::detail as event_detail, jobs,
+    logs::detail as log_detail, once::Once, tenants::View as TenantView, webhooks,
 };
 
 /// Rows that are read at a time.
@@ -43,17 +39,17 @@ const READ_AT_A_TIME: usize = 20;
 pub(crate) async fn begin(
     State(state): State<Management>,
     headers: HeaderMap,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = Scope::Admin;
     let caller = state.api.caller_or_operator(&headers, scope).await?;
     let origin = jobs::origin_of(&state, &headers, scope, caller.as_ref()).await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
-    let tenant = caller.map(|caller| caller.tenant.id);
-    let identity = Identity::read(&headers, tenant.as_ref(), "export", &body)?;
-    if let Some(job) = jobs::repeated(&state, &identity).await? {
-        return Ok(jobs::accepted(&state, &job));
+    if let Some(first) = once.claim(&state, &headers, caller.as_ref(), &body).await? {
+        return Ok(first);
     }
+    let tenant = caller.map(|caller| caller.tenant.id);
     let mut fields = Fields::of(&body)?;
     let include = fields.optional("include", included);
     fields.finish()?;
@@ -61,14 +57,13 @@ pub(crate) async fn begin(
         tenant: tenant.clone(),
         include: include.unwrap_or_default(),
     });
-    let task = identity.task(&state, &origin, work);
+    let task = jobs::task(&state, &once, &origin, work)?;
     let target = task.id.as_str();
     let record = Record::new(&origin, tenant.as_ref(), Action::ExportStarted, target)
         .changing_all(jobs::changes(&task));
     let at = At::Export(String::new());
     let job = state.deliverer.begin(&task, (at, 0), &record).await?;
     let job = job.ok_or(Code::NotFound)?;
-    jobs::check_same(&job, task.request_hash.as_ref())?;
     Ok(jobs::accepted(&state, &job))
 }
 

@@ -1,12 +1,9 @@
 //! Ids and keys that Rung makes.
 
-use std::fmt::Write as _;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rung_api::{ApiError, Code};
 use rung_base::chance;
 use rung_core::domain::id::IdFault;
-use sha2::{Digest, Sha256};
 
 /// A new id: the prefix and 96 random bits.
 pub(crate) fn new_id<T>(
@@ -24,27 +21,6 @@ pub(crate) fn id_in_time<T>(
     parse: impl Fn(&str) -> Result<T, IdFault>,
 ) -> Result<T, ApiError> {
     let id = format!("{prefix}{made_ms:012x}{}", chance::hex::<6>());
-    parse(&id).map_err(|_| Code::Internal.into())
-}
-
-/// The id of what is made under an `Idempotency-Key`, so that the same request again finds it. `owner` is the tenant that it is made
-/// for; a tenant has none.
-pub(crate) fn id_of_key<T>(
-    prefix: &str,
-    owner: &str,
-    key: &str,
-    parse: impl Fn(&str) -> Result<T, IdFault>,
-) -> Result<T, ApiError> {
-    let digest = Sha256::new()
-        .chain_update(owner)
-        .chain_update([0])
-        .chain_update(key)
-        .finalize();
-    let mut id = prefix.to_owned();
-    for byte in &digest[..12] {
-        // Writing into a text cannot fail.
-        let _ = write!(id, "{byte:02x}");
-    }
     parse(&id).map_err(|_| Code::Internal.into())
 }
 

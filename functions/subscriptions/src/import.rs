@@ -19,7 +19,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{Management, Path, event_types, keys, tenants, webhooks};
+use crate::{Management, Path, event_types, keys, once::Once, tenants, webhooks};
 
 /// The result of importing a line.
 #[derive(Serialize, JsonSchema)]
@@ -45,10 +45,15 @@ pub(crate) async fn take(
     State(state): State<Management>,
     headers: HeaderMap,
     _: NoQuery,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     state.api.operator(&headers, Scope::Admin).await?;
     let text = rung_api::bytes(request, IMPORT_BYTES).await?;
+    let repeated = once.claim_bytes(&state, &headers, None, &text).await?;
+    if let Some(first) = repeated {
+        return Ok(first);
+    }
     let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
     let import = Import { state, headers };
     let (mut results, mut told_bytes) = (Vec::new(), 0);

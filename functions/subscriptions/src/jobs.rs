@@ -11,7 +11,6 @@ use rung_core::{
         audit::{Action, Change, Origin, Record},
         delivery::State as DeliveryState,
         id::{JobId, TenantId, WebhookId},
-        idempotency::Idempotency,
         job::{Erasure, Failure as Cause, Included, Job, Kind, Status, Subject, Task, Work},
         message::Lane,
         portal::Capability,
@@ -30,11 +29,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{
-    Management, Path, idempotency_conflict,
-    ids::{id_of_key, new_id},
-    items, names_of,
-};
+use crate::{Management, Path, ids::new_id, items, names_of, once::Once};
 
 /// A job.
 #[derive(Serialize, JsonSchema)]
@@ -395,76 +390,24 @@ pub(crate) fn locating(mut response: Response, job: &Job) -> Response {
     response
 }
 
-/// What a job is known by: a new id, or under an `Idempotency-Key` the one that the same request has again.
-pub(crate) struct Identity {
-    id: JobId,
-    request_hash: Option<String>,
-}
-
-impl Identity {
-    /// Reads the `Idempotency-Key` of a request. `call` names what it is for.
-    pub(crate) fn read(
-        headers: &HeaderMap,
-        tenant: Option<&TenantId>,
-        call: &str,
-        body: &Json,
-    ) -> Result<Self, ApiError> {
-        let Some(key) = rung_api::idempotency_key(headers)? else {
-            return Self::new();
-        };
-        let owner = tenant.map_or("", TenantId::as_str);
-        // No client's key has a control character in it.
-        let id = id_of_key("job_", owner, &format!("{call}\n{key}"), JobId::parse)?;
-        let request = Idempotency::of(key, body);
-        Ok(Self {
-            id,
-            request_hash: Some(request.content_hex()),
-        })
-    }
-
-    pub(crate) fn new() -> Result<Self, ApiError> {
-        Ok(Self {
-            id: new_id("job_", JobId::parse)?,
-            request_hash: None,
-        })
-    }
-
-    /// What somebody asks for under it.
-    pub(crate) fn task(self, state: &Management, origin: &Origin, work: Work) -> Task {
-        let by = origin.actor.id();
-        Task {
-            id: self.id,
-            work,
-            created_by: by.map_or_else(|| origin.actor.kind().to_owned(), ToString::to_string),
-            created_ms: state.api.clock.now_ms(),
-            request_hash: self.request_hash,
-        }
-    }
-}
-
-/// The job that the same request has begun before under its `Idempotency-Key`.
-pub(crate) async fn repeated(
+/// What somebody asks for: under a new id, or the one that an earlier call of the same request has begun it under.
+pub(crate) fn task(
     state: &Management,
-    identity: &Identity,
-) -> Result<Option<Job>, ApiError> {
-    if identity.request_hash.is_none() {
-        return Ok(None);
-    }
-    let job = state.api.store.job(&identity.id).await?;
-    if let Some(job) = &job {
-        check_same(job, identity.request_hash.as_ref())?;
-        state.deliverer.resend_page(job).await?;
-    }
-    Ok(job)
-}
-
-/// Refuses a job that another request has begun under the same key.
-pub(crate) fn check_same(job: &Job, request_hash: Option<&String>) -> Result<(), ApiError> {
-    if request_hash.is_some() && job.task.request_hash.as_ref() != request_hash {
-        let problem = "was used for a job of another kind; use a new key";
-        return Err(idempotency_conflict(problem));
-    }
-    Ok(())
+    once: &Once,
+    origin: &Origin,
+    work: Work,
+) -> Result<Task, ApiError> {
+    let id = match once.token() {
+        Some(token) => JobId::parse(&format!("job_{token}")).map_err(|_| Code::Internal)?,
+        None => new_id("job_", JobId::parse)?,
+    };
+    let by = origin.actor.id();
+    Ok(Task {
+        id,
+        work,
+        created_by: by.map_or_else(|| origin.actor.kind().to_owned(), ToString::to_string),
+        created_ms: state.api.clock.now_ms(),
+    })
 }
 
 /// Begins an erasure. Its job, or that of another which is at the same thing already; `None` when that is not there any more, or
@@ -479,7 +422,12 @@ pub(crate) async fn erase(
         tenant: tenant.clone(),
         subject,
     };
-    let task = Identity::new()?.task(state, origin, Work::Erase(erasure.clone()));
+    let task = task(
+        state,
+        &Once::default(),
+        origin,
+        Work::Erase(erasure.clone()),
+    )?;
     Ok(
         match state.deliverer.erase(&task, &erasure, record).await? {
             Begun::Job(job) => Some(*job),
@@ -645,13 +593,20 @@ pub(crate) async fn cancel(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<JobId>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = Scope::Manage;
     let caller = caller(&state, &headers, scope, Capability::Manage).await?;
     let origin = origin_of(&state, &headers, scope, caller.as_ref()).await?;
-    let job = seen(&state, caller.as_ref(), &id).await?;
     rung_api::nothing(request).await?;
+    if let Some(first) = once
+        .claim(&state, &headers, caller.as_ref(), &Json::empty())
+        .await?
+    {
+        return Ok(first);
+    }
+    let job = seen(&state, caller.as_ref(), &id).await?;
     if !job.status.is_open() {
         return Err(Code::JobEnded.into());
     }

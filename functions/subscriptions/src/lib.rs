@@ -22,6 +22,7 @@ mod jobs;
 mod keys;
 mod logs;
 mod metadata;
+mod once;
 mod plan;
 mod portal_links;
 mod read_only;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::FromRequestParts,
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, header, request::Parts};
@@ -70,7 +72,8 @@ const OPENAPI: &str = include_str!("../openapi.json");
 /// The routes of the management API.
 pub fn routes(api: Api, deliverer: Deliverer) -> Router {
     let api = api.managing();
-    let routes = calls().router().with_state(Management {
+    let keeps = from_fn_with_state(api.store.clone(), once::kept);
+    let routes = calls().router().layer(keeps).with_state(Management {
         api: api.clone(),
         deliverer,
     });
@@ -320,11 +323,6 @@ impl Management {
     }
 }
 
-/// The refusal of a request under an `Idempotency-Key` that is not a repeat of the one before it.
-fn idempotency_conflict(problem: impl Into<String>) -> ApiError {
-    ApiError::of_field(Code::IdempotencyMismatch, "Idempotency-Key", problem)
-}
-
 /// Reads one item, or several with commas between.
 fn items<T>(value: &Json, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let text = value.as_str().unwrap_or_default();
@@ -377,12 +375,6 @@ fn names_of<'a, T: Copy>(
 /// The last millisecond before the end of a span, which is not of the span itself.
 fn last_before(until_ms: u64) -> u64 {
     until_ms.saturating_sub(1)
-}
-
-/// Whether the repeat of a request under an `Idempotency-Key` is shown the secret that it made at `made_ms`: for a day.
-fn shows_secret(now_ms: u64, made_ms: u64) -> bool {
-    const SHOWN_MS: u64 = 24 * 3_600_000;
-    now_ms.saturating_sub(made_ms) < SHOWN_MS
 }
 
 /// Reads a dialect's name, for the dialect with a tenant's event types.

@@ -33,7 +33,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Management, Path, batches, by_hand::ByHand, deliveries, items, names_of, patterns,
+    Management, Path, batches, by_hand::ByHand, deliveries, items, names_of, once::Once, patterns,
     webhooks::view::SignatureView,
 };
 
@@ -503,11 +503,18 @@ pub(crate) async fn retry(
     State(state): State<Management>,
     headers: HeaderMap,
     Path((webhook, log)): Path<(WebhookId, String)>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &webhook).await?;
-    let (webhook, entry) = entry(&state, &caller, &webhook, &log).await?;
     rung_api::nothing(request).await?;
+    if let Some(first) = once
+        .claim(&state, &headers, &caller, &Json::empty())
+        .await?
+    {
+        return Ok(first);
+    }
+    let (webhook, entry) = entry(&state, &caller, &webhook, &log).await?;
     if webhook.disabled.is_some() {
         return Err(Code::WebhookDisabled.into());
     }

@@ -15,7 +15,6 @@ use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
         id::{KeyId, TenantName, WebhookId},
-        idempotency::Idempotency,
         portal::{Capability, Person, PortalAccess},
         tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
         time::Time,
@@ -29,9 +28,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    Management, Path, idempotency_conflict,
+    Management, Path,
     ids::{id_in_time, key_text},
-    shows_secret,
+    once::Once,
     tenants::named,
     tries::Tries,
 };
@@ -220,29 +219,31 @@ fn record(origin: &Origin, action: Action, link: &ApiKey) -> Record {
         .changing_all(Change::between(before, after))
 }
 
-fn made(api: &Api, link: &ApiKey, token: Option<&str>) -> Response {
+fn made(api: &Api, link: &ApiKey, text: &str) -> Response {
     let dashboard = api.public_url.as_ref();
-    let token = token.map(|text| Token { text, dashboard });
-    let view = View::of(link, token.as_ref());
+    let view = View::of(link, Some(&Token { text, dashboard }));
     answer(StatusCode::CREATED, json!({ "portal_link": view }))
 }
 
-/// Makes a link, once for each `Idempotency-Key`.
+/// Makes a link.
 pub(crate) async fn create(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(tenant): Path<TenantName>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let origin = api.operator(&headers, Scope::Admin).await?;
     Api::check_path(&headers, &tenant)?;
-    let idempotency_key = rung_api::idempotency_key(&headers)?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
+    let tenant = api.tenant(tenant.as_str()).await?;
+    if let Some(first) = once.claim(&state, &headers, &tenant.id, &body).await? {
+        return Ok(first);
+    }
     let mut fields = Fields::of(&body)?;
     let new = New::read(&mut fields, api);
     fields.finish()?;
-    let tenant = api.tenant(tenant.as_str()).await?;
     if let Some(id) = &new.webhook
         && api.store.webhook(&tenant.id, id).await?.is_none()
     {
@@ -253,40 +254,15 @@ pub(crate) async fn create(
             problem,
         ));
     }
-    // The same key may make something else of the tenant's.
-    let idempotency =
-        idempotency_key.map(|key| Idempotency::of(format!("portal link {key}"), &body));
-    let token = async |id: &KeyId| match &idempotency {
-        None => Ok::<_, ApiError>(key_text("rp_", chance::bytes())),
-        // Kept nowhere, and yet shown to a repeat of the request.
-        Some(Idempotency { key, .. }) => {
-            let derived = api.derived(&["portal link", id.as_str(), key]).await?;
-            Ok(key_text("rp_", derived))
-        }
-    };
     let now_ms = api.clock.now_ms();
     let id = id_in_time("plink_", now_ms, KeyId::parse)?;
-    let text = token(&id).await?;
+    let text = key_text("rp_", chance::bytes());
     let link = new.link(id, &tenant, KeyHash::of(&text), now_ms);
     let record = record(&origin, Action::PortalLinkCreated, &link);
-    let written = api
-        .store
-        .create_api_key(&link, idempotency.as_ref(), &record);
-    match written.await? {
-        KeyCreated::Done => Ok(made(api, &link, Some(&text))),
-        KeyCreated::Repeated(earlier) => {
-            let text = token(&earlier.id).await?;
-            let is_shown = shows_secret(now_ms, earlier.created_ms);
-            Ok(made(api, &earlier, is_shown.then_some(&text)))
-        }
-        KeyCreated::Deleted => {
-            let problem = "was used for a portal link that was deleted; use a new Idempotency-Key";
-            Err(idempotency_conflict(problem))
-        }
-        KeyCreated::OtherUnderKey => {
-            let problem = "was used for a different request; use a new one";
-            Err(idempotency_conflict(problem))
-        }
+    let answer = made(api, &link, &text);
+    let (record, answer) = once.answering(record, answer).await?;
+    match api.store.create_api_key(&link, &record).await? {
+        KeyCreated::Done => Ok(answer),
         KeyCreated::NoTenant => Err(ApiError::not_found("tenant", tenant.id.name())),
         KeyCreated::Taken => Err(Code::Internal.into()),
     }

@@ -32,27 +32,21 @@ use rung_json::{Json, limits::REQUEST_BYTES};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{
-    Management, Path,
-    jobs::{self, Identity},
-    last_before,
-    webhooks::event_patterns,
-};
+use crate::{Management, Path, jobs, last_before, once::Once, webhooks::event_patterns};
 
 pub(crate) async fn begin(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &id).await?;
-    let webhook = state.webhook(&caller, &id).await?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let call = format!("recover {id}");
-    let identity = Identity::read(&headers, Some(&webhook.tenant), &call, &body)?;
-    if let Some(job) = jobs::repeated(&state, &identity).await? {
-        return Ok(jobs::accepted(&state, &job));
+    if let Some(first) = once.claim(&state, &headers, &caller, &body).await? {
+        return Ok(first);
     }
+    let webhook = state.webhook(&caller, &id).await?;
     let retention = state.api.store.retention_of(&webhook.tenant).await?;
     let types = state.event_types(Some(&webhook.tenant)).await?;
     let patterns = event_patterns(state.dialect(&types, &webhook.dialect)?);
@@ -62,7 +56,7 @@ pub(crate) async fn begin(
         webhook: webhook.id.clone(),
     };
     let work = Work::Recover(Recovering { reach, selection });
-    let task = identity.task(&state, &caller.origin, work);
+    let task = jobs::task(&state, &once, &caller.origin, work)?;
     if dry_run {
         let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
         let counted = state
@@ -77,10 +71,10 @@ pub(crate) async fn begin(
     let record = caller
         .record(Action::WebhookRecoveryStarted, webhook.id.as_str())
         .changing_all(jobs::changes(&task));
-    let request_hash = task.request_hash.clone();
-    let job = state.deliverer.recover(task, &webhook, &record).await?;
+    let is_named = once.token().is_some();
+    let recovering = state.deliverer.recover(task, &webhook, is_named, &record);
+    let job = recovering.await?;
     let job = job.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
-    jobs::check_same(&job, request_hash.as_ref())?;
     Ok(jobs::accepted(&state, &job))
 }
 
@@ -88,6 +82,7 @@ pub(crate) async fn begin(
 pub(crate) async fn begin_all(
     State(state): State<Management>,
     headers: HeaderMap,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let scope = Needed::Manage;
@@ -95,11 +90,10 @@ pub(crate) async fn begin_all(
     let caller = state.api.caller_or_operator(&headers, need).await?;
     let origin = jobs::origin_of(&state, &headers, scope, caller.as_ref()).await?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let id = caller.as_ref().map(|caller| &caller.tenant.id);
-    let identity = Identity::read(&headers, id, "recover", &body)?;
-    if let Some(job) = jobs::repeated(&state, &identity).await? {
-        return Ok(jobs::accepted(&state, &job));
+    if let Some(first) = once.claim(&state, &headers, caller.as_ref(), &body).await? {
+        return Ok(first);
     }
+    let id = caller.as_ref().map(|caller| &caller.tenant.id);
     let store = &state.api.store;
     let (reach, retention) = match id {
         Some(id) => (Reach::Tenant(id.clone()), store.retention_of(id).await?),
@@ -111,7 +105,7 @@ pub(crate) async fn begin_all(
         reach: reach.clone(),
         selection,
     });
-    let task = identity.task(&state, &origin, work);
+    let task = jobs::task(&state, &once, &origin, work)?;
     if dry_run {
         let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
         let counted = state
@@ -122,7 +116,6 @@ pub(crate) async fn begin_all(
     }
     let job = begin_reaching(&state, &origin, id, &task).await?;
     let job = job.ok_or(Code::NotFound)?;
-    jobs::check_same(&job, task.request_hash.as_ref())?;
     Ok(jobs::accepted(&state, &job))
 }
 
@@ -174,11 +167,14 @@ pub(crate) async fn what_was_missed(
         tenant: webhook.tenant.clone(),
         webhook: webhook.id.clone(),
     };
-    let task = Identity::new()?.task(state, origin, all_missed(state, reach));
+    let task = jobs::task(state, &Once::default(), origin, all_missed(state, reach))?;
     let (tenant, id) = (Some(&webhook.tenant), webhook.id.as_str());
     let record = Record::new(origin, tenant, Action::WebhookRecoveryStarted, id)
         .changing_all(jobs::changes(&task));
-    Ok(state.deliverer.recover(task, webhook, &record).await?)
+    Ok(state
+        .deliverer
+        .recover(task, webhook, false, &record)
+        .await?)
 }
 
 /// Begins to send a tenant's webhooks what they missed. `None` when it is gone.
@@ -188,7 +184,7 @@ pub(crate) async fn what_a_tenant_missed(
     tenant: &TenantId,
 ) -> Result<Option<Job>, ApiError> {
     let work = all_missed(state, Reach::Tenant(tenant.clone()));
-    let task = Identity::new()?.task(state, origin, work);
+    let task = jobs::task(state, &Once::default(), origin, work)?;
     begin_reaching(state, origin, Some(tenant), &task).await
 }
 

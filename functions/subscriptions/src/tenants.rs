@@ -29,11 +29,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Management, Path, dialect_named, idempotency_conflict,
-    ids::{id_of_key, new_id},
+    Management, Path, dialect_named,
+    ids::new_id,
     items, jobs,
     metadata::{self, merged, metadata},
     names_of,
+    once::Once,
     plan::{self, Applied},
     read_only::{self, ReadOnly},
     tries::Tries,
@@ -138,7 +139,7 @@ fn etag(tenant: &Tenant) -> ETag {
     let settings = serde_json::to_vec(&View::from(tenant)).unwrap_or_default();
     let mut hash = [0; 8];
     hash.copy_from_slice(&Sha256::digest(&settings)[..8]);
-    ETag::of(tenant.id.number(), u64::from_be_bytes(hash))
+    ETag::of(tenant.created_ms, u64::from_be_bytes(hash))
 }
 
 /// All that a request says of a tenant, and the defaults of the rest.
@@ -187,54 +188,34 @@ impl Whole {
 pub(crate) async fn create(
     State(state): State<Management>,
     headers: HeaderMap,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let origin = api.operator(&headers, Scope::Admin).await?;
-    let key = rung_api::idempotency_key(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    if let Some(first) = once.claim(&state, &headers, None, &body).await? {
+        return Ok(first);
+    }
     let mut fields = Fields::of(&body)?;
     let id = fields.optional("id", name_of_a_customer);
-    if id.is_some() && key.is_some() {
-        let problem = "stands beside an Idempotency-Key, which serves where there is no id; give one of the two";
-        fields.problem("id", problem);
-    }
     let whole = Whole::read(&mut fields, api)?;
     fields.finish()?;
-    let by_key = key.filter(|_| id.is_none());
-    let id = match (id, &by_key) {
-        (Some(id), _) => id,
-        (None, Some(key)) => id_of_key("tenant_", "", key, TenantName::parse)?,
-        (None, None) => new_id("tenant_", TenantName::parse)?,
+    let id = match id {
+        Some(id) => id,
+        None => new_id("tenant_", TenantName::parse)?,
     };
     let tenant = whole.tenant(&id, api.clock.now_ms());
-    if by_key.is_some() && api.store.last_deletion(id.as_str()).await?.is_some() {
-        let problem = "belongs to a tenant that was deleted; take a new key";
-        return Err(idempotency_conflict(problem));
-    }
     let record = record(&origin, Action::TenantCreated, None, Some(&tenant));
-    if let Some(made) = api.store.create_tenant(&tenant, &record).await? {
-        return Ok(one(StatusCode::CREATED, &made));
+    let answer = one(StatusCode::CREATED, &tenant);
+    let (record, answer) = once.answering(record, answer).await?;
+    match api.store.create_tenant(&tenant, &record).await? {
+        Some(_) => Ok(answer),
+        None => {
+            let problem = "already exists; choose another id, or change that tenant with PATCH";
+            Err(ApiError::of_field(Code::IdTaken, "id", problem))
+        }
     }
-    if by_key.is_none() {
-        let problem = "already exists; choose another id, or change that tenant with PATCH";
-        return Err(ApiError::of_field(Code::IdTaken, "id", problem));
-    }
-    // A repeat, as long as what it asks for is there.
-    let present = api.tenant(id.as_str()).await?;
-    let asked = Tenant {
-        id: present.id.clone(),
-        webhooks: present.webhooks,
-        version: present.version,
-        portal_round: present.portal_round,
-        created_ms: present.created_ms,
-        ..tenant
-    };
-    if asked == present {
-        return Ok(one(StatusCode::CREATED, &present));
-    }
-    let problem = "was used for a different request to create a tenant; use a new key, or change the tenant with PATCH";
-    Err(idempotency_conflict(problem))
 }
 
 fn plan_name(text: &str) -> Result<String, String> {

@@ -130,7 +130,6 @@ fn task(id: &str, work: Work) -> Task {
         work,
         created_by: "admin".to_owned(),
         created_ms: 1_760_000_000_000,
-        request_hash: None,
     }
 }
 
@@ -352,17 +351,11 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
         created_ms: 1_760_000_000_000,
     };
     assert_eq!(
-        store
-            .create_api_key(&key, None, &by_nobody())
-            .await
-            .unwrap(),
+        store.create_api_key(&key, &by_nobody()).await.unwrap(),
         KeyCreated::Done
     );
     assert_eq!(
-        store
-            .create_api_key(&key, None, &by_nobody())
-            .await
-            .unwrap(),
+        store.create_api_key(&key, &by_nobody()).await.unwrap(),
         KeyCreated::Taken
     );
     assert_eq!(store.api_key(&key.hash).await.unwrap(), Some(key.clone()));
@@ -381,10 +374,7 @@ async fn a_tenant_changes_only_as_it_was_read_and_takes_its_things_along() {
         WebhookWritten::NoTenant
     );
     assert_eq!(
-        store
-            .create_api_key(&key, None, &by_nobody())
-            .await
-            .unwrap(),
+        store.create_api_key(&key, &by_nobody()).await.unwrap(),
         KeyCreated::NoTenant
     );
 }

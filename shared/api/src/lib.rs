@@ -24,7 +24,6 @@ use axum::{
     body::Bytes,
     response::{IntoResponse, Response},
 };
-use hmac::{Hmac, KeyInit, Mac};
 use http::{StatusCode, header};
 use ipnet::IpNet;
 use rung_base::clock::Clock;
@@ -39,7 +38,6 @@ use rung_core::{
 use rung_dialect::{Dialect, Dialects};
 use rung_json::Json;
 use serde::Serialize;
-use sha2::Sha256;
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -230,20 +228,6 @@ impl Api {
     /// When the deployment's key is not known yet and the table does not answer.
     pub async fn seal(&self, names: &[&str]) -> Result<Seal, ApiError> {
         Ok(Seal::new(self.deployment_key().await?, names))
-    }
-
-    /// 256 bits that come out the same for the same names, and that nobody could tell who does not know the deployment's own key.
-    ///
-    /// # Errors
-    /// When the deployment's key is not known yet and the table does not answer.
-    pub async fn derived(&self, names: &[&str]) -> Result<[u8; 32], ApiError> {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.deployment_key().await?)
-            .expect("HMAC takes a key of any length");
-        for name in names {
-            mac.update(&[0]);
-            mac.update(name.as_bytes());
-        }
-        Ok(mac.finalize().into_bytes().into())
     }
 
     async fn deployment_key(&self) -> Result<&[u8; 32], StoreError> {

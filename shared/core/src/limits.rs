@@ -40,6 +40,12 @@ pub const PAGE_MAX: usize = 100;
 pub const ADMIN_KEY_CHARS: usize = 16;
 /// How long an entry of the audit log is kept, in seconds.
 pub const AUDIT_RETENTION_S: u64 = 365 * 86_400;
+/// How long a call has the `Idempotency-Key` that it claims to itself, in milliseconds: as long as it may run on AWS.
+pub const CLAIM_MS: u64 = 30_000;
+/// How long the repeats of a request show the secrets that it made, in seconds.
+pub const SECRETS_REPEATED_S: u64 = 24 * 3_600;
+/// Largest answer that is kept for repeats, in bytes of JSON: that of an import, which is the longest.
+pub const FIRST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// Longest JSON of a value that an entry of the audit log has whole, in bytes; of a longer one it has the beginning.
 pub const AUDIT_VALUE_BYTES: usize = 4 * 1024;
 /// Matches that stand in the event's row itself; more go to match sets.

@@ -1,10 +1,7 @@
 //! The documentation of dead letters' calls.
 
 use http::StatusCode;
-use rung_api::{
-    Code,
-    openapi::{Operation, Schemas, Who},
-};
+use rung_api::openapi::{Operation, Schemas, Who};
 use rung_core::domain::tenant::Scope;
 use schemars::{Schema, json_schema};
 use serde_json::json;
@@ -81,8 +78,6 @@ pub(crate) fn redrive_dead_letters(schemas: &mut Schemas) -> Operation {
         "Send dead letters back to their queues.",
     )
     .describe("As many as there are at the call. Unreadable ones stay, and count as skipped.")
-    .idempotency_key(jobs::ONE_PER_KEY)
     .optional_body(body, json!({ "queue": "deliver" }));
     jobs::begins(schemas, operation, jobs::example_of_redrive())
-        .refuses(&[Code::IdempotencyMismatch])
 }

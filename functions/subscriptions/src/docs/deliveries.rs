@@ -128,11 +128,9 @@ pub(crate) fn cancel_deliveries(schemas: &mut Schemas) -> Operation {
         "Cancel deliveries of a webhook by their statuses.",
     )
     .describe("Those of events that were accepted before the call. A retry or a recovery can still send them.")
-    .idempotency_key(jobs::ONE_PER_KEY)
     .body(
         object(&["statuses"], json!({ "statuses": statuses })),
         json!({ "statuses": ["pending"] }),
     );
     jobs::begins(schemas, operation, jobs::example_of_cancelling())
-        .refuses(&[Code::IdempotencyMismatch])
 }

@@ -33,10 +33,8 @@ pub(crate) fn create_export(schemas: &mut Schemas) -> Operation {
         "When the job has succeeded, its lines are at `/v1/jobs/{id}/output`. They are made as they are read; nothing is stored. \
          Of a key, its hash is exported: clients' keys still work after an import.",
     )
-    .idempotency_key(jobs::ONE_PER_KEY)
     .optional_body(body, json!({ "include": ["secrets"] }));
     jobs::begins(schemas, operation, jobs::example_of_export())
-        .refuses(&[Code::IdempotencyMismatch])
 }
 
 pub(crate) fn get_output(_: &mut Schemas) -> Operation {

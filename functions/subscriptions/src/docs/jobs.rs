@@ -99,9 +99,6 @@ pub(super) fn example_of_export() -> Value {
     job
 }
 
-/// What an `Idempotency-Key` does for a call that begins a job.
-pub(super) const ONE_PER_KEY: &str = "The same key with the same request starts only one job.";
-
 /// One that has succeeded.
 fn succeeded() -> Value {
     let mut job = example_of_event();

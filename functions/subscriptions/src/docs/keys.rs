@@ -76,20 +76,18 @@ fn of_operators() -> Value {
 }
 
 const AT_ONCE: &str = "It takes effect at once on one machine, within 10 s on AWS.";
-const ONCE: &str = "Repeating the request within the retention returns the key that it created, including the key itself.";
 const SHOWN: &str = "The key itself is shown only in this response; Rung stores its hash.";
 
 fn makes(operation: Operation, schemas: &mut Schemas, example: Value) -> Operation {
     operation
         .describe(SHOWN)
-        .idempotency_key(ONCE)
         .answers(
             StatusCode::CREATED,
             "Created.",
             [("key", schemas.subschema_for::<View<'_>>())],
             json!({ "key": example }),
         )
-        .refuses(&[Code::IdempotencyMismatch, Code::KeyTaken])
+        .refuses(&[Code::KeyTaken])
 }
 
 fn shows(operation: Operation, schemas: &mut Schemas, example: Value) -> Operation {

@@ -58,7 +58,6 @@ pub(crate) fn create_portal_link(schemas: &mut Schemas) -> Operation {
     let who = Who::Operator(Scope::Admin);
     Operation::new(who, "createPortalLink", "Create a link to the dashboard for a tenant's people.")
         .describe("The token is shown only in this response; Rung stores its hash. Whoever has it may use it, as a bearer key too.")
-        .idempotency_key("Repeating the request within the retention returns the link that it created, for a day including the token.")
         .optional_body(
             body,
             json!({
@@ -73,7 +72,6 @@ pub(crate) fn create_portal_link(schemas: &mut Schemas) -> Operation {
             [("portal_link", link)],
             json!({ "portal_link": made }),
         )
-        .refuses(&[Code::IdempotencyMismatch])
 }
 
 pub(crate) fn list_portal_links(schemas: &mut Schemas) -> Operation {

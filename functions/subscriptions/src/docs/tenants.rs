@@ -107,12 +107,13 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
     let own = json!({ "id": id("Its id [default: a new one].") });
     let body = object(&["name"], with(whole(), own));
     let example = json!({ "id": "acme", "name": "Acme", "dialect": "odin", "plan": "pro" });
-    let operation = Operation::new(Who::Operator(Scope::Admin), "createTenant", "Create a tenant.")
-        .idempotency_key(
-            "Serves as an id if there is none: repeating the request returns the tenant that it created, if that has not changed.",
-        )
-        .body(body, example)
-        .refuses(&[Code::IdTaken, Code::IdempotencyMismatch, Code::UnknownPlan]);
+    let operation = Operation::new(
+        Who::Operator(Scope::Admin),
+        "createTenant",
+        "Create a tenant.",
+    )
+    .body(body, example)
+    .refuses(&[Code::IdTaken, Code::UnknownPlan]);
     one(schemas, operation, StatusCode::CREATED, "Created.")
 }
 

@@ -158,24 +158,26 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     });
     let webhook = schemas.subschema_for::<View<'_>>();
     let data = json!({ "webhook": with_secret() });
-    Operation::new(Who::Tenant(Scope::Manage), "createWebhook", "Create a webhook.")
-        .describe("The response shows the secret. Afterwards only the operator can read it.")
-        .idempotency_key("Serves as an id if there is none: repeating the request returns the webhook that it created, if that has not changed.")
-        .body(body, example)
-        .answers(
-            StatusCode::CREATED,
-            "It is made.",
-            [("webhook", webhook)],
-            data,
-        )
-        .refuses(&[
-            Code::IdTaken,
-            Code::Busy,
-            Code::IdempotencyMismatch,
-            Code::InvalidSecret,
-            Code::PlanWithoutWebhooks,
-            Code::TooManyWebhooks,
-        ])
+    Operation::new(
+        Who::Tenant(Scope::Manage),
+        "createWebhook",
+        "Create a webhook.",
+    )
+    .describe("The response shows the secret. Afterwards only the operator can read it.")
+    .body(body, example)
+    .answers(
+        StatusCode::CREATED,
+        "It is made.",
+        [("webhook", webhook)],
+        data,
+    )
+    .refuses(&[
+        Code::IdTaken,
+        Code::Busy,
+        Code::InvalidSecret,
+        Code::PlanWithoutWebhooks,
+        Code::TooManyWebhooks,
+    ])
 }
 
 /// What a request may say of members that nobody sets, so that what was read can be sent back.

@@ -5,14 +5,13 @@ pub(crate) mod operators;
 pub(crate) mod tenants;
 
 use axum::{extract::Request, response::Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use rung_api::{Api, ApiError, Code, Fields, Query, answer};
 use rung_base::chance;
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
         id::KeyId,
-        idempotency::Idempotency,
         tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, Scope},
         time::Time,
     },
@@ -21,16 +20,16 @@ use rung_core::{
         walk::Order,
     },
 };
-use rung_json::{Json, limits::REQUEST_BYTES};
+use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::fields::{Changes, New};
 use crate::{
-    Management, idempotency_conflict,
+    Management,
     ids::{key_text, new_id},
-    shows_secret,
+    once::Once,
     tries::Tries,
 };
 
@@ -101,53 +100,31 @@ fn record(
         .changing_all(Change::between(before.map(view), after.map(view)))
 }
 
-/// Makes a key, once for each `Idempotency-Key`.
+/// Makes a key.
 async fn create(
     state: &Management,
     origin: &Origin,
     owner: KeyOwner,
-    headers: &HeaderMap,
-    (body, new): (&Json, &New),
+    once: &Once,
+    new: &New,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    let idempotency_key = rung_api::idempotency_key(headers)?;
-    let idempotency = idempotency_key.map(|key| Idempotency::of(key, body));
     let prefix = match owner {
         KeyOwner::Operator => "ro_",
         KeyOwner::Tenant(_) => "rk_",
     };
-    let text = async |id: &KeyId| match (new.hash, &idempotency) {
-        (Some(_), _) => Ok(None),
-        (None, None) => Ok(Some(key_text(prefix, chance::bytes()))),
-        // Kept nowhere, and yet shown to a repeat of the request.
-        (None, Some(Idempotency { key, .. })) => {
-            let derived = api.derived(&["API key", id.as_str(), key]).await;
-            derived.map(|bytes| Some(key_text(prefix, bytes)))
-        }
+    let own = match new.hash {
+        Some(_) => None,
+        None => Some(key_text(prefix, chance::bytes())),
     };
-    let id = new_id("key_", KeyId::parse)?;
-    let own = text(&id).await?;
     let hash = new.hash.or_else(|| own.as_deref().map(KeyHash::of));
+    let id = new_id("key_", KeyId::parse)?;
     let key = new.key(id, owner, hash.ok_or(Code::Internal)?, api.clock.now_ms());
     let record = record(origin, Action::KeyCreated, None, Some(&key));
-    let store = &api.store;
-    let made = store.create_api_key(&key, idempotency.as_ref(), &record);
-    match made.await? {
-        KeyCreated::Done => Ok(one(StatusCode::CREATED, &key, own.as_deref())),
-        KeyCreated::Repeated(earlier) => {
-            let own = text(&earlier.id).await?;
-            let is_shown = shows_secret(api.clock.now_ms(), earlier.created_ms);
-            let own = own.filter(|_| is_shown);
-            Ok(one(StatusCode::CREATED, &earlier, own.as_deref()))
-        }
-        KeyCreated::Deleted => {
-            let problem = "was used for an API key that was deleted; use a new Idempotency-Key";
-            Err(idempotency_conflict(problem))
-        }
-        KeyCreated::OtherUnderKey => {
-            let problem = "was used for a different request; use a new one";
-            Err(idempotency_conflict(problem))
-        }
+    let answer = one(StatusCode::CREATED, &key, own.as_deref());
+    let (record, answer) = once.answering(record, answer).await?;
+    match api.store.create_api_key(&key, &record).await? {
+        KeyCreated::Done => Ok(answer),
         KeyCreated::Taken => {
             let problem = "the key already exists; delete it first to change it";
             Err(ApiError::of_field(Code::KeyTaken, "key_sha256", problem))
@@ -303,13 +280,9 @@ fn remaining(key: &ApiKey) -> Remaining<'_> {
 }
 
 /// Reads the body of a call that makes or changes a key.
-async fn read_body<T>(
-    request: Request,
-    read: impl Fn(&mut Fields<'_>) -> T,
-) -> Result<(Json, T), ApiError> {
-    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let mut fields = Fields::of(&body)?;
+fn read_body<T>(body: &Json, read: impl Fn(&mut Fields<'_>) -> T) -> Result<T, ApiError> {
+    let mut fields = Fields::of(body)?;
     let value = read(&mut fields);
     fields.finish()?;
-    Ok((body, value))
+    Ok(value)
 }

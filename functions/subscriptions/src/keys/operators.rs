@@ -10,21 +10,27 @@ use rung_core::domain::{
     id::KeyId,
     tenant::{KeyOwner, Scope},
 };
+use rung_json::limits::REQUEST_BYTES;
 
 use super::{Changes, New, called, one, read_body};
-use crate::{Management, Path};
+use crate::{Management, Path, once::Once};
 
 const OWNER: KeyOwner = KeyOwner::Operator;
 
 pub(crate) async fn create(
     State(state): State<Management>,
     headers: HeaderMap,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    if let Some(first) = once.claim(&state, &headers, None, &body).await? {
+        return Ok(first);
+    }
     let now_ms = state.api.clock.wall_ms();
-    let (body, new) = read_body(request, |fields| New::of_operator(fields, now_ms)).await?;
-    super::create(&state, &origin, OWNER, &headers, (&body, &new)).await
+    let new = read_body(&body, |fields| New::of_operator(fields, now_ms))?;
+    super::create(&state, &origin, OWNER, &once, &new).await
 }
 
 pub(crate) async fn list(
@@ -55,7 +61,8 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     let now_ms = state.api.clock.wall_ms();
-    let (_, changes) = read_body(request, |fields| Changes::of_operator(fields, now_ms)).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let changes = read_body(&body, |fields| Changes::of_operator(fields, now_ms))?;
     let change = |key| changes.applied_to(key);
     super::update(&state, &origin, &OWNER, &id, change).await
 }

@@ -11,9 +11,10 @@ use rung_core::domain::{
     id::{KeyId, TenantName},
     tenant::{KeyOwner, Scope},
 };
+use rung_json::limits::REQUEST_BYTES;
 
 use super::{Changes, New, called, one, read_body};
-use crate::{Management, Path, tenants::named};
+use crate::{Management, Path, once::Once, tenants::named};
 
 /// The caller and the tenant whose keys the call is about.
 async fn owner(
@@ -30,15 +31,20 @@ pub(crate) async fn create(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(tenant): Path<TenantName>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     Api::check_path(&headers, &tenant)?;
-    let now_ms = state.api.clock.wall_ms();
-    let (body, new) = read_body(request, |fields| New::of_tenant(fields, now_ms)).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let tenant = state.api.tenant(tenant.as_str()).await?;
+    if let Some(first) = once.claim(&state, &headers, &tenant.id, &body).await? {
+        return Ok(first);
+    }
+    let now_ms = state.api.clock.wall_ms();
+    let new = read_body(&body, |fields| New::of_tenant(fields, now_ms))?;
     let owner = KeyOwner::Tenant(tenant.id);
-    super::create(&state, &origin, owner, &headers, (&body, &new)).await
+    super::create(&state, &origin, owner, &once, &new).await
 }
 
 /// Makes a key that is known by its hash alone, or sets the tenant's key that has it.
@@ -50,9 +56,11 @@ pub(crate) async fn put(
 ) -> Result<Response, ApiError> {
     let (origin, owner) = owner(state, headers, Scope::Admin, tenant).await?;
     let now_ms = state.api.clock.wall_ms();
-    let (body, new) = read_body(request, |fields| New::brought(fields, now_ms)).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let new = read_body(&body, |fields| New::brought(fields, now_ms))?;
     let hash = new.hash.ok_or(Code::Internal)?;
-    let made = super::create(state, &origin, owner.clone(), headers, (&body, &new)).await;
+    let once = Once::default();
+    let made = super::create(state, &origin, owner.clone(), &once, &new).await;
     let taken = match made {
         Err(error) if error.code == Code::KeyTaken => error,
         made => return made,
@@ -98,7 +106,8 @@ pub(crate) async fn update(
 ) -> Result<Response, ApiError> {
     let (origin, owner) = owner(&state, &headers, Scope::Admin, &tenant).await?;
     let now_ms = state.api.clock.wall_ms();
-    let (_, changes) = read_body(request, |fields| Changes::of_tenant(fields, now_ms)).await?;
+    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let changes = read_body(&body, |fields| Changes::of_tenant(fields, now_ms))?;
     let change = |key| changes.applied_to(key);
     super::update(&state, &origin, &owner, &id, change).await
 }

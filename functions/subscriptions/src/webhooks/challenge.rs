@@ -16,7 +16,7 @@ use rung_core::domain::{
 };
 
 use super::{changed, shown};
-use crate::{Management, Path, by_hand::ByHand, ids::new_challenge};
+use crate::{Management, Path, by_hand::ByHand, ids::new_challenge, once::Once};
 
 /// Disables a webhook whose endpoint is not verified (any more).
 pub(super) fn demand(webhook: &mut Webhook, now_ms: u64) {
@@ -38,11 +38,18 @@ pub(crate) async fn verify(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &id).await?;
-    let webhook = state.webhook(&caller, &id).await?;
     rung_api::nothing(request).await?;
+    if let Some(first) = once
+        .claim(&state, &headers, &caller, &Json::empty())
+        .await?
+    {
+        return Ok(first);
+    }
+    let webhook = state.webhook(&caller, &id).await?;
     let demanded = is_demanded(&webhook);
     if demanded {
         state.check_plan(&caller.tenant)?;

@@ -25,7 +25,7 @@ use rung_api::{
 };
 use rung_core::{
     domain::{
-        audit::{Action, Change},
+        audit::{Action, Change, Record},
         id::{TenantName, WebhookId},
         job::Subject,
         portal::Capability,
@@ -58,64 +58,58 @@ pub(crate) use self::{
 use crate::{
     Management, Path,
     by_hand::ByHand,
-    dialect_with, idempotency_conflict,
-    ids::{id_of_key, new_id},
+    dialect_with,
+    ids::new_id,
     jobs, logs,
     metadata::{merged, metadata},
+    once::Once,
     read_only::{self, ReadOnly},
-    recover, shows_secret,
+    recover,
     tries::Tries,
 };
 
 pub(crate) async fn create(
     State(state): State<Management>,
     headers: HeaderMap,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager(&headers).await?;
-    let key = rung_api::idempotency_key(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    if let Some(first) = once.claim(&state, &headers, &caller, &body).await? {
+        return Ok(first);
+    }
     let types = state.event_types(Some(&caller.tenant.id)).await?;
-    let webhook = read_new(&state, &caller, &types, key.as_deref(), &body)?;
+    let webhook = read_new(&state, &caller, &types, &body)?;
     state.check_plan(&caller.tenant)?;
+    let answer = made(&state, StatusCode::CREATED, &webhook).await?;
+    let record = record(&caller, Action::WebhookCreated, None, Some(&webhook));
+    let (record, answer) = once.answering(record, answer).await?;
     let store = &state.api.store;
     let mut tries = Tries::to_change("webhook");
     loop {
-        if let Some(present) = store.webhook(&caller.tenant.id, &webhook.id).await? {
-            if key.is_none() {
-                let problem = "is taken; choose another, or replace that webhook with PUT";
-                return Err(ApiError::of_field(Code::IdTaken, "id", problem));
-            }
-            // A repeat, as long as what it asks for is there.
-            if webhook.is_like(&present) {
-                // The secret that the request has made, and no later one.
-                let is_first = present.revision == 0;
-                let shows = shows_secret(webhook.created_ms, present.created_ms)
-                    && may_read_secrets(&caller);
-                if is_first && shows {
-                    return made(&state, StatusCode::CREATED, &present).await;
-                }
-                let repeated = shown_as(&state, StatusCode::CREATED, &present).await?;
-                return Ok(located(&present, repeated));
-            }
-            let problem = "belongs to a webhook that is not as this request says; take a new key, or change it with PATCH";
-            return Err(idempotency_conflict(problem));
+        let present = store.webhook(&caller.tenant.id, &webhook.id).await?;
+        if present.is_some() {
+            let problem = "is taken; choose another, or replace that webhook with PUT";
+            return Err(ApiError::of_field(Code::IdTaken, "id", problem));
         }
-        if key.is_some() && store.was_deleted(&caller.tenant.id, &webhook.id).await? {
-            let problem = "belongs to a webhook that was deleted; take a new key";
-            return Err(idempotency_conflict(problem));
-        }
-        if write(&state, &caller, None, &webhook).await? {
-            return made(&state, StatusCode::CREATED, &webhook).await;
+        if write_new(&state, &caller, &webhook, &record).await? {
+            return Ok(answer);
         }
         tries.again().await?;
     }
 }
 
-/// Whether the caller may be shown a secret again. Somebody else's `Idempotency-Key` may be guessed.
-fn may_read_secrets(caller: &Caller) -> bool {
-    let portal = caller.key.portal.as_ref();
-    portal.is_none_or(|portal| portal.allows(Capability::Secrets))
+/// Writes a webhook that is new. `false` when there is one of its id.
+async fn write_new(
+    state: &Management,
+    caller: &Caller,
+    webhook: &Webhook,
+    record: &Record,
+) -> Result<bool, ApiError> {
+    let most = state.api.webhooks_per_tenant;
+    let written = state.api.store.create_webhook(webhook, most, record);
+    is_written(state, caller, written.await?)
 }
 
 /// Writes a webhook that is new, or is to replace `present`. `false` when it has changed since that was read.
@@ -125,18 +119,20 @@ async fn write(
     present: Option<&Webhook>,
     webhook: &Webhook,
 ) -> Result<bool, ApiError> {
-    let store = &state.api.store;
-    let written = match present {
-        None => {
-            let record = record(caller, Action::WebhookCreated, None, Some(webhook));
-            let most = state.api.webhooks_per_tenant;
-            store.create_webhook(webhook, most, &record).await?
-        }
-        Some(_) => {
-            let record = record(caller, Action::WebhookUpdated, present, Some(webhook));
-            store.update_webhook(webhook, &record).await?
-        }
-    };
+    if present.is_none() {
+        let record = record(caller, Action::WebhookCreated, None, Some(webhook));
+        return write_new(state, caller, webhook, &record).await;
+    }
+    let record = record(caller, Action::WebhookUpdated, present, Some(webhook));
+    let written = state.api.store.update_webhook(webhook, &record);
+    is_written(state, caller, written.await?)
+}
+
+fn is_written(
+    state: &Management,
+    caller: &Caller,
+    written: WebhookWritten,
+) -> Result<bool, ApiError> {
     match written {
         WebhookWritten::Done => Ok(true),
         WebhookWritten::Conflict => Ok(false),
@@ -206,12 +202,11 @@ async fn made(
     })
 }
 
-/// Reads a webhook to make. The operator may bring its id and time along. An `Idempotency-Key` serves where there is no id.
+/// Reads a webhook to make. The operator may bring its id and time along.
 fn read_new(
     state: &Management,
     caller: &Caller,
     types: &EventTypes,
-    key: Option<&str>,
     body: &Json,
 ) -> Result<Webhook, ApiError> {
     let mut fields = Fields::of(body)?;
@@ -221,19 +216,11 @@ fn read_new(
         created_ms = fields.optional("created_at", read::time_ms);
     }
     let status = fields.optional("status", Status::read);
-    if id.is_some() && key.is_some() {
-        let problem = "stands beside an Idempotency-Key, which serves where there is no id; give one of the two";
-        fields.problem("id", problem);
-    }
     let whole = Whole::read(&mut fields, state, caller, types, None)?;
     fields.finish()?;
-    let id = match (id, key) {
-        (Some(id), _) => id,
-        (None, Some(key)) => {
-            let tenant = caller.tenant.id.as_str();
-            id_of_key("webhook_", tenant, key, WebhookId::parse)?
-        }
-        (None, None) => new_id("webhook_", WebhookId::parse)?,
+    let id = match id {
+        Some(id) => id,
+        None => new_id("webhook_", WebhookId::parse)?,
     };
     let now_ms = state.api.clock.now_ms();
     let mut webhook = whole.webhook(&caller.tenant.id, id, now_ms);
@@ -695,13 +682,17 @@ pub(crate) async fn test(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state
         .caller_of(&headers, Scope::Manage, Capability::Test, &id)
         .await?;
-    let webhook = state.webhook(&caller, &id).await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
+    if let Some(first) = once.claim(&state, &headers, &caller, &body).await? {
+        return Ok(first);
+    }
+    let webhook = state.webhook(&caller, &id).await?;
     let types = state.event_types(Some(&webhook.tenant)).await?;
     let dialect = state.dialect(&types, &webhook.dialect)?;
     let catalogue = &dialect.catalogue;

@@ -30,7 +30,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{changed, shown, viewed};
-use crate::{Management, Path};
+use crate::{Management, Path, once::Once};
 
 /// The kind of signing secret, as named by Standard Webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -209,12 +209,16 @@ pub(crate) async fn rotate_secret(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state
         .caller_of(&headers, Scope::Manage, Capability::Secrets, &id)
         .await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
+    if let Some(first) = once.claim(&state, &headers, &caller, &body).await? {
+        return Ok(first);
+    }
     let action = Action::WebhookSecretRotated;
     let (_, webhook) = changed(&state, &caller, &id, action, |mut webhook| {
         let dialect = state.api.dialect(&webhook.dialect)?;
@@ -301,12 +305,19 @@ pub(crate) async fn finish_rotation(
     State(state): State<Management>,
     headers: HeaderMap,
     Path(id): Path<WebhookId>,
+    once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state
         .caller_of(&headers, Scope::Manage, Capability::Secrets, &id)
         .await?;
     rung_api::nothing(request).await?;
+    if let Some(first) = once
+        .claim(&state, &headers, &caller, &Json::empty())
+        .await?
+    {
+        return Ok(first);
+    }
     let action = Action::WebhookRotationFinished;
     let (_, webhook) = changed(&state, &caller, &id, action, |webhook| {
         Ok(Webhook {

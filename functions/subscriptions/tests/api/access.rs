@@ -227,7 +227,6 @@ async fn a_key_deleted_by_another_process_ends_within_10_s_or_with_its_tenant() 
         work: Work::Erase(erasure.clone()),
         created_by: "admin".to_owned(),
         created_ms: 0,
-        request_hash: None,
     };
     let begun = store.begin_erasure(&task, &erasure, &record).await;
     begun.unwrap();

@@ -140,7 +140,6 @@ async fn a_recovery_whose_page_is_lost_goes_on_when_it_is_asked_for_again() {
     world.answer(200);
     publish(&world, &tenant, "e").await;
     world.run_for(1_000).await;
-    let tenant = tenant.with_idempotency_key("k");
     let recover = format!("{path}/recover");
     let request = json!({"since": START, "statuses": ["any"]});
     let ask = || world.send(&tenant, "POST", &recover, request.clone());

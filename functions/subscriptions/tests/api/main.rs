@@ -27,6 +27,7 @@ mod lists;
 mod loops;
 mod lost;
 mod metering;
+mod once;
 mod openapi;
 mod operator;
 mod operator_keys;

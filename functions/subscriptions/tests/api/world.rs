@@ -369,6 +369,11 @@ impl As {
         format!("Bearer {}", self.key.as_deref().unwrap_or_default())
     }
 
+    /// The tenant that it names.
+    pub(crate) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
     /// The same with an `Idempotency-Key`.
     pub(crate) fn with_idempotency_key(self, key: &str) -> Self {
         Self {

@@ -10,6 +10,7 @@ mod routes;
 
 use std::collections::BTreeMap;
 
+use http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -50,7 +51,10 @@ pub fn document(operations: Vec<Documented>) -> Value {
         operation::refusal(&[wrong_method]),
     )]);
     for Documented { method, path, docs } in operations {
-        let operation = docs(&mut schemas);
+        let mut operation = docs(&mut schemas);
+        if *method == Method::POST {
+            operation = operation.once_per_key();
+        }
         let operation = operation.write(path, &mut refusals);
         // OpenAPI knows no parameter of several segments.
         let path = path.replace("{*", "{");

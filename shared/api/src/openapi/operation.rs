@@ -176,6 +176,19 @@ impl Operation {
         .refuses(&[Code::PreconditionFailed])
     }
 
+    /// What an `Idempotency-Key` does for every POST, unless it [serves for something else](Self::idempotency_key).
+    pub(super) fn once_per_key(self) -> Self {
+        let is_told = |it: &Value| it["name"] == "Idempotency-Key";
+        if self.parameters.iter().any(is_told) {
+            return self;
+        }
+        self.idempotency_key(
+            "The same key with the same body gets the first response again, and nothing is done a second time: for the retention, \
+             with secrets for 24 hours.",
+        )
+        .refuses(&[Code::IdempotencyMismatch, Code::Busy])
+    }
+
     /// An `Idempotency-Key` that the request may have.
     #[must_use]
     pub fn idempotency_key(self, description: &str) -> Self {

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::{
     id::{KeyId, TenantId},
+    idempotency::Kept,
     portal::PortalAccess,
     tenant::ApiKey,
 };
@@ -307,6 +308,9 @@ pub struct Record {
     /// Who did it, and from where.
     #[serde(flatten)]
     pub origin: Origin,
+    /// What answers the call, to be written with the change as well: no part of the entry.
+    #[serde(skip)]
+    pub kept: Option<Box<Kept>>,
 }
 
 impl Record {
@@ -327,6 +331,7 @@ impl Record {
             },
             changes: Vec::new(),
             origin: origin.clone(),
+            kept: None,
         }
     }
 

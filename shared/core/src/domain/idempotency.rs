@@ -1,38 +1,106 @@
-//! What makes a request the repeat of an earlier one.
+//! What makes a request the repeat of an earlier one, and what a repeat is answered.
 
-use rung_json::Json;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// A key that a request is known by, with what it asks for: the same of both is the same request.
+use super::id::TenantId;
+
+/// A request under an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idempotency {
-    /// The key.
-    pub key: String,
+pub struct Keyed {
+    /// The tenant whose key it is; `None` for the operator's own.
+    pub tenant: Option<TenantId>,
+    /// The hash of the call and the key: of one length, whatever they are.
+    pub name: String,
     /// The SHA-256 of what is asked for.
     pub content_hash: [u8; 32],
 }
 
-impl Idempotency {
-    /// An `Idempotency-Key` with the request's body.
+impl Keyed {
+    /// A request for `content`. `names` are what tells it from all other requests of the tenant: the call and the key; none has a
+    /// zero byte in it.
     #[must_use]
-    pub fn of(key: String, body: &Json) -> Self {
-        let mut content = Vec::new();
-        body.write_content(&mut content);
+    pub fn new(tenant: Option<&TenantId>, names: &[&str], content: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        for name in names {
+            hash.update(name);
+            hash.update([0]);
+        }
         Self {
-            key,
-            content_hash: Sha256::digest(&content).into(),
+            tenant: tenant.cloned(),
+            name: hex::encode(&hash.finalize()[..16]),
+            content_hash: Sha256::digest(content).into(),
         }
     }
+}
 
-    /// The hash of what is asked for, as text.
-    #[must_use]
-    pub fn content_hex(&self) -> String {
-        hex::encode(self.content_hash)
+/// The right of one call to do what a request under an `Idempotency-Key` asks for. It ends with a lease: then a repeat may take it
+/// over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The request.
+    pub request: Keyed,
+    /// A random text that is the same for all calls of the request: what they make is named by it.
+    pub token: String,
+    /// When the lease ends, in milliseconds of the wall clock. No two calls of a request have the same.
+    pub until_ms: u64,
+    /// When the row expires, in seconds of the wall clock.
+    pub expires_s: u64,
+}
+
+/// What answered a request, for its repeats.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstAnswer {
+    /// The status.
+    pub status: u16,
+    /// The headers that belong to the answer and not to its connection.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+/// Bodies have secrets in them.
+impl fmt::Debug for FirstAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FirstAnswer")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer of a call, to be kept under its claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The claim.
+    pub claim: Claim,
+    /// The answer as repeats get it for the retention: without secrets.
+    pub lasting: FirstAnswer,
+    /// The whole answer, if it has secrets: repeats get it for a day.
+    pub whole: Option<FirstAnswer>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_known_by_all_of_its_names() {
+        let name = |names: &[&str]| Keyed::new(None, names, b"").name;
+        assert_eq!(name(&["/v1/keys", "k"]), name(&["/v1/keys", "k"]));
+        assert_ne!(name(&["/v1/keys", "k"]), name(&["/v1/key", "sk"]));
+        assert_ne!(name(&["/v1/keys", "k"]), name(&["/v1/keys", "k", ""]));
+        assert_eq!(name(&["/v1/keys", &"k".repeat(255)]).len(), 32);
     }
 
-    /// What a row is named by that keeps the key: its hash, of one length whatever it is.
-    #[must_use]
-    pub fn key_hash(&self) -> String {
-        hex::encode(&Sha256::digest(&self.key)[..16])
+    #[test]
+    fn no_answer_shows_its_body() {
+        let answer = FirstAnswer {
+            status: 201,
+            headers: Vec::new(),
+            body: "whsec_x".to_owned(),
+        };
+        assert!(!format!("{answer:?}").contains("whsec_x"));
     }
 }

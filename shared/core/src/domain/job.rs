@@ -124,9 +124,6 @@ pub struct Task {
     /// When, in milliseconds.
     #[serde(rename = "a")]
     pub created_ms: u64,
-    /// The hash of the request, if it came under an `Idempotency-Key`.
-    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
-    pub request_hash: Option<String>,
 }
 
 impl Task {

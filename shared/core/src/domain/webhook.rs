@@ -201,27 +201,6 @@ impl Webhook {
         }
     }
 
-    /// Whether `other` has what was asked for with this one, whatever became of it since and whatever its secret is.
-    #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        let asked = Self {
-            secret: other.secret.clone(),
-            old_secrets: other.old_secrets.clone(),
-            disabled: other.disabled.clone(),
-            disabled_before_ms: other.disabled_before_ms,
-            outage: other.outage.clone(),
-            pause: other.pause.clone(),
-            revision: other.revision,
-            pace_epoch: other.pace_epoch,
-            epoch: other.epoch,
-            first_epoch: other.first_epoch,
-            enabled_ms: other.enabled_ms,
-            created_ms: other.created_ms,
-            ..self.clone()
-        };
-        asked == *other
-    }
-
     /// Since when its attempts fail, in milliseconds, if it is active and they do.
     #[must_use]
     pub fn failing_since_ms(&self) -> Option<u64> {

@@ -1,8 +1,6 @@
 //! API keys, stored by their hashes: `K#hash` / `-` is what a presented key is looked up by, `K#created#id` stands in its owner's
 //! list: in `T#t` for a tenant's, in `O` for the operator's. Both hold the whole key and are written and deleted together; when it
-//! was last used stands in the former alone, and only [`Store::note_use`] writes it. With a tenant's key that ends its reminder is written too, and with one that is made
-//! under an `Idempotency-Key` a row in the owner's partition that keeps that: `I#hash`, for the retention. It stays when the key is
-//! deleted, or a repeat of the request that made it would make another.
+//! was last used stands in the former alone, and only [`Store::note_use`] writes it. With a tenant's key that ends its reminder is written too.
 //!
 //! The operator's first key comes from the deployment's settings and has none of these rows. `O` / `F#hash` says when it was last
 //! used, and that it was deleted. Another first key has another hash: it is not deleted.
@@ -14,7 +12,8 @@
 use aws_sdk_dynamodb::types::{ConditionCheck, Put, Update};
 
 use super::{
-    Listed, NOTHING_THERE, Query, Range, Store, StoreError, Stretch,
+    Listed, Query, Range, Store, StoreError, Stretch,
+    first_answers::OPERATOR,
     item::{self, Builder, Row},
     listed::position,
     tenant_row::{PORTAL_ROUND, partition},
@@ -24,7 +23,6 @@ use super::{
 use crate::domain::{
     audit::Record,
     id::{KeyId, TenantId},
-    idempotency::Idempotency,
     tenant::{ApiKey, KeyHash, KeyOwner, Tenant},
 };
 use crate::limits::PORTAL_LINK_KEPT_MS;
@@ -34,12 +32,6 @@ use crate::limits::PORTAL_LINK_KEPT_MS;
 pub enum KeyCreated {
     /// It is there.
     Done,
-    /// The same request under the same `Idempotency-Key` has made this one before.
-    Repeated(Box<ApiKey>),
-    /// So it has, and what it made was deleted.
-    Deleted,
-    /// The `Idempotency-Key` belongs to another request.
-    OtherUnderKey,
     /// A key of this hash was there already, of this owner or another.
     Taken,
     /// The tenant is not there.
@@ -67,28 +59,20 @@ pub enum Remaining<'a> {
 const LOOKUP_SK: &str = "-";
 /// The condition that a key is there as it was read. Rows had no revision before keys could be changed.
 const UNCHANGED: &str = "attribute_exists(pk) AND (attribute_not_exists(rev) OR rev = :rev)";
-/// The partition of the operator's keys.
-const OPERATOR: &str = "O";
 
 impl Store {
-    /// Adds a key to its owner's, once for each `Idempotency-Key`.
+    /// Adds a key to its owner's.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn create_api_key(
         &self,
         key: &ApiKey,
-        idempotency: Option<&Idempotency>,
         record: &Record,
     ) -> Result<KeyCreated, StoreError> {
         let mut parts = Vec::new();
         if let KeyOwner::Tenant(tenant) = &key.owner {
             parts.push(self.tenant_exists(tenant)?);
-        }
-        let reservation = parts.len();
-        if let Some(idempotency) = idempotency {
-            let put = self.reservation(key, idempotency).await?;
-            parts.push(Part::Put(Box::new(put)));
         }
         for row in rows(key) {
             let put = Put::builder()
@@ -98,68 +82,14 @@ impl Store {
             parts.push(Part::Put(Box::new(put.build()?)));
         }
         parts.extend(self.reminder(key)?);
-        let failed = match self.change(parts, record).await? {
-            Outcome::Written => return Ok(KeyCreated::Done),
-            Outcome::Refused(failed) => failed,
-        };
-        Ok(match idempotency {
-            _ if reservation == 1 && failed.first() == Some(&true) => KeyCreated::NoTenant,
-            Some(idempotency) if failed.get(reservation) == Some(&true) => {
-                self.made_under(key, idempotency).await?
+        let is_of_tenant = key.owner.tenant().is_some();
+        Ok(match self.change(parts, record).await? {
+            Outcome::Written => KeyCreated::Done,
+            Outcome::Refused(failed) if is_of_tenant && failed.first() == Some(&true) => {
+                KeyCreated::NoTenant
             }
-            _ => KeyCreated::Taken,
+            Outcome::Refused(_) => KeyCreated::Taken,
         })
-    }
-
-    /// Keeps which key a request has made.
-    async fn reservation(
-        &self,
-        key: &ApiKey,
-        idempotency: &Idempotency,
-    ) -> Result<Put, StoreError> {
-        let expiry = match &key.owner {
-            KeyOwner::Operator => self.expiry(),
-            KeyOwner::Tenant(tenant) => self.expiry_of(tenant).await?,
-        };
-        let (pk, sk) = reservation_key(&key.owner, idempotency);
-        let item = Builder::new(pk, sk)
-            .bytes("h", idempotency.content_hash.to_vec())
-            .text("id", key.id.as_str())
-            .number("made", key.created_ms)
-            .number("exp", expiry);
-        let put = Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(item.build()))
-            .condition_expression(NOTHING_THERE)
-            .expression_attribute_values(":now", self.now());
-        Ok(put.build()?)
-    }
-
-    /// What the request under an `Idempotency-Key` that is kept has made in the place of `key`.
-    async fn made_under(
-        &self,
-        key: &ApiKey,
-        idempotency: &Idempotency,
-    ) -> Result<KeyCreated, StoreError> {
-        let (pk, sk) = reservation_key(&key.owner, idempotency);
-        // Between the two calls it may have expired, or the tenant be gone: a key made then is as good as deleted.
-        let Some(row) = self.get(pk, sk).await? else {
-            return Ok(KeyCreated::Deleted);
-        };
-        if row.bytes("h")? != idempotency.content_hash {
-            return Ok(KeyCreated::OtherUnderKey);
-        }
-        let id = row.parsed("id", |id| KeyId::parse(id).ok())?;
-        let made = match &key.portal {
-            None => {
-                let made_ms = row.number("made")?;
-                self.listed_api_key(&key.owner, made_ms, &id).await?
-            }
-            Some(_) => self.portal_link(&key.owner, &id).await?,
-        };
-        Ok(made.map_or(KeyCreated::Deleted, |key| {
-            KeyCreated::Repeated(Box::new(key))
-        }))
     }
 
     /// The key of a hash, expired or not, by a strong read.
@@ -509,12 +439,6 @@ fn list_sk(created_ms: u64, id: &KeyId) -> String {
 /// Where it stands what is written down of the first key.
 fn first_key_key(hash: &KeyHash) -> (String, String) {
     (OPERATOR.to_owned(), format!("F#{}", hash.to_hex()))
-}
-
-/// Where it is kept what was made under an `Idempotency-Key`.
-fn reservation_key(owner: &KeyOwner, idempotency: &Idempotency) -> (String, String) {
-    let sk = format!("I#{}", idempotency.key_hash());
-    (owner_pk(owner), sk)
 }
 
 /// The partition that a key of this hash is looked up in.

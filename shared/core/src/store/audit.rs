@@ -101,8 +101,9 @@ fn any(wanted: &[String], matches: impl Fn(&str) -> bool) -> bool {
 }
 
 impl Store {
-    /// Writes all parts of a change and its entry, or nothing. Every change that somebody makes goes through here: that is what
-    /// keeps the audit log whole. The parts of [`Outcome::Refused`] are the given ones.
+    /// Writes all parts of a change and its entry, or nothing; with them what answers the call, if that is kept for repeats. Every
+    /// change that somebody makes goes through here: that is what keeps the audit log whole. The parts of [`Outcome::Refused`] are
+    /// the given ones.
     pub(super) async fn change(
         &self,
         parts: impl IntoIterator<Item = Part>,
@@ -115,13 +116,20 @@ impl Store {
         let mut parts: Vec<_> = parts.into_iter().collect();
         let given = parts.len();
         parts.push(Part::Put(Box::new(put)));
-        Ok(match self.transact(parts).await? {
-            Outcome::Written => Outcome::Written,
+        if let Some(kept) = &record.kept {
+            parts.extend(self.kept(kept)?);
+        }
+        match self.transact(parts).await? {
+            Outcome::Written => Ok(Outcome::Written),
             Outcome::Refused(mut failed) => {
                 failed.truncate(given);
-                Outcome::Refused(failed)
+                if failed.contains(&true) {
+                    return Ok(Outcome::Refused(failed));
+                }
+                let lost = "a repeat of the request has taken its Idempotency-Key over";
+                Err(StoreError::Unavailable(lost.into()))
             }
-        })
+        }
     }
 
     /// Writes the entry of what changes no row or more than a transaction holds, such as a message that is sent or a secret that

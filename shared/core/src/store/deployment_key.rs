@@ -1,6 +1,6 @@
-//! The key that nobody outside a deployment knows, for ever: `S#key` / `-`. It seals the cursors of lists and makes the API keys that are
-//! asked for under an `Idempotency-Key`. It is encrypted like webhooks' secrets, so the table does not give it away. All functions share it; delete the row and restart them to have another, at the price of
-//! the cursors in use and of repeats of what made keys: the keys themselves stay.
+//! The key that nobody outside a deployment knows, for ever: `S#key` / `-`. It seals the cursors of lists. It is
+//! encrypted like webhooks' secrets, so the table does not give it away. All functions share it; delete the row and restart them to
+//! have another, at the price of the cursors in use.
 
 use rung_base::chance;
 

@@ -11,7 +11,8 @@
 //! | API key | `K#hash` / `-` and `T#t`, or `O` for the operator's, / `K#created#id` | until deleted | [`api_keys`] |
 //! | portal link | `K#hash` / `-` and `T#t` / `L#id` | its end + 7 days | [`api_keys`] |
 //! | the operator's first key | `O` / `F#hash` | for ever | [`api_keys`] |
-//! | `Idempotency-Key` that an API key or a portal link was made under | `T#t` or `O` / `I#hash` | retention | [`api_keys`] |
+//! | what a request under an `Idempotency-Key` was answered, encrypted | `T#t` or `O` / `I#hash` | retention | [`first_answers`] |
+//! | the same with the secrets that it made | `T#t` or `O` / `I#hash#s` | a day | [`first_answers`] |
 //! | reminder that a key ends | `Q#keys` / `due#key` | until sent | [`reminders`] |
 //! | webhook, its secrets encrypted | `T#t` / `W#w`; `g` = `W#t`, `gs` = `created#w`; `wh` = `W#health`, `whs` = `created#t#w` | until deleted | [`webhooks`], [`webhook_states`] |
 //! | deleted webhook | `T#t` / `X#w#epoch` | retention | [`webhooks`] |
@@ -48,7 +49,7 @@
 //!
 //! A row that is read, changed and written back is updated, never put ([`item::Builder::update`]): what a newer version has stored
 //! beside what this one knows stays. What a row is replaced by is put: a success over the failure of the same attempt, the sweep's
-//! cursor, a lease, the reservation of a key.
+//! cursor, a lease, the claim on an `Idempotency-Key`.
 //!
 //! Items with `exp` (seconds of the wall clock) in the past count as gone, whether TTL has removed them or not: for reads, and for
 //! the conditions of writes.
@@ -65,6 +66,7 @@ mod erasures;
 pub mod event_list;
 pub mod event_types;
 pub mod events;
+pub mod first_answers;
 mod item;
 pub mod jobs;
 pub mod laps;

@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use super::{
     Row, Store, StoreError, deployment_key, item::Builder, listed::position, walk::Order, webhooks,
 };
-use crate::domain::{id::TenantId, tenant::Tenant};
+use crate::domain::tenant::Tenant;
 
 /// Rows that are written at once.
 const AT_ONCE: usize = 32;
@@ -36,6 +36,7 @@ impl Store {
         let mut done = Reencrypted::default();
         if after.is_none() {
             self.reencrypt_deployment_key(&mut done).await?;
+            self.reencrypt_answers(None, &mut done).await?;
         }
         let mut after = after.map(str::to_owned);
         loop {
@@ -43,7 +44,10 @@ impl Store {
                 .tenants(Order::NewestFirst, after.as_deref(), TENANTS)
                 .await?;
             for Tenant { id, created_ms, .. } in page.items {
-                self.reencrypt_webhooks(&id, &mut done).await?;
+                let webhooks = self.webhook_rows(&id).await?;
+                self.reencrypt_rows(webhooks, &webhooks::ENCRYPTED, &mut done)
+                    .await?;
+                self.reencrypt_answers(Some(&id), &mut done).await?;
                 after = Some(position(created_ms, id.name()));
                 if is_late() {
                     return Ok((done, after));
@@ -57,41 +61,31 @@ impl Store {
     }
 
     async fn reencrypt_deployment_key(&self, done: &mut Reencrypted) -> Result<(), StoreError> {
-        let Some(row) = self.get(deployment_key::PK, deployment_key::SK).await? else {
-            return Ok(());
-        };
-        done.checked += 1;
-        if self.is_of_older_key(&row, deployment_key::KEY) {
-            self.reencrypt_row(&row, &[deployment_key::KEY]).await?;
-            done.rewritten += 1;
-        }
-        Ok(())
+        let row = self.get(deployment_key::PK, deployment_key::SK).await?;
+        let rows = row.into_iter().collect();
+        self.reencrypt_rows(rows, &[deployment_key::KEY], done)
+            .await
     }
 
-    async fn reencrypt_webhooks(
+    /// Encrypts these attributes anew in those of the rows that an older key has encrypted.
+    pub(super) async fn reencrypt_rows(
         &self,
-        tenant: &TenantId,
+        rows: Vec<Row>,
+        attributes: &[&'static str],
         done: &mut Reencrypted,
     ) -> Result<(), StoreError> {
-        let rows = self.webhook_rows(tenant).await?;
         done.checked += rows.len() as u64;
         let is_old = |row: &Row| {
-            let mut attributes = webhooks::ENCRYPTED.into_iter();
+            let mut attributes = attributes.iter();
             attributes.any(|attribute| self.is_of_older_key(row, attribute))
         };
         let old: Vec<Row> = rows.into_iter().filter(is_old).collect();
         done.rewritten += old.len() as u64;
-        let mut old = old.into_iter();
-        loop {
-            let some: Vec<Row> = old.by_ref().take(AT_ONCE).collect();
-            if some.is_empty() {
-                return Ok(());
-            }
-            let rewritten = some
-                .iter()
-                .map(|row| self.reencrypt_row(row, &webhooks::ENCRYPTED));
+        for some in old.chunks(AT_ONCE) {
+            let rewritten = some.iter().map(|row| self.reencrypt_row(row, attributes));
             try_join_all(rewritten).await?;
         }
+        Ok(())
     }
 
     /// Encrypts these attributes of a row anew, and leaves the others alone. One that was written or is gone meanwhile is somebody

@@ -189,22 +189,6 @@ impl Store {
         page.rows.iter().map(read).collect()
     }
 
-    /// Whether a webhook of this id was deleted, as long as that is kept.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn was_deleted(&self, tenant: &TenantId, id: &WebhookId) -> Result<bool, StoreError> {
-        let (pk, prefix) = (partition(tenant), format!("{DELETED}{id}#"));
-        let page = self
-            .query(Query {
-                range: Range::Prefix(&prefix),
-                limit: Some(1),
-                ..Query::of(&pk)
-            })
-            .await?;
-        Ok(!page.rows.is_empty())
-    }
-
     /// Forgets deleted webhooks, by their places.
     ///
     /// # Errors

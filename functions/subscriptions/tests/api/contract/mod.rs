@@ -169,7 +169,6 @@ async fn waiting_job(world: &World, webhook: &str) -> String {
         }),
         created_by: "admin".to_owned(),
         created_ms: world.now_ms(),
-        request_hash: None,
     };
     let page = JobPage::first(&task, At::Cancel(String::new()));
     let nobody = by_nobody();

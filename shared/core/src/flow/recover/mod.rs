@@ -45,14 +45,14 @@ use crate::{
 /// How long a call may take to begin what it has a number for, in milliseconds: longer than any function lives.
 const BEGINNING_MS: u64 = 60_000;
 
-/// What a recovery of whatever matches is known by while it runs, unless its client has named it: what was asked for. Without an end,
-/// one goes up to when it was asked for.
+/// What a recovery of whatever matches is known by while it runs: what was asked for. Without an end, one goes up to when it was asked
+/// for.
 fn own_key(task: &Task, epoch: u64) -> Option<String> {
     let Work::Recover(recovering) = &task.work else {
         return None;
     };
     let selection = &recovering.selection;
-    if selection.scope != Scope::Any || task.request_hash.is_some() {
+    if selection.scope != Scope::Any {
         return None;
     }
     let until_ms = selection.until_ms;
@@ -98,8 +98,8 @@ pub struct Counted {
 }
 
 impl Deliverer {
-    /// Begins a recovery of a webhook. One of whatever matches is answered again for as long as it runs, unless its client has named
-    /// it. (Of those that look for what is not through, another sends only what the first did not.) Returns how its job stands; `None`
+    /// Begins a recovery of a webhook. One of whatever matches is answered again for as long as it runs, unless its client names
+    /// each by an `Idempotency-Key`. (Of those that look for what is not through, another sends only what the first did not.) Returns how its job stands; `None`
     /// when its tenant is gone. `record` goes to the audit log with it.
     ///
     /// # Errors
@@ -108,9 +108,11 @@ impl Deliverer {
         &self,
         mut task: Task,
         webhook: &Webhook,
+        is_named: bool,
         record: &Record,
     ) -> Result<Option<Job>, FlowError> {
-        let (number, delay_ms) = match self.take_number(&mut task, webhook).await? {
+        let key = own_key(&task, webhook.epoch).filter(|_| !is_named);
+        let (number, delay_ms) = match self.take_number(&mut task, webhook, key).await? {
             Taken::Number(number) => (number, 0),
             Taken::Again(number) => (number, REPEAT_DELAY_MS),
             Taken::Running(job) => {
@@ -127,9 +129,13 @@ impl Deliverer {
 
     /// Takes the next number for a recovery of a webhook. A task that has one gets the same; one that is known by what it asks for gets
     /// that of the job that another call is about to begin, and its id.
-    async fn take_number(&self, task: &mut Task, webhook: &Webhook) -> Result<Taken, FlowError> {
+    async fn take_number(
+        &self,
+        task: &mut Task,
+        webhook: &Webhook,
+        key: Option<String>,
+    ) -> Result<Taken, FlowError> {
         let (tenant, id) = (&webhook.tenant, &webhook.id);
-        let key = own_key(task, webhook.epoch);
         loop {
             let now_ms = self.clock.now_ms();
             let latest = self

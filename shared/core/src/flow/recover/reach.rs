@@ -3,7 +3,7 @@
 //! The webhooks are gone through one after the other, tenant by tenant, those that are active alone. At each the recovery takes a number
 //! of its own, as one of that webhook alone does, unless there is nothing to send.
 
-use super::{Counted, Taken, run};
+use super::{Counted, Taken, own_key, run};
 use crate::{
     domain::{
         job::{Counts, Job, Reach, Task},
@@ -46,7 +46,8 @@ impl Deliverer {
                 Found::Webhook(webhook) if self.has_any(&job.task, &webhook).await? => {
                     // It is known by its id at every webhook, and takes another's number nowhere.
                     let mut task = job.task.clone();
-                    let taken = self.take_number(&mut task, &webhook).await?;
+                    let key = own_key(&task, webhook.epoch);
+                    let taken = self.take_number(&mut task, &webhook, key).await?;
                     if let Taken::Number(number) | Taken::Again(number) = taken {
                         next.run = Some(run(&webhook, number));
                         break;
