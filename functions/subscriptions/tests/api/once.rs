@@ -272,11 +272,14 @@ async fn each_post_is_done_once_under_a_key() {
                 _ => other.assert_error(422, "idempotency_mismatch"),
             }
         }
-        let (items, posts, waiting) = state(&world).await;
-        assert!((&items, posts) == (&before.0, before.1), "{path}");
-        // A repeat of an event also sends again what a queue may have lost.
-        if !template.starts_with("/v1/events") {
-            assert_eq!(waiting, before.2, "{path}");
+        let after = state(&world).await;
+        if template.starts_with("/v1/events") {
+            // A repeat of an event sends again what a queue may have lost, and receivers tell by the id.
+            let events =
+                |items: &[String]| items.iter().filter(|it| it.contains("E#acme#")).count();
+            assert_eq!(events(&after.0), events(&before.0), "{path}");
+        } else {
+            assert!(after == before, "{path}");
         }
         // Another key is another request.
         if *template == "/v1/webhooks/{webhook}/test" {
@@ -320,7 +323,7 @@ async fn webhooks(world: &World, who: &As) -> Vec<Value> {
 /// The first answer stays, whatever becomes of what it made, and brings nothing back.
 #[tokio::test(start_paused = true)]
 async fn a_repeat_is_answered_as_at_first_after_a_change_and_after_a_deletion() {
-    let world = World::new().await;
+    let world = World::still().await;
     let tenant = world.tenant("acme", "standard", "pro").await;
     let (path, body) = ("/v1/webhooks", webhook("https://example.com/a"));
     let first = raw(&world, &tenant, "k", path, &body).await;
