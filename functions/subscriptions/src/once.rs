@@ -200,7 +200,8 @@ impl Once {
         Ok((record, answer))
     }
 
-    /// Keeps a success that is not kept yet. Lets the key go after a refusal, and the claim after a failure.
+    /// Keeps a success that is not kept yet. Gives the key up after a refusal, unless an earlier call may have done what is refused now,
+    /// and lets the claim go after a failure.
     async fn settled(&self, store: &Store, response: Response) -> Response {
         let status = response.status();
         let (written, response) = match self.held() {
@@ -209,7 +210,9 @@ impl Once {
                 Err(error) => return error.into_response(),
             },
             Held::WithChange(_) if status.is_success() => return response,
-            Held::Claim(claim) | Held::WithChange(claim) if status.is_client_error() => {
+            Held::Claim(claim) | Held::WithChange(claim)
+                if status.is_client_error() && !claim.is_taken_over =>
+            {
                 (store.give_up(&claim).await, response)
             }
             Held::Claim(claim) | Held::WithChange(claim) => (store.let_go(&claim).await, response),

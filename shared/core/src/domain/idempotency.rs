@@ -48,6 +48,8 @@ pub struct Claim {
     pub until_ms: u64,
     /// When the row expires, in seconds of the wall clock.
     pub expires_s: u64,
+    /// Whether an earlier call had it, which may have done what is asked for.
+    pub is_taken_over: bool,
 }
 
 /// What answered a request, for its repeats.

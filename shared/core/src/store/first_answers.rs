@@ -63,6 +63,7 @@ impl Store {
             token: chance::hex::<12>(),
             until_ms: self.clock.wall_ms() + CLAIM_MS,
             expires_s,
+            is_taken_over: false,
         };
         let item = claim_row(&claim).build();
         let Some(row) = self.put_new(item).await? else {
@@ -83,6 +84,7 @@ impl Store {
             return Ok(Claimed::UnderWay);
         }
         claim.token = row.parsed("token", |token| Some(token.to_owned()))?;
+        claim.is_taken_over = true;
         let put = Put::builder()
             .table_name(&*self.table)
             .set_item(Some(claim_row(&claim).build()))
