@@ -144,6 +144,7 @@ impl Server {
             admin_key,
             public_url,
             branding,
+            egress_proxy,
         } = settings;
         let given_key = args.admin_key.clone().or(admin_key);
         given_key.as_deref().map_or(Ok(()), check_admin_key)?;
@@ -179,7 +180,10 @@ impl Server {
             sqs,
             clock: Arc::clone(&clock),
             transport: Arc::new(egress::Client::new(
-                egress::Policy { strict },
+                egress::Policy {
+                    strict,
+                    proxy: egress_proxy,
+                },
                 roots,
                 descriptors::deliveries(),
             )),

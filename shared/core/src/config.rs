@@ -14,7 +14,7 @@ use url::Url;
 use crate::{
     aws_http,
     branding::Branding,
-    egress::{self, Roots, RootsFault},
+    egress::{self, Proxy, ProxyFault, Roots, RootsFault},
     encryption::{KeyRing, KeyRingFault},
     flow::{
         HostFaults, InFlight, Pauses, Tally, accept::Publisher, deliver::Deliverer,
@@ -86,6 +86,9 @@ pub enum ConfigError {
         /// Why.
         fault: RootsFault,
     },
+    /// The outgoing proxy's URL is none.
+    #[error("the environment variable RUNG_EGRESS_PROXY {0}")]
+    EgressProxy(#[from] ProxyFault),
     /// A dialect file with a mistake.
     #[error(transparent)]
     Dialect(#[from] DialectFaults),
@@ -143,6 +146,8 @@ pub struct Settings {
     pub public_url: Option<Url>,
     /// How the portal looks: `RUNG_PORTAL`.
     pub branding: Branding,
+    /// The proxy that deliveries go through: `RUNG_EGRESS_PROXY`.
+    pub egress_proxy: Option<Proxy>,
 }
 
 impl Default for Settings {
@@ -158,6 +163,7 @@ impl Default for Settings {
             admin_key: None,
             public_url: None,
             branding: Branding::default(),
+            egress_proxy: None,
         }
     }
 }
@@ -179,6 +185,7 @@ impl Settings {
             admin_key: optional("RUNG_ADMIN_KEY"),
             public_url: public_url()?,
             branding: branding()?,
+            egress_proxy: egress_proxy()?,
         })
     }
 }
@@ -230,6 +237,7 @@ pub struct Context {
     /// How the portal looks.
     pub branding: Branding,
     ca_files: Vec<PathBuf>,
+    egress_proxy: Option<Proxy>,
     admin_key: Option<String>,
     operator_topic: Option<TopicArn>,
     aws: SdkConfig,
@@ -252,6 +260,7 @@ impl Context {
             admin_key,
             public_url,
             branding,
+            egress_proxy,
         } = Settings::from_env()?;
         let dialects = load_dialects(&dialect_files, retention)?;
         let operator_topic = operator_topic()?;
@@ -286,6 +295,7 @@ impl Context {
             public_url,
             branding,
             ca_files,
+            egress_proxy,
             admin_key,
             operator_topic,
             aws,
@@ -333,6 +343,7 @@ impl Context {
             transport: Arc::new(egress::Client::new(
                 egress::Policy {
                     strict: self.strict,
+                    proxy: self.egress_proxy.clone(),
                 },
                 load_roots(&self.ca_files)?,
                 EGRESS_DESCRIPTORS,
@@ -581,6 +592,11 @@ fn branding() -> Result<Branding, ConfigError> {
     let text = optional("RUNG_PORTAL");
     let branding = text.map(|text| Branding::parse(&text)).transpose();
     Ok(branding.map_err(ConfigError::Portal)?.unwrap_or_default())
+}
+
+fn egress_proxy() -> Result<Option<Proxy>, ConfigError> {
+    let text = optional("RUNG_EGRESS_PROXY");
+    Ok(text.map(|text| Proxy::parse(&text)).transpose()?)
 }
 
 fn flag(name: &'static str) -> Result<Option<bool>, ConfigError> {

@@ -173,6 +173,9 @@ async fn the_environment_is_read() {
     let output = refused(r#"RUNG_PORTAL={"colour": "red"}"#, &[]).await;
     assert!(output.contains("RUNG_PORTAL must be"), "{output}");
     assert!(output.contains("unknown field `colour`"), "{output}");
+    let output = refused("RUNG_EGRESS_PROXY=https://user:hunter2@proxy:1", &[]).await;
+    assert!(output.contains("RUNG_EGRESS_PROXY must be"), "{output}");
+    assert!(!output.contains("hunter2"), "{output}");
     let output = refused("RUNG_ADMIN_KEY=tooshort", &[]).await;
     assert!(output.contains("at least 16 characters"), "{output}");
     assert!(!output.contains("tooshort"), "{output}");

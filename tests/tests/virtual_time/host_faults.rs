@@ -14,6 +14,7 @@ const ALL: [HostFault; 5] = [
     HostFault::NameServers,
     HostFault::NoRoute,
     HostFault::Firewall,
+    HostFault::Proxy,
 ];
 
 /// More events than `bharatcart` takes failures in a row, and an outage longer than any of its rungs.

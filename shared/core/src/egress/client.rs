@@ -25,6 +25,7 @@ use super::dial::SystemDialer;
 use super::interim::Interim;
 use super::policy::{self, UrlFault};
 use super::progress::Progress;
+use super::proxy::Proxy;
 use super::resolve::{Resolve, SystemResolver};
 use super::slots::{Slot, Slots};
 use super::spelling::Spellings;
@@ -53,10 +54,12 @@ const H2_PING_AFTER: Duration = Duration::from_secs(1);
 const H2_PING_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where a client may post to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// Only `https`, only public addresses. Otherwise `http` and local receivers are allowed too.
     pub strict: bool,
+    /// The proxy that all connections go through, if there is one.
+    pub proxy: Option<Proxy>,
 }
 
 /// Posts over HTTP/1.1 and HTTP/2.
@@ -107,11 +110,12 @@ impl Client {
         capacity: Capacity,
     ) -> Self {
         let dialer = Box::new(SystemDialer);
-        let connector = Connector::new(policy.strict, resolver, dialer, roots, capacity);
-        Self::over(policy, connector, capacity)
+        let strict = policy.strict;
+        let connector = Connector::new(policy, resolver, dialer, roots, capacity);
+        Self::over(strict, connector, capacity)
     }
 
-    pub(super) fn over(policy: Policy, connector: Connector, capacity: Capacity) -> Self {
+    pub(super) fn over(strict: bool, connector: Connector, capacity: Capacity) -> Self {
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -129,7 +133,7 @@ impl Client {
             .http2_keep_alive_interval(H2_PING_AFTER)
             .http2_keep_alive_timeout(H2_PING_LIMIT);
         Self {
-            strict: policy.strict,
+            strict,
             slots: Slots::new(capacity.slots),
             spellings: Spellings::default(),
             any: Pools::new(&mut builder, &connector),
@@ -197,6 +201,7 @@ impl Client {
     /// name servers don't answer.
     async fn overdue(&self, outgoing: &Outgoing, connection: &Captured) -> Failure {
         let host = outgoing.url.host_str().unwrap_or_default();
+        let host = self.connector.looked_up_for(host);
         let lookups = self.connector.lookups();
         if !connection.is_there() && lookups.is_under_way(host) {
             lookups.unanswered().await

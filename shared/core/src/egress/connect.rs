@@ -1,7 +1,7 @@
 //! Opening a connection: resolve, judge, dial, TLS.
 //!
 //! A host is resolved once per connect, and only those very addresses are dialled: there is no moment between check and
-//! connect for a name server to use. Kept connections need no second look, as they go where they went.
+//! connect for a name server to use. Where the operator has a proxy, that resolves and judges names, and is what is dialled. Kept connections need no second look, as they go where they went.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -28,9 +28,10 @@ use tower::Service;
 use super::dial::{Dial, HostDialer};
 use super::interim::Frames;
 use super::progress::Progress;
+use super::proxy::Proxy;
 use super::resolve::{Lookups, Resolve};
 use super::trust::{Roots, client_config};
-use super::{Capacity, Failure, HostFault, TlsFault, policy};
+use super::{Capacity, Failure, HostFault, Policy, TlsFault, policy};
 
 /// A connect that no request waits for any more (another connection came free) ends here.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -43,7 +44,7 @@ pub(super) struct Connector {
 }
 
 struct Shared {
-    strict: bool,
+    policy: Policy,
     lookups: Lookups,
     dialer: HostDialer,
     tls: TlsConnector,
@@ -55,7 +56,7 @@ struct Shared {
 
 impl Connector {
     pub(super) fn new(
-        strict: bool,
+        policy: Policy,
         resolver: Box<dyn Resolve>,
         dialer: Box<dyn Dial>,
         roots: Roots,
@@ -67,7 +68,7 @@ impl Connector {
             TlsConnector::from(Arc::new(tls.clone()))
         };
         let shared = Shared {
-            strict,
+            policy,
             lookups: Lookups::new(resolver),
             dialer: HostDialer::new(dialer),
             tls: offering(&[b"h2", b"http/1.1"]),
@@ -87,6 +88,11 @@ impl Connector {
             http1_only: true,
             ..self.clone()
         }
+    }
+
+    /// The name that is looked up for a connection to this host.
+    pub(super) fn looked_up_for<'a>(&'a self, host: &'a str) -> &'a str {
+        self.shared.policy.proxy.as_ref().map_or(host, Proxy::host)
     }
 
     /// The look-ups of host names.
@@ -126,13 +132,34 @@ impl Shared {
             .unwrap_or(host);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
 
-        let addresses = self.vetted_addresses(host).await?;
+        let literal = host.parse::<IpAddr>().ok();
+        if literal.is_some_and(|ip| self.policy.strict && !policy::is_public(ip)) {
+            return Err(Failure::ForbiddenAddress);
+        }
+        let proxy = self.policy.proxy.as_ref();
+        let addresses = match (proxy, literal) {
+            (Some(proxy), _) => self.addresses_of(proxy).await?,
+            (None, Some(ip)) => vec![ip],
+            (None, None) => self.vetted_addresses(host).await?,
+        };
         // Connects that nobody waits for any more may use up what is there; whoever waits has a slot, and tries again.
         let open = Arc::clone(&self.open).try_acquire_owned();
         let open = open.map_err(|_| HostFault::NoSlot)?;
-        let tcp = self.dialer.dial(&addresses, port).await?;
+        let dialled = match proxy {
+            Some(proxy) => {
+                let dialled = self.dialer.dial(&addresses, proxy.port()).await;
+                dialled.map_err(of_proxy)?
+            }
+            None => self.dialer.dial(&addresses, port).await?,
+        };
         // Only a connection that has broken already refuses.
-        tcp.set_nodelay(true).map_err(|_| Failure::Unreachable)?;
+        dialled
+            .set_nodelay(true)
+            .map_err(|_| Failure::Unreachable)?;
+        let tcp = match proxy {
+            Some(proxy) => proxy.tunnel(dialled, host, port).await?,
+            None => dialled,
+        };
         let io = if secure {
             let name = ServerName::try_from(host.to_owned());
             let name = name.map_err(|_| Failure::Tls(TlsFault::HostName))?;
@@ -162,14 +189,30 @@ impl Shared {
     /// Invariant: in strict mode no packet goes to an address that is not public. One forbidden address among the
     /// answers rejects the host, for it is there by mistake or by malice.
     async fn vetted_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
-        let addresses = match host.parse() {
-            Ok(ip) => vec![ip],
-            Err(_) => self.lookups.addresses(host).await?,
-        };
-        if self.strict && !addresses.iter().copied().all(policy::is_public) {
+        let addresses = self.lookups.addresses(host).await?;
+        if self.policy.strict && !addresses.iter().copied().all(policy::is_public) {
             return Err(Failure::ForbiddenAddress);
         }
         Ok(addresses)
+    }
+
+    /// Where the proxy is: the operator's word, public or not.
+    async fn addresses_of(&self, proxy: &Proxy) -> Result<Vec<IpAddr>, Failure> {
+        match proxy.host().parse() {
+            Ok(ip) => Ok(vec![ip]),
+            Err(_) => {
+                let addresses = self.lookups.addresses(proxy.host()).await;
+                addresses.map_err(of_proxy)
+            }
+        }
+    }
+}
+
+/// No receiver is to blame for a proxy that is not there.
+fn of_proxy(failure: Failure) -> Failure {
+    match failure {
+        Failure::Host(fault) => fault.into(),
+        _ => HostFault::Proxy.into(),
     }
 }
 

@@ -169,6 +169,9 @@ pub enum HostFault {
     /// This machine's own firewall lets nothing out.
     #[error("this host's own firewall lets no connection out")]
     Firewall,
+    /// The outgoing proxy is not there, or refuses to serve this host.
+    #[error("the outgoing proxy cannot be reached, or refuses to serve this host")]
+    Proxy,
 }
 
 impl HostFault {
@@ -181,6 +184,7 @@ impl HostFault {
             Self::NameServers => "host_name_servers",
             Self::NoRoute => "host_no_route",
             Self::Firewall => "host_firewall",
+            Self::Proxy => "host_proxy",
         }
     }
 }

@@ -3,12 +3,12 @@
 //! The cast: [`policy`] judges URLs and addresses; `slots` shares out the connections that there may be; `resolve` asks the
 //! name server; `connect` resolves, judges and lets `dial` dial in one go, so the addresses that were judged are the ones
 //! dialled, whatever the name server answers next; [`Client`] posts under one deadline over connections that `connect` has
-//! opened; `trust` judges their certificates; `spelling` spells header names; `progress` follows what comes over a connection; `interim` counts answers that are not
+//! opened; through the operator's `proxy` if there is one; `trust` judges their certificates; `spelling` spells header names; `progress` follows what comes over a connection; `interim` counts answers that are not
 //! final; [`Failure`] says why no answer came. [`Transport`] is the seam at which tests put receivers by script.
 //!
 //! A failure is the receiver's, or this host's ([`HostFault`]): here is where that is judged, and nowhere else.
 //!
-//! No redirects are followed, no proxy is asked, no answer is decompressed here.
+//! No redirects are followed, no proxy is asked but the operator's [`Proxy`], no answer is decompressed here.
 
 mod capacity;
 mod client;
@@ -18,6 +18,7 @@ mod failure;
 mod interim;
 pub mod policy;
 mod progress;
+mod proxy;
 mod resolve;
 mod slots;
 mod spelling;
@@ -35,6 +36,7 @@ use url::Url;
 use self::capacity::Capacity;
 pub use self::client::{Client, Policy};
 pub use self::failure::{Failure, HostFault, TlsFault};
+pub use self::proxy::{Proxy, ProxyFault};
 pub use self::slots::Slot;
 pub use self::spelling::Spelling;
 pub use self::trust::{Roots, RootsFault};

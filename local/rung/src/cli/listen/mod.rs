@@ -150,7 +150,7 @@ async fn run(mut args: Args) -> Result<ExitCode, Error> {
         args,
         dialects,
         transport: egress::Client::new(
-            egress::Policy { strict: false },
+            egress::Policy::default(),
             egress::Roots::builtin(),
             DESCRIPTORS,
         ),

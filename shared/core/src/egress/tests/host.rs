@@ -240,7 +240,7 @@ async fn a_receiver_that_hangs_leaves_slots_to_others() {
         ..Capacity::of(1_024)
     };
     let names = Box::new(Names::none());
-    let policy = Policy { strict: false };
+    let policy = Policy::default();
     let client = Client::with(policy, names, RootCertStore::empty().into(), capacity);
     let hanging = Receiver::start(Conversation::hold).await;
     let healthy = Receiver::willing().await;
@@ -284,7 +284,7 @@ async fn a_connection_beyond_the_bound_is_this_hosts_fault() {
         slots: 10,
     };
     let names = Box::new(Names::none());
-    let policy = Policy { strict: false };
+    let policy = Policy::default();
     let client = Client::with(policy, names, RootCertStore::empty().into(), capacity);
     let hanging = Receiver::start(Conversation::hold).await;
     let healthy = Receiver::willing().await;

@@ -50,7 +50,7 @@ pub(super) fn client() -> Client {
 
 pub(super) fn client_with(names: Names, roots: RootCertStore) -> Client {
     let capacity = Capacity::of(1_024);
-    let policy = Policy { strict: false };
+    let policy = Policy::default();
     Client::with(policy, Box::new(names), roots.into(), capacity)
 }
 
@@ -63,11 +63,14 @@ impl Client {
 
 /// A client under production rules, whose connections all go to a port on loopback.
 pub(super) fn strict_client(names: Names, detour: &Detour, roots: RootCertStore) -> Client {
-    let policy = Policy { strict: true };
+    let policy = Policy {
+        strict: true,
+        ..Policy::default()
+    };
     let (names, dialer) = (Box::new(names), Box::new(detour.clone()));
     let capacity = Capacity::of(1_024);
-    let connector = Connector::new(true, names, dialer, roots.into(), capacity);
-    Client::over(policy, connector, capacity)
+    let connector = Connector::new(policy, names, dialer, roots.into(), capacity);
+    Client::over(true, connector, capacity)
 }
 
 /// Notes which addresses are dialled, and connects to none of them.

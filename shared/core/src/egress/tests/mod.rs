@@ -6,5 +6,6 @@ mod answers;
 mod host;
 mod hostile;
 mod kit;
+mod proxied;
 mod reuse;
 mod tls;

@@ -222,7 +222,7 @@ async fn connections_are_kept_up_to_a_limit_over_all_hosts() {
     })
     .await;
     let client = Client::with(
-        Policy { strict: false },
+        Policy::default(),
         Box::new(Names::all(LOOPBACK)),
         RootCertStore::empty().into(),
         Capacity {

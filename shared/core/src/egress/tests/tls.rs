@@ -18,7 +18,7 @@ use super::kit::{
 use crate::domain::attempt::ErrorCode;
 use crate::egress::{Client, Failure, TlsFault};
 
-const HOST: &str = "receiver.example";
+pub(super) const HOST: &str = "receiver.example";
 
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
