@@ -8,7 +8,7 @@ const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const EVENTS: usize = 12;
 
-const ALL: [HostFault; 5] = [
+const ALL: [HostFault; 6] = [
     HostFault::Exhausted,
     HostFault::NoSlot,
     HostFault::NameServers,
