@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rung_json::{Json, UnstableNumbers};
 
 use super::{
-    Dialect, EventFacts, HeaderFault,
+    Dialect, EventFacts, Fields, HeaderFault,
     attempt::{Known, SignInput},
     envelope::{Envelope, Field, Node, Slot},
     stored::Stored,
@@ -54,7 +54,7 @@ pub struct ChallengeRequest {
     /// The webhook's URL with what the dialect appends to it.
     pub url: String,
     /// The header fields.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: Fields,
     /// The body, byte for byte.
     pub body: Vec<u8>,
 }
@@ -156,7 +156,7 @@ impl Dialect {
         input: &SignInput<'_>,
         node: &Node,
         token: &str,
-    ) -> Result<(Vec<(HeaderName, HeaderValue)>, Vec<u8>), HeaderFault> {
+    ) -> Result<(Fields, Vec<u8>), HeaderFault> {
         let envelope = Envelope {
             root: node.clone(),
             is_form: self.envelope.is_form,

@@ -192,7 +192,7 @@ pub(super) fn span(ms: u64) -> String {
     ];
     let whole = units
         .iter()
-        .find(|(unit_ms, _)| ms > 0 && ms % unit_ms == 0);
+        .find(|(unit_ms, _)| ms > 0 && ms.is_multiple_of(*unit_ms));
     whole.map_or_else(
         || format!("{ms}ms"),
         |(unit_ms, unit)| format!("{}{unit}", ms / unit_ms),

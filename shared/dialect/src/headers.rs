@@ -27,10 +27,13 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) static STANDARD_WEBHOOKS: [HeaderName; 3] =
     [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE];
 
+/// Header fields, each name once.
+pub type Fields = Vec<(HeaderName, HeaderValue)>;
+
 /// A request of an attempt.
 pub struct SignedRequest<'a> {
     /// The header fields, each name once. Those with a secret are marked as sensitive.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: Fields,
     /// The body, byte for byte as it is to be sent.
     pub body: Cow<'a, [u8]>,
 }
@@ -222,11 +225,7 @@ impl Headers {
         Ok(())
     }
 
-    fn fields(
-        &self,
-        known: &Known<'_>,
-        secrets: &[&str],
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, HeaderFault> {
+    fn fields(&self, known: &Known<'_>, secrets: &[&str]) -> Result<Fields, HeaderFault> {
         let input = known.input;
         let mut fields = Vec::with_capacity(6 + self.own.len() + self.signatures.len());
         fields.push((CONTENT_TYPE, self.content_type.clone()));

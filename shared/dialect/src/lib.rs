@@ -46,7 +46,7 @@ pub use self::{
     challenge::{CHALLENGE_TYPE, ChallengeRequest},
     envelope::{BodyFault, EventFacts},
     fault::{DialectFault, DialectFaults},
-    headers::{HeaderFault, SignedRequest},
+    headers::{Fields, HeaderFault, SignedRequest},
     key_pair::KeyPair,
     registry::{DEFAULT, Dialects},
     schema::{reference, schema},

@@ -11,7 +11,7 @@ use rung_json::{Json, UnstableNumber, UnstableNumbers, in_script_order, write_st
 pub(super) enum Script {
     /// Compact; what is not ASCII as it is.
     #[default]
-    JavaScript,
+    Js,
     /// A blank after `,` and `:`, what is not ASCII escaped, `1.0` stays a float.
     Python,
     /// Compact, what is not ASCII and `/` escaped.
@@ -20,7 +20,7 @@ pub(super) enum Script {
 
 impl Script {
     pub(super) const ALL: [(&'static str, Self); 3] = [
-        ("javascript", Self::JavaScript),
+        ("javascript", Self::Js),
         ("python", Self::Python),
         ("php", Self::Php),
     ];
@@ -29,7 +29,7 @@ impl Script {
     pub(super) fn comma(self) -> &'static [u8] {
         match self {
             Self::Python => b", ",
-            Self::JavaScript | Self::Php => b",",
+            Self::Js | Self::Php => b",",
         }
     }
 
@@ -38,13 +38,13 @@ impl Script {
         self.write_string(key, out);
         out.extend_from_slice(match self {
             Self::Python => b": ",
-            Self::JavaScript | Self::Php => b":",
+            Self::Js | Self::Php => b":",
         });
     }
 
     /// Appends a string in its quotes.
     pub(super) fn write_string(self, text: &str, out: &mut Vec<u8>) {
-        if self == Self::JavaScript {
+        if self == Self::Js {
             return write_string(text, out);
         }
         out.push(b'"');
@@ -57,7 +57,7 @@ impl Script {
         let mut quoted = Vec::with_capacity(text.len() + 2);
         write_string(text, &mut quoted);
         let inner = &quoted[1..quoted.len() - 1];
-        if self == Self::JavaScript {
+        if self == Self::Js {
             out.extend_from_slice(inner);
             return;
         }
@@ -86,7 +86,7 @@ impl Script {
         out: &mut Vec<u8>,
     ) -> Result<(), UnstableNumber> {
         match value {
-            _ if self == Self::JavaScript => return value.write_canonical(numbers, out),
+            _ if self == Self::Js => return value.write_canonical(numbers, out),
             Json::Null | Json::Bool(_) => return value.write_canonical(numbers, out),
             Json::Number(raw) => return self.write_number(raw, numbers, out),
             Json::String(text) => self.write_string(text, out),

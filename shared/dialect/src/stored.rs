@@ -27,7 +27,7 @@ pub(super) enum Layer {
 
 impl Layer {
     const ALL: [(u8, Self); 4] = [
-        (b'j', Self::Json(Script::JavaScript)),
+        (b'j', Self::Json(Script::Js)),
         (b'y', Self::Json(Script::Python)),
         (b'p', Self::Json(Script::Php)),
         (b'f', Self::Form),
@@ -226,7 +226,7 @@ mod tests {
         let mut inner = b"at \x22".to_vec();
         mark("url", &mut inner);
         let mut json = b"{\"text\":\"".to_vec();
-        escape(Layer::Json(Script::JavaScript), &inner, &mut json);
+        escape(Layer::Json(Script::Js), &inner, &mut json);
         json.extend_from_slice(b"\",\"n\":");
         mark("attempt", &mut json);
         json.push(b'}');

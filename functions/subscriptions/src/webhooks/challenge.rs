@@ -14,6 +14,7 @@ use rung_core::domain::{
     id::WebhookId,
     webhook::{Disabled, Reason, Webhook},
 };
+use rung_json::Json;
 
 use super::{changed, shown};
 use crate::{Management, Path, by_hand::ByHand, ids::new_challenge, once::Once};
