@@ -124,11 +124,14 @@ fn is_colour(text: &str) -> bool {
     digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether a text is an origin as browsers write it: it goes into a header as it is.
+/// Whether a text is an origin as browsers write it. It goes into a header as it is, in which some of what a URL may have in its host
+/// has a meaning: `*`, `;`, `,`.
 fn is_origin(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "https" | "http") && url.origin().ascii_serialization() == text
-    })
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/[]".contains(&byte);
+    text.bytes().all(is_plain)
+        && Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "https" | "http") && url.origin().ascii_serialization() == text
+        })
 }
 
 #[cfg(test)]
@@ -173,6 +176,10 @@ mod tests {
             ),
             (
                 r#"{"frame_ancestors": ["https://a.example; script-src *"]}"#,
+                "`frame_ancestors`",
+            ),
+            (
+                r#"{"frame_ancestors": ["https://a.example;script-src"]}"#,
                 "`frame_ancestors`",
             ),
         ] {
