@@ -535,7 +535,7 @@ async fn events_trigger_publishes_to_a_running_rung() {
         (&["no.such.type"][..], 1, "unknown_event_type"),
         (&["user.streak.achieved", "--key", "rk_wrong"], 2, "--key"),
         (
-            &["user.streak.achieved", "--url", "http://127.0.0.1:9"],
+            &["user.streak.achieved", "--server", "http://127.0.0.1:9"],
             3,
             "is Rung running",
         ),

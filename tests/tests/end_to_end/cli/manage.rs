@@ -144,20 +144,20 @@ async fn a_profile_says_where_rung_and_its_key_are() {
     );
     failed(
         &user
-            .run("keys list --profile a --url http://127.0.0.1:9")
+            .run("keys list --profile a --server http://127.0.0.1:9")
             .await,
         2,
         "--profile",
     );
     failed(
-        &user.run("keys list --url ftp://127.0.0.1").await,
+        &user.run("keys list --server ftp://127.0.0.1").await,
         2,
-        "--url",
+        "--server",
     );
     failed(&user.run("login x --key rk_1").await, 2, "--key");
     // Neither the key of a profile nor that of `rung dev` goes anywhere else.
     failed(
-        &user.run("keys list --url http://192.0.2.1").await,
+        &user.run("keys list --server http://192.0.2.1").await,
         1,
         "set RUNG_KEY",
     );
@@ -351,7 +351,7 @@ async fn errors_name_flags_and_what_to_do() {
             "--events",
         ),
         (
-            "webhooks update w --tenant acme --endpoint nothing",
+            "webhooks update w --tenant acme --url nothing",
             1,
             "not_found",
         ),
@@ -373,17 +373,17 @@ async fn errors_name_flags_and_what_to_do() {
         failed(&done, code, problem);
         assert_eq!(done.stdout, "", "{line}");
     }
-    let health = user.shown(&format!("health --url {}", user.url)).await;
+    let health = user.shown(&format!("health --server {}", user.url)).await;
     assert!(health.starts_with("ok "), "{health}");
     failed(
-        &user.run("health --url http://127.0.0.1:9").await,
+        &user.run("health --server http://127.0.0.1:9").await,
         3,
         "is Rung running there?",
     );
-    let mut nobody = user.command(&["keys", "list", "--url", "http://127.0.0.1:9"]);
+    let mut nobody = user.command(&["keys", "list", "--server", "http://127.0.0.1:9"]);
     nobody.env("RUNG_KEY", "rk_1");
     failed(&finish(nobody, "").await, 3, "is Rung running there?");
-    let mut stranger = user.command(&["keys", "list", "--url", &user.url]);
+    let mut stranger = user.command(&["keys", "list", "--server", &user.url]);
     stranger.env("RUNG_KEY", "rk_wrong");
     failed(&finish(stranger, "").await, 1, "rung login");
 }
@@ -424,7 +424,7 @@ async fn a_customer_moves_to_another_deployment() {
          0 lines refused\n"
     );
     // The tenant's own key publishes, and what arrives is signed with the secret that the receiver knows.
-    let mut publish = to.command(&["events", "trigger", "user.lost", "--url", &to.url]);
+    let mut publish = to.command(&["events", "trigger", "user.lost", "--server", &to.url]);
     publish.env("RUNG_KEY", &tenant.key);
     finish(publish, "").await.ok();
     let arrived = receiver.wait_for(1).await.remove(0);

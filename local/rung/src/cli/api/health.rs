@@ -19,7 +19,7 @@ It needs no key.
 
 Examples:
   rung health
-  rung health --url https://webhooks.example.com")]
+  rung health --server https://webhooks.example.com")]
 pub(crate) struct Health {
     /// The URL of Rung
     #[arg(long, default_value = LOCAL, value_parser = base)]

@@ -38,11 +38,11 @@ use super::{Error, runtime};
 #[command(next_help_heading = "Which Rung")]
 pub(super) struct Place {
     /// The profile of `rung login` to use [env: RUNG_PROFILE]
-    #[arg(long, value_name = "NAME", global = true, conflicts_with = "rung_url")]
+    #[arg(long, value_name = "NAME", global = true, conflicts_with = "server")]
     profile: Option<String>,
     /// The URL of Rung, with the key in RUNG_KEY [env: RUNG_URL] [default: the profile in use, or http://127.0.0.1:8080]
-    #[arg(long = "url", value_name = "URL", global = true, value_parser = profiles::base)]
-    rung_url: Option<String>,
+    #[arg(long, value_name = "URL", global = true, value_parser = profiles::base)]
+    server: Option<String>,
     /// The tenant to act for; a tenant's key implies it
     #[arg(long, value_name = "ID", global = true, value_parser = tenant)]
     tenant: Option<String>,
@@ -50,7 +50,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn client(&self) -> Result<Client, Error> {
-        let access = profiles::access(self.profile.as_deref(), self.rung_url.as_deref())?;
+        let access = profiles::access(self.profile.as_deref(), self.server.as_deref())?;
         let client = Client::new(&access.url, &access.key);
         Ok(match &self.tenant {
             Some(tenant) => client.for_tenant(tenant),

@@ -36,7 +36,7 @@ const OTHERS: u32 = 0o077;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Without one of the --key flags, the key is read from the terminal or standard input and kept in a file that only you can read.
-The profile of the latest `rung login` is used by all commands, unless --profile, --url or the environment says otherwise.
+The profile of the latest `rung login` is used by all commands, unless --profile, --server or the environment says otherwise.
 
 Examples:
   rung login production --url https://webhooks.example.com --key-command 'pass show rung'

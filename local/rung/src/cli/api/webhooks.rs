@@ -109,7 +109,7 @@ pub(crate) struct New {
 #[derive(clap::Args, Serialize)]
 pub(crate) struct Change {
     /// The endpoint
-    #[arg(long = "endpoint", value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
