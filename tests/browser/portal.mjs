@@ -84,8 +84,8 @@ test("nobody else frames it, and a token from elsewhere is not taken", async () 
 
   // The product's page frames the portal, and something else in the page tries to sign it in.
   const { portal_link: { token } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
-  await page.route(`${home}/own`, (route) => route.fulfill({ contentType: "text/html", body: `<iframe id="portal" src="${base}/"></iframe><iframe id="stranger" srcdoc="<p>"></iframe>` }));
-  await page.goto(`${home}/own`);
+  await page.goto(home);
+  await page.evaluate((src) => { document.body.innerHTML = `<iframe id="portal" src="${src}"></iframe><iframe id="stranger" srcdoc="<p>"></iframe>`; }, `${base}/`);
   // By their elements: a frame of another origin may come to the end of the page's list.
   const [portal, stranger] = await Promise.all(["#portal", "#stranger"].map(async (id) => (await page.waitForSelector(id)).contentFrame()));
   await stranger.evaluate((token) => { for (let n = 0; n < 3; n += 1) parent.frames[0].postMessage({ type: "rung:token", token }, "*"); }, token);

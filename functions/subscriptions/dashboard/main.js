@@ -202,10 +202,19 @@ async function open() {
   }
   const { view, params } = viewOf(who.operator && !tenant ? OPERATOR_VIEWS : VIEWS, names);
   const link = linkIn(tenant);
-  const ask = (call, params, options) => request(session()?.key, call, {
+  const asked = (call, params, options) => request(session()?.key, call, {
     // What is only read is given up with the view; what changes something is not.
     tenant, params, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options,
   });
+  const ask = async (...call) => {
+    try {
+      return await asked(...call);
+    } catch (error) {
+      // In a frame another link follows one that has ended, and what a person has typed stays.
+      if (error.status !== 401 || !session()?.link || !isFramed() || !(await renewed())) throw error;
+      return asked(...call);
+    }
+  };
   const path = JSON.stringify([tenant, names]);
   const moved = lastPath !== undefined && path !== lastPath;
   const context = {
@@ -292,14 +301,17 @@ async function renew() {
   return true;
 }
 
-/** Ends the session, and says why; in a frame, goes on with a new token where there is one. */
+let renewing;
+
+/** Whether there is a new token, however many ask for one. */
+function renewed() {
+  renewing ??= renew().catch(() => false).finally(() => { renewing = undefined; });
+  return renewing;
+}
+
+/** Ends the session, and says why. */
 async function end(error) {
-  const who = session();
   signOut();
-  if (error && who?.link && isFramed()) {
-    const goesOn = await renew().catch(() => false);
-    if (goesOn) return open();
-  }
   await open();
   return error && say(sentence(error), { kind: "bad" });
 }
