@@ -30,7 +30,9 @@ class Checkout:
 
     def __init__(self, bed, path):
         self.bed, self.path = bed, path
-        shutil.copy(ROOT / "samconfig.yaml", path)
+        # The last two are named in the template's metadata.
+        for name in ("samconfig.yaml", "LICENSE-APACHE", "README.md"):
+            shutil.copy(ROOT / name, path)
         # The stand-in knows no alarms on sums of metrics.
         plain = "      Namespace: Sum\n      MetricName: Sum\n      Statistic: Sum\n      Period: 60\n"
         template, sums = re.subn(r"^ {6}Metrics:\n(?: {8}.*\n)+", plain, (ROOT / "template.yaml").read_text(), flags=re.M)

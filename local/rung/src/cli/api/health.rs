@@ -23,11 +23,11 @@ Examples:
 pub(crate) struct Health {
     /// The URL of Rung
     #[arg(long, default_value = LOCAL, value_parser = base)]
-    url: String,
+    server: String,
 }
 
 pub(crate) fn main(args: &Health, out: &mut impl Write) -> Result<ExitCode, Error> {
-    let health = runtime()?.block_on(Client::without_key(&args.url).get("/v1/health"))?;
+    let health = runtime()?.block_on(Client::without_key(&args.server).get("/v1/health"))?;
     let text = |name: &str| health[name].as_str().unwrap_or_default().to_owned();
     writeln!(out, "{} {}", paint(GOOD, text("status")), text("version"))?;
     Ok(ExitCode::SUCCESS)
