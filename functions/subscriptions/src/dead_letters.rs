@@ -15,7 +15,7 @@ use rung_core::{
         tenant::Scope,
         time::Time,
     },
-    queue::{Lane, dead::DeadLetter},
+    queue::{QueueName, dead::DeadLetter},
 };
 use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
@@ -43,12 +43,12 @@ pub(crate) struct View<'a> {
 impl<'a> From<&'a DeadLetter> for View<'a> {
     fn from(letter: &'a DeadLetter) -> Self {
         let (kind, tenant_id, webhook_id, event_id, attempt) = match &letter.message {
-            Some(Message::Attempt(due)) => (
+            Some(Message::Attempt(message)) => (
                 "attempt",
-                Some(due.tenant.name()),
-                Some(due.webhook.as_str()),
-                Some(due.event.as_str()),
-                Some(due.attempt),
+                Some(message.delivery.tenant.name()),
+                Some(message.delivery.webhook.as_str()),
+                Some(message.delivery.event.as_str()),
+                Some(message.position.attempt),
             ),
             Some(Message::Fanout(fanout)) => (
                 "fan_out",
@@ -83,7 +83,7 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
         };
         Self {
             id: &letter.message_id,
-            queue: letter.lane.as_str(),
+            queue: letter.queue.as_str(),
             kind,
             tenant_id,
             webhook_id,
@@ -96,18 +96,18 @@ impl<'a> From<&'a DeadLetter> for View<'a> {
 }
 
 /// One of the queues by its name.
-fn lane(value: &Json) -> Result<Lane, String> {
-    let named = |lane: &Lane| value.as_str() == Some(lane.as_str());
-    let lane = Lane::ALL.into_iter().find(named);
-    lane.ok_or_else(|| "must be `deliver` or `retry`".to_owned())
+fn queue_named(value: &Json) -> Result<QueueName, String> {
+    let named = |name: &QueueName| value.as_str() == Some(name.as_str());
+    let name = QueueName::ALL.into_iter().find(named);
+    name.ok_or_else(|| "must be `deliver` or `retry`".to_owned())
 }
 
 /// How many dead letters each queue has.
 async fn counts(state: &Management) -> Result<RedrivePage, ApiError> {
     let queue = &state.deliverer.queue;
     let (deliver, retry) = tokio::try_join!(
-        queue.count_dead(Lane::Deliver),
-        queue.count_dead(Lane::Retry)
+        queue.count_dead(QueueName::Deliver),
+        queue.count_dead(QueueName::Retry)
     )?;
     Ok(RedrivePage {
         deliver,
@@ -124,16 +124,21 @@ pub(crate) async fn list(
     state.api.operator(&headers, Scope::Read).await?;
     let mut fields = Fields::of(&query)?;
     let page = state.api.page(&mut fields, &["dead letters"]).await?;
-    let lanes = fields.optional("queue", |value| names_of(value, &Lane::ALL, Lane::as_str));
-    let lanes = lanes.unwrap_or_else(|| Lane::ALL.to_vec());
+    let names = fields.optional("queue", |value| {
+        names_of(value, &QueueName::ALL, QueueName::as_str)
+    });
+    let names = names.unwrap_or_else(|| QueueName::ALL.to_vec());
     fields.finish()?;
     let counts = counts(&state).await?;
     let counts = json!({ "deliver": counts.deliver, "retry": counts.retry });
     let mut letters = Vec::new();
-    for lane in Lane::ALL.into_iter().filter(|lane| lanes.contains(lane)) {
+    for name in QueueName::ALL
+        .into_iter()
+        .filter(|name| names.contains(name))
+    {
         let queue = &state.deliverer.queue;
         let room = page.limit - letters.len();
-        letters.extend(queue.look_at_dead(lane, room).await?);
+        letters.extend(queue.look_at_dead(name, room).await?);
     }
     letters.sort_by(|one, other| page.order.compare(&one.sent_ms, &other.sent_ms));
     let letters: Vec<_> = letters.iter().map(View::from).collect();
@@ -154,20 +159,20 @@ pub(crate) async fn redrive(
         return Ok(first);
     }
     let mut fields = Fields::of(&body)?;
-    let only = fields.optional("queue", lane);
+    let only = fields.optional("queue", queue_named);
     fields.finish()?;
     let mut left = counts(&state).await?;
     match only {
-        Some(Lane::Deliver) => left.retry = 0,
-        Some(Lane::Retry) => left.deliver = 0,
+        Some(QueueName::Deliver) => left.retry = 0,
+        Some(QueueName::Retry) => left.deliver = 0,
         None => {}
     }
     let work = Work::Redrive {
-        lane: only,
+        queue: only,
         found: left.deliver + left.retry,
     };
     let task = jobs::task(&state, &once, &origin, work)?;
-    let queue = only.map_or("all", Lane::as_str);
+    let queue = only.map_or("all", QueueName::as_str);
     let record = Record::new(&origin, None, Action::DeadLettersRedriven, queue);
     let at = At::Redrive(left);
     let job = state.deliverer.begin(&task, (at, 0), &record).await?;

@@ -100,7 +100,7 @@ impl Standing {
         match &self.row {
             None => here,
             Some(row) => match row.state {
-                DeliveryState::Succeeded | DeliveryState::Failed => row.attempt,
+                DeliveryState::Succeeded | DeliveryState::Failed => row.position.attempt,
                 _ => row.next_attempt() - 1 + here,
             },
         }
@@ -112,7 +112,7 @@ impl Standing {
             return None;
         }
         let after_made = self.made.as_ref().and_then(|made| made.next_due_ms);
-        let at_row = self.row.as_ref().map(|row| row.due_ms);
+        let at_row = self.row.as_ref().map(|row| row.position.due_ms);
         let due_ms = after_made.or(at_row).unwrap_or(self.key.accepted_ms);
         Some(due_ms.max(self.paused_until_ms.unwrap_or_default()))
     }
@@ -187,7 +187,7 @@ async fn standing_of(
         None => Some(AttemptKey::first_of(key)),
         Some(row) => {
             let is_told = matches!(row.state, DeliveryState::Succeeded | DeliveryState::Failed);
-            (!is_told && row.due_ms <= now_ms).then(|| row.attempt_key())
+            (!is_told && row.position.due_ms <= now_ms).then(|| row.attempt_key())
         }
     });
     let untold: Vec<_> = untold.collect();
@@ -317,7 +317,7 @@ async fn named(
     let found = found.ok_or_else(missing)?;
     // An earlier webhook of the same id is another one. One that an event did not match may have got it since, by a recovery.
     let is_its_own = match &found.row {
-        Some(row) => row.epoch >= webhook.first_epoch || row.epoch == 0,
+        Some(row) => row.position.epoch >= webhook.first_epoch || row.position.epoch == 0,
         None => found.key.accepted_ms >= webhook.first_epoch,
     };
     let is_known = found.is_known() || matched(state, &found.key).await?;

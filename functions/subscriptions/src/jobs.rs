@@ -12,7 +12,7 @@ use rung_core::{
         delivery::State as DeliveryState,
         id::{JobId, TenantId, WebhookId},
         job::{Erasure, Failure as Cause, Included, Job, Kind, Status, Subject, Task, Work},
-        message::Lane,
+        message::QueueName,
         portal::Capability,
         recovery::{Recovery, Scope as Sent, Selection},
         tenant::Scope,
@@ -104,8 +104,8 @@ impl<'a> Params<'a> {
             Work::Cancel(cancelling) => Self::Cancel {
                 statuses: &cancelling.states,
             },
-            Work::Redrive { lane, .. } => Self::Redrive {
-                queue: lane.map(Lane::as_str),
+            Work::Redrive { queue, .. } => Self::Redrive {
+                queue: queue.map(QueueName::as_str),
             },
             Work::Export(exporting) => Self::Export {
                 include: &exporting.include,

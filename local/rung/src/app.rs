@@ -10,7 +10,7 @@ use rung_core::{
     egress::Transport,
     encryption::KeyRing,
     flow::{
-        HostFaults, InFlight, Pauses, Tally, accept::Publisher, deliver::Deliverer,
+        HostFaults, InFlight, Pauses, StatsBuffer, accept::Publisher, deliver::Deliverer,
         operator::Operator, sweep::Sweeper,
     },
     metrics::Metrics,
@@ -183,7 +183,7 @@ impl App {
                 transport,
                 clock: Arc::clone(&clock),
                 // Nothing freezes this process, and nobody pays for its time.
-                tally: Tally::new(BATCH_TIME),
+                stats: StatsBuffer::new(BATCH_TIME),
                 index_lag_ms: 0,
                 metrics: Metrics::default(),
                 host_faults: HostFaults::default(),
@@ -230,8 +230,8 @@ impl App {
         let deliverer = self.deliverer.clone();
         triggers.spawn(self.sweep(stop));
         while triggers.join_next().await.is_some() {}
-        let Deliverer { tally, store, .. } = &deliverer;
-        tally.flush(store).await;
+        let Deliverer { stats, store, .. } = &deliverer;
+        stats.flush(store).await;
     }
 
     /// The schedule of the function `sweep`.
@@ -255,11 +255,11 @@ mod tests {
     use rung_base::clock::VirtualClock;
     use rung_core::{
         domain::{
-            attempt::Trigger,
-            id::{EventId, TenantId, WebhookId},
-            message::{Due, Message},
+            id::{DeliveryKey, EventId, TenantId, WebhookId},
+            message::{AttemptMessage, Message},
+            position::Position,
         },
-        queue::Lane,
+        queue::QueueName,
     };
 
     use super::*;
@@ -289,11 +289,16 @@ mod tests {
         }
 
         /// Sends attempts for a tenant to webhooks of these numbers.
-        async fn send(&self, lane: Lane, tenant: &str, webhooks: impl Iterator<Item = usize>) {
+        async fn send(
+            &self,
+            queue: QueueName,
+            tenant: &str,
+            webhooks: impl Iterator<Item = usize>,
+        ) {
             let messages: Vec<_> = webhooks
                 .map(|webhook| (attempt(tenant, webhook), 0))
                 .collect();
-            let sent = self.queue.send_all(lane, &messages).await;
+            let sent = self.queue.send_all(queue, &messages).await;
             assert!(sent.iter().all(Result::is_ok));
         }
 
@@ -304,7 +309,12 @@ mod tests {
             let messages = received.messages.unwrap_or_default().into_iter();
             let parsed = messages.map(|message| Message::parse(&message.body.unwrap()).unwrap());
             let attempts = parsed.map(|message| match message {
-                Message::Attempt(due) => (due.tenant.to_string(), due.webhook.to_string()),
+                Message::Attempt(message) => {
+                    let DeliveryKey {
+                        tenant, webhook, ..
+                    } = message.delivery;
+                    (tenant.to_string(), webhook.to_string())
+                }
                 other => panic!("{other:?}"),
             });
             attempts.collect()
@@ -312,34 +322,20 @@ mod tests {
     }
 
     fn attempt(tenant: &str, webhook: usize) -> Message {
-        Message::Attempt(Due {
+        let delivery = DeliveryKey {
             tenant: TenantId::parse(tenant).unwrap(),
             webhook: WebhookId::parse(&format!("w{webhook}")).unwrap(),
             event: EventId::parse("e").unwrap(),
             accepted_ms: 0,
-            n: 1,
-            due_ms: 0,
-            attempt: 1,
-            rung: 0,
-            epoch: 0,
-            trigger: Trigger::Event,
-            dialect: None,
-            job: None,
-            repeated: false,
-            through: false,
-            resume_ms: None,
-            place_ms: None,
-            pace_epoch: 0,
-            turn: None,
-            content: None,
-        })
+        };
+        Message::Attempt(AttemptMessage::new(delivery, Position::first(0, 0)))
     }
 
     #[tokio::test]
     async fn a_fan_out_lets_another_tenants_delivery_through_at_the_next_receive() {
         let queues = Queues::open();
-        queues.send(Lane::Deliver, "wide", 0..1_000).await;
-        queues.send(Lane::Deliver, "calm", 0..1).await;
+        queues.send(QueueName::Deliver, "wide", 0..1_000).await;
+        queues.send(QueueName::Deliver, "calm", 0..1).await;
         let received = queues.receive(DELIVER).await;
         assert_eq!(received.len(), 10);
         assert_eq!(received[1].0, "calm");
@@ -348,10 +344,10 @@ mod tests {
     #[tokio::test]
     async fn a_receiver_that_nobody_gets_done_leaves_room_to_its_tenants_others_and_to_other_tenants()
      {
-        for (lane, name) in [(Lane::Deliver, DELIVER), (Lane::Retry, RETRY)] {
+        for (queue, name) in [(QueueName::Deliver, DELIVER), (QueueName::Retry, RETRY)] {
             let queues = Queues::open();
             let stuck = (0..CONCURRENCY).map(|_| 0);
-            queues.send(lane, "stuck", stuck).await;
+            queues.send(queue, "stuck", stuck).await;
             let mut in_flight = 0;
             loop {
                 let received = queues.receive(name).await.len();
@@ -361,8 +357,8 @@ mod tests {
                 in_flight += received;
             }
             assert_eq!(in_flight, CONCURRENCY.div_ceil(3));
-            queues.send(lane, "stuck", 1..2).await;
-            queues.send(lane, "calm", 1..2).await;
+            queues.send(queue, "stuck", 1..2).await;
+            queues.send(queue, "calm", 1..2).await;
             let received = queues.receive(name).await;
             let who: Vec<_> = received.iter().map(|(tenant, _)| tenant.as_str()).collect();
             assert_eq!(who, ["stuck", "calm"]);

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How long attempts are gathered for the statistics: the same counts are written so often at most.
-const TALLY_GATHERED: Duration = Duration::from_millis(100);
+const STATS_GATHERED: Duration = Duration::from_millis(100);
 
 /// How often the ladder's clock is kept, in wall time.
 const KEEP_CLOCK_EVERY: Duration = Duration::from_secs(1);
@@ -206,7 +206,7 @@ impl Server {
             .with_public_url(public_url.clone().or_else(|| own_url(addr)))
             .with_branding(branding);
         let deliverer = &mut app.deliverer;
-        deliverer.tally = deliverer.tally.clone().gathering(TALLY_GATHERED);
+        deliverer.stats = deliverer.stats.clone().gathering(STATS_GATHERED);
         Ok(Self {
             addr,
             admin_key,

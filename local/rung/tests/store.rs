@@ -19,7 +19,8 @@ use rung_core::{
         hops::Hops,
         id::{DeliveryKey, EventId, JobId, KeyId, TenantId, WebhookId},
         job::{Erasure, Reach, Recovering, Subject, Task, Work},
-        message::{At, Content, Due, JobPage, RecoverPage},
+        message::{At, AttemptMessage, Content, JobPage, RecoverPage},
+        position::Position,
         recovery::{Scope as Sent, Selection},
         tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
         webhook::{Disabled, OldSecret, Reason, Secret, Webhook},
@@ -32,7 +33,7 @@ use rung_core::{
     store::{
         Store,
         api_keys::KeyCreated,
-        deliveries::{From, Written},
+        deliveries::{AdvanceIf, Written},
         event_list::Call,
         jobs::Begun,
         recoveries::Numbered,
@@ -390,30 +391,25 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
         event: EventId::parse("e").unwrap(),
         accepted_ms: 1_760_000_000_000,
     };
-    let first = Delivery {
-        key: key.clone(),
-        state: State::Pending,
+    let position = Position {
         n: 2,
-        due_ms: 1_760_000_005_000,
-        attempt: 2,
-        rung: 1,
-        epoch: 0,
-        through: false,
         trigger: Trigger::Retry,
-        dialect: None,
-        resume_ms: None,
-        job: None,
-        ended_ms: None,
-        event_type: "a.b".to_owned(),
-        dues_ms: vec![1_760_000_005_000],
+        ..Position::first(1_760_000_005_000, 0)
     };
+    let first = Delivery::waiting(key.clone(), position.clone(), "a.b".to_owned());
     let second = Delivery {
-        rung: 0,
+        position: Position {
+            rung: 1,
+            ..position.clone()
+        },
         ..first.clone()
     };
     let third = Delivery {
-        n: 3,
-        due_ms: first.due_ms + 1,
+        position: Position {
+            n: 3,
+            due_ms: position.due_ms + 1,
+            ..position.clone()
+        },
         ..first.clone()
     };
     let failure = Attempt {
@@ -430,7 +426,7 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
         error: None,
         error_code: None,
         asked_until_ms: None,
-        next_due_ms: Some(first.due_ms),
+        next_due_ms: Some(position.due_ms),
         hops: Hops::NONE,
         erased_ms: None,
         exchange: Exchange::default(),
@@ -463,7 +459,7 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
 
     tokio::time::sleep(Duration::from_secs(31 * 86_400)).await;
     assert_eq!(store.delivery(&key).await.unwrap(), None);
-    let advanced = store.advance(&third, From::Pending).await.unwrap();
+    let advanced = store.advance(&third, AdvanceIf::Pending).await.unwrap();
     assert_eq!(advanced, Written::Found(None));
     assert_eq!(store.cancel(&key).await.unwrap(), Written::Found(None));
     assert_eq!(store.place(&second).await.unwrap(), Written::Done(second));
@@ -557,22 +553,24 @@ async fn the_largest_row_of_each_kind_has_room_in_an_item() {
     let delivery = Delivery {
         key: key.clone(),
         state: State::Pending,
-        n: attempts,
-        due_ms: 1_760_000_000_000,
-        attempt: attempts,
-        rung: LADDER_WAITS,
-        epoch: 1_760_000_000_000,
-        through: true,
-        trigger: Trigger::Recover,
-        dialect: Some(webhook.dialect.clone()),
-        resume_ms: Some(1_760_000_000_000),
-        job: Some(1_760_000_000_000),
+        position: Position {
+            n: attempts,
+            due_ms: 1_760_000_000_000,
+            attempt: attempts,
+            rung: LADDER_WAITS,
+            epoch: 1_760_000_000_000,
+            trigger: Trigger::Recover,
+            dialect: Some(webhook.dialect.clone()),
+            job: Some(1_760_000_000_000),
+            already_succeeded: true,
+            resume_ms: Some(1_760_000_000_000),
+        },
         event_type: "e".repeat(EVENT_TYPE_CHARS),
         dues_ms: vec![1_760_000_000_000; attempts as usize - 1],
         ended_ms: Some(1_760_000_000_000),
     };
     store.place(&delivery).await.unwrap();
-    let parked = Due {
+    let parked = AttemptMessage {
         place_ms: Some(1_760_000_000_000),
         pace_epoch: 1_760_000_000_000,
         content: Some(Content {
@@ -598,7 +596,7 @@ async fn the_largest_row_of_each_kind_has_room_in_an_item() {
         error: None,
         error_code: None,
         asked_until_ms: None,
-        next_due_ms: Some(delivery.due_ms),
+        next_due_ms: Some(delivery.position.due_ms),
         hops: Hops::NONE,
         erased_ms: None,
         exchange: Exchange {

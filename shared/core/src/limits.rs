@@ -136,11 +136,11 @@ pub const UNKNOWN_RECEIVES: u32 = 20;
 /// Response body kept in the log, in bytes.
 pub const LOGGED_BODY_BYTES: usize = 4 * 1024;
 /// How long the function `deliver` goes on to begin writes of statistics after a batch.
-pub const TALLY_TIME: Duration = Duration::from_secs(1);
-/// How long a write that has begun by then may take: with [`TALLY_TIME`] less than [`HANDLER_RESERVE`].
-pub const TALLY_GRACE: Duration = Duration::from_secs(1);
+pub const STATS_TIME: Duration = Duration::from_secs(1);
+/// How long a write that has begun by then may take: with [`STATS_TIME`] less than [`HANDLER_RESERVE`].
+pub const STATS_GRACE: Duration = Duration::from_secs(1);
 /// Writes of statistics at once.
-pub const TALLY_WRITES: usize = 32;
+pub const STATS_WRITES: usize = 32;
 /// Response headers kept in the log, all names and values together, in bytes.
 pub const LOGGED_HEADERS_BYTES: usize = 8 * 1024;
 /// Time left for reporting when a batch is cut off before the function's own time-out.

@@ -15,7 +15,7 @@ use aws_sdk_sqs::{
     types::{QueueAttributeName, SendMessageBatchRequestEntry},
 };
 
-pub use crate::domain::message::Lane;
+pub use crate::domain::message::QueueName;
 use crate::{
     batcher::{Batcher, Limits},
     domain::{id::TenantId, message::Message, tenant::OPERATORS_OWN},
@@ -61,7 +61,7 @@ impl Queue {
     /// The queues at `urls`, reached by `client`.
     #[must_use]
     pub fn new(client: &Client, urls: &Urls) -> Self {
-        let lane = |url: &str| {
+        let batcher = |url: &str| {
             let (client, url): (_, Arc<str>) = (client.clone(), url.into());
             let limits = Limits {
                 entries: QUEUE_BATCH,
@@ -76,9 +76,9 @@ impl Queue {
         Self {
             client: client.clone(),
             urls: Arc::new(urls.clone()),
-            deliver: lane(&urls.deliver),
-            retry: lane(&urls.retry),
-            dead: lane(&urls.dead),
+            deliver: batcher(&urls.deliver),
+            retry: batcher(&urls.retry),
+            dead: batcher(&urls.dead),
         }
     }
 
@@ -88,24 +88,28 @@ impl Queue {
     /// When SQS cannot be reached or goes on refusing it.
     pub async fn send(
         &self,
-        lane: Lane,
+        queue: QueueName,
         message: &Message,
         delay_ms: u64,
     ) -> Result<(), QueueError> {
-        sent(self.lane(lane).call(entry(lane, message, delay_ms)).await)
+        sent(
+            self.batcher(queue)
+                .call(entry(queue, message, delay_ms))
+                .await,
+        )
     }
 
     /// Queues messages and answers for each, in order.
     pub async fn send_all(
         &self,
-        lane: Lane,
+        queue: QueueName,
         messages: &[(Message, u64)],
     ) -> Vec<Result<(), QueueError>> {
         let entries = messages
             .iter()
-            .map(|(message, delay_ms)| entry(lane, message, *delay_ms))
+            .map(|(message, delay_ms)| entry(queue, message, *delay_ms))
             .collect();
-        self.lane(lane)
+        self.batcher(queue)
             .call_all(entries)
             .await
             .into_iter()
@@ -125,18 +129,18 @@ impl Queue {
     ///
     /// # Errors
     /// When SQS cannot be reached or goes on refusing it.
-    pub async fn pass_on(&self, lane: Lane, body: String) -> Result<(), QueueError> {
-        sent(self.lane(lane).call(unread(body)).await)
+    pub async fn pass_on(&self, queue: QueueName, body: String) -> Result<(), QueueError> {
+        sent(self.batcher(queue).call(unread(body)).await)
     }
 
     /// About how many messages of a queue may be received and are not.
     ///
     /// # Errors
     /// When SQS does not answer.
-    pub async fn backlog(&self, lane: Lane) -> Result<u64, QueueError> {
-        let url = match lane {
-            Lane::Deliver => &self.urls.deliver,
-            Lane::Retry => &self.urls.retry,
+    pub async fn backlog(&self, queue: QueueName) -> Result<u64, QueueError> {
+        let url = match queue {
+            QueueName::Deliver => &self.urls.deliver,
+            QueueName::Retry => &self.urls.retry,
         };
         let name = QueueAttributeName::ApproximateNumberOfMessages;
         let asked = self.client.get_queue_attributes().queue_url(url);
@@ -149,10 +153,10 @@ impl Queue {
         Ok(count.unwrap_or_default())
     }
 
-    fn lane(&self, lane: Lane) -> &Batcher<Entry, Result<(), QueueError>> {
-        match lane {
-            Lane::Deliver => &self.deliver,
-            Lane::Retry => &self.retry,
+    fn batcher(&self, queue: QueueName) -> &Batcher<Entry, Result<(), QueueError>> {
+        match queue {
+            QueueName::Deliver => &self.deliver,
+            QueueName::Retry => &self.retry,
         }
     }
 }
@@ -170,11 +174,11 @@ fn sent(answer: Option<Result<(), QueueError>>) -> Result<(), QueueError> {
     answer.unwrap_or_else(|| Err(QueueError("the sending task died".into())))
 }
 
-fn entry(lane: Lane, message: &Message, delay_ms: u64) -> Entry {
-    let group = match (lane, message) {
-        (Lane::Retry, Message::Attempt(due)) => due.webhook.as_str(),
-        (Lane::Retry, Message::Notice(notice)) => notice.webhook.as_str(),
-        (Lane::Retry, Message::Release(release)) => release.webhook.as_str(),
+fn entry(queue: QueueName, message: &Message, delay_ms: u64) -> Entry {
+    let group = match (queue, message) {
+        (QueueName::Retry, Message::Attempt(attempt)) => attempt.delivery.webhook.as_str(),
+        (QueueName::Retry, Message::Notice(notice)) => notice.webhook.as_str(),
+        (QueueName::Retry, Message::Release(release)) => release.webhook.as_str(),
         _ => message.tenant().map_or(OPERATORS_OWN, TenantId::as_str),
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);

@@ -260,7 +260,10 @@ impl World {
         }
         // Best while it is being posted.
         let now_ms = self.clock.now_ms();
-        let due: Vec<_> = pending.iter().filter(|row| row.due_ms <= now_ms).collect();
+        let due: Vec<_> = pending
+            .iter()
+            .filter(|row| row.position.due_ms <= now_ms)
+            .collect();
         let row = match due.as_slice() {
             [] => self.wire.chance.pick(&pending),
             due => self.wire.chance.pick(due),
@@ -289,7 +292,7 @@ impl World {
     async fn judge_missing(&self, number: u64, row: &Delivery, before: Option<Webhook>) {
         let takes = |webhook: &Option<Webhook>| {
             let mut webhook = webhook.iter();
-            webhook.any(|webhook| webhook.takes(row.epoch))
+            webhook.any(|webhook| webhook.takes(row.position.epoch))
         };
         let after = self.oracle_webhook(number).await;
         let standing = self.oracle.delivery(&row.key).await;
@@ -321,12 +324,12 @@ impl World {
         let before_ms = self.clock.now_ms() - 2 * self.wire.plan.skew_ms;
         let waiting = pending
             .iter()
-            .filter(|row| webhook.takes(row.epoch) && row.key.accepted_ms < before_ms);
+            .filter(|row| webhook.takes(row.position.epoch) && row.key.accepted_ms < before_ms);
         let stopped = waiting.map(|row| Stopped {
             webhook: id.to_string(),
             event: row.key.event.to_string(),
-            n: row.n,
-            epoch: row.epoch,
+            n: row.position.n,
+            epoch: row.position.epoch,
             job: job.clone(),
             by_ms: u64::MAX,
         });

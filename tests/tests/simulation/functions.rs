@@ -14,8 +14,8 @@ use futures_util::future::BoxFuture;
 use rung_base::clock::Clock;
 use rung_core::{
     encryption::KeyRing,
-    flow::Tally,
-    limits::{INDEX_LAG_MS, TALLY_TIME},
+    flow::StatsBuffer,
+    limits::{INDEX_LAG_MS, STATS_TIME},
 };
 use rung_dialect::Dialects;
 use rung_local::app::{App, Parts};
@@ -209,7 +209,7 @@ impl Functions {
         .await
         .expect("nothing happens to a function before its first call");
         // As a function has it.
-        app.deliverer.tally = Tally::new(TALLY_TIME);
+        app.deliverer.stats = StatsBuffer::new(STATS_TIME);
         app.deliverer.index_lag_ms = INDEX_LAG_MS;
         line.open();
         Function {

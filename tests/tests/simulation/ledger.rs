@@ -350,24 +350,27 @@ impl Ledger {
             return (owed && !through)
                 .then(|| format!("no row, active {}, log {first:?}: it is lost", told.active));
         };
-        let last = told.log.iter().find(|attempt| attempt.key.n == row.n);
+        let last = told
+            .log
+            .iter()
+            .find(|attempt| attempt.key.n == row.position.n);
         let succeeded = last.is_some_and(|last| last.outcome == Outcome::Succeeded);
-        let before = success_before(told, row.n);
+        let before = success_before(told, row.position.n);
         // Those that were sent by hand when they had succeeded already stay so, and no others are so without a success.
         let by_hand = last.is_none_or(|last| last.trigger == Trigger::Manual);
-        let through = row.through && before.is_some() && by_hand;
+        let through = row.position.already_succeeded && before.is_some() && by_hand;
         let as_told = match row.state {
             State::Pending => false,
             State::Succeeded => succeeded || through,
             // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
             State::Failed => last.is_some_and(|last| {
                 let by_hand = last.trigger == Trigger::Manual;
-                (row.n == 1 || last.outcome == Outcome::Failed)
+                (row.position.n == 1 || last.outcome == Outcome::Failed)
                     && last.next_due_ms.is_none()
-                    && !row.through
+                    && !row.position.already_succeeded
                     && !(by_hand && before.is_some_and(|success| knew(told, success, last)))
             }),
-            State::Held => current.epoch > 0 && !row.through,
+            State::Held => current.epoch > 0 && !row.position.already_succeeded,
             State::Cancelled => {
                 let name = (webhook.to_owned(), event.to_owned());
                 let mut emptied = self.emptied.iter();

@@ -10,7 +10,7 @@ use rung_core::{
     domain::{
         attempt::Trigger,
         delivery::{Delivery, State},
-        message::{Due, Message},
+        message::{AttemptMessage, Message},
         webhook::Webhook,
     },
     flow::deliver::Record,
@@ -111,8 +111,8 @@ impl World {
     }
 
     fn note_copy(&self, handed: &Handed) {
-        if let Ok(Message::Attempt(due)) = Message::parse(&handed.record.body) {
-            self.ledger().copied(due.key());
+        if let Ok(Message::Attempt(message)) = Message::parse(&handed.record.body) {
+            self.ledger().copied(message.attempt_key());
         }
     }
 
@@ -129,9 +129,9 @@ impl World {
         let (lost, kept): (Vec<_>, Vec<_>) = batch.into_iter().partition(|handed| {
             let counts = match Message::parse(&handed.record.body) {
                 // Nothing is received so often in a moment.
-                Ok(Message::Attempt(due)) if dead.is_some() => {
+                Ok(Message::Attempt(message)) if dead.is_some() => {
                     let fresh_ms = FRESH_MS + 2 * self.wire.plan.skew_ms;
-                    due.due_ms + fresh_ms < self.clock.now_ms()
+                    message.position.due_ms + fresh_ms < self.clock.now_ms()
                 }
                 // The operator's notices are no deliveries.
                 Ok(Message::Notice(_)) | Err(_) => false,
@@ -214,8 +214,8 @@ impl World {
         let function = self.functions.turn(Role::Deliver).await;
         let mut in_hand = Vec::new();
         for handed in &batch {
-            if let Ok(Message::Attempt(due)) = Message::parse(&handed.record.body) {
-                let held = self.held(due, handed.record.receives);
+            if let Ok(Message::Attempt(message)) = Message::parse(&handed.record.body) {
+                let held = self.held(message, handed.record.receives);
                 in_hand.push(Box::pin(held).await);
             }
         }
@@ -237,7 +237,10 @@ impl World {
             }
             return;
         }
-        let distinct: BTreeSet<_> = in_hand.iter().map(|held| held.due.key()).collect();
+        let distinct: BTreeSet<_> = in_hand
+            .iter()
+            .map(|held| held.message.attempt_key())
+            .collect();
         for key in distinct {
             let (webhook, event) = (key.delivery.webhook, key.delivery.event);
             self.ledger().handed(webhook.as_str(), event.as_str());
@@ -286,23 +289,24 @@ impl World {
     }
 
     /// A record in hand, with what speaks against posting it and the rate limit that it keeps to, as things stand.
-    async fn held(&self, due: Due, receives: u32) -> Held {
-        let (delivery, key) = (due.delivery(), due.key());
+    async fn held(&self, message: AttemptMessage, receives: u32) -> Held {
+        let key = message.attempt_key();
         let (webhook, row, attempt) = tokio::try_join!(
-            self.oracle.webhook(&due.tenant, &due.webhook),
-            self.oracle.delivery(&delivery),
+            self.oracle
+                .webhook(&message.delivery.tenant, &message.delivery.webhook),
+            self.oracle.delivery(&message.delivery),
             self.oracle.attempt(&key),
         )
         .expect("the oracle reads");
         let plan = &self.wire.plan;
-        let late_ms = self.clock.now_ms().saturating_sub(due.due_ms);
-        let fresh = due.n == 1
+        let late_ms = self.clock.now_ms().saturating_sub(message.position.due_ms);
+        let fresh = message.position.n == 1
             && receives == 1
-            && !due.repeated
+            && !message.repeated
             && late_ms <= FRESH_MS + 2 * plan.skew_ms
             && self.ledger().is_copied(&key);
         let objection = objection(
-            &due,
+            &message,
             fresh,
             webhook.as_ref(),
             row.as_ref(),
@@ -310,11 +314,11 @@ impl World {
         );
         let pause = webhook.as_ref().and_then(standing_pause);
         // What people ask for by hand keeps to none.
-        let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
+        let by_hand = message.position.trigger == Trigger::Manual && message.position.job.is_none();
         let paced = webhook.filter(|webhook| webhook.rate_limit.is_some() && !by_hand);
         let pace = paced.map(|webhook| webhook.pace_epoch);
         Held {
-            due,
+            message,
             objection,
             pace,
             pause,
@@ -346,7 +350,7 @@ fn dead_of(queue: &str) -> &'static str {
 /// A message may be posted to a webhook that takes it if it stands at or directly before the head of its chain and its attempt is
 /// not in the log; a first attempt that looks new may also be a copy of SQS's own making.
 fn objection(
-    due: &Due,
+    message: &AttemptMessage,
     fresh: bool,
     webhook: Option<&Webhook>,
     row: Option<&Delivery>,
@@ -355,7 +359,7 @@ fn objection(
     let Some(webhook) = webhook else {
         return Some("deleted");
     };
-    if webhook.epoch != due.epoch {
+    if webhook.epoch != message.position.epoch {
         return Some("of an earlier epoch");
     }
     if webhook.disabled.is_some() {
@@ -369,25 +373,35 @@ fn objection(
     }
     match row {
         None => None,
-        Some(_) if due.n == 1 => Some("a first attempt that has a row"),
-        Some(row) if row.n == due.n && row.due_ms == due.due_ms && row.state == State::Pending => {
+        Some(_) if message.position.n == 1 => Some("a first attempt that has a row"),
+        Some(row)
+            if row.position.n == message.position.n
+                && row.position.due_ms == message.position.due_ms
+                && row.state == State::Pending =>
+        {
             None
         }
-        Some(row) if row.n + 1 == due.n && may_follow(row, due) => None,
+        Some(row) if row.position.n + 1 == message.position.n && may_follow(row, message) => None,
         Some(_) => Some("its chain is elsewhere"),
     }
 }
 
 /// Whether a message may be posted while the row stands one position behind it. A recovery moves what is at rest, or waits for a
 /// webhook that was disabled meanwhile, and moves it once.
-fn may_follow(row: &Delivery, due: &Due) -> bool {
+fn may_follow(row: &Delivery, message: &AttemptMessage) -> bool {
     let waits = row.state == State::Pending;
-    match due.trigger {
+    match message.position.trigger {
         // A recovery's takes the place of the wait that it has found.
         Trigger::Manual => {
-            due.job.is_none() || waits && row.job < due.job && Some(row.due_ms) == due.resume_ms
+            message.position.job.is_none()
+                || waits
+                    && row.position.job < message.position.job
+                    && Some(row.position.due_ms) == message.position.resume_ms
         }
-        Trigger::Recover => row.job < due.job && !(waits && row.epoch == due.epoch),
+        Trigger::Recover => {
+            row.position.job < message.position.job
+                && !(waits && row.position.epoch == message.position.epoch)
+        }
         Trigger::Event | Trigger::Retry | Trigger::Test => waits,
     }
 }

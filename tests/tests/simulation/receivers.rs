@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use rung_base::clock::{Clock, timestamp};
 use rung_core::{
-    domain::{attempt::Trigger, message::Due, webhook::Webhook},
+    domain::{attempt::Trigger, message::AttemptMessage, webhook::Webhook},
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Transport},
     store::Store,
 };
@@ -53,7 +53,7 @@ pub(crate) struct Receivers {
 /// A record that a function has in hand, and what speaks against posting it, as things stood when it was handed out.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
-    pub(crate) due: Due,
+    pub(crate) message: AttemptMessage,
     pub(crate) objection: Option<&'static str>,
     /// The epoch of the rate limit that it keeps to.
     pub(crate) pace: Option<u64>,
@@ -66,7 +66,9 @@ impl Held {
     fn waits_for(&self, webhook: Option<&Webhook>, now_ms: u64, skew_ms: u64) -> bool {
         let standing = webhook.and_then(standing_pause);
         let lasts = |(_, until_ms): (u64, u64)| now_ms + 2 * skew_ms < until_ms;
-        self.due.trigger != Trigger::Manual && self.pause == standing && standing.is_some_and(lasts)
+        self.message.position.trigger != Trigger::Manual
+            && self.pause == standing
+            && standing.is_some_and(lasts)
     }
 }
 
@@ -96,34 +98,40 @@ impl Way {
         let own = {
             let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
             let own = in_hand.values().flatten().filter(|record| {
-                record.due.webhook.as_str() == webhook && record.due.event.as_str() == event
+                record.message.delivery.webhook.as_str() == webhook
+                    && record.message.delivery.event.as_str() == event
             });
             own.cloned().collect::<Vec<_>>()
         };
         let mut objections = Vec::new();
         for record in own {
-            let due = &record.due;
-            let webhook = self.receivers.oracle.webhook(&due.tenant, &due.webhook);
+            let message = &record.message;
+            let webhook = self
+                .receivers
+                .oracle
+                .webhook(&message.delivery.tenant, &message.delivery.webhook);
             let webhook = webhook.await.expect("the oracle reads");
-            let earliest_ms = webhook
-                .as_ref()
-                .map_or(due.due_ms, |webhook| webhook.earliest_ms(due));
+            let earliest_ms = webhook.as_ref().map_or(message.position.due_ms, |webhook| {
+                webhook.earliest_ms(message)
+            });
             if now_ms < earliest_ms {
                 let early_ms = earliest_ms - now_ms;
-                objections.push(format!("n={}: {early_ms} ms early", due.n));
+                objections.push(format!("n={}: {early_ms} ms early", message.position.n));
                 continue;
             }
             let skew_ms = self.receivers.wire.plan.skew_ms;
             if record.waits_for(webhook.as_ref(), now_ms, skew_ms) {
-                objections.push(format!("n={}: paused", due.n));
+                objections.push(format!("n={}: paused", message.position.n));
                 continue;
             }
             let objection = record.objection?;
             // What was disabled when the record was handed out may have been enabled since.
-            if objection == "disabled" && webhook.is_some_and(|webhook| webhook.takes(due.epoch)) {
+            if objection == "disabled"
+                && webhook.is_some_and(|webhook| webhook.takes(message.position.epoch))
+            {
                 return None;
             }
-            objections.push(format!("n={}: {objection}", due.n));
+            objections.push(format!("n={}: {objection}", message.position.n));
         }
         Some(format!("[{}]", objections.join(", ")))
     }
@@ -134,24 +142,34 @@ impl Way {
         let own: Vec<_> = {
             let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
             let own = in_hand.values().flatten().filter(|record| {
-                record.due.webhook.as_str() == webhook && record.due.event.as_str() == event
+                record.message.delivery.webhook.as_str() == webhook
+                    && record.message.delivery.event.as_str() == event
             });
             own.cloned().collect()
         };
-        let Some(Held { due, pace, .. }) = own.first() else {
+        let Some(Held { message, pace, .. }) = own.first() else {
             return;
         };
         if pace.is_none() || own.iter().any(|record| record.pace != *pace) {
             return;
         }
-        let found = self.receivers.oracle.webhook(&due.tenant, &due.webhook);
+        let found = self
+            .receivers
+            .oracle
+            .webhook(&message.delivery.tenant, &message.delivery.webhook);
         let found = found.await.expect("the oracle reads");
         let found = found.filter(|found| pace.is_some_and(|epoch| epoch == found.pace_epoch));
         if let Some(most) = found.and_then(|found| found.rate_limit) {
             let ledger = self.receivers.ledger.lock();
             let mut ledger = ledger.unwrap_or_else(PoisonError::into_inner);
             let epoch = pace.unwrap_or_default();
-            ledger.paced(&due.webhook, epoch, self.clock.now_ms(), event, most);
+            ledger.paced(
+                &message.delivery.webhook,
+                epoch,
+                self.clock.now_ms(),
+                event,
+                most,
+            );
         }
     }
 

@@ -268,7 +268,7 @@ impl World {
         let now_ms = self.clock.now_ms();
         // By any function's clock.
         let is_due = |row: &Delivery| {
-            state(row, &webhook) == State::Pending && row.due_ms <= now_ms + 10_000
+            state(row, &webhook) == State::Pending && row.position.due_ms <= now_ms + 10_000
         };
         let matched = self.matched(&webhook).await;
         let left_behind = |event: &Event| {
@@ -304,7 +304,7 @@ impl World {
                 }
             };
             if is_found {
-                let n = row.map_or(1, |row| row.n);
+                let n = row.map_or(1, |row| row.position.n);
                 found.push(Found { key, n });
             }
         }
@@ -513,14 +513,14 @@ impl Ledger {
         if row.state == State::Held {
             // A first message that comes only once the webhook is disabled again is held, and an earlier recovery may not send it.
             let came_late = found.n == 1 && log.is_empty();
-            return webhook.epoch > recovery.run.epoch && (row.n > found.n || came_late);
+            return webhook.epoch > recovery.run.epoch && (row.position.n > found.n || came_late);
         }
         let again = log.iter().any(|attempt| {
             // A slow copy of a first attempt may have failed after the success of another, and have begun the ladder.
             let sent = matches!(attempt.trigger, Trigger::Recover | Trigger::Manual);
             attempt.key.n > found.n && (sent || found.n == 1)
         });
-        let passed_by = row.n == found.n
+        let passed_by = row.position.n == found.n
             && match &asked.scope {
                 Scope::States(states) => !states.contains(&row.state),
                 Scope::Any => false,
@@ -531,8 +531,8 @@ impl Ledger {
 
 /// The state that a delivery is in, whatever its row still says.
 fn state(row: &Delivery, webhook: &Webhook) -> State {
-    if row.state == State::Pending && !webhook.takes(row.epoch) {
-        if row.through {
+    if row.state == State::Pending && !webhook.takes(row.position.epoch) {
+        if row.position.already_succeeded {
             State::Succeeded
         } else {
             State::Held

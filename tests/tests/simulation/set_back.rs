@@ -69,8 +69,8 @@ impl World {
         self.ledger().doomed = doomed;
         for (queue, at_ms, body) in gone {
             if at_ms >= then_ms {
-                if let Ok(Message::Attempt(due)) = Message::parse(&body) {
-                    self.ledger().copied(due.key());
+                if let Ok(Message::Attempt(message)) = Message::parse(&body) {
+                    self.ledger().copied(message.attempt_key());
                 }
                 let request = json!({"QueueUrl": queue_url(queue), "MessageBody": body});
                 self.sqs("SendMessage", request).await;

@@ -10,7 +10,7 @@ use rung_base::clock::Clock;
 use rung_core::domain::{
     attempt::{AttemptKey, Trigger},
     id::{DeliveryKey, EventId, TenantId, WebhookId},
-    message::{Due, Message},
+    message::{AttemptMessage, Message},
 };
 use rung_local_aws::Response;
 use serde_json::Value;
@@ -80,21 +80,27 @@ impl Watch {
     }
 
     /// Takes note of an attempt's message in a queue.
-    fn sent(&self, due: &Due) {
-        self.seen().durable.insert(due.key(), due.trigger);
-        if due.n == 1 && !due.repeated {
-            self.ledger().copied(due.key());
+    fn sent(&self, message: &AttemptMessage) {
+        self.seen()
+            .durable
+            .insert(message.attempt_key(), message.position.trigger);
+        if message.position.n == 1 && !message.repeated {
+            self.ledger().copied(message.attempt_key());
         }
-        if let Some(job) = due.job {
-            self.ledger().recoveries.sent(due.key(), job);
+        if let Some(job) = message.position.job {
+            self.ledger().recoveries.sent(message.attempt_key(), job);
         }
-        if let Some(place_ms) = due.place_ms {
+        if let Some(place_ms) = message.place_ms {
             let mut seen = self.seen();
-            let second = (due.webhook.clone(), due.pace_epoch, place_ms);
+            let second = (
+                message.delivery.webhook.clone(),
+                message.pace_epoch,
+                place_ms,
+            );
             let second = seen.places.entry(second);
             let second = second.or_default();
-            second.insert(due.key());
-            let most = pace_of(number_of(due.webhook.as_str())) as usize;
+            second.insert(message.attempt_key());
+            let most = pace_of(number_of(message.delivery.webhook.as_str())) as usize;
             if second.len() > most {
                 let text = format!("{second:?} are given places in one second");
                 self.ledger().violation(text);
@@ -162,7 +168,7 @@ impl Watch {
                 for entry in entries {
                     let body = entry["MessageBody"].as_str().unwrap_or_default();
                     match Message::parse(body) {
-                        Ok(Message::Attempt(due)) => self.sent(&due),
+                        Ok(Message::Attempt(message)) => self.sent(&message),
                         Ok(Message::Job(page)) => self.ledger().recoveries.page(&page),
                         Ok(
                             Message::Fanout(_)
@@ -182,9 +188,10 @@ impl Watch {
                 let items = writes.map(|write| &write["PutRequest"]["Item"]);
                 let parked = items.filter_map(|item| {
                     let (minute, shard) = text(&item["pk"]).strip_prefix("Q#")?.split_once('#')?;
-                    let due: Due = serde_json::from_str(text(&item["m"])).ok()?;
+                    let message: AttemptMessage = serde_json::from_str(text(&item["m"])).ok()?;
                     let mut seen = self.seen();
-                    seen.durable.insert(due.key(), due.trigger);
+                    seen.durable
+                        .insert(message.attempt_key(), message.position.trigger);
                     seen.parked.insert(text(&item["pk"]).to_owned());
                     let minute = minute.parse().ok()?;
                     seen.minutes.insert((shard.parse().ok()?, minute));

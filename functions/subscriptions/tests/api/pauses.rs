@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rung_core::{domain::time::Time, flow::deliver::Record, limits::TALLY_TIME};
+use rung_core::{domain::time::Time, flow::deliver::Record, limits::STATS_TIME};
 use rung_local_aws::sqs::queue_url;
 use serde_json::{Value, json};
 
@@ -538,7 +538,7 @@ async fn a_pause_concerns_no_other_tenant_and_costs_nobody_else_a_call() {
         };
         let before = (world.posts(), world.calls());
         let deliverer = &world.app.deliverer;
-        assert!(deliverer.deliver(vec![record], TALLY_TIME).await.is_empty());
+        assert!(deliverer.deliver(vec![record], STATS_TIME).await.is_empty());
         let cost = (world.posts() - before.0, world.calls() - before.1);
         let handled = world.sqs.delete_message().queue_url(queue_url("deliver"));
         let receipt = message.receipt_handle.clone().unwrap();

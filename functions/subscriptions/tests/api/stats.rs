@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rung_core::{
-    flow::{Tally, deliver::Record},
-    limits::{TALLY_TIME, TALLY_WRITES},
+    flow::{StatsBuffer, deliver::Record},
+    limits::{STATS_TIME, STATS_WRITES},
 };
 use rung_local_aws::sqs::queue_url;
 use serde_json::{Value, json};
@@ -199,7 +199,7 @@ async fn attempts(world: &World, tenant: &As) -> Value {
 #[tokio::test(start_paused = true)]
 async fn what_a_batch_had_no_time_to_count_is_counted_by_the_next() {
     let (mut world, tenant) = fanned_out(90).await;
-    world.app.deliverer.tally = Tally::new(TALLY_TIME);
+    world.app.deliverer.stats = StatsBuffer::new(STATS_TIME);
     let mut records = Vec::new();
     while records.len() < 90 {
         let received = world.sqs.receive_message().queue_url(queue_url("deliver"));
@@ -212,12 +212,12 @@ async fn what_a_batch_had_no_time_to_count_is_counted_by_the_next() {
         }));
     }
     let last = records.split_off(80);
-    let deliver = |records| world.app.deliverer.deliver(records, TALLY_TIME);
+    let deliver = |records| world.app.deliverer.deliver(records, STATS_TIME);
     // Some are written, some have begun, and some have not when time is over.
     world.statistics.delay(700);
     assert!(deliver(records).await.is_empty());
     let soon = attempts(&world, &tenant).await;
-    assert_eq!(soon, 2 * TALLY_WRITES);
+    assert_eq!(soon, 2 * STATS_WRITES);
     // None of these comes to its end.
     world.statistics.delay(3_000);
     assert!(deliver(last).await.is_empty());
@@ -233,7 +233,7 @@ async fn what_a_batch_had_no_time_to_count_is_counted_by_the_next() {
 async fn batches_that_end_within_the_time_of_gathering_are_one_write() {
     let (mut world, tenant) = fanned_out(1).await;
     let gathered = Duration::from_millis(100);
-    world.app.deliverer.tally = Tally::new(TALLY_TIME).gathering(gathered);
+    world.app.deliverer.stats = StatsBuffer::new(STATS_TIME).gathering(gathered);
     publish(&world, &tenant, 39, 200).await;
     world.run_for(1_000).await;
     assert_eq!(world.posts(), 40);

@@ -10,7 +10,8 @@
 use super::{
     attempt::Trigger,
     delivery::{Delivery, State},
-    message::Due,
+    message::AttemptMessage,
+    position::Position,
     webhook::Webhook,
 };
 use crate::{
@@ -35,11 +36,16 @@ pub enum Receipt {
 
 /// Judges a message on receipt. `receives` is SQS's count, 1 at the first.
 #[must_use]
-pub fn receive(message: &Due, webhook: Option<&Webhook>, receives: u32, now_ms: u64) -> Receipt {
+pub fn receive(
+    message: &AttemptMessage,
+    webhook: Option<&Webhook>,
+    receives: u32,
+    now_ms: u64,
+) -> Receipt {
     let Some(webhook) = webhook else {
         return Receipt::Drop;
     };
-    if !webhook.takes(message.epoch) {
+    if !webhook.takes(message.position.epoch) {
         return Receipt::Inspect;
     }
     let early_ms = webhook.earliest_ms(message).saturating_sub(now_ms);
@@ -50,8 +56,9 @@ pub fn receive(message: &Due, webhook: Option<&Webhook>, receives: u32, now_ms: 
         return Receipt::Wait(early_ms);
     }
     // Without a past: nobody can have posted it before, save a copy of SQS's own making. One that waits for a pause has left a row.
-    let is_fresh = receives == 1 && !message.repeated && now_ms - message.due_ms <= FRESH_MS;
-    if message.n == 1 && is_fresh && !webhook.holds_back(now_ms, now_ms) {
+    let is_fresh =
+        receives == 1 && !message.repeated && now_ms - message.position.due_ms <= FRESH_MS;
+    if message.position.n == 1 && is_fresh && !webhook.holds_back(now_ms, now_ms) {
         Receipt::Post
     } else {
         Receipt::Inspect
@@ -75,18 +82,18 @@ pub enum Step {
     Post,
 }
 
-/// Judges a message by the delivery's row, whether the attempt is in the log, and whether the webhook takes it.
+/// Judges a message of the position `at` by the delivery's row, whether the attempt is in the log, and whether the webhook takes it.
 #[must_use]
-pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool) -> Step {
+pub fn inspect(at: &Position, row: Option<&Delivery>, logged: bool, active: bool) -> Step {
     match row {
         // By an earlier copy of this message, whose handler may have died before it looked for a recovery.
-        Some(row) if !active && !logged && is_held_by(row, message) => return Step::Hold,
-        Some(_) if message.n == 1 => return Step::Drop,
-        None if message.n > 1 => return Step::Place,
-        Some(row) if row.n + 1 == message.n && may_advance(row, message) => return Step::Advance,
+        Some(row) if !active && !logged && is_held_by(row, at) => return Step::Hold,
+        Some(_) if at.n == 1 => return Step::Drop,
+        None if at.n > 1 => return Step::Place,
+        Some(row) if row.position.n + 1 == at.n && may_advance(row, at) => return Step::Advance,
         Some(row)
-            if !(stands_at(row, message)
-                || mutated(Mutation::DropOnlyAhead) && row.n <= message.n) =>
+            if !(stands_at(row, at)
+                || mutated(Mutation::DropOnlyAhead) && row.position.n <= at.n) =>
         {
             return Step::Drop;
         }
@@ -102,30 +109,29 @@ pub fn inspect(message: &Due, row: Option<&Delivery>, logged: bool, active: bool
 }
 
 /// Whether the message held the delivery.
-fn is_held_by(row: &Delivery, message: &Due) -> bool {
-    row.state == State::Held && (row.n, row.due_ms) == (message.n, message.due_ms)
+fn is_held_by(row: &Delivery, at: &Position) -> bool {
+    row.state == State::Held && row.position.is(at)
 }
 
 /// Whether the message may move the row that stands one position behind it. A recovery leaves alone what it has sent already,
 /// and what is on its way without it. One of what waits takes the place of the very wait that it has found.
-fn may_advance(row: &Delivery, message: &Due) -> bool {
-    let waits = row.state == State::Pending;
-    match message.trigger {
+fn may_advance(row: &Delivery, to: &Position) -> bool {
+    let (waits, from) = (row.state == State::Pending, &row.position);
+    match to.trigger {
         Trigger::Manual => {
-            message.job.is_none()
-                || waits && row.job < message.job && Some(row.due_ms) == message.resume_ms
+            to.job.is_none() || waits && from.job < to.job && Some(from.due_ms) == to.resume_ms
         }
         Trigger::Recover => {
-            (row.job < message.job || mutated(Mutation::JobIgnored))
-                && !(waits && row.epoch == message.epoch)
+            (from.job < to.job || mutated(Mutation::JobIgnored))
+                && !(waits && from.epoch == to.epoch)
         }
         Trigger::Event | Trigger::Retry | Trigger::Test => waits,
     }
 }
 
 /// Whether the row waits for exactly this message.
-fn stands_at(row: &Delivery, message: &Due) -> bool {
-    row.n == message.n
-        && (row.due_ms == message.due_ms || mutated(Mutation::NoDueTest))
+fn stands_at(row: &Delivery, at: &Position) -> bool {
+    row.position.n == at.n
+        && (row.position.due_ms == at.due_ms || mutated(Mutation::NoDueTest))
         && (row.state == State::Pending || mutated(Mutation::NoPendingTest))
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     attempt::{AttemptKey, Trigger},
     id::DeliveryKey,
-    message::Due,
+    message::AttemptMessage,
+    position::Position,
     webhook::Webhook,
 };
 use crate::limits::{DELIVERY_ATTEMPTS, LOST_MS, OVERDUE_MS};
@@ -70,26 +71,8 @@ pub struct Delivery {
     pub key: DeliveryKey,
     /// Where it stands.
     pub state: State,
-    /// The position in the chain, from 1. A retry by hand takes a position too.
-    pub n: u32,
-    /// When the attempt of this position is (or was) due, in milliseconds.
-    pub due_ms: u64,
-    /// The number of that attempt as people count: attempts made before it, plus one.
-    pub attempt: u32,
-    /// The ladder's rung whose wait follows when that attempt fails.
-    pub rung: usize,
-    /// The webhook's epoch that the chain belongs to.
-    pub epoch: u64,
-    /// Whether it had succeeded before the attempt of this position was asked for by hand.
-    pub through: bool,
-    /// What leads to that attempt.
-    pub trigger: Trigger,
-    /// The dialect that it is posted in; `None` when nothing was posted before: then it is the webhook's.
-    pub dialect: Option<String>,
-    /// When the wait is over whose place an attempt by hand takes, in milliseconds.
-    pub resume_ms: Option<u64>,
-    /// The recovery that last sent it again. Later ones have higher numbers, and none sends a delivery twice.
-    pub job: Option<u64>,
+    /// The position that its chain has reached.
+    pub position: Position,
     /// When it ended, in milliseconds, if it has.
     pub ended_ms: Option<u64>,
     /// The event's type.
@@ -99,65 +82,65 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// One that waits for the attempt of a position. An earlier chain has left it nothing.
+    #[must_use]
+    pub fn waiting(key: DeliveryKey, position: Position, event_type: String) -> Self {
+        Self {
+            key,
+            state: State::Pending,
+            ended_ms: None,
+            event_type,
+            dues_ms: (position.n > 1)
+                .then_some(position.due_ms)
+                .into_iter()
+                .collect(),
+            position,
+        }
+    }
+
     /// The name of the attempt that the chain's head stands for.
     #[must_use]
     pub fn attempt_key(&self) -> AttemptKey {
-        AttemptKey {
-            delivery: self.key.clone(),
-            due_ms: self.due_ms,
-            n: self.n,
-        }
+        self.position.attempt_of(&self.key)
     }
 
     /// The message of the position that the chain stands at. Sending it once more is harmless: a copy finds its attempt in the log, or
     /// the row elsewhere, and is dropped.
     #[must_use]
-    pub fn message(&self) -> Due {
-        Due {
-            tenant: self.key.tenant.clone(),
-            webhook: self.key.webhook.clone(),
-            event: self.key.event.clone(),
-            accepted_ms: self.key.accepted_ms,
-            n: self.n,
-            due_ms: self.due_ms,
-            attempt: self.attempt,
-            rung: self.rung,
-            epoch: self.epoch,
-            trigger: self.trigger,
-            dialect: self.dialect.clone(),
-            job: self.job.filter(|_| self.trigger == Trigger::Recover),
+    pub fn message(&self) -> AttemptMessage {
+        let is_recovered = self.position.trigger == Trigger::Recover;
+        let position = Position {
+            job: self.position.job.filter(|_| is_recovered),
+            ..self.position.clone()
+        };
+        AttemptMessage {
             repeated: true,
-            through: self.through,
-            resume_ms: self.resume_ms,
-            place_ms: None,
-            pace_epoch: 0,
-            turn: None,
-            content: None,
+            ..AttemptMessage::new(self.key.clone(), position)
         }
     }
 
     /// Whether its message must be taken for lost: it waits, and has been due for so long that no queue explains it.
     #[must_use]
     pub fn is_overdue(&self, now_ms: u64) -> bool {
-        self.state == State::Pending && is_overdue(self.due_ms, now_ms)
+        self.state == State::Pending && is_overdue(self.position.due_ms, now_ms)
     }
 
     /// The same for whoever looks by itself: see [`is_lost`].
     #[must_use]
     pub fn is_lost(&self, now_ms: u64) -> bool {
-        self.state == State::Pending && is_lost(self.due_ms, now_ms)
+        self.state == State::Pending && is_lost(self.position.due_ms, now_ms)
     }
 
     /// Whether it has been attempted as often as a delivery may be: only its ladder goes on to its end.
     #[must_use]
     pub fn is_worn_out(&self) -> bool {
-        self.n >= DELIVERY_ATTEMPTS
+        self.position.n >= DELIVERY_ATTEMPTS
     }
 
     /// The state that it is in, whatever its row still says: what waits for a webhook that was disabled meanwhile will be held.
     #[must_use]
     pub fn state_for(&self, webhook: &Webhook) -> State {
-        if self.state == State::Pending && !webhook.takes(self.epoch) {
+        if self.state == State::Pending && !webhook.takes(self.position.epoch) {
             self.end(State::Held)
         } else {
             self.state
@@ -167,7 +150,7 @@ impl Delivery {
     /// The state that its chain ends in, where `state` would be the end of one that has not succeeded.
     #[must_use]
     pub fn end(&self, state: State) -> State {
-        if self.through {
+        if self.position.already_succeeded {
             State::Succeeded
         } else {
             state
@@ -178,8 +161,10 @@ impl Delivery {
     #[must_use]
     pub fn next_attempt(&self) -> u32 {
         match self.state {
-            State::Pending | State::Held | State::Missed | State::Cancelled => self.attempt,
-            State::Succeeded | State::Failed => self.attempt + 1,
+            State::Pending | State::Held | State::Missed | State::Cancelled => {
+                self.position.attempt
+            }
+            State::Succeeded | State::Failed => self.position.attempt + 1,
         }
     }
 }

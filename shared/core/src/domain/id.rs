@@ -183,15 +183,19 @@ impl EventId {
 /// What names a delivery: one accepted event on its way to one webhook.
 ///
 /// The accept time belongs to the name, so that an event id used again after its retention names other deliveries.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryKey {
     /// Whose.
+    #[serde(rename = "t")]
     pub tenant: TenantId,
     /// Where to.
+    #[serde(rename = "w")]
     pub webhook: WebhookId,
     /// What.
+    #[serde(rename = "e")]
     pub event: EventId,
-    /// When the event was accepted, on the ladder's clock.
+    /// When the event was accepted, on the ladder's clock, in milliseconds.
+    #[serde(rename = "a")]
     pub accepted_ms: u64,
 }
 

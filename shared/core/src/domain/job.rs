@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     delivery::{State, is_lost, is_overdue},
     id::{EventId, JobId, TenantId, WebhookId},
-    message::{JobPage, Lane},
+    message::{JobPage, QueueName},
     recovery::Selection,
 };
 
@@ -181,7 +181,7 @@ pub enum Work {
     Redrive {
         /// The queue; `None` for both.
         #[serde(rename = "q")]
-        lane: Option<Lane>,
+        queue: Option<QueueName>,
         /// About how many there were when it was asked for. It looks at no more.
         #[serde(rename = "n")]
         found: u64,

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Serialize,
+    de::{Error as _, IgnoredAny},
+};
 
 use super::{
-    attempt::{AttemptKey, Trigger},
+    attempt::{Attempt, AttemptKey},
+    delivery::Delivery,
     hops::Hops,
     id::{DeliveryKey, EventId, JobId, KeyId, TenantId, WebhookId},
     job::Task,
     notice::Notice,
+    position::Position,
     tenant::ApiKey,
     trace::TraceParent,
 };
@@ -18,14 +23,14 @@ use super::{
 /// Where a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Lane {
+pub enum QueueName {
     /// First attempts.
     Deliver,
     /// Later attempts.
     Retry,
 }
 
-impl Lane {
+impl QueueName {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Deliver, Self::Retry];
 
@@ -44,7 +49,7 @@ impl Lane {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// One attempt to make.
-    Attempt(Due),
+    Attempt(AttemptMessage),
     /// First attempts to many webhooks, to be split into messages of their own.
     Fanout(Fanout),
     /// A page of a job.
@@ -61,62 +66,29 @@ impl Message {
     /// Reads a message's body.
     ///
     /// # Errors
-    /// When it is none of the forms.
+    /// When it is of none of the forms.
     pub fn parse(text: &str) -> Result<Self, MessageFault> {
-        Self::read(text).map_err(|fault| {
-            // A newer function writes what an older one cannot read, but nothing else writes objects into these queues.
-            if serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text).is_ok() {
-                MessageFault::Unknown(fault)
-            } else {
-                MessageFault::Foreign(fault)
-            }
-        })
-    }
-
-    /// The error is that of the form that the text comes closest to.
-    fn read(text: &str) -> Result<Self, serde_json::Error> {
-        let attempt_fault = match serde_json::from_str(text) {
-            Ok(due) => return Ok(Self::Attempt(due)),
-            Err(fault) => fault,
+        // A newer function writes what an older one cannot read, but nothing else writes objects into these queues.
+        let members: BTreeMap<Form, IgnoredAny> =
+            serde_json::from_str(text).map_err(MessageFault::Foreign)?;
+        let form = members.into_keys().next().unwrap_or(Form::Unknown);
+        let message = match form {
+            Form::Attempt => serde_json::from_str(text).map(Self::Attempt),
+            Form::Fanout => serde_json::from_str(text).map(Self::Fanout),
+            Form::Job => serde_json::from_str(text).map(Self::Job),
+            Form::KeyEnds => serde_json::from_str(text).map(Self::KeyEnds),
+            Form::Notice => serde_json::from_str(text).map(Self::Notice),
+            Form::Release => serde_json::from_str(text).map(Self::Release),
+            Form::Unknown => Err(serde_json::Error::custom("no member tells what it is")),
         };
-        let fanout_fault = match serde_json::from_str(text) {
-            Ok(fanout) => return Ok(Self::Fanout(fanout)),
-            Err(fault) => fault,
-        };
-        let job_fault = match serde_json::from_str(text) {
-            Ok(page) => return Ok(Self::Job(page)),
-            Err(fault) => fault,
-        };
-        let key_fault = match serde_json::from_str(text) {
-            Ok(key) => return Ok(Self::KeyEnds(key)),
-            Err(fault) => fault,
-        };
-        if let Ok(release) = serde_json::from_str(text) {
-            return Ok(Self::Release(release));
-        }
-        serde_json::from_str(text)
-            .map(Self::Notice)
-            .map_err(|notice_fault| {
-                // Each of these has a member that no other form has.
-                if text.contains("\"z\":") {
-                    job_fault
-                } else if text.contains("\"x\":") {
-                    fanout_fault
-                } else if text.contains("\"i\":") {
-                    key_fault
-                } else if text.contains("\"v\":") {
-                    notice_fault
-                } else {
-                    attempt_fault
-                }
-            })
+        message.map_err(MessageFault::Unknown)
     }
 
     /// Whose it is; `None` for the operator's own.
     #[must_use]
     pub fn tenant(&self) -> Option<&TenantId> {
         Some(match self {
-            Self::Attempt(due) => &due.tenant,
+            Self::Attempt(attempt) => &attempt.delivery.tenant,
             Self::Fanout(fanout) => &fanout.tenant,
             Self::Job(page) => return page.tenant.as_ref(),
             Self::KeyEnds(key) => &key.tenant,
@@ -129,7 +101,7 @@ impl Message {
     #[must_use]
     pub fn to_json(&self) -> String {
         let text = match self {
-            Self::Attempt(due) => serde_json::to_string(due),
+            Self::Attempt(attempt) => serde_json::to_string(attempt),
             Self::Fanout(fanout) => serde_json::to_string(fanout),
             Self::Job(page) => serde_json::to_string(page),
             Self::KeyEnds(key) => serde_json::to_string(key),
@@ -138,6 +110,25 @@ impl Message {
         };
         text.expect("a message has string keys only")
     }
+}
+
+/// What a message is, by the member that tells: the first of these that it has. (An attempt may have a `z` too.)
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+enum Form {
+    #[serde(rename = "g")]
+    Attempt,
+    #[serde(rename = "x")]
+    Fanout,
+    #[serde(rename = "z")]
+    Job,
+    #[serde(rename = "i")]
+    KeyEnds,
+    #[serde(rename = "v")]
+    Notice,
+    #[serde(rename = "release")]
+    Release,
+    #[serde(other)]
+    Unknown,
 }
 
 /// The webhook that a message's text names, without reading the rest: to tell apart what waits, not to handle it.
@@ -162,55 +153,18 @@ pub enum MessageFault {
     Foreign(serde_json::Error),
 }
 
-/// One attempt to make: a position of a delivery's chain.
+/// One attempt to make: that of a position of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Due {
-    /// Tenant.
-    #[serde(rename = "t")]
-    pub tenant: TenantId,
-    /// Webhook.
-    #[serde(rename = "w")]
-    pub webhook: WebhookId,
-    /// Event.
-    #[serde(rename = "e")]
-    pub event: EventId,
-    /// When the event was accepted, in milliseconds.
-    #[serde(rename = "a")]
-    pub accepted_ms: u64,
-    /// Position in the chain, from 1.
-    #[serde(rename = "n")]
-    pub n: u32,
-    /// When the attempt is due, in milliseconds.
-    #[serde(rename = "d")]
-    pub due_ms: u64,
-    /// The attempt's number as people count.
-    #[serde(rename = "k")]
-    pub attempt: u32,
-    /// The rung whose wait follows a failure.
-    #[serde(rename = "r")]
-    pub rung: usize,
-    /// The webhook's epoch that it was made for.
-    #[serde(rename = "p")]
-    pub epoch: u64,
-    /// What led to it.
-    #[serde(rename = "g")]
-    pub trigger: Trigger,
-    /// The dialect it is posted in, whatever the webhook speaks by then: a delivery's body never changes. `None` when nothing was
-    /// posted yet: then it is the webhook's, if the event has a body in it.
-    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
-    pub dialect: Option<String>,
-    /// The recovery that starts a fresh ladder with it.
-    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<u64>,
+pub struct AttemptMessage {
+    /// Of which delivery.
+    #[serde(flatten)]
+    pub delivery: DeliveryKey,
+    /// Of which position.
+    #[serde(flatten)]
+    pub position: Position,
     /// Whether earlier traces of this attempt must be looked for even if the message looks fresh.
     #[serde(rename = "m", default, skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
-    /// Whether the delivery had succeeded before somebody asked for this attempt by hand: it stays so, whatever comes of this.
-    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
-    pub through: bool,
-    /// When the wait is over whose place this attempt by hand takes, in milliseconds: if it fails, that is put back, on its rung.
-    #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
-    pub resume_ms: Option<u64>,
     /// Its place in the pace of its webhook: the time from which it may be made, in milliseconds. `None` before it took one.
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub place_ms: Option<u64>,
@@ -503,32 +457,47 @@ impl KeyEnds {
     }
 }
 
-impl Due {
-    /// The delivery it belongs to.
+impl AttemptMessage {
+    /// The message of a position that has had none before.
     #[must_use]
-    pub fn delivery(&self) -> DeliveryKey {
-        DeliveryKey {
-            tenant: self.tenant.clone(),
-            webhook: self.webhook.clone(),
-            event: self.event.clone(),
-            accepted_ms: self.accepted_ms,
+    pub fn new(delivery: DeliveryKey, position: Position) -> Self {
+        Self {
+            delivery,
+            position,
+            repeated: false,
+            place_ms: None,
+            pace_epoch: 0,
+            turn: None,
+            content: None,
         }
+    }
+
+    /// The message of the position that follows when this attempt has failed.
+    #[must_use]
+    pub fn successor(&self, failed: &Attempt, due_ms: u64) -> Self {
+        Self::new(
+            self.delivery.clone(),
+            self.position.successor(failed, due_ms),
+        )
+    }
+
+    /// The row of a delivery that waits for it.
+    #[must_use]
+    pub fn row(&self, event_type: String) -> Delivery {
+        Delivery::waiting(self.delivery.clone(), self.position.clone(), event_type)
+    }
+
+    /// The name of the attempt it asks for.
+    #[must_use]
+    pub fn attempt_key(&self) -> AttemptKey {
+        self.position.attempt_of(&self.delivery)
     }
 
     /// When the message is to come by next, in milliseconds: when it is due, and its turn behind a pause has come.
     #[must_use]
     pub fn wakes_ms(&self) -> u64 {
-        self.due_ms.max(self.turn.map_or(0, |turn| turn.at_ms))
-    }
-
-    /// The name of the attempt it asks for.
-    #[must_use]
-    pub fn key(&self) -> AttemptKey {
-        AttemptKey {
-            delivery: self.delivery(),
-            due_ms: self.due_ms,
-            n: self.n,
-        }
+        let turn_ms = self.turn.map_or(0, |turn| turn.at_ms);
+        self.position.due_ms.max(turn_ms)
     }
 }
 
@@ -627,10 +596,10 @@ mod tests {
             let text = format!("{}{members}}}", ATTEMPT.trim_end_matches('}'));
             let message = Message::parse(&text).unwrap();
             assert_eq!(message.to_json(), text);
-            let Message::Attempt(due) = message else {
+            let Message::Attempt(attempt) = message else {
                 panic!("no attempt");
             };
-            assert_eq!(due.wakes_ms(), wakes_ms);
+            assert_eq!(attempt.wakes_ms(), wakes_ms);
         }
     }
 
@@ -644,10 +613,13 @@ mod tests {
             let text = format!("{}{members}}}", ATTEMPT.trim_end_matches('}'));
             let message = Message::parse(&text).unwrap();
             assert_eq!(message.to_json(), text);
-            let Message::Attempt(due) = message else {
+            let Message::Attempt(attempt) = message else {
                 panic!("no attempt");
             };
-            assert_eq!((due.place_ms, due.pace_epoch), (place_ms, pace_epoch));
+            assert_eq!(
+                (attempt.place_ms, attempt.pace_epoch),
+                (place_ms, pace_epoch)
+            );
         }
     }
 }

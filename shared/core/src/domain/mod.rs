@@ -24,6 +24,7 @@ pub mod notice;
 pub mod outage;
 pub mod pause;
 pub mod portal;
+pub mod position;
 pub mod quota;
 pub mod recovery;
 pub mod retry_after;

@@ -8,7 +8,7 @@ use super::{
     attempt::Attempt,
     hops::Hops,
     id::{EventId, TenantId, WebhookId},
-    message::Due,
+    message::AttemptMessage,
     outage::Outage,
     pause::Pause,
     time::Time,
@@ -176,11 +176,11 @@ impl Webhook {
 
     /// The notice that a delivery has ended before this attempt, since its event is gone. There is no log entry of it.
     #[must_use]
-    pub fn expired(&self, due: &Due, event_type: &str, now_ms: u64) -> Notice {
+    pub fn expired(&self, message: &AttemptMessage, event_type: &str, now_ms: u64) -> Notice {
         let more = json!({
             "log_id": null,
-            "delivery_id": due.delivery().uuid(),
-            "attempts": due.attempt.saturating_sub(1),
+            "delivery_id": message.delivery.uuid(),
+            "attempts": message.position.attempt.saturating_sub(1),
             "failed_at": Time::at_ms(now_ms),
             "last_error": "The event expired before its ladder ended.",
         });
@@ -188,11 +188,11 @@ impl Webhook {
             tenant: self.tenant.clone(),
             webhook: self.id.clone(),
             notice_type: NoticeType::DeliveryFailed,
-            once: due.key().log_id().to_string(),
+            once: message.attempt_key().log_id().to_string(),
             happened_ms: now_ms,
-            log_id: due.key().log_id().to_string(),
+            log_id: message.attempt_key().log_id().to_string(),
             hops: Hops::NONE.of_consequence(),
-            data: self.data(Some((&due.event, event_type)), more),
+            data: self.data(Some((&message.delivery.event, event_type)), more),
         }
     }
 

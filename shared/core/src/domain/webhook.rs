@@ -9,7 +9,7 @@ pub use super::secret::{OldSecret, Secret, TooManySecrets};
 use super::{
     Unknown,
     id::{TenantId, WebhookId},
-    message::Due,
+    message::AttemptMessage,
     outage::Outage,
     pause::{Cause, Pause},
     stored::Stored,
@@ -238,9 +238,9 @@ impl Webhook {
 
     /// The place of a message in the webhook's pace, in milliseconds; `None` before it took one under the limit in force.
     #[must_use]
-    pub fn place_of(&self, due: &Due) -> Option<u64> {
-        let holds = self.rate_limit.is_some() && due.pace_epoch == self.pace_epoch;
-        due.place_ms.filter(|_| holds)
+    pub fn place_of(&self, message: &AttemptMessage) -> Option<u64> {
+        let holds = self.rate_limit.is_some() && message.pace_epoch == self.pace_epoch;
+        message.place_ms.filter(|_| holds)
     }
 
     /// Its pause, unless that was before the webhook was last disabled. It may be over.
@@ -301,10 +301,14 @@ impl Webhook {
 
     /// When the attempt of a message may be made, in milliseconds: when it is due, its place has come, and its turn behind the pause.
     #[must_use]
-    pub fn earliest_ms(&self, due: &Due) -> u64 {
+    pub fn earliest_ms(&self, message: &AttemptMessage) -> u64 {
         let pause = self.present_pause().map(|pause| pause.id);
-        let turn = due.turn.filter(|turn| Some(turn.pause) == pause);
+        let turn = message.turn.filter(|turn| Some(turn.pause) == pause);
         let turn_ms = turn.map_or(0, |turn| turn.at_ms);
-        due.due_ms.max(self.place_of(due).unwrap_or(0)).max(turn_ms)
+        message
+            .position
+            .due_ms
+            .max(self.place_of(message).unwrap_or(0))
+            .max(turn_ms)
     }
 }

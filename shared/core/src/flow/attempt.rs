@@ -8,46 +8,49 @@ use super::{
     FlowError,
     deliver::{Deliverer, Loaded},
     post::NotMade,
-    settle::head,
 };
 use crate::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         chain::{self, Receipt, Step},
         delivery::State,
-        message::{Content, Due, Message},
+        message::{AttemptMessage, Content, Message},
         webhook::Webhook,
     },
     mutation::{Mutation, mutated},
-    queue::Lane,
-    store::{StoreError, deliveries::From},
+    queue::QueueName,
+    store::{StoreError, deliveries::AdvanceIf},
 };
 
 impl Deliverer {
     /// Handles a message that was handed out `receives` times.
     pub(super) async fn attempt(
         &self,
-        due: &Due,
+        message: &AttemptMessage,
         receives: u32,
         loaded: &Loaded,
     ) -> Result<(), FlowError> {
-        let mut webhook = loaded.webhook(due)?;
+        let mut webhook = loaded.webhook(message)?;
         let fresh = loop {
             let now_ms = self.clock.now_ms();
-            match chain::receive(due, webhook.as_deref(), receives, now_ms) {
+            match chain::receive(message, webhook.as_deref(), receives, now_ms) {
                 Receipt::Drop => return Ok(()),
                 Receipt::Wait(left_ms) => {
                     self.clock.sleep_until_ms(now_ms + left_ms).await;
                     // It may have been disabled while this waited.
                     webhook = self
                         .store
-                        .webhook(&due.tenant, &due.webhook)
+                        .webhook(&message.delivery.tenant, &message.delivery.webhook)
                         .await?
                         .map(Arc::new);
                 }
                 Receipt::Resend(left_ms) => {
                     self.queue
-                        .send(Lane::Retry, &Message::Attempt(due.clone()), left_ms)
+                        .send(
+                            QueueName::Retry,
+                            &Message::Attempt(message.clone()),
+                            left_ms,
+                        )
                         .await?;
                     return Ok(());
                 }
@@ -59,39 +62,35 @@ impl Deliverer {
             return Ok(());
         };
         if fresh {
-            return self.post_and_settle(due, &webhook, loaded).await;
+            return self.post_and_settle(message, &webhook, loaded).await;
         }
-        let (delivery, key) = (due.delivery(), due.key());
+        let key = message.attempt_key();
         let (mut row, logged, replaced) = tokio::try_join!(
-            self.store.delivery(&delivery),
+            self.store.delivery(&message.delivery),
             self.store.attempt(&key),
-            self.replaced(due)
+            self.replaced(message)
         )?;
         loop {
             match chain::inspect(
-                due,
+                &message.position,
                 row.as_ref(),
                 logged.is_some(),
-                webhook.takes(due.epoch),
+                webhook.takes(message.position.epoch),
             ) {
                 Step::Drop => return Ok(()),
                 Step::Place if mutated(Mutation::NoPlace) => return Ok(()),
                 Step::Advance if mutated(Mutation::NoAdvance) => return Ok(()),
                 Step::Place => {
-                    let event_type = self.event_type(due, loaded);
-                    row = self
-                        .store
-                        .place(&head(due, &event_type, vec![due.due_ms]))
-                        .await?
-                        .standing();
+                    let event_type = self.event_type(message, loaded);
+                    row = self.store.place(&message.row(event_type)).await?.standing();
                 }
                 Step::Advance => {
                     let event_type = row.map_or_else(String::new, |row| row.event_type);
-                    let mut to = head(due, &event_type, Vec::new());
-                    to.job = to.job.filter(|_| !mutated(Mutation::JobForgotten));
+                    let mut to = message.row(event_type);
+                    to.position.job = to.position.job.filter(|_| !mutated(Mutation::JobForgotten));
                     row = self
                         .store
-                        .advance(&to, advanced_from(due))
+                        .advance(&to, advanced_from(message))
                         .await?
                         .standing();
                     if row.is_none() {
@@ -102,48 +101,52 @@ impl Deliverer {
                     let Some(attempt) = &logged else {
                         return Ok(());
                     };
-                    let due = in_place(due, replaced.as_ref());
-                    return self.settle(&due, &webhook, attempt).await;
+                    let message = in_place(message, replaced.as_ref());
+                    return self.settle(&message, &webhook, attempt).await;
                 }
                 Step::Hold => {
-                    let event_type = self.event_type(due, loaded);
-                    self.end(due, &event_type, State::Held).await?;
-                    return self.recover_held(due).await;
+                    let event_type = self.event_type(message, loaded);
+                    self.end(message, &event_type, State::Held).await?;
+                    return self.recover_held(message).await;
                 }
                 Step::Post => {
                     let succeeded = |made: &Attempt| made.outcome == Outcome::Succeeded;
                     if replaced.as_ref().is_some_and(succeeded) {
-                        return self.end(due, "", State::Succeeded).await;
+                        return self.end(message, "", State::Succeeded).await;
                     }
-                    let due = in_place(due, replaced.as_ref());
-                    return self.post_and_settle(&due, &webhook, loaded).await;
+                    let message = in_place(message, replaced.as_ref());
+                    return self.post_and_settle(&message, &webhook, loaded).await;
                 }
             }
         }
     }
 
     /// The attempt of the wait whose place a message takes, if it was made all the same: at the very moment when that was asked for.
-    async fn replaced(&self, due: &Due) -> Result<Option<Attempt>, StoreError> {
-        let Some(wait_ms) = due.resume_ms else {
+    async fn replaced(&self, message: &AttemptMessage) -> Result<Option<Attempt>, StoreError> {
+        let Some(wait_ms) = message.position.resume_ms else {
             return Ok(None);
         };
         let wait = AttemptKey {
             due_ms: wait_ms,
-            n: due.n - 1,
-            ..due.key()
+            n: message.position.n - 1,
+            ..message.attempt_key()
         };
         self.store.attempt(&wait).await
     }
 
-    pub(super) fn event_type(&self, due: &Due, loaded: &Loaded) -> String {
-        let content = due
+    pub(super) fn event_type(&self, message: &AttemptMessage, loaded: &Loaded) -> String {
+        let content = message
             .content
             .as_ref()
             .map(|content| content.event_type.clone());
         content
             .or_else(|| {
                 loaded
-                    .event(&due.tenant, &due.event, due.accepted_ms)
+                    .event(
+                        &message.delivery.tenant,
+                        &message.delivery.event,
+                        message.delivery.accepted_ms,
+                    )
                     .map(|event| event.event_type.clone())
             })
             .unwrap_or_default()
@@ -151,24 +154,28 @@ impl Deliverer {
 
     async fn post_and_settle(
         &self,
-        due: &Due,
+        message: &AttemptMessage,
         webhook: &Webhook,
         loaded: &Loaded,
     ) -> Result<(), FlowError> {
-        if !self.is_let_through(due, webhook, loaded).await? {
+        if !self.is_let_through(message, webhook, loaded).await? {
             return Ok(());
         }
-        let named = due.dialect.as_deref();
+        let named = message.position.dialect.as_deref();
         let read;
-        let (dialect, content) = match &due.content {
+        let (dialect, content) = match &message.content {
             Some(content) => (named.unwrap_or(&webhook.dialect), content),
             None => {
-                let found = loaded.event(&due.tenant, &due.event, due.accepted_ms);
+                let found = loaded.event(
+                    &message.delivery.tenant,
+                    &message.delivery.event,
+                    message.delivery.accepted_ms,
+                );
                 let Some(event) = found else {
-                    return self.expire(due, webhook).await;
+                    return self.expire(message, webhook).await;
                 };
                 if event.erased.is_some() {
-                    return self.end(due, &event.event_type, State::Cancelled).await;
+                    return self.end(message, &event.event_type, State::Cancelled).await;
                 }
                 let dialect = named.or_else(|| event.dialect_for(&webhook.dialect));
                 let missing = || FlowError::NoDialect(named.unwrap_or(&webhook.dialect).to_owned());
@@ -184,29 +191,29 @@ impl Deliverer {
             }
         };
         let dialect = self.dialect(dialect)?;
-        if !self.in_pace(due, webhook).await? {
+        if !self.in_pace(message, webhook).await? {
             return Ok(());
         }
-        let attempt = match self.post(due, webhook, dialect, content).await {
+        let attempt = match self.post(message, webhook, dialect, content).await {
             Ok(attempt) => attempt,
-            Err(NotMade::Host(fault)) => return self.put_off_for(due, fault).await,
-            Err(NotMade::Busy) => return self.come_again(due).await,
+            Err(NotMade::Host(fault)) => return self.put_off_for(message, fault).await,
+            Err(NotMade::Busy) => return self.come_again(message).await,
         };
         self.foresee_pause(webhook, dialect, &attempt);
-        let latency_ms = attempt.ended_ms.saturating_sub(due.due_ms);
+        let latency_ms = attempt.ended_ms.saturating_sub(message.position.due_ms);
         self.metrics
-            .attempted(&due.tenant, attempt.outcome, latency_ms);
+            .attempted(&message.delivery.tenant, attempt.outcome, latency_ms);
         if mutated(Mutation::LogAfterSuccessor) {
-            self.settle(due, webhook, &attempt).await?;
+            self.settle(message, webhook, &attempt).await?;
         }
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else if let Some(earlier) = self.store.log_failure(&attempt).await? {
             // A copy of this message was faster: what it logged is what happened.
-            return self.settle(due, webhook, &earlier).await;
+            return self.settle(message, webhook, &earlier).await;
         }
-        self.tally.count(&attempt);
-        self.settle(due, webhook, &attempt).await
+        self.stats.count(&attempt);
+        self.settle(message, webhook, &attempt).await
     }
 
     /// A dialect that an event was accepted in. Its file may have been taken away since: then the message comes back until it
@@ -218,28 +225,30 @@ impl Deliverer {
 }
 
 /// Where a row may stand for the message to move it on.
-fn advanced_from(due: &Due) -> From {
-    match due.trigger {
-        Trigger::Manual | Trigger::Recover if mutated(Mutation::JobForgotten) => From::Any,
+fn advanced_from(message: &AttemptMessage) -> AdvanceIf {
+    match message.position.trigger {
+        Trigger::Manual | Trigger::Recover if mutated(Mutation::JobForgotten) => AdvanceIf::Any,
         // With a job it is a recovery's.
         Trigger::Manual => {
-            let wait = due.job.and(due.resume_ms);
-            wait.map_or(From::Any, From::WaitBeforeJob)
+            let wait = message.position.job.and(message.position.resume_ms);
+            wait.map_or(AdvanceIf::Any, AdvanceIf::WaitBeforeJob)
         }
-        Trigger::Recover => From::BeforeJob,
-        Trigger::Event | Trigger::Retry | Trigger::Test => From::Pending,
+        Trigger::Recover => AdvanceIf::BeforeJob,
+        Trigger::Event | Trigger::Retry | Trigger::Test => AdvanceIf::Pending,
     }
 }
 
 /// The message of an attempt in the place of a wait, once it is known that the attempt of that wait was made: it takes the place of what
 /// follows from that.
-fn in_place<'a>(due: &'a Due, replaced: Option<&Attempt>) -> Cow<'a, Due> {
+fn in_place<'a>(
+    message: &'a AttemptMessage,
+    replaced: Option<&Attempt>,
+) -> Cow<'a, AttemptMessage> {
     let Some(made) = replaced else {
-        return Cow::Borrowed(due);
+        return Cow::Borrowed(message);
     };
-    Cow::Owned(Due {
-        rung: due.rung + usize::from(made.trigger != Trigger::Manual),
-        resume_ms: made.next_due_ms,
-        ..due.clone()
+    Cow::Owned(AttemptMessage {
+        position: message.position.in_place_after(made),
+        ..message.clone()
     })
 }

@@ -12,22 +12,22 @@ use rung_base::clock::Clock;
 use rung_dialect::Dialects;
 
 use super::{
-    FlowError, HostFaults, InFlight, Pauses, Tally,
-    accept::{Publisher, first_due},
+    FlowError, HostFaults, InFlight, Pauses, StatsBuffer,
+    accept::{Publisher, first_message},
     operator::Operator,
 };
 use crate::{
     domain::{
         attempt::AttemptKey,
-        id::{EventId, TenantId, WebhookId},
-        message::{Due, Fanout, Message, MessageFault},
+        id::{DeliveryKey, EventId, TenantId, WebhookId},
+        message::{AttemptMessage, Fanout, Message, MessageFault},
         webhook::Webhook,
     },
     egress::Transport,
     limits::{POISON_RECEIVES, UNKNOWN_RECEIVES},
     metrics::Metrics,
     mutation::{Mutation, mutated},
-    queue::{Lane, Queue},
+    queue::{Queue, QueueName},
     store::{Store, StoreError, events::Event},
 };
 
@@ -56,7 +56,7 @@ pub struct Deliverer {
     /// The ladder's clock.
     pub clock: Arc<dyn Clock>,
     /// The attempts that are not in the statistics yet.
-    pub tally: Tally,
+    pub stats: StatsBuffer,
     /// What is counted.
     pub metrics: Metrics,
     /// What the operator was told of attempts that this host could not make.
@@ -80,8 +80,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn webhook(&self, due: &Due) -> Result<Option<Arc<Webhook>>, StoreError> {
-        let name = (due.tenant.clone(), due.webhook.clone());
+    pub(super) fn webhook(
+        &self,
+        message: &AttemptMessage,
+    ) -> Result<Option<Arc<Webhook>>, StoreError> {
+        let name = name_of(&message.delivery);
         self.webhooks.get(&name).cloned().transpose()
     }
 
@@ -120,7 +123,7 @@ impl Deliverer {
         {
             tracing::warn!("a batch was cut off by the function's time-out");
         }
-        self.tally.flush(&self.store).await;
+        self.stats.flush(&self.store).await;
         self.metrics.flush();
         open.into_inner()
             .unwrap_or_else(PoisonError::into_inner)
@@ -130,7 +133,7 @@ impl Deliverer {
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
         let (mut attempts, mut fanouts, mut pages, mut keys, mut notices, mut releases, mut poison) = (
-            BTreeMap::<AttemptKey, (Due, Copies)>::new(),
+            BTreeMap::<AttemptKey, (AttemptMessage, Copies)>::new(),
             Vec::new(),
             Vec::new(),
             Vec::new(),
@@ -140,10 +143,10 @@ impl Deliverer {
         );
         for record in records {
             match Message::parse(&record.body) {
-                Ok(Message::Attempt(due)) => {
+                Ok(Message::Attempt(message)) => {
                     let (_, copies) = attempts
-                        .entry(due.key())
-                        .or_insert_with(|| (due, Copies::default()));
+                        .entry(message.attempt_key())
+                        .or_insert_with(|| (message, Copies::default()));
                     copies.add(record);
                 }
                 Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
@@ -169,7 +172,7 @@ impl Deliverer {
         .await;
         let loaded = match self
             .load(
-                attempts.values().map(|(due, _)| due),
+                attempts.values().map(|(message, _)| message),
                 fanouts.iter().map(|(fanout, _)| fanout),
             )
             .await
@@ -177,11 +180,11 @@ impl Deliverer {
             Ok(loaded) => loaded,
             Err(error) => return tracing::error!(%error, "a batch could not be loaded"),
         };
-        let attempts = attempts.into_values().map(async |(due, copies)| {
+        let attempts = attempts.into_values().map(async |(message, copies)| {
             if mutated(Mutation::AckBeforeWork) {
                 done(&copies.message_ids);
             }
-            let outcome = AssertUnwindSafe(self.attempt(&due, copies.receives, &loaded))
+            let outcome = AssertUnwindSafe(self.attempt(&message, copies.receives, &loaded))
                 .catch_unwind()
                 .await;
             self.conclude(outcome, &copies, done).await;
@@ -229,15 +232,18 @@ impl Deliverer {
     /// Reads all that a batch needs, each item once.
     async fn load<'a>(
         &self,
-        attempts: impl Iterator<Item = &'a Due> + Clone,
+        attempts: impl Iterator<Item = &'a AttemptMessage> + Clone,
         fanouts: impl Iterator<Item = &'a Fanout>,
     ) -> Result<Loaded, StoreError> {
-        let webhooks = attempts
-            .clone()
-            .map(|due| (due.tenant.clone(), due.webhook.clone()));
+        let webhooks = attempts.clone().map(|message| name_of(&message.delivery));
         let large = attempts
-            .filter(|due| due.content.is_none())
-            .map(|due| (due.tenant.clone(), due.event.clone()));
+            .filter(|message| message.content.is_none())
+            .map(|message| {
+                (
+                    message.delivery.tenant.clone(),
+                    message.delivery.event.clone(),
+                )
+            });
         let events =
             large.chain(fanouts.map(|fanout| (fanout.tenant.clone(), fanout.event.clone())));
         let (webhooks, events) = (distinct(webhooks), distinct(events));
@@ -273,12 +279,12 @@ impl Deliverer {
         // A fan-out that is split twice sends everything twice.
         let repeated = fanout.repeated || receives > 1;
         let messages = fanout.targets.into_iter().map(|target| {
-            let due = first_due(event, target, repeated);
-            (Message::Attempt(due), 0)
+            let first = first_message(event, target, repeated);
+            (Message::Attempt(first), 0)
         });
         let messages: Vec<_> = messages.collect();
         self.queue
-            .send_all(Lane::Deliver, &messages)
+            .send_all(QueueName::Deliver, &messages)
             .await
             .into_iter()
             .collect::<Result<(), _>>()?;
@@ -313,6 +319,10 @@ impl Deliverer {
             }
         }
     }
+}
+
+fn name_of(delivery: &DeliveryKey) -> (TenantId, WebhookId) {
+    (delivery.tenant.clone(), delivery.webhook.clone())
 }
 
 fn distinct<T: Eq + std::hash::Hash>(names: impl Iterator<Item = T>) -> Vec<T> {

@@ -1,7 +1,7 @@
 //! Attempts that this host could not make: it had no descriptor left, no name server, no network.
 //!
 //! Such an attempt was none. It is not logged, no disable rule and no statistic hears of it, and it uses up no rung: its message
-//! goes back to the queue for the same position of the chain under the same due time, marked, so that a copy of it is recognised.
+//! goes back to the queue for the same position of the chain under the same message time, marked, so that a copy of it is recognised.
 //! It is sent anew rather than left to be handed out again, since a queue counts what it hands out and buries it in the end.
 //!
 //! How long it is put off grows with how late it is already: half of that, from seconds to minutes. So an outage costs few messages
@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{FlowError, deliver::Deliverer, post::chance};
 use crate::{
-    domain::message::{Due, Message},
+    domain::message::{AttemptMessage, Message},
     egress::HostFault,
     limits::{HOST_FAULT_TOLD_MS, PUT_OFF_MAX_MS, PUT_OFF_MIN_MS},
-    queue::Lane,
+    queue::QueueName,
 };
 
 /// What was told of this host's faults. Clones share it.
@@ -46,7 +46,11 @@ impl HostFaults {
 
 impl Deliverer {
     /// Puts off an attempt that this host could not make.
-    pub(super) async fn put_off_for(&self, due: &Due, fault: HostFault) -> Result<(), FlowError> {
+    pub(super) async fn put_off_for(
+        &self,
+        message: &AttemptMessage,
+        fault: HostFault,
+    ) -> Result<(), FlowError> {
         self.metrics.host_fault();
         if let Some(attempts) = self.host_faults.note(self.clock.wall_ms()) {
             tracing::error!(
@@ -54,21 +58,24 @@ impl Deliverer {
                 "this host cannot deliver; receivers are not at fault, and attempts are retried"
             );
         }
-        self.come_again(due).await
+        self.come_again(message).await
     }
 
     /// Puts off an attempt that could not be made.
-    pub(super) async fn come_again(&self, due: &Due) -> Result<(), FlowError> {
-        let again = Due {
+    pub(super) async fn come_again(&self, message: &AttemptMessage) -> Result<(), FlowError> {
+        let again = AttemptMessage {
             repeated: true,
             // It takes another place: its own is over when it comes back.
             place_ms: None,
-            ..due.clone()
+            ..message.clone()
         };
-        let late_ms = self.clock.now_ms().saturating_sub(due.due_ms);
-        let delay_ms = delay_ms(late_ms, chance(due.key().delivery.uuid(), due.n));
+        let late_ms = self.clock.now_ms().saturating_sub(message.position.due_ms);
+        let delay_ms = delay_ms(
+            late_ms,
+            chance(message.attempt_key().delivery.uuid(), message.position.n),
+        );
         self.queue
-            .send(Lane::Retry, &Message::Attempt(again), delay_ms)
+            .send(QueueName::Retry, &Message::Attempt(again), delay_ms)
             .await?;
         Ok(())
     }

@@ -3,7 +3,11 @@
 use rung_base::{chance, clock::timestamp};
 use rung_dialect::{Dialect, EventFacts};
 
-use super::{FlowError, accept::new_event_id, deliver::Deliverer, settle::head};
+use super::{
+    FlowError,
+    accept::{delivery_key, new_event_id},
+    deliver::Deliverer,
+};
 use crate::{
     domain::{
         attempt::{Attempt, Outcome, Trigger},
@@ -11,13 +15,14 @@ use crate::{
         delivery::{Delivery, State},
         hops::Hops,
         id::DeliveryKey,
-        message::{Content, Due, Message},
+        message::{AttemptMessage, Content, Message},
+        position::Position,
         webhook::Webhook,
     },
     mutation::{Mutation, mutated},
-    queue::Lane,
+    queue::QueueName,
     store::{
-        deliveries::{From, Written},
+        deliveries::{AdvanceIf, Written},
         events::{Body, Event, Matches},
     },
 };
@@ -58,7 +63,7 @@ impl Deliverer {
             let now_ms = self.clock.now_ms();
             let overdue = row
                 .as_ref()
-                .filter(|row| row.state == State::Pending && row.due_ms <= now_ms);
+                .filter(|row| row.state == State::Pending && row.position.due_ms <= now_ms);
             let made = match overdue {
                 Some(row) => self.store.attempt(&row.attempt_key()).await?,
                 None => None,
@@ -68,13 +73,20 @@ impl Deliverer {
                 // It was made, and what follows from it is still to be written.
                 (Some(row), Some(made)) if made.next_due_ms.is_some() => {
                     let climbed = usize::from(made.trigger != Trigger::Manual);
-                    let rung = row.rung + climbed;
-                    (row.n + 1, row.attempt + 1, rung, made.next_due_ms)
+                    let rung = row.position.rung + climbed;
+                    (
+                        row.position.n + 1,
+                        row.position.attempt + 1,
+                        rung,
+                        made.next_due_ms,
+                    )
                 }
-                (Some(row), Some(_)) => (row.n + 1, row.attempt + 1, used_up, None),
+                (Some(row), Some(_)) => {
+                    (row.position.n + 1, row.position.attempt + 1, used_up, None)
+                }
                 (Some(row), None)
                     if overdue.is_some()
-                        && row.epoch == webhook.epoch
+                        && row.position.epoch == webhook.epoch
                         && !self.is_held_back(webhook) =>
                 {
                     if row.is_overdue(now_ms) {
@@ -83,57 +95,48 @@ impl Deliverer {
                     return Ok(());
                 }
                 (Some(row), None) if row.is_worn_out() => return Err(FlowError::WornOut),
-                (Some(row), None) if row.state_for(webhook) == State::Pending => {
-                    (row.n + 1, row.next_attempt(), row.rung, Some(row.due_ms))
-                }
-                (Some(row), None) => (row.n + 1, row.next_attempt(), used_up, None),
+                (Some(row), None) if row.state_for(webhook) == State::Pending => (
+                    row.position.n + 1,
+                    row.next_attempt(),
+                    row.position.rung,
+                    Some(row.position.due_ms),
+                ),
+                (Some(row), None) => (row.position.n + 1, row.next_attempt(), used_up, None),
                 // The first attempt has just failed, and its row is being written.
                 (None, _) if entry_wait_ms.is_some() => (2, 2, 1, entry_wait_ms),
                 (None, _) => (2, 2, used_up, None),
             };
-            let through = had_succeeded(row.as_ref(), made.as_ref(), entry)
+            let already_succeeded = had_succeeded(row.as_ref(), made.as_ref(), entry)
                 && !mutated(Mutation::SuccessForgotten);
-            let due = Due {
-                tenant: key.tenant.clone(),
-                webhook: key.webhook.clone(),
-                event: key.event.clone(),
-                accepted_ms: key.accepted_ms,
+            let position = Position {
                 n,
-                due_ms: now_ms,
                 attempt,
                 rung,
-                epoch: webhook.epoch,
                 trigger: Trigger::Manual,
                 dialect: Some(spoken.clone()),
-                job: None,
-                repeated: false,
-                through,
+                already_succeeded,
                 resume_ms,
-                place_ms: None,
-                pace_epoch: 0,
-                turn: None,
-                content: None,
+                ..Position::first(now_ms, webhook.epoch)
             };
+            let message = AttemptMessage::new(key.clone(), position);
             // First the message, then the row: a row without a message would wait for ever.
             self.queue
-                .send(Lane::Retry, &Message::Attempt(due.clone()), 0)
+                .send(QueueName::Retry, &Message::Attempt(message.clone()), 0)
                 .await?;
+            let to = message.row(event_type.to_owned());
             let written = match row {
                 None => {
-                    let head = head(&due, event_type, vec![due.due_ms]);
-                    let ended_ms = entry.filter(|_| due.through).map(|entry| entry.ended_ms);
-                    self.store.place(&Delivery { ended_ms, ..head }).await?
+                    let ended_ms = entry
+                        .filter(|_| already_succeeded)
+                        .map(|entry| entry.ended_ms);
+                    self.store.place(&Delivery { ended_ms, ..to }).await?
                 }
-                Some(_) => {
-                    self.store
-                        .advance(&head(&due, event_type, Vec::new()), From::Any)
-                        .await?
-                }
+                Some(_) => self.store.advance(&to, AdvanceIf::Any).await?,
             };
             match written {
                 Written::Done(_) => return Ok(()),
                 // The message was faster and wrote the row itself.
-                Written::Found(Some(found)) if found.n == due.n && found.due_ms == due.due_ms => {
+                Written::Found(Some(found)) if found.position.is(&message.position) => {
                     return Ok(());
                 }
                 Written::Found(found) => row = found,
@@ -144,7 +147,7 @@ impl Deliverer {
     /// Sends the message of the position that a row waits at once more.
     pub(super) async fn send_position(&self, row: &Delivery) -> Result<(), FlowError> {
         let message = Message::Attempt(row.message());
-        Ok(self.queue.send(Lane::Retry, &message, 0).await?)
+        Ok(self.queue.send(QueueName::Retry, &message, 0).await?)
     }
 
     /// Posts a type's sample event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and
@@ -190,27 +193,13 @@ impl Deliverer {
             call: None,
             erased: None,
         };
-        let due = Due {
-            tenant: webhook.tenant.clone(),
-            webhook: webhook.id.clone(),
-            event: id,
-            accepted_ms: now_ms,
-            n: 1,
-            due_ms: now_ms,
-            attempt: 1,
-            rung: 0,
-            epoch: webhook.epoch,
+        let delivery = delivery_key(&event, &webhook.id);
+        let position = Position {
             trigger: Trigger::Test,
             dialect: Some(dialect.name.clone()),
-            job: None,
-            repeated: false,
-            through: false,
-            resume_ms: None,
-            place_ms: None,
-            pace_epoch: 0,
-            turn: None,
-            content: None,
+            ..Position::first(now_ms, webhook.epoch)
         };
+        let message = AttemptMessage::new(delivery, position);
         let content = Content {
             event_type: event_type.to_owned(),
             body,
@@ -219,7 +208,7 @@ impl Deliverer {
         };
         // The log's detail shows the body, which is the event's.
         self.store.put_event(&event).await?;
-        let attempt = self.post(&due, webhook, dialect, &content).await?;
+        let attempt = self.post(&message, webhook, dialect, &content).await?;
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else {

@@ -3,7 +3,7 @@
 //! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
 //! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
 //! spaces the attempts of a webhook with a limit, [`in_flight`] bounds how many are under way, [`pause`] makes those of a paused one wait, [`shown`] reads answers for the log,
-//! [`host_faults`] puts off what this host could not send, [`tally`] counts
+//! [`host_faults`] puts off what this host could not send, [`stats_buffer`] counts
 //! attempts for the statistics. [`sweep`] brings parked waits back, [`watch`] sends again what was lost.
 //! [`manual`] and [`pending`] are what people start by hand. [`jobs`] is work that goes on page by page: [`recover`] sends many
 //! deliveries again, [`erase`] erases what is to be erased. [`outage`] keeps since when a webhook fails. [`operator`] notifies the operator of what happens to
@@ -28,13 +28,13 @@ mod post;
 pub mod recover;
 mod settle;
 mod shown;
+mod stats_buffer;
 pub mod sweep;
-mod tally;
 mod watch;
 
 pub use self::{
     event_types::EventTypes, host_faults::HostFaults, in_flight::InFlight, pause::Pauses,
-    tally::Tally,
+    stats_buffer::StatsBuffer,
 };
 use crate::{egress::HostFault, queue::QueueError, store::StoreError, topic::TopicError};
 

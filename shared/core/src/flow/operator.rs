@@ -30,7 +30,7 @@ use crate::{
         webhook::Webhook,
     },
     limits::OPERATOR_ABSENT_MS,
-    queue::Lane,
+    queue::QueueName,
     store::{Store, StoreError},
     topic::{Topic, TopicError, TopicMessage},
 };
@@ -147,6 +147,6 @@ impl Deliverer {
     /// Makes a notice durable.
     pub(super) async fn notify(&self, notice: Notice) -> Result<(), FlowError> {
         let message = Message::Notice(notice);
-        Ok(self.queue.send(Lane::Retry, &message, 0).await?)
+        Ok(self.queue.send(QueueName::Retry, &message, 0).await?)
     }
 }

@@ -1,8 +1,8 @@
 //! A webhook's pace: at most so many deliveries a second, however many functions deliver at once.
 //!
 //! Each attempt takes the next free place of the webhook's row in the table. One that is ahead goes back to the queue with its
-//! place, to come again then: the same position of the chain under the same due time, so nothing forks, and marked, so that a copy
-//! of it is recognised. [`chain::receive`](crate::domain::chain::receive) waits for a place as it does for the due time.
+//! place, to come again then: the same position of the chain under the same message time, so nothing forks, and marked, so that a copy
+//! of it is recognised. [`chain::receive`](crate::domain::chain::receive) waits for a place as it does for the message time.
 //!
 //! A place is good in its own second only. A message that comes later, since nothing was delivered for a while, takes a new one, or
 //! all that have come too late would be posted at once. And it is good under the limit that it was given under: what waits when that is
@@ -12,12 +12,12 @@ use super::{FlowError, deliver::Deliverer};
 use crate::{
     domain::{
         attempt::Trigger,
-        message::{Due, Message},
+        message::{AttemptMessage, Message},
         webhook::Webhook,
     },
     limits::EARLY_MS,
     mutation::{Mutation, mutated},
-    queue::Lane,
+    queue::QueueName,
 };
 
 /// How long a place is good, in milliseconds.
@@ -26,15 +26,19 @@ const PLACE_MS: u64 = 1_000;
 impl Deliverer {
     /// Whether the attempt may be made now. If not, its message is on its way to its place. What people ask for by hand doesn't
     /// wait.
-    pub(super) async fn in_pace(&self, due: &Due, webhook: &Webhook) -> Result<bool, FlowError> {
+    pub(super) async fn in_pace(
+        &self,
+        message: &AttemptMessage,
+        webhook: &Webhook,
+    ) -> Result<bool, FlowError> {
         let Some(per_second) = webhook.rate_limit else {
             return Ok(true);
         };
-        let by_hand = due.trigger == Trigger::Manual && due.job.is_none();
+        let by_hand = message.position.trigger == Trigger::Manual && message.position.job.is_none();
         let is_in_place = |place_ms: &u64| {
             self.clock.now_ms() < place_ms + PLACE_MS || mutated(Mutation::PlaceOutlived)
         };
-        if by_hand || webhook.place_of(due).as_ref().is_some_and(is_in_place) {
+        if by_hand || webhook.place_of(message).as_ref().is_some_and(is_in_place) {
             return Ok(true);
         }
         let place_ms = self.store.take_place(webhook, per_second).await?;
@@ -46,16 +50,16 @@ impl Deliverer {
         if left_ms == 0 {
             return Ok(true);
         }
-        let placed = Due {
+        let placed = AttemptMessage {
             place_ms,
             pace_epoch: webhook.pace_epoch,
             repeated: true,
-            ..due.clone()
+            ..message.clone()
         };
         // SQS counts in whole seconds. The message comes a little early, and the rest is waited for in the function.
         let delay_ms = left_ms.saturating_sub(EARLY_MS / 2);
         self.queue
-            .send(Lane::Retry, &Message::Attempt(placed), delay_ms)
+            .send(QueueName::Retry, &Message::Attempt(placed), delay_ms)
             .await?;
         Ok(false)
     }

@@ -19,15 +19,15 @@ use super::{
     FlowError,
     deliver::{Deliverer, Loaded},
     post::chance,
-    settle::head,
 };
 use crate::{
     domain::{
         attempt::{Attempt, Trigger},
         delivery::Delivery,
         id::{TenantId, WebhookId},
-        message::{Due, Message, Release, Turn},
+        message::{AttemptMessage, Message, Release, Turn},
         pause::{Gate, Pause, Signal},
+        position::Position,
         stored::Stored,
         webhook::Webhook,
     },
@@ -35,7 +35,7 @@ use crate::{
         PAUSE_LEAD_MS, QUEUE_DELAY_MAX_MS, RELEASE_DELAY_MS, RELEASE_PAGE, REMEMBERED_PAUSES,
     },
     mutation::{Mutation, mutated},
-    queue::Lane,
+    queue::QueueName,
     store::{deliveries::List, walk::Span, webhook_states::StateWritten},
 };
 
@@ -115,11 +115,11 @@ impl Deliverer {
     /// hand doesn't wait.
     pub(super) async fn is_let_through(
         &self,
-        due: &Due,
+        message: &AttemptMessage,
         webhook: &Webhook,
         loaded: &Loaded,
     ) -> Result<bool, FlowError> {
-        if due.trigger == Trigger::Manual || mutated(Mutation::PauseIgnored) {
+        if message.position.trigger == Trigger::Manual || mutated(Mutation::PauseIgnored) {
             return Ok(true);
         }
         let mut known = self.pauses.newest(webhook);
@@ -129,9 +129,9 @@ impl Deliverer {
             };
             let pause = &stored.value;
             let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
-            let turn = due.turn.filter(|turn| turn.pause == pause.id);
+            let turn = message.turn.filter(|turn| turn.pause == pause.id);
             let in_place = turn.is_some_and(|turn| turn.at_ms <= now_ms);
-            let log_id = due.key().log_id().to_string();
+            let log_id = message.attempt_key().log_id().to_string();
             match pause.gate(in_place, now_ms, wall_ms) {
                 Gate::Open => return Ok(true),
                 Gate::Probing if pause.is_probe(&log_id) => return Ok(true),
@@ -141,12 +141,12 @@ impl Deliverer {
                         Replaced::Done(_) => return Ok(true),
                         Replaced::Found(found) => known = found,
                         Replaced::Past => {
-                            self.come_again(due).await?;
+                            self.come_again(message).await?;
                             return Ok(false);
                         }
                     }
                 }
-                gate => return self.take_turn(due, webhook, pause, gate, loaded).await,
+                gate => return self.take_turn(message, webhook, pause, gate, loaded).await,
             }
         }
     }
@@ -154,7 +154,7 @@ impl Deliverer {
     /// Takes a turn behind a pause. Whether it has come already; if not, the message is on its way to it.
     async fn take_turn(
         &self,
-        due: &Due,
+        message: &AttemptMessage,
         webhook: &Webhook,
         pause: &Pause,
         gate: Gate,
@@ -172,8 +172,11 @@ impl Deliverer {
             return Ok(true);
         }
         let travels = at_ms.saturating_sub(now_ms) <= QUEUE_DELAY_MAX_MS;
-        let waiting = Due {
-            n: due.n.max(2),
+        let waiting = AttemptMessage {
+            position: Position {
+                n: message.position.n.max(2),
+                ..message.position.clone()
+            },
             turn: Some(Turn {
                 pause: pause.id,
                 at_ms,
@@ -181,18 +184,18 @@ impl Deliverer {
             repeated: true,
             place_ms: None,
             // Where an erasure does not look, there is nothing to erase.
-            content: due.content.clone().filter(|_| travels),
-            ..due.clone()
+            content: message.content.clone().filter(|_| travels),
+            ..message.clone()
         };
         self.put_off(&waiting).await?;
-        if due.n == 1 {
-            let event_type = self.event_type(due, loaded);
-            let row = head(&waiting, &event_type, vec![waiting.due_ms]);
+        if message.position.n == 1 {
+            let event_type = self.event_type(message, loaded);
+            let row = waiting.row(event_type);
             self.store.place(&row).await?;
             // Whoever has changed the pause meanwhile may have looked for what waits before there was this row.
             if !travels && self.is_changed(webhook, pause).await? {
                 self.queue
-                    .send(Lane::Retry, &Message::Attempt(waiting), 0)
+                    .send(QueueName::Retry, &Message::Attempt(waiting), 0)
                     .await?;
             }
         }
@@ -321,7 +324,11 @@ impl Deliverer {
                 cursor: String::new(),
             };
             self.queue
-                .send(Lane::Retry, &Message::Release(release), self.index_lag_ms)
+                .send(
+                    QueueName::Retry,
+                    &Message::Release(release),
+                    self.index_lag_ms,
+                )
                 .await?;
         }
         let notice = match (stood, stored.value.ended_ms) {
@@ -347,10 +354,10 @@ impl Deliverer {
         let soon_ms = self.clock.now_ms() + QUEUE_DELAY_MAX_MS;
         let waiting = rows
             .iter()
-            .filter(|row| row.due_ms <= soon_ms && webhook.takes(row.epoch));
+            .filter(|row| row.position.due_ms <= soon_ms && webhook.takes(row.position.epoch));
         let messages = waiting.map(|row| (Message::Attempt(row.message()), 0));
         let messages: Vec<_> = messages.collect();
-        let sent = self.queue.send_all(Lane::Retry, &messages).await;
+        let sent = self.queue.send_all(QueueName::Retry, &messages).await;
         sent.into_iter().collect::<Result<(), _>>()?;
         if let Some(cursor) = next {
             let next = Release {
@@ -358,7 +365,7 @@ impl Deliverer {
                 ..release.clone()
             };
             self.queue
-                .send(Lane::Retry, &Message::Release(next), RELEASE_DELAY_MS)
+                .send(QueueName::Retry, &Message::Release(next), RELEASE_DELAY_MS)
                 .await?;
         }
         Ok(())

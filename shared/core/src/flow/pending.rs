@@ -3,10 +3,11 @@
 use super::{FlowError, deliver::Deliverer};
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptKey, Trigger},
+        attempt::{Attempt, AttemptKey},
         audit::Record,
         delivery::{Delivery, State},
         id::DeliveryKey,
+        position::Position,
         webhook::Webhook,
     },
     store::{attempts::LogFilter, deliveries::Written, walk::Order},
@@ -63,7 +64,7 @@ impl Deliverer {
         match self.store.delivery(key).await? {
             Some(row)
                 if row.state == State::Pending
-                    && webhook.takes(row.epoch)
+                    && webhook.takes(row.position.epoch)
                     && !self.is_held_back(webhook) =>
             {
                 let is_overdue = row.is_overdue(self.clock.now_ms());
@@ -113,21 +114,13 @@ impl Deliverer {
 /// The row of a delivery that is cancelled before the one that its first attempt leads to was written.
 fn cancelled_after(first: &Attempt, webhook: &Webhook) -> Delivery {
     let due_ms = first.next_due_ms.unwrap_or(first.ended_ms);
+    let position = Position::first(first.key.due_ms, webhook.epoch).successor(first, due_ms);
     Delivery {
-        key: first.key.delivery.clone(),
         state: State::Cancelled,
-        n: 2,
-        due_ms,
-        attempt: 2,
-        rung: 1,
-        epoch: webhook.epoch,
-        through: false,
-        trigger: Trigger::Retry,
-        dialect: Some(first.dialect.clone()),
-        resume_ms: None,
-        job: None,
-        ended_ms: None,
-        event_type: first.event_type.clone(),
-        dues_ms: vec![due_ms],
+        ..Delivery::waiting(
+            first.key.delivery.clone(),
+            position,
+            first.event_type.clone(),
+        )
     }
 }

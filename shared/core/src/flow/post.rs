@@ -15,7 +15,7 @@ use crate::{
     domain::{
         attempt::{Attempt, ErrorCode, Exchange, Outcome, Trigger},
         hops::{HOPS, Hops},
-        message::{Content, Due},
+        message::{AttemptMessage, Content},
         retry_after::asked_ms,
         webhook::Webhook,
     },
@@ -125,28 +125,28 @@ impl Deliverer {
     /// When no attempt was made.
     pub(super) async fn post(
         &self,
-        due: &Due,
+        message: &AttemptMessage,
         webhook: &Webhook,
         dialect: &Dialect,
         content: &Content,
     ) -> Result<Attempt, NotMade> {
         // Who waits for a connection has neither signed anything yet nor begun to count the receiver's time.
         let (place, slot) = self.slot(webhook, dialect).await?;
-        let key = due.key();
+        let (at, key) = (&message.position, message.attempt_key());
         let delivery_id = key.delivery.uuid();
         let wall_ms = self.clock.wall_ms();
         let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
         let trace = content.trace.as_ref();
-        let traceparent = trace.map(|trace| trace.child(span_id(delivery_id, due.n)));
+        let traceparent = trace.map(|trace| trace.child(span_id(delivery_id, at.n)));
         let url = url_on_the_wire(webhook);
         let input = SignInput {
-            event_id: due.event.as_str(),
+            event_id: message.delivery.event.as_str(),
             event_type: &content.event_type,
             delivery_id,
             webhook_id: webhook.id.as_str(),
             tenant: webhook.tenant.as_str(),
             url: &url,
-            attempt: due.attempt,
+            attempt: at.attempt,
             time_ms: wall_ms,
             body: &content.body,
             secret,
@@ -158,7 +158,7 @@ impl Deliverer {
         let sent = self
             .send(
                 &input,
-                due.trigger.into(),
+                at.trigger.into(),
                 webhook,
                 dialect,
                 content.hops,
@@ -176,16 +176,17 @@ impl Deliverer {
         let (ended_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
         let succeeded = status.is_some_and(|status| dialect.is_success(status));
-        let gone = is_gone(dialect, status) && due.trigger.counts();
+        let gone = is_gone(dialect, status) && at.trigger.counts();
         let asked_ms = answer.as_ref().ok().filter(|_| !succeeded);
         let asked_ms = asked_ms.and_then(|answer| retry_after_ms(answer, wall_ms));
         let is_final = gone || status.is_some_and(|status| dialect.gives_up_on(status));
-        let climbs = !succeeded && !is_final && !due.through && due.trigger != Trigger::Test;
+        let climbs =
+            !succeeded && !is_final && !at.already_succeeded && at.trigger != Trigger::Test;
         Ok(Attempt {
             event_type: content.event_type.clone(),
-            attempt: due.attempt,
+            attempt: at.attempt,
             dialect: dialect.name.clone(),
-            trigger: due.trigger,
+            trigger: at.trigger,
             outcome: if succeeded {
                 Outcome::Succeeded
             } else {
@@ -208,10 +209,10 @@ impl Deliverer {
                 Err(failure) => failure.error_code(),
             }),
             asked_until_ms: asked_ms.map(|asked_ms| ended_ms.saturating_add(asked_ms)),
-            next_due_ms: match due.resume_ms.filter(|_| climbs) {
+            next_due_ms: match at.resume_ms.filter(|_| climbs) {
                 Some(resume_ms) => Some(resume_ms.max(ended_ms)),
                 None => climbs
-                    .then(|| wait_ms(due, dialect, status, asked_ms, delivery_id))
+                    .then(|| wait_ms(message, dialect, status, asked_ms, delivery_id))
                     .flatten()
                     .map(|wait_ms| ended_ms + wait_ms),
             },
@@ -405,19 +406,22 @@ fn refusal(answer: &Answer, webhook: &Webhook, outgoing: Option<&Outgoing>) -> S
 
 /// How long to wait after this failure, in milliseconds; `None` when the ladder is used up.
 fn wait_ms(
-    due: &Due,
+    message: &AttemptMessage,
     dialect: &Dialect,
     status: Option<u16>,
     asked_ms: Option<u64>,
     delivery_id: Uuid,
 ) -> Option<u64> {
-    let wait_ms = dialect
-        .ladder
-        .wait_ms(due.rung, chance(delivery_id, due.n))?;
+    let wait_ms = dialect.ladder.wait_ms(
+        message.position.rung,
+        chance(delivery_id, message.position.n),
+    )?;
     let is_heeded = dialect.prolongs_waits() && matches!(status, Some(429 | 503));
     let asked_ms = asked_ms.filter(|_| is_heeded);
     Some(asked_ms.map_or(wait_ms, |asked_ms| {
-        dialect.ladder.prolonged_ms(due.rung, wait_ms, asked_ms)
+        dialect
+            .ladder
+            .prolonged_ms(message.position.rung, wait_ms, asked_ms)
     }))
 }
 

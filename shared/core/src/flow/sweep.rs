@@ -16,7 +16,7 @@ use crate::{
     limits::SWEEP_AHEAD_MS,
     metrics::Metrics,
     mutation::{Mutation, mutated},
-    queue::{Lane, Queue},
+    queue::{Queue, QueueName},
     store::{Store, parked::Cursor},
 };
 
@@ -67,7 +67,7 @@ impl Sweeper {
                 .iter()
                 .map(|reminder| (Message::KeyEnds(reminder.key.clone()), 0));
             let messages: Vec<_> = messages.collect();
-            let accepted = self.queue.send_all(Lane::Retry, &messages).await;
+            let accepted = self.queue.send_all(QueueName::Retry, &messages).await;
             accepted.into_iter().collect::<Result<(), _>>()?;
             self.store.forget_reminders(due).await?;
             sent += messages.len();
@@ -98,16 +98,16 @@ impl Sweeper {
             let messages: Vec<_> = page
                 .waits
                 .into_iter()
-                .map(|due| {
-                    let delay_ms = due.wakes_ms().saturating_sub(self.clock.now_ms());
-                    (Message::Attempt(due), delay_ms)
+                .map(|wait| {
+                    let delay_ms = wait.wakes_ms().saturating_sub(self.clock.now_ms());
+                    (Message::Attempt(wait), delay_ms)
                 })
                 .collect();
-            let accepted = self.queue.send_all(Lane::Retry, &messages).await;
+            let accepted = self.queue.send_all(QueueName::Retry, &messages).await;
             accepted.into_iter().collect::<Result<(), _>>()?;
             // One that cannot be read stops none of the others.
             let unreadable = page.unreadable.into_iter();
-            let passed_on = unreadable.map(|body| self.queue.pass_on(Lane::Retry, body));
+            let passed_on = unreadable.map(|body| self.queue.pass_on(QueueName::Retry, body));
             try_join_all(passed_on).await?;
             sent += messages.len();
             // Nothing is parked into a minute that is this near: when it is read to its end, it is done with.

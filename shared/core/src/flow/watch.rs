@@ -11,16 +11,17 @@
 //!
 //! A lap keeps its place in the table: each piece goes on where the one before it has ended, and a crash repeats a piece.
 
-use super::{FlowError, accept::first_copy, sweep::Sweeper};
+use super::{FlowError, sweep::Sweeper};
 use crate::{
     domain::{
         delivery::is_looked_at,
         id::{TenantId, WebhookId},
-        message::Message,
+        message::{AttemptMessage, Message},
+        position::Position,
     },
     limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCH_TIME_MS},
     mutation::{Mutation, mutated},
-    queue::Lane,
+    queue::QueueName,
     store::{
         laps::{Lap, Place},
         tenants,
@@ -36,7 +37,7 @@ const FIRST_LAP_MS: u64 = 86_400_000;
 /// A piece of a lap.
 struct Piece<'a> {
     sweeper: &'a Sweeper,
-    lane: Lane,
+    queue: QueueName,
     lap: Lap,
     /// Pages that it may still read.
     steps: usize,
@@ -52,8 +53,8 @@ impl Sweeper {
     /// When the table or a queue fails; the next sweep goes on.
     pub(super) async fn watch(&self) -> Result<usize, FlowError> {
         let mut sent = 0;
-        for lane in [Lane::Deliver, Lane::Retry] {
-            sent += self.watch_lane(lane).await?;
+        for queue in [QueueName::Deliver, QueueName::Retry] {
+            sent += self.watch_queue(queue).await?;
         }
         if sent > 0 {
             tracing::warn!(sent, "lost messages sent again");
@@ -63,27 +64,27 @@ impl Sweeper {
         Ok(sent)
     }
 
-    async fn watch_lane(&self, lane: Lane) -> Result<usize, FlowError> {
+    async fn watch_queue(&self, queue: QueueName) -> Result<usize, FlowError> {
         if mutated(Mutation::NoWatchdog) {
             return Ok(0);
         }
         let now_ms = self.clock.now_ms();
-        let Some(lap) = next_lap(self.store.lap(lane).await?, now_ms) else {
+        let Some(lap) = next_lap(self.store.lap(queue).await?, now_ms) else {
             return Ok(0);
         };
-        if self.queue.backlog(lane).await? > BACKLOG {
+        if self.queue.backlog(queue).await? > BACKLOG {
             return Ok(0);
         }
         let mut piece = Piece {
             sweeper: self,
-            lane,
+            queue,
             lap,
             steps: WATCH_STEPS,
             until_ms: self.clock.wall_ms() + WATCH_TIME_MS,
             sent: 0,
         };
         piece.walk().await?;
-        self.store.put_lap(lane, &piece.lap).await?;
+        self.store.put_lap(queue, &piece.lap).await?;
         Ok(piece.sent)
     }
 }
@@ -113,7 +114,7 @@ impl Piece<'_> {
     /// Goes on until the lap or the piece ends.
     async fn walk(&mut self) -> Result<(), FlowError> {
         while let Some(mut place) = self.lap.place.take() {
-            if self.lane == Lane::Retry && place == Place::default() {
+            if self.queue == QueueName::Retry && place == Place::default() {
                 self.watch_jobs().await?;
             }
             let before = place.tenant.as_deref();
@@ -131,9 +132,9 @@ impl Piece<'_> {
                         ..Place::default()
                     };
                 }
-                let rest = match self.lane {
-                    Lane::Deliver => self.watch_events(&tenant.id, &mut place).await?,
-                    Lane::Retry => self.watch_webhooks(&tenant.id, &mut place).await?,
+                let rest = match self.queue {
+                    QueueName::Deliver => self.watch_events(&tenant.id, &mut place).await?,
+                    QueueName::Retry => self.watch_webhooks(&tenant.id, &mut place).await?,
                 };
                 if rest {
                     self.lap.place = Some(place);
@@ -189,7 +190,12 @@ impl Piece<'_> {
             let copies = untraced.iter().filter_map(|key| {
                 // Of those that are gone since, nobody waits for anything.
                 let epoch = *epochs.get(&key.webhook)?;
-                Some(Message::Attempt(first_copy(key, epoch)))
+                let position = Position::first(key.accepted_ms, epoch);
+                // An earlier message of it may be under way.
+                Some(Message::Attempt(AttemptMessage {
+                    repeated: true,
+                    ..AttemptMessage::new(key.clone(), position)
+                }))
             });
             self.send(copies.collect()).await?;
             place.cursor = next;
@@ -284,7 +290,11 @@ impl Piece<'_> {
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), FlowError> {
         self.sent += messages.len();
         let messages: Vec<_> = messages.into_iter().map(|message| (message, 0)).collect();
-        let sent = self.sweeper.queue.send_all(Lane::Retry, &messages).await;
+        let sent = self
+            .sweeper
+            .queue
+            .send_all(QueueName::Retry, &messages)
+            .await;
         Ok(sent.into_iter().collect::<Result<(), _>>()?)
     }
 }

@@ -9,7 +9,7 @@ use aws_sdk_sqs::{
 };
 use futures_util::future::try_join_all;
 
-use super::{Lane, Queue, QueueError};
+use super::{Queue, QueueError, QueueName};
 use crate::{domain::message::Message, limits::QUEUE_BATCH};
 
 /// How long a dead letter is hidden when it is looked at, in seconds.
@@ -21,7 +21,7 @@ const MOVING_S: i32 = 60;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// Of which queue.
-    pub lane: Lane,
+    pub queue: QueueName,
     /// The queue's name for it.
     pub message_id: String,
     /// What it says; `None` when that is none of Rung's messages.
@@ -46,14 +46,14 @@ impl Queue {
     ///
     /// # Errors
     /// When SQS does not answer.
-    pub async fn count_dead(&self, lane: Lane) -> Result<u64, QueueError> {
+    pub async fn count_dead(&self, queue: QueueName) -> Result<u64, QueueError> {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         ];
         let asked = self.client.get_queue_attributes();
         let asked = asked
-            .queue_url(self.dead_url(lane))
+            .queue_url(self.dead_url(queue))
             .set_attribute_names(Some(names.to_vec()));
         let counts = asked.send().await.map_err(|error| fault(&error))?;
         let counts = counts.attributes.unwrap_or_default();
@@ -67,17 +67,17 @@ impl Queue {
     /// When SQS does not answer.
     pub async fn look_at_dead(
         &self,
-        lane: Lane,
+        queue: QueueName,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, QueueError> {
         let mut seen = Vec::new();
         while seen.len() < limit {
             let most = (limit - seen.len()).min(QUEUE_BATCH);
-            let received = self.receive_dead(lane, most, LOOKING_S).await?;
+            let received = self.receive_dead(queue, most, LOOKING_S).await?;
             if received.is_empty() {
                 break;
             }
-            seen.extend(received.iter().map(|received| dead_letter(lane, received)));
+            seen.extend(received.iter().map(|received| dead_letter(queue, received)));
         }
         Ok(seen)
     }
@@ -87,8 +87,8 @@ impl Queue {
     ///
     /// # Errors
     /// When SQS does not answer; what was not moved is still there.
-    pub async fn redrive(&self, lane: Lane) -> Result<Option<Redriven>, QueueError> {
-        let received = self.receive_dead(lane, QUEUE_BATCH, MOVING_S).await?;
+    pub async fn redrive(&self, queue: QueueName) -> Result<Option<Redriven>, QueueError> {
+        let received = self.receive_dead(queue, QUEUE_BATCH, MOVING_S).await?;
         if received.is_empty() {
             return Ok(None);
         }
@@ -100,9 +100,9 @@ impl Queue {
                 messages.push((message, 0));
             }
         }
-        let taken = self.send_all(lane, &messages).await;
+        let taken = self.send_all(queue, &messages).await;
         taken.into_iter().collect::<Result<(), _>>()?;
-        self.delete_dead(lane, &known).await?;
+        self.delete_dead(queue, &known).await?;
         Ok(Some(Redriven {
             moved: known.len(),
             unknown: received.len() - known.len(),
@@ -111,13 +111,13 @@ impl Queue {
 
     async fn receive_dead(
         &self,
-        lane: Lane,
+        queue: QueueName,
         most: usize,
         hidden_s: i32,
     ) -> Result<Vec<Received>, QueueError> {
         let asked = self.client.receive_message();
         let asked = asked
-            .queue_url(self.dead_url(lane))
+            .queue_url(self.dead_url(queue))
             .max_number_of_messages(i32::try_from(most).unwrap_or(1))
             .visibility_timeout(hidden_s)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
@@ -126,11 +126,15 @@ impl Queue {
         Ok(received.messages.unwrap_or_default())
     }
 
-    async fn delete_dead(&self, lane: Lane, messages: &[&Received]) -> Result<(), QueueError> {
+    async fn delete_dead(
+        &self,
+        queue: QueueName,
+        messages: &[&Received],
+    ) -> Result<(), QueueError> {
         let deleted = messages.iter().map(|message| {
             let asked = self.client.delete_message();
             asked
-                .queue_url(self.dead_url(lane))
+                .queue_url(self.dead_url(queue))
                 .set_receipt_handle(message.receipt_handle.clone())
                 .send()
         });
@@ -138,19 +142,19 @@ impl Queue {
         deleted.map(drop).map_err(|error| fault(&error))
     }
 
-    fn dead_url(&self, lane: Lane) -> &str {
-        match lane {
-            Lane::Deliver => &self.urls.dead,
-            Lane::Retry => &self.urls.retry_dead,
+    fn dead_url(&self, queue: QueueName) -> &str {
+        match queue {
+            QueueName::Deliver => &self.urls.dead,
+            QueueName::Retry => &self.urls.retry_dead,
         }
     }
 }
 
-fn dead_letter(lane: Lane, received: &Received) -> DeadLetter {
+fn dead_letter(queue: QueueName, received: &Received) -> DeadLetter {
     let attribute = |name| received.attributes.as_ref()?.get(&name)?.parse().ok();
     let body = received.body.as_deref().unwrap_or_default();
     DeadLetter {
-        lane,
+        queue,
         message_id: received.message_id.clone().unwrap_or_default(),
         message: Message::parse(body).ok(),
         receives: attribute(MessageSystemAttributeName::ApproximateReceiveCount)

@@ -19,9 +19,9 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::Trigger,
         delivery::{Delivery, State},
         id::{DeliveryKey, EventId, TenantId, WebhookId},
+        position::Position,
     },
     limits::LOG_SHARDS,
     mutation::{Mutation, mutated},
@@ -50,9 +50,9 @@ impl Written {
 /// The states of a delivery that waits or could be sent again by a recovery.
 pub const OPEN: [State; 4] = [State::Pending, State::Held, State::Missed, State::Failed];
 
-/// What an advance asks of the row it leaves.
+/// How a row must stand to be advanced, beside one position behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum AdvanceIf {
     /// Pending, at whatever due time.
     Pending,
     /// Pending at exactly this due time, in milliseconds.
@@ -142,37 +142,38 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn advance(&self, to: &Delivery, from: From) -> Result<Written, StoreError> {
+    pub async fn advance(&self, to: &Delivery, from: AdvanceIf) -> Result<Written, StoreError> {
+        let at = &to.position;
         let mut values = vec![
-            (":behind", number(to.n - 1)),
-            (":n", number(to.n)),
-            (":due", number(to.due_ms)),
-            (":k", number(to.attempt)),
-            (":r", number(to.rung)),
-            (":p", number(to.epoch)),
-            (":dues", AttributeValue::L(vec![number(to.due_ms)])),
+            (":behind", number(at.n - 1)),
+            (":n", number(at.n)),
+            (":due", number(at.due_ms)),
+            (":k", number(at.attempt)),
+            (":r", number(at.rung)),
+            (":p", number(at.epoch)),
+            (":dues", AttributeValue::L(vec![number(at.due_ms)])),
         ];
         let condition = match from {
-            From::Any => "n = :behind",
-            From::Pending => "n = :behind AND st = :pending",
-            From::BeforeJob if mutated(Mutation::JobIgnored) => {
+            AdvanceIf::Any => "n = :behind",
+            AdvanceIf::Pending => "n = :behind AND st = :pending",
+            AdvanceIf::BeforeJob if mutated(Mutation::JobIgnored) => {
                 "n = :behind AND (st <> :pending OR p <> :p)"
             }
-            From::BeforeJob => {
+            AdvanceIf::BeforeJob => {
                 "n = :behind AND (attribute_not_exists(j) OR j < :job) AND (st <> :pending OR p <> :p)"
             }
-            From::WaitBeforeJob(due_ms) => {
+            AdvanceIf::WaitBeforeJob(due_ms) => {
                 values.push((":prev", number(due_ms)));
                 "n = :behind AND d = :prev AND st = :pending AND (attribute_not_exists(j) OR j < :job)"
             }
-            From::PendingAt(due_ms) => {
+            AdvanceIf::PendingAt(due_ms) => {
                 values.push((":prev", number(due_ms)));
                 "n = :behind AND d = :prev AND st = :pending"
             }
         };
         let mut update = "SET st = :pending, n = :n, d = :due, k = :k, r = :r, p = :p, tr = :trigger, ds = list_append(ds, :dues), g = :g, gs = :gs".to_owned();
-        values.push((":trigger", text(to.trigger.as_str())));
-        if let Some(job) = to.job {
+        values.push((":trigger", text(at.trigger.as_str())));
+        if let Some(job) = at.job {
             values.push((":job", number(job)));
             // It begins a ladder, which may end after the row would have expired.
             let expiry = self.expiry_of(&to.key.tenant).await?;
@@ -184,15 +185,15 @@ impl Store {
         for (name, value, set) in [
             (
                 "o",
-                to.through.then(|| number(1)),
-                (":through", ", o = :through"),
+                at.already_succeeded.then(|| number(1)),
+                (":already", ", o = :already"),
             ),
             (
                 "l",
-                to.dialect.as_ref().map(text),
+                at.dialect.as_ref().map(text),
                 (":dialect", ", l = :dialect"),
             ),
-            ("z", to.resume_ms.map(number), (":resume", ", z = :resume")),
+            ("z", at.resume_ms.map(number), (":resume", ", z = :resume")),
         ] {
             match value {
                 Some(value) => {
@@ -202,7 +203,7 @@ impl Store {
                 None => removed.push(name),
             }
         }
-        if !to.through {
+        if !at.already_succeeded {
             removed.push("fin");
         }
         if !removed.is_empty() {
@@ -216,20 +217,20 @@ impl Store {
             .await
     }
 
-    /// Takes the row that stands at (`n`, `due`) in one of the states `from` to the state `to`, which ends its chain.
+    /// Takes the row that stands at a position in one of the states `from` to the state `to`, which ends its chain.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn finish(
         &self,
         key: &DeliveryKey,
-        (n, due_ms): (u32, u64),
+        at: &Position,
         from: &[State],
         to: State,
     ) -> Result<Written, StoreError> {
         self.finish_if(
             "n = :n AND d = :due AND ",
-            vec![(":n", number(n)), (":due", number(due_ms))],
+            vec![(":n", number(at.n)), (":due", number(at.due_ms))],
             key,
             from,
             to,
@@ -395,19 +396,19 @@ fn delivery_item(row: &Delivery, now_ms: u64, expiry: u64) -> Item {
     let ended_ms = row
         .ended_ms
         .or_else(|| row.state.has_ended().then_some(now_ms));
-    let list = list_of(row.state);
+    let (at, list) = (&row.position, list_of(row.state));
     Builder::new(partition(&row.key), time(row.key.accepted_ms))
         .text("st", row.state.as_str())
-        .number("n", row.n)
-        .number("d", row.due_ms)
-        .number("k", row.attempt)
-        .number("r", row.rung)
-        .number("p", row.epoch)
-        .text("tr", row.trigger.as_str())
-        .maybe("l", row.dialect.as_ref().map(text))
-        .maybe("z", row.resume_ms.map(number))
-        .maybe("o", row.through.then(|| number(1)))
-        .maybe("j", row.job.map(number))
+        .number("n", at.n)
+        .number("d", at.due_ms)
+        .number("k", at.attempt)
+        .number("r", at.rung)
+        .number("p", at.epoch)
+        .text("tr", at.trigger.as_str())
+        .maybe("l", at.dialect.as_ref().map(text))
+        .maybe("z", at.resume_ms.map(number))
+        .maybe("o", at.already_succeeded.then(|| number(1)))
+        .maybe("j", at.job.map(number))
         .maybe("fin", ended_ms.map(number))
         .text("y", &row.event_type)
         .with(
@@ -499,17 +500,18 @@ pub(super) fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
     Ok(Delivery {
         key: key_of(&row)?,
         state: row.parsed("st", state_of)?,
-        n: row.number("n")?,
-        due_ms: row.number("d")?,
-        attempt: row.number("k")?,
-        rung: row.number("r")?,
-        epoch: row.number("p")?,
-        through: row.maybe_number("o") == Some(1),
-        // A row that an earlier version wrote says neither.
-        trigger: row.parsed("tr", trigger_of).unwrap_or(Trigger::Retry),
-        dialect: row.maybe_text("l"),
-        resume_ms: row.maybe_number("z"),
-        job: row.maybe_number("j"),
+        position: Position {
+            n: row.number("n")?,
+            due_ms: row.number("d")?,
+            attempt: row.number("k")?,
+            rung: row.number("r")?,
+            epoch: row.number("p")?,
+            trigger: row.parsed("tr", trigger_of)?,
+            dialect: row.maybe_text("l"),
+            job: row.maybe_number("j"),
+            already_succeeded: row.maybe_number("o") == Some(1),
+            resume_ms: row.maybe_number("z"),
+        },
         ended_ms: row.maybe_number("fin"),
         event_type: row.text("y")?,
         dues_ms: row.numbers("ds"),

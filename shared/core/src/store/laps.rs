@@ -24,7 +24,7 @@ use crate::{
         delivery::Delivery,
         id::{DeliveryKey, TenantId, WebhookId},
     },
-    queue::Lane,
+    queue::QueueName,
 };
 
 /// A lap of the watchdog over all tenants.
@@ -52,12 +52,12 @@ pub struct Place {
 }
 
 impl Store {
-    /// The lap of a lane, by a strong read.
+    /// The lap of a queue, by a strong read.
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn lap(&self, lane: Lane) -> Result<Option<Lap>, StoreError> {
-        let row = self.get(partition(lane), "-").await?;
+    pub async fn lap(&self, queue: QueueName) -> Result<Option<Lap>, StoreError> {
+        let row = self.get(partition(queue), "-").await?;
         row.map(|row| row.json("m")).transpose()
     }
 
@@ -65,8 +65,8 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn put_lap(&self, lane: Lane, lap: &Lap) -> Result<(), StoreError> {
-        let item = Builder::new(partition(lane), "-").json("m", lap);
+    pub async fn put_lap(&self, queue: QueueName, lap: &Lap) -> Result<(), StoreError> {
+        let item = Builder::new(partition(queue), "-").json("m", lap);
         self.put_soon(item.build()).await
     }
 
@@ -221,6 +221,6 @@ impl Store {
     }
 }
 
-fn partition(lane: Lane) -> String {
-    format!("C#lap-{}", lane.as_str())
+fn partition(queue: QueueName) -> String {
+    format!("C#lap-{}", queue.as_str())
 }

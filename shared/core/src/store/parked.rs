@@ -7,7 +7,7 @@ use super::{
     item::{Builder, time},
 };
 use crate::{
-    domain::{attempt::AttemptKey, message::Due},
+    domain::{attempt::AttemptKey, message::AttemptMessage},
     limits::PARK_SHARDS,
 };
 
@@ -35,7 +35,7 @@ impl Cursor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
     /// The waits.
-    pub waits: Vec<Due>,
+    pub waits: Vec<AttemptMessage>,
     /// What stands among them and cannot be read: a newer version may have written it.
     pub unreadable: Vec<String>,
     /// Where the rest of the minute begins; `None` when this was all.
@@ -47,13 +47,13 @@ impl Store {
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn park(&self, message: &Due) -> Result<(), StoreError> {
-        self.begin_sweeping(message.event.shard_of(PARK_SHARDS))
-            .await?;
+    pub async fn park(&self, message: &AttemptMessage) -> Result<(), StoreError> {
+        let shard = message.delivery.event.shard_of(PARK_SHARDS);
+        self.begin_sweeping(shard).await?;
         let wakes_ms = message.wakes_ms();
         let wait_s = wakes_ms.saturating_sub(self.clock.now_ms()) / 1000;
-        let pk = partition(wakes_ms / 60_000, message.event.shard_of(PARK_SHARDS));
-        let item: Item = Builder::new(pk, sort_key(wakes_ms, &message.key()))
+        let pk = partition(wakes_ms / 60_000, shard);
+        let item: Item = Builder::new(pk, sort_key(wakes_ms, &message.attempt_key()))
             .json("m", message)
             .number("exp", self.expiry() + wait_s)
             .build();

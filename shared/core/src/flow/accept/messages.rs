@@ -2,9 +2,9 @@
 
 use crate::{
     domain::{
-        attempt::Trigger,
         id::{DeliveryKey, WebhookId},
-        message::{Content, Due, Fanout, Message, Target},
+        message::{AttemptMessage, Content, Fanout, Message, Target},
+        position::Position,
         webhook::Subscription,
     },
     limits::INLINE_BODY_BYTES,
@@ -21,7 +21,7 @@ pub(in crate::flow) fn delivery_key(event: &Event, webhook: &WebhookId) -> Deliv
 }
 
 pub(super) fn first_attempt(event: &Event, webhook: &Subscription, repeated: bool) -> Message {
-    Message::Attempt(first_due(event, target(event, webhook), repeated))
+    Message::Attempt(first_message(event, target(event, webhook), repeated))
 }
 
 /// A webhook as the event was accepted for it.
@@ -36,13 +36,21 @@ pub(super) fn target(event: &Event, webhook: &Subscription) -> Target {
 }
 
 /// The first attempt of an event to a target. A small body travels along.
-pub(in crate::flow) fn first_due(event: &Event, target: Target, repeated: bool) -> Due {
+pub(in crate::flow) fn first_message(
+    event: &Event,
+    target: Target,
+    repeated: bool,
+) -> AttemptMessage {
     let body = match event.bodies.get(&target.dialect) {
         Some(Body::Here(body)) if body.len() <= INLINE_BODY_BYTES => Some(body),
         _ => None,
     };
-    Due {
+    let delivery = delivery_key(event, &target.webhook);
+    let position = Position {
         dialect: Some(target.dialect),
+        ..Position::first(event.accepted_ms, target.epoch)
+    };
+    AttemptMessage {
         repeated,
         content: body.map(|body| Content {
             event_type: event.event_type.clone(),
@@ -50,33 +58,7 @@ pub(in crate::flow) fn first_due(event: &Event, target: Target, repeated: bool) 
             trace: event.trace.clone(),
             hops: event.hops,
         }),
-        ..first_copy(&delivery_key(event, &target.webhook), target.epoch)
-    }
-}
-
-/// The first attempt of a delivery to its webhook at this epoch, where an earlier message of it may be under way. It is posted in the
-/// dialect that the webhook speaks when it arrives, if the event has a body in that.
-pub(in crate::flow) fn first_copy(delivery: &DeliveryKey, epoch: u64) -> Due {
-    Due {
-        tenant: delivery.tenant.clone(),
-        webhook: delivery.webhook.clone(),
-        event: delivery.event.clone(),
-        accepted_ms: delivery.accepted_ms,
-        n: 1,
-        due_ms: delivery.accepted_ms,
-        attempt: 1,
-        rung: 0,
-        epoch,
-        trigger: Trigger::Event,
-        dialect: None,
-        job: None,
-        repeated: true,
-        through: false,
-        resume_ms: None,
-        place_ms: None,
-        pace_epoch: 0,
-        turn: None,
-        content: None,
+        ..AttemptMessage::new(delivery, position)
     }
 }
 

@@ -27,7 +27,7 @@ use rung_dialect::{Dialect, Dialects, EventFacts};
 
 pub(super) use self::{
     identity::new_event_id,
-    messages::{delivery_key, first_copy, first_due},
+    messages::{delivery_key, first_message},
     routes::subscribes,
 };
 use self::{
@@ -43,17 +43,18 @@ pub use self::{
 use super::{FlowError, event_types::Deployments};
 use crate::{
     domain::{
-        attempt::{AttemptKey, Outcome, Trigger},
+        attempt::{AttemptKey, Outcome},
         delivery::{Delivery, State},
         id::{EventId, TenantId, WebhookId},
         message::Message,
+        position::Position,
         tenant::Tenant,
         webhook::Subscription,
     },
     limits::{FANOUT_TARGETS, REPEAT_DELAY_MS},
     metrics::Metrics,
     mutation::{Mutation, mutated},
-    queue::{Lane, Queue},
+    queue::{Queue, QueueName},
     store::{
         Store, StoreError,
         event_list::Call,
@@ -186,7 +187,7 @@ impl Publisher {
         }
         for (owner, sent) in owners
             .into_iter()
-            .zip(self.queue.send_all(Lane::Deliver, &messages).await)
+            .zip(self.queue.send_all(QueueName::Deliver, &messages).await)
         {
             if let Err(error) = sent
                 && !mutated(Mutation::AcceptedUnsent)
@@ -442,22 +443,11 @@ impl Publisher {
         webhooks: impl Iterator<Item = (&WebhookId, u64)>,
     ) -> Result<(), StoreError> {
         let placed = webhooks.map(async |(webhook, epoch)| {
+            let position = Position::first(event.accepted_ms, epoch);
+            let key = delivery_key(event, webhook);
             let missed = Delivery {
-                key: delivery_key(event, webhook),
                 state: State::Missed,
-                n: 1,
-                due_ms: event.accepted_ms,
-                attempt: 1,
-                rung: 0,
-                epoch,
-                through: false,
-                trigger: Trigger::Event,
-                dialect: None,
-                resume_ms: None,
-                job: None,
-                ended_ms: None,
-                event_type: event.event_type.clone(),
-                dues_ms: Vec::new(),
+                ..Delivery::waiting(key, position, event.event_type.clone())
             };
             self.store.place(&missed).await.map(drop)
         });

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use super::{Next, Work, cursor};
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptKey, Trigger},
+        attempt::{Attempt, AttemptKey},
         delivery::{Delivery, State},
         id::{DeliveryKey, EventId, TenantId},
         job::Counts,
         message::{At, ErasePage, JobPage},
+        position::Position,
     },
     flow::{FlowError, deliver::Deliverer},
     limits::{EARLY_MS, ERASE_PAGE},
@@ -94,7 +95,7 @@ impl Deliverer {
         match row.state {
             State::Pending | State::Cancelled => {
                 let last = made.get(&row.attempt_key());
-                last.is_none() && row.due_ms <= now_ms + EARLY_MS
+                last.is_none() && row.position.due_ms <= now_ms + EARLY_MS
             }
             State::Succeeded | State::Failed | State::Held | State::Missed => false,
         }
@@ -157,21 +158,13 @@ fn positions(key: &DeliveryKey, row: Option<&Delivery>) -> Vec<AttemptKey> {
 fn guard(event: &Event, key: &DeliveryKey, first: Option<&Attempt>) -> Delivery {
     let next_due_ms = first.and_then(|first| first.next_due_ms);
     let (n, due_ms) = next_due_ms.map_or((1, event.accepted_ms), |due_ms| (2, due_ms));
-    Delivery {
-        key: key.clone(),
-        state: State::Cancelled,
+    let position = Position {
         n,
-        due_ms,
         attempt: n,
-        rung: 0,
-        epoch: 0,
-        through: false,
-        trigger: Trigger::Event,
-        dialect: None,
-        resume_ms: None,
-        job: None,
-        ended_ms: None,
-        event_type: event.event_type.clone(),
-        dues_ms: next_due_ms.into_iter().collect(),
+        ..Position::first(due_ms, 0)
+    };
+    Delivery {
+        state: State::Cancelled,
+        ..Delivery::waiting(key.clone(), position, event.event_type.clone())
     }
 }

@@ -44,7 +44,7 @@ impl Deliverer {
         } else {
             let (rows, next) = self.open_deliveries(tenant, page, id).await?;
             let later = later.map_or(u64::MAX, |later| later.first_epoch);
-            let rows = rows.into_iter().filter(|row| row.epoch < later);
+            let rows = rows.into_iter().filter(|row| row.position.epoch < later);
             for row in rows {
                 work.waits.push(row.attempt_key());
                 work.cancelled.push(row.key);

@@ -74,11 +74,10 @@ impl Deliverer {
         webhook: &Webhook,
     ) -> Result<(), FlowError> {
         loop {
-            let place = (row.n, row.due_ms);
             let end = row.end(State::Cancelled);
             let written = self
                 .store
-                .finish(&row.key, place, &[row.state], end)
+                .finish(&row.key, &row.position, &[row.state], end)
                 .await?;
             match written {
                 Written::Found(Some(found)) if is_wanted(&found, work, webhook) => row = found,

@@ -21,7 +21,7 @@ use crate::{
     },
     limits::EARLY_MS,
     mutation::{Mutation, mutated},
-    queue::Lane,
+    queue::QueueName,
 };
 
 /// How long a job's first page waits for the job to begin, in milliseconds: much longer than any call lives.
@@ -70,7 +70,9 @@ impl Deliverer {
 
     pub(super) async fn send_page(&self, page: &JobPage, delay_ms: u64) -> Result<(), FlowError> {
         let message = Message::Job(page.clone());
-        self.queue.send(Lane::Retry, &message, delay_ms).await?;
+        self.queue
+            .send(QueueName::Retry, &message, delay_ms)
+            .await?;
         Ok(())
     }
 

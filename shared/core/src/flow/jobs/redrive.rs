@@ -8,7 +8,7 @@ use crate::{
     },
     flow::{FlowError, deliver::Deliverer},
     limits::REDRIVE_CALLS,
-    queue::Lane,
+    queue::QueueName,
 };
 
 /// How long to wait for dead letters that are hidden because somebody has looked at them, in milliseconds.
@@ -25,10 +25,10 @@ impl Deliverer {
         let mut counts = Counts::default();
         let mut is_empty = false;
         for _ in 0..REDRIVE_CALLS {
-            let Some((lane, left)) = first_left(&mut left) else {
+            let Some((queue, left)) = first_left(&mut left) else {
                 break;
             };
-            let Some(redriven) = self.queue.redrive(lane).await? else {
+            let Some(redriven) = self.queue.redrive(queue).await? else {
                 is_empty = true;
                 break;
             };
@@ -58,10 +58,10 @@ impl Deliverer {
 }
 
 /// The first queue with dead letters that are left to look at, and how many.
-fn first_left(left: &mut RedrivePage) -> Option<(Lane, &mut u64)> {
+fn first_left(left: &mut RedrivePage) -> Option<(QueueName, &mut u64)> {
     let both = [
-        (Lane::Deliver, &mut left.deliver),
-        (Lane::Retry, &mut left.retry),
+        (QueueName::Deliver, &mut left.deliver),
+        (QueueName::Retry, &mut left.retry),
     ];
     both.into_iter().find(|(_, left)| **left > 0)
 }

@@ -24,20 +24,20 @@ use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use self::page::{Again, THE_END};
-use super::{FlowError, deliver::Deliverer, jobs::Next, settle::head};
+use super::{FlowError, deliver::Deliverer, jobs::Next};
 use crate::{
     domain::{
         audit::Record,
         id::TenantId,
         job::{Counts, Failure, Job, Reach, Status, Task, Work},
-        message::{At, Due, Message, RecoverPage, Run},
+        message::{At, AttemptMessage, Message, RecoverPage, Run},
         recovery::{Recovery, Scope},
         webhook::Webhook,
     },
     limits::{LADDER_DELAY, RECOVERIES_LOOKED_AT, REPEAT_DELAY_MS, RETENTION_MARGIN},
-    queue::Lane,
+    queue::QueueName,
     store::{
-        deliveries::{From, Written},
+        deliveries::{AdvanceIf, Written},
         recoveries::Numbered,
     },
 };
@@ -250,8 +250,10 @@ impl Deliverer {
         self.outlast_ladders(&webhook, &page.again).await?;
         self.note_backfilled(tenant, &page.again).await?;
         let overdue = page.overdue.into_iter();
-        let overdue: Vec<_> = overdue.map(|(_, due)| (Message::Attempt(due), 0)).collect();
-        let sent = self.queue.send_all(Lane::Retry, &overdue).await;
+        let overdue: Vec<_> = overdue
+            .map(|(_, message)| (Message::Attempt(message), 0))
+            .collect();
+        let sent = self.queue.send_all(QueueName::Retry, &overdue).await;
         sent.into_iter().collect::<Result<(), _>>()?;
         let dues = (job.before.deliveries..).map(|place| recovery.due_ms(place));
         self.send_again(&recovery, &webhook, page.again, dues)
@@ -278,7 +280,7 @@ impl Deliverer {
     /// Keeps the events of deliveries until their fresh ladders have ended, where they would expire before.
     async fn outlast_ladders(&self, webhook: &Webhook, again: &[Again]) -> Result<(), FlowError> {
         let ladders = again.iter().map(|delivery| {
-            let dialect = delivery.due.dialect.as_deref();
+            let dialect = delivery.message.position.dialect.as_deref();
             self.dialect(dialect.unwrap_or(&webhook.dialect))
         });
         let mut longest_ms = 0;
@@ -287,7 +289,9 @@ impl Deliverer {
             longest_ms = longest_ms.max(dialect.longest_ladder_ms());
         }
         let end_s = (self.clock.wall_ms() + longest_ms) / 1000;
-        let events = again.iter().map(|delivery| &delivery.due.event);
+        let events = again
+            .iter()
+            .map(|delivery| &delivery.message.delivery.event);
         self.store
             .outlast(
                 &webhook.tenant,
@@ -303,25 +307,25 @@ impl Deliverer {
     ///
     /// # Errors
     /// When the table or the queue fails; doing it again is safe.
-    pub(super) async fn recover_held(&self, due: &Due) -> Result<(), FlowError> {
-        let (tenant, id) = (&due.tenant, &due.webhook);
+    pub(super) async fn recover_held(&self, held: &AttemptMessage) -> Result<(), FlowError> {
+        let (key, epoch) = (&held.delivery, held.position.epoch);
+        let (tenant, id) = (&key.tenant, &key.webhook);
         // A recovery reaches up to when it was asked for at most.
         let mut numbered = self
             .store
-            .recoveries_since(tenant, id, due.accepted_ms)
+            .recoveries_since(tenant, id, key.accepted_ms)
             .await?;
-        numbered.retain(|numbered| numbered.epoch > due.epoch);
+        numbered.retain(|numbered| numbered.epoch > epoch);
         if numbered.is_empty() {
             return Ok(());
         }
-        let key = due.delivery();
         let (webhook, row) =
-            tokio::try_join!(self.store.webhook(tenant, id), self.store.delivery(&key))?;
+            tokio::try_join!(self.store.webhook(tenant, id), self.store.delivery(key))?;
         let (Some(webhook), Some(row)) = (webhook, row) else {
             return Ok(());
         };
         // An earlier webhook of the same id is none of their business.
-        if due.epoch < webhook.first_epoch {
+        if epoch < webhook.first_epoch {
             return Ok(());
         }
         for numbered in numbered {
@@ -335,7 +339,7 @@ impl Deliverer {
                 .and_then(|job| Recovery::begun(&job.task, numbered.run(tenant, id)))
                 .filter(|recovery| {
                     let selection = &recovery.selection;
-                    (selection.since_ms..=selection.until_ms).contains(&due.accepted_ms)
+                    (selection.since_ms..=selection.until_ms).contains(&key.accepted_ms)
                 });
             let Some(recovery) = recovery else {
                 continue;
@@ -359,7 +363,9 @@ impl Deliverer {
     /// Lets the events of those that they did not match lead to them.
     async fn note_backfilled(&self, tenant: &TenantId, again: &[Again]) -> Result<(), FlowError> {
         let backfilled = again.iter().filter(|delivery| delivery.backfilled);
-        let keys: Vec<_> = backfilled.map(|delivery| delivery.due.delivery()).collect();
+        let keys: Vec<_> = backfilled
+            .map(|delivery| delivery.message.delivery.clone())
+            .collect();
         self.store.note_backfills(tenant, &keys).await?;
         Ok(())
     }
@@ -375,33 +381,26 @@ impl Deliverer {
         let dialect = self.dialect(&webhook.dialect)?;
         while !again.is_empty() {
             for (delivery, due_ms) in again.iter_mut().zip(&mut dues) {
-                delivery.due.due_ms = due_ms;
+                delivery.message.position.due_ms = due_ms;
             }
             let now_ms = self.clock.now_ms();
             let messages: Vec<_> = again
                 .iter()
-                .map(|Again { due, .. }| {
-                    let delay_ms = due.due_ms.saturating_sub(now_ms);
-                    (Message::Attempt(due.clone()), delay_ms)
+                .map(|Again { message, .. }| {
+                    let delay_ms = message.position.due_ms.saturating_sub(now_ms);
+                    (Message::Attempt(message.clone()), delay_ms)
                 })
                 .collect();
-            let sent = self.queue.send_all(Lane::Retry, &messages).await;
+            let sent = self.queue.send_all(QueueName::Retry, &messages).await;
             sent.into_iter().collect::<Result<(), _>>()?;
             let moved = again.iter().map(async |delivery| {
-                let Again {
-                    position: _,
-                    row,
-                    due,
-                    event_type,
-                    backfilled: _,
-                } = delivery;
-                if row.is_some() {
-                    let to = head(due, event_type, Vec::new());
-                    let from = due.resume_ms.map_or(From::BeforeJob, From::WaitBeforeJob);
+                let to = delivery.message.row(delivery.event_type.clone());
+                if delivery.row.is_some() {
+                    let resume_ms = to.position.resume_ms;
+                    let from = resume_ms.map_or(AdvanceIf::BeforeJob, AdvanceIf::WaitBeforeJob);
                     self.store.advance(&to, from).await
                 } else {
-                    let first = head(due, event_type, vec![due.due_ms]);
-                    self.store.place(&first).await
+                    self.store.place(&to).await
                 }
             });
             // Where a condition fails, the message was faster, or somebody has sent the delivery again by hand. Or an attempt that

@@ -9,7 +9,8 @@ use crate::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
         id::DeliveryKey,
-        message::Due,
+        message::AttemptMessage,
+        position::Position,
         recovery::{Recovery, Scope},
         webhook::Webhook,
     },
@@ -30,14 +31,14 @@ use crate::{
 /// What a page of a recovery holds.
 pub(super) struct Page {
     pub(super) again: Vec<Again>,
-    /// What should have been attempted long ago, with its position: it goes on where it stands.
-    pub(super) overdue: Vec<(String, Due)>,
+    /// What should have been attempted long ago, with its place in the list: it goes on where it stands.
+    pub(super) overdue: Vec<(String, AttemptMessage)>,
     /// Events that have no body in the webhook's dialect, and deliveries that are worn out.
     pub(super) skipped: u64,
     pub(super) next: Option<String>,
 }
 
-/// Comes behind every position.
+/// Comes behind every place in a list.
 pub(super) const THE_END: &str = "~";
 
 impl Page {
@@ -46,11 +47,11 @@ impl Page {
         (self.again.len() + self.overdue.len()) as u64
     }
 
-    /// Leaves out what comes behind the last position of the page when it was counted.
+    /// Leaves out what comes behind the last place of the page when it was counted.
     pub(super) fn end_at(&mut self, end: &str) {
         if self.next.as_deref().is_none_or(|next| next > end) {
-            self.again.retain(|delivery| *delivery.position <= *end);
-            self.overdue.retain(|(position, _)| **position <= *end);
+            self.again.retain(|delivery| *delivery.listed_at <= *end);
+            self.overdue.retain(|(listed_at, _)| **listed_at <= *end);
             self.next = (end != THE_END).then(|| end.to_owned());
         }
     }
@@ -58,12 +59,12 @@ impl Page {
 
 /// A delivery to be sent again.
 pub(super) struct Again {
-    /// Its position in the list that the recovery walks.
-    pub(super) position: String,
+    /// Its place in the list that the recovery walks.
+    pub(super) listed_at: String,
     /// As it stands, if it has a row.
     pub(super) row: Option<Delivery>,
-    /// What it is moved to, save for the due time.
-    pub(super) due: Due,
+    /// The message that it is moved by. Its due time is yet to be set.
+    pub(super) message: AttemptMessage,
     pub(super) event_type: String,
     /// Whether the event did not match the webhook, and it never got it.
     pub(super) backfilled: bool,
@@ -187,7 +188,7 @@ impl Deliverer {
             let earlier = last.map(|last| &last.dialect).or_else(|| before.get(key));
             let spoken = Some(earlier.unwrap_or(&webhook.dialect).clone());
             let mut backfilled = false;
-            let due = match (row, last) {
+            let to = match (row, last) {
                 (Some(row), _) if !self.is_wanted(recovery, row, webhook, dialect) => {
                     if self.is_overdue(row, webhook) {
                         overdue.push((entry.position(), row.message()));
@@ -200,20 +201,20 @@ impl Deliverer {
                 (Some(row), _) => once_more(recovery, row, last, spoken),
                 (None, Some(last)) => match last.next_due_ms {
                     // It has failed just now, and its row is being written.
-                    Some(wait_ms) => in_place_of(recovery, key, wait_ms, (2, 2, 1), spoken),
-                    None => fresh_ladder(recovery, key, (2, 2), spoken),
+                    Some(wait_ms) => in_place_of(recovery, wait_ms, (2, 2, 1), spoken),
+                    None => fresh_ladder(recovery, (2, 2), spoken),
                 },
                 // Its first attempt left no trace yet, or it was never meant for this webhook. Position 1 belongs to the event's
                 // publication; what comes of that later finds this one's row.
                 (None, None) => {
                     backfilled = !self.matched(event, webhook).await?;
-                    fresh_ladder(recovery, key, (2, 1), spoken)
+                    fresh_ladder(recovery, (2, 1), spoken)
                 }
             };
             again.push(Again {
-                position: entry.position(),
+                listed_at: entry.position(),
                 row: row.cloned(),
-                due,
+                message: AttemptMessage::new(key.clone(), to),
                 event_type: event.event_type.clone(),
                 backfilled,
             });
@@ -260,9 +261,10 @@ impl Deliverer {
                 Scope::States(states) => states.contains(&state),
                 Scope::Any => true,
             };
-        let is_due = state == State::Pending && row.due_ms <= self.clock.now_ms();
+        let is_due = state == State::Pending && row.position.due_ms <= self.clock.now_ms();
         let is_due = is_due && !self.is_held_back(webhook);
-        let is_sent = row.job >= Some(recovery.run.number) && !mutated(Mutation::JobIgnored);
+        let is_sent =
+            row.position.job >= Some(recovery.run.number) && !mutated(Mutation::JobIgnored);
         in_scope && !is_due && !is_sent
     }
 
@@ -283,15 +285,16 @@ impl Deliverer {
             {
                 let open = [State::Pending, State::Held, State::Missed, State::Failed];
                 self.store
-                    .finish(&row.key, (row.n, row.due_ms), &open, State::Succeeded)
+                    .finish(&row.key, &row.position, &open, State::Succeeded)
                     .await?;
                 continue;
             }
             let earlier = last.map(|last| &last.dialect);
             let dialect = earlier.or_else(|| spoken.get(&row.key));
+            let to = once_more(recovery, &row, last, dialect.cloned());
             again.push(Again {
-                position: list_key(&row.key),
-                due: once_more(recovery, &row, last, dialect.cloned()),
+                listed_at: list_key(&row.key),
+                message: AttemptMessage::new(row.key.clone(), to),
                 event_type: row.event_type.clone(),
                 backfilled: false,
                 row: Some(row),
@@ -311,7 +314,9 @@ impl Deliverer {
             let mut made = made.iter();
             made.any(|made| made.key.delivery == row.key)
         };
-        let silent = rows.iter().filter(|row| row.n > 1 && !has(made, row));
+        let silent = rows
+            .iter()
+            .filter(|row| row.position.n > 1 && !has(made, row));
         let silent: Vec<_> = silent.collect();
         let firsts: Vec<_> = silent
             .iter()
@@ -321,7 +326,7 @@ impl Deliverer {
         // Those that were missed have no first one.
         let later = silent.iter().filter(|row| !has(&earlier, row));
         let later = later.flat_map(|row| {
-            let dues = (2..row.n).zip(&row.dues_ms);
+            let dues = (2..row.position.n).zip(&row.dues_ms);
             dues.map(|(n, due_ms)| AttemptKey {
                 delivery: row.key.clone(),
                 due_ms: *due_ms,
@@ -360,67 +365,52 @@ fn cursor(recovery: &Recovery) -> Option<&str> {
     Some(recovery.cursor.as_str()).filter(|cursor| !cursor.is_empty())
 }
 
-/// The message that a recovery moves a row by: on a fresh ladder, or in the place of its wait. `last` is the attempt that was made where
+/// The position that a recovery moves a row to: on a fresh ladder, or in the place of its wait. `last` is the attempt that was made where
 /// the row stands. The due time is yet to be set.
 fn once_more(
     recovery: &Recovery,
     row: &Delivery,
     last: Option<&Attempt>,
     dialect: Option<String>,
-) -> Due {
-    if row.state == State::Pending && row.epoch == recovery.run.epoch {
-        let place = (row.n + 1, row.next_attempt(), row.rung);
-        return in_place_of(recovery, &row.key, row.due_ms, place, dialect);
+) -> Position {
+    if row.state == State::Pending && row.position.epoch == recovery.run.epoch {
+        let place = (row.position.n + 1, row.next_attempt(), row.position.rung);
+        return in_place_of(recovery, row.position.due_ms, place, dialect);
     }
     let attempt = match last {
-        Some(_) => row.attempt + 1,
+        Some(_) => row.position.attempt + 1,
         None => row.next_attempt(),
     };
-    fresh_ladder(recovery, &row.key, (row.n + 1, attempt), dialect)
+    fresh_ladder(recovery, (row.position.n + 1, attempt), dialect)
 }
 
-/// The message that takes the place of a wait, and puts it back if it fails: as a retry by hand does. Its due time is yet to be set.
+/// The position that takes the place of a wait, and puts it back if it fails: as a retry by hand does. Its due time is yet to be set.
 fn in_place_of(
     recovery: &Recovery,
-    key: &DeliveryKey,
     wait_ms: u64,
     (n, attempt, rung): (u32, u32, usize),
     dialect: Option<String>,
-) -> Due {
-    Due {
+) -> Position {
+    Position {
         rung,
         trigger: Trigger::Manual,
         resume_ms: Some(wait_ms),
-        ..fresh_ladder(recovery, key, (n, attempt), dialect)
+        ..fresh_ladder(recovery, (n, attempt), dialect)
     }
 }
 
-/// The message that starts a delivery's ladder anew. Its due time is yet to be set.
+/// The position that starts a delivery's ladder anew. Its due time is yet to be set.
 fn fresh_ladder(
     recovery: &Recovery,
-    key: &DeliveryKey,
     (n, attempt): (u32, u32),
     dialect: Option<String>,
-) -> Due {
-    Due {
-        tenant: key.tenant.clone(),
-        webhook: key.webhook.clone(),
-        event: key.event.clone(),
-        accepted_ms: key.accepted_ms,
+) -> Position {
+    Position {
         n,
-        due_ms: recovery.run.number,
         attempt,
-        rung: 0,
-        epoch: recovery.run.epoch,
         trigger: Trigger::Recover,
         dialect,
         job: Some(recovery.run.number),
-        repeated: false,
-        through: false,
-        resume_ms: None,
-        place_ms: None,
-        pace_epoch: 0,
-        turn: None,
-        content: None,
+        ..Position::first(recovery.run.number, recovery.run.epoch)
     }
 }

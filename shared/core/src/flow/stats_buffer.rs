@@ -23,7 +23,7 @@ use crate::{
         id::{TenantId, WebhookId},
         stats::{Counts, HOUR_MS},
     },
-    limits::{TALLY_GRACE, TALLY_WRITES},
+    limits::{STATS_GRACE, STATS_WRITES},
     store::{Store, StoreError},
 };
 
@@ -35,7 +35,7 @@ type Counted = BTreeMap<Hour, Counts>;
 
 /// What was counted and not written yet. Clones share it.
 #[derive(Clone)]
-pub struct Tally {
+pub struct StatsBuffer {
     time: Duration,
     gather: Duration,
     counted: Arc<Mutex<Counted>>,
@@ -43,7 +43,7 @@ pub struct Tally {
     flushing: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl Tally {
+impl StatsBuffer {
     /// One whose flushes begin no write after `time`.
     #[must_use]
     pub fn new(time: Duration) -> Self {
@@ -89,29 +89,29 @@ impl Tally {
             let unwritten = Unwritten::take(self);
             let hours: Vec<_> = lock(&unwritten.counted).keys().cloned().collect();
             let hours = stream::iter(hours).take_until(enough);
-            let written = hours.for_each_concurrent(TALLY_WRITES, async |hour| {
+            let written = hours.for_each_concurrent(STATS_WRITES, async |hour| {
                 unwritten.write(store, &hour).await;
             });
             written.await;
         };
         // Dropped in the middle, a flush gives back what it has not seen written.
-        let _cut_off = timeout(self.time + TALLY_GRACE, flush).await;
+        let _cut_off = timeout(self.time + STATS_GRACE, flush).await;
     }
 }
 
 /// What a flush has taken and not seen written. At its end, wherever that is, it stays counted.
-struct Unwritten<'t> {
-    tally: &'t Tally,
+struct Unwritten<'b> {
+    buffer: &'b StatsBuffer,
     counted: Mutex<Counted>,
     /// Why a write failed, if one did.
     fault: OnceLock<StoreError>,
 }
 
-impl<'t> Unwritten<'t> {
-    fn take(tally: &'t Tally) -> Self {
-        let counted = std::mem::take(&mut *lock(&tally.counted));
+impl<'b> Unwritten<'b> {
+    fn take(buffer: &'b StatsBuffer) -> Self {
+        let counted = std::mem::take(&mut *lock(&buffer.counted));
         Self {
-            tally,
+            buffer,
             counted: Mutex::new(counted),
             fault: OnceLock::new(),
         }
@@ -146,7 +146,7 @@ impl Drop for Unwritten<'_> {
             error,
             "attempts are missing in the statistics until the next batch"
         );
-        let mut counted = lock(&self.tally.counted);
+        let mut counted = lock(&self.buffer.counted);
         for (hour, counts) in left {
             counted.entry(hour).or_default().add(&counts);
         }
