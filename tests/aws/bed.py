@@ -94,28 +94,13 @@ class Bed:
     def deploy(self, binaries, parameters):
         """Deploys the template with a binary per function, named as in its build properties."""
         s3 = self.client("s3")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        template = copy.deepcopy(written())
+        self.create_bucket()
+        template = on_stand_in(written())
         template["Globals"]["Function"]["Architectures"] = [ARCHITECTURE]
-        for resource in template["Resources"].values():
-            if resource["Type"] == "AWS::Serverless::Function":
-                name = resource["Metadata"]["BuildProperties"]["Binary"]
-                s3.put_object(Bucket=BUCKET, Key=name, Body=package(binaries[name]))
-                resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{name}"
-                resource["Properties"].pop("Layers", None)
-        del template["Resources"]["DialectLayer"]
-        for policy in resources("AWS::SQS::QueuePolicy", template).values():
-            document = policy["Properties"]["PolicyDocument"]
-            document["Statement"] = [it for it in document["Statement"] if it["Sid"] != "TlsOnly"]
-        for name in [name for name, it in resources("AWS::SQS::QueuePolicy", template).items() if not it["Properties"]["PolicyDocument"]["Statement"]]:
-            del template["Resources"][name]
-        for alarm in resources("AWS::CloudWatch::Alarm", template).values():
-            if alarm["Properties"].pop("Metrics", None):
-                alarm["Properties"] |= {"Namespace": "Sum", "MetricName": "Sum", "Statistic": "Sum", "Period": 60}
-        for role in resources("AWS::IAM::Role", template).values():
-            for statement in statements(role):
-                if statement["Action"] == "sqs:SendMessage":
-                    statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+        for resource in resources("AWS::Serverless::Function", template).values():
+            name = resource["Metadata"]["BuildProperties"]["Binary"]
+            s3.put_object(Bucket=BUCKET, Key=name, Body=package(binaries[name]))
+            resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{name}"
         s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template))
         self.client("events").create_event_bus(Name=BUS)
         self.topic, self.heard = self.create_topic()
@@ -127,6 +112,30 @@ class Bed:
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+        self.complete()
+
+    def run(self, folder, *command, answer=""):
+        """What a command says to a user who gives one answer to all of its questions."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_"))}
+        environment |= {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": REGION,
+            "SAM_CLI_TELEMETRY": "0",
+            "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
+        }
+        run = subprocess.run(command, cwd=folder, env=environment, input=f"{answer}\n" * 100, capture_output=True, text=True, timeout=600)
+        said = run.stdout + run.stderr
+        assert run.returncode == 0, said
+        return said
+
+    def create_bucket(self):
+        self.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+    def complete(self):
+        """Does what the stand-in leaves undone of a stack that it has created."""
+        cloudformation = self.client("cloudformation")
         (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self.create_routes(cloudformation)
@@ -256,6 +265,27 @@ class Bed:
             self.process.kill()
             self.process.wait()
         self.log.close()
+
+
+def on_stand_in(template):
+    """A template as the stand-in takes it."""
+    template = copy.deepcopy(template)
+    for function in resources("AWS::Serverless::Function", template).values():
+        function["Properties"].pop("Layers", None)
+    del template["Resources"]["DialectLayer"]
+    for name, policy in resources("AWS::SQS::QueuePolicy", template).items():
+        document = policy["Properties"]["PolicyDocument"]
+        document["Statement"] = [it for it in document["Statement"] if it["Sid"] != "TlsOnly"]
+        if not document["Statement"]:
+            del template["Resources"][name]
+    for alarm in resources("AWS::CloudWatch::Alarm", template).values():
+        if alarm["Properties"].pop("Metrics", None):
+            alarm["Properties"] |= {"Namespace": "Sum", "MetricName": "Sum", "Statistic": "Sum", "Period": 60}
+    for role in resources("AWS::IAM::Role", template).values():
+        for statement in statements(role):
+            if statement["Action"] == "sqs:SendMessage":
+                statement["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+    return template
 
 
 def rights(call, asked):

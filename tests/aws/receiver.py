@@ -23,9 +23,9 @@ class Receiver:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.arrived[self.path].append(Arrival(time.time(), headers, body))
-                script = receiver.scripts.get(self.path)
-                self.send_response(script.pop(0) if script else 200)
+                arrival = Arrival(time.time(), headers, body)
+                receiver.arrived[self.path].append(arrival)
+                self.send_response(receiver.scripts[self.path](arrival))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -37,7 +37,12 @@ class Receiver:
 
     def url(self, path, *statuses):
         """The URL of a path that answers with these statuses, one after the other, and with 200 from then on."""
-        self.scripts[path] = list(statuses)
+        left = list(statuses)
+        return self.scripted(path, lambda _: left.pop(0) if left else 200)
+
+    def scripted(self, path, script):
+        """The URL of a path that answers with the status that the script returns for an arrival."""
+        self.scripts[path] = script
         return f"http://127.0.0.1:{self.server.server_port}{path}"
 
     def wait_for(self, path, count, seconds=60):

@@ -1,15 +1,13 @@
 """The documented ways of deploying, by the real SAM on the stand-in: they need no answer but Enter, and none undoes another. And the
 restore drill."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
-from bed import REGION, STACK, Bed
+from bed import STACK, Bed
 from template import ROOT
 
 
@@ -45,20 +43,7 @@ class Checkout:
         self.answers = path / "samconfig.toml"
 
     def run(self, *command, answer=""):
-        """What a command says to a user who gives one answer to all of its questions."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_"))}
-        environment |= {
-            "AWS_ENDPOINT_URL": self.bed.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": REGION,
-            "SAM_CLI_TELEMETRY": "0",
-            "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
-        }
-        run = subprocess.run(command, cwd=self.path, env=environment, input=f"{answer}\n" * 100, capture_output=True, text=True, timeout=600)
-        said = run.stdout + run.stderr
-        assert run.returncode == 0, said
-        return said
+        return self.bed.run(self.path, *command, answer=answer)
 
     def deploy(self, *options, answer=""):
         said = self.run("sam", "deploy", *options, answer=answer)
