@@ -1,5 +1,7 @@
 """The first lines of the packages' READMEs run as they stand."""
 
+import json
+import os
 import pathlib
 import re
 import subprocess
@@ -21,9 +23,9 @@ def lines_of(package: str, language: str) -> str:
     return code
 
 
-def output_of(command: list[str | pathlib.Path]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
+def output_of(command: list[str | pathlib.Path], **env: str) -> str:
+    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
 
 
@@ -37,3 +39,13 @@ def test_python() -> None:
     script = WORK / "readme.py"
     script.write_text(lines_of("python", "python"))
     assert "'type': 'order.paid'" in output_of([sys.executable, script])
+
+
+def test_cdk() -> None:
+    script, out = WORK / "app.mjs", WORK / "cdk.out"
+    script.write_text(lines_of("cdk", "js"))
+    # As `cdk synth` runs it. A warning would be on standard error.
+    assert output_of(["node", script], CDK_OUTDIR=str(out)) == ""
+    template = json.loads((out / "rung.template.json").read_text())
+    assert template["Globals"]["Function"]["Environment"]["Variables"]["RUNG_RETENTION_DAYS"] == "60"
+    assert template["Outputs"]["AdminKeyArn"] == {"Value": {"Ref": "AdminKey"}}

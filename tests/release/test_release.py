@@ -105,7 +105,7 @@ class Release(unittest.TestCase):
         version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
         self.assertEqual(json.loads(self.files["rung.cdx.json"])["metadata"]["component"]["version"], version)
         self.assertIn(f"    SemanticVersion: {version}\n", self.files["rung.yaml"].decode())
-        for name in ["typescript/package.json", "python/pyproject.toml"]:
+        for name in ["typescript/package.json", "cdk/package.json", "python/pyproject.toml"]:
             self.assertIn(f'version{chr(34) + ":" if name.endswith("json") else " ="} "{version}"', (ROOT / "clients" / name).read_text(), name)
 
     def test_what_is_missing_or_in_the_way_is_told(self):
