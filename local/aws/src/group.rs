@@ -4,14 +4,21 @@
 //! the time and a fraction of the pages. A transaction that is refused (a condition fails, a key stands twice) has changed
 //! nothing; then each writes by itself and gets its own answer.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use dynoxide::Database;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use dynoxide::{
+    Database,
+    actions::{
+        batch_write_item::{BatchWriteItemRequest, WriteRequest},
+        delete_item::DeleteItemRequest,
+        put_item::PutItemRequest,
+        transact_write_items::{
+            TransactDelete, TransactPut, TransactUpdate, TransactWriteItem,
+            TransactWriteItemsRequest,
+        },
+        update_item::UpdateItemRequest,
+    },
+};
 use tokio::sync::oneshot;
 
 /// Actions that DynamoDB takes in one transaction.
@@ -26,7 +33,7 @@ pub(super) struct Group {
 
 /// A call's actions, and who waits for them.
 struct Write {
-    actions: Actions,
+    actions: Vec<TransactWriteItem>,
     written: oneshot::Sender<bool>,
 }
 
@@ -39,7 +46,7 @@ impl Group {
     }
 
     /// Writes together with what others write now. `false`: nothing was written.
-    pub(super) async fn commit(&self, actions: Actions) -> bool {
+    pub(super) async fn commit(&self, actions: Vec<TransactWriteItem>) -> bool {
         let (written, answer) = oneshot::channel();
         let first = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,121 +71,151 @@ impl Group {
         while !writes.is_empty() {
             let mut actions = 0;
             let fits = writes.iter().take_while(|write| {
-                actions += write.actions.count;
+                actions += write.actions.len();
                 actions <= ACTIONS
             });
             let fits = fits.count().max(1);
-            let transaction: Vec<_> = writes.drain(..fits).collect();
-            let written = self.transact(&transaction);
-            for write in transaction {
+            let (actions, callers): (Vec<_>, Vec<_>) = writes
+                .drain(..fits)
+                .map(|write| (write.actions, write.written))
+                .unzip();
+            let request = TransactWriteItemsRequest {
+                transact_items: actions.into_iter().flatten().collect(),
+                ..TransactWriteItemsRequest::default()
+            };
+            let written = self.database.transact_write_items(request).is_ok();
+            for caller in callers {
                 // A caller that has gone away needs no answer.
-                let _ = write.written.send(written);
+                let _ = caller.send(written);
             }
         }
     }
+}
 
-    fn transact(&self, writes: &[Write]) -> bool {
-        let actions: Vec<_> = writes.iter().map(|write| &*write.actions.json).collect();
-        let request = format!(r#"{{"TransactItems":[{}]}}"#, actions.join(","));
-        let Ok(request) = serde_json::from_str(&request) else {
-            return false;
-        };
-        self.database.transact_write_items(request).is_ok()
+/// The actions of a transaction that do what a call asks for; `None` when it asks for more than a transaction can answer, or is
+/// none that writes.
+pub(super) fn actions(operation: &str, body: &[u8]) -> Option<Vec<TransactWriteItem>> {
+    match operation {
+        "BatchWriteItem" => batch(serde_json::from_slice(body).ok()?),
+        "DeleteItem" => delete(serde_json::from_slice(body).ok()?).map(|action| vec![action]),
+        "PutItem" => put(serde_json::from_slice(body).ok()?).map(|action| vec![action]),
+        "UpdateItem" => update(serde_json::from_slice(body).ok()?).map(|action| vec![action]),
+        _ => None,
     }
 }
 
-/// The actions of a transaction that do what a call asks for.
-pub(super) struct Actions {
-    json: String,
-    count: usize,
+/// Whether a member is left out that asks for something in the answer.
+fn unasked(members: [&Option<String>; 3]) -> bool {
+    let mut members = members.into_iter();
+    members.all(|member| member.as_deref().is_none_or(|asked| asked == "NONE"))
 }
 
-impl Actions {
-    /// Reads a call; `None` when it asks for more than a transaction can answer.
-    pub(super) fn read(operation: &str, body: &[u8]) -> Option<Self> {
-        let actions = match operation {
-            "PutItem" => vec![Action::Put(serde_json::from_slice(body).ok()?)],
-            "BatchWriteItem" => {
-                let batch: BatchWrite = serde_json::from_slice(body).ok()?;
-                let tables = batch.request_items.into_iter();
-                tables
-                    .flat_map(|(table_name, requests)| {
-                        let requests = requests.into_iter();
-                        requests.map(move |request| request.on(table_name))
-                    })
-                    .collect()
-            }
-            _ => return None,
-        };
-        let json = serde_json::to_string(&actions).ok()?;
-        Some(Self {
-            json: json.strip_prefix('[')?.strip_suffix(']')?.to_owned(),
-            count: actions.len(),
-        })
+fn batch(request: BatchWriteItemRequest) -> Option<Vec<TransactWriteItem>> {
+    let asked = [
+        &request.return_consumed_capacity,
+        &request.return_item_collection_metrics,
+        &None,
+    ];
+    if !unasked(asked) {
+        return None;
     }
+    let tables = request.request_items.into_iter();
+    let actions = tables.flat_map(|(table_name, requests)| {
+        let requests = requests.into_iter();
+        requests.map(move |request| batched(table_name.clone(), request))
+    });
+    actions.collect()
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct BatchWrite<'a> {
-    #[serde(borrow)]
-    request_items: HashMap<&'a str, Vec<WriteRequest<'a>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-enum WriteRequest<'a> {
-    #[serde(rename_all = "PascalCase")]
-    PutRequest {
-        #[serde(borrow)]
-        item: &'a RawValue,
-    },
-    #[serde(rename_all = "PascalCase")]
-    DeleteRequest {
-        #[serde(borrow)]
-        key: &'a RawValue,
-    },
-}
-
-impl<'a> WriteRequest<'a> {
-    fn on(self, table_name: &'a str) -> Action<'a> {
-        match self {
-            Self::PutRequest { item } => Action::Put(Put {
+fn batched(table_name: String, request: WriteRequest) -> Option<TransactWriteItem> {
+    match (request.put_request, request.delete_request) {
+        (Some(put), None) => Some(TransactWriteItem {
+            put: Some(TransactPut {
                 table_name,
-                item,
-                condition_expression: None,
-                expression_attribute_names: None,
-                expression_attribute_values: None,
-                return_values_on_condition_check_failure: None,
+                item: put.item,
+                ..TransactPut::default()
             }),
-            Self::DeleteRequest { key } => Action::Delete { table_name, key },
-        }
+            ..TransactWriteItem::default()
+        }),
+        (None, Some(delete)) => Some(TransactWriteItem {
+            delete: Some(TransactDelete {
+                table_name,
+                key: delete.key,
+                ..TransactDelete::default()
+            }),
+            ..TransactWriteItem::default()
+        }),
+        _ => None,
     }
 }
 
-#[derive(Serialize)]
-enum Action<'a> {
-    Put(Put<'a>),
-    #[serde(rename_all = "PascalCase")]
-    Delete {
-        table_name: &'a str,
-        key: &'a RawValue,
-    },
+fn delete(request: DeleteItemRequest) -> Option<TransactWriteItem> {
+    let asked = [
+        &request.return_consumed_capacity,
+        &request.return_item_collection_metrics,
+        &request.return_values,
+    ];
+    let is_plain = request.expected.is_none()
+        && request.conditional_operator.is_none()
+        && request.expression_attribute_values_raw.is_none();
+    (is_plain && unasked(asked)).then(|| TransactWriteItem {
+        delete: Some(TransactDelete {
+            table_name: request.table_name,
+            key: request.key,
+            condition_expression: request.condition_expression,
+            expression_attribute_names: request.expression_attribute_names,
+            expression_attribute_values: request.expression_attribute_values,
+            return_values_on_condition_check_failure: request
+                .return_values_on_condition_check_failure,
+        }),
+        ..TransactWriteItem::default()
+    })
 }
 
-/// What PutItem and a transaction's Put have in common.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Put<'a> {
-    table_name: &'a str,
-    #[serde(borrow)]
-    item: &'a RawValue,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    condition_expression: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    expression_attribute_names: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    expression_attribute_values: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    return_values_on_condition_check_failure: Option<&'a RawValue>,
+fn put(request: PutItemRequest) -> Option<TransactWriteItem> {
+    let asked = [
+        &request.return_consumed_capacity,
+        &request.return_item_collection_metrics,
+        &request.return_values,
+    ];
+    let is_plain = request.expected.is_none() && request.conditional_operator.is_none();
+    (is_plain && unasked(asked)).then(|| TransactWriteItem {
+        put: Some(TransactPut {
+            table_name: request.table_name,
+            item: request.item,
+            condition_expression: request.condition_expression,
+            expression_attribute_names: request.expression_attribute_names,
+            expression_attribute_values: request.expression_attribute_values,
+            return_values_on_condition_check_failure: request
+                .return_values_on_condition_check_failure,
+        }),
+        ..TransactWriteItem::default()
+    })
+}
+
+fn update(request: UpdateItemRequest) -> Option<TransactWriteItem> {
+    let asked = [
+        &request.return_consumed_capacity,
+        &request.return_item_collection_metrics,
+        &request.return_values,
+    ];
+    let is_plain = request.attribute_updates.is_none()
+        && request.expected.is_none()
+        && request.conditional_operator.is_none();
+    if !(is_plain && unasked(asked)) {
+        return None;
+    }
+    Some(TransactWriteItem {
+        update: Some(TransactUpdate {
+            table_name: request.table_name,
+            key: request.key,
+            update_expression: request.update_expression?,
+            condition_expression: request.condition_expression,
+            expression_attribute_names: request.expression_attribute_names,
+            expression_attribute_values: request.expression_attribute_values,
+            return_values_on_condition_check_failure: request
+                .return_values_on_condition_check_failure,
+        }),
+        ..TransactWriteItem::default()
+    })
 }

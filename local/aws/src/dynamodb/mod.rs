@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use self::{checkpoint::Checkpoints, expiry::Expiry};
 use super::{
     Response,
-    group::{Actions, Group},
+    group::{self, Group},
 };
 
 /// A DynamoDB in a file or in memory. Clones share it.
@@ -91,7 +91,7 @@ impl DynamoDb {
     /// Answers one request, once what it writes is written: `operation` is what follows the dot in its target.
     pub async fn answer(&self, operation: &str, body: &[u8]) -> Response {
         if let Some(group) = &self.group
-            && let Some(actions) = Actions::read(operation, body)
+            && let Some(actions) = group::actions(operation, body)
             && group.commit(actions).await
         {
             let nothing_left = match operation {

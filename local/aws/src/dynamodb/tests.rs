@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::{
         TransactWriteItem, WriteRequest,
     },
 };
+use futures_util::future::join_all;
 use rung_base::clock::VirtualClock;
 
 use super::*;
@@ -424,10 +425,38 @@ async fn writes_that_come_together_are_one_transaction() {
     let before = wal_bytes();
     put(&client, item("a", "alone", "")).await;
     let alone = wal_bytes() - before;
+    let mut last = wal_bytes();
+    let mut grown = || wal_bytes() - std::mem::replace(&mut last, wal_bytes());
+
     let puts = (0..20).map(|sk| put(&client, item("a", &sk.to_string(), "")));
-    futures_util::future::join_all(puts).await;
-    let together = wal_bytes() - before - alone;
+    join_all(puts).await;
+    let together = grown();
     assert!(together < 5 * alone, "{together} for 20, {alone} for one");
+
+    let updates = (0..20).map(|sk| {
+        let update = client.update_item().table_name(TABLE);
+        let update = update.key("pk", text("a")).key("sk", text(&sk.to_string()));
+        let update = update.update_expression("SET v = :v");
+        update.expression_attribute_values(":v", text("new")).send()
+    });
+    for updated in join_all(updates).await {
+        updated.unwrap();
+    }
+    let together = grown();
+    assert!(together < 5 * alone, "{together} for 20, {alone} for one");
+    assert_eq!(value(&client, "a", "19").await.unwrap(), "new");
+
+    let deletions = (0..20).map(|sk| {
+        let delete = client.delete_item().table_name(TABLE);
+        let delete = delete.key("pk", text("a")).key("sk", text(&sk.to_string()));
+        delete.send()
+    });
+    for deleted in join_all(deletions).await {
+        deleted.unwrap();
+    }
+    let together = grown();
+    assert!(together < 5 * alone, "{together} for 20, {alone} for one");
+    assert_eq!(value(&client, "a", "19").await, None);
 }
 
 #[tokio::test]

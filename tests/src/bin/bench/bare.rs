@@ -12,8 +12,8 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use crate::arrivals::Arrivals;
-use crate::publisher::Connection;
 use crate::report::Row;
+use crate::sender::Connection;
 
 /// What a delivery of the other scenarios is long.
 const BODY_BYTES: usize = 1100;
@@ -61,7 +61,7 @@ pub(crate) async fn client(addr: SocketAddr, connections: usize, load: Duration)
         tasks.spawn(async move {
             let body = Bytes::from(vec![b'x'; BODY_BYTES]);
             let key = Hmac::<Sha256>::new_from_slice(&[7; 32]).expect("a key of any length");
-            let mut connection = Connection::open(addr).await;
+            let mut connection = Connection::open(addr, Vec::new()).await;
             while Instant::now() < end {
                 let mut mac = key.clone();
                 mac.update(&body);
