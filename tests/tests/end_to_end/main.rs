@@ -33,7 +33,6 @@ mod rotation;
 mod secrecy;
 mod snippets;
 mod start;
-mod vendors;
 mod verification;
 mod wire_formats;
 

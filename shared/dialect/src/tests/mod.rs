@@ -5,7 +5,6 @@ mod language;
 mod loading;
 mod rows;
 mod snippets;
-mod vendors;
 mod verify;
 mod wire;
 
