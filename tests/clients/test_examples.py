@@ -27,12 +27,6 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
 OLD_SECRET = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ=="
 
 
-@pytest.fixture(scope="module")
-def rung() -> Iterator[Rung]:
-    with Rung(os.environ["RUNG_URL"], os.environ["RUNG_ADMIN_KEY"]) as rung:
-        yield rung
-
-
 @contextlib.contextmanager
 def running(command: list[str | pathlib.Path], **env: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
