@@ -1,6 +1,7 @@
 //! The commands beside `dev`, each as its user runs it.
 
 mod manage;
+mod prove;
 
 use std::process::{ExitStatus, Stdio};
 

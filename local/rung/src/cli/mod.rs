@@ -14,6 +14,7 @@ mod demo;
 mod dialects;
 mod listen;
 mod problem;
+mod prove;
 mod receiver;
 mod screen;
 mod shell;
@@ -61,6 +62,8 @@ enum Command {
     Sign(sign::Args),
     /// Verify the signature of a body and its headers
     Verify(verify::Args),
+    /// Examine a receiver before it goes live: does it verify, is it quick, does it take what may come
+    Prove(prove::Args),
     /// List, show and check dialects
     #[command(subcommand)]
     Dialects(dialects::Command),
@@ -134,6 +137,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<ExitCode, Error> {
         Command::Listen(args) => listen::main(*args),
         Command::Sign(args) => sign::main(&args, out),
         Command::Verify(args) => verify::main(&args, out),
+        Command::Prove(args) => prove::main(&args, out),
         Command::Dialects(command) => dialects::main(&command, out),
         Command::Health(args) => api::health::main(&args, out),
         Command::Login(args) => profiles::login(&args, out),
