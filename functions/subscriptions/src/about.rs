@@ -13,13 +13,12 @@ use rung_core::{
     },
     limits::{BATCH_REQUEST_BYTES, PAGE_MAX},
 };
-use rung_dialect::Dialects;
 use rung_json::limits::REQUEST_BYTES;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Management, keys, portal_links, tenants};
+use crate::{Management, keys, portal_links, public_dialects, tenants};
 
 /// What a client may ask for by its name, of what came in later than the first version.
 const FEATURES: [&str; 11] = [
@@ -78,15 +77,11 @@ struct Limits {
 
 pub(crate) async fn root(State(state): State<Management>, _: NoQuery) -> Response {
     let api = &state.api;
-    // What the operator has added is nobody else's business.
-    let builtin = Dialects::builtin();
-    let dialects = api.dialects.iter();
-    let dialects = dialects.filter(|dialect| builtin.get(&dialect.name).is_some());
     let about = About {
         version: env!("CARGO_PKG_VERSION"),
         api: "v1",
         features: &FEATURES,
-        dialects: dialects
+        dialects: public_dialects(api)
             .map(|dialect| DialectView {
                 name: &dialect.name,
                 description: &dialect.description,

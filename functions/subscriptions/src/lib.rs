@@ -55,7 +55,7 @@ use rung_core::{
     },
     flow::{EventTypes, deliver::Deliverer},
 };
-use rung_dialect::Dialect;
+use rung_dialect::{Dialect, Dialects};
 use rung_json::Json;
 use serde::de::DeserializeOwned;
 
@@ -388,13 +388,23 @@ fn dialect_with<'a>(
     }
 }
 
+/// The dialects that anybody may know of: what the operator has added is nobody else's business.
+fn public_dialects(api: &Api) -> impl Iterator<Item = &Arc<Dialect>> {
+    let builtin = Dialects::builtin();
+    let all = api.dialects.iter();
+    all.filter(move |dialect| builtin.get(&dialect.name).is_some())
+}
+
 /// Reads a dialect's name.
 fn dialect_named(api: &Api) -> impl Fn(&Json) -> Result<Arc<Dialect>, String> + '_ {
     |value| {
         let dialect = value.as_str().and_then(|name| api.dialects.get(name));
         dialect.cloned().ok_or_else(|| {
-            let names: Vec<_> = api.dialects.names().collect();
-            format!("must be one of {}", names.join(", "))
+            let names: Vec<_> = public_dialects(api).map(|known| &*known.name).collect();
+            format!(
+                "must be one of {}, or a dialect of the operator's own",
+                names.join(", ")
+            )
         })
     }
 }

@@ -1,11 +1,15 @@
 //! The ownership challenge: what is asked of an endpoint, and what proves that it has understood.
 
 use std::borrow::Cow;
+#[cfg(any(feature = "receive", test))]
+use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 use rung_json::{Json, UnstableNumbers};
 
+#[cfg(any(feature = "receive", test))]
+use super::read::{text, told_of};
 use super::{
     Dialect, EventFacts, Fields, HeaderFault,
     attempt::{Known, SignInput},
@@ -45,6 +49,16 @@ pub(super) enum Proof {
         name: HeaderName,
         value: Option<String>,
     },
+}
+
+/// What an endpoint answers to a challenge.
+#[cfg(any(feature = "receive", test))]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChallengeAnswer {
+    /// The header that the sender looks for, with its value.
+    pub header: Option<(HeaderName, String)>,
+    /// The body.
+    pub body: String,
 }
 
 /// A challenge as it goes out.
@@ -150,6 +164,64 @@ impl Dialect {
         }
     }
 
+    /// What shows a sender of this dialect that its challenge was understood; `None` if the request is no challenge.
+    #[cfg(any(feature = "receive", test))]
+    #[must_use]
+    pub fn answer_to_challenge(
+        &self,
+        method: &Method,
+        query: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Option<ChallengeAnswer> {
+        let Some(shape) = &self.challenge else {
+            let token = text(headers, &TOKEN_HEADER)?.to_owned();
+            return Some(ChallengeAnswer {
+                header: None,
+                body: token,
+            });
+        };
+        if *method != shape.method {
+            return None;
+        }
+        let pairs: HashMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
+        let mut told = Vec::new();
+        for (name, template) in &shape.query {
+            template.read(pairs.get(name.as_str())?, 0, &mut told)?;
+        }
+        for (name, template) in &shape.headers {
+            template.read(text(headers, name)?, 0, &mut told)?;
+        }
+        let in_body = || {
+            let node = shape.body.clone().unwrap_or_else(default_body);
+            self.challenge_envelope(&node).text_of(body, &Value::Token)
+        };
+        let token = told_of(&told, &Value::Token).map(str::to_owned);
+        let token = token.or_else(in_body);
+        let header = match &shape.proof {
+            Proof::Body => None,
+            Proof::Header { name, value } => {
+                Some((name.clone(), value.clone().or_else(|| token.clone())?))
+            }
+        };
+        let is_told = token.is_some() || header.is_some() && shape.method != Method::POST;
+        is_told.then(|| ChallengeAnswer {
+            header,
+            body: token.unwrap_or_default(),
+        })
+    }
+
+    fn challenge_envelope(&self, node: &Node) -> Envelope {
+        Envelope {
+            root: node.clone(),
+            is_form: self.envelope.is_form,
+            script: self.envelope.script,
+            numbers: UnstableNumbers::Keep,
+            limit_bytes: LIMIT_BYTES,
+            kept: Vec::new(),
+        }
+    }
+
     /// The headers of a delivery with the body that `node` is.
     fn posted(
         &self,
@@ -157,14 +229,7 @@ impl Dialect {
         node: &Node,
         token: &str,
     ) -> Result<(Fields, Vec<u8>), HeaderFault> {
-        let envelope = Envelope {
-            root: node.clone(),
-            is_form: self.envelope.is_form,
-            script: self.envelope.script,
-            numbers: UnstableNumbers::Keep,
-            limit_bytes: LIMIT_BYTES,
-            kept: Vec::new(),
-        };
+        let envelope = self.challenge_envelope(node);
         let facts = EventFacts {
             id: input.event_id,
             event_type: CHALLENGE_TYPE,

@@ -325,6 +325,39 @@ async fn listen_verifies_deliveries_of_every_dialect() {
     }
 }
 
+/// By GET, which nothing signs, and by POST, signed like a delivery.
+#[tokio::test]
+async fn listen_answers_challenges_as_their_dialects_shape_them() {
+    let file = |name: &str| format!("{}/../dialects/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let (dropbox, zoom) = (file("dropbox"), file("zoom"));
+    let rung = rung(&["--dialect", &dropbox, "--dialect", &zoom]).await;
+    let secret = "your_webhook_secret_key";
+    let flags = [
+        "--dialect",
+        &dropbox,
+        "--dialect",
+        &zoom,
+        "--secret",
+        secret,
+    ];
+    let mut listening = Listening::start(&flags).await;
+    for (dialect, method) in [("dropbox", "GET"), ("zoom", "POST")] {
+        let tenant = Tenant::create(&rung, dialect, dialect).await;
+        let webhook = tenant
+            .webhook_with(
+                json!({"url": listening.url, "events": ["*"], "secret": secret, "challenge": true}),
+            )
+            .await;
+        let verified = tenant.api.post(&webhook.path("/verify"), &json!({})).await;
+        assert_eq!(verified.data(200)["webhook"]["status"], "active");
+        let told = listening.next().await;
+        assert_eq!(
+            (&told["method"], &told["status"]),
+            (&json!(method), &json!(200))
+        );
+    }
+}
+
 /// Two attempts fail, the third succeeds, and each line says when the next one is to be expected.
 #[tokio::test]
 async fn listen_fails_on_purpose_and_shows_the_ladder() {

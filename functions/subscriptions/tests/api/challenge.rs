@@ -135,3 +135,24 @@ async fn an_endpoint_that_only_answers_is_not_verified_and_another_one_is_to_be_
     assert_eq!(other.data(200)["webhook"]["status"], "disabled");
     assert_eq!(deliveries(&world, &tenant).await, 0);
 }
+
+/// A dialect may ask in a way of its own: this one by GET.
+#[tokio::test(start_paused = true)]
+async fn a_challenge_has_the_shape_that_the_dialect_gives_it() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "shaped", "pro").await;
+    let path = challenged(&world, &tenant, "https://example.com/deaf?shop=1").await;
+    let refused = verify(&world, &tenant, &path).await;
+    refused.assert_error(422, "challenge_failed");
+    let listens = json!({"url": "https://example.com/hook?shop=1"});
+    world.send(&tenant, "PATCH", &path, listens).await.data(200);
+    let verified = verify(&world, &tenant, &path).await;
+    assert_eq!(verified.data(200)["webhook"]["status"], "active");
+    let sent = world.last_post();
+    assert_eq!(sent.method, "GET");
+    assert!(sent.body.is_empty() && !sent.headers.contains_key("rung-challenge"));
+    let asked: Vec<_> = sent.url.query_pairs().collect();
+    assert_eq!(asked[0], ("shop".into(), "1".into()));
+    assert_eq!(asked[2], ("hub.mode".into(), "subscribe".into()));
+    assert_eq!((asked.len(), &*asked[1].0), (3, "hub.challenge"));
+}

@@ -815,3 +815,27 @@ async fn deliveries_are_listed_by_where_they_stand_and_sent_from_there() {
     let cancelled = world.send_text(&tenant, "POST", &cancel, "").await;
     assert_eq!(cancelled.data(200)["delivery"]["status"], "cancelled");
 }
+
+/// What a dialect says is final is not tried again, and costs the webhook nothing.
+#[tokio::test(start_paused = true)]
+async fn a_status_that_the_dialect_gives_up_on_ends_the_delivery_at_once() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "shaped", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    for (status, ended, posts) in [(403, "failed", 1), (500, "pending", 2)] {
+        world.answer(status);
+        let event = json!({"type": "user.lesson.completed", "data": {"status": status}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        let event = published.data(202)["event"]["id"].clone();
+        world.pass(500).await;
+        assert_eq!(world.posts(), posts, "{status}");
+        let deliveries = world.get(&tenant, &format!("{path}/deliveries")).await;
+        let deliveries = deliveries.data(200)["deliveries"].as_array().unwrap();
+        let mut of_event = deliveries.iter().filter(|one| one["event_id"] == event);
+        let delivery = of_event.next().unwrap();
+        assert_eq!(delivery["status"], ended, "{delivery}");
+        assert_eq!(delivery["attempts"], 1);
+    }
+    let webhook = world.get(&tenant, &path).await;
+    assert_eq!(webhook.data(200)["webhook"]["status"], "active");
+}

@@ -39,6 +39,9 @@ async fn tenants_are_made_changed_and_listed() {
         .await;
     moved.assert_error(422, "invalid_request");
     assert_eq!(moved.fields(), ["dialect"]);
+    // What the operator has added is nobody else's business.
+    let told = moved.body.to_string();
+    assert!(told.contains("odin") && !told.contains("metered"), "{told}");
     let unknown = json!({"id": "a b", "dialect": "klingon"});
     let unknown = world.send(&operator, "POST", "/v1/tenants", unknown).await;
     unknown.assert_error(422, "invalid_request");

@@ -116,21 +116,24 @@ impl Transport for Receiver {
             headers.insert("x-echo", echoed.clone());
         }
         // It echoes challenges, unless its path says that it doesn't listen.
-        let challenge = outgoing.headers.get("rung-challenge");
-        let challenge = challenge.filter(|_| outgoing.url.path() != "/deaf");
+        let token = outgoing.headers.get("rung-challenge");
+        let token = token.map(|token| Bytes::copy_from_slice(token.as_bytes()));
+        let mut query = outgoing.url.query_pairs();
+        let asked = query.find(|(name, _)| name == "hub.challenge");
+        let token = token.or_else(|| asked.map(|(_, token)| Bytes::from(token.into_owned())));
+        let challenge = token.filter(|_| outgoing.url.path() != "/deaf");
         Ok(Answer {
             status: StatusCode::from_u16(self.status.load(Ordering::Relaxed)).unwrap(),
             headers,
-            body: challenge.map_or(Bytes::from_static(b"thanks"), |token| {
-                Bytes::copy_from_slice(token.as_bytes())
-            }),
+            body: challenge.unwrap_or(Bytes::from_static(b"thanks")),
             body_complete: true,
         })
     }
 }
 
 /// The builtin ones; `metered`: odin's with a quota for the plan `pro`; `brief`: standard's with one retry, after a second, that
-/// no failure disables; and `hasty`: the same that three hours of failures disable.
+/// no failure disables; `hasty`: the same that three hours of failures disable; and `shaped`: `brief` with a challenge by GET, that
+/// gives up on answers of the class 4xx.
 fn dialects() -> Dialects {
     let builtin = Dialects::builtin();
     let odin = &builtin.get("odin").unwrap().source;
@@ -149,7 +152,12 @@ fn dialects() -> Dialects {
     let hasty = brief
         .replace("name = \"brief\"", "name = \"hasty\"")
         .replace("\"never\"", "{ failing_for = \"3h\" }");
+    let shaped = brief.replace("name = \"brief\"", "name = \"shaped\"\ngive_up = [\"4xx\"]");
+    let shaped = format!(
+        "{shaped}\n[challenge]\nmethod = \"GET\"\nquery = {{ \"hub.mode\" = \"subscribe\", \"hub.challenge\" = \"{{token}}\" }}\n"
+    );
     let files = [
+        ("shaped.toml", shaped),
         ("metered.toml", metered),
         ("brief.toml", brief),
         ("hasty.toml", hasty),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rung_json::{Json, array_index};
 use toml::{Spanned, de::DeValue};
 
-use super::template;
+use super::{listed, template};
 use crate::{
     document::{Table, nearest},
     envelope::{Field, Node, Slot},
@@ -246,11 +246,9 @@ impl<'f> Reader<'f> {
         if !self.is_challenge {
             known.extend(["data", "data_members", "metadata"]);
         }
-        let listed: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-        let listed = format!("it is one of {}", listed.join(", "));
         let mend = match nearest(from.text, known.iter().copied()) {
-            Some(nearest) => format!("did you mean `{nearest}`? {listed}"),
-            None => listed,
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => listed(known.into_iter().map(|name| format!("`{name}`"))),
         };
         let reason = format!("`{}` is no value of a body", from.text);
         self.faults.add(from.at, reason, mend);

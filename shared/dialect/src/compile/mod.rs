@@ -143,6 +143,16 @@ fn choice<T: Copy>(table: &Table<'_>, key: &str, all: &[(&str, T)]) -> Option<T>
     found.map(|(_, choice)| *choice)
 }
 
+/// The names of values as a mend; where they are many, the reference has them.
+fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
+    const FEW: usize = 12;
+    if names.len() > FEW {
+        return "docs/dialects.md lists all under \"Values\"".to_owned();
+    }
+    let names: Vec<String> = names.collect();
+    format!("here there are {}", names.join(", "))
+}
+
 /// A text with values, of which `allowed` may be there.
 fn template(
     written: Text<'_>,
@@ -157,10 +167,7 @@ fn template(
         let all = all.filter(|name| Value::parse(name).is_some_and(|value| allowed(&value)));
         all.collect::<Vec<_>>()
     };
-    let listed = || {
-        let names: Vec<String> = known().iter().map(|name| format!("`{{{name}}}`")).collect();
-        format!("here there are {}", names.join(", "))
-    };
+    let listed = || listed(known().into_iter().map(|name| format!("`{{{name}}}`")));
     match Template::parse(written.text) {
         Ok(template) => {
             let strange = template.values().find(|value| !allowed(value));
@@ -182,7 +189,7 @@ fn template(
         Err(TemplateFault::UnknownValue(name)) => {
             let known = known();
             let mend = match document::nearest(&name, known.iter().map(String::as_str)) {
-                Some(nearest) => format!("did you mean `{{{nearest}}}`? {}", listed()),
+                Some(nearest) => format!("did you mean `{{{nearest}}}`?"),
                 None => listed(),
             };
             let reason = TemplateFault::UnknownValue(name).to_string();

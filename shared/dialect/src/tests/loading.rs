@@ -141,7 +141,7 @@ fn toml_and_shape() {
     faulty(
         "from = \"id\"",
         "from = \"ident\"",
-        "`ident` is no value of a body: it is one of `id`",
+        "`ident` is no value of a body: docs/dialects.md lists all",
     );
     faulty(
         "algorithm = \"hmac-sha256\"",

@@ -396,3 +396,58 @@ fn an_own_file_is_verified_by_its_own_rules() {
         })
     );
 }
+
+/// What listens to a sender's challenges answers what the sender wants, whatever shape they have.
+#[test]
+fn a_challenge_of_any_shape_is_answered_so_that_it_is_met() {
+    let own = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dialects");
+        let text = std::fs::read_to_string(format!("{folder}/{name}.toml")).unwrap();
+        Dialects::builtin().with_file(name, &text).unwrap()
+    };
+    for name in [
+        "cloudevents-structured",
+        "dropbox",
+        "meta",
+        "microsoft-graph",
+        "smartsheet",
+        "standard",
+        "slack",
+        "twitch",
+        "zoom",
+    ] {
+        let dialects = match Dialects::builtin().get(name) {
+            Some(_) => Dialects::builtin(),
+            None => own(name),
+        };
+        let dialect = dialects.get(name).unwrap();
+        let input = SignInput {
+            event_id: "evt_1",
+            url: "https://example.com/hook?shop=1",
+            secret: STANDARD_SECRET,
+            time_ms: NOW_S * 1000,
+            ..SignInput::default()
+        };
+        let asked = dialect.challenge(&input, "t0k-en").unwrap();
+        let headers = HeaderMap::from_iter(asked.headers);
+        let query = asked.url.split_once('?').unwrap().1;
+        let answer = dialect.answer_to_challenge(&asked.method, query, &headers, &asked.body);
+        let answer = answer.unwrap_or_else(|| panic!("{name}"));
+        let header = answer
+            .header
+            .map(|(name, value)| (name, HeaderValue::try_from(value).unwrap()));
+        let answered = HeaderMap::from_iter(header);
+        assert!(
+            dialect.proves_challenge("t0k-en", &answered, answer.body.as_bytes()),
+            "{name}"
+        );
+        // A delivery is none.
+        let none = dialect.answer_to_challenge(
+            &http::Method::POST,
+            "shop=1",
+            &HeaderMap::new(),
+            br#"{"event":"a","payload":{},"event_ts":1}"#,
+        );
+        assert_eq!(none, None, "{name}");
+    }
+}

@@ -17,11 +17,10 @@ use std::{
 };
 
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rung_base::clock::{Clock as _, SystemClock};
 use rung_core::egress::{self, Outgoing, Slot, Spelling, Transport as _, policy::is_framing};
-use rung_dialect::Dialect;
+use rung_dialect::{ChallengeAnswer, Dialect};
 use serde_json::json;
 use tokio::{
     net::TcpListener,
@@ -229,8 +228,11 @@ impl Listener {
         let dialect = self.dialect_of(&arrival);
         let told = dialect.map(|dialect| dialect.read(&arrival.headers, &arrival.body));
         let told = told.unwrap_or_default();
+        let challenge = self.challenge(&arrival);
+        // A challenge by another method than a delivery's has no signature.
+        let is_signed = challenge.is_none() || arrival.method == Method::POST;
         let checks = dialect
-            .filter(|_| !self.args.secret.is_empty())
+            .filter(|_| is_signed && !self.args.secret.is_empty())
             .map(|dialect| {
                 let request = Request {
                     headers: &arrival.headers,
@@ -249,7 +251,7 @@ impl Listener {
         let response = if refused {
             (StatusCode::UNAUTHORIZED, "the signature does not verify").into_response()
         } else {
-            self.answer(&arrival, attempt).await
+            self.answer(&arrival, attempt, challenge).await
         };
         let report = Report {
             arrival: &arrival,
@@ -285,15 +287,38 @@ impl Listener {
         seen.attempts.count(&arrival.path, event)
     }
 
-    async fn answer(&self, arrival: &Arrival, attempt: u32) -> Response {
+    /// What is to be answered, if this is the challenge of one of the dialects.
+    fn challenge(&self, arrival: &Arrival) -> Option<ChallengeAnswer> {
+        let query = arrival.path.split_once('?').map_or("", |(_, query)| query);
+        let Arrival {
+            method,
+            headers,
+            body,
+            ..
+        } = arrival;
+        self.dialects
+            .iter()
+            .find_map(|dialect| dialect.answer_to_challenge(method, query, headers, body))
+    }
+
+    async fn answer(
+        &self,
+        arrival: &Arrival,
+        attempt: u32,
+        challenge: Option<ChallengeAnswer>,
+    ) -> Response {
         let failing = self.args.fail.map(|fail| attempt <= fail);
-        let challenge = arrival.headers.get("rung-challenge");
         let status = |usual| self.args.status.unwrap_or(usual);
         match (failing, &self.args.forward, challenge) {
             // Who is asked for consent to deliveries gives it.
-            (None | Some(false), None, Some(token)) => {
-                let token = Bytes::copy_from_slice(token.as_bytes());
-                (status(StatusCode::OK), token).into_response()
+            (None | Some(false), None, Some(answer)) => {
+                let mut response = (status(StatusCode::OK), answer.body).into_response();
+                let header = answer.header.and_then(|(name, value)| {
+                    let value = HeaderValue::try_from(value).ok()?;
+                    Some((name, value))
+                });
+                response.headers_mut().extend(header);
+                response
             }
             (Some(true), ..) => {
                 let status = status(StatusCode::INTERNAL_SERVER_ERROR);
@@ -310,7 +335,7 @@ impl Listener {
         let mut headers: HeaderMap = arrival.headers.clone();
         headers.remove(header::HOST);
         let outgoing = Outgoing {
-            method: http::Method::POST,
+            method: Method::POST,
             url: url.clone(),
             headers,
             spelling: Spelling::default(),
