@@ -176,7 +176,7 @@ impl Settings {
     pub fn from_env() -> Result<Self, ConfigError> {
         Ok(Self {
             retention: retention()?,
-            dialect_files: files("RUNG_DIALECTS"),
+            dialect_files: dialect_files(),
             ca_files: files("RUNG_CA_FILES"),
             strict: flag("RUNG_STRICT")?,
             egress_ips: egress_ips()?,
@@ -428,6 +428,12 @@ async fn aws() -> SdkConfig {
         .timeout_config(timeouts.build())
         .load()
         .await
+}
+
+/// The operator's own dialect files, as `RUNG_DIALECTS` names them.
+#[must_use]
+pub fn dialect_files() -> Vec<PathBuf> {
+    files("RUNG_DIALECTS")
 }
 
 /// The dialects that come with Rung and those of the given files.

@@ -56,6 +56,7 @@ pub use self::{
 use self::{challenge::Challenge, envelope::Envelope, event_id::EventIdForm, headers::Headers};
 #[cfg(any(feature = "receive", test))]
 pub use self::{
+    challenge::ChallengeAnswer,
     read::Reading,
     snippet::{Language, NoSnippet},
     verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},

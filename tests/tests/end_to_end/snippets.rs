@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rung_dialect::{Dialect, Dialects, Language, SignInput};
+use rung_dialect::{Dialect, Dialects, KeyPair, Language, SignInput};
 use rung_tests::{Received, Receiver, Tenant};
 use serde_json::{Value, json};
 
@@ -134,23 +134,68 @@ async fn cases(rung: &rung_tests::Rung, dialect: &Dialect) -> Vec<Case> {
     cases
 }
 
+/// Deliveries of a webhook with a key pair, to receivers that know its public half.
+fn key_pair_cases(dialect: &Dialect) -> Vec<Case> {
+    let [old, new, other] = [1, 2, 3].map(|seed| KeyPair::from_seed([seed; 32]));
+    let made = |what, pairs: &[&KeyPair], age_s, known: &KeyPair, genuine| {
+        let secrets: Vec<String> = pairs.iter().map(|pair| pair.secret()).collect();
+        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        Case {
+            secret: known.public_key(),
+            ..Case::made(what, dialect, &secrets, age_s, genuine)
+        }
+    };
+    let mut changed = made("a changed body", &[&old], 0, &old, false);
+    changed.body.push(b' ');
+    let mut unsigned = made("without headers", &[&old], 0, &old, false);
+    unsigned.headers.clear();
+    let mut garbled = made("with other headers", &[&old], 0, &old, false);
+    for (_, value) in &mut garbled.headers {
+        *value = "v1a,== v1a v1,AAAA".to_owned();
+    }
+    vec![
+        made("as it came", &[&old], 0, &old, true),
+        made("another pair", &[&old], 0, &other, false),
+        made("the older of two", &[&old, &new], 0, &old, true),
+        made("the newer of two", &[&old, &new], 0, &new, true),
+        made("too old", &[&old], 400, &old, false),
+        made("of the future", &[&old], -400, &old, false),
+        changed,
+        unsigned,
+        garbled,
+    ]
+}
+
+/// Whether a shell finds something.
+fn is_there(command: &str) -> bool {
+    let status = Command::new("sh")
+        .args(["-c", command])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.unwrap().success()
+}
+
+/// The compiler that `tests/clients/setup` brings.
+fn typescript() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/node_modules")
+}
+
 /// A folder with the snippet and what runs it.
-fn prepare(dir: &Path, dialect: &Dialect, language: Language) -> Option<Command> {
+fn prepare(dir: &Path, code: &str, language: Language) -> Option<Command> {
     let drivers = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("verify/snippets");
+    let compiler = typescript().join(".bin/tsc").display().to_string();
     let (snippet, driver, program) = match language {
         Language::JavaScript => ("webhooks.mjs", "main.mjs", "node"),
+        Language::TypeScript => ("webhooks.mts", "main.mjs", &*compiler),
         Language::Python => ("webhooks.py", "main.py", "python3"),
         Language::Java => ("Webhooks.java", "Main.java", "javac"),
         Language::Go => ("webhooks/webhooks.go", "main.go", "go"),
         Language::Php => ("webhooks.php", "main.php", "php"),
         Language::Ruby => ("webhooks.rb", "main.rb", "ruby"),
-        Language::Rust => return None,
+        Language::Rust | Language::CSharp => return None,
     };
-    let is_there = Command::new("sh")
-        .args(["-c", "command -v \"$0\"", program])
-        .stdout(Stdio::null())
-        .status();
-    if !is_there.unwrap().success() {
+    if !is_there(&format!("command -v '{program}'")) {
         assert!(
             !matches!(language, Language::JavaScript | Language::Python),
             "{program} is needed"
@@ -160,7 +205,7 @@ fn prepare(dir: &Path, dialect: &Dialect, language: Language) -> Option<Command>
     }
     let snippet = dir.join(snippet);
     fs::create_dir_all(snippet.parent().unwrap()).unwrap();
-    fs::write(snippet, dialect.snippet(language).unwrap()).unwrap();
+    fs::write(snippet, code).unwrap();
     fs::copy(drivers.join(driver), dir.join(driver)).unwrap();
     let mut command = Command::new(program);
     match language {
@@ -169,9 +214,26 @@ fn prepare(dir: &Path, dialect: &Dialect, language: Language) -> Option<Command>
                 .args(["Webhooks.java", "Main.java"])
                 .current_dir(dir)
                 .status();
-            assert!(status.unwrap().success(), "{}", dialect.name);
+            assert!(status.unwrap().success(), "{code}");
             command = Command::new("java");
             command.args(["-XX:TieredStopAtLevel=1", "-cp", ".", "Main"]);
+        }
+        Language::TypeScript => {
+            let compiled = Command::new(program)
+                .args([
+                    "--strict",
+                    "--noUncheckedIndexedAccess",
+                    "--target",
+                    "ES2022",
+                ])
+                .args(["--module", "NodeNext", "--types", "node", "--typeRoots"])
+                .arg(typescript().join("@types"))
+                .arg("webhooks.mts")
+                .current_dir(dir)
+                .status();
+            assert!(compiled.unwrap().success(), "{code}");
+            command = Command::new("node");
+            command.arg(driver);
         }
         Language::Go => {
             fs::write(dir.join("go.mod"), "module receiver\n\ngo 1.18\n").unwrap();
@@ -208,16 +270,21 @@ async fn verifies(language: Language, dialects: &[&str]) {
     for name in dialects {
         let dialect = Dialects::builtin().get(name).unwrap().clone();
         let dir = tempfile::tempdir().unwrap();
-        let Some(command) = prepare(dir.path(), &dialect, language) else {
+        let code = dialect.snippet(language).unwrap();
+        let Some(command) = prepare(dir.path(), &code, language) else {
             return;
         };
-        let cases = cases(&rung, &dialect).await;
-        let verdicts = verdicts(command, &cases);
-        assert_eq!(verdicts.len(), cases.len(), "{language}, {name}");
-        for (case, verdict) in cases.iter().zip(verdicts) {
-            let expected = case.genuine.to_string();
-            assert_eq!(verdict, expected, "{language}, {name}: {}", case.what);
-        }
+        hold(command, &cases(&rung, &dialect).await, language, name);
+    }
+}
+
+/// The snippet takes what is genuine, and nothing else.
+fn hold(command: Command, cases: &[Case], language: Language, name: &str) {
+    let verdicts = verdicts(command, cases);
+    assert_eq!(verdicts.len(), cases.len(), "{language}, {name}");
+    for (case, verdict) in cases.iter().zip(verdicts) {
+        let expected = case.genuine.to_string();
+        assert_eq!(verdict, expected, "{language}, {name}: {}", case.what);
     }
 }
 
@@ -225,6 +292,11 @@ async fn verifies(language: Language, dialects: &[&str]) {
 async fn javascript() {
     let all = Dialects::builtin();
     verifies(Language::JavaScript, &all.names().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn typescript_with_all_its_checks() {
+    verifies(Language::TypeScript, &KINDS).await;
 }
 
 #[tokio::test]
@@ -299,6 +371,41 @@ async fn rust() {
     }
 }
 
+/// What key pairs sign, in each language that is here; Python with the package that its snippet names.
+#[test]
+fn key_pairs() {
+    let dialect = Dialects::builtin().get("standard").unwrap().clone();
+    let cases = key_pair_cases(&dialect);
+    for language in Language::ALL {
+        if language == Language::Python && !is_there("python3 -c 'import cryptography'") {
+            eprintln!("python: not run, cryptography is not here");
+            continue;
+        }
+        let code = dialect.key_pair_snippet(language).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        if let Some(command) = prepare(dir.path(), code, language) {
+            hold(command, &cases, language, "a key pair");
+        }
+    }
+    let snippet = dialect.key_pair_snippet(Language::Rust).unwrap();
+    assert!(
+        snippet == include_str!("../../verify/snippets/rust/key_pair.rs"),
+        "tests/verify/snippets/rust/key_pair.rs is to be:\n{snippet}"
+    );
+    for case in &cases {
+        let headers = case.headers.iter().map(|(name, value)| {
+            let name: http::HeaderName = name.parse().unwrap();
+            (name, value.parse().unwrap())
+        });
+        let verdict = key_pair::verify(&headers.collect(), &case.body, &case.secret);
+        assert_eq!(verdict, case.genuine, "{}", case.what);
+    }
+}
+
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
+#[path = "../../verify/snippets/rust/key_pair.rs"]
+#[rustfmt::skip]
+mod key_pair;
 #[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/odin.rs"]
 #[rustfmt::skip]

@@ -2,22 +2,27 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use rung_core::config::{DEFAULT_RETENTION, load_dialects};
+use rung_core::config::{DEFAULT_RETENTION, dialect_files, load_dialects};
 use rung_dialect::{Dialect, Dialects};
 
 use super::Error;
 
-/// The dialect that comes with Rung by this name or, where it looks like a path, the one in that file.
+/// The dialects there are by name: those that come with Rung, and those of the files that `RUNG_DIALECTS` names.
+pub(super) fn known() -> Result<Dialects, Error> {
+    Ok(load_dialects(&dialect_files(), DEFAULT_RETENTION)?)
+}
+
+/// The dialect of this name or, where it looks like a path, the one in that file.
 pub(super) fn dialect(choice: &str) -> Result<Arc<Dialect>, Error> {
     if is_path(choice) {
         return file(choice.into());
     }
-    let dialects = Dialects::builtin();
+    let dialects = known()?;
     let found = dialects.get(choice).cloned();
     found.ok_or_else(|| {
         let names: Vec<_> = dialects.names().collect();
         format!(
-            "dialect {choice:?} not found: choose one of {}, or give the path of a dialect file",
+            "dialect {choice:?} not found: choose one of {}, or give the path of a dialect file, or name yours in RUNG_DIALECTS",
             names.join(", ")
         )
         .into()
@@ -32,10 +37,10 @@ pub(super) fn file(path: PathBuf) -> Result<Arc<Dialect>, Error> {
     own.ok_or_else(|| "the file has no dialect".into())
 }
 
-/// The dialects of these names and files; all that come with Rung, if there are none.
+/// The dialects of these names and files; all that are known by name, if there are none.
 pub(super) fn dialects(choices: &[String]) -> Result<Vec<Arc<Dialect>>, Error> {
     if choices.is_empty() {
-        return Ok(Dialects::builtin().iter().cloned().collect());
+        return Ok(known()?.iter().cloned().collect());
     }
     choices.iter().map(|choice| dialect(choice)).collect()
 }

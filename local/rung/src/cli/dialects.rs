@@ -13,8 +13,7 @@ use http::{HeaderName, HeaderValue};
 use rung_base::clock::timestamp;
 use rung_core::config::{ConfigError, DEFAULT_RETENTION, load_dialects};
 use rung_dialect::{
-    Dialect, DialectFault, Dialects, EVERY_TYPE, EventFacts, Language, SignInput,
-    ladder::DisableRule,
+    Dialect, DialectFault, EVERY_TYPE, EventFacts, Language, SignInput, ladder::DisableRule,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -35,9 +34,10 @@ const EXAMPLE_MS: u64 = 1_760_099_400_000;
 Examples:
   rung dialects list
   rung dialects show odin --snippet python
+  rung dialects show standard --snippet typescript --key-pair
   rung dialects check ours.toml")]
 pub(crate) enum Command {
-    /// List the dialects that come with Rung
+    /// List the dialects that come with Rung, and those of the files in RUNG_DIALECTS
     List {
         /// Print a JSON array
         #[arg(long)]
@@ -51,6 +51,9 @@ pub(crate) enum Command {
         /// Print code for receivers that verifies a delivery
         #[arg(long, value_name = "LANGUAGE", value_parser = language())]
         snippet: Option<Language>,
+        /// With --snippet: for a webhook with a key pair, which signs v1a
+        #[arg(long, requires = "snippet")]
+        key_pair: bool,
         /// Print its file, to start your own from
         #[arg(long, conflicts_with_all = ["json", "snippet"])]
         source: bool,
@@ -85,12 +88,17 @@ pub(super) fn main(command: &Command, out: &mut impl Write) -> Result<ExitCode, 
         Command::Show {
             dialect,
             snippet,
+            key_pair,
             source,
             json,
         } => {
             let dialect = choice::dialect(dialect)?;
             if let Some(language) = snippet {
-                let code = dialect.snippet(*language)?;
+                let code = if *key_pair {
+                    dialect.key_pair_snippet(*language)?.to_owned()
+                } else {
+                    dialect.snippet(*language)?
+                };
                 if *json {
                     json_line(out, &json!({ "language": language.name(), "code": code }))?;
                 } else {
@@ -114,7 +122,7 @@ pub(super) fn main(command: &Command, out: &mut impl Write) -> Result<ExitCode, 
 }
 
 fn list(json: bool, out: &mut impl Write) -> Result<ExitCode, Error> {
-    let dialects = Dialects::builtin();
+    let dialects = choice::known()?;
     if json {
         let all: Vec<_> = dialects
             .iter()

@@ -1,11 +1,40 @@
-//! JavaScript, for Node.
+//! JavaScript for Node, and TypeScript, which is the same with types.
 
 use super::{
     Piece, TOLERANCE_S, Variable, camel_case, joined, quoted,
     scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
 };
 
-pub(super) fn write(scheme: &Scheme) -> String {
+/// How the two differ.
+pub(super) struct Script {
+    imports: &'static str,
+    parameters: &'static str,
+    compared: &'static str,
+    /// A header that may be there several times is a list to TypeScript.
+    found: &'static str,
+}
+
+pub(super) const JAVASCRIPT: Script = Script {
+    imports: "",
+    parameters: "(headers, body, secret)",
+    compared: "(given, expected)",
+    found: "",
+};
+
+pub(super) const TYPESCRIPT: Script = Script {
+    imports: "import type { IncomingHttpHeaders } from \"node:http\";\n",
+    parameters: "(headers: IncomingHttpHeaders, body: Buffer, secret: string): boolean",
+    compared: "(given: string, expected: string): boolean",
+    found: "?.toString()",
+};
+
+pub(super) fn write(scheme: &Scheme, script: &Script) -> String {
+    let Script {
+        imports,
+        parameters,
+        compared,
+        found,
+    } = script;
     let expression = |pieces: &[Piece]| joined(pieces, " + ", quoted, camel_case);
     let mut lines = vec![
         format!(
@@ -14,20 +43,19 @@ pub(super) fn write(scheme: &Scheme) -> String {
         ),
         "// a Buffer of the bytes as they came: express.raw({ type: \"application/json\" })."
             .to_owned(),
-        "import { createHmac, timingSafeEqual } from \"node:crypto\";".to_owned(),
-        String::new(),
+        format!("import {{ createHmac, timingSafeEqual }} from \"node:crypto\";\n{imports}"),
     ];
     if scheme.is_timed() {
         lines.push(format!("const TOLERANCE_S = {TOLERANCE_S};\n"));
     }
-    lines.push("export function verify(headers, body, secret) {".to_owned());
+    lines.push(format!("export function verify{parameters} {{"));
     lines.push(format!(
-        "  const header = headers[{}] ?? \"\";",
+        "  const header = headers[{}]{found} ?? \"\";",
         quoted(&scheme.header)
     ));
     for (variable, place) in &scheme.found {
         let value = match place {
-            Place::Header(name) => format!("headers[{}] ?? \"\"", quoted(name)),
+            Place::Header(name) => format!("headers[{}]{found} ?? \"\"", quoted(name)),
             Place::Within { before, after } => {
                 let rest = match before.as_str() {
                     "" => "header".to_owned(),
@@ -88,15 +116,14 @@ pub(super) fn write(scheme: &Scheme) -> String {
             quoted(&separator.to_string())
         ),
     });
-    lines.push(
-        "}
+    lines.push(format!(
+        "}}
 
-function equal(given, expected) {
+function equal{compared} {{
   const [a, b] = [Buffer.from(given), Buffer.from(expected)];
   return a.length === b.length && timingSafeEqual(a, b);
-}
+}}
 "
-        .to_owned(),
-    );
+    ));
     lines.join("\n")
 }

@@ -4,6 +4,7 @@
 //! that writes a [`Scheme`] down. All snippets work alike: read the parts that are signed out of the headers, refuse an old time,
 //! make the signature anew, and compare in constant time with what came.
 
+mod csharp;
 mod go;
 mod java;
 mod javascript;
@@ -57,6 +58,8 @@ const TOLERANCE_S: u64 = 300;
 pub enum Language {
     /// For Node.
     JavaScript,
+    /// For Node, with types.
+    TypeScript,
     /// Python 3.
     Python,
     /// Go.
@@ -69,18 +72,22 @@ pub enum Language {
     Ruby,
     /// Rust.
     Rust,
+    /// C#, for .NET 6 or newer.
+    CSharp,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::JavaScript,
+        Self::TypeScript,
         Self::Python,
         Self::Go,
         Self::Java,
         Self::Php,
         Self::Ruby,
         Self::Rust,
+        Self::CSharp,
     ];
 
     /// Its name, in lower case.
@@ -88,12 +95,14 @@ impl Language {
     pub const fn name(self) -> &'static str {
         match self {
             Self::JavaScript => "javascript",
+            Self::TypeScript => "typescript",
             Self::Python => "python",
             Self::Go => "go",
             Self::Java => "java",
             Self::Php => "php",
             Self::Ruby => "ruby",
             Self::Rust => "rust",
+            Self::CSharp => "csharp",
         }
     }
 }
@@ -116,6 +125,9 @@ pub enum NoSnippet {
         .0
     )]
     Hidden(String),
+    /// Key pairs sign for Standard Webhooks alone.
+    #[error("this dialect turns Standard Webhooks off: no key pair signs `v1a` in it")]
+    NoKeyPairs,
     /// It signs in a way that snippets do not show.
     #[error("there is no snippet for {0} yet: docs/receivers.md tells how to verify by hand")]
     Form(&'static str),
@@ -135,13 +147,36 @@ impl Dialect {
     pub fn snippet(&self, language: Language) -> Result<String, NoSnippet> {
         let scheme = Scheme::of(self)?;
         Ok(match language {
-            Language::JavaScript => javascript::write(&scheme),
+            Language::JavaScript => javascript::write(&scheme, &javascript::JAVASCRIPT),
+            Language::TypeScript => javascript::write(&scheme, &javascript::TYPESCRIPT),
             Language::Python => python::write(&scheme),
             Language::Go => go::write(&scheme),
             Language::Java => java::write(&scheme),
             Language::Php => php::write(&scheme),
             Language::Ruby => ruby::write(&scheme),
             Language::Rust => rust::write(&scheme),
+            Language::CSharp => csharp::write(&scheme),
+        })
+    }
+
+    /// Code for receivers that verifies `v1a` of Standard Webhooks, with which the key pair of a webhook signs: the same in all dialects.
+    ///
+    /// # Errors
+    /// When the dialect turns Standard Webhooks off.
+    pub fn key_pair_snippet(&self, language: Language) -> Result<&'static str, NoSnippet> {
+        if !self.headers.standard_webhooks {
+            return Err(NoSnippet::NoKeyPairs);
+        }
+        Ok(match language {
+            Language::JavaScript => include_str!("key_pair/webhooks.mjs"),
+            Language::TypeScript => include_str!("key_pair/webhooks.mts"),
+            Language::Python => include_str!("key_pair/webhooks.py"),
+            Language::Go => include_str!("key_pair/webhooks.go"),
+            Language::Java => include_str!("key_pair/Webhooks.java"),
+            Language::Php => include_str!("key_pair/webhooks.php"),
+            Language::Ruby => include_str!("key_pair/webhooks.rb"),
+            Language::Rust => include_str!("key_pair/webhooks.rs"),
+            Language::CSharp => include_str!("key_pair/Webhooks.cs"),
         })
     }
 }

@@ -35,6 +35,72 @@ fn every_dialect_has_one_in_every_language() {
     }
 }
 
+/// It is run nowhere, as few machines have .NET: it has at least what it must have.
+#[test]
+fn the_snippets_in_csharp_have_what_is_signed() {
+    let written = |name: &str| super::builtin(name).snippet(Language::CSharp).unwrap();
+    for (name, parts) in [
+        (
+            "odin",
+            &[
+                "ToleranceSeconds = 300",
+                r#"headers("x-odin-signature")"#,
+                r#"Between(header, "t=", ",v1=")"#,
+                "CreateHMAC(HashAlgorithmName.SHA256, key)",
+                r#"GetBytes(timestamp + ".")"#,
+                "Convert.ToHexString",
+                r#""t=" + timestamp + ",v1=" + signature"#,
+                "return Same(header, expected)",
+            ][..],
+        ),
+        (
+            "shopify",
+            &[
+                r#"headers("x-shopify-hmac-sha256")"#,
+                "Convert.ToBase64String",
+                "Encoding.UTF8.GetBytes(secret)",
+            ],
+        ),
+        (
+            "standard",
+            &[
+                r#"headers("webhook-signature")"#,
+                "Convert.FromBase64String(",
+                "header.Split(' ')",
+                r#""v1," + signature"#,
+            ],
+        ),
+    ] {
+        let written = written(name);
+        for part in parts {
+            assert!(written.contains(part), "{part} is not in:\n{written}");
+        }
+        assert_eq!(written.matches('{').count(), written.matches('}').count());
+    }
+}
+
+#[test]
+fn key_pairs_sign_where_standard_webhooks_go_along() {
+    for language in Language::ALL {
+        let found = super::builtin("standard").key_pair_snippet(language);
+        let found = found.unwrap();
+        for part in [
+            "webhook-id",
+            "webhook-timestamp",
+            "webhook-signature",
+            "v1a",
+            "whpk_",
+            "300",
+        ] {
+            assert!(found.contains(part), "{language}: {part}");
+        }
+    }
+    let text = include_str!("../../../../dialects/xero.toml");
+    let dialects = Dialects::builtin().with_file("xero.toml", text).unwrap();
+    let none = dialects.get("xero").unwrap().key_pair_snippet(Language::Go);
+    assert_eq!(none, Err(NoSnippet::NoKeyPairs));
+}
+
 #[test]
 fn the_page_for_receivers_shows_one() {
     let page = include_str!("../../../../docs/receivers.md");
