@@ -8,7 +8,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderName, header};
 use rung_api::ApiError;
 use rung_core::branding::Branding;
 
@@ -113,28 +113,24 @@ const fn fingerprint(text: &str) -> u64 {
     hash
 }
 
-pub(crate) async fn page(State(state): State<Management>, headers: HeaderMap) -> Response {
-    PAGE.serve(&headers, &state.api.branding)
+pub(crate) async fn page(State(state): State<Management>) -> Response {
+    PAGE.serve(&state.api.branding)
 }
 
 pub(crate) async fn part(
     State(state): State<Management>,
-    headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     let part = PARTS.iter().find(|part| part.name == name);
     let part = part.ok_or_else(|| ApiError::not_found("file of the dashboard", &name))?;
-    Ok(part.serve(&headers, &state.api.branding))
+    Ok(part.serve(&state.api.branding))
 }
 
 impl File {
-    /// The file, unless the client has this version of it. It asks each time: so the parts of the page never come from different
-    /// versions for longer than a deployment takes.
-    fn serve(&self, headers: &HeaderMap, branding: &Branding) -> Response {
+    /// The file. Clients ask each time whether theirs is the one: so the parts of the page never come from different versions for
+    /// longer than a deployment takes.
+    fn serve(&self, branding: &Branding) -> Response {
         let etag = format!("\"{:016x}\"", self.etag);
-        let known = headers.get_all(header::IF_NONE_MATCH).iter();
-        let mut known = known.filter_map(|value| value.to_str().ok());
-        let is_known = known.any(|value| value.contains(&etag));
         let policy = policy(branding);
         let always: [(HeaderName, &str); 5] = [
             (header::ETAG, &etag),
@@ -143,9 +139,6 @@ impl File {
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
         ];
-        if is_known {
-            return (StatusCode::NOT_MODIFIED, always).into_response();
-        }
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
         (always, content_type, self.text).into_response()
     }

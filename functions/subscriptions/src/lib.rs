@@ -23,6 +23,7 @@ mod keys;
 mod logs;
 mod metadata;
 mod once;
+mod packing;
 mod plan;
 mod portal_links;
 mod read_only;
@@ -32,23 +33,23 @@ mod tenants;
 mod tries;
 mod webhooks;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
     extract::FromRequestParts,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, header, request::Parts};
 use rung_api::{
-    Api, ApiError, Caller, Code, Need, Reach,
+    Api, ApiError, Caller, Code, ETag, Need, Reach,
     limits::QUERY_ITEMS,
     openapi::{Documented, Routes},
 };
 use rung_core::{
     domain::{
-        id::{TenantId, WebhookId},
+        id::{IdFault, TenantId, WebhookId},
         portal::Capability,
         tenant::Scope,
         webhook::Webhook,
@@ -77,7 +78,7 @@ pub fn routes(api: Api, deliverer: Deliverer) -> Router {
         api: api.clone(),
         deliverer,
     });
-    api.guarded(routes)
+    api.guarded(routes).layer(from_fn(packing::packed))
 }
 
 /// The documentation of the management API.
@@ -242,15 +243,19 @@ fn of_tenants_and_keys(routes: Routes<Management>) -> Routes<Management> {
 }
 
 async fn openapi() -> Response {
-    let json = [(header::CONTENT_TYPE, "application/json")];
-    (json, OPENAPI).into_response()
+    static TAG: LazyLock<ETag> = LazyLock::new(|| ETag::of_content(OPENAPI.as_bytes()));
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    TAG.stamp((headers, OPENAPI).into_response())
 }
 
 impl Management {
     /// Whoever may see some of a tenant's things: those of [`Caller::only_webhook`], if there is one.
     async fn viewer(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let caller = self.viewer_or_operator(headers).await?;
-        caller.ok_or_else(|| Code::TenantRequired.into())
+        caller.ok_or_else(ApiError::tenant_required)
     }
 
     /// The same, or `None` for an operator who names no tenant and sees all tenants' things.
@@ -407,6 +412,11 @@ fn dialect_named(api: &Api) -> impl Fn(&Json) -> Result<Arc<Dialect>, String> + 
             )
         })
     }
+}
+
+/// The id in the path of something that may be made under it.
+fn id_to_make<T>(id: &str, parse: impl Fn(&str) -> Result<T, IdFault>) -> Result<T, ApiError> {
+    parse(id).map_err(|fault| ApiError::of_field(Code::InvalidRequest, "id", fault.to_string()))
 }
 
 /// The path's parameters. What cannot be one names nothing that is there.

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Management, Path, dialect_named,
+    Management, Path, dialect_named, id_to_make,
     ids::new_id,
     items, jobs,
     metadata::{self, merged, metadata},
@@ -313,12 +313,13 @@ fn recovers(query: &Json) -> Result<bool, ApiError> {
 pub(crate) async fn put(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path(id): Path<TenantName>,
+    Path(id): Path<String>,
     Query(query): Query,
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let origin = api.operator(&headers, Scope::Admin).await?;
+    let id = id_to_make(&id, TenantName::parse)?;
     Api::check_path(&headers, &id)?;
     let precondition = Precondition::read(&headers)?;
     let recovers = recovers(&query)?;
@@ -391,6 +392,7 @@ pub(crate) async fn update(
         let own = [ReadOnly::Settled("id"), ReadOnly::Settled("created_at")];
         read_only::check(&mut fields, &own, Some(&shown));
         let name = fields.patch("name", read::text(NAME_CHARS));
+        let name = replaced(&mut fields, "name", name);
         let dialect = fields.patch("dialect", dialect_named(api));
         let dialect = match replaced(&mut fields, "dialect", dialect) {
             Some(dialect) => dialect,
@@ -438,11 +440,13 @@ pub(crate) async fn delete(
 ) -> Result<Response, ApiError> {
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     Api::check_path(&headers, &id)?;
+    let precondition = Precondition::read(&headers)?;
     rung_api::nothing(request).await?;
     let record = Record::new(&origin, None, Action::TenantDeleted, id.as_str());
     let store = &state.api.store;
     let job = match store.tenant_called(&id).await? {
         Some(tenant) => {
+            precondition.check(Some(&etag(&tenant)))?;
             let subject = (&tenant.id, Subject::Tenant);
             jobs::erase(&state, &origin, subject, &record).await?
         }

@@ -79,7 +79,7 @@ impl Api {
         need: impl Into<Need<'_>>,
     ) -> Result<Caller, ApiError> {
         let caller = self.caller_or_operator(headers, need).await?;
-        caller.ok_or_else(|| Code::TenantRequired.into())
+        caller.ok_or_else(ApiError::tenant_required)
     }
 
     /// The same for what a key of any scope may see.
@@ -88,7 +88,7 @@ impl Api {
     /// As [`caller`](Self::caller).
     pub async fn any_caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let caller = self.caller_or_operator(headers, Need::any()).await?;
-        caller.ok_or_else(|| Code::TenantRequired.into())
+        caller.ok_or_else(ApiError::tenant_required)
     }
 
     /// The tenant called for, or `None` when an operator's key names none and asks for all of them.

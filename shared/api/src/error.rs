@@ -315,6 +315,13 @@ impl ApiError {
         self
     }
 
+    /// An operator's call that must name a tenant.
+    #[must_use]
+    pub fn tenant_required() -> Self {
+        let problem = "is required with an operator's key; set it to the tenant's id";
+        Self::of_field(Code::TenantRequired, "Rung-Tenant", problem)
+    }
+
     /// There is nothing by this name.
     #[must_use]
     pub fn not_found(what: &str, id: &str) -> Self {

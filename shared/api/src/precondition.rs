@@ -3,6 +3,7 @@
 
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
+use sha2::{Digest as _, Sha256};
 
 use super::{ApiError, Code, auth::single};
 
@@ -15,6 +16,14 @@ impl ETag {
     #[must_use]
     pub fn of(life: u64, revision: u64) -> Self {
         Self(format!("\"{life:x}-{revision:x}\""))
+    }
+
+    /// The tag of what consists of these bytes.
+    #[must_use]
+    pub fn of_content(bytes: &[u8]) -> Self {
+        let mut start = [0; 8];
+        start.copy_from_slice(&Sha256::digest(bytes)[..8]);
+        Self::of(0, u64::from_be_bytes(start))
     }
 
     /// An answer about the thing in this version.
@@ -63,14 +72,33 @@ impl Precondition {
             present.is_some_and(|present| tags.iter().any(|tag| tag == "*" || *tag == present.0))
         };
         if self.matches.as_deref().is_some_and(|tags| !names(tags)) {
-            return Err(Code::PreconditionFailed.into());
+            let problem = "is not the version that is there; read it again, and change that";
+            return Err(failed("If-Match", problem));
         }
         if self.matches_none.as_deref().is_some_and(names) {
-            let message = "it is there, and the request asks for a new one only";
-            return Err(ApiError::new(Code::PreconditionFailed, message));
+            let problem = "matches what is there; leave it out to replace that";
+            return Err(failed("If-None-Match", problem));
         }
         Ok(())
     }
+}
+
+/// Whether a read of these headers has what an answer with this `ETag` would bring. Tags are compared weakly, as RFC 9110, section
+/// 13.1.2, has it.
+pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let Ok(tag) = tag.to_str() else { return false };
+    let known = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut known = known
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    known.any(|known| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+    })
+}
+
+fn failed(header: &str, problem: &str) -> ApiError {
+    ApiError::of_field(Code::PreconditionFailed, header, problem)
 }
 
 #[cfg(test)]

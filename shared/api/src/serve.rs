@@ -20,7 +20,10 @@ use rung_json::{
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, error_span, field::Empty};
 
-use super::{ApiError, Code, Fields, auth::single, page::query_object, source::Source};
+use super::{
+    ApiError, Code, Fields, auth::single, page::query_object, precondition::is_known,
+    source::Source,
+};
 use crate::limits::{BODY_TIME, IDEMPOTENCY_KEY_BYTES};
 
 /// The id of a request: in its answer's `x-request-id`, in the log, and in what it publishes.
@@ -80,6 +83,8 @@ async fn serve(mut request: Request, next: Next) -> Response {
     let id = RequestId::random();
     let source = Source::of(&request, &id);
     let (next_cursor, uri) = (source.next_cursor(), request.uri().clone());
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    let known = is_read.then(|| request.headers().clone());
     request.extensions_mut().insert(id.clone());
     // Every line of this request says whose it is; who calls is found out by the handler. Of the highest level, so that error
     // lines have it where only those are written.
@@ -92,7 +97,29 @@ async fn serve(mut request: Request, next: Next) -> Response {
     {
         response.headers_mut().insert(header::LINK, link);
     }
+    if known.is_some_and(|known| brings_nothing_new(&response, &known)) {
+        response = without_body(response);
+    }
     finished(response, id)
+}
+
+/// Whether the client of a read has what the answer brings, by its `ETag`.
+fn brings_nothing_new(response: &Response, request: &HeaderMap) -> bool {
+    let tag = response.headers().get(header::ETAG);
+    response.status() == StatusCode::OK && tag.is_some_and(|tag| is_known(request, tag))
+}
+
+/// The answer that what the client has is still right.
+fn without_body(response: Response) -> Response {
+    let mut headers = response.into_parts().0.headers;
+    for of_the_body in [
+        header::CONTENT_TYPE,
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+    ] {
+        headers.remove(of_the_body);
+    }
+    (StatusCode::NOT_MODIFIED, headers).into_response()
 }
 
 /// The header `Link` that leads to the next page of a list (RFC 8288).

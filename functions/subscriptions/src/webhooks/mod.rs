@@ -45,20 +45,22 @@ use self::{
     audit::record,
     headers::{Given, OwnHeaders},
     list::Wanted,
-    request::{Status, disabled, events, filter, max_in_flight, rate_limit, url, window},
+    request::{
+        Status, check_events, disabled, events, filter, max_in_flight, rate_limit, url, window,
+    },
     view::{Moment, View},
     whole::Whole,
 };
 pub(crate) use self::{
     challenge::verify,
     exported::Exported,
-    request::events as event_patterns,
+    request::event_patterns,
     secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
 };
 use crate::{
     Management, Path,
     by_hand::ByHand,
-    dialect_with,
+    dialect_with, id_to_make,
     ids::new_id,
     jobs, logs,
     metadata::{merged, metadata},
@@ -250,10 +252,11 @@ const CHANGING: &[ReadOnly] = &[
 pub(crate) async fn put(
     State(state): State<Management>,
     headers: HeaderMap,
-    Path(id): Path<WebhookId>,
+    Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.api.caller(&headers, Scope::Admin).await?;
+    let id = id_to_make(&id, WebhookId::parse)?;
     let precondition = Precondition::read(&headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let types = state.event_types(Some(&caller.tenant.id)).await?;
@@ -560,13 +563,11 @@ fn read_change(
     };
     let speaks_another = dialect.name != present.dialect;
     let url = fields.patch("url", url(state.api.strict));
-    let new_events = fields.patch("events", events(&dialect));
-    if speaks_another && new_events == Patch::Keep {
-        for pattern in &present.events {
-            if let Err(fault) = dialect.catalogue.check_pattern(pattern) {
-                fields.problem("events", fault.to_string());
-            }
-        }
+    let new_events = fields.patch("events", events);
+    match &new_events {
+        Patch::Set(events) => check_events(&mut fields, &dialect, events),
+        Patch::Keep if speaks_another => check_events(&mut fields, &dialect, &present.events),
+        Patch::Keep | Patch::Clear => {}
     }
     let filter = filter(&mut fields);
     let rate_limit = fields.patch("rate_limit_per_second", rate_limit);

@@ -1,7 +1,7 @@
 //! What a client may say of a webhook, field by field.
 
 use rung_api::{
-    ApiError, Fields, Patch,
+    ApiError, Code, Fields, Patch,
     limits::{IN_FLIGHT_MAX, RATE_LIMIT_MAX, WEBHOOK_EVENTS},
     read,
 };
@@ -11,7 +11,7 @@ use rung_core::{
     egress::policy::check_url,
     limits::MAINTENANCE_MAX_MS,
 };
-use rung_dialect::Dialect;
+use rung_dialect::{Dialect, UnknownPattern};
 use rung_json::{Json, JsonFault, filter::Filter};
 use serde::Serialize;
 
@@ -29,22 +29,44 @@ pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
 }
 
 /// Types, groups, prefixes or `*`, as given.
-pub(crate) fn events(dialect: &Dialect) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
-    |value| {
-        let list = read::list(value)?;
-        if !(1..=WEBHOOK_EVENTS).contains(&list.len()) {
-            return Err(format!(
-                "must name 1 to {WEBHOOK_EVENTS} event types, or `*` for all"
-            ));
-        }
-        let patterns = list.iter().map(|pattern| {
-            let pattern = pattern.as_str().ok_or("must contain strings only")?;
-            let checked = dialect.catalogue.check_pattern(pattern);
-            checked.map_err(|fault| fault.to_string())?;
-            Ok(pattern.to_owned())
-        });
-        patterns.collect()
+pub(super) fn events(value: &Json) -> Result<Vec<String>, String> {
+    let list = read::list(value)?;
+    if !(1..=WEBHOOK_EVENTS).contains(&list.len()) {
+        return Err(format!(
+            "must name 1 to {WEBHOOK_EVENTS} event types, or `*` for all"
+        ));
     }
+    let pattern = |pattern: &Json| pattern.as_str().map(str::to_owned);
+    let patterns: Option<_> = list.iter().map(pattern).collect();
+    patterns.ok_or_else(|| "must contain strings only".to_owned())
+}
+
+/// The same of a dialect's types.
+pub(crate) fn event_patterns(
+    dialect: &Dialect,
+) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
+    |value| {
+        let patterns = events(value)?;
+        match unknown(dialect, &patterns) {
+            Some(fault) => Err(fault.to_string()),
+            None => Ok(patterns),
+        }
+    }
+}
+
+/// Notes a problem if the dialect does not know all that a webhook subscribes to.
+pub(super) fn check_events(fields: &mut Fields<'_>, dialect: &Dialect, events: &[String]) {
+    if let Some(fault) = unknown(dialect, events) {
+        fields.problem_of(Code::UnknownEventType, "events", fault.to_string());
+    }
+}
+
+/// The first pattern that the dialect does not know.
+fn unknown(dialect: &Dialect, patterns: &[String]) -> Option<UnknownPattern> {
+    let mut checked = patterns
+        .iter()
+        .map(|pattern| dialect.catalogue.check_pattern(pattern));
+    checked.find_map(Result::err)
 }
 
 /// Which payloads to take. A fault is noted at its place within the pattern.
@@ -198,16 +220,14 @@ mod tests {
     #[test]
     fn events_are_kept_as_given_and_unknown_ones_named_with_what_there_is() {
         let odin = dialect("odin");
+        let events = event_patterns(&odin);
         let given = json(r#"["user", "api.key.expiring", "*"]"#);
-        assert_eq!(
-            events(&odin)(&given).unwrap(),
-            ["user", "api.key.expiring", "*"]
-        );
-        let problem = events(&odin)(&json(r#"["user.lesson.complete"]"#)).unwrap_err();
+        assert_eq!(events(&given).unwrap(), ["user", "api.key.expiring", "*"]);
+        let problem = events(&json(r#"["user.lesson.complete"]"#)).unwrap_err();
         assert!(problem.contains("user.lesson.complete"), "{problem}");
         assert!(problem.contains("user.lesson.completed"), "{problem}");
         for wrong in ["[]", "[1]", r#""*""#, r#"[""]"#] {
-            assert!(events(&odin)(&json(wrong)).is_err(), "{wrong}");
+            assert!(events(&json(wrong)).is_err(), "{wrong}");
         }
     }
 }

@@ -19,7 +19,7 @@ use rung_json::{Json, filter::Filter};
 
 use super::{
     headers::{Given, OwnHeaders},
-    request::{events, filter, max_in_flight, rate_limit, url},
+    request::{check_events, events, filter, max_in_flight, rate_limit, url},
     secrets::{SecretFields, Signing},
 };
 use crate::{Management, dialect_with, metadata::metadata};
@@ -55,9 +55,12 @@ impl Whole {
             Some(dialect) => dialect,
             None => Arc::clone(state.dialect(types, &caller.tenant.dialect)?),
         };
+        let url = fields.required("url", url(api.strict));
+        let events = fields.required("events", events);
+        check_events(fields, &dialect, &events);
         Ok(Self {
-            url: fields.required("url", url(api.strict)),
-            events: fields.required("events", events(&dialect)),
+            url,
+            events,
             filter: filter(fields).or(None),
             rate_limit: fields.optional("rate_limit_per_second", rate_limit),
             max_in_flight: fields.optional("max_in_flight", max_in_flight),

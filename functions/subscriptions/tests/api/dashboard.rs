@@ -11,7 +11,7 @@ use rung_core::branding::Branding;
 use rung_local::app::openapi;
 use serde_json::json;
 
-use crate::world::{As, World};
+use crate::world::{ADMIN, As, World};
 
 /// The one address that is a name and not a place.
 const SVG_NAMESPACE: &str = "http://www.w3.org/2000/svg";
@@ -108,26 +108,66 @@ async fn the_operator_says_how_the_portal_looks_and_who_may_frame_it() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_dashboard_that_is_known_is_not_sent_again() {
+async fn what_a_client_has_already_is_not_sent_again() {
     let world = World::still().await;
-    let (head, _) = world.plain(get("/dashboard/main.js")).await;
-    let etag = head.headers["etag"].to_str().unwrap().to_owned();
-    assert_eq!(head.headers["cache-control"], "no-cache");
-    for (known, status) in [
-        (etag.clone(), 304),
-        (format!("\"other\", W/{etag}"), 304),
-        ("\"other\"".to_owned(), 200),
-    ] {
-        let mut request = get("/dashboard/main.js");
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let of_tenant = |path: &str| {
+        let mut request = get(path);
         let headers = request.headers_mut();
-        headers.insert("if-none-match", known.parse().unwrap());
-        let (head, body) = world.plain(request).await;
-        assert_eq!(head.status, status, "{known}");
-        assert_eq!(head.headers["etag"], etag, "{known}");
-        assert_eq!(body.is_empty(), status == 304, "{known}");
+        headers.insert("authorization", format!("Bearer {ADMIN}").parse().unwrap());
+        headers.insert("rung-tenant", "acme".parse().unwrap());
+        request
+    };
+    for path in ["/dashboard/main.js", "/openapi.json", &webhook] {
+        let (head, _) = world.plain(of_tenant(path)).await;
+        let etag = head.headers["etag"].to_str().unwrap().to_owned();
+        for (known, status) in [
+            (etag.clone(), 304),
+            (format!("\"other\", W/{etag}"), 304),
+            ("*".to_owned(), 304),
+            ("\"other\"".to_owned(), 200),
+        ] {
+            let mut request = of_tenant(path);
+            let headers = request.headers_mut();
+            headers.insert("if-none-match", known.parse().unwrap());
+            let (same, body) = world.plain(request).await;
+            assert_eq!(same.status, status, "{path} {known}");
+            for name in ["etag", "cache-control"] {
+                assert_eq!(same.headers[name], head.headers[name], "{path} {known}");
+            }
+            assert_eq!(body.is_empty(), status == 304, "{path} {known}");
+        }
     }
+    let (main, _) = world.plain(get("/dashboard/main.js")).await;
     let (other, _) = world.plain(get("/dashboard/api.js")).await;
-    assert_ne!(other.headers["etag"], etag);
+    assert_ne!(other.headers["etag"], main.headers["etag"]);
+}
+
+#[tokio::test]
+async fn what_is_long_is_packed_for_clients_that_unpack_it() {
+    let world = World::still().await;
+    for (path, accepted, packed) in [
+        ("/openapi.json", "gzip", true),
+        ("/openapi.json", "br, gzip;q=0.5", true),
+        ("/dashboard/main.js", "gzip", true),
+        ("/openapi.json", "gzip;q=0", false),
+        ("/openapi.json", "identity", false),
+        ("/v1/health", "gzip", false),
+    ] {
+        let mut request = get(path);
+        let headers = request.headers_mut();
+        headers.insert("accept-encoding", accepted.parse().unwrap());
+        let (head, body) = world.bytes(request).await;
+        assert_eq!(head.status, 200, "{path}");
+        let encoding = head.headers.get("content-encoding");
+        assert_eq!(
+            encoding.is_some_and(|it| it == "gzip"),
+            packed,
+            "{path} {accepted}"
+        );
+        assert_eq!(body.starts_with(&[0x1f, 0x8b]), packed, "{path} {accepted}");
+    }
 }
 
 #[tokio::test]

@@ -759,9 +759,14 @@ impl World {
 
     /// An answer that need not be JSON.
     pub(crate) async fn plain(&self, request: Request<Body>) -> (Head, String) {
+        let (head, body) = self.bytes(request).await;
+        (head, String::from_utf8(body.into()).unwrap())
+    }
+
+    /// The same for an answer that may not be text.
+    pub(crate) async fn bytes(&self, request: Request<Body>) -> (Head, Bytes) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        (head, String::from_utf8(body.into()).unwrap())
+        (head, to_bytes(body, usize::MAX).await.unwrap())
     }
 }
