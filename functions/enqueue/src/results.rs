@@ -68,7 +68,7 @@ pub(crate) fn answered(results: Vec<Result<Published, ApiError>>) -> Response {
         results: results.into_iter().map(BatchResult::from).collect(),
     };
     match (accepted, refused) {
-        (_, 0) => answer(StatusCode::ACCEPTED, batch),
+        (_, 0) => rung_api::located(answer(StatusCode::ACCEPTED, batch), "/v1/events"),
         (0, _) => refused_with(none.into(), batch),
         _ => answer(StatusCode::MULTI_STATUS, batch),
     }

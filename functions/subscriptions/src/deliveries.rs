@@ -120,7 +120,10 @@ impl Standing {
     fn ended_ms(&self) -> Option<u64> {
         let at_row = self.row.as_ref().and_then(|row| row.ended_ms);
         let made = self.made.as_ref().map(|made| made.ended_ms);
-        at_row.or(made).filter(|_| self.status.has_ended())
+        // Of one that had succeeded and is sent again, the row may know no more than that.
+        let sent_again = self.row.as_ref().map(|row| row.position.due_ms);
+        let ended_ms = at_row.or(made).or(sent_again);
+        ended_ms.filter(|_| self.status.has_ended())
     }
 
     /// As clients see it. `event_type` is its event's.
@@ -342,6 +345,12 @@ fn one(status: StatusCode, view: &View) -> Response {
     answer(status, json!({ "delivery": view }))
 }
 
+/// The answer to a retry: the delivery as it stands, and where to see what becomes of it.
+pub(crate) fn retried(view: &View) -> Response {
+    let path = format!("/v1/webhooks/{}/deliveries/{}", view.webhook_id, view.id);
+    rung_api::located(one(StatusCode::ACCEPTED, view), &path)
+}
+
 pub(crate) async fn get(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -385,7 +394,7 @@ pub(crate) async fn retry(
         .retry_delivery(&webhook, key, &event_type, &record)
         .await?;
     let view = view(&state, key, &event_type).await?;
-    Ok(one(StatusCode::ACCEPTED, &view.ok_or(Code::NotFound)?))
+    Ok(retried(&view.ok_or(Code::NotFound)?))
 }
 
 pub(crate) async fn cancel(

@@ -168,7 +168,8 @@ impl Progress {
                 Work::Redrive { found, .. } => Some(*found),
                 Work::Recover(_) | Work::Cancel(_) | Work::Export(_) | Work::Erase(_) => None,
             },
-            reached: reached_ms.map(Time::at_ms),
+            // A recovery of all that is kept begins nowhere.
+            reached: reached_ms.filter(|ms| *ms > 0).map(Time::at_ms),
         }
     }
 }

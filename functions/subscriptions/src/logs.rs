@@ -532,10 +532,7 @@ pub(crate) async fn retry(
     let record = caller.record(Action::DeliveryRetried, key.uuid().to_string());
     state.deliverer.retry(&webhook, &entry, &record).await?;
     let delivery = deliveries::view(&state, key, &entry.event_type).await?;
-    Ok(answer(
-        StatusCode::ACCEPTED,
-        json!({ "delivery": delivery }),
-    ))
+    Ok(deliveries::retried(&delivery.ok_or(Code::NotFound)?))
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ pub(crate) fn merged(present: &Json, changes: &Json) -> Json {
     Json::Object(members)
 }
 
-/// Members of metadata that a list is asked for, with their values as text: all of them must be there.
+/// Members of metadata that a list is asked for, with their values as text, or several with commas between: all of the members must be
+/// there, each with one of its values.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted(Vec<(String, String)>);
 
@@ -62,7 +63,11 @@ impl Wanted {
 
     pub(crate) fn takes(&self, metadata: &Json) -> bool {
         let has = |(name, expected): &(String, String)| {
-            metadata.get(name).and_then(as_text) == Some(expected)
+            let value = metadata.get(name).and_then(as_text);
+            // A value may have commas of its own.
+            value.is_some_and(|value| {
+                value == expected || expected.split(',').any(|expected| value == expected)
+            })
         };
         self.0.iter().all(has)
     }

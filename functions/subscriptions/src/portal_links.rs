@@ -14,7 +14,7 @@ use rung_base::chance;
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
-        id::{KeyId, TenantName, WebhookId},
+        id::{KeyId, TenantId, TenantName, WebhookId},
         portal::{Capability, Person, PortalAccess},
         tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
         time::Time,
@@ -219,10 +219,16 @@ fn record(origin: &Origin, action: Action, link: &ApiKey) -> Record {
         .changing_all(Change::between(before, after))
 }
 
-fn made(api: &Api, link: &ApiKey, text: &str) -> Response {
+fn made(api: &Api, tenant: &TenantId, link: &ApiKey, text: &str) -> Response {
     let dashboard = api.public_url.as_ref();
     let view = View::of(link, Some(&Token { text, dashboard }));
-    answer(StatusCode::CREATED, json!({ "portal_link": view }))
+    let path = format!(
+        "/v1/tenants/{}/portal-links/{}",
+        tenant.name(),
+        link.id.as_str()
+    );
+    let answer = answer(StatusCode::CREATED, json!({ "portal_link": view }));
+    rung_api::located(answer, &path)
 }
 
 /// Makes a link.
@@ -259,7 +265,7 @@ pub(crate) async fn create(
     let text = key_text("rp_", chance::bytes());
     let link = new.link(id, &tenant, KeyHash::of(&text), now_ms);
     let record = record(&origin, Action::PortalLinkCreated, &link);
-    let answer = made(api, &link, &text);
+    let answer = made(api, &tenant.id, &link, &text);
     let (record, answer) = once.answering(record, answer).await?;
     match api.store.create_api_key(&link, &record).await? {
         KeyCreated::Done => Ok(answer),

@@ -42,7 +42,7 @@ pub(crate) async fn begin(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &id).await?;
-    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     if let Some(first) = once.claim(&state, &headers, &caller, &body).await? {
         return Ok(first);
     }
@@ -89,7 +89,7 @@ pub(crate) async fn begin_all(
     let need = Need::from(scope).or_portal(Capability::Manage, Seen::Tenant);
     let caller = state.api.caller_or_operator(&headers, need).await?;
     let origin = jobs::origin_of(&state, &headers, scope, caller.as_ref()).await?;
-    let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
+    let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     if let Some(first) = once.claim(&state, &headers, caller.as_ref(), &body).await? {
         return Ok(first);
     }
@@ -222,6 +222,10 @@ fn read_selection(
         fields.problem("since", problem);
     } else if since_ms > Some(now_ms) {
         fields.problem("since", "is in the future");
+    } else if until_ms.is_some_and(|until_ms| until_ms <= kept_since_ms) {
+        let kept_since = Time::at_ms(kept_since_ms);
+        let problem = format!("is before the retention; events are kept since {kept_since}");
+        fields.problem("until", problem);
     }
     fields.finish()?;
     let selection = Selection {

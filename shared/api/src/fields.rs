@@ -299,9 +299,10 @@ pub mod read {
             None => rest,
         };
         digits_like(seconds, "0000-00-00T00:00:00")
-            && ["Z", "+00:00", "-00:00"]
-                .iter()
-                .any(|form| digits_like(offset, form))
+            && (digits_like(offset, "Z")
+                || ["+00:00", "-00:00"]
+                    .iter()
+                    .any(|form| digits_like(offset, form) && offset[1..] < *"24:00"))
     }
 
     /// A whole number between two, both included.
@@ -435,6 +436,8 @@ mod tests {
             "2024-12-14T15:29:18.Z",
             "2024-12-14T15:29:18+05",
             "2024-12-14T15:29:18+0530",
+            "2024-12-14T15:29:18+24:00",
+            "2024-12-14T15:29:18-30:00",
             "2024-12-14T15:29:18+05:30:00",
             "2024-12-14T15:29:18Z[UTC]",
             "2024-12-14T15:29:18+01:00[Europe/Berlin]",

@@ -9,7 +9,7 @@ use rung_api::{
 use rung_core::domain::tenant::Scope;
 use serde_json::{Value, json};
 
-use super::{deleted, object, text, time};
+use super::{deleted, object, text, time, with};
 use crate::keys::View;
 
 pub(super) fn example() -> Value {
@@ -75,6 +75,17 @@ fn of_operators() -> Value {
     })
 }
 
+/// What a change may say of members that nobody sets, so that what was read can be sent back.
+fn read_only() -> Value {
+    let settled = json!({ "description": "As it is.", "type": ["string", "null"] });
+    json!({
+        "id": settled,
+        "tenant_id": settled,
+        "created_at": settled,
+        "last_used_at": time("Has no effect."),
+    })
+}
+
 const AT_ONCE: &str = "It takes effect at once on one machine, within 10 s on AWS.";
 const SHOWN: &str = "The key itself is shown only in this response; Rung stores its hash.";
 
@@ -135,10 +146,10 @@ pub(crate) fn update_key(schemas: &mut Schemas) -> Operation {
     )
     .describe(format!("Omitted fields stay. {AT_ONCE}"))
     .body(
-        object(&[], of_tenants()),
+        object(&[], with(of_tenants(), read_only())),
         json!({ "scopes": ["read"], "events_per_hour": 5000 }),
     )
-    .refuses(&[Code::Busy]);
+    .refuses(&[Code::Busy, Code::ReadOnly]);
     shows(operation, schemas, example())
 }
 
@@ -187,6 +198,10 @@ pub(crate) fn get_operator_key(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn update_operator_key(schemas: &mut Schemas) -> Operation {
+    let own = with(
+        read_only(),
+        json!({ "events_per_hour": { "description": "As it is.", "type": ["integer", "null"] } }),
+    );
     let operation = Operation::new(
         Who::Operator(Scope::Admin),
         "updateOperatorKey",
@@ -196,10 +211,15 @@ pub(crate) fn update_operator_key(schemas: &mut Schemas) -> Operation {
         "Omitted fields stay. The first key, `key_root`, cannot be changed, and one key with the scope `admin` must remain. {AT_ONCE}"
     ))
     .body(
-        object(&[], of_operators()),
+        object(&[], with(of_operators(), own)),
         json!({ "name": "Relay", "scopes": ["publish", "read"] }),
     )
-    .refuses(&[Code::Busy, Code::FirstKey, Code::LastAdminKey]);
+    .refuses(&[
+        Code::Busy,
+        Code::FirstKey,
+        Code::LastAdminKey,
+        Code::ReadOnly,
+    ]);
     shows(operation, schemas, operators_example())
 }
 

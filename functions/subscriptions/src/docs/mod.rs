@@ -208,6 +208,14 @@ fn object(required: &[&str], properties: Value) -> Value {
     })
 }
 
+/// The fields with more of them.
+fn with(mut fields: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut fields, more) {
+        fields.extend(more);
+    }
+    fields
+}
+
 fn text(description: &str, most: usize) -> Value {
     json!({ "description": description, "type": ["string", "null"], "minLength": 1, "maxLength": most })
 }

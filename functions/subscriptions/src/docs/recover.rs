@@ -82,7 +82,10 @@ pub(crate) fn recover_all(schemas: &mut Schemas) -> Operation {
         "As for one webhook, one webhook after the other; disabled ones are left out. With `any` a repeated call sends everything \
          again: use an `Idempotency-Key`.",
     )
-    .body(request(), json!({ "statuses": ["failed", "held", "missed"] }));
+    .optional_body(
+        request(),
+        json!({ "statuses": ["failed", "held", "missed"] }),
+    );
     jobs::begins(schemas, operation, jobs::example_of_wide_recovery()).answers_with(
         StatusCode::OK,
         "The number of deliveries that a recovery would send.",
@@ -103,7 +106,10 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
          Safe to repeat: deliveries in progress and successes are not sent again, except with `any`, where a repeated call (same \
          `since` and `until`) returns the running job only while it runs. Use an `Idempotency-Key` with `any`.",
     )
-    .body(request(), json!({ "since": "2025-10-10T12:00:00.000Z" }));
+    .optional_body(
+        request(),
+        json!({ "since": "2025-10-10T12:00:00.000Z" }),
+    );
     jobs::begins(schemas, operation, jobs::example_of_recovery())
         .answers_with(
             StatusCode::OK,

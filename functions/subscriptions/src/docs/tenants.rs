@@ -10,7 +10,7 @@ use rung_core::domain::tenant::Scope;
 use rung_dialect::limits::ID_CHARS;
 use serde_json::{Value, json};
 
-use super::{id, jobs, object, text, time};
+use super::{id, jobs, object, text, time, with};
 use crate::{plan::Changed, tenants::View};
 
 pub(super) fn example() -> Value {
@@ -46,13 +46,6 @@ fn whole() -> Value {
         "plan": text("Its plan, one of the dialect's where that names any; a dialect may have webhooks for some plans only.", ID_CHARS),
         "metadata": metadata(),
     })
-}
-
-fn with(mut fields: Value, more: Value) -> Value {
-    if let (Value::Object(fields), Value::Object(more)) = (&mut fields, more) {
-        fields.extend(more);
-    }
-    fields
 }
 
 /// A tenant as changed, and what that did to its webhooks.
@@ -180,7 +173,7 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
     let body = object(
         &[],
         json!({
-            "name": text("A new name; null clears it.", NAME_CHARS),
+            "name": { "description": "A new name.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
             "dialect": {
                 "description": "Another dialect, for webhooks that are made from now on.",
                 "type": "string",
@@ -223,6 +216,7 @@ pub(crate) fn delete_tenant(schemas: &mut Schemas) -> Operation {
     .describe(
         "Its keys and webhooks are deleted at once, and nothing is sent afterwards; a job erases events, deliveries and logs. While the job runs, a repeated call returns it. A tenant created later under the same id is a new one and starts empty.",
     )
+    .preconditions()
     .no_body();
     jobs::begins(schemas, operation, jobs::example())
 }

@@ -14,7 +14,7 @@ use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
 use schemars::json_schema;
 use serde_json::{Value, json};
 
-use super::{id, jobs, logs, object, text, time};
+use super::{id, jobs, logs, object, text, time, with};
 use crate::{
     logs::Tested,
     webhooks::{OldSecretView, view::View},
@@ -125,13 +125,6 @@ fn dialect(description: &str) -> Value {
     text(description, ID_CHARS)
 }
 
-fn with(mut fields: Value, more: Value) -> Value {
-    if let (Value::Object(fields), Value::Object(more)) = (&mut fields, more) {
-        fields.extend(more);
-    }
-    fields
-}
-
 pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     let body = object(
         &["url", "events"],
@@ -177,6 +170,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
         Code::InvalidSecret,
         Code::PlanWithoutWebhooks,
         Code::TooManyWebhooks,
+        Code::UnknownEventType,
     ])
 }
 
@@ -268,6 +262,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         Code::InvalidSecret,
         Code::PlanWithoutWebhooks,
         Code::TooManyWebhooks,
+        Code::UnknownEventType,
     ])
 }
 
@@ -467,6 +462,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             Code::InvalidSecret,
             Code::PlanWithoutWebhooks,
             Code::ReadOnly,
+            Code::UnknownEventType,
             Code::WebhookUnverified,
         ])
 }

@@ -30,6 +30,7 @@ use crate::{
     Management,
     ids::{key_text, new_id},
     once::Once,
+    read_only::{self, ReadOnly},
     tries::Tries,
 };
 
@@ -192,7 +193,7 @@ async fn update(
     origin: &Origin,
     owner: &KeyOwner,
     id: &KeyId,
-    change: impl Fn(ApiKey) -> ApiKey,
+    change: impl Fn(ApiKey) -> Result<ApiKey, ApiError>,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
     let mut tries = Tries::to_change("key");
@@ -201,7 +202,7 @@ async fn update(
         if is_first(&present) {
             return Err(Code::FirstKey.into());
         }
-        let key = change(present.clone());
+        let key = change(present.clone())?;
         let another = if present.grants(Scope::Admin) && !key.grants(Scope::Admin) {
             Some(another_admin_key(api, id).await?)
         } else {
@@ -277,6 +278,25 @@ fn remaining(key: &ApiKey) -> Remaining<'_> {
     } else {
         Remaining::Other(key)
     }
+}
+
+/// Reads the body of a call that changes a key.
+fn read_change(
+    body: &Json,
+    present: &ApiKey,
+    read: impl Fn(&mut Fields<'_>) -> Changes,
+) -> Result<Changes, ApiError> {
+    let shown = serde_json::to_value(View::of(present, None)).unwrap_or_default();
+    read_body(body, |fields| {
+        let settled = ["id", "tenant_id", "created_at"].map(ReadOnly::Settled);
+        read_only::check(fields, &settled, Some(&shown));
+        read_only::check(fields, &[ReadOnly::Time("last_used_at")], None);
+        if present.owner == KeyOwner::Operator {
+            let limit = [ReadOnly::Settled("events_per_hour")];
+            read_only::check(fields, &limit, Some(&shown));
+        }
+        read(fields)
+    })
 }
 
 /// Reads the body of a call that makes or changes a key.

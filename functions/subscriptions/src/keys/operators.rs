@@ -12,7 +12,7 @@ use rung_core::domain::{
 };
 use rung_json::limits::REQUEST_BYTES;
 
-use super::{Changes, New, called, one, read_body};
+use super::{Changes, New, called, one, read_body, read_change};
 use crate::{Management, Path, once::Once};
 
 const OWNER: KeyOwner = KeyOwner::Operator;
@@ -62,8 +62,10 @@ pub(crate) async fn update(
     let origin = state.api.operator(&headers, Scope::Admin).await?;
     let now_ms = state.api.clock.wall_ms();
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let changes = read_body(&body, |fields| Changes::of_operator(fields, now_ms))?;
-    let change = |key| changes.applied_to(key);
+    let change = |key| {
+        let changes = read_change(&body, &key, |fields| Changes::of_operator(fields, now_ms))?;
+        Ok(changes.applied_to(key))
+    };
     super::update(&state, &origin, &OWNER, &id, change).await
 }
 

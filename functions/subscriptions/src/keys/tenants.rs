@@ -13,7 +13,7 @@ use rung_core::domain::{
 };
 use rung_json::limits::REQUEST_BYTES;
 
-use super::{Changes, New, called, one, read_body};
+use super::{Changes, New, called, one, read_body, read_change};
 use crate::{Management, Path, once::Once, tenants::named};
 
 /// The caller and the tenant whose keys the call is about.
@@ -71,7 +71,8 @@ pub(crate) async fn put(
             Ok(one(StatusCode::OK, &present, None))
         }
         Some(present) => {
-            super::update(state, &origin, &owner, &present.id, |key| new.over(key)).await
+            let change = |key| Ok(new.over(key));
+            super::update(state, &origin, &owner, &present.id, change).await
         }
         None => Err(taken),
     }
@@ -107,8 +108,10 @@ pub(crate) async fn update(
     let (origin, owner) = owner(&state, &headers, Scope::Admin, &tenant).await?;
     let now_ms = state.api.clock.wall_ms();
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
-    let changes = read_body(&body, |fields| Changes::of_tenant(fields, now_ms))?;
-    let change = |key| changes.applied_to(key);
+    let change = |key| {
+        let changes = read_change(&body, &key, |fields| Changes::of_tenant(fields, now_ms))?;
+        Ok(changes.applied_to(key))
+    };
     super::update(&state, &origin, &owner, &id, change).await
 }
 

@@ -32,7 +32,7 @@ async fn a_prefix_subscribes_to_the_types_below_it() {
     let refused = world
         .send(&odin, "POST", "/v1/webhooks", unknown.clone())
         .await;
-    refused.assert_error(422, "invalid_request");
+    refused.assert_error(422, "unknown_event_type");
     assert_eq!(refused.fields(), ["events"]);
     let open = world.tenant("open", "standard", "pro").await;
     let taken = world.send(&open, "POST", "/v1/webhooks", unknown).await;

@@ -467,6 +467,7 @@ async fn what_has_succeeded_stays_so_whatever_comes_of_a_retry_by_hand() {
             ),
             (&json!("succeeded"), &json!(attempt - 1), &json!(null))
         );
+        assert!(retried["ended_at"].is_string(), "{retried}");
         world.pass(3_600_000).await;
         let latest = &logs(&world, &tenant, &path, "").await[0];
         assert_eq!(latest["attempt"], attempt);

@@ -247,7 +247,7 @@ async fn a_closed_catalogue_takes_the_types_that_are_defined_for_it() {
     };
     subscribe(&badger)
         .await
-        .assert_error(422, "invalid_request");
+        .assert_error(422, "unknown_event_type");
     assert_eq!(
         publish(&world, &badger, "badge.melted", json!({})).await,
         422

@@ -477,7 +477,7 @@ async fn a_line_with_a_fault_is_named_and_all_others_are_taken() {
         (
             with(webhook, "events", json!(["none"])),
             422,
-            "invalid_request",
+            "unknown_event_type",
             "events",
         ),
         (

@@ -200,6 +200,8 @@ async fn filtered_lists_end_with_their_last_full_page() {
     for (path, list, count) in [
         ("/v1/webhooks?status=active".to_owned(), "webhooks", 6),
         ("/v1/webhooks?metadata.half=0".to_owned(), "webhooks", 3),
+        ("/v1/webhooks?metadata.half=2,0".to_owned(), "webhooks", 3),
+        ("/v1/webhooks?metadata.half=1,0".to_owned(), "webhooks", 6),
         (format!("{logs}?status=failed"), "logs", 4),
         (format!("{logs}?event_type=half.1"), "logs", 4),
         (format!("{logs}?until=2100-01-01T00:00:00Z"), "logs", 8),

@@ -123,6 +123,15 @@ async fn schemas_of_requests_have_the_fields_that_are_read() {
     let webhook = world
         .webhook(&world.tenant("acme", "odin", "pro").await)
         .await;
+    let new_key = json!({"name": "relay", "scopes": ["publish"]});
+    let mut keys = Vec::new();
+    for path in ["/v1/tenants/acme/keys", "/v1/keys"] {
+        let operator = As::operator();
+        let made = world.send(&operator, "POST", path, new_key.clone()).await;
+        let id = made.data(201)["key"]["id"].clone();
+        keys.push(id.as_str().unwrap().to_owned());
+    }
+    let (key, operator_key) = (&keys[0], &keys[1]);
     let document = written_out();
     let mut held = 0;
     for (path, method, operation) in operations(&document) {
@@ -150,9 +159,10 @@ async fn schemas_of_requests_have_the_fields_that_are_read() {
         }
         let who = caller(path);
         let method = method.to_ascii_uppercase();
-        let mut answered = world
-            .send(&who, &method, &filled(path, &webhook), body)
-            .await;
+        let path = filled(path, &webhook)
+            .replace("acme/keys/key_1", &format!("acme/keys/{key}"))
+            .replace("v1/keys/key_1", &format!("v1/keys/{operator_key}"));
+        let mut answered = world.send(&who, &method, &path, body).await;
         if path == "/v1/events/batch" {
             answered.body = answered.body["data"]["results"][0].take();
         }

@@ -265,6 +265,17 @@ async fn a_change_of_a_key_holds_from_the_next_call_on() {
         (&shown["name"], &shown["scopes"]),
         (&json!("x"), &json!(["publish"]))
     );
+    // What was read can be sent back.
+    assert_eq!(change(shown.clone()).await.data(200)["key"], *shown);
+    for (member, other) in [
+        ("id", json!("key_other")),
+        ("tenant_id", Value::Null),
+        ("created_at", json!("2025-10-09T08:00:00.000Z")),
+    ] {
+        let refused = change(json!({ member: other })).await;
+        refused.assert_error(422, "read_only");
+        assert_eq!(refused.fields(), [member]);
+    }
     assert_eq!(shown.get("key"), None);
     assert_eq!(shown["tenant_id"], "acme");
 }
@@ -280,7 +291,14 @@ async fn a_key_shows_about_when_it_was_last_used() {
     };
     let path = format!("{KEYS}/{id}");
     assert_eq!(used(path.clone()).await, Value::Null);
+    let as_read = world.get(&As::operator(), &path).await.data(200)["key"].clone();
     world.get(&reader, "/v1/tenants").await.data(200);
+    // What was read can be sent back, though it was used since.
+    let same = world.send(&As::operator(), "PATCH", &path, as_read).await;
+    same.data(200);
+    let limited = json!({"events_per_hour": 5});
+    let limited = world.send(&As::operator(), "PATCH", &path, limited).await;
+    limited.assert_error(422, "read_only");
     let first = used(path.clone()).await;
     assert!(first.is_string());
     world.pass(HOUR_MS / 2).await;

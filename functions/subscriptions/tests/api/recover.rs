@@ -554,6 +554,7 @@ async fn recover_refuses_what_it_cannot_do() {
         (json!({"since": "yesterday"}), "since"),
         (json!({"since": "2025-09-01T00:00:00Z"}), "since"),
         (json!({"since": "2999-01-01T00:00:00Z"}), "since"),
+        (json!({"until": "2025-09-01T00:00:00Z"}), "until"),
         (
             json!({"since": "2025-10-02T00:00:00Z", "until": "2025-10-01T00:00:00Z"}),
             "until",
@@ -628,7 +629,14 @@ async fn all_that_was_kept_from_a_webhook_is_sent_without_a_time() {
         (&json!(null), &disabled_at)
     );
     world.answer(200);
-    let ended = recover(&world, &tenant, &path, json!({})).await;
+    let begun = world
+        .send_text(&tenant, "POST", &format!("{path}/recover"), "")
+        .await;
+    let begun = &begun.data(202)["job"];
+    assert_eq!(begun["progress"]["reached"], Value::Null);
+    world.pass(3_000).await;
+    let ended = format!("/v1/jobs/{}", begun["id"].as_str().unwrap());
+    let ended = world.get(&tenant, &ended).await.data(200)["job"].clone();
     assert_eq!(ended["progress"]["done"], 5);
     let all = ["e1", "e2", "e3", "e4", "e5"];
     assert_eq!(states(&world, &tenant, &all).await, ["succeeded"; 5]);

@@ -463,13 +463,27 @@ async fn a_tenant_is_made_or_replaced_under_its_id() {
             let late = world.send(&from(stale), method, path, whole.clone()).await;
             late.assert_error(412, "precondition_failed");
         }
+        let late = world.send_text(&from(stale), "DELETE", path, "").await;
+        late.assert_error(412, "precondition_failed");
     }
+    // A tenant without a name could not be imported.
+    let nameless = json!({"name": null});
+    let nameless = world.send(&operator, "PATCH", path, nameless).await;
+    nameless.assert_error(422, "invalid_request");
+    assert_eq!(nameless.fields(), ["name"]);
     for (path, wrong, field, code) in [
         (path, json!({"id": "other"}), "id", "invalid_request"),
         (path, json!({"plan": "nope"}), "plan", "unknown_plan"),
         (path, json!({"colour": 1}), "colour", "unknown_field"),
         ("/v1/tenants/_mine", json!({}), "id", "invalid_request"),
         ("/v1/tenants/_operator", json!({}), "id", "invalid_request"),
+        ("/v1/tenants/a.b", json!({}), "id", "invalid_request"),
+        (
+            &format!("/v1/tenants/{}", "x".repeat(65)),
+            json!({}),
+            "id",
+            "invalid_request",
+        ),
     ] {
         let mut body = whole.clone();
         body.as_object_mut()

@@ -389,6 +389,13 @@ async fn a_webhook_is_imported_whole_under_its_id() {
     assert_eq!(secrets.data(200)["old_secrets"][0]["secret"], "before");
     let there = world.send(&only_new, "PUT", path, import.clone()).await;
     there.assert_error(412, "precondition_failed");
+    assert_eq!(there.fields(), ["If-None-Match"]);
+    for wrong in ["a.b".to_owned(), "x".repeat(65)] {
+        let path = format!("/v1/webhooks/{wrong}");
+        let refused = world.send(&operator, "PUT", &path, import.clone()).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["id"]);
+    }
     for (wrong, field, code) in [
         (json!({"id": "wh_2"}), "id", "invalid_request"),
         (
@@ -436,6 +443,7 @@ async fn a_change_goes_through_only_from_the_version_that_was_read() {
             .send(&from(stale), "PATCH", &path, change("second"))
             .await;
         second.assert_error(412, "precondition_failed");
+        assert_eq!(second.fields(), ["If-Match"]);
         let deleted = world.send_text(&from(stale), "DELETE", &path, "").await;
         deleted.assert_error(412, "precondition_failed");
     }

@@ -307,6 +307,9 @@ impl Scene {
             assert!(answered.headers.contains_key(name), "{place}: no {name}");
         }
         assert!(answered.headers.contains_key("x-request-id"), "{place}");
+        if [201, 202].contains(&answered.status) {
+            assert!(answered.headers.contains_key("location"), "{place}");
+        }
         if answered.status >= 400 {
             let examples = &described["content"]["application/json"]["examples"];
             let code = answered.body["error"]["code"].as_str().unwrap();
@@ -529,6 +532,9 @@ async fn every_call_needs_a_key_that_reaches_so_far() {
             assert_eq!(first["code"], "tenant_required");
         } else {
             unnamed.assert_error(422, "tenant_required");
+            let publishes = call.id == "publishEvent";
+            let field = if publishes { "tenant" } else { "Rung-Tenant" };
+            assert_eq!(unnamed.fields(), [field], "{}", call.id);
         }
         let unknown = ask(&As::operator_for("nobody")).await;
         unknown.assert_error(404, "not_found");
