@@ -63,6 +63,8 @@ pub const INLINE_BODY_BYTES: usize = 4 * 1024;
 pub const QUEUE_BATCH: usize = 10;
 /// Bytes of one SQS batch call: just under the 64 KiB that are billed as one request.
 pub const QUEUE_BATCH_BYTES: usize = 64_000;
+/// Fair-queue groups of a tenant's later attempts.
+pub const RETRY_GROUPS: u8 = 16;
 /// Longest delay SQS offers for one message, in milliseconds.
 pub const QUEUE_DELAY_MAX_MS: u64 = 900_000;
 /// How late a first attempt may be and still be posted without looking for earlier traces of it, in milliseconds. It is over before

@@ -2,8 +2,9 @@
 //!
 //! Separate queues, so that a backlog of the one never holds up the other. Each message has a group, which makes a standard queue
 //! a fair one: what one group floods it with does not delay the others. First attempts are grouped by tenant, because a tenant can
-//! publish without end, and one event of it may go to 10,000 webhooks. Later attempts are grouped by webhook, because they pile up
-//! behind single receivers that fail.
+//! publish without end, and one event of it may go to 10,000 webhooks. Later attempts pile up behind single receivers that fail: a
+//! tenant has [`RETRY_GROUPS`] groups of them, each with its share of the webhooks, so that neither one receiver that fails holds up
+//! many others nor a tenant of which thousands fail is thousands of groups.
 
 pub mod dead;
 
@@ -19,7 +20,7 @@ pub use crate::domain::message::QueueName;
 use crate::{
     batcher::{Batcher, Limits},
     domain::{id::TenantId, message::Message, tenant::OPERATORS_OWN},
-    limits::{QUEUE_BATCH, QUEUE_BATCH_BYTES, QUEUE_DELAY_MAX_MS},
+    limits::{QUEUE_BATCH, QUEUE_BATCH_BYTES, QUEUE_DELAY_MAX_MS, RETRY_GROUPS},
 };
 
 /// Why a message could not be queued. Nothing is known of whether it was.
@@ -175,17 +176,22 @@ fn sent(answer: Option<Result<(), QueueError>>) -> Result<(), QueueError> {
 }
 
 fn entry(queue: QueueName, message: &Message, delay_ms: u64) -> Entry {
-    let group = match (queue, message) {
-        (QueueName::Retry, Message::Attempt(attempt)) => attempt.delivery.webhook.as_str(),
-        (QueueName::Retry, Message::Notice(notice)) => notice.webhook.as_str(),
-        (QueueName::Retry, Message::Release(release)) => release.webhook.as_str(),
-        _ => message.tenant().map_or(OPERATORS_OWN, TenantId::as_str),
+    let tenant = message.tenant().map_or(OPERATORS_OWN, TenantId::as_str);
+    let webhook = match (queue, message) {
+        (QueueName::Retry, Message::Attempt(attempt)) => Some(&attempt.delivery.webhook),
+        (QueueName::Retry, Message::Notice(notice)) => Some(&notice.webhook),
+        (QueueName::Retry, Message::Release(release)) => Some(&release.webhook),
+        _ => None,
+    };
+    let group = match webhook {
+        Some(webhook) => format!("{tenant}#{}", webhook.shard_of(RETRY_GROUPS)),
+        None => tenant.to_owned(),
     };
     let delay_s = delay_ms.min(QUEUE_DELAY_MAX_MS).div_ceil(1000);
     // Below 901, whatever was asked.
     Entry {
         body: message.to_json(),
-        group: group.to_owned(),
+        group,
         delay_s: i32::try_from(delay_s).unwrap_or(900),
     }
 }

@@ -40,6 +40,15 @@ macro_rules! ids {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// One of so many shards (FNV-1a of the id).
+            #[must_use]
+            pub fn shard_of(&self, shards: u8) -> u8 {
+                let hash = self.0.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+                });
+                (hash % u64::from(shards)) as u8
+            }
         }
 
         impl TryFrom<String> for $name {
@@ -165,18 +174,6 @@ impl EventId {
     #[must_use]
     pub fn shard(&self) -> u8 {
         self.shard_of(LOG_SHARDS)
-    }
-
-    /// One of so many shards (FNV-1a of the id).
-    #[must_use]
-    pub fn shard_of(&self, shards: u8) -> u8 {
-        let hash = self
-            .0
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-            });
-        (hash % u64::from(shards)) as u8
     }
 }
 
