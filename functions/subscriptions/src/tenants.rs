@@ -16,7 +16,7 @@ use rung_core::{
         audit::{Action, Change, Origin, Record},
         id::{TenantId, TenantName},
         job::Subject,
-        tenant::{RESERVED_PREFIX, Scope, Tenant},
+        tenant::{Changes, RESERVED_PREFIX, Scope, Tenant},
         time::Time,
     },
     limits::RETENTION_MARGIN,
@@ -179,6 +179,7 @@ impl Whole {
             metadata: self.metadata.unwrap_or_else(Json::empty),
             webhooks: 0,
             version: 0,
+            changes: Changes::default(),
             portal_round: 0,
             created_ms: now_ms,
         }
@@ -352,6 +353,7 @@ pub(crate) async fn put(
             id: present.id.clone(),
             webhooks: present.webhooks,
             version: present.version,
+            changes: present.changes.clone(),
             portal_round: present.portal_round,
             created_ms: created_ms.unwrap_or(present.created_ms),
             ..new

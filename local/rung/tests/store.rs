@@ -22,7 +22,7 @@ use rung_core::{
         message::{At, AttemptMessage, Content, JobPage, RecoverPage},
         position::Position,
         recovery::{Scope as Sent, Selection},
-        tenant::{ApiKey, KeyHash, KeyOwner, Scope, Tenant},
+        tenant::{ApiKey, Changed, Changes, KeyHash, KeyOwner, Scope, Tenant},
         webhook::{Disabled, OldSecret, Reason, Secret, Webhook},
     },
     encryption::KeyRing,
@@ -71,6 +71,7 @@ async fn store_over_table() -> (Store, aws_sdk_dynamodb::Client) {
         metadata: Json::empty(),
         webhooks: 0,
         version: 0,
+        changes: Changes::default(),
         portal_round: 0,
         created_ms: 1_760_000_000_000,
     };
@@ -183,8 +184,11 @@ async fn version(store: &Store) -> u64 {
 }
 
 async fn stored(store: &Store) -> Webhook {
-    let id = WebhookId::parse("w").unwrap();
-    store.webhook(&tenant(), &id).await.unwrap().unwrap()
+    stored_as(store, &WebhookId::parse("w").unwrap()).await
+}
+
+async fn stored_as(store: &Store, id: &WebhookId) -> Webhook {
+    store.webhook(&tenant(), id).await.unwrap().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,6 +297,64 @@ async fn each_change_of_a_webhook_raises_its_tenants_version_and_what_fails_does
     assert_eq!(version(&store).await, 4);
     let gone = store.update_webhook(&webhook, &by_nobody()).await.unwrap();
     assert_eq!(gone, WebhookWritten::Conflict);
+}
+
+/// What has changed of the tenant since it was at `version`.
+async fn changed_after(store: &Store, version: u64) -> Option<Changed> {
+    let tenant = store.tenant(&tenant()).await.unwrap().unwrap();
+    tenant.changes.after(version)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_knows_the_version_before_a_change_is_told_what_it_was_of() {
+    let store = store().await;
+    let webhooks: Vec<_> = (0..20)
+        .map(|number| Webhook {
+            id: WebhookId::parse(&format!("w{number}")).unwrap(),
+            ..webhook()
+        })
+        .collect();
+    let only = |webhook: &Webhook| Changed {
+        webhooks: vec![webhook.id.clone()],
+        event_types: false,
+    };
+    for webhook in &webhooks {
+        let before = version(&store).await;
+        store
+            .create_webhook(webhook, WEBHOOKS_PER_TENANT, &by_nobody())
+            .await
+            .unwrap();
+        assert_eq!(changed_after(&store, before).await, Some(only(webhook)));
+    }
+    // So often that the row begins anew what it names, now and then.
+    let mut renewed = 0;
+    for round in 0..200 {
+        let webhook = stored_as(&store, &webhooks[round % webhooks.len()].id).await;
+        let before = version(&store).await;
+        store.update_webhook(&webhook, &by_nobody()).await.unwrap();
+        assert_eq!(changed_after(&store, before).await, Some(only(&webhook)));
+        assert_eq!(
+            changed_after(&store, before + 1).await,
+            Some(Changed::default())
+        );
+        // Of what lies further back everything is told, or that this is not known.
+        match changed_after(&store, before - 2).await {
+            Some(changed) => assert_eq!(changed.webhooks.len(), 3),
+            None => renewed += 1,
+        }
+    }
+    assert!((1..100).contains(&renewed), "{renewed}");
+
+    let before = version(&store).await;
+    let tenant = store.tenant(&tenant()).await.unwrap().unwrap();
+    assert!(store.update_tenant(&tenant, &by_nobody()).await.unwrap());
+    assert!(store.end_portal_links(&tenant, &by_nobody()).await.unwrap());
+    assert_eq!(
+        changed_after(&store, before).await,
+        Some(Changed::default()),
+        "neither changes what an event is for"
+    );
+    assert_eq!(version(&store).await, before + 2);
 }
 
 #[tokio::test(start_paused = true)]

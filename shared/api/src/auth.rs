@@ -5,7 +5,9 @@ use rung_core::{
     domain::{
         audit::{Action, Origin, Record},
         id::{KeyId, TenantId, TenantName, WebhookId},
-        tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, OPERATORS_OWN, Scope, Tenant, remind_ms},
+        tenant::{
+            ApiKey, Changes, FIRST_KEY, KeyHash, KeyOwner, OPERATORS_OWN, Scope, Tenant, remind_ms,
+        },
     },
     store::StoreError,
 };
@@ -194,6 +196,7 @@ impl Api {
             metadata: Json::empty(),
             webhooks: 0,
             version: 0,
+            changes: Changes::default(),
             portal_round: 0,
             created_ms: self.clock.now_ms(),
         };

@@ -16,7 +16,7 @@ use rung_core::{
     domain::{
         audit::{Action, Origin, Record},
         id::WebhookId,
-        tenant::Tenant,
+        tenant::{Changes, Tenant},
         webhook::{Secret, Webhook},
     },
     encryption::KeyRing,
@@ -538,6 +538,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             metadata: Json::empty(),
             webhooks: 0,
             version: 0,
+            changes: Changes::default(),
             portal_round: 0,
             created_ms: START_MS,
         };

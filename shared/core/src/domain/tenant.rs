@@ -1,13 +1,13 @@
 //! Tenants and their API keys.
 
 use rung_json::Json;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    id::{KeyId, TenantId},
+    id::{KeyId, TenantId, WebhookId},
     portal::PortalAccess,
 };
 use crate::limits::KEY_EXPIRING_MS;
@@ -31,6 +31,8 @@ pub struct Tenant {
     pub webhooks: u64,
     /// Counts the changes of its webhooks: whoever caches those compares it.
     pub version: u64,
+    /// Which of them changed lately.
+    pub changes: Changes,
     /// How often all of its portal links were ended.
     pub portal_round: u64,
     /// When it was made, in milliseconds.
@@ -51,6 +53,50 @@ impl Tenant {
     pub fn retention(&self) -> Option<Duration> {
         self.retention_days
             .map(|days| Duration::from_secs(u64::from(days) * 86_400))
+    }
+}
+
+/// The latest changes of what a tenant's version counts, so that whoever caches that reads again only what has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The version from which on every change is named.
+    pub since: u64,
+    /// What changed, by webhook id or [`Changes::EVENT_TYPES`], each with the version that its latest change raised. What is named
+    /// with a version before `since` changed at `since`.
+    pub latest: BTreeMap<String, u64>,
+}
+
+/// What changed between two versions of a tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Webhooks that were made, changed or deleted.
+    pub webhooks: Vec<WebhookId>,
+    /// Whether event types of its own changed.
+    pub event_types: bool,
+}
+
+impl Changes {
+    /// The name that stands for the tenant's event types. No webhook can have it.
+    pub const EVENT_TYPES: &str = "#types";
+
+    /// What has changed since the tenant was at `version`; `None` when not all of it is named any more.
+    #[must_use]
+    pub fn after(&self, version: u64) -> Option<Changed> {
+        if version < self.since {
+            return None;
+        }
+        let mut changed = Changed::default();
+        for (name, raised) in &self.latest {
+            if (*raised).max(self.since) < version {
+                continue;
+            }
+            if name == Self::EVENT_TYPES {
+                changed.event_types = true;
+            } else {
+                changed.webhooks.push(WebhookId::parse(name).ok()?);
+            }
+        }
+        Some(changed)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     first_answers::OPERATOR,
     item::{self, Builder, Row},
     listed::position,
-    tenant_row::{PORTAL_ROUND, partition},
+    tenant_row::{PORTAL_ROUND, What, partition},
     transact::{Outcome, Part},
     walk::Order,
 };
@@ -375,9 +375,8 @@ impl Store {
         tenant: &Tenant,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        let raised = self.raise_version_and(&tenant.id, |update| {
-            update.update_expression(format!("ADD ver :one, {PORTAL_ROUND} :one"))
-        })?;
+        let round = format!(", {PORTAL_ROUND} :one");
+        let raised = self.raise_version_and(&tenant.id, What::Nothing, &round, |update| update)?;
         let outcome = self.change([raised], record).await?;
         Ok(matches!(outcome, Outcome::Written))
     }

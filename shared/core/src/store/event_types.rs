@@ -12,7 +12,7 @@ use rung_json::Json;
 use super::{
     Query, Range, Store, StoreError, batch,
     item::{self, Builder, Row},
-    tenant_row::partition,
+    tenant_row::{What, partition},
     transact::{Outcome, Part},
 };
 use crate::{
@@ -118,7 +118,7 @@ impl Store {
         record: &Record,
     ) -> Result<bool, StoreError> {
         let raise = match owner {
-            Owner::Tenant(tenant) => self.raise_version(tenant)?,
+            Owner::Tenant(tenant) => self.raise_version(tenant, What::EventTypes)?,
             Owner::Deployment(_) => {
                 let update = Update::builder()
                     .table_name(&*self.table)

@@ -2,10 +2,24 @@
 //! their tenant, and are written in one transaction with a change of the row, or a look at it. Both insist on its being the row of
 //! this tenant, and not of a later one of its name.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Update, builders::UpdateBuilder};
+//!
+//! The row names what changed lately, each with the version that the change raised: the map `chg`. Every now and then a change begins
+//! the map anew with itself, and `chs` becomes the version that it raises. So the map stays small, and nobody has to read it to write it.
 
-use super::{Store, StoreError, item, transact::Part};
-use crate::domain::id::TenantId;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Update, builders::UpdateBuilder};
+use rung_base::chance;
+
+use super::{
+    Store, StoreError,
+    item::{self, Row},
+    transact::Part,
+};
+use crate::domain::{
+    id::{TenantId, WebhookId},
+    tenant::Changes,
+};
 
 /// The row's sort key.
 pub(super) const SK: &str = "A";
@@ -29,6 +43,65 @@ pub(super) const WEBHOOKS: &str = "hooks";
 /// The attribute that says how often all of the tenant's portal links were ended.
 pub(super) const PORTAL_ROUND: &str = "links";
 
+/// The attribute that names what changed lately.
+pub(super) const CHANGES: &str = "chg";
+
+/// The attribute with the version from which on every change is named.
+const CHANGES_SINCE: &str = "chs";
+
+/// How many changes the row names on average before it begins anew: at some 35 bytes each it stays below the 4 KB of a read unit.
+const CHANGES_NAMED: u8 = 32;
+
+/// What of a tenant changes with its version.
+#[derive(Clone, Copy)]
+pub(super) enum What<'a> {
+    /// A webhook is made, changed or deleted.
+    Webhook(&'a WebhookId),
+    /// Event types of its own.
+    EventTypes,
+    /// Nothing that publishing knows.
+    Nothing,
+}
+
+impl What<'_> {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Webhook(id) => Some(id.as_str()),
+            Self::EventTypes => Some(Changes::EVENT_TYPES),
+            Self::Nothing => None,
+        }
+    }
+
+    /// Names the change in an update that raises the version: the update, and the clause of its expression.
+    fn named_in(&self, update: UpdateBuilder) -> (UpdateBuilder, String) {
+        let Some(name) = self.name() else {
+            return (update, String::new());
+        };
+        if chance::bytes::<1>()[0] < u8::MAX / CHANGES_NAMED {
+            let first = HashMap::from([(name.to_owned(), item::number(0))]);
+            let update = update.expression_attribute_values(":changes", AttributeValue::M(first));
+            let clause = format!("SET {CHANGES_SINCE} = ver, {CHANGES} = :changes ");
+            return (update, clause);
+        }
+        let update = update.expression_attribute_names("#what", name);
+        (update, format!("SET {CHANGES}.#what = ver "))
+    }
+}
+
+/// What changed lately, as the row names it.
+pub(super) fn changes_of(row: &Row) -> Result<Changes, StoreError> {
+    let named = row.0.get(CHANGES).and_then(|named| named.as_m().ok());
+    let named = named.ok_or_else(|| row.missing(CHANGES))?.iter();
+    let latest = named.map(|(name, version)| {
+        let version = version.as_n().ok().and_then(|text| text.parse().ok());
+        Ok((name.clone(), version.ok_or_else(|| row.missing(CHANGES))?))
+    });
+    Ok(Changes {
+        since: row.maybe_number(CHANGES_SINCE).unwrap_or(0),
+        latest: latest.collect::<Result<_, StoreError>>()?,
+    })
+}
+
 /// The condition that the row is there and the tenant's, with what `:nth` stands for in it.
 pub(super) fn is_of(tenant: &TenantId) -> (String, AttributeValue) {
     // Rows had no number before a name could be taken again.
@@ -41,36 +114,50 @@ pub(super) fn is_of(tenant: &TenantId) -> (String, AttributeValue) {
 }
 
 impl Store {
-    /// The part of a transaction that raises the tenant's version, if the tenant is there.
-    pub(super) fn raise_version(&self, tenant: &TenantId) -> Result<Part, StoreError> {
-        self.raise_version_and(tenant, |update| update.update_expression("ADD ver :one"))
+    /// The part of a transaction that raises the tenant's version for a change, if the tenant is there.
+    pub(super) fn raise_version(
+        &self,
+        tenant: &TenantId,
+        what: What<'_>,
+    ) -> Result<Part, StoreError> {
+        self.raise_version_and(tenant, what, "", |update| update)
     }
 
     /// The same for one webhook more, if there are fewer than `most`.
-    pub(super) fn add_webhook(&self, tenant: &TenantId, most: u32) -> Result<Part, StoreError> {
+    pub(super) fn add_webhook(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        most: u32,
+    ) -> Result<Part, StoreError> {
         let (is_of, _) = is_of(tenant);
         let has_room = format!("(attribute_not_exists({WEBHOOKS}) OR {WEBHOOKS} < :most)");
-        self.raise_version_and(tenant, |update| {
+        let one_more = format!(", {WEBHOOKS} :one");
+        self.raise_version_and(tenant, What::Webhook(webhook), &one_more, |update| {
             update
-                .update_expression(format!("ADD ver :one, {WEBHOOKS} :one"))
                 .condition_expression(format!("{is_of} AND {has_room}"))
                 .expression_attribute_values(":most", item::number(most))
         })
     }
 
     /// The same for one webhook less.
-    pub(super) fn remove_webhook(&self, tenant: &TenantId) -> Result<Part, StoreError> {
-        self.raise_version_and(tenant, |update| {
-            update
-                .update_expression(format!("ADD ver :one, {WEBHOOKS} :less"))
-                .expression_attribute_values(":less", item::number(-1))
+    pub(super) fn remove_webhook(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+    ) -> Result<Part, StoreError> {
+        let one_less = format!(", {WEBHOOKS} :less");
+        self.raise_version_and(tenant, What::Webhook(webhook), &one_less, |update| {
+            update.expression_attribute_values(":less", item::number(-1))
         })
     }
 
-    /// The same with more that changes of the row.
+    /// The same with more additions, each behind a comma, and with what else `change` gives the update.
     pub(super) fn raise_version_and(
         &self,
         tenant: &TenantId,
+        what: What<'_>,
+        additions: &str,
         change: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
     ) -> Result<Part, StoreError> {
         let (is_of, nth) = is_of(tenant);
@@ -78,7 +165,9 @@ impl Store {
             .table_name(&*self.table)
             .key("pk", item::text(row_partition(tenant.name())))
             .key("sk", item::text(SK));
+        let (update, named) = what.named_in(update);
         let update = update
+            .update_expression(format!("{named}ADD ver :one{additions}"))
             .condition_expression(is_of)
             .expression_attribute_values(":nth", nth)
             .expression_attribute_values(":one", item::number(1));

@@ -5,19 +5,22 @@
 //! still under way for the earlier one comes upon what is its own.
 //!
 //! `ver` goes up with every change of the tenant, its webhooks and its event types. Publishing reads it strongly and keeps what it
-//! knows of these for as long as it stays the same.
+//! knows of these for as long as it stays the same. The row names the latest changes too (`tenant_row`), so that publishing reads
+//! again only what has changed.
 
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put};
 use rung_json::Json;
 
 use super::{
-    Listed, Query, Range, Store, StoreError,
+    Item, Listed, Query, Range, Store, StoreError,
     api_keys::lookup_of,
     item::{self, Builder, Row},
     listed::position,
     reminders::reminder_of,
     table::LISTS,
-    tenant_row::{NUMBER, PORTAL_ROUND, SK, WEBHOOKS, is_of, partition, row_partition},
+    tenant_row::{
+        CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, is_of, partition, row_partition,
+    },
     transact::{Outcome, Part},
     walk::Order,
     webhooks,
@@ -55,7 +58,7 @@ impl Store {
             };
             let put = Put::builder()
                 .table_name(&*self.table)
-                .set_item(Some(to_row(&tenant).build()))
+                .set_item(Some(new_row(&tenant)))
                 .condition_expression("attribute_not_exists(pk)")
                 .build()?;
             let check = ConditionCheck::builder()
@@ -252,6 +255,13 @@ pub fn place(tenant: &Tenant) -> String {
     position(tenant.created_ms, tenant.id.name())
 }
 
+/// The row of a tenant of which nothing has changed yet.
+fn new_row(tenant: &Tenant) -> Item {
+    let no_changes = AttributeValue::M(Item::new());
+    to_row(tenant).with(CHANGES, no_changes).build()
+}
+
+/// The row without the changes that it names: those are for whoever makes one to write.
 fn to_row(tenant: &Tenant) -> Builder {
     Builder::new(row_partition(tenant.id.name()), SK)
         .number(NUMBER, tenant.id.number())
@@ -286,6 +296,7 @@ fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
         },
         webhooks: row.maybe_number(WEBHOOKS).unwrap_or(0),
         version: row.number("ver")?,
+        changes: changes_of(&row)?,
         portal_round: row.maybe_number(PORTAL_ROUND).unwrap_or(0),
         created_ms: row.number("made")?,
     })

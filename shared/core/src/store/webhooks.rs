@@ -4,7 +4,8 @@
 //!
 //! Its secrets and its own headers are encrypted, each attribute by itself.
 //!
-//! Each change raises the tenant's version in the same transaction, so that publishing sees it with its next event.
+//! Each change raises the tenant's version in the same transaction and is named there, so that publishing sees it with its next event
+//! and reads this webhook alone.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +18,7 @@ use super::{
     item::{self, Builder, Row},
     listed::position,
     table::{LISTS, WEBHOOKS},
-    tenant_row::partition,
+    tenant_row::{What, partition},
     transact::{Outcome, Part},
     walk::Order,
     webhook_states::{self, WebhookState as _},
@@ -64,7 +65,7 @@ impl Store {
             .set_item(Some(self.webhook_row(webhook)?.build()))
             .condition_expression("attribute_not_exists(pk)")
             .build()?;
-        let tenant = self.add_webhook(&webhook.tenant, most)?;
+        let tenant = self.add_webhook(&webhook.tenant, &webhook.id, most)?;
         let written = self.write_webhook([Part::Put(put.into()), tenant], record);
         let written = written.await?;
         if written == WebhookWritten::NoTenant && self.tenant(&webhook.tenant).await?.is_some() {
@@ -113,7 +114,7 @@ impl Store {
             row = row.json(Pause::ATTRIBUTE, pause);
         }
         let row = self.rewrite(row, condition, as_read)?;
-        let tenant = self.raise_version(&webhook.tenant)?;
+        let tenant = self.raise_version(&webhook.tenant, What::Webhook(&webhook.id))?;
         self.write_webhook([row, tenant], record).await
     }
 
@@ -151,7 +152,7 @@ impl Store {
         let parts = [
             Part::Delete(Box::new(delete)),
             Part::Put(Box::new(kept)),
-            self.remove_webhook(tenant)?,
+            self.remove_webhook(tenant, id)?,
             self.new_erasure(task)?,
             self.listed_job(task, tenant)?,
         ];
@@ -253,6 +254,20 @@ impl Store {
         tenant: &TenantId,
     ) -> Result<Vec<Subscription>, StoreError> {
         let rows = self.webhook_rows(tenant).await?;
+        rows.into_iter().map(subscription_of).collect()
+    }
+
+    /// The same of those of the named webhooks that are there, in no order. None may be named twice.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn subscriptions(
+        &self,
+        tenant: &TenantId,
+        ids: &[WebhookId],
+    ) -> Result<Vec<Subscription>, StoreError> {
+        let keys = ids.iter().map(|id| (partition(tenant), sort_key(id)));
+        let rows = self.get_all(keys.collect()).await?;
         rows.into_iter().map(subscription_of).collect()
     }
 
@@ -387,7 +402,8 @@ impl Store {
             .expression_attribute_values(":epoch", item::number(epoch))
             .expression_attribute_values(":one", item::number(1))
             .build()?;
-        let parts = [Part::Update(Box::new(update)), self.raise_version(tenant)?];
+        let raised = self.raise_version(tenant, What::Webhook(id))?;
+        let parts = [Part::Update(Box::new(update)), raised];
         let origin = Origin::system();
         let record = Record::new(&origin, Some(tenant), Action::WebhookDisabled, id.as_str())
             .changing(Change::of("status", "active", "disabled"))

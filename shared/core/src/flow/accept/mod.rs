@@ -388,7 +388,7 @@ impl Publisher {
         let known: HashMap<_, _> = routes
             .webhooks
             .iter()
-            .map(|webhook| (&webhook.id, webhook))
+            .map(|webhook| (&webhook.id, &**webhook))
             .collect();
         let matches = self.store.matches(event).await?;
         let (active, disabled): (Vec<_>, Vec<_>) = matches.iter().partition(|found| found.active);

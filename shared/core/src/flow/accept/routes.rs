@@ -1,12 +1,20 @@
 //! Which webhooks an event is for: those of its tenant, kept as of the tenant's version.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError},
+};
 
 use tokio::{sync::Mutex, task::yield_now};
 
 use super::Publisher;
 use crate::{
-    domain::{id::TenantId, no_delivery::NoDelivery, tenant::Tenant, webhook::Subscription},
+    domain::{
+        id::TenantId,
+        no_delivery::NoDelivery,
+        tenant::{Changed, Tenant},
+        webhook::Subscription,
+    },
     flow::EventTypes,
     limits::FILTER_SLICE,
     mutation::{Mutation, mutated},
@@ -25,8 +33,9 @@ const SUBSCRIPTION_WORK: usize = 50;
 pub(super) struct Routes {
     /// The tenant's version that they are of.
     of: u64,
-    pub(super) webhooks: Vec<Subscription>,
-    pub(super) types: EventTypes,
+    /// In the order of their ids.
+    pub(super) webhooks: Vec<Arc<Subscription>>,
+    pub(super) types: Arc<EventTypes>,
     /// Whoever holds it may do what takes long for the tenant. It is the same for all versions.
     pub(super) turn: Arc<Mutex<()>>,
 }
@@ -50,7 +59,7 @@ impl Publisher {
         self.types.of(tenant).await
     }
 
-    /// The tenant's webhooks and event types, read again only when one has changed.
+    /// The tenant's webhooks and event types. Of what is known here only that is read again which has changed.
     pub(super) async fn routes(&self, tenant: &Tenant) -> Result<Arc<Routes>, StoreError> {
         // Just read along with the tenant.
         let deployment = self.types.current().await?;
@@ -62,11 +71,33 @@ impl Publisher {
         {
             return Ok(Arc::clone(routes));
         }
+        // Of a version that the table has gone back behind, nothing is known.
+        let changed = known.as_ref().filter(|routes| routes.of <= tenant.version);
+        let changed = changed.and_then(|routes| {
+            let changed = tenant.changes.after(routes.of)?;
+            Some((routes, changed))
+        });
         // Read after the version: what is kept under it is at least as new.
-        let (webhooks, types) = tokio::try_join!(
-            Box::pin(self.store.subscriptions_of(&tenant.id)),
-            Box::pin(self.types.of(Some(&tenant.id)))
-        )?;
+        let webhooks = async {
+            match &changed {
+                Some((routes, changed)) => self.changed(&tenant.id, routes, changed).await,
+                None => {
+                    let all = self.store.subscriptions_of(&tenant.id).await?;
+                    Ok(all.into_iter().map(Arc::new).collect())
+                }
+            }
+        };
+        let types = async {
+            match &changed {
+                Some((routes, changed))
+                    if !changed.event_types && routes.types.revision() == deployment.revision =>
+                {
+                    Ok(Arc::clone(&routes.types))
+                }
+                _ => self.types.of(Some(&tenant.id)).await.map(Arc::new),
+            }
+        };
+        let (webhooks, types) = tokio::try_join!(Box::pin(webhooks), Box::pin(types))?;
         let routes = Arc::new(Routes {
             of: tenant.version,
             webhooks,
@@ -81,6 +112,25 @@ impl Publisher {
         }
         cache.insert(tenant.id.clone(), Arc::clone(&routes));
         Ok(routes)
+    }
+
+    /// The webhooks that are known, with those that have changed as they stand now.
+    async fn changed(
+        &self,
+        tenant: &TenantId,
+        known: &Routes,
+        changed: &Changed,
+    ) -> Result<Vec<Arc<Subscription>>, StoreError> {
+        let read = self.store.subscriptions(tenant, &changed.webhooks).await?;
+        let is_changed: HashSet<_> = changed.webhooks.iter().collect();
+        let others = known.webhooks.iter();
+        let others = others.filter(|webhook| !is_changed.contains(&webhook.id));
+        let mut webhooks: Vec<_> = others
+            .cloned()
+            .chain(read.into_iter().map(Arc::new))
+            .collect();
+        webhooks.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        Ok(webhooks)
     }
 
     /// The webhooks that an event of this type and payload is for. Where there are many, or costly filters, others have their turn
@@ -105,7 +155,7 @@ impl Publisher {
                 let asked = webhook.filter.as_ref().map(|filter| filter.ask(data));
                 work += asked.map_or(0, |asked| asked.work);
                 if asked.is_none_or(|asked| asked.takes) {
-                    webhooks.push(webhook);
+                    webhooks.push(&**webhook);
                 }
             }
             if work > FILTER_SLICE {
