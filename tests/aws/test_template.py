@@ -114,8 +114,12 @@ def test_an_event_source_hands_out_single_failures_again(name, source):
     # A misspelt one passes both linters and makes every failure a failure of the whole batch.
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert properties["BatchSize"] == {"Ref": "BatchSize"}
-    # More than 10 would need a window.
-    assert 1 <= default(properties["BatchSize"]) <= written()["Parameters"]["BatchSize"]["MaxValue"] <= 10
+    # More than 10 needs a window, which a rule asks for.
+    assert 1 <= default(properties["BatchSize"]) <= 10 <= written()["Parameters"]["BatchSize"]["MaxValue"] <= 10_000
+    rule = written()["Rules"]["LargeBatchNeedsWindow"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "BatchWindowSeconds"}, "0"]}
+    [assertion] = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Contains": [[str(size) for size in range(1, 11)], {"Ref": "BatchSize"}]}
     assert properties["MaximumBatchingWindowInSeconds"] == {"Ref": "BatchWindowSeconds"}
     assert written()["Parameters"]["BatchWindowSeconds"]["Default"] == 0
     concurrency = properties["ScalingConfig"]["MaximumConcurrency"]
