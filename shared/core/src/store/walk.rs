@@ -130,7 +130,8 @@ impl Store {
         Ok((deliveries, walked.next))
     }
 
-    /// A page of several partitions as one list: about `limit` rows within `span`, from `start` on.
+    /// A page of several partitions as one list: about `limit` rows within `span`, from `start` on. Reads so many of each, for they
+    /// may all be of one.
     pub(super) async fn walk(
         &self,
         sources: &[Source],
@@ -138,6 +139,20 @@ impl Store {
         span: Span,
         start: Start<'_>,
         limit: usize,
+    ) -> Result<Walked, StoreError> {
+        self.walk_reading(sources, order, span, start, limit, limit)
+            .await
+    }
+
+    /// The same, reading about `each` rows of each partition: a page ends where one of them was not read further.
+    pub(super) async fn walk_reading(
+        &self,
+        sources: &[Source],
+        order: Order,
+        span: Span,
+        start: Start<'_>,
+        limit: usize,
+        each: usize,
     ) -> Result<Walked, StoreError> {
         let backward = order == Order::NewestFirst;
         let (mut from, mut until) = (time(span.since_ms), format!("{}~", time(span.until_ms)));
@@ -163,7 +178,7 @@ impl Store {
             Start::Behind(after) => Some(after),
             Start::AtTheEnd | Start::At(_) => None,
         };
-        let most = limit + 1 + usize::from(backward && after.is_some());
+        let most = each + 1 + usize::from(backward && after.is_some());
         let pages = sources.iter().map(async |source| {
             self.query(Query {
                 range: Range::Between(&from, &until),
