@@ -47,9 +47,12 @@ pub(crate) const PUBLISHING: [Load; 9] = [
         far_between: true,
         ..load("singly and far between, 1 webhook", 1, 1)
     },
-    load("singly, 10 webhooks", 1, 10),
     Load {
-        target_usd: Some(1.75),
+        target_usd: Some(1.00),
+        ..load("singly, 10 webhooks", 1, 10)
+    },
+    Load {
+        target_usd: Some(1.50),
         ..load("batches of 10, 1 webhook", 10, 1)
     },
     load("batches of 10, 10 webhooks", 10, 10),

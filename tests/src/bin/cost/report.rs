@@ -9,7 +9,7 @@ use crate::{
 };
 
 const MINUTES_PER_MONTH: f64 = 30.0 * 24.0 * 60.0;
-const WAIT_TARGET_USD: f64 = 1.50;
+const WAIT_TARGET_USD: f64 = 1.20;
 /// An idle event source asks its queue with five long polls at a time, of 20 s each.
 const IDLE_POLLS_PER_MINUTE: f64 = 5.0 * 3.0;
 const QUEUES: f64 = 2.0;
