@@ -367,6 +367,7 @@ def test_urls_are_strict_unless_asked_otherwise():
 CALLS = """
 GET / Subscriptions
 GET /dashboard/main.js Subscriptions
+GET /docs Subscriptions
 GET /openapi.json Subscriptions
 GET /v1/health Subscriptions
 POST /v1/tenants Subscriptions

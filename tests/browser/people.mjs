@@ -407,6 +407,29 @@ test("filters are in the address, Back leads through them, times can be read in 
   await context.close();
 });
 
+test("the reference shows every call, opens the one that the address names, and finds others", async () => {
+  const description = await (await fetch(`${base}/openapi.json`)).json();
+  const { page, context, errors } = await opened(browser, base, `${base}/docs#createWebhook`, { viewport: { width: 1280, height: 800 } });
+  const open = page.locator("#createWebhook[open]");
+  await open.getByText("Members").first().click();
+  await open.getByText("An event pattern that").waitFor();
+  await open.getByText("422", { exact: true }).click();
+  await open.getByText("invalid_secret").last().waitFor();
+  const calls = Object.values(description.paths).flatMap((methods) => Object.values(methods)).map(({ operationId }) => operationId);
+  assert.deepEqual((await page.locator("details.call").evaluateAll((all) => all.map(({ id }) => id))).sort(), calls.sort());
+  assert.deepEqual(await faults(page, "/docs"), []);
+  await page.fill("#search", "rotate");
+  assert.deepEqual(await page.locator("details.call:visible").evaluateAll((all) => all.map(({ id }) => id)), ["rotateSecret", "finishRotation"]);
+  await page.fill("#search", "");
+  await page.evaluate(() => { location.hash = "publishEvent"; });
+  await page.waitForSelector("#publishEvent[open]");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.setViewportSize({ width: 390, height: 844 });
+  assert.deepEqual(await faults(page, "dark /docs", ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"]), []);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 test("every view is accessible", async () => {
   await addTenant("seen", "badger");
   const { webhook } = await call("seen", "POST", "/v1/webhooks", { url: url("/seen"), events: ["*"], name: "Seen", secret_headers: { Authorization: "Bearer x" } });

@@ -83,6 +83,9 @@ export async function request(key, call, { params, query, body, tenant, signal, 
   throw new ApiError(response.status, error);
 }
 
+/** What the API is, in OpenAPI: it takes no key. */
+export const description = async () => (await fetch("./openapi.json", { credentials: "omit", redirect: "error" })).json();
+
 /** Finds out whose key or link it is, and keeps it. */
 export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.

@@ -1,4 +1,4 @@
-//! The dashboard: one page and what it is made of, compiled in.
+//! The dashboard: one page and what it is made of, compiled in; and beside it the page that is the API's reference.
 //!
 //! Nothing here looks at who calls: the page knows nothing before somebody signs in, and then it makes the calls that anybody
 //! with that key may make. It shows what receivers and publishers have sent, so its policy lets it load and run nothing but the
@@ -56,9 +56,10 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 static PAGE: File = file!("index.html", HTML);
+static REFERENCE: File = file!("docs.html", HTML);
 
-/// What the page is made of, and what a page that frames it may load.
-static PARTS: [File; 40] = [
+/// What the pages are made of, and what a page that frames it may load.
+static PARTS: [File; 41] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
     file!("api.js", JAVASCRIPT),
@@ -70,6 +71,7 @@ static PARTS: [File; 40] = [
     file!("deadletters.js", JAVASCRIPT),
     file!("deliveries.js", JAVASCRIPT),
     file!("deployment.js", JAVASCRIPT),
+    file!("docs.js", JAVASCRIPT),
     file!("dom.js", JAVASCRIPT),
     file!("embed.js", JAVASCRIPT),
     file!("entry.js", JAVASCRIPT),
@@ -115,6 +117,10 @@ const fn fingerprint(text: &str) -> u64 {
 
 pub(crate) async fn page(State(state): State<Management>) -> Response {
     PAGE.serve(&state.api.branding)
+}
+
+pub(crate) async fn reference(State(state): State<Management>, headers: HeaderMap) -> Response {
+    REFERENCE.serve(&headers, &state.api.branding)
 }
 
 pub(crate) async fn part(

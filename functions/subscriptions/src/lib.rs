@@ -96,6 +96,7 @@ fn calls() -> Routes<Management> {
     of_event_types(of_tenants_and_keys(Routes::default()))
         .get("/", dashboard::page, docs::dashboard)
         .get("/dashboard/{file}", dashboard::part, docs::dashboard_file)
+        .get("/docs", dashboard::reference, docs::reference)
         .get("/v1", about::root, docs::root)
         .get("/v1/me", about::me, docs::me)
         .get("/v1/health", about::health, docs::health)

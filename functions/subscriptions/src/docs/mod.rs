@@ -150,6 +150,15 @@ pub(crate) fn dashboard_file(_: &mut Schemas) -> Operation {
     ])
 }
 
+pub(crate) fn reference(_: &mut Schemas) -> Operation {
+    Operation::new(
+        Who::Anybody,
+        "getReference",
+        "This description, for people.",
+    )
+    .answers_file(&["text/html"])
+}
+
 pub(crate) fn openapi(_: &mut Schemas) -> Operation {
     Operation::new(Who::Anybody, "getOpenApi", "This description.").answers_plain(
         StatusCode::OK,

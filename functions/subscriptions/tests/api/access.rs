@@ -355,6 +355,7 @@ async fn no_answer_is_kept_by_a_cache_but_the_dashboards_files() {
         ("/v1/nothing", "no-store"),
         ("/openapi.json", "no-cache"),
         ("/", "no-cache"),
+        ("/docs", "no-cache"),
         ("/dashboard/main.js", "no-cache"),
     ] {
         for key in [ADMIN, "wrong"] {

@@ -48,7 +48,8 @@ async fn the_dashboard_is_served_whole_to_anybody() {
     let world = World::still().await;
     for (name, text) in tree() {
         let (path, content_type) = match name.rsplit_once('.').unwrap().1 {
-            "html" => ("/".to_owned(), "text/html; charset=utf-8"),
+            "html" if name == "index.html" => ("/".to_owned(), "text/html; charset=utf-8"),
+            "html" => ("/docs".to_owned(), "text/html; charset=utf-8"),
             "css" => (format!("/dashboard/{name}"), "text/css; charset=utf-8"),
             "js" => (
                 format!("/dashboard/{name}"),
@@ -67,7 +68,7 @@ async fn the_dashboard_is_served_whole_to_anybody() {
 #[tokio::test]
 async fn the_dashboard_is_held_to_its_own_files_and_api() {
     let world = World::still().await;
-    for path in ["/", "/dashboard/main.js", "/dashboard/icon.svg"] {
+    for path in ["/", "/docs", "/dashboard/main.js", "/dashboard/icon.svg"] {
         let (head, _) = world.plain(get(path)).await;
         let policy = head.headers["content-security-policy"].to_str().unwrap();
         let policy: BTreeSet<_> = policy.split(';').map(str::trim).collect();
@@ -187,16 +188,18 @@ async fn the_dashboard_has_no_other_methods_and_no_other_files() {
     }
 }
 
-/// From the page on, every file that is named is there, and none is there that nothing names.
+/// From the pages on, every file that is named is there, and none is there that nothing names.
 #[test]
 fn the_dashboards_files_lead_to_one_another() {
     let tree = tree();
-    let page = &tree["index.html"];
-    let named = between(page, "\"dashboard/", "\"").into_iter();
+    let pages = ["index.html", "docs.html"];
+    let named = pages
+        .iter()
+        .flat_map(|page| between(&tree[*page], "\"dashboard/", "\""));
     let mut open: Vec<_> = named.map(str::to_owned).collect();
     // For the pages of products, not for this one.
     open.push("embed.js".to_owned());
-    let mut seen = BTreeSet::from(["index.html".to_owned()]);
+    let mut seen = BTreeSet::from(pages.map(str::to_owned));
     while let Some(name) = open.pop() {
         let text = tree.get(&name).unwrap_or_else(|| panic!("no {name}"));
         for import in ["from \"./", "import(\"./"] {
@@ -224,21 +227,23 @@ fn the_dashboard_loads_nothing_from_elsewhere() {
 
 /// The policy would stop it; a page that needs none of it does not get as far.
 #[test]
-fn the_dashboards_page_has_no_script_and_no_style_of_its_own() {
-    let page = &tree()["index.html"];
-    for script in between(page, "<script", "</script>") {
-        assert!(
-            script.contains(" src=") && script.ends_with('>'),
-            "{script}"
-        );
+fn the_dashboards_pages_have_no_script_and_no_style_of_their_own() {
+    let tree = tree();
+    for page in [&tree["index.html"], &tree["docs.html"]] {
+        for script in between(page, "<script", "</script>") {
+            assert!(
+                script.contains(" src=") && script.ends_with('>'),
+                "{script}"
+            );
+        }
+        let tags = between(page, "<", ">");
+        let attributes = tags.iter().flat_map(|tag| tag.split_whitespace().skip(1));
+        for attribute in attributes {
+            assert!(!attribute.starts_with("on"), "{attribute}");
+            assert!(!attribute.starts_with("style"), "{attribute}");
+        }
+        assert!(!page.contains("<style"));
     }
-    let tags = between(page, "<", ">");
-    let attributes = tags.iter().flat_map(|tag| tag.split_whitespace().skip(1));
-    for attribute in attributes {
-        assert!(!attribute.starts_with("on"), "{attribute}");
-        assert!(!attribute.starts_with("style"), "{attribute}");
-    }
-    assert!(!page.contains("<style"));
 }
 
 /// Payloads and receivers' answers are written by anybody: they are shown as text. Keys stay in the tab's session.
