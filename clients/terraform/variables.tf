@@ -123,7 +123,7 @@ variable "retry_concurrency" {
 }
 
 variable "batch_size" {
-  description = "Most messages of one invocation. The function's memory is chosen for 10."
+  description = "Most messages of one invocation, all posted at once. More than 10 needs a BatchWindowSeconds of 1 or more, and 100 of the largest bodies 200 MB of DeliverMemory."
   type        = number
   default     = null
 }

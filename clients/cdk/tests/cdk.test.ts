@@ -42,7 +42,7 @@ const ALL: Required<RungParameters> = {
   subscriptionsMemory: 512,
   enqueueMemory: 1024,
   deliverMemory: 512,
-  sweepMemory: 512,
+  sweepMemory: 1024,
   warmReadUnits: 12000,
   warmWriteUnits: 4000,
   alarmTopicArn: "arn:aws:sns:eu-central-1:123456789012:alarms",
