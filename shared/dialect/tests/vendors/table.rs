@@ -61,8 +61,8 @@ fn proof(source: &str) -> String {
     let text = |table: &Value, key: &str| table.get(key).and_then(Value::as_str).map(str::to_owned);
     let signatures = file.get("signature").and_then(Value::as_array);
     let signatures = signatures.into_iter().flatten().map(|one| {
-        let place =
-            text(one, "header").map_or("in the body".to_owned(), |name| format!("`{name}`"));
+        let place = text(one, "header")
+            .map_or_else(|| "in the body".to_owned(), |name| format!("`{name}`"));
         let [algorithm, encoding, signed] =
             ["algorithm", "encoding", "signed"].map(|key| text(one, key).unwrap_or_default());
         let signed = signed.replace('\n', "\\n").replace('|', "\\|");
