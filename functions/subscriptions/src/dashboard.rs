@@ -119,8 +119,8 @@ pub(crate) async fn page(State(state): State<Management>) -> Response {
     PAGE.serve(&state.api.branding)
 }
 
-pub(crate) async fn reference(State(state): State<Management>, headers: HeaderMap) -> Response {
-    REFERENCE.serve(&headers, &state.api.branding)
+pub(crate) async fn reference(State(state): State<Management>) -> Response {
+    REFERENCE.serve(&state.api.branding)
 }
 
 pub(crate) async fn part(
