@@ -21,7 +21,7 @@ pub const COSTLY_EVENT_BYTES: usize = 16 * 1024;
 /// Webhooks from which on finding those that an event is for may take long.
 pub const COSTLY_WEBHOOKS: usize = 200;
 /// Work on filters after which other tasks have their turn, in units of about a nanosecond.
-pub const FILTER_SLICE: usize = 200_000;
+pub const FILTER_SLICE: usize = 100_000;
 /// Attempts of a delivery after which nobody sends it again: its row names the time of each, in some 10 bytes, and has room for 400 KB.
 pub const DELIVERY_ATTEMPTS: u32 = 1_000;
 /// How long it is taken for granted that there is no tenant to tell the operator through, in milliseconds.

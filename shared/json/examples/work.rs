@@ -18,18 +18,29 @@ const BYTES: usize = 255_000;
 fn main() {
     let values = values();
     println!("what | size | value | units | ms | ns per unit");
-    for (name, most, text) in SCHEMAS {
+    for (name, most, text) in SCHEMAS.iter().filter(|(name, ..)| is_asked(name)) {
         let schema = largest(*most, |size| Schema::compile(&json(&text(size))).ok());
         if let Some((size, schema)) = schema {
             show(name, size, &values, |value| schema.check(value).work);
         }
     }
-    for (name, most, text) in FILTERS {
+    let values = lists();
+    if is_asked("a walk and nothing else") {
+        show("a walk and nothing else", 0, &values, Json::depth);
+    }
+    for (name, most, text) in FILTERS.iter().filter(|(name, ..)| is_asked(name)) {
         let filter = largest(*most, |size| Filter::compile(&json(&text(size))).ok());
         if let Some((size, filter)) = filter {
             show(name, size, &values, |value| filter.ask(value).work);
         }
     }
+}
+
+/// Whether this is to be measured: the first argument is a part of its name.
+fn is_asked(name: &str) -> bool {
+    std::env::args()
+        .nth(1)
+        .is_none_or(|part| name.contains(&part))
 }
 
 /// The one of the largest size that is accepted.
@@ -105,6 +116,53 @@ fn values() -> Vec<(&'static str, Json)> {
     both.collect()
 }
 
+/// Objects with a list `a` of as many elements as possible, of each kind that a filter takes another way for.
+fn lists() -> Vec<(&'static str, Json)> {
+    let long = format!("\"{}\"", "a".repeat(100));
+    let long: &'static str = Box::leak(long.into_boxed_str());
+    [
+        "0",
+        "7,8",
+        "77",
+        "1.5",
+        "-1",
+        "1e5",
+        "9e99",
+        "1e300",
+        "1e-400",
+        "1.00000000000000",
+        "1.000000000000001",
+        "null",
+        "[]",
+        "{}",
+        r#""""#,
+        r#""a""#,
+        r#""aa""#,
+        r#""aaa""#,
+        r#""aaaa""#,
+        r#""aaaaaaaa""#,
+        r#""aaaaaaaaa""#,
+        r#""aaaaaaaaaaaaaaaa""#,
+        r#""aaaaaaaaaaaaaaaaaaaaaaaaa""#,
+        long,
+        r#"{"b":0}"#,
+        r#"{"b":1},{"b":2}"#,
+        r#"{"b":0,"c":0}"#,
+        r#"{"b":"a"}"#,
+        r#"{"b":[0]}"#,
+        r#"{"k1":0,"k2":0,"k3":0}"#,
+        r#"{"b":{"c":{"d":{"e":0}}}}"#,
+        r#"{"b":{"c":0}}"#,
+        r#"0,"",{},[],null,"a""#,
+    ]
+    .map(|element| {
+        let count = BYTES / (element.len() + 1);
+        let list = vec![element; count].join(",");
+        (element, json(&format!(r#"{{"a":[{list}]}}"#)))
+    })
+    .into()
+}
+
 fn listed(part: impl Fn(usize) -> String, count: usize) -> String {
     (0..count).map(part).collect::<Vec<_>>().join(",")
 }
@@ -157,12 +215,59 @@ const FILTERS: &[Kind] = &[
         let choices = listed(|_| path.to_owned(), size);
         format!(r#"{{"a":{{"$or":[{choices}]}}}}"#)
     }),
+    ("a filter of choices by a member", 180, |size| {
+        let choices = listed(|n| format!(r#"{{"b":[{n},"a{n}"]}}"#), size);
+        format!(r#"{{"a":{{"$or":[{choices}]}}}}"#)
+    }),
+    ("a filter of choices by two members", 180, |size| {
+        let choices = listed(|n| format!(r#"{{"b":[0],"c":[{n}]}}"#), size);
+        format!(r#"{{"a":{{"$or":[{choices}]}}}}"#)
+    }),
+    ("a filter of choices in one another", 9, |size| {
+        let nested = (0..size).fold(r#"{"b":[0]}"#.to_owned(), |inner, n| {
+            format!(r#"{{"c":[{n}],"$or":[{inner},{{"b":[{n}]}}]}}"#)
+        });
+        format!(r#"{{"a":{nested}}}"#)
+    }),
+    ("a filter of names", 180, |size| {
+        let names = listed(|n| format!(r#""k{n}":[1]"#), size);
+        format!(r#"{{"a":{{{names}}}}}"#)
+    }),
     ("a filter of prefixes, suffixes and ranges", 66, |size| {
         let test =
             |n| format!(r#"{{"prefix":"a{n}"}},{{"suffix":"{n}a"}},{{"numeric":[">",{n}]}}"#);
         format!(r#"{{"a":[{}]}}"#, listed(test, size))
     }),
+    ("a filter of all beginnings and ends", 100, |size| {
+        let test = |n| {
+            let text = "a".repeat(n + 1);
+            format!(r#"{{"prefix":"{text}"}},{{"suffix":"{text}"}}"#)
+        };
+        let tests = listed(test, size);
+        format!(r#"{{"a":[{tests},{{"anything-but":"x"}}]}}"#)
+    }),
+    ("a filter of beginnings and ends", 100, |size| {
+        let test = |n| {
+            let text = "a".repeat(n);
+            format!(r#"{{"prefix":"{text}b"}},{{"suffix":"b{text}"}}"#)
+        };
+        format!(r#"{{"a":[{}]}}"#, listed(test, size))
+    }),
+    ("a filter of what is excluded", 32, |size| {
+        let tests = listed(|n| format!(r#"{{"anything-but":[{n},"a{n}"]}}"#), size);
+        format!(r#"{{"a":[{tests},"x"]}}"#)
+    }),
+    ("a filter of long numbers", 8, |size| {
+        let tests = listed(|n| format!("1.000000000000000{n}1"), size);
+        format!(r#"{{"a":[{tests},0,7,8]}}"#)
+    }),
     ("a filter of values", 199, |size| {
-        format!(r#"{{"a":[{}]}}"#, listed(|n| n.to_string(), size))
+        format!(r#"{{"a":[{}]}}"#, listed(|n| format!("{n}.5"), size))
+    }),
+    ("a filter of texts", 199, |size| {
+        format!(
+            r#"{{"a":[{}]}}"#,
+            listed(|n| format!(r#""aaaaaaaa{n}""#), size)
+        )
     }),
 ];

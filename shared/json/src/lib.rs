@@ -20,8 +20,8 @@ mod write;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-pub use self::number::array_index;
-use self::number::{Bound, Compared, Decimal, Divisor};
+use self::number::{Decimal, Divisor};
+pub use self::number::{Number, array_index};
 pub use self::write::{in_script_order, write_string};
 pub use self::{
     fault::JsonFault,
@@ -43,8 +43,8 @@ pub enum Json {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number's text, valid by RFC 8259 section 6 and within a double's range.
-    Number(Box<str>),
+    /// A number.
+    Number(Number),
     /// A string's value.
     String(String),
     /// An array's elements.

@@ -12,8 +12,15 @@ pub const FILTER_BYTES: usize = 8 * 1024;
 pub const FILTER_DEPTH: usize = 10;
 /// Most values and operators of a filter.
 pub const FILTER_PARTS: usize = 200;
-/// Most conditions of a filter on the members of one object, all patterns for it together.
+/// Most numbers of a filter that a double does not tell from all others of as many digits.
+pub const FILTER_LONG_NUMBERS: usize = 8;
+/// Most choices of a filter in one another on the same object.
+pub const FILTER_CHOICES: usize = 2;
+/// Most conditions of a filter on the members of one object, all patterns for it together: a choice is one, and each of its
+/// patterns with several conditions.
 pub const FILTER_CONDITIONS: usize = 32;
+/// Most work of a filter for each byte of a payload, in units of about a nanosecond: a millisecond for the largest.
+pub const FILTER_WORK_PER_BYTE: usize = 4;
 /// Largest JSON Schema of an event type, in bytes.
 pub const SCHEMA_BYTES: usize = 32 * 1024;
 /// Most schemas in one another, those that references lead to counted.

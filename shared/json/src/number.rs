@@ -1,27 +1,24 @@
 //! Numbers as text: JavaScript's spelling, and exact comparison of decimal values.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, ops::Deref};
 
 use smallvec::SmallVec;
 
-/// The number `raw` as JavaScript would write it after reading it, appended to `out`; `false`, with nothing appended, if
+/// The number as JavaScript would write it after reading it, appended to `out`; `false`, with nothing appended, if
 /// that would be another decimal value.
-pub(super) fn write_as_script(raw: &str, out: &mut Vec<u8>) -> bool {
+pub(super) fn write_as_script(raw: &Number, out: &mut Vec<u8>) -> bool {
     // Up to 15 digits every integer is a double, and JavaScript writes it plainly.
     let is_short_integer = raw.len() <= 15
         && raw
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'-');
-    if is_short_integer && raw != "-0" {
+    if is_short_integer && **raw != *"-0" {
         out.extend_from_slice(raw.as_bytes());
         return true;
     }
-    let Ok(value) = raw.parse::<f64>() else {
-        return false;
-    };
     let mut buffer = ryu_js::Buffer::new();
-    let script = buffer.format(value);
-    let same = script == raw || Decimal::of(script) == Decimal::of(raw);
+    let script = buffer.format(raw.double);
+    let same = *script == **raw || Decimal::of(script) == Decimal::of(raw);
     if same {
         out.extend_from_slice(script.as_bytes());
     }
@@ -45,22 +42,29 @@ pub(crate) struct Decimal {
 impl Decimal {
     /// The value of `raw`, a number by RFC 8259 section 6.
     pub(crate) fn of(raw: &str) -> Self {
-        let (negative, unsigned) = match raw.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, raw),
-        };
-        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-        let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-
-        let mut digits: SmallVec<[u8; 24]> = integer
-            .bytes()
-            .chain(fraction.bytes())
-            .skip_while(|digit| *digit == b'0')
-            .collect();
-        let significant = digits
-            .iter()
-            .rposition(|digit| *digit != b'0')
-            .map_or(0, |last| last + 1);
+        let mut digits = SmallVec::new();
+        // How many digits there are up to the last that is none of 0, and how many stand behind the point.
+        let (mut significant, mut fraction, mut is_fraction) = (0, 0, false);
+        let mut exponent = 0;
+        for (at, byte) in raw.bytes().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    fraction += i64::from(is_fraction);
+                    if byte != b'0' || !digits.is_empty() {
+                        digits.push(byte);
+                    }
+                    if byte != b'0' {
+                        significant = digits.len();
+                    }
+                }
+                b'.' => is_fraction = true,
+                b'e' | b'E' => {
+                    exponent = parse_exponent(&raw[at + 1..]);
+                    break;
+                }
+                _ => {}
+            }
+        }
         if significant == 0 {
             return Self {
                 negative: false,
@@ -70,11 +74,10 @@ impl Decimal {
         }
         let trailing_zeros = digits.len() - significant;
         digits.truncate(significant);
-        let shift = trailing_zeros as i64 - fraction.len() as i64;
         Self {
-            negative,
+            negative: raw.starts_with('-'),
             digits,
-            exponent: parse_exponent(exponent).saturating_add(shift),
+            exponent: exponent.saturating_add(trailing_zeros as i64 - fraction),
         }
     }
 }
@@ -93,6 +96,19 @@ impl Decimal {
         out.extend_from_slice(format!("e{}", self.exponent).as_bytes());
     }
 
+    /// The double next to it.
+    fn double(&self) -> f64 {
+        let mut normalised = Vec::new();
+        self.write(&mut normalised);
+        let text = str::from_utf8(&normalised).unwrap_or_default();
+        text.parse().unwrap_or_default()
+    }
+
+    /// Whether it is a [short](Number::is_short) number.
+    pub(crate) fn is_short(&self) -> bool {
+        self.digits.len() <= DOUBLE_DIGITS && (self.digits.is_empty() || self.double().is_normal())
+    }
+
     /// How many digits it has.
     pub(crate) fn digits(&self) -> usize {
         self.digits.len()
@@ -104,14 +120,99 @@ impl Decimal {
     }
 }
 
-/// A number that others are compared with.
+/// A number as it was written, by RFC 8259 section 6 and within a double's range.
+#[derive(Debug, Clone)]
+pub struct Number {
+    text: Box<str>,
+    double: f64,
+}
+
+impl Number {
+    /// The double next to it.
+    pub(crate) fn double(&self) -> f64 {
+        self.double
+    }
+
+    /// The same for looking it up: of the two zeros there is one.
+    pub(crate) fn double_bits(&self) -> u64 {
+        (self.double + 0.0).to_bits()
+    }
+
+    /// Whether it has nothing behind its point.
+    pub(crate) fn is_integer(&self) -> bool {
+        if self.is_short() {
+            return self.double.fract() == 0.0;
+        }
+        Decimal::of(self).is_integer()
+    }
+
+    /// Whether no other number with at most [`DOUBLE_DIGITS`] digits has its double, and it has no more of them.
+    pub(crate) fn is_short(&self) -> bool {
+        if self.text.len() > DOUBLE_DIGITS {
+            return false;
+        }
+        // What has no exponent is zero or far above what is subnormal.
+        let has_digits = |text: &str| text.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+        match self.text.split_once(['e', 'E']) {
+            Some((mantissa, _)) => self.double.is_normal() || !has_digits(mantissa),
+            None => true,
+        }
+    }
+}
+
+/// It is used as its text.
+impl Deref for Number {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// From the text of a number.
+impl From<Box<str>> for Number {
+    fn from(text: Box<str>) -> Self {
+        // An integer of so few digits is a double itself.
+        let is_integer =
+            text.len() <= DOUBLE_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+        let double = if is_integer {
+            let append = |number: u64, digit: u8| number * 10 + u64::from(digit - b'0');
+            text.bytes().fold(0, append) as f64
+        } else {
+            text.parse().unwrap_or_default()
+        };
+        Self { text, double }
+    }
+}
+
+/// From the text of a number.
+impl From<&str> for Number {
+    fn from(text: &str) -> Self {
+        Box::<str>::from(text).into()
+    }
+}
+
+/// From the text of a number.
+impl From<String> for Number {
+    fn from(text: String) -> Self {
+        text.into_boxed_str().into()
+    }
+}
+
+/// Numbers are equal if they were written alike.
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Number {}
+
+/// A number that others are compared with: by the doubles next to them, and exactly where these are equal.
 #[derive(Debug)]
 pub(crate) struct Bound {
     value: Decimal,
-    /// The double next to it.
     double: f64,
-    /// Whether that is the double of no other number with as few digits.
-    is_short: bool,
 }
 
 /// Two decimal numbers with at most this many digits have two doubles, above those that are subnormal (C's `DBL_DIG`).
@@ -119,51 +220,23 @@ const DOUBLE_DIGITS: usize = 15;
 
 impl Bound {
     pub(crate) fn of(value: Decimal) -> Self {
-        let mut normalised = Vec::new();
-        value.write(&mut normalised);
-        let text = str::from_utf8(&normalised).unwrap_or_default();
-        let double: f64 = text.parse().unwrap_or_default();
-        let is_exact = double.is_normal() || value.digits.is_empty();
         Self {
-            is_short: value.digits.len() <= DOUBLE_DIGITS && is_exact,
-            double,
+            double: value.double(),
             value,
         }
     }
-}
 
-/// A number to be compared with bounds: by the doubles next to them, and exactly where these are equal.
-#[derive(Debug)]
-pub(crate) struct Compared<'r> {
-    raw: &'r str,
-    double: f64,
-    /// As that of a bound.
-    is_short: bool,
-}
-
-impl<'r> Compared<'r> {
-    /// The value of `raw`, a number by RFC 8259 section 6.
-    pub(crate) fn of(raw: &'r str) -> Self {
-        let double: f64 = raw.parse().unwrap_or_default();
-        // Without an exponent, so few digits are zero or far above what is subnormal.
-        let is_exact = double.is_normal() || !raw.contains(['e', 'E']);
-        Self {
-            is_short: raw.len() <= DOUBLE_DIGITS && is_exact,
-            raw,
-            double,
-        }
+    pub(crate) fn double(&self) -> f64 {
+        self.double
     }
 
-    pub(crate) fn compare(&self, bound: &Bound) -> Ordering {
-        // A smaller number never has the larger double.
-        match self.double.partial_cmp(&bound.double) {
-            Some(Ordering::Equal) | None => {}
-            Some(unequal) => return unequal,
-        }
-        if self.is_short && bound.is_short {
-            return Ordering::Equal;
-        }
-        Decimal::of(self.raw).cmp(&bound.value)
+    pub(crate) fn cmp(&self, value: &Decimal) -> Ordering {
+        self.value.cmp(value)
+    }
+
+    /// The [short](Number::is_short) number with the same double; any other if there is none.
+    pub(crate) fn short_with_same_double(&self) -> Decimal {
+        Decimal::of(&format!("{:.*e}", DOUBLE_DIGITS - 1, self.double))
     }
 }
 
@@ -295,7 +368,7 @@ mod tests {
 
     fn as_script(raw: &str) -> Option<String> {
         let mut out = Vec::new();
-        write_as_script(raw, &mut out).then(|| String::from_utf8_lossy(&out).into_owned())
+        write_as_script(&raw.into(), &mut out).then(|| String::from_utf8_lossy(&out).into_owned())
     }
 
     fn normalised(raw: &str) -> String {
@@ -404,12 +477,16 @@ mod tests {
         ];
         for bound in numbers.map(|raw| Bound::of(Decimal::of(raw))) {
             for raw in numbers {
-                let expected = Decimal::of(raw).cmp(&bound.value);
-                assert_eq!(
-                    Compared::of(raw).compare(&bound),
-                    expected,
-                    "{raw} and {bound:?}"
-                );
+                let number = Number::from(raw);
+                let by_double = match number.double().partial_cmp(&bound.double).unwrap() {
+                    Ordering::Equal if number.is_short() => {
+                        bound.short_with_same_double().cmp(&bound.value)
+                    }
+                    Ordering::Equal => continue,
+                    unequal => unequal,
+                };
+                let exact = Decimal::of(raw).cmp(&bound.value);
+                assert_eq!(by_double, exact, "{raw} and {bound:?}");
             }
         }
     }

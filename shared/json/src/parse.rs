@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Json, JsonPath, Member};
+use super::{Json, JsonPath, Member, Number};
 
 /// Objects up to this size are searched for duplicate keys member by member; beyond, through a set.
 const SMALL_OBJECT: usize = 16;
@@ -265,7 +265,7 @@ impl Parser<'_> {
         code.ok_or_else(|| fault_at(start, ParseErrorKind::InvalidEscape))
     }
 
-    fn number(&mut self) -> Result<Box<str>, ParseError> {
+    fn number(&mut self) -> Result<Number, ParseError> {
         let start = self.at;
         self.eat(b'-');
         let leading_zero = self.peek() == Some(b'0');
@@ -274,22 +274,19 @@ impl Parser<'_> {
         if self.eat(b'.') {
             valid &= self.digits() > 0;
         }
-        let mut has_exponent = false;
         if self.eat(b'e') || self.eat(b'E') {
             let _sign = self.eat(b'+') || self.eat(b'-');
             valid &= self.digits() > 0;
-            has_exponent = true;
         }
         if !valid {
             return Err(fault_at(start, ParseErrorKind::InvalidNumber));
         }
         let raw = &self.text[start..self.at];
-        // A double reaches 309 digits, so anything shorter without an exponent is within its range.
-        let may_exceed = has_exponent || integer > 308;
-        if may_exceed && !raw.parse::<f64>().is_ok_and(f64::is_finite) {
+        let number = Number::from(raw);
+        if !number.double().is_finite() {
             return Err(fault_at(start, ParseErrorKind::NumberOutOfRange));
         }
-        Ok(raw.into())
+        Ok(number)
     }
 
     fn digits(&mut self) -> usize {

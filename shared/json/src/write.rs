@@ -46,7 +46,7 @@ impl Json {
                     if numbers == UnstableNumbers::Refuse {
                         return Err(UnstableNumber {
                             path: JsonPath::default(),
-                            number: raw.clone(),
+                            number: (**raw).into(),
                         });
                     }
                     out.extend_from_slice(raw.as_bytes());

@@ -1,16 +1,17 @@
 //! From a pattern as it is written to its places.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::{
-    Choice, Pattern, Place, Tests,
-    conditions::Conditions,
+    Choices, Place, Tests,
+    conditions::{Conditions, Hits, Rules},
     tests::{Comparison, Test},
     walk,
+    words::{End, Known, Words},
 };
 use crate::{
     Decimal, Json, JsonFault,
-    limits::{FILTER_CONDITIONS, FILTER_DEPTH, FILTER_PARTS},
+    limits::{FILTER_CHOICES, FILTER_CONDITIONS, FILTER_DEPTH, FILTER_LONG_NUMBERS, FILTER_PARTS},
 };
 
 const OPERATORS: &str = "`prefix`, `suffix`, `numeric`, `exists` and `anything-but`";
@@ -19,10 +20,11 @@ const OPERATORS: &str = "`prefix`, `suffix`, `numeric`, `exists` and `anything-b
 pub(super) fn read(pattern: &Json) -> Result<Vec<Place>, JsonFault> {
     let mut reader = Reader {
         parts: 0,
+        long_numbers: 0,
         places: vec![Named::default()],
     };
-    let whole = reader.pattern(pattern, 0, 1)?;
-    reader.places[0].patterns.push((whole, Conditions::only(0)));
+    let whole = reader.pattern(pattern, 0, 1, 0)?;
+    reader.places[0].patterns.push(whole, Conditions::only(0));
     let mut places: Vec<Place> = reader.places.into_iter().map(Named::finished).collect();
     // What lies within a place comes behind it.
     for place in (0..places.len()).rev() {
@@ -34,28 +36,54 @@ pub(super) fn read(pattern: &Json) -> Result<Vec<Place>, JsonFault> {
 /// A place that is being read.
 #[derive(Default)]
 struct Named {
-    members: BTreeMap<String, usize>,
+    /// By name, with their places in the order in which they were named.
+    names: HashMap<String, usize>,
+    members: Vec<usize>,
+    /// The outermost first.
+    choices: Vec<Choices>,
+    patterns: Rules,
     /// With the conditions that they are.
-    patterns: Vec<(Pattern, Conditions)>,
     tests: Vec<(Vec<Test>, Conditions)>,
     /// The conditions on the object around it that it decides.
     decides: Conditions,
-    /// How many conditions its patterns have, on its members and those that are choices.
-    on_members: usize,
-    choices: usize,
+    /// How many conditions its patterns have.
+    conditions: usize,
+    /// How many of its tests exclude values.
+    excluding: usize,
 }
 
 impl Named {
-    fn finished(self) -> Place {
-        let patterns = self.patterns.into_iter();
-        let (plain, choosing): (Vec<_>, Vec<_>) =
-            patterns.partition(|(pattern, _)| pattern.choices.is_empty());
-        let plain = plain.into_iter();
-        let plain = plain.map(|(pattern, condition)| (pattern.conditions, condition));
+    /// Takes a number for another condition.
+    fn condition(&mut self) -> Result<Conditions, JsonFault> {
+        if self.conditions == FILTER_CONDITIONS {
+            let reason = format!(
+                "is one too many: all patterns for the same object have at most {FILTER_CONDITIONS} conditions together"
+            );
+            return Err(JsonFault::new(reason));
+        }
+        self.conditions += 1;
+        Ok(Conditions::only(self.conditions - 1))
+    }
+
+    /// Those of the choices that lie in so many others.
+    fn choices(&mut self, around: usize) -> &mut Choices {
+        if self.choices.len() <= around {
+            self.choices.resize_with(around + 1, Choices::default);
+        }
+        &mut self.choices[around]
+    }
+
+    fn finished(mut self) -> Place {
+        let names = self.names.iter().map(|(name, number)| {
+            let number = Conditions::only(*number);
+            Known::whole(name, Hits::passed(number))
+        });
+        self.choices.reverse();
         Place {
-            members: self.members.into_iter().collect(),
-            plain: plain.collect(),
-            choosing,
+            names: Words::of(End::Front, names.collect()),
+            members: self.members,
+            choices: self.choices,
+            patterns: self.patterns,
             tests: Tests::of(&self.tests),
             decides: self.decides,
             ..Place::default()
@@ -66,12 +94,19 @@ impl Named {
 /// Reads patterns, counting what they have.
 struct Reader {
     parts: usize,
+    long_numbers: usize,
     places: Vec<Named>,
 }
 
 impl Reader {
-    /// Reads a pattern for an object at a place.
-    fn pattern(&mut self, value: &Json, place: usize, depth: usize) -> Result<Pattern, JsonFault> {
+    /// Reads a pattern for an object at a place, which may lie in choices there. It holds where these conditions do.
+    fn pattern(
+        &mut self,
+        value: &Json,
+        place: usize,
+        depth: usize,
+        choices: usize,
+    ) -> Result<Conditions, JsonFault> {
         let members = value
             .as_object()
             .filter(|members| !members.is_empty())
@@ -82,55 +117,84 @@ impl Reader {
             let reason = format!("must be at most {FILTER_DEPTH} levels of patterns deep");
             return Err(JsonFault::new(reason));
         }
-        let mut pattern = Pattern::default();
+        let mut pattern = Conditions::default();
         for (name, value) in members {
-            self.condition(name, value, place, depth, &mut pattern)
-                .map_err(|fault| fault.within(name))?;
+            let condition = if name == "$or" {
+                self.choice(value, place, depth, choices)
+            } else {
+                self.member(name, value, place, depth)
+            };
+            pattern |= condition.map_err(|fault| fault.within(name))?;
         }
         Ok(pattern)
     }
 
+    /// Reads patterns of which one is enough.
+    fn choice(
+        &mut self,
+        value: &Json,
+        place: usize,
+        depth: usize,
+        around: usize,
+    ) -> Result<Conditions, JsonFault> {
+        if around == FILTER_CHOICES {
+            let reason = format!(
+                "may lie in at most {} others on the same object",
+                FILTER_CHOICES - 1
+            );
+            return Err(JsonFault::new(reason));
+        }
+        let choice = self.places[place].condition()?;
+        let mut alternatives = Conditions::default();
+        each(value, "patterns", |pattern| {
+            let mut pattern = self.pattern(pattern, place, depth + 1, around + 1)?;
+            if pattern.count() > 1 {
+                let here = &mut self.places[place];
+                let alternative = here.condition()?;
+                here.choices(around).alternatives.push(pattern, alternative);
+                pattern = alternative;
+            }
+            alternatives |= pattern;
+            Ok(())
+        })?;
+        let choices = self.places[place].choices(around);
+        choices.choices.push(alternatives, choice);
+        Ok(choice)
+    }
+
     /// Reads what a pattern for an object at a place wants of a member of it.
-    fn condition(
+    fn member(
         &mut self,
         name: &str,
         value: &Json,
         place: usize,
         depth: usize,
-        pattern: &mut Pattern,
-    ) -> Result<(), JsonFault> {
-        let here = &mut self.places[place];
-        if here.on_members + here.choices == FILTER_CONDITIONS {
-            let reason = format!(
-                "is one too many: all patterns for the same object have at most {FILTER_CONDITIONS} conditions together"
-            );
-            return Err(JsonFault::new(reason));
-        }
-        if name == "$or" {
-            here.choices += 1;
-            let patterns = each(value, "patterns", |pattern| {
-                self.pattern(pattern, place, depth + 1)
-            });
-            pattern.choices.push(Choice::of(patterns?));
-            return Ok(());
-        }
+    ) -> Result<Conditions, JsonFault> {
         if name.starts_with('$') {
             return Err(JsonFault::new(
                 "is unknown; the only operator here is `$or`",
             ));
         }
-        let condition = Conditions::only(here.on_members);
-        here.on_members += 1;
+        let next = self.places.len();
+        let here = &mut self.places[place];
+        let condition = here.condition()?;
+        let number = *here.names.entry(name.to_owned()).or_insert_with(|| {
+            here.members.push(next);
+            here.members.len() - 1
+        });
+        let member = here.members[number];
+        if member == next {
+            self.places.push(Named::default());
+        }
+        self.places[member].decides |= condition;
         match value {
             Json::Object(_) => {
-                let member = self.member(place, name, condition);
-                let within = self.pattern(value, member, depth + 1)?;
-                self.places[member].patterns.push((within, condition));
+                let within = self.pattern(value, member, depth + 1, 0)?;
+                self.places[member].patterns.push(within, condition);
             }
             Json::Array(_) => {
-                let member = self.member(place, name, condition);
-                let read = each(value, "values or operators", |test| self.test(test))?;
-                self.places[member].tests.push((read, condition));
+                let tests = each(value, "values or operators", |test| self.test(test, member))?;
+                self.places[member].tests.push((tests, condition));
             }
             _ => {
                 return Err(JsonFault::new(
@@ -138,44 +202,55 @@ impl Reader {
                 ));
             }
         }
-        pattern.conditions |= condition;
-        Ok(())
+        Ok(condition)
     }
 
-    /// The place of a member of the object at a place, on which there is this condition.
-    fn member(&mut self, place: usize, name: &str, condition: Conditions) -> usize {
-        let next = self.places.len();
-        let members = &mut self.places[place].members;
-        let member = *members.entry(name.to_owned()).or_insert(next);
-        if member == next {
-            self.places.push(Named::default());
-        }
-        self.places[member].decides |= condition;
-        member
-    }
-
-    fn test(&mut self, value: &Json) -> Result<Test, JsonFault> {
-        self.parts += 1;
-        if self.parts > FILTER_PARTS {
-            let reason = format!("a filter has at most {FILTER_PARTS} values and operators");
-            return Err(JsonFault::new(reason));
-        }
+    /// Reads a test of what is at a place.
+    fn test(&mut self, value: &Json, place: usize) -> Result<Test, JsonFault> {
         match value {
             Json::Object(members) => match members.as_slice() {
                 [(operator, value)] => self
-                    .operator(operator, value)
+                    .operator(operator, value, place)
                     .map_err(|fault| fault.within(operator)),
                 _ => {
                     let reason = format!("must have exactly one of {OPERATORS}");
                     Err(JsonFault::new(reason))
                 }
             },
-            value => literal(value),
+            value => {
+                let test = literal(value)?;
+                let number = match &test {
+                    Test::Number(number) => Some(number),
+                    _ => None,
+                };
+                self.count(number)?;
+                Ok(test)
+            }
         }
     }
 
-    fn operator(&mut self, operator: &str, value: &Json) -> Result<Test, JsonFault> {
-        match operator {
+    /// Counts a value or an operator, or a number that it compares with.
+    fn count(&mut self, number: Option<&Decimal>) -> Result<(), JsonFault> {
+        self.parts += 1;
+        if self.parts > FILTER_PARTS {
+            let reason = format!("a filter has at most {FILTER_PARTS} values and operators");
+            return Err(JsonFault::new(reason));
+        }
+        self.long_numbers += usize::from(number.is_some_and(|number| !number.is_short()));
+        if self.long_numbers > FILTER_LONG_NUMBERS {
+            let reason = format!(
+                "a filter has at most {FILTER_LONG_NUMBERS} numbers of more than 15 digits"
+            );
+            return Err(JsonFault::new(reason));
+        }
+        Ok(())
+    }
+
+    fn operator(&mut self, operator: &str, value: &Json, place: usize) -> Result<Test, JsonFault> {
+        if operator == "anything-but" {
+            return self.anything_but(value, place);
+        }
+        let test = match operator {
             "prefix" => affix(value).map(Test::Prefix),
             "suffix" => affix(value).map(Test::Suffix),
             "numeric" => numeric(value),
@@ -183,22 +258,36 @@ impl Reader {
                 let exists = value.as_bool().map(Test::Exists);
                 exists.ok_or_else(|| JsonFault::new("must be true or false"))
             }
-            "anything-but" => self.anything_but(value),
             _ => Err(JsonFault::new(format!(
                 "is unknown; the operators are {OPERATORS}"
             ))),
+        }?;
+        match &test {
+            // Each comparison counts.
+            Test::Numeric(bounds) => bounds
+                .iter()
+                .try_for_each(|(_, number)| self.count(Some(number)))?,
+            _ => self.count(None)?,
         }
+        Ok(test)
     }
 
-    fn anything_but(&mut self, value: &Json) -> Result<Test, JsonFault> {
+    fn anything_but(&mut self, value: &Json, place: usize) -> Result<Test, JsonFault> {
+        let here = &mut self.places[place];
+        here.excluding += 1;
+        if here.excluding > FILTER_CONDITIONS {
+            let reason =
+                format!("is one too many: a member has at most {FILTER_CONDITIONS} of them");
+            return Err(JsonFault::new(reason));
+        }
         let excluded = match value {
             Json::Array(_) => each(value, "values", |value| {
                 if value.as_object().is_some() {
                     return literal(value);
                 }
-                self.test(value)
+                self.test(value, place)
             })?,
-            value => vec![self.test(value)?],
+            value => vec![self.test(value, place)?],
         };
         let simple = |test: &Test| !matches!(test, Test::Exists(_) | Test::AnythingBut(_));
         if !excluded.iter().all(simple) {
@@ -206,20 +295,6 @@ impl Reader {
             return Err(JsonFault::new(reason));
         }
         Ok(Test::AnythingBut(excluded))
-    }
-}
-
-impl Choice {
-    fn of(patterns: Vec<Pattern>) -> Self {
-        let mut choice = Self::default();
-        for pattern in patterns {
-            if pattern.is_single() {
-                choice.conditions |= pattern.conditions;
-            } else {
-                choice.patterns.push(pattern);
-            }
-        }
-        choice
     }
 }
 

@@ -1,21 +1,25 @@
 //! One walk over a payload.
 
+use std::hint::black_box;
+
 use super::{Asked, Place, conditions::Conditions};
-use crate::Json;
+use crate::{Json, Member};
 
 pub(super) fn walk(places: &[Place], payload: &Json) -> Asked {
     let mut walk = Walk { places, work: 0 };
+    let takes = places
+        .first()
+        .is_some_and(|whole| walk.patterns(whole, payload) != Conditions::default());
     Asked {
-        takes: !places.is_empty() && walk.patterns(0, payload) != Conditions::default(),
+        takes,
         work: walk.work,
     }
 }
 
 /// Finds out what holds of a place where it or all its members are missing, when that is known of all that lies within it.
 pub(super) fn without_members(places: &mut [Place], number: usize) {
-    let members = places[number].members.iter();
     let mut empty = Conditions::default();
-    for (_, member) in members {
+    for member in &places[number].members {
         empty |= places[*member].missing;
     }
     let place = &mut places[number];
@@ -26,22 +30,38 @@ pub(super) fn without_members(places: &mut [Place], number: usize) {
 }
 
 impl Place {
-    /// The patterns that hold of an object here of which these conditions do.
-    fn held(&self, conditions: Conditions, work: &mut usize) -> Conditions {
-        *work += self.plain.len() + 2 * self.choosing.len();
-        let mut held = Conditions::default();
-        for (wanted, condition) in &self.plain {
-            held |= condition.if_so(conditions.contains(*wanted));
+    /// The patterns that hold of an object here of which these conditions on its members do.
+    fn held(&self, mut held: Conditions, work: &mut usize) -> Conditions {
+        *work += 2 + self.patterns.work();
+        for choices in &self.choices {
+            *work += 2 + choices.alternatives.work() + choices.choices.work();
+            held |= choices.alternatives.all(held);
+            held |= choices.choices.any(held);
         }
-        for (pattern, condition) in &self.choosing {
-            held |= condition.if_so(pattern.holds(conditions, work));
-        }
-        held
+        self.patterns.all(held)
     }
+}
 
-    fn has_patterns(&self) -> bool {
-        !self.plain.is_empty() || !self.choosing.is_empty()
+/// How many elements of a list are read before they are looked at.
+const AHEAD: usize = 16;
+
+/// Reads what the elements of a list consist of. Looking at one of them waits for memory again and again, as each object leads to the
+/// next; reading several at once waits for all of them together.
+fn read_ahead(elements: &[Json]) {
+    fn read(value: &Json) -> usize {
+        match value {
+            Json::Array(elements) => elements.first().map_or(0, read),
+            Json::Object(members) => {
+                let members = members.iter().take(4);
+                let member = |(name, value): &Member| {
+                    name.bytes().next().map_or(0, usize::from) + read(value)
+                };
+                members.map(member).sum()
+            }
+            _ => 0,
+        }
     }
+    black_box(elements.iter().map(read).sum::<usize>());
 }
 
 struct Walk<'p> {
@@ -51,38 +71,42 @@ struct Walk<'p> {
 
 impl Walk<'_> {
     /// The conditions that hold of the value at a place.
-    fn member(&mut self, place: usize, value: &Json) -> Conditions {
-        let here = &self.places[place];
+    fn member(&mut self, here: &Place, value: &Json) -> Conditions {
         let mut held = here.tests.passed(value, &mut self.work);
         match value {
-            _ if !here.has_patterns() => {}
+            _ if here.patterns.is_empty() => {}
             Json::Array(elements) if !elements.is_empty() => {
-                for element in elements {
-                    held |= self.patterns(place, element);
+                for elements in elements.chunks(AHEAD) {
+                    read_ahead(elements);
+                    for element in elements {
+                        held |= self.patterns(here, element);
+                    }
                 }
             }
-            value => held |= self.patterns(place, value),
+            value => held |= self.patterns(here, value),
         }
         held
     }
 
     /// Which patterns for an object at a place hold of a value.
-    fn patterns(&mut self, place: usize, value: &Json) -> Conditions {
-        let here = &self.places[place];
-        self.work += 2;
+    fn patterns(&mut self, here: &Place, value: &Json) -> Conditions {
+        self.work += 3;
         // What is no object has no members.
         let Json::Object(members) = value else {
             return here.empty_patterns;
         };
-        let mut held = here.empty;
+        let (mut held, mut left) = (here.empty, here.members.len());
         for (name, value) in members {
-            self.work += 4 + name.len().min(16);
-            let known = &here.members;
-            let Ok(found) = known.binary_search_by(|(known, _)| known.as_str().cmp(name)) else {
+            self.work += here.names.work(name);
+            let Some(found) = here.names.hits(name).passed.first() else {
                 continue;
             };
-            let member = known[found].1;
-            held.replace(self.places[member].decides, self.member(member, value));
+            let member = &self.places[here.members[found]];
+            held.replace(member.decides, self.member(member, value));
+            left -= 1;
+            if left == 0 {
+                break;
+            }
         }
         if held == here.empty {
             return here.empty_patterns;

@@ -1,6 +1,6 @@
 //! One walk over a value, with what is asked of each of its parts.
 
-use std::fmt;
+use std::{cell::OnceCell, fmt};
 
 use super::{
     Bound, Checked, Combination, Node, Type, Violation,
@@ -8,7 +8,7 @@ use super::{
     plan::{Child, Kind, MembersPlan, Plan, State, StateId, work},
 };
 use crate::{
-    Decimal, Json, JsonPath, Member,
+    Decimal, Json, JsonPath, Member, Number,
     limits::{SCHEMA_VIOLATIONS, SCHEMA_WORK},
 };
 
@@ -151,28 +151,23 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn number(&mut self, state: &State, base: usize, raw: &str, wanted: bool) -> Fingerprint {
+    fn number(&mut self, state: &State, base: usize, raw: &Number, wanted: bool) -> Fingerprint {
         self.work += state.bytes_work(raw.len());
         if self.gave_up() {
             return Fingerprint::default();
         }
-        let decimal = state.decimal.then(|| Decimal::of(raw));
-        let is_integer = |known| match known {
+        let exact = OnceCell::new();
+        let value = || exact.get_or_init(|| Decimal::of(raw));
+        let is_of = |known| match known {
             Type::Number => true,
-            Type::Integer => match &decimal {
-                Some(decimal) => decimal.is_integer(),
-                None => Decimal::of(raw).is_integer(),
-            },
+            Type::Integer => raw.is_integer(),
             _ => false,
         };
         self.ask(state, base, wanted, |node, failure| {
-            node.ask_type(failure, is_integer);
-            let Some(value) = &decimal else {
-                node.ask_values(failure, |_| false);
-                return;
-            };
-            node.ask_values(failure, |values| values.has_number(value));
+            node.ask_type(failure, is_of);
+            node.ask_values(failure, |values| values.has_number(raw, value));
             for (bound, limit, given) in &node.bounds {
+                let value = value();
                 let (holds, phrase) = match bound {
                     Bound::Minimum => (value >= limit, "at least"),
                     Bound::Maximum => (value <= limit, "at most"),
@@ -182,16 +177,11 @@ impl<'p> Walk<'p> {
                 failure.unless(holds, || format!("must be {phrase} {given}"));
             }
             if let Some((divisor, given)) = &node.multiple_of {
-                let holds = divisor.divides(value);
+                let holds = divisor.divides(value());
                 failure.unless(holds, || format!("must be a multiple of {given}"));
             }
         });
-        self.print(|| {
-            decimal
-                .as_ref()
-                .map(Fingerprint::of_number)
-                .unwrap_or_default()
-        })
+        self.print(|| Fingerprint::of_number(value()))
     }
 
     fn text(&mut self, state: &State, base: usize, text: &str, wanted: bool) -> Fingerprint {

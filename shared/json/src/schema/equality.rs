@@ -1,14 +1,14 @@
 //! Telling whether values are equal as JSON without writing them out: the order of members and the spelling of numbers don't count.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, Hash},
     sync::LazyLock,
 };
 
 use foldhash::{fast, quality::RandomState};
 
-use crate::{Decimal, Json};
+use crate::{Decimal, Json, Number};
 
 /// Stands for a value: equal values have equal ones, different values differ but for a chance of 2⁻¹²⁸. They are keyed anew in
 /// each process, so that nobody can choose values whose fingerprints are equal.
@@ -101,6 +101,8 @@ pub(super) struct Values {
     pub(super) yes: bool,
     pub(super) no: bool,
     pub(super) numbers: HashSet<Decimal>,
+    /// The doubles next to them, each with whether one of the numbers is the short one that has it.
+    doubles: HashMap<u64, bool, fast::RandomState>,
     pub(super) texts: HashSet<String>,
     /// Arrays and objects.
     pub(super) nested: Prints,
@@ -115,8 +117,20 @@ impl Values {
         text.len() <= self.longest && self.texts.contains(text)
     }
 
-    pub(super) fn has_number(&self, number: &Decimal) -> bool {
-        number.digits() <= self.longest && self.numbers.contains(number)
+    /// Whether it is one of the numbers; `exact` is its decimal value, which is rarely needed.
+    pub(super) fn has_number<'d>(
+        &self,
+        number: &Number,
+        exact: impl FnOnce() -> &'d Decimal,
+    ) -> bool {
+        match self.doubles.get(&number.double_bits()) {
+            None => false,
+            Some(has_short) if number.is_short() => *has_short,
+            Some(_) => {
+                let exact = exact();
+                exact.digits() <= self.longest && self.numbers.contains(exact)
+            }
+        }
     }
 
     /// The texts that they are; `None` if there is anything else.
@@ -137,7 +151,9 @@ impl Values {
                 Json::Bool(true) => found.yes = true,
                 Json::Bool(false) => found.no = true,
                 Json::Number(raw) => {
+                    let has_short = found.doubles.entry(raw.double_bits()).or_default();
                     let number = Decimal::of(raw);
+                    *has_short |= number.is_short();
                     found.longest = found.longest.max(number.digits());
                     found.numbers.insert(number);
                 }

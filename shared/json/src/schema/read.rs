@@ -419,7 +419,7 @@ fn multiple_of(value: &Json) -> Result<(Divisor, Box<str>), JsonFault> {
 
 fn number(value: &Json) -> Result<(Decimal, Box<str>), JsonFault> {
     match value {
-        Json::Number(raw) => Ok((Decimal::of(raw), raw.clone())),
+        Json::Number(raw) => Ok((Decimal::of(raw), Box::from(&**raw))),
         _ => Err(JsonFault::new("must be a number")),
     }
 }

@@ -87,7 +87,7 @@ impl Planner<'_> {
                     Kind::Object => objects + containers,
                 }
         });
-        (state.byte_work, state.decimal) = (byte_work, decimal);
+        state.byte_work = byte_work;
         let members = &mut state.members;
         members.byte_work = 1 + work::PATTERN_BYTE * members.patterns.len();
         if compares {

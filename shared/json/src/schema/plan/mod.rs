@@ -54,8 +54,6 @@ pub(super) struct State {
     /// In how many lists of values a text or a number is looked up, and how much of it at most.
     lists: usize,
     longest: usize,
-    /// Whether a number's decimal value is needed.
-    pub(super) decimal: bool,
     pub(super) unique: bool,
     pub(super) contains: bool,
     pub(super) elements: ElementsPlan,

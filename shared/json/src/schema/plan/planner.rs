@@ -194,7 +194,6 @@ impl<'p> Planner<'p> {
                 byte_work: 0,
                 lists: 0,
                 longest: 0,
-                decimal: false,
                 unique: false,
                 contains: false,
                 elements: ElementsPlan::default(),
