@@ -391,6 +391,7 @@ POST /v1/webhooks/webhook_1/logs/log_1/retry Subscriptions
 POST /v1/webhooks/webhook_1/recover Subscriptions
 POST /v1/recover Subscriptions
 POST /v1/exports Subscriptions
+POST /v1/filter-preview Subscriptions
 GET /v1/jobs/job_1/output Subscriptions
 POST /v1/jobs/job_1/cancel Subscriptions
 POST /v1/import Subscriptions

@@ -80,10 +80,18 @@ for (const { dialect, plan, name, choose, events, signature } of SEEDS) {
     assert.deepEqual([webhook.events, webhook.url, webhook.name], [events, url(path), name ?? null]);
 
     await page.click("#test");
-    await page.waitForSelector("#testing summary:has-text('Sample data')");
+    await page.waitForFunction(() => document.getElementById("test-data").value);
     await page.click("#send-test");
     await page.waitForSelector("#test-outcome:has-text('succeeded')");
     const [sent] = mine();
+    // The sample can be edited.
+    await page.fill("#test-data", "{no");
+    await page.click("#send-test");
+    await page.waitForSelector("#problem-data:has-text('invalid JSON')");
+    await page.fill("#test-data", '{"marker": "edited"}');
+    await page.click("#send-test");
+    await until("the edited sample", () => mine().some(({ body }) => body.includes("edited")));
+    assert.equal(await page.textContent("#problem-data"), "");
     assert.ok(sent.headers[signature], JSON.stringify(sent.headers));
     await page.click("#verification summary");
     for (const language of ["JavaScript", "Python"]) {
@@ -212,6 +220,18 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   await page.fill("#filter", "{no JSON");
   await page.click("#save");
   await page.waitForSelector("#problem-filter:has-text('invalid JSON')");
+  // The filter is tried on what was published, and its mistakes stand below it.
+  for (const amount of [50, 150, 250]) await call("shop", "POST", "/v1/events", { type: "order.paid", data: { amount } });
+  await call("shop", "POST", "/v1/events", { type: "user.left", data: { amount: 500 } });
+  await page.fill("#filter", '{"amount": [{"numeric": [">"]}]}');
+  await page.click("#try-filter");
+  await page.waitForSelector("#problem-filter:has-text('amount[0].numeric')");
+  await page.fill("#filter", '{"amount": [{"numeric": [">", 100]}]}');
+  await page.click("#try-filter");
+  await page.waitForSelector("#preview:has-text('2 of the last 3 events match.')");
+  assert.equal(await page.textContent("#problem-filter"), "");
+  await page.click("#preview summary");
+  assert.equal(await page.locator("#preview tr:has-text('left out')").count(), 1);
   await page.fill("#filter", "");
   await page.fill("#headers", "Authorization: Bearer secret");
   await page.click("#save");

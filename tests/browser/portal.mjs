@@ -127,3 +127,21 @@ test("it looks as the operator wants it, shows the pages that the operator chose
   assert.deepEqual(errors, []);
   await context.close();
 });
+
+test("it speaks a language whose sentences the operator serves, and English where one is missing", async () => {
+  const { portal_link: link } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", { capabilities: ["manage"] });
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.route(`${base}/v1`, async (route) => {
+    const response = await route.fetch();
+    const about = await response.json();
+    Object.assign(about.data.portal, { language: "fr", sentences: `${base}/fr.json` });
+    await route.fulfill({ response, json: about });
+  });
+  await page.route(`${base}/fr.json`, (route) => route.fulfill({ json: { "Add webhook": "Ajouter un webhook", "{0} of {1}": 7 } }));
+  await page.goto(link.url);
+  await page.click("text=Ajouter un webhook");
+  await page.waitForSelector("button:has-text('Create webhook')");
+  assert.equal(await page.getAttribute("html", "lang"), "fr");
+  await context.close();
+});

@@ -185,6 +185,11 @@ export class Webhooks extends Resource {
     return (await this.http.call<{ webhook: t.Webhook }>("POST", path`/v1/webhooks/${id}/rotate-secret/finish`, { ...options, body: {} })).webhook;
   }
 
+  /** Which of the last events a filter takes. */
+  async previewFilter(body: t.PreviewFilterRequest, options?: CallOptions): Promise<t.FilterPreview> {
+    return this.http.call("POST", "/v1/filter-preview", { ...options, body });
+  }
+
   /** Sends again what did not arrive. */
   async recover(id: string, body: t.RecoverRequest = {}, options?: CallOptions): Promise<t.Job> {
     return (await this.http.call<{ job: t.Job }>("POST", path`/v1/webhooks/${id}/recover`, { ...options, body })).job;

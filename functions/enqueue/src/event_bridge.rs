@@ -18,7 +18,6 @@ use tracing::{Instrument as _, error_span};
 
 use crate::{
     meter::{Limits, Meter},
-    refused,
     request::read_detail,
 };
 
@@ -115,6 +114,6 @@ impl Bus {
             .unwrap_or(Err(Refusal::Unavailable));
         result
             .map(drop)
-            .map_err(|refusal| refused(refusal, "detail.", false))
+            .map_err(|refusal| rung_api::refused(refusal, "detail.", "type", false))
     }
 }

@@ -20,7 +20,7 @@ use axum::{
 use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use rung_api::{
-    Api, ApiError, Caller, Code, Detail, RequestId, answer,
+    Api, ApiError, Caller, Code, RequestId, answer,
     openapi::{Documented, Routes},
 };
 use rung_core::{
@@ -127,7 +127,7 @@ async fn publish_one(
         .into_iter()
         .next()
         .unwrap_or(Err(Refusal::Unavailable));
-    let accepted = result.map_err(|refusal| refused(refusal, "", by_key))?;
+    let accepted = result.map_err(|refusal| rung_api::refused(refusal, "", "type", by_key))?;
     Ok(Published::of(&tenant, accepted))
 }
 
@@ -213,7 +213,7 @@ async fn publish_all(
             let path = format!("events[{index}].");
             results[index] = result
                 .map(|accepted| Published::of(&tenant, accepted))
-                .map_err(|refusal| refused(refusal, &path, by_key));
+                .map_err(|refusal| rung_api::refused(refusal, &path, "type", by_key));
         }
     }
     Ok(results)
@@ -352,38 +352,5 @@ impl Published {
             reason_code: accepted.reason,
             duplicate: accepted.duplicate,
         }
-    }
-}
-
-/// A refusal as its client sees it; `path` leads to the event within the request, and `by_key` says whether an `Idempotency-Key`
-/// stands for its id.
-fn refused(refusal: Refusal, path: &str, by_key: bool) -> ApiError {
-    let text = refusal.to_string();
-    let of = |code, field: &str| ApiError::of_field(code, format!("{path}{field}"), text.clone());
-    match &refusal {
-        Refusal::UnknownType { .. } => of(Code::UnknownEventType, "type"),
-        Refusal::Conflict { .. } if by_key => ApiError::of_field(
-            Code::IdempotencyMismatch,
-            "Idempotency-Key",
-            "was used for an event with other content; publish changed content under a new key",
-        ),
-        Refusal::Conflict { .. } => of(Code::EventIdReused, "id"),
-        Refusal::Erased { .. } => of(Code::EventErased, "id"),
-        Refusal::TooLarge { .. } => of(Code::PayloadTooLarge, "data"),
-        Refusal::UnstableNumber { field, .. } => of(Code::UnstableNumber, field),
-        Refusal::ReservedMember { field, .. } => of(Code::ReservedMember, field),
-        Refusal::Schema { violations, .. } => {
-            let details = violations.iter().map(|violation| {
-                let mut place = violation.path.clone();
-                place.enter_key("data");
-                let field = format!("{path}{place}");
-                Detail::new(Code::SchemaViolation, field, violation.problem.clone())
-            });
-            ApiError::of_fields(Code::SchemaViolation, details.collect())
-        }
-        Refusal::Archived { .. } => of(Code::EventTypeArchived, "type"),
-        Refusal::UnusableSchema { .. } => of(Code::UnusableSchema, "type"),
-        Refusal::NotAnObject { field } => of(Code::InvalidRequest, field),
-        Refusal::Unavailable => ApiError::new(Code::Unavailable, text),
     }
 }

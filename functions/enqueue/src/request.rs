@@ -11,7 +11,7 @@ use rung_core::{
     flow::accept::NewEvent,
 };
 use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
-use rung_json::{Json, limits::JSON_DEPTH};
+use rung_json::Json;
 
 /// The trace that a request belongs to. As its specification wants it, a header that makes no sense is as none.
 pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceParent> {
@@ -79,9 +79,9 @@ fn read_fields(
         let problem = "may not end with the segment `schema`; choose another name";
         fields.problem_of(Code::ReservedType, "type", problem);
     }
-    let data = fields.required("data", |value| payload(value).map(Some));
+    let data = fields.required("data", |value| read::payload(value).map(Some));
     let timestamp = fields.optional("timestamp", read::time);
-    let metadata = fields.optional("metadata", payload);
+    let metadata = fields.optional("metadata", read::payload);
     fields.finish()?;
     Ok(NewEvent {
         id,
@@ -104,13 +104,4 @@ fn event_type(value: &Json) -> Result<String, String> {
     text.map(str::to_owned).ok_or_else(|| {
         format!("must be a string of 1 to {EVENT_TYPE_CHARS} characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`")
     })
-}
-
-/// An object of bounded depth.
-fn payload(value: &Json) -> Result<&Json, String> {
-    let object = read::object(value)?;
-    let shallow = object.depth() <= JSON_DEPTH;
-    shallow
-        .then_some(object)
-        .ok_or_else(|| format!("must be at most {JSON_DEPTH} levels deep"))
 }

@@ -86,6 +86,16 @@ export async function request(key, call, { params, query, body, tenant, signal, 
 /** What the API is, in OpenAPI: it takes no key. */
 export const description = async () => (await fetch("./openapi.json", { credentials: "omit", redirect: "error" })).json();
 
+/** The sentences at an address of the operator's; none if it does not answer with them. */
+export async function sentencesAt(address) {
+  try {
+    const response = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer" });
+    return Object.fromEntries(Object.entries(await response.json()).filter(([, sentence]) => typeof sentence === "string"));
+  } catch {
+    return {};
+  }
+}
+
 /** Finds out whose key or link it is, and keeps it. */
 export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.

@@ -18,7 +18,7 @@ export async function deployment({ call }) {
         h("p", { class: "sub" }, "How customers see this page. Change it with the setting ", h("code", null, "RUNG_PORTAL"), "."),
         facts([
           ["Name", portal.name ?? "Rung"], ["Logo", portal.logo && h("img", { src: portal.logo, alt: "The logo", height: 32 })], ["Colour", portal.accent ?? "Rung's"],
-          ["Theme", portal.theme], ["Language", portal.language ?? "the browser's"], ["Pages", portal.pages ? all(portal.pages) : "all"], ["May be framed by", all(portal.frame_ancestors)],
+          ["Theme", portal.theme], ["Language", portal.language ?? "the browser's"], ["Sentences", portal.sentences], ["Pages", portal.pages ? all(portal.pages) : "all"], ["May be framed by", all(portal.frame_ancestors)],
         ])),
       h("section", { class: "card" }, h("h2", null, "Dialects"),
         table("Dialects", ["Name", "Description", "Types"], about.dialects.map(({ name, description, any_type }) => [h("code", null, name), description, any_type ? "any" : "its own"])))),

@@ -5,6 +5,7 @@ import { Invalid, form, objectIn, part, textInput, textLines } from "./fields.js
 import { member } from "./json.js";
 import { t } from "./lang.js";
 import { eventPicker } from "./picker.js";
+import { preview } from "./preview.js";
 import { keepSecret } from "./secret.js";
 import { catalogueOf } from "./types.js";
 
@@ -92,7 +93,8 @@ function partsOf(draft, old, about, tenants) {
 }
 
 /** The view that creates a webhook, or changes the one that the address names. */
-export async function webhookForm({ call, ask, link, go, say, fail, tenant, params: of }) {
+export async function webhookForm(context) {
+  const { call, ask, can, link, go, say, fail, tenant, params: of } = context;
   const changing = Boolean(of.webhook);
   const [catalogue, about, draft] = await Promise.all([
     catalogueOf(call), changing ? undefined : call("GET /v1"), changing ? draftOf(ask, of) : { filter: "", metadata: "" },
@@ -104,6 +106,16 @@ export async function webhookForm({ call, ask, link, go, say, fail, tenant, para
   events.element.replaceChildren(picker.element, events.problem);
   const parts = [...main, events, ...more];
   const inputs = { ...Object.fromEntries(parts.map(({ name, input }) => [name, input])), removed };
+
+  // A link for one webhook does not see the other events.
+  if (can("add")) {
+    const filter = parts.find(({ name }) => name === "filter");
+    filter.element.append(preview(context, parts, () => {
+      const own = picker.events();
+      const fields = { events: own.length > 0 ? own : null, dialect: old?.dialect ?? (inputs.dialect.value || null) };
+      return `${JSON.stringify(fields).slice(0, -1)},"filter":${objectIn(filter.input.value, "filter")?.text ?? "null"}}`;
+    }));
+  }
 
   async function save() {
     const body = bodyOf(inputs, picker.events(), old);

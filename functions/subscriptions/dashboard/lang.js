@@ -1,11 +1,18 @@
-// The page's own words in the reader's language: English as it stands in the scripts, others from a file of their own.
+// The page's own words in the reader's language: English as it stands in the scripts, others from a file of their own, or of the operator's.
+
+import { sentencesAt } from "./api.js";
 
 const LANGUAGES = { de: () => import("./de.js") };
 
 let known = {};
 
-/** Speaks this language, or else the first of the browser's that there is. */
-export async function speak(language) {
+/** Speaks this language, or else the first of the browser's that there is; with the sentences at an address, if there is one. */
+export async function speak(language, address) {
+  if (address) {
+    known = await sentencesAt(address);
+    document.documentElement.lang = language;
+    return;
+  }
   const wanted = language ? [language] : navigator.languages.map((code) => code.split("-")[0]);
   const found = wanted.find((code) => code === "en" || code in LANGUAGES) ?? "en";
   known = found === "en" ? {} : (await LANGUAGES[found]()).default;
@@ -26,7 +33,7 @@ export function named(name) {
     succeeded: t`succeeded`, failed: t`failed`, pending: t`pending`, held: t`held`, missed: t`missed`, cancelled: t`cancelled`,
     queued: t`queued`, running: t`running`, deprecated: t`deprecated`, archived: t`archived`,
     recover: t`recovery`, cancel: t`cancellation`, redrive: t`redrive`, erase: t`erasure`, export: t`export`,
-    event: t`event`, retry: t`retry`, manual: t`by hand`, test: t`test`, any: t`every event`,
+    event: t`event`, retry: t`retry`, manual: t`by hand`, test: t`test`, any: t`every event`, matches: t`matches`, left_out: t`left out`,
   };
   return names[name] ?? String(name).replaceAll("_", " ");
 }

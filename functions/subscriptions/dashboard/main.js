@@ -366,7 +366,7 @@ async function dress() {
   } catch {
     // The page says that nobody answers as soon as it asks for something.
   }
-  await speak(brand.language);
+  await speak(brand.language, brand.sentences);
   if (brand.theme === "light" || brand.theme === "dark") document.documentElement.dataset.theme = brand.theme;
   $("brand-name").textContent = brand.name ?? "Rung";
   if (brand.logo) $("logo").setAttribute("src", brand.logo);

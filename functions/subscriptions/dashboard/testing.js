@@ -2,33 +2,45 @@
 
 import { exchange } from "./attempt.js";
 import { badge, button, duration, field, h, region } from "./dom.js";
+import { clear, objectIn, part, tell, textLines } from "./fields.js";
 import { member, pretty } from "./json.js";
 import { t } from "./lang.js";
 import { typeInput } from "./types.js";
 
 /** The panel of the webhook `hook`, hidden at first. */
-export function testing({ call, ask, act, say, can, link }, of, catalogue, hook) {
+export function testing({ call, ask, act, say, fail, can, link }, of, catalogue, hook) {
   // Of what it subscribes to, the first that is known.
   const subscribed = ({ type, groups }) => hook.events.some((name) => name === "*" || name === type || groups?.includes(name) || (name.endsWith(".*") && type.startsWith(name.slice(0, -1))));
   const first = catalogue.event_types.find(subscribed)?.type ?? "";
   const { element: chooser, input } = typeInput(catalogue, first, t`first subscribed type`, { id: "test-type" });
-  const sample = region(null, ({ text }) => text && h("details", null, h("summary", null, t`Sample data`), h("pre", { tabindex: 0, "aria-label": t`Sample data` }, text)));
+  const data = part("data", t`Data`, textLines({ id: "test-data", rows: 8 }), t`The sample of this type. Other data are checked as published data are.`);
+  let sample = "";
   const outcome = region({ "aria-live": "polite" }, ({ log }) => log && [
     h("p", { id: "test-outcome" }, badge(log.status), " ", log.event_type, " · ", log.response_status ?? log.error, " · ", duration(log.response_time_ms), " · ",
       h("a", { href: link(["webhooks", of.webhook, "attempts", log.id]) }, t`View the attempt`)),
     exchange(log),
   ]);
+  /** Puts the type's sample in, unless somebody has written something of their own. */
   async function offer() {
+    if (data.input.value !== sample) return;
     const known = catalogue.event_types.some(({ type }) => type === input.value);
     const { text } = known ? await ask("GET /v1/event-types/{type}", { type: input.value }) : {};
-    const data = text && member(text, ["data", "event_type", "sample"]);
-    sample.show({ text: data && data !== "null" ? pretty(data) : undefined });
+    const found = text && member(text, ["data", "event_type", "sample"]);
+    sample = found && found !== "null" ? pretty(found) : "";
+    data.input.value = sample;
   }
   input.addEventListener("change", () => act(offer));
   const send = () => act(async () => {
-    const { log: { id } } = await call("POST /v1/webhooks/{webhook}/test", of, { body: { event_type: input.value || undefined } });
-    const { log } = await call("GET /v1/webhooks/{webhook}/logs/{log}", { ...of, log: id });
-    outcome.show({ log });
+    clear([data]);
+    try {
+      const own = data.input.value === sample ? null : objectIn(data.input.value, "data");
+      const members = [input.value && `"event_type":${JSON.stringify(input.value)}`, own && `"data":${own.text}`].filter(Boolean);
+      const { log: { id } } = await call("POST /v1/webhooks/{webhook}/test", of, { body: `{${members.join()}}` });
+      const { log } = await call("GET /v1/webhooks/{webhook}/logs/{log}", { ...of, log: id });
+      outcome.show({ log });
+    } catch (error) {
+      tell([data], error, fail);
+    }
   });
   const verify = () => act(async () => {
     await call("POST /v1/webhooks/{webhook}/verify", of);
@@ -37,8 +49,9 @@ export function testing({ call, ask, act, say, can, link }, of, catalogue, hook)
   const element = h("section", { class: "card", id: "testing", hidden: true },
     h("h2", null, t`Send test event`),
     h("p", { class: "sub" }, t`Sent once, now, with a fresh id and the header Rung-Test: true. It counts for nothing.`),
-    h("div", { class: "actions" }, field(t`Event type`, chooser), button(t`Send`, send, { id: "send-test", class: "primary" }),
-      can("manage") && button(t`Ask for the challenge`, verify, { id: "challenge-now" })), sample.element, outcome.element);
+    h("div", { class: "actions" }, field(t`Event type`, chooser)), data.element,
+    h("div", { class: "actions" }, button(t`Send`, send, { id: "send-test", class: "primary" }),
+      can("manage") && button(t`Ask for the challenge`, verify, { id: "challenge-now" })), outcome.element);
   return {
     element,
     focus() {

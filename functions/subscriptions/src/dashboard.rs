@@ -15,15 +15,19 @@ use rung_core::branding::Branding;
 use crate::{Management, Path};
 
 /// What the page may do: run and show its own files, and call its own API. Only the operator's origins may frame it, and only the
-/// operator's logo comes from elsewhere.
+/// operator's logo and sentences come from elsewhere.
 fn policy(branding: &Branding) -> String {
     let logo = branding.logo_origin().unwrap_or_default();
+    let sentences = branding
+        .sentences_origin()
+        .map(|origin| format!(" {origin}"))
+        .unwrap_or_default();
     let ancestors = match &branding.frame_ancestors[..] {
         [] => "'none'".to_owned(),
         origins => origins.join(" "),
     };
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: {logo}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{sentences}; img-src 'self' data: {logo}; \
         frame-ancestors {ancestors}; base-uri 'none'; form-action 'none'"
     )
 }
@@ -59,7 +63,7 @@ static PAGE: File = file!("index.html", HTML);
 static REFERENCE: File = file!("docs.html", HTML);
 
 /// What the pages are made of, and what a page that frames it may load.
-static PARTS: [File; 41] = [
+static PARTS: [File; 42] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
     file!("api.js", JAVASCRIPT),
@@ -88,6 +92,7 @@ static PARTS: [File; 41] = [
     file!("maintenance.js", JAVASCRIPT),
     file!("pages.js", JAVASCRIPT),
     file!("picker.js", JAVASCRIPT),
+    file!("preview.js", JAVASCRIPT),
     file!("publish.js", JAVASCRIPT),
     file!("recovery.js", JAVASCRIPT),
     file!("secret.js", JAVASCRIPT),

@@ -16,6 +16,7 @@ mod encryption;
 mod event_types;
 mod events;
 mod export;
+mod filter_preview;
 mod ids;
 mod import;
 mod jobs;
@@ -179,6 +180,11 @@ fn calls() -> Routes<Management> {
         .get("/v1/events", events::list, docs::list_events)
         .get("/v1/events/{event}", events::get, docs::get_event)
         .delete("/v1/events/{event}", events::delete, docs::delete_event)
+        .post(
+            "/v1/filter-preview",
+            filter_preview::preview,
+            docs::preview_filter,
+        )
         .get("/v1/jobs", jobs::list, docs::list_jobs)
         .get("/v1/jobs/{job}", jobs::get, docs::get_job)
         .post("/v1/jobs/{job}/cancel", jobs::cancel, docs::cancel_job)

@@ -228,7 +228,7 @@ pub mod read {
     use jiff::Timestamp;
 
     use rung_base::clock::milliseconds;
-    use rung_json::Json;
+    use rung_json::{Json, limits::JSON_DEPTH};
 
     /// A text of 1 to `most` characters.
     pub fn text(most: usize) -> impl Fn(&Json) -> Result<String, String> {
@@ -350,6 +350,18 @@ pub mod read {
             .as_object()
             .map(|_| value)
             .ok_or_else(|| "must be an object".to_owned())
+    }
+
+    /// An object of an event: its data, its metadata.
+    ///
+    /// # Errors
+    /// When it is something else, or nested deeper than data may be.
+    pub fn payload(value: &Json) -> Result<&Json, String> {
+        let object = object(value)?;
+        let shallow = object.depth() <= JSON_DEPTH;
+        shallow
+            .then_some(object)
+            .ok_or_else(|| format!("must be at most {JSON_DEPTH} levels deep"))
     }
 
     /// A list, as it is.

@@ -14,6 +14,7 @@ mod need;
 pub mod openapi;
 mod page;
 mod precondition;
+mod refused;
 mod serve;
 mod source;
 mod wrong_keys;
@@ -51,6 +52,7 @@ pub use self::{
     need::{Need, Reach},
     page::{Page, Seal},
     precondition::{ETag, Precondition},
+    refused::refused,
     serve::{
         NoQuery, Query, RequestId, body, body_beside_query, bytes, empty_or_body, idempotency_key,
         nothing, nothing_beside_query, parse, refusal, router,

@@ -98,6 +98,10 @@ pub const IMPORT_BYTES: usize = 4 * 1024 * 1024;
 pub const IMPORT_LINES: usize = 1_000;
 /// An import stops when it has told so much of what was refused, in bytes.
 pub const IMPORT_TOLD_BYTES: usize = 1024 * 1024;
+/// Most events that a filter is tried on.
+pub const PREVIEW_EVENTS: usize = 100;
+/// A filter is tried on no further event when those before have so many bytes together.
+pub const PREVIEW_BYTES: usize = 4 * 1024 * 1024;
 /// The greatest `rate_per_second` of a recovery.
 pub const RECOVERY_RATE_MAX: u32 = 1_000;
 /// How long a call of the API may count or change things one by one before it answers how far it came, in milliseconds.

@@ -20,12 +20,17 @@ pub struct Branding {
     /// Light or dark pages; `auto` follows the browser.
     pub theme: Theme,
     /// The language of the pages, such as `de`; null follows the browser.
-    pub language: Option<Language>,
+    pub language: Option<String>,
+    /// The address of a file with the pages' sentences in that language, for one that Rung does not know.
+    pub sentences: Option<String>,
     /// The pages that portal links show; null for all.
     pub pages: Option<Vec<Page>>,
     /// The origins whose pages may show these in a frame.
     pub frame_ancestors: Vec<String>,
 }
+
+/// The languages that the pages speak by themselves.
+const LANGUAGES: [&str; 2] = ["en", "de"];
 
 /// Light or dark.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,18 +45,6 @@ pub enum Theme {
     Light,
     /// Light on dark.
     Dark,
-}
-
-/// A language that the pages speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "openapi", schemars(rename = "PortalLanguage"))]
-#[serde(rename_all = "snake_case")]
-pub enum Language {
-    /// English.
-    En,
-    /// German.
-    De,
 }
 
 /// A page of the portal.
@@ -96,6 +89,22 @@ impl Branding {
         if !self.accent.as_deref().is_none_or(is_colour) {
             return Err("`accent` must be a colour such as #4353c9".to_owned());
         }
+        if !self.sentences.as_deref().is_none_or(is_https) {
+            return Err("`sentences` must be an https URL".to_owned());
+        }
+        match (&self.language, &self.sentences) {
+            (None, Some(_)) => {
+                return Err("`language` must be the code of the language of `sentences`".to_owned());
+            }
+            (Some(language), None) if !LANGUAGES.contains(&language.as_str()) => {
+                let known = LANGUAGES.join(" or ");
+                return Err(format!("`language` must be {known}, or have `sentences`"));
+            }
+            (Some(language), Some(_)) if !is_language(language) => {
+                return Err("`language` must be a code such as fr or pt-BR".to_owned());
+            }
+            _ => {}
+        }
         let origins = &self.frame_ancestors;
         if origins.len() > BRANDING_ORIGINS || !origins.iter().all(|origin| is_origin(origin)) {
             return Err(format!(
@@ -108,15 +117,36 @@ impl Branding {
     /// The origin that the logo is loaded from, if it is not in its own address.
     #[must_use]
     pub fn logo_origin(&self) -> Option<String> {
-        let url = Url::parse(self.logo.as_deref()?).ok()?;
-        (url.scheme() == "https").then(|| url.origin().ascii_serialization())
+        origin(self.logo.as_deref()?)
     }
+
+    /// The origin that the sentences are loaded from.
+    #[must_use]
+    pub fn sentences_origin(&self) -> Option<String> {
+        origin(self.sentences.as_deref()?)
+    }
+}
+
+fn origin(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    (url.scheme() == "https").then(|| url.origin().ascii_serialization())
 }
 
 fn is_picture(address: &str) -> bool {
     // Whatever follows stands in an attribute of a picture; there no address runs anything.
-    address.starts_with("data:image/")
-        || Url::parse(address).is_ok_and(|url| url.scheme() == "https" && url.host().is_some())
+    address.starts_with("data:image/") || is_https(address)
+}
+
+fn is_https(address: &str) -> bool {
+    Url::parse(address).is_ok_and(|url| url.scheme() == "https" && url.host().is_some())
+}
+
+/// Whether a text is the code of a language, as an attribute of the page has it.
+fn is_language(text: &str) -> bool {
+    let is_part = |part: &str| {
+        (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    text.split('-').all(is_part)
 }
 
 fn is_colour(text: &str) -> bool {
@@ -148,6 +178,10 @@ mod tests {
         assert_eq!(branding.theme, Theme::Dark);
         let origin = branding.logo_origin();
         assert_eq!(origin.as_deref(), Some("https://cdn.example:8443"));
+        let french = r#"{"language": "fr", "sentences": "https://cdn.example/fr.json"}"#;
+        let french = Branding::parse(french).unwrap();
+        let origin = french.sentences_origin();
+        assert_eq!(origin.as_deref(), Some("https://cdn.example"));
         let inline = Branding::parse(r#"{"logo": "data:image/png;base64,AAAA"}"#).unwrap();
         assert_eq!(inline.logo_origin(), None);
     }
@@ -163,7 +197,19 @@ mod tests {
             (r#"{"accent": "red; } *"}"#, "`accent`"),
             (r#"{"accent": "4353c9"}"#, "`accent`"),
             (r#"{"theme": "blue"}"#, "unknown variant `blue`"),
-            (r#"{"language": "fr"}"#, "unknown variant `fr`"),
+            (r#"{"language": "fr"}"#, "`language` must be en or de"),
+            (
+                r#"{"sentences": "https://cdn.example/fr.json"}"#,
+                "`language`",
+            ),
+            (
+                r#"{"language": "f r", "sentences": "https://cdn.example/fr.json"}"#,
+                "`language`",
+            ),
+            (
+                r#"{"language": "fr", "sentences": "http://cdn.example/fr.json"}"#,
+                "`sentences`",
+            ),
             (r#"{"pages": ["keys"]}"#, "unknown variant `keys`"),
             (r#"{"frame_ancestors": ["*"]}"#, "`frame_ancestors`"),
             (

@@ -284,6 +284,10 @@ class Webhooks(_Resource):
         """Ends the validity of the old secret now."""
         return cast(t.Webhook, self._one("webhook", "POST", path("/v1/webhooks/{}/rotate-secret/finish", id), body={}))
 
+    def preview_filter(self, **body: Unpack[t.PreviewFilterRequest]) -> t.FilterPreview:
+        """Which of the last events a filter takes."""
+        return cast(t.FilterPreview, self._http.call("POST", "/v1/filter-preview", body=body))
+
     def recover(self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[t.RecoverRequest]) -> t.Job:
         """Sends again what did not arrive."""
         return cast(

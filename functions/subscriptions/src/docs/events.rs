@@ -3,16 +3,18 @@
 use http::StatusCode;
 use rung_api::{
     Code,
+    limits::WEBHOOK_EVENTS,
     openapi::{Operation, Schemas, Who},
 };
 use rung_core::domain::tenant::Scope;
 use schemars::{Schema, json_schema};
 use serde_json::json;
 
-use super::{deliveries, jobs, next_cursor};
+use super::{deliveries, jobs, next_cursor, object};
 use crate::{
     deliveries::View as DeliveryView,
     events::{Detail, View},
+    filter_preview::FilterPreview,
 };
 
 pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
@@ -84,6 +86,54 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
             },
             "deliveries": [deliveries::example()],
             "next_cursor": null,
+        }),
+    )
+}
+
+pub(crate) fn preview_filter(schemas: &mut Schemas) -> Operation {
+    let preview = schemas.subschema_for::<FilterPreview>().to_value();
+    let body = object(
+        &[],
+        json!({
+            "filter": {
+                "description": "The filter, as a webhook has it; null takes all.",
+                "type": ["object", "null"],
+            },
+            "events": {
+                "description": "Only events of these types, as a webhook subscribes to them [default: all].",
+                "type": ["array", "null"],
+                "items": { "type": "string" },
+                "minItems": 1,
+                "maxItems": WEBHOOK_EVENTS,
+            },
+            "dialect": {
+                "description": "The dialect that knows the types [default: the tenant's].",
+                "type": ["string", "null"],
+            },
+        }),
+    );
+    let filter = json!({ "score": [{ "numeric": [">=", 90] }] });
+    Operation::new(
+        Who::Tenant(Scope::Manage),
+        "previewFilter",
+        "Find out which of the last events a filter takes.",
+    )
+    .describe(
+        "Of the tenant's last 100 events of these types, or fewer if they are large (4 MiB of bodies together). Changes nothing. A portal link for one webhook cannot use it.",
+    )
+    .body(body, json!({ "filter": filter, "events": ["user.lesson.completed"] }))
+    .answers_with(
+        StatusCode::OK,
+        "The events, newest first.",
+        preview,
+        json!({
+            "matching": 1,
+            "events": [{
+                "id": "evt_001",
+                "type": "user.lesson.completed",
+                "created_at": "2025-10-10T12:30:00.123Z",
+                "matches": true,
+            }],
         }),
     )
 }

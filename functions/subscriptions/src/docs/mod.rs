@@ -30,7 +30,7 @@ pub(crate) use self::{
     },
     encryption::reencrypt,
     event_types::{delete_event_type, get_event_type, list_event_types, put_event_type},
-    events::{delete_event, get_event, list_events},
+    events::{delete_event, get_event, list_events, preview_filter},
     exports::{create_export, get_output, import},
     jobs::{cancel_job, get_job, list_jobs},
     keys::{
@@ -95,6 +95,7 @@ pub(crate) fn root(schemas: &mut Schemas) -> Operation {
                 "accent": "#4353c9",
                 "theme": "auto",
                 "language": null,
+                "sentences": null,
                 "pages": null,
                 "frame_ancestors": ["https://app.example.com"],
             },

@@ -500,6 +500,10 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
                 "type": ["string", "null"],
                 "maxLength": EVENT_TYPE_CHARS,
             },
+            "data": {
+                "description": "The data to send instead of the sample, checked as published data: against the schema of the event type and the dialect's limits.",
+                "type": ["object", "null"],
+            },
         }),
     );
     let log = schemas.subschema_for::<Tested<'_>>();
@@ -520,6 +524,11 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
     )
     .refuses(&[
         Code::UnknownEventType,
+        Code::SchemaViolation,
+        Code::UnusableSchema,
+        Code::PayloadTooLarge,
+        Code::UnstableNumber,
+        Code::ReservedMember,
         Code::WebhookUnverified,
         Code::RateLimited,
         Code::CannotSend,

@@ -54,7 +54,7 @@ use self::{
 pub(crate) use self::{
     challenge::verify,
     exported::Exported,
-    request::event_patterns,
+    request::{event_patterns, filter as event_filter},
     secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
 };
 use crate::{
@@ -701,6 +701,7 @@ pub(crate) async fn test(
     let named = fields.optional("event_type", |value| {
         value.as_str().ok_or_else(|| "must be a string".to_owned())
     });
+    let data = fields.optional("data", read::payload);
     fields.finish()?;
     let event_type = match named {
         Some(name) => catalogue.resolve_type(name).ok_or_else(|| {
@@ -717,13 +718,15 @@ pub(crate) async fn test(
     if challenge::is_demanded(&webhook) {
         return Err(Code::WebhookUnverified.into());
     }
+    let deliverer = &state.deliverer;
+    let event = deliverer.test_event(&webhook, dialect, &types, event_type, data);
+    let event = event.map_err(|refusal| rung_api::refused(refusal, "", "event_type", false))?;
     state.admit(&caller, &id, ByHand::Test).await?;
     let record = caller
         .record(Action::WebhookTested, webhook.id.as_str())
         .changing(Change::of("event_type", Value::Null, event_type));
     state.api.store.record(&record).await?;
-    let attempt = state.deliverer.test(&webhook, dialect, event_type).await?;
-    let attempt = attempt.ok_or(Code::UnknownEventType)?;
+    let attempt = deliverer.test(&webhook, dialect, event).await?;
     Ok(answer(
         StatusCode::OK,
         json!({ "log": logs::Tested::of(&attempt, dialect) }),

@@ -70,7 +70,7 @@ fn unknown(dialect: &Dialect, patterns: &[String]) -> Option<UnknownPattern> {
 }
 
 /// Which payloads to take. A fault is noted at its place within the pattern.
-pub(super) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
+pub(crate) fn filter(fields: &mut Fields<'_>) -> Patch<Filter> {
     let pattern = match fields.patch("filter", Ok) {
         Patch::Set(pattern) => pattern,
         Patch::Clear => return Patch::Clear,

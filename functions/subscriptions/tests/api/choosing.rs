@@ -223,3 +223,89 @@ async fn webhooks_are_found_by_metadata_status_and_event_type() {
         assert_eq!(refused.fields(), [field], "{query}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_is_tried_on_the_last_events_and_changes_nothing() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let other = world.tenant("other", "standard", "pro").await;
+    let path = "/v1/filter-preview";
+    let none = world.send(&tenant, "POST", path, json!({})).await;
+    assert_eq!(none.data(200), &json!({"matching": 0, "events": []}));
+
+    let mut ids = Vec::new();
+    for (event_type, amount) in [("order.paid", 50), ("order.paid", 150), ("user.left", 500)] {
+        let accepted = published(&world, &tenant, event_type, json!({"amount": amount})).await;
+        ids.push(accepted["event"]["id"].clone());
+        world.run_for(1_000).await;
+    }
+    published(&world, &other, "order.paid", json!({"amount": 150})).await;
+    let filter = json!({"amount": [{"numeric": [">", 100]}]});
+    let preview = json!({"filter": filter, "events": ["order.*"]});
+    let found = world.send(&tenant, "POST", path, preview).await;
+    let found = found.data(200);
+    assert_eq!(found["matching"], 1);
+    let told = |event: &Value| (event["id"].clone(), event["matches"] == true);
+    let events: Vec<_> = found["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(told)
+        .collect();
+    assert_eq!(events, [(ids[1].clone(), true), (ids[0].clone(), false)]);
+    let all = world
+        .send(&tenant, "POST", path, json!({"filter": null}))
+        .await;
+    assert_eq!(all.data(200)["matching"], 3);
+    assert_eq!(all.data(200)["events"][0]["type"], "user.left");
+
+    let wrong = json!({"filter": {"a": [{"like": "x"}]}, "events": [], "dialect": "none"});
+    let refused = world.send(&tenant, "POST", path, wrong).await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["dialect", "events", "filter.a[0].like"]);
+
+    // What was erased is not looked at.
+    let erased = format!("/v1/events/{}", ids[1].as_str().unwrap());
+    let erased = world
+        .send_text(&As::operator_for("acme"), "DELETE", &erased, "")
+        .await;
+    erased.data(202);
+    let left = world.send(&tenant, "POST", path, json!({})).await;
+    assert_eq!(left.data(200)["matching"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_is_tried_on_a_hundred_events_and_no_more_bytes_than_that_is_bounded_by() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let batch = |data: Value| {
+        let event = json!({"type": "a.b", "data": data});
+        json!({"events": vec![event; 60]})
+    };
+    for _ in 0..2 {
+        let published = world
+            .send(&tenant, "POST", "/v1/events/batch", batch(json!({"n": 1})))
+            .await;
+        published.data(202);
+    }
+    let seen = world
+        .send(&tenant, "POST", "/v1/filter-preview", json!({}))
+        .await;
+    assert_eq!(seen.data(200)["events"].as_array().unwrap().len(), 100);
+    world.run_for(1_000).await;
+    for _ in 0..19 {
+        published(
+            &world,
+            &tenant,
+            "a.large",
+            json!({"text": "x".repeat(250_000)}),
+        )
+        .await;
+    }
+    let seen = world
+        .send(&tenant, "POST", "/v1/filter-preview", json!({}))
+        .await;
+    // Each has a quarter of a MiB, and the one that goes beyond four is the last.
+    let looked_at = seen.data(200)["events"].as_array().unwrap().len();
+    assert_eq!(looked_at, 17);
+}

@@ -91,10 +91,11 @@ async fn the_dashboard_is_held_to_its_own_files_and_api() {
 #[tokio::test]
 async fn the_operator_says_how_the_portal_looks_and_who_may_frame_it() {
     let about = World::still().await.get(&As::nobody(), "/v1").await;
-    let plain = json!({ "name": null, "logo": null, "accent": null, "theme": "auto", "language": null, "pages": null, "frame_ancestors": [] });
+    let plain = json!({ "name": null, "logo": null, "accent": null, "theme": "auto", "language": null, "sentences": null, "pages": null, "frame_ancestors": [] });
     assert_eq!(about.data(200)["portal"], plain);
 
-    let settings = json!({ "name": "Acme", "logo": "https://cdn.example/a.svg", "accent": "#336699", "theme": "dark", "language": "de",
+    let settings = json!({ "name": "Acme", "logo": "https://cdn.example/a.svg", "accent": "#336699", "theme": "dark", "language": "fr",
+        "sentences": "https://words.example/fr.json",
         "pages": ["webhooks", "types"], "frame_ancestors": ["https://app.example", "http://localhost:3000"] });
     let branding = Branding::parse(&settings.to_string()).unwrap();
     let mut world = World::still().await;
@@ -106,6 +107,7 @@ async fn the_operator_says_how_the_portal_looks_and_who_may_frame_it() {
     let policy = head.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("frame-ancestors https://app.example http://localhost:3000;"));
     assert!(policy.contains("img-src 'self' data: https://cdn.example;"));
+    assert!(policy.contains("connect-src 'self' https://words.example;"));
 }
 
 #[tokio::test]

@@ -217,8 +217,29 @@ async fn the_operators_types_are_every_tenants_and_a_tenants_own_stand_before_th
         .await;
     let sent = log.data(200)["log"]["request"]["body"].as_str().unwrap();
     assert!(sent.contains(r#""n":7"#), "{sent}");
+
+    // Or data of its own, which are checked as published data are.
+    let test = format!("/v1/webhooks/{id}/test");
+    let given = |data: Value| json!({"event_type": "order/paid.v2", "data": data});
+    let tested = world
+        .send(&other, "POST", &test, given(json!({"n": 12})))
+        .await;
+    let log = tested.data(200)["log"]["id"].as_str().unwrap();
+    let log = world
+        .get(&other, &format!("/v1/webhooks/{id}/logs/{log}"))
+        .await;
+    let sent = log.data(200)["log"]["request"]["body"].as_str().unwrap();
+    assert!(sent.contains(r#""n":12"#), "{sent}");
+    for (data, code, field) in [
+        (json!({"n": 0}), "schema_violation", "data.n"),
+        (json!([1]), "invalid_request", "data"),
+    ] {
+        let refused = world.send(&other, "POST", &test, given(data)).await;
+        refused.assert_error(422, code);
+        assert_eq!(refused.fields(), [field]);
+    }
     let logs = world.get(&other, "/v1/logs?event_type=billing").await;
-    assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 2);
+    assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), 3);
     let webhooks = world
         .get(&other, "/v1/webhooks?event_type=order/paid.v2")
         .await;

@@ -168,6 +168,7 @@ fn of_tenants() -> Table {
         (acme(), "/v1/webhooks/{webhook}/deliveries/cancel", 202, statuses("held"), statuses("missed")),
         (acme(), "/v1/webhooks/{webhook}/recover", 202, statuses("any"), statuses("failed")),
         (acme(), "/v1/recover", 202, statuses("missed"), statuses("failed")),
+        (acme(), "/v1/filter-preview", 200, json!({"filter": null}), json!({"filter": {"n": [1]}})),
         (acme(), "/v1/events", 202, event(1), event(2)),
         (acme(), "/v1/events/batch", 202, batch(3), batch(4)),
     ]

@@ -80,6 +80,7 @@ const CALLS: &[(&str, &str, Asks)] = &[
     ("POST", "/v1/events", Never),
     ("POST", "/v1/events/batch", Never),
     ("POST", "/v1/exports", Never),
+    ("POST", "/v1/filter-preview", OfAll("manage")),
     ("POST", "/v1/import", Never),
     ("POST", "/v1/jobs/{job}/cancel", Of("manage")),
     ("POST", "/v1/keys", Never),

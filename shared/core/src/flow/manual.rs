@@ -1,24 +1,28 @@
 //! What people start by hand: retries, tests.
 
+use bytes::Bytes;
 use rung_base::{chance, clock::timestamp};
 use rung_dialect::{Dialect, EventFacts};
+use rung_json::Json;
 
 use super::{
-    FlowError,
-    accept::{delivery_key, new_event_id},
+    EventTypes, FlowError,
+    accept::{Refusal, check, delivery_key, new_event_id},
     deliver::Deliverer,
 };
 use crate::{
+    aside::aside,
     domain::{
         attempt::{Attempt, Outcome, Trigger},
         audit::Record,
         delivery::{Delivery, State},
         hops::Hops,
-        id::DeliveryKey,
+        id::{DeliveryKey, EventId},
         message::{AttemptMessage, Content, Message},
         position::Position,
         webhook::Webhook,
     },
+    limits::COSTLY_EVENT_BYTES,
     mutation::{Mutation, mutated},
     queue::QueueName,
     store::{
@@ -150,8 +154,55 @@ impl Deliverer {
         Ok(self.queue.send(QueueName::Retry, &message, 0).await?)
     }
 
-    /// Posts a type's sample event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and
-    /// counts for nothing. `None` when the dialect has no such type.
+    /// Makes a test event of a type: with these data, held against all that publishing holds data against, or with the type's sample.
+    ///
+    /// # Errors
+    /// When the webhook's dialect has no such type, or cannot say the data, or they break the type's schema.
+    pub fn test_event(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        types: &EventTypes,
+        event_type: &str,
+        data: Option<&Json>,
+    ) -> Result<TestEvent, Refusal> {
+        let sample = || dialect.catalogue.sample(event_type);
+        let said = data.or_else(sample).ok_or_else(|| Refusal::UnknownType {
+            event_type: event_type.to_owned(),
+        })?;
+        let wall_ms = self.clock.wall_ms();
+        let id = new_event_id(dialect, wall_ms, chance::bytes());
+        let request_id = format!("req_{}", chance::hex::<10>());
+        let facts = EventFacts {
+            id: id.as_str(),
+            event_type,
+            data: said,
+            time: timestamp(wall_ms),
+            is_time_given: false,
+            request_id: &request_id,
+            metadata: None,
+        };
+        let body = check::body(dialect, &facts)?;
+        if let Some(data) = data {
+            let check = || {
+                self.publisher
+                    .check_schema(&webhook.tenant, dialect, types, event_type, data)
+            };
+            if body.len() > COSTLY_EVENT_BYTES {
+                aside(check)
+            } else {
+                check()
+            }?;
+        }
+        Ok(TestEvent {
+            id,
+            event_type: event_type.to_owned(),
+            body,
+            wall_ms,
+        })
+    }
+
+    /// Posts a test event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and counts for nothing.
     ///
     /// # Errors
     /// When the table fails, or this host cannot send: then nothing is logged.
@@ -159,29 +210,19 @@ impl Deliverer {
         &self,
         webhook: &Webhook,
         dialect: &Dialect,
-        event_type: &str,
-    ) -> Result<Option<Attempt>, FlowError> {
-        let Some(data) = dialect.catalogue.sample(event_type) else {
-            return Ok(None);
-        };
-        let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
-        let id = new_event_id(dialect, wall_ms, chance::bytes());
-        let request_id = format!("req_{}", chance::hex::<10>());
-        let facts = EventFacts {
-            id: id.as_str(),
+        event: TestEvent,
+    ) -> Result<Attempt, FlowError> {
+        let TestEvent {
+            id,
             event_type,
-            data,
-            time: timestamp(wall_ms),
-            is_time_given: false,
-            request_id: &request_id,
-            metadata: None,
-        };
-        // Samples are checked when a dialect is loaded.
-        let body = bytes::Bytes::from(dialect.body(&facts).unwrap_or_default());
+            body,
+            wall_ms,
+        } = event;
+        let now_ms = self.clock.now_ms();
         let event = Event {
             tenant: webhook.tenant.clone(),
-            id: id.clone(),
-            event_type: event_type.to_owned(),
+            id,
+            event_type: event_type.clone(),
             timestamp_ms: wall_ms,
             accepted_ms: now_ms,
             content_hash: [0; 32],
@@ -201,7 +242,7 @@ impl Deliverer {
         };
         let message = AttemptMessage::new(delivery, position);
         let content = Content {
-            event_type: event_type.to_owned(),
+            event_type,
             body,
             trace: None,
             hops: Hops::NONE,
@@ -214,8 +255,17 @@ impl Deliverer {
         } else {
             self.store.log_failure(&attempt).await?;
         }
-        Ok(Some(attempt))
+        Ok(attempt)
     }
+}
+
+/// An event that tests a webhook.
+#[derive(Debug)]
+pub struct TestEvent {
+    id: EventId,
+    event_type: String,
+    body: Bytes,
+    wall_ms: u64,
 }
 
 /// Whether a delivery has succeeded, as its row tells, the attempt that was made at it, or the log entry that led to it.

@@ -455,7 +455,9 @@ async fn every_change_leaves_one_entry_in_the_audit_log() {
             .iter()
             .find(|(id, _)| *id == call.id)
             .unwrap_or(&("", ""));
-        if call.method == "GET" && action.is_empty() {
+        // It is a POST for the size of a filter alone.
+        let reads = call.method == "GET" || call.id == "previewFilter";
+        if reads && action.is_empty() {
             assert!(new.is_empty(), "{}: {new:?}", call.id);
             continue;
         }

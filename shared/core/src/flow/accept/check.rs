@@ -14,8 +14,10 @@ use crate::{
     aside::aside,
     domain::{
         event_type::{Owner, Source},
+        id::TenantId,
         tenant::Tenant,
     },
+    flow::EventTypes,
     limits::{COSTLY_EVENT_BYTES, COSTLY_WEBHOOKS},
     store::events::Body,
 };
@@ -68,7 +70,8 @@ impl Publisher {
                     event_type: event_type.to_owned(),
                 });
             }
-            let check = || self.check_schema(tenant, dialect, routes, event_type, facts.data);
+            let check =
+                || self.check_schema(&tenant.id, dialect, &routes.types, event_type, facts.data);
             if is_costly { aside(check) } else { check() }?;
         }
         drop(turn);
@@ -88,19 +91,19 @@ impl Publisher {
     }
 
     /// Holds the data against the schema of its type: the tenant's own, or else the deployment's, or else the dialect's.
-    fn check_schema(
+    pub(in crate::flow) fn check_schema(
         &self,
-        tenant: &Tenant,
+        tenant: &TenantId,
         dialect: &Dialect,
-        routes: &Routes,
+        types: &EventTypes,
         event_type: &str,
         data: &Json,
     ) -> Result<(), Refusal> {
-        let schema = match routes.types.definition(&dialect.name, event_type) {
+        let schema = match types.definition(&dialect.name, event_type) {
             Some((definition, source)) => {
                 let given = definition.schema.as_ref();
                 let owner = match source {
-                    Source::Tenant => Owner::Tenant(&tenant.id),
+                    Source::Tenant => Owner::Tenant(tenant),
                     Source::Deployment | Source::Dialect => Owner::Deployment(&dialect.name),
                 };
                 let compiled = given.map(|given| self.schemas.compiled(owner, event_type, given));
@@ -127,7 +130,7 @@ impl Publisher {
     }
 }
 
-fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
+pub(in crate::flow) fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
     dialect
         .body(facts)
         .map(Bytes::from)

@@ -8,7 +8,7 @@
 //! `routes` says which webhooks an event is for, `check` whether it may be accepted for them, by the `schemas` too, `identity` whether it is one that was accepted before, `messages` what brings it
 //! on its way; `own` accepts what Rung itself has to tell.
 
-mod check;
+pub(super) mod check;
 mod identity;
 mod messages;
 mod own;
