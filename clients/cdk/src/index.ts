@@ -1,5 +1,7 @@
 /** Rung's stack for AWS CDK applications. */
 
+import { createHash } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { Stack, Token, Validations, type StackProps } from "aws-cdk-lib";
@@ -41,12 +43,10 @@ export class RungStack extends Stack {
     this.template = new CfnInclude(this, "Template", { templateFile: join(release, "rung.yaml"), parameters: values(parameters) });
     for (const name of ["Subscriptions", "Enqueue", "Deliver", "Sweep"]) {
       const lambda = this.resource(name, CfnFunction);
-      const { s3BucketName: bucket, s3ObjectKey: key } = new Asset(lambda, "Code", { path: join(release, `${name.toLowerCase()}.zip`) });
-      lambda.codeUri = { bucket, key };
+      lambda.codeUri = uploaded(lambda, join(release, `${name.toLowerCase()}.zip`));
     }
     const layer = this.resource("DialectLayer", CfnLayerVersion);
-    const { s3BucketName: bucket, s3ObjectKey: key } = new Asset(layer, "Content", { path: dialects ?? join(release, "dialects.zip") });
-    layer.contentUri = { bucket, key };
+    layer.contentUri = uploaded(layer, dialects ?? join(release, "dialects.zip"));
 
     this.apiUrl = Token.asString(this.template.getOutput("ApiUrl").value);
     const secretCompleteArn = this.template.getResource("AdminKey").ref;
@@ -64,6 +64,13 @@ export class RungStack extends Stack {
     if (resource instanceof type) return resource;
     throw new Error(`rung.yaml: ${name} is no ${type.name}`);
   }
+}
+
+/** Where CDK puts a zip or a folder. CDK takes files of the same size and time for the same; what packages bring has the same time. */
+function uploaded(scope: Construct, path: string): { bucket: string; key: string } {
+  const assetHash = statSync(path).isFile() ? createHash("sha256").update(readFileSync(path)).digest("hex") : undefined;
+  const { s3BucketName: bucket, s3ObjectKey: key } = new Asset(scope, "Code", { path, ...(assetHash && { assetHash }) });
+  return { bucket, key };
 }
 
 /** The parameters as CloudFormation takes them, by their names. */
