@@ -25,7 +25,6 @@ pub mod encryption;
 pub mod flow;
 pub mod limits;
 pub mod metrics;
-pub mod mutation;
 pub mod queue;
 pub mod store;
 pub mod topic;

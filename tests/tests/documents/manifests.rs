@@ -26,6 +26,29 @@ fn nothing_depends_on_what_it_does_not_use() {
     }
 }
 
+/// A program that draws its secrets from a seed has none.
+#[test]
+fn randomness_from_a_seed_is_for_tests_alone() {
+    let tree = Tree::read();
+    let mut asking = Vec::new();
+    for folder in tree.crates() {
+        let manifest = manifest(&tree, &folder);
+        for table in [
+            "features",
+            "dependencies",
+            "build-dependencies",
+            "dev-dependencies",
+        ] {
+            let entries = manifest.get(table).and_then(Value::as_table);
+            let entries = entries.into_iter().flatten();
+            // Where the feature is declared it enables nothing.
+            let entries = entries.filter(|(_, value)| value.to_string().contains("replay"));
+            asking.extend(entries.map(|(name, _)| format!("{folder} {table} {name}")));
+        }
+    }
+    assert_eq!(asking, ["tests dev-dependencies rung-base"]);
+}
+
 fn manifest(tree: &Tree, folder: &str) -> Table {
     let text = tree.text(&format!("{folder}/Cargo.toml"));
     text.parse()

@@ -21,7 +21,8 @@ use rung_dialect::Dialects;
 use rung_local::app::{App, Parts};
 
 use crate::{
-    receivers::{InHand, Receivers, Way},
+    mutations::Mutation,
+    receivers::{Receivers, Way},
     wire::{Life, Line, Wire},
 };
 
@@ -73,8 +74,8 @@ impl Clock for Skewed {
 pub(crate) struct Function {
     pub(crate) app: App,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) in_hand: Arc<Mutex<InHand>>,
-    life: Arc<Life>,
+    pub(crate) life: Arc<Life>,
+    line: Line,
     busy: AtomicUsize,
 }
 
@@ -101,7 +102,11 @@ impl Function {
         tokio::select! {
             biased;
             () = self.life.over() => None,
-            done = work => Some(done),
+            done = async {
+                let done = work.await;
+                self.line.let_go().await;
+                done
+            } => Some(done),
             () = tokio::time::sleep(limit) => {
                 self.life.end();
                 None
@@ -183,7 +188,6 @@ impl Functions {
             clock: Arc::clone(&self.clock),
             ahead_ms,
         });
-        let in_hand = Arc::default();
         let line = Line::new(self.wire.clone(), Arc::clone(&life));
         let (dynamodb, sqs) = rung_local_aws::clients(line.clone());
         let mut app = App::new(Parts {
@@ -194,7 +198,6 @@ impl Functions {
                 receivers: Arc::clone(&self.receivers),
                 life: Arc::clone(&life),
                 clock: Arc::clone(&clock),
-                in_hand: Arc::clone(&in_hand),
             }),
             dialects: Arc::clone(&self.dialects),
             admin_key: ADMIN_KEY.to_owned(),
@@ -210,13 +213,15 @@ impl Functions {
         .expect("nothing happens to a function before its first call");
         // As a function has it.
         app.deliverer.stats = StatsBuffer::new(STATS_TIME);
-        app.deliverer.index_lag_ms = INDEX_LAG_MS;
+        if self.wire.mutation != Some(Mutation::NoLagAwaited) {
+            app.deliverer.index_lag_ms = INDEX_LAG_MS;
+        }
         line.open();
         Function {
             app,
             clock,
-            in_hand,
             life,
+            line,
             busy: AtomicUsize::new(0),
         }
     }

@@ -5,7 +5,7 @@
 //! any order; [`receivers`] answer by script; [`clients`] publish, repeat themselves and intervene, and ask for
 //! [`recoveries`]. The [`index`] lags; the table or the queues are [`set_back`]. A [`watch`] looks at each call as it takes effect.
 //! The [`ledger`] is the reference model. When faults have ended and everything in the [`world`] has come to rest, it is held against what the table says ([`judge`]). [`mutations`]
-//! shows that all this bites.
+//! shows that all this bites: it makes [`mistakes`] that the product could make.
 //!
 //! `RUNG_SIM_SEEDS=N` plays so many seeds, from `RUNG_SIM_FROM=S` on; `RUNG_SIM_SEED=S` plays one, and prints its trace. A seed
 //! that fails is printed, and fails again whenever it is played.
@@ -18,6 +18,7 @@ mod functions;
 mod index;
 mod judge;
 mod ledger;
+mod mistakes;
 mod mutations;
 mod plan;
 mod queues;
@@ -35,7 +36,7 @@ use std::{
 };
 
 use plan::Kind;
-use world::play;
+use world::{Mode, play};
 
 /// As the program itself has it: an eighth of the time goes into small allocations.
 #[global_allocator]
@@ -70,7 +71,7 @@ fn on_all_cores<T: Send>(work: impl Iterator<Item = T> + Send, each: impl Fn(T) 
 #[test]
 fn whatever_happens_the_invariants_hold() {
     if let Some(seed) = setting("RUNG_SIM_SEED") {
-        let outcome = play(seed, Kind::of(seed), true);
+        let outcome = play(seed, Kind::of(seed), Mode::Traced);
         outcome.trace.iter().for_each(|line| println!("{line}"));
         assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
         return;
@@ -80,7 +81,7 @@ fn whatever_happens_the_invariants_hold() {
     on_all_cores(
         from..from + setting("RUNG_SIM_SEEDS").unwrap_or(SEEDS),
         |seed| {
-            let outcome = play(seed, Kind::of(seed), false);
+            let outcome = play(seed, Kind::of(seed), Mode::Plain);
             if !outcome.violations.is_empty() {
                 println!("RUNG_SIM_SEED={seed}: {:#?}", outcome.violations);
                 failed.lock().unwrap().push(seed);
@@ -94,7 +95,7 @@ fn whatever_happens_the_invariants_hold() {
 #[test]
 fn without_faults_each_attempt_is_one_post() {
     on_all_cores(0..20, |seed| {
-        let outcome = play(seed, Kind::Faultless, false);
+        let outcome = play(seed, Kind::Faultless, Mode::Plain);
         assert!(
             outcome.violations.is_empty(),
             "seed {seed}: {:#?}",
@@ -113,8 +114,8 @@ fn without_faults_each_attempt_is_one_post() {
 fn the_same_seed_is_the_same_run() {
     on_all_cores(0..6, |seed| {
         let (first, second) = (
-            play(seed, Kind::Any, true).trace,
-            play(seed, Kind::Any, true).trace,
+            play(seed, Kind::Any, Mode::Traced).trace,
+            play(seed, Kind::Any, Mode::Traced).trace,
         );
         let differing = first.iter().zip(&second).find(|(a, b)| a != b);
         assert_eq!(differing, None, "seed {seed}");

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     clients::POISON,
     functions::Role,
+    mutations::Mutation,
     receivers::{Held, standing_pause},
     world::{DEAD, QUEUES, World},
 };
@@ -245,10 +246,12 @@ impl World {
             let (webhook, event) = (key.delivery.webhook, key.delivery.event);
             self.ledger().handed(webhook.as_str(), event.as_str());
         }
-        if let Ok(mut all) = function.in_hand.lock() {
-            all.insert(batch_number, in_hand);
+        function.life.in_hand().insert(batch_number, in_hand);
+        if self.wire.mutation == Some(Mutation::AckBeforeWork) {
+            self.delete(queue, batch.iter()).await;
         }
         let records = batch.iter().map(|handed| handed.record.clone()).collect();
+        let records = self.mistaken(records).await;
         let time = Duration::from_millis(plan.batch_ms);
         let failed = function
             .run(
@@ -256,9 +259,7 @@ impl World {
                 function.app.deliverer.deliver(records, time),
             )
             .await;
-        if let Ok(mut all) = function.in_hand.lock() {
-            all.remove(&batch_number);
-        }
+        function.life.in_hand().remove(&batch_number);
         let Some(failed) = failed else {
             self.wire.trace.line(|| "a batch died".to_owned());
             return;
@@ -267,24 +268,26 @@ impl World {
             .iter()
             .filter(|handed| !failed.contains(&handed.record.message_id))
             .filter(|_| self.wire.is_calm() || !chance.happens(plan.undeleted))
-            .enumerate()
-            .map(|(id, handed)| json!({"Id": id.to_string(), "ReceiptHandle": handed.receipt}))
             .collect();
         self.wire
             .trace
             .line(|| format!("{} of {} messages deleted", done.len(), batch.len()));
-        if !done.is_empty() {
-            let request = json!({"QueueUrl": queue_url(queue), "Entries": done});
+        self.delete(queue, done.iter().copied()).await;
+        if plan.set_back.is_some() {
+            let bodies = done.iter().map(|handed| handed.record.body.clone());
+            self.ledger()
+                .deleted_from(queue, self.clock.now_ms(), bodies);
+        }
+    }
+
+    async fn delete(&self, queue: &str, done: impl Iterator<Item = &Handed>) {
+        let entries = done
+            .enumerate()
+            .map(|(id, handed)| json!({"Id": id.to_string(), "ReceiptHandle": handed.receipt}));
+        let entries: Vec<_> = entries.collect();
+        if !entries.is_empty() {
+            let request = json!({"QueueUrl": queue_url(queue), "Entries": entries});
             self.sqs("DeleteMessageBatch", request).await;
-            if plan.set_back.is_some() {
-                let handled = batch.iter().filter(|handed| {
-                    done.iter()
-                        .any(|entry| entry["ReceiptHandle"] == *handed.receipt)
-                });
-                let bodies = handled.map(|handed| handed.record.body.clone());
-                self.ledger()
-                    .deleted_from(queue, self.clock.now_ms(), bodies);
-            }
         }
     }
 

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::{
     ledger::{Ledger, Posted},
+    mutations::Mutation,
     wire::{Life, Wire},
     world::number_of,
 };
@@ -88,21 +89,23 @@ pub(crate) struct Way {
     pub(crate) life: Arc<Life>,
     /// The function's own clock.
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) in_hand: Arc<Mutex<InHand>>,
 }
 
 impl Way {
+    /// The records in hand that ask for a POST of this event to this webhook.
+    fn in_hand(&self, webhook: &str, event: &str) -> Vec<Held> {
+        let in_hand = self.life.in_hand();
+        let own = in_hand.values().flatten().filter(|record| {
+            record.message.delivery.webhook.as_str() == webhook
+                && record.message.delivery.event.as_str() == event
+        });
+        own.cloned().collect()
+    }
+
     /// Why this POST must not be made; `None` when one of the records in hand allows it.
     async fn objection(&self, webhook: &str, event: &str) -> Option<String> {
         let now_ms = self.clock.now_ms();
-        let own = {
-            let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = in_hand.values().flatten().filter(|record| {
-                record.message.delivery.webhook.as_str() == webhook
-                    && record.message.delivery.event.as_str() == event
-            });
-            own.cloned().collect::<Vec<_>>()
-        };
+        let own = self.in_hand(webhook, event);
         let mut objections = Vec::new();
         for record in own {
             let message = &record.message;
@@ -139,14 +142,7 @@ impl Way {
     /// Judges a POST to a webhook with a rate limit, unless that was changed since the message was handed out, or somebody has asked for
     /// it by hand.
     async fn judge_pace(&self, webhook: &str, event: &str) {
-        let own: Vec<_> = {
-            let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = in_hand.values().flatten().filter(|record| {
-                record.message.delivery.webhook.as_str() == webhook
-                    && record.message.delivery.event.as_str() == event
-            });
-            own.cloned().collect()
-        };
+        let own = self.in_hand(webhook, event);
         let Some(Held { message, pace, .. }) = own.first() else {
             return;
         };
@@ -272,7 +268,10 @@ impl Transport for Way {
             let (wire, life) = (&self.receivers.wire, &self.life.name);
             wire.trace
                 .line(|| format!("{life} cannot POST {event} to {webhook}"));
-            return Err(HostFault::NameServers.into());
+            return Err(match wire.mutation {
+                Some(Mutation::HostFaultCounted) => Failure::Closed,
+                _ => HostFault::NameServers.into(),
+            });
         }
         let objection = self.objection(&webhook, &event).await;
         self.judge_pace(&webhook, &event).await;

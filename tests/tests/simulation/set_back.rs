@@ -38,7 +38,6 @@ impl World {
     }
 
     async fn set_table_back(self: &Arc<Self>, items: Vec<Value>, clients: Arc<()>) {
-        self.forget_sweeps();
         for item in self.items().await {
             let key = json!({"pk": item["pk"], "sk": item["sk"]});
             let request = json!({"TableName": "rung", "Key": key});

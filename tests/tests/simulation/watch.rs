@@ -244,7 +244,7 @@ fn naming(state: &str, body: &[u8]) -> Option<Value> {
 }
 
 /// The delivery whose row has this key.
-fn delivery(key: &Value) -> Option<DeliveryKey> {
+pub(crate) fn delivery(key: &Value) -> Option<DeliveryKey> {
     let mut names = text(&key["pk"]).strip_prefix("D#")?.split('#');
     Some(DeliveryKey {
         tenant: TenantId::parse(names.next()?).ok()?,
@@ -268,6 +268,7 @@ pub(crate) fn contains(body: &[u8], text: &str) -> bool {
     str::from_utf8(body).is_ok_and(|body| body.contains(text))
 }
 
-fn text(attribute: &Value) -> &str {
+/// A text among a row's attributes; empty if it is none.
+pub(crate) fn text(attribute: &Value) -> &str {
     attribute["S"].as_str().unwrap_or_default()
 }

@@ -4,9 +4,10 @@
 //! never hears of it, and none of its later calls takes effect.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -20,6 +21,8 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use rung_base::clock::Clock;
+use rung_core::domain::{attempt::AttemptKey, message::AttemptMessage};
 use rung_local_aws::{Aws, Response};
 use rung_tests::Policies;
 use serde_json::{Value, json};
@@ -28,16 +31,21 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     chance::Chance,
     index::Index,
+    mistakes::{Memory, all_sent},
+    mutations::Mutation,
     plan::Plan,
+    receivers::InHand,
     trace::{Trace, canonical},
-    watch::{Watch, contains},
+    watch::{Watch, contains, delivery},
 };
 
 /// Whether a function still runs.
 pub(crate) struct Life {
     pub(crate) name: String,
-    function: &'static str,
+    pub(crate) function: &'static str,
     over: watch::Sender<bool>,
+    in_hand: Mutex<InHand>,
+    pub(crate) memory: Memory,
 }
 
 impl Life {
@@ -47,7 +55,33 @@ impl Life {
             name,
             function,
             over: watch::Sender::new(false),
+            in_hand: Mutex::default(),
+            memory: Memory::default(),
         }
+    }
+
+    /// The records that it has in hand.
+    pub(crate) fn in_hand(&self) -> MutexGuard<'_, InHand> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The messages in hand of the delivery that has a row with this key.
+    pub(crate) fn in_hand_of(&self, key: &Value) -> Vec<AttemptMessage> {
+        let Some(delivery) = delivery(key) else {
+            return Vec::new();
+        };
+        let in_hand = self.in_hand();
+        let own = in_hand.values().flatten().map(|held| &held.message);
+        own.filter(|due| due.delivery == delivery)
+            .cloned()
+            .collect()
+    }
+
+    /// Whether it has a message of this attempt in hand.
+    pub(crate) fn has_in_hand(&self, attempt: &AttemptKey) -> bool {
+        let in_hand = self.in_hand();
+        let mut own = in_hand.values().flatten();
+        own.any(|held| held.message.key() == *attempt)
     }
 
     /// Whether it is of a newer version than others: every second one is.
@@ -103,6 +137,9 @@ pub(crate) struct Wire {
     pub(crate) index: Index,
     /// Asks somebody to intervene at this very moment.
     pub(crate) meddling: mpsc::UnboundedSender<()>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The mistake that the functions make.
+    pub(crate) mutation: Option<Mutation>,
 }
 
 /// What becomes of a call.
@@ -260,6 +297,11 @@ impl Wire {
         self.pass().await;
         self.read(answer.as_ref().ok()).await;
         life.check().await;
+        if self.mutation == Some(Mutation::AcceptedUnsent)
+            && (life.function, operation) == ("enqueue", "SendMessageBatch")
+        {
+            return Ok(taken(body));
+        }
         match answer {
             Ok(response) => Ok(response),
             Err(Fault::Service(status, code)) => Ok(failure(status, code)),
@@ -267,7 +309,65 @@ impl Wire {
         }
     }
 
+    /// Lets a call take effect, unless the function makes a mistake of it.
     async fn effect(&self, life: &Life, fate: Fate, target: &str, body: &[u8]) -> Response {
+        let Some(mutation) = self.mutation else {
+            return self.plain_effect(life, fate, target, body).await;
+        };
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        if mutation.holds_back(life, operation, body) {
+            life.memory.hold(target, body);
+            return match operation {
+                "SendMessageBatch" => taken(body),
+                "BatchWriteItem" => Response::ok(br#"{"UnprocessedItems":{}}"#.to_vec()),
+                _ => Response::ok(b"{}".to_vec()),
+            };
+        }
+        let left_out = mutation.left_out(life, operation, body);
+        if !left_out.is_empty() {
+            return self.without(&left_out, life, fate, target, body).await;
+        }
+        let altered = mutation.altered(life, operation, body);
+        let body = altered.as_deref().unwrap_or(body);
+        let response = self.plain_effect(life, fate, target, body).await;
+        if mutation.lets_go_after(operation, body) {
+            self.let_go(life).await;
+        }
+        mutation.shown(life, operation, body, response, self.clock.now_ms())
+    }
+
+    /// Lets those calls of a function take effect that it has held back.
+    async fn let_go(&self, life: &Life) {
+        for (target, body) in life.memory.take_held() {
+            self.plain_effect(life, Fate::Fine, &target, &body).await;
+        }
+    }
+
+    /// Lets a batch of messages take effect without those that are left out.
+    async fn without(
+        &self,
+        left_out: &HashSet<String>,
+        life: &Life,
+        fate: Fate,
+        target: &str,
+        body: &[u8],
+    ) -> Response {
+        let mut request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
+        let entries = request["Entries"].as_array_mut().expect("it is a batch");
+        entries.retain(|entry| !entry["Id"].as_str().is_some_and(|id| left_out.contains(id)));
+        let mut sent = all_sent(left_out.iter().map(String::as_str));
+        if !entries.is_empty() {
+            let body = request.to_string();
+            let response = self.plain_effect(life, fate, target, body.as_bytes()).await;
+            let mut answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+            if let Some(others) = answer["Successful"].as_array_mut() {
+                sent.append(others);
+            }
+        }
+        Response::ok(json!({"Successful": sent}).to_string().into_bytes())
+    }
+
+    async fn plain_effect(&self, life: &Life, fate: Fate, target: &str, body: &[u8]) -> Response {
         let operation = target.rsplit('.').next().unwrap_or_default();
         let of_newer = self.plan.two_versions && life.is_newer();
         let newer = of_newer.then(|| newer(operation, body)).flatten();
@@ -374,6 +474,14 @@ impl Wire {
     }
 }
 
+/// What a queue answers that has taken all messages of a batch.
+fn taken(body: &[u8]) -> Response {
+    let request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
+    let entries = request["Entries"].as_array().into_iter().flatten();
+    let sent = all_sent(entries.filter_map(|entry| entry["Id"].as_str()));
+    Response::ok(json!({"Successful": sent}).to_string().into_bytes())
+}
+
 /// What a newer version would have sent: messages and rows with a member more.
 fn newer(operation: &str, body: &[u8]) -> Option<Vec<u8>> {
     if !matches!(operation, "SendMessageBatch" | "PutItem" | "BatchWriteItem") {
@@ -428,9 +536,11 @@ fn first_member(value: &mut Value) -> &mut Value {
 /// What the functions may never ask for, whatever happens.
 fn check(function: &str, target: &str, body: &[u8]) {
     let operation = target.rsplit('.').next().unwrap_or_default();
-    let text = String::from_utf8_lossy(body);
-    let is_read = matches!(operation, "GetItem" | "BatchGetItem" | "Query");
-    if is_read && !text.contains("\"IndexName\"") {
+    if !matches!(operation, "GetItem" | "BatchGetItem" | "Query") {
+        return;
+    }
+    let text = str::from_utf8(body).expect("the SDK writes JSON");
+    if !text.contains("\"IndexName\"") {
         // What may be a moment late is asked for by the names of its attributes.
         assert!(
             text.contains("\"ConsistentRead\":true") || text.contains("\"ProjectionExpression\""),
@@ -504,6 +614,13 @@ impl Line {
             wire,
             life,
             quiet: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    /// Lets what is held back take effect: the function is through.
+    pub(crate) async fn let_go(&self) {
+        if self.wire.mutation.is_some() {
+            self.wire.let_go(&self.life).await;
         }
     }
 

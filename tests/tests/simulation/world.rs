@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -35,6 +35,7 @@ use crate::{
     functions::{Functions, RETENTION, Role},
     index::Index,
     ledger::Ledger,
+    mutations::Mutation,
     plan::{Kind, Plan},
     receivers::{Manner, Receivers},
     trace::Trace,
@@ -50,6 +51,16 @@ const REST_MS: u64 = 6 * 3_600_000;
 /// Laps of the watchdog in which it must have found everything.
 const LAPS: usize = 12;
 const SWEEP_LIMIT: Duration = Duration::from_secs(60);
+
+/// How a run is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Plain,
+    /// Each call is written down.
+    Traced,
+    /// The functions make a mistake.
+    Mutated(Mutation),
+}
 
 /// What came of a run.
 #[derive(Debug)]
@@ -76,8 +87,6 @@ pub(crate) struct World {
     swept: AtomicBool,
     /// Whether an hour passes in which nothing can happen, and no sweep comes.
     idle: AtomicBool,
-    /// For each shard the minute up to which a sweep that ended well has read, 0 before.
-    read_until: Mutex<[u64; PARK_SHARDS as usize]>,
     /// Messages that sweeps have sent since.
     swept_up: AtomicUsize,
     /// What each event is: whether its client names it by a key, and its content.
@@ -90,7 +99,7 @@ pub(crate) struct World {
 }
 
 /// Plays a run.
-pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
+pub(crate) fn play(seed: u64, kind: Kind, mode: Mode) -> Outcome {
     // Ids, nonces and the jitter of waits are drawn from the seed, too.
     rung_base::chance::replay::from(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -99,7 +108,7 @@ pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
         .build()
         .expect("a runtime can be built");
     runtime.block_on(async {
-        let world = Arc::new(World::new(seed, kind, traced).await);
+        let world = Arc::new(World::new(seed, kind, mode).await);
         world.run().await;
         let logged = world.judge().await;
         let counted = world.counted().await;
@@ -116,7 +125,7 @@ pub(crate) fn play(seed: u64, kind: Kind, traced: bool) -> Outcome {
 }
 
 impl World {
-    async fn new(seed: u64, kind: Kind, traced: bool) -> Self {
+    async fn new(seed: u64, kind: Kind, mode: Mode) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
         let chance = Chance::of(seed);
         let plan = Plan::of(&chance, kind);
@@ -127,13 +136,18 @@ impl World {
             aws: Aws::memory(&app::queues(1), Arc::clone(&clock)).expect("memory can be had"),
             plan: Arc::new(plan),
             chance,
-            trace: Trace::new(Arc::clone(&clock), traced),
+            trace: Trace::new(Arc::clone(&clock), mode == Mode::Traced),
             calm: Arc::new(AtomicBool::new(false)),
             parked_until: Arc::new(AtomicU64::new(0)),
             era: Arc::new(AtomicU64::new(0)),
             watch: Watch::new(Arc::clone(&ledger), Arc::clone(&clock)),
             index: Index::of(seed, kind, Arc::clone(&clock)),
             meddling: asking,
+            clock: Arc::clone(&clock),
+            mutation: match mode {
+                Mode::Mutated(mutation) => Some(mutation),
+                Mode::Plain | Mode::Traced => None,
+            },
         };
         let (dynamodb, _) =
             rung_local_aws::clients(rung_local_aws::connector::InProcess::new(wire.aws.clone()));
@@ -175,7 +189,6 @@ impl World {
             under_way: AtomicUsize::new(0),
             swept: AtomicBool::new(false),
             idle: AtomicBool::new(false),
-            read_until: Mutex::default(),
             swept_up: AtomicUsize::new(0),
             contents: Mutex::default(),
             batches: AtomicU64::new(0),
@@ -361,27 +374,15 @@ impl World {
     async fn sweep(self: Arc<Self>) {
         let function = self.functions.turn(Role::Sweep).await;
         let calm = self.wire.is_calm();
-        let (end, era) = (self.end_of_sweep(), self.wire.era.load(Ordering::Relaxed));
         let done = function.run(SWEEP_LIMIT, function.app.sweeper.sweep());
         let done = done.await;
-        if let Some(Ok(sent)) = done {
-            if self.wire.era.load(Ordering::Relaxed) == era {
-                self.read_until().fill(end + 1);
-            }
-            if calm {
-                self.swept.store(true, Ordering::Relaxed);
-                self.swept_up.fetch_add(sent, Ordering::Relaxed);
-            }
+        if let (Some(Ok(sent)), true) = (&done, calm) {
+            self.swept.store(true, Ordering::Relaxed);
+            self.swept_up.fetch_add(*sent, Ordering::Relaxed);
         }
         self.wire
             .trace
             .line(|| format!("a sweep ends with {done:?}"));
-    }
-
-    fn read_until(&self) -> MutexGuard<'_, [u64; PARK_SHARDS as usize]> {
-        self.read_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last minute that a sweep now reads, by any function's clock.
@@ -393,24 +394,20 @@ impl World {
     /// such a look for nothing: one for each shard and minute.
     async fn skip_empty_shards(&self) {
         let end = self.end_of_sweep();
-        let empty: Vec<_> = {
-            let mut read_until = self.read_until();
-            let shards = (0..).zip(read_until.iter_mut());
-            let empty = shards.filter(|(shard, from)| {
-                (1..=end).contains(&**from) && !self.wire.watch.is_parked(*shard, **from..=end)
-            });
-            let empty = empty.map(|(shard, from)| {
-                *from = end + 1;
-                shard
-            });
-            empty.collect()
-        };
+        let cursors = self.oracle.sweep_cursors().await.expect("the oracle reads");
+        let mut empty = Vec::new();
+        for (shard, cursor) in (0..).zip(cursors) {
+            let from = match cursor {
+                Some(cursor) => cursor.minute,
+                // Where waits may be parked before the first sweep has come through, some shards stay as they are.
+                None if self.wire.chance.happens(0.5) => 0,
+                None => continue,
+            };
+            if from <= end && !self.wire.watch.is_parked(shard, from..=end) {
+                empty.push(shard);
+            }
+        }
         put_cursors(&self.oracle, empty, end + 1).await;
-    }
-
-    /// Forgets how far sweeps have read: the table does not know it any more.
-    pub(crate) fn forget_sweeps(&self) {
-        self.read_until().fill(0);
     }
 
     /// How long until the next sweep. Most calls are a sweep's. Once faults have ended, they come as rarely as still brings back each
@@ -528,9 +525,10 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
         put_cursors(oracle, 0..PARK_SHARDS, minute).await;
     }
     let origin = Origin::system();
-    for number in 0..plan.tenants {
+    let tenants = (0..plan.tenants).map(|number| plan.tenant_of(number));
+    for id in tenants {
         let owner = Tenant {
-            id: plan.tenant_of(number),
+            id,
             name: None,
             dialect: "sim0".to_owned(),
             plan: None,

@@ -14,10 +14,7 @@ use super::{
     position::Position,
     webhook::Webhook,
 };
-use crate::{
-    limits::{EARLY_MS, FRESH_MS},
-    mutation::{Mutation, mutated},
-};
+use crate::limits::{EARLY_MS, FRESH_MS};
 
 /// What to do with a message on receipt, by its webhook and the clock alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +88,7 @@ pub fn inspect(at: &Position, row: Option<&Delivery>, logged: bool, active: bool
         Some(_) if at.n == 1 => return Step::Drop,
         None if at.n > 1 => return Step::Place,
         Some(row) if row.position.n + 1 == at.n && may_advance(row, at) => return Step::Advance,
-        Some(row)
-            if !(stands_at(row, at)
-                || mutated(Mutation::DropOnlyAhead) && row.position.n <= at.n) =>
-        {
-            return Step::Drop;
-        }
+        Some(row) if !stands_at(row, at) => return Step::Drop,
         _ => {}
     }
     if logged {
@@ -121,17 +113,296 @@ fn may_advance(row: &Delivery, to: &Position) -> bool {
         Trigger::Manual => {
             to.job.is_none() || waits && from.job < to.job && Some(from.due_ms) == to.resume_ms
         }
-        Trigger::Recover => {
-            (from.job < to.job || mutated(Mutation::JobIgnored))
-                && !(waits && from.epoch == to.epoch)
-        }
+        Trigger::Recover => from.job < to.job && !(waits && from.epoch == to.epoch),
         Trigger::Event | Trigger::Retry | Trigger::Test => waits,
     }
 }
 
 /// Whether the row waits for exactly this message.
 fn stands_at(row: &Delivery, at: &Position) -> bool {
-    row.position.n == at.n
-        && (row.position.due_ms == at.due_ms || mutated(Mutation::NoDueTest))
-        && (row.state == State::Pending || mutated(Mutation::NoPendingTest))
+    row.position.n == at.n && row.position.due_ms == at.due_ms && row.state == State::Pending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        id::{DeliveryKey, EventId, TenantId, WebhookId},
+        message::Turn,
+        pause::Pause,
+        secret::tests::webhook,
+        stored::Stored,
+        webhook::{Disabled, Reason},
+    };
+
+    const DUE_MS: u64 = 1_000_000;
+    const EPOCH: u64 = 4;
+
+    fn message(n: u32, trigger: Trigger) -> AttemptMessage {
+        AttemptMessage {
+            delivery: DeliveryKey {
+                tenant: TenantId::parse("t").expect("it is an id"),
+                webhook: WebhookId::parse("w").expect("it is an id"),
+                event: EventId::parse("e").expect("it is an id"),
+                accepted_ms: 1,
+            },
+            position: Position {
+                n,
+                attempt: n,
+                trigger,
+                ..Position::first(DUE_MS, EPOCH)
+            },
+            repeated: false,
+            place_ms: None,
+            pace_epoch: 0,
+            turn: None,
+            content: None,
+        }
+    }
+
+    /// The row that waits at a message's position.
+    fn row(of: &AttemptMessage) -> Delivery {
+        of.row(String::new())
+    }
+
+    /// The same, moved.
+    fn moved(row: &Delivery, change: impl FnOnce(&mut Position)) -> Delivery {
+        let mut row = row.clone();
+        change(&mut row.position);
+        row
+    }
+
+    const ENDED: [State; 5] = [
+        State::Succeeded,
+        State::Failed,
+        State::Held,
+        State::Missed,
+        State::Cancelled,
+    ];
+
+    fn active() -> Webhook {
+        Webhook {
+            epoch: EPOCH,
+            ..webhook()
+        }
+    }
+
+    fn at_receipt(message: &AttemptMessage, webhook: &Webhook, now_ms: u64) -> Receipt {
+        receive(message, Some(webhook), 1, now_ms)
+    }
+
+    #[test]
+    fn a_first_attempt_without_a_past_is_posted() {
+        let first = message(1, Trigger::Event);
+        assert_eq!(receive(&first, None, 1, DUE_MS), Receipt::Drop);
+        let at = |now_ms| at_receipt(&first, &active(), now_ms);
+        assert_eq!(at(DUE_MS), Receipt::Post);
+        assert_eq!(at(DUE_MS + FRESH_MS), Receipt::Post);
+        assert_eq!(at(DUE_MS + FRESH_MS + 1), Receipt::Inspect);
+        let webhook = active();
+        let again = receive(&first, Some(&webhook), 2, DUE_MS);
+        assert_eq!(again, Receipt::Inspect);
+        let repeated = AttemptMessage {
+            repeated: true,
+            ..first
+        };
+        assert_eq!(at_receipt(&repeated, &webhook, DUE_MS), Receipt::Inspect);
+        let later = message(2, Trigger::Retry);
+        assert_eq!(at_receipt(&later, &webhook, DUE_MS), Receipt::Inspect);
+    }
+
+    #[test]
+    fn a_webhook_takes_messages_of_its_epoch_while_it_is_active() {
+        let first = message(1, Trigger::Event);
+        for epoch in [EPOCH - 1, EPOCH + 1] {
+            let other = Webhook { epoch, ..active() };
+            assert_eq!(at_receipt(&first, &other, DUE_MS), Receipt::Inspect);
+        }
+        let disabled = Webhook {
+            disabled: Some(Disabled::new(1, Reason::Manual, Vec::new())),
+            ..active()
+        };
+        assert_eq!(at_receipt(&first, &disabled, DUE_MS), Receipt::Inspect);
+    }
+
+    #[test]
+    fn what_is_early_waits_in_the_function_for_moments_only() {
+        let later = message(2, Trigger::Retry);
+        let at = |early_ms| at_receipt(&later, &active(), DUE_MS - early_ms);
+        assert_eq!(at(1), Receipt::Wait(1));
+        assert_eq!(at(EARLY_MS), Receipt::Wait(EARLY_MS));
+        assert_eq!(at(EARLY_MS + 1), Receipt::Resend(EARLY_MS + 1));
+    }
+
+    #[test]
+    fn what_has_a_place_or_a_turn_waits_for_it() {
+        let placed = AttemptMessage {
+            place_ms: Some(DUE_MS + EARLY_MS + 1),
+            pace_epoch: 3,
+            ..message(1, Trigger::Event)
+        };
+        let paced = Webhook {
+            rate_limit: Some(1),
+            pace_epoch: 3,
+            ..active()
+        };
+        let resent = Receipt::Resend(EARLY_MS + 1);
+        assert_eq!(at_receipt(&placed, &paced, DUE_MS), resent);
+        let changed = Webhook {
+            pace_epoch: 5,
+            ..paced
+        };
+        assert_eq!(at_receipt(&placed, &changed, DUE_MS), Receipt::Post);
+        let pause = Pause::by_hand(None, EPOCH, 1, DUE_MS + 60_000);
+        let turn = Turn {
+            pause: pause.id,
+            at_ms: DUE_MS + EARLY_MS + 1,
+        };
+        let paused = Webhook {
+            pause: Some(Stored::of(pause)),
+            ..active()
+        };
+        let first = message(1, Trigger::Event);
+        assert_eq!(at_receipt(&first, &paused, DUE_MS), Receipt::Inspect);
+        let waiting = AttemptMessage {
+            turn: Some(turn),
+            ..first
+        };
+        assert_eq!(at_receipt(&waiting, &paused, DUE_MS), resent);
+        assert_eq!(at_receipt(&waiting, &active(), DUE_MS), Receipt::Post);
+    }
+
+    #[test]
+    fn a_message_is_for_the_row_that_waits_at_its_very_position() {
+        let later = message(2, Trigger::Retry);
+        let own = row(&later);
+        let step = |row: &Delivery| inspect(&later.position, Some(row), false, true);
+        assert_eq!(step(&own), Step::Post);
+        assert_eq!(
+            inspect(&later.position, Some(&own), true, true),
+            Step::Settle
+        );
+        assert_eq!(
+            inspect(&later.position, Some(&own), false, false),
+            Step::Hold
+        );
+        for due_ms in [DUE_MS - 1, DUE_MS + 1] {
+            let other = moved(&own, |at| at.due_ms = due_ms);
+            assert_eq!(step(&other), Step::Drop, "another's wait");
+        }
+        for n in [3, 4] {
+            let ahead = moved(&own, |at| at.n = n);
+            assert_eq!(step(&ahead), Step::Drop, "the chain has moved on");
+        }
+        for state in ENDED {
+            let ended = Delivery {
+                state,
+                ..own.clone()
+            };
+            assert_eq!(step(&ended), Step::Drop, "{state:?}");
+            let logged = inspect(&later.position, Some(&ended), true, true);
+            assert_eq!(logged, Step::Drop, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_attempt_ends_with_its_row_and_a_later_one_writes_it() {
+        let (first, later) = (message(1, Trigger::Event), message(2, Trigger::Retry));
+        assert_eq!(inspect(&first.position, None, false, true), Step::Post);
+        assert_eq!(inspect(&first.position, None, true, true), Step::Settle);
+        assert_eq!(inspect(&first.position, None, false, false), Step::Hold);
+        assert_eq!(
+            inspect(&first.position, Some(&row(&first)), false, true),
+            Step::Drop
+        );
+        for (logged, active) in [(false, true), (true, true), (false, false)] {
+            assert_eq!(inspect(&later.position, None, logged, active), Step::Place);
+        }
+    }
+
+    #[test]
+    fn a_retry_moves_a_row_that_waits_one_position_behind_it() {
+        let next = message(3, Trigger::Retry);
+        let behind = row(&message(2, Trigger::Retry));
+        let step = |row: &Delivery| inspect(&next.position, Some(row), false, true);
+        assert_eq!(step(&behind), Step::Advance);
+        let far = moved(&behind, |at| at.n = 1);
+        assert_eq!(step(&far), Step::Drop);
+        for state in ENDED {
+            let ended = Delivery {
+                state,
+                ..behind.clone()
+            };
+            assert_eq!(step(&ended), Step::Drop, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_by_hand_moves_a_row_in_any_state() {
+        let by_hand = message(3, Trigger::Manual);
+        for state in ENDED.into_iter().chain([State::Pending]) {
+            let behind = Delivery {
+                state,
+                ..row(&message(2, Trigger::Retry))
+            };
+            let step = inspect(&by_hand.position, Some(&behind), false, true);
+            assert_eq!(step, Step::Advance, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_recovery_moves_what_is_at_rest_once() {
+        let mut recovered = message(3, Trigger::Recover);
+        recovered.position.job = Some(7);
+        let at = |state, job, epoch| {
+            let waits = row(&message(2, Trigger::Retry));
+            let behind = Delivery {
+                state,
+                ..moved(&waits, |at| (at.job, at.epoch) = (job, epoch))
+            };
+            inspect(&recovered.position, Some(&behind), false, true)
+        };
+        assert_eq!(at(State::Failed, None, EPOCH), Step::Advance);
+        assert_eq!(at(State::Failed, Some(6), EPOCH), Step::Advance);
+        assert_eq!(at(State::Failed, Some(7), EPOCH), Step::Drop);
+        assert_eq!(at(State::Failed, Some(8), EPOCH), Step::Drop);
+        // What waits is on its way without it, unless its webhook was disabled since.
+        assert_eq!(at(State::Pending, None, EPOCH), Step::Drop);
+        assert_eq!(at(State::Pending, None, EPOCH - 1), Step::Advance);
+    }
+
+    #[test]
+    fn a_recovery_of_what_waits_takes_the_place_of_the_very_wait_it_has_found() {
+        let mut in_place = message(3, Trigger::Manual);
+        in_place.position.job = Some(7);
+        in_place.position.resume_ms = Some(DUE_MS);
+        let at = |state, job, due_ms| {
+            let waits = row(&message(2, Trigger::Retry));
+            let behind = Delivery {
+                state,
+                ..moved(&waits, |at| (at.job, at.due_ms) = (job, due_ms))
+            };
+            inspect(&in_place.position, Some(&behind), false, true)
+        };
+        assert_eq!(at(State::Pending, None, DUE_MS), Step::Advance);
+        assert_eq!(at(State::Pending, Some(6), DUE_MS), Step::Advance);
+        assert_eq!(at(State::Pending, Some(7), DUE_MS), Step::Drop);
+        assert_eq!(at(State::Pending, None, DUE_MS + 1), Step::Drop);
+        assert_eq!(at(State::Cancelled, None, DUE_MS), Step::Drop);
+    }
+
+    #[test]
+    fn a_copy_of_what_held_a_delivery_holds_it_again() {
+        for (n, trigger) in [(1, Trigger::Event), (2, Trigger::Retry)] {
+            let message = message(n, trigger);
+            let held = Delivery {
+                state: State::Held,
+                ..row(&message)
+            };
+            let step = |logged, active| inspect(&message.position, Some(&held), logged, active);
+            assert_eq!(step(false, false), Step::Hold);
+            assert_eq!(step(false, true), Step::Drop);
+            assert_eq!(step(true, false), Step::Drop);
+        }
+    }
 }

@@ -14,7 +14,6 @@ use super::{
     pause::{Cause, Pause},
     stored::Stored,
 };
-use crate::mutation::{Mutation, mutated};
 
 /// Why a webhook is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,7 +224,7 @@ impl Webhook {
     /// Whether a message of `epoch` may be posted to it.
     #[must_use]
     pub fn takes(&self, epoch: u64) -> bool {
-        self.disabled.is_none() && (self.epoch == epoch || mutated(Mutation::EpochIgnored))
+        self.disabled.is_none() && self.epoch == epoch
     }
 
     /// Sets the rate limit. A changed one begins a pace of its own: what waits for its place takes another.

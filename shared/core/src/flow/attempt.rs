@@ -17,7 +17,6 @@ use crate::{
         message::{AttemptMessage, Content, Message},
         webhook::Webhook,
     },
-    mutation::{Mutation, mutated},
     queue::QueueName,
     store::{StoreError, deliveries::AdvanceIf},
 };
@@ -78,16 +77,13 @@ impl Deliverer {
                 webhook.takes(message.position.epoch),
             ) {
                 Step::Drop => return Ok(()),
-                Step::Place if mutated(Mutation::NoPlace) => return Ok(()),
-                Step::Advance if mutated(Mutation::NoAdvance) => return Ok(()),
                 Step::Place => {
                     let event_type = self.event_type(message, loaded);
                     row = self.store.place(&message.row(event_type)).await?.standing();
                 }
                 Step::Advance => {
                     let event_type = row.map_or_else(String::new, |row| row.event_type);
-                    let mut to = message.row(event_type);
-                    to.position.job = to.position.job.filter(|_| !mutated(Mutation::JobForgotten));
+                    let to = message.row(event_type);
                     row = self
                         .store
                         .advance(&to, advanced_from(message))
@@ -203,9 +199,6 @@ impl Deliverer {
         let latency_ms = attempt.ended_ms.saturating_sub(message.position.due_ms);
         self.metrics
             .attempted(&message.delivery.tenant, attempt.outcome, latency_ms);
-        if mutated(Mutation::LogAfterSuccessor) {
-            self.settle(message, webhook, &attempt).await?;
-        }
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else if let Some(earlier) = self.store.log_failure(&attempt).await? {
@@ -227,7 +220,6 @@ impl Deliverer {
 /// Where a row may stand for the message to move it on.
 fn advanced_from(message: &AttemptMessage) -> AdvanceIf {
     match message.position.trigger {
-        Trigger::Manual | Trigger::Recover if mutated(Mutation::JobForgotten) => AdvanceIf::Any,
         // With a job it is a recovery's.
         Trigger::Manual => {
             let wait = message.position.job.and(message.position.resume_ms);

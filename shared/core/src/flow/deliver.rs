@@ -26,7 +26,6 @@ use crate::{
     egress::Transport,
     limits::{POISON_RECEIVES, UNKNOWN_RECEIVES},
     metrics::Metrics,
-    mutation::{Mutation, mutated},
     queue::{Queue, QueueName},
     store::{Store, StoreError, events::Event},
 };
@@ -181,9 +180,6 @@ impl Deliverer {
             Err(error) => return tracing::error!(%error, "a batch could not be loaded"),
         };
         let attempts = attempts.into_values().map(async |(message, copies)| {
-            if mutated(Mutation::AckBeforeWork) {
-                done(&copies.message_ids);
-            }
             let outcome = AssertUnwindSafe(self.attempt(&message, copies.receives, &loaded))
                 .catch_unwind()
                 .await;

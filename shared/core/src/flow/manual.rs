@@ -23,7 +23,6 @@ use crate::{
         webhook::Webhook,
     },
     limits::COSTLY_EVENT_BYTES,
-    mutation::{Mutation, mutated},
     queue::QueueName,
     store::{
         deliveries::{AdvanceIf, Written},
@@ -110,8 +109,7 @@ impl Deliverer {
                 (None, _) if entry_wait_ms.is_some() => (2, 2, 1, entry_wait_ms),
                 (None, _) => (2, 2, used_up, None),
             };
-            let already_succeeded = had_succeeded(row.as_ref(), made.as_ref(), entry)
-                && !mutated(Mutation::SuccessForgotten);
+            let already_succeeded = had_succeeded(row.as_ref(), made.as_ref(), entry);
             let position = Position {
                 n,
                 attempt,

@@ -16,7 +16,6 @@ use crate::{
         webhook::Webhook,
     },
     limits::EARLY_MS,
-    mutation::{Mutation, mutated},
     queue::QueueName,
 };
 
@@ -35,9 +34,7 @@ impl Deliverer {
             return Ok(true);
         };
         let by_hand = message.position.trigger == Trigger::Manual && message.position.job.is_none();
-        let is_in_place = |place_ms: &u64| {
-            self.clock.now_ms() < place_ms + PLACE_MS || mutated(Mutation::PlaceOutlived)
-        };
+        let is_in_place = |place_ms: &u64| self.clock.now_ms() < place_ms + PLACE_MS;
         if by_hand || webhook.place_of(message).as_ref().is_some_and(is_in_place) {
             return Ok(true);
         }

@@ -34,7 +34,6 @@ use crate::{
     limits::{
         PAUSE_LEAD_MS, QUEUE_DELAY_MAX_MS, RELEASE_DELAY_MS, RELEASE_PAGE, REMEMBERED_PAUSES,
     },
-    mutation::{Mutation, mutated},
     queue::QueueName,
     store::{deliveries::List, walk::Span, webhook_states::StateWritten},
 };
@@ -119,7 +118,7 @@ impl Deliverer {
         webhook: &Webhook,
         loaded: &Loaded,
     ) -> Result<bool, FlowError> {
-        if message.position.trigger == Trigger::Manual || mutated(Mutation::PauseIgnored) {
+        if message.position.trigger == Trigger::Manual {
             return Ok(true);
         }
         let mut known = self.pauses.newest(webhook);

@@ -21,7 +21,6 @@ use crate::{
     },
     egress::{Answer, Failure, HostFault, Outgoing, Slot, Spelling},
     limits::{LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
-    mutation::{Mutation, mutated},
 };
 
 /// Shortest value of a secret header that is looked for in an answer, in bytes.
@@ -168,7 +167,7 @@ impl Deliverer {
         drop((slot, place));
         let answer = &sent.answer;
         match answer {
-            Err(Failure::Host(fault)) if !mutated(Mutation::HostFaultCounted) => {
+            Err(Failure::Host(fault)) => {
                 return Err((*fault).into());
             }
             _ => {}

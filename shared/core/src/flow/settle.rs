@@ -14,7 +14,6 @@ use crate::{
         webhook::{Disabled, Reason, Webhook},
     },
     limits::{PARK_MIN_MS, QUEUE_DELAY_MAX_MS},
-    mutation::{Mutation, mutated},
     queue::QueueName,
     store::deliveries::AdvanceIf,
 };
@@ -52,7 +51,7 @@ impl Deliverer {
         let next = attempt
             .next_due_ms
             .map(|next_due_ms| message.successor(attempt, next_due_ms));
-        if let Some(next) = next.as_ref().filter(|_| !mutated(Mutation::RowBeforeSend)) {
+        if let Some(next) = &next {
             self.put_off(next).await?;
         }
         if attempt.trigger.counts() {
@@ -171,17 +170,10 @@ impl Deliverer {
                 .place(&next.row(attempt.event_type.clone()))
                 .await?;
         } else {
-            let from = if mutated(Mutation::RowByNumberAlone) {
-                AdvanceIf::Any
-            } else {
-                AdvanceIf::PendingAt(message.position.due_ms)
-            };
+            let from = AdvanceIf::PendingAt(message.position.due_ms);
             self.store
                 .advance(&next.row(attempt.event_type.clone()), from)
                 .await?;
-        }
-        if mutated(Mutation::RowBeforeSend) {
-            self.put_off(&next).await?;
         }
         // Where the condition failed, another was placed, or the chain was cancelled or has moved on.
         Ok(())
@@ -193,7 +185,7 @@ impl Deliverer {
         if left_ms() > QUEUE_DELAY_MAX_MS {
             self.store.park(next).await?;
             // A function that was frozen in between may have parked it into a minute that the sweep has left behind.
-            if left_ms() >= PARK_MIN_MS || mutated(Mutation::NoSecondLook) {
+            if left_ms() >= PARK_MIN_MS {
                 return Ok(());
             }
         }

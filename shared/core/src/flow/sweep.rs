@@ -15,7 +15,6 @@ use crate::{
     domain::message::Message,
     limits::SWEEP_AHEAD_MS,
     metrics::Metrics,
-    mutation::{Mutation, mutated},
     queue::{Queue, QueueName},
     store::{Store, parked::Cursor},
 };
@@ -92,9 +91,6 @@ impl Sweeper {
         while cursor.minute <= end {
             let page = self.store.parked(shard, &cursor, PAGE).await?;
             let next = page.rest.unwrap_or_else(|| Cursor::at(cursor.minute + 1));
-            if mutated(Mutation::CursorBeforeSend) {
-                self.store.move_sweep_cursor(shard, &next).await?;
-            }
             let messages: Vec<_> = page
                 .waits
                 .into_iter()

@@ -20,7 +20,6 @@ use crate::{
         position::Position,
     },
     limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCH_TIME_MS},
-    mutation::{Mutation, mutated},
     queue::QueueName,
     store::{
         laps::{Lap, Place},
@@ -65,9 +64,6 @@ impl Sweeper {
     }
 
     async fn watch_queue(&self, queue: QueueName) -> Result<usize, FlowError> {
-        if mutated(Mutation::NoWatchdog) {
-            return Ok(0);
-        }
         let now_ms = self.clock.now_ms();
         let Some(lap) = next_lap(self.store.lap(queue).await?, now_ms) else {
             return Ok(0);

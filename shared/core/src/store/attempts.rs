@@ -17,7 +17,6 @@ use crate::{
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
     limits::LOG_SHARDS,
-    mutation::{Mutation, mutated},
 };
 
 /// Which entries of a webhook's log. Of each list one must fit; an empty one takes all. Times are of the attempts' dues, in
@@ -134,10 +133,6 @@ impl Store {
     /// When the table cannot be written.
     pub async fn log_failure(&self, attempt: &Attempt) -> Result<Option<Attempt>, StoreError> {
         let expiry = self.expiry_of(&attempt.key.delivery.tenant).await?;
-        if mutated(Mutation::UnconditionalFailureLog) {
-            let written = self.put_soon(attempt_item(attempt, expiry)?).await;
-            return written.map(|()| None);
-        }
         let standing = self.put_new(attempt_item(attempt, expiry)?).await?;
         standing.map(read_attempt).transpose()
     }

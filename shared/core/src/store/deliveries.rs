@@ -24,7 +24,6 @@ use crate::{
         position::Position,
     },
     limits::LOG_SHARDS,
-    mutation::{Mutation, mutated},
 };
 
 /// What a conditional write found.
@@ -156,9 +155,6 @@ impl Store {
         let condition = match from {
             AdvanceIf::Any => "n = :behind",
             AdvanceIf::Pending => "n = :behind AND st = :pending",
-            AdvanceIf::BeforeJob if mutated(Mutation::JobIgnored) => {
-                "n = :behind AND (st <> :pending OR p <> :p)"
-            }
             AdvanceIf::BeforeJob => {
                 "n = :behind AND (attribute_not_exists(j) OR j < :job) AND (st <> :pending OR p <> :p)"
             }

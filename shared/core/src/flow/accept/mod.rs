@@ -53,7 +53,6 @@ use crate::{
     },
     limits::{FANOUT_TARGETS, REPEAT_DELAY_MS},
     metrics::Metrics,
-    mutation::{Mutation, mutated},
     queue::{Queue, QueueName},
     store::{
         Store, StoreError,
@@ -189,9 +188,7 @@ impl Publisher {
             .into_iter()
             .zip(self.queue.send_all(QueueName::Deliver, &messages).await)
         {
-            if let Err(error) = sent
-                && !mutated(Mutation::AcceptedUnsent)
-            {
+            if let Err(error) = sent {
                 results[owner] = Err(FlowError::from(error).into());
             }
         }

@@ -17,7 +17,6 @@ use crate::{
     },
     flow::EventTypes,
     limits::FILTER_SLICE,
-    mutation::{Mutation, mutated},
     store::StoreError,
 };
 use rung_dialect::Dialect;
@@ -66,7 +65,7 @@ impl Publisher {
         let cache = || self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cache().get(&tenant.id).cloned();
         if let Some(routes) = &known
-            && (routes.of == tenant.version || mutated(Mutation::StaleRoutes))
+            && routes.of == tenant.version
             && routes.types.revision() == deployment.revision
         {
             return Ok(Arc::clone(routes));

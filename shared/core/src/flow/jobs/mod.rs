@@ -20,7 +20,6 @@ use crate::{
         recovery::Scope,
     },
     limits::EARLY_MS,
-    mutation::{Mutation, mutated},
     queue::QueueName,
 };
 
@@ -128,11 +127,7 @@ impl Deliverer {
             Work::Cancel(_) => true,
             Work::Redrive { .. } | Work::Export(_) | Work::Erase(_) => false,
         };
-        if by_lists && !mutated(Mutation::NoLagAwaited) {
-            self.index_lag_ms
-        } else {
-            0
-        }
+        if by_lists { self.index_lag_ms } else { 0 }
     }
 
     /// The job of a page, if it stands at that page. Moves a job that its message has overtaken, and waits for one that has not begun,

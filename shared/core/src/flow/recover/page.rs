@@ -20,7 +20,6 @@ use crate::{
         deliver::Deliverer,
     },
     limits::RECOVERY_PAGE,
-    mutation::{Mutation, mutated},
     store::{
         deliveries::{List, list_key},
         events::Event,
@@ -263,8 +262,7 @@ impl Deliverer {
             };
         let is_due = state == State::Pending && row.position.due_ms <= self.clock.now_ms();
         let is_due = is_due && !self.is_held_back(webhook);
-        let is_sent =
-            row.position.job >= Some(recovery.run.number) && !mutated(Mutation::JobIgnored);
+        let is_sent = row.position.job >= Some(recovery.run.number);
         in_scope && !is_due && !is_sent
     }
 
