@@ -208,7 +208,7 @@ impl Mutation {
                 let wait = text(&write["PutRequest"]["Item"]["m"]);
                 serde_json::from_str::<AttemptMessage>(wait).ok()
             });
-            lock(&life.memory.parked).extend(parked.map(|due| due.key()));
+            lock(&life.memory.parked).extend(parked.map(|due| due.attempt_key()));
         }
         if operation != "SendMessageBatch" {
             return HashSet::new();
@@ -220,7 +220,7 @@ impl Mutation {
             match message {
                 // What the sweep has sent since may go back into the queue.
                 Ok(Message::Attempt(due)) => {
-                    parked.contains(&due.key()) && !life.has_in_hand(&due.key())
+                    parked.contains(&due.attempt_key()) && !life.has_in_hand(&due.attempt_key())
                 }
                 _ => false,
             }

@@ -81,7 +81,7 @@ impl Life {
     pub(crate) fn has_in_hand(&self, attempt: &AttemptKey) -> bool {
         let in_hand = self.in_hand();
         let mut own = in_hand.values().flatten();
-        own.any(|held| held.message.key() == *attempt)
+        own.any(|held| held.message.attempt_key() == *attempt)
     }
 
     /// Whether it is of a newer version than others: every second one is.

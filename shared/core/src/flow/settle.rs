@@ -72,12 +72,16 @@ impl Deliverer {
         dialect: &Dialect,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
-        let outage = self.extend_outage(webhook, dialect, attempt).await?;
-        let verdict = self
-            .verdict(webhook, dialect, attempt, outage.as_ref())
-            .await?;
-        if let Some((reason, log_ids)) = verdict
-            && self.disable(message, webhook, reason, log_ids).await?
+        let log_id = attempt.key.log_id().to_string();
+        // A crash may have come between the disabling and its notice, and what the rule went by may be of the past.
+        let disabled_for = match webhook.disabled_after(&log_id) {
+            Some(reason) => Some(reason),
+            None => {
+                self.disable_by_rule(message, webhook, dialect, attempt)
+                    .await?
+            }
+        };
+        if let Some(reason) = disabled_for
             && self.operator.listens_to(webhook).await?
         {
             self.notify(webhook.disabled_by(attempt, message.position.epoch, reason))
@@ -89,8 +93,26 @@ impl Deliverer {
         Ok(())
     }
 
-    /// Disables a webhook that is active at the message's epoch. Whether it is disabled for this, by this call or by one before it
-    /// that a crash cut short.
+    /// Begins or prolongs the webhook's outage, and disables the webhook if its rule says so. Returns why, if it did.
+    async fn disable_by_rule(
+        &self,
+        message: &AttemptMessage,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        attempt: &Attempt,
+    ) -> Result<Option<Reason>, FlowError> {
+        let outage = self.extend_outage(webhook, dialect, attempt).await?;
+        let verdict = self
+            .verdict(webhook, dialect, attempt, outage.as_ref())
+            .await?;
+        let Some((reason, log_ids)) = verdict else {
+            return Ok(None);
+        };
+        let disabled = self.disable(message, webhook, reason, log_ids).await?;
+        Ok(disabled.then_some(reason))
+    }
+
+    /// Disables a webhook that is active at the message's epoch. Whether it is disabled for this, by this call or by that of a copy.
     async fn disable(
         &self,
         message: &AttemptMessage,

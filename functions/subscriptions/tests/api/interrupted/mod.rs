@@ -10,7 +10,14 @@ use std::{
     time::Duration,
 };
 
-use rung_core::flow::deliver::Record;
+use rung_core::{
+    domain::{
+        id::{TenantId, WebhookId},
+        outage::Outage,
+    },
+    flow::deliver::Record,
+    store::webhook_states::StateWritten,
+};
 use rung_local_aws::sqs::queue_url;
 use serde_json::{Value, json};
 
@@ -480,4 +487,48 @@ async fn what_has_just_failed_can_be_cancelled_at_once() {
         logged > 2,
         "{logged}: there are more steps after the log than that"
     );
+}
+
+/// The attempt that disables a webhook dies after any number of its steps; its message is handed out again.
+#[tokio::test(start_paused = true)]
+async fn the_operator_is_told_of_a_disabling_wherever_its_function_died() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut deaths = 0;
+    for steps in 0.. {
+        let world = World::still().await;
+        let operator = As::operator_for("_operator");
+        world.webhook(&operator).await;
+        let tenant = world.tenant("acme", "standard", "pro").await;
+        let id = WebhookId::parse(&world.webhook(&tenant).await).unwrap();
+        world.pass(6 * DAY_MS).await;
+        let store = &world.app.deliverer.store;
+        let name = TenantId::parse("acme").unwrap();
+        let webhook = store.webhook(&name, &id).await.unwrap().unwrap();
+        let outage = json!({"s": webhook.enabled_ms, "l": world.now_ms()});
+        let outage: Outage = serde_json::from_value(outage).unwrap();
+        let written = store.write_state(&webhook, None, Some(&outage)).await;
+        assert_eq!(written.unwrap(), StateWritten::Done);
+        world.answer(500);
+        let event = json!({"type": "order.created", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+        let first = world.handed().await.remove(0);
+        let handling = world.app.deliverer.deliver(vec![first.record], LIMIT);
+        let ended = poll_times(handling, steps).await;
+        world.pass(181_000).await;
+        world.settle().await;
+        let webhook = store.webhook(&name, &id).await.unwrap().unwrap();
+        assert!(webhook.disabled.is_some(), "{steps}");
+        let events = world.get(&operator, "/v1/events").await;
+        let events = events.data(200)["events"].as_array().unwrap().clone();
+        let told = events
+            .iter()
+            .filter(|event| event["type"] == "webhook.disabled");
+        assert_eq!(told.count(), 1, "{steps}: {events:?}");
+        if ended {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 5, "{deaths}: it has more steps than that");
 }
