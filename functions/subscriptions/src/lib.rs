@@ -94,14 +94,7 @@ fn calls() -> Routes<Management> {
     const SECRET: &str = "/v1/webhooks/{webhook}/secret";
     const LOG: &str = "/v1/webhooks/{webhook}/logs/{log}";
     const DELIVERIES: &str = "/v1/webhooks/{webhook}/deliveries";
-    of_event_types(of_tenants_and_keys(Routes::default()))
-        .get("/", dashboard::page, docs::dashboard)
-        .get("/dashboard/{file}", dashboard::part, docs::dashboard_file)
-        .get("/docs", dashboard::reference, docs::reference)
-        .get("/v1", about::root, docs::root)
-        .get("/v1/me", about::me, docs::me)
-        .get("/v1/health", about::health, docs::health)
-        .get("/openapi.json", openapi, docs::openapi)
+    of_pages(of_event_types(of_tenants_and_keys(Routes::default())))
         .get("/v1/webhooks", webhooks::list, docs::list_webhooks)
         .post("/v1/webhooks", webhooks::create, docs::create_webhook)
         .get(WEBHOOK, webhooks::get, docs::get_webhook)
@@ -192,6 +185,18 @@ fn calls() -> Routes<Management> {
         .post("/v1/exports", export::begin, docs::create_export)
         .post("/v1/import", import::take, docs::import)
         .get("/v1/egress-ips", about::egress_ips, docs::egress_ips)
+}
+
+/// The same with the pages, and what this deployment and its API are.
+fn of_pages(routes: Routes<Management>) -> Routes<Management> {
+    routes
+        .get("/", dashboard::page, docs::dashboard)
+        .get("/dashboard/{file}", dashboard::part, docs::dashboard_file)
+        .get("/docs", dashboard::reference, docs::reference)
+        .get("/v1", about::root, docs::root)
+        .get("/v1/me", about::me, docs::me)
+        .get("/v1/health", about::health, docs::health)
+        .get("/openapi.json", openapi, docs::openapi)
 }
 
 /// The same with the calls about event types.
