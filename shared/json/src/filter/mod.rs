@@ -404,9 +404,7 @@ mod unit {
                 31,
             )),
             within(listed(|n| format!(r#"{{"b":[0],"c":[{n}]}}"#), 10)),
-            within(format!(
-                r#"{{"b":[0],"$or":[{{"b":[1]}},{{"b":[2],"c":[3]}}]}}"#
-            )),
+            within(r#"{"b":[0],"$or":[{"b":[1]},{"b":[2],"c":[3]}]}"#.to_owned()),
             within(listed(
                 |n| format!(r#"{{"b":{{"c":{{"d":[{n}]}}}},"e{n}":[{{"exists":true}}]}}"#),
                 8,
