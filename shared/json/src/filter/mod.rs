@@ -398,6 +398,7 @@ mod unit {
                 listed(|n| format!(r#"{{"a":["z{n}"]}}"#), 31)
             ),
             within(listed(|n| format!(r#"{{"b":["z{n}"]}}"#), 31)),
+            r#"{"$or":[{"a":["x",9]},{"a":{"b":["y"]}}]}"#.to_owned(),
             within(listed(|n| format!(r#"{{"b":{{"c":[{n}.5]}}}}"#), 31)),
             within(listed(
                 |n| format!(r#"{{"b":[{{"anything-but":[{n}]}}]}}"#),

@@ -34,7 +34,7 @@ impl Place {
     fn held(&self, mut held: Conditions, work: &mut usize) -> Conditions {
         *work += 2 + self.patterns.work();
         for choices in &self.choices {
-            *work += 2 + choices.alternatives.work() + choices.choices.work();
+            *work += 1 + choices.alternatives.work() + choices.choices.work();
             held |= choices.alternatives.all(held);
             held |= choices.choices.any(held);
         }
@@ -90,11 +90,12 @@ impl Walk<'_> {
 
     /// Which patterns for an object at a place hold of a value.
     fn patterns(&mut self, here: &Place, value: &Json) -> Conditions {
-        self.work += 3;
+        self.work += 1;
         // What is no object has no members.
         let Json::Object(members) = value else {
             return here.empty_patterns;
         };
+        self.work += 2;
         let (mut held, mut left) = (here.empty, here.members.len());
         for (name, value) in members {
             self.work += here.names.work(name);
