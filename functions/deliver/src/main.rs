@@ -13,7 +13,8 @@ async fn main() -> Result<(), Error> {
     let context = Context::from_env().await?;
     let mut deliverer = context.deliverer()?;
     // This function alone tells the operator, so it alone knows SNS.
-    deliverer.operator = deliverer.operator.with_topic(context.operator_topic());
+    let operator = &mut deliverer.control.operator;
+    *operator = operator.clone().with_topic(context.operator_topic());
     let deliverer = &deliverer;
     run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
         let time = left(event.context.deadline()).saturating_sub(HANDLER_RESERVE);

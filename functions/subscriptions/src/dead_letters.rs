@@ -104,7 +104,7 @@ fn queue_named(value: &Json) -> Result<QueueName, String> {
 
 /// How many dead letters each queue has.
 async fn counts(state: &Management) -> Result<RedrivePage, ApiError> {
-    let queue = &state.deliverer.queue;
+    let queue = &state.control.queue;
     let (deliver, retry) = tokio::try_join!(
         queue.count_dead(QueueName::Deliver),
         queue.count_dead(QueueName::Retry)
@@ -136,7 +136,7 @@ pub(crate) async fn list(
         .into_iter()
         .filter(|name| names.contains(name))
     {
-        let queue = &state.deliverer.queue;
+        let queue = &state.control.queue;
         let room = page.limit - letters.len();
         letters.extend(queue.look_at_dead(name, room).await?);
     }
@@ -175,7 +175,7 @@ pub(crate) async fn redrive(
     let queue = only.map_or("all", QueueName::as_str);
     let record = Record::new(&origin, None, Action::DeadLettersRedriven, queue);
     let at = At::Redrive(left);
-    let job = state.deliverer.begin(&task, (at, 0), &record).await?;
+    let job = state.control.begin(&task, (at, 0), &record).await?;
     let job = job.ok_or(Code::Internal)?;
     Ok(jobs::accepted(&state, &job))
 }

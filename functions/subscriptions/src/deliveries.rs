@@ -389,8 +389,8 @@ pub(crate) async fn retry(
     }
     state.admit(&caller, &webhook.id, ByHand::Retry).await?;
     let record = caller.record(Action::DeliveryRetried, id.as_str());
-    let deliverer = &state.deliverer;
-    deliverer
+    let control = &state.control;
+    control
         .retry_delivery(&webhook, key, &event_type, &record)
         .await?;
     let view = view(&state, key, &event_type).await?;
@@ -417,7 +417,7 @@ pub(crate) async fn cancel(
     let key = &found.key;
     match found.status {
         DeliveryState::Pending => {
-            state.deliverer.cancel(&webhook, key, &record).await?;
+            state.control.cancel(&webhook, key, &record).await?;
         }
         DeliveryState::Held | DeliveryState::Missed | DeliveryState::Failed => {
             state.api.store.record(&record).await?;
@@ -465,7 +465,7 @@ pub(crate) async fn cancel_all(
         .record(Action::WebhookDeliveriesCancelled, webhook.id.as_str())
         .changing_all(jobs::changes(&task));
     let at = At::Cancel(String::new());
-    let job = state.deliverer.begin(&task, (at, 0), &record).await?;
+    let job = state.control.begin(&task, (at, 0), &record).await?;
     let job = job.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
     Ok(jobs::accepted(&state, &job))
 }

@@ -222,7 +222,7 @@ async fn read_types(
     tenant: Option<TenantId>,
     dialect: Arc<Dialect>,
 ) -> Result<Types, ApiError> {
-    let publisher = &state.deliverer.publisher;
+    let publisher = &state.control.publisher;
     let all = publisher.event_types(tenant.as_ref()).await?;
     let spoken = Arc::clone(all.dialect(&dialect.name).unwrap_or(&dialect));
     Ok(Types {

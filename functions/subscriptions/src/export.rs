@@ -62,7 +62,7 @@ pub(crate) async fn begin(
     let record = Record::new(&origin, tenant.as_ref(), Action::ExportStarted, target)
         .changing_all(jobs::changes(&task));
     let at = At::Export(String::new());
-    let job = state.deliverer.begin(&task, (at, 0), &record).await?;
+    let job = state.control.begin(&task, (at, 0), &record).await?;
     let job = job.ok_or(Code::NotFound)?;
     Ok(jobs::accepted(&state, &job))
 }

@@ -429,13 +429,11 @@ pub(crate) async fn erase(
         origin,
         Work::Erase(erasure.clone()),
     )?;
-    Ok(
-        match state.deliverer.erase(&task, &erasure, record).await? {
-            Begun::Job(job) => Some(*job),
-            Begun::Other(id) => state.api.store.job(&id).await?,
-            Begun::Changed => None,
-        },
-    )
+    Ok(match state.control.erase(&task, &erasure, record).await? {
+        Begun::Job(job) => Some(*job),
+        Begun::Other(id) => state.api.store.job(&id).await?,
+        Begun::Changed => None,
+    })
 }
 
 /// Whoever makes a call about jobs, by a key with the scope or by a portal link; `None` for the operator who names no tenant.

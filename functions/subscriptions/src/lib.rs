@@ -55,7 +55,7 @@ use rung_core::{
         tenant::Scope,
         webhook::Webhook,
     },
-    flow::{EventTypes, deliver::Deliverer},
+    flow::{EventTypes, control::Control, post::Poster},
 };
 use rung_dialect::{Dialect, Dialects};
 use rung_json::Json;
@@ -65,19 +65,21 @@ use serde::de::DeserializeOwned;
 #[derive(Clone)]
 struct Management {
     api: Api,
-    deliverer: Deliverer,
+    control: Control,
+    poster: Poster,
 }
 
 /// The description of the whole API, as a test holds it against the code.
 const OPENAPI: &str = include_str!("../openapi.json");
 
 /// The routes of the management API.
-pub fn routes(api: Api, deliverer: Deliverer) -> Router {
+pub fn routes(api: Api, control: Control, poster: Poster) -> Router {
     let api = api.managing();
     let keeps = from_fn_with_state(api.store.clone(), once::kept);
     let routes = calls().router().layer(keeps).with_state(Management {
         api: api.clone(),
-        deliverer,
+        control,
+        poster,
     });
     api.guarded(routes).layer(from_fn(packing::packed))
 }
@@ -318,7 +320,7 @@ impl Management {
 
     /// A tenant's event types, and the dialects with them; with no tenant, the deployment's.
     async fn event_types(&self, tenant: Option<&TenantId>) -> Result<EventTypes, ApiError> {
-        let publisher = &self.deliverer.publisher;
+        let publisher = &self.control.publisher;
         Ok(publisher.event_types(tenant).await?)
     }
 

@@ -530,7 +530,7 @@ pub(crate) async fn retry(
     state.admit(&caller, &webhook.id, ByHand::Retry).await?;
     let key = &entry.key.delivery;
     let record = caller.record(Action::DeliveryRetried, key.uuid().to_string());
-    state.deliverer.retry(&webhook, &entry, &record).await?;
+    state.control.retry(&webhook, &entry, &record).await?;
     let delivery = deliveries::view(&state, key, &entry.event_type).await?;
     Ok(deliveries::retried(&delivery.ok_or(Code::NotFound)?))
 }

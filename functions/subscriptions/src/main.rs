@@ -9,7 +9,7 @@ async fn main() -> Result<(), Error> {
     config::init_logging();
     let context = Context::from_env().await?;
     let api = Api::of(&context).await?;
-    let routes = rung_subscriptions::routes(api, context.deliverer()?);
+    let routes = rung_subscriptions::routes(api, context.control(), context.poster()?);
     let http = Adapter::from(rung_api::router(routes));
     lambda_runtime::run(http.map_request(rung_api::readable)).await
 }

@@ -124,7 +124,7 @@ impl Management {
                 }
                 Some(_) => continue,
             };
-            self.deliverer.notify_operator(notice).await?;
+            self.control.notify_operator(notice).await?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ pub(crate) async fn begin(
     if dry_run {
         let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
         let counted = state
-            .deliverer
+            .control
             .count_recoverable(&task, &webhook, deadline_ms)
             .await?;
         return Ok(count(counted));
@@ -72,7 +72,7 @@ pub(crate) async fn begin(
         .record(Action::WebhookRecoveryStarted, webhook.id.as_str())
         .changing_all(jobs::changes(&task));
     let is_named = once.token().is_some();
-    let recovering = state.deliverer.recover(task, &webhook, is_named, &record);
+    let recovering = state.control.recover(task, &webhook, is_named, &record);
     let job = recovering.await?;
     let job = job.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))?;
     Ok(jobs::accepted(&state, &job))
@@ -109,7 +109,7 @@ pub(crate) async fn begin_all(
     if dry_run {
         let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
         let counted = state
-            .deliverer
+            .control
             .count_recoverable_of(&task, &reach, deadline_ms)
             .await?;
         return Ok(count(counted));
@@ -129,7 +129,7 @@ async fn begin_reaching(
     let record = Record::new(origin, tenant, Action::TenantRecoveryStarted, target)
         .changing_all(jobs::changes(task));
     let at = At::Recover(RecoverPage::default());
-    Ok(state.deliverer.begin(task, (at, 0), &record).await?)
+    Ok(state.control.begin(task, (at, 0), &record).await?)
 }
 
 /// The answer of how many deliveries a recovery would send.
@@ -171,10 +171,7 @@ pub(crate) async fn what_was_missed(
     let (tenant, id) = (Some(&webhook.tenant), webhook.id.as_str());
     let record = Record::new(origin, tenant, Action::WebhookRecoveryStarted, id)
         .changing_all(jobs::changes(&task));
-    Ok(state
-        .deliverer
-        .recover(task, webhook, false, &record)
-        .await?)
+    Ok(state.control.recover(task, webhook, false, &record).await?)
 }
 
 /// Begins to send a tenant's webhooks what they missed. `None` when it is gone.

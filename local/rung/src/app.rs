@@ -10,8 +10,8 @@ use rung_core::{
     egress::Transport,
     encryption::KeyRing,
     flow::{
-        HostFaults, InFlight, Pauses, StatsBuffer, accept::Publisher, deliver::Deliverer,
-        operator::Operator, sweep::Sweeper,
+        StatsBuffer, accept::Publisher, control::Control, deliver::Deliverer, post::Poster,
+        sweep::Sweeper,
     },
     metrics::Metrics,
     queue::{Queue, Urls},
@@ -165,33 +165,30 @@ impl App {
             Arc::clone(&dialects),
             Arc::clone(&clock),
         );
+        let mut control = Control::new(
+            store.clone(),
+            queue.clone(),
+            Arc::clone(&dialects),
+            Arc::clone(&clock),
+            publisher.clone(),
+        );
+        control.index_lag_ms = 0;
+        let poster = Poster::new(transport, Arc::clone(&clock));
+        let mut deliverer = Deliverer::new(control, poster, Metrics::default());
+        // Nothing freezes this process, and nobody pays for its time.
+        deliverer.stats = StatsBuffer::new(BATCH_TIME);
         Ok(Self {
             sqs,
             urls,
             api: Api::new(
                 store.clone(),
-                Arc::clone(&dialects),
+                dialects,
                 Arc::clone(&clock),
                 &admin_key,
                 strict,
             ),
-            publisher: publisher.clone(),
-            deliverer: Deliverer {
-                store: store.clone(),
-                queue: queue.clone(),
-                dialects,
-                transport,
-                clock: Arc::clone(&clock),
-                // Nothing freezes this process, and nobody pays for its time.
-                stats: StatsBuffer::new(BATCH_TIME),
-                index_lag_ms: 0,
-                metrics: Metrics::default(),
-                host_faults: HostFaults::default(),
-                in_flight: InFlight::default(),
-                pauses: Pauses::default(),
-                operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
-                publisher,
-            },
+            publisher,
+            deliverer,
             sweeper: Sweeper {
                 store,
                 queue,
@@ -206,9 +203,11 @@ impl App {
     pub fn router(&self) -> Router {
         let room = Room::of(PUBLISHING_BYTES, PUBLISHING, STORING);
         let publishing = rung_enqueue::routes(self.api.clone(), self.publisher.clone(), room);
-        rung_api::router(
-            rung_subscriptions::routes(self.api.clone(), self.deliverer.clone()).merge(publishing),
-        )
+        let Deliverer {
+            control, poster, ..
+        } = self.deliverer.clone();
+        let managing = rung_subscriptions::routes(self.api.clone(), control, poster);
+        rung_api::router(managing.merge(publishing))
     }
 
     /// Runs the triggers until `stop` says so; then what is under way is finished, and the statistics with it.
@@ -230,8 +229,7 @@ impl App {
         let deliverer = self.deliverer.clone();
         triggers.spawn(self.sweep(stop));
         while triggers.join_next().await.is_some() {}
-        let Deliverer { stats, store, .. } = &deliverer;
-        stats.flush(store).await;
+        deliverer.flush_stats().await;
     }
 
     /// The schedule of the function `sweep`.

@@ -16,11 +16,8 @@ use crate::{
     branding::Branding,
     egress::{self, Proxy, ProxyFault, Roots, RootsFault},
     encryption::{KeyRing, KeyRingFault},
-    flow::{
-        HostFaults, InFlight, Pauses, StatsBuffer, accept::Publisher, deliver::Deliverer,
-        operator::Operator, sweep::Sweeper,
-    },
-    limits::{ADMIN_KEY_CHARS, INDEX_LAG_MS, RETENTION_MARGIN, STATS_TIME, WEBHOOKS_PER_TENANT},
+    flow::{accept::Publisher, control::Control, deliver::Deliverer, post::Poster, sweep::Sweeper},
+    limits::{ADMIN_KEY_CHARS, RETENTION_MARGIN, WEBHOOKS_PER_TENANT},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -327,41 +324,41 @@ impl Context {
         .with_metrics(self.metrics.clone())
     }
 
-    /// What delivering needs.
+    /// What goes on around attempts.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control::new(
+            self.store.clone(),
+            self.queue.clone(),
+            Arc::clone(&self.dialects),
+            Arc::clone(&self.clock),
+            self.publisher(),
+        )
+    }
+
+    /// What makes POSTs.
     ///
     /// # Errors
     /// When there is no encryption key: nothing could be signed.
-    pub fn deliverer(&self) -> Result<Deliverer, ConfigError> {
+    pub fn poster(&self) -> Result<Poster, ConfigError> {
         if self.store.encryption_key().is_none() {
             return Err(ConfigError::Missing("RUNG_ENCRYPTION_KEYS_SECRET"));
         }
-        let publisher = self.publisher();
-        Ok(Deliverer {
-            store: self.store.clone(),
-            queue: self.queue.clone(),
-            dialects: Arc::clone(&self.dialects),
-            transport: Arc::new(egress::Client::new(
-                egress::Policy {
-                    strict: self.strict,
-                    proxy: self.egress_proxy.clone(),
-                },
-                load_roots(&self.ca_files)?,
-                EGRESS_DESCRIPTORS,
-            )),
-            clock: Arc::clone(&self.clock),
-            stats: StatsBuffer::new(STATS_TIME),
-            index_lag_ms: INDEX_LAG_MS,
-            metrics: self.metrics.clone(),
-            host_faults: HostFaults::default(),
-            in_flight: InFlight::default(),
-            pauses: Pauses::default(),
-            operator: Operator::new(
-                self.store.clone(),
-                publisher.clone(),
-                Arc::clone(&self.clock),
-            ),
-            publisher,
-        })
+        let policy = egress::Policy {
+            strict: self.strict,
+            proxy: self.egress_proxy.clone(),
+        };
+        let client = egress::Client::new(policy, load_roots(&self.ca_files)?, EGRESS_DESCRIPTORS);
+        Ok(Poster::new(Arc::new(client), Arc::clone(&self.clock)))
+    }
+
+    /// What makes attempts.
+    ///
+    /// # Errors
+    /// As [`Self::poster`].
+    pub fn deliverer(&self) -> Result<Deliverer, ConfigError> {
+        let (control, poster) = (self.control(), self.poster()?);
+        Ok(Deliverer::new(control, poster, self.metrics.clone()))
     }
 
     /// The topic that the operator is told through, if there is one.

@@ -112,7 +112,7 @@ impl World {
             .run(
                 LIMIT,
                 Box::pin(async {
-                    let found = app.deliverer.store.tenant(&tenant).await;
+                    let found = app.api.store.tenant(&tenant).await;
                     let found = found.ok().flatten().ok_or(Refusal::Unavailable)?;
                     let request_id = format!("req_{number}");
                     let mut answers = app

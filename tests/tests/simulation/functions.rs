@@ -214,7 +214,7 @@ impl Functions {
         // As a function has it.
         app.deliverer.stats = StatsBuffer::new(STATS_TIME);
         if self.wire.mutation != Some(Mutation::NoLagAwaited) {
-            app.deliverer.index_lag_ms = INDEX_LAG_MS;
+            app.deliverer.control.index_lag_ms = INDEX_LAG_MS;
         }
         line.open();
         Function {

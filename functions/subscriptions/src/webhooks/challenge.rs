@@ -78,7 +78,7 @@ pub(crate) async fn verify(
 async fn ask(state: &Management, webhook: &Webhook) -> Result<(), ApiError> {
     let dialect = state.api.dialect(&webhook.dialect)?;
     let token = new_challenge();
-    let answered = state.deliverer.challenge(webhook, dialect, &token).await?;
+    let answered = state.poster.challenge(webhook, dialect, &token).await?;
     let problem = match answered {
         Ok(answer)
             if answer.status.is_success()

@@ -492,7 +492,7 @@ pub(crate) async fn update(
         read_change(&state, &caller, &types, present, &body)
     })
     .await?;
-    state.deliverer.follow_call(&before, &webhook).await?;
+    state.control.follow_call(&before, &webhook).await?;
     let job = if asks_to_recover(&body) {
         recover::what_was_missed(&state, &caller.origin, &webhook).await?
     } else {
@@ -718,15 +718,17 @@ pub(crate) async fn test(
     if challenge::is_demanded(&webhook) {
         return Err(Code::WebhookUnverified.into());
     }
-    let deliverer = &state.deliverer;
-    let event = deliverer.test_event(&webhook, dialect, &types, event_type, data);
+    let control = &state.control;
+    let event = control.test_event(&webhook, dialect, &types, event_type, data);
     let event = event.map_err(|refusal| rung_api::refused(refusal, "", "event_type", false))?;
     state.admit(&caller, &id, ByHand::Test).await?;
     let record = caller
         .record(Action::WebhookTested, webhook.id.as_str())
         .changing(Change::of("event_type", Value::Null, event_type));
     state.api.store.record(&record).await?;
-    let attempt = deliverer.test(&webhook, dialect, event).await?;
+    let attempt = control
+        .test(&state.poster, &webhook, dialect, event)
+        .await?;
     Ok(answer(
         StatusCode::OK,
         json!({ "log": logs::Tested::of(&attempt, dialect) }),

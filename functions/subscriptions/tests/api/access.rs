@@ -197,7 +197,7 @@ async fn a_key_ends_when_it_expires_and_when_it_is_deleted() {
 #[tokio::test(start_paused = true)]
 async fn a_key_deleted_by_another_process_ends_within_10_s_or_with_its_tenant() {
     let world = World::new().await;
-    let store = &world.app.deliverer.store;
+    let store = &world.app.api.store;
     let acme = KeyOwner::Tenant(TenantId::parse("acme").unwrap());
     let path = "/v1/webhooks";
     let owner = world.tenant("acme", "standard", "pro").await;

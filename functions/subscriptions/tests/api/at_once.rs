@@ -25,7 +25,7 @@ async fn crowd(
 
 /// The tenant's version, and the webhook as it stands.
 async fn stored(world: &World, webhook: &str) -> (u64, Webhook) {
-    let store = &world.app.deliverer.store;
+    let store = &world.app.api.store;
     let acme = TenantId::parse("acme").unwrap();
     let tenant = store.tenant(&acme).await.unwrap().unwrap();
     let id = WebhookId::parse(webhook).unwrap();

@@ -98,7 +98,7 @@ async fn a_key_that_ends_in_ages_waits_for_its_time() {
 #[tokio::test(start_paused = true)]
 async fn a_key_made_before_there_were_reminders_gets_its_own_when_it_is_used() {
     let (world, tenant, webhook) = still().await;
-    let store = &world.app.deliverer.store;
+    let store = &world.app.api.store;
     let key = ApiKey {
         id: KeyId::parse("key_old").unwrap(),
         owner: KeyOwner::Tenant(TenantId::parse("odin").unwrap()),
@@ -136,10 +136,7 @@ async fn a_tenant_whose_dialect_has_no_word_for_it_is_told_nothing() {
     world.key("acme", ending("2025-10-14T08:53:20Z")).await;
     world.run_for(SOON_MS).await;
     assert_eq!(told(&world, &tenant, &webhook).await, [] as [Value; 0]);
-    assert_eq!(
-        world.app.deliverer.store.reminders_due(9).await.unwrap(),
-        []
-    );
+    assert_eq!(world.app.api.store.reminders_due(9).await.unwrap(), []);
 }
 
 /// A client that heard no answer asks again, and has one key, which it is shown.

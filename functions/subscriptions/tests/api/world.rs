@@ -426,8 +426,8 @@ impl World {
     /// A world whose operator has a topic.
     pub(crate) async fn telling(topic: Option<Topic>) -> Self {
         let mut world = Self::still().await;
-        let operator = world.app.deliverer.operator.clone();
-        world.app.deliverer.operator = operator.with_topic(topic);
+        let operator = &mut world.app.deliverer.control.operator;
+        *operator = operator.clone().with_topic(topic);
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(world.app.clone().run(stopped));
         world.stop = Some(stop);

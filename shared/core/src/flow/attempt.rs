@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use rung_dialect::Dialect;
-
 use super::{
     FlowError,
     deliver::{Deliverer, Loaded},
@@ -103,7 +101,7 @@ impl Deliverer {
                 Step::Hold => {
                     let event_type = self.event_type(message, loaded);
                     self.end(message, &event_type, State::Held).await?;
-                    return self.recover_held(message).await;
+                    return self.control.recover_held(message).await;
                 }
                 Step::Post => {
                     let succeeded = |made: &Attempt| made.outcome == Outcome::Succeeded;
@@ -186,16 +184,16 @@ impl Deliverer {
                 (dialect, &read)
             }
         };
-        let dialect = self.dialect(dialect)?;
+        let dialect = self.control.dialect(dialect)?;
         if !self.in_pace(message, webhook).await? {
             return Ok(());
         }
-        let attempt = match self.post(message, webhook, dialect, content).await {
+        let attempt = match self.poster.post(message, webhook, dialect, content).await {
             Ok(attempt) => attempt,
             Err(NotMade::Host(fault)) => return self.put_off_for(message, fault).await,
             Err(NotMade::Busy) => return self.come_again(message).await,
         };
-        self.foresee_pause(webhook, dialect, &attempt);
+        self.control.foresee_pause(webhook, dialect, &attempt);
         let latency_ms = attempt.ended_ms.saturating_sub(message.position.due_ms);
         self.metrics
             .attempted(&message.delivery.tenant, attempt.outcome, latency_ms);
@@ -207,13 +205,6 @@ impl Deliverer {
         }
         self.stats.count(&attempt);
         self.settle(message, webhook, &attempt).await
-    }
-
-    /// A dialect that an event was accepted in. Its file may have been taken away since: then the message comes back until it
-    /// is there again.
-    pub(super) fn dialect(&self, name: &str) -> Result<&Dialect, FlowError> {
-        let dialect = self.dialects.get(name).map(AsRef::as_ref);
-        dialect.ok_or_else(|| FlowError::NoDialect(name.to_owned()))
     }
 }
 

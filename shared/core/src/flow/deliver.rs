@@ -9,12 +9,9 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use rung_base::clock::Clock;
-use rung_dialect::Dialects;
 
 use super::{
-    FlowError, HostFaults, InFlight, Pauses, StatsBuffer,
-    accept::{Publisher, first_message},
-    operator::Operator,
+    FlowError, HostFaults, StatsBuffer, accept::first_message, control::Control, post::Poster,
 };
 use crate::{
     domain::{
@@ -23,8 +20,7 @@ use crate::{
         message::{AttemptMessage, Fanout, Message, MessageFault},
         webhook::Webhook,
     },
-    egress::Transport,
-    limits::{POISON_RECEIVES, UNKNOWN_RECEIVES},
+    limits::{POISON_RECEIVES, STATS_TIME, UNKNOWN_RECEIVES},
     metrics::Metrics,
     queue::{Queue, QueueName},
     store::{Store, StoreError, events::Event},
@@ -41,35 +37,21 @@ pub struct Record {
     pub receives: u32,
 }
 
-/// What delivering needs.
+/// Makes the attempts that messages ask for.
 #[derive(Clone)]
 pub struct Deliverer {
-    /// The table.
-    pub store: Store,
-    /// The queues.
-    pub queue: Queue,
-    /// What webhooks speak.
-    pub dialects: Arc<Dialects>,
-    /// The way to receivers.
-    pub transport: Arc<dyn Transport>,
-    /// The ladder's clock.
-    pub clock: Arc<dyn Clock>,
+    pub(super) store: Store,
+    pub(super) queue: Queue,
+    pub(super) clock: Arc<dyn Clock>,
+    /// What goes on around the attempts.
+    pub control: Control,
+    /// What makes their POSTs.
+    pub poster: Poster,
     /// The attempts that are not in the statistics yet.
     pub stats: StatsBuffer,
-    /// What is counted.
-    pub metrics: Metrics,
+    pub(super) metrics: Metrics,
     /// What the operator was told of attempts that this host could not make.
-    pub host_faults: HostFaults,
-    /// What is under way to each webhook.
-    pub in_flight: InFlight,
-    /// How long after a write the table's index may answer without it, in milliseconds: 0 on one machine.
-    pub index_lag_ms: u64,
-    /// What this process has seen of pauses.
-    pub pauses: Pauses,
-    /// What publishes events of Rung's own.
-    pub publisher: Publisher,
-    /// Who is told what befalls webhooks.
-    pub operator: Operator,
+    pub(super) host_faults: HostFaults,
 }
 
 /// A batch's webhooks and events, read together.
@@ -100,6 +82,26 @@ impl Loaded {
 }
 
 impl Deliverer {
+    /// One whose function is frozen between its batches.
+    #[must_use]
+    pub fn new(control: Control, poster: Poster, metrics: Metrics) -> Self {
+        Self {
+            store: control.store.clone(),
+            queue: control.queue.clone(),
+            clock: Arc::clone(&control.clock),
+            control,
+            poster,
+            stats: StatsBuffer::new(STATS_TIME),
+            metrics,
+            host_faults: HostFaults::default(),
+        }
+    }
+
+    /// Writes what the statistics lack.
+    pub async fn flush_stats(&self) {
+        self.stats.flush(&self.store).await;
+    }
+
     /// Handles a batch for at most `time`. Answers the ids of the records that must be handed out again; all others are done
     /// for good, whatever happens next.
     pub async fn deliver(&self, records: Vec<Record>, time: Duration) -> Vec<String> {
@@ -122,7 +124,7 @@ impl Deliverer {
         {
             tracing::warn!("a batch was cut off by the function's time-out");
         }
-        self.stats.flush(&self.store).await;
+        self.flush_stats().await;
         self.metrics.flush();
         open.into_inner()
             .unwrap_or_else(PoisonError::into_inner)
@@ -192,25 +194,25 @@ impl Deliverer {
             self.conclude(outcome, &record.into(), done).await;
         });
         let pages = pages.into_iter().map(async |(page, record)| {
-            let outcome = AssertUnwindSafe(Box::pin(self.job_page(&page)))
+            let outcome = AssertUnwindSafe(Box::pin(self.control.job_page(&page)))
                 .catch_unwind()
                 .await;
             self.conclude(outcome, &record.into(), done).await;
         });
         let keys = keys.into_iter().map(async |(key, record)| {
-            let outcome = AssertUnwindSafe(self.tell_of_end(&key))
+            let outcome = AssertUnwindSafe(self.control.tell_of_end(&key))
                 .catch_unwind()
                 .await;
             self.conclude(outcome, &record.into(), done).await;
         });
         let notices = notices.into_iter().map(async |(notice, record)| {
-            let outcome = AssertUnwindSafe(self.operator.publish(&notice))
+            let outcome = AssertUnwindSafe(self.control.operator.publish(&notice))
                 .catch_unwind()
                 .await;
             self.conclude(outcome, &record.into(), done).await;
         });
         let releases = releases.into_iter().map(async |(release, record)| {
-            let outcome = AssertUnwindSafe(self.release_page(&release))
+            let outcome = AssertUnwindSafe(self.control.release_page(&release))
                 .catch_unwind()
                 .await;
             self.conclude(outcome, &record.into(), done).await;

@@ -3,7 +3,7 @@
 use rung_base::clock::timestamp;
 use serde_json::json;
 
-use super::{FlowError, accept::OwnEvent, deliver::Deliverer};
+use super::{FlowError, accept::OwnEvent, control::Control};
 use crate::domain::{
     hops::Hops,
     message::KeyEnds,
@@ -13,7 +13,7 @@ use crate::domain::{
 const EVENT_TYPE: &str = "api.key.expiring";
 const DAY_MS: u64 = 86_400_000;
 
-impl Deliverer {
+impl Control {
     /// Tells of a key that ends, once, however often it is asked to.
     pub(super) async fn tell_of_end(&self, ends: &KeyEnds) -> Result<(), FlowError> {
         let owner = KeyOwner::Tenant(ends.tenant.clone());

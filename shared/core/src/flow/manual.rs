@@ -8,7 +8,8 @@ use rung_json::Json;
 use super::{
     EventTypes, FlowError,
     accept::{Refusal, check, delivery_key, new_event_id},
-    deliver::Deliverer,
+    control::Control,
+    post::Poster,
 };
 use crate::{
     aside::aside,
@@ -30,7 +31,7 @@ use crate::{
     },
 };
 
-impl Deliverer {
+impl Control {
     /// Sends the delivery of a log entry again now. It takes the place of a wait that is under way, and puts that back if it fails:
     /// it uses up no rung. A delivery that is through gets one attempt; one that has succeeded stays so whatever comes of it. Where
     /// an attempt is being made already, that is the retry; where it should have been made long ago, its message is sent once more. `record` goes to the audit log first.
@@ -206,6 +207,7 @@ impl Deliverer {
     /// When the table fails, or this host cannot send: then nothing is logged.
     pub async fn test(
         &self,
+        poster: &Poster,
         webhook: &Webhook,
         dialect: &Dialect,
         event: TestEvent,
@@ -247,7 +249,7 @@ impl Deliverer {
         };
         // The log's detail shows the body, which is the event's.
         self.store.put_event(&event).await?;
-        let attempt = self.post(&message, webhook, dialect, &content).await?;
+        let attempt = poster.post(&message, webhook, dialect, &content).await?;
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else {

@@ -1,16 +1,18 @@
 //! What Rung does: each flow loads, lets the domain decide, and applies.
 //!
-//! [`accept`] takes events in and queues their first attempts. [`deliver`] handles a batch of the queues' messages:
-//! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`]
-//! spaces the attempts of a webhook with a limit, [`in_flight`] bounds how many are under way, [`pause`] makes those of a paused one wait, [`shown`] reads answers for the log,
-//! [`host_faults`] puts off what this host could not send, [`stats_buffer`] counts
-//! attempts for the statistics. [`sweep`] brings parked waits back, [`watch`] sends again what was lost.
-//! [`manual`] and [`pending`] are what people start by hand. [`jobs`] is work that goes on page by page: [`recover`] sends many
-//! deliveries again, [`erase`] erases what is to be erased. [`outage`] keeps since when a webhook fails. [`operator`] notifies the operator of what happens to
-//! webhooks, [`keys`] a tenant that a key ends.
+//! [`accept`] takes events in and queues their first attempts. A [`deliver::Deliverer`] handles a batch of the queues' messages:
+//! [`attempt`] takes one on, [`post`] makes its POST, [`settle`] does what follows from a log entry, [`pace`] spaces the attempts of a
+//! webhook with a limit, [`in_flight`] bounds how many are under way, [`pause`] makes those of a paused one wait, [`shown`] reads
+//! answers for the log, [`host_faults`] puts off what this host could not send, [`stats_buffer`] counts attempts for the statistics.
+//! [`sweep`] brings parked waits back, [`watch`] sends again what was lost.
+//!
+//! A [`control::Control`] does what goes on around attempts. [`manual`] and [`pending`] are what people start by hand. [`jobs`] is work
+//! that goes on page by page: [`recover`] sends many deliveries again, [`erase`] erases what is to be erased. [`outage`] keeps since
+//! when a webhook fails. [`operator`] notifies the operator of what happens to webhooks, [`keys`] a tenant that a key ends.
 
 pub mod accept;
 mod attempt;
+pub mod control;
 pub mod deliver;
 pub mod erase;
 mod event_types;
@@ -24,7 +26,7 @@ mod outage;
 mod pace;
 mod pause;
 pub mod pending;
-mod post;
+pub mod post;
 pub mod recover;
 mod settle;
 mod shown;
@@ -32,10 +34,8 @@ mod stats_buffer;
 pub mod sweep;
 mod watch;
 
-pub use self::{
-    event_types::EventTypes, host_faults::HostFaults, in_flight::InFlight, pause::Pauses,
-    stats_buffer::StatsBuffer,
-};
+pub use self::{event_types::EventTypes, stats_buffer::StatsBuffer};
+use self::{host_faults::HostFaults, pause::Pauses};
 use crate::{egress::HostFault, queue::QueueError, store::StoreError, topic::TopicError};
 
 /// Why a flow stopped. Every step of it can be taken again.

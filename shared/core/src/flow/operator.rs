@@ -18,7 +18,7 @@ use rung_base::clock::Clock;
 use super::{
     FlowError,
     accept::{OwnEvent, Publisher},
-    deliver::Deliverer,
+    control::Control,
 };
 use crate::{
     domain::{
@@ -131,7 +131,7 @@ impl Operator {
     }
 }
 
-impl Deliverer {
+impl Control {
     /// Notifies the operator of what a call did to a webhook.
     ///
     /// # Errors

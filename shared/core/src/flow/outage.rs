@@ -3,7 +3,7 @@
 
 use rung_dialect::Dialect;
 
-use super::{FlowError, deliver::Deliverer};
+use super::{FlowError, control::Control};
 use crate::{
     domain::{
         attempt::Attempt,
@@ -14,7 +14,7 @@ use crate::{
     store::webhook_states::StateWritten,
 };
 
-impl Deliverer {
+impl Control {
     /// Starts or extends the webhook's outage after a failure that counts, and notifies the operator of one that goes on. Returns the
     /// outage as it stands; `None` where the failure belongs to the past of the webhook.
     pub(super) async fn extend_outage(

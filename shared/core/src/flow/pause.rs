@@ -17,6 +17,7 @@ use rung_dialect::Dialect;
 
 use super::{
     FlowError,
+    control::Control,
     deliver::{Deliverer, Loaded},
     post::chance,
 };
@@ -121,7 +122,7 @@ impl Deliverer {
         if message.position.trigger == Trigger::Manual {
             return Ok(true);
         }
-        let mut known = self.pauses.newest(webhook);
+        let mut known = self.control.pauses.newest(webhook);
         loop {
             let Some(stored) = known.filter(|it| it.value.epoch == webhook.epoch) else {
                 return Ok(true);
@@ -136,7 +137,11 @@ impl Deliverer {
                 Gate::Probing if pause.is_probe(&log_id) => return Ok(true),
                 Gate::Trial => {
                     let probed = pause.probed_by(log_id, now_ms, wall_ms);
-                    match self.replace_pause(webhook, Some(&stored), probed).await? {
+                    match self
+                        .control
+                        .replace_pause(webhook, Some(&stored), probed)
+                        .await?
+                    {
                         Replaced::Done(_) => return Ok(true),
                         Replaced::Found(found) => known = found,
                         Replaced::Past => {
@@ -192,7 +197,7 @@ impl Deliverer {
             let row = waiting.row(event_type);
             self.store.place(&row).await?;
             // Whoever has changed the pause meanwhile may have looked for what waits before there was this row.
-            if !travels && self.is_changed(webhook, pause).await? {
+            if !travels && self.control.is_changed(webhook, pause).await? {
                 self.queue
                     .send(QueueName::Retry, &Message::Attempt(waiting), 0)
                     .await?;
@@ -200,7 +205,9 @@ impl Deliverer {
         }
         Ok(false)
     }
+}
 
+impl Control {
     /// Whether another pause than this one stands in the table by now.
     async fn is_changed(&self, webhook: &Webhook, pause: &Pause) -> Result<bool, FlowError> {
         let webhook = self.store.webhook(&webhook.tenant, &webhook.id).await?;

@@ -1,6 +1,6 @@
 //! What waits on the ladder, in people's hands: cancelled, or sent now.
 
-use super::{FlowError, deliver::Deliverer};
+use super::{FlowError, control::Control};
 use crate::{
     domain::{
         attempt::{Attempt, AttemptKey},
@@ -13,7 +13,7 @@ use crate::{
     store::{attempts::LogFilter, deliveries::Written, walk::Order},
 };
 
-impl Deliverer {
+impl Control {
     /// Cancels a delivery if it waits on its ladder. `record` goes to the audit log first.
     ///
     /// # Errors

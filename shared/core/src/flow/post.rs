@@ -1,16 +1,21 @@
 //! One POST and the log entry that says what came of it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use rung_base::chance as random;
+use rung_base::{chance as random, clock::Clock};
 use rung_dialect::{CHALLENGE_TYPE, Dialect, HeaderFault, SignInput};
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
-use super::{FlowError, deliver::Deliverer, in_flight::Place, settle::is_gone, shown};
+use super::{
+    FlowError,
+    in_flight::{InFlight, Place},
+    settle::is_gone,
+    shown,
+};
 use crate::{
     domain::{
         attempt::{Attempt, ErrorCode, Exchange, Outcome, Trigger},
@@ -19,7 +24,7 @@ use crate::{
         retry_after::asked_ms,
         webhook::Webhook,
     },
-    egress::{Answer, Failure, HostFault, Outgoing, Slot, Spelling},
+    egress::{Answer, Failure, HostFault, Outgoing, Slot, Spelling, Transport},
     limits::{LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
 };
 
@@ -77,7 +82,25 @@ impl From<Trigger> for Kind<'_> {
     }
 }
 
-impl Deliverer {
+/// Makes the POSTs of attempts.
+#[derive(Clone)]
+pub struct Poster {
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    in_flight: InFlight,
+}
+
+impl Poster {
+    /// One that reaches receivers by `transport`.
+    #[must_use]
+    pub fn new(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            transport,
+            clock,
+            in_flight: InFlight::default(),
+        }
+    }
+
     /// Posts a challenge to a webhook's endpoint, with the headers and the signatures of a delivery. It is not logged.
     ///
     /// # Errors

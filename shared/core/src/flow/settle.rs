@@ -26,11 +26,11 @@ impl Deliverer {
         webhook: &Webhook,
         attempt: &Attempt,
     ) -> Result<(), FlowError> {
-        let dialect = self.dialect(&attempt.dialect)?;
+        let dialect = self.control.dialect(&attempt.dialect)?;
         if attempt.outcome == Outcome::Succeeded {
-            self.end_outage(webhook, attempt).await?;
+            self.control.end_outage(webhook, attempt).await?;
             if attempt.trigger.counts() {
-                self.follow_pause(webhook, dialect, attempt).await?;
+                self.control.follow_pause(webhook, dialect, attempt).await?;
             }
             if message.position.n > 1 {
                 // Whatever became of the row while the attempt was being made.
@@ -55,7 +55,7 @@ impl Deliverer {
             self.put_off(next).await?;
         }
         if attempt.trigger.counts() {
-            self.follow_pause(webhook, dialect, attempt).await?;
+            self.control.follow_pause(webhook, dialect, attempt).await?;
             self.judge(message, webhook, dialect, attempt).await?;
         }
         match next {
@@ -82,13 +82,14 @@ impl Deliverer {
             }
         };
         if let Some(reason) = disabled_for
-            && self.operator.listens_to(webhook).await?
+            && self.control.operator.listens_to(webhook).await?
         {
-            self.notify(webhook.disabled_by(attempt, message.position.epoch, reason))
+            self.control
+                .notify(webhook.disabled_by(attempt, message.position.epoch, reason))
                 .await?;
         }
-        if attempt.next_due_ms.is_none() && self.operator.listens_to(webhook).await? {
-            self.notify(webhook.used_up(attempt)).await?;
+        if attempt.next_due_ms.is_none() && self.control.operator.listens_to(webhook).await? {
+            self.control.notify(webhook.used_up(attempt)).await?;
         }
         Ok(())
     }
@@ -101,7 +102,7 @@ impl Deliverer {
         dialect: &Dialect,
         attempt: &Attempt,
     ) -> Result<Option<Reason>, FlowError> {
-        let outage = self.extend_outage(webhook, dialect, attempt).await?;
+        let outage = self.control.extend_outage(webhook, dialect, attempt).await?;
         let verdict = self
             .verdict(webhook, dialect, attempt, outage.as_ref())
             .await?;
@@ -236,9 +237,10 @@ impl Deliverer {
         let event_type = row.map(|row| row.event_type).unwrap_or_default();
         if !message.position.already_succeeded {
             self.metrics.used_up(&message.delivery.tenant);
-            if self.operator.listens_to(webhook).await? {
+            if self.control.operator.listens_to(webhook).await? {
                 let now_ms = self.clock.now_ms();
-                self.notify(webhook.expired(message, &event_type, now_ms))
+                self.control
+                    .notify(webhook.expired(message, &event_type, now_ms))
                     .await?;
             }
         }

@@ -22,11 +22,7 @@ use rung_base::clock::{Clock, VirtualClock};
 use rung_core::{
     egress::{Answer, Failure, Outgoing, Slot, Transport},
     encryption::KeyRing,
-    flow::{
-        HostFaults, InFlight, Pauses, StatsBuffer, accept::Publisher, deliver::Deliverer,
-        operator::Operator, sweep::Sweeper,
-    },
-    limits::{INDEX_LAG_MS, STATS_TIME},
+    flow::{accept::Publisher, control::Control, deliver::Deliverer, post::Poster, sweep::Sweeper},
     metrics::Metrics,
     queue::{Queue, Urls},
     store::Store,
@@ -124,25 +120,20 @@ impl World {
             Arc::clone(&clock),
         )
         .with_metrics(metrics("rung-enqueue"));
-        let deliverer = Deliverer {
-            store: store.clone(),
-            queue: queue.clone(),
-            dialects: Arc::clone(&dialects),
-            transport: Arc::new(Receivers {
-                meter: meter.clone(),
-                wait: Duration::from_millis(prices.assumed.receiver_ms),
-                script,
-            }),
-            clock: Arc::clone(&clock),
-            stats: StatsBuffer::new(STATS_TIME),
-            index_lag_ms: INDEX_LAG_MS,
-            metrics: metrics("rung-deliver"),
-            host_faults: HostFaults::default(),
-            in_flight: InFlight::default(),
-            pauses: Pauses::default(),
-            operator: Operator::new(store.clone(), publisher.clone(), Arc::clone(&clock)),
-            publisher: publisher.clone(),
+        let control = Control::new(
+            store.clone(),
+            queue.clone(),
+            Arc::clone(&dialects),
+            Arc::clone(&clock),
+            publisher.clone(),
+        );
+        let receivers = Receivers {
+            meter: meter.clone(),
+            wait: Duration::from_millis(prices.assumed.receiver_ms),
+            script,
         };
+        let poster = Poster::new(Arc::new(receivers), Arc::clone(&clock));
+        let deliverer = Deliverer::new(control, poster, metrics("rung-deliver"));
         let sweeper = Sweeper {
             store: store.clone(),
             queue,
@@ -150,7 +141,11 @@ impl World {
             metrics: metrics("rung-sweep"),
         };
         let api = Api::new(store, dialects, Arc::clone(&clock), ADMIN_KEY, true);
-        let routes = rung_subscriptions::routes(api.clone(), deliverer.clone());
+        let routes = rung_subscriptions::routes(
+            api.clone(),
+            deliverer.control.clone(),
+            deliverer.poster.clone(),
+        );
         let world = Self {
             router: rung_api::router(routes.merge(rung_enqueue::routes(
                 api,

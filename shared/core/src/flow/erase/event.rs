@@ -12,7 +12,7 @@ use crate::{
         message::{At, ErasePage, JobPage},
         position::Position,
     },
-    flow::{FlowError, deliver::Deliverer},
+    flow::{FlowError, control::Control},
     limits::{EARLY_MS, ERASE_PAGE},
     store::{deliveries::OPEN, events::Event},
 };
@@ -20,7 +20,7 @@ use crate::{
 /// How long to wait before looking whether an attempt is over, in milliseconds; twice as long each time.
 const LOOK_MS: u64 = 1_000;
 
-impl Deliverer {
+impl Control {
     /// A page of an event's deliveries.
     pub(super) async fn found_of_event(
         &self,

@@ -18,7 +18,7 @@ mod webhook;
 
 use futures_util::future::try_join_all;
 
-use super::{FlowError, deliver::Deliverer, jobs};
+use super::{FlowError, control::Control, jobs};
 use crate::{
     domain::{
         attempt::AttemptKey,
@@ -70,7 +70,7 @@ enum Next {
     Page(Box<ErasePage>),
 }
 
-impl Deliverer {
+impl Control {
     /// Begins an erasure. Returns its job, or the id of the one that is at the same thing already.
     ///
     /// # Errors

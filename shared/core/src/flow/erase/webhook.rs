@@ -11,7 +11,7 @@ use crate::{
         job::{Counts, Erasure, Subject},
         message::{ErasePage, EraseStage},
     },
-    flow::{FlowError, deliver::Deliverer},
+    flow::{FlowError, control::Control},
     limits::ERASE_PAGE,
     store::{
         deliveries::List,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-impl Deliverer {
+impl Control {
     /// A page of a deleted webhook: its log, then its deliveries. One that was made anew under its id keeps what is its own.
     pub(super) async fn found_of_webhook(
         &self,

@@ -10,7 +10,7 @@ use crate::{
         message::At,
         webhook::Webhook,
     },
-    flow::{FlowError, deliver::Deliverer},
+    flow::{FlowError, control::Control},
     limits::RECOVERY_PAGE,
     store::{
         deliveries::{List, Written},
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-impl Deliverer {
+impl Control {
     /// Cancels the deliveries of a page. Those of events that are accepted later are left alone, so that it ends.
     pub(super) async fn cancel_page(
         &self,

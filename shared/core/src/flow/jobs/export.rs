@@ -7,12 +7,12 @@ use crate::{
         message::At,
         tenant::OPERATORS_OWN,
     },
-    flow::{FlowError, deliver::Deliverer},
+    flow::{FlowError, control::Control},
     limits::PAGE_MAX,
     store::walk::Order,
 };
 
-impl Deliverer {
+impl Control {
     /// Counts a page of tenants, which know how many webhooks they have.
     pub(super) async fn export_page(
         &self,

@@ -11,7 +11,7 @@ mod cancel;
 mod export;
 mod redrive;
 
-use super::{FlowError, deliver::Deliverer};
+use super::{FlowError, control::Control};
 use crate::{
     domain::{
         audit::Record,
@@ -36,7 +36,7 @@ pub(super) enum Next {
     End(Option<Failure>),
 }
 
-impl Deliverer {
+impl Control {
     /// Begins a job, whose first page comes after so many milliseconds. Returns how it stands; `None` when its tenant is gone. `record`
     /// goes to the audit log with it.
     ///

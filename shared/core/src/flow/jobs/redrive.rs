@@ -6,7 +6,7 @@ use crate::{
         job::{Counts, Job},
         message::{At, RedrivePage},
     },
-    flow::{FlowError, deliver::Deliverer},
+    flow::{FlowError, control::Control},
     limits::REDRIVE_CALLS,
     queue::QueueName,
 };
@@ -14,7 +14,7 @@ use crate::{
 /// How long to wait for dead letters that are hidden because somebody has looked at them, in milliseconds.
 const HIDDEN_MS: u64 = 6_000;
 
-impl Deliverer {
+impl Control {
     /// Moves some. It looks at as many as there were when it was asked for: what comes back to the dead letters meanwhile, and what is
     /// none of Rung's, is not moved for ever. A crash repeats no move; the count of its page may be lost.
     pub(super) async fn redrive_page(

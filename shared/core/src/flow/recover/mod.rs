@@ -24,7 +24,7 @@ use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use self::page::{Again, THE_END};
-use super::{FlowError, deliver::Deliverer, jobs::Next};
+use super::{FlowError, control::Control, jobs::Next};
 use crate::{
     domain::{
         audit::Record,
@@ -97,7 +97,7 @@ pub struct Counted {
     pub until_ms: Option<u64>,
 }
 
-impl Deliverer {
+impl Control {
     /// Begins a recovery of a webhook. One of whatever matches is answered again for as long as it runs, unless its client names
     /// each by an `Idempotency-Key`. (Of those that look for what is not through, another sends only what the first did not.) Returns how its job stands; `None`
     /// when its tenant is gone. `record` goes to the audit log with it.

@@ -17,7 +17,7 @@ use crate::{
     flow::{
         FlowError,
         accept::{delivery_key, subscribes},
-        deliver::Deliverer,
+        control::Control,
     },
     limits::RECOVERY_PAGE,
     store::{
@@ -69,7 +69,7 @@ pub(super) struct Again {
     pub(super) backfilled: bool,
 }
 
-impl Deliverer {
+impl Control {
     /// The page at a recovery's cursor.
     pub(super) async fn recoverable(
         &self,

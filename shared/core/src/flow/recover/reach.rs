@@ -11,7 +11,7 @@ use crate::{
         recovery::Recovery,
         webhook::Webhook,
     },
-    flow::{FlowError, deliver::Deliverer, jobs::Next},
+    flow::{FlowError, control::Control, jobs::Next},
     limits::REACH_STEPS,
     store::{tenants, walk::Order},
 };
@@ -26,7 +26,7 @@ enum Found {
     End,
 }
 
-impl Deliverer {
+impl Control {
     /// Looks for the next webhook that has something to be sent again.
     pub(super) async fn next_webhook(
         &self,
