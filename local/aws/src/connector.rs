@@ -1,5 +1,5 @@
 //! What takes the network's place under an SDK client: an HTTP client whose every connection
-//! leads to an [`Aws`] in this process.
+//! leads to a [`Backend`] in this process.
 
 use std::fmt;
 
@@ -66,54 +66,59 @@ impl Response {
     }
 }
 
-/// The HTTP client of an SDK client that speaks to an [`Aws`] in this process.
-#[derive(Clone)]
-pub struct InProcess {
-    connector: SharedHttpConnector,
+/// What answers the calls of SDK clients: an [`Aws`], or something around one that counts its calls, delays or refuses them.
+pub trait Backend: Clone + Send + Sync + 'static {
+    /// Answers a call.
+    ///
+    /// # Errors
+    /// The call's answer is lost on the way.
+    fn call(
+        &self,
+        target: &str,
+        body: &[u8],
+    ) -> impl Future<Output = Result<Response, ConnectorError>> + Send;
 }
 
-impl InProcess {
-    /// A client whose requests `aws` answers.
-    pub fn new(aws: Aws) -> Self {
-        Self {
-            connector: SharedHttpConnector::new(Connector { aws }),
-        }
+impl Backend for Aws {
+    async fn call(&self, target: &str, body: &[u8]) -> Result<Response, ConnectorError> {
+        Ok(self.dispatch(target, body).await)
     }
 }
 
-impl fmt::Debug for InProcess {
+/// The HTTP client of an SDK client whose calls a [`Backend`] in this process answers.
+#[derive(Clone)]
+pub struct InProcess<B>(B);
+
+impl<B: Backend> InProcess<B> {
+    /// A client whose requests `backend` answers.
+    pub fn new(backend: B) -> Self {
+        Self(backend)
+    }
+}
+
+impl<B> fmt::Debug for InProcess<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("InProcess")
     }
 }
 
-impl HttpClient for InProcess {
+impl<B: Backend> HttpClient for InProcess<B> {
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        self.connector.clone()
+        SharedHttpConnector::new(self.clone())
     }
 }
 
-struct Connector {
-    aws: Aws,
-}
-
-impl fmt::Debug for Connector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Connector")
-    }
-}
-
-impl HttpConnector for Connector {
+impl<B: Backend> HttpConnector for InProcess<B> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let aws = self.aws.clone();
+        let Self(backend) = self.clone();
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
             let body = request.body().bytes().unwrap_or_default();
-            aws.dispatch(target, body).await.into_http()
+            backend.call(target, body).await?.into_http()
         })
     }
 }

@@ -19,6 +19,7 @@ use rung_core::{
 };
 use rung_dialect::Dialects;
 use rung_local::app::{App, Parts};
+use rung_local_aws::connector::InProcess;
 
 use crate::{
     mutations::Mutation,
@@ -189,7 +190,7 @@ impl Functions {
             ahead_ms,
         });
         let line = Line::new(self.wire.clone(), Arc::clone(&life));
-        let (dynamodb, sqs) = rung_local_aws::clients(line.clone());
+        let (dynamodb, sqs) = rung_local_aws::clients(InProcess::new(line.clone()));
         let mut app = App::new(Parts {
             dynamodb,
             sqs,

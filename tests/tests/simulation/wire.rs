@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashSet,
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,17 +12,10 @@ use std::{
     time::Duration,
 };
 
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-    },
-    orchestrator::HttpRequest,
-    result::ConnectorError,
-    runtime_components::RuntimeComponents,
-};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use rung_base::clock::Clock;
 use rung_core::domain::{attempt::AttemptKey, message::AttemptMessage};
-use rung_local_aws::{Aws, Response};
+use rung_local_aws::{Aws, Response, connector::Backend};
 use rung_tests::Policies;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -630,33 +622,9 @@ impl Line {
     }
 }
 
-impl fmt::Debug for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Line")
-    }
-}
-
-impl HttpClient for Line {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Line {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let line = self.clone();
-        HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default();
-            let body = request.body().bytes().unwrap_or_default();
-            let quiet = line.quiet.load(Ordering::Relaxed);
-            line.wire
-                .call(&line.life, quiet, target, body)
-                .await?
-                .into_http()
-        })
+impl Backend for Line {
+    async fn call(&self, target: &str, body: &[u8]) -> Result<Response, ConnectorError> {
+        let quiet = self.quiet.load(Ordering::Relaxed);
+        self.wire.call(&self.life, quiet, target, body).await
     }
 }

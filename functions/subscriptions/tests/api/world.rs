@@ -11,14 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-    },
-    orchestrator::HttpRequest,
-    result::ConnectorError,
-    runtime_components::RuntimeComponents,
-};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -35,7 +28,10 @@ use rung_core::{
 };
 use rung_dialect::Dialects;
 use rung_local::app::{self, App, Parts};
-use rung_local_aws::Aws;
+use rung_local_aws::{
+    Aws, Response,
+    connector::{Backend, InProcess},
+};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -202,45 +198,20 @@ struct Wire {
     calls: Arc<AtomicUsize>,
 }
 
-impl std::fmt::Debug for Wire {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Wire")
-    }
-}
-
-impl HttpClient for Wire {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Wire {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self {
-            aws,
-            statistics,
-            contention,
-            calls,
-        } = self.clone();
-        calls.fetch_add(1, Ordering::Relaxed);
-        HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default();
-            let body = request.body().bytes().unwrap_or_default();
-            let text = String::from_utf8_lossy(body);
-            if target.ends_with("UpdateItem") && text.contains(r#"{"S":"H#"#) {
-                statistics.writes.fetch_add(1, Ordering::Relaxed);
-                let delay_ms = statistics.delay_ms.load(Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(delay_ms)).await;
-                if statistics.refused.load(Ordering::Relaxed) {
-                    return Err(ConnectorError::io("refused".into()));
-                }
+impl Backend for Wire {
+    async fn call(&self, target: &str, body: &[u8]) -> Result<Response, ConnectorError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let text = String::from_utf8_lossy(body);
+        if target.ends_with("UpdateItem") && text.contains(r#"{"S":"H#"#) {
+            let statistics = &self.statistics;
+            statistics.writes.fetch_add(1, Ordering::Relaxed);
+            let delay_ms = statistics.delay_ms.load(Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+            if statistics.refused.load(Ordering::Relaxed) {
+                return Err(ConnectorError::io("refused".into()));
             }
-            contention.dispatch(&aws, target, body).await.into_http()
-        })
+        }
+        Ok(self.contention.dispatch(&self.aws, target, body).await)
     }
 }
 
@@ -459,12 +430,12 @@ impl World {
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (statistics, contention) = (Statistics::default(), Contention::default());
         let calls = Arc::<AtomicUsize>::default();
-        let (dynamodb, sqs) = rung_local_aws::clients(Wire {
+        let (dynamodb, sqs) = rung_local_aws::clients(InProcess::new(Wire {
             aws: aws.clone(),
             statistics: statistics.clone(),
             contention: contention.clone(),
             calls: Arc::clone(&calls),
-        });
+        }));
         let app = App::new(Parts {
             dynamodb: dynamodb.clone(),
             sqs: sqs.clone(),

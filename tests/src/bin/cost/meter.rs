@@ -1,19 +1,12 @@
 //! The wire to AWS with a meter on it: what each call would be billed as, and how long it would take.
 
 use std::{
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-    },
-    orchestrator::HttpRequest,
-    runtime_components::RuntimeComponents,
-};
-use rung_local_aws::{Aws, Response};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use rung_local_aws::{Aws, Response, connector::Backend};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
@@ -41,54 +34,6 @@ impl Meter {
 
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A call as AWS would take and bill it.
-    async fn call(&self, target: &str, body: &[u8]) -> Response {
-        let (service, operation) = target.split_once('.').unwrap_or_default();
-        let is_sqs = service == "AmazonSQS";
-        let request: Value = serde_json::from_slice(body).expect("the SDK sends JSON");
-        let wait_ms = if is_sqs {
-            self.prices.assumed.sqs_ms
-        } else {
-            self.prices.assumed.dynamodb_ms
-        };
-        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-        let began = cpu();
-        let response = if is_sqs {
-            self.aws.dispatch(target, body).await
-        } else {
-            let mut request = request.clone();
-            request["ReturnConsumedCapacity"] = "TOTAL".into();
-            self.aws
-                .dispatch(target, request.to_string().as_bytes())
-                .await
-        };
-        let answer = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
-        let mut counts = self.counts();
-        // What AWS and this meter work is not the function's.
-        counts.elsewhere_cpu += cpu().saturating_sub(began);
-        // An event source asks again and again; what that costs is counted by the month.
-        if operation == "ReceiveMessage" && answer["Messages"].as_array().is_none_or(Vec::is_empty)
-        {
-            return response;
-        }
-        if is_sqs {
-            counts.fair_messages += fair_messages(&request);
-        }
-        let calls = counts.calls.entry(operation.to_owned()).or_default();
-        calls.count += 1.0;
-        if is_sqs {
-            calls.sqs_requests += sqs_requests(operation, &request, &answer);
-        } else if matches!(operation, "GetItem" | "BatchGetItem" | "Query") {
-            calls.read_units += consumed(&answer);
-        } else if response.status == 200 {
-            calls.write_units += consumed(&answer);
-        } else {
-            // A condition that fails is billed as a write, and answered without saying so.
-            calls.write_units += 1.0;
-        }
-        response
     }
 }
 
@@ -136,29 +81,52 @@ pub(crate) fn cpu() -> Duration {
     )
 }
 
-impl fmt::Debug for Meter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Meter")
-    }
-}
-
-impl HttpClient for Meter {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Meter {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let meter = self.clone();
-        HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default();
-            let body = request.body().bytes().unwrap_or_default();
-            Meter::call(&meter, target, body).await.into_http()
-        })
+/// Takes a call as AWS would take and bill it.
+impl Backend for Meter {
+    async fn call(&self, target: &str, body: &[u8]) -> Result<Response, ConnectorError> {
+        let (service, operation) = target.split_once('.').unwrap_or_default();
+        let is_sqs = service == "AmazonSQS";
+        let request: Value = serde_json::from_slice(body).expect("the SDK sends JSON");
+        let wait_ms = if is_sqs {
+            self.prices.assumed.sqs_ms
+        } else {
+            self.prices.assumed.dynamodb_ms
+        };
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        let began = cpu();
+        let response = if is_sqs {
+            self.aws.dispatch(target, body).await
+        } else {
+            let mut request = request.clone();
+            request["ReturnConsumedCapacity"] = "TOTAL".into();
+            self.aws
+                .dispatch(target, request.to_string().as_bytes())
+                .await
+        };
+        let answer = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
+        let mut counts = self.counts();
+        // What AWS and this meter work is not the function's.
+        counts.elsewhere_cpu += cpu().saturating_sub(began);
+        // An event source asks again and again; what that costs is counted by the month.
+        if operation == "ReceiveMessage" && answer["Messages"].as_array().is_none_or(Vec::is_empty)
+        {
+            return Ok(response);
+        }
+        if is_sqs {
+            counts.fair_messages += fair_messages(&request);
+        }
+        let calls = counts.calls.entry(operation.to_owned()).or_default();
+        calls.count += 1.0;
+        if is_sqs {
+            calls.sqs_requests += sqs_requests(operation, &request, &answer);
+        } else if matches!(operation, "GetItem" | "BatchGetItem" | "Query") {
+            calls.read_units += consumed(&answer);
+        } else if response.status == 200 {
+            calls.write_units += consumed(&answer);
+        } else {
+            // A condition that fails is billed as a write, and answered without saying so.
+            calls.write_units += 1.0;
+        }
+        Ok(response)
     }
 }

@@ -29,7 +29,7 @@ use rung_core::{
 };
 use rung_dialect::Dialects;
 use rung_local::app;
-use rung_local_aws::{Aws, clients, sqs::queue_url};
+use rung_local_aws::{Aws, clients, connector::InProcess, sqs::queue_url};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::subscriber::DefaultGuard;
@@ -92,7 +92,7 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).expect("queues that agree");
         let meter = Meter::new(aws, Arc::clone(prices));
-        let (dynamodb, sqs) = clients(meter.clone());
+        let (dynamodb, sqs) = clients(InProcess::new(meter.clone()));
         let store = Store::new(
             dynamodb,
             "rung",
