@@ -125,9 +125,9 @@ pub(crate) async fn me(
         None => (None, None),
     };
     let data = json!({
-        "key": key.portal.is_none().then(|| keys::View::of(&key, None)),
-        "portal_link": portal_links::View::of(&key, None),
-        "tenant": tenant.as_ref().map(tenants::View::from),
+        "key": key.portal.is_none().then(|| keys::KeyView::of(&key, None)),
+        "portal_link": portal_links::PortalLinkView::of(&key, None),
+        "tenant": tenant.as_ref().map(tenants::TenantView::from),
         "quota": { "events_per_hour": of_key, "events_per_month": of_plan },
     });
     Ok(answer(StatusCode::OK, data))

@@ -23,7 +23,7 @@ use crate::{Management, items};
 /// A change, or a read of a secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AuditEntry")]
-pub(crate) struct View<'a> {
+pub(crate) struct AuditView<'a> {
     id: &'a str,
     at: Time,
     /// The tenant concerned; null for the operator's own resources.
@@ -49,7 +49,7 @@ struct ActorView<'a> {
     name: Option<&'a str>,
 }
 
-impl<'a> View<'a> {
+impl<'a> AuditView<'a> {
     /// An entry as the operator sees it, or its tenant: a tenant is not told where the operator's people sit.
     fn of(entry: &'a Entry, to_tenant: bool) -> Self {
         let record = &entry.record;
@@ -114,7 +114,7 @@ pub(crate) async fn list(
     fields.finish()?;
     let after = page.after.as_deref();
     let (entries, next) = api.store.audit_page(&filter, after, page.limit).await?;
-    let views = entries.iter().map(|entry| View::of(entry, to_tenant));
+    let views = entries.iter().map(|entry| AuditView::of(entry, to_tenant));
     let data = json!({
         "entries": views.collect::<Vec<_>>(),
         "next_cursor": page.cursor(next.as_deref()),

@@ -27,7 +27,7 @@ use crate::{Management, jobs, names_of, once::Once};
 /// A dead letter, without its content.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetter")]
-pub(crate) struct View<'a> {
+pub(crate) struct DeadLetterView<'a> {
     id: &'a str,
     queue: &'static str,
     kind: &'static str,
@@ -40,7 +40,7 @@ pub(crate) struct View<'a> {
     sent_at: Time,
 }
 
-impl<'a> From<&'a DeadLetter> for View<'a> {
+impl<'a> From<&'a DeadLetter> for DeadLetterView<'a> {
     fn from(letter: &'a DeadLetter) -> Self {
         let (kind, tenant_id, webhook_id, event_id, attempt) = match &letter.message {
             Some(Message::Attempt(message)) => (
@@ -141,7 +141,7 @@ pub(crate) async fn list(
         letters.extend(queue.look_at_dead(name, room).await?);
     }
     letters.sort_by(|one, other| page.order.compare(&one.sent_ms, &other.sent_ms));
-    let letters: Vec<_> = letters.iter().map(View::from).collect();
+    let letters: Vec<_> = letters.iter().map(DeadLetterView::from).collect();
     // A queue has no place to go on from: what is shown is a sample.
     let data = json!({ "dead_letters": letters, "counts": counts, "next_cursor": null });
     Ok(answer(StatusCode::OK, data))

@@ -36,7 +36,7 @@ use crate::{Management, Path, by_hand::ByHand, jobs, names_of, once::Once, recov
 /// One event on its way to one webhook.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Delivery")]
-pub(crate) struct View {
+pub(crate) struct DeliveryView {
     id: Uuid,
     event_id: String,
     event_type: String,
@@ -127,8 +127,8 @@ impl Standing {
     }
 
     /// As clients see it. `event_type` is its event's.
-    pub(crate) fn view(&self, event_type: &str) -> View {
-        View {
+    pub(crate) fn view(&self, event_type: &str) -> DeliveryView {
+        DeliveryView {
             id: self.key.uuid(),
             event_id: self.key.event.to_string(),
             event_type: event_type.to_owned(),
@@ -226,7 +226,7 @@ pub(crate) async fn view(
     state: &Management,
     key: &DeliveryKey,
     event_type: &str,
-) -> Result<Option<View>, ApiError> {
+) -> Result<Option<DeliveryView>, ApiError> {
     let standing = standing(state, vec![key.clone()]).await?;
     Ok(standing.first().map(|standing| standing.view(event_type)))
 }
@@ -263,7 +263,7 @@ async fn wanted_deliveries(
     webhook: &Webhook,
     wanted: &[DeliveryState],
     page: &Page,
-) -> Result<(Vec<View>, Option<String>), StoreError> {
+) -> Result<(Vec<DeliveryView>, Option<String>), StoreError> {
     let store = &state.api.store;
     let lists = List::of_states(wanted);
     let (limit, mut after) = (page.limit, page.after.clone());
@@ -341,12 +341,12 @@ async fn matched(state: &Management, key: &DeliveryKey) -> Result<bool, ApiError
     Ok(matches.iter().any(|found| found.webhook == key.webhook))
 }
 
-fn one(status: StatusCode, view: &View) -> Response {
+fn one(status: StatusCode, view: &DeliveryView) -> Response {
     answer(status, json!({ "delivery": view }))
 }
 
 /// The answer to a retry: the delivery as it stands, and where to see what becomes of it.
-pub(crate) fn retried(view: &View) -> Response {
+pub(crate) fn retried(view: &DeliveryView) -> Response {
     let path = format!("/v1/webhooks/{}/deliveries/{}", view.webhook_id, view.id);
     rung_api::located(one(StatusCode::ACCEPTED, view), &path)
 }

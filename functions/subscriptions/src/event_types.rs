@@ -41,7 +41,7 @@ use crate::{Management, Path, dialect_named, tries::Tries};
 /// An event type.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EventType")]
-pub(crate) struct View<'a> {
+pub(crate) struct EventTypeView<'a> {
     r#type: &'a str,
     /// The tenant whose own definition it is; null for the deployment's and the dialect's.
     tenant_id: Option<&'a str>,
@@ -124,10 +124,10 @@ impl Types {
         }
     }
 
-    fn view_of<'a>(&'a self, definition: &'a Definition, source: Source) -> View<'a> {
+    fn view_of<'a>(&'a self, definition: &'a Definition, source: Source) -> EventTypeView<'a> {
         let listed = self.dialect.catalogue.get(&definition.name);
         let tenant = self.tenant.as_ref().filter(|_| source == Source::Tenant);
-        View {
+        EventTypeView {
             r#type: &definition.name,
             tenant_id: tenant.map(TenantId::name),
             source: source.as_str(),
@@ -162,14 +162,14 @@ impl Types {
     }
 
     /// The type of this name or alias, if the dialect's file or a definition knows it.
-    fn view<'a>(&'a self, name: &'a str) -> Option<View<'a>> {
+    fn view<'a>(&'a self, name: &'a str) -> Option<EventTypeView<'a>> {
         let listed = self.dialect.catalogue.get(name);
         let name = listed.map_or(name, |listed| &listed.name);
         if let Some((definition, source)) = self.defined(name) {
             return Some(self.view_of(definition, source));
         }
         let listed = listed?;
-        Some(View {
+        Some(EventTypeView {
             r#type: name,
             tenant_id: None,
             source: Source::Dialect.as_str(),
@@ -185,14 +185,14 @@ impl Types {
 }
 
 /// The version of an event type as answers show it.
-fn etag(view: &View<'_>) -> ETag {
+fn etag(view: &EventTypeView<'_>) -> ETag {
     let mut hash = [0; 8];
     let shown = serde_json::to_vec(view).unwrap_or_default();
     hash.copy_from_slice(&Sha256::digest(&shown)[..8]);
     ETag::of(0, u64::from_be_bytes(hash))
 }
 
-fn one(status: StatusCode, view: &View<'_>) -> Response {
+fn one(status: StatusCode, view: &EventTypeView<'_>) -> Response {
     etag(view).stamp(answer(status, json!({ "event_type": view })))
 }
 
@@ -324,10 +324,10 @@ fn record(
     types: &Types,
     action: Action,
     name: &str,
-    after: Option<&View<'_>>,
+    after: Option<&EventTypeView<'_>>,
 ) -> Record {
     let before = types.own(name).and_then(|_| types.view(name));
-    let shown = |view: &View<'_>| serde_json::to_value(view).unwrap_or_default();
+    let shown = |view: &EventTypeView<'_>| serde_json::to_value(view).unwrap_or_default();
     let changes = Change::between(before.as_ref().map(shown), after.map(shown));
     Record::new(origin, types.tenant.as_ref(), action, name).changing_all(changes)
 }

@@ -36,7 +36,7 @@ use crate::{Management, Path, batches, deliveries, jobs, last_before, patterns};
 /// An event in a list.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ListedEvent")]
-pub(crate) struct View<'a> {
+pub(crate) struct EventView<'a> {
     id: &'a str,
     tenant_id: &'a str,
     r#type: &'a str,
@@ -109,7 +109,7 @@ pub(crate) async fn list(
                 continue;
             }
         }
-        views.push(View {
+        views.push(EventView {
             id: event.id.as_str(),
             tenant_id: event.tenant.name(),
             r#type: &event.event_type,
@@ -158,7 +158,7 @@ async fn tenants(
 /// An event that was published.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
-pub(crate) struct Detail<'a> {
+pub(crate) struct EventDetail<'a> {
     id: &'a str,
     tenant_id: &'a str,
     r#type: &'a str,
@@ -213,8 +213,8 @@ pub(crate) async fn get(
 
     #[derive(Serialize)]
     struct Data<'a> {
-        event: Detail<'a>,
-        deliveries: Vec<deliveries::View>,
+        event: EventDetail<'a>,
+        deliveries: Vec<deliveries::DeliveryView>,
         next_cursor: Option<String>,
     }
     Ok(answer(
@@ -232,12 +232,12 @@ pub(crate) async fn detail<'e>(
     state: &Management,
     event: &'e Event,
     dialect: &str,
-) -> Result<Detail<'e>, ApiError> {
+) -> Result<EventDetail<'e>, ApiError> {
     let own = state.api.store.body(event, dialect).await?;
     let own = own.as_ref();
     let dialect = state.api.dialect(dialect)?;
     let payload = own.and_then(|body| String::from_utf8(shown_body(body).into_owned()).ok());
-    Ok(Detail {
+    Ok(EventDetail {
         id: event.id.as_str(),
         tenant_id: event.tenant.name(),
         r#type: &event.event_type,
@@ -256,7 +256,7 @@ async fn deliveries_of(
     state: &Management,
     event: &Event,
     goes_to: &GoesTo,
-) -> Result<Vec<deliveries::View>, ApiError> {
+) -> Result<Vec<deliveries::DeliveryView>, ApiError> {
     let keys = goes_to.deliveries_of(event);
     let standing = deliveries::standing(state, keys).await?.into_iter();
     let shown = standing

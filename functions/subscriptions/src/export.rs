@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Management, Path, event_types, events::detail as event_detail, jobs,
-    logs::detail as log_detail, once::Once, tenants::View as TenantView, webhooks,
+    logs::detail as log_detail, once::Once, tenants::TenantView, webhooks,
 };
 
 /// Rows that are read at a time.

@@ -20,8 +20,7 @@ use crate::{Management, Path, event_types, keys, once::Once, tenants, webhooks};
 
 /// The result of importing a line.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ImportResult")]
-pub(crate) struct Outcome {
+pub(crate) struct ImportResult {
     /// The line's number, from 1.
     line: usize,
     /// `tenant`, `key`, `event_type`, `webhook`, `event` or `log`; null if it is none of these.
@@ -70,7 +69,7 @@ pub(crate) async fn take(
             Err(error) => (error.code.status(), serde_json::to_value(&error).ok()),
         };
         told_bytes += error.as_ref().map_or(0, |error| error.to_string().len());
-        results.push(Outcome {
+        results.push(ImportResult {
             line: index + 1,
             kind,
             status: status.as_u16(),

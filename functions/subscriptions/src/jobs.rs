@@ -34,7 +34,7 @@ use crate::{Management, Path, ids::new_id, items, names_of, once::Once};
 /// A job.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Job")]
-pub(crate) struct View<'a> {
+pub(crate) struct JobView<'a> {
     id: &'a str,
     kind: Kind,
     /// Null for the operator's own.
@@ -45,7 +45,7 @@ pub(crate) struct View<'a> {
     params: Params<'a>,
     progress: Progress,
     /// The result, once it has succeeded.
-    result: Option<Outcome>,
+    result: Option<JobResult>,
     /// The reason of a failure.
     error: Option<Failure>,
     /// The id of the key that created it.
@@ -177,8 +177,7 @@ impl Progress {
 /// The result of a job, by its kind.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-#[schemars(rename = "JobResult")]
-enum Outcome {
+enum JobResult {
     /// Of `recover`.
     Recover {
         /// Deliveries sent again.
@@ -211,7 +210,7 @@ enum Outcome {
     },
 }
 
-impl Outcome {
+impl JobResult {
     fn of(job: &Job, retention_ms: u64) -> Option<Self> {
         let ended_ms = job.ended_ms.filter(|_| job.status == Status::Succeeded)?;
         let counts = job.counts();
@@ -301,7 +300,7 @@ const DEAD_LETTER_DAYS: u64 = 14;
 /// How far back the table can be restored.
 const BACKUP_DAYS: u64 = 35;
 
-impl<'a> View<'a> {
+impl<'a> JobView<'a> {
     fn of(job: &'a Job, retention_ms: u64) -> Self {
         let task = &job.task;
         Self {
@@ -312,7 +311,7 @@ impl<'a> View<'a> {
             status: job.status,
             params: Params::of(task),
             progress: Progress::of(job),
-            result: Outcome::of(job, retention_ms),
+            result: JobResult::of(job, retention_ms),
             error: job.failure.map(Failure::from),
             created_by: &task.created_by,
             created_at: Time::at_ms(task.created_ms),
@@ -361,9 +360,9 @@ fn remains(subject: &Subject, ended_ms: u64, retention_ms: u64) -> Vec<Remains> 
     ]
 }
 
-fn shown<'a>(state: &Management, job: &'a Job) -> View<'a> {
+fn shown<'a>(state: &Management, job: &'a Job) -> JobView<'a> {
     let retention_ms = state.api.store.retention().as_secs() * 1000;
-    View::of(job, retention_ms)
+    JobView::of(job, retention_ms)
 }
 
 /// The answer of a call that began a job: 202 with the job and where to read it.

@@ -40,7 +40,7 @@ use crate::{
 /// An attempt of a delivery.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LogEntry")]
-pub(crate) struct View {
+pub(crate) struct LogView {
     id: String,
     tenant_id: String,
     webhook_id: String,
@@ -61,7 +61,7 @@ pub(crate) struct View {
     next_attempt_at: Option<Time>,
 }
 
-impl View {
+impl LogView {
     /// An entry after which the next attempt of its delivery is due then.
     pub(crate) fn of(entry: &Attempt, next_due_ms: Option<u64>) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl View {
 #[schemars(rename = "TestLogEntry")]
 pub(crate) struct Tested<'a> {
     #[serde(flatten)]
-    entry: View,
+    entry: LogView,
     /// What really signed it.
     signatures: Vec<SignatureView<'a>>,
 }
@@ -99,7 +99,7 @@ impl<'a> Tested<'a> {
     /// A test's entry, in this dialect.
     pub(crate) fn of(entry: &'a Attempt, dialect: &'a Dialect) -> Self {
         Self {
-            entry: View::of(entry, None),
+            entry: LogView::of(entry, None),
             signatures: signatures(&entry.exchange, Some(dialect)),
         }
     }
@@ -121,9 +121,9 @@ fn signatures<'a>(exchange: &'a Exchange, dialect: Option<&'a Dialect>) -> Vec<S
 /// An attempt with its request and response.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LogDetail")]
-pub(crate) struct Detail<'a> {
+pub(crate) struct LogDetail<'a> {
     #[serde(flatten)]
-    entry: View,
+    entry: LogView,
     /// What really signed it; null once erased.
     signatures: Option<Vec<SignatureView<'a>>>,
     request: Sent,
@@ -156,10 +156,10 @@ struct Received {
     body: Option<String>,
 }
 
-impl<'a> Detail<'a> {
+impl<'a> LogDetail<'a> {
     /// An entry, with its event and the body that was sent of that, if they are still there.
     fn of(
-        view: View,
+        view: LogView,
         entry: &'a Attempt,
         dialect: Option<&'a Dialect>,
         event: Option<&Event>,
@@ -420,7 +420,7 @@ async fn page_of(
 
 /// Entries as clients see them. Only the newest attempt of a delivery that waits knows of a next one, and that is for the delivery's
 /// row to say: an entry cannot tell what came of the wait that followed.
-async fn views(state: &Management, entries: &[Attempt]) -> Result<Vec<View>, ApiError> {
+async fn views(state: &Management, entries: &[Attempt]) -> Result<Vec<LogView>, ApiError> {
     let may_wait =
         |entry: &&Attempt| entry.outcome == Outcome::Failed && entry.trigger != Trigger::Test;
     let failed = entries.iter().filter(may_wait);
@@ -437,7 +437,7 @@ async fn views(state: &Management, entries: &[Attempt]) -> Result<Vec<View>, Api
     };
     let views = entries.iter();
     Ok(views
-        .map(|entry| View::of(entry, next_due_ms(entry)))
+        .map(|entry| LogView::of(entry, next_due_ms(entry)))
         .collect())
 }
 
@@ -474,7 +474,7 @@ async fn event_of(state: &Management, entry: &Attempt) -> Result<Option<Event>, 
 pub(crate) async fn detail<'e>(
     state: &'e Management,
     entry: &'e Attempt,
-) -> Result<Detail<'e>, ApiError> {
+) -> Result<LogDetail<'e>, ApiError> {
     let event = event_of(state, entry).await?;
     let body = match &event {
         Some(event) => state.api.store.body(event, &entry.dialect).await?,
@@ -484,7 +484,7 @@ pub(crate) async fn detail<'e>(
     let view = view.into_iter().next().ok_or(Code::NotFound)?;
     let dialect = state.api.dialects.get(&entry.dialect).map(AsRef::as_ref);
     let (event, body) = (event.as_ref(), body.as_deref());
-    Ok(Detail::of(view, entry, dialect, event, body))
+    Ok(LogDetail::of(view, entry, dialect, event, body))
 }
 
 pub(crate) async fn get(

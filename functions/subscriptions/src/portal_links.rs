@@ -38,7 +38,7 @@ use crate::{
 /// A portal link.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "PortalLink")]
-pub(crate) struct View<'a> {
+pub(crate) struct PortalLinkView<'a> {
     id: &'a str,
     tenant_id: Option<&'a str>,
     /// Where the link leads. Null unless it was just created, and if the deployment has no `RUNG_PUBLIC_URL`.
@@ -73,7 +73,7 @@ impl Token<'_> {
     }
 }
 
-impl<'a> View<'a> {
+impl<'a> PortalLinkView<'a> {
     /// The link that a key is, if it is one.
     pub(crate) fn of(key: &'a ApiKey, token: Option<&Token<'a>>) -> Option<Self> {
         let access = key.portal.as_ref()?;
@@ -210,7 +210,7 @@ fn return_url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
 
 /// The audit log's record of what becomes of a link.
 fn record(origin: &Origin, action: Action, link: &ApiKey) -> Record {
-    let view = serde_json::to_value(View::of(link, None)).unwrap_or(Value::Null);
+    let view = serde_json::to_value(PortalLinkView::of(link, None)).unwrap_or(Value::Null);
     let (before, after) = match action {
         Action::PortalLinkCreated => (None, Some(view)),
         _ => (Some(view), None),
@@ -221,7 +221,7 @@ fn record(origin: &Origin, action: Action, link: &ApiKey) -> Record {
 
 fn made(api: &Api, tenant: &TenantId, link: &ApiKey, text: &str) -> Response {
     let dashboard = api.public_url.as_ref();
-    let view = View::of(link, Some(&Token { text, dashboard }));
+    let view = PortalLinkView::of(link, Some(&Token { text, dashboard }));
     let path = format!(
         "/v1/tenants/{}/portal-links/{}",
         tenant.name(),
@@ -302,7 +302,10 @@ pub(crate) async fn list(
             break;
         }
     }
-    let views: Vec<_> = links.iter().map(|link| View::of(link, None)).collect();
+    let views: Vec<_> = links
+        .iter()
+        .map(|link| PortalLinkView::of(link, None))
+        .collect();
     let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,

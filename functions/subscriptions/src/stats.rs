@@ -33,7 +33,7 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// Counts as clients see them.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Counts")]
-struct View {
+struct CountsView {
     attempts: u64,
     succeeded: u64,
     failed: u64,
@@ -71,7 +71,7 @@ struct Latency {
     p99: Option<u64>,
 }
 
-impl From<&Counts> for View {
+impl From<&Counts> for CountsView {
     fn from(counts: &Counts) -> Self {
         let [
             none,
@@ -114,7 +114,7 @@ impl From<&Counts> for View {
 struct BucketView {
     start: Time,
     #[serde(flatten)]
-    counts: View,
+    counts: CountsView,
 }
 
 /// Statistics of attempts over a time span.
@@ -128,7 +128,7 @@ pub(crate) struct Stats {
     until: Time,
     bucket: &'static str,
     #[serde(flatten)]
-    total: View,
+    total: CountsView,
     /// Failed attempts since the last success; null but for a webhook.
     consecutive_failures: Option<usize>,
     /// Buckets with attempts, oldest first.

@@ -44,7 +44,7 @@ use crate::{
 /// A customer of the operator.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Tenant")]
-pub(crate) struct View<'a> {
+pub(crate) struct TenantView<'a> {
     id: &'a str,
     name: Option<&'a str>,
     /// The dialect of its webhooks.
@@ -58,7 +58,7 @@ pub(crate) struct View<'a> {
     created_at: Time,
 }
 
-impl<'a> From<&'a Tenant> for View<'a> {
+impl<'a> From<&'a Tenant> for TenantView<'a> {
     fn from(tenant: &'a Tenant) -> Self {
         Self {
             id: tenant.id.name(),
@@ -104,7 +104,7 @@ fn record(
     before: Option<&Tenant>,
     after: Option<&Tenant>,
 ) -> Record {
-    let view = |tenant: &Tenant| serde_json::to_value(View::from(tenant)).unwrap_or_default();
+    let view = |tenant: &Tenant| serde_json::to_value(TenantView::from(tenant)).unwrap_or_default();
     let tenant = after.or(before).map(|tenant| &tenant.id);
     let name = tenant.map(|tenant| tenant.name()).unwrap_or_default();
     Record::new(origin, tenant, action, name)
@@ -112,14 +112,18 @@ fn record(
 }
 
 fn one(status: StatusCode, tenant: &Tenant) -> Response {
-    stamped(status, tenant, json!({ "tenant": View::from(tenant) }))
+    stamped(
+        status,
+        tenant,
+        json!({ "tenant": TenantView::from(tenant) }),
+    )
 }
 
 /// An answer about a tenant, and about what a change of its plan did to its webhooks.
 fn changed(state: &Management, status: StatusCode, tenant: &Tenant, applied: &Applied) -> Response {
     let job = applied.job.as_ref();
     let data = json!({
-        "tenant": View::from(tenant),
+        "tenant": TenantView::from(tenant),
         "webhooks": applied.webhooks,
         "job": job.map(|job| jobs::part(state, job)),
     });
@@ -136,7 +140,7 @@ fn stamped(status: StatusCode, tenant: &Tenant, data: Value) -> Response {
 
 /// The version of a tenant's settings. Its own version also counts the changes of its webhooks.
 fn etag(tenant: &Tenant) -> ETag {
-    let settings = serde_json::to_vec(&View::from(tenant)).unwrap_or_default();
+    let settings = serde_json::to_vec(&TenantView::from(tenant)).unwrap_or_default();
     let mut hash = [0; 8];
     hash.copy_from_slice(&Sha256::digest(&settings)[..8]);
     ETag::of(tenant.created_ms, u64::from_be_bytes(hash))
@@ -272,7 +276,7 @@ pub(crate) async fn list(
             break;
         }
     }
-    let tenants: Vec<_> = items.iter().map(View::from).collect();
+    let tenants: Vec<_> = items.iter().map(TenantView::from).collect();
     let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
@@ -390,7 +394,7 @@ pub(crate) async fn update(
         let present = api.tenant(id.as_str()).await?;
         precondition.check(Some(&etag(&present)))?;
         let mut fields = Fields::of(&body)?;
-        let shown = serde_json::to_value(View::from(&present)).unwrap_or_default();
+        let shown = serde_json::to_value(TenantView::from(&present)).unwrap_or_default();
         let own = [ReadOnly::Settled("id"), ReadOnly::Settled("created_at")];
         read_only::check(&mut fields, &own, Some(&shown));
         let name = fields.patch("name", read::text(NAME_CHARS));

@@ -265,14 +265,14 @@ impl Api {
     }
 
     async fn read_key(&self, hash: &KeyHash, now_ms: u64) -> Result<ApiKey, ApiError> {
-        let moment = self.keys.before_reading();
+        let reading = self.keys.before_reading();
         let key = if self.is_first(hash) {
             self.first_key().await?.ok_or(Code::Unauthorized)?
         } else {
             let key = self.store.api_key(hash).await?.ok_or(Code::Unauthorized)?;
             self.reminded(key).await
         };
-        self.keys.remember(key.clone(), now_ms, moment);
+        self.keys.remember(key.clone(), now_ms, reading);
         Ok(key)
     }
 

@@ -28,9 +28,9 @@ struct State {
     forgotten: u64,
 }
 
-/// A moment before a key is read.
+/// That a key is about to be read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment(u64);
+pub(super) struct Reading(u64);
 
 impl KnownKeys {
     /// A key that was read not long before `now_ms`.
@@ -41,14 +41,14 @@ impl KnownKeys {
     }
 
     /// To be taken before a key is read that is to be remembered.
-    pub(super) fn before_reading(&self) -> Moment {
-        Moment(self.state().forgotten)
+    pub(super) fn before_reading(&self) -> Reading {
+        Reading(self.state().forgotten)
     }
 
-    /// Remembers a key that was read at `read_ms`, since `moment`, unless keys were forgotten meanwhile: it may have been one of them.
-    pub(super) fn remember(&self, key: ApiKey, read_ms: u64, moment: Moment) {
+    /// Remembers a key that was read at `read_ms`, as `reading` says, unless keys were forgotten meanwhile: it may have been one of them.
+    pub(super) fn remember(&self, key: ApiKey, read_ms: u64, reading: Reading) {
         let mut state = self.state();
-        if state.forgotten != moment.0 {
+        if state.forgotten != reading.0 {
             return;
         }
         if state.keys.len() >= MOST {
@@ -139,9 +139,9 @@ mod tests {
     #[test]
     fn a_key_forgotten_while_it_is_read_is_not_remembered() {
         let keys = KnownKeys::default();
-        let moment = keys.before_reading();
+        let reading = keys.before_reading();
         keys.forget(&owner(), &id("key_1"));
-        keys.remember(key(), 5, moment);
+        keys.remember(key(), 5, reading);
         assert!(keys.get(&KeyHash::of("rk_1"), 5).is_none());
     }
 }

@@ -5,7 +5,7 @@ use rung_core::domain::{audit::Action, tenant::Scope};
 use serde_json::{Value, json};
 
 use super::id;
-use crate::audit::View;
+use crate::audit::AuditView;
 
 fn example() -> Value {
     json!({
@@ -26,7 +26,7 @@ fn example() -> Value {
 }
 
 pub(crate) fn list_audit(schemas: &mut Schemas) -> Operation {
-    let entry = schemas.subschema_for::<View<'_>>();
+    let entry = schemas.subschema_for::<AuditView<'_>>();
     let actions: Vec<_> = Action::ALL
         .iter()
         .map(|action| format!("`{}`", action.as_str()))

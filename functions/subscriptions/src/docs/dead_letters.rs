@@ -7,7 +7,7 @@ use schemars::{Schema, json_schema};
 use serde_json::json;
 
 use super::{jobs, next_cursor, object};
-use crate::dead_letters::View;
+use crate::dead_letters::DeadLetterView;
 
 /// How many each queue has.
 fn counts() -> Schema {
@@ -20,7 +20,7 @@ fn counts() -> Schema {
 }
 
 pub(crate) fn list_dead_letters(schemas: &mut Schemas) -> Operation {
-    let letter = schemas.subschema_for::<View<'_>>();
+    let letter = schemas.subschema_for::<DeadLetterView<'_>>();
     let letters: Schema = json_schema!({ "type": "array", "items": letter });
     Operation::new(
         Who::Operator(Scope::Read),

@@ -9,7 +9,7 @@ use rung_core::domain::{delivery::State, tenant::Scope};
 use serde_json::{Value, json};
 
 use super::{jobs, object};
-use crate::deliveries::View;
+use crate::deliveries::DeliveryView;
 
 /// A delivery that has succeeded.
 pub(super) fn example() -> Value {
@@ -37,7 +37,7 @@ pub(super) fn waiting() -> Value {
 }
 
 pub(crate) fn list_deliveries(schemas: &mut Schemas) -> Operation {
-    let delivery = schemas.subschema_for::<View>();
+    let delivery = schemas.subschema_for::<DeliveryView>();
     Operation::new(
         Who::Tenant(Scope::Read),
         "listDeliveries",
@@ -53,7 +53,7 @@ pub(crate) fn list_deliveries(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn get_delivery(schemas: &mut Schemas) -> Operation {
-    let delivery = schemas.subschema_for::<View>();
+    let delivery = schemas.subschema_for::<DeliveryView>();
     Operation::new(
         Who::Tenant(Scope::Read),
         "getDelivery",
@@ -68,7 +68,7 @@ pub(crate) fn get_delivery(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn retry_delivery(schemas: &mut Schemas) -> Operation {
-    let delivery = schemas.subschema_for::<View>();
+    let delivery = schemas.subschema_for::<DeliveryView>();
     Operation::new(
         Who::Tenant(Scope::Manage),
         "retryDelivery",
@@ -94,7 +94,7 @@ pub(crate) fn retry_delivery(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
-    let delivery = schemas.subschema_for::<View>();
+    let delivery = schemas.subschema_for::<DeliveryView>();
     let mut cancelled = waiting();
     cancelled["status"] = "cancelled".into();
     cancelled["next_attempt_at"] = Value::Null;

@@ -11,7 +11,7 @@ use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
 use super::next_cursor;
-use crate::event_types::View;
+use crate::event_types::EventTypeView;
 
 fn example() -> Value {
     json!({
@@ -39,7 +39,7 @@ fn about(operation: Operation) -> Operation {
 }
 
 pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
-    let view = schemas.subschema_for::<View<'_>>();
+    let view = schemas.subschema_for::<EventTypeView<'_>>();
     let types: Schema = json_schema!({ "type": "array", "items": view });
     let groups = json_schema!({
         "description": "All groups that can be subscribed to.",
@@ -72,7 +72,7 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
-    let view = schemas.subschema_for::<View<'_>>();
+    let view = schemas.subschema_for::<EventTypeView<'_>>();
     let operation = Operation::new(Who::AnybodyWithAKey, "getEventType", "Read an event type.")
         .describe("Types may contain slashes; do not encode them in the path. With an `ETag`.");
     about(operation)
@@ -87,7 +87,7 @@ pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn put_event_type(schemas: &mut Schemas) -> Operation {
     let view = || json!({ "event_type": example() });
-    let [made, replaced] = [(); 2].map(|()| schemas.subschema_for::<View<'_>>());
+    let [made, replaced] = [(); 2].map(|()| schemas.subschema_for::<EventTypeView<'_>>());
     let body = json!({
         "type": "object",
         "properties": {

@@ -12,13 +12,13 @@ use serde_json::json;
 
 use super::{deliveries, jobs, next_cursor, object};
 use crate::{
-    deliveries::View as DeliveryView,
-    events::{Detail, View},
+    deliveries::DeliveryView,
+    events::{EventDetail, EventView},
     filter_preview::FilterPreview,
 };
 
 pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
-    let event = schemas.subschema_for::<View<'_>>();
+    let event = schemas.subschema_for::<EventView<'_>>();
     let time = || json!({ "type": "string", "format": "date-time" });
     let example = json!({
         "id": "evt_001",
@@ -51,7 +51,7 @@ pub(crate) fn list_events(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
-    let event = schemas.subschema_for::<Detail<'_>>();
+    let event = schemas.subschema_for::<EventDetail<'_>>();
     let delivery = schemas.subschema_for::<DeliveryView>();
     let deliveries: Schema = json_schema!({ "type": "array", "items": delivery });
     Operation::new(

@@ -11,7 +11,7 @@ use schemars::{Schema, json_schema};
 use serde_json::json;
 
 use super::{jobs, object};
-use crate::import::Outcome;
+use crate::import::ImportResult;
 
 pub(crate) fn create_export(schemas: &mut Schemas) -> Operation {
     let body = object(
@@ -56,7 +56,7 @@ pub(crate) fn get_output(_: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn import(schemas: &mut Schemas) -> Operation {
-    let result = schemas.subschema_for::<Outcome>();
+    let result = schemas.subschema_for::<ImportResult>();
     let results: Schema = json_schema!({ "type": "array", "items": result });
     let next = json_schema!({
         "description": "The first line that was not handled: send it and what follows again. Null if there is none.",

@@ -12,7 +12,7 @@ use rung_core::domain::{
 use schemars::Schema;
 use serde_json::{Value, json};
 
-use crate::jobs::View;
+use crate::jobs::JobView;
 
 /// A job that has just begun to erase a tenant.
 pub(super) fn example() -> Value {
@@ -130,12 +130,12 @@ fn succeeded() -> Value {
 }
 
 pub(super) fn schema(schemas: &mut Schemas) -> Schema {
-    schemas.subschema_for::<View<'_>>()
+    schemas.subschema_for::<JobView<'_>>()
 }
 
 /// A job, or null where none was asked for.
 pub(super) fn schema_or_null(schemas: &mut Schemas) -> Schema {
-    schemas.subschema_for::<Option<View<'_>>>()
+    schemas.subschema_for::<Option<JobView<'_>>>()
 }
 
 /// A call that begins a job.

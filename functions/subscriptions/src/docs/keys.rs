@@ -10,7 +10,7 @@ use rung_core::domain::tenant::Scope;
 use serde_json::{Value, json};
 
 use super::{deleted, object, text, time, with};
-use crate::keys::View;
+use crate::keys::KeyView;
 
 pub(super) fn example() -> Value {
     json!({
@@ -95,14 +95,14 @@ fn makes(operation: Operation, schemas: &mut Schemas, example: Value) -> Operati
         .answers(
             StatusCode::CREATED,
             "Created.",
-            [("key", schemas.subschema_for::<View<'_>>())],
+            [("key", schemas.subschema_for::<KeyView<'_>>())],
             json!({ "key": example }),
         )
         .refuses(&[Code::KeyTaken])
 }
 
 fn shows(operation: Operation, schemas: &mut Schemas, example: Value) -> Operation {
-    let key = schemas.subschema_for::<View<'_>>();
+    let key = schemas.subschema_for::<KeyView<'_>>();
     let data = json!({ "key": example });
     operation.answers(
         StatusCode::OK,
@@ -128,7 +128,7 @@ pub(crate) fn create_key(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn list_keys(schemas: &mut Schemas) -> Operation {
-    let key = schemas.subschema_for::<View<'_>>();
+    let key = schemas.subschema_for::<KeyView<'_>>();
     let who = Who::Operator(Scope::Read);
     Operation::new(who, "listKeys", "List a tenant's API keys.").lists("keys", key, example())
 }
@@ -178,7 +178,7 @@ pub(crate) fn create_operator_key(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn list_operator_keys(schemas: &mut Schemas) -> Operation {
-    let key = schemas.subschema_for::<View<'_>>();
+    let key = schemas.subschema_for::<KeyView<'_>>();
     Operation::new(
         Who::Operator(Scope::Read),
         "listOperatorKeys",

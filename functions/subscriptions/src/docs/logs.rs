@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::deliveries;
 use crate::{
-    deliveries::View as DeliveryView,
-    logs::{Detail, View},
+    deliveries::DeliveryView,
+    logs::{LogDetail, LogView},
 };
 
 fn example() -> Value {
@@ -79,7 +79,7 @@ pub(crate) fn list_all_logs(schemas: &mut Schemas) -> Operation {
 }
 
 fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
-    let entry = schemas.subschema_for::<View>();
+    let entry = schemas.subschema_for::<LogView>();
     let time = || json!({ "type": "string", "format": "date-time" });
     let names = |names: &[&str]| json!({ "type": "string", "examples": names });
     operation
@@ -137,7 +137,7 @@ pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {
     });
     log["erased_at"] = Value::Null;
     log["response"] = json!({ "status": 500, "headers": {}, "body": "out of order" });
-    let detail = schemas.subschema_for::<Detail<'_>>();
+    let detail = schemas.subschema_for::<LogDetail<'_>>();
     Operation::new(
         Who::Tenant(Scope::Read),
         "getLog",

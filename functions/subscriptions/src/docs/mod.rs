@@ -104,9 +104,9 @@ pub(crate) fn root(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn me(schemas: &mut Schemas) -> Operation {
-    let key = schemas.subschema_for::<Option<crate::keys::View<'_>>>();
-    let portal_link = schemas.subschema_for::<Option<crate::portal_links::View<'_>>>();
-    let tenant = schemas.subschema_for::<Option<crate::tenants::View<'_>>>();
+    let key = schemas.subschema_for::<Option<crate::keys::KeyView<'_>>>();
+    let portal_link = schemas.subschema_for::<Option<crate::portal_links::PortalLinkView<'_>>>();
+    let tenant = schemas.subschema_for::<Option<crate::tenants::TenantView<'_>>>();
     let quota = schemas.subschema_for::<Option<Quota>>();
     let quotas = json_schema!({
         "description": "What is left of what the key and the plan may publish; null where there is no limit.",

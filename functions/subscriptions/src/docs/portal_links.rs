@@ -11,7 +11,7 @@ use schemars::json_schema;
 use serde_json::{Value, json};
 
 use super::{deleted, id, object, text, time};
-use crate::portal_links::View;
+use crate::portal_links::PortalLinkView;
 
 pub(super) fn example() -> Value {
     json!({
@@ -54,7 +54,7 @@ pub(crate) fn create_portal_link(schemas: &mut Schemas) -> Operation {
             "return_url": text("The page of your product that the dashboard leads back to.", URL_CHARS),
         }),
     );
-    let link = schemas.subschema_for::<View<'_>>();
+    let link = schemas.subschema_for::<PortalLinkView<'_>>();
     let who = Who::Operator(Scope::Admin);
     Operation::new(who, "createPortalLink", "Create a link to the dashboard for a tenant's people.")
         .describe("The token is shown only in this response; Rung stores its hash. Whoever has it may use it, as a bearer key too.")
@@ -75,7 +75,7 @@ pub(crate) fn create_portal_link(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn list_portal_links(schemas: &mut Schemas) -> Operation {
-    let link = schemas.subschema_for::<View<'_>>();
+    let link = schemas.subschema_for::<PortalLinkView<'_>>();
     let who = Who::Operator(Scope::Read);
     Operation::new(who, "listPortalLinks", "List a tenant's portal links.")
         .describe("Those that have not ended, without their tokens.")

@@ -11,7 +11,7 @@ use rung_dialect::limits::ID_CHARS;
 use serde_json::{Value, json};
 
 use super::{id, jobs, object, text, time, with};
-use crate::{plan::Changed, tenants::View};
+use crate::{plan::Changed, tenants::TenantView};
 
 pub(super) fn example() -> Value {
     json!({
@@ -55,7 +55,7 @@ fn with_counts(
     status: StatusCode,
     description: &str,
 ) -> Operation {
-    let tenant = schemas.subschema_for::<View<'_>>();
+    let tenant = schemas.subschema_for::<TenantView<'_>>();
     let webhooks = schemas.subschema_for::<Changed>();
     operation.answers(
         status,
@@ -87,7 +87,7 @@ fn one(
     status: StatusCode,
     description: &str,
 ) -> Operation {
-    let tenant = schemas.subschema_for::<View<'_>>();
+    let tenant = schemas.subschema_for::<TenantView<'_>>();
     operation.answers(
         status,
         description,
@@ -111,7 +111,7 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
-    let tenant = schemas.subschema_for::<View<'_>>();
+    let tenant = schemas.subschema_for::<TenantView<'_>>();
     Operation::new(Who::Operator(Scope::Read), "listTenants", "List tenants.")
         .lists("tenants", tenant, example())
         .query(

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{id, jobs, logs, object, text, time, with};
 use crate::{
     logs::Tested,
-    webhooks::{OldSecretView, view::View},
+    webhooks::{OldSecretView, view::WebhookView},
 };
 
 fn example() -> Value {
@@ -149,7 +149,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
         "events": ["user.lesson.completed", "content"],
         "description": "Production webhook for user events",
     });
-    let webhook = schemas.subschema_for::<View<'_>>();
+    let webhook = schemas.subschema_for::<WebhookView<'_>>();
     let data = json!({ "webhook": with_secret() });
     Operation::new(
         Who::Tenant(Scope::Manage),
@@ -232,7 +232,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         "status": "active",
         "created_at": "2024-05-01T12:00:00.000Z",
     });
-    let webhook = schemas.subschema_for::<View<'_>>();
+    let webhook = schemas.subschema_for::<WebhookView<'_>>();
     let data = json!({ "webhook": with_secret() });
     Operation::new(
         Who::Tenant(Scope::Admin),
@@ -303,7 +303,7 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
     let mut rotated = with_secret();
     rotated["old_secret_expires_at"] = "2025-10-11T12:00:00.000Z".into();
     let expiry = schemas.subschema_for::<Option<Time>>();
-    let webhook = schemas.subschema_for::<View<'_>>();
+    let webhook = schemas.subschema_for::<WebhookView<'_>>();
     Operation::new(Who::Tenant(Scope::Manage), "rotateSecret", "Rotate a webhook's secret.")
         .describe(
             "During the overlap, headers that can list several signatures have those of all secrets. Otherwise the old secret signs, and a 401 or 403 is followed at once by a POST signed with the new one.",
@@ -336,7 +336,7 @@ pub(crate) fn get_secret(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
-    let webhook = schemas.subschema_for::<View<'_>>();
+    let webhook = schemas.subschema_for::<WebhookView<'_>>();
     Operation::new(
         Who::Tenant(Scope::Manage),
         "finishRotation",
@@ -353,7 +353,7 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
-    let webhook = schemas.subschema_for::<View<'_>>();
+    let webhook = schemas.subschema_for::<WebhookView<'_>>();
     let operation = Operation::new(
         Who::TenantOrAll(Scope::Read),
         "listWebhooks",
@@ -390,7 +390,7 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn get_webhook(schemas: &mut Schemas) -> Operation {
-    let webhook = schemas.subschema_for::<View<'_>>();
+    let webhook = schemas.subschema_for::<WebhookView<'_>>();
     Operation::new(Who::Tenant(Scope::Read), "getWebhook", "Read a webhook.").answers(
         StatusCode::OK,
         "The webhook, without its secret.",
@@ -440,7 +440,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
         "id": { "description": "As it is.", "type": ["string", "null"] },
         "created_at": { "description": "As it is.", "type": ["string", "null"] },
     });
-    let webhook = schemas.subschema_for::<View<'_>>();
+    let webhook = schemas.subschema_for::<WebhookView<'_>>();
     Operation::new(Who::Tenant(Scope::Manage), "updateWebhook", "Change a webhook.")
         .describe(
             "A merge patch (RFC 7396): what is left out stays; null clears what may be missing. `headers`, `secret_headers` and \
@@ -536,7 +536,7 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
-    let webhook = schemas.subschema_for::<View<'_>>();
+    let webhook = schemas.subschema_for::<WebhookView<'_>>();
     Operation::new(
         Who::Tenant(Scope::Manage),
         "verifyWebhook",

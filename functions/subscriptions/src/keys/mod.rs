@@ -37,7 +37,7 @@ use crate::{
 /// An API key.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Key")]
-pub(crate) struct View<'a> {
+pub(crate) struct KeyView<'a> {
     id: &'a str,
     /// The owner; null for operator's keys.
     tenant_id: Option<&'a str>,
@@ -54,7 +54,7 @@ pub(crate) struct View<'a> {
     key: Option<&'a str>,
 }
 
-impl<'a> View<'a> {
+impl<'a> KeyView<'a> {
     pub(crate) fn of(key: &'a ApiKey, text: Option<&'a str>) -> Self {
         Self {
             id: key.id.as_str(),
@@ -71,7 +71,7 @@ impl<'a> View<'a> {
 }
 
 fn one(status: StatusCode, key: &ApiKey, text: Option<&str>) -> Response {
-    let response = answer(status, json!({ "key": View::of(key, text) }));
+    let response = answer(status, json!({ "key": KeyView::of(key, text) }));
     if status != StatusCode::CREATED {
         return response;
     }
@@ -93,7 +93,7 @@ fn record(
     before: Option<&ApiKey>,
     after: Option<&ApiKey>,
 ) -> Record {
-    let view = |key: &ApiKey| serde_json::to_value(View::of(key, None)).unwrap_or(Value::Null);
+    let view = |key: &ApiKey| serde_json::to_value(KeyView::of(key, None)).unwrap_or(Value::Null);
     let key = after.or(before);
     let tenant = key.and_then(|key| key.owner.tenant());
     let id = key.map(|key| key.id.as_str()).unwrap_or_default();
@@ -169,7 +169,7 @@ async fn list(state: &Management, owner: &KeyOwner, query: &Query) -> Result<Res
             next = keys.last().map(position_of);
         }
     }
-    let views: Vec<_> = keys.iter().map(|key| View::of(key, None)).collect();
+    let views: Vec<_> = keys.iter().map(|key| KeyView::of(key, None)).collect();
     let next_cursor = page.cursor(next.as_deref());
     Ok(answer(
         StatusCode::OK,
@@ -286,7 +286,7 @@ fn read_change(
     present: &ApiKey,
     read: impl Fn(&mut Fields<'_>) -> Changes,
 ) -> Result<Changes, ApiError> {
-    let shown = serde_json::to_value(View::of(present, None)).unwrap_or_default();
+    let shown = serde_json::to_value(KeyView::of(present, None)).unwrap_or_default();
     read_body(body, |fields| {
         let settled = ["id", "tenant_id", "created_at"].map(ReadOnly::Settled);
         read_only::check(fields, &settled, Some(&shown));

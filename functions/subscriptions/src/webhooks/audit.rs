@@ -9,7 +9,7 @@ use rung_core::domain::{
 };
 use serde_json::Value;
 
-use super::view::{Moment, View};
+use super::view::{Instants, WebhookView};
 
 /// The audit log's record of what becomes of a webhook. Its secret and the values of its
 /// headers are named and not kept: the table has them encrypted only.
@@ -52,7 +52,8 @@ pub(super) fn record(
 /// What of a webhook everybody may see who may see it.
 fn visible(webhook: &Webhook) -> Value {
     // Whether a replaced secret still signs is no change of the webhook: the time itself says when it ends.
-    let mut view = serde_json::to_value(View::stored(webhook, Moment::BEFORE)).unwrap_or_default();
+    let mut view =
+        serde_json::to_value(WebhookView::stored(webhook, Instants::BEFORE)).unwrap_or_default();
     if let Some(view) = view.as_object_mut() {
         // What follows from something else is no change of its own.
         for name in [

@@ -10,7 +10,7 @@ use rung_core::domain::{
 use rung_dialect::Dialects;
 use rung_json::Json;
 
-use super::{request::Status, view::Moment};
+use super::{request::Status, view::Instants};
 use crate::{Management, metadata, names_of, patterns};
 
 /// What a query asks for beside its page; all of it must hold.
@@ -104,7 +104,7 @@ impl Wanted {
         lists
     }
 
-    pub(super) fn takes(&self, webhook: &Webhook, at: Moment) -> bool {
+    pub(super) fn takes(&self, webhook: &Webhook, at: Instants) -> bool {
         let subscribes = |asked: &SubscribedTo| {
             let dialect = asked.dialects.get(&webhook.dialect);
             dialect.is_some_and(|dialect| {

@@ -48,7 +48,7 @@ use self::{
     request::{
         Status, check_events, disabled, events, filter, max_in_flight, rate_limit, url, window,
     },
-    view::{Moment, View},
+    view::{Instants, WebhookView},
     whole::Whole,
 };
 pub(crate) use self::{
@@ -167,17 +167,24 @@ async fn shown_as(
 }
 
 /// The webhook as it stands now.
-async fn viewed<'a>(state: &'a Management, webhook: &'a Webhook) -> Result<View<'a>, StoreError> {
-    let at = Moment::now(&*state.api.clock);
+async fn viewed<'a>(
+    state: &'a Management,
+    webhook: &'a Webhook,
+) -> Result<WebhookView<'a>, StoreError> {
+    let at = Instants::now(&*state.api.clock);
     let last = state.api.store.last_of(&[webhook]).await?;
     let last = last.into_iter().next().unwrap_or_default();
     let waiting = waiting_for(state, webhook, at).await?;
-    let view = View::at(webhook, &state.api.dialects, at);
+    let view = WebhookView::at(webhook, &state.api.dialects, at);
     Ok(view.after(last).with_waiting(waiting))
 }
 
 /// How many deliveries wait for a pause of the webhook. Only that costs a look.
-async fn waiting_for(state: &Management, webhook: &Webhook, at: Moment) -> Result<u64, StoreError> {
+async fn waiting_for(
+    state: &Management,
+    webhook: &Webhook,
+    at: Instants,
+) -> Result<u64, StoreError> {
     if webhook.paused(at.now_ms, at.wall_ms).is_none() {
         return Ok(0);
     }
@@ -393,7 +400,7 @@ pub(crate) async fn list(
     let (page, wanted) = list::read(&state, tenant, query).await?;
     let (store, after) = (&api.store, page.after.as_deref());
     let only = caller.as_ref().and_then(Caller::only_webhook);
-    let at = Moment::now(&*api.clock);
+    let at = Instants::now(&*api.clock);
     let takes = |webhook: &Webhook| wanted.takes(webhook, at);
     let listed = match (tenant, only) {
         (Some(tenant), Some(only)) => {
@@ -420,7 +427,7 @@ pub(crate) async fn list(
         .zip(last)
         .zip(waiting)
         .map(|((webhook, last), waiting)| {
-            let view = View::at(webhook, &api.dialects, at);
+            let view = WebhookView::at(webhook, &api.dialects, at);
             view.after(last).with_waiting(waiting)
         })
         .collect();
@@ -439,7 +446,7 @@ async fn of_all(
     store: &Store,
     page: &Page,
     wanted: &Wanted,
-    at: Moment,
+    at: Instants,
 ) -> Result<Listed<Webhook>, StoreError> {
     let lists = wanted.lists();
     let (mut items, mut read, mut after) = (Vec::new(), 0, page.after.clone());
@@ -548,8 +555,8 @@ fn read_change(
     body: &Json,
 ) -> Result<Webhook, ApiError> {
     let mut fields = Fields::of(body)?;
-    let at = Moment::now(&*state.api.clock);
-    let shown = View::at(&present, &state.api.dialects, at);
+    let at = Instants::now(&*state.api.clock);
+    let shown = WebhookView::at(&present, &state.api.dialects, at);
     let shown = serde_json::to_value(shown).unwrap_or_default();
     let settled = ["id", "tenant_id", "created_at", "signatures"];
     let settled = settled.map(ReadOnly::Settled);

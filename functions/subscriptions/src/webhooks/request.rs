@@ -15,7 +15,7 @@ use rung_dialect::{Dialect, UnknownPattern};
 use rung_json::{Json, JsonFault, filter::Filter};
 use serde::Serialize;
 
-use super::view::Moment;
+use super::view::Instants;
 use crate::read_only::{self, ReadOnly};
 
 pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
@@ -113,7 +113,7 @@ fn count(value: &Json, most: u32) -> Option<u32> {
 
 /// Until when a webhook is to be paused, in milliseconds: a maintenance window, or none any more. The other members of a pause may stand
 /// in it as they were read.
-pub(super) fn window(fields: &mut Fields<'_>, at: Moment) -> Result<Patch<u64>, ApiError> {
+pub(super) fn window(fields: &mut Fields<'_>, at: Instants) -> Result<Patch<u64>, ApiError> {
     let window = match fields.patch("pause", Ok) {
         Patch::Set(window) => window,
         Patch::Clear => return Ok(Patch::Clear),

@@ -20,7 +20,7 @@ use super::secrets::Signing;
 /// An endpoint of a tenant.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
-pub(crate) struct View<'a> {
+pub(crate) struct WebhookView<'a> {
     id: &'a str,
     tenant_id: &'a str,
     url: &'a str,
@@ -126,14 +126,14 @@ struct LastFailureView {
 
 /// When a webhook is looked at.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct Instants {
     /// By the ladder's clock, in milliseconds.
     pub(super) now_ms: u64,
     /// By the wall clock, in milliseconds.
     pub(super) wall_ms: u64,
 }
 
-impl Moment {
+impl Instants {
     /// Before everything: what stands in the table is as it was written.
     pub(super) const BEFORE: Self = Self {
         now_ms: 0,
@@ -148,7 +148,7 @@ impl Moment {
     }
 }
 
-impl<'a> View<'a> {
+impl<'a> WebhookView<'a> {
     /// The same with its secret.
     pub(super) fn with_secret(self, webhook: &'a Webhook) -> Self {
         Self {
@@ -166,7 +166,7 @@ impl<'a> View<'a> {
     }
 
     /// The webhook as it stands at a moment, but for what waits for it.
-    pub(super) fn at(webhook: &'a Webhook, dialects: &'a Dialects, at: Moment) -> Self {
+    pub(super) fn at(webhook: &'a Webhook, dialects: &'a Dialects, at: Instants) -> Self {
         let dialect = dialects.get(&webhook.dialect);
         let signatures = dialect
             .map(|dialect| dialect.signed_with(webhook.secret.expose()))
@@ -192,7 +192,7 @@ impl<'a> View<'a> {
     }
 
     /// The same without what its dialect says.
-    pub(super) fn stored(webhook: &'a Webhook, at: Moment) -> Self {
+    pub(super) fn stored(webhook: &'a Webhook, at: Instants) -> Self {
         let pause = webhook.paused(at.now_ms, at.wall_ms);
         let disabled = webhook.disabled.as_ref();
         let old = webhook.old_secrets.iter();

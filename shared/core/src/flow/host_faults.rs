@@ -19,7 +19,7 @@ use crate::{
 
 /// What was told of this host's faults. Clones share it.
 #[derive(Clone, Default)]
-pub struct HostFaults(Arc<Mutex<Told>>);
+pub(super) struct HostFaults(Arc<Mutex<Told>>);
 
 #[derive(Default)]
 struct Told {

@@ -21,7 +21,7 @@ use crate::{
 
 /// The deliveries that are under way. Clones share them.
 #[derive(Clone, Default)]
-pub struct InFlight(Arc<Mutex<HashMap<Name, Line>>>);
+pub(super) struct InFlight(Arc<Mutex<HashMap<Name, Line>>>);
 
 type Name = (TenantId, WebhookId);
 

@@ -41,7 +41,7 @@ use crate::{
 
 /// What this process has seen of pauses. Clones share it.
 #[derive(Clone, Default)]
-pub struct Pauses(Arc<Mutex<HashMap<(TenantId, WebhookId), Seen>>>);
+pub(super) struct Pauses(Arc<Mutex<HashMap<(TenantId, WebhookId), Seen>>>);
 
 /// What was seen of a webhook's pauses.
 struct Seen {

@@ -102,7 +102,10 @@ impl Deliverer {
         dialect: &Dialect,
         attempt: &Attempt,
     ) -> Result<Option<Reason>, FlowError> {
-        let outage = self.control.extend_outage(webhook, dialect, attempt).await?;
+        let outage = self
+            .control
+            .extend_outage(webhook, dialect, attempt)
+            .await?;
         let verdict = self
             .verdict(webhook, dialect, attempt, outage.as_ref())
             .await?;

@@ -17,7 +17,7 @@ use super::{
     item::{self, Builder, Row},
     listed::position,
     tenant_row::{PORTAL_ROUND, What, partition},
-    transact::{Outcome, Part},
+    transact::{Part, Transacted},
     walk::Order,
 };
 use crate::domain::{
@@ -84,11 +84,11 @@ impl Store {
         parts.extend(self.reminder(key)?);
         let is_of_tenant = key.owner.tenant().is_some();
         Ok(match self.change(parts, record).await? {
-            Outcome::Written => KeyCreated::Done,
-            Outcome::Refused(failed) if is_of_tenant && failed.first() == Some(&true) => {
+            Transacted::Written => KeyCreated::Done,
+            Transacted::Refused(failed) if is_of_tenant && failed.first() == Some(&true) => {
                 KeyCreated::NoTenant
             }
-            Outcome::Refused(_) => KeyCreated::Taken,
+            Transacted::Refused(_) => KeyCreated::Taken,
         })
     }
 
@@ -217,7 +217,7 @@ impl Store {
         parts.extend(remaining.map(|key| self.still_there(key)).transpose()?);
         Ok(matches!(
             self.change(parts, record).await?,
-            Outcome::Written
+            Transacted::Written
         ))
     }
 
@@ -239,7 +239,7 @@ impl Store {
         parts.extend(remaining.map(|key| self.still_there(key)).transpose()?);
         Ok(matches!(
             self.change(parts, record).await?,
-            Outcome::Written
+            Transacted::Written
         ))
     }
 
@@ -281,7 +281,7 @@ impl Store {
         ];
         Ok(matches!(
             self.change(parts, record).await?,
-            Outcome::Written
+            Transacted::Written
         ))
     }
 
@@ -378,7 +378,7 @@ impl Store {
         let round = format!(", {PORTAL_ROUND} :one");
         let raised = self.raise_version_and(&tenant.id, What::Nothing, &round, |update| update)?;
         let outcome = self.change([raised], record).await?;
-        Ok(matches!(outcome, Outcome::Written))
+        Ok(matches!(outcome, Transacted::Written))
     }
 
     /// The part of a transaction that insists on a key's being there, as it was read.

@@ -14,7 +14,7 @@ use super::{
     item::{self, Builder, Row},
     listed::position,
     table::LISTS,
-    transact::{Outcome, Part},
+    transact::{Part, Transacted},
     walk::Order,
 };
 use crate::{
@@ -102,13 +102,13 @@ fn any(wanted: &[String], matches: impl Fn(&str) -> bool) -> bool {
 
 impl Store {
     /// Writes all parts of a change and its entry, or nothing; with them what answers the call, if that is kept for repeats. Every
-    /// change that somebody makes goes through here: that is what keeps the audit log whole. The parts of [`Outcome::Refused`] are
+    /// change that somebody makes goes through here: that is what keeps the audit log whole. The parts of [`Transacted::Refused`] are
     /// the given ones.
     pub(super) async fn change(
         &self,
         parts: impl IntoIterator<Item = Part>,
         record: &Record,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Transacted, StoreError> {
         let put = Put::builder()
             .table_name(&*self.table)
             .set_item(Some(self.audit_item(record)))
@@ -120,11 +120,11 @@ impl Store {
             parts.extend(self.kept(kept)?);
         }
         match self.transact(parts).await? {
-            Outcome::Written => Ok(Outcome::Written),
-            Outcome::Refused(mut failed) => {
+            Transacted::Written => Ok(Transacted::Written),
+            Transacted::Refused(mut failed) => {
                 failed.truncate(given);
                 if failed.contains(&true) {
-                    return Ok(Outcome::Refused(failed));
+                    return Ok(Transacted::Refused(failed));
                 }
                 let lost = "a repeat of the request has taken its Idempotency-Key over";
                 Err(StoreError::Unavailable(lost.into()))

@@ -13,7 +13,7 @@ use super::{
     Query, Range, Store, StoreError, batch,
     item::{self, Builder, Row},
     tenant_row::{What, partition},
-    transact::{Outcome, Part},
+    transact::{Part, Transacted},
 };
 use crate::{
     domain::{
@@ -132,7 +132,7 @@ impl Store {
         let outcome = self.change([part, raise], record).await;
         // What is read next in this process is as of now.
         self.event_types.set(None);
-        Ok(matches!(outcome?, Outcome::Written))
+        Ok(matches!(outcome?, Transacted::Written))
     }
 
     /// All definitions of an owner, by name, by strong reads.

@@ -15,7 +15,7 @@ use super::{
     Query, Range, Reencrypted, Store, StoreError, codec,
     item::{self, Builder, Row},
     tenant_row,
-    transact::{Outcome, Part},
+    transact::{Part, Transacted},
 };
 use crate::{
     domain::{
@@ -92,8 +92,8 @@ impl Store {
             .expression_attribute_values(":lease", item::number(until_ms))
             .build()?;
         Ok(match self.transact([Part::Put(Box::new(put))]).await? {
-            Outcome::Written => Claimed::Now(claim),
-            Outcome::Refused(_) => Claimed::UnderWay,
+            Transacted::Written => Claimed::Now(claim),
+            Transacted::Refused(_) => Claimed::UnderWay,
         })
     }
 

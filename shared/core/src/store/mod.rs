@@ -335,7 +335,7 @@ impl Store {
     }
 
     /// One page of a partition of the table or of an index.
-    async fn query(&self, query: Query<'_>) -> Result<Page, StoreError> {
+    async fn query(&self, query: Query<'_>) -> Result<RowPage, StoreError> {
         let (pk, sk) = query
             .index
             .map_or(("pk", "sk"), |index| (index.pk, index.sk));
@@ -374,7 +374,7 @@ impl Store {
             .flatten()
             .filter_map(|item| self.alive(item))
             .collect();
-        Ok(Page {
+        Ok(RowPage {
             rows,
             after: answer.last_evaluated_key,
         })
@@ -503,7 +503,7 @@ impl<'a> Query<'a> {
 }
 
 /// A page of rows, and where the next one begins.
-struct Page {
+struct RowPage {
     rows: Vec<Row>,
     after: Option<Item>,
 }

@@ -21,7 +21,7 @@ use super::{
     tenant_row::{
         CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, is_of, partition, row_partition,
     },
-    transact::{Outcome, Part},
+    transact::{Part, Transacted},
     walk::Order,
     webhooks,
 };
@@ -81,10 +81,10 @@ impl Store {
                 ..record.clone()
             };
             match self.change(parts, &record).await? {
-                Outcome::Written => return Ok(Some(tenant)),
-                Outcome::Refused(parts) if parts.first() == Some(&true) => return Ok(None),
+                Transacted::Written => return Ok(Some(tenant)),
+                Transacted::Refused(parts) if parts.first() == Some(&true) => return Ok(None),
                 // One of the name was made and deleted since.
-                Outcome::Refused(_) => {}
+                Transacted::Refused(_) => {}
             }
         }
     }
@@ -159,7 +159,7 @@ impl Store {
         let parts = [self.rewrite(to_row(&next), format!("ver = :ver AND {is_of}"), values)?];
         Ok(matches!(
             self.change(parts, record).await?,
-            Outcome::Written
+            Transacted::Written
         ))
     }
 

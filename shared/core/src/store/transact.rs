@@ -22,7 +22,7 @@ pub(super) enum Part {
 }
 
 /// What came of a transaction.
-pub(super) enum Outcome {
+pub(super) enum Transacted {
     /// All of it was written.
     Written,
     /// Nothing was: for each part, whether its condition failed.
@@ -47,7 +47,7 @@ impl Store {
     pub(super) async fn transact(
         &self,
         parts: impl IntoIterator<Item = Part>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Transacted, StoreError> {
         let items: Vec<TransactWriteItem> = parts.into_iter().map(Into::into).collect();
         let mut turns = Turns::default();
         loop {
@@ -58,14 +58,14 @@ impl Store {
                 .send()
                 .await;
             let error = match answer {
-                Ok(_) => return Ok(Outcome::Written),
+                Ok(_) => return Ok(Transacted::Written),
                 Err(error) => error,
             };
             let Some(codes) = cancellation_codes(&error) else {
                 return Err(error.into());
             };
             if codes.contains(&"ConditionalCheckFailed") {
-                return Ok(Outcome::Refused(
+                return Ok(Transacted::Refused(
                     codes
                         .iter()
                         .map(|code| *code == "ConditionalCheckFailed")

@@ -19,7 +19,7 @@ use super::{
     listed::position,
     table::{LISTS, WEBHOOKS},
     tenant_row::{What, partition},
-    transact::{Outcome, Part},
+    transact::{Part, Transacted},
     walk::Order,
     webhook_states::{self, WebhookState as _},
 };
@@ -124,9 +124,9 @@ impl Store {
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
         Ok(match self.change(parts, record).await? {
-            Outcome::Written => WebhookWritten::Done,
-            Outcome::Refused(parts) if parts.last() == Some(&true) => WebhookWritten::NoTenant,
-            Outcome::Refused(_) => WebhookWritten::Conflict,
+            Transacted::Written => WebhookWritten::Done,
+            Transacted::Refused(parts) if parts.last() == Some(&true) => WebhookWritten::NoTenant,
+            Transacted::Refused(_) => WebhookWritten::Conflict,
         })
     }
 
@@ -418,7 +418,7 @@ impl Store {
             ));
         Ok(matches!(
             self.change(parts, &record).await?,
-            Outcome::Written
+            Transacted::Written
         ))
     }
 }

@@ -501,7 +501,7 @@ async fn the_operator_is_told_of_a_disabling_wherever_its_function_died() {
         let tenant = world.tenant("acme", "standard", "pro").await;
         let id = WebhookId::parse(&world.webhook(&tenant).await).unwrap();
         world.pass(6 * DAY_MS).await;
-        let store = &world.app.deliverer.store;
+        let store = &world.app.api.store;
         let name = TenantId::parse("acme").unwrap();
         let webhook = store.webhook(&name, &id).await.unwrap().unwrap();
         let outage = json!({"s": webhook.enabled_ms, "l": world.now_ms()});

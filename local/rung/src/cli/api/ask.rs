@@ -92,7 +92,7 @@ pub(crate) struct List<F: clap::Args> {
     #[command(flatten)]
     pub(super) filters: F,
     #[command(flatten)]
-    pub(super) page: Page,
+    pub(super) page: PageFlags,
 }
 
 /// No filters.
@@ -100,7 +100,7 @@ pub(crate) struct List<F: clap::Args> {
 pub(crate) struct NoFilters {}
 
 #[derive(clap::Args)]
-pub(crate) struct Page {
+pub(crate) struct PageFlags {
     /// Show at most N
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// What a page of a recovery holds.
-pub(super) struct Page {
+pub(super) struct Recoverable {
     pub(super) again: Vec<Again>,
     /// What should have been attempted long ago, with its place in the list: it goes on where it stands.
     pub(super) overdue: Vec<(String, AttemptMessage)>,
@@ -40,7 +40,7 @@ pub(super) struct Page {
 /// Comes behind every place in a list.
 pub(super) const THE_END: &str = "~";
 
-impl Page {
+impl Recoverable {
     /// How many deliveries it puts on their way.
     pub(super) fn sent(&self) -> u64 {
         (self.again.len() + self.overdue.len()) as u64
@@ -76,7 +76,7 @@ impl Control {
         webhook: &Webhook,
         dialect: &Dialect,
         recovery: &Recovery,
-    ) -> Result<Page, FlowError> {
+    ) -> Result<Recoverable, FlowError> {
         let types = self.publisher.event_types(Some(&webhook.tenant)).await?;
         let dialect = types
             .dialect(&webhook.dialect)
@@ -94,7 +94,7 @@ impl Control {
         dialect: &Dialect,
         recovery: &Recovery,
         states: &[State],
-    ) -> Result<Page, FlowError> {
+    ) -> Result<Recoverable, FlowError> {
         let (rows, next) = self
             .store
             .deliveries_after(
@@ -116,7 +116,7 @@ impl Control {
         let overdue = others
             .into_iter()
             .filter(|row| self.is_overdue(row, webhook));
-        Ok(Page {
+        Ok(Recoverable {
             overdue: overdue
                 .map(|row| (list_key(&row.key), row.message()))
                 .collect(),
@@ -132,7 +132,7 @@ impl Control {
         webhook: &Webhook,
         dialect: &Dialect,
         recovery: &Recovery,
-    ) -> Result<Page, FlowError> {
+    ) -> Result<Recoverable, FlowError> {
         let (mut entries, next) = self
             .store
             .event_entries(
@@ -218,7 +218,7 @@ impl Control {
                 backfilled,
             });
         }
-        Ok(Page {
+        Ok(Recoverable {
             again,
             overdue,
             skipped,
