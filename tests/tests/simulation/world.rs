@@ -374,8 +374,8 @@ impl World {
     async fn sweep(self: Arc<Self>) {
         let function = self.functions.turn(Role::Sweep).await;
         let calm = self.wire.is_calm();
-        let done = function.run(SWEEP_LIMIT, function.app.sweeper.sweep());
-        let done = done.await;
+        let sweep = function.run(SWEEP_LIMIT, function.app.sweeper.sweep());
+        let done = Box::pin(sweep).await;
         if let (Some(Ok(sent)), true) = (&done, calm) {
             self.swept.store(true, Ordering::Relaxed);
             self.swept_up.fetch_add(*sent, Ordering::Relaxed);

@@ -189,11 +189,8 @@ impl Poster {
             .await;
         drop((slot, place));
         let answer = &sent.answer;
-        match answer {
-            Err(Failure::Host(fault)) => {
-                return Err((*fault).into());
-            }
-            _ => {}
+        if let Err(Failure::Host(fault)) = answer {
+            return Err((*fault).into());
         }
         let (ended_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
