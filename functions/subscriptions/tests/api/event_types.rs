@@ -282,7 +282,9 @@ async fn a_closed_catalogue_takes_the_types_that_are_defined_for_it() {
         publish(&world, &badger, "badge.melted", json!({})).await,
         202
     );
-    subscribe(&odin).await.assert_error(422, "invalid_request");
+    subscribe(&odin)
+        .await
+        .assert_error(422, "unknown_event_type");
     assert_eq!(publish(&world, &odin, "badge.melted", json!({})).await, 422);
     let listed = world.get(&odin, "/v1/event-types").await;
     assert!(!names(listed.data(200)).contains(&"badge.melted"));
