@@ -72,7 +72,7 @@ BEFORE = {
 # By the document and the beginning of the block, the schemas of openapi.json that examples meet; the others are only read.
 SCHEMAS = {
     "docs/audit.md": {'{"id": "aud_': "AuditEntry"},
-    "docs/choosing.md": {"{": "CreateWebhookRequest"},
+    "docs/choosing.md": {"{\n": "CreateWebhookRequest", '{"success"': "FilterPreviewResponse"},
     "docs/errors.md": {'{"success"': "Error"},
     "docs/event-types.md": {'{"success"': "Error"},
     "docs/jobs.md": {"{": "Job"},

@@ -66,7 +66,15 @@ impl Mutation {
                 life.function == "deliver" && operation == "PutItem" && contains(body, "\"L#")
             }
             Self::RowBeforeSend => life.function == "deliver" && (sends || contains(body, "\"Q#")),
-            Self::CursorBeforeSend => life.function == "sweep" && sends,
+            _ => false,
+        }
+    }
+
+    /// Whether a function goes on as if the queue had taken whatever it sends.
+    pub(crate) fn takes_all_for_sent(self, life: &Life) -> bool {
+        match self {
+            Self::AcceptedUnsent => life.function == "enqueue",
+            Self::CursorBeforeSend => life.function == "sweep",
             _ => false,
         }
     }
@@ -79,7 +87,6 @@ impl Mutation {
                 operation == "SendMessageBatch" || writes && contains(body, "\"Q#")
             }
             Self::RowBeforeSend => writes && contains(body, "\"D#"),
-            Self::CursorBeforeSend => writes && contains(body, "\"C#"),
             _ => false,
         }
     }

@@ -289,9 +289,10 @@ impl Wire {
         self.pass().await;
         self.read(answer.as_ref().ok()).await;
         life.check().await;
-        if self.mutation == Some(Mutation::AcceptedUnsent)
-            && (life.function, operation) == ("enqueue", "SendMessageBatch")
-        {
+        let takes_all_for_sent = self
+            .mutation
+            .is_some_and(|mutation| mutation.takes_all_for_sent(life));
+        if operation == "SendMessageBatch" && takes_all_for_sent {
             return Ok(taken(body));
         }
         match answer {
