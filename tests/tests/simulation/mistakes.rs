@@ -105,6 +105,9 @@ impl Mutation {
                 "n = :behind AND d = :prev AND st = :pending)",
                 "n = :behind AND (d = :prev OR d <> :prev))",
             ),
+            Self::PlacesForgotten if row("\"pace\"") => {
+                with_condition(read(), "nxt < :now AND", "(nxt < :now OR nxt >= :now) AND")
+            }
             Self::JobIgnored if row("\"D#") => {
                 with_condition(read(), "OR j < :job", "OR j < :job OR j >= :job")
             }
@@ -127,7 +130,7 @@ impl Mutation {
         now_ms: u64,
     ) -> Response {
         if self == Self::NoWatchdog && operation == "GetItem" && contains(body, "\"C#lap-") {
-            return Response::ok(ended_lap(now_ms).to_string().into_bytes());
+            return Response::ok(ended_lap(body, now_ms).to_string().into_bytes());
         }
         let alters = matches!(
             self,
@@ -244,13 +247,16 @@ pub(crate) fn all_sent<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<Value> {
 }
 
 /// The lap of a watchdog that has just been round.
-fn ended_lap(now_ms: u64) -> Value {
+fn ended_lap(body: &[u8], now_ms: u64) -> Value {
+    let asked: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
     let lap = Lap {
         began_ms: now_ms,
         ..Lap::default()
     };
     let lap = serde_json::to_string(&lap).expect("it is JSON");
-    json!({"Item": {"pk": {"S": "C#lap"}, "sk": {"S": "-"}, "m": {"S": lap}}})
+    let mut item = asked["Key"].clone();
+    item["m"] = json!({"S": lap});
+    json!({"Item": item})
 }
 
 fn without_condition(mut request: Value) -> Value {
@@ -334,9 +340,6 @@ impl World {
             Mutation::EpochIgnored => {
                 let webhook = self.webhook_of(&due).await;
                 due.position.epoch = webhook.map_or(due.position.epoch, |it| it.epoch);
-            }
-            Mutation::PlaceOutlived => {
-                due.place_ms = due.place_ms.map(|at_ms| at_ms.max(self.clock.now_ms()));
             }
             Mutation::NoPlace if is_due && due.position.n > 1 => {
                 self.row_at(&due).await?;

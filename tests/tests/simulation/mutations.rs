@@ -61,8 +61,8 @@ pub(crate) enum Mutation {
     NoWatchdog,
     /// A recovery or a cancellation looks into the lists at once, which lag.
     NoLagAwaited,
-    /// A place of a webhook's pace is used however late its message comes.
-    PlaceOutlived,
+    /// A webhook's pace forgets the places that it has given.
+    PlacesForgotten,
 }
 
 impl Mutation {
@@ -74,7 +74,7 @@ impl Mutation {
             Self::NoSecondLook => Kind::Frozen,
             Self::JobIgnored | Self::JobForgotten => Kind::Recovering,
             Self::NoLagAwaited => Kind::Lagging,
-            Self::PlaceOutlived => Kind::Stalled,
+            Self::PlacesForgotten => Kind::Stalled,
             _ => Kind::Any,
         }
     }
@@ -82,21 +82,20 @@ impl Mutation {
     /// Where a search takes long, the seed that noticed it last comes first: a change elsewhere makes it another one.
     fn first_seed(self) -> u64 {
         match self {
-            Self::CursorBeforeSend => 77,
-            Self::EpochIgnored => 75,
-            Self::HostFaultCounted => 14,
-            Self::JobForgotten => 2,
-            Self::JobIgnored => 15,
+            Self::CursorBeforeSend => 210,
+            Self::EpochIgnored => 68,
+            Self::HostFaultCounted => 15,
+            Self::JobForgotten => 10,
+            Self::JobIgnored => 8,
             Self::LogAfterSuccessor => 32,
-            Self::NoDueTest => 45,
-            Self::NoLagAwaited => 67,
-            Self::NoPendingTest => 104,
+            Self::NoDueTest => 66,
+            Self::NoLagAwaited => 32,
             Self::NoSecondLook => 3,
             Self::NoWatchdog => 7,
-            Self::PlaceOutlived => 4,
+            Self::PlacesForgotten => 10,
             Self::RowByNumberAlone => 20,
             Self::StaleRoutes => 12,
-            Self::SuccessForgotten => 306,
+            Self::SuccessForgotten => 34,
             _ => 0,
         }
     }
