@@ -361,7 +361,9 @@ impl Ledger {
         let through = row.position.already_succeeded && before.is_some() && by_hand;
         let as_told = match row.state {
             State::Pending => false,
-            State::Succeeded => succeeded || through,
+            State::Succeeded => {
+                succeeded || through || last.is_none() && replaced_success(told, row)
+            }
             // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
             State::Failed => last.is_some_and(|last| {
                 let by_hand = last.trigger == Trigger::Manual;
@@ -421,6 +423,16 @@ fn success_before<'a>(told: &Told<'a>, n: u32) -> Option<&'a Attempt> {
     let mut ladders = earlier.chunk_by(|_, next| next.trigger != Trigger::Recover);
     let mut ladder = ladders.next_back()?.iter().copied();
     ladder.rfind(|attempt| attempt.outcome == Outcome::Succeeded)
+}
+
+/// Whether the wait whose place an attempt by hand took was attempted all the same, at that very moment, and succeeded: then there is
+/// nothing left to attempt.
+fn replaced_success(told: &Told<'_>, row: &Delivery) -> bool {
+    told.log.iter().any(|attempt| {
+        attempt.key.n + 1 == row.position.n
+            && Some(attempt.key.due_ms) == row.position.resume_ms
+            && attempt.outcome == Outcome::Succeeded
+    })
 }
 
 /// Whether whoever asked for an attempt by hand knew of an earlier success: it was in the log by then, and all that came since was

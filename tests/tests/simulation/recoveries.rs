@@ -513,7 +513,10 @@ impl Ledger {
         if row.state == State::Held {
             // A first message that comes only once the webhook is disabled again is held, and an earlier recovery may not send it.
             let came_late = found.n == 1 && log.is_empty();
-            return webhook.epoch > recovery.run.epoch && (row.position.n > found.n || came_late);
+            // So is what was on its way, and was left alone for that: the webhook was disabled only when the recovery had been asked for.
+            let on_its_way = row.position.epoch == recovery.run.epoch;
+            return webhook.epoch > recovery.run.epoch
+                && (row.position.n > found.n || came_late || on_its_way);
         }
         let again = log.iter().any(|attempt| {
             // A slow copy of a first attempt may have failed after the success of another, and have begun the ladder.
