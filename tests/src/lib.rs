@@ -9,6 +9,7 @@
 
 mod api;
 pub mod lambda;
+pub mod metered;
 mod output;
 mod patience;
 mod policies;

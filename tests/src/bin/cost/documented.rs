@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{counts::PARTS, loads::PUBLISHING, prices::Prices};
+use rung_tests::metered::{PARTS, Prices};
+
+use crate::loads::PUBLISHING;
 
 /// Few, for they are counted by a debug build.
 const DELIVERIES: usize = 400;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use rung_tests::metered::{Counts, Prices};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{counts::Counts, prices::Prices, world::World};
+use crate::world::World;
 
 /// Deliveries of one load: the more, the less the start of each counts.
 pub(crate) const DELIVERIES: usize = 4_000;

@@ -1,7 +1,7 @@
 //! What a million deliveries cost on AWS.
 //!
 //! The handlers run over the DynamoDB and SQS of this process, in virtual time; a meter on the wire counts what AWS would
-//! bill, and `prices.toml` says what for.
+//! bill, and `tests/src/metered/prices.toml` says what for.
 //!
 //! ```text
 //! cargo run --release -p rung-tests --bin cost
@@ -10,18 +10,17 @@
 // A measurement looks at the real machine: the rule against wall clocks is for the product.
 #![allow(clippy::disallowed_methods)]
 
-mod counts;
 #[cfg(test)]
 mod documented;
 mod loads;
-mod meter;
-mod prices;
 mod report;
 mod world;
 
 use std::sync::Arc;
 
-use crate::{prices::Prices, report::Report};
+use rung_tests::metered::Prices;
+
+use crate::report::Report;
 
 /// US dollars per million deliveries for which nothing is missing.
 const WATCHED_TARGET_USD: f64 = 0.15;

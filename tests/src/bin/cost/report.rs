@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use crate::{
-    counts::{Counts, PARTS},
-    loads::LongWait,
-    prices::Prices,
-};
+use rung_tests::metered::{Counts, PARTS, Prices};
+
+use crate::loads::LongWait;
 
 const MINUTES_PER_MONTH: f64 = 30.0 * 24.0 * 60.0;
 const WAIT_TARGET_USD: f64 = 1.20;

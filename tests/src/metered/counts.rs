@@ -2,37 +2,44 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::prices::Prices;
+use super::Prices;
 
 /// Everything that a load is billed for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counts {
-    pub(crate) api_requests: f64,
-    pub(crate) invocations: f64,
+pub struct Counts {
+    /// Requests of the HTTP API.
+    pub api_requests: f64,
+    /// Invocations of functions.
+    pub invocations: f64,
     /// Memory times duration, in gigabyte-seconds.
-    pub(crate) gb_s: f64,
-    pub(crate) fair_messages: f64,
-    pub(crate) log_bytes: f64,
+    pub gb_s: f64,
+    /// Messages sent in the name of a group.
+    pub fair_messages: f64,
+    /// Bytes of log lines.
+    pub log_bytes: f64,
     /// Calls of AWS by operation.
-    pub(crate) calls: BTreeMap<String, Calls>,
+    pub calls: BTreeMap<String, Calls>,
     /// POSTs to receivers.
-    pub(crate) posts: f64,
+    pub posts: f64,
     /// Processor time that is not the functions'.
-    pub(crate) elsewhere_cpu: Duration,
+    pub elsewhere_cpu: Duration,
 }
 
 /// The calls of one operation.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Calls {
-    pub(crate) count: f64,
-    /// Requests of SQS by 64 KiB; units of DynamoDB.
-    pub(crate) sqs_requests: f64,
-    pub(crate) write_units: f64,
-    pub(crate) read_units: f64,
+pub struct Calls {
+    /// How many.
+    pub count: f64,
+    /// Requests of SQS, by 64 KiB.
+    pub sqs_requests: f64,
+    /// Write units of DynamoDB.
+    pub write_units: f64,
+    /// Read units of DynamoDB.
+    pub read_units: f64,
 }
 
 /// The parts of a bill, as the columns of the report.
-pub(crate) const PARTS: [&str; 8] = [
+pub const PARTS: [&str; 8] = [
     "HTTP API",
     "Lambda requests",
     "Lambda GB-s",
@@ -44,12 +51,15 @@ pub(crate) const PARTS: [&str; 8] = [
 ];
 
 impl Counts {
-    pub(crate) fn sum(&self, of: impl Fn(&Calls) -> f64) -> f64 {
+    /// The sum of something over all calls.
+    #[must_use]
+    pub fn sum(&self, of: impl Fn(&Calls) -> f64) -> f64 {
         self.calls.values().map(of).sum()
     }
 
     /// These operations alone.
-    pub(crate) fn only(&self, operations: &[&str]) -> Self {
+    #[must_use]
+    pub fn only(&self, operations: &[&str]) -> Self {
         let calls = self.calls.iter();
         let calls = calls.filter(|(operation, _)| operations.contains(&operation.as_str()));
         Self {
@@ -60,12 +70,14 @@ impl Counts {
     }
 
     /// What was counted on top of `earlier`.
-    pub(crate) fn since(&self, earlier: &Self) -> Self {
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
         self.plus(earlier, -1.0)
     }
 
     /// This and `other`, taken so many times.
-    pub(crate) fn plus(&self, other: &Self, times: f64) -> Self {
+    #[must_use]
+    pub fn plus(&self, other: &Self, times: f64) -> Self {
         let mut calls = self.calls.clone();
         for (operation, other) in &other.calls {
             let calls: &mut Calls = calls.entry(operation.clone()).or_default();
@@ -87,12 +99,14 @@ impl Counts {
     }
 
     /// The share of one of so many deliveries.
-    pub(crate) fn per(&self, deliveries: usize) -> Self {
+    #[must_use]
+    pub fn per(&self, deliveries: usize) -> Self {
         Self::default().plus(self, 1.0 / deliveries as f64)
     }
 
     /// A million times this, in US dollars, by [`PARTS`].
-    pub(crate) fn usd_per_million(&self, prices: &Prices) -> [f64; PARTS.len()] {
+    #[must_use]
+    pub fn usd_per_million(&self, prices: &Prices) -> [f64; PARTS.len()] {
         let price = &prices.price;
         [
             self.api_requests * price.http_api_per_million,

@@ -1,0 +1,126 @@
+//! Small shares of the scenarios.
+
+use std::{sync::Arc, time::Duration};
+
+use rung_base::clock::VirtualClock;
+use rung_tests::metered::{Deployment, Environment, Prices};
+use serde_json::{Value, json};
+
+use crate::{
+    fleet::PARKED,
+    receivers::Receivers,
+    scenarios::{Outcome, SCENARIOS, Scenario},
+};
+
+/// A hundredth of a deployment, for a few seconds.
+async fn small_share_of(name: &str) -> Outcome {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
+    let scenario = Scenario {
+        scale: 0.01,
+        seconds: 4,
+        webhooks: 4,
+        ..*scenario.expect("a scenario of this name")
+    };
+    scenario.run(&Arc::new(Prices::read())).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_events_a_second_published_singly_meet_no_wall() {
+    let outcome = small_share_of("1,000/s, singly").await;
+    assert_eq!((outcome.asked, outcome.came), (40, 40));
+    assert_eq!((outcome.unavailable, &*outcome.refused), (0, &[][..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_published_singly_meet_the_row_of_the_tenant_and_nobody_else_does() {
+    let outcome = small_share_of("10,000/s, singly").await;
+    let first = outcome.refused.first().expect("a wall");
+    assert_eq!((&*first.key, first.is_write), ("T#big", false));
+    assert!(outcome.unavailable > 0);
+    // What was accepted arrives; what was not is the client's to repeat.
+    assert_eq!(outcome.came, outcome.asked - outcome.unavailable);
+    let of_the_small = outcome.refused.iter().any(|one| one.key.contains("small"));
+    assert!(!of_the_small, "{:?}", outcome.refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_in_batches_all_arrive() {
+    let outcome = small_share_of("10,000/s, batches of 100").await;
+    assert_eq!((outcome.asked, outcome.came), (400, 400));
+    assert_eq!(outcome.unavailable, 0);
+    // Deliveries read their webhooks in the tenant's partition, and the statistics of a webhook go into one row: both are tried again.
+    let mut refused = outcome.refused.iter();
+    let are_known = refused.all(|one| match &*one.key {
+        "T#big" => !one.is_write,
+        key => key.starts_with("H#big#"),
+    });
+    assert!(are_known, "{:?}", outcome.refused);
+}
+
+/// The webhook's id in an answer.
+async fn made(environment: &Environment, webhook: &Value) -> String {
+    let (status, answer) = environment.call("POST", "/v1/webhooks", "t", webhook).await;
+    assert_eq!(status, 201);
+    let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+    let id = &answer["data"]["webhook"]["id"];
+    id.as_str().expect("an id").to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_tenants_webhooks_those_alone_are_read_again_that_have_changed() {
+    const WEBHOOKS: usize = 60;
+    let deployment = Deployment::new(&Arc::new(Prices::read()), PARKED).await;
+    let environment = || {
+        let clock = Arc::new(VirtualClock::starting_at(0));
+        deployment.environment(Arc::new(Receivers::new(clock)), Duration::ZERO)
+    };
+    let (managing, publishing) = (environment(), environment());
+    let tenant = json!({"id": "t", "name": "T", "dialect": "standard"});
+    managing.done("POST", "/v1/tenants", "t", &tenant).await;
+    // So large that a few of them take a read unit.
+    let webhook = json!({
+        "url": "https://t.example.com/",
+        "events": ["*"],
+        "description": "x".repeat(400),
+    });
+    let id = made(&managing, &webhook).await;
+    for _ in 1..WEBHOOKS {
+        made(&managing, &webhook).await;
+    }
+    // Publishes an event: to how many webhooks it goes, and the read units that this takes.
+    let publish = async || {
+        let before = deployment.meter.counts().clone();
+        let event = json!({"type": "thing.made", "data": {}});
+        let (status, answer) = publishing.call("POST", "/v1/events", "t", &event).await;
+        assert_eq!(status, 202);
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        let counts = deployment.meter.counts().since(&before);
+        let units = counts.sum(|calls| calls.read_units);
+        (answer["data"]["deliveries"].as_u64(), units)
+    };
+    let all = publish().await;
+    assert_eq!(all.0, Some(WEBHOOKS as u64));
+    assert!(all.1 > 10.0, "{}", all.1);
+    let (_, nothing_changed) = publish().await;
+
+    let path = format!("/v1/webhooks/{id}");
+    let described = json!({"description": "another"});
+    managing.done("PATCH", &path, "t", &described).await;
+    assert_eq!(publish().await, (all.0, nothing_changed + 1.0));
+    assert_eq!(publish().await, (all.0, nothing_changed));
+
+    let moved = json!({"events": ["other.made"]});
+    managing.done("PATCH", &path, "t", &moved).await;
+    let fewer = Some(WEBHOOKS as u64 - 1);
+    assert_eq!(publish().await, (fewer, nothing_changed + 1.0));
+
+    made(&managing, &webhook).await;
+    assert_eq!(publish().await, (all.0, nothing_changed + 1.0));
+
+    managing.done("DELETE", &path, "t", &Value::Null).await;
+    // What is gone is asked for as well.
+    let (deliveries, units) = publish().await;
+    assert_eq!(deliveries, all.0, "it did not match any more");
+    assert!(units <= nothing_changed + 1.0, "{units}");
+    assert_eq!(publish().await, (all.0, nothing_changed));
+}
