@@ -82,7 +82,7 @@ impl Mutation {
     /// Where a search takes long, the seed that noticed it last comes first: a change elsewhere makes it another one.
     fn first_seed(self) -> u64 {
         match self {
-            Self::CursorBeforeSend => 210,
+            Self::CursorBeforeSend => 213,
             Self::EpochIgnored => 68,
             Self::HostFaultCounted => 15,
             Self::JobForgotten => 10,
