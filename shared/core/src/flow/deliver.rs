@@ -54,7 +54,14 @@ pub struct Deliverer {
     pub(super) host_faults: HostFaults,
 }
 
-/// A batch's webhooks and events, read together.
+/// A batch's messages of one tenant that need its webhooks or events.
+#[derive(Default)]
+struct Deliveries {
+    attempts: BTreeMap<AttemptKey, (AttemptMessage, Copies)>,
+    fanouts: Vec<(Fanout, Record)>,
+}
+
+/// The webhooks and events that a batch's messages of one tenant need.
 pub(super) struct Loaded {
     webhooks: HashMap<(TenantId, WebhookId), Result<Arc<Webhook>, StoreError>>,
     events: HashMap<(TenantId, EventId), Arc<Event>>,
@@ -133,9 +140,8 @@ impl Deliverer {
     }
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
-        let (mut attempts, mut fanouts, mut pages, mut keys, mut notices, mut releases, mut poison) = (
-            BTreeMap::<AttemptKey, (AttemptMessage, Copies)>::new(),
-            Vec::new(),
+        let (mut tenants, mut pages, mut keys, mut notices, mut releases, mut poison) = (
+            BTreeMap::<TenantId, Deliveries>::new(),
             Vec::new(),
             Vec::new(),
             Vec::new(),
@@ -145,12 +151,19 @@ impl Deliverer {
         for record in records {
             match Message::parse(&record.body) {
                 Ok(Message::Attempt(message)) => {
-                    let (_, copies) = attempts
+                    let tenant = message.delivery.tenant.clone();
+                    let (_, copies) = tenants
+                        .entry(tenant)
+                        .or_default()
+                        .attempts
                         .entry(message.attempt_key())
                         .or_insert_with(|| (message, Copies::default()));
                     copies.add(record);
                 }
-                Ok(Message::Fanout(fanout)) => fanouts.push((fanout, record)),
+                Ok(Message::Fanout(fanout)) => {
+                    let tenant = tenants.entry(fanout.tenant.clone()).or_default();
+                    tenant.fanouts.push((fanout, record));
+                }
                 Ok(Message::Job(page)) => pages.push((page, record)),
                 Ok(Message::KeyEnds(key)) => keys.push((key, record)),
                 Ok(Message::Notice(notice)) => notices.push((notice, record)),
@@ -164,35 +177,18 @@ impl Deliverer {
                 }
             }
         }
-        join_all(poison.iter().map(
-            async |record| match self.queue.bury(record.body.clone()).await {
-                Ok(()) => done(std::slice::from_ref(&record.message_id)),
-                Err(error) => tracing::error!(message_id = record.message_id, %error, "not buried"),
-            },
-        ))
-        .await;
-        let loaded = match self
-            .load(
-                attempts.values().map(|(message, _)| message),
-                fanouts.iter().map(|(fanout, _)| fanout),
-            )
-            .await
-        {
-            Ok(loaded) => loaded,
-            Err(error) => return tracing::error!(%error, "a batch could not be loaded"),
-        };
-        let attempts = attempts.into_values().map(async |(message, copies)| {
-            let outcome = AssertUnwindSafe(self.attempt(&message, copies.receives, &loaded))
-                .catch_unwind()
-                .await;
-            self.conclude(outcome, &copies, done).await;
+        let poison = poison.into_iter().map(async |record: Record| {
+            match self.queue.bury(record.body).await {
+                Ok(()) => done(&[record.message_id]),
+                Err(error) => {
+                    tracing::error!(message_id = record.message_id, %error, "not buried")
+                }
+            }
         });
-        let fanouts = fanouts.into_iter().map(async |(fanout, record)| {
-            let outcome = AssertUnwindSafe(self.fan_out(fanout, record.receives, &loaded))
-                .catch_unwind()
-                .await;
-            self.conclude(outcome, &record.into(), done).await;
-        });
+        // Each tenant's on its own: what cannot be read of one is nothing to the others. The store reads all of it together.
+        let tenants = tenants.into_iter();
+        let tenants =
+            tenants.map(async |(tenant, asked)| self.deliver_of(&tenant, asked, done).await);
         let pages = pages.into_iter().map(async |(page, record)| {
             let outcome = AssertUnwindSafe(Box::pin(self.control.job_page(&page)))
                 .catch_unwind()
@@ -218,8 +214,8 @@ impl Deliverer {
             self.conclude(outcome, &record.into(), done).await;
         });
         tokio::join!(
-            join_all(attempts),
-            join_all(fanouts),
+            join_all(poison),
+            join_all(tenants),
             join_all(pages),
             join_all(keys),
             join_all(notices),
@@ -227,7 +223,41 @@ impl Deliverer {
         );
     }
 
-    /// Reads all that a batch needs, each item once.
+    /// Handles a batch's messages of one tenant that need its webhooks and events.
+    async fn deliver_of(
+        &self,
+        tenant: &TenantId,
+        asked: Deliveries,
+        done: &(impl Fn(&[String]) + Sync),
+    ) {
+        let Deliveries { attempts, fanouts } = asked;
+        let loading = self.load(
+            attempts.values().map(|(message, _)| message),
+            fanouts.iter().map(|(fanout, _)| fanout),
+        );
+        let loaded = match loading.await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::error!(%tenant, %error, "what a tenant's deliveries need could not be read; they will be retried");
+                return;
+            }
+        };
+        let attempts = attempts.into_values().map(async |(message, copies)| {
+            let outcome = AssertUnwindSafe(self.attempt(&message, copies.receives, &loaded))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &copies, done).await;
+        });
+        let fanouts = fanouts.into_iter().map(async |(fanout, record)| {
+            let outcome = AssertUnwindSafe(self.fan_out(fanout, record.receives, &loaded))
+                .catch_unwind()
+                .await;
+            self.conclude(outcome, &record.into(), done).await;
+        });
+        tokio::join!(join_all(attempts), join_all(fanouts));
+    }
+
+    /// Reads all that these messages need, each item once.
     async fn load<'a>(
         &self,
         attempts: impl Iterator<Item = &'a AttemptMessage> + Clone,

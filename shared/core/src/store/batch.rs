@@ -33,44 +33,62 @@ pub(super) fn died() -> StoreError {
     StoreError::Unavailable("the task of a batch died".into())
 }
 
-/// Reads up to 100 items strongly; answers for each key in order. A key may stand several times.
+/// What a call says of one key that it was to read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    /// The item, if there is one.
+    Read(Option<Item>),
+    /// DynamoDB left the key out, as its partition or the table is throttled.
+    Unprocessed,
+}
+
+/// Reads up to 100 items strongly in one call; answers for each key in order. A key may stand several times.
+///
+/// What stays unprocessed is the caller's to read again: whoever else asked in the same call does not wait for it.
 pub(super) async fn read(
     client: Client,
     table: Arc<str>,
     keys: Vec<Key>,
-) -> Vec<Result<Option<Item>, StoreError>> {
+) -> Vec<Result<Answer, StoreError>> {
     let distinct: HashSet<_> = keys.iter().collect();
-    match read_distinct(&client, &table, distinct).await {
-        Ok(items) => keys.iter().map(|key| Ok(items.get(key).cloned())).collect(),
-        Err(error) => vec![Err(error); keys.len()],
-    }
+    let read = match read_distinct(&client, &table, distinct).await {
+        Ok(read) => read,
+        Err(error) => return vec![Err(error); keys.len()],
+    };
+    let left: HashSet<_> = read.left.iter().filter_map(key_of).collect();
+    let answers = keys.iter().map(|key| {
+        Ok(if left.contains(key) {
+            Answer::Unprocessed
+        } else {
+            Answer::Read(read.items.get(key).cloned())
+        })
+    });
+    answers.collect()
 }
 
 async fn read_distinct(
     client: &Client,
     table: &str,
     keys: HashSet<&Key>,
-) -> Result<HashMap<Key, Item>, StoreError> {
-    let mut wanted: Vec<Item> = keys
-        .into_iter()
-        .map(|(pk, sk)| Builder::new(pk, sk).build())
-        .collect();
-    if let [key] = wanted.as_mut_slice() {
-        let key = std::mem::take(key);
-        let answer = client
-            .get_item()
-            .table_name(table)
-            .set_key(Some(key))
-            .consistent_read(true)
-            .send()
-            .await?;
-        return Ok(answer
-            .item
-            .into_iter()
+) -> Result<Found, StoreError> {
+    let mut wanted = wanted(keys);
+    let [key] = wanted.as_mut_slice() else {
+        return read_once(client, table, wanted, true, None).await;
+    };
+    let answer = client
+        .get_item()
+        .table_name(table)
+        .set_key(Some(std::mem::take(key)))
+        .consistent_read(true)
+        .send()
+        .await?;
+    let item = answer.item.into_iter();
+    Ok(Found {
+        items: item
             .filter_map(|item| Some((key_of(&item)?, item)))
-            .collect());
-    }
-    read_all(client, table, wanted, true, None).await
+            .collect(),
+        left: Vec::new(),
+    })
 }
 
 /// Reads items eventually, of each those attributes alone that `only` names.
@@ -80,52 +98,59 @@ pub(super) async fn read_soon(
     keys: HashSet<&Key>,
     only: &str,
 ) -> Result<HashMap<Key, Item>, StoreError> {
-    let wanted = keys.into_iter();
-    let wanted: Vec<Item> = wanted
-        .map(|(pk, sk)| Builder::new(pk, sk).build())
-        .collect();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    read_all(client, table, wanted, false, Some(only)).await
-}
-
-async fn read_all(
-    client: &Client,
-    table: &str,
-    mut wanted: Vec<Item>,
-    consistent: bool,
-    only: Option<&str>,
-) -> Result<HashMap<Key, Item>, StoreError> {
+    let mut wanted = wanted(keys);
     let mut items = HashMap::new();
     let mut pause = Pause::default();
-    loop {
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(wanted))
-            .consistent_read(consistent)
-            .set_projection_expression(only.map(str::to_owned))
-            .build()?;
-        let answer = client
-            .batch_get_item()
-            .request_items(table, keys)
-            .send()
-            .await?;
-        let found = answer
-            .responses
-            .into_iter()
-            .flat_map(HashMap::into_values)
-            .flatten();
-        items.extend(found.filter_map(|item| Some((key_of(&item)?, item))));
-        let left = answer
-            .unprocessed_keys
-            .into_iter()
-            .flat_map(HashMap::into_values);
-        wanted = left.flat_map(|left| left.keys).collect();
-        if wanted.is_empty() {
-            return Ok(items);
+    while !wanted.is_empty() {
+        let found = read_once(client, table, wanted, false, Some(only)).await?;
+        items.extend(found.items);
+        wanted = found.left;
+        if !wanted.is_empty() {
+            pause.take().await?;
         }
-        pause.take().await?;
     }
+    Ok(items)
+}
+
+fn wanted(keys: HashSet<&Key>) -> Vec<Item> {
+    let keys = keys.into_iter();
+    keys.map(|(pk, sk)| Builder::new(pk, sk).build()).collect()
+}
+
+/// What one call has read.
+struct Found {
+    items: HashMap<Key, Item>,
+    /// The keys that stayed unprocessed.
+    left: Vec<Item>,
+}
+
+async fn read_once(
+    client: &Client,
+    table: &str,
+    wanted: Vec<Item>,
+    consistent: bool,
+    only: Option<&str>,
+) -> Result<Found, StoreError> {
+    let keys = KeysAndAttributes::builder()
+        .set_keys(Some(wanted))
+        .consistent_read(consistent)
+        .set_projection_expression(only.map(str::to_owned))
+        .build()?;
+    let answer = client
+        .batch_get_item()
+        .request_items(table, keys)
+        .send()
+        .await?;
+    let found = answer.responses.into_iter();
+    let found = found.flat_map(HashMap::into_values).flatten();
+    let left = answer.unprocessed_keys.into_iter();
+    let left = left.flat_map(HashMap::into_values);
+    Ok(Found {
+        items: found
+            .filter_map(|item| Some((key_of(&item)?, item)))
+            .collect(),
+        left: left.flat_map(|left| left.keys).collect(),
+    })
 }
 
 fn key_of(item: &Item) -> Option<Key> {

@@ -176,7 +176,7 @@ pub struct Store {
     retention: Duration,
     retentions: retention::Retentions,
     event_types: Arc<event_types::Known>,
-    reads: Batcher<batch::Key, Result<Option<Item>, StoreError>>,
+    reads: Batcher<batch::Key, Result<batch::Answer, StoreError>>,
     writes: Batcher<WriteRequest, Result<(), StoreError>>,
     /// Whether a shard of the parked waits is known to have a cursor.
     swept_shards: Arc<[AtomicBool; PARK_SHARDS as usize]>,
@@ -263,26 +263,35 @@ impl Store {
         pk: impl Into<String>,
         sk: impl Into<String>,
     ) -> Result<Option<Row>, StoreError> {
-        let found = self
-            .reads
-            .call((pk.into(), sk.into()))
-            .await
-            .unwrap_or_else(|| Err(batch::died()))?;
-        Ok(found.and_then(|item| self.alive(item)))
+        let found = self.read_all(vec![(pk.into(), sk.into())]).await?;
+        Ok(found.into_iter().find_map(|item| self.alive(item)))
     }
 
     /// Those of the named items that exist, in no order, by strong reads. No key may be named twice.
     async fn get_all(&self, keys: Vec<batch::Key>) -> Result<Vec<Row>, StoreError> {
-        let found = self.reads.call_all(keys).await;
-        let found = found
-            .into_iter()
-            .map(|found| found.unwrap_or_else(|| Err(batch::died())));
-        let found: Vec<Option<Item>> = found.collect::<Result<_, _>>()?;
-        Ok(found
-            .into_iter()
-            .flatten()
-            .filter_map(|item| self.alive(item))
-            .collect())
+        let found = self.read_all(keys).await?.into_iter();
+        Ok(found.filter_map(|item| self.alive(item)).collect())
+    }
+
+    /// Reads items together with what others read at the same moment, and again after a pause those of its own that stay unprocessed.
+    async fn read_all(&self, mut keys: Vec<batch::Key>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut pause = batch::Pause::default();
+        loop {
+            let mut left = Vec::new();
+            let answers = self.reads.call_all(keys.clone()).await;
+            for (key, answer) in keys.into_iter().zip(answers) {
+                match answer.unwrap_or_else(|| Err(batch::died()))? {
+                    batch::Answer::Read(item) => items.extend(item),
+                    batch::Answer::Unprocessed => left.push(key),
+                }
+            }
+            if left.is_empty() {
+                return Ok(items);
+            }
+            pause.take().await?;
+            keys = left;
+        }
     }
 
     /// The same by eventual reads, for half the price, and of each item those attributes alone that `only` names. For what may be a
