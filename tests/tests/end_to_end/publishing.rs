@@ -325,7 +325,7 @@ async fn plans_matter_to_odin_alone() {
 /// A disabled webhook can be tried out before it is started again; a test is no event of the tenant's.
 #[tokio::test]
 async fn test_events_go_to_disabled_webhooks_and_count_for_nothing() {
-    let rung = rung(&["--time-scale", "60000"]).await;
+    let rung = rung(&["--time-scale", "6000"]).await;
     let receiver = Receiver::always(500).await;
     let cart = Tenant::create(&rung, "t", "bharatcart").await;
     let webhook = cart

@@ -8,7 +8,7 @@ use crate::rung;
 /// A retry by hand has the same ids and bytes, is one attempt, and starts no ladder.
 #[tokio::test]
 async fn a_finished_delivery_is_retried_by_hand() {
-    let rung = rung(&["--time-scale", "60000"]).await;
+    let rung = rung(&["--time-scale", "6000"]).await;
     let receiver = Receiver::always(500).await;
     let reward = Tenant::create(&rung, "t", "reward").await;
     let webhook = reward.webhook(&receiver.url("/"), &["*"]).await;

@@ -167,7 +167,7 @@ async fn other_failures_are_not_asked_again() {
 
 #[tokio::test]
 async fn an_overlap_ends_by_the_wall_clock() {
-    let rung = rung(&["--time-scale", "60000"]).await;
+    let rung = rung(&["--time-scale", "6000"]).await;
     let tenant = Tenant::create(&rung, "t", "odin").await;
     let secret = Arc::new(Mutex::new(NEW));
     let receiver = receiver_with(&secret, 401, odin_accepts).await;

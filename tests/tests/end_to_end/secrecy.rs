@@ -8,7 +8,7 @@ use crate::rung;
 
 #[tokio::test]
 async fn secrets_keys_and_payloads_are_never_written() {
-    let mut rung = rung(&["--time-scale", "60000"]).await;
+    let mut rung = rung(&["--time-scale", "6000"]).await;
     let receiver = Receiver::in_turn(&[500, 401, 302, 200]).await;
     let odin = Tenant::create(&rung, "t", "odin").await;
     let request = json!({
