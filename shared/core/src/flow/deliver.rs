@@ -56,7 +56,7 @@ pub struct Deliverer {
 
 /// A batch's messages of one tenant that need its webhooks or events.
 #[derive(Default)]
-struct Deliveries {
+struct TenantMessages {
     attempts: BTreeMap<AttemptKey, (AttemptMessage, Copies)>,
     fanouts: Vec<(Fanout, Record)>,
 }
@@ -141,7 +141,7 @@ impl Deliverer {
 
     async fn deliver_all(&self, records: Vec<Record>, done: &(impl Fn(&[String]) + Sync)) {
         let (mut tenants, mut pages, mut keys, mut notices, mut releases, mut poison) = (
-            BTreeMap::<TenantId, Deliveries>::new(),
+            BTreeMap::<TenantId, TenantMessages>::new(),
             Vec::new(),
             Vec::new(),
             Vec::new(),
@@ -185,10 +185,11 @@ impl Deliverer {
                 }
             }
         });
-        // Each tenant's on its own: what cannot be read of one is nothing to the others. The store reads all of it together.
+        // Each tenant's messages on their own: a tenant whose items cannot be read holds up nobody else's. The store still reads all of
+        // them in one call.
         let tenants = tenants.into_iter();
         let tenants =
-            tenants.map(async |(tenant, asked)| self.deliver_of(&tenant, asked, done).await);
+            tenants.map(async |(tenant, messages)| self.deliver_of(&tenant, messages, done).await);
         let pages = pages.into_iter().map(async |(page, record)| {
             let outcome = AssertUnwindSafe(Box::pin(self.control.job_page(&page)))
                 .catch_unwind()
@@ -227,10 +228,10 @@ impl Deliverer {
     async fn deliver_of(
         &self,
         tenant: &TenantId,
-        asked: Deliveries,
+        messages: TenantMessages,
         done: &(impl Fn(&[String]) + Sync),
     ) {
-        let Deliveries { attempts, fanouts } = asked;
+        let TenantMessages { attempts, fanouts } = messages;
         let loading = self.load(
             attempts.values().map(|(message, _)| message),
             fanouts.iter().map(|(fanout, _)| fanout),
@@ -238,7 +239,7 @@ impl Deliverer {
         let loaded = match loading.await {
             Ok(loaded) => loaded,
             Err(error) => {
-                tracing::error!(%tenant, %error, "what a tenant's deliveries need could not be read; they will be retried");
+                tracing::error!(%tenant, %error, "the webhooks or events of a tenant's messages could not be read; the messages will be retried");
                 return;
             }
         };

@@ -33,7 +33,7 @@ pub(super) fn died() -> StoreError {
     StoreError::Unavailable("the task of a batch died".into())
 }
 
-/// What a call says of one key that it was to read.
+/// The result of a batch read for one key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Answer {
     /// The item, if there is one.
@@ -42,9 +42,9 @@ pub(super) enum Answer {
     Unprocessed,
 }
 
-/// Reads up to 100 items strongly in one call; answers for each key in order. A key may stand several times.
+/// Reads up to 100 items strongly in one call; returns an answer for each key, in order. A key may stand several times.
 ///
-/// What stays unprocessed is the caller's to read again: whoever else asked in the same call does not wait for it.
+/// The caller reads unprocessed keys again, so that nobody else in the same call waits for them.
 pub(super) async fn read(
     client: Client,
     table: Arc<str>,

@@ -273,7 +273,7 @@ impl Store {
         Ok(found.filter_map(|item| self.alive(item)).collect())
     }
 
-    /// Reads items together with what others read at the same moment, and again after a pause those of its own that stay unprocessed.
+    /// Reads items in one call with what others read at the same moment. Reads its own unprocessed keys again after a pause.
     async fn read_all(&self, mut keys: Vec<batch::Key>) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::with_capacity(keys.len());
         let mut pause = batch::Pause::default();
