@@ -22,6 +22,12 @@ pub trait Clock: Send + Sync {
     /// The wall's time, in milliseconds since the Unix epoch.
     fn wall_ms(&self) -> u64;
 
+    /// How far the ladder's time goes while `wall_ms` milliseconds pass by the wall's. What must outlast work done in real time is so
+    /// long.
+    fn stretched_ms(&self, wall_ms: u64) -> u64 {
+        wall_ms
+    }
+
     /// Waits until [`now_ms`](Clock::now_ms) is at least `at_ms`; at once if it is already.
     fn sleep_until_ms<'a>(&'a self, at_ms: u64) -> BoxFuture<'a, ()>;
 }
@@ -135,6 +141,10 @@ impl Clock for ScaledClock {
 
     fn wall_ms(&self) -> u64 {
         SystemClock.wall_ms()
+    }
+
+    fn stretched_ms(&self, wall_ms: u64) -> u64 {
+        wall_ms.saturating_mul(self.scale.into())
     }
 
     fn sleep_until_ms<'a>(&'a self, at_ms: u64) -> BoxFuture<'a, ()> {

@@ -327,6 +327,10 @@ async fn retry_after_moves_a_standard_attempt_later() {
         let webhook = tenant.webhook(&receiver.url(path), &[&event_type]).await;
         let event = tenant.publish(&event_type, json!({})).await;
         let log = webhook.until_attempts(&event.id, 1).await.remove(0);
+        // The pause is stored after the log entry, and before the delivery waits in the list.
+        let delivery = log["delivery_id"].as_str().unwrap();
+        webhook.until_pending(delivery).await;
+        let log = webhook.log(&log).await;
         let planned = planned_wait_s(&log);
         assert!(
             expected.contains(&planned),

@@ -93,11 +93,12 @@ async fn time_outs() {
     futures_util::future::join_all(limits_s.map(check)).await;
 }
 
-/// Receivers answer in real time: under a fast ladder's clock, too, an attempt under way is not made a second time.
+/// Receivers answer in real time: under a fast ladder's clock, too, an attempt under way is not made a second time. While this one
+/// answers, the ladder's clock goes on by three hours.
 #[tokio::test]
 async fn a_time_scale_hurries_no_receiver() {
     let rung = rung(&["--time-scale", "3600"]).await;
-    let receiver = Receiver::start(|_| Answer::status(200).after(Duration::from_secs(1))).await;
+    let receiver = Receiver::start(|_| Answer::status(200).after(Duration::from_secs(3))).await;
     let tenant = Tenant::create(&rung, "t", "standard").await;
     let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
     let event = tenant.publish("a", json!({})).await;

@@ -12,7 +12,7 @@ use super::{
     position::Position,
     webhook::Webhook,
 };
-use crate::limits::{DELIVERY_ATTEMPTS, LOST_MS, OVERDUE_MS};
+use crate::limits::{DELIVERY_ATTEMPTS, LOST_MS};
 
 /// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,16 +119,11 @@ impl Delivery {
         }
     }
 
-    /// Whether its message must be taken for lost: it waits, and has been due for so long that no queue explains it.
+    /// Whether its message must be taken for lost: it waits, and was due at `by_ms` already, so long ago that no queue explains it. People
+    /// wait for [`OVERDUE_MS`](crate::limits::OVERDUE_MS), the watchdog for [`LOST_MS`].
     #[must_use]
-    pub fn is_overdue(&self, now_ms: u64) -> bool {
-        self.state == State::Pending && is_overdue(self.position.due_ms, now_ms)
-    }
-
-    /// The same for whoever looks by itself: see [`is_lost`].
-    #[must_use]
-    pub fn is_lost(&self, now_ms: u64) -> bool {
-        self.state == State::Pending && is_lost(self.position.due_ms, now_ms)
+    pub fn is_overdue(&self, by_ms: u64) -> bool {
+        self.state == State::Pending && self.position.due_ms <= by_ms
     }
 
     /// Whether it has been attempted as often as a delivery may be: only its ladder goes on to its end.
@@ -167,19 +162,6 @@ impl Delivery {
             State::Succeeded | State::Failed => self.position.attempt + 1,
         }
     }
-}
-
-/// Whether what was to happen at `due_ms` is overdue by more than a queue could explain, so that its message must be taken for lost.
-#[must_use]
-pub fn is_overdue(due_ms: u64, now_ms: u64) -> bool {
-    due_ms + OVERDUE_MS <= now_ms
-}
-
-/// Whether what was to happen at `due_ms` is overdue by so much that the watchdog sends its message again. People are less patient: see
-/// [`is_overdue`].
-#[must_use]
-pub fn is_lost(due_ms: u64, now_ms: u64) -> bool {
-    due_ms + LOST_MS <= now_ms
 }
 
 /// Whether a lap of the watchdog looks at what waits of an event that was accepted at `accepted_ms`: each hour in its first six hours, then

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    delivery::{State, is_lost, is_overdue},
+    delivery::State,
     id::{EventId, JobId, TenantId, WebhookId},
     message::{JobPage, QueueName},
     recovery::Selection,
@@ -446,15 +446,10 @@ impl Job {
         self.before + noted.unwrap_or_default() + late
     }
 
-    /// Whether the message of the page that it stands at must be taken for lost.
+    /// Whether the message of the page that it stands at must be taken for lost: it has stood there since `by_ms` or longer. See
+    /// [`Delivery::is_overdue`](super::delivery::Delivery::is_overdue).
     #[must_use]
-    pub fn is_overdue(&self, now_ms: u64) -> bool {
-        self.status.is_open() && is_overdue(self.moved_ms, now_ms)
-    }
-
-    /// The same for whoever looks by itself: see [`is_lost`].
-    #[must_use]
-    pub fn is_lost(&self, now_ms: u64) -> bool {
-        self.status.is_open() && is_lost(self.moved_ms, now_ms)
+    pub fn is_overdue(&self, by_ms: u64) -> bool {
+        self.status.is_open() && self.moved_ms <= by_ms
     }
 }

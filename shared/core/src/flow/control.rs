@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rung_base::clock::Clock;
 use rung_dialect::{Dialect, Dialects};
 
-use super::{FlowError, Pauses, accept::Publisher, operator::Operator};
+use super::{FlowError, Pauses, accept::Publisher, operator::Operator, overdue_ms};
 use crate::{limits::INDEX_LAG_MS, queue::Queue, store::Store};
 
 /// Everything of deliveries but their attempts: what people start by hand, jobs, pauses, and who is told what befalls webhooks. It posts
@@ -47,6 +47,11 @@ impl Control {
             publisher,
             index_lag_ms: INDEX_LAG_MS,
         }
+    }
+
+    /// Since when, in milliseconds of the ladder's time, what waits must have been due for its message to be taken for lost.
+    pub(super) fn overdue_ms(&self) -> u64 {
+        overdue_ms(&*self.clock)
     }
 
     /// A dialect that an event was accepted in. Its file may have been taken away since: then the message comes back until it

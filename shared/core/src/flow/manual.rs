@@ -93,7 +93,7 @@ impl Control {
                         && row.position.epoch == webhook.epoch
                         && !self.is_held_back(webhook) =>
                 {
-                    if row.is_overdue(now_ms) {
+                    if row.is_overdue(self.overdue_ms()) {
                         self.send_position(row).await?;
                     }
                     return Ok(());

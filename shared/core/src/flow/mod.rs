@@ -34,9 +34,21 @@ mod stats_buffer;
 pub mod sweep;
 mod watch;
 
+use rung_base::clock::Clock;
+
 pub use self::{event_types::EventTypes, stats_buffer::StatsBuffer};
 use self::{host_faults::HostFaults, pause::Pauses};
-use crate::{egress::HostFault, queue::QueueError, store::StoreError, topic::TopicError};
+use crate::{
+    egress::HostFault, limits::OVERDUE_MS, queue::QueueError, store::StoreError, topic::TopicError,
+};
+
+/// Since when, in milliseconds of the ladder's time, what waits must have been due for its message to be taken for lost. A queue hides
+/// a message for as long as the work takes by the wall.
+fn overdue_ms(clock: &dyn Clock) -> u64 {
+    clock
+        .now_ms()
+        .saturating_sub(clock.stretched_ms(OVERDUE_MS))
+}
 
 /// Why a flow stopped. Every step of it can be taken again.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -300,7 +300,7 @@ impl Control {
 
     /// Whether the message of a row must be taken for lost.
     pub(super) fn is_overdue(&self, row: &Delivery, webhook: &Webhook) -> bool {
-        row.is_overdue(self.clock.now_ms()) && !self.is_held_back(webhook)
+        row.is_overdue(self.overdue_ms()) && !self.is_held_back(webhook)
     }
 
     /// Does what follows from a call that began, changed or ended a pause: `before` is the webhook as it was. Tells the operator, and

@@ -67,8 +67,7 @@ impl Control {
                     && webhook.takes(row.position.epoch)
                     && !self.is_held_back(webhook) =>
             {
-                let is_overdue = row.is_overdue(self.clock.now_ms());
-                if is_overdue {
+                if row.is_overdue(self.overdue_ms()) {
                     self.send_position(&row).await?;
                 }
             }

@@ -152,6 +152,11 @@ impl Piece<'_> {
         Ok(())
     }
 
+    /// What was due then or before is lost for a lap that began at `began_ms`.
+    fn lost_ms(&self, began_ms: u64) -> u64 {
+        began_ms.saturating_sub(self.sweeper.clock.stretched_ms(LOST_MS))
+    }
+
     /// Whether there is another page to read in this piece; counts it.
     fn step(&mut self) -> bool {
         let left = self.steps > 0 && self.sweeper.clock.wall_ms() < self.until_ms;
@@ -167,8 +172,8 @@ impl Piece<'_> {
     ) -> Result<bool, FlowError> {
         let store = &self.sweeper.store;
         let span = Span {
-            since_ms: self.lap.before_ms.saturating_sub(LOST_MS),
-            until_ms: self.lap.began_ms.saturating_sub(LOST_MS + 1),
+            since_ms: self.lost_ms(self.lap.before_ms),
+            until_ms: self.lost_ms(self.lap.began_ms).saturating_sub(1),
         };
         loop {
             if !self.step() {
@@ -243,6 +248,7 @@ impl Piece<'_> {
             began_ms,
             ..
         } = self.lap;
+        let by_ms = self.lost_ms(began_ms);
         loop {
             if !self.step() {
                 return Ok(true);
@@ -251,7 +257,7 @@ impl Piece<'_> {
             let (rows, next) = store
                 .waiting(tenant, webhook, wanted, cursor.as_deref(), WATCH_PAGE)
                 .await?;
-            let lost = rows.iter().filter(|row| row.is_lost(began_ms));
+            let lost = rows.iter().filter(|row| row.is_overdue(by_ms));
             let lost: Vec<_> = lost.map(|row| Message::Attempt(row.message())).collect();
             if !lost.is_empty() && !store.holds_back(tenant, webhook).await? {
                 self.send(lost).await?;
@@ -266,14 +272,12 @@ impl Piece<'_> {
     /// Looks at the jobs of the whole deployment that have not ended.
     async fn watch_jobs(&mut self) -> Result<(), FlowError> {
         let store = &self.sweeper.store;
+        let by_ms = self.lost_ms(self.lap.began_ms);
         let mut before = None;
         loop {
             let page = store.open_jobs(before.as_deref(), WATCH_PAGE).await?;
             self.steps = self.steps.saturating_sub(1);
-            let lost = page
-                .items
-                .into_iter()
-                .filter(|job| job.is_lost(self.lap.began_ms));
+            let lost = page.items.into_iter().filter(|job| job.is_overdue(by_ms));
             self.send(lost.map(|job| Message::Job(job.page)).collect())
                 .await?;
             before = page.next;

@@ -40,7 +40,7 @@ pub use self::{
     own::OwnEvent,
     request::{Accepted, NewEvent, Refusal},
 };
-use super::{FlowError, event_types::Deployments};
+use super::{FlowError, event_types::Deployments, overdue_ms};
 use crate::{
     domain::{
         attempt::{AttemptKey, Outcome},
@@ -423,8 +423,8 @@ impl Publisher {
             .iter()
             .filter(|webhook| !traced.contains(&webhook.id))
             .map(|webhook| (first_attempt(event, webhook, true), REPEAT_DELAY_MS));
-        let now_ms = self.clock.now_ms();
-        let overdue = rows.iter().filter(|row| row.is_overdue(now_ms));
+        let by_ms = overdue_ms(&*self.clock);
+        let overdue = rows.iter().filter(|row| row.is_overdue(by_ms));
         let overdue = overdue.map(|row| (Message::Attempt(row.message()), 0));
         let messages = firsts.chain(overdue).collect();
         Ok(Stored {

@@ -61,7 +61,7 @@ impl Control {
     /// # Errors
     /// When the queue fails.
     pub async fn resend_page(&self, job: &Job) -> Result<(), FlowError> {
-        if job.is_overdue(self.clock.now_ms()) {
+        if job.is_overdue(self.overdue_ms()) {
             self.send_page(&job.page, 0).await?;
         }
         Ok(())
