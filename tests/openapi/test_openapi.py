@@ -75,7 +75,9 @@ class Rung:
         self.known["job"] = self.call("DELETE", f"/v1/webhooks/{gone}")["job"]["id"]
 
     def call(self, method, path, body=None):
-        headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Rung-Tenant": "acme"}
+        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+        if not path.startswith(("/v1/tenants", "/v1/keys")):
+            headers["Rung-Tenant"] = "acme"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         with urllib.request.urlopen(request) as answer:
@@ -106,8 +108,12 @@ def test_answers_are_documented(case, rung):
         if known:
             case.path_parameters[name] = rung.known[name]
     case.body = tame(case.body)
-    headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Rung-Tenant": "acme"}
-    case.headers.update(headers)
+    case.headers["Authorization"] = f"Bearer {ADMIN_KEY}"
+    # Calls about the deployment refuse it.
+    named = [parameter["name"] for parameter in case.operation.definition.raw.get("parameters", [])]
+    case.headers.pop("Rung-Tenant", None)
+    if "Rung-Tenant" in named:
+        case.headers["Rung-Tenant"] = "acme"
     case.call_and_validate(
         base_url=rung.url,
         checks=[

@@ -1,4 +1,4 @@
-import { type CallOptions, errorOf, type Http, path, sleep } from "./http.js";
+import { type CallOptions, errorOf, type Http, parse, path, sleep } from "./http.js";
 import { Pages } from "./pages.js";
 import { publish, publishBatch, type PublishResult } from "./publish.js";
 import type * as t from "./types.js";
@@ -409,7 +409,11 @@ export class Exports extends Resource {
   async #import(lines: string[], options?: CallOptions): Promise<t.ImportResult[]> {
     if (lines.length === 0) return [];
     const request = { ...options, body: lines.join("\n"), headers: { ...options?.headers, "content-type": "application/x-ndjson" } };
-    const { results, next_line } = await this.http.call<{ results: t.ImportResult[]; next_line: number | null }>("POST", "/v1/import", request);
+    const answer = await this.http.send("POST", "/v1/import", request);
+    // Where all of these lines were refused, the results are beside the error.
+    const data = parse(answer.body)?.data as { results?: t.ImportResult[]; next_line: number | null } | undefined;
+    if (data?.results === undefined || answer.status >= 500) throw errorOf(answer);
+    const { results, next_line } = data;
     return next_line === null ? results : [...results, ...(await this.#import(lines.slice(next_line - 1), options))];
   }
 }

@@ -7,8 +7,9 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rung_api::{
-    Api, ApiError, Code, NoQuery, Query, answer,
+    ApiError, Code, NoQuery, Query, TENANT_HEADER, answer,
     limits::{COUNTING_MS, IMPORT_BYTES, IMPORT_LINES, IMPORT_TOLD_BYTES},
+    refused_with,
 };
 use rung_core::domain::{id::TenantName, tenant::Scope};
 use rung_json::{Json, limits::STORED_JSON_DEPTH};
@@ -44,7 +45,7 @@ pub(crate) async fn take(
     once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
-    state.api.operator(&headers, Scope::Admin).await?;
+    state.api.operators_key(&headers, Scope::Admin).await?;
     let text = rung_api::bytes(request, IMPORT_BYTES).await?;
     let repeated = once.claim_bytes(&state, &headers, None, &text).await?;
     if let Some(first) = repeated {
@@ -76,8 +77,26 @@ pub(crate) async fn take(
             error,
         });
     }
+    let refusal = refusal(&results);
     let data = json!({ "results": results, "next_line": next_line });
-    Ok(answer(StatusCode::OK, data))
+    Ok(match refusal {
+        Some(code) => refused_with(code.into(), data),
+        None => answer(StatusCode::OK, data),
+    })
+}
+
+/// What an import is refused with of which no line was taken. 503 if all of them failed for Rung's own reasons, so that the same request
+/// may succeed later. An import without lines takes all it has.
+fn refusal(results: &[ImportResult]) -> Option<Code> {
+    let statuses = || results.iter().map(|result| result.status);
+    if results.is_empty() || results.iter().any(|result| result.error.is_none()) {
+        return None;
+    }
+    let is_unavailable = |status| status == StatusCode::SERVICE_UNAVAILABLE.as_u16();
+    Some(match statuses().all(is_unavailable) {
+        true => Code::Unavailable,
+        false => Code::ImportRefused,
+    })
 }
 
 /// The kinds of lines.
@@ -154,9 +173,10 @@ impl Import {
         if tenant.is_none() && !is_deployments {
             return Err(must_be_an_id(member));
         }
+        let named = self.headers.get(TENANT_HEADER);
         let is_wanted = match &tenant {
-            Some(tenant) => Api::check_path(&self.headers, tenant).is_ok(),
-            None => !self.headers.contains_key(TENANT),
+            Some(tenant) => named.is_none_or(|named| named == tenant.as_str()),
+            None => named.is_none(),
         };
         if !is_wanted {
             let problem = "differs from `Rung-Tenant`; omit the header to import all lines";
@@ -169,18 +189,21 @@ impl Import {
     fn headers_for(&self, tenant: Option<&TenantName>) -> Result<HeaderMap, ApiError> {
         let mut headers = self.headers.clone();
         // These are about the import, not about each of its lines.
-        for name in [TENANT, "Idempotency-Key", "If-Match", "If-None-Match"] {
+        for name in [
+            TENANT_HEADER,
+            "Idempotency-Key",
+            "If-Match",
+            "If-None-Match",
+        ] {
             headers.remove(name);
         }
         if let Some(tenant) = tenant {
             let tenant = HeaderValue::from_str(tenant.as_str()).map_err(|_| Code::Internal)?;
-            headers.insert(TENANT, tenant);
+            headers.insert(TENANT_HEADER, tenant);
         }
         Ok(headers)
     }
 }
-
-const TENANT: &str = "Rung-Tenant";
 
 fn text<'j>(thing: &'j Json, name: &str) -> Option<&'j str> {
     thing.get(name).and_then(Json::as_str)

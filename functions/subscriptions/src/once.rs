@@ -160,14 +160,7 @@ impl Once {
                 let message = "the first request with this Idempotency-Key is in progress; send the same request again";
                 Err(ApiError::new(Code::Busy, message))
             }
-            Claimed::Other => {
-                let problem = "was used for a request with another body; use a new key";
-                Err(ApiError::of_field(
-                    Code::IdempotencyMismatch,
-                    "Idempotency-Key",
-                    problem,
-                ))
-            }
+            Claimed::Other => Err(ApiError::idempotency_mismatch()),
         }
     }
 

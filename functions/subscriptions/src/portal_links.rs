@@ -240,8 +240,9 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    let origin = api.operator(&headers, Scope::Admin).await?;
-    Api::check_path(&headers, &tenant)?;
+    let origin = api
+        .operator_for(&headers, Scope::Admin, tenant.as_str())
+        .await?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     let tenant = api.tenant(tenant.as_str()).await?;
     if let Some(first) = once.claim(&state, &headers, &tenant.id, &body).await? {

@@ -291,8 +291,7 @@ pub(crate) async fn named(
     scope: Scope,
     id: &TenantName,
 ) -> Result<(Origin, Tenant), ApiError> {
-    let origin = state.api.operator(headers, scope).await?;
-    Api::check_path(headers, id)?;
+    let origin = state.api.operator_for(headers, scope, id.as_str()).await?;
     Ok((origin, state.api.tenant(id.as_str()).await?))
 }
 
@@ -323,9 +322,8 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    let origin = api.operator(&headers, Scope::Admin).await?;
+    let origin = api.operator_for(&headers, Scope::Admin, &id).await?;
     let id = id_to_make(&id, TenantName::parse)?;
-    Api::check_path(&headers, &id)?;
     let precondition = Precondition::read(&headers)?;
     let recovers = recovers(&query)?;
     let body = rung_api::body_beside_query(request, REQUEST_BYTES, 1).await?;
@@ -384,8 +382,9 @@ pub(crate) async fn update(
     request: Request,
 ) -> Result<Response, ApiError> {
     let api = &state.api;
-    let origin = api.operator(&headers, Scope::Admin).await?;
-    Api::check_path(&headers, &id)?;
+    let origin = api
+        .operator_for(&headers, Scope::Admin, id.as_str())
+        .await?;
     let precondition = Precondition::read(&headers)?;
     let recovers = recovers(&query)?;
     let body = rung_api::body_beside_query(request, REQUEST_BYTES, 1).await?;
@@ -444,8 +443,10 @@ pub(crate) async fn delete(
     Path(id): Path<TenantName>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let origin = state.api.operator(&headers, Scope::Admin).await?;
-    Api::check_path(&headers, &id)?;
+    let origin = state
+        .api
+        .operator_for(&headers, Scope::Admin, id.as_str())
+        .await?;
     let precondition = Precondition::read(&headers)?;
     rung_api::nothing(request).await?;
     let record = Record::new(&origin, None, Action::TenantDeleted, id.as_str());

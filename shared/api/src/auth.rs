@@ -24,6 +24,9 @@ use super::{
 };
 use crate::limits::KEY_USE_NOTED_MS;
 
+/// The header with which an operator's key names a tenant.
+pub const TENANT_HEADER: &str = "Rung-Tenant";
+
 /// Whoever calls on behalf of a tenant.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -56,11 +59,48 @@ impl Caller {
 }
 
 impl Api {
-    /// An operator's call that needs `scope`. Answers the caller as the audit log names it.
+    /// An operator's call about the deployment that needs `scope`. Answers the caller as the audit log names it.
+    ///
+    /// # Errors
+    /// As [`operators_key`](Self::operators_key), and 422 with a `Rung-Tenant`, which would do nothing.
+    pub async fn operator(&self, headers: &HeaderMap, scope: Scope) -> Result<Origin, ApiError> {
+        let origin = self.operators_key(headers, scope).await?;
+        match single(headers, TENANT_HEADER)? {
+            None => Ok(origin),
+            Some(_) => Err(tenant_mismatch(
+                "names a tenant, and the call is about the deployment; omit it",
+            )),
+        }
+    }
+
+    /// An operator's call about the tenant that its path names, which needs `scope`. Answers the caller as the audit log names it.
+    ///
+    /// # Errors
+    /// As [`operators_key`](Self::operators_key), and 422 with a `Rung-Tenant` that names another tenant.
+    pub async fn operator_for(
+        &self,
+        headers: &HeaderMap,
+        scope: Scope,
+        tenant: &str,
+    ) -> Result<Origin, ApiError> {
+        let origin = self.operators_key(headers, scope).await?;
+        match single(headers, TENANT_HEADER)? {
+            Some(named) if named != tenant => Err(tenant_mismatch(
+                "names another tenant than the path; omit it",
+            )),
+            _ => Ok(origin),
+        }
+    }
+
+    /// A call with an operator's key that has `scope`, whatever `Rung-Tenant` says. Answers the caller as the audit log names it.
     ///
     /// # Errors
     /// 401 without a known key, 403 with a tenant's or without the scope, 422 when the request is a delivery.
-    pub async fn operator(&self, headers: &HeaderMap, scope: Scope) -> Result<Origin, ApiError> {
+    pub async fn operators_key(
+        &self,
+        headers: &HeaderMap,
+        scope: Scope,
+    ) -> Result<Origin, ApiError> {
         let (key, tenant) = self.known(headers).await?;
         if tenant.is_some() {
             return Err(not_an_operator(&key, scope));
@@ -104,15 +144,12 @@ impl Api {
     ) -> Result<Option<Caller>, ApiError> {
         let need = need.into();
         let (key, own) = self.known(headers).await?;
-        let named = single(headers, "Rung-Tenant")?.map(|name| name.to_str().unwrap_or_default());
+        let named = single(headers, TENANT_HEADER)?.map(|name| name.to_str().unwrap_or_default());
         if let (Some(own), Some(name)) = (&own, named)
             && own.id.name() != name
         {
-            let message = "names a different tenant than the key's; omit it";
-            return Err(ApiError::of_field(
-                Code::TenantMismatch,
-                "Rung-Tenant",
-                message,
+            return Err(tenant_mismatch(
+                "names a different tenant than the key's; omit it",
             ));
         }
         need.check(&key)?;
@@ -144,23 +181,6 @@ impl Api {
         }
         let (key, tenant) = self.known(headers).await?;
         Ok((key, tenant))
-    }
-
-    /// Refuses a `Rung-Tenant` that names another tenant than the path.
-    ///
-    /// # Errors
-    /// 422 when it does.
-    pub fn check_path(headers: &HeaderMap, name: &TenantName) -> Result<(), ApiError> {
-        let named = single(headers, "Rung-Tenant")?;
-        if named.is_some_and(|named| named != name.as_str()) {
-            let problem = "names another tenant than the path; leave it out";
-            return Err(ApiError::of_field(
-                Code::TenantMismatch,
-                "Rung-Tenant",
-                problem,
-            ));
-        }
-        Ok(())
     }
 
     /// The tenant of this name, for those who may act for any. The operator's own is there from the start: the management API makes
@@ -316,6 +336,10 @@ impl Api {
     pub fn forget_key(&self, owner: &KeyOwner, id: &KeyId) {
         self.keys.forget(owner, id);
     }
+}
+
+fn tenant_mismatch(problem: &str) -> ApiError {
+    ApiError::of_field(Code::TenantMismatch, TENANT_HEADER, problem)
 }
 
 /// The caller of the current request as the audit log names it.

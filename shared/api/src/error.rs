@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::source::Source;
+use super::{auth::TENANT_HEADER, source::Source};
 use crate::limits::{TOLD_FIELD_CHARS, TOLD_PROBLEM_CHARS};
 use rung_core::{egress::HostFault, flow::FlowError, queue::QueueError, store::StoreError};
 
@@ -123,9 +123,11 @@ codes! {
     /// With an operator's key, a tenant's call says which tenant.
     TenantRequired = "tenant_required", UNPROCESSABLE_ENTITY, "with an operator's key, name the tenant: `Rung-Tenant: ID`";
     /// The request names two tenants.
-    TenantMismatch = "tenant_mismatch", UNPROCESSABLE_ENTITY, "the request names another tenant than its key or path; leave it out";
+    TenantMismatch = "tenant_mismatch", UNPROCESSABLE_ENTITY, "the request names another tenant than its key or path; omit it";
     /// No event of a batch was accepted.
     BatchRefused = "batch_refused", UNPROCESSABLE_ENTITY, "no event of the batch was accepted; see data.results";
+    /// No line of an import was taken.
+    ImportRefused = "import_refused", UNPROCESSABLE_ENTITY, "no line was imported; see data.results";
     /// The tenant's dialect names plans, and this is none of them.
     UnknownPlan = "unknown_plan", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such plan";
     /// The last segment of a type may not be `schema`.
@@ -319,7 +321,14 @@ impl ApiError {
     #[must_use]
     pub fn tenant_required() -> Self {
         let problem = "is required with an operator's key; set it to the tenant's id";
-        Self::of_field(Code::TenantRequired, "Rung-Tenant", problem)
+        Self::of_field(Code::TenantRequired, TENANT_HEADER, problem)
+    }
+
+    /// An `Idempotency-Key` that was used for a request with another body.
+    #[must_use]
+    pub fn idempotency_mismatch() -> Self {
+        let problem = "was used for a request with another body; use a new key";
+        Self::of_field(Code::IdempotencyMismatch, "Idempotency-Key", problem)
     }
 
     /// There is nothing by this name.

@@ -44,7 +44,7 @@ use url::Url;
 
 use self::wrong_keys::WrongKeys;
 pub use self::{
-    auth::Caller,
+    auth::{Caller, TENANT_HEADER},
     error::{ApiError, Code, Detail},
     fields::{Fields, Patch, read},
     gateway::{Peer, peer, readable},

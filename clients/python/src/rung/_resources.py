@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict, Unpack, cast
 import httpx
 
 from . import types as t
-from ._http import Http, error_of, path
+from ._http import Http, error_of, parse, path
 from ._pages import Pages
 from ._publish import PublishResult, publish, publish_batch
 
@@ -531,7 +531,11 @@ class Exports(_Resource):
         results: list[t.ImportResult] = []
         while lines:
             headers = {"content-type": "application/x-ndjson"}
-            data = self._http.call("POST", "/v1/import", body=b"\n".join(lines), headers=headers)
+            answer = self._http.send("POST", "/v1/import", content=b"\n".join(lines), headers=headers)
+            # Where all of these lines were refused, the results are beside the error.
+            data: dict[str, Any] = parse(answer).get("data") or {}
+            if "results" not in data or answer.status_code >= 500:
+                raise error_of(answer)
             results += data["results"]
             # The line that Rung had no time for.
             lines = lines[data["next_line"] - 1 :] if data["next_line"] else []

@@ -70,7 +70,8 @@ pub(crate) fn import(schemas: &mut Schemas) -> Operation {
     .describe(
         format!("NDJSON, up to 4 MiB, as `/v1/jobs/{{id}}/output` answers it, with any `Content-Type`. Each line is taken as the call that makes or replaces such a \
          thing, so that an import can be repeated. Events and log entries are skipped. At most {IMPORT_LINES} lines at a time; \
-         `next_line` says where to go on."),
+         `next_line` says where to go on. If no line is taken, the response is an error with `results` and `next_line` in `data`. \
+         With `Rung-Tenant`, lines of other tenants are refused."),
     )
     .lines_body()
     .answers(
@@ -82,4 +83,5 @@ pub(crate) fn import(schemas: &mut Schemas) -> Operation {
             "next_line": null,
         }),
     )
+    .refuses(&[Code::ImportRefused])
 }

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use rung_api::{Api, ApiError, Code, NoQuery, Query};
+use rung_api::{ApiError, Code, NoQuery, Query};
 use rung_core::domain::{
     audit::Origin,
     id::{KeyId, TenantName},
@@ -34,8 +34,10 @@ pub(crate) async fn create(
     once: Once,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let origin = state.api.operator(&headers, Scope::Admin).await?;
-    Api::check_path(&headers, &tenant)?;
+    let origin = state
+        .api
+        .operator_for(&headers, Scope::Admin, tenant.as_str())
+        .await?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let tenant = state.api.tenant(tenant.as_str()).await?;
     if let Some(first) = once.claim(&state, &headers, &tenant.id, &body).await? {

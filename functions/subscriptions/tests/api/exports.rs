@@ -535,6 +535,34 @@ async fn a_line_with_a_fault_is_named_and_all_others_are_taken() {
     }
 }
 
+/// Who sends lines and looks at the status alone learns that none was taken.
+#[tokio::test(start_paused = true)]
+async fn an_import_of_which_no_line_is_taken_is_refused_with_its_results() {
+    let world = World::new().await;
+    let operator = As::operator().with_idempotency_key("k");
+    let send = async |text: &str| world.send_text(&operator, "POST", "/v1/import", text).await;
+    let refused = send("{\"tenant\": {\"id\": \"t\"}}\n\nno line\n").await;
+    refused.assert_error(422, "import_refused");
+    let data = &refused.body["data"];
+    assert_eq!(data["next_line"], json!(null));
+    let results = data["results"].as_array().unwrap();
+    let told = results.iter().map(|result| {
+        let code = result["error"]["code"].as_str().unwrap();
+        (result["line"].as_u64().unwrap(), code)
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [(1, "invalid_request"), (3, "invalid_json")]);
+    // It did nothing, so its key is free for what is right.
+    let line = "{\"tenant\": {\"id\": \"t\", \"name\": \"T\"}}\n";
+    assert_eq!(send(line).await.data(200)["results"][0]["status"], 201);
+    let one = As::operator();
+    let text = format!("{line}no line\n");
+    let some = world.send_text(&one, "POST", "/v1/import", &text).await;
+    assert_eq!(some.data(200)["results"][1]["status"], 400);
+    let none = world.send_text(&one, "POST", "/v1/import", "\n\n").await;
+    assert_eq!(*none.data(200), json!({"results": [], "next_line": null}));
+}
+
 fn with_null_tenant(event_type: &Value) -> Value {
     let mut event_type = event_type.clone();
     event_type["event_type"]["tenant_id"] = json!(null);
@@ -552,7 +580,10 @@ async fn an_import_takes_so_many_lines_at_a_time_and_says_where_to_go_on() {
     // What is told of faults is bounded too.
     let wrong: String = (0..30).map(|n| format!("\"member_{n}\": 1,")).collect();
     let wrong = format!("{{\"tenant\": {{{wrong} \"id\": \"t\", \"name\": \"t\"}}}}\n");
-    let data = taken(&world, &operator, &wrong.repeat(1_000)).await;
+    let all = wrong.repeat(1_000);
+    let refused = world.send_text(&operator, "POST", "/v1/import", &all).await;
+    refused.assert_error(422, "import_refused");
+    let data = &refused.body["data"];
     let next = data["next_line"].as_u64().unwrap();
     assert_eq!(data["results"].as_array().unwrap().len() as u64, next - 1);
     assert!(data.to_string().len() < 2 * PAGE_BYTES);

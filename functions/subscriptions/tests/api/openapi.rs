@@ -87,7 +87,12 @@ fn filled(path: &str, webhook: &str) -> String {
 
 /// Whose call it is, with an operator's key.
 fn caller(path: &str) -> As {
-    let operators = ["/v1/tenants", "/v1/keys", "/v1/dead-letters"];
+    let operators = [
+        "/v1/tenants",
+        "/v1/keys",
+        "/v1/dead-letters",
+        "/v1/reencrypt",
+    ];
     if operators.iter().any(|start| path.starts_with(start)) {
         As::operator()
     } else {

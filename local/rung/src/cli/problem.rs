@@ -23,6 +23,7 @@ pub(super) fn told(error: &Error, definition: &Command, matches: &ArgMatches) ->
         code,
         message,
         details,
+        ..
     }) = error.downcast_ref::<CallError>()
     else {
         return error.to_string();
@@ -119,6 +120,7 @@ mod tests {
                 code: code.to_owned(),
                 message: message.to_owned(),
                 details: details.collect(),
+                data: serde_json::Value::Null,
             }
             .into();
             told(&error, &definition, &matches)

@@ -93,12 +93,13 @@ impl Operation {
                 Code::Forbidden,
                 Code::InvalidRequest,
                 Code::UnknownField,
+                Code::TenantMismatch,
                 Code::LoopDetected,
                 Code::Unavailable,
             ]);
         }
         if who.is_of_a_tenant() {
-            codes.extend([Code::NotFound, Code::TenantMismatch]);
+            codes.push(Code::NotFound);
         }
         if matches!(who, Who::Tenant(_) | Who::AnyTenant) {
             codes.push(Code::TenantRequired);
@@ -362,9 +363,6 @@ impl Operation {
         let mut parameters = path_parameters(path);
         if !parameters.is_empty() {
             self.codes.push(Code::NotFound);
-        }
-        if path.contains("{tenant}") {
-            self.codes.push(Code::TenantMismatch);
         }
         if self.who.is_of_a_tenant() {
             parameters.push(json!({

@@ -67,7 +67,8 @@ impl Control {
                     && webhook.takes(row.position.epoch)
                     && !self.is_held_back(webhook) =>
             {
-                if row.is_overdue(self.overdue_ms()) {
+                let is_overdue = row.is_overdue(self.overdue_ms());
+                if is_overdue {
                     self.send_position(&row).await?;
                 }
             }

@@ -55,6 +55,8 @@ pub(crate) enum CallError {
         message: String,
         /// The fields concerned, each with what is wrong.
         details: Vec<(String, String)>,
+        /// What the answer has beside the error.
+        data: Value,
     },
     #[error("{method} {url}: unexpected response with status {status}; is Rung running there?")]
     NotRung {
@@ -165,14 +167,12 @@ impl Client {
         if status < 300 {
             return Ok(answer);
         }
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Err(
-            refusal(status, &body["error"]).unwrap_or(CallError::NotRung {
-                method,
-                url,
-                status,
-            }),
-        )
+        let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        Err(refusal(status, &mut body).unwrap_or(CallError::NotRung {
+            method,
+            url,
+            status,
+        }))
     }
 
     async fn answer(
@@ -205,7 +205,9 @@ impl Client {
 }
 
 /// The API's error, if it is one.
-fn refusal(status: u16, error: &Value) -> Option<CallError> {
+fn refusal(status: u16, body: &mut Value) -> Option<CallError> {
+    let data = body["data"].take();
+    let error = &body["error"];
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let details = error["details"].as_array().into_iter().flatten();
     let details =
@@ -215,6 +217,7 @@ fn refusal(status: u16, error: &Value) -> Option<CallError> {
         code: text(&error["code"])?,
         message: text(&error["message"])?,
         details: details.collect(),
+        data,
     })
 }
 

@@ -13,7 +13,12 @@ use rung_api::limits::{IMPORT_BYTES, IMPORT_LINES};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{super::json_line, Error, Remote, Session, client::Sent, table::Table};
+use super::{
+    super::json_line,
+    Error, Remote, Session,
+    client::{CallError, Sent},
+    table::Table,
+};
 
 /// The flags of `export`.
 #[derive(clap::Args)]
@@ -129,12 +134,16 @@ impl Remote for Import {
             let taken = session
                 .client
                 .call(Method::POST, "/v1/import", Sent::Lines(batch.into()));
-            let taken = taken.await.inspect_err(|_| {
-                session.note(&format!(
-                    "{} lines were handled; an import can be repeated",
-                    lines.handled
-                ));
-            })?;
+            let taken = match taken.await {
+                // All of these lines were refused, and each says why.
+                Err(CallError::Refused { data, .. }) if data["results"].is_array() => data,
+                taken => taken.inspect_err(|_| {
+                    session.note(&format!(
+                        "{} lines were handled; an import can be repeated",
+                        lines.handled
+                    ));
+                })?,
+            };
             let results = lines.number(
                 taken["results"]
                     .as_array()
