@@ -17,20 +17,38 @@ struct Texts<'a> {
     events: Vec<&'a RawValue>,
 }
 
-/// Reads the events of a batch, each by itself. With an `Idempotency-Key`, each has its own by its place.
+/// A batch that is well-formed.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its events, each read by itself.
+    pub events: Vec<Result<Given, ApiError>>,
+    /// What the batch says, the same for bodies that are equal as JSON. Empty without an `Idempotency-Key`.
+    pub content: Vec<u8>,
+}
+
+/// Reads a batch. With an `Idempotency-Key`, each event has its own by its place.
 ///
 /// # Errors
 /// When the batch as such is not well-formed.
-pub fn read_batch(
-    text: &[u8],
-    idempotency_key: Option<&str>,
-) -> Result<Vec<Result<Given, ApiError>>, ApiError> {
-    match rung_api::parse(text, WITHIN) {
-        Ok(body) => read_events(&body, idempotency_key),
+pub fn read_batch(text: &[u8], idempotency_key: Option<&str>) -> Result<Batch, ApiError> {
+    let mut content = Vec::new();
+    let events = match rung_api::parse(text, WITHIN) {
+        Ok(body) => {
+            if idempotency_key.is_some() {
+                body.write_content(&mut content);
+            }
+            read_events(&body, idempotency_key)?
+        }
         // Where an event of it ends, nobody knows.
-        Err(fault) if fault.code == Code::InvalidJson => Err(fault),
-        Err(fault) => read_sound_events(text, fault, idempotency_key),
-    }
+        Err(fault) if fault.code == Code::InvalidJson => return Err(fault),
+        Err(fault) => {
+            if idempotency_key.is_some() {
+                content.extend_from_slice(text);
+            }
+            read_sound_events(text, fault, idempotency_key)?
+        }
+    };
+    Ok(Batch { events, content })
 }
 
 /// Reads a batch that has the `fault` of being JSON which not every receiver would read alike: refuses the events that have such
@@ -121,7 +139,7 @@ mod tests {
         ] {
             let wrong = with(&member);
             let text = batch(&[GOOD, &wrong, GOOD, &wrong]);
-            let events = read_batch(text.as_bytes(), Some("k")).unwrap();
+            let events = read_batch(text.as_bytes(), Some("k")).unwrap().events;
             assert_eq!(events.len(), 4);
             for (place, event) in events.iter().enumerate() {
                 let Err(error) = event else {
@@ -182,7 +200,9 @@ mod tests {
     #[test]
     fn an_event_of_nothing_but_brackets_is_refused_alone() {
         let brackets = "[".repeat(400_000) + &"]".repeat(400_000);
-        let events = read_batch(batch(&[GOOD, &brackets]).as_bytes(), None).unwrap();
+        let events = read_batch(batch(&[GOOD, &brackets]).as_bytes(), None)
+            .unwrap()
+            .events;
         assert!(events[0].is_ok());
         assert!(events[1].is_err());
         let open = "[".repeat(400_000);

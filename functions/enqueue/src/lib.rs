@@ -27,9 +27,11 @@ use rung_core::{
     domain::{
         hops::Hops,
         id::{TenantId, TenantName},
+        idempotency::Keyed,
         no_delivery::NoDelivery,
         tenant::{ApiKey, OPERATORS_OWN, Scope, Tenant},
         time::Time,
+        trace::TraceParent,
     },
     flow::accept::{Accepted, NewEvent, Publisher, Refusal},
     limits::BATCH_REQUEST_BYTES,
@@ -44,6 +46,8 @@ use self::{
     request::{Given, read_event, trace},
 };
 pub use self::{invocation::run, room::Room};
+
+const BATCH_PATH: &str = "/v1/events/batch";
 
 /// What the handlers need, shared: a copy of its own for each request would be some thirty counts of references.
 struct Enqueue {
@@ -73,7 +77,7 @@ pub fn documented() -> Vec<Documented> {
 fn calls() -> Routes<Arc<Enqueue>> {
     Routes::default()
         .post("/v1/events", publish, docs::publish)
-        .post("/v1/events/batch", publish_batch, docs::publish_batch)
+        .post(BATCH_PATH, publish_batch, docs::publish_batch)
 }
 
 async fn publish(
@@ -159,9 +163,60 @@ async fn publish_all(
         .receive(sender.shares_room_of(), request, BATCH_REQUEST_BYTES);
     let received = received.await?;
     let key = rung_api::idempotency_key(headers)?;
-    let read = read_batch(&received.body, key.as_deref())?;
+    let batch = read_batch(&received.body, key.as_deref())?;
+    let keyed = key.map(|key| sender.keyed(&key, &batch.content));
+    let store = &state.api.store;
+    if let Some(keyed) = &keyed
+        && !store.bind(keyed).await?
+    {
+        return Err(ApiError::idempotency_mismatch());
+    }
+    let call = Call {
+        request_id,
+        hops,
+        trace: trace(headers),
+        has_key: keyed.is_some(),
+    };
+    let published = publish_each(state, &sender, batch.events, &call, limits).await;
+    // What was refused did nothing, and its key is free for the corrected batch.
+    if let Some(keyed) = &keyed
+        && is_refused(&published)
+        && let Err(error) = store.unbind(keyed).await
+    {
+        tracing::warn!(%error, "the Idempotency-Key of a refused batch was not freed");
+    }
+    published
+}
+
+/// Whether nothing of a batch was accepted, and nothing may have been.
+fn is_refused(published: &Result<Vec<Result<Published, ApiError>>, ApiError>) -> bool {
+    let is_refusal = |error: &ApiError| error.code.status().is_client_error();
+    match published {
+        Ok(results) => results
+            .iter()
+            .all(|result| result.as_ref().err().is_some_and(is_refusal)),
+        Err(error) => is_refusal(error),
+    }
+}
+
+/// What all events of a batch have in common.
+struct Call<'a> {
+    request_id: &'a str,
+    hops: Hops,
+    trace: Option<TraceParent>,
+    /// Whether it has an `Idempotency-Key`.
+    has_key: bool,
+}
+
+/// Publishes the events of a batch as far as they could be read. Returns their results in order.
+async fn publish_each(
+    state: &Enqueue,
+    sender: &Sender,
+    read: Vec<Result<Given, ApiError>>,
+    call: &Call<'_>,
+    limits: &mut Limits,
+) -> Result<Vec<Result<Published, ApiError>>, ApiError> {
     let _turn = state.room.turn(sender.shares_room_of(), read.len()).await;
-    let trace = trace(headers);
     let mut results = Vec::with_capacity(read.len());
     // What each tenant is sent, with the places in the batch.
     let mut of_tenants: BTreeMap<TenantName, Vec<(usize, NewEvent)>> = BTreeMap::new();
@@ -172,8 +227,8 @@ async fn publish_all(
         results.push(match named {
             Ok((name, event)) => {
                 let event = NewEvent {
-                    trace: trace.clone(),
-                    hops,
+                    trace: call.trace.clone(),
+                    hops: call.hops,
                     ..event
                 };
                 of_tenants.entry(name).or_default().push((index, event));
@@ -182,21 +237,21 @@ async fn publish_all(
             Err(error) => Err(error),
         });
     }
-    if let Sender::Tenant(caller) = &sender {
+    if let Sender::Tenant(caller) = sender {
         let events = of_tenants.values().map(Vec::len).sum();
         let key = caller.own_key();
         let meter = &state.meter;
         meter
-            .admit(&caller.tenant, key, hops, events, limits)
+            .admit(&caller.tenant, key, call.hops, events, limits)
             .await?;
     }
     let published = of_tenants.into_iter().map(async |(name, events)| {
         let places: Vec<_> = events
             .iter()
-            .map(|(index, event)| (*index, event.id.is_none() && key.is_some()))
+            .map(|(index, event)| (*index, event.id.is_none() && call.has_key))
             .collect();
         let events = events.into_iter().map(|(_, event)| event).collect();
-        let published = state.publish_for(&sender, name, events, hops, request_id);
+        let published = state.publish_for(sender, name, events, call.hops, call.request_id);
         (places, published.await)
     });
     for (places, published) in join_all(published).await {
@@ -234,6 +289,15 @@ impl Sender {
             Self::Tenant(caller) => &caller.tenant.id,
             Self::Operator(own) => own,
         }
+    }
+
+    /// A batch under an `Idempotency-Key`.
+    fn keyed(&self, key: &str, content: &[u8]) -> Keyed {
+        let tenant = match self {
+            Self::Tenant(caller) => Some(&caller.tenant.id),
+            Self::Operator(_) => None,
+        };
+        Keyed::new(tenant, &[BATCH_PATH, key], content)
     }
 
     fn own_key(&self) -> Option<&ApiKey> {

@@ -5,7 +5,10 @@ use rung_api::{
 };
 use rung_core::flow::accept::NewEvent;
 use rung_dialect::limits::EVENT_TYPE_CHARS;
-use rung_enqueue::{batch::read_batch, request::read_event};
+use rung_enqueue::{
+    batch::{Batch, read_batch},
+    request::read_event,
+};
 use rung_json::{Json, limits::JSON_DEPTH};
 
 /// A request to publish (the value of `Idempotency-Key`, a line feed, the body) becomes an event within all bounds, with nothing
@@ -38,7 +41,7 @@ pub fn publish(input: &[u8]) {
         }
     }
     match read_batch(body, key.as_deref()) {
-        Ok(events) => {
+        Ok(Batch { events, .. }) => {
             assert!((1..=BATCH_EVENTS).contains(&events.len()));
             for event in &events {
                 match event {

@@ -5,6 +5,8 @@
 //! change where that is one transaction, and after it otherwise. A call that dies leaves a claim without an answer. Once the
 //! lease is over, a repeat takes it over with its token, by which it finds what was begun.
 //!
+//! A batch of events needs no kept answer, since each of its events is known again. Its row binds the key to the batch alone.
+//!
 //! Answers are encrypted, for what they show may be erased meanwhile. The row stays when what the request made is deleted, or a repeat
 //! would make another.
 
@@ -12,9 +14,9 @@ use aws_sdk_dynamodb::types::{Delete, Put, Update};
 use rung_base::chance;
 
 use super::{
-    Query, Range, Reencrypted, Store, StoreError, codec,
+    NOTHING_THERE, Query, Range, Reencrypted, Store, StoreError, codec,
     item::{self, Builder, Row},
-    tenant_row,
+    put_if, tenant_row,
     transact::{Part, Transacted},
 };
 use crate::{
@@ -54,10 +56,7 @@ impl Store {
     /// # Errors
     /// When the table cannot be read or written.
     pub async fn claim(&self, request: Keyed) -> Result<Claimed, StoreError> {
-        let expires_s = match &request.tenant {
-            Some(tenant) => self.expiry_of(tenant).await?,
-            None => self.expiry(),
-        };
+        let expires_s = self.expiry_of_request(&request).await?;
         let mut claim = Claim {
             request,
             token: chance::hex::<12>(),
@@ -170,6 +169,54 @@ impl Store {
             .build()?;
         let parts = [Part::Update(Box::new(update))];
         self.transact(parts).await.map(drop)
+    }
+
+    /// Binds the key of a request whose answer is not kept to what the request asks for. Returns whether the key is bound to this.
+    ///
+    /// # Errors
+    /// When the table cannot be read or written.
+    pub async fn bind(&self, request: &Keyed) -> Result<bool, StoreError> {
+        let expires_s = self.expiry_of_request(request).await?;
+        let hash = request.content_hash.to_vec();
+        let row = Builder::new(pk(request), sk(request))
+            .bytes("h", hash.clone())
+            .number("exp", expires_s);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(row.build()))
+            .condition_expression(format!(
+                "{NOTHING_THERE} OR attribute_not_exists(h) OR h = :h"
+            ))
+            .expression_attribute_values(":now", self.now())
+            .expression_attribute_values(":h", item::bytes(hash));
+        Ok(put_if(put).await?.is_none())
+    }
+
+    /// Frees a key that was [bound](Self::bind): what the request asks for was refused.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn unbind(&self, request: &Keyed) -> Result<(), StoreError> {
+        // Not a deletion, which the function that publishes is not permitted.
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .key("pk", item::text(pk(request)))
+            .key("sk", item::text(sk(request)))
+            .update_expression("REMOVE h")
+            .condition_expression("h = :h")
+            .expression_attribute_values(":h", item::bytes(request.content_hash.to_vec()))
+            .build()?;
+        let parts = [Part::Update(Box::new(update))];
+        self.transact(parts).await.map(drop)
+    }
+
+    async fn expiry_of_request(&self, request: &Keyed) -> Result<u64, StoreError> {
+        match &request.tenant {
+            Some(tenant) => self.expiry_of(tenant).await,
+            None => Ok(self.expiry()),
+        }
     }
 
     /// Encrypts anew the answers of a tenant's requests, or of the operator's own.

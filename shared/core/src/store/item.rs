@@ -16,6 +16,11 @@ pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
+/// Bytes.
+pub(super) fn bytes(value: Vec<u8>) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
+}
+
 /// A number.
 pub(super) fn number(value: impl Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
@@ -60,7 +65,7 @@ impl Builder {
     }
 
     pub(super) fn bytes(self, name: &str, value: Vec<u8>) -> Self {
-        self.with(name, AttributeValue::B(Blob::new(value)))
+        self.with(name, bytes(value))
     }
 
     /// An attribute that the row may lack.
