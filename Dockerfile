@@ -19,7 +19,7 @@ USER 65532:65532
 WORKDIR /home/nonroot
 VOLUME /home/nonroot/.rung
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/usr/local/bin/rung", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/usr/local/bin/rung", "health", "--server", "http://127.0.0.1:8080"]
 # Rung ends cleanly on SIGTERM, within 15 s.
 ENTRYPOINT ["/usr/local/bin/rung"]
 CMD ["dev", "--addr", "0.0.0.0:8080"]

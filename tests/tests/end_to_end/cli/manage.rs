@@ -375,6 +375,15 @@ async fn errors_name_flags_and_what_to_do() {
     }
     let health = user.shown(&format!("health --server {}", user.url)).await;
     assert!(health.starts_with("ok "), "{health}");
+    assert_eq!(user.shown("health").await, health, "of the profile in use");
+    let mut stray = user.command(&["health"]);
+    stray.env("RUNG_URL", "http://127.0.0.1:9");
+    failed(&finish(stray, "").await, 3, "is Rung running there?");
+    let mut keyless = user.command(&["health"]);
+    keyless.env("RUNG_URL", &user.url);
+    keyless.env("HOME", "/nowhere");
+    assert_eq!(finish(keyless, "").await.ok().stdout, health);
+    failed(&user.run("health --profile none").await, 1, "\"none\"");
     failed(
         &user.run("health --server http://127.0.0.1:9").await,
         3,

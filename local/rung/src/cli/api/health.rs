@@ -9,25 +9,30 @@ use super::{
     },
     Error,
     client::Client,
-    profiles::{LOCAL, base},
+    profiles::{base, meant},
 };
 
 /// The flags of `health`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-It needs no key.
+It needs no key, and reads none.
 
 Examples:
   rung health
+  rung health --profile production
   rung health --server https://webhooks.example.com")]
 pub(crate) struct Health {
-    /// The URL of Rung
-    #[arg(long, default_value = LOCAL, value_parser = base)]
-    server: String,
+    /// The profile of `rung login` to use [env: RUNG_PROFILE]
+    #[arg(long, value_name = "NAME", conflicts_with = "server")]
+    profile: Option<String>,
+    /// The URL of Rung [env: RUNG_URL] [default: that of the profile in use, or http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL", value_parser = base)]
+    server: Option<String>,
 }
 
 pub(crate) fn main(args: &Health, out: &mut impl Write) -> Result<ExitCode, Error> {
-    let health = runtime()?.block_on(Client::without_key(&args.server).get("/v1/health"))?;
+    let meant = meant(args.profile.as_deref(), args.server.as_deref())?;
+    let health = runtime()?.block_on(Client::without_key(&meant.url).get("/v1/health"))?;
     let text = |name: &str| health[name].as_str().unwrap_or_default().to_owned();
     writeln!(out, "{} {}", paint(GOOD, text("status")), text("version"))?;
     Ok(ExitCode::SUCCESS)

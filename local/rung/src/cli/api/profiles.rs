@@ -95,6 +95,12 @@ pub(super) struct Access {
     pub(super) key: String,
 }
 
+/// A Rung, and where the key that opens it is if a profile says so.
+pub(super) struct Meant {
+    pub(super) url: String,
+    key: Option<KeySource>,
+}
+
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
@@ -111,7 +117,7 @@ struct Profile {
 }
 
 /// Where a key comes from.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 enum KeySource {
     #[serde(rename = "key_file")]
     File(PathBuf),
@@ -121,30 +127,39 @@ enum KeySource {
     Command(String),
 }
 
-/// The Rung that is meant: the flags' before the environment's, then that of the profile in use, then `rung dev`.
+/// The Rung that is meant and its key: see [`meant`].
 pub(super) fn access(profile: Option<&str>, url: Option<&str>) -> Result<Access, Error> {
+    let Meant { url, key } = meant(profile, url)?;
+    let key = match key {
+        Some(source) => source.read()?,
+        None => match env("RUNG_KEY") {
+            Some(key) => key,
+            None => dev_key(&url)?,
+        },
+    };
+    Ok(Access { url, key })
+}
+
+/// The Rung that is meant: the flags' before the environment's, then that of the profile in use, then `rung dev`.
+pub(super) fn meant(profile: Option<&str>, url: Option<&str>) -> Result<Meant, Error> {
     let chosen = match (profile, url) {
         (Some(name), _) => Some(name.to_owned()),
         (None, Some(_)) => None,
         (None, None) => env("RUNG_PROFILE"),
     };
     if let Some(name) = chosen {
-        return Config::read()?.profile(&name)?.access();
+        return Ok(Config::read()?.profile(&name)?.meant());
     }
     let url = url.map(str::to_owned).or_else(|| env("RUNG_URL"));
     if url.is_none() && env("RUNG_KEY").is_none() {
         let config = Config::read()?;
         if let Some(name) = &config.current {
-            return config.profile(name)?.access();
+            return Ok(config.profile(name)?.meant());
         }
     }
     let url =
         base(url.as_deref().unwrap_or(LOCAL)).map_err(|problem| format!("RUNG_URL: {problem}"))?;
-    let key = match env("RUNG_KEY") {
-        Some(key) => key,
-        None => dev_key(&url)?,
-    };
-    Ok(Access { url, key })
+    Ok(Meant { url, key: None })
 }
 
 /// The key that `rung dev` keeps where the command is run; only for a Rung on this machine.
@@ -193,11 +208,11 @@ impl Config {
 }
 
 impl Profile {
-    fn access(&self) -> Result<Access, Error> {
-        Ok(Access {
+    fn meant(&self) -> Meant {
+        Meant {
             url: self.url.clone(),
-            key: self.key.read()?,
-        })
+            key: Some(self.key.clone()),
+        }
     }
 }
 
