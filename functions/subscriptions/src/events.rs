@@ -172,6 +172,8 @@ pub(crate) struct EventDetail<'a> {
     data: Option<Json>,
     /// The body delivered in the tenant's dialect; null once erased.
     payload: Option<Box<RawValue>>,
+    /// Whether it was sent to test a webhook. A test is in no list of events.
+    test: bool,
     /// The time of erasure.
     erased_at: Option<Time>,
 }
@@ -247,6 +249,7 @@ pub(crate) async fn detail<'e>(
         reason_code: event.reason,
         data: own.and_then(|body| dialect.data_of(body)),
         payload: payload.and_then(|text| RawValue::from_string(text).ok()),
+        test: event.is_test(),
         erased_at: erased_at(event),
     })
 }

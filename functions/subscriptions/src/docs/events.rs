@@ -82,6 +82,7 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
                 "reason_code": null,
                 "data": { "score": 95 },
                 "payload": { "id": "evt_001", "type": "user.lesson.completed", "data": { "score": 95 } },
+                "test": false,
                 "erased_at": null,
             },
             "deliveries": [deliveries::example()],

@@ -51,10 +51,12 @@ async fn events_are_listed_once_newest_first_whatever_became_of_them() {
     // Attempts of later rungs, and tests, stand between the events in the logs.
     world.pass(7 * 60_000).await;
     let tested = format!("{path}/test");
-    world
-        .send_text(&tenant, "POST", &tested, "")
-        .await
-        .data(200);
+    let test = world.send_text(&tenant, "POST", &tested, "").await;
+    let test = test.data(200)["log"]["event_id"].as_str().unwrap();
+    for (event, is_test) in [(test, true), ("to_one", false)] {
+        let event = world.get(&tenant, &format!("/v1/events/{event}")).await;
+        assert_eq!(event.data(200)["event"]["test"], is_test);
+    }
     let disable = json!({"status": "disabled"});
     world.send(&tenant, "PATCH", &path, disable).await.data(200);
     publish(&world, &tenant, "missed_by_one", "user.lesson.completed").await;

@@ -57,7 +57,7 @@ pub struct Event {
     pub matches: Matches,
     /// Why it goes to nobody, if it doesn't.
     pub reason: Option<NoDelivery>,
-    /// The call that accepted it, whose row in the tenant's list names it. `None` for the sample of a test, which no list names.
+    /// The call that accepted it, whose row in the tenant's list names it. `None` for a [test](Self::is_test), which no list names.
     pub call: Option<CallId>,
     /// Set once it is erased: it has no bodies then, and its id stays taken.
     pub erased: Option<Tombstone>,
@@ -124,6 +124,12 @@ impl Default for Matches {
 }
 
 impl Event {
+    /// Whether it was sent to test a webhook: nobody published it.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.call.is_none()
+    }
+
     /// The dialect of the body for a webhook to which nothing of the event was posted yet: the one that the webhook speaks or, if it
     /// has learnt that since, another.
     #[must_use]
