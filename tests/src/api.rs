@@ -205,55 +205,31 @@ impl Reply {
         data
     }
 
-    /// The `error` of a refusal with this status, its envelope checked.
+    /// The `error` of a refusal with this status and code, its envelope checked.
     #[track_caller]
-    pub fn refused(&self, status: u16) -> &Value {
-        self.refused_with(&[status])
-    }
-
-    /// The `error` of a refusal with one of these statuses, its envelope checked.
-    #[track_caller]
-    pub fn refused_with(&self, statuses: &[u16]) -> &Value {
+    pub fn refused(&self, status: u16, code: &str) -> &Value {
         let seen = format!("{} answered {}: {}", self.call, self.status, self.text);
-        assert!(
-            statuses.contains(&self.status),
-            "expected {statuses:?}, but {seen}"
-        );
+        assert_eq!(self.status, status, "{seen}");
         assert_eq!(self.body["success"], false, "{seen}");
         assert!(self.body.get("data").is_none(), "{seen}");
         let error = &self.body["error"];
-        let code = error["code"].as_str().unwrap_or_default();
-        let snake_case = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        assert!(
-            !code.is_empty() && code.chars().all(snake_case),
-            "no code in snake case: {seen}"
-        );
+        assert_eq!(error["code"], code, "{seen}");
         let message = error["message"].as_str().unwrap_or_default();
         assert!(
             message.contains(' '),
             "no message that a person could act on: {seen}"
         );
-        if let Some(details) = error.get("details") {
-            assert!(details.is_array(), "details are a list: {seen}");
-        }
+        assert!(error["details"].is_array(), "details are a list: {seen}");
         error
     }
 
-    /// A refusal whose message or details name what was wrong.
+    /// A refusal with this status and code that is about this field and no other.
     #[track_caller]
-    pub fn refused_naming(&self, statuses: &[u16], name: &str) -> &Value {
-        let error = self.refused_with(statuses);
-        let told = format!(
-            "{} {}",
-            error["message"],
-            error.get("details").unwrap_or(&Value::Null)
-        );
-        assert!(
-            told.contains(name),
-            "{} answered without naming `{name}`: {}",
-            self.call,
-            self.text
-        );
+    pub fn refused_for(&self, status: u16, code: &str, field: &str) -> &Value {
+        let error = self.refused(status, code);
+        let details = error["details"].as_array().expect("checked above").iter();
+        let fields: Vec<_> = details.map(|detail| &detail["field"]).collect();
+        assert_eq!(fields, [field], "{} answered {}", self.call, self.text);
         error
     }
 }

@@ -78,7 +78,7 @@ async fn creating_listing_updating_and_deleting() {
     assert_eq!(shown["events"], updated["events"]);
 
     odin.api.delete(&path).await.data(200);
-    odin.api.get(&path).await.refused(404);
+    odin.api.get(&path).await.refused(404, "not_found");
     assert_eq!(
         odin.api.get("/v1/webhooks").await.data(200)["webhooks"],
         json!([])

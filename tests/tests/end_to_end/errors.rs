@@ -5,45 +5,36 @@ use serde_json::{Value, json};
 
 use crate::rung;
 
-/// Where the contract leaves open whether a request is malformed or unacceptable.
-const BAD: &[u16] = &[400, 422];
-const UNPROCESSABLE: &[u16] = &[422];
+const INVALID: &str = "invalid_request";
+const UNKNOWN: &str = "unknown_field";
 
 const TYPE: &str = "user.lesson.completed";
 
-/// One wrong request: its text, the statuses it may have, and what the answer must name.
-type Case<'a> = (String, &'a [u16], &'a str);
+/// One wrong request: its text, and the code and the field of the answer.
+type Case<'a> = (String, &'a str, &'a str);
 
-/// Texts that are no JSON object at all, whatever the call.
-const NO_OBJECT: [&str; 9] = [
-    "",
-    " ",
-    "{",
-    "[]",
-    "null",
-    "\"text\"",
-    "{\"a\":1}}",
-    "{'a':1}",
-    "{\"a\":\"\u{1}\"}",
+/// Bodies that are no JSON, whatever the call, each with the field that the answer names.
+const NO_JSON: [(&[u8], &str); 7] = [
+    (b"", "body"),
+    (b" ", "body"),
+    (b"{", "body"),
+    (b"{\"a\":1}}", "body"),
+    (b"{'a':1}", "body"),
+    (b"{\"a\":\"\x01\"}", "a"),
+    (b"{\"a\":\"\xff\xfe\"}", "body"),
 ];
+/// JSON that is no object.
+const NO_OBJECT: [&str; 3] = ["[]", "null", "\"text\""];
 
 async fn refuses_what_is_no_object(tenant: &Tenant, method: &str, path: &str) {
-    for text in NO_OBJECT {
-        tenant
-            .api
-            .call(method, path)
-            .body(text)
-            .send()
-            .await
-            .refused_with(BAD);
+    for (body, field) in NO_JSON {
+        let call = tenant.api.call(method, path).body(body.to_vec());
+        call.send().await.refused_for(400, "invalid_json", field);
     }
-    tenant
-        .api
-        .call(method, path)
-        .body(b"{\"a\":\"\xff\xfe\"}".to_vec())
-        .send()
-        .await
-        .refused_with(BAD);
+    for text in NO_OBJECT {
+        let call = tenant.api.call(method, path).body(text);
+        call.send().await.refused_for(422, INVALID, "body");
+    }
 }
 
 #[tokio::test]
@@ -64,76 +55,77 @@ async fn publishing() {
             "}".repeat(levels - 1)
         ))
     };
+    let too_deep = format!("data{}", ".a".repeat(100));
     let cases: Vec<Case<'_>> = vec![
         // Unknown and missing members.
-        (with(r#""colour":"red""#), BAD, "colour"),
-        (r#"{"data":{}}"#.to_owned(), BAD, "type"),
-        (format!(r#"{{"type":"{TYPE}"}}"#), BAD, "data"),
+        (with(r#""colour":"red""#), UNKNOWN, "colour"),
+        (r#"{"data":{}}"#.to_owned(), INVALID, "type"),
+        (format!(r#"{{"type":"{TYPE}"}}"#), INVALID, "data"),
         // Wrong types.
-        (r#"{"type":7,"data":{}}"#.to_owned(), BAD, "type"),
-        (r#"{"type":null,"data":{}}"#.to_owned(), BAD, "type"),
-        (data("[]"), BAD, "data"),
-        (data("\"text\""), BAD, "data"),
-        (data("null"), BAD, "data"),
-        (with(r#""id":7"#), BAD, "id"),
-        (with(r#""timestamp":1700000000"#), BAD, "timestamp"),
-        (with(r#""metadata":[]"#), BAD, "metadata"),
+        (r#"{"type":7,"data":{}}"#.to_owned(), INVALID, "type"),
+        (r#"{"type":null,"data":{}}"#.to_owned(), INVALID, "type"),
+        (data("[]"), INVALID, "data"),
+        (data("\"text\""), INVALID, "data"),
+        (data("null"), INVALID, "data"),
+        (with(r#""id":7"#), INVALID, "id"),
+        (with(r#""timestamp":1700000000"#), INVALID, "timestamp"),
+        (with(r#""metadata":[]"#), INVALID, "metadata"),
         // Types: unknown, too long, not the alphabet.
-        (typed("user.lesson.forgotten"), UNPROCESSABLE, "type"),
-        (typed("user"), UNPROCESSABLE, "type"),
-        (typed("*"), UNPROCESSABLE, "type"),
-        (typed(""), UNPROCESSABLE, "type"),
+        (typed("user.lesson.forgotten"), "unknown_event_type", "type"),
+        (typed("user"), "unknown_event_type", "type"),
+        (typed("*"), INVALID, "type"),
+        (typed(""), INVALID, "type"),
         // Ids.
         (
             with(&format!(r#""id":"{}""#, "a".repeat(65))),
-            UNPROCESSABLE,
+            INVALID,
             "id",
         ),
-        (with(r#""id":"""#), UNPROCESSABLE, "id"),
-        (with(r#""id":"a b""#), UNPROCESSABLE, "id"),
-        (with(r#""id":"a#b""#), UNPROCESSABLE, "id"),
-        (with(r#""id":"é""#), UNPROCESSABLE, "id"),
+        (with(r#""id":"""#), INVALID, "id"),
+        (with(r#""id":"a b""#), INVALID, "id"),
+        (with(r#""id":"a#b""#), INVALID, "id"),
+        (with(r#""id":"é""#), INVALID, "id"),
         // Times.
-        (
-            with(r#""timestamp":"yesterday""#),
-            UNPROCESSABLE,
-            "timestamp",
-        ),
+        (with(r#""timestamp":"yesterday""#), INVALID, "timestamp"),
         (
             with(r#""timestamp":"2024-13-01T00:00:00Z""#),
-            UNPROCESSABLE,
+            INVALID,
             "timestamp",
         ),
         (
             with(r#""timestamp":"2024-12-14T15:29:18""#),
-            UNPROCESSABLE,
+            INVALID,
             "timestamp",
         ),
         // Data that JSON's readers don't agree on.
-        (data(r#"{"twice":1,"twice":2}"#), UNPROCESSABLE, "twice"),
+        (data(r#"{"twice":1,"twice":2}"#), INVALID, "data.twice"),
         (
             data(r#"{"list":[{"twice":1,"\u0074wice":2}]}"#),
-            UNPROCESSABLE,
-            "twice",
+            INVALID,
+            "data.list[0].twice",
         ),
-        (data(r#"{"lone":"\ud800"}"#), UNPROCESSABLE, "data"),
-        (data(r#"{"lone":"\udc00\ud800"}"#), UNPROCESSABLE, "data"),
-        (data(r#"{"\ud800":1}"#), UNPROCESSABLE, "data"),
-        (data(r#"{"huge":1e400}"#), UNPROCESSABLE, "huge"),
-        (data(r#"{"huge":-1e309}"#), UNPROCESSABLE, "huge"),
+        (data(r#"{"lone":"\ud800"}"#), INVALID, "data.lone"),
+        (data(r#"{"lone":"\udc00\ud800"}"#), INVALID, "data.lone"),
+        (data(r#"{"\ud800":1}"#), INVALID, "data"),
+        (data(r#"{"huge":1e400}"#), INVALID, "data.huge"),
+        (data(r#"{"huge":-1e309}"#), INVALID, "data.huge"),
         (
             format!(r#"{{"type":"{TYPE}","type":"{TYPE}","data":{{}}}}"#),
-            BAD,
+            INVALID,
             "type",
         ),
         // Depth.
-        (nested(101), UNPROCESSABLE, "data"),
-        (nested(5_000), BAD, ""),
-        (data(&format!("{{\"a\":{}", "[".repeat(20_000))), BAD, ""),
+        (nested(101), INVALID, &too_deep),
+        (nested(5_000), INVALID, &too_deep),
     ];
-    for (body, statuses, name) in &cases {
-        odin.publish_text(body).await.refused_naming(statuses, name);
+    for (body, code, field) in &cases {
+        odin.publish_text(body).await.refused_for(422, code, field);
     }
+    let endless = data(&format!("{{\"a\":{}", "[".repeat(20_000)));
+    let refused = odin.publish_text(&endless).await;
+    let error = refused.refused(422, INVALID);
+    let field = error["details"][0]["field"].as_str().unwrap();
+    assert!(field.starts_with("data.a[0][0]"), "{field}");
     odin.publish_text(&nested(100)).await.data(202);
     receiver.wait_for(1).await;
     receiver.stays_at(1).await;
@@ -150,7 +142,7 @@ async fn publishing() {
         standard
             .publish_text(&typed(&event_type))
             .await
-            .refused_naming(UNPROCESSABLE, "type");
+            .refused_for(422, INVALID, "type");
     }
     standard
         .publish_text(&typed(&"a".repeat(128)))
@@ -173,75 +165,115 @@ async fn batches() {
     odin.webhook(&receiver.url("/"), &["*"]).await;
     refuses_what_is_no_object(&odin, "POST", "/v1/events/batch").await;
     let event = json!({"type": TYPE, "data": {}});
-    for (body, name) in [
-        (json!({}), "events"),
-        (json!({"events": {}}), "events"),
-        (json!({"events": []}), "events"),
-        (json!({"events": vec![event.clone(); 101]}), "events"),
-        (json!({"events": [event], "colour": "red"}), "colour"),
+    for (body, code, field) in [
+        (json!({}), INVALID, "events"),
+        (json!({"events": {}}), INVALID, "events"),
+        (json!({"events": []}), INVALID, "events"),
+        (
+            json!({"events": vec![event.clone(); 101]}),
+            INVALID,
+            "events",
+        ),
+        (
+            json!({"events": [event], "colour": "red"}),
+            UNKNOWN,
+            "colour",
+        ),
     ] {
         odin.api
             .post("/v1/events/batch", &body)
             .await
-            .refused_naming(BAD, name);
+            .refused_for(422, code, field);
     }
     receiver.stays_at(0).await;
 }
 
-/// A webhook's request: what is wrong with one member, at creating and, where it can be changed, at changing.
-fn wrong_webhook_members() -> Vec<(&'static str, Value, &'static [u16])> {
+/// A webhook's member, a wrong value for it, and the code and the field of the answer.
+type Member = (&'static str, Value, &'static str, &'static str);
+
+/// What is wrong at creating a webhook and at changing one.
+fn wrong_webhook_members() -> Vec<Member> {
     let long_url = format!("http://127.0.0.1/{}", "a".repeat(2_048));
     vec![
-        ("colour", json!("red"), BAD),
-        ("url", json!(7), BAD),
-        ("url", Value::Null, BAD),
-        ("url", json!(""), UNPROCESSABLE),
-        ("url", json!("/relative"), UNPROCESSABLE),
-        ("url", json!("your-domain.com/webhooks"), UNPROCESSABLE),
-        ("url", json!("ftp://127.0.0.1/"), UNPROCESSABLE),
-        ("url", json!("file:///etc/passwd"), UNPROCESSABLE),
-        ("url", json!("http://"), UNPROCESSABLE),
-        ("url", json!("http://user@127.0.0.1/"), UNPROCESSABLE),
-        ("url", json!("http://user:word@127.0.0.1/"), UNPROCESSABLE),
-        ("url", json!("http://127.0.0.1/#part"), UNPROCESSABLE),
-        ("url", json!(long_url), UNPROCESSABLE),
-        ("events", json!("user"), BAD),
-        ("events", Value::Null, BAD),
-        ("events", json!([]), UNPROCESSABLE),
-        ("events", json!([7]), BAD),
-        ("events", json!(["user.lesson.forgotten"]), UNPROCESSABLE),
-        ("events", json!(["user", "usr"]), UNPROCESSABLE),
-        ("events", json!([""]), UNPROCESSABLE),
-        ("events", json!(["usr.*"]), UNPROCESSABLE),
-        ("headers", json!("X-A: b"), BAD),
-        ("headers", json!({"X-A": 7}), BAD),
-        ("headers", json!({"X A": "b"}), UNPROCESSABLE),
-        ("headers", json!({"X-A": "b\r\nX-C: d"}), UNPROCESSABLE),
-        ("headers", json!({"Content-Length": "0"}), UNPROCESSABLE),
-        ("headers", json!({"Host": "elsewhere"}), UNPROCESSABLE),
+        ("colour", json!("red"), UNKNOWN, "colour"),
+        ("url", json!(7), INVALID, "url"),
+        ("url", Value::Null, INVALID, "url"),
+        ("url", json!(""), INVALID, "url"),
+        ("url", json!("/relative"), INVALID, "url"),
+        ("url", json!("your-domain.com/webhooks"), INVALID, "url"),
+        ("url", json!("ftp://127.0.0.1/"), INVALID, "url"),
+        ("url", json!("file:///etc/passwd"), INVALID, "url"),
+        ("url", json!("http://"), INVALID, "url"),
+        ("url", json!("http://user@127.0.0.1/"), INVALID, "url"),
+        ("url", json!("http://user:word@127.0.0.1/"), INVALID, "url"),
+        ("url", json!("http://127.0.0.1/#part"), INVALID, "url"),
+        ("url", json!(long_url), INVALID, "url"),
+        ("events", json!("user"), INVALID, "events"),
+        ("events", Value::Null, INVALID, "events"),
+        ("events", json!([]), INVALID, "events"),
+        ("events", json!([7]), INVALID, "events"),
+        (
+            "events",
+            json!(["user.lesson.forgotten"]),
+            "unknown_event_type",
+            "events",
+        ),
+        (
+            "events",
+            json!(["user", "usr"]),
+            "unknown_event_type",
+            "events",
+        ),
+        ("events", json!([""]), "unknown_event_type", "events"),
+        ("events", json!(["usr.*"]), "unknown_event_type", "events"),
+        ("headers", json!("X-A: b"), INVALID, "headers"),
+        ("headers", json!({"X-A": 7}), INVALID, "headers.X-A"),
+        ("headers", json!({"X A": "b"}), INVALID, "headers.X A"),
+        (
+            "headers",
+            json!({"X-A": "b\r\nX-C: d"}),
+            INVALID,
+            "headers.X-A",
+        ),
+        (
+            "headers",
+            json!({"Content-Length": "0"}),
+            INVALID,
+            "headers.Content-Length",
+        ),
+        (
+            "headers",
+            json!({"Host": "elsewhere"}),
+            INVALID,
+            "headers.Host",
+        ),
         (
             "headers",
             json!({"Authorization": "Bearer x"}),
-            UNPROCESSABLE,
+            INVALID,
+            "headers.Authorization",
         ),
         (
             "secret_headers",
             json!({"Host": "elsewhere"}),
-            UNPROCESSABLE,
+            INVALID,
+            "secret_headers.Host",
         ),
         (
             "headers",
             json!({"webhook-signature": "v1,forged"}),
-            UNPROCESSABLE,
+            INVALID,
+            "headers.webhook-signature",
         ),
         (
             "headers",
             json!({"X-Odin-Signature": "forged"}),
-            UNPROCESSABLE,
+            INVALID,
+            "headers.X-Odin-Signature",
         ),
-        ("description", json!(7), BAD),
-        ("name", json!([]), BAD),
-        ("metadata", json!("text"), BAD),
+        ("description", json!(7), INVALID, "description"),
+        ("name", json!([]), INVALID, "name"),
+        ("metadata", json!("text"), INVALID, "metadata"),
     ]
 }
 
@@ -251,28 +283,34 @@ async fn creating_a_webhook() {
     let odin = Tenant::create(&rung, "t", "odin").await;
     refuses_what_is_no_object(&odin, "POST", "/v1/webhooks").await;
     let good = json!({"url": "http://127.0.0.1:9/", "events": ["user"]});
-    let only_at_creation: [(&str, Value, &[u16]); 8] = [
-        ("secret", json!(""), UNPROCESSABLE),
-        ("secret", json!("s".repeat(4_097)), UNPROCESSABLE),
-        ("secret", json!(7), BAD),
-        ("dialect", json!("klingon"), UNPROCESSABLE),
-        ("status", json!("paused"), UNPROCESSABLE),
-        // These two are the operator's, for an import.
-        ("id", json!("webhook_mine"), &[400, 403, 422]),
+    let only_at_creation: [Member; 8] = [
+        ("secret", json!(""), "invalid_secret", "secret"),
+        (
+            "secret",
+            json!("s".repeat(4_097)),
+            "invalid_secret",
+            "secret",
+        ),
+        ("secret", json!(7), "invalid_secret", "secret"),
+        ("dialect", json!("klingon"), INVALID, "dialect"),
+        ("status", json!("paused"), INVALID, "status"),
+        // These two are the operator's, with `PUT`.
+        ("id", json!("webhook_mine"), UNKNOWN, "id"),
         (
             "created_at",
             json!("2024-01-01T00:00:00Z"),
-            &[400, 403, 422],
+            UNKNOWN,
+            "created_at",
         ),
-        ("disabled", json!("none"), BAD),
+        ("disabled", json!("none"), UNKNOWN, "disabled"),
     ];
-    for (name, value, statuses) in wrong_webhook_members().into_iter().chain(only_at_creation) {
+    for (name, value, code, field) in wrong_webhook_members().into_iter().chain(only_at_creation) {
         let mut request = good.clone();
         request[name] = value;
         odin.api
             .post("/v1/webhooks", &request)
             .await
-            .refused_naming(statuses, name);
+            .refused_for(422, code, field);
     }
     for name in ["url", "events"] {
         let mut request = good.clone();
@@ -280,7 +318,7 @@ async fn creating_a_webhook() {
         odin.api
             .post("/v1/webhooks", &request)
             .await
-            .refused_naming(BAD, name);
+            .refused_for(422, INVALID, name);
     }
     assert_eq!(
         odin.api.get("/v1/webhooks").await.data(200)["webhooks"],
@@ -306,21 +344,26 @@ async fn changing_a_webhook() {
     let webhook = odin.webhook("http://127.0.0.1:9/", &["user"]).await;
     refuses_what_is_no_object(&odin, "PATCH", &webhook.path("")).await;
     let before = webhook.get().await;
-    let only_at_changing: [(&str, Value, &[u16]); 6] = [
-        ("status", json!("paused"), UNPROCESSABLE),
-        ("status", json!(true), BAD),
-        ("id", json!("webhook_other"), BAD),
-        ("secret", json!("another"), BAD),
-        ("created_at", json!("2024-01-01T00:00:00Z"), BAD),
-        ("dialect", json!("klingon"), BAD),
+    let only_at_changing: [Member; 6] = [
+        ("status", json!("paused"), INVALID, "status"),
+        ("status", json!(true), INVALID, "status"),
+        ("id", json!("webhook_other"), "read_only", "id"),
+        ("secret", json!("another"), INVALID, "secret"),
+        (
+            "created_at",
+            json!("2024-01-01T00:00:00Z"),
+            "read_only",
+            "created_at",
+        ),
+        ("dialect", json!("klingon"), INVALID, "dialect"),
     ];
-    for (name, value, statuses) in wrong_webhook_members().into_iter().chain(only_at_changing) {
+    for (name, value, code, field) in wrong_webhook_members().into_iter().chain(only_at_changing) {
         // A right change beside the wrong one must not be made either.
         let request = json!({"description": "changed", name: value});
         odin.api
             .patch(&webhook.path(""), &request)
             .await
-            .refused_naming(statuses, name);
+            .refused_for(422, code, field);
     }
     assert_eq!(webhook.get().await, before, "nothing has changed");
 }
@@ -362,8 +405,7 @@ async fn strict_urls() {
     ] {
         let request = json!({"url": url, "events": ["*"]});
         let reply = tenant.api.post("/v1/webhooks", &request).await;
-        assert_eq!(reply.status, 422, "{url} was taken");
-        reply.refused_naming(UNPROCESSABLE, "url");
+        reply.refused_for(422, INVALID, "url");
     }
     let webhook = tenant
         .webhook("https://example.com:8443/hook?a=b", &["*"])
@@ -373,13 +415,13 @@ async fn strict_urls() {
         .api
         .patch(&webhook.path(""), &change)
         .await
-        .refused_naming(UNPROCESSABLE, "url");
+        .refused_for(422, INVALID, "url");
     let import = json!({"id": "w", "url": "https://example.com:22/", "events": ["*"]});
     let admin = rung.admin().for_tenant("t");
     admin
         .post("/v1/webhooks", &import)
         .await
-        .refused_naming(UNPROCESSABLE, "url");
+        .refused_for(422, INVALID, "url");
 }
 
 #[tokio::test]
@@ -396,16 +438,16 @@ async fn lists_and_what_is_not_there() {
             odin.api
                 .get(&format!("{list}?limit={limit}"))
                 .await
-                .refused_naming(BAD, "limit");
+                .refused_for(422, INVALID, "limit");
         }
         odin.api
             .get(&format!("{list}?cursor=nonsense"))
             .await
-            .refused_naming(BAD, "cursor");
+            .refused_for(422, INVALID, "cursor");
         odin.api
             .get(&format!("{list}?colour=red"))
             .await
-            .refused_naming(BAD, "colour");
+            .refused_for(422, UNKNOWN, "colour");
     }
     for (query, name) in [
         ("status=lost", "status"),
@@ -415,7 +457,7 @@ async fn lists_and_what_is_not_there() {
         odin.api
             .get(&webhook.path(&format!("/logs?{query}")))
             .await
-            .refused_naming(BAD, name);
+            .refused_for(422, INVALID, name);
     }
     for (method, path) in [
         ("GET", "/v1/webhooks/webhook_none".to_owned()),
@@ -429,22 +471,30 @@ async fn lists_and_what_is_not_there() {
         ("GET", "/v1/nothing-here".to_owned()),
         ("GET", "/v2/webhooks".to_owned()),
     ] {
-        odin.api.call(method, &path).send().await.refused(404);
+        odin.api
+            .call(method, &path)
+            .send()
+            .await
+            .refused(404, "not_found");
     }
     odin.api
         .call("PUT", "/v1/webhooks")
         .body("{}")
         .send()
         .await
-        .refused(405);
-    for (path, body, name) in [
-        ("/test", json!({"event_type": "no.such"}), "event_type"),
-        ("/test", json!({"colour": "red"}), "colour"),
+        .refused(405, "method_not_allowed");
+    for (body, code, field) in [
+        (
+            json!({"event_type": "no.such"}),
+            "unknown_event_type",
+            "event_type",
+        ),
+        (json!({"colour": "red"}), UNKNOWN, "colour"),
     ] {
         odin.api
-            .post(&webhook.path(path), &body)
+            .post(&webhook.path("/test"), &body)
             .await
-            .refused_naming(BAD, name);
+            .refused_for(422, code, field);
     }
     assert_eq!(webhook.get().await["status"], "active");
 }

@@ -55,7 +55,10 @@ async fn other_content_under_the_same_id_is_a_conflict() {
         } else {
             changed[name] = other;
         }
-        odin.api.post("/v1/events", &changed).await.refused(409);
+        odin.api
+            .post("/v1/events", &changed)
+            .await
+            .refused(409, "event_id_reused");
     }
     assert_eq!(
         odin.api.post("/v1/events", &event).await.data(202),
@@ -85,7 +88,9 @@ async fn an_idempotency_key_serves_where_there_is_no_id() {
         first.data(202)
     );
     let other = json!({"type": "user.lesson.completed", "data": {"a": 2}});
-    with_key(&odin, "key 1", &other).await.refused(422);
+    with_key(&odin, "key 1", &other)
+        .await
+        .refused(422, "idempotency_mismatch");
     assert_ne!(
         Published::new(&with_key(&odin, "key 2", &event).await).id,
         published.id

@@ -229,7 +229,7 @@ async fn nothing_is_sent_to_a_disabled_webhook_and_nothing_is_forgotten() {
     let missed = odin.publish("user.lesson.completed", json!({"n": 2})).await;
     odin.until(&missed.id, &webhook, "missed").await;
     let log = webhook.attempts(&waiting.id).await.remove(0);
-    webhook.retry(&log).await.refused(409);
+    webhook.retry(&log).await.refused(409, "webhook_disabled");
 
     receiver.answer(|_| Answer::status(200));
     let active = webhook.patch(json!({"status": "active"})).await;

@@ -183,7 +183,7 @@ async fn the_catalogue_is_the_documents() {
             .api
             .get("/v1/event-types/no.such_type")
             .await
-            .refused(404);
+            .refused(404, "not_found");
     }
 }
 
@@ -261,7 +261,10 @@ async fn a_plan_without_webhooks() {
     )
     .await;
     let request = json!({"url": receiver.url("/"), "events": ["*"]});
-    odin.api.post("/v1/webhooks", &request).await.refused(403);
+    odin.api
+        .post("/v1/webhooks", &request)
+        .await
+        .refused(403, "plan_without_webhooks");
     let event = odin.publish("user.lesson.completed", json!({})).await;
     assert_eq!(event.deliveries, 0);
     assert!(event.data["reason"].is_string(), "{}", event.data);

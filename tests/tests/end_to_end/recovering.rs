@@ -97,5 +97,5 @@ async fn a_late_webhook_is_given_the_past() {
     assert_eq!(stats.await["by_status"]["2xx"], EVENTS);
     let request = json!({ "since": SINCE });
     let refused = tenant.api.post(&late.path("/recover"), &request).await;
-    refused.refused(422);
+    refused.refused(422, "invalid_request");
 }

@@ -29,7 +29,7 @@ async fn secrets_keys_and_payloads_are_never_written() {
         .with_key("rk_guessed-key-77aa")
         .get("/v1/webhooks")
         .await
-        .refused(401);
+        .refused(401, "unauthorized");
     rung.terminate().await;
     let output = rung.output();
     for secret in [

@@ -215,7 +215,7 @@ async fn a_page_of_an_origin_that_was_named_may_call() {
     // What is refused may be read, too.
     let reply = rung.admin().without_key().with_header("Origin", page);
     let reply = reply.get("/v1/webhooks").await;
-    reply.refused(401);
+    reply.refused(401, "unauthorized");
     assert_eq!(reply.headers["access-control-allow-origin"], page);
     let (status, output) = Rung::run(RUNG, &["dev", "--cors-origin", "localhost:3000"]).await;
     assert!(
