@@ -246,19 +246,22 @@ impl Records {
 }
 
 impl Environment {
-    /// An answer of the HTTP functions to the operator's call about a tenant.
-    pub async fn call(
+    /// An answer of the HTTP functions to the operator's call about a tenant, or, without one, about the deployment.
+    pub async fn call<'t>(
         &self,
         method: &str,
         path: &str,
-        tenant: &str,
+        tenant: impl Into<Option<&'t str>>,
         body: &Value,
     ) -> (StatusCode, Vec<u8>) {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("authorization", format!("Bearer {ADMIN_KEY}"))
-            .header("rung-tenant", tenant)
+            .header("authorization", format!("Bearer {ADMIN_KEY}"));
+        if let Some(tenant) = tenant.into() {
+            request = request.header("rung-tenant", tenant);
+        }
+        let request = request
             .body(if body.is_null() {
                 Body::empty()
             } else {
@@ -273,7 +276,13 @@ impl Environment {
     }
 
     /// The same, which must succeed.
-    pub async fn done(&self, method: &str, path: &str, tenant: &str, body: &Value) {
+    pub async fn done<'t>(
+        &self,
+        method: &str,
+        path: &str,
+        tenant: impl Into<Option<&'t str>>,
+        body: &Value,
+    ) {
         let (status, answer) = self.call(method, path, tenant, body).await;
         let answer = String::from_utf8_lossy(&answer);
         assert!(status.is_success(), "{path}: {status} {answer}");

@@ -93,7 +93,12 @@ impl Fleet {
     }
 
     /// A request to the API, in an environment that has no other.
-    pub(crate) async fn request(&self, path: &str, tenant: &str, body: &Value) -> StatusCode {
+    pub(crate) async fn request<'t>(
+        &self,
+        path: &str,
+        tenant: impl Into<Option<&'t str>>,
+        body: &Value,
+    ) -> StatusCode {
         let _place = self.publishing.acquire().await.expect("it stays open");
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let known = idle().pop();

@@ -207,7 +207,7 @@ impl Scenario {
 
     async fn subscribe(&self, fleet: &Arc<Fleet>, tenant: &str, dialect: &str, webhooks: usize) {
         let made = json!({"id": tenant, "name": tenant, "dialect": dialect});
-        let status = fleet.request("/v1/tenants", tenant, &made).await;
+        let status = fleet.request("/v1/tenants", None, &made).await;
         assert!(status.is_success(), "{status}");
         for number in 0..webhooks {
             let events = if self.fans_out || tenant == SMALL {

@@ -87,7 +87,7 @@ async fn of_a_tenants_webhooks_those_alone_are_read_again_that_have_changed() {
     };
     let (managing, publishing) = (environment(), environment());
     let tenant = json!({"id": "t", "name": "T", "dialect": "standard"});
-    managing.done("POST", "/v1/tenants", "t", &tenant).await;
+    managing.done("POST", "/v1/tenants", None, &tenant).await;
     // So large that a few of them take a read unit.
     let webhook = json!({
         "url": "https://t.example.com/",
