@@ -19,6 +19,11 @@ pub fn refused(refusal: Refusal, path: &str, event_type: &str, by_key: bool) -> 
             "was used for an event with other content; publish changed content under a new key",
         ),
         Refusal::Conflict { .. } => of(Code::EventIdReused, "id"),
+        Refusal::Erased { .. } if by_key => ApiError::of_field(
+            Code::EventErased,
+            "Idempotency-Key",
+            "was used for an event that was erased and is not sent again; publish new content under a new key",
+        ),
         Refusal::Erased { .. } => of(Code::EventErased, "id"),
         Refusal::TooLarge { .. } => of(Code::PayloadTooLarge, "data"),
         Refusal::UnstableNumber { field, .. } => of(Code::UnstableNumber, field),

@@ -17,6 +17,7 @@ mod tenants;
 mod webhooks;
 
 use http::StatusCode;
+use rung_api::Code;
 use rung_api::openapi::{Operation, Schemas, Who};
 use rung_dialect::limits::ID_CHARS;
 use schemars::{Schema, json_schema};
@@ -101,6 +102,7 @@ pub(crate) fn root(schemas: &mut Schemas) -> Operation {
             },
         }),
     )
+    .refuses(&[Code::UnknownField])
 }
 
 pub(crate) fn me(schemas: &mut Schemas) -> Operation {

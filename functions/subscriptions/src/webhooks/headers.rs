@@ -190,7 +190,7 @@ fn read_header(
         );
     }
     let text = header_value(value).ok_or_else(|| {
-        format!("must be at most {HEADER_VALUE_BYTES} printable ASCII characters, without leading or trailing blanks")
+        format!("must be a string of at most {HEADER_VALUE_BYTES} printable ASCII characters, without leading or trailing blanks")
     })?;
     Ok(Change {
         name: name.to_owned(),

@@ -354,6 +354,7 @@ fn read_replacement(
         }
     };
     if let Some(old_secrets) = old_secrets {
+        secrets::check_old(&old_secrets, &dialect)?;
         webhook.old_secrets = old_secrets;
     }
     secrets::suit(&mut webhook, &dialect)?;

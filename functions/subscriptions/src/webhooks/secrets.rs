@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_api::{
-    ApiError, Code, Fields, NoQuery, answer,
+    ApiError, Code, Detail, Fields, NoQuery, answer,
     limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, SECRET_BYTES},
     read,
 };
@@ -158,6 +158,21 @@ pub(super) fn suit(webhook: &mut Webhook, dialect: &Dialect) -> Result<(), ApiEr
         );
         ApiError::of_field(Code::InvalidSecret, "secret", problem)
     })
+}
+
+/// Refuses secrets that are brought along and cannot sign in `dialect`: their receivers would refuse every delivery.
+pub(super) fn check_old(old_secrets: &[OldSecret], dialect: &Dialect) -> Result<(), ApiError> {
+    let faults = old_secrets.iter().enumerate().filter_map(|(index, old)| {
+        let fault = dialect.check_secret(old.secret.expose()).err()?;
+        let field = format!("old_secrets[{index}].secret");
+        let problem = format!("{fault}; omit it if it signs no more");
+        Some(Detail::new(Code::InvalidSecret, field, problem))
+    });
+    let faults: Vec<_> = faults.collect();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::of_fields(Code::InvalidSecret, faults)),
+    }
 }
 
 /// Notes a problem when a change names another secret than the one that a webhook has.

@@ -154,6 +154,25 @@ async fn a_recovery_keeps_its_rate_and_sends_nothing_more_once_it_is_cancelled()
     assert_eq!(world.posts(), 130);
 }
 
+/// Whoever lets a recovery go slowly can stop it: it has no more under way than ten seconds take.
+#[tokio::test(start_paused = true)]
+async fn of_a_slow_recovery_ten_seconds_of_deliveries_are_under_way() {
+    let (world, tenant, path) = missed(&["user.lesson.completed"; 30]).await;
+    let slow = json!({"rate_per_second": 1});
+    let begun = begin(&world, &tenant, &format!("{path}/recover"), slow).await;
+    world.pass(5_000).await;
+    let running = job(&world, &tenant, &begun).await;
+    assert_eq!(
+        (&running["status"], &running["progress"]["done"]),
+        (&json!("running"), &json!(10))
+    );
+    let cancel = format!("{begun}/cancel");
+    let cancelled = world.send_text(&tenant, "POST", &cancel, "").await;
+    assert_eq!(cancelled.data(200)["job"]["status"], "cancelled");
+    world.pass(MINUTE).await;
+    assert_eq!(world.posts(), 10);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_recovery_of_a_webhook_that_is_disabled_or_deleted_meanwhile_has_failed() {
     for (gone, code) in [(false, "webhook_disabled"), (true, "webhook_deleted")] {

@@ -347,6 +347,28 @@ async fn the_same_key_is_the_same_webhook() {
     unnamed.assert_error(409, "id_taken");
 }
 
+/// A secret that is brought along signs on, or it is said that it cannot.
+#[tokio::test(start_paused = true)]
+async fn old_secrets_that_cannot_sign_are_refused_at_an_import() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let operator = As::operator_for("acme");
+    let old = |secret: &str| json!({"secret": secret, "expires_at": "2025-10-10T00:00:00.000Z"});
+    let good = format!("whsec_{}", "A".repeat(32));
+    let import = |old_secrets: Value| json!({"url": "https://example.com/", "events": ["*"], "old_secrets": old_secrets});
+    let path = "/v1/webhooks/wh_1";
+    let wrong = import(json!([old(&good), old("short")]));
+    let refused = world.send(&operator, "PUT", path, wrong).await;
+    refused.assert_error(422, "invalid_secret");
+    assert_eq!(refused.fields(), ["old_secrets[1].secret"]);
+    let right = import(json!([old(&good)]));
+    let made = world.send(&operator, "PUT", path, right).await;
+    assert_eq!(
+        made.data(201)["webhook"]["old_secret_expires_at"],
+        "2025-10-10T00:00:00.000Z"
+    );
+}
+
 /// A webhook that another deployment has exported, secrets and all.
 #[tokio::test(start_paused = true)]
 async fn a_webhook_is_imported_whole_under_its_id() {

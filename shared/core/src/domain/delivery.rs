@@ -24,7 +24,7 @@ pub enum State {
     Pending,
     /// An attempt succeeded.
     Succeeded,
-    /// Its ladder is used up.
+    /// Its ladder is used up, or the receiver's response ended it.
     Failed,
     /// Its webhook was disabled before it succeeded.
     Held,

@@ -9,6 +9,7 @@ use super::{
     job::{Job, Task, Work},
     message::{At, Run},
 };
+use crate::limits::RECOVERY_PAGE;
 
 /// What a recovery sends again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,16 @@ impl Recovery {
             selection: recovering.selection.clone(),
             cursor: String::new(),
         })
+    }
+
+    /// How many deliveries a page has at most. At a rate it is what ten seconds take: as much is still sent when the recovery is
+    /// cancelled, or has ended.
+    #[must_use]
+    pub fn page(&self) -> usize {
+        const SECONDS: usize = 10;
+        let rate = self.selection.rate_per_second;
+        let paced = rate.and_then(|rate| usize::try_from(rate).ok()?.checked_mul(SECONDS));
+        paced.map_or(RECOVERY_PAGE, |paced| paced.clamp(1, RECOVERY_PAGE))
     }
 
     /// When the delivery at a place in its order is sent, in milliseconds. They keep their order, and no receiver meets all of them at

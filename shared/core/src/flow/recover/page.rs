@@ -19,7 +19,6 @@ use crate::{
         accept::{delivery_key, subscribes},
         control::Control,
     },
-    limits::RECOVERY_PAGE,
     store::{
         deliveries::{List, list_key},
         events::Event,
@@ -103,7 +102,7 @@ impl Control {
                 &List::of_states(states),
                 span(recovery),
                 cursor(recovery),
-                RECOVERY_PAGE,
+                recovery.page(),
             )
             .await?;
         let (wanted, others): (Vec<_>, Vec<_>) = rows
@@ -140,7 +139,7 @@ impl Control {
                 Order::OldestFirst,
                 span(recovery),
                 cursor(recovery),
-                RECOVERY_PAGE,
+                recovery.page(),
             )
             .await?;
         entries.retain(|entry| {
