@@ -227,6 +227,25 @@ async fn waits_of_a_throttled_tenant_hold_up_nobody_and_are_sent_later() {
     }
 }
 
+/// So many tenants that the pages of a piece end in the midst of one.
+#[tokio::test(start_paused = true)]
+async fn the_next_piece_goes_on_where_a_piece_has_ended() {
+    const TENANTS: usize = 130;
+    let world = World::still().await;
+    for number in 0..TENANTS {
+        let tenant = world.tenant(&format!("t{number}"), "odin", "pro").await;
+        world.webhook(&tenant).await;
+        publish(&world, &tenant, "lost").await;
+    }
+    world.lose_messages().await;
+    world.pass(2 * HOUR).await;
+    let pieces = [world.sweep().await, world.sweep().await];
+    assert!(pieces.iter().all(|&sent| sent > 0), "{pieces:?}");
+    assert_eq!(pieces.iter().sum::<usize>(), TENANTS);
+    world.run_for(MINUTE).await;
+    assert_eq!(world.posts(), TENANTS);
+}
+
 /// Where the table itself cannot be read, a lap waits for it.
 #[tokio::test(start_paused = true)]
 async fn a_lap_that_cannot_read_too_many_tenants_begins_its_piece_again() {

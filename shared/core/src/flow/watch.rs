@@ -344,3 +344,69 @@ impl Piece<'_> {
         Ok(sent.into_iter().collect::<Result<(), _>>()?)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 1_760_000_000_000;
+
+    fn visits(began_ms: u64) -> BTreeMap<String, Visit> {
+        BTreeMap::from([("t".to_owned(), Visit::new(7, began_ms))])
+    }
+
+    #[test]
+    fn a_lap_that_an_older_version_stored_owes_nothing() {
+        let stored = r#"{"before_ms":7,"began_ms":9,"place":{"tenant":"p","under_way":"acme","webhook":null,"cursor":"0#x"}}"#;
+        let lap: Lap = serde_json::from_str(stored).unwrap();
+        let place = Place {
+            tenant: Some("p".to_owned()),
+        };
+        let expected = Lap {
+            before_ms: 7,
+            began_ms: 9,
+            place: Some(place),
+            ..Lap::default()
+        };
+        assert_eq!(lap, expected);
+    }
+
+    #[test]
+    fn a_lap_begins_with_what_the_one_before_it_missed() {
+        let ended = Lap {
+            before_ms: 7,
+            began_ms: NOW_MS - LAP_MS,
+            place: None,
+            // Of a tenant that is gone.
+            behind: BTreeMap::from([("gone".to_owned(), Visit::new(7, 8))]),
+            missed: visits(8),
+        };
+        assert_eq!(next_lap(Some(ended.clone()), NOW_MS - 1), None);
+        let next = Lap {
+            before_ms: ended.began_ms,
+            began_ms: NOW_MS,
+            place: Some(Place::default()),
+            behind: visits(8),
+            missed: BTreeMap::new(),
+        };
+        assert_eq!(next_lap(Some(ended), NOW_MS), Some(next));
+    }
+
+    #[test]
+    fn what_a_lap_of_the_future_missed_is_owed_up_to_now() {
+        let wrong = Lap {
+            before_ms: 7,
+            began_ms: NOW_MS + LAP_MS + 1,
+            place: None,
+            behind: BTreeMap::new(),
+            missed: visits(NOW_MS + LAP_MS + 1),
+        };
+        let next = next_lap(Some(wrong), NOW_MS).unwrap();
+        assert_eq!((next.before_ms, next.began_ms), (7, NOW_MS));
+        assert_eq!(
+            (next.behind, next.missed),
+            (visits(NOW_MS), BTreeMap::new())
+        );
+    }
+}
