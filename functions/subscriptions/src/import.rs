@@ -88,15 +88,16 @@ pub(crate) async fn take(
 /// What an import is refused with of which no line was taken. 503 if all of them failed for Rung's own reasons, so that the same request
 /// may succeed later. An import without lines takes all it has.
 fn refusal(results: &[ImportResult]) -> Option<Code> {
-    let statuses = || results.iter().map(|result| result.status);
     if results.is_empty() || results.iter().any(|result| result.error.is_none()) {
         return None;
     }
-    let is_unavailable = |status| status == StatusCode::SERVICE_UNAVAILABLE.as_u16();
-    Some(match statuses().all(is_unavailable) {
-        true => Code::Unavailable,
-        false => Code::ImportRefused,
-    })
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE.as_u16();
+    Some(
+        match results.iter().all(|result| result.status == unavailable) {
+            true => Code::Unavailable,
+            false => Code::ImportRefused,
+        },
+    )
 }
 
 /// The kinds of lines.

@@ -65,7 +65,7 @@ impl Api {
     /// As [`operators_key`](Self::operators_key), and 422 with a `Rung-Tenant`, which would do nothing.
     pub async fn operator(&self, headers: &HeaderMap, scope: Scope) -> Result<Origin, ApiError> {
         let origin = self.operators_key(headers, scope).await?;
-        match single(headers, TENANT_HEADER)? {
+        match headers.get(TENANT_HEADER) {
             None => Ok(origin),
             Some(_) => Err(tenant_mismatch(
                 "names a tenant, and the call is about the deployment; omit it",
@@ -84,7 +84,7 @@ impl Api {
         tenant: &str,
     ) -> Result<Origin, ApiError> {
         let origin = self.operators_key(headers, scope).await?;
-        match single(headers, TENANT_HEADER)? {
+        match headers.get(TENANT_HEADER) {
             Some(named) if named != tenant => Err(tenant_mismatch(
                 "names another tenant than the path; omit it",
             )),
@@ -95,7 +95,7 @@ impl Api {
     /// A call with an operator's key that has `scope`, whatever `Rung-Tenant` says. Answers the caller as the audit log names it.
     ///
     /// # Errors
-    /// 401 without a known key, 403 with a tenant's or without the scope, 422 when the request is a delivery.
+    /// 401 without a known key, 403 with a tenant's or without the scope, 422 when the request is a delivery or has the header twice.
     pub async fn operators_key(
         &self,
         headers: &HeaderMap,
@@ -107,6 +107,7 @@ impl Api {
         }
         check_scope(&key, scope)?;
         refuse_delivery(headers)?;
+        single(headers, TENANT_HEADER)?;
         Ok(origin(&key))
     }
 

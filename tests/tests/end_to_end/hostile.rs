@@ -350,6 +350,13 @@ async fn headers_that_stand_twice() {
         .get("/v1/webhooks")
         .await
         .refused_for(422, "invalid_request", "Rung-Tenant");
+    for path in ["/v1/import", "/v1/keys", "/v1/tenants/t/keys"] {
+        let twice = twice.call("POST", path).body("{}");
+        twice
+            .send()
+            .await
+            .refused_for(422, "invalid_request", "Rung-Tenant");
+    }
     let twice = tenant
         .api
         .with_header("Idempotency-Key", "a")

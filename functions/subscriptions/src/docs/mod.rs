@@ -17,8 +17,10 @@ mod tenants;
 mod webhooks;
 
 use http::StatusCode;
-use rung_api::Code;
-use rung_api::openapi::{Operation, Schemas, Who};
+use rung_api::{
+    Code,
+    openapi::{Operation, Schemas, Who},
+};
 use rung_dialect::limits::ID_CHARS;
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};

@@ -206,7 +206,8 @@ impl Client {
 
 /// The API's error, if it is one.
 fn refusal(status: u16, body: &mut Value) -> Option<CallError> {
-    let data = body["data"].take();
+    // What comes from elsewhere may be no object.
+    let data = body.get_mut("data").map(Value::take).unwrap_or_default();
     let error = &body["error"];
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let details = error["details"].as_array().into_iter().flatten();
@@ -230,4 +231,24 @@ pub(super) fn json(body: &impl Serialize) -> Sent {
 fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.last().unwrap_or(error).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whatever stands before Rung may answer in its own way.
+    #[test]
+    fn an_answer_that_is_not_rungs_is_no_refusal() {
+        for mut body in [json!(null), json!([]), json!("x"), json!(7), json!({})] {
+            assert!(refusal(502, &mut body).is_none(), "{body}");
+        }
+        let mut body = json!({"error": {"code": "c", "message": "m"}, "data": {"results": []}});
+        let refused = refusal(422, &mut body);
+        assert!(
+            matches!(refused, Some(CallError::Refused { data, .. }) if data["results"] == json!([]))
+        );
+    }
 }
