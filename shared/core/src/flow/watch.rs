@@ -56,20 +56,15 @@ impl Sweeper {
     /// When the table or a queue fails; the next sweep goes on.
     pub(super) async fn watch(&self) -> Result<usize, FlowError> {
         let mut sent = 0;
-        let mut watched = Ok(());
         for queue in [QueueName::Deliver, QueueName::Retry] {
-            match self.watch_queue(queue).await {
-                Ok(count) => sent += count,
-                // One lap's failure is no reason to stop the other.
-                Err(error) => watched = watched.and(Err(error)),
-            }
+            sent += self.watch_queue(queue).await?;
         }
         if sent > 0 {
             tracing::warn!(sent, "lost messages sent again");
             self.metrics.resent(sent);
             self.metrics.flush();
         }
-        watched.map(|()| sent)
+        Ok(sent)
     }
 
     async fn watch_queue(&self, queue: QueueName) -> Result<usize, FlowError> {
