@@ -90,8 +90,6 @@ pub const WATCH_PAGE: usize = 100;
 pub const WATCH_STEPS: usize = 500;
 /// How long it reads at most in a minute for each queue, in milliseconds: a sweep that is cut off keeps no place.
 pub const WATCH_TIME_MS: u64 = 15_000;
-/// Tenants that a lap of the watchdog passes over because they cannot be read. Its item names each, with up to half a kilobyte.
-pub const WATCH_MISSED: usize = 100;
 /// A wait whose look at the clock after parking shows less than this left goes to the delay queue as well, in milliseconds.
 pub const PARK_MIN_MS: u64 = 12 * 60_000;
 /// How long after a write the index may still answer without it, in milliseconds. What goes by the lists of deliveries and must miss

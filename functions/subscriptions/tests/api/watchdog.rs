@@ -1,6 +1,5 @@
 //! The watchdog: what a queue has lost is sent again by itself.
 
-use rung_core::limits::WATCH_MISSED;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -167,100 +166,4 @@ async fn a_restored_table_comes_to_its_end() {
         assert_eq!(status(&world, tenant, event).await, "succeeded", "{event}");
     }
     assert_eq!(world.posts(), 5);
-}
-
-#[tokio::test(start_paused = true)]
-async fn first_attempts_of_a_throttled_tenant_hold_up_nobody_and_are_sent_later() {
-    // Those of the tenant that a lap visits first.
-    for partition in ["T#other", "D#other#"] {
-        let (world, tenants) = tenants().await;
-        let [(acme, _), (other, _)] = &tenants[..] else {
-            panic!("two tenants");
-        };
-        publish(&world, acme, "lost").await;
-        publish(&world, other, "lost").await;
-        world.pass(HOUR).await;
-        // Of the span of the second lap.
-        publish(&world, other, "later").await;
-        world.lose_messages().await;
-        world.pass(MINUTE).await;
-        world.throttled.set(&[partition]);
-        assert_eq!(world.sweep().await, 1, "{partition}");
-        world.run_for(MINUTE).await;
-        world.hours(2).await;
-        assert_eq!(world.posts(), 1, "{partition}");
-        world.throttled.set(&[]);
-        assert_eq!(status(&world, acme, "lost").await, "succeeded");
-        world.hours(1).await;
-        for event in ["lost", "later"] {
-            let status = status(&world, other, event).await;
-            assert_eq!(status, "succeeded", "{partition} {event}");
-        }
-        assert_eq!(world.posts(), 3, "{partition}");
-        world.pass(2 * HOUR).await;
-        assert_eq!(world.sweep().await, 0, "nothing is owed any more");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn waits_of_a_throttled_tenant_hold_up_nobody_and_are_sent_later() {
-    for partition in ["T#other", "P#other#"] {
-        let (world, tenants) = tenants().await;
-        world.answer(500);
-        for (tenant, _) in &tenants {
-            publish(&world, tenant, "e").await;
-        }
-        world.run_for(1_000).await;
-        world.pass(MINUTE).await;
-        world.lose_messages().await;
-        world.answer(200);
-        world.throttled.set(&[partition]);
-        world.hours(8).await;
-        assert_eq!(world.posts(), 3, "{partition}");
-        // Its waits are so old now that a lap looks at them every six hours only: what it missed it makes up for.
-        world.throttled.set(&[]);
-        world.hours(1).await;
-        assert_eq!(world.posts(), 4, "{partition}");
-        for (tenant, _) in &tenants {
-            assert_eq!(status(&world, tenant, "e").await, "succeeded");
-        }
-    }
-}
-
-/// So many tenants that the pages of a piece end in the midst of one.
-#[tokio::test(start_paused = true)]
-async fn the_next_piece_goes_on_where_a_piece_has_ended() {
-    const TENANTS: usize = 130;
-    let world = World::still().await;
-    for number in 0..TENANTS {
-        let tenant = world.tenant(&format!("t{number}"), "odin", "pro").await;
-        world.webhook(&tenant).await;
-        publish(&world, &tenant, "lost").await;
-    }
-    world.lose_messages().await;
-    world.pass(2 * HOUR).await;
-    let pieces = [world.sweep().await, world.sweep().await];
-    assert!(pieces.iter().all(|&sent| sent > 0), "{pieces:?}");
-    assert_eq!(pieces.iter().sum::<usize>(), TENANTS);
-    world.run_for(MINUTE).await;
-    assert_eq!(world.posts(), TENANTS);
-}
-
-/// Where the table itself cannot be read, a lap waits for it.
-#[tokio::test(start_paused = true)]
-async fn a_lap_that_cannot_read_too_many_tenants_begins_its_piece_again() {
-    let world = World::still().await;
-    let mut callers = Vec::new();
-    for number in 0..=WATCH_MISSED {
-        let tenant = world.tenant(&format!("t{number}"), "odin", "pro").await;
-        callers.push(tenant);
-    }
-    world.webhook(&callers[0]).await;
-    publish(&world, &callers[0], "lost").await;
-    world.lose_messages().await;
-    world.pass(2 * HOUR).await;
-    world.throttled.set(&["V#t"]);
-    world.app.sweeper.sweep().await.unwrap_err();
-    world.throttled.set(&[]);
-    assert_eq!(world.sweep().await, 1, "no lap has passed it over");
 }

@@ -2,19 +2,19 @@
 //!
 //! It reads eventually, for half the price: what it finds a moment late it sends once more in vain, or an hour later.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Query, Range, Row, Store, StoreError, Stretch,
+    Query, Range, Row, Store, StoreError,
     attempts::row_key as entry_key,
     deliveries::{self, List, key_of, list_partitions},
     event_list::Entry,
     events,
     item::Builder,
     table::LISTS,
-    tenant_row, tenants,
+    tenant_row,
     walk::{Order, Source, Span, Start},
     webhooks,
 };
@@ -22,7 +22,7 @@ use crate::{
     domain::{
         attempt::AttemptKey,
         delivery::Delivery,
-        id::{DeliveryKey, TenantId, TenantName, WebhookId},
+        id::{DeliveryKey, TenantId, WebhookId},
     },
     queue::QueueName,
 };
@@ -36,13 +36,6 @@ pub struct Lap {
     pub began_ms: u64,
     /// Where it stands; `None` once it has ended.
     pub place: Option<Place>,
-    /// Of tenants that it has yet to visit, those that are begun: earlier laps could not read them to the end, or a piece ended in
-    /// their midst. Each stands under its position in the list of tenants.
-    #[serde(default)]
-    pub behind: BTreeMap<String, Visit>,
-    /// The tenants that it could not read to the end, likewise. The next lap goes on with them.
-    #[serde(default)]
-    pub missed: BTreeMap<String, Visit>,
 }
 
 /// Where a lap stands.
@@ -50,32 +43,12 @@ pub struct Lap {
 pub struct Place {
     /// The tenant before which it goes on in the list of tenants; `None` at its beginning.
     pub tenant: Option<String>,
-}
-
-/// What a lap looks at of one tenant, and how far it has come. It belongs to an earlier lap while that could not be ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Visit {
-    /// When the lap before that one began, in milliseconds.
-    pub before_ms: u64,
-    /// When that one began, in milliseconds.
-    pub began_ms: u64,
+    /// The tenant that it is in the middle of.
+    pub under_way: Option<TenantId>,
     /// The webhook behind which it goes on in the list of that tenant's.
     pub webhook: Option<String>,
     /// The position behind which it goes on with what is listed of these.
     pub cursor: Option<String>,
-}
-
-impl Visit {
-    /// A visit at its beginning.
-    #[must_use]
-    pub fn new(before_ms: u64, began_ms: u64) -> Self {
-        Self {
-            before_ms,
-            began_ms,
-            webhook: None,
-            cursor: None,
-        }
-    }
 }
 
 impl Store {
@@ -95,50 +68,6 @@ impl Store {
     pub async fn put_lap(&self, queue: QueueName, lap: &Lap) -> Result<(), StoreError> {
         let item = Builder::new(partition(queue), "-").json("m", lap);
         self.put_soon(item.build()).await
-    }
-
-    /// A page of all tenants, newest first: up to `limit` positions in their list before the position `before`, and the one to go on
-    /// from. It reads no row of a tenant, so none can fail it.
-    ///
-    /// # Errors
-    /// When the list cannot be read.
-    pub async fn tenant_positions(
-        &self,
-        before: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<String>, Option<String>), StoreError> {
-        let stretch = Stretch {
-            index: Some(LISTS),
-            order: Order::NewestFirst,
-            from: "0",
-            until: "~",
-            after: before,
-        };
-        let list = [tenants::LIST.to_owned()];
-        let (rows, next) = self.merged_page(&list, stretch, limit).await?;
-        let position = |row: &Row| row.parsed("gs", |gs| Some(gs.to_owned()));
-        let positions = rows.iter().map(position).collect::<Result<_, _>>()?;
-        Ok((positions, next))
-    }
-
-    /// The tenant that stands at this position in the list of all; `None` when it is gone.
-    ///
-    /// # Errors
-    /// When the table cannot be read.
-    pub async fn tenant_at(&self, position: &str) -> Result<Option<TenantId>, StoreError> {
-        let name = position.split_once('#').map(|(_, name)| name);
-        let Some(name) = name.and_then(|name| TenantName::parse(name).ok()) else {
-            return Err(StoreError::Corrupt {
-                key: position.to_owned(),
-                attribute: "gs",
-            });
-        };
-        let key = (
-            tenant_row::row_partition(name.as_str()),
-            tenant_row::SK.to_owned(),
-        );
-        let rows = self.get_all_soon(vec![key], "pk, sk, nth").await?;
-        Ok(rows.first().map(|row| tenant_row::id_of(&name, row)))
     }
 
     /// A page of a tenant's webhooks in the order they were made, each with its position in the list: up to `limit` from behind the

@@ -19,8 +19,7 @@ use super::{
     reminders::reminder_of,
     table::LISTS,
     tenant_row::{
-        CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, id_of, is_of, partition,
-        row_partition,
+        CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, is_of, partition, row_partition,
     },
     transact::{Part, Transacted},
     walk::Order,
@@ -33,8 +32,7 @@ use crate::domain::{
     tenant::Tenant,
 };
 
-/// The partition of the index where all tenants stand.
-pub(super) const LIST: &str = "T";
+const LIST: &str = "T";
 /// The sort key of what is kept of a name whose tenant was deleted.
 const DELETED: &str = "Z";
 /// The attribute of that row with the job that erases what the tenant left.
@@ -286,7 +284,7 @@ fn to_row(tenant: &Tenant) -> Builder {
 fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
     let name = row.parsed("pk", |pk| TenantName::parse(pk.strip_prefix("T#")?).ok())?;
     Ok(Tenant {
-        id: id_of(&name, &row),
+        id: TenantId::first(&name).with_number(row.maybe_number(NUMBER).unwrap_or(1)),
         name: row.maybe_text("title"),
         dialect: row.text("dialect")?,
         plan: row.maybe_text("tier"),
