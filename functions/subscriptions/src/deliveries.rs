@@ -153,6 +153,8 @@ fn status(
     match (row, made) {
         (Some(row), _) if row.state != DeliveryState::Pending => row.state,
         (_, Some(made)) if made.outcome == Outcome::Succeeded => DeliveryState::Succeeded,
+        // Nothing follows the attempt, and the row is about to say so.
+        (Some(row), Some(made)) if made.next_due_ms.is_none() => row.end(DeliveryState::Failed),
         (Some(row), _) => {
             let state = webhook.map_or(DeliveryState::Cancelled, |webhook| row.state_for(webhook));
             row.end(state)

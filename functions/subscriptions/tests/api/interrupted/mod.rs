@@ -489,6 +489,48 @@ async fn what_has_just_failed_can_be_cancelled_at_once() {
     );
 }
 
+/// The last attempt of a ladder is in the log, and whatever the function still writes: the delivery has failed, and nothing follows.
+#[tokio::test(start_paused = true)]
+async fn what_no_attempt_follows_has_failed_at_once() {
+    let mut logged = 0;
+    for steps in 0.. {
+        let world = World::still().await;
+        let tenant = world.tenant("acme", "standard", "pro").await;
+        let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+        world.answer(500);
+        let event = json!({"id": "e", "type": "order.created", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+        let first = world.handed().await.remove(0);
+        world.handle(&first).await;
+        world.answer(410);
+        world.pass(10_000).await;
+        let second = world.handed().await.remove(0);
+        let handling = world.app.deliverer.deliver(vec![second.record], LIMIT);
+        let ended = poll_times(handling, steps).await;
+        let logs = world.get(&tenant, &format!("{path}/logs")).await;
+        let log = &logs.data(200)["logs"][0];
+        if log["attempt"] == 2 {
+            logged += 1;
+            assert_eq!(log["next_attempt_at"], Value::Null, "{steps}");
+            let event = world.get(&tenant, "/v1/events/e").await;
+            let delivery = &event.data(200)["deliveries"][0];
+            assert_eq!(
+                (&delivery["status"], &delivery["next_attempt_at"]),
+                (&json!("failed"), &Value::Null),
+                "{steps}"
+            );
+        }
+        if ended {
+            break;
+        }
+    }
+    assert!(
+        logged > 2,
+        "{logged}: there are more steps after the log than that"
+    );
+}
+
 /// The attempt that disables a webhook dies after any number of its steps; its message is handed out again.
 #[tokio::test(start_paused = true)]
 async fn the_operator_is_told_of_a_disabling_wherever_its_function_died() {
