@@ -376,8 +376,10 @@ async fn anything_is_every_event_that_was_accepted() {
         );
         for event in ["nobody0", "a59", "c0"] {
             let attempts = log(&world, &tenant, &webhook, event).await;
-            let sent = attempts.iter().filter(|(trigger, _)| trigger == "recover");
-            assert_eq!(sent.count(), 1, "{event}: {attempts:?}");
+            // What is on its way is left to that; what has arrived by the time its page comes is sent again.
+            let was_published_to = webhook == first && event != "nobody0";
+            let trigger = if was_published_to { "event" } else { "recover" };
+            assert_eq!(attempts[0], (trigger.to_owned(), 1), "{event}");
         }
         // A webhook that was not there, when the one that all events went to is gone.
         webhook = format!("/v1/webhooks/{}", world.webhook(&tenant).await);

@@ -1,5 +1,8 @@
 //! The watchdog: what a queue has lost is sent again by itself.
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -138,6 +141,80 @@ async fn a_backlog_is_not_doubled() {
     assert_eq!(world.sweep().await, 0);
 }
 
+type Item = HashMap<String, AttributeValue>;
+
+async fn put(world: &World, item: &Item) {
+    let put = world.dynamodb.put_item().table_name("rung");
+    put.set_item(Some(item.clone())).send().await.unwrap();
+}
+
+/// Makes the tenant's item with this time in such a partition one that nobody can read. Returns it as it was.
+async fn spoil(world: &World, tenant: &str, (partition, time): (&str, &str)) -> Item {
+    let items = world.items().await.into_iter();
+    let is_wanted = |item: &Item| {
+        let pk = item["pk"].as_s().unwrap();
+        pk.starts_with(&format!("{partition}#{tenant}#")) && item.contains_key(time)
+    };
+    let mut found: Vec<_> = items.filter(is_wanted).collect();
+    assert_eq!(found.len(), 1);
+    let mut spoilt = found[0].clone();
+    spoilt.insert(time.to_owned(), AttributeValue::S("no time".to_owned()));
+    put(world, &spoilt).await;
+    found.remove(0)
+}
+
+/// Hours with a sweep in each that cannot look at everything, and says so.
+async fn hours_that_fail(world: &World, hours: u64) {
+    for _ in 0..hours {
+        world.pass(HOUR).await;
+        world.app.sweeper.sweep().await.unwrap_err();
+        world.run_for(MINUTE).await;
+    }
+}
+
+/// What was not looked at is looked at later, from where the watchdog last looked: no span is passed over.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_cannot_be_looked_at_holds_up_none_behind_it() {
+    let (world, tenants) = tenants().await;
+    for (tenant, _) in &tenants {
+        publish(&world, tenant, "lost").await;
+    }
+    world.lose_messages().await;
+    world.pass(MINUTE).await;
+    // Laps begin with the newest tenant.
+    let event = spoil(&world, "other", ("E", "a")).await;
+    hours_that_fail(&world, 3).await;
+    assert_eq!(status(&world, &tenants[0].0, "lost").await, "succeeded");
+    assert_eq!(world.posts(), 1);
+    put(&world, &event).await;
+    world.hours(2).await;
+    assert_eq!(status(&world, &tenants[1].0, "lost").await, "succeeded");
+    assert_eq!(world.posts(), 2);
+    world.pass(2 * HOUR).await;
+    assert_eq!(world.sweep().await, 0, "nothing is missing any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_of_a_tenant_that_cannot_be_looked_at_hold_up_none_behind_them() {
+    let (world, tenants) = tenants().await;
+    world.answer(500);
+    for (tenant, _) in &tenants {
+        publish(&world, tenant, "e").await;
+    }
+    world.run_for(1_000).await;
+    world.pass(MINUTE).await;
+    world.lose_messages().await;
+    world.answer(200);
+    let row = spoil(&world, "other", ("D", "d")).await;
+    hours_that_fail(&world, 3).await;
+    assert_eq!(status(&world, &tenants[0].0, "e").await, "succeeded");
+    assert_eq!(world.posts(), 3);
+    put(&world, &row).await;
+    world.hours(2).await;
+    assert_eq!(status(&world, &tenants[1].0, "e").await, "succeeded");
+    assert_eq!(world.posts(), 4);
+}
+
 /// The table is of an earlier time, the queues are of now.
 #[tokio::test(start_paused = true)]
 async fn a_restored_table_comes_to_its_end() {
@@ -157,8 +234,7 @@ async fn a_restored_table_comes_to_its_end() {
         delete.key("sk", item["sk"].clone()).send().await.unwrap();
     }
     for item in restored {
-        let put = world.dynamodb.put_item().table_name("rung");
-        put.set_item(Some(item)).send().await.unwrap();
+        put(&world, &item).await;
     }
     assert_eq!(status(&world, tenant, "waits").await, "pending");
     world.hours(3).await;

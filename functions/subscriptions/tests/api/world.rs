@@ -188,12 +188,37 @@ impl Statistics {
     }
 }
 
+/// Partitions of the table whose reads are refused: those that begin with one of these.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Throttled(Arc<Mutex<Vec<String>>>);
+
+impl Throttled {
+    /// From now on it is these.
+    pub(crate) fn set(&self, partitions: &[&str]) {
+        *self.0.lock().unwrap() = partitions.iter().map(|&one| one.to_owned()).collect();
+    }
+
+    /// What DynamoDB answers to a read of one of them.
+    fn refusal(&self, target: &str, text: &str) -> Option<Response> {
+        let operation = target.rsplit('.').next().unwrap();
+        let reads = ["GetItem", "BatchGetItem", "Query"].contains(&operation);
+        let partitions = self.0.lock().unwrap();
+        let named = |one: &String| text.contains(&format!(r#"{{"S":"{one}"#));
+        (reads && partitions.iter().any(named)).then(|| Response {
+            status: 400,
+            query_error: None,
+            body: br#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"throttled"}"#.to_vec(),
+        })
+    }
+}
+
 /// The way to AWS.
 #[derive(Clone)]
 struct Wire {
     aws: Aws,
     statistics: Statistics,
     contention: Contention,
+    throttled: Throttled,
     /// Calls so far.
     calls: Arc<AtomicUsize>,
 }
@@ -210,6 +235,9 @@ impl Backend for Wire {
             if statistics.refused.load(Ordering::Relaxed) {
                 return Err(ConnectorError::io("refused".into()));
             }
+        }
+        if let Some(refusal) = self.throttled.refusal(target, &text) {
+            return Ok(refusal);
         }
         Ok(self.contention.dispatch(&self.aws, target, body).await)
     }
@@ -250,6 +278,8 @@ pub(crate) struct World {
     pub(crate) statistics: Statistics,
     /// What transactions hold.
     pub(crate) contention: Contention,
+    /// Partitions that cannot be read.
+    pub(crate) throttled: Throttled,
     calls: Arc<AtomicUsize>,
     clock: Arc<dyn Clock>,
     router: Router,
@@ -429,11 +459,13 @@ impl World {
         });
         let aws = Aws::memory(&app::queues(1), Arc::clone(&clock)).unwrap();
         let (statistics, contention) = (Statistics::default(), Contention::default());
+        let throttled = Throttled::default();
         let calls = Arc::<AtomicUsize>::default();
         let (dynamodb, sqs) = rung_local_aws::clients(InProcess::new(Wire {
             aws: aws.clone(),
             statistics: statistics.clone(),
             contention: contention.clone(),
+            throttled: throttled.clone(),
             calls: Arc::clone(&calls),
         }));
         let app = App::new(Parts {
@@ -459,6 +491,7 @@ impl World {
             sqs,
             statistics,
             contention,
+            throttled,
             calls,
             receiver,
             stop: None,
@@ -504,6 +537,7 @@ impl World {
             sqs: self.sqs.clone(),
             statistics: self.statistics.clone(),
             contention: self.contention.clone(),
+            throttled: self.throttled.clone(),
             calls: Arc::clone(&self.calls),
             clock: Arc::clone(&self.clock),
             receiver: Arc::clone(&self.receiver),
@@ -547,6 +581,7 @@ impl World {
             dynamodb: self.dynamodb.clone(),
             statistics: self.statistics.clone(),
             contention: self.contention.clone(),
+            throttled: self.throttled.clone(),
             calls: Arc::clone(&self.calls),
             clock: Arc::clone(&self.clock),
             receiver: Arc::clone(&self.receiver),

@@ -9,7 +9,10 @@
 //! later ones at what waits and at jobs. While messages pile up in a queue, its lap rests: what is late is not lost then,
 //! and a flood is not to be doubled. What waits for a webhook that is paused, or whose rate limit has given places ahead is left alone as well.
 //!
-//! A lap keeps its place in the table: each piece goes on where the one before it has ended, and a crash repeats a piece.
+//! A lap keeps its place in the table: each piece goes on where the one before it has ended, and a crash repeats a piece. A tenant that
+//! cannot be looked at holds up none of the others: the next lap looks at more of it.
+
+use std::collections::BTreeMap;
 
 use super::{FlowError, sweep::Sweeper};
 use crate::{
@@ -22,7 +25,7 @@ use crate::{
     limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCH_TIME_MS},
     queue::QueueName,
     store::{
-        laps::{Lap, Place},
+        laps::{Behind, Lap, Place},
         tenants,
         walk::{Order, Span},
     },
@@ -32,6 +35,8 @@ use crate::{
 const WATCH_ROWS: usize = 20;
 /// How far back the first lap looks, in milliseconds.
 const FIRST_LAP_MS: u64 = 86_400_000;
+/// Tenants that a lap may leave behind. Where more cannot be looked at, the table itself fails, and the piece with it.
+const MOST_BEHIND: usize = 100;
 
 /// A piece of a lap.
 struct Piece<'a> {
@@ -43,6 +48,8 @@ struct Piece<'a> {
     /// Until when, in milliseconds of the wall clock.
     until_ms: u64,
     sent: usize,
+    /// Why something was left to the next lap.
+    failed: Option<FlowError>,
 }
 
 impl Sweeper {
@@ -52,24 +59,26 @@ impl Sweeper {
     /// When the table or a queue fails; the next sweep goes on.
     pub(super) async fn watch(&self) -> Result<usize, FlowError> {
         let mut sent = 0;
+        let mut watched = Ok(());
         for queue in [QueueName::Deliver, QueueName::Retry] {
-            sent += self.watch_queue(queue).await?;
+            // One lap's failure is no reason to stop the other.
+            watched = watched.and(self.watch_queue(queue, &mut sent).await);
         }
         if sent > 0 {
             tracing::warn!(sent, "lost messages sent again");
             self.metrics.resent(sent);
             self.metrics.flush();
         }
-        Ok(sent)
+        watched.map(|()| sent)
     }
 
-    async fn watch_queue(&self, queue: QueueName) -> Result<usize, FlowError> {
+    async fn watch_queue(&self, queue: QueueName, sent: &mut usize) -> Result<(), FlowError> {
         let now_ms = self.clock.now_ms();
         let Some(lap) = next_lap(self.store.lap(queue).await?, now_ms) else {
-            return Ok(0);
+            return Ok(());
         };
         if self.queue.backlog(queue).await? > BACKLOG {
-            return Ok(0);
+            return Ok(());
         }
         let mut piece = Piece {
             sweeper: self,
@@ -78,32 +87,42 @@ impl Sweeper {
             steps: WATCH_STEPS,
             until_ms: self.clock.wall_ms() + WATCH_TIME_MS,
             sent: 0,
+            failed: None,
         };
-        piece.walk().await?;
+        let walked = piece.walk().await;
+        *sent += piece.sent;
+        walked?;
         self.store.put_lap(queue, &piece.lap).await?;
-        Ok(piece.sent)
+        piece.failed.map_or(Ok(()), Err)
     }
 }
 
 /// The lap that is under way, or the next one if it is time for it.
 fn next_lap(stored: Option<Lap>, now_ms: u64) -> Option<Lap> {
-    let next = |before_ms: u64| Lap {
+    let next = |before_ms: u64, behind| Lap {
         before_ms,
         began_ms: now_ms,
         place: Some(Place::default()),
+        behind,
     };
     let Some(lap) = stored else {
         // What is older was accepted before there was a watchdog.
-        return Some(next(now_ms.saturating_sub(FIRST_LAP_MS)));
+        let before_ms = now_ms.saturating_sub(FIRST_LAP_MS);
+        return Some(next(before_ms, BTreeMap::new()));
     };
     // A clock that was wrong began it in the future.
     if lap.began_ms > now_ms + LAP_MS {
-        return Some(next(lap.before_ms.min(now_ms)));
+        return Some(next(lap.before_ms.min(now_ms), lap.behind));
     }
     if lap.place.is_some() {
         return Some(lap);
     }
-    (lap.began_ms + LAP_MS <= now_ms).then(|| next(lap.began_ms))
+    (lap.began_ms + LAP_MS <= now_ms).then(|| {
+        let mut behind = lap.behind;
+        // One that the lap did not come by is gone.
+        behind.retain(|_, behind| behind.failed_ms == lap.began_ms);
+        next(lap.began_ms, behind)
+    })
 }
 
 impl Piece<'_> {
@@ -111,7 +130,9 @@ impl Piece<'_> {
     async fn walk(&mut self) -> Result<(), FlowError> {
         while let Some(mut place) = self.lap.place.take() {
             if self.queue == QueueName::Retry && place == Place::default() {
-                self.watch_jobs().await?;
+                // Each lap looks at all of them.
+                let watched = self.watch_jobs().await;
+                watched.or_else(|error| self.pass_over(error))?;
             }
             let before = place.tenant.as_deref();
             let page = self
@@ -128,13 +149,17 @@ impl Piece<'_> {
                         ..Place::default()
                     };
                 }
-                let rest = match self.queue {
-                    QueueName::Deliver => self.watch_events(&tenant.id, &mut place).await?,
-                    QueueName::Retry => self.watch_webhooks(&tenant.id, &mut place).await?,
+                let looked = match self.queue {
+                    QueueName::Deliver => self.watch_events(&tenant.id, &mut place).await,
+                    QueueName::Retry => self.watch_webhooks(&tenant.id, &mut place).await,
                 };
-                if rest {
-                    self.lap.place = Some(place);
-                    return Ok(());
+                match looked {
+                    Ok(true) => {
+                        self.lap.place = Some(place);
+                        return Ok(());
+                    }
+                    Ok(false) => drop(self.lap.behind.remove(&tenant.id)),
+                    Err(error) => self.leave_behind(&tenant.id, error)?,
                 }
                 place = Place {
                     tenant: Some(tenants::place(tenant)),
@@ -150,6 +175,39 @@ impl Piece<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Leaves a tenant that cannot be looked at to the next lap, which looks from where the last one that could has looked.
+    fn leave_behind(&mut self, tenant: &TenantId, error: FlowError) -> Result<(), FlowError> {
+        let behind = Behind {
+            before_ms: self.before_ms(tenant),
+            failed_ms: self.lap.began_ms,
+        };
+        let is_known = self.lap.behind.contains_key(tenant);
+        if !is_known && self.lap.behind.len() >= MOST_BEHIND {
+            return Err(error);
+        }
+        self.pass_over(error)?;
+        self.lap.behind.insert(tenant.clone(), behind);
+        tracing::warn!(%tenant, queue = self.queue.as_str(), "left to the next lap of the watchdog");
+        Ok(())
+    }
+
+    /// Goes on after a failure to read the table, which is told when the piece has ended. Without a queue there is nothing to go on with.
+    fn pass_over(&mut self, error: FlowError) -> Result<(), FlowError> {
+        match error {
+            FlowError::Store(_) => {
+                self.failed.get_or_insert(error);
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// When the last lap began that looked at a tenant.
+    fn before_ms(&self, tenant: &TenantId) -> u64 {
+        let behind = self.lap.behind.get(tenant);
+        behind.map_or(self.lap.before_ms, |behind| behind.before_ms)
     }
 
     /// What was due then or before is lost for a lap that began at `began_ms`.
@@ -172,7 +230,7 @@ impl Piece<'_> {
     ) -> Result<bool, FlowError> {
         let store = &self.sweeper.store;
         let span = Span {
-            since_ms: self.lost_ms(self.lap.before_ms),
+            since_ms: self.lost_ms(self.before_ms(tenant)),
             until_ms: self.lost_ms(self.lap.began_ms).saturating_sub(1),
         };
         loop {
@@ -243,11 +301,7 @@ impl Piece<'_> {
         cursor: &mut Option<String>,
     ) -> Result<bool, FlowError> {
         let store = &self.sweeper.store;
-        let Lap {
-            before_ms,
-            began_ms,
-            ..
-        } = self.lap;
+        let (before_ms, began_ms) = (self.before_ms(tenant), self.lap.began_ms);
         let by_ms = self.lost_ms(began_ms);
         loop {
             if !self.step() {

@@ -2,7 +2,7 @@
 //!
 //! It reads eventually, for half the price: what it finds a moment late it sends once more in vain, or an hour later.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,18 @@ pub struct Lap {
     pub began_ms: u64,
     /// Where it stands; `None` once it has ended.
     pub place: Option<Place>,
+    /// The tenants that it or the lap before could not look at.
+    #[serde(default)]
+    pub behind: BTreeMap<TenantId, Behind>,
+}
+
+/// What the watchdog owes a tenant that it could not look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// When the last lap that looked at it began, in milliseconds; 0 if none has.
+    pub before_ms: u64,
+    /// When the last lap that failed at it began, in milliseconds.
+    pub failed_ms: u64,
 }
 
 /// Where a lap stands.

@@ -17,7 +17,7 @@ use super::{
     transact::Part,
 };
 use crate::domain::{
-    id::{TenantId, WebhookId},
+    id::{TenantId, TenantName, WebhookId},
     tenant::Changes,
 };
 
@@ -36,6 +36,11 @@ pub(super) fn row_partition(name: &str) -> String {
 
 /// The attribute that says which of its name the tenant is.
 pub(super) const NUMBER: &str = "nth";
+
+/// The tenant whose row this is.
+pub(super) fn id_of(name: &TenantName, row: &Row) -> TenantId {
+    TenantId::first(name).with_number(row.maybe_number(NUMBER).unwrap_or(1))
+}
 
 /// The attribute that says how many webhooks the tenant has.
 pub(super) const WEBHOOKS: &str = "hooks";

@@ -19,7 +19,8 @@ use super::{
     reminders::reminder_of,
     table::LISTS,
     tenant_row::{
-        CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, is_of, partition, row_partition,
+        CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, id_of, is_of, partition,
+        row_partition,
     },
     transact::{Part, Transacted},
     walk::Order,
@@ -32,7 +33,8 @@ use crate::domain::{
     tenant::Tenant,
 };
 
-const LIST: &str = "T";
+/// The partition of the index where all tenants stand.
+pub(super) const LIST: &str = "T";
 /// The sort key of what is kept of a name whose tenant was deleted.
 const DELETED: &str = "Z";
 /// The attribute of that row with the job that erases what the tenant left.
@@ -284,7 +286,7 @@ fn to_row(tenant: &Tenant) -> Builder {
 fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
     let name = row.parsed("pk", |pk| TenantName::parse(pk.strip_prefix("T#")?).ok())?;
     Ok(Tenant {
-        id: TenantId::first(&name).with_number(row.maybe_number(NUMBER).unwrap_or(1)),
+        id: id_of(&name, &row),
         name: row.maybe_text("title"),
         dialect: row.text("dialect")?,
         plan: row.maybe_text("tier"),

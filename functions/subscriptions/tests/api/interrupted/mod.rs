@@ -395,6 +395,51 @@ async fn what_fails_under_a_recovery_is_sent_by_it() {
     );
 }
 
+/// Whether its message is on its way or lost, an event that was just accepted comes once.
+#[tokio::test(start_paused = true)]
+async fn a_recovery_leaves_first_attempts_that_are_on_their_way() {
+    for is_lost in [false, true] {
+        let world = World::still().await;
+        let tenant = world.tenant("acme", "odin", "pro").await;
+        let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+        let event = json!({"id": "e", "type": "content.saga.added", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+        let first = world.sqs.receive_message().queue_url(queue_url("deliver"));
+        let first = first.send().await.unwrap().messages.unwrap().remove(0);
+        let asked = json!({"statuses": ["any"], "since": "2025-10-09T08:00:00Z"});
+        let asked = world
+            .send(&tenant, "POST", &format!("{path}/recover"), asked)
+            .await;
+        let job = asked.data(202)["job"]["id"].as_str().unwrap().to_owned();
+        world.settle().await;
+        assert_eq!(world.posts(), 0, "{is_lost}");
+        let job = progress(&world, &tenant, &format!("/v1/jobs/{job}")).await;
+        assert_eq!(
+            (&job["status"], &job["progress"]["done"]),
+            (&json!("succeeded"), &json!(1))
+        );
+        let first = Handed {
+            queue: "deliver",
+            record: Record {
+                message_id: first.message_id.unwrap(),
+                body: first.body.unwrap(),
+                receives: 1,
+            },
+            receipt: first.receipt_handle.unwrap(),
+        };
+        if is_lost {
+            world.delete(&first).await;
+        } else {
+            world.handle(&first).await;
+            assert_eq!(world.posts(), 1);
+        }
+        world.pass(MINUTE).await;
+        world.settle().await;
+        assert_eq!(world.posts(), 1, "{is_lost}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn deleting_drops_a_recovery() {
     let world = World::still().await;

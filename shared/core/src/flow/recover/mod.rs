@@ -249,11 +249,11 @@ impl Control {
         page.end_at(noted_end.unwrap_or(THE_END));
         self.outlast_ladders(&webhook, &page.again).await?;
         self.note_backfilled(tenant, &page.again).await?;
-        let overdue = page.overdue.into_iter();
-        let overdue: Vec<_> = overdue
-            .map(|(_, message)| (Message::Attempt(message), 0))
+        let in_place = page.in_place.into_iter();
+        let in_place: Vec<_> = in_place
+            .map(|(_, message, delay_ms)| (Message::Attempt(message), delay_ms))
             .collect();
-        let sent = self.queue.send_all(QueueName::Retry, &overdue).await;
+        let sent = self.queue.send_all(QueueName::Retry, &in_place).await;
         sent.into_iter().collect::<Result<(), _>>()?;
         let dues = (job.before.deliveries..).map(|place| recovery.due_ms(place));
         self.send_again(&recovery, &webhook, page.again, dues)

@@ -19,6 +19,7 @@ use crate::{
         accept::{delivery_key, subscribes},
         control::Control,
     },
+    limits::{FRESH_MS, REPEAT_DELAY_MS},
     store::{
         deliveries::{List, list_key},
         events::Event,
@@ -29,8 +30,9 @@ use crate::{
 /// What a page of a recovery holds.
 pub(super) struct Recoverable {
     pub(super) again: Vec<Again>,
-    /// What should have been attempted long ago, with its place in the list: it goes on where it stands.
-    pub(super) overdue: Vec<(String, AttemptMessage)>,
+    /// What goes on where it stands, with its place in the list and the message's delay in milliseconds: what should have been attempted
+    /// long ago, and first attempts that are on their way.
+    pub(super) in_place: Vec<(String, AttemptMessage, u64)>,
     /// Events that have no body in the webhook's dialect, and deliveries that are worn out.
     pub(super) skipped: u64,
     pub(super) next: Option<String>,
@@ -42,14 +44,14 @@ pub(super) const THE_END: &str = "~";
 impl Recoverable {
     /// How many deliveries it puts on their way.
     pub(super) fn sent(&self) -> u64 {
-        (self.again.len() + self.overdue.len()) as u64
+        (self.again.len() + self.in_place.len()) as u64
     }
 
     /// Leaves out what comes behind the last place of the page when it was counted.
     pub(super) fn end_at(&mut self, end: &str) {
         if self.next.as_deref().is_none_or(|next| next > end) {
             self.again.retain(|delivery| *delivery.listed_at <= *end);
-            self.overdue.retain(|(listed_at, _)| **listed_at <= *end);
+            self.in_place.retain(|(listed_at, ..)| **listed_at <= *end);
             self.next = (end != THE_END).then(|| end.to_owned());
         }
     }
@@ -116,8 +118,8 @@ impl Control {
             .into_iter()
             .filter(|row| self.is_overdue(row, webhook));
         Ok(Recoverable {
-            overdue: overdue
-                .map(|row| (list_key(&row.key), row.message()))
+            in_place: overdue
+                .map(|row| (list_key(&row.key), row.message(), 0))
                 .collect(),
             again: self.not_through(wanted, recovery).await?,
             skipped,
@@ -177,7 +179,7 @@ impl Control {
         let made = self.store.attempts(&names).await?;
         let before = self.spoken_before(&rows, &made).await?;
         let mut again = Vec::new();
-        let mut overdue = Vec::new();
+        let mut in_place = Vec::new();
         let mut skipped = unsayable.len() as u64;
         for (((entry, event), key), name) in events.iter().zip(&keys).zip(&names) {
             let last = made.iter().find(|made| made.key == *name);
@@ -189,7 +191,7 @@ impl Control {
             let to = match (row, last) {
                 (Some(row), _) if !self.is_wanted(recovery, row, webhook, dialect) => {
                     if self.is_overdue(row, webhook) {
-                        overdue.push((entry.position(), row.message()));
+                        in_place.push((entry.position(), row.message(), 0));
                     } else if row.is_worn_out() && self.is_in_scope(recovery, row, webhook, dialect)
                     {
                         skipped += 1;
@@ -206,6 +208,16 @@ impl Control {
                 // publication; what comes of that later finds this one's row.
                 (None, None) => {
                     backfilled = !self.matched(event, webhook).await?;
+                    if !backfilled && self.is_on_its_way(key, webhook) {
+                        let first = Position::first(key.accepted_ms, webhook.epoch);
+                        let copy = AttemptMessage {
+                            repeated: true,
+                            ..AttemptMessage::new(key.clone(), first)
+                        };
+                        // By then it has been made, or is lost.
+                        in_place.push((entry.position(), copy, REPEAT_DELAY_MS));
+                        continue;
+                    }
                     fresh_ladder(recovery, (2, 1), spoken)
                 }
             };
@@ -219,7 +231,7 @@ impl Control {
         }
         Ok(Recoverable {
             again,
-            overdue,
+            in_place,
             skipped,
             next,
         })
@@ -229,6 +241,12 @@ impl Control {
     async fn matched(&self, event: &Event, webhook: &Webhook) -> Result<bool, FlowError> {
         let matches = self.store.matches(event).await?;
         Ok(matches.iter().any(|found| found.webhook == webhook.id))
+    }
+
+    /// Whether the first attempt of a delivery may yet be made without a look at its row, which a recovery would write in vain.
+    fn is_on_its_way(&self, key: &DeliveryKey, webhook: &Webhook) -> bool {
+        let is_fresh = key.accepted_ms + FRESH_MS >= self.clock.now_ms();
+        is_fresh && key.accepted_ms >= webhook.enabled_ms && !self.is_held_back(webhook)
     }
 
     /// Whether a recovery sends a delivery as it stands.
