@@ -90,6 +90,9 @@ pub const WATCH_PAGE: usize = 100;
 pub const WATCH_STEPS: usize = 500;
 /// How long it reads at most in a minute for each queue, in milliseconds: a sweep that is cut off keeps no place.
 pub const WATCH_TIME_MS: u64 = 15_000;
+/// Tenants that a lap of the watchdog may leave behind because they cannot be read. Where there are more, the table itself fails, and
+/// the piece with it.
+pub const WATCH_BEHIND: usize = 100;
 /// A wait whose look at the clock after parking shows less than this left goes to the delay queue as well, in milliseconds.
 pub const PARK_MIN_MS: u64 = 12 * 60_000;
 /// How long after a write the index may still answer without it, in milliseconds. What goes by the lists of deliveries and must miss

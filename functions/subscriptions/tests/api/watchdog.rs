@@ -1,8 +1,6 @@
 //! The watchdog: what a queue has lost is sent again by itself.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::AttributeValue;
+use rung_core::limits::WATCH_BEHIND;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -141,28 +139,6 @@ async fn a_backlog_is_not_doubled() {
     assert_eq!(world.sweep().await, 0);
 }
 
-type Item = HashMap<String, AttributeValue>;
-
-async fn put(world: &World, item: &Item) {
-    let put = world.dynamodb.put_item().table_name("rung");
-    put.set_item(Some(item.clone())).send().await.unwrap();
-}
-
-/// Makes the tenant's item with this time in such a partition one that nobody can read. Returns it as it was.
-async fn spoil(world: &World, tenant: &str, (partition, time): (&str, &str)) -> Item {
-    let items = world.items().await.into_iter();
-    let is_wanted = |item: &Item| {
-        let pk = item["pk"].as_s().unwrap();
-        pk.starts_with(&format!("{partition}#{tenant}#")) && item.contains_key(time)
-    };
-    let mut found: Vec<_> = items.filter(is_wanted).collect();
-    assert_eq!(found.len(), 1);
-    let mut spoilt = found[0].clone();
-    spoilt.insert(time.to_owned(), AttributeValue::S("no time".to_owned()));
-    put(world, &spoilt).await;
-    found.remove(0)
-}
-
 /// Hours with a sweep in each that cannot look at everything, and says so.
 async fn hours_that_fail(world: &World, hours: u64) {
     for _ in 0..hours {
@@ -174,45 +150,97 @@ async fn hours_that_fail(world: &World, hours: u64) {
 
 /// What was not looked at is looked at later, from where the watchdog last looked: no span is passed over.
 #[tokio::test(start_paused = true)]
-async fn a_tenant_that_cannot_be_looked_at_holds_up_none_behind_it() {
-    let (world, tenants) = tenants().await;
-    for (tenant, _) in &tenants {
-        publish(&world, tenant, "lost").await;
+async fn first_attempts_of_a_throttled_tenant_hold_up_nobodys_and_are_sent_later() {
+    // Laps begin with the newest tenant: its row, its webhooks and its list of events.
+    for partition in ["T#other", "E#other#"] {
+        let (world, tenants) = tenants().await;
+        let [(acme, _), (other, _)] = &tenants[..] else {
+            panic!("two tenants");
+        };
+        publish(&world, acme, "lost").await;
+        publish(&world, other, "lost").await;
+        world.pass(HOUR).await;
+        // Of the span of the second lap.
+        publish(&world, other, "later").await;
+        world.lose_messages().await;
+        world.pass(MINUTE).await;
+        world.throttled.set(&[partition]);
+        hours_that_fail(&world, 3).await;
+        assert_eq!(world.posts(), 1, "{partition}");
+        world.throttled.set(&[]);
+        assert_eq!(status(&world, acme, "lost").await, "succeeded");
+        world.hours(1).await;
+        for event in ["lost", "later"] {
+            let status = status(&world, other, event).await;
+            assert_eq!(status, "succeeded", "{partition} {event}");
+        }
+        assert_eq!(world.posts(), 3, "{partition}");
+        world.pass(2 * HOUR).await;
+        assert_eq!(world.sweep().await, 0, "nothing is missing any more");
     }
-    world.lose_messages().await;
-    world.pass(MINUTE).await;
-    // Laps begin with the newest tenant.
-    let event = spoil(&world, "other", ("E", "a")).await;
-    hours_that_fail(&world, 3).await;
-    assert_eq!(status(&world, &tenants[0].0, "lost").await, "succeeded");
-    assert_eq!(world.posts(), 1);
-    put(&world, &event).await;
-    world.hours(2).await;
-    assert_eq!(status(&world, &tenants[1].0, "lost").await, "succeeded");
-    assert_eq!(world.posts(), 2);
-    world.pass(2 * HOUR).await;
-    assert_eq!(world.sweep().await, 0, "nothing is missing any more");
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_of_a_tenant_that_cannot_be_looked_at_hold_up_none_behind_them() {
-    let (world, tenants) = tenants().await;
-    world.answer(500);
-    for (tenant, _) in &tenants {
-        publish(&world, tenant, "e").await;
+async fn waits_of_a_throttled_tenant_hold_up_nobodys_and_are_sent_later() {
+    for partition in ["T#other", "D#other#"] {
+        let (world, tenants) = tenants().await;
+        world.answer(500);
+        for (tenant, _) in &tenants {
+            publish(&world, tenant, "e").await;
+        }
+        world.run_for(1_000).await;
+        world.pass(MINUTE).await;
+        world.lose_messages().await;
+        world.answer(200);
+        world.throttled.set(&[partition]);
+        hours_that_fail(&world, 8).await;
+        assert_eq!(world.posts(), 3, "{partition}");
+        // Its waits are so old now that a lap looks at them every six hours only: what it missed it makes up for.
+        world.throttled.set(&[]);
+        world.hours(1).await;
+        assert_eq!(world.posts(), 4, "{partition}");
+        for (tenant, _) in &tenants {
+            assert_eq!(status(&world, tenant, "e").await, "succeeded");
+        }
     }
-    world.run_for(1_000).await;
-    world.pass(MINUTE).await;
+}
+
+/// So many tenants that the pages of a piece end in the midst of one.
+#[tokio::test(start_paused = true)]
+async fn the_next_piece_goes_on_where_a_piece_has_ended() {
+    const TENANTS: usize = 130;
+    let world = World::still().await;
+    for number in 0..TENANTS {
+        let tenant = world.tenant(&format!("t{number}"), "odin", "pro").await;
+        world.webhook(&tenant).await;
+        publish(&world, &tenant, "lost").await;
+    }
     world.lose_messages().await;
-    world.answer(200);
-    let row = spoil(&world, "other", ("D", "d")).await;
-    hours_that_fail(&world, 3).await;
-    assert_eq!(status(&world, &tenants[0].0, "e").await, "succeeded");
-    assert_eq!(world.posts(), 3);
-    put(&world, &row).await;
-    world.hours(2).await;
-    assert_eq!(status(&world, &tenants[1].0, "e").await, "succeeded");
-    assert_eq!(world.posts(), 4);
+    world.pass(2 * HOUR).await;
+    let pieces = [world.sweep().await, world.sweep().await];
+    assert!(pieces.iter().all(|&sent| sent > 0), "{pieces:?}");
+    assert_eq!(pieces.iter().sum::<usize>(), TENANTS);
+    world.run_for(MINUTE).await;
+    assert_eq!(world.posts(), TENANTS);
+}
+
+/// Where the table itself cannot be read, a lap waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_lap_that_cannot_read_too_many_tenants_begins_its_piece_again() {
+    let world = World::still().await;
+    let mut callers = Vec::new();
+    for number in 0..=WATCH_BEHIND {
+        let tenant = world.tenant(&format!("t{number}"), "odin", "pro").await;
+        callers.push(tenant);
+    }
+    world.webhook(&callers[0]).await;
+    publish(&world, &callers[0], "lost").await;
+    world.lose_messages().await;
+    world.pass(2 * HOUR).await;
+    world.throttled.set(&["T#t"]);
+    world.app.sweeper.sweep().await.unwrap_err();
+    world.throttled.set(&[]);
+    assert_eq!(world.sweep().await, 1, "no lap has passed it over");
 }
 
 /// The table is of an earlier time, the queues are of now.
@@ -234,7 +262,8 @@ async fn a_restored_table_comes_to_its_end() {
         delete.key("sk", item["sk"].clone()).send().await.unwrap();
     }
     for item in restored {
-        put(&world, &item).await;
+        let put = world.dynamodb.put_item().table_name("rung");
+        put.set_item(Some(item)).send().await.unwrap();
     }
     assert_eq!(status(&world, tenant, "waits").await, "pending");
     world.hours(3).await;

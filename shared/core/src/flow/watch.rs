@@ -14,6 +14,8 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
+
 use super::{FlowError, sweep::Sweeper};
 use crate::{
     domain::{
@@ -22,12 +24,12 @@ use crate::{
         message::{AttemptMessage, Message},
         position::Position,
     },
-    limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_PAGE, WATCH_STEPS, WATCH_TIME_MS},
+    limits::{BACKLOG, LAP_MS, LOST_MS, WATCH_BEHIND, WATCH_PAGE, WATCH_STEPS, WATCH_TIME_MS},
     queue::QueueName,
     store::{
+        StoreError,
         laps::{Behind, Lap, Place},
-        tenants,
-        walk::{Order, Span},
+        walk::Span,
     },
 };
 
@@ -35,8 +37,6 @@ use crate::{
 const WATCH_ROWS: usize = 20;
 /// How far back the first lap looks, in milliseconds.
 const FIRST_LAP_MS: u64 = 86_400_000;
-/// Tenants that a lap may leave behind. Where more cannot be looked at, the table itself fails, and the piece with it.
-const MOST_BEHIND: usize = 100;
 
 /// A piece of a lap.
 struct Piece<'a> {
@@ -135,38 +135,33 @@ impl Piece<'_> {
                 watched.or_else(|error| self.pass_over(error))?;
             }
             let before = place.tenant.as_deref();
-            let page = self
-                .sweeper
-                .store
-                .tenants(Order::NewestFirst, before, WATCH_PAGE)
-                .await?;
+            let store = &self.sweeper.store;
+            let (positions, next) = store.tenant_positions(before, WATCH_PAGE).await?;
             self.steps = self.steps.saturating_sub(1);
-            for tenant in &page.items {
-                if place.under_way.as_ref() != Some(&tenant.id) {
+            let tenants = positions.iter().map(|position| store.tenant_at(position));
+            let tenants = join_all(tenants).await;
+            for (position, tenant) in positions.into_iter().zip(tenants) {
+                if place.under_way.as_ref() != Some(&position) {
                     place = Place {
                         tenant: place.tenant.take(),
-                        under_way: Some(tenant.id.clone()),
+                        under_way: Some(position.clone()),
                         ..Place::default()
                     };
                 }
-                let looked = match self.queue {
-                    QueueName::Deliver => self.watch_events(&tenant.id, &mut place).await,
-                    QueueName::Retry => self.watch_webhooks(&tenant.id, &mut place).await,
-                };
-                match looked {
+                match self.watch_tenant(tenant, &position, &mut place).await {
                     Ok(true) => {
                         self.lap.place = Some(place);
                         return Ok(());
                     }
-                    Ok(false) => drop(self.lap.behind.remove(&tenant.id)),
-                    Err(error) => self.leave_behind(&tenant.id, error)?,
+                    Ok(false) => drop(self.lap.behind.remove(&position)),
+                    Err(error) => self.leave_behind(&position, error)?,
                 }
                 place = Place {
-                    tenant: Some(tenants::place(tenant)),
+                    tenant: Some(position),
                     ..Place::default()
                 };
             }
-            self.lap.place = page.next.map(|tenant| Place {
+            self.lap.place = next.map(|tenant| Place {
                 tenant: Some(tenant),
                 ..Place::default()
             });
@@ -177,19 +172,40 @@ impl Piece<'_> {
         Ok(())
     }
 
+    /// Looks at a tenant, if it is still there. Whether something of it is left.
+    async fn watch_tenant(
+        &mut self,
+        tenant: Result<Option<TenantId>, StoreError>,
+        position: &str,
+        place: &mut Place,
+    ) -> Result<bool, FlowError> {
+        let Some(tenant) = tenant? else {
+            return Ok(false);
+        };
+        let before_ms = self.before_ms(position);
+        match self.queue {
+            QueueName::Deliver => self.watch_events(&tenant, before_ms, place).await,
+            QueueName::Retry => self.watch_webhooks(&tenant, before_ms, place).await,
+        }
+    }
+
     /// Leaves a tenant that cannot be looked at to the next lap, which looks from where the last one that could has looked.
-    fn leave_behind(&mut self, tenant: &TenantId, error: FlowError) -> Result<(), FlowError> {
+    fn leave_behind(&mut self, position: &str, error: FlowError) -> Result<(), FlowError> {
         let behind = Behind {
-            before_ms: self.before_ms(tenant),
+            before_ms: self.before_ms(position),
             failed_ms: self.lap.began_ms,
         };
-        let is_known = self.lap.behind.contains_key(tenant);
-        if !is_known && self.lap.behind.len() >= MOST_BEHIND {
+        let is_known = self.lap.behind.contains_key(position);
+        if !is_known && self.lap.behind.len() >= WATCH_BEHIND {
             return Err(error);
         }
         self.pass_over(error)?;
-        self.lap.behind.insert(tenant.clone(), behind);
-        tracing::warn!(%tenant, queue = self.queue.as_str(), "left to the next lap of the watchdog");
+        self.lap.behind.insert(position.to_owned(), behind);
+        tracing::warn!(
+            tenant = position,
+            queue = self.queue.as_str(),
+            "left to the next lap of the watchdog"
+        );
         Ok(())
     }
 
@@ -204,9 +220,9 @@ impl Piece<'_> {
         }
     }
 
-    /// When the last lap began that looked at a tenant.
-    fn before_ms(&self, tenant: &TenantId) -> u64 {
-        let behind = self.lap.behind.get(tenant);
+    /// When the last lap began that looked at the tenant of this position.
+    fn before_ms(&self, position: &str) -> u64 {
+        let behind = self.lap.behind.get(position);
         behind.map_or(self.lap.before_ms, |behind| behind.before_ms)
     }
 
@@ -226,11 +242,12 @@ impl Piece<'_> {
     async fn watch_events(
         &mut self,
         tenant: &TenantId,
+        before_ms: u64,
         place: &mut Place,
     ) -> Result<bool, FlowError> {
         let store = &self.sweeper.store;
         let span = Span {
-            since_ms: self.lost_ms(self.before_ms(tenant)),
+            since_ms: self.lost_ms(before_ms),
             until_ms: self.lost_ms(self.lap.began_ms).saturating_sub(1),
         };
         loop {
@@ -268,6 +285,7 @@ impl Piece<'_> {
     async fn watch_webhooks(
         &mut self,
         tenant: &TenantId,
+        before_ms: u64,
         place: &mut Place,
     ) -> Result<bool, FlowError> {
         let store = &self.sweeper.store;
@@ -279,8 +297,9 @@ impl Piece<'_> {
             let webhooks = store.webhook_ids(tenant, after, WATCH_PAGE).await?;
             let is_last = webhooks.len() < WATCH_PAGE;
             for (position, webhook) in webhooks {
+                let cursor = &mut place.cursor;
                 if self
-                    .watch_waiting(tenant, &webhook, &mut place.cursor)
+                    .watch_waiting(tenant, &webhook, before_ms, cursor)
                     .await?
                 {
                     return Ok(true);
@@ -298,10 +317,11 @@ impl Piece<'_> {
         &mut self,
         tenant: &TenantId,
         webhook: &WebhookId,
+        before_ms: u64,
         cursor: &mut Option<String>,
     ) -> Result<bool, FlowError> {
         let store = &self.sweeper.store;
-        let (before_ms, began_ms) = (self.before_ms(tenant), self.lap.began_ms);
+        let began_ms = self.lap.began_ms;
         let by_ms = self.lost_ms(began_ms);
         loop {
             if !self.step() {

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Query, Range, Row, Store, StoreError,
+    Query, Range, Row, Store, StoreError, Stretch,
     attempts::row_key as entry_key,
     deliveries::{self, List, key_of, list_partitions},
     event_list::Entry,
     events,
     item::Builder,
     table::LISTS,
-    tenant_row,
+    tenant_row, tenants,
     walk::{Order, Source, Span, Start},
     webhooks,
 };
@@ -22,7 +22,7 @@ use crate::{
     domain::{
         attempt::AttemptKey,
         delivery::Delivery,
-        id::{DeliveryKey, TenantId, WebhookId},
+        id::{DeliveryKey, TenantId, TenantName, WebhookId},
     },
     queue::QueueName,
 };
@@ -36,9 +36,9 @@ pub struct Lap {
     pub began_ms: u64,
     /// Where it stands; `None` once it has ended.
     pub place: Option<Place>,
-    /// The tenants that it or the lap before could not look at.
+    /// The tenants that it or the lap before could not look at, by their positions in the list of tenants.
     #[serde(default)]
-    pub behind: BTreeMap<TenantId, Behind>,
+    pub behind: BTreeMap<String, Behind>,
 }
 
 /// What the watchdog owes a tenant that it could not look at.
@@ -55,8 +55,8 @@ pub struct Behind {
 pub struct Place {
     /// The tenant before which it goes on in the list of tenants; `None` at its beginning.
     pub tenant: Option<String>,
-    /// The tenant that it is in the middle of.
-    pub under_way: Option<TenantId>,
+    /// The position of the tenant that it is in the middle of.
+    pub under_way: Option<String>,
     /// The webhook behind which it goes on in the list of that tenant's.
     pub webhook: Option<String>,
     /// The position behind which it goes on with what is listed of these.
@@ -80,6 +80,50 @@ impl Store {
     pub async fn put_lap(&self, queue: QueueName, lap: &Lap) -> Result<(), StoreError> {
         let item = Builder::new(partition(queue), "-").json("m", lap);
         self.put_soon(item.build()).await
+    }
+
+    /// A page of all tenants, newest first: up to `limit` positions in their list before the position `before`, and the one to go on
+    /// from. It reads no row of a tenant, so none can fail it.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub async fn tenant_positions(
+        &self,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<String>, Option<String>), StoreError> {
+        let stretch = Stretch {
+            index: Some(LISTS),
+            order: Order::NewestFirst,
+            from: "0",
+            until: "~",
+            after: before,
+        };
+        let list = [tenants::LIST.to_owned()];
+        let (rows, next) = self.merged_page(&list, stretch, limit).await?;
+        let position = |row: &Row| row.parsed("gs", |gs| Some(gs.to_owned()));
+        let positions = rows.iter().map(position).collect::<Result<_, _>>()?;
+        Ok((positions, next))
+    }
+
+    /// The tenant that stands at this position in the list of all; `None` when it is gone.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn tenant_at(&self, position: &str) -> Result<Option<TenantId>, StoreError> {
+        let name = position.split_once('#').map(|(_, name)| name);
+        let Some(name) = name.and_then(|name| TenantName::parse(name).ok()) else {
+            return Err(StoreError::Corrupt {
+                key: position.to_owned(),
+                attribute: "gs",
+            });
+        };
+        let key = (
+            tenant_row::row_partition(name.as_str()),
+            tenant_row::SK.to_owned(),
+        );
+        let rows = self.get_all_soon(vec![key], "pk, sk, nth").await?;
+        Ok(rows.first().map(|row| tenant_row::id_of(&name, row)))
     }
 
     /// A page of a tenant's webhooks in the order they were made, each with its position in the list: up to `limit` from behind the
