@@ -588,7 +588,7 @@ fn read_change(
     }
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
-    secrets::check_unchanged(&mut fields, &dialect, &present.secret);
+    secrets::check_unchanged(&mut fields, &dialect, &present.secret, caller);
     let own = OwnHeaders::read(&mut fields, Given::Changes, &dialect, Some(&present));
     let metadata = fields.patch("metadata", |changes| {
         metadata(&merged(&present.metadata, changes))

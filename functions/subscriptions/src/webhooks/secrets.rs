@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_api::{
-    ApiError, Code, Detail, Fields, NoQuery, answer,
+    ApiError, Caller, Code, Detail, Fields, NoQuery, answer,
     limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, SECRET_BYTES},
     read,
 };
@@ -175,11 +175,19 @@ pub(super) fn check_old(old_secrets: &[OldSecret], dialect: &Dialect) -> Result<
     }
 }
 
-/// Notes a problem when a change names another secret than the one that a webhook has.
-pub(super) fn check_unchanged(fields: &mut Fields<'_>, dialect: &Dialect, present: &Secret) {
+/// Notes a problem when a change names another secret than the one that a webhook has. Who may not read the secret does not learn
+/// whether it is that one either.
+pub(super) fn check_unchanged(
+    fields: &mut Fields<'_>,
+    dialect: &Dialect,
+    present: &Secret,
+    caller: &Caller,
+) {
     let SecretFields { given, signing } = SecretFields::read(fields, dialect);
     let problem = "can only be changed with POST /v1/webhooks/{id}/rotate-secret";
-    if given.is_some_and(|given| given != *present) {
+    let link = caller.key.portal.as_ref();
+    let may_know = link.is_none_or(|link| link.allows(Capability::Secrets));
+    if given.is_some_and(|given| !may_know || given != *present) {
         fields.problem("secret", problem);
     }
     if signing.is_some_and(|signing| signing != Signing::of(present)) {

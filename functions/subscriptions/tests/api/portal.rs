@@ -202,6 +202,23 @@ async fn each_call_takes_the_capability_that_it_needs_and_no_link_makes_others()
     }
 }
 
+/// A change that names the secret as it stands changes nothing, and says so: only to who may read it.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_may_not_read_a_secret_cannot_guess_it() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let managing = open(&world, json!({"capabilities": ["manage"]})).await;
+    let reading = open(&world, json!({"capabilities": ["manage", "secrets"]})).await;
+    let shown = world.get(&reading, &format!("{path}/secret")).await;
+    let change = json!({"secret": shown.data(200)["secret"]});
+    let refused = world.send(&managing, "PATCH", &path, change.clone()).await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["secret"]);
+    let taken = world.send(&reading, "PATCH", &path, change).await;
+    taken.data(200);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_link_of_one_webhook_shows_that_one_alone() {
     let world = World::still().await;
