@@ -195,13 +195,17 @@ test("a customer pauses a webhook for maintenance, and nothing is sent until it 
 test("the operator adds a tenant and a key, changes a webhook, rotates its secret and deletes it", async () => {
   const { page, context, errors } = await signedIn(ADMIN_KEY);
   await page.fill("#tenant-name", "Shop");
-  await page.fill("#tenant-id", "shop");
+  await page.fill("#tenant-id", "_shop");
+  // A plan is one of the dialect's, if that names any.
   await page.selectOption("#dialect", "odin");
-  await page.fill("#plan", "gold");
+  assert.deepEqual(await page.locator("#plan option").allTextContents(), ["none", "basic", "enterprise", "free", "pro", "starter"]);
+  await page.selectOption("#plan", "pro");
   await page.click("#make-tenant");
   // What is wrong is said below its field, and what was typed stays.
-  await page.waitForSelector("#problem-plan:not(:empty)");
+  await page.waitForSelector("#problem-id:not(:empty)");
+  await page.fill("#tenant-id", "shop");
   await page.selectOption("#dialect", "standard");
+  assert.equal(await page.inputValue("input#plan"), "pro");
   await page.fill("#plan", "");
   await page.click("#make-tenant");
   await page.click("#nav >> text=API keys");

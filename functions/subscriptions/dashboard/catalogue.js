@@ -9,7 +9,7 @@ import { catalogueOf } from "./types.js";
 /** The dialect whose types an operator looks at, and the choice of it. */
 async function dialectOf({ call, spans, query, narrow }) {
   if (!spans) return {};
-  const { dialects } = await call("GET /v1");
+  const { dialects } = await call("GET /v1/me");
   const dialect = query.dialect ?? "standard";
   return { dialect, chooser: field("Dialect", choice(dialects.map(({ name }) => name), dialect, { id: "dialect", change: ({ target }) => narrow({ ...query, dialect: target.value }) })) };
 }

@@ -61,7 +61,7 @@ const draftOf = (ask, of) => ask("GET /v1/webhooks/{webhook}", of).then(({ data:
 }));
 
 /** The fields that everybody fills in, and those that few do. */
-function partsOf(draft, old, about, tenants) {
+function partsOf(draft, old, me, tenants) {
   const removed = (old?.secret_headers ?? []).map((value) => h("input", { type: "checkbox", value }));
   const headerLines = Object.entries(old?.headers ?? {}).map(([name, value]) => `${name}: ${value}`).join("\n");
   const whole = (id, max, value) => h("input", { type: "number", id, min: 1, max, step: 1, value });
@@ -85,7 +85,7 @@ function partsOf(draft, old, about, tenants) {
   if (!old) {
     more.push(
       part("secret", t`Signing secret`, textInput({ id: "secret" }), t`Leave empty to have one generated.`),
-      part("dialect", t`Dialect`, choice([["", tenants ? t`The tenant's` : t`The usual one`], ...about.dialects.map(({ name }) => name)], "", { id: "dialect" }), t`The format of what is sent.`),
+      part("dialect", t`Dialect`, choice([["", tenants ? t`The tenant's` : t`The usual one`], ...me.dialects.map(({ name }) => name)], "", { id: "dialect" }), t`The format of what is sent.`),
       part("challenge", t`Verify the endpoint first`, h("input", { type: "checkbox", id: "challenge" }), t`Nothing is sent before the endpoint has echoed a challenge.`),
     );
   }
@@ -96,12 +96,12 @@ function partsOf(draft, old, about, tenants) {
 export async function webhookForm(context) {
   const { call, ask, can, link, go, say, fail, tenant, params: of } = context;
   const changing = Boolean(of.webhook);
-  const [catalogue, about, draft] = await Promise.all([
-    catalogueOf(call), changing ? undefined : call("GET /v1"), changing ? draftOf(ask, of) : { filter: "", metadata: "" },
+  const [catalogue, me, draft] = await Promise.all([
+    catalogueOf(call), changing ? undefined : call("GET /v1/me"), changing ? draftOf(ask, of) : { filter: "", metadata: "" },
   ]);
   const old = draft.webhook;
   const picker = eventPicker(catalogue, old?.events);
-  const { main, more, removed } = partsOf(draft, old, about, tenant);
+  const { main, more, removed } = partsOf(draft, old, me, tenant);
   const events = { ...part("events", "", h("input", { type: "hidden" }), ""), focus: picker.focus };
   events.element.replaceChildren(picker.element, events.problem);
   const parts = [...main, events, ...more];

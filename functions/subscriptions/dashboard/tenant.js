@@ -1,23 +1,25 @@
 // The settings of a tenant: its name, dialect and plan; and its end.
 
-import { button, choice, copyable, facts, h, time } from "./dom.js";
+import { button, copyable, facts, h, time } from "./dom.js";
 import { form, objectIn, part, textInput, textLines } from "./fields.js";
 import { member } from "./json.js";
+import { dialectAndPlan } from "./plan.js";
 
 export async function tenant({ tenant: id, ask, call, act, say, fail, confirmed, go }) {
   const of = { tenant: id };
-  const [{ data: { tenant: old }, text, etag }, { dialects }] = await Promise.all([ask("GET /v1/tenants/{tenant}", of), call("GET /v1")]);
-  const names = [...new Set([old.dialect, ...dialects.map(({ name }) => name)])];
+  const [{ data: { tenant: old }, text, etag }, { dialects }] = await Promise.all([ask("GET /v1/tenants/{tenant}", of), call("GET /v1/me")]);
   const recover = h("input", { type: "checkbox", id: "recover-missed" });
   const metadata = Object.keys(old.metadata).length > 0 ? member(text, ["data", "tenant", "metadata"]) : "";
   const parts = [
     part("name", "Name", textInput({ id: "tenant-name", value: old.name }), "As you call the customer."),
-    part("dialect", "Dialect", choice(names, old.dialect, { id: "dialect" }), "For new webhooks; those that there are keep theirs."),
-    part("plan", "Plan", textInput({ id: "plan", value: old.plan, placeholder: "none" }), "One of the dialect's plans. A plan without webhooks disables them; one with webhooks enables exactly those again."),
+    ...dialectAndPlan(dialects, old, {
+      dialect: "For new webhooks; those that there are keep theirs.",
+      plan: "One of the dialect's plans. A plan without webhooks disables them; one with webhooks enables exactly those again.",
+    }),
     part("metadata", "Metadata", textLines({ id: "metadata" }, metadata), "A JSON object for your own use."),
   ];
-  const [name, dialect, plan, kept] = parts.map(({ input }) => input);
   const save = async () => {
+    const [name, dialect, plan, kept] = parts.map(({ input }) => input);
     const own = objectIn(kept.value, "metadata");
     const gone = Object.keys(old.metadata).filter((key) => !(key in (own?.parsed ?? {}))).map((key) => `${JSON.stringify(key)}:null`);
     const members = [(own?.text ?? "{}").replace(/^\{|\}$/g, "").trim(), ...gone].filter(Boolean).join();

@@ -1,8 +1,9 @@
 // The operator's tenants, and which of their webhooks fail.
 
-import { badge, button, choice, empty, field, h, region, table, time } from "./dom.js";
+import { badge, button, empty, field, h, region, table, time } from "./dom.js";
 import { form, part, textInput } from "./fields.js";
 import { named } from "./lang.js";
+import { dialectAndPlan } from "./plan.js";
 import { title } from "./webhooks.js";
 
 /** So many failing and disabled webhooks are shown, over all tenants. */
@@ -27,11 +28,10 @@ function newTenant({ call, go, say, fail }, dialects) {
   const parts = [
     part("name", "Name", textInput({ id: "tenant-name" }), "As you call the customer."),
     part("id", "Id", textInput({ id: "tenant-id", placeholder: "generated" }), "Optional. As your product calls it."),
-    part("dialect", "Dialect", choice(dialects.map((each) => each.name), "standard", { id: "dialect" }), "The format of what is sent."),
-    part("plan", "Plan", textInput({ id: "plan", placeholder: "none" }), "Optional. One of the dialect's plans."),
+    ...dialectAndPlan(dialects, { dialect: "standard" }, { dialect: "The format of what is sent.", plan: "Optional. One of the dialect's plans." }),
   ];
-  const [name, id, dialect, plan] = parts.map(({ input }) => input);
   const save = async () => {
+    const [name, id, dialect, plan] = parts.map(({ input }) => input);
     const body = { id: id.value.trim() || undefined, name: name.value.trim(), dialect: dialect.value, plan: plan.value.trim() || undefined };
     const { tenant } = await call("POST /v1/tenants", {}, { body });
     say("Tenant created.");
@@ -77,7 +77,7 @@ export async function tenants(context) {
     isWhole = page.next_cursor === null;
     draw();
   }
-  const [{ dialects }] = await Promise.all([call("GET /v1"), older(), refresh()]);
+  const [{ dialects }] = await Promise.all([call("GET /v1/me"), older(), refresh()]);
 
   const find = h("input", { type: "search", id: "find", value: q, placeholder: "Name or id", autocomplete: "off", spellcheck: "false" });
   /** Enter searches; the only match, or the tenant of exactly this id, is opened. */

@@ -1,9 +1,11 @@
 //! What this deployment is, whose key a caller has, and where deliveries come from.
 
+use std::sync::Arc;
+
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
-use rung_api::{ApiError, NoQuery, answer, limits::BATCH_EVENTS};
+use rung_api::{Api, ApiError, NoQuery, answer, limits::BATCH_EVENTS};
 use rung_core::{
     branding::Branding,
     domain::{
@@ -13,6 +15,7 @@ use rung_core::{
     },
     limits::{BATCH_REQUEST_BYTES, PAGE_MAX},
 };
+use rung_dialect::{Dialect, Dialects};
 use rung_json::limits::REQUEST_BYTES;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -52,14 +55,28 @@ pub(crate) struct About<'a> {
     portal: &'a Branding,
 }
 
-/// A dialect that comes with Rung.
+/// A dialect, by what a tenant is made with.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Dialect")]
-struct DialectView<'a> {
+pub(crate) struct DialectView<'a> {
     name: &'a str,
     description: &'a str,
     /// Whether any well-formed type may be published.
     any_type: bool,
+    /// The plans that a tenant may have; null if any may be named.
+    plans: Option<Vec<&'a str>>,
+}
+
+impl<'a> From<&'a Arc<Dialect>> for DialectView<'a> {
+    fn from(dialect: &'a Arc<Dialect>) -> Self {
+        let plans = dialect.plans();
+        Self {
+            name: &dialect.name,
+            description: &dialect.description,
+            any_type: dialect.catalogue.takes_any_type(),
+            plans: plans.map(|plans| plans.keys().map(String::as_str).collect()),
+        }
+    }
 }
 
 /// What requests and tenants are bounded by.
@@ -81,13 +98,7 @@ pub(crate) async fn root(State(state): State<Management>, _: NoQuery) -> Respons
         version: env!("CARGO_PKG_VERSION"),
         api: "v1",
         features: &FEATURES,
-        dialects: public_dialects(api)
-            .map(|dialect| DialectView {
-                name: &dialect.name,
-                description: &dialect.description,
-                any_type: dialect.catalogue.takes_any_type(),
-            })
-            .collect(),
+        dialects: public_dialects(api).map(DialectView::from).collect(),
         retention_days: api.store.retention().as_secs() / 86_400,
         limits: Limits {
             request_bytes: REQUEST_BYTES,
@@ -125,12 +136,25 @@ pub(crate) async fn me(
         None => (None, None),
     };
     let data = json!({
+        "dialects": dialects_of(&state.api, &key, tenant.as_ref()),
         "key": key.portal.is_none().then(|| keys::KeyView::of(&key, None)),
         "portal_link": portal_links::PortalLinkView::of(&key, None),
         "tenant": tenant.as_ref().map(tenants::TenantView::from),
         "quota": { "events_per_hour": of_key, "events_per_month": of_plan },
     });
     Ok(answer(StatusCode::OK, data))
+}
+
+/// The dialects that a caller may name: all of them for the operator, else those that come with Rung, and the tenant's.
+fn dialects_of<'a>(api: &'a Api, key: &ApiKey, tenant: Option<&Tenant>) -> Vec<DialectView<'a>> {
+    let builtin = Dialects::builtin();
+    let is_operators = key.owner.tenant().is_none();
+    let may_know = |dialect: &&Arc<Dialect>| {
+        let own = tenant.map(|tenant| &tenant.dialect);
+        is_operators || own == Some(&dialect.name) || builtin.get(&dialect.name).is_some()
+    };
+    let dialects = api.dialects.iter().filter(may_know);
+    dialects.map(DialectView::from).collect()
 }
 
 /// What is left of a key's hour and of the month of a tenant's plan, where they have limits.

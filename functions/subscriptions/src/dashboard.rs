@@ -63,7 +63,7 @@ static PAGE: File = file!("index.html", HTML);
 static REFERENCE: File = file!("docs.html", HTML);
 
 /// What the pages are made of, and what a page that frames it may load.
-static PARTS: [File; 42] = [
+static PARTS: [File; 43] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
     file!("api.js", JAVASCRIPT),
@@ -92,6 +92,7 @@ static PARTS: [File; 42] = [
     file!("maintenance.js", JAVASCRIPT),
     file!("pages.js", JAVASCRIPT),
     file!("picker.js", JAVASCRIPT),
+    file!("plan.js", JAVASCRIPT),
     file!("preview.js", JAVASCRIPT),
     file!("publish.js", JAVASCRIPT),
     file!("recovery.js", JAVASCRIPT),

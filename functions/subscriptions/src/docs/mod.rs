@@ -52,7 +52,7 @@ pub(crate) use self::{
         put_webhook, rotate_secret, test_webhook, update_webhook, verify_webhook,
     },
 };
-use crate::about::{About, Quota};
+use crate::about::{About, DialectView, Quota};
 
 pub(crate) fn health(_: &mut Schemas) -> Operation {
     Operation::new(Who::Anybody, "getHealth", "Check that Rung is up.").answers(
@@ -81,7 +81,7 @@ pub(crate) fn root(schemas: &mut Schemas) -> Operation {
             "version": env!("CARGO_PKG_VERSION"),
             "api": "v1",
             "features": ["audit", "batch"],
-            "dialects": [{ "name": "standard", "description": "Standard Webhooks.", "any_type": true }],
+            "dialects": [{ "name": "standard", "description": "Standard Webhooks.", "any_type": true, "plans": null }],
             "retention_days": 30,
             "limits": {
                 "request_bytes": 262_144,
@@ -111,6 +111,7 @@ pub(crate) fn me(schemas: &mut Schemas) -> Operation {
     let key = schemas.subschema_for::<Option<crate::keys::KeyView<'_>>>();
     let portal_link = schemas.subschema_for::<Option<crate::portal_links::PortalLinkView<'_>>>();
     let tenant = schemas.subschema_for::<Option<crate::tenants::TenantView<'_>>>();
+    let dialects = schemas.subschema_for::<Vec<DialectView<'_>>>();
     let quota = schemas.subschema_for::<Option<Quota>>();
     let quotas = json_schema!({
         "description": "What is left of what the key and the plan may publish; null where there is no limit.",
@@ -130,12 +131,14 @@ pub(crate) fn me(schemas: &mut Schemas) -> Operation {
             ("key", key),
             ("portal_link", portal_link),
             ("tenant", tenant),
+            ("dialects", dialects),
             ("quota", quotas),
         ],
         json!({
             "key": keys::example(),
             "portal_link": null,
             "tenant": tenants::example(),
+            "dialects": [{ "name": "standard", "description": "Standard Webhooks.", "any_type": true, "plans": null }],
             "quota": { "events_per_hour": null, "events_per_month": null },
         }),
     )

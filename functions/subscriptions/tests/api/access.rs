@@ -409,6 +409,27 @@ async fn a_key_finds_out_whose_it_is_and_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_finds_out_which_dialects_and_plans_it_may_name() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    world.tenant("own", "metered", "pro").await;
+    let request = json!({"scopes": ["read"]});
+    let acme = world.key("acme", request.clone()).await;
+    let own = world.key("own", request).await;
+    // Those of the operator's own files are for the operator, and who has one of them.
+    let expected = [(As::operator(), true), (acme, false), (own, true)];
+    for (who, knows) in expected {
+        let me = world.get(&who, "/v1/me").await;
+        let dialects = me.data(200)["dialects"].as_array().unwrap().clone();
+        let of = |name: &str| dialects.iter().find(|dialect| dialect["name"] == name);
+        assert_eq!(of("metered").is_some(), knows, "{dialects:?}");
+        assert_eq!(of("standard").unwrap()["plans"], Value::Null);
+        let plans = json!(["basic", "enterprise", "free", "pro", "starter"]);
+        assert_eq!(of("odin").unwrap()["plans"], plans);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_server_is_and_where_it_sends_from_is_told_without_a_key() {
     let world = World::new().await;
     let about = world.get(&As::nobody(), "/v1").await;
