@@ -83,19 +83,21 @@ impl Mutation {
     fn first_seed(self) -> u64 {
         match self {
             Self::CursorBeforeSend => 213,
-            Self::EpochIgnored => 68,
+            Self::EpochIgnored => 212,
             Self::HostFaultCounted => 15,
-            Self::JobForgotten => 10,
+            Self::JobForgotten => 25,
             Self::JobIgnored => 8,
             Self::LogAfterSuccessor => 32,
-            Self::NoDueTest => 66,
+            Self::NoAdvance => 15,
+            Self::NoDueTest => 281,
             Self::NoLagAwaited => 32,
             Self::NoSecondLook => 3,
             Self::NoWatchdog => 7,
             Self::PlacesForgotten => 10,
             Self::RowByNumberAlone => 20,
-            Self::StaleRoutes => 12,
-            Self::SuccessForgotten => 34,
+            Self::StaleRoutes => 5,
+            Self::SuccessForgotten => 76,
+            Self::UnconditionalFailureLog => 31,
             _ => 0,
         }
     }
