@@ -16,7 +16,7 @@ use rung_core::{
     limits::{BATCH_REQUEST_BYTES, PAGE_MAX},
 };
 use rung_dialect::{Dialect, Dialects};
-use rung_json::limits::REQUEST_BYTES;
+use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -131,12 +131,21 @@ pub(crate) async fn me(
     _: NoQuery,
 ) -> Result<Response, ApiError> {
     let (key, tenant) = state.api.whoever(&headers).await?;
+    let is_operators = key.owner.tenant().is_none();
+    // What the operator keeps with a tenant is not the tenant's to read.
+    let tenant = tenant.map(|tenant| match is_operators {
+        true => tenant,
+        false => Tenant {
+            metadata: Json::empty(),
+            ..tenant
+        },
+    });
     let (of_key, of_plan) = match &tenant {
         Some(tenant) => quotas(&state, &key, tenant).await?,
         None => (None, None),
     };
     let data = json!({
-        "dialects": dialects_of(&state.api, &key, tenant.as_ref()),
+        "dialects": dialects_of(&state.api, is_operators, tenant.as_ref()),
         "key": key.portal.is_none().then(|| keys::KeyView::of(&key, None)),
         "portal_link": portal_links::PortalLinkView::of(&key, None),
         "tenant": tenant.as_ref().map(tenants::TenantView::from),
@@ -146,9 +155,12 @@ pub(crate) async fn me(
 }
 
 /// The dialects that a caller may name: all of them for the operator, else those that come with Rung, and the tenant's.
-fn dialects_of<'a>(api: &'a Api, key: &ApiKey, tenant: Option<&Tenant>) -> Vec<DialectView<'a>> {
+fn dialects_of<'a>(
+    api: &'a Api,
+    is_operators: bool,
+    tenant: Option<&Tenant>,
+) -> Vec<DialectView<'a>> {
     let builtin = Dialects::builtin();
-    let is_operators = key.owner.tenant().is_none();
     let may_know = |dialect: &&Arc<Dialect>| {
         let own = tenant.map(|tenant| &tenant.dialect);
         is_operators || own == Some(&dialect.name) || builtin.get(&dialect.name).is_some()

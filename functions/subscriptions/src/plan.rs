@@ -4,6 +4,7 @@ use rung_api::{ApiError, Code, Fields};
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
+        id::TenantId,
         job::Job,
         tenant::Tenant,
         webhook::{Disabled, Reason, Webhook},
@@ -99,6 +100,19 @@ impl Management {
             None
         };
         Ok(Applied { webhooks, job })
+    }
+
+    /// Brings a webhook that was just made or activated in line with a change of plan that came in between, and has looked for active
+    /// webhooks before this one was written.
+    pub(crate) async fn catch_up_with_plan(&self, tenant: &TenantId) -> Result<(), ApiError> {
+        let Some(present) = self.api.store.tenant(tenant).await? else {
+            return Ok(());
+        };
+        let dialect = self.api.dialect(&present.dialect)?;
+        if dialect.allows_plan(present.plan.as_deref()) {
+            return Ok(());
+        }
+        self.disable_all(&present, &mut Changed::default()).await
     }
 
     async fn disable_all(&self, tenant: &Tenant, changed: &mut Changed) -> Result<(), ApiError> {

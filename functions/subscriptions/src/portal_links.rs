@@ -116,13 +116,20 @@ impl New {
         }
     }
 
-    fn link(self, id: KeyId, tenant: &Tenant, hash: KeyHash, created_ms: u64) -> ApiKey {
+    fn link(
+        self,
+        id: KeyId,
+        (tenant, webhook_epoch): (&Tenant, Option<u64>),
+        hash: KeyHash,
+        created_ms: u64,
+    ) -> ApiKey {
         ApiKey {
             id,
             owner: KeyOwner::Tenant(tenant.id.clone()),
             portal: Some(PortalAccess {
                 capabilities: self.capabilities,
                 webhook: self.webhook,
+                webhook_epoch,
                 person: self.person,
                 return_url: self.return_url,
                 round: tenant.portal_round,
@@ -251,20 +258,19 @@ pub(crate) async fn create(
     let mut fields = Fields::of(&body)?;
     let new = New::read(&mut fields, api);
     fields.finish()?;
-    if let Some(id) = &new.webhook
-        && api.store.webhook(&tenant.id, id).await?.is_none()
-    {
-        let problem = "is not a webhook of the tenant";
-        return Err(ApiError::of_field(
-            Code::InvalidRequest,
-            "webhook_id",
-            problem,
-        ));
-    }
+    let webhook_epoch = match &new.webhook {
+        Some(id) => {
+            let problem = "is not a webhook of the tenant";
+            let missing = || ApiError::of_field(Code::InvalidRequest, "webhook_id", problem);
+            let webhook = api.store.webhook(&tenant.id, id).await?;
+            Some(webhook.ok_or_else(missing)?.first_epoch)
+        }
+        None => None,
+    };
     let now_ms = api.clock.now_ms();
     let id = id_in_time("plink_", now_ms, KeyId::parse)?;
     let text = key_text("rp_", chance::bytes());
-    let link = new.link(id, &tenant, KeyHash::of(&text), now_ms);
+    let link = new.link(id, (&tenant, webhook_epoch), KeyHash::of(&text), now_ms);
     let record = record(&origin, Action::PortalLinkCreated, &link);
     let answer = made(api, &tenant.id, &link, &text);
     let (record, answer) = once.answering(record, answer).await?;

@@ -16,7 +16,7 @@ use rung_core::{
         audit::{Action, Change, Origin, Record},
         id::{TenantId, TenantName},
         job::Subject,
-        tenant::{Changes, RESERVED_PREFIX, Scope, Tenant},
+        tenant::{Changes, OPERATORS_OWN, RESERVED_PREFIX, Scope, Tenant},
         time::Time,
     },
     limits::RETENTION_MARGIN,
@@ -403,6 +403,13 @@ pub(crate) async fn update(
             Some(dialect) => dialect,
             None => api.dialect(&present.dialect)?.clone(),
         };
+        if id.as_str() == OPERATORS_OWN && dialect.name != present.dialect {
+            let problem = format!(
+                "is `{}`, which has the types of operator events",
+                present.dialect
+            );
+            fields.problem("dialect", problem);
+        }
         let plan = fields.patch("plan", read::text(ID_CHARS));
         let retention_days = fields.patch("retention_days", retention_days(api));
         let metadata = fields.patch("metadata", |changes| {

@@ -5,6 +5,7 @@ use rung_core::{
     domain::{
         audit::{Action, Origin, Record},
         id::{KeyId, TenantId, TenantName, WebhookId},
+        portal::PortalAccess,
         tenant::{
             ApiKey, Changes, FIRST_KEY, KeyHash, KeyOwner, OPERATORS_OWN, Scope, Tenant, remind_ms,
         },
@@ -277,12 +278,25 @@ impl Api {
             None => None,
         };
         if let (Some(link), Some(tenant)) = (&key.portal, &tenant)
-            && link.round != tenant.portal_round
+            && (link.round != tenant.portal_round || !self.has_its_webhook(link, tenant).await?)
         {
             return Err(Code::Unauthorized.into());
         }
         self.note_use(&key, now_ms).await;
         Ok((key, tenant))
+    }
+
+    /// Whether the only webhook that a portal link is for, if there is only one, has not made room for a later one of its id.
+    async fn has_its_webhook(
+        &self,
+        link: &PortalAccess,
+        tenant: &Tenant,
+    ) -> Result<bool, StoreError> {
+        let Some(id) = &link.webhook else {
+            return Ok(true);
+        };
+        let webhook = self.store.webhook(&tenant.id, id).await?;
+        Ok(webhook.is_none_or(|webhook| Some(webhook.first_epoch) == link.webhook_epoch))
     }
 
     async fn read_key(&self, hash: &KeyHash, now_ms: u64) -> Result<ApiKey, ApiError> {

@@ -3,6 +3,7 @@
 
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{ApiError, Code, auth::single};
@@ -24,6 +25,22 @@ impl ETag {
         let mut start = [0; 8];
         start.copy_from_slice(&Sha256::digest(bytes)[..8]);
         Self::of(0, u64::from_be_bytes(start))
+    }
+
+    /// The tag of how a thing is shown that also changes by itself, without a revision. A precondition goes by the revision alone.
+    #[must_use]
+    pub fn shown_as(&self, shown: &impl Serialize) -> Self {
+        let shown = serde_json::to_vec(shown).unwrap_or_default();
+        let seen = hex::encode(&Sha256::digest(shown)[..8]);
+        Self(format!("{}.{seen}\"", self.0.trim_end_matches('"')))
+    }
+
+    /// Whether a tag that a client has is of this revision, however the thing was shown.
+    fn is_of(&self, tag: &str) -> bool {
+        match tag.rsplit_once('.') {
+            Some((revision, _)) => self.0.strip_suffix('"') == Some(revision),
+            None => self.0 == tag,
+        }
     }
 
     /// An answer about the thing in this version.
@@ -69,7 +86,7 @@ impl Precondition {
     /// 412 when it is not.
     pub fn check(&self, present: Option<&ETag>) -> Result<(), ApiError> {
         let names = |tags: &[String]| {
-            present.is_some_and(|present| tags.iter().any(|tag| tag == "*" || *tag == present.0))
+            present.is_some_and(|present| tags.iter().any(|tag| tag == "*" || present.is_of(tag)))
         };
         if self.matches.as_deref().is_some_and(|tags| !names(tags)) {
             let problem = "is not the version that is there; read it again, and change that";

@@ -72,6 +72,32 @@ async fn killed_in_the_middle_of_a_recovery() {
     }
 }
 
+/// Clicked many times at once, it is one recovery, which takes longer than all of these calls.
+#[tokio::test]
+async fn many_calls_for_anything_at_once_are_one_recovery() {
+    let rung = rung(&[]).await;
+    let receiver = Receiver::always(200).await;
+    let tenant = Tenant::create(&rung, "t", "standard").await;
+    publish_many(&tenant).await;
+    let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
+    let (path, request) = (
+        webhook.path("/recover"),
+        json!({"since": yesterday(), "statuses": ["any"], "rate_per_second": 200}),
+    );
+    let calls = (0..20).map(|_| tenant.api.post(&path, &request));
+    let begun = futures_util::future::join_all(calls).await;
+    let ids = begun
+        .iter()
+        .map(|begun| begun.data(202)["job"]["id"].as_str().unwrap());
+    let ids: HashSet<_> = ids.collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    for id in ids {
+        until_done(&tenant, &format!("/v1/jobs/{id}")).await;
+    }
+    receiver.wait_for(EVENTS).await;
+    receiver.stays_at(EVENTS).await;
+}
+
 /// A webhook made afterwards is given all that it would have had, once.
 #[tokio::test]
 async fn a_late_webhook_is_given_the_past() {

@@ -96,6 +96,9 @@ pub(crate) async fn create(
             return Err(ApiError::of_field(Code::IdTaken, "id", problem));
         }
         if write_new(&state, &caller, &webhook, &record).await? {
+            if webhook.disabled.is_none() {
+                state.catch_up_with_plan(&webhook.tenant).await?;
+            }
             return Ok(answer);
         }
         tries.again().await?;
@@ -152,6 +155,11 @@ fn etag(webhook: &Webhook) -> ETag {
     ETag::of(webhook.first_epoch, webhook.revision)
 }
 
+/// The same of an answer that has this view of it, which changes by itself too.
+fn etag_of(webhook: &Webhook, view: &WebhookView<'_>) -> ETag {
+    etag(webhook).shown_as(view)
+}
+
 /// What answers most calls of a webhook: the webhook, but for its secret.
 async fn shown(state: &Management, webhook: &Webhook) -> Result<Response, ApiError> {
     shown_as(state, StatusCode::OK, webhook).await
@@ -163,7 +171,8 @@ async fn shown_as(
     webhook: &Webhook,
 ) -> Result<Response, ApiError> {
     let view = viewed(state, webhook).await?;
-    Ok(etag(webhook).stamp(answer(status, json!({ "webhook": view }))))
+    let etag = etag_of(webhook, &view);
+    Ok(etag.stamp(answer(status, json!({ "webhook": view }))))
 }
 
 /// The webhook as it stands now.
@@ -202,8 +211,10 @@ async fn made(
     status: StatusCode,
     webhook: &Webhook,
 ) -> Result<Response, ApiError> {
-    let view = viewed(state, webhook).await?.with_secret(webhook);
-    let response = etag(webhook).stamp(answer(status, json!({ "webhook": view })));
+    let view = viewed(state, webhook).await?;
+    let etag = etag_of(webhook, &view);
+    let view = view.with_secret(webhook);
+    let response = etag.stamp(answer(status, json!({ "webhook": view })));
     Ok(if status == StatusCode::CREATED {
         located(webhook, response)
     } else {
@@ -245,7 +256,6 @@ fn read_new(
 
 /// Members of a webhook that nobody sets, and that may change by themselves.
 const CHANGING: &[ReadOnly] = &[
-    ReadOnly::Text("public_key"),
     ReadOnly::List("old_public_keys"),
     ReadOnly::Time("old_secret_expires_at"),
     ReadOnly::Text("health"),
@@ -278,6 +288,9 @@ pub(crate) async fn put(
             state.check_plan(&caller.tenant)?;
         }
         if write(&state, &caller, present, &webhook).await? {
+            if webhook.disabled.is_none() {
+                state.catch_up_with_plan(&webhook.tenant).await?;
+            }
             let (status, webhook) = match present {
                 None => (StatusCode::CREATED, webhook),
                 Some(_) => (StatusCode::OK, webhook.written()),
@@ -307,7 +320,11 @@ fn read_replacement(
         fields.problem_of(Code::TenantMismatch, "tenant_id", problem);
     }
     // What follows from the rest is not held against what is there: that is replaced.
-    let derived = [ReadOnly::List("signatures"), ReadOnly::Object("pause")];
+    let derived = [
+        ReadOnly::Text("public_key"),
+        ReadOnly::List("signatures"),
+        ReadOnly::Object("pause"),
+    ];
     read_only::check(&mut fields, &derived, None);
     read_only::check(&mut fields, CHANGING, None);
     let status = fields.optional("status", Status::read);
@@ -507,9 +524,10 @@ pub(crate) async fn update(
         None
     };
     let view = viewed(&state, &webhook).await?;
+    let etag = etag_of(&webhook, &view);
     let job = job.map(|job| jobs::part(&state, &job));
     let data = json!({ "webhook": view, "job": job });
-    Ok(etag(&webhook).stamp(answer(StatusCode::OK, data)))
+    Ok(etag.stamp(answer(StatusCode::OK, data)))
 }
 
 /// Whether a change of a webhook, which was read, is also to send what it missed.
@@ -540,7 +558,12 @@ async fn changed(
         let pause = pause.map(|pause| &pause.value);
         let written = store.update_webhook_and_pause(&webhook, pause, &record);
         match written.await? {
-            WebhookWritten::Done => return Ok((present, webhook.written())),
+            WebhookWritten::Done => {
+                if present.disabled.is_some() && webhook.disabled.is_none() {
+                    state.catch_up_with_plan(&webhook.tenant).await?;
+                }
+                return Ok((present, webhook.written()));
+            }
             WebhookWritten::NoTenant | WebhookWritten::TooMany => return Err(not_found()),
             WebhookWritten::Conflict => tries.again().await?,
         }
@@ -559,7 +582,7 @@ fn read_change(
     let at = Instants::now(&*state.api.clock);
     let shown = WebhookView::at(&present, &state.api.dialects, at);
     let shown = serde_json::to_value(shown).unwrap_or_default();
-    let settled = ["id", "tenant_id", "created_at", "signatures"];
+    let settled = ["id", "tenant_id", "created_at", "public_key", "signatures"];
     let settled = settled.map(ReadOnly::Settled);
     read_only::check(&mut fields, &settled, Some(&shown));
     read_only::check(&mut fields, CHANGING, Some(&shown));

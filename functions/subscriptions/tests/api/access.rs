@@ -408,6 +408,25 @@ async fn a_key_finds_out_whose_it_is_and_what_is_left() {
         .assert_error(401, "unauthorized");
 }
 
+/// What the operator keeps with a tenant is for the operator.
+#[tokio::test(start_paused = true)]
+async fn a_tenants_key_does_not_read_the_operators_notes() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let notes = json!({"metadata": {"crm": "does not pay"}});
+    let operator = As::operator();
+    let noted = world.send(&operator, "PATCH", "/v1/tenants/acme", notes);
+    noted.await.data(200);
+    let key = world.key("acme", json!({"scopes": ["read"]})).await;
+    for (who, metadata) in [
+        (key, json!({})),
+        (As::operator_for("acme"), json!({"crm": "does not pay"})),
+    ] {
+        let me = world.get(&who, "/v1/me").await;
+        assert_eq!(me.data(200)["tenant"]["metadata"], metadata);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_finds_out_which_dialects_and_plans_it_may_name() {
     let world = World::new().await;

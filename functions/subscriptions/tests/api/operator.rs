@@ -292,3 +292,17 @@ async fn a_pause_and_its_end_are_told_once() {
     assert_eq!(windows.len(), 2, "{told:?}");
     assert_eq!(windows[0].1["log_id"], json!(null));
 }
+
+/// Another dialect does not have the types of operator events, and would silence them.
+#[tokio::test(start_paused = true)]
+async fn the_operators_own_tenant_keeps_its_dialect() {
+    let world = World::new().await;
+    let path = "/v1/tenants/_operator";
+    let change = json!({"dialect": "badger"});
+    let refused = world.send(&As::operator(), "PATCH", path, change).await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["dialect"]);
+    let same = json!({"dialect": "standard", "name": "Us"});
+    let taken = world.send(&As::operator(), "PATCH", path, same).await;
+    taken.data(200);
+}

@@ -220,6 +220,31 @@ async fn a_link_that_may_not_read_a_secret_cannot_guess_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_link_of_one_webhook_opens_no_later_one_of_its_id() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let operator = As::operator_for("acme");
+    let path = "/v1/webhooks/fixed";
+    let webhook = json!({"url": "https://example.com/hook", "events": ["*"]});
+    let made = world.send(&operator, "PUT", path, webhook.clone()).await;
+    made.data(201);
+    let link = json!({"webhook_id": "fixed", "capabilities": ["secrets"]});
+    let link = open(&world, link).await;
+    let secret = format!("{path}/secret");
+    world.get(&link, &secret).await.data(200);
+    let deleted = world.send_text(&tenant, "DELETE", path, "").await;
+    deleted.data(200);
+    world.get(&link, path).await.assert_error(404, "not_found");
+    world.pass(1_000).await;
+    let made = world.send(&operator, "PUT", path, webhook).await;
+    made.data(201);
+    for path in [path, &secret, "/v1/webhooks", "/v1/events"] {
+        let refused = world.get(&link, path).await;
+        refused.assert_error(401, "unauthorized");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_link_of_one_webhook_shows_that_one_alone() {
     let world = World::still().await;
     let (things, owner) = Things::of(&world, "acme").await;

@@ -444,6 +444,33 @@ async fn a_webhook_is_imported_whole_under_its_id() {
     own.assert_error(403, "forbidden");
 }
 
+/// What becomes of a webhook by itself makes another answer, and no other version.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_began_to_fail_is_news_and_can_be_changed_all_the_same() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let read = world.get(&tenant, &path).await;
+    let tag = read.headers["etag"].to_str().unwrap().to_owned();
+    let unless = tenant.clone().when("if-none-match", &tag);
+    assert_eq!(world.get(&unless, &path).await.status, 304);
+    world.answer(500);
+    let event = json!({"type": "user.lesson.completed", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event);
+    published.await.data(202);
+    world.pass(1_000).await;
+    let news = world.get(&unless, &path).await;
+    assert_eq!(news.data(200)["webhook"]["health"], "failing");
+    let from = tenant.clone().when("if-match", &tag);
+    let change = world.send(&from, "PATCH", &path, json!({"name": "n"}));
+    change.await.data(200);
+    // Nobody sets a key; a change may only repeat it.
+    let change = json!({"public_key": "whpk_x"});
+    let refused = world.send(&tenant, "PATCH", &path, change).await;
+    refused.assert_error(422, "read_only");
+    assert_eq!(refused.fields(), ["public_key"]);
+}
+
 /// Two clients that edit one webhook: the second one is told that the first was there.
 #[tokio::test(start_paused = true)]
 async fn a_change_goes_through_only_from_the_version_that_was_read() {

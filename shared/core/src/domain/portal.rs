@@ -53,6 +53,9 @@ pub struct PortalAccess {
     pub capabilities: Vec<Capability>,
     /// The only webhook that it shows; `None` for all of the tenant's.
     pub webhook: Option<WebhookId>,
+    /// The epoch that this webhook was made with: a later one of its id is not the link's.
+    #[serde(default)]
+    pub webhook_epoch: Option<u64>,
     /// Whom it is for.
     pub person: Option<Person>,
     /// Where the dashboard leads back to.

@@ -1,11 +1,13 @@
-//! The numbers of a webhook's recoveries: `J#t#w` / `number`, each with the job that it is of.
+//! The numbers of a webhook's recoveries: `J#t#w` / `number`, each with the job that it is of; and which job was last begun for the
+//! same thing, `G#t#w` / `recovery#key`.
 //!
 //! A delivery's row says the number of the recovery that last sent it, and only a higher one sends it again: so numbers are given once,
 //! each higher than those before. A number is there before its job begins, and may be of a job that never does.
 
 use super::{
-    Query, Range, Store, StoreError,
+    NOTHING_THERE, Query, Range, Store, StoreError,
     item::{Builder, Row, text, time},
+    pace,
 };
 use crate::domain::{
     id::{JobId, TenantId, WebhookId},
@@ -21,8 +23,15 @@ pub struct Numbered {
     pub job: JobId,
     /// The webhook's epoch when it was given.
     pub epoch: u64,
-    /// What the recovery is known by, if a call for the same is to find it while it runs.
-    pub key: Option<String>,
+}
+
+/// Which job was last begun, or is about to be, for what is known by a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The job.
+    pub job: JobId,
+    /// When a call has claimed the key for it, in milliseconds.
+    pub claimed_ms: u64,
 }
 
 impl Numbered {
@@ -79,6 +88,52 @@ impl Store {
         rows.map(read).collect()
     }
 
+    /// Which job has claimed what recoveries of a webhook are known by, by a strong read.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn recovery_claim(
+        &self,
+        (tenant, webhook): (&TenantId, &WebhookId),
+        key: &str,
+    ) -> Result<Option<Claim>, StoreError> {
+        let row = self.get(pace::partition(tenant, webhook), claim_key(key));
+        let claim = |row: Row| {
+            Ok(Claim {
+                job: row.parsed("j", |job| JobId::parse(job).ok())?,
+                claimed_ms: row.number("at")?,
+            })
+        };
+        row.await?.map(claim).transpose()
+    }
+
+    /// Claims it for a job, if it is still `before`'s, or nobody's. Whether it is the job's then.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn claim_recovery(
+        &self,
+        (tenant, webhook): (&TenantId, &WebhookId),
+        key: &str,
+        claim: &Claim,
+        before: Option<&Claim>,
+    ) -> Result<bool, StoreError> {
+        let item = Builder::new(pace::partition(tenant, webhook), claim_key(key))
+            .text("j", claim.job.as_str())
+            .number("at", claim.claimed_ms)
+            .number("exp", self.expiry());
+        let before = before.map_or("", |before| before.job.as_str());
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item.build()))
+            .condition_expression(format!("{NOTHING_THERE} OR j = :before"))
+            .expression_attribute_values(":now", self.now())
+            .expression_attribute_values(":before", text(before));
+        Ok(super::put_if(put).await?.is_none())
+    }
+
     /// Gives a number, unless it was given before; whether it is.
     ///
     /// # Errors
@@ -92,7 +147,6 @@ impl Store {
         let item = Builder::new(partition(tenant, webhook), time(numbered.number))
             .text("j", numbered.job.as_str())
             .number("p", numbered.epoch)
-            .maybe("k", numbered.key.as_ref().map(text))
             .number("exp", self.expiry());
         Ok(self.put_new(item.build()).await?.is_none())
     }
@@ -102,11 +156,14 @@ pub(super) fn partition(tenant: &TenantId, webhook: &WebhookId) -> String {
     format!("J#{tenant}#{webhook}")
 }
 
-fn read(mut row: Row) -> Result<Numbered, StoreError> {
+fn read(row: Row) -> Result<Numbered, StoreError> {
     Ok(Numbered {
         number: row.parsed("sk", |sk| sk.parse().ok())?,
         job: row.parsed("j", |job| JobId::parse(job).ok())?,
         epoch: row.number("p")?,
-        key: row.maybe_text("k"),
     })
+}
+
+fn claim_key(key: &str) -> String {
+    format!("recovery#{key}")
 }

@@ -534,6 +534,45 @@ async fn what_has_just_failed_can_be_cancelled_at_once() {
     );
 }
 
+/// A webhook is made or activated while the tenant's plan is changed to one without webhooks, anywhere in between.
+#[tokio::test(start_paused = true)]
+async fn no_webhook_is_active_under_a_plan_that_has_none() {
+    for (method, is_new) in [("POST", true), ("PATCH", false)] {
+        let mut between = 0;
+        for steps in 0.. {
+            let world = World::still().await;
+            let tenant = world.tenant("acme", "odin", "pro").await;
+            let mut path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+            let mut body = json!({"status": "disabled"});
+            world.send(&tenant, "PATCH", &path, body).await.data(200);
+            body = json!({"status": "active"});
+            if is_new {
+                path = "/v1/webhooks".to_owned();
+                body = json!({"url": "https://example.com/hook", "events": ["*"]});
+            }
+            let mut activating = pin!(world.send(&tenant, method, &path, body));
+            if poll_times(activating.as_mut(), steps).await {
+                break;
+            }
+            between += 1;
+            let plan = json!({"plan": "free"});
+            let operator = As::operator();
+            let changed = world
+                .send(&operator, "PATCH", "/v1/tenants/acme", plan)
+                .await;
+            changed.data(200);
+            activating.await;
+            let webhooks = world.get(&tenant, "/v1/webhooks?status=active").await;
+            assert_eq!(
+                webhooks.data(200)["webhooks"],
+                json!([]),
+                "{method} {steps}"
+            );
+        }
+        assert!(between > 3, "{between}: it has more steps than that");
+    }
+}
+
 /// The last attempt of a ladder is in the log, and whatever the function still writes: the delivery has failed, and nothing follows.
 #[tokio::test(start_paused = true)]
 async fn what_no_attempt_follows_has_failed_at_once() {

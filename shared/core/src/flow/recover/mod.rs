@@ -38,7 +38,7 @@ use crate::{
     queue::QueueName,
     store::{
         deliveries::{AdvanceIf, Written},
-        recoveries::Numbered,
+        recoveries::{Claim, Numbered},
     },
 };
 
@@ -128,16 +128,20 @@ impl Control {
     }
 
     /// Takes the next number for a recovery of a webhook. A task that has one gets the same; one that is known by what it asks for gets
-    /// that of the job that another call is about to begin, and its id.
+    /// the id of the job that another call is about to begin.
     async fn take_number(
         &self,
         task: &mut Task,
         webhook: &Webhook,
         key: Option<String>,
     ) -> Result<Taken, FlowError> {
+        if let Some(key) = key
+            && let Some(running) = self.claim(task, webhook, &key).await?
+        {
+            return Ok(Taken::Running(running.into()));
+        }
         let (tenant, id) = (&webhook.tenant, &webhook.id);
         loop {
-            let now_ms = self.clock.now_ms();
             let latest = self
                 .store
                 .latest_recoveries(tenant, id, RECOVERIES_LOOKED_AT)
@@ -145,30 +149,52 @@ impl Control {
             if let Some(own) = latest.iter().find(|numbered| numbered.job == task.id) {
                 return Ok(Taken::Again(own.number));
             }
-            let same = latest.iter().filter(|it| key.is_some() && it.key == key);
-            for same in same {
-                match self.store.job(&same.job).await? {
-                    Some(job) if job.status.is_open() => return Ok(Taken::Running(job.into())),
-                    Some(_) => {}
-                    // Whoever has the number has not begun it yet, and may never.
-                    None if now_ms < same.number + BEGINNING_MS => {
-                        task.id = same.job.clone();
-                        return Ok(Taken::Again(same.number));
-                    }
-                    None => {}
-                }
-            }
             let after_latest = latest.first().map_or(0, |latest| latest.number + 1);
             let numbered = Numbered {
                 number: task.created_ms.max(after_latest),
                 job: task.id.clone(),
                 epoch: webhook.epoch,
-                key: key.clone(),
             };
             if self.store.number_recovery(tenant, id, &numbered).await? {
                 return Ok(Taken::Number(numbered.number));
             }
             // Another call has taken the number at the same moment.
+        }
+    }
+
+    /// Claims for a task what it is known by. Returns the job that runs for the same, if there is one; where another call is about to
+    /// begin one, the task gets its id.
+    async fn claim(
+        &self,
+        task: &mut Task,
+        webhook: &Webhook,
+        key: &str,
+    ) -> Result<Option<Job>, FlowError> {
+        let name = (&webhook.tenant, &webhook.id);
+        loop {
+            let now_ms = self.clock.now_ms();
+            let before = self.store.recovery_claim(name, key).await?;
+            if let Some(before) = &before {
+                match self.store.job(&before.job).await? {
+                    Some(job) if job.status.is_open() => return Ok(Some(job)),
+                    // Whoever has claimed it has not begun it yet, and may never.
+                    None if now_ms < before.claimed_ms + BEGINNING_MS => {
+                        task.id = before.job.clone();
+                        return Ok(None);
+                    }
+                    _ => {}
+                }
+            }
+            let claim = Claim {
+                job: task.id.clone(),
+                claimed_ms: now_ms,
+            };
+            let claimed = self
+                .store
+                .claim_recovery(name, key, &claim, before.as_ref());
+            if claimed.await? {
+                return Ok(None);
+            }
         }
     }
 

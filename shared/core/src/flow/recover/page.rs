@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use rung_dialect::Dialect;
+use rung_json::filter::Filter;
 
 use crate::{
     domain::{
@@ -22,6 +23,7 @@ use crate::{
     limits::{FRESH_MS, REPEAT_DELAY_MS},
     store::{
         deliveries::{List, list_key},
+        event_list::Entry,
         events::Event,
         walk::{Order, Span},
     },
@@ -155,15 +157,7 @@ impl Control {
         let (mut events, unsayable): (Vec<_>, Vec<_>) =
             named.partition(|(_, event)| event.bodies.contains_key(&webhook.dialect));
         if let Some(filter) = &webhook.filter {
-            let mut taken = Vec::with_capacity(events.len());
-            for (entry, event) in events {
-                let body = self.store.body(&event, &webhook.dialect).await?;
-                let data = body.and_then(|body| dialect.data_of(&body));
-                if data.is_some_and(|data| filter.ask(&data).takes) {
-                    taken.push((entry, event));
-                }
-            }
-            events = taken;
+            events = self.taken(filter, webhook, dialect, events).await?;
         }
         let keys: Vec<_> = events
             .iter()
@@ -209,12 +203,8 @@ impl Control {
                 (None, None) => {
                     backfilled = !self.matched(event, webhook).await?;
                     if !backfilled && self.is_on_its_way(key, webhook) {
-                        let first = Position::first(key.accepted_ms, webhook.epoch);
-                        let copy = AttemptMessage {
-                            repeated: true,
-                            ..AttemptMessage::new(key.clone(), first)
-                        };
                         // By then it has been made, or is lost.
+                        let copy = first_again(key, webhook);
                         in_place.push((entry.position(), copy, REPEAT_DELAY_MS));
                         continue;
                     }
@@ -235,6 +225,25 @@ impl Control {
             skipped,
             next,
         })
+    }
+
+    /// Those of the events whose data the webhook's filter takes.
+    async fn taken<'a>(
+        &self,
+        filter: &Filter,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        events: Vec<(&'a Entry, Event)>,
+    ) -> Result<Vec<(&'a Entry, Event)>, FlowError> {
+        let mut taken = Vec::with_capacity(events.len());
+        for (entry, event) in events {
+            let body = self.store.body(&event, &webhook.dialect).await?;
+            let data = body.and_then(|body| dialect.data_of(&body));
+            if data.is_some_and(|data| filter.ask(&data).takes) {
+                taken.push((entry, event));
+            }
+        }
+        Ok(taken)
     }
 
     /// Whether an event matched the webhook when it was accepted.
@@ -354,6 +363,15 @@ impl Control {
         Ok(earlier
             .map(|entry| (entry.key.delivery, entry.dialect))
             .collect())
+    }
+}
+
+/// A copy of the message of a delivery's first attempt.
+fn first_again(key: &DeliveryKey, webhook: &Webhook) -> AttemptMessage {
+    let first = Position::first(key.accepted_ms, webhook.epoch);
+    AttemptMessage {
+        repeated: true,
+        ..AttemptMessage::new(key.clone(), first)
     }
 }
 
