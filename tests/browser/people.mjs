@@ -261,6 +261,16 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   await page.reload();
   await page.fill("#name", "Orders");
   await page.click("text=More settings");
+  // A client certificate and its key: each problem stands beside its own field.
+  await page.fill("#client-certificate", "no PEM");
+  await page.click("#save");
+  await page.waitForSelector("[id='problem-client_certificate.private_key']:has-text('must be PEM')");
+  await page.fill("#client-key", "no PEM");
+  await page.click("#save");
+  await page.waitForSelector("#problem-client_certificate:has-text('has no certificate')");
+  assert.equal(await page.textContent("[id='problem-client_certificate.private_key']"), "");
+  await page.fill("#client-certificate", "");
+  await page.fill("#client-key", "");
   await page.fill("#headers", "X-Region: us");
   await page.fill("#metadata", '{"order": 12345678901234567891}');
   await page.check("label:has-text('Remove') >> input");

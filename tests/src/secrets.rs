@@ -9,12 +9,13 @@ use serde_json::Value;
 const MIN_LEN: usize = 12;
 
 /// Where a request has something to keep.
-const OF_REQUESTS: [&str; 6] = [
+const OF_REQUESTS: [&str; 7] = [
     "data",
     "metadata",
     "headers",
     "secret_headers",
     "secret",
+    "private_key",
     "key_sha256",
 ];
 /// Where an answer has.

@@ -34,7 +34,7 @@ export function tell(parts, error, fail) {
   const rest = [];
   let first;
   for (const { field: path, problem } of error.details ?? []) {
-    const found = parts.find(({ name }) => path === name || path.startsWith(`${name}.`) || path.startsWith(`${name}[`));
+    const found = parts.find(({ name }) => path === name) ?? parts.find(({ name }) => path.startsWith(`${name}.`) || path.startsWith(`${name}[`));
     if (!found) {
       rest.push({ field: path, problem });
       continue;

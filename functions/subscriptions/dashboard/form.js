@@ -39,6 +39,9 @@ function bodyOf(inputs, events, old) {
   };
   const gone = inputs.removed.filter(({ checked }) => checked).map(({ value }) => [value, null]);
   if (Object.keys(secretHeaders).length > 0 || gone.length > 0) fields.secret_headers = { ...Object.fromEntries(gone), ...secretHeaders };
+  const [certificate, key] = [inputs.client_certificate, inputs["client_certificate.private_key"]].map(({ value }) => value.trim());
+  if (certificate || key) fields.client_certificate = { certificate, private_key: key };
+  else if (inputs.dropped?.checked) fields.client_certificate = null;
   if (!old) {
     if (inputs.secret.value.trim()) fields.secret = inputs.secret.value.trim();
     if (inputs.dialect.value) fields.dialect = inputs.dialect.value;
@@ -77,11 +80,15 @@ function partsOf(draft, old, me, tenants) {
     part("max_in_flight", t`At the same time`, whole("in-flight", 1000, old?.max_in_flight), t`How many deliveries may be under way at once. Empty for no limit of its own.`),
     part("headers", t`Headers`, textLines({ id: "headers", placeholder: "X-Region: eu" }, headerLines), t`Sent with each delivery. One per line.`),
     part("secret_headers", t`Secret headers`, textLines({ id: "secret-headers", placeholder: "Authorization: Bearer …" }), t`For credentials. Stored encrypted and never shown again. One per line.`),
+    part("client_certificate", t`Client certificate`, textLines({ id: "client-certificate", placeholder: "-----BEGIN CERTIFICATE-----" }), t`For receivers that demand one. PEM, the client's own certificate first.`),
+    part("client_certificate.private_key", t`Its private key`, textLines({ id: "client-key", placeholder: "-----BEGIN PRIVATE KEY-----" }), t`PEM, without a passphrase. Stored encrypted and never shown again.`),
     part("metadata", t`Metadata`, textLines({ id: "metadata", placeholder: '{"team": "billing"}' }, draft.metadata), t`A JSON object for your own use.`),
   ];
   if (removed.length > 0) {
     more[4].element.append(h("div", { class: "actions" }, removed.map((box) => h("label", { class: "check" }, box, t`Remove`, " ", h("code", null, box.value)))));
   }
+  const dropped = old?.client_certificate && h("input", { type: "checkbox", id: "client-certificate-removed" });
+  if (dropped) more[5].element.append(h("div", { class: "actions" }, h("label", { class: "check" }, dropped, t`Remove`, " ", h("code", null, old.client_certificate.sha256.slice(0, 16)))));
   if (!old) {
     more.push(
       part("secret", t`Signing secret`, textInput({ id: "secret" }), t`Leave empty to have one generated.`),
@@ -89,7 +96,7 @@ function partsOf(draft, old, me, tenants) {
       part("challenge", t`Verify the endpoint first`, h("input", { type: "checkbox", id: "challenge" }), t`Nothing is sent before the endpoint has echoed a challenge.`),
     );
   }
-  return { main, more, removed };
+  return { main, more, removed, dropped };
 }
 
 /** The view that creates a webhook, or changes the one that the address names. */
@@ -101,11 +108,11 @@ export async function webhookForm(context) {
   ]);
   const old = draft.webhook;
   const picker = eventPicker(catalogue, old?.events);
-  const { main, more, removed } = partsOf(draft, old, me, tenant);
+  const { main, more, removed, dropped } = partsOf(draft, old, me, tenant);
   const events = { ...part("events", "", h("input", { type: "hidden" }), ""), focus: picker.focus };
   events.element.replaceChildren(picker.element, events.problem);
   const parts = [...main, events, ...more];
-  const inputs = { ...Object.fromEntries(parts.map(({ name, input }) => [name, input])), removed };
+  const inputs = { ...Object.fromEntries(parts.map(({ name, input }) => [name, input])), removed, dropped };
 
   // A link for one webhook does not see the other events.
   if (can("add")) {

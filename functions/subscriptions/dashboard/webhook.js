@@ -91,6 +91,7 @@ function details() {
       [t`Connections`, hook.keep_alive === false && t`one for each delivery`],
       [t`Own headers`, codes(Object.keys(hook.headers))],
       [t`Secret headers`, codes(hook.secret_headers)],
+      [t`Client certificate`, hook.client_certificate && h("code", null, `SHA-256 ${hook.client_certificate.sha256}`)],
       [t`Metadata`, hook.metadata && h("code", null, hook.metadata)],
       [t`Last success`, time(hook.last_success_at)],
       [t`Last failure`, hook.last_failure && time(hook.last_failure.at)],

@@ -7,14 +7,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rung_api::limits::{
-    BATCH_EVENTS, DESCRIPTION_CHARS, METADATA_BYTES, NAME_CHARS, SECRET_BYTES, URL_CHARS,
-    WEBHOOK_EVENTS, WEBHOOK_HEADERS_BYTES,
+    BATCH_EVENTS, CLIENT_CERTIFICATE_BYTES, CLIENT_KEY_BYTES, DESCRIPTION_CHARS, METADATA_BYTES,
+    NAME_CHARS, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS_BYTES,
 };
 use rung_base::clock::VirtualClock;
 use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Exchange, Outcome, Trigger},
         audit::{Action, Origin, Record},
+        client_certificate::ClientCertificate,
         delivery::{Delivery, State},
         hops::Hops,
         id::{DeliveryKey, EventId, JobId, KeyId, TenantId, WebhookId},
@@ -111,6 +112,7 @@ fn webhook() -> Webhook {
         old_secrets: Vec::new(),
         headers: [("X-A".to_owned(), "b".to_owned())].into(),
         secret_headers: [("Cookie".to_owned(), Secret::new("c".to_owned()))].into(),
+        client_certificate: Some(client_certificate("c", "k")),
         metadata: Json::parse(br#"{"k": 12345678901234567890123, "a": 1e2}"#, 2).unwrap(),
         dialect: "standard".to_owned(),
         challenge: false,
@@ -124,6 +126,15 @@ fn webhook() -> Webhook {
         enabled_ms: 1_760_000_000_000,
         created_ms: 1_760_000_000_000,
     }
+}
+
+fn client_certificate(certificate: &str, key: &str) -> Arc<ClientCertificate> {
+    Arc::new(ClientCertificate {
+        certificate: certificate.to_owned(),
+        private_key: Secret::new(key.to_owned()),
+        sha256: "0".repeat(64),
+        unknown: Default::default(),
+    })
 }
 
 fn task(id: &str, work: Work) -> Task {
@@ -592,6 +603,11 @@ async fn the_largest_row_of_each_kind_has_room_in_an_item() {
             Secret::new("c".repeat(WEBHOOK_HEADERS_BYTES)),
         )]
         .into(),
+        client_certificate: Some(client_certificate(
+            // As JSON has it, with each end of a line as two characters.
+            &"\n".repeat(CLIENT_CERTIFICATE_BYTES),
+            &"\n".repeat(CLIENT_KEY_BYTES),
+        )),
         metadata: Json::parse(
             format!(r#"{{"k": "{}"}}"#, "m".repeat(METADATA_BYTES - 9)).as_bytes(),
             2,

@@ -68,6 +68,10 @@ pub const WEBHOOK_HEADERS: usize = 20;
 pub const WEBHOOK_HEADERS_BYTES: usize = 6 * 1024;
 /// Longest value of a webhook's static header, in bytes.
 pub const HEADER_VALUE_BYTES: usize = 1024;
+/// Longest chain of a webhook's client certificate in PEM, in bytes.
+pub const CLIENT_CERTIFICATE_BYTES: usize = 16 * 1024;
+/// Longest key of a webhook's client certificate in PEM, in bytes.
+pub const CLIENT_KEY_BYTES: usize = 8 * 1024;
 /// Longest `Idempotency-Key`, in bytes.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// Most items of a parameter that takes several.

@@ -8,6 +8,10 @@ pub const HOPS_MAX: u8 = 3;
 pub const BATCH_REQUEST_BYTES: usize = 1024 * 1024;
 /// Most secrets of a webhook that were replaced and still sign.
 pub const OLD_SECRETS: usize = 3;
+/// Most certificates of a webhook's client certificate: the client's own, and those of the authorities above it.
+pub const CLIENT_CERTIFICATES: usize = 10;
+/// Client certificates in use for which connections are kept, each with its pools: so many, and as many that were used before.
+pub const CLIENT_IDENTITIES: usize = 64;
 /// Most encryption keys at a time: one, and while it is replaced another.
 pub const ENCRYPTION_KEYS: usize = 16;
 /// Length of an encryption key, in characters.

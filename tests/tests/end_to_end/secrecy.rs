@@ -6,6 +6,12 @@ use serde_json::json;
 
 use crate::rung;
 
+/// A client certificate and its key, in PEM.
+fn client_certificate() -> (String, String) {
+    let own = rcgen::generate_simple_self_signed(["rung".to_owned()]).unwrap();
+    (own.cert.pem(), own.signing_key.serialize_pem())
+}
+
 #[tokio::test]
 async fn secrets_keys_and_payloads_are_never_written() {
     let mut rung = rung(&["--time-scale", "6000"]).await;
@@ -15,6 +21,13 @@ async fn secrets_keys_and_payloads_are_never_written() {
         "url": receiver.url("/"), "events": ["*"], "secret": "given-secret-5f2c", "secret_headers": {"X-Token": "header-token-91ab"},
     });
     let webhook = odin.webhook_with(request).await;
+    // Nobody takes its connections, so that its failures are told, too.
+    let (certificate, key) = client_certificate();
+    let request = json!({
+        "url": "https://127.0.0.1:9/", "events": ["*"],
+        "client_certificate": {"certificate": certificate, "private_key": key},
+    });
+    odin.webhook_with(request).await;
     let made = odin.webhook(&receiver.url("/made"), &["content"]).await;
     let event = odin
         .publish(
@@ -38,6 +51,7 @@ async fn secrets_keys_and_payloads_are_never_written() {
         "payload-078-05-1120",
         "payload-broken-4711",
         "guessed-key-77aa",
+        key.lines().nth(1).unwrap(),
         &made.secret,
         &odin.key,
     ] {
@@ -94,6 +108,13 @@ async fn the_files_of_the_database_give_no_secret_away() {
     let webhook = tenant.webhook_with(request).await;
     let mut secrets = vec![tenant.key.clone(), webhook.secret.clone()];
     secrets.push("token-of-theirs-91ab".to_owned());
+    let (certificate, key) = client_certificate();
+    let request = json!({
+        "url": "https://127.0.0.1:9/", "events": ["*"],
+        "client_certificate": {"certificate": certificate, "private_key": key},
+    });
+    tenant.webhook_with(request).await;
+    secrets.push(key.lines().nth(1).unwrap().to_owned());
     for signing in ["v1a", "v1"] {
         let path = webhook.path("/rotate-secret");
         let rotated = tenant.api.post(&path, &json!({"signing": signing})).await;

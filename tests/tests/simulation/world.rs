@@ -561,6 +561,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             old_secrets: Vec::new(),
             headers: BTreeMap::new(),
             secret_headers: Default::default(),
+            client_certificate: None,
             metadata: Json::empty(),
             dialect: any_dialect(chance),
             challenge: false,

@@ -4,8 +4,9 @@ use http::StatusCode;
 use rung_api::{
     Code,
     limits::{
-        DESCRIPTION_CHARS, HEADER_VALUE_BYTES, IN_FLIGHT_MAX, NAME_CHARS, OVERLAP_MAX_MS,
-        RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+        CLIENT_CERTIFICATE_BYTES, CLIENT_KEY_BYTES, DESCRIPTION_CHARS, HEADER_VALUE_BYTES,
+        IN_FLIGHT_MAX, NAME_CHARS, OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS,
+        WEBHOOK_EVENTS, WEBHOOK_HEADERS,
     },
     openapi::{Operation, Schemas, Who},
 };
@@ -42,6 +43,7 @@ fn example() -> Value {
         "old_secret_expires_at": null,
         "headers": {},
         "secret_headers": [],
+        "client_certificate": null,
         "metadata": {},
         "challenge": false,
         "health": "healthy",
@@ -109,6 +111,24 @@ fn fields(header: Value) -> Value {
             "type": ["object", "null"],
             "maxProperties": WEBHOOK_HEADERS,
             "additionalProperties": header,
+        },
+        "client_certificate": {
+            "description": "What deliveries present to a receiver that demands a client certificate (mutual TLS); null removes it. Requires `https`. The key is never shown; the webhook has the certificate's SHA-256.",
+            "type": ["object", "null"],
+            "properties": {
+                "certificate": {
+                    "description": "The chain in PEM, at most 10 certificates: the client's own first.",
+                    "type": "string",
+                    "maxLength": CLIENT_CERTIFICATE_BYTES,
+                },
+                "private_key": {
+                    "description": "Its key in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted; RSA, ECDSA on P-256 or P-384, or Ed25519.",
+                    "type": "string",
+                    "maxLength": CLIENT_KEY_BYTES,
+                },
+                "sha256": { "description": "As it is: alone, it changes nothing.", "type": ["string", "null"] },
+            },
+            "additionalProperties": false,
         },
         "metadata": {
             "description": "Data that the tenant stores with the webhook.",
@@ -240,7 +260,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         "Import a webhook, or replace one.",
     )
     .describe(
-        "Whole: what is left out gets its default, but for the secret and secret headers of a webhook that is there, which stay. \
+        "Whole: what is left out gets its default, but for the secret, secret headers and client certificate of a webhook that is there, which stay. \
          With `challenge`, a new webhook that is given with the status `active` is taken to be verified.",
     )
     .preconditions()
@@ -444,7 +464,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
     Operation::new(Who::Tenant(Scope::Manage), "updateWebhook", "Change a webhook.")
         .describe(
             "A merge patch (RFC 7396): what is left out stays; null clears what may be missing. `headers`, `secret_headers` and \
-             `metadata` are merged likewise, `events` and `filter` replaced. Members that nobody sets may stand in it as they were read.",
+             `metadata` are merged likewise, `events`, `filter` and `client_certificate` replaced. Members that nobody sets may stand in it as they were read.",
         )
         .preconditions()
         .body(

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::view::{Instants, WebhookView};
 
-/// The audit log's record of what becomes of a webhook. Its secret and the values of its
-/// headers are named and not kept: the table has them encrypted only.
+/// The audit log's record of what becomes of a webhook. Its secret, the values of its
+/// headers and the key of its client certificate are named and not kept: the table has them encrypted only.
 pub(super) fn record(
     caller: &Caller,
     action: Action,
@@ -46,7 +46,16 @@ pub(super) fn record(
             hidden.push(Change::hidden(format!("secret_headers.{name}")));
         }
     }
+    if before.and_then(client_key) != after.and_then(client_key) {
+        hidden.push(Change::hidden("client_certificate.private_key"));
+    }
     record.changing_all(hidden)
+}
+
+/// The key of its client certificate.
+fn client_key(webhook: &Webhook) -> Option<&Secret> {
+    let certificate = webhook.client_certificate.as_deref()?;
+    Some(&certificate.private_key)
 }
 
 /// What of a webhook everybody may see who may see it.

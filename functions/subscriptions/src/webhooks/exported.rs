@@ -10,6 +10,7 @@ use rung_json::{Json, filter::Filter};
 use serde::Serialize;
 
 use super::{
+    client_certificate,
     request::Status,
     secrets::{OldSecretView, Signing, valid_old_secrets},
 };
@@ -40,6 +41,9 @@ pub(crate) struct Exported<'a> {
     old_secrets: Option<Vec<OldSecretView<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_headers: Option<BTreeMap<&'a str, &'a str>>,
+    /// Null with secrets if there is none: then one that is there where it is imported goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_certificate: Option<Option<client_certificate::Exported<'a>>>,
 }
 
 /// Why a webhook is disabled, and since when. The log entries that led to it stay where they are.
@@ -82,6 +86,7 @@ impl<'a> Exported<'a> {
             secret: has_secrets.then(|| webhook.secret.expose()),
             old_secrets: has_secrets.then(|| valid_old_secrets(webhook, wall_ms)),
             secret_headers: has_secrets.then(secret_headers),
+            client_certificate: has_secrets.then(|| client_certificate::Exported::of(webhook)),
         }
     }
 }

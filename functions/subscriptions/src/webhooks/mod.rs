@@ -2,6 +2,7 @@
 
 mod audit;
 mod challenge;
+mod client_certificate;
 mod exported;
 mod headers;
 mod list;
@@ -619,6 +620,8 @@ fn read_change(
     let challenge = fields.patch("challenge", read::flag);
     let challenge = replaced(&mut fields, "challenge", challenge);
     let url = replaced(&mut fields, "url", url);
+    let new_url = url.as_deref().unwrap_or(&present.url);
+    let client_certificate = client_certificate::read(&mut fields, new_url, Some(&present));
     let events = replaced(&mut fields, "events", new_events);
     let status = replaced(&mut fields, "status", status);
     let window = window(&mut fields, at)?;
@@ -635,6 +638,7 @@ fn read_change(
         description: description.or(present.description),
         headers: own.headers,
         secret_headers: own.secret_headers,
+        client_certificate,
         dialect: dialect.name.clone(),
         metadata: (metadata.or(Some(present.metadata))).unwrap_or_else(Json::empty),
         challenge: challenge.unwrap_or(present.challenge),

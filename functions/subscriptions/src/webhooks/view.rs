@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::secrets::Signing;
+use super::{client_certificate::ClientCertificateView, secrets::Signing};
 
 /// An endpoint of a tenant.
 #[derive(Serialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub(crate) struct WebhookView<'a> {
     headers: &'a BTreeMap<String, String>,
     /// The names of secret headers; their values are never shown.
     secret_headers: Vec<&'a str>,
+    /// What deliveries present to a receiver that demands a client certificate; null for nothing. The key is never shown.
+    client_certificate: Option<ClientCertificateView<'a>>,
     #[schemars(with = "Map<String, Value>")]
     metadata: &'a Json,
     challenge: bool,
@@ -222,6 +224,7 @@ impl<'a> WebhookView<'a> {
             old_secret_expires_at: webhook.old_secret_expires_ms(at.wall_ms).map(Time::at_ms),
             headers: &webhook.headers,
             secret_headers: webhook.secret_headers.keys().map(String::as_str).collect(),
+            client_certificate: ClientCertificateView::of(webhook),
             metadata: &webhook.metadata,
             challenge: webhook.challenge,
             health: webhook.health_at(at.now_ms, at.wall_ms),

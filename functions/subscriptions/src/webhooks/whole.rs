@@ -9,6 +9,7 @@ use rung_api::{
 };
 use rung_core::{
     domain::{
+        client_certificate::ClientCertificate,
         id::{TenantId, WebhookId},
         webhook::Webhook,
     },
@@ -18,14 +19,15 @@ use rung_dialect::Dialect;
 use rung_json::{Json, filter::Filter};
 
 use super::{
+    client_certificate,
     headers::{Given, OwnHeaders},
     request::{check_events, events, filter, max_in_flight, rate_limit, url},
     secrets::{SecretFields, Signing},
 };
 use crate::{Management, dialect_with, metadata::metadata};
 
-/// All that a request says of a webhook, and the defaults of the rest. Secret headers that it does not give stay those of the webhook
-/// that it replaces.
+/// All that a request says of a webhook, and the defaults of the rest. Secret headers and a client certificate that it does not give stay
+/// those of the webhook that it replaces.
 pub(super) struct Whole {
     pub(super) dialect: Arc<Dialect>,
     url: String,
@@ -38,6 +40,7 @@ pub(super) struct Whole {
     description: Option<String>,
     pub(super) secrets: SecretFields,
     own: OwnHeaders,
+    client_certificate: Option<Arc<ClientCertificate>>,
     metadata: Option<Json>,
     challenge: bool,
 }
@@ -59,6 +62,7 @@ impl Whole {
         let events = fields.required("events", events);
         check_events(fields, &dialect, &events);
         Ok(Self {
+            client_certificate: client_certificate::read(fields, &url, present),
             url,
             events,
             filter: filter(fields).or(None),
@@ -102,6 +106,7 @@ impl Whole {
             old_secrets: Vec::new(),
             headers: self.own.headers,
             secret_headers: self.own.secret_headers,
+            client_certificate: self.client_certificate,
             metadata: self.metadata.unwrap_or_else(Json::empty),
             dialect: self.dialect.name.clone(),
             challenge: self.challenge,

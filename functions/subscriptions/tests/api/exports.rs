@@ -6,6 +6,7 @@ use rung_core::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::{
+    client_certificates::client_certificate,
     openapi::written_out,
     world::{Answered, As, World},
 };
@@ -142,7 +143,7 @@ async fn scene() -> (World, As) {
         "url": "https://example.com/hook", "events": ["user.*", "content"], "name": "n", "description": "d",
         "headers": {"X-Region": "eu"}, "secret_headers": {"Authorization": "Bearer s"},
         "metadata": {"tier": "gold"}, "rate_limit_per_second": 7, "max_in_flight": 3, "keep_alive": true,
-        "filter": {"n": [{"exists": true}]},
+        "filter": {"n": [{"exists": true}]}, "client_certificate": client_certificate("acme"),
     });
     put(&world, "acme", "wh_all", webhook).await;
     let rotate = "/v1/webhooks/wh_all/rotate-secret";
@@ -228,6 +229,7 @@ async fn an_import_of_an_export_is_the_same_deployment() {
     fresh.pass(1_000).await;
     assert_eq!(fresh.posts(), told + 1);
     assert_eq!(fresh.last_headers()["authorization"], "Bearer s");
+    assert!(fresh.last_post().client_certificate.is_some());
     // A plan with webhooks brings back what the one without had disabled, and nothing else.
     let on = json!({"plan": "pro"});
     let on = fresh
@@ -293,7 +295,7 @@ async fn an_export_has_what_was_asked_for_and_no_secret_otherwise() {
     let acme = As::operator_for("acme");
     let without = exported(&world, &acme, json!({"include": ["events", "logs"]})).await;
     let text = json!(without).to_string();
-    for secret in ["whsec_", "whsk_", "Bearer s", "secret"] {
+    for secret in ["whsec_", "whsk_", "Bearer s", "secret", "PRIVATE KEY"] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
     world.pass(1).await;
@@ -304,6 +306,8 @@ async fn an_export_has_what_was_asked_for_and_no_secret_otherwise() {
         .unwrap();
     let all = all["webhook"].as_object().unwrap();
     assert_eq!(all["secret_headers"], json!({"Authorization": "Bearer s"}));
+    let key = all["client_certificate"]["private_key"].as_str().unwrap();
+    assert!(key.starts_with("-----BEGIN PRIVATE KEY-----"));
     assert_eq!(all["old_secrets"].as_array().unwrap().len(), 1);
     let secret = world.get(&acme, "/v1/webhooks/wh_all/secret").await;
     assert_eq!(secret.data(200)["secret"], all["secret"]);

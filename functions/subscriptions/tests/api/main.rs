@@ -9,6 +9,7 @@ mod audit;
 mod bounded;
 mod challenge;
 mod choosing;
+mod client_certificates;
 mod contention;
 mod contract;
 mod cost;

@@ -14,7 +14,10 @@ use rung_core::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN, As, World, by_nobody};
+use crate::{
+    client_certificates::{client_certificate, line_of_key},
+    world::{ADMIN, As, World, by_nobody},
+};
 
 /// Base64 of 25 bytes, with both characters that the alphabets write differently.
 const KEY: &str = "+/+/AAECAwQFBgcICQoLDA0ODxAREhMUFQ==";
@@ -526,9 +529,11 @@ async fn the_table_holds_nothing_that_signs_and_no_key() {
         .send(&keyed, "POST", "/v1/tenants/acme/keys", scopes)
         .await;
     let key = key.data(201)["key"]["key"].as_str().unwrap().to_owned();
+    let certificate = client_certificate("rung");
     let webhook = asked(json!({
         "secret": KEY, "headers": {"X-Team": "team-value-4711"},
         "secret_headers": {"Authorization": "Bearer the-receivers-token"},
+        "client_certificate": certificate,
     }));
     let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
     let id = made.data(201)["webhook"]["id"].as_str().unwrap().to_owned();
@@ -537,6 +542,7 @@ async fn the_table_holds_nothing_that_signs_and_no_key() {
         KEY.to_owned(),
         "the-receivers-token".to_owned(),
         "team-value-4711".to_owned(),
+        line_of_key(&certificate).to_owned(),
         key,
         ADMIN.to_owned(),
     ];

@@ -84,10 +84,15 @@ fn in_flags(field: &str, command: &Command) -> String {
         "Rung-Tenant" => "tenant",
         name => name,
     };
-    let mut arguments = command.get_arguments();
-    match arguments.find(|argument| argument.get_id() == name) {
-        Some(argument) => format!("{}{}", flag(argument), &field[end..]),
-        None => field.to_owned(),
+    let of = |name: &str| {
+        let mut arguments = command.get_arguments();
+        arguments.find(|argument| argument.get_id() == name)
+    };
+    match (of(field), of(name)) {
+        // A member that has a flag of its own.
+        (Some(argument), _) => flag(argument),
+        (None, Some(argument)) => format!("{}{}", flag(argument), &field[end..]),
+        (None, None) => field.to_owned(),
     }
 }
 

@@ -11,6 +11,7 @@
 pub mod attempt;
 pub mod audit;
 pub mod chain;
+pub mod client_certificate;
 pub mod delivery;
 pub mod disable;
 pub mod event_type;

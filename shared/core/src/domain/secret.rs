@@ -139,6 +139,7 @@ pub(crate) mod tests {
             old_secrets: Vec::new(),
             headers: Default::default(),
             secret_headers: Default::default(),
+            client_certificate: None,
             metadata: Json::empty(),
             dialect: String::new(),
             challenge: false,

@@ -1,6 +1,6 @@
 //! Webhooks: where a tenant wants its events.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rung_json::{Json, filter::Filter};
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use super::secret::{OldSecret, Secret, TooManySecrets};
 use super::{
     Unknown,
+    client_certificate::ClientCertificate,
     id::{TenantId, WebhookId},
     message::AttemptMessage,
     outage::Outage,
@@ -132,6 +133,8 @@ pub struct Webhook {
     pub headers: BTreeMap<String, String>,
     /// More of them, whose values are credentials.
     pub secret_headers: BTreeMap<String, Secret>,
+    /// What its deliveries present to a receiver that asks who connects; `None` for nothing.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     /// The tenant's own data about it, an object: as given, since numbers may be more than a double holds.
     pub metadata: Json,
     /// The dialect it speaks.

@@ -20,8 +20,9 @@ use tokio::select;
 use tokio::time::sleep;
 use url::Url;
 
-use super::connect::{Connector, Flooded};
+use super::connect::{Broke, Connector, Flooded};
 use super::dial::SystemDialer;
+use super::identity::Identities;
 use super::interim::Interim;
 use super::policy::{self, UrlFault};
 use super::progress::Progress;
@@ -68,9 +69,49 @@ pub struct Client {
     slots: Slots,
     connector: Connector,
     spellings: Spellings,
+    /// For requests that present no certificate.
+    anonymous: Lines,
+    identities: Identities<Lines>,
+}
+
+/// The connections of one identity.
+struct Lines {
     any: Pools,
     /// For requests that must not go over HTTP/2.
     http1: Pools,
+}
+
+impl Lines {
+    fn new(connector: &Connector) -> Self {
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_LIMIT)
+            .http1_max_buf_size(MAX_HEAD_BYTES)
+            .http1_max_headers(MAX_HEADERS)
+            // The status decides, as it does for curl.
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http2_max_header_list_size(MAX_HEAD_BYTES as u32)
+            .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keep_alive_interval(H2_PING_AFTER)
+            .http2_keep_alive_timeout(H2_PING_LIMIT);
+        Self {
+            any: Pools::new(&mut builder, connector),
+            http1: Pools::new(&mut builder, &connector.http1_only()),
+        }
+    }
+
+    fn pools(&self, outgoing: &Outgoing) -> &Pools {
+        if outgoing.http1_only {
+            &self.http1
+        } else {
+            &self.any
+        }
+    }
 }
 
 struct Pools {
@@ -116,28 +157,12 @@ impl Client {
     }
 
     pub(super) fn over(strict: bool, connector: Connector, capacity: Capacity) -> Self {
-        let mut builder = legacy::Client::builder(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_LIMIT)
-            .http1_max_buf_size(MAX_HEAD_BYTES)
-            .http1_max_headers(MAX_HEADERS)
-            // The status decides, as it does for curl.
-            .http1_ignore_invalid_headers_in_responses(true)
-            .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .http1_allow_spaces_after_header_name_in_responses(true)
-            .http2_max_header_list_size(MAX_HEAD_BYTES as u32)
-            .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_keep_alive_interval(H2_PING_AFTER)
-            .http2_keep_alive_timeout(H2_PING_LIMIT);
         Self {
             strict,
             slots: Slots::new(capacity.slots),
             spellings: Spellings::default(),
-            any: Pools::new(&mut builder, &connector),
-            http1: Pools::new(&mut builder, &connector.http1_only()),
+            anonymous: Lines::new(&connector),
+            identities: Identities::default(),
             connector,
         }
     }
@@ -152,11 +177,15 @@ impl Client {
         outgoing: &Outgoing,
         connection: &Captured,
     ) -> Result<Response<Incoming>, Broken> {
-        let pools = if outgoing.http1_only {
-            &self.http1
-        } else {
-            &self.any
+        let own = match &outgoing.client_certificate {
+            Some(certificate) => {
+                let make = |presented| Lines::new(&self.connector.presenting(&presented));
+                let own = self.identities.of(certificate, make);
+                Some(own.map_err(|_| Failure::Identity)?)
+            }
+            None => None,
         };
+        let pools = own.as_deref().unwrap_or(&self.anonymous).pools(outgoing);
         if !outgoing.fresh {
             let sent = self.exchange(&pools.kept, outgoing, connection).await;
             let again = match &sent {
@@ -325,6 +354,9 @@ impl From<legacy::Error> for Broken {
                 ..Failure::Interim.into()
             };
         }
+        if let Some(failure) = of_connection::<Broke>(&error).and_then(|broke| broke.failure()) {
+            return failure.into();
+        }
         let over_http1 = of_connection::<Progress>(&error).filter(|_| !is_http2(&error));
         match (failure(&error), over_http1) {
             (Failure::Protocol { .. }, Some(progress)) => Self {
@@ -449,7 +481,8 @@ fn known_failure(cause: &(dyn Error + 'static)) -> Option<Failure> {
     if let Some(error) = cause.downcast_ref::<h2::Error>() {
         return error.is_library().then_some(INVALID);
     }
-    Failure::from_tls(cause.downcast_ref::<io::Error>()?)
+    let error = cause.downcast_ref::<io::Error>()?;
+    error.get_ref()?.downcast_ref::<Failure>().cloned()
 }
 
 fn causes(error: &legacy::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

@@ -6,8 +6,8 @@
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use http::Uri;
 use http::uri::Scheme;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -26,11 +27,12 @@ use tokio_rustls::client::TlsStream;
 use tower::Service;
 
 use super::dial::{Dial, HostDialer};
+use super::identity::Presented;
 use super::interim::Frames;
 use super::progress::Progress;
 use super::proxy::Proxy;
 use super::resolve::{Lookups, Resolve};
-use super::trust::{Roots, client_config};
+use super::trust::{Roots, Trust};
 use super::{Capacity, Failure, HostFault, Policy, TlsFault, policy};
 
 /// A connect that no request waits for any more (another connection came free) ends here.
@@ -40,16 +42,39 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct Connector {
     shared: Arc<Shared>,
+    tls: Tls,
     http1_only: bool,
+}
+
+/// How connections of one identity speak TLS.
+#[derive(Clone)]
+struct Tls {
+    any: TlsConnector,
+    /// The same without HTTP/2.
+    http1: TlsConnector,
+    /// Whether a certificate is presented to a receiver that asks.
+    presents: bool,
+}
+
+impl Tls {
+    fn new(mut config: ClientConfig, presents: bool) -> Self {
+        let mut offering = |protocols: &[&[u8]]| {
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            TlsConnector::from(Arc::new(config.clone()))
+        };
+        Self {
+            any: offering(&[b"h2", b"http/1.1"]),
+            http1: offering(&[b"http/1.1"]),
+            presents,
+        }
+    }
 }
 
 struct Shared {
     policy: Policy,
     lookups: Lookups,
     dialer: HostDialer,
-    tls: TlsConnector,
-    /// The same without HTTP/2.
-    tls_http1: TlsConnector,
+    trust: Trust,
     open: Arc<Semaphore>,
     kept: Arc<Semaphore>,
 }
@@ -62,23 +87,28 @@ impl Connector {
         roots: Roots,
         capacity: Capacity,
     ) -> Self {
-        let mut tls = client_config(roots);
-        let mut offering = |protocols: &[&[u8]]| {
-            tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-            TlsConnector::from(Arc::new(tls.clone()))
-        };
+        let trust = Trust::new(roots);
+        let tls = Tls::new(trust.anonymous(), false);
         let shared = Shared {
             policy,
             lookups: Lookups::new(resolver),
             dialer: HostDialer::new(dialer),
-            tls: offering(&[b"h2", b"http/1.1"]),
-            tls_http1: offering(&[b"http/1.1"]),
+            trust,
             open: Arc::new(Semaphore::new(capacity.open)),
             kept: Arc::new(Semaphore::new(capacity.kept)),
         };
         Self {
             shared: Arc::new(shared),
+            tls,
             http1_only: false,
+        }
+    }
+
+    /// The same, whose connections present a certificate to receivers that ask.
+    pub(super) fn presenting(&self, presented: &Presented) -> Self {
+        Self {
+            tls: Tls::new(self.shared.trust.presenting(presented), true),
+            ..self.clone()
         }
     }
 
@@ -112,9 +142,14 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let shared = Arc::clone(&self.shared);
-        let http1_only = self.http1_only;
+        let tls = if self.http1_only {
+            self.tls.http1.clone()
+        } else {
+            self.tls.any.clone()
+        };
+        let presents = self.tls.presents;
         Box::pin(async move {
-            match timeout(CONNECT_LIMIT, shared.connect(&uri, http1_only)).await {
+            match timeout(CONNECT_LIMIT, shared.connect(&uri, &tls, presents)).await {
                 Ok(connected) => connected.map(TokioIo::new),
                 Err(_) => Err(Failure::Timeout(CONNECT_LIMIT)),
             }
@@ -123,7 +158,12 @@ impl Service<Uri> for Connector {
 }
 
 impl Shared {
-    async fn connect(&self, uri: &Uri, http1_only: bool) -> Result<Stream, Failure> {
+    async fn connect(
+        &self,
+        uri: &Uri,
+        tls: &TlsConnector,
+        presents: bool,
+    ) -> Result<Stream, Failure> {
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
         let host = uri.host().unwrap_or_default();
         let host = host
@@ -163,14 +203,9 @@ impl Shared {
         let io = if secure {
             let name = ServerName::try_from(host.to_owned());
             let name = name.map_err(|_| Failure::Tls(TlsFault::HostName))?;
-            let tls = if http1_only {
-                &self.tls_http1
-            } else {
-                &self.tls
-            };
             let tls = tls.connect(name, tcp).await;
             Io::Tls(Box::new(tls.map_err(|error| {
-                Failure::from_tls(&error).unwrap_or(Failure::Tls(TlsFault::Closed))
+                Failure::from_tls(&error, presents).unwrap_or(Failure::Tls(TlsFault::Closed))
             })?))
         } else {
             Io::Plain(tcp)
@@ -181,6 +216,8 @@ impl Shared {
             frames,
             progress: Progress::new(),
             flooded: Flooded::default(),
+            broke: Broke::default(),
+            presents,
             _open: open,
             kept: Arc::clone(&self.kept).try_acquire_owned().ok(),
         })
@@ -223,6 +260,9 @@ pub(super) struct Stream {
     frames: Option<Frames>,
     progress: Progress,
     flooded: Flooded,
+    broke: Broke,
+    /// Whether a certificate was presented if the receiver asked.
+    presents: bool,
     /// Its share of the connections that may be open.
     _open: OwnedSemaphorePermit,
     /// Its share of the connections that may be kept; without one it serves a single request.
@@ -257,11 +297,28 @@ impl Flooded {
     }
 }
 
+/// What TLS broke of, once the connection was open: over TLS 1.3 a receiver refuses a client's certificate only then. h2 does not hand such
+/// an error on.
+#[derive(Clone, Default)]
+pub(super) struct Broke(Arc<OnceLock<Failure>>);
+
+impl Broke {
+    /// Notes the first failure, and makes an error of it.
+    fn of(&self, failure: Failure) -> io::Error {
+        io::Error::other(self.0.get_or_init(|| failure).clone())
+    }
+
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.0.get().cloned()
+    }
+}
+
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         let connected = Connected::new()
             .extra(self.progress.clone())
-            .extra(self.flooded.clone());
+            .extra(self.flooded.clone())
+            .extra(self.broke.clone());
         if self.kept.is_none() {
             connected.poison();
         }
@@ -285,6 +342,10 @@ impl AsyncRead for Stream {
             Io::Plain(io) => Pin::new(io).poll_read(cx, buf),
             Io::Tls(io) => Pin::new(io).poll_read(cx, buf),
         };
+        let polled = polled.map_err(|error| match Failure::from_tls(&error, this.presents) {
+            Some(failure) => this.broke.of(failure),
+            None => error,
+        });
         let received = &buf.filled()[before..];
         if !received.is_empty() {
             this.progress.received(received);

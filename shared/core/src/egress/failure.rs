@@ -33,6 +33,11 @@ pub enum Failure {
         "The request was not sent, because the webhook's secret cannot sign in its dialect. Rotate the secret."
     )]
     Unsigned,
+    /// It would have gone out without the certificate that it is to present.
+    #[error(
+        "The request was not sent, because the webhook's client certificate cannot be used. Set it again."
+    )]
+    Identity,
     /// The name server knows no address for the host.
     #[error("The host name has no address.")]
     HostNotFound,
@@ -68,6 +73,9 @@ pub enum Failure {
     /// No TLS 1.2 or 1.3 session came about, or it broke.
     #[error("The TLS handshake failed: {0}.")]
     Tls(TlsFault),
+    /// It takes no connection from who presents this certificate.
+    #[error("The receiver refused the client certificate: {0}.")]
+    CertificateRefused(Refusal),
     /// The connection ended before the answer's headers were complete.
     #[error("The host closed the connection before it responded.")]
     Closed,
@@ -129,7 +137,6 @@ impl TlsFault {
                 }
                 AlertDescription::ProtocolVersion => Self::Version,
                 AlertDescription::UnrecognisedName => Self::UnknownName,
-                AlertDescription::CertificateRequired => Self::ClientCertificate,
                 AlertDescription::NoApplicationProtocol => Self::ApplicationProtocol,
                 _ => Self::Other,
             },
@@ -145,6 +152,48 @@ impl TlsFault {
             rustls::Error::InvalidMessage(_) => Self::NotTls,
             _ => Self::Other,
         }
+    }
+}
+
+/// Why a receiver does not accept a client certificate, as far as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// Its time is over, by the receiver's clock.
+    #[error("it has expired")]
+    Expired,
+    /// It was withdrawn.
+    #[error("it was revoked")]
+    Revoked,
+    /// The receiver trusts nobody who has issued it.
+    #[error("the receiver does not trust who issued it, or a certificate in between is missing")]
+    UnknownAuthority,
+    /// The receiver knows it and does not let it in.
+    #[error("it gives no access")]
+    NoAccess,
+    /// The receiver takes no certificates of its kind.
+    #[error("its kind is not supported")]
+    Unsupported,
+    /// It came without one that the receiver could take.
+    #[error("the receiver demands another")]
+    Required,
+    /// The receiver does not say.
+    #[error("the receiver does not say why")]
+    Other,
+}
+
+impl Refusal {
+    /// What an alert says of the certificate of whoever receives it.
+    fn of(alert: AlertDescription) -> Option<Self> {
+        Some(match alert {
+            AlertDescription::CertificateExpired => Self::Expired,
+            AlertDescription::CertificateRevoked => Self::Revoked,
+            AlertDescription::UnknownCA => Self::UnknownAuthority,
+            AlertDescription::AccessDenied => Self::NoAccess,
+            AlertDescription::UnsupportedCertificate => Self::Unsupported,
+            AlertDescription::CertificateRequired => Self::Required,
+            AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => Self::Other,
+            _ => return None,
+        })
     }
 }
 
@@ -197,7 +246,7 @@ impl Failure {
             Self::Host(fault) => fault.code(),
             Self::Timeout(_) => "timeout",
             Self::Url(_) => "url_forbidden",
-            Self::Unsendable | Self::Unsigned => "request_invalid",
+            Self::Unsendable | Self::Unsigned | Self::Identity => "request_invalid",
             Self::HostNotFound => "host_not_found",
             Self::Dns => "dns_failed",
             Self::ForbiddenAddress => "address_forbidden",
@@ -208,6 +257,7 @@ impl Failure {
             Self::CertificateIssuer => "certificate_untrusted",
             Self::CertificateSelfSigned => "certificate_self_signed",
             Self::Certificate => "certificate_invalid",
+            Self::CertificateRefused(_) => "client_certificate_refused",
             Self::Tls(_) => "tls_failed",
             Self::Closed => "connection_closed",
             Self::Protocol { .. } | Self::Interim => "protocol_error",
@@ -220,7 +270,7 @@ impl Failure {
         match self {
             Self::Timeout(_) => ErrorCode::Timeout,
             Self::Url(_) => ErrorCode::UrlForbidden,
-            Self::Unsendable | Self::Unsigned => ErrorCode::Request,
+            Self::Unsendable | Self::Unsigned | Self::Identity => ErrorCode::Request,
             Self::HostNotFound | Self::Dns => ErrorCode::Dns,
             Self::ForbiddenAddress => ErrorCode::AddressForbidden,
             Self::Refused => ErrorCode::Refused,
@@ -230,17 +280,24 @@ impl Failure {
             | Self::CertificateIssuer
             | Self::CertificateSelfSigned
             | Self::Certificate
+            | Self::CertificateRefused(_)
             | Self::Tls(_) => ErrorCode::Tls,
             Self::Closed => ErrorCode::Reset,
             Self::Protocol { .. } | Self::Interim => ErrorCode::Protocol,
         }
     }
 
-    /// A failure of TLS, if `error` carries one.
-    pub(super) fn from_tls(error: &io::Error) -> Option<Self> {
+    /// A failure of TLS, if `error` carries one. `presents` says whether the receiver was shown a certificate if it asked for one.
+    pub(super) fn from_tls(error: &io::Error, presents: bool) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         Some(match error {
             rustls::Error::InvalidCertificate(fault) => Self::from_certificate(fault),
+            rustls::Error::AlertReceived(alert) => match Refusal::of(*alert) {
+                Some(refusal) if presents => Self::CertificateRefused(refusal),
+                // Nothing else has a receiver to refuse so: it wants to be shown one.
+                Some(_) => Self::Tls(TlsFault::ClientCertificate),
+                None => Self::Tls(TlsFault::of(error)),
+            },
             error => Self::Tls(TlsFault::of(error)),
         })
     }

@@ -3,7 +3,7 @@
 //! The cast: [`policy`] judges URLs and addresses; `slots` shares out the connections that there may be; `resolve` asks the
 //! name server; `connect` resolves, judges and lets `dial` dial in one go, so the addresses that were judged are the ones
 //! dialled, whatever the name server answers next; [`Client`] posts under one deadline over connections that `connect` has
-//! opened; through the operator's `proxy` if there is one; `trust` judges their certificates; `spelling` spells header names; `progress` follows what comes over a connection; `interim` counts answers that are not
+//! opened; through the operator's `proxy` if there is one; `trust` judges their certificates, `identity` reads those that they ask for; `spelling` spells header names; `progress` follows what comes over a connection; `interim` counts answers that are not
 //! final; [`Failure`] says why no answer came. [`Transport`] is the seam at which tests put receivers by script.
 //!
 //! A failure is the receiver's, or this host's ([`HostFault`]): here is where that is judged, and nowhere else.
@@ -15,6 +15,7 @@ mod client;
 mod connect;
 mod dial;
 mod failure;
+mod identity;
 mod interim;
 pub mod policy;
 mod progress;
@@ -26,6 +27,7 @@ mod spelling;
 mod tests;
 mod trust;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,11 +37,13 @@ use url::Url;
 
 use self::capacity::Capacity;
 pub use self::client::{Client, Policy};
-pub use self::failure::{Failure, HostFault, TlsFault};
+pub use self::failure::{Failure, HostFault, Refusal, TlsFault};
+pub use self::identity::{CertificateFault, IdentityFault, KeyFault, Presented};
 pub use self::proxy::{Proxy, ProxyFault};
 pub use self::slots::Slot;
 pub use self::spelling::Spelling;
 pub use self::trust::{Roots, RootsFault};
+use crate::domain::client_certificate::ClientCertificate;
 use crate::domain::id::TenantId;
 
 /// How much of an answer's body is kept, in bytes.
@@ -58,6 +62,8 @@ pub struct Outgoing {
     pub spelling: Spelling,
     /// Sent as it is, with its `Content-Length`.
     pub body: Bytes,
+    /// What it presents to a receiver that asks who connects. It goes over no connection of another certificate, or of none.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     /// From the name look-up to the answer's headers; the answer's body is read within what is left.
     pub timeout: Duration,
     /// Whether HTTP/2 is not offered.

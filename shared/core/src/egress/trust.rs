@@ -3,16 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::SingleCertAndKey;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, OtherError,
+    RootCertStore, SignatureScheme,
 };
+
+use super::identity::Presented;
 
 /// The roots that are trusted.
 #[derive(Clone, Debug)]
@@ -76,8 +79,34 @@ impl From<RootCertStore> for Roots {
     }
 }
 
-/// A client that speaks TLS 1.2 and 1.3, and trusts `roots`.
-pub(super) fn client_config(roots: Roots) -> ClientConfig {
+/// How many sessions of an identity are kept, to be resumed: it is commonly presented to one receiver.
+const SESSIONS_OF_IDENTITY: usize = 8;
+
+/// What clients that speak TLS 1.2 and 1.3, and trust the same roots, have in common.
+#[derive(Clone)]
+pub(super) struct Trust(ConfigBuilder<ClientConfig, WantsClientCert>);
+
+impl Trust {
+    pub(super) fn new(roots: Roots) -> Self {
+        Self(trusting(roots))
+    }
+
+    /// A client that presents no certificate.
+    pub(super) fn anonymous(&self) -> ClientConfig {
+        self.0.clone().with_no_client_auth()
+    }
+
+    /// A client that presents a certificate. It resumes its own sessions alone: those of others were opened by others.
+    pub(super) fn presenting(&self, presented: &Presented) -> ClientConfig {
+        let certified = SingleCertAndKey::from(presented.certified());
+        let builder = self.0.clone();
+        let mut config = builder.with_client_cert_resolver(Arc::new(certified));
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_OF_IDENTITY);
+        config
+    }
+}
+
+fn trusting(roots: Roots) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -85,12 +114,9 @@ pub(super) fn client_config(roots: Roots) -> ClientConfig {
     match Verifier::new(roots.clone(), provider) {
         Some(verifier) => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth(),
+            .with_custom_certificate_verifier(Arc::new(verifier)),
         // Without roots nobody is trusted.
-        None => builder
-            .with_root_certificates(roots.0)
-            .with_no_client_auth(),
+        None => builder.with_root_certificates(roots.0),
     }
 }
 

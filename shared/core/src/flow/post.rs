@@ -396,6 +396,7 @@ fn outgoing(
         headers,
         spelling: spelled.collect::<Spelling>(),
         body: Bytes::from(body),
+        client_certificate: webhook.client_certificate.clone(),
         timeout,
         http1_only: dialect.http1_only,
         // What went wrong before may be the connection's doing.

@@ -2,7 +2,7 @@
 //! `wh` = `W#health`, `whs` = `created#t#w`: the list of all tenants' webhooks merges these partitions. One that is deleted leaves `T#t` / `X#w#epoch`, for as long
 //! as its log is kept: by that the erasure of its tenant finds the log.
 //!
-//! Its secrets and its own headers are encrypted, each attribute by itself.
+//! Its secrets, its own headers and its client certificate are encrypted, each attribute by itself.
 //!
 //! Each change raises the tenant's version in the same transaction and is named there, so that publishing sees it with its next event
 //! and reads this webhook alone.
@@ -497,11 +497,18 @@ fn json_bytes(value: &impl serde::Serialize) -> Vec<u8> {
 }
 
 /// The attributes that are encrypted.
-pub(super) const ENCRYPTED: [&str; 4] = [SECRET, OLD_SECRETS, HEADERS, SECRET_HEADERS];
+pub(super) const ENCRYPTED: [&str; 5] = [
+    SECRET,
+    OLD_SECRETS,
+    HEADERS,
+    SECRET_HEADERS,
+    CLIENT_CERTIFICATE,
+];
 const SECRET: &str = "secret";
 const OLD_SECRETS: &str = "old_secrets";
 const HEADERS: &str = "headers";
 const SECRET_HEADERS: &str = "secret_headers";
+const CLIENT_CERTIFICATE: &str = "client_certificate";
 
 impl Store {
     /// The row without what [`webhook_states`] writes.
@@ -514,6 +521,7 @@ impl Store {
         };
         let (old_secrets, headers) = (&webhook.old_secrets, &webhook.headers);
         let secret_headers = &webhook.secret_headers;
+        let client_certificate = &webhook.client_certificate;
         Ok(Builder::new(&*pk, &*sk)
             .text("href", &webhook.url)
             .json("events", &webhook.events)
@@ -545,6 +553,12 @@ impl Store {
                 SECRET_HEADERS,
                 unless_empty(SECRET_HEADERS, secret_headers.is_empty(), &|| {
                     json_bytes(secret_headers)
+                })?,
+            )
+            .maybe(
+                CLIENT_CERTIFICATE,
+                unless_empty(CLIENT_CERTIFICATE, client_certificate.is_none(), &|| {
+                    json_bytes(client_certificate)
                 })?,
             )
             .json("metadata", &webhook.metadata)
@@ -582,6 +596,7 @@ impl Store {
             old_secrets: self.decrypted_json(&row, OLD_SECRETS)?,
             headers: self.decrypted_json(&row, HEADERS)?,
             secret_headers: self.decrypted_json(&row, SECRET_HEADERS)?,
+            client_certificate: self.decrypted_json(&row, CLIENT_CERTIFICATE)?,
             metadata: row.document("metadata")?,
             dialect: row.text("dialect")?,
             challenge: row.maybe_number("asks") == Some(1),

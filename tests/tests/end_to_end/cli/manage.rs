@@ -218,6 +218,37 @@ async fn tenants_and_webhooks_are_managed() {
         head,
         ["ID", "TENANT", "ID", "HEALTH", "URL", "EVENTS", "NAME"]
     );
+    // A client certificate is two files, and what is wrong with one names its flag.
+    let own = rcgen::generate_simple_self_signed(["rung".to_owned()]).unwrap();
+    let other = rcgen::KeyPair::generate().unwrap();
+    for (name, text) in [
+        ("client.pem", own.cert.pem()),
+        ("client.key", own.signing_key.serialize_pem()),
+        ("other.key", other.serialize_pem()),
+    ] {
+        std::fs::write(user.home.path().join(name), text).unwrap();
+    }
+    let presenting = |key: &str| {
+        format!(
+            "webhooks create https://127.0.0.1:9/ --tenant acme --events * --name Own --client-certificate client.pem --client-key {key}"
+        )
+    };
+    failed(
+        &user.run(&presenting("other.key")).await,
+        1,
+        "--client-key: ",
+    );
+    failed(&user.run(&presenting("no.key")).await, 2, "--client-key");
+    let alone = format!("webhooks update {id} --tenant acme --client-key client.key");
+    failed(&user.run(&alone).await, 2, "--client-certificate");
+    user.shown(&presenting("client.key")).await;
+    let presenting = user.json("webhooks list --q Own").await.remove(0);
+    assert!(presenting["client_certificate"]["sha256"].is_string());
+    user.shown(&format!(
+        "webhooks delete {} --tenant acme",
+        presenting["id"].as_str().unwrap()
+    ))
+    .await;
     let tested = user
         .json(&format!(
             "webhooks test {id} --tenant acme --event-type order.paid"

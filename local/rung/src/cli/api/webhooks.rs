@@ -1,6 +1,6 @@
 //! `rung webhooks`: a tenant's webhooks, or those of all tenants.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use http::Method;
 use serde::{Serialize, Serializer};
@@ -22,6 +22,7 @@ Examples:
   rung webhooks list --health failing,disabled
   rung webhooks test webhook_5kq2m8x1r7 --tenant acme --event-type order.paid
   rung webhooks update webhook_5kq2m8x1r7 --tenant acme --status active --recover
+  rung webhooks update webhook_5kq2m8x1r7 --tenant acme --client-certificate client.pem --client-key client.key
   echo '{\"secret_headers\": {\"Authorization\": \"Bearer …\"}}' | rung webhooks update webhook_5kq2m8x1r7 --tenant acme --from -
   rung webhooks rotate-secret webhook_5kq2m8x1r7 --tenant acme --overlap-seconds 86400")]
 pub(crate) enum Command {
@@ -143,6 +144,54 @@ struct Fields {
     /// How many attempts there may be at the same time
     #[arg(long, value_name = "N")]
     max_in_flight: Option<u32>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    client_certificate: ClientCertificate,
+}
+
+#[derive(clap::Args)]
+struct ClientCertificate {
+    /// A PEM file with the client certificate to present to the receiver
+    #[arg(
+        id = "client_certificate",
+        long = "client-certificate",
+        value_name = "FILE",
+        value_parser = pem,
+        requires = "client_certificate.private_key"
+    )]
+    certificate: Option<Pem>,
+    /// A PEM file with its key
+    #[arg(
+        id = "client_certificate.private_key",
+        long = "client-key",
+        value_name = "FILE",
+        value_parser = pem,
+        requires = "client_certificate"
+    )]
+    private_key: Option<Pem>,
+}
+
+/// What a PEM file has.
+#[derive(Clone, Serialize)]
+struct Pem(String);
+
+fn pem(path: &str) -> Result<Pem, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    Ok(Pem(text))
+}
+
+impl Serialize for ClientCertificate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            certificate,
+            private_key,
+        } = self;
+        let given = certificate.as_ref().zip(private_key.as_ref());
+        let given = given.map(|(certificate, private_key)| {
+            json!({ "certificate": certificate, "private_key": private_key })
+        });
+        json!({ "client_certificate": given }).serialize(serializer)
+    }
 }
 
 #[derive(clap::Args, Serialize)]

@@ -340,6 +340,7 @@ impl Listener {
             headers,
             spelling: Spelling::default(),
             body: arrival.body.clone(),
+            client_certificate: None,
             timeout: FORWARD_TIMEOUT,
             http1_only: false,
             fresh: false,

@@ -165,6 +165,7 @@ impl Receiver {
             headers: HeaderMap::from_iter(request.headers.iter().cloned()),
             spelling: self.dialect.spelled_headers().collect::<Spelling>(),
             body: request.body.clone(),
+            client_certificate: None,
             timeout: Duration::from_millis(self.dialect.timeout_ms),
             http1_only: self.dialect.http1_only,
             fresh: !self.dialect.keep_alive,

@@ -11,6 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -37,6 +39,7 @@ pub(super) fn outgoing(url: &str) -> Outgoing {
         headers,
         spelling: Spelling::default(),
         body: Bytes::from_static(br#"{"a":1}"#),
+        client_certificate: None,
         timeout: PATIENCE,
         http1_only: false,
         fresh: false,
@@ -199,6 +202,7 @@ pub(super) struct Received {
     pub(super) head: String,
     pub(super) body: Vec<u8>,
     pub(super) connection: usize,
+    pub(super) presented: Option<String>,
 }
 
 impl Received {
@@ -270,16 +274,22 @@ impl Receiver {
                 record.open.fetch_add(1, Ordering::SeqCst);
                 let (script, record, tls) = (Arc::clone(&script), Arc::clone(&record), tls.clone());
                 tokio::spawn(async move {
+                    let mut presented = None;
                     let io: Box<dyn Io> = match tls {
                         None => Box::new(tcp),
                         Some(tls) => match tls.accept(tcp).await {
-                            Ok(io) => Box::new(io),
+                            Ok(io) => {
+                                let shown = io.get_ref().1.peer_certificates();
+                                presented = shown.and_then(|shown| shown.first()).map(sha256);
+                                Box::new(io)
+                            }
                             Err(_) => return,
                         },
                     };
                     let conversation = Conversation {
                         io,
                         connection,
+                        presented,
                         record: Arc::clone(&record),
                     };
                     script(conversation).await;
@@ -307,6 +317,10 @@ impl Receiver {
     }
 }
 
+fn sha256(certificate: &CertificateDer<'_>) -> String {
+    hex::encode(Sha256::digest(certificate))
+}
+
 pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
@@ -315,6 +329,8 @@ pub(super) struct Conversation {
     pub(super) io: Box<dyn Io>,
     /// Counted from 0.
     pub(super) connection: usize,
+    /// The SHA-256 of the client's certificate, if it has presented one.
+    pub(super) presented: Option<String>,
     pub(super) record: Arc<Record>,
 }
 
@@ -334,6 +350,7 @@ impl Conversation {
             head: self.receive_head().await?,
             body: Vec::new(),
             connection: self.connection,
+            presented: self.presented.clone(),
         };
         let length = received.header("content-length").unwrap().parse().unwrap();
         received.body.resize(length, 0);

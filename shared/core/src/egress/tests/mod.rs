@@ -5,6 +5,7 @@ mod addresses;
 mod answers;
 mod host;
 mod hostile;
+mod identities;
 mod kit;
 mod proxied;
 mod reuse;

@@ -11,10 +11,10 @@ use super::tls::{Authority, HOST, start};
 use crate::egress::{Capacity, Client, Failure, HostFault, Policy, Proxy};
 
 /// What a proxy was asked, head by head.
-type Asked = Arc<Mutex<Vec<String>>>;
+pub(super) type Asked = Arc<Mutex<Vec<String>>>;
 
 /// A proxy whose every tunnel leads to one port on loopback.
-async fn proxy_to(port: u16) -> (Receiver, Asked) {
+pub(super) async fn proxy_to(port: u16) -> (Receiver, Asked) {
     let asked = Asked::default();
     let heads = Arc::clone(&asked);
     let proxy = Receiver::start(move |mut conversation: Conversation| {
@@ -34,7 +34,7 @@ async fn proxy_to(port: u16) -> (Receiver, Asked) {
     (proxy.await, asked)
 }
 
-fn client(proxy: &str, names: &Names, roots: RootCertStore, strict: bool) -> Client {
+pub(super) fn client(proxy: &str, names: &Names, roots: RootCertStore, strict: bool) -> Client {
     let policy = Policy {
         strict,
         proxy: Some(Proxy::parse(proxy).unwrap()),

@@ -20,7 +20,7 @@ use crate::egress::{Client, Failure, TlsFault};
 
 pub(super) const HOST: &str = "receiver.example";
 
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(pub(super) CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     pub(super) fn new(name: &str) -> Self {
@@ -30,7 +30,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         client_with(Names::all(LOOPBACK), self.roots())
     }
 
@@ -266,7 +266,7 @@ async fn a_kept_connection_that_closes_costs_a_repeat_over_tls_too() {
 
 /// What an HTTP/2 receiver does with a request.
 #[derive(Clone, Copy)]
-enum Reply {
+pub(super) enum Reply {
     Ok,
     /// So many interim answers before the final one.
     Interim(usize),
@@ -276,10 +276,11 @@ enum Reply {
 }
 
 /// Serves a connection; `reply` is asked with the number of the connection and that of the request on it.
-async fn serve_http2(conversation: Conversation, reply: fn(usize, usize) -> Reply) {
+pub(super) async fn serve_http2(conversation: Conversation, reply: fn(usize, usize) -> Reply) {
     let Conversation {
         io,
         connection,
+        presented,
         record,
     } = conversation;
     let Ok(mut http2) = h2::server::handshake(io).await else {
@@ -300,7 +301,7 @@ async fn serve_http2(conversation: Conversation, reply: fn(usize, usize) -> Repl
                         .try_for_each(|_| respond.send_informational(hint()))
                         .unwrap();
                 }
-                let record = Arc::clone(&record);
+                let (record, presented) = (Arc::clone(&record), presented.clone());
                 tokio::spawn(async move {
                     let mut body = Vec::new();
                     while let Some(Ok(data)) = incoming.data().await {
@@ -316,6 +317,7 @@ async fn serve_http2(conversation: Conversation, reply: fn(usize, usize) -> Repl
                         head,
                         body,
                         connection,
+                        presented,
                     });
                     let _ = respond.send_response(Response::new(()), true);
                 });
