@@ -700,7 +700,6 @@ async fn the_largest_row_of_each_kind_has_room_in_an_item() {
         number: 1_760_000_000_000,
         job: recovery.id.clone(),
         epoch: 0,
-        key: Some("k".repeat(32)),
     };
     let of = tenant();
     let given = store.number_recovery(&of, &webhook.id, &numbered);

@@ -38,12 +38,13 @@ pub(crate) fn list_audit(schemas: &mut Schemas) -> Operation {
         "listAudit",
         "List the audit log.",
     )
+    .links(false)
     .describe(format!(
         "Each change, including Rung's own, is written together with its entry, which is kept for a year. Confidential values are `hidden`, long ones truncated. A tenant sees changes of its own resources. The list of the whole deployment is a moment behind. Actions: {}.",
         actions.join(", ")
     ))
     .query("tenant", "Operator's keys only: filter by tenants that have or had this id.", id("A tenant's id."))
-    .query("actor", "Filter by actor.", several("Key ids, or `key` or `system`, separated by commas."))
+    .query("actor", "Filter by actor.", several("Ids of keys and portal links, or `key`, `portal` or `system`, separated by commas."))
     .query("action", "Filter by action.", several("Actions, or all of a kind such as `webhook.*`, separated by commas."))
     .query("target", "Filter by target.", several("Resource ids, separated by commas."))
     .query("since", "Written at or after this time.", time.clone())

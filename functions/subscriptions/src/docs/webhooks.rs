@@ -189,6 +189,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
         Code::Busy,
         Code::InvalidSecret,
         Code::PlanWithoutWebhooks,
+        Code::ReservedType,
         Code::TooManyWebhooks,
         Code::UnknownEventType,
     ])
@@ -281,6 +282,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         Code::Busy,
         Code::InvalidSecret,
         Code::PlanWithoutWebhooks,
+        Code::ReservedType,
         Code::TooManyWebhooks,
         Code::UnknownEventType,
     ])
@@ -347,6 +349,8 @@ pub(crate) fn get_secret(schemas: &mut Schemas) -> Operation {
         "getSecret",
         "Read a webhook's signing secrets.",
     )
+    .links(true)
+    .describe("A portal link needs the capability `secrets`.")
     .answers(
         StatusCode::OK,
         "The present secret, and replaced ones that are still valid, oldest first.",
@@ -482,6 +486,7 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             Code::InvalidSecret,
             Code::PlanWithoutWebhooks,
             Code::ReadOnly,
+            Code::ReservedType,
             Code::UnknownEventType,
             Code::WebhookUnverified,
         ])

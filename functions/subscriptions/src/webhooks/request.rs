@@ -56,7 +56,12 @@ pub(crate) fn event_patterns(
 
 /// Notes a problem if the dialect does not know all that a webhook subscribes to.
 pub(super) fn check_events(fields: &mut Fields<'_>, dialect: &Dialect, events: &[String]) {
-    if let Some(fault) = unknown(dialect, events) {
+    let is_reserved = |event: &&String| event.rsplit('/').next() == Some("schema");
+    if let Some(reserved) = events.iter().find(is_reserved) {
+        let problem =
+            format!("{reserved:?} ends with the segment `schema`, which no event type may");
+        fields.problem_of(Code::ReservedType, "events", problem);
+    } else if let Some(fault) = unknown(dialect, events) {
         fields.problem_of(Code::UnknownEventType, "events", fault.to_string());
     }
 }

@@ -546,6 +546,12 @@ async fn no_type_is_called_schema() {
     let refused = world.send(&tenant, "POST", "/v1/events", event).await;
     refused.assert_error(422, "reserved_type");
     assert_eq!(refused.fields(), ["type"]);
+    for name in ["schema", "x/schema"] {
+        let webhook = json!({"url": "https://example.com/hook", "events": ["order", name]});
+        let refused = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+        refused.assert_error(422, "reserved_type");
+        assert_eq!(refused.fields(), ["events"]);
+    }
     for named in ["order.schema", "schema/order", "schemas"] {
         let path = format!("/v1/event-types/{named}");
         world.send(&tenant, "PUT", &path, json!({})).await.data(201);

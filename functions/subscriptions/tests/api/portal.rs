@@ -203,6 +203,17 @@ async fn each_call_takes_the_capability_that_it_needs_and_no_link_makes_others()
 }
 
 /// A change that names the secret as it stands changes nothing, and says so: only to who may read it.
+#[test]
+fn the_description_names_the_calls_that_a_link_opens() {
+    let document: Value = serde_json::from_str(include_str!("../../../../openapi.json")).unwrap();
+    for (method, path, asks) in CALLS {
+        let keys = &document["paths"][path][method.to_lowercase()]["security"];
+        let keys = keys.as_array().unwrap();
+        let opens = keys.contains(&json!({"portalKey": []}));
+        assert_eq!(opens, *asks != Never, "{method} {path}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_link_that_may_not_read_a_secret_cannot_guess_it() {
     let world = World::still().await;

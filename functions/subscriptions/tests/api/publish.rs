@@ -41,6 +41,20 @@ async fn an_event_is_answered_with_what_became_of_it() {
     assert_eq!(published["reason_code"], Value::Null);
 }
 
+/// A type's other name is no other content.
+#[tokio::test(start_paused = true)]
+async fn the_same_event_under_another_name_of_its_type_is_the_same() {
+    let (world, tenant) = world("badger").await;
+    world.webhook(&tenant).await;
+    let named = |name: &str| json!({"id": "e", "type": name, "data": {"id": 1}});
+    let first = publish(&world, &tenant, named("event.created")).await;
+    world.pass(90_000).await;
+    let again = publish(&world, &tenant, named("even.created")).await;
+    assert_eq!(again, first);
+    world.pass(90_000).await;
+    assert_eq!(world.posts(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_same_event_again_is_answered_alike_and_sent_once() {
     let (world, tenant) = world("standard").await;

@@ -39,18 +39,28 @@ impl Who {
 }
 
 impl Who {
-    /// The keys that open the call, any of them.
-    fn security(self) -> Value {
-        let schemes: &[&str] = match self {
+    /// The keys that open the call, any of them. No tenant's key has the scope `admin`.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
             Self::Anybody => &[],
-            Self::Operator(_) => &["operatorKey"],
+            Self::Operator(_) | Self::Tenant(Scope::Admin) | Self::TenantOrAll(Scope::Admin) => {
+                &["operatorKey"]
+            }
+            Self::Tenant(_) | Self::TenantOrAll(_) | Self::AnyTenant | Self::AnybodyWithAKey => {
+                &["tenantKey", "operatorKey"]
+            }
+        }
+    }
+
+    /// Whether portal links open most calls of this kind.
+    fn takes_links(self) -> bool {
+        matches!(
+            self,
             Self::Tenant(Scope::Read | Scope::Manage)
-            | Self::TenantOrAll(Scope::Read | Scope::Manage)
-            | Self::AnyTenant
-            | Self::AnybodyWithAKey => &["tenantKey", "operatorKey", "portalKey"],
-            Self::Tenant(_) | Self::TenantOrAll(_) => &["tenantKey", "operatorKey"],
-        };
-        schemes.iter().map(|name| json!({ *name: [] })).collect()
+                | Self::TenantOrAll(Scope::Read | Scope::Manage)
+                | Self::AnyTenant
+                | Self::AnybodyWithAKey
+        )
     }
 }
 
@@ -71,6 +81,7 @@ pub struct Operation {
     summary: &'static str,
     description: Option<String>,
     who: Who,
+    takes_links: bool,
     parameters: Vec<Value>,
     body: Option<Value>,
     answers: BTreeMap<u16, Value>,
@@ -109,10 +120,20 @@ impl Operation {
             summary,
             description: None,
             who,
+            takes_links: who.takes_links(),
             parameters: Vec::new(),
             body: None,
             answers: BTreeMap::new(),
             codes,
+        }
+    }
+
+    /// Whether a portal link opens the call, where it is not as with others of its kind.
+    #[must_use]
+    pub fn links(self, takes_links: bool) -> Self {
+        Self {
+            takes_links,
+            ..self
         }
     }
 
@@ -413,7 +434,9 @@ impl Operation {
         if !description.is_empty() {
             operation["description"] = description.join("\n\n").into();
         }
-        operation["security"] = self.who.security();
+        let links = self.takes_links.then_some(&"portalKey");
+        let keys = self.who.keys().iter().chain(links);
+        operation["security"] = keys.map(|key| json!({ *key: [] })).collect();
         if !parameters.is_empty() {
             operation["parameters"] = parameters.into();
         }

@@ -47,10 +47,10 @@ pub(in crate::flow) fn new_event_id(dialect: &Dialect, time_ms: u64, random: [u8
         .expect("dialects make ids of the allowed characters")
 }
 
-/// A hash that is the same for two requests exactly if their contents are equal as JSON.
-pub(super) fn content_hash(new: &NewEvent) -> [u8; 32] {
+/// A hash that is the same for two requests of an event of this type exactly if their contents are equal as JSON.
+pub(super) fn content_hash(new: &NewEvent, event_type: &str) -> [u8; 32] {
     let mut content = Vec::with_capacity(1024);
-    content.extend_from_slice(new.event_type.as_bytes());
+    content.extend_from_slice(event_type.as_bytes());
     content.push(0);
     if let Some(time) = new.timestamp {
         content.extend_from_slice(time.as_nanosecond().to_string().as_bytes());

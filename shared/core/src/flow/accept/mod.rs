@@ -216,7 +216,9 @@ impl Publisher {
     ) -> Judged<'a> {
         let wall_ms = self.clock.wall_ms();
         let id = event_id(tenant, dialect, &new, wall_ms);
-        let hash = content_hash(&new);
+        // Another name of the same type is no other content.
+        let named = dialect.catalogue.resolve_type(&new.event_type);
+        let hash = content_hash(&new, named.unwrap_or(&new.event_type));
         let time = new.timestamp.unwrap_or_else(|| timestamp(wall_ms));
         let facts = EventFacts {
             id: id.as_str(),
