@@ -50,13 +50,18 @@ pub(crate) async fn begin(
     let retention = state.api.store.retention_of(&webhook.tenant).await?;
     let types = state.event_types(Some(&webhook.tenant)).await?;
     let patterns = event_patterns(state.dialect(&types, &webhook.dialect)?);
-    let (selection, dry_run) = read_selection(&state, patterns, retention, &body)?;
+    let asked_ms = state.api.clock.now_ms();
+    let (selection, dry_run) = read_selection(&state, asked_ms, patterns, retention, &body)?;
     let reach = Reach::Webhook {
         tenant: webhook.tenant.clone(),
         webhook: webhook.id.clone(),
     };
     let work = Work::Recover(Recovering { reach, selection });
-    let task = jobs::task(&state, &once, &caller.origin, work)?;
+    // Whether an end was given tells one that is asked for again from another.
+    let task = Task {
+        created_ms: asked_ms,
+        ..jobs::task(&state, &once, &caller.origin, work)?
+    };
     if dry_run {
         let deadline_ms = state.api.clock.wall_ms() + COUNTING_MS;
         let counted = state
@@ -100,7 +105,8 @@ pub(crate) async fn begin_all(
         None => (Reach::Deployment, store.retention()),
     };
     let patterns = |value: &Json| patterns_of_any(&state.api, value);
-    let (selection, dry_run) = read_selection(&state, patterns, retention, &body)?;
+    let asked_ms = state.api.clock.now_ms();
+    let (selection, dry_run) = read_selection(&state, asked_ms, patterns, retention, &body)?;
     let work = Work::Recover(Recovering {
         reach: reach.clone(),
         selection,
@@ -196,15 +202,15 @@ fn patterns_of_any(api: &Api, value: &Json) -> Result<Vec<String>, String> {
     read
 }
 
-/// Reads what is to be sent again, and whether it is only to be counted.
+/// Reads what is asked for at `now_ms` to be sent again, and whether it is only to be counted.
 fn read_selection(
     state: &Management,
+    now_ms: u64,
     patterns: impl Fn(&Json) -> Result<Vec<String>, String>,
     retention: Duration,
     body: &Json,
 ) -> Result<(Selection, bool), ApiError> {
-    let clock = &state.api.clock;
-    let (now_ms, wall_ms) = (clock.now_ms(), clock.wall_ms());
+    let wall_ms = state.api.clock.wall_ms();
     let mut fields = Fields::of(body)?;
     let (since_ms, until_ms) = fields.span();
     let scope = fields.optional("statuses", scope);

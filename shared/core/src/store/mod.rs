@@ -26,6 +26,7 @@
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending, `F#t#w` when failed, held, missed or `C#t#w` when cancelled, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
 //! | number of a recovery | `J#t#w` / `number` | retention | [`recoveries`] |
+//! | which job was last begun for the same recovery of everything | `G#t#w` / `recovery#key` | retention | [`recoveries`] |
 //! | job | `B#job` / `-`; `g` = `B#open` or, once it has ended, `B`, `gs` = `created#job` | retention | [`jobs`] |
 //! | job in the list of its tenant | `T#t` / `J#created#job` | retention | [`jobs`] |
 //! | counts of an hour | `H#t#w` / `hour` | retention | [`stats`] |

@@ -28,7 +28,7 @@ use super::{FlowError, control::Control, jobs::Next};
 use crate::{
     domain::{
         audit::Record,
-        id::TenantId,
+        id::{JobId, TenantId},
         job::{Counts, Failure, Job, Reach, Status, Task, Work},
         message::{At, AttemptMessage, Message, RecoverPage, Run},
         recovery::{Recovery, Scope},
@@ -82,7 +82,15 @@ enum Taken {
     Number(u64),
     /// It is this, and another call has it for the same job: if that has begun it, its page is on its way.
     Again(u64),
-    /// The same recovery runs as this job.
+}
+
+/// Who begins what is known by what it asks for.
+enum Claimed {
+    /// This call.
+    Own,
+    /// Another call, as the job of this id, which it has not begun yet.
+    Others(JobId),
+    /// Nobody: it runs as this job.
     Running(Box<Job>),
 }
 
@@ -112,14 +120,26 @@ impl Control {
         record: &Record,
     ) -> Result<Option<Job>, FlowError> {
         let key = own_key(&task, webhook.epoch).filter(|_| !is_named);
-        let (number, delay_ms) = match self.take_number(&mut task, webhook, key).await? {
-            Taken::Number(number) => (number, 0),
-            Taken::Again(number) => (number, REPEAT_DELAY_MS),
-            Taken::Running(job) => {
-                self.resend_page(&job).await?;
-                return Ok(Some(*job));
-            }
+        let claimed = match key {
+            Some(key) => Some(self.claim(&task, webhook, &key).await?),
+            None => None,
         };
+        match &claimed {
+            Some(Claimed::Running(job)) => {
+                self.resend_page(job).await?;
+                return Ok(Some((**job).clone()));
+            }
+            Some(Claimed::Others(id)) => task.id = id.clone(),
+            Some(Claimed::Own) | None => {}
+        }
+        let taken = self.take_number(&task, webhook).await?;
+        let (Taken::Number(number) | Taken::Again(number)) = taken;
+        // Of those that begin the same job one sends the page now, and the others once that is handled.
+        let is_first = match claimed {
+            Some(claimed) => matches!(claimed, Claimed::Own),
+            None => matches!(taken, Taken::Number(_)),
+        };
+        let delay_ms = if is_first { 0 } else { REPEAT_DELAY_MS };
         let at = At::Recover(RecoverPage {
             run: Some(run(webhook, number)),
             ..RecoverPage::default()
@@ -127,19 +147,8 @@ impl Control {
         self.begin(&task, (at, delay_ms), record).await
     }
 
-    /// Takes the next number for a recovery of a webhook. A task that has one gets the same; one that is known by what it asks for gets
-    /// the id of the job that another call is about to begin.
-    async fn take_number(
-        &self,
-        task: &mut Task,
-        webhook: &Webhook,
-        key: Option<String>,
-    ) -> Result<Taken, FlowError> {
-        if let Some(key) = key
-            && let Some(running) = self.claim(task, webhook, &key).await?
-        {
-            return Ok(Taken::Running(running.into()));
-        }
+    /// Takes the next number for a recovery of a webhook. A task that has one gets the same.
+    async fn take_number(&self, task: &Task, webhook: &Webhook) -> Result<Taken, FlowError> {
         let (tenant, id) = (&webhook.tenant, &webhook.id);
         loop {
             let latest = self
@@ -162,25 +171,18 @@ impl Control {
         }
     }
 
-    /// Claims for a task what it is known by. Returns the job that runs for the same, if there is one; where another call is about to
-    /// begin one, the task gets its id.
-    async fn claim(
-        &self,
-        task: &mut Task,
-        webhook: &Webhook,
-        key: &str,
-    ) -> Result<Option<Job>, FlowError> {
+    /// Claims for a task what it is known by, unless that runs, or another call is about to begin it.
+    async fn claim(&self, task: &Task, webhook: &Webhook, key: &str) -> Result<Claimed, FlowError> {
         let name = (&webhook.tenant, &webhook.id);
         loop {
             let now_ms = self.clock.now_ms();
             let before = self.store.recovery_claim(name, key).await?;
             if let Some(before) = &before {
                 match self.store.job(&before.job).await? {
-                    Some(job) if job.status.is_open() => return Ok(Some(job)),
+                    Some(job) if job.status.is_open() => return Ok(Claimed::Running(job.into())),
                     // Whoever has claimed it has not begun it yet, and may never.
                     None if now_ms < before.claimed_ms + BEGINNING_MS => {
-                        task.id = before.job.clone();
-                        return Ok(None);
+                        return Ok(Claimed::Others(before.job.clone()));
                     }
                     _ => {}
                 }
@@ -193,7 +195,7 @@ impl Control {
                 .store
                 .claim_recovery(name, key, &claim, before.as_ref());
             if claimed.await? {
-                return Ok(None);
+                return Ok(Claimed::Own);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The webhooks are gone through one after the other, tenant by tenant, those that are active alone. At each the recovery takes a number
 //! of its own, as one of that webhook alone does, unless there is nothing to send.
 
-use super::{Counted, Taken, own_key, run};
+use super::{Claimed, Counted, Taken, own_key, run};
 use crate::{
     domain::{
         job::{Counts, Job, Reach, Task},
@@ -44,11 +44,9 @@ impl Control {
         for _ in 0..REACH_STEPS {
             match self.found_behind(reach, &mut next.place).await? {
                 Found::Webhook(webhook) if self.has_any(&job.task, &webhook).await? => {
-                    // It is known by its id at every webhook, and takes another's number nowhere.
-                    let mut task = job.task.clone();
-                    let key = own_key(&task, webhook.epoch);
-                    let taken = self.take_number(&mut task, &webhook, key).await?;
-                    if let Taken::Number(number) | Taken::Again(number) = taken {
+                    if !self.runs_elsewhere(&job.task, &webhook).await? {
+                        let taken = self.take_number(&job.task, &webhook).await?;
+                        let (Taken::Number(number) | Taken::Again(number)) = taken;
                         next.run = Some(run(&webhook, number));
                         break;
                     }
@@ -87,6 +85,15 @@ impl Control {
                 return Ok(counted);
             }
         }
+    }
+
+    /// Whether another job sends a webhook the same already.
+    async fn runs_elsewhere(&self, task: &Task, webhook: &Webhook) -> Result<bool, FlowError> {
+        let Some(key) = own_key(task, webhook.epoch) else {
+            return Ok(false);
+        };
+        let claimed = self.claim(task, webhook, &key).await?;
+        Ok(matches!(claimed, Claimed::Running(job) if job.task.id != task.id))
     }
 
     /// The webhook behind a place, which moves there.
