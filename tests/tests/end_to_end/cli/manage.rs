@@ -218,6 +218,9 @@ async fn tenants_and_webhooks_are_managed() {
         head,
         ["ID", "TENANT", "ID", "HEALTH", "URL", "EVENTS", "NAME"]
     );
+    // A secret that cannot be read is not replaced by a generated one.
+    let unreadable = format!("webhooks rotate-secret {id} --tenant acme --secret-file no.file");
+    failed(&user.run(&unreadable).await, 2, "--secret-file");
     // A client certificate is two files, and what is wrong with one names its flag.
     let own = rcgen::generate_simple_self_signed(["rung".to_owned()]).unwrap();
     let other = rcgen::KeyPair::generate().unwrap();

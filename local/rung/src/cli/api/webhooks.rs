@@ -1,6 +1,6 @@
 //! `rung webhooks`: a tenant's webhooks, or those of all tenants.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use http::Method;
 use serde::{Serialize, Serializer};
@@ -156,28 +156,34 @@ struct ClientCertificate {
         id = "client_certificate",
         long = "client-certificate",
         value_name = "FILE",
-        value_parser = pem,
+        value_parser = content,
         requires = "client_certificate.private_key"
     )]
-    certificate: Option<Pem>,
+    certificate: Option<Content>,
     /// A PEM file with its key
     #[arg(
         id = "client_certificate.private_key",
         long = "client-key",
         value_name = "FILE",
-        value_parser = pem,
+        value_parser = content,
         requires = "client_certificate"
     )]
-    private_key: Option<Pem>,
+    private_key: Option<Content>,
 }
 
-/// What a PEM file has.
+/// What a file has. It is read with the flags: a call is not made without what cannot be read.
 #[derive(Clone, Serialize)]
-struct Pem(String);
+struct Content(String);
 
-fn pem(path: &str) -> Result<Pem, String> {
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    Ok(Pem(text))
+fn content(path: &str) -> Result<Content, String> {
+    let text = read(Path::new(path)).map_err(|error| error.to_string())?;
+    Ok(Content(text))
+}
+
+/// The same without the end of its line.
+fn line(path: &str) -> Result<Content, String> {
+    let Content(text) = content(path)?;
+    Ok(Content(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 impl Serialize for ClientCertificate {
@@ -197,18 +203,8 @@ impl Serialize for ClientCertificate {
 #[derive(clap::Args, Serialize)]
 struct Secret {
     /// A file with the secret [default: a new one]; - is standard input
-    #[arg(long = "secret-file", value_name = "FILE", id = "secret")]
-    #[serde(serialize_with = "content")]
-    secret: Option<PathBuf>,
-}
-
-/// What a file has, without the end of its line.
-fn content<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = path.as_deref().map(read).transpose();
-    let text = text.map_err(serde::ser::Error::custom)?;
-    text.as_deref()
-        .map(|text| text.trim_end_matches(['\r', '\n']))
-        .serialize(serializer)
+    #[arg(long = "secret-file", value_name = "FILE", id = "secret", value_parser = line)]
+    secret: Option<Content>,
 }
 
 #[derive(clap::Args, Serialize)]
