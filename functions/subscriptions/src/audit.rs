@@ -32,7 +32,7 @@ pub(crate) struct AuditView<'a> {
     /// The kind of resource, a dot, and the action.
     action: &'a str,
     target: &'a Target,
-    changes: &'a [Change],
+    changes: Vec<&'a Change>,
     /// Null for changes by Rung itself.
     request_id: Option<&'a str>,
     ip: Option<String>,
@@ -50,7 +50,8 @@ struct ActorView<'a> {
 }
 
 impl<'a> AuditView<'a> {
-    /// An entry as the operator sees it, or its tenant: a tenant is not told where the operator's people sit.
+    /// An entry as the operator sees it, or its tenant: a tenant is not told where the operator's people sit, nor
+    /// what the operator keeps with it.
     fn of(entry: &'a Entry, to_tenant: bool) -> Self {
         let record = &entry.record;
         let origin = &record.origin;
@@ -60,6 +61,11 @@ impl<'a> AuditView<'a> {
             Actor::System => (None, None, false),
         };
         let shows_place = !(to_tenant && by_operator);
+        let is_note = |change: &Change| {
+            record.action.starts_with("tenant.") && change.field.starts_with("metadata")
+        };
+        let changes = record.changes.iter();
+        let changes = changes.filter(|change| !to_tenant || !is_note(change));
         Self {
             id: &entry.id,
             at: Time::at_ms(entry.at_ms),
@@ -71,7 +77,7 @@ impl<'a> AuditView<'a> {
             },
             action: &record.action,
             target: &record.target,
-            changes: &record.changes,
+            changes: changes.collect(),
             request_id: origin.request_id.as_deref(),
             ip: origin.ip.filter(|_| shows_place).map(|ip| ip.to_string()),
             user_agent: origin.user_agent.as_deref().filter(|_| shows_place),

@@ -124,6 +124,7 @@ pub(crate) fn me(schemas: &mut Schemas) -> Operation {
         "getMe",
         "Whose key this is, what it may do, and what is left of its quota.",
     )
+    .describe("The tenant's `metadata` is empty unless the key is an operator's.")
     .answers(
         StatusCode::OK,
         "The key or the portal link, and the tenant that it is of or that `Rung-Tenant` names.",

@@ -424,6 +424,11 @@ async fn a_tenants_key_does_not_read_the_operators_notes() {
     ] {
         let me = world.get(&who, "/v1/me").await;
         assert_eq!(me.data(200)["tenant"]["metadata"], metadata);
+        let audit = world.get(&who, "/v1/audit?action=tenant.updated").await;
+        let entries = audit.data(200)["entries"].as_array().unwrap();
+        assert_eq!(entries.len(), 1);
+        let is_told = entries[0].to_string().contains("does not pay");
+        assert_eq!(is_told, metadata != json!({}), "{entries:?}");
     }
 }
 

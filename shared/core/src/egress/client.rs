@@ -70,18 +70,18 @@ pub struct Client {
     connector: Connector,
     spellings: Spellings,
     /// For requests that present no certificate.
-    anonymous: Lines,
-    identities: Identities<Lines>,
+    anonymous: IdentityPools,
+    identities: Identities<IdentityPools>,
 }
 
 /// The connections of one identity.
-struct Lines {
+struct IdentityPools {
     any: Pools,
     /// For requests that must not go over HTTP/2.
     http1: Pools,
 }
 
-impl Lines {
+impl IdentityPools {
     fn new(connector: &Connector) -> Self {
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
@@ -161,7 +161,7 @@ impl Client {
             strict,
             slots: Slots::new(capacity.slots),
             spellings: Spellings::default(),
-            anonymous: Lines::new(&connector),
+            anonymous: IdentityPools::new(&connector),
             identities: Identities::default(),
             connector,
         }
@@ -179,7 +179,7 @@ impl Client {
     ) -> Result<Response<Incoming>, Broken> {
         let own = match &outgoing.client_certificate {
             Some(certificate) => {
-                let make = |presented| Lines::new(&self.connector.presenting(&presented));
+                let make = |presented| IdentityPools::new(&self.connector.presenting(&presented));
                 let own = self.identities.of(certificate, make);
                 Some(own.map_err(|_| Failure::Identity)?)
             }

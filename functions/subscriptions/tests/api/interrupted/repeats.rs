@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{EVENTS, MINUTE, begin, missed, poll_times, progress};
@@ -108,24 +107,6 @@ async fn asking_twice_at_once_for_anything_is_one_recovery() {
         assert_eq!(world.posts(), EVENTS, "{steps}");
     }
     assert!(between > 3, "{between}: it has more steps than that");
-}
-
-/// Many at once, each a millisecond later than the one before: one of them begins the recovery.
-#[tokio::test(start_paused = true)]
-async fn asking_many_times_at_once_for_anything_is_one_recovery() {
-    let (world, tenant, path) = missed().await;
-    let recover = format!("{path}/recover");
-    let request = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
-    let calls = (0..20).map(async |late_ms| {
-        world.pass(late_ms).await;
-        let begun = world.send(&tenant, "POST", &recover, request.clone()).await;
-        begun.data(202)["job"]["id"].clone()
-    });
-    let mut jobs = join_all(calls).await;
-    jobs.dedup();
-    assert_eq!(jobs.len(), 1, "{jobs:?}");
-    world.settle().await;
-    assert_eq!(world.posts(), EVENTS);
 }
 
 /// A call that died before its recovery had begun does not stand for one that is asked for later: that goes up to then.
