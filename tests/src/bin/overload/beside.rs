@@ -1,12 +1,14 @@
 //! A tenant that behaves, alone and beside one that does not.
 
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rung_tests::{Rung, Tenant};
 use serde_json::json;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::interval;
 
 use crate::percentile;
 use crate::sink::{Sink, name};
@@ -19,22 +21,25 @@ const SETTLING: Duration = Duration::from_secs(20);
 /// A load on a Rung: what makes it goes on until this is dropped.
 pub(crate) type Load = JoinSet<()>;
 
-/// Measures a tenant from publishing to arrival, alone and beside the load that `begin` makes, each for as long as `time`, and prints
-/// both.
-pub(crate) async fn measure(
+/// Measures a tenant from publishing to arrival, alone and beside the load that `begin` makes on `loads`, each for as long as `time`,
+/// and prints both. The tenant and its receiver have a thread of their own: the loads delay them in Rung, not here.
+pub(crate) fn measure(
+    loads: &Runtime,
     exe: &Path,
     what: &str,
     time: Duration,
     begin: impl AsyncFnOnce(&Rung) -> Load,
 ) {
-    let rung = Rung::start(exe, &[]).await;
-    let mut quick = Quick::create(&rung).await;
+    let own = Builder::new_current_thread().enable_all().build();
+    let own = own.expect("a runtime");
+    let rung = loads.block_on(Rung::start(exe, &[]));
+    let mut quick = own.block_on(Quick::create(&rung));
     // Connections are opened, caches filled.
-    quick.latencies(Duration::from_secs(1)).await;
-    let mut alone = quick.latencies(time).await;
-    let load = begin(&rung).await;
-    sleep(SETTLING).await;
-    let mut beside = quick.latencies(time).await;
+    own.block_on(quick.latencies(Duration::from_secs(1)));
+    let mut alone = own.block_on(quick.latencies(time));
+    let load = loads.block_on(begin(&rung));
+    thread::sleep(SETTLING);
+    let mut beside = own.block_on(quick.latencies(time));
     drop(load);
     let mut of = |percent| {
         (
@@ -70,18 +75,21 @@ impl Quick {
         }
     }
 
+    /// Publishes at its pace, however long the answers take.
     async fn latencies(&mut self, time: Duration) -> Vec<Duration> {
         let mut ticks = interval(Duration::from_secs(1) / EVENTS_PER_S);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (start, mut published) = (Instant::now(), Vec::new());
+        let mut answers = JoinSet::new();
         while start.elapsed() < time {
             ticks.tick().await;
             let number = self.next;
             self.next += 1;
             published.push((number, Instant::now()));
-            let event = name(number);
-            self.tenant.publish_as(&event, "quick", json!({})).await;
+            let tenant = self.tenant.clone();
+            answers
+                .spawn(async move { tenant.publish_as(&name(number), "quick", json!({})).await });
         }
+        answers.join_all().await;
         let numbers: Vec<_> = published.iter().map(|(number, _)| *number).collect();
         let missing = self.sink.missing(&numbers, Duration::from_secs(60)).await;
         assert!(missing.is_empty(), "lost: {missing:?}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rung_tests::{Rung, Tenant};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::beside::{self, Load};
 use crate::sink::Sink;
@@ -18,9 +19,9 @@ const PUBLISHERS: usize = 8;
 /// Members of an event's list: 250 KB.
 const MEMBERS: usize = 125_000;
 
-pub(crate) async fn run(exe: &Path, time: Duration) {
+pub(crate) fn run(loads: &Runtime, exe: &Path, time: Duration) {
     let what = "costly, large events against the heaviest schema and filters that are taken";
-    beside::measure(exe, what, time, begin).await;
+    beside::measure(loads, exe, what, time, begin);
 }
 
 async fn begin(rung: &Rung) -> Load {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rung_tests::{Rung, Tenant};
 use serde_json::json;
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -15,9 +16,9 @@ const WEBHOOKS: usize = 10_000;
 /// Webhooks made at once.
 const AT_ONCE: usize = 20;
 
-pub(crate) async fn run(exe: &Path, time: Duration) {
+pub(crate) fn run(loads: &Runtime, exe: &Path, time: Duration) {
     let what = "fan-out, one event after another to 10,000 webhooks";
-    beside::measure(exe, what, time, begin).await;
+    beside::measure(loads, exe, what, time, begin);
 }
 
 async fn begin(rung: &Rung) -> Load {

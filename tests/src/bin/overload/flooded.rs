@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rung_tests::{Rung, Tenant};
 use serde_json::json;
+use tokio::runtime::Runtime;
 
 use crate::beside::{self, Load};
 use crate::sink::Sink;
@@ -14,9 +15,9 @@ const CALLS: usize = 256;
 /// Events of one call.
 const BATCH: usize = 10;
 
-pub(crate) async fn run(exe: &Path, time: Duration) {
+pub(crate) fn run(loads: &Runtime, exe: &Path, time: Duration) {
     let what = "flooded, another tenant publishes as much as it can";
-    beside::measure(exe, what, time, begin).await;
+    beside::measure(loads, exe, what, time, begin);
 }
 
 async fn begin(rung: &Rung) -> Load {

@@ -6,14 +6,15 @@ use std::time::Duration;
 use rung_tests::{Rung, Tenant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 
 use crate::beside::{self, Load};
 
 const CONNECTIONS: usize = 800;
 
-pub(crate) async fn run(exe: &Path, time: Duration) {
+pub(crate) fn run(loads: &Runtime, exe: &Path, time: Duration) {
     let what = "half-bodies, 800 batches of another tenant that never end";
-    beside::measure(exe, what, time, begin).await;
+    beside::measure(loads, exe, what, time, begin);
 }
 
 async fn begin(rung: &Rung) -> Load {

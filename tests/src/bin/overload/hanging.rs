@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use rung_tests::{Answer, Receiver, Rung, Tenant};
 use serde_json::json;
+use tokio::runtime::Runtime;
 use tokio::time::interval;
 
 use crate::beside::{self, EVENTS_PER_S, Load};
 
-pub(crate) async fn run(exe: &Path, time: Duration) {
+pub(crate) fn run(loads: &Runtime, exe: &Path, time: Duration) {
     let what = "hanging, as many events to a webhook that never answers";
-    beside::measure(exe, what, time, begin).await;
+    beside::measure(loads, exe, what, time, begin);
 }
 
 async fn begin(rung: &Rung) -> Load {

@@ -26,6 +26,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use rung_tests::release_build;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Runtime;
 
 /// Overloads `rung dev` on this machine and prints what became of it.
 #[derive(Parser)]
@@ -66,39 +67,39 @@ enum Scenario {
     Starts,
 }
 
-#[tokio::main]
-async fn main() {
+fn main() {
     let args = Args::parse();
     allow_many_connections();
     let exe = release_build(args.rung);
+    let loads = &Runtime::new().expect("a runtime");
     let load = Duration::from_secs(args.seconds);
     let wanted = |scenario| args.only.is_empty() || args.only.contains(&scenario);
     if wanted(Scenario::Flood) {
-        flood::run(&exe, load).await;
+        loads.block_on(flood::run(&exe, load));
     }
     if wanted(Scenario::Hanging) {
-        hanging::run(&exe, load).await;
+        hanging::run(loads, &exe, load);
     }
     if wanted(Scenario::FanOut) {
-        fan_out::run(&exe, load).await;
+        fan_out::run(loads, &exe, load);
     }
     if wanted(Scenario::Flooded) {
-        flooded::run(&exe, load).await;
+        flooded::run(loads, &exe, load);
     }
     if wanted(Scenario::Costly) {
-        costly::run(&exe, load).await;
+        costly::run(loads, &exe, load);
     }
     if wanted(Scenario::HalfBodies) {
-        half_bodies::run(&exe, load).await;
+        half_bodies::run(loads, &exe, load);
     }
     if wanted(Scenario::NeverRead) {
-        never_read::run(&exe, load).await;
+        never_read::run(loads, &exe, load);
     }
     if wanted(Scenario::Log) {
-        long_log::run(&exe, args.entries).await;
+        loads.block_on(long_log::run(&exe, args.entries));
     }
     if wanted(Scenario::Starts) {
-        starts::run(&exe).await;
+        loads.block_on(starts::run(&exe));
     }
 }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 use rung_tests::Rung;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 
 use crate::beside::{self, Load};
 
 const CONNECTIONS: usize = 800;
 
-pub(crate) async fn run(exe: &Path, time: Duration) {
+pub(crate) fn run(loads: &Runtime, exe: &Path, time: Duration) {
     let what = "never-read, 800 clients without a key that never read";
-    beside::measure(exe, what, time, begin).await;
+    beside::measure(loads, exe, what, time, begin);
 }
 
 async fn begin(rung: &Rung) -> Load {
