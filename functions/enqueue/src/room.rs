@@ -7,11 +7,13 @@
 //!
 //! Both are shared alike: **a tenant may hold as much as is free**. One tenant alone gets half. A second one gets half of what the
 //! first leaves, and as the first one's requests end, the two and what is free come to a third each. However many tenants
-//! publish as much as they can, the next one finds room. What finds none is answered with 503 and `Retry-After`.
+//! publish as much as they can, the next one finds room. What finds none is answered with 503 and `Retry-After`, after
+//! [a while](REFUSAL_DELAY).
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -20,8 +22,13 @@ use axum::{
 };
 use rung_api::{ApiError, Code};
 use rung_core::domain::id::TenantId;
+use tokio::time::sleep;
 
 use crate::turn::{Places, Turn};
+
+/// How long a refusal takes. A client that asks again at once would otherwise keep the process busy with refusals, and everybody
+/// else's requests would wait for them.
+const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 
 /// The room that there is for publishing. Clones share it; the default has no bounds, for where the platform sets them.
 #[derive(Debug, Clone, Default)]
@@ -66,16 +73,29 @@ impl Room {
         // One that does not say how long it is may be as long as any.
         let announced = request.body().size_hint().upper();
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
-        let bytes = self
-            .bodies
-            .take(tenant, announced.unwrap_or(most).min(most))?;
+        let announced = announced.unwrap_or(most).min(most);
+        let bytes = match self.bodies.take(tenant, announced) {
+            Ok(bytes) => bytes,
+            Err(refused) => return Err(late(refused).await),
+        };
         let body = rung_api::bytes(request, most).await?;
-        let place = self.requests.take(tenant, 1)?;
+        let place = match self.requests.take(tenant, 1) {
+            Ok(place) => place,
+            Err(refused) => {
+                drop((body, bytes));
+                return Err(late(refused).await);
+            }
+        };
         Ok(Received {
             body,
             _room: [bytes, place],
         })
     }
+}
+
+async fn late(refused: ApiError) -> ApiError {
+    sleep(REFUSAL_DELAY).await;
+    refused
 }
 
 /// Something of which there is so much, or without end.
@@ -164,6 +184,7 @@ mod tests {
     use axum::body::Body;
     use futures_util::FutureExt as _;
     use http_body::{Frame, SizeHint};
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -265,15 +286,29 @@ mod tests {
         let room = Room::of(64 * 1_024, 256, 1);
         let (slow, quick) = (tenant("slow"), tenant("quick"));
         let mut waiting = Vec::new();
-        let refused = loop {
+        for _ in 0..32 {
             let mut body = Box::pin(room.receive(&slow, awaited(None), 1_024));
-            match body.as_mut().now_or_never() {
-                Some(answer) => break answer.err().unwrap(),
-                None => waiting.push(body),
-            }
-        };
-        assert_eq!(refused.code, Code::Unavailable);
-        assert_eq!(waiting.len(), 32);
+            assert!(body.as_mut().now_or_never().is_none());
+            waiting.push(body);
+        }
+        let refused = room.receive(&slow, awaited(None), 1_024).await;
+        assert_eq!(refused.err().unwrap().code, Code::Unavailable);
         assert!(room.receive(&quick, whole(), 1_024).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_takes_a_while_and_holds_nothing_meanwhile() {
+        let room = Room::of(4_096, 2, 1);
+        let (flood, quick) = (tenant("flood"), tenant("quick"));
+        let _received = room.receive(&flood, whole(), 1_024).await.unwrap();
+        let start = Instant::now();
+        let mut refused = Box::pin(room.receive(&flood, whole(), 1_024));
+        assert!(refused.as_mut().now_or_never().is_none());
+        let held = room.bodies.0.as_ref().unwrap().taken().all;
+        assert_eq!(held, 2, "the body of the first alone");
+        assert!(room.receive(&quick, whole(), 1_024).await.is_ok());
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(refused.await.err().unwrap().code, Code::Unavailable);
+        assert_eq!(start.elapsed(), REFUSAL_DELAY);
     }
 }
