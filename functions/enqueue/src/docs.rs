@@ -18,12 +18,14 @@ use crate::Published;
 const REFUSALS: &[Code] = &[
     Code::ReservedType,
     Code::UnknownEventType,
+    Code::EventTypeArchived,
     Code::UnstableNumber,
     Code::ReservedMember,
     Code::SchemaViolation,
     Code::UnusableSchema,
     Code::PayloadTooLarge,
     Code::EventIdReused,
+    Code::EventErased,
     Code::IdempotencyMismatch,
     Code::TenantMismatch,
     Code::TenantRequired,
@@ -192,5 +194,10 @@ pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
             batch(),
             some,
         )
-        .refuses(&[Code::BatchRefused, Code::RateLimited, Code::QuotaExceeded])
+        .refuses(&[
+            Code::BatchRefused,
+            Code::IdempotencyMismatch,
+            Code::RateLimited,
+            Code::QuotaExceeded,
+        ])
 }

@@ -402,7 +402,9 @@ pub(crate) async fn delete(
         let record = record(&origin, &types, Action::EventTypeDeleted, name, None);
         let store = &state.api.store;
         if store.delete_event_type(types.owner(), own, &record).await? {
-            let data = json!({ "event_type": { "type": name, "deleted": true } });
+            let data = json!({
+                "event_type": { "type": name, "tenant_id": types.tenant.as_ref().map(TenantId::name), "deleted": true },
+            });
             return Ok(answer(StatusCode::OK, data));
         }
         tries.again().await?;

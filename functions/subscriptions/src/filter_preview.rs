@@ -40,6 +40,7 @@ pub(crate) struct FilterPreview {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct PreviewedEvent {
     id: String,
+    tenant_id: String,
     r#type: String,
     created_at: Time,
     /// Whether its data match the filter.
@@ -98,6 +99,7 @@ pub(crate) async fn preview(
         matching += usize::from(matches);
         events.push(PreviewedEvent {
             id: event.id.to_string(),
+            tenant_id: tenant.id.name().to_owned(),
             r#type: event.event_type.clone(),
             created_at: Time::at_ms(event.accepted_ms),
             matches,

@@ -60,6 +60,7 @@ use rung_core::{
 use rung_dialect::{Dialect, Dialects};
 use rung_json::Json;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -340,6 +341,11 @@ impl Management {
         let webhook = self.api.store.webhook(&caller.tenant.id, id).await?;
         webhook.ok_or_else(|| ApiError::not_found("webhook", id.as_str()))
     }
+}
+
+/// What is answered for something of a tenant, or of the operator, that is deleted.
+fn deleted(id: &str, tenant: Option<&TenantId>) -> serde_json::Value {
+    json!({ "id": id, "tenant_id": tenant.map(TenantId::name), "deleted": true })
 }
 
 /// Reads one item, or several with commas between.

@@ -350,7 +350,7 @@ pub(crate) async fn delete(
         // Whatever came of it: an answer that is lost may have been a success.
         api.forget_key(&owner, &id);
         if deleted? {
-            let data = json!({ "portal_link": { "id": id.as_str(), "deleted": true } });
+            let data = json!({ "portal_link": crate::deleted(id.as_str(), Some(&tenant.id)) });
             return Ok(answer(StatusCode::OK, data));
         }
         tries.again().await?;
@@ -371,7 +371,7 @@ pub(crate) async fn delete_all(
     if !state.api.store.end_portal_links(&tenant, &record).await? {
         return Err(ApiError::not_found("tenant", name.as_str()));
     }
-    let data = json!({ "portal_links": { "deleted": true } });
+    let data = json!({ "portal_links": { "tenant_id": tenant.id.name(), "deleted": true } });
     Ok(answer(StatusCode::OK, data))
 }
 

@@ -200,12 +200,12 @@ impl Catalogue {
     }
 
     /// Whether there is a type that one of the subscriptions `subscribed` takes in, and one of the patterns `asked` too. What the
-    /// catalogue does not have overlaps nothing.
+    /// catalogue does not have overlaps nothing but itself.
     #[must_use]
     pub fn overlap(&self, subscribed: &[String], asked: &[String]) -> bool {
         let known = asked
             .iter()
-            .filter(|pattern| self.check_pattern(pattern).is_ok());
+            .filter(|pattern| self.check_pattern(pattern).is_ok() || subscribed.contains(pattern));
         let asked: Vec<_> = known.collect();
         // A pattern matches the text of one that it contains: types that are not listed need no more than that.
         let contains = |one: &String, other: &String| self.matches(one, other);

@@ -29,7 +29,7 @@ fn example() -> Value {
 }
 
 fn deleted_example() -> Value {
-    json!({ "event_type": { "type": "order.paid", "deleted": true } })
+    json!({ "event_type": { "type": "order.paid", "tenant_id": null, "deleted": true } })
 }
 
 const DIALECT: &str = "The dialect whose types of the deployment are meant, `standard` if none is named. Only with an operator's key without `Rung-Tenant`.";
@@ -162,8 +162,12 @@ pub(crate) fn put_event_type(schemas: &mut Schemas) -> Operation {
 pub(crate) fn delete_event_type(_: &mut Schemas) -> Operation {
     let deleted = json_schema!({
         "type": "object",
-        "required": ["type", "deleted"],
-        "properties": { "type": { "type": "string" }, "deleted": { "const": true } },
+        "required": ["type", "tenant_id", "deleted"],
+        "properties": {
+            "type": { "type": "string" },
+            "tenant_id": { "type": ["string", "null"] },
+            "deleted": { "const": true },
+        },
     });
     let operation = Operation::new(
         Who::TenantOrAll(Scope::Catalogue),

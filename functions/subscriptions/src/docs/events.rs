@@ -131,6 +131,7 @@ pub(crate) fn preview_filter(schemas: &mut Schemas) -> Operation {
             "matching": 1,
             "events": [{
                 "id": "evt_001",
+                "tenant_id": "acme",
                 "type": "user.lesson.completed",
                 "created_at": "2025-10-10T12:30:00.123Z",
                 "matches": true,

@@ -161,7 +161,7 @@ pub(crate) fn delete_key(_: &mut Schemas) -> Operation {
     )
     .describe(format!("The key stops working. {AT_ONCE}"))
     .refuses(&[Code::Busy]);
-    deleted(operation, "key", "key_4f9d2c7b1a")
+    deleted(operation, "key", "key_4f9d2c7b1a", Some("acme"))
 }
 
 pub(crate) fn create_operator_key(schemas: &mut Schemas) -> Operation {
@@ -233,5 +233,5 @@ pub(crate) fn delete_operator_key(_: &mut Schemas) -> Operation {
         "The key stops working. The first key, `key_root`, can be deleted too; one key with the scope `admin` must remain. {AT_ONCE}"
     ))
     .refuses(&[Code::Busy, Code::LastAdminKey]);
-    deleted(operation, "key", "key_9b1f0e6d2c")
+    deleted(operation, "key", "key_9b1f0e6d2c", None)
 }

@@ -202,18 +202,25 @@ fn next_cursor() -> Schema {
 }
 
 /// What is answered for something that is gone.
-fn deleted(operation: Operation, name: &'static str, id: &str) -> Operation {
-    let schema = json_schema!({
-        "type": "object",
-        "required": ["id", "deleted"],
-        "properties": { "id": { "type": "string" }, "deleted": { "const": true } },
-    });
+fn deleted(operation: Operation, name: &'static str, id: &str, tenant: Option<&str>) -> Operation {
     operation.no_body().answers(
         StatusCode::OK,
         "Deleted.",
-        [(name, schema)],
-        json!({ name: { "id": id, "deleted": true } }),
+        [(name, deleted_schema())],
+        json!({ name: { "id": id, "tenant_id": tenant, "deleted": true } }),
     )
+}
+
+fn deleted_schema() -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["id", "tenant_id", "deleted"],
+        "properties": {
+            "id": { "type": "string" },
+            "tenant_id": { "description": "Null where it was the operator's.", "type": ["string", "null"] },
+            "deleted": { "const": true },
+        },
+    })
 }
 
 /// An object with these fields and no others.

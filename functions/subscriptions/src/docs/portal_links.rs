@@ -87,15 +87,20 @@ pub(crate) fn delete_portal_link(_: &mut Schemas) -> Operation {
     let operation = Operation::new(who, "deletePortalLink", "End a portal link.")
         .describe("It takes effect at once on one machine, within 10 s on AWS.")
         .refuses(&[Code::Busy]);
-    deleted(operation, "portal_link", "plink_0199cd0c4a00e6f1b2c3d4e5")
+    deleted(
+        operation,
+        "portal_link",
+        "plink_0199cd0c4a00e6f1b2c3d4e5",
+        Some("acme"),
+    )
 }
 
 pub(crate) fn delete_portal_links(_: &mut Schemas) -> Operation {
     let who = Who::Operator(Scope::Admin);
     let ended = json_schema!({
         "type": "object",
-        "required": ["deleted"],
-        "properties": { "deleted": { "const": true } },
+        "required": ["tenant_id", "deleted"],
+        "properties": { "tenant_id": { "type": "string" }, "deleted": { "const": true } },
     });
     Operation::new(
         who,
@@ -108,6 +113,6 @@ pub(crate) fn delete_portal_links(_: &mut Schemas) -> Operation {
         StatusCode::OK,
         "Ended.",
         [("portal_links", ended)],
-        json!({ "portal_links": { "deleted": true } }),
+        json!({ "portal_links": { "tenant_id": "acme", "deleted": true } }),
     )
 }

@@ -15,7 +15,7 @@ use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
 use schemars::json_schema;
 use serde_json::{Value, json};
 
-use super::{id, jobs, logs, object, text, time, with};
+use super::{deleted_schema, id, jobs, logs, object, text, time, with};
 use crate::{
     logs::Tested,
     webhooks::{OldSecretView, view::WebhookView},
@@ -488,16 +488,12 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             Code::ReadOnly,
             Code::ReservedType,
             Code::UnknownEventType,
+            Code::WebhookDisabled,
             Code::WebhookUnverified,
         ])
 }
 
 pub(crate) fn delete_webhook(schemas: &mut Schemas) -> Operation {
-    let webhook = json_schema!({
-        "type": "object",
-        "required": ["id", "deleted"],
-        "properties": { "id": { "type": "string" }, "deleted": { "const": true } },
-    });
     Operation::new(Who::Tenant(Scope::Manage), "deleteWebhook", "Delete a webhook.")
         .describe(
             "Nothing is sent to it afterwards; waiting deliveries are dropped. A job erases its deliveries and log; `Location` has its URL.",
@@ -507,9 +503,9 @@ pub(crate) fn delete_webhook(schemas: &mut Schemas) -> Operation {
         .answers(
             StatusCode::OK,
             "Deleted.",
-            [("webhook", webhook), ("job", jobs::schema(schemas))],
+            [("webhook", deleted_schema()), ("job", jobs::schema(schemas))],
             json!({
-                "webhook": { "id": "webhook_5kq2m8x1r7", "deleted": true },
+                "webhook": { "id": "webhook_5kq2m8x1r7", "tenant_id": "acme", "deleted": true },
                 "job": jobs::example_of_webhook(),
             }),
         )

@@ -249,7 +249,7 @@ async fn delete(
         // Whatever came of it: an answer that is lost may have been a success.
         api.forget_key(owner, id);
         if deleted? {
-            let data = json!({ "key": { "id": id.as_str(), "deleted": true } });
+            let data = json!({ "key": crate::deleted(id.as_str(), owner.tenant()) });
             return Ok(answer(StatusCode::OK, data));
         }
         tries.again().await?;

@@ -597,8 +597,15 @@ fn read_change(
     let url = fields.patch("url", url(state.api.strict));
     let new_events = fields.patch("events", events);
     match &new_events {
-        Patch::Set(events) => check_events(&mut fields, &dialect, events),
-        Patch::Keep if speaks_another => check_events(&mut fields, &dialect, &present.events),
+        Patch::Set(events) => {
+            let already = if speaks_another {
+                &[]
+            } else {
+                &*present.events
+            };
+            check_events(&mut fields, &dialect, events, already);
+        }
+        Patch::Keep if speaks_another => check_events(&mut fields, &dialect, &present.events, &[]),
         Patch::Keep | Patch::Clear => {}
     }
     let filter = filter(&mut fields);
@@ -624,6 +631,12 @@ fn read_change(
     let client_certificate = client_certificate::read(&mut fields, new_url, Some(&present));
     let events = replaced(&mut fields, "events", new_events);
     let status = replaced(&mut fields, "status", status);
+    // With `disabled` beside it, the status of one that is disabled is what was read, not a wish.
+    let is_repeated = fields
+        .given("disabled")
+        .is_some_and(|given| *given != Json::Null)
+        && present.disabled.is_some();
+    let status = status.filter(|status| *status == Status::Active || !is_repeated);
     let window = window(&mut fields, at)?;
     fields.finish()?;
 
@@ -664,6 +677,7 @@ fn read_change(
     match window {
         Patch::Keep => {}
         Patch::Clear => webhook.end_pause(now_ms),
+        Patch::Set(_) if webhook.disabled.is_some() => return Err(Code::WebhookDisabled.into()),
         Patch::Set(until_ms) => webhook.pause_until(until_ms, now_ms),
     }
     Ok(webhook)
@@ -705,7 +719,7 @@ pub(crate) async fn delete(
         // It may be deleted or disabled meanwhile.
         if let Some(job) = job {
             let data = json!({
-                "webhook": { "id": id.as_str(), "deleted": true },
+                "webhook": crate::deleted(id.as_str(), Some(tenant)),
                 "job": jobs::part(&state, &job),
             });
             return Ok(jobs::locating(answer(StatusCode::OK, data), &job));

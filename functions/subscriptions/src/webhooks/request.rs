@@ -47,30 +47,40 @@ pub(crate) fn event_patterns(
 ) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
     |value| {
         let patterns = events(value)?;
-        match unknown(dialect, &patterns) {
+        match unknown(dialect, patterns.iter()) {
             Some(fault) => Err(fault.to_string()),
             None => Ok(patterns),
         }
     }
 }
 
-/// Notes a problem if the dialect does not know all that a webhook subscribes to.
-pub(super) fn check_events(fields: &mut Fields<'_>, dialect: &Dialect, events: &[String]) {
+/// Notes a problem if the dialect does not know all that a webhook subscribes to. What it is subscribed to `already` may be a type
+/// that was deleted since.
+pub(super) fn check_events(
+    fields: &mut Fields<'_>,
+    dialect: &Dialect,
+    events: &[String],
+    already: &[String],
+) {
     let is_reserved = |event: &&String| event.rsplit('/').next() == Some("schema");
     if let Some(reserved) = events.iter().find(is_reserved) {
         let problem =
             format!("{reserved:?} ends with the segment `schema`, which no event type may");
         fields.problem_of(Code::ReservedType, "events", problem);
-    } else if let Some(fault) = unknown(dialect, events) {
+        return;
+    }
+    let new = events.iter().filter(|event| !already.contains(event));
+    if let Some(fault) = unknown(dialect, new) {
         fields.problem_of(Code::UnknownEventType, "events", fault.to_string());
     }
 }
 
 /// The first pattern that the dialect does not know.
-fn unknown(dialect: &Dialect, patterns: &[String]) -> Option<UnknownPattern> {
-    let mut checked = patterns
-        .iter()
-        .map(|pattern| dialect.catalogue.check_pattern(pattern));
+fn unknown<'a>(
+    dialect: &Dialect,
+    patterns: impl Iterator<Item = &'a String>,
+) -> Option<UnknownPattern> {
+    let mut checked = patterns.map(|pattern| dialect.catalogue.check_pattern(pattern));
     checked.find_map(Result::err)
 }
 
@@ -181,16 +191,22 @@ impl Status {
         }
     }
 
-    /// Sets a webhook's status. Activating forgets its failures; disabling begins a new epoch, in which nothing that was queued
-    /// before is posted.
+    /// Sets a webhook's status. Activating forgets the failures of one that was disabled; disabling begins a new epoch, in which
+    /// nothing that was queued before is posted. One that a plan has disabled is then kept disabled, whatever the plan.
     pub(super) fn apply(self, webhook: &mut Webhook, now_ms: u64) {
         match self {
-            Self::Active => webhook.activate(now_ms),
-            Self::Disabled if webhook.disabled.is_none() => {
-                webhook.disabled = Some(Disabled::new(now_ms, Reason::Manual, Vec::new()));
-                webhook.epoch += 1;
-            }
-            Self::Disabled => {}
+            Self::Active if webhook.disabled.is_some() => webhook.activate(now_ms),
+            Self::Active => {}
+            Self::Disabled => match &mut webhook.disabled {
+                Some(disabled) if disabled.reason == Reason::Plan => {
+                    disabled.reason = Reason::Manual;
+                }
+                Some(_) => {}
+                None => {
+                    webhook.disabled = Some(Disabled::new(now_ms, Reason::Manual, Vec::new()));
+                    webhook.epoch += 1;
+                }
+            },
         }
     }
 }

@@ -60,7 +60,9 @@ impl Whole {
         };
         let url = fields.required("url", url(api.strict));
         let events = fields.required("events", events);
-        check_events(fields, &dialect, &events);
+        let already = present.filter(|present| present.dialect == dialect.name);
+        let already = already.map_or(&[][..], |present| &present.events);
+        check_events(fields, &dialect, &events, already);
         Ok(Self {
             client_certificate: client_certificate::read(fields, &url, present),
             url,

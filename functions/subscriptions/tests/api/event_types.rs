@@ -116,7 +116,8 @@ async fn a_definition_is_whole_and_its_deletion_restores_what_it_stood_before() 
     );
 
     let deleted = world.send_text(&tenant, "DELETE", path, "").await;
-    let expected = json!({"event_type": {"type": "order.created", "deleted": true}});
+    let expected =
+        json!({"event_type": {"type": "order.created", "tenant_id": "shop", "deleted": true}});
     assert_eq!(*deleted.data(200), expected);
     assert_eq!(
         world.get(&tenant, path).await.data(200)["event_type"],
@@ -346,6 +347,44 @@ async fn an_archived_type_is_refused_and_left_out_and_keeps_its_subscriptions() 
         .await
         .data(200);
     assert_eq!(publish(&world, &tenant, "a.old", json!({})).await, 202);
+}
+
+/// Its subscribers can be found and changed as before.
+#[tokio::test(start_paused = true)]
+async fn a_deleted_type_of_a_closed_catalogue_keeps_its_subscriptions() {
+    let world = World::new().await;
+    let operator = As::operator_for("acme");
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let path = "/v1/event-types/gone.here";
+    let defined = world.send(&operator, "PUT", path, json!({})).await;
+    defined.data(201);
+    let webhook = json!({"url": "https://example.com/", "events": ["gone.here"]});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let id = made.data(201)["webhook"]["id"].as_str().unwrap().to_owned();
+    let at = format!("/v1/webhooks/{id}");
+    let deleted = world.send_text(&operator, "DELETE", path, "").await;
+    deleted.data(200);
+
+    let found = world
+        .get(&tenant, "/v1/webhooks?event_type=gone.here")
+        .await;
+    assert_eq!(found.data(200)["webhooks"][0]["id"], id.as_str());
+    let shown = world.get(&tenant, &at).await;
+    let mut shown = shown.data(200)["webhook"].clone();
+    let same = world.send(&tenant, "PATCH", &at, shown.clone()).await;
+    same.data(200);
+    shown["events"] = json!(["gone.here", "gone.there"]);
+    let refused = world.send(&tenant, "PATCH", &at, shown.clone()).await;
+    refused.assert_error(422, "unknown_event_type");
+    assert_eq!(refused.fields(), ["events"]);
+    shown["events"] = json!(["gone.here"]);
+    let replaced = world.send(&operator, "PUT", &at, shown).await;
+    replaced.data(200);
+    let anew = json!({"url": "https://example.com/", "events": ["gone.here"]});
+    for (method, path) in [("POST", "/v1/webhooks"), ("PUT", "/v1/webhooks/other")] {
+        let refused = world.send(&operator, method, path, anew.clone()).await;
+        refused.assert_error(422, "unknown_event_type");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -175,7 +175,8 @@ async fn the_same_idempotency_key_is_the_same_api_key() {
     // Who takes a key away does not find it back because a script runs again.
     let path = format!("/v1/tenants/acme/keys/{}", first["id"].as_str().unwrap());
     let deleted = world.send_text(&As::operator(), "DELETE", &path, "").await;
-    deleted.data(200);
+    let expected = json!({"key": {"id": first["id"], "tenant_id": "acme", "deleted": true}});
+    assert_eq!(*deleted.data(200), expected);
     assert_eq!(make("acme", &request).await.data(201)["key"], *first);
     assert_ne!(listed().await, first["id"]);
     let closed = world.get(&key, "/v1/webhooks").await;

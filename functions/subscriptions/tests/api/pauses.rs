@@ -298,6 +298,18 @@ async fn what_is_said_of_a_pause_is_checked() {
     world.pass(1_000).await;
     let again = world.send(&tenant, "PATCH", &path, echoed).await;
     assert_eq!(again.data(200)["webhook"]["pause"], shown["pause"]);
+    // One that is disabled has nothing to hold back; with its activation it can be paused.
+    let disabled = json!({"status": "disabled"});
+    let disabled = world.send(&tenant, "PATCH", &path, disabled).await;
+    assert_eq!(disabled.data(200)["webhook"]["pause"], json!(null));
+    let pause = json!({"until": at(world.now_ms() + DAY_MS)});
+    let refused = world
+        .send(&tenant, "PATCH", &path, json!({"pause": pause}))
+        .await;
+    refused.assert_error(409, "webhook_disabled");
+    let both = json!({"status": "active", "pause": pause});
+    let both = world.send(&tenant, "PATCH", &path, both).await;
+    assert_eq!(both.data(200)["webhook"]["health"], "paused");
     // Another webhook is not made with one.
     let made = json!({"url": "https://example.com/", "events": ["*"], "pause": null});
     let refused = world.send(&tenant, "POST", "/v1/webhooks", made).await;

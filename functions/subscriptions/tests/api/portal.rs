@@ -547,7 +547,8 @@ async fn a_link_ends_in_time_or_when_it_is_ended() {
     seen(&third).await.data(200);
 
     let ended = world.send_text(&As::operator(), "DELETE", LINKS, "").await;
-    assert_eq!(ended.data(200)["portal_links"]["deleted"], true);
+    let expected = json!({"portal_links": {"tenant_id": "acme", "deleted": true}});
+    assert_eq!(*ended.data(200), expected);
     seen(&third).await.assert_error(401, "unauthorized");
     let listed = world.get(&As::operator(), LINKS).await;
     assert_eq!(listed.data(200)["portal_links"], json!([]));

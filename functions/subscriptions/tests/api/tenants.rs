@@ -404,6 +404,19 @@ async fn a_plan_activates_exactly_what_one_without_webhooks_disabled() {
         let logs = world.get(&tenant, &format!("{path}/logs")).await;
         assert_eq!(logs.data(200)["logs"].as_array().unwrap().len(), sent);
     }
+    // What is sent back as it was read changes nothing; who disables one that the plan has disabled keeps it so.
+    assert_eq!(change(json!("free"), "").await, counts(2, 0));
+    let read = world.get(&tenant, &paths[0]).await;
+    let mut read = read.data(200)["webhook"].clone();
+    read["name"] = json!("renamed");
+    let disabled = json!({"status": "disabled"});
+    for (path, given, code) in [(&paths[0], read, "plan"), (&paths[1], disabled, "manual")] {
+        let changed = world.send(&tenant, "PATCH", path, given).await;
+        assert_eq!(changed.data(200)["webhook"]["disabled"]["code"], code);
+    }
+    assert_eq!(change(json!("pro"), "").await, counts(0, 1));
+    assert_eq!(shown().await, ["active", "disabled", "disabled"]);
+
     let wrong = world
         .send(
             &As::operator(),

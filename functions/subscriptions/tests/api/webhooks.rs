@@ -667,6 +667,37 @@ async fn a_failing_webhook_says_so_until_it_succeeds() {
     assert_eq!(webhook.data(200)["webhook"]["failing_since"], Value::Null);
 }
 
+/// The customer's program sets the status with each change: that must not keep a dead endpoint from being disabled.
+#[tokio::test(start_paused = true)]
+async fn an_active_webhook_that_is_set_active_keeps_its_failures() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    world.answer(500);
+    let event = json!({"type": "a.b", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event).await;
+    published.data(202);
+    world.pass(1_000).await;
+    let before = world.get(&tenant, &path).await;
+    let before = before.data(200)["webhook"].clone();
+    assert_eq!(before["health"], "failing");
+    world.pass(60_000).await;
+    let active = json!({"status": "active", "name": "n"});
+    let changed = world.send(&tenant, "PATCH", &path, active).await;
+    let changed = &changed.data(200)["webhook"];
+    for name in ["health", "failing_since"] {
+        assert_eq!(changed[name], before[name], "{name}");
+    }
+    // One that was disabled begins anew.
+    for status in ["disabled", "active"] {
+        let change = json!({"status": status});
+        let changed = world.send(&tenant, "PATCH", &path, change).await;
+        changed.data(200);
+    }
+    let anew = world.get(&tenant, &path).await;
+    assert_eq!(anew.data(200)["webhook"]["failing_since"], Value::Null);
+}
+
 /// It costs no write: the rows of the statistics carry it.
 #[tokio::test(start_paused = true)]
 async fn a_webhook_tells_when_it_last_succeeded_and_what_failed_last() {

@@ -108,6 +108,11 @@ fn error() -> Value {
         "properties": {
             "success": { "type": "boolean", "examples": [false] },
             "error": { "$ref": "#/components/schemas/ErrorBody" },
+            "data": {
+                "description": "Only with `batch_refused` and `import_refused`: the results one by one.",
+                "type": "object",
+                "additionalProperties": true,
+            },
         },
         "additionalProperties": true,
     })

@@ -395,7 +395,11 @@ impl Operation {
         }
         parameters.append(&mut self.parameters);
         let mut responses: Map<String, Value> = Map::new();
-        for (status, answer) in self.answers {
+        for (status, mut answer) in self.answers {
+            let headers = answer_headers(status, &parameters);
+            if !headers.is_empty() {
+                answer["headers"] = headers.into();
+            }
             responses.insert(status.to_string(), answer);
         }
         for (status, codes) in by_status(&self.codes) {
@@ -535,6 +539,24 @@ pub(super) fn refusal(codes: &[Code]) -> Value {
         response["headers"] = headers.into();
     }
     response
+}
+
+/// The headers of a success: where the thing is that was made, and where a list goes on.
+fn answer_headers(status: u16, parameters: &[Value]) -> Map<String, Value> {
+    let takes = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
+    let header = |name: &str, description: &str| {
+        let header = json!({ "description": description, "schema": { "type": "string" } });
+        (name.to_owned(), header)
+    };
+    let mut headers = Map::new();
+    if matches!(status, 201 | 202) {
+        headers.extend([header("Location", "Where what was made can be read.")]);
+    }
+    if status == 200 && takes("cursor") {
+        let link = "The next page, with `rel=\"next\"`; absent at the end.";
+        headers.extend([header("Link", link)]);
+    }
+    headers
 }
 
 /// The header that tells more of an error.
