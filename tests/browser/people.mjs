@@ -301,6 +301,52 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   await context.close();
 });
 
+test("a secret is gone with its page, and with whoever was signed in", async () => {
+  await addTenant("secretive", "standard");
+  const { page, context, errors } = await portal("secretive", everything);
+  await page.click("text=Add webhook");
+  await page.fill("#url", url("/secretive"));
+  await page.click("#save");
+  await page.waitForSelector("#signing-secret");
+  const address = await page.evaluate(() => location.hash);
+  // Another view of the same page is the same page.
+  await page.selectOption("#span", "week");
+  await page.waitForFunction(() => document.querySelector("#main").dataset.address.includes("week"));
+  assert.ok(await page.isVisible("#signing-secret"));
+  const back = async () => {
+    await page.evaluate((to) => { location.hash = to; }, address);
+    await page.waitForSelector(`#main[data-address="${address}"] #secret-panel`);
+    assert.equal(await page.isVisible("#signing-secret"), false);
+  };
+  await page.click("#nav >> text=Events");
+  await page.waitForSelector("h1:has-text('Events')");
+  await back();
+
+  // Nor does the next one in the same tab see it.
+  await page.click("#show-secret");
+  await page.waitForSelector("#signing-secret");
+  const { portal_link: { url: viewOnly } } = await call(undefined, "POST", "/v1/tenants/secretive/portal-links", {});
+  await page.evaluate((to) => { location.hash = to; }, new URL(viewOnly).hash);
+  await page.waitForSelector("tbody tr");
+  await back();
+  assert.deepEqual(errors, []);
+  await context.close();
+
+  const operators = await signedIn(ADMIN_KEY);
+  const { key: { key: reading } } = await call(undefined, "POST", "/v1/tenants/secretive/keys", { scopes: ["read"] });
+  const id = address.split("/").at(-1);
+  await operators.page.goto(`${base}/#/t/secretive/webhooks/${id}`);
+  await operators.page.click("#show-secret");
+  await operators.page.waitForSelector("#signing-secret");
+  await operators.page.click("#sign-out");
+  await operators.page.fill("#key", reading);
+  await operators.page.click("button[type=submit]");
+  await operators.page.click("table >> a.row-link");
+  await operators.page.waitForSelector("#secret-panel");
+  assert.equal(await operators.page.isVisible("#signing-secret"), false);
+  await operators.context.close();
+});
+
 test("the operator defines event types, for all tenants of a dialect and for one", async () => {
   await addTenant("typed", "standard");
   const { page, context, errors } = await signedIn(ADMIN_KEY);

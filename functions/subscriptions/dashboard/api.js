@@ -25,8 +25,14 @@ export function session() {
   }
 }
 
+const leaving = [];
+
+/** Has something forgotten when whoever is signed in signs out. */
+export const onSignOut = (forget) => leaving.push(forget);
+
 export function signOut() {
   kept.removeItem(KEPT);
+  for (const forget of leaving) forget();
 }
 
 /** An error as the API tells it. */
