@@ -301,6 +301,70 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   await context.close();
 });
 
+/** What a second click does while the next page is still loading: all that is read is held until `release`. */
+async function held(page) {
+  let release;
+  const until = new Promise((resume) => { release = resume; });
+  await page.route("**/v1/**", async (route) => {
+    if (route.request().method() === "GET") await until;
+    await route.continue();
+  });
+  return release;
+}
+
+test("a second click makes nothing twice, nor does another try where nobody answered", async () => {
+  await addTenant("twice", "standard");
+  const { page, context } = await signedIn(ADMIN_KEY);
+  let posts = 0;
+  page.on("request", (request) => { posts += request.method() === "POST"; });
+  const clickedTwice = async (selector) => {
+    posts = 0;
+    const release = await held(page);
+    const answered = page.waitForResponse((response) => response.request().method() === "POST");
+    await page.click(selector);
+    await (await answered).finished();
+    // The old form still stands there.
+    await page.evaluate((selector) => document.querySelector(selector).click(), selector);
+    release();
+    await page.waitForSelector(selector, { state: "detached" });
+    assert.equal(posts, 1, selector);
+  };
+  await page.fill("#tenant-name", "Two");
+  await clickedTwice("#make-tenant");
+  await page.goto(`${base}/#/t/twice/add`);
+  await page.fill("#url", url("/twice"));
+  await clickedTwice("#save");
+  await page.goto(`${base}/#/t/twice/publish`);
+  await page.fill("#type", "a.b");
+  await clickedTwice("#publish");
+  // Where a page stays, a call under way and one just answered are the same.
+  const same = await page.evaluate(async () => {
+    const { once } = await import("./dashboard/api.js");
+    let calls = 0;
+    const make = async () => { calls += 1; };
+    await Promise.all([once("rotate", make), once("rotate", make)]);
+    await once("rotate", make);
+    await once("finish", make);
+    await once("rotate", make);
+    return calls;
+  });
+  assert.equal(same, 3);
+
+  // The answer is lost: whoever tries again gets the event that there is.
+  await page.goto(`${base}/#/t/twice/publish`);
+  await page.fill("#type", "a.lost");
+  await page.route("**/v1/events", async (route) => {
+    await route.fetch();
+    await route.abort();
+  }, { times: 1 });
+  await page.click("#publish");
+  await message(page, "No answer");
+  await page.click("#publish");
+  await page.waitForSelector("h1:has-text('a.lost')");
+  assert.equal((await call("twice", "GET", "/v1/events?type=a.lost")).events.length, 1);
+  await context.close();
+});
+
 test("a secret is gone with its page, and with whoever was signed in", async () => {
   await addTenant("secretive", "standard");
   const { page, context, errors } = await portal("secretive", everything);

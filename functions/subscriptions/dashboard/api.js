@@ -54,16 +54,52 @@ function filled(path, params) {
   });
 }
 
+// ---- Calls that change something are made once
+
+/** So long after its answer, the same call is a second click and not a second wish. */
+const AGAIN_MS = 1_000;
+/** So long a call that nobody answered may have been made all the same. */
+const UNSURE_MS = 300_000;
+
+/** Of calls that are under way or were just answered, the answer; of those that got none, the key that they went with. */
+const made = new Map();
+onSignOut(() => made.clear());
+
+/** Letters that nobody guesses; `randomUUID` is only there over HTTPS. */
+const someKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Makes a call by `make`, which is given an `Idempotency-Key`; the same call at once gets the same answer. */
+export function once(name, make) {
+  const before = made.get(name);
+  if (before?.answer) return before.answer;
+  for (const [other, { isOver }] of made) if (isOver) made.delete(other);
+  const one = { key: before?.key ?? someKey() };
+  const forget = () => { if (made.get(name) === one) made.delete(name); };
+  made.set(name, one);
+  one.answer = make(one.key);
+  one.answer.then(() => {
+    one.isOver = true;
+    setTimeout(forget, AGAIN_MS);
+  }, ({ status, code }) => {
+    one.answer = undefined;
+    if (status > 0 && status < 500 && code !== "busy") forget();
+    else setTimeout(forget, UNSURE_MS);
+  });
+  return one.answer;
+}
+
 /**
  * Makes a call such as "GET /v1/webhooks/{webhook}", with a key if there is one.
  * Answers its data, the text that the data was read from, and the version of what was read.
- * With `ifMatch`, a change is refused if somebody else has changed it since that version.
+ * With `ifMatch`, a change is refused if somebody else has changed it since that version. With `repeat`, an `Idempotency-Key`, it
+ * is made once, however often it is asked for.
  */
-export async function request(key, call, { params, query, body, tenant, signal, ifMatch } = {}) {
+export async function request(key, call, { params, query, body, tenant, signal, ifMatch, repeat } = {}) {
   const [method, path] = call.split(" ");
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
   if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);
   if (ifMatch) headers["If-Match"] = ifMatch;
+  if (repeat) headers["Idempotency-Key"] = repeat;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const asked = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value)).toString();
   const url = `.${filled(path, params)}${asked && `?${asked}`}`;

@@ -4,7 +4,7 @@
 // an address work, and no key is ever in it. A view is a function that returns `{ title, element, refresh }` once it has
 // loaded. Each comes with a script of its own that is loaded when it is first opened.
 
-import { ApiError, can, kept, request, session, signIn, signOut } from "./api.js";
+import { ApiError, can, kept, once, request, session, signIn, signOut } from "./api.js";
 import { button, h, keepingFocus, setZone, skeleton, tick, zones } from "./dom.js";
 import { signInForm } from "./entry.js";
 import { isFramed, renewalIn, tokenFrom } from "./frame.js";
@@ -202,10 +202,12 @@ async function open() {
   }
   const { view, params } = viewOf(who.operator && !tenant ? OPERATOR_VIEWS : VIEWS, names);
   const link = linkIn(tenant);
-  const asked = (call, params, options) => request(session()?.key, call, {
-    // What is only read is given up with the view; what changes something is not.
-    tenant, params, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options,
-  });
+  const asked = (call, params, options) => {
+    // What is only read is given up with the view; what changes something is not, and what cannot be undone by itself is made once.
+    // The key of an event is its id.
+    const make = (key) => request(session()?.key, call, { tenant, params, repeat: key && call === "POST /v1/events" ? `evt_${key}` : key, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options });
+    return call.startsWith("POST ") ? once(JSON.stringify([tenant, call, params, options]), make) : make();
+  };
   const ask = async (...call) => {
     try {
       return await asked(...call);
