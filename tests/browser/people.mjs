@@ -411,6 +411,25 @@ test("a secret is gone with its page, and with whoever was signed in", async () 
   await operators.context.close();
 });
 
+test("another time zone tells times anew and takes nothing else away", async () => {
+  await addTenant("zoned", "standard");
+  const { page, context, errors } = await signedIn(ADMIN_KEY, { timezoneId: "Asia/Kolkata" });
+  await page.goto(`${base}/#/t/zoned/keys`);
+  await page.click("#make-key");
+  await page.waitForSelector("#made-key");
+  await page.fill("#key-name", "half typed");
+  await page.fill("#expires", "2030-01-01T12:00");
+  const shown = () => page.textContent("td[data-label=Created] time");
+  const before = await shown();
+  await page.selectOption("#zone", "UTC");
+  await page.waitForFunction((before) => document.querySelector("td[data-label=Created] time").textContent !== before, before);
+  assert.ok(await page.isVisible("#made-key"));
+  assert.equal(await page.inputValue("#key-name"), "half typed");
+  assert.equal(await page.inputValue("#expires"), "2030-01-01T06:30");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 test("the operator defines event types, for all tenants of a dialect and for one", async () => {
   await addTenant("typed", "standard");
   const { page, context, errors } = await signedIn(ADMIN_KEY);

@@ -27,7 +27,8 @@ export function region(attributes, draw) {
   const element = h("div", attributes);
   let shown;
   const show = (data) => {
-    const text = JSON.stringify(data) ?? "";
+    // Times in it are written in the zone.
+    const text = `${zone()} ${JSON.stringify(data)}`;
     if (text === shown) return;
     shown = text;
     keepingFocus(() => element.replaceChildren(...[draw(data)].flat(Infinity).filter(Boolean)));
@@ -130,7 +131,13 @@ export function zones() {
   return all.map((name) => h("option", { value: name, selected: name === zone() }, name));
 }
 
-export const setZone = (name) => kept.setItem(ZONE, name);
+/** Changes the zone: in inputs as well, whose times stay the same. */
+export function setZone(name) {
+  const inputs = [...document.querySelectorAll("input[type=datetime-local]")].map((input) => [input, inputTime(input.value)]);
+  kept.setItem(ZONE, name);
+  for (const [input, at] of inputs) input.value = localInput(at);
+  for (const element of document.querySelectorAll("time")) written(element);
+}
 
 const FORMATS = {
   day: { month: "short", day: "numeric" },
@@ -142,12 +149,19 @@ const FORMATS = {
 /** A time in one of these forms, in the zone that is shown or in another. */
 export const formatted = (at, form, timeZone = zone()) => new Intl.DateTimeFormat(undefined, { ...FORMATS[form], timeZone }).format(at);
 
-/** A time: with its day where that is not today. */
-export function time(text) {
-  if (!text) return null;
+/** Writes a time into its element, in the zone that is shown: with its day where that is not today. */
+function written(element) {
+  const text = element.getAttribute("datetime");
   const at = new Date(text);
+  element.title = formatted(at, "whole");
   const isToday = formatted(at, "day") === formatted(now(), "day") && Math.abs(at - now()) < 86_400_000;
-  return h("time", { datetime: text, title: formatted(at, "whole") }, isToday ? formatted(at, "clock") : `${formatted(at, "day")}, ${formatted(at, "clock")}`);
+  element.textContent = element.className === "until" ? distance(text) : isToday ? formatted(at, "clock") : `${formatted(at, "day")}, ${formatted(at, "clock")}`;
+  return element;
+}
+
+/** A time. */
+export function time(text) {
+  return text ? written(h("time", { datetime: text })) : null;
 }
 
 /** A time as an input has it, in the zone that is shown; nothing for none. */
@@ -163,8 +177,7 @@ export const inputTime = (value) => (value ? new Date(zone() === "UTC" ? `${valu
 
 /** How long until a time; kept up to date by `tick`. */
 export function until(text) {
-  if (!text) return null;
-  return h("time", { datetime: text, title: formatted(new Date(text), "whole"), class: "until" }, distance(text));
+  return text ? written(h("time", { datetime: text, class: "until" })) : null;
 }
 
 /** Brings every distance up to date. */

@@ -390,8 +390,9 @@ live.addEventListener("change", () => {
   onTime();
 });
 $("zone").addEventListener("change", ({ target }) => {
+  // What a person has typed or copied stays: only times are told anew.
   setZone(target.value);
-  open();
+  refreshed();
 });
 document.addEventListener("visibilitychange", onTime);
 $("sign-out").addEventListener("click", () => {
