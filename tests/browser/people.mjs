@@ -430,6 +430,26 @@ test("another time zone tells times anew and takes nothing else away", async () 
   await context.close();
 });
 
+test("a copy button says what it has done, to everybody", async () => {
+  await addTenant("copied", "standard");
+  const { webhook } = await call("copied", "POST", "/v1/webhooks", { url: url("/copied"), events: ["*"] });
+  const { page, context, errors } = await portal("copied", everything, { permissions: ["clipboard-read", "clipboard-write"] });
+  await page.goto(`${base}/#/webhooks/${webhook.id}`);
+  const button = page.locator(".copyable button").first();
+  await button.click();
+  await page.waitForSelector(".copyable button:has-text('Copied')");
+  assert.equal(await button.getAttribute("aria-label"), null);
+  await page.waitForSelector("#told:has-text('Copied')", { state: "attached" });
+  await page.waitForSelector(".copyable button[aria-label='Copy the URL']");
+  assert.equal(await button.textContent(), "Copy");
+  await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new Error("no")); });
+  await button.click();
+  await page.waitForSelector("#told:has-text('Select the text')", { state: "attached" });
+  assert.deepEqual(await faults(page, "a refused copy", ["label-content-name-mismatch"]), []);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 test("the operator defines event types, for all tenants of a dialect and for one", async () => {
   await addTenant("typed", "standard");
   const { page, context, errors } = await signedIn(ADMIN_KEY);

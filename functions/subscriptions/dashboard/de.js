@@ -108,6 +108,7 @@ export default {
   "Search further back": "Weiter zurück suchen",
   "Copy": "Kopieren",
   "Copied": "Kopiert",
+  "The browser does not allow it. Select the text to copy it.": "Der Browser erlaubt es nicht. Markieren Sie den Text, um ihn zu kopieren.",
   "Actions": "Aktionen",
   "now": "jetzt",
   "in {0} {1}": "in {0} {1}",

@@ -59,10 +59,31 @@ export function button(label, action, attributes) {
   return element;
 }
 
-/** A button that copies a text, where the browser can. Its label begins with what it shows. */
+/** So long a button says what it has done. */
+const TOLD_MS = 2_000;
+
+/** A button that copies a text, where the browser can, and says whether it has. Its label begins with what it shows. */
 export const copyButton = (text, label, shown = t`Copy`) => navigator.clipboard && button(shown, async (element) => {
-  await navigator.clipboard.writeText(typeof text === "function" ? await text() : text).then(() => { element.textContent = t`Copied`; }, () => {});
+  const told = await Promise.resolve(typeof text === "function" ? text() : text)
+    .then((copied) => navigator.clipboard.writeText(copied))
+    .then(() => t`Copied`, () => t`The browser does not allow it. Select the text to copy it.`);
+  tell(told);
+  element.textContent = told;
+  element.removeAttribute("aria-label");
+  setTimeout(() => {
+    element.textContent = shown;
+    element.setAttribute("aria-label", label);
+  }, TOLD_MS);
 }, { class: "quiet", "aria-label": label });
+
+/** Tells whoever listens to a screen reader. */
+function tell(text) {
+  const place = document.getElementById("told");
+  if (!place) return;
+  // The same again is told again.
+  place.textContent = "";
+  setTimeout(() => { place.textContent = text; });
+}
 
 /** A text as it is, with a button that copies it. */
 export const copyable = (text, label) => h("span", { class: "copyable" }, h("code", null, text), copyButton(text, label));
