@@ -450,6 +450,18 @@ test("a copy button says what it has done, to everybody", async () => {
   await context.close();
 });
 
+test("a key that reads no webhooks opens what it may, or is told what it lacks", async () => {
+  await addTenant("scoped", "standard");
+  for (const [scope, wanted] of [["catalogue", "h1:has-text('Event types')"], ["publish", "h1:has-text('Publish an event')"], ["erase", "text=This key opens no page here"]]) {
+    const { key: { key } } = await call(undefined, "POST", "/v1/tenants/scoped/keys", { scopes: [scope] });
+    const { page, context, errors } = await signedIn(key);
+    await page.waitForSelector(wanted);
+    assert.equal(await page.locator("#nav a").count(), scope === "erase" ? 0 : 1);
+    assert.deepEqual(errors, []);
+    await context.close();
+  }
+});
+
 test("the operator defines event types, for all tenants of a dialect and for one", async () => {
   await addTenant("typed", "standard");
   const { page, context, errors } = await signedIn(ADMIN_KEY);

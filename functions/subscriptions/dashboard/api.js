@@ -157,15 +157,15 @@ export async function signIn(key) {
 
 /** What the page offers to keys, by their scopes: `total` is what spans all webhooks, `secret` reads one. */
 const OF_SCOPES = {
-  read: ["read", "total", "audit"],
-  manage: ["read", "total", "audit", "manage", "add", "test", "rotate"],
+  read: ["read", "types", "total", "audit"],
+  manage: ["read", "types", "total", "audit", "manage", "add", "test", "rotate"],
   publish: ["publish"],
-  catalogue: ["define"],
-  admin: ["read", "total", "audit", "manage", "add", "test", "rotate", "secret", "publish", "define", "admin"],
+  catalogue: ["types", "define"],
+  admin: ["read", "types", "total", "audit", "manage", "add", "test", "rotate", "secret", "publish", "define", "admin"],
 };
 
 /** The same for portal links, by their capabilities. */
-const OF_LINKS = { view: ["read"], manage: ["manage"], secrets: ["rotate", "secret"], test: ["test"] };
+const OF_LINKS = { view: ["read", "types"], manage: ["manage"], secrets: ["rotate", "secret"], test: ["test"] };
 
 function ofLink({ capabilities, webhook_id }) {
   const can = capabilities.flatMap((capability) => OF_LINKS[capability] ?? []);

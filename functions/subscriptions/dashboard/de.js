@@ -112,6 +112,7 @@ export default {
   "Actions": "Aktionen",
   "now": "jetzt",
   "in {0} {1}": "in {0} {1}",
+  "This key opens no page here. To see webhooks it needs the scope {0}.": "Dieser Schlüssel öffnet hier keine Seite. Um Webhooks zu sehen, braucht er das Recht {0}.",
   "Sign in": "Anmelden",
   "See where your webhooks went and send them again.": "Sehen Sie, wohin Ihre Webhooks gingen, und senden Sie sie erneut.",
   "Key": "Schlüssel",

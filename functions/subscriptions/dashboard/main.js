@@ -47,11 +47,11 @@ const OPERATOR_VIEWS = [
 ];
 /** The pages of a tenant, and what each takes. */
 const pagesOfTenant = () => [
-  ["webhooks", t`Webhooks`, "read"], ["events", t`Events`, "read"], ["types", t`Event types`, "read"], ["jobs", t`Jobs`, "read"], ["stats", t`Statistics`, "total"],
+  ["webhooks", t`Webhooks`, "read"], ["events", t`Events`, "read"], ["types", t`Event types`, "types"], ["jobs", t`Jobs`, "read"], ["stats", t`Statistics`, "total"],
   ["publish", "Publish", "publish"], ["keys", "API keys", "admin"], ["links", "Portal links", "admin"], ["audit", t`Audit log`, "audit"], ["settings", "Settings", "admin"],
 ];
 const pagesOfOperator = () => [
-  ["", "Tenants", "read"], ["types", "Event types", "read"], ["dead-letters", "Dead letters", "read"], ["jobs", "Jobs", "read"], ["stats", "Statistics", "read"],
+  ["", "Tenants", "read"], ["types", "Event types", "types"], ["dead-letters", "Dead letters", "read"], ["jobs", "Jobs", "read"], ["stats", "Statistics", "read"],
   ["keys", "API keys", "admin"], ["audit", "Audit log", "audit"], ["deployment", "Deployment", "read"],
 ];
 
@@ -196,10 +196,12 @@ async function open() {
   // A tenant's own key says by itself whose it is.
   if (!who.operator && tenant) return location.replace(linkIn()(names, query));
   const pages = drawNav(who, tenant, names);
-  if (names.length === 0 && (tenant || !who.operator)) {
-    const [[first] = ["webhooks"]] = pages;
-    return location.replace(linkIn(tenant)(who.webhook ? ["webhooks", who.webhook] : [first]));
+  const [[first] = []] = pages;
+  if (names.length === 0 && first === undefined) {
+    $("progress").hidden = true;
+    return show({ element: h("div", { class: "empty" }, h("p", null, t`This key opens no page here. To see webhooks it needs the scope ${h("code", null, "read")}.`)) }, stop);
   }
+  if (names.length === 0 && first) return location.replace(linkIn(tenant)(who.webhook ? ["webhooks", who.webhook] : [first]));
   const { view, params } = viewOf(who.operator && !tenant ? OPERATOR_VIEWS : VIEWS, names);
   const link = linkIn(tenant);
   const asked = (call, params, options) => {
