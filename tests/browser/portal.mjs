@@ -145,3 +145,24 @@ test("it speaks a language whose sentences the operator serves, and English wher
   assert.equal(await page.getAttribute("html", "lang"), "fr");
   await context.close();
 });
+
+test("what has the focus is framed in a colour that can be seen, whatever the accent", async () => {
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let looks;
+  await page.route(`${base}/v1`, async (route) => {
+    const response = await route.fetch();
+    const about = await response.json();
+    Object.assign(about.data.portal, looks);
+    await route.fulfill({ response, json: about });
+  });
+  for (const [accent, theme, colour] of [["#ffe45c", "light", "rgb(67, 83, 201)"], ["#ffe45c", "dark", "rgb(255, 228, 92)"], ["#0a7d5a", "light", "rgb(10, 125, 90)"]]) {
+    looks = { accent, theme };
+    await page.goto("about:blank");
+    await page.goto(url);
+    await page.focus("#find");
+    assert.equal(await page.evaluate(() => getComputedStyle(document.activeElement).outlineColor), colour, `${accent} ${theme}`);
+  }
+  await context.close();
+});

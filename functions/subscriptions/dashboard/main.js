@@ -357,10 +357,25 @@ function onTime() {
 
 // ---- The beginning
 
-/** A text on the accent that can be read: white or black, whichever stands out more. */
-function textOn(colour) {
+/** How bright a colour is, from 0 to 1. */
+function brightness(colour) {
   const [red, green, blue] = [1, 3, 5].map((at) => (parseInt(colour.slice(at, at + 2), 16) / 255) ** 2.2);
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/** A text on the accent that can be read: white or black, whichever stands out more. */
+const textOn = (colour) => (brightness(colour) > 0.18 ? "#000" : "#fff");
+
+/** How much two colours stand out from one another, as WCAG counts it. */
+function contrast(one, other) {
+  const [dark, light] = [one, other].map(brightness).sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+/** The colours that follow from the operator's accent: what has the focus is framed in it where it stands out. */
+function coloursOf(accent) {
+  const focus = (ground, usual) => (contrast(accent, ground) >= 3 ? accent : usual);
+  return `--accent: ${accent}; --on-accent: ${textOn(accent)}; --focus: light-dark(${focus("#f6f6f8", "#4353c9")}, ${focus("#1b1d23", "#98a4ff")});`;
 }
 
 /** Makes the page look as the operator wants it. */
@@ -376,7 +391,7 @@ async function dress() {
   if (brand.logo) $("logo").setAttribute("src", brand.logo);
   if (brand.accent) {
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(`:root { --accent: ${brand.accent}; --on-accent: ${textOn(brand.accent)}; --focus: ${brand.accent}; }`);
+    sheet.replaceSync(`:root { ${coloursOf(brand.accent)} }`);
     document.adoptedStyleSheets = [sheet];
   }
   const labels = { skip: t`Skip to content`, "live-label": t`Live`, back: t`Back`, "sign-out": t`Sign out` };
