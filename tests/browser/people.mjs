@@ -539,8 +539,7 @@ test("the operator sees over all tenants who is failing, makes links and ends th
   await page.click("dialog button.danger");
   await message(page, "All links have ended");
   await theirs.reload();
-  await theirs.waitForSelector("#key");
-  await theirs.waitForSelector(".message.bad");
+  await theirs.waitForSelector("#ended:has-text('This link has ended')");
 
   await page.goto(`${base}/#/dead-letters`);
   await page.waitForSelector("text=No dead letters");

@@ -89,7 +89,8 @@ test("nobody else frames it, and a token from elsewhere is not taken", async () 
   // By their elements: a frame of another origin may come to the end of the page's list.
   const [portal, stranger] = await Promise.all(["#portal", "#stranger"].map(async (id) => (await page.waitForSelector(id)).contentFrame()));
   await stranger.evaluate((token) => { for (let n = 0; n < 3; n += 1) parent.frames[0].postMessage({ type: "rung:token", token }, "*"); }, token);
-  await portal.waitForSelector("#key", { timeout: 20_000 });
+  await portal.waitForSelector("#ended", { timeout: 20_000 });
+  assert.equal(await portal.locator("#key").count(), 0);
   await context.close();
 });
 
@@ -143,6 +144,114 @@ test("it speaks a language whose sentences the operator serves, and English wher
   await page.click("text=Ajouter un webhook");
   await page.waitForSelector("button:has-text('Create webhook')");
   assert.equal(await page.getAttribute("html", "lang"), "fr");
+  await context.close();
+});
+
+test("a link that has ended leads back to the product, and so does signing out", async () => {
+  const back = "http://127.0.0.1:1/settings";
+  const linkOf = async () => (await call(undefined, "POST", "/v1/tenants/acme/portal-links", { return_url: back })).portal_link;
+  const { page, context, errors } = await opened(browser, base, (await linkOf()).url);
+  await page.waitForSelector("tbody tr");
+  assert.match(await page.getAttribute("#icon", "href"), /^data:image/);
+  const ended = async (text) => {
+    await page.waitForSelector(`#ended:has-text("${text}")`);
+    assert.equal(await page.textContent("#ended h1"), "Acme");
+    assert.match(await page.getAttribute("#ended img", "src"), /^data:image/);
+    assert.equal(await page.getAttribute("#way-back", "href"), back);
+    assert.equal(await page.locator("#key").count(), 0);
+    assert.deepEqual(await faults(page, text), []);
+  };
+  await page.click("#sign-out");
+  await ended("You are signed out");
+  const { id, url } = await linkOf();
+  await page.goto(url);
+  await page.waitForSelector("tbody tr");
+  await call(undefined, "DELETE", `/v1/tenants/acme/portal-links/${id}`);
+  await page.click("#nav >> text=Event types");
+  await ended("This link has ended");
+  // Also after a reload, and with the link once more.
+  await page.reload();
+  await ended("This link has ended");
+  await page.goto(url);
+  await page.waitForSelector("#ended");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a link is opened once somebody answers, if not at first, also after a reload", async () => {
+  const linkOf = async () => (await call(undefined, "POST", "/v1/tenants/acme/portal-links", {})).portal_link.url;
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let away = true;
+  await page.route(`${base}/v1/me`, (route) => (away ? route.abort() : route.continue()));
+  for (const again of [() => page.click("text=Try again"), () => page.reload()]) {
+    away = true;
+    await page.goto(await linkOf());
+    await page.waitForSelector("[role=alert]:has-text('No answer')");
+    assert.equal(await page.evaluate(() => location.hash), "#/");
+    away = false;
+    await again();
+    await page.waitForSelector("tbody tr");
+  }
+  await context.close();
+});
+
+test("a script that did not come is asked for again", async () => {
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.waitForSelector("tbody tr");
+  await page.route(`${base}/dashboard/catalogue.js`, (route) => route.abort());
+  await page.click("#nav >> text=Event types");
+  await page.waitForSelector("[role=alert]:has-text('No answer. Are you online?')");
+  await page.unroute(`${base}/dashboard/catalogue.js`);
+  await page.click("text=Try again");
+  await page.waitForSelector("h1:has-text('Event types')");
+  await context.close();
+});
+
+test("the time of the next token is counted by the server's clock", async () => {
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  const context = await browser.newContext();
+  await context.addInitScript(() => {
+    const now = Date.now;
+    Date.now = () => now() + 2 * 3_600_000;
+  });
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.waitForSelector("tbody tr");
+  const minutes = await page.evaluate(async () => {
+    const { renewalIn } = await import("./dashboard/frame.js");
+    const { ends, life } = JSON.parse(sessionStorage.getItem("rung.session"));
+    return [renewalIn(ends, life), renewalIn(0, life)].map((ms) => Math.round(ms / 60_000));
+  });
+  // An hour, but for a minute; and never more than six times in it.
+  assert.ok(Math.abs(minutes[0] - 59) <= 1, `${minutes[0]} minutes`);
+  assert.equal(minutes[1], 10);
+  await context.close();
+});
+
+test("while nobody answers, something is shown, and the token is in no address", async () => {
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let answer;
+  await page.route(`${base}/v1`, async (route) => {
+    await new Promise((resume) => { answer = resume; });
+    const response = await route.fetch();
+    const about = await response.json();
+    Object.assign(about.data.portal, { language: "fr", sentences: `${base}/never.json` });
+    await route.fulfill({ response, json: about });
+  });
+  // Sentences that never come are not waited for.
+  await page.route(`${base}/never.json`, () => {});
+  await page.goto(url);
+  await page.waitForSelector(".skeleton");
+  assert.equal(await page.evaluate(() => location.hash), "#/");
+  await until("a call", () => answer);
+  answer();
+  await page.waitForSelector("tbody tr");
   await context.close();
 });
 

@@ -1,6 +1,10 @@
 // The calls of the API. The key is kept in this tab's session alone, and goes nowhere but into the header of a call.
 
 const KEPT = "rung.session";
+/** The token of a link that has not been signed in with yet. */
+const ARRIVING = "rung.arriving";
+/** What is known of the portal link that led here, after its session too. */
+const PORTAL = "rung.portal";
 
 /** The tab's storage, or this page's memory where a browser gives a frame none. */
 export const kept = (() => {
@@ -15,7 +19,7 @@ export const kept = (() => {
 
 /**
  * Who is signed in: the key or a portal link's token, what it can do, whether it is an operator's or a link's, the tenant,
- * the only webhook that it shows, when it ends, and where it leads back to.
+ * the only webhook that it shows, when it ends by the browser's clock and how long it lives, and where it leads back to.
  */
 export function session() {
   try {
@@ -32,7 +36,27 @@ export const onSignOut = (forget) => leaving.push(forget);
 
 export function signOut() {
   kept.removeItem(KEPT);
+  kept.removeItem(ARRIVING);
   for (const forget of leaving) forget();
+}
+
+/** Keeps the token of a link until it is known to be good or not: nobody answering is no reason to lose it. */
+export function arriveWith(token) {
+  signOut();
+  kept.setItem(ARRIVING, token);
+  kept.setItem(PORTAL, "{}");
+}
+
+/** The token of a link that is to be signed in with. */
+export const arriving = () => kept.getItem(ARRIVING);
+
+/** Where the link leads back to that was the last in this tab, and whether it `ended`; `null` where there was none. */
+export const lastLink = () => JSON.parse(kept.getItem(PORTAL));
+
+/** Ends the session of a link, because the link has ended or because somebody wants to. */
+export function signOutOfLink(ended) {
+  signOut();
+  kept.setItem(PORTAL, JSON.stringify({ ...lastLink(), ended }));
 }
 
 /** An error as the API tells it. */
@@ -90,7 +114,7 @@ export function once(name, make) {
 
 /**
  * Makes a call such as "GET /v1/webhooks/{webhook}", with a key if there is one.
- * Answers its data, the text that the data was read from, and the version of what was read.
+ * Answers its data, the text that the data was read from, the version of what was read, and the server's time.
  * With `ifMatch`, a change is refused if somebody else has changed it since that version. With `repeat`, an `Idempotency-Key`, it
  * is made once, however often it is asked for.
  */
@@ -120,7 +144,7 @@ export async function request(key, call, { params, query, body, tenant, signal, 
     // Not from Rung, but from what stands before it.
     answer = { error: { code: "no_json", message: `unexpected response: status ${response.status} without JSON` } };
   }
-  if (answer.success) return { data: answer.data, text, etag: response.headers.get("etag") };
+  if (answer.success) return { data: answer.data, text, etag: response.headers.get("etag"), at: Date.parse(response.headers.get("date")) };
   const error = answer.error ?? { code: "unknown", message: answer.message ?? `unexpected response: status ${response.status}` };
   throw new ApiError(response.status, error);
 }
@@ -128,10 +152,13 @@ export async function request(key, call, { params, query, body, tenant, signal, 
 /** What the API is, in OpenAPI: it takes no key. */
 export const description = async () => (await fetch("./openapi.json", { credentials: "omit", redirect: "error" })).json();
 
+/** English now is better than another language later. */
+const SENTENCES_MS = 4_000;
+
 /** The sentences at an address of the operator's; none if it does not answer with them. */
 export async function sentencesAt(address) {
   try {
-    const response = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer" });
+    const response = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer", signal: AbortSignal.timeout(SENTENCES_MS) });
     return Object.fromEntries(Object.entries(await response.json()).filter(([, sentence]) => typeof sentence === "string"));
   } catch {
     return {};
@@ -142,7 +169,11 @@ export async function sentencesAt(address) {
 export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.
   if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key consists of printable ASCII characters without spaces" });
-  const { data: { key: known, portal_link: link } } = await request(key, "GET /v1/me");
+  const { data: { key: known, portal_link: link }, at } = await request(key, "GET /v1/me");
+  // The browser's clock may be wrong: what a link has left is counted by the server's, and how long it lives from its own times.
+  const ends = link && Date.parse(link.expires_at) + (Date.now() - (at || Date.now()));
+  kept.removeItem(ARRIVING);
+  if (link) kept.setItem(PORTAL, JSON.stringify({ back: link.return_url }));
   kept.setItem(KEPT, JSON.stringify({
     key,
     can: link ? ofLink(link) : known.scopes.flatMap((scope) => OF_SCOPES[scope] ?? []),
@@ -150,7 +181,7 @@ export async function signIn(key) {
     link: Boolean(link),
     tenant: (link ?? known).tenant_id,
     webhook: link?.webhook_id,
-    ends: link?.expires_at,
+    ends, life: link && Date.parse(link.expires_at) - Date.parse(link.created_at),
     back: link?.return_url,
   }));
 }

@@ -109,6 +109,7 @@ export default {
   "Copy": "Kopieren",
   "Copied": "Kopiert",
   "The browser does not allow it. Select the text to copy it.": "Der Browser erlaubt es nicht. Markieren Sie den Text, um ihn zu kopieren.",
+  "You are signed out. Open the page from your product again.": "Sie sind abgemeldet. Öffnen Sie die Seite erneut aus Ihrem Produkt.",
   "Actions": "Aktionen",
   "now": "jetzt",
   "in {0} {1}": "in {0} {1}",

@@ -14,8 +14,13 @@ export async function speak(language, address) {
     return;
   }
   const wanted = language ? [language] : navigator.languages.map((code) => code.split("-")[0]);
-  const found = wanted.find((code) => code === "en" || code in LANGUAGES) ?? "en";
-  known = found === "en" ? {} : (await LANGUAGES[found]()).default;
+  let found = wanted.find((code) => code === "en" || code in LANGUAGES) ?? "en";
+  try {
+    known = found === "en" ? {} : (await LANGUAGES[found]()).default;
+  } catch {
+    // What has not come is not waited for.
+    [found, known] = ["en", {}];
+  }
   document.documentElement.lang = found;
 }
 

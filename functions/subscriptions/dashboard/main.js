@@ -4,9 +4,9 @@
 // an address work, and no key is ever in it. A view is a function that returns `{ title, element, refresh }` once it has
 // loaded. Each comes with a script of its own that is loaded when it is first opened.
 
-import { ApiError, can, kept, once, request, session, signIn, signOut } from "./api.js";
+import { ApiError, arriveWith, arriving, can, kept, lastLink, once, request, session, signIn, signOut, signOutOfLink } from "./api.js";
 import { button, h, keepingFocus, setZone, skeleton, tick, zones } from "./dom.js";
-import { signInForm } from "./entry.js";
+import { endedPage, signInForm } from "./entry.js";
 import { isFramed, renewalIn, tokenFrom } from "./frame.js";
 import { sentence, speak, t } from "./lang.js";
 
@@ -61,6 +61,10 @@ const REFRESH_SLOWLY_MS = 15_000;
 const MESSAGE_MS = 8_000;
 /** A view that takes longer leaves the earlier one. */
 const PATIENCE_MS = 250;
+/** So long the page waits to know how it should look. */
+const LOOKS_MS = 10_000;
+/** In a frame, until the next try to get a token. */
+const RENEW_AGAIN_MS = 15_000;
 
 const $ = (id) => document.getElementById(id);
 
@@ -79,6 +83,10 @@ function say(text, { kind = "good", details = [], link } = {}) {
   $("messages").append(message);
   while ($("messages").children.length > 3) $("messages").firstChild.remove();
 }
+
+/** What stands in place of a view that could not be shown. */
+const trouble = (error, again) => h("div", { class: "empty", role: "alert" },
+  h("p", null, h("strong", null, sentence(error))), error.details?.length > 1 && listed(error.details), h("p", null, button(t`Try again`, again)));
 
 /** Shows an error. The message is about the first field, so a single detail is not repeated. */
 function fail(error) {
@@ -135,9 +143,21 @@ function viewOf(views, names) {
       if (part.startsWith(":")) params[part.slice(1)] = names[index];
       return part.startsWith(":") || part === names[index];
     });
-    if (fits) return { view: async (context) => (await load())[name](context), params };
+    if (fits) return { view: async (context) => (await load().catch(unloaded))[name](context), params };
   }
   return { view: nothing, params: {} };
+}
+
+/** A script that did not come: a browser does not ask for it again before the page is loaded anew. */
+function unloaded() {
+  throw Object.assign(new ApiError(0, { code: "unreachable", message: "no answer" }), { again: async () => {
+    try {
+      await request(undefined, "GET /v1");
+    } catch (error) {
+      return fail(error);
+    }
+    return location.reload();
+  } });
 }
 
 const nothing = async () => ({ title: t`Not found`, element: h("div", null, h("h1", null, t`Page not found`), h("p", null, h("a", { href: "#/" }, t`Go to the start page`))) });
@@ -147,6 +167,13 @@ const nothing = async () => ({ title: t`Not found`, element: h("div", null, h("h
 /** How the operator wants the page to look. */
 let brand = { frame_ancestors: [] };
 let shown = { refresh: undefined, stop: new AbortController(), timer: undefined };
+
+/** Nothing more comes of what was shown and of what was to be. */
+function leave() {
+  opening.abort();
+  shown.stop.abort();
+  clearTimeout(shown.timer);
+}
 
 function show({ title, element, refresh }, stop, moved) {
   shown.stop.abort();
@@ -179,6 +206,14 @@ function drawNav(who, tenant, names) {
 let opening = new AbortController();
 let lastPath;
 
+/** Where nobody is signed in: the way in is a key or, for whoever came by a link, the product that it came from. */
+function outside(stop) {
+  $("progress").hidden = true;
+  if (isFramed() || lastLink()) return show({ element: endedPage(brand, isFramed() && enter) }, stop);
+  show({ title: t`Sign in`, element: signInForm(brand, open) }, stop);
+  return $("key").focus();
+}
+
 async function open() {
   opening.abort();
   opening = new AbortController();
@@ -187,11 +222,7 @@ async function open() {
   $("top").hidden = !who;
   $("back").hidden = !who?.back;
   $("back").setAttribute("href", who?.back ?? "#/");
-  if (!who) {
-    $("progress").hidden = true;
-    show({ title: t`Sign in`, element: signInForm(open) }, stop);
-    return $("key").focus();
-  }
+  if (!who) return outside(stop);
   const { tenant, names, query } = address();
   // A tenant's own key says by itself whose it is.
   if (!who.operator && tenant) return location.replace(linkIn()(names, query));
@@ -252,10 +283,7 @@ async function open() {
     if (stop.signal.aborted) return undefined;
     if (error.status === 401) return end(error);
     if (!(error instanceof ApiError)) console.error(error);
-    const again = button(t`Try again`, open);
-    const details = error.details?.length > 1 && listed(error.details);
-    const told = h("div", { class: "empty", role: "alert" }, h("p", null, h("strong", null, sentence(error))), details, h("p", null, again));
-    show({ title: t`Error`, element: told }, stop, moved);
+    show({ title: t`Error`, element: trouble(error, error.again ?? open) }, stop, moved);
   } finally {
     clearTimeout(slow);
   }
@@ -266,20 +294,37 @@ async function open() {
 
 // ---- Coming and going
 
-/** Opens what is asked for. An address with the token of a portal link is replaced before anything else happens. */
-async function enter() {
+/** Takes the token of a portal link out of the address, before anything else happens. */
+function arrive() {
   const [, token] = /^#t=(.+)$/.exec(location.hash) ?? [];
+  if (!token) return;
+  history.replaceState(null, "", "#/");
+  leave();
+  arriveWith(token);
+  $("top").hidden = true;
+  $("main").replaceChildren(skeleton());
+}
+
+/** Whether asking again may help: nobody has answered, or not as Rung does. */
+const mayPass = ({ status, code }) => code !== "invalid_key" && (status < 400 || status >= 500 || status === 408 || status === 429);
+
+/** Opens what is asked for. */
+async function enter() {
+  arrive();
+  if (!dressed) await dress();
+  const token = arriving();
   if (token) {
-    history.replaceState(null, "", "#/");
-    signOut();
     try {
       await signIn(token);
     } catch (error) {
-      return end(error);
+      if (arriving() !== token) return undefined;
+      if (!mayPass(error)) return end(error);
+      $("progress").hidden = true;
+      return show({ title: t`Error`, element: trouble(error, enter) }, new AbortController());
     }
     renewInTime();
   } else if (!session() && isFramed()) {
-    await renew();
+    await renewed();
   }
   return open();
 }
@@ -287,14 +332,16 @@ async function enter() {
 let renewal;
 
 /** In a frame, the next token comes before this one ends. */
-function renewInTime() {
+function renewInTime(pause) {
   clearTimeout(renewal);
-  const { ends } = session() ?? {};
-  if (ends && isFramed()) renewal = setTimeout(renew, renewalIn(ends));
+  const { ends, life } = session() ?? {};
+  if (!ends || !isFramed()) return;
+  renewal = setTimeout(async () => { if (!(await renewed())) renewInTime(RENEW_AGAIN_MS); }, pause ?? renewalIn(ends, life));
 }
 
 /** Takes a new token from the page around this one. One of another tenant begins anew. Answers whether there was one. */
 async function renew() {
+  if (!dressed) await dress();
   const token = await tokenFrom(brand.frame_ancestors);
   if (!token) return false;
   const before = session();
@@ -315,9 +362,14 @@ function renewed() {
 
 /** Ends the session, and says why. */
 async function end(error) {
+  if (session()?.link || arriving()) {
+    signOutOfLink(Boolean(error));
+    return open();
+  }
+  const told = session() && error;
   signOut();
   await open();
-  return error && say(sentence(error), { kind: "bad" });
+  return told && say(sentence(error), { kind: "bad" });
 }
 
 // ---- Staying up to date
@@ -372,23 +424,35 @@ function contrast(one, other) {
   return (light + 0.05) / (dark + 0.05);
 }
 
+let dressed = false;
+let dressing;
+
+/** Makes the page look as the operator wants it. */
+function dress() {
+  dressing ??= dressUp().finally(() => { dressing = undefined; });
+  return dressing;
+}
+
 /** The colours that follow from the operator's accent: what has the focus is framed in it where it stands out. */
 function coloursOf(accent) {
   const focus = (ground, usual) => (contrast(accent, ground) >= 3 ? accent : usual);
   return `--accent: ${accent}; --on-accent: ${textOn(accent)}; --focus: light-dark(${focus("#f6f6f8", "#4353c9")}, ${focus("#1b1d23", "#98a4ff")});`;
 }
 
-/** Makes the page look as the operator wants it. */
-async function dress() {
+async function dressUp() {
   try {
-    ({ data: { portal: brand } } = await request(undefined, "GET /v1"));
+    ({ data: { portal: brand } } = await request(undefined, "GET /v1", { signal: AbortSignal.timeout(LOOKS_MS) }));
+    dressed = true;
   } catch {
-    // The page says that nobody answers as soon as it asks for something.
+    // The page says that nobody answers as soon as it asks for something, and asks this again when it is entered again.
   }
   await speak(brand.language, brand.sentences);
   if (brand.theme === "light" || brand.theme === "dark") document.documentElement.dataset.theme = brand.theme;
   $("brand-name").textContent = brand.name ?? "Rung";
-  if (brand.logo) $("logo").setAttribute("src", brand.logo);
+  if (brand.logo) {
+    $("logo").setAttribute("src", brand.logo);
+    $("icon").setAttribute("href", brand.logo);
+  }
   if (brand.accent) {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(`:root { ${coloursOf(brand.accent)} }`);
@@ -423,6 +487,7 @@ $("skip").addEventListener("click", (event) => {
   $("main").focus();
 });
 addEventListener("hashchange", enter);
-await dress();
+$("main").replaceChildren(skeleton());
+$("progress").hidden = false;
 renewInTime();
 enter();
