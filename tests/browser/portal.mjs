@@ -62,10 +62,8 @@ test("a product shows the portal in its page and renews its token, also when all
   await call(undefined, "DELETE", "/v1/tenants/acme/portal-links");
   await frame.locator("#edit").click();
   await frame.locator("#name").fill("All orders");
-  await until("a change with a new token", async () => {
-    await frame.locator("#save").click();
-    return (await call("acme", "GET", "/v1/webhooks")).webhooks[0].name === "All orders";
-  });
+  await frame.locator("#save").click();
+  await until("a change with a new token", async () => (await call("acme", "GET", "/v1/webhooks")).webhooks[0].name === "All orders");
   assert.equal(await frame.locator("#key").count(), 0);
   const { entries: [entry] } = await call("acme", "GET", "/v1/audit?action=webhook.updated");
   assert.deepEqual([entry.actor.kind, entry.actor.name], ["portal", "jo@acme.example"]);
@@ -193,6 +191,37 @@ test("a link is opened once somebody answers, if not at first, also after a relo
     await again();
     await page.waitForSelector("tbody tr");
   }
+  await context.close();
+});
+
+test("a product that fails once to bring a link is asked again, and the customer works on", async () => {
+  const context = await browser.newContext();
+  const problems = [];
+  context.on("weberror", (error) => problems.push(String(error.error())));
+  const page = await context.newPage();
+  let fails = 0;
+  await page.route(`${home}/portal-link`, (route) => {
+    fails -= 1;
+    return fails >= 0 ? route.fulfill({ status: 500, body: "no" }) : route.continue();
+  });
+  await page.goto(home);
+  const frame = page.frameLocator("iframe");
+  await frame.locator("#add").first().waitFor();
+  fails = 2;
+  await call(undefined, "DELETE", "/v1/tenants/acme/portal-links");
+  await frame.locator("#nav >> text=Event types").click();
+  await frame.locator("h1:has-text('Event types')").waitFor();
+  assert.ok(fails < 0);
+  // Where none comes, the page can be asked for one later.
+  fails = 1000;
+  await call(undefined, "DELETE", "/v1/tenants/acme/portal-links");
+  await frame.locator("#nav >> text=Webhooks").click();
+  await frame.locator("#ended").waitFor();
+  assert.equal(await frame.locator("#key").count(), 0);
+  fails = 0;
+  await frame.locator("#ended >> text=Try again").click();
+  await frame.locator("#add").first().waitFor();
+  assert.deepEqual(problems, []);
   await context.close();
 });
 
