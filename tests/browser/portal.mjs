@@ -29,6 +29,7 @@ before(async () => {
   home = `http://127.0.0.1:${port}`;
   const logo = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="22" height="22"><rect width="22" height="22" rx="5" fill="#0a7d5a"/></svg>')}`;
   ({ base, browser, stop } = await start([], { name: "Acme", logo, accent: "#0a7d5a", theme: "light", pages: ["webhooks", "types"], frame_ancestors: [home] }));
+  await callAt(base, undefined, "POST", "/v1/tenants", { id: "acme", name: "Acme Inc.", plan: "gold" });
   const server = fileURLToPath(new URL("../../examples/portal-embed/server.mjs", import.meta.url));
   // Links that end in a minute and a bit: the next one is asked for at once.
   const env = { ...process.env, RUNG_URL: base, RUNG_ADMIN_KEY: ADMIN_KEY, PORT: `${port}`, LINK_SECONDS: "62" };
@@ -303,4 +304,9 @@ test("what has the focus is framed in a colour that can be seen, whatever the ac
     assert.equal(await page.evaluate(() => getComputedStyle(document.activeElement).outlineColor), colour, `${accent} ${theme}`);
   }
   await context.close();
+});
+
+test("a product that starts leaves a tenant that there is as it is", async () => {
+  const { tenant } = await call(undefined, "GET", "/v1/tenants/acme");
+  assert.deepEqual([tenant.name, tenant.plan], ["Acme Inc.", "gold"]);
 });
