@@ -310,3 +310,12 @@ test("a product that starts leaves a tenant that there is as it is", async () =>
   const { tenant } = await call(undefined, "GET", "/v1/tenants/acme");
   assert.deepEqual([tenant.name, tenant.plan], ["Acme Inc.", "gold"]);
 });
+
+test("why a webhook gets nothing is said in the reader's language", async () => {
+  await call(undefined, "POST", "/v1/tenants", { id: "unproven", name: "Unproven" });
+  await call("unproven", "POST", "/v1/webhooks", { url: "http://127.0.0.1:1/", events: ["*"], challenge: true });
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/unproven/portal-links", {});
+  const { page, context } = await opened(browser, base, url, { locale: "de-DE" });
+  await page.waitForSelector("tbody tr:has-text('Endpunkt nicht geprüft')");
+  await context.close();
+});
