@@ -318,7 +318,8 @@ async function enter() {
       await signIn(token);
     } catch (error) {
       if (arriving() !== token) return undefined;
-      if (!mayPass(error)) return end(error);
+      // In a frame another may follow at once.
+      if (!mayPass(error)) return isFramed() && (await renewed()) ? open() : end(error);
       $("progress").hidden = true;
       return show({ title: t`Error`, element: trouble(error, enter) }, new AbortController());
     }
