@@ -433,7 +433,9 @@ test("another time zone tells times anew and takes nothing else away", async () 
 test("a copy button says what it has done, to everybody", async () => {
   await addTenant("copied", "standard");
   const { webhook } = await call("copied", "POST", "/v1/webhooks", { url: url("/copied"), events: ["*"] });
-  const { page, context, errors } = await portal("copied", everything, { permissions: ["clipboard-read", "clipboard-write"] });
+  const { page, context, errors } = await portal("copied", everything);
+  // The machine has one clipboard, which others read.
+  await page.evaluate(() => { navigator.clipboard.writeText = async () => {}; });
   await page.goto(`${base}/#/webhooks/${webhook.id}`);
   const button = page.locator(".copyable button").first();
   await button.click();
