@@ -301,7 +301,7 @@ test("a portal link opens what it allows, and its token is nowhere in the page",
   await call("DELETE", "/v1/tenants/acme/portal-links");
   await page.goto("about:blank");
   await page.goto(`${base}/#/webhooks`);
-  await page.waitForSelector("#key");
+  await page.waitForSelector("#ended");
   assert.deepEqual([seen.ran, seen.stopped, seen.strange, seen.errors], [[], [], [], []]);
   await context.close();
 });

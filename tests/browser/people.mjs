@@ -301,6 +301,169 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   await context.close();
 });
 
+/** What a second click does while the next page is still loading: all that is read is held until `release`. */
+async function held(page) {
+  let release;
+  const until = new Promise((resume) => { release = resume; });
+  await page.route("**/v1/**", async (route) => {
+    if (route.request().method() === "GET") await until;
+    await route.continue();
+  });
+  return release;
+}
+
+test("a second click makes nothing twice, nor does another try where nobody answered", async () => {
+  await addTenant("twice", "standard");
+  const { page, context } = await signedIn(ADMIN_KEY);
+  let posts = 0;
+  page.on("request", (request) => { posts += request.method() === "POST"; });
+  const clickedTwice = async (selector) => {
+    posts = 0;
+    const release = await held(page);
+    const answered = page.waitForResponse((response) => response.request().method() === "POST");
+    await page.click(selector);
+    await (await answered).finished();
+    // The old form still stands there.
+    await page.evaluate((selector) => document.querySelector(selector).click(), selector);
+    release();
+    await page.waitForSelector(selector, { state: "detached" });
+    assert.equal(posts, 1, selector);
+  };
+  await page.fill("#tenant-name", "Two");
+  await clickedTwice("#make-tenant");
+  await page.goto(`${base}/#/t/twice/add`);
+  await page.fill("#url", url("/twice"));
+  await clickedTwice("#save");
+  await page.goto(`${base}/#/t/twice/publish`);
+  await page.fill("#type", "a.b");
+  await clickedTwice("#publish");
+  // Where a page stays, a call under way and one just answered are the same.
+  const same = await page.evaluate(async () => {
+    const { once } = await import("./dashboard/api.js");
+    let calls = 0;
+    const make = async () => { calls += 1; };
+    await Promise.all([once("rotate", make), once("rotate", make)]);
+    await once("rotate", make);
+    await once("finish", make);
+    await once("rotate", make);
+    return calls;
+  });
+  assert.equal(same, 3);
+
+  // The answer is lost: whoever tries again gets the event that there is.
+  await page.goto(`${base}/#/t/twice/publish`);
+  await page.fill("#type", "a.lost");
+  await page.route("**/v1/events", async (route) => {
+    await route.fetch();
+    await route.abort();
+  }, { times: 1 });
+  await page.click("#publish");
+  await message(page, "No answer");
+  await page.click("#publish");
+  await page.waitForSelector("h1:has-text('a.lost')");
+  assert.equal((await call("twice", "GET", "/v1/events?type=a.lost")).events.length, 1);
+  await context.close();
+});
+
+test("a secret is gone with its page, and with whoever was signed in", async () => {
+  await addTenant("secretive", "standard");
+  const { page, context, errors } = await portal("secretive", everything);
+  await page.click("text=Add webhook");
+  await page.fill("#url", url("/secretive"));
+  await page.click("#save");
+  await page.waitForSelector("#signing-secret");
+  const address = await page.evaluate(() => location.hash);
+  // Another view of the same page is the same page.
+  await page.selectOption("#span", "week");
+  await page.waitForFunction(() => document.querySelector("#main").dataset.address.includes("week"));
+  assert.ok(await page.isVisible("#signing-secret"));
+  const back = async () => {
+    await page.evaluate((to) => { location.hash = to; }, address);
+    await page.waitForSelector(`#main[data-address="${address}"] #secret-panel`);
+    assert.equal(await page.isVisible("#signing-secret"), false);
+  };
+  await page.click("#nav >> text=Events");
+  await page.waitForSelector("h1:has-text('Events')");
+  await back();
+
+  // Nor does the next one in the same tab see it.
+  await page.click("#show-secret");
+  await page.waitForSelector("#signing-secret");
+  const { portal_link: { url: viewOnly } } = await call(undefined, "POST", "/v1/tenants/secretive/portal-links", {});
+  await page.evaluate((to) => { location.hash = to; }, new URL(viewOnly).hash);
+  await page.waitForSelector("tbody tr");
+  await back();
+  assert.deepEqual(errors, []);
+  await context.close();
+
+  const operators = await signedIn(ADMIN_KEY);
+  const { key: { key: reading } } = await call(undefined, "POST", "/v1/tenants/secretive/keys", { scopes: ["read"] });
+  const id = address.split("/").at(-1);
+  await operators.page.goto(`${base}/#/t/secretive/webhooks/${id}`);
+  await operators.page.click("#show-secret");
+  await operators.page.waitForSelector("#signing-secret");
+  await operators.page.click("#sign-out");
+  await operators.page.fill("#key", reading);
+  await operators.page.click("button[type=submit]");
+  await operators.page.click("table >> a.row-link");
+  await operators.page.waitForSelector("#secret-panel");
+  assert.equal(await operators.page.isVisible("#signing-secret"), false);
+  await operators.context.close();
+});
+
+test("another time zone tells times anew and takes nothing else away", async () => {
+  await addTenant("zoned", "standard");
+  const { page, context, errors } = await signedIn(ADMIN_KEY, { timezoneId: "Asia/Kolkata" });
+  await page.goto(`${base}/#/t/zoned/keys`);
+  await page.click("#make-key");
+  await page.waitForSelector("#made-key");
+  await page.fill("#key-name", "half typed");
+  await page.fill("#expires", "2030-01-01T12:00");
+  const shown = () => page.textContent("td[data-label=Created] time");
+  const before = await shown();
+  await page.selectOption("#zone", "UTC");
+  await page.waitForFunction((before) => document.querySelector("td[data-label=Created] time").textContent !== before, before);
+  assert.ok(await page.isVisible("#made-key"));
+  assert.equal(await page.inputValue("#key-name"), "half typed");
+  assert.equal(await page.inputValue("#expires"), "2030-01-01T06:30");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a copy button says what it has done, to everybody", async () => {
+  await addTenant("copied", "standard");
+  const { webhook } = await call("copied", "POST", "/v1/webhooks", { url: url("/copied"), events: ["*"] });
+  const { page, context, errors } = await portal("copied", everything);
+  // The machine has one clipboard, which others read.
+  await page.evaluate(() => { navigator.clipboard.writeText = async () => {}; });
+  await page.goto(`${base}/#/webhooks/${webhook.id}`);
+  const button = page.locator(".copyable button").first();
+  await button.click();
+  await page.waitForSelector(".copyable button:has-text('Copied')");
+  assert.equal(await button.getAttribute("aria-label"), null);
+  await page.waitForSelector("#told:has-text('Copied')", { state: "attached" });
+  await page.waitForSelector(".copyable button[aria-label='Copy the URL']");
+  assert.equal(await button.textContent(), "Copy");
+  await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new Error("no")); });
+  await button.click();
+  await page.waitForSelector("#told:has-text('Select the text')", { state: "attached" });
+  assert.deepEqual(await faults(page, "a refused copy", ["label-content-name-mismatch"]), []);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a key that reads no webhooks opens what it may, or is told what it lacks", async () => {
+  await addTenant("scoped", "standard");
+  for (const [scope, wanted] of [["catalogue", "h1:has-text('Event types')"], ["publish", "h1:has-text('Publish an event')"], ["erase", "text=This key opens no page here"]]) {
+    const { key: { key } } = await call(undefined, "POST", "/v1/tenants/scoped/keys", { scopes: [scope] });
+    const { page, context, errors } = await signedIn(key);
+    await page.waitForSelector(wanted);
+    assert.equal(await page.locator("#nav a").count(), scope === "erase" ? 0 : 1);
+    assert.deepEqual(errors, []);
+    await context.close();
+  }
+});
+
 test("the operator defines event types, for all tenants of a dialect and for one", async () => {
   await addTenant("typed", "standard");
   const { page, context, errors } = await signedIn(ADMIN_KEY);
@@ -378,8 +541,7 @@ test("the operator sees over all tenants who is failing, makes links and ends th
   await page.click("dialog button.danger");
   await message(page, "All links have ended");
   await theirs.reload();
-  await theirs.waitForSelector("#key");
-  await theirs.waitForSelector(".message.bad");
+  await theirs.waitForSelector("#ended:has-text('This link has ended')");
 
   await page.goto(`${base}/#/dead-letters`);
   await page.waitForSelector("text=No dead letters");

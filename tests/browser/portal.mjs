@@ -29,6 +29,7 @@ before(async () => {
   home = `http://127.0.0.1:${port}`;
   const logo = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" width="22" height="22"><rect width="22" height="22" rx="5" fill="#0a7d5a"/></svg>')}`;
   ({ base, browser, stop } = await start([], { name: "Acme", logo, accent: "#0a7d5a", theme: "light", pages: ["webhooks", "types"], frame_ancestors: [home] }));
+  await callAt(base, undefined, "POST", "/v1/tenants", { id: "acme", name: "Acme Inc.", plan: "gold" });
   const server = fileURLToPath(new URL("../../examples/portal-embed/server.mjs", import.meta.url));
   // Links that end in a minute and a bit: the next one is asked for at once.
   const env = { ...process.env, RUNG_URL: base, RUNG_ADMIN_KEY: ADMIN_KEY, PORT: `${port}`, LINK_SECONDS: "62" };
@@ -62,10 +63,8 @@ test("a product shows the portal in its page and renews its token, also when all
   await call(undefined, "DELETE", "/v1/tenants/acme/portal-links");
   await frame.locator("#edit").click();
   await frame.locator("#name").fill("All orders");
-  await until("a change with a new token", async () => {
-    await frame.locator("#save").click();
-    return (await call("acme", "GET", "/v1/webhooks")).webhooks[0].name === "All orders";
-  });
+  await frame.locator("#save").click();
+  await until("a change with a new token", async () => (await call("acme", "GET", "/v1/webhooks")).webhooks[0].name === "All orders");
   assert.equal(await frame.locator("#key").count(), 0);
   const { entries: [entry] } = await call("acme", "GET", "/v1/audit?action=webhook.updated");
   assert.deepEqual([entry.actor.kind, entry.actor.name], ["portal", "jo@acme.example"]);
@@ -89,7 +88,8 @@ test("nobody else frames it, and a token from elsewhere is not taken", async () 
   // By their elements: a frame of another origin may come to the end of the page's list.
   const [portal, stranger] = await Promise.all(["#portal", "#stranger"].map(async (id) => (await page.waitForSelector(id)).contentFrame()));
   await stranger.evaluate((token) => { for (let n = 0; n < 3; n += 1) parent.frames[0].postMessage({ type: "rung:token", token }, "*"); }, token);
-  await portal.waitForSelector("#key", { timeout: 20_000 });
+  await portal.waitForSelector("#ended", { timeout: 20_000 });
+  assert.equal(await portal.locator("#key").count(), 0);
   await context.close();
 });
 
@@ -143,5 +143,179 @@ test("it speaks a language whose sentences the operator serves, and English wher
   await page.click("text=Ajouter un webhook");
   await page.waitForSelector("button:has-text('Create webhook')");
   assert.equal(await page.getAttribute("html", "lang"), "fr");
+  await context.close();
+});
+
+test("a link that has ended leads back to the product, and so does signing out", async () => {
+  const back = "http://127.0.0.1:1/settings";
+  const linkOf = async () => (await call(undefined, "POST", "/v1/tenants/acme/portal-links", { return_url: back })).portal_link;
+  const { page, context, errors } = await opened(browser, base, (await linkOf()).url);
+  await page.waitForSelector("tbody tr");
+  assert.match(await page.getAttribute("#icon", "href"), /^data:image/);
+  const ended = async (text) => {
+    await page.waitForSelector(`#ended:has-text("${text}")`);
+    assert.equal(await page.textContent("#ended h1"), "Acme");
+    assert.match(await page.getAttribute("#ended img", "src"), /^data:image/);
+    assert.equal(await page.getAttribute("#way-back", "href"), back);
+    assert.equal(await page.locator("#key").count(), 0);
+    assert.deepEqual(await faults(page, text), []);
+  };
+  await page.click("#sign-out");
+  await ended("You are signed out");
+  const { id, url } = await linkOf();
+  await page.goto(url);
+  await page.waitForSelector("tbody tr");
+  await call(undefined, "DELETE", `/v1/tenants/acme/portal-links/${id}`);
+  await page.click("#nav >> text=Event types");
+  await ended("This link has ended");
+  // Also after a reload, and with the link once more.
+  await page.reload();
+  await ended("This link has ended");
+  await page.goto(url);
+  await page.waitForSelector("#ended");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a link is opened once somebody answers, if not at first, also after a reload", async () => {
+  const linkOf = async () => (await call(undefined, "POST", "/v1/tenants/acme/portal-links", {})).portal_link.url;
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let away = true;
+  await page.route(`${base}/v1/me`, (route) => (away ? route.abort() : route.continue()));
+  for (const again of [() => page.click("text=Try again"), () => page.reload()]) {
+    away = true;
+    await page.goto(await linkOf());
+    await page.waitForSelector("[role=alert]:has-text('No answer')");
+    assert.equal(await page.evaluate(() => location.hash), "#/");
+    away = false;
+    await again();
+    await page.waitForSelector("tbody tr");
+  }
+  await context.close();
+});
+
+test("a product that fails once to bring a link is asked again, and the customer works on", async () => {
+  const context = await browser.newContext();
+  const problems = [];
+  context.on("weberror", (error) => problems.push(String(error.error())));
+  const page = await context.newPage();
+  let fails = 0;
+  await page.route(`${home}/portal-link`, (route) => {
+    fails -= 1;
+    return fails >= 0 ? route.fulfill({ status: 500, body: "no" }) : route.continue();
+  });
+  await page.goto(home);
+  const frame = page.frameLocator("iframe");
+  await frame.locator("#add").first().waitFor();
+  fails = 2;
+  await call(undefined, "DELETE", "/v1/tenants/acme/portal-links");
+  await frame.locator("#nav >> text=Event types").click();
+  await frame.locator("h1:has-text('Event types')").waitFor();
+  assert.ok(fails < 0);
+  // Where none comes, the page can be asked for one later.
+  fails = 1000;
+  await call(undefined, "DELETE", "/v1/tenants/acme/portal-links");
+  await frame.locator("#nav >> text=Webhooks").click();
+  await frame.locator("#ended").waitFor();
+  assert.equal(await frame.locator("#key").count(), 0);
+  fails = 0;
+  await frame.locator("#ended >> text=Try again").click();
+  await frame.locator("#add").first().waitFor();
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("a script that did not come is asked for again", async () => {
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.waitForSelector("tbody tr");
+  await page.route(`${base}/dashboard/catalogue.js`, (route) => route.abort());
+  await page.click("#nav >> text=Event types");
+  await page.waitForSelector("[role=alert]:has-text('No answer. Are you online?')");
+  await page.unroute(`${base}/dashboard/catalogue.js`);
+  await page.click("text=Try again");
+  await page.waitForSelector("h1:has-text('Event types')");
+  await context.close();
+});
+
+test("the time of the next token is counted by the server's clock", async () => {
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  const context = await browser.newContext();
+  await context.addInitScript(() => {
+    const now = Date.now;
+    Date.now = () => now() + 2 * 3_600_000;
+  });
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.waitForSelector("tbody tr");
+  const minutes = await page.evaluate(async () => {
+    const { renewalIn } = await import("./dashboard/frame.js");
+    const { ends, life } = JSON.parse(sessionStorage.getItem("rung.session"));
+    return [renewalIn(ends, life), renewalIn(0, life)].map((ms) => Math.round(ms / 60_000));
+  });
+  // An hour, but for a minute; and never more than six times in it.
+  assert.ok(Math.abs(minutes[0] - 59) <= 1, `${minutes[0]} minutes`);
+  assert.equal(minutes[1], 10);
+  await context.close();
+});
+
+test("while nobody answers, something is shown, and the token is in no address", async () => {
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let answer;
+  await page.route(`${base}/v1`, async (route) => {
+    await new Promise((resume) => { answer = resume; });
+    const response = await route.fetch();
+    const about = await response.json();
+    Object.assign(about.data.portal, { language: "fr", sentences: `${base}/never.json` });
+    await route.fulfill({ response, json: about });
+  });
+  // Sentences that never come are not waited for.
+  await page.route(`${base}/never.json`, () => {});
+  await page.goto(url);
+  await page.waitForSelector(".skeleton");
+  assert.equal(await page.evaluate(() => location.hash), "#/");
+  await until("a call", () => answer);
+  answer();
+  await page.waitForSelector("tbody tr");
+  await context.close();
+});
+
+test("what has the focus is framed in a colour that can be seen, whatever the accent", async () => {
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/acme/portal-links", {});
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let looks;
+  await page.route(`${base}/v1`, async (route) => {
+    const response = await route.fetch();
+    const about = await response.json();
+    Object.assign(about.data.portal, looks);
+    await route.fulfill({ response, json: about });
+  });
+  for (const [accent, theme, colour] of [["#ffe45c", "light", "rgb(67, 83, 201)"], ["#ffe45c", "dark", "rgb(255, 228, 92)"], ["#0a7d5a", "light", "rgb(10, 125, 90)"]]) {
+    looks = { accent, theme };
+    await page.goto("about:blank");
+    await page.goto(url);
+    await page.focus("#find");
+    assert.equal(await page.evaluate(() => getComputedStyle(document.activeElement).outlineColor), colour, `${accent} ${theme}`);
+  }
+  await context.close();
+});
+
+test("a product that starts leaves a tenant that there is as it is", async () => {
+  const { tenant } = await call(undefined, "GET", "/v1/tenants/acme");
+  assert.deepEqual([tenant.name, tenant.plan], ["Acme Inc.", "gold"]);
+});
+
+test("why a webhook gets nothing is said in the reader's language", async () => {
+  await call(undefined, "POST", "/v1/tenants", { id: "unproven", name: "Unproven" });
+  await call("unproven", "POST", "/v1/webhooks", { url: "http://127.0.0.1:1/", events: ["*"], challenge: true });
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/unproven/portal-links", {});
+  const { page, context } = await opened(browser, base, url, { locale: "de-DE" });
+  await page.waitForSelector("tbody tr:has-text('Endpunkt nicht geprüft')");
   await context.close();
 });

@@ -1,6 +1,10 @@
 // The calls of the API. The key is kept in this tab's session alone, and goes nowhere but into the header of a call.
 
 const KEPT = "rung.session";
+/** The token of a link that has not been signed in with yet. */
+const ARRIVING = "rung.arriving";
+/** What is known of the portal link that led here, after its session too. */
+const PORTAL = "rung.portal";
 
 /** The tab's storage, or this page's memory where a browser gives a frame none. */
 export const kept = (() => {
@@ -15,7 +19,7 @@ export const kept = (() => {
 
 /**
  * Who is signed in: the key or a portal link's token, what it can do, whether it is an operator's or a link's, the tenant,
- * the only webhook that it shows, when it ends, and where it leads back to.
+ * the only webhook that it shows, when it ends by the browser's clock and how long it lives, and where it leads back to.
  */
 export function session() {
   try {
@@ -25,8 +29,34 @@ export function session() {
   }
 }
 
+const leaving = [];
+
+/** Has something forgotten when whoever is signed in signs out. */
+export const onSignOut = (forget) => leaving.push(forget);
+
 export function signOut() {
   kept.removeItem(KEPT);
+  kept.removeItem(ARRIVING);
+  for (const forget of leaving) forget();
+}
+
+/** Keeps the token of a link until it is known to be good or not: nobody answering is no reason to lose it. */
+export function arriveWith(token) {
+  signOut();
+  kept.setItem(ARRIVING, token);
+  kept.setItem(PORTAL, "{}");
+}
+
+/** The token of a link that is to be signed in with. */
+export const arriving = () => kept.getItem(ARRIVING);
+
+/** Where the link leads back to that was the last in this tab, and whether it `ended`; `null` where there was none. */
+export const lastLink = () => JSON.parse(kept.getItem(PORTAL));
+
+/** Ends the session of a link, because the link has ended or because somebody wants to. */
+export function signOutOfLink(ended) {
+  signOut();
+  kept.setItem(PORTAL, JSON.stringify({ ...lastLink(), ended }));
 }
 
 /** An error as the API tells it. */
@@ -48,16 +78,52 @@ function filled(path, params) {
   });
 }
 
+// ---- Calls that change something are made once
+
+/** So long after its answer, the same call is a second click and not a second wish. */
+const AGAIN_MS = 1_000;
+/** So long a call that nobody answered may have been made all the same. */
+const UNSURE_MS = 300_000;
+
+/** Of calls that are under way or were just answered, the answer; of those that got none, the key that they went with. */
+const made = new Map();
+onSignOut(() => made.clear());
+
+/** Letters that nobody guesses; `randomUUID` is only there over HTTPS. */
+const someKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Makes a call by `make`, which is given an `Idempotency-Key`; the same call at once gets the same answer. */
+export function once(name, make) {
+  const before = made.get(name);
+  if (before?.answer) return before.answer;
+  for (const [other, { isOver }] of made) if (isOver) made.delete(other);
+  const one = { key: before?.key ?? someKey() };
+  const forget = () => { if (made.get(name) === one) made.delete(name); };
+  made.set(name, one);
+  one.answer = make(one.key);
+  one.answer.then(() => {
+    one.isOver = true;
+    setTimeout(forget, AGAIN_MS);
+  }, ({ status, code }) => {
+    one.answer = undefined;
+    if (status > 0 && status < 500 && code !== "busy") forget();
+    else setTimeout(forget, UNSURE_MS);
+  });
+  return one.answer;
+}
+
 /**
  * Makes a call such as "GET /v1/webhooks/{webhook}", with a key if there is one.
- * Answers its data, the text that the data was read from, and the version of what was read.
- * With `ifMatch`, a change is refused if somebody else has changed it since that version.
+ * Answers its data, the text that the data was read from, the version of what was read, and the server's time.
+ * With `ifMatch`, a change is refused if somebody else has changed it since that version. With `repeat`, an `Idempotency-Key`, it
+ * is made once, however often it is asked for.
  */
-export async function request(key, call, { params, query, body, tenant, signal, ifMatch } = {}) {
+export async function request(key, call, { params, query, body, tenant, signal, ifMatch, repeat } = {}) {
   const [method, path] = call.split(" ");
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
   if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);
   if (ifMatch) headers["If-Match"] = ifMatch;
+  if (repeat) headers["Idempotency-Key"] = repeat;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const asked = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value)).toString();
   const url = `.${filled(path, params)}${asked && `?${asked}`}`;
@@ -78,7 +144,7 @@ export async function request(key, call, { params, query, body, tenant, signal, 
     // Not from Rung, but from what stands before it.
     answer = { error: { code: "no_json", message: `unexpected response: status ${response.status} without JSON` } };
   }
-  if (answer.success) return { data: answer.data, text, etag: response.headers.get("etag") };
+  if (answer.success) return { data: answer.data, text, etag: response.headers.get("etag"), at: Date.parse(response.headers.get("date")) };
   const error = answer.error ?? { code: "unknown", message: answer.message ?? `unexpected response: status ${response.status}` };
   throw new ApiError(response.status, error);
 }
@@ -86,10 +152,13 @@ export async function request(key, call, { params, query, body, tenant, signal, 
 /** What the API is, in OpenAPI: it takes no key. */
 export const description = async () => (await fetch("./openapi.json", { credentials: "omit", redirect: "error" })).json();
 
+/** English now is better than another language later. */
+const SENTENCES_MS = 4_000;
+
 /** The sentences at an address of the operator's; none if it does not answer with them. */
 export async function sentencesAt(address) {
   try {
-    const response = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer" });
+    const response = await fetch(address, { credentials: "omit", referrerPolicy: "no-referrer", signal: AbortSignal.timeout(SENTENCES_MS) });
     return Object.fromEntries(Object.entries(await response.json()).filter(([, sentence]) => typeof sentence === "string"));
   } catch {
     return {};
@@ -100,7 +169,11 @@ export async function sentencesAt(address) {
 export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.
   if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key consists of printable ASCII characters without spaces" });
-  const { data: { key: known, portal_link: link } } = await request(key, "GET /v1/me");
+  const { data: { key: known, portal_link: link }, at } = await request(key, "GET /v1/me");
+  // The browser's clock may be wrong: what a link has left is counted by the server's, and how long it lives from its own times.
+  const ends = link && Date.parse(link.expires_at) + (Date.now() - (at || Date.now()));
+  kept.removeItem(ARRIVING);
+  if (link) kept.setItem(PORTAL, JSON.stringify({ back: link.return_url }));
   kept.setItem(KEPT, JSON.stringify({
     key,
     can: link ? ofLink(link) : known.scopes.flatMap((scope) => OF_SCOPES[scope] ?? []),
@@ -108,22 +181,22 @@ export async function signIn(key) {
     link: Boolean(link),
     tenant: (link ?? known).tenant_id,
     webhook: link?.webhook_id,
-    ends: link?.expires_at,
+    ends, life: link && Date.parse(link.expires_at) - Date.parse(link.created_at),
     back: link?.return_url,
   }));
 }
 
 /** What the page offers to keys, by their scopes: `total` is what spans all webhooks, `secret` reads one. */
 const OF_SCOPES = {
-  read: ["read", "total", "audit"],
-  manage: ["read", "total", "audit", "manage", "add", "test", "rotate"],
+  read: ["read", "types", "total", "audit"],
+  manage: ["read", "types", "total", "audit", "manage", "add", "test", "rotate"],
   publish: ["publish"],
-  catalogue: ["define"],
-  admin: ["read", "total", "audit", "manage", "add", "test", "rotate", "secret", "publish", "define", "admin"],
+  catalogue: ["types", "define"],
+  admin: ["read", "types", "total", "audit", "manage", "add", "test", "rotate", "secret", "publish", "define", "admin"],
 };
 
 /** The same for portal links, by their capabilities. */
-const OF_LINKS = { view: ["read"], manage: ["manage"], secrets: ["rotate", "secret"], test: ["test"] };
+const OF_LINKS = { view: ["read", "types"], manage: ["manage"], secrets: ["rotate", "secret"], test: ["test"] };
 
 function ofLink({ capabilities, webhook_id }) {
   const can = capabilities.flatMap((capability) => OF_LINKS[capability] ?? []);

@@ -27,7 +27,8 @@ export function region(attributes, draw) {
   const element = h("div", attributes);
   let shown;
   const show = (data) => {
-    const text = JSON.stringify(data) ?? "";
+    // Times in it are written in the zone.
+    const text = `${zone()} ${JSON.stringify(data)}`;
     if (text === shown) return;
     shown = text;
     keepingFocus(() => element.replaceChildren(...[draw(data)].flat(Infinity).filter(Boolean)));
@@ -58,10 +59,31 @@ export function button(label, action, attributes) {
   return element;
 }
 
-/** A button that copies a text, where the browser can. Its label begins with what it shows. */
+/** So long a button says what it has done. */
+const TOLD_MS = 2_000;
+
+/** A button that copies a text, where the browser can, and says whether it has. Its label begins with what it shows. */
 export const copyButton = (text, label, shown = t`Copy`) => navigator.clipboard && button(shown, async (element) => {
-  await navigator.clipboard.writeText(typeof text === "function" ? await text() : text).then(() => { element.textContent = t`Copied`; }, () => {});
+  const told = await Promise.resolve(typeof text === "function" ? text() : text)
+    .then((copied) => navigator.clipboard.writeText(copied))
+    .then(() => t`Copied`, () => t`The browser does not allow it. Select the text to copy it.`);
+  tell(told);
+  element.textContent = told;
+  element.removeAttribute("aria-label");
+  setTimeout(() => {
+    element.textContent = shown;
+    element.setAttribute("aria-label", label);
+  }, TOLD_MS);
 }, { class: "quiet", "aria-label": label });
+
+/** Tells whoever listens to a screen reader. */
+function tell(text) {
+  const place = document.getElementById("told");
+  if (!place) return;
+  // The same again is told again.
+  place.textContent = "";
+  setTimeout(() => { place.textContent = text; });
+}
 
 /** A text as it is, with a button that copies it. */
 export const copyable = (text, label) => h("span", { class: "copyable" }, h("code", null, text), copyButton(text, label));
@@ -130,7 +152,13 @@ export function zones() {
   return all.map((name) => h("option", { value: name, selected: name === zone() }, name));
 }
 
-export const setZone = (name) => kept.setItem(ZONE, name);
+/** Changes the zone: in inputs as well, whose times stay the same. */
+export function setZone(name) {
+  const inputs = [...document.querySelectorAll("input[type=datetime-local]")].map((input) => [input, inputTime(input.value)]);
+  kept.setItem(ZONE, name);
+  for (const [input, at] of inputs) input.value = localInput(at);
+  for (const element of document.querySelectorAll("time")) written(element);
+}
 
 const FORMATS = {
   day: { month: "short", day: "numeric" },
@@ -142,12 +170,19 @@ const FORMATS = {
 /** A time in one of these forms, in the zone that is shown or in another. */
 export const formatted = (at, form, timeZone = zone()) => new Intl.DateTimeFormat(undefined, { ...FORMATS[form], timeZone }).format(at);
 
-/** A time: with its day where that is not today. */
-export function time(text) {
-  if (!text) return null;
+/** Writes a time into its element, in the zone that is shown: with its day where that is not today. */
+function written(element) {
+  const text = element.getAttribute("datetime");
   const at = new Date(text);
+  element.title = formatted(at, "whole");
   const isToday = formatted(at, "day") === formatted(now(), "day") && Math.abs(at - now()) < 86_400_000;
-  return h("time", { datetime: text, title: formatted(at, "whole") }, isToday ? formatted(at, "clock") : `${formatted(at, "day")}, ${formatted(at, "clock")}`);
+  element.textContent = element.className === "until" ? distance(text) : isToday ? formatted(at, "clock") : `${formatted(at, "day")}, ${formatted(at, "clock")}`;
+  return element;
+}
+
+/** A time. */
+export function time(text) {
+  return text ? written(h("time", { datetime: text })) : null;
 }
 
 /** A time as an input has it, in the zone that is shown; nothing for none. */
@@ -163,8 +198,7 @@ export const inputTime = (value) => (value ? new Date(zone() === "UTC" ? `${valu
 
 /** How long until a time; kept up to date by `tick`. */
 export function until(text) {
-  if (!text) return null;
-  return h("time", { datetime: text, title: formatted(new Date(text), "whole"), class: "until" }, distance(text));
+  return text ? written(h("time", { datetime: text, class: "until" })) : null;
 }
 
 /** Brings every distance up to date. */

@@ -48,19 +48,28 @@ export function tell(parts, error, fail) {
   if (!first || rest.length > 0) fail(error);
 }
 
-/** A form that saves, and says what is wrong beside its fields. Attributes are the form's; `submit` is its button. */
+/** So long a form rests once it has saved: the second click of two means nothing. */
+const REST_MS = 600;
+
+/**
+ * A form that saves once, and says what is wrong beside its fields. Attributes are the form's; `submit` is its button, which stays
+ * off where saving leads to another page: this one stands until that has loaded.
+ */
 export function form(attributes, parts, submit, save, fail, ...children) {
   return h("form", { novalidate: true, ...attributes, submit: async (event) => {
     event.preventDefault();
     if (submit.getAttribute("aria-disabled")) return;
     submit.setAttribute("aria-disabled", "true");
     clear(parts);
+    const address = location.hash;
+    const again = () => submit.removeAttribute("aria-disabled");
     try {
       await save();
+      if (location.hash === address) setTimeout(again, REST_MS);
     } catch (error) {
+      again();
       tell(parts, error, fail);
     }
-    submit.removeAttribute("aria-disabled");
   } }, children);
 }
 

@@ -25,5 +25,5 @@ export function tokenFrom(origins) {
   });
 }
 
-/** How long until the next token is to be asked for. */
-export const renewalIn = (ends) => Math.max(1_000, Date.parse(ends) - Date.now() - EARLY_MS);
+/** How long until the token after one that ends then, and lives so long, is to be asked for: never more than six times in its life. */
+export const renewalIn = (ends, life) => Math.max(life / 6, ends - Date.now() - EARLY_MS);

@@ -14,8 +14,13 @@ export async function speak(language, address) {
     return;
   }
   const wanted = language ? [language] : navigator.languages.map((code) => code.split("-")[0]);
-  const found = wanted.find((code) => code === "en" || code in LANGUAGES) ?? "en";
-  known = found === "en" ? {} : (await LANGUAGES[found]()).default;
+  let found = wanted.find((code) => code === "en" || code in LANGUAGES) ?? "en";
+  try {
+    known = found === "en" ? {} : (await LANGUAGES[found]()).default;
+  } catch {
+    // What has not come is not waited for.
+    [found, known] = ["en", {}];
+  }
   document.documentElement.lang = found;
 }
 
@@ -33,6 +38,11 @@ export function named(name) {
     succeeded: t`succeeded`, failed: t`failed`, pending: t`pending`, held: t`held`, missed: t`missed`, cancelled: t`cancelled`,
     queued: t`queued`, running: t`running`, deprecated: t`deprecated`, archived: t`archived`,
     recover: t`recovery`, cancel: t`cancellation`, redrive: t`redrive`, erase: t`erasure`, export: t`export`,
+    ladder_used_up: t`all attempts failed`, consecutive_failures: t`too many failures in a row`, failing_too_long: t`failing for days`,
+    gone: t`410 Gone`, plan: t`plan without webhooks`, unverified: t`endpoint not verified`,
+    status: t`response refuses`, timeout: t`no response in time`, dns: t`host not found`, refused: t`connection refused`, unreachable: t`host unreachable`,
+    reset: t`connection lost`, tls: t`TLS failed`, protocol: t`no valid HTTP`, address_forbidden: t`address not public`, url_forbidden: t`URL not allowed`,
+    request: t`request not possible`,
     event: t`event`, retry: t`retry`, manual: t`by hand`, test: t`test`, any: t`every event`, matches: t`matches`, left_out: t`left out`,
   };
   return names[name] ?? String(name).replaceAll("_", " ");

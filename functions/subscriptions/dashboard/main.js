@@ -4,9 +4,9 @@
 // an address work, and no key is ever in it. A view is a function that returns `{ title, element, refresh }` once it has
 // loaded. Each comes with a script of its own that is loaded when it is first opened.
 
-import { ApiError, can, kept, request, session, signIn, signOut } from "./api.js";
+import { ApiError, arriveWith, arriving, can, kept, lastLink, once, request, session, signIn, signOut, signOutOfLink } from "./api.js";
 import { button, h, keepingFocus, setZone, skeleton, tick, zones } from "./dom.js";
-import { signInForm } from "./entry.js";
+import { endedPage, signInForm } from "./entry.js";
 import { isFramed, renewalIn, tokenFrom } from "./frame.js";
 import { sentence, speak, t } from "./lang.js";
 
@@ -47,11 +47,11 @@ const OPERATOR_VIEWS = [
 ];
 /** The pages of a tenant, and what each takes. */
 const pagesOfTenant = () => [
-  ["webhooks", t`Webhooks`, "read"], ["events", t`Events`, "read"], ["types", t`Event types`, "read"], ["jobs", t`Jobs`, "read"], ["stats", t`Statistics`, "total"],
+  ["webhooks", t`Webhooks`, "read"], ["events", t`Events`, "read"], ["types", t`Event types`, "types"], ["jobs", t`Jobs`, "read"], ["stats", t`Statistics`, "total"],
   ["publish", "Publish", "publish"], ["keys", "API keys", "admin"], ["links", "Portal links", "admin"], ["audit", t`Audit log`, "audit"], ["settings", "Settings", "admin"],
 ];
 const pagesOfOperator = () => [
-  ["", "Tenants", "read"], ["types", "Event types", "read"], ["dead-letters", "Dead letters", "read"], ["jobs", "Jobs", "read"], ["stats", "Statistics", "read"],
+  ["", "Tenants", "read"], ["types", "Event types", "types"], ["dead-letters", "Dead letters", "read"], ["jobs", "Jobs", "read"], ["stats", "Statistics", "read"],
   ["keys", "API keys", "admin"], ["audit", "Audit log", "audit"], ["deployment", "Deployment", "read"],
 ];
 
@@ -61,6 +61,10 @@ const REFRESH_SLOWLY_MS = 15_000;
 const MESSAGE_MS = 8_000;
 /** A view that takes longer leaves the earlier one. */
 const PATIENCE_MS = 250;
+/** So long the page waits to know how it should look. */
+const LOOKS_MS = 10_000;
+/** In a frame, until the next try to get a token. */
+const RENEW_AGAIN_MS = 15_000;
 
 const $ = (id) => document.getElementById(id);
 
@@ -79,6 +83,10 @@ function say(text, { kind = "good", details = [], link } = {}) {
   $("messages").append(message);
   while ($("messages").children.length > 3) $("messages").firstChild.remove();
 }
+
+/** What stands in place of a view that could not be shown. */
+const trouble = (error, again) => h("div", { class: "empty", role: "alert" },
+  h("p", null, h("strong", null, sentence(error))), error.details?.length > 1 && listed(error.details), h("p", null, button(t`Try again`, again)));
 
 /** Shows an error. The message is about the first field, so a single detail is not repeated. */
 function fail(error) {
@@ -135,9 +143,21 @@ function viewOf(views, names) {
       if (part.startsWith(":")) params[part.slice(1)] = names[index];
       return part.startsWith(":") || part === names[index];
     });
-    if (fits) return { view: async (context) => (await load())[name](context), params };
+    if (fits) return { view: async (context) => (await load().catch(unloaded))[name](context), params };
   }
   return { view: nothing, params: {} };
+}
+
+/** A script that did not come: a browser does not ask for it again before the page is loaded anew. */
+function unloaded() {
+  throw Object.assign(new ApiError(0, { code: "unreachable", message: "no answer" }), { again: async () => {
+    try {
+      await request(undefined, "GET /v1");
+    } catch (error) {
+      return fail(error);
+    }
+    return location.reload();
+  } });
 }
 
 const nothing = async () => ({ title: t`Not found`, element: h("div", null, h("h1", null, t`Page not found`), h("p", null, h("a", { href: "#/" }, t`Go to the start page`))) });
@@ -147,6 +167,13 @@ const nothing = async () => ({ title: t`Not found`, element: h("div", null, h("h
 /** How the operator wants the page to look. */
 let brand = { frame_ancestors: [] };
 let shown = { refresh: undefined, stop: new AbortController(), timer: undefined };
+
+/** Nothing more comes of what was shown and of what was to be. */
+function leave() {
+  opening.abort();
+  shown.stop.abort();
+  clearTimeout(shown.timer);
+}
 
 function show({ title, element, refresh }, stop, moved) {
   shown.stop.abort();
@@ -179,6 +206,14 @@ function drawNav(who, tenant, names) {
 let opening = new AbortController();
 let lastPath;
 
+/** Where nobody is signed in: the way in is a key or, for whoever came by a link, the product that it came from. */
+function outside(stop) {
+  $("progress").hidden = true;
+  if (isFramed() || lastLink()) return show({ element: endedPage(brand, isFramed() && enter) }, stop);
+  show({ title: t`Sign in`, element: signInForm(brand, open) }, stop);
+  return $("key").focus();
+}
+
 async function open() {
   opening.abort();
   opening = new AbortController();
@@ -187,25 +222,25 @@ async function open() {
   $("top").hidden = !who;
   $("back").hidden = !who?.back;
   $("back").setAttribute("href", who?.back ?? "#/");
-  if (!who) {
-    $("progress").hidden = true;
-    show({ title: t`Sign in`, element: signInForm(open) }, stop);
-    return $("key").focus();
-  }
+  if (!who) return outside(stop);
   const { tenant, names, query } = address();
   // A tenant's own key says by itself whose it is.
   if (!who.operator && tenant) return location.replace(linkIn()(names, query));
   const pages = drawNav(who, tenant, names);
-  if (names.length === 0 && (tenant || !who.operator)) {
-    const [[first] = ["webhooks"]] = pages;
-    return location.replace(linkIn(tenant)(who.webhook ? ["webhooks", who.webhook] : [first]));
+  const [[first] = []] = pages;
+  if (names.length === 0 && first === undefined) {
+    $("progress").hidden = true;
+    return show({ element: h("div", { class: "empty" }, h("p", null, t`This key opens no page here. To see webhooks it needs the scope ${h("code", null, "read")}.`)) }, stop);
   }
+  if (names.length === 0 && first) return location.replace(linkIn(tenant)(who.webhook ? ["webhooks", who.webhook] : [first]));
   const { view, params } = viewOf(who.operator && !tenant ? OPERATOR_VIEWS : VIEWS, names);
   const link = linkIn(tenant);
-  const asked = (call, params, options) => request(session()?.key, call, {
-    // What is only read is given up with the view; what changes something is not.
-    tenant, params, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options,
-  });
+  const asked = (call, params, options) => {
+    // What is only read is given up with the view; what changes something is not, and what cannot be undone by itself is made once.
+    // The key of an event is its id.
+    const make = (key) => request(session()?.key, call, { tenant, params, repeat: key && call === "POST /v1/events" ? `evt_${key}` : key, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options });
+    return call.startsWith("POST ") ? once(JSON.stringify([tenant, call, params, options]), make) : make();
+  };
   const ask = async (...call) => {
     try {
       return await asked(...call);
@@ -248,10 +283,7 @@ async function open() {
     if (stop.signal.aborted) return undefined;
     if (error.status === 401) return end(error);
     if (!(error instanceof ApiError)) console.error(error);
-    const again = button(t`Try again`, open);
-    const details = error.details?.length > 1 && listed(error.details);
-    const told = h("div", { class: "empty", role: "alert" }, h("p", null, h("strong", null, sentence(error))), details, h("p", null, again));
-    show({ title: t`Error`, element: told }, stop, moved);
+    show({ title: t`Error`, element: trouble(error, error.again ?? open) }, stop, moved);
   } finally {
     clearTimeout(slow);
   }
@@ -262,20 +294,38 @@ async function open() {
 
 // ---- Coming and going
 
-/** Opens what is asked for. An address with the token of a portal link is replaced before anything else happens. */
-async function enter() {
+/** Takes the token of a portal link out of the address, before anything else happens. */
+function arrive() {
   const [, token] = /^#t=(.+)$/.exec(location.hash) ?? [];
+  if (!token) return;
+  history.replaceState(null, "", "#/");
+  leave();
+  arriveWith(token);
+  $("top").hidden = true;
+  $("main").replaceChildren(skeleton());
+}
+
+/** Whether asking again may help: nobody has answered, or not as Rung does. */
+const mayPass = ({ status, code }) => code !== "invalid_key" && (status < 400 || status >= 500 || status === 408 || status === 429);
+
+/** Opens what is asked for. */
+async function enter() {
+  arrive();
+  if (!dressed) await dress();
+  const token = arriving();
   if (token) {
-    history.replaceState(null, "", "#/");
-    signOut();
     try {
       await signIn(token);
     } catch (error) {
-      return end(error);
+      if (arriving() !== token) return undefined;
+      // In a frame another may follow at once.
+      if (!mayPass(error)) return isFramed() && (await renewed()) ? open() : end(error);
+      $("progress").hidden = true;
+      return show({ title: t`Error`, element: trouble(error, enter) }, new AbortController());
     }
     renewInTime();
   } else if (!session() && isFramed()) {
-    await renew();
+    await renewed();
   }
   return open();
 }
@@ -283,14 +333,16 @@ async function enter() {
 let renewal;
 
 /** In a frame, the next token comes before this one ends. */
-function renewInTime() {
+function renewInTime(pause) {
   clearTimeout(renewal);
-  const { ends } = session() ?? {};
-  if (ends && isFramed()) renewal = setTimeout(renew, renewalIn(ends));
+  const { ends, life } = session() ?? {};
+  if (!ends || !isFramed()) return;
+  renewal = setTimeout(async () => { if (!(await renewed())) renewInTime(RENEW_AGAIN_MS); }, pause ?? renewalIn(ends, life));
 }
 
 /** Takes a new token from the page around this one. One of another tenant begins anew. Answers whether there was one. */
 async function renew() {
+  if (!dressed) await dress();
   const token = await tokenFrom(brand.frame_ancestors);
   if (!token) return false;
   const before = session();
@@ -311,9 +363,14 @@ function renewed() {
 
 /** Ends the session, and says why. */
 async function end(error) {
+  if (session()?.link || arriving()) {
+    signOutOfLink(Boolean(error));
+    return open();
+  }
+  const told = session() && error;
   signOut();
   await open();
-  return error && say(sentence(error), { kind: "bad" });
+  return told && say(sentence(error), { kind: "bad" });
 }
 
 // ---- Staying up to date
@@ -353,26 +410,53 @@ function onTime() {
 
 // ---- The beginning
 
-/** A text on the accent that can be read: white or black, whichever stands out more. */
-function textOn(colour) {
+/** How bright a colour is, from 0 to 1. */
+function brightness(colour) {
   const [red, green, blue] = [1, 3, 5].map((at) => (parseInt(colour.slice(at, at + 2), 16) / 255) ** 2.2);
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
+/** A text on the accent that can be read: white or black, whichever stands out more. */
+const textOn = (colour) => (brightness(colour) > 0.18 ? "#000" : "#fff");
+
+/** How much two colours stand out from one another, as WCAG counts it. */
+function contrast(one, other) {
+  const [dark, light] = [one, other].map(brightness).sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+let dressed = false;
+let dressing;
+
 /** Makes the page look as the operator wants it. */
-async function dress() {
+function dress() {
+  dressing ??= dressUp().finally(() => { dressing = undefined; });
+  return dressing;
+}
+
+/** The colours that follow from the operator's accent: what has the focus is framed in it where it stands out. */
+function coloursOf(accent) {
+  const focus = (ground, usual) => (contrast(accent, ground) >= 3 ? accent : usual);
+  return `--accent: ${accent}; --on-accent: ${textOn(accent)}; --focus: light-dark(${focus("#f6f6f8", "#4353c9")}, ${focus("#1b1d23", "#98a4ff")});`;
+}
+
+async function dressUp() {
   try {
-    ({ data: { portal: brand } } = await request(undefined, "GET /v1"));
+    ({ data: { portal: brand } } = await request(undefined, "GET /v1", { signal: AbortSignal.timeout(LOOKS_MS) }));
+    dressed = true;
   } catch {
-    // The page says that nobody answers as soon as it asks for something.
+    // The page says that nobody answers as soon as it asks for something, and asks this again when it is entered again.
   }
   await speak(brand.language, brand.sentences);
   if (brand.theme === "light" || brand.theme === "dark") document.documentElement.dataset.theme = brand.theme;
   $("brand-name").textContent = brand.name ?? "Rung";
-  if (brand.logo) $("logo").setAttribute("src", brand.logo);
+  if (brand.logo) {
+    $("logo").setAttribute("src", brand.logo);
+    $("icon").setAttribute("href", brand.logo);
+  }
   if (brand.accent) {
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(`:root { --accent: ${brand.accent}; --on-accent: ${textOn(brand.accent)}; --focus: ${brand.accent}; }`);
+    sheet.replaceSync(`:root { ${coloursOf(brand.accent)} }`);
     document.adoptedStyleSheets = [sheet];
   }
   const labels = { skip: t`Skip to content`, "live-label": t`Live`, back: t`Back`, "sign-out": t`Sign out` };
@@ -388,8 +472,9 @@ live.addEventListener("change", () => {
   onTime();
 });
 $("zone").addEventListener("change", ({ target }) => {
+  // What a person has typed or copied stays: only times are told anew.
   setZone(target.value);
-  open();
+  refreshed();
 });
 document.addEventListener("visibilitychange", onTime);
 $("sign-out").addEventListener("click", () => {
@@ -403,6 +488,7 @@ $("skip").addEventListener("click", (event) => {
   $("main").focus();
 });
 addEventListener("hashchange", enter);
-await dress();
+$("main").replaceChildren(skeleton());
+$("progress").hidden = false;
 renewInTime();
 enter();

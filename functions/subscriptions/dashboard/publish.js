@@ -36,7 +36,8 @@ export async function publish({ call, ask, act, say, fail, link, go }) {
   const send = async () => {
     const text = objectIn(data.input.value, "data")?.text ?? "{}";
     const members = [`"type":${JSON.stringify(chosen.value)}`, ...(id.input.value ? [`"id":${JSON.stringify(id.input.value)}`] : []), `"data":${text}`];
-    const { event, deliveries, reason } = await call("POST /v1/events", {}, { body: `{${members.join()}}` });
+    // An event is published once by its own id, or else by the one that is made of the key.
+    const { event, deliveries, reason } = await call("POST /v1/events", {}, { body: `{${members.join()}}`, ...(id.input.value && { repeat: undefined }) });
     if (deliveries > 0) {
       say(`Published to ${count(deliveries)} ${deliveries === 1 ? "webhook" : "webhooks"}.`);
       go(["events", event.id]);

@@ -1,23 +1,32 @@
 // A webhook's signing secret: shown once after it was made, read again by whoever may, rotated; and how it is used.
 
+import { onSignOut, session } from "./api.js";
 import { button, choice, copyButton, field, h, region, time } from "./dom.js";
 import { t } from "./lang.js";
 import { verification } from "./verify.js";
 
-/** The secret that was made last. It is in this page's memory alone, and gone when the page is left. */
+/** The secret that was made last. It is in this page's memory alone, and gone when its webhook's page is left, or the session. */
 let made;
+const forget = () => { made = undefined; };
+onSignOut(forget);
+addEventListener("hashchange", () => {
+  const [path] = location.hash.split("?");
+  if (made && !path.endsWith(`/webhooks/${encodeURIComponent(made.id)}`)) forget();
+});
 
-/** Keeps the secret of an answer until its webhook is shown. */
+/** Keeps the secret of an answer until its webhook is shown; nobody's once whoever asked for it has signed out. */
 export function keepSecret({ id, secret }) {
-  made = secret && { id, secret };
+  made = secret && session() ? { id, secret } : undefined;
 }
 
 /** The panel of the webhook: its new secret while that is known, and what can be done with it. */
 export function secretPanel({ call, act, say, can }, of) {
   const overlap = choice([["86400", t`for 24 hours`], ["604800", t`for 7 days`], ["3600", t`for 1 hour`], ["0", t`not at all`]], "86400", { id: "overlap" });
+  /** Unless the page has been left meanwhile. */
+  const keepHere = (answer) => element.isConnected && keepSecret(answer);
   const rotate = () => act(async () => {
     const { webhook } = await call("POST /v1/webhooks/{webhook}/rotate-secret", of, { body: { overlap_seconds: Number(overlap.value) } });
-    keepSecret(webhook);
+    keepHere(webhook);
     say(t`Secret rotated. Enter the new one at the receiver.`);
   });
   const finish = () => act(async () => {
@@ -26,7 +35,7 @@ export function secretPanel({ call, act, say, can }, of) {
   });
   const read = () => act(async () => {
     const { secret } = await call("GET /v1/webhooks/{webhook}/secret", of);
-    keepSecret({ id: of.webhook, secret });
+    keepHere({ id: of.webhook, secret });
   });
   const [rotatable, readable] = [can("rotate"), can("secret")];
   const shown = region(null, ({ secret }) => secret && h("div", { class: "secret" },
