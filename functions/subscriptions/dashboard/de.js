@@ -68,7 +68,6 @@ export default {
   "If your firewall lets only known addresses in, allow these:": "Wenn Ihre Firewall nur bekannte Adressen zulässt, erlauben Sie diese:",
   "Copy the address": "Kopieren: Adresse",
   "No fixed addresses. Verify the signature instead of the sender's address.": "Keine festen Adressen. Prüfen Sie die Signatur statt der Absenderadresse.",
-  "one of a list": "einer aus einer Liste",
   "any type": "beliebiger Typ",
   " or ": " oder ",
   "required": "Pflicht",
@@ -288,7 +287,6 @@ export default {
   "Failed": "Fehlgeschlagen",
   "Latency p50 / p95": "Antwortzeit p50 / p95",
   "Time span": "Zeitspanne",
-  "Only the newest {0} attempts are counted.": "Nur die neuesten {0} Versuche sind gezählt.",
   "first subscribed type": "erster abonnierter Typ",
   "View the attempt": "Versuch ansehen",
   "Send test event": "Testereignis senden",
@@ -384,4 +382,6 @@ export default {
   "Health": "Zustand",
   "Sort": "Reihenfolge",
   "All webhooks, last 24 hours": "Alle Webhooks, letzte 24 Stunden"
+  "one of a list": "einer aus einer Liste",
+  "Only the newest {0} attempts are counted.": "Nur die neuesten {0} Versuche sind gezählt.",
 };
