@@ -185,6 +185,7 @@ export default {
   "No jobs": "Keine Aufträge",
   "Recoveries and other work that takes a while appear here.": "Nachlieferungen und andere längere Arbeiten erscheinen hier.",
   "All webhooks": "Alle Webhooks",
+  "Only the newest {0} webhooks are sorted by name. Find others by name, URL or id.": "Nur die neuesten {0} Webhooks sind nach Namen sortiert. Suchen Sie andere nach Name, URL oder Id.",
   "active": "aktiv",
   "healthy": "gesund",
   "failing": "gestört",
