@@ -244,6 +244,8 @@ export default {
   "For maintenance at the receiver: deliveries wait without using up attempts, and follow when the pause ends.": "Für Wartung beim Empfänger: Zustellungen warten, ohne Versuche zu verbrauchen, und folgen am Ende der Pause.",
   "For": "Für",
   "Begin the pause": "Pause beginnen",
+  "Choose a time in the future.": "Wählen Sie eine Zeit in der Zukunft.",
+  "This is before “Since”.": "Das liegt vor „Seit“.",
   "All events": "Alle Ereignisse",
   "Only these": "Nur diese",
   "order.paid or order.*": "order.paid oder order.*",
