@@ -290,6 +290,7 @@ export default {
   "Failed": "Fehlgeschlagen",
   "Latency p50 / p95": "Antwortzeit p50 / p95",
   "Time span": "Zeitspanne",
+  "Only the newest {0} attempts of this hour are counted, since {1}.": "Nur die neuesten {0} Versuche dieser Stunde sind gezählt, seit {1}.",
   "first subscribed type": "erster abonnierter Typ",
   "View the attempt": "Versuch ansehen",
   "Send test event": "Testereignis senden",
@@ -386,5 +387,4 @@ export default {
   "Sort": "Reihenfolge",
   "All webhooks, last 24 hours": "Alle Webhooks, letzte 24 Stunden"
   "one of a list": "einer aus einer Liste",
-  "Only the newest {0} attempts are counted.": "Nur die neuesten {0} Versuche sind gezählt.",
 };
