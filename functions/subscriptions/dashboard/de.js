@@ -247,6 +247,8 @@ export default {
   "Choose a time in the future.": "Wählen Sie eine Zeit in der Zukunft.",
   "This is before “Since”.": "Das liegt vor „Seit“.",
   "All events": "Alle Ereignisse",
+  "Use {0} instead.": "Nehmen Sie stattdessen {0}.",
+  "{0} (deprecated)": "{0} (veraltet)",
   "Only these": "Nur diese",
   "order.paid or order.*": "order.paid oder order.*",
   "a prefix such as order.*": "ein Anfang wie order.*",
