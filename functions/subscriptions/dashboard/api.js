@@ -51,13 +51,14 @@ function filled(path, params) {
 /**
  * Makes a call such as "GET /v1/webhooks/{webhook}", with a key if there is one.
  * Answers its data, the text that the data was read from, and the version of what was read.
- * With `ifMatch`, a change is refused if somebody else has changed it since that version.
+ * With `ifMatch`, a change is refused if somebody else has changed it since that version; with `ifNone`, if it is there already.
  */
-export async function request(key, call, { params, query, body, tenant, signal, ifMatch } = {}) {
+export async function request(key, call, { params, query, body, tenant, signal, ifMatch, ifNone } = {}) {
   const [method, path] = call.split(" ");
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
   if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);
   if (ifMatch) headers["If-Match"] = ifMatch;
+  if (ifNone) headers["If-None-Match"] = "*";
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const asked = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value)).toString();
   const url = `.${filled(path, params)}${asked && `?${asked}`}`;
