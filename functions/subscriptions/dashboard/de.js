@@ -68,6 +68,7 @@ export default {
   "If your firewall lets only known addresses in, allow these:": "Wenn Ihre Firewall nur bekannte Adressen zulässt, erlauben Sie diese:",
   "Copy the address": "Kopieren: Adresse",
   "No fixed addresses. Verify the signature instead of the sender's address.": "Keine festen Adressen. Prüfen Sie die Signatur statt der Absenderadresse.",
+  "one of": "einer von",
   "any type": "beliebiger Typ",
   " or ": " oder ",
   "required": "Pflicht",
@@ -130,6 +131,7 @@ export default {
   "URL": "URL",
   "Where events are sent": "Wohin Ereignisse gesendet werden",
   "Events are sent there by POST. Use HTTPS.": "Ereignisse werden per POST dorthin gesendet. Nehmen Sie HTTPS.",
+  "Enter a URL that begins with https://.": "Geben Sie eine URL an, die mit https:// beginnt.",
   "Name": "Name",
   "How the webhook is listed. Optional.": "Wie der Webhook in Listen heißt. Optional.",
   "Optional.": "Optional.",
@@ -388,5 +390,4 @@ export default {
   "Health": "Zustand",
   "Sort": "Reihenfolge",
   "All webhooks, last 24 hours": "Alle Webhooks, letzte 24 Stunden"
-  "one of a list": "einer aus einer Liste",
 };
