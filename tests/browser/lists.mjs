@@ -90,6 +90,28 @@ test("a list of webhooks is sorted as a whole, not as far as it is shown", async
   await context.close();
 });
 
+test("Back leads to a list as long as it was, and to where it was left", async () => {
+  await addTenant("far");
+  for (let n = 10; n < 70; n += 1) await addWebhook("far", { name: `Webhook ${n}` });
+  const { page, context, errors } = await at("/t/far/webhooks");
+  for (const shown of [40, 60]) {
+    await page.click("#older");
+    await page.waitForFunction((shown) => document.querySelectorAll("tbody tr").length === shown, shown);
+  }
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  const top = await until("a place", () => page.evaluate(() => history.state.top > 0 && history.state.top === Math.round(scrollY) && history.state.top));
+  await page.click("text=Webhook 12");
+  await page.waitForSelector("#test");
+  assert.equal(await page.evaluate(() => scrollY), 0);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 60);
+  await page.waitForFunction((top) => Math.round(scrollY) === top, top);
+  await page.reload();
+  await page.waitForFunction((top) => document.querySelectorAll("tbody tr").length === 60 && Math.round(scrollY) === top, top);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 test("a filter that is wrong is told beside it, and the page stays to mend it on", async () => {
   await addTenant("mistaken");
   const { id } = await addWebhook("mistaken");

@@ -33,7 +33,7 @@ export async function catalogue(context) {
   /** Each letter is in the address, but only the page is one to go back to. */
   const search = () => {
     query.q = find.value.trim();
-    history.replaceState(null, "", link(["types"], query));
+    history.replaceState(history.state, "", link(["types"], query));
     draw();
   };
   draw();

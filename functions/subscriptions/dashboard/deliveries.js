@@ -35,7 +35,7 @@ export function deliveries(context, of, catalogue, limit) {
   const logs = pages(forgiving(filters, async (cursor) => {
     const page = await call("GET /v1/webhooks/{webhook}/logs", of, { query: { ...asked, cursor, limit } });
     return { items: page.logs, next_cursor: page.next_cursor };
-  }), ({ id }) => id);
+  }), ({ id }) => id, "log");
   const retryable = (entry) => can("manage") && entry.trigger !== "test";
 
   const retry = (entry) => call("POST /v1/webhooks/{webhook}/logs/{log}/retry", { ...of, log: entry.id });

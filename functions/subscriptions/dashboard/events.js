@@ -19,7 +19,7 @@ export async function events({ call, act, can, go, link, narrow, query }) {
     const { type, since, until } = query;
     const page = await call("GET /v1/events", {}, { query: { type, since, until, cursor, limit: 25 } });
     return { items: page.events, next_cursor: page.next_cursor };
-  }), ({ id }) => id);
+  }), ({ id }) => id, "events");
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
       ? table(t`Events`, [t`Type`, t`Id`, t`Accepted`, t`Webhooks`], items.map(({ id, type, created_at, deliveries, reason }) => [
@@ -70,7 +70,7 @@ export async function event({ call, ask, act, link, params }) {
     const page = await call("GET /v1/events/{event}", params, { query: { cursor } });
     await nameAll(page.deliveries);
     return { items: page.deliveries, next_cursor: page.next_cursor };
-  }, ({ webhook_id }) => webhook_id);
+  }, ({ webhook_id }) => webhook_id, "deliveries");
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     h("h2", null, t`Deliveries`),
     items.length > 0

@@ -3,6 +3,7 @@
 import { badge, button, empty, field, h, region, table, time } from "./dom.js";
 import { form, part, textInput } from "./fields.js";
 import { named } from "./lang.js";
+import { remember, remembered } from "./pages.js";
 import { dialectAndPlan } from "./plan.js";
 import { title } from "./webhooks.js";
 
@@ -64,7 +65,7 @@ export async function tenants(context) {
       : q
         ? empty("No matching tenant", "Check the spelling.")
         : empty("No tenants yet", "Add one below: each of your customers is a tenant."),
-    more && button("Show more", () => act(older), { id: "older", class: "more" }),
+    more && button("Show more", () => act(more), { id: "older", class: "more" }),
   ]);
   /** Tenants with failing webhooks that a later page of the list has. */
   const brought = new Map();
@@ -90,11 +91,23 @@ export async function tenants(context) {
       brought.set(tenant, found?.tenant);
     }));
   }
+  let further = 0;
   async function older() {
     const page = await call("GET /v1/tenants", {}, { query: { limit: 100, q, cursor } });
     known = [...known, ...page.tenants];
     cursor = page.next_cursor;
     draw();
+  }
+  const more = async () => {
+    await older();
+    further += 1;
+    remember("tenants", further);
+  };
+  /** The list as far as it was shown when it was left. */
+  async function begin() {
+    const again = remembered("tenants");
+    await older();
+    while (further < again && cursor) await more();
   }
   async function refresh() {
     const pages = await Promise.all(["failing", "disabled"].map((health) => call("GET /v1/webhooks", {}, { query: { health, limit: FAILING } })));
@@ -104,7 +117,7 @@ export async function tenants(context) {
     await bring();
     draw();
   }
-  const [{ dialects }] = await Promise.all([call("GET /v1/me"), older()]);
+  const [{ dialects }] = await Promise.all([call("GET /v1/me"), begin()]);
   await refresh();
 
   const find = h("input", { type: "search", id: "find", value: q, placeholder: "Name or id", maxlength: 128, autocomplete: "off", spellcheck: "false" });

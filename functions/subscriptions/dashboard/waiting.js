@@ -13,7 +13,7 @@ export function waiting({ call, act, say, confirmed, link, can, narrow, query },
   const listOf = (wanted) => pages(async (cursor) => {
     const page = await call("GET /v1/webhooks/{webhook}/deliveries", of, { query: { status: wanted, cursor, limit } });
     return { items: page.deliveries, next_cursor: page.next_cursor };
-  }, ({ id }) => id);
+  }, ({ id }) => id, wanted);
   const list = listOf(status);
   // The number of those that wait is shown in any case.
   const queue = isPending ? list : listOf("pending");

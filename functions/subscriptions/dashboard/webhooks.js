@@ -3,7 +3,7 @@
 import { spark } from "./chart.js";
 import { badge, button, choice, count, empty, field, h, region, setNow, share, table, time } from "./dom.js";
 import { named, t } from "./lang.js";
-import { pages } from "./pages.js";
+import { pages, remember, remembered } from "./pages.js";
 import { figures, tiles } from "./stats.js";
 
 /** So many on a page: each asks for its own statistics. */
@@ -41,8 +41,9 @@ function listOf(call, { health = "", q = "", sort = "" }) {
     if (sort === "worst") return worstFirst(ask, health ? [health] : RANK, cursor);
     const page = await ask({ health, limit: byName ? SORTED_AT_ONCE : PAGE, cursor });
     return { items: page.webhooks, next_cursor: page.next_cursor };
-  }, ({ id }) => id);
-  let shown = PAGE;
+  }, ({ id }) => id, byName ? undefined : "webhooks");
+  let further = byName ? remembered("webhooks") : 0;
+  const shown = () => PAGE * (1 + further);
   return {
     async refresh() {
       const more = byName && list.items.length === 0 ? SORTED_PAGES - 1 : 0;
@@ -50,11 +51,12 @@ function listOf(call, { health = "", q = "", sort = "" }) {
       for (let page = 0; page < more && list.cursor; page += 1) await list.older();
     },
     async more() {
-      if (byName) shown += PAGE;
-      else await list.older();
+      if (!byName) return list.older();
+      further += 1;
+      return remember("webhooks", further);
     },
-    items: () => (byName ? list.items.toSorted((one, other) => title(one).localeCompare(title(other))).slice(0, shown) : list.items),
-    hasMore: () => (byName ? list.items.length > shown : Boolean(list.cursor)),
+    items: () => (byName ? list.items.toSorted((one, other) => title(one).localeCompare(title(other))).slice(0, shown()) : list.items),
+    hasMore: () => (byName ? list.items.length > shown() : Boolean(list.cursor)),
     /** How many were sorted, if those are not all. */
     bound: () => byName && list.cursor && list.items.length,
   };
