@@ -156,7 +156,7 @@ const pages = () => {
     [`${of}/webhooks/${html}`, [short("name of /html"), hostile("description"), "metadata's name", "metadata's value", "filter", URL_TEXT]],
     [`${of}/webhooks/${json}?tab=pending`, [short("name of /json")]],
     [`${of}/webhooks/${html}?event_id=__proto__`, ["__proto__"]],
-    [`${of}/webhooks/${html}?event_id=${encodeURIComponent(hostile("address"))}`, ["event_id: "]],
+    [`${of}/webhooks/${html}?event_id=${encodeURIComponent(hostile("address"))}`, ["must be 1 to 64 characters", hostile("address")]],
     [`${of}/webhooks/${html}?event_type=${encodeURIComponent(short("type in the address"))}&status=${encodeURIComponent(hostile("status"))}`, []],
     [`${of}/webhooks/${html}/attempts/${htmlLog}`, [...sent, hostile("answer's header"), hostile("answer's body"), short("name of /html")]],
     [`${of}/webhooks/${json}/attempts/${jsonLog}`, [...sent, "answer's name", "answer's value"]],

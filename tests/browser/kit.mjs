@@ -1,7 +1,7 @@
 // What the tests in a browser share: a Rung of their own, its API, and a browser.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -36,13 +36,13 @@ export async function start(flags = [], portal = undefined) {
   return { base: line.replace("rung: listening on ", "").trim(), browser, stop };
 }
 
-/** A receiver that keeps what it gets, and answers as `answer` says: a status and a body. */
+/** A receiver that keeps what it gets, and answers as `answer` says for a path: a status and a body. */
 export async function receive(answer) {
   const received = [];
   const server = createServer(async (request, response) => {
     const chunks = await request.toArray();
     received.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks) });
-    const [status, body] = answer();
+    const [status, body] = answer(request.url);
     response.writeHead(status).end(body);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -107,4 +107,13 @@ export async function call(base, tenant, method, path, body) {
   const answer = await response.json();
   assert.ok(response.ok, `${method} ${path}: ${JSON.stringify(answer)}`);
   return answer.data;
+}
+
+/** Runs the page's snippet against what was sent, as the customer's server would. */
+export function verifies(language, snippet, { headers, body }, secret) {
+  const given = JSON.stringify({ headers, body: body.toString("base64"), secret });
+  const [program, ...args] = language === "Python"
+    ? ["python3", "-c", `${snippet}\nimport json, sys\ngiven = json.loads(sys.stdin.read())\nprint(verify(base64.b64decode(given["body"]), given["headers"], given["secret"]))`.replace(/^/, "import base64\n")]
+    : ["node", "--input-type=module", "--eval", `${snippet}\nimport { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\nconsole.log(verify(Buffer.from(given.body, "base64"), given.headers, given.secret));`];
+  return execFileSync(program, args, { input: given }).toString().trim().toLowerCase() === "true";
 }

@@ -5,9 +5,8 @@
 // With RUNG_PICTURES=1 it also takes the pictures of docs/pictures.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import { ADMIN_KEY, call as callAt, faults, opened, picture, receive, signedIn as signedInAt, start, until } from "./kit.mjs";
+import { ADMIN_KEY, call as callAt, faults, opened, picture, receive, signedIn as signedInAt, start, until, verifies } from "./kit.mjs";
 
 let base, browser, stop, receiver;
 let refusing = false;
@@ -57,15 +56,6 @@ const SEEDS = [
   { dialect: "reward", choose: ["type-trigger_event.created"], events: ["trigger_event.created"], signature: "webhook-signature", name: "Rewards" },
   { dialect: "odin", plan: "pro", choose: ["group-user"], events: ["user"], signature: "x-odin-signature" },
 ];
-
-/** Runs the page's snippet against what was sent, as the customer's server would. */
-function verifies(language, snippet, { headers, body }, secret) {
-  const given = JSON.stringify({ headers, body: body.toString("base64"), secret });
-  const [program, ...args] = language === "Python"
-    ? ["python3", "-c", `${snippet}\nimport json, sys\ngiven = json.loads(sys.stdin.read())\nprint(verify(base64.b64decode(given["body"]), given["headers"], given["secret"]))`.replace(/^/, "import base64\n")]
-    : ["node", "--input-type=module", "--eval", `${snippet}\nimport { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\nconsole.log(verify(Buffer.from(given.body, "base64"), given.headers, given.secret));`];
-  return execFileSync(program, args, { input: given }).toString().trim().toLowerCase() === "true";
-}
 
 for (const { dialect, plan, name, choose, events, signature } of SEEDS) {
   test(`a customer of ${dialect} sets up a webhook in the portal, verifies a test, looks at a delivery and sends it again`, async () => {

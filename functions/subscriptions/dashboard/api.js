@@ -115,14 +115,15 @@ export function once(name, make) {
 /**
  * Makes a call such as "GET /v1/webhooks/{webhook}", with a key if there is one.
  * Answers its data, the text that the data was read from, the version of what was read, and the server's time.
- * With `ifMatch`, a change is refused if somebody else has changed it since that version. With `repeat`, an `Idempotency-Key`, it
- * is made once, however often it is asked for.
+ * With `ifMatch`, a change is refused if somebody else has changed it since that version; with `ifNone`, if it is there already. With
+ * `repeat`, an `Idempotency-Key`, it is made once, however often it is asked for.
  */
-export async function request(key, call, { params, query, body, tenant, signal, ifMatch, repeat } = {}) {
+export async function request(key, call, { params, query, body, tenant, signal, ifMatch, ifNone, repeat } = {}) {
   const [method, path] = call.split(" ");
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
   if (tenant) headers["Rung-Tenant"] = encodeURIComponent(tenant);
   if (ifMatch) headers["If-Match"] = ifMatch;
+  if (ifNone) headers["If-None-Match"] = "*";
   if (repeat) headers["Idempotency-Key"] = repeat;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const asked = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value)).toString();

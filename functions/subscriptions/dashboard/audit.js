@@ -15,7 +15,7 @@ export async function audit({ call, act, narrow, query }) {
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/audit", {}, { query: { action: kind && `${kind}.*`, cursor, limit: PAGE } });
     return { items: page.entries, next_cursor: page.next_cursor };
-  }, ({ id }) => id);
+  }, ({ id }) => id, "audit");
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
       ? table(t`Audit log`, [t`Action`, t`Who`, t`Changes`, t`When`], items.map(({ at, actor, action, target, changes, ip }) => [

@@ -20,7 +20,7 @@ export async function catalogue(context) {
   const [{ event_types: types, any_type: open }, { egress_ips: addresses }] = await Promise.all([
     catalogueOf(call, { dialect, archived: query.archived }), call("GET /v1/egress-ips"),
   ]);
-  const find = h("input", { type: "search", id: "find-type", placeholder: t`Search event types`, "aria-label": t`Search event types`, autocomplete: "off", spellcheck: "false", input: () => draw() });
+  const find = h("input", { type: "search", id: "find-type", placeholder: t`Search event types`, "aria-label": t`Search event types`, autocomplete: "off", value: query.q, spellcheck: "false", input: () => search() });
   const rows = region({ class: "card" }, ({ found }) => (found.length > 0
     ? table(t`Event types`, [t`Type`, t`Groups`, t`Description`], found.map(({ type, groups, description, deprecated, archived }) => [
       h("div", null, h("a", { class: "row-link", href: link(["types", type], { dialect }) }, h("code", null, type)), deprecated && [" ", badge("deprecated")], archived && [" ", badge("archived")]),
@@ -30,6 +30,12 @@ export async function catalogue(context) {
     : empty(types.length > 0 ? t`No event type matches.` : t`No event types yet`,
       open && t`Any type may be published. Types that are defined appear here.`)));
   const draw = () => rows.show({ found: types.filter(({ type, description }) => `${type} ${description ?? ""}`.toLowerCase().includes(find.value.trim().toLowerCase())) });
+  /** Each letter is in the address, but only the page is one to go back to. */
+  const search = () => {
+    query.q = find.value.trim();
+    history.replaceState(history.state, "", link(["types"], query));
+    draw();
+  };
   draw();
   const archived = h("label", { class: "check" }, h("input", { type: "checkbox", id: "archived", checked: Boolean(query.archived), change: ({ target }) => narrow({ ...query, archived: target.checked && "true" }) }), t`archived too`);
   return {
@@ -45,13 +51,24 @@ export async function catalogue(context) {
   };
 }
 
+/** So many values of a list are shown beside its type; all of them stand in the schema. */
+const VALUES = 20;
+
+/** What a member may be: its type, and the values if those are listed. */
+function kindOf(part) {
+  const type = [part?.type ?? part?.$ref ?? []].flat().join(t` or `);
+  const values = part && "const" in part ? [part.const] : part?.enum;
+  if (!Array.isArray(values)) return type || t`any type`;
+  const shown = values.slice(0, VALUES).map((value) => [" ", h("code", null, typeof value === "string" ? value : JSON.stringify(value))]);
+  return h("div", null, type, " ", h("span", { class: "types" }, t`one of`, shown, values.length > VALUES && t`and ${values.length - VALUES} more`));
+}
+
 /** The members of a schema's objects as rows: path, type, whether required, what it is. */
 function membersOf(schema, path = "") {
   const required = new Set(schema?.required ?? []);
   return Object.entries(schema?.properties ?? {}).flatMap(([name, part]) => {
     const own = path + name;
-    const type = [part?.type ?? (part?.enum ? t`one of a list` : part?.$ref ?? t`any type`)].flat().join(t` or `);
-    const row = [h("code", null, own), type, required.has(name) ? t`required` : t`optional`, part?.description ?? ""];
+    const row = [h("code", null, own), kindOf(part), required.has(name) ? t`required` : t`optional`, part?.description ?? ""];
     return [row, ...membersOf(part, `${own}.`), ...membersOf(part?.items, `${own}[].`)];
   });
 }

@@ -17,8 +17,14 @@ function buckets(stats) {
   return all;
 }
 
-/** A bucket's name: days are the server's, which begin in UTC. */
-const nameOf = (stats, { at }) => (stats.bucket === "day" ? formatted(at, "day", "UTC") : formatted(at, "hour"));
+/** Whether its hours are those of several days, which need the date: a week has two Fridays. */
+const isLong = (stats) => Date.parse(stats.until) - Date.parse(stats.since) > 2 * STEP.day;
+
+/** A bucket's name, or a short one: days are the server's, which begin in UTC. */
+function nameOf(stats, { at }, long = "dayHour") {
+  if (stats.bucket === "day") return formatted(at, "day", "UTC");
+  return formatted(at, isLong(stats) ? long : "hour");
+}
 
 /** Bars, one series on the other; each is a class and what a bucket has of it. */
 function bars(all, series, most, width, height) {
@@ -75,16 +81,17 @@ function round(most) {
 
 /**
  * A chart with axes. Its values can be read by pointing at them, and by the arrow keys.
- * Series are class, name, and what a bucket has of it; `written` writes a value.
+ * Series are class, name, and what a bucket has of it; `written` writes a value. `read` has the time of the bucket that somebody
+ * reads, by the chart's id: it is still read when the chart is drawn again.
  */
-function chart(stats, title, draw, series, highest, written) {
+function chart(stats, [id, title], read, draw, series, highest, written) {
   const all = buckets(stats);
   const most = round(Math.max(1, ...all.map(highest)));
   const marker = svg("rect", { class: "marker", y: 0, width: WIDTH / all.length, height: HEIGHT });
   const readout = h("p", { class: "readout" });
   const said = (bucket) => `${nameOf(stats, bucket)}: ${series.map(([, name, of]) => `${name} ${written(of(bucket))}`).join(", ")}`;
   const area = h("div", {
-    class: "area", tabindex: 0, role: "slider", "aria-label": title, "aria-orientation": "horizontal", "aria-valuemin": 0, "aria-valuemax": all.length - 1,
+    id, class: "area", tabindex: 0, role: "slider", "aria-label": title, "aria-orientation": "horizontal", "aria-valuemin": 0, "aria-valuemax": all.length - 1,
   }, svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("path", { class: "grid", d: `M0 0H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}` }), marker,
     draw(all, series.map(([kind, , of]) => [kind, of]), most, WIDTH, HEIGHT)));
@@ -96,16 +103,23 @@ function chart(stats, title, draw, series, highest, written) {
     area.setAttribute("aria-valuenow", chosen);
     area.setAttribute("aria-valuetext", readout.textContent);
   }
-  choose(all.length - 1);
+  /** The newest bucket is read until somebody reads another. */
+  const look = (index) => {
+    choose(index);
+    if (chosen === all.length - 1) read.delete(id);
+    else read.set(id, all[chosen].at);
+  };
+  const known = all.findIndex(({ at }) => at === read.get(id));
+  choose(known < 0 ? all.length - 1 : known);
   const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 10, PageDown: -10, Home: -all.length, End: all.length };
   area.addEventListener("keydown", (event) => {
     if (!(event.key in steps)) return;
     event.preventDefault();
-    choose(chosen + steps[event.key]);
+    look(chosen + steps[event.key]);
   });
   area.addEventListener("pointermove", ({ clientX }) => {
     const { left, width } = area.getBoundingClientRect();
-    choose(Math.floor(((clientX - left) / width) * all.length));
+    look(Math.floor(((clientX - left) / width) * all.length));
   });
   const ends = [all[0], all[Math.floor(all.length / 2)], all.at(-1)];
   return h("figure", null,
@@ -113,17 +127,17 @@ function chart(stats, title, draw, series, highest, written) {
     h("div", { class: "plot" },
       h("div", { class: "scale", "aria-hidden": "true" }, [most, most / 2, 0].map((value) => h("span", null, written(value)))),
       area,
-      h("p", { class: "ends", "aria-hidden": "true" }, ends.map((bucket) => h("span", null, nameOf(stats, bucket))))),
+      h("p", { class: "ends", "aria-hidden": "true" }, ends.map((bucket) => h("span", null, nameOf(stats, bucket, "day"))))),
     readout);
 }
 
-/** Outcomes, response statuses and latencies. */
-export function charts(stats) {
-  const bar = (title, series) => chart(stats, title, bars, series, ({ attempts }) => attempts, (value) => (Number.isInteger(value ?? 0) ? count(value ?? 0) : ""));
+/** Outcomes, response statuses and latencies; `read` is a map that is kept with the panel. */
+export function charts(stats, read) {
+  const bar = (title, series) => chart(stats, title, read, bars, series, ({ attempts }) => attempts, (value) => (Number.isInteger(value ?? 0) ? count(value ?? 0) : ""));
   const statuses = ["2xx", "3xx", "4xx", "5xx"].map((name) => [`s${name}`, name, ({ by_status: by }) => by[name]]);
   const percentiles = ["p50", "p95", "p99"].map((name) => [name, name, ({ latency_ms: ms }) => ms[name]]);
   return h("div", { class: "charts" },
-    bar(t`Attempts`, [["ok", t`succeeded`, ({ succeeded }) => succeeded], ["bad", t`failed`, ({ failed }) => failed]]),
-    bar(t`Responses`, [...statuses, ["none", t`none`, ({ by_status: by }) => by.none]]),
-    chart(stats, t`Latency`, lines, percentiles, ({ latency_ms: ms }) => ms.p99 ?? 0, (value) => duration(value === null || value === undefined ? value : Math.round(value))));
+    bar(["chart-attempts", t`Attempts`], [["ok", t`succeeded`, ({ succeeded }) => succeeded], ["bad", t`failed`, ({ failed }) => failed]]),
+    bar(["chart-responses", t`Responses`], [...statuses, ["none", t`none`, ({ by_status: by }) => by.none]]),
+    chart(stats, ["chart-latency", t`Latency`], read, lines, percentiles, ({ latency_ms: ms }) => ms.p99 ?? 0, (value) => duration(value === null || value === undefined ? value : Math.round(value))));
 }

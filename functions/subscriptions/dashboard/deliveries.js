@@ -1,7 +1,8 @@
 // The attempts of a webhook, newest first: filtered, sent again one by one or several at once.
 
 import { cells, COLUMNS, commandLine } from "./attempt.js";
-import { button, choice, copyButton, empty, field, h, inputTime, localInput, region, table } from "./dom.js";
+import { button, choice, copyButton, empty, h, inputTime, localInput, region, table } from "./dom.js";
+import { forgiving, slot } from "./filters.js";
 import { named, t } from "./lang.js";
 import { pages } from "./pages.js";
 import { typeInput } from "./types.js";
@@ -10,27 +11,31 @@ const FILTERS = ["status", "response_status", "event_type", "event_id", "since",
 /** So many are sent again at once. */
 const AT_ONCE = 4;
 
-/** The filters of the list, each in the address. */
+/** The filters of the list, by their names in the address. */
 function filtersOf({ query, narrow }, catalogue) {
   const by = (name, read = (value) => value) => ({ target }) => narrow({ ...query, [name]: read(target.value) });
   const when = (id, name) => h("input", { type: "datetime-local", id, value: localInput(query[name]), change: by(name, inputTime) });
-  return h("div", { class: "filters" },
-    field(t`Status`, choice([["", t`All`], ["succeeded", named("succeeded")], ["failed", named("failed")]], query.status ?? "", { id: "status", change: by("status") })),
-    field(t`Response`, choice([["", t`All`], "2xx", "3xx", "4xx", "5xx", ...(/^\d{3}$/.test(query.response_status) ? [query.response_status] : [])], query.response_status ?? "", { id: "response", change: by("response_status") })),
-    field(t`Event type`, typeInput(catalogue, query.event_type ?? "", t`All`, { id: "event-type", change: by("event_type") }).element),
-    field(t`Event id`, h("input", { type: "search", id: "event-id", value: query.event_id ?? "", placeholder: "evt_…", autocomplete: "off", spellcheck: "false", change: by("event_id", (value) => value.trim()) })),
-    field(t`Since`, when("from", "since")), field(t`Until`, when("to", "until")));
+  const type = typeInput(catalogue, query.event_type ?? "", t`All`, { id: "event-type", change: by("event_type") });
+  return [
+    slot("status", t`Status`, choice([["", t`All`], ["succeeded", named("succeeded")], ["failed", named("failed")]], query.status ?? "", { id: "status", change: by("status") })),
+    slot("response_status", t`Response`, choice([["", t`All`], "2xx", "3xx", "4xx", "5xx", ...(/^\d{3}$/.test(query.response_status) ? [query.response_status] : [])], query.response_status ?? "", { id: "response", change: by("response_status") })),
+    slot("event_type", t`Event type`, type.input, type.element),
+    slot("event_id", t`Event id`, h("input", { type: "search", id: "event-id", value: query.event_id ?? "", placeholder: "evt_…", autocomplete: "off", spellcheck: "false", change: by("event_id", (value) => value.trim()) })),
+    slot("since", t`Since`, when("from", "since")), slot("until", t`Until`, when("to", "until")),
+  ];
 }
 
 /** The list and its filters. */
 export function deliveries(context, of, catalogue, limit) {
   const { call, act, say, can, link, query } = context;
   const asked = Object.fromEntries(FILTERS.map((name) => [name, query[name]]));
-  const chosen = new Set();
-  const logs = pages(async (cursor) => {
+  const filters = filtersOf(context, catalogue);
+  // What is chosen stays chosen when newer attempts take its place on the page.
+  const chosen = new Map();
+  const logs = pages(forgiving(filters, async (cursor) => {
     const page = await call("GET /v1/webhooks/{webhook}/logs", of, { query: { ...asked, cursor, limit } });
     return { items: page.logs, next_cursor: page.next_cursor };
-  }, ({ id }) => id);
+  }), ({ id }) => id, "log");
   const retryable = (entry) => can("manage") && entry.trigger !== "test";
 
   const retry = (entry) => call("POST /v1/webhooks/{webhook}/logs/{log}/retry", { ...of, log: entry.id });
@@ -40,7 +45,7 @@ export function deliveries(context, of, catalogue, limit) {
   });
   /** Each delivery once, however many of its attempts are chosen. */
   const all = () => act(async () => {
-    const entries = new Map(logs.items.filter(({ id }) => chosen.has(id)).map((entry) => [entry.delivery_id, entry]));
+    const entries = new Map([...chosen.values()].map((entry) => [entry.delivery_id, entry]));
     const [open, refused] = [[...entries.values()], []];
     const total = open.length;
     await Promise.all(Array.from({ length: AT_ONCE }, async () => {
@@ -61,7 +66,7 @@ export function deliveries(context, of, catalogue, limit) {
     retryable(entry) && h("input", {
       type: "checkbox", id: `choose-${entry.id}`, checked: chosen.has(entry.id), "aria-label": t`Choose ${entry.event_id}`,
       change: ({ target }) => {
-        if (target.checked) chosen.add(entry.id);
+        if (target.checked) chosen.set(entry.id, entry);
         else chosen.delete(entry.id);
         draw();
       },
@@ -84,14 +89,12 @@ export function deliveries(context, of, catalogue, limit) {
         : narrowed ? empty(t`No matching attempts`) : empty(t`No attempts yet`, t`Send a test, or publish an event that the webhook subscribes to.`),
     cursor && button(items.length > 0 ? t`Older` : t`Search further back`, () => act(async () => { await logs.older(); draw(); }), { id: "older", class: "more" }),
   ]);
-  const draw = () => list.show({ items: logs.items, cursor: logs.cursor, number: chosen.size, chosen: [...chosen] });
+  const draw = () => list.show({ items: logs.items, cursor: logs.cursor, number: chosen.size, chosen: [...chosen.keys()] });
   return {
     element: list.element,
-    filters: filtersOf(context, catalogue),
+    filters: h("div", { class: "filters" }, filters.map(({ element }) => element)),
     async refresh() {
       await logs.refresh();
-      const known = new Set(logs.items.map(({ id }) => id));
-      for (const id of chosen) if (!known.has(id)) chosen.delete(id);
       draw();
     },
   };

@@ -43,6 +43,13 @@ export function keepingFocus(redraw) {
   if (id && document.activeElement?.id !== id) document.getElementById(id)?.focus({ preventScroll: true });
 }
 
+/** Gives the focus to the first of these ids that is there, if what had it is gone: whoever works by keyboard stays near. */
+export function refocus(...ids) {
+  const { activeElement: active } = document;
+  if (active && active !== document.body && active.checkVisibility()) return;
+  ids.map((id) => document.getElementById(id)).find((element) => element?.checkVisibility())?.focus({ preventScroll: true });
+}
+
 /** A button that does one thing at a time. */
 export function button(label, action, attributes) {
   const element = h("button", { type: "button", ...attributes }, label);
@@ -164,6 +171,7 @@ const FORMATS = {
   day: { month: "short", day: "numeric" },
   clock: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
   hour: { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+  dayHour: { weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
   whole: { dateStyle: "full", timeStyle: "long" },
 };
 
@@ -216,18 +224,21 @@ function distance(text) {
   return t`in ${Math.round(seconds / size)} ${unit}`;
 }
 
-/** A duration. */
+const written = (value, digits) => new Intl.NumberFormat(undefined, { maximumFractionDigits: digits }).format(value);
+
+/** A duration in one unit, which is small enough to say something: up to two minutes are told in seconds. */
 export function duration(ms) {
   if (ms === null || ms === undefined) return "–";
-  return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+  const [size, unit] = [[86_400_000, "d", 1], [3_600_000, "h", 1], [60_000, "min", 2], [1000, "s", 1]].find(([size, , least]) => ms >= least * size) ?? [1, "ms"];
+  return `${written(ms / size, ms < 10 * size ? 1 : 0)} ${unit}`;
 }
 
 /** A share of a whole; never rounded up to all or down to nothing. */
 export function share(part, whole) {
   if (!whole) return "–";
   const percent = (100 * part) / whole;
-  const shown = percent > 99 && percent < 100 ? Math.min(percent, 99.9).toFixed(1) : percent > 0 && percent < 1 ? Math.max(percent, 0.1).toFixed(1) : Math.round(percent);
-  return `${shown} %`;
+  const shown = percent > 99 && percent < 100 ? Math.min(percent, 99.9) : percent > 0 && percent < 1 ? Math.max(percent, 0.1) : Math.round(percent);
+  return `${written(shown, 1)} %`;
 }
 
 export const count = (number) => number.toLocaleString();

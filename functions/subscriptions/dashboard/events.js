@@ -2,18 +2,24 @@
 
 import { body } from "./attempt.js";
 import { badge, button, copyable, count, empty, facts, field, h, inputTime, localInput, region, table, time, until } from "./dom.js";
+import { forgiving, slot } from "./filters.js";
 import { member } from "./json.js";
 import { t } from "./lang.js";
 import { pages } from "./pages.js";
 import { catalogueOf, typeInput } from "./types.js";
+import { title } from "./webhooks.js";
 
 export async function events({ call, act, can, go, link, narrow, query }) {
   const catalogue = await catalogueOf(call);
-  const list = pages(async (cursor) => {
+  const by = (name, read = (value) => value) => ({ target }) => narrow({ ...query, [name]: read(target.value) });
+  const when = (id, name) => h("input", { type: "datetime-local", id, value: localInput(query[name]), change: by(name, inputTime) });
+  const types = typeInput(catalogue, query.type ?? "", t`All`, { id: "type", change: by("type") });
+  const filters = [slot("type", t`Type`, types.input, types.element), slot("since", t`Since`, when("from", "since")), slot("until", t`Until`, when("to", "until"))];
+  const list = pages(forgiving(filters, async (cursor) => {
     const { type, since, until } = query;
     const page = await call("GET /v1/events", {}, { query: { type, since, until, cursor, limit: 25 } });
     return { items: page.events, next_cursor: page.next_cursor };
-  }, ({ id }) => id);
+  }), ({ id }) => id, "events");
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
       ? table(t`Events`, [t`Type`, t`Id`, t`Accepted`, t`Webhooks`], items.map(({ id, type, created_at, deliveries, reason }) => [
@@ -32,9 +38,6 @@ export async function events({ call, act, can, go, link, narrow, query }) {
     rows.show({ items: list.items, cursor: list.cursor });
   }
   await refresh();
-  const by = (name, read = (value) => value) => ({ target }) => narrow({ ...query, [name]: read(target.value) });
-  const when = (id, name) => h("input", { type: "datetime-local", id, value: localInput(query[name]), change: by(name, inputTime) });
-  const types = typeInput(catalogue, query.type ?? "", t`All`, { id: "type", change: by("type") });
   const id = h("input", { type: "search", id: "event-id", placeholder: "evt_…", required: true, autocomplete: "off", spellcheck: "false" });
   const byId = h("form", { role: "search", submit: (event) => {
     event.preventDefault();
@@ -45,7 +48,7 @@ export async function events({ call, act, can, go, link, narrow, query }) {
     refresh,
     element: h("div", null,
       h("div", { class: "heading" }, h("h1", null, t`Events`),
-        h("div", { class: "filters" }, byId, field(t`Type`, types.element), field(t`Since`, when("from", "since")), field(t`Until`, when("to", "until")))),
+        h("div", { class: "filters" }, byId, filters.map(({ element }) => element))),
       rows.element),
   };
 }
@@ -56,19 +59,25 @@ export async function event({ call, ask, act, link, params }) {
     call("GET /v1/webhooks", {}, { query: { limit: 100 } }),
   ]);
   const { event } = data;
-  const names = new Map(webhooks.map(({ id, name, url }) => [id, name ?? url]));
+  const names = new Map(webhooks.map((webhook) => [webhook.id, title(webhook)]));
+  /** Finds the names of those that are shown and were not in the list; one that was deleted has none. */
+  const nameAll = (items) => Promise.all(items.filter(({ webhook_id: id }) => !names.has(id)).map(async ({ webhook_id: id }) => {
+    const found = await call("GET /v1/webhooks/{webhook}", { webhook: id }).catch((error) => { if (error.status !== 404) throw error; });
+    names.set(id, found && title(found.webhook));
+  }));
   const payload = member(text, ["data", "event", "payload"]);
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/events/{event}", params, { query: { cursor } });
+    await nameAll(page.deliveries);
     return { items: page.deliveries, next_cursor: page.next_cursor };
-  }, ({ webhook_id }) => webhook_id);
+  }, ({ webhook_id }) => webhook_id, "deliveries");
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     h("h2", null, t`Deliveries`),
     items.length > 0
       ? table(t`Deliveries`, [t`Webhook`, t`Status`, t`Attempts`, t`Next attempt`], items.map(({ webhook_id: id, status, attempts, next_attempt_at }) => [
         h("div", { class: "endpoint" },
           h("a", { class: "row-link clip", href: link(["webhooks", id], { event_id: event.id }) }, names.get(id) ?? id),
-          names.has(id) && h("span", { class: "sub" }, id)),
+          names.get(id) && h("span", { class: "sub" }, id)),
         badge(status), `${attempts}`, until(next_attempt_at),
       ]))
       : empty(t`No deliveries`, event.reason),

@@ -14,8 +14,11 @@ export class Invalid extends Error {
 export function part(name, label, input, hint) {
   const problem = h("p", { class: "problem", id: `problem-${name}` });
   input.setAttribute("aria-describedby", `hint-${name} problem-${name}`);
+  const found = { name, input, problem };
+  // What is wrong is wrong until somebody begins to mend it.
+  input.addEventListener("input", () => clear([found]));
   const element = h("div", { class: "part", "data-field": name }, field(label, input), h("p", { class: "hint", id: `hint-${name}` }, hint), problem);
-  return { name, element, input, problem };
+  return Object.assign(found, { element });
 }
 
 export const textInput = (attributes) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "off", ...attributes });

@@ -2,6 +2,7 @@
 
 import { choice, h } from "./dom.js";
 import { Invalid, form, objectIn, part, textInput, textLines } from "./fields.js";
+import { mark } from "./filters.js";
 import { member } from "./json.js";
 import { t } from "./lang.js";
 import { eventPicker } from "./picker.js";
@@ -136,6 +137,12 @@ export async function webhookForm(context) {
     say(t`Webhook created.`);
     return go(["webhooks", webhook.id]);
   }
+  // Told while it is typed: what appeared on leaving the field would move the page under the pointer.
+  inputs.url.addEventListener("input", () => {
+    const begun = inputs.url.value.trim().toLowerCase();
+    const isRight = ["https://", "http://"].some((scheme) => begun.startsWith(scheme) || scheme.startsWith(begun));
+    if (!isRight) mark(main[0], t`Enter a URL that begins with https://.`);
+  });
   const submit = h("button", { type: "submit", class: "primary", id: "save" }, changing ? t`Save` : t`Create webhook`);
   const title = changing ? t`Edit webhook` : t`Add webhook`;
   return {

@@ -23,7 +23,7 @@ export async function jobs({ call, act, can, confirmed, link, narrow, query, spa
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/jobs", {}, { query: { kind: query.kind, webhook_id: query.webhook_id, cursor, limit: PAGE } });
     return { items: page.jobs, next_cursor: page.next_cursor };
-  }, ({ id }) => id);
+  }, ({ id }) => id, "jobs");
   const stop = ({ id: job, tenant_id }) => act(async () => {
     if (!await confirmed(t`Stop this job?`, t`What it has done stays done.`, t`Stop`)) return;
     await call("POST /v1/jobs/{job}/cancel", { job }, spans && tenant_id ? { tenant: tenant_id } : {});

@@ -1,17 +1,30 @@
 // Portal links of a tenant: for the operator, who gives one to a customer.
 
-import { button, choice, copyButton, empty, field, h, now, region, table, time } from "./dom.js";
+import { button, choice, copyButton, count, empty, field, h, now, region, table, time } from "./dom.js";
 import { form, part, textInput } from "./fields.js";
 import { pages } from "./pages.js";
+import { title } from "./webhooks.js";
 
 const CAPABILITIES = [["manage", "create and change webhooks", true], ["secrets", "read and rotate secrets", true], ["test", "send test events", true]];
 const HOUR_MS = 3_600_000;
+/** So many pages of webhooks can be chosen from. */
+const PAGES_OF_WEBHOOKS = 10;
+
+/** The tenant's webhooks by id, each by a name short enough for a choice, and whether those are all. */
+async function namesOf(call) {
+  const all = pages(async (cursor) => {
+    const page = await call("GET /v1/webhooks", {}, { query: { limit: 100, cursor } });
+    return { items: page.webhooks, next_cursor: page.next_cursor };
+  }, ({ id }) => id);
+  for (let page = 0; page === 0 || (all.cursor && page < PAGES_OF_WEBHOOKS); page += 1) await all.older();
+  const short = (text) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
+  return { names: new Map(all.items.map((webhook) => [webhook.id, short(title(webhook))])), isWhole: all.cursor === null };
+}
 
 export async function links({ tenant, call, act, say, fail, confirmed }) {
   const of = { tenant };
   let made;
-  const { webhooks } = await call("GET /v1/webhooks", {}, { query: { limit: 100 } });
-  const names = new Map(webhooks.map(({ id, name, url }) => [id, name ?? url]));
+  const { names, isWhole } = await namesOf(call);
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/tenants/{tenant}/portal-links", of, { query: { cursor, limit: 50 } });
     return { items: page.portal_links, next_cursor: page.next_cursor };
@@ -50,7 +63,7 @@ export async function links({ tenant, call, act, say, fail, confirmed }) {
   const hours = choice([["1", "1 hour"], ["8", "8 hours"], ["24", "24 hours"]], "1", { id: "hours" });
   const parts = [
     part("actor.name", "For whom", textInput({ id: "actor" }), "The audit log names them. Optional."),
-    part("webhook_id", "Webhook", choice([["", "all of the tenant's"], ...names], "", { id: "webhook" }), "What the link shows."),
+    part("webhook_id", "Webhook", choice([["", "all of the tenant's"], ...names], "", { id: "webhook" }), isWhole ? "What the link shows." : `What the link shows. Only the newest ${count(names.size)} webhooks are listed; for others, create links over the API.`),
     part("return_url", "Back leads to", textInput({ id: "return-url", placeholder: "a page of your product" }), "Optional."),
   ];
   const [actor, webhook, back] = parts.map(({ input }) => input);

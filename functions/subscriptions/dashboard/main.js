@@ -59,6 +59,8 @@ const REFRESH_MS = 4_000;
 /** While nobody answers. */
 const REFRESH_SLOWLY_MS = 15_000;
 const MESSAGE_MS = 8_000;
+/** Whoever has not scrolled for so long is where they want to come back to. */
+const REST_MS = 150;
 /** A view that takes longer leaves the earlier one. */
 const PATIENCE_MS = 250;
 /** So long the page waits to know how it should look. */
@@ -183,14 +185,25 @@ function show({ title, element, refresh }, stop, moved) {
   document.title = title ? `${title} · ${name}` : name;
   keepingFocus(() => $("main").replaceChildren(element));
   $("main").dataset.address = location.hash;
-  // Whoever moves on with a keyboard or a screen reader begins at the top of what is new, without the errors of before.
+  // Whoever moves on with a keyboard or a screen reader begins at the top of what is new, without the errors of before; whoever
+  // goes back, where they were.
+  if (moved || lastPath === undefined) scrollTo(0, history.state?.top ?? 0);
   if (moved) {
-    scrollTo(0, 0);
     $("main").focus({ preventScroll: true });
     for (const old of document.querySelectorAll(".message:not(.good)")) old.remove();
   }
   shown.timer = setTimeout(onTime, REFRESH_MS);
 }
+
+// The browser's own way would scroll before the view has loaded.
+history.scrollRestoration = "manual";
+let resting;
+addEventListener("scroll", () => {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    if ($("main").dataset.address === location.hash) history.replaceState({ ...history.state, top: Math.round(scrollY) }, "");
+  }, REST_MS);
+}, { passive: true });
 
 /** The pages that are offered, and where they are. */
 function drawNav(who, tenant, names) {

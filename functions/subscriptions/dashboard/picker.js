@@ -1,6 +1,6 @@
 // Choosing what a webhook subscribes to: everything, groups, single types, or prefixes.
 
-import { h, region } from "./dom.js";
+import { badge, h, refocus, region } from "./dom.js";
 import { t } from "./lang.js";
 
 const ALL = "*";
@@ -36,8 +36,10 @@ export function eventPicker({ event_types: types, any_type: open }, subscribed =
   }
   const box = (name, id, within, ...label) => h("label", { class: "check" },
     h("input", { type: "checkbox", id, checked: within || chosen.has(name), disabled: within, change: ({ target }) => set(name, target.checked) }), label);
-  const typeBox = ({ type, description }, within) => h("li", null,
-    box(type, `type-${type}`, within, h("span", null, h("code", null, type), description && h("span", { class: "sub" }, description))));
+  const typeBox = ({ type, description, deprecated }, within) => h("li", null,
+    box(type, `type-${type}`, within, h("span", null, h("code", null, type), deprecated && [" ", badge("deprecated")],
+      deprecated?.use && h("span", { class: "sub" }, t`Use ${h("code", null, deprecated.use)} instead.`),
+      description && h("span", { class: "sub" }, description))));
 
   const list = region(null, ({ wanted }) => {
     const found = types.filter(({ type, description }) => `${type} ${description ?? ""}`.toLowerCase().includes(wanted));
@@ -51,8 +53,14 @@ export function eventPicker({ event_types: types, any_type: open }, subscribed =
       found.length === 0 && wanted && h("p", { class: "sub" }, t`No event type matches.`),
     ];
   });
+  /** Takes a name out; the focus goes to the one that takes its place, or to where names are added. */
+  const remove = (name, names) => {
+    const at = names.indexOf(name);
+    set(name, false);
+    refocus(...[names[at + 1], names[at - 1]].filter(Boolean).map((next) => `remove-${next}`), "own-type");
+  };
   const chips = region({ class: "filters" }, ({ names }) => names.map((name) => h("p", { class: "chip" }, h("code", null, name),
-    h("button", { type: "button", class: "quiet", "aria-label": t`Remove ${name}`, click: () => set(name, false) }, "×"))));
+    h("button", { type: "button", class: "quiet", id: `remove-${name}`, "aria-label": t`Remove ${name}`, click: () => remove(name, names) }, "×"))));
   const only = h("div", { class: "fields" },
     types.length > 0 && find, list.element,
     h("div", { class: "joined" }, own, h("button", { type: "button", id: "add-type", click: add }, t`Add`)), chips.element);

@@ -1,12 +1,14 @@
 // Statistics over a span that the reader chooses: of a webhook, a tenant, or the deployment.
 
 import { charts } from "./chart.js";
-import { choice, count, duration, h, now, region, setNow, share } from "./dom.js";
+import { choice, count, duration, h, now, region, setNow, share, time } from "./dom.js";
 import { named, t } from "./lang.js";
 
 const MINUTES = 60;
 /** Minutes are counted from the log itself; so many pages of it are read. */
 const LOG_PAGES = 5;
+/** That takes as many calls, so it is done no more often than this. */
+const LOG_MS = 15_000;
 
 export const spans = () => [["hour", t`last hour`], ["day", t`last 24 hours`], ["week", t`last 7 days`], ["month", t`last 30 days`]];
 
@@ -49,11 +51,20 @@ async function ofHour(logsOf) {
   }
   const minutes = Map.groupBy(logs, ({ attempted_at: at }) => Math.floor(Date.parse(at) / 60_000) * 60_000);
   const buckets = [...minutes].map(([start, own]) => ({ start: new Date(start).toISOString(), ...counted(own) }));
-  return { ...counted(logs), buckets, bucket: "minute", since, until: new Date(until).toISOString(), partial: cursor !== null };
+  return { ...counted(logs), buckets, bucket: "minute", since, until: new Date(until).toISOString(), partial: cursor !== null, counted_since: logs.at(-1)?.attempted_at };
 }
 
-/** The statistics of a span, for a webhook or else for all. */
-export async function statsOf(call, span, webhook) {
+/** What answers the statistics of a span, for a webhook or else for all. */
+export function measuring(call, webhook) {
+  let last = {};
+  return async (span) => {
+    if (span === "hour" && last.span === span && Date.now() - last.at < LOG_MS) return last.stats;
+    last = { span, at: Date.now(), stats: await statsOf(call, span, webhook) };
+    return last.stats;
+  };
+}
+
+async function statsOf(call, span, webhook) {
   const ask = (query) => (webhook ? call("GET /v1/webhooks/{webhook}/stats", { webhook }, { query }) : call("GET /v1/stats", {}, { query }));
   const since = new Date(now() - 7 * 86_400_000).toISOString();
   const { stats } = await ask(span === "month" ? { bucket: "day" } : span === "week" ? { since } : {});
@@ -66,18 +77,18 @@ export async function statsOf(call, span, webhook) {
 /** A panel with the figures and charts of a span; `more` are further figures. */
 export function statistics(span, narrow) {
   const choose = choice(spans(), span, { id: "span", "aria-label": t`Time span`, change: ({ target }) => narrow(target.value) });
-  const panel = region({ class: "card" }, ({ stats, more = [] }) => {
+  const read = new Map();
+  const panel = region({ class: "fields" }, ({ stats, more = [] }) => {
     const errors = Object.entries(stats.by_error).filter(([, number]) => number > 0).sort(([, one], [, other]) => other - one);
     return [
-      h("div", { class: "heading" }, h("h2", null, t`Statistics`), choose),
+      stats.partial && h("p", { class: "notice" }, t`Only the newest ${count(stats.attempts)} attempts of this hour are counted, since ${time(stats.counted_since)}.`),
       tiles([...figures(stats), ...more]),
-      charts(stats),
-      stats.partial && h("p", { class: "hint" }, t`Only the newest ${count(stats.attempts)} attempts are counted.`),
+      charts(stats, read),
       errors.length > 0 && h("p", { class: "types" }, errors.map(([name, number]) => h("span", null, h("code", null, named(name)), ` ${count(number)}`))),
     ];
   });
   return {
-    element: panel.element,
+    element: h("section", { class: "card" }, h("div", { class: "heading" }, h("h2", null, t`Statistics`), choose), panel.element),
     /** Drawn again when something was counted, not because time passes; but for the bucket, which moves the chart. */
     show: (stats, more) => panel.show({ stats: { ...stats, until: stats.bucket === "minute" ? stats.until : `${stats.until.slice(0, 13)}:00:00Z` }, more }),
   };
@@ -86,8 +97,9 @@ export function statistics(span, narrow) {
 export async function stats({ call, narrow, query, spans }) {
   const span = query.span ?? "day";
   const panel = statistics(span, (chosen) => narrow({ span: chosen }));
+  const measured = measuring(call);
   async function refresh() {
-    panel.show(await statsOf(call, span));
+    panel.show(await measured(span));
   }
   await refresh();
   const whose = spans ? "All tenants" : t`All webhooks`;

@@ -3,22 +3,31 @@
 import { badge, button, empty, field, h, region, table, time } from "./dom.js";
 import { form, part, textInput } from "./fields.js";
 import { named } from "./lang.js";
+import { remember, remembered } from "./pages.js";
 import { dialectAndPlan } from "./plan.js";
 import { title } from "./webhooks.js";
 
-/** So many failing and disabled webhooks are shown, over all tenants. */
+/** So many failing and so many disabled webhooks are shown, over all tenants. */
 const FAILING = 100;
+/** Why webhooks are disabled that somebody has to look at; the others were disabled on purpose, or have not begun. */
+const FAILED = ["ladder_used_up", "consecutive_failures", "failing_too_long", "gone"];
+/** So many tenants with failing webhooks are brought to the front of the list, from wherever they stand in it. */
+const BROUGHT = 20;
 
-/** The webhooks that fail now, those that have failed for longest first. */
+/** Since when a webhook gets nothing or fails. */
+const badSince = ({ failing_since: since, disabled }) => since ?? disabled?.at ?? "";
+
+/** The webhooks that fail now or were disabled for it, those that have failed for longest first. */
 function failingList(link) {
   return region(null, ({ failing, isWhole }) => failing.length > 0 && h("section", { class: "card", id: "failing" },
     h("h2", null, isWhole ? `Failing now: ${failing.length}` : `Failing now: more than ${failing.length}`),
-    table("Failing webhooks", ["Webhook", "Tenant", "Since", "Last failure"], failing.map((webhook) => [
+    table("Failing webhooks", ["Webhook", "Health", "Tenant", "Since", "Last failure"], failing.map((webhook) => [
       h("div", { class: "endpoint" },
         h("a", { class: "row-link clip", href: link(["t", webhook.tenant_id, "webhooks", webhook.id]) }, title(webhook)),
         h("span", { class: "sub clip" }, webhook.url)),
+      h("div", null, badge(webhook.health), webhook.disabled && h("span", { class: "sub" }, named(webhook.disabled.code))),
       h("a", { href: link(["t", webhook.tenant_id, "webhooks"], { sort: "worst" }) }, webhook.tenant_id),
-      time(webhook.failing_since),
+      time(badSince(webhook)),
       webhook.last_failure && h("span", null, named(webhook.last_failure.error_code), " ", time(webhook.last_failure.at)),
     ]))));
 }
@@ -51,35 +60,67 @@ export async function tenants(context) {
     rows.length > 0
       ? table("Tenants", ["Tenant", "Id", "Health", "Dialect", "Plan", "Since"], rows.map(({ id, name, dialect, plan, created_at }) => [
         h("a", { class: "row-link", href: link(["t", id, "webhooks"]) }, name ?? id), h("code", null, id),
-        bad[id] ? h("span", null, badge("failing"), ` ${bad[id]}`) : "", dialect, plan, time(created_at),
+        bad[id] ? h("span", null, Object.entries(bad[id]).map(([health, number]) => [badge(health), ` ${number} `])) : "", dialect, plan, time(created_at),
       ]))
       : q
         ? empty("No matching tenant", "Check the spelling.")
         : empty("No tenants yet", "Add one below: each of your customers is a tenant."),
-    more && button("Show more", () => act(older), { id: "older", class: "more" }),
+    more && button("Show more", () => act(more), { id: "older", class: "more" }),
   ]);
+  /** Tenants with failing webhooks that a later page of the list has. */
+  const brought = new Map();
   function draw() {
     const bad = {};
-    for (const { tenant_id: id } of failing) bad[id] = (bad[id] ?? 0) + 1;
+    for (const { tenant_id: id, health } of failing) {
+      bad[id] ??= {};
+      bad[id][health] = (bad[id][health] ?? 0) + 1;
+    }
+    const number = ({ id }) => Object.values(bad[id] ?? {}).reduce((sum, each) => sum + each, 0);
+    const rest = [...brought.values()].filter((tenant) => tenant && bad[tenant.id] && !known.some(({ id }) => id === tenant.id));
     failures.show({ failing, isWhole });
     // Worst first, and else as they are listed.
-    list.show({ rows: known.toSorted((one, other) => (bad[other.id] ?? 0) - (bad[one.id] ?? 0)), bad, more: Boolean(cursor) });
+    list.show({ rows: [...known, ...rest].toSorted((one, other) => number(other) - number(one)), bad, more: Boolean(cursor) });
   }
+  async function bring() {
+    // A search shows what was found.
+    if (q || !cursor) return;
+    const away = new Set(failing.map(({ tenant_id: id }) => id).filter((id) => !known.some((tenant) => tenant.id === id)));
+    const wanted = [...away].slice(0, BROUGHT).filter((id) => !brought.has(id));
+    await Promise.all(wanted.map(async (tenant) => {
+      const found = await call("GET /v1/tenants/{tenant}", { tenant }).catch((error) => { if (error.status !== 404) throw error; });
+      brought.set(tenant, found?.tenant);
+    }));
+  }
+  let further = 0;
   async function older() {
     const page = await call("GET /v1/tenants", {}, { query: { limit: 100, q, cursor } });
     known = [...known, ...page.tenants];
     cursor = page.next_cursor;
     draw();
   }
+  const more = async () => {
+    await older();
+    further += 1;
+    remember("tenants", further);
+  };
+  /** The list as far as it was shown when it was left. */
+  async function begin() {
+    const again = remembered("tenants");
+    await older();
+    while (further < again && cursor) await more();
+  }
   async function refresh() {
-    const page = await call("GET /v1/webhooks", {}, { query: { health: "failing", limit: FAILING } });
-    failing = page.webhooks.toSorted((one, other) => (one.failing_since ?? "").localeCompare(other.failing_since ?? ""));
-    isWhole = page.next_cursor === null;
+    const pages = await Promise.all(["failing", "disabled"].map((health) => call("GET /v1/webhooks", {}, { query: { health, limit: FAILING } })));
+    const bad = pages.flatMap(({ webhooks }) => webhooks).filter(({ disabled }) => !disabled || FAILED.includes(disabled.code));
+    failing = bad.toSorted((one, other) => badSince(one).localeCompare(badSince(other)));
+    isWhole = pages.every(({ next_cursor }) => next_cursor === null);
+    await bring();
     draw();
   }
-  const [{ dialects }] = await Promise.all([call("GET /v1/me"), older(), refresh()]);
+  const [{ dialects }] = await Promise.all([call("GET /v1/me"), begin()]);
+  await refresh();
 
-  const find = h("input", { type: "search", id: "find", value: q, placeholder: "Name or id", autocomplete: "off", spellcheck: "false" });
+  const find = h("input", { type: "search", id: "find", value: q, placeholder: "Name or id", maxlength: 128, autocomplete: "off", spellcheck: "false" });
   /** Enter searches; the only match, or the tenant of exactly this id, is opened. */
   const search = (event) => {
     event.preventDefault();

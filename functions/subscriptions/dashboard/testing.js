@@ -14,7 +14,7 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
   const first = catalogue.event_types.find(subscribed)?.type ?? "";
   const { element: chooser, input } = typeInput(catalogue, first, t`first subscribed type`, { id: "test-type" });
   const data = part("data", t`Data`, textLines({ id: "test-data", rows: 8 }), t`The sample of this type. Other data are checked as published data are.`);
-  let sample = "";
+  let [sample, log] = ["", undefined];
   const outcome = region({ "aria-live": "polite" }, ({ log }) => log && [
     h("p", { id: "test-outcome" }, badge(log.status), " ", log.event_type, " · ", log.response_status ?? log.error, " · ", duration(log.response_time_ms), " · ",
       h("a", { href: link(["webhooks", of.webhook, "attempts", log.id]) }, t`View the attempt`)),
@@ -36,7 +36,7 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
       const own = data.input.value === sample ? null : objectIn(data.input.value, "data");
       const members = [input.value && `"event_type":${JSON.stringify(input.value)}`, own && `"data":${own.text}`].filter(Boolean);
       const { log: { id } } = await call("POST /v1/webhooks/{webhook}/test", of, { body: `{${members.join()}}` });
-      const { log } = await call("GET /v1/webhooks/{webhook}/logs/{log}", { ...of, log: id });
+      ({ log } = await call("GET /v1/webhooks/{webhook}/logs/{log}", { ...of, log: id }));
       outcome.show({ log });
     } catch (error) {
       tell([data], error, fail);
@@ -57,6 +57,14 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
     focus() {
       input.focus();
       act(offer);
+    },
+    /** What a person has typed and what came of it, and showing it again. */
+    held: () => ({ type: input.value, data: data.input.value, sample, log }),
+    hold(held) {
+      input.value = held.type;
+      ({ sample, log } = held);
+      data.input.value = held.data;
+      outcome.show({ log });
     },
   };
 }

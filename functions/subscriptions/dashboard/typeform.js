@@ -1,7 +1,7 @@
 // The form of an event type: defines one, or changes what is said of it. The definition is replaced whole.
 
 import { h } from "./dom.js";
-import { form, objectIn, part, textInput, textLines } from "./fields.js";
+import { Invalid, form, objectIn, part, textInput, textLines } from "./fields.js";
 import { member, pretty } from "./json.js";
 
 export async function typeForm({ ask, call, fail, go, link, params, query, say, spans }) {
@@ -23,12 +23,20 @@ export async function typeForm({ ask, call, fail, go, link, params, query, say, 
   const inputs = Object.fromEntries(parts.map(({ name, input }) => [name, input]));
   async function save() {
     const type = inputs.type.value.trim();
+    // The name is a part of the address, which would be another one without it.
+    if (!/^[\w./-]{1,128}$/.test(type) || /(^|\/)\.{0,2}(\/|$)/.test(type)) throw new Invalid("type", "Enter a name of 1 to 128 letters, digits, dots, underscores, dashes and slashes.");
     const groups = inputs.groups.value.split(",").map((name) => name.trim()).filter(Boolean);
     const deprecated = inputs.deprecated.checked ? { since: old?.deprecated?.since, use: inputs["deprecated.use"].value.trim() || undefined } : null;
     const fields = { description: inputs.description.value.trim() || null, groups, deprecated, archived: inputs.archived.checked };
     // As they were written, digit by digit.
     const members = ["sample", "schema"].map((name) => [name, objectIn(inputs[name].value, name)]).filter(([, found]) => found).map(([name, { text }]) => `"${name}":${text}`);
-    await call("PUT /v1/event-types/{type}", { type }, { ...asked, body: `{${[JSON.stringify(fields).slice(1, -1), ...members].join()}}`, ifMatch: read?.etag });
+    const body = `{${[JSON.stringify(fields).slice(1, -1), ...members].join()}}`;
+    try {
+      await call("PUT /v1/event-types/{type}", { type }, { ...asked, body, ifMatch: read?.etag, ifNone: !changing });
+    } catch (error) {
+      if (changing || error.status !== 412) throw error;
+      throw new Invalid("type", "There is a type of this name already. Open it among the event types to change it.");
+    }
     say("Event type saved.");
     go(["types", type], { dialect: query.dialect });
   }

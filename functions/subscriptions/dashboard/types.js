@@ -1,6 +1,7 @@
 // Event types: what there are, and choosing one.
 
 import { choice, h } from "./dom.js";
+import { t } from "./lang.js";
 import { pages } from "./pages.js";
 
 /** The catalogue of a tenant, or of the deployment for a dialect, page after page: what is chosen from is whole. */
@@ -17,12 +18,12 @@ export async function catalogueOf(call, { dialect: named, archived } = {}) {
 
 /** A choice of event types, or any text where the dialect takes any type; and the element that has its value. */
 export function typeInput({ event_types, any_type }, chosen, first, attributes) {
-  const names = event_types.map(({ type }) => type);
+  const names = event_types.map(({ type, deprecated }) => [type, deprecated ? t`${type} (deprecated)` : type]);
   if (!any_type) {
     const input = choice([...(first ? [["", first]] : []), ...names], chosen, attributes);
     return { element: input, input };
   }
   const list = `${attributes.id}-list`;
   const input = h("input", { type: "text", list, value: chosen, placeholder: first, spellcheck: "false", autocapitalize: "off", ...attributes });
-  return { element: h("span", null, input, h("datalist", { id: list }, names.map((value) => h("option", { value })))), input };
+  return { element: h("span", null, input, h("datalist", { id: list }, names.map(([value, label]) => h("option", { value }, label === value ? "" : label)))), input };
 }

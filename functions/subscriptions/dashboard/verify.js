@@ -3,15 +3,6 @@
 import { choice, copyButton, field, h } from "./dom.js";
 import { t } from "./lang.js";
 
-/** What the built-in dialects sign, and how: a prefix before the hexadecimal digits, or the time within the header. */
-const OWN = {
-  "x-badger-signature": { prefix: "" },
-  "x-webhook-signature": { prefix: "" },
-  "x-patra-signature": { prefix: "sha256=" },
-  "x-hub-signature-256": { prefix: "sha256=" },
-  "x-odin-signature": { isTimed: true },
-  "stripe-signature": { isTimed: true },
-};
 
 const STANDARD = {
   JavaScript: () => `import { createHmac, timingSafeEqual } from "node:crypto";
@@ -54,25 +45,27 @@ function verify(string $body, array $headers, string $secret): bool {
 }`,
 };
 
-const HEX = {
-  JavaScript: ({ header, prefix }) => `import { createHmac, timingSafeEqual } from "node:crypto";
+const HASH = {
+  JavaScript: ({ header, prefix, isBase64 }) => `import { createHmac, timingSafeEqual } from "node:crypto";
 
 // body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
 export function verify(body, headers, secret) {
-  const expected = Buffer.from("${prefix}" + createHmac("sha256", secret).update(body).digest("hex"));
+  const expected = Buffer.from("${prefix}" + createHmac("sha256", secret).update(body).digest("${isBase64 ? "base64" : "hex"}"));
   const given = Buffer.from(headers["${header}"] ?? "");
   return given.length === expected.length && timingSafeEqual(given, expected);
 }`,
-  Python: ({ header, prefix }) => `import hashlib, hmac
+  Python: ({ header, prefix, isBase64 }) => `import ${isBase64 ? "base64, " : ""}hashlib, hmac
 
 # body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
 def verify(body, headers, secret):
-    expected = "${prefix}" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    ${isBase64
+    ? `expected = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()`
+    : `expected = "${prefix}" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()`}
     return hmac.compare_digest(expected, headers.get("${header}", ""))`,
-  PHP: ({ header, prefix }) => `<?php
+  PHP: ({ header, prefix, isBase64 }) => `<?php
 // $body: as it arrived. $headers: with names in lower case. $secret: whsec_…
 function verify(string $body, array $headers, string $secret): bool {
-    $expected = '${prefix}' . hash_hmac('sha256', $body, $secret);
+    $expected = ${isBase64 ? "base64_encode(hash_hmac('sha256', $body, $secret, true))" : `'${prefix}' . hash_hmac('sha256', $body, $secret)`};
     return hash_equals($expected, $headers['${header}'] ?? '');
 }`,
 };
@@ -107,11 +100,52 @@ function verify(string $body, array $headers, string $secret): bool {
 }`,
 };
 
+const SLACK = {
+  JavaScript: () => `import { createHmac, timingSafeEqual } from "node:crypto";
+
+// body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+export function verify(body, headers, secret) {
+  const at = headers["x-slack-request-timestamp"] ?? "0";
+  if (!(Math.abs(Date.now() / 1000 - at) <= 300)) return false;
+  const expected = Buffer.from("v0=" + createHmac("sha256", secret).update(\`v0:\${at}:\`).update(body).digest("hex"));
+  const given = Buffer.from(headers["x-slack-signature"] ?? "");
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}`,
+  Python: () => `import hashlib, hmac, time
+
+# body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+def verify(body, headers, secret):
+    at = headers.get("x-slack-request-timestamp", "0")
+    if abs(time.time() - int(at)) > 300:
+        return False
+    expected = "v0=" + hmac.new(secret.encode(), f"v0:{at}:".encode() + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected, headers.get("x-slack-signature", ""))`,
+  PHP: () => `<?php
+// $body: as it arrived. $headers: with names in lower case. $secret: whsec_…
+function verify(string $body, array $headers, string $secret): bool {
+    $at = $headers['x-slack-request-timestamp'] ?? '0';
+    if (abs(time() - (int) $at) > 300) return false;
+    return hash_equals('v0=' . hash_hmac('sha256', "v0:$at:$body", $secret), $headers['x-slack-signature'] ?? '');
+}`,
+};
+
+/** What the built-in dialects sign, and how: digits of a hash of the body, behind a prefix, or the time and the body. */
+const OWN = {
+  "x-badger-signature": { write: HASH, prefix: "" },
+  "x-webhook-signature": { write: HASH, prefix: "" },
+  "x-patra-signature": { write: HASH, prefix: "sha256=" },
+  "x-hub-signature-256": { write: HASH, prefix: "sha256=" },
+  "x-shopify-hmac-sha256": { write: HASH, prefix: "", isBase64: true },
+  "x-odin-signature": { write: TIMED },
+  "stripe-signature": { write: TIMED },
+  "x-slack-signature": { write: SLACK },
+};
+
 /** The snippets for a webhook by language, by the headers that sign it. A dialect of the operator's own has those of Standard Webhooks. */
 export function snippets({ signatures }) {
   for (const { header } of signatures) {
     const own = OWN[header.toLowerCase()];
-    if (own) return Object.entries(own.isTimed ? TIMED : HEX).map(([language, write]) => [language, write({ header: header.toLowerCase(), ...own })]);
+    if (own) return Object.entries(own.write).map(([language, write]) => [language, write({ header: header.toLowerCase(), ...own })]);
   }
   const isStandard = signatures.some(({ header, scheme }) => header.toLowerCase() === "webhook-signature" && scheme === "v1");
   return isStandard ? Object.entries(STANDARD).map(([language, write]) => [language, write()]) : [];

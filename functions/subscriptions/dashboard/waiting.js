@@ -1,6 +1,6 @@
 // Deliveries of a webhook that have not succeeded: what waits on the ladder, and what does not go on by itself.
 
-import { badge, button, choice, empty, field, h, region, table, time, until } from "./dom.js";
+import { badge, button, choice, empty, field, h, refocus, region, table, time, until } from "./dom.js";
 import { named, t } from "./lang.js";
 import { pages } from "./pages.js";
 
@@ -13,29 +13,40 @@ export function waiting({ call, act, say, confirmed, link, can, narrow, query },
   const listOf = (wanted) => pages(async (cursor) => {
     const page = await call("GET /v1/webhooks/{webhook}/deliveries", of, { query: { status: wanted, cursor, limit } });
     return { items: page.deliveries, next_cursor: page.next_cursor };
-  }, ({ id }) => id);
+  }, ({ id }) => id, wanted);
   const list = listOf(status);
   // The number of those that wait is shown in any case.
   const queue = isPending ? list : listOf("pending");
 
-  const sendNow = ({ id: delivery, event_id }) => act(async () => {
-    await call("POST /v1/webhooks/{webhook}/deliveries/{delivery}/retry", { ...of, delivery });
-    say(t`Delivery of ${event_id} sent.`);
+  /** Does something with a row. If it is gone then, the focus goes to the same button of the next one. */
+  const withRow = async (button, { id }, action) => {
+    const at = list.items.findIndex((item) => item.id === id);
+    const near = [list.items[at + 1], list.items[at - 1]].filter(Boolean);
+    await act(action);
+    refocus(...near.map((item) => `${button}-${item.id}`), "tab-pending");
+  };
+  const sendNow = (item) => withRow("send", item, async () => {
+    await call("POST /v1/webhooks/{webhook}/deliveries/{delivery}/retry", { ...of, delivery: item.id });
+    say(t`Delivery of ${item.event_id} sent.`);
   });
-  const cancel = ({ id: delivery, event_id }) => act(async () => {
-    await call("POST /v1/webhooks/{webhook}/deliveries/{delivery}/cancel", { ...of, delivery });
-    list.drop(delivery);
-    say(t`Delivery of ${event_id} cancelled.`);
+  const cancel = (item) => withRow("cancel", item, async () => {
+    await call("POST /v1/webhooks/{webhook}/deliveries/{delivery}/cancel", { ...of, delivery: item.id });
+    list.drop(item.id);
+    say(t`Delivery of ${item.event_id} cancelled.`);
   });
-  const cancelAll = () => act(async () => {
+  const cancelAll = () => allOf(async () => {
     if (!await confirmed(t`Cancel all waiting deliveries?`, t`They are not sent unless somebody recovers them.`, t`Cancel all`)) return;
     await call("POST /v1/webhooks/{webhook}/deliveries/cancel", of, { body: { statuses: [status] } });
     say(t`All waiting deliveries are being cancelled.`);
   });
-  const sendAll = () => act(async () => {
+  const sendAll = () => allOf(async () => {
     await call("POST /v1/webhooks/{webhook}/recover", of, { body: { statuses: [status] } });
     say(t`All of them are being sent.`);
   });
+  const allOf = async (action) => {
+    await act(action);
+    refocus("send-all", "tab-pending");
+  };
   const actions = (item) => h("div", { class: "actions" },
     button(t`Send now`, () => sendNow(item), { id: `send-${item.id}`, "aria-label": t`Send now: ${item.event_id}` }),
     isPending && button(t`Cancel`, () => cancel(item), { id: `cancel-${item.id}`, "aria-label": t`Cancel: ${item.event_id}` }));

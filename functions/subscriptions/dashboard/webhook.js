@@ -7,7 +7,7 @@ import { named, t } from "./lang.js";
 import { maintenance } from "./maintenance.js";
 import { recovery } from "./recovery.js";
 import { secretPanel } from "./secret.js";
-import { statistics, statsOf } from "./stats.js";
+import { measuring, statistics } from "./stats.js";
 import { testing } from "./testing.js";
 import { catalogueOf } from "./types.js";
 import { waiting } from "./waiting.js";
@@ -29,6 +29,9 @@ const PAUSES = () => ({ retry_after: t`The receiver asked for it.`, status: t`Th
 const PAGE = 25;
 /** The API counts no further. */
 const FAILURES_COUNTED = 100;
+
+/** The panels of a webhook's page, by the element that holds them: what a person has done there outlasts a change of the address. */
+const PANELS = new WeakMap();
 
 const codes = (names) => names.length > 0 && h("span", { class: "types" }, names.map((name) => h("code", null, name)));
 
@@ -116,6 +119,17 @@ export async function webhook(context) {
   const [secret, why, about] = [secretPanel(context, of), whyNot(base, link), details()];
   const { enable, disable, verify, remove } = switches(context, of);
   const panels = [test, pause, recover];
+  const holder = h("div", { id: "panels", class: "panels" }, panels.map(({ element }) => element));
+  PANELS.set(holder, { of: of.webhook, panels });
+  /** Takes over what stands in the panels of the page before, if that was of the same webhook. */
+  const takeOver = () => {
+    const before = PANELS.get(document.getElementById("panels"));
+    if (before?.of !== of.webhook) return;
+    for (const [index, { element, held }] of before.panels.entries()) {
+      panels[index].hold(held());
+      panels[index].element.hidden = element.hidden;
+    }
+  };
   /** Opens one panel and closes the others. */
   const toggle = (panel) => {
     for (const other of panels) if (other !== panel) other.element.hidden = true;
@@ -145,6 +159,7 @@ export async function webhook(context) {
       ]),
   ]);
 
+  const measured = measuring(call, of.webhook);
   const stats = statistics(query.span ?? "day", (span) => narrow({ ...query, span }));
   const tabs = region({ class: "tabs", role: "navigation", "aria-label": t`Lists` }, ({ waits }) => {
     const tabLink = (name, ...label) => h("a", {
@@ -155,7 +170,7 @@ export async function webhook(context) {
 
   async function refresh() {
     const [hook, counts] = await Promise.all([
-      read(), statsOf(call, query.span ?? "day", of.webhook), queue.refresh(), tab === "attempts" && log.refresh(),
+      read(), measured(query.span ?? "day"), queue.refresh(), tab === "attempts" && log.refresh(),
     ]);
     await recover.refresh(hook.status);
     for (const part of [why, about, secret, pause]) part.show(hook);
@@ -165,12 +180,13 @@ export async function webhook(context) {
     tabs.show({ waits: queue.count() });
   }
   await refresh();
+  takeOver();
   return {
     title: title(first),
     refresh,
     element: h("div", null,
       h("nav", { class: "crumbs", "aria-label": t`Breadcrumbs` }, h("a", { href: link(["webhooks"]) }, t`Webhooks`)),
-      head.element, why.element, panels.map(({ element }) => element), secret.element, stats.element, about.element,
+      head.element, why.element, holder, secret.element, stats.element, about.element,
       h("div", { class: "heading" }, tabs.element, tab === "attempts" ? log.filters : queue.filters),
       tab === "attempts" ? log.element : queue.element),
   };

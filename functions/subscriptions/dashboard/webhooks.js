@@ -3,7 +3,7 @@
 import { spark } from "./chart.js";
 import { badge, button, choice, count, empty, field, h, region, setNow, share, table, time } from "./dom.js";
 import { named, t } from "./lang.js";
-import { pages } from "./pages.js";
+import { pages, remember, remembered } from "./pages.js";
 import { figures, tiles } from "./stats.js";
 
 /** So many on a page: each asks for its own statistics. */
@@ -11,14 +11,56 @@ const PAGE = 20;
 const STATS_MS = 60_000;
 
 /** Worst first: what fails before what rests, and what works last. */
-const RANK = { failing: 0, disabled: 1, paused: 2, healthy: 3 };
-const SORTS = {
-  worst: (one, other) => RANK[one.health] - RANK[other.health],
-  name: (one, other) => title(one).localeCompare(title(other)),
-};
+const RANK = ["failing", "disabled", "paused", "healthy"];
+/** The API knows no order by name: so many pages of so many are read, and sorted here. */
+const [SORTED_PAGES, SORTED_AT_ONCE] = [10, 100];
+/** So many calls make a page of the worst; what they have not found waits for "Show more". */
+const CALLS = 8;
 
 /** What a webhook is called. */
 export const title = ({ name, description, url }) => name ?? description ?? url;
+
+/** A page of those of each health in turn, the worst first. The cursor tells the health with the API's own. */
+async function worstFirst(ask, healths, cursor) {
+  let [at, from] = cursor ?? [0, undefined];
+  const items = [];
+  for (let calls = 0; calls < CALLS && items.length < PAGE && at < healths.length; calls += 1) {
+    const page = await ask({ health: healths[at], limit: PAGE - items.length, cursor: from });
+    items.push(...page.webhooks);
+    from = page.next_cursor;
+    if (from === null) [at, from] = [at + 1, undefined];
+  }
+  return { items, next_cursor: at < healths.length ? [at, from] : null };
+}
+
+/** The list in its order: its pages, what is shown of them, and how to show more. */
+function listOf(call, { health = "", q = "", sort = "" }) {
+  const ask = (query) => call("GET /v1/webhooks", {}, { query: { q, ...query } });
+  const byName = sort === "name";
+  const list = pages(async (cursor) => {
+    if (sort === "worst") return worstFirst(ask, health ? [health] : RANK, cursor);
+    const page = await ask({ health, limit: byName ? SORTED_AT_ONCE : PAGE, cursor });
+    return { items: page.webhooks, next_cursor: page.next_cursor };
+  }, ({ id }) => id, byName ? undefined : "webhooks");
+  let further = byName ? remembered("webhooks") : 0;
+  const shown = () => PAGE * (1 + further);
+  return {
+    async refresh() {
+      const more = byName && list.items.length === 0 ? SORTED_PAGES - 1 : 0;
+      await list.refresh();
+      for (let page = 0; page < more && list.cursor; page += 1) await list.older();
+    },
+    async more() {
+      if (!byName) return list.older();
+      further += 1;
+      return remember("webhooks", further);
+    },
+    items: () => (byName ? list.items.toSorted((one, other) => title(one).localeCompare(title(other))).slice(0, shown()) : list.items),
+    hasMore: () => (byName ? list.items.length > shown() : Boolean(list.cursor)),
+    /** How many were sorted, if those are not all. */
+    bound: () => byName && list.cursor && list.items.length,
+  };
+}
 
 export async function webhooks({ call, can, link, query, narrow, act, fail }) {
   const { health = "", q = "", sort = "" } = query;
@@ -41,7 +83,8 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
       stats ? spark(stats) : h("div", { class: "spark" }),
     ];
   };
-  const rows = region({ class: "card" }, ({ items, statistics, cursor }) => [
+  const rows = region({ class: "card" }, ({ items, statistics, cursor, bound }) => [
+    bound && h("p", { class: "hint" }, t`Only the newest ${count(bound)} webhooks are sorted by name. Find others by name, URL or id.`),
     items.length > 0
       ? table(t`Webhooks`, [t`Endpoint`, t`Events`, t`Status`, t`Succeeded`, t`Last 24 hours`], items.map((webhook) => row(webhook, statistics[webhook.id])))
       : cursor
@@ -51,12 +94,12 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
           : empty(t`No webhooks yet`, can("add") && h("a", { class: "button primary", href: link(["add"]) }, t`Add webhook`)),
     cursor && button(t`Show more`, older, { id: "older", class: "more" }),
   ]);
-  const sorted = (items) => (SORTS[sort] ? items.toSorted(SORTS[sort]) : items);
-  const draw = () => rows.show({ items: sorted(list.items), cursor: list.cursor, statistics: Object.fromEntries([...statistics].map(([id, { stats }]) => [id, stats])) });
+  const list = listOf(call, query);
+  const draw = () => rows.show({ items: list.items(), cursor: list.hasMore(), bound: list.bound(), statistics: Object.fromEntries([...statistics].map(([id, { stats }]) => [id, stats])) });
 
   /** Statistics of those that have none, or old ones. They are drawn as they come: a slow one holds up nobody. */
   function measure() {
-    const old = list.items.filter(({ id }) => !(Date.now() - statistics.get(id)?.at < STATS_MS));
+    const old = list.items().filter(({ id }) => !(Date.now() - statistics.get(id)?.at < STATS_MS));
     for (const { id } of old) {
       statistics.set(id, { ...statistics.get(id), at: Date.now() });
       call("GET /v1/webhooks/{webhook}/stats", { webhook: id }).then(({ stats }) => {
@@ -65,11 +108,7 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
       }, fail);
     }
   }
-  const list = pages(async (cursor) => {
-    const page = await call("GET /v1/webhooks", {}, { query: { limit: PAGE, health, q, cursor } });
-    return { items: page.webhooks, next_cursor: page.next_cursor };
-  }, ({ id }) => id);
-  const older = () => act(() => list.older());
+  const older = () => act(() => list.more());
   async function refresh() {
     const [, total] = await Promise.all([list.refresh(), can("total") && call("GET /v1/stats")]);
     if (total) {
@@ -80,10 +119,10 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
     draw();
   }
   await refresh();
-  const healths = [["", t`All`], ...Object.keys(RANK).map((name) => [name, named(name)])];
+  const healths = [["", t`All`], ...RANK.map((name) => [name, named(name)])];
   const filter = choice(healths, health, { id: "health", change: ({ target }) => narrow({ ...query, health: target.value }) });
   const order = choice([["", t`Newest first`], ["worst", t`Worst first`], ["name", t`Name`]], sort, { id: "sort", change: ({ target }) => narrow({ ...query, sort: target.value }) });
-  const find = h("input", { type: "search", id: "find", value: q, placeholder: t`Name, URL or id`, autocomplete: "off", spellcheck: "false" });
+  const find = h("input", { type: "search", id: "find", value: q, placeholder: t`Name, URL or id`, maxlength: 128, autocomplete: "off", spellcheck: "false" });
   const search = h("form", { role: "search", submit: (event) => {
     event.preventDefault();
     narrow({ ...query, q: find.value.trim() });

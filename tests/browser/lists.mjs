@@ -1,0 +1,353 @@
+// What a person can rely on while lists and charts refresh: what is wrong is said where it can be mended, what is chosen or typed
+// stays, and the order of a list is that of the whole list.
+//
+//   node lists.mjs BROWSER RUNG
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { ADMIN_KEY, call as callAt, faults, opened, receive, signedIn, start, until, verifies } from "./kit.mjs";
+
+let base, browser, stop, receiver;
+/** What the receiver answers, by path. */
+const answers = new Map();
+
+const call = (...args) => callAt(base, ...args);
+const url = (path) => receiver.url(path);
+const addTenant = (id, dialect = "standard") => call(undefined, "POST", "/v1/tenants", { id, name: id, dialect });
+const addWebhook = async (tenant, fields) => (await call(tenant, "POST", "/v1/webhooks", { url: url(`/${tenant}`), events: ["*"], ...fields })).webhook;
+const publish = (tenant, type, data = {}) => call(tenant, "POST", "/v1/events", { type, data });
+const message = (page, text) => page.waitForSelector(`.message:has-text("${text}")`);
+const isOn = (page, id) => page.waitForFunction((id) => document.activeElement?.id === id, id);
+
+before(async () => {
+  receiver = await receive((path) => answers.get(path) ?? [200, "ok"]);
+  ({ base, browser, stop } = await start());
+});
+
+after(async () => {
+  await stop?.();
+  receiver?.close();
+});
+
+/** A page of the operator's at an address. */
+async function at(address, options) {
+  const tab = await signedIn(browser, base, ADMIN_KEY, options);
+  await go(tab.page, address);
+  return tab;
+}
+
+/** The page has taken in what its address says. */
+const settled = (page, part) => page.waitForFunction((part) => location.hash.includes(part) && document.querySelector("#main").dataset.address === location.hash, part);
+
+async function go(page, address) {
+  await page.evaluate((to) => { location.hash = to; }, address);
+  await page.waitForFunction((to) => document.querySelector("#main").dataset.address === `#${to}`, address);
+}
+
+test("the operator sees webhooks that were disabled for failing, and their tenants first, wherever the list has them", async () => {
+  await addTenant("away");
+  answers.set("/away", [410, "gone"]);
+  const { id } = await addWebhook("away", { name: "Gone" });
+  const { id: off } = await addWebhook("away", { url: url("/off"), name: "Off" });
+  await call("away", "PATCH", `/v1/webhooks/${off}`, { status: "disabled" });
+  await publish("away", "a.b");
+  await until("a webhook that is gone", async () => (await call("away", "GET", `/v1/webhooks/${id}`)).webhook.disabled);
+  await Promise.all(Array.from({ length: 101 }, (_, n) => addTenant(`well-${n}`)));
+  const { page, context, errors } = await signedIn(browser, base, ADMIN_KEY);
+  await page.waitForSelector("#failing tr:has-text('Gone'):has-text('disabled')");
+  await page.waitForSelector("h2:text-is('Failing now: 1')");
+  // What somebody disabled on purpose does not fail.
+  assert.equal(await page.locator("#failing tr:has-text('Off')").count(), 0);
+  await page.waitForSelector("table:has(caption:text-is('Tenants')) tbody tr:first-child:has-text('away'):has-text('disabled 1')");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a list of webhooks is sorted as a whole, not as far as it is shown", async () => {
+  await addTenant("many");
+  answers.set("/many/bad", [500, "no"]);
+  const bad = await addWebhook("many", { url: url("/many/bad"), name: "Zebra" });
+  await publish("many", "a.b");
+  await until("a failing webhook", async () => (await call("many", "GET", `/v1/webhooks/${bad.id}`)).webhook.health === "failing");
+  await addWebhook("many", { name: "Aardvark" });
+  for (let n = 10; n < 35; n += 1) await addWebhook("many", { name: `Middle ${n}` });
+  const { page, context, errors } = await at("/t/many/webhooks");
+  const names = () => page.locator("tbody a.row-link").allTextContents();
+  assert.equal((await names())[0], "Middle 34");
+  await page.selectOption("#sort", "worst");
+  await page.waitForSelector("tbody tr:first-child:has-text('Zebra')");
+  assert.equal((await names()).length, 20);
+  await page.click("#older");
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 27);
+  await page.selectOption("#sort", "name");
+  await page.waitForSelector("tbody tr:first-child:has-text('Aardvark')");
+  assert.equal((await names()).length, 20);
+  await page.click("#older");
+  await page.waitForSelector("tbody tr:last-child:has-text('Zebra')");
+  assert.deepEqual(await names(), (await names()).toSorted());
+  assert.equal(await page.isVisible("#older"), false);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("Back leads to a list as long as it was, and to where it was left", async () => {
+  await addTenant("far");
+  for (let n = 10; n < 70; n += 1) await addWebhook("far", { name: `Webhook ${n}` });
+  const { page, context, errors } = await at("/t/far/webhooks");
+  for (const shown of [40, 60]) {
+    await page.click("#older");
+    await page.waitForFunction((shown) => document.querySelectorAll("tbody tr").length === shown, shown);
+  }
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  const top = await until("a place", () => page.evaluate(() => history.state.top > 0 && history.state.top === Math.round(scrollY) && history.state.top));
+  await page.click("text=Webhook 12");
+  await page.waitForSelector("#test");
+  assert.equal(await page.evaluate(() => scrollY), 0);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 60);
+  await page.waitForFunction((top) => Math.round(scrollY) === top, top);
+  await page.reload();
+  await page.waitForFunction((top) => document.querySelectorAll("tbody tr").length === 60 && Math.round(scrollY) === top, top);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a filter that is wrong is told beside it, and the page stays to mend it on", async () => {
+  await addTenant("mistaken");
+  const { id } = await addWebhook("mistaken");
+  await publish("mistaken", "a.b");
+  await until("an attempt", async () => (await call("mistaken", "GET", `/v1/webhooks/${id}/logs`)).logs.length > 0);
+  const { page, context, errors } = await signedIn(browser, base, ADMIN_KEY);
+  const row = "tr:has-text('a.b')";
+  for (const [list, address, type] of [["log", `/t/mistaken/webhooks/${id}`, "#event-type"], ["events", "/t/mistaken/events", "#type"]]) {
+    await go(page, address);
+    await page.waitForSelector(row);
+    await page.fill("#from", "2026-01-02T10:00");
+    await settled(page, "since=");
+    await page.fill("#to", "2026-01-01T10:00");
+    await page.waitForSelector("#wrong-to:has-text('before “Since”')");
+    assert.equal(await page.getAttribute("#to", "aria-invalid"), "true");
+    assert.deepEqual(await faults(page, list), []);
+    await page.fill("#to", "");
+    await page.waitForSelector("#wrong-to", { state: "hidden" });
+    await page.fill("#from", "");
+    await page.waitForSelector(row);
+    await page.fill(type, "über");
+    await page.press(type, "Enter");
+    await page.waitForSelector(`#wrong-${type.slice(1)}:has-text('über')`);
+    await page.fill(type, "");
+    await page.press(type, "Enter");
+    await page.waitForSelector(row);
+  }
+  await go(page, `/t/mistaken/webhooks/${id}`);
+  await page.fill("#event-id", "ü x");
+  await page.press("#event-id", "Enter");
+  await page.waitForSelector("#wrong-event-id:has-text('must be 1 to 64 characters')");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("what is chosen, read and typed outlasts refreshes and a change of the chart", async () => {
+  await addTenant("held");
+  const { id } = await addWebhook("held");
+  await publish("held", "a.first");
+  await until("an attempt", async () => (await call("held", "GET", `/v1/webhooks/${id}/logs`)).logs.length > 0);
+  const { page, context, errors } = await at(`/t/held/webhooks/${id}`);
+  // An attempt that newer ones move off the page is sent again all the same.
+  await page.check("tr:has-text('a.first') >> input");
+  // A bucket that somebody reads, by keyboard.
+  await page.focus("#chart-attempts");
+  await page.keyboard.press("ArrowLeft");
+  const read = (await page.getAttribute("#chart-attempts", "aria-valuetext")).split(":")[0];
+  for (let n = 0; n < 30; n += 1) await publish("held", `a.later${n}`);
+  await page.waitForSelector("tr:has-text('a.first')", { state: "detached" });
+  await page.waitForSelector(".tiles div:has-text('Attempts'):has-text('31')");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "chart-attempts");
+  assert.ok((await page.getAttribute("#chart-attempts", "aria-valuetext")).startsWith(read));
+  await page.click("#send-chosen");
+  await message(page, "1 of 1 deliveries are sent again");
+  await until("the first one again", async () => (await call("held", "GET", `/v1/webhooks/${id}/logs?event_type=a.first`)).logs.length === 2);
+
+  // The test and its outcome stay when the chart shows another span; a chart of a week names its days.
+  await page.click("#test");
+  await page.fill("#test-type", "a.tested");
+  await page.fill("#test-data", '{"marker": 1}');
+  await page.click("#send-test");
+  await page.waitForSelector("#test-outcome:has-text('a.tested')");
+  await page.focus("#span");
+  await page.selectOption("#span", "week");
+  await settled(page, "span=week");
+  await isOn(page, "span");
+  assert.equal(await page.inputValue("#test-data"), '{"marker": 1}');
+  await page.waitForSelector("#test-outcome:has-text('a.tested')");
+  const [first, , last] = await page.locator("figure:has(#chart-attempts) .ends span").allTextContents();
+  assert.notEqual(first, last);
+  assert.match(await page.getAttribute("#chart-attempts", "aria-valuetext"), /\d+, \d\d:\d\d: succeeded/);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("the chart of the last hour says how far it counts, above the figures, and is not counted at each refresh", async () => {
+  await addTenant("busy");
+  const { id } = await addWebhook("busy");
+  await publish("busy", "a.b");
+  await until("an attempt", async () => (await call("busy", "GET", `/v1/webhooks/${id}/logs`)).logs.length > 0);
+  const { page, context, errors } = await at("/t/busy/webhooks");
+  let [counted, refreshed] = [0, 0];
+  page.on("request", (request) => { refreshed += request.url().includes("/deliveries?") ? 1 : 0; });
+  // A log that goes on and on.
+  await page.route(/\/logs\?since=/, async (route) => {
+    counted += 1;
+    const own = new URL(route.request().url());
+    own.searchParams.delete("cursor");
+    const response = await route.fetch({ url: own.href });
+    const answer = await response.json();
+    answer.data.next_cursor = "more";
+    await route.fulfill({ response, json: answer });
+  });
+  await go(page, `/t/busy/webhooks/${id}?span=hour`);
+  await page.waitForSelector(".notice:has-text('attempts of this hour are counted, since') + .tiles");
+  assert.equal(counted, 5);
+  await until("two refreshes", async () => refreshed >= 3);
+  assert.equal(counted, 5);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("wrong spans and pauses are told beside their fields until they are mended, and the focus stays near", async () => {
+  await addTenant("spans");
+  answers.set("/spans", [500, "no"]);
+  const { id } = await addWebhook("spans");
+  for (const n of [1, 2]) await publish("spans", `a.b${n}`);
+  const waits = async () => (await call("spans", "GET", `/v1/webhooks/${id}/deliveries?status=pending`)).deliveries.length;
+  await until("two waits", async () => await waits() === 2);
+  const { page, context, errors } = await at(`/t/spans/webhooks/${id}?tab=pending`);
+  await page.click("#recover");
+  await page.fill("#since", "2026-01-02T10:00");
+  await page.fill("#until", "2026-01-01T10:00");
+  await page.click("#count");
+  await page.waitForSelector("#wrong-until:has-text('before “Since”')");
+  await isOn(page, "until");
+  await page.fill("#since", "");
+  await page.fill("#until", "");
+  await page.selectOption("#scope", "pending");
+  await page.click("#count");
+  await page.click("#send");
+  assert.equal(await page.isVisible("#wrong-until"), false);
+  await isOn(page, "count");
+
+  await page.click("#pause");
+  await page.selectOption("#pause-for", "");
+  await page.fill("#pause-until", "2026-01-01T10:00");
+  await page.click("#begin-pause");
+  await page.waitForSelector("[id='wrong-pause-until']:has-text('in the future')");
+  await page.selectOption("#pause-for", "1");
+  await page.click("#begin-pause");
+  await message(page, "Paused");
+  await isOn(page, "pause");
+  assert.equal(await page.locator(".message.bad").count(), 0);
+
+  // Whoever cancels row by row stays in the list.
+  await page.click("button:has-text('Cancel'):not(#cancel-all)");
+  await until("one wait", async () => await waits() === 1);
+  await page.waitForFunction(() => /^(cancel-|tab-pending)/.test(document.activeElement.id));
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a new event type overwrites none, and one is marked where it is deprecated, told by its values and found by address", async () => {
+  await addTenant("defined");
+  const schema = { type: "object", properties: { state: { type: "string", enum: ["open", "shut"] }, kind: { enum: [1, null] } } };
+  await call(undefined, "PUT", "/v1/event-types/door.moved", { description: "A door", schema });
+  await call(undefined, "PUT", "/v1/event-types/door.old", { description: "A door before", deprecated: { use: "door.moved" } });
+  const { page, context, errors } = await at("/new-type");
+  await page.click("#save-type");
+  await page.waitForSelector("#problem-type:has-text('Enter a name')");
+  await page.fill("#type", "door.moved");
+  assert.equal(await page.textContent("#problem-type"), "");
+  await page.fill("#description", "Another");
+  await page.click("#save-type");
+  await page.waitForSelector("#problem-type:has-text('already')");
+  assert.equal((await call(undefined, "GET", "/v1/event-types/door.moved")).event_type.description, "A door");
+
+  await go(page, "/types");
+  await page.fill("#find-type", "before");
+  await page.waitForFunction(() => location.hash === "#/types?q=before");
+  await page.reload();
+  await page.waitForSelector("tbody tr:has-text('door.old')");
+  assert.equal(await page.locator("tbody tr").count(), 1);
+  await go(page, "/types/door.moved");
+  await page.waitForSelector("tr:has-text('state'):has-text('string one of open shut')");
+  await page.waitForSelector("tr:has-text('kind'):has-text('one of 1 null')");
+
+  await go(page, "/t/defined/add");
+  await page.check("#events-some");
+  await page.waitForSelector("li:has(#type-door\\.old):has-text('deprecated'):has-text('Use door.moved instead.')");
+  await page.type("#url", "ftp://x");
+  await page.waitForSelector("#problem-url:has-text('https://')");
+  await page.fill("#url", "https://x");
+  assert.equal(await page.textContent("#problem-url"), "");
+  // The name of a type goes, and the focus to the next one.
+  for (const name of ["a.*", "b.*"]) {
+    await page.fill("#own-type", name);
+    await page.click("#add-type");
+  }
+  await page.click("[id='remove-a.*']");
+  await isOn(page, "remove-b.*");
+  await page.keyboard.press("Enter");
+  await isOn(page, "own-type");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a long URL leaves the pages as wide and the buttons as near as they are, and every webhook can have a link", async () => {
+  await addTenant("long");
+  const { id } = await addWebhook("long", { url: url(`/long/${"x".repeat(1900)}`) });
+  for (let n = 0; n < 101; n += 1) await addWebhook("long", { url: url("/short"), events: ["a.b"] });
+  const { event } = await publish("long", "a.c");
+  const { page, context, errors } = await at("/t/long/links");
+  assert.deepEqual(await faults(page, "links"), []);
+  await page.selectOption("#webhook", id);
+  await go(page, `/t/long/events/${event.id}`);
+  await page.waitForSelector(`tr:has-text('${id}'):has-text('xxxx')`);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await go(page, `/t/long/webhooks/${id}`);
+  assert.ok((await page.locator("#test").boundingBox()).y < 500);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+for (const [dialect, signature] of [["shopify", "x-shopify-hmac-sha256"], ["slack", "x-slack-signature"]]) {
+  test(`the verification code of a webhook of ${dialect} verifies what ${dialect} signs`, async () => {
+    await addTenant(dialect, dialect);
+    const { id, secret } = await addWebhook(dialect);
+    await call(dialect, "POST", `/v1/webhooks/${id}/test`, {});
+    const sent = receiver.received.find(({ path }) => path === `/${dialect}`);
+    const { page, context, errors } = await at(`/t/${dialect}/webhooks/${id}`);
+    await page.click("#verification summary");
+    for (const language of ["JavaScript", "Python", "PHP"]) {
+      await page.selectOption("#language", language);
+      const snippet = await page.textContent("#snippet");
+      assert.ok(snippet.includes(signature), snippet);
+      if (language === "PHP") continue;
+      assert.ok(verifies(language, snippet, sent, secret), language);
+      assert.ok(!verifies(language, snippet, { ...sent, body: Buffer.from("{}") }, secret), language);
+    }
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+}
+
+test("durations and shares are written in a unit that says something, and as the reader writes numbers", async () => {
+  for (const [locale, expected] of [
+    ["de-DE", ["950 ms", "5,1 s", "90 s", "6 h", "1 d", "3 min", "99,9 %", "50 %"]], ["en-US", ["950 ms", "5.1 s", "90 s", "6 h", "1 d", "3 min", "99.9 %", "50 %"]],
+  ]) {
+    const { page, context } = await opened(browser, base, base, { locale });
+    const written = await page.evaluate(async () => {
+      const { duration, share } = await import("/dashboard/dom.js");
+      return [...[950, 5_100, 90_000, 21_640_000, 86_436_000, 180_000].map(duration), share(9_999, 10_000), share(1, 2)];
+    });
+    assert.deepEqual(written, expected);
+    await context.close();
+  }
+});
