@@ -33,7 +33,7 @@ export function named(name) {
     succeeded: t`succeeded`, failed: t`failed`, pending: t`pending`, held: t`held`, missed: t`missed`, cancelled: t`cancelled`,
     queued: t`queued`, running: t`running`, deprecated: t`deprecated`, archived: t`archived`,
     recover: t`recovery`, cancel: t`cancellation`, redrive: t`redrive`, erase: t`erasure`, export: t`export`,
-    event: t`event`, retry: t`retry`, manual: t`by hand`, test: t`test`, any: t`every event`, matches: t`matches`, left_out: t`left out`,
+    event: t`event`, retry: t`retry`, manual: t`by hand`, test: t`test`, any: t`every event`, passed: t`passed`, skipped: t`skipped`, matches: t`matches`, left_out: t`left out`,
   };
   return names[name] ?? String(name).replaceAll("_", " ");
 }
