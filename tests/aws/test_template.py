@@ -380,6 +380,7 @@ GET /v1/webhooks/webhook_1 Subscriptions
 PATCH /v1/webhooks/webhook_1 Subscriptions
 DELETE /v1/webhooks/webhook_1 Subscriptions
 POST /v1/webhooks/webhook_1/test Subscriptions
+POST /v1/webhooks/webhook_1/prove Subscriptions
 POST /v1/webhooks/webhook_1/verify Subscriptions
 POST /v1/webhooks/webhook_1/rotate-secret Subscriptions
 POST /v1/webhooks/webhook_1/rotate-secret/finish Subscriptions

@@ -210,6 +210,8 @@ async function work({ page }) {
   await page.click("#test");
   await page.click("#send-test");
   await page.waitForSelector("#test-outcome");
+  await page.click("#prove");
+  await page.waitForSelector("#findings");
   await page.click("#recover");
   await page.click("#count");
   await page.waitForSelector("#recovery .outcome p");

@@ -82,6 +82,12 @@ for (const { dialect, plan, name, choose, events, signature } of SEEDS) {
     await page.click("#send-test");
     await until("the edited sample", () => mine().some(({ body }) => body.includes("edited")));
     assert.equal(await page.textContent("#problem-data"), "");
+    // This receiver verifies nothing.
+    await page.click("#prove");
+    await page.waitForSelector("#findings [data-outcome=passed]:has-text('accepts a delivery')");
+    const unsigned = await page.textContent("#findings [data-outcome=failed]:has-text('refuses a missing signature')");
+    assert.match(unsigned, /answer 401 where the signature's header is missing/);
+    assert.ok(!await page.$("#test-outcome"));
     assert.ok(sent.headers[signature], JSON.stringify(sent.headers));
     await page.click("#verification summary");
     for (const language of ["JavaScript", "Python"]) {

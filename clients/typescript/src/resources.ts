@@ -170,6 +170,11 @@ export class Webhooks extends Resource {
     return (await this.http.call<{ log: t.LogEntry }>("POST", path`/v1/webhooks/${id}/test`, { ...options, body })).log;
   }
 
+  /** Examines the receiver: sends it genuine and forged deliveries, and answers what is to be mended. */
+  async prove(id: string, body: t.ProveWebhookRequest = {}, options?: CallOptions): Promise<t.ReceiverReport> {
+    return (await this.http.call<{ report: t.ReceiverReport }>("POST", path`/v1/webhooks/${id}/prove`, { ...options, body })).report;
+  }
+
   /** Asks the endpoint to echo a token. */
   async verify(id: string, options?: CallOptions): Promise<t.Webhook> {
     return (await this.http.call<{ webhook: t.Webhook }>("POST", path`/v1/webhooks/${id}/verify`, { ...options, body: {} })).webhook;

@@ -1,11 +1,37 @@
-// Sending a test event: its type, what it will carry, and what the receiver made of it.
+// Sending a test event: its type, what it will carry, and what the receiver made of it; and examining the receiver with many.
 
 import { exchange } from "./attempt.js";
 import { badge, button, duration, field, h, region } from "./dom.js";
 import { clear, objectIn, part, tell, textLines } from "./fields.js";
 import { member, pretty } from "./json.js";
-import { t } from "./lang.js";
+import { named, t } from "./lang.js";
 import { typeInput } from "./types.js";
+
+/** What the receiver is to do, by the names of the checks. */
+const CHECKS = () => ({
+  delivery: t`accepts a delivery`,
+  repeat: t`accepts the same delivery again`,
+  unicode: t`accepts all characters`,
+  numbers: t`accepts all numbers`,
+  empty_data: t`accepts data without members`,
+  changed_body: t`refuses a changed body`,
+  other_secret: t`refuses another secret`,
+  no_signature: t`refuses a missing signature`,
+  old_timestamp: t`refuses an old signature`,
+  speed: t`answers quickly`,
+});
+
+const MARKS = { passed: "✓", failed: "✗" };
+
+/** What was found, check by check. Problems and mends are told as the API tells them. */
+const findings = ({ checks }) => {
+  const names = CHECKS();
+  return h("ul", { id: "findings" }, checks.map(({ check, outcome, response_status: status, elapsed_ms: elapsed, problem, mend }) => h("li", { "data-outcome": outcome },
+    h("span", { class: "mark", role: "img", "aria-label": named(outcome) }, MARKS[outcome] ?? "–"),
+    h("div", null,
+      h("strong", null, names[check] ?? named(check)), " ", [problem ?? status, elapsed !== null && duration(elapsed)].filter(Boolean).join(" · "),
+      mend && h("p", { class: "sub" }, mend)))));
+};
 
 /** The panel of the webhook `hook`, hidden at first. */
 export function testing({ call, ask, act, say, fail, can, link }, of, catalogue, hook) {
@@ -14,8 +40,8 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
   const first = catalogue.event_types.find(subscribed)?.type ?? "";
   const { element: chooser, input } = typeInput(catalogue, first, t`first subscribed type`, { id: "test-type" });
   const data = part("data", t`Data`, textLines({ id: "test-data", rows: 8 }), t`The sample of this type. Other data are checked as published data are.`);
-  let [sample, log] = ["", undefined];
-  const outcome = region({ "aria-live": "polite" }, ({ log }) => log && [
+  let [sample, result] = ["", {}];
+  const outcome = region({ "aria-live": "polite" }, ({ log, report }) => report ? findings(report) : log && [
     h("p", { id: "test-outcome" }, badge(log.status), " ", log.event_type, " · ", log.response_status ?? log.error, " · ", duration(log.response_time_ms), " · ",
       h("a", { href: link(["webhooks", of.webhook, "attempts", log.id]) }, t`View the attempt`)),
     exchange(log),
@@ -36,11 +62,16 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
       const own = data.input.value === sample ? null : objectIn(data.input.value, "data");
       const members = [input.value && `"event_type":${JSON.stringify(input.value)}`, own && `"data":${own.text}`].filter(Boolean);
       const { log: { id } } = await call("POST /v1/webhooks/{webhook}/test", of, { body: `{${members.join()}}` });
-      ({ log } = await call("GET /v1/webhooks/{webhook}/logs/{log}", { ...of, log: id }));
-      outcome.show({ log });
+      result = await call("GET /v1/webhooks/{webhook}/logs/{log}", { ...of, log: id });
+      outcome.show(result);
     } catch (error) {
       tell([data], error, fail);
     }
+  });
+  const prove = () => act(async () => {
+    const body = input.value ? { event_type: input.value } : {};
+    result = await call("POST /v1/webhooks/{webhook}/prove", of, { body });
+    outcome.show(result);
   });
   const verify = () => act(async () => {
     await call("POST /v1/webhooks/{webhook}/verify", of);
@@ -50,7 +81,8 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
     h("h2", null, t`Send test event`),
     h("p", { class: "sub" }, t`Sent once, now, with a fresh id and the header Rung-Test: true. It counts for nothing.`),
     h("div", { class: "actions" }, field(t`Event type`, chooser)), data.element,
-    h("div", { class: "actions" }, button(t`Send`, send, { id: "send-test", class: "primary" }),
+    h("p", { class: "sub" }, t`An examination sends about ten: genuine ones, then forged ones that are to be refused.`),
+    h("div", { class: "actions" }, button(t`Send`, send, { id: "send-test", class: "primary" }), button(t`Examine the receiver`, prove, { id: "prove" }),
       can("manage") && button(t`Ask for the challenge`, verify, { id: "challenge-now" })), outcome.element);
   return {
     element,
@@ -59,12 +91,12 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
       act(offer);
     },
     /** What a person has typed and what came of it, and showing it again. */
-    held: () => ({ type: input.value, data: data.input.value, sample, log }),
+    held: () => ({ type: input.value, data: data.input.value, sample, result }),
     hold(held) {
       input.value = held.type;
-      ({ sample, log } = held);
+      ({ sample, result } = held);
       data.input.value = held.data;
-      outcome.show({ log });
+      outcome.show(result);
     },
   };
 }

@@ -6,7 +6,8 @@
 use rung_api::{
     ApiError, Caller, Code,
     limits::{
-        BY_HAND_WINDOW_MS, RETRIES_OF_KEY, RETRIES_OF_WEBHOOK, TESTS_OF_KEY, TESTS_OF_WEBHOOK,
+        BY_HAND_WINDOW_MS, RETRIES_OF_KEY, RETRIES_OF_WEBHOOK, TESTS_OF_EXAMINATION, TESTS_OF_KEY,
+        TESTS_OF_WEBHOOK,
     },
 };
 use rung_core::domain::id::WebhookId;
@@ -18,6 +19,8 @@ use crate::Management;
 pub(crate) enum ByHand {
     /// A sample event, or a challenge, while the caller waits.
     Test,
+    /// Many sample events, while the caller waits: as many tests.
+    Examination,
     /// A delivery once more.
     Retry,
 }
@@ -25,21 +28,29 @@ pub(crate) enum ByHand {
 impl ByHand {
     fn name(self) -> &'static str {
         match self {
-            Self::Test => "test",
+            Self::Test | Self::Examination => "test",
             Self::Retry => "retry",
+        }
+    }
+
+    /// As how many calls of its name it counts.
+    fn counts(self) -> u64 {
+        match self {
+            Self::Test | Self::Retry => 1,
+            Self::Examination => TESTS_OF_EXAMINATION,
         }
     }
 
     fn of_webhook(self) -> u64 {
         match self {
-            Self::Test => TESTS_OF_WEBHOOK,
+            Self::Test | Self::Examination => TESTS_OF_WEBHOOK,
             Self::Retry => RETRIES_OF_WEBHOOK,
         }
     }
 
     fn of_key(self) -> u64 {
         match self {
-            Self::Test => TESTS_OF_KEY,
+            Self::Test | Self::Examination => TESTS_OF_KEY,
             Self::Retry => RETRIES_OF_KEY,
         }
     }
@@ -66,10 +77,15 @@ impl Management {
         ] {
             let counter = format!("{}#{whose}#{id}#{window}", call.name());
             let store = &self.api.store;
-            let counted = store.count(&caller.tenant.id, &counter, 1, limit, end_ms);
+            let more = call.counts();
+            let counted = store.count(&caller.tenant.id, &counter, more, limit, end_ms);
             if counted.await?.is_none() {
+                let calls = match call {
+                    ByHand::Test | ByHand::Retry => "calls of this kind".to_owned(),
+                    ByHand::Examination => format!("tests, of which this is {more},"),
+                };
                 let message = format!(
-                    "more than {limit} calls of this kind per {whose} in {} s; wait for the number of seconds in Retry-After",
+                    "more than {limit} {calls} per {whose} in {} s; wait for the number of seconds in Retry-After",
                     BY_HAND_WINDOW_MS / 1000
                 );
                 let left_s = end_ms.saturating_sub(now_ms).div_ceil(1000).max(1);

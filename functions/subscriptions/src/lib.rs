@@ -97,7 +97,8 @@ fn calls() -> Routes<Management> {
     const SECRET: &str = "/v1/webhooks/{webhook}/secret";
     const LOG: &str = "/v1/webhooks/{webhook}/logs/{log}";
     const DELIVERIES: &str = "/v1/webhooks/{webhook}/deliveries";
-    of_pages(of_event_types(of_tenants_and_keys(Routes::default())))
+    let routes = of_event_types(of_tenants_and_keys(Routes::default()));
+    of_pages(of_events(routes))
         .get("/v1/webhooks", webhooks::list, docs::list_webhooks)
         .post("/v1/webhooks", webhooks::create, docs::create_webhook)
         .get(WEBHOOK, webhooks::get, docs::get_webhook)
@@ -108,6 +109,11 @@ fn calls() -> Routes<Management> {
             "/v1/webhooks/{webhook}/test",
             webhooks::test,
             docs::test_webhook,
+        )
+        .post(
+            "/v1/webhooks/{webhook}/prove",
+            webhooks::prove,
+            docs::prove_webhook,
         )
         .post(
             "/v1/webhooks/{webhook}/verify",
@@ -173,14 +179,6 @@ fn calls() -> Routes<Management> {
             deliveries::cancel_all,
             docs::cancel_deliveries,
         )
-        .get("/v1/events", events::list, docs::list_events)
-        .get("/v1/events/{event}", events::get, docs::get_event)
-        .delete("/v1/events/{event}", events::delete, docs::delete_event)
-        .post(
-            "/v1/filter-preview",
-            filter_preview::preview,
-            docs::preview_filter,
-        )
         .get("/v1/jobs", jobs::list, docs::list_jobs)
         .get("/v1/jobs/{job}", jobs::get, docs::get_job)
         .post("/v1/jobs/{job}/cancel", jobs::cancel, docs::cancel_job)
@@ -200,6 +198,19 @@ fn of_pages(routes: Routes<Management>) -> Routes<Management> {
         .get("/v1/me", about::me, docs::me)
         .get("/v1/health", about::health, docs::health)
         .get("/openapi.json", openapi, docs::openapi)
+}
+
+/// The same with the calls about events.
+fn of_events(routes: Routes<Management>) -> Routes<Management> {
+    routes
+        .get("/v1/events", events::list, docs::list_events)
+        .get("/v1/events/{event}", events::get, docs::get_event)
+        .delete("/v1/events/{event}", events::delete, docs::delete_event)
+        .post(
+            "/v1/filter-preview",
+            filter_preview::preview,
+            docs::preview_filter,
+        )
 }
 
 /// The same with the calls about event types.

@@ -56,6 +56,12 @@ pub const BY_HAND_WINDOW_MS: u64 = 10_000;
 pub const TESTS_OF_WEBHOOK: u64 = 20;
 /// Most tests and challenges by one key in a window.
 pub const TESTS_OF_KEY: u64 = 60;
+/// As how many tests an examination of a receiver counts: as many requests may it make.
+pub const TESTS_OF_EXAMINATION: u64 = 10;
+const _: () = assert!(TESTS_OF_EXAMINATION <= TESTS_OF_WEBHOOK);
+const _: () = assert!(TESTS_OF_WEBHOOK <= TESTS_OF_KEY);
+/// How long an examination of a receiver may take: API Gateway waits 30 s for an answer, and the function has 29 s.
+pub const EXAMINATION: Duration = Duration::from_secs(25);
 /// Most retries by hand of one webhook in a window.
 pub const RETRIES_OF_WEBHOOK: u64 = 30;
 /// Most retries by hand by one key in a window.

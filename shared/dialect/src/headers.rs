@@ -31,6 +31,7 @@ pub(super) static STANDARD_WEBHOOKS: [HeaderName; 3] =
 pub type Fields = Vec<(HeaderName, HeaderValue)>;
 
 /// A request of an attempt.
+#[derive(Clone)]
 pub struct SignedRequest<'a> {
     /// The header fields, each name once. Those with a secret are marked as sensitive.
     pub headers: Fields,

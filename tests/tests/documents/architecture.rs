@@ -8,11 +8,15 @@ use crate::tree::Tree;
 const PRODUCT: [&str; 3] = ["functions", "shared", "local"];
 
 /// The crates of the product, the lowest first, and which of ours each may depend on.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("shared/base", &[]),
     ("shared/json", &[]),
     ("shared/dialect", &["rung-json"]),
     ("shared/core", &["rung-base", "rung-dialect", "rung-json"]),
+    (
+        "shared/prove",
+        &["rung-base", "rung-core", "rung-dialect", "rung-json"],
+    ),
     (
         "shared/api",
         &["rung-base", "rung-core", "rung-dialect", "rung-json"],
@@ -37,6 +41,7 @@ const CRATES: [(&str, &[&str]); 11] = [
             "rung-core",
             "rung-dialect",
             "rung-json",
+            "rung-prove",
         ],
     ),
     ("local/aws", &["rung-base"]),
@@ -51,6 +56,7 @@ const CRATES: [(&str, &[&str]); 11] = [
             "rung-enqueue",
             "rung-json",
             "rung-local-aws",
+            "rung-prove",
             "rung-subscriptions",
             "rung-sweep",
         ],

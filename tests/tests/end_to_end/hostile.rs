@@ -305,6 +305,7 @@ async fn wrong_methods() {
         "/v1/webhooks",
         "/v1/webhooks/w",
         "/v1/webhooks/w/test",
+        "/v1/webhooks/w/prove",
         "/v1/webhooks/w/logs",
         "/v1/webhooks/w/logs/l",
         "/v1/webhooks/w/logs/l/retry",

@@ -145,6 +145,7 @@ async fn another_tenants_things_are_not_found() {
         ),
         ("DELETE", webhook.path(""), None),
         ("POST", webhook.path("/test"), Some(json!({}))),
+        ("POST", webhook.path("/prove"), Some(json!({}))),
         ("GET", webhook.path("/logs"), None),
         ("GET", webhook.path(&format!("/logs/{log_id}")), None),
         ("POST", webhook.path(&format!("/logs/{log_id}/retry")), None),

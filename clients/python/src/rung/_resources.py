@@ -265,6 +265,11 @@ class Webhooks(_Resource):
         """Sends a sample event now and answers what came of it."""
         return cast(t.LogEntry, self._one("log", "POST", path("/v1/webhooks/{}/test", id), body=body))
 
+    def prove(self, id: str, /, **body: Unpack[t.ProveWebhookRequest]) -> t.ReceiverReport:
+        """Examines the receiver: sends it genuine and forged deliveries, and answers what is to be mended."""
+        report = self._one("report", "POST", path("/v1/webhooks/{}/prove", id), body=body)
+        return cast(t.ReceiverReport, report)
+
     def verify(self, id: str) -> t.Webhook:
         """Asks the endpoint to echo a token."""
         return cast(t.Webhook, self._one("webhook", "POST", path("/v1/webhooks/{}/verify", id), body={}))

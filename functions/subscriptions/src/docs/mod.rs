@@ -49,7 +49,7 @@ pub(crate) use self::{
     tenants::{create_tenant, delete_tenant, get_tenant, list_tenants, put_tenant, update_tenant},
     webhooks::{
         create_webhook, delete_webhook, finish_rotation, get_secret, get_webhook, list_webhooks,
-        put_webhook, rotate_secret, test_webhook, update_webhook, verify_webhook,
+        prove_webhook, put_webhook, rotate_secret, test_webhook, update_webhook, verify_webhook,
     },
 };
 use crate::about::{About, DialectView, Quota};

@@ -4,9 +4,9 @@ use http::StatusCode;
 use rung_api::{
     Code,
     limits::{
-        CLIENT_CERTIFICATE_BYTES, CLIENT_KEY_BYTES, DESCRIPTION_CHARS, HEADER_VALUE_BYTES,
-        IN_FLIGHT_MAX, NAME_CHARS, OVERLAP_MAX_MS, RATE_LIMIT_MAX, SECRET_BYTES, URL_CHARS,
-        WEBHOOK_EVENTS, WEBHOOK_HEADERS,
+        CLIENT_CERTIFICATE_BYTES, CLIENT_KEY_BYTES, DESCRIPTION_CHARS, EXAMINATION,
+        HEADER_VALUE_BYTES, IN_FLIGHT_MAX, NAME_CHARS, OVERLAP_MAX_MS, RATE_LIMIT_MAX,
+        SECRET_BYTES, TESTS_OF_EXAMINATION, URL_CHARS, WEBHOOK_EVENTS, WEBHOOK_HEADERS,
     },
     openapi::{Operation, Schemas, Who},
 };
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{deleted_schema, id, jobs, logs, object, text, time, with};
 use crate::{
     logs::Tested,
-    webhooks::{OldSecretView, view::WebhookView},
+    webhooks::{OldSecretView, ReportView, view::WebhookView},
 };
 
 fn example() -> Value {
@@ -510,6 +510,70 @@ pub(crate) fn delete_webhook(schemas: &mut Schemas) -> Operation {
             }),
         )
         .refuses(&[Code::Busy])
+}
+
+pub(crate) fn prove_webhook(schemas: &mut Schemas) -> Operation {
+    let body = object(
+        &[],
+        json!({
+            "event_type": {
+                "description": "The event type of the sample [default: the first subscribed type].",
+                "type": ["string", "null"],
+                "maxLength": EVENT_TYPE_CHARS,
+            },
+        }),
+    );
+    let finding = |check: &str, outcome: &str, response_status: u16, told: [Value; 2]| {
+        let [problem, mend] = told;
+        json!({
+            "check": check,
+            "outcome": outcome,
+            "response_status": response_status,
+            "elapsed_ms": 142,
+            "problem": problem,
+            "mend": mend,
+        })
+    };
+    let report = json!({
+        "webhook_id": "webhook_5kq2m8x1r7",
+        "tenant_id": "acme",
+        "url": "https://your-domain.com/webhooks/odin",
+        "dialect": "odin",
+        "event_type": "user.lesson.completed",
+        "ok": false,
+        "checks": [
+            finding("delivery", "passed", 200, [Value::Null, Value::Null]),
+            finding("no_signature", "failed", 200, [
+                json!("it answers 200 OK to a delivery without a signature"),
+                json!("answer 401 where the signature's header is missing"),
+            ]),
+        ],
+    });
+    Operation::new(
+        Who::Tenant(Scope::Manage),
+        "proveWebhook",
+        "Examine the receiver.",
+    )
+    .describe(format!(
+        "Sends about ten sample events as tests are sent, also to a disabled webhook: genuine ones, which are to be accepted, then forged ones, which are to be refused. None is logged, retried or counted. What {} s leave no time for is skipped. Counts as {TESTS_OF_EXAMINATION} tests. An unverified webhook cannot be examined.",
+        EXAMINATION.as_secs(),
+    ))
+    .optional_body(body, json!({ "event_type": "user.lesson.completed" }))
+    .answers(
+        StatusCode::OK,
+        "What was found.",
+        [("report", schemas.subschema_for::<ReportView>())],
+        json!({ "report": report }),
+    )
+    .refuses(&[
+        Code::UnknownEventType,
+        Code::PayloadTooLarge,
+        Code::UnstableNumber,
+        Code::ReservedMember,
+        Code::WebhookUnverified,
+        Code::RateLimited,
+        Code::CannotSend,
+    ])
 }
 
 pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {

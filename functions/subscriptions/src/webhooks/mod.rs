@@ -6,6 +6,7 @@ mod client_certificate;
 mod exported;
 mod headers;
 mod list;
+mod prove;
 mod request;
 mod secrets;
 pub(crate) mod view;
@@ -39,6 +40,7 @@ use rung_core::{
         webhooks::{WebhookWritten, place_among_all},
     },
 };
+use rung_dialect::Dialect;
 use rung_json::{Json, limits::REQUEST_BYTES};
 use serde_json::{Value, json};
 
@@ -55,6 +57,7 @@ use self::{
 pub(crate) use self::{
     challenge::verify,
     exported::Exported,
+    prove::{ReportView, prove},
     request::{event_patterns, filter as event_filter},
     secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
 };
@@ -745,28 +748,11 @@ pub(crate) async fn test(
     let webhook = state.webhook(&caller, &id).await?;
     let types = state.event_types(Some(&webhook.tenant)).await?;
     let dialect = state.dialect(&types, &webhook.dialect)?;
-    let catalogue = &dialect.catalogue;
     let mut fields = Fields::of(&body)?;
-    let named = fields.optional("event_type", |value| {
-        value.as_str().ok_or_else(|| "must be a string".to_owned())
-    });
+    let named = fields.optional("event_type", named_type);
     let data = fields.optional("data", read::payload);
     fields.finish()?;
-    let event_type = match named {
-        Some(name) => catalogue.resolve_type(name).ok_or_else(|| {
-            let problem = format!("{name:?} is not an event type; GET /v1/event-types lists them");
-            ApiError::of_field(Code::UnknownEventType, "event_type", problem)
-        })?,
-        None => {
-            let first = webhook.events.first().map_or("*", String::as_str);
-            catalogue
-                .first_type_of(first)
-                .ok_or(Code::UnknownEventType)?
-        }
-    };
-    if challenge::is_demanded(&webhook) {
-        return Err(Code::WebhookUnverified.into());
-    }
+    let event_type = type_to_try(&webhook, dialect, named)?;
     let control = &state.control;
     let event = control.test_event(&webhook, dialect, &types, event_type, data);
     let event = event.map_err(|refusal| rung_api::refused(refusal, "", "event_type", false))?;
@@ -782,4 +768,37 @@ pub(crate) async fn test(
         StatusCode::OK,
         json!({ "log": logs::Tested::of(&attempt, dialect) }),
     ))
+}
+
+/// The name of an event type in a request.
+fn named_type(value: &Json) -> Result<&str, String> {
+    value.as_str().ok_or_else(|| "must be a string".to_owned())
+}
+
+/// The type whose sample a webhook is tried with: the one that is named, else the first subscribed one.
+///
+/// # Errors
+/// When there is no such type, or the webhook is not verified.
+fn type_to_try<'a>(
+    webhook: &'a Webhook,
+    dialect: &'a Dialect,
+    named: Option<&'a str>,
+) -> Result<&'a str, ApiError> {
+    let catalogue = &dialect.catalogue;
+    let event_type = match named {
+        Some(name) => catalogue.resolve_type(name).ok_or_else(|| {
+            let problem = format!("{name:?} is not an event type; GET /v1/event-types lists them");
+            ApiError::of_field(Code::UnknownEventType, "event_type", problem)
+        })?,
+        None => {
+            let first = webhook.events.first().map_or("*", String::as_str);
+            catalogue
+                .first_type_of(first)
+                .ok_or(Code::UnknownEventType)?
+        }
+    };
+    if challenge::is_demanded(webhook) {
+        return Err(Code::WebhookUnverified.into());
+    }
+    Ok(event_type)
 }

@@ -35,6 +35,7 @@ mod operator_keys;
 mod pace;
 mod pauses;
 mod portal;
+mod prove;
 mod publish;
 mod recover;
 mod retention;

@@ -159,6 +159,7 @@ fn of_tenants() -> Table {
     vec![
         (acme(), "/v1/webhooks", 201, hook("https://example.com/a"), hook("https://example.com/b")),
         (acme(), "/v1/webhooks/{webhook}/test", 200, typed("a.b"), typed("a.c")),
+        (acme(), "/v1/webhooks/{webhook}/prove", 200, typed("a.b"), typed("a.c")),
         (acme(), "/v1/webhooks/{webhook}/verify", 200, Value::Null, Value::Null),
         (acme(), "/v1/webhooks/{webhook}/rotate-secret", 200, overlap(60), overlap(61)),
         (acme(), "/v1/webhooks/{webhook}/rotate-secret/finish", 200, Value::Null, Value::Null),

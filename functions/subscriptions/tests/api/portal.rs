@@ -122,6 +122,7 @@ const CALLS: &[(&str, &str, Asks)] = &[
         Of("secrets"),
     ),
     ("POST", "/v1/webhooks/{webhook}/test", Of("test")),
+    ("POST", "/v1/webhooks/{webhook}/prove", Of("test")),
     ("POST", "/v1/webhooks/{webhook}/verify", Of("manage")),
     ("PUT", "/v1/event-types/{type}", Never),
     ("PUT", "/v1/tenants/{tenant}", Never),

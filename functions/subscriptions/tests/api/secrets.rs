@@ -729,6 +729,42 @@ async fn an_encryption_key_is_replaced() {
     refused.assert_error(503, "unavailable");
 }
 
+/// The key of a client certificate is encrypted anew with the rest, and presented without the old encryption key.
+#[tokio::test(start_paused = true)]
+async fn a_client_certificate_outlives_the_encryption_key_that_it_was_given_under() {
+    const OLD: &str = "the-old-encryption-key-0123456789";
+    const NEW: &str = "the-new-encryption-key-0123456789";
+    let mut world = World::with_keys(OLD).await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let certificate = client_certificate("a");
+    let webhook = json!({
+        "url": "https://example.com/hook", "events": ["*"], "client_certificate": certificate,
+    });
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let made = &made.data(201)["webhook"];
+    let path = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+
+    world.change_keys(NEW).await;
+    let refused = world.get(&tenant, &path).await;
+    refused.assert_error(503, "unavailable");
+    world.change_keys(&format!("{NEW}\n{OLD}")).await;
+    let reencrypt = "/v1/reencrypt";
+    let operator = As::operator();
+    let done = world.send(&operator, "POST", reencrypt, json!({})).await;
+    assert_eq!(done.data(200)["rewritten"], 1);
+    world.change_keys(NEW).await;
+    let shown = world.get(&tenant, &path).await;
+    let shown = &shown.data(200)["webhook"]["client_certificate"];
+    assert_eq!(*shown, made["client_certificate"]);
+    let test = format!("{path}/test");
+    let tested = world.send(&tenant, "POST", &test, json!({})).await;
+    tested.data(200);
+    let presented = world.last_post().client_certificate.unwrap();
+    assert_eq!(*presented.certificate, certificate["certificate"]);
+    let presented = presented.private_key.expose();
+    assert_eq!(presented, certificate["private_key"]);
+}
+
 /// One webhook that cannot be decrypted keeps nobody's deliveries up; its own come as soon as the key is back.
 #[tokio::test(start_paused = true)]
 async fn deliveries_wait_for_their_encryption_key_and_only_those() {

@@ -46,6 +46,9 @@ pub(crate) fn by_nobody() -> Record {
 pub(crate) const ADMIN: &str = "the operator's own key";
 const START_MS: u64 = 1_760_000_000_000;
 
+/// What a receiver answers to a request; its body is nobody's business.
+type Script = Arc<dyn Fn(&Outgoing) -> http::Response<()> + Send + Sync>;
+
 /// Where Rung itself is a receiver.
 pub(crate) const OWN_HOST: &str = "rung.example";
 
@@ -63,6 +66,8 @@ struct Receiver {
     cut_off: AtomicBool,
     /// How long an answer takes, in milliseconds.
     takes_ms: AtomicU64,
+    /// What answers instead of all this.
+    script: Mutex<Option<Script>>,
 }
 
 impl Receiver {
@@ -96,10 +101,24 @@ impl Transport for Receiver {
             Ordering::Relaxed,
         );
         let takes_ms = self.takes_ms.load(Ordering::Relaxed);
+        let takes = Duration::from_millis(takes_ms);
         if takes_ms > 0 {
-            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+            tokio::time::sleep(takes.min(outgoing.timeout)).await;
         }
         under_way.fetch_sub(1, Ordering::Relaxed);
+        if takes > outgoing.timeout {
+            return Err(Failure::Timeout(outgoing.timeout));
+        }
+        let script = self.script.lock().unwrap().clone();
+        if let Some(script) = script {
+            let (head, ()) = script(outgoing).into_parts();
+            return Ok(Answer {
+                status: head.status,
+                headers: head.headers,
+                body: Bytes::new(),
+                body_complete: true,
+            });
+        }
         if outgoing.url.host_str() == Some(OWN_HOST) {
             return Ok(self.of_own(outgoing).await);
         }
@@ -281,7 +300,7 @@ pub(crate) struct World {
     /// Partitions that cannot be read.
     pub(crate) throttled: Throttled,
     calls: Arc<AtomicUsize>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     router: Router,
     receiver: Arc<Receiver>,
     /// Its triggers run until this is dropped.
@@ -454,6 +473,7 @@ impl World {
             own: OnceLock::new(),
             cut_off: AtomicBool::new(false),
             takes_ms: AtomicU64::new(0),
+            script: Mutex::default(),
             last: Mutex::default(),
             under_way: Default::default(),
         });
@@ -640,6 +660,14 @@ impl World {
     /// From now on the receiver takes so long to answer.
     pub(crate) fn answer_after(&self, ms: u64) {
         self.receiver.takes_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// From now on this answers.
+    pub(crate) fn answer_by(
+        &self,
+        script: impl Fn(&Outgoing) -> http::Response<()> + Send + Sync + 'static,
+    ) {
+        *self.receiver.script.lock().unwrap() = Some(Arc::new(script));
     }
 
     /// Whether from now on the host that delivers cannot send.

@@ -8,10 +8,6 @@ use serde::Serialize;
 
 use super::screen::{BAD, GOOD, NAME, paint};
 
-/// How far a signed time may be from the clock, in seconds, where nobody says: what receivers of Standard Webhooks and of
-/// `odin` take.
-pub(super) const TOLERANCE_S: u64 = 300;
-
 /// A request and what its receiver knows.
 pub(super) struct Request<'a> {
     pub(super) headers: &'a HeaderMap,

@@ -9,11 +9,12 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rung_base::clock::{Clock as _, SystemClock};
+use rung_dialect::limits::TOLERANCE_S;
 use serde_json::json;
 
 use super::{
     Error,
-    check::{Request, TOLERANCE_S, all_hold, check},
+    check::{Request, all_hold, check},
     choice, json_line,
     screen::{BAD, GOOD, paint},
 };

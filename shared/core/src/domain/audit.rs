@@ -84,6 +84,8 @@ actions! {
     WebhookRotationFinished = "webhook.rotation_finished";
     /// A webhook was sent a sample event.
     WebhookTested = "webhook.tested";
+    /// A webhook's receiver was examined.
+    WebhookProved = "webhook.proved";
     /// A webhook's endpoint was asked to echo a token.
     WebhookVerified = "webhook.verified";
     /// A recovery of a webhook was asked for.

@@ -201,6 +201,22 @@ impl Control {
         })
     }
 
+    /// Whether the schema of a type takes these data: only what it takes is ever published.
+    #[must_use]
+    pub fn takes(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        types: &EventTypes,
+        event_type: &str,
+        data: &Json,
+    ) -> bool {
+        let checked =
+            self.publisher
+                .check_schema(&webhook.tenant, dialect, types, event_type, data);
+        checked.is_ok()
+    }
+
     /// Posts a test event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and counts for nothing.
     ///
     /// # Errors

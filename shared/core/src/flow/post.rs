@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use rung_base::{chance as random, clock::Clock};
-use rung_dialect::{CHALLENGE_TYPE, Dialect, HeaderFault, SignInput};
+use rung_dialect::{CHALLENGE_TYPE, Dialect, Fields, HeaderFault, SignInput, SignedRequest};
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
@@ -60,7 +60,7 @@ impl From<NotMade> for FlowError {
 }
 
 /// What sets a POST apart.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 enum Kind<'a> {
     /// The first attempt of an event.
     First,
@@ -68,8 +68,16 @@ enum Kind<'a> {
     Retry,
     /// A test.
     Test,
+    /// A test that is not genuine: it sends this instead of what would be signed.
+    Forged(&'a SignedRequest<'a>),
     /// It asks the endpoint to echo this token.
     Challenge(&'a str),
+}
+
+impl Kind<'_> {
+    fn is_test(self) -> bool {
+        matches!(self, Self::Test | Self::Forged(_))
+    }
 }
 
 impl From<Trigger> for Kind<'_> {
@@ -111,7 +119,7 @@ impl Poster {
         dialect: &Dialect,
         token: &str,
     ) -> Result<Result<Answer, Failure>, FlowError> {
-        let (_place, slot) = self.slot(webhook, dialect).await?;
+        let (_place, slot) = self.slot(webhook, dialect, None).await?;
         let wall_ms = self.clock.wall_ms();
         let (secret, newer_secrets) = webhook.secrets_at(wall_ms);
         let url = url_on_the_wire(webhook);
@@ -127,18 +135,54 @@ impl Poster {
             newer_secrets: &newer_secrets,
             ..SignInput::default()
         };
-        let sent = self.send(
-            &input,
-            Kind::Challenge(token),
-            webhook,
-            dialect,
-            Hops::NONE,
-            &slot,
-        );
-        match sent.await.answer {
+        let post = Post::new(input, Kind::Challenge(token), webhook, dialect);
+        match self.send(&post, &slot).await.answer {
             Err(Failure::Host(fault)) => Err(fault.into()),
             answer => Ok(answer),
         }
+    }
+
+    /// Posts what an examination asks a webhook's receiver with, with all that a test has; it is not logged. `None` when the time for
+    /// that was up before the receiver's own was.
+    ///
+    /// # Errors
+    /// When this host cannot send.
+    pub async fn examine(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        trial: &Trial<'_>,
+    ) -> Result<Option<Tried>, FlowError> {
+        let left = || {
+            let until = trial.until;
+            until.map(|until| until.saturating_duration_since(Instant::now()))
+        };
+        let held = self.slot(webhook, dialect, left()).await;
+        let kind = trial.forged.map_or(Kind::Test, Kind::Forged);
+        let mut post = Post::new(trial.input, kind, webhook, dialect);
+        let timeout = post.timeout;
+        post.timeout = left().map_or(timeout, |left| left.min(timeout));
+        // Whatever there was to wait for: it is no fault when there is no time to wait.
+        if post.timeout.is_zero() {
+            return Ok(None);
+        }
+        let (_place, slot) = held?;
+        let started = Instant::now();
+        let sent = self.send(&post, &slot).await;
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &sent.answer {
+            Err(Failure::Host(fault)) => return Err((*fault).into()),
+            Err(Failure::Timeout(_)) if post.timeout < timeout => return Ok(None),
+            _ => {}
+        }
+        let answer = sent.answer.as_ref().ok();
+        let outgoing = sent.outgoing.as_ref();
+        Ok(Some(Tried {
+            leads_to: answer.and_then(|answer| leads_to(answer, webhook, outgoing)),
+            elapsed_ms,
+            is_second: sent.is_second,
+            answer: sent.answer.map(|answer| answer.status),
+        }))
     }
 
     /// Makes one POST; the entry says what came of it and when the next one is due.
@@ -153,7 +197,7 @@ impl Poster {
         content: &Content,
     ) -> Result<Attempt, NotMade> {
         // Who waits for a connection has neither signed anything yet nor begun to count the receiver's time.
-        let (place, slot) = self.slot(webhook, dialect).await?;
+        let (place, slot) = self.slot(webhook, dialect, None).await?;
         let (at, key) = (&message.position, message.attempt_key());
         let delivery_id = key.delivery.uuid();
         let wall_ms = self.clock.wall_ms();
@@ -177,16 +221,11 @@ impl Poster {
             ..SignInput::default()
         };
         let (started_ms, started) = (self.clock.now_ms(), Instant::now());
-        let sent = self
-            .send(
-                &input,
-                at.trigger.into(),
-                webhook,
-                dialect,
-                content.hops,
-                &slot,
-            )
-            .await;
+        let post = Post {
+            hops: content.hops,
+            ..Post::new(input, at.trigger.into(), webhook, dialect)
+        };
+        let sent = self.send(&post, &slot).await;
         drop((slot, place));
         let answer = &sent.answer;
         if let Err(Failure::Host(fault)) = answer {
@@ -243,10 +282,16 @@ impl Poster {
     }
 
     /// A place among the webhook's deliveries, and a slot for the POST. What it waits at most and what the receiver may take fit into
-    /// a batch's time.
-    async fn slot(&self, webhook: &Webhook, dialect: &Dialect) -> Result<(Place, Slot), NotMade> {
+    /// a batch's time; if less is `left`, it waits no longer than that.
+    async fn slot(
+        &self,
+        webhook: &Webhook,
+        dialect: &Dialect,
+        left: Option<Duration>,
+    ) -> Result<(Place, Slot), NotMade> {
         let timeout = Duration::from_millis(dialect.timeout_ms);
         let patience = SLOT_AND_POST_TIME.saturating_sub(timeout);
+        let patience = left.map_or(patience, |left| left.min(patience));
         let started = Instant::now();
         let place = self.in_flight.take(webhook, patience).await;
         let place = place.ok_or(NotMade::Busy)?;
@@ -261,34 +306,28 @@ impl Poster {
 
     /// Posts. A receiver that refuses the old secret, where a signature has room for one only, may have switched already: it is
     /// asked once more with the secret in force, within what is left of the time-out.
-    async fn send(
-        &self,
-        input: &SignInput<'_>,
-        kind: Kind<'_>,
-        webhook: &Webhook,
-        dialect: &Dialect,
-        hops: Hops,
-        slot: &Slot,
-    ) -> Sent {
+    async fn send(&self, post: &Post<'_>, slot: &Slot) -> Sent {
         let started = Instant::now();
-        let timeout = Duration::from_millis(dialect.timeout_ms);
-        let first = outgoing(input, kind, webhook, dialect, hops, timeout);
-        let first = self.send_once(first, slot).await;
-        let newest = input.newer_secrets.last();
-        let Some(newest) = newest.filter(|_| dialect.signs_with_one_secret()) else {
+        let first = self.send_once(post.outgoing(), slot).await;
+        let newest = post.input.newer_secrets.last();
+        let is_genuine = !matches!(post.kind, Kind::Forged(_));
+        let Some(newest) = newest.filter(|_| is_genuine && post.dialect.signs_with_one_secret())
+        else {
             return first;
         };
-        if !first.is_refused(dialect) {
+        if !first.is_refused(post.dialect) {
             return first;
         }
-        let input = SignInput {
-            secret: newest,
-            newer_secrets: &[],
-            ..*input
+        let second = Post {
+            input: SignInput {
+                secret: newest,
+                newer_secrets: &[],
+                ..post.input
+            },
+            timeout: post.timeout.saturating_sub(started.elapsed()),
+            ..*post
         };
-        let left = timeout.saturating_sub(started.elapsed());
-        let second = outgoing(&input, kind, webhook, dialect, hops, left);
-        let second = self.send_once(second, slot).await;
+        let second = self.send_once(second.outgoing(), slot).await;
         match &second.answer {
             // The receiver did not hear the secret in force: this is no refusal of it.
             Ok(_) | Err(Failure::Host(_)) => Sent {
@@ -333,95 +372,159 @@ impl Sent {
     }
 }
 
+/// What an examination asks a receiver with.
+pub struct Trial<'a> {
+    /// What a genuine delivery is made of.
+    pub input: SignInput<'a>,
+    /// What is sent instead of that.
+    pub forged: Option<&'a SignedRequest<'a>>,
+    /// When the examination ends, if the receiver's own time does not end before.
+    pub until: Option<Instant>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Tried {
+    /// The answer's status, or why none came.
+    pub answer: Result<StatusCode, Failure>,
+    /// Where a redirect leads to, without the webhook's secrets.
+    pub leads_to: Option<String>,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Whether the receiver has refused the old secret, and this is what it made of the one in force.
+    pub is_second: bool,
+}
+
 /// A webhook's URL with its path's characters escaped, its host in lower case. What cannot be parsed any more is left as it is.
-fn url_on_the_wire(webhook: &Webhook) -> String {
+#[must_use]
+pub fn url_on_the_wire(webhook: &Webhook) -> String {
     Url::parse(&webhook.url).map_or_else(|_| webhook.url.clone(), String::from)
 }
 
-/// The request, or why it cannot be put together.
-fn outgoing(
-    input: &SignInput<'_>,
-    kind: Kind<'_>,
-    webhook: &Webhook,
-    dialect: &Dialect,
+/// A POST that is to be made.
+#[derive(Clone, Copy)]
+struct Post<'a> {
+    input: SignInput<'a>,
+    kind: Kind<'a>,
+    webhook: &'a Webhook,
+    dialect: &'a Dialect,
     hops: Hops,
     timeout: Duration,
-) -> Result<Outgoing, Failure> {
-    let unsigned = |fault| match fault {
-        HeaderFault::Secret(_) => Failure::Unsigned,
-        HeaderFault::Value(_) => Failure::Unsendable,
-    };
-    let (method, url, signed, body) = if let Kind::Challenge(token) = kind {
-        let asked = dialect.challenge(input, token).map_err(unsigned)?;
-        (asked.method, asked.url, asked.headers, asked.body)
-    } else {
-        let request = dialect.request(input).map_err(unsigned)?;
+}
+
+impl<'a> Post<'a> {
+    /// One that no event of Rung's has led to, within the dialect's time-out.
+    fn new(
+        input: SignInput<'a>,
+        kind: Kind<'a>,
+        webhook: &'a Webhook,
+        dialect: &'a Dialect,
+    ) -> Self {
+        Self {
+            input,
+            kind,
+            webhook,
+            dialect,
+            hops: Hops::NONE,
+            timeout: Duration::from_millis(dialect.timeout_ms),
+        }
+    }
+
+    /// How it goes out: method, URL, the dialect's headers, and the body.
+    fn signed(&self) -> Result<(Method, String, Fields, Vec<u8>), Failure> {
+        let unsigned = |fault| match fault {
+            HeaderFault::Secret(_) => Failure::Unsigned,
+            HeaderFault::Value(_) => Failure::Unsendable,
+        };
+        let input = &self.input;
+        let request = match self.kind {
+            Kind::Challenge(token) => {
+                let asked = self.dialect.challenge(input, token).map_err(unsigned)?;
+                return Ok((asked.method, asked.url, asked.headers, asked.body));
+            }
+            Kind::Forged(forged) => forged.clone(),
+            Kind::First | Kind::Retry | Kind::Test => {
+                self.dialect.request(input).map_err(unsigned)?
+            }
+        };
         let url = input.url.to_owned();
-        (
+        Ok((
             Method::POST,
             url,
             request.headers,
             request.body.into_owned(),
-        )
-    };
-    let own = webhook.headers.len() + webhook.secret_headers.len();
-    let mut headers = HeaderMap::with_capacity(signed.len() + own + 2);
-    for (name, value) in &webhook.headers {
-        headers.insert(
-            HeaderName::try_from(name).map_err(|_| Failure::Unsendable)?,
-            HeaderValue::try_from(value).map_err(|_| Failure::Unsendable)?,
-        );
+        ))
     }
-    for (name, value) in &webhook.secret_headers {
-        let name = HeaderName::try_from(name).map_err(|_| Failure::Unsendable)?;
-        let mut value = HeaderValue::try_from(value.expose()).map_err(|_| Failure::Unsendable)?;
-        // The log leaves out the values that are marked so, and HTTP/2 keeps them out of its tables.
-        value.set_sensitive(true);
-        headers.insert(name, value);
+
+    /// The request, or why it cannot be put together.
+    fn outgoing(&self) -> Result<Outgoing, Failure> {
+        let (webhook, dialect) = (self.webhook, self.dialect);
+        let (method, url, signed, body) = self.signed()?;
+        let own = webhook.headers.len() + webhook.secret_headers.len();
+        let mut headers = HeaderMap::with_capacity(signed.len() + own + 2);
+        for (name, value) in &webhook.headers {
+            headers.insert(
+                HeaderName::try_from(name).map_err(|_| Failure::Unsendable)?,
+                HeaderValue::try_from(value).map_err(|_| Failure::Unsendable)?,
+            );
+        }
+        for (name, value) in &webhook.secret_headers {
+            let name = HeaderName::try_from(name).map_err(|_| Failure::Unsendable)?;
+            let value = HeaderValue::try_from(value.expose());
+            let mut value = value.map_err(|_| Failure::Unsendable)?;
+            // The log leaves out the values that are marked so, and HTTP/2 keeps them out of its tables.
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        // Its dialect may have come to send a header that the webhook has of its own: the dialect's takes its place.
+        for (name, value) in signed {
+            headers.insert(name, value);
+        }
+        headers.insert(HOPS, self.hops.header());
+        if self.kind.is_test() {
+            headers.insert(TEST, HeaderValue::from_static("true"));
+        }
+        let own = webhook.headers.keys().chain(webhook.secret_headers.keys());
+        let spelled = dialect.spelled_headers().chain(own.map(String::as_str));
+        let is_retry = matches!(self.kind, Kind::Retry);
+        Ok(Outgoing {
+            method,
+            url: Url::parse(&url).map_err(|_| Failure::Unsendable)?,
+            headers,
+            spelling: spelled.collect::<Spelling>(),
+            body: Bytes::from(body),
+            client_certificate: webhook.client_certificate.clone(),
+            timeout: self.timeout,
+            http1_only: dialect.http1_only,
+            // What went wrong before may be the connection's doing.
+            fresh: is_retry || !webhook.keep_alive.unwrap_or(dialect.keep_alive),
+        })
     }
-    // Its dialect may have come to send a header that the webhook has of its own: the dialect's takes its place.
-    for (name, value) in signed {
-        headers.insert(name, value);
-    }
-    headers.insert(HOPS, hops.header());
-    if matches!(kind, Kind::Test) {
-        headers.insert(TEST, HeaderValue::from_static("true"));
-    }
-    let own = webhook.headers.keys().chain(webhook.secret_headers.keys());
-    let spelled = dialect.spelled_headers().chain(own.map(String::as_str));
-    let is_retry = matches!(kind, Kind::Retry);
-    Ok(Outgoing {
-        method,
-        url: Url::parse(&url).map_err(|_| Failure::Unsendable)?,
-        headers,
-        spelling: spelled.collect::<Spelling>(),
-        body: Bytes::from(body),
-        client_certificate: webhook.client_certificate.clone(),
-        timeout,
-        http1_only: dialect.http1_only,
-        // What went wrong before may be the connection's doing.
-        fresh: is_retry || !webhook.keep_alive.unwrap_or(dialect.keep_alive),
-    })
 }
 
 /// What an answer that is no success comes to. One that leads elsewhere is not followed, so it says where.
 fn refusal(answer: &Answer, webhook: &Webhook, outgoing: Option<&Outgoing>) -> String {
+    let status = answer.status;
+    match leads_to(answer, webhook, outgoing) {
+        None => format!("The receiver responded with {status}."),
+        Some(to) => format!(
+            "The receiver responded with {status}: a redirect to {to}, which is not followed. Set the webhook's URL to where it answers."
+        ),
+    }
+}
+
+/// Where a redirect leads to, without the webhook's secrets.
+fn leads_to(answer: &Answer, webhook: &Webhook, outgoing: Option<&Outgoing>) -> Option<String> {
     let location = answer.headers.get(header::LOCATION);
-    let location = location.filter(|_| answer.status.is_redirection());
-    let Some((location, outgoing)) = location.zip(outgoing) else {
-        return format!("The receiver responded with {}.", answer.status);
-    };
+    let location = location.filter(|_| answer.status.is_redirection())?;
     let given = String::from_utf8_lossy(location.as_bytes());
-    let to = outgoing
+    let to = outgoing?
         .url
         .join(&given)
         .map_or_else(|_| given.into_owned(), String::from);
-    let to: String = to.chars().take(TOLD_URL_CHARS).collect();
-    let told = format!(
-        "The receiver responded with {}: a redirect to {to}, which is not followed. Set the webhook's URL to where it answers.",
-        answer.status
-    );
-    without_secrets(webhook, told)
+    // What is cut off in the middle would not be found any more.
+    let to = without_secrets(webhook, to);
+    Some(to.chars().take(TOLD_URL_CHARS).collect())
 }
 
 /// How long to wait after this failure, in milliseconds; `None` when the ladder is used up.
@@ -496,7 +599,8 @@ fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answ
 
 /// What a receiver has answered, without the webhook's secrets and the values of its secret headers: some receivers echo what they
 /// get, and some dialects send the secret itself.
-fn without_secrets(webhook: &Webhook, mut text: String) -> String {
+#[must_use]
+pub fn without_secrets(webhook: &Webhook, mut text: String) -> String {
     let old = webhook.old_secrets.iter().map(|old| &old.secret);
     for secret in old.chain([&webhook.secret]) {
         let secret = secret.expose();

@@ -95,7 +95,8 @@ impl Store {
         row: &Row,
         attributes: &[&'static str],
     ) -> Result<(), StoreError> {
-        const AS_READ: [&str; 4] = [":r0", ":r1", ":r2", ":r3"];
+        /// No row has more attributes that are encrypted than a webhook's: one without a name here would keep its old key.
+        const AS_READ: [&str; webhooks::ENCRYPTED.len()] = [":r0", ":r1", ":r2", ":r3", ":r4"];
         let key = row.key()?;
         let mut encrypted = Builder::new(key.0, key.1);
         let (mut conditions, mut values) = (Vec::new(), Vec::new());

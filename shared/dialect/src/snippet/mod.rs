@@ -17,7 +17,7 @@ mod scheme;
 use std::fmt;
 
 use self::scheme::Scheme;
-use super::Dialect;
+use super::{Dialect, limits::TOLERANCE_S};
 
 /// What a receiver knows by a name of its own in a snippet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +49,6 @@ enum Piece {
     Text(String),
     Variable(Variable),
 }
-
-/// How far the time of a signature may be from the receiver's, in seconds: what Standard Webhooks and Stripe recommend.
-const TOLERANCE_S: u64 = 300;
 
 /// A language that snippets are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -564,6 +564,42 @@ async fn listen_is_a_webhook_for_as_long_as_it_runs() {
     }
 }
 
+/// It is sent what the webhook's deliveries have, and fails where something is wrong.
+#[tokio::test]
+async fn the_receiver_of_a_webhook_is_examined() {
+    let rung = rung(&[]).await;
+    let user = User::logged_in(&rung).await;
+    let receiver = Receiver::always(200).await;
+    let tenant = Tenant::create(&rung, "acme", "odin").await;
+    let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
+    let prove = format!("webhooks prove {} --tenant acme", webhook.id);
+    let proved = user
+        .run(&format!(
+            "{prove} --event-type user.lesson.completed --json"
+        ))
+        .await;
+    assert_eq!(proved.code, Some(1), "{}", proved.stderr);
+    let report = &proved.lines()[0];
+    for (name, expected) in [
+        ("webhook_id", json!(webhook.id)),
+        ("tenant_id", json!("acme")),
+        ("event_type", json!("user.lesson.completed")),
+        ("ok", json!(false)),
+    ] {
+        assert_eq!(report[name], expected);
+    }
+    let proved = user.run(&prove).await;
+    assert_eq!(proved.code, Some(1));
+    let told = proved.stdout;
+    assert!(
+        told.contains("✔ delivery") && told.contains("✘ no_signature"),
+        "{told}"
+    );
+    for request in receiver.received() {
+        assert_eq!(request.must("rung-test"), "true");
+    }
+}
+
 /// What was there is shown, oldest first, then what comes.
 #[tokio::test]
 async fn logs_are_followed() {

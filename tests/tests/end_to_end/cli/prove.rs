@@ -100,12 +100,13 @@ async fn a_good_receiver_is_found_good() {
     for request in &received {
         assert_eq!(request.must("rung-test"), "true");
     }
-    assert_eq!(check(&report, "old_timestamp")["status"], 401);
+    assert_eq!(check(&report, "old_timestamp")["response_status"], 401);
 
     let url = receiver.url("/hook");
     let flags = ["prove", &url, "--dialect", "odin", "--secret", SECRET];
     let told = run(&flags, "").await.ok().stdout;
     assert!(told.contains("✔ changed_body"), "{told}");
+    assert!(!told.contains("--snippet"), "{told}");
 }
 
 #[tokio::test]
@@ -117,6 +118,15 @@ async fn what_is_not_verified_is_found() {
         "old_timestamp",
     ];
     assert_eq!(wrong(|_| 204).await, forgeries);
+    let careless = Receiver::always(200).await;
+    let url = careless.url("/hook");
+    let flags = ["prove", &url, "--dialect", "odin", "--secret", SECRET];
+    let told = run(&flags, "").await.stdout;
+    let how = "`rung dialects show odin --snippet python` shows how to verify";
+    assert!(
+        told.contains("✘ changed_body") && told.contains(how),
+        "{told}"
+    );
     let never_old = |request: &Received| {
         if verifies(request, u64::MAX) {
             200
@@ -179,7 +189,7 @@ async fn a_receiver_that_accepts_nothing_is_told_what_to_do() {
     for (status, told) in [(410, "disable"), (401, "secret"), (500, "success")] {
         let (_, report) = prove(&Receiver::always(status).await).await;
         assert_eq!(with(&report, "failed"), ["delivery"]);
-        assert_eq!(check(&report, "delivery")["status"], status);
+        assert_eq!(check(&report, "delivery")["response_status"], status);
         let mend = check(&report, "delivery")["mend"].as_str().unwrap();
         assert!(mend.contains(told), "{mend}");
     }

@@ -418,6 +418,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ("retryDelivery", "delivery.retried"),
     ("rotateSecret", "webhook.secret_rotated"),
     ("testWebhook", "webhook.tested"),
+    ("proveWebhook", "webhook.proved"),
     ("updateKey", "key.updated"),
     ("updateOperatorKey", "key.updated"),
     ("updateTenant", "tenant.updated"),

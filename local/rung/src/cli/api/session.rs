@@ -5,7 +5,7 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use serde_json::Value;
 
 use super::{
-    super::{Error, json_line},
+    super::{Error, json_line, prove::report},
     ask::{Ask, List, with_query},
     client::Client,
     table::{Table, fields},
@@ -54,6 +54,21 @@ impl<'a> Session<'a> {
             }
             None => Ok(ExitCode::SUCCESS),
         }
+    }
+
+    /// Makes the call that examines a receiver, and shows its report; fails if something is wrong.
+    pub(super) async fn prove(&mut self, ask: Ask) -> Result<ExitCode, Error> {
+        let data = self.client.call(ask.method, &ask.path, ask.sent).await?;
+        let report = &data[ask.of];
+        if self.json {
+            json_line(self.out, report)?;
+        } else {
+            report::print(report, self.out)?;
+        }
+        Ok(match report["ok"].as_bool() {
+            Some(true) => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        })
     }
 
     /// Shows the thing that an answer is about, and after it what else the answer has.

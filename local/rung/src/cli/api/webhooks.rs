@@ -21,6 +21,7 @@ Examples:
   rung webhooks create https://acme.example/hook --tenant acme --events '*' --secret-file secret
   rung webhooks list --health failing,disabled
   rung webhooks test webhook_5kq2m8x1r7 --tenant acme --event-type order.paid
+  rung webhooks prove webhook_5kq2m8x1r7 --tenant acme
   rung webhooks update webhook_5kq2m8x1r7 --tenant acme --status active --recover
   rung webhooks update webhook_5kq2m8x1r7 --tenant acme --client-certificate client.pem --client-key client.key
   echo '{\"secret_headers\": {\"Authorization\": \"Bearer …\"}}' | rung webhooks update webhook_5kq2m8x1r7 --tenant acme --from -
@@ -52,6 +53,14 @@ pub(crate) enum Command {
         /// The webhook's id
         id: Segment,
         /// The type [default: the first that it subscribes to]
+        #[arg(long, value_name = "TYPE")]
+        event_type: Option<String>,
+    },
+    /// Examine the receiver: what it verifies, takes, answers, and how quickly; fail if something is wrong
+    Prove {
+        /// The webhook's id
+        id: Segment,
+        /// The type whose sample is sent [default: the first that it subscribes to]
         #[arg(long, value_name = "TYPE")]
         event_type: Option<String>,
     },
@@ -237,6 +246,11 @@ impl Remote for Command {
             Self::Test { id, event_type } => {
                 let body = json!({ "event_type": event_type });
                 Ask::post(format!("/v1/webhooks/{id}/test"), &body, "log")
+            }
+            Self::Prove { id, event_type } => {
+                let body = json!({ "event_type": event_type });
+                let ask = Ask::post(format!("/v1/webhooks/{id}/prove"), &body, "report");
+                return session.prove(ask).await;
             }
             Self::Verify { id } => Ask::post(format!("/v1/webhooks/{id}/verify"), none, OF),
             Self::Secret { id } => Ask::get(format!("/v1/webhooks/{id}/secret"), "").once("secret"),

@@ -12,7 +12,7 @@ use std::{
 use axum::response::IntoResponse as _;
 use http::StatusCode;
 use rung_base::clock::{Clock as _, SystemClock};
-use rung_dialect::Dialect;
+use rung_dialect::{Dialect, limits::TOLERANCE_S};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -24,7 +24,7 @@ use tokio::{
 use super::super::{
     Error,
     api::client::Client,
-    check::{Check, Request, TOLERANCE_S, all_hold, check},
+    check::{Check, Request, all_hold, check},
     receiver::{Arrival, serve},
 };
 

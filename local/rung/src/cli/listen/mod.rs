@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rung_base::clock::{Clock as _, SystemClock};
 use rung_core::egress::{self, Outgoing, Slot, Spelling, Transport as _, policy::is_framing};
-use rung_dialect::{ChallengeAnswer, Dialect};
+use rung_dialect::{ChallengeAnswer, Dialect, limits::TOLERANCE_S};
 use serde_json::json;
 use tokio::{
     net::TcpListener,
@@ -35,7 +35,7 @@ use self::{
 };
 use super::{
     Error,
-    check::{Request, TOLERANCE_S, all_hold, check},
+    check::{Request, all_hold, check},
     choice, json_line,
     receiver::{Arrival, asked_to_end, serve},
     runtime,

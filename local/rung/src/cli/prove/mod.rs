@@ -1,24 +1,25 @@
 //! `rung prove`: examines a receiver before it goes live.
 //!
-//! It sends what Rung sends ([`request`]): genuine deliveries, which are to be accepted, and forged ones, which are to be refused.
-//! What each has shown is a [`Finding`], with a mend where something is wrong ([`report`]).
+//! What it sends and what that shows is `rung_prove`'s; [`report`] shows it to people.
 
-mod report;
-mod request;
+pub(super) mod report;
 
-use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Write, process::ExitCode, sync::Arc};
 
-use http::{HeaderMap, header::LOCATION};
 use rung_base::clock::{Clock as _, SystemClock};
-use rung_core::egress::{self, Answer, Failure, Outgoing, Slot, Spelling, Transport as _};
-use rung_dialect::Dialect;
-use serde_json::json;
+use rung_core::{
+    domain::{
+        id::{TenantId, WebhookId},
+        webhook::{Secret, Webhook},
+    },
+    egress,
+    flow::post::Poster,
+};
+use rung_dialect::{Dialect, EVERY_TYPE};
+use rung_json::Json;
+use rung_prove::Examination;
 use url::Url;
 
-use self::{
-    report::{Finding, Outcome},
-    request::{Forgery, Maker, Oddity, Request},
-};
 use super::{Error, choice, json_line, runtime};
 
 /// The file descriptors for a connection at a time, and the name look-ups.
@@ -62,214 +63,75 @@ fn url(text: &str) -> Result<Url, String> {
 
 pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error> {
     let dialect = choice::dialect(&args.dialect)?;
-    let maker = Maker::new(
-        Arc::clone(&dialect),
-        &args.url,
-        &args.secret,
-        args.event_type.as_deref(),
-    )?;
-    let receiver = Receiver {
-        transport: egress::Client::new(
-            egress::Policy::default(),
-            egress::Roots::builtin(),
-            DESCRIPTORS,
-        ),
-        url: args.url.clone(),
-        dialect: Arc::clone(&dialect),
+    dialect.check_secret(&args.secret)?;
+    let catalogue = &dialect.catalogue;
+    let event_type = match &args.event_type {
+        Some(event_type) => catalogue.resolve_type(event_type),
+        None => catalogue.first_type_of(EVERY_TYPE),
     };
-    let findings = runtime()?.block_on(examine(&maker, &receiver))?;
-    let is_fit = findings
-        .iter()
-        .all(|finding| finding.outcome != Outcome::Failed);
+    let event_type = event_type.ok_or_else(|| format!("{} has no such type", dialect.name))?;
+    let schema = catalogue
+        .get(event_type)
+        .and_then(|listed| listed.schema.as_ref());
+    let client = egress::Client::new(
+        egress::Policy::default(),
+        egress::Roots::builtin(),
+        DESCRIPTORS,
+    );
+    let clock = Arc::new(SystemClock);
+    let examination = Examination {
+        poster: &Poster::new(Arc::new(client), clock.clone()),
+        clock: &*clock,
+        webhook: &webhook(args, &dialect)?,
+        dialect: &dialect,
+        event_type,
+        takes: &|data| schema.is_none_or(|schema| schema.check(data).violations.is_empty()),
+        within: None,
+    };
+    let report = runtime()?.block_on(examination.run())?;
     if args.json {
-        let report = json!({
-            "url": args.url.as_str(),
-            "dialect": dialect.name,
-            "event_type": maker.event_type(),
-            "ok": is_fit,
-            "checks": findings,
-        });
         json_line(out, &report)?;
     } else {
-        report::print(&args.url, &dialect, &findings, out)?;
+        report::print(&serde_json::to_value(&report)?, out)?;
     }
-    Ok(if is_fit {
+    Ok(if report.ok {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-async fn examine(maker: &Maker, receiver: &Receiver) -> Result<Vec<Finding>, Error> {
-    let delivery = maker.genuine(None)?;
-    let first = receiver.send(&delivery).await;
-    let mut findings = vec![receiver.accepts("delivery", &first)];
-    if findings[0].outcome == Outcome::Failed {
-        let rest = ["repeat"].into_iter();
-        let rest = rest.chain(Oddity::ALL.map(Oddity::check));
-        let rest = rest
-            .chain(Forgery::ALL.map(Forgery::check))
-            .chain(["speed"]);
-        findings.extend(rest.map(|check| Finding::skipped(check, "no delivery is accepted")));
-        return Ok(findings);
-    }
-    let mut slowest_ms = first.elapsed_ms;
-    let repeat = receiver.send(&delivery).await;
-    slowest_ms = slowest_ms.max(repeat.elapsed_ms);
-    findings.push(receiver.accepts("repeat", &repeat));
-    for oddity in Oddity::ALL {
-        findings.push(match maker.genuine(Some(oddity)) {
-            Ok(request) => {
-                let exchange = receiver.send(&request).await;
-                slowest_ms = slowest_ms.max(exchange.elapsed_ms);
-                receiver.accepts(oddity.check(), &exchange)
-            }
-            Err(refused) => Finding::skipped(oddity.check(), refused.to_string()),
-        });
-    }
-    for forgery in Forgery::ALL {
-        findings.push(match maker.forged(forgery)? {
-            Ok(request) => receiver.refuses(forgery, &receiver.send(&request).await),
-            Err(reason) => Finding::skipped(forgery.check(), reason),
-        });
-    }
-    findings.push(speed(slowest_ms, receiver.dialect.timeout_ms));
-    Ok(findings)
-}
-
-/// The receiver that is examined.
-struct Receiver {
-    transport: egress::Client,
-    url: Url,
-    dialect: Arc<Dialect>,
-}
-
-/// What came of a request.
-struct Exchange {
-    result: Result<Answer, Failure>,
-    elapsed_ms: u64,
-}
-
-impl Exchange {
-    fn status(&self) -> Option<u16> {
-        let answer = self.result.as_ref().ok()?;
-        Some(answer.status.as_u16())
-    }
-}
-
-impl Receiver {
-    async fn send(&self, request: &Request) -> Exchange {
-        let outgoing = Outgoing {
-            method: http::Method::POST,
-            url: self.url.clone(),
-            headers: HeaderMap::from_iter(request.headers.iter().cloned()),
-            spelling: self.dialect.spelled_headers().collect::<Spelling>(),
-            body: request.body.clone(),
-            client_certificate: None,
-            timeout: Duration::from_millis(self.dialect.timeout_ms),
-            http1_only: self.dialect.http1_only,
-            fresh: !self.dialect.keep_alive,
-        };
-        let began_ms = SystemClock.wall_ms();
-        let result = self.transport.post(&outgoing, &Slot::uncounted()).await;
-        Exchange {
-            result,
-            elapsed_ms: SystemClock.wall_ms().saturating_sub(began_ms),
-        }
-    }
-
-    /// A genuine delivery is accepted.
-    fn accepts(&self, check: &'static str, exchange: &Exchange) -> Finding {
-        let finding = Finding::passed(check, exchange.status(), Some(exchange.elapsed_ms));
-        let answer = match &exchange.result {
-            Err(failure) => return finding.failed(failure.to_string(), mend_of(failure)),
-            Ok(answer) => answer,
-        };
-        let status = answer.status;
-        if self.dialect.is_success(status.as_u16()) {
-            return finding;
-        }
-        let problem = format!("it answers {status}");
-        if status.is_redirection() {
-            let to = answer.headers.get(LOCATION);
-            let to = to.map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());
-            let to = to.and_then(|to| self.url.join(&to).ok());
-            return match to {
-                Some(to) => finding.failed(
-                    format!("{problem}, a redirect to {to}"),
-                    format!("give {to} as the webhook's URL: redirects are not followed"),
-                ),
-                None => finding.failed(problem, "answer by yourself: redirects are not followed"),
-            };
-        }
-        let mend = match (check, status.as_u16()) {
-            (_, 410) => "answer 410 only when no delivery is wanted any more: it may disable the webhook at once".to_owned(),
-            ("repeat", _) => "accept what you know already with a success: each delivery may come more than once".to_owned(),
-            ("delivery", 401 | 403) => format!(
-                "is the secret the receiver's? `rung dialects show {} --snippet python` shows how to verify",
-                self.dialect.name
-            ),
-            ("delivery", _) => "answer a success as soon as the delivery is verified and stored".to_owned(),
-            _ => "accept any data that an event may have: verify the raw body, and read JSON with a parser that takes all of it".to_owned(),
-        };
-        finding.failed(problem, mend)
-    }
-
-    /// A forged delivery is refused.
-    fn refuses(&self, forgery: Forgery, exchange: &Exchange) -> Finding {
-        let check = forgery.check();
-        let finding = Finding::passed(check, exchange.status(), Some(exchange.elapsed_ms));
-        match &exchange.result {
-            Err(failure) => finding.failed(
-                failure.to_string(),
-                "answer 401 to what does not verify, also when it cannot be read",
-            ),
-            Ok(answer) if self.dialect.is_success(answer.status.as_u16()) => finding.failed(
-                format!("it answers {} to {}", answer.status, forgery.what()),
-                forgery.mend(&self.dialect.name),
-            ),
-            Ok(answer) if answer.status.as_u16() == 410 => finding.failed(
-                format!("it answers 410 to {}", forgery.what()),
-                "refuse with 401: 410 says that no delivery is wanted any more, and may disable the webhook at once",
-            ),
-            Ok(_) => finding,
-        }
-    }
-}
-
-/// The slowest answer is to leave half of the time-out.
-fn speed(slowest_ms: u64, timeout_ms: u64) -> Finding {
-    let finding = Finding::passed("speed", None, Some(slowest_ms));
-    if slowest_ms <= timeout_ms / 2 {
-        return finding;
-    }
-    finding.failed(
-        format!("an answer took {slowest_ms} ms, and the time-out is {timeout_ms} ms"),
-        "answer first, and do the work afterwards",
-    )
-}
-
-fn mend_of(failure: &Failure) -> &'static str {
-    match failure {
-        Failure::Timeout(_) => "answer first, and do the work afterwards",
-        Failure::Refused => "is it running, and does it listen at this port?",
-        Failure::HostNotFound | Failure::Dns => "is the host's name right, and public?",
-        Failure::CertificateIssuer | Failure::CertificateSelfSigned => {
-            "serve a certificate of a public authority, with its intermediate certificates"
-        }
-        Failure::CertificateExpired => "renew the certificate",
-        Failure::CertificateName => "serve a certificate for this host's name",
-        _ => "can it be reached from where Rung runs?",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_that_leaves_less_than_half_of_the_time_is_slow() {
-        assert_eq!(speed(5_000, 10_000).outcome, Outcome::Passed);
-        assert_eq!(speed(5_001, 10_000).outcome, Outcome::Failed);
-    }
+/// A webhook of nobody's with the receiver that is examined.
+fn webhook(args: &Args, dialect: &Dialect) -> Result<Webhook, Error> {
+    let now_ms = SystemClock.now_ms();
+    Ok(Webhook {
+        tenant: TenantId::parse("prove")?,
+        id: WebhookId::parse("wh_prove")?,
+        url: args.url.to_string(),
+        events: vec![EVERY_TYPE.to_owned()],
+        filter: None,
+        rate_limit: None,
+        pace_epoch: now_ms,
+        max_in_flight: None,
+        keep_alive: None,
+        name: None,
+        description: None,
+        secret: Secret::new(args.secret.clone()),
+        old_secrets: Vec::new(),
+        headers: BTreeMap::new(),
+        secret_headers: BTreeMap::new(),
+        client_certificate: None,
+        metadata: Json::empty(),
+        dialect: dialect.name.clone(),
+        challenge: false,
+        disabled: None,
+        disabled_before_ms: None,
+        outage: None,
+        pause: None,
+        epoch: now_ms,
+        first_epoch: now_ms,
+        revision: 0,
+        enabled_ms: now_ms,
+        created_ms: now_ms,
+    })
 }

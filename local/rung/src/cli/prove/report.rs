@@ -1,102 +1,86 @@
-//! What `prove` tells.
+//! How people see what an examination has shown.
 
-use std::io::{self, Write};
+use std::io;
 
-use rung_dialect::Dialect;
-use serde::Serialize;
-use url::Url;
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::super::screen::{BAD, GOOD, NAME, QUIET, TITLE, paint, tame};
+use super::super::{
+    Error,
+    screen::{BAD, GOOD, NAME, QUIET, TITLE, paint, tame},
+};
 
-/// What a check has shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
-    Passed,
-    Failed,
-    /// It could not be examined.
-    Skipped,
+/// A report as Rung's API answers it. Checks and outcomes may be those of another version.
+#[derive(Deserialize)]
+struct Report {
+    url: String,
+    dialect: String,
+    checks: Vec<Finding>,
 }
 
-/// A check and what it has shown.
-#[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    check: &'static str,
-    pub(super) outcome: Outcome,
-    /// The answer's status, if one came.
-    status: Option<u16>,
+#[derive(Deserialize)]
+struct Finding {
+    check: String,
+    outcome: String,
+    response_status: Option<u16>,
     elapsed_ms: Option<u64>,
-    /// What is wrong, or why it was not examined.
     problem: Option<String>,
     mend: Option<String>,
 }
 
 impl Finding {
-    pub(super) fn passed(
-        check: &'static str,
-        status: Option<u16>,
-        elapsed_ms: Option<u64>,
-    ) -> Self {
-        Self {
-            check,
-            outcome: Outcome::Passed,
-            status,
-            elapsed_ms,
-            problem: None,
-            mend: None,
-        }
+    fn has_failed(&self) -> bool {
+        self.outcome == "failed"
     }
 
-    pub(super) fn skipped(check: &'static str, reason: impl Into<String>) -> Self {
-        Self {
-            outcome: Outcome::Skipped,
-            problem: Some(reason.into()),
-            ..Self::passed(check, None, None)
-        }
-    }
-
-    pub(super) fn failed(self, problem: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            outcome: Outcome::Failed,
-            problem: Some(problem.into()),
-            mend: Some(mend.into()),
-            ..self
+    /// Whether it is about verifying.
+    fn is_of_signatures(&self) -> bool {
+        match &*self.check {
+            "delivery" => matches!(self.response_status, Some(401 | 403)),
+            check => matches!(check, "changed_body" | "other_secret"),
         }
     }
 }
 
-pub(super) fn print(
-    url: &Url,
-    dialect: &Dialect,
-    findings: &[Finding],
-    out: &mut impl Write,
-) -> io::Result<()> {
+/// # Errors
+/// When it is no report, or cannot be written.
+pub(in crate::cli) fn print(
+    report: &Value,
+    out: &mut (impl io::Write + ?Sized),
+) -> Result<(), Error> {
+    let report = Report::deserialize(report)?;
+    let dialect = tame(&report.dialect);
     writeln!(
         out,
         "{} as {}",
-        paint(TITLE, url),
-        paint(NAME, &dialect.name)
+        paint(TITLE, tame(&report.url)),
+        paint(NAME, &dialect)
     )?;
-    for finding in findings {
-        let (style, mark) = match finding.outcome {
-            Outcome::Passed => (GOOD, "✔"),
-            Outcome::Failed => (BAD, "✘"),
-            Outcome::Skipped => (QUIET, "–"),
+    for finding in &report.checks {
+        let (style, mark) = match &*finding.outcome {
+            "passed" => (GOOD, "✔"),
+            "failed" => (BAD, "✘"),
+            _ => (QUIET, "–"),
         };
         let mut told = Vec::new();
         if let Some(problem) = &finding.problem {
             told.push(tame(problem));
-        } else if let Some(status) = finding.status {
+        } else if let Some(status) = finding.response_status {
             told.push(status.to_string());
         }
         if let Some(elapsed_ms) = finding.elapsed_ms {
             told.push(format!("{elapsed_ms} ms"));
         }
-        let name = finding.check;
+        let name = tame(&finding.check);
         writeln!(out, "{} {name:<14} {}", paint(style, mark), told.join(", "))?;
         if let Some(mend) = &finding.mend {
             writeln!(out, "  {:<14} {}", "", paint(QUIET, tame(mend)))?;
         }
+    }
+    let mut wrong = report.checks.iter().filter(|finding| finding.has_failed());
+    if wrong.any(Finding::is_of_signatures) {
+        let how = format!("`rung dialects show {dialect} --snippet python` shows how to verify");
+        writeln!(out, "{}", paint(QUIET, how))?;
     }
     Ok(())
 }

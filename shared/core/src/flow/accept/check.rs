@@ -130,7 +130,11 @@ impl Publisher {
     }
 }
 
-pub(in crate::flow) fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
+/// The body of an event in a dialect, in its stored form.
+///
+/// # Errors
+/// When the event cannot be said in it.
+pub fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal> {
     dialect
         .body(facts)
         .map(Bytes::from)

@@ -25,6 +25,11 @@ use futures_util::future::join_all;
 use rung_base::clock::{Clock, milliseconds, timestamp};
 use rung_dialect::{Dialect, Dialects, EventFacts};
 
+pub use self::{
+    check::body,
+    own::OwnEvent,
+    request::{Accepted, NewEvent, Refusal},
+};
 pub(super) use self::{
     identity::new_event_id,
     messages::{delivery_key, first_message},
@@ -35,10 +40,6 @@ use self::{
     messages::{fanout, first_attempt, target},
     routes::{Matching, Routes},
     schemas::Schemas,
-};
-pub use self::{
-    own::OwnEvent,
-    request::{Accepted, NewEvent, Refusal},
 };
 use super::{FlowError, event_types::Deployments, overdue_ms};
 use crate::{
