@@ -224,13 +224,13 @@ function distance(text) {
   return t`in ${Math.round(seconds / size)} ${unit}`;
 }
 
-const written = (value, digits) => new Intl.NumberFormat(undefined, { maximumFractionDigits: digits }).format(value);
+const decimal = (value, digits) => new Intl.NumberFormat(undefined, { maximumFractionDigits: digits }).format(value);
 
 /** A duration in one unit, which is small enough to say something: up to two minutes are told in seconds. */
 export function duration(ms) {
   if (ms === null || ms === undefined) return "–";
   const [size, unit] = [[86_400_000, "d", 1], [3_600_000, "h", 1], [60_000, "min", 2], [1000, "s", 1]].find(([size, , least]) => ms >= least * size) ?? [1, "ms"];
-  return `${written(ms / size, ms < 10 * size ? 1 : 0)} ${unit}`;
+  return `${decimal(ms / size, ms < 10 * size ? 1 : 0)} ${unit}`;
 }
 
 /** A share of a whole; never rounded up to all or down to nothing. */
@@ -238,7 +238,7 @@ export function share(part, whole) {
   if (!whole) return "–";
   const percent = (100 * part) / whole;
   const shown = percent > 99 && percent < 100 ? Math.min(percent, 99.9) : percent > 0 && percent < 1 ? Math.max(percent, 0.1) : Math.round(percent);
-  return `${written(shown, 1)} %`;
+  return `${decimal(shown, 1)} %`;
 }
 
 export const count = (number) => number.toLocaleString();
