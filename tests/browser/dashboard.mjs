@@ -110,7 +110,7 @@ async function tab({ bypassCSP = false } = {}) {
 async function open(page, address) {
   await page.goto("about:blank");
   await page.goto(`${base}/#${address}`);
-  await page.waitForSelector("#main > *");
+  await page.waitForSelector("#main > :not(.skeleton)");
   await page.waitForSelector("#progress", { state: "hidden" });
 }
 

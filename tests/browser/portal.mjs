@@ -319,3 +319,12 @@ test("why a webhook gets nothing is said in the reader's language", async () => 
   await page.waitForSelector("tbody tr:has-text('Endpunkt nicht geprüft')");
   await context.close();
 });
+
+test("whose plan has no webhooks is offered none, and told why", async () => {
+  await call(undefined, "POST", "/v1/tenants", { id: "small", name: "Small", dialect: "odin", plan: "free" });
+  const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/small/portal-links", { capabilities: ["manage"] });
+  const { page, context } = await opened(browser, base, url);
+  await page.waitForSelector("text=The plan has no webhooks.");
+  assert.equal(await page.locator("text=Add webhook").count(), 0);
+  await context.close();
+});

@@ -18,8 +18,9 @@ export const kept = (() => {
 })();
 
 /**
- * Who is signed in: the key or a portal link's token, what it can do, whether it is an operator's or a link's, the tenant,
- * the only webhook that it shows, when it ends by the browser's clock and how long it lives, and where it leads back to.
+ * Who is signed in: the key or a portal link's token, what it can do, whether the tenant's plan has no webhooks, whether it is an
+ * operator's or a link's, the tenant, the only webhook that it shows, when it ends by the browser's clock and how long it lives,
+ * and where it leads back to.
  */
 export function session() {
   try {
@@ -170,14 +171,15 @@ export async function sentencesAt(address) {
 export async function signIn(key) {
   // A header is one line of Latin letters; anything else would fail without saying why.
   if (!/^[\x21-\x7e]+$/.test(key)) throw new ApiError(0, { code: "invalid_key", message: "a key consists of printable ASCII characters without spaces" });
-  const { data: { key: known, portal_link: link }, at } = await request(key, "GET /v1/me");
+  const { data: { key: known, portal_link: link, plan_has_webhooks: planned }, at } = await request(key, "GET /v1/me");
   // The browser's clock may be wrong: what a link has left is counted by the server's, and how long it lives from its own times.
   const ends = link && Date.parse(link.expires_at) + (Date.now() - (at || Date.now()));
   kept.removeItem(ARRIVING);
   if (link) kept.setItem(PORTAL, JSON.stringify({ back: link.return_url }));
   kept.setItem(KEPT, JSON.stringify({
     key,
-    can: link ? ofLink(link) : known.scopes.flatMap((scope) => OF_SCOPES[scope] ?? []),
+    can: (link ? ofLink(link) : known.scopes.flatMap((scope) => OF_SCOPES[scope] ?? [])).filter((what) => what !== "add" || planned !== false),
+    unplanned: planned === false,
     operator: known?.tenant_id === null,
     link: Boolean(link),
     tenant: (link ?? known).tenant_id,

@@ -134,7 +134,7 @@ export default {
   "URL": "URL",
   "Where events are sent": "Wohin Ereignisse gesendet werden",
   "Events are sent there by POST. Use HTTPS.": "Ereignisse werden per POST dorthin gesendet. Nehmen Sie HTTPS.",
-  "Enter a URL that begins with https://.": "Geben Sie eine URL an, die mit https:// beginnt.",
+  "Enter a whole URL, with HTTPS at its beginning.": "Geben Sie eine ganze URL an, mit HTTPS am Anfang.",
   "Name": "Name",
   "How the webhook is listed. Optional.": "Wie der Webhook in Listen heißt. Optional.",
   "Optional.": "Optional.",

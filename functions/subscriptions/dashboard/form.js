@@ -140,8 +140,8 @@ export async function webhookForm(context) {
   // Told while it is typed: what appeared on leaving the field would move the page under the pointer.
   inputs.url.addEventListener("input", () => {
     const begun = inputs.url.value.trim().toLowerCase();
-    const isRight = ["https://", "http://"].some((scheme) => begun.startsWith(scheme) || scheme.startsWith(begun));
-    if (!isRight) mark(main[0], t`Enter a URL that begins with https://.`);
+    const isRight = ["https", "http"].map((name) => `${name}://`).some((scheme) => begun.startsWith(scheme) || scheme.startsWith(begun));
+    if (!isRight) mark(main[0], t`Enter a whole URL, with HTTPS at its beginning.`);
   });
   const submit = h("button", { type: "submit", class: "primary", id: "save" }, changing ? t`Save` : t`Create webhook`);
   const title = changing ? t`Edit webhook` : t`Add webhook`;

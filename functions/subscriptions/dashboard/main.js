@@ -251,7 +251,8 @@ async function open() {
   const asked = (call, params, options) => {
     // What is only read is given up with the view; what changes something is not, and what cannot be undone by itself is made once.
     // The key of an event is its id.
-    const make = (key) => request(session()?.key, call, { tenant, params, repeat: key && call === "POST /v1/events" ? `evt_${key}` : key, signal: call.startsWith("GET ") ? stop.signal : undefined, ...options });
+    const signal = call.startsWith("GET ") ? stop.signal : undefined;
+    const make = (key) => request(session()?.key, call, { tenant, params, signal, repeat: key && call === "POST /v1/events" ? `evt_${key}` : key, ...options });
     return call.startsWith("POST ") ? once(JSON.stringify([tenant, call, params, options]), make) : make();
   };
   const ask = async (...call) => {

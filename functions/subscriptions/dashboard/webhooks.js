@@ -1,5 +1,6 @@
 // A tenant's webhooks, and how each has done.
 
+import { session } from "./api.js";
 import { spark } from "./chart.js";
 import { badge, button, choice, count, empty, field, h, region, setNow, share, table, time } from "./dom.js";
 import { named, t } from "./lang.js";
@@ -91,7 +92,7 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
         ? empty(t`No match so far`, t`More webhooks have not been searched yet.`)
         : health || q
           ? empty(t`No matching webhooks`)
-          : empty(t`No webhooks yet`, can("add") && h("a", { class: "button primary", href: link(["add"]) }, t`Add webhook`)),
+          : empty(t`No webhooks yet`, can("add") ? h("a", { class: "button primary", href: link(["add"]) }, t`Add webhook`) : session().unplanned && t`The plan has no webhooks.`),
     cursor && button(t`Show more`, older, { id: "older", class: "more" }),
   ]);
   const list = listOf(call, query);

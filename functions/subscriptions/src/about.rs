@@ -144,8 +144,14 @@ pub(crate) async fn me(
         Some(tenant) => quotas(&state, &key, tenant).await?,
         None => (None, None),
     };
+    // A dialect that is not loaded is another problem than the plan.
+    let has_webhooks = |tenant: &Tenant| {
+        let dialect = state.api.dialect(&tenant.dialect);
+        dialect.map_or(true, |dialect| dialect.allows_plan(tenant.plan.as_deref()))
+    };
     let data = json!({
         "dialects": dialects_of(&state.api, is_operators, tenant.as_ref()),
+        "plan_has_webhooks": tenant.as_ref().map(has_webhooks),
         "key": key.portal.is_none().then(|| keys::KeyView::of(&key, None)),
         "portal_link": portal_links::PortalLinkView::of(&key, None),
         "tenant": tenant.as_ref().map(tenants::TenantView::from),

@@ -112,6 +112,10 @@ pub(crate) fn me(schemas: &mut Schemas) -> Operation {
     let portal_link = schemas.subschema_for::<Option<crate::portal_links::PortalLinkView<'_>>>();
     let tenant = schemas.subschema_for::<Option<crate::tenants::TenantView<'_>>>();
     let dialects = schemas.subschema_for::<Vec<DialectView<'_>>>();
+    let plan = json_schema!({
+        "description": "Whether the tenant's plan has webhooks; null where no tenant is named.",
+        "type": ["boolean", "null"],
+    });
     let quota = schemas.subschema_for::<Option<Quota>>();
     let quotas = json_schema!({
         "description": "What is left of what the key and the plan may publish; null where there is no limit.",
@@ -133,6 +137,7 @@ pub(crate) fn me(schemas: &mut Schemas) -> Operation {
             ("portal_link", portal_link),
             ("tenant", tenant),
             ("dialects", dialects),
+            ("plan_has_webhooks", plan),
             ("quota", quotas),
         ],
         json!({
@@ -140,6 +145,7 @@ pub(crate) fn me(schemas: &mut Schemas) -> Operation {
             "portal_link": null,
             "tenant": tenants::example(),
             "dialects": [{ "name": "standard", "description": "Standard Webhooks.", "any_type": true, "plans": null }],
+            "plan_has_webhooks": true,
             "quota": { "events_per_hour": null, "events_per_month": null },
         }),
     )

@@ -402,6 +402,12 @@ async fn a_key_finds_out_whose_it_is_and_what_is_left() {
     );
     let named = world.get(&As::operator_for("acme"), "/v1/me").await;
     assert_eq!(named.data(200)["tenant"]["id"], "acme");
+    for (plan, has_webhooks) in [("pro", true), ("free", false)] {
+        world.tenant(plan, "odin", plan).await;
+        let me = world.get(&As::operator_for(plan), "/v1/me").await;
+        assert_eq!(me.data(200)["plan_has_webhooks"], has_webhooks);
+    }
+    assert_eq!(operator["plan_has_webhooks"], json!(null));
     world
         .get(&As::nobody(), "/v1/me")
         .await
