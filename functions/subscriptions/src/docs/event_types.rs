@@ -74,7 +74,8 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
 pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {
     let view = schemas.subschema_for::<EventTypeView<'_>>();
     let operation = Operation::new(Who::AnybodyWithAKey, "getEventType", "Read an event type.")
-        .describe("Types may contain slashes; do not encode them in the path. With an `ETag`.");
+        .describe("Types may contain slashes; do not encode them in the path.")
+        .versioned();
     about(operation)
         .answers(
             StatusCode::OK,

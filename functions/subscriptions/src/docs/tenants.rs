@@ -137,7 +137,8 @@ pub(crate) fn list_tenants(schemas: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn get_tenant(schemas: &mut Schemas) -> Operation {
-    let operation = Operation::new(Who::Operator(Scope::Read), "getTenant", "Read a tenant.");
+    let operation =
+        Operation::new(Who::Operator(Scope::Read), "getTenant", "Read a tenant.").versioned();
     one(schemas, operation, StatusCode::OK, "The tenant.")
 }
 

@@ -415,18 +415,20 @@ pub(crate) fn list_webhooks(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn get_webhook(schemas: &mut Schemas) -> Operation {
     let webhook = schemas.subschema_for::<WebhookView<'_>>();
-    Operation::new(Who::Tenant(Scope::Read), "getWebhook", "Read a webhook.").answers(
-        StatusCode::OK,
-        "The webhook, without its secret.",
-        [("webhook", webhook)],
-        json!({ "webhook": example() }),
-    )
+    Operation::new(Who::Tenant(Scope::Read), "getWebhook", "Read a webhook.")
+        .versioned()
+        .answers(
+            StatusCode::OK,
+            "The webhook, without its secret.",
+            [("webhook", webhook)],
+            json!({ "webhook": example() }),
+        )
 }
 
 pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
     let status = json!({
         "status": {
-            "description": "`active` resets its failures; it sends nothing by itself.",
+            "description": "`active` forgets the failures of a disabled one; it sends nothing by itself.",
             "enum": ["active", "disabled"],
         },
         "recover": {

@@ -252,6 +252,10 @@ fn every_operation_has_examples_and_names_its_errors() {
             if has_lines(&response["content"]) {
                 continue;
             }
+            if status == "304" {
+                assert_eq!(response.get("content"), None, "{place}");
+                continue;
+            }
             let content = &response["content"]["application/json"];
             let success = status.starts_with('2');
             assert!(

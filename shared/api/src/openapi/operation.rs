@@ -344,10 +344,20 @@ impl Operation {
         let content: Map<_, _> = content.collect();
         let file = json!({ "description": "The file, with its `ETag`.", "content": content });
         self.answers.insert(StatusCode::OK.as_u16(), file);
+        self.versioned()
+    }
+
+    /// A read whose answer has an `ETag`, and which answers 304 to a client that has that version.
+    #[must_use]
+    pub fn versioned(mut self) -> Self {
         let known = json!({ "description": "Not modified since the version in `If-None-Match`." });
         self.answers
             .insert(StatusCode::NOT_MODIFIED.as_u16(), known);
-        self
+        self.header(
+            "If-None-Match",
+            "The `ETag` of the version that the client has: 304 if it is still the present one.",
+            json!({ "type": "string" }),
+        )
     }
 
     /// A body of lines, each of them JSON. Generated clients know no type of their own for these.
@@ -555,6 +565,9 @@ fn answer_headers(status: u16, parameters: &[Value]) -> Map<String, Value> {
     if status == 200 && takes("cursor") {
         let link = "The next page, with `rel=\"next\"`; absent at the end.";
         headers.extend([header("Link", link)]);
+    }
+    if matches!(status, 200 | 201) && takes("If-None-Match") {
+        headers.extend([header("ETag", "The version of what is answered.")]);
     }
     headers
 }
