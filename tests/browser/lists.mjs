@@ -284,7 +284,7 @@ test("a new event type overwrites none, and one is marked where it is deprecated
   await page.check("#events-some");
   await page.waitForSelector("li:has(#type-door\\.old):has-text('deprecated'):has-text('Use door.moved instead.')");
   await page.type("#url", "ftp://x");
-  await page.waitForSelector("#problem-url:has-text('https://')");
+  await page.waitForSelector("#problem-url:has-text('with HTTPS')");
   await page.fill("#url", "https://x");
   assert.equal(await page.textContent("#problem-url"), "");
   // The name of a type goes, and the focus to the next one.
