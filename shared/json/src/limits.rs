@@ -38,6 +38,6 @@ pub const SCHEMA_WORK: usize = SCHEMA_WORK_ONCE + SCHEMA_WORK_PER_BYTE * REQUEST
 /// The share of it for what can stand in a value once.
 pub const SCHEMA_WORK_ONCE: usize = 1_000_000;
 /// The share of it for each byte of what can be repeated.
-pub const SCHEMA_WORK_PER_BYTE: usize = 40;
+pub const SCHEMA_WORK_PER_BYTE: usize = 48;
 /// Violations of a schema that are named in an answer.
 pub const SCHEMA_VIOLATIONS: usize = 20;
