@@ -600,14 +600,10 @@ fn read_change(
     let url = fields.patch("url", url(state.api.strict));
     let new_events = fields.patch("events", events);
     match &new_events {
-        Patch::Set(events) => {
-            let already = if speaks_another {
-                &[]
-            } else {
-                &*present.events
-            };
-            check_events(&mut fields, &dialect, events, already);
+        Patch::Set(events) if !speaks_another => {
+            check_events(&mut fields, &dialect, events, &present.events);
         }
+        Patch::Set(events) => check_events(&mut fields, &dialect, events, &[]),
         Patch::Keep if speaks_another => check_events(&mut fields, &dialect, &present.events, &[]),
         Patch::Keep | Patch::Clear => {}
     }
@@ -615,11 +611,7 @@ fn read_change(
     let rate_limit = fields.patch("rate_limit_per_second", rate_limit);
     let max_in_flight = fields.patch("max_in_flight", max_in_flight);
     let keep_alive = fields.patch("keep_alive", read::flag);
-    let status = fields.patch("status", Status::read);
-    let recovers = fields.optional("recover", read::flag) == Some(true);
-    if recovers && status != Patch::Set(Status::Active) {
-        fields.problem("recover", "requires `\"status\": \"active\"`");
-    }
+    let status = wanted_status(&mut fields, &present);
     let name = fields.patch("name", read::text(NAME_CHARS));
     let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
     secrets::check_unchanged(&mut fields, &dialect, &present.secret, caller);
@@ -633,13 +625,6 @@ fn read_change(
     let new_url = url.as_deref().unwrap_or(&present.url);
     let client_certificate = client_certificate::read(&mut fields, new_url, Some(&present));
     let events = replaced(&mut fields, "events", new_events);
-    let status = replaced(&mut fields, "status", status);
-    // With `disabled` beside it, the status of one that is disabled is what was read, not a wish.
-    let is_repeated = fields
-        .given("disabled")
-        .is_some_and(|given| *given != Json::Null)
-        && present.disabled.is_some();
-    let status = status.filter(|status| *status == Status::Active || !is_repeated);
     let window = window(&mut fields, at)?;
     fields.finish()?;
 
@@ -665,13 +650,13 @@ fn read_change(
     if speaks_another {
         secrets::suit(&mut webhook, &dialect)?;
     }
-    if let Some(status) = status {
-        if status == Status::Active {
-            state.check_plan(&caller.tenant)?;
-            if challenge::is_demanded(&webhook) {
-                return Err(Code::WebhookUnverified.into());
-            }
+    if status == Some(Status::Active) {
+        state.check_plan(&caller.tenant)?;
+        if challenge::is_demanded(&webhook) {
+            return Err(Code::WebhookUnverified.into());
         }
+    }
+    if let Some(status) = status {
         status.apply(&mut webhook, now_ms);
     }
     if moves && webhook.challenge {
@@ -684,6 +669,22 @@ fn read_change(
         Patch::Set(until_ms) => webhook.pause_until(until_ms, now_ms),
     }
     Ok(webhook)
+}
+
+/// Reads the status that a webhook is to have.
+fn wanted_status(fields: &mut Fields<'_>, present: &Webhook) -> Option<Status> {
+    let status = fields.patch("status", Status::read);
+    let recovers = fields.optional("recover", read::flag) == Some(true);
+    if recovers && status != Patch::Set(Status::Active) {
+        fields.problem("recover", "requires `\"status\": \"active\"`");
+    }
+    let status = replaced(fields, "status", status);
+    // With `disabled` beside it, the status of one that is disabled is what was read, not a wish.
+    let shown = fields
+        .given("disabled")
+        .filter(|given| **given != Json::Null);
+    let is_repeated = shown.is_some() && present.disabled.is_some();
+    status.filter(|status| *status == Status::Active || !is_repeated)
 }
 
 /// The new value of a field that cannot be cleared.

@@ -554,20 +554,21 @@ pub(super) fn refusal(codes: &[Code]) -> Value {
 /// The headers of a success: where the thing is that was made, and where a list goes on.
 fn answer_headers(status: u16, parameters: &[Value]) -> Map<String, Value> {
     let takes = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
-    let header = |name: &str, description: &str| {
-        let header = json!({ "description": description, "schema": { "type": "string" } });
+    let header = |name: &str, required: bool, description: &str| {
+        let schema = json!({ "type": "string" });
+        let header = json!({ "description": description, "required": required, "schema": schema });
         (name.to_owned(), header)
     };
     let mut headers = Map::new();
     if matches!(status, 201 | 202) {
-        headers.extend([header("Location", "Where what was made can be read.")]);
+        headers.extend([header("Location", true, "Where what was made can be read.")]);
     }
     if status == 200 && takes("cursor") {
         let link = "The next page, with `rel=\"next\"`; absent at the end.";
-        headers.extend([header("Link", link)]);
+        headers.extend([header("Link", false, link)]);
     }
     if matches!(status, 200 | 201) && takes("If-None-Match") {
-        headers.extend([header("ETag", "The version of what is answered.")]);
+        headers.extend([header("ETag", false, "The version of what is answered.")]);
     }
     headers
 }
