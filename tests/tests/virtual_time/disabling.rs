@@ -101,9 +101,9 @@ async fn a_success_or_an_enabling_starts_the_count_anew() {
         "9 failures, a success, 9 failures"
     );
     let path = format!("/v1/webhooks/{id}");
-    world
-        .call("PATCH", &path, json!({"status": "active"}))
-        .await;
+    for status in ["disabled", "active"] {
+        world.call("PATCH", &path, json!({"status": status})).await;
+    }
     for _ in 0..9 {
         world.publish("order.paid").await;
         world.pass(100).await;
@@ -161,9 +161,9 @@ async fn an_outage_ends_when_a_webhook_is_enabled() {
     for day in 0..5 {
         if day == 4 {
             let path = format!("/v1/webhooks/{id}");
-            world
-                .call("PATCH", &path, json!({"status": "active"}))
-                .await;
+            for status in ["disabled", "active"] {
+                world.call("PATCH", &path, json!({"status": status})).await;
+            }
         }
         world.publish("a.b").await;
         world.pass(DAY).await;
