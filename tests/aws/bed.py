@@ -23,6 +23,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from pathlib import Path
 
 import boto3
 import botocore.config
@@ -327,18 +328,26 @@ def package(binary):
     return buffer.getvalue()
 
 
+@functools.cache
 def binaries():
-    """The functions' release binaries by name."""
+    """The functions' binaries by name, of the profile that RUNG_FUNCTIONS names."""
     metadata = subprocess.run(
         ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    directory = json.loads(metadata.stdout)["target_directory"]
-    found = {}
-    for resource in written()["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
-            name = resource["Metadata"]["BuildProperties"]["Binary"]
-            found[name] = os.path.join(directory, "release", name)
-    return found
+    target = Path(json.loads(metadata.stdout)["target_directory"])
+    names = [
+        resource["Metadata"]["BuildProperties"]["Binary"]
+        for resource in written()["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
+    if os.environ["RUNG_FUNCTIONS"] == "release":
+        return {name: target / "release" / name for name in names}
+    # Four fifths of a debug binary is for debuggers. The stand-in unpacks each function several times.
+    stripped = target / "functions-under-test"
+    stripped.mkdir(exist_ok=True)
+    for name in names:
+        subprocess.run(["strip", "-o", stripped / name, target / "debug" / name.replace("rung-", "lambda-")], check=True)
+    return {name: stripped / name for name in names}
 
 
 def free_port():

@@ -23,9 +23,6 @@ PAYLOAD = "for the receiver's eyes only"
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory):
     built = binaries()
-    missing = [path for path in built.values() if not pathlib.Path(path).exists()]
-    if missing:
-        pytest.fail(f"not built: {', '.join(missing)}; tests/aws/run builds them")
     bed = Bed(tmp_path_factory.mktemp("bed"))
     try:
         parameters = {"StrictUrls": "false", "DialectFiles": ":".join(map(str, DIALECTS)), "EgressIps": "192.0.2.1,192.0.2.2"}
@@ -334,6 +331,8 @@ def make_due_soon(bed, event, seconds):
     due_ms = int((time.time() + seconds) * 1000)
     table.delete_item(TableName=name, Key={key: parked[key] for key in ("pk", "sk")})
     shard = parked["pk"]["S"].split("#")[2]
+    # The schedule's own sweep may have read this minute, into which nothing is parked any more.
+    table.delete_item(TableName=name, Key={"pk": {"S": f"C#{shard}"}, "sk": {"S": "-"}})
     message = json.loads(parked["m"]["S"]) | {"d": due_ms}
     parked["pk"]["S"] = f"Q#{due_ms // 60_000}#{shard}"
     parked["sk"]["S"] = f"{due_ms:013}#" + parked["sk"]["S"].split("#", 1)[1]
