@@ -332,7 +332,8 @@ def make_due_soon(bed, event, seconds):
     table.delete_item(TableName=name, Key={key: parked[key] for key in ("pk", "sk")})
     shard = parked["pk"]["S"].split("#")[2]
     # The schedule's own sweep may have read this minute, into which nothing is parked any more.
-    table.delete_item(TableName=name, Key={"pk": {"S": f"C#{shard}"}, "sk": {"S": "-"}})
+    cursor = {"pk": {"S": f"C#{shard}"}, "sk": {"S": "-"}, "mi": {"N": str(due_ms // 60_000)}, "la": {"S": ""}}
+    table.put_item(TableName=name, Item=cursor)
     message = json.loads(parked["m"]["S"]) | {"d": due_ms}
     parked["pk"]["S"] = f"Q#{due_ms // 60_000}#{shard}"
     parked["sk"]["S"] = f"{due_ms:013}#" + parked["sk"]["S"].split("#", 1)[1]

@@ -397,13 +397,11 @@ impl World {
         let cursors = self.oracle.sweep_cursors().await.expect("the oracle reads");
         let mut empty = Vec::new();
         for (shard, cursor) in (0..).zip(cursors) {
-            let from = match cursor {
-                Some(cursor) => cursor.minute,
-                // Where waits may be parked before the first sweep has come through, some shards stay as they are.
-                None if self.wire.chance.happens(0.5) => 0,
-                None => continue,
+            // No sweep looks into a shard without one.
+            let Some(Cursor { minute, .. }) = cursor else {
+                continue;
             };
-            if from <= end && !self.wire.watch.is_parked(shard, from..=end) {
+            if minute <= end && !self.wire.watch.is_parked(shard, minute..=end) {
                 empty.push(shard);
             }
         }

@@ -45,9 +45,9 @@ impl Sweeper {
         let cursors = self.store.sweep_cursors().await?;
         self.metrics.sweep_lag(self.lag_ms(&cursors));
         self.metrics.flush();
-        let shards = (0..)
-            .zip(cursors)
-            .map(|(shard, cursor)| self.sweep_shard(shard, cursor));
+        // A shard without a cursor has never had a wait.
+        let begun = (0..).zip(cursors);
+        let shards = begun.filter_map(|(shard, cursor)| Some(self.sweep_shard(shard, cursor?)));
         // One's failure is no reason to stop the others half way.
         let (shards, reminders) = join(join_all(shards), self.sweep_reminders()).await;
         let watched = Box::pin(self.watch()).await;
@@ -80,13 +80,13 @@ impl Sweeper {
         last.map_or(0, |minute| ahead_ms.saturating_sub(minute * MINUTE_MS))
     }
 
-    async fn sweep_shard(&self, shard: u8, stored: Option<Cursor>) -> Result<usize, FlowError> {
+    async fn sweep_shard(&self, shard: u8, mut cursor: Cursor) -> Result<usize, FlowError> {
         let now_ms = self.clock.now_ms();
         let end = (now_ms + SWEEP_AHEAD_MS) / MINUTE_MS;
         // A cursor from a future that a wrong clock made would hide what is parked before it.
-        let mut cursor = stored
-            .filter(|cursor| cursor.minute <= end + 1)
-            .unwrap_or_else(|| Cursor::at(now_ms.saturating_sub(SWEEP_AHEAD_MS) / MINUTE_MS));
+        if cursor.minute > end + 1 {
+            cursor = Cursor::at(now_ms.saturating_sub(SWEEP_AHEAD_MS) / MINUTE_MS);
+        }
         let mut sent = 0;
         while cursor.minute <= end {
             let page = self.store.parked(shard, &cursor, PAGE).await?;

@@ -140,7 +140,7 @@ impl Store {
         })
     }
 
-    /// How far the sweep of each shard has come; `None` before its first.
+    /// How far the sweep of each shard has come; `None` before the shard's first wait.
     ///
     /// # Errors
     /// When the table cannot be read.
