@@ -282,7 +282,7 @@ impl World {
         }
     }
 
-    async fn oracle_webhook(&self, number: u64) -> Option<Webhook> {
+    pub(crate) async fn oracle_webhook(&self, number: u64) -> Option<Webhook> {
         let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
         let webhook = self.oracle.webhook(&tenant, &id).await;
         webhook.expect("the oracle reads")

@@ -161,6 +161,8 @@ impl Plan {
                 slow: 0.1,
                 slow_ms: 3_000,
                 recoveries: 0.6,
+                // A fan-out to hundreds takes longer than it is hidden, and goes round for ever.
+                webhooks: plan.webhooks.min(3),
                 ..plan.without_faults()
             },
             Kind::SetBack => {

@@ -9,8 +9,8 @@ use rung_core::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
         id::{DeliveryKey, EventId, JobId, WebhookId},
-        job::{Job, Status},
-        message::{At, JobPage},
+        job::{Job, Reach, Status, Work},
+        message::{At, JobPage, Run},
         recovery::{Recovery, Scope},
         webhook::Webhook,
     },
@@ -31,8 +31,12 @@ pub(crate) struct Asked {
     since_ms: u64,
     until_ms: Option<u64>,
     scope: Scope,
+    /// Whether it was for all of the tenant's webhooks, of which it has one `Asked` each.
+    of_tenant: bool,
     /// By the world's clock, before the call.
     asked_ms: u64,
+    /// The webhook's epoch then, if it was active.
+    epoch: Option<u64>,
     /// Those that were begun by then: such a one has gone through a part of it already.
     earlier: BTreeSet<JobId>,
     /// What it had to find from then on.
@@ -55,9 +59,11 @@ pub(crate) struct Recoveries {
     asked: Vec<Asked>,
     /// Those of which a queue has taken a page.
     begun: BTreeSet<JobId>,
+    /// Where they came by, by the pages that a queue has taken.
+    runs: BTreeMap<JobId, Vec<Run>>,
     /// Those that somebody asked to cancel.
     cancelled: BTreeSet<JobId>,
-    /// What became of them, read at the end.
+    /// What became of them, read at the end, at each webhook.
     ended: Vec<(Recovery, Job)>,
     /// The recovery that each of the fresh ladders' first attempts is of.
     jobs: BTreeMap<AttemptKey, u64>,
@@ -66,9 +72,12 @@ pub(crate) struct Recoveries {
 impl Recoveries {
     /// Notes that a queue has taken a page.
     pub(crate) fn page(&mut self, page: &JobPage) {
-        if matches!(page.at, At::Recover(_)) {
-            self.begun.insert(page.job.clone());
-        }
+        let At::Recover(at) = &page.at else {
+            return;
+        };
+        self.begun.insert(page.job.clone());
+        let runs = self.runs.entry(page.job.clone()).or_default();
+        runs.extend(at.run.clone().filter(|run| !runs.contains(run)));
     }
 
     /// Notes that a queue has taken the first attempt of a fresh ladder.
@@ -188,29 +197,31 @@ impl World {
         }
         let idempotency = chance.happens(0.4);
         let idempotency = idempotency.then(|| format!("k{}", chance.between(0, 999_999)));
-        let path = format!("{path}/recover");
-        let mut asked = None;
+        let of_tenant = chance.happens(0.25);
+        let (path, numbers) = if of_tenant {
+            let all = 0..self.wire.plan.webhooks;
+            let own = all.filter(|number| self.wire.plan.tenant_of(*number) == tenant);
+            ("/v1/recover".to_owned(), own.collect())
+        } else {
+            (format!("{path}/recover"), vec![number])
+        };
+        let mut asked = 0..0;
         for _ in 0..chance.between(1, 3) {
             // Under a key it is the one that was asked for first.
-            let asked = match asked.filter(|_| idempotency.is_some()) {
-                Some(asked) => asked,
-                None => {
-                    let found = self.recoverable(number, &scope).await;
-                    let mut ledger = self.ledger();
-                    let earlier = ledger.recoveries.begun.clone();
-                    ledger.recoveries.asked.push(Asked {
-                        webhook: id.clone(),
+            if asked.is_empty() || idempotency.is_none() {
+                let mut all = Vec::new();
+                for number in &numbers {
+                    all.push(Asked {
+                        of_tenant,
                         since_ms,
                         until_ms,
-                        scope: scope.clone(),
-                        asked_ms: self.clock.now_ms(),
-                        earlier,
-                        found,
-                        job: None,
+                        ..self.asked(*number, &scope).await
                     });
-                    *asked.insert(ledger.recoveries.asked.len() - 1)
                 }
-            };
+                let known = &mut self.ledger().recoveries.asked;
+                asked = known.len()..known.len() + all.len();
+                known.extend(all);
+            }
             let answer = self
                 .call_once(
                     "POST",
@@ -220,10 +231,12 @@ impl World {
                     idempotency.as_deref(),
                 )
                 .await;
-            self.ledger().recovery_answered(asked, answer);
+            for asked in asked.clone() {
+                self.ledger().recovery_answered(asked, answer.clone());
+            }
             self.pause(0, *chance.pick(&[10, 5_000, 120_000])).await;
         }
-        let job = asked.and_then(|asked| self.ledger().recoveries.asked[asked].job.clone());
+        let job = self.ledger().recoveries.asked[asked.start].job.clone();
         if let Some(job) = job.clone().filter(|_| chance.happens(0.1)) {
             self.ledger().recoveries.cancelled.insert(job.clone());
             let path = format!("/v1/jobs/{job}/cancel");
@@ -238,6 +251,26 @@ impl World {
                 let text = format!("{id}: another recovery began under the same key");
                 self.ledger().violation(text);
             }
+        }
+    }
+
+    /// A recovery of everything at a webhook, as it is before it is asked for.
+    async fn asked(&self, number: u64, scope: &Scope) -> Asked {
+        let found = self.recoverable(number, scope).await;
+        let webhook = self.oracle_webhook(number).await;
+        Asked {
+            webhook: webhook_id(number),
+            since_ms: 0,
+            until_ms: None,
+            scope: scope.clone(),
+            of_tenant: false,
+            asked_ms: self.clock.now_ms(),
+            epoch: webhook
+                .filter(|webhook| webhook.disabled.is_none())
+                .map(|webhook| webhook.epoch),
+            earlier: self.ledger().recoveries.begun.clone(),
+            found,
+            job: None,
         }
     }
 
@@ -334,8 +367,19 @@ impl World {
         let begun = self.ledger().recoveries.begun.clone();
         for id in begun {
             let job = self.oracle.job(&id).await.expect("the oracle reads");
-            let ended = job.and_then(|job| Some((Recovery::of(&job)?, job)));
-            self.ledger().recoveries.ended.extend(ended);
+            let Some(job) = job else {
+                continue;
+            };
+            let mut ledger = self.ledger();
+            let recoveries = if is_of_webhook(&job) {
+                Vec::from_iter(Recovery::of(&job))
+            } else {
+                let runs = ledger.recoveries.runs.get(&id).into_iter().flatten();
+                runs.filter_map(|run| Recovery::begun(&job.task, run.clone()))
+                    .collect()
+            };
+            let ended = recoveries.into_iter().map(|it| (it, job.clone()));
+            ledger.recoveries.ended.extend(ended);
         }
     }
 
@@ -357,7 +401,10 @@ impl World {
             let webhook = webhook.expect("the oracle reads");
             let as_told = match job.status {
                 Status::Queued | Status::Running => false,
-                Status::Failed => webhook.is_none_or(|webhook| webhook.epoch != recovery.run.epoch),
+                Status::Failed => {
+                    is_of_webhook(job)
+                        && webhook.is_none_or(|webhook| webhook.epoch != recovery.run.epoch)
+                }
                 Status::Cancelled => cancelled.contains(&job.task.id),
                 Status::Succeeded => true,
             };
@@ -372,6 +419,10 @@ impl World {
             };
             let mut own = ended.iter().filter(|(_, job)| job.task.id == *id);
             let Some((recovery, job)) = own.find(|(recovery, _)| asked.is(recovery)) else {
+                if asked.of_tenant {
+                    self.judge_passed_over(asked, id).await;
+                    continue;
+                }
                 let text = format!("{asked:?} was answered with what is another's, or nowhere");
                 self.ledger().violation(text);
                 continue;
@@ -379,6 +430,37 @@ impl World {
             let is_done = job.status == Status::Succeeded && !asked.earlier.contains(id);
             if let Some(ended_ms) = job.ended_ms.filter(|_| is_done) {
                 self.judge_done(asked, recovery, ended_ms, logs).await;
+            }
+        }
+    }
+
+    /// A recovery of all webhooks came by each that was active all the time, and had something to be sent.
+    async fn judge_passed_over(&self, asked: &Asked, id: &JobId) {
+        let Scope::States(states) = &asked.scope else {
+            // Another job may have sent it the same meanwhile.
+            return;
+        };
+        let tenant = asked.found.first().map(|found| &found.key.tenant);
+        let (Some(tenant), Some(job)) = (tenant, self.oracle.job(id).await.expect("it reads"))
+        else {
+            return;
+        };
+        let webhook = self.oracle.webhook(tenant, &asked.webhook).await;
+        let Some(webhook) = webhook.expect("the oracle reads") else {
+            return;
+        };
+        if asked.epoch != Some(webhook.epoch) || job.status != Status::Succeeded {
+            return;
+        }
+        let span = asked.since_ms..=asked.until_ms.unwrap_or(asked.asked_ms);
+        for found in &asked.found {
+            let row = self.oracle.delivery(&found.key).await;
+            let stands = row.expect("the oracle reads").is_some_and(|row| {
+                row.position.n == found.n && states.contains(&state(&row, &webhook))
+            });
+            if stands && span.contains(&found.key.accepted_ms) {
+                let text = format!("{job:?} is done, and has passed {found:?} over");
+                self.ledger().violation(text);
             }
         }
     }
@@ -543,6 +625,11 @@ fn state(row: &Delivery, webhook: &Webhook) -> State {
     } else {
         row.state
     }
+}
+
+/// Whether a job is a recovery of a single webhook.
+fn is_of_webhook(job: &Job) -> bool {
+    matches!(&job.task.work, Work::Recover(recovering) if matches!(recovering.reach, Reach::Webhook { .. }))
 }
 
 fn is_unsuccessful(state: State) -> bool {
