@@ -245,16 +245,24 @@ async fn publish_each(
             .admit(&caller.tenant, key, call.hops, events, limits)
             .await?;
     }
+    // Of several tenants' limits, none is the request's.
+    let is_of_one = of_tenants.len() == 1;
     let published = of_tenants.into_iter().map(async |(name, events)| {
         let places: Vec<_> = events
             .iter()
             .map(|(index, event)| (*index, event.id.is_none() && call.has_key))
             .collect();
         let events = events.into_iter().map(|(_, event)| event).collect();
-        let published = state.publish_for(sender, name, events, call.hops, call.request_id);
-        (places, published.await)
+        let mut limits = Limits::default();
+        let published = state
+            .publish_for(sender, name, events, call, &mut limits)
+            .await;
+        (places, published, limits)
     });
-    for (places, published) in join_all(published).await {
+    for (places, published, own) in join_all(published).await {
+        if is_of_one && matches!(sender, Sender::Operator(_)) {
+            *limits = own;
+        }
         let (tenant, published) = match published {
             Ok(published) => published,
             Err(error) => {
@@ -355,23 +363,26 @@ impl Enqueue {
         }
     }
 
-    /// Publishes the events of a batch that are one tenant's.
+    /// Publishes the events of a batch that are one tenant's; notes the limits that hold for the operator.
     async fn publish_for(
         &self,
         sender: &Sender,
         name: TenantName,
         events: Vec<NewEvent>,
-        hops: Hops,
-        request_id: &str,
+        call: &Call<'_>,
+        limits: &mut Limits,
     ) -> Result<(Tenant, Vec<Result<Accepted, Refusal>>), ApiError> {
         let tenant = self.tenant(sender, name).await?;
         if let Sender::Operator(_) = sender {
-            // Of several tenants' limits, none is the request's.
-            let limits = &mut Limits::default();
-            let admitted = self.meter.admit(&tenant, None, hops, events.len(), limits);
+            let admitted = self
+                .meter
+                .admit(&tenant, None, call.hops, events.len(), limits);
             admitted.await?;
         }
-        let published = self.publisher.publish(&tenant, events, request_id).await;
+        let published = self
+            .publisher
+            .publish(&tenant, events, call.request_id)
+            .await;
         Ok((tenant, published))
     }
 }

@@ -170,6 +170,37 @@ async fn an_answer_tells_the_limits_that_hold() {
     assert_eq!(policy, "\"plan-month\";q=20;w=2678400");
 }
 
+/// Of several tenants' limits none is the request's.
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_one_tenant_tells_its_limits_whoever_names_it() {
+    let world = World::new().await;
+    world.tenant("acme", "metered", "pro").await;
+    world.tenant("other", "metered", "pro").await;
+    let event = |tenant: &str| json!({"tenant": tenant, "type": "user.streak.achieved", "data": {"streak_days": 7}});
+    let sent = async |tenants: &[&str]| {
+        let batch = json!({"events": tenants.iter().map(|it| event(it)).collect::<Vec<_>>()});
+        world
+            .send(&As::operator(), "POST", "/v1/events/batch", batch)
+            .await
+    };
+    let one = sent(&["acme", "acme"]).await;
+    one.data(202);
+    assert_eq!(
+        one.headers["ratelimit-policy"],
+        "\"plan-month\";q=20;w=2678400"
+    );
+    let left = one.headers["ratelimit"].to_str().unwrap();
+    assert!(left.starts_with("\"plan-month\";r=18;"), "{left}");
+    let several = sent(&["acme", "other"]).await;
+    several.data(202);
+    assert!(!several.headers.contains_key("ratelimit"));
+    // What is used up is told as well, and why.
+    let refused = sent(&["acme"; 18]).await;
+    assert_eq!(refused.status, 422);
+    let left = refused.headers["ratelimit"].to_str().unwrap();
+    assert!(left.starts_with("\"plan-month\";r=0;"), "{left}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tenant_publishes_no_more_in_a_second_than_the_deployment_says() {
     let mut world = World::still().await;
