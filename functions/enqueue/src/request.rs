@@ -59,12 +59,15 @@ pub(crate) fn read_detail(detail: &Json, id: String) -> Result<(String, NewEvent
     let mut fields = Fields::at(detail, "detail")?;
     let tenant = fields.required("tenant", read::text(ID_CHARS));
     let hops = fields.optional("hops", |value| match value {
-        Json::Number(text) => Ok(&**text),
-        Json::String(text) => Ok(text.as_str()),
+        Json::Number(text) => Ok(match text.unsigned() {
+            Some(number) => number.to_string(),
+            None => text.to_string(),
+        }),
+        Json::String(text) => Ok(text.clone()),
         _ => Err("must be the number from the delivery's `Rung-Hops`".to_owned()),
     });
     let event = read_fields(fields, Some(id))?;
-    let hops = hops.map(|text| rung_api::counted("detail.hops", text));
+    let hops = hops.map(|text| rung_api::counted("detail.hops", &text));
     let hops = hops.transpose()?.unwrap_or_default();
     Ok((tenant, NewEvent { hops, ..event }))
 }

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Fields, Query, answer, read};
+use rung_api::{ApiError, Code, Fields, Query, answer, read};
 use rung_core::{
     domain::{
         audit::{Action, Actor, Change, Entry, Target},
@@ -100,7 +100,8 @@ pub(crate) async fn list(
     let tenant = fields.optional("tenant", read::id(TenantName::parse));
     let whose = match (own, tenant) {
         (Some(own), Some(named)) if own.name() != named.as_str() => {
-            fields.problem("tenant", "names a different tenant than the call; omit it");
+            let problem = "names a different tenant than the call; omit it";
+            fields.problem_of(Code::TenantMismatch, "tenant", problem);
             Whose::Tenant(own)
         }
         (Some(own), _) => Whose::Tenant(own),

@@ -162,6 +162,12 @@ pub(crate) async fn output(
         }
         _ => return Err(not_found()),
     };
+    // What is made as it is read ends where its tenant does.
+    if let Some(tenant) = &exporting.tenant
+        && state.api.store.tenant(tenant).await?.is_none()
+    {
+        return Err(not_found());
+    }
     let record = Record::new(&origin, job.task.tenant(), Action::ExportRead, id.as_str());
     state.api.store.record(&record).await?;
     let (mut place, mut lines) = (place.unwrap_or_default(), Lines::default());

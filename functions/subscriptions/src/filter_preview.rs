@@ -64,7 +64,7 @@ pub(crate) async fn preview(
     let mut fields = Fields::of(&body)?;
     let dialect = fields.optional("dialect", dialect_with(&state.api, &types));
     let dialect = dialect.unwrap_or_else(|| own.clone());
-    let patterns = fields.optional("events", event_patterns(&dialect));
+    let patterns = fields.optional("events", event_patterns(&dialect, &[]));
     let filter = event_filter(&mut fields);
     fields.finish()?;
     let wanted = EventFilter {

@@ -28,6 +28,8 @@ pub(crate) struct ImportResult {
     kind: Option<&'static str>,
     /// The status of the call that makes or replaces this alone: 201 if it is new, 200 if it was there or is not imported.
     status: u16,
+    /// Of a webhook: what it subscribes to that its dialect does not know here, such as a type that was deleted.
+    unknown_events: Vec<String>,
     /// Why it was refused.
     #[schemars(schema_with = "error_or_null")]
     error: Option<Value>,
@@ -65,15 +67,20 @@ pub(crate) async fn take(
             break;
         }
         let (kind, taken) = import.line(line).await;
-        let (status, error) = match taken {
-            Ok(status) => (status, None),
-            Err(error) => (error.code.status(), serde_json::to_value(&error).ok()),
+        let (status, unknown_events, error) = match taken {
+            Ok((status, unknown_events)) => (status, unknown_events, None),
+            Err(error) => {
+                let told = serde_json::to_value(&error).ok();
+                (error.code.status(), Vec::new(), told)
+            }
         };
         told_bytes += error.as_ref().map_or(0, |error| error.to_string().len());
+        told_bytes += unknown_events.iter().map(String::len).sum::<usize>();
         results.push(ImportResult {
             line: index + 1,
             kind,
             status: status.as_u16(),
+            unknown_events,
             error,
         });
     }
@@ -103,6 +110,9 @@ fn refusal(results: &[ImportResult]) -> Option<Code> {
 /// The kinds of lines.
 const KINDS: [&str; 6] = ["tenant", "key", "event_type", "webhook", "event", "log"];
 
+/// What a line was answered, and what its webhook subscribes to that nobody knows.
+type Taken = (StatusCode, Vec<String>);
+
 struct Import {
     state: Management,
     /// Those of the import.
@@ -110,7 +120,7 @@ struct Import {
 }
 
 impl Import {
-    async fn line(&self, line: &[u8]) -> (Option<&'static str>, Result<StatusCode, ApiError>) {
+    async fn line(&self, line: &[u8]) -> (Option<&'static str>, Result<Taken, ApiError>) {
         let refused = |problem| {
             let error = ApiError::of_field(Code::InvalidRequest, "line", problem);
             (None, Err(error))
@@ -127,14 +137,14 @@ impl Import {
         };
         let taken = match kind {
             // The history of another deployment.
-            "event" | "log" => Ok(StatusCode::OK),
+            "event" | "log" => Ok((StatusCode::OK, Vec::new())),
             _ => Box::pin(self.thing(kind, thing)).await,
         };
         (Some(kind), taken)
     }
 
     /// Makes or replaces one thing.
-    async fn thing(&self, kind: &str, thing: &Json) -> Result<StatusCode, ApiError> {
+    async fn thing(&self, kind: &str, thing: &Json) -> Result<Taken, ApiError> {
         let tenant = self.tenant_of(kind, thing)?;
         let headers = self.headers_for(tenant.as_ref())?;
         let state = State(self.state.clone());
@@ -149,8 +159,9 @@ impl Import {
                 keys::tenants::put(&self.state, &headers, &tenant, request).await
             }
             ("webhook", _) => {
-                let id = text(thing, "id").unwrap_or_default().to_owned();
-                Box::pin(webhooks::put(state, headers, Path(id), request(thing, &[]))).await
+                let id = text(thing, "id").unwrap_or_default();
+                let request = request(thing, &[]);
+                return webhooks::import(&self.state, &headers, id, request).await;
             }
             (_, tenant) => {
                 let name = text(thing, "type").unwrap_or_default().to_owned();
@@ -162,7 +173,7 @@ impl Import {
                 Box::pin(event_types::put(state, headers, Path(name), query, request)).await
             }
         };
-        Ok(answered?.status())
+        Ok((answered?.status(), Vec::new()))
     }
 
     /// The tenant that a thing is or belongs to; none for an event type of the deployment's.

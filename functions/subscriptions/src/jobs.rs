@@ -259,6 +259,10 @@ impl From<Cause> for Failure {
                 "webhook_deleted",
                 "the webhook was deleted before the job was done",
             ),
+            Cause::TenantDeleted => (
+                "tenant_deleted",
+                "the tenant was deleted before the job was done",
+            ),
         };
         Self { code, message }
     }

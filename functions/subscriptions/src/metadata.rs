@@ -33,10 +33,36 @@ pub(crate) fn merged(present: &Json, changes: &Json) -> Json {
     Json::Object(members)
 }
 
-/// Members of metadata that a list is asked for, with their values as text, or several with commas between: all of the members must be
-/// there, each with one of its values.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted(Vec<(String, String)>);
+/// Members of metadata that a list is asked for, with their values, or several with commas between: all of the members must be there,
+/// each with one of its values.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted(Vec<(String, Vec<Expected>)>);
+
+/// A value as a query has it.
+#[derive(Debug)]
+struct Expected {
+    text: String,
+    /// What it is as a number, in the one form for all ways to write it.
+    number: Option<Vec<u8>>,
+}
+
+impl Expected {
+    fn of(text: &str) -> Self {
+        let number = Json::parse(text.as_bytes(), 1).ok();
+        let number = number.filter(|json| matches!(json, Json::Number(_)));
+        Self {
+            text: text.to_owned(),
+            number: number.as_ref().map(content),
+        }
+    }
+}
+
+/// The form by which values are compared.
+fn content(value: &Json) -> Vec<u8> {
+    let mut content = Vec::new();
+    value.write_content(&mut content);
+    content
+}
 
 impl Wanted {
     /// Takes the parameters `metadata.NAME` out of a query.
@@ -47,7 +73,10 @@ impl Wanted {
                 // What follows the dot is the client's own name for it, dots and all.
                 match (name.strip_prefix("metadata."), &value) {
                     (Some(name), Json::String(value)) => {
-                        wanted.push((name.to_owned(), value.clone()));
+                        // A value may have commas of its own.
+                        let whole = value.contains(',').then_some(&**value);
+                        let values = value.split(',').chain(whole).map(Expected::of);
+                        wanted.push((name.to_owned(), values.collect()));
                     }
                     _ => others.push((name, value)),
                 }
@@ -62,25 +91,20 @@ impl Wanted {
     }
 
     pub(crate) fn takes(&self, metadata: &Json) -> bool {
-        let has = |(name, expected): &(String, String)| {
-            let value = metadata.get(name).and_then(as_text);
-            // A value may have commas of its own.
-            value.is_some_and(|value| {
-                value == expected || expected.split(',').any(|expected| value == expected)
-            })
+        let has = |(name, expected): &(String, Vec<Expected>)| match metadata.get(name) {
+            Some(Json::String(text)) => expected.iter().any(|expected| expected.text == *text),
+            Some(Json::Bool(flag)) => {
+                let text = if *flag { "true" } else { "false" };
+                expected.iter().any(|expected| expected.text == text)
+            }
+            // Whichever way either is written.
+            Some(number @ Json::Number(_)) => {
+                let number = Some(content(number));
+                expected.iter().any(|expected| expected.number == number)
+            }
+            None | Some(Json::Null | Json::Array(_) | Json::Object(_)) => false,
         };
         self.0.iter().all(has)
-    }
-}
-
-/// A member of the metadata as a query has it.
-fn as_text(value: &Json) -> Option<&str> {
-    match value {
-        Json::String(text) => Some(text),
-        Json::Number(raw) => Some(raw),
-        Json::Bool(true) => Some("true"),
-        Json::Bool(false) => Some("false"),
-        Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }
 

@@ -183,8 +183,8 @@ fn capabilities(value: &Json) -> Result<Vec<Capability>, String> {
 /// Reads whom a link is for.
 fn person(fields: &mut Fields<'_>) -> Option<Person> {
     let person = fields.object("actor", |fields| Person {
-        id: fields.optional("id", read::text(NAME_CHARS)),
-        name: fields.optional("name", read::text(NAME_CHARS)),
+        id: fields.text("id", NAME_CHARS),
+        name: fields.text("name", NAME_CHARS),
     })?;
     if person.id.is_none() && person.name.is_none() {
         fields.problem("actor", "must have an `id`, a `name` or both");

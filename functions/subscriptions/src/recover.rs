@@ -49,7 +49,9 @@ pub(crate) async fn begin(
     let webhook = state.webhook(&caller, &id).await?;
     let retention = state.api.store.retention_of(&webhook.tenant).await?;
     let types = state.event_types(Some(&webhook.tenant)).await?;
-    let patterns = event_patterns(state.dialect(&types, &webhook.dialect)?);
+    // What it subscribes to may be a type that was deleted since.
+    let dialect = state.dialect(&types, &webhook.dialect)?;
+    let patterns = event_patterns(dialect, &webhook.events);
     let asked_ms = state.api.clock.now_ms();
     let (selection, dry_run) = read_selection(&state, asked_ms, patterns, retention, &body)?;
     let reach = Reach::Webhook {
@@ -196,7 +198,7 @@ fn patterns_of_any(api: &Api, value: &Json) -> Result<Vec<String>, String> {
     let mut read = Err("must name event types".to_owned());
     for name in api.dialects.names() {
         if let (Err(_), Some(dialect)) = (&read, api.dialects.get(name)) {
-            read = event_patterns(dialect)(value);
+            read = event_patterns(dialect, &[])(value);
         }
     }
     read

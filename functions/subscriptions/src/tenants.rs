@@ -456,6 +456,9 @@ pub(crate) async fn delete(
         .await?;
     let precondition = Precondition::read(&headers)?;
     rung_api::nothing(request).await?;
+    if id.as_str() == OPERATORS_OWN {
+        return Err(Code::OwnTenant.into());
+    }
     let record = Record::new(&origin, None, Action::TenantDeleted, id.as_str());
     let store = &state.api.store;
     let job = match store.tenant_called(&id).await? {

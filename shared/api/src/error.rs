@@ -82,6 +82,8 @@ codes! {
     KeyTaken = "key_taken", CONFLICT, "the key already exists; delete it first to change it";
     /// The first key is not changed.
     FirstKey = "first_key", CONFLICT, "the first key belongs to the deployment and cannot be changed; create another key and delete this one";
+    /// The operator's own tenant is not deleted.
+    OwnTenant = "own_tenant", CONFLICT, "the tenant `_operator` belongs to the deployment and cannot be deleted; delete its webhooks instead";
     /// No other key with the scope `admin` would be left.
     LastAdminKey = "last_admin_key", CONFLICT, "this is the last key with the scope `admin`; create another first";
     /// The tenant has as many webhooks as it may have.

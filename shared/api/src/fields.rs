@@ -84,14 +84,26 @@ impl<'a> Fields<'a> {
                 self.noted(name, read(value)).unwrap_or_default()
             }
             _ => {
-                let detail = Detail {
-                    field: format!("{}{name}", self.path),
-                    code: REQUIRED,
-                    problem: "is required".to_owned(),
-                };
-                self.problems.push((Code::InvalidRequest, detail));
+                self.require(name);
                 T::default()
             }
+        }
+    }
+
+    /// Notes that a field is missing which must be there, unless something is wrong with it.
+    pub fn require(&mut self, name: &'static str) {
+        let field = format!("{}{name}", self.path);
+        let is_told = |(_, detail): &(Code, Detail)| {
+            let rest = detail.field.strip_prefix(&field);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        if !self.problems.iter().any(is_told) {
+            let detail = Detail {
+                field,
+                code: REQUIRED,
+                problem: "is required".to_owned(),
+            };
+            self.problems.push((Code::InvalidRequest, detail));
         }
     }
 
@@ -117,6 +129,21 @@ impl<'a> Fields<'a> {
             Some(value) => self
                 .noted(name, read(value))
                 .map_or(Patch::Keep, Patch::Set),
+        }
+    }
+
+    /// A text of at most so many characters that may be missing, `null` or empty, which all say that there is none: forms send an
+    /// empty one where nothing was filled in.
+    pub fn text(&mut self, name: &'static str, most: usize) -> Option<String> {
+        self.optional(name, read::text_or_none(most)).flatten()
+    }
+
+    /// The same that may be changed; `null` or empty, it clears what is there.
+    pub fn patch_text(&mut self, name: &'static str, most: usize) -> Patch<String> {
+        match self.patch(name, read::text_or_none(most)) {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear | Patch::Set(None) => Patch::Clear,
+            Patch::Set(Some(text)) => Patch::Set(text),
         }
     }
 
@@ -241,6 +268,16 @@ pub mod read {
         }
     }
 
+    /// A text of at most `most` characters; an empty one is none.
+    pub fn text_or_none(most: usize) -> impl Fn(&Json) -> Result<Option<String>, String> {
+        move |value| {
+            let text = value.as_str().filter(|text| text.chars().count() <= most);
+            let text =
+                text.ok_or_else(|| format!("must be a string of at most {most} characters"))?;
+            Ok((!text.is_empty()).then(|| text.to_owned()))
+        }
+    }
+
     /// An id.
     pub fn id<T>(
         parse: impl Fn(&str) -> Result<T, rung_core::domain::id::IdFault>,
@@ -308,11 +345,9 @@ pub mod read {
     /// A whole number between two, both included.
     pub fn number(from: u32, to: u32) -> impl Fn(&Json) -> Result<u32, String> {
         move |value| {
-            let number = match value {
-                Json::Number(digits) => digits.parse().ok(),
-                _ => None,
-            };
+            let number = value.as_unsigned();
             number
+                .and_then(|number| u32::try_from(number).ok())
                 .filter(|number| (from..=to).contains(number))
                 .ok_or_else(|| format!("must be an integer from {from} to {to}"))
         }

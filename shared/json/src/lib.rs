@@ -77,6 +77,15 @@ impl Json {
         }
     }
 
+    /// A number's value, if that is an integer from 0 to the highest of 64 bits, however it is written.
+    #[must_use]
+    pub fn as_unsigned(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => number.unsigned(),
+            _ => None,
+        }
+    }
+
     /// A boolean's value.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {

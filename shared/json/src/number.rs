@@ -96,6 +96,21 @@ impl Decimal {
         out.extend_from_slice(format!("e{}", self.exponent).as_bytes());
     }
 
+    /// Its value, if that is an integer that fits.
+    fn unsigned(&self) -> Option<u64> {
+        if self.negative || !self.is_integer() {
+            return None;
+        }
+        let digits = self.digits.iter();
+        let value = digits
+            .map(|digit| u64::from(digit - b'0'))
+            .try_fold(0_u64, |value, digit| {
+                value.checked_mul(10)?.checked_add(digit)
+            })?;
+        let factor = 10_u64.checked_pow(u32::try_from(self.exponent).ok()?)?;
+        value.checked_mul(factor)
+    }
+
     /// The double next to it.
     fn double(&self) -> f64 {
         let mut normalised = Vec::new();
@@ -144,6 +159,12 @@ impl Number {
             return self.double.fract() == 0.0;
         }
         Decimal::of(self).is_integer()
+    }
+
+    /// Its value, if that is an integer from 0 to the highest of 64 bits, however it is written: `20.0` and `2e1` are 20.
+    #[must_use]
+    pub fn unsigned(&self) -> Option<u64> {
+        Decimal::of(self).unsigned()
     }
 
     /// Whether no other number with at most [`DOUBLE_DIGITS`] digits has its double, and it has no more of them.
@@ -369,6 +390,35 @@ mod tests {
     fn as_script(raw: &str) -> Option<String> {
         let mut out = Vec::new();
         write_as_script(&raw.into(), &mut out).then(|| String::from_utf8_lossy(&out).into_owned())
+    }
+
+    #[test]
+    fn an_integer_is_one_however_it_is_written() {
+        let of = |raw: &str| Number::from(raw).unsigned();
+        for (raw, value) in [
+            ("0", 0),
+            ("-0.0", 0),
+            ("7", 7),
+            ("7.000", 7),
+            ("70e-1", 7),
+            ("0.07E+2", 7),
+            ("1e2", 100),
+            ("18446744073709551615", u64::MAX),
+            ("1844674407370955161.5e1", u64::MAX),
+        ] {
+            assert_eq!(of(raw), Some(value), "{raw}");
+        }
+        for raw in [
+            "-1",
+            "0.5",
+            "7.01",
+            "18446744073709551616",
+            "2e19",
+            "1e300",
+            "1e-300",
+        ] {
+            assert_eq!(of(raw), None, "{raw}");
+        }
     }
 
     fn normalised(raw: &str) -> String {

@@ -10,7 +10,7 @@ use rung_core::domain::tenant::Scope;
 use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
-use super::next_cursor;
+use super::{free_text, next_cursor};
 use crate::event_types::EventTypeView;
 
 fn example() -> Value {
@@ -98,7 +98,7 @@ pub(crate) fn put_event_type(schemas: &mut Schemas) -> Operation {
                 "items": { "type": "string" },
                 "maxItems": EVENT_TYPE_GROUPS,
             },
-            "description": { "type": ["string", "null"], "minLength": 1, "maxLength": DESCRIPTION_CHARS },
+            "description": free_text("A description.", DESCRIPTION_CHARS),
             "sample": {
                 "description": format!("What its data looks like; it must be as `schema` says, and have at most {SAMPLE_BYTES} bytes as JSON. If left out, that of the type that this one stands before, if it is as `schema` says."),
                 "type": ["object", "null"],

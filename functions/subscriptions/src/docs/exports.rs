@@ -69,7 +69,7 @@ pub(crate) fn import(schemas: &mut Schemas) -> Operation {
     )
     .describe(
         format!("NDJSON, up to 4 MiB, as `/v1/jobs/{{id}}/output` answers it, with any `Content-Type`. Each line is taken as the call that makes or replaces such a \
-         thing, so that an import can be repeated. Events and log entries are skipped. At most {IMPORT_LINES} lines at a time; \
+         thing, so that an import can be repeated; a webhook may subscribe to types that were deleted. Events and log entries are skipped. At most {IMPORT_LINES} lines at a time; \
          `next_line` says where to go on. If no line is taken, the response is an error with `results` and `next_line` in `data`. \
          With `Rung-Tenant`, lines of other tenants are refused."),
     )
@@ -79,7 +79,7 @@ pub(crate) fn import(schemas: &mut Schemas) -> Operation {
         "One result per line, in order.",
         [("results", results), ("next_line", next)],
         json!({
-            "results": [{ "line": 1, "kind": "tenant", "status": 201, "error": null }],
+            "results": [{ "line": 1, "kind": "tenant", "status": 201, "unknown_events": [], "error": null }],
             "next_line": null,
         }),
     )

@@ -9,7 +9,7 @@ use rung_api::{
 use rung_core::domain::tenant::Scope;
 use serde_json::{Value, json};
 
-use super::{deleted, object, text, time, with};
+use super::{deleted, free_text, object, time, with};
 use crate::keys::KeyView;
 
 pub(super) fn example() -> Value {
@@ -56,7 +56,7 @@ fn scopes(allowed: &[Scope]) -> Value {
 
 fn of_tenants() -> Value {
     json!({
-        "name": text("A description.", NAME_CHARS),
+        "name": free_text("A description.", NAME_CHARS),
         "scopes": scopes(Scope::OF_TENANTS),
         "expires_at": time("The expiry, in the future [default: never]."),
         "events_per_hour": {

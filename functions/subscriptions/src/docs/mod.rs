@@ -247,6 +247,12 @@ fn with(mut fields: Value, more: Value) -> Value {
     fields
 }
 
+/// A text that may be empty.
+fn free_text(description: &str, most: usize) -> Value {
+    let description = format!("{description} An empty text is none.");
+    json!({ "description": description, "type": ["string", "null"], "maxLength": most })
+}
+
 fn text(description: &str, most: usize) -> Value {
     json!({ "description": description, "type": ["string", "null"], "minLength": 1, "maxLength": most })
 }

@@ -10,7 +10,7 @@ use rung_core::domain::{portal::Capability, tenant::Scope};
 use schemars::json_schema;
 use serde_json::{Value, json};
 
-use super::{deleted, id, object, text, time};
+use super::{deleted, free_text, id, object, text, time};
 use crate::portal_links::PortalLinkView;
 
 pub(super) fn example() -> Value {
@@ -46,8 +46,8 @@ pub(crate) fn create_portal_link(schemas: &mut Schemas) -> Operation {
                 "description": "Whom the link is for, as the audit log names them.",
                 "type": ["object", "null"],
                 "properties": {
-                    "id": text("Their id in your product.", NAME_CHARS),
-                    "name": text("Their name or address.", NAME_CHARS),
+                    "id": free_text("Their id in your product.", NAME_CHARS),
+                    "name": free_text("Their name or address.", NAME_CHARS),
                 },
                 "additionalProperties": false,
             },

@@ -215,9 +215,10 @@ pub(crate) fn delete_tenant(schemas: &mut Schemas) -> Operation {
         "Delete a tenant and erase its data.",
     )
     .describe(
-        "Its keys and webhooks are deleted at once, and nothing is sent afterwards; a job erases events, deliveries and logs. While the job runs, a repeated call returns it. A tenant created later under the same id is a new one and starts empty.",
+        "Its keys and webhooks are deleted at once, and nothing is sent afterwards; a job erases events, deliveries and logs. While the job runs, a repeated call returns it. A tenant created later under the same id is a new one and starts empty. The operator's own, `_operator`, is not deleted.",
     )
     .preconditions()
-    .no_body();
+    .no_body()
+    .refuses(&[Code::OwnTenant]);
     jobs::begins(schemas, operation, jobs::example())
 }

@@ -10,12 +10,12 @@ use rung_api::{
     },
     openapi::{Operation, Schemas, Who},
 };
-use rung_core::domain::{tenant::Scope, time::Time, webhook::Health};
+use rung_core::domain::{tenant::Scope, webhook::Health};
 use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
 use schemars::json_schema;
 use serde_json::{Value, json};
 
-use super::{deleted_schema, id, jobs, logs, object, text, time, with};
+use super::{deleted_schema, free_text, id, jobs, logs, object, text, time, with};
 use crate::{
     logs::Tested,
     webhooks::{OldSecretView, ReportView, view::WebhookView},
@@ -98,8 +98,8 @@ fn fields(header: Value) -> Value {
             "description": "Whether a connection serves one delivery after the other [default: as the dialect has it]. With false each has a new one.",
             "type": ["boolean", "null"],
         },
-        "name": text("A name, chosen by the tenant.", NAME_CHARS),
-        "description": text("A description.", DESCRIPTION_CHARS),
+        "name": free_text("A name, chosen by the tenant.", NAME_CHARS),
+        "description": free_text("A description.", DESCRIPTION_CHARS),
         "headers": {
             "description": "Headers to send with each delivery. Not allowed: headers set by HTTP, Rung or the dialect, and those that carry credentials.",
             "type": ["object", "null"],
@@ -324,7 +324,6 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
     );
     let mut rotated = with_secret();
     rotated["old_secret_expires_at"] = "2025-10-11T12:00:00.000Z".into();
-    let expiry = schemas.subschema_for::<Option<Time>>();
     let webhook = schemas.subschema_for::<WebhookView<'_>>();
     Operation::new(Who::Tenant(Scope::Manage), "rotateSecret", "Rotate a webhook's secret.")
         .describe(
@@ -333,9 +332,9 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
         .optional_body(body, json!({ "overlap_seconds": 86_400 }))
         .answers(
             StatusCode::OK,
-            "The webhook with its new secret and the end of the overlap.",
-            [("old_secret_expires_at", expiry), ("webhook", webhook)],
-            json!({ "old_secret_expires_at": rotated["old_secret_expires_at"], "webhook": rotated }),
+            "The webhook with its new secret; `old_secret_expires_at` is the end of the overlap.",
+            [("webhook", webhook)],
+            json!({ "webhook": rotated }),
         )
         .refuses(&[Code::Busy, Code::TooManySecrets, Code::InvalidSecret])
 }

@@ -44,7 +44,7 @@ impl Whole {
         let groups = fields.optional("groups", |value| {
             groups(value, name, &types.spoken.catalogue)
         });
-        let description = fields.optional("description", read::text(DESCRIPTION_CHARS));
+        let description = fields.text("description", DESCRIPTION_CHARS);
         let given = fields.optional("sample", sample).cloned();
         let schema = fields.optional("schema", Ok);
         let compiled = schema.map(|schema| aside(|| Schema::compile(schema)));

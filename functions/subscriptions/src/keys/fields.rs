@@ -43,7 +43,7 @@ impl New {
 
     fn with_hash(fields: &mut Fields<'_>, hash: Option<KeyHash>, now_ms: u64) -> Self {
         Self {
-            name: fields.optional("name", read::text(NAME_CHARS)),
+            name: fields.text("name", NAME_CHARS),
             scopes: fields.required("scopes", scopes(Scope::OF_TENANTS)),
             events_per_hour: fields.optional("events_per_hour", events_per_hour),
             expires_ms: fields.optional("expires_at", future(now_ms)),
@@ -106,7 +106,7 @@ impl Changes {
     pub(super) fn of_tenant(fields: &mut Fields<'_>, now_ms: u64) -> Self {
         let scopes = fields.patch("scopes", scopes(Scope::OF_TENANTS));
         Self {
-            name: fields.patch("name", read::text(NAME_CHARS)),
+            name: fields.patch_text("name", NAME_CHARS),
             scopes: replaced(fields, "scopes", scopes),
             events_per_hour: fields.patch("events_per_hour", events_per_hour),
             expires_ms: fields.patch("expires_at", future(now_ms)),
@@ -139,10 +139,7 @@ fn future(now_ms: u64) -> impl Fn(&Json) -> Result<u64, String> {
 }
 
 fn events_per_hour(value: &Json) -> Result<u64, String> {
-    let limit = match value {
-        Json::Number(limit) => limit.parse().ok().filter(|limit| *limit > 0),
-        _ => None,
-    };
+    let limit = value.as_unsigned().filter(|limit| *limit > 0);
     limit.ok_or_else(|| "must be an integer of at least 1".to_owned())
 }
 

@@ -49,10 +49,11 @@ use self::{
     headers::{Given, OwnHeaders},
     list::Wanted,
     request::{
-        Status, check_events, disabled, events, filter, max_in_flight, rate_limit, url, window,
+        Status, check_events, disabled, filter, given_events, max_in_flight, rate_limit, url,
+        window,
     },
     view::{Instants, WebhookView},
-    whole::Whole,
+    whole::{Brings, Whole},
 };
 pub(crate) use self::{
     challenge::verify,
@@ -240,7 +241,7 @@ fn read_new(
         created_ms = fields.optional("created_at", read::time_ms);
     }
     let status = fields.optional("status", Status::read);
-    let whole = Whole::read(&mut fields, state, caller, types, None)?;
+    let whole = Whole::read(&mut fields, state, caller, types, None, Brings::KnownTypes)?;
     fields.finish()?;
     let id = match id {
         Some(id) => id,
@@ -276,9 +277,40 @@ pub(crate) async fn put(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = state.api.caller(&headers, Scope::Admin).await?;
-    let id = id_to_make(&id, WebhookId::parse)?;
-    let precondition = Precondition::read(&headers)?;
+    let replaced = replace(&state, &headers, &id, request, Brings::KnownTypes);
+    let (status, webhook) = Box::pin(replaced).await?;
+    made(&state, status, &webhook).await
+}
+
+/// The same of an export's line: it may subscribe to types that were deleted where it comes from. Returns what it subscribes to that its
+/// dialect does not know here either.
+pub(crate) async fn import(
+    state: &Management,
+    headers: &HeaderMap,
+    id: &str,
+    request: Request,
+) -> Result<(StatusCode, Vec<String>), ApiError> {
+    let replaced = replace(state, headers, id, request, Brings::AnyTypes);
+    let (status, webhook) = Box::pin(replaced).await?;
+    let types = state.event_types(Some(&webhook.tenant)).await?;
+    let catalogue = &state.dialect(&types, &webhook.dialect)?.catalogue;
+    let is_unknown = |event: &String| catalogue.check_pattern(event).is_err();
+    let mut unknown = webhook.events;
+    unknown.retain(is_unknown);
+    Ok((status, unknown))
+}
+
+/// Writes a webhook in the place of the one of its id, if there is one.
+async fn replace(
+    state: &Management,
+    headers: &HeaderMap,
+    id: &str,
+    request: Request,
+    brings: Brings,
+) -> Result<(StatusCode, Webhook), ApiError> {
+    let caller = state.api.caller(headers, Scope::Admin).await?;
+    let id = id_to_make(id, WebhookId::parse)?;
+    let precondition = Precondition::read(headers)?;
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let types = state.event_types(Some(&caller.tenant.id)).await?;
     let store = &state.api.store;
@@ -287,19 +319,19 @@ pub(crate) async fn put(
         let present = store.webhook(&caller.tenant.id, &id).await?;
         precondition.check(present.as_ref().map(etag).as_ref())?;
         let present = present.as_ref();
-        let webhook = read_replacement(&state, &caller, &types, &id, present, &body)?;
+        let asked = (&body, brings);
+        let webhook = read_replacement(state, &caller, &types, &id, present, asked)?;
         if webhook.disabled.is_none() {
             state.check_plan(&caller.tenant)?;
         }
-        if write(&state, &caller, present, &webhook).await? {
+        if write(state, &caller, present, &webhook).await? {
             if webhook.disabled.is_none() {
                 state.catch_up_with_plan(&webhook.tenant).await?;
             }
-            let (status, webhook) = match present {
+            return Ok(match present {
                 None => (StatusCode::CREATED, webhook),
                 Some(_) => (StatusCode::OK, webhook.written()),
-            };
-            return made(&state, status, &webhook).await;
+            });
         }
         tries.again().await?;
     }
@@ -311,7 +343,7 @@ fn read_replacement(
     types: &EventTypes,
     id: &WebhookId,
     present: Option<&Webhook>,
-    body: &Json,
+    (body, brings): (&Json, Brings),
 ) -> Result<Webhook, ApiError> {
     let mut fields = Fields::of(body)?;
     let named = fields.optional("id", read::id(WebhookId::parse));
@@ -335,7 +367,7 @@ fn read_replacement(
     let disabled = fields.optional("disabled", disabled);
     let created_ms = fields.optional("created_at", read::time_ms);
     let old_secrets = fields.optional("old_secrets", secrets::old_secrets);
-    let whole = Whole::read(&mut fields, state, caller, types, present)?;
+    let whole = Whole::read(&mut fields, state, caller, types, present, brings)?;
     if let Some(present) = present {
         whole.secrets.check_against(&present.secret, &mut fields);
     }
@@ -598,7 +630,7 @@ fn read_change(
     };
     let speaks_another = dialect.name != present.dialect;
     let url = fields.patch("url", url(state.api.strict));
-    let new_events = fields.patch("events", events);
+    let new_events = given_events(&mut fields);
     match &new_events {
         Patch::Set(events) if !speaks_another => {
             check_events(&mut fields, &dialect, events, &present.events);
@@ -612,8 +644,8 @@ fn read_change(
     let max_in_flight = fields.patch("max_in_flight", max_in_flight);
     let keep_alive = fields.patch("keep_alive", read::flag);
     let status = wanted_status(&mut fields, &present);
-    let name = fields.patch("name", read::text(NAME_CHARS));
-    let description = fields.patch("description", read::text(DESCRIPTION_CHARS));
+    let name = fields.patch_text("name", NAME_CHARS);
+    let description = fields.patch_text("description", DESCRIPTION_CHARS);
     secrets::check_unchanged(&mut fields, &dialect, &present.secret, caller);
     let own = OwnHeaders::read(&mut fields, Given::Changes, &dialect, Some(&present));
     let metadata = fields.patch("metadata", |changes| {

@@ -2,7 +2,7 @@
 
 use rung_api::{
     ApiError, Code, Fields, Patch,
-    limits::{IN_FLIGHT_MAX, RATE_LIMIT_MAX, WEBHOOK_EVENTS},
+    limits::{IN_FLIGHT_MAX, PROBLEMS, RATE_LIMIT_MAX, WEBHOOK_EVENTS},
     read,
 };
 use rung_base::clock::timestamp;
@@ -11,7 +11,7 @@ use rung_core::{
     egress::policy::check_url,
     limits::MAINTENANCE_MAX_MS,
 };
-use rung_dialect::{Dialect, UnknownPattern};
+use rung_dialect::{Dialect, is_event_type};
 use rung_json::{Json, JsonFault, filter::Filter};
 use serde::Serialize;
 
@@ -28,60 +28,93 @@ pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     }
 }
 
-/// Types, groups, prefixes or `*`, as given.
-pub(super) fn events(value: &Json) -> Result<Vec<String>, String> {
-    let list = read::list(value)?;
-    if !(1..=WEBHOOK_EVENTS).contains(&list.len()) {
-        return Err(format!(
-            "must name 1 to {WEBHOOK_EVENTS} event types, or `*` for all"
-        ));
+/// Types, groups, prefixes or `*` of a request's field `events`, as given. A fault of one is noted at its place.
+pub(super) fn given_events(fields: &mut Fields<'_>) -> Patch<Vec<String>> {
+    let list = match fields.patch("events", list_of_events) {
+        Patch::Set(list) => list,
+        Patch::Clear => return Patch::Clear,
+        Patch::Keep => return Patch::Keep,
+    };
+    let mut events = Vec::with_capacity(list.len());
+    for (index, event) in list.iter().enumerate() {
+        match event.as_str() {
+            Some(event) => events.push(event.to_owned()),
+            None => fields.problem(&format!("events[{index}]"), "must be a string"),
+        }
     }
+    if events.len() < list.len() {
+        return Patch::Keep;
+    }
+    Patch::Set(events)
+}
+
+fn list_of_events(value: &Json) -> Result<&[Json], String> {
+    let list = read::list(value)?;
+    let fits = (1..=WEBHOOK_EVENTS).contains(&list.len());
+    fits.then_some(list)
+        .ok_or_else(|| format!("must name 1 to {WEBHOOK_EVENTS} event types, or `*` for all"))
+}
+
+/// Types, groups, prefixes or `*`, as given.
+fn events(value: &Json) -> Result<Vec<String>, String> {
     let pattern = |pattern: &Json| pattern.as_str().map(str::to_owned);
-    let patterns: Option<_> = list.iter().map(pattern).collect();
+    let patterns: Option<_> = list_of_events(value)?.iter().map(pattern).collect();
     patterns.ok_or_else(|| "must contain strings only".to_owned())
 }
 
-/// The same of a dialect's types.
-pub(crate) fn event_patterns(
-    dialect: &Dialect,
-) -> impl Fn(&Json) -> Result<Vec<String>, String> + '_ {
-    |value| {
+/// The same of a dialect's types, or out of `others`.
+pub(crate) fn event_patterns<'a>(
+    dialect: &'a Dialect,
+    others: &'a [String],
+) -> impl Fn(&Json) -> Result<Vec<String>, String> + 'a {
+    move |value| {
         let patterns = events(value)?;
-        match unknown(dialect, patterns.iter()) {
+        let new = patterns.iter().filter(|pattern| !others.contains(pattern));
+        let mut checked = new.map(|pattern| dialect.catalogue.check_pattern(pattern));
+        match checked.find_map(Result::err) {
             Some(fault) => Err(fault.to_string()),
             None => Ok(patterns),
         }
     }
 }
 
-/// Notes a problem if the dialect does not know all that a webhook subscribes to. What it is subscribed to `already` may be a type
-/// that was deleted since.
+/// Notes a problem with each thing that a webhook subscribes to and the dialect does not know. What it is subscribed to `already` may be
+/// a type that was deleted since.
 pub(super) fn check_events(
     fields: &mut Fields<'_>,
     dialect: &Dialect,
     events: &[String],
     already: &[String],
 ) {
-    let is_reserved = |event: &&String| event.rsplit('/').next() == Some("schema");
-    if let Some(reserved) = events.iter().find(is_reserved) {
-        let problem =
-            format!("{reserved:?} ends with the segment `schema`, which no event type may");
-        fields.problem_of(Code::ReservedType, "events", problem);
-        return;
-    }
-    let new = events.iter().filter(|event| !already.contains(event));
-    if let Some(fault) = unknown(dialect, new) {
-        fields.problem_of(Code::UnknownEventType, "events", fault.to_string());
+    let mut problems = 0;
+    for (index, event) in events.iter().enumerate() {
+        let (code, problem) = if event.rsplit('/').next() == Some("schema") {
+            let problem = "ends with the segment `schema`, which no event type may";
+            (Code::ReservedType, format!("{event:?} {problem}"))
+        } else if already.contains(event) {
+            continue;
+        } else {
+            match dialect.catalogue.check_pattern(event) {
+                Ok(()) => continue,
+                // What there is, is told once.
+                Err(_) if problems > 0 => {
+                    let problem = format!("`{event}` is no event type, group or prefix here");
+                    (Code::UnknownEventType, problem)
+                }
+                Err(fault) => (Code::UnknownEventType, fault.to_string()),
+            }
+        };
+        problems += 1;
+        if problems > PROBLEMS {
+            return;
+        }
+        fields.problem_of(code, &format!("events[{index}]"), problem);
     }
 }
 
-/// The first pattern that the dialect does not know.
-fn unknown<'a>(
-    dialect: &Dialect,
-    patterns: impl Iterator<Item = &'a String>,
-) -> Option<UnknownPattern> {
-    let mut checked = patterns.map(|pattern| dialect.catalogue.check_pattern(pattern));
-    checked.find_map(Result::err)
+/// Whether this has the form of an event type, group or prefix, whichever there are.
+pub(super) fn is_pattern(event: &str) -> bool {
+    is_event_type(event.strip_suffix(".*").unwrap_or(event))
 }
 
 /// Which payloads to take. A fault is noted at its place within the pattern.
@@ -117,13 +150,9 @@ pub(super) fn max_in_flight(value: &Json) -> Result<u32, String> {
 
 /// An integer from 1 to `most`.
 fn count(value: &Json, most: u32) -> Option<u32> {
-    let Json::Number(count) = value else {
-        return None;
-    };
-    count
-        .parse()
-        .ok()
-        .filter(|count| (1..=most).contains(count))
+    let count = value.as_unsigned()?;
+    let count = u32::try_from(count).ok();
+    count.filter(|count| (1..=most).contains(count))
 }
 
 /// Until when a webhook is to be paused, in milliseconds: a maintenance window, or none any more. The other members of a pause may stand
@@ -241,7 +270,7 @@ mod tests {
     #[test]
     fn events_are_kept_as_given_and_unknown_ones_named_with_what_there_is() {
         let odin = dialect("odin");
-        let events = event_patterns(&odin);
+        let events = event_patterns(&odin, &[]);
         let given = json(r#"["user", "api.key.expiring", "*"]"#);
         assert_eq!(events(&given).unwrap(), ["user", "api.key.expiring", "*"]);
         let problem = events(&json(r#"["user.lesson.complete"]"#)).unwrap_err();

@@ -217,11 +217,9 @@ pub(super) fn old_secrets(value: &Json) -> Result<Vec<OldSecret>, String> {
 }
 
 fn overlap_ms(value: &Json) -> Result<u64, String> {
-    let seconds = match value {
-        Json::Number(number) => number.parse::<u64>().ok(),
-        _ => None,
-    };
-    let ms = seconds.and_then(|seconds| seconds.checked_mul(1000));
+    let ms = value
+        .as_unsigned()
+        .and_then(|seconds| seconds.checked_mul(1000));
     ms.filter(|ms| *ms <= OVERLAP_MAX_MS).ok_or_else(|| {
         let most = OVERLAP_MAX_MS / 1000;
         format!("must be an integer from 0 to {most}, in seconds")
@@ -268,8 +266,7 @@ pub(crate) async fn rotate_secret(
     })
     .await?;
     let view = viewed(&state, &webhook).await?.with_secret(&webhook);
-    let data = json!({ "old_secret_expires_at": view.old_secret_expires_at, "webhook": view });
-    Ok(answer(StatusCode::OK, data))
+    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
 }
 
 fn too_many_secrets() -> ApiError {

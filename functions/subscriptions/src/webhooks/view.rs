@@ -47,7 +47,7 @@ pub(crate) struct WebhookView<'a> {
     /// Those of replaced key pairs that sign on, oldest first.
     old_public_keys: Vec<String>,
     /// The end of a rotation's overlap.
-    pub(super) old_secret_expires_at: Option<Time>,
+    old_secret_expires_at: Option<Time>,
     headers: &'a BTreeMap<String, String>,
     /// The names of secret headers; their values are never shown.
     secret_headers: Vec<&'a str>,

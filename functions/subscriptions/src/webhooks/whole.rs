@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rung_api::{
-    ApiError, Caller, Fields,
+    ApiError, Caller, Fields, Patch,
     limits::{DESCRIPTION_CHARS, NAME_CHARS},
     read,
 };
@@ -21,7 +21,7 @@ use rung_json::{Json, filter::Filter};
 use super::{
     client_certificate,
     headers::{Given, OwnHeaders},
-    request::{check_events, events, filter, max_in_flight, rate_limit, url},
+    request::{check_events, filter, given_events, is_pattern, max_in_flight, rate_limit, url},
     secrets::{SecretFields, Signing},
 };
 use crate::{Management, dialect_with, metadata::metadata};
@@ -45,6 +45,15 @@ pub(super) struct Whole {
     challenge: bool,
 }
 
+/// What a webhook may subscribe to that it has not subscribed to yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Brings {
+    /// What its dialect knows.
+    KnownTypes,
+    /// That, and what may have been deleted where it comes from.
+    AnyTypes,
+}
+
 impl Whole {
     pub(super) fn read(
         fields: &mut Fields<'_>,
@@ -52,6 +61,7 @@ impl Whole {
         caller: &Caller,
         types: &EventTypes,
         present: Option<&Webhook>,
+        brings: Brings,
     ) -> Result<Self, ApiError> {
         let api = &state.api;
         let dialect = match fields.optional("dialect", dialect_with(api, types)) {
@@ -59,10 +69,24 @@ impl Whole {
             None => Arc::clone(state.dialect(types, &caller.tenant.dialect)?),
         };
         let url = fields.required("url", url(api.strict));
-        let events = fields.required("events", events);
-        let already = present.filter(|present| present.dialect == dialect.name);
-        let already = already.map_or(&[][..], |present| &present.events);
-        check_events(fields, &dialect, &events, already);
+        let events = match given_events(fields) {
+            Patch::Set(events) => events,
+            Patch::Keep | Patch::Clear => {
+                fields.require("events");
+                Vec::new()
+            }
+        };
+        let already = match brings {
+            Brings::KnownTypes => {
+                let already = present.filter(|present| present.dialect == dialect.name);
+                already.map_or_else(Vec::new, |present| present.events.clone())
+            }
+            Brings::AnyTypes => {
+                let formed = events.iter().filter(|event| is_pattern(event));
+                formed.cloned().collect()
+            }
+        };
+        check_events(fields, &dialect, &events, &already);
         Ok(Self {
             client_certificate: client_certificate::read(fields, &url, present),
             url,
@@ -71,8 +95,8 @@ impl Whole {
             rate_limit: fields.optional("rate_limit_per_second", rate_limit),
             max_in_flight: fields.optional("max_in_flight", max_in_flight),
             keep_alive: fields.optional("keep_alive", read::flag),
-            name: fields.optional("name", read::text(NAME_CHARS)),
-            description: fields.optional("description", read::text(DESCRIPTION_CHARS)),
+            name: fields.text("name", NAME_CHARS),
+            description: fields.text("description", DESCRIPTION_CHARS),
             secrets: SecretFields::read(fields, &dialect),
             own: OwnHeaders::read(fields, Given::Whole, &dialect, present),
             metadata: fields.optional("metadata", metadata),

@@ -138,7 +138,7 @@ async fn a_tenant_sees_its_own_entries_and_the_operator_all() {
     let filtered = entries(&world, &As::operator(), "?tenant=acme").await;
     assert_eq!(filtered, named);
     let refused = world.get(&acme, "/v1/audit?tenant=other").await;
-    refused.assert_error(422, "invalid_request");
+    refused.assert_error(422, "tenant_mismatch");
     assert_eq!(refused.fields(), ["tenant"]);
     let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
     let refused = world.get(&publisher, "/v1/audit").await;

@@ -33,7 +33,16 @@ async fn a_prefix_subscribes_to_the_types_below_it() {
         .send(&odin, "POST", "/v1/webhooks", unknown.clone())
         .await;
     refused.assert_error(422, "unknown_event_type");
-    assert_eq!(refused.fields(), ["events"]);
+    assert_eq!(refused.fields(), ["events[0]"]);
+    let several =
+        json!({"url": "https://example.com/", "events": ["content", "order.*", "user.*", "nope"]});
+    let refused = world.send(&odin, "POST", "/v1/webhooks", several).await;
+    refused.assert_error(422, "unknown_event_type");
+    assert_eq!(refused.fields(), ["events[1]", "events[3]"]);
+    let mixed = json!({"url": "https://example.com/", "events": ["*", 7]});
+    let refused = world.send(&odin, "POST", "/v1/webhooks", mixed).await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["events[1]"]);
     let open = world.tenant("open", "standard", "pro").await;
     let taken = world.send(&open, "POST", "/v1/webhooks", unknown).await;
     assert_eq!(taken.data(201)["webhook"]["events"], json!(["order.*"]));

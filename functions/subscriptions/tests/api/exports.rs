@@ -479,10 +479,16 @@ async fn a_line_with_a_fault_is_named_and_all_others_are_taken() {
             "url",
         ),
         (
-            with(webhook, "events", json!(["none"])),
+            with(webhook, "events", json!(["*", "a b"])),
             422,
             "unknown_event_type",
-            "events",
+            "events[1]",
+        ),
+        (
+            with(webhook, "events", json!(["a/schema"])),
+            422,
+            "reserved_type",
+            "events[0]",
         ),
         (
             with(webhook, "disabled", json!({"at": 1})),
@@ -713,5 +719,74 @@ async fn an_export_is_read_by_whoever_may_once_it_has_succeeded() {
     let none = world
         .get(&As::operator(), &format!("/v1/jobs/{id}/output"))
         .await;
+    none.assert_error(404, "not_found");
+}
+
+/// Whether its types are there still or not: a webhook is moved as it is, and the answer tells.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_subscribes_to_a_deleted_type_is_imported_as_it_was_exported() {
+    let (world, acme) = (World::new().await, As::operator_for("acme"));
+    world.tenant("acme", "odin", "pro").await;
+    let path = "/v1/event-types/gone.here";
+    define(&world, &acme, "gone.here", json!({})).await;
+    let hook = json!({"url": "https://example.com/", "events": ["user", "gone.here", "gone.*"]});
+    put(&world, "acme", "wh", hook).await;
+    world.send_text(&acme, "DELETE", path, "").await.data(200);
+    let lines = exported(&world, &acme, json!({"include": ["secrets"]})).await;
+
+    let fresh = World::new().await;
+    for (world, status) in [(&fresh, 201), (&fresh, 200), (&world, 200)] {
+        let results = imported(world, &lines).await;
+        assert_eq!(statuses(&results), BTreeSet::from([status]), "{results:?}");
+        let told = results.last().unwrap();
+        assert_eq!(told["unknown_events"], json!(["gone.here", "gone.*"]));
+        assert_eq!(results[0]["unknown_events"], json!([]), "a tenant");
+    }
+    let again = exported(&fresh, &acme, json!({"include": ["secrets"]})).await;
+    assert_eq!(sorted(&again), sorted(&lines));
+    // It subscribes to what is defined later.
+    define(&fresh, &acme, "gone.here", json!({})).await;
+    let results = imported(&fresh, &lines).await;
+    assert_eq!(results.last().unwrap()["unknown_events"], json!([]));
+    let event = json!({"type": "gone.here", "data": {}});
+    let sent = fresh.send(&acme, "POST", "/v1/events", event).await;
+    assert_eq!(sent.data(202)["deliveries"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_export_of_a_tenant_that_is_deleted_meanwhile_fails() {
+    let world = World::still().await;
+    world.tenant("acme", "standard", "pro").await;
+    let acme = As::operator_for("acme");
+    let path = begun(&world, &acme, json!({})).await;
+    let deleted = world
+        .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
+        .await;
+    deleted.data(202);
+    world.run_for(60_000).await;
+    let job = world.get(&As::operator(), &path).await;
+    let job = &job.data(200)["job"];
+    assert_eq!(job["status"], "failed", "{job}");
+    assert_eq!(job["error"]["code"], "tenant_deleted");
+    assert_eq!(job["result"], json!(null));
+    let output = format!("{path}/output");
+    let none = world.get(&As::operator(), &output).await;
+    none.assert_error(404, "not_found");
+}
+
+/// An export is made as it is read: of a tenant that is gone by then there is nothing, and that is said.
+#[tokio::test(start_paused = true)]
+async fn an_export_of_a_tenant_that_was_deleted_since_has_no_output() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    let path = begun(&world, &As::operator_for("acme"), json!({})).await;
+    world.pass(1_000).await;
+    let output = format!("{path}/output");
+    assert_eq!(world.get(&As::operator(), &output).await.status, 200);
+    let deleted = world
+        .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
+        .await;
+    deleted.data(202);
+    let none = world.get(&As::operator(), &output).await;
     none.assert_error(404, "not_found");
 }

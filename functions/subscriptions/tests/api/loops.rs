@@ -352,7 +352,7 @@ async fn the_count_comes_over_a_bus_if_it_is_put_there() {
             .await
             .map_err(|error| format!("{error:?}"))
     };
-    for (id, hops) in [("a", json!(null)), ("b", json!(1)), ("c", json!("2"))] {
+    for (id, hops) in [("a", json!(null)), ("b", json!(1.0)), ("c", json!("2"))] {
         put(id, hops).await.unwrap();
         world.pass(1_000).await;
     }

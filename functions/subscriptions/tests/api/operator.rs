@@ -306,3 +306,17 @@ async fn the_operators_own_tenant_keeps_its_dialect() {
     let taken = world.send(&As::operator(), "PATCH", path, same).await;
     taken.data(200);
 }
+
+/// Without it nobody would be told of anything.
+#[tokio::test(start_paused = true)]
+async fn the_operators_own_tenant_is_not_deleted() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let path = "/v1/tenants/_operator";
+    let refused = world.send_text(&As::operator(), "DELETE", path, "").await;
+    refused.assert_error(409, "own_tenant");
+    world.get(&As::operator(), path).await.data(200);
+    let webhook = format!("/v1/webhooks/{listener}");
+    let own = As::operator_for("_operator");
+    world.get(&own, &webhook).await.data(200);
+}

@@ -100,6 +100,19 @@ async fn a_maintenance_window_holds_everything_back_and_shows_it() {
             "response_status": null, "waiting": 3,
         })
     );
+    // What else is told of it changes by itself, and is passed over whatever a change says of it.
+    let mut given = shown["pause"].clone();
+    for (member, value) in [
+        ("cause", json!("throttled")),
+        ("waiting", json!(9)),
+        ("response_status", json!(503)),
+    ] {
+        given[member] = value;
+    }
+    let same = world
+        .send(&tenant, "PATCH", &path, json!({"pause": given}))
+        .await;
+    assert_eq!(same.data(200)["webhook"]["pause"], shown["pause"]);
     let listed = world.get(&tenant, "/v1/webhooks?health=paused").await;
     let listed = &listed.data(200)["webhooks"];
     assert_eq!(listed.as_array().unwrap().len(), 1);

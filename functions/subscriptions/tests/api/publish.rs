@@ -65,10 +65,16 @@ async fn the_same_event_again_is_answered_alike_and_sent_once() {
     let text = r#"{"data":{"b":2.0,"a":1},"type":"a.b","id":"order-7"}"#;
     let again = world.send_text(&tenant, "POST", "/v1/events", text).await;
     assert_eq!(*again.data(202), first);
+    // None is said in several ways.
+    for none in [json!(null), json!({})] {
+        let same =
+            json!({"id": "order-7", "type": "a.b", "data": {"a": 1, "b": 2}, "metadata": none});
+        assert_eq!(publish(&world, &tenant, same).await, first);
+    }
     for other in [
         json!({"id": "order-7", "type": "a.b", "data": {"a": 1, "b": 3}}),
         json!({"id": "order-7", "type": "a.c", "data": {"a": 1, "b": 2}}),
-        json!({"id": "order-7", "type": "a.b", "data": {"a": 1, "b": 2}, "metadata": {}}),
+        json!({"id": "order-7", "type": "a.b", "data": {"a": 1, "b": 2}, "metadata": {"a": {}}}),
     ] {
         let refused = world.send(&tenant, "POST", "/v1/events", other).await;
         refused.assert_error(409, "event_id_reused");

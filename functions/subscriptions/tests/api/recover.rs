@@ -720,3 +720,47 @@ async fn a_delivery_is_not_sent_again_after_a_thousand_attempts() {
     assert_eq!(world.posts(), posts + 1);
     assert_eq!(states(&world, &tenant, &["e"]).await, ["failed"]);
 }
+
+/// A closed catalogue does not have them any more. The events are there, and so is who subscribes to them.
+#[tokio::test(start_paused = true)]
+async fn events_of_a_deleted_type_are_sent_again_as_others_are() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let operator = As::operator_for("acme");
+    let of_type = "/v1/event-types/gone.here";
+    world
+        .send(&operator, "PUT", of_type, json!({}))
+        .await
+        .data(201);
+    let mut hooks = Vec::new();
+    for events in [
+        json!(["*"]),
+        json!(["gone.*"]),
+        json!(["gone.here"]),
+        json!(["user"]),
+    ] {
+        let hook = json!({"url": "https://example.com/", "events": events});
+        let made = world.send(&tenant, "POST", "/v1/webhooks", hook).await;
+        let id = made.data(201)["webhook"]["id"].as_str().unwrap().to_owned();
+        hooks.push(format!("/v1/webhooks/{id}"));
+    }
+    publish(&world, &tenant, "e", "gone.here").await;
+    world.pass(MINUTE).await;
+    let deleted = world.send_text(&operator, "DELETE", of_type, "").await;
+    deleted.data(200);
+    for (hook, sent) in hooks.iter().zip([1, 1, 1, 0]) {
+        let before = world.posts();
+        let job = recover(&world, &tenant, hook, json!({"statuses": ["any"]})).await;
+        assert_eq!(job["result"]["deliveries"], sent, "{hook}");
+        assert_eq!(world.posts() - before, sent, "{hook}");
+    }
+    // By name too, where it is subscribed to.
+    let named = json!({"statuses": ["any"], "event_types": ["gone.here"], "dry_run": true});
+    let path = format!("{}/recover", hooks[2]);
+    let counted = world.send(&tenant, "POST", &path, named.clone()).await;
+    assert_eq!(counted.data(200)["count"], 1);
+    let path = format!("{}/recover", hooks[3]);
+    let refused = world.send(&tenant, "POST", &path, named).await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["event_types"]);
+}

@@ -39,9 +39,12 @@ async fn a_rotation_shows_the_new_secret_once_and_when_the_old_one_ends() {
     let path = format!("/v1/webhooks/{id}/rotate-secret");
     let rotated = world.send_text(&tenant, "POST", &path, "").await;
     let rotated = rotated.data(200);
-    let ends = &rotated["old_secret_expires_at"];
+    assert_eq!(
+        rotated.as_object().unwrap().len(),
+        1,
+        "said once: {rotated}"
+    );
     let rotated = &rotated["webhook"];
-    assert_eq!(ends, &rotated["old_secret_expires_at"]);
     let secret = rotated["secret"].as_str().unwrap();
     let bytes = STANDARD
         .decode(secret.strip_prefix("whsec_").unwrap())
@@ -103,7 +106,6 @@ async fn no_overlap_leaves_no_old_secret() {
     let rotated = rotate(&world, &tenant, &id, json!({"overlap_seconds": 0})).await;
     let rotated = rotated.data(200);
     assert_eq!(rotated["webhook"]["old_secret_expires_at"], Value::Null);
-    assert_eq!(rotated["old_secret_expires_at"], Value::Null);
 }
 
 #[tokio::test(start_paused = true)]

@@ -518,7 +518,7 @@ async fn another_tenants_audit_log_is_not_asked_for() {
     for named in [OWNER, "nobody"] {
         let path = format!("/v1/audit?tenant={named}");
         let refused = world.get(&stranger, &path).await;
-        refused.assert_error(422, "invalid_request");
+        refused.assert_error(422, "tenant_mismatch");
         assert_eq!(refused.fields(), ["tenant"], "{named}");
     }
 }

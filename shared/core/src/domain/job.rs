@@ -395,6 +395,8 @@ pub enum Failure {
     WebhookDisabled,
     /// Its webhook was deleted meanwhile.
     WebhookDeleted,
+    /// Its tenant was deleted meanwhile.
+    TenantDeleted,
 }
 
 /// A job and how far it has come.

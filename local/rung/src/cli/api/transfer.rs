@@ -156,6 +156,8 @@ impl Remote for Import {
                     .iter()
                     .try_for_each(|result| json_line(session.out, result))?;
             } else {
+                let unknown = results.iter().filter_map(unknown_events);
+                unknown.for_each(|told| session.note(&told));
                 let bad: Vec<_> = results
                     .into_iter()
                     .filter(|result| !result["error"].is_null())
@@ -172,6 +174,19 @@ impl Remote for Import {
             _ => ExitCode::FAILURE,
         })
     }
+}
+
+/// What to tell of a line whose webhook subscribes to what its dialect does not know.
+fn unknown_events(result: &Value) -> Option<String> {
+    let events = result["unknown_events"].as_array()?.iter();
+    let events: Vec<_> = events.filter_map(Value::as_str).collect();
+    let line = &result["line"];
+    (!events.is_empty()).then(|| {
+        format!(
+            "line {line}: the webhook subscribes to what its dialect does not know: {}",
+            events.join(", ")
+        )
+    })
 }
 
 /// Lines on their way to Rung, as many at a time as one import takes.
@@ -303,6 +318,21 @@ mod tests {
         assert!(stuck.contains("does not get on"), "{stuck}");
         lines.drop_handled(None).unwrap();
         assert!(!lines.fill().unwrap());
+    }
+
+    #[test]
+    fn what_a_webhook_subscribes_to_in_vain_is_told() {
+        let told = unknown_events(&json!({"line": 7, "unknown_events": ["a.b", "c.*"]}));
+        let told = told.unwrap_or_default();
+        assert!(
+            told.starts_with("line 7: ") && told.ends_with("a.b, c.*"),
+            "{told}"
+        );
+        assert_eq!(
+            unknown_events(&json!({"line": 7, "unknown_events": []})),
+            None
+        );
+        assert_eq!(unknown_events(&json!({"line": 7})), None);
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub(in crate::flow) fn new_event_id(dialect: &Dialect, time_ms: u64, random: [u8
         .expect("dialects make ids of the allowed characters")
 }
 
-/// A hash that is the same for two requests of an event of this type exactly if their contents are equal as JSON.
+/// A hash that is the same for two requests of an event of this type exactly if their contents are equal as JSON, and metadata without
+/// members are none.
 pub(super) fn content_hash(new: &NewEvent, event_type: &str) -> [u8; 32] {
     let mut content = Vec::with_capacity(1024);
     content.extend_from_slice(event_type.as_bytes());
@@ -58,7 +59,9 @@ pub(super) fn content_hash(new: &NewEvent, event_type: &str) -> [u8; 32] {
     content.push(0);
     new.data.write_content(&mut content);
     content.push(0);
-    if let Some(metadata) = &new.metadata {
+    // None, and nothing in it, say the same.
+    let metadata = new.metadata.as_ref();
+    if let Some(metadata) = metadata.filter(|it| it.as_object().is_none_or(|it| !it.is_empty())) {
         metadata.write_content(&mut content);
     }
     Sha256::digest(&content).into()

@@ -33,7 +33,6 @@ pub use self::{
 pub(super) use self::{
     identity::new_event_id,
     messages::{delivery_key, first_message},
-    routes::subscribes,
 };
 use self::{
     identity::{content_hash, event_id},

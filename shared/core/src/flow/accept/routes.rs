@@ -184,11 +184,7 @@ impl Publisher {
 }
 
 /// Whether a webhook that speaks `dialect` and has these patterns subscribes to a type.
-pub(in crate::flow) fn subscribes(
-    patterns: &[String],
-    dialect: &Dialect,
-    event_type: &str,
-) -> bool {
+fn subscribes(patterns: &[String], dialect: &Dialect, event_type: &str) -> bool {
     let catalogue = &dialect.catalogue;
     catalogue
         .resolve_type(event_type)

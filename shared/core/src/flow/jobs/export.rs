@@ -3,7 +3,7 @@
 use super::Next;
 use crate::{
     domain::{
-        job::{Counts, Exporting, Job},
+        job::{Counts, Exporting, Failure, Job},
         message::At,
         tenant::OPERATORS_OWN,
     },
@@ -21,7 +21,10 @@ impl Control {
         behind: &str,
     ) -> Result<Next, FlowError> {
         let (tenants, next) = match &work.tenant {
-            Some(tenant) => (Vec::from_iter(self.store.tenant(tenant).await?), None),
+            Some(tenant) => match self.store.tenant(tenant).await? {
+                Some(tenant) => (vec![tenant], None),
+                None => return Ok(Next::End(Some(Failure::TenantDeleted))),
+            },
             None => {
                 let behind = Some(behind).filter(|behind| !behind.is_empty());
                 let page = self

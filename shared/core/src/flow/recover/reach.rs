@@ -6,7 +6,7 @@
 use super::{Claimed, Counted, Taken, own_key, run};
 use crate::{
     domain::{
-        job::{Counts, Job, Reach, Task},
+        job::{Counts, Failure, Job, Reach, Task},
         message::{At, Place, RecoverPage},
         recovery::Recovery,
         webhook::Webhook,
@@ -52,10 +52,19 @@ impl Control {
                     }
                 }
                 Found::Webhook(_) | Found::Nothing => {}
-                Found::End => return Ok(Next::End(None)),
+                Found::End => return Ok(Next::End(self.cut_off(reach).await?)),
             }
         }
         Ok(Next::Page(job, At::Recover(next), 0))
+    }
+
+    /// Why a recovery that finds no more webhooks did not come to its end, if it did not: a deleted tenant has none.
+    async fn cut_off(&self, reach: &Reach) -> Result<Option<Failure>, FlowError> {
+        let Reach::Tenant(tenant) = reach else {
+            return Ok(None);
+        };
+        let is_there = self.store.tenant(tenant).await?.is_some();
+        Ok((!is_there).then_some(Failure::TenantDeleted))
     }
 
     /// Counts what a recovery would send, until `deadline_ms`.
