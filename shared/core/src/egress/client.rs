@@ -226,17 +226,11 @@ impl Client {
         Ok(response)
     }
 
-    /// The failure of a POST whose deadline passed, while it is still under way. Without a connection it may be that our own
-    /// name servers don't answer.
-    async fn overdue(&self, outgoing: &Outgoing, connection: &Captured) -> Failure {
+    /// Whether a POST that is under way still waits for an answer of our own name servers.
+    fn is_looked_up(&self, outgoing: &Outgoing, connection: &Captured) -> bool {
         let host = outgoing.url.host_str().unwrap_or_default();
         let host = self.connector.looked_up_for(host);
-        let lookups = self.connector.lookups();
-        if !connection.is_there() && lookups.is_under_way(host) {
-            lookups.unanswered().await
-        } else {
-            Failure::Timeout(outgoing.timeout)
-        }
+        !connection.is_there() && self.connector.lookups().is_under_way(host)
     }
 }
 
@@ -258,15 +252,20 @@ impl Transport for Client {
         policy::check(&outgoing.url, self.strict)?;
         let mut deadline = pin!(sleep(outgoing.timeout));
         let connection = Captured::default();
-        let mut sent = pin!(self.send(outgoing, &connection));
-        let response = select! {
-            biased;
-            response = &mut sent => response,
-            () = &mut deadline => return Err(self.overdue(outgoing, &connection).await),
+        let response = {
+            let mut sent = pin!(self.send(outgoing, &connection));
+            select! {
+                biased;
+                response = &mut sent => Ok(response),
+                () = &mut deadline => Err(self.is_looked_up(outgoing, &connection)),
+            }
         };
+        // What was sent is dropped by now: it may have held what others wait for, and nothing would poll it any more.
         let response = match response {
-            Ok(response) => response,
-            Err(broken) => return broken.into_answer(),
+            Ok(Ok(response)) => response,
+            Ok(Err(broken)) => return broken.into_answer(),
+            Err(true) => return Err(self.connector.lookups().unanswered().await),
+            Err(false) => return Err(Failure::Timeout(outgoing.timeout)),
         };
         let (head, incoming) = response.into_parts();
         let mut body = BytesMut::new();

@@ -45,6 +45,21 @@ async fn silence_of_our_own_name_servers_is_not_the_receivers_time_out() {
     }
 }
 
+/// A POST whose deadline passes while it asks the name servers itself, or waits for another that does, holds up nobody.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_within_the_question_to_the_name_servers_ends_every_post() {
+    let names = Names::failing().taking(Duration::from_secs(1));
+    let client = client_with(names, RootCertStore::empty());
+    let posts = (1..=20).map(|number| {
+        let mut post = outgoing(&format!("http://{number}.example/"));
+        post.timeout = Duration::from_millis(100 * number);
+        let client = &client;
+        async move { client.post_alone(&post).await.unwrap_err() }
+    });
+    let failures = tokio::time::timeout(Duration::from_secs(60), join_all(posts)).await;
+    assert_eq!(failures.unwrap(), vec![NAME_SERVERS; 20]);
+}
+
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_the_receivers_whatever_the_name_servers_say_else() {
     let names = Names::none();

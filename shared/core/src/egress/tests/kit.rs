@@ -131,6 +131,8 @@ pub(super) struct Names {
     asked: Arc<AtomicUsize>,
     /// Whether it answers when it is asked for something else.
     works: Arc<AtomicBool>,
+    /// How long that takes.
+    takes: Duration,
     probed: Arc<AtomicUsize>,
 }
 
@@ -152,6 +154,11 @@ impl Names {
             answers: vec![Err(Unresolved::Unanswered)],
             ..Self::default()
         }
+    }
+
+    /// The same, when it takes so long to be asked for something else.
+    pub(super) fn taking(self, takes: Duration) -> Self {
+        Self { takes, ..self }
     }
 
     /// Whether it answers when it is asked for something else.
@@ -192,6 +199,7 @@ impl Resolve for Names {
 
     async fn answers(&self, _: Option<&str>) -> bool {
         self.probed.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.takes).await;
         self.works.load(Ordering::SeqCst)
     }
 }
