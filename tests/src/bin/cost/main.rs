@@ -39,7 +39,7 @@ fn main() {
         report.add(load.name, load.target_usd, counts);
     }
     let wait = runtime.block_on(loads::long_wait(&prices));
-    let watched = runtime.block_on(loads::watched(&prices, &wait.idle_minute));
+    let watched = runtime.block_on(loads::watched(&prices));
     report.add("watched", Some(WATCHED_TARGET_USD), watched);
     report.add_wait(wait);
     println!("{report}");
