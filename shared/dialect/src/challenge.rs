@@ -14,6 +14,8 @@ use super::{
     Dialect, EventFacts, Fields, HeaderFault,
     attempt::{Known, SignInput},
     envelope::{Envelope, Field, Node, Slot},
+    key_pair::KeyPair,
+    secret::SecretFault,
     stored::Stored,
     template::Template,
     value::Value,
@@ -37,6 +39,17 @@ pub(super) struct Challenge {
     pub(super) headers: Vec<(HeaderName, Template)>,
     pub(super) body: Option<Node>,
     pub(super) proof: Proof,
+}
+
+impl Challenge {
+    /// Whether the endpoint gets the secret itself.
+    pub(super) fn sends_secret(&self) -> bool {
+        let query = self.query.iter().map(|(_, template)| template);
+        let headers = self.headers.iter().map(|(_, template)| template);
+        let texts = query.chain(headers).flat_map(Template::values);
+        let in_body = self.body.iter().flat_map(Node::values);
+        texts.chain(in_body).any(|value| *value == Value::Secret)
+    }
 }
 
 /// What an answer must have.
@@ -96,6 +109,9 @@ impl Dialect {
                 body,
             });
         };
+        if shape.sends_secret() && KeyPair::parse(input.secret).is_some() {
+            return Err(HeaderFault::Secret(SecretFault::KeyPair));
+        }
         let (mut headers, body) = match (&shape.method, &shape.body) {
             (&Method::POST, Some(node)) => self.posted(input, node, token)?,
             (&Method::POST, None) if shape.query.is_empty() => {

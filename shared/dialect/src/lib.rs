@@ -278,6 +278,22 @@ impl Dialect {
         };
         self.headers.sends_secret || self.headers.signatures.iter().any(single)
     }
+
+    /// The secret that signs alone when a receiver answers 401 or 403 during a rotation's overlap: the newest, or the oldest where the
+    /// newest was the first. `None` where nothing is to be tried: there is one secret, or all of them have signed.
+    #[must_use]
+    pub fn second_secret<'a>(&self, input: &SignInput<'a>) -> Option<&'a str> {
+        let newest = input.newer_secrets.last().copied()?;
+        if !self.signs_with_one_secret() {
+            return None;
+        }
+        let is_single = |signature: &&signature::Signature| {
+            signature.overlap.is_none() && signature.uses_secret()
+        };
+        let mut single = self.headers.signatures.iter().filter(is_single);
+        let has_newest = !self.headers.sends_secret && single.all(|one| one.newest_first);
+        Some(if has_newest { input.secret } else { newest })
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use base64::{
 
 use super::{
     Dialect,
+    challenge::Challenge,
     headers::{Headers, is_printable},
     key_pair::KeyPair,
     signature::Algorithm,
@@ -89,9 +90,9 @@ pub enum SecretFault {
         "must be base64 of 24 to 64 bytes, with or without `whsec_` in front, or a key pair, `whsk_`: `webhook-signature` is this dialect's only signature"
     )]
     NoKey,
-    /// The dialect's own signature is an HMAC: the private key's text would be its key.
+    /// The dialect's own signature is an HMAC, whose key the private key's text would be; or it sends the secret itself.
     #[error(
-        "must be a shared one: this dialect has an HMAC signature of its own, whose key would be the text of the private key"
+        "must be a shared one: this dialect has an HMAC signature of its own, whose key would be the text of the private key, or sends the secret itself"
     )]
     KeyPair,
     /// The dialect signs with Ed25519.
@@ -118,17 +119,25 @@ impl Dialect {
     /// # Errors
     /// When they would go out unsigned, or signed with the text of a private key.
     pub fn check_secret(&self, secret: &str) -> Result<(), SecretFault> {
+        if self.challenge_sends_secret() && KeyPair::parse(secret).is_some() {
+            return Err(SecretFault::KeyPair);
+        }
         self.headers.check_secret(secret)
     }
 
-    /// Whether deliveries can be signed with a [`KeyPair`]: by the header `webhook-signature` or an Ed25519 signature of its own, and
-    /// nothing else signs.
+    fn challenge_sends_secret(&self) -> bool {
+        self.challenge.as_ref().is_some_and(Challenge::sends_secret)
+    }
+
+    /// Whether deliveries can be signed with a [`KeyPair`]: by the header `webhook-signature` or an Ed25519 signature of its own, where
+    /// nothing else signs and no receiver gets the secret itself.
     #[must_use]
     pub fn takes_key_pairs(&self) -> bool {
         let headers = &self.headers;
         let signs = headers.standard_webhooks || self.needs_key_pairs();
         signs
             && !headers.sends_secret
+            && !self.challenge_sends_secret()
             && headers
                 .signatures
                 .iter()

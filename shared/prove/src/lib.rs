@@ -140,10 +140,11 @@ impl Course<'_> {
             }
             return Ok(());
         }
-        // It has switched: what the old secret has signed, it refuses for that alone.
-        let has_switched = first.is_some_and(|first| first.is_second);
-        if let Some(newest) = input.newer_secrets.last().filter(|_| has_switched) {
-            (input.secret, input.newer_secrets) = (newest, &[]);
+        // It knows the other secret alone: what the first has signed, it refuses for that alone.
+        let knows_other = first.is_some_and(|first| first.is_second);
+        let other = self.of.dialect.second_secret(&input);
+        if let Some(other) = other.filter(|_| knows_other) {
+            (input.secret, input.newer_secrets) = (other, &[]);
         }
         self.genuine(Check::Repeat, &input).await?;
         for oddity in Oddity::ALL {

@@ -304,15 +304,14 @@ impl Poster {
         Ok((place, slot))
     }
 
-    /// Posts. A receiver that refuses the old secret, where a signature has room for one only, may have switched already: it is
-    /// asked once more with the secret in force, within what is left of the time-out.
+    /// Posts. A receiver that refuses the first secret of a rotation, where a signature has room for one only, may know the other
+    /// alone: it is asked once more with that one, within what is left of the time-out.
     async fn send(&self, post: &Post<'_>, slot: &Slot) -> Sent {
         let started = Instant::now();
         let first = self.send_once(post.outgoing(), slot).await;
-        let newest = post.input.newer_secrets.last();
         let is_genuine = !matches!(post.kind, Kind::Forged(_));
-        let Some(newest) = newest.filter(|_| is_genuine && post.dialect.signs_with_one_secret())
-        else {
+        let other = post.dialect.second_secret(&post.input);
+        let Some(other) = other.filter(|_| is_genuine) else {
             return first;
         };
         if !first.is_refused(post.dialect) {
@@ -320,7 +319,7 @@ impl Poster {
         }
         let second = Post {
             input: SignInput {
-                secret: newest,
+                secret: other,
                 newer_secrets: &[],
                 ..post.input
             },
@@ -329,7 +328,7 @@ impl Poster {
         };
         let second = self.send_once(second.outgoing(), slot).await;
         match &second.answer {
-            // The receiver did not hear the secret in force: this is no refusal of it.
+            // The receiver did not hear the other secret: this is no refusal of it.
             Ok(_) | Err(Failure::Host(_)) => Sent {
                 is_second: true,
                 ..second
@@ -360,7 +359,7 @@ struct Sent {
     /// `None` when it could not be put together.
     outgoing: Option<Outgoing>,
     answer: Result<Answer, Failure>,
-    /// Whether the old secret was refused before.
+    /// Whether the first secret of a rotation was refused before.
     is_second: bool,
 }
 
@@ -391,7 +390,7 @@ pub struct Tried {
     pub leads_to: Option<String>,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
-    /// Whether the receiver has refused the old secret, and this is what it made of the one in force.
+    /// Whether the receiver has refused the first secret of a rotation, and this is what it made of the other.
     pub is_second: bool,
 }
 

@@ -8,6 +8,7 @@ mod envelope;
 mod headers;
 mod ladder;
 mod sense;
+mod uses;
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 

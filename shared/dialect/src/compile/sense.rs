@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::uses;
 use crate::{
     Dialect,
     document::{Table, Text},
     fault::Faults,
     signature::Signature,
-    template::Template,
     value::{TimeForm, Value},
 };
 
@@ -72,15 +72,16 @@ fn check_algorithms(file: &Table<'_>, faults: &Faults) {
         let reason = "a webhook has one secret: it cannot be a key pair for `ed25519` and the key of an HMAC";
         faults.add(other.place("algorithm"), reason, "use one of the two");
     }
-    for table in tables.iter().filter(is_pair) {
-        let signed = table.text("signed");
-        let has_secret = |text: Text<'_>| {
-            Template::parse(text.text).is_ok_and(|template| template.mentions(&Value::Secret))
-        };
-        if let Some(signed) = signed.filter(|signed| has_secret(*signed)) {
-            let reason = "the secret of `ed25519` is a private key, which no receiver has";
-            faults.add(signed.at, reason, "leave out `{secret}`");
-        }
+    if !tables.iter().any(|table| is_pair(&table)) {
+        return;
+    }
+    let signed = tables.iter().filter_map(|table| table.text("signed"));
+    let signed = signed.flat_map(uses::of_text);
+    let secrets = uses::sent(file).into_iter().chain(signed);
+    for (at, _) in secrets.filter(|(_, value)| *value == Value::Secret) {
+        let reason = "the secret of `ed25519` is a private key, which no receiver may have";
+        let mend = "leave out the secret, or use an `hmac-` algorithm";
+        faults.add(at, reason, mend);
     }
 }
 
@@ -88,29 +89,22 @@ fn check_algorithms(file: &Table<'_>, faults: &Faults) {
 fn check_names(file: &Table<'_>, dialect: &Dialect, faults: &Faults) {
     let signatures = &dialect.headers.signatures;
     let in_body: HashSet<_> = names(dialect.envelope.root.values().into_iter()).collect();
-    let in_headers = dialect
-        .headers
-        .own
-        .iter()
-        .flat_map(|(_, template)| template.values());
-    let used: HashSet<_> = names(in_headers).chain(in_body.iter().copied()).collect();
+    let sent = uses::sent(file);
+    let used: HashSet<_> = names(sent.iter().map(|(_, value)| value)).collect();
     let written: HashSet<&str> = file
         .tables("signature")
         .iter()
         .filter_map(|table| Some(table.text("name")?.text))
         .collect();
-    for name in used.iter().filter(|name| !written.contains(*name)) {
-        let at = if in_body.contains(name) {
-            "envelope"
-        } else {
-            "headers"
-        };
-        let reason = format!("`signature.{name}` is used, and no `[[signature]]` has this name");
-        faults.add(
-            file.place(at),
-            reason,
-            format!("add `name = \"{name}\"` to a `[[signature]]`"),
-        );
+    for (at, value) in &sent {
+        if let Value::SignatureOf(name) = value
+            && !written.contains(&**name)
+        {
+            let reason =
+                format!("`signature.{name}` is used, and no `[[signature]]` has this name");
+            let mend = format!("add `name = \"{name}\"` to a `[[signature]]`");
+            faults.add(*at, reason, mend);
+        }
     }
     for signature in signatures {
         let Some(name) = signature.name.as_deref() else {

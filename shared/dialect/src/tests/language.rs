@@ -493,6 +493,90 @@ fn secrets_are_made_and_checked_in_the_form_of_the_key() {
 }
 
 #[test]
+fn no_file_sends_the_private_key_that_it_signs_with() {
+    let with = |more: &str, lines: &str| {
+        format!(
+            "standard_webhooks = false\nenvelope = [{{ key = \"data\", from = \"data\" }}{more}]\n{lines}\n[[signature]]\nalgorithm = \"ed25519\"\nencoding = \"hex\"\nheader = \"X-S\"\nsigned = \"{{body}}\""
+        )
+    };
+    let private = "the secret of `ed25519` is a private key, which no receiver may have";
+    for text in [
+        with("", "headers = { X-T = \"Bearer {secret}\" }"),
+        with(", { key = \"s\", from = \"secret\" }", ""),
+        with(", { key = \"s\", text = \"a{secret}\" }", ""),
+        with(
+            ", { key = \"s\", fields = [{ key = \"l\", list = [{ from = \"secret\" }] }] }",
+            "",
+        ),
+        with(
+            "",
+            "challenge = { method = \"GET\", query = { t = \"{token}\", s = \"{secret}\" } }",
+        ),
+        with(
+            "",
+            "challenge = { body = [{ key = \"t\", from = \"token\" }, { key = \"s\", from = \"secret\" }] }",
+        ),
+        with(
+            "",
+            "[[signature]]\nalgorithm = \"sha256\"\nencoding = \"hex\"\nheader = \"X-P\"\nsigned = \"{secret}{body}\"",
+        ),
+    ] {
+        refused(&text, private);
+    }
+}
+
+#[test]
+fn no_challenge_has_the_private_key_of_a_pair() {
+    let pair = KeyPair::from_seed([7; 32]).secret();
+    for challenge in [
+        "method = \"GET\"\nquery = { t = \"{token}\", s = \"{secret}\" }",
+        "method = \"OPTIONS\"\nheaders = { X-T = \"{token}\", X-S = \"{secret}\" }",
+        "body = [{ key = \"t\", from = \"token\" }, { key = \"s\", from = \"secret\" }]",
+    ] {
+        let text = format!(
+            "name = \"own\"\n{DATA}\nany_type = {{ example = \"x\", sample = \"{{}}\" }}\n[challenge]\n{challenge}"
+        );
+        let dialects = Dialects::builtin().with_file("own.toml", &text).unwrap();
+        let own = dialects.get("own").unwrap();
+        assert!(!own.takes_key_pairs(), "{challenge}");
+        assert_eq!(own.check_secret(&pair), Err(SecretFault::KeyPair));
+        let input = SignInput {
+            url: "https://example.com/",
+            secret: &pair,
+            ..SignInput::default()
+        };
+        let fault = own.challenge(&input, "t").err();
+        assert_eq!(fault, Some(HeaderFault::Secret(SecretFault::KeyPair)));
+    }
+}
+
+#[test]
+fn a_refused_secret_is_followed_by_the_other() {
+    let with = |order: &str, overlap: &str| {
+        dialect(&format!(
+            "{DATA}\n[[signature]]\nalgorithm = \"hmac-sha256\"\nencoding = \"hex\"\nheader = \"X-S\"\nsigned = \"{{body}}\"\n{order}\n{overlap}"
+        ))
+    };
+    let input = SignInput {
+        secret: "one",
+        newer_secrets: &["two", "three"],
+        ..SignInput::default()
+    };
+    let newest_first = "secrets = \"newest-first\"";
+    assert_eq!(with("", "").second_secret(&input), Some("three"));
+    assert_eq!(with(newest_first, "").second_secret(&input), Some("one"));
+    let overlap = "overlap = \",{signature}\"";
+    assert_eq!(with(newest_first, overlap).second_secret(&input), None);
+    let alone = SignInput {
+        newer_secrets: &[],
+        ..input
+    };
+    assert_eq!(with(newest_first, "").second_secret(&alone), None);
+    let token = dialect(&format!("{DATA}\nheaders = {{ X-T = \"{{secret}}\" }}"));
+    assert_eq!(token.second_secret(&input), Some("three"));
+}
+
+#[test]
 fn challenges_have_the_shape_that_is_asked_for() {
     let input = SignInput {
         url: "https://example.com/hook?a=1",
@@ -638,6 +722,11 @@ fn what_cannot_work_is_refused() {
         ),
         "a webhook has one secret",
     );
+    let misnamed = mistakes(&format!(
+        "{DATA}\n[headers]\nX-A = \"a\"\nX-B = \"{{signature.x}}\""
+    ));
+    let lines: Vec<usize> = misnamed.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [6], "at its place: {misnamed:?}");
     refused(
         "envelope = [{ key = \"s\", from = \"signature.x\" }, { key = \"data\", from = \"data\" }]\n[[signature]]\nname = \"x\"\nalgorithm = \"hmac-sha1\"\nencoding = \"hex\"\nsigned = \"{body}\"",
         "it would cover itself",
