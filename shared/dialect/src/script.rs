@@ -133,6 +133,11 @@ impl Script {
                 out.extend_from_slice(if raw == "-0" { b"0" } else { raw.as_bytes() });
                 return Ok(());
             }
+            // PHP writes a negative zero as `-0` and reads that as `0`: only the latter stays what it is.
+            Self::Php if is_zero(raw) => {
+                out.push(b'0');
+                return Ok(());
+            }
             Self::Php if is_whole && raw.parse::<i64>().is_ok() => {
                 out.extend_from_slice(raw.as_bytes());
                 return Ok(());
@@ -183,6 +188,14 @@ impl Script {
         };
         format!("{sign}{plain}{fraction}")
     }
+}
+
+/// Whether a number is zero, and not just too small for a double.
+fn is_zero(raw: &str) -> bool {
+    let mantissa = raw.split(['e', 'E']).next().unwrap_or(raw);
+    mantissa
+        .bytes()
+        .all(|byte| matches!(byte, b'-' | b'0' | b'.'))
 }
 
 #[cfg(test)]
@@ -239,6 +252,10 @@ mod tests {
             ("12.50", "12.5"),
             ("9223372036854775807", "9223372036854775807"),
             ("1e2", "100"),
+            ("0", "0"),
+            ("-0", "0"),
+            ("-0.0", "0"),
+            ("-0e3", "0"),
         ] {
             assert_eq!(written(Script::Php, text), expected, "{text}");
         }
