@@ -583,7 +583,12 @@ async fn each_hostile_receiver_has_its_reason_in_the_log() {
     let no_http = "not valid HTTP, or its headers were too long";
     let cases: [(&str, &'static [u8], bool, &str); 7] = [
         ("http", b"", false, closed),
-        ("http", b"HTTP/1.1 200 OK\r\nx: half", false, closed),
+        (
+            "http",
+            b"HTTP/1.1 200 OK\r\nx: half",
+            false,
+            r#"It began with "HTTP/1.1 200 OK\r\nx: half"."#,
+        ),
         (
             "http",
             b"SSH-2.0-OpenSSH_9.6\r\n\r\n",

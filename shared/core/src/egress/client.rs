@@ -368,6 +368,12 @@ impl From<legacy::Error> for Broken {
                 }
                 .into()
             },
+            (Failure::Closed, Some(progress)) if !progress.escaped_beginning().is_empty() => {
+                Failure::ClosedEarly {
+                    beginning: progress.escaped_beginning(),
+                }
+                .into()
+            }
             (failure, _) => Self {
                 again: was_closing(&error),
                 ..failure.into()

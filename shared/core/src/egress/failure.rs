@@ -47,6 +47,9 @@ pub enum Failure {
     /// At least one of the host's addresses is not public.
     #[error("The host has an address that is not public.")]
     ForbiddenAddress,
+    /// The outgoing proxy has rules of its own.
+    #[error("The operator's outgoing proxy does not connect to the host.")]
+    ForbiddenByProxy,
     /// Nothing listens at the port.
     #[error("The connection was refused.")]
     Refused,
@@ -79,6 +82,15 @@ pub enum Failure {
     /// The connection ended before the answer's headers were complete.
     #[error("The host closed the connection before it responded.")]
     Closed,
+    /// The connection ended within the answer's head.
+    #[error(
+        "The host closed the connection before its response's headers were complete.{}",
+        began_with(beginning)
+    )]
+    ClosedEarly {
+        /// Its first bytes, escaped.
+        beginning: String,
+    },
     /// What came isn't HTTP, or more of it than a head may have.
     #[error(
         "The host's response was not valid HTTP, or its headers were too long.{}",
@@ -249,7 +261,7 @@ impl Failure {
             Self::Unsendable | Self::Unsigned | Self::Identity => "request_invalid",
             Self::HostNotFound => "host_not_found",
             Self::Dns => "dns_failed",
-            Self::ForbiddenAddress => "address_forbidden",
+            Self::ForbiddenAddress | Self::ForbiddenByProxy => "address_forbidden",
             Self::Refused => "connection_refused",
             Self::Unreachable => "host_unreachable",
             Self::CertificateExpired => "certificate_expired",
@@ -259,7 +271,7 @@ impl Failure {
             Self::Certificate => "certificate_invalid",
             Self::CertificateRefused(_) => "client_certificate_refused",
             Self::Tls(_) => "tls_failed",
-            Self::Closed => "connection_closed",
+            Self::Closed | Self::ClosedEarly { .. } => "connection_closed",
             Self::Protocol { .. } | Self::Interim => "protocol_error",
         }
     }
@@ -272,7 +284,7 @@ impl Failure {
             Self::Url(_) => ErrorCode::UrlForbidden,
             Self::Unsendable | Self::Unsigned | Self::Identity => ErrorCode::Request,
             Self::HostNotFound | Self::Dns => ErrorCode::Dns,
-            Self::ForbiddenAddress => ErrorCode::AddressForbidden,
+            Self::ForbiddenAddress | Self::ForbiddenByProxy => ErrorCode::AddressForbidden,
             Self::Refused => ErrorCode::Refused,
             Self::Unreachable | Self::Host(_) => ErrorCode::Unreachable,
             Self::CertificateExpired
@@ -282,7 +294,7 @@ impl Failure {
             | Self::Certificate
             | Self::CertificateRefused(_)
             | Self::Tls(_) => ErrorCode::Tls,
-            Self::Closed => ErrorCode::Reset,
+            Self::Closed | Self::ClosedEarly { .. } => ErrorCode::Reset,
             Self::Protocol { .. } | Self::Interim => ErrorCode::Protocol,
         }
     }

@@ -107,7 +107,7 @@ impl Proxy {
         match status(&answer) {
             // Whoever is at the other end speaks when it is spoken to.
             Some(200..=299) if end == answer.len() => Ok(tcp),
-            Some(403) => Err(Failure::ForbiddenAddress),
+            Some(403) => Err(Failure::ForbiddenByProxy),
             Some(502..=504) => Err(Failure::Unreachable),
             _ => Err(HostFault::Proxy.into()),
         }

@@ -452,7 +452,11 @@ async fn a_connection_closed_before_the_answer_is_one_failure() {
     assert_eq!((closing.accepted(), closing.posts().len()), (1, 1));
 
     let breaking_off = answered("HTTP/1.1 200 OK\r\nx: ").await;
-    assert_eq!(breaking_off.unwrap_err(), Failure::Closed);
+    let beginning = r"HTTP/1.1 200 OK\r\nx: ".to_owned();
+    assert_eq!(
+        breaking_off.unwrap_err(),
+        Failure::ClosedEarly { beginning }
+    );
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn a_proxy_that_cannot_be_used_is_this_hosts_fault_and_one_that_reaches_no
 {
     let unusable = Failure::Host(HostFault::Proxy);
     for (answer, expected) in [
-        ("HTTP/1.1 403 Forbidden\r\n\r\n", Failure::ForbiddenAddress),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", Failure::ForbiddenByProxy),
         ("HTTP/1.1 502 Bad Gateway\r\n\r\n", Failure::Unreachable),
         (
             "HTTP/1.0 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",

@@ -172,14 +172,10 @@ async fn an_answer_that_began_is_not_asked_for_again() {
         let client = client();
         client.post_alone(&outgoing(&receiver.url())).await.unwrap();
         settle().await;
-        assert_eq!(
-            client
-                .post_alone(&outgoing(&receiver.url()))
-                .await
-                .unwrap_err(),
-            Failure::Closed,
-            "{begun}"
-        );
+        let failure = client.post_alone(&outgoing(&receiver.url())).await;
+        let beginning = begun.escape_default().to_string();
+        let expected = Failure::ClosedEarly { beginning };
+        assert_eq!(failure.unwrap_err(), expected, "{begun}");
         assert_eq!(receiver.posts().len(), 2, "{begun}");
     }
 }
