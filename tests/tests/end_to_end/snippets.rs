@@ -109,6 +109,11 @@ async fn cases(rung: &rung_tests::Rung, dialect: &Dialect) -> Vec<Case> {
             *value = "t=,v1,==".to_owned();
         }
         cases.push(garbled);
+        let mut long = Case::new("with a very long time", request, secret, false);
+        for (_, value) in &mut long.headers {
+            *value = format!("t={0},v1=a", "9".repeat(400));
+        }
+        cases.push(long);
     }
     // What has no signature of its own has that of Standard Webhooks.
     let is_bare =
@@ -153,7 +158,14 @@ fn key_pair_cases(dialect: &Dialect) -> Vec<Case> {
     for (_, value) in &mut garbled.headers {
         *value = "v1a,== v1a v1,AAAA".to_owned();
     }
+    let mut strange = made("beyond ASCII", &[&old], 0, &old, false);
+    for (name, value) in &mut strange.headers {
+        if name == "webhook-signature" {
+            *value = "v1a,\u{e9}".to_owned();
+        }
+    }
     vec![
+        strange,
         made("as it came", &[&old], 0, &old, true),
         made("another pair", &[&old], 0, &other, false),
         made("the older of two", &[&old, &new], 0, &old, true),

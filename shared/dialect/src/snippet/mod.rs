@@ -122,11 +122,21 @@ pub enum NoSnippet {
         .0
     )]
     Hidden(String),
+    /// A receiver knows what is signed, and snippets do not show how.
+    #[error(
+        "there is no snippet for a signature that covers `{{{0}}}` yet: docs/receivers.md lists what code of your own does"
+    )]
+    Value(String),
+    /// The secret itself is the proof.
+    #[error(
+        "this dialect sends the secret itself, in the header `{0}`: compare the whole value with what you expect in constant time, and there is nothing else to verify"
+    )]
+    Token(String),
     /// Key pairs sign for Standard Webhooks alone.
     #[error("this dialect turns Standard Webhooks off: no key pair signs `v1a` in it")]
     NoKeyPairs,
     /// It signs in a way that snippets do not show.
-    #[error("there is no snippet for {0} yet: docs/receivers.md tells how to verify by hand")]
+    #[error("there is no snippet for {0} yet: docs/receivers.md lists what code of your own does")]
     Form(&'static str),
     /// The value that lists several signatures is not made of like parts.
     #[error(

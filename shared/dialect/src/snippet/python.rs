@@ -47,7 +47,7 @@ pub(super) fn write(scheme: &Scheme) -> String {
         lines.push(format!("    {} = {value}", snake_case(*variable)));
         if *variable == Variable::Timestamp && scheme.is_timed() {
             lines.push(
-                "    if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_S:
+                "    if len(timestamp) > 15 or not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_S:
         return False"
                     .to_owned(),
             );

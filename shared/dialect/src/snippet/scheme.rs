@@ -72,7 +72,13 @@ impl Scheme {
         match strongest {
             Some(signature) => Self::own(dialect, signature),
             None if headers.sends_secret => {
-                Err(NoSnippet::Form("a token: compare it in constant time"))
+                let mut own = headers.own.iter();
+                let token = own.find(|(_, template)| template.mentions(&Value::Secret));
+                Err(
+                    token.map_or(NoSnippet::Form("a secret in the body"), |(name, _)| {
+                        NoSnippet::Token(name.to_string())
+                    }),
+                )
             }
             None if headers.has_own_proof() => Err(NoSnippet::Form("a signature in the body")),
             None if headers.standard_webhooks => Ok(Self::standard_webhooks(dialect)),
@@ -103,9 +109,7 @@ impl Scheme {
             signature::Encoding::Base64 => Encoding::Base64,
             _ => return Err(NoSnippet::Form("this encoding of a signature")),
         };
-        if signature.key != secret::Key::default() {
-            return Err(NoSnippet::Form("a key that is the secret's base64 or hex"));
-        }
+        let key = key(signature)?;
         let value = &*pieces(&signature.value)?;
         let overlap = signature.overlap.as_ref().map(pieces).transpose()?;
         let (expected, separator) = match &overlap {
@@ -139,7 +143,7 @@ impl Scheme {
         }
         Ok(Self {
             dialect: dialect.name.clone(),
-            key: Key::Text,
+            key,
             algorithm,
             encoding,
             header: signature
@@ -180,6 +184,19 @@ impl Scheme {
     }
 }
 
+/// How the secret becomes the key, where snippets show it: as its text, or as Standard Webhooks have it.
+fn key(signature: &Signature) -> Result<Key, NoSnippet> {
+    let secret::Key { form, prefix } = &signature.key;
+    match (form, &**prefix) {
+        (secret::KeyForm::Text, "") => Ok(Key::Text),
+        (secret::KeyForm::Base64, "" | "whsec_") => Ok(Key::StandardWebhooks),
+        (secret::KeyForm::Text, _) => Err(NoSnippet::Form("a key with `key_prefix`")),
+        _ => Err(NoSnippet::Form(
+            "a key that is the secret's hex, or its base64 after another prefix",
+        )),
+    }
+}
+
 fn algorithm(signature: &Signature) -> Result<Algorithm, NoSnippet> {
     match signature.algorithm {
         signature::Algorithm::HmacSha1 => Ok(Algorithm::HmacSha1),
@@ -204,7 +221,7 @@ fn pieces(template: &Template) -> Result<Vec<Piece>, NoSnippet> {
             Value::AttemptTime(TimeForm::UnixSeconds) => Variable::Timestamp,
             Value::Body => Variable::Body,
             Value::Signature => Variable::Signature,
-            other => return Err(NoSnippet::Hidden(other.to_string())),
+            other => return Err(NoSnippet::Value(other.to_string())),
         }))
     });
     pieces.collect()

@@ -163,3 +163,55 @@ fn what_cannot_be_verified_has_none() {
     "#;
     assert_eq!(snippet(unlike), Err(NoSnippet::Overlap));
 }
+
+/// A file in `dialects`.
+fn of_file(name: &str) -> Result<String, NoSnippet> {
+    let path = format!("{}/../../dialects/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let dialects = Dialects::builtin().with_file(name, &text).unwrap();
+    dialects.get(name).unwrap().snippet(Language::Python)
+}
+
+#[test]
+fn keys_in_base64_are_decoded() {
+    for name in ["svix", "clerk"] {
+        let code = of_file(name).unwrap();
+        for line in [
+            r#"header = headers.get("svix-signature") or """#,
+            r#"key = base64.b64decode(secret.removeprefix("whsec_"))"#,
+            r#"expected = "v1," + signature"#,
+        ] {
+            assert!(code.contains(line), "{line} is not in:\n{code}");
+        }
+    }
+    assert!(of_file("microsoft-teams").is_ok());
+}
+
+#[test]
+fn why_there_is_none_is_true() {
+    for (name, reason) in [
+        (
+            "box",
+            "a signature that covers `{timestamp_rfc3339_seconds_offset}`",
+        ),
+        ("square", "a signature that covers `{url}`"),
+        ("gitlab", "in the header `x-gitlab-token`"),
+        ("figma", "a secret in the body"),
+        ("adyen", "a signature in the body"),
+    ] {
+        let told = of_file(name).unwrap_err().to_string();
+        assert!(told.contains(reason), "{name}: {told}");
+    }
+}
+
+/// Whoever sends these gets no exception out of a receiver.
+#[test]
+fn the_snippets_in_python_read_times_of_any_length() {
+    let odin = super::builtin("odin").snippet(Language::Python).unwrap();
+    let pairs = super::builtin("standard");
+    let pairs = pairs.key_pair_snippet(Language::Python).unwrap();
+    for code in [&*odin, pairs] {
+        assert!(code.contains("if len(timestamp) > 15 or not"), "{code}");
+    }
+    assert!(pairs.contains("except (InvalidSignature, ValueError):"));
+}
