@@ -440,11 +440,11 @@ pub fn dialect_files() -> Vec<PathBuf> {
 pub fn load_dialects(files: &[PathBuf], retention: Duration) -> Result<Dialects, ConfigError> {
     let mut dialects = Dialects::builtin();
     for path in files {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::DialectFile {
+        let bytes = std::fs::read(path).map_err(|source| ConfigError::DialectFile {
             path: path.clone(),
             source,
         })?;
-        dialects = dialects.with_file(&path.display().to_string(), &text)?;
+        dialects = dialects.with_bytes(&path.display().to_string(), &bytes)?;
     }
     for dialect in dialects.iter() {
         let ladder = Duration::from_millis(dialect.longest_ladder_ms());

@@ -19,14 +19,83 @@ use super::{
 pub(super) fn parse<'t>(text: &'t str, faults: &Faults) -> Spanned<DeTable<'t>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        let at = error.span().map_or(0, |span| span.start);
-        faults.add(
-            at,
-            format!("this is not TOML: {}", error.message()),
-            "write `key = value`, texts in quotes, tables as `[name]`",
-        );
+        let span = error.span().unwrap_or(0..0);
+        let at = span.start;
+        let (reason, mend) = toml_mistake(error.message(), text.get(span).unwrap_or_default());
+        faults.add(at, format!("this is not TOML: {reason}"), mend);
     }
     document
+}
+
+/// A mistake of the TOML itself in words for people who do not know the parser; `written` is what it is about.
+fn toml_mistake(message: &str, written: &str) -> (String, &'static str) {
+    const KNOWN: [(&str, &str, &str); 10] = [
+        (
+            "unclosed array table",
+            "the brackets around a table's name are not closed",
+            "write it as in `[[signature]]`",
+        ),
+        (
+            "unclosed table",
+            "the brackets around a table's name are not closed",
+            "write it as in `[ladder]`",
+        ),
+        (
+            "string values must be quoted",
+            "a text is not in quotes",
+            "write it in straight quotes, as in `name = \"acme\"`",
+        ),
+        (
+            "leading zero",
+            "a number begins with a zero",
+            "leave the zero out",
+        ),
+        (
+            "invalid basic string",
+            "a text has a control character, or does not end where its line ends",
+            "end it with a quote; write a tab as `\\t`, and texts of several lines in three quotes",
+        ),
+        (
+            "escape",
+            "a `\\` in a text begins nothing that there is",
+            "write `\\\\` for the character itself, or put the text into single quotes",
+        ),
+        (
+            "unicode",
+            "the digits after `\\u` are no character",
+            "write four hexadecimal digits after `\\u`, or the character itself",
+        ),
+        (
+            "invalid key-value pair",
+            "here a key is expected",
+            "write `key = value`; JSON and YAML are not TOML",
+        ),
+        (
+            "carriage return",
+            "a carriage return stands without a line feed",
+            "end lines with a line feed",
+        ),
+        (
+            "recursion depth",
+            "lists and tables are too deep in each other",
+            "use fewer levels",
+        ),
+    ];
+    if message.contains("duplicate key") {
+        let reason = format!("the key `{}` is defined before", written.trim());
+        return (
+            reason,
+            "leave one of the two out; many tables of a name are `[[name]]`, each of them",
+        );
+    }
+    let known = KNOWN.iter().find(|(part, ..)| message.contains(part));
+    match known {
+        Some((_, reason, mend)) => ((*reason).to_owned(), mend),
+        None => (
+            message.to_owned(),
+            "write `key = value`, texts in quotes, tables as `[name]`",
+        ),
+    }
 }
 
 /// A text with its place.
@@ -254,14 +323,17 @@ fn check_table(
     let missing: Vec<&Key> = missing
         .filter(|key| entries.get(key.name).is_none())
         .collect();
-    if let [first, ..] = missing.as_slice() {
+    if !missing.is_empty() {
         let names: Vec<String> = missing
             .iter()
             .map(|key| format!("`{}`", key.name))
             .collect();
         let reason = format!("{} needs {}", section.name, names.join(" and "));
-        let mend = format!("add `{} = {}`", first.name, first.example);
-        faults.add(at, reason, mend);
+        let examples: Vec<String> = missing
+            .iter()
+            .map(|key| format!("`{} = {}`", key.name, key.example))
+            .collect();
+        faults.add(at, reason, format!("add {}", examples.join(" and ")));
     }
 }
 
@@ -280,11 +352,12 @@ fn check(
             key.name,
             kind(value.get_ref())
         );
-        faults.add(
-            at,
-            reason,
-            format!("for example `{} = {}`", key.name, key.example),
-        );
+        // The example of a table is its heading.
+        let mend = match key.example.trim_matches(['[', ']']) == key.name {
+            true => format!("begin it with the line `{}`", key.example),
+            false => format!("for example `{} = {}`", key.name, key.example),
+        };
+        faults.add(at, reason, mend);
     };
     match (form, value.get_ref()) {
         (Form::Text, DeValue::String(_)) | (Form::Flag, DeValue::Boolean(_)) => {}

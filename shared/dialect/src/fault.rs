@@ -65,10 +65,21 @@ impl Faults {
         if faults.iter().all(|known| known.at != at) {
             faults.push(Fault {
                 at,
-                reason: reason.into(),
-                mend: mend.into(),
+                reason: on_one_line(reason.into()),
+                mend: on_one_line(mend.into()),
             });
         }
+    }
+
+    /// Notes a byte that is no text.
+    pub(super) fn not_utf8(at: usize) -> Self {
+        let faults = Self::default();
+        faults.add(
+            at,
+            "this is not UTF-8",
+            "save the file as UTF-8: another encoding of `ä` or of quotes is not read",
+        );
+        faults
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -112,4 +123,16 @@ impl Faults {
         });
         DialectFaults(placed.collect())
     }
+}
+
+/// What a file has is quoted in messages: its line ends and control characters as escapes.
+fn on_one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let shown = text.chars().map(|one| match one.is_control() {
+        true => one.escape_default().to_string(),
+        false => one.to_string(),
+    });
+    shown.collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dialect, DialectFaults, compile::compile};
+use super::{Dialect, DialectFaults, compile::compile, fault::Faults};
 
 macro_rules! builtin {
     ($($name:literal),*) => {
@@ -57,6 +57,21 @@ impl Dialects {
         let dialect = compile(text, is_taken).map_err(|faults| faults.in_file(path, text))?;
         self.dialects.push(Arc::new(dialect));
         Ok(self)
+    }
+
+    /// The same with the bytes of a file.
+    ///
+    /// # Errors
+    /// As above, and when they are not UTF-8.
+    pub fn with_bytes(self, path: &str, bytes: &[u8]) -> Result<Self, DialectFaults> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.with_file(path, text),
+            Err(error) => {
+                let (text, _) = bytes.split_at(error.valid_up_to());
+                let text = String::from_utf8_lossy(text);
+                Err(Faults::not_utf8(text.len()).in_file(path, &text))
+            }
+        }
     }
 
     /// These with `dialect` in place of the one of its name.

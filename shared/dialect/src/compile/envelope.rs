@@ -219,7 +219,10 @@ impl<'f> Reader<'f> {
             }
             _ => {
                 let reason = "a member has one of `from`, `text`, `value`, `null`, `fields`, `list` and `json`";
-                let mend = "leave out the others; only `from = \"metadata\"` goes with `fields`";
+                let mend = match sources.is_empty() {
+                    true => "add one of them, as in `from = \"data\"`",
+                    false => "leave out the others; only `from = \"metadata\"` goes with `fields`",
+                };
                 self.faults.add(member.at, reason, mend);
                 None
             }
@@ -231,6 +234,15 @@ impl<'f> Reader<'f> {
         match from.text {
             "data" if !self.is_challenge => return Some(Node::Data),
             "metadata" if !self.is_challenge => return Some(Node::Metadata),
+            "data" | "metadata" => {
+                let reason = format!("a challenge has no {}", from.text);
+                self.faults.add(
+                    from.at,
+                    reason,
+                    "leave the member out, or give it another source",
+                );
+                return None;
+            }
             _ => {}
         }
         if let Some(value) = Value::parse(from.text)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::uses;
+use super::{envelope, uses};
 use crate::{
     Dialect,
     document::{Table, Text},
@@ -16,7 +16,10 @@ const TOLERANCE_MS: u64 = 300_000;
 
 pub(super) fn check(file: &Table<'_>, dialect: &Dialect, faults: &Faults) {
     let root = &dialect.envelope.root;
-    if file.has("envelope") && !root.has_data() {
+    // Of a member that is wrong, nobody knows whether it was to have them.
+    let members = Faults::default();
+    _ = envelope::root(file, false, &members);
+    if file.has("envelope") && members.is_empty() && !root.has_data() {
         let mend = "add `{ key = \"data\", from = \"data\" }`, `{ from = \"data_members\" }` or a `data.NAME`";
         faults.add(
             file.place("envelope"),

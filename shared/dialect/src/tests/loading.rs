@@ -442,3 +442,108 @@ fn samples() {
     let long = format!("sample = '{{\"x\": \"{}\"}}'", "x".repeat(1000));
     faulty(sample, &long, "limit is 1000");
 }
+
+#[test]
+fn mistakes_of_the_toml_are_told_in_words_of_our_own() {
+    for (old, new, reason, mend) in [
+        (
+            "[[signature]]",
+            "[[signature]",
+            "brackets",
+            "`[[signature]]`",
+        ),
+        ("[headers]", "[headers", "brackets", "`[ladder]`"),
+        (
+            "name = \"own\"",
+            "name = own",
+            "not in quotes",
+            "straight quotes",
+        ),
+        (
+            "encoding = \"hex\"",
+            "encoding = hex",
+            "not in quotes",
+            "straight quotes",
+        ),
+        (
+            "body_limit = 1000",
+            "body_limit = 0100",
+            "begins with a zero",
+            "leave the zero out",
+        ),
+        (
+            "description = \"Ours.\"",
+            "description = \"Ou\trs",
+            "control character",
+            "end it",
+        ),
+        (
+            "description = \"Ours.\"",
+            "description = \"O\\qrs.\"",
+            "begins nothing",
+            "single quotes",
+        ),
+        (
+            "timeout = \"5s\"",
+            "timeout = \"5s\"\ntimeout = \"6s\"",
+            "the key `timeout` is defined before",
+            "leave one of the two out",
+        ),
+    ] {
+        let text = FILE.replace(old, new);
+        let faults = load(&text).unwrap_err();
+        let first = &faults.0[0];
+        assert!(first.reason.starts_with("this is not TOML: "), "{faults}");
+        assert!(first.reason.contains(reason), "{new}: {faults}");
+        assert!(first.mend.contains(mend), "{new}: {faults}");
+    }
+}
+
+#[test]
+fn mends_are_toml_and_follow_from_what_is_wrong() {
+    let found = |old: &str, new: &str| load(&FILE.replace(old, new)).unwrap_err();
+    let faults = found("[[signature]]", "[signature]");
+    assert_eq!(faults.0[0].mend, "begin it with the line `[[signature]]`");
+    faulty(
+        "  { key = \"id\", from = \"id\" },",
+        "  { key = \"id\" },",
+        "add one of them, as in `from = \"data\"`",
+    );
+    // A member that is wrong might have had the data.
+    faulty(
+        "  { from = \"data_members\" },",
+        "  { key = \"data\", from = \"dat\" },",
+        "did you mean `data`?",
+    );
+    let faults = found(
+        "[ladder]",
+        "[challenge]\nbody = [{ key = \"t\", from = \"token\" }, { key = \"d\", from = \"data\" }]\n[ladder]",
+    );
+    assert!(
+        faults.0[0].reason.contains("a challenge has no data"),
+        "{faults}"
+    );
+    let faults = found(
+        "name = \"order.paid\"",
+        "name = \"order.paid\"\nwire = \"a\\nb\"",
+    );
+    assert!(!faults.0[0].reason.contains('\n'), "{faults}");
+    let empty = only("");
+    assert!(
+        empty.mend.contains("`name = ") && empty.mend.contains(" and `envelope = "),
+        "{empty}"
+    );
+}
+
+#[test]
+fn a_file_in_another_encoding_has_a_place_too() {
+    let bytes = b"name = \"own\"\ndescription = \"gr\xfcn\"\n";
+    let faults = Dialects::builtin()
+        .with_bytes("own.toml", bytes)
+        .unwrap_err();
+    let [fault] = &*faults.0 else {
+        panic!("{faults}")
+    };
+    assert_eq!((fault.line, fault.column), (2, 18));
+    assert!(fault.reason.contains("not UTF-8") && fault.mend.contains("save the file as UTF-8"));
+}
