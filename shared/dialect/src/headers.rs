@@ -108,17 +108,16 @@ impl Headers {
         spelled.map_or(name.as_str(), String::as_str)
     }
 
-    /// The headers that sign with `secret`, each with its scheme.
-    pub(super) fn signed_with(&self, secret: &str) -> Vec<(&str, &'static str)> {
+    /// The headers that sign with these secrets, each with its scheme.
+    pub(super) fn signed_with(&self, secrets: &[&str]) -> Vec<(&str, &'static str)> {
         let own = self.own_proofs();
         let own = own.map(|(name, scheme)| (self.spelled(name), scheme));
-        let standard = if !self.standard_webhooks {
-            None
-        } else if KeyPair::parse(secret).is_some() {
-            Some("v1a")
-        } else {
-            shared_key(secret).map(|_| "v1")
+        let has = |is_key: fn(&str) -> bool| {
+            self.standard_webhooks && secrets.iter().any(|secret| is_key(secret))
         };
+        let v1 = has(|secret| shared_key(secret).is_some()).then_some("v1");
+        let v1a = has(|secret| KeyPair::parse(secret).is_some()).then_some("v1a");
+        let standard = v1.into_iter().chain(v1a);
         own.chain(standard.map(|scheme| (STANDARD_WEBHOOKS[2].as_str(), scheme)))
             .collect()
     }

@@ -170,8 +170,12 @@ impl<'a> WebhookView<'a> {
     /// The webhook as it stands at a moment, but for what waits for it.
     pub(super) fn at(webhook: &'a Webhook, dialects: &'a Dialects, at: Instants) -> Self {
         let dialect = dialects.get(&webhook.dialect);
+        let old = webhook.old_secrets.iter();
+        let old = old.filter(|old| old.expires_ms > at.wall_ms);
+        let secrets = old.map(|old| old.secret.expose());
+        let secrets: Vec<_> = secrets.chain([webhook.secret.expose()]).collect();
         let signatures = dialect
-            .map(|dialect| dialect.signed_with(webhook.secret.expose()))
+            .map(|dialect| dialect.signed_with(&secrets))
             .unwrap_or_default();
         let signatures = signatures.into_iter();
         Self {

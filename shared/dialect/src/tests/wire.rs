@@ -532,7 +532,7 @@ fn names_are_spelled_as_in_the_file() {
     assert!(spelled("standard").is_empty());
     let odin = builtin("odin");
     assert_eq!(
-        odin.signed_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        odin.signed_with(&["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]),
         [
             ("X-Odin-Signature", "hmac-sha256"),
             ("webhook-signature", "v1")
@@ -610,4 +610,16 @@ fn slack_wraps_what_happened_in_a_callback() {
         body,
         r#"{"type":"event_callback","event":{"type":"message","text":"hi"},"event_id":"evt_abc123","event_time":1736933400}"#
     );
+}
+
+#[test]
+fn both_schemes_of_a_rotation_are_told() {
+    let standard = builtin("standard");
+    let pair = crate::KeyPair::from_seed([7; 32]).secret();
+    let name = "webhook-signature";
+    assert_eq!(standard.signed_with(&[&pair]), [(name, "v1a")]);
+    for secrets in [[&*pair, STANDARD_SECRET], [STANDARD_SECRET, &*pair]] {
+        let told = standard.signed_with(&secrets);
+        assert_eq!(told, [(name, "v1"), (name, "v1a")]);
+    }
 }
