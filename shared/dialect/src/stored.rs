@@ -195,12 +195,12 @@ pub(super) fn with_capsule(
     out
 }
 
-/// A stored body for people to read: what each attempt fills in stands there by its name, or as `null` where it is a number.
+/// A stored body for people to read: what each attempt fills in stands there by its name, as a text where it is a number.
 #[must_use]
 pub fn shown_body(stored: &[u8]) -> Cow<'_, [u8]> {
     Stored::read(stored).filled(|name, is_number| {
         if is_number {
-            Cow::Borrowed("null")
+            Cow::Owned(format!("\"{{{name}}}\""))
         } else {
             Cow::Owned(format!("{{{name}}}"))
         }
@@ -250,7 +250,7 @@ mod tests {
         );
         assert_eq!(
             String::from_utf8_lossy(&shown_body(&stored)),
-            r#"{"text":"at \"{url}","n":null}"#
+            r#"{"text":"at \"{url}","n":"{attempt}"}"#
         );
         assert_eq!(read.data(), Some(data));
         let stored = with_capsule(&form, &[], None);

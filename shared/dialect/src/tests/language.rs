@@ -234,7 +234,7 @@ fn members_are_constants_lists_objects_and_texts() {
         Some(json(r#"{"a":1}"#)),
         "without its neighbour"
     );
-    assert!(String::from_utf8_lossy(&shown_body(&stored)).contains(r#"{"attempt":null}"#));
+    assert!(String::from_utf8_lossy(&shown_body(&stored)).contains(r#"{"attempt":"{attempt}"}"#));
 }
 
 #[test]
@@ -423,7 +423,7 @@ signed = "{timestamp}{attempt_id}""#;
         String::from_utf8_lossy(&shown_body(&stored)),
         r#"{"signature":{"timestamp":"{timestamp}","token":"{attempt_id}","signature":"{signature.hook}"},"event-data":{"a":1}}"#
     );
-    assert_eq!(own.signed_with("s"), [("Authorization", "hmac-sha256")]);
+    assert_eq!(own.signed_with(&["s"]), [("Authorization", "hmac-sha256")]);
 }
 
 #[test]
@@ -442,7 +442,10 @@ fn a_token_is_marked_as_secret_and_needs_no_key() {
         );
     }
     assert!(own.sends_secret() && own.signs_with_one_secret() && !own.takes_key_pairs());
-    assert_eq!(own.signed_with("my token"), [("X-Gitlab-Token", "token")]);
+    assert_eq!(
+        own.signed_with(&["my token"]),
+        [("X-Gitlab-Token", "token")]
+    );
     let input = SignInput {
         event_id: "e",
         secret: "my token",
@@ -595,6 +598,10 @@ fn challenges_have_the_shape_that_is_asked_for() {
     assert!(asked.body.is_empty());
     assert!(meta.proves_challenge("t 1", &HeaderMap::new(), b"t 1\n"));
     assert!(!meta.proves_challenge("t 1", &HeaderMap::new(), b"t 2"));
+    for answer in ["\"t 1\"", "\u{feff}t 1", "\u{feff}{\"c\":\"t 1\"}"] {
+        let proven = meta.proves_challenge("t 1", &HeaderMap::new(), answer.as_bytes());
+        assert!(proven, "{answer}");
+    }
 
     let events = dialect(&format!(
         "{DATA}\n[challenge]\nmethod = \"OPTIONS\"\nheaders = {{ WebHook-Request-Origin = \"acme.example\" }}\nanswer_header = \"WebHook-Allowed-Origin\"\nanswer_value = \"acme.example\""
