@@ -145,7 +145,7 @@ fn attempt_id(input: &SignInput<'_>) -> Uuid {
 }
 
 /// The host of a URL with its port, and its path with its query.
-fn url_parts(url: &str) -> (&str, &str) {
+pub(super) fn url_parts(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     match rest.find(['/', '?']) {
         Some(at) => rest.split_at(at),
@@ -154,7 +154,7 @@ fn url_parts(url: &str) -> (&str, &str) {
 }
 
 /// The fields of a form in the order of their names, each name followed by its value.
-fn form_fields(body: &[u8]) -> Vec<u8> {
+pub(super) fn form_fields(body: &[u8]) -> Vec<u8> {
     let mut fields: Vec<_> = form_urlencoded::parse(body).collect();
     fields.sort();
     let mut out = Vec::with_capacity(body.len());

@@ -296,37 +296,63 @@ impl Envelope {
         complete && (spread || members.iter().all(|(key, _)| known(key)))
     }
 
-    /// What a received body says of `value`.
+    /// What a received body says of `value`: in a member that is the value alone, or else in a text that has it.
     #[cfg(any(feature = "receive", test))]
     pub(super) fn text_of(&self, body: &[u8], value: &Value) -> Option<String> {
-        fn find<'b>(node: &Node, body: &'b Json, value: &Value) -> Option<&'b Json> {
-            match node {
-                Node::Value(known) => (known == value).then_some(body),
-                Node::Object { slots, .. } => {
-                    fields(slots).find_map(|field| find(&field.node, body.get(&field.key)?, value))
-                }
-                Node::List(elements) => {
-                    let found = elements.iter().zip(body.as_array()?);
-                    found
-                        .into_iter()
-                        .find_map(|(node, body)| find(node, body, value))
-                }
-                _ => None,
+        let read = |in_texts| {
+            if !self.is_form {
+                return find_text(&self.root, &read_body(body)?, value, in_texts);
             }
-        }
-        if self.is_form {
             let Node::Object { slots, .. } = &self.root else {
                 return None;
             };
-            let is_it =
-                |field: &&Field| matches!(&field.node, Node::Value(known) if known == value);
-            let field = fields(slots).find(is_it)?;
-            let mut pairs = form_urlencoded::parse(body);
-            return pairs
-                .find(|(name, _)| *name == field.key)
-                .map(|(_, text)| text.into_owned());
+            fields(slots).find_map(|field| {
+                let mut pairs = form_urlencoded::parse(body);
+                let (_, text) = pairs.find(|(name, _)| *name == field.key)?;
+                let text = Json::String(text.into_owned());
+                find_text(&field.node, &text, value, in_texts)
+            })
+        };
+        read(false).or_else(|| read(true))
+    }
+}
+
+impl Envelope {
+    /// What stands at a path of the data that a received body has.
+    #[cfg(any(feature = "receive", test))]
+    pub(super) fn data_value(&self, body: &[u8], path: &str) -> Option<String> {
+        if !self.shows_data() {
+            return None;
         }
-        scalar(find(&self.root, &read_body(body)?, value)?).map(Cow::into_owned)
+        let data = find_data(&self.root, read_body(body)?)?;
+        scalar(at_path(&data, path)?).map(Cow::into_owned)
+    }
+}
+
+/// What stands for `value` where `node` has written `body`.
+#[cfg(any(feature = "receive", test))]
+fn find_text(node: &Node, body: &Json, value: &Value, in_texts: bool) -> Option<String> {
+    match node {
+        Node::Value(known) if known == value => scalar(body).map(Cow::into_owned),
+        Node::Text(template) if in_texts => {
+            let mut told = Vec::new();
+            let rest = template.read(body.as_str()?, 0, &mut told)?;
+            let found = told.iter().find(|(known, _)| known == value);
+            found
+                .filter(|_| rest.is_empty())
+                .map(|(_, text)| (*text).to_owned())
+        }
+        Node::Object { slots, .. } => fields(slots)
+            .find_map(|field| find_text(&field.node, body.get(&field.key)?, value, in_texts)),
+        Node::List(elements) => {
+            let mut found = elements.iter().zip(body.as_array()?);
+            found.find_map(|(node, body)| find_text(node, body, value, in_texts))
+        }
+        Node::Json(inner) => {
+            let body = read_body(body.as_str()?.as_bytes())?;
+            find_text(inner, &body, value, in_texts)
+        }
+        _ => None,
     }
 }
 

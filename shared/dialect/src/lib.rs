@@ -59,7 +59,7 @@ pub use self::{
     challenge::ChallengeAnswer,
     read::Reading,
     snippet::{Language, NoSnippet},
-    verify::{SignatureCheck, SignatureFault, Verified, VerifyInput},
+    verify::{SignatureCheck, SignatureFault, SignaturePlace, Verified, VerifyInput},
 };
 use crate::ladder::{DisableRule, Ladder};
 
@@ -240,11 +240,11 @@ impl Dialect {
         self.headers.request(input, event_type, "")
     }
 
-    /// The headers that sign deliveries with `secret`, each with its scheme: `hmac-sha256` and the like, or `v1` or `v1a` of Standard
-    /// Webhooks.
+    /// The headers that sign deliveries with `secrets`, several during a rotation's overlap, each with its scheme: `hmac-sha256` and the
+    /// like, or `v1` and `v1a` of Standard Webhooks.
     #[must_use]
-    pub fn signed_with(&self, secret: &str) -> Vec<(&str, &'static str)> {
-        self.headers.signed_with(secret)
+    pub fn signed_with(&self, secrets: &[&str]) -> Vec<(&str, &'static str)> {
+        self.headers.signed_with(secrets)
     }
 
     /// The headers that sign a request that was sent, each with its scheme; `sent` has the values of its headers by their names in

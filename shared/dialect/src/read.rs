@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName};
 
 use super::{
-    Dialect,
+    Dialect, SignInput,
     headers::{Headers, WEBHOOK_ID, WEBHOOK_TIMESTAMP},
     template::Template,
     value::{TimeForm, Value},
@@ -54,6 +54,32 @@ impl Dialect {
         let signed = self.headers.signatures.iter().map(|one| &one.signed);
         own.chain(signed)
             .any(|template| template.mentions(&Value::Type))
+    }
+}
+
+impl Dialect {
+    /// What headers and signatures have that a request does not say and `input` lacks: the first of `url`, `tenant` and `webhook-id`.
+    #[must_use]
+    pub fn lacks(&self, input: &SignInput<'_>) -> Option<&'static str> {
+        let own = self.headers.own.iter().map(|(_, template)| template);
+        let signed = self.headers.signatures.iter().map(|one| &one.signed);
+        let values: Vec<&Value> = own.chain(signed).flat_map(Template::values).collect();
+        let has = |some: &[Value]| values.iter().any(|value| some.contains(value));
+        if input.url.is_empty() && has(&[Value::Url, Value::Host, Value::Path]) {
+            Some("url")
+        } else if input.tenant.is_empty() && has(&[Value::Tenant]) {
+            Some("tenant")
+        } else if input.webhook_id.is_empty() && has(&[Value::WebhookId]) {
+            Some("webhook-id")
+        } else {
+            None
+        }
+    }
+
+    /// Whether a header proves who sends.
+    #[must_use]
+    pub fn proves_in_headers(&self, secret: &str) -> bool {
+        !self.headers.signed_with(&[secret]).is_empty()
     }
 }
 

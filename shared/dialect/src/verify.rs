@@ -4,7 +4,7 @@
 //! time and the ids that they cover; what does not is in the dialect's other headers. The signature is then made anew with each
 //! secret, and compared in constant time.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{Signature as Ed25519, Verifier as _, VerifyingKey};
@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     Dialect,
+    attempt::{form_fields, url_parts},
     headers::{Headers, WEBHOOK_SIGNATURE},
     key_pair::{KeyPair, PUBLIC_PREFIX},
     read::{text, told_of},
@@ -27,6 +28,14 @@ pub struct VerifyInput<'a> {
     pub headers: &'a HeaderMap,
     /// The body, byte for byte.
     pub body: &'a [u8],
+    /// The request's method.
+    pub method: &'a str,
+    /// The webhook's URL, as far as the receiver knows it: empty if it does not.
+    pub url: &'a str,
+    /// The tenant's id, likewise.
+    pub tenant: &'a str,
+    /// The webhook's id, likewise.
+    pub webhook_id: &'a str,
     /// The secrets that may have signed: several while one takes another's place. A key pair's public key, `whpk_`, does too.
     pub secrets: &'a [String],
     /// The receiver's clock, in seconds since the Unix epoch.
@@ -35,11 +44,40 @@ pub struct VerifyInput<'a> {
     pub tolerance_s: u64,
 }
 
-/// One signature header, checked.
+/// Where a signature, or the secret itself, stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignaturePlace {
+    /// In this header.
+    Header(HeaderName),
+    /// In the body, as this value.
+    Body(String),
+}
+
+impl SignaturePlace {
+    /// The header, if it is in one.
+    #[must_use]
+    pub fn header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) => Some(name),
+            Self::Body(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for SignaturePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => name.fmt(f),
+            Self::Body(value) => write!(f, "{value} in the body"),
+        }
+    }
+}
+
+/// One signature, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureCheck {
-    /// The header.
-    pub header: HeaderName,
+    /// Where it stands.
+    pub place: SignaturePlace,
     /// What came of it.
     pub result: Result<Verified, SignatureFault>,
 }
@@ -58,8 +96,8 @@ pub struct Verified {
 /// Why a signature does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureFault {
-    /// There is no such header, or it is no text.
-    #[error("the header is missing")]
+    /// There is no such header or member, or it is no text.
+    #[error("it is missing")]
     Missing,
     /// Its value cannot be read.
     #[error("the header's value is not of the form {form}")]
@@ -72,6 +110,14 @@ pub enum SignatureFault {
     Untold {
         /// What.
         value: String,
+    },
+    /// It covers something that receivers know without the request, and this one does not.
+    #[error("it covers `{{{value}}}`, which the request does not say: name it with `--{flag}`")]
+    Unknown {
+        /// What.
+        value: String,
+        /// The flag of tools that says it.
+        flag: &'static str,
     },
     /// Signed with another secret, or over another body.
     #[error("another secret has signed it, or the body is not byte for byte what was signed")]
@@ -114,15 +160,35 @@ impl Dialect {
 
 const TIMESTAMP: Value = Value::AttemptTime(TimeForm::UnixSeconds);
 
+impl VerifyInput<'_> {
+    /// What its receiver knows of a value without reading the request, and the flag that says it; `None` for what only a request says.
+    fn known(&self, value: &Value) -> Option<(Cow<'_, [u8]>, &'static str)> {
+        let (text, flag) = match value {
+            Value::Url => (self.url, "url"),
+            Value::Host => (url_parts(self.url).0, "url"),
+            Value::Path if self.url.is_empty() => ("", "url"),
+            Value::Path => (url_parts(self.url).1, "url"),
+            Value::Tenant => (self.tenant, "tenant"),
+            Value::WebhookId => (self.webhook_id, "webhook-id"),
+            Value::Method => (self.method, "method"),
+            Value::Body => return Some((Cow::Borrowed(self.body), "body")),
+            Value::FormFields => return Some((Cow::Owned(form_fields(self.body)), "body")),
+            _ => return None,
+        };
+        Some((Cow::Borrowed(text.as_bytes()), flag))
+    }
+}
+
 impl Dialect {
+    /// `value` is what stands in a header or in the body.
     fn verify_own(
         &self,
         signature: &Signature,
-        header: &HeaderName,
+        value: Option<&str>,
         told: &[(Value, &str)],
         input: &VerifyInput<'_>,
     ) -> Result<Verified, SignatureFault> {
-        let value = text(input.headers, header).ok_or(SignatureFault::Missing)?;
+        let value = value.ok_or(SignatureFault::Missing)?;
         let mut known = signature.read(value).ok_or_else(|| SignatureFault::Form {
             form: format!(
                 "`{}`, with a signature of {} characters",
@@ -136,16 +202,25 @@ impl Dialect {
             .collect();
         known.extend_from_slice(told);
         let find = |value: &Value| -> Option<Cow<'_, [u8]>> {
-            match value {
-                Value::Body => Some(Cow::Borrowed(input.body)),
-                Value::Method => Some(Cow::Borrowed(b"POST")),
-                value => match told_of(&known, value) {
-                    Some(text) => Some(Cow::Borrowed(text.as_bytes())),
-                    None => {
-                        let text = self.envelope.text_of(input.body, value)?;
-                        Some(Cow::Owned(text.into_bytes()))
-                    }
-                },
+            if let Some(text) = told_of(&known, value) {
+                return Some(Cow::Borrowed(text.as_bytes()));
+            }
+            if let Some((known, flag)) = input.known(value)
+                && (flag == "body" || !known.is_empty())
+            {
+                return Some(known);
+            }
+            let in_data = || match value {
+                Value::Data(path) => self.envelope.data_value(input.body, path),
+                _ => None,
+            };
+            match self.envelope.text_of(input.body, value).or_else(in_data) {
+                Some(text) => Some(Cow::Owned(text.into_bytes())),
+                // What an event lacks is empty where it is signed.
+                None if matches!(value, Value::Data(_) | Value::Metadata(_)) => {
+                    Some(Cow::Borrowed(b"".as_slice()))
+                }
+                None => None,
             }
         };
         let untold = signature
@@ -153,8 +228,10 @@ impl Dialect {
             .values()
             .find(|value| **value != Value::Secret && find(value).is_none());
         if let Some(untold) = untold {
-            return Err(SignatureFault::Untold {
-                value: untold.to_string(),
+            let value = untold.to_string();
+            return Err(match input.known(untold) {
+                Some((_, flag)) => SignatureFault::Unknown { value, flag },
+                None => SignatureFault::Untold { value },
             });
         }
         let time = signature.signed.values().find_map(|value| match value {
@@ -186,9 +263,9 @@ impl Dialect {
     fn verify_all(&self, input: &VerifyInput<'_>) -> Vec<SignatureCheck> {
         let told = self.headers.told(input.headers);
         let own = self.headers.signatures.iter().filter_map(|signature| {
-            let header = signature.header.clone()?;
-            let result = self.verify_own(signature, &header, &told, input);
-            Some(SignatureCheck { header, result })
+            let (place, value) = self.value_of(signature, &told, input)?;
+            let result = self.verify_own(signature, value.as_deref(), &told, input);
+            Some(SignatureCheck { place, result })
         });
         let standard = self
             .headers
@@ -196,12 +273,53 @@ impl Dialect {
             .then(|| verify_standard(&told, input))
             .flatten()
             .map(|result| SignatureCheck {
-                header: WEBHOOK_SIGNATURE,
+                place: SignaturePlace::Header(WEBHOOK_SIGNATURE),
                 result,
             });
         own.chain(self.headers.verify_tokens(input))
+            .chain(self.verify_member(input))
             .chain(standard)
             .collect()
+    }
+
+    /// Where a signature stands, and what stands there: in a header of its own, in another header or in the body, by its name.
+    fn value_of<'h>(
+        &self,
+        signature: &Signature,
+        told: &[(Value, &'h str)],
+        input: &VerifyInput<'h>,
+    ) -> Option<(SignaturePlace, Option<Cow<'h, str>>)> {
+        if let Some(header) = &signature.header {
+            let value = text(input.headers, header).map(Cow::Borrowed);
+            return Some((SignaturePlace::Header(header.clone()), value));
+        }
+        let named = Value::SignatureOf(Arc::clone(signature.name.as_ref()?));
+        let mut own = self.headers.own.iter();
+        if let Some((header, _)) = own.find(|(_, template)| template.mentions(&named)) {
+            let value = told_of(told, &named).map(Cow::Borrowed);
+            return Some((SignaturePlace::Header(header.clone()), value));
+        }
+        let value = self.envelope.text_of(input.body, &named).map(Cow::Owned);
+        Some((SignaturePlace::Body(named.to_string()), value))
+    }
+
+    /// The secret itself, where the body has it.
+    fn verify_member(&self, input: &VerifyInput<'_>) -> Option<SignatureCheck> {
+        let values = self.envelope.root.values();
+        values.into_iter().find(|value| **value == Value::Secret)?;
+        let given = self.envelope.text_of(input.body, &Value::Secret);
+        let result = match &given {
+            Some(given) => verified(input, &[given], None, same),
+            None => Err(SignatureFault::Missing),
+        };
+        let place = SignaturePlace::Body(Value::Secret.to_string());
+        Some(SignatureCheck { place, result })
+    }
+
+    /// Whether nothing of its deliveries proves who sends them.
+    #[must_use]
+    pub fn proves_nothing(&self) -> bool {
+        !self.headers.standard_webhooks && !self.headers.has_own_proof()
     }
 }
 
@@ -230,7 +348,7 @@ impl Headers {
                 verified(input, &given, None, same)
             };
             SignatureCheck {
-                header: header.clone(),
+                place: SignaturePlace::Header(header.clone()),
                 result: check(),
             }
         })

@@ -322,6 +322,10 @@ impl Course<'_> {
                 format!("it answers 410 to {}", forgery.what()),
                 "refuse with 401: 410 says that no delivery is wanted any more, and may disable the webhook at once",
             ),
+            Ok(status) if status.is_server_error() => finding.failed(
+                format!("it answers {status} to {}", forgery.what()),
+                "refuse with 401: what is answered 5xx is sent again, and 502, 503 and 504 may pause the webhook",
+            ),
             Ok(_) => finding,
         }
     }

@@ -163,8 +163,12 @@ impl<'a> Forger<'a> {
         let mut genuine = signed(&self.input)?;
         let checks = self.checks(&genuine);
         if !all_hold(&checks) {
-            return Err(format!("{} has no signature in a header", dialect.name));
+            return Err(format!("{} has no signature", dialect.name));
         }
+        let in_header = |name: &HeaderName| {
+            let mut places = checks.iter().map(|check| check.place.header());
+            places.any(|header| header == Some(name))
+        };
         let forged = match forgery {
             Forgery::Body => SignedRequest {
                 body: self.changed_body()?,
@@ -183,9 +187,11 @@ impl<'a> Forger<'a> {
                     body: Cow::Owned(request.body.into_owned()),
                 }
             }
+            Forgery::Unsigned if genuine.headers.iter().all(|(name, _)| !in_header(name)) => {
+                return Err(format!("{} has no signature in a header", dialect.name));
+            }
             Forgery::Unsigned => {
-                let signs = |name: &HeaderName| checks.iter().any(|check| check.header == *name);
-                genuine.headers.retain(|(name, _)| !signs(name));
+                genuine.headers.retain(|(name, _)| !in_header(name));
                 genuine
             }
             Forgery::Old => signed(&SignInput {
@@ -236,6 +242,10 @@ impl<'a> Forger<'a> {
         self.dialect.verify(&VerifyInput {
             headers: &HeaderMap::from_iter(request.headers.iter().cloned()),
             body: &request.body,
+            method: input.method,
+            url: input.url,
+            tenant: input.tenant,
+            webhook_id: input.webhook_id,
             secrets: &secrets,
             now_s: self.clock.wall_ms() / 1000,
             tolerance_s: TOLERANCE_S,

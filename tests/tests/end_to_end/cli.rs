@@ -325,11 +325,103 @@ async fn listen_verifies_deliveries_of_every_dialect() {
     }
 }
 
+/// A file in `dialects`.
+fn vendors(name: &str) -> String {
+    format!("{}/../dialects/{name}.toml", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file that signs nothing.
+fn unsigned() -> tempfile::NamedTempFile {
+    let text = "name = \"unsigned\"\nstandard_webhooks = false\nenvelope = [{ from = \"data_members\" }]\nany_type = { example = \"x\", sample = '{\"a\": 1}' }\n";
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+/// Signatures over the URL, in the body, and none at all: a receiver that knows how to verify takes what is genuine and no more.
+#[tokio::test]
+async fn listen_takes_what_is_genuine_wherever_its_signature_stands() {
+    const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let unsigned = unsigned();
+    let names = [
+        "adyen",
+        "contentful",
+        "figma",
+        "hubspot-v3",
+        "mailgun",
+        "twilio",
+    ];
+    let files = names.map(vendors).into_iter();
+    let unsigned = unsigned.path().to_str().unwrap().to_owned();
+    for file in files.chain([unsigned.clone()]) {
+        let mut listening = Listening::start(&["--dialect", &file, "--secret", SECRET]).await;
+        let url = format!("{}/hook?shop=1", listening.url);
+        let done = run(&["prove", &url, "--dialect", &file, "--secret", SECRET], "").await;
+        assert_eq!(done.code, Some(0), "{file}: {}{}", done.stdout, done.stderr);
+        let told = listening.next().await;
+        assert_eq!(told["status"], 200, "{told}");
+        let signatures = told["signatures"].as_array().unwrap();
+        assert_eq!(signatures.is_empty(), file == unsigned, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn sign_and_verify_ask_for_the_url_that_is_signed() {
+    let square = vendors("square");
+    let url = ["--url", "https://example.com/hook?a=1"];
+    let sign = ["sign", "--dialect", &square, "--secret", "s"];
+    let unsaid = run(&sign, "{}").await;
+    assert_eq!((unsaid.code, unsaid.stdout.as_str()), (Some(1), ""));
+    assert!(unsaid.stderr.contains("--url"), "{}", unsaid.stderr);
+
+    let signed = run(&[&sign[..], &url].concat(), "{}").await.ok().stdout;
+    let mut lines = signed.lines();
+    let header = lines.find(|line| line.starts_with("x-square-")).unwrap();
+    let verify = [
+        "verify",
+        "--dialect",
+        &square,
+        "--secret",
+        "s",
+        "--header",
+        header,
+    ];
+    let verified = run(&[&verify[..], &url].concat(), "{}").await.ok();
+    assert!(verified.stdout.contains("verified as square"));
+    let unsaid = run(&verify, "{}").await;
+    assert_eq!(unsaid.code, Some(1));
+    assert!(unsaid.stdout.contains("--url"), "{}", unsaid.stdout);
+    let other = ["--url", "https://example.com/hook?a=2"];
+    assert_eq!(
+        run(&[&verify[..], &other].concat(), "{}").await.code,
+        Some(1)
+    );
+
+    let in_body = run(
+        &["sign", "--dialect", &vendors("figma"), "--secret", "s"],
+        "{}",
+    )
+    .await;
+    assert!(
+        in_body.stderr.contains("stands in the body"),
+        "{}",
+        in_body.stderr
+    );
+    let unsigned = unsigned();
+    let unsigned = unsigned.path().to_str().unwrap();
+    let nothing = run(&["verify", "--dialect", unsigned, "--secret", "s"], "{}").await;
+    assert_eq!(nothing.code, Some(1));
+    assert!(
+        nothing.stdout.contains("unsigned signs nothing"),
+        "{}",
+        nothing.stdout
+    );
+}
+
 /// By GET, which nothing signs, and by POST, signed like a delivery.
 #[tokio::test]
 async fn listen_answers_challenges_as_their_dialects_shape_them() {
-    let file = |name: &str| format!("{}/../dialects/{name}.toml", env!("CARGO_MANIFEST_DIR"));
-    let (dropbox, zoom) = (file("dropbox"), file("zoom"));
+    let (dropbox, zoom) = (vendors("dropbox"), vendors("zoom"));
     let rung = rung(&["--dialect", &dropbox, "--dialect", &zoom]).await;
     let secret = "your_webhook_secret_key";
     let flags = [

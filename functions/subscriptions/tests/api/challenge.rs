@@ -80,6 +80,10 @@ async fn a_challenge_is_signed_as_deliveries_are_and_sent_to_whoever_is_asked_fo
     let checked = dialects.get("odin").unwrap().verify(&VerifyInput {
         headers: &sent.headers,
         body: &sent.body,
+        method: "POST",
+        url: "",
+        tenant: "",
+        webhook_id: "",
         secrets: &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()],
         now_s: world.now_ms() / 1000,
         tolerance_s: 300,

@@ -44,6 +44,10 @@ fn verifies(dialect: &str, secret: &str, clock: &dyn Clock, post: &Outgoing) -> 
     let checks = dialects.get(dialect).unwrap().verify(&VerifyInput {
         headers: &post.headers,
         body: &post.body,
+        method: "POST",
+        url: "",
+        tenant: "",
+        webhook_id: "",
         secrets: &[secret.to_owned()],
         now_s: clock.wall_ms() / 1000,
         tolerance_s: 300,

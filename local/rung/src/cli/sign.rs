@@ -12,9 +12,10 @@ use rung_base::{
 };
 use rung_dialect::{Dialect, SignInput};
 use serde_json::{Map, json};
+use url::Url;
 use uuid::Uuid;
 
-use super::{Error, choice, json_line};
+use super::{Error, check::Told, choice, json_line};
 
 /// The flags of `sign`.
 #[derive(clap::Args)]
@@ -23,7 +24,8 @@ Examples:
   rung sign --dialect odin < event.json
   rung sign --dialect odin < event.json > headers
   curl -H @headers --data-binary @event.json http://127.0.0.1:9000
-  rung verify --dialect odin --headers headers < event.json")]
+  rung verify --dialect odin --headers headers < event.json
+  rung sign --dialect dialects/square.toml --url https://example.com/hook < event.json")]
 pub(crate) struct Args {
     /// A dialect's name or the path of its file
     #[arg(long, value_name = "DIALECT", default_value = "standard")]
@@ -43,6 +45,8 @@ pub(crate) struct Args {
     /// The delivery's UUID, if the dialect's headers contain it [default: a new one]
     #[arg(long, value_name = "UUID")]
     delivery_id: Option<Uuid>,
+    #[command(flatten)]
+    told: Told,
     /// Print the headers as a JSON object
     #[arg(long)]
     json: bool,
@@ -86,7 +90,7 @@ fn sign(
         return Err(reason.into());
     }
     let new_delivery_id = || uuid::Builder::from_random_bytes(chance::bytes()).into_uuid();
-    let request = dialect.request(&SignInput {
+    let input = SignInput {
         event_id: &id,
         event_type: event_type.as_deref().unwrap_or_default(),
         delivery_id: args.delivery_id.unwrap_or_else(new_delivery_id),
@@ -95,7 +99,26 @@ fn sign(
             .map_or(wall_ms, |seconds| seconds.saturating_mul(1000)),
         body,
         secret: &args.secret,
+        url: args.told.url.as_ref().map_or("", Url::as_str),
+        tenant: args.told.tenant.as_deref().unwrap_or_default(),
+        webhook_id: args.told.webhook_id.as_deref().unwrap_or_default(),
         ..SignInput::default()
-    })?;
+    };
+    let name = &dialect.name;
+    if let Some(flag) = dialect.lacks(&input) {
+        let reason = format!("the headers of {name} depend on what --{flag} says: add it");
+        return Err(reason.into());
+    }
+    let request = dialect.request(&input)?;
+    if !dialect.proves_in_headers(&args.secret) {
+        let place = match dialect.proves_nothing() {
+            true => "nothing signs it",
+            false => "its signature stands in the body, which is left as it is",
+        };
+        writeln!(
+            anstream::stderr(),
+            "rung: no header of {name} has a signature: {place}"
+        )?;
+    }
     Ok(request.headers)
 }

@@ -11,10 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use rung_base::clock::{Clock as _, SystemClock};
 use rung_dialect::limits::TOLERANCE_S;
 use serde_json::json;
+use url::Url;
 
 use super::{
     Error,
-    check::{Request, all_hold, check},
+    check::{Request, Told, all_hold, check},
     choice, json_line,
     screen::{BAD, GOOD, paint},
 };
@@ -27,7 +28,8 @@ Ends with 0 if every signature that the dialect has holds, else with 1 and the r
 Examples:
   rung verify --dialect badger --header 'X-Badger-Signature: 42a9…' < body.json
   rung verify --dialect odin --headers headers < body.json
-  rung verify --headers headers --at 1696680000 < recorded.json")]
+  rung verify --headers headers --at 1696680000 < recorded.json
+  rung verify --dialect dialects/square.toml --url https://example.com/hook --headers headers < body.json")]
 pub(crate) struct Args {
     /// A dialect's name or the path of its file
     #[arg(long, value_name = "DIALECT", default_value = "standard")]
@@ -48,6 +50,8 @@ pub(crate) struct Args {
     /// Verify as of this time, in Unix seconds [default: now]
     #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
+    #[command(flatten)]
+    told: Told,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
@@ -63,6 +67,10 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
         &Request {
             headers: &headers,
             body: &body,
+            method: "POST",
+            url: args.told.url.as_ref().map_or("", Url::as_str),
+            tenant: args.told.tenant.as_deref().unwrap_or_default(),
+            webhook_id: args.told.webhook_id.as_deref().unwrap_or_default(),
             secrets: &args.secret,
             now_s: args.at.unwrap_or_else(|| SystemClock.wall_ms() / 1000),
             tolerance_s: args.tolerance,
@@ -79,14 +87,15 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
         let name = &dialect.name;
         match (verified, checks.is_empty()) {
             (true, _) => writeln!(out, "{}", paint(GOOD, format!("verified as {name}")))?,
-            (false, true) => writeln!(
-                out,
-                "{}",
-                paint(
-                    BAD,
-                    format!("not verified: {name} has no signature for this kind of secret")
-                )
-            )?,
+            (false, true) => {
+                let reason = match dialect.proves_nothing() {
+                    true => format!("not verified: {name} signs nothing"),
+                    false => {
+                        format!("not verified: {name} has no signature for this kind of secret")
+                    }
+                };
+                writeln!(out, "{}", paint(BAD, reason))?;
+            }
             (false, false) => {
                 writeln!(out, "{}", paint(BAD, format!("not verified as {name}")))?;
             }

@@ -29,6 +29,10 @@ fn first(
     let checks = dialect.verify(&VerifyInput {
         headers,
         body: body.as_bytes(),
+        method: "POST",
+        url: "",
+        tenant: "",
+        webhook_id: "",
         secrets: &[secret.to_owned()],
         now_s: NOW_S,
         tolerance_s: 300,
@@ -144,6 +148,10 @@ fn a_time_too_far_away_either_way_is_refused() {
         let checks = odin.verify(&VerifyInput {
             headers: &headers,
             body: ODIN_BODY.as_bytes(),
+            method: "POST",
+            url: "",
+            tenant: "",
+            webhook_id: "",
             secrets: &[ODIN_SECRET.to_owned()],
             now_s,
             tolerance_s: 300,
@@ -224,6 +232,10 @@ fn the_references_signature_holds_and_needs_its_kind_of_secret() {
     let nothing_to_check = standard.verify(&VerifyInput {
         headers: &unsigned,
         body: body.as_bytes(),
+        method: "POST",
+        url: "",
+        tenant: "",
+        webhook_id: "",
         secrets: &["plain".to_owned()],
         now_s: NOW_S,
         tolerance_s: 300,
@@ -246,6 +258,10 @@ fn a_public_key_verifies() {
         let checks = builtin("standard").verify(&VerifyInput {
             headers: &headers,
             body: body.as_bytes(),
+            method: "POST",
+            url: "",
+            tenant: "",
+            webhook_id: "",
             secrets: &[secret.to_owned()],
             now_s: 1_614_265_330,
             tolerance_s: 0,
@@ -307,11 +323,18 @@ fn what_a_dialect_sends_it_recognises_reads_and_verifies() {
             let checks = dialect.verify(&VerifyInput {
                 headers: &headers,
                 body: &body,
+                method: "POST",
+                url: "",
+                tenant: "",
+                webhook_id: "",
                 secrets: &["another".to_owned(), STANDARD_SECRET.to_owned()],
                 now_s: NOW_S,
                 tolerance_s: 0,
             });
-            assert_eq!(checks.last().unwrap().header, "webhook-signature");
+            assert_eq!(
+                checks.last().unwrap().place.to_string(),
+                "webhook-signature"
+            );
             for check in checks {
                 let verified = check.result.unwrap();
                 assert_eq!((verified.secret, verified.signature), (1, 0));
@@ -449,5 +472,175 @@ fn a_challenge_of_any_shape_is_answered_so_that_it_is_met() {
             br#"{"event":"a","payload":{},"event_ts":1}"#,
         );
         assert_eq!(none, None, "{name}");
+    }
+}
+
+/// An event of each file in `dialects`, as its receiver has it: the request's headers, its body, and its dialect.
+fn deliveries() -> Vec<(Dialect, HeaderMap, Vec<u8>)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dialects");
+    let files = std::fs::read_dir(folder).unwrap();
+    let paths = files.map(|entry| entry.unwrap().path());
+    let files: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    assert!(files.len() > 80, "{}", files.len());
+    let delivery = |path: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let dialects = Dialects::builtin().with_file("f", &text).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let dialect = Dialect::clone(dialects.get(name).unwrap());
+        let listed = dialect.catalogue.types().first().map(|one| &*one.name);
+        let event_type = listed.or_else(|| dialect.catalogue.first_type_of("*"));
+        let event_type = event_type.unwrap();
+        let facts = EventFacts {
+            id: "evt_1",
+            event_type,
+            data: dialect.catalogue.sample(event_type).unwrap(),
+            time: "2023-10-07T12:00:00Z".parse().unwrap(),
+            is_time_given: true,
+            request_id: "req_1",
+            metadata: None,
+        };
+        let body = dialect.body(&facts).unwrap();
+        let secret = dialect.new_secret([1; 32]);
+        let request = dialect
+            .request(&SignInput {
+                event_id: "evt_1",
+                event_type,
+                webhook_id: "wh_1",
+                tenant: "acme",
+                url: "https://example.com/hooks?shop=1",
+                time_ms: NOW_S * 1000,
+                body: &body,
+                secret: &secret,
+                ..SignInput::default()
+            })
+            .unwrap();
+        let headers = HeaderMap::from_iter(request.headers);
+        let body = request.body.into_owned();
+        (dialect, headers, body)
+    };
+    files.iter().map(delivery).collect()
+}
+
+#[test]
+fn what_each_file_of_vendors_sends_is_verified_by_who_knows_the_url() {
+    for (dialect, headers, body) in deliveries() {
+        let name = &dialect.name;
+        let checks = |url: &str, seed: u8| {
+            dialect.verify(&VerifyInput {
+                headers: &headers,
+                body: &body,
+                method: "POST",
+                url,
+                tenant: "acme",
+                webhook_id: "wh_1",
+                secrets: &[dialect.new_secret([seed; 32])],
+                now_s: NOW_S,
+                tolerance_s: 300,
+            })
+        };
+        let right = checks("https://example.com/hooks?shop=1", 1);
+        for check in &right {
+            assert!(check.result.is_ok(), "{name}: {check:?}");
+        }
+        assert_eq!(right.is_empty(), dialect.proves_nothing(), "{name}");
+        for check in checks("https://example.com/hooks?shop=1", 2) {
+            assert!(check.result.is_err(), "{name}: {check:?}");
+        }
+        for check in checks("", 1) {
+            let fault = check.result.err();
+            let is_unknown = matches!(
+                fault,
+                Some(SignatureFault::Unknown { flag: "url", .. }) | None
+            );
+            assert!(is_unknown, "{name}: {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn what_receivers_know_by_themselves_is_named_where_it_lacks() {
+    let own = |signed: &str, more: &str| {
+        let text = format!(
+            "name = \"own\"\nstandard_webhooks = false\n{more}\nany_type = {{ example = \"x\", sample = \"{{}}\" }}\nenvelope = [{{ key = \"urn\", text = \"urn:{{id}}\" }}, {{ from = \"data_members\" }}]\n[[signature]]\nalgorithm = \"hmac-sha256\"\nencoding = \"hex\"\nheader = \"X-S\"\nsigned = \"{signed}\""
+        );
+        let dialects = Dialects::builtin().with_file("own.toml", &text).unwrap();
+        Dialect::clone(dialects.get("own").unwrap())
+    };
+    for (signed, flag) in [
+        ("{url}{body}", Some("url")),
+        ("{host}{path}{method}{body}", Some("url")),
+        ("{tenant}{body}", Some("tenant")),
+        ("{webhook_id}{body}", Some("webhook-id")),
+        ("{id}{body}", None),
+        ("{data.a}{body}", None),
+        ("{data.none}{body}", None),
+    ] {
+        let more = match signed.contains("data.") {
+            true => "headers = { X-A = \"{data.a}\" }",
+            false => "",
+        };
+        let dialect = own(signed, more);
+        let data = super::json(r#"{"a":"b"}"#);
+        let facts = EventFacts {
+            id: "evt_1",
+            event_type: "x",
+            data: &data,
+            time: "2023-10-07T12:00:00Z".parse().unwrap(),
+            is_time_given: true,
+            request_id: "req_1",
+            metadata: None,
+        };
+        let body = dialect.body(&facts).unwrap();
+        let input = SignInput {
+            event_id: "evt_1",
+            event_type: "x",
+            webhook_id: "wh_1",
+            tenant: "acme",
+            url: "https://example.com:8443/hooks?shop=1",
+            body: &body,
+            secret: "s",
+            ..SignInput::default()
+        };
+        let known = VerifyInput {
+            headers: &HeaderMap::new(),
+            body: b"",
+            method: "POST",
+            url: input.url,
+            tenant: "acme",
+            webhook_id: "wh_1",
+            secrets: &["s".to_owned()],
+            now_s: NOW_S,
+            tolerance_s: 300,
+        };
+        let request = dialect.request(&input).unwrap();
+        let headers = HeaderMap::from_iter(request.headers);
+        let knowing = VerifyInput {
+            headers: &headers,
+            body: &request.body,
+            ..known
+        };
+        assert!(dialect.verify(&knowing)[0].result.is_ok(), "{signed}");
+        let unknowing = VerifyInput {
+            url: "",
+            tenant: "",
+            webhook_id: "",
+            ..knowing
+        };
+        let fault = dialect.verify(&unknowing).remove(0).result.err();
+        let named = match &fault {
+            Some(SignatureFault::Unknown { flag, .. }) => Some(*flag),
+            _ => None,
+        };
+        assert_eq!(named, flag, "{signed}: {fault:?}");
+        let ignorant = SignInput {
+            url: "",
+            tenant: "",
+            webhook_id: "",
+            ..input
+        };
+        assert_eq!(dialect.lacks(&ignorant), flag, "{signed}");
+        assert_eq!(dialect.lacks(&input), None, "{signed}");
     }
 }

@@ -36,6 +36,10 @@ fn verifies(request: &Received, tolerance_s: u64) -> bool {
     let checks = dialects.get("odin").unwrap().verify(&VerifyInput {
         headers: &headers.collect::<HeaderMap>(),
         body: &request.body,
+        method: "POST",
+        url: "",
+        tenant: "",
+        webhook_id: "",
         secrets: &[SECRET.to_owned()],
         now_s: u64::try_from(jiff::Timestamp::now().as_second()).unwrap(),
         tolerance_s,

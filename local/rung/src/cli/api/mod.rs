@@ -49,6 +49,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The tenant that is named.
+    pub(super) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
     pub(super) fn client(&self) -> Result<Client, Error> {
         let access = profiles::access(self.profile.as_deref(), self.server.as_deref())?;
         let client = Client::new(&access.url, &access.key);

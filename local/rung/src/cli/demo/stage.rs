@@ -165,6 +165,10 @@ impl Stage {
             &Request {
                 headers: &arrival.headers,
                 body: &arrival.body,
+                method: arrival.method.as_str(),
+                url: "",
+                tenant: "",
+                webhook_id: "",
                 secrets: std::slice::from_ref(&actor.secret),
                 now_s: SystemClock.wall_ms() / 1000,
                 tolerance_s: TOLERANCE_S,

@@ -35,7 +35,7 @@ use self::{
 };
 use super::{
     Error,
-    check::{Request, all_hold, check},
+    check::{Request, check, is_refused},
     choice, json_line,
     receiver::{Arrival, asked_to_end, serve},
     runtime,
@@ -58,7 +58,8 @@ Examples:
   rung listen --status 410                        what happens when a receiver is gone
   rung listen --create --tenant acme              a webhook of a running Rung, until it ends
 
-With a secret, what does not verify is answered 401, as a receiver would.")]
+With a secret, what does not verify is answered 401, as a receiver would. What a signature covers and nothing here knows
+(a tenant's id, say) is told and not refused.")]
 pub(crate) struct Args {
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9000", value_parser = crate::flags::address)]
@@ -74,6 +75,10 @@ pub(crate) struct Args {
     /// Use RUNG_SECRET to keep it out of the process list
     #[arg(long, env = "RUNG_SECRET", hide_env_values = true)]
     secret: Vec<String>,
+    /// The webhook's URL as the sender has it, if signatures cover it
+    /// [default: http://, and the host and path of the request]
+    #[arg(long, value_name = "URL")]
+    url: Option<Url>,
     /// Maximum difference between a signed time and the clock, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = TOLERANCE_S)]
     tolerance: u64,
@@ -133,6 +138,7 @@ async fn run(mut args: Args) -> Result<ExitCode, Error> {
     let registration = Registration::make(&args.wish, &url).await?;
     if let Some(registration) = &registration {
         args.secret.extend(registration.secret.clone());
+        args.url = args.url.or_else(|| args.wish.public_url.clone());
         // What comes is in its dialect; one that is not built in is told by its headers, as without it.
         if let Some(dialect) = registration.dialect().filter(|_| args.dialect.is_empty()) {
             dialects = vec![dialect];
@@ -154,6 +160,7 @@ async fn run(mut args: Args) -> Result<ExitCode, Error> {
             DESCRIPTORS,
         ),
         seen: Mutex::default(),
+        webhook_id: registration.as_ref().map(|made| made.id.clone()),
         enough,
     });
     let taker = Arc::clone(&listener);
@@ -212,6 +219,8 @@ struct Listener {
     dialects: Vec<Arc<Dialect>>,
     transport: egress::Client,
     seen: Mutex<Seen>,
+    /// That of `--create`.
+    webhook_id: Option<String>,
     /// Tells that as many requests have come as were asked for.
     enough: watch::Sender<bool>,
 }
@@ -231,12 +240,17 @@ impl Listener {
         let challenge = self.challenge(&arrival);
         // A challenge by another method than a delivery's has no signature.
         let is_signed = challenge.is_none() || arrival.method == Method::POST;
+        let url = self.url_of(&arrival);
         let checks = dialect
             .filter(|_| is_signed && !self.args.secret.is_empty())
             .map(|dialect| {
                 let request = Request {
                     headers: &arrival.headers,
                     body: &arrival.body,
+                    method: arrival.method.as_str(),
+                    url: &url,
+                    tenant: self.args.wish.place.tenant().unwrap_or_default(),
+                    webhook_id: self.webhook_id.as_deref().unwrap_or_default(),
                     secrets: &self.args.secret,
                     now_s: wall_ms / 1000,
                     tolerance_s: self.args.tolerance,
@@ -247,7 +261,8 @@ impl Listener {
         if let Some(delay) = self.args.delay {
             tokio::time::sleep(delay).await;
         }
-        let refused = checks.as_ref().is_some_and(|checks| !all_hold(checks));
+        let judged = dialect.zip(checks.as_ref());
+        let refused = judged.is_some_and(|(dialect, checks)| is_refused(dialect, checks));
         let response = if refused {
             (StatusCode::UNAUTHORIZED, "the signature does not verify").into_response()
         } else {
@@ -267,6 +282,16 @@ impl Listener {
         };
         self.tell(&report);
         response
+    }
+
+    /// The URL that the sender has: what it was told, or what the request says.
+    fn url_of(&self, arrival: &Arrival) -> String {
+        if let Some(url) = &self.args.url {
+            return url.to_string();
+        }
+        let host = arrival.headers.get(header::HOST);
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        format!("http://{host}{}", arrival.path)
     }
 
     /// The dialect that a request looks like; if only one is expected, that one in any case.

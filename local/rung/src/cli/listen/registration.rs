@@ -23,9 +23,9 @@ pub(super) struct Wish {
     events: Vec<String>,
     /// Where Rung reaches this address, such as a tunnel's URL [default: the address itself]
     #[arg(long, value_name = "URL", requires = "create")]
-    public_url: Option<Url>,
+    pub(super) public_url: Option<Url>,
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// A webhook that was made for this command.

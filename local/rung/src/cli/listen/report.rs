@@ -162,8 +162,14 @@ impl Report<'_> {
         }
         match &self.checks {
             Some(checks) if checks.is_empty() => {
-                let none = "✘ this dialect has no signature for this kind of secret";
-                writeln!(out, "  {}", paint(BAD, none))?;
+                let (style, none) = match self.dialect.is_some_and(Dialect::proves_nothing) {
+                    true => (WAITING, "? this dialect signs nothing"),
+                    false => (
+                        BAD,
+                        "✘ this dialect has no signature for this kind of secret",
+                    ),
+                };
+                writeln!(out, "  {}", paint(style, none))?;
             }
             Some(checks) => {
                 for check in checks {
