@@ -338,6 +338,168 @@ for (const [dialect, signature] of [["shopify", "x-shopify-hmac-sha256"], ["slac
   });
 }
 
+test("a filter chosen before the page has followed the one before adds to it, and an exact status can be asked for", async () => {
+  await addTenant("narrow");
+  answers.set("/narrow", [404, "no"]);
+  const { id } = await addWebhook("narrow");
+  await publish("narrow", "a.b");
+  await until("an attempt", async () => (await call("narrow", "GET", `/v1/webhooks/${id}/logs`)).logs.length > 0);
+  const { page, context, errors } = await at(`/t/narrow/webhooks/${id}`);
+  const choose = (field, value) => page.evaluate(([field, value]) => {
+    const input = document.querySelector(field);
+    input.value = value;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }, [field, value]);
+  await page.waitForSelector("tr:has-text('a.b')");
+  // Both within the view that knows neither, as when the first one's list takes long.
+  let release;
+  const slow = new Promise((resume) => { release = resume; });
+  await page.route(/status=failed/, async (route) => { await slow; await route.continue(); });
+  await choose("#status", "failed");
+  await choose("#event-type", "a.b");
+  await page.waitForFunction(() => location.hash.includes("event_type=a.b"));
+  release();
+  assert.match(await page.evaluate(() => location.hash), /status=failed/);
+  await settled(page, "event_type=a.b");
+  // One taken back leaves the others.
+  await choose("#status", "");
+  await settled(page, "?event_type=a.b");
+  await page.fill("#response", "404");
+  await page.press("#response", "Enter");
+  await settled(page, "response_status=404");
+  await page.waitForSelector("tr:has-text('a.b')");
+  await page.fill("#response", "500");
+  await page.press("#response", "Enter");
+  await page.waitForSelector("text=No matching attempts");
+  await page.fill("#response", "many");
+  await page.press("#response", "Enter");
+  await page.waitForSelector("#wrong-response:not(:empty)");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("whoever leaves a form that is not saved is asked, and nobody who has saved it", async () => {
+  await addTenant("edited");
+  await call("edited", "PUT", "/v1/event-types/a.b", { description: "A type" });
+  const { id } = await addWebhook("edited", { name: "Before", events: ["a.b"] });
+  const form = `/t/edited/webhooks/${id}/edit`;
+  const { page, context, errors } = await at(`/t/edited/webhooks/${id}`);
+  await page.click("#edit");
+  await page.waitForSelector("#name");
+  // Searching the events to choose from is no edit.
+  await page.fill("#find-type", "a.");
+  assert.equal(await page.locator("form[data-edited]").count(), 0);
+  await page.fill("#name", "After");
+  await page.click(".crumbs a");
+  await page.waitForSelector("dialog:has-text('Leave without saving?')");
+  assert.deepEqual(await faults(page, "leaving"), []);
+  await page.click("dialog button:not(.danger)");
+  await page.waitForSelector("dialog", { state: "detached" });
+  assert.equal(await page.inputValue("#name"), "After");
+  assert.equal(await page.evaluate(() => location.hash), `#${form}`);
+  // The browser asks too, before the tab is closed or loaded anew.
+  const asked = [];
+  page.on("dialog", (dialog) => { asked.push(dialog.type()); dialog.dismiss(); });
+  await page.evaluate(() => { setTimeout(() => location.reload()); });
+  await until("the browser's question", () => asked.includes("beforeunload"));
+  assert.equal(await page.inputValue("#name"), "After");
+  await page.click(".crumbs a >> nth=0");
+  await page.click("dialog .danger");
+  await page.waitForFunction(() => document.querySelector("#main").dataset.address === "#/t/edited/webhooks");
+  await go(page, form);
+  await page.fill("#name", "Later");
+  await page.click("#save");
+  await message(page, "Webhook saved");
+  await page.waitForSelector("h1:has-text('Later')");
+  assert.equal(await page.locator("dialog").count(), 0);
+  await page.evaluate(() => { setTimeout(() => location.reload()); });
+  await page.waitForSelector("h1:has-text('Later')");
+  assert.deepEqual(asked, ["beforeunload"]);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("the operator finds an event by its id, whosever it is", async () => {
+  await addTenant("lost");
+  await addTenant("found");
+  await addWebhook("found");
+  const { event } = await publish("found", "a.b");
+  const { event: silent } = await publish("lost", "a.c");
+  const { page, context, errors } = await at("/");
+  await page.click("#nav a:text-is('Find an event')");
+  await page.waitForSelector("text=Which event?");
+  for (const [{ id, type }, tenant, what] of [[event, "found", "1 succeeded"], [silent, "lost", "none"]]) {
+    await page.fill("#event-id", ` ${id} `);
+    await page.click("#find-event");
+    await page.waitForSelector(`tr:has-text('${type}'):has-text('${tenant}'):has-text('${what}')`);
+  }
+  await page.waitForSelector("text=tenants were asked.");
+  assert.deepEqual(await faults(page, "found"), []);
+  await page.click("a.row-link");
+  await page.waitForFunction((to) => document.querySelector("#main").dataset.address === to, `#/t/lost/events/${silent.id}`);
+  await go(page, "/events");
+  await page.fill("#event-id", "evt_nobodys");
+  await page.click("#find-event");
+  await page.waitForSelector("text=No such event");
+  await page.fill("#event-id", event.id);
+  await page.fill("#event-tenant", "found");
+  await page.click("#find-event");
+  await page.waitForFunction((to) => document.querySelector("#main").dataset.address === to, `#/t/found/events/${event.id}`);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("the catalogue tells for each dialect how what arrives is verified, and of a type who has defined it", async () => {
+  await addTenant("guided", "shopify");
+  await call("guided", "PUT", "/v1/event-types/orders/paid", { description: "Paid" });
+  const { page, context, errors } = await at("/t/guided/types");
+  await page.waitForSelector("#guide #snippet:has-text('x-shopify-hmac-sha256')");
+  assert.equal(await page.inputValue("#guide-dialect"), "shopify");
+  for (const [dialect, header] of [["standard", "webhook-signature"], ["stripe", "stripe-signature"], ["slack", "x-slack-signature"], ["bharatcart", "x-webhook-signature"]]) {
+    await page.selectOption("#guide-dialect", dialect);
+    await page.waitForSelector(`#guide #snippet:has-text('${header}')`);
+  }
+  assert.deepEqual(await faults(page, "guide"), []);
+  await page.selectOption("#guide-dialect", "reward");
+  await page.waitForSelector("#guide:has-text('does not sign')");
+  await go(page, "/t/guided/types/orders%2Fpaid");
+  await page.waitForSelector("dl div:has(dt:text-is('Defined by')):has-text('the tenant')");
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("what waits is drawn by when it is due, read by keyboard and as a table", async () => {
+  await addTenant("backlog");
+  answers.set("/backlog", [500, "no"]);
+  const { id } = await addWebhook("backlog");
+  for (const n of [1, 2, 3]) await publish("backlog", `a.b${n}`);
+  await until("three waits", async () => (await call("backlog", "GET", `/v1/webhooks/${id}/deliveries?status=pending`)).deliveries.length === 3);
+  const { page, context, errors } = await signedIn(browser, base, ADMIN_KEY);
+  // Due when the test says so.
+  const wait = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
+  await page.route(/\/deliveries\?/, async (route) => {
+    const response = await route.fetch();
+    const answer = await response.json();
+    for (const [n, each] of answer.data.deliveries.entries()) each.next_attempt_at = wait([-5, 1_800, 200_000][n % 3]);
+    await route.fulfill({ response, json: answer });
+  });
+  await go(page, `/t/backlog/webhooks/${id}`);
+  const said = () => page.getAttribute("#chart-backlog", "aria-valuetext");
+  assert.equal(await said(), "now: waiting 1");
+  await page.focus("#chart-backlog");
+  for (let n = 0; n < 3; n += 1) await page.keyboard.press("ArrowRight");
+  assert.equal(await said(), "≤ 1 h: waiting 1");
+  await page.keyboard.press("End");
+  assert.equal(await said(), "later: waiting 1");
+  await page.click("#chart-backlog-table summary");
+  await page.waitForSelector("#chart-backlog-table table");
+  const cells = page.locator("#chart-backlog-table tbody td:last-child");
+  assert.deepEqual(await cells.allTextContents(), ["1", "0", "0", "1", "0", "0", "1"]);
+  assert.deepEqual(await faults(page, "backlog"), []);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 test("durations and shares are written in a unit that says something, and as the reader writes numbers", async () => {
   for (const [locale, expected] of [
     ["de-DE", ["950 ms", "5,1 s", "90 s", "6 h", "1 d", "3 min", "99,9 %", "50 %"]], ["en-US", ["950 ms", "5.1 s", "90 s", "6 h", "1 d", "3 min", "99.9 %", "50 %"]],

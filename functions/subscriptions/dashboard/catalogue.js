@@ -3,8 +3,9 @@
 import { body } from "./attempt.js";
 import { badge, button, choice, copyable, empty, facts, field, h, region, table, time } from "./dom.js";
 import { member } from "./json.js";
-import { t } from "./lang.js";
+import { named, t } from "./lang.js";
 import { catalogueOf } from "./types.js";
+import { dialectGuide } from "./verify.js";
 
 /** The dialect whose types an operator looks at, and the choice of it. */
 async function dialectOf({ call, spans, query, narrow }) {
@@ -17,8 +18,8 @@ async function dialectOf({ call, spans, query, narrow }) {
 export async function catalogue(context) {
   const { call, can, link, query, narrow } = context;
   const { dialect, chooser } = await dialectOf(context);
-  const [{ event_types: types, any_type: open }, { egress_ips: addresses }] = await Promise.all([
-    catalogueOf(call, { dialect, archived: query.archived }), call("GET /v1/egress-ips"),
+  const [{ event_types: types, any_type: open }, { egress_ips: addresses }, { dialects, tenant }] = await Promise.all([
+    catalogueOf(call, { dialect, archived: query.archived }), call("GET /v1/egress-ips"), call("GET /v1/me"),
   ]);
   const find = h("input", { type: "search", id: "find-type", placeholder: t`Search event types`, "aria-label": t`Search event types`, autocomplete: "off", value: query.q, spellcheck: "false", input: () => search() });
   const rows = region({ class: "card" }, ({ found }) => (found.length > 0
@@ -44,6 +45,7 @@ export async function catalogue(context) {
       h("div", { class: "heading" }, h("h1", null, t`Event types`),
         h("div", { class: "filters" }, archived, chooser, find, can("define") && h("a", { class: "button primary", id: "new-type", href: link(["new-type"], { dialect }) }, "Add event type"))),
       rows.element,
+      dialectGuide(dialects, dialect ?? tenant?.dialect ?? "standard"),
       h("section", { class: "card" }, h("h2", null, t`Where deliveries come from`),
         addresses.length > 0
           ? [h("p", { class: "sub" }, t`If your firewall lets only known addresses in, allow these:`), h("ul", { class: "choices" }, addresses.map((each) => h("li", null, copyable(each, t`Copy the address`))))]
@@ -95,7 +97,7 @@ export async function eventType({ call, ask, act, say, can, confirmed, go, link,
       h("section", { class: "card" },
         h("h2", null, t`Overview`),
         about.description && h("p", null, about.description),
-        facts([[t`Groups`, (about.groups ?? []).join(", ")], [t`Deprecated since`, about.deprecated && time(about.deprecated.since)], [t`Use instead`, about.deprecated?.use]]),
+        facts([[t`Defined by`, named(about.source)], [t`Other names`, (about.aliases ?? []).join(", ")], [t`Groups`, (about.groups ?? []).join(", ")], [t`Deprecated since`, about.deprecated && time(about.deprecated.since)], [t`Use instead`, about.deprecated?.use]]),
         about.sample && body(textOf("sample"), t`Sample data`)),
       about.schema && h("section", { class: "card" },
         h("h2", null, t`Data`),

@@ -16,9 +16,11 @@ function filtersOf({ query, narrow }, catalogue) {
   const by = (name, read = (value) => value) => ({ target }) => narrow({ ...query, [name]: read(target.value) });
   const when = (id, name) => h("input", { type: "datetime-local", id, value: localInput(query[name]), change: by(name, inputTime) });
   const type = typeInput(catalogue, query.event_type ?? "", t`All`, { id: "event-type", change: by("event_type") });
+  // A class of statuses, or one exactly.
+  const code = h("input", { type: "text", id: "response", list: "response-list", value: query.response_status, placeholder: t`4xx or 404`, size: 8, autocomplete: "off", spellcheck: "false", change: by("response_status", (value) => value.replace(/\s/g, "").toLowerCase()) });
   return [
     slot("status", t`Status`, choice([["", t`All`], ["succeeded", named("succeeded")], ["failed", named("failed")]], query.status ?? "", { id: "status", change: by("status") })),
-    slot("response_status", t`Response`, choice([["", t`All`], "2xx", "3xx", "4xx", "5xx", ...(/^\d{3}$/.test(query.response_status) ? [query.response_status] : [])], query.response_status ?? "", { id: "response", change: by("response_status") })),
+    slot("response_status", t`Response`, code, h("span", null, code, h("datalist", { id: "response-list" }, ["2xx", "3xx", "4xx", "5xx"].map((value) => h("option", { value }))))),
     slot("event_type", t`Event type`, type.input, type.element),
     slot("event_id", t`Event id`, h("input", { type: "search", id: "event-id", value: query.event_id ?? "", placeholder: "evt_…", autocomplete: "off", spellcheck: "false", change: by("event_id", (value) => value.trim()) })),
     slot("since", t`Since`, when("from", "since")), slot("until", t`Until`, when("to", "until")),

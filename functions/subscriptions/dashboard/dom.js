@@ -107,6 +107,12 @@ export function choice(options, chosen, attributes) {
   return h("select", attributes, made);
 }
 
+/** Whether a form on the page has something that is not saved. */
+export const isEdited = () => document.querySelector("form[data-edited]") !== null;
+
+/** What is in the forms of the page is not missed. */
+export const giveUpEdits = () => { for (const each of document.querySelectorAll("form[data-edited]")) delete each.dataset.edited; };
+
 /** A table whose cells know their column's name, for narrow screens. Each row is a list of cells; a column without a name holds actions. */
 export function table(caption, columns, rows) {
   const cells = (row) => row.map((cell, index) => h("td", { "data-label": columns[index] }, cell));

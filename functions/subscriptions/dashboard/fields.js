@@ -59,8 +59,11 @@ const REST_MS = 600;
  * off where saving leads to another page: this one stands until that has loaded.
  */
 export function form(attributes, parts, submit, save, fail, ...children) {
-  return h("form", { novalidate: true, ...attributes, submit: async (event) => {
+  // What narrows a list within the form is no edit.
+  const edited = ({ target, currentTarget }) => { if (target.type !== "search") currentTarget.dataset.edited = ""; };
+  return h("form", { novalidate: true, ...attributes, input: edited, submit: async (event) => {
     event.preventDefault();
+    const { currentTarget: whole } = event;
     if (submit.getAttribute("aria-disabled")) return;
     submit.setAttribute("aria-disabled", "true");
     clear(parts);
@@ -68,6 +71,7 @@ export function form(attributes, parts, submit, save, fail, ...children) {
     const again = () => submit.removeAttribute("aria-disabled");
     try {
       await save();
+      delete whole.dataset.edited;
       if (location.hash === address) setTimeout(again, REST_MS);
     } catch (error) {
       again();

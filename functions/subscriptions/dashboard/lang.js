@@ -43,6 +43,7 @@ export function named(name) {
     status: t`response refuses`, timeout: t`no response in time`, dns: t`host not found`, refused: t`connection refused`, unreachable: t`host unreachable`,
     reset: t`connection lost`, tls: t`TLS failed`, protocol: t`no valid HTTP`, address_forbidden: t`address not public`, url_forbidden: t`URL not allowed`,
     request: t`request not possible`,
+    dialect: t`the dialect`, deployment: t`the deployment`, tenant: t`the tenant`,
     event: t`event`, retry: t`retry`, manual: t`by hand`, test: t`test`, any: t`every event`, passed: t`passed`, skipped: t`skipped`, matches: t`matches`, left_out: t`left out`,
   };
   return names[name] ?? String(name).replaceAll("_", " ");

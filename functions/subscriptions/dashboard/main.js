@@ -5,7 +5,7 @@
 // loaded. Each comes with a script of its own that is loaded when it is first opened.
 
 import { ApiError, arriveWith, arriving, can, kept, lastLink, once, request, session, signIn, signOut, signOutOfLink } from "./api.js";
-import { button, h, keepingFocus, setZone, skeleton, tick, zones } from "./dom.js";
+import { button, giveUpEdits, h, isEdited, keepingFocus, setZone, skeleton, tick, zones } from "./dom.js";
 import { endedPage, signInForm } from "./entry.js";
 import { isFramed, renewalIn, tokenFrom } from "./frame.js";
 import { sentence, speak, t } from "./lang.js";
@@ -34,6 +34,7 @@ const VIEWS = [
 /** The operator's own, which span all tenants. */
 const OPERATOR_VIEWS = [
   ["", () => import("./tenants.js"), "tenants"],
+  ["events", () => import("./find.js"), "findEvent"],
   ["types", () => import("./catalogue.js"), "catalogue"],
   ["types/:type", () => import("./catalogue.js"), "eventType"],
   ["types/:type/edit", () => import("./typeform.js"), "typeForm"],
@@ -51,7 +52,7 @@ const pagesOfTenant = () => [
   ["publish", "Publish", "publish"], ["keys", "API keys", "admin"], ["links", "Portal links", "admin"], ["audit", t`Audit log`, "audit"], ["settings", "Settings", "admin"],
 ];
 const pagesOfOperator = () => [
-  ["", "Tenants", "read"], ["types", "Event types", "types"], ["dead-letters", "Dead letters", "read"], ["jobs", "Jobs", "read"], ["stats", "Statistics", "read"],
+  ["", "Tenants", "read"], ["events", "Find an event", "read"], ["types", "Event types", "types"], ["dead-letters", "Dead letters", "read"], ["jobs", "Jobs", "read"], ["stats", "Statistics", "read"],
   ["keys", "API keys", "admin"], ["audit", "Audit log", "audit"], ["deployment", "Deployment", "read"],
 ];
 
@@ -127,6 +128,9 @@ function address() {
   const tenant = names[0] === "t" ? names[1] : undefined;
   return { tenant, names: tenant ? names.slice(2) : names, query: Object.fromEntries(new URLSearchParams(query)) };
 }
+
+/** Which page an address is of, whatever its query. */
+const pathOf = ({ tenant, names }) => JSON.stringify([tenant, names]);
 
 function linkIn(tenant) {
   return (path, query) => {
@@ -264,7 +268,7 @@ async function open() {
       return asked(...call);
     }
   };
-  const path = JSON.stringify([tenant, names]);
+  const path = pathOf({ tenant, names });
   const moved = lastPath !== undefined && path !== lastPath;
   const context = {
     tenant, params, query, link, say, fail, confirmed, can,
@@ -274,8 +278,15 @@ async function open() {
     call: async (...call) => (await ask(...call)).data,
     /** Makes a call; its data with the text it was read from. */
     ask,
-    /** Goes to the same page with another query, from which "Back" leads back. */
-    narrow: (query) => { location.hash = link(names, query); },
+    /**
+     * Goes to the same page with another query, from which "Back" leads back. What else has changed in the address since this view
+     * was made stays: the next filter is chosen before the page has followed the first.
+     */
+    narrow: (wanted) => {
+      const changed = Object.keys({ ...query, ...wanted }).filter((name) => wanted[name] !== query[name]);
+      const present = path === pathOf(address()) ? address().query : query;
+      location.hash = link(names, { ...present, ...Object.fromEntries(changed.map((name) => [name, wanted[name]])) });
+    },
     go: (...to) => { location.hash = link(...to); },
     /** Does something that a person asked for, then shows what came of it. */
     act: async (action) => {
@@ -344,6 +355,30 @@ async function enter() {
   return open();
 }
 
+let asking = false;
+
+/** Whether the page may be left: what somebody has changed on it is saved, or not wanted. */
+async function mayLeave() {
+  if (!isEdited()) return true;
+  if (asking) return false;
+  asking = true;
+  const may = await confirmed(t`Leave without saving?`, t`What you have changed here is not saved.`, t`Leave`);
+  asking = false;
+  if (may) giveUpEdits();
+  return may;
+}
+
+/** Follows the address, unless somebody would rather stay: then it is again that of what is shown. */
+async function follow() {
+  const wanted = location.hash;
+  const before = $("main").dataset.address;
+  if (wanted === before || wanted.startsWith("#t=") || !isEdited()) return enter();
+  history.replaceState(history.state, "", before);
+  if (!await mayLeave()) return undefined;
+  history.replaceState(null, "", wanted);
+  return enter();
+}
+
 let renewal;
 
 /** In a frame, the next token comes before this one ends. */
@@ -363,7 +398,10 @@ async function renew() {
   await signIn(token);
   renewInTime();
   const { tenant, webhook } = session();
-  if (before && (before.tenant !== tenant || before.webhook !== webhook)) location.hash = "#/";
+  if (before && (before.tenant !== tenant || before.webhook !== webhook)) {
+    giveUpEdits();
+    location.hash = "#/";
+  }
   return true;
 }
 
@@ -491,7 +529,8 @@ $("zone").addEventListener("change", ({ target }) => {
   refreshed();
 });
 document.addEventListener("visibilitychange", onTime);
-$("sign-out").addEventListener("click", () => {
+$("sign-out").addEventListener("click", async () => {
+  if (!await mayLeave()) return;
   lastPath = undefined;
   history.replaceState(null, "", "#/");
   end();
@@ -501,7 +540,8 @@ $("skip").addEventListener("click", (event) => {
   event.preventDefault();
   $("main").focus();
 });
-addEventListener("hashchange", enter);
+addEventListener("hashchange", follow);
+addEventListener("beforeunload", (event) => { if (isEdited()) event.preventDefault(); });
 $("main").replaceChildren(skeleton());
 $("progress").hidden = false;
 renewInTime();

@@ -78,19 +78,20 @@ async function statsOf(call, span, webhook) {
 export function statistics(span, narrow) {
   const choose = choice(spans(), span, { id: "span", "aria-label": t`Time span`, change: ({ target }) => narrow(target.value) });
   const read = new Map();
-  const panel = region({ class: "fields" }, ({ stats, more = [] }) => {
+  const panel = region({ class: "fields" }, ({ stats, more = [], backlog, isPart }) => {
     const errors = Object.entries(stats.by_error).filter(([, number]) => number > 0).sort(([, one], [, other]) => other - one);
     return [
       stats.partial && h("p", { class: "notice" }, t`Only the newest ${count(stats.attempts)} attempts of this hour are counted, since ${time(stats.counted_since)}.`),
       tiles([...figures(stats), ...more]),
-      charts(stats, read),
+      charts(stats, read, backlog),
+      isPart && h("p", { class: "sub" }, t`Of what waits, only the newest ${count(backlog.reduce((sum, number) => sum + number))} are in the chart.`),
       errors.length > 0 && h("p", { class: "types" }, errors.map(([name, number]) => h("span", null, h("code", null, named(name)), ` ${count(number)}`))),
     ];
   });
   return {
     element: h("section", { class: "card" }, h("div", { class: "heading" }, h("h2", null, t`Statistics`), choose), panel.element),
     /** Drawn again when something was counted, not because time passes; but for the bucket, which moves the chart. */
-    show: (stats, more) => panel.show({ stats: { ...stats, until: stats.bucket === "minute" ? stats.until : `${stats.until.slice(0, 13)}:00:00Z` }, more }),
+    show: (stats, more, backlog) => panel.show({ stats: { ...stats, until: stats.bucket === "minute" ? stats.until : `${stats.until.slice(0, 13)}:00:00Z` }, more, ...backlog }),
   };
 }
 

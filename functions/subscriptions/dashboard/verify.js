@@ -151,6 +151,28 @@ export function snippets({ signatures }) {
   return isStandard ? Object.entries(STANDARD).map(([language, write]) => [language, write()]) : [];
 }
 
+/** What the built-in dialects sign with, by which their webhooks are told too. */
+const SIGNED = {
+  standard: "webhook-signature", badger: "x-badger-signature", patra: "x-patra-signature", bharatcart: "x-webhook-signature", odin: "x-odin-signature",
+  github: "x-hub-signature-256", stripe: "stripe-signature", shopify: "x-shopify-hmac-sha256", slack: "x-slack-signature",
+};
+
+/** The guide for each of these dialects, of which one is chosen. */
+export function dialectGuide(dialects, chosen) {
+  const place = h("div");
+  const draw = (name) => {
+    const known = SIGNED[name] && verification({ signatures: [{ header: SIGNED[name], scheme: "v1" }] });
+    const missing = name === "reward" ? t`This dialect does not sign what it sends.` : t`What signs it stands in the details of a webhook of this dialect.`;
+    if (known) known.open = true;
+    place.replaceChildren(
+      h("p", { class: "sub" }, dialects.find((each) => each.name === name)?.description ?? ""),
+      known ? h("p", null, t`Signed in the header ${h("code", null, SIGNED[name])}.`) : h("p", null, missing), known ?? "");
+  };
+  draw(chosen);
+  return h("section", { class: "card", id: "guide" }, h("div", { class: "heading" }, h("h2", null, t`How to verify what arrives`),
+    field(t`Dialect`, choice(dialects.map(({ name }) => name), chosen, { id: "guide-dialect", change: ({ target }) => draw(target.value) }))), place);
+}
+
 /** A guide to verifying what a webhook is sent; nothing where the page knows no snippet. */
 export function verification(webhook) {
   const all = new Map(snippets(webhook));

@@ -1,10 +1,27 @@
 // Deliveries of a webhook that have not succeeded: what waits on the ladder, and what does not go on by itself.
 
+import { backlogOf } from "./chart.js";
 import { badge, button, choice, empty, field, h, refocus, region, table, time, until } from "./dom.js";
 import { named, t } from "./lang.js";
 import { pages } from "./pages.js";
 
 const STATUSES = ["pending", "failed", "held", "missed", "cancelled"];
+
+/** So many pages of what waits are counted, no more often than this. */
+const WHOLE_PAGES = 5;
+const WHOLE_MS = 15_000;
+
+/** What waits, as far as it is counted. */
+async function readWhole(call, of) {
+  const items = [];
+  let cursor;
+  for (let page = 0; page < WHOLE_PAGES && cursor !== null; page += 1) {
+    const answer = await call("GET /v1/webhooks/{webhook}/deliveries", of, { query: { status: "pending", cursor, limit: 100 } });
+    items.push(...answer.deliveries);
+    cursor = answer.next_cursor;
+  }
+  return { items, cursor };
+}
 
 /** The list of the status in the address. */
 export function waiting({ call, act, say, confirmed, link, can, narrow, query }, of, limit) {
@@ -16,6 +33,7 @@ export function waiting({ call, act, say, confirmed, link, can, narrow, query },
   }, ({ id }) => id, wanted);
   const list = listOf(status);
   // The number of those that wait is shown in any case.
+  let whole = { at: 0 };
   const queue = isPending ? list : listOf("pending");
 
   /** Does something with a row. If it is gone then, the focus goes to the same button of the next one. */
@@ -71,6 +89,12 @@ export function waiting({ call, act, say, confirmed, link, can, narrow, query },
   return {
     element: rows.element,
     filters: h("div", { class: "filters" }, field(t`Status`, choice(STATUSES.map((name) => [name, named(name)]), status, { id: "waiting", change: ({ target }) => narrow({ ...query, waiting: target.value }) }))),
+    /** What waits, by when it is due; `isPart` where there is more. The list of it is read further only where it is long, and not at each refresh. */
+    async backlog() {
+      if (queue.cursor && Date.now() - whole.at > WHOLE_MS) whole = { at: Date.now(), ...await readWhole(call, of) };
+      const { items, cursor } = queue.cursor ? whole : queue;
+      return { backlog: backlogOf(items), isPart: Boolean(cursor) };
+    },
     /** How many wait, as far as is known; `false` for none. */
     count: () => queue.items.length > 0 && `${queue.items.length}${queue.cursor ? "+" : ""}`,
     async refresh() {

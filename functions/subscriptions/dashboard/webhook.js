@@ -176,7 +176,7 @@ export async function webhook(context) {
     for (const part of [why, about, secret, pause]) part.show(hook);
     head.show({ hook });
     const failures = counts.consecutive_failures;
-    stats.show(counts, [[t`Failed in a row`, failures < FAILURES_COUNTED ? failures : `${failures}+`, failures > 0 && "bad"]]);
+    stats.show(counts, [[t`Failed in a row`, failures < FAILURES_COUNTED ? failures : `${failures}+`, failures > 0 && "bad"]], await queue.backlog());
     tabs.show({ waits: queue.count() });
   }
   await refresh();

@@ -63,7 +63,7 @@ static PAGE: File = file!("index.html", HTML);
 static REFERENCE: File = file!("docs.html", HTML);
 
 /// What the pages are made of, and what a page that frames it may load.
-static PARTS: [File; 44] = [
+static PARTS: [File; 45] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
     file!("api.js", JAVASCRIPT),
@@ -82,6 +82,7 @@ static PARTS: [File; 44] = [
     file!("events.js", JAVASCRIPT),
     file!("fields.js", JAVASCRIPT),
     file!("filters.js", JAVASCRIPT),
+    file!("find.js", JAVASCRIPT),
     file!("form.js", JAVASCRIPT),
     file!("frame.js", JAVASCRIPT),
     file!("jobs.js", JAVASCRIPT),

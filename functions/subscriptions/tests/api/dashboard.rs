@@ -349,7 +349,7 @@ fn the_portal_speaks_german_throughout() {
 #[test]
 fn the_dashboard_stays_small() {
     let bytes: usize = tree().values().map(String::len).sum();
-    assert!(bytes <= 256 * 1024, "{bytes} bytes");
+    assert!(bytes <= 272 * 1024, "{bytes} bytes");
 }
 
 /// What a person waits for before the list of webhooks is there; nothing is compressed on its way.
