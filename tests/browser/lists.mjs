@@ -270,7 +270,9 @@ test("a new event type overwrites none, and one is marked where it is deprecated
   await page.waitForSelector("#problem-type:has-text('already')");
   assert.equal((await call(undefined, "GET", "/v1/event-types/door.moved")).event_type.description, "A door");
 
-  await go(page, "/types");
+  await page.evaluate(() => { location.hash = "/types"; });
+  await page.click("dialog .danger");
+  await page.waitForSelector("#find-type");
   await page.fill("#find-type", "before");
   await page.waitForFunction(() => location.hash === "#/types?q=before");
   await page.reload();
@@ -433,7 +435,7 @@ test("the operator finds an event by its id, whosever it is", async () => {
     await page.click("#find-event");
     await page.waitForSelector(`tr:has-text('${type}'):has-text('${tenant}'):has-text('${what}')`);
   }
-  await page.waitForSelector("text=tenants were asked.");
+  await page.waitForSelector("text=Tenants asked:");
   assert.deepEqual(await faults(page, "found"), []);
   await page.click("a.row-link");
   await page.waitForFunction((to) => document.querySelector("#main").dataset.address === to, `#/t/lost/events/${silent.id}`);

@@ -125,7 +125,7 @@ function chart({ all, nameOf, ends, usual = all.length - 1 }, [id, title], read,
     h("div", { class: "plot" },
       h("div", { class: "scale", "aria-hidden": "true" }, [most, most / 2, 0].map((value) => h("span", null, written(value)))),
       area,
-      h("p", { class: "ends", "aria-hidden": "true" }, ends.map((name) => h("span", null, name)))),
+      h("p", { class: ends.length > 3 ? "ends bins" : "ends", "aria-hidden": "true" }, ends.map((name) => h("span", null, name)))),
     readout, asTable({ all, nameOf }, [id, title], read, series, written));
 }
 
@@ -167,7 +167,7 @@ function backlogChart(numbers, read) {
   const names = [t`now`, "≤ 1 min", "≤ 5 min", "≤ 1 h", "≤ 6 h", "≤ 24 h", t`later`];
   const all = numbers.map((waits, at) => ({ waits, at }));
   const waits = ({ waits: number }) => number;
-  return chart({ all, nameOf: ({ at }) => names[at], ends: names, usual: 0 }, ["chart-backlog", t`Waiting, by when it is due`], read, bars, [["wait", t`waiting`, waits]], waits, (value) => (Number.isInteger(value) ? count(value) : ""));
+  return chart({ all, nameOf: ({ at }) => names[at], ends: names, usual: 0 }, ["chart-backlog", t`Waiting, by when it is due`], read, bars, [["due", t`waiting`, waits]], waits, (value) => (Number.isInteger(value) ? count(value) : ""));
 }
 
 

@@ -55,12 +55,13 @@ export function tell(parts, error, fail) {
 const REST_MS = 600;
 
 /**
- * A form that saves once, and says what is wrong beside its fields. Attributes are the form's; `submit` is its button, which stays
+ * A form that saves once, and says what is wrong beside its fields. Attributes are the form's: one with `data-guarded` is not left by
+ * mistake with something that is not saved. `submit` is its button, which stays
  * off where saving leads to another page: this one stands until that has loaded.
  */
 export function form(attributes, parts, submit, save, fail, ...children) {
   // What narrows a list within the form is no edit.
-  const edited = ({ target, currentTarget }) => { if (target.type !== "search") currentTarget.dataset.edited = ""; };
+  const edited = ({ target, currentTarget: { dataset } }) => { if ("guarded" in dataset && target.type !== "search") dataset.edited = ""; };
   return h("form", { novalidate: true, ...attributes, input: edited, submit: async (event) => {
     event.preventDefault();
     const { currentTarget: whole } = event;

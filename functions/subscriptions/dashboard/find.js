@@ -49,9 +49,9 @@ export async function findEvent(context) {
       h("a", { href: link(["t", tenant, "webhooks"]) }, name ?? tenant), time(event.created_at),
       deliveries.length > 0 ? `${sums(deliveries)}${next ? ", …" : ""}` : h("span", { class: "wait" }, "none", event.reason && `: ${event.reason}`),
     ])),
-    id && isOver && found.length === 0 && empty("No such event", `None of ${count(asked)} tenants has an event of this id. What was never accepted, or is older than the tenant's retention, is not there.`),
+    id && isOver && found.length === 0 && empty("No such event", `No tenant that was asked has one of this id. What was never accepted, or is older than the tenant's retention, is not there.`),
     !id && empty("Which event?", "Its id is in the answer to whoever published it, and in what the webhook was sent. Each tenant is asked for it; with the tenant it opens at once."),
-    id && h("p", { class: "sub" }, isOver ? `${count(asked)} tenants were asked.` : `Asking the tenants: ${count(asked)} so far…`),
+    id && h("p", { class: "sub" }, isOver ? `Tenants asked: ${count(asked)}.` : `Asking the tenants: ${count(asked)} so far…`),
     more && button("Ask more tenants", () => act(search), { id: "older", class: "more" }),
   ]);
   const draw = () => rows.show({ asked, isOver, found: found.length, more: isOver && Boolean(cursor) });

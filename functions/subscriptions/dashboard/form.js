@@ -147,7 +147,7 @@ export async function webhookForm(context) {
   const title = changing ? t`Edit webhook` : t`Add webhook`;
   return {
     title,
-    element: form({ class: "card publish" }, parts, submit, save, fail,
+    element: form({ class: "card publish", "data-guarded": true }, parts, submit, save, fail,
       h("nav", { class: "crumbs", "aria-label": t`Breadcrumbs` },
         h("a", { href: link(["webhooks"]) }, t`Webhooks`), changing && h("a", { class: "clip", href: link(["webhooks", of.webhook]) }, old.name ?? old.url)),
       h("h1", null, title),

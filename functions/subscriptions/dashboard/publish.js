@@ -47,7 +47,7 @@ export async function publish({ call, ask, act, say, fail, link, go }) {
   };
   return {
     title: "Publish",
-    element: form({ class: "card publish" }, [data, id], submit, send, fail,
+    element: form({ class: "card publish", "data-guarded": true }, [data, id], submit, send, fail,
       h("h1", null, "Publish an event"), field("Event type", type), description, data.element, id.element,
       h("p", { class: "sub" }, "This publishes a real event to every webhook that subscribes to it."), h("div", { class: "actions end" }, submit)),
   };

@@ -44,7 +44,7 @@ export async function typeForm({ ask, call, fail, go, link, params, query, say, 
   const title = changing ? `Edit ${old.type}` : "Add event type";
   return {
     title,
-    element: form({ class: "card publish" }, parts, submit, save, fail,
+    element: form({ class: "card publish", "data-guarded": true }, parts, submit, save, fail,
       h("nav", { class: "crumbs", "aria-label": "Breadcrumbs" }, h("a", { href: link(["types"], { dialect: query.dialect }) }, "Event types")),
       h("h1", null, title),
       h("p", { class: "sub" }, spans ? `For every tenant of the dialect ${query.dialect ?? "standard"}.` : "For this tenant alone; it comes before what the deployment says."),
