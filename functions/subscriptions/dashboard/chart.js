@@ -167,7 +167,7 @@ function backlogChart(numbers, read) {
   const names = [t`now`, "≤ 1 min", "≤ 5 min", "≤ 1 h", "≤ 6 h", "≤ 24 h", t`later`];
   const all = numbers.map((waits, at) => ({ waits, at }));
   const waits = ({ waits: number }) => number;
-  return chart({ all, nameOf: ({ at }) => names[at], ends: names, usual: 0 }, ["chart-backlog", t`Waiting, by when it is due`], read, bars, [["due", t`waiting`, waits]], waits, (value) => (Number.isInteger(value) ? count(value) : ""));
+  return chart({ all, nameOf: ({ at }) => names[at], ends: names.map((name) => name.replace("≤ ", "≤")), usual: 0 }, ["chart-backlog", t`Waiting, by when it is due`], read, bars, [["due", t`waiting`, waits]], waits, (value) => (Number.isInteger(value) ? count(value) : ""));
 }
 
 
