@@ -97,7 +97,11 @@ async function tab({ bypassCSP = false } = {}) {
     seen.requests.push(request);
     if (new URL(request.url()).origin !== base) seen.strange.push(request.url());
   });
-  context.on("dialog", (dialog) => { seen.strange.push(dialog.message()); });
+  context.on("dialog", (dialog) => {
+    // The browser's own question before a form is left that is not saved.
+    if (dialog.type() === "beforeunload") return dialog.accept();
+    return seen.strange.push(dialog.message());
+  });
   context.on("weberror", (error) => { seen.errors.push(String(error.error())); });
   const page = await context.newPage();
   page.on("popup", (popup) => { seen.strange.push(popup.url()); });
