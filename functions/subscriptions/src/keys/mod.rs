@@ -203,7 +203,9 @@ async fn update(
             return Err(Code::FirstKey.into());
         }
         let key = change(present.clone())?;
-        let another = if present.grants(Scope::Admin) && !key.grants(Scope::Admin) {
+        let end_of = |key: &ApiKey| key.expires_ms.unwrap_or(u64::MAX);
+        let weakened = end_of(&key) < end_of(&present) || !key.grants(Scope::Admin);
+        let another = if present.grants(Scope::Admin) && weakened {
             Some(another_admin_key(api, id).await?)
         } else {
             None

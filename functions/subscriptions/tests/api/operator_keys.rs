@@ -160,6 +160,7 @@ async fn the_first_key_is_rotated_without_a_restart() {
     for (method, body) in [
         ("DELETE", json!({})),
         ("PATCH", json!({"scopes": ["read"]})),
+        ("PATCH", json!({"expires_at": "2025-10-09T09:53:25Z"})),
     ] {
         let refused = world.send(&admin, method, &path, body).await;
         refused.assert_error(409, "last_admin_key");
