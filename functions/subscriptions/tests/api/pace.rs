@@ -100,6 +100,26 @@ async fn what_a_stall_has_held_up_is_spread_anew() {
     assert!(seconds.values().all(|count| *count <= 2), "{seconds:?}");
 }
 
+/// Those that waited for a slow receiver, one behind the other, are not posted all at once when it is quick again.
+#[tokio::test(start_paused = true)]
+async fn what_a_slow_receiver_has_held_up_is_spread_anew() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let path = format!("/v1/webhooks/{webhook}");
+    let limits = json!({"rate_limit_per_second": 5, "max_in_flight": 1});
+    world.send(&tenant, "PATCH", &path, limits).await.data(200);
+    world.answer_after(4_000);
+    burst(&world, &tenant, 40).await;
+    world.pass(10_000).await;
+    world.answer_after(1);
+    world.pass(600_000).await;
+    let logs = logs(&world, &tenant, &webhook).await;
+    assert_eq!(logs.len(), 40);
+    let seconds = by_second(&logs);
+    assert!(seconds.values().all(|count| *count <= 5), "{seconds:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_divides_no_second_is_kept_in_each() {
     let world = World::new().await;

@@ -265,7 +265,9 @@ impl Control {
         };
         // The log's detail shows the body, which is the event's.
         self.store.put_event(&event).await?;
-        let attempt = poster.post(&message, webhook, dialect, &content).await?;
+        let held = poster.hold(webhook, dialect).await?;
+        let made = poster.post(&message, webhook, dialect, &content, held);
+        let attempt = made.await?;
         if attempt.outcome == Outcome::Succeeded {
             self.store.log_success(&attempt).await?;
         } else {

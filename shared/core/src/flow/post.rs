@@ -35,6 +35,9 @@ const TEST: HeaderName = HeaderName::from_static("rung-test");
 /// How much of a redirect's target is told, in characters.
 const TOLD_URL_CHARS: usize = 500;
 
+/// A place among a webhook's deliveries, and a slot for a POST.
+pub(super) struct Held(Place, Slot);
+
 /// Why an attempt was not made. Nothing may be logged then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotMade {
@@ -185,19 +188,19 @@ impl Poster {
         }))
     }
 
-    /// Makes one POST; the entry says what came of it and when the next one is due.
+    /// Makes one POST with what is `held` for it; the entry says what came of it and when the next one is due.
     ///
     /// # Errors
-    /// When no attempt was made.
+    /// When this host could not send.
     pub(super) async fn post(
         &self,
         message: &AttemptMessage,
         webhook: &Webhook,
         dialect: &Dialect,
         content: &Content,
-    ) -> Result<Attempt, NotMade> {
-        // Who waits for a connection has neither signed anything yet nor begun to count the receiver's time.
-        let (place, slot) = self.slot(webhook, dialect, None).await?;
+        held: Held,
+    ) -> Result<Attempt, HostFault> {
+        let Held(place, slot) = held;
         let (at, key) = (&message.position, message.attempt_key());
         let delivery_id = key.delivery.uuid();
         let wall_ms = self.clock.wall_ms();
@@ -229,7 +232,7 @@ impl Poster {
         drop((slot, place));
         let answer = &sent.answer;
         if let Err(Failure::Host(fault)) = answer {
-            return Err((*fault).into());
+            return Err(*fault);
         }
         let (ended_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
@@ -279,6 +282,16 @@ impl Poster {
             erased_ms: None,
             key,
         })
+    }
+
+    /// What a POST to a webhook needs, once it is free. Who waits for it has neither signed anything yet nor begun to count the
+    /// receiver's time.
+    ///
+    /// # Errors
+    /// When there is nothing free for a while.
+    pub(super) async fn hold(&self, webhook: &Webhook, dialect: &Dialect) -> Result<Held, NotMade> {
+        let (place, slot) = self.slot(webhook, dialect, None).await?;
+        Ok(Held(place, slot))
     }
 
     /// A place among the webhook's deliveries, and a slot for the POST. What it waits at most and what the receiver may take fit into
