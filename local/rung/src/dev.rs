@@ -88,9 +88,14 @@ pub(crate) fn main(args: Args) -> Result<(), Error> {
 }
 
 async fn run(args: Args) -> Result<(), Error> {
-    let server = Server::open(&args, Settings::from_env()?).await?;
+    let settings = Settings::from_env()?;
+    // Whoever brings a key knows it, and this may be read by others.
+    let is_own_key = args.admin_key.is_none() && settings.admin_key.is_none();
+    let server = Server::open(&args, settings).await?;
     println!("rung: listening on http://{}", server.addr);
-    println!("rung: admin key {}", server.admin_key);
+    if is_own_key {
+        println!("rung: admin key {}", server.admin_key);
+    }
     println!("rung: dashboard http://{}/", server.addr);
     if !server.strict {
         eprintln!(

@@ -291,12 +291,19 @@ async fn a_webhook_made_anew_gets_nothing_of_its_former_life() {
         .as_str()
         .unwrap()
         .to_owned();
+    world.pass(60_000).await;
+    let shown = || world.get(&operator, "/v1/webhooks/w");
+    let last = shown().await.data(200)["webhook"]["last_failure"].clone();
+    assert!(last["log_id"].is_string(), "{last}");
 
     world
         .send_text(&operator, "DELETE", "/v1/webhooks/w", "")
         .await
         .data(200);
     make().await.data(201);
+    // In the same hour.
+    let last = shown().await.data(200)["webhook"]["last_failure"].clone();
+    assert_eq!(last, json!(null));
     world.pass(3_600_000).await;
     assert_eq!(attempts(log().await.data(200)), 0);
     world

@@ -125,6 +125,10 @@ impl Store {
                 hours
                     .into_iter()
                     .for_each(|(_, counts)| last.add(counts.last));
+                // The first of these hours may be of both.
+                let own = |at_ms: u64| at_ms >= webhook.first_epoch;
+                last.success_ms = last.success_ms.filter(|at_ms| own(*at_ms));
+                last.failure = last.failure.filter(|failure| own(failure.at_ms));
                 Ok::<_, StoreError>(last)
             });
             all.extend(try_join_all(last).await?);
