@@ -20,20 +20,37 @@ const FLAGS = [
   "--disable-component-update", "--disable-sync",
 ];
 
-/** Starts `rung dev` with these flags, and with these settings of the portal, and a browser; answers both, Rung's address, and what ends them. */
+/**
+ * Starts `rung dev` with these flags, and with these settings of the portal, and a browser; answers both, Rung's address, what
+ * ends them, and what starts Rung anew, once something was done to its data.
+ */
 export async function start(flags = [], portal = undefined) {
   const folder = await mkdtemp(join(tmpdir(), "rung-browser-"));
-  const own = ["--addr", "127.0.0.1:0", "--data", join(folder, "data"), "--admin-key", ADMIN_KEY];
+  const data = join(folder, "data");
+  const own = ["--addr", "127.0.0.1:0", "--data", data, "--admin-key", ADMIN_KEY];
   const env = { ...process.env, ...(portal && { RUNG_PORTAL: JSON.stringify(portal) }) };
-  const rung = spawn(rungPath, ["dev", ...own, ...flags], { stdio: ["ignore", "pipe", "inherit"], env });
-  const [line] = await once(createInterface(rung.stdout), "line");
+  let rung;
+  const run = async () => {
+    rung = spawn(rungPath, ["dev", ...own, ...flags], { stdio: ["ignore", "pipe", "inherit"], env });
+    const [line] = await once(createInterface(rung.stdout), "line");
+    return line.replace("rung: listening on ", "").trim();
+  };
+  const base = await run();
   const browser = await chromium.launch({ executablePath: browserPath, args: FLAGS });
   const stop = async () => {
     await browser.close();
     rung.kill();
     await rm(folder, { recursive: true, force: true });
   };
-  return { base: line.replace("rung: listening on ", "").trim(), browser, stop };
+  /** Rung's next address. */
+  const again = async (meanwhile) => {
+    const ended = once(rung, "exit");
+    rung.kill();
+    await ended;
+    meanwhile(data);
+    return run();
+  };
+  return { base, browser, stop, again };
 }
 
 /** A receiver that keeps what it gets, and answers as `answer` says for a path: a status and a body. */

@@ -4,6 +4,8 @@
 //   node lists.mjs BROWSER RUNG
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ADMIN_KEY, call as callAt, faults, opened, receive, signedIn, start, until, verifies } from "./kit.mjs";
 
@@ -498,6 +500,55 @@ test("what waits is drawn by when it is due, read by keyboard and as a table", a
   const cells = page.locator("#chart-backlog-table tbody td:last-child");
   assert.deepEqual(await cells.allTextContents(), ["1", "0", "0", "1", "0", "0", "1"]);
   assert.deepEqual(await faults(page, "backlog"), []);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+/** Puts what waits in the queue of retries among its dead letters, and with them a message that nobody can read. */
+const BURY = `import sqlite3, sys, time
+queues = sqlite3.connect(sys.argv[1])
+key = "(SELECT key FROM queue WHERE name = ?)"
+moved = queues.execute(f"UPDATE message SET visible_ms = 0, queue = {key} WHERE queue = {key}", ["retry-dead", "retry"])
+assert moved.rowcount == 1, moved.rowcount
+queues.execute(f'INSERT INTO message (queue, sent_ms, visible_ms, "group", body) VALUES ({key}, ?, 0, "", "from a stranger")', ["deliver-dead", int(1000 * time.time())])
+queues.commit()`;
+
+test("dead letters stay in sight while the list refreshes, and are delivered once they are sent round again", async (test) => {
+  const dead = await start();
+  test.after(dead.stop);
+  const fromDead = (...args) => callAt(dead.base, ...args);
+  await fromDead(undefined, "POST", "/v1/tenants", { id: "dead", name: "Dead" });
+  answers.set("/dead", [500, "no"]);
+  const { webhook: { id } } = await fromDead("dead", "POST", "/v1/webhooks", { url: url("/dead"), events: ["*"] });
+  const { event } = await fromDead("dead", "POST", "/v1/events", { type: "a.b", data: {} });
+  await until("a wait", async () => (await fromDead("dead", "GET", `/v1/webhooks/${id}/deliveries?status=pending`)).deliveries.length === 1);
+  const base = await dead.again((data) => execFileSync("python3", ["-c", BURY, join(data, "sqs.sqlite")]));
+  answers.set("/dead", [200, "ok"]);
+  const { page, context, errors } = await signedIn(dead.browser, base, ADMIN_KEY);
+  await go(page, "/dead-letters");
+  const rows = page.locator("tbody tr");
+  await page.waitForSelector(`tr:has-text('attempt'):has-text('retry'):has-text('${id}'):has-text('${event.id}')`);
+  await page.waitForSelector("tr:has-text('unknown'):has-text('deliver')");
+  assert.deepEqual(await page.locator(".tiles dd").allTextContents(), ["1", "1"]);
+  assert.deepEqual(await faults(page, "dead letters"), []);
+  // Whoever looks hides them from the next look for some seconds.
+  await page.waitForResponse(/dead-letters/);
+  await page.evaluate(() => new Promise(requestAnimationFrame));
+  assert.equal(await rows.count(), 2);
+  // So does another tab, which is told what it does not see.
+  const other = await signedIn(dead.browser, base, ADMIN_KEY);
+  await go(other.page, "/dead-letters");
+  await other.page.waitForSelector(".empty:has-text('2 cannot be shown at present')");
+  await other.page.waitForSelector("tbody tr:nth-child(2)");
+  await other.context.close();
+
+  await page.click("#redrive");
+  await page.click("dialog .danger");
+  await message(page, "The redrive has begun");
+  await until("the delivery", () => receiver.received.filter(({ path }) => path === "/dead").length === 2);
+  // What nobody can read is still there.
+  await page.waitForFunction(() => [...document.querySelectorAll(".tiles dd")].map(({ textContent }) => textContent).join() === "1,0");
+  await page.waitForFunction((event) => !document.querySelector("main").textContent.includes(event), event.id);
   assert.deepEqual(errors, []);
   await context.close();
 });
