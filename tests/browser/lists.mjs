@@ -504,6 +504,33 @@ test("what waits is drawn by when it is due, read by keyboard and as a table", a
   await context.close();
 });
 
+test("what waits is counted over the webhooks of a tenant, and of all, and leads to where most waits", async () => {
+  await addTenant("sum");
+  answers.set("/sum/bad", [500, "no"]);
+  const ids = [];
+  for (const [name, events, number] of [["Most", ["a.*"], 3], ["Less", ["b.*"], 1], ["Nothing", ["c.*"], 0]]) {
+    const { id } = await addWebhook("sum", { name, events, url: url("/sum/bad") });
+    for (let n = 0; n < number; n += 1) await publish("sum", `${events[0][0]}.b`);
+    await until("waits", async () => (await call("sum", "GET", `/v1/webhooks/${id}/deliveries?status=pending`)).deliveries.length === number);
+    ids.push(id);
+  }
+  const { page, context, errors } = await at("/t/sum/stats");
+  await page.waitForSelector("text=counted in 3 webhooks");
+  await page.click("#chart-backlog-table summary");
+  const numbers = await page.locator("#chart-backlog-table tbody td:last-child").allTextContents();
+  assert.equal(numbers.reduce((sum, number) => sum + Number(number), 0), 4);
+  const most = page.locator("p:has-text('Most waits for') > span");
+  assert.deepEqual(await most.allTextContents(), ["Most 3", "Less 1"]);
+  assert.deepEqual(await faults(page, "waits of a tenant"), []);
+  await most.first().locator("a").click();
+  await settled(page, `/t/sum/webhooks/${ids[0]}?tab=pending`);
+  // Over all tenants, each webhook is asked for in its own.
+  await go(page, "/stats");
+  await page.waitForSelector(`p:has-text('Most waits for') a[href^='#/t/sum/webhooks/${ids[0]}']`);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 /** Puts what waits in the queue of retries among its dead letters, and with them a message that nobody can read. */
 const BURY = `import sqlite3, sys, time
 queues = sqlite3.connect(sys.argv[1])

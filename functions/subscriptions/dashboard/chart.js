@@ -167,9 +167,8 @@ function backlogChart(numbers, read) {
   const names = [t`now`, "≤ 1 min", "≤ 5 min", "≤ 1 h", "≤ 6 h", "≤ 24 h", t`later`];
   const all = numbers.map((waits, at) => ({ waits, at }));
   const waits = ({ waits: number }) => number;
-  return chart({ all, nameOf: ({ at }) => names[at], ends: names.map((name) => name.replace("≤ ", "≤")), usual: 0 }, ["chart-backlog", t`Waiting, by when it is due`], read, bars, [["due", t`waiting`, waits]], waits, (value) => (Number.isInteger(value) ? count(value) : ""));
+  return chart({ all, nameOf: ({ at }) => names[at], ends: names.map((name) => name.replace("≤ ", "")), usual: 0 }, ["chart-backlog", t`Waiting, by when it is due`], read, bars, [["due", t`waiting`, waits]], waits, (value) => (Number.isInteger(value) ? count(value) : ""));
 }
-
 
 /** Outcomes, response statuses and latencies, and of a webhook what waits; `read` is a map that is kept with the panel. */
 export function charts(stats, read, backlog) {

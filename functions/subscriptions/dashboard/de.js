@@ -390,6 +390,8 @@ export default {
   "later": "später",
   "waiting": "wartend",
   "Waiting, by when it is due": "Wartend, nach Fälligkeit",
+  "What waits is counted in {0} webhooks, first in those that fail or are paused.": "Was wartet, ist in {0} Webhooks gezählt, zuerst in denen, die fehlschlagen oder pausiert sind.",
+  "Most waits for": "Am meisten wartet für",
   "Of what waits, only the newest {0} are in the chart.": "Von dem, was wartet, zeigt das Diagramm nur die neuesten {0}.",
   "Leave without saving?": "Ohne Speichern verlassen?",
   "What you have changed here is not saved.": "Was Sie hier geändert haben, ist nicht gespeichert.",

@@ -74,17 +74,19 @@ async function statsOf(call, span, webhook) {
   return { ...await ofHour(logsOf), consecutive_failures: stats.consecutive_failures };
 }
 
-/** A panel with the figures and charts of a span; `more` are further figures. */
-export function statistics(span, narrow) {
+/** A panel with the figures and charts of a span; `more` are further figures, and `linkOf` leads to where most waits. */
+export function statistics(span, narrow, linkOf) {
   const choose = choice(spans(), span, { id: "span", "aria-label": t`Time span`, change: ({ target }) => narrow(target.value) });
   const read = new Map();
-  const panel = region({ class: "fields" }, ({ stats, more = [], backlog, isPart }) => {
+  const panel = region({ class: "fields" }, ({ stats, more = [], backlog, isPart, asked, most = [] }) => {
     const errors = Object.entries(stats.by_error).filter(([, number]) => number > 0).sort(([, one], [, other]) => other - one);
     return [
       stats.partial && h("p", { class: "notice" }, t`Only the newest ${count(stats.attempts)} attempts of this hour are counted, since ${time(stats.counted_since)}.`),
       tiles([...figures(stats), ...more]),
       charts(stats, read, backlog),
       isPart && h("p", { class: "sub" }, t`Of what waits, only the newest ${count(backlog.reduce((sum, number) => sum + number))} are in the chart.`),
+      asked > 0 && h("p", { class: "sub" }, t`What waits is counted in ${count(asked)} webhooks, first in those that fail or are paused.`),
+      most.length > 0 && h("p", { class: "types" }, t`Most waits for`, " ", most.map(({ name, waits, ...of }) => h("span", null, h("a", { href: linkOf(of) }, name), ` ${count(waits)}`))),
       errors.length > 0 && h("p", { class: "types" }, errors.map(([name, number]) => h("span", null, h("code", null, named(name)), ` ${count(number)}`))),
     ];
   });
@@ -93,16 +95,4 @@ export function statistics(span, narrow) {
     /** Drawn again when something was counted, not because time passes; but for the bucket, which moves the chart. */
     show: (stats, more, backlog) => panel.show({ stats: { ...stats, until: stats.bucket === "minute" ? stats.until : `${stats.until.slice(0, 13)}:00:00Z` }, more, ...backlog }),
   };
-}
-
-export async function stats({ call, narrow, query, spans }) {
-  const span = query.span ?? "day";
-  const panel = statistics(span, (chosen) => narrow({ span: chosen }));
-  const measured = measuring(call);
-  async function refresh() {
-    panel.show(await measured(span));
-  }
-  await refresh();
-  const whose = spans ? "All tenants" : t`All webhooks`;
-  return { title: t`Statistics`, refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, t`Statistics`), h("p", { class: "sub" }, whose)), panel.element) };
 }

@@ -63,7 +63,7 @@ static PAGE: File = file!("index.html", HTML);
 static REFERENCE: File = file!("docs.html", HTML);
 
 /// What the pages are made of, and what a page that frames it may load.
-static PARTS: [File; 45] = [
+static PARTS: [File; 46] = [
     file!("style.css", CSS),
     file!("icon.svg", SVG),
     file!("api.js", JAVASCRIPT),
@@ -92,6 +92,7 @@ static PARTS: [File; 45] = [
     file!("links.js", JAVASCRIPT),
     file!("main.js", JAVASCRIPT),
     file!("maintenance.js", JAVASCRIPT),
+    file!("overall.js", JAVASCRIPT),
     file!("pages.js", JAVASCRIPT),
     file!("picker.js", JAVASCRIPT),
     file!("plan.js", JAVASCRIPT),
