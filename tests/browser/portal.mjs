@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ADMIN_KEY, call as callAt, faults, opened, picture, start, until } from "./kit.mjs";
+import { ADMIN_KEY, call as callAt, faults, opened, picture, signedIn, start, until } from "./kit.mjs";
 
 let base, browser, stop, product, home;
 
@@ -124,6 +124,20 @@ test("it looks as the operator wants it, shows the pages that the operator chose
   await page.click("table >> a.row-link");
   await page.waitForSelector("text=Letzte Zustellungen");
   assert.deepEqual(await faults(page, "German webhook"), []);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("the operator sees each setting of the portal, and where it is made", async () => {
+  const { page, context, errors } = await signedIn(browser, base, ADMIN_KEY);
+  await page.evaluate(() => { location.hash = "/deployment"; });
+  const card = page.locator("section:has(h2:text-is('Portal'))");
+  await card.locator("p:has-text('RUNG_PORTAL'):has-text('Portal of the template')").waitFor();
+  const [names, values] = [await card.locator("dt").allTextContents(), await card.locator("dd").allTextContents()];
+  assert.deepEqual(names.map((name, index) => [name, values[index]]), [
+    ["Name", "Acme"], ["Logo", ""], ["Colour", "#0a7d5a"], ["Theme", "light"], ["Language", "the browser's"], ["Sentences", "Rung's"], ["Pages", "webhookstypes"], ["May be framed by", home],
+  ]);
+  assert.equal(await card.locator("img").count(), 1);
   assert.deepEqual(errors, []);
   await context.close();
 });

@@ -15,10 +15,10 @@ export async function deployment({ call }) {
         ["Webhooks per tenant", count(limits.webhooks_per_tenant)], ["Events in a batch", count(limits.batch_events)],
       ])),
       h("section", { class: "card" }, h("h2", null, "Portal"),
-        h("p", { class: "sub" }, "How customers see this page. Change it with the setting ", h("code", null, "RUNG_PORTAL"), "."),
+        h("p", { class: "sub" }, "How customers see this page. It is not changed here but by the deployment's setting: ", h("code", null, "RUNG_PORTAL"), " of ", h("code", null, "rung dev"), ", the parameter ", h("code", null, "Portal"), " of the template. Both take a JSON object."),
         facts([
-          ["Name", portal.name ?? "Rung"], ["Logo", portal.logo && h("img", { src: portal.logo, alt: "The logo", height: 32 })], ["Colour", portal.accent ?? "Rung's"],
-          ["Theme", portal.theme], ["Language", portal.language ?? "the browser's"], ["Sentences", portal.sentences], ["Pages", portal.pages ? all(portal.pages) : "all"], ["May be framed by", all(portal.frame_ancestors)],
+          ["Name", portal.name ?? "Rung"], ["Logo", portal.logo ? h("img", { src: portal.logo, alt: "The logo", height: 32 }) : "Rung's"], ["Colour", portal.accent ?? "Rung's"],
+          ["Theme", portal.theme], ["Language", portal.language ?? "the browser's"], ["Sentences", portal.sentences ?? "Rung's"], ["Pages", portal.pages ? all(portal.pages) : "all"], ["May be framed by", all(portal.frame_ancestors)],
         ])),
       h("section", { class: "card" }, h("h2", null, "Dialects"),
         table("Dialects", ["Name", "Description", "Types"], about.dialects.map(({ name, description, any_type }) => [h("code", null, name), description, any_type ? "any" : "its own"])))),
