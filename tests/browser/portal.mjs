@@ -331,6 +331,11 @@ test("why a webhook gets nothing is said in the reader's language", async () => 
   const { portal_link: { url } } = await call(undefined, "POST", "/v1/tenants/unproven/portal-links", {});
   const { page, context } = await opened(browser, base, url, { locale: "de-DE" });
   await page.waitForSelector("tbody tr:has-text('Endpunkt nicht geprüft')");
+  await call("unproven", "POST", "/v1/events", { id: "evt_1", type: "a.b", data: {} });
+  await page.evaluate(() => { location.hash = "/events"; });
+  await page.waitForSelector("tr:has-text('Jeder passende Webhook ist deaktiviert.')");
+  await page.evaluate(() => { location.hash = "/events/evt_2"; });
+  await page.waitForSelector("[role=alert]:has-text('Unter dieser Id gibt es nichts, oder nichts mehr.')");
   await context.close();
 });
 

@@ -9,6 +9,12 @@ import { pages } from "./pages.js";
 import { catalogueOf, typeInput } from "./types.js";
 import { title } from "./webhooks.js";
 
+/** Why an event goes to no webhook; a reason that the page does not know is said as the API says it. */
+const reasonOf = ({ reason, reason_code: code }) => ({
+  no_webhook: t`There are no webhooks.`, not_subscribed: t`No webhook subscribes to this type.`, filtered: t`The filters of all webhooks that subscribe to this type leave it out.`,
+  disabled: t`Every matching webhook is disabled.`, plan: t`The plan has no webhooks.`,
+})[code] ?? reason;
+
 export async function events({ call, act, can, go, link, narrow, query }) {
   const catalogue = await catalogueOf(call);
   const by = (name, read = (value) => value) => ({ target }) => narrow({ ...query, [name]: read(target.value) });
@@ -22,9 +28,9 @@ export async function events({ call, act, can, go, link, narrow, query }) {
   }), ({ id }) => id, "events");
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
-      ? table(t`Events`, [t`Type`, t`Id`, t`Accepted`, t`Webhooks`], items.map(({ id, type, created_at, deliveries, reason }) => [
+      ? table(t`Events`, [t`Type`, t`Id`, t`Accepted`, t`Webhooks`], items.map(({ id, type, created_at, deliveries, ...why }) => [
         h("a", { class: "row-link", href: link(["events", id]) }, type), h("code", null, id), time(created_at),
-        deliveries > 0 ? count(deliveries) : h("span", { class: "wait" }, t`none`, reason && `: ${reason}`),
+        deliveries > 0 ? count(deliveries) : h("span", { class: "wait" }, t`none`, why.reason && `: ${reasonOf(why)}`),
       ]))
       : cursor
         ? empty(t`No match so far`, t`Older events have not been searched yet.`)
@@ -80,7 +86,7 @@ export async function event({ call, ask, act, link, params }) {
           names.get(id) && h("span", { class: "sub" }, id)),
         badge(status), `${attempts}`, until(next_attempt_at),
       ]))
-      : empty(t`No deliveries`, event.reason),
+      : empty(t`No deliveries`, reasonOf(event)),
     cursor && button(t`Show more`, () => act(() => list.older()), { id: "older", class: "more" }),
   ]);
   async function refresh() {

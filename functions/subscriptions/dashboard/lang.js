@@ -60,6 +60,18 @@ export function sentence({ code, message }) {
     too_many_requests: t`Too many requests. Wait a moment and try again.`,
     precondition_failed: t`It was changed since you opened this page. Reload to see how it is now.`,
     webhook_disabled: t`The webhook is disabled. Enable it first.`,
+    webhook_unverified: t`The endpoint is not verified yet. Verify it first.`,
+    not_found: t`There is nothing of this id, or not any more.`,
+    plan_without_webhooks: t`The plan has no webhooks.`,
+    too_many_webhooks: t`There are as many webhooks as there may be. Delete one first.`,
+    too_many_secrets: t`Too many older secrets still sign. Finish the rotation first.`,
+    delivery_succeeded: t`The delivery has succeeded already.`,
+    event_expired: t`The event is too old to be sent again.`,
+    event_erased: t`The event was erased.`,
+    rate_limited: t`Too many requests. Wait a moment and try again.`,
+    cannot_send: t`It could not be sent. Try again in a moment.`,
+    unavailable: t`Not available at the moment. Try again soon.`,
+    internal: t`Something went wrong on our side. Try again.`,
   };
   return sentences[code] ?? message;
 }
