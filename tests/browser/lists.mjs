@@ -531,6 +531,23 @@ test("what waits is counted over the webhooks of a tenant, and of all, and leads
   await context.close();
 });
 
+test("on a phone the present page is in sight among the others, and a box stands where its label begins", async () => {
+  const { page, context, errors } = await at("/deployment", { viewport: { width: 360, height: 800 } });
+  const box = await page.locator("#nav [aria-current]").boundingBox();
+  assert.ok(box.x >= 0 && box.x + box.width <= 360, JSON.stringify(box));
+  await go(page, "/new-type");
+  const left = async (id) => (await page.locator(id).boundingBox()).x;
+  assert.ok(await left("#deprecated") - await left("#use") < 8);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await go(page, "/audit");
+  await page.waitForSelector("tbody tr");
+  // Long values leave room for who did what.
+  const widths = await page.evaluate(() => [1, 2].map((column) => document.querySelector(`td:nth-child(${column}) > div`).offsetWidth));
+  assert.ok(widths[0] >= 180 && widths[1] >= 120, `${widths}`);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 /** Puts what waits in the queue of retries among its dead letters, and with them a message that nobody can read. */
 const BURY = `import sqlite3, sys, time
 queues = sqlite3.connect(sys.argv[1])

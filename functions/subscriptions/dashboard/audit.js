@@ -19,8 +19,8 @@ export async function audit({ call, act, narrow, query }) {
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
       ? table(t`Audit log`, [t`Action`, t`Who`, t`Changes`, t`When`], items.map(({ at, actor, action, target, changes, ip }) => [
-        h("div", null, action, h("span", { class: "sub" }, target.id)),
-        h("div", null, actor.name ?? actor.id ?? actor.kind, h("span", { class: "sub" }, [actor.kind, ip].filter(Boolean).join(", "))),
+        h("div", { class: "endpoint" }, action, h("span", { class: "sub" }, target.id)),
+        h("div", { class: "who" }, actor.name ?? actor.id ?? actor.kind, h("span", { class: "sub" }, [actor.kind, ip].filter(Boolean).join(", "))),
         changes.length > 0 ? h("ul", { class: "choices" }, changes.map(change)) : "",
         time(at),
       ]))

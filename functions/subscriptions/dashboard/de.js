@@ -17,6 +17,7 @@ export default {
   "It could not be sent. Try again in a moment.": "Es konnte nicht gesendet werden. Versuchen Sie es gleich noch einmal.",
   "Not available at the moment. Try again soon.": "Zurzeit nicht erreichbar. Versuchen Sie es bald noch einmal.",
   "Something went wrong on our side. Try again.": "Bei uns ist etwas schiefgegangen. Versuchen Sie es noch einmal.",
+  "Status: {0}": "Status: {0}",
   "Event type": "Ereignistyp",
   "Time": "Zeit",
   "Response": "Antwort",

@@ -44,7 +44,7 @@ export async function events({ call, act, can, go, link, narrow, query }) {
     rows.show({ items: list.items, cursor: list.cursor });
   }
   await refresh();
-  const id = h("input", { type: "search", id: "event-id", placeholder: "evt_…", required: true, autocomplete: "off", spellcheck: "false" });
+  const id = h("input", { type: "search", id: "event-id", placeholder: "evt_…", size: 28, required: true, autocomplete: "off", spellcheck: "false" });
   const byId = h("form", { role: "search", submit: (event) => {
     event.preventDefault();
     go(["events", id.value.trim()]);

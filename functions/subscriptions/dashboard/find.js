@@ -8,7 +8,7 @@ const TENANTS = 1_000;
 
 /** The id and, where it is known, the tenant. */
 function searchForm({ go, narrow, query }) {
-  const id = h("input", { type: "search", id: "event-id", value: query.event_id, placeholder: "evt_…", required: true, autocomplete: "off", spellcheck: "false" });
+  const id = h("input", { type: "search", id: "event-id", value: query.event_id, placeholder: "evt_…", size: 28, required: true, autocomplete: "off", spellcheck: "false" });
   const tenant = h("input", { type: "search", id: "event-tenant", placeholder: "Any", autocomplete: "off", spellcheck: "false" });
   return h("form", { role: "search", class: "filters", submit: (event) => {
     event.preventDefault();

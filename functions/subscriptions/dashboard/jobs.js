@@ -17,7 +17,7 @@ export const progressOf = ({ status, progress, error, created_at: at }) => h("sp
   status === "running" && progress.reached && [" · ", t`reached ${time(progress.reached)}`], " · ", time(at));
 
 /** What a job is about, in short. */
-const aboutOf = ({ params }) => [params.statuses?.map(named).join(", "), params.event_id, params.queue].filter(Boolean).join(" · ");
+const aboutOf = ({ params }) => [params.statuses && t`Status: ${params.statuses.map(named).join(", ")}`, params.event_id, params.queue].filter(Boolean).join(" · ");
 
 export async function jobs({ call, act, can, confirmed, link, narrow, query, spans }) {
   const list = pages(async (cursor) => {

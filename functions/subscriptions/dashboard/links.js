@@ -1,6 +1,6 @@
 // Portal links of a tenant: for the operator, who gives one to a customer.
 
-import { button, choice, copyButton, count, empty, field, h, now, region, table, time } from "./dom.js";
+import { button, choice, copyButton, count, empty, h, now, region, table, time } from "./dom.js";
 import { form, part, textInput } from "./fields.js";
 import { pages } from "./pages.js";
 import { title } from "./webhooks.js";
@@ -65,6 +65,7 @@ export async function links({ tenant, call, act, say, fail, confirmed }) {
     part("actor.name", "For whom", textInput({ id: "actor" }), "The audit log names them. Optional."),
     part("webhook_id", "Webhook", choice([["", "all of the tenant's"], ...names], "", { id: "webhook" }), isWhole ? "What the link shows." : `What the link shows. Only the newest ${count(names.size)} webhooks are listed; for others, create links over the API.`),
     part("return_url", "Back leads to", textInput({ id: "return-url", placeholder: "a page of your product" }), "Optional."),
+    part("expires_at", "Ends in", hours, "After that it opens nothing."),
   ];
   const [actor, webhook, back] = parts.map(({ input }) => input);
   const save = async () => {
@@ -79,7 +80,7 @@ export async function links({ tenant, call, act, say, fail, confirmed }) {
   const submit = h("button", { type: "submit", class: "primary", id: "make-link" }, "Create link");
   const making = form({ class: "card" }, parts, submit, save, fail,
     h("h2", null, "New portal link"),
-    h("div", { class: "actions" }, parts.map(({ element }) => element), field("Ends in", hours)),
+    h("div", { class: "actions" }, parts.map(({ element }) => element)),
     h("fieldset", { class: "group" }, h("legend", null, "Beside seeing everything, people may"),
       h("div", { class: "actions" }, boxes.map(([name, box, what]) => h("label", { class: "check" }, box, h("span", null, h("code", null, name), h("span", { class: "sub" }, what)))))),
     h("div", { class: "actions end" }, submit));

@@ -217,6 +217,9 @@ function drawNav(who, tenant, names) {
   const pageLink = ([name, label]) => h("a", { href: link([name]), "aria-current": (names[0] ?? "") === name && "page" }, label);
   const tenantLink = tenant ? [h("a", { class: "tenant", href: "#/", title: "Choose a different tenant" }, tenant)] : [];
   $("nav").replaceChildren(...tenantLink, ...offered.map(pageLink));
+  // On a phone the pages are a row that scrolls: the present one is in sight.
+  const { offsetLeft: left = 0, offsetWidth: width = 0 } = $("nav").querySelector("[aria-current]") ?? {};
+  $("nav").scrollLeft = left + width / 2 - $("nav").offsetLeft - $("nav").clientWidth / 2;
   return offered;
 }
 
