@@ -632,6 +632,7 @@ test("every view is accessible", async () => {
   await addTenant("seen", "badger");
   const { webhook } = await call("seen", "POST", "/v1/webhooks", { url: url("/seen"), events: ["*"], name: "Seen", secret_headers: { Authorization: "Bearer x" } });
   await call("seen", "POST", "/v1/events", { type: "user.points.earned", data: { points: 1 } });
+  await until("a success", async () => (await call("seen", "GET", `/v1/webhooks/${webhook.id}/logs?status=succeeded`)).logs.length > 0);
   refusing = true;
   const { event } = await call("seen", "POST", "/v1/events", { type: "user.points.earned", data: { points: 2 } });
   const deliveries = () => call("seen", "GET", `/v1/webhooks/${webhook.id}/deliveries?status=pending`);
