@@ -149,6 +149,47 @@ async fn in_a_dialect_with_one_signature_receivers_switch_when_they_like() {
     }
 }
 
+/// Of two secrets the newest signs, so a receiver that refuses knows the oldest.
+#[tokio::test]
+async fn where_the_newest_secret_signs_first_a_refusal_is_asked_again_with_the_oldest() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let dialect = r#"
+name = "newest"
+description = "The newest secret signs alone."
+envelope = [{ from = "data_members" }]
+standard_webhooks = false
+[[signature]]
+algorithm = "hmac-sha256"
+encoding = "hex"
+signed = "{body}"
+secrets = "newest-first"
+header = "X-Newest-Signature"
+[any_type]
+example = "order.paid"
+sample = '{"order": "1042"}'
+"#;
+    std::fs::write(file.path(), dialect).unwrap();
+    let rung = rung(&["--dialect", file.path().to_str().unwrap()]).await;
+    let tenant = Tenant::create(&rung, "t", "newest").await;
+    let secret = Arc::new(Mutex::new(OLD));
+    let accepts = |request: &Received, secret: &str| {
+        request.must("x-newest-signature") == hex_hmac(secret, &[&request.body])
+    };
+    let receiver = receiver_with(&secret, 401, accepts).await;
+    let webhook = tenant
+        .webhook_with_secret(&receiver.url("/"), &["*"], OLD)
+        .await;
+    rotate(&tenant, &webhook, json!({"secret": NEW})).await;
+    for (known, posts) in [(OLD, 2), (NEW, 3)] {
+        *secret.lock().unwrap() = known;
+        let event = tenant.publish("order.paid", json!({"n": posts})).await;
+        let attempts = webhook.until_attempts(&event.id, 1).await;
+        receiver.wait_for(posts).await;
+        receiver.stays_at(posts).await;
+        assert_eq!(webhook.log(&attempts[0]).await["status"], "succeeded");
+    }
+}
+
 /// Only a refusal of the signature is asked again: any other failure climbs the ladder.
 #[tokio::test]
 async fn other_failures_are_not_asked_again() {

@@ -764,3 +764,23 @@ async fn events_of_a_deleted_type_are_sent_again_as_others_are() {
     refused.assert_error(422, "invalid_request");
     assert_eq!(refused.fields(), ["event_types"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_of_all_webhooks_of_a_tenant_that_is_deleted_meanwhile_fails() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    world.webhook(&tenant).await;
+    let acme = As::operator_for("acme");
+    let all = json!({"since": START});
+    let begun = world.send(&acme, "POST", "/v1/recover", all).await;
+    let job = begun.data(202)["job"]["id"].as_str().unwrap().to_owned();
+    let deleted = world
+        .send_text(&As::operator(), "DELETE", "/v1/tenants/acme", "")
+        .await;
+    deleted.data(202);
+    world.run_for(60_000).await;
+    let ended = world.get(&As::operator(), &format!("/v1/jobs/{job}")).await;
+    let ended = &ended.data(200)["job"];
+    assert_eq!(ended["status"], "failed", "{ended}");
+    assert_eq!(ended["error"]["code"], "tenant_deleted");
+}
