@@ -368,7 +368,8 @@ pub(crate) async fn put(
         let view = types.view_of(&definition, types.own_source());
         let record = record(&origin, &types, action, name, Some(&view));
         let owner = types.owner();
-        if store.put_event_type(owner, &definition, &record).await? {
+        let says_the_same = record.changes.is_empty();
+        if says_the_same || store.put_event_type(owner, &definition, &record).await? {
             let response = one(status, &view);
             if status == StatusCode::CREATED {
                 return Ok(located(response, &format!("/v1/event-types/{name}")));

@@ -366,7 +366,7 @@ pub(crate) async fn put(
             Some(&present),
             Some(&tenant),
         );
-        if api.store.update_tenant(&tenant, &record).await? {
+        if tenant == present || api.store.update_tenant(&tenant, &record).await? {
             let applied = state.apply_plan(&origin, &tenant, recovers).await?;
             return Ok(changed(&state, StatusCode::OK, &tenant, &applied));
         }
@@ -432,7 +432,7 @@ pub(crate) async fn update(
             Some(&present),
             Some(&tenant),
         );
-        if api.store.update_tenant(&tenant, &record).await? {
+        if tenant == present || api.store.update_tenant(&tenant, &record).await? {
             let applied = if moves || recovers {
                 state.apply_plan(&origin, &tenant, recovers).await?
             } else {

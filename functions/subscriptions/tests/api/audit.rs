@@ -352,6 +352,43 @@ async fn what_is_refused_or_changes_nothing_leaves_no_entry() {
     assert_eq!(entries(&world, &As::operator(), "").await, before);
 }
 
+/// A client may send all that it has read, again and again: that is no change.
+#[tokio::test(start_paused = true)]
+async fn a_change_to_the_present_values_leaves_no_entry_and_the_tag_as_it_is() {
+    let world = World::new().await;
+    let operator = As::operator();
+    let owner = world.tenant("acme", "odin", "pro").await;
+    let acme = As::operator_for("acme");
+    let key = json!({"name": "k", "scopes": ["read"]});
+    let keys = "/v1/tenants/acme/keys";
+    let made = world.send(&operator, "POST", keys, key.clone()).await;
+    let key_path = format!("{keys}/{}", made.data(201)["key"]["id"].as_str().unwrap());
+    let webhook = json!({"url": "https://example.com/", "events": ["*"], "headers": {"X-A": "b"}});
+    let tenant = json!({"name": "Acme", "plan": "pro", "dialect": "odin", "metadata": {"a": 1}});
+    let event_type = json!({"description": "d", "sample": {"a": 1}});
+    let calls = [
+        (&acme, "PUT", "/v1/webhooks/webhook_w", &webhook),
+        (&owner, "PATCH", "/v1/webhooks/webhook_w", &webhook),
+        (&operator, "PUT", "/v1/tenants/acme", &tenant),
+        (&operator, "PATCH", "/v1/tenants/acme", &tenant),
+        (&acme, "PUT", "/v1/event-types/user.moved", &event_type),
+        (&operator, "PATCH", &key_path, &key),
+    ];
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let mut tags = Vec::new();
+        for (who, method, path, body) in calls {
+            let answered = world.send(who, method, path, body.clone()).await;
+            assert!(answered.status < 300, "{method} {path}: {}", answered.body);
+            tags.push(answered.headers.get("etag").cloned());
+        }
+        let finish = "/v1/webhooks/webhook_w/rotate-secret/finish";
+        world.send_text(&owner, "POST", finish, "").await.data(200);
+        seen.push((tags, entries(&world, &operator, "").await.len()));
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_entry_is_kept_for_a_year() {
     let world = World::still().await;

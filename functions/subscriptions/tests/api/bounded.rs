@@ -297,7 +297,8 @@ async fn store(world: &World, tenant: &As, event_type: &str, schema: &str) {
     item.send().await.unwrap();
     // Publishing looks when something has changed.
     let other = "/v1/event-types/content.saga.added";
-    world.send(tenant, "PUT", other, json!({})).await.data(200);
+    let change = json!({"description": format!("{event_type} has {} bytes", schema.len())});
+    world.send(tenant, "PUT", other, change).await.data(200);
 }
 
 #[tokio::test(start_paused = true)]
