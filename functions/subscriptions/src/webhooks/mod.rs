@@ -324,6 +324,9 @@ async fn replace(
         if webhook.disabled.is_none() {
             state.check_plan(&caller.tenant)?;
         }
+        if present == Some(&webhook) {
+            return Ok((StatusCode::OK, webhook));
+        }
         if write(state, &caller, present, &webhook).await? {
             if webhook.disabled.is_none() {
                 state.catch_up_with_plan(&webhook.tenant).await?;
@@ -588,6 +591,9 @@ async fn changed(
         let present = store.webhook(&caller.tenant.id, id).await?;
         let present = present.ok_or_else(not_found)?;
         let webhook = change(present.clone())?;
+        if webhook == present {
+            return Ok((present, webhook));
+        }
         let record = record(caller, action, Some(&present), Some(&webhook));
         let pause = webhook.pause.as_ref();
         let pause = pause.filter(|_| webhook.pause != present.pause);
