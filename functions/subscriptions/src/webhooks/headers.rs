@@ -79,7 +79,32 @@ impl OwnHeaders {
             secret_headers,
         };
         own.check_together(fields);
+        if present.is_some_and(|present| present.dialect != dialect.name) {
+            own.check_kept(fields, dialect);
+        }
         own
+    }
+
+    /// Notes those that the webhook had before and that its new dialect sets.
+    fn check_kept(&self, fields: &mut Fields<'_>, dialect: &Dialect) {
+        let maps = [
+            ("headers", self.headers.keys().collect::<Vec<_>>()),
+            ("secret_headers", self.secret_headers.keys().collect()),
+        ];
+        for (map, names) in maps {
+            for name in names {
+                if name
+                    .parse()
+                    .is_ok_and(|name| dialect.reserves_header(&name))
+                {
+                    let problem = format!(
+                        "is set by the dialect `{}` itself; remove it with null",
+                        dialect.name
+                    );
+                    fields.problem(&format!("{map}.{name}"), problem);
+                }
+            }
+        }
     }
 
     /// Notes what is wrong with both maps together.

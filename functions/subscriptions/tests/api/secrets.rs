@@ -210,6 +210,16 @@ async fn a_webhook_moves_only_to_a_dialect_that_its_secret_can_sign_in() {
     let refused = world.send(&operator, "PUT", path, import).await;
     refused.assert_error(422, "invalid_secret");
     assert_eq!(to("klingon").await.fields(), ["dialect"]);
+    // A header that the new dialect sets has to go with the move.
+    let taken = json!({"headers": {"x-patra-EVENT": "a", "X-Ours": "b"}, "secret_headers": {"X-Patra-Signature": "c"}});
+    world.send(&tenant, "PATCH", path, taken).await.data(200);
+    let refused = to("patra").await;
+    refused.assert_error(422, "invalid_request");
+    let clashes = ["headers.x-patra-EVENT", "secret_headers.X-Patra-Signature"];
+    assert_eq!(refused.fields(), clashes);
+    let gone =
+        json!({"headers": {"x-patra-event": null}, "secret_headers": {"X-Patra-Signature": null}});
+    world.send(&tenant, "PATCH", path, gone).await.data(200);
     assert_eq!(to("patra").await.data(200)["webhook"]["dialect"], "patra");
 
     // The old secret cannot sign there, so it signs no more.
