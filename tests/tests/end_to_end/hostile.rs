@@ -65,6 +65,8 @@ async fn ambiguous_framing_is_refused() {
         "content-length : 0\r\n",
         " content-length: 0\r\n",
         "transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: gzip, chunked\r\n",
         "transfer-encoding: xchunked\r\n",
         "transfer-encoding: gzip\r\n",
         "x: a\0b\r\n",

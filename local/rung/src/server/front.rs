@@ -15,7 +15,7 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
-use http::{HeaderMap, Version, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Version, header, uri::Authority};
 use rung_api::{ApiError, Code};
 use url::Url;
 
@@ -52,6 +52,7 @@ impl Front {
 
     fn check(&self, request: &Request) -> Result<(), ApiError> {
         self.check_host(request)?;
+        check_framing(request.headers())?;
         check_expectation(request.headers())
     }
 
@@ -59,11 +60,12 @@ impl Front {
         let mut hosts = request.headers().get_all(header::HOST).iter();
         let host = match (hosts.next(), hosts.next()) {
             (None, _) if request.version() == Version::HTTP_10 => None,
-            (None, _) => return Err(malformed("is missing")),
-            (Some(_), Some(_)) => return Err(malformed("is given twice; give it once")),
+            (None, _) => return Err(malformed("Host", "is missing")),
+            (Some(_), Some(_)) => return Err(malformed("Host", "is given twice; give it once")),
             (Some(host), None) => {
                 let host = host.to_str().ok().and_then(host_of);
-                Some(host.ok_or_else(|| malformed("must be a host, or a host and a port"))?)
+                let problem = "must be a host, or a host and a port";
+                Some(host.ok_or_else(|| malformed("Host", problem))?)
             }
         };
         // A target may name a host as well.
@@ -93,12 +95,18 @@ impl Front {
 async fn screen(State(front): State<Arc<Front>>, request: Request, next: Next) -> Response {
     match front.check(&request) {
         Ok(()) => next.run(request).await,
-        Err(error) => rung_api::refusal(error),
+        Err(error) => {
+            let mut refusal = rung_api::refusal(error);
+            // What follows on the connection may be a part of this request.
+            let close = HeaderValue::from_static("close");
+            refusal.headers_mut().insert(header::CONNECTION, close);
+            refusal
+        }
     }
 }
 
-fn malformed(problem: &str) -> ApiError {
-    ApiError::of_field(Code::MalformedRequest, "Host", problem)
+fn malformed(header: &str, problem: &str) -> ApiError {
+    ApiError::of_field(Code::MalformedRequest, header, problem)
 }
 
 /// The host of a host and perhaps a port; `None` if it is something else.
@@ -112,6 +120,20 @@ fn host_of(text: &str) -> Option<&str> {
                 && (port.is_empty() || port.parse::<u16>().is_ok())
         });
     (is_port && !host.is_empty() && host == authority.host()).then_some(host)
+}
+
+/// Hyper reads a body in chunks whatever other codings stand before the last one. A proxy in front may read it otherwise.
+fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if is_chunked(coding) => Ok(()),
+        _ => Err(malformed(
+            "Transfer-Encoding",
+            "must be `chunked`, given once",
+        )),
+    }
 }
 
 fn check_expectation(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -258,6 +280,27 @@ mod tests {
         }
         let request = Request::get("http://localhost/").header("host", OTHER);
         assert_eq!(answered(&front, request).await, 421);
+    }
+
+    #[tokio::test]
+    async fn a_body_comes_in_chunks_or_by_its_length() {
+        let front = front("127.0.0.1:0", None);
+        for (codings, status) in [
+            (&["chunked"][..], 200),
+            (&["Chunked"], 200),
+            (&["gzip, chunked"], 400),
+            (&["chunked, chunked"], 400),
+            (&["chunked", "chunked"], 400),
+            (&["gzip", "chunked"], 400),
+            (&["identity"], 400),
+            (&[""], 400),
+        ] {
+            let request = Request::post("/").header("host", "localhost");
+            let with =
+                |request: Builder, coding: &&str| request.header("transfer-encoding", *coding);
+            let request = codings.iter().fold(request, with);
+            assert_eq!(answered(&front, request).await, status, "{codings:?}");
+        }
     }
 
     #[tokio::test]
