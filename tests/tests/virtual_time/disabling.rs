@@ -114,6 +114,42 @@ async fn a_success_or_an_enabling_starts_the_count_anew() {
     assert_eq!(status(&world, &id).await, "disabled");
 }
 
+/// A failure by hand counts for nothing, but its success shows that the receiver is well.
+#[tokio::test(start_paused = true)]
+async fn a_success_by_hand_starts_the_count_anew() {
+    let (world, id) = World::of("bharatcart").await;
+    // The fifth POST and the ninth are made by hand.
+    world.script(|number, _| Reply::Status(if number == 9 { 200 } else { 500 }));
+    let publish = async |count: usize| {
+        for _ in 0..count {
+            world.publish("order.paid").await;
+            world.pass(100).await;
+        }
+    };
+    let path = format!("/v1/webhooks/{id}");
+    let send_again = async || {
+        let logs = world
+            .call("GET", &format!("{path}/logs"), Value::Null)
+            .await;
+        let log = logs["logs"][0]["id"].as_str().unwrap();
+        let retry = format!("{path}/logs/{log}/retry");
+        world.call("POST", &retry, Value::Null).await;
+        world.pass(100).await;
+    };
+    publish(4).await;
+    send_again().await;
+    publish(3).await;
+    send_again().await;
+    publish(9).await;
+    assert_eq!(
+        status(&world, &id).await,
+        "active",
+        "7 failures, a success, 9 failures"
+    );
+    publish(1).await;
+    assert_eq!(status(&world, &id).await, "disabled");
+}
+
 #[tokio::test(start_paused = true)]
 async fn five_days_without_a_success_disable_in_standard() {
     let (world, id) = World::of("standard").await;

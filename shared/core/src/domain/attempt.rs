@@ -26,7 +26,7 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// Whether attempts of this kind count for disable rules.
+    /// Whether failures of this kind count for disable rules.
     #[must_use]
     pub fn counts(self) -> bool {
         matches!(self, Self::Event | Self::Retry | Self::Recover)
@@ -272,6 +272,15 @@ pub struct Exchange {
     pub response_headers: Vec<(String, String)>,
     /// The beginning of the answer's body, at most 4 KiB.
     pub response_body: String,
+}
+
+impl Attempt {
+    /// Whether a rule that counts failures in a row looks at it: a failure of what was sent by hand says nothing, a success does.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        let succeeded = self.outcome == Outcome::Succeeded;
+        self.trigger.counts() || succeeded && self.trigger == Trigger::Manual
+    }
 }
 
 /// An entry of the log: one POST and what came of it.

@@ -373,7 +373,7 @@ impl Store {
             let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
             for row in rows {
                 let attempt = read_attempt(row)?;
-                if attempt.trigger.counts() {
+                if attempt.counts() {
                     counting.push(attempt);
                 }
             }
