@@ -157,6 +157,7 @@ impl World {
             self.judge_deliveries(*number, event, &logs).await;
         }
         self.judge_recoveries(&logs).await;
+        self.judge_notices(&events, &logs).await;
         logs.values().map(Vec::len).sum()
     }
 

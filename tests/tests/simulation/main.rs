@@ -4,7 +4,7 @@
 //! [`functions`] make to the in-process AWS, and kills them between any two; [`queues`] hands messages out late, twice and in
 //! any order; [`receivers`] answer by script; [`clients`] publish, repeat themselves and intervene, and ask for
 //! [`recoveries`]. The [`index`] lags; the table or the queues are [`set_back`]. A [`watch`] looks at each call as it takes effect.
-//! The [`ledger`] is the reference model. When faults have ended and everything in the [`world`] has come to rest, it is held against what the table says ([`judge`]). [`mutations`]
+//! The [`ledger`] is the reference model. When faults have ended and everything in the [`world`] has come to rest, it is held against what the table says ([`judge`]), and so are the [`notices`] to the operator. [`mutations`]
 //! shows that all this bites: it makes [`mistakes`] that the product could make.
 //!
 //! `RUNG_SIM_SEEDS=N` plays so many seeds, from `RUNG_SIM_FROM=S` on; `RUNG_SIM_SEED=S` plays one, and prints its trace. A seed
@@ -20,6 +20,7 @@ mod judge;
 mod ledger;
 mod mistakes;
 mod mutations;
+mod notices;
 mod plan;
 mod queues;
 mod receivers;

@@ -327,6 +327,7 @@ impl World {
                         ..record
                     }));
                 }
+                Ok(Message::Notice(_)) if mutation == Mutation::NoticeDropped => {}
                 _ => mistaken.push(record),
             }
         }

@@ -57,6 +57,8 @@ pub(crate) enum Mutation {
     HostFaultCounted,
     /// Nothing waits for a pause that people have set.
     PauseIgnored,
+    /// A notice to the operator is taken from the queue, and not published.
+    NoticeDropped,
     /// Nobody looks for messages that were lost.
     NoWatchdog,
     /// A recovery or a cancellation looks into the lists at once, which lag.
@@ -83,20 +85,21 @@ impl Mutation {
     fn first_seed(self) -> u64 {
         match self {
             Self::CursorBeforeSend => 213,
-            Self::EpochIgnored => 212,
+            Self::EpochIgnored => 70,
             Self::HostFaultCounted => 15,
-            Self::JobForgotten => 25,
-            Self::JobIgnored => 8,
+            Self::JobForgotten => 13,
+            Self::JobIgnored => 2,
             Self::LogAfterSuccessor => 32,
             Self::NoAdvance => 15,
-            Self::NoDueTest => 281,
-            Self::NoLagAwaited => 32,
+            Self::NoDueTest => 332,
+            Self::NoLagAwaited => 15,
             Self::NoSecondLook => 3,
             Self::NoWatchdog => 7,
+            Self::NoticeDropped => 10,
             Self::PlacesForgotten => 10,
             Self::RowByNumberAlone => 20,
-            Self::StaleRoutes => 5,
-            Self::SuccessForgotten => 76,
+            Self::StaleRoutes => 2,
+            Self::SuccessForgotten => 144,
             Self::UnconditionalFailureLog => 31,
             _ => 0,
         }

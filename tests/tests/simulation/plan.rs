@@ -123,6 +123,8 @@ pub(crate) struct Plan {
     pub(crate) burst: bool,
     /// Messages that are none of Rung's.
     pub(crate) poison: u64,
+    /// Whether the operator has a tenant that is notified.
+    pub(crate) operator: bool,
     /// Whether the table is one that no sweep has seen.
     pub(crate) new_table: bool,
     /// Disablings, enablings, changes (of the rate limit too), pauses and their ends, rotations, deletions, imports, cancellings (of one delivery and of
@@ -295,6 +297,7 @@ impl Plan {
             } else {
                 0
             },
+            operator: false,
             new_table: chance.happens(0.2),
             interventions: if often {
                 chance.between(4, 16)

@@ -23,7 +23,7 @@ use rung_core::{
     limits::{LAP_MS, PARK_SHARDS, SWEEP_AHEAD_MS, WEBHOOKS_PER_TENANT},
     store::{Store, parked::Cursor},
 };
-use rung_dialect::Dialects;
+use rung_dialect::{DEFAULT, Dialects};
 use rung_json::Json;
 use rung_local::app;
 use rung_local_aws::Aws;
@@ -36,6 +36,7 @@ use crate::{
     index::Index,
     ledger::Ledger,
     mutations::Mutation,
+    notices,
     plan::{Kind, Plan},
     receivers::{Manner, Receivers},
     trace::Trace,
@@ -128,7 +129,10 @@ impl World {
     async fn new(seed: u64, kind: Kind, mode: Mode) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at(START_MS));
         let chance = Chance::of(seed);
-        let plan = Plan::of(&chance, kind);
+        let plan = Plan {
+            operator: kind == Kind::Any && seed % 4 == 2,
+            ..Plan::of(&chance, kind)
+        };
         let dialects = Arc::new(dialects());
         let (asking, meddling) = mpsc::unbounded_channel();
         let ledger = Arc::new(Mutex::new(Ledger::default()));
@@ -523,12 +527,13 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
         put_cursors(oracle, 0..PARK_SHARDS, minute).await;
     }
     let origin = Origin::system();
-    let tenants = (0..plan.tenants).map(|number| plan.tenant_of(number));
-    for id in tenants {
+    let tenants = (0..plan.tenants).map(|number| (plan.tenant_of(number), "sim0"));
+    let operator = plan.operator.then(|| (notices::operator(), DEFAULT));
+    for (id, dialect) in tenants.chain(operator) {
         let owner = Tenant {
             id,
             name: None,
-            dialect: "sim0".to_owned(),
+            dialect: dialect.to_owned(),
             plan: None,
             retention_days: None,
             metadata: Json::empty(),

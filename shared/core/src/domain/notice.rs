@@ -12,7 +12,7 @@ use super::{
     outage::Outage,
     pause::Pause,
     time::Time,
-    webhook::{Disabled, Reason, Webhook},
+    webhook::{Disabled, Webhook},
 };
 
 /// The event type of a notice.
@@ -136,10 +136,10 @@ impl Webhook {
 
     /// The notice that an attempt has disabled it at `epoch`.
     #[must_use]
-    pub fn disabled_by(&self, attempt: &Attempt, epoch: u64, reason: Reason) -> Notice {
+    pub fn disabled_by(&self, attempt: &Attempt, epoch: u64, disabled: &Disabled) -> Notice {
         let more = json!({
-            "reason": reason,
-            "disabled_at": Time::at_ms(attempt.ended_ms),
+            "reason": disabled.reason,
+            "disabled_at": Time::at_ms(disabled.at_ms),
             "last_error": attempt.error,
         });
         self.notice(NoticeType::Disabled, epoch.to_string(), attempt, more)

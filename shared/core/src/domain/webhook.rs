@@ -194,12 +194,11 @@ impl Webhook {
         disabled.or(self.disabled_before_ms)
     }
 
-    /// Why it is disabled, if this entry of the log is among those that led to it.
+    /// How it is disabled, if this entry of the log is among those that led to it.
     #[must_use]
-    pub fn disabled_after(&self, log_id: &str) -> Option<Reason> {
+    pub fn disabled_after(&self, log_id: &str) -> Option<&Disabled> {
         let disabled = self.disabled.as_ref();
-        let led_to = disabled.filter(|disabled| disabled.log_ids.iter().any(|id| id == log_id));
-        led_to.map(|disabled| disabled.reason)
+        disabled.filter(|disabled| disabled.log_ids.iter().any(|id| id == log_id))
     }
 
     /// The same as it stands once it is written: its revision is one higher.

@@ -74,18 +74,18 @@ impl Deliverer {
     ) -> Result<(), FlowError> {
         let log_id = attempt.key.log_id().to_string();
         // A crash may have come between the disabling and its notice, and what the rule went by may be of the past.
-        let disabled_for = match webhook.disabled_after(&log_id) {
-            Some(reason) => Some(reason),
+        let disabled = match webhook.disabled_after(&log_id) {
+            Some(disabled) => Some(disabled.clone()),
             None => {
                 self.disable_by_rule(message, webhook, dialect, attempt)
                     .await?
             }
         };
-        if let Some(reason) = disabled_for
+        if let Some(disabled) = disabled
             && self.control.operator.listens_to(webhook).await?
         {
             self.control
-                .notify(webhook.disabled_by(attempt, message.position.epoch, reason))
+                .notify(webhook.disabled_by(attempt, message.position.epoch, &disabled))
                 .await?;
         }
         if attempt.next_due_ms.is_none() && self.control.operator.listens_to(webhook).await? {
@@ -94,14 +94,14 @@ impl Deliverer {
         Ok(())
     }
 
-    /// Begins or prolongs the webhook's outage, and disables the webhook if its rule says so. Returns why, if it did.
+    /// Begins or prolongs the webhook's outage, and disables the webhook if its rule says so. Returns how it was disabled, if it was.
     async fn disable_by_rule(
         &self,
         message: &AttemptMessage,
         webhook: &Webhook,
         dialect: &Dialect,
         attempt: &Attempt,
-    ) -> Result<Option<Reason>, FlowError> {
+    ) -> Result<Option<Disabled>, FlowError> {
         let outage = self
             .control
             .extend_outage(webhook, dialect, attempt)
@@ -112,18 +112,18 @@ impl Deliverer {
         let Some((reason, log_ids)) = verdict else {
             return Ok(None);
         };
-        let disabled = self.disable(message, webhook, reason, log_ids).await?;
-        Ok(disabled.then_some(reason))
+        self.disable(message, webhook, reason, log_ids).await
     }
 
-    /// Disables a webhook that is active at the message's epoch. Whether it is disabled for this, by this call or by that of a copy.
+    /// Disables a webhook that is active at the message's epoch. Returns how it is disabled if it is for this, by this call or by that
+    /// of a copy.
     async fn disable(
         &self,
         message: &AttemptMessage,
         webhook: &Webhook,
         reason: Reason,
         log_ids: Vec<String>,
-    ) -> Result<bool, FlowError> {
+    ) -> Result<Option<Disabled>, FlowError> {
         let (tenant, id) = (&webhook.tenant, &webhook.id);
         let disabled = Disabled::new(self.clock.now_ms(), reason, log_ids);
         if self
@@ -133,13 +133,12 @@ impl Deliverer {
         {
             tracing::warn!(%tenant, webhook = %id, ?reason, "webhook disabled");
             self.metrics.disabled(tenant);
-            return Ok(true);
+            return Ok(Some(disabled));
         }
         let standing = self.store.webhook(tenant, id).await?;
         let standing = standing.and_then(|webhook| webhook.disabled);
-        Ok(standing.is_some_and(|standing| {
-            standing.reason == reason && standing.log_ids == disabled.log_ids
-        }))
+        Ok(standing
+            .filter(|standing| standing.reason == reason && standing.log_ids == disabled.log_ids))
     }
 
     /// Whether this failure disables the webhook, and the log entries that show why.
