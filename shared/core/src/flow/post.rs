@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use rung_base::{chance as random, clock::Clock};
 use rung_dialect::{CHALLENGE_TYPE, Dialect, Fields, HeaderFault, SignInput, SignedRequest};
+use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
@@ -615,19 +616,61 @@ fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answ
 pub fn without_secrets(webhook: &Webhook, mut text: String) -> String {
     let old = webhook.old_secrets.iter().map(|old| &old.secret);
     for secret in old.chain([&webhook.secret]) {
-        let secret = secret.expose();
-        if secret.len() >= ECHOED_SECRET_BYTES && text.contains(secret) {
-            text = text.replace(secret, "[the secret]");
-        }
+        text = without(text, secret.expose(), "[the secret]");
     }
     for (name, value) in &webhook.secret_headers {
         let value = value.expose();
         // Of `Bearer TOKEN`, the token alone may be echoed. What is shorter than a secret stands in other words.
         for secret in [value, value.rsplit(' ').next().unwrap_or(value)] {
-            if secret.len() >= ECHOED_SECRET_BYTES && text.contains(secret) {
-                text = text.replace(secret, &format!("[the value of {name}]"));
-            }
+            text = without(text, secret, &format!("[the value of {name}]"));
         }
     }
     text
+}
+
+/// A text with other words in the place of a secret, however JSON or a form writes it.
+fn without(text: String, secret: &str, words: &str) -> String {
+    if secret.len() < ECHOED_SECRET_BYTES {
+        return text;
+    }
+    let mut json = Value::from(secret).to_string();
+    json.pop();
+    json.remove(0);
+    // As PHP writes JSON.
+    let php = json.replace('/', "\\/");
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let percent = form.replace('+', "%20");
+    let spellings = [secret, &json, &php, &form, &percent];
+    spellings.iter().fold(text, |text, spelling| {
+        if text.contains(spelling) {
+            text.replace(spelling, words)
+        } else {
+            text
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echoed_secret_is_found_however_it_is_written() {
+        let secret = r#"to/ken+"q\uot=="#;
+        for (written, shown) in [
+            (r#"got to/ken+"q\uot==."#, "got S."),
+            (r#"{"a":"to/ken+\"q\\uot=="}"#, r#"{"a":"S"}"#),
+            (r#"{"a":"to\/ken+\"q\\uot=="}"#, r#"{"a":"S"}"#),
+            ("a=to%2Fken%2B%22q%5Cuot%3D%3D&b=1", "a=S&b=1"),
+            ("to/ken", "to/ken"),
+        ] {
+            assert_eq!(without(written.to_owned(), secret, "S"), shown);
+        }
+        assert_eq!(without("a=a+b%20c".into(), "a b c d", "S"), "a=a+b%20c");
+        assert_eq!(
+            without("a+b+c a%20b%20c".into(), "a b c", "S"),
+            "a+b+c a%20b%20c"
+        );
+        assert_eq!(without("a+b+cd a%20b%20cd".into(), "a b cd", "S"), "S S");
+    }
 }

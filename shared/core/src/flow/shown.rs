@@ -3,7 +3,10 @@
 //! A body that is packed is unpacked, though nobody asked for it so: as far as it is shown, so a small body that unpacks to a huge one
 //! costs no more than another. Its charset is the one that it names, else UTF-8.
 
-use std::{borrow::Cow, io::Read};
+use std::{
+    borrow::Cow,
+    io::{self, Read},
+};
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use encoding_rs::{Encoding, UTF_8};
@@ -38,6 +41,7 @@ fn unpacked(answer: &Answer) -> (Cow<'_, [u8]>, bool) {
             zlib => zlib,
         },
         "br" => beginning_of_brotli(packed),
+        "zstd" => beginning_of_zstd(packed).unwrap_or_default(),
         _ => (Vec::new(), false),
     };
     match unpacked {
@@ -80,6 +84,13 @@ fn beginning_of_brotli(packed: &[u8]) -> (Vec<u8>, bool) {
     );
     bytes.truncate(written);
     (bytes, matches!(result, BrotliResult::ResultSuccess))
+}
+
+/// The same of Zstandard, with the largest window that a response may ask for (RFC 9659): 8 MiB.
+fn beginning_of_zstd(packed: &[u8]) -> io::Result<(Vec<u8>, bool)> {
+    let mut decoder = zstd::Decoder::with_buffer(packed)?;
+    decoder.window_log_max(23)?;
+    Ok(beginning(decoder))
 }
 
 /// The charset that the content's type names.
@@ -133,6 +144,11 @@ mod tests {
                 packer.write_all(body).unwrap();
                 packer.finish().unwrap()
             }
+            "zstd" => {
+                let mut packer = zstd::Encoder::new(Vec::new(), 3).unwrap();
+                packer.write_all(body).unwrap();
+                packer.finish().unwrap()
+            }
             "raw" => {
                 let mut packer = DeflateEncoder::new(Vec::new(), level);
                 packer.write_all(body).unwrap();
@@ -153,15 +169,26 @@ mod tests {
         let text: String = (0..400).map(|n| format!("Ünïcode {n} ")).collect();
         let text = &text[..text.floor_char_boundary(LOGGED_BODY_BYTES / 2)];
         let zeros = vec![0; 32 << 20];
-        for coding in ["gzip", "x-gzip", "GZIP", "deflate", "raw"] {
+        for coding in ["gzip", "x-gzip", "GZIP", "deflate", "raw", "zstd"] {
             assert_eq!(body(&packed(coding, text.as_bytes())), text, "{coding}");
             assert_eq!(body(&packed(coding, &zeros)).len(), LOGGED_BODY_BYTES);
-            let mut cut = packed(coding, text.as_bytes());
-            cut.body.truncate(cut.body.len() - 10);
-            assert!(text.starts_with(&body(&cut)), "{coding}");
+            // Of Zstandard, nothing of a block can be read before its end.
+            if coding != "zstd" {
+                let mut cut = packed(coding, text.as_bytes());
+                cut.body.truncate(cut.body.len() - 10);
+                assert!(text.starts_with(&body(&cut)), "{coding}");
+            }
         }
         // What is not packed as it says, or in a way that is not known.
-        for coding in ["gzip", "deflate", "br", "gzip, gzip", "identity", ""] {
+        for coding in [
+            "gzip",
+            "deflate",
+            "br",
+            "zstd",
+            "gzip, gzip",
+            "identity",
+            "",
+        ] {
             let shown = body(&answer(&[(header::CONTENT_ENCODING, coding)], b"plain"));
             assert_eq!(shown, "plain", "{coding}");
         }
@@ -189,6 +216,18 @@ mod tests {
         assert_eq!(body(&packed(BROTLI_ZEROS)), zeros);
         // A window of up to 1 GiB is no part of the standard, and is not made room for.
         assert_ne!(body(&packed(BROTLI_LARGE_WINDOW)), text);
+    }
+
+    #[test]
+    fn zstandard_with_too_large_a_window_stays_as_it_is() {
+        for (window_log, is_shown) in [(23, true), (24, false)] {
+            let mut packer = zstd::Encoder::new(Vec::new(), 3).unwrap();
+            packer.window_log(window_log).unwrap();
+            packer.write_all(&[b'a'; 17 << 20]).unwrap();
+            let packed = packer.finish().unwrap();
+            let shown = body(&answer(&[(header::CONTENT_ENCODING, "zstd")], &packed));
+            assert_eq!(shown.starts_with("aaa"), is_shown, "{window_log}");
+        }
     }
 
     #[test]
