@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, rc::Rc};
 
+use percent_encoding::percent_decode_str;
+
 use super::{Bound, Combination, Node, NodeId, Pattern, PatternId, Type, Values};
 use crate::{
     Decimal, Divisor, Json, JsonFault, JsonPath,
@@ -345,9 +347,11 @@ impl<'a> Within<'_, 'a> {
         nodes.collect()
     }
 
-    /// The node of a reference such as `#/$defs/name`.
+    /// The node of a reference such as `#/$defs/name`. As a part of a URI it may have percent-escapes (RFC 6901, section 6).
     fn referred(&mut self, reference: &'a str) -> Result<NodeId, JsonFault> {
-        let place = match reference.strip_prefix('#') {
+        let reference = percent_decode_str(reference).decode_utf8().ok();
+        let pointer = reference.as_deref().and_then(|text| text.strip_prefix('#'));
+        let place = match pointer {
             Some("") => Some((self.reader.root, Place::default())),
             Some(pointer) => {
                 (pointer.strip_prefix('/')).and_then(|pointer| find(self.reader.root, pointer))

@@ -274,6 +274,29 @@ fn many_patterns_share_one_room() {
 }
 
 #[test]
+fn a_reference_has_the_escapes_of_a_pointer_in_a_uri() {
+    for reference in [
+        "#/$defs/c d%25~1~0",
+        "#/$defs/c%20d%25%7E1~0",
+        "#/%24defs/c%20d%25~1%7e0",
+    ] {
+        let schema = format!(
+            r##"{{"items": {{"$ref": "{reference}"}}, "$defs": {{"c d%/~": {{"type": "string"}}}}}}"##
+        );
+        // What is no escape stands for itself.
+        let literal = schema.replace("d%25~", "d%~");
+        for schema in [schema, literal] {
+            assert_eq!(violations(&schema, "[1]").len(), 1, "{schema}");
+            assert_eq!(violations(&schema, r#"["a"]"#).len(), 0, "{schema}");
+        }
+    }
+    assert!(
+        fault(r##"{"$ref": "#/$defs/%ff", "$defs": {"%ff": true}}"##)
+            .contains("must lead to a place")
+    );
+}
+
+#[test]
 fn depth_is_counted_through_references() {
     let chain = |levels: usize| {
         let definitions: Vec<_> = (1..levels)
