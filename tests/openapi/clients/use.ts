@@ -42,7 +42,7 @@ const seen = new Set<string>();
 let cursor: string | null | undefined;
 do {
   const query = cursor ? { limit: 2, cursor } : { limit: 2 };
-  const page: components["schemas"]["EventsPageData"] = answered(await api.GET("/v1/events", { params: { query } })).data;
+  const page: components["schemas"]["ListedEventPageData"] = answered(await api.GET("/v1/events", { params: { query } })).data;
   for (const { id } of page.events) seen.add(id);
   cursor = page.next_cursor;
 } while (cursor);

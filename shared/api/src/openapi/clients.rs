@@ -69,7 +69,11 @@ pub(super) fn operation(operation: &mut Value, schemas: &mut Named) {
             *schema = deletion(data.take(), schemas);
             continue;
         }
-        let name = name_of(data).unwrap_or_else(|| id.clone());
+        let is_free = |name: &String| {
+            let known = schemas.get(&format!("{name}Data"));
+            known.is_none_or(|known| known == data)
+        };
+        let name = name_of(data).filter(is_free).unwrap_or_else(|| id.clone());
         if data["properties"].is_object() {
             *data = reference(schemas, &format!("{name}Data"), data.take());
         }
@@ -128,7 +132,8 @@ fn deletion(mut data: Value, schemas: &mut Named) -> Value {
     reference(schemas, "DeletedResponse", envelope)
 }
 
-/// What an answer's `data` is called: after its members and the schemas of these. `None` where that would say too little.
+/// What an answer's `data` is called: after the one thing that it has, or that it has a page of. `None` where it has more than one, or
+/// what has no name: then it is called after the call.
 fn name_of(data: &Value) -> Option<String> {
     let of_reference = |schema: &Value| {
         let path = schema["$ref"].as_str()?;
@@ -137,29 +142,12 @@ fn name_of(data: &Value) -> Option<String> {
     if let Some(name) = of_reference(data) {
         return Some(name);
     }
-    let mut name = String::new();
-    let mut is_page = false;
-    for (member, schema) in data["properties"].as_object()? {
-        if member == "next_cursor" {
-            is_page = true;
-            continue;
-        }
-        if schema["properties"].is_object() {
-            return None;
-        }
-        let own = pascal(member);
-        let referred = of_reference(schema);
-        name.push_str(
-            referred
-                .filter(|name| name.starts_with(&own))
-                .as_ref()
-                .unwrap_or(&own),
-        );
-    }
-    if is_page {
-        name.push_str("Page");
-    }
-    Some(name)
+    let members = data["properties"].as_object()?;
+    let mut own = members.iter().filter(|(name, _)| *name != "next_cursor");
+    let (Some((_, schema)), None) = (own.next(), own.next()) else {
+        return None;
+    };
+    of_reference(schema).or_else(|| Some(of_reference(&schema["items"])? + "Page"))
 }
 
 /// Gives a schema a name, or the one that it has already; and refers to it.
@@ -414,27 +402,46 @@ mod tests {
 
     #[test]
     fn bodies_are_called_after_what_is_in_them() {
+        let list_of = |member: &str| {
+            json!({
+                "operationId": "listThings",
+                "responses": { "200": { "content": { "application/json": { "schema": {
+                    "type": "object",
+                    "properties": {
+                        "success": { "const": true },
+                        "data": { "type": "object", "properties": {
+                            member: { "type": "array", "items": refers_to("Thing") },
+                            "next_cursor": { "type": ["string", "null"] },
+                        } },
+                    },
+                } } } } },
+            })
+        };
         let mut schemas = Named::new();
-        let mut list = json!({
-            "operationId": "listThings",
-            "responses": { "200": { "content": { "application/json": { "schema": {
-                "type": "object",
-                "properties": {
-                    "success": { "const": true },
-                    "data": { "type": "object", "properties": {
-                        "things": { "type": "array", "items": refers_to("Thing") },
-                        "next_cursor": { "type": ["string", "null"] },
-                    } },
-                },
-            } } } } },
-        });
+        let mut list = list_of("things");
         let mut one = list.clone();
         operation(&mut one, &mut schemas);
         let schema = &one["responses"]["200"]["content"]["application/json"]["schema"];
-        assert_eq!(*schema, refers_to("ThingsPageResponse"));
+        assert_eq!(*schema, refers_to("ThingPageResponse"));
         operation(&mut list, &mut schemas);
         let names: Vec<_> = schemas.keys().collect();
-        assert_eq!(names, ["ThingsPageData", "ThingsPageResponse"]);
+        assert_eq!(names, ["ThingPageData", "ThingPageResponse"]);
         assert!(list.get("parameters").is_none() && list.get("requestBody").is_none());
+        // Another list of such things, and what has more than one member.
+        let path = "/responses/200/content/application~1json/schema/properties/data/properties";
+        for (id, member) in [("listMore", "more"), ("countThings", "counted")] {
+            let mut other = list_of("things");
+            other["operationId"] = id.into();
+            other.pointer_mut(path).unwrap()[member] = json!({ "type": "integer" });
+            operation(&mut other, &mut schemas);
+        }
+        let names: Vec<_> = schemas.keys().collect();
+        let expected = [
+            "ListMoreData",
+            "ListMoreResponse",
+            "CountThingsData",
+            "CountThingsResponse",
+        ];
+        assert_eq!(names[2..], expected);
     }
 }
