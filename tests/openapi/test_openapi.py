@@ -37,6 +37,10 @@ def bodies():
                 yield f"{method} {path} {status}", response
 
 
+    for name, methods in DOCUMENT["webhooks"].items():
+        yield f"webhook {name}", methods["post"]["requestBody"]
+
+
 def examples():
     for name, body in bodies():
         content = body.get("content", {}).get("application/json", {})

@@ -1,8 +1,12 @@
 //! What the operator is told of the webhooks of its tenants.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use rung_core::domain::time::Time;
+use rung_local::app::openapi;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -30,6 +34,7 @@ async fn told(world: &World, listener: &str) -> Vec<(String, Value)> {
             Value::String(text) => serde_json::from_str(text).unwrap(),
             body => body.clone(),
         };
+        assert_described(&body);
         told.insert(log["event_id"].to_string(), body);
     }
     let mut told: Vec<_> = told
@@ -43,6 +48,42 @@ async fn told(world: &World, listener: &str) -> Vec<(String, Value)> {
         .collect();
     told.sort_by(|(left, _), (right, _)| left.cmp(right));
     told
+}
+
+/// Fails unless a notice is what `webhooks` of openapi.json says, member for member.
+fn assert_described(body: &Value) {
+    static WEBHOOKS: LazyLock<Value> = LazyLock::new(|| openapi()["webhooks"].take());
+    let described = &WEBHOOKS[body["type"].as_str().unwrap()]["post"];
+    let content = &described["requestBody"]["content"]["application/json"];
+    let properties = &content["schema"]["properties"];
+    assert_same_members(body, properties);
+    let data = &properties["data"]["properties"];
+    assert_same_members(&body["data"], data);
+    assert_same_members(&content["example"]["data"], data);
+    for (name, value) in body["data"].as_object().unwrap() {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Number(_) => "integer",
+            _ => "string",
+        };
+        let kinds = &data[name]["type"];
+        let refers = data[name]["$ref"].is_string() && kind == "string";
+        let fits = refers
+            || kinds == kind
+            || kinds
+                .as_array()
+                .is_some_and(|all| all.contains(&kind.into()));
+        assert!(fits, "{name}: {value} in {body}");
+    }
+}
+
+#[track_caller]
+fn assert_same_members(left: &Value, right: &Value) {
+    let names = |value: &Value| {
+        let members = value.as_object().unwrap().keys().cloned();
+        members.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(names(left), names(right));
 }
 
 fn types(told: &[(String, Value)]) -> Vec<&str> {

@@ -296,7 +296,7 @@ fn kind_of(value: &Value) -> &'static str {
 }
 
 /// `listWebhooks` and `next_cursor` as names of classes.
-fn pascal(name: &str) -> String {
+pub(super) fn pascal(name: &str) -> String {
     let parts = name.split(['_', '-']);
     let parts = parts.map(|part| {
         let mut letters = part.chars();

@@ -7,6 +7,7 @@
 mod clients;
 mod operation;
 mod routes;
+mod sent;
 
 use std::collections::BTreeMap;
 
@@ -61,6 +62,7 @@ pub fn document(operations: Vec<Documented>) -> Value {
         let methods = paths.entry(path).or_default();
         methods.insert(method.as_str().to_ascii_lowercase(), operation);
     }
+    let webhooks = sent::webhooks(&mut schemas);
     let mut components = clients::named(schemas.take_definitions(true));
     components.insert("ErrorDetail".to_owned(), error_detail());
     components.insert("ErrorBody".to_owned(), error_body());
@@ -81,6 +83,7 @@ pub fn document(operations: Vec<Documented>) -> Value {
         "servers": [{ "url": "/" }],
         "tags": clients::tags(&paths),
         "paths": paths,
+        "webhooks": webhooks,
         "components": {
             "schemas": components,
             "responses": refusals,

@@ -39,6 +39,16 @@ pub enum NoticeType {
 }
 
 impl NoticeType {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Failing,
+        Self::Recovered,
+        Self::Paused,
+        Self::Resumed,
+        Self::Disabled,
+        Self::DeliveryFailed,
+    ];
+
     /// Its public name.
     #[must_use]
     pub fn name(self) -> &'static str {
