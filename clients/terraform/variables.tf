@@ -56,6 +56,30 @@ variable "event_bus" {
   default     = null
 }
 
+variable "event_queue" {
+  description = "on makes an SQS queue whose messages are published too. Who may send to it may publish for every tenant."
+  type        = string
+  default     = null
+}
+
+variable "event_queue_topics" {
+  description = "With EventQueue=on, SNS topics that may send to the queue, separated by commas. Subscribe it with raw message delivery."
+  type        = list(string)
+  default     = null
+}
+
+variable "event_queue_senders" {
+  description = "With EventQueue=on, other accounts, roles or users that may send to the queue, separated by commas. Those of this account need no more than their own right to send."
+  type        = list(string)
+  default     = null
+}
+
+variable "event_queue_concurrency" {
+  description = "With EventQueue=on, most invocations at a time for its messages, ten messages each. What is above PublishConcurrency, if that reserves some, finds no room."
+  type        = number
+  default     = null
+}
+
 variable "kms_key_arn" {
   description = "Your own KMS key for the table, the queues, the secrets and the logs, instead of keys that AWS owns. Its policy must let services use it; docs/operate.md has it."
   type        = string

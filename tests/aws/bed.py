@@ -36,6 +36,7 @@ REGION = "eu-central-1"
 BUCKET = "code"
 BUS = "product"
 TOPIC = "operations"
+SHOP = "shop"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 
 
@@ -104,12 +105,13 @@ class Bed:
             resource["Properties"]["CodeUri"] = f"s3://{BUCKET}/{name}"
         s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template))
         self.client("events").create_event_bus(Name=BUS)
+        self.shop = self.client("sns").create_topic(Name=SHOP)["TopicArn"]
         self.topic, self.heard = self.create_topic()
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=STACK,
             TemplateURL=f"{self.endpoint}/{BUCKET}/template.json",
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {"EventBus": BUS, "OperatorTopicArn": self.topic, **parameters}.items()],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {"EventBus": BUS, "EventQueue": "on", "EventQueueTopics": self.shop, "OperatorTopicArn": self.topic, **parameters}.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
@@ -276,7 +278,7 @@ def on_stand_in(template):
     del template["Resources"]["DialectLayer"]
     for name, policy in resources("AWS::SQS::QueuePolicy", template).items():
         document = policy["Properties"]["PolicyDocument"]
-        document["Statement"] = [it for it in document["Statement"] if it["Sid"] != "TlsOnly"]
+        document["Statement"] = [it for it in document["Statement"] if it.get("Sid") != "TlsOnly"]
         if not document["Statement"]:
             del template["Resources"][name]
     for alarm in resources("AWS::CloudWatch::Alarm", template).values():

@@ -254,6 +254,87 @@ def test_an_event_of_the_bus_that_is_not_taken_is_kept_and_can_be_sent_round_aga
     receiver.wait_for("/bus/mended", 1)
 
 
+# ---- The queue of events
+
+
+def send(bed, body, **attributes):
+    """Sends a message to the queue of events; its id."""
+    attributes = {name.replace("_", "-"): {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    return bed.client("sqs").send_message(QueueUrl=bed.outputs["EventsQueueUrl"], MessageBody=body if isinstance(body, str) else json.dumps(body), MessageAttributes=attributes)["MessageId"]
+
+
+def letters(bed):
+    """Takes what lies among the dead letters of the queue of events: each body, and its attributes."""
+    sqs, url = bed.client("sqs"), bed.outputs["EventsDeadQueueUrl"]
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [(message["Body"], {name: it["StringValue"] for name, it in message["MessageAttributes"].items()}) for message in messages]
+
+
+def test_a_message_of_the_queue_is_published(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    webhook = tenant.webhook(receiver.url("/queue"))
+    one = {"type": "order.created", "data": {"note": PAYLOAD}}
+    send(bed, {**one, "tenant": tenant.id, "id": "order-8"})
+    send(bed, {"events": [one, {**one, "type": "order.paid"}]}, Rung_Tenant=tenant.id)
+    arrivals = receiver.wait_for("/queue", 3)
+    assert sorted(json.loads(it.body)["type"] for it in arrivals) == ["order.created", "order.created", "order.paid"]
+    assert all(it.headers["webhook-signature"] == standard_signature(it, webhook["secret"]) for it in arrivals)
+    assert "order-8" in [it.headers["webhook-id"] for it in arrivals]
+    # The same over HTTP is the same event.
+    assert tenant.publish("order.created", id="order-8")["deliveries"] == 1
+    assert len(tenant.logs(webhook, 3)) == len(receiver.arrived["/queue"]) == 3
+    eventually(lambda: depth(bed, "EventsQueueUrl") == 0, "messages were not deleted")
+
+
+def test_what_a_topic_sends_to_the_queue_is_published(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    tenant.webhook(receiver.url("/topic"))
+    sns = bed.client("sns")
+    sns.subscribe(TopicArn=bed.shop, Protocol="sqs", Endpoint=bed.outputs["EventsQueueArn"], Attributes={"RawMessageDelivery": "true"})
+    event = {"id": "order-9", "type": "order.created", "data": {"note": PAYLOAD}}
+    sns.publish(TopicArn=bed.shop, Message=json.dumps(event), MessageAttributes={"Rung-Tenant": {"DataType": "String", "StringValue": tenant.id}})
+    (arrival,) = receiver.wait_for("/topic", 1)
+    assert arrival.headers["webhook-id"] == "order-9"
+
+
+def test_a_message_that_comes_again_is_published_once(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "odin", "acme")
+    webhook = tenant.webhook(receiver.url("/queue/again"))
+    event = sample("enqueue-sqs-publish")
+    assert bed.invoke("Enqueue", event) == {"batchItemFailures": []}
+    receiver.wait_for("/queue/again", 3)
+    tenant.logs(webhook, 3)
+    for record in event["Records"]:
+        record["attributes"]["ApproximateReceiveCount"] = "2"
+    assert bed.invoke("Enqueue", event) == {"batchItemFailures": []}
+    assert depth(bed, "DeliverQueueUrl") == 0
+    assert len(receiver.arrived["/queue/again"]) == 3
+
+
+def test_a_message_that_is_refused_is_a_dead_letter_that_can_be_sent_round_again(bed, admin, receiver):
+    tenant = Tenant(bed, admin, "standard")
+    tenant.webhook(receiver.url("/queue/half"))
+    events = [{"tenant": id, "type": "order.created", "data": {"note": PAYLOAD}} for id in (tenant.id, "tenant-to-be")]
+    sent = send(bed, {"events": events})
+    (body, told), = eventually(lambda: letters(bed), "not among the dead letters")
+    assert json.loads(body) == {"events": events}
+    assert told == {"Rung-Message-Id": sent, "Rung-Error": "not_found", "Rung-Error-Message": 'events[1].tenant: tenant "tenant-to-be" not found'}
+    receiver.wait_for("/queue/half", 1)
+    assert depth(bed, "EventsQueueUrl") == 0
+    lines = bed.lines("Enqueue")
+    assert [line for line in lines if sent in line and "not_found" in line and "among the dead letters" in line]
+    assert [line for line in lines if '"Refused":1' in line]
+
+    late = Tenant(bed, admin, "standard", "tenant-to-be")
+    late.webhook(receiver.url("/queue/late"))
+    send(bed, body, **{name.replace("-", "_"): value for name, value in told.items()})
+    receiver.wait_for("/queue/late", 1)
+    eventually(lambda: depth(bed, "EventsQueueUrl") == 0, "the message was not deleted")
+    assert letters(bed) == [] and len(receiver.arrived["/queue/half"]) == 1
+
+
 # ---- The ladder
 
 

@@ -99,13 +99,16 @@ def test_time_outs_fit_what_calls_the_function():
 # ---- Queues
 
 
-def event_sources():
-    return resources("AWS::Lambda::EventSourceMapping").items()
+def event_sources(function="Deliver"):
+    sources = resources("AWS::Lambda::EventSourceMapping").items()
+    return [(name, source) for name, source in sources if target(source["Properties"]["FunctionName"]) == function]
 
 
 def test_both_queues_are_read_by_deliver():
     read = {target(source["Properties"]["EventSourceArn"]): target(source["Properties"]["FunctionName"]) for _, source in event_sources()}
     assert read == {"DeliverQueue": "Deliver", "RetryQueue": "Deliver"}
+    assert [target(source["Properties"]["EventSourceArn"]) for _, source in event_sources("Enqueue")] == ["EventsQueue"]
+    assert len(resources("AWS::Lambda::EventSourceMapping")) == 3
 
 
 @pytest.mark.parametrize("name,source", event_sources())
@@ -159,6 +162,61 @@ def test_what_a_bus_brings_is_tried_again_and_kept():
     assert parts["EnqueueDeadQueue"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
     (_, statement) = parts["EnqueueDeadQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["BusRule", "Arn"]}}}
+
+
+def test_what_a_queue_brings_is_there_on_demand_tried_again_and_kept():
+    parameters = written()["Parameters"]
+    assert (parameters["EventQueue"]["Default"], parameters["EventQueue"]["AllowedValues"]) == ("off", ["on", "off"])
+    assert written()["Conditions"]["FromQueue"] == {"Fn::Equals": [{"Ref": "EventQueue"}, "on"]}
+    parts = {name: it for name, it in transformed()["Resources"].items() if it.get("Condition") == "FromQueue"}
+    alarms = ["EventsDeadLettersAlarm", "EventsLateAlarm", "EventsUnreadAlarm"]
+    assert sorted(parts) == sorted([*alarms, "EventsDeadQueue", "EventsDeadQueuePolicy", "EventsQueue", "EventsQueuePolicy", "EventsSource"])
+    queue, dead, source = (parts[name]["Properties"] for name in ("EventsQueue", "EventsDeadQueue", "EventsSource"))
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["BatchSize"] == 10 and "MaximumBatchingWindowInSeconds" not in source
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "EventQueueConcurrency"}}
+    # Published while deliveries are off, as over HTTP.
+    assert "Enabled" not in source
+    timeout = transformed()["Resources"]["Enqueue"]["Properties"]["Timeout"]
+    assert 6 * timeout <= queue["VisibilityTimeout"] == 180
+    assert queue["MessageRetentionPeriod"] == 7 * 86_400 and dead["MessageRetentionPeriod"] == 14 * 86_400
+    assert target(queue["RedrivePolicy"]["deadLetterTargetArn"]) == "EventsDeadQueue" and "RedrivePolicy" not in dead
+    # The function makes an end of it with the last receive, and says why.
+    (receives,) = re.findall(r"EVENT_RECEIVES: u32 = (\d+)", SOURCES)
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == int(receives)
+    told = transformed()["Resources"]["Enqueue"]["Properties"]["Environment"]["Variables"]["RUNG_EVENTS_DEAD_URL"]
+    assert told == {"Fn::If": ["FromQueue", {"Ref": "EventsDeadQueue"}, ""]}
+
+
+def test_nobody_may_send_events_but_who_is_named():
+    parameters = written()["Parameters"]
+    assert [parameters[name]["Default"] for name in ("EventQueueTopics", "EventQueueSenders")] == ["", ""]
+    arn = {"Fn::GetAtt": ["EventsQueue", "Arn"]}
+    (_, topics, senders) = transformed()["Resources"]["EventsQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert topics == {"Fn::If": ["FromTopics", {
+        "Sid": "Topics",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "EventQueueTopics"}}},
+    }, NOTHING]}
+    assert senders == {"Fn::If": ["FromSenders", {
+        "Sid": "Senders",
+        "Effect": "Allow",
+        "Principal": {"AWS": {"Ref": "EventQueueSenders"}},
+        "Action": ["sqs:SendMessage", "sqs:GetQueueUrl"],
+        "Resource": arn,
+    }, NOTHING]}
+    fits = lambda name, value: re.fullmatch(parameters[name]["AllowedPattern"], value) is not None
+    for value in ("", "123456789012", "arn:aws:iam::123456789012:role/shop", "arn:aws:iam::123456789012:root", "arn:aws-cn:iam::123456789012:user/team/ann"):
+        assert fits("EventQueueSenders", value), value
+    for value in ("*", "arn:aws:iam::*:root", "arn:aws:iam::123456789012:*", "123"):
+        assert not fits("EventQueueSenders", value), value
+    for value in ("", "arn:aws:sns:eu-central-1:123456789012:orders", "arn:aws:sns:eu-central-1:123456789012:orders.fifo"):
+        assert fits("EventQueueTopics", value), value
+    for value in ("*", "arn:aws:sns:eu-central-1:123456789012:*", "arn:aws:sns:*:123456789012:orders"):
+        assert not fits("EventQueueTopics", value), value
 
 
 def test_deliveries_and_sweeps_stop_together():
@@ -503,14 +561,14 @@ def watched(metric):
 
 def test_every_function_and_queue_is_watched():
     assert watched("Errors") == watched("Throttles") == sorted(FUNCTIONS)
-    assert watched("ApproximateAgeOfOldestMessage") == ["DeliverQueue", "RetryQueue"]
-    assert watched("ApproximateNumberOfMessagesVisible") == ["DeliverDeadQueue", "EnqueueDeadQueue", "RetryDeadQueue"]
+    assert watched("ApproximateAgeOfOldestMessage") == ["DeliverQueue", "EventsQueue", "RetryQueue"]
+    assert watched("ApproximateNumberOfMessagesVisible") == ["DeliverDeadQueue", "EnqueueDeadQueue", "EventsDeadQueue", "RetryDeadQueue"]
     assert watched("DestinationDeliveryFailures") == ["Enqueue"]
 
 
 def test_an_event_source_that_asks_no_more_rings():
-    assert watched("NumberOfEmptyReceives") == watched("NumberOfMessagesReceived") == ["DeliverQueue", "RetryQueue"]
-    for alarm in ("DeliverUnreadAlarm", "RetryUnreadAlarm"):
+    assert watched("NumberOfEmptyReceives") == watched("NumberOfMessagesReceived") == ["DeliverQueue", "EventsQueue", "RetryQueue"]
+    for alarm in ("DeliverUnreadAlarm", "EventsUnreadAlarm", "RetryUnreadAlarm"):
         properties = ALARMS[alarm]["Properties"]
         assert (properties["ComparisonOperator"], properties["Threshold"], properties["TreatMissingData"]) == ("LessThanThreshold", 1, "breaching")
 
@@ -536,7 +594,7 @@ def test_what_the_api_refuses_for_its_rate_rings_and_not_what_rung_does():
 
 
 def test_the_first_dead_letter_rings():
-    for alarm in ("DeliverDeadLettersAlarm", "RetryDeadLettersAlarm", "EnqueueDeadLettersAlarm", "EnqueueLettersLostAlarm"):
+    for alarm in ("DeliverDeadLettersAlarm", "RetryDeadLettersAlarm", "EventsDeadLettersAlarm", "EnqueueDeadLettersAlarm", "EnqueueLettersLostAlarm"):
         properties = ALARMS[alarm]["Properties"]
         assert (properties["Threshold"], properties["EvaluationPeriods"]) == (0, 1)
 
@@ -562,7 +620,7 @@ def test_what_rung_counts_is_watched_by_its_name():
                 name = name if metric[1] == "." else metric[1]
             if namespace == "Rung":
                 shown.add(name)
-    assert shown == counted and len(counted) == 10
+    assert shown == counted and len(counted) == 11
     assert "const NAMESPACE: &str = \"Rung\";" in METRICS
 
 

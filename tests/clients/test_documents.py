@@ -45,6 +45,7 @@ NOT_RUN = {
         "aws events": AWS,
         "aws lambda": AWS,
         "aws sqs": AWS,
+        "aws sns": AWS,
         "aws dynamodb": AWS,
         "cargo lambda": AWS,
         "git pull": AWS,

@@ -1,8 +1,9 @@
-//! Publishing: takes events in, over HTTP and from EventBridge.
+//! Publishing: takes events in, over HTTP, from EventBridge and from SQS.
 
 pub mod batch;
 mod docs;
 pub mod event_bridge;
+pub mod event_queue;
 mod invocation;
 mod meter;
 pub mod request;
@@ -42,6 +43,7 @@ use serde::Serialize;
 
 use self::{
     batch::read_batch,
+    event_queue::place,
     meter::{Limits, Meter},
     request::{Given, read_event, trace},
 };
@@ -59,12 +61,8 @@ struct Enqueue {
 
 /// The routes of publishing, which goes on at once as far as there is room.
 pub fn routes(api: Api, publisher: Publisher, room: Room) -> Router {
-    let routes = calls().router().with_state(Arc::new(Enqueue {
-        meter: Meter::new(api.clone(), publisher.clone()),
-        api: api.clone(),
-        publisher,
-        room,
-    }));
+    let state = Enqueue::new(api.clone(), publisher, room);
+    let routes = calls().router().with_state(Arc::new(state));
     api.guarded(routes)
 }
 
@@ -176,6 +174,7 @@ async fn publish_all(
         hops,
         trace: trace(headers),
         has_key: keyed.is_some(),
+        is_batch: true,
     };
     let published = publish_each(state, &sender, batch.events, &call, limits).await;
     // What was refused did nothing, and its key is free for the corrected batch.
@@ -199,13 +198,15 @@ fn is_refused(published: &Result<Vec<Result<Published, ApiError>>, ApiError>) ->
     }
 }
 
-/// What all events of a batch have in common.
+/// What all events of a call have in common.
 struct Call<'a> {
     request_id: &'a str,
     hops: Hops,
     trace: Option<TraceParent>,
     /// Whether it has an `Idempotency-Key`.
     has_key: bool,
+    /// Whether its events stand in a list.
+    is_batch: bool,
 }
 
 /// Publishes the events of a batch as far as they could be read. Returns their results in order.
@@ -221,7 +222,7 @@ async fn publish_each(
     // What each tenant is sent, with the places in the batch.
     let mut of_tenants: BTreeMap<TenantName, Vec<(usize, NewEvent)>> = BTreeMap::new();
     for (index, given) in read.into_iter().enumerate() {
-        let path = format!("events[{index}].");
+        let path = place(call.is_batch, index);
         let named = given.and_then(|given| Ok((sender.tenant_of(&given, &path)?, given.event)));
         // What takes this place comes when its tenant's events are published.
         results.push(match named {
@@ -267,13 +268,13 @@ async fn publish_each(
             Ok(published) => published,
             Err(error) => {
                 for (index, _) in places {
-                    results[index] = Err(error.clone().within(&format!("events[{index}].")));
+                    results[index] = Err(error.clone().within(&place(call.is_batch, index)));
                 }
                 continue;
             }
         };
         for ((index, by_key), result) in places.into_iter().zip(published) {
-            let path = format!("events[{index}].");
+            let path = place(call.is_batch, index);
             results[index] = result
                 .map(|accepted| Published::of(&tenant, accepted))
                 .map_err(|refusal| rung_api::refused(refusal, &path, "type", by_key));
@@ -291,6 +292,12 @@ enum Sender {
 }
 
 impl Sender {
+    /// The operator, who names no tenant.
+    fn operator() -> Result<Self, ApiError> {
+        let own = TenantName::parse(OPERATORS_OWN).map_err(|_| Code::Internal)?;
+        Ok(Self::Operator(TenantId::first(&own)))
+    }
+
     /// Whose share of the room the request takes.
     fn shares_room_of(&self) -> &TenantId {
         match self {
@@ -338,15 +345,21 @@ impl Sender {
 }
 
 impl Enqueue {
+    fn new(api: Api, publisher: Publisher, room: Room) -> Self {
+        Self {
+            meter: Meter::new(api.clone(), publisher.clone()),
+            api,
+            publisher,
+            room,
+        }
+    }
+
     async fn sender(&self, headers: &HeaderMap) -> Result<Sender, ApiError> {
         let caller = self.api.caller_or_operator(headers, Scope::Publish).await?;
-        Ok(match caller {
-            Some(caller) => Sender::Tenant(Box::new(caller)),
-            None => {
-                let own = TenantName::parse(OPERATORS_OWN).map_err(|_| Code::Internal)?;
-                Sender::Operator(TenantId::first(&own))
-            }
-        })
+        match caller {
+            Some(caller) => Ok(Sender::Tenant(Box::new(caller))),
+            None => Sender::operator(),
+        }
     }
 
     /// The tenant of this name, for whom `sender` publishes.

@@ -9,5 +9,5 @@ async fn main() -> Result<(), Error> {
     config::init_logging();
     let context = Context::from_env().await?;
     let api = Api::of(&context).await?;
-    rung_enqueue::run(api, context.publisher()).await
+    rung_enqueue::run(&context, api).await
 }

@@ -19,7 +19,7 @@ use crate::{
     flow::{accept::Publisher, control::Control, deliver::Deliverer, post::Poster, sweep::Sweeper},
     limits::{ADMIN_KEY_CHARS, RETENTION_MARGIN, WEBHOOKS_PER_TENANT},
     metrics::Metrics,
-    queue::{Queue, Urls},
+    queue::{Queue, RefusedEvents, Urls},
     store::Store,
     topic::Topic,
 };
@@ -237,6 +237,7 @@ pub struct Context {
     egress_proxy: Option<Proxy>,
     admin_key: Option<String>,
     operator_topic: Option<TopicArn>,
+    events_dead_url: Option<String>,
     aws: SdkConfig,
 }
 
@@ -295,6 +296,7 @@ impl Context {
             egress_proxy,
             admin_key,
             operator_topic,
+            events_dead_url: optional("RUNG_EVENTS_DEAD_URL"),
             aws,
         })
     }
@@ -368,6 +370,14 @@ impl Context {
         let config = aws_sdk_sns::config::Builder::from(&self.aws).region(region.clone());
         let client = aws_sdk_sns::Client::from_conf(config.build());
         Some(Topic::new(client, arn))
+    }
+
+    /// Where messages of the queue of events go that are refused, if there is such a queue.
+    #[must_use]
+    pub fn refused_events(&self) -> Option<RefusedEvents> {
+        let url = self.events_dead_url.as_ref()?;
+        let client = aws_sdk_sqs::Client::new(&self.aws);
+        Some(RefusedEvents::new(&client, url))
     }
 
     /// What the sweep needs.

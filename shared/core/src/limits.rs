@@ -142,6 +142,9 @@ pub const POISON_RECEIVES: u32 = 5;
 /// Receives after which a message of an unknown form is buried: about an hour at a visibility time-out of 3 minutes, so that a newer
 /// function takes it while a deployment is under way.
 pub const UNKNOWN_RECEIVES: u32 = 20;
+/// Receives after which a message of the queue of events goes to the dead letters, though it might be taken later: ten hours at a
+/// visibility time-out of 3 minutes. The queue itself would move it with the next receive, without a word about why.
+pub const EVENT_RECEIVES: u32 = 200;
 /// Response body kept in the log, in bytes.
 pub const LOGGED_BODY_BYTES: usize = 4 * 1024;
 /// How long the function `deliver` goes on to begin writes of statistics after a batch.

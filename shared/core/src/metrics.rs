@@ -14,6 +14,7 @@
 //! | `HostFaults` | count | attempts that this host could not make, which are tried again |
 //! | `Unauthorized` | count | requests with a wrong key |
 //! | `LatencyMs` | ms | from an attempt's due time (of the first: its event's acceptance) to the end of its answer |
+//! | `Refused` | count | messages of the queue of events that went to the dead letters |
 //! | `Resent` | count | messages that were lost and are sent again |
 //! | `SweepLagMs` | ms | how far the sweep is behind; below a minute when all is well, from ten minutes on waits are late |
 //!
@@ -66,6 +67,7 @@ struct Counts {
     disabled: u64,
     host_faults: u64,
     unauthorized: u64,
+    refused: u64,
     resent: u64,
     latencies_ms: Vec<u64>,
     sweep_lag_ms: Option<u64>,
@@ -130,6 +132,11 @@ impl Metrics {
     /// A request came with a wrong key.
     pub fn unauthorized(&self) {
         self.with(|open| open.counts.entry(None).or_default().unauthorized += 1);
+    }
+
+    /// A message of the queue of events went to the dead letters. Whose its events are may be what is wrong with it.
+    pub fn refused(&self) {
+        self.with(|open| open.counts.entry(None).or_default().refused += 1);
     }
 
     /// So many messages were lost, and are sent again. They are no one tenant's.
@@ -200,6 +207,7 @@ fn line(time_ms: u64, function: &str, tenant: Option<&str>, counts: Counts) -> V
         count("Disabled", counts.disabled),
         count("HostFaults", counts.host_faults),
         count("Unauthorized", counts.unauthorized),
+        count("Refused", counts.refused),
         count("Resent", counts.resent),
         (
             "LatencyMs",

@@ -7,6 +7,7 @@
 //! many others nor a tenant of which thousands fail is thousands of groups.
 
 pub mod dead;
+mod refused;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +17,7 @@ use aws_sdk_sqs::{
     types::{QueueAttributeName, SendMessageBatchRequestEntry},
 };
 
+pub use self::refused::RefusedEvents;
 pub use crate::domain::message::QueueName;
 use crate::{
     batcher::{Batcher, Limits},

@@ -112,6 +112,7 @@ impl Function {
             ("RUNG_RETRY_URL", &queue_url("retry")),
             ("RUNG_DEAD_URL", &queue_url("deliver-dead")),
             ("RUNG_RETRY_DEAD_URL", &queue_url("retry-dead")),
+            ("RUNG_EVENTS_DEAD_URL", &queue_url("events-dead")),
             ("RUNG_ADMIN_KEY", ADMIN_KEY),
             ("RUNG_STRICT", "false"),
             ("AWS_LAMBDA_LOG_LEVEL", log_level),

@@ -27,6 +27,8 @@ pub struct Services {
 struct Door {
     aws: Aws,
     refused: Mutex<Vec<String>>,
+    /// What was sent with attributes, which the services here refuse.
+    letters: Mutex<Vec<Value>>,
 }
 
 impl Services {
@@ -50,6 +52,7 @@ impl Services {
         let door = Arc::new(Door {
             aws,
             refused: Mutex::default(),
+            letters: Mutex::default(),
         });
         let router = Router::new()
             .fallback(dispatch)
@@ -62,6 +65,13 @@ impl Services {
             sqs,
             server,
         }
+    }
+
+    /// Takes the messages that were sent to a queue with attributes, as the calls that sent them.
+    pub fn letters(&self, queue: &str) -> Vec<Value> {
+        let mut letters = self.door.letters.lock().unwrap();
+        let of_queue = |letter: &mut Value| letter["QueueUrl"] == queue_url(queue);
+        letters.extract_if(.., of_queue).collect()
     }
 
     /// The messages of a queue as the event that its event source would make of them. They stay deleted.
@@ -106,6 +116,12 @@ impl Drop for Services {
     }
 }
 
+/// Whether a call sends a message with attributes.
+fn has_attributes(target: &str, body: &[u8]) -> bool {
+    let asked = |body| serde_json::from_slice::<Value>(body).unwrap();
+    target == "AmazonSQS.SendMessage" && asked(body)["MessageAttributes"].is_object()
+}
+
 async fn dispatch(
     State(door): State<Arc<Door>>,
     headers: HeaderMap,
@@ -121,6 +137,11 @@ async fn dispatch(
     let function = credential.and_then(|credential| credential.split('/').next());
     let function = function.expect("the SDK signs what goes over a wire");
     let response = match Policies::of_template().check(function, target, &body) {
+        Ok(()) if has_attributes(target, &body) => {
+            let letter = serde_json::from_slice(&body).unwrap();
+            door.letters.lock().unwrap().push(letter);
+            Response::ok(br#"{"MessageId":"letter"}"#.to_vec())
+        }
         Ok(()) => door.aws.dispatch(target, &body).await,
         Err(sentence) => {
             let body = json!({"__type": "AccessDeniedException", "message": sentence});

@@ -230,6 +230,44 @@ async fn enqueue_takes_events_of_a_bus_once() {
 }
 
 #[tokio::test]
+async fn enqueue_takes_messages_of_a_queue_once_and_buries_what_it_refuses() {
+    let aws = Services::start().await;
+    let receiver = Receiver::always(200).await;
+    let subscriptions = Function::start(env!("CARGO_BIN_EXE_lambda-subscriptions"), &aws).await;
+    let enqueue = Function::start(env!("CARGO_BIN_EXE_lambda-enqueue"), &aws).await;
+    let none = json!({ "batchItemFailures": [] });
+    set_up(&subscriptions, &receiver).await;
+
+    let messages = sample("enqueue-sqs-publish");
+    for _ in 0..2 {
+        assert_eq!(enqueue.invoke(&messages).await, none);
+    }
+    let attempts = aws.receive("deliver").await;
+    assert_eq!(attempts["Records"].as_array().unwrap().len(), 3);
+    assert_eq!(aws.letters("events-dead"), [] as [Value; 0]);
+
+    let mut mixed = sample("enqueue-sqs-one-bad-among-good");
+    assert_eq!(enqueue.invoke(&mixed).await, none);
+    let attempts = aws.receive("deliver").await;
+    assert_eq!(attempts["Records"].as_array().unwrap().len(), 2);
+    let [letter] = &aws.letters("events-dead")[..] else {
+        panic!("no letter, or several");
+    };
+    let bad = mixed["Records"][1].take();
+    assert_eq!(letter["MessageBody"], bad["body"]);
+    let told = |name: &str| &letter["MessageAttributes"][name]["StringValue"];
+    assert_eq!(told("Rung-Error"), "invalid_request");
+    assert_eq!(told("Rung-Message-Id"), &bad["messageId"]);
+
+    // Messages that are none are Lambda's own fault, or somebody's who invokes it by hand.
+    let stranger = enqueue.try_invoke(&json!({"Records": [{}]})).await;
+    let message = stranger.unwrap_err()["errorMessage"].to_string();
+    assert!(message.contains("nor messages of SQS"), "{message}");
+    let (status, _) = http(&enqueue.invoke(&sample("enqueue-http-publish")).await);
+    assert_eq!(status, 202, "requests are served as before");
+}
+
+#[tokio::test]
 async fn sweep_takes_its_schedule() {
     let aws = Services::start().await;
     let sweep = Function::start(env!("CARGO_BIN_EXE_lambda-sweep"), &aws).await;

@@ -17,6 +17,7 @@ mod dashboard;
 mod dead_letters;
 mod deliveries;
 mod erasure;
+mod event_queue;
 mod event_types;
 mod events;
 mod exports;
