@@ -252,10 +252,10 @@ pub(crate) async fn of_all(
     let store = &api.store;
     let webhooks = match &caller {
         Some(caller) => {
-            let tenant = &caller.tenant.id;
+            let tenant = &caller.tenant;
             let webhooks = store.subscriptions_of(tenant).await?.into_iter();
             webhooks
-                .map(|webhook| (tenant.clone(), webhook.id))
+                .map(|webhook| (tenant.id.clone(), webhook.id))
                 .collect()
         }
         None => {

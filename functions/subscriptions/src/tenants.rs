@@ -182,6 +182,7 @@ impl Whole {
             retention_days: self.retention_days,
             metadata: self.metadata.unwrap_or_else(Json::empty),
             webhooks: 0,
+            webhook_shards: Default::default(),
             version: 0,
             changes: Changes::default(),
             portal_round: 0,

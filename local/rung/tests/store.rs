@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rung_api::limits::{
@@ -28,22 +32,24 @@ use rung_core::{
     },
     encryption::KeyRing,
     limits::{
-        DELIVERY_ATTEMPTS, INLINE_BODY_BYTES, LOGGED_BODY_BYTES, LOGGED_HEADERS_BYTES, OLD_SECRETS,
-        WEBHOOKS_PER_TENANT,
+        DELIVERY_ATTEMPTS, EVENT_SHARDS, INLINE_BODY_BYTES, LOGGED_BODY_BYTES,
+        LOGGED_HEADERS_BYTES, OLD_SECRETS, WEBHOOKS_PER_TENANT,
     },
     store::{
         Store,
         api_keys::KeyCreated,
         deliveries::{AdvanceIf, Written},
-        event_list::Call,
         jobs::Begun,
         recoveries::Numbered,
+        walk::{Order, Span},
         webhooks::WebhookWritten,
     },
 };
 use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS, LADDER_WAITS};
 use rung_json::{Json, filter::Filter, limits::FILTER_BYTES};
 use rung_local_aws::Aws;
+
+type Item = HashMap<String, AttributeValue>;
 
 /// A table with the tenant `t`.
 async fn store() -> Store {
@@ -71,6 +77,7 @@ async fn store_over_table() -> (Store, aws_sdk_dynamodb::Client) {
         retention_days: None,
         metadata: Json::empty(),
         webhooks: 0,
+        webhook_shards: BTreeSet::new(),
         version: 0,
         changes: Changes::default(),
         portal_round: 0,
@@ -222,11 +229,8 @@ async fn a_webhook_comes_back_as_it_was_written() {
     let named = [(webhook.tenant.clone(), webhook.id.clone())];
     let (name, found) = store.webhooks(&named).await.unwrap().remove(0);
     assert_eq!((name, found.unwrap()), (named[0].clone(), webhook.clone()));
-    let subscription = store
-        .subscriptions_of(&webhook.tenant)
-        .await
-        .unwrap()
-        .remove(0);
+    let tenant = store.tenant(&webhook.tenant).await.unwrap().unwrap();
+    let subscription = store.subscriptions_of(&tenant).await.unwrap().remove(0);
     assert_eq!(
         (
             &subscription.id,
@@ -366,6 +370,154 @@ async fn whoever_knows_the_version_before_a_change_is_told_what_it_was_of() {
         "neither changes what an event is for"
     );
     assert_eq!(version(&store).await, before + 2);
+}
+
+/// What stands under the name of the tenant, of the row and its copies alone: each by its partition, without what names that.
+async fn copies(dynamodb: &aws_sdk_dynamodb::Client) -> BTreeMap<String, Item> {
+    let table = dynamodb.scan().table_name("rung").send().await.unwrap();
+    let rows = table.items.unwrap().into_iter();
+    let rows = rows.filter(|row| row["sk"].as_s().unwrap() == "A");
+    rows.map(|mut row| {
+        let pk = row.remove("pk").unwrap().as_s().unwrap().clone();
+        let is_listed = row.remove("g").is_some() && row.remove("gs").is_some();
+        assert_eq!(is_listed, pk == "T#t", "{pk}");
+        (pk, row)
+    })
+    .collect()
+}
+
+/// Each copy of the tenant's row, after a change that it must show.
+async fn same_copies(dynamodb: &aws_sdk_dynamodb::Client, before: &mut Item, at: &str) {
+    let copies = copies(dynamodb).await;
+    let places: Vec<_> = copies.keys().map(String::as_str).collect();
+    assert_eq!(places, ["T#t", "T#t#1", "T#t#2", "T#t#3", "T#t#4"], "{at}");
+    let first = &copies["T#t"];
+    for (pk, copy) in &copies {
+        assert_eq!(copy, first, "{at}: {pk}");
+    }
+    assert_ne!(first, before, "{at}");
+    *before = first.clone();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_changes_a_tenants_row_changes_all_its_copies() {
+    let (store, dynamodb) = store_over_table().await;
+    let (of, nobody, mut before) = (tenant(), by_nobody(), Item::new());
+    same_copies(&dynamodb, &mut before, "made").await;
+    let webhook = webhook();
+    let made = store.create_webhook(&webhook, WEBHOOKS_PER_TENANT, &nobody);
+    assert_eq!(made.await.unwrap(), WebhookWritten::Done);
+    same_copies(&dynamodb, &mut before, "a webhook").await;
+    // Now and then the row begins anew what it names: all copies at once.
+    for round in 0..60 {
+        let webhook = stored(&store).await;
+        store.update_webhook(&webhook, &nobody).await.unwrap();
+        same_copies(&dynamodb, &mut before, &format!("change {round}")).await;
+    }
+    let disabled_now = store.disable(&of, &webhook.id, 0, &disabled()).await;
+    assert!(disabled_now.unwrap());
+    same_copies(&dynamodb, &mut before, "disabled").await;
+    let read = store.tenant(&of).await.unwrap().unwrap();
+    assert!(store.end_portal_links(&read, &nobody).await.unwrap());
+    same_copies(&dynamodb, &mut before, "links ended").await;
+    let changed = Tenant {
+        plan: Some("pro".to_owned()),
+        ..store.tenant(&of).await.unwrap().unwrap()
+    };
+    assert!(store.update_tenant(&changed, &nobody).await.unwrap());
+    assert!(!store.update_tenant(&changed, &nobody).await.unwrap());
+    same_copies(&dynamodb, &mut before, "another plan").await;
+    let subject = Subject::Webhook {
+        webhook: webhook.id.clone(),
+        epoch: 1,
+    };
+    begin_erasure(&store, "job_1", subject).await;
+    same_copies(&dynamodb, &mut before, "webhook deleted").await;
+
+    begin_erasure(&store, "job_2", Subject::Tenant).await;
+    assert_eq!(copies(&dynamodb).await, BTreeMap::new());
+    let again = Tenant {
+        webhooks: 0,
+        webhook_shards: BTreeSet::new(),
+        version: 0,
+        changes: Changes::default(),
+        ..changed
+    };
+    let again = store.create_tenant(&again, &nobody).await.unwrap().unwrap();
+    same_copies(&dynamodb, &mut before, "made again").await;
+    assert_eq!(again.id, of.with_number(2));
+    assert_eq!(store.tenant(&again.id).await.unwrap(), Some(again));
+    assert_eq!(store.tenant(&of).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_take_turns_at_the_shards_of_the_list_and_all_are_listed() {
+    const CALLS: u64 = 600;
+    let (store, dynamodb) = store_over_table().await;
+    let of = tenant();
+    let ids: Vec<_> = (0..CALLS)
+        .map(|number| EventId::parse(&format!("e{number:03}")).unwrap())
+        .collect();
+    // Some of them within one millisecond.
+    for (number, id) in ids.iter().enumerate() {
+        let call = store.call_at(1_760_000_000_000 + number as u64 / 7);
+        let named = [(id, "a.b")];
+        store.list_events(&of, &call, &named).await.unwrap();
+    }
+    let table = dynamodb.scan().table_name("rung").send().await.unwrap();
+    let mut of_each = BTreeMap::new();
+    for row in table.items.unwrap() {
+        let pk = row["pk"].as_s().unwrap();
+        if pk.starts_with("V#t#") {
+            *of_each.entry(pk.clone()).or_default() += 1;
+        }
+    }
+    let shards = u64::from(EVENT_SHARDS);
+    assert_eq!(of_each.len() as u64, shards);
+    assert!(of_each.values().all(|rows: &u64| *rows == CALLS / shards));
+
+    // In order of time, forwards and back, in pages of any size.
+    for (order, limit) in [
+        (Order::OldestFirst, 7),
+        (Order::NewestFirst, 50),
+        (Order::OldestFirst, 1_000),
+    ] {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let tenants = std::slice::from_ref(&of);
+            let page = store.event_entries(tenants, order, Span::ALL, after.as_deref(), limit);
+            let (entries, next) = page.await.unwrap();
+            listed.extend(entries);
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let times = listed.iter().map(|entry| entry.call.accepted_ms);
+        let in_order = times.is_sorted_by(|one, next| order.compare(one, next).is_le());
+        assert!(in_order, "{order:?} {limit}");
+        let found: BTreeSet<_> = listed.iter().map(|entry| &entry.event).collect();
+        assert_eq!((listed.len(), found.len()), (ids.len(), ids.len()));
+    }
+
+    // The watchdog's way: many rows, and few.
+    for rows in [20, 600] {
+        let (mut listed, mut after) = (BTreeSet::new(), None);
+        loop {
+            let page = store.entries_by_shard(&of, Span::ALL, after.as_deref(), rows);
+            let (entries, next) = page.await.unwrap();
+            let count = entries.len();
+            assert!(count <= 4 * rows + EVENT_SHARDS as usize, "{count}");
+            for entry in entries {
+                assert!(listed.insert(entry.event), "{rows}: read once");
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(listed.len(), ids.len(), "{rows}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -562,6 +714,10 @@ fn bytes_of(value: &AttributeValue) -> usize {
                 .map(|(name, value)| 1 + name.len() + bytes_of(value))
                 .sum::<usize>()
         }
+        AttributeValue::Ns(numbers) => {
+            let digits = numbers.iter().map(|digits| digits.len().div_ceil(2) + 2);
+            3 + digits.sum::<usize>()
+        }
         AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
         other => panic!("no row has {other:?}"),
     }
@@ -690,7 +846,7 @@ async fn the_largest_row_of_each_kind_has_room_in_an_item() {
         .iter()
         .map(|id| (id, delivery.event_type.as_str()))
         .collect();
-    let call = Call::at(1_760_000_000_000);
+    let call = store.call_at(1_760_000_000_000);
     store.list_events(&tenant(), &call, &events).await.unwrap();
     let recovery = recovery(&webhook.id, 100);
     let page = JobPage::first(&recovery, recover_at(&"c".repeat(2 * ID_CHARS)));

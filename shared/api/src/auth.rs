@@ -217,6 +217,7 @@ impl Api {
             retention_days: None,
             metadata: Json::empty(),
             webhooks: 0,
+            webhook_shards: Default::default(),
             version: 0,
             changes: Changes::default(),
             portal_round: 0,

@@ -106,8 +106,17 @@ pub const INDEX_LAG_MS: u64 = 2_000;
 pub const SWEEP_AHEAD_MS: u64 = 10 * 60_000;
 /// Shards of a minute of parked waits.
 pub const PARK_SHARDS: u8 = 16;
-/// Shards of a webhook's log and of its delivery lists, and of a tenant's list of events.
+/// Shards of a webhook's log and of its delivery lists.
 pub const LOG_SHARDS: u8 = 4;
+/// Shards of a tenant's list of events, each of which takes 1,000 publishing calls a second.
+pub const EVENT_SHARDS: u8 = 12;
+/// Shards of a tenant's webhooks. Each takes 3,000 reads a second, and ids spread unevenly.
+pub const WEBHOOK_SHARDS: u8 = 16;
+/// How often a tenant's row stands in the table, each in a partition that takes 3,000 reads a second.
+pub const TENANT_COPIES: u8 = 5;
+/// How long a process reads one of these before it reads the next, in milliseconds: each comes five times in a
+/// second.
+pub const TENANT_COPY_MS: u64 = 40;
 /// By how much a retention must exceed the longest ladder: what failed must still be there for somebody to look at.
 pub const RETENTION_MARGIN: Duration = Duration::from_secs(7 * 86_400);
 /// How much later than its waits say a ladder may end, for what its attempts wait in queues.

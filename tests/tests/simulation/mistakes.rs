@@ -158,16 +158,18 @@ impl Mutation {
 
     /// Shows a row to a function.
     fn show(self, life: &Life, row: &mut Value) {
-        let is_tenant = text(&row["pk"]).starts_with("T#");
+        let is_webhook = text(&row["pk"]).starts_with("W#");
         match self {
             Self::StaleRoutes if life.function == "enqueue" && !row["ver"].is_null() => {
                 let mut versions = lock(&life.memory.versions);
-                let tenant = text(&row["pk"]).to_owned();
+                // Its row and the copies of that.
+                let tenant = text(&row["pk"]).split('#').nth(1);
+                let tenant = tenant.unwrap_or_default().to_owned();
                 let version = row["ver"].clone();
                 row["ver"] = versions.entry(tenant).or_insert(version).clone();
             }
             // One that a receiver has asked for stays: the function keeps that in mind itself.
-            Self::PauseIgnored if is_tenant && text(&row["pause"]).contains("\"manual\"") => {
+            Self::PauseIgnored if is_webhook && text(&row["pause"]).contains("\"manual\"") => {
                 if let Some(row) = row.as_object_mut() {
                     row.remove("pause");
                 }

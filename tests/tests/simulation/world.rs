@@ -538,6 +538,7 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
             retention_days: None,
             metadata: Json::empty(),
             webhooks: 0,
+            webhook_shards: Default::default(),
             version: 0,
             changes: Changes::default(),
             portal_round: 0,

@@ -10,6 +10,7 @@ use rung_core::{
         webhook::{OldSecret, Secret},
     },
     encryption::KeyRing,
+    limits::WEBHOOK_SHARDS,
     store::Store,
 };
 use serde_json::{Value, json};
@@ -512,7 +513,7 @@ fn holds(row: &Row, needle: &str) -> bool {
                 .iter()
                 .flat_map(|blob| blob.as_ref().to_vec())
                 .collect(),
-            AttributeValue::Ss(texts) => texts.concat().into_bytes(),
+            AttributeValue::Ss(texts) | AttributeValue::Ns(texts) => texts.concat().into_bytes(),
             other => panic!("{other:?}: what is in that?"),
         }
     }
@@ -634,7 +635,8 @@ async fn a_value_that_is_moved_does_not_open() {
     }
     let table = rows(&world).await;
     let row = |(tenant, webhook): &(TenantId, WebhookId)| {
-        let (pk, sk) = (format!("T#{tenant}"), format!("W#{webhook}"));
+        let shard = webhook.shard_of(WEBHOOK_SHARDS);
+        let (pk, sk) = (format!("W#{tenant}#{shard}"), format!("W#{webhook}"));
         let is_it = |row: &&Row| row["pk"].as_s() == Ok(&pk) && row["sk"].as_s() == Ok(&sk);
         table.iter().find(is_it).unwrap().clone()
     };

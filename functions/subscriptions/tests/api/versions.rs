@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rung_core::domain::id::{TenantId, WebhookId};
+use rung_core::{
+    domain::id::{TenantId, WebhookId},
+    limits::WEBHOOK_SHARDS,
+};
 use rung_local::app;
 use serde_json::{Value, json};
 
@@ -61,6 +64,12 @@ impl Newer {
     }
 }
 
+/// The key of a webhook's row.
+fn webhook_key(webhook: &str) -> Key {
+    let shard = WebhookId::parse(webhook).unwrap().shard_of(WEBHOOK_SHARDS);
+    (format!("W#acme#{shard}"), format!("W#{webhook}"))
+}
+
 impl World {
     async fn item(&self, (pk, sk): &Key) -> Option<Item> {
         let get = self.dynamodb.get_item().table_name(app::TABLE);
@@ -80,8 +89,7 @@ impl World {
 
     /// The JSON that an attribute of a webhook's row has as its text.
     async fn stored_json(&self, webhook: &str, attribute: &str) -> Value {
-        let key = ("T#acme".to_owned(), format!("W#{webhook}"));
-        let item = self.item(&key).await.unwrap();
+        let item = self.item(&webhook_key(webhook)).await.unwrap();
         serde_json::from_str(item[attribute].as_s().unwrap()).unwrap()
     }
 
@@ -90,8 +98,9 @@ impl World {
         let known = self.stored_json(webhook, attribute).await.to_string();
         let text = format!("{{\"{NEWER}\":[1],{}", known.strip_prefix('{').unwrap());
         let update = self.dynamodb.update_item().table_name(app::TABLE);
-        let update = update.key("pk", AttributeValue::S("T#acme".to_owned()));
-        let update = update.key("sk", AttributeValue::S(format!("W#{webhook}")));
+        let (pk, sk) = webhook_key(webhook);
+        let update = update.key("pk", AttributeValue::S(pk));
+        let update = update.key("sk", AttributeValue::S(sk));
         let update = update.update_expression("SET #a = :it");
         let update = update.expression_attribute_names("#a", attribute);
         let update = update.expression_attribute_values(":it", AttributeValue::S(text));
@@ -221,7 +230,8 @@ async fn a_row_keeps_what_a_newer_version_has_stored_in_it() {
     // Each kind of row was really changed by what was done.
     for (pk, sk) in [
         ("T#acme", "A"),
-        ("T#acme", "W#"),
+        ("T#acme#4", "A"),
+        ("W#acme#", "W#"),
         ("T#acme", "Y#"),
         ("T#acme", "K#"),
         ("K#", "-"),
@@ -264,8 +274,13 @@ async fn the_json_of_a_row_keeps_what_a_newer_version_has_stored_in_it() {
     world.answer(200);
     publish().await;
     world.run_for(1_000).await;
-    let key = ("T#acme".to_owned(), format!("W#{id}"));
-    assert!(!world.item(&key).await.unwrap().contains_key("outage"));
+    assert!(
+        !world
+            .item(&webhook_key(&id))
+            .await
+            .unwrap()
+            .contains_key("outage")
+    );
 
     // Why it is disabled stays told through other changes.
     patch(json!({"status": "disabled"})).await;

@@ -1,7 +1,10 @@
 //! Tenants and their API keys.
 
 use rung_json::Json;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -29,6 +32,8 @@ pub struct Tenant {
     pub metadata: Json,
     /// How many webhooks it has.
     pub webhooks: u64,
+    /// The shards of the table that any of them was ever put into.
+    pub webhook_shards: BTreeSet<u8>,
     /// Counts the changes of its webhooks: whoever caches those compares it.
     pub version: u64,
     /// Which of them changed lately.

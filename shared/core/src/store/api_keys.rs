@@ -377,7 +377,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let round = format!(", {PORTAL_ROUND} :one");
         let raised = self.raise_version_and(&tenant.id, What::Nothing, &round, |update| update)?;
-        let outcome = self.change([raised], record).await?;
+        let outcome = self.change(raised, record).await?;
         Ok(matches!(outcome, Transacted::Written))
     }
 

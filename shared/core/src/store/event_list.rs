@@ -4,13 +4,17 @@
 //! from its first moment on, and none is ever without its entry. An entry may be without its event: the call died, or the id was
 //! taken. Each event therefore says which call's row lists it, and an entry that its event does not point back to is passed over.
 //!
+//! A publishing call writes one row, and a partition takes 1,000 of these a second: hence the shards. The calls of a process take turns
+//! at them, so they fill evenly.
+//!
 //! A position in the list is `accepted#call#taken`: the entries of the row before it, in the order of the walk, or `~` for all.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
+use futures_util::future::try_join_all;
 use rung_base::chance;
 use rung_dialect::Dialect;
 use uuid::Uuid;
@@ -24,7 +28,7 @@ use super::{
 };
 use crate::{
     domain::id::{DeliveryKey, EventId, TenantId, WebhookId},
-    limits::LOG_SHARDS,
+    limits::EVENT_SHARDS,
 };
 
 /// A call that accepts events of a tenant. Its row in the tenant's list names them.
@@ -36,7 +40,7 @@ pub struct Call {
     pub id: CallId,
 }
 
-/// What tells one call from others, in hexadecimal.
+/// What tells one call from others, in hexadecimal. The last digit is the shard of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallId(String);
 
@@ -52,21 +56,13 @@ impl CallId {
 
     /// The shard of the list that its row stands in.
     fn shard(&self) -> u8 {
-        let last = self.0.as_bytes().last().copied().unwrap_or_default();
-        last % LOG_SHARDS
+        let last = self.0.chars().last();
+        let shard = last.and_then(|last| last.to_digit(16)).unwrap_or_default();
+        shard as u8 % EVENT_SHARDS
     }
 }
 
 impl Call {
-    /// A call that accepts events at this time, in milliseconds.
-    #[must_use]
-    pub fn at(accepted_ms: u64) -> Self {
-        Self {
-            accepted_ms,
-            id: CallId(chance::hex::<8>()),
-        }
-    }
-
     pub(super) fn row_key(&self, tenant: &TenantId) -> Key {
         let sk = format!("{}#{}", time(self.accepted_ms), self.id.0);
         (partition(tenant, self.id.shard()), sk)
@@ -138,7 +134,24 @@ const WALKED_PER_PAGE: usize = 2_000;
 /// Entries that are read at a time where a filter leaves many out.
 const FILTERED_CHUNK: usize = 500;
 
+/// How many rows of each shard are read for so many of the list: four times the share of each, for they fill evenly, but not quite. A
+/// page that ends early for it goes on behind its last row.
+fn of_each_shard(rows: usize) -> usize {
+    (4 * rows).div_ceil(EVENT_SHARDS.into())
+}
+
 impl Store {
+    /// A call that accepts events at this time, in milliseconds.
+    #[must_use]
+    pub fn call_at(&self, accepted_ms: u64) -> Call {
+        let turn = self.calls.fetch_add(1, Ordering::Relaxed);
+        let (id, shard) = (chance::hex::<8>(), turn % u32::from(EVENT_SHARDS));
+        Call {
+            accepted_ms,
+            id: CallId(format!("{id}{shard:x}")),
+        }
+    }
+
     /// Lists the events that a call is about to store, each with its type.
     ///
     /// # Errors
@@ -179,13 +192,16 @@ impl Store {
             },
         };
         let sources = tenants.iter().flat_map(|tenant| {
-            (0..LOG_SHARDS).map(move |shard| Source {
+            (0..EVENT_SHARDS).map(move |shard| Source {
                 pk: partition(tenant, shard),
                 index: None,
             })
         });
         let sources: Vec<_> = sources.collect();
-        let walked = self.walk(&sources, order, span, start, limit).await?;
+        let each = of_each_shard(limit);
+        let walked = self
+            .walk_reading(&sources, order, span, start, limit, each)
+            .await?;
         let mut entries: Vec<Entry> = Vec::new();
         for (place, row) in walked.rows {
             let tenant = tenant_of(&row)?;
@@ -260,8 +276,9 @@ impl Store {
         }
     }
 
-    /// A part of a tenant's list in no order of time, each row read once: the entries of up to `rows` rows of events that were accepted
-    /// within `span`, from behind the place `after` on (one that an earlier call returned), and the place to go on from.
+    /// A part of a tenant's list in no order of time: the entries of up to `rows` rows of events that were accepted within `span`, from
+    /// behind the place `after` on (one that an earlier call returned), and the place to go on from. It begins with a look at all shards
+    /// side by side, which are done with if each has a few rows; else each is read by itself. Eventual reads.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -272,11 +289,15 @@ impl Store {
         after: Option<&str>,
         rows: usize,
     ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
-        let (shard, behind) = after
-            .and_then(|after| after.split_once('#'))
-            .unwrap_or_default();
+        let after = after.and_then(|after| after.split_once('#'));
+        if after.is_none()
+            && let Some(entries) = self.few_entries(tenant, span, of_each_shard(rows)).await?
+        {
+            return Ok((entries, None));
+        }
+        let (shard, behind) = after.unwrap_or_default();
         let shard: u8 = shard.parse().unwrap_or_default();
-        let next_shard = || (shard + 1 < LOG_SHARDS).then(|| format!("{}#", shard + 1));
+        let next_shard = || (shard + 1 < EVENT_SHARDS).then(|| format!("{}#", shard + 1));
         // Nothing goes on with this byte behind a whole key.
         let from = time(span.since_ms).max(format!("{behind}!"));
         let until = format!("{}~", time(span.until_ms));
@@ -287,6 +308,7 @@ impl Store {
         let pk = partition(tenant, shard);
         let query = Query {
             range: Range::Between(&from, &until),
+            soon: Some(ATTRIBUTES),
             limit: Some(rows),
             ..Query::of(&pk)
         };
@@ -294,18 +316,36 @@ impl Store {
         let last = page.after.as_ref();
         let last = last.and_then(|key| key.get("sk")?.as_s().ok());
         let next = last.map_or_else(next_shard, |last| Some(format!("{shard}#{last}")));
-        let mut entries = Vec::new();
-        for row in page.rows {
-            let (call, named) = read_row(row)?;
-            entries.extend(named.into_iter().map(|(event, event_type)| Entry {
-                tenant: tenant.clone(),
-                event,
-                event_type,
-                call: call.clone(),
-                taken: None,
-            }));
+        Ok((entries_in(tenant, page.rows)?, next))
+    }
+
+    /// The entries of a tenant's list of events that were accepted within `span`, if no shard has more than so many rows of these.
+    async fn few_entries(
+        &self,
+        tenant: &TenantId,
+        span: Span,
+        rows: usize,
+    ) -> Result<Option<Vec<Entry>>, StoreError> {
+        let (from, until) = (time(span.since_ms), format!("{}~", time(span.until_ms)));
+        if from > until {
+            return Ok(Some(Vec::new()));
         }
-        Ok((entries, next))
+        let pages = (0..EVENT_SHARDS).map(async |shard| {
+            let pk = partition(tenant, shard);
+            let query = Query {
+                range: Range::Between(&from, &until),
+                soon: Some(ATTRIBUTES),
+                limit: Some(rows),
+                ..Query::of(&pk)
+            };
+            self.query(query).await
+        });
+        let pages = try_join_all(pages).await?;
+        if pages.iter().any(|page| page.after.is_some()) {
+            return Ok(None);
+        }
+        let rows = pages.into_iter().flat_map(|page| page.rows);
+        entries_in(tenant, rows).map(Some)
     }
 
     /// The events of these entries, in their order, each with its entry. Entries without an event are left out.
@@ -394,6 +434,28 @@ impl Store {
 
 fn partition(tenant: &TenantId, shard: u8) -> String {
     format!("V#{tenant}#{shard}")
+}
+
+/// All that a row of the list has.
+const ATTRIBUTES: &str = "pk, sk, e, exp";
+
+/// What rows of a tenant's list name, whole.
+fn entries_in(
+    tenant: &TenantId,
+    rows: impl IntoIterator<Item = Row>,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::new();
+    for row in rows {
+        let (call, named) = read_row(row)?;
+        entries.extend(named.into_iter().map(|(event, event_type)| Entry {
+            tenant: tenant.clone(),
+            event,
+            event_type,
+            call: call.clone(),
+            taken: None,
+        }));
+    }
+    Ok(entries)
 }
 
 /// Whose row it is.

@@ -126,10 +126,11 @@ impl Store {
                     .key("sk", item::text(REVISION))
                     .update_expression("ADD rev :one")
                     .expression_attribute_values(":one", item::number(1));
-                Part::Update(Box::new(update.build()?))
+                vec![Part::Update(Box::new(update.build()?))]
             }
         };
-        let outcome = self.change([part, raise], record).await;
+        let parts = [part].into_iter().chain(raise);
+        let outcome = self.change(parts, record).await;
         // What is read next in this process is as of now.
         self.event_types.set(None);
         Ok(matches!(outcome?, Transacted::Written))

@@ -266,9 +266,7 @@ impl Store {
         tenant: &TenantId,
         webhooks: HashSet<WebhookId>,
     ) -> Result<HashMap<WebhookId, u64>, StoreError> {
-        let keys = webhooks
-            .iter()
-            .map(|id| (tenant_row::partition(tenant), webhooks::sort_key(id)));
+        let keys = webhooks.iter().map(|id| webhooks::row_key(tenant, id));
         // Never their secrets.
         let rows = self.get_all_soon(keys.collect(), "pk, sk, epoch").await?;
         let epoch = |row: &Row| {

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 use super::{
     Store, StoreError,
     item::{self, Row},
-    tenant_row, webhook_states, webhooks,
+    webhook_states, webhooks,
 };
 use crate::{
     domain::{
@@ -90,8 +90,9 @@ impl Store {
         tenant: &TenantId,
         webhook: &WebhookId,
     ) -> Result<bool, StoreError> {
+        let (pk, sk) = webhooks::row_key(tenant, webhook);
         let (row, pace) = tokio::try_join!(
-            self.get(tenant_row::partition(tenant), webhooks::sort_key(webhook)),
+            self.get(pk, sk),
             self.get(partition(tenant, webhook), "pace")
         )?;
         let Some(row) = row else {

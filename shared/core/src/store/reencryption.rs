@@ -43,8 +43,9 @@ impl Store {
             let page = self
                 .tenants(Order::NewestFirst, after.as_deref(), TENANTS)
                 .await?;
-            for Tenant { id, created_ms, .. } in page.items {
-                let webhooks = self.webhook_rows(&id).await?;
+            for tenant in page.items {
+                let webhooks = self.webhook_rows(&tenant).await?;
+                let Tenant { id, created_ms, .. } = tenant;
                 self.reencrypt_rows(webhooks, &webhooks::ENCRYPTED, &mut done)
                     .await?;
                 self.reencrypt_answers(Some(&id), &mut done).await?;

@@ -1,4 +1,5 @@
-//! Tenants: `T#name` / `A`, and in the index `g` = `T`, `gs` = `created#name`; `T#name` / `Z` once one of the name was deleted.
+//! Tenants: `T#name` / `A`, and in the index `g` = `T`, `gs` = `created#name`, with copies for publishing, `T#name#copy` / `A`; `T#name` / `Z`
+//! once one of the name was deleted.
 //!
 //! A name may be taken again. The tenant that has it then is another: its number, `nth`, is one higher than that of the last one
 //! deleted, which `Z` keeps. All that belongs to a tenant is keyed by name and number, so it begins empty, and nothing that is
@@ -19,8 +20,8 @@ use super::{
     reminders::reminder_of,
     table::LISTS,
     tenant_row::{
-        CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, id_of, is_of, partition,
-        row_partition,
+        CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, id_of, is_of, name_in, partition,
+        row_partition, row_partitions, shards_of,
     },
     transact::{Part, Transacted},
     walk::Order,
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::domain::{
     audit::Record,
-    id::{JobId, TenantId, TenantName, WebhookId},
+    id::{JobId, TenantId, TenantName},
     job::Task,
     tenant::Tenant,
 };
@@ -58,11 +59,14 @@ impl Store {
                 id: tenant.id.with_number(last.unwrap_or(0) + 1),
                 ..tenant.clone()
             };
-            let put = Put::builder()
-                .table_name(&*self.table)
-                .set_item(Some(new_row(&tenant)))
-                .condition_expression("attribute_not_exists(pk)")
-                .build()?;
+            let mut parts = Vec::new();
+            for row in rows(&tenant) {
+                let put = Put::builder()
+                    .table_name(&*self.table)
+                    .set_item(Some(new_row(row)))
+                    .condition_expression("attribute_not_exists(pk)");
+                parts.push(Part::Put(Box::new(put.build()?)));
+            }
             let check = ConditionCheck::builder()
                 .table_name(&*self.table)
                 .key("pk", item::text(&pk))
@@ -73,10 +77,7 @@ impl Store {
                     .condition_expression(format!("{NUMBER} = :last"))
                     .expression_attribute_values(":last", item::number(last)),
             };
-            let parts = [
-                Part::Put(Box::new(put)),
-                Part::Check(Box::new(check.build()?)),
-            ];
+            parts.push(Part::Check(Box::new(check.build()?)));
             // The number of its name is known only here.
             let record = Record {
                 tenant: Some(tenant.id.clone()),
@@ -109,7 +110,7 @@ impl Store {
     }
 
     async fn tenant_row(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
-        let key = (row_partition(name), SK.to_owned());
+        let key = (self.partition_to_read(name), SK.to_owned());
         let Some(revision) = self.revision_to_read() else {
             let (pk, sk) = key;
             return self.get(pk, sk).await?.map(from_row).transpose();
@@ -157,8 +158,15 @@ impl Store {
             ..tenant.clone()
         };
         let (is_of, nth) = is_of(&tenant.id);
-        let values = [(":ver", item::number(tenant.version)), (":nth", nth)];
-        let parts = [self.rewrite(to_row(&next), format!("ver = :ver AND {is_of}"), values)?];
+        let as_read = format!("ver = :ver AND {is_of}");
+        let parts = rows(&next).map(|row| {
+            let values = [
+                (":ver", item::number(tenant.version)),
+                (":nth", nth.clone()),
+            ];
+            self.rewrite(row, &as_read, values)
+        });
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
         Ok(matches!(
             self.change(parts, record).await?,
             Transacted::Written
@@ -177,8 +185,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         while let Some(tenant) = self.tenant(tenant).await? {
             let pk = partition(&tenant.id);
-            self.leave_webhooks(&tenant.id).await?;
-            for prefix in ["W#", "K#", "L#", "Y#"] {
+            self.delete_webhooks_of(&tenant).await?;
+            for prefix in ["K#", "L#", "Y#"] {
                 let rows = self
                     .query_all(Query {
                         range: Range::Prefix(prefix),
@@ -194,27 +202,25 @@ impl Store {
                 self.delete_all(keys).await?;
             }
             let (is_of, nth) = is_of(&tenant.id);
-            let row_pk = row_partition(tenant.id.name());
-            let delete = Delete::builder()
-                .table_name(&*self.table)
-                .key("pk", item::text(&row_pk))
-                .key("sk", item::text(SK))
-                .condition_expression(format!("ver = :ver AND {is_of}"))
-                .expression_attribute_values(":ver", item::number(tenant.version))
-                .expression_attribute_values(":nth", nth)
-                .build()?;
-            let deleted = Builder::new(row_pk, DELETED)
+            let mut parts = Vec::new();
+            for row_pk in row_partitions(tenant.id.name()) {
+                let delete = Delete::builder()
+                    .table_name(&*self.table)
+                    .key("pk", item::text(row_pk))
+                    .key("sk", item::text(SK))
+                    .condition_expression(format!("ver = :ver AND {is_of}"))
+                    .expression_attribute_values(":ver", item::number(tenant.version))
+                    .expression_attribute_values(":nth", nth.clone());
+                parts.push(Part::Delete(Box::new(delete.build()?)));
+            }
+            let deleted = Builder::new(row_partition(tenant.id.name()), DELETED)
                 .number(NUMBER, tenant.id.number())
                 .text(JOB, task.id.as_str());
             let keep = Put::builder()
                 .table_name(&*self.table)
                 .set_item(Some(deleted.build()))
                 .build()?;
-            let parts = [
-                Part::Delete(Box::new(delete)),
-                Part::Put(Box::new(keep)),
-                self.new_erasure(task)?,
-            ];
+            parts.extend([Part::Put(Box::new(keep)), self.new_erasure(task)?]);
             let record = Record {
                 tenant: Some(tenant.id.clone()),
                 ..record.clone()
@@ -224,20 +230,18 @@ impl Store {
         Ok(())
     }
 
-    /// Writes rows that lead to the logs of a tenant's webhooks, which are to be deleted.
-    async fn leave_webhooks(&self, tenant: &TenantId) -> Result<(), StoreError> {
-        let rows = self
-            .query_all(Query {
-                range: Range::Prefix("W#"),
-                ..Query::of(&partition(tenant))
-            })
-            .await?;
+    /// Deletes a tenant's webhooks, each of which leaves a row that leads to its log.
+    async fn delete_webhooks_of(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        let rows = self.webhook_rows(tenant).await?;
         let expiry = self.expiry();
-        let left = rows.iter().map(|row| {
-            let id = row.parsed("sk", |sk| WebhookId::parse(sk.strip_prefix("W#")?).ok())?;
-            Ok(webhooks::deleted(tenant, &id, row.number("epoch")?, expiry))
-        });
-        self.put_all(left.collect::<Result<_, StoreError>>()?).await
+        let (mut left, mut keys) = (Vec::new(), Vec::new());
+        for row in &rows {
+            let (of, id) = webhooks::name_of(row)?;
+            left.push(webhooks::deleted(&of, &id, row.number("epoch")?, expiry));
+            keys.push(webhooks::row_key(&of, &id));
+        }
+        self.put_all(left).await?;
+        self.delete_all(keys).await
     }
 
     /// The job that erases the last tenant of a name that was deleted.
@@ -258,14 +262,27 @@ pub fn place(tenant: &Tenant) -> String {
 }
 
 /// The row of a tenant of which nothing has changed yet.
-fn new_row(tenant: &Tenant) -> Item {
+fn new_row(row: Builder) -> Item {
     let no_changes = AttributeValue::M(Item::new());
-    to_row(tenant).with(CHANGES, no_changes).build()
+    row.with(CHANGES, no_changes).build()
 }
 
-/// The row without the changes that it names: those are for whoever makes one to write.
-fn to_row(tenant: &Tenant) -> Builder {
-    Builder::new(row_partition(tenant.id.name()), SK)
+/// The row and its copies, without the changes and shards that they name: those are for whoever makes a change to write.
+fn rows(tenant: &Tenant) -> impl Iterator<Item = Builder> {
+    let mut listed = true;
+    row_partitions(tenant.id.name()).map(move |pk| {
+        let row = to_row(pk, tenant);
+        // The first alone stands in the index.
+        if !std::mem::take(&mut listed) {
+            return row;
+        }
+        row.text("g", LIST)
+            .text("gs", position(tenant.created_ms, tenant.id.name()))
+    })
+}
+
+fn to_row(pk: String, tenant: &Tenant) -> Builder {
+    Builder::new(pk, SK)
         .number(NUMBER, tenant.id.number())
         .maybe("title", tenant.name.as_ref().map(item::text))
         .text("dialect", &tenant.dialect)
@@ -279,12 +296,10 @@ fn to_row(tenant: &Tenant) -> Builder {
         .number("ver", tenant.version)
         .number(PORTAL_ROUND, tenant.portal_round)
         .number("made", tenant.created_ms)
-        .text("g", LIST)
-        .text("gs", position(tenant.created_ms, tenant.id.name()))
 }
 
 fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
-    let name = row.parsed("pk", |pk| TenantName::parse(pk.strip_prefix("T#")?).ok())?;
+    let name = row.parsed("pk", name_in)?;
     Ok(Tenant {
         id: id_of(&name, &row),
         name: row.maybe_text("title"),
@@ -297,6 +312,7 @@ fn from_row(mut row: Row) -> Result<Tenant, StoreError> {
             Json::empty()
         },
         webhooks: row.maybe_number(WEBHOOKS).unwrap_or(0),
+        webhook_shards: shards_of(&row),
         version: row.number("ver")?,
         changes: changes_of(&row)?,
         portal_round: row.maybe_number(PORTAL_ROUND).unwrap_or(0),

@@ -13,8 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     Store, StoreError,
     item::{self, Row},
-    tenant_row::partition,
-    webhooks::{health_list, sort_key},
+    webhooks::{health_list, row_key},
 };
 use crate::domain::{
     outage::Outage,
@@ -74,12 +73,13 @@ impl Store {
             Some(_) => "#state = :known",
             None => "attribute_not_exists(#state)",
         };
+        let (pk, sk) = row_key(&webhook.tenant, &webhook.id);
         let mut update = self
             .client
             .update_item()
             .table_name(&*self.table)
-            .key("pk", item::text(partition(&webhook.tenant)))
-            .key("sk", item::text(sort_key(&webhook.id)))
+            .key("pk", item::text(pk))
+            .key("sk", item::text(sk))
             .condition_expression(format!(
                 "enabled = :enabled AND attribute_not_exists(disabled) AND {unchanged}"
             ))

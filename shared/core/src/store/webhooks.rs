@@ -1,6 +1,9 @@
-//! Webhooks: `T#t` / `W#w`, and in the index `g` = `W#t`, `gs` = `created#w`. In the index `webhooks` they stand by their health,
+//! Webhooks: `W#t#s` / `W#w`, `s` a shard of the webhook's id, and in the index `g` = `W#t`, `gs` = `created#w`. In the index `webhooks` they stand by their health,
 //! `wh` = `W#health`, `whs` = `created#t#w`: the list of all tenants' webhooks merges these partitions. One that is deleted leaves `T#t` / `X#w#epoch`, for as long
 //! as its log is kept: by that the erasure of its tenant finds the log.
+//!
+//! Each batch of deliveries reads its webhooks strongly, and a partition takes 3,000 such reads a second: hence the shards. A list of all
+//! webhooks of a tenant queries those shards side by side that the tenant's row names, which for a tenant with one webhook is one.
 //!
 //! Its secrets, its own headers and its client certificate are encrypted, each attribute by itself.
 //!
@@ -10,11 +13,13 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update};
+use futures_util::future::try_join_all;
 use rung_json::filter::Filter;
 use serde_json::{Value, json};
 
 use super::{
     Item, Listed, Query, Range, Store, StoreError,
+    batch::Key,
     item::{self, Builder, Row},
     listed::position,
     table::{LISTS, WEBHOOKS},
@@ -30,10 +35,11 @@ use crate::{
         job::Task,
         outage::Outage,
         pause::Pause,
+        tenant::Tenant,
         time::Time,
         webhook::{Disabled, Health, Secret, Subscription, Webhook},
     },
-    limits::HANDLER_MS,
+    limits::{HANDLER_MS, WEBHOOK_SHARDS},
 };
 
 /// What came of writing a webhook.
@@ -66,7 +72,7 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)")
             .build()?;
         let tenant = self.add_webhook(&webhook.tenant, &webhook.id, most)?;
-        let written = self.write_webhook([Part::Put(put.into()), tenant], record);
+        let written = self.write_webhook(Part::Put(put.into()), tenant, record);
         let written = written.await?;
         if written == WebhookWritten::NoTenant && self.tenant(&webhook.tenant).await?.is_some() {
             return Ok(WebhookWritten::TooMany);
@@ -115,14 +121,16 @@ impl Store {
         }
         let row = self.rewrite(row, condition, as_read)?;
         let tenant = self.raise_version(&webhook.tenant, What::Webhook(&webhook.id))?;
-        self.write_webhook([row, tenant], record).await
+        self.write_webhook(row, tenant, record).await
     }
 
     async fn write_webhook(
         &self,
-        parts: [Part; 2],
+        row: Part,
+        tenant: Vec<Part>,
         record: &Record,
     ) -> Result<WebhookWritten, StoreError> {
+        let parts = [row].into_iter().chain(tenant);
         Ok(match self.change(parts, record).await? {
             Transacted::Written => WebhookWritten::Done,
             Transacted::Refused(parts) if parts.last() == Some(&true) => WebhookWritten::NoTenant,
@@ -138,10 +146,11 @@ impl Store {
         epoch: u64,
         record: &Record,
     ) -> Result<(), StoreError> {
+        let (pk, sk) = row_key(tenant, id);
         let delete = Delete::builder()
             .table_name(&*self.table)
-            .key("pk", item::text(partition(tenant)))
-            .key("sk", item::text(sort_key(id)))
+            .key("pk", item::text(pk))
+            .key("sk", item::text(sk))
             .condition_expression("epoch = :epoch")
             .expression_attribute_values(":epoch", item::number(epoch))
             .build()?;
@@ -149,13 +158,13 @@ impl Store {
             .table_name(&*self.table)
             .set_item(Some(deleted(tenant, id, epoch, self.expiry())))
             .build()?;
-        let parts = [
+        let mut parts = vec![
             Part::Delete(Box::new(delete)),
             Part::Put(Box::new(kept)),
-            self.remove_webhook(tenant, id)?,
             self.new_erasure(task)?,
             self.listed_job(task, tenant)?,
         ];
+        parts.extend(self.remove_webhook(tenant, id)?);
         self.change(parts, record).await.map(drop)
     }
 
@@ -215,7 +224,8 @@ impl Store {
         tenant: &TenantId,
         id: &WebhookId,
     ) -> Result<Option<Webhook>, StoreError> {
-        let row = self.get(partition(tenant), sort_key(id)).await?;
+        let (pk, sk) = row_key(tenant, id);
+        let row = self.get(pk, sk).await?;
         row.map(|row| self.webhook_of(row)).transpose()
     }
 
@@ -228,9 +238,7 @@ impl Store {
         &self,
         names: &[(TenantId, WebhookId)],
     ) -> Result<Vec<((TenantId, WebhookId), Result<Webhook, StoreError>)>, StoreError> {
-        let keys = names
-            .iter()
-            .map(|(tenant, id)| (partition(tenant), sort_key(id)));
+        let keys = names.iter().map(|(tenant, id)| row_key(tenant, id));
         let rows = self.get_all(keys.collect()).await?.into_iter();
         rows.map(|row| Ok((name_of(&row)?, self.webhook_of(row))))
             .collect()
@@ -241,18 +249,18 @@ impl Store {
     /// # Errors
     /// When the table cannot be read.
     pub async fn webhooks_of(&self, tenant: &TenantId) -> Result<Vec<Webhook>, StoreError> {
-        let rows = self.webhook_rows(tenant).await?;
+        let Some(tenant) = self.tenant(tenant).await? else {
+            return Ok(Vec::new());
+        };
+        let rows = self.webhook_rows(&tenant).await?;
         rows.into_iter().map(|row| self.webhook_of(row)).collect()
     }
 
-    /// What publishing needs of all webhooks of a tenant, by strong reads. It takes no encryption key.
+    /// What publishing needs of all webhooks that a tenant has as of its version, by strong reads. It takes no encryption key.
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn subscriptions_of(
-        &self,
-        tenant: &TenantId,
-    ) -> Result<Vec<Subscription>, StoreError> {
+    pub async fn subscriptions_of(&self, tenant: &Tenant) -> Result<Vec<Subscription>, StoreError> {
         let rows = self.webhook_rows(tenant).await?;
         rows.into_iter().map(subscription_of).collect()
     }
@@ -266,18 +274,19 @@ impl Store {
         tenant: &TenantId,
         ids: &[WebhookId],
     ) -> Result<Vec<Subscription>, StoreError> {
-        let keys = ids.iter().map(|id| (partition(tenant), sort_key(id)));
+        let keys = ids.iter().map(|id| row_key(tenant, id));
         let rows = self.get_all(keys.collect()).await?;
         rows.into_iter().map(subscription_of).collect()
     }
 
-    pub(super) async fn webhook_rows(&self, tenant: &TenantId) -> Result<Vec<Row>, StoreError> {
-        let pk = partition(tenant);
-        let query = Query {
-            range: Range::Prefix("W#"),
-            ..Query::of(&pk)
-        };
-        self.query_all(query).await
+    /// The rows of all webhooks that a tenant has as of its version, in the order of their ids.
+    pub(super) async fn webhook_rows(&self, tenant: &Tenant) -> Result<Vec<Row>, StoreError> {
+        let shards = tenant.webhook_shards.iter();
+        let shards: Vec<_> = shards.map(|shard| shard_of(&tenant.id, *shard)).collect();
+        let rows = shards.iter().map(|pk| self.query_all(Query::of(pk)));
+        let mut rows: Vec<_> = try_join_all(rows).await?.into_iter().flatten().collect();
+        rows.sort_by_cached_key(|row| row.parsed("sk", |sk| Some(sk.to_owned())).ok());
+        Ok(rows)
     }
 
     /// A page of a tenant's webhooks in the order of creation, from behind a position of [`Listed::next`].
@@ -388,10 +397,11 @@ impl Store {
         epoch: u64,
         disabled: &Disabled,
     ) -> Result<bool, StoreError> {
+        let (pk, sk) = row_key(tenant, id);
         let update = Update::builder()
             .table_name(&*self.table)
-            .key("pk", item::text(partition(tenant)))
-            .key("sk", item::text(sort_key(id)))
+            .key("pk", item::text(pk))
+            .key("sk", item::text(sk))
             .update_expression(
                 "SET disabled = :disabled, off = :at, wh = :health ADD epoch :one, rev :one",
             )
@@ -403,7 +413,7 @@ impl Store {
             .expression_attribute_values(":one", item::number(1))
             .build()?;
         let raised = self.raise_version(tenant, What::Webhook(id))?;
-        let parts = [Part::Update(Box::new(update)), raised];
+        let parts = [Part::Update(Box::new(update))].into_iter().chain(raised);
         let origin = Origin::system();
         let record = Record::new(&origin, Some(tenant), Action::WebhookDisabled, id.as_str())
             .changing(Change::of("status", "active", "disabled"))
@@ -436,8 +446,17 @@ pub(super) fn deleted(tenant: &TenantId, id: &WebhookId, epoch: u64, expiry: u64
         .build()
 }
 
-pub(super) fn sort_key(id: &WebhookId) -> String {
-    format!("W#{id}")
+/// The key of a webhook's row.
+pub(super) fn row_key(tenant: &TenantId, id: &WebhookId) -> Key {
+    (
+        shard_of(tenant, id.shard_of(WEBHOOK_SHARDS)),
+        format!("W#{id}"),
+    )
+}
+
+/// The partition of a shard of a tenant's webhooks.
+fn shard_of(tenant: &TenantId, shard: u8) -> String {
+    format!("W#{tenant}#{shard}")
 }
 
 pub(super) fn list_of(tenant: &TenantId) -> String {
@@ -474,9 +493,12 @@ fn stored_filter(row: &Row) -> Result<Option<Filter>, StoreError> {
 }
 
 /// The webhook that a row is of.
-fn name_of(row: &Row) -> Result<(TenantId, WebhookId), StoreError> {
+pub(super) fn name_of(row: &Row) -> Result<(TenantId, WebhookId), StoreError> {
     Ok((
-        row.parsed("pk", |pk| TenantId::parse(pk.strip_prefix("T#")?).ok())?,
+        row.parsed("pk", |pk| {
+            let (tenant, _) = pk.strip_prefix("W#")?.split_once('#')?;
+            TenantId::parse(tenant).ok()
+        })?,
         row.parsed("sk", |sk| WebhookId::parse(sk.strip_prefix("W#")?).ok())?,
     ))
 }
@@ -513,7 +535,7 @@ const CLIENT_CERTIFICATE: &str = "client_certificate";
 impl Store {
     /// The row without what [`webhook_states`] writes.
     fn webhook_row(&self, webhook: &Webhook) -> Result<Builder, StoreError> {
-        let (pk, sk) = (partition(&webhook.tenant), sort_key(&webhook.id));
+        let (pk, sk) = row_key(&webhook.tenant, &webhook.id);
         let encrypted = |attribute, plain: &[u8]| self.encrypt((&pk, &sk), attribute, plain);
         let unless_empty = |attribute, is_empty: bool, plain: &dyn Fn() -> Vec<u8>| {
             let value = (!is_empty).then(|| encrypted(attribute, &plain()));

@@ -160,7 +160,7 @@ impl Publisher {
             tracing::error!(tenant = %tenant.id, dialect = tenant.dialect, "unknown dialect");
             return vec![Err(Refusal::Unavailable); count];
         };
-        let call = Call::at(self.clock.now_ms());
+        let call = self.store.call_at(self.clock.now_ms());
         let judged = events
             .into_iter()
             .map(|event| self.judge(tenant, dialect, &routes, event, request_id, own, &call));

@@ -81,7 +81,7 @@ impl Publisher {
             match &changed {
                 Some((routes, changed)) => self.changed(&tenant.id, routes, changed).await,
                 None => {
-                    let all = self.store.subscriptions_of(&tenant.id).await?;
+                    let all = self.store.subscriptions_of(tenant).await?;
                     Ok(all.into_iter().map(Arc::new).collect())
                 }
             }
