@@ -15,7 +15,7 @@ use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 /// The account's limit of invocations at once, of which publishing may have what the queues leave.
 const ACCOUNT: f64 = 1_000.0;
 /// `DeliverConcurrency` and `RetryConcurrency` as the template has them.
-const DELIVER: f64 = 100.0;
+const DELIVER: f64 = 200.0;
 const RETRY: f64 = 50.0;
 /// How long an event source waits for messages, in seconds.
 const WAIT_S: i32 = 20;
@@ -67,9 +67,10 @@ impl Fleet {
         })
     }
 
-    /// What works off the queues, until it is dropped. From now on partitions have their bounds.
-    pub(crate) fn start(self: &Arc<Self>, scale: f64) -> JoinSet<()> {
-        self.deployment.meter.bound(Partitions::scaled(scale));
+    /// What works off the queues, until it is dropped. From now on partitions have their bounds, a share of those of DynamoDB's.
+    pub(crate) fn start(self: &Arc<Self>, scale: f64, units: f64) -> JoinSet<()> {
+        let bounds = Partitions::scaled(scale * units);
+        self.deployment.meter.bound(bounds);
         let mut working = JoinSet::new();
         for (queue, concurrency) in [("deliver", DELIVER), ("retry", RETRY)] {
             for _ in 0..scaled(concurrency, scale) {

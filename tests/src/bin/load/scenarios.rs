@@ -33,6 +33,8 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// The share of a deployment, of its load and of the limits of everything, that is run.
     pub(crate) scale: f64,
+    /// What a partition takes, as a share of what DynamoDB's take.
+    pub(crate) units: f64,
     /// How long it publishes.
     pub(crate) seconds: u64,
     /// Events a second.
@@ -62,6 +64,7 @@ const fn load(name: &'static str, rate: f64, batch: usize) -> Scenario {
     Scenario {
         name,
         scale: 0.05,
+        units: 1.0,
         seconds: 10,
         rate,
         batch,
@@ -163,7 +166,7 @@ impl Scenario {
         };
         self.subscribe(&fleet, BIG, dialect, self.webhooks).await;
         self.subscribe(&fleet, SMALL, "standard", 1).await;
-        let _working = fleet.start(self.scale);
+        let _working = fleet.start(self.scale, self.units);
         let length = Duration::from_secs(self.seconds);
         let host = host(BIG);
         if self.receivers != Manner::Well {
