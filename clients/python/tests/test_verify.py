@@ -12,13 +12,24 @@ from rung import Dialect, VerificationError, verify
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
 OLD_SECRET = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ=="
 BODY = '{"id":"evt_1","type":"user.lesson.completed","event":"order.paid","data":{"name":"Müller"}}'.encode()
-DIALECTS: list[Dialect] = ["standard", "reward", "badger", "patra", "bharatcart", "odin"]
-TIMED: list[Dialect] = ["standard", "reward", "odin"]
+DIALECTS: list[Dialect] = [
+    "standard",
+    "reward",
+    "badger",
+    "patra",
+    "bharatcart",
+    "odin",
+    "github",
+    "shopify",
+    "slack",
+    "stripe",
+]
+TIMED: list[Dialect] = ["standard", "reward", "odin", "slack", "stripe"]
 
 
 def signed(dialect: Dialect, secret: str = SECRET, age_s: int = 0) -> dict[str, str]:
     """The headers of a delivery."""
-    flags = ["--dialect", dialect, "--json", "--timestamp", str(int(time.time()) - age_s)]
+    flags = ["--dialect", dialect, "--json", "--timestamp", str(int(time.time()) - age_s), "--type", "order.paid"]
     command = [os.environ["RUNG_BINARY"], "sign", *flags]
     output = subprocess.run(command, input=BODY, env={"RUNG_SECRET": secret}, capture_output=True, check=True).stdout
     headers: dict[str, str] = json.loads(output)["headers"]
@@ -68,6 +79,26 @@ def test_a_signed_time_is_not_far_from_now(dialect: Dialect, age_s: int) -> None
 @pytest.mark.parametrize("secret", ["-_8" + "A" * 40 + "=", "whsec_-_8" + "A" * 40, "+/8" + "A" * 40])
 def test_every_spelling_of_a_standard_secret_is_taken(secret: str) -> None:
     assert verify(dialect="standard", secret=secret, headers=signed("standard", secret), body=BODY)
+
+
+def test_every_signature_of_a_rotation_is_looked_at() -> None:
+    header = signed("stripe")["stripe-signature"]
+    both = {"Stripe-Signature": header.replace(",v1=", f",v1={'0' * 64},v1=")}
+    assert verify(dialect="stripe", secret=SECRET, headers=both, body=BODY)
+    # As many as nobody sends are no signature.
+    many = {"Stripe-Signature": header + f",v1={'0' * 64}" * 10}
+    with pytest.raises(VerificationError):
+        verify(dialect="stripe", secret=SECRET, headers=many, body=BODY)
+
+
+def test_a_dialect_that_is_not_built_in_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="^dialect: this client does not verify ours; .*--snippet"):
+        verify(dialect="ours", secret=SECRET, headers={}, body=BODY)  # type: ignore[arg-type]
+
+
+def test_a_secret_that_is_no_key_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="^secret: "):
+        verify(dialect="standard", secret="not base64!", headers={}, body=BODY)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -130,7 +130,7 @@ export function errorOf({ status, headers, body }: Answer): ApiError {
   const retryable = RETRIED_STATUSES.includes(status);
   const error = parse(body)?.error;
   if (error?.code !== undefined) return new ApiError(status, { retryable, request_id: null, details: [], message: "", ...error, code: error.code });
-  const message = "the answer is not one of Rung's";
+  const message = "unexpected answer (not from Rung)";
   return new ApiError(status, { code: "unexpected_answer", message, request_id: headers.get("x-request-id"), retryable, details: [] });
 }
 

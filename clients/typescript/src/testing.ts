@@ -25,16 +25,24 @@ export type Respond = number | ((delivery: Delivery) => number);
 /** A receiver for tests: a server on 127.0.0.1 that keeps what it gets. */
 export class Receiver {
   readonly #server: Server;
-  readonly #unread: Delivery[] = [];
-  readonly #waiting: ((delivery: Delivery) => void)[] = [];
+  readonly #unread: Promise<Delivery>[] = [];
+  readonly #waiting: ((delivery: Promise<Delivery>) => void)[] = [];
 
   private constructor(respond: Respond) {
     this.#server = createServer(async (request, response) => {
       const delivery = new Delivery(request.headers, await bodyOf(request));
-      response.writeHead(typeof respond === "number" ? respond : respond(delivery)).end();
+      let arrived: Promise<Delivery> = Promise.resolve(delivery);
+      try {
+        response.writeHead(typeof respond === "number" ? respond : respond(delivery)).end();
+      } catch (error) {
+        response.writeHead(500).end();
+        arrived = Promise.reject(error);
+        // Whoever asks for it sees it; nobody has to.
+        arrived.catch(() => {});
+      }
       const next = this.#waiting.shift();
-      if (next) next(delivery);
-      else this.#unread.push(delivery);
+      if (next) next(arrived);
+      else this.#unread.push(arrived);
     });
   }
 
@@ -50,12 +58,12 @@ export class Receiver {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
   }
 
-  /** The next delivery, in the order of arrival. Fails after `timeoutMs`, 10,000 by default. */
+  /** The next delivery, in the order of arrival. Fails after `timeoutMs`, 10,000 by default, and with what the function threw that was to answer it. */
   async next({ timeoutMs = 10_000 } = {}): Promise<Delivery> {
     const unread = this.#unread.shift();
     if (unread) return unread;
     return new Promise((resolve, reject) => {
-      const arrived = (delivery: Delivery) => {
+      const arrived = (delivery: Promise<Delivery>) => {
         clearTimeout(timer);
         resolve(delivery);
       };

@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 
 /** The dialects of Rung whose deliveries can be verified here. */
-export type Dialect = "standard" | "reward" | "badger" | "patra" | "bharatcart" | "odin";
+export type Dialect = "standard" | "reward" | "badger" | "patra" | "bharatcart" | "odin" | "github" | "shopify" | "slack" | "stripe";
 
 /** A request as it came. */
 export interface Received {
@@ -27,11 +27,16 @@ export class VerificationError extends Error {
 /** How far a signed time may be from the clock: as in `standardwebhooks`. */
 const TOLERANCE_S = 5 * 60;
 
+/** More signatures than a rotation makes are not looked at. */
+const SIGNATURES = 10;
+
 /** How the signature of a body stands in its header, per dialect. */
 const PLAIN = {
-  badger: { header: "x-badger-signature", prefix: "" },
-  patra: { header: "x-patra-signature", prefix: "sha256=" },
-  bharatcart: { header: "x-webhook-signature", prefix: "" },
+  badger: { header: "x-badger-signature", prefix: "", encoding: "hex" },
+  patra: { header: "x-patra-signature", prefix: "sha256=", encoding: "hex" },
+  bharatcart: { header: "x-webhook-signature", prefix: "", encoding: "hex" },
+  github: { header: "x-hub-signature-256", prefix: "sha256=", encoding: "hex" },
+  shopify: { header: "x-shopify-hmac-sha256", prefix: "", encoding: "base64" },
 } as const;
 
 /** Returns the body, parsed, of a genuine delivery; throws {@link VerificationError} otherwise. */
@@ -49,30 +54,56 @@ function isSigned(dialect: Dialect, secret: string, headers: Received["headers"]
     case "reward":
       return isStandard(secret, headers, body);
     case "odin":
-      return isOdin(secret, header(headers, "x-odin-signature"), body);
+      return isTimed(secret, header(headers, "x-odin-signature"), body, 1);
+    case "stripe":
+      return isTimed(secret, header(headers, "stripe-signature"), body, SIGNATURES);
+    case "slack":
+      return isSlack(secret, headers, body);
     default: {
-      const plain = PLAIN[dialect];
-      if (plain === undefined) throw new TypeError(`dialect: there is no ${dialect}`);
-      return equal(header(headers, plain.header), plain.prefix + hmac(secret, body));
+      if (!Object.hasOwn(PLAIN, dialect)) {
+        throw new TypeError(`dialect: this client does not verify ${dialect}; \`rung dialects show ${dialect} --snippet typescript\` prints code that does`);
+      }
+      const { header: name, prefix, encoding } = PLAIN[dialect];
+      return equal(header(headers, name), prefix + hmac(secret, body, encoding));
     }
   }
 }
 
-/** `t=UNIX,v1=HEX` of `UNIX.BODY`. */
-function isOdin(secret: string, given: string, body: string): boolean {
-  const time = /^t=(\d{1,15}),v1=/.exec(given)?.[1];
-  if (time === undefined || Math.abs(Date.now() / 1000 - Number(time)) > TOLERANCE_S) return false;
-  return equal(given, `t=${time},v1=${hmac(secret, `${time}.${body}`)}`);
+/** `t=UNIX,v1=HEX` of `UNIX.BODY`; during a rotation some dialects have several `v1`. */
+function isTimed(secret: string, given: string, body: string, most: number): boolean {
+  const [, time = "", signed = ""] = /^t=(\d{1,15})((?:,v1=[0-9a-f]{64})+)$/.exec(given) ?? [];
+  if (!isNow(time)) return false;
+  const signatures = signed.split(",v1=").slice(1);
+  const expected = hmac(secret, `${time}.${body}`);
+  return signatures.length <= most && signatures.some((signature) => equal(signature, expected));
+}
+
+/** `v0=HEX` of `v0:UNIX:BODY`. */
+function isSlack(secret: string, headers: Received["headers"], body: string): boolean {
+  const time = header(headers, "x-slack-request-timestamp");
+  return isNow(time) && equal(header(headers, "x-slack-signature"), `v0=${hmac(secret, `v0:${time}:${body}`)}`);
+}
+
+function isNow(time: string): boolean {
+  return /^\d{1,15}$/.test(time) && Math.abs(Date.now() / 1000 - Number(time)) <= TOLERANCE_S;
 }
 
 function isStandard(secret: string, headers: Received["headers"], body: string): boolean {
   const names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
-  const webhook = new Webhook(standardAlphabet(secret));
+  const webhook = standardWebhook(secret);
   try {
     webhook.verify(body, Object.fromEntries(names.map((name) => [name, header(headers, name)])), { jsonParse: false });
     return true;
   } catch {
     return false;
+  }
+}
+
+function standardWebhook(secret: string): Webhook {
+  try {
+    return new Webhook(standardAlphabet(secret));
+  } catch {
+    throw new TypeError("secret: must be base64, with or without `whsec_` in front");
   }
 }
 
@@ -83,8 +114,8 @@ function standardAlphabet(secret: string): string {
 }
 
 /** The text of the secret is the key, `whsec_` included. */
-function hmac(secret: string, signed: string): string {
-  return createHmac("sha256", secret).update(signed).digest("hex");
+function hmac(secret: string, signed: string, encoding: "hex" | "base64" = "hex"): string {
+  return createHmac("sha256", secret).update(signed).digest(encoding);
 }
 
 function equal(given: string, expected: string): boolean {

@@ -2,17 +2,18 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
+import { Receiver } from "rung-client/testing";
 import { type Dialect, VerificationError, verify } from "rung-client/verify";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw";
 const OLD_SECRET = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ==";
 const BODY = Buffer.from('{"id":"evt_1","type":"user.lesson.completed","event":"order.paid","data":{"name":"Müller"}}');
-const DIALECTS: Dialect[] = ["standard", "reward", "badger", "patra", "bharatcart", "odin"];
-const TIMED: Dialect[] = ["standard", "reward", "odin"];
+const DIALECTS: Dialect[] = ["standard", "reward", "badger", "patra", "bharatcart", "odin", "github", "shopify", "slack", "stripe"];
+const TIMED: Dialect[] = ["standard", "reward", "odin", "slack", "stripe"];
 
 /** The headers of a delivery. */
 function signed(dialect: Dialect, secret = SECRET, ageS = 0): Record<string, string> {
-  const flags = ["--dialect", dialect, "--json", "--timestamp", String(Math.floor(Date.now() / 1000) - ageS)];
+  const flags = ["--dialect", dialect, "--json", "--timestamp", String(Math.floor(Date.now() / 1000) - ageS), "--type", "order.paid"];
   const output = execFileSync(process.env["RUNG_BINARY"] ?? "rung", ["sign", ...flags], { input: BODY, env: { RUNG_SECRET: secret } });
   return JSON.parse(output.toString()).headers;
 }
@@ -66,6 +67,34 @@ for (const dialect of TIMED) {
     }
   });
 }
+
+test("every signature of a rotation is looked at", () => {
+  const header = signed("stripe")["stripe-signature"] ?? "";
+  const both = { "Stripe-Signature": header.replace(",v1=", `,v1=${"0".repeat(64)},v1=`) };
+  verify({ dialect: "stripe", secret: SECRET, headers: both, body: BODY });
+  // As many as nobody sends are no signature.
+  const many = { "Stripe-Signature": header + `,v1=${"0".repeat(64)}`.repeat(10) };
+  assert.throws(() => verify({ dialect: "stripe", secret: SECRET, headers: many, body: BODY }), VerificationError);
+});
+
+test("a dialect that is not built in is a mistake", () => {
+  const ours = "ours" as Dialect;
+  const message = /^dialect: this client does not verify ours; .*--snippet/;
+  assert.throws(() => verify({ dialect: ours, secret: SECRET, headers: {}, body: BODY }), { name: "TypeError", message });
+});
+
+test("a secret that is no key is a mistake", () => {
+  assert.throws(() => verify({ dialect: "standard", secret: "not base64!", headers: {}, body: BODY }), { name: "TypeError", message: /^secret: / });
+});
+
+test("a receiver whose function throws answers 500 and tells the test", async () => {
+  await using receiver = await Receiver.start(() => {
+    throw new Error("broken");
+  });
+  const response = await fetch(receiver.url, { method: "POST", body: "{}" });
+  assert.equal(response.status, 500);
+  await assert.rejects(receiver.next(), { message: "broken" });
+});
 
 test("every spelling of a standard secret is taken", () => {
   const key = "A".repeat(40);

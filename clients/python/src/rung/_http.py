@@ -116,7 +116,7 @@ def error_of(answer: httpx.Response) -> ApiError:
     """An answer as an error; what did not come from Rung has the code `unexpected_answer`."""
     error = ErrorBody(
         code="unexpected_answer",
-        message="the answer is not one of Rung's",
+        message="unexpected answer (not from Rung)",
         request_id=answer.headers.get("x-request-id"),
         retryable=answer.status_code in _RETRIED_STATUSES,
         details=[],

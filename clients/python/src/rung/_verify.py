@@ -1,5 +1,7 @@
 """For receivers: whether a request is a genuine delivery."""
 
+import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -10,16 +12,31 @@ from typing import Any, Literal, Protocol
 
 import standardwebhooks
 
-Dialect = Literal["standard", "reward", "badger", "patra", "bharatcart", "odin"]
+Dialect = Literal[
+    "standard",
+    "reward",
+    "badger",
+    "patra",
+    "bharatcart",
+    "odin",
+    "github",
+    "shopify",
+    "slack",
+    "stripe",
+]
 
 # How far a signed time may be from the clock: as in `standardwebhooks`.
 _TOLERANCE_S = 5 * 60
 
-# The header of a signature of the body, and what stands before it.
+# More signatures than a rotation makes are not looked at.
+_SIGNATURES = 10
+
+# The header of a signature of the body in hex, and what stands before it.
 _PLAIN = {
     "badger": ("x-badger-signature", ""),
     "patra": ("x-patra-signature", "sha256="),
     "bharatcart": ("x-webhook-signature", ""),
+    "github": ("x-hub-signature-256", "sha256="),
 }
 
 
@@ -53,25 +70,53 @@ def _is_signed(dialect: Dialect, secret: str, headers: Mapping[str, str], body: 
     if dialect in ("standard", "reward"):
         return _is_standard(secret, headers, body)
     if dialect == "odin":
-        return _is_odin(secret, headers.get("x-odin-signature", ""), body)
+        return _is_timed(secret, headers.get("x-odin-signature", ""), body, 1)
+    if dialect == "stripe":
+        return _is_timed(secret, headers.get("stripe-signature", ""), body, _SIGNATURES)
+    if dialect == "slack":
+        return _is_slack(secret, headers, body)
+    if dialect == "shopify":
+        signature = base64.b64encode(_mac(secret, body).digest()).decode()
+        return _equal(headers.get("x-shopify-hmac-sha256", ""), signature)
     if dialect not in _PLAIN:
-        raise ValueError(f"dialect: there is no {dialect}")
+        raise ValueError(
+            f"dialect: this client does not verify {dialect}; `rung dialects show {dialect} --snippet python` "
+            "prints code that does"
+        )
     header, prefix = _PLAIN[dialect]
     return _equal(headers.get(header, ""), prefix + _hmac(secret, body))
 
 
-def _is_odin(secret: str, given: str, body: bytes) -> bool:
-    """`t=UNIX,v1=HEX` of `UNIX.BODY`."""
-    match = re.match(r"t=([0-9]{1,15}),v1=", given)
-    if match is None or abs(time.time() - int(match[1])) > _TOLERANCE_S:
+def _is_timed(secret: str, given: str, body: bytes, most: int) -> bool:
+    """`t=UNIX,v1=HEX` of `UNIX.BODY`; during a rotation some dialects have several `v1`."""
+    match = re.fullmatch(r"t=([0-9]{1,15})((?:,v1=[0-9a-f]{64})+)", given)
+    if match is None or not _is_now(match[1]):
         return False
-    return _equal(given, f"t={match[1]},v1={_hmac(secret, match[1].encode() + b'.' + body)}")
+    signatures = match[2].split(",v1=")[1:]
+    expected = _hmac(secret, match[1].encode() + b"." + body)
+    return len(signatures) <= most and any(_equal(signature, expected) for signature in signatures)
+
+
+def _is_slack(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """`v0=HEX` of `v0:UNIX:BODY`."""
+    timestamp = headers.get("x-slack-request-timestamp", "")
+    if re.fullmatch(r"[0-9]{1,15}", timestamp) is None or not _is_now(timestamp):
+        return False
+    signature = _hmac(secret, b"v0:" + timestamp.encode() + b":" + body)
+    return _equal(headers.get("x-slack-signature", ""), f"v0={signature}")
+
+
+def _is_now(timestamp: str) -> bool:
+    return abs(time.time() - int(timestamp)) <= _TOLERANCE_S
 
 
 def _is_standard(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     # Rung takes base64 in the URL's alphabet too.
     key = secret.removeprefix("whsec_").replace("-", "+").replace("_", "/")
-    webhook = standardwebhooks.Webhook(key)
+    try:
+        webhook = standardwebhooks.Webhook(key)
+    except binascii.Error:
+        raise ValueError("secret: must be base64, with or without `whsec_` in front") from None
     try:
         webhook.verify(body, dict(headers), json_parse=False)
     except (standardwebhooks.WebhookVerificationError, ValueError):
@@ -80,9 +125,13 @@ def _is_standard(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     return True
 
 
-def _hmac(secret: str, signed: bytes) -> str:
+def _mac(secret: str, signed: bytes) -> hmac.HMAC:
     """The text of the secret is the key, `whsec_` included."""
-    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(), signed, hashlib.sha256)
+
+
+def _hmac(secret: str, signed: bytes) -> str:
+    return _mac(secret, signed).hexdigest()
 
 
 def _equal(given: str, expected: str) -> bool:
