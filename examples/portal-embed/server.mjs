@@ -1,7 +1,7 @@
-// A product whose customers set up their webhooks in its own pages: Rung's portal in a frame. It needs nothing but Node.
+// A product whose customers set up their webhooks in its own pages: Rung's portal in a frame. It needs Node and the command `rung`.
 //
-//   cargo run --release -- dev                                  # with RUNG_PORTAL='{"frame_ancestors": ["http://127.0.0.1:3000"]}'
-//   RUNG_ADMIN_KEY=… node server.mjs                            # then open http://127.0.0.1:3000/
+//   RUNG_PORTAL='{"frame_ancestors": ["http://127.0.0.1:3000"]}' rung dev
+//   RUNG_ADMIN_KEY=$(cat .rung/admin-key) node server.mjs       # then open http://127.0.0.1:3000/
 
 import { createServer } from "node:http";
 
