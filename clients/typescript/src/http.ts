@@ -52,6 +52,14 @@ const MAX_DELAY_MS = 8_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 const RETRIED_STATUSES = [429, 502, 503, 504];
 
+/** JSON of a value. What JSON has no number for is a mistake; `JSON.stringify` makes it null. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (name, member: unknown) => {
+    if (typeof member === "number" && !Number.isFinite(member)) throw new TypeError(`${name}: must be a finite number, not ${member}`);
+    return member;
+  });
+}
+
 /** Sends requests: with credentials, time limits and retries. */
 export class Http {
   readonly #key: string;
@@ -86,7 +94,7 @@ export class Http {
   async send(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
     const url = this.#base + path + search(options.query);
     const headers = this.#headers(method, options);
-    const body = options.body === undefined ? null : typeof options.body === "string" ? options.body : JSON.stringify(options.body);
+    const body = options.body === undefined ? null : typeof options.body === "string" ? options.body : toJson(options.body);
     const { maxRetries = 4 } = this.#options;
     for (let retry = 0; ; retry += 1) {
       const outcome = await this.#attempt(url, { method, headers, body }, options.signal);

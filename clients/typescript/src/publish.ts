@@ -1,5 +1,5 @@
 import { type ErrorBody, RungError } from "./errors.js";
-import { type Answer, type CallOptions, errorOf, type Http, parse, type RequestOptions } from "./http.js";
+import { type Answer, type CallOptions, errorOf, type Http, parse, type RequestOptions, toJson } from "./http.js";
 import type { Published, PublishEventRequest } from "./types.js";
 
 /** What became of one event of a batch. */
@@ -66,7 +66,7 @@ function split(events: readonly PublishEventRequest[], named: boolean): Part[] {
   let bytes = Infinity;
   for (const [place, event] of events.entries()) {
     if (hasId(event) !== named) continue;
-    const body = JSON.stringify(event);
+    const body = toJson(event);
     const size = new TextEncoder().encode(body).length + 1;
     let part = parts.at(-1);
     if (part === undefined || part.bodies.length === MAX_EVENTS || bytes + size > MAX_BYTES) {

@@ -199,6 +199,17 @@ function events(count: number, size = 0): PublishEventRequest[] {
   return Array.from({ length: count }, (_, index) => ({ id: `e${index}`, type: "a", data: { text: "ü".repeat(size) } }));
 }
 
+test("what is no number of JSON is not sent", async () => {
+  const { rung, requests } = answering();
+  for (const wrong of [NaN, Infinity]) {
+    const event = { type: "a", data: { total: wrong } };
+    const mistake = { name: "TypeError", message: /^total: must be a finite number/ };
+    await assert.rejects(rung.events.publish(event), mistake);
+    await assert.rejects(rung.events.publishBatch([event]), mistake);
+  }
+  assert.equal(requests.length, 0);
+});
+
 test("a batch is split at 100 events", async () => {
   const { rung, requests } = recording(accepting);
   const results = await rung.events.publishBatch(events(250));
