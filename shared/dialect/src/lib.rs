@@ -296,5 +296,18 @@ impl Dialect {
     }
 }
 
+/// Statuses as a dialect's file says them: a class, or one.
+#[must_use]
+pub fn statuses(statuses: &[RangeInclusive<u16>]) -> String {
+    let written = statuses.iter().map(|statuses| {
+        if statuses.start() == statuses.end() {
+            statuses.start().to_string()
+        } else {
+            format!("{}xx", statuses.start() / 100)
+        }
+    });
+    written.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use rung_core::{
         post::{Poster, Trial, Tried, url_on_the_wire, without_secrets},
     },
 };
-use rung_dialect::{Dialect, SignInput, SignedRequest};
+use rung_dialect::{Dialect, SignInput, SignedRequest, statuses};
 use rung_json::Json;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -276,31 +276,42 @@ impl Course<'_> {
             Ok(status) if self.of.dialect.is_success(status.as_u16()) => return finding,
             Ok(status) => status,
         };
+        let successes = statuses(self.of.dialect.success());
         let problem = format!("it answers {status}");
+        if status.is_success() {
+            let name = &self.of.dialect.name;
+            return finding.failed(
+                problem,
+                format!("answer {successes}: {name} counts no other status as a success"),
+            );
+        }
         if status.is_redirection() {
             return match &tried.leads_to {
                 Some(to) => finding.failed(
                     format!("{problem}, a redirect to {to}"),
                     format!("give {to} as the webhook's URL: redirects are not followed"),
                 ),
-                None => finding.failed(problem, "answer by yourself: redirects are not followed"),
+                None => finding.failed(problem, "answer at this URL: redirects are not followed"),
             };
         }
         let mend = match (check, status.as_u16()) {
             (_, 410) => {
-                "answer 410 only when no delivery is wanted any more: it may disable the webhook at once"
+                "answer 410 only if you want no more deliveries: it may disable the webhook at once"
             }
             (Check::Repeat, _) => {
-                "accept what you know already with a success: each delivery may come more than once"
+                "answer a delivery that you have already with a success, too: each may come more than once"
             }
             (Check::Delivery, 401 | 403) => {
-                "is the secret the receiver's, and does it verify the raw body?"
+                "does the receiver have this secret, and does it verify the raw body?"
             }
             (Check::Delivery, _) => {
-                "answer a success as soon as the delivery is verified and stored"
+                return finding.failed(
+                    problem,
+                    format!("answer with a success ({successes}) as soon as the delivery is verified and stored"),
+                );
             }
             _ => {
-                "accept any data that an event may have: verify the raw body, and read JSON with a parser that takes all of it"
+                "accept any data that an event may have: verify the raw body, and use a JSON parser that accepts all valid JSON"
             }
         };
         finding.failed(problem, mend)
@@ -320,11 +331,11 @@ impl Course<'_> {
             ),
             Ok(status) if status.as_u16() == 410 => finding.failed(
                 format!("it answers 410 to {}", forgery.what()),
-                "refuse with 401: 410 says that no delivery is wanted any more, and may disable the webhook at once",
+                "refuse with 401: 410 says that you want no more deliveries, and may disable the webhook at once",
             ),
             Ok(status) if status.is_server_error() => finding.failed(
                 format!("it answers {status} to {}", forgery.what()),
-                "refuse with 401: what is answered 5xx is sent again, and 502, 503 and 504 may pause the webhook",
+                "refuse with 401: after a 5xx the delivery is sent again, and 502, 503 and 504 may pause the webhook",
             ),
             Ok(_) => finding,
         }

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write},
-    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -14,6 +13,7 @@ use rung_base::clock::timestamp;
 use rung_core::config::{ConfigError, DEFAULT_RETENTION, load_dialects};
 use rung_dialect::{
     Dialect, DialectFault, EVERY_TYPE, EventFacts, Language, SignInput, ladder::DisableRule,
+    statuses,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -340,7 +340,7 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         jitter => format!(", each ±{:.0} %", jitter * 100.0),
     };
     let mut rules = vec![
-        ("success", written(dialect.success())),
+        ("success", statuses(dialect.success())),
         ("time-out", span(dialect.timeout_ms)),
         (
             "body",
@@ -357,7 +357,7 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         ("disabled", disable(dialect)),
     ];
     if !dialect.give_up().is_empty() {
-        let rule = format!("no retry after {}", written(dialect.give_up()));
+        let rule = format!("no retry after {}", statuses(dialect.give_up()));
         rules.push(("", rule));
     }
     if dialect.throttles {
@@ -382,18 +382,6 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         rules.push(("plans", Vec::from_iter(named).join(", ")));
     }
     rules
-}
-
-/// Statuses as a file says them: a class, or one.
-fn written(statuses: &[RangeInclusive<u16>]) -> String {
-    let written = statuses.iter().map(|statuses| {
-        if statuses.start() == statuses.end() {
-            statuses.start().to_string()
-        } else {
-            format!("{}xx", statuses.start() / 100)
-        }
-    });
-    written.collect::<Vec<_>>().join(", ")
 }
 
 fn disable(dialect: &Dialect) -> String {

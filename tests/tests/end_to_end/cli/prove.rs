@@ -204,6 +204,26 @@ async fn a_receiver_that_accepts_nothing_is_told_what_to_do() {
     assert_eq!(run(&bad, "").await.code, Some(2));
 }
 
+/// What is a success elsewhere is none in a dialect that counts 200 alone.
+#[tokio::test]
+async fn the_statuses_that_a_dialect_counts_are_named() {
+    let receiver = Receiver::always(204).await;
+    let url = receiver.url("/hook");
+    let flags = ["prove", &url, "--dialect", "patra", "--secret", SECRET];
+    let done = run(&[&flags[..], &["--json"]].concat(), "").await;
+    assert_eq!(done.code, Some(1));
+    let report = done.lines().remove(0);
+    assert_eq!(with(&report, "failed"), ["delivery"]);
+    assert_eq!(
+        check(&report, "delivery")["mend"],
+        "answer 200: patra counts no other status as a success"
+    );
+    let failing = Receiver::always(500).await;
+    let (_, report) = prove(&failing).await;
+    let mend = check(&report, "delivery")["mend"].as_str().unwrap();
+    assert!(mend.contains("a success (2xx)"), "{mend}");
+}
+
 /// Dialects without a signed time, or with a token, are examined for what they have.
 #[tokio::test]
 async fn what_a_dialect_does_not_sign_is_not_examined() {
