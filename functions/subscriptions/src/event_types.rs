@@ -381,7 +381,7 @@ pub(crate) async fn put(
     }
 }
 
-/// Deletes the caller's own definition: what it stood before is in force again.
+/// Deletes the caller's own definition: the definition that it overrode applies again.
 pub(crate) async fn delete(
     State(state): State<Management>,
     headers: HeaderMap,

@@ -218,7 +218,7 @@ pub(crate) async fn create(
     match api.store.create_tenant(&tenant, &record).await? {
         Some(_) => Ok(answer),
         None => {
-            let problem = "already exists; choose another id, or change that tenant with PATCH";
+            let problem = "already exists; choose another id, or update that tenant";
             Err(ApiError::of_field(Code::IdTaken, "id", problem))
         }
     }

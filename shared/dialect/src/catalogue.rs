@@ -56,7 +56,7 @@ pub(super) struct AnyType {
 
 /// A subscription to something that the catalogue does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{pattern}` is no event type, group or prefix here; there are {known}")]
+#[error("`{pattern}` is not an event type, group or prefix; known: {known}")]
 pub struct UnknownPattern {
     /// What was subscribed to.
     pub pattern: String,

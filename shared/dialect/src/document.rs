@@ -62,7 +62,7 @@ fn toml_mistake(message: &str, written: &str) -> (String, &'static str) {
         ),
         (
             "unicode",
-            "the digits after `\\u` are no character",
+            "the digits after `\\u` are not a character",
             "write four hexadecimal digits after `\\u`, or the character itself",
         ),
         (
@@ -312,7 +312,7 @@ fn check_table(
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None => format!("its keys are {}", names(section.keys)),
             };
-            let reason = format!("`{}` is no key of {}", name.get_ref(), section.name);
+            let reason = format!("`{}` is not a key of {}", name.get_ref(), section.name);
             faults.add(name.span().start, reason, mend);
             continue;
         };
@@ -455,7 +455,7 @@ fn check_duration(
     match duration_ms(text) {
         None => faults.add(
             at,
-            format!("`{text}` is no duration"),
+            format!("`{text}` is not a duration"),
             "write a whole number with ms, s, min, h or d, as in \"5min\"",
         ),
         Some(ms) if !bounds_ms.contains(&ms) => {

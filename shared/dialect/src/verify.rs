@@ -97,7 +97,7 @@ pub struct Verified {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureFault {
     /// There is no such header or member, or it is no text.
-    #[error("it is missing")]
+    #[error("missing from the request")]
     Missing,
     /// Its value cannot be read.
     #[error("the header's value is not of the form {form}")]

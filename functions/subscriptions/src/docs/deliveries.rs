@@ -54,12 +54,7 @@ pub(crate) fn list_deliveries(schemas: &mut Schemas) -> Operation {
 
 pub(crate) fn get_delivery(schemas: &mut Schemas) -> Operation {
     let delivery = schemas.subschema_for::<DeliveryView>();
-    Operation::new(
-        Who::Tenant(Scope::Read),
-        "getDelivery",
-        "Read where a delivery stands.",
-    )
-    .answers(
+    Operation::new(Who::Tenant(Scope::Read), "getDelivery", "Get a delivery.").answers(
         StatusCode::OK,
         "The delivery.",
         [("delivery", delivery)],

@@ -131,7 +131,7 @@ pub(crate) fn put_event_type(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::TenantOrAll(Scope::Catalogue),
         "putEventType",
-        "Define an event type, or replace all that is said of it.",
+        "Create or replace the definition of an event type.",
     )
     .describe(format!(
         "A tenant's definition stands before the deployment's, and that before the dialect's. It takes effect with the tenant's next event; the deployment's within a second. At most {EVENT_TYPES} of a tenant, and as many of the deployment for each dialect."
@@ -173,7 +173,7 @@ pub(crate) fn delete_event_type(_: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::TenantOrAll(Scope::Catalogue),
         "deleteEventType",
-        "Delete the caller's definition of an event type; what it stood before is in force again.",
+        "Delete the caller's definition of an event type; the definition that it overrode applies again.",
     )
     .describe("A type that only the dialect defines, or the deployment for a tenant, cannot be deleted: 409 `event_type_inherited`; it can be archived. Subscriptions stay.")
     .no_body()

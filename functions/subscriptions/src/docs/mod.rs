@@ -166,12 +166,8 @@ pub(crate) fn dashboard_file(_: &mut Schemas) -> Operation {
 }
 
 pub(crate) fn reference(_: &mut Schemas) -> Operation {
-    Operation::new(
-        Who::Anybody,
-        "getReference",
-        "This description, for people.",
-    )
-    .answers_file(&["text/html"])
+    Operation::new(Who::Anybody, "getReference", "API reference for people.")
+        .answers_file(&["text/html"])
 }
 
 pub(crate) fn openapi(_: &mut Schemas) -> Operation {
@@ -249,7 +245,7 @@ fn with(mut fields: Value, more: Value) -> Value {
 
 /// A text that may be empty.
 fn free_text(description: &str, most: usize) -> Value {
-    let description = format!("{description} An empty text is none.");
+    let description = format!("{description} An empty string means the same as null.");
     json!({ "description": description, "type": ["string", "null"], "maxLength": most })
 }
 

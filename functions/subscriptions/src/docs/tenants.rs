@@ -151,7 +151,7 @@ pub(crate) fn put_tenant(schemas: &mut Schemas) -> Operation {
     let operation = Operation::new(
         Who::Operator(Scope::Admin),
         "putTenant",
-        "Make sure that a tenant is there, as given.",
+        "Create or replace a tenant.",
     )
     .describe("Whole: what is left out gets its default. The same request again changes nothing.")
     .preconditions();

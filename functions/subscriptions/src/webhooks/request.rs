@@ -98,7 +98,7 @@ pub(super) fn check_events(
                 Ok(()) => continue,
                 // What there is, is told once.
                 Err(_) if problems > 0 => {
-                    let problem = format!("`{event}` is no event type, group or prefix here");
+                    let problem = format!("`{event}` is not an event type, group or prefix");
                     (Code::UnknownEventType, problem)
                 }
                 Err(fault) => (Code::UnknownEventType, fault.to_string()),

@@ -175,7 +175,7 @@ fn object(written: Text<'_>, text: &str, what: &str, faults: &Faults) -> Option<
         Ok(value @ Json::Object(_)) => Some(value),
         Ok(_) => {
             let mend = format!("a {what} is a JSON object");
-            faults.add(written.at, format!("the {what} is no object"), mend);
+            faults.add(written.at, format!("the {what} is not an object"), mend);
             None
         }
         Err(fault) => {

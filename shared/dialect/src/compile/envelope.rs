@@ -262,7 +262,7 @@ impl<'f> Reader<'f> {
             Some(nearest) => format!("did you mean `{nearest}`?"),
             None => listed(known.into_iter().map(|name| format!("`{name}`"))),
         };
-        let reason = format!("`{}` is no value of a body", from.text);
+        let reason = format!("`{}` is not a value of a body", from.text);
         self.faults.add(from.at, reason, mend);
         None
     }

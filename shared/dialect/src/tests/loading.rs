@@ -91,7 +91,7 @@ fn a_fault_reads_as_a_compilers() {
     let faults = load(&FILE.replace("5s\"\nbody", "5 sec\"\nbody")).unwrap_err();
     assert_eq!(
         faults.to_string(),
-        "own.toml:4:11: `5 sec` is no duration: write a whole number with ms, s, min, h or d, as in \"5min\""
+        "own.toml:4:11: `5 sec` is not a duration: write a whole number with ms, s, min, h or d, as in \"5min\""
     );
 }
 
@@ -110,7 +110,7 @@ fn toml_and_shape() {
     faulty(
         "reparse_safe = true",
         "reparse_save = true",
-        "`reparse_save` is no key of a dialect file: did you mean `reparse_safe`?",
+        "`reparse_save` is not a key of a dialect file: did you mean `reparse_safe`?",
     );
     faulty("jitter = 0.1", "gitter = 0.1", "did you mean `jitter`?");
     for name in [
@@ -141,7 +141,7 @@ fn toml_and_shape() {
     faulty(
         "from = \"id\"",
         "from = \"ident\"",
-        "`ident` is no value of a body: docs/dialects.md lists all",
+        "`ident` is not a value of a body: docs/dialects.md lists all",
     );
     faulty(
         "algorithm = \"hmac-sha256\"",
@@ -229,12 +229,12 @@ fn ladders() {
         waits,
         "waits = [\"5s\",\n\"1 min\"]",
         1,
-        "`1 min` is no duration",
+        "`1 min` is not a duration",
     );
     faulty(
         waits,
         "waits = [\"99999999999999999999s\"]",
-        "is no duration",
+        "is not a duration",
     );
     faulty(waits, "waits = [\"31d\"]", "it is 0ms to 30d");
     faulty("jitter = 0.1", "jitter = 1.5", "it is 0 to 1");

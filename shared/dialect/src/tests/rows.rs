@@ -226,7 +226,7 @@ fn a_subscription_takes_in_types_by_name_alias_group_and_star() {
     assert_eq!(catalogue.first_type_of(EVERY_TYPE), Some("even.created"));
     assert_eq!(catalogue.first_type_of("order"), None);
     let fault = catalogue.check_pattern("order").unwrap_err().to_string();
-    assert!(fault.starts_with("`order` is no event type, group or prefix here; there are `*`, badge, reward, streak, event, even.created"), "{fault}");
+    assert!(fault.starts_with("`order` is not an event type, group or prefix; known: `*`, badge, reward, streak, event, even.created"), "{fault}");
 }
 
 #[test]
