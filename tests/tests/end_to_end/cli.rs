@@ -264,6 +264,64 @@ async fn the_secret_may_come_from_the_environment() {
     }
 }
 
+/// A file, or the environment, has one secret or, during a rotation, both.
+#[tokio::test]
+async fn secrets_come_from_files_and_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (new, old) = (file("new", "new-secret\n"), file("old", "old secret"));
+    let both = file("both", "new-secret\r\n\nold secret\n");
+    let sign = ["sign", "--dialect", "bharatcart", "--secret-file"];
+    let body = r#"{"id":"1"}"#;
+    for (secrets, signs) in [
+        (&new, "new-secret"),
+        (&old, "old secret"),
+        (&both, "new-secret"),
+    ] {
+        let signed = run(&[&sign[..], &[secrets]].concat(), body).await.ok();
+        let mut same = command(&["sign", "--dialect", "bharatcart"]);
+        same.env("RUNG_SECRET", signs);
+        assert_eq!(signed.stdout, finish(same, body).await.ok().stdout);
+        let header = signed.stdout.lines().next().unwrap();
+        let verify = ["verify", "--dialect", "bharatcart", "--header", header];
+        for given in [&[&*both][..], &[&*new, "--secret-file", &*old]] {
+            let files = [&verify[..], &["--secret-file"], given].concat();
+            run(&files, body).await.ok();
+        }
+        // Flags come before the environment.
+        let mut other = command(&[&verify[..], &["--secret", "another"]].concat());
+        other.env("RUNG_SECRET", signs);
+        assert_eq!(finish(other, body).await.code, Some(1));
+        let mut lines = command(&verify);
+        lines.env("RUNG_SECRET", "new-secret\nold secret\n");
+        finish(lines, body).await.ok();
+    }
+    for (args, code, problem) in [
+        (&["sign"][..], 2, "--secret-file"),
+        (&["verify"], 2, "--secret-file"),
+        (&["prove", "http://127.0.0.1:9/"], 2, "RUNG_SECRET"),
+        (
+            &["sign", "--secret-file", "/no/such/file"],
+            1,
+            "/no/such/file",
+        ),
+        (&["sign", "--secret-file", "/dev/null"], 1, "has no secret"),
+        (
+            &["prove", "http://127.0.0.1:9/", "--secret", "short"],
+            1,
+            "the secret must be base64",
+        ),
+    ] {
+        let done = run(args, "{}").await;
+        assert_eq!(done.code, Some(code), "{args:?}: {}", done.stderr);
+        assert!(done.stderr.contains(problem), "{}", done.stderr);
+    }
+}
+
 #[tokio::test]
 async fn what_sign_cannot_know_it_asks_for() {
     let args = ["sign", "--dialect", "patra", "--secret", "s"];
@@ -283,6 +341,12 @@ async fn what_sign_cannot_know_it_asks_for() {
         "{}",
         done.stderr
     );
+    for wrong in [["--timestamp", "253402300800"], ["--id", "two words"]] {
+        let sign = ["sign", "--dialect", "odin", "--secret", "s"];
+        let done = run(&[&sign[..], &wrong].concat(), "{}").await;
+        assert_eq!(done.code, Some(2), "{}", done.stdout);
+        assert!(done.stderr.contains(wrong[0]), "{}", done.stderr);
+    }
     let done = run(&["sign", "--dialect", "nosuch", "--secret", "s"], "{}").await;
     assert_eq!(done.code, Some(1));
     assert!(done.stderr.contains("bharatcart"), "{}", done.stderr);
@@ -657,8 +721,15 @@ async fn events_trigger_publishes_to_a_running_rung() {
             .contains("9007199254740993")
     );
 
+    let mut twice = command(&["events", "trigger", "user.streak.achieved", "--data", "-"]);
+    twice.env("RUNG_URL", &url).env("RUNG_KEY", &key);
+    let twice = finish(twice, r#"{"a":1,"a":2}"#).await;
+    assert_eq!(twice.code, Some(1));
+    let place = "--data -: duplicate key at byte 7";
+    assert!(twice.stderr.contains(place), "{}", twice.stderr);
+
     for (args, code, problem) in [
-        (&["no.such.type"][..], 1, "unknown_event_type"),
+        (&["no.such.type"][..], 1, "`rung event-types list`"),
         (&["user.streak.achieved", "--key", "rk_wrong"], 2, "--key"),
         (
             &["user.streak.achieved", "--server", "http://127.0.0.1:9"],

@@ -1,11 +1,11 @@
 //! Choosing what is common to several commands: a dialect, secrets, spans.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use rung_core::config::{DEFAULT_RETENTION, dialect_files, load_dialects};
 use rung_dialect::{Dialect, Dialects};
 
-use super::Error;
+use super::{Error, problem::Usage};
 
 /// The dialects there are by name: those that come with Rung, and those of the files that `RUNG_DIALECTS` names.
 pub(super) fn known() -> Result<Dialects, Error> {
@@ -47,6 +47,74 @@ pub(super) fn dialects(choices: &[String]) -> Result<Vec<Arc<Dialect>>, Error> {
 
 fn is_path(choice: &str) -> bool {
     choice.contains(std::path::MAIN_SEPARATOR) || choice.ends_with(".toml")
+}
+
+/// The environment variable with secrets.
+const SECRET: &str = "RUNG_SECRET";
+
+/// The secrets of a webhook, wherever they are.
+#[derive(clap::Args)]
+pub(super) struct Secrets {
+    /// The webhook's secret; repeatable. Others on this machine can read arguments:
+    /// outside of trials, use --secret-file or RUNG_SECRET
+    #[arg(long)]
+    secret: Vec<String>,
+    /// A file with the webhook's secret; during a rotation with both, one per line; repeatable
+    /// [default: RUNG_SECRET, which may have several lines too]
+    #[arg(long, value_name = "FILE")]
+    secret_file: Vec<PathBuf>,
+}
+
+impl Secrets {
+    /// Those of the flags, else those of the environment.
+    pub(super) fn read(&self) -> Result<Vec<String>, Error> {
+        let mut secrets = self.secret.clone();
+        for path in &self.secret_file {
+            let told = |reason: &dyn std::fmt::Display| {
+                format!("--secret-file {}: {reason}", path.display())
+            };
+            let text = fs::read_to_string(path).map_err(|error| told(&error))?;
+            let before = secrets.len();
+            secrets.extend(in_lines(&text));
+            if secrets.len() == before {
+                return Err(told(&"has no secret").into());
+            }
+        }
+        if self.secret.is_empty() && self.secret_file.is_empty() {
+            let text = env(SECRET).unwrap_or_default();
+            secrets.extend(in_lines(&text));
+        }
+        Ok(secrets)
+    }
+
+    /// The same, for a command that cannot do without.
+    pub(super) fn required(&self) -> Result<Vec<String>, Error> {
+        let secrets = self.read()?;
+        if secrets.is_empty() {
+            return Err(Usage(format!(
+                "no secret: use --secret-file FILE, or set {SECRET}"
+            ))
+            .into());
+        }
+        Ok(secrets)
+    }
+
+    /// The first one: during a rotation the new one.
+    pub(super) fn first(&self) -> Result<String, Error> {
+        Ok(self.required()?.swap_remove(0))
+    }
+}
+
+/// A secret on each line.
+fn in_lines(text: &str) -> impl Iterator<Item = String> + '_ {
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines.map(str::to_owned)
+}
+
+/// A variable that has a value. The one place where commands read the environment beside clap's.
+#[allow(clippy::disallowed_methods)]
+pub(super) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Reads a span such as `1500ms` or `2s`.

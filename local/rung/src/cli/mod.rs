@@ -31,12 +31,15 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use self::api::{Audit, Group, Single, profiles};
 use crate::{Error, dev};
 
+/// Lines of help are no longer, however wide the terminal is.
+const COLUMNS: usize = 100;
+
 /// Signed, retried, logged webhooks.
 #[derive(Parser)]
 #[command(
     name = "rung",
     version,
-    max_term_width = 100,
+    max_term_width = COLUMNS,
     after_help = "\
 Exit status: 0 done; 1 failed or refused; 2 wrong flags; 3 Rung cannot be reached or asks to try again later.
 
@@ -62,14 +65,14 @@ enum Command {
     Sign(sign::Args),
     /// Verify the signature of a body and its headers
     Verify(verify::Args),
-    /// Examine a receiver before it goes live: does it verify, is it quick, does it take what may come
+    /// Examine a receiver before it goes live: does it verify, is it quick, does it accept every valid payload
     Prove(prove::Args),
     /// List, show and check dialects
     #[command(subcommand)]
     Dialects(dialects::Command),
-    /// Ask whether a Rung answers
+    /// Check that Rung answers
     Health(api::health::Health),
-    /// Keep the address of a Rung and the place of its key as a profile
+    /// Save a deployment's URL, and where its key is, as a profile
     Login(profiles::Login),
     /// List, choose and remove profiles
     #[command(subcommand)]
@@ -106,7 +109,7 @@ enum Command {
     Jobs(Group<api::jobs::Command>),
     /// Write tenants with their webhooks, keys and event types as lines of JSON
     Export(Single<api::transfer::Export>),
-    /// Take in the lines of an export
+    /// Import the lines of an export
     Import(Single<api::transfer::Import>),
     /// Print a script that completes commands and flags
     Completions(shell::Completions),
@@ -199,8 +202,12 @@ mod tests {
         let cli = Cli::command();
         for command in cli.get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string);
-            let has_examples = help.is_some_and(|help| help.contains("rung "));
-            assert!(has_examples, "rung {}", command.get_name());
+            let help = help.unwrap_or_default();
+            assert!(help.contains("rung "), "rung {}", command.get_name());
+            // Wrapped lines cannot be copied.
+            for line in help.lines() {
+                assert!(line.chars().count() <= COLUMNS, "{line}");
+            }
         }
     }
 }

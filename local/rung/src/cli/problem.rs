@@ -6,10 +6,30 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::{Error, api::client::CallError};
 
+/// The exit status of wrong flags, which clap has too.
+const WRONG_FLAGS: u8 = 2;
 /// The exit status of what may succeed later.
 const LATER: u8 = 3;
 
+/// Calls that messages of the API name, and the commands that make them.
+const COMMANDS: [(&str, &str); 3] = [
+    ("GET /v1/event-types", "`rung event-types list`"),
+    (
+        "POST /v1/webhooks/{id}/rotate-secret",
+        "`rung webhooks rotate-secret`",
+    ),
+    ("POST /v1/webhooks/{id}/verify", "`rung webhooks verify`"),
+];
+
+/// Flags that do not go together, or that something lacks.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);
+
 pub(super) fn exit_code(error: &Error) -> ExitCode {
+    if error.is::<Usage>() {
+        return WRONG_FLAGS.into();
+    }
     match error.downcast_ref::<CallError>() {
         Some(error) if error.may_pass() => LATER.into(),
         _ => ExitCode::FAILURE,
@@ -23,76 +43,124 @@ pub(super) fn told(error: &Error, definition: &Command, matches: &ArgMatches) ->
         code,
         message,
         details,
+        base,
+        retry_after_s,
         ..
     }) = error.downcast_ref::<CallError>()
     else {
         return error.to_string();
     };
-    let command = invoked(definition, matches);
-    let details = details.iter();
+    let invoked = Invoked::of(definition, matches);
     let problems: Vec<_> = details
-        .map(|(field, problem)| {
-            (
-                format!("{field}: {problem}"),
-                format!("{}: {problem}", in_flags(field, command)),
-            )
-        })
+        .iter()
+        .map(|(field, problem)| invoked.told(field, problem))
         .collect();
-    let mut told = match &*problems {
-        // The message says it already, in terms of the API.
-        [(as_field, in_flags)] if as_field == message => format!("{in_flags} ({status}, {code})"),
+    // The message of a single problem is that problem, in terms of the API.
+    let is_problem =
+        |(field, problem): &(String, String)| *message == format!("{field}: {problem}");
+    let told = match &*problems {
+        [problem] if details.iter().all(is_problem) => format!("{problem} ({status}, {code})"),
         problems => {
-            let lines = problems
-                .iter()
-                .map(|(_, in_flags)| format!("\n  {in_flags}"));
-            lines.fold(error.to_string(), |told, line| told + &line)
+            let message = match &**code {
+                "unauthorized" => format!("{base} does not accept the key"),
+                _ => in_commands(message),
+            };
+            let lines = problems.iter().map(|problem| format!("\n  {problem}"));
+            lines.fold(format!("{message} ({status}, {code})"), |told, line| {
+                told + &line
+            })
         }
     };
-    if let Some(remedy) = remedy(code) {
-        told.push_str(&format!("\n  {remedy}"));
-    }
-    told
-}
-
-/// What to do about an error that the same flags would meet again.
-fn remedy(code: &str) -> Option<&'static str> {
-    match code {
+    let remedy = match &**code {
+        "unauthorized" | "key_expired" if invoked.command.get_name() == "login" => {
+            "check the key and --url".to_owned()
+        }
         "unauthorized" | "key_expired" | "token_expired" => {
-            Some("use another key: RUNG_KEY, --profile, or `rung login`")
+            "use another key: RUNG_KEY, --profile, or `rung login`".to_owned()
         }
-        "forbidden" => Some("use a key with more scopes: RUNG_KEY or --profile"),
-        "tenant_required" => Some("add --tenant ID"),
-        _ => None,
-    }
+        "forbidden" => format!("use another key of {base}: RUNG_KEY, --profile, or `rung login`"),
+        "tenant_required" => "add --tenant ID".to_owned(),
+        _ => match retry_after_s {
+            Some(seconds) => format!("try again in {seconds} s"),
+            None => return told,
+        },
+    };
+    format!("{told}\n  {remedy}")
 }
 
-fn invoked<'a>(mut command: &'a Command, mut matches: &ArgMatches) -> &'a Command {
-    while let Some((name, inner)) = matches.subcommand() {
-        let Some(found) = command.find_subcommand(name) else {
-            break;
+/// A text of the API with commands in place of calls.
+fn in_commands(text: &str) -> String {
+    let text = text.to_owned();
+    let say = |text: String, (call, command): &(&str, &str)| text.replace(call, command);
+    COMMANDS.iter().fold(text, say)
+}
+
+/// The command that was run, and its arguments.
+struct Invoked<'a> {
+    command: &'a Command,
+    matches: &'a ArgMatches,
+}
+
+impl<'a> Invoked<'a> {
+    fn of(mut command: &'a Command, mut matches: &'a ArgMatches) -> Self {
+        while let Some((name, inner)) = matches.subcommand() {
+            let Some(found) = command.find_subcommand(name) else {
+                break;
+            };
+            (command, matches) = (found, inner);
+        }
+        Self { command, matches }
+    }
+
+    /// What is wrong with a field of the API. Other fields that the problem names stand in backticks.
+    fn told(&self, field: &str, problem: &str) -> String {
+        let mut parts: Vec<_> = problem.split('`').map(str::to_owned).collect();
+        for name in parts.iter_mut().skip(1).step_by(2) {
+            *name = match self.argument(name) {
+                Some(argument) => flag(argument),
+                None => format!("`{name}`"),
+            };
+        }
+        let problem = in_commands(&parts.concat());
+        match field {
+            // It says what the key is, and nobody has given a header.
+            "Authorization" => format!("this {problem}"),
+            field => format!("{}: {problem}", self.in_flags(field)),
+        }
+    }
+
+    fn argument(&self, id: &str) -> Option<&'a Arg> {
+        let mut arguments = self.command.get_arguments();
+        arguments.find(|argument| argument.get_id() == id)
+    }
+
+    /// A field of the API as the flag that gives it, with the value that is meant of several: flags have the names of their fields.
+    fn in_flags(&self, field: &str) -> String {
+        // A member may have a flag of its own.
+        if let Some(argument) = self.argument(field) {
+            return flag(argument);
+        }
+        let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let end = field.find(|c| !of_name(c)).unwrap_or(field.len());
+        let (name, rest) = field.split_at(end);
+        let name = match name {
+            "Rung-Tenant" => "tenant",
+            name => name,
         };
-        (command, matches) = (found, inner);
+        let Some(argument) = self.argument(name) else {
+            return field.to_owned();
+        };
+        match self.value(name, rest) {
+            Some(value) => format!("{} {value}", flag(argument)),
+            None => format!("{}{rest}", flag(argument)),
+        }
     }
-    command
-}
 
-/// A field of the API as the flag that gives it: flags have the names of their fields.
-fn in_flags(field: &str, command: &Command) -> String {
-    let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let end = field.find(|c| !of_name(c)).unwrap_or(field.len());
-    let name = match &field[..end] {
-        "Rung-Tenant" => "tenant",
-        name => name,
-    };
-    let of = |name: &str| {
-        let mut arguments = command.get_arguments();
-        arguments.find(|argument| argument.get_id() == name)
-    };
-    match (of(field), of(name)) {
-        // A member that has a flag of its own.
-        (Some(argument), _) => flag(argument),
-        (None, Some(argument)) => format!("{}{}", flag(argument), &field[end..]),
-        (None, None) => field.to_owned(),
+    /// The value of an argument at `[INDEX]`.
+    fn value(&self, id: &str, index: &str) -> Option<String> {
+        let index = index.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+        let mut values = self.matches.try_get_raw(id).ok()??;
+        Some(values.nth(index)?.to_string_lossy().into_owned())
     }
 }
 
@@ -126,6 +194,8 @@ mod tests {
                 message: message.to_owned(),
                 details: details.collect(),
                 data: serde_json::Value::Null,
+                base: "http://a".to_owned(),
+                retry_after_s: None,
             }
             .into();
             told(&error, &definition, &matches)
@@ -138,7 +208,7 @@ mod tests {
                 "validation_failed"
             ),
             "the request is wrong (422, validation_failed)\n  \
-             --scope[0]: is wrong\n  <NAME>: is wrong\n  other.field: is wrong"
+             --scope x: is wrong\n  <NAME>: is wrong\n  other.field: is wrong"
         );
         assert_eq!(
             of(
@@ -158,6 +228,15 @@ mod tests {
                 "invalid_request"
             ),
             "--scope: is wrong (422, invalid_request)"
+        );
+        assert_eq!(
+            of(
+                "rung webhooks create http://a",
+                "client_certificate.certificate: is wrong",
+                &["client_certificate.certificate"],
+                "invalid_request"
+            ),
+            "--client-certificate: is wrong (422, invalid_request)"
         );
     }
 }

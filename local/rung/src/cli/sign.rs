@@ -10,12 +10,16 @@ use rung_base::{
     chance,
     clock::{Clock as _, SystemClock},
 };
+use rung_core::domain::id::EventId;
 use rung_dialect::{Dialect, SignInput};
 use serde_json::{Map, json};
 use url::Url;
 use uuid::Uuid;
 
 use super::{Error, check::Told, choice, json_line};
+
+/// The latest time that can be signed: the end of the year 9999.
+const LATEST_S: u64 = 253_402_300_799;
 
 /// The flags of `sign`.
 #[derive(clap::Args)]
@@ -30,17 +34,16 @@ pub(crate) struct Args {
     /// A dialect's name or the path of its file
     #[arg(long, value_name = "DIALECT", default_value = "standard")]
     dialect: String,
-    /// The webhook's secret; use RUNG_SECRET to keep it out of the process list
-    #[arg(long, env = "RUNG_SECRET", hide_env_values = true)]
-    secret: String,
+    #[command(flatten)]
+    secrets: choice::Secrets,
     /// The event's id [default: from the body, else a new one]
-    #[arg(long)]
+    #[arg(long, value_parser = id)]
     id: Option<String>,
     /// The event's type, if the dialect's headers contain it [default: from the body]
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
     /// The time of the attempt, in Unix seconds [default: now]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=LATEST_S))]
     timestamp: Option<u64>,
     /// The delivery's UUID, if the dialect's headers contain it [default: a new one]
     #[arg(long, value_name = "UUID")]
@@ -50,6 +53,12 @@ pub(crate) struct Args {
     /// Print the headers as a JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// An id that an event can have.
+fn id(text: &str) -> Result<String, String> {
+    let id = EventId::parse(text).map_err(|problem| problem.to_string())?;
+    Ok(id.to_string())
 }
 
 pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error> {
@@ -77,6 +86,7 @@ fn sign(
     dialect: &Dialect,
     body: &[u8],
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+    let secret = args.secrets.first()?;
     let told = dialect.read(&HeaderMap::new(), body);
     let wall_ms = SystemClock.wall_ms();
     let id = args.id.clone().or(told.event_id);
@@ -98,7 +108,7 @@ fn sign(
             .timestamp
             .map_or(wall_ms, |seconds| seconds.saturating_mul(1000)),
         body,
-        secret: &args.secret,
+        secret: &secret,
         url: args.told.url.as_ref().map_or("", Url::as_str),
         tenant: args.told.tenant.as_deref().unwrap_or_default(),
         webhook_id: args.told.webhook_id.as_deref().unwrap_or_default(),
@@ -109,8 +119,11 @@ fn sign(
         let reason = format!("the headers of {name} depend on what --{flag} says: add it");
         return Err(reason.into());
     }
+    dialect
+        .check_secret(&secret)
+        .map_err(|fault| format!("the secret {fault}"))?;
     let request = dialect.request(&input)?;
-    if !dialect.proves_in_headers(&args.secret) {
+    if !dialect.proves_in_headers(&secret) {
         let place = match dialect.proves_nothing() {
             true => "nothing signs it",
             false => "its signature stands in the body, which is left as it is",

@@ -29,15 +29,14 @@ Examples:
   rung verify --dialect badger --header 'X-Badger-Signature: 42a9…' < body.json
   rung verify --dialect odin --headers headers < body.json
   rung verify --headers headers --at 1696680000 < recorded.json
-  rung verify --dialect dialects/square.toml --url https://example.com/hook --headers headers < body.json")]
+  rung verify --dialect dialects/square.toml --url https://example.com/hook \\
+    --headers headers < body.json")]
 pub(crate) struct Args {
     /// A dialect's name or the path of its file
     #[arg(long, value_name = "DIALECT", default_value = "standard")]
     dialect: String,
-    /// The webhook's secret; repeatable, during a rotation.
-    /// Use RUNG_SECRET to keep it out of the process list
-    #[arg(long, env = "RUNG_SECRET", hide_env_values = true, required = true)]
-    secret: Vec<String>,
+    #[command(flatten)]
+    secrets: choice::Secrets,
     /// A header of the request, as 'Name: value'; repeatable
     #[arg(long, value_name = "HEADER", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
@@ -59,6 +58,7 @@ pub(crate) struct Args {
 
 pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error> {
     let dialect = choice::dialect(&args.dialect)?;
+    let secrets = args.secrets.required()?;
     let headers = headers(args)?;
     let mut body = Vec::new();
     io::stdin().read_to_end(&mut body)?;
@@ -71,7 +71,7 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
             url: args.told.url.as_ref().map_or("", Url::as_str),
             tenant: args.told.tenant.as_deref().unwrap_or_default(),
             webhook_id: args.told.webhook_id.as_deref().unwrap_or_default(),
-            secrets: &args.secret,
+            secrets: &secrets,
             now_s: args.at.unwrap_or_else(|| SystemClock.wall_ms() / 1000),
             tolerance_s: args.tolerance,
         },

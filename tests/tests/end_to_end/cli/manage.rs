@@ -155,6 +155,41 @@ async fn a_profile_says_where_rung_and_its_key_are() {
         "--server",
     );
     failed(&user.run("login x --key rk_1").await, 2, "--key");
+    // A key beside the environment's URL is that of no profile; a newline at its end is none of it.
+    let with_key = async |line: &str, key: &str| {
+        let args: Vec<_> = line.split(' ').collect();
+        let mut command = user.command(&args);
+        command.env("RUNG_KEY", key);
+        finish(command, "").await
+    };
+    let stray = with_key("keys list", ADMIN_KEY).await;
+    failed(&stray, 2, "the profile chain is in use");
+    assert_eq!(stray.stdout, "");
+    with_key("health", ADMIN_KEY).await.ok();
+    with_key("keys list --profile chain", "rk_other").await.ok();
+    let to_url = format!("keys list --server {url}");
+    let ended = format!("{ADMIN_KEY}\n");
+    with_key(&to_url, &ended).await.ok();
+    failed(&with_key(&to_url, "two words").await, 1, "RUNG_KEY: no key");
+
+    // A key that nobody uses any more is not kept, and no message has a password.
+    let again = ["login", "again", "--url", &url];
+    user.run_with(&again, ADMIN_KEY).await.ok();
+    let kept = user.config("keys/again");
+    assert!(kept.exists());
+    let by_command = [&again[..], &["--key-command", &chain]].concat();
+    user.run_with(&by_command, "").await.ok();
+    assert!(!kept.exists());
+    user.shown("profiles use chain").await;
+    let password = user
+        .run("health --server http://user:pass@127.0.0.1:9")
+        .await;
+    failed(&password, 2, "a user or a password");
+    assert!(
+        !password.stderr.contains("user:pass"),
+        "{}",
+        password.stderr
+    );
     // Neither the key of a profile nor that of `rung dev` goes anywhere else.
     failed(
         &user.run("keys list --server http://192.0.2.1").await,
@@ -258,6 +293,18 @@ async fn tenants_and_webhooks_are_managed() {
         ))
         .await;
     assert_eq!(tested[0]["status"], "succeeded");
+    // One that fails is a failure for scripts, too.
+    let made = user
+        .json("webhooks create http://127.0.0.1:9/ --tenant acme --events order.*")
+        .await;
+    let failing = made[0]["id"].as_str().unwrap();
+    let tested = user
+        .run(&format!("webhooks test {failing} --tenant acme --json"))
+        .await;
+    assert_eq!(tested.code, Some(1), "{}", tested.stderr);
+    assert_eq!(tested.lines()[0]["error_code"], "refused");
+    user.shown(&format!("webhooks delete {failing} --tenant acme"))
+        .await;
 
     // The second attempt fails, and waits on the ladder.
     let published = user
@@ -293,7 +340,8 @@ async fn tenants_and_webhooks_are_managed() {
     let count = user.json(&format!("{recover} --dry-run")).await;
     assert_eq!(count[0]["count"], 1);
     let jobs = user.json(&format!("{recover} --wait")).await;
-    assert_eq!(jobs.last().unwrap()["status"], "succeeded");
+    assert_eq!(jobs.len(), 1, "it is shown once, at its end");
+    assert_eq!(jobs[0]["status"], "succeeded");
     receiver.wait_for(4).await;
     let job = jobs[0]["id"].as_str().unwrap();
     assert_eq!(user.json("jobs list --kind recover").await[0]["id"], job);
@@ -305,9 +353,10 @@ async fn tenants_and_webhooks_are_managed() {
     user.shown("stats").await;
     let actions = user.json("audit --action webhook.* --tenant acme").await;
     assert!(
-        actions
-            .iter()
-            .any(|entry| entry["action"] == "webhook.created"),
+        actions.iter().any(|entry| {
+            let agent = entry["user_agent"].as_str().unwrap_or_default();
+            entry["action"] == "webhook.created" && agent.starts_with("rung/")
+        }),
         "{actions:?}"
     );
 
@@ -332,7 +381,8 @@ async fn tenants_and_webhooks_are_managed() {
     user.shown(&format!("webhooks delete {id} --tenant acme"))
         .await;
     let erased = user.json("tenants delete acme --wait").await;
-    assert_eq!(erased.last().unwrap()["status"], "succeeded");
+    assert_eq!(erased.len(), 1);
+    assert_eq!(erased[0]["status"], "succeeded");
     assert_eq!(user.json("tenants list").await.len(), 0);
 }
 
@@ -380,9 +430,9 @@ async fn errors_name_flags_and_what_to_do() {
         ("keys create X --scope everything", 1, "--scope"),
         ("webhooks create --tenant acme --events *", 1, "<URL>"),
         (
-            "webhooks create http://127.0.0.1:9/ --tenant acme --events *;",
+            "webhooks create http://127.0.0.1:9/ --tenant acme --events * --events *;",
             1,
-            "--events",
+            "--events *;: `*;` is not an event type",
         ),
         (
             "webhooks update w --tenant acme --url nothing",
@@ -394,12 +444,34 @@ async fn errors_name_flags_and_what_to_do() {
         ("webhooks list --health unwell", 1, "--health"),
         ("tenants show ../keys", 1, "not_found"),
         ("tenants show ..", 2, "<ID>"),
-        ("tenants create acme --name Again", 1, "<ID>"),
+        (
+            "tenants create acme --name Again",
+            1,
+            "<ID>: already exists; choose another id, or update that tenant (409",
+        ),
+        (
+            "logs --tenant acme --since 1h --until 2h",
+            1,
+            "--until: is before --since",
+        ),
         ("recover --all --tenant acme --since never", 1, "--since"),
         ("recover --tenant acme", 2, "<WEBHOOK>"),
         ("portal list", 1, "--tenant"),
         ("logs --tenant acme --follow --all", 2, "--follow"),
         ("logs some-entry", 2, "--webhook"),
+        ("logs some-entry --webhook w --status failed", 2, "--status"),
+        ("listen --port 0 --count 0", 2, "--count"),
+        ("listen --port 0 --fail 1 --status 200", 2, "--status"),
+        (
+            "listen --port 0 --forward http://127.0.0.1:9 --status 500",
+            2,
+            "--fail",
+        ),
+        (
+            "export --output no/folder/file",
+            1,
+            "--output no/folder/file: No such file or directory (os error 2)\n",
+        ),
         ("export --include everything", 1, "--include"),
         ("nonsense", 2, "nonsense"),
     ] {
@@ -409,6 +481,7 @@ async fn errors_name_flags_and_what_to_do() {
     }
     let health = user.shown(&format!("health --server {}", user.url)).await;
     assert!(health.starts_with("ok "), "{health}");
+    assert_eq!(user.json("health").await[0]["status"], "ok");
     assert_eq!(user.shown("health").await, health, "of the profile in use");
     let mut stray = user.command(&["health"]);
     stray.env("RUNG_URL", "http://127.0.0.1:9");
@@ -428,7 +501,36 @@ async fn errors_name_flags_and_what_to_do() {
     failed(&finish(nobody, "").await, 3, "is Rung running there?");
     let mut stranger = user.command(&["keys", "list", "--server", &user.url]);
     stranger.env("RUNG_KEY", "rk_wrong");
-    failed(&finish(stranger, "").await, 1, "rung login");
+    let unknown = format!("{} does not accept the key (401, unauthorized)", user.url);
+    let stranger = finish(stranger, "").await;
+    failed(&stranger, 1, &unknown);
+    failed(&stranger, 1, "rung login");
+    let key = user.shown("keys create Reader --scope read").await;
+    let mut reader = user.command(&[
+        "webhooks",
+        "create",
+        "http://127.0.0.1:9/",
+        "--events",
+        "*",
+        "--tenant",
+        "acme",
+        "--server",
+        &user.url,
+    ]);
+    reader.env("RUNG_KEY", key.lines().last().unwrap());
+    failed(
+        &finish(reader, "").await,
+        1,
+        "rung: this is a key without the scope `manage`",
+    );
+    // A page that is not Rung's stays one: to ask again later is of no use.
+    let page = Receiver::always(200).await;
+    let page = page.url("");
+    failed(
+        &user.run(&format!("health --server {page}")).await,
+        1,
+        "is Rung running there?",
+    );
 }
 
 /// `rung export | rung import`: with secrets, receivers and clients notice nothing; without, webhooks have new ones.
@@ -460,10 +562,10 @@ async fn a_customer_moves_to_another_deployment() {
     let done = to.run_with(&["import"], &exported).await.ok();
     assert_eq!(
         done.stdout,
-        "event_type: 1 new, 0 there already or left out\n\
-         key: 1 new, 0 there already or left out\n\
-         tenant: 1 new, 0 there already or left out\n\
-         webhook: 1 new, 0 there already or left out\n\
+        "event_type: 1 new, 0 unchanged or skipped\n\
+         key: 1 new, 0 unchanged or skipped\n\
+         tenant: 1 new, 0 unchanged or skipped\n\
+         webhook: 1 new, 0 unchanged or skipped\n\
          0 lines refused\n"
     );
     // The tenant's own key publishes, and what arrives is signed with the secret that the receiver knows.

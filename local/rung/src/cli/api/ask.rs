@@ -31,6 +31,8 @@ pub(super) struct Ask {
     pub(super) once: Option<&'static str>,
     /// Whether the end of the job is waited for.
     pub(super) wait: bool,
+    /// The member of the answer without whose success the command fails.
+    pub(super) must_succeed: Option<&'static str>,
 }
 
 impl Ask {
@@ -42,6 +44,7 @@ impl Ask {
             of,
             once: None,
             wait: false,
+            must_succeed: None,
         }
     }
 
@@ -73,7 +76,15 @@ impl Ask {
     }
 
     pub(super) fn waiting(mut self, wait: &Wait) -> Self {
-        self.wait = wait.wait;
+        if wait.wait {
+            self.wait = true;
+            return self.must_succeed("job");
+        }
+        self
+    }
+
+    pub(super) fn must_succeed(mut self, member: &'static str) -> Self {
+        self.must_succeed = Some(member);
         self
     }
 }
@@ -138,7 +149,7 @@ impl<F: clap::Args + Serialize> Body<F> {
             Some(path) => {
                 let text = read(path)?;
                 serde_json::from_str(&text).map_err(|error| {
-                    format!("--from {}: no JSON object: {error}", path.display())
+                    format!("--from {}: not a JSON object: {error}", path.display())
                 })?
             }
             None => BTreeMap::new(),
@@ -209,7 +220,7 @@ impl FromStr for Segment {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if matches!(text, "" | "." | "..") {
-            return Err("is no id");
+            return Err("is not an id");
         }
         Ok(Self(text.to_owned()))
     }

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
+/// What the audit log shows of changes that are made here.
+const USER_AGENT: &str = concat!("rung/", env!("CARGO_PKG_VERSION"));
+
 /// The API as one key sees it. Clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -57,6 +60,10 @@ pub(crate) enum CallError {
         details: Vec<(String, String)>,
         /// What the answer has beside the error.
         data: Value,
+        /// Who refused it.
+        base: String,
+        /// `Retry-After`, in seconds.
+        retry_after_s: Option<u64>,
     },
     #[error("{method} {url}: unexpected response with status {status}; is Rung running there?")]
     NotRung {
@@ -70,8 +77,11 @@ impl CallError {
     /// Whether the same call may succeed later.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::NoAnswer { .. } | Self::NotRung { .. } => true,
-            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            Self::NoAnswer { .. } => true,
+            // A page of something else stays one; a proxy may have lost Rung for a while.
+            Self::Refused { status, .. } | Self::NotRung { status, .. } => {
+                *status == 429 || *status >= 500
+            }
         }
     }
 }
@@ -168,11 +178,22 @@ impl Client {
             return Ok(answer);
         }
         let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Err(refusal(status, &mut body).unwrap_or(CallError::NotRung {
+        let mut error = refusal(status, &mut body).unwrap_or(CallError::NotRung {
             method,
             url,
             status,
-        }))
+        });
+        if let CallError::Refused {
+            base,
+            retry_after_s,
+            ..
+        } = &mut error
+        {
+            base.clone_from(&self.base);
+            let after = answer.headers.get(header::RETRY_AFTER);
+            *retry_after_s = after.and_then(|after| after.to_str().ok()?.parse().ok());
+        }
+        Err(error)
     }
 
     async fn answer(
@@ -182,6 +203,7 @@ impl Client {
         sent: Sent,
     ) -> Result<(u16, Answer), Box<dyn std::error::Error + Send + Sync>> {
         let mut request = Request::builder().method(method).uri(url);
+        request = request.header(header::USER_AGENT, USER_AGENT);
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
@@ -219,6 +241,8 @@ fn refusal(status: u16, body: &mut Value) -> Option<CallError> {
         message: text(&error["message"])?,
         details: details.collect(),
         data,
+        base: String::new(),
+        retry_after_s: None,
     })
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Pending {
 
 #[derive(clap::Args, Serialize)]
 pub(crate) struct Filters {
-    /// Those that stand so: pending, held, missed, failed, cancelled; separated by commas
+    /// Statuses to list: pending, held, missed, failed, cancelled; separated by commas
     #[arg(long, default_value = "pending")]
     status: String,
 }
@@ -34,7 +34,8 @@ pub(crate) struct Filters {
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  rung logs --webhook webhook_5kq2m8x1r7 --tenant acme --status failed --json | jq -r .delivery_id
+  rung logs --webhook webhook_5kq2m8x1r7 --tenant acme --status failed --json |
+    jq -r .delivery_id
   rung retry webhook_5kq2m8x1r7 0f8fad5b-d9cb-869f-a165-70867728950e --tenant acme")]
 pub(crate) struct Retry {
     #[command(flatten)]
@@ -66,9 +67,9 @@ Examples:
   rung recover webhook_5kq2m8x1r7 --tenant acme --since 2d --dry-run
   rung recover webhook_5kq2m8x1r7 --tenant acme --since 2d --wait
   rung recover --all --tenant acme --statuses failed --rate-per-second 10
-  rung recover --all --since 6h --statuses failed       of all tenants, with an operator's key")]
+  rung recover --all --since 6h --statuses failed    # of all tenants, with an operator's key")]
 pub(crate) struct Recover {
-    /// The webhook's id
+    /// The webhook's id; --all in its place for all webhooks
     #[arg(required_unless_present = "all")]
     webhook: Option<Segment>,
     /// All active webhooks: of the tenant, or with an operator's key without --tenant of the deployment
@@ -88,7 +89,8 @@ struct What {
     /// Of events accepted before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<String>,
-    /// What stands so: failed, held, missed (the default: all three), pending, or any; separated by commas
+    /// Statuses to send again: failed, held, missed, pending, or any; separated by commas
+    /// [default: failed,held,missed]
     #[arg(long, value_delimiter = ',', value_name = "STATUS")]
     statuses: Vec<String>,
     /// Of these types, groups or prefixes, separated by commas

@@ -19,7 +19,8 @@ With --tenant, these are the tenant's, which win over the deployment's.
 
 Examples:
   rung event-types list --dialect odin
-  echo '{\"groups\": [\"order\"], \"sample\": {\"order\": 1}}' | rung event-types define order.shipped --from -
+  echo '{\"groups\": [\"order\"], \"sample\": {\"order\": 1}}' |
+    rung event-types define order.shipped --from -
   rung event-types show order.shipped --json
   rung event-types delete order.shipped")]
 pub(crate) enum Command {

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use rung_json::{Json, limits::JSON_DEPTH};
 use serde::Serialize;
 use serde_json::{
     Value, json,
@@ -120,8 +121,13 @@ async fn publish(args: &Trigger, session: &Session<'_>) -> Result<Value, Error> 
     let client = &session.client;
     let event_type = &args.event_type;
     let data = match &args.data {
-        Some(path) => RawValue::from_string(read(path)?)
-            .map_err(|error| format!("--data {} is not JSON: {error}", path.display()))?,
+        Some(path) => {
+            let text = read(path)?;
+            // Rung reads it in the same way, but tells the place in the request.
+            Json::parse(text.as_bytes(), JSON_DEPTH)
+                .map_err(|error| format!("--data {}: {error}", path.display()))?;
+            RawValue::from_string(text)?
+        }
         None => {
             let path = event_type.parse::<Segment>()?.in_path();
             match client.get(&format!("/v1/event-types/{path}")).await {

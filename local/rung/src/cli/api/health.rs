@@ -4,7 +4,7 @@ use std::{io::Write, process::ExitCode};
 
 use super::{
     super::{
-        runtime,
+        json_line, runtime,
         screen::{GOOD, paint},
     },
     Error,
@@ -15,7 +15,7 @@ use super::{
 /// The flags of `health`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-It needs no key, and reads none.
+Needs no key.
 
 Examples:
   rung health
@@ -28,11 +28,18 @@ pub(crate) struct Health {
     /// The URL of Rung [env: RUNG_URL] [default: that of the profile in use, or http://127.0.0.1:8080]
     #[arg(long, value_name = "URL", value_parser = base)]
     server: Option<String>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn main(args: &Health, out: &mut impl Write) -> Result<ExitCode, Error> {
     let meant = meant(args.profile.as_deref(), args.server.as_deref())?;
     let health = runtime()?.block_on(Client::without_key(&meant.url).get("/v1/health"))?;
+    if args.json {
+        json_line(out, &health)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let text = |name: &str| health[name].as_str().unwrap_or_default().to_owned();
     writeln!(out, "{} {}", paint(GOOD, text("status")), text("version"))?;
     Ok(ExitCode::SUCCESS)

@@ -37,7 +37,7 @@ pub(crate) struct Filters {
     /// Only these kinds: recover, cancel, redrive, export, erase; separated by commas
     #[arg(long)]
     kind: Option<String>,
-    /// Only those that stand so: queued, running, succeeded, failed, cancelled; separated by commas
+    /// Only these statuses: queued, running, succeeded, failed, cancelled; separated by commas
     #[arg(long)]
     status: Option<String>,
     /// Only about these webhooks, separated by commas

@@ -20,18 +20,34 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// another may stand so much earlier.
 const BEHIND_MS: u64 = 60_000;
 
+/// What says which entries a list has: nothing where one entry is named.
+const FILTERS: [&str; 10] = [
+    "status",
+    "response_status",
+    "error_code",
+    "event_type",
+    "event_id",
+    "delivery_id",
+    "trigger",
+    "since",
+    "until",
+    "all",
+];
+
 /// The flags of `logs`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without --webhook, the attempts at all of the tenant's webhooks are shown, with an operator's key without --tenant those of all tenants.
+Without --webhook, shows the attempts at all of the tenant's webhooks; with an operator's key and
+without --tenant, those of all tenants.
 
 Examples:
   rung logs --tenant acme --follow
   rung logs --tenant acme --webhook webhook_5kq2m8x1r7 --status failed --since 1h
-  rung logs log_9k2 --tenant acme --webhook webhook_5kq2m8x1r7       one entry, with request and response")]
+  # One entry, with its request and response
+  rung logs log_9k2 --tenant acme --webhook webhook_5kq2m8x1r7")]
 pub(crate) struct Logs {
     /// An entry's id: show it with its request and response
-    #[arg(requires = "webhook")]
+    #[arg(requires = "webhook", conflicts_with_all = FILTERS)]
     entry: Option<Segment>,
     /// Only the attempts at this webhook
     #[arg(long, value_name = "ID")]

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     List(List<NoFilters>),
     /// Revoke a link, or all links of the tenant
     Revoke {
-        /// The link's id
+        /// The link's id; --all in its place for all links
         #[arg(required_unless_present = "all")]
         id: Option<Segment>,
         /// All links of the tenant

@@ -18,7 +18,11 @@ use url::{Host, Url};
 
 use super::{
     super::{
-        Error, json_line, runtime,
+        Error,
+        choice::env,
+        json_line,
+        problem::Usage,
+        runtime,
         screen::{GOOD, QUIET, TITLE, paint},
     },
     client::Client,
@@ -35,8 +39,9 @@ const OTHERS: u32 = 0o077;
 /// The flags of `login`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Without one of the --key flags, the key is read from the terminal or standard input and kept in a file that only you can read.
-The profile of the latest `rung login` is used by all commands, unless --profile, --server or the environment says otherwise.
+Without one of the --key flags, the key is read from the terminal or standard input and kept in a
+file that only you can read. All commands use the profile of the latest `rung login`, unless
+--profile, --server or the environment says otherwise.
 
 Examples:
   rung login production --url https://webhooks.example.com --key-command 'pass show rung'
@@ -99,6 +104,8 @@ pub(super) struct Access {
 pub(super) struct Meant {
     pub(super) url: String,
     key: Option<KeySource>,
+    /// The profile, where nothing but its being in use has chosen it.
+    in_use: Option<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -129,13 +136,19 @@ enum KeySource {
 
 /// The Rung that is meant and its key: see [`meant`].
 pub(super) fn access(profile: Option<&str>, url: Option<&str>) -> Result<Access, Error> {
-    let Meant { url, key } = meant(profile, url)?;
-    let key = match key {
-        Some(source) => source.read()?,
-        None => match env("RUNG_KEY") {
-            Some(key) => key,
-            None => dev_key(&url)?,
-        },
+    let Meant { url, key, in_use } = meant(profile, url)?;
+    let own = env("RUNG_KEY");
+    if let (Some(name), Some(_)) = (in_use, &own) {
+        // Neither key goes where it may not belong, and nobody has to guess which of the two is used.
+        let problem = format!(
+            "RUNG_KEY is set without RUNG_URL, and the profile {name} is in use: set RUNG_URL too, or unset RUNG_KEY, or add --profile {name}"
+        );
+        return Err(Usage(problem).into());
+    }
+    let key = match (key, own) {
+        (Some(source), _) => source.read()?,
+        (None, Some(key)) => checked_key(&key).map_err(|problem| format!("RUNG_KEY: {problem}"))?,
+        (None, None) => dev_key(&url)?,
     };
     Ok(Access { url, key })
 }
@@ -148,18 +161,23 @@ pub(super) fn meant(profile: Option<&str>, url: Option<&str>) -> Result<Meant, E
         (None, None) => env("RUNG_PROFILE"),
     };
     if let Some(name) = chosen {
-        return Ok(Config::read()?.profile(&name)?.meant());
+        return Config::read()?.profile(&name)?.meant(None);
     }
     let url = url.map(str::to_owned).or_else(|| env("RUNG_URL"));
-    if url.is_none() && env("RUNG_KEY").is_none() {
+    if url.is_none() {
         let config = Config::read()?;
         if let Some(name) = &config.current {
-            return Ok(config.profile(name)?.meant());
+            return config.profile(name)?.meant(Some(name));
         }
     }
     let url =
         base(url.as_deref().unwrap_or(LOCAL)).map_err(|problem| format!("RUNG_URL: {problem}"))?;
-    Ok(Meant { url, key: None })
+    without_user(&url)?;
+    Ok(Meant {
+        url,
+        key: None,
+        in_use: None,
+    })
 }
 
 /// The key that `rung dev` keeps where the command is run; only for a Rung on this machine.
@@ -202,17 +220,19 @@ impl Config {
                 0 => "there is none yet".to_owned(),
                 _ => format!("there are {}", names.join(", ")),
             };
-            format!("profile {name:?} not found: {there}; `rung login {name}` makes it").into()
+            format!("no profile {name:?}; {there}; `rung login {name}` creates it").into()
         })
     }
 }
 
 impl Profile {
-    fn meant(&self) -> Meant {
-        Meant {
+    fn meant(&self, in_use: Option<&str>) -> Result<Meant, Error> {
+        without_user(&self.url)?;
+        Ok(Meant {
             url: self.url.clone(),
             key: Some(self.key.clone()),
-        }
+            in_use: in_use.map(str::to_owned),
+        })
     }
 }
 
@@ -258,6 +278,7 @@ fn checked_key(text: &str) -> Result<String, Error> {
 }
 
 pub(crate) fn login(args: &Login, out: &mut impl Write) -> Result<ExitCode, Error> {
+    without_user(&args.url)?;
     let mut stored = None;
     let source = match (&args.key_file, &args.key_env, &args.key_command) {
         (Some(path), ..) => KeySource::File(std::path::absolute(path)?),
@@ -277,6 +298,8 @@ pub(crate) fn login(args: &Login, out: &mut impl Write) -> Result<ExitCode, Erro
         write_own(path, &format!("{key}\n"))?;
     }
     let mut config = Config::read()?;
+    let kept = kept_key(&args.name)?;
+    let is_used = matches!(&source, KeySource::File(path) if *path == kept);
     let profile = Profile {
         url: args.url.clone(),
         key: source,
@@ -284,6 +307,9 @@ pub(crate) fn login(args: &Login, out: &mut impl Write) -> Result<ExitCode, Erro
     config.profiles.insert(args.name.clone(), profile);
     config.current = Some(args.name.clone());
     config.write()?;
+    if !is_used {
+        remove(&kept)?;
+    }
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     writeln!(
         out,
@@ -324,10 +350,7 @@ pub(crate) fn main(command: &Profiles, out: &mut impl Write) -> Result<ExitCode,
                 config.current = None;
             }
             config.write()?;
-            match fs::remove_file(kept_key(name)?) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => {}
-            }
+            remove(&kept_key(name)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -370,7 +393,11 @@ fn kept_key(profile: &str) -> Result<PathBuf, Error> {
 /// A file that only its owner reads.
 fn read_own(path: &Path) -> Result<String, Error> {
     let told = |error: io::Error| format!("{}: {error}", path.display());
-    let mode = fs::metadata(path).map_err(told)?.permissions().mode();
+    let metadata = fs::metadata(path).map_err(told)?;
+    if metadata.is_dir() {
+        return Err(format!("{} is a folder: name the file with the key", path.display()).into());
+    }
+    let mode = metadata.permissions().mode();
     if mode & OTHERS != 0 {
         let path = path.display();
         return Err(
@@ -397,10 +424,12 @@ pub(super) fn write_own(path: &Path, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The one place where commands read the environment beside clap's.
-#[allow(clippy::disallowed_methods)]
-fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -411,18 +440,23 @@ fn name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The URL of a Rung, without the slash at its end.
+/// A user and password in a URL. It is not refused with the flags: what is wrong with a flag is told with its value.
+fn without_user(url: &str) -> Result<(), Error> {
+    let parsed = Url::parse(url)?;
+    if parsed.username().is_empty() && parsed.password().is_none() {
+        return Ok(());
+    }
+    let problem = "the URL of Rung has a user or a password: leave them out, and use `rung login` for the key";
+    Err(Usage(problem.to_owned()).into())
+}
+
+/// The URL of a Rung, without the slash at its end. It may have a user: see [`without_user`].
 pub(super) fn base(text: &str) -> Result<String, String> {
     let url =
         Url::parse(text).map_err(|error| format!("{error}: write http://HOST or https://HOST"))?;
-    let is_plain = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
+    let is_plain = url.query().is_none() && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || !is_plain {
-        return Err(
-            "write http://HOST or https://HOST, without user, query and fragment".to_owned(),
-        );
+        return Err("write http://HOST or https://HOST, without query and fragment".to_owned());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
@@ -479,6 +513,25 @@ mod tests {
     }
 
     #[test]
+    fn a_user_in_a_url_is_not_repeated() {
+        for wrong in ["http://user@a", "https://user:pass@a", "https://:pass@a"] {
+            let url = base(wrong).unwrap();
+            let refused = without_user(&url).unwrap_err().to_string();
+            assert!(refused.contains("leave them out"), "{refused}");
+            assert!(!refused.contains("pass@"), "{refused}");
+        }
+        without_user("http://127.0.0.1:8080").unwrap();
+    }
+
+    #[test]
+    fn a_folder_has_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = read_own(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("is a folder"), "{refused}");
+        assert!(!refused.contains("chmod"), "{refused}");
+    }
+
+    #[test]
     fn a_key_is_one_word() {
         assert_eq!(checked_key(" ra_1\n").unwrap(), "ra_1");
         for wrong in ["", "\n", "two words", "two\nlines", "ra_ü"] {
@@ -493,14 +546,7 @@ mod tests {
             base("http://127.0.0.1:8080/base/").unwrap(),
             "http://127.0.0.1:8080/base"
         );
-        for wrong in [
-            "",
-            "a.example",
-            "ftp://a",
-            "http://user@a",
-            "http://a?b",
-            "http://a#b",
-        ] {
+        for wrong in ["", "a.example", "ftp://a", "http://a?b", "http://a#b"] {
             assert!(base(wrong).is_err(), "{wrong}");
         }
     }

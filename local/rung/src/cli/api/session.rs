@@ -39,21 +39,20 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Makes a call and shows its answer; with `wait`, also the end of its job.
+    /// Makes a call and shows its answer; with `wait`, once its job has ended.
     pub(super) async fn ask(&mut self, ask: Ask) -> Result<ExitCode, Error> {
-        let data = self.client.call(ask.method, &ask.path, ask.sent).await?;
-        self.show(&data, ask.of, ask.once)?;
-        match data["job"]["id"].as_str().filter(|_| ask.wait) {
-            Some(job) => {
-                let job = self.until_ended(job).await?;
-                self.show(&job, "job", None)?;
-                Ok(match job["job"]["status"].as_str() {
-                    Some("succeeded") => ExitCode::SUCCESS,
-                    _ => ExitCode::FAILURE,
-                })
-            }
-            None => Ok(ExitCode::SUCCESS),
+        let mut data = self.client.call(ask.method, &ask.path, ask.sent).await?;
+        let job = data["job"]["id"].as_str().filter(|_| ask.wait);
+        if let Some(job) = job.map(str::to_owned) {
+            self.note(&format!("waiting for {job} to end"));
+            data["job"] = self.until_ended(&job).await?["job"].take();
         }
+        self.show(&data, ask.of, ask.once)?;
+        let status = ask.must_succeed.map(|thing| &data[thing]["status"]);
+        Ok(match status {
+            Some(status) if status != "succeeded" => ExitCode::FAILURE,
+            _ => ExitCode::SUCCESS,
+        })
     }
 
     /// Makes the call that examines a receiver, and shows its report; fails if something is wrong.

@@ -108,8 +108,10 @@ const COLUMNS: &[(&str, &[&str])] = &[
             "expires_at",
         ],
     ),
+    ("old_secrets", &["secret", "expires_at"]),
     ("profiles", &["name", "url", "key", "in_use"]),
     ("refused", &["line", "kind", "error.code", "error.message"]),
+    ("signatures", &["header", "scheme"]),
     ("tenants", &["id", "name", "dialect", "plan", "created_at"]),
     (
         "webhooks",

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,10 +23,10 @@ use super::{
 /// The flags of `export`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Secrets are left out unless they are asked for; without them, each webhook gets a new one where it is imported.
+Without `--include secrets`, each webhook gets a new secret where it is imported.
 
 Examples:
-  rung export --output rung.ndjson                        all tenants
+  rung export --output rung.ndjson    # all tenants
   rung export --tenant acme --include secrets | rung import --profile new")]
 pub(crate) struct Export {
     /// What is left out otherwise: secrets, events or logs; repeatable
@@ -40,7 +40,8 @@ pub(crate) struct Export {
 /// The flags of `import`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-An import can be repeated: what is there already as a line says stays so. It fails if a line is refused; the others are imported.
+An import can be repeated: what already matches a line is left alone. It fails if a line is
+refused; the others are imported.
 
 Examples:
   rung import rung.ndjson
@@ -65,7 +66,9 @@ impl Remote for Export {
         let job = begun["job"]["id"].as_str().unwrap_or_default();
         let ended = session.until_ended(job).await?;
         if ended["job"]["status"] != "succeeded" {
-            return Err(format!("the export has not succeeded: `rung jobs show {job}`").into());
+            return Err(
+                format!("the export did not succeed: `rung jobs show {job}` says why").into(),
+            );
         }
         let first = format!("/v1/jobs/{job}/output");
         match &self.output {
@@ -74,12 +77,11 @@ impl Remote for Export {
             Some(path) => {
                 let told = |error: io::Error| format!("--output {}: {error}", path.display());
                 let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
+                let folder = folder.unwrap_or(Path::new("."));
+                // What is wrong with the file below tells its own name, which nobody knows.
+                fs::metadata(folder).map_err(told)?;
                 // It has the mode 0600, and takes its place when it is whole.
-                let file = match folder {
-                    Some(folder) => tempfile::NamedTempFile::new_in(folder),
-                    None => tempfile::NamedTempFile::new_in("."),
-                };
-                let mut file = file.map_err(told)?;
+                let mut file = tempfile::NamedTempFile::new_in(folder).map_err(told)?;
                 pages(session, first, &mut file).await?;
                 file.persist(path).map_err(|error| told(error.error))?;
             }
@@ -211,7 +213,7 @@ impl Lines {
             if read == most && line.last() != Some(&b'\n') {
                 let number = self.handled + u64::try_from(self.waiting.len()).unwrap_or(0) + 1;
                 return Err(format!(
-                    "line {number} is longer than {most} bytes, so it is no line of an export"
+                    "line {number} is longer than {most} bytes, so it is not a line of an export"
                 )
                 .into());
             }
@@ -248,7 +250,7 @@ impl Lines {
             None => self.waiting.len(),
         };
         if handled == 0 {
-            return Err("the import does not get on: Rung handled none of the lines".into());
+            return Err("the import makes no progress: Rung handled none of the lines".into());
         }
         self.waiting.drain(..handled);
         self.handled += u64::try_from(handled)?;
@@ -259,7 +261,7 @@ impl Lines {
 /// What came of the lines.
 #[derive(Default)]
 struct Counts {
-    /// By kind: how many were new, and how many there already or not to be imported.
+    /// By kind: how many were new, and how many were there already or not to be imported.
     taken: BTreeMap<String, (u64, u64)>,
     refused: u64,
 }
@@ -284,9 +286,12 @@ impl Counts {
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (kind, (new, there)) in &self.taken {
-            writeln!(f, "{kind}: {new} new, {there} there already or left out")?;
+            writeln!(f, "{kind}: {new} new, {there} unchanged or skipped")?;
         }
-        write!(f, "{} lines refused", self.refused)
+        match self.refused {
+            1 => write!(f, "1 line refused"),
+            refused => write!(f, "{refused} lines refused"),
+        }
     }
 }
 
@@ -315,7 +320,7 @@ mod tests {
         assert_eq!(lines.batch(), b"b\nc\n");
         assert_eq!(lines.number(&[json!({"line": 2})]), [json!({"line": 4})]);
         let stuck = lines.drop_handled(Some(1)).unwrap_err().to_string();
-        assert!(stuck.contains("does not get on"), "{stuck}");
+        assert!(stuck.contains("makes no progress"), "{stuck}");
         lines.drop_handled(None).unwrap();
         assert!(!lines.fill().unwrap());
     }

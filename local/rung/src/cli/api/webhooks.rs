@@ -23,8 +23,10 @@ Examples:
   rung webhooks test webhook_5kq2m8x1r7 --tenant acme --event-type order.paid
   rung webhooks prove webhook_5kq2m8x1r7 --tenant acme
   rung webhooks update webhook_5kq2m8x1r7 --tenant acme --status active --recover
-  rung webhooks update webhook_5kq2m8x1r7 --tenant acme --client-certificate client.pem --client-key client.key
-  echo '{\"secret_headers\": {\"Authorization\": \"Bearer …\"}}' | rung webhooks update webhook_5kq2m8x1r7 --tenant acme --from -
+  rung webhooks update webhook_5kq2m8x1r7 --tenant acme \\
+    --client-certificate client.pem --client-key client.key
+  echo '{\"secret_headers\": {\"Authorization\": \"Bearer …\"}}' |
+    rung webhooks update webhook_5kq2m8x1r7 --tenant acme --from -
   rung webhooks rotate-secret webhook_5kq2m8x1r7 --tenant acme --overlap-seconds 86400")]
 pub(crate) enum Command {
     /// List webhooks
@@ -48,7 +50,7 @@ pub(crate) enum Command {
         /// The webhook's id
         id: Segment,
     },
-    /// Send a type's sample now, and show what came back
+    /// Send a type's sample now and show what came back; fail if the test failed
     Test {
         /// The webhook's id
         id: Segment,
@@ -56,7 +58,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TYPE")]
         event_type: Option<String>,
     },
-    /// Examine the receiver: what it verifies, takes, answers, and how quickly; fail if something is wrong
+    /// Examine the receiver: what it verifies, accepts and answers, and how quickly; fail if something is wrong
     Prove {
         /// The webhook's id
         id: Segment,
@@ -90,7 +92,7 @@ pub(crate) enum Command {
 
 #[derive(clap::Args, Serialize)]
 pub(crate) struct Filters {
-    /// Only those that stand so: healthy, failing, paused, disabled; separated by commas
+    /// Only these states of health: healthy, failing, paused, disabled; separated by commas
     #[arg(long)]
     health: Option<String>,
     /// Only active or disabled ones
@@ -162,7 +164,7 @@ struct Fields {
 struct ClientCertificate {
     /// A PEM file with the client certificate to present to the receiver
     #[arg(
-        id = "client_certificate",
+        id = "client_certificate.certificate",
         long = "client-certificate",
         value_name = "FILE",
         value_parser = content,
@@ -175,7 +177,7 @@ struct ClientCertificate {
         long = "client-key",
         value_name = "FILE",
         value_parser = content,
-        requires = "client_certificate"
+        requires = "client_certificate.certificate"
     )]
     private_key: Option<Content>,
 }
@@ -245,7 +247,7 @@ impl Remote for Command {
             Self::Delete { id } => Ask::delete(format!("/v1/webhooks/{id}"), OF),
             Self::Test { id, event_type } => {
                 let body = json!({ "event_type": event_type });
-                Ask::post(format!("/v1/webhooks/{id}/test"), &body, "log")
+                Ask::post(format!("/v1/webhooks/{id}/test"), &body, "log").must_succeed("log")
             }
             Self::Prove { id, event_type } => {
                 let body = json!({ "event_type": event_type });

@@ -37,6 +37,7 @@ use super::{
     Error,
     check::{Request, check, is_refused},
     choice, json_line,
+    problem::Usage,
     receiver::{Arrival, asked_to_end, serve},
     runtime,
     screen::{QUIET, TITLE, paint},
@@ -53,13 +54,13 @@ const DESCRIPTORS: usize = 128;
 Examples:
   rung listen --port 9000
   RUNG_SECRET=whsec_… rung listen --dialect odin
-  rung listen --fail 3 --dialect bharatcart       the first 3 attempts of each event fail
+  rung listen --fail 3 --dialect bharatcart    # the first 3 attempts of each event fail
   rung listen --forward http://127.0.0.1:3000/hooks
-  rung listen --status 410                        what happens when a receiver is gone
-  rung listen --create --tenant acme              a webhook of a running Rung, until it ends
+  rung listen --status 410                     # what happens when a receiver is gone
+  rung listen --create --tenant acme           # a webhook of a running Rung, until it ends
 
-With a secret, what does not verify is answered 401, as a receiver would. What a signature covers and nothing here knows
-(a tenant's id, say) is told and not refused.")]
+With a secret, requests that do not verify get a 401. If a signature covers something that `listen`
+cannot know, such as a tenant's id, it says so and accepts the request.")]
 pub(crate) struct Args {
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9000", value_parser = crate::flags::address)]
@@ -71,10 +72,8 @@ pub(crate) struct Args {
     /// [default: all built-in dialects]
     #[arg(long, value_name = "DIALECT")]
     dialect: Vec<String>,
-    /// The webhook's secret; repeatable, during a rotation or for several webhooks.
-    /// Use RUNG_SECRET to keep it out of the process list
-    #[arg(long, env = "RUNG_SECRET", hide_env_values = true)]
-    secret: Vec<String>,
+    #[command(flatten)]
+    secrets: choice::Secrets,
     /// The webhook's URL as the sender has it, if signatures cover it
     /// [default: http://, and the host and path of the request]
     #[arg(long, value_name = "URL")]
@@ -98,7 +97,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     time_scale: u32,
     /// Exit after N requests
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Print all headers
     #[arg(long)]
@@ -120,6 +119,30 @@ fn status(text: &str) -> Result<StatusCode, String> {
     status.ok_or_else(|| "must be a status from 200 to 599".to_owned())
 }
 
+/// Refuses a status that has no effect, or not the one that is asked for.
+fn check_status(args: &Args, dialects: &[Arc<Dialect>]) -> Result<(), Usage> {
+    let Some(status) = args.status else {
+        return Ok(());
+    };
+    if args.fail.is_none() {
+        return match args.forward {
+            Some(_) => Err(Usage(
+                "--status: add --fail, as --forward returns the status of your receiver".to_owned(),
+            )),
+            None => Ok(()),
+        };
+    }
+    let succeeds = |dialect: &&Arc<Dialect>| dialect.is_success(status.as_u16());
+    match dialects.iter().find(succeeds) {
+        Some(dialect) => Err(Usage(format!(
+            "--status: {} counts {} as a success, so nothing would fail: choose another, such as 500",
+            dialect.name,
+            status.as_u16()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Runs until SIGINT or SIGTERM, or until `--count` requests have come.
 pub(super) fn main(args: Args) -> Result<ExitCode, Error> {
     runtime()?.block_on(run(args))
@@ -130,6 +153,8 @@ async fn run(mut args: Args) -> Result<ExitCode, Error> {
         .port
         .map_or(args.addr, |port| (Ipv4Addr::LOCALHOST, port).into());
     let mut dialects = choice::dialects(&args.dialect)?;
+    let mut secrets = args.secrets.read()?;
+    check_status(&args, &dialects)?;
     let tcp = TcpListener::bind(addr)
         .await
         .map_err(|error| format!("cannot listen on {addr}: {error}; choose another --port"))?;
@@ -137,14 +162,14 @@ async fn run(mut args: Args) -> Result<ExitCode, Error> {
     let interrupted = asked_to_end()?;
     let registration = Registration::make(&args.wish, &url).await?;
     if let Some(registration) = &registration {
-        args.secret.extend(registration.secret.clone());
+        secrets.extend(registration.secret.clone());
         args.url = args.url.or_else(|| args.wish.public_url.clone());
         // What comes is in its dialect; one that is not built in is told by its headers, as without it.
         if let Some(dialect) = registration.dialect().filter(|_| args.dialect.is_empty()) {
             dialects = vec![dialect];
         }
     }
-    if let Err(error) = announce(&args, &dialects, &url, registration.as_ref()) {
+    if let Err(error) = announce(&args, &dialects, secrets.len(), &url, registration.as_ref()) {
         if let Some(registration) = registration {
             registration.remove().await?;
         }
@@ -153,6 +178,7 @@ async fn run(mut args: Args) -> Result<ExitCode, Error> {
     let (enough, mut had_enough) = watch::channel(false);
     let listener = Arc::new(Listener {
         args,
+        secrets,
         dialects,
         transport: egress::Client::new(
             egress::Policy::default(),
@@ -191,6 +217,7 @@ async fn run(mut args: Args) -> Result<ExitCode, Error> {
 fn announce(
     args: &Args,
     dialects: &[Arc<Dialect>],
+    secrets: usize,
     url: &str,
     registration: Option<&Registration>,
 ) -> Result<(), Error> {
@@ -204,7 +231,7 @@ fn announce(
     if let Some(registration) = registration {
         writeln!(out, "{}", paint(QUIET, registration))?;
     }
-    let secrets = match args.secret.len() {
+    let secrets = match secrets {
         0 => "not verifying, because no secret is given".to_owned(),
         1 => "verifying with 1 secret".to_owned(),
         n => format!("verifying with {n} secrets"),
@@ -216,6 +243,7 @@ fn announce(
 
 struct Listener {
     args: Args,
+    secrets: Vec<String>,
     dialects: Vec<Arc<Dialect>>,
     transport: egress::Client,
     seen: Mutex<Seen>,
@@ -242,7 +270,7 @@ impl Listener {
         let is_signed = challenge.is_none() || arrival.method == Method::POST;
         let url = self.url_of(&arrival);
         let checks = dialect
-            .filter(|_| is_signed && !self.args.secret.is_empty())
+            .filter(|_| is_signed && !self.secrets.is_empty())
             .map(|dialect| {
                 let request = Request {
                     headers: &arrival.headers,
@@ -251,7 +279,7 @@ impl Listener {
                     url: &url,
                     tenant: self.args.wish.place.tenant().unwrap_or_default(),
                     webhook_id: self.webhook_id.as_deref().unwrap_or_default(),
-                    secrets: &self.args.secret,
+                    secrets: &self.secrets,
                     now_s: wall_ms / 1000,
                     tolerance_s: self.args.tolerance,
                 };

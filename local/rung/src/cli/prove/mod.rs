@@ -28,12 +28,13 @@ const DESCRIPTORS: usize = 32;
 /// The flags of `prove`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-It sends about ten deliveries of a sample event with the header `Rung-Test: true`: your receiver may take them as tests.
-Ends with 0 if nothing is wrong, else with 1, and says how to mend it.
+Sends about ten deliveries of a sample event with the header `Rung-Test: true`, so that your
+receiver can tell them from others.
+Exits with 0 if nothing is wrong, else with 1, and says what to change.
 
 Examples:
   RUNG_SECRET=whsec_… rung prove https://api.example.com/hooks --dialect odin
-  RUNG_SECRET=whsec_… rung prove http://127.0.0.1:3000/hooks --dialect ours.toml --type order.paid --json")]
+  rung prove http://127.0.0.1:3000/hooks --secret-file secret --dialect ours.toml --json")]
 pub(crate) struct Args {
     /// The receiver's URL
     #[arg(value_name = "URL", value_parser = url)]
@@ -41,9 +42,8 @@ pub(crate) struct Args {
     /// A dialect's name or the path of its file
     #[arg(long, value_name = "DIALECT", default_value = "standard")]
     dialect: String,
-    /// The secret that the receiver verifies with; use RUNG_SECRET to keep it out of the process list
-    #[arg(long, env = "RUNG_SECRET", hide_env_values = true)]
-    secret: String,
+    #[command(flatten)]
+    secrets: choice::Secrets,
     /// The type whose sample is sent [default: the dialect's first]
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<String>,
@@ -63,7 +63,10 @@ fn url(text: &str) -> Result<Url, String> {
 
 pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error> {
     let dialect = choice::dialect(&args.dialect)?;
-    dialect.check_secret(&args.secret)?;
+    let secret = args.secrets.first()?;
+    dialect
+        .check_secret(&secret)
+        .map_err(|fault| format!("the secret {fault}"))?;
     let catalogue = &dialect.catalogue;
     let event_type = match &args.event_type {
         Some(event_type) => catalogue.resolve_type(event_type),
@@ -82,7 +85,7 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
     let examination = Examination {
         poster: &Poster::new(Arc::new(client), clock.clone()),
         clock: &*clock,
-        webhook: &webhook(args, &dialect)?,
+        webhook: &webhook(&args.url, secret, &dialect)?,
         dialect: &dialect,
         event_type,
         takes: &|data| schema.is_none_or(|schema| schema.check(data).violations.is_empty()),
@@ -102,12 +105,12 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
 }
 
 /// A webhook of nobody's with the receiver that is examined.
-fn webhook(args: &Args, dialect: &Dialect) -> Result<Webhook, Error> {
+fn webhook(url: &Url, secret: String, dialect: &Dialect) -> Result<Webhook, Error> {
     let now_ms = SystemClock.now_ms();
     Ok(Webhook {
         tenant: TenantId::parse("prove")?,
         id: WebhookId::parse("wh_prove")?,
-        url: args.url.to_string(),
+        url: url.to_string(),
         events: vec![EVERY_TYPE.to_owned()],
         filter: None,
         rate_limit: None,
@@ -116,7 +119,7 @@ fn webhook(args: &Args, dialect: &Dialect) -> Result<Webhook, Error> {
         keep_alive: None,
         name: None,
         description: None,
-        secret: Secret::new(args.secret.clone()),
+        secret: Secret::new(secret),
         old_secrets: Vec::new(),
         headers: BTreeMap::new(),
         secret_headers: BTreeMap::new(),
