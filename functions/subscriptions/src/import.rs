@@ -161,7 +161,7 @@ impl Import {
             ("webhook", _) => {
                 let id = text(thing, "id").unwrap_or_default();
                 let request = request(thing, &[]);
-                return webhooks::import(&self.state, &headers, id, request).await;
+                return Box::pin(webhooks::import(&self.state, &headers, id, request)).await;
             }
             (_, tenant) => {
                 let name = text(thing, "type").unwrap_or_default().to_owned();
