@@ -355,6 +355,7 @@ pub(crate) async fn put(
         let tenant = Tenant {
             id: present.id.clone(),
             webhooks: present.webhooks,
+            webhook_shards: present.webhook_shards.clone(),
             version: present.version,
             changes: present.changes.clone(),
             portal_round: present.portal_round,
