@@ -372,11 +372,11 @@ async fn only_what_cannot_be_taken_now_comes_again_and_not_for_ever() {
         }
         records
     };
-    // From now on this process has acme's webhooks at hand, and cannot read anybody else's.
+    // From now on this process has acme's webhooks at hand, and cannot read those of brim.
     let first = message("first", event("acme", "a.b", 0), json!({}));
     assert_eq!(way_in.take(vec![first]).await, [] as [&str; 0]);
     assert_eq!(sent(&world, &acme, &webhook).await, of_type("a.b", &[0]));
-    world.throttled.set(&["W#"]);
+    world.throttled.set(&["W#brim#"]);
     assert_eq!(
         way_in.take(handed(EVENT_RECEIVES - 1)).await,
         ["unread", "over", "half"]
@@ -387,7 +387,7 @@ async fn only_what_cannot_be_taken_now_comes_again_and_not_for_ever() {
     world.pass(400_000).await;
     let taken = of_type("a.b", &[0, 1, 6]);
     assert_eq!(sent(&world, &acme, &webhook).await, taken);
-    world.throttled.set(&["W#"]);
+    world.throttled.set(&["W#brim#"]);
     assert_eq!(way_in.take(handed(EVENT_RECEIVES)).await, [] as [&str; 0]);
     let letters = way_in.letters.taken().into_iter();
     let mut codes: Vec<_> = letters

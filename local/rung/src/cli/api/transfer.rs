@@ -77,7 +77,7 @@ impl Remote for Export {
             Some(path) => {
                 let told = |error: io::Error| format!("--output {}: {error}", path.display());
                 let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
-                let folder = folder.unwrap_or(Path::new("."));
+                let folder = folder.unwrap_or_else(|| Path::new("."));
                 // What is wrong with the file below tells its own name, which nobody knows.
                 fs::metadata(folder).map_err(told)?;
                 // It has the mode 0600, and takes its place when it is whole.
