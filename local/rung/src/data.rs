@@ -186,14 +186,27 @@ fn close_to_others(path: &Path) -> Result<(), DataError> {
     }
     for entry in entries {
         let path = entry.path();
-        let file = fs::symlink_metadata(&path).map_err(fault(&path))?;
-        if file.is_symlink() {
-            return Err(DataError::Link(path));
+        match close_file_to_others(&path) {
+            // SQLite removes files of its own while a database is closed: that of a `rung` that is about to end.
+            Err(error) if is_gone(&error) => {}
+            closed => closed?,
         }
-        if file.is_file() && file.mode() & OTHERS != 0 {
-            let mode = Permissions::from_mode(FILE_MODE);
-            fs::set_permissions(&path, mode).map_err(fault(&path))?;
-        }
+    }
+    Ok(())
+}
+
+fn is_gone(error: &DataError) -> bool {
+    matches!(error, DataError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
+fn close_file_to_others(path: &Path) -> Result<(), DataError> {
+    let file = fs::symlink_metadata(path).map_err(fault(path))?;
+    if file.is_symlink() {
+        return Err(DataError::Link(path.to_owned()));
+    }
+    if file.is_file() && file.mode() & OTHERS != 0 {
+        let mode = Permissions::from_mode(FILE_MODE);
+        fs::set_permissions(path, mode).map_err(fault(path))?;
     }
     Ok(())
 }
@@ -340,5 +353,16 @@ mod tests {
         }
         let refused = DataFolder::open(folder.path()).err().unwrap();
         assert!(matches!(refused, DataError::Foreign(_)), "{refused}");
+    }
+
+    #[test]
+    fn a_file_that_goes_while_the_folder_is_read_is_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = close_file_to_others(&folder.path().join("dynamodb.sqlite-shm")).unwrap_err();
+        assert!(is_gone(&gone), "{gone}");
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let wrong = close_file_to_others(&file.join("in it")).unwrap_err();
+        assert!(!is_gone(&wrong), "{wrong}");
     }
 }
