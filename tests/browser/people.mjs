@@ -6,7 +6,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ADMIN_KEY, PATIENCE_MS, call as callAt, faults, opened, picture, receive, signedIn as signedInAt, start, until, verifies } from "./kit.mjs";
+import { ADMIN_KEY, call as callAt, faults, opened, picture, receive, signedIn as signedInAt, start, until, verifies } from "./kit.mjs";
+
+/** What a person needs at most for what follows a failure: less than the wait of reward, and more than the first of badger. */
+const REST_MS = 20_000;
 
 let base, browser, stop, receiver;
 let refusing = false;
@@ -106,9 +109,9 @@ for (const { dialect, plan, name, choose, events, signature } of SEEDS) {
     const type = sent.headers["x-patra-event"] ?? JSON.parse(sent.body).event ?? JSON.parse(sent.body).type;
     await call(tenant, "POST", "/v1/events", { type, data: {} });
     // Of a delivery that is due, the ladder makes the attempt, and not the button: none is due while the rest goes on.
-    await until("a wait of minutes", async () => {
+    await until("a wait that outlasts the rest", async () => {
       const { deliveries } = await call(tenant, "GET", `/v1/webhooks/${webhook.id}/deliveries?status=pending`);
-      return deliveries.some(({ next_attempt_at: next }) => Date.parse(next) - Date.now() > PATIENCE_MS);
+      return deliveries.some(({ next_attempt_at: next }) => Date.parse(next) - Date.now() > REST_MS);
     });
     await page.click("tr:has-text('503') >> a.row-link");
     await page.waitForSelector("text=down for maintenance");
