@@ -81,7 +81,7 @@ const LIFTED: [(&str, &str); 12] = [
         "a program that measures time",
     ),
     (
-        "local/rung/src/cli/api/profiles.rs",
+        "local/rung/src/cli/choice.rs",
         "the key and the place for a command line",
     ),
     (
