@@ -72,6 +72,8 @@ impl World {
             &ended,
             &times("webhook.failing", "failing_since"),
         );
+        let resumed = times("webhook.resumed", "paused_at");
+        self.must_be_within("resumed", &resumed, &times("webhook.paused", "paused_at"));
         let (disabled, told_of) = (
             self.disabled_by_rules().await,
             times("webhook.disabled", "disabled_at"),

@@ -149,4 +149,12 @@ impl Control {
         let message = Message::Notice(notice);
         Ok(self.queue.send(QueueName::Retry, &message, 0).await?)
     }
+
+    /// Makes several durable, together.
+    pub(super) async fn notify_all(&self, notices: Vec<Notice>) -> Result<(), FlowError> {
+        let messages = notices.into_iter().map(|it| (Message::Notice(it), 0));
+        let messages: Vec<_> = messages.collect();
+        let sent = self.queue.send_all(QueueName::Retry, &messages).await;
+        Ok(sent.into_iter().collect::<Result<(), _>>()?)
+    }
 }

@@ -23,10 +23,11 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::{Attempt, Trigger},
+        attempt::{Attempt, LogId, Trigger},
         delivery::Delivery,
         id::{TenantId, WebhookId},
         message::{AttemptMessage, Message, Release, Turn},
+        notice::Notice,
         pause::{Gate, Pause, Signal},
         position::Position,
         stored::Stored,
@@ -264,14 +265,37 @@ impl Control {
         let begun = pause.ended_ms.is_none() && pause.log_id.as_deref() == Some(&*log_id);
         let ended = pause.ended_ms.is_some() && pause.is_probe(&log_id);
         if (begun || ended) && self.operator.listens_to(webhook).await? {
-            let notice = if begun {
-                webhook.paused_by(&pause, attempt)
+            if begun {
+                self.notify(webhook.paused_by(&pause, attempt)).await?;
             } else {
-                webhook.resumed_by(&pause, attempt)
-            };
-            self.notify(notice).await?;
+                let resumed = webhook.resumed_by(&pause, attempt);
+                self.notify_of_end(webhook, &pause, resumed).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Notifies the operator of a pause's end, and of its beginning too: whoever began it may have died before that was sent. What was
+    /// sent already has the same event id.
+    async fn notify_of_end(
+        &self,
+        webhook: &Webhook,
+        pause: &Pause,
+        resumed: Notice,
+    ) -> Result<(), FlowError> {
+        let log_id = pause.log_id.as_deref().and_then(LogId::parse);
+        let begun_by = match log_id {
+            Some(log_id) => {
+                let (tenant, id) = (&webhook.tenant, &webhook.id);
+                self.store.log_entry(tenant, id, &log_id).await?
+            }
+            None => None,
+        };
+        let paused = match begun_by {
+            Some(attempt) => webhook.paused_by(pause, &attempt),
+            None => webhook.paused_by_hand(pause),
+        };
+        self.notify_all(vec![paused, resumed]).await
     }
 
     async fn replace_pause(
@@ -337,12 +361,17 @@ impl Control {
                 )
                 .await?;
         }
-        let notice = match (stood, stored.value.ended_ms) {
-            (Some(_), Some(_)) => webhook.resumed_by_hand(&stored.value),
-            (None, None) => webhook.paused_by_hand(&stored.value),
-            _ => return Ok(()),
-        };
-        self.notify_operator(notice).await
+        let pause = &stored.value;
+        if stood.is_some() == pause.ended_ms.is_none() || !self.operator.listens_to(webhook).await?
+        {
+            return Ok(());
+        }
+        if stood.is_some() {
+            let resumed = webhook.resumed_by_hand(pause);
+            self.notify_of_end(webhook, pause, resumed).await
+        } else {
+            self.notify(webhook.paused_by_hand(pause)).await
+        }
     }
 
     /// Sends a page of what waits for a webhook and is due, or nearly, once more. What is still to wait takes another turn.
