@@ -212,6 +212,7 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   assert.equal(await page.inputValue("input#plan"), "pro");
   await page.fill("#plan", "");
   await page.click("#make-tenant");
+  await page.waitForURL(/#\/t\/shop/);
   await page.click("#nav >> text=API keys");
   await page.fill("#key-name", "backend");
   await page.click("#make-key");
@@ -315,6 +316,21 @@ async function held(page) {
   });
   return release;
 }
+
+test("whoever has gone to another page stays there when the answer comes", async () => {
+  const { page, context } = await signedIn(ADMIN_KEY);
+  await page.fill("#tenant-name", "Left");
+  await page.route("**/v1/tenants", async (route) => {
+    if (route.request().method() === "POST") await page.evaluate(() => { location.hash = "#/keys"; });
+    await route.fallback();
+  });
+  const answered = page.waitForResponse((response) => response.request().method() === "POST");
+  await page.click("#make-tenant");
+  assert.equal((await answered).status(), 201);
+  await page.waitForSelector(".message:has-text('Tenant created.')");
+  assert.match(page.url(), /#\/keys$/);
+  await context.close();
+});
 
 test("a second click makes nothing twice, nor does another try where nobody answered", async () => {
   await addTenant("twice", "standard");

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+import typing
 
 import pytest
 
@@ -12,18 +13,7 @@ from rung import Dialect, VerificationError, verify
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
 OLD_SECRET = "whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ=="
 BODY = '{"id":"evt_1","type":"user.lesson.completed","event":"order.paid","data":{"name":"Müller"}}'.encode()
-DIALECTS: list[Dialect] = [
-    "standard",
-    "reward",
-    "badger",
-    "patra",
-    "bharatcart",
-    "odin",
-    "github",
-    "shopify",
-    "slack",
-    "stripe",
-]
+DIALECTS: tuple[Dialect, ...] = typing.get_args(Dialect)
 TIMED: list[Dialect] = ["standard", "reward", "odin", "slack", "stripe"]
 
 

@@ -101,6 +101,7 @@ export async function eventType({ call, ask, act, say, can, confirmed, go, link,
         about.sample && body(textOf("sample"), t`Sample data`)),
       about.schema && h("section", { class: "card" },
         h("h2", null, t`Data`),
+        h("p", { class: "sub" }, t`Version ${about.schema_version} of the schema`),
         members.length > 0 && table(t`Members of the data`, [t`Member`, t`Type`, t`Required`, t`Description`], members),
         body(textOf("schema"), "JSON Schema"))),
   };

@@ -94,6 +94,7 @@ export default {
   "Sample data": "Beispieldaten",
   "Data": "Daten",
   "Members of the data": "Felder der Daten",
+  "Version {0} of the schema": "Version {0} des Schemas",
   "Member": "Feld",
   "Required": "Pflicht",
   "{0} succeeded, {1} failed": "{0} erfolgreich, {1} fehlgeschlagen",

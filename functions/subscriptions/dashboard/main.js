@@ -290,7 +290,8 @@ async function open() {
       const present = path === pathOf(address()) ? address().query : query;
       location.hash = link(names, { ...present, ...Object.fromEntries(changed.map((name) => [name, wanted[name]])) });
     },
-    go: (...to) => { location.hash = link(...to); },
+    /** Goes to another page, unless the person has left this one meanwhile. */
+    go: (...to) => { if (path === pathOf(address())) location.hash = link(...to); },
     /** Does something that a person asked for, then shows what came of it. */
     act: async (action) => {
       try {

@@ -57,6 +57,8 @@ pub(crate) struct EventTypeView<'a> {
     /// The JSON Schema of its data; null if that may be anything.
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     schema: Option<&'a Json>,
+    /// Which of the definition's schemas it is: 1 for the first, and one more with each change. Null without a schema.
+    schema_version: Option<u64>,
     deprecated: Option<DeprecatedView<'a>>,
     /// Whether publishing it is refused.
     archived: bool,
@@ -136,6 +138,10 @@ impl Types {
             description: definition.description.as_deref(),
             sample: definition.sample.as_ref(),
             schema: definition.schema.as_ref(),
+            schema_version: definition
+                .schema
+                .as_ref()
+                .map(|_| definition.schema_version),
             deprecated: definition.deprecated.as_ref().map(DeprecatedView::from),
             archived: definition.archived,
         }
@@ -178,6 +184,7 @@ impl Types {
             description: Some(&listed.description),
             sample: Some(&listed.sample),
             schema: listed.schema.as_ref().map(|schema| schema.given()),
+            schema_version: listed.schema.as_ref().map(|_| 1),
             deprecated: None,
             archived: false,
         })

@@ -23,6 +23,7 @@ fn example() -> Value {
         "description": "An order was paid.",
         "sample": { "order_id": "o_1", "total": 4200 },
         "schema": { "required": ["order_id"], "properties": { "total": { "type": "integer" } } },
+        "schema_version": 1,
         "deprecated": null,
         "archived": false,
     })
@@ -125,6 +126,7 @@ pub(crate) fn put_event_type(schemas: &mut Schemas) -> Operation {
             "tenant_id": { "description": "Read-only.", "type": ["string", "null"] },
             "source": { "description": "Read-only.", "type": ["string", "null"] },
             "aliases": { "description": "Read-only.", "type": ["array", "null"], "items": { "type": "string" } },
+            "schema_version": { "description": "Read-only.", "type": ["integer", "null"] },
         },
         "additionalProperties": false,
     });

@@ -41,6 +41,8 @@ impl Whole {
         let shown = shown.and_then(|shown| serde_json::to_value(shown).ok());
         let settled = ["type", "tenant_id", "source", "aliases"].map(ReadOnly::Settled);
         read_only::check(&mut fields, &settled, shown.as_ref());
+        let counted = [ReadOnly::Number("schema_version")];
+        read_only::check(&mut fields, &counted, shown.as_ref());
         let groups = fields.optional("groups", |value| {
             groups(value, name, &types.spoken.catalogue)
         });
@@ -91,12 +93,16 @@ impl Whole {
 
     /// The definition, in place of the one that was there.
     pub(super) fn definition(self, name: &str, before: Option<&Definition>) -> Definition {
+        let schemas = before.map_or(0, |before| before.schema_version);
+        let had = before.and_then(|before| before.schema.as_ref());
+        let is_new = self.schema.is_some() && self.schema.as_ref() != had;
         Definition {
             name: name.to_owned(),
             groups: self.groups,
             description: self.description,
             sample: self.sample,
             schema: self.schema,
+            schema_version: schemas + u64::from(is_new),
             deprecated: self.deprecated,
             archived: self.archived,
             revision: before.map_or(0, |before| before.revision + 1),

@@ -77,6 +77,7 @@ async fn a_definition_is_whole_and_its_deletion_restores_what_it_stood_before() 
         "description": "An order.",
         "sample": {"total": "5"},
         "schema": own,
+        "schema_version": 1,
         "deprecated": {"since": "2026-01-31T12:00:00.000Z", "use": "order.updated"},
         "archived": false,
     }});
@@ -349,6 +350,29 @@ async fn an_archived_type_is_refused_and_left_out_and_keeps_its_subscriptions() 
     assert_eq!(publish(&world, &tenant, "a.old", json!({})).await, 202);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_version_of_a_schema_counts_its_changes_alone() {
+    let world = World::new().await;
+    let tenant = world.tenant("shop", "odin", "pro").await;
+    let operator = As::operator_for("shop");
+    let path = "/v1/event-types/order.paid";
+    let (one, other) = (json!({"required": ["a"]}), json!({"required": ["b"]}));
+    for (given, version) in [
+        (json!({"description": "An order."}), Value::Null),
+        (json!({"schema": one}), json!(1)),
+        (json!({"schema": one, "description": "Paid."}), json!(1)),
+        // As somebody sends back what they have read.
+        (json!({"schema": other, "schema_version": 1}), json!(2)),
+        (json!({"schema": null}), Value::Null),
+        (json!({"schema": other}), json!(3)),
+    ] {
+        world.send(&operator, "PUT", path, given.clone()).await;
+        let read = world.get(&tenant, path).await;
+        let read = &read.data(200)["event_type"];
+        assert_eq!(read["schema_version"], version, "{given}");
+    }
+}
+
 /// Its subscribers can be found and changed as before.
 #[tokio::test(start_paused = true)]
 async fn a_deleted_type_of_a_closed_catalogue_keeps_its_subscriptions() {
@@ -509,6 +533,11 @@ async fn a_definition_that_cannot_be_used_is_refused_by_its_place() {
         ),
         (json!({"archived": "yes"}), "invalid_request", "archived"),
         (json!({"description": 7}), "invalid_request", "description"),
+        (
+            json!({"schema_version": "2"}),
+            "invalid_request",
+            "schema_version",
+        ),
         (json!({"type": "another"}), "read_only", "type"),
         (json!({"source": "tenant"}), "read_only", "source"),
         (json!({"group": "user"}), "unknown_field", "group"),

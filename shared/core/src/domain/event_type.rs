@@ -52,6 +52,8 @@ pub struct Definition {
     pub sample: Option<Json>,
     /// The JSON Schema of its `data` as it was given; perhaps when more was taken than now.
     pub schema: Option<Json>,
+    /// How many schemas it has had: the number of the present one, if there is one.
+    pub schema_version: u64,
     /// Set if it should not be published any more.
     pub deprecated: Option<Deprecated>,
     /// Whether it is refused at publishing.

@@ -116,6 +116,8 @@ impl LogFilter {
 
 /// How many entries a page may read in search of those that the filter takes. The page ends there, with a cursor.
 const SCANNED_PER_PAGE: usize = 2_000;
+/// Entries that were due at the same moment which are read at a time in search of one.
+const DUE_TOGETHER: usize = 100;
 
 impl Store {
     /// Logs a success. It may replace a failure of the same attempt: the receiver has the event.
@@ -160,6 +162,7 @@ impl Store {
         let prefix = format!("{}#", time(id.due_ms));
         let mut query = Query {
             range: Range::Prefix(&prefix),
+            limit: Some(DUE_TOGETHER),
             ..Query::of(&pk)
         };
         loop {

@@ -20,7 +20,7 @@ use rung_dialect::Dialect;
 use uuid::Uuid;
 
 use super::{
-    Query, Range, Row, Store, StoreError,
+    Query, Range, Row, RowPage, Store, StoreError,
     batch::Key,
     events::Event,
     item::{Builder, time},
@@ -305,18 +305,30 @@ impl Store {
         if from > until {
             return Ok((Vec::new(), next_shard()));
         }
-        let pk = partition(tenant, shard);
-        let query = Query {
-            range: Range::Between(&from, &until),
-            soon: Some(ATTRIBUTES),
-            limit: Some(rows),
-            ..Query::of(&pk)
-        };
-        let page = self.query(query).await?;
+        let page = self.page_of_shard(tenant, shard, (&from, &until), rows);
+        let page = page.await?;
         let last = page.after.as_ref();
         let last = last.and_then(|key| key.get("sk")?.as_s().ok());
         let next = last.map_or_else(next_shard, |last| Some(format!("{shard}#{last}")));
         Ok((entries_in(tenant, page.rows)?, next))
+    }
+
+    /// Up to so many rows of a shard, from the first key to the second one.
+    async fn page_of_shard(
+        &self,
+        tenant: &TenantId,
+        shard: u8,
+        (from, until): (&str, &str),
+        rows: usize,
+    ) -> Result<RowPage, StoreError> {
+        let pk = partition(tenant, shard);
+        let query = Query {
+            range: Range::Between(from, until),
+            soon: Some(ATTRIBUTES),
+            limit: Some(rows),
+            ..Query::of(&pk)
+        };
+        self.query(query).await
     }
 
     /// The entries of a tenant's list of events that were accepted within `span`, if no shard has more than so many rows of these.
@@ -330,16 +342,8 @@ impl Store {
         if from > until {
             return Ok(Some(Vec::new()));
         }
-        let pages = (0..EVENT_SHARDS).map(async |shard| {
-            let pk = partition(tenant, shard);
-            let query = Query {
-                range: Range::Between(&from, &until),
-                soon: Some(ATTRIBUTES),
-                limit: Some(rows),
-                ..Query::of(&pk)
-            };
-            self.query(query).await
-        });
+        let pages =
+            (0..EVENT_SHARDS).map(|shard| self.page_of_shard(tenant, shard, (&from, &until), rows));
         let pages = try_join_all(pages).await?;
         if pages.iter().any(|page| page.after.is_some()) {
             return Ok(None);

@@ -184,6 +184,7 @@ fn to_row(owner: Owner<'_>, definition: &Definition) -> Builder {
         .maybe("about", definition.description.as_ref().map(item::text))
         .maybe("sample", definition.sample.as_ref().map(item::json))
         .maybe("schema", definition.schema.as_ref().map(item::json))
+        .number("schemas", definition.schema_version)
         .maybe(
             "since",
             deprecated.map(|deprecated| item::number(deprecated.since_ms)),
@@ -203,6 +204,7 @@ fn from_row(mut row: Row, prefix: &str) -> Result<Definition, StoreError> {
         groups: row.parsed("groups", |text| serde_json::from_str(text).ok())?,
         sample: document("sample")?,
         schema: document("schema")?,
+        schema_version: row.number("schemas")?,
         archived: row.maybe_number::<u64>("arch").is_some(),
         revision: row.number("rev")?,
         deprecated: row.maybe_number("since").map(|since_ms| Deprecated {
