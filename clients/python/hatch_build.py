@@ -56,7 +56,7 @@ def is_mapping(schema: dict[str, Any]) -> bool:
 
 
 def opened(value: Any, mappings: dict[str, Any]) -> Any:
-    """Leaves out whether objects take in other members, which type checkers do not know yet.
+    """Leaves out whether objects take in other members, which type checkers do not know yet, and of which more general kind they are.
 
     Later servers know more values than this description: an enumeration takes in every other string.
     """
@@ -70,5 +70,5 @@ def opened(value: Any, mappings: dict[str, Any]) -> Any:
         described = {"description": value["description"]} if "description" in value else {}
         none = [{"type": "null"}] if "null" in value["type"] else []
         return described | {"anyOf": [{"enum": values}, {"type": "string"}, *none]}
-    left_out = "additionalProperties" if "properties" in value else None
-    return {name: opened(one, mappings) for name, one in value.items() if name != left_out}
+    left_out = {"additionalProperties", "allOf"} if "properties" in value else set()
+    return {name: opened(one, mappings) for name, one in value.items() if name not in left_out}

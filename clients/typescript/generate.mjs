@@ -32,12 +32,13 @@ function property({ name, description, schema }) {
   return [name.replace(".NAME", ""), { ...schema, description }];
 }
 
-/** Leaves out whether objects take in other members: types do not say. */
+/** Leaves out whether objects take in other members, which types do not say, and of which more general kind they are: their members stand beside it. */
 function withoutClosings(value) {
   if (Array.isArray(value)) return value.map(withoutClosings);
   if (typeof value !== "object" || value === null) return value;
   const { additionalProperties, ...rest } = value;
   if (additionalProperties !== undefined && value.properties === undefined) rest.additionalProperties = additionalProperties;
+  if (value.properties !== undefined) delete rest.allOf;
   return Object.fromEntries(Object.entries(rest).map(([name, one]) => [name, withoutClosings(one)]));
 }
 

@@ -28,6 +28,35 @@ def test_it_is_openapi():
     openapi_spec_validator.validate(DOCUMENT)
 
 
+def test_what_webhooks_are_sent_is_openapi(url):
+    """In every dialect, as the description of a tenant's event types says it, with a schema of the tenant's own."""
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+
+    def call(method, path, body=None, **more):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url + path, data, {**headers, **more}, method=method)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    for dialect in call("GET", "/v1/me")["data"]["dialects"]:
+        document = call("GET", f"/v1/event-types?format=openapi&dialect={dialect['name']}")
+        openapi_spec_validator.validate(document)
+    call("PUT", "/v1/tenants/described", {"name": "Described", "dialect": "odin", "plan": "pro"})
+    schema = {"$id": "https://example.com/a", "properties": {"next": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "object"}}}
+    definition = {"schema": schema, "sample": {"next": {}}, "deprecated": {}}
+    tenant = {"Rung-Tenant": "described"}
+    call("PUT", "/v1/event-types/user.lesson.completed", definition, **tenant)
+    document = call("GET", "/v1/event-types?format=openapi", **tenant)
+    openapi_spec_validator.validate(document)
+    sent = document["webhooks"]["user.lesson.completed"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    validator = jsonschema.Draft202012Validator({**sent, "components": document["components"]})
+    body = {"id": "evt_1", "type": "user.lesson.completed", "created_at": "2025-10-09T08:53:20Z", "data": {"next": {}}}
+    body["metadata"] = {"api_version": "v1", "request_id": "req_1"}
+    validator.validate(body)
+    body["data"] = {"next": 1}
+    assert not validator.is_valid(body)
+
+
 def bodies():
     yield from DOCUMENT["components"]["responses"].items()
     for path, methods in DOCUMENT["paths"].items():
@@ -69,7 +98,6 @@ class Rung:
         event = self.call("POST", "/v1/events", event)["event"]["id"]
         self.known = {"tenant": "acme", "key": key, "webhook": hook, "log": log, "event": event}
         self.known["type"] = "user.lesson.completed"
-        self.known["file"] = "main.js"
         delivery = self.call("GET", f"/v1/events/{event}")["deliveries"][0]["id"]
         self.known["delivery"] = delivery
         self.known["operator_key"] = self.call("POST", "/v1/keys", {"name": "reader", "scopes": ["read"]})["key"]["id"]

@@ -3,6 +3,7 @@
 //! An operator's key without `Rung-Tenant` is about the deployment's types in one dialect, all others are about one tenant's.
 
 mod exported;
+pub(crate) mod openapi;
 mod request;
 
 use std::sync::Arc;
@@ -240,6 +241,14 @@ async fn read_types(
     })
 }
 
+/// The one form besides pages in which event types are listed.
+fn format(value: &Json) -> Result<(), String> {
+    match value.as_str() {
+        Some("openapi") => Ok(()),
+        _ => Err("must be `openapi`, or be left out".to_owned()),
+    }
+}
+
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -250,6 +259,7 @@ pub(crate) async fn list(
     let types = types(&state, caller.as_ref(), &mut fields).await?;
     let tenant = types.tenant.as_ref().map_or("", TenantId::as_str);
     let names = ["event types", tenant, &types.dialect.name];
+    let is_described = fields.optional("format", format).is_some();
     let page = state
         .api
         .page_from(&mut fields, &names, Order::OldestFirst)
@@ -261,6 +271,11 @@ pub(crate) async fn list(
     let catalogue = &types.spoken.catalogue;
     let listed = catalogue.types().iter();
     let listed = listed.filter(|listed| archived || !listed.archived);
+    if is_described {
+        let mut names: Vec<_> = listed.map(|listed| listed.name.as_str()).collect();
+        names.sort_unstable();
+        return Ok(openapi::answer(&types, names.into_iter()));
+    }
     let after = page.after.as_deref();
     let listed = listed.map(|listed| listed.name.as_str());
     // One that is gone since has its place among the others still.

@@ -191,9 +191,9 @@ fn calls() -> Routes<Management> {
 /// The same with the pages, and what this deployment and its API are.
 fn of_pages(routes: Routes<Management>) -> Routes<Management> {
     routes
-        .get("/", dashboard::page, docs::dashboard)
-        .get("/dashboard/{file}", dashboard::part, docs::dashboard_file)
-        .get("/docs", dashboard::reference, docs::reference)
+        .page("/", dashboard::page)
+        .page("/dashboard/{file}", dashboard::part)
+        .page("/docs", dashboard::reference)
         .get("/v1", about::root, docs::root)
         .get("/v1/me", about::me, docs::me)
         .get("/v1/health", about::health, docs::health)

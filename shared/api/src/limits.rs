@@ -30,6 +30,10 @@ pub const EVENT_TYPES: usize = 200;
 pub const EVENT_TYPE_GROUPS: usize = 100;
 /// Largest sample of an event type, as JSON, in bytes: a page of types, each with its schema, stays within what Lambda answers.
 pub const SAMPLE_BYTES: usize = 16 * 1024;
+/// The OpenAPI document of event types has so many bytes of their samples, as JSON; those that follow are left out.
+pub const DESCRIBED_SAMPLES_BYTES: usize = 1024 * 1024;
+/// The same document has so many bytes of their schemas, as JSON; the data of those that follow is an open object. AWS passes on 6 MB.
+pub const DESCRIBED_SCHEMAS_BYTES: usize = 2 * 1024 * 1024;
 /// Most webhooks whose statistics are summed up in one call: each is a read.
 pub const STATS_WEBHOOKS: usize = 10_000;
 /// Highest rate limit of a webhook, in deliveries a second: its place is one item, which DynamoDB writes 1,000 times a second.

@@ -108,6 +108,11 @@ impl Headers {
         spelled.map_or(name.as_str(), String::as_str)
     }
 
+    /// The names of the same, as they are spelled over HTTP/1.1.
+    pub(super) fn spelled_names(&self) -> impl Iterator<Item = &str> {
+        self.names().map(|name| self.spelled(name))
+    }
+
     /// The headers that sign with these secrets, each with its scheme.
     pub(super) fn signed_with(&self, secrets: &[&str]) -> Vec<(&str, &'static str)> {
         let own = self.own_proofs();

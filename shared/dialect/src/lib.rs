@@ -10,6 +10,7 @@ mod attempt;
 mod catalogue;
 mod challenge;
 mod compile;
+mod described;
 mod document;
 mod envelope;
 mod event_id;

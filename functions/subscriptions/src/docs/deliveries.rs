@@ -72,7 +72,7 @@ pub(crate) fn retry_delivery(schemas: &mut Schemas) -> Operation {
     .describe(
         "As a retry of its latest attempt does: it takes the place of a wait, which goes on if it fails, and what has succeeded stays so.",
     )
-    .empty_body()
+    .no_body()
     .answers(
         StatusCode::ACCEPTED,
         "It is on its way.",
@@ -100,7 +100,7 @@ pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
         "Cancel a delivery that waits, or that a recovery could send.",
     )
     .describe("One that is cancelled already stays so; one that has succeeded is refused.")
-    .empty_body()
+    .no_body()
     .answers(
         StatusCode::OK,
         "It is not sent any more.",

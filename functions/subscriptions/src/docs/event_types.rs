@@ -11,7 +11,7 @@ use schemars::{Schema, json_schema};
 use serde_json::{Value, json};
 
 use super::{free_text, next_cursor};
-use crate::event_types::EventTypeView;
+use crate::event_types::{EventTypeView, openapi::MEDIA_TYPE};
 
 fn example() -> Value {
     json!({
@@ -59,17 +59,26 @@ pub(crate) fn list_event_types(schemas: &mut Schemas) -> Operation {
         "archived",
         "`true`: with those that are archived.",
         json!({ "type": "boolean", "default": false }),
-    );
-    about(operation).answers(
-        StatusCode::OK,
-        "A page of the list, by name.",
-        [
-            ("event_types", types),
-            ("groups", groups),
-            ("next_cursor", next_cursor()),
-        ],
-        json!({ "event_types": [example()], "groups": ["order"], "next_cursor": null }),
     )
+    .query(
+        "format",
+        "`openapi`: all of them in one OpenAPI 3.1 document, whose `webhooks` say what webhooks are sent, in the envelope of the dialect. \
+         Code for receivers can be generated from it. `limit`, `cursor` and `order` mean nothing then.",
+        json!({ "enum": ["openapi"] }),
+    )
+    .versioned();
+    about(operation)
+        .answers(
+            StatusCode::OK,
+            "A page of the list, by name.",
+            [
+                ("event_types", types),
+                ("groups", groups),
+                ("next_cursor", next_cursor()),
+            ],
+            json!({ "event_types": [example()], "groups": ["order"], "next_cursor": null }),
+        )
+        .answers_also(MEDIA_TYPE)
 }
 
 pub(crate) fn get_event_type(schemas: &mut Schemas) -> Operation {

@@ -195,7 +195,7 @@ pub(crate) fn cancel_job(schemas: &mut Schemas) -> Operation {
         "Cancel a job that has not ended.",
     )
     .describe("What it has sent stays sent, what it has cancelled or moved stays so. An erasure cannot be cancelled.")
-    .empty_body()
+    .no_body()
     .answers(
         StatusCode::OK,
         "The job; it does nothing more.",

@@ -162,7 +162,7 @@ pub(crate) fn retry_log(schemas: &mut Schemas) -> Operation {
         "With the same ids. It takes the place of a wait, which goes on if it fails, uses up no rung, starts no ladder, and counts for \
          no disable rule. What has succeeded stays so, whatever comes of it.",
     )
-    .empty_body()
+    .no_body()
     .answers(
         StatusCode::ACCEPTED,
         "Delivery sent again.",

@@ -151,25 +151,6 @@ pub(crate) fn me(schemas: &mut Schemas) -> Operation {
     )
 }
 
-pub(crate) fn dashboard(_: &mut Schemas) -> Operation {
-    Operation::new(Who::Anybody, "getDashboard", "The dashboard.")
-        .describe("A web page that uses this API with a key.")
-        .answers_file(&["text/html"])
-}
-
-pub(crate) fn dashboard_file(_: &mut Schemas) -> Operation {
-    Operation::new(Who::Anybody, "getDashboardFile", "A file of the dashboard.").answers_file(&[
-        "text/css",
-        "text/javascript",
-        "image/svg+xml",
-    ])
-}
-
-pub(crate) fn reference(_: &mut Schemas) -> Operation {
-    Operation::new(Who::Anybody, "getReference", "API reference for people.")
-        .answers_file(&["text/html"])
-}
-
 pub(crate) fn openapi(_: &mut Schemas) -> Operation {
     Operation::new(Who::Anybody, "getOpenApi", "This description.").answers_plain(
         StatusCode::OK,

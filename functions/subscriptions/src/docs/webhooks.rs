@@ -219,11 +219,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
     let old_secrets = json!({
         "description": "What was replaced and signs on, oldest first.",
         "type": ["array", "null"],
-        "items": {
-            "type": "object",
-            "required": ["secret", "expires_at"],
-            "properties": { "secret": { "type": "string" }, "expires_at": { "type": "string", "format": "date-time" } },
-        },
+        "items": schemas.subschema_for::<OldSecretView<'_>>(),
     });
     let disabled = json!({
         "description": "With the status `disabled`: since when and why [default: now, `manual`].",
@@ -365,7 +361,7 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
         "finishRotation",
         "End a rotation's overlap now.",
     )
-    .empty_body()
+    .no_body()
     .answers(
         StatusCode::OK,
         "Overlap ended; only the new secret is valid.",
@@ -633,7 +629,7 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
          endpoint must return it as the body, or as a member of an object. The request has a delivery's headers and signatures. A dialect \
          may give the challenge another shape.",
     )
-    .empty_body()
+    .no_body()
     .answers(
         StatusCode::OK,
         "Endpoint verified.",

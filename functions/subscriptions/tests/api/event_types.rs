@@ -48,6 +48,118 @@ async fn what_the_schema_of_the_catalogue_refuses_is_named_within_the_data() {
     );
 }
 
+/// The document says what is sent: the body of a delivery meets it, in the envelope of each dialect.
+#[tokio::test(start_paused = true)]
+async fn a_document_in_openapi_says_what_webhooks_are_sent() {
+    let world = World::new().await;
+    let tenant = world.tenant("shop", "odin", "pro").await;
+    let schema = json!({
+        "$id": "https://example.com/order",
+        "required": ["total"],
+        "properties": {"total": {"$ref": "#/$defs/amount"}, "const": {"$ref": "#"}},
+        "$defs": {"amount": {"type": "integer", "enum": [1, 2]}},
+    });
+    let given = json!({
+        "groups": ["user"],
+        "description": "A lesson.",
+        "schema": schema,
+        "sample": {"total": 1},
+        "deprecated": {"since": "2026-01-31T12:00:00Z", "use": "user.streak.achieved"},
+    });
+    let put = "/v1/event-types/user.lesson.completed";
+    world.send(&tenant, "PUT", put, given).await.data(200);
+    let path = "/v1/event-types?format=openapi";
+    let answered = world.get(&tenant, path).await;
+    assert_eq!(answered.status, 200, "{}", answered.body);
+    let kind = &answered.headers["content-type"];
+    assert_eq!(kind, "application/vnd.oai.openapi+json");
+    let document = &answered.body;
+    assert_eq!(document["openapi"], "3.1.0");
+    let all = world.get(&tenant, "/v1/event-types?limit=100").await;
+    let described: Vec<_> = document["webhooks"].as_object().unwrap().keys().collect();
+    assert_eq!(described, names(all.data(200)));
+
+    let post = &document["webhooks"]["user.lesson.completed"]["post"];
+    assert_eq!(post["deprecated"], true);
+    assert_eq!(post["tags"], json!(["user"]));
+    assert_eq!(post["responses"]["2XX"]["description"].is_string(), true);
+    let place = "#/components/schemas/user.lesson.completed";
+    let body = &post["requestBody"]["content"]["application/json"]["schema"];
+    let expected = json!({
+        "type": "object",
+        "required": ["id", "type", "created_at", "data", "metadata"],
+        "properties": {
+            "id": {"type": "string"},
+            "type": {"type": "string", "const": "user.lesson.completed"},
+            "created_at": {"type": "string", "format": "date-time"},
+            "data": {"$ref": place},
+            "metadata": {
+                "type": "object",
+                "required": ["api_version", "request_id"],
+                "properties": {"api_version": {"const": "v1"}, "request_id": {"type": "string"}},
+                "additionalProperties": true,
+            },
+        },
+        "additionalProperties": true,
+    });
+    assert_eq!(*body, expected);
+    let expected = json!({
+        "type": "object",
+        "required": ["total"],
+        "properties": {
+            "total": {"$ref": format!("{place}/$defs/amount")},
+            "const": {"$ref": place},
+        },
+        "$defs": {"amount": {"type": "integer", "enum": [1, 2]}},
+        "examples": [{"total": 1}],
+    });
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["user.lesson.completed"], expected);
+    let signature = &document["components"]["parameters"]["X-Odin-Signature"];
+    assert_eq!(
+        signature["description"],
+        "Proves the sender: `hmac-sha256`."
+    );
+
+    let tag = answered.headers["etag"].to_str().unwrap();
+    let unless = tenant.clone().when("if-none-match", tag);
+    assert_eq!(world.get(&unless, path).await.status, 304);
+    let other = world.get(&tenant, "/v1/event-types?format=html").await;
+    other.assert_error(422, "invalid_request");
+    assert_eq!(other.fields(), ["format"]);
+    // The operator asks for those of the deployment, in any dialect.
+    let path = "/v1/event-types?format=openapi&dialect=standard";
+    let answered = world.get(&As::operator(), path).await;
+    let told = answered.body["info"]["description"].as_str().unwrap();
+    assert!(
+        told.contains("this deployment") && told.ends_with("any type."),
+        "{told}"
+    );
+}
+
+/// However much is defined, an answer is no longer than AWS passes on.
+#[tokio::test(start_paused = true)]
+async fn a_document_in_openapi_leaves_out_what_would_make_it_too_long() {
+    let world = World::still().await;
+    let tenant = world.tenant("shop", "standard", "pro").await;
+    let sample = json!({"text": "x".repeat(15 * 1024)});
+    let notes = vec!["y".repeat(1024); 14];
+    let schema = json!({"type": "object", "examples": notes});
+    for number in 0..180 {
+        let path = format!("/v1/event-types/order.{number:03}");
+        let given = json!({"sample": sample, "schema": schema});
+        world.send(&tenant, "PUT", &path, given).await.data(201);
+    }
+    let answered = world.get(&tenant, "/v1/event-types?format=openapi").await;
+    let schemas = &answered.body["components"]["schemas"];
+    assert!(schemas["order.000"]["examples"][0]["text"].is_string());
+    assert_eq!(
+        schemas["order.179"],
+        json!({"type": "object", "additionalProperties": true})
+    );
+    assert!(answered.body.to_string().len() < 4 * 1024 * 1024);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_definition_is_whole_and_its_deletion_restores_what_it_stood_before() {
     let world = World::new().await;

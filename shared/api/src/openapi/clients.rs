@@ -4,6 +4,8 @@
 //!   takes a value that it does not know.
 //! - Objects of answers are open, and objects of any content have one name.
 //! - Whatever becomes a class of a client has a name: the bodies of requests, the envelopes of answers, and what is in them.
+//! - Generators that write a file per class write few: what is seldom asked for is `allOf` one schema of a more general kind. Those that
+//!   know how to put schemas together still see each member; openapi-python-client takes the general schema for it.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,47 @@ use serde_json::{Map, Value, json};
 const ANY_OBJECT: &str = "JsonObject";
 /// Objects of texts.
 const TEXTS: &str = "StringMap";
+/// Objects of texts or nulls: of what a change sets and removes.
+const CHANGES: &str = "StringMapChanges";
+/// Objects of counts.
+const COUNTS: &str = "Counts";
+/// The envelope of any answer.
+const ANSWER: &str = "Answer";
+
+/// The answers that programs read at every turn. The others are an [`ANSWER`] in clients with a file per class.
+const FREQUENT: [&str; 17] = [
+    "Delivery",
+    "DeliveryPage",
+    "EventType",
+    "GetEvent",
+    "Job",
+    "Key",
+    "ListEventTypes",
+    "ListedEventPage",
+    "LogDetail",
+    "LogEntryPage",
+    "PublishEvents",
+    "Published",
+    "Tenant",
+    "TenantPage",
+    "TestLogEntry",
+    "Webhook",
+    "WebhookPage",
+];
+
+/// Schemas that are cases of others.
+const CASES: [(&str, &str); 7] = [
+    ("CountsByStatus", COUNTS),
+    ("ImportResult", ANY_OBJECT),
+    ("PlanChange", COUNTS),
+    ("PreviewedEvent", ANY_OBJECT),
+    ("ReceiverCheck", ANY_OBJECT),
+    ("ReceiverReport", ANY_OBJECT),
+    ("TestLogEntry", "LogEntry"),
+];
+
+/// What differs by the kind of a job.
+const OF_SEVERAL_KINDS: [&str; 2] = ["JobParams", "JobResult"];
 
 /// The schemas of the document, by name.
 pub(super) type Named = Map<String, Value>;
@@ -27,11 +70,78 @@ pub(super) fn named(schemas: Named) -> Named {
         ANY_OBJECT.to_owned(),
         json!({ "description": "An object of any content.", "type": "object", "additionalProperties": true }),
     );
-    schemas.insert(
-        TEXTS.to_owned(),
-        json!({ "description": "An object of texts.", "type": "object", "additionalProperties": { "type": "string" } }),
-    );
+    let maps = [
+        (TEXTS, "An object of texts.", json!("string")),
+        (
+            CHANGES,
+            "Texts to set, by name; null removes one.",
+            json!(["string", "null"]),
+        ),
+        (COUNTS, "Counts by name.", json!("integer")),
+    ];
+    for (name, description, kind) in maps {
+        let map = json!({ "description": description, "type": "object", "additionalProperties": { "type": kind } });
+        schemas.insert(name.to_owned(), map);
+    }
+    let answer = json!({
+        "description": "The envelope of every answer that is no error.",
+        "type": "object",
+        "required": ["success", "data"],
+        "properties": {
+            "success": { "type": "boolean", "examples": [true] },
+            "data": refers_to(ANY_OBJECT),
+        },
+        "additionalProperties": true,
+    });
+    schemas.insert(ANSWER.to_owned(), answer);
+    for (name, general) in CASES {
+        generalize(schemas.get_mut(name), general);
+    }
+    for name in OF_SEVERAL_KINDS {
+        if let Some(schema) = schemas.get_mut(name) {
+            merge(schema);
+        }
+    }
     schemas
+}
+
+/// Says that a schema is a case of a more general one.
+fn generalize(schema: Option<&mut Value>, general: &str) {
+    if let Some(schema) = schema {
+        schema["allOf"] = json!([refers_to(general)]);
+    }
+}
+
+/// Makes one object of several that a value may be: it has the members that each of them has, and may have the others.
+fn merge(schema: &mut Value) {
+    let Some(Value::Array(kinds)) = schema.get_mut("anyOf").map(Value::take) else {
+        return;
+    };
+    let members = |kind: &Value| kind["properties"].as_object().cloned();
+    let members: Vec<_> = kinds.iter().filter_map(members).collect();
+    let mut properties = Map::new();
+    for (name, member) in members.iter().flatten() {
+        let known = properties.entry(name).or_insert_with(|| member.clone());
+        let (Some(told), Some(more)) = (
+            known["description"].as_str(),
+            member["description"].as_str(),
+        ) else {
+            continue;
+        };
+        if !told.contains(more) {
+            known["description"] = format!("{told} Or: {more}").into();
+        }
+    }
+    let in_all = |name: &&String| members.iter().all(|members| members.contains_key(*name));
+    let required: Vec<_> = properties.keys().filter(in_all).cloned().collect();
+    let described = schema.get("description").cloned();
+    *schema = json!({ "type": "object", "properties": properties, "additionalProperties": true });
+    if !required.is_empty() {
+        schema["required"] = required.into();
+    }
+    if let Some(described) = described {
+        schema["description"] = described;
+    }
 }
 
 /// Rewrites an operation, and gives names to its bodies.
@@ -47,11 +157,13 @@ pub(super) fn operation(operation: &mut Value, schemas: &mut Named) {
         let mut request = opened(schema.take(), false);
         let properties = request.get_mut("properties");
         let properties = properties.and_then(Value::as_object_mut);
-        for property in properties.into_iter().flat_map(Map::values_mut) {
+        for (name, property) in properties.into_iter().flatten() {
             if let Some(items) = property.get_mut("items")
                 && items["properties"].is_object()
             {
                 *items = reference(schemas, &format!("{id}Item"), items.take());
+            } else if property["properties"].is_object() {
+                *property = input(schemas, &pascal(name), property.take());
             }
         }
         *schema = reference(schemas, &format!("{id}Request"), request);
@@ -69,16 +181,60 @@ pub(super) fn operation(operation: &mut Value, schemas: &mut Named) {
             *schema = deletion(data.take(), schemas);
             continue;
         }
+        let special = |name: &str, mut data: Value| {
+            if data["properties"].is_object()
+                && let Some((_, general)) = general(name)
+            {
+                generalize(Some(&mut data), &general);
+            }
+            data
+        };
         let is_free = |name: &String| {
             let known = schemas.get(&format!("{name}Data"));
-            known.is_none_or(|known| known == data)
+            known.is_none_or(|known| *known == special(name, data.clone()))
         };
         let name = name_of(data).filter(is_free).unwrap_or_else(|| id.clone());
         if data["properties"].is_object() {
-            *data = reference(schemas, &format!("{name}Data"), data.take());
+            *data = reference(schemas, &format!("{name}Data"), special(&name, data.take()));
+        }
+        if let Some((general, general_data)) = general(&name) {
+            if let Some(named) = name_of_reference(&envelope["properties"]["data"]) {
+                generalize(schemas.get_mut(&named), &general_data);
+            }
+            generalize(Some(&mut envelope), &general);
         }
         *schema = reference(schemas, &format!("{name}Response"), envelope);
     }
+}
+
+/// What the envelope and the data of an answer are cases of. `None` for those that stand for themselves.
+fn general(name: &str) -> Option<(String, String)> {
+    match name {
+        // They have what the others have, and say besides what a change has led to.
+        "PutTenant" => Some(("TenantResponse".to_owned(), "TenantData".to_owned())),
+        "UpdateWebhook" => Some(("WebhookResponse".to_owned(), "WebhookData".to_owned())),
+        _ if FREQUENT.contains(&name) => None,
+        _ => Some((ANSWER.to_owned(), ANY_OBJECT.to_owned())),
+    }
+}
+
+/// Gives a name to an object within a body, as several bodies may have it, each with a description of its own.
+fn input(schemas: &mut Named, name: &str, mut schema: Value) -> Value {
+    let described = schema
+        .as_object_mut()
+        .and_then(|members| members.remove("description"));
+    let is_nullable = schema["type"].is_array();
+    schema["type"] = "object".into();
+    let object = reference(schemas, &format!("{name}Input"), schema);
+    let mut member = if is_nullable {
+        json!({ "anyOf": [object, { "type": "null" }] })
+    } else {
+        object
+    };
+    if let Some(described) = described {
+        member["description"] = described;
+    }
+    member
 }
 
 /// Whether an answer's `data` says that something is deleted.
@@ -98,6 +254,7 @@ fn deletion(mut data: Value, schemas: &mut Named) -> Value {
             "type": "object",
             "properties": {},
             "additionalProperties": true,
+            "allOf": [refers_to(ANY_OBJECT)],
         })
     });
     for (member, schema) in data["properties"].as_object_mut().into_iter().flatten() {
@@ -128,6 +285,7 @@ fn deletion(mut data: Value, schemas: &mut Named) -> Value {
             "data": refers_to("DeletedData"),
         },
         "additionalProperties": true,
+        "allOf": [refers_to(ANSWER)],
     });
     reference(schemas, "DeletedResponse", envelope)
 }
@@ -135,11 +293,7 @@ fn deletion(mut data: Value, schemas: &mut Named) -> Value {
 /// What an answer's `data` is called: after the one thing that it has, or that it has a page of. `None` where it has more than one, or
 /// what has no name: then it is called after the call.
 fn name_of(data: &Value) -> Option<String> {
-    let of_reference = |schema: &Value| {
-        let path = schema["$ref"].as_str()?;
-        path.rsplit('/').next().map(str::to_owned)
-    };
-    if let Some(name) = of_reference(data) {
+    if let Some(name) = name_of_reference(data) {
         return Some(name);
     }
     let members = data["properties"].as_object()?;
@@ -147,7 +301,13 @@ fn name_of(data: &Value) -> Option<String> {
     let (Some((_, schema)), None) = (own.next(), own.next()) else {
         return None;
     };
-    of_reference(schema).or_else(|| Some(of_reference(&schema["items"])? + "Page"))
+    name_of_reference(schema).or_else(|| Some(name_of_reference(&schema["items"])? + "Page"))
+}
+
+/// The name of the schema that is referred to.
+fn name_of_reference(schema: &Value) -> Option<String> {
+    let path = schema["$ref"].as_str()?;
+    path.rsplit('/').next().map(str::to_owned)
 }
 
 /// Gives a schema a name, or the one that it has already; and refers to it.
@@ -183,6 +343,10 @@ fn opened(schema: Value, answered: bool) -> Value {
     };
     // Before the constants among its parts become texts themselves.
     open_values(&mut schema);
+    // What is answered is there. An object is the schema of a member of this name.
+    if answered && !schema.get("default").is_some_and(Value::is_object) {
+        schema.remove("default");
+    }
     let mut schema: Map<String, Value> = schema
         .into_iter()
         .map(|(name, value)| {
@@ -211,6 +375,8 @@ fn opened(schema: Value, answered: bool) -> Value {
     let name = match schema.get("additionalProperties") {
         None | Some(Value::Bool(true)) => ANY_OBJECT,
         Some(others) if others["type"] == "string" => TEXTS,
+        Some(others) if others["type"] == "integer" => COUNTS,
+        Some(others) if others["type"] == json!(["string", "null"]) => CHANGES,
         Some(_) => return schema.into(),
     };
     let described = schema.get("description").cloned();
@@ -382,6 +548,30 @@ mod tests {
             "x-extensible-enum": ["a", "b"],
         });
         assert_eq!(opened(choice, false), expected);
+    }
+
+    #[test]
+    fn what_has_several_kinds_is_one_object_of_all_members() {
+        let kind = |name: &str, description: &str| {
+            json!({
+                "type": "object",
+                "properties": { "count": { "type": "integer", "description": description }, name: { "type": "string" } },
+            })
+        };
+        let mut schema = json!({ "description": "What came of it.", "anyOf": [kind("a", "Sent."), kind("b", "Cancelled.")] });
+        merge(&mut schema);
+        let expected = json!({
+            "description": "What came of it.",
+            "type": "object",
+            "required": ["count"],
+            "properties": {
+                "count": { "type": "integer", "description": "Sent. Or: Cancelled." },
+                "a": { "type": "string" },
+                "b": { "type": "string" },
+            },
+            "additionalProperties": true,
+        });
+        assert_eq!(schema, expected);
     }
 
     #[test]

@@ -113,8 +113,7 @@ fn error() -> Value {
             "error": { "$ref": "#/components/schemas/ErrorBody" },
             "data": {
                 "description": "Only with `batch_refused` and `import_refused`: the results one by one.",
-                "type": "object",
-                "additionalProperties": true,
+                "$ref": "#/components/schemas/JsonObject",
             },
         },
         "additionalProperties": true,

@@ -231,13 +231,6 @@ impl Operation {
         self.with_body(schema, example, false)
     }
 
-    /// The empty object that the body of a request may be that has nothing to say.
-    #[must_use]
-    pub fn empty_body(self) -> Self {
-        let schema = json!({ "type": "object", "properties": {}, "additionalProperties": false });
-        self.optional_body(schema, json!({}))
-    }
-
     /// A request that has no body, though one may come, to be refused if it says anything.
     #[must_use]
     pub fn no_body(self) -> Self {
@@ -327,6 +320,15 @@ impl Operation {
         self.query("order", description, schema)
     }
 
+    /// A success that may also be a document of another type.
+    #[must_use]
+    pub fn answers_also(mut self, media_type: &str) -> Self {
+        if let Some(answer) = self.answers.get_mut(&StatusCode::OK.as_u16()) {
+            answer["content"][media_type] = json!({ "schema": { "type": "object" } });
+        }
+        self
+    }
+
     /// A success of any other form.
     #[must_use]
     pub fn answers_plain(mut self, status: StatusCode, description: &str, schema: Value) -> Self {
@@ -334,17 +336,6 @@ impl Operation {
         let answer = json!({ "description": description, "content": content });
         self.answers.insert(status.as_u16(), answer);
         self
-    }
-
-    /// A success with a file of one of these types, or that the client has it already.
-    #[must_use]
-    pub fn answers_file(mut self, types: &[&str]) -> Self {
-        let text = json!({ "schema": { "type": "string" } });
-        let content = types.iter().map(|name| ((*name).to_owned(), text.clone()));
-        let content: Map<_, _> = content.collect();
-        let file = json!({ "description": "The file, with its `ETag`.", "content": content });
-        self.answers.insert(StatusCode::OK.as_u16(), file);
-        self.versioned()
     }
 
     /// A read whose answer has an `ETag`, and which answers 304 to a client that has that version.
@@ -485,7 +476,6 @@ fn path_parameters(path: &str) -> Vec<Value> {
                 json!({ "type": "string", "format": "uuid" }),
             ),
             "type" => ("The event type.", json!({ "type": "string" })),
-            "file" => ("The file's name.", json!({ "type": "string" })),
             _ => ("The id.", id_schema()),
         };
         json!({

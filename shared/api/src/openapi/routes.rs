@@ -44,6 +44,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.on(MethodFilter::GET, &Method::GET, path, handler, docs)
     }
 
+    /// Answers GET with a page for people or a part of one. Programs do not call it, so the description has no word of it.
+    #[must_use]
+    pub fn page<T: 'static>(self, path: &'static str, handler: impl Handler<T, S>) -> Self {
+        Self {
+            router: self.router.route(path, on(MethodFilter::GET, handler)),
+            ..self
+        }
+    }
+
     /// Answers POST.
     #[must_use]
     pub fn post<T: 'static>(
