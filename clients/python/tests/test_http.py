@@ -1,6 +1,7 @@
 """The transport, against answers that are made up."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -79,6 +80,18 @@ def test_every_post_has_an_idempotency_key_that_its_retries_keep(slept: list[flo
     keys = [request.headers["idempotency-key"] for request in requests]
     assert keys[0] == keys[1] != keys[2]
     assert keys[3] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [({"texts": ["fine", "\ud83d"]}, "data.texts[1]"), ({"texts": [{"\ud83d": 1}, "fine"]}, "data.texts[0]")],
+)
+def test_a_lone_surrogate_is_named_and_not_sent(data: dict[str, Any], place: str) -> None:
+    rung, requests = answering()
+    problem = f"{place}: has a lone surrogate, which UTF-8 cannot express; replace it"
+    with pytest.raises(ValueError, match=f"^{re.escape(problem)}$"):
+        rung.for_tenant("acme").events.publish(type="a", data=data)
+    assert requests == []
 
 
 def test_an_event_with_an_id_has_no_idempotency_key() -> None:

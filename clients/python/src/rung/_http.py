@@ -5,7 +5,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -129,7 +129,26 @@ def error_of(answer: httpx.Response) -> ApiError:
 
 def to_json(value: object) -> bytes:
     """JSON without blanks; what JSON cannot express is a ValueError."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        place = next(lone_surrogates(value, ""), "")
+        raise ValueError(f"{place or 'the body'}: has a lone surrogate, which UTF-8 cannot express; replace it") from None
+
+
+def lone_surrogates(value: object, place: str) -> Iterator[str]:
+    """The places of texts that UTF-8 cannot express, as the API names places: `events[0].data`."""
+    if isinstance(value, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            yield place
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from lone_surrogates(name, place)
+            yield from lone_surrogates(member, f"{place}.{name}" if place else str(name))
+    elif isinstance(value, (list, tuple)):
+        for index, element in enumerate(value):
+            yield from lone_surrogates(element, f"{place}[{index}]")
 
 
 def path(template: str, *parameters: str | Sequence[str]) -> str:

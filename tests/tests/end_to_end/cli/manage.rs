@@ -609,6 +609,13 @@ async fn a_customer_moves_to_another_deployment() {
     assert_eq!(mode(&file), 0o600);
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains("\"other\""), "{text}");
+    // It is not lost to a second export by accident.
+    std::fs::write(&file, "kept").unwrap();
+    let again = from.run("export --output all.ndjson").await;
+    failed(&again, 1, "--output all.ndjson: the file is there already");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
+    from.shown("export --output all.ndjson --force").await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     for secret in [&webhook.secret, "Bearer of the receiver", &tenant.key] {
         assert!(!text.contains(secret), "{text}");
     }

@@ -35,6 +35,9 @@ pub(crate) struct Export {
     /// A file for the lines, which only you can read [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace the file if it is there already
+    #[arg(long, requires = "output")]
+    force: bool,
 }
 
 /// The flags of `import`.
@@ -59,6 +62,11 @@ struct Request<'a> {
 
 impl Remote for Export {
     async fn run(&self, session: &mut Session<'_>) -> Result<ExitCode, Error> {
+        if let Some(path) = self.output.as_ref().filter(|_| !self.force)
+            && path.symlink_metadata().is_ok()
+        {
+            return Err(is_there(path).into());
+        }
         let request = Request {
             include: &self.include,
         };
@@ -83,11 +91,25 @@ impl Remote for Export {
                 // It has the mode 0600, and takes its place when it is whole.
                 let mut file = tempfile::NamedTempFile::new_in(folder).map_err(told)?;
                 pages(session, first, &mut file).await?;
-                file.persist(path).map_err(|error| told(error.error))?;
+                let kept = match self.force {
+                    true => file.persist(path),
+                    false => file.persist_noclobber(path),
+                };
+                kept.map_err(|error| match error.error.kind() {
+                    io::ErrorKind::AlreadyExists => is_there(path),
+                    _ => told(error.error),
+                })?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn is_there(path: &Path) -> String {
+    format!(
+        "--output {}: the file is there already; choose another, or replace it with --force",
+        path.display()
+    )
 }
 
 /// Writes page after page.
