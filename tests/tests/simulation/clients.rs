@@ -29,13 +29,16 @@ use tower::ServiceExt as _;
 use crate::{
     functions::{ADMIN_KEY, Role},
     ledger::{Stopped, Window},
-    world::{SECRET, World, any_dialect, pace_of, url, webhook_id},
+    plan::REUSED,
+    world::{SECRET, START_MS, World, any_dialect, pace_of, url, webhook_id},
 };
 
 /// The time-out of the functions behind the API.
 const LIMIT: Duration = Duration::from_secs(30);
 /// How often a client asks before it gives up.
 const TRIES: u64 = 12;
+/// How often it does once faults have ended: by then nothing is a reason to refuse it.
+const TRIES_IN_CALM: u64 = 3;
 /// What lands in a queue and is none of Rung's.
 pub(crate) const POISON: &str = "no message of Rung's";
 
@@ -55,10 +58,18 @@ impl World {
             trace: None,
             hops: Hops::NONE,
         };
-        for _ in 0..TRIES {
+        let mut is_accepted = false;
+        for turn in 0..TRIES + TRIES_IN_CALM {
+            if turn == TRIES {
+                if is_accepted {
+                    return;
+                }
+                self.clock.sleep_until_ms(START_MS + plan.calm_ms).await;
+            }
             match Box::pin(self.publish(number, new(&content))).await {
                 Some(Ok(accepted)) => {
                     self.ledger().accepted(number, accepted);
+                    is_accepted = true;
                     if chance.happens(0.1) {
                         let other = new(&json!({"n": number, "other": true}));
                         if let Some(Ok(accepted)) = Box::pin(self.publish(number, other)).await {
@@ -79,6 +90,10 @@ impl World {
                 }
             }
         }
+        if !is_accepted {
+            let text = format!("event {number} is refused for ever");
+            self.ledger().violation(text);
+        }
     }
 
     /// What a client publishes as the event of this number, drawn once: whether it names it by a key, and the content.
@@ -87,11 +102,18 @@ impl World {
         let mut contents = contents.unwrap_or_else(PoisonError::into_inner);
         let chance = &self.wire.chance;
         let content = contents.entry(number).or_insert_with(|| {
-            let by_key = chance.happens(0.2);
-            let bytes = *chance.pick(&[10, 10, 10, 10, 10, 10, 10, 10, 6_000, 60_000]);
+            // A key lives as long as what it was given for, and an id that is used again is the same.
+            let by_key = number < REUSED && chance.happens(0.2);
+            let sizes: &[usize] = match self.wire.plan.aging {
+                // What does not travel in its message is what can be gone.
+                Some(_) => &[10, 6_000],
+                None => &[10, 10, 10, 10, 10, 10, 10, 10, 6_000, 60_000],
+            };
+            let bytes = *chance.pick(sizes);
             let pad: String = if chance.happens(0.01) {
-                // It can hardly be compressed.
-                let noise = (0..200_000).map(|_| char::from(chance.between(33, 126) as u8));
+                // It can hardly be compressed: with several dialects its bodies come to more than an item holds.
+                let noise = (0..chance.between(90_000, 250_000))
+                    .map(|_| char::from(chance.between(33, 126) as u8));
                 noise.collect()
             } else {
                 "x".repeat(bytes)

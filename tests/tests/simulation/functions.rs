@@ -228,4 +228,5 @@ impl Functions {
     }
 }
 
-pub(crate) const RETENTION: Duration = Duration::from_secs(30 * 86_400);
+/// How long the deployment keeps things: a year.
+pub(crate) const RETENTION: Duration = Duration::from_secs(365 * 86_400);

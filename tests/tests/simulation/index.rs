@@ -37,7 +37,7 @@ impl Index {
     pub(crate) fn of(seed: u64, kind: Kind, clock: Arc<dyn Clock>) -> Self {
         let chance = Chance::of(!seed);
         let late = match kind {
-            Kind::Faultless | Kind::Frozen | Kind::SetBack => 0.0,
+            Kind::Faultless | Kind::Frozen | Kind::SetBack | Kind::Aging => 0.0,
             Kind::Any | Kind::Stalled | Kind::Cancelling => *chance.pick(&[0.0, 0.3, 1.0]),
             Kind::Meddled | Kind::Recovering | Kind::Lagging => 1.0,
         };

@@ -21,6 +21,8 @@ use crate::recoveries::Recoveries;
 pub(crate) struct Posted {
     pub(crate) webhook: String,
     pub(crate) event: String,
+    /// The number that the event has in its body.
+    pub(crate) number: u64,
     /// By the posting function's clock.
     pub(crate) started_ms: u64,
     /// Whether the receiver has the event now.
@@ -70,7 +72,7 @@ pub(crate) struct Told<'a> {
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) posts: Vec<Posted>,
-    bodies: HashMap<(String, String), Bytes>,
+    bodies: HashMap<(String, String, u64), Bytes>,
     pub(crate) events: BTreeMap<u64, Known>,
     /// How many messages there are of a first attempt that are not marked as repeats: the wire and the queue make such copies.
     copies: HashMap<AttemptKey, usize>,
@@ -101,6 +103,10 @@ pub(crate) struct Ledger {
     pub(crate) gone: Vec<(&'static str, u64, String)>,
     /// The ids of messages that the queues don't remember any more.
     pub(crate) doomed: HashSet<String>,
+    /// Messages that come again when all has grown old, with their queues.
+    pub(crate) seen_again: Vec<(&'static str, String)>,
+    /// From when on all that happened before is old, in milliseconds.
+    pub(crate) aged_ms: Option<u64>,
     /// Whether the table was set back: the log has gaps, and what was accepted since is unknown.
     pub(crate) forgetful: bool,
     violations: Vec<String>,
@@ -117,7 +123,7 @@ impl Ledger {
 
     /// Notes a POST; answers its number.
     pub(crate) fn post(&mut self, posted: Posted, body: &Bytes) -> usize {
-        let key = (posted.webhook.clone(), posted.event.clone());
+        let key = (posted.webhook.clone(), posted.event.clone(), posted.number);
         let first = self
             .bodies
             .entry(key)
@@ -156,6 +162,19 @@ impl Ledger {
         self.gone.extend(bodies.map(|body| (queue, at_ms, body)));
     }
 
+    /// Begins anew from this time on, when all that happened before is judged. Answers the messages that come again.
+    pub(crate) fn turn_over(&mut self, at_ms: u64) -> Vec<(&'static str, String)> {
+        let messages = std::mem::take(&mut self.seen_again);
+        *self = Self {
+            aged_ms: Some(at_ms),
+            deleted: std::mem::take(&mut self.deleted),
+            imported: std::mem::take(&mut self.imported),
+            violations: std::mem::take(&mut self.violations),
+            ..Self::default()
+        };
+        messages
+    }
+
     /// Forgets the events that were accepted after the moment that the table was set back to: all but those `known`. Their clients
     /// publish them again.
     pub(crate) fn forget(&mut self, known: &BTreeSet<u64>) {
@@ -176,6 +195,18 @@ impl Ledger {
     /// Whether there is more than one, so that each may be taken for the first.
     pub(crate) fn is_copied(&self, first: &AttemptKey) -> bool {
         self.copies.get(first).is_some_and(|copies| *copies > 1)
+    }
+
+    /// Whether a copy of an attempt's message made it as well: one of them may have failed, and another have had success since.
+    pub(crate) fn was_made_twice(&self, attempt: &Attempt) -> bool {
+        let key = &attempt.key;
+        let (webhook, event) = (key.delivery.webhook.as_str(), key.delivery.event.as_str());
+        let meanwhile = key.due_ms..=attempt.ended_ms;
+        let mut others = self.posts.iter().filter(|post| {
+            (post.webhook.as_str(), post.event.as_str()) == (webhook, event)
+                && post.started_ms != attempt.started_ms
+        });
+        others.any(|post| meanwhile.contains(&post.started_ms))
     }
 
     /// Notes a POST to a webhook that takes `most` a second, at a time of the posting function's clock, under the limit of this epoch.

@@ -3,7 +3,7 @@
 //! The cast: a [`plan`] says how often what happens; the [`wire`] refuses, loses, delays and tears the calls that the
 //! [`functions`] make to the in-process AWS, and kills them between any two; [`queues`] hands messages out late, twice and in
 //! any order; [`receivers`] answer by script; [`clients`] publish, repeat themselves and intervene, and ask for
-//! [`recoveries`]. The [`index`] lags; the table or the queues are [`set_back`]. A [`watch`] looks at each call as it takes effect.
+//! [`recoveries`]. The [`index`] lags; the table or the queues are [`set_back`]; what rests comes of [`age`]. A [`watch`] looks at each call as it takes effect.
 //! The [`ledger`] is the reference model. When faults have ended and everything in the [`world`] has come to rest, it is held against what the table says ([`judge`]), and so are the [`notices`] to the operator. [`mutations`]
 //! shows that all this bites: it makes [`mistakes`] that the product could make.
 //!
@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod age;
 mod chance;
 mod clients;
 mod functions;

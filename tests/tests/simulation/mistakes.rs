@@ -66,6 +66,7 @@ impl Mutation {
                 life.function == "deliver" && operation == "PutItem" && contains(body, "\"L#")
             }
             Self::RowBeforeSend => life.function == "deliver" && (sends || contains(body, "\"Q#")),
+            Self::BodiesTogether => operation == "BatchWriteItem" && contains(body, "\"P#"),
             _ => false,
         }
     }
@@ -111,6 +112,8 @@ impl Mutation {
             Self::JobIgnored if row("\"D#") => {
                 with_condition(read(), "OR j < :job", "OR j < :job OR j >= :job")
             }
+            Self::NotKept if row("SET exp = :until") => not_kept(read()),
+            Self::BodiesTogether if row("\"E#") => with_bodies(life, read()),
             Self::JobForgotten if row("\"D#") => without_job(life, read()),
             Self::SuccessForgotten if row("\"D#") || operation == "SendMessageBatch" => {
                 without_success(read())
@@ -140,6 +143,7 @@ impl Mutation {
                 | Self::DropOnlyAhead
                 | Self::JobIgnored
                 | Self::PauseIgnored
+                | Self::AnyOfThatId
         );
         if !alters || response.status != 200 || !matches!(operation, "GetItem" | "BatchGetItem") {
             return response;
@@ -177,6 +181,11 @@ impl Mutation {
             Self::JobIgnored if text(&row["pk"]).starts_with("D#") => {
                 if let Some(row) = row.as_object_mut() {
                     row.remove("j");
+                }
+            }
+            Self::AnyOfThatId if text(&row["sk"]) == "-" => {
+                if let Some(accepted_ms) = life.accepted_of(text(&row["pk"])) {
+                    row["a"] = json!({"N": accepted_ms.to_string()});
                 }
             }
             Self::NoDueTest | Self::NoPendingTest | Self::DropOnlyAhead => {
@@ -274,6 +283,23 @@ fn with_condition(mut request: Value, from: &str, to: &str) -> Value {
     if let Some(condition) = request["ConditionExpression"].as_str() {
         request["ConditionExpression"] = condition.replace(from, to).into();
     }
+    request
+}
+
+/// The update by which an item is kept longer, without effect.
+fn not_kept(mut request: Value) -> Value {
+    let values = &mut request["ExpressionAttributeValues"];
+    values[":until"] = values[":now"].clone();
+    request
+}
+
+/// An event's row, with as much in it as its bodies that are held back have.
+fn with_bodies(life: &Life, mut request: Value) -> Value {
+    let bytes: usize = lock(&life.memory.held)
+        .iter()
+        .map(|(_, body)| body.len())
+        .sum();
+    request["Item"]["bodies"] = json!({"S": "x".repeat(bytes)});
     request
 }
 

@@ -65,6 +65,12 @@ pub(crate) enum Mutation {
     NoLagAwaited,
     /// A webhook's pace forgets the places that it has given.
     PlacesForgotten,
+    /// A recovery does not keep the events of its ladders.
+    NotKept,
+    /// A delivery's event is any that has its id, whenever that was accepted.
+    AnyOfThatId,
+    /// All bodies of an event stand in its row, however large they are.
+    BodiesTogether,
 }
 
 impl Mutation {
@@ -77,6 +83,7 @@ impl Mutation {
             Self::JobIgnored | Self::JobForgotten => Kind::Recovering,
             Self::NoLagAwaited => Kind::Lagging,
             Self::PlacesForgotten => Kind::Stalled,
+            Self::NotKept | Self::AnyOfThatId => Kind::Aging,
             _ => Kind::Any,
         }
     }
@@ -85,6 +92,8 @@ impl Mutation {
     fn first_seed(self) -> u64 {
         match self {
             Self::AcceptedUnsent => 8,
+            Self::AnyOfThatId => 2,
+            Self::BodiesTogether => 9,
             Self::CursorBeforeSend => 160,
             Self::DropOnlyAhead => 5,
             Self::EpochIgnored => 70,
@@ -99,6 +108,7 @@ impl Mutation {
             Self::NoPlace => 3,
             Self::NoSecondLook => 3,
             Self::NoWatchdog => 7,
+            Self::NotKept => 60,
             Self::NoticeDropped => 10,
             Self::PauseIgnored => 23,
             Self::PlacesForgotten => 3,

@@ -130,7 +130,7 @@ impl World {
             let agrees = found.is_some_and(|attempt| {
                 // A copy of its message may have had success since.
                 let succeeded = attempt.outcome == Outcome::Succeeded;
-                let failed = !succeeded || self.ledger().is_copied(&attempt.key);
+                let failed = !succeeded || self.ledger().was_made_twice(attempt);
                 let is_event = attempt.key.delivery.event.as_str() == told.text("event_id");
                 let expected = match &*told.event_type {
                     "webhook.recovered" => succeeded,
@@ -148,6 +148,20 @@ impl World {
                 self.ledger().violation(text);
             }
         }
+    }
+
+    /// The deliveries that the operator was told have failed, if there is somebody to tell.
+    pub(crate) async fn told_of_failures(&self) -> Option<BTreeSet<String>> {
+        if !self.wire.plan.operator {
+            return None;
+        }
+        let told = self.told().await.into_iter();
+        let failed = told.filter(|told| told.event_type == "delivery.failed");
+        Some(
+            failed
+                .map(|told| told.text("delivery_id").to_owned())
+                .collect(),
+        )
     }
 
     /// All that the operator's tenant got.

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Stalled,
     /// One in which people cancel single deliveries in the middle of calls and POSTs.
     Cancelling,
+    /// One that goes on about when a tenant's retention ends.
+    Aging,
 }
 
 impl Kind {
@@ -32,6 +34,7 @@ impl Kind {
     pub(crate) fn of(seed: u64) -> Self {
         match seed % 20 {
             7 | 17 => Self::Recovering,
+            1 | 15 => Self::Aging,
             19 => Self::Frozen,
             3 => Self::Lagging,
             9 => Self::Cancelling,
@@ -50,6 +53,20 @@ pub(crate) enum SetBack {
     /// What was sent since is lost, what was deleted since comes again.
     Queues(u64),
 }
+
+/// What a run that has come to rest goes through yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Aging {
+    /// From how long before a tenant's first event expires on it may go on, in milliseconds.
+    pub(crate) early_ms: u64,
+    /// In how long a time from then on.
+    pub(crate) within_ms: u64,
+    /// How late what has expired is removed.
+    pub(crate) late_ms: u64,
+}
+
+/// What is added to an event's number when a client uses its id again: a multiple of any number of tenants.
+pub(crate) const REUSED: u64 = 600;
 
 /// A run's plan. Rates are per call on the wire, per record handed out, or per POST.
 #[derive(Debug, Clone)]
@@ -90,6 +107,9 @@ pub(crate) struct Plan {
     pub(crate) buried: f64,
     /// What is set back to an earlier moment, while the other is as of now.
     pub(crate) set_back: Option<SetBack>,
+    pub(crate) aging: Option<Aging>,
+    /// The retention of each tenant that has its own, in days.
+    pub(crate) retentions: Vec<Option<u32>>,
     /// How long all functions are down at once, in milliseconds.
     pub(crate) outage_ms: u64,
     /// How much longer a read takes for each item that it finds, in milliseconds.
@@ -211,6 +231,30 @@ impl Plan {
                 slow_ms: 5_000,
                 ..plan.without_faults()
             },
+            Kind::Aging => {
+                let tenants = chance.between(1, plan.webhooks.min(3));
+                let retentions =
+                    (0..tenants).map(|_| *chance.pick(&[Some(1), Some(8), Some(90), None]));
+                // Mostly a recovery meets what is about to expire.
+                let (early_ms, within_ms) = if chance.happens(0.7) {
+                    (1_200_000, 3_000_000)
+                } else {
+                    (0, 172_800_000)
+                };
+                Self {
+                    aging: Some(Aging {
+                        early_ms,
+                        within_ms,
+                        late_ms: *chance.pick(&[0, 600_000, 172_800_000]),
+                    }),
+                    retentions: retentions.collect(),
+                    tenants,
+                    webhooks: plan.webhooks.min(3),
+                    events: plan.events.max(2),
+                    meddled: 0.0,
+                    ..plan.without_faults()
+                }
+            }
             Kind::Frozen => Self {
                 frozen_parking: 0.5,
                 batch_ms: 3_600_000,
@@ -259,6 +303,8 @@ impl Plan {
             forgotten: if chance.happens(0.12) { 0.2 } else { 0.0 },
             buried: if chance.happens(0.1) { 0.2 } else { 0.0 },
             set_back: None,
+            aging: None,
+            retentions: Vec::new(),
             outage_ms: if chance.happens(0.06) {
                 1_000 * chance.between(1, *chance.pick(&[60, 1_200, 7_200]))
             } else {
@@ -326,7 +372,12 @@ impl Plan {
 
     /// A client's own name for an event. Tenants give the same names.
     pub(crate) fn name_of(&self, event: u64) -> String {
-        format!("e{}", event / self.tenants)
+        format!("e{}", event % REUSED / self.tenants)
+    }
+
+    /// A tenant's own retention, in days.
+    pub(crate) fn retention_days(&self, tenant: u64) -> Option<u32> {
+        self.retentions.get(tenant as usize).copied().flatten()
     }
 
     /// The same run without a single fault.

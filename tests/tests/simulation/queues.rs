@@ -90,6 +90,9 @@ impl World {
                     .lose(queue, batch, plan.buried, Some(dead_of(queue)))
                     .await;
             }
+            if plan.aging.is_some() {
+                self.keep_for_later(queue, &batch);
+            }
             chance.shuffle(&mut batch);
             // The first hand-out of what is received again may be still to come.
             for again in batch.iter().filter(|handed| handed.record.receives > 1) {
@@ -108,6 +111,17 @@ impl World {
                 0
             };
             self.hand_out(queue, batch, late_ms);
+        }
+    }
+
+    /// Notes some of the messages, which come again when all has grown old: as from among the dead letters.
+    fn keep_for_later(&self, queue: &'static str, batch: &[Handed]) {
+        for handed in batch {
+            let is_attempt = matches!(Message::parse(&handed.record.body), Ok(Message::Attempt(_)));
+            if is_attempt && self.ledger().aged_ms.is_none() && self.wire.chance.happens(0.2) {
+                let body = handed.record.body.clone();
+                self.ledger().seen_again.push((queue, body));
+            }
         }
     }
 

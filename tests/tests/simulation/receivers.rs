@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::{
     ledger::{Ledger, Posted},
     mutations::Mutation,
+    plan::REUSED,
     wire::{Life, Wire},
     world::number_of,
 };
@@ -137,6 +138,18 @@ impl Way {
             objections.push(format!("n={}: {objection}", message.position.n));
         }
         Some(format!("[{}]", objections.join(", ")))
+    }
+
+    /// Whether an event's id was used again, and no record in hand is of the event that this body is of.
+    fn is_of_another_time(&self, webhook: &str, event: &str, number: Option<u64>) -> bool {
+        let ledger = self.receivers.ledger.lock();
+        let aged_ms = ledger.unwrap_or_else(PoisonError::into_inner).aged_ms;
+        let own = self.in_hand(webhook, event);
+        let (Some(aged_ms), Some(number)) = (aged_ms, number) else {
+            return false;
+        };
+        let is_new = |held: &Held| held.message.delivery.accepted_ms >= aged_ms;
+        !own.iter().any(|held| is_new(held) == (number >= REUSED))
     }
 
     /// Judges a POST to a webhook with a rate limit, unless that was changed since the message was handed out, or somebody has asked for
@@ -278,9 +291,9 @@ impl Transport for Way {
         let index = number_of(&webhook);
         let (wire, plan) = (&self.receivers.wire, &self.receivers.wire.plan);
         let body: Value = serde_json::from_slice(&outgoing.body).expect("a body is JSON");
-        let of_tenant = body["data"]["n"]
-            .as_u64()
-            .map(|number| plan.tenant_of(number));
+        let event_number = body["data"]["n"].as_u64();
+        let of_tenant = event_number.map(|number| plan.tenant_of(number));
+        let mistaken = self.is_of_another_time(&webhook, &event, event_number);
         let ledger = || {
             self.receivers
                 .ledger
@@ -298,6 +311,10 @@ impl Transport for Way {
             if of_tenant != Some(plan.tenant_of(index)) {
                 ledger.violation(format!("{webhook} got an event of {of_tenant:?}"));
             }
+            if mistaken {
+                let text = format!("{webhook} got {event_number:?} as {event} of another time");
+                ledger.violation(text);
+            }
             if let Some(objection) = objection {
                 ledger.violation(format!("{event} was posted to {webhook}: {objection}"));
             }
@@ -305,6 +322,7 @@ impl Transport for Way {
                 Posted {
                     webhook: webhook.clone(),
                     event: event.clone(),
+                    number: event_number.unwrap_or_default(),
                     started_ms: self.clock.now_ms(),
                     taken: false,
                 },

@@ -78,7 +78,7 @@ impl World {
     }
 
     /// All that the table holds.
-    async fn items(&self) -> Vec<Value> {
+    pub(crate) async fn items(&self) -> Vec<Value> {
         let (mut items, mut from) = (Vec::new(), Value::Null);
         loop {
             let mut request = json!({"TableName": "rung"});
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    async fn dynamodb(&self, operation: &str, request: Value) -> Value {
+    pub(crate) async fn dynamodb(&self, operation: &str, request: Value) -> Value {
         let target = format!("DynamoDB_20120810.{operation}");
         let body = request.to_string();
         let answer = self.wire.aws.dispatch(&target, body.as_bytes()).await;

@@ -61,6 +61,11 @@ impl Watch {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets which deliveries were cancelled: their rows have come to rest, and may expire.
+    pub(crate) fn forget_cancelled(&self) {
+        self.seen().cancelled.clear();
+    }
+
     /// Judges a row that has just been written: a chain that was cancelled goes on when somebody sends it again, not by itself.
     fn row_written(&self, operation: &str, body: &[u8]) {
         if let Some(delivery) = cancelled(operation, body) {

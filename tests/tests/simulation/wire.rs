@@ -69,6 +69,17 @@ impl Life {
             .collect()
     }
 
+    /// When the event of a message in hand was accepted, by the key of that event's row.
+    pub(crate) fn accepted_of(&self, row: &str) -> Option<u64> {
+        let in_hand = self.in_hand();
+        let mut own = in_hand
+            .values()
+            .flatten()
+            .map(|held| &held.message.delivery);
+        let own = own.find(|key| row == format!("E#{}#{}", key.tenant, key.event));
+        own.map(|key| key.accepted_ms)
+    }
+
     /// Whether it has a message of this attempt in hand.
     pub(crate) fn has_in_hand(&self, attempt: &AttemptKey) -> bool {
         let in_hand = self.in_hand();

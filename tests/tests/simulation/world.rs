@@ -113,6 +113,11 @@ pub(crate) fn play(seed: u64, kind: Kind, mode: Mode) -> Outcome {
         world.run().await;
         let logged = world.judge().await;
         let counted = world.counted().await;
+        if let Some(aging) = world.wire.plan.aging
+            && world.ledger().violations().is_empty()
+        {
+            Box::pin(world.grow_old(aging)).await;
+        }
         let ledger = world.ledger();
         Outcome {
             plan: (*world.wire.plan).clone(),
@@ -132,7 +137,12 @@ impl World {
         let plan = Plan::of(&chance, kind);
         let plan = Plan {
             // A notice of each of hundreds would be most of a run.
-            operator: kind == Kind::Any && seed % 4 == 2 && plan.webhooks <= 3,
+            operator: plan.webhooks <= 3
+                && match kind {
+                    Kind::Any => seed % 4 == 2,
+                    Kind::Aging => seed / 20 % 2 == 0,
+                    _ => false,
+                },
             ..plan
         };
         let dialects = Arc::new(dialects());
@@ -348,7 +358,7 @@ impl World {
         }
     }
 
-    async fn rests(&self) -> bool {
+    pub(crate) async fn rests(&self) -> bool {
         let parked_until = self.wire.parked_until.load(Ordering::Relaxed);
         self.under_way.load(Ordering::Relaxed) == 0
             && self.swept.load(Ordering::Relaxed)
@@ -514,7 +524,7 @@ fn manner(chance: &Chance, calm_ms: u64) -> Manner {
 }
 
 /// Puts the cursors of some shards at the beginning of a minute.
-async fn put_cursors(oracle: &Store, shards: impl IntoIterator<Item = u8>, minute: u64) {
+pub(crate) async fn put_cursors(oracle: &Store, shards: impl IntoIterator<Item = u8>, minute: u64) {
     let cursor = Cursor::at(minute);
     // At once: they are written together.
     let moved = shards
@@ -529,15 +539,18 @@ async fn populate(oracle: &Store, chance: &Chance, plan: &Plan) {
         put_cursors(oracle, 0..PARK_SHARDS, minute).await;
     }
     let origin = Origin::system();
-    let tenants = (0..plan.tenants).map(|number| (plan.tenant_of(number), "sim0"));
-    let operator = plan.operator.then(|| (notices::operator(), DEFAULT));
-    for (id, dialect) in tenants.chain(operator) {
+    let tenants = (0..plan.tenants).map(|number| {
+        let days = plan.retention_days(number);
+        (plan.tenant_of(number), "sim0", days)
+    });
+    let operator = plan.operator.then(|| (notices::operator(), DEFAULT, None));
+    for (id, dialect, retention_days) in tenants.chain(operator) {
         let owner = Tenant {
             id,
             name: None,
             dialect: dialect.to_owned(),
             plan: None,
-            retention_days: None,
+            retention_days,
             metadata: Json::empty(),
             webhooks: 0,
             webhook_shards: Default::default(),
