@@ -95,7 +95,7 @@ impl World {
             }
         }
         self.judge().await;
-        self.judge_the_old().await;
+        self.judge_the_old(again_ms).await;
     }
 
     /// How long what is of a tenant is kept, in milliseconds.
@@ -187,7 +187,7 @@ impl World {
 
     /// Of the deliveries of the former time none waits for ever, whether its row has expired or not; those that ended since have ended
     /// because their events had expired, which a recovery prevents; and the operator is told of them.
-    async fn judge_the_old(&self) {
+    async fn judge_the_old(&self, again_ms: u64) {
         let mut logs = BTreeMap::new();
         let told = self.told_of_failures().await;
         for item in self.items().await {
@@ -226,7 +226,7 @@ impl World {
                 &row,
                 &own.collect::<Vec<_>>(),
                 self.natural_end_ms(&key),
-                self.clock.now_ms(),
+                (again_ms, self.clock.now_ms()),
             ) {
                 self.ledger().violation(format!("{row:?} {fault}"));
             }
@@ -249,12 +249,13 @@ impl World {
     }
 }
 
-/// Why a delivery may not have failed as it did. `natural_end_ms`: when its event expires if nobody keeps it.
+/// Why a delivery may not have failed as it did. `natural_end_ms`: when its event expires if nobody keeps it; `aged_ms`: when
+/// the world went on.
 fn fault_of_end(
     row: &Delivery,
     log: &[&Attempt],
     natural_end_ms: u64,
-    now_ms: u64,
+    (aged_ms, now_ms): (u64, u64),
 ) -> Option<String> {
     let last = log.iter().find(|attempt| attempt.key.n == row.position.n);
     if last.is_some() {
@@ -267,8 +268,8 @@ fn fault_of_end(
         Some(first) => Some(first.key.due_ms),
         None => (row.position.trigger == Trigger::Recover).then_some(row.position.due_ms),
     };
-    // Whoever began it found the event, and had to keep it.
-    let lost = match begun_ms {
+    // Whoever began it found the event, and had to keep it. A ladder of the former time may come again long after its end.
+    let lost = match begun_ms.filter(|begun_ms| *begun_ms >= aged_ms) {
         Some(begun_ms) => begun_ms + CLOSE_MS < natural_end_ms,
         None => now_ms + CLOSE_MS < natural_end_ms,
     };
