@@ -140,7 +140,7 @@ impl World {
             operator: plan.webhooks <= 3
                 && match kind {
                     Kind::Any => seed % 4 == 2,
-                    Kind::Aging => seed / 20 % 2 == 0,
+                    Kind::Aging => (seed / 20).is_multiple_of(2),
                     _ => false,
                 },
             ..plan
