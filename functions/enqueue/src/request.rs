@@ -105,6 +105,6 @@ fn event_type(value: &Json) -> Result<String, String> {
         .as_str()
         .filter(|text| (1..=EVENT_TYPE_CHARS).contains(&text.len()) && text.bytes().all(allowed));
     text.map(str::to_owned).ok_or_else(|| {
-        format!("must be a string of 1 to {EVENT_TYPE_CHARS} characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`")
+        format!("must be a string of 1 to {EVENT_TYPE_CHARS} characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, with no segment that is empty, `.` or `..`")
     })
 }

@@ -365,7 +365,7 @@ pub(crate) async fn put(
     let (origin, mut types) = changing(&state, &headers, &query).await?;
     let name = checked(&path)?;
     if !is_event_type(name) {
-        let problem = "must be 1 to 128 characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`";
+        let problem = "must be 1 to 128 characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, with no segment that is empty, `.` or `..`";
         return Err(ApiError::of_field(Code::InvalidRequest, "type", problem));
     }
     let precondition = Precondition::read(&headers)?;

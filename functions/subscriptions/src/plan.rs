@@ -39,14 +39,28 @@ pub(crate) fn check(fields: &mut Fields<'_>, dialect: &Dialect, plan: Option<&st
     let Some(plan) = plan.filter(|plan| !dialect.knows_plan(plan)) else {
         return;
     };
-    let names = dialect.plans().into_iter().flatten();
-    let names: Vec<_> = names.map(|(name, _)| name.as_str()).collect();
     let problem = format!(
         "{plan:?} is not a plan of the dialect {}; its plans are {}",
         dialect.name,
-        names.join(", ")
+        names(dialect)
     );
     fields.problem_of(Code::UnknownPlan, "plan", problem);
+}
+
+/// Notes that a tenant which moves to the dialect needs a plan.
+pub(crate) fn demand(fields: &mut Fields<'_>, dialect: &Dialect) {
+    let problem = format!(
+        "must be given, null too: without a plan, the dialect {} has no webhooks; its plans are {}",
+        dialect.name,
+        names(dialect)
+    );
+    fields.problem_of(Code::UnknownPlan, "plan", problem);
+}
+
+fn names(dialect: &Dialect) -> String {
+    let names = dialect.plans().into_iter().flatten();
+    let names: Vec<_> = names.map(|(name, _)| name.as_str()).collect();
+    names.join(", ")
 }
 
 impl Management {

@@ -417,7 +417,8 @@ pub(crate) async fn update(
         let metadata = fields.patch("metadata", |changes| {
             metadata(&merged(&present.metadata, changes))
         });
-        let moves = plan != Patch::Keep || dialect.name != present.dialect;
+        let keeps_plan = plan == Patch::Keep;
+        let moves = !keeps_plan || dialect.name != present.dialect;
         let mut tenant = present.clone();
         tenant.name = name.or(tenant.name);
         tenant.dialect.clone_from(&dialect.name);
@@ -426,6 +427,13 @@ pub(crate) async fn update(
         tenant.metadata = (metadata.or(Some(tenant.metadata))).unwrap_or_else(Json::empty);
         if moves {
             plan::check(&mut fields, &dialect, tenant.plan.as_deref());
+        }
+        // Another dialect is for new webhooks: alone it disables none.
+        if keeps_plan && tenant.plan.is_none() && !dialect.allows_plan(None) {
+            let before = api.dialect(&present.dialect);
+            if before.is_ok_and(|before| before.allows_plan(None)) {
+                plan::demand(&mut fields, &dialect);
+            }
         }
         fields.finish()?;
         let record = record(

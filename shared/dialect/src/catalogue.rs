@@ -240,7 +240,7 @@ impl Catalogue {
     fn describe(&self) -> String {
         if self.takes_any_type() {
             return format!(
-                "types of 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, prefixes such as `order.*`, and `*` for all"
+                "types of 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, with no segment that is empty, `.` or `..`, prefixes such as `order.*`, and `*` for all"
             );
         }
         let names: Vec<&str> = self
@@ -253,10 +253,13 @@ impl Catalogue {
     }
 }
 
-/// Whether `name` is well-formed as an event type: 1 to [`EVENT_TYPE_CHARS`] characters of `[A-Za-z0-9_.\-/]`.
+/// Whether `name` is well-formed as an event type: 1 to [`EVENT_TYPE_CHARS`] characters of `[A-Za-z0-9_.\-/]`. No segment between
+/// slashes is empty, `.` or `..`: clients take such segments out of the paths of URLs, which then name another type.
 #[must_use]
 pub fn is_event_type(name: &str) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/');
-    (1..=EVENT_TYPE_CHARS).contains(&name.len()) && name.bytes().all(allowed)
+    name.len() <= EVENT_TYPE_CHARS
+        && name.bytes().all(allowed)
+        && name.split('/').all(|it| !matches!(it, "" | "." | ".."))
 }

@@ -124,7 +124,7 @@ fn groups(value: &Json, name: &str, catalogue: &Catalogue) -> Result<Vec<String>
     for group in list {
         let group = group.as_str().filter(|group| is_event_type(group));
         let group = group.ok_or(
-            "must contain names of 1 to 128 characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`",
+            "must contain names of 1 to 128 characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, with no segment that is empty, `.` or `..`",
         )?;
         if group == name || catalogue.get(group).is_some() {
             return Err(format!(

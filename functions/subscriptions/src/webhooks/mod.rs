@@ -278,8 +278,16 @@ pub(crate) async fn put(
     request: Request,
 ) -> Result<Response, ApiError> {
     let replaced = replace(&state, &headers, &id, request, Brings::KnownTypes);
-    let (status, webhook) = Box::pin(replaced).await?;
-    made(&state, status, &webhook).await
+    let Replaced {
+        status,
+        webhook,
+        is_secret_new,
+    } = Box::pin(replaced).await?;
+    if is_secret_new {
+        return made(&state, status, &webhook).await;
+    }
+    // Reading what is stored already is a call of its own, which leaves an entry in the audit log.
+    shown_as(&state, status, &webhook).await
 }
 
 /// The same of an export's line: it may subscribe to types that were deleted where it comes from. Returns what it subscribes to that its
@@ -291,13 +299,22 @@ pub(crate) async fn import(
     request: Request,
 ) -> Result<(StatusCode, Vec<String>), ApiError> {
     let replaced = replace(state, headers, id, request, Brings::AnyTypes);
-    let (status, webhook) = Box::pin(replaced).await?;
+    let Replaced {
+        status, webhook, ..
+    } = Box::pin(replaced).await?;
     let types = state.event_types(Some(&webhook.tenant)).await?;
     let catalogue = &state.dialect(&types, &webhook.dialect)?.catalogue;
     let is_unknown = |event: &String| catalogue.check_pattern(event).is_err();
     let mut unknown = webhook.events;
     unknown.retain(is_unknown);
     Ok((status, unknown))
+}
+
+/// What came of writing a webhook in the place of another.
+struct Replaced {
+    status: StatusCode,
+    webhook: Webhook,
+    is_secret_new: bool,
 }
 
 /// Writes a webhook in the place of the one of its id, if there is one.
@@ -307,7 +324,7 @@ async fn replace(
     id: &str,
     request: Request,
     brings: Brings,
-) -> Result<(StatusCode, Webhook), ApiError> {
+) -> Result<Replaced, ApiError> {
     let caller = state.api.caller(headers, Scope::Admin).await?;
     let id = id_to_make(id, WebhookId::parse)?;
     let precondition = Precondition::read(headers)?;
@@ -324,16 +341,22 @@ async fn replace(
         if webhook.disabled.is_none() {
             state.check_plan(&caller.tenant)?;
         }
+        let is_secret_new = present.is_none_or(|present| present.secret != webhook.secret);
+        let replaced = |status, webhook| Replaced {
+            status,
+            webhook,
+            is_secret_new,
+        };
         if present == Some(&webhook) {
-            return Ok((StatusCode::OK, webhook));
+            return Ok(replaced(StatusCode::OK, webhook));
         }
         if write(state, &caller, present, &webhook).await? {
             if webhook.disabled.is_none() {
                 state.catch_up_with_plan(&webhook.tenant).await?;
             }
             return Ok(match present {
-                None => (StatusCode::CREATED, webhook),
-                Some(_) => (StatusCode::OK, webhook.written()),
+                None => replaced(StatusCode::CREATED, webhook),
+                Some(_) => replaced(StatusCode::OK, webhook.written()),
             });
         }
         tries.again().await?;

@@ -462,6 +462,31 @@ async fn an_archived_type_is_refused_and_left_out_and_keeps_its_subscriptions() 
     assert_eq!(publish(&world, &tenant, "a.old", json!({})).await, 202);
 }
 
+/// Clients take such segments out of a path, which would then name another type.
+#[tokio::test(start_paused = true)]
+async fn no_segment_of_a_type_is_empty_or_dots() {
+    let world = World::new().await;
+    let tenant = world.tenant("shop", "standard", "pro").await;
+    for name in [
+        ".", "..", "/", "/a", "a/", "a//b", "./a", "a/..", "a/../b", "a/./b",
+    ] {
+        let path = format!("/v1/event-types/{}", name.replace('/', "%2F"));
+        let path = path.replace("/..", "/%2E%2E").replace("/.", "/%2E");
+        let defined = world.send(&As::operator(), "PUT", &path, json!({})).await;
+        defined.assert_error(422, "invalid_request");
+        assert_eq!(defined.fields(), ["type"], "{name}");
+        let event = json!({"type": name, "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.assert_error(422, "invalid_request");
+        assert_eq!(published.fields(), ["type"], "{name}");
+    }
+    for name in ["a/b", "a/..b", "a/b..", "...", ".a/.b"] {
+        let path = format!("/v1/event-types/{name}");
+        let defined = world.send(&As::operator(), "PUT", &path, json!({})).await;
+        assert_eq!(defined.data(201)["event_type"]["type"], name);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_version_of_a_schema_counts_its_changes_alone() {
     let world = World::new().await;

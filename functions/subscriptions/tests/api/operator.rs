@@ -254,6 +254,41 @@ async fn the_success_of_a_first_attempt_ends_an_outage_and_the_next_one_is_anoth
     assert_eq!(since("webhook.recovered"), since("webhook.failing"));
 }
 
+/// Each of them would begin an outage of its own; the one that is stored is told.
+#[tokio::test(start_paused = true)]
+async fn attempts_that_fail_together_are_one_outage() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let shop = world.tenant("shop", "standard", "pro").await;
+    let webhook = format!("/v1/webhooks/{}", world.webhook(&shop).await);
+    world.answer_by(|outgoing| {
+        let is_notice = outgoing.headers["webhook-id"]
+            .to_str()
+            .is_ok_and(|id| id.starts_with("evt_"));
+        let status = if is_notice { 200 } else { 500 };
+        http::Response::builder().status(status).body(()).unwrap()
+    });
+    world.answer_later_each_time(7);
+    for n in 0..6 {
+        let event = json!({"id": format!("e{n}"), "type": "a.b", "data": {}});
+        let published = world.send(&shop, "POST", "/v1/events", event).await;
+        published.data(202);
+    }
+    world.pass(MINUTE_MS).await;
+    // An enabling ends the outage: the third attempts begin another.
+    for status in ["disabled", "active"] {
+        let change = json!({"status": status});
+        let changed = world.send(&shop, "PATCH", &webhook, change).await;
+        changed.data(200);
+        world.pass(10 * MINUTE_MS).await;
+    }
+    let recover = format!("{webhook}/recover");
+    let held = json!({"statuses": ["held"]});
+    world.send(&shop, "POST", &recover, held).await.data(202);
+    world.pass(MINUTE_MS).await;
+    assert_eq!(types(&told(&world, &listener).await), ["webhook.failing"]);
+}
+
 /// Attempts that somebody asks for are none of the outage, whatever number they have.
 #[tokio::test(start_paused = true)]
 async fn a_retry_by_hand_as_the_third_attempt_hides_no_outage() {

@@ -533,6 +533,23 @@ async fn a_changed_dialect_is_for_new_webhooks() {
         .await;
     back.assert_error(422, "unknown_plan");
     assert_eq!(back.fields(), ["plan"]);
+    // Without a plan the other dialect has no webhooks: whoever wants that says so.
+    world
+        .send(&As::operator(), "PATCH", path, json!({"plan": null}))
+        .await
+        .data(200);
+    let back = world
+        .send(&As::operator(), "PATCH", path, json!({"dialect": "odin"}))
+        .await;
+    back.assert_error(422, "unknown_plan");
+    assert_eq!(back.fields(), ["plan"]);
+    for webhook in [&old, &new] {
+        let webhook = world.get(&owner, webhook).await;
+        assert_eq!(webhook.data(200)["webhook"]["status"], "active");
+    }
+    let none = json!({"dialect": "odin", "plan": null});
+    let moved = world.send(&As::operator(), "PATCH", path, none).await;
+    assert_eq!(moved.data(200)["webhooks"]["disabled"], 2);
     let both = json!({"dialect": "odin", "plan": "pro"});
     world
         .send(&As::operator(), "PATCH", path, both)

@@ -66,6 +66,7 @@ struct Receiver {
     cut_off: AtomicBool,
     /// How long an answer takes, in milliseconds.
     takes_ms: AtomicU64,
+    later_ms: AtomicU64,
     /// What answers instead of all this.
     script: Mutex<Option<Script>>,
 }
@@ -93,14 +94,15 @@ impl Transport for Receiver {
         if self.cut_off.load(Ordering::Relaxed) {
             return Err(HostFault::NameServers.into());
         }
-        self.posts.fetch_add(1, Ordering::Relaxed);
+        let before = self.posts.fetch_add(1, Ordering::Relaxed) as u64;
         *self.last.lock().unwrap() = Some(outgoing.clone());
         let (under_way, most) = &self.under_way;
         most.fetch_max(
             1 + under_way.fetch_add(1, Ordering::Relaxed),
             Ordering::Relaxed,
         );
-        let takes_ms = self.takes_ms.load(Ordering::Relaxed);
+        let later_ms = before * self.later_ms.load(Ordering::Relaxed);
+        let takes_ms = self.takes_ms.load(Ordering::Relaxed) + later_ms;
         let takes = Duration::from_millis(takes_ms);
         if takes_ms > 0 {
             tokio::time::sleep(takes.min(outgoing.timeout)).await;
@@ -473,6 +475,7 @@ impl World {
             own: OnceLock::new(),
             cut_off: AtomicBool::new(false),
             takes_ms: AtomicU64::new(0),
+            later_ms: AtomicU64::new(0),
             script: Mutex::default(),
             last: Mutex::default(),
             under_way: Default::default(),
@@ -660,6 +663,11 @@ impl World {
     /// From now on the receiver takes so long to answer.
     pub(crate) fn answer_after(&self, ms: u64) {
         self.receiver.takes_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// From now on the receiver takes so much longer for each request than for the one before it.
+    pub(crate) fn answer_later_each_time(&self, ms: u64) {
+        self.receiver.later_ms.store(ms, Ordering::Relaxed);
     }
 
     /// From now on this answers.

@@ -117,6 +117,8 @@ impl File {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
+        // Bodies have payloads, which are gone when they are erased.
+        connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
             SCHEMA_VERSION => {}

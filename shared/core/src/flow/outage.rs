@@ -8,6 +8,7 @@ use crate::{
     domain::{
         attempt::Attempt,
         outage::{Gaps, Outage},
+        stored::Stored,
         webhook::Webhook,
     },
     limits::FAILING_ATTEMPTS,
@@ -33,7 +34,10 @@ impl Control {
             let Some(mut outage) = extended.or_else(|| current.cloned()) else {
                 return Ok(None);
             };
-            if goes_on && !outage.notified && self.operator.listens_to(webhook).await? {
+            // Only of one that is stored: attempts that fail together would each begin another, and one of these stays.
+            let is_stored = current.is_some_and(|current| current.since_ms == outage.since_ms);
+            let is_news = goes_on && !outage.notified && self.operator.listens_to(webhook).await?;
+            if is_news && is_stored {
                 self.notify(webhook.failing(attempt, &outage)).await?;
                 outage.notified = true;
             }
@@ -45,6 +49,7 @@ impl Control {
                 .write_state(webhook, known.as_ref(), Some(&outage))
                 .await?;
             match written {
+                StateWritten::Done if is_news && !is_stored => known = Some(Stored::of(outage)),
                 StateWritten::Done => return Ok(Some(outage)),
                 StateWritten::Found(found) => known = found,
                 StateWritten::Past => return Ok(None),

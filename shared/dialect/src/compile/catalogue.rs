@@ -154,7 +154,7 @@ fn check_name<'a>(name: Text<'a>, names: &mut HashSet<&'a str>, faults: &Faults)
 
 fn malformed_type(name: Text<'_>, faults: &Faults) {
     let mend = format!(
-        "a name of types has 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`; what goes on the wire may be \
+        "a name of types has 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, with no segment that is empty, `.` or `..`; what goes on the wire may be \
          another text, as in `wire = \"Push Hook\"`"
     );
     faults.add(
