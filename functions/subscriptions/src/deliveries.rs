@@ -67,7 +67,7 @@ pub(crate) struct Standing {
 impl Standing {
     /// Whether it is a delivery of this webhook, and not of an earlier one with the same id. A webhook that an event did not match may
     /// have got it since, by a recovery.
-    fn is_of(&self, webhook: &Webhook) -> bool {
+    fn is_to(&self, webhook: &Webhook) -> bool {
         match &self.row {
             Some(row) => row.position.epoch >= webhook.first_epoch || row.position.epoch == 0,
             None => self.key.accepted_ms >= webhook.first_epoch,
@@ -297,7 +297,7 @@ async fn wanted_deliveries(
         let keys = rows.iter().map(|row| row.key.clone()).collect();
         let standing = standing_of(state, keys, rows).await?;
         for (standing, event_type) in standing.iter().zip(&types) {
-            if !wanted.contains(&standing.status) || !standing.is_of(webhook) {
+            if !wanted.contains(&standing.status) || !standing.is_to(webhook) {
                 continue;
             }
             // One more than fits: it is the next page's.
@@ -330,7 +330,7 @@ async fn named(
     let found = standing(state, vec![key]).await?.pop();
     let found = found.ok_or_else(missing)?;
     let is_known = found.is_known() || matched(state, &found.key).await?;
-    if !found.is_of(&webhook) || !is_known {
+    if !found.is_to(&webhook) || !is_known {
         return Err(missing());
     }
     Ok((webhook, found, event_type))
