@@ -270,7 +270,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
     )
     .answers(
         StatusCode::OK,
-        "It was there, and is replaced.",
+        "It was there, and is replaced. `secret` is shown if it is another one than before.",
         [("webhook", webhook)],
         data,
     )
