@@ -199,12 +199,16 @@ fn from_row(mut row: Row, prefix: &str) -> Result<Definition, StoreError> {
         let is_there = row.0.contains_key(name);
         is_there.then(|| row.document(name)).transpose()
     };
+    let schema = document("schema")?;
     Ok(Definition {
+        // What an older function has written has none.
+        schema_version: row
+            .maybe_number("schemas")
+            .unwrap_or(u64::from(schema.is_some())),
+        schema,
         name: row.parsed("sk", |sk| Some(sk.strip_prefix(prefix)?.to_owned()))?,
         groups: row.parsed("groups", |text| serde_json::from_str(text).ok())?,
         sample: document("sample")?,
-        schema: document("schema")?,
-        schema_version: row.number("schemas")?,
         archived: row.maybe_number::<u64>("arch").is_some(),
         revision: row.number("rev")?,
         deprecated: row.maybe_number("since").map(|since_ms| Deprecated {
