@@ -204,7 +204,7 @@ fn from_row(mut row: Row, prefix: &str) -> Result<Definition, StoreError> {
         // What an older function has written has none.
         schema_version: row
             .maybe_number("schemas")
-            .unwrap_or(u64::from(schema.is_some())),
+            .unwrap_or_else(|| u64::from(schema.is_some())),
         schema,
         name: row.parsed("sk", |sk| Some(sk.strip_prefix(prefix)?.to_owned()))?,
         groups: row.parsed("groups", |text| serde_json::from_str(text).ok())?,
