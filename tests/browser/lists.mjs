@@ -517,6 +517,7 @@ test("what waits is counted over the webhooks of a tenant, and of all, and leads
   const { page, context, errors } = await at("/t/sum/stats");
   await page.waitForSelector("text=counted in 3 webhooks");
   await page.click("#chart-backlog-table summary");
+  await page.waitForSelector("#chart-backlog-table table");
   const numbers = await page.locator("#chart-backlog-table tbody td:last-child").allTextContents();
   assert.equal(numbers.reduce((sum, number) => sum + Number(number), 0), 4);
   const most = page.locator("p:has-text('Most waits for') > span");

@@ -196,7 +196,7 @@ async fn a_batch_of_one_tenant_tells_its_limits_whoever_names_it() {
     assert!(!several.headers.contains_key("ratelimit"));
     // What is used up is told as well, and why.
     let refused = sent(&["acme"; 18]).await;
-    assert_eq!(refused.status, 422);
+    refused.assert_error(429, "quota_exceeded");
     let left = refused.headers["ratelimit"].to_str().unwrap();
     assert!(left.starts_with("\"plan-month\";r=0;"), "{left}");
 }
