@@ -82,6 +82,58 @@ async fn a_burst_is_spread_over_the_seconds_and_nothing_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_its_first_place_is_listed_sent_by_hand_and_cancelled() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    limit(&world, &tenant, &webhook, Some(1)).await;
+    burst(&world, &tenant, 30).await;
+    world.pass(2_000).await;
+    let path = format!("/v1/webhooks/{webhook}/deliveries");
+    let waiting = async || {
+        let listed = world
+            .get(&tenant, &format!("{path}?status=pending&limit=100"))
+            .await;
+        let listed = listed.data(200)["deliveries"].as_array().unwrap().clone();
+        let ids = listed
+            .iter()
+            .map(|it| it["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let listed = waiting().await;
+    let posts = world.posts();
+    assert_eq!(listed.len() + posts, 30);
+    let (one, other) = (&listed[0], &listed[1]);
+    let cancel = format!("{path}/{one}/cancel");
+    world
+        .send_text(&tenant, "POST", &cancel, "")
+        .await
+        .data(200);
+    let retry = format!("{path}/{other}/retry");
+    world.send_text(&tenant, "POST", &retry, "").await.data(202);
+    world.pass(100).await;
+    let sent = logs(&world, &tenant, &webhook).await;
+    let by_hand: Vec<_> = sent
+        .iter()
+        .filter(|log| log["trigger"] == "manual")
+        .collect();
+    assert_eq!(by_hand.len(), 1);
+    assert_eq!(by_hand[0]["delivery_id"], **other);
+    let all = json!({"statuses": ["pending"]});
+    let job = world
+        .send(&tenant, "POST", &format!("{path}/cancel"), all)
+        .await;
+    job.data(202);
+    world.pass(5_000).await;
+    let posts = world.posts();
+    assert_eq!(waiting().await, Vec::<String>::new());
+    world.pass(60_000).await;
+    assert_eq!(world.posts(), posts);
+    let one = world.get(&tenant, &format!("{path}/{one}")).await;
+    assert_eq!(one.data(200)["delivery"]["status"], "cancelled");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_stall_has_held_up_is_spread_anew() {
     let world = World::still().await;
     let tenant = world.tenant("acme", "standard", "pro").await;

@@ -191,7 +191,7 @@ impl Deliverer {
             Err(NotMade::Busy) => return self.come_again(message).await,
         };
         // The last thing before the POST: a second of the receiver's pace would pass while something else is waited for.
-        if !self.in_pace(message, webhook).await? {
+        if !self.in_pace(message, webhook, &content.event_type).await? {
             return Ok(());
         }
         let made = self

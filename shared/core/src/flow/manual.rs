@@ -91,7 +91,7 @@ impl Control {
                 (Some(row), None)
                     if overdue.is_some()
                         && row.position.epoch == webhook.epoch
-                        && !self.is_held_back(webhook) =>
+                        && !self.may_wait(webhook) =>
                 {
                     if row.is_overdue(self.overdue_ms()) {
                         self.send_position(row).await?;

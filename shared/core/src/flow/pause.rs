@@ -322,6 +322,11 @@ impl Control {
         webhook.holds_back(self.clock.now_ms(), self.clock.wall_ms())
     }
 
+    /// Whether what is due to a webhook may be waiting for a pause, or for its place under a rate limit: then it is not on its way.
+    pub(super) fn may_wait(&self, webhook: &Webhook) -> bool {
+        webhook.rate_limit.is_some() || self.is_held_back(webhook)
+    }
+
     /// Whether the message of a row must be taken for lost.
     pub(super) fn is_overdue(&self, row: &Delivery, webhook: &Webhook) -> bool {
         row.is_overdue(self.overdue_ms()) && !self.is_held_back(webhook)

@@ -65,7 +65,7 @@ impl Control {
             Some(row)
                 if row.state == State::Pending
                     && webhook.takes(row.position.epoch)
-                    && !self.is_held_back(webhook) =>
+                    && !self.may_wait(webhook) =>
             {
                 let is_overdue = row.is_overdue(self.overdue_ms());
                 if is_overdue {
