@@ -282,6 +282,8 @@ async fn attempts_that_fail_together_are_one_outage() {
         changed.data(200);
         world.pass(10 * MINUTE_MS).await;
     }
+    // All are under way before the first one ends.
+    world.answer_after(3_000);
     let recover = format!("{webhook}/recover");
     let held = json!({"statuses": ["held"]});
     world.send(&shop, "POST", &recover, held).await.data(202);
