@@ -419,6 +419,55 @@ mod tests {
         assert_eq!(ids, [1]);
     }
 
+    #[tokio::test]
+    async fn a_deleted_body_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("q");
+        let file = File::open(&path, ["jobs"].into_iter()).unwrap();
+        let (alive, ended) = mpsc::channel::<()>();
+        let journal = file.start(move |_| drop(alive.send(()))).unwrap();
+        let holds_payload = || {
+            let bytes = std::fs::read(&path).unwrap();
+            bytes.windows(7).any(|window| window == b"payload")
+        };
+        let puts = (1..=50).map(|id| match put(id) {
+            Write::Put {
+                queue, group, line, ..
+            } => Write::Put {
+                id,
+                queue,
+                group,
+                line,
+                sent_ms: 1,
+                visible_ms: 1,
+                // Some within a page, some over several.
+                body: "payload".repeat(100 * id as usize).into(),
+            },
+            other => other,
+        });
+        journal.commit(puts.collect()).await.unwrap();
+        let deletes = (2..=50).map(|id| Write::Delete { id, queue: 0 });
+        journal.commit(deletes.collect()).await.unwrap();
+        drop(journal);
+        // Until the writer has closed the file.
+        while ended.recv().is_ok() {}
+        Connection::open(&path)
+            .unwrap()
+            .pragma_update(None, "wal_checkpoint", "TRUNCATE")
+            .unwrap();
+        assert!(holds_payload(), "the first one is still there");
+
+        let file = File::open(&path, ["jobs"].into_iter()).unwrap();
+        let journal = file.start(|_| ()).unwrap();
+        let last = Write::Delete { id: 1, queue: 0 };
+        journal.commit(vec![last]).await.unwrap();
+        Connection::open(&path)
+            .unwrap()
+            .pragma_update(None, "wal_checkpoint", "TRUNCATE")
+            .unwrap();
+        assert!(!holds_payload());
+    }
+
     #[test]
     fn a_file_of_another_layout_is_refused() {
         let folder = tempfile::tempdir().unwrap();
