@@ -425,7 +425,7 @@ mod tests {
         let path = folder.path().join("q");
         let file = File::open(&path, ["jobs"].into_iter()).unwrap();
         let (alive, ended) = mpsc::channel::<()>();
-        let journal = file.start(move |_| drop(alive.send(()))).unwrap();
+        let journal = file.start(move |_| alive.send(()).unwrap()).unwrap();
         let holds_payload = || {
             let bytes = std::fs::read(&path).unwrap();
             bytes.windows(7).any(|window| window == b"payload")
