@@ -307,7 +307,8 @@ async fn a_file_deletes_what_has_expired_by_itself() {
     }
 }
 
-/// What is deleted makes room for what comes: a file that gets as much as expires stays as large as it is.
+/// What is deleted makes room for what comes: a file that gets as much as expires stays as large as it is. The file deletes once
+/// by itself when it is opened, at any time within the first round, so the first round says nothing.
 #[tokio::test]
 async fn a_file_does_not_grow_by_what_has_expired() {
     let folder = tempfile::tempdir().unwrap();
@@ -324,8 +325,8 @@ async fn a_file_does_not_grow_by_what_has_expired() {
         pages.push(written.unwrap());
         dynamodb.sweep_expired().unwrap();
     }
-    assert!(pages[0] > 200, "{pages:?}");
-    assert!(pages[3] < pages[0] + pages[0] / 10, "{pages:?}");
+    assert!(pages[1] > 200, "{pages:?}");
+    assert_eq!(pages[3], pages[1], "{pages:?}");
 }
 
 #[tokio::test]
