@@ -153,7 +153,7 @@ impl Standing {
 }
 
 /// The state of a delivery, whatever its row still says. What waits is dropped when its webhook is deleted, and held when it is
-/// disabled; what has succeeded once stays so.
+/// disabled; what has succeeded once stays so. While that waits on a recovery's ladder, it is pending as others are.
 fn status(
     row: Option<&Delivery>,
     made: Option<&Attempt>,
@@ -164,10 +164,13 @@ fn status(
         (_, Some(made)) if made.outcome == Outcome::Succeeded => DeliveryState::Succeeded,
         // Nothing follows the attempt, and the row is about to say so.
         (Some(row), Some(made)) if made.next_due_ms.is_none() => row.end(DeliveryState::Failed),
-        (Some(row), _) => {
-            let state = webhook.map_or(DeliveryState::Cancelled, |webhook| row.state_for(webhook));
-            row.end(state)
-        }
+        (Some(row), _) => match webhook.map(|webhook| row.state_for(webhook)) {
+            None => row.end(DeliveryState::Cancelled),
+            Some(DeliveryState::Pending) if row.had_succeeded() && !row.position.is_on_ladder() => {
+                DeliveryState::Succeeded
+            }
+            Some(state) => state,
+        },
         (None, Some(made)) if made.next_due_ms.is_none() => DeliveryState::Failed,
         (None, _) => match webhook {
             None => DeliveryState::Cancelled,
@@ -421,6 +424,7 @@ pub(crate) async fn cancel(
     let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
     let record = caller.record(Action::DeliveryCancelled, id.as_str());
     let key = &found.key;
+    let was_pending = found.status == DeliveryState::Pending;
     match found.status {
         DeliveryState::Pending => {
             state.control.cancel(&webhook, key, &record).await?;
@@ -434,6 +438,12 @@ pub(crate) async fn cancel(
     let found = standing(&state, vec![key.clone()]).await?.pop();
     let found = found.ok_or(Code::NotFound)?;
     match found.status {
+        // It had succeeded before it was sent again.
+        DeliveryState::Succeeded
+            if was_pending && found.row.as_ref().is_some_and(Delivery::had_succeeded) =>
+        {
+            Ok(one(StatusCode::OK, &found.view(&event_type)))
+        }
         DeliveryState::Succeeded => Err(Code::DeliverySucceeded.into()),
         DeliveryState::Cancelled => Ok(one(StatusCode::OK, &found.view(&event_type))),
         // Its first attempt is on its way, or it went elsewhere meanwhile.

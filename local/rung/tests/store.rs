@@ -796,7 +796,7 @@ async fn the_largest_row_of_each_kind_has_room_in_an_item() {
             trigger: Trigger::Recover,
             dialect: Some(webhook.dialect.clone()),
             job: Some(1_760_000_000_000),
-            already_succeeded: true,
+            returns_to: Some(State::Succeeded),
             resume_ms: Some(1_760_000_000_000),
         },
         event_type: "e".repeat(EVENT_TYPE_CHARS),

@@ -7,7 +7,7 @@ use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome, Trigger},
         delivery::{Delivery, State},
-        id::{JobId, WebhookId},
+        id::{DeliveryKey, JobId, WebhookId},
         webhook::Webhook,
     },
     flow::accept::Accepted,
@@ -44,6 +44,8 @@ pub(crate) struct Window {
 pub(crate) struct Known {
     pub(crate) windows: Vec<Window>,
     pub(crate) accepted: Option<Accepted>,
+    /// When that was answered, in milliseconds.
+    pub(crate) answered_ms: u64,
 }
 
 /// A delivery that waited when somebody cancelled all that waits, and was answered that a job does it.
@@ -228,6 +230,14 @@ impl Ledger {
         }
     }
 
+    /// Whether somebody has asked, at any time, to cancel a delivery, by itself or with all others of its webhook.
+    pub(crate) fn may_be_cancelled(&self, key: &DeliveryKey) -> bool {
+        let name = (key.webhook.to_string(), key.event.to_string());
+        let mut emptied = self.emptied.iter();
+        self.cancelled.contains(&name)
+            || emptied.any(|(of, by_ms)| *of == name.0 && key.accepted_ms <= *by_ms)
+    }
+
     /// Notes that a batch holds a message of a delivery.
     pub(crate) fn handed(&mut self, webhook: &str, event: &str) {
         let name = (webhook.to_owned(), event.to_owned());
@@ -250,12 +260,17 @@ impl Ledger {
     /// Notes an answer of 202. A repeat must be answered as the first time, and called a duplicate.
     pub(crate) fn accepted(&mut self, event: u64, accepted: Accepted) {
         let known = self.events.entry(event).or_default();
+        let window = known.windows.last();
         let Some(first) = &known.accepted else {
+            known.answered_ms = window.map_or(0, |window| window.end_ms);
             known.accepted = Some(accepted);
             return;
         };
+        // When the table was set back, another client publishes the same: of two calls at once the first may be answered last.
+        let is_overtaken =
+            self.forgetful && window.is_some_and(|window| window.start_ms < known.answered_ms);
         let repeated = Accepted {
-            duplicate: true,
+            duplicate: accepted.duplicate || !is_overtaken,
             ..first.clone()
         };
         if accepted != repeated {
@@ -386,10 +401,13 @@ impl Ledger {
             .iter()
             .find(|attempt| attempt.key.n == row.position.n);
         let succeeded = last.is_some_and(|last| last.outcome == Outcome::Succeeded);
-        let before = success_before(told, row.position.n);
-        // Those that were sent by hand when they had succeeded already stay so, and no others are so without a success.
-        let by_hand = last.is_none_or(|last| last.trigger == Trigger::Manual);
-        let through = row.position.already_succeeded && before.is_some() && by_hand;
+        // Those that were sent again when they had succeeded already stay so, and no others are so without a success.
+        let returns_to = row.position.returns_to;
+        let through =
+            returns_to == Some(State::Succeeded) && has_success_before(told, row.position.n);
+        if row.state != State::Succeeded && sent_again_after_success(told) {
+            return Some(format!("{row:?} had succeeded, log {:?}", told.log));
+        }
         let as_told = match row.state {
             State::Pending => false,
             State::Succeeded => {
@@ -397,19 +415,12 @@ impl Ledger {
             }
             // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
             State::Failed => last.is_some_and(|last| {
-                let by_hand = last.trigger == Trigger::Manual;
                 (row.position.n == 1 || last.outcome == Outcome::Failed)
                     && last.next_due_ms.is_none()
-                    && !row.position.already_succeeded
-                    && !(by_hand && before.is_some_and(|success| knew(told, success, last)))
+                    && returns_to.is_none_or(|state| state == State::Failed)
             }),
-            State::Held => current.epoch > 0 && !row.position.already_succeeded,
-            State::Cancelled => {
-                let name = (webhook.to_owned(), event.to_owned());
-                let mut emptied = self.emptied.iter();
-                self.cancelled.contains(&name)
-                    || emptied.any(|(of, by_ms)| of == webhook && told.accepted_ms <= *by_ms)
-            }
+            State::Held => current.epoch > 0 && returns_to.is_none_or(|state| state == State::Held),
+            State::Cancelled => self.may_be_cancelled(&row.key),
             State::Missed => !told.active,
         };
         if !as_told {
@@ -447,13 +458,10 @@ impl Ledger {
 /// A POST that is older than this is in the log, if its handler lived: by any two clocks, whatever delayed it.
 const LOGGED_WITHIN_MS: u64 = 300_000;
 
-/// The last success before position `n`, on the ladder that leads there.
-fn success_before<'a>(told: &Told<'a>, n: u32) -> Option<&'a Attempt> {
-    let earlier = told.log.iter().copied();
-    let earlier: Vec<_> = earlier.filter(|attempt| attempt.key.n < n).collect();
-    let mut ladders = earlier.chunk_by(|_, next| next.trigger != Trigger::Recover);
-    let mut ladder = ladders.next_back()?.iter().copied();
-    ladder.rfind(|attempt| attempt.outcome == Outcome::Succeeded)
+/// Whether an attempt before position `n` succeeded.
+fn has_success_before(told: &Told<'_>, n: u32) -> bool {
+    let mut log = told.log.iter();
+    log.any(|attempt| attempt.key.n < n && attempt.outcome == Outcome::Succeeded)
 }
 
 /// Whether the wait whose place an attempt by hand took was attempted all the same, at that very moment, and succeeded: then there is
@@ -466,28 +474,36 @@ fn replaced_success(told: &Told<'_>, row: &Delivery) -> bool {
     })
 }
 
-/// Whether whoever asked for an attempt by hand knew of an earlier success: it was in the log by then, and all that came since was
-/// asked for by hand and is there too. (A recovery that was held before its attempt would not be, and a slow copy of a first
-/// attempt may succeed when the ladder has begun.)
-fn knew(told: &Told<'_>, success: &Attempt, by_hand: &Attempt) -> bool {
-    let since = success.key.n + 1..=by_hand.key.n;
-    let asked = told
-        .log
-        .iter()
-        .filter(|attempt| since.contains(&attempt.key.n) && attempt.trigger == Trigger::Manual);
-    asked.count() == since.clone().count()
-        && success.ended_ms + LOGGED_WITHIN_MS < by_hand.key.due_ms
+/// Whether somebody had a delivery sent again who must have known of its success: that was in the log by then. (A slow copy of a first
+/// attempt may succeed when the ladder has begun: nobody has asked for what follows there.)
+fn sent_again_after_success(told: &Told<'_>) -> bool {
+    let asked = |next: &&Attempt| matches!(next.trigger, Trigger::Manual | Trigger::Recover);
+    let successes = told.log.iter();
+    let mut successes = successes.filter(|attempt| attempt.outcome == Outcome::Succeeded);
+    successes.any(|success| {
+        let mut log = told.log.iter().copied();
+        let next = log.find(|next| next.key.n == success.key.n + 1);
+        next.filter(asked)
+            .is_some_and(|next| success.ended_ms + LOGGED_WITHIN_MS < next.key.due_ms)
+    })
+}
+
+/// Whether an attempt begins a ladder: as a recovery's first one, or in the place of that, which leaves no attempt at two positions.
+fn begins_after(before: &Attempt, next: &Attempt) -> bool {
+    next.trigger == Trigger::Recover || next.key.n > before.key.n + 2
 }
 
 /// A ladder begins with the first attempt, and anew with each recovery. It has as many attempts as the dialect says when it is used
 /// up, and never more; those by hand are none of them.
 fn faults_of_ladders(told: &Told<'_>) -> Vec<String> {
-    let begins = |attempt: &&Attempt| attempt.trigger == Trigger::Recover;
     let Some(all) = told.dialect.map(|dialect| dialect.ladder.attempts()) else {
         return Vec::new();
     };
     let mut faults = Vec::new();
-    for ladder in told.log.chunk_by(|_, next| !begins(next)) {
+    for ladder in told
+        .log
+        .chunk_by(|before, next| !begins_after(before, next))
+    {
         let climbs = |attempt: &&&Attempt| attempt.trigger != Trigger::Manual;
         let ladder: Vec<_> = ladder.iter().filter(climbs).collect();
         let used_up = ladder.last().is_some_and(|last| {
@@ -498,7 +514,11 @@ fn faults_of_ladders(told: &Told<'_>) -> Vec<String> {
         // A copy of a first attempt may be made while another waits for a pause.
         let are_first = |pair: &&[&&Attempt]| pair.iter().all(|it| it.trigger == Trigger::Event);
         let most = all + ladder.windows(2).filter(are_first).count();
-        if ladder.len() > most || used_up && ladder.len() < all {
+        // What begins in the place of another attempt may be the rest of a ladder.
+        let is_whole = ladder
+            .first()
+            .is_some_and(|first| first.trigger != Trigger::Retry);
+        if ladder.len() > most || used_up && is_whole && ladder.len() < all {
             faults.push(format!("a ladder of {all} attempts became {ladder:?}"));
         }
     }

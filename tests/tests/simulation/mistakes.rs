@@ -15,6 +15,7 @@ use std::{
 use rung_core::{
     domain::{
         attempt::AttemptKey,
+        delivery::State,
         message::{AttemptMessage, Message},
         webhook::Webhook,
     },
@@ -319,9 +320,9 @@ fn without_success(mut request: Value) -> Value {
     for entry in request["Entries"].as_array_mut().into_iter().flatten() {
         let message = Message::parse(entry["MessageBody"].as_str().unwrap_or_default());
         if let Ok(Message::Attempt(mut due)) = message
-            && due.position.already_succeeded
+            && due.position.returns_to == Some(State::Succeeded)
         {
-            due.position.already_succeeded = false;
+            due.position.returns_to = None;
             entry["MessageBody"] = Message::Attempt(due).to_json().into();
         }
     }
@@ -329,11 +330,11 @@ fn without_success(mut request: Value) -> Value {
         row.remove("o");
     }
     if let Some(update) = request["UpdateExpression"].as_str()
-        && update.contains(", o = :through")
+        && update.contains(", o = :back")
     {
-        request["UpdateExpression"] = update.replace(", o = :through", "").into();
+        request["UpdateExpression"] = update.replace(", o = :back", "").into();
         if let Some(values) = request["ExpressionAttributeValues"].as_object_mut() {
-            values.remove(":through");
+            values.remove(":back");
         }
     }
     request

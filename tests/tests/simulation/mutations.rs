@@ -51,7 +51,7 @@ pub(crate) enum Mutation {
     JobIgnored,
     /// A message that is faster than its recovery moves the row without saying which recovery it is of.
     JobForgotten,
-    /// A retry by hand does not know that its delivery had succeeded.
+    /// Who sends a delivery again does not know that it had succeeded.
     SuccessForgotten,
     /// A fault of the function's host counts as an attempt that failed.
     HostFaultCounted,

@@ -420,7 +420,7 @@ impl World {
             let mut own = ended.iter().filter(|(_, job)| job.task.id == *id);
             let Some((recovery, job)) = own.find(|(recovery, _)| asked.is(recovery)) else {
                 if asked.of_tenant {
-                    self.judge_passed_over(asked, id).await;
+                    self.judge_passed_over(asked, id, logs).await;
                     continue;
                 }
                 let text = format!("{asked:?} was answered with what is another's, or nowhere");
@@ -435,7 +435,12 @@ impl World {
     }
 
     /// A recovery of all webhooks came by each that was active all the time, and had something to be sent.
-    async fn judge_passed_over(&self, asked: &Asked, id: &JobId) {
+    async fn judge_passed_over(
+        &self,
+        asked: &Asked,
+        id: &JobId,
+        logs: &BTreeMap<WebhookId, Vec<Attempt>>,
+    ) {
         let Scope::States(states) = &asked.scope else {
             // Another job may have sent it the same meanwhile.
             return;
@@ -465,7 +470,11 @@ impl World {
                     None => states.contains(&state(&row, &webhook)),
                 }
             });
-            if stands && span.contains(&found.key.accepted_ms) {
+            let log = logs.get(&asked.webhook).into_iter().flatten();
+            let mut log = log.filter(|entry| entry.key.delivery == found.key);
+            let excused = log.any(|entry| is_meanwhile(entry, found, asked, ended_ms))
+                || self.ledger().may_be_cancelled(&found.key);
+            if stands && !excused && span.contains(&found.key.accepted_ms) {
                 let text = format!("{job:?} is done, and has passed {found:?} over");
                 self.ledger().violation(text);
             }
@@ -503,11 +512,8 @@ impl World {
             let log = logs.get(&asked.webhook).into_iter().flatten();
             let log = log.filter(|entry| entry.key.delivery == found.key);
             let log: Vec<_> = log.collect();
-            let mut made = log.iter().filter(|entry| entry.key.n == found.n);
-            // An attempt that is under way moves its row from one list to another.
-            let meanwhile =
-                made.any(|entry| entry.started_ms <= ended_ms && entry.ended_ms >= asked.asked_ms);
-            if waits && meanwhile {
+            let mut made = log.iter();
+            if waits && made.any(|entry| is_meanwhile(entry, found, asked, ended_ms)) {
                 continue;
             }
             let mut ledger = self.ledger();
@@ -624,14 +630,15 @@ impl Ledger {
 /// The state that a delivery is in, whatever its row still says.
 fn state(row: &Delivery, webhook: &Webhook) -> State {
     if row.state == State::Pending && !webhook.takes(row.position.epoch) {
-        if row.position.already_succeeded {
-            State::Succeeded
-        } else {
-            State::Held
-        }
+        row.position.returns_to.unwrap_or(State::Held)
     } else {
         row.state
     }
+}
+
+/// Whether an attempt was under way where a recovery should have found its delivery: it moves the row from one list to another.
+fn is_meanwhile(entry: &Attempt, found: &Found, asked: &Asked, ended_ms: u64) -> bool {
+    entry.key.n == found.n && entry.started_ms <= ended_ms && entry.ended_ms >= asked.asked_ms
 }
 
 /// Whether a job is a recovery of a single webhook.

@@ -440,7 +440,7 @@ async fn standing(world: &World, tenant: &As, path: &str) -> (Value, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_succeeded_stays_so_whatever_comes_of_a_retry_by_hand() {
+async fn what_has_succeeded_stays_so_whatever_comes_of_sending_it_again() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "reward", "pro").await;
     let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
@@ -487,18 +487,133 @@ async fn what_has_succeeded_stays_so_whatever_comes_of_a_retry_by_hand() {
     world.pass(1_000).await;
     assert_eq!(standing(&world, &tenant, &path).await, succeeded);
 
-    // A recovery begins a ladder, and that can be used up. A retry by hand is none then.
-    let asked = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
-    world
-        .send(&tenant, "POST", &format!("{path}/recover"), asked)
-        .await
-        .data(202);
+    // A recovery begins a ladder, on which it waits. Once that is used up, cancelled or cut off, it is what it was.
+    let delivery = async || {
+        let event = world.get(&tenant, "/v1/events/evt_1").await;
+        event.data(200)["deliveries"][0].clone()
+    };
+    let ended = delivery().await["ended_at"].clone();
+    let deliveries = format!("{path}/deliveries");
+    let recover = async || {
+        let asked = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
+        let recover = format!("{path}/recover");
+        world.send(&tenant, "POST", &recover, asked).await.data(202);
+        world.pass(5_000).await;
+        let waiting = format!("{deliveries}?status=pending");
+        let waiting = world.get(&tenant, &waiting).await;
+        let waiting = &waiting.data(200)["deliveries"][0];
+        assert_eq!(waiting["status"], "pending");
+        assert!(waiting["next_attempt_at"].is_string(), "{waiting}");
+        let id = waiting["id"].as_str().unwrap();
+        format!("{deliveries}/{id}")
+    };
+    let is_as_it_was = async || {
+        let now = delivery().await;
+        assert_eq!(
+            (&now["status"], &now["ended_at"]),
+            (&json!("succeeded"), &ended)
+        );
+        let listed = world.get(&tenant, &deliveries).await;
+        assert_eq!(listed.data(200)["deliveries"], json!([]));
+    };
+    recover().await;
+    let attempts = logs(&world, &tenant, &path, "").await.len();
     world.pass(24 * 3_600_000).await;
-    let failed = (json!("failed"), json!(1));
-    assert_eq!(standing(&world, &tenant, &path).await, failed);
+    assert!(logs(&world, &tenant, &path, "").await.len() > attempts + 1);
+    is_as_it_was().await;
+    let one = recover().await;
+    let cancel = format!("{one}/cancel");
+    let cancelled = world.send_text(&tenant, "POST", &cancel, "").await;
+    assert_eq!(cancelled.data(200)["delivery"]["status"], "succeeded");
+    is_as_it_was().await;
+    recover().await;
+    let all = json!({"statuses": ["pending"]});
+    let cancel = format!("{deliveries}/cancel");
+    world.send(&tenant, "POST", &cancel, all).await.data(202);
+    world.pass(5_000).await;
+    is_as_it_was().await;
+    recover().await;
+    for status in ["disabled", "active"] {
+        let change = json!({"status": status});
+        world.send(&tenant, "PATCH", &path, change).await.data(200);
+        is_as_it_was().await;
+    }
+    world.pass(24 * 3_600_000).await;
+    is_as_it_was().await;
     world.send_text(&tenant, "POST", &retry, "").await.data(202);
     world.pass(1_000).await;
-    assert_eq!(standing(&world, &tenant, &path).await, failed);
+    is_as_it_was().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_fails_leaves_a_delivery_as_it_was() {
+    for (state, missed) in [("cancelled", 0), ("held", 1), ("missed", 1), ("failed", 1)] {
+        let (world, tenant, path) = failing().await;
+        let log = logs(&world, &tenant, &path, "").await[0]["id"].clone();
+        let delivery = logs(&world, &tenant, &path, "").await[0]["delivery_id"].clone();
+        let mut one = format!("{path}/deliveries/{}", delivery.as_str().unwrap());
+        let set_status = async |status: &str| {
+            let change = json!({ "status": status });
+            world.send(&tenant, "PATCH", &path, change).await.data(200);
+        };
+        let mut by_log = Some(format!("{path}/logs/{}/retry", log.as_str().unwrap()));
+        match state {
+            "cancelled" => {
+                let cancel = format!("{one}/cancel");
+                let cancelled = world.send_text(&tenant, "POST", &cancel, "").await;
+                cancelled.data(200);
+            }
+            "held" => {
+                set_status("disabled").await;
+                set_status("active").await;
+            }
+            "missed" => {
+                set_status("disabled").await;
+                let event = json!({"id": "evt_2", "type": "user.lesson.completed", "data": {}});
+                let accepted = world.send(&tenant, "POST", "/v1/events", event).await;
+                accepted.data(202);
+                world.pass(1_000).await;
+                set_status("active").await;
+                let event = world.get(&tenant, "/v1/events/evt_2").await;
+                let id = event.data(200)["deliveries"][0]["id"].clone();
+                one = format!("{path}/deliveries/{}", id.as_str().unwrap());
+                by_log = None;
+            }
+            _ => {
+                world.pass(7 * 24 * 3_600_000).await;
+                set_status("active").await;
+            }
+        }
+        let standing = async || {
+            let delivery = world.get(&tenant, &one).await;
+            delivery.data(200)["delivery"].clone()
+        };
+        let before = standing().await;
+        assert_eq!(before["status"], state);
+        for retry in [Some(format!("{one}/retry")), by_log].into_iter().flatten() {
+            let posts = world.posts();
+            let retried = world.send_text(&tenant, "POST", &retry, "").await;
+            assert_eq!(
+                retried.data(202)["delivery"]["status"],
+                "pending",
+                "{state}"
+            );
+            world.pass(60_000).await;
+            assert_eq!(world.posts(), posts + 1, "{state}");
+            let after = standing().await;
+            for name in ["status", "ended_at", "next_attempt_at"] {
+                assert_eq!(after[name], before[name], "{state} {name}");
+            }
+            // A recovery is still for it, or still not.
+            let asked = json!({"since": "2025-10-09T08:00:00Z", "dry_run": true});
+            let recover = format!("{path}/recover");
+            let counted = world.send(&tenant, "POST", &recover, asked).await;
+            assert_eq!(
+                counted.data(200)["count"],
+                missed + u32::from(state == "missed")
+            );
+        }
+    }
 }
 
 /// What an entry said of the next attempt was true when it was written, and then never again.

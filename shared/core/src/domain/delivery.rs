@@ -142,14 +142,20 @@ impl Delivery {
         }
     }
 
-    /// The state that its chain ends in, where `state` would be the end of one that has not succeeded.
+    /// The state that its chain ends in, where `state` would be the end of one that goes back to no other. What is cancelled is so
+    /// whatever it was before, unless that was a success.
     #[must_use]
     pub fn end(&self, state: State) -> State {
-        if self.position.already_succeeded {
-            State::Succeeded
-        } else {
-            state
+        match self.position.returns_to {
+            Some(before) if before == State::Succeeded || state != State::Cancelled => before,
+            Some(_) | None => state,
         }
+    }
+
+    /// Whether it has succeeded, also if it is being sent again.
+    #[must_use]
+    pub fn had_succeeded(&self) -> bool {
+        [Some(self.state), self.position.returns_to].contains(&Some(State::Succeeded))
     }
 
     /// The number of the attempt that a retry makes: the one that a wait or a hold kept from being made, else a further one.

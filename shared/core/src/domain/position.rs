@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attempt::{Attempt, AttemptKey, Trigger},
+    delivery::State,
     id::DeliveryKey,
 };
 
@@ -36,9 +37,10 @@ pub struct Position {
     /// higher numbers, and none sends a delivery twice.
     #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
     pub job: Option<u64>,
-    /// Whether the delivery had succeeded before this attempt was asked for by hand: it stays so, whatever comes of it.
-    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
-    pub already_succeeded: bool,
+    /// The state that the delivery goes back to if no attempt from here on succeeds: what had succeeded before it was sent again, by hand
+    /// or by a recovery, stays so, and what did not wait when it was retried by hand stays what it was. `None` when it fails then.
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    pub returns_to: Option<State>,
     /// When the wait is over whose place this attempt by hand takes, in milliseconds: if it fails, that is put back, on its rung.
     #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
     pub resume_ms: Option<u64>,
@@ -57,7 +59,7 @@ impl Position {
             trigger: Trigger::Event,
             dialect: None,
             job: None,
-            already_succeeded: false,
+            returns_to: None,
             resume_ms: None,
         }
     }
@@ -72,6 +74,7 @@ impl Position {
             rung: self.rung + usize::from(self.resume_ms.is_none()),
             trigger: Trigger::Retry,
             dialect: Some(failed.dialect.clone()),
+            returns_to: self.returns_to,
             ..Self::first(due_ms, self.epoch)
         }
     }
@@ -85,6 +88,12 @@ impl Position {
             resume_ms: made.next_due_ms,
             ..self.clone()
         }
+    }
+
+    /// Whether a wait follows where its attempt fails, if the ladder has one left. A retry by hand of what has ended is a single attempt.
+    #[must_use]
+    pub fn is_on_ladder(&self) -> bool {
+        self.trigger != Trigger::Manual || self.resume_ms.is_some()
     }
 
     /// Whether the two are one and the same.

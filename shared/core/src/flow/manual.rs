@@ -65,9 +65,11 @@ impl Control {
         let used_up = dialect.ladder.waits_ms().len();
         loop {
             let now_ms = self.clock.now_ms();
-            let overdue = row
-                .as_ref()
-                .filter(|row| row.state == State::Pending && row.position.due_ms <= now_ms);
+            // A retry that somebody else has just asked for is due by that one's clock.
+            let overdue = row.as_ref().filter(|row| {
+                row.state == State::Pending
+                    && (row.position.due_ms <= now_ms || !row.position.is_on_ladder())
+            });
             let made = match overdue {
                 Some(row) => self.store.attempt(&row.attempt_key()).await?,
                 None => None,
@@ -103,21 +105,21 @@ impl Control {
                     row.position.n + 1,
                     row.next_attempt(),
                     row.position.rung,
-                    Some(row.position.due_ms),
+                    row.position.is_on_ladder().then_some(row.position.due_ms),
                 ),
                 (Some(row), None) => (row.position.n + 1, row.next_attempt(), used_up, None),
                 // The first attempt has just failed, and its row is being written.
                 (None, _) if entry_wait_ms.is_some() => (2, 2, 1, entry_wait_ms),
                 (None, _) => (2, 2, used_up, None),
             };
-            let already_succeeded = had_succeeded(row.as_ref(), made.as_ref(), entry);
+            let returns_to = returns_to(row.as_ref(), made.as_ref(), entry, webhook);
             let position = Position {
                 n,
                 attempt,
                 rung,
                 trigger: Trigger::Manual,
                 dialect: Some(spoken.clone()),
-                already_succeeded,
+                returns_to,
                 resume_ms,
                 ..Position::first(now_ms, webhook.epoch)
             };
@@ -130,7 +132,7 @@ impl Control {
             let written = match row {
                 None => {
                     let ended_ms = entry
-                        .filter(|_| already_succeeded)
+                        .filter(|_| returns_to.is_some())
                         .map(|entry| entry.ended_ms);
                     self.store.place(&Delivery { ended_ms, ..to }).await?
                 }
@@ -286,11 +288,25 @@ pub struct TestEvent {
     wall_ms: u64,
 }
 
-/// Whether a delivery has succeeded, as its row tells, the attempt that was made at it, or the log entry that led to it.
-fn had_succeeded(row: Option<&Delivery>, made: Option<&Attempt>, entry: Option<&Attempt>) -> bool {
+/// The state that a delivery is left in by a retry that fails, unless a wait goes on: as its row tells, the attempt that was made at it, or
+/// the log entry that led to it.
+fn returns_to(
+    row: Option<&Delivery>,
+    made: Option<&Attempt>,
+    entry: Option<&Attempt>,
+    webhook: &Webhook,
+) -> Option<State> {
     let succeeded = |entry: &Attempt| entry.outcome == Outcome::Succeeded;
     let stands = |entry: &Attempt| row.is_none_or(|row| entry.key == row.attempt_key());
-    entry.is_some_and(|entry| stands(entry) && succeeded(entry))
+    if entry.is_some_and(|entry| stands(entry) && succeeded(entry))
         || made.is_some_and(succeeded)
-        || row.is_some_and(|row| row.end(row.state) == State::Succeeded)
+        || row.is_some_and(Delivery::had_succeeded)
+    {
+        return Some(State::Succeeded);
+    }
+    let row = row?;
+    match row.state_for(webhook) {
+        State::Pending => row.position.returns_to,
+        state => Some(state),
+    }
 }

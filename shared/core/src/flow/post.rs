@@ -242,8 +242,7 @@ impl Poster {
         let asked_ms = answer.as_ref().ok().filter(|_| !succeeded);
         let asked_ms = asked_ms.and_then(|answer| retry_after_ms(answer, wall_ms));
         let is_final = gone || status.is_some_and(|status| dialect.gives_up_on(status));
-        let climbs =
-            !succeeded && !is_final && !at.already_succeeded && at.trigger != Trigger::Test;
+        let climbs = !succeeded && !is_final && at.trigger != Trigger::Test;
         Ok(Attempt {
             event_type: content.event_type.clone(),
             attempt: at.attempt,

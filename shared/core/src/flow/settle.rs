@@ -88,7 +88,8 @@ impl Deliverer {
                 .notify(webhook.disabled_by(attempt, message.position.epoch, &disabled))
                 .await?;
         }
-        if attempt.next_due_ms.is_none() && self.control.operator.listens_to(webhook).await? {
+        let has_failed = attempt.next_due_ms.is_none() && message.position.returns_to.is_none();
+        if has_failed && self.control.operator.listens_to(webhook).await? {
             self.control.notify(webhook.used_up(attempt)).await?;
         }
         Ok(())
@@ -222,7 +223,7 @@ impl Deliverer {
 
     /// Ends the chain after an attempt that nothing follows.
     async fn fail(&self, message: &AttemptMessage, attempt: &Attempt) -> Result<(), FlowError> {
-        if !message.position.already_succeeded {
+        if message.position.returns_to.is_none() {
             self.metrics.used_up(&message.delivery.tenant);
         }
         self.end(message, &attempt.event_type, State::Failed).await
@@ -237,7 +238,7 @@ impl Deliverer {
         tracing::warn!(tenant = %message.delivery.tenant, webhook = %message.delivery.webhook, event = %message.delivery.event, "an event expired before it was delivered");
         let row = self.store.delivery(&message.delivery).await?;
         let event_type = row.map(|row| row.event_type).unwrap_or_default();
-        if !message.position.already_succeeded {
+        if message.position.returns_to.is_none() {
             self.metrics.used_up(&message.delivery.tenant);
             if self.control.operator.listens_to(webhook).await? {
                 let now_ms = self.clock.now_ms();
@@ -249,7 +250,7 @@ impl Deliverer {
         self.end(message, &event_type, State::Failed).await
     }
 
-    /// Ends the chain at a message's position in this state, unless it had succeeded before.
+    /// Ends the chain at a message's position in this state, unless it goes back to another.
     pub(super) async fn end(
         &self,
         message: &AttemptMessage,

@@ -181,8 +181,8 @@ impl Store {
         for (name, value, set) in [
             (
                 "o",
-                at.already_succeeded.then(|| number(1)),
-                (":already", ", o = :already"),
+                at.returns_to.map(|state| text(state.as_str())),
+                (":back", ", o = :back"),
             ),
             (
                 "l",
@@ -199,7 +199,7 @@ impl Store {
                 None => removed.push(name),
             }
         }
-        if !at.already_succeeded {
+        if !at.returns_to.is_some_and(State::has_ended) {
             removed.push("fin");
         }
         if !removed.is_empty() {
@@ -229,18 +229,17 @@ impl Store {
             vec![(":n", number(at.n)), (":due", number(at.due_ms))],
             key,
             from,
-            to,
+            (to, at.returns_to == Some(to)),
         )
         .await
     }
 
-    /// Cancels a pending delivery, wherever it stands on its ladder.
+    /// Cancels a pending delivery, wherever it stands on its ladder. One that had succeeded before goes back to that.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn cancel(&self, key: &DeliveryKey) -> Result<Written, StoreError> {
-        self.finish_if("", Vec::new(), key, &[State::Pending], State::Cancelled)
-            .await
+        self.cancel_if(key, &[State::Pending]).await
     }
 
     /// Cancels a delivery that waits or could be sent again by a recovery: its event is erased.
@@ -248,8 +247,21 @@ impl Store {
     /// # Errors
     /// When the table cannot be written.
     pub async fn cancel_for_good(&self, key: &DeliveryKey) -> Result<Written, StoreError> {
-        self.finish_if("", Vec::new(), key, &OPEN, State::Cancelled)
-            .await
+        self.cancel_if(key, &OPEN).await
+    }
+
+    async fn cancel_if(&self, key: &DeliveryKey, from: &[State]) -> Result<Written, StoreError> {
+        const NEVER: &str = "(attribute_not_exists(o) OR o <> :done) AND ";
+        let done = || vec![(":done", text(State::Succeeded.as_str()))];
+        let to = (State::Cancelled, false);
+        match self.finish_if(NEVER, done(), key, from, to).await? {
+            Written::Found(Some(row)) if row.had_succeeded() && from.contains(&row.state) => {
+                let to = (State::Succeeded, true);
+                self.finish_if("o = :done AND ", done(), key, from, to)
+                    .await
+            }
+            written => Ok(written),
+        }
     }
 
     async fn finish_if(
@@ -258,7 +270,7 @@ impl Store {
         mut values: Vec<(&'static str, AttributeValue)>,
         key: &DeliveryKey,
         from: &[State],
-        to: State,
+        (to, is_back): (State, bool),
     ) -> Result<Written, StoreError> {
         const NAMES: [&str; 6] = [":s0", ":s1", ":s2", ":s3", ":s4", ":s5"];
         values.extend(
@@ -272,7 +284,12 @@ impl Store {
         let mut update = "SET st = :to".to_owned();
         if to.has_ended() {
             values.push((":fin", number(self.clock.now_ms())));
-            update.push_str(", fin = :fin");
+            // One that goes back keeps the time at which it came there first.
+            update.push_str(if is_back {
+                ", fin = if_not_exists(fin, :fin)"
+            } else {
+                ", fin = :fin"
+            });
         }
         match list_of(to) {
             Some(list) => {
@@ -403,7 +420,7 @@ fn delivery_item(row: &Delivery, now_ms: u64, expiry: u64) -> Item {
         .text("tr", at.trigger.as_str())
         .maybe("l", at.dialect.as_ref().map(text))
         .maybe("z", at.resume_ms.map(number))
-        .maybe("o", at.already_succeeded.then(|| number(1)))
+        .maybe("o", at.returns_to.map(|state| text(state.as_str())))
         .maybe("j", at.job.map(number))
         .maybe("fin", ended_ms.map(number))
         .text("y", &row.event_type)
@@ -505,7 +522,7 @@ pub(super) fn read_delivery(mut row: Row) -> Result<Delivery, StoreError> {
             trigger: row.parsed("tr", trigger_of)?,
             dialect: row.maybe_text("l"),
             job: row.maybe_number("j"),
-            already_succeeded: row.maybe_number("o") == Some(1),
+            returns_to: row.maybe_text("o").as_deref().and_then(state_of),
             resume_ms: row.maybe_number("z"),
         },
         ended_ms: row.maybe_number("fin"),

@@ -193,11 +193,7 @@ impl Control {
                     continue;
                 }
                 (Some(row), _) => once_more(recovery, row, last, spoken),
-                (None, Some(last)) => match last.next_due_ms {
-                    // It has failed just now, and its row is being written.
-                    Some(wait_ms) => in_place_of(recovery, wait_ms, (2, 2, 1), spoken),
-                    None => fresh_ladder(recovery, (2, 2), spoken),
-                },
+                (None, Some(first)) => after_first(recovery, first, spoken),
                 // Its first attempt left no trace yet, or it was never meant for this webhook. Position 1 belongs to the event's
                 // publication; what comes of that later finds this one's row.
                 (None, None) => {
@@ -413,15 +409,34 @@ fn once_more(
     last: Option<&Attempt>,
     dialect: Option<String>,
 ) -> Position {
-    if row.state == State::Pending && row.position.epoch == recovery.run.epoch {
+    let to = if row.state == State::Pending && row.position.epoch == recovery.run.epoch {
         let place = (row.position.n + 1, row.next_attempt(), row.position.rung);
-        return in_place_of(recovery, row.position.due_ms, place, dialect);
-    }
-    let attempt = match last {
-        Some(_) => row.position.attempt + 1,
-        None => row.next_attempt(),
+        in_place_of(recovery, row.position.due_ms, place, dialect)
+    } else {
+        let attempt = match last {
+            Some(_) => row.position.attempt + 1,
+            None => row.next_attempt(),
+        };
+        fresh_ladder(recovery, (row.position.n + 1, attempt), dialect)
     };
-    fresh_ladder(recovery, (row.position.n + 1, attempt), dialect)
+    let has_succeeded =
+        row.had_succeeded() || last.is_some_and(|last| last.outcome == Outcome::Succeeded);
+    Position {
+        returns_to: has_succeeded.then_some(State::Succeeded),
+        ..to
+    }
+}
+
+/// The same of a delivery without a row, whose first attempt was made.
+fn after_first(recovery: &Recovery, first: &Attempt, dialect: Option<String>) -> Position {
+    match first.next_due_ms {
+        // It has failed just now, and its row is being written.
+        Some(wait_ms) => in_place_of(recovery, wait_ms, (2, 2, 1), dialect),
+        None => Position {
+            returns_to: (first.outcome == Outcome::Succeeded).then_some(State::Succeeded),
+            ..fresh_ladder(recovery, (2, 2), dialect)
+        },
+    }
 }
 
 /// The position that takes the place of a wait, and puts it back if it fails: as a retry by hand does. Its due time is yet to be set.
