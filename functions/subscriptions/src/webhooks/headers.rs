@@ -11,14 +11,58 @@ use rung_core::domain::webhook::{Secret, Webhook};
 use rung_dialect::Dialect;
 use rung_json::Json;
 
-/// Ends of header names that carry credentials, without the marks between words.
-const CREDENTIALS: [&str; 6] = [
-    "apikey",
+/// What the last words of a header's name are, written without the marks between them, if its value is a credential.
+const CREDENTIALS: [&str; 17] = [
+    "auth",
+    "authentication",
     "authorization",
+    "bearer",
     "cookie",
+    "credential",
+    "credentials",
+    "jwt",
+    "jwtassertion",
+    "passcode",
+    "passphrase",
+    "passwd",
     "password",
+    "pwd",
     "secret",
+    "sessionid",
     "token",
+];
+
+/// What stands before `key` in the name of a header whose value is a credential: others are keys of messages, objects, caches.
+const KEYS: [&str; 29] = [
+    "access",
+    "account",
+    "admin",
+    "api",
+    "app",
+    "application",
+    "auth",
+    "authentication",
+    "authorization",
+    "client",
+    "consumer",
+    "encryption",
+    "function",
+    "functions",
+    "host",
+    "integration",
+    "license",
+    "master",
+    "private",
+    "sas",
+    "secret",
+    "secure",
+    "security",
+    "service",
+    "session",
+    "shared",
+    "signing",
+    "subscription",
+    "webhook",
 ];
 
 /// How a request's maps of headers are meant.
@@ -223,10 +267,19 @@ fn read_header(
     })
 }
 
-/// Whether a header of this name commonly has a credential as its value.
+/// Whether a header of this name commonly has a credential as its value. The last words tell: `X-Token` is one, `X-Token-Count` is not.
 fn carries_credentials(name: &HeaderName) -> bool {
-    let letters = name.as_str().replace(['-', '_'], "");
-    CREDENTIALS.iter().any(|end| letters.ends_with(end))
+    const MARKS: [char; 3] = ['-', '_', '.'];
+    let is_digit_or_mark = |c: char| c.is_ascii_digit() || MARKS.contains(&c);
+    let name = name.as_str().trim_end_matches(is_digit_or_mark);
+    let letters = name.replace(MARKS, "");
+    let ends_with = |ends: &[&str], letters: &str| ends.iter().any(|end| letters.ends_with(end));
+    ends_with(&CREDENTIALS, &letters)
+        || letters
+            .strip_suffix("key")
+            .is_some_and(|of| ends_with(&KEYS, of))
+        // By itself alone: there is `X-Possession`, too.
+        || name.rsplit(MARKS).next() == Some("session")
 }
 
 fn header_value(value: &Json) -> Option<String> {
@@ -305,18 +358,55 @@ mod tests {
             "authorization",
             "Proxy-Authorization",
             "X-Authorization",
+            "Authentication",
+            "X-Auth",
+            "X-Basic-Auth",
+            "X-OAuth2",
             "Cookie",
+            "Cookie2",
             "Api-Key",
             "X-Api-Key",
+            "X-Api-Key-2",
             "x-acme-api-key",
+            "X-RapidAPI-Key",
             "X-ApiKey",
             "x_api_key",
+            "x.api.key",
+            "X-Access-Key",
+            "X-AccessKey",
+            "X-Auth-Key",
+            "X-Functions-Key",
+            "Ocp-Apim-Subscription-Key",
+            "aeg-sas-key",
+            "DD-Application-Key",
+            "X-Master-Key",
+            "X-Private-Key",
+            "X-Shared-Key",
+            "X-Secret-Key",
             "Token",
-            "X-Auth-Token",
+            "Private-Token",
             "X-Access_Token",
+            "X-Amz-Security-Token",
+            "X-Auth-Token",
+            "X-AuthToken",
+            "X-Vault-Token",
+            "X-Bearer",
+            "X-Jwt",
+            "X-Goog-Iap-Jwt-Assertion",
             "Secret",
+            "X-Secret",
             "X-Client-SECRET",
+            "X-Shared-Secret",
+            "X-Credential",
+            "X-Credentials",
+            "X-Passcode",
+            "X-Passphrase",
+            "X-Passwd",
             "X-Password",
+            "X-Pwd",
+            "X-Session",
+            "X-Session-Id",
+            "X-SessionId",
         ] {
             assert!(refused("headers", name), "{name}");
             let own = read(
@@ -327,12 +417,29 @@ mod tests {
             assert_eq!(own.unwrap().secret_headers[name].expose(), "s", "{name}");
         }
         for name in [
-            "X-Tokens-Left",
-            "X-Secretary",
-            "X-Team",
-            "X-Key",
+            "X-Author",
             "X-Authority",
+            "X-Auth-Type",
+            "X-Access-Key-Id",
+            "X-Bitbucket-Event-Key",
+            "X-Cache-Key",
             "X-Cookies",
+            "X-Idempotency-Key",
+            "X-Key",
+            "X-Key-Version",
+            "X-Message-Key",
+            "X-Monkey",
+            "X-Partition-Key",
+            "X-Possession",
+            "X-Public-Key",
+            "X-Routing-Key",
+            "X-Secretary",
+            "X-Session-Type",
+            "X-Sessions",
+            "X-Signature",
+            "X-Team",
+            "X-Token-Count",
+            "X-Tokens-Left",
         ] {
             assert!(!refused("headers", name), "{name}");
         }
