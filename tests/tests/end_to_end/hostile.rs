@@ -69,6 +69,12 @@ async fn ambiguous_framing_is_refused() {
         "transfer-encoding: gzip, chunked\r\n",
         "transfer-encoding: xchunked\r\n",
         "transfer-encoding: gzip\r\n",
+        "transfer-encoding: identity\r\n",
+        "content-length: +5\r\n",
+        "content-length: 5\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 500\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: +5\r\n",
         "x: a\0b\r\n",
         "x: a\rb\r\n",
         "x\u{0}: a\r\n",
@@ -78,17 +84,6 @@ async fn ambiguous_framing_is_refused() {
         let request = format!("{post}{framing}\r\n{smuggled}");
         let answers = exchange(&rung, request.as_bytes()).await;
         assert_refused(&answers, 400, "malformed_request");
-    }
-    // The chunks win, as RFC 9112 section 6.3 has it, and the connection ends with the one answer.
-    let lengths = [
-        "content-length: 5\r\ntransfer-encoding: chunked\r\n",
-        "transfer-encoding: chunked\r\ncontent-length: 5\r\n",
-        "content-length: 500\r\ntransfer-encoding: chunked\r\n",
-    ];
-    for both in lengths {
-        let request = format!("{post}{both}\r\n0\r\n\r\n{smuggled}");
-        let answers = exchange(&rung, request.as_bytes()).await;
-        assert_refused(&answers, 401, "unauthorized");
     }
     // The same request by itself would have done it.
     rung.admin().get("/v1/tenants/t").await.data(200);

@@ -3,10 +3,12 @@
 //! A client that says half a request, or does not read its answer, holds up nobody: not the others, as each has a connection of
 //! its own, and a silent one makes room when there are too many ([`connections`]); not the end of the process, which waits a
 //! bounded time; and not even its own connection for long ([`wire`]). What it sends is held in memory as far as a buffer goes. One
-//! that writes all before it reads gets its answer too ([`unread`]). [`front`] refuses what is not for this server.
+//! that writes all before it reads gets its answer too ([`unread`]). [`front`] refuses what is not for this server, [`framing`] what
+//! does not say clearly where it ends.
 
 mod connections;
 mod cors;
+mod framing;
 mod front;
 mod head;
 mod unread;
@@ -15,7 +17,10 @@ mod wire;
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware::from_fn};
-use http::Request;
+use http::{
+    HeaderValue, Request,
+    header::{CONNECTION, TRANSFER_ENCODING},
+};
 use hyper::{
     body::{Body as _, Incoming},
     server::conn::http1,
@@ -149,10 +154,16 @@ impl Server {
             if request.body().is_end_stream() {
                 client.has_said_all();
             }
+            // Where a body in chunks ends, hyper alone knows: no head is looked for behind it.
+            let is_last = request.headers().contains_key(TRANSFER_ENCODING);
             let answer = self.routes.call(request.map(Body::new));
             let client = Arc::clone(client);
             async move {
-                let answer = answer.await;
+                let mut answer = answer.await;
+                if is_last && let Ok(answer) = &mut answer {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
+                }
                 client.is_answered();
                 answer
             }
@@ -430,6 +441,44 @@ mod tests {
             let (answer, _) = rest(said(running.address, text).await).await;
             assert_refused(&answer, "400 Bad Request", "malformed_request");
         }
+    }
+
+    const BOTH: &str =
+        "POST /deaf HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: +5\r\n\r\n0\r\n\r\n";
+
+    #[tokio::test]
+    async fn a_request_with_chunks_and_a_length_is_refused_and_nothing_behind_it_is_read() {
+        let running = start().await;
+        let text = format!("{BOTH}{WHOLE}");
+        for at in [0, 1, 20, BOTH.len() - 6, BOTH.len()] {
+            let (first, second) = text.split_at(at);
+            let mut stream = said_after_an_exchange(running.address, first).await;
+            stream.write_all(second.as_bytes()).await.unwrap();
+            let (answer, _) = rest(stream).await;
+            assert_refused(&answer, "400 Bad Request", "malformed_request");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_came_before_an_ambiguous_request_is_answered() {
+        let running = start().await;
+        let posted = "POST /batch HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}";
+        let text = format!("{WHOLE}{posted}{BOTH}{WHOLE}");
+        let (answers, _) = rest(said(running.address, &text).await).await;
+        let starts = answers.match_indices("HTTP/1.1 ").map(|(at, _)| at);
+        let statuses: Vec<_> = starts.map(|at| &answers[at + 9..at + 12]).collect();
+        assert_eq!(statuses, ["200", "200", "400"], "{answers}");
+    }
+
+    #[tokio::test]
+    async fn a_request_in_chunks_is_the_last_of_its_connection() {
+        let running = start().await;
+        let chunks =
+            "POST /batch HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+        let stream = said_after_an_exchange(running.address, chunks).await;
+        let (answer, _) = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     }
 
     #[tokio::test]

@@ -20,16 +20,23 @@ use tokio::{
 
 use super::{
     connections::Client,
+    framing::Framing,
     unread::{REST_BYTES, REST_LIMIT},
 };
 
 /// How long a client may take nothing of its answer.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
+/// What hyper reads in place of an ambiguous head: no head has a NUL, so it refuses this one in its turn, and reads no other.
+const NO_HEAD: &[u8] = b"\0\r\n\r\n";
+
 /// A connection as hyper sees it.
 pub(super) struct Wire {
     stream: TcpStream,
     client: Arc<Client>,
+    framing: Framing,
+    /// What of [`NO_HEAD`] hyper has still to read.
+    no_head: &'static [u8],
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     /// What is left to say in place of a refusal of hyper's own.
@@ -43,6 +50,8 @@ impl Wire {
         Self {
             stream,
             client,
+            framing: Framing::default(),
+            no_head: &[],
             stalled: None,
             instead: None,
             is_asking: false,
@@ -107,11 +116,25 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
+        if self.no_head.is_empty() {
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            let said = buffer.filled().get(before..).unwrap_or_default();
+            if said.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
             self.is_asking = true;
             self.client.has_moved();
+            let Some(at) = self.framing.ambiguous_from(said) else {
+                return Poll::Ready(Ok(()));
+            };
+            buffer.set_filled(before + at);
+            self.no_head = NO_HEAD;
         }
+        let (now, later) = self
+            .no_head
+            .split_at(self.no_head.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        self.no_head = later;
         Poll::Ready(Ok(()))
     }
 }
