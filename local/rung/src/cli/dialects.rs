@@ -35,7 +35,8 @@ Examples:
   rung dialects list
   rung dialects show odin --snippet python
   rung dialects show standard --snippet typescript --key-pair
-  rung dialects check ours.toml")]
+  rung dialects check ours.toml
+  rung dialects schema > dialect.schema.json")]
 pub(crate) enum Command {
     /// List the dialects that come with Rung, and those of the files in RUNG_DIALECTS
     List {

@@ -174,13 +174,11 @@ fn flag(argument: &Arg) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn a_refusal_speaks_of_flags() {
-        let mut definition = super::super::Cli::command();
+        let mut definition = super::super::definition();
         let mut of = |line: &str, message: &str, fields: &[&str], code: &str| {
             let matches = definition
                 .try_get_matches_from_mut(line.split(' '))

@@ -28,7 +28,8 @@ Examples:
   rung events trigger user.lesson.completed --tenant acme
   rung events trigger order.paid --tenant shop --data order.json
   rung events list --type 'order.*' --since 2h
-  rung events show evt_1 --tenant acme")]
+  rung events show evt_1 --tenant acme
+  rung events erase evt_1 --tenant acme --wait")]
 pub(crate) enum Command {
     /// Publish an event with the type's sample or your own data
     Trigger(Trigger),

@@ -13,7 +13,7 @@ use super::{
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  rung stats                                        of the deployment, with an operator's key
+  rung stats                                        # of the deployment, with an operator's key
   rung stats --tenant acme --bucket day
   rung stats webhook_5kq2m8x1r7 --tenant acme --since 6h")]
 pub(crate) struct Stats {

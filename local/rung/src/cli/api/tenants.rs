@@ -16,6 +16,7 @@ use super::{
 Examples:
   rung tenants create acme --name Acme --dialect standard --plan pro
   rung tenants list --plan pro
+  rung tenants show acme
   rung tenants update acme --plan free
   rung tenants delete acme --wait")]
 pub(crate) enum Command {

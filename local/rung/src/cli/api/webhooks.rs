@@ -20,14 +20,19 @@ Examples:
   rung webhooks create https://acme.example/hook --tenant acme --events 'order.*'
   rung webhooks create https://acme.example/hook --tenant acme --events '*' --secret-file secret
   rung webhooks list --health failing,disabled
+  rung webhooks show webhook_5kq2m8x1r7 --tenant acme
   rung webhooks test webhook_5kq2m8x1r7 --tenant acme --event-type order.paid
   rung webhooks prove webhook_5kq2m8x1r7 --tenant acme
+  rung webhooks verify webhook_5kq2m8x1r7 --tenant acme
   rung webhooks update webhook_5kq2m8x1r7 --tenant acme --status active --recover
   rung webhooks update webhook_5kq2m8x1r7 --tenant acme \\
     --client-certificate client.pem --client-key client.key
   echo '{\"secret_headers\": {\"Authorization\": \"Bearer …\"}}' |
     rung webhooks update webhook_5kq2m8x1r7 --tenant acme --from -
-  rung webhooks rotate-secret webhook_5kq2m8x1r7 --tenant acme --overlap-seconds 86400")]
+  rung webhooks secret webhook_5kq2m8x1r7 --tenant acme
+  rung webhooks rotate-secret webhook_5kq2m8x1r7 --tenant acme --overlap-seconds 86400
+  rung webhooks finish-rotation webhook_5kq2m8x1r7 --tenant acme
+  rung webhooks delete webhook_5kq2m8x1r7 --tenant acme")]
 pub(crate) enum Command {
     /// List webhooks
     List(List<Filters>),
