@@ -10,13 +10,36 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rung_dialect::{Dialect, Dialects, KeyPair, Language, SignInput};
-use rung_tests::{Received, Receiver, Tenant};
+use rung_tests::{Received, Receiver, Rung, Tenant};
 use serde_json::{Value, json};
 
 use crate::rung;
 
 /// One of each kind: time within the signature's header, in one of its own, none; hex and base64; one signature and several.
 const KINDS: [&str; 6] = ["odin", "slack", "patra", "shopify", "stripe", "standard"];
+
+/// Their secret stands in a header: by itself, and behind `Bearer`.
+const TOKENS: [&str; 2] = ["gitlab", "cloudevents-binary"];
+
+/// A dialect that comes with Rung, or one of a file in `dialects`.
+fn dialect(name: &str) -> Dialect {
+    if let Some(builtin) = Dialects::builtin().get(name) {
+        return Dialect::clone(builtin);
+    }
+    let text = fs::read_to_string(file(name)).unwrap();
+    let dialects = Dialects::builtin().with_file(name, &text).unwrap();
+    Dialect::clone(dialects.get(name).unwrap())
+}
+
+fn file(name: &str) -> String {
+    format!("{}/../dialects/{name}.toml", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A Rung that knows the files, too.
+async fn with_files() -> Rung {
+    let files = TOKENS.map(file);
+    rung(&["--dialect", &files[0], "--dialect", &files[1]]).await
+}
 
 /// A delivery as a receiver has it, and whether it is genuine.
 struct Case {
@@ -46,6 +69,7 @@ impl Case {
         let request = dialect.request(&SignInput {
             event_id: "evt_made",
             event_type: "made",
+            webhook_id: "webhook_made",
             time_ms: u64::try_from(now_s - age_s).unwrap() * 1000,
             body,
             secret: secrets[0],
@@ -80,7 +104,7 @@ impl Case {
 }
 
 /// What a dialect's receivers may meet.
-async fn cases(rung: &rung_tests::Rung, dialect: &Dialect) -> Vec<Case> {
+async fn cases(rung: &Rung, dialect: &Dialect) -> Vec<Case> {
     const OTHER: &str = "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVy";
     let receiver = Receiver::always(200).await;
     let tenant = Tenant::create(rung, &dialect.name, &dialect.name).await;
@@ -93,12 +117,14 @@ async fn cases(rung: &rung_tests::Rung, dialect: &Dialect) -> Vec<Case> {
     tenant.publish(event_type, unlike).await;
     let received = receiver.wait_for(2).await;
     let secret = &*webhook.secret;
+    // It says nothing of body and time.
+    let is_token = dialect.sends_secret();
 
     let mut cases = Vec::new();
     for request in &received {
         cases.push(Case::new("as it came", request, secret, true));
         cases.push(Case::new("another secret", request, OTHER, false));
-        let mut changed = Case::new("a changed body", request, secret, false);
+        let mut changed = Case::new("a changed body", request, secret, is_token);
         changed.body.push(b' ');
         cases.push(changed);
         let mut unsigned = Case::new("without headers", request, secret, false);
@@ -118,7 +144,7 @@ async fn cases(rung: &rung_tests::Rung, dialect: &Dialect) -> Vec<Case> {
     // What has no signature of its own has that of Standard Webhooks.
     let is_bare =
         dialect.source.contains("[[signature]]") && !dialect.source.contains("{timestamp}");
-    let is_timed = !is_bare;
+    let is_timed = !is_bare && !is_token;
     cases.push(Case::made("a minute old", dialect, &[secret], 60, true));
     cases.push(Case::made("too old", dialect, &[secret], 400, !is_timed));
     cases.push(Case::made(
@@ -278,9 +304,9 @@ fn verdicts(mut command: Command, cases: &[Case]) -> Vec<String> {
 }
 
 async fn verifies(language: Language, dialects: &[&str]) {
-    let rung = rung(&[]).await;
-    for name in dialects {
-        let dialect = Dialects::builtin().get(name).unwrap().clone();
+    let rung = with_files().await;
+    for name in dialects.iter().chain(&TOKENS) {
+        let dialect = dialect(name);
         let dir = tempfile::tempdir().unwrap();
         let code = dialect.snippet(language).unwrap();
         let Some(command) = prepare(dir.path(), &code, language) else {
@@ -342,7 +368,12 @@ async fn ruby() {
 #[tokio::test]
 async fn rust() {
     type Verify = fn(&http::HeaderMap, &[u8], &str) -> bool;
-    let compiled: [(&str, &str, Verify); 4] = [
+    let compiled: [(&str, &str, Verify); 5] = [
+        (
+            "cloudevents-binary",
+            include_str!("../../verify/snippets/rust/cloudevents_binary.rs"),
+            cloudevents_binary::verify,
+        ),
         (
             "odin",
             include_str!("../../verify/snippets/rust/odin.rs"),
@@ -364,9 +395,9 @@ async fn rust() {
             stripe::verify,
         ),
     ];
-    let rung = rung(&[]).await;
+    let rung = with_files().await;
     for (name, file, verify) in compiled {
-        let dialect = Dialects::builtin().get(name).unwrap().clone();
+        let dialect = dialect(name);
         let snippet = dialect.snippet(Language::Rust).unwrap();
         assert!(
             snippet == file,
@@ -414,6 +445,10 @@ fn key_pairs() {
     }
 }
 
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
+#[path = "../../verify/snippets/rust/cloudevents_binary.rs"]
+#[rustfmt::skip]
+mod cloudevents_binary;
 #[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
 #[path = "../../verify/snippets/rust/key_pair.rs"]
 #[rustfmt::skip]

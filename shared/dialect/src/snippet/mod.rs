@@ -2,7 +2,7 @@
 //!
 //! `scheme` turns the dialect's signature around, from what Rung sends to what a receiver does with it; each language has a module
 //! that writes a [`Scheme`] down. All snippets work alike: read the parts that are signed out of the headers, refuse an old time,
-//! make the signature anew, and compare in constant time with what came.
+//! make the signature anew, and compare in constant time with what came. Where the secret itself is sent, [`token`] compares that.
 
 mod csharp;
 mod go;
@@ -13,10 +13,11 @@ mod python;
 mod ruby;
 mod rust;
 mod scheme;
+mod token;
 
 use std::fmt;
 
-use self::scheme::Scheme;
+use self::scheme::Proof;
 use super::{Dialect, limits::TOLERANCE_S};
 
 /// What a receiver knows by a name of its own in a snippet.
@@ -28,6 +29,7 @@ enum Variable {
     Timestamp,
     Body,
     Signature,
+    Secret,
 }
 
 impl Variable {
@@ -39,6 +41,7 @@ impl Variable {
             Self::Timestamp => "timestamp",
             Self::Body => "body",
             Self::Signature => "signature",
+            Self::Secret => "secret",
         }
     }
 }
@@ -127,11 +130,6 @@ pub enum NoSnippet {
         "there is no snippet for a signature that covers `{{{0}}}` yet: docs/receivers.md lists what code of your own does"
     )]
     Value(String),
-    /// The secret itself is the proof.
-    #[error(
-        "this dialect sends the secret itself, in the header `{0}`: compare the whole value with what you expect in constant time, and there is nothing else to verify"
-    )]
-    Token(String),
     /// Key pairs sign for Standard Webhooks alone.
     #[error("this dialect turns Standard Webhooks off: no key pair signs `v1a` in it")]
     NoKeyPairs,
@@ -146,13 +144,16 @@ pub enum NoSnippet {
 }
 
 impl Dialect {
-    /// Code for receivers that verifies a delivery's signature: its own one, the strongest if there are several; without one,
-    /// that of Standard Webhooks.
+    /// Code for receivers that verifies a delivery's signature: its own one, the strongest if there are several; without one, the
+    /// secret that a header has, or else the signature of Standard Webhooks.
     ///
     /// # Errors
     /// When there is nothing that a receiver could verify.
     pub fn snippet(&self, language: Language) -> Result<String, NoSnippet> {
-        let scheme = Scheme::of(self)?;
+        let scheme = match Proof::of(self)? {
+            Proof::Signature(scheme) => scheme,
+            Proof::Token(token) => return Ok(token::write(&token, language)),
+        };
         Ok(match language {
             Language::JavaScript => javascript::write(&scheme, &javascript::JAVASCRIPT),
             Language::TypeScript => javascript::write(&scheme, &javascript::TYPESCRIPT),

@@ -88,11 +88,11 @@ function verify(array $headers, string $body, string $secret): bool
     lines.join("\n")
 }
 
-fn named(variable: Variable) -> String {
+pub(super) fn named(variable: Variable) -> String {
     format!("${}", snake_case(variable))
 }
 
 /// In single quotes, where only these two mean something else.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

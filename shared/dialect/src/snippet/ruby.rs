@@ -81,6 +81,6 @@ def verify(headers, body, secret)
 }
 
 /// In double quotes, where `#` would begin an interpolation.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     super::quoted(text).replace('#', "\\#")
 }

@@ -145,7 +145,7 @@ fn is_signed(headers: &HeaderMap, body: &[u8], secret: &str) -> Option<bool> {{
 }
 
 /// Pieces as a format string.
-fn template(pieces: &[Piece]) -> String {
+pub(super) fn template(pieces: &[Piece]) -> String {
     let text: String = pieces
         .iter()
         .map(|piece| match piece {
@@ -156,6 +156,6 @@ fn template(pieces: &[Piece]) -> String {
     quoted(&text)
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("{text:?}")
 }

@@ -1,6 +1,6 @@
 //! A dialect's signature as a receiver sees it.
 
-use super::{NoSnippet, Piece, Variable};
+use super::{NoSnippet, Piece, Variable, token::Token};
 use crate::{
     Dialect,
     headers::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP},
@@ -62,7 +62,13 @@ pub(super) enum Place {
     Within { before: String, after: String },
 }
 
-impl Scheme {
+/// By what a receiver knows who sends.
+pub(super) enum Proof {
+    Signature(Scheme),
+    Token(Token),
+}
+
+impl Proof {
     pub(super) fn of(dialect: &Dialect) -> Result<Self, NoSnippet> {
         let headers = &dialect.headers;
         let own = headers.signatures.iter().filter(|one| one.uses_secret());
@@ -70,22 +76,37 @@ impl Scheme {
         // Of equals the last: `max_by_key` goes backwards for the first.
         let strongest = own.iter().rev().max_by_key(|one| algorithm(one).ok());
         match strongest {
-            Some(signature) => Self::own(dialect, signature),
-            None if headers.sends_secret => {
-                let mut own = headers.own.iter();
-                let token = own.find(|(_, template)| template.mentions(&Value::Secret));
-                Err(
-                    token.map_or(NoSnippet::Form("a secret in the body"), |(name, _)| {
-                        NoSnippet::Token(name.to_string())
-                    }),
-                )
-            }
+            Some(signature) => Scheme::own(dialect, signature).map(Self::Signature),
+            None if headers.sends_secret => token(dialect).map(Self::Token),
             None if headers.has_own_proof() => Err(NoSnippet::Form("a signature in the body")),
-            None if headers.standard_webhooks => Ok(Self::standard_webhooks(dialect)),
+            None if headers.standard_webhooks => {
+                Ok(Self::Signature(Scheme::standard_webhooks(dialect)))
+            }
             None => Err(NoSnippet::Unsigned),
         }
     }
+}
 
+/// The header that has the secret itself.
+fn token(dialect: &Dialect) -> Result<Token, NoSnippet> {
+    let mut own = dialect.headers.own.iter();
+    let (header, template) = own
+        .find(|(_, template)| template.mentions(&Value::Secret))
+        .ok_or(NoSnippet::Form("a secret in the body"))?;
+    let expected = pieces(template)?;
+    let is_known =
+        |piece: &Piece| matches!(piece, Piece::Text(_) | Piece::Variable(Variable::Secret));
+    if !expected.iter().all(is_known) {
+        return Err(NoSnippet::Form("a header that has more than the secret"));
+    }
+    Ok(Token {
+        dialect: dialect.name.clone(),
+        header: header.to_string(),
+        expected,
+    })
+}
+
+impl Scheme {
     /// Whether the time of the attempt is signed, so that an old delivery can be refused.
     pub(super) fn is_timed(&self) -> bool {
         self.signed.contains(&Piece::Variable(Variable::Timestamp))
@@ -126,7 +147,12 @@ impl Scheme {
                 continue;
             };
             let is_known = found.iter().any(|(known, _)| *known == variable);
-            if is_known || matches!(variable, Variable::Body | Variable::Signature) {
+            if is_known
+                || matches!(
+                    variable,
+                    Variable::Body | Variable::Signature | Variable::Secret
+                )
+            {
                 continue;
             }
             let place = within(value, variable).or_else(|| in_header(dialect, variable));
@@ -221,6 +247,7 @@ fn pieces(template: &Template) -> Result<Vec<Piece>, NoSnippet> {
             Value::AttemptTime(TimeForm::UnixSeconds) => Variable::Timestamp,
             Value::Body => Variable::Body,
             Value::Signature => Variable::Signature,
+            Value::Secret => Variable::Secret,
             other => return Err(NoSnippet::Value(other.to_string())),
         }))
     });

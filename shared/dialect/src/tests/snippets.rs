@@ -166,10 +166,14 @@ fn what_cannot_be_verified_has_none() {
 
 /// A file in `dialects`.
 fn of_file(name: &str) -> Result<String, NoSnippet> {
+    in_language(name, Language::Python)
+}
+
+fn in_language(name: &str, language: Language) -> Result<String, NoSnippet> {
     let path = format!("{}/../../dialects/{name}.toml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let dialects = Dialects::builtin().with_file(name, &text).unwrap();
-    dialects.get(name).unwrap().snippet(Language::Python)
+    dialects.get(name).unwrap().snippet(language)
 }
 
 #[test]
@@ -195,13 +199,52 @@ fn why_there_is_none_is_true() {
             "a signature that covers `{timestamp_rfc3339_seconds_offset}`",
         ),
         ("square", "a signature that covers `{url}`"),
-        ("gitlab", "in the header `x-gitlab-token`"),
         ("figma", "a secret in the body"),
         ("adyen", "a signature in the body"),
     ] {
         let told = of_file(name).unwrap_err().to_string();
         assert!(told.contains(reason), "{name}: {told}");
     }
+}
+
+#[test]
+fn a_secret_in_a_header_is_compared() {
+    let gitlab = of_file("gitlab").unwrap();
+    for line in [
+        r#"header = headers.get("x-gitlab-token") or """#,
+        "expected = secret\n",
+        "hmac.compare_digest(header.encode(), expected.encode())",
+    ] {
+        assert!(gitlab.contains(line), "{line} is not in:\n{gitlab}");
+    }
+    let postmark = of_file("postmark").unwrap();
+    assert!(
+        postmark.contains("expected = \"Basic \" + secret\n"),
+        "{postmark}"
+    );
+    let csharp = in_language("gitlab", Language::CSharp).unwrap();
+    assert!(
+        csharp.contains(r#"headers("x-gitlab-token") ?? """#),
+        "{csharp}"
+    );
+    assert_eq!(csharp.matches('{').count(), csharp.matches('}').count());
+    // A receiver whose secret is not set takes nothing, rather than everything.
+    for language in Language::ALL {
+        let guard = match language {
+            Language::JavaScript | Language::TypeScript => "secret !== \"\" &&",
+            Language::Python => "secret != \"\" and",
+            Language::Go | Language::CSharp => "secret != \"\" &&",
+            Language::Java => "|| secret.isEmpty()) return false",
+            Language::Php => "$secret !== '' &&",
+            Language::Ruby => "!secret.empty? &&",
+            Language::Rust => "!secret.is_empty() &&",
+        };
+        let code = in_language("gitlab", language).unwrap();
+        assert!(code.contains(guard), "{code}");
+    }
+    let mixed = snippet("headers = { X-Token = \"{secret} at {timestamp}\" }");
+    let reason = NoSnippet::Form("a header that has more than the secret");
+    assert_eq!(mixed, Err(reason));
 }
 
 /// Whoever sends these gets no exception out of a receiver.
