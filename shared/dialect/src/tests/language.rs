@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::json;
 use crate::{
     BodyFault, Dialect, Dialects, EventFacts, HeaderFault, KeyPair, SecretFault, SignInput,
-    reference, schema, shown_body,
+    reference, schema, shown_body, value::Value,
 };
 
 const PAGE: &str = include_str!("../../../../docs/dialects.md");
@@ -785,6 +785,153 @@ fn the_page_has_the_reference_and_its_examples_are_right() {
             panic!("{faults}");
         }
     }
+}
+
+/// A file that says all that receivers must be told, with more in the places of this name.
+fn with(place: &str, more: &str, is_form: bool) -> bool {
+    let at = |known: &str| if known == place { more } else { "" };
+    let member = match place {
+        "from" if more == "data_members" => r#"{ from = "data_members" }"#.to_owned(),
+        "from" | "text" => format!("{{ key = \"x\", {place} = \"{more}\" }}"),
+        _ => String::new(),
+    };
+    let in_challenge = match place {
+        "challenge from" | "challenge text" => {
+            let (_, source) = place.split_once(' ').unwrap();
+            format!("{{ key = \"x\", {source} = \"{more}\" }}")
+        }
+        _ => String::new(),
+    };
+    let told = Value::reference().into_iter().flat_map(|(names, _)| {
+        let names = names.replace("NAME", "a");
+        names.split("`, `").map(str::to_owned).collect::<Vec<_>>()
+    });
+    let told = told.filter(|name| Value::parse(name).unwrap().must_be_told());
+    let told: String = told
+        .enumerate()
+        .map(|(n, name)| format!("X-{n} = \"{{{name}}}\"\n"))
+        .collect();
+    let text = format!(
+        r#"
+        name = "own"
+        body = "{}"
+        any_type = {{ example = "x", sample = "{{}}" }}
+        envelope = [{{ key = "data", from = "data" }}, {member}]
+        [headers]
+        {told}
+        X-Place = "x{}"
+        [[signature]]
+        name = "a"
+        algorithm = "hmac-sha256"
+        encoding = "hex"
+        signed = "{{id}}"
+        header = "X-A"
+        [[signature]]
+        algorithm = "hmac-sha256"
+        encoding = "hex"
+        signed = "{{body}}{}"
+        header = "X-B"
+        value = "{{signature}}{}"
+        overlap = ",{{signature}}{}"
+        tolerance = "any"
+        [challenge]
+        query = {{ token = "{{token}}", place = "{}" }}
+        headers = {{ X-Place = "x{}" }}
+        body = [{{ key = "data", value = 1 }}, {in_challenge}]
+        "#,
+        if is_form { "form" } else { "json" },
+        at("headers"),
+        at("signed"),
+        at("value"),
+        at("overlap"),
+        at("query"),
+        at("challenge headers"),
+    );
+    Dialects::builtin().with_file("own.toml", &text).is_ok()
+}
+
+/// Where the values of a row may stand: tried out, in each place.
+fn places(names: &str) -> String {
+    let names = names.replace("NAME", "a");
+    let names: Vec<&str> = names.split("`, `").collect();
+    let each = |place: &str, is_form: bool| {
+        let braced = !place.ends_with("from");
+        let mut found = names.iter().map(|name| {
+            let value = if braced {
+                format!("{{{name}}}")
+            } else {
+                (*name).to_owned()
+            };
+            with(place, &value, is_form)
+        });
+        let first = found.next().unwrap();
+        assert!(found.all(|other| other == first), "{names:?} in {place}");
+        first
+    };
+    let both = |one: &str, other: &str| {
+        let found = each(one, false);
+        assert_eq!(found, each(other, false), "{names:?} in {one} and {other}");
+        if found { "yes" } else { "" }
+    };
+    let body = match (each("from", false), each("text", false)) {
+        (true, true) => "yes",
+        (true, false) => "with `from`",
+        (false, text) => {
+            assert!(!text, "{names:?}");
+            ""
+        }
+    };
+    let signed = match (each("signed", false), each("signed", true)) {
+        (true, true) => "yes",
+        (false, true) => "of forms",
+        (json, _) => {
+            assert!(!json, "{names:?}");
+            ""
+        }
+    };
+    let cells = [
+        body,
+        if each("headers", false) { "yes" } else { "" },
+        signed,
+        both("value", "overlap"),
+        both("query", "challenge headers"),
+        both("challenge from", "challenge text"),
+    ];
+    cells.join(" | ")
+}
+
+#[test]
+fn the_page_says_where_each_value_may_stand() {
+    for place in [
+        "headers",
+        "signed",
+        "value",
+        "overlap",
+        "query",
+        "challenge headers",
+    ] {
+        assert!(with(place, "", false) && with(place, "", true), "{place}");
+    }
+    let mut table = "| value | `envelope` | `headers` | `signed` | `value`, `overlap` | `query`, `headers` of `[challenge]` | `body` of `[challenge]` |\n| --- | --- | --- | --- | --- | --- | --- |\n".to_owned();
+    let values = Value::reference().into_iter().map(|(names, _)| {
+        let label = match names.split_once("`, `") {
+            Some((first, _)) => format!("{}_…", first.split('_').next().unwrap()),
+            None => names.clone(),
+        };
+        (label, names)
+    });
+    let parts = "data`, `data_members`, `metadata".to_owned();
+    for (label, names) in values.chain([(parts.clone(), parts)]) {
+        let row = format!("| `{label}` | {} |\n", places(&names));
+        table.push_str(&row.replace("  ", " "));
+    }
+    let (_, rest) = PAGE.split_once("<!-- places -->\n").unwrap();
+    let (shown, _) = rest.split_once("<!-- end of the places -->").unwrap();
+    assert_eq!(
+        shown.trim(),
+        table.trim(),
+        "docs/dialects.md is to have:\n{table}"
+    );
 }
 
 #[test]
