@@ -477,9 +477,16 @@ pub(super) static SIGNATURE: Section = Section {
         ),
         needed(
             "encoding",
-            Form::Choice(&["hex", "HEX", "base64", "base64url", "base64url-padded"]),
+            Form::Choice(&[
+                "hex",
+                "HEX",
+                "base64",
+                "base64url",
+                "base64url-padded",
+                "base64-of-hex",
+            ]),
             r#""hex""#,
-            "how the signature is written; `base64url` is without padding",
+            "how the signature is written; `base64url` is without padding, `base64-of-hex` the base64 of the text in hex",
         ),
         key(
             "key",

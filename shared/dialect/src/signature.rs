@@ -98,15 +98,18 @@ pub(super) enum Encoding {
     Base64Url,
     /// With the URL-safe alphabet and padding.
     Base64UrlPadded,
+    /// In hex, and that text in base64.
+    Base64OfHex,
 }
 
 impl Encoding {
-    pub(super) const ALL: [(&'static str, Self); 5] = [
+    pub(super) const ALL: [(&'static str, Self); 6] = [
         ("hex", Self::Hex),
         ("HEX", Self::UpperHex),
         ("base64", Self::Base64),
         ("base64url", Self::Base64Url),
         ("base64url-padded", Self::Base64UrlPadded),
+        ("base64-of-hex", Self::Base64OfHex),
     ];
 
     fn encode(self, bytes: &[u8]) -> String {
@@ -116,6 +119,7 @@ impl Encoding {
             Self::Base64 => BASE64.encode(bytes),
             Self::Base64Url => URL_SAFE_NO_PAD.encode(bytes),
             Self::Base64UrlPadded => URL_SAFE.encode(bytes),
+            Self::Base64OfHex => BASE64.encode(hex::encode(bytes)),
         }
     }
 
@@ -126,6 +130,7 @@ impl Encoding {
             Self::Base64 => BASE64.decode(text).ok(),
             Self::Base64Url => URL_SAFE_NO_PAD.decode(text).ok(),
             Self::Base64UrlPadded => URL_SAFE.decode(text).ok(),
+            Self::Base64OfHex => hex::decode(BASE64.decode(text).ok()?).ok(),
         }
     }
 
@@ -136,6 +141,7 @@ impl Encoding {
             Self::Hex | Self::UpperHex => 2 * bytes,
             Self::Base64 | Self::Base64UrlPadded => bytes.div_ceil(3) * 4,
             Self::Base64Url => (bytes * 4).div_ceil(3),
+            Self::Base64OfHex => Self::Base64.chars(Self::Hex.chars(bytes)),
         }
     }
 }
@@ -382,6 +388,8 @@ mod tests {
         });
         if let Ok(made) = &made {
             assert_eq!(made.len(), signature.chars());
+            let decoded = signature.encoding.decode(made).unwrap();
+            assert_eq!(decoded.len(), signature.algorithm.bytes());
         }
         made
     }
@@ -412,6 +420,11 @@ mod tests {
                 "hmac-sha1",
                 "base64url-padded",
                 "7_zfauXrL6LSdBbV8YTfnCWafHk=",
+            ),
+            (
+                "hmac-sha1",
+                "base64-of-hex",
+                "ZWZmY2RmNmFlNWViMmZhMmQyNzQxNmQ1ZjE4NGRmOWMyNTlhN2M3OQ==",
             ),
             (
                 "hmac-sha512",
