@@ -44,6 +44,14 @@ def hubspot(version, name):
     return accepts
 
 
+def sendgrid(r, h):
+    from sendgrid.helpers.eventwebhook import EventWebhook
+
+    time = h["x-twilio-email-event-webhook-timestamp"]
+    signature = h["x-twilio-email-event-webhook-signature"]
+    return EventWebhook(r["public"]).verify_signature(r["body"], signature, time)
+
+
 def slack(r, h):
     from slack_sdk.signature import SignatureVerifier
 
@@ -83,6 +91,7 @@ LIBRARIES = {
     "hubspot-v1": ("hubspot-api-client", hubspot("v1", "x-hubspot-signature")),
     "hubspot-v2": ("hubspot-api-client", hubspot("v2", "x-hubspot-signature")),
     "hubspot-v3": ("hubspot-api-client", hubspot("v3", "x-hubspot-signature-v3")),
+    "sendgrid": ("sendgrid", sendgrid),
     "slack": ("slack_sdk", slack),
     "square": ("squareup", square),
     "stripe": ("stripe", stripe),

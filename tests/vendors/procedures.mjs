@@ -118,7 +118,11 @@ const procedures = {
   pusher: (r, h) => h["x-pusher-key"] === r.tenant && h["x-pusher-signature"] === hex(r, r.body),
   quickbooks: (r, h) => h["intuit-signature"] === base64(r, r.body),
   razorpay: (r, h) => h["x-razorpay-signature"] === hex(r, r.body),
-  sendgrid: (r, h) => bearer(r, h) && Array.isArray(JSON.parse(r.body)),
+  sendgrid: (r, h) => {
+    const time = h["x-twilio-email-event-webhook-timestamp"];
+    const key = crypto.createPublicKey({ key: Buffer.from(r.public, "base64"), format: "der", type: "spki" });
+    return fresh(r, +time) && crypto.verify("sha256", Buffer.from(time + r.body), key, Buffer.from(h["x-twilio-email-event-webhook-signature"], "base64"));
+  },
   sentry: (r, h) => h["sentry-hook-signature"] === hex(r, r.body),
   shopify: (r, h) => h["x-shopify-hmac-sha256"] === base64(r, r.body),
   "signal-sciences": (r, h) => h["x-sigsci-signature"] === hex(r, r.body),

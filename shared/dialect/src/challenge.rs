@@ -208,10 +208,10 @@ impl Dialect {
         let pairs: HashMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
         let mut told = Vec::new();
         for (name, template) in &shape.query {
-            template.read(pairs.get(name.as_str())?, 0, &mut told)?;
+            template.read(pairs.get(name.as_str())?, None, &mut told)?;
         }
         for (name, template) in &shape.headers {
-            template.read(text(headers, name)?, 0, &mut told)?;
+            template.read(text(headers, name)?, None, &mut told)?;
         }
         let in_body = || {
             let node = shape.body.clone().unwrap_or_else(default_body);

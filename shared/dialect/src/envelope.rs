@@ -336,7 +336,7 @@ fn find_text(node: &Node, body: &Json, value: &Value, in_texts: bool) -> Option<
         Node::Value(known) if known == value => scalar(body).map(Cow::into_owned),
         Node::Text(template) if in_texts => {
             let mut told = Vec::new();
-            let rest = template.read(body.as_str()?, 0, &mut told)?;
+            let rest = template.read(body.as_str()?, None, &mut told)?;
             let found = told.iter().find(|(known, _)| known == value);
             found
                 .filter(|_| rest.is_empty())

@@ -11,7 +11,7 @@ use super::{
     attempt::{Known, SignInput},
     key_pair::KeyPair,
     secret::{SecretFault, shared_key},
-    signature::{Algorithm, Signature, standard_webhooks},
+    signature::{Signature, standard_webhooks},
     stored::Stored,
     template::Template,
     value::Value,
@@ -201,7 +201,7 @@ impl Headers {
             .iter()
             .any(|secret| KeyPair::parse(secret).is_some());
         let takes_text = |signature: &Signature| {
-            signature.algorithm != Algorithm::Ed25519 && signature.uses_secret()
+            signature.algorithm.pair_kind().is_none() && signature.uses_secret()
         };
         if has_pair && (self.sends_secret || self.signatures.iter().any(takes_text)) {
             return Err(HeaderFault::Secret(SecretFault::KeyPair));

@@ -471,9 +471,10 @@ pub(super) static SIGNATURE: Section = Section {
                 "sha1",
                 "sha512",
                 "ed25519",
+                "ecdsa-p256-sha256",
             ]),
             r#""hmac-sha256""#,
-            "a keyed hash; a plain hash, whose text then has the `{secret}`; or Ed25519, with a key pair (`whsk_`) as the webhook's secret",
+            "a keyed hash; a plain hash, whose text then has the `{secret}`; or Ed25519 or ECDSA, with a key pair (`whsk_`, `p256_`) as the webhook's secret",
         ),
         needed(
             "encoding",

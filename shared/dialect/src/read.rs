@@ -115,7 +115,7 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h 
 
 fn read_whole<'h>(template: &Template, value: Option<&'h str>, told: &mut Vec<(Value, &'h str)>) {
     let mut found = Vec::new();
-    let rest = value.and_then(|value| template.read(value, 0, &mut found));
+    let rest = value.and_then(|value| template.read(value, None, &mut found));
     if rest == Some("") {
         told.append(&mut found);
     }

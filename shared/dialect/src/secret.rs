@@ -17,8 +17,7 @@ use super::{
     Dialect,
     challenge::Challenge,
     headers::{Headers, is_printable},
-    key_pair::KeyPair,
-    signature::Algorithm,
+    key_pair::{KeyPair, PairKind},
 };
 
 /// What a shared secret of Standard Webhooks may begin with.
@@ -100,6 +99,11 @@ pub enum SecretFault {
         "must be a key pair, `whsk_` and base64 of an Ed25519 seed and its public key: this dialect signs with Ed25519"
     )]
     NoPair,
+    /// The dialect signs with ECDSA on P-256.
+    #[error(
+        "must be a key pair on P-256, `p256_` and base64 of its PKCS#8 in DER: this dialect signs with ECDSA"
+    )]
+    NoP256Pair,
     /// The key of the dialect's own signature is the secret's base64.
     #[error("must be base64: this dialect's signature takes it as its key")]
     NoBase64,
@@ -129,7 +133,7 @@ impl Dialect {
         self.challenge.as_ref().is_some_and(Challenge::sends_secret)
     }
 
-    /// Whether deliveries can be signed with a [`KeyPair`]: by the header `webhook-signature` or an Ed25519 signature of its own, where
+    /// Whether deliveries can be signed with a [`KeyPair`]: by the header `webhook-signature` or such a signature of its own, where
     /// nothing else signs and no receiver gets the secret itself.
     #[must_use]
     pub fn takes_key_pairs(&self) -> bool {
@@ -141,21 +145,32 @@ impl Dialect {
             && headers
                 .signatures
                 .iter()
-                .all(|one| one.algorithm == Algorithm::Ed25519 || !one.uses_secret())
+                .all(|one| one.algorithm.pair_kind().is_some() || !one.uses_secret())
     }
 
     /// Whether nothing but a [`KeyPair`] signs its deliveries.
     #[must_use]
     pub fn needs_key_pairs(&self) -> bool {
+        self.pair_kind().is_some()
+    }
+
+    /// The kind of the key pairs that its own signatures need.
+    fn pair_kind(&self) -> Option<PairKind> {
         let mut signatures = self.headers.signatures.iter();
-        signatures.any(|one| one.algorithm == Algorithm::Ed25519)
+        signatures.find_map(|one| one.algorithm.pair_kind())
+    }
+
+    /// A new key pair, of the kind that the dialect's signatures take, that grows from 32 random bytes.
+    #[must_use]
+    pub fn new_pair(&self, random: [u8; 32]) -> KeyPair {
+        KeyPair::of_kind(self.pair_kind().unwrap_or(PairKind::Ed25519), random)
     }
 
     /// A new secret of 32 random bytes, of the form that the dialect's signatures take.
     #[must_use]
     pub fn new_secret(&self, random: [u8; 32]) -> String {
         if self.needs_key_pairs() {
-            return KeyPair::from_seed(random).secret();
+            return self.new_pair(random).secret();
         }
         let mut signatures = self.headers.signatures.iter();
         let encoded = signatures.find_map(|one| one.key.secret(&random));
@@ -171,8 +186,8 @@ impl Dialect {
 
 impl Headers {
     fn check_secret(&self, secret: &str) -> Result<(), SecretFault> {
-        let is_pair = KeyPair::parse(secret).is_some();
-        if self.sends_secret && is_pair {
+        let pair = KeyPair::parse(secret);
+        if self.sends_secret && pair.is_some() {
             return Err(SecretFault::KeyPair);
         }
         if self.sends_secret && (!is_printable(secret) || secret.trim() != secret) {
@@ -181,7 +196,8 @@ impl Headers {
         for signature in &self.signatures {
             signature.check_secret(secret)?;
         }
-        let signs = || shared_key(secret).is_some() || is_pair;
+        let is_pair = || pair.is_some_and(|pair| pair.kind() == PairKind::Ed25519);
+        let signs = || shared_key(secret).is_some() || is_pair();
         if self.standard_webhooks && !self.has_own_proof() && !signs() {
             return Err(SecretFault::NoKey);
         }

@@ -6,7 +6,6 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD as BASE64, URL_SAFE, URL_SAFE_NO_PAD},
 };
-use ed25519_dalek::Signer;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderName;
 use sha1::Sha1;
@@ -14,7 +13,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 use super::{
     attempt::Known,
-    key_pair::KeyPair,
+    key_pair::{KeyPair, PairKind},
     secret::{Key, SecretFault, shared_key},
     template::Template,
     value::Value,
@@ -50,10 +49,11 @@ pub(super) enum Algorithm {
     Sha1,
     Sha512,
     Ed25519,
+    EcdsaP256Sha256,
 }
 
 impl Algorithm {
-    pub(super) const ALL: [(&'static str, Self); 7] = [
+    pub(super) const ALL: [(&'static str, Self); 8] = [
         ("hmac-sha256", Self::HmacSha256),
         ("hmac-sha1", Self::HmacSha1),
         ("hmac-sha512", Self::HmacSha512),
@@ -61,6 +61,7 @@ impl Algorithm {
         ("sha1", Self::Sha1),
         ("sha512", Self::Sha512),
         ("ed25519", Self::Ed25519),
+        ("ecdsa-p256-sha256", Self::EcdsaP256Sha256),
     ];
 
     /// Its name in files and answers.
@@ -74,13 +75,23 @@ impl Algorithm {
         matches!(self, Self::Sha256 | Self::Sha1 | Self::Sha512)
     }
 
-    /// Bytes of a signature.
-    #[cfg(any(feature = "receive", test))]
-    fn bytes(self) -> usize {
+    /// The kind of the key pairs that it needs; `None` where a shared secret is the key, or none.
+    pub(super) fn pair_kind(self) -> Option<PairKind> {
         match self {
-            Self::HmacSha1 | Self::Sha1 => 20,
-            Self::HmacSha256 | Self::Sha256 => 32,
-            Self::HmacSha512 | Self::Sha512 | Self::Ed25519 => 64,
+            Self::Ed25519 => Some(PairKind::Ed25519),
+            Self::EcdsaP256Sha256 => Some(PairKind::P256),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a signature; `None` where they vary.
+    #[cfg(any(feature = "receive", test))]
+    fn bytes(self) -> Option<usize> {
+        match self {
+            Self::HmacSha1 | Self::Sha1 => Some(20),
+            Self::HmacSha256 | Self::Sha256 => Some(32),
+            Self::HmacSha512 | Self::Sha512 | Self::Ed25519 => Some(64),
+            Self::EcdsaP256Sha256 => None,
         }
     }
 }
@@ -195,21 +206,20 @@ impl Signature {
             Algorithm::Sha256 => Sha256::digest(&signed).to_vec(),
             Algorithm::Sha1 => Sha1::digest(&signed).to_vec(),
             Algorithm::Sha512 => Sha512::digest(&signed).to_vec(),
-            Algorithm::Ed25519 => {
-                let pair = KeyPair::parse(secret).ok_or(SecretFault::NoPair)?;
-                pair.signing_key().sign(&signed).to_bytes().to_vec()
-            }
+            Algorithm::Ed25519 => pair_of(PairKind::Ed25519, secret)?.sign(&signed),
+            Algorithm::EcdsaP256Sha256 => pair_of(PairKind::P256, secret)?.sign(&signed),
         };
         Ok(self.encoding.encode(&bytes))
     }
 
     /// Whether it can be made with `secret`.
     pub(super) fn check_secret(&self, secret: &str) -> Result<(), SecretFault> {
-        match (self.algorithm, KeyPair::parse(secret)) {
-            (Algorithm::Ed25519, None) => Err(SecretFault::NoPair),
-            (Algorithm::Ed25519, Some(_)) => Ok(()),
-            (_, Some(_)) if self.uses_secret() => Err(SecretFault::KeyPair),
-            (algorithm, _) if algorithm.is_plain_hash() => Ok(()),
+        if let Some(kind) = self.algorithm.pair_kind() {
+            return pair_of(kind, secret).map(|_| ());
+        }
+        match KeyPair::parse(secret) {
+            Some(_) if self.uses_secret() => Err(SecretFault::KeyPair),
+            _ if self.algorithm.is_plain_hash() => Ok(()),
             _ => self.key.of(secret).map(|_| ()),
         }
     }
@@ -224,15 +234,24 @@ impl Signature {
         self.signed.mentions(&Value::Body) || self.signed.mentions(&Value::FormFields)
     }
 
-    /// How long a signature is, in characters.
+    /// How long a signature is, in characters; `None` where that varies.
     #[cfg(any(feature = "receive", test))]
-    pub(super) fn chars(&self) -> usize {
-        self.encoding.chars(self.algorithm.bytes())
+    pub(super) fn chars(&self) -> Option<usize> {
+        Some(self.encoding.chars(self.algorithm.bytes()?))
     }
 }
 
+/// The pair that a secret is.
+fn pair_of(kind: PairKind, secret: &str) -> Result<KeyPair, SecretFault> {
+    let pair = KeyPair::parse(secret).filter(|pair| pair.kind() == kind);
+    pair.ok_or(match kind {
+        PairKind::Ed25519 => SecretFault::NoPair,
+        PairKind::P256 => SecretFault::NoP256Pair,
+    })
+}
+
 /// The value of `webhook-signature` (Standard Webhooks 1.0, "Signature scheme"): a signature for each of `secrets` that is a key
-/// of the specification's, `v1` for a [`shared_key`], `v1a` for a [`KeyPair`]; `None` if none is.
+/// of the specification's, `v1` for a [`shared_key`], `v1a` for a [`KeyPair`] of Ed25519; `None` if none is.
 pub(super) fn standard_webhooks<'a>(
     id: &str,
     timestamp: &str,
@@ -244,9 +263,8 @@ pub(super) fn standard_webhooks<'a>(
     for secret in secrets {
         let (version, signature) = if let Some(key) = shared_key(secret) {
             ("v1,", mac::<Hmac<Sha256>>(&key, signed.into_iter()))
-        } else if let Some(pair) = KeyPair::parse(secret) {
-            let signature = pair.signing_key().sign(&signed.concat());
-            ("v1a,", signature.to_bytes().to_vec())
+        } else if let Ok(pair) = pair_of(PairKind::Ed25519, secret) {
+            ("v1a,", pair.sign(&signed.concat()))
         } else {
             continue;
         };
@@ -387,9 +405,11 @@ mod tests {
             Some(Cow::Borrowed(b"what do ya want for nothing?"))
         });
         if let Ok(made) = &made {
-            assert_eq!(made.len(), signature.chars());
             let decoded = signature.encoding.decode(made).unwrap();
-            assert_eq!(decoded.len(), signature.algorithm.bytes());
+            if let Some(bytes) = signature.algorithm.bytes() {
+                assert_eq!(decoded.len(), bytes);
+                assert_eq!(signature.chars(), Some(made.len()));
+            }
         }
         made
     }
@@ -453,6 +473,21 @@ mod tests {
             made("ed25519", "hex", &pair.secret(), "").unwrap(),
             "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"
         );
-        assert_eq!(made("ed25519", "hex", "Jefe", ""), Err(SecretFault::NoPair));
+        let shared = made("ed25519", "hex", "Jefe", "");
+        assert_eq!(shared, Err(SecretFault::NoPair));
+        // RFC 6979 appendix A.2.5, with r and s in DER.
+        let key = hex::decode("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721");
+        let p256 = KeyPair::of_kind(PairKind::P256, key.unwrap().try_into().unwrap());
+        assert_eq!(
+            made("ecdsa-p256-sha256", "hex", &p256.secret(), "sample").unwrap(),
+            concat!(
+                "3046022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716",
+                "022100f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+            )
+        );
+        let other = made("ecdsa-p256-sha256", "hex", &pair.secret(), "");
+        assert_eq!(other, Err(SecretFault::NoP256Pair));
+        let other = made("ed25519", "hex", &p256.secret(), "");
+        assert_eq!(other, Err(SecretFault::NoPair));
     }
 }

@@ -87,13 +87,13 @@ impl Template {
     /// The inverse of [`fill`](Self::fill): reads a filled template off the front of `text` and gives what follows it, with
     /// what stands for the values added to `found`. `None` if the text does not begin so.
     ///
-    /// A signature has `signature_chars` characters and a number is all digits; anything else ends where the template's own
+    /// A signature has `signature_chars` characters, or as many as may be one's, and a number is all digits; anything else ends where the template's own
     /// text goes on.
     #[cfg(any(feature = "receive", test))]
     pub(super) fn read<'t>(
         &self,
         text: &'t str,
-        signature_chars: usize,
+        signature_chars: Option<usize>,
         found: &mut Vec<(Value, &'t str)>,
     ) -> Option<&'t str> {
         let mut rest = text;
@@ -106,7 +106,11 @@ impl Template {
                 Piece::Value(value) => value,
             };
             let end = match (value, self.pieces.get(place + 1)) {
-                (Value::Signature, _) => signature_chars,
+                (Value::Signature, _) => signature_chars.unwrap_or_else(|| {
+                    let is_encoded =
+                        |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+                    rest.bytes().take_while(is_encoded).count()
+                }),
                 (number, _) if number.is_number() => {
                     let is_digit = |byte: &u8| byte.is_ascii_digit();
                     rest.bytes().take_while(is_digit).count()
@@ -174,7 +178,7 @@ mod tests {
             "{{t}}={timestamp},{id};v1={signature}"
         );
         let mut found = Vec::new();
-        let rest = template.read("{t}=17,evt_1,2;v1=abcd,v1=ef", 4, &mut found);
+        let rest = template.read("{t}=17,evt_1,2;v1=abcd,v1=ef", Some(4), &mut found);
         assert_eq!(rest, Some(",v1=ef"));
         assert_eq!(
             found,
@@ -191,8 +195,11 @@ mod tests {
             "{t}=17,;v1=abcd",
             "{t}=17,e;v1=abc",
         ] {
-            assert_eq!(template.read(other, 4, &mut Vec::new()), None, "{other}");
+            let read = template.read(other, Some(4), &mut Vec::new());
+            assert_eq!(read, None, "{other}");
         }
+        let rest = template.read("{t}=17,e;v1=a+/b==,v1=ef", None, &mut Vec::new());
+        assert_eq!(rest, Some(",v1=ef"));
     }
 
     #[test]

@@ -7,17 +7,18 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use ed25519_dalek::{Signature as Ed25519, Verifier as _, VerifyingKey};
+use ed25519_dalek::Verifier as _;
 use http::{HeaderMap, HeaderName};
+use p256::{ecdsa::DerSignature, pkcs8::DecodePublicKey as _};
 use subtle::ConstantTimeEq;
 
 use super::{
     Dialect,
     attempt::{form_fields, url_parts},
     headers::{Headers, WEBHOOK_SIGNATURE},
-    key_pair::{KeyPair, PUBLIC_PREFIX},
+    key_pair::{KeyPair, PUBLIC_PREFIX, PairKind},
     read::{text, told_of},
-    signature::{Algorithm, Signature, standard_webhooks, standard_webhooks_signed},
+    signature::{Signature, standard_webhooks, standard_webhooks_signed},
     value::{TimeForm, Value},
 };
 
@@ -36,7 +37,7 @@ pub struct VerifyInput<'a> {
     pub tenant: &'a str,
     /// The webhook's id, likewise.
     pub webhook_id: &'a str,
-    /// The secrets that may have signed: several while one takes another's place. A key pair's public key, `whpk_`, does too.
+    /// The secrets that may have signed: several while one takes another's place. A key pair's public key does too.
     pub secrets: &'a [String],
     /// The receiver's clock, in seconds since the Unix epoch.
     pub now_s: u64,
@@ -190,11 +191,15 @@ impl Dialect {
     ) -> Result<Verified, SignatureFault> {
         let value = value.ok_or(SignatureFault::Missing)?;
         let mut known = signature.read(value).ok_or_else(|| SignatureFault::Form {
-            form: format!(
-                "`{}`, with a signature of {} characters",
-                signature.value,
-                signature.chars()
-            ),
+            form: match signature.chars() {
+                Some(chars) => {
+                    format!(
+                        "`{}`, with a signature of {chars} characters",
+                        signature.value
+                    )
+                }
+                None => format!("`{}`", signature.value),
+            },
         })?;
         let given: Vec<&str> = known
             .iter()
@@ -244,11 +249,11 @@ impl Dialect {
                 Value::Secret => Some(Cow::Owned(secret.as_bytes().to_vec())),
                 value => find(value),
             };
-            if signature.algorithm == Algorithm::Ed25519 {
+            if let Some(kind) = signature.algorithm.pair_kind() {
                 let signed = signature.signed.fill(resolve).unwrap_or_default();
-                let public = PublicKey::parse(secret);
-                let public =
-                    public.or_else(|| PublicKey::parse(&KeyPair::parse(secret)?.public_key()));
+                let public = PublicKey::parse(kind, secret);
+                let public = public
+                    .or_else(|| PublicKey::parse(kind, &KeyPair::parse(secret)?.public_key()));
                 let given = signature.encoding.decode(given);
                 return public
                     .zip(given)
@@ -337,7 +342,7 @@ impl Headers {
             let check = || {
                 let value = text(input.headers, header).ok_or(SignatureFault::Missing)?;
                 let mut found = Vec::new();
-                let rest = template.read(value, 0, &mut found);
+                let rest = template.read(value, None, &mut found);
                 let given: Vec<&str> = match (rest, told_of(&found, &Value::Secret)) {
                     (Some(""), Some(given)) => vec![given],
                     _ => {
@@ -374,7 +379,8 @@ fn verify_standard(
     input: &VerifyInput<'_>,
 ) -> Option<Result<Verified, SignatureFault>> {
     let signs = |secret: &str| standard_webhooks("", "", b"", std::iter::once(secret)).is_some();
-    let is_key = |secret: &String| signs(secret) || PublicKey::parse(secret).is_some();
+    let public = |secret: &str| PublicKey::parse(PairKind::Ed25519, secret);
+    let is_key = |secret: &String| signs(secret) || public(secret).is_some();
     let has_key = input.secrets.iter().any(is_key);
     let Some(value) = text(input.headers, &WEBHOOK_SIGNATURE) else {
         return has_key.then_some(Err(SignatureFault::Missing));
@@ -392,7 +398,7 @@ fn verify_standard(
         let signatures: Vec<&str> = value.split_ascii_whitespace().collect();
         let time = Some((TimeForm::UnixSeconds, timestamp.to_owned()));
         verified(input, &signatures, time, |secret, signature| {
-            let Some(public) = PublicKey::parse(secret) else {
+            let Some(public) = public(secret) else {
                 let made = standard_webhooks(id, timestamp, input.body, std::iter::once(secret));
                 return made.is_some_and(|made| same(&made, signature));
             };
@@ -463,19 +469,36 @@ fn fresh(form: TimeForm, time: &str, input: &VerifyInput<'_>) -> Result<u64, Sig
 }
 
 /// The public half, as a receiver has it.
-struct PublicKey(VerifyingKey);
+enum PublicKey {
+    Ed25519(ed25519_dalek::VerifyingKey),
+    P256(p256::ecdsa::VerifyingKey),
+}
 
 impl PublicKey {
-    /// Reads what [`KeyPair::public_key`](super::KeyPair::public_key) writes; `None` for anything else.
-    fn parse(text: &str) -> Option<Self> {
-        let bytes = BASE64.decode(text.strip_prefix(PUBLIC_PREFIX)?).ok()?;
-        let key = VerifyingKey::from_bytes(bytes.as_slice().try_into().ok()?);
-        key.ok().map(Self)
+    /// Reads what [`KeyPair::public_key`](super::KeyPair::public_key) writes of a pair of this kind; `None` for anything else.
+    fn parse(kind: PairKind, text: &str) -> Option<Self> {
+        match kind {
+            PairKind::Ed25519 => {
+                let bytes = BASE64.decode(text.strip_prefix(PUBLIC_PREFIX)?).ok()?;
+                let bytes = bytes.as_slice().try_into().ok()?;
+                let key = ed25519_dalek::VerifyingKey::from_bytes(bytes);
+                key.ok().map(Self::Ed25519)
+            }
+            PairKind::P256 => {
+                let bytes = BASE64.decode(text).ok()?;
+                let key = p256::ecdsa::VerifyingKey::from_public_key_der(&bytes);
+                key.ok().map(Self::P256)
+            }
+        }
     }
 
     /// Whether the pair has signed `signed`.
     fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
-        let signature = Ed25519::from_slice(signature);
-        signature.is_ok_and(|signature| self.0.verify(signed, &signature).is_ok())
+        match self {
+            Self::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(signed, &signature).is_ok()),
+            Self::P256(key) => DerSignature::from_bytes(signature)
+                .is_ok_and(|signature| key.verify(signed, &signature).is_ok()),
+        }
     }
 }

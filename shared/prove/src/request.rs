@@ -228,7 +228,7 @@ impl<'a> Forger<'a> {
     fn other_secret(&self) -> String {
         let seed = chance::bytes();
         match KeyPair::parse(self.input.secret) {
-            Some(_) => KeyPair::from_seed(seed).secret(),
+            Some(pair) => pair.another(seed).secret(),
             None => self.dialect.new_secret(seed),
         }
     }

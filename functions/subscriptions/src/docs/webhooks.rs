@@ -302,7 +302,7 @@ fn secret() -> Value {
 
 fn signing() -> Value {
     json!({
-        "description": "`v1` is a shared secret; `v1a` an Ed25519 key pair, for dialects whose only signature is `webhook-signature`.",
+        "description": "`v1` is a shared secret; `v1a` a key pair, for dialects whose only signature is `webhook-signature`, and those that sign with key pairs themselves.",
         "enum": ["v1", "v1a", null],
     })
 }

@@ -38,7 +38,7 @@ use crate::{Management, Path, once::Once};
 pub(super) enum Signing {
     /// A shared secret.
     V1,
-    /// An Ed25519 key pair; receivers have the public key.
+    /// A key pair; receivers have the public key.
     V1a,
 }
 
@@ -47,7 +47,7 @@ impl Signing {
         match value.as_str() {
             Some("v1") => Ok(Self::V1),
             Some("v1a") => Ok(Self::V1a),
-            _ => Err("must be `v1` (a shared secret) or `v1a` (an Ed25519 key pair)".to_owned()),
+            _ => Err("must be `v1` (a shared secret) or `v1a` (a key pair)".to_owned()),
         }
     }
 
@@ -73,7 +73,7 @@ impl Signing {
         let seed = chance::bytes::<32>();
         Secret::new(match self {
             Self::V1 => dialect.new_secret(seed),
-            Self::V1a => KeyPair::from_seed(seed).secret(),
+            Self::V1a => dialect.new_pair(seed).secret(),
         })
     }
 }
@@ -97,11 +97,14 @@ impl SecretFields {
         let signing = fields.optional("signing", Signing::read);
         match (&given, signing) {
             (_, Some(Signing::V1a)) if !dialect.takes_key_pairs() => {
-                let problem = "must be `v1`: key pairs require a dialect whose only signature is `webhook-signature`, or one that signs with Ed25519";
+                let problem = "must be `v1`: key pairs require a dialect whose only signature is `webhook-signature`, or one that signs with them itself";
                 fields.problem("signing", problem);
             }
             (_, Some(Signing::V1)) if dialect.needs_key_pairs() => {
-                fields.problem("signing", "must be `v1a`: this dialect signs with Ed25519");
+                fields.problem(
+                    "signing",
+                    "must be `v1a`: this dialect signs with key pairs",
+                );
             }
             (Some(given), Some(signing)) if Signing::of(given) != signing => {
                 let problem = match signing {

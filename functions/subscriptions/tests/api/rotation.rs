@@ -223,6 +223,51 @@ async fn key_pairs_show_their_public_half() {
     assert!(shared["secret"].as_str().unwrap().starts_with("whsec_"));
 }
 
+/// Where the dialect signs with ECDSA, pairs are on P-256: made, rotated, given.
+#[tokio::test(start_paused = true)]
+async fn key_pairs_are_of_the_kind_that_the_dialect_signs_with() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "sendgrid", "pro").await;
+    let webhook = json!({"url": "https://example.com/hook", "events": ["*"]});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let made = made.data(201)["webhook"].clone();
+    let id = made["id"].as_str().unwrap();
+    let secret = made["secret"].as_str().unwrap();
+    assert!(secret.starts_with("p256_"), "{secret}");
+    assert_eq!(made["signing"], "v1a");
+    let public_key = made["public_key"].as_str().unwrap();
+    // The beginning of each key on P-256 in DER.
+    assert!(
+        public_key.starts_with("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"),
+        "{public_key}"
+    );
+    assert_eq!(shown(&world, &tenant, id).await["public_key"], public_key);
+
+    let rotated = rotate(&world, &tenant, id, json!({})).await;
+    let rotated = &rotated.data(200)["webhook"];
+    assert_ne!(rotated["public_key"], public_key);
+    assert_eq!(rotated["old_public_keys"], json!([public_key]));
+    assert!(rotated["secret"].as_str().unwrap().starts_with("p256_"));
+    let given = json!({"secret": secret, "overlap_seconds": 0});
+    let given = rotate(&world, &tenant, id, given).await;
+    assert_eq!(given.data(200)["webhook"]["public_key"], public_key);
+    for (wrong, code, field) in [
+        (json!({"secret": PAIR}), "invalid_secret", "secret"),
+        (json!({"secret": A}), "invalid_secret", "secret"),
+        (json!({"signing": "v1"}), "invalid_request", "signing"),
+    ] {
+        let refused = rotate(&world, &tenant, id, wrong).await;
+        refused.assert_error(422, code);
+        assert_eq!(refused.fields(), [field]);
+    }
+    // Elsewhere such a pair is none.
+    let other = world.tenant("other", "standard", "pro").await;
+    let webhook = json!({"url": "https://example.com/hook", "events": ["*"], "secret": secret});
+    let refused = world.send(&other, "POST", "/v1/webhooks", webhook).await;
+    refused.assert_error(422, "invalid_secret");
+    assert_eq!(refused.fields(), ["secret"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn bringing_a_webhook_along_again_sets_its_secret_and_a_change_leaves_it() {
     let world = World::new().await;

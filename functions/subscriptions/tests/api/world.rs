@@ -149,8 +149,8 @@ impl Transport for Receiver {
 }
 
 /// The builtin ones; `metered`: odin's with a quota for the plan `pro`; `brief`: standard's with one retry, after a second, that
-/// no failure disables; `hasty`: the same that three hours of failures disable; and `shaped`: `brief` with a challenge by GET, that
-/// gives up on answers of the class 4xx.
+/// no failure disables; `hasty`: the same that three hours of failures disable; `shaped`: `brief` with a challenge by GET, that
+/// gives up on answers of the class 4xx; and `sendgrid`, which signs with ECDSA.
 fn dialects() -> Dialects {
     let builtin = Dialects::builtin();
     let odin = &builtin.get("odin").unwrap().source;
@@ -178,6 +178,10 @@ fn dialects() -> Dialects {
         ("metered.toml", metered),
         ("brief.toml", brief),
         ("hasty.toml", hasty),
+        (
+            "sendgrid.toml",
+            include_str!("../../../../dialects/sendgrid.toml").to_owned(),
+        ),
     ];
     files.into_iter().fold(builtin, |dialects, (name, file)| {
         dialects.with_file(name, &file).unwrap()

@@ -273,7 +273,7 @@ fn signature(
 
 /// A key's form belongs to an HMAC.
 fn check_key(table: &Table<'_>, algorithm: Algorithm, faults: &Faults) {
-    let is_hmac = !algorithm.is_plain_hash() && algorithm != Algorithm::Ed25519;
+    let is_hmac = !algorithm.is_plain_hash() && algorithm.pair_kind().is_none();
     for key in ["key", "key_prefix"] {
         if table.has(key) && !is_hmac {
             let reason = format!("`{}` has no such key", algorithm.scheme());

@@ -7,7 +7,8 @@ use crate::{
     Dialect,
     document::{Table, Text},
     fault::Faults,
-    signature::Signature,
+    key_pair::PairKind,
+    signature::{Algorithm, Signature},
     value::{TimeForm, Value},
 };
 
@@ -66,23 +67,43 @@ fn check_algorithms(file: &Table<'_>, faults: &Faults) {
             .text("algorithm")
             .map(|algorithm| algorithm.text.to_owned())
     };
-    let is_pair = |table: &&Table<'_>| of(table).as_deref() == Some("ed25519");
-    if tables.iter().any(|table| is_pair(&table))
-        && let Some(other) = tables
-            .iter()
-            .find(|table| of(table).is_some_and(|name| name.starts_with("hmac")))
-    {
-        let reason = "a webhook has one secret: it cannot be a key pair for `ed25519` and the key of an HMAC";
+    let kind = |name: &str| {
+        let known = Algorithm::ALL.iter().find(|(known, _)| *known == name);
+        known.and_then(|(_, algorithm)| algorithm.pair_kind())
+    };
+    let names = tables.iter().filter_map(|table| Some((table, of(table)?)));
+    let names: Vec<_> = names.collect();
+    let mut pairs = names
+        .iter()
+        .filter_map(|(table, name)| Some((table, kind(name)?, name)));
+    let Some((pair, pair_kind, name)) = pairs.next() else {
+        return;
+    };
+    if let Some((other, _)) = names.iter().find(|(_, other)| other.starts_with("hmac")) {
+        let reason = format!(
+            "a webhook has one secret: it cannot be a key pair for `{name}` and the key of an HMAC"
+        );
         faults.add(other.place("algorithm"), reason, "use one of the two");
     }
-    if !tables.iter().any(|table| is_pair(&table)) {
-        return;
+    if let Some((other, _, other_name)) = pairs.find(|(_, other, _)| *other != pair_kind) {
+        let reason = format!(
+            "a webhook has one secret: it cannot be a key pair for `{name}` and for `{other_name}`"
+        );
+        faults.add(other.place("algorithm"), reason, "use one of the two");
+    }
+    if pair_kind == PairKind::P256 && file.flag("standard_webhooks").unwrap_or(true) {
+        let reason = format!("a key pair for `{name}` cannot sign `webhook-signature`");
+        faults.add(
+            pair.place("algorithm"),
+            reason,
+            "set `standard_webhooks = false`",
+        );
     }
     let signed = tables.iter().filter_map(|table| table.text("signed"));
     let signed = signed.flat_map(uses::of_text);
     let secrets = uses::sent(file).into_iter().chain(signed);
     for (at, _) in secrets.filter(|(_, value)| *value == Value::Secret) {
-        let reason = "the secret of `ed25519` is a private key, which no receiver may have";
+        let reason = format!("the secret of `{name}` is a private key, which no receiver may have");
         let mend = "leave out the secret, or use an `hmac-` algorithm";
         faults.add(at, reason, mend);
     }

@@ -229,6 +229,7 @@ fn algorithm(signature: &Signature) -> Result<Algorithm, NoSnippet> {
         signature::Algorithm::HmacSha256 => Ok(Algorithm::HmacSha256),
         signature::Algorithm::HmacSha512 => Ok(Algorithm::HmacSha512),
         signature::Algorithm::Ed25519 => Err(NoSnippet::Form("Ed25519")),
+        signature::Algorithm::EcdsaP256Sha256 => Err(NoSnippet::Form("ECDSA")),
         _ => Err(NoSnippet::Form("a hash over the secret")),
     }
 }

@@ -493,6 +493,15 @@ fn secrets_are_made_and_checked_in_the_form_of_the_key() {
     assert!(pair.takes_key_pairs() && pair.needs_key_pairs());
     assert_eq!(pair.check_secret(&pair.new_secret([1; 32])), Ok(()));
     assert_eq!(pair.check_secret("text"), Err(SecretFault::NoPair));
+    let p256 = with("algorithm = \"ecdsa-p256-sha256\"");
+    assert!(p256.takes_key_pairs() && p256.needs_key_pairs());
+    let secret = p256.new_secret([1; 32]);
+    assert_eq!(p256.check_secret(&secret), Ok(()));
+    assert_eq!(p256.check_secret("text"), Err(SecretFault::NoP256Pair));
+    let other = pair.new_secret([1; 32]);
+    assert_eq!(p256.check_secret(&other), Err(SecretFault::NoP256Pair));
+    assert_eq!(pair.check_secret(&secret), Err(SecretFault::NoPair));
+    assert_eq!(text.check_secret(&secret), Err(SecretFault::KeyPair));
 }
 
 #[test]
@@ -750,6 +759,23 @@ fn what_cannot_work_is_refused() {
         ),
         "nothing has this signature",
     );
+    let signature = |algorithm: &str, header: &str| {
+        format!(
+            "[[signature]]\nalgorithm = \"{algorithm}\"\nencoding = \"hex\"\nheader = \"{header}\"\nsigned = \"{{body}}\"\n"
+        )
+    };
+    let ecdsa = signature("ecdsa-p256-sha256", "A");
+    refused(
+        &format!("{DATA}\n{ecdsa}"),
+        "cannot sign `webhook-signature`: set `standard_webhooks = false`",
+    );
+    refused(
+        &format!(
+            "standard_webhooks = false\n{DATA}\n{ecdsa}{}",
+            signature("ed25519", "B")
+        ),
+        "it cannot be a key pair for `ecdsa-p256-sha256` and for `ed25519`",
+    );
     refused(&format!("{DATA}\ngive_up = [\"204\"]"), "is a success, too");
     refused(
         &format!("{DATA}\nchallenge = {{ method = \"GET\" }}"),
@@ -947,7 +973,7 @@ fn the_schema_for_editors_knows_every_key() {
             .as_array()
             .unwrap()
             .len()
-            == 7
+            == 8
     );
     let text = schema.to_string();
     for found in text.match_indices("#/$defs/") {

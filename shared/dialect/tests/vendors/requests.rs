@@ -18,7 +18,7 @@ const RETRY_AFTER_MS: u64 = 660_000;
 /// Formats of vendors that come with Rung; all others are files in `dialects`.
 const BUILTIN: [&str; 5] = ["github", "shopify", "slack", "standard", "stripe"];
 /// Formats whose proof does not cover the body: a token, or a signature over a time and a nonce.
-const BODY_UNPROVEN: [&str; 8] = [
+const BODY_UNPROVEN: [&str; 7] = [
     "cloudevents-binary",
     "cloudevents-structured",
     "figma",
@@ -26,7 +26,6 @@ const BODY_UNPROVEN: [&str; 8] = [
     "mailgun",
     "microsoft-graph",
     "postmark",
-    "sendgrid",
 ];
 
 /// A vendor's format.
