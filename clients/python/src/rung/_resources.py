@@ -270,24 +270,38 @@ class Webhooks(_Resource):
         report = self._one("report", "POST", path("/v1/webhooks/{}/prove", id), body=body)
         return cast(t.ReceiverReport, report)
 
-    def verify(self, id: str) -> t.Webhook:
+    def verify(self, id: str, *, if_match: str | None = None) -> t.Webhook:
         """Asks the endpoint to echo a token."""
-        return cast(t.Webhook, self._one("webhook", "POST", path("/v1/webhooks/{}/verify", id), body={}))
+        return cast(
+            t.Webhook, self._one("webhook", "POST", path("/v1/webhooks/{}/verify", id), body={}, if_match=if_match)
+        )
 
     def rotate_secret(
-        self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[t.RotateSecretRequest]
+        self,
+        id: str,
+        /,
+        *,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+        **body: Unpack[t.RotateSecretRequest],
     ) -> t.Webhook:
         """Answers the webhook with its new `secret`. The old one is valid until `old_secret_expires_at`."""
         return cast(
             t.Webhook,
             self._one(
-                "webhook", "POST", path("/v1/webhooks/{}/rotate-secret", id), body=body, idempotency_key=idempotency_key
+                "webhook",
+                "POST",
+                path("/v1/webhooks/{}/rotate-secret", id),
+                body=body,
+                if_match=if_match,
+                idempotency_key=idempotency_key,
             ),
         )
 
-    def finish_rotation(self, id: str) -> t.Webhook:
+    def finish_rotation(self, id: str, *, if_match: str | None = None) -> t.Webhook:
         """Ends the validity of the old secret now."""
-        return cast(t.Webhook, self._one("webhook", "POST", path("/v1/webhooks/{}/rotate-secret/finish", id), body={}))
+        finish = path("/v1/webhooks/{}/rotate-secret/finish", id)
+        return cast(t.Webhook, self._one("webhook", "POST", finish, body={}, if_match=if_match))
 
     def preview_filter(self, **body: Unpack[t.PreviewFilterRequest]) -> t.FilterPreview:
         """Which of the last events a filter takes."""

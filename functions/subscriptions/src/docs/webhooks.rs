@@ -332,6 +332,7 @@ pub(crate) fn rotate_secret(schemas: &mut Schemas) -> Operation {
             [("webhook", webhook)],
             json!({ "webhook": rotated }),
         )
+        .preconditions()
         .refuses(&[Code::Busy, Code::TooManySecrets, Code::InvalidSecret])
 }
 
@@ -368,6 +369,7 @@ pub(crate) fn finish_rotation(schemas: &mut Schemas) -> Operation {
         [("webhook", webhook)],
         json!({ "webhook": example() }),
     )
+    .preconditions()
     .refuses(&[Code::Busy])
 }
 
@@ -636,6 +638,7 @@ pub(crate) fn verify_webhook(schemas: &mut Schemas) -> Operation {
         [("webhook", webhook)],
         json!({ "webhook": example() }),
     )
+    .preconditions()
     .refuses(&[
         Code::ChallengeFailed,
         Code::Busy,

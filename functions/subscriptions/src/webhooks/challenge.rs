@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use http::HeaderMap;
-use rung_api::{ApiError, Code};
+use rung_api::{ApiError, Code, Precondition};
 use rung_core::domain::{
     audit::Action,
     id::WebhookId,
@@ -16,7 +16,7 @@ use rung_core::domain::{
 };
 use rung_json::Json;
 
-use super::{changed, shown};
+use super::{changed, etag, shown};
 use crate::{Management, Path, by_hand::ByHand, ids::new_challenge, once::Once};
 
 /// Disables a webhook whose endpoint is not verified (any more).
@@ -43,6 +43,7 @@ pub(crate) async fn verify(
     request: Request,
 ) -> Result<Response, ApiError> {
     let caller = state.manager_of(&headers, &id).await?;
+    let precondition = Precondition::read(&headers)?;
     rung_api::nothing(request).await?;
     if let Some(first) = once
         .claim(&state, &headers, &caller, &Json::empty())
@@ -51,6 +52,7 @@ pub(crate) async fn verify(
         return Ok(first);
     }
     let webhook = state.webhook(&caller, &id).await?;
+    precondition.check(Some(&etag(&webhook)))?;
     let demanded = is_demanded(&webhook);
     if demanded {
         state.check_plan(&caller.tenant)?;
@@ -63,6 +65,7 @@ pub(crate) async fn verify(
     let now_ms = state.api.clock.now_ms();
     let action = Action::WebhookVerified;
     let (_, webhook) = changed(&state, &caller, &id, action, |mut present| {
+        precondition.check(Some(&etag(&present)))?;
         // Another URL was not asked.
         if present.url == webhook.url && is_demanded(&present) {
             present.disabled = None;

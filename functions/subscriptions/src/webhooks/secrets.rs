@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_api::{
-    ApiError, Caller, Code, Detail, Fields, NoQuery, answer,
+    ApiError, Caller, Code, Detail, Fields, NoQuery, Precondition, answer,
     limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, SECRET_BYTES},
     read,
 };
@@ -29,7 +29,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{changed, shown, viewed};
+use super::{changed, etag, made, shown};
 use crate::{Management, Path, once::Once};
 
 /// The kind of signing secret, as named by Standard Webhooks.
@@ -239,12 +239,14 @@ pub(crate) async fn rotate_secret(
     let caller = state
         .caller_of(&headers, Scope::Manage, Capability::Secrets, &id)
         .await?;
+    let precondition = Precondition::read(&headers)?;
     let body = rung_api::empty_or_body(request, REQUEST_BYTES).await?;
     if let Some(first) = once.claim(&state, &headers, &caller, &body).await? {
         return Ok(first);
     }
     let action = Action::WebhookSecretRotated;
     let (_, webhook) = changed(&state, &caller, &id, action, |mut webhook| {
+        precondition.check(Some(&etag(&webhook)))?;
         let dialect = state.api.dialect(&webhook.dialect)?;
         let mut fields = Fields::of(&body)?;
         let secrets = SecretFields::read(&mut fields, dialect);
@@ -268,8 +270,7 @@ pub(crate) async fn rotate_secret(
         Ok(webhook)
     })
     .await?;
-    let view = viewed(&state, &webhook).await?.with_secret(&webhook);
-    Ok(answer(StatusCode::OK, json!({ "webhook": view })))
+    made(&state, StatusCode::OK, &webhook).await
 }
 
 fn too_many_secrets() -> ApiError {
@@ -334,6 +335,7 @@ pub(crate) async fn finish_rotation(
     let caller = state
         .caller_of(&headers, Scope::Manage, Capability::Secrets, &id)
         .await?;
+    let precondition = Precondition::read(&headers)?;
     rung_api::nothing(request).await?;
     if let Some(first) = once
         .claim(&state, &headers, &caller, &Json::empty())
@@ -343,6 +345,7 @@ pub(crate) async fn finish_rotation(
     }
     let action = Action::WebhookRotationFinished;
     let (_, webhook) = changed(&state, &caller, &id, action, |webhook| {
+        precondition.check(Some(&etag(&webhook)))?;
         Ok(Webhook {
             old_secrets: Vec::new(),
             ..webhook

@@ -315,3 +315,48 @@ async fn bringing_a_webhook_along_again_sets_its_secret_and_a_change_leaves_it()
         assert_eq!(refused.fields(), [name]);
     }
 }
+
+/// Two people who rotate: the second one is told that the first was there.
+#[tokio::test(start_paused = true)]
+async fn what_changes_a_webhook_begins_from_the_version_that_was_read() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let id = world.webhook(&tenant).await;
+    let path = format!("/v1/webhooks/{id}");
+    let tag_of = |answered: &Answered| answered.headers["etag"].to_str().unwrap().to_owned();
+    let read = tag_of(&world.get(&tenant, &path).await);
+    let from = |tag: &str| tenant.clone().when("if-match", tag);
+    let rotate = format!("{path}/rotate-secret");
+    let rotated = world.send(&from(&read), "POST", &rotate, json!({})).await;
+    rotated.data(200);
+    let second = tag_of(&rotated);
+    assert_ne!(second, read);
+    for call in ["rotate-secret", "rotate-secret/finish", "verify"] {
+        let path = format!("{path}/{call}");
+        for stale in [read.as_str(), "\"nonsense\"", "nonsense"] {
+            let refused = world.send_text(&from(stale), "POST", &path, "").await;
+            refused.assert_error(412, "precondition_failed");
+            assert_eq!(refused.fields(), ["If-Match"], "{call} {stale}");
+        }
+        let twice = from(&read).when("if-match", &read);
+        let refused = world.send_text(&twice, "POST", &path, "").await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["If-Match"], "{call}");
+    }
+    assert_eq!(tag_of(&world.get(&tenant, &path).await), second);
+    assert_eq!(world.posts(), 0, "no endpoint was asked");
+
+    // A repeat gets the first answer, whatever has become of the version since.
+    let once = from(&second).with_idempotency_key("k");
+    let first = world.send(&once, "POST", &rotate, json!({})).await;
+    let again = world.send(&once, "POST", &rotate, json!({})).await;
+    assert_eq!(first.data(200), again.data(200));
+    let finish = format!("{rotate}/finish");
+    let third = from(&tag_of(&first));
+    let finished = world.send_text(&third, "POST", &finish, "").await;
+    finished.data(200);
+    let verify = format!("{path}/verify");
+    let fourth = from(&tag_of(&finished));
+    let verified = world.send_text(&fourth, "POST", &verify, "").await;
+    verified.data(200);
+}
