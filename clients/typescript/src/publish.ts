@@ -25,10 +25,11 @@ const MAX_EVENTS = 100;
 const MAX_BYTES = 1024 * 1024;
 const ENVELOPE = ['{"events":[', "]}"] as const;
 
-/** Some events as JSON, and their places in the batch. */
+/** Some events as JSON, their places in the batch, and whether each of them has an id. */
 interface Part {
   places: number[];
   bodies: string[];
+  areNamed: boolean;
 }
 
 /**
@@ -42,10 +43,9 @@ export async function publish(http: Http, event: PublishEventRequest, options: C
 export async function publishBatch(http: Http, events: readonly PublishEventRequest[], options: CallOptions = {}): Promise<PublishResult[]> {
   const results: (PublishResult | null)[] = events.map(() => null);
   const key = options.idempotencyKey ?? crypto.randomUUID();
-  // As an id and an `Idempotency-Key` exclude each other, events with ids travel apart from those without.
-  const named = split(events, true).map((part) => ({ ...part, idempotencyKey: null }));
-  const unnamed = split(events, false).map((part, index) => ({ ...part, idempotencyKey: `${key}-${index}` }));
-  for (const { places, bodies, idempotencyKey } of [...named, ...unnamed]) {
+  for (const [number, { places, bodies, areNamed }] of split(events).entries()) {
+    // Ids are enough to make a repeat harmless.
+    const idempotencyKey = areNamed ? null : `${key}-${number}`;
     try {
       const answered = await publishPart(http, bodies, { ...options, idempotencyKey });
       for (const [index, place] of places.entries()) results[place] = answered[index] ?? null;
@@ -60,22 +60,22 @@ function hasId(event: PublishEventRequest): boolean {
   return event.id !== undefined && event.id !== null;
 }
 
-/** Those events that have an id, or those that have none, in parts that are small enough. */
-function split(events: readonly PublishEventRequest[], named: boolean): Part[] {
+/** The events in parts that are small enough. */
+function split(events: readonly PublishEventRequest[]): Part[] {
   const parts: Part[] = [];
   let bytes = Infinity;
   for (const [place, event] of events.entries()) {
-    if (hasId(event) !== named) continue;
     const body = toJson(event);
     const size = new TextEncoder().encode(body).length + 1;
     let part = parts.at(-1);
     if (part === undefined || part.bodies.length === MAX_EVENTS || bytes + size > MAX_BYTES) {
-      part = { places: [], bodies: [] };
+      part = { places: [], bodies: [], areNamed: true };
       parts.push(part);
       bytes = ENVELOPE.join("").length - 1; // One comma less than events.
     }
     part.places.push(place);
     part.bodies.push(body);
+    part.areNamed &&= hasId(event);
     bytes += size;
   }
   return parts;

@@ -26,7 +26,7 @@ pub struct Batch {
     pub content: Vec<u8>,
 }
 
-/// Reads a batch. With an `Idempotency-Key`, each event has its own by its place.
+/// Reads a batch. With an `Idempotency-Key`, each event without an id has its own by its place.
 ///
 /// # Errors
 /// When the batch as such is not well-formed.
@@ -104,8 +104,10 @@ fn read_events(
             .ok_or_else(|| format!("must have 1 to {BATCH_EVENTS} events"))
     });
     fields.finish()?;
-    let read = |(index, event)| {
-        let key = idempotency_key.map(|key| format!("{key}#{index}"));
+    let read = |(index, event): (usize, &Json)| {
+        let has_id = event.get("id").is_some_and(|id| *id != Json::Null);
+        let key = idempotency_key.filter(|_| !has_id);
+        let key = key.map(|key| format!("{key}#{index}"));
         read_event(event, &format!("events[{index}]"), key)
     };
     Ok(events.iter().enumerate().map(read).collect())

@@ -38,10 +38,11 @@ class PublishFailed(RungError):
 
 @dataclass
 class _Part:
-    """Some events as JSON, and their places in the batch."""
+    """Some events as JSON, their places in the batch, and whether each of them has an id."""
 
     places: list[int]
     bodies: list[bytes]
+    are_named: bool = True
 
 
 def publish(
@@ -64,10 +65,9 @@ def publish_batch(
     """Publishes events and returns one result per event, in order."""
     results: list[PublishResult | None] = [None] * len(events)
     key = idempotency_key or str(uuid.uuid4())
-    # As an id and an `Idempotency-Key` exclude each other, events with ids travel apart from those without.
-    named = [(part, NO_IDEMPOTENCY_KEY) for part in _split(events, named=True)]
-    unnamed = [(part, f"{key}-{index}") for index, part in enumerate(_split(events, named=False))]
-    for part, part_key in named + unnamed:
+    for index, part in enumerate(_split(events)):
+        # Ids are enough to make a repeat harmless.
+        part_key = NO_IDEMPOTENCY_KEY if part.are_named else f"{key}-{index}"
         try:
             answered = _publish_part(http, part.bodies, part_key, headers)
         except RungError as error:
@@ -77,19 +77,18 @@ def publish_batch(
     return cast(list[PublishResult], results)
 
 
-def _split(events: Sequence[PublishEventRequest], *, named: bool) -> list[_Part]:
-    """Those events that have an id, or those that have none, in parts that are small enough."""
+def _split(events: Sequence[PublishEventRequest]) -> list[_Part]:
+    """The events in parts that are small enough."""
     parts: list[_Part] = []
     size = 0
     for place, event in enumerate(events):
-        if (event.get("id") is not None) != named:
-            continue
         body = to_json(event)
         if not parts or len(parts[-1].bodies) == _MAX_EVENTS or size + len(body) + 1 > _MAX_BYTES:
             parts.append(_Part([], []))
             size = len(b"".join(_ENVELOPE)) - 1  # One comma less than events.
         parts[-1].places.append(place)
         parts[-1].bodies.append(body)
+        parts[-1].are_named &= event.get("id") is not None
         size += len(body) + 1
     return parts
 

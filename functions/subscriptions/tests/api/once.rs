@@ -615,3 +615,45 @@ async fn first_answers_are_encrypted_anew_with_a_new_key() {
     let again = raw(&world, &As::operator(), "k", tenants, &beta).await;
     assert_eq!(again, of_operator);
 }
+
+/// Clients send a key with each POST, also where the events have ids.
+#[tokio::test(start_paused = true)]
+async fn events_of_a_batch_under_a_key_keep_their_ids() {
+    let world = World::still().await;
+    let acme = world.tenant("acme", "standard", "pro").await;
+    let event = |id: Option<&str>| json!({"id": id, "type": "a.b", "data": {}});
+    let batch = json!({"events": [event(Some("one")), event(None), event(Some("two"))]});
+    let (path, batch) = ("/v1/events/batch", batch.to_string());
+    let ids = |data: &Value| -> Vec<String> {
+        let results = data["results"].as_array().unwrap().iter();
+        let ids = results.map(|result| result["data"]["event"]["id"].as_str().unwrap());
+        ids.map(str::to_owned).collect()
+    };
+    let first = raw(&world, &acme, "k", path, &batch).await.data(202);
+    let first_ids = ids(&first);
+    assert_eq!((&*first_ids[0], &*first_ids[2]), ("one", "two"));
+    let again = raw(&world, &acme, "k", path, &batch).await.data(202);
+    assert_eq!(ids(&again), first_ids);
+    let results = again["results"].as_array().unwrap();
+    assert!(results.iter().all(|result| result["duplicate"] == true));
+    // An id is the event's under any key, and its content is compared.
+    let next = json!({"events": [{"id": "one", "type": "a.b", "data": {"n": 1}}, event(None)]});
+    let next = raw(&world, &acme, "l", path, &next.to_string())
+        .await
+        .data(207);
+    assert_eq!(next["results"][0]["error"]["code"], "event_id_reused");
+    assert_eq!(
+        next["results"][0]["error"]["details"][0]["field"],
+        "events[0].id"
+    );
+    // Of one event alone one of the two says what it is.
+    let refused = raw(
+        &world,
+        &acme,
+        "k",
+        "/v1/events",
+        &event(Some("one")).to_string(),
+    )
+    .await;
+    refused.assert_error(422, "invalid_request");
+}
