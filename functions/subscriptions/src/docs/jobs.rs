@@ -175,7 +175,7 @@ pub(crate) fn get_job(schemas: &mut Schemas) -> Operation {
         "getJob",
         "Read a job and its progress.",
     )
-    .describe("Omit `Rung-Tenant` to read the job of a deleted tenant.")
+    .describe("Omit `Rung-Tenant` to read the job of a deleted tenant. The scope `erase` suffices to read an erasure.")
     .answers(
         StatusCode::OK,
         "The job.",

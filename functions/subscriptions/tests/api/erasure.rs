@@ -591,3 +591,52 @@ async fn jobs_are_listed_by_kind_status_and_webhook() {
     let hidden = world.get(&acme, &format!("/v1/jobs/{}", ids[1])).await;
     hidden.assert_error(404, "not_found");
 }
+
+/// Whoever begins an erasure sees how it goes, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_may_only_erase_reads_erasures_alone() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let other = world.tenant("other", "odin", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let request = json!({"name": "eraser", "scopes": ["erase"]});
+    let made = world
+        .send(&As::operator(), "POST", "/v1/keys", request)
+        .await;
+    let operators = As::key(made.data(201)["key"]["key"].as_str().unwrap());
+    let own = world.key("acme", json!({"scopes": ["erase"]})).await;
+    let recover = format!("/v1/webhooks/{webhook}/recover");
+    let recovery = world.send(&tenant, "POST", &recover, json!({})).await;
+    let recovery = recovery.data(202)["job"]["id"].as_str().unwrap().to_owned();
+    publish(&world, &other, "theirs").await;
+    let theirs = delete(&world, &As::operator_for("other"), "/v1/events/theirs").await;
+    for (event, erases, reads) in [
+        ("a", own.clone(), own.clone()),
+        (
+            "b",
+            operators.clone().naming("acme"),
+            operators.clone().naming("acme"),
+        ),
+        ("c", operators.clone().naming("acme"), operators.clone()),
+    ] {
+        publish(&world, &tenant, event).await;
+        let begun = delete(&world, &erases, &format!("/v1/events/{event}")).await;
+        let path = format!("/v1/jobs/{}", begun["id"].as_str().unwrap());
+        let seen = world.get(&reads, &path).await;
+        assert_eq!(seen.data(200)["job"]["kind"], "erase");
+        for refused in ["/v1/jobs".to_owned(), format!("/v1/jobs/{recovery}")] {
+            let refused = world.get(&reads, &refused).await;
+            refused.assert_error(403, "forbidden");
+            assert_eq!(refused.fields(), ["Authorization"]);
+        }
+    }
+    let theirs = format!("/v1/jobs/{}", theirs["id"].as_str().unwrap());
+    world
+        .get(&own, &theirs)
+        .await
+        .assert_error(404, "not_found");
+    world.get(&operators, &theirs).await.data(200);
+    let publisher = world.key("acme", json!({"scopes": ["publish"]})).await;
+    let refused = world.get(&publisher, &theirs).await;
+    refused.assert_error(403, "forbidden");
+}
