@@ -6,7 +6,8 @@ use rung_api::{ApiError, Code, Fields, Query, answer, read};
 use rung_core::{
     domain::{
         audit::{Action, Actor, Change, Entry, Target},
-        id::TenantName,
+        id::{KeyId, TenantName},
+        portal::Person,
         tenant::Scope,
         time::Time,
     },
@@ -46,7 +47,10 @@ struct ActorView<'a> {
     /// `key`, `portal` for a portal link, or `system` for Rung itself.
     kind: &'static str,
     id: Option<&'a str>,
+    /// The name of the key, or of the person.
     name: Option<&'a str>,
+    /// The person of a portal link, as the link's `actor` names them.
+    person: Option<&'a Person>,
 }
 
 impl<'a> AuditView<'a> {
@@ -55,10 +59,15 @@ impl<'a> AuditView<'a> {
     fn of(entry: &'a Entry, to_tenant: bool) -> Self {
         let record = &entry.record;
         let origin = &record.origin;
-        let (id, name, by_operator) = match &origin.actor {
-            Actor::Key { id, name, operator } => (Some(id.as_str()), name.as_deref(), *operator),
-            Actor::Portal { id, name } => (Some(id.as_str()), name.as_deref(), false),
-            Actor::System => (None, None, false),
+        let actor = &origin.actor;
+        let person = actor.person();
+        let (name, by_operator) = match actor {
+            Actor::Key { name, operator, .. } => (name.as_deref(), *operator),
+            Actor::Portal { .. } => {
+                let called = |person: &'a Person| person.name.as_deref().or(person.id.as_deref());
+                (person.and_then(called), false)
+            }
+            Actor::System => (None, false),
         };
         let shows_place = !(to_tenant && by_operator);
         let is_note = |change: &Change| {
@@ -71,9 +80,10 @@ impl<'a> AuditView<'a> {
             at: Time::at_ms(entry.at_ms),
             tenant_id: record.tenant.as_ref().map(|tenant| tenant.name()),
             actor: ActorView {
-                kind: origin.actor.kind(),
-                id,
+                kind: actor.kind(),
+                id: actor.id().map(KeyId::as_str),
                 name,
+                person,
             },
             action: &record.action,
             target: &record.target,

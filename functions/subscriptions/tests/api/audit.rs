@@ -69,7 +69,7 @@ async fn an_entry_says_who_changed_what_when_and_from_where() {
     assert!(entry["id"].as_str().unwrap().starts_with("aud_"));
     assert_eq!(entry["at"], "2025-10-09T08:53:22.000Z");
     assert_eq!(entry["tenant_id"], "acme");
-    let actor = json!({"kind": "key", "id": key, "name": null});
+    let actor = json!({"kind": "key", "id": key, "name": null, "person": null});
     assert_eq!(entry["actor"], actor);
     assert_eq!(entry["action"], "webhook.updated");
     assert_eq!(entry["target"], json!({"kind": "webhook", "id": webhook}));
@@ -282,7 +282,7 @@ async fn what_rung_does_by_itself_has_entries_too() {
         .data(202);
     world.pass(1_000).await;
     let entry = &entries(&world, &gone, "?actor=system").await[0];
-    let actor = json!({"kind": "system", "id": null, "name": null});
+    let actor = json!({"kind": "system", "id": null, "name": null, "person": null});
     assert_eq!(entry["actor"], actor);
     assert_eq!(entry["action"], "webhook.disabled");
     assert_eq!(entry["target"]["id"], webhook.as_str());

@@ -608,7 +608,7 @@ async fn the_audit_log_names_whom_a_link_is_for() {
     let world = World::new().await;
     let owner = world.tenant("acme", "standard", "pro").await;
     let named = json!({"capabilities": ["manage", "secrets"], "actor": {"id": "user_42", "name": "jo@acme.example"}});
-    let link = made(&world, named).await;
+    let link = made(&world, named.clone()).await;
     let only_id = made(
         &world,
         json!({"capabilities": ["manage"], "actor": {"id": "user_7"}}),
@@ -617,10 +617,14 @@ async fn the_audit_log_names_whom_a_link_is_for() {
     let anybody = made(&world, json!({"capabilities": ["manage"]})).await;
     let webhook = world.webhook(&owner).await;
     let path = format!("/v1/webhooks/{webhook}");
-    for (link, name) in [
-        (&link, json!("jo@acme.example")),
-        (&only_id, json!("user_7")),
-        (&anybody, Value::Null),
+    for (link, name, person) in [
+        (&link, json!("jo@acme.example"), named["actor"].clone()),
+        (
+            &only_id,
+            json!("user_7"),
+            json!({"id": "user_7", "name": null}),
+        ),
+        (&anybody, Value::Null, Value::Null),
     ] {
         world.pass(1_000).await;
         let change = json!({"description": link["id"]});
@@ -630,8 +634,16 @@ async fn the_audit_log_names_whom_a_link_is_for() {
             .data(200);
         let entries = world.get(&owner, "/v1/audit?limit=1").await;
         let actor = entries.data(200)["entries"][0]["actor"].clone();
-        let expected = json!({"kind": "portal", "id": link["id"], "name": name});
+        let expected = json!({"kind": "portal", "id": link["id"], "name": name, "person": person});
         assert_eq!(actor, expected);
+        // The operator's product knows its people by their ids.
+        if let Some(id) = person["id"].as_str() {
+            let by_person = format!("/v1/audit?actor={id}");
+            let entries = world.get(&owner, &by_person).await;
+            let entries = entries.data(200)["entries"].as_array().unwrap();
+            assert_eq!(entries.len(), 1);
+            assert_eq!(entries[0]["actor"], expected);
+        }
     }
     world.pass(1_000).await;
     let secret = format!("{path}/secret");

@@ -21,7 +21,7 @@ use serde_json::Value;
 use super::{
     id::{KeyId, TenantId},
     idempotency::Kept,
-    portal::PortalAccess,
+    portal::{Person, PortalAccess},
     tenant::ApiKey,
 };
 use crate::limits::AUDIT_VALUE_BYTES;
@@ -142,7 +142,8 @@ pub enum Actor {
         /// The link's id.
         id: KeyId,
         /// Whom it is for.
-        name: Option<String>,
+        #[serde(default)]
+        person: Option<Person>,
     },
     /// Rung itself.
     System,
@@ -165,6 +166,15 @@ impl Actor {
         match self {
             Self::Key { id, .. } | Self::Portal { id, .. } => Some(id),
             Self::System => None,
+        }
+    }
+
+    /// The person whom a portal link is for, as far as the operator has said.
+    #[must_use]
+    pub fn person(&self) -> Option<&Person> {
+        match self {
+            Self::Portal { person, .. } => person.as_ref(),
+            Self::Key { .. } | Self::System => None,
         }
     }
 }
@@ -201,7 +211,7 @@ impl Origin {
         let actor = match &key.portal {
             Some(PortalAccess { person, .. }) => Actor::Portal {
                 id,
-                name: person.clone().and_then(|person| person.name.or(person.id)),
+                person: person.clone(),
             },
             None => Actor::Key {
                 id,

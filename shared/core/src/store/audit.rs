@@ -58,7 +58,7 @@ impl Whose {
 pub struct AuditFilter {
     /// Whose they are.
     pub whose: Whose,
-    /// By actors of these ids or kinds; empty for any.
+    /// By actors of these ids or kinds, or persons of these ids; empty for any.
     pub actors: Vec<String>,
     /// Of these actions, where `webhook.*` stands for all that are about webhooks; empty for any.
     pub actions: Vec<String>,
@@ -86,7 +86,10 @@ impl AuditFilter {
         };
         is_whose
             && any(&self.actors, |one| {
-                one == actor.kind() || actor.id().is_some_and(|id| id.as_str() == one)
+                let person = actor.person().and_then(|person| person.id.as_deref());
+                one == actor.kind()
+                    || actor.id().is_some_and(|id| id.as_str() == one)
+                    || person == Some(one)
             })
             && any(&self.actions, |one| match one.strip_suffix('*') {
                 Some(prefix) => record.action.starts_with(prefix),
