@@ -150,7 +150,8 @@ impl Once {
         let Owner { tenant, link } = owner.into();
         let link = link.map(KeyId::as_str).unwrap_or_default();
         let request = Keyed::new(tenant, &[&*self.path, link, &key], content);
-        match state.api.store.claim(request).await? {
+        let by = state.api.key_id(headers).await?;
+        match state.api.store.claim(request, by).await? {
             Claimed::Now(claim) => {
                 self.set(Held::Claim(claim));
                 Ok(None)

@@ -258,12 +258,8 @@ impl Api {
     /// A key that is known and has not ended, and its tenant as it is unless it is the operator's. A key read a moment ago does not
     /// outlive its tenant.
     async fn known(&self, headers: &HeaderMap) -> Result<(ApiKey, Option<Tenant>), ApiError> {
-        let hash = presented(headers)?;
         let now_ms = self.clock.wall_ms();
-        let key = match self.keys.get(&hash, now_ms) {
-            Some(key) => key,
-            None => self.read_key(&hash, now_ms).await?,
-        };
+        let key = self.key_of(headers, now_ms).await?;
         if key
             .expires_ms
             .is_some_and(|expires_ms| expires_ms <= now_ms)
@@ -285,6 +281,23 @@ impl Api {
         }
         self.note_use(&key, now_ms).await;
         Ok((key, tenant))
+    }
+
+    async fn key_of(&self, headers: &HeaderMap, now_ms: u64) -> Result<ApiKey, ApiError> {
+        let hash = presented(headers)?;
+        match self.keys.get(&hash, now_ms) {
+            Some(key) => Ok(key),
+            None => self.read_key(&hash, now_ms).await,
+        }
+    }
+
+    /// The id of the key of a request whose caller is known.
+    ///
+    /// # Errors
+    /// 401 without a key that is there.
+    pub async fn key_id(&self, headers: &HeaderMap) -> Result<KeyId, ApiError> {
+        let key = self.key_of(headers, self.clock.wall_ms()).await?;
+        Ok(key.id)
     }
 
     /// Whether the only webhook that a portal link is for, if there is only one, has not made room for a later one of its id.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::id::TenantId;
+use super::id::{KeyId, TenantId};
 
 /// A request under an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ impl Keyed {
 pub struct Claim {
     /// The request.
     pub request: Keyed,
+    /// The API key that the call came with: an answer's secrets are repeated to it alone.
+    pub by: KeyId,
     /// A random text that is the same for all calls of the request: what they make is named by it.
     pub token: String,
     /// When the lease ends, in milliseconds of the wall clock. No two calls of a request have the same.
@@ -79,7 +81,7 @@ pub struct Kept {
     pub claim: Claim,
     /// The answer as repeats get it for the retention: without secrets.
     pub lasting: FirstAnswer,
-    /// The whole answer, if it has secrets: repeats get it for a day.
+    /// The whole answer, if it has secrets: repeats with the same API key get it for a day.
     pub whole: Option<FirstAnswer>,
 }
 

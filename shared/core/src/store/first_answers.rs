@@ -1,5 +1,6 @@
 //! What the requests under an `Idempotency-Key` were answered: `T#t`, or `O` for the operator's own, / `I#name`, where the name is
-//! the hash of the call and the key; and beside it, for a day, `I#name#s` with the answer as it was, if it had secrets.
+//! the hash of the call and the key; and beside it, for a day, `I#name#s` with the answer as it was, if it had secrets. That one is for the
+//! API key alone whose id is in it.
 //!
 //! A call claims the row before it does anything, with a lease: a repeat meanwhile is told to come again. Its answer is written with its
 //! change where that is one transaction, and after it otherwise. A call that dies leaves a claim without an answer. Once the
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     domain::{
-        id::TenantId,
+        id::{KeyId, TenantId},
         idempotency::{Claim, FirstAnswer, Kept, Keyed},
     },
     limits::{CLAIM_MS, FIRST_ANSWER_BYTES, SECRETS_REPEATED_S},
@@ -32,6 +33,8 @@ pub(super) const OPERATOR: &str = "O";
 const PREFIX: &str = "I#";
 /// The attribute of the answer.
 const ANSWER: &str = "ans";
+/// The attribute of the id of the API key whose answer it is.
+const BY: &str = "by";
 /// The condition that the claim with this lease is still the call's own, and not answered.
 const HELD: &str = "lease = :lease AND attribute_not_exists(ans)";
 /// Rows of a page while they are encrypted anew.
@@ -51,14 +54,15 @@ pub enum Claimed {
 }
 
 impl Store {
-    /// Claims a request for the call that has just begun.
+    /// Claims a request for the call that has just begun, which came with the key `by`.
     ///
     /// # Errors
     /// When the table cannot be read or written.
-    pub async fn claim(&self, request: Keyed) -> Result<Claimed, StoreError> {
+    pub async fn claim(&self, request: Keyed, by: KeyId) -> Result<Claimed, StoreError> {
         let expires_s = self.expiry_of_request(&request).await?;
         let mut claim = Claim {
             request,
+            by,
             token: chance::hex::<12>(),
             until_ms: self.clock.wall_ms() + CLAIM_MS,
             expires_s,
@@ -75,7 +79,11 @@ impl Store {
             let whole = self
                 .get(pk(&claim.request), secret_sk(&claim.request))
                 .await?;
-            let answer = self.answer_of(whole.as_ref().unwrap_or(&row))?;
+            let own = whole.filter(|whole| {
+                let owner = whole.parsed(BY, |owner| Some(owner == claim.by.as_str()));
+                owner.unwrap_or(false)
+            });
+            let answer = self.answer_of(own.as_ref().unwrap_or(&row))?;
             return Ok(Claimed::Answered(Box::new(answer)));
         }
         let until_ms: u64 = row.number("lease")?;
@@ -128,6 +136,7 @@ impl Store {
             let end_s = self.clock.wall_ms() / 1000 + SECRETS_REPEATED_S;
             let row = Builder::new(&pk, sk)
                 .with(ANSWER, encrypted)
+                .text(BY, claim.by.as_str())
                 .number("exp", end_s.min(claim.expires_s));
             let put = Put::builder()
                 .table_name(&*self.table)
