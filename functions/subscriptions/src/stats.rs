@@ -226,7 +226,7 @@ pub(crate) async fn of_webhook(
     let store = &state.api.store;
     let (tenant, id) = (&webhook.tenant, &webhook.id);
     let (hours, newest) = tokio::try_join!(
-        store.counts_of(tenant, id, asked.span),
+        store.counts_of(tenant, id, Some(webhook.first_epoch), asked.span),
         store.newest_counting(tenant, id, webhook.enabled_ms, FAILURES_COUNTED)
     )?;
     let failures = newest
@@ -250,21 +250,23 @@ pub(crate) async fn of_all(
     let caller = api.caller_or_operator(&headers, need).await?;
     let asked = Asked::read(&state, &query)?;
     let store = &api.store;
-    let webhooks = match &caller {
+    let webhooks: Vec<_> = match &caller {
         Some(caller) => {
             let tenant = &caller.tenant;
-            let webhooks = store.subscriptions_of(tenant).await?.into_iter();
+            let webhooks = store.webhook_lives(tenant).await?.into_iter();
             webhooks
-                .map(|webhook| (tenant.id.clone(), webhook.id))
+                .map(|(webhook, life)| (tenant.id.clone(), webhook, Some(life)))
                 .collect()
         }
         None => {
             let webhooks = store.webhook_names(STATS_WEBHOOKS).await?;
-            webhooks.ok_or_else(|| {
+            let webhooks = webhooks.ok_or_else(|| {
                 let problem =
                     format!("is required where there are more than {STATS_WEBHOOKS} webhooks");
                 ApiError::of_field(Code::TenantRequired, "Rung-Tenant", problem)
-            })?
+            })?;
+            let webhooks = webhooks.into_iter();
+            webhooks.map(|(tenant, id)| (tenant, id, None)).collect()
         }
     };
     let hours = store.counts_of_all(&webhooks, asked.span).await?;

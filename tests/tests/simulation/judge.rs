@@ -245,7 +245,7 @@ impl World {
         let mut counted = 0;
         for number in 0..self.wire.plan.webhooks {
             let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
-            let hours = self.oracle.counts_of(&tenant, &id, Span::ALL).await;
+            let hours = self.oracle.counts_of(&tenant, &id, None, Span::ALL).await;
             let hours = hours.expect("the oracle reads").into_iter();
             counted += hours
                 .map(|(_, counts)| counts.succeeded + counts.failed)

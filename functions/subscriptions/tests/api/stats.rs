@@ -261,3 +261,32 @@ async fn what_could_not_be_counted_is_counted_when_all_ends() {
         (40, json!(40))
     );
 }
+
+/// What was counted of a webhook of the same id that was deleted is not this one's.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_made_again_begins_with_no_statistics() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "reward", "pro").await;
+    let operator = As::operator_for("acme");
+    let path = "/v1/webhooks/mine";
+    let webhook = json!({"url": "https://example.com/hook", "events": ["*"]});
+    let put = world.send(&operator, "PUT", path, webhook.clone()).await;
+    put.data(201);
+    publish(&world, &tenant, 2, 200).await;
+    let of_it = format!("{path}/stats");
+    assert_eq!(stats(&world, &tenant, &of_it).await["attempts"], 2);
+    let deleted = world.send_text(&tenant, "DELETE", path, "").await;
+    deleted.data(200);
+    let put = world.send(&operator, "PUT", path, webhook).await;
+    put.data(201);
+    for stats_of in [&*of_it, "/v1/stats"] {
+        let found = stats(&world, &tenant, stats_of).await;
+        assert_eq!(found["attempts"], 0, "{stats_of}");
+        assert_eq!(found["buckets"], json!([]), "{stats_of}");
+    }
+    publish(&world, &tenant, 1, 200).await;
+    for stats_of in [&*of_it, "/v1/stats"] {
+        let found = stats(&world, &tenant, stats_of).await;
+        assert_eq!(found["attempts"], 1, "{stats_of}");
+    }
+}

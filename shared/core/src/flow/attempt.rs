@@ -212,7 +212,7 @@ impl Deliverer {
             // A copy of this message was faster: what it logged is what happened.
             return self.settle(message, webhook, &earlier).await;
         }
-        self.stats.count(&attempt);
+        self.stats.count(webhook, &attempt);
         self.settle(message, webhook, &attempt).await
     }
 }

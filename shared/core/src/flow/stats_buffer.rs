@@ -22,13 +22,14 @@ use crate::{
         attempt::{Attempt, Trigger},
         id::{TenantId, WebhookId},
         stats::{Counts, HOUR_MS},
+        webhook::Webhook,
     },
     limits::{STATS_GRACE, STATS_WRITES},
     store::{Store, StoreError},
 };
 
-/// A webhook and the beginning of an hour in milliseconds.
-type Hour = (TenantId, WebhookId, u64);
+/// A webhook, the epoch that it was made with, and the beginning of an hour in milliseconds.
+type Hour = (TenantId, WebhookId, u64, u64);
 
 /// In an order of its own, so that the same counts are the same calls.
 type Counted = BTreeMap<Hour, Counts>;
@@ -62,14 +63,14 @@ impl StatsBuffer {
         Self { gather, ..self }
     }
 
-    /// Counts an attempt that this process made; tests are none of the webhook's traffic.
-    pub(super) fn count(&self, attempt: &Attempt) {
+    /// Counts an attempt that this process made at a webhook; tests are none of its traffic.
+    pub(super) fn count(&self, webhook: &Webhook, attempt: &Attempt) {
         if attempt.trigger == Trigger::Test {
             return;
         }
-        let key = &attempt.key.delivery;
         let hour_ms = attempt.ended_ms - attempt.ended_ms % HOUR_MS;
-        let hour = (key.tenant.clone(), key.webhook.clone(), hour_ms);
+        let (tenant, id) = (webhook.tenant.clone(), webhook.id.clone());
+        let hour = (tenant, id, webhook.first_epoch, hour_ms);
         lock(&self.counted).entry(hour).or_default().count(attempt);
     }
 
@@ -119,8 +120,9 @@ impl<'b> Unwritten<'b> {
 
     async fn write(&self, store: &Store, hour: &Hour) {
         let counts = lock(&self.counted).get(hour).cloned().unwrap_or_default();
-        let (tenant, webhook, hour_ms) = hour;
-        match store.add_counts(tenant, webhook, *hour_ms, &counts).await {
+        let (tenant, webhook, life, hour_ms) = hour;
+        let adding = store.add_counts(tenant, webhook, *life, *hour_ms, &counts);
+        match adding.await {
             Ok(()) => {
                 lock(&self.counted).remove(hour);
             }

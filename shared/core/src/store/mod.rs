@@ -30,7 +30,7 @@
 //! | which job was last begun for the same recovery of everything | `G#t#w` / `recovery#key` | retention | [`recoveries`] |
 //! | job | `B#job` / `-`; `g` = `B#open` or, once it has ended, `B`, `gs` = `created#job` | retention | [`jobs`] |
 //! | job in the list of its tenant | `T#t` / `J#created#job` | retention | [`jobs`] |
-//! | counts of an hour | `H#t#w` / `hour` | retention | [`stats`] |
+//! | counts of an hour | `H#t#w` / `hour#life` | retention | [`stats`] |
 //! | parked wait | `Q#minute#shard` / `due#t#w#e#n` | due + retention | [`parked`] |
 //! | pace of a webhook with a limit | `G#t#w` / `pace` | 7 days after its last use | [`pace`] |
 //! | turns of what waits for a webhook's pause | `G#t#w` / `turns` | 8 days after the last | [`pace`] |

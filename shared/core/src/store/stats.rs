@@ -1,4 +1,5 @@
-//! Counts of a webhook's attempts by the hour: `H#t#w` / `hour`.
+//! Counts of a webhook's attempts by the hour: `H#t#w` / `hour#life`, where the life is the epoch that the webhook was made with: a later
+//! one of its id counts anew.
 //!
 //! Whoever has attempts to count adds them to what is there. An addition whose answer was lost may be made twice, and one whose
 //! function died before it is missing: the log is what is exact.
@@ -22,7 +23,7 @@ use crate::domain::{
 };
 
 impl Store {
-    /// Adds to the counts of the hour that begins at `hour_ms`.
+    /// Adds to the counts of a webhook made with the epoch `life`, in the hour that begins at `hour_ms`.
     ///
     /// # Errors
     /// When the table cannot be written; the counts may have been added all the same.
@@ -30,6 +31,7 @@ impl Store {
         &self,
         tenant: &TenantId,
         webhook: &WebhookId,
+        life: u64,
         hour_ms: u64,
         counts: &Counts,
     ) -> Result<(), StoreError> {
@@ -40,7 +42,7 @@ impl Store {
             .update_item()
             .table_name(&*self.table)
             .key("pk", text(partition(tenant, webhook)))
-            .key("sk", text(time(hour_ms)));
+            .key("sk", text(format!("{}#{life}", time(hour_ms))));
         for (name, count) in attributes(counts) {
             additions.push(format!("{name} :{name}"));
             request = request.expression_attribute_values(format!(":{name}"), count);
@@ -62,7 +64,8 @@ impl Store {
         Ok(())
     }
 
-    /// The counts of the hours that begin within `span`, whose end is not of it, oldest first.
+    /// The counts of the hours that begin within `span`, whose end is not of it, oldest first: of the webhook made with the epoch `life`,
+    /// or of all that had its id.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -70,6 +73,7 @@ impl Store {
         &self,
         tenant: &TenantId,
         webhook: &WebhookId,
+        life: Option<u64>,
         span: Span,
     ) -> Result<Vec<(u64, Counts)>, StoreError> {
         let pk = partition(tenant, webhook);
@@ -77,14 +81,17 @@ impl Store {
         if last_ms < span.since_ms {
             return Ok(Vec::new());
         }
-        let (from, until) = (time(span.since_ms), time(last_ms));
+        let (from, until) = (time(span.since_ms), format!("{}~", time(last_ms)));
         let rows = self
             .query_all(Query {
                 range: Range::Between(&from, &until),
                 ..Query::of(&pk)
             })
             .await?;
-        rows.iter().map(read_counts).collect()
+        let end = life.map_or_else(String::new, |life| format!("#{life}"));
+        let is_of = |row: &&Row| row.parsed("sk", |sk| Some(sk.ends_with(&end)));
+        let own = rows.iter().filter(|row| is_of(row).unwrap_or(true));
+        own.map(read_counts).collect()
     }
 
     /// The same of several webhooks, one after the other.
@@ -93,14 +100,14 @@ impl Store {
     /// When the table cannot be read.
     pub async fn counts_of_all(
         &self,
-        webhooks: &[(TenantId, WebhookId)],
+        webhooks: &[(TenantId, WebhookId, Option<u64>)],
         span: Span,
     ) -> Result<Vec<(u64, Counts)>, StoreError> {
         let mut all = Vec::new();
         for some in webhooks.chunks(AT_ONCE) {
-            let counts = some
-                .iter()
-                .map(async |(tenant, webhook)| self.counts_of(tenant, webhook, span).await);
+            let counts = some.iter().map(async |(tenant, webhook, life)| {
+                self.counts_of(tenant, webhook, *life, span).await
+            });
             all.extend(try_join_all(counts).await?.into_iter().flatten());
         }
         Ok(all)
@@ -116,19 +123,16 @@ impl Store {
         for some in webhooks.chunks(AT_ONCE) {
             let last = some.iter().map(async |webhook| {
                 let span = Span {
-                    // What is older belongs to an earlier webhook of the same id.
                     since_ms: webhook.first_epoch - webhook.first_epoch % HOUR_MS,
                     ..Span::ALL
                 };
-                let hours = self.counts_of(&webhook.tenant, &webhook.id, span).await?;
+                let life = Some(webhook.first_epoch);
+                let hours = self.counts_of(&webhook.tenant, &webhook.id, life, span);
+                let hours = hours.await?;
                 let mut last = Last::default();
                 hours
                     .into_iter()
                     .for_each(|(_, counts)| last.add(counts.last));
-                // The first of these hours may be of both.
-                let own = |at_ms: u64| at_ms >= webhook.first_epoch;
-                last.success_ms = last.success_ms.filter(|at_ms| own(*at_ms));
-                last.failure = last.failure.filter(|failure| own(failure.at_ms));
                 Ok::<_, StoreError>(last)
             });
             all.extend(try_join_all(last).await?);
@@ -169,7 +173,7 @@ fn error_attribute(code: ErrorCode) -> String {
 
 fn read_counts(row: &Row) -> Result<(u64, Counts), StoreError> {
     let count = |name: &str| row.maybe_number(name).unwrap_or(0);
-    let hour_ms = row.parsed("sk", |sk| sk.parse().ok())?;
+    let hour_ms = row.parsed("sk", |sk| sk.split('#').next()?.parse().ok())?;
     Ok((
         hour_ms,
         Counts {

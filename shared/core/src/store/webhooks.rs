@@ -265,7 +265,20 @@ impl Store {
         rows.into_iter().map(subscription_of).collect()
     }
 
-    /// The same of those of the named webhooks that are there, in no order. None may be named twice.
+    /// The ids of a tenant's webhooks as of its version, each with the epoch that the webhook was made with.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn webhook_lives(
+        &self,
+        tenant: &Tenant,
+    ) -> Result<Vec<(WebhookId, u64)>, StoreError> {
+        let rows = self.webhook_rows(tenant).await?;
+        let life = |row: &Row| Ok((name_of(row)?.1, row.number("first")?));
+        rows.iter().map(life).collect()
+    }
+
+    /// The subscriptions of those of the named webhooks that are there, in no order. None may be named twice.
     ///
     /// # Errors
     /// When the table cannot be read.
