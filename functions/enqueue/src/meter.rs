@@ -179,18 +179,67 @@ impl Meter {
             hops,
             events: events as u64,
         };
-        if let Some(limit) = self.api.events_per_second {
-            self.admit_by_rate(asked, limit, limits).await?;
-        }
-        if let Some(key) = asked.key
-            && let Some(limit) = key.events_per_hour.or(plan.events_per_hour)
+        let of_key = key.and_then(|key| Some((key, key.events_per_hour.or(plan.events_per_hour)?)));
+        let of_plan = plan.events_per_month;
+        if let Some(limit) = self.api.events_per_second
+            && let Err(refused) = self.admit_by_rate(asked, limit, limits).await
         {
-            self.admit_by_key(asked, key, limit, limits).await?;
+            self.note_key(asked, of_key, limits).await;
+            self.note_plan(asked, of_plan, limits).await;
+            return Err(refused);
         }
-        if let Some(quota) = plan.events_per_month {
+        if let Some((key, limit)) = of_key
+            && let Err(refused) = self.admit_by_key(asked, key, limit, limits).await
+        {
+            self.note_plan(asked, of_plan, limits).await;
+            return Err(refused);
+        }
+        if let Some(quota) = of_plan {
             self.admit_by_plan(asked, quota, limits).await?;
         }
         Ok(())
+    }
+
+    /// Notes the limit of a key's hour for a request that is refused already: it takes nothing of it.
+    async fn note_key(
+        &self,
+        asked: Asked<'_>,
+        of_key: Option<(&ApiKey, u64)>,
+        limits: &mut Limits,
+    ) {
+        let Some((key, limit)) = of_key else { return };
+        let now_ms = self.api.clock.wall_ms();
+        let window = Window::hour(now_ms);
+        let counter = window.counter_of(&key.id);
+        if let Some(used) = self.used(asked, &counter).await {
+            limits.note("key-hour", limit, used, &window, now_ms);
+        }
+    }
+
+    /// The same of the quota of a plan's month.
+    async fn note_plan(&self, asked: Asked<'_>, quota: Option<u64>, limits: &mut Limits) {
+        let Some(quota) = quota else { return };
+        let now_ms = self.api.clock.wall_ms();
+        let window = Window::month(now_ms);
+        if let Some(used) = self.used(asked, &window.name).await {
+            limits.note("plan-month", quota, used, &window, now_ms);
+        }
+    }
+
+    /// What is used of a counter, as far as this function knows: it asks the table once, or a flood that is refused would be a flood of
+    /// reads. `None` where that fails.
+    async fn used(&self, asked: Asked<'_>, counter: &str) -> Option<u64> {
+        let tenant = &asked.tenant.id;
+        let name = format!("{tenant}#{counter}");
+        let known = |share: &Share| (share.used > 0).then(|| share.used - share.left);
+        if let Some(used) = self.shares().get(&name).and_then(known) {
+            return Some(used);
+        }
+        let used = self.api.store.counted(tenant, counter).await.ok()?;
+        let mut shares = self.shares();
+        let share = shares.entry(name).or_default();
+        share.used = share.used.max(used);
+        Some(share.used - share.left)
     }
 
     async fn admit_by_rate(

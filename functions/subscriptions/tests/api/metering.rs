@@ -272,3 +272,65 @@ async fn a_limit_per_second_costs_a_tenant_that_publishes_little_no_call() {
         "the third counts all three"
     );
 }
+
+/// A refusal tells all limits that hold, not only the one that was met.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_tells_all_limits() {
+    let mut world = World::new().await;
+    let tenant = world.tenant("acme", "metered", "pro").await;
+    let limited = json!({"scopes": ["publish"], "events_per_hour": 3});
+    let key = world.key("acme", limited).await;
+    let event = json!({"type": "user.streak.achieved", "data": {"streak_days": 7}});
+    let send = async |world: &World, who: &As, path: &str, body: Value| {
+        let answered = world.send(who, "POST", path, body).await;
+        let header = |name: &str| {
+            let value = answered.headers.get(name).map(|value| value.to_str());
+            value.unwrap_or(Ok("")).unwrap().to_owned()
+        };
+        let left = header("ratelimit");
+        let left = left
+            .split(", ")
+            .map(|limit| limit.split(";t=").next().unwrap());
+        let left: Vec<_> = left.map(str::to_owned).collect();
+        (answered.status, header("ratelimit-policy"), left)
+    };
+    let policy = "\"key-hour\";q=3;w=3600, \"plan-month\";q=20;w=2678400";
+    for (status, left) in [(202, 2), (202, 1), (202, 0), (429, 0)] {
+        let answered = send(&world, &key, "/v1/events", event.clone()).await;
+        let month = if status == 202 { 17 + left } else { 17 };
+        let told = [
+            format!("\"key-hour\";r={left}"),
+            format!("\"plan-month\";r={month}"),
+        ];
+        assert_eq!(answered, (status, policy.to_owned(), told.to_vec()));
+    }
+    // Another process knows nothing of what was used, and asks.
+    let another = world.another_process();
+    let answered = send(&another, &key, "/v1/events", event.clone()).await;
+    assert_eq!((answered.0, &*answered.2[1]), (429, "\"plan-month\";r=17"));
+    // Nor does the limit of a second hide the others.
+    world.limit_rate(1);
+    let batch = json!({"events": [event, event]});
+    let (status, told, left) = send(&world, &tenant, "/v1/events/batch", batch).await;
+    assert_eq!(status, 429);
+    assert_eq!(
+        told,
+        "\"tenant-second\";q=1;w=1, \"plan-month\";q=20;w=2678400"
+    );
+    assert_eq!(left[1], "\"plan-month\";r=17");
+}
+
+/// The operator's events say whose they are: of one tenant its limits hold, of several none is the request's.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_names_tenants_tells_their_limits() {
+    let world = World::new().await;
+    world.tenant("acme", "metered", "pro").await;
+    world.tenant("other", "metered", "pro").await;
+    let event = |tenant: &str| json!({"tenant": tenant, "type": "user.streak.achieved", "data": {"streak_days": 7}});
+    let batch = json!({"events": [event("acme")]});
+    let path = "/v1/events/batch";
+    let answered = world.send(&As::operator(), "POST", path, batch).await;
+    answered.data(202);
+    let policy = "\"plan-month\";q=20;w=2678400";
+    assert_eq!(answered.headers["ratelimit-policy"], policy);
+}
