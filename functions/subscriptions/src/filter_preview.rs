@@ -24,7 +24,7 @@ use tokio::task::yield_now;
 use crate::{
     Management, dialect_with,
     once::Once,
-    webhooks::{event_filter, event_patterns},
+    webhooks::{event_filter, known_events},
 };
 
 /// What a filter would have taken.
@@ -64,7 +64,8 @@ pub(crate) async fn preview(
     let mut fields = Fields::of(&body)?;
     let dialect = fields.optional("dialect", dialect_with(&state.api, &types));
     let dialect = dialect.unwrap_or_else(|| own.clone());
-    let patterns = fields.optional("events", event_patterns(&dialect, &[]));
+    let knows = |event: &str| dialect.catalogue.check_pattern(event);
+    let patterns = known_events(&mut fields, "events", knows, &[]);
     let filter = event_filter(&mut fields);
     fields.finish()?;
     let wanted = EventFilter {

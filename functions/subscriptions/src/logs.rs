@@ -386,13 +386,17 @@ fn filter(fields: &mut Fields<'_>, types: &EventTypes, known: &[&Arc<Dialect>]) 
 
 /// Statuses such as `500`, or classes of them such as `5xx`, with commas between.
 fn statuses(value: &Json) -> Result<Vec<(u16, u16)>, String> {
+    // A parser of numbers takes a sign, too.
+    let number = |text: &str| {
+        let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        digits?.parse::<u16>().ok()
+    };
     let one = |text: &str| {
         if let Some(class) = text.strip_suffix("xx") {
-            let class: u16 = class.parse().ok().filter(|class| (1..=9).contains(class))?;
+            let class = number(class).filter(|class| (1..=5).contains(class))?;
             return Some((class * 100, class * 100 + 99));
         }
-        let status = text.parse().ok();
-        let status = status.filter(|status| (100..=999).contains(status))?;
+        let status = number(text).filter(|status| (100..=999).contains(status))?;
         Some((status, status))
     };
     let found = value

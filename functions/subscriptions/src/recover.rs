@@ -1,6 +1,6 @@
 //! Recoveries: what a webhook has not got, sent again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -28,11 +28,12 @@ use rung_core::{
     flow::recover::Counted,
     limits::PAGE_MAX,
 };
+use rung_dialect::{Dialect, UnknownPattern};
 use rung_json::{Json, limits::REQUEST_BYTES};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Management, Path, jobs, last_before, once::Once, webhooks::event_patterns};
+use crate::{Management, Path, jobs, last_before, once::Once, webhooks::known_events};
 
 pub(crate) async fn begin(
     State(state): State<Management>,
@@ -51,7 +52,10 @@ pub(crate) async fn begin(
     let types = state.event_types(Some(&webhook.tenant)).await?;
     // What it subscribes to may be a type that was deleted since.
     let dialect = state.dialect(&types, &webhook.dialect)?;
-    let patterns = event_patterns(dialect, &webhook.events);
+    let patterns = |fields: &mut Fields<'_>| {
+        let knows = |event: &str| dialect.catalogue.check_pattern(event);
+        known_events(fields, "event_types", knows, &webhook.events)
+    };
     let asked_ms = state.api.clock.now_ms();
     let (selection, dry_run) = read_selection(&state, asked_ms, patterns, retention, &body)?;
     let reach = Reach::Webhook {
@@ -106,7 +110,9 @@ pub(crate) async fn begin_all(
         Some(id) => (Reach::Tenant(id.clone()), store.retention_of(id).await?),
         None => (Reach::Deployment, store.retention()),
     };
-    let patterns = |value: &Json| patterns_of_any(&state.api, value);
+    let patterns = |fields: &mut Fields<'_>| {
+        known_events(fields, "event_types", known_to_any(&state.api), &[])
+    };
     let asked_ms = state.api.clock.now_ms();
     let (selection, dry_run) = read_selection(&state, asked_ms, patterns, retention, &body)?;
     let work = Work::Recover(Recovering {
@@ -193,22 +199,28 @@ pub(crate) async fn what_a_tenant_missed(
     begin_reaching(state, origin, Some(tenant), &task).await
 }
 
-/// Reads patterns of event types such as webhooks of some dialect subscribe to.
-fn patterns_of_any(api: &Api, value: &Json) -> Result<Vec<String>, String> {
-    let mut read = Err("must name event types".to_owned());
-    for name in api.dialects.names() {
-        if let (Err(_), Some(dialect)) = (&read, api.dialects.get(name)) {
-            read = event_patterns(dialect, &[])(value);
-        }
+/// Whether webhooks of some dialect can subscribe to this.
+fn known_to_any(api: &Api) -> impl Fn(&str) -> Result<(), UnknownPattern> {
+    |event| {
+        let mut dialects = api.dialects.iter();
+        let first = dialects.next();
+        let first = first.map_or(Ok(()), |dialect| dialect.catalogue.check_pattern(event));
+        first.or_else(|unknown| {
+            let knows = |dialect: &Arc<Dialect>| dialect.catalogue.check_pattern(event).is_ok();
+            if dialects.any(knows) {
+                Ok(())
+            } else {
+                Err(unknown)
+            }
+        })
     }
-    read
 }
 
 /// Reads what is asked for at `now_ms` to be sent again, and whether it is only to be counted.
 fn read_selection(
     state: &Management,
     now_ms: u64,
-    patterns: impl Fn(&Json) -> Result<Vec<String>, String>,
+    patterns: impl Fn(&mut Fields<'_>) -> Option<Vec<String>>,
     retention: Duration,
     body: &Json,
 ) -> Result<(Selection, bool), ApiError> {
@@ -216,7 +228,7 @@ fn read_selection(
     let mut fields = Fields::of(body)?;
     let (since_ms, until_ms) = fields.span();
     let scope = fields.optional("statuses", scope);
-    let event_types = fields.optional("event_types", patterns);
+    let event_types = patterns(&mut fields);
     let deliveries = fields.optional("delivery_ids", deliveries);
     let rate_per_second = fields.optional("rate_per_second", read::number(1, RECOVERY_RATE_MAX));
     let dry_run = fields.optional("dry_run", read::flag).unwrap_or(false);

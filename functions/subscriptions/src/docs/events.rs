@@ -138,6 +138,7 @@ pub(crate) fn preview_filter(schemas: &mut Schemas) -> Operation {
             }],
         }),
     )
+    .refuses(&[Code::UnknownEventType, Code::ReservedType])
 }
 
 pub(crate) fn delete_event(schemas: &mut Schemas) -> Operation {

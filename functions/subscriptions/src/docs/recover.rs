@@ -84,12 +84,14 @@ pub(crate) fn recover_all(schemas: &mut Schemas) -> Operation {
         request(),
         json!({ "statuses": ["failed", "held", "missed"] }),
     );
-    jobs::begins(schemas, operation, jobs::example_of_wide_recovery()).answers_with(
-        StatusCode::OK,
-        "The number of deliveries that a recovery would send.",
-        counted.to_value(),
-        json!({ "count": 17, "complete": true, "counted_until": null }),
-    )
+    jobs::begins(schemas, operation, jobs::example_of_wide_recovery())
+        .answers_with(
+            StatusCode::OK,
+            "The number of deliveries that a recovery would send.",
+            counted.to_value(),
+            json!({ "count": 17, "complete": true, "counted_until": null }),
+        )
+        .refuses(&[Code::UnknownEventType, Code::ReservedType])
 }
 
 pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
@@ -115,5 +117,9 @@ pub(crate) fn recover(schemas: &mut Schemas) -> Operation {
             counted.to_value(),
             json!({ "count": 17, "complete": true, "counted_until": null }),
         )
-        .refuses(&[Code::WebhookDisabled])
+        .refuses(&[
+            Code::WebhookDisabled,
+            Code::UnknownEventType,
+            Code::ReservedType,
+        ])
 }

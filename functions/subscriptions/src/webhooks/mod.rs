@@ -59,7 +59,7 @@ pub(crate) use self::{
     challenge::verify,
     exported::Exported,
     prove::{ReportView, prove},
-    request::{event_patterns, filter as event_filter},
+    request::{filter as event_filter, known_events},
     secrets::{OldSecretView, finish_rotation, rotate_secret, secret_of},
 };
 use crate::{
@@ -659,13 +659,16 @@ fn read_change(
     };
     let speaks_another = dialect.name != present.dialect;
     let url = fields.patch("url", url(state.api.strict));
-    let new_events = given_events(&mut fields);
+    let knows = |event: &str| dialect.catalogue.check_pattern(event);
+    let new_events = given_events(&mut fields, "events");
     match &new_events {
         Patch::Set(events) if !speaks_another => {
-            check_events(&mut fields, &dialect, events, &present.events);
+            check_events(&mut fields, "events", knows, events, &present.events);
         }
-        Patch::Set(events) => check_events(&mut fields, &dialect, events, &[]),
-        Patch::Keep if speaks_another => check_events(&mut fields, &dialect, &present.events, &[]),
+        Patch::Set(events) => check_events(&mut fields, "events", knows, events, &[]),
+        Patch::Keep if speaks_another => {
+            check_events(&mut fields, "events", knows, &present.events, &[]);
+        }
         Patch::Keep | Patch::Clear => {}
     }
     let filter = filter(&mut fields);

@@ -7,11 +7,14 @@ use rung_api::{
 };
 use rung_base::clock::timestamp;
 use rung_core::{
-    domain::webhook::{Disabled, Reason, Webhook},
+    domain::{
+        pause::Cause,
+        webhook::{Disabled, Reason, Webhook},
+    },
     egress::policy::check_url,
     limits::MAINTENANCE_MAX_MS,
 };
-use rung_dialect::{Dialect, is_event_type};
+use rung_dialect::{UnknownPattern, is_event_type};
 use rung_json::{Json, JsonFault, filter::Filter};
 use serde::Serialize;
 
@@ -28,9 +31,9 @@ pub(super) fn url(strict: bool) -> impl Fn(&Json) -> Result<String, String> {
     }
 }
 
-/// Types, groups, prefixes or `*` of a request's field `events`, as given. A fault of one is noted at its place.
-pub(super) fn given_events(fields: &mut Fields<'_>) -> Patch<Vec<String>> {
-    let list = match fields.patch("events", list_of_events) {
+/// Types, groups, prefixes or `*` of a request's field, as given. A fault of one is noted at its place.
+pub(crate) fn given_events(fields: &mut Fields<'_>, name: &'static str) -> Patch<Vec<String>> {
+    let list = match fields.patch(name, list_of_events) {
         Patch::Set(list) => list,
         Patch::Clear => return Patch::Clear,
         Patch::Keep => return Patch::Keep,
@@ -39,7 +42,7 @@ pub(super) fn given_events(fields: &mut Fields<'_>) -> Patch<Vec<String>> {
     for (index, event) in list.iter().enumerate() {
         match event.as_str() {
             Some(event) => events.push(event.to_owned()),
-            None => fields.problem(&format!("events[{index}]"), "must be a string"),
+            None => fields.problem(&format!("{name}[{index}]"), "must be a string"),
         }
     }
     if events.len() < list.len() {
@@ -55,34 +58,26 @@ fn list_of_events(value: &Json) -> Result<&[Json], String> {
         .ok_or_else(|| format!("must name 1 to {WEBHOOK_EVENTS} event types, or `*` for all"))
 }
 
-/// Types, groups, prefixes or `*`, as given.
-fn events(value: &Json) -> Result<Vec<String>, String> {
-    let pattern = |pattern: &Json| pattern.as_str().map(str::to_owned);
-    let patterns: Option<_> = list_of_events(value)?.iter().map(pattern).collect();
-    patterns.ok_or_else(|| "must contain strings only".to_owned())
+/// The same of a field that may be missing, each of them one that `check` knows or `already` has.
+pub(crate) fn known_events(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    check: impl Fn(&str) -> Result<(), UnknownPattern>,
+    already: &[String],
+) -> Option<Vec<String>> {
+    let Patch::Set(events) = given_events(fields, name) else {
+        return None;
+    };
+    check_events(fields, name, check, &events, already);
+    Some(events)
 }
 
-/// The same of a dialect's types, or out of `others`.
-pub(crate) fn event_patterns<'a>(
-    dialect: &'a Dialect,
-    others: &'a [String],
-) -> impl Fn(&Json) -> Result<Vec<String>, String> + 'a {
-    move |value| {
-        let patterns = events(value)?;
-        let new = patterns.iter().filter(|pattern| !others.contains(pattern));
-        let mut checked = new.map(|pattern| dialect.catalogue.check_pattern(pattern));
-        match checked.find_map(Result::err) {
-            Some(fault) => Err(fault.to_string()),
-            None => Ok(patterns),
-        }
-    }
-}
-
-/// Notes a problem with each thing that a webhook subscribes to and the dialect does not know. What it is subscribed to `already` may be
-/// a type that was deleted since.
+/// Notes a problem with each of `events` that `check` does not know. What a webhook is subscribed to `already` may be a type that was
+/// deleted since.
 pub(super) fn check_events(
     fields: &mut Fields<'_>,
-    dialect: &Dialect,
+    name: &str,
+    check: impl Fn(&str) -> Result<(), UnknownPattern>,
     events: &[String],
     already: &[String],
 ) {
@@ -94,7 +89,7 @@ pub(super) fn check_events(
         } else if already.contains(event) {
             continue;
         } else {
-            match dialect.catalogue.check_pattern(event) {
+            match check(event) {
                 Ok(()) => continue,
                 // What there is, is told once.
                 Err(_) if problems > 0 => {
@@ -108,7 +103,7 @@ pub(super) fn check_events(
         if problems > PROBLEMS {
             return;
         }
-        fields.problem_of(code, &format!("events[{index}]"), problem);
+        fields.problem_of(code, &format!("{name}[{index}]"), problem);
     }
 }
 
@@ -178,13 +173,20 @@ pub(super) fn window(fields: &mut Fields<'_>, at: Instants) -> Result<Patch<u64>
     });
     let derived = [
         ReadOnly::Time("since"),
-        ReadOnly::Text("cause"),
         ReadOnly::Number("response_status"),
         ReadOnly::Number("waiting"),
     ];
     read_only::check(&mut members, &derived, None);
+    members.optional("cause", cause);
     members.finish()?;
     Ok(Patch::Set(until_ms))
+}
+
+/// Reads why a webhook is paused, as answers tell it: it may have changed since it was read.
+fn cause(value: &Json) -> Result<Cause, String> {
+    let named = value.as_str();
+    let named = named.and_then(|name| serde_json::from_value(name.into()).ok());
+    named.ok_or_else(|| "must be `retry_after`, `status` or `manual`".to_owned())
 }
 
 /// What a webhook's status can be set to.
@@ -259,25 +261,29 @@ mod tests {
 
     use super::*;
 
-    fn json(text: &str) -> Json {
-        Json::parse(text.as_bytes(), 9).unwrap()
-    }
-
-    fn dialect(name: &str) -> std::sync::Arc<Dialect> {
-        Dialects::builtin().get(name).unwrap().clone()
-    }
-
     #[test]
     fn events_are_kept_as_given_and_unknown_ones_named_with_what_there_is() {
-        let odin = dialect("odin");
-        let events = event_patterns(&odin, &[]);
-        let given = json(r#"["user", "api.key.expiring", "*"]"#);
-        assert_eq!(events(&given).unwrap(), ["user", "api.key.expiring", "*"]);
-        let problem = events(&json(r#"["user.lesson.complete"]"#)).unwrap_err();
-        assert!(problem.contains("user.lesson.complete"), "{problem}");
-        assert!(problem.contains("user.lesson.completed"), "{problem}");
+        let odin = Dialects::builtin().get("odin").unwrap().clone();
+        let read = |events: &str| {
+            let body = format!("{{\"events\": {events}}}");
+            let body = Json::parse(body.as_bytes(), 9).unwrap();
+            let mut fields = Fields::of(&body).unwrap();
+            let knows = |event: &str| odin.catalogue.check_pattern(event);
+            let events = known_events(&mut fields, "events", knows, &["gone".to_owned()]);
+            fields.finish().map(|()| events.unwrap())
+        };
+        let given = r#"["user", "api.key.expiring", "*", "gone"]"#;
+        let kept = ["user", "api.key.expiring", "*", "gone"];
+        assert_eq!(read(given).unwrap(), kept);
+        let error = read(r#"["user", "user.lesson.complete"]"#).unwrap_err();
+        assert_eq!(error.code, Code::UnknownEventType);
+        let detail = &error.details[0];
+        assert_eq!(detail.field, "events[1]");
+        for told in ["user.lesson.complete", "user.lesson.completed"] {
+            assert!(detail.problem.contains(told), "{}", detail.problem);
+        }
         for wrong in ["[]", "[1]", r#""*""#, r#"[""]"#] {
-            assert!(events(&json(wrong)).is_err(), "{wrong}");
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 }

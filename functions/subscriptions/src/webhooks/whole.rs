@@ -69,7 +69,7 @@ impl Whole {
             None => Arc::clone(state.dialect(types, &caller.tenant.dialect)?),
         };
         let url = fields.required("url", url(api.strict));
-        let events = match given_events(fields) {
+        let events = match given_events(fields, "events") {
             Patch::Set(events) => events,
             Patch::Keep | Patch::Clear => {
                 fields.require("events");
@@ -86,7 +86,8 @@ impl Whole {
                 formed.cloned().collect()
             }
         };
-        check_events(fields, &dialect, &events, &already);
+        let knows = |event: &str| dialect.catalogue.check_pattern(event);
+        check_events(fields, "events", knows, &events, &already);
         Ok(Self {
             client_certificate: client_certificate::read(fields, &url, present),
             url,

@@ -389,3 +389,29 @@ async fn a_page_links_to_the_next_one_with_the_same_query() {
     }
     assert_eq!(pages, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_by_status_knows_the_classes_that_there_are() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    for (wanted, right) in [
+        ("1xx", true),
+        ("5xx", true),
+        ("404,5xx", true),
+        ("0xx", false),
+        ("6xx", false),
+        ("404,9xx", false),
+        ("+5xx", false),
+        ("+500", false),
+    ] {
+        let wanted = wanted.replace('+', "%2B");
+        let path = format!("/v1/logs?response_status={wanted}");
+        let listed = world.get(&tenant, &path).await;
+        if right {
+            listed.data(200);
+        } else {
+            listed.assert_error(422, "invalid_request");
+            assert_eq!(listed.fields(), ["response_status"], "{wanted}");
+        }
+    }
+}

@@ -103,7 +103,7 @@ async fn a_maintenance_window_holds_everything_back_and_shows_it() {
     // What else is told of it changes by itself, and is passed over whatever a change says of it.
     let mut given = shown["pause"].clone();
     for (member, value) in [
-        ("cause", json!("throttled")),
+        ("cause", json!("status")),
         ("waiting", json!(9)),
         ("response_status", json!(503)),
     ] {
@@ -629,4 +629,19 @@ async fn what_was_lost_behind_a_pause_is_found_when_that_is_over() {
     world.lose_messages().await;
     world.hours(3).await;
     assert_eq!(world.posts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_sent_back_with_a_cause_that_there_is() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let pause = |cause: &str| json!({"pause": {"until": "2025-10-09T10:00:00Z", "cause": cause}});
+    for cause in ["manual", "status", "retry_after"] {
+        let taken = world.send(&tenant, "PATCH", &path, pause(cause)).await;
+        assert_eq!(taken.data(200)["webhook"]["pause"]["cause"], "manual");
+    }
+    let refused = world.send(&tenant, "PATCH", &path, pause("because")).await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["pause.cause"]);
 }

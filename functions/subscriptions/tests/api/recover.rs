@@ -761,8 +761,8 @@ async fn events_of_a_deleted_type_are_sent_again_as_others_are() {
     assert_eq!(counted.data(200)["count"], 1);
     let path = format!("{}/recover", hooks[3]);
     let refused = world.send(&tenant, "POST", &path, named).await;
-    refused.assert_error(422, "invalid_request");
-    assert_eq!(refused.fields(), ["event_types"]);
+    refused.assert_error(422, "unknown_event_type");
+    assert_eq!(refused.fields(), ["event_types[0]"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -783,4 +783,32 @@ async fn a_recovery_of_all_webhooks_of_a_tenant_that_is_deleted_meanwhile_fails(
     let ended = &ended.data(200)["job"];
     assert_eq!(ended["status"], "failed", "{ended}");
     assert_eq!(ended["error"]["code"], "tenant_deleted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_unknown_event_type_is_named_at_its_place() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let types = json!(["user", "no.such", "content.*", "nor.this"]);
+    for (path, field) in [
+        (format!("/v1/webhooks/{webhook}/recover"), "event_types"),
+        ("/v1/filter-preview".to_owned(), "events"),
+        ("/v1/webhooks".to_owned(), "events"),
+    ] {
+        let mut body = json!({ field: types });
+        if path == "/v1/webhooks" {
+            body["url"] = "https://example.com/hook".into();
+        }
+        let refused = world.send(&tenant, "POST", &path, body).await;
+        refused.assert_error(422, "unknown_event_type");
+        let named = [format!("{field}[1]"), format!("{field}[3]")];
+        assert_eq!(refused.fields(), named, "{path}");
+        let body = json!({ field: ["user", 7], "url": "https://example.com/hook" });
+        let refused = world.send(&tenant, "POST", &path, body).await;
+        assert!(
+            refused.fields().contains(&&*format!("{field}[1]")),
+            "{path}"
+        );
+    }
 }
