@@ -35,6 +35,9 @@ pub(crate) async fn packed(request: Request, next: Next) -> Response {
             head.headers.insert(header::CONTENT_ENCODING, gzip);
             let by = HeaderValue::from_static("accept-encoding");
             head.headers.append(header::VARY, by);
+            if let Some(tag) = head.headers.get(header::ETAG).and_then(rung_api::packed) {
+                head.headers.insert(header::ETAG, tag);
+            }
             Response::from_parts(head, Body::from(packed))
         }
         Err(error) => {

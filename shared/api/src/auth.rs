@@ -161,7 +161,12 @@ impl Api {
         }
         let tenant = match (own, named) {
             (Some(own), _) => own,
-            (None, Some(name)) => self.tenant(name).await?,
+            (None, Some(name)) => {
+                TenantName::parse(name).map_err(|fault| {
+                    ApiError::of_field(Code::InvalidRequest, TENANT_HEADER, fault.to_string())
+                })?;
+                self.tenant(name).await?
+            }
             (None, None) => return Ok(None),
         };
         Span::current().record("tenant", tenant.id.name());

@@ -51,7 +51,7 @@ pub use self::{
     hops::{counted, hops},
     need::{Need, Reach},
     page::{Page, Seal},
-    precondition::{ETag, Precondition},
+    precondition::{ETag, Precondition, packed},
     refused::refused,
     serve::{
         NoQuery, Query, RequestId, body, body_beside_query, bytes, empty_or_body, idempotency_key,

@@ -39,7 +39,7 @@ impl ETag {
     fn is_of(&self, tag: &str) -> bool {
         match tag.rsplit_once('.') {
             Some((revision, _)) => self.0.strip_suffix('"') == Some(revision),
-            None => self.0 == tag,
+            None => is_same(tag, &self.0),
         }
     }
 
@@ -100,17 +100,40 @@ impl Precondition {
     }
 }
 
-/// Whether a read of these headers has what an answer with this `ETag` would bring. Tags are compared weakly, as RFC 9110, section
-/// 13.1.2, has it.
-pub(super) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let Ok(tag) = tag.to_str() else { return false };
+/// What ends the tag of an answer that is packed: its bytes are others than those of the same answer as it is.
+const PACKED: &str = "+gzip\"";
+
+/// The tag of the same answer when it is packed.
+#[must_use]
+pub fn packed(tag: &HeaderValue) -> Option<HeaderValue> {
+    let tag = tag.to_str().ok()?.strip_suffix('"')?;
+    HeaderValue::try_from(format!("{tag}{PACKED}")).ok()
+}
+
+/// Whether two tags are of the same answer, packed or not.
+fn is_same(one: &str, other: &str) -> bool {
+    fn start(tag: &str) -> Option<&str> {
+        tag.strip_suffix(PACKED).or(tag.strip_suffix('"'))
+    }
+    start(one).is_some_and(|one| start(other) == Some(one))
+}
+
+/// The tag by which a read of these headers has what an answer with this `ETag` would bring. Tags are compared weakly, as RFC 9110,
+/// section 13.1.2, has it.
+pub(super) fn known(headers: &HeaderMap, tag: &HeaderValue) -> Option<HeaderValue> {
+    let text = tag.to_str().ok()?;
     let known = headers.get_all(header::IF_NONE_MATCH).iter();
     let mut known = known
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','));
-    known.any(|known| {
+    known.find_map(|known| {
         let known = known.trim();
-        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+        let known = known.strip_prefix("W/").unwrap_or(known);
+        match known {
+            "*" => Some(tag.clone()),
+            _ if is_same(known, text) => HeaderValue::from_str(known).ok(),
+            _ => None,
+        }
     })
 }
 
@@ -138,6 +161,11 @@ mod tests {
         for (value, there, gone) in [
             ("\"a-2\"", true, false),
             ("\"a-1\", \"a-2\"", true, false),
+            ("\"a-2+gzip\"", true, false),
+            ("\"a-2.5e\"", true, false),
+            ("\"a-2.5e+gzip\"", true, false),
+            ("\"a-1+gzip\"", false, false),
+            ("+gzip\"", false, false),
             ("*", true, false),
             ("\"a-1\"", false, false),
             ("W/\"a-2\"", false, false),

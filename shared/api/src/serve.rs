@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody as _},
     extract::{FromRequestParts, MatchedPath, Request},
-    middleware::{Next, from_fn},
+    middleware::{Next, from_fn, map_response},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
@@ -21,8 +21,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, error_span, field::Empty};
 
 use super::{
-    ApiError, Code, Fields, auth::single, page::query_object, precondition::is_known,
-    source::Source,
+    ApiError, Code, Fields, auth::single, page::query_object, precondition::known, source::Source,
 };
 use crate::limits::{BODY_TIME, IDEMPOTENCY_KEY_BYTES};
 
@@ -52,10 +51,24 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 
 /// Routes with what every route has.
 pub fn router(routes: Router) -> Router {
-    routes
+    let routes = routes
         .fallback(async || ApiError::from(Code::NotFound))
         .method_not_allowed_fallback(other_method)
-        .layer(from_fn(serve))
+        .layer(from_fn(serve));
+    // The header `Allow` is added around all layers of a router.
+    Router::new()
+        .fallback_service(routes)
+        .layer(map_response(allowing_options))
+}
+
+/// The answer, whose `Allow` names the method that every path has, too.
+async fn allowing_options(mut response: Response) -> Response {
+    if let Some(allowed) = response.headers().get(header::ALLOW)
+        && let Ok(allowed) = HeaderValue::try_from([allowed.as_bytes(), b",OPTIONS"].concat())
+    {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
 
 /// Answers a method that the path does not have; the header `Allow` is added on the way out.
@@ -83,8 +96,7 @@ async fn serve(mut request: Request, next: Next) -> Response {
     let id = RequestId::random();
     let source = Source::of(&request, &id);
     let (next_cursor, uri) = (source.next_cursor(), request.uri().clone());
-    let is_read = [Method::GET, Method::HEAD].contains(request.method());
-    let known = is_read.then(|| request.headers().clone());
+    let known = is_read(request.method()).then(|| request.headers().clone());
     request.extensions_mut().insert(id.clone());
     // Every line of this request says whose it is; who calls is found out by the handler. Of the highest level, so that error
     // lines have it where only those are written.
@@ -97,16 +109,22 @@ async fn serve(mut request: Request, next: Next) -> Response {
     {
         response.headers_mut().insert(header::LINK, link);
     }
-    if known.is_some_and(|known| brings_nothing_new(&response, &known)) {
+    if let Some(tag) = known.and_then(|known| brings_nothing_new(&response, &known)) {
         response = without_body(response);
+        response.headers_mut().insert(header::ETAG, tag);
     }
     finished(response, id)
 }
 
-/// Whether the client of a read has what the answer brings, by its `ETag`.
-fn brings_nothing_new(response: &Response, request: &HeaderMap) -> bool {
-    let tag = response.headers().get(header::ETAG);
-    response.status() == StatusCode::OK && tag.is_some_and(|tag| is_known(request, tag))
+fn is_read(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
+}
+
+/// The `ETag` of what the client of a read has, if that is what the answer brings.
+fn brings_nothing_new(response: &Response, request: &HeaderMap) -> Option<HeaderValue> {
+    let tag = response.headers().get(header::ETAG)?;
+    let known = (response.status() == StatusCode::OK).then(|| known(request, tag));
+    known.flatten()
 }
 
 /// The answer that what the client has is still right.
@@ -149,8 +167,11 @@ fn finished(mut response: Response, RequestId(id): RequestId) -> Response {
     response
 }
 
-/// Refuses a body in a form that nobody here unpacks.
-fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses a body in a form that nobody here unpacks. That of a read is nobody's business.
+fn check_encoding(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    if is_read(method) {
+        return Ok(());
+    }
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     let mut encodings = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     let is_plain = encodings.all(|encoding| {
@@ -176,7 +197,7 @@ async fn served(request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
     let started = Instant::now();
-    let response = match check_encoding(request.headers()) {
+    let response = match check_encoding(&method, request.headers()) {
         Ok(()) => {
             let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
             answered.unwrap_or_else(|_| ApiError::from(Code::Internal).into_response())

@@ -104,7 +104,7 @@ pub(crate) fn root(schemas: &mut Schemas) -> Operation {
             },
         }),
     )
-    .refuses(&[Code::UnknownField])
+    .refuses(&[Code::InvalidRequest, Code::UnknownField])
 }
 
 pub(crate) fn me(schemas: &mut Schemas) -> Operation {
@@ -174,6 +174,7 @@ pub(crate) fn egress_ips(_: &mut Schemas) -> Operation {
         )],
         json!({ "egress_ips": ["203.0.113.7/32"] }),
     )
+    .refuses(&[Code::InvalidRequest, Code::UnknownField])
 }
 
 /// What every page ends with.

@@ -71,13 +71,8 @@ async fn calls_need_a_known_key_of_the_right_reach() {
     world.get(&As::operator(), "/v1/webhooks").await.data(200);
     let unnamed = world.get(&As::operator(), "/v1/webhooks/webhook_1").await;
     unnamed.assert_error(422, "tenant_required");
-    for unknown in ["nobody", "a#b"] {
-        let caller = As::operator_for(unknown);
-        world
-            .get(&caller, "/v1/webhooks")
-            .await
-            .assert_error(404, "not_found");
-    }
+    let unknown = world.get(&As::operator_for("nobody"), "/v1/webhooks").await;
+    unknown.assert_error(404, "not_found");
     world
         .get(&As::operator_for("acme"), "/v1/webhooks")
         .await
@@ -518,4 +513,37 @@ async fn an_operators_call_refuses_a_tenant_that_it_is_not_about() {
     world.get(&acme, "/v1/tenants/acme").await.data(200);
     let deployments = world.get(&acme, "/v1/tenants").await;
     deployments.assert_error(422, "tenant_mismatch");
+}
+
+/// A read has no body that somebody would have to unpack.
+#[tokio::test(start_paused = true)]
+async fn a_read_with_a_content_encoding_is_answered() {
+    let world = World::new().await;
+    let acme = world.tenant("acme", "standard", "pro").await;
+    for method in ["GET", "HEAD"] {
+        let request = Request::builder()
+            .method(method)
+            .uri("/v1/webhooks")
+            .header("authorization", acme.bearer())
+            .header("content-encoding", "gzip")
+            .body(Body::from("x"));
+        let (head, _) = world.plain(request.unwrap()).await;
+        assert_eq!(head.status, 200, "{method}");
+    }
+}
+
+/// What no tenant can be called is a mistake of the request, and no tenant that is missing.
+#[tokio::test(start_paused = true)]
+async fn an_ill_formed_tenant_in_the_header_is_named() {
+    let world = World::new().await;
+    world.tenant("acme", "standard", "pro").await;
+    for name in ["", "a b", "acme,other", "acme#1", &"x".repeat(65)] {
+        for path in ["/v1/webhooks", "/v1/webhooks/nothing", "/v1/me"] {
+            let refused = world.get(&As::operator_for(name), path).await;
+            refused.assert_error(422, "invalid_request");
+            assert_eq!(refused.fields(), ["Rung-Tenant"], "{name:?} {path}");
+        }
+    }
+    let missing = world.get(&As::operator_for("nobody"), "/v1/webhooks").await;
+    missing.assert_error(404, "not_found");
 }

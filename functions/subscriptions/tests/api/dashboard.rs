@@ -173,6 +173,54 @@ async fn what_is_long_is_packed_for_clients_that_unpack_it() {
     }
 }
 
+/// A strong tag is of one sequence of bytes; the packed one is known all the same, and changes begin from either.
+#[tokio::test(start_paused = true)]
+async fn the_packed_answer_has_a_tag_of_its_own() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let long = json!({"metadata": {"note": "x".repeat(400)}, "description": "y".repeat(400)});
+    let changed = world.send(&tenant, "PATCH", &webhook, long).await;
+    changed.data(200);
+    let read = async |path: &str, accepted: &str, known: Option<&str>| {
+        let request = Request::get(path)
+            .header("authorization", tenant.bearer())
+            .header("accept-encoding", accepted)
+            .body(Body::empty());
+        let mut request = request.unwrap();
+        if let Some(known) = known {
+            let headers = request.headers_mut();
+            headers.insert("if-none-match", known.parse().unwrap());
+        }
+        let (head, _) = world.bytes(request).await;
+        let tag = head.headers["etag"].to_str().unwrap().to_owned();
+        (head.status.as_u16(), tag)
+    };
+    for path in ["/openapi.json", "/dashboard/main.js", &webhook] {
+        let (_, plain) = read(path, "identity", None).await;
+        let (status, packed) = read(path, "gzip", None).await;
+        assert_eq!(status, 200);
+        assert_ne!(packed, plain, "{path}");
+        for tag in [&plain, &packed] {
+            assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
+            // What is there unchanged is told by the tag that the client has of it.
+            for accepted in ["identity", "gzip"] {
+                let known = read(path, accepted, Some(tag)).await;
+                assert_eq!(known, (304, tag.clone()), "{path}");
+            }
+        }
+    }
+    for accepted in ["gzip", "identity"] {
+        let (_, tag) = read(&webhook, accepted, None).await;
+        let from = tenant.clone().when("if-match", &tag);
+        let change = json!({ "name": accepted });
+        let changed = world.send(&from, "PATCH", &webhook, change.clone()).await;
+        changed.data(200);
+        let late = world.send(&from, "PATCH", &webhook, change).await;
+        late.assert_error(412, "precondition_failed");
+    }
+}
+
 #[tokio::test]
 async fn the_dashboard_has_no_other_methods_and_no_other_files() {
     let world = World::still().await;

@@ -247,7 +247,7 @@ async fn a_tenant_made_anew_begins_empty_whatever_the_one_before_it_left() {
     world
         .get(&As::operator_for("acme~2"), "/v1/webhooks")
         .await
-        .assert_error(404, "not_found");
+        .assert_error(422, "invalid_request");
 }
 
 #[tokio::test(start_paused = true)]
