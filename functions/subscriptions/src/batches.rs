@@ -5,12 +5,6 @@
 use rung_api::Page;
 use rung_core::store::{Listed, StoreError};
 
-/// How many sources are read as one list.
-pub(crate) const SOURCES: usize = 25;
-
-/// How many batches a page may look through. The page ends there, with a cursor.
-const BATCHES_PER_PAGE: usize = 8;
-
 /// Where a page goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Place {
@@ -49,10 +43,11 @@ impl Place {
     }
 }
 
-/// A page over all sources, and where to go on, `None` at the end. `sources` reads up to [`SOURCES`] behind a position, each with
-/// its own; `items` reads up to so many of a batch from behind a position within it.
+/// A page over all sources, and where to go on, `None` at the end: it looks through so many batches at most. `sources` reads the batch
+/// behind a position, each source with its own; `items` reads up to so many of a batch from behind a position within it.
 pub(crate) async fn page<S, T, Sources, Items>(
     page: &Page,
+    batches: usize,
     sources: impl Fn(Option<String>) -> Sources,
     items: impl Fn(Vec<S>, Option<String>, usize) -> Items,
 ) -> Result<(Vec<T>, Option<String>), StoreError>
@@ -62,7 +57,7 @@ where
 {
     let mut place = Place::read(page.after.as_deref());
     let mut taken = Vec::new();
-    for _ in 0..BATCHES_PER_PAGE {
+    for _ in 0..batches {
         let listed = sources(place.behind.clone()).await?;
         let (mut batch, mut next) = (listed.items, listed.next);
         if let Some(last) = &place.last {

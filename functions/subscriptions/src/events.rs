@@ -97,7 +97,8 @@ pub(crate) async fn list(
                     .events_page(&tenants, filter, page.order, after.as_deref(), limit)
                     .await
             };
-            batches::page(&page, |behind| tenants(store, behind), events).await?
+            let tenants = |behind| tenants(store, behind);
+            batches::page(&page, BATCHES_PER_PAGE, tenants, events).await?
         }
     };
     let mut views = Vec::with_capacity(events.len());
@@ -140,13 +141,19 @@ async fn known_dialects(
     })
 }
 
+/// How many tenants' events are read as one list.
+const TENANTS_AT_ONCE: usize = 25;
+
+/// How many times so many a page may look through. The page ends there, with a cursor.
+const BATCHES_PER_PAGE: usize = 8;
+
 /// The next tenants to read together, the oldest first.
 async fn tenants(
     store: &Store,
     behind: Option<String>,
 ) -> Result<Listed<(String, TenantId)>, StoreError> {
     let behind = behind.as_deref();
-    let listed = store.tenants(Order::OldestFirst, behind, batches::SOURCES);
+    let listed = store.tenants(Order::OldestFirst, behind, TENANTS_AT_ONCE);
     let Listed { items, next } = listed.await?;
     let items = items.into_iter();
     Ok(Listed {

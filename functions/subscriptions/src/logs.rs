@@ -293,11 +293,18 @@ pub(crate) async fn list_all(
                     .await
             };
             let tenant = tenant.map(|tenant| &tenant.id);
-            batches::page(&page, |behind| sources(store, tenant, behind), entries).await?
+            let sources = |behind| sources(store, tenant, behind);
+            batches::page(&page, 1, sources, entries).await?
         }
     };
     page_of(&state, &entries, page.cursor(next.as_deref())).await
 }
+
+/// How many webhooks a list can be asked for by name.
+const NAMED: usize = 25;
+
+/// How many webhooks' logs are read as one list. A page looks through no more.
+const WEBHOOKS_AT_ONCE: usize = 200;
 
 /// The next webhooks whose logs are read together, the oldest first.
 async fn sources(
@@ -308,11 +315,11 @@ async fn sources(
     let (order, behind) = (Order::OldestFirst, behind.as_deref());
     let listed = match tenant {
         Some(tenant) => {
-            let listed = store.webhooks_page(tenant, order, behind, batches::SOURCES);
+            let listed = store.webhooks_page(tenant, order, behind, WEBHOOKS_AT_ONCE);
             listed.await?
         }
         None => {
-            let listed = store.webhooks_of_all(&Health::LISTED, order, behind, batches::SOURCES);
+            let listed = store.webhooks_of_all(&Health::LISTED, order, behind, WEBHOOKS_AT_ONCE);
             listed.await?
         }
     };
@@ -340,10 +347,9 @@ fn log_of(webhook: &Webhook) -> Log {
 fn webhook_ids(value: &Json) -> Result<Vec<WebhookId>, String> {
     let ids = value.as_str().unwrap_or_default().split(',');
     let ids: Option<BTreeSet<_>> = ids.map(|id| WebhookId::parse(id).ok()).collect();
-    let ids = ids.filter(|ids| ids.len() <= batches::SOURCES);
+    let ids = ids.filter(|ids| ids.len() <= NAMED);
     ids.map(Vec::from_iter).ok_or_else(|| {
-        let most = batches::SOURCES;
-        format!("must be a webhook's id, or up to {most} of them with commas between")
+        format!("must be a webhook's id, or up to {NAMED} of them with commas between")
     })
 }
 

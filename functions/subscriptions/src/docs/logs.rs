@@ -84,8 +84,8 @@ fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
     let names = |names: &[&str]| json!({ "type": "string", "examples": names });
     operation
         .describe(
-            "`since` and `until` refer to the time at which an attempt was due. The order is that of these times; of more than 25 \
-             webhooks, within each 25 of them, the oldest webhooks first. A page may be short, or empty, before the end.",
+            "`since` and `until` refer to the time at which an attempt was due. The order is that of these times; of more than 200 \
+             webhooks, within each 200 of them, the oldest webhooks first. A page may be short, or empty, before the end.",
         )
         .lists("logs", entry, example())
         .query(

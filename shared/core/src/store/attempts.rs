@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use futures_util::future::try_join_all;
 use rung_dialect::Dialects;
 
 use super::{
@@ -116,6 +117,12 @@ impl LogFilter {
 
 /// How many entries a page may read in search of those that the filter takes. The page ends there, with a cursor.
 const SCANNED_PER_PAGE: usize = 2_000;
+/// How many partitions of logs are read at once.
+const READ_AT_ONCE: usize = 64;
+/// How many of them are read on together.
+const READ_ON: usize = 16;
+/// How many entries are read of each at least.
+const LEAST_READ: usize = 4;
 /// Entries that were due at the same moment which are read at a time in search of one.
 const DUE_TOGETHER: usize = 100;
 
@@ -268,71 +275,49 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Attempt>, Option<String>), StoreError> {
-        let shards = filter.shards();
-        let sources = logs.iter().flat_map(|log| {
-            let since = time(filter.least_ms().max(log.since_ms));
-            let shards = shards.iter();
-            shards.map(move |shard| (partition(&log.tenant, &log.webhook, *shard), since.clone()))
-        });
-        let sources: Vec<_> = sources.collect();
-        let chunk = if filter.is_narrow() {
+        let newest_first = order == Order::NewestFirst;
+        let until = filter.until_ms.map_or_else(|| "~".to_owned(), time);
+        // What was looked at last: all that is not behind it is done with.
+        let mut last = after.and_then(read_position);
+        let begun = last.clone();
+        let mut open = open_logs(logs, filter, &until, last.as_ref(), newest_first);
+        let wanted = if filter.is_narrow() {
             SCANNED_PER_PAGE / 2
         } else {
             2 * limit
         };
-        let chunk = (chunk / sources.len().max(1)).max(8);
-        let until = filter.until_ms.map_or_else(|| "~".to_owned(), time);
-        // What was looked at last: all that is not behind it is done with.
-        let mut last = after.and_then(read_position);
-        let mut taken: Vec<Attempt> = Vec::new();
-        let mut scanned = 0;
+        // What was read and not looked at.
+        let mut ahead: Vec<(Place, Row)> = Vec::new();
+        let (mut taken, mut scanned) = (Vec::new(), 0);
+        let mut due = open.len();
         loop {
-            let (key, newest_first) = (
-                last.as_ref().map(|(key, _)| key),
-                order == Order::NewestFirst,
-            );
-            let pages = sources.iter().map(async |(pk, since)| {
-                let (from, to) = match key {
-                    Some(key) if newest_first => (since, key.min(&until)),
-                    Some(key) => (since.max(key), &until),
-                    None => (since, &until),
-                };
-                // DynamoDB refuses a range whose ends are the wrong way round.
-                if from > to {
-                    return Ok(None);
-                }
-                let query = Query {
-                    range: Range::Between(from, to),
-                    newest_first,
-                    limit: Some(chunk),
-                    ..Query::of(pk)
-                };
-                self.query(query).await.map(Some)
-            });
-            let pages = futures_util::future::try_join_all(pages).await?;
-            let pages: Vec<_> = pages.into_iter().flatten().collect();
-            // A partition that has more was read to this key only: what others have behind it comes later.
-            let ends = pages
-                .iter()
-                .filter_map(|page| page.after.as_ref()?.get("sk")?.as_s().ok());
-            let end = ends.min_by(|one, other| order.compare(one, other)).cloned();
-            let mut rows = Vec::new();
-            for row in pages.into_iter().flat_map(|page| page.rows) {
-                let attempt = read_attempt(row)?;
-                let place = place_of(&attempt);
-                let is_behind_last = last
-                    .as_ref()
-                    .is_none_or(|last| order.compare(last, &place).is_lt());
-                let is_before_end = end
-                    .as_ref()
-                    .is_none_or(|end| order.compare(&place.0, end).is_le());
-                if is_behind_last && is_before_end {
-                    rows.push((place, attempt));
+            let chunk = (wanted / due.max(1)).max(LEAST_READ);
+            for some in open[..due].chunks_mut(READ_AT_ONCE) {
+                let reads = some
+                    .iter_mut()
+                    .map(async |log| self.read_on(log, newest_first, chunk).await);
+                for row in try_join_all(reads).await?.into_iter().flatten() {
+                    let place = place_of(&row)?;
+                    let is_behind = |begun: &Place| order.compare(begun, &place).is_lt();
+                    if begun.as_ref().is_none_or(is_behind) {
+                        ahead.push((place, row));
+                    }
                 }
             }
-            rows.sort_by(|(one, _), (other, _)| order.compare(one, other));
-            scanned += rows.len();
-            for (place, attempt) in rows {
+            // A partition that has more was read to its key only: what others have behind it comes later. Those that hold the list up
+            // first are read on.
+            open.retain(|log| log.after.is_some());
+            open.sort_by(|one, other| order.compare(&one.read_to, &other.read_to));
+            due = open.len().min(READ_ON);
+            let end = open.first().and_then(|log| log.read_to.clone());
+            ahead.sort_by(|(one, _), (other, _)| order.compare(one, other));
+            let known = ahead.partition_point(|(place, _)| {
+                let is_before = |end: &String| order.compare(&place.0, end).is_le();
+                end.as_ref().is_none_or(is_before)
+            });
+            scanned += known;
+            for (place, row) in ahead.drain(..known) {
+                let attempt = read_attempt(row)?;
                 if filter.takes(&attempt) {
                     // One more than fits: it is the next page's.
                     if taken.len() == limit {
@@ -343,11 +328,36 @@ impl Store {
                 last = Some(place);
             }
             // All that is not behind it was looked at, be it expired or not.
-            last = end.map(|end| (end, if newest_first { "" } else { "~" }.to_owned()));
+            let edge = if newest_first { "" } else { "~" };
+            last = end.map(|end| (end, edge.to_owned()));
             if last.is_none() || scanned >= SCANNED_PER_PAGE {
                 return Ok((taken, last.map(position)));
             }
         }
+    }
+
+    /// Reads up to `chunk` rows more of a log.
+    async fn read_on(
+        &self,
+        log: &mut OpenLog,
+        newest_first: bool,
+        chunk: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let page = self.query(Query {
+            range: Range::Between(&log.from, &log.to),
+            newest_first,
+            limit: Some(chunk),
+            after: log.after.take(),
+            ..Query::of(&log.pk)
+        });
+        let page = page.await?;
+        let read_to = page
+            .after
+            .as_ref()
+            .and_then(|key| key.get("sk")?.as_s().ok());
+        log.read_to = read_to.cloned();
+        log.after = page.after;
+        Ok(page.rows)
     }
 
     /// The newest entries of a webhook that count for disable rules and were due since `since_ms`: at least `limit` of them,
@@ -399,14 +409,55 @@ pub struct Log {
     pub since_ms: u64,
 }
 
+/// A partition of a log while several are read as one list.
+struct OpenLog {
+    pk: String,
+    from: String,
+    to: String,
+    /// Where it is read on; `None` at first, and at its end.
+    after: Option<Item>,
+    /// The sort key of that.
+    read_to: Option<String>,
+}
+
+/// The partitions of these logs that may have entries behind the place `last`.
+fn open_logs(
+    logs: &[Log],
+    filter: &LogFilter,
+    until: &str,
+    last: Option<&Place>,
+    newest_first: bool,
+) -> Vec<OpenLog> {
+    let key = last.map(|(key, _)| key.as_str());
+    let shards = filter.shards();
+    let open = logs.iter().flat_map(|log| {
+        let since = time(filter.least_ms().max(log.since_ms));
+        let (from, to) = match key {
+            Some(key) if newest_first => (since, until.min(key)),
+            Some(key) => (since.max(key.to_owned()), until),
+            None => (since, until),
+        };
+        shards.iter().map(move |shard| OpenLog {
+            pk: partition(&log.tenant, &log.webhook, *shard),
+            from: from.clone(),
+            to: to.to_owned(),
+            after: None,
+            read_to: None,
+        })
+    });
+    // DynamoDB refuses a range whose ends are the wrong way round.
+    open.filter(|log| log.from <= log.to).collect()
+}
+
 /// An entry's place in the logs of several webhooks: its sort key and whose it is.
 type Place = (String, String);
 
-fn place_of(attempt: &Attempt) -> Place {
-    let DeliveryKey {
-        tenant, webhook, ..
-    } = &attempt.key.delivery;
-    (sort_key(&attempt.key), format!("{tenant}/{webhook}"))
+fn place_of(row: &Row) -> Result<Place, StoreError> {
+    let whose = row.parsed("pk", |pk| {
+        let mut parts = pk.split('#').skip(1);
+        Some(format!("{}/{}", parts.next()?, parts.next()?))
+    })?;
+    Ok((row.parsed("sk", |sk| Some(sk.to_owned()))?, whose))
 }
 
 fn position((key, whose): Place) -> String {
