@@ -113,7 +113,8 @@ pub fn packed(tag: &HeaderValue) -> Option<HeaderValue> {
 /// Whether two tags are of the same answer, packed or not.
 fn is_same(one: &str, other: &str) -> bool {
     fn start(tag: &str) -> Option<&str> {
-        tag.strip_suffix(PACKED).or(tag.strip_suffix('"'))
+        let packed = tag.strip_suffix(PACKED);
+        packed.or_else(|| tag.strip_suffix('"'))
     }
     start(one).is_some_and(|one| start(other) == Some(one))
 }

@@ -125,11 +125,6 @@ async fn what_is_no_request_to_this_server_is_refused_in_the_usual_form() {
             "expectation_failed",
         ),
         (
-            "host: localhost\r\ncontent-encoding: gzip\r\n",
-            415,
-            "unsupported_encoding",
-        ),
-        (
             &format!("host: localhost\r\nx: {long}\r\n"),
             431,
             "headers_too_large",
