@@ -42,6 +42,11 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
+    /// Whether it has the body that challenges have without a `[challenge]`.
+    fn has_default_body(&self) -> bool {
+        self.method == Method::POST && self.query.is_empty() && self.body.is_none()
+    }
+
     /// Whether the endpoint gets the secret itself.
     pub(super) fn sends_secret(&self) -> bool {
         let query = self.query.iter().map(|(_, template)| template);
@@ -96,31 +101,29 @@ impl Dialect {
         input: &SignInput<'_>,
         token: &str,
     ) -> Result<ChallengeRequest, HeaderFault> {
-        let Some(shape) = &self.challenge else {
-            let node = default_body();
-            let (mut headers, body) = self.posted(input, &node, token)?;
+        let shape = self.challenge.as_ref();
+        if shape.is_some_and(Challenge::sends_secret) && KeyPair::parse(input.secret).is_some() {
+            return Err(HeaderFault::Secret(SecretFault::KeyPair));
+        }
+        let (mut headers, body) = match self.challenge_root() {
+            Some(root) => self.posted(input, &root, token)?,
+            None => (
+                vec![(http::header::USER_AGENT, self.user_agent().clone())],
+                Vec::new(),
+            ),
+        };
+        if self.has_token_header() {
             let value = HeaderValue::from_str(token);
             let value = value.map_err(|_| HeaderFault::Value(TOKEN_HEADER))?;
             headers.push((TOKEN_HEADER, value));
+        }
+        let Some(shape) = shape else {
             return Ok(ChallengeRequest {
                 method: Method::POST,
                 url: input.url.to_owned(),
                 headers,
                 body,
             });
-        };
-        if shape.sends_secret() && KeyPair::parse(input.secret).is_some() {
-            return Err(HeaderFault::Secret(SecretFault::KeyPair));
-        }
-        let (mut headers, body) = match (&shape.method, &shape.body) {
-            (&Method::POST, Some(node)) => self.posted(input, node, token)?,
-            (&Method::POST, None) if shape.query.is_empty() => {
-                self.posted(input, &default_body(), token)?
-            }
-            _ => (
-                vec![(http::header::USER_AGENT, self.user_agent().clone())],
-                Vec::new(),
-            ),
         };
         let stored = Stored::read(b"");
         let known = Known {
@@ -159,6 +162,71 @@ impl Dialect {
         })
     }
 
+    /// Why receivers cannot verify the challenge as they verify deliveries; `None` where they can, or where deliveries prove nothing
+    /// either.
+    #[cfg(any(feature = "receive", test))]
+    #[must_use]
+    pub fn unsigned_challenge(&self) -> Option<String> {
+        if self.proves_nothing() {
+            return None;
+        }
+        let Some(root) = self.challenge_root() else {
+            let method = self.challenge.as_ref().map(|shape| &shape.method);
+            return Some(match method {
+                Some(method) if *method != Method::POST => format!("a {method} has no signature"),
+                _ => "it has no body, and so no signature".to_owned(),
+            });
+        };
+        let lacking = self.lacks(&root)?;
+        Some(format!(
+            "its body has no `{lacking}`, which deliveries are verified with"
+        ))
+    }
+
+    /// What the challenge's body is made of; `None` where it has none.
+    fn challenge_root(&self) -> Option<Cow<'_, Node>> {
+        match &self.challenge {
+            Some(Challenge {
+                body: Some(node), ..
+            }) => Some(Cow::Borrowed(node)),
+            Some(shape) if !shape.has_default_body() => None,
+            _ => Some(Cow::Owned(self.default_root())),
+        }
+    }
+
+    /// A body that names the challenge, or a delivery's where that is needed to verify it.
+    fn default_root(&self) -> Node {
+        let plain = default_body();
+        match self.lacks(&plain) {
+            None => plain,
+            Some(_) => self.envelope.root.asking(),
+        }
+    }
+
+    /// What receivers verify deliveries with, and a body of `root` with a delivery's headers does not have.
+    fn lacks(&self, root: &Node) -> Option<Value> {
+        let in_body = root.values();
+        let is_proof = |value: &&Value| matches!(value, Value::SignatureOf(_) | Value::Secret);
+        let mut proofs = self.envelope.root.values().into_iter().filter(is_proof);
+        if let Some(proof) = proofs.find(|proof| !in_body.contains(proof)) {
+            return Some(proof.clone());
+        }
+        let mut signatures = self.headers.signatures.iter();
+        // What an event lacks is signed as an empty text.
+        signatures.find_map(|signature| {
+            self.headers
+                .untold(signature, root)
+                .filter(|value| !matches!(value, Value::Metadata(_)))
+                .cloned()
+        })
+    }
+
+    /// Whether the token is in a header of Rung's own.
+    fn has_token_header(&self) -> bool {
+        let shape = self.challenge.as_ref();
+        shape.is_none_or(|shape| shape.has_default_body() && shape.headers.is_empty())
+    }
+
     /// Whether an answer shows that the endpoint has understood the challenge.
     #[must_use]
     pub fn proves_challenge(&self, token: &str, headers: &HeaderMap, body: &[u8]) -> bool {
@@ -195,11 +263,14 @@ impl Dialect {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Option<ChallengeAnswer> {
+        let in_header = match self.has_token_header() {
+            true => Some(text(headers, &TOKEN_HEADER)?.to_owned()),
+            false => None,
+        };
         let Some(shape) = &self.challenge else {
-            let token = text(headers, &TOKEN_HEADER)?.to_owned();
             return Some(ChallengeAnswer {
                 header: None,
-                body: token,
+                body: in_header?,
             });
         };
         if *method != shape.method {
@@ -214,11 +285,11 @@ impl Dialect {
             template.read(text(headers, name)?, None, &mut told)?;
         }
         let in_body = || {
-            let node = shape.body.clone().unwrap_or_else(default_body);
-            self.challenge_envelope(&node).text_of(body, &Value::Token)
+            let root = self.challenge_root()?;
+            self.challenge_envelope(&root).text_of(body, &Value::Token)
         };
         let token = told_of(&told, &Value::Token).map(str::to_owned);
-        let token = token.or_else(in_body);
+        let token = in_header.or(token).or_else(in_body);
         let header = match &shape.proof {
             Proof::Body => None,
             Proof::Header { name, value } => {
@@ -239,7 +310,7 @@ impl Dialect {
             script: self.envelope.script,
             numbers: UnstableNumbers::Keep,
             limit_bytes: LIMIT_BYTES,
-            kept: Vec::new(),
+            kept: self.envelope.kept.clone(),
         }
     }
 
@@ -251,11 +322,12 @@ impl Dialect {
         token: &str,
     ) -> Result<(Fields, Vec<u8>), HeaderFault> {
         let envelope = self.challenge_envelope(node);
+        let time_ms = i64::try_from(input.time_ms).unwrap_or(i64::MAX);
         let facts = EventFacts {
             id: input.event_id,
             event_type: CHALLENGE_TYPE,
             data: &Json::empty(),
-            time: Timestamp::UNIX_EPOCH,
+            time: Timestamp::from_millisecond(time_ms).unwrap_or_default(),
             is_time_given: false,
             request_id: "",
             metadata: None,

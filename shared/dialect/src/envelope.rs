@@ -162,6 +162,43 @@ impl Node {
         values
     }
 
+    /// The same for a challenge: where the data would be stands its token.
+    pub(super) fn asking(&self) -> Self {
+        const KEY: &str = "challenge";
+        let token = || {
+            Slot::Member(Field {
+                key: KEY.to_owned(),
+                node: Self::Value(Value::Token),
+            })
+        };
+        match self {
+            Self::Data => Self::Object {
+                slots: vec![token()],
+                with_metadata: false,
+            },
+            Self::Object {
+                slots,
+                with_metadata,
+            } => {
+                let is_taken = fields(slots).any(|field| field.key == KEY);
+                let asking = slots.iter().filter_map(|slot| match slot {
+                    Slot::Member(field) => Some(Slot::Member(Field {
+                        key: field.key.clone(),
+                        node: field.node.asking(),
+                    })),
+                    Slot::DataMembers => (!is_taken).then(token),
+                });
+                Self::Object {
+                    slots: asking.collect(),
+                    with_metadata: *with_metadata,
+                }
+            }
+            Self::List(elements) => Self::List(elements.iter().map(Self::asking).collect()),
+            Self::Json(inner) => Self::Json(Box::new(inner.asking())),
+            other => other.clone(),
+        }
+    }
+
     /// Whether the data, or something of it, is in it.
     pub(super) fn has_data(&self) -> bool {
         let mut has_data = false;

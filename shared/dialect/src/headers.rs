@@ -1,6 +1,6 @@
 //! The header fields of a POST: fixed ones, the dialect's own, its signatures, and those of Standard Webhooks 1.0.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use http::{
     HeaderName, HeaderValue,
@@ -9,12 +9,13 @@ use http::{
 
 use super::{
     attempt::{Known, SignInput},
+    envelope::Node,
     key_pair::KeyPair,
     secret::{SecretFault, shared_key},
     signature::{Signature, standard_webhooks},
     stored::Stored,
     template::Template,
-    value::Value,
+    value::{TimeForm, Value},
 };
 
 pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -94,6 +95,23 @@ impl Headers {
             Some((header, signature.algorithm.scheme()))
         });
         signatures.chain(templates)
+    }
+
+    /// What `signature` covers, and neither a header nor a body of `root` says to receivers, who cannot know it otherwise.
+    pub(super) fn untold<'a>(&self, signature: &'a Signature, root: &Node) -> Option<&'a Value> {
+        let own = self.own.iter().flat_map(|(_, template)| template.values());
+        let told = own.chain(signature.value.values()).chain(root.values());
+        let told: HashSet<&Value> = told.collect();
+        let is_told = |value: &Value| {
+            let by_standard = match value {
+                Value::Id => true,
+                Value::AttemptTime(form) => *form == TimeForm::UnixSeconds,
+                _ => false,
+            };
+            told.contains(value) || self.standard_webhooks && by_standard
+        };
+        let mut covered = signature.signed.values();
+        covered.find(|value| value.must_be_told() && !is_told(value))
     }
 
     fn scheme_of(&self, name: &str) -> &'static str {

@@ -492,19 +492,22 @@ async fn sign_and_verify_ask_for_the_url_that_is_signed() {
 /// By GET, which nothing signs, and by POST, signed like a delivery.
 #[tokio::test]
 async fn listen_answers_challenges_as_their_dialects_shape_them() {
-    let (dropbox, zoom) = (vendors("dropbox"), vendors("zoom"));
-    let rung = rung(&["--dialect", &dropbox, "--dialect", &zoom]).await;
-    let secret = "your_webhook_secret_key";
-    let flags = [
-        "--dialect",
-        &dropbox,
-        "--dialect",
-        &zoom,
-        "--secret",
-        secret,
+    let shaped = [
+        ("dropbox", "GET"),
+        ("zoom", "POST"),
+        ("mailgun", "POST"),
+        ("adyen", "POST"),
     ];
+    let files = shaped.map(|(dialect, _)| vendors(dialect));
+    let named: Vec<&str> = files
+        .iter()
+        .flat_map(|file| ["--dialect", file.as_str()])
+        .collect();
+    let rung = rung(&named).await;
+    let secret = "0123456789abcdef0123456789abcdef";
+    let flags = [&*named, &["--secret", secret]].concat();
     let mut listening = Listening::start(&flags).await;
-    for (dialect, method) in [("dropbox", "GET"), ("zoom", "POST")] {
+    for (dialect, method) in shaped {
         let tenant = Tenant::create(&rung, dialect, dialect).await;
         let webhook = tenant
             .webhook_with(

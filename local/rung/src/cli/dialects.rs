@@ -154,7 +154,7 @@ fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode
             (Ok(dialect), true) => {
                 json_line(
                     out,
-                    &json!({ "file": file, "ok": true, "name": dialect.name }),
+                    &json!({ "file": file, "ok": true, "name": dialect.name, "notes": notes(dialect) }),
                 )?;
             }
             (Err(Unusable { problem, mistakes }), true) => {
@@ -163,13 +163,18 @@ fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode
                     json!({ "file": file, "ok": false, "problem": problem, "mistakes": mistakes });
                 json_line(out, &told)?;
             }
-            (Ok(dialect), false) => writeln!(
-                out,
-                "{} {file}: {}, {}",
-                paint(GOOD, "✔"),
-                paint(NAME, dialect.name.as_str()),
-                types(dialect)
-            )?,
+            (Ok(dialect), false) => {
+                writeln!(
+                    out,
+                    "{} {file}: {}, {}",
+                    paint(GOOD, "✔"),
+                    paint(NAME, dialect.name.as_str()),
+                    types(dialect)
+                )?;
+                for note in notes(dialect) {
+                    writeln!(out, "  {}", paint(QUIET, note))?;
+                }
+            }
             (Err(Unusable { problem, mistakes }), false) => {
                 if mistakes.is_empty() {
                     writeln!(out, "{} {problem}", paint(BAD, "✘"))?;
@@ -184,6 +189,15 @@ fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode
         }
     }
     Ok(code)
+}
+
+/// What is no mistake, and good to know.
+fn notes(dialect: &Dialect) -> Vec<String> {
+    let unsigned = dialect.unsigned_challenge();
+    let notes = unsigned.into_iter().map(|reason| {
+        format!("note: receivers cannot verify the challenge as they verify deliveries: {reason}")
+    });
+    notes.collect()
 }
 
 /// Why a file cannot be used.

@@ -6,10 +6,11 @@ use super::{envelope, uses};
 use crate::{
     Dialect,
     document::{Table, Text},
+    envelope::Node,
     fault::Faults,
     key_pair::PairKind,
     signature::{Algorithm, Signature},
-    value::{TimeForm, Value},
+    value::Value,
 };
 
 /// How old a signed time may be where a file does not say it, in milliseconds: what Standard Webhooks and Stripe recommend.
@@ -112,7 +113,9 @@ fn check_algorithms(file: &Table<'_>, faults: &Faults) {
 /// Signatures are used by names that there are, and a body has none that covers it.
 fn check_names(file: &Table<'_>, dialect: &Dialect, faults: &Faults) {
     let signatures = &dialect.headers.signatures;
-    let in_body: HashSet<_> = names(dialect.envelope.root.values().into_iter()).collect();
+    let asked = dialect.challenge.iter().flat_map(|shape| &shape.body);
+    let bodies = std::iter::once(&dialect.envelope.root).chain(asked);
+    let in_body: HashSet<_> = names(bodies.flat_map(Node::values)).collect();
     let sent = uses::sent(file);
     let used: HashSet<_> = names(sent.iter().map(|(_, value)| value)).collect();
     let written: HashSet<&str> = file
@@ -164,26 +167,7 @@ fn names<'a>(values: impl Iterator<Item = &'a Value>) -> impl Iterator<Item = &'
 
 /// Whether the request says each value that its signature covers.
 fn check_told(dialect: &Dialect, signature: &Signature, signed: Text<'_>, faults: &Faults) {
-    let headers = &dialect.headers;
-    let own = headers
-        .own
-        .iter()
-        .flat_map(|(_, template)| template.values());
-    let in_value = signature.value.values();
-    let in_body = dialect.envelope.root.values();
-    let told: HashSet<&Value> = own.chain(in_value).chain(in_body).collect();
-    let is_told = |value: &Value| {
-        let by_standard = match value {
-            Value::Id => true,
-            Value::AttemptTime(form) => *form == TimeForm::UnixSeconds,
-            _ => false,
-        };
-        told.contains(value) || headers.standard_webhooks && by_standard
-    };
-    let untold = signature
-        .signed
-        .values()
-        .find(|value| value.must_be_told() && !is_told(value));
+    let untold = dialect.headers.untold(signature, &dialect.envelope.root);
     if let Some(value) = untold {
         let reason = format!(
             "the signature covers `{{{value}}}`, which no header and no member of the body has: receivers cannot make it anew"

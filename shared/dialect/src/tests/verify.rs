@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::builtin;
 use crate::{
-    Dialect, Dialects, EventFacts, Reading, SignInput, SignatureFault, Verified, VerifyInput,
+    ChallengeRequest, Dialect, Dialects, EventFacts, Reading, SignInput, SignatureCheck,
+    SignatureFault, Verified, VerifyInput,
 };
 
 const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -472,6 +473,149 @@ fn a_challenge_of_any_shape_is_answered_so_that_it_is_met() {
             br#"{"event":"a","payload":{},"event_ts":1}"#,
         );
         assert_eq!(none, None, "{name}");
+    }
+}
+
+/// The challenge of every dialect holds for whoever verifies all that comes, but where the dialect shapes it otherwise.
+#[test]
+fn a_challenge_verifies_as_deliveries_do_wherever_a_dialect_can_say_it() {
+    let mut unsigned = Vec::new();
+    let files = deliveries().into_iter().map(|(dialect, ..)| dialect);
+    let builtin = Dialects::builtin();
+    let all = files.chain(builtin.iter().map(|dialect| Dialect::clone(dialect)));
+    for dialect in all {
+        if let Some(reason) = dialect.unsigned_challenge() {
+            unsigned.push(format!("{}: {reason}", dialect.name));
+            continue;
+        }
+        let secret = dialect.new_secret([1; 32]);
+        let asked = challenge(&dialect, &secret);
+        let headers = HeaderMap::from_iter(asked.headers);
+        for check in verified(&dialect, &headers, &asked.body, &secret) {
+            assert!(check.result.is_ok(), "{}: {check:?}", dialect.name);
+        }
+        let answer = dialect.answer_to_challenge(&asked.method, "", &headers, &asked.body);
+        assert_eq!(answer.unwrap().body, "t0k-en", "{}", dialect.name);
+    }
+    unsigned.sort();
+    assert_eq!(unsigned, [""; 0]);
+}
+
+fn challenge(dialect: &Dialect, secret: &str) -> ChallengeRequest {
+    let input = SignInput {
+        event_id: "evt_1",
+        webhook_id: "wh_1",
+        tenant: "acme",
+        url: "https://example.com/hook",
+        secret,
+        time_ms: NOW_S * 1000,
+        ..SignInput::default()
+    };
+    dialect.challenge(&input, "t0k-en").unwrap()
+}
+
+fn verified(
+    dialect: &Dialect,
+    headers: &HeaderMap,
+    body: &[u8],
+    secret: &str,
+) -> Vec<SignatureCheck> {
+    dialect.verify(&VerifyInput {
+        headers,
+        body,
+        method: "POST",
+        url: "https://example.com/hook",
+        tenant: "acme",
+        webhook_id: "wh_1",
+        secrets: &[secret.to_owned()],
+        now_s: NOW_S,
+        tolerance_s: 300,
+    })
+}
+
+/// What a receiver verifies with stands in the body: the challenge is a delivery then, with the token where the data would be.
+#[test]
+fn a_challenge_has_the_envelope_where_the_proof_is_in_the_body() {
+    let of = |envelope: &str, rest: &str| {
+        let text = format!(
+            "name = \"own\"\nstandard_webhooks = false\n{envelope}\nany_type = {{ example = \"x\", sample = \"{{}}\" }}\n{rest}"
+        );
+        let dialects = Dialects::builtin().with_file("own.toml", &text).unwrap();
+        Dialect::clone(dialects.get("own").unwrap())
+    };
+    const SIGNED: &str = "[[signature]]\nalgorithm = \"hmac-sha256\"\nencoding = \"hex\"";
+    for (envelope, signature, body) in [
+        // An id that the body alone has.
+        (
+            "envelope = [{ key = \"id\", from = \"id\" }, { key = \"data\", from = \"data\" }]",
+            "header = \"X-S\"\nsigned = \"{id}\"",
+            r#"{"id":"evt_1","data":{"challenge":"t0k-en"}}"#,
+        ),
+        // Of the event's own time, which is the challenge's.
+        (
+            "envelope = [{ key = \"at\", from = \"time_unix_seconds\" }, { from = \"data_members\" }]",
+            "header = \"X-S\"\nsigned = \"{time_unix_seconds}\"\ntolerance = \"any\"",
+            r#"{"at":1696680000,"challenge":"t0k-en"}"#,
+        ),
+        // A form, whose member has the name of the token.
+        (
+            "body = \"form\"\nenvelope = [{ key = \"challenge\", from = \"signature.s\" }, { from = \"data_members\" }]",
+            "name = \"s\"\nsigned = \"{secret}\"",
+            "challenge=",
+        ),
+        // A header covers the body: nothing is to be said in it.
+        (
+            "envelope = [{ key = \"id\", from = \"id\" }, { key = \"data\", from = \"data\" }]",
+            "header = \"X-S\"\nsigned = \"{body}\"",
+            r#"{"type":"webhook.challenge","challenge":"t0k-en"}"#,
+        ),
+    ] {
+        let own = of(envelope, &format!("{SIGNED}\n{signature}"));
+        assert_eq!(own.unsigned_challenge(), None, "{envelope}");
+        let secret = "a secret of many characters";
+        let asked = challenge(&own, secret);
+        let sent = String::from_utf8(asked.body.clone()).unwrap();
+        assert!(sent.starts_with(body), "{sent}");
+        let headers = HeaderMap::from_iter(asked.headers);
+        let checks = verified(&own, &headers, &asked.body, secret);
+        assert_eq!(checks.len(), 1);
+        assert!(checks[0].result.is_ok(), "{checks:?}");
+        assert_eq!(headers["rung-challenge"], "t0k-en");
+    }
+}
+
+/// A shape of the dialect's own may leave no room for what proves its deliveries.
+#[test]
+fn a_challenge_that_cannot_be_verified_says_why() {
+    for (challenge, reason) in [
+        (
+            "method = \"GET\"\nquery = { c = \"{token}\" }",
+            Some("a GET has no signature"),
+        ),
+        (
+            "query = { c = \"{token}\" }",
+            Some("it has no body, and so no signature"),
+        ),
+        (
+            "body = [{ key = \"c\", from = \"token\" }]",
+            Some("its body has no `signature.s`, which deliveries are verified with"),
+        ),
+        (
+            "body = [{ key = \"c\", from = \"token\" }, { key = \"s\", from = \"signature.s\" }]",
+            Some("its body has no `attempt_id`, which deliveries are verified with"),
+        ),
+        (
+            "body = [{ key = \"c\", from = \"token\" }, { key = \"s\", from = \"signature.s\" }, { key = \"a\", from = \"attempt_id\" }]",
+            None,
+        ),
+        ("answer_header = \"X-Agreed\"", None),
+    ] {
+        let text = format!(
+            "name = \"own\"\nstandard_webhooks = false\nenvelope = [{{ key = \"s\", from = \"signature.s\" }}, {{ key = \"a\", from = \"attempt_id\" }}, {{ key = \"d\", from = \"data\" }}]\nany_type = {{ example = \"x\", sample = \"{{}}\" }}\n[[signature]]\nalgorithm = \"hmac-sha256\"\nencoding = \"hex\"\nname = \"s\"\nsigned = \"{{attempt_id}}\"\n[challenge]\n{challenge}"
+        );
+        let dialects = Dialects::builtin().with_file("own.toml", &text).unwrap();
+        let told = dialects.get("own").unwrap().unsigned_challenge();
+        assert_eq!(told.as_deref(), reason, "{challenge}");
     }
 }
 

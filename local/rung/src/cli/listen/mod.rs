@@ -266,8 +266,9 @@ impl Listener {
         let told = dialect.map(|dialect| dialect.read(&arrival.headers, &arrival.body));
         let told = told.unwrap_or_default();
         let challenge = self.challenge(&arrival);
-        // A challenge by another method than a delivery's has no signature.
-        let is_signed = challenge.is_none() || arrival.method == Method::POST;
+        // Not every dialect signs its challenge as it signs deliveries.
+        let is_signed = challenge.is_none()
+            || dialect.is_some_and(|dialect| dialect.unsigned_challenge().is_none());
         let url = self.url_of(&arrival);
         let checks = dialect
             .filter(|_| is_signed && !self.secrets.is_empty())
