@@ -211,8 +211,17 @@ impl Course<'_> {
                         body: &delivery.body,
                         ..*input
                     };
-                    self.genuine(oddity.check(), &input).await?;
-                    return Ok(());
+                    // What cannot be signed is for the attempt to say.
+                    let request = dialect.request(&input);
+                    if request.is_ok_and(|request| !oddity.is_in(&request.body)) {
+                        let name = &dialect.name;
+                        format!(
+                            "{name} sends some members of the data alone, so this is not in the body"
+                        )
+                    } else {
+                        self.genuine(oddity.check(), &input).await?;
+                        return Ok(());
+                    }
                 }
                 Err(refusal) => refusal.to_string(),
             }

@@ -57,6 +57,16 @@ impl Oddity {
             Self::Empty => Json::empty(),
         }
     }
+
+    /// Whether `body` has it: a dialect may send some members of the data alone. Names of members stand in each body as they are.
+    pub(crate) fn is_in(self, body: &[u8]) -> bool {
+        let name: &[u8] = match self {
+            Self::Unicode => b"rung_text",
+            Self::Numbers => b"rung_numbers",
+            Self::Empty => return true,
+        };
+        body.windows(name.len()).any(|part| part == name)
+    }
 }
 
 /// The data with more members.
@@ -66,6 +76,23 @@ fn with(data: &Json, more: &str) -> Json {
     let kept = members.iter().filter(|(name, _)| more.get(name).is_none());
     let more = more.as_object().unwrap_or_default();
     Json::Object(kept.chain(more).cloned().collect())
+}
+
+/// The same data with each value changed.
+fn altered(data: &Json) -> Json {
+    match data {
+        Json::Null => Json::Bool(true),
+        Json::Bool(value) => Json::Bool(!value),
+        Json::Number(number) if &**number == "1" => Json::Number("2".into()),
+        Json::Number(_) => Json::Number("1".into()),
+        Json::String(text) => Json::String(format!("{text}-rung")),
+        Json::Array(elements) => Json::Array(elements.iter().map(altered).collect()),
+        Json::Object(members) => {
+            let members = members.iter();
+            let altered = members.map(|(name, value)| (name.clone(), altered(value)));
+            Json::Object(altered.collect())
+        }
+    }
 }
 
 /// A delivery that nobody has sent.
@@ -170,10 +197,7 @@ impl<'a> Forger<'a> {
             places.any(|header| header == Some(name))
         };
         let forged = match forgery {
-            Forgery::Body => SignedRequest {
-                body: self.changed_body()?,
-                ..genuine
-            },
+            Forgery::Body => return self.changed_body(genuine),
             Forgery::Secret => {
                 let other = self.other_secret();
                 let input = SignInput {
@@ -201,19 +225,46 @@ impl<'a> Forger<'a> {
         };
         if all_hold(&self.checks(&forged)) {
             let what = match forgery {
-                Forgery::Old => "time",
-                _ => "body",
+                Forgery::Old => "does not sign the time",
+                _ => "signs nothing with the secret",
             };
-            return Err(format!("{} does not sign the {what}", dialect.name));
+            return Err(format!("{} {what}", dialect.name));
         }
         Ok(forged)
     }
 
-    /// The body of the same event with other data.
-    fn changed_body(&self) -> Result<Cow<'a, [u8]>, String> {
+    /// The same with a body that is another one, and no longer what is signed: with one more member of the data, or with other values
+    /// where a member more is not sent or not signed.
+    fn changed_body(&self, genuine: SignedRequest<'a>) -> Result<SignedRequest<'a>, String> {
+        let mut forged = genuine.clone();
+        let mut is_changed = false;
+        for data in [
+            with(self.sample, r#"{"rung_changed":true}"#),
+            altered(self.sample),
+        ] {
+            forged.body = self.body_with(&data)?;
+            if forged.body == genuine.body {
+                continue;
+            }
+            if !all_hold(&self.checks(&forged)) {
+                return Ok(forged);
+            }
+            is_changed = true;
+        }
+        let dialect = &self.dialect.name;
+        Err(match is_changed {
+            true => format!("{dialect} does not sign the body"),
+            false => {
+                let event_type = self.input.event_type;
+                format!("the body has nothing of the sample of {event_type} that could be changed")
+            }
+        })
+    }
+
+    /// The body of an event with other data.
+    fn body_with(&self, data: &Json) -> Result<Cow<'a, [u8]>, String> {
         let input = &self.input;
-        let data = with(self.sample, r#"{"rung_changed":true}"#);
-        let changed = Delivery::new(self.clock, self.dialect, input.event_type, &data);
+        let changed = Delivery::new(self.clock, self.dialect, input.event_type, data);
         let changed = changed.map_err(|refusal| refusal.to_string())?;
         let input = SignInput {
             body: &changed.body,
@@ -256,4 +307,95 @@ impl<'a> Forger<'a> {
 /// Whether there are signatures, and all of them hold.
 fn all_hold(checks: &[SignatureCheck]) -> bool {
     !checks.is_empty() && checks.iter().all(|check| check.result.is_ok())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use rung_base::clock::SystemClock;
+    use rung_dialect::Dialects;
+
+    use super::*;
+
+    const BODY: &str = "\"{body}\"";
+
+    /// What a forged body is in a dialect with this envelope, or why there is none.
+    fn changed(envelope: &str, signed: &str) -> Result<String, String> {
+        let file = format!(
+            "name = \"own\"\nstandard_webhooks = false\n{envelope}\n[[signature]]\nalgorithm = \"hmac-sha256\"\nencoding = \"hex\"\nheader = \"X-S\"\nsigned = {signed}\n[any_type]\nexample = \"a.b\"\nsample = '{{\"id\": \"tr_1\", \"n\": 1}}'"
+        );
+        let dialects = Dialects::builtin().with_file("own.toml", &file).unwrap();
+        let dialect = dialects.get("own").unwrap();
+        let sample = dialect.catalogue.sample("a.b").unwrap();
+        let delivery = Delivery::new(&SystemClock, dialect, "a.b", sample).unwrap();
+        let forger = Forger {
+            dialect,
+            input: SignInput {
+                event_id: &delivery.event_id,
+                event_type: "a.b",
+                body: &delivery.body,
+                secret: "a secret of many characters",
+                ..SignInput::default()
+            },
+            sample,
+            clock: &SystemClock,
+        };
+        let forged = forger.forged(Forgery::Body)?;
+        assert!(!all_hold(&forger.checks(&forged)));
+        Ok(String::from_utf8(forged.body.into_owned()).unwrap())
+    }
+
+    #[test]
+    fn a_forged_body_is_another_one_whatever_the_envelope_has_of_the_data() {
+        for (envelope, signed, body) in [
+            (
+                "envelope = [{ from = \"data_members\" }]",
+                BODY,
+                r#"{"id":"tr_1","n":1,"rung_changed":true}"#,
+            ),
+            // A member alone: one more is not sent.
+            (
+                "envelope = [{ key = \"id\", from = \"data.id\" }]",
+                BODY,
+                r#"{"id":"tr_1-rung"}"#,
+            ),
+            (
+                "body = \"form\"\nenvelope = [{ key = \"n\", from = \"data.n\" }]",
+                BODY,
+                "n=2",
+            ),
+            // Of all that is sent, one member is signed.
+            (
+                "envelope = [{ from = \"data_members\" }]",
+                "\"{data.id}\"",
+                r#"{"id":"tr_1-rung","n":2}"#,
+            ),
+        ] {
+            assert_eq!(changed(envelope, signed), Ok(body.to_owned()), "{envelope}");
+        }
+    }
+
+    #[test]
+    fn where_no_body_can_be_forged_the_reason_is_the_true_one() {
+        assert_eq!(
+            changed("envelope = [{ key = \"x\", from = \"data.x\" }]", BODY),
+            Err("the body has nothing of the sample of a.b that could be changed".to_owned())
+        );
+        assert_eq!(
+            changed("envelope = [{ from = \"data_members\" }]", "\"{url}\""),
+            Err("own does not sign the body".to_owned())
+        );
+    }
+
+    #[test]
+    fn odd_data_is_in_the_bodies_that_have_its_members() {
+        let sample = Json::empty();
+        for oddity in [Oddity::Unicode, Oddity::Numbers] {
+            let data = oddity.data(&sample, false);
+            let name = &data.as_object().unwrap()[0].0;
+            let body = format!("payload=%7B%22{name}%22%3A");
+            assert!(oddity.is_in(body.as_bytes()), "{oddity:?}");
+            assert!(!oddity.is_in(br#"{"id":"tr_1"}"#), "{oddity:?}");
+        }
+    }
 }
