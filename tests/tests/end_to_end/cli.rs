@@ -145,6 +145,10 @@ async fn demo_plays_every_dialect_and_a_failing_receiver() {
     for delivery in deliveries {
         let signatures = delivery["signatures"].as_array().unwrap();
         assert!(!signatures.is_empty(), "{delivery}");
+        assert!(
+            delivery["headers"]["Content-Type"].is_string(),
+            "{delivery}"
+        );
         for signature in signatures {
             assert_eq!(signature["verified"], true, "{delivery}");
         }
@@ -253,7 +257,7 @@ async fn the_secret_may_come_from_the_environment() {
     let signed = with_env(&["sign", "--dialect", "bharatcart"]).await;
     let signature = signed
         .lines()
-        .find(|line| line.starts_with("x-webhook-signature: "))
+        .find(|line| line.starts_with("X-Webhook-Signature: "))
         .unwrap();
     let verified = with_env(&["verify", "--dialect", "bharatcart", "--header", signature]).await;
     assert!(verified.contains("verified as bharatcart"), "{verified}");
@@ -289,7 +293,7 @@ async fn secrets_come_from_files_and_lines() {
         let signature = |stdout: &str| {
             let mut lines = stdout.lines().map(str::to_owned);
             lines
-                .find(|line| line.starts_with("x-webhook-signature: "))
+                .find(|line| line.starts_with("X-Webhook-Signature: "))
                 .unwrap()
         };
         let header = &signature(&signed.stdout);
@@ -339,7 +343,7 @@ async fn what_sign_cannot_know_it_asks_for() {
     let mut args = args.to_vec();
     args.extend(["--type", "card.created"]);
     let done = run(&args, "no JSON").await.ok();
-    assert!(done.stdout.contains("x-patra-event: card.created\n"));
+    assert!(done.stdout.contains("X-Patra-Event: card.created\n"));
 
     let done = run(&["sign", "--dialect", "reward", "--secret", "plain"], "{}").await;
     assert_eq!((done.code, done.stdout.as_str()), (Some(1), ""));
@@ -447,7 +451,9 @@ async fn sign_and_verify_ask_for_the_url_that_is_signed() {
 
     let signed = run(&[&sign[..], &url].concat(), "{}").await.ok().stdout;
     let mut lines = signed.lines();
-    let header = lines.find(|line| line.starts_with("x-square-")).unwrap();
+    let header = lines
+        .find(|line| line.starts_with("X-Square-HmacSha256-"))
+        .unwrap();
     let verify = [
         "verify",
         "--dialect",
@@ -575,7 +581,8 @@ async fn listen_forwards_and_answers_what_was_answered() {
     let to = behind.url("/hooks?from=rung");
     let mut listening = Listening::start(&["--forward", &to]).await;
     let tenant = Tenant::create(&rung, "acme", "odin").await;
-    let webhook = tenant.webhook(&listening.url, &["user"]).await;
+    let url = format!("{}/?of=acme", listening.url);
+    let webhook = tenant.webhook(&url, &["user"]).await;
     let event = tenant
         .publish("user.lesson.completed", json!({"n": 1}))
         .await;
@@ -586,7 +593,21 @@ async fn listen_forwards_and_answers_what_was_answered() {
     );
     let forwarded = &behind.wait_for(1).await[0];
     assert_eq!(told["body"], forwarded.text());
-    assert!(forwarded.header("x-odin-signature").is_some());
+    assert!(
+        forwarded.path.starts_with("/hooks?from=rung&"),
+        "{}",
+        forwarded.path
+    );
+    // As the dialect spells them: some receivers tell names apart by case.
+    for name in [
+        "X-Odin-Signature",
+        "Content-Type",
+        "Rung-Hops",
+        "webhook-id",
+    ] {
+        let is_named = |(sent, _): &(String, String)| sent == name;
+        assert!(forwarded.headers.iter().any(is_named), "{name}");
+    }
     let attempts = webhook.until_attempts(&event.id, 1).await;
     assert_eq!(attempts[0]["response_status"], 422);
     let response = &webhook.log(&attempts[0]).await["response"];
@@ -619,6 +640,11 @@ async fn dialects_are_listed_and_shown_with_what_they_send() {
             .lines();
         let example = &of[0]["example"];
         assert!(shown.contains(example["body"].as_str().unwrap()), "{shown}");
+        assert!(
+            shown.contains("  Content-Type: application/json"),
+            "{shown}"
+        );
+        assert!(example["headers"]["Content-Type"].is_string(), "{example}");
         // The example is a delivery that its receiver would take.
         let mut args = vec![
             "verify".to_owned(),
@@ -688,7 +714,7 @@ async fn a_file_of_ones_own_is_checked_and_used() {
     let signed = run(&["sign", "--dialect", &right, "--secret", "s"], "{}")
         .await
         .ok();
-    assert!(signed.stdout.contains("x-ours: t="), "{}", signed.stdout);
+    assert!(signed.stdout.contains("X-Ours: t="), "{}", signed.stdout);
 }
 
 /// The type's own sample, or data of one's own as it was written, arrives at the tenant's webhook.

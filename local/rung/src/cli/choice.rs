@@ -2,7 +2,10 @@
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
-use rung_core::config::{DEFAULT_RETENTION, dialect_files, load_dialects};
+use rung_core::{
+    config::{DEFAULT_RETENTION, dialect_files, load_dialects},
+    egress::Names,
+};
 use rung_dialect::{Dialect, Dialects};
 
 use super::{Error, problem::Usage};
@@ -43,6 +46,11 @@ pub(super) fn dialects(choices: &[String]) -> Result<Vec<Arc<Dialect>>, Error> {
         return Ok(known()?.iter().cloned().collect());
     }
     choices.iter().map(|choice| dialect(choice)).collect()
+}
+
+/// How the names of the headers of a dialect's deliveries are spelled.
+pub(super) fn spelling(dialect: &Dialect) -> Names {
+    dialect.spelled_headers().collect()
 }
 
 fn is_path(choice: &str) -> bool {

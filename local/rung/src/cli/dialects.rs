@@ -300,8 +300,10 @@ fn show(dialect: &Dialect, out: &mut impl Write) -> Result<(), Error> {
         &format!("signed with {}", example.secret),
     )?;
     writeln!(out, "  POST /your/endpoint")?;
+    let names = choice::spelling(dialect);
     for (name, value) in &example.headers {
-        writeln!(out, "  {}: {}", paint(NAME, name), text(value))?;
+        let name = paint(NAME, names.spelled(name));
+        writeln!(out, "  {name}: {}", text(value))?;
     }
     writeln!(out, "\n  {}", example.body)?;
 
@@ -416,10 +418,11 @@ fn disable(dialect: &Dialect) -> String {
 
 fn view(dialect: &Dialect) -> Result<Value, Error> {
     let example = example(dialect)?;
+    let names = choice::spelling(dialect);
     let headers: Map<_, _> = example
         .headers
         .iter()
-        .map(|(name, value)| (name.to_string(), text(value).into()))
+        .map(|(name, value)| (names.spelled(name).to_owned(), text(value).into()))
         .collect();
     let disable = match dialect.disable {
         DisableRule::Never => json!("never"),

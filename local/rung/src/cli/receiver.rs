@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 use tokio::net::TcpListener;
 
 use crate::{descriptors, server};
@@ -24,6 +24,8 @@ pub(super) struct Arrival {
     /// With its query.
     pub(super) path: String,
     pub(super) headers: HeaderMap,
+    /// Among them how the names of the headers are spelled.
+    pub(super) extensions: Extensions,
     pub(super) body: Bytes,
 }
 
@@ -49,6 +51,7 @@ async fn taken(request: Request) -> Option<Arrival> {
         method: head.method,
         path: path.map_or_else(|| "/".to_owned(), ToString::to_string),
         headers: head.headers,
+        extensions: head.extensions,
         body: to_bytes(body, BODY_BYTES).await.ok()?,
     })
 }

@@ -67,15 +67,16 @@ pub(super) fn main(args: &Args, out: &mut impl Write) -> Result<ExitCode, Error>
     io::stdin().read_to_end(&mut body)?;
     let fields = sign(args, &dialect, &body)?;
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let names = choice::spelling(&dialect);
     if args.json {
         let headers: Map<_, _> = fields
             .iter()
-            .map(|(name, value)| (name.to_string(), text(value).into()))
+            .map(|(name, value)| (names.spelled(name).to_owned(), text(value).into()))
             .collect();
         json_line(out, &json!({ "dialect": dialect.name, "headers": headers }))?;
     } else {
         for (name, value) in &fields {
-            writeln!(out, "{name}: {}", text(value))?;
+            writeln!(out, "{}: {}", names.spelled(name), text(value))?;
         }
     }
     Ok(ExitCode::SUCCESS)

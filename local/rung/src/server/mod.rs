@@ -67,7 +67,9 @@ pub(crate) async fn serve(
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(BUFFER_BYTES)
-        .max_headers(HEADERS);
+        .max_headers(HEADERS)
+        // For whoever forwards requests.
+        .preserve_header_case(true);
     let server = Server {
         http,
         routes: TowerToHyperService::new(

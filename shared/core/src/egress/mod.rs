@@ -41,7 +41,7 @@ pub use self::failure::{Failure, HostFault, Refusal, TlsFault};
 pub use self::identity::{CertificateFault, IdentityFault, KeyFault, Presented};
 pub use self::proxy::{Proxy, ProxyFault};
 pub use self::slots::Slot;
-pub use self::spelling::Spelling;
+pub use self::spelling::{Names, Spelling};
 pub use self::trust::{Roots, RootsFault};
 use crate::domain::client_certificate::ClientCertificate;
 use crate::domain::id::TenantId;

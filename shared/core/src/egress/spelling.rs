@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{Extensions, Request};
+use http::{Extensions, HeaderName, Request};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -32,16 +32,39 @@ const REMEMBERED: usize = 1_024;
 /// What the connection in memory holds of the request that is written to it, in bytes.
 const REQUEST_BYTES: usize = 1_024;
 
+/// How the names of a request's headers are spelled.
+#[derive(Clone, Debug)]
+pub enum Spelling {
+    /// As these are.
+    Named(Names),
+    /// As in the head of a request that hyper has read while it kept the case: that request's extensions.
+    Received(Extensions),
+}
+
+impl Default for Spelling {
+    fn default() -> Self {
+        Self::Named(Names::default())
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Spelling {
+    fn from_iter<T: IntoIterator<Item = &'a str>>(names: T) -> Self {
+        Self::Named(names.into_iter().collect())
+    }
+}
+
 /// The names of a request's headers as they are to be spelled; where two differ in case alone, the first holds. A name that is not
 /// among them is spelled in lower case, unless it is one of [`OWN`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Spelling(String);
+pub struct Names(String);
 
-impl Spelling {
-    /// Adds a header's name.
-    pub fn add(&mut self, name: &str) {
-        self.0.push_str(name);
-        self.0.push('\n');
+impl Names {
+    /// How a name is spelled.
+    #[must_use]
+    pub fn spelled<'n>(&'n self, name: &'n HeaderName) -> &'n str {
+        let mut names = self.names();
+        let found = names.find(|known| known.eq_ignore_ascii_case(name.as_str()));
+        found.unwrap_or(name.as_str())
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -49,44 +72,49 @@ impl Spelling {
     }
 }
 
-impl<'a> FromIterator<&'a str> for Spelling {
+impl<'a> FromIterator<&'a str> for Names {
     fn from_iter<T: IntoIterator<Item = &'a str>>(names: T) -> Self {
-        let mut spelling = Self::default();
+        let mut all = Self::default();
         for name in names {
-            spelling.add(name);
+            all.0.push_str(name);
+            all.0.push('\n');
         }
-        spelling
+        all
     }
 }
 
 /// The spellings that hyper has read.
 #[derive(Default)]
-pub(super) struct Spellings(Mutex<HashMap<Spelling, Extensions>>);
+pub(super) struct Spellings(Mutex<HashMap<Names, Extensions>>);
 
 impl Spellings {
     /// What a request has along for its names to be spelled so.
     pub(super) async fn extensions(&self, spelling: &Spelling) -> Extensions {
-        if let Some(known) = self.lock().get(spelling) {
+        let names = match spelling {
+            Spelling::Named(names) => names,
+            Spelling::Received(received) => return received.clone(),
+        };
+        if let Some(known) = self.lock().get(names) {
             return known.clone();
         }
         // Names that hyper does not read are none that could be sent.
-        let read = read(spelling).await.unwrap_or_default();
+        let read = read(names).await.unwrap_or_default();
         let mut known = self.lock();
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        known.insert(spelling.clone(), read.clone());
+        known.insert(names.clone(), read.clone());
         read
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Spelling, Extensions>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Names, Extensions>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Has hyper read a head with these names.
-async fn read(spelling: &Spelling) -> hyper::Result<Extensions> {
-    let names: Vec<&str> = spelling.names().collect();
+async fn read(names: &Names) -> hyper::Result<Extensions> {
+    let names: Vec<&str> = names.names().collect();
     let fields: String = names.iter().map(|name| format!("{name}:\r\n")).collect();
     // Whatever its headers say, it has no body.
     let head = format!("HTTP/1.1 204 No Content\r\n{fields}\r\n");

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use rung_base::clock::{Clock as _, SystemClock};
-use rung_dialect::{Dialects, EVERY_TYPE};
+use rung_dialect::{Dialect, Dialects, EVERY_TYPE};
 use serde_json::{Map, json};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     stage::{Delivered, Stage},
 };
 use crate::cli::{
-    Error, json_line,
+    Error, choice, json_line,
     screen::{BAD, GOOD, NAME, QUIET, TITLE, elide, paint},
 };
 
@@ -41,30 +41,30 @@ pub(super) async fn play(
         stage.publish(&actor, event_type).await?;
         let delivered = stage.arrival(&actor).await?;
         let took_ms = SystemClock.wall_ms().saturating_sub(published_ms);
-        let name = &dialect.name;
         if teller.json {
-            teller.told(name, event_type, &delivered)?;
+            teller.told(dialect, event_type, &delivered)?;
         } else {
-            teller.shown(name, event_type, took_ms, &delivered)?;
+            teller.shown(dialect, event_type, took_ms, &delivered)?;
         }
     }
     Ok(())
 }
 
 impl<W: Write> Teller<'_, W> {
-    fn told(&mut self, dialect: &str, event_type: &str, it: &Delivered) -> Result<(), Error> {
+    fn told(&mut self, dialect: &Dialect, event_type: &str, it: &Delivered) -> Result<(), Error> {
+        let names = choice::spelling(dialect);
         let headers: Map<_, _> = it
             .arrival
             .headers
             .iter()
             .map(|(name, value)| {
                 let value = String::from_utf8_lossy(value.as_bytes());
-                (name.to_string(), value.into())
+                (names.spelled(name).to_owned(), value.into())
             })
             .collect();
         let delivery = json!({
             "step": "delivery",
-            "dialect": dialect,
+            "dialect": dialect.name,
             "event_type": event_type,
             "headers": headers,
             "body": String::from_utf8_lossy(&it.arrival.body),
@@ -75,7 +75,7 @@ impl<W: Write> Teller<'_, W> {
 
     fn shown(
         &mut self,
-        dialect: &str,
+        dialect: &Dialect,
         event_type: &str,
         took_ms: u64,
         it: &Delivered,
@@ -85,9 +85,10 @@ impl<W: Write> Teller<'_, W> {
         writeln!(
             out,
             "  {}  {event_type}, arrived after {took_ms} ms",
-            paint(TITLE, format!("{dialect:<10}")),
+            paint(TITLE, format!("{:<10}", dialect.name)),
         )?;
         writeln!(out, "    {} {}", arrival.method, arrival.path)?;
+        let names = choice::spelling(dialect);
         for (name, value) in &arrival.headers {
             // What every HTTP client sends tells nothing of the dialect.
             if [HOST, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT].contains(name) || name == "accept" {
@@ -102,7 +103,7 @@ impl<W: Write> Teller<'_, W> {
             writeln!(
                 out,
                 "    {}: {}{}",
-                paint(NAME, name),
+                paint(NAME, names.spelled(name)),
                 elide(&value, VALUE_CHARS),
                 verdict.unwrap_or_default()
             )?;

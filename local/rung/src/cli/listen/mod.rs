@@ -17,7 +17,7 @@ use std::{
 };
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_base::clock::{Clock as _, SystemClock};
 use rung_core::egress::{self, Outgoing, Slot, Spelling, Transport as _, policy::is_framing};
 use rung_dialect::{ChallengeAnswer, Dialect, limits::TOLERANCE_S};
@@ -241,6 +241,16 @@ fn announce(
     Ok(out.flush()?)
 }
 
+/// The URL that is forwarded to with the query of the request, after its own: a challenge may stand there.
+fn with_query(url: &Url, path: &str) -> Url {
+    let mut url = url.clone();
+    if let Some((_, query)) = path.split_once('?') {
+        let own = url.query().map(|own| format!("{own}&{query}"));
+        url.set_query(Some(own.as_deref().unwrap_or(query)));
+    }
+    url
+}
+
 struct Listener {
     args: Args,
     secrets: Vec<String>,
@@ -389,10 +399,10 @@ impl Listener {
         let mut headers: HeaderMap = arrival.headers.clone();
         headers.remove(header::HOST);
         let outgoing = Outgoing {
-            method: Method::POST,
-            url: url.clone(),
+            method: arrival.method.clone(),
+            url: with_query(url, &arrival.path),
             headers,
-            spelling: Spelling::default(),
+            spelling: Spelling::Received(arrival.extensions.clone()),
             body: arrival.body.clone(),
             client_certificate: None,
             timeout: FORWARD_TIMEOUT,
