@@ -10,7 +10,10 @@ use rung_core::{
     },
     flow::accept::NewEvent,
 };
-use rung_dialect::limits::{EVENT_TYPE_CHARS, ID_CHARS};
+use rung_dialect::{
+    is_reserved_type,
+    limits::{EVENT_TYPE_CHARS, ID_CHARS},
+};
 use rung_json::Json;
 
 /// The trace that a request belongs to. As its specification wants it, a header that makes no sense is as none.
@@ -78,7 +81,7 @@ fn read_fields(
 ) -> Result<NewEvent, ApiError> {
     let id = fields.optional("id", read::id(EventId::parse));
     let event_type = fields.required("type", event_type);
-    if event_type.rsplit('/').next() == Some("schema") {
+    if is_reserved_type(&event_type) {
         let problem = "may not end with the segment `schema`; choose another name";
         fields.problem_of(Code::ReservedType, "type", problem);
     }

@@ -28,7 +28,7 @@ use rung_core::{
     flow::EventTypes,
     store::walk::Order,
 };
-use rung_dialect::{DEFAULT, Dialect, is_event_type};
+use rung_dialect::{DEFAULT, Dialect, is_event_type, is_reserved_type};
 use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -299,7 +299,7 @@ pub(crate) async fn list(
 /// # Errors
 /// 422 when its last segment is `schema`: that names no type.
 fn checked(name: &str) -> Result<&str, ApiError> {
-    if name.rsplit('/').next() == Some("schema") {
+    if is_reserved_type(name) {
         let problem = "may not end with the segment `schema`; choose another name";
         return Err(ApiError::of_field(Code::ReservedType, "type", problem));
     }

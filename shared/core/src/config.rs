@@ -1,6 +1,12 @@
 //! The one reader of the environment: what the functions are told at their start.
 
-use std::{env, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    env,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::error::DisplayErrorContext;
@@ -448,15 +454,8 @@ pub fn dialect_files() -> Vec<PathBuf> {
 /// # Errors
 /// When a file cannot be read or has a mistake, or a ladder is too long for the retention.
 pub fn load_dialects(files: &[PathBuf], retention: Duration) -> Result<Dialects, ConfigError> {
-    let mut dialects = Dialects::builtin();
-    for path in files {
-        let bytes = std::fs::read(path).map_err(|source| ConfigError::DialectFile {
-            path: path.clone(),
-            source,
-        })?;
-        dialects = dialects.with_bytes(&path.display().to_string(), &bytes)?;
-    }
-    for dialect in dialects.iter() {
+    let builtin = Dialects::builtin();
+    for dialect in builtin.iter() {
         let ladder = Duration::from_millis(dialect.longest_ladder_ms());
         if retention < ladder + RETENTION_MARGIN {
             return Err(ConfigError::Retention {
@@ -464,6 +463,44 @@ pub fn load_dialects(files: &[PathBuf], retention: Duration) -> Result<Dialects,
                 dialect: dialect.name.clone(),
                 ladder,
             });
+        }
+    }
+    let mut files = files.iter();
+    files.try_fold(builtin, |dialects, path| {
+        with_dialect(dialects, path, retention)
+    })
+}
+
+/// These dialects and the one in a file, whose ladder must leave time to see what became of its deliveries.
+///
+/// # Errors
+/// When the file cannot be read, and all its mistakes.
+pub fn with_dialect(
+    dialects: Dialects,
+    path: &Path,
+    retention: Duration,
+) -> Result<Dialects, ConfigError> {
+    let bytes = std::fs::read(path).map_err(|source| ConfigError::DialectFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file = path.display().to_string();
+    let dialects = dialects.with_bytes(&file, &bytes)?;
+    // The file's own stands last.
+    if let Some(own) = dialects.iter().last() {
+        let needed = Duration::from_millis(own.longest_ladder_ms()) + RETENTION_MARGIN;
+        if retention < needed {
+            let margin = RETENTION_MARGIN.as_secs() / 86_400;
+            let needed = needed.as_secs().div_ceil(86_400);
+            let reason = format!(
+                "the ladder takes up to {} days, and of a retention of {} days {margin} are to be left",
+                needed - margin,
+                retention.as_secs() / 86_400
+            );
+            let mend = format!(
+                "use fewer or shorter waits, or keep events for {needed} days, as in `RUNG_RETENTION_DAYS={needed}`"
+            );
+            return Err(own.ladder_fault(&file, reason, mend).into());
         }
     }
     Ok(dialects)
@@ -576,7 +613,11 @@ fn operator_topic() -> Result<Option<TopicArn>, ConfigError> {
     Ok(Some(TopicArn { arn, region }))
 }
 
-fn retention() -> Result<Duration, ConfigError> {
+/// How long events are kept: `RUNG_RETENTION_DAYS`.
+///
+/// # Errors
+/// When that is no number of days that there can be.
+pub fn retention() -> Result<Duration, ConfigError> {
     let name = "RUNG_RETENTION_DAYS";
     let Some(days) = optional(name) else {
         return Ok(DEFAULT_RETENTION);

@@ -9,6 +9,9 @@ use crate::limits::EVENT_TYPE_CHARS;
 /// The pattern that takes in every type.
 pub const EVERY_TYPE: &str = "*";
 
+/// The segment that no type may end with: the paths of the API have it after a type's name.
+pub(super) const RESERVED_SEGMENT: &str = "schema";
+
 /// What the names begin with that a pattern such as `order.*` takes in; `None` for other patterns.
 fn prefix_of(pattern: &str) -> Option<&str> {
     let prefix = pattern.strip_suffix('*')?;
@@ -262,4 +265,10 @@ pub fn is_event_type(name: &str) -> bool {
     name.len() <= EVENT_TYPE_CHARS
         && name.bytes().all(allowed)
         && name.split('/').all(|it| !matches!(it, "" | "." | ".."))
+}
+
+/// Whether a well-formed name can be that of no type, group or alias, because the API has it for something of its own.
+#[must_use]
+pub fn is_reserved_type(name: &str) -> bool {
+    name.rsplit('/').next() == Some(RESERVED_SEGMENT)
 }

@@ -177,7 +177,7 @@ impl Dialect {
                 _ => "it has no body, and so no signature".to_owned(),
             });
         };
-        let lacking = self.lacks(&root)?;
+        let lacking = self.unproven(&root)?;
         Some(format!(
             "its body has no `{lacking}`, which deliveries are verified with"
         ))
@@ -197,14 +197,14 @@ impl Dialect {
     /// A body that names the challenge, or a delivery's where that is needed to verify it.
     fn default_root(&self) -> Node {
         let plain = default_body();
-        match self.lacks(&plain) {
+        match self.unproven(&plain) {
             None => plain,
             Some(_) => self.envelope.root.asking(),
         }
     }
 
     /// What receivers verify deliveries with, and a body of `root` with a delivery's headers does not have.
-    fn lacks(&self, root: &Node) -> Option<Value> {
+    fn unproven(&self, root: &Node) -> Option<Value> {
         let in_body = root.values();
         let is_proof = |value: &&Value| matches!(value, Value::SignatureOf(_) | Value::Secret);
         let mut proofs = self.envelope.root.values().into_iter().filter(is_proof);

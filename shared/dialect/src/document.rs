@@ -62,8 +62,8 @@ fn toml_mistake(message: &str, written: &str) -> (String, &'static str) {
         ),
         (
             "unicode",
-            "the digits after `\\u` are not a character",
-            "write four hexadecimal digits after `\\u`, or the character itself",
+            "the digits after `\\x`, `\\u` or `\\U` are not a character",
+            "write two hexadecimal digits after `\\x`, four after `\\u`, eight after `\\U`, or the character itself; a `\\` is `\\\\`",
         ),
         (
             "invalid key-value pair",
@@ -482,8 +482,12 @@ fn check_constant(key: &Key, value: &DeValue<'_>, at: usize, faults: &Faults) {
             format!("`{}` takes no table", key.name),
             "write an object as `fields`, which have an order: `fields = [{ key = \"v\", value = 1 }]`",
         ),
+        DeValue::Integer(number) => {
+            let reason = format!("`{}` cannot be {}", key.name, number.as_str());
+            faults.add(at, reason, "a whole number has 64 bits: write a larger one as a text");
+        }
         other => {
-            let reason = format!("`{}` takes no {}", key.name, kind(other));
+            let reason = format!("`{}` cannot be {}", key.name, kind(other));
             faults.add(at, reason, "a constant is a text, a number, true, false, or a list of such");
         }
     }
@@ -493,6 +497,9 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) if !decimal(value).is_some_and(f64::is_finite) => {
+            "infinite or not a number"
+        }
         DeValue::Float(_) => "a number with a fraction",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",

@@ -43,7 +43,9 @@ use rung_json::Json;
 
 pub use self::{
     attempt::SignInput,
-    catalogue::{Catalogue, EVERY_TYPE, EventType, UnknownPattern, is_event_type},
+    catalogue::{
+        Catalogue, EVERY_TYPE, EventType, UnknownPattern, is_event_type, is_reserved_type,
+    },
     challenge::{CHALLENGE_TYPE, ChallengeRequest},
     envelope::{BodyFault, EventFacts},
     fault::{DialectFault, DialectFaults},
@@ -54,7 +56,10 @@ pub use self::{
     secret::SecretFault,
     stored::shown_body,
 };
-use self::{challenge::Challenge, envelope::Envelope, event_id::EventIdForm, headers::Headers};
+use self::{
+    challenge::Challenge, document::Table, envelope::Envelope, event_id::EventIdForm,
+    fault::Faults, headers::Headers,
+};
 #[cfg(any(feature = "receive", test))]
 pub use self::{
     challenge::ChallengeAnswer,
@@ -124,6 +129,21 @@ impl Dialect {
             catalogue: self.catalogue.with(types),
             ..self.clone()
         }
+    }
+
+    /// What is wrong with the ladder where the file that it was read from is used.
+    #[must_use]
+    pub fn ladder_fault(
+        &self,
+        file: &str,
+        reason: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> DialectFaults {
+        let faults = Faults::default();
+        let document = document::parse(&self.source, &faults);
+        let table = Table::checked(document.get_ref(), false, &faults);
+        faults.add(table.place("ladder"), reason, mend);
+        faults.in_file(file, &self.source)
     }
 
     /// The plans that a tenant may have, each with whether it has webhooks; `None` if any plan may be named and all have them.

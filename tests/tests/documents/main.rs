@@ -56,6 +56,22 @@ fn each_name_is_that_of_something() {
     assert_eq!(wanting.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
+/// The pages that messages and comments of the sources name are there.
+#[test]
+fn each_page_that_a_source_names_is_there() {
+    let tree = Tree::read();
+    let rooms = ["functions", "local", "shared"];
+    let sources = rooms.iter().flat_map(|room| tree.sources(room));
+    let mut named = 0;
+    for source in sources {
+        let pages = names::pages(&tree.text(&source));
+        named += pages.len();
+        let wanting: Vec<_> = pages.iter().filter(|page| !tree.has(page)).collect();
+        assert_eq!(wanting, Vec::<&String>::new(), "{source}");
+    }
+    assert!(named > 20, "only {named}");
+}
+
 /// Each invariant of ARCHITECTURE.md names a test, or the script that holds it.
 #[test]
 fn each_invariant_names_what_shows_it() {

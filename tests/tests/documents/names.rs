@@ -36,6 +36,19 @@ pub(crate) fn wanting(tree: &Tree, document: &str) -> Vec<String> {
     wanting
 }
 
+/// The pages of `docs` that a source names.
+pub(crate) fn pages(source: &str) -> Vec<String> {
+    let is_of_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    let mut pages = Vec::new();
+    for (at, _) in source.match_indices("docs/") {
+        let path = source[at..].split(|c| !is_of_path(c)).next();
+        // The anchor and the end of a sentence are no part of it.
+        let page = path.and_then(|path| path.split_once(".md"));
+        pages.extend(page.map(|(page, _)| format!("{page}.md")));
+    }
+    pages
+}
+
 /// The packages and scripts that a line of a shell names and that are not there.
 fn wanting_of_command(tree: &Tree, line: &str) -> Vec<String> {
     let command = line.split('#').next().unwrap_or_default();

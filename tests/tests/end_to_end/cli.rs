@@ -667,6 +667,9 @@ async fn dialects_are_listed_and_shown_with_what_they_send() {
     assert!(other.stderr.contains("python"), "{}", other.stderr);
 }
 
+/// A ladder of 60 days; `throttle` is on by default, so `Retry-After` adds nothing.
+const LONG_LADDER: &str = "ladder = { waits = [\"30d\", \"30d\"] }\n";
+
 /// A file is checked with line and reason; a right one can be used wherever a dialect is named.
 #[tokio::test]
 async fn a_file_of_ones_own_is_checked_and_used() {
@@ -710,6 +713,54 @@ async fn a_file_of_ones_own_is_checked_and_used() {
         "{}",
         told[1]
     );
+
+    // Together they cannot be used, and a ladder is held against how long events are kept.
+    let same = write("same.toml", &std::fs::read_to_string(&right).unwrap());
+    let long = write(
+        "long.toml",
+        &format!(
+            "name = \"long\"\n{LONG_LADDER}envelope = [{{ from = \"data_members\" }}]\nany_type = {{ example = \"a\", sample = \"{{}}\" }}\n"
+        ),
+    );
+    let shaped = write(
+        "shaped.toml",
+        &source.replace("name = \"odin\"", "name = \"shaped\"")
+            + "[challenge]\nmethod = \"GET\"\nquery = { c = \"{token}\" }\n",
+    );
+    let files = [&*right, &same, &long, &shaped];
+    let checked = ["dialects", "check", "--json"];
+    let done = run(&[&checked[..], &files].concat(), "").await;
+    assert_eq!(done.code, Some(1));
+    let told = done.lines();
+    assert_eq!(told[0]["notes"], json!([]));
+    let mistake = &told[1]["mistakes"][0];
+    assert_eq!(mistake["reason"], "a dialect `ours` already exists");
+    assert_eq!(
+        (&mistake["line"], &mistake["column"]),
+        (&json!(1), &json!(8))
+    );
+    let mistake = &told[2]["mistakes"][0];
+    assert_eq!(
+        mistake["reason"],
+        "the ladder takes up to 60 days, and of a retention of 30 days 7 are to be left"
+    );
+    assert!(
+        mistake["mend"]
+            .as_str()
+            .unwrap()
+            .ends_with("`RUNG_RETENTION_DAYS=67`")
+    );
+    assert_eq!(mistake["file"], *long);
+    assert_eq!(
+        (&mistake["line"], &mistake["column"]),
+        (&json!(2), &json!(10))
+    );
+    assert_eq!(told[3]["ok"], true, "{}", told[3]);
+    let note = "note: receivers cannot verify the challenge as they verify deliveries: a GET has no signature";
+    assert_eq!(told[3]["notes"], json!([note]));
+    let mut patient = command(&["dialects", "check", &long]);
+    patient.env("RUNG_RETENTION_DAYS", "67");
+    finish(patient, "").await.ok();
 
     let signed = run(&["sign", "--dialect", &right, "--secret", "s"], "{}")
         .await

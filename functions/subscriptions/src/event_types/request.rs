@@ -10,7 +10,7 @@ use rung_core::{
     aside::aside,
     domain::event_type::{Definition, Deprecated},
 };
-use rung_dialect::{BodyFault, Catalogue, Dialect, EventFacts, is_event_type};
+use rung_dialect::{BodyFault, Catalogue, Dialect, EventFacts, is_event_type, is_reserved_type};
 use rung_json::{Json, JsonFault, JsonPath, schema::Schema};
 
 use super::Types;
@@ -126,6 +126,11 @@ fn groups(value: &Json, name: &str, catalogue: &Catalogue) -> Result<Vec<String>
         let group = group.ok_or(
             "must contain names of 1 to 128 characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, with no segment that is empty, `.` or `..`",
         )?;
+        if is_reserved_type(group) {
+            return Err(format!(
+                "{group:?} ends with the segment `schema`, which no group may"
+            ));
+        }
         if group == name || catalogue.get(group).is_some() {
             return Err(format!(
                 "{group:?} is the name of an event type; choose another"

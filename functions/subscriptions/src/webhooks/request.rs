@@ -14,7 +14,7 @@ use rung_core::{
     egress::policy::check_url,
     limits::MAINTENANCE_MAX_MS,
 };
-use rung_dialect::{UnknownPattern, is_event_type};
+use rung_dialect::{UnknownPattern, is_event_type, is_reserved_type};
 use rung_json::{Json, JsonFault, filter::Filter};
 use serde::Serialize;
 
@@ -83,7 +83,7 @@ pub(super) fn check_events(
 ) {
     let mut problems = 0;
     for (index, event) in events.iter().enumerate() {
-        let (code, problem) = if event.rsplit('/').next() == Some("schema") {
+        let (code, problem) = if is_reserved_type(event) {
             let problem = "ends with the segment `schema`, which no event type may";
             (Code::ReservedType, format!("{event:?} {problem}"))
         } else if already.contains(event) {

@@ -747,6 +747,10 @@ async fn no_type_is_called_schema() {
         }
     }
     assert_eq!(world.get(&tenant, path).await.body, before.body);
+    let grouped = json!({"groups": ["x/schema"]});
+    let refused = world.send(&tenant, "PUT", path, grouped).await;
+    refused.assert_error(422, "invalid_request");
+    assert_eq!(refused.fields(), ["groups"]);
     let event = json!({"type": "x/schema", "data": {}});
     let refused = world.send(&tenant, "POST", "/v1/events", event).await;
     refused.assert_error(422, "reserved_type");

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use rung_core::{
-    config::{DEFAULT_RETENTION, dialect_files, load_dialects},
+    config::{dialect_files, load_dialects, retention},
     egress::Names,
 };
 use rung_dialect::{Dialect, Dialects};
@@ -12,7 +12,7 @@ use super::{Error, problem::Usage};
 
 /// The dialects there are by name: those that come with Rung, and those of the files that `RUNG_DIALECTS` names.
 pub(super) fn known() -> Result<Dialects, Error> {
-    Ok(load_dialects(&dialect_files(), DEFAULT_RETENTION)?)
+    Ok(load_dialects(&dialect_files(), retention()?)?)
 }
 
 /// The dialect of this name or, where it looks like a path, the one in that file.
@@ -34,7 +34,7 @@ pub(super) fn dialect(choice: &str) -> Result<Arc<Dialect>, Error> {
 
 /// The dialect in a file.
 pub(super) fn file(path: PathBuf) -> Result<Arc<Dialect>, Error> {
-    let dialects = load_dialects(&[path], DEFAULT_RETENTION)?;
+    let dialects = load_dialects(&[path], retention()?)?;
     // The operator's own stands last.
     let own = dialects.iter().last().cloned();
     own.ok_or_else(|| "the file has no dialect".into())

@@ -5,15 +5,16 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use http::{HeaderName, HeaderValue};
 use rung_base::clock::timestamp;
-use rung_core::config::{ConfigError, DEFAULT_RETENTION, load_dialects};
+use rung_core::config::{ConfigError, retention, with_dialect};
 use rung_dialect::{
-    Dialect, DialectFault, EVERY_TYPE, EventFacts, Language, SignInput, ladder::DisableRule,
-    statuses,
+    Dialect, DialectFault, Dialects, EVERY_TYPE, EventFacts, Language, SignInput,
+    ladder::DisableRule, statuses,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -147,8 +148,11 @@ fn list(json: bool, out: &mut impl Write) -> Result<ExitCode, Error> {
 
 fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode, Error> {
     let mut code = ExitCode::SUCCESS;
+    let retention = retention()?;
+    // All that are right so far: they are used together, so no two may have one name.
+    let mut right = Dialects::builtin();
     for path in files {
-        let checked = checked(path);
+        let checked = checked(&mut right, path, retention);
         let file = path.display().to_string();
         match (&checked, json) {
             (Ok(dialect), true) => {
@@ -207,17 +211,22 @@ struct Unusable {
     mistakes: Vec<DialectFault>,
 }
 
-fn checked(path: &Path) -> Result<Arc<Dialect>, Unusable> {
-    let dialects = load_dialects(&[path.to_owned()], DEFAULT_RETENTION);
-    let dialects = dialects.map_err(|error| Unusable {
+/// The dialect in a file, which is put to the others.
+fn checked(
+    right: &mut Dialects,
+    path: &Path,
+    retention: Duration,
+) -> Result<Arc<Dialect>, Unusable> {
+    let dialects = with_dialect(right.clone(), path, retention);
+    *right = dialects.map_err(|error| Unusable {
         problem: error.to_string(),
         mistakes: match error {
             ConfigError::Dialect(faults) => faults.0,
             _ => Vec::new(),
         },
     })?;
-    // The operator's own stands last.
-    let own = dialects.iter().last().cloned();
+    // The file's own stands last.
+    let own = right.iter().last().cloned();
     own.ok_or_else(|| Unusable {
         problem: "the file has no dialect".to_owned(),
         mistakes: Vec::new(),

@@ -8,7 +8,7 @@ use rung_json::{Json, limits::JSON_DEPTH, schema::Schema};
 use super::text_or_empty;
 use crate::{
     Dialect, EventFacts,
-    catalogue::{AnyType, Catalogue, EventType, is_event_type},
+    catalogue::{AnyType, Catalogue, EventType, RESERVED_SEGMENT, is_event_type, is_reserved_type},
     document::{Table, Text},
     fault::Faults,
     headers::is_printable,
@@ -60,9 +60,7 @@ pub(super) fn compile(file: &Table<'_>, text: &str, faults: &Faults) -> Catalogu
     }
     let any_type = file.table("any_type").and_then(|any| {
         let example = any.text("example")?;
-        if !is_event_type(example.text) {
-            malformed_type(example, faults);
-        }
+        check_type(example, faults);
         Some(AnyType {
             example: example.text.to_owned(),
             sample: sample(&any, text, faults)?,
@@ -131,7 +129,7 @@ fn schema(written: Text<'_>, text: &str, faults: &Faults) -> Option<Arc<Schema>>
     match Schema::compile(&object(written, text, "schema", faults)?) {
         Ok(schema) => Some(Arc::new(schema)),
         Err(fault) => {
-            let mend = "docs/schemas.md lists what a schema can say";
+            let mend = "docs/event-types.md lists what a schema can say";
             faults.add(written.at, format!("the schema is wrong at {fault}"), mend);
             None
         }
@@ -140,9 +138,7 @@ fn schema(written: Text<'_>, text: &str, faults: &Faults) -> Option<Arc<Schema>>
 
 /// Types, aliases and groups share one set of names: a subscription has nothing else to tell them apart.
 fn check_name<'a>(name: Text<'a>, names: &mut HashSet<&'a str>, faults: &Faults) {
-    if !is_event_type(name.text) {
-        malformed_type(name, faults);
-    }
+    check_type(name, faults);
     if !names.insert(name.text) {
         let reason = format!(
             "the name `{}` is used twice among types, aliases and groups",
@@ -152,7 +148,19 @@ fn check_name<'a>(name: Text<'a>, names: &mut HashSet<&'a str>, faults: &Faults)
     }
 }
 
-fn malformed_type(name: Text<'_>, faults: &Faults) {
+/// What the API refuses, no file has: nobody could publish it or subscribe to it.
+fn check_type(name: Text<'_>, faults: &Faults) {
+    if is_reserved_type(name.text) {
+        let reason = format!(
+            "`{}` ends with the segment `{RESERVED_SEGMENT}`, which no name of types may",
+            name.text
+        );
+        let mend = "use another name; what goes on the wire may be this one, as `wire` of a type";
+        faults.add(name.at, reason, mend);
+    }
+    if is_event_type(name.text) {
+        return;
+    }
     let mend = format!(
         "a name of types has 1 to {EVENT_TYPE_CHARS} characters out of A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, with no segment that is empty, `.` or `..`; what goes on the wire may be \
          another text, as in `wire = \"Push Hook\"`"

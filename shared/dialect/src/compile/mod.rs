@@ -56,7 +56,7 @@ pub(super) fn compile(text: &str, is_taken: impl Fn(&str) -> bool) -> Result<Dia
         disable: disable_rule(&file),
         catalogue: catalogue::compile(&file, text, &faults),
         plans: plans(&file),
-        limits: limits(&file),
+        limits: limits(&file, &faults),
         success: statuses(&file, "success", &faults).unwrap_or_else(|| vec![200..=299]),
         give_up: statuses(&file, "give_up", &faults).unwrap_or_default(),
         event_id: event_id(&file, &faults),
@@ -212,10 +212,23 @@ fn plans(file: &Table<'_>) -> Option<BTreeMap<String, bool>> {
     Some(plans.collect())
 }
 
-fn limits(file: &Table<'_>) -> BTreeMap<String, PlanLimits> {
-    let plans = file.table("limits");
-    let plans = plans.iter().flat_map(Table::entries);
-    let limits = plans.filter_map(|(plan, value)| {
+fn limits(file: &Table<'_>, faults: &Faults) -> BTreeMap<String, PlanLimits> {
+    let known = file.table("plans");
+    let limited = file.table("limits");
+    let limited = limited.iter().flat_map(Table::entries);
+    let limits = limited.filter_map(|(plan, value)| {
+        if let Some(known) = known.filter(|known| !known.has(plan.text)) {
+            let names = known.entries().map(|(name, _)| name.text);
+            let mend = match document::nearest(plan.text, names) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "add it to `plans`, or leave it out".to_owned(),
+            };
+            let reason = format!(
+                "`limits` has the plan `{}`, which `plans` does not have",
+                plan.text
+            );
+            faults.add(plan.at, reason, mend);
+        }
         let table = document::table(value)?;
         let limits = PlanLimits {
             events_per_hour: table.whole("events_per_hour"),

@@ -484,6 +484,12 @@ fn mistakes_of_the_toml_are_told_in_words_of_our_own() {
             "single quotes",
         ),
         (
+            "description = \"Ours.\"",
+            "description = \"C:\\x\"",
+            "the digits after `\\x`, `\\u` or `\\U`",
+            "two hexadecimal digits after `\\x`",
+        ),
+        (
             "timeout = \"5s\"",
             "timeout = \"5s\"\ntimeout = \"6s\"",
             "the key `timeout` is defined before",
@@ -546,4 +552,92 @@ fn a_file_in_another_encoding_has_a_place_too() {
     };
     assert_eq!((fault.line, fault.column), (2, 18));
     assert!(fault.reason.contains("not UTF-8") && fault.mend.contains("save the file as UTF-8"));
+}
+
+#[test]
+fn limits_are_of_plans_that_there_are() {
+    let with = |limits: &str| {
+        let plans = "plans = { free = false, pro = true }";
+        let text = FILE.replace("reparse_safe = true", &format!("{plans}\n{limits}"));
+        load(&text).map_err(|faults| faults.to_string())
+    };
+    let hourly = "events_per_hour = 10";
+    with(&format!(
+        "limits = {{ pro = {{ {hourly} }}, free = {{ {hourly} }} }}"
+    ))
+    .unwrap();
+    assert_eq!(
+        with(&format!("limits = {{ gold = {{ {hourly} }} }}")).unwrap_err(),
+        "own.toml:8:12: `limits` has the plan `gold`, which `plans` does not have: add it to `plans`, or leave it out"
+    );
+    assert_eq!(
+        with(&format!("limits = {{ proo = {{ {hourly} }} }}")).unwrap_err(),
+        "own.toml:8:12: `limits` has the plan `proo`, which `plans` does not have: did you mean `pro`?"
+    );
+    // Without `plans` there is any.
+    load(&FILE.replace(
+        "reparse_safe = true",
+        &format!("limits = {{ gold = {{ {hourly} }} }}"),
+    ))
+    .unwrap();
+}
+
+/// What the API refuses to publish and to subscribe to.
+#[test]
+fn no_name_ends_with_what_the_api_reserves() {
+    let message = "ends with the segment `schema`";
+    for (old, new) in [
+        (
+            "aliases = [\"order.payed\"]",
+            "aliases = [\"order/schema\"]",
+        ),
+        ("name = \"order\"", "name = \"schema\""),
+        (
+            "[ladder]",
+            "[any_type]\nexample = \"a/schema\"\nsample = \"{}\"\n[ladder]",
+        ),
+    ] {
+        let later = usize::from(new.starts_with("[any_type]"));
+        faulty_at(old, new, later, message);
+    }
+    let named = FILE.replace("order.paid", "order/schema");
+    let faults = load(&named).unwrap_err().to_string();
+    assert!(
+        faults.starts_with("own.toml:31:8: `order/schema` ends with"),
+        "{faults}"
+    );
+    load(&FILE.replace("order.paid", "schema/order.schema")).unwrap();
+}
+
+#[test]
+fn what_a_constant_cannot_be_is_called_by_its_name() {
+    for (written, reason) in [
+        ("2025-10-10", "`value` cannot be a date"),
+        ("inf", "`value` cannot be infinite or not a number"),
+        ("-nan", "`value` cannot be infinite or not a number"),
+        (
+            "9223372036854775808",
+            "`value` cannot be 9223372036854775808",
+        ),
+    ] {
+        faulty("value = 1 }", &format!("value = {written} }}"), reason);
+    }
+    faulty(
+        "body_limit = 1000",
+        "body_limit = inf",
+        "takes a whole number, and this is infinite or not a number",
+    );
+}
+
+/// A folder of files is used at once: the ladder's place is told by whoever knows how long events are kept.
+#[test]
+fn a_ladder_that_is_wrong_for_a_deployment_has_its_place() {
+    let dialects = load(FILE).unwrap();
+    let own = dialects.get("own").unwrap();
+    let faults = own.ladder_fault("own.toml", "too long", "shorten it");
+    let line = 1 + FILE[..FILE.find("[ladder]").unwrap()].matches('\n').count();
+    assert_eq!(
+        faults.to_string(),
+        format!("own.toml:{line}:1: too long: shorten it")
+    );
 }
