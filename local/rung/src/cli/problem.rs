@@ -21,6 +21,21 @@ const COMMANDS: [(&str, &str); 3] = [
     ("POST /v1/webhooks/{id}/verify", "`rung webhooks verify`"),
 ];
 
+/// What stands before the first name in backticks where that is a value: what a field takes, or what it was given.
+const BEFORE_VALUES: [&str; 6] = [
+    "",
+    "must be ",
+    "must be one of ",
+    "must be one or more of ",
+    "must be a list of ",
+    "must be a list of one or more of ",
+];
+
+/// Fields whose flags take a span before now in the place of a time.
+const SPANS: [&str; 2] = ["since", "until"];
+/// How the API begins to say that something is no time.
+const NO_TIME: &str = "must be an RFC 3339 time";
+
 /// Flags that do not go together, or that something lacks.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -112,16 +127,20 @@ impl<'a> Invoked<'a> {
         Self { command, matches }
     }
 
-    /// What is wrong with a field of the API. Other fields that the problem names stand in backticks.
+    /// What is wrong with a field of the API. Other fields that the problem names stand in backticks, and so do values.
     fn told(&self, field: &str, problem: &str) -> String {
         let mut parts: Vec<_> = problem.split('`').map(str::to_owned).collect();
+        let has_values = parts.len() > 1 && BEFORE_VALUES.contains(&&*parts[0]);
         for name in parts.iter_mut().skip(1).step_by(2) {
-            *name = match self.argument(name) {
+            *name = match self.argument(name).filter(|_| !has_values) {
                 Some(argument) => flag(argument),
                 None => format!("`{name}`"),
             };
         }
-        let problem = in_commands(&parts.concat());
+        let mut problem = in_commands(&parts.concat());
+        if SPANS.contains(&field) && problem.starts_with(NO_TIME) {
+            problem.push_str(", or a span before now, such as 2h");
+        }
         match field {
             // It says what the key is, and nobody has given a header.
             "Authorization" => format!("this {problem}"),
@@ -175,6 +194,53 @@ fn flag(argument: &Arg) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// What is told of one problem.
+    fn of_problem(line: &str, field: &str, problem: &str) -> String {
+        let mut definition = super::super::Cli::command();
+        let matches = definition.try_get_matches_from_mut(line.split(' '));
+        let matches = matches.unwrap();
+        Invoked::of(&definition, &matches).told(field, problem)
+    }
+
+    #[test]
+    fn values_stay_what_they_are_and_fields_become_flags() {
+        for (line, field, problem, told) in [
+            (
+                "rung logs --error-code foo",
+                "error_code",
+                "must be one or more of `status`, `timeout`, separated by commas",
+                "--error-code: must be one or more of `status`, `timeout`, separated by commas",
+            ),
+            (
+                "rung logs --event-type until",
+                "event_type",
+                "`until` is not an event type, group or prefix; known: `*`",
+                "--event-type: `until` is not an event type, group or prefix; known: `*`",
+            ),
+            (
+                "rung logs --until 1h",
+                "until",
+                "is before `since`",
+                "--until: is before --since",
+            ),
+        ] {
+            assert_eq!(of_problem(line, field, problem), told);
+        }
+    }
+
+    #[test]
+    fn where_a_span_will_do_it_is_named() {
+        let problem = "must be an RFC 3339 time from 1970 to 9999-12-30 with an offset, such as 2026-01-31T12:00:00Z";
+        assert_eq!(
+            of_problem("rung logs --since foo", "since", problem),
+            format!("--since: {problem}, or a span before now, such as 2h")
+        );
+        assert_eq!(
+            of_problem("rung keys create a --expires-at foo", "expires_at", problem),
+            format!("--expires-at: {problem}")
+        );
+    }
 
     #[test]
     fn a_refusal_speaks_of_flags() {
