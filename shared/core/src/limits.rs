@@ -164,6 +164,10 @@ pub const STATS_GRACE: Duration = Duration::from_secs(1);
 pub const STATS_WRITES: usize = 32;
 /// Response headers kept in the log, all names and values together, in bytes.
 pub const LOGGED_HEADERS_BYTES: usize = 8 * 1024;
+/// To how many bytes a value of these is cut at least, where they are too long together; the longest are cut first.
+pub const LOGGED_HEADER_BYTES: usize = 256;
+/// How many times a response body may have been packed, one packing in the other, for the log to show what is in it.
+pub const LOGGED_CODINGS: usize = 3;
 /// Time left for reporting when a batch is cut off before the function's own time-out.
 pub const HANDLER_RESERVE: Duration = Duration::from_secs(3);
 /// The first pause of an overloaded receiver that does not say for how long, in milliseconds: as long as the first wait of `standard`,

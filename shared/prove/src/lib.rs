@@ -12,7 +12,7 @@ use std::time::Duration;
 use rung_base::{chance, clock::Clock};
 use rung_core::{
     domain::webhook::Webhook,
-    egress::Failure,
+    egress::{Failure, named},
     flow::{
         FlowError,
         accept::Refusal,
@@ -286,7 +286,7 @@ impl Course<'_> {
             Ok(status) => status,
         };
         let successes = statuses(self.of.dialect.success());
-        let problem = format!("it answers {status}");
+        let problem = format!("it answers {}", named(*status));
         if status.is_success() {
             let name = &self.of.dialect.name;
             return finding.failed(
@@ -335,7 +335,7 @@ impl Course<'_> {
                 "answer 401 to what does not verify, also when it cannot be read",
             ),
             Ok(status) if self.of.dialect.is_success(status.as_u16()) => finding.failed(
-                format!("it answers {status} to {}", forgery.what()),
+                format!("it answers {} to {}", named(*status), forgery.what()),
                 forgery.mend(),
             ),
             Ok(status) if status.as_u16() == 410 => finding.failed(
@@ -343,7 +343,7 @@ impl Course<'_> {
                 "refuse with 401: 410 says that you want no more deliveries, and may disable the webhook at once",
             ),
             Ok(status) if status.is_server_error() => finding.failed(
-                format!("it answers {status} to {}", forgery.what()),
+                format!("it answers {} to {}", named(*status), forgery.what()),
                 "refuse with 401: after a 5xx the delivery is sent again, and 502, 503 and 504 may pause the webhook",
             ),
             Ok(_) => finding,

@@ -9,10 +9,13 @@ use axum::{
 };
 use http::HeaderMap;
 use rung_api::{ApiError, Code, Precondition};
-use rung_core::domain::{
-    audit::Action,
-    id::WebhookId,
-    webhook::{Disabled, Reason, Webhook},
+use rung_core::{
+    domain::{
+        audit::Action,
+        id::WebhookId,
+        webhook::{Disabled, Reason, Webhook},
+    },
+    egress::named,
 };
 use rung_json::Json;
 
@@ -89,7 +92,7 @@ async fn ask(state: &Management, webhook: &Webhook) -> Result<(), ApiError> {
         {
             return Ok(());
         }
-        Ok(answer) => format!("the response was {} without it", answer.status),
+        Ok(answer) => format!("the response was {} without it", named(answer.status)),
         Err(failure) => failure.to_string(),
     };
     let message = format!(

@@ -46,9 +46,26 @@ async fn a_challenged_webhook_gets_events_once_its_endpoint_has_echoed() {
     verify(&world, &tenant, &path)
         .await
         .assert_error(422, "challenge_failed");
+    // A status without a name is a number.
+    world.answer(599);
+    let refused = verify(&world, &tenant, &path).await;
+    let message = refused.body["error"]["message"].as_str().unwrap();
+    assert!(
+        message.ends_with("the response was 599 without it"),
+        "{message}"
+    );
     world.answer(200);
     let verified = verify(&world, &tenant, &path).await;
     assert_eq!(verified.data(200)["webhook"]["status"], "active");
+    world.answer(599);
+    let test = world
+        .send(&tenant, "POST", &format!("{path}/test"), json!({}))
+        .await;
+    assert_eq!(
+        test.data(200)["log"]["error"],
+        "The receiver responded with 599."
+    );
+    world.answer(200);
     assert_eq!(deliveries(&world, &tenant).await, 1);
     world.pass(1_000).await;
     let posts = world.posts();

@@ -85,6 +85,15 @@ pub struct Answer {
     pub body_complete: bool,
 }
 
+/// A status with its name, as people know it; the number alone where it has none.
+#[must_use]
+pub fn named(status: StatusCode) -> String {
+    match status.canonical_reason() {
+        Some(name) => format!("{} {name}", status.as_u16()),
+        None => status.as_u16().to_string(),
+    }
+}
+
 /// Posts to receivers.
 #[async_trait]
 pub trait Transport: Send + Sync {

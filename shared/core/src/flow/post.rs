@@ -25,8 +25,8 @@ use crate::{
         retry_after::asked_ms,
         webhook::Webhook,
     },
-    egress::{Answer, Failure, HostFault, Outgoing, Slot, Spelling, Transport},
-    limits::{LOGGED_HEADERS_BYTES, SLOT_AND_POST_TIME},
+    egress::{Answer, Failure, HostFault, Outgoing, Slot, Spelling, Transport, named},
+    limits::SLOT_AND_POST_TIME,
 };
 
 /// Shortest value of a secret header that is looked for in an answer, in bytes.
@@ -260,7 +260,7 @@ impl Poster {
             error: (!succeeded).then(|| match answer {
                 Ok(answer) if sent.is_second => format!(
                     "The receiver responded with {}, to the old and to the new secret.",
-                    answer.status
+                    named(answer.status)
                 ),
                 Ok(answer) => refusal(answer, webhook, sent.outgoing.as_ref()),
                 Err(failure) => without_secrets(webhook, failure.to_string()),
@@ -516,7 +516,7 @@ impl<'a> Post<'a> {
 
 /// What an answer that is no success comes to. One that leads elsewhere is not followed, so it says where.
 fn refusal(answer: &Answer, webhook: &Webhook, outgoing: Option<&Outgoing>) -> String {
-    let status = answer.status;
+    let status = named(answer.status);
     match leads_to(answer, webhook, outgoing) {
         None => format!("The receiver responded with {status}."),
         Some(to) => format!(
@@ -585,12 +585,11 @@ fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answ
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let sent = outgoing.into_iter().flat_map(|outgoing| &outgoing.headers);
     let body = answer.map(shown::body).unwrap_or_default();
-    let mut bytes = 0;
     let received = answer.into_iter().flat_map(|answer| &answer.headers);
-    let received = received.take_while(|(name, value)| {
-        bytes += name.as_str().len() + value.len();
-        bytes <= LOGGED_HEADERS_BYTES
-    });
+    // What is cut off in the middle would not be found any more.
+    let received = received
+        .map(|(name, value)| (name.to_string(), without_secrets(webhook, text(value))))
+        .collect();
     Exchange {
         // As it goes over the wire: with its path's characters escaped, its host in lower case.
         url: outgoing.map_or_else(|| webhook.url.clone(), |outgoing| outgoing.url.to_string()),
@@ -602,9 +601,7 @@ fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answ
                 )
             })
             .collect(),
-        response_headers: received
-            .map(|(name, value)| (name.to_string(), without_secrets(webhook, text(value))))
-            .collect(),
+        response_headers: shown::headers(received),
         response_body: without_secrets(webhook, body),
     }
 }

@@ -1,6 +1,6 @@
-//! What the log shows of a response's body: the beginning of its text.
+//! What the log shows of a response: its headers, and the beginning of its body's text.
 //!
-//! A body that is packed is unpacked, though nobody asked for it so: as far as it is shown, so a small body that unpacks to a huge one
+//! Headers that are too long together lose the ends of the longest. A body that is packed is unpacked, though nobody asked for it so: as far as it is shown, so a small body that unpacks to a huge one
 //! costs no more than another. Its charset is the one that it names, else UTF-8.
 
 use std::{
@@ -13,7 +13,46 @@ use encoding_rs::{Encoding, UTF_8};
 use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::{HeaderMap, HeaderName, header};
 
-use crate::{egress::Answer, limits::LOGGED_BODY_BYTES};
+use crate::{
+    egress::{Answer, MAX_BODY_BYTES},
+    limits::{LOGGED_BODY_BYTES, LOGGED_CODINGS, LOGGED_HEADER_BYTES, LOGGED_HEADERS_BYTES},
+};
+
+/// What stands at the end of a value that is cut.
+const CUT: char = '…';
+
+/// The headers of an answer, at most [`LOGGED_HEADERS_BYTES`] in all. If they are longer, the longest values are cut, but none to
+/// less than [`LOGGED_HEADER_BYTES`]; what does not fit even then is left out.
+pub(super) fn headers(mut received: Vec<(String, String)>) -> Vec<(String, String)> {
+    let most = longest_value(&received);
+    let mut left = LOGGED_HEADERS_BYTES;
+    received.retain_mut(|(name, value)| {
+        if value.len() > most {
+            value.truncate(value.floor_char_boundary(most - CUT.len_utf8()));
+            value.push(CUT);
+        }
+        let rest = left.checked_sub(name.len() + value.len());
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    });
+    received
+}
+
+/// The most bytes that a value may have for all to fit: each may have an equal share of what the shorter ones leave.
+fn longest_value(received: &[(String, String)]) -> usize {
+    let names: usize = received.iter().map(|(name, _)| name.len()).sum();
+    let mut left = LOGGED_HEADERS_BYTES.saturating_sub(names);
+    let mut bytes: Vec<usize> = received.iter().map(|(_, value)| value.len()).collect();
+    bytes.sort_unstable();
+    for (place, bytes_of_one) in bytes.iter().enumerate() {
+        let share = left / (bytes.len() - place);
+        if *bytes_of_one > share {
+            return share.max(LOGGED_HEADER_BYTES);
+        }
+        left -= bytes_of_one;
+    }
+    usize::MAX
+}
 
 /// The beginning of the text of an answer's body, at most [`LOGGED_BODY_BYTES`]. A character that is cut in two is left out.
 pub(super) fn body(answer: &Answer) -> String {
@@ -32,44 +71,73 @@ pub(super) fn body(answer: &Answer) -> String {
 /// The beginning of the body, unpacked if it says how, and whether that is all of it. What cannot be unpacked stays as it is.
 fn unpacked(answer: &Answer) -> (Cow<'_, [u8]>, bool) {
     let packed = &*answer.body;
-    let coding = text(&answer.headers, header::CONTENT_ENCODING).to_ascii_lowercase();
-    let unpacked = match coding.trim() {
-        "gzip" | "x-gzip" => beginning(GzDecoder::new(packed)),
-        // By the standard it has a head; some leave it out.
-        "deflate" => match beginning(ZlibDecoder::new(packed)) {
-            (bytes, false) if bytes.is_empty() => beginning(DeflateDecoder::new(packed)),
-            zlib => zlib,
-        },
-        "br" => beginning_of_brotli(packed),
-        "zstd" => beginning_of_zstd(packed).unwrap_or_default(),
-        _ => (Vec::new(), false),
-    };
-    match unpacked {
-        (bytes, false) if bytes.is_empty() => {
+    match unpacked_all(&codings(&answer.headers), packed) {
+        Some((bytes, is_whole)) => (bytes.into(), is_whole),
+        None => {
             let shown = &packed[..packed.len().min(LOGGED_BODY_BYTES)];
             let is_whole = answer.body_complete && shown.len() == packed.len();
             (shown.into(), is_whole)
         }
-        (bytes, is_whole) => (bytes.into(), is_whole),
+    }
+}
+
+/// How the body is packed, in the order in which that was done.
+fn codings(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    let codings = values.flat_map(|value| value.split(','));
+    let codings = codings.map(|coding| coding.trim().to_ascii_lowercase());
+    let is_packing = |coding: &String| !matches!(&**coding, "" | "identity");
+    codings.filter(is_packing).collect()
+}
+
+/// The body out of all that it is packed in, the last first; `None` if it is packed in nothing, or cannot be unpacked.
+fn unpacked_all(codings: &[String], packed: &[u8]) -> Option<(Vec<u8>, bool)> {
+    let (first, others) = codings.split_first()?;
+    if codings.len() > LOGGED_CODINGS {
+        return None;
+    }
+    let (mut packed, mut is_whole) = (Cow::Borrowed(packed), true);
+    for coding in others.iter().rev() {
+        let (bytes, is_all) = unpacked_once(coding, &packed, MAX_BODY_BYTES)?;
+        (packed, is_whole) = (Cow::Owned(bytes), is_whole && is_all);
+    }
+    let (bytes, is_all) = unpacked_once(first, &packed, LOGGED_BODY_BYTES)?;
+    Some((bytes, is_whole && is_all))
+}
+
+/// The beginning of what is packed so, of at most `most` bytes, and whether that is all of it; `None` if it is not packed so.
+fn unpacked_once(coding: &str, packed: &[u8], most: usize) -> Option<(Vec<u8>, bool)> {
+    let unpacked = match coding {
+        "gzip" | "x-gzip" => beginning(GzDecoder::new(packed), most),
+        // By the standard it has a head; some leave it out.
+        "deflate" => match beginning(ZlibDecoder::new(packed), most) {
+            (bytes, false) if bytes.is_empty() => beginning(DeflateDecoder::new(packed), most),
+            zlib => zlib,
+        },
+        "br" => beginning_of_brotli(packed, most),
+        "zstd" => beginning_of_zstd(packed, most).ok()?,
+        _ => return None,
+    };
+    match unpacked {
+        (bytes, false) if bytes.is_empty() => None,
+        unpacked => Some(unpacked),
     }
 }
 
 /// What can be read up to the bound, and whether that is all.
-fn beginning(mut from: impl Read) -> (Vec<u8>, bool) {
+fn beginning(mut from: impl Read, most: usize) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
-    let read = from
-        .by_ref()
-        .take(LOGGED_BODY_BYTES as u64)
-        .read_to_end(&mut bytes);
+    let read = from.by_ref().take(most as u64).read_to_end(&mut bytes);
     let is_whole = read.is_ok() && from.read(&mut [0]).is_ok_and(|more| more == 0);
     (bytes, is_whole)
 }
 
 /// The same of Brotli (RFC 7932). Its window is at most the 16 MiB of the standard, whatever the body asks for.
-fn beginning_of_brotli(packed: &[u8]) -> (Vec<u8>, bool) {
+fn beginning_of_brotli(packed: &[u8], most: usize) -> (Vec<u8>, bool) {
     let alloc = StandardAlloc::default;
     let mut state = BrotliState::new_strict(alloc(), alloc(), alloc());
-    let mut bytes = vec![0; LOGGED_BODY_BYTES];
+    let mut bytes = vec![0; most];
     let (mut left, mut read) = (packed.len(), 0);
     let (mut room, mut written, mut total) = (bytes.len(), 0, 0);
     let result = BrotliDecompressStream(
@@ -87,10 +155,10 @@ fn beginning_of_brotli(packed: &[u8]) -> (Vec<u8>, bool) {
 }
 
 /// The same of Zstandard, with the largest window that a response may ask for (RFC 9659): 8 MiB.
-fn beginning_of_zstd(packed: &[u8]) -> io::Result<(Vec<u8>, bool)> {
+fn beginning_of_zstd(packed: &[u8], most: usize) -> io::Result<(Vec<u8>, bool)> {
     let mut decoder = zstd::Decoder::with_buffer(packed)?;
     decoder.window_log_max(23)?;
-    Ok(beginning(decoder))
+    Ok(beginning(decoder, most))
 }
 
 /// The charset that the content's type names.
@@ -186,12 +254,91 @@ mod tests {
             "br",
             "zstd",
             "gzip, gzip",
+            "gzip, none-such",
             "identity",
             "",
         ] {
             let shown = body(&answer(&[(header::CONTENT_ENCODING, coding)], b"plain"));
             assert_eq!(shown, "plain", "{coding}");
         }
+    }
+
+    #[test]
+    fn a_body_that_is_packed_several_times_is_shown_up_to_a_bound() {
+        let text = "Zoë ".repeat(100);
+        let layers = |codings: &[&str]| {
+            let mut body = text.clone().into_bytes();
+            for coding in codings {
+                body = packed(coding, &body).body.to_vec();
+            }
+            body
+        };
+        for (codings, written) in [
+            (&["gzip", "gzip"][..], "gzip, gzip"),
+            (&["deflate", "zstd", "gzip"], "deflate ,ZSTD, identity,gzip"),
+        ] {
+            let answer = answer(&[(header::CONTENT_ENCODING, written)], &layers(codings));
+            assert_eq!(body(&answer), text, "{written}");
+        }
+        let two = [
+            (header::CONTENT_ENCODING, "deflate"),
+            (header::CONTENT_ENCODING, "gzip"),
+        ];
+        assert_eq!(body(&answer(&two, &layers(&["deflate", "gzip"]))), text);
+        let four = answer(
+            &[(header::CONTENT_ENCODING, "gzip, gzip, gzip, gzip")],
+            &layers(&["gzip"; 4]),
+        );
+        assert_eq!(
+            body(&four),
+            String::from_utf8_lossy(&four.body),
+            "stays as it is"
+        );
+        // A small body that unpacks to a huge one costs no more at any layer.
+        let zeros = packed("gzip", &packed("gzip", &vec![0; 32 << 20]).body);
+        let zeros = answer(&[(header::CONTENT_ENCODING, "gzip, gzip")], &zeros.body);
+        assert_eq!(body(&zeros), "\0".repeat(LOGGED_BODY_BYTES));
+    }
+
+    #[test]
+    fn the_longest_headers_are_cut_where_all_are_too_long() {
+        let of = |name: &str, value: String| (name.to_owned(), value);
+        let short = of("x-other", "y".to_owned());
+        let fits = vec![of("x-big", "a".repeat(8_000)), short.clone()];
+        assert_eq!(headers(fits.clone()), fits);
+        // One that is longer than all may be together, before and after the others.
+        for bytes in [LOGGED_HEADERS_BYTES, 20_000] {
+            for place in [0, 1] {
+                let mut received = vec![short.clone()];
+                received.insert(place, of("x-big", "é".repeat(bytes / 2)));
+                let shown = headers(received);
+                assert_eq!(shown[1 - place], short);
+                let (name, value) = &shown[place];
+                assert!(name == "x-big" && value.starts_with('é') && value.ends_with("é…"));
+                let all: usize = shown
+                    .iter()
+                    .map(|(name, value)| name.len() + value.len())
+                    .sum();
+                assert!(
+                    (LOGGED_HEADERS_BYTES - 3..=LOGGED_HEADERS_BYTES).contains(&all),
+                    "{all}"
+                );
+            }
+        }
+        // So many that not even their beginnings fit.
+        let many: Vec<_> = (0..100)
+            .map(|n| of(&format!("x-{n:02}"), "b".repeat(1_000)))
+            .collect();
+        let shown = headers(many);
+        assert_eq!(
+            shown.len(),
+            LOGGED_HEADERS_BYTES / (4 + LOGGED_HEADER_BYTES)
+        );
+        assert!(
+            shown
+                .iter()
+                .all(|(_, value)| value.len() == LOGGED_HEADER_BYTES)
+        );
     }
 
     /// As Node's zlib packs them, for there is no packer here: a text, and 32 MiB of zeros.
