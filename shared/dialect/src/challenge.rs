@@ -173,7 +173,9 @@ impl Dialect {
         let Some(root) = self.challenge_root() else {
             let method = self.challenge.as_ref().map(|shape| &shape.method);
             return Some(match method {
-                Some(method) if *method != Method::POST => format!("a {method} has no signature"),
+                Some(method) if *method != Method::POST => {
+                    format!("it is sent by {method}, without a signature")
+                }
                 _ => "it has no body, and so no signature".to_owned(),
             });
         };

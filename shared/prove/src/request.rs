@@ -335,6 +335,7 @@ mod tests {
                 event_type: "a.b",
                 body: &delivery.body,
                 secret: "a secret of many characters",
+                url: "https://example.com/hook",
                 ..SignInput::default()
             },
             sample,

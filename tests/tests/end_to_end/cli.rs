@@ -722,10 +722,10 @@ async fn a_file_of_ones_own_is_checked_and_used() {
             "name = \"long\"\n{LONG_LADDER}envelope = [{{ from = \"data_members\" }}]\nany_type = {{ example = \"a\", sample = \"{{}}\" }}\n"
         ),
     );
+    let shaped = source.replace("name = \"odin\"", "name = \"shaped\"");
     let shaped = write(
         "shaped.toml",
-        &source.replace("name = \"odin\"", "name = \"shaped\"")
-            + "[challenge]\nmethod = \"GET\"\nquery = { c = \"{token}\" }\n",
+        &format!("{shaped}[challenge]\nmethod = \"GET\"\nquery = {{ c = \"{{token}}\" }}\n"),
     );
     let files = [&*right, &same, &long, &shaped];
     let checked = ["dialects", "check", "--json"];
@@ -737,7 +737,7 @@ async fn a_file_of_ones_own_is_checked_and_used() {
     assert_eq!(mistake["reason"], "a dialect `ours` already exists");
     assert_eq!(
         (&mistake["line"], &mistake["column"]),
-        (&json!(1), &json!(8))
+        (&json!(2), &json!(8))
     );
     let mistake = &told[2]["mistakes"][0];
     assert_eq!(
@@ -756,7 +756,7 @@ async fn a_file_of_ones_own_is_checked_and_used() {
         (&json!(2), &json!(10))
     );
     assert_eq!(told[3]["ok"], true, "{}", told[3]);
-    let note = "note: receivers cannot verify the challenge as they verify deliveries: a GET has no signature";
+    let note = "note: receivers cannot verify the challenge as they verify deliveries: it is sent by GET, without a signature";
     assert_eq!(told[3]["notes"], json!([note]));
     let mut patient = command(&["dialects", "check", &long]);
     patient.env("RUNG_RETENTION_DAYS", "67");

@@ -237,7 +237,11 @@ mod tests {
             format!("--since: {problem}, or a span before now, such as 2h")
         );
         assert_eq!(
-            of_problem("rung keys create a --expires-at foo", "expires_at", problem),
+            of_problem(
+                "rung keys create a --scope x --expires-at foo",
+                "expires_at",
+                problem
+            ),
             format!("--expires-at: {problem}")
         );
     }
