@@ -489,10 +489,21 @@ impl<'a> Writer<'a> {
                 let time = form.write(self.facts.time, self.facts.is_time_given);
                 Some(Cow::Owned(time))
             }
-            Value::Metadata(path) => scalar(at_path(self.facts.metadata?, path)?),
-            Value::Data(path) => scalar(at_path(self.facts.data, path)?),
+            Value::Metadata(path) => self.published_text(at_path(self.facts.metadata?, path)?),
+            Value::Data(path) => self.published_text(at_path(self.facts.data, path)?),
             _ => None,
         }
+    }
+
+    /// A published value as a text. A number is spelled as in the body: who verifies a signature over it has it from there.
+    fn published_text(&self, value: &'a Json) -> Option<Cow<'a, str>> {
+        if !matches!(value, Json::Number(_)) {
+            return scalar(value);
+        }
+        let mut text = Vec::new();
+        let written = self.script.write(value, UnstableNumbers::Keep, &mut text);
+        written.ok()?;
+        String::from_utf8(text).ok().map(Cow::Owned)
     }
 
     /// A value as a text, with a mark where only an attempt knows it. `None` if the event has no such value.

@@ -414,7 +414,7 @@ impl Ledger {
                 succeeded || through || last.is_none() && replaced_success(told, row)
             }
             // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
-            State::Failed => last.is_some_and(|last| {
+            State::Failed => last.map_or(returns_to == Some(State::Failed), |last| {
                 (row.position.n == 1 || last.outcome == Outcome::Failed)
                     && last.next_due_ms.is_none()
                     && returns_to.is_none_or(|state| state == State::Failed)
@@ -444,7 +444,7 @@ impl Ledger {
         if goes_on && !sent_again {
             return Some(format!("it was cancelled with all others, and is {row:?}"));
         }
-        let kept = row.state == State::Succeeded && last.is_none();
+        let kept = returns_to.is_some() && last.is_none();
         let stopped = kept || matches!(row.state, State::Held | State::Cancelled);
         let forgotten = self.retried.iter().any(|(w, e, asked_ms)| {
             (w, e) == (&webhook.to_owned(), &event.to_owned())

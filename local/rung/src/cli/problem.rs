@@ -193,6 +193,8 @@ fn flag(argument: &Arg) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     /// What is told of one problem.

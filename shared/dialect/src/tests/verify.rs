@@ -1,6 +1,8 @@
 //! Verifying: what the documents' receivers accept is accepted, everything else is refused with the reason.
 
+use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use sha2::Sha256;
 use uuid::Uuid;
 
 use super::builtin;
@@ -705,6 +707,64 @@ fn what_each_file_of_vendors_sends_is_verified_by_who_knows_the_url() {
                 Some(SignatureFault::Unknown { flag: "url", .. }) | None
             );
             assert!(is_unknown, "{name}: {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn a_number_is_spelled_alike_in_the_body_in_texts_and_in_what_is_signed() {
+    for script in ["javascript", "python", "php"] {
+        let text = format!(
+            "name = \"own\"\nstandard_webhooks = false\njson = \"{script}\"\nheaders = {{ X-N = \"{{data.n}}\", X-M = \"{{metadata.n}}\" }}\nany_type = {{ example = \"x\", sample = \"{{}}\" }}\nenvelope = [{{ key = \"t\", text = \"{{data.n}}\" }}, {{ key = \"n\", from = \"data.n\" }}]\n[[signature]]\nalgorithm = \"hmac-sha256\"\nencoding = \"hex\"\nheader = \"X-S\"\nsigned = \"{{data.n}}{{body}}\""
+        );
+        let dialects = Dialects::builtin().with_file("own.toml", &text).unwrap();
+        let dialect = dialects.get("own").unwrap();
+        for number in [
+            "1130",
+            "1130.0",
+            "1e3",
+            "1.13E3",
+            "-0",
+            "-0.0",
+            "1e-7",
+            "12345678901234567890",
+        ] {
+            let data = super::json(&format!(r#"{{"n":{number}}}"#));
+            let facts = EventFacts {
+                id: "evt_1",
+                event_type: "x",
+                data: &data,
+                time: "2023-10-07T12:00:00Z".parse().unwrap(),
+                is_time_given: true,
+                request_id: "req_1",
+                metadata: Some(&data),
+            };
+            let body = dialect.body(&facts).unwrap();
+            let input = SignInput {
+                event_id: "evt_1",
+                event_type: "x",
+                body: &body,
+                secret: "s",
+                ..SignInput::default()
+            };
+            let request = dialect.request(&input).unwrap();
+            let headers = HeaderMap::from_iter(request.headers);
+            let sent: &str = std::str::from_utf8(&request.body).unwrap();
+            let spelled = headers["x-n"].to_str().unwrap();
+            let (comma, colon) = match script {
+                "python" => (", ", ": "),
+                _ => (",", ":"),
+            };
+            assert_eq!(
+                sent,
+                format!(r#"{{"t"{colon}"{spelled}"{comma}"n"{colon}{spelled}}}"#),
+                "{script} {number}"
+            );
+            assert_eq!(headers["x-m"], headers["x-n"], "{script} {number}");
+            let mut signed = Hmac::<Sha256>::new_from_slice(b"s").unwrap();
+            signed.update(format!("{spelled}{sent}").as_bytes());
+            let signed = hex::encode(signed.finalize().into_bytes());
+            assert_eq!(headers["x-s"], *signed, "{script} {number}");
         }
     }
 }
