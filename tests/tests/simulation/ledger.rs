@@ -414,11 +414,14 @@ impl Ledger {
                 succeeded || through || last.is_none() && replaced_success(told, row)
             }
             // A slower copy of a first attempt may have succeeded: that is in the log, and costs no look at the row.
-            State::Failed => last.map_or(returns_to == Some(State::Failed), |last| {
-                (row.position.n == 1 || last.outcome == Outcome::Failed)
-                    && last.next_due_ms.is_none()
-                    && returns_to.is_none_or(|state| state == State::Failed)
-            }),
+            State::Failed => match last {
+                None => returns_to == Some(State::Failed),
+                Some(last) => {
+                    (row.position.n == 1 || last.outcome == Outcome::Failed)
+                        && last.next_due_ms.is_none()
+                        && returns_to.is_none_or(|state| state == State::Failed)
+                }
+            },
             State::Held => current.epoch > 0 && returns_to.is_none_or(|state| state == State::Held),
             State::Cancelled => self.may_be_cancelled(&row.key),
             State::Missed => !told.active,

@@ -95,7 +95,7 @@ fn fields(header: Value) -> Value {
             "maximum": IN_FLIGHT_MAX,
         },
         "keep_alive": {
-            "description": "Whether a connection serves one delivery after the other [default: as the dialect has it]. With false each has a new one.",
+            "description": "Whether a connection serves one delivery after the other [default: as the dialect has it, and false where `max_in_flight` is 1]. With false each has a new one.",
             "type": ["boolean", "null"],
         },
         "name": free_text("A name, chosen by the tenant.", NAME_CHARS),

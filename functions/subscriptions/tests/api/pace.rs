@@ -371,6 +371,28 @@ async fn no_more_deliveries_are_under_way_than_a_webhook_takes() {
     assert_eq!((world.posts(), world.most_under_way()), (100, 2));
 }
 
+/// An idle connection would keep such a receiver from answering the next one.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_of_one_request_at_a_time_gets_each_over_a_connection_of_its_own() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let changes = [
+        (json!({}), false),
+        (json!({"max_in_flight": 2}), false),
+        (json!({"max_in_flight": 1}), true),
+        (json!({"keep_alive": true}), false),
+        (json!({"keep_alive": false, "max_in_flight": 2}), true),
+    ];
+    for (n, (change, is_own)) in changes.into_iter().enumerate() {
+        let text = change.to_string();
+        world.send(&tenant, "PATCH", &path, change).await.data(200);
+        burst_from(&world, &tenant, n, 1).await;
+        world.pass(1_000).await;
+        assert_eq!(world.last_post().fresh, is_own, "{text}");
+    }
+}
+
 /// Calls a path so often; the statuses and, of the refusals, in how many seconds to come again.
 async fn called(world: &World, caller: &As, path: &str, times: usize) -> (Vec<u16>, Vec<u64>) {
     let (mut statuses, mut waits) = (Vec::new(), Vec::new());

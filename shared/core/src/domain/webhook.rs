@@ -119,7 +119,7 @@ pub struct Webhook {
     pub pace_epoch: u64,
     /// How many of its deliveries are under way at once at most, from each process that delivers; `None` for [`MAX_IN_FLIGHT`](crate::limits::MAX_IN_FLIGHT).
     pub max_in_flight: Option<u32>,
-    /// Whether a connection to it serves one delivery after the other; `None` for as its dialect has it.
+    /// Whether a connection to it serves one delivery after the other; `None` for what [`Webhook::keeps_alive`] makes of its dialect.
     pub keep_alive: Option<bool>,
     /// A name for people.
     pub name: Option<String>,
@@ -180,6 +180,14 @@ pub struct Subscription {
 }
 
 impl Webhook {
+    /// Whether a connection serves one delivery after the other, where its dialect has it so or not. A server that handles one connection at a
+    /// time waits for an idle one to end, and meanwhile a new one, as retries have it, is not answered.
+    #[must_use]
+    pub fn keeps_alive(&self, in_dialect: bool) -> bool {
+        let at_once = self.max_in_flight != Some(1);
+        self.keep_alive.unwrap_or(in_dialect && at_once)
+    }
+
     /// Activates it at `now_ms`. Its failures are forgotten.
     pub fn activate(&mut self, now_ms: u64) {
         self.disabled_before_ms = self.last_disabled_ms();

@@ -509,7 +509,7 @@ impl<'a> Post<'a> {
             timeout: self.timeout,
             http1_only: dialect.http1_only,
             // What went wrong before may be the connection's doing.
-            fresh: is_retry || !webhook.keep_alive.unwrap_or(dialect.keep_alive),
+            fresh: is_retry || !webhook.keeps_alive(dialect.keep_alive),
         })
     }
 }
