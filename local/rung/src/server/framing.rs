@@ -47,6 +47,10 @@ impl Framing {
                 State::Head(head) => {
                     let before = head.len();
                     head.extend_from_slice(rest);
+                    // A head ends with a line: byte by byte, it is read once for each of its lines.
+                    if !rest.contains(&b'\n') {
+                        return None;
+                    }
                     let (length, end) = read(head)?;
                     let begin = at;
                     at += length - before;
