@@ -2,7 +2,11 @@
 //! faults: what has expired is removed late, messages of the former time come again, people recover what is about to expire, and
 //! clients use ids again.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::http::StatusCode;
 use rung_base::clock::timestamp;
@@ -42,6 +46,7 @@ impl World {
         let tenant = chance.between(0, plan.tenants - 1);
         let ends_ms = START_MS + self.retention_ms(tenant);
         let again_ms = (ends_ms - aging.early_ms + chance.between(0, aging.within_ms)).max(now_ms);
+        let told = self.told_of_failures().await;
         let messages = self.ledger().turn_over(again_ms);
         self.wire.watch.forget_cancelled();
         self.wire.trace.line(|| format!("{aging:?} passes"));
@@ -95,7 +100,7 @@ impl World {
             }
         }
         self.judge().await;
-        self.judge_the_old(again_ms).await;
+        self.judge_the_old(again_ms, told).await;
     }
 
     /// How long what is of a tenant is kept, in milliseconds.
@@ -187,9 +192,11 @@ impl World {
 
     /// Of the deliveries of the former time none waits for ever, whether its row has expired or not; those that ended since have ended
     /// because their events had expired, which a recovery prevents; and the operator is told of them.
-    async fn judge_the_old(&self, again_ms: u64) {
+    /// `told` are those of whom it was told before, which may have expired since.
+    async fn judge_the_old(&self, again_ms: u64, told: Option<BTreeSet<String>>) {
         let mut logs = BTreeMap::new();
-        let told = self.told_of_failures().await;
+        let now_told = self.told_of_failures().await;
+        let told = told.map(|told| &told | &now_told.unwrap_or_default());
         for item in self.items().await {
             let Some(key) = watch::delivery(&item) else {
                 continue;
