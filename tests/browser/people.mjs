@@ -165,6 +165,8 @@ test("a customer mends a receiver and sends all that it has not got, also over a
   await until("the later one", () => mine().some(({ body }) => body.includes("order.created")));
   await page.click("#send");
   await page.waitForSelector("#recovery li:has-text('3 done')");
+  // While one is under way, the panel is open by itself.
+  await until("its end", async () => (await call("mended", "GET", "/v1/jobs?kind=recover")).jobs.every((job) => job.ended_at));
   await page.reload();
   await page.click("#recover");
   await page.waitForSelector("#recovery li:has-text('3 done')");

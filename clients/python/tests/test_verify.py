@@ -72,7 +72,7 @@ def test_every_spelling_of_a_standard_secret_is_taken(secret: str) -> None:
 
 
 def test_every_signature_of_a_rotation_is_looked_at() -> None:
-    header = signed("stripe")["stripe-signature"]
+    header = signed("stripe")["Stripe-Signature"]
     both = {"Stripe-Signature": header.replace(",v1=", f",v1={'0' * 64},v1=")}
     assert verify(dialect="stripe", secret=SECRET, headers=both, body=BODY)
     # As many as nobody sends are no signature.

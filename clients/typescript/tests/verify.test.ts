@@ -69,7 +69,7 @@ for (const dialect of TIMED) {
 }
 
 test("every signature of a rotation is looked at", () => {
-  const header = signed("stripe")["stripe-signature"] ?? "";
+  const header = signed("stripe")["Stripe-Signature"] ?? "";
   const both = { "Stripe-Signature": header.replace(",v1=", `,v1=${"0".repeat(64)},v1=`) };
   verify({ dialect: "stripe", secret: SECRET, headers: both, body: BODY });
   // As many as nobody sends are no signature.

@@ -12,7 +12,7 @@ fn example() -> Value {
         "id": "aud_6b1c2f0d9e8a7b6c5d4e3f21",
         "at": "2025-10-10T12:00:00.000Z",
         "tenant_id": "acme",
-        "actor": { "kind": "key", "id": "key_4f9d2c7b1a", "name": "Production" },
+        "actor": { "kind": "key", "id": "key_4f9d2c7b1a", "name": "Production", "person": null },
         "action": "webhook.updated",
         "target": { "kind": "webhook", "id": "webhook_a20423710c5907989e364431" },
         "changes": [
