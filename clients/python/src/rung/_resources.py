@@ -300,8 +300,10 @@ class Webhooks(_Resource):
 
     def finish_rotation(self, id: str, *, if_match: str | None = None) -> t.Webhook:
         """Ends the validity of the old secret now."""
-        finish = path("/v1/webhooks/{}/rotate-secret/finish", id)
-        return cast(t.Webhook, self._one("webhook", "POST", finish, body={}, if_match=if_match))
+        return cast(
+            t.Webhook,
+            self._one("webhook", "POST", path("/v1/webhooks/{}/rotate-secret/finish", id), body={}, if_match=if_match),
+        )
 
     def preview_filter(self, **body: Unpack[t.PreviewFilterRequest]) -> t.FilterPreview:
         """Which of the last events a filter takes."""
