@@ -545,6 +545,39 @@ async fn what_has_succeeded_stays_so_whatever_comes_of_sending_it_again() {
     is_as_it_was().await;
 }
 
+/// What succeeded at once has no row before it is sent again.
+#[tokio::test(start_paused = true)]
+async fn what_succeeded_at_once_keeps_its_time_when_it_is_sent_again() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let event = json!({"id": "evt_1", "type": "a.b", "data": {}});
+    let published = world.send(&tenant, "POST", "/v1/events", event).await;
+    published.data(202);
+    world.pass(1_000).await;
+    let delivery = async || {
+        let event = world.get(&tenant, "/v1/events/evt_1").await;
+        event.data(200)["deliveries"][0].clone()
+    };
+    let before = delivery().await;
+    assert_eq!(before["status"], "succeeded");
+    world.answer(500);
+    let asked = json!({"since": "2025-10-09T08:00:00Z", "statuses": ["any"]});
+    let recover = format!("{path}/recover");
+    world.send(&tenant, "POST", &recover, asked).await.data(202);
+    world.pass(5_000).await;
+    assert_eq!(delivery().await["status"], "pending");
+    let cancel = format!(
+        "{path}/deliveries/{}/cancel",
+        before["id"].as_str().unwrap()
+    );
+    let cancelled = world.send_text(&tenant, "POST", &cancel, "").await;
+    let cancelled = &cancelled.data(200)["delivery"];
+    for name in ["status", "ended_at", "next_attempt_at"] {
+        assert_eq!(cancelled[name], before[name], "{name}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_fails_leaves_a_delivery_as_it_was() {
     for (state, missed) in [("cancelled", 0), ("held", 1), ("missed", 1), ("failed", 1)] {

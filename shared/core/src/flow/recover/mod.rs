@@ -28,6 +28,7 @@ use super::{FlowError, control::Control, jobs::Next};
 use crate::{
     domain::{
         audit::Record,
+        delivery::Delivery,
         id::{JobId, TenantId},
         job::{Counts, Failure, Job, Reach, Status, Task, Work},
         message::{At, AttemptMessage, Message, RecoverPage, Run},
@@ -428,7 +429,8 @@ impl Control {
                     let from = resume_ms.map_or(AdvanceIf::BeforeJob, AdvanceIf::WaitBeforeJob);
                     self.store.advance(&to, from).await
                 } else {
-                    self.store.place(&to).await
+                    let ended_ms = delivery.succeeded_ms;
+                    self.store.place(&Delivery { ended_ms, ..to }).await
                 }
             });
             // Where a condition fails, the message was faster, or somebody has sent the delivery again by hand. Or an attempt that

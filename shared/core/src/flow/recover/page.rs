@@ -66,6 +66,8 @@ pub(super) struct Again {
     pub(super) event_type: String,
     /// Whether the event did not match the webhook, and it never got it.
     pub(super) backfilled: bool,
+    /// When it succeeded, in milliseconds, if it did so at once and has no row that says so.
+    pub(super) succeeded_ms: Option<u64>,
 }
 
 impl Control {
@@ -213,6 +215,7 @@ impl Control {
                 message: AttemptMessage::new(key.clone(), to),
                 event_type: event.event_type.clone(),
                 backfilled,
+                succeeded_ms: last.filter(succeeded).map(|last| last.ended_ms),
             });
         }
         Ok(Recoverable {
@@ -317,6 +320,7 @@ impl Control {
                 message: AttemptMessage::new(row.key.clone(), to),
                 event_type: row.event_type.clone(),
                 backfilled: false,
+                succeeded_ms: None,
                 row: Some(row),
             });
         }
@@ -401,6 +405,10 @@ fn cursor(recovery: &Recovery) -> Option<&str> {
     Some(recovery.cursor.as_str()).filter(|cursor| !cursor.is_empty())
 }
 
+fn succeeded(attempt: &&Attempt) -> bool {
+    attempt.outcome == Outcome::Succeeded
+}
+
 /// The position that a recovery moves a row to: on a fresh ladder, or in the place of its wait. `last` is the attempt that was made where
 /// the row stands. The due time is yet to be set.
 fn once_more(
@@ -419,8 +427,7 @@ fn once_more(
         };
         fresh_ladder(recovery, (row.position.n + 1, attempt), dialect)
     };
-    let has_succeeded =
-        row.had_succeeded() || last.is_some_and(|last| last.outcome == Outcome::Succeeded);
+    let has_succeeded = row.had_succeeded() || last.as_ref().is_some_and(succeeded);
     Position {
         returns_to: has_succeeded.then_some(State::Succeeded),
         ..to
@@ -433,7 +440,7 @@ fn after_first(recovery: &Recovery, first: &Attempt, dialect: Option<String>) ->
         // It has failed just now, and its row is being written.
         Some(wait_ms) => in_place_of(recovery, wait_ms, (2, 2, 1), dialect),
         None => Position {
-            returns_to: (first.outcome == Outcome::Succeeded).then_some(State::Succeeded),
+            returns_to: succeeded(&first).then_some(State::Succeeded),
             ..fresh_ladder(recovery, (2, 2), dialect)
         },
     }
