@@ -21,24 +21,66 @@ const KINDS: [&str; 6] = ["odin", "slack", "patra", "shopify", "stripe", "standa
 /// Their secret stands in a header: by itself, and behind `Bearer`.
 const TOKENS: [&str; 2] = ["gitlab", "cloudevents-binary"];
 
-/// A dialect that comes with Rung, or one of a file in `dialects`.
+/// They sign a time in milliseconds or as RFC 3339, the webhook's URL or its path, or hash the secret and the body.
+const FORMS: [&str; 6] = [
+    "box",
+    "contentful",
+    "hubspot-v2",
+    "square",
+    "twitch",
+    "zendesk",
+];
+
+/// The ways to write a signature that none of the dialects in files has.
+const ENCODINGS: [&str; 4] = ["HEX", "base64url", "base64url-padded", "base64-of-hex"];
+
+/// A dialect that comes with Rung, or one of a file.
 fn dialect(name: &str) -> Dialect {
     if let Some(builtin) = Dialects::builtin().get(name) {
         return Dialect::clone(builtin);
     }
-    let text = fs::read_to_string(file(name)).unwrap();
-    let dialects = Dialects::builtin().with_file(name, &text).unwrap();
+    let dialects = Dialects::builtin().with_file(name, &text_of(name)).unwrap();
     Dialect::clone(dialects.get(name).unwrap())
 }
 
-fn file(name: &str) -> String {
-    format!("{}/../dialects/{name}.toml", env!("CARGO_MANIFEST_DIR"))
+/// A file in `dialects`, or one like it whose signature is written in another way.
+fn text_of(name: &str) -> String {
+    let (file, encoding) = match ENCODINGS.iter().find(|one| named(one) == name) {
+        Some(encoding) => ("webflow", Some(encoding)),
+        None => (name, None),
+    };
+    let path = format!("{}/../dialects/{file}.toml", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path).unwrap();
+    let Some(encoding) = encoding else {
+        return text;
+    };
+    let own = format!("encoding = \"{encoding}\"");
+    let text = text.replace("name = \"webflow\"", &format!("name = \"{name}\""));
+    text.replace("encoding = \"hex\"", &own)
 }
 
-/// A Rung that knows the files, too.
+/// The dialect with such signatures.
+fn named(encoding: &str) -> String {
+    format!("in-{}", encoding.to_lowercase())
+}
+
+fn in_files() -> Vec<String> {
+    let names = TOKENS.iter().chain(&FORMS).map(|name| (*name).to_owned());
+    names.chain(ENCODINGS.map(named)).collect()
+}
+
+/// A Rung that knows the dialects in files, too.
 async fn with_files() -> Rung {
-    let files = TOKENS.map(file);
-    rung(&["--dialect", &files[0], "--dialect", &files[1]]).await
+    let dir = tempfile::tempdir().unwrap();
+    let files = in_files().into_iter().map(|name| {
+        let path = dir.path().join(format!("{name}.toml"));
+        fs::write(&path, text_of(&name)).unwrap();
+        path.display().to_string()
+    });
+    let arguments: Vec<_> = files
+        .flat_map(|file| ["--dialect".to_owned(), file])
+        .collect();
+    rung(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
 }
 
 /// A delivery as a receiver has it, and whether it is genuine.
@@ -46,17 +88,23 @@ struct Case {
     what: String,
     secret: String,
     body: Vec<u8>,
+    /// What the receiver's own code gives if the snippet wants it: the webhook's URL, or its path and query.
+    given: String,
     headers: Vec<(String, String)>,
     genuine: bool,
 }
 
+/// The URL of what nobody has sent.
+const URL: &str = "https://receiver.example/hooks?of=rung";
+
 impl Case {
-    fn new(what: &str, request: &Received, secret: &str, genuine: bool) -> Self {
+    fn new(what: &str, request: &Received, secret: &str, given: &str, genuine: bool) -> Self {
         let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
         Self {
             what: what.to_owned(),
             secret: secret.to_owned(),
             body: request.body.clone(),
+            given: given.to_owned(),
             headers: request.headers.iter().map(lower).collect(),
             genuine,
         }
@@ -69,6 +117,7 @@ impl Case {
         let request = dialect.request(&SignInput {
             event_id: "evt_made",
             event_type: "made",
+            url: URL,
             webhook_id: "webhook_made",
             time_ms: u64::try_from(now_s - age_s).unwrap() * 1000,
             body,
@@ -80,6 +129,7 @@ impl Case {
             what: what.to_owned(),
             secret: secrets[secrets.len() - 1].to_owned(),
             body: body.to_vec(),
+            given: given(dialect, URL),
             headers: request
                 .unwrap()
                 .headers
@@ -92,9 +142,10 @@ impl Case {
 
     fn line(&self) -> String {
         let mut line = format!(
-            "{} {}",
+            "{} {} {}",
             BASE64.encode(&self.secret),
-            BASE64.encode(&self.body)
+            BASE64.encode(&self.body),
+            BASE64.encode(&self.given)
         );
         for (name, value) in &self.headers {
             let _ = write!(line, " {} {}", BASE64.encode(name), BASE64.encode(value));
@@ -103,12 +154,23 @@ impl Case {
     }
 }
 
+/// What the receiver of a dialect gives of the webhook's URL.
+fn given(dialect: &Dialect, url: &str) -> String {
+    let path = || url.splitn(4, '/').last().unwrap();
+    match dialect.source.contains("{path}") {
+        true => format!("/{}", path()),
+        false => url.to_owned(),
+    }
+}
+
 /// What a dialect's receivers may meet.
 async fn cases(rung: &Rung, dialect: &Dialect) -> Vec<Case> {
     const OTHER: &str = "whsec_b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVy";
     let receiver = Receiver::always(200).await;
     let tenant = Tenant::create(rung, &dialect.name, &dialect.name).await;
-    let webhook = tenant.webhook(&receiver.url("/"), &["*"]).await;
+    let url = receiver.url("/hooks?of=rung");
+    let webhook = tenant.webhook(&url, &["*"]).await;
+    let given = given(dialect, &url);
     let event_type = dialect.catalogue.first_type_of("*").unwrap();
     let sample = dialect.catalogue.sample(event_type).unwrap();
     let sample: Value = serde_json::from_str(&serde_json::to_string(sample).unwrap()).unwrap();
@@ -122,20 +184,25 @@ async fn cases(rung: &Rung, dialect: &Dialect) -> Vec<Case> {
 
     let mut cases = Vec::new();
     for request in &received {
-        cases.push(Case::new("as it came", request, secret, true));
-        cases.push(Case::new("another secret", request, OTHER, false));
-        let mut changed = Case::new("a changed body", request, secret, is_token);
+        let case = |what, secret, genuine| Case::new(what, request, secret, &given, genuine);
+        cases.push(case("as it came", secret, true));
+        cases.push(case("another secret", OTHER, false));
+        let mut changed = case("a changed body", secret, is_token);
         changed.body.push(b' ');
         cases.push(changed);
-        let mut unsigned = Case::new("without headers", request, secret, false);
+        let has_url = dialect.source.contains("{url}") || dialect.source.contains("{path}");
+        let mut elsewhere = case("to another URL", secret, !has_url);
+        elsewhere.given.push('/');
+        cases.push(elsewhere);
+        let mut unsigned = case("without headers", secret, false);
         unsigned.headers.clear();
         cases.push(unsigned);
-        let mut garbled = Case::new("with other headers", request, secret, false);
+        let mut garbled = case("with other headers", secret, false);
         for (_, value) in &mut garbled.headers {
             *value = "t=,v1,==".to_owned();
         }
         cases.push(garbled);
-        let mut long = Case::new("with a very long time", request, secret, false);
+        let mut long = case("with a very long time", secret, false);
         for (_, value) in &mut long.headers {
             *value = format!("t={0},v1=a", "9".repeat(400));
         }
@@ -143,7 +210,7 @@ async fn cases(rung: &Rung, dialect: &Dialect) -> Vec<Case> {
     }
     // What has no signature of its own has that of Standard Webhooks.
     let is_bare =
-        dialect.source.contains("[[signature]]") && !dialect.source.contains("{timestamp}");
+        dialect.source.contains("[[signature]]") && !dialect.source.contains("{timestamp");
     let is_timed = !is_bare && !is_token;
     cases.push(Case::made("a minute old", dialect, &[secret], 60, true));
     cases.push(Case::made("too old", dialect, &[secret], 400, !is_timed));
@@ -303,9 +370,10 @@ fn verdicts(mut command: Command, cases: &[Case]) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-async fn verifies(language: Language, dialects: &[&str]) {
+async fn verifies(language: Language, dialects: impl IntoIterator<Item: AsRef<str>>) {
     let rung = with_files().await;
-    for name in dialects.iter().chain(&TOKENS) {
+    for name in dialects {
+        let name = name.as_ref();
         let dialect = dialect(name);
         let dir = tempfile::tempdir().unwrap();
         let code = dialect.snippet(language).unwrap();
@@ -326,49 +394,72 @@ fn hold(command: Command, cases: &[Case], language: Language, name: &str) {
     }
 }
 
+/// Those that come with Rung, and those in files.
+fn all() -> Vec<String> {
+    let builtin = Dialects::builtin();
+    with(&builtin.names().collect::<Vec<_>>(), in_files())
+}
+
+fn with(names: &[&str], more: Vec<String>) -> Vec<String> {
+    let names = names.iter().map(|name| (*name).to_owned());
+    names.chain(more).collect()
+}
+
 #[tokio::test]
 async fn javascript() {
-    let all = Dialects::builtin();
-    verifies(Language::JavaScript, &all.names().collect::<Vec<_>>()).await;
+    verifies(Language::JavaScript, all()).await;
 }
 
 #[tokio::test]
 async fn typescript_with_all_its_checks() {
-    verifies(Language::TypeScript, &KINDS).await;
+    verifies(Language::TypeScript, with(&KINDS, in_files())).await;
 }
 
 #[tokio::test]
 async fn python() {
-    let all = Dialects::builtin();
-    verifies(Language::Python, &all.names().collect::<Vec<_>>()).await;
+    verifies(Language::Python, all()).await;
 }
 
 #[tokio::test]
 async fn java() {
     // It takes seconds to compile each.
-    verifies(Language::Java, &["odin", "shopify", "standard"]).await;
+    let few = [
+        "odin",
+        "shopify",
+        "standard",
+        "gitlab",
+        "contentful",
+        "hubspot-v2",
+        "twitch",
+        "in-base64url",
+        "in-base64-of-hex",
+    ];
+    verifies(Language::Java, few).await;
 }
 
 #[tokio::test]
 async fn go() {
-    verifies(Language::Go, &KINDS).await;
+    // Its program gives no URL.
+    let encodings = ENCODINGS.map(named).to_vec();
+    let others = ["gitlab", "cloudevents-binary", "twitch", "box"];
+    verifies(Language::Go, with(&KINDS, with(&others, encodings))).await;
 }
 
 #[tokio::test]
 async fn php() {
-    verifies(Language::Php, &KINDS).await;
+    verifies(Language::Php, with(&KINDS, in_files())).await;
 }
 
 #[tokio::test]
 async fn ruby() {
-    verifies(Language::Ruby, &KINDS).await;
+    verifies(Language::Ruby, with(&KINDS, in_files())).await;
 }
 
 /// Those in Rust are compiled with this test, from files that must be what the generator writes.
 #[tokio::test]
 async fn rust() {
     type Verify = fn(&http::HeaderMap, &[u8], &str) -> bool;
-    let compiled: [(&str, &str, Verify); 5] = [
+    let compiled: [(&str, &str, Verify); 6] = [
         (
             "cloudevents-binary",
             include_str!("../../verify/snippets/rust/cloudevents_binary.rs"),
@@ -388,6 +479,11 @@ async fn rust() {
             "standard",
             include_str!("../../verify/snippets/rust/standard.rs"),
             standard::verify,
+        ),
+        (
+            "twitch",
+            include_str!("../../verify/snippets/rust/twitch.rs"),
+            twitch::verify,
         ),
         (
             "stripe",
@@ -469,3 +565,7 @@ mod standard;
 #[path = "../../verify/snippets/rust/stripe.rs"]
 #[rustfmt::skip]
 mod stripe;
+#[allow(unreachable_pub, reason = "in a receiver's own crate it is reached")]
+#[path = "../../verify/snippets/rust/twitch.rs"]
+#[rustfmt::skip]
+mod twitch;

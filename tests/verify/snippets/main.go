@@ -1,4 +1,5 @@
-// Runs a snippet over deliveries, one a line: secret, body, then names and values of headers, each in base64; true or false for each.
+// Runs a snippet over deliveries, one a line: secret, body, what the receiver knows of the URL, then names and values of headers, each in
+// base64; true or false for each.
 package main
 
 import (
@@ -25,7 +26,7 @@ func main() {
 			fields = append(fields, decoded)
 		}
 		headers := http.Header{}
-		for i := 2; i < len(fields); i += 2 {
+		for i := 3; i < len(fields); i += 2 {
 			headers.Set(string(fields[i]), string(fields[i+1]))
 		}
 		fmt.Println(webhooks.Verify(headers, fields[1], string(fields[0])))

@@ -2,14 +2,14 @@
 
 use super::{
     Piece, TOLERANCE_S, Variable, camel_case, joined, quoted,
-    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
+    scheme::{Clock, Encoding, Hash, Key, Place, Run, Scheme},
 };
 
 pub(super) fn write(scheme: &Scheme) -> String {
     let expression = |pieces: &[Piece]| joined(pieces, " + ", quoted, camel_case);
     let is_within = |(_, place): &(Variable, Place)| matches!(place, Place::Within { .. });
     let mut lines = vec!["#nullable enable\nusing System;".to_owned()];
-    if scheme.is_timed() {
+    if scheme.time.is_some() {
         lines.push("using System.Globalization;".to_owned());
     }
     lines.push(format!(
@@ -21,16 +21,18 @@ public static class Webhooks
 {{",
         scheme.dialect
     ));
-    if scheme.is_timed() {
+    if scheme.time.is_some() {
         lines.push(format!(
             "    private const long ToleranceSeconds = {TOLERANCE_S};\n"
         ));
     }
     lines.push(format!(
-        "    /// <summary>The headers by their names, as name => (string?)request.Headers[name] of ASP.NET Core; the raw body, as read from request.Body.</summary>
-    public static bool Verify(Func<string, string?> headers, byte[] body, string secret)
+        "    /// <summary>The headers by their names, as name => (string?)request.Headers[name] of ASP.NET Core; the raw body, as read from request.Body{}.</summary>
+    public static bool Verify(Func<string, string?> headers, byte[] body, string secret{})
     {{
         string header = headers({}) ?? \"\";",
+        scheme.meanings(str::to_owned),
+        scheme.parameters(|name| format!("string {name}")),
         quoted(&scheme.header)
     ));
     for (variable, place) in &scheme.found {
@@ -44,49 +46,64 @@ public static class Webhooks
             "        string {} = {value};",
             camel_case(*variable)
         ));
-        if *variable == Variable::Timestamp && scheme.is_timed() {
-            lines.push(
-                "        if (!long.TryParse(timestamp, NumberStyles.None, CultureInfo.InvariantCulture, out long sent)
-            || Math.Abs(DateTimeOffset.UtcNow.ToUnixTimeSeconds() - sent) > ToleranceSeconds) return false;"
-                    .to_owned(),
-            );
+        if *variable == Variable::Timestamp
+            && let Some(clock) = scheme.time
+        {
+            let number = "long.TryParse(timestamp, NumberStyles.None, CultureInfo.InvariantCulture, out long sent)";
+            let date = "DateTimeOffset.TryParse(timestamp, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset sent)";
+            let (parsed, seconds) = match clock {
+                Clock::Seconds => (number, "sent"),
+                Clock::Millis => (number, "sent / 1000"),
+                Clock::Rfc3339 => (date, "sent.ToUnixTimeSeconds()"),
+            };
+            lines.push(format!(
+                "        if (!{parsed}
+            || Math.Abs(DateTimeOffset.UtcNow.ToUnixTimeSeconds() - {seconds}) > ToleranceSeconds) return false;"
+            ));
         }
     }
-    lines.push(
-        match scheme.key {
-            Key::Text => "        byte[] key = Encoding.UTF8.GetBytes(secret);",
-            Key::StandardWebhooks => {
-                "        byte[] key = Convert.FromBase64String(secret.StartsWith(\"whsec_\") ? secret.Substring(6) : secret);"
-            }
-        }
-        .to_owned(),
-    );
-    let algorithm = match scheme.algorithm {
-        Algorithm::HmacSha256 => "SHA256",
-        Algorithm::HmacSha1 => "SHA1",
-        Algorithm::HmacSha512 => "SHA512",
+    let hash = match scheme.hash {
+        Hash::Sha256 => "SHA256",
+        Hash::Sha1 => "SHA1",
+        Hash::Sha512 => "SHA512",
     };
-    lines.push(format!(
-        "        using var mac = IncrementalHash.CreateHMAC(HashAlgorithmName.{algorithm}, key);"
-    ));
+    let maker = scheme.maker();
+    let keyed = |key: &str| {
+        format!(
+            "        byte[] key = {key};
+        using var {maker} = IncrementalHash.CreateHMAC(HashAlgorithmName.{hash}, key);"
+        )
+    };
+    lines.push(match scheme.key {
+        Key::Text => keyed("Encoding.UTF8.GetBytes(secret)"),
+        Key::StandardWebhooks => keyed(
+            "Convert.FromBase64String(secret.StartsWith(\"whsec_\") ? secret.Substring(6) : secret)",
+        ),
+        Key::None => format!(
+            "        using var {maker} = IncrementalHash.CreateHash(HashAlgorithmName.{hash});"
+        ),
+    });
     lines.extend(scheme.runs().iter().map(|run| match run {
-        Run::Body => "        mac.AppendData(body);".to_owned(),
+        Run::Body => format!("        {maker}.AppendData(body);"),
         Run::Text(pieces) => format!(
-            "        mac.AppendData(Encoding.UTF8.GetBytes({}));",
+            "        {maker}.AppendData(Encoding.UTF8.GetBytes({}));",
             expression(pieces)
         ),
     }));
-    lines.push(
-        match scheme.encoding {
-            Encoding::Hex => {
-                "        string signature = Convert.ToHexString(mac.GetHashAndReset()).ToLowerInvariant();"
-            }
-            Encoding::Base64 => {
-                "        string signature = Convert.ToBase64String(mac.GetHashAndReset());"
-            }
+    let upper = format!("Convert.ToHexString({maker}.GetHashAndReset())");
+    let base64 = format!("Convert.ToBase64String({maker}.GetHashAndReset())");
+    let url_safe = format!("{base64}.Replace('+', '-').Replace('/', '_')");
+    let signature = match scheme.encoding {
+        Encoding::Hex => format!("{upper}.ToLowerInvariant()"),
+        Encoding::UpperHex => upper,
+        Encoding::Base64 => base64,
+        Encoding::Base64Url => format!("{url_safe}.TrimEnd('=')"),
+        Encoding::Base64UrlPadded => url_safe,
+        Encoding::Base64OfHex => {
+            format!("Convert.ToBase64String(Encoding.UTF8.GetBytes({upper}.ToLowerInvariant()))")
         }
-        .to_owned(),
-    );
+    };
+    lines.push(format!("        string signature = {signature};"));
     lines.push(format!(
         "        string expected = {};",
         expression(&scheme.expected)

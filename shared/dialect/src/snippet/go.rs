@@ -2,43 +2,48 @@
 
 use super::{
     Piece, TOLERANCE_S, Variable, camel_case, joined, quoted,
-    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
+    scheme::{Clock, Encoding, Hash, Key, Place, Run, Scheme},
 };
 
 pub(super) fn write(scheme: &Scheme) -> String {
     let expression = |pieces: &[Piece]| joined(pieces, " + ", quoted, camel_case);
     let is_within = |(_, place): &(Variable, Place)| matches!(place, Place::Within { .. });
-    let (package, new) = match scheme.algorithm {
-        Algorithm::HmacSha256 => ("sha256", "sha256.New"),
-        Algorithm::HmacSha1 => ("sha1", "sha1.New"),
-        Algorithm::HmacSha512 => ("sha512", "sha512.New"),
+    let (package, new) = match scheme.hash {
+        Hash::Sha256 => ("sha256", "sha256.New"),
+        Hash::Sha1 => ("sha1", "sha1.New"),
+        Hash::Sha512 => ("sha512", "sha512.New"),
     };
-    let is_base64 = scheme.encoding == Encoding::Base64 || scheme.key == Key::StandardWebhooks;
     let cuts = scheme.separator.is_some()
+        || scheme.encoding == Encoding::UpperHex
         || scheme.key == Key::StandardWebhooks
         || scheme.found.iter().any(is_within);
     let imports = [
         ("crypto/hmac", true),
         (&format!("crypto/{package}"), true),
-        ("encoding/base64", is_base64),
-        ("encoding/hex", scheme.encoding == Encoding::Hex),
+        ("encoding/base64", scheme.has_base64()),
+        ("encoding/hex", scheme.has_hex()),
         ("net/http", true),
-        ("strconv", scheme.is_timed()),
+        (
+            "strconv",
+            scheme.time.is_some_and(|clock| clock != Clock::Rfc3339),
+        ),
         ("strings", cuts),
-        ("time", scheme.is_timed()),
+        ("time", scheme.time.is_some()),
     ];
     let mut lines = vec!["package webhooks\n\nimport (".to_owned()];
     let used = imports.iter().filter(|(_, is_used)| *is_used);
     lines.extend(used.map(|(name, _)| format!("\t\"{name}\"")));
     lines.push(")\n".to_owned());
-    if scheme.is_timed() {
+    if scheme.time.is_some() {
         lines.push(format!("const toleranceSeconds = {TOLERANCE_S}\n"));
     }
     lines.push(format!(
-        "// Verify reports whether a delivery of the dialect {} is genuine. The body is the raw one, as io.ReadAll(request.Body) gives it.
-func Verify(headers http.Header, body []byte, secret string) bool {{
+        "// Verify reports whether a delivery of the dialect {} is genuine. The body is the raw one, as io.ReadAll(request.Body) gives it{}.
+func Verify(headers http.Header, body []byte, secret string{}) bool {{
 \theader := headers.Get({})",
         scheme.dialect,
+        scheme.meanings(str::to_owned),
+        scheme.parameters(|name| format!("{name} string")),
         quoted(&scheme.header)
     ));
     for (variable, place) in &scheme.found {
@@ -59,40 +64,55 @@ func Verify(headers http.Header, body []byte, secret string) bool {{
                 });
             }
         }
-        if *variable == Variable::Timestamp && scheme.is_timed() {
-            lines.push(
-                "\tsent, err := strconv.ParseInt(timestamp, 10, 64)
-\tif age := time.Now().Unix() - sent; err != nil || age > toleranceSeconds || age < -toleranceSeconds {
+        if *variable == Variable::Timestamp
+            && let Some(clock) = scheme.time
+        {
+            let (parsed, seconds) = match clock {
+                Clock::Seconds => ("strconv.ParseInt(timestamp, 10, 64)", "sent"),
+                Clock::Millis => ("strconv.ParseInt(timestamp, 10, 64)", "sent/1000"),
+                Clock::Rfc3339 => ("time.Parse(time.RFC3339, timestamp)", "sent.Unix()"),
+            };
+            lines.push(format!(
+                "\tsent, err := {parsed}
+\tif age := time.Now().Unix() - {seconds}; err != nil || age > toleranceSeconds || age < -toleranceSeconds {{
 \t\treturn false
-\t}"
-                    .to_owned(),
-            );
+\t}}"
+            ));
         }
     }
-    lines.push(
-        match scheme.key {
-            Key::Text => "\tkey := []byte(secret)",
-            Key::StandardWebhooks => {
-                "\tkey, keyErr := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, \"whsec_\"))
-\tif keyErr != nil {
+    let maker = scheme.maker();
+    lines.push(match scheme.key {
+        Key::Text => format!("\t{maker} := hmac.New({new}, []byte(secret))"),
+        Key::StandardWebhooks => format!(
+            "\tkey, keyErr := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, \"whsec_\"))
+\tif keyErr != nil {{
 \t\treturn false
-\t}"
-            }
-        }
-        .to_owned(),
-    );
-    lines.push(format!("\tmac := hmac.New({new}, key)"));
+\t}}
+\t{maker} := hmac.New({new}, key)"
+        ),
+        Key::None => format!("\t{maker} := {new}()"),
+    });
     lines.extend(scheme.runs().iter().map(|run| match run {
-        Run::Body => "\tmac.Write(body)".to_owned(),
-        Run::Text(pieces) => format!("\tmac.Write([]byte({}))", expression(pieces)),
+        Run::Body => format!("\t{maker}.Write(body)"),
+        Run::Text(pieces) => format!("\t{maker}.Write([]byte({}))", expression(pieces)),
     }));
-    lines.push(
-        match scheme.encoding {
-            Encoding::Hex => "\tsignature := hex.EncodeToString(mac.Sum(nil))",
-            Encoding::Base64 => "\tsignature := base64.StdEncoding.EncodeToString(mac.Sum(nil))",
+    let sum = format!("{maker}.Sum(nil)");
+    lines.push(match scheme.encoding {
+        Encoding::Hex => format!("\tsignature := hex.EncodeToString({sum})"),
+        Encoding::UpperHex => {
+            format!("\tsignature := strings.ToUpper(hex.EncodeToString({sum}))")
         }
-        .to_owned(),
-    );
+        Encoding::Base64 => format!("\tsignature := base64.StdEncoding.EncodeToString({sum})"),
+        Encoding::Base64Url => {
+            format!("\tsignature := base64.RawURLEncoding.EncodeToString({sum})")
+        }
+        Encoding::Base64UrlPadded => {
+            format!("\tsignature := base64.URLEncoding.EncodeToString({sum})")
+        }
+        Encoding::Base64OfHex => format!(
+            "\tsignature := base64.StdEncoding.EncodeToString([]byte(hex.EncodeToString({sum})))"
+        ),
+    });
     lines.push(format!(
         "\texpected := []byte({})",
         expression(&scheme.expected)

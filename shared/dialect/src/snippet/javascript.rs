@@ -2,13 +2,17 @@
 
 use super::{
     Piece, TOLERANCE_S, Variable, camel_case, joined, quoted,
-    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
+    scheme::{Clock, Encoding, Hash, Key, Place, Run, Scheme},
 };
 
 /// How the two differ.
 pub(super) struct Script {
     imports: &'static str,
-    parameters: &'static str,
+    /// What stands behind a parameter's name, and behind all parameters.
+    headers: &'static str,
+    buffer: &'static str,
+    text: &'static str,
+    result: &'static str,
     compared: &'static str,
     /// A header that may be there several times is a list to TypeScript.
     found: &'static str,
@@ -16,14 +20,20 @@ pub(super) struct Script {
 
 pub(super) const JAVASCRIPT: Script = Script {
     imports: "",
-    parameters: "(headers, body, secret)",
+    headers: "",
+    buffer: "",
+    text: "",
+    result: "",
     compared: "(given, expected)",
     found: "",
 };
 
 pub(super) const TYPESCRIPT: Script = Script {
     imports: "import type { IncomingHttpHeaders } from \"node:http\";\n",
-    parameters: "(headers: IncomingHttpHeaders, body: Buffer, secret: string): boolean",
+    headers: ": IncomingHttpHeaders",
+    buffer: ": Buffer",
+    text: ": string",
+    result: ": boolean",
     compared: "(given: string, expected: string): boolean",
     found: "?.toString()",
 };
@@ -31,24 +41,36 @@ pub(super) const TYPESCRIPT: Script = Script {
 pub(super) fn write(scheme: &Scheme, script: &Script) -> String {
     let Script {
         imports,
-        parameters,
+        headers,
+        buffer,
+        text,
+        result,
         compared,
         found,
     } = script;
     let expression = |pieces: &[Piece]| joined(pieces, " + ", quoted, camel_case);
+    let create = match scheme.key {
+        Key::None => "createHash",
+        _ => "createHmac",
+    };
     let mut lines = vec![
         format!(
             "// Whether a delivery of the dialect {} is genuine. `headers` are Node's, with names in lower case; `body` is the raw body,",
             scheme.dialect
         ),
-        "// a Buffer of the bytes as they came: express.raw({ type: \"application/json\" })."
-            .to_owned(),
-        format!("import {{ createHmac, timingSafeEqual }} from \"node:crypto\";\n{imports}"),
+        format!(
+            "// a Buffer of the bytes as they came: express.raw({{ type: \"application/json\" }}){}.",
+            scheme.meanings(|name| format!("`{name}`"))
+        ),
+        format!("import {{ {create}, timingSafeEqual }} from \"node:crypto\";\n{imports}"),
     ];
-    if scheme.is_timed() {
+    if scheme.time.is_some() {
         lines.push(format!("const TOLERANCE_S = {TOLERANCE_S};\n"));
     }
-    lines.push(format!("export function verify{parameters} {{"));
+    lines.push(format!(
+        "export function verify(headers{headers}, body{buffer}, secret{text}{}){result} {{",
+        scheme.parameters(|name| format!("{name}{text}"))
+    ));
     lines.push(format!(
         "  const header = headers[{}]{found} ?? \"\";",
         quoted(&scheme.header)
@@ -68,31 +90,34 @@ pub(super) fn write(scheme: &Scheme, script: &Script) -> String {
             }
         };
         lines.push(format!("  const {} = {value};", camel_case(*variable)));
-        if *variable == Variable::Timestamp && scheme.is_timed() {
-            lines.push(
-                "  if (!(Math.abs(Date.now() / 1000 - Number(timestamp)) <= TOLERANCE_S)) return false;"
-                    .to_owned(),
-            );
+        if *variable == Variable::Timestamp
+            && let Some(clock) = scheme.time
+        {
+            let seconds = match clock {
+                Clock::Seconds => "Number(timestamp)",
+                Clock::Millis => "Number(timestamp) / 1000",
+                Clock::Rfc3339 => "Date.parse(timestamp) / 1000",
+            };
+            lines.push(format!(
+                "  if (!(Math.abs(Date.now() / 1000 - {seconds}) <= TOLERANCE_S)) return false;"
+            ));
         }
     }
     let key = match scheme.key {
-        Key::Text => "secret",
+        Key::Text => ", secret",
+        Key::None => "",
         Key::StandardWebhooks => {
             lines.push(
                 "  const key = Buffer.from(secret.replace(\"whsec_\", \"\"), \"base64\");"
                     .to_owned(),
             );
-            "key"
+            ", key"
         }
     };
-    let algorithm = match scheme.algorithm {
-        Algorithm::HmacSha256 => "sha256",
-        Algorithm::HmacSha1 => "sha1",
-        Algorithm::HmacSha512 => "sha512",
-    };
-    let encoding = match scheme.encoding {
-        Encoding::Hex => "hex",
-        Encoding::Base64 => "base64",
+    let hash = match scheme.hash {
+        Hash::Sha256 => "sha256",
+        Hash::Sha1 => "sha1",
+        Hash::Sha512 => "sha512",
     };
     let updates: String = scheme
         .runs()
@@ -102,9 +127,20 @@ pub(super) fn write(scheme: &Scheme, script: &Script) -> String {
             Run::Text(pieces) => format!(".update({})", expression(pieces)),
         })
         .collect();
-    lines.push(format!(
-        "  const signature = createHmac(\"{algorithm}\", {key}){updates}.digest(\"{encoding}\");"
-    ));
+    let digest = format!("{create}(\"{hash}\"{key}){updates}.digest");
+    let signature = match scheme.encoding {
+        Encoding::Hex => format!("{digest}(\"hex\")"),
+        Encoding::UpperHex => format!("{digest}(\"hex\").toUpperCase()"),
+        Encoding::Base64 => format!("{digest}(\"base64\")"),
+        Encoding::Base64Url => format!("{digest}(\"base64url\")"),
+        Encoding::Base64UrlPadded => {
+            format!("{digest}(\"base64\").replace(/\\+/g, \"-\").replace(/\\//g, \"_\")")
+        }
+        Encoding::Base64OfHex => {
+            format!("Buffer.from({digest}(\"hex\")).toString(\"base64\")")
+        }
+    };
+    lines.push(format!("  const signature = {signature};"));
     lines.push(format!(
         "  const expected = {};",
         expression(&scheme.expected)

@@ -30,6 +30,10 @@ enum Variable {
     Body,
     Signature,
     Secret,
+    /// The webhook's URL, which the receiver's own code gives: what a proxy shows it may be another.
+    Url,
+    /// Its path and query.
+    Path,
 }
 
 impl Variable {
@@ -42,6 +46,16 @@ impl Variable {
             Self::Body => "body",
             Self::Signature => "signature",
             Self::Secret => "secret",
+            Self::Url => "url",
+            Self::Path => "path",
+        }
+    }
+
+    /// What a comment says of it where it is a parameter.
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Path => "the path and query of the webhook's URL",
+            _ => "the webhook's URL, as it is registered",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Piece, TOLERANCE_S, Variable, joined,
-    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
+    scheme::{Clock, Encoding, Hash, Key, Place, Run, Scheme},
     snake_case,
 };
 
@@ -12,11 +12,13 @@ pub(super) fn write(scheme: &Scheme) -> String {
         "<?php
 
 // Whether a delivery of the dialect {} is genuine. $headers has names in lower case: array_change_key_case(getallheaders()).
-// $body is the raw body: file_get_contents('php://input').
-function verify(array $headers, string $body, string $secret): bool
+// $body is the raw body: file_get_contents('php://input'){}.
+function verify(array $headers, string $body, string $secret{}): bool
 {{
     $header = $headers[{}] ?? '';",
         scheme.dialect,
+        scheme.meanings(|name| format!("${name}")),
+        scheme.parameters(|name| format!("string ${name}")),
         quoted(&scheme.header)
     )];
     for (variable, place) in &scheme.found {
@@ -34,27 +36,38 @@ function verify(array $headers, string $body, string $secret): bool
             }
         };
         lines.push(format!("    {} = {value};", named(*variable)));
-        if *variable == Variable::Timestamp && scheme.is_timed() {
+        if *variable == Variable::Timestamp
+            && let Some(clock) = scheme.time
+        {
+            let (guard, seconds) = match clock {
+                Clock::Seconds => ("!preg_match('/^[0-9]+$/D', $timestamp)", "(int) $timestamp"),
+                Clock::Millis => (
+                    "!preg_match('/^[0-9]+$/D', $timestamp)",
+                    "intdiv((int) $timestamp, 1000)",
+                ),
+                Clock::Rfc3339 => ("strtotime($timestamp) === false", "strtotime($timestamp)"),
+            };
             lines.push(format!(
-                "    if (!preg_match('/^[0-9]+$/D', $timestamp) || abs(time() - (int) $timestamp) > {TOLERANCE_S}) {{
+                "    if ({guard} || abs(time() - {seconds}) > {TOLERANCE_S}) {{
         return false;
     }}"
             ));
         }
     }
     let key = match scheme.key {
-        Key::Text => "$secret",
+        Key::Text => ", $secret",
+        Key::None => "",
         Key::StandardWebhooks => {
             lines.push(
                 "    $key = base64_decode(preg_replace('/^whsec_/', '', $secret));".to_owned(),
             );
-            "$key"
+            ", $key"
         }
     };
-    let algorithm = match scheme.algorithm {
-        Algorithm::HmacSha256 => "sha256",
-        Algorithm::HmacSha1 => "sha1",
-        Algorithm::HmacSha512 => "sha512",
+    let hash = match scheme.hash {
+        Hash::Sha256 => "sha256",
+        Hash::Sha1 => "sha1",
+        Hash::Sha512 => "sha512",
     };
     let signed: Vec<String> = scheme
         .runs()
@@ -65,12 +78,21 @@ function verify(array $headers, string $body, string $secret): bool
         })
         .collect();
     let signed = signed.join(" . ");
-    lines.push(match scheme.encoding {
-        Encoding::Hex => format!("    $signature = hash_hmac('{algorithm}', {signed}, {key});"),
-        Encoding::Base64 => format!(
-            "    $signature = base64_encode(hash_hmac('{algorithm}', {signed}, {key}, true));"
-        ),
-    });
+    let function = match scheme.key {
+        Key::None => "hash",
+        _ => "hash_hmac",
+    };
+    let hex = format!("{function}('{hash}', {signed}{key})");
+    let base64 = format!("base64_encode({function}('{hash}', {signed}{key}, true))");
+    let signature = match scheme.encoding {
+        Encoding::Hex => hex,
+        Encoding::UpperHex => format!("strtoupper({hex})"),
+        Encoding::Base64 => base64,
+        Encoding::Base64Url => format!("rtrim(strtr({base64}, '+/', '-_'), '=')"),
+        Encoding::Base64UrlPadded => format!("strtr({base64}, '+/', '-_')"),
+        Encoding::Base64OfHex => format!("base64_encode({hex})"),
+    };
+    lines.push(format!("    $signature = {signature};"));
     lines.push(format!("    $expected = {};", expression(&scheme.expected)));
     lines.push(match scheme.separator {
         None => "    return hash_equals($expected, $header);".to_owned(),

@@ -2,30 +2,40 @@
 
 use super::{
     Piece, TOLERANCE_S, Variable, joined, quoted,
-    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
+    scheme::{Clock, Encoding, Hash, Key, Place, Run, Scheme},
     snake_case,
 };
 
 pub(super) fn write(scheme: &Scheme) -> String {
     let expression = |pieces: &[Piece]| joined(pieces, " + ", quoted, snake_case);
-    let is_base64 = scheme.encoding == Encoding::Base64 || scheme.key == Key::StandardWebhooks;
     let mut lines = vec![
         format!(
             "\"\"\"Whether a delivery of the dialect {} is genuine. `headers` is a mapping whose names are in lower case, or told apart without",
             scheme.dialect
         ),
-        "case, as in Flask's request.headers; `body` is the raw body, as in request.get_data()."
-            .to_owned(),
+        format!(
+            "case, as in Flask's request.headers; `body` is the raw body, as in request.get_data(){}.",
+            scheme.meanings(|name| format!("`{name}`"))
+        ),
         "\"\"\"\n".to_owned(),
     ];
-    if is_base64 {
+    if scheme.has_base64() {
         lines.push("import base64".to_owned());
     }
     lines.push("import hashlib\nimport hmac".to_owned());
-    if scheme.is_timed() {
-        lines.push(format!("import time\n\nTOLERANCE_S = {TOLERANCE_S}"));
+    if let Some(clock) = scheme.time {
+        let parser = match clock {
+            Clock::Seconds | Clock::Millis => "",
+            Clock::Rfc3339 => "from datetime import datetime\n",
+        };
+        lines.push(format!(
+            "import time\n{parser}\nTOLERANCE_S = {TOLERANCE_S}"
+        ));
     }
-    lines.push("\n\ndef verify(headers, body: bytes, secret: str) -> bool:".to_owned());
+    lines.push(format!(
+        "\n\ndef verify(headers, body: bytes, secret: str{}) -> bool:",
+        scheme.parameters(|name| format!("{name}: str"))
+    ));
     lines.push(format!(
         "    header = headers.get({}) or \"\"",
         quoted(&scheme.header)
@@ -45,21 +55,19 @@ pub(super) fn write(scheme: &Scheme) -> String {
             }
         };
         lines.push(format!("    {} = {value}", snake_case(*variable)));
-        if *variable == Variable::Timestamp && scheme.is_timed() {
-            lines.push(
-                "    if len(timestamp) > 15 or not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_S:
-        return False"
-                    .to_owned(),
-            );
+        if *variable == Variable::Timestamp
+            && let Some(clock) = scheme.time
+        {
+            lines.push(is_fresh(clock).to_owned());
         }
     }
-    lines.push(
-        match scheme.key {
-            Key::Text => "    key = secret.encode()",
-            Key::StandardWebhooks => "    key = base64.b64decode(secret.removeprefix(\"whsec_\"))",
+    match scheme.key {
+        Key::Text => lines.push("    key = secret.encode()".to_owned()),
+        Key::StandardWebhooks => {
+            lines.push("    key = base64.b64decode(secret.removeprefix(\"whsec_\"))".to_owned())
         }
-        .to_owned(),
-    );
+        Key::None => {}
+    }
     let signed: Vec<String> = scheme
         .runs()
         .iter()
@@ -71,20 +79,30 @@ pub(super) fn write(scheme: &Scheme) -> String {
             Run::Text(pieces) => format!("({}).encode()", expression(pieces)),
         })
         .collect();
-    let hash = match scheme.algorithm {
-        Algorithm::HmacSha256 => "sha256",
-        Algorithm::HmacSha1 => "sha1",
-        Algorithm::HmacSha512 => "sha512",
+    let hash = match scheme.hash {
+        Hash::Sha256 => "sha256",
+        Hash::Sha1 => "sha1",
+        Hash::Sha512 => "sha512",
     };
-    let signed = signed.join(" + ");
-    lines.push(format!("    mac = hmac.new(key, {signed}, hashlib.{hash})"));
-    lines.push(
-        match scheme.encoding {
-            Encoding::Hex => "    signature = mac.hexdigest()",
-            Encoding::Base64 => "    signature = base64.b64encode(mac.digest()).decode()",
+    let (maker, signed) = (scheme.maker(), signed.join(" + "));
+    lines.push(match scheme.key {
+        Key::None => format!("    {maker} = hashlib.{hash}({signed})"),
+        _ => format!("    {maker} = hmac.new(key, {signed}, hashlib.{hash})"),
+    });
+    lines.push(match scheme.encoding {
+        Encoding::Hex => format!("    signature = {maker}.hexdigest()"),
+        Encoding::UpperHex => format!("    signature = {maker}.hexdigest().upper()"),
+        Encoding::Base64 => format!("    signature = base64.b64encode({maker}.digest()).decode()"),
+        Encoding::Base64Url => format!(
+            "    signature = base64.urlsafe_b64encode({maker}.digest()).decode().rstrip(\"=\")"
+        ),
+        Encoding::Base64UrlPadded => {
+            format!("    signature = base64.urlsafe_b64encode({maker}.digest()).decode()")
         }
-        .to_owned(),
-    );
+        Encoding::Base64OfHex => {
+            format!("    signature = base64.b64encode({maker}.hexdigest().encode()).decode()")
+        }
+    });
     lines.push(format!("    expected = {}", expression(&scheme.expected)));
     lines.push(match scheme.separator {
         None => "    return hmac.compare_digest(header.encode(), expected.encode())\n".to_owned(),
@@ -95,4 +113,26 @@ pub(super) fn write(scheme: &Scheme) -> String {
         ),
     });
     lines.join("\n")
+}
+
+/// Refuses what is too old.
+fn is_fresh(clock: Clock) -> &'static str {
+    match clock {
+        Clock::Seconds => {
+            "    if len(timestamp) > 15 or not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_S:
+        return False"
+        }
+        Clock::Millis => {
+            "    if len(timestamp) > 18 or not timestamp.isdecimal() or abs(time.time() - int(timestamp) / 1000) > TOLERANCE_S:
+        return False"
+        }
+        Clock::Rfc3339 => {
+            "    try:
+        sent = datetime.fromisoformat(timestamp.replace(\"Z\", \"+00:00\")).timestamp()
+    except (ValueError, OverflowError):
+        return False
+    if abs(time.time() - sent) > TOLERANCE_S:
+        return False"
+        }
+    }
 }

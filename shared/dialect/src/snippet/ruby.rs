@@ -2,22 +2,28 @@
 
 use super::{
     Piece, TOLERANCE_S, Variable, joined,
-    scheme::{Algorithm, Encoding, Key, Place, Run, Scheme},
+    scheme::{Clock, Encoding, Hash, Key, Place, Run, Scheme},
     snake_case,
 };
 
 pub(super) fn write(scheme: &Scheme) -> String {
     let expression = |pieces: &[Piece]| joined(pieces, " + ", quoted, snake_case);
-    let mut lines = vec!["require \"openssl\"\n".to_owned()];
-    if scheme.is_timed() {
+    let parser = match scheme.time {
+        Some(Clock::Rfc3339) => "require \"time\"\n",
+        _ => "",
+    };
+    let mut lines = vec![format!("require \"openssl\"\n{parser}")];
+    if scheme.time.is_some() {
         lines.push(format!("TOLERANCE_S = {TOLERANCE_S}\n"));
     }
     lines.push(format!(
         "# Whether a delivery of the dialect {} is genuine. `headers` has names in lower case, or tells them apart without case, as Rails'
-# request.headers; `body` is the raw body, as in request.raw_post.
-def verify(headers, body, secret)
+# request.headers; `body` is the raw body, as in request.raw_post{}.
+def verify(headers, body, secret{})
   header = headers[{}].to_s",
         scheme.dialect,
+        scheme.meanings(|name| format!("`{name}`")),
+        scheme.parameters(str::to_owned),
         quoted(&scheme.header)
     ));
     for (variable, place) in &scheme.found {
@@ -35,21 +41,16 @@ def verify(headers, body, secret)
             }
         };
         lines.push(format!("  {} = {value}", snake_case(*variable)));
-        if *variable == Variable::Timestamp && scheme.is_timed() {
-            lines.push(
-                "  return false unless timestamp.match?(/\\A\\d+\\z/) && (Time.now.to_i - timestamp.to_i).abs <= TOLERANCE_S\n"
-                    .to_owned(),
-            );
+        if *variable == Variable::Timestamp
+            && let Some(clock) = scheme.time
+        {
+            lines.push(is_fresh(clock).to_owned());
         }
     }
-    let key = match scheme.key {
-        Key::Text => "secret",
-        Key::StandardWebhooks => "secret.delete_prefix(\"whsec_\").unpack1(\"m\")",
-    };
-    let algorithm = match scheme.algorithm {
-        Algorithm::HmacSha256 => "SHA256",
-        Algorithm::HmacSha1 => "SHA1",
-        Algorithm::HmacSha512 => "SHA512",
+    let hash = match scheme.hash {
+        Hash::Sha256 => "SHA256",
+        Hash::Sha1 => "SHA1",
+        Hash::Sha512 => "SHA512",
     };
     let signed: Vec<String> = scheme
         .runs()
@@ -60,14 +61,22 @@ def verify(headers, body, secret)
         })
         .collect();
     let signed = signed.join(" + ");
-    lines.push(match scheme.encoding {
-        Encoding::Hex => {
-            format!("  signature = OpenSSL::HMAC.hexdigest(\"{algorithm}\", {key}, {signed})")
-        }
-        Encoding::Base64 => format!(
-            "  signature = [OpenSSL::HMAC.digest(\"{algorithm}\", {key}, {signed})].pack(\"m0\")"
-        ),
-    });
+    let (class, key) = match scheme.key {
+        Key::Text => ("HMAC", ", secret"),
+        Key::StandardWebhooks => ("HMAC", ", secret.delete_prefix(\"whsec_\").unpack1(\"m\")"),
+        Key::None => ("Digest", ""),
+    };
+    let hex = format!("OpenSSL::{class}.hexdigest(\"{hash}\"{key}, {signed})");
+    let base64 = format!("[OpenSSL::{class}.digest(\"{hash}\"{key}, {signed})].pack(\"m0\")");
+    let signature = match scheme.encoding {
+        Encoding::Hex => hex,
+        Encoding::UpperHex => format!("{hex}.upcase"),
+        Encoding::Base64 => base64,
+        Encoding::Base64Url => format!("{base64}.tr(\"+/\", \"-_\").delete(\"=\")"),
+        Encoding::Base64UrlPadded => format!("{base64}.tr(\"+/\", \"-_\")"),
+        Encoding::Base64OfHex => format!("[{hex}].pack(\"m0\")"),
+    };
+    lines.push(format!("  signature = {signature}"));
     lines.push(format!("  expected = {}", expression(&scheme.expected)));
     lines.push(match scheme.separator {
         None => "  OpenSSL.secure_compare(header, expected)".to_owned(),
@@ -78,6 +87,25 @@ def verify(headers, body, secret)
     });
     lines.push("end\n".to_owned());
     lines.join("\n")
+}
+
+/// Refuses what is too old.
+fn is_fresh(clock: Clock) -> &'static str {
+    match clock {
+        Clock::Seconds => {
+            "  return false unless timestamp.match?(/\\A\\d+\\z/) && (Time.now.to_i - timestamp.to_i).abs <= TOLERANCE_S\n"
+        }
+        Clock::Millis => {
+            "  return false unless timestamp.match?(/\\A\\d+\\z/) && (Time.now.to_i - timestamp.to_i / 1000).abs <= TOLERANCE_S\n"
+        }
+        Clock::Rfc3339 => {
+            "  begin
+    return false unless (Time.now - Time.iso8601(timestamp)).abs <= TOLERANCE_S
+  rescue ArgumentError
+    return false
+  end\n"
+        }
+    }
 }
 
 /// In double quotes, where `#` would begin an interpolation.

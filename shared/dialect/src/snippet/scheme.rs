@@ -10,19 +10,14 @@ use crate::{
     value::{TimeForm, Value},
 };
 
-/// The keyed hashes that snippets show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Algorithm {
-    HmacSha1,
-    HmacSha256,
-    HmacSha512,
-}
+pub(super) use crate::signature::Encoding;
 
-/// How the signature is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Hex,
-    Base64,
+/// The hashes that snippets show, from the weakest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hash {
+    Sha1,
+    Sha256,
+    Sha512,
 }
 
 /// What a receiver does to verify a delivery.
@@ -30,7 +25,7 @@ pub(super) struct Scheme {
     /// The dialect's name.
     pub(super) dialect: String,
     pub(super) key: Key,
-    pub(super) algorithm: Algorithm,
+    pub(super) hash: Hash,
     pub(super) encoding: Encoding,
     /// The signature's header, in lower case.
     pub(super) header: String,
@@ -42,6 +37,28 @@ pub(super) struct Scheme {
     pub(super) expected: Vec<Piece>,
     /// What stands between the header's parts, if it may have several signatures.
     pub(super) separator: Option<char>,
+    /// The form of the attempt's time, if that is signed, so that an old delivery can be refused.
+    pub(super) time: Option<Clock>,
+    /// What the receiver's own code gives besides headers, body and secret.
+    pub(super) given: Vec<Variable>,
+}
+
+/// How the attempt's time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    Seconds,
+    Millis,
+    Rfc3339,
+}
+
+impl From<TimeForm> for Clock {
+    fn from(form: TimeForm) -> Self {
+        match form {
+            TimeForm::UnixSeconds => Self::Seconds,
+            TimeForm::UnixMillis => Self::Millis,
+            TimeForm::Rfc3339 { .. } => Self::Rfc3339,
+        }
+    }
 }
 
 /// How the secret becomes the key.
@@ -51,6 +68,8 @@ pub(super) enum Key {
     Text,
     /// `whsec_` comes off, the rest is base64.
     StandardWebhooks,
+    /// There is none: the secret stands in what is hashed.
+    None,
 }
 
 /// Where a receiver finds a variable's value.
@@ -74,7 +93,7 @@ impl Proof {
         let own = headers.signatures.iter().filter(|one| one.uses_secret());
         let own: Vec<&Signature> = own.filter(|one| one.header.is_some()).collect();
         // Of equals the last: `max_by_key` goes backwards for the first.
-        let strongest = own.iter().rev().max_by_key(|one| algorithm(one).ok());
+        let strongest = own.iter().rev().max_by_key(|one| hash(one).ok());
         match strongest {
             Some(signature) => Scheme::own(dialect, signature).map(Self::Signature),
             None if headers.sends_secret => token(dialect).map(Self::Token),
@@ -107,9 +126,42 @@ fn token(dialect: &Dialect) -> Result<Token, NoSnippet> {
 }
 
 impl Scheme {
-    /// Whether the time of the attempt is signed, so that an old delivery can be refused.
-    pub(super) fn is_timed(&self) -> bool {
-        self.signed.contains(&Piece::Variable(Variable::Timestamp))
+    /// Whether making the signature, or the key, takes base64.
+    pub(super) fn has_base64(&self) -> bool {
+        !matches!(self.encoding, Encoding::Hex | Encoding::UpperHex)
+            || self.key == Key::StandardWebhooks
+    }
+
+    /// Whether making the signature takes hex.
+    pub(super) fn has_hex(&self) -> bool {
+        matches!(
+            self.encoding,
+            Encoding::Hex | Encoding::UpperHex | Encoding::Base64OfHex
+        )
+    }
+
+    /// The name of the variable that makes the signature.
+    pub(super) fn maker(&self) -> &'static str {
+        match self.key {
+            Key::None => "hash",
+            _ => "mac",
+        }
+    }
+
+    /// What the receiver gives besides headers, body and secret, as more parameters; `parameter` writes one.
+    pub(super) fn parameters(&self, parameter: impl Fn(&str) -> String) -> String {
+        let given = self.given.iter();
+        given
+            .map(|variable| format!(", {}", parameter(variable.name())))
+            .collect()
+    }
+
+    /// What comments say of these.
+    pub(super) fn meanings(&self, name: impl Fn(&str) -> String) -> String {
+        let given = self.given.iter();
+        given
+            .map(|variable| format!("; {} is {}", name(variable.name()), variable.meaning()))
+            .collect()
     }
 
     /// What is signed, as runs of text with the bodies between them.
@@ -124,12 +176,7 @@ impl Scheme {
     }
 
     fn own(dialect: &Dialect, signature: &Signature) -> Result<Self, NoSnippet> {
-        let algorithm = algorithm(signature)?;
-        let encoding = match signature.encoding {
-            signature::Encoding::Hex => Encoding::Hex,
-            signature::Encoding::Base64 => Encoding::Base64,
-            _ => return Err(NoSnippet::Form("this encoding of a signature")),
-        };
+        let hash = hash(signature)?;
         let key = key(signature)?;
         let value = &*pieces(&signature.value)?;
         let overlap = signature.overlap.as_ref().map(pieces).transpose()?;
@@ -141,21 +188,24 @@ impl Scheme {
             }
         };
         let signed = pieces(&signature.signed)?;
-        let mut found = Vec::new();
+        let form = time_form(signature)?;
+        let (mut found, mut given) = (Vec::new(), Vec::new());
         for piece in signed.iter().chain(&expected) {
             let Piece::Variable(variable) = *piece else {
                 continue;
             };
-            let is_known = found.iter().any(|(known, _)| *known == variable);
-            if is_known
-                || matches!(
-                    variable,
-                    Variable::Body | Variable::Signature | Variable::Secret
-                )
-            {
-                continue;
+            match variable {
+                Variable::Body | Variable::Signature | Variable::Secret => continue,
+                Variable::Url | Variable::Path => {
+                    if !given.contains(&variable) {
+                        given.push(variable);
+                    }
+                    continue;
+                }
+                _ if found.iter().any(|(known, _)| *known == variable) => continue,
+                _ => {}
             }
-            let place = within(value, variable).or_else(|| in_header(dialect, variable));
+            let place = within(value, variable).or_else(|| in_header(dialect, variable, form));
             found.push((
                 variable,
                 place.ok_or_else(|| {
@@ -167,11 +217,12 @@ impl Scheme {
                 })?,
             ));
         }
+        let is_timed = signed.contains(&Piece::Variable(Variable::Timestamp));
         Ok(Self {
             dialect: dialect.name.clone(),
             key,
-            algorithm,
-            encoding,
+            hash,
+            encoding: signature.encoding,
             header: signature
                 .header
                 .as_ref()
@@ -181,6 +232,8 @@ impl Scheme {
             signed,
             expected,
             separator,
+            time: form.map(Clock::from).filter(|_| is_timed),
+            given,
         })
     }
 
@@ -190,12 +243,15 @@ impl Scheme {
         Self {
             dialect: dialect.name.clone(),
             key: Key::StandardWebhooks,
-            algorithm: Algorithm::HmacSha256,
+            hash: Hash::Sha256,
             encoding: Encoding::Base64,
             header: WEBHOOK_SIGNATURE.to_string(),
             found: [Variable::Id, Variable::Timestamp]
                 .into_iter()
-                .filter_map(|variable| Some((variable, in_header(dialect, variable)?)))
+                .filter_map(|variable| {
+                    let form = Some(TimeForm::UnixSeconds);
+                    Some((variable, in_header(dialect, variable, form)?))
+                })
                 .collect(),
             signed: vec![
                 variable(Variable::Id),
@@ -206,12 +262,17 @@ impl Scheme {
             ],
             expected: vec![text("v1,"), variable(Variable::Signature)],
             separator: Some(' '),
+            time: Some(Clock::Seconds),
+            given: Vec::new(),
         }
     }
 }
 
 /// How the secret becomes the key, where snippets show it: as its text, or as Standard Webhooks have it.
 fn key(signature: &Signature) -> Result<Key, NoSnippet> {
+    if signature.algorithm.is_plain_hash() {
+        return Ok(Key::None);
+    }
     let secret::Key { form, prefix } = &signature.key;
     match (form, &**prefix) {
         (secret::KeyForm::Text, "") => Ok(Key::Text),
@@ -223,14 +284,30 @@ fn key(signature: &Signature) -> Result<Key, NoSnippet> {
     }
 }
 
-fn algorithm(signature: &Signature) -> Result<Algorithm, NoSnippet> {
+fn hash(signature: &Signature) -> Result<Hash, NoSnippet> {
+    use signature::Algorithm;
     match signature.algorithm {
-        signature::Algorithm::HmacSha1 => Ok(Algorithm::HmacSha1),
-        signature::Algorithm::HmacSha256 => Ok(Algorithm::HmacSha256),
-        signature::Algorithm::HmacSha512 => Ok(Algorithm::HmacSha512),
-        signature::Algorithm::Ed25519 => Err(NoSnippet::Form("Ed25519")),
-        signature::Algorithm::EcdsaP256Sha256 => Err(NoSnippet::Form("ECDSA")),
-        _ => Err(NoSnippet::Form("a hash over the secret")),
+        Algorithm::HmacSha1 | Algorithm::Sha1 => Ok(Hash::Sha1),
+        Algorithm::HmacSha256 | Algorithm::Sha256 => Ok(Hash::Sha256),
+        Algorithm::HmacSha512 | Algorithm::Sha512 => Ok(Hash::Sha512),
+        Algorithm::Ed25519 => Err(NoSnippet::Form("Ed25519")),
+        Algorithm::EcdsaP256Sha256 => Err(NoSnippet::Form("ECDSA")),
+    }
+}
+
+/// The form of the attempt's time that is signed or stands beside the signature. Of several forms, a receiver would need several
+/// variables.
+fn time_form(signature: &Signature) -> Result<Option<TimeForm>, NoSnippet> {
+    let pieces = [&signature.signed, &signature.value];
+    let pieces = pieces.iter().flat_map(|template| template.pieces());
+    let mut forms = pieces.filter_map(|piece| match piece {
+        template::Piece::Value(Value::AttemptTime(form)) => Some(*form),
+        _ => None,
+    });
+    let first = forms.next();
+    match forms.find(|form| Some(*form) != first) {
+        Some(other) => Err(NoSnippet::Value(Value::AttemptTime(other).to_string())),
+        None => Ok(first),
     }
 }
 
@@ -245,7 +322,11 @@ fn pieces(template: &Template) -> Result<Vec<Piece>, NoSnippet> {
             Value::Id => Variable::Id,
             Value::Type => Variable::EventType,
             Value::DeliveryId => Variable::DeliveryId,
-            Value::AttemptTime(TimeForm::UnixSeconds) => Variable::Timestamp,
+            Value::AttemptTime(_) => Variable::Timestamp,
+            Value::Url => Variable::Url,
+            Value::Path => Variable::Path,
+            // Each delivery is a POST.
+            Value::Method => return Ok(Piece::Text("POST".to_owned())),
             Value::Body => Variable::Body,
             Value::Signature => Variable::Signature,
             Value::Secret => Variable::Secret,
@@ -292,16 +373,23 @@ fn within(value: &[Piece], variable: Variable) -> Option<Place> {
     })
 }
 
-/// The header that is a variable's value and nothing else.
-fn in_header(dialect: &Dialect, variable: Variable) -> Option<Place> {
+/// The header that is a variable's value and nothing else; times are in this form.
+fn in_header(dialect: &Dialect, variable: Variable, form: Option<TimeForm>) -> Option<Place> {
     let headers = &dialect.headers;
     let own = headers.own.iter().find(|(_, template)| {
-        pieces(template).is_ok_and(|pieces| pieces == [Piece::Variable(variable)])
+        let is_of_form = |piece: &template::Piece| match piece {
+            template::Piece::Value(Value::AttemptTime(written)) => Some(*written) == form,
+            _ => true,
+        };
+        template.pieces().iter().all(is_of_form)
+            && pieces(template).is_ok_and(|pieces| pieces == [Piece::Variable(variable)])
     });
-    let name = match (own, variable) {
-        (Some((name, _)), _) => name,
-        (None, Variable::Id) if headers.standard_webhooks => &WEBHOOK_ID,
-        (None, Variable::Timestamp) if headers.standard_webhooks => &WEBHOOK_TIMESTAMP,
+    let name = match (own, variable, form) {
+        (Some((name, _)), ..) => name,
+        (None, Variable::Id, _) if headers.standard_webhooks => &WEBHOOK_ID,
+        (None, Variable::Timestamp, Some(TimeForm::UnixSeconds)) if headers.standard_webhooks => {
+            &WEBHOOK_TIMESTAMP
+        }
         _ => return None,
     };
     Some(Place::Header(name.to_string()))

@@ -194,17 +194,54 @@ fn keys_in_base64_are_decoded() {
 #[test]
 fn why_there_is_none_is_true() {
     for (name, reason) in [
-        (
-            "box",
-            "a signature that covers `{timestamp_rfc3339_seconds_offset}`",
-        ),
-        ("square", "a signature that covers `{url}`"),
+        ("twilio", "a signature that covers `{form_fields}`"),
+        ("discord", "Ed25519"),
         ("figma", "a secret in the body"),
         ("adyen", "a signature in the body"),
     ] {
         let told = of_file(name).unwrap_err().to_string();
         assert!(told.contains(reason), "{name}: {told}");
     }
+}
+
+#[test]
+fn the_urls_of_webhooks_are_parameters() {
+    for (name, parameter) in [("square", "url"), ("contentful", "path")] {
+        for language in Language::ALL {
+            let code = in_language(name, language).unwrap();
+            let declared = match language {
+                Language::JavaScript => format!("(headers, body, secret, {parameter}) {{"),
+                Language::TypeScript => format!(", secret: string, {parameter}: string): boolean"),
+                Language::Python => format!(", secret: str, {parameter}: str) -> bool"),
+                Language::Go => format!(", secret string, {parameter} string) bool"),
+                Language::Java => format!(", String secret, String {parameter})"),
+                Language::Php => format!(", string $secret, string ${parameter}): bool"),
+                Language::Ruby => format!("(headers, body, secret, {parameter})"),
+                Language::Rust => format!(", secret: &str, {parameter}: &str) -> bool"),
+                Language::CSharp => format!(", string secret, string {parameter})"),
+            };
+            assert!(code.contains(&declared), "{declared} is not in:\n{code}");
+        }
+    }
+}
+
+/// A receiver reads one variable for one text: which of two forms it would be, none can tell.
+#[test]
+fn a_time_in_two_forms_has_none() {
+    let two = r#"
+        headers = { X-Seconds = "{timestamp}", X-Millis = "{timestamp_unix_millis}" }
+        [[signature]]
+        algorithm = "hmac-sha256"
+        encoding = "hex"
+        signed = "{timestamp}.{timestamp_unix_millis}.{body}"
+        header = "X-Sig"
+    "#;
+    let none = NoSnippet::Value("timestamp_unix_millis".to_owned());
+    assert_eq!(snippet(two), Err(none));
+    let one = two.replace("{timestamp}.{", "{");
+    let code = snippet(&one).unwrap();
+    let read = r#"timestamp = headers.get("x-millis") or """#;
+    assert!(code.contains(read), "{code}");
 }
 
 #[test]
