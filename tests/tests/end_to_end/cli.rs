@@ -8,7 +8,8 @@ use std::process::{ExitStatus, Stdio};
 use rung_tests::{ADMIN_KEY, Answer, PATIENCE, Receiver, Tenant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::{DIALECTS, RUNG, a_type_of, rung};
@@ -398,6 +399,43 @@ async fn listen_verifies_deliveries_of_every_dialect() {
             tenant.api.delete(&webhook.path("")).await.data(200);
         }
     }
+}
+
+/// With a secret, what looks like no dialect does not verify either: nothing of it reaches the receiver behind.
+#[tokio::test]
+async fn listen_with_a_secret_takes_nothing_that_does_not_verify() {
+    let behind = Receiver::always(200).await;
+    let flags = [
+        "--secret",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "--forward",
+        &behind.url("/"),
+    ];
+    let mut listening = Listening::start(&flags).await;
+    let address = listening.url.strip_prefix("http://").unwrap().to_owned();
+    let unlike = "webhook-id: a\r\nwebhook-signature: v1,AAAA\r\n";
+    for (method, headers, body) in [
+        ("GET", "", ""),
+        ("POST", "", ""),
+        ("POST", unlike, r#"{"type":"a"}"#),
+        ("PUT", unlike, "a=1"),
+    ] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "{method} / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{method}: {answer}");
+    }
+    for _ in 0..4 {
+        let told = listening.next().await;
+        let answered = (&told["status"], &told["forwarded_to"]);
+        assert_eq!(answered, (&json!(401), &Value::Null), "{told}");
+    }
+    assert!(behind.received().is_empty());
 }
 
 /// A file in `dialects`.

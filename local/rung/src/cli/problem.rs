@@ -70,22 +70,20 @@ pub(super) fn told(error: &Error, definition: &Command, matches: &ArgMatches) ->
         .iter()
         .map(|(field, problem)| invoked.told(field, problem))
         .collect();
-    // The message of a single problem is that problem, in terms of the API.
+    // A message that is the first problem, in terms of the API, is told in terms of flags alone.
     let is_problem =
         |(field, problem): &(String, String)| *message == format!("{field}: {problem}");
-    let told = match &*problems {
-        [problem] if details.iter().all(is_problem) => format!("{problem} ({status}, {code})"),
-        problems => {
-            let message = match &**code {
-                "unauthorized" => format!("{base} does not accept the key"),
-                _ => in_commands(message),
-            };
-            let lines = problems.iter().map(|problem| format!("\n  {problem}"));
-            lines.fold(format!("{message} ({status}, {code})"), |told, line| {
-                told + &line
-            })
-        }
+    let (first, others) = match &*problems {
+        [first, others @ ..] if details.first().is_some_and(is_problem) => (first.clone(), others),
+        problems => match &**code {
+            "unauthorized" => (format!("{base} does not accept the key"), problems),
+            _ => (in_commands(message), problems),
+        },
     };
+    let lines = others.iter().map(|problem| format!("\n  {problem}"));
+    let told = lines.fold(format!("{first} ({status}, {code})"), |told, line| {
+        told + &line
+    });
     let remedy = match &**code {
         "unauthorized" | "key_expired" if invoked.command.get_name() == "login" => {
             "check the key and --url".to_owned()
@@ -298,6 +296,15 @@ mod tests {
                 "invalid_request"
             ),
             "--scope: is wrong (422, invalid_request)"
+        );
+        assert_eq!(
+            of(
+                "rung webhooks create http://a --tenant acme",
+                "url: is wrong",
+                &["url", "events"],
+                "invalid_request"
+            ),
+            "<URL>: is wrong (422, invalid_request)\n  --events: is wrong"
         );
         assert_eq!(
             of(

@@ -1,6 +1,6 @@
 //! An HTTP receiver: takes any request, and answers what it is told to.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use axum::{
     Router,
@@ -56,17 +56,29 @@ async fn taken(request: Request) -> Option<Arrival> {
     })
 }
 
-/// The wish to end, SIGINT or SIGTERM, noted from this call on.
+/// The wish to end, noted from this call on: SIGINT, SIGTERM, and SIGHUP where a terminal closes. Whoever starts a program with
+/// `nohup` wants it to outlive the terminal, and it has another standard input then.
 pub(super) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt())?,
         signal(SignalKind::terminate())?,
     );
+    let is_of_terminal = io::stdin().is_terminal();
+    let mut hangup = is_of_terminal
+        .then(|| signal(SignalKind::hangup()))
+        .transpose()?;
     Ok(async move {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hung_up => {}
         }
     })
 }

@@ -76,13 +76,13 @@ pub(crate) struct Args {
     secrets: choice::Secrets,
     /// The webhook's URL as the sender has it, if signatures cover it
     /// [default: http://, and the host and path of the request]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = crate::flags::http_url)]
     url: Option<Url>,
     /// Maximum difference between a signed time and the clock, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = TOLERANCE_S)]
     tolerance: u64,
     /// Forward requests to this URL and return its responses
-    #[arg(long, value_name = "URL", value_parser = Url::parse)]
+    #[arg(long, value_name = "URL", value_parser = crate::flags::http_url)]
     forward: Option<Url>,
     /// Fail the first N attempts of each event
     #[arg(long, value_name = "N")]
@@ -143,7 +143,7 @@ fn check_status(args: &Args, dialects: &[Arc<Dialect>]) -> Result<(), Usage> {
     }
 }
 
-/// Runs until SIGINT or SIGTERM, or until `--count` requests have come.
+/// Runs until it is [asked to end](asked_to_end), or until `--count` requests have come.
 pub(super) fn main(args: Args) -> Result<ExitCode, Error> {
     runtime()?.block_on(run(args))
 }
@@ -300,10 +300,15 @@ impl Listener {
         if let Some(delay) = self.args.delay {
             tokio::time::sleep(delay).await;
         }
-        let judged = dialect.zip(checks.as_ref());
-        let refused = judged.is_some_and(|(dialect, checks)| is_refused(dialect, checks));
-        let response = if refused {
-            (StatusCode::UNAUTHORIZED, "the signature does not verify").into_response()
+        let refused = match (dialect, &checks) {
+            (Some(dialect), Some(checks)) => is_refused(dialect, checks),
+            // What looks like no dialect has no signature that holds.
+            (None, _) => challenge.is_none() && !self.secrets.is_empty(),
+            (Some(_), None) => false,
+        };
+        let (response, forwarded_to) = if refused {
+            let refusal = (StatusCode::UNAUTHORIZED, "the signature does not verify");
+            (refusal.into_response(), None)
         } else {
             self.answer(&arrival, attempt, challenge).await
         };
@@ -315,7 +320,7 @@ impl Listener {
             checks,
             attempt,
             status: response.status(),
-            forwarded_to: self.args.forward.as_ref().map(Url::as_str),
+            forwarded_to: forwarded_to.map(Url::as_str),
             time_scale: self.args.time_scale,
             ended_ms: SystemClock.wall_ms(),
         };
@@ -365,15 +370,16 @@ impl Listener {
             .find_map(|dialect| dialect.answer_to_challenge(method, query, headers, body))
     }
 
+    /// The answer, and where it comes from if the request was forwarded.
     async fn answer(
         &self,
         arrival: &Arrival,
         attempt: u32,
         challenge: Option<ChallengeAnswer>,
-    ) -> Response {
+    ) -> (Response, Option<&Url>) {
         let failing = self.args.fail.map(|fail| attempt <= fail);
         let status = |usual| self.args.status.unwrap_or(usual);
-        match (failing, &self.args.forward, challenge) {
+        let response = match (failing, &self.args.forward, challenge) {
             // Who is asked for consent to deliveries gives it.
             (None | Some(false), None, Some(answer)) => {
                 let mut response = (status(StatusCode::OK), answer.body).into_response();
@@ -388,10 +394,11 @@ impl Listener {
                 let status = status(StatusCode::INTERNAL_SERVER_ERROR);
                 (status, "failed on purpose").into_response()
             }
-            (_, Some(url), _) => self.forward(url, arrival).await,
+            (_, Some(url), _) => return (self.forward(url, arrival).await, Some(url)),
             (Some(false), None, None) => "OK".into_response(),
             (None, None, None) => (status(StatusCode::OK), "OK").into_response(),
-        }
+        };
+        (response, None)
     }
 
     /// The answer of the receiver behind, with all of its headers that are not the connection's own.

@@ -22,7 +22,7 @@ pub(super) struct Wish {
     #[arg(long, value_name = "TYPE", default_value = "*", requires = "create")]
     events: Vec<String>,
     /// Where Rung reaches this address, such as a tunnel's URL [default: the address itself]
-    #[arg(long, value_name = "URL", requires = "create")]
+    #[arg(long, value_name = "URL", requires = "create", value_parser = crate::flags::http_url)]
     pub(super) public_url: Option<Url>,
     #[command(flatten)]
     pub(super) place: Place,
@@ -34,6 +34,7 @@ pub(super) struct Registration {
     pub(super) id: String,
     pub(super) secret: Option<String>,
     dialect: String,
+    tenant: String,
     leads_to: String,
 }
 
@@ -52,6 +53,7 @@ impl Registration {
             id: text("id").unwrap_or_default(),
             secret: text("secret"),
             dialect: text("dialect").unwrap_or_default(),
+            tenant: text("tenant_id").unwrap_or_default(),
             client,
             leads_to,
         }))
@@ -67,9 +69,11 @@ impl Registration {
         let path = format!("/v1/webhooks/{}", self.id);
         let deleted = self.client.delete(&path).await;
         deleted.map(drop).map_err(|error| {
-            let id = &self.id;
-            format!("the webhook is still there: {error}; delete it: `rung webhooks delete {id}`")
-                .into()
+            let Self { id, tenant, .. } = &self;
+            format!(
+                "the webhook is still there: {error}; delete it: `rung webhooks delete {id} --tenant {tenant}`"
+            )
+            .into()
         })
     }
 }

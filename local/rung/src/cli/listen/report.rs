@@ -28,6 +28,7 @@ pub(super) struct Report<'a> {
     pub(super) attempt: u32,
     /// The answer.
     pub(super) status: StatusCode,
+    /// Who answered, if not this command.
     pub(super) forwarded_to: Option<&'a str>,
     pub(super) time_scale: u32,
     /// When it was answered, in milliseconds: the next wait begins then.
