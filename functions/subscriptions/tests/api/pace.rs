@@ -172,6 +172,40 @@ async fn what_a_slow_receiver_has_held_up_is_spread_anew() {
     assert!(seconds.values().all(|count| *count <= 5), "{seconds:?}");
 }
 
+/// What has gone back to the queue behind a slow receiver is in people's hands, as what waits for its pace is.
+#[tokio::test(start_paused = true)]
+async fn what_waits_behind_a_slow_receiver_is_listed_and_cancelled() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let path = format!("/v1/webhooks/{webhook}");
+    let limit = json!({"max_in_flight": 1});
+    world.send(&tenant, "PATCH", &path, limit).await.data(200);
+    world.answer_after(14_000);
+    burst(&world, &tenant, 5).await;
+    world.pass(8_000).await;
+    assert_eq!(world.posts(), 1);
+    let pending = format!("{path}/deliveries?status=pending");
+    let listed = world.get(&tenant, &pending).await;
+    let listed = listed.data(200)["deliveries"].as_array().unwrap().clone();
+    assert_eq!(listed.len(), 4);
+    assert!(listed.iter().all(|it| it["attempts"] == 0), "{listed:?}");
+    let one = listed[0]["id"].as_str().unwrap();
+    let cancel = format!("{path}/deliveries/{one}/cancel");
+    let cancelled = world.send_text(&tenant, "POST", &cancel, "").await;
+    assert_eq!(cancelled.data(200)["delivery"]["status"], "cancelled");
+    let all = json!({"statuses": ["pending"]});
+    let cancel_all = format!("{path}/deliveries/cancel");
+    let job = world.send(&tenant, "POST", &cancel_all, all).await;
+    job.data(202);
+    world.answer_after(1);
+    world.pass(600_000).await;
+    assert_eq!(world.posts(), 1);
+    let logs = logs(&world, &tenant, &webhook).await;
+    assert_eq!(logs.len(), 1);
+    assert_eq!(logs[0]["status"], "succeeded");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_divides_no_second_is_kept_in_each() {
     let world = World::new().await;

@@ -187,8 +187,10 @@ impl Deliverer {
         let dialect = self.control.dialect(dialect)?;
         let held = match self.poster.hold(webhook, dialect).await {
             Ok(held) => held,
-            Err(NotMade::Host(fault)) => return self.put_off_for(message, fault).await,
-            Err(NotMade::Busy) => return self.come_again(message).await,
+            Err(NotMade::Host(fault)) => {
+                return self.put_off_for(message, &content.event_type, fault).await;
+            }
+            Err(NotMade::Busy) => return self.come_again(message, &content.event_type).await,
         };
         // The last thing before the POST: a second of the receiver's pace would pass while something else is waited for.
         if !self.in_pace(message, webhook, &content.event_type).await? {
@@ -200,7 +202,7 @@ impl Deliverer {
             .await;
         let attempt = match made {
             Ok(attempt) => attempt,
-            Err(fault) => return self.put_off_for(message, fault).await,
+            Err(fault) => return self.put_off_for(message, &content.event_type, fault).await,
         };
         self.control.foresee_pause(webhook, dialect, &attempt);
         let latency_ms = attempt.ended_ms.saturating_sub(message.position.due_ms);

@@ -1,7 +1,7 @@
 //! Attempts that this host could not make: it had no descriptor left, no name server, no network.
 //!
 //! Such an attempt was none. It is not logged, no disable rule and no statistic hears of it, and it uses up no rung: its message
-//! goes back to the queue for the same position of the chain under the same message time, marked, so that a copy of it is recognised.
+//! goes back to the queue for the same position of the chain under the same message time, [with a row](Deliverer::send_back).
 //! It is sent anew rather than left to be handed out again, since a queue counts what it hands out and buries it in the end.
 //!
 //! How long it is put off grows with how late it is already: half of that, from seconds to minutes. So an outage costs few messages
@@ -11,10 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{FlowError, deliver::Deliverer, post::chance};
 use crate::{
-    domain::message::{AttemptMessage, Message},
+    domain::message::AttemptMessage,
     egress::HostFault,
     limits::{HOST_FAULT_TOLD_MS, PUT_OFF_MAX_MS, PUT_OFF_MIN_MS},
-    queue::QueueName,
 };
 
 /// What was told of this host's faults. Clones share it.
@@ -49,6 +48,7 @@ impl Deliverer {
     pub(super) async fn put_off_for(
         &self,
         message: &AttemptMessage,
+        event_type: &str,
         fault: HostFault,
     ) -> Result<(), FlowError> {
         self.metrics.host_fault();
@@ -58,13 +58,16 @@ impl Deliverer {
                 "this host cannot deliver; receivers are not at fault, and attempts are retried"
             );
         }
-        self.come_again(message).await
+        self.come_again(message, event_type).await
     }
 
     /// Puts off an attempt that could not be made.
-    pub(super) async fn come_again(&self, message: &AttemptMessage) -> Result<(), FlowError> {
+    pub(super) async fn come_again(
+        &self,
+        message: &AttemptMessage,
+        event_type: &str,
+    ) -> Result<(), FlowError> {
         let again = AttemptMessage {
-            repeated: true,
             // It takes another place: its own is over when it comes back.
             place_ms: None,
             ..message.clone()
@@ -74,10 +77,7 @@ impl Deliverer {
             late_ms,
             chance(message.attempt_key().delivery.uuid(), message.position.n),
         );
-        self.queue
-            .send(QueueName::Retry, &Message::Attempt(again), delay_ms)
-            .await?;
-        Ok(())
+        self.send_back(again, event_type, delay_ms).await
     }
 }
 

@@ -1,9 +1,7 @@
 //! A webhook's pace: at most so many deliveries a second, however many functions deliver at once.
 //!
 //! Each attempt takes the next free place of the webhook's row in the table. One that is ahead goes back to the queue with its
-//! place, to come again then: the same position of the chain under the same message time, so nothing forks, and marked, so that a copy
-//! of it is recognised. A first attempt has no row that could be listed, cancelled or sent by hand, so it goes on as position 2 with a
-//! row, still as the first attempt on the first rung. [`chain::receive`](crate::domain::chain::receive) waits for a place as it does for the message time.
+//! place, to come again then: the same position of the chain under the same message time, so nothing forks. [`chain::receive`](crate::domain::chain::receive) waits for a place as it does for the message time.
 //!
 //! A place is good in its own second only. A message that comes later, since nothing was delivered for a while, takes a new one, or
 //! all that have come too late would be posted at once. And it is good under the limit that it was given under: what waits when that is
@@ -51,24 +49,41 @@ impl Deliverer {
             return Ok(true);
         }
         let placed = AttemptMessage {
-            position: Position {
-                n: message.position.n.max(2),
-                ..message.position.clone()
-            },
             place_ms,
             pace_epoch: webhook.pace_epoch,
-            repeated: true,
             ..message.clone()
         };
         // SQS counts in whole seconds. The message comes a little early, and the rest is waited for in the function.
         let delay_ms = left_ms.saturating_sub(EARLY_MS / 2);
-        let row = (message.position.n == 1).then(|| placed.row(event_type.to_owned()));
+        self.send_back(placed, event_type, delay_ms).await?;
+        Ok(false)
+    }
+
+    /// Sends a message back to the queue for an attempt that is not made yet, marked, so that a copy of it is recognised. A first
+    /// attempt has no row that could be listed, cancelled or sent by hand: it goes on as position 2 with a row, still as the first
+    /// attempt on the first rung.
+    pub(super) async fn send_back(
+        &self,
+        message: AttemptMessage,
+        event_type: &str,
+        delay_ms: u64,
+    ) -> Result<(), FlowError> {
+        let is_first = message.position.n == 1;
+        let back = AttemptMessage {
+            position: Position {
+                n: message.position.n.max(2),
+                ..message.position
+            },
+            repeated: true,
+            ..message
+        };
+        let row = is_first.then(|| back.row(event_type.to_owned()));
         self.queue
-            .send(QueueName::Retry, &Message::Attempt(placed), delay_ms)
+            .send(QueueName::Retry, &Message::Attempt(back), delay_ms)
             .await?;
         if let Some(row) = row {
             self.store.place(&row).await?;
         }
-        Ok(false)
+        Ok(())
     }
 }

@@ -146,7 +146,8 @@ impl Deliverer {
                         Replaced::Done(_) => return Ok(true),
                         Replaced::Found(found) => known = found,
                         Replaced::Past => {
-                            self.come_again(message).await?;
+                            let event_type = self.event_type(message, loaded);
+                            self.come_again(message, &event_type).await?;
                             return Ok(false);
                         }
                     }
