@@ -198,3 +198,48 @@ async fn an_id_that_is_used_again_is_never_posted_as_the_old_delivery() {
     assert_eq!(world.posts(), 2);
     assert_eq!(states(&world).await, ["failed"]);
 }
+
+/// Events of deliveries that a disabling held: one is kept, one has expired, one was erased just now, and one's id is another's.
+#[tokio::test(start_paused = true)]
+async fn a_recovery_counts_what_has_no_event_any_more_as_skipped() {
+    let (world, tenant, path) = climbing().await;
+    world.answer(500);
+    for id in ["kept", "e", "erased"] {
+        let event = json!({"id": id, "type": "content.saga.added", "data": {}});
+        let published = world.send(&tenant, "POST", "/v1/events", event).await;
+        published.data(202);
+    }
+    world.run_for(1_000).await;
+    for status in ["disabled", "active"] {
+        let change = json!({ "status": status });
+        world.send(&tenant, "PATCH", &path, change).await.data(200);
+    }
+    // What waited becomes held.
+    world.run_for(10 * MINUTE).await;
+    assert_eq!(states(&world).await, ["held"; 3]);
+    expire(&world).await;
+    publish(&world, &tenant, json!({"new": true})).await;
+    world.run_for(1_000).await;
+    let (posts, rows) = (world.posts(), states(&world).await);
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    world.answer(200);
+    let operator = As::operator_for("acme");
+    let erased = world.send_text(&operator, "DELETE", "/v1/events/erased", "");
+    erased.await.data(202);
+    let recover = format!("{path}/recover");
+    let request = json!({"statuses": ["held"]});
+    let dry = json!({"statuses": ["held"], "dry_run": true});
+    let counted = world.send(&tenant, "POST", &recover, dry).await;
+    assert_eq!(counted.data(200)["count"], 1);
+    let begun = world.send(&tenant, "POST", &recover, request).await;
+    let id = begun.data(202)["job"]["id"].as_str().unwrap().to_owned();
+    world.run_for(10_000).await;
+    let ended = world.get(&tenant, &format!("/v1/jobs/{id}")).await;
+    let ended = &ended.data(200)["job"];
+    assert_eq!(ended["status"], "succeeded");
+    assert_eq!(
+        (&ended["progress"]["done"], &ended["result"]["deliveries"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(world.posts(), posts + 1);
+}

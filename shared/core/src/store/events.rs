@@ -1,6 +1,6 @@
 //! Accepted events, with their final bodies and the webhooks they match.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{error::SdkError, primitives::Blob, types::AttributeValue};
 use bytes::Bytes;
@@ -29,6 +29,19 @@ pub struct Match {
     pub webhook: WebhookId,
     /// Whether it was active then; if not, the delivery was missed.
     pub active: bool,
+}
+
+/// Events that deliveries can be made of, and until when they are kept.
+#[derive(Default)]
+pub struct Sendable(HashMap<(EventId, u64), Row>);
+
+impl Sendable {
+    /// Whether a delivery's event is one of them.
+    #[must_use]
+    pub fn has(&self, delivery: &DeliveryKey) -> bool {
+        let name = (delivery.event.clone(), delivery.accepted_ms);
+        self.0.contains_key(&name)
+    }
 }
 
 /// An accepted event.
@@ -286,6 +299,43 @@ impl Store {
             .collect()
     }
 
+    /// The events of a tenant's deliveries that can still be sent: those that are there, by the times at which they were accepted, and are
+    /// not erased.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn sendable(
+        &self,
+        tenant: &TenantId,
+        deliveries: &[&DeliveryKey],
+    ) -> Result<Sendable, StoreError> {
+        let partitions = deliveries.iter().map(|key| partition(tenant, &key.event));
+        let mut left = partitions.collect::<BTreeSet<_>>();
+        let keys = |left: &BTreeSet<String>| {
+            let keys = left.iter().map(|pk| (pk.clone(), "-".to_owned()));
+            keys.collect::<Vec<_>>()
+        };
+        let mut kept = Sendable::default();
+        let mut found = self
+            .get_all_soon(keys(&left), "pk, sk, exp, mh, a, c, er")
+            .await?;
+        for row in &found {
+            left.remove(&row.parsed("pk", |pk| Some(pk.to_owned()))?);
+        }
+        // One that has just been accepted may not be there yet for an eventual read.
+        if !left.is_empty() {
+            found.extend(self.get_all(keys(&left)).await?);
+        }
+        for row in found {
+            let accepted_ms = row.number("a")?;
+            if !row.0.contains_key("er") {
+                let event = row.parsed("pk", |pk| EventId::parse(pk.rsplit('#').next()?).ok())?;
+                kept.0.insert((event, accepted_ms), row);
+            }
+        }
+        Ok(kept)
+    }
+
     /// Keeps those of the events that would expire before `end_s` until `until_s`, in
     /// seconds of the wall clock.
     ///
@@ -294,17 +344,11 @@ impl Store {
     pub async fn outlast(
         &self,
         tenant: &TenantId,
-        events: &[&EventId],
+        kept: Sendable,
         end_s: u64,
         until_s: u64,
     ) -> Result<(), StoreError> {
-        let keys = events
-            .iter()
-            .map(|id| (partition(tenant, id), "-".to_owned()));
-        let found = self
-            .get_all_soon(keys.collect(), "pk, sk, exp, mh, a, c")
-            .await?;
-        let brief = found.into_iter().filter(|row| {
+        let brief = kept.0.into_values().filter(|row| {
             let expiry = row.maybe_number::<u64>("exp");
             expiry.is_some_and(|expiry| expiry < end_s)
         });

@@ -39,6 +39,7 @@ use crate::{
     queue::QueueName,
     store::{
         deliveries::{AdvanceIf, Written},
+        events::Sendable,
         recoveries::{Claim, Numbered},
     },
 };
@@ -276,7 +277,11 @@ impl Control {
         let noted = job.noted.as_ref();
         let noted_end = noted.and_then(|noted| noted.end.as_deref());
         page.end_at(noted_end.unwrap_or(THE_END));
-        self.outlast_ladders(&webhook, &page.again).await?;
+        let kept = match page.kept {
+            Some(kept) => kept,
+            None => self.kept_of(&page.again).await?,
+        };
+        self.outlast_ladders(&webhook, &page.again, kept).await?;
         self.note_backfilled(tenant, &page.again).await?;
         let in_place = page.in_place.into_iter();
         let in_place: Vec<_> = in_place
@@ -307,7 +312,12 @@ impl Control {
     }
 
     /// Keeps the events of deliveries until their fresh ladders have ended, where they would expire before.
-    async fn outlast_ladders(&self, webhook: &Webhook, again: &[Again]) -> Result<(), FlowError> {
+    async fn outlast_ladders(
+        &self,
+        webhook: &Webhook,
+        again: &[Again],
+        kept: Sendable,
+    ) -> Result<(), FlowError> {
         let ladders = again.iter().map(|delivery| {
             let dialect = delivery.message.position.dialect.as_deref();
             self.dialect(dialect.unwrap_or(&webhook.dialect))
@@ -318,13 +328,10 @@ impl Control {
             longest_ms = longest_ms.max(dialect.longest_ladder_ms());
         }
         let end_s = (self.clock.wall_ms() + longest_ms) / 1000;
-        let events = again
-            .iter()
-            .map(|delivery| &delivery.message.delivery.event);
         self.store
             .outlast(
                 &webhook.tenant,
-                &events.collect::<Vec<_>>(),
+                kept,
                 end_s + LADDER_DELAY.as_secs(),
                 end_s + RETENTION_MARGIN.as_secs(),
             )
@@ -378,8 +385,9 @@ impl Control {
                 continue;
             }
             let again = self.not_through(vec![row], &recovery).await?;
-            if !again.is_empty() {
-                self.outlast_ladders(&webhook, &again).await?;
+            let kept = self.kept_of(&again).await?;
+            if again.iter().any(|held| kept.has(&held.message.delivery)) {
+                self.outlast_ladders(&webhook, &again, kept).await?;
                 let dues = self.clock.now_ms()..;
                 self.send_again(&recovery, &webhook, again, dues).await?;
                 self.store.count_sent_late(&numbered.job).await?;

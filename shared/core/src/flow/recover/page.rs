@@ -20,7 +20,7 @@ use crate::{
     store::{
         deliveries::{List, list_key},
         event_list::Entry,
-        events::Event,
+        events::{Event, Sendable},
         walk::{Order, Span},
     },
 };
@@ -31,8 +31,10 @@ pub(super) struct Recoverable {
     /// What goes on where it stands, with its place in the list and the message's delay in milliseconds: what should have been attempted
     /// long ago, and first attempts that are on their way.
     pub(super) in_place: Vec<(String, AttemptMessage, u64)>,
-    /// Events that have no body in the webhook's dialect, and deliveries that are worn out.
+    /// Events that have no body in the webhook's dialect, and deliveries that are worn out, or whose events are gone or erased.
     pub(super) skipped: u64,
+    /// Their events, as far as they were looked at.
+    pub(super) kept: Option<Sendable>,
     pub(super) next: Option<String>,
 }
 
@@ -113,18 +115,34 @@ impl Control {
         let worn_out = others.iter();
         let worn_out = worn_out
             .filter(|row| row.is_worn_out() && self.is_in_scope(recovery, row, webhook, dialect));
-        let skipped = worn_out.count() as u64;
+        let mut skipped = worn_out.count() as u64;
         let overdue = others
             .into_iter()
             .filter(|row| self.is_overdue(row, webhook));
+        let in_place = overdue
+            .map(|row| (list_key(&row.key), row.message(), 0))
+            .collect();
+        let mut again = self.not_through(wanted, recovery).await?;
+        let kept = self.kept_of(&again).await?;
+        let found = again.len();
+        again.retain(|delivery| kept.has(&delivery.message.delivery));
+        skipped += (found - again.len()) as u64;
         Ok(Recoverable {
-            in_place: overdue
-                .map(|row| (list_key(&row.key), row.message(), 0))
-                .collect(),
-            again: self.not_through(wanted, recovery).await?,
+            in_place,
+            again,
             skipped,
+            kept: Some(kept),
             next,
         })
+    }
+
+    /// The events that these deliveries can be made of.
+    pub(super) async fn kept_of(&self, again: &[Again]) -> Result<Sendable, FlowError> {
+        let keys: Vec<_> = again.iter().map(|it| &it.message.delivery).collect();
+        match keys.first() {
+            Some(first) => Ok(self.store.sendable(&first.tenant, &keys).await?),
+            None => Ok(Sendable::default()),
+        }
     }
 
     /// A page of the events that the webhook subscribes to, as it does now: of all that were accepted.
@@ -222,6 +240,7 @@ impl Control {
             again,
             in_place,
             skipped,
+            kept: None,
             next,
         })
     }
