@@ -14,6 +14,7 @@ use rung_core::{
         recovery::{Recovery, Scope},
         webhook::Webhook,
     },
+    limits::OVERDUE_MS,
     store::events::Event,
 };
 use serde_json::{Value, json};
@@ -59,6 +60,8 @@ pub(crate) struct Recoveries {
     asked: Vec<Asked>,
     /// Those of which a queue has taken a page.
     begun: BTreeSet<JobId>,
+    /// When a queue has taken the last page of each, in milliseconds.
+    paged: BTreeMap<JobId, u64>,
     /// Where they came by, by the pages that a queue has taken.
     runs: BTreeMap<JobId, Vec<Run>>,
     /// Those that somebody asked to cancel.
@@ -71,10 +74,11 @@ pub(crate) struct Recoveries {
 
 impl Recoveries {
     /// Notes that a queue has taken a page.
-    pub(crate) fn page(&mut self, page: &JobPage) {
+    pub(crate) fn page(&mut self, page: &JobPage, now_ms: u64) {
         let At::Recover(at) = &page.at else {
             return;
         };
+        self.paged.insert(page.job.clone(), now_ms);
         self.begun.insert(page.job.clone());
         let runs = self.runs.entry(page.job.clone()).or_default();
         runs.extend(at.run.clone().filter(|run| !runs.contains(run)));
@@ -222,6 +226,7 @@ impl World {
                 asked = known.len()..known.len() + all.len();
                 known.extend(all);
             }
+            let stopped = self.stopped().await;
             let answer = self
                 .call_once(
                     "POST",
@@ -231,6 +236,14 @@ impl World {
                     idempotency.as_deref(),
                 )
                 .await;
+            // Whatever matches is sent by the one that runs; what has a key is answered as before.
+            let is_another = scope != Scope::Any && idempotency.is_none();
+            let is_begun = answer
+                .as_ref()
+                .is_some_and(|(status, _)| *status == StatusCode::ACCEPTED);
+            if is_another && is_begun {
+                self.judge_stopped(stopped).await;
+            }
             for asked in asked.clone() {
                 self.ledger().recovery_answered(asked, answer.clone());
             }
@@ -250,6 +263,33 @@ impl World {
             if answer.is_some_and(|(status, _)| status.is_success()) {
                 let text = format!("{id}: another recovery began under the same key");
                 self.ledger().violation(text);
+            }
+        }
+    }
+
+    /// Recoveries whose pages nobody can expect any more, and the time in milliseconds.
+    async fn stopped(&self) -> (Vec<Job>, u64) {
+        let now_ms = self.clock.now_ms();
+        let jobs = self.oracle.open_jobs(None, 100).await;
+        let mut jobs = jobs.expect("the oracle reads").items;
+        // By any function's clock.
+        let by_ms = now_ms.saturating_sub(OVERDUE_MS + 10_000);
+        jobs.retain(|job| matches!(job.task.work, Work::Recover(_)) && job.is_overdue(by_ms));
+        (jobs, now_ms)
+    }
+
+    /// Whoever begins a recovery has those that have stopped go on.
+    async fn judge_stopped(&self, (jobs, asked_ms): (Vec<Job>, u64)) {
+        for before in jobs {
+            let job = self.oracle.job(&before.task.id).await;
+            let stands = job
+                .expect("the oracle reads")
+                .is_some_and(|job| job.status.is_open() && job.page.number == before.page.number);
+            let mut ledger = self.ledger();
+            let paged_ms = ledger.recoveries.paged.get(&before.task.id);
+            if stands && paged_ms.is_none_or(|paged_ms| *paged_ms < asked_ms) {
+                let text = format!("{before:?} has stopped, and does not go on with another");
+                ledger.violation(text);
             }
         }
     }

@@ -174,7 +174,10 @@ impl Watch {
                     let body = entry["MessageBody"].as_str().unwrap_or_default();
                     match Message::parse(body) {
                         Ok(Message::Attempt(message)) => self.sent(&message),
-                        Ok(Message::Job(page)) => self.ledger().recoveries.page(&page),
+                        Ok(Message::Job(page)) => {
+                            let now_ms = self.clock.now_ms();
+                            self.ledger().recoveries.page(&page, now_ms);
+                        }
                         Ok(
                             Message::Fanout(_)
                             | Message::KeyEnds(_)

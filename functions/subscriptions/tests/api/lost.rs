@@ -159,3 +159,54 @@ async fn a_recovery_whose_page_is_lost_goes_on_when_it_is_asked_for_again() {
     assert_eq!(status().await, "succeeded");
     assert_eq!(world.posts(), 2);
 }
+
+/// A page is lost of a recovery by status, of one of all webhooks, and of a cancellation.
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_page_is_lost_goes_on_when_another_is_begun() {
+    let (world, tenant, path) = failing().await;
+    publish(&world, &tenant, "e").await;
+    world.run_for(12 * 60 * MINUTE).await;
+    assert_eq!(delivery(&world, &tenant, "e").await["status"], "failed");
+    // Its rule has disabled it.
+    let activate = json!({"status": "active"});
+    world
+        .send(&tenant, "PATCH", &path, activate)
+        .await
+        .data(200);
+    world.answer(200);
+    let posts = world.posts();
+    let recover = format!("{path}/recover");
+    let cancel = format!("{path}/deliveries/cancel");
+    let missed = json!({"statuses": ["missed"]});
+    let held = json!({"statuses": ["held"]});
+    let failed = json!({"statuses": ["failed"]});
+    let mut stopped = Vec::new();
+    for (call, request) in [
+        (recover.as_str(), failed.clone()),
+        ("/v1/recover", missed.clone()),
+        (&*cancel, held.clone()),
+    ] {
+        let begun = world.send(&tenant, "POST", call, request).await;
+        let id = begun.data(202)["job"]["id"].as_str().unwrap().to_owned();
+        stopped.push(format!("/v1/jobs/{id}"));
+    }
+    world.lose_messages().await;
+    let statuses = async || {
+        world.run_for(5_000).await;
+        let mut statuses = Vec::new();
+        for job in &stopped {
+            let found = world.get(&tenant, job).await;
+            statuses.push(found.data(200)["job"]["status"].clone());
+        }
+        statuses
+    };
+    world.pass(PATIENCE - 10_000).await;
+    let again = || world.send(&tenant, "POST", &recover, missed.clone());
+    again().await.data(202);
+    assert_eq!(statuses().await, ["queued"; 3], "it may be on its way");
+    world.pass(10_000).await;
+    again().await.data(202);
+    assert_eq!(statuses().await, ["succeeded"; 3]);
+    assert_eq!(world.posts(), posts + 1);
+    assert_eq!(delivery(&world, &tenant, "e").await["status"], "succeeded");
+}

@@ -19,7 +19,7 @@ use crate::{
         message::{At, JobPage, Message},
         recovery::Scope,
     },
-    limits::EARLY_MS,
+    limits::{EARLY_MS, WATCH_PAGE},
     queue::QueueName,
 };
 
@@ -38,7 +38,7 @@ pub(super) enum Next {
 
 impl Control {
     /// Begins a job, whose first page comes after so many milliseconds. Returns how it stands; `None` when its tenant is gone. `record`
-    /// goes to the audit log with it.
+    /// goes to the audit log with it. Jobs whose pages were lost go on: most often one is begun for want of what another should have done.
     ///
     /// # Errors
     /// When the table or the queue fails; asking again under the same id is safe.
@@ -53,7 +53,17 @@ impl Control {
         // A second more, for the row to be there by then.
         let listed_ms = if lag_ms > 0 { lag_ms + 1_000 } else { 0 };
         self.send_page(&page, delay_ms.max(listed_ms)).await?;
+        self.resend_lost_pages().await?;
         Ok(self.store.begin_job(task, &page, record).await?)
+    }
+
+    /// Sends the lost pages of the newest jobs that have not ended once more. The watchdog looks at all of them.
+    async fn resend_lost_pages(&self) -> Result<(), FlowError> {
+        let open = self.store.open_jobs(None, WATCH_PAGE).await?;
+        for job in &open.items {
+            self.resend_page(job).await?;
+        }
+        Ok(())
     }
 
     /// Sends the message of the page that a job stands at once more, if it must be taken for lost.
