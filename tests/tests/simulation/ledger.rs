@@ -423,7 +423,7 @@ impl Ledger {
                 }
             },
             State::Held => current.epoch > 0 && returns_to.is_none_or(|state| state == State::Held),
-            State::Cancelled => self.may_be_cancelled(&row.key),
+            State::Cancelled => !succeeded && self.may_be_cancelled(&row.key),
             State::Missed => !told.active,
         };
         if !as_told {

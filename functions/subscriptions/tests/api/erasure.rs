@@ -640,3 +640,48 @@ async fn a_key_that_may_only_erase_reads_erasures_alone() {
     let refused = world.get(&publisher, &theirs).await;
     refused.assert_error(403, "forbidden");
 }
+
+/// Whether the attempt that succeeds is the first, which has no row, or a later one.
+#[tokio::test(start_paused = true)]
+async fn what_succeeds_while_its_event_is_erased_has_succeeded_wherever_it_is_shown() {
+    for is_later in [false, true] {
+        let world = World::new().await;
+        let tenant = world.tenant("acme", "odin", "pro").await;
+        let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+        if is_later {
+            world.answer(500);
+            publish(&world, &tenant, "e").await;
+            world.pass(1_000).await;
+            world.answer_after(5_000);
+            world.answer(200);
+            let event = world.get(&tenant, "/v1/events/e").await;
+            let id = event.data(200)["deliveries"][0]["id"].clone();
+            let retry = format!("{path}/deliveries/{}/retry", id.as_str().unwrap());
+            let retried = world.send_text(&tenant, "POST", &retry, "").await;
+            retried.data(202);
+        } else {
+            world.answer_after(5_000);
+            publish(&world, &tenant, "e").await;
+        }
+        world.pass(1_000).await;
+        let operator = As::operator_for("acme");
+        let erased = delete(&world, &operator, "/v1/events/e").await;
+        world.pass(1_000).await;
+        assert_eq!(statuses(&world, &tenant, "e").await, ["cancelled"]);
+        world.pass(SETTLED).await;
+        assert_eq!(job(&world, &erased).await["status"], "succeeded");
+        let logs = world.get(&tenant, &format!("{path}/logs")).await;
+        assert_eq!(logs.data(200)["logs"][0]["status"], "succeeded");
+        assert_eq!(statuses(&world, &tenant, "e").await, ["succeeded"]);
+        let event = world.get(&tenant, "/v1/events/e").await;
+        let id = event.data(200)["deliveries"][0]["id"].clone();
+        let one = format!("{path}/deliveries/{}", id.as_str().unwrap());
+        let one = world.get(&tenant, &one).await;
+        assert_eq!(one.data(200)["delivery"]["status"], "succeeded");
+        let cancelled = world
+            .get(&tenant, &format!("{path}/deliveries?status=cancelled"))
+            .await;
+        assert_eq!(cancelled.data(200)["deliveries"], json!([]));
+        assert_eq!(contents(&world).await, []);
+    }
+}

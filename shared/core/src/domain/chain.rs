@@ -8,7 +8,7 @@
 //! The order in which a failed attempt is settled keeps that true: log, then the successor's message, then the row.
 
 use super::{
-    attempt::Trigger,
+    attempt::{Outcome, Trigger},
     delivery::{Delivery, State},
     message::AttemptMessage,
     position::Position,
@@ -79,10 +79,25 @@ pub enum Step {
     Post,
 }
 
-/// Judges a message of the position `at` by the delivery's row, whether the attempt is in the log, and whether the webhook takes it.
+/// Judges a message of the position `at` by the delivery's row, what the log says of the attempt if it is there, and whether the webhook
+/// takes it.
 #[must_use]
-pub fn inspect(at: &Position, row: Option<&Delivery>, logged: bool, active: bool) -> Step {
+pub fn inspect(
+    at: &Position,
+    row: Option<&Delivery>,
+    outcome: Option<Outcome>,
+    active: bool,
+) -> Step {
+    let logged = outcome.is_some();
     match row {
+        // Somebody has ended the delivery while the attempt was being made, and its handler has died before it could say how that went.
+        Some(row)
+            if outcome == Some(Outcome::Succeeded)
+                && row.position.is(at)
+                && row.state != State::Succeeded =>
+        {
+            return Step::Settle;
+        }
         // By an earlier copy of this message, whose handler may have died before it looked for a recovery.
         Some(row) if !active && !logged && is_held_by(row, at) => return Step::Hold,
         Some(_) if at.n == 1 => return Step::Drop,
@@ -171,6 +186,8 @@ mod tests {
         change(&mut row.position);
         row
     }
+
+    const FAILED: Option<Outcome> = Some(Outcome::Failed);
 
     const ENDED: [State; 5] = [
         State::Succeeded,
@@ -276,14 +293,14 @@ mod tests {
     fn a_message_is_for_the_row_that_waits_at_its_very_position() {
         let later = message(2, Trigger::Retry);
         let own = row(&later);
-        let step = |row: &Delivery| inspect(&later.position, Some(row), false, true);
+        let step = |row: &Delivery| inspect(&later.position, Some(row), None, true);
         assert_eq!(step(&own), Step::Post);
         assert_eq!(
-            inspect(&later.position, Some(&own), true, true),
+            inspect(&later.position, Some(&own), FAILED, true),
             Step::Settle
         );
         assert_eq!(
-            inspect(&later.position, Some(&own), false, false),
+            inspect(&later.position, Some(&own), None, false),
             Step::Hold
         );
         for due_ms in [DUE_MS - 1, DUE_MS + 1] {
@@ -300,22 +317,25 @@ mod tests {
                 ..own.clone()
             };
             assert_eq!(step(&ended), Step::Drop, "{state:?}");
-            let logged = inspect(&later.position, Some(&ended), true, true);
-            assert_eq!(logged, Step::Drop, "{state:?}");
+            let logged = |outcome| inspect(&later.position, Some(&ended), Some(outcome), true);
+            assert_eq!(logged(Outcome::Failed), Step::Drop, "{state:?}");
+            let is_told = state == State::Succeeded;
+            let settled = if is_told { Step::Drop } else { Step::Settle };
+            assert_eq!(logged(Outcome::Succeeded), settled, "{state:?}");
         }
     }
 
     #[test]
     fn a_first_attempt_ends_with_its_row_and_a_later_one_writes_it() {
         let (first, later) = (message(1, Trigger::Event), message(2, Trigger::Retry));
-        assert_eq!(inspect(&first.position, None, false, true), Step::Post);
-        assert_eq!(inspect(&first.position, None, true, true), Step::Settle);
-        assert_eq!(inspect(&first.position, None, false, false), Step::Hold);
+        assert_eq!(inspect(&first.position, None, None, true), Step::Post);
+        assert_eq!(inspect(&first.position, None, FAILED, true), Step::Settle);
+        assert_eq!(inspect(&first.position, None, None, false), Step::Hold);
         assert_eq!(
-            inspect(&first.position, Some(&row(&first)), false, true),
+            inspect(&first.position, Some(&row(&first)), None, true),
             Step::Drop
         );
-        for (logged, active) in [(false, true), (true, true), (false, false)] {
+        for (logged, active) in [(None, true), (FAILED, true), (None, false)] {
             assert_eq!(inspect(&later.position, None, logged, active), Step::Place);
         }
     }
@@ -324,7 +344,7 @@ mod tests {
     fn a_retry_moves_a_row_that_waits_one_position_behind_it() {
         let next = message(3, Trigger::Retry);
         let behind = row(&message(2, Trigger::Retry));
-        let step = |row: &Delivery| inspect(&next.position, Some(row), false, true);
+        let step = |row: &Delivery| inspect(&next.position, Some(row), None, true);
         assert_eq!(step(&behind), Step::Advance);
         let far = moved(&behind, |at| at.n = 1);
         assert_eq!(step(&far), Step::Drop);
@@ -345,7 +365,7 @@ mod tests {
                 state,
                 ..row(&message(2, Trigger::Retry))
             };
-            let step = inspect(&by_hand.position, Some(&behind), false, true);
+            let step = inspect(&by_hand.position, Some(&behind), None, true);
             assert_eq!(step, Step::Advance, "{state:?}");
         }
     }
@@ -360,7 +380,7 @@ mod tests {
                 state,
                 ..moved(&waits, |at| (at.job, at.epoch) = (job, epoch))
             };
-            inspect(&recovered.position, Some(&behind), false, true)
+            inspect(&recovered.position, Some(&behind), None, true)
         };
         assert_eq!(at(State::Failed, None, EPOCH), Step::Advance);
         assert_eq!(at(State::Failed, Some(6), EPOCH), Step::Advance);
@@ -382,7 +402,7 @@ mod tests {
                 state,
                 ..moved(&waits, |at| (at.job, at.due_ms) = (job, due_ms))
             };
-            inspect(&in_place.position, Some(&behind), false, true)
+            inspect(&in_place.position, Some(&behind), None, true)
         };
         assert_eq!(at(State::Pending, None, DUE_MS), Step::Advance);
         assert_eq!(at(State::Pending, Some(6), DUE_MS), Step::Advance);

@@ -71,7 +71,7 @@ impl Deliverer {
             match chain::inspect(
                 &message.position,
                 row.as_ref(),
-                logged.is_some(),
+                logged.as_ref().map(|logged| logged.outcome),
                 webhook.takes(message.position.epoch),
             ) {
                 Step::Drop => return Ok(()),

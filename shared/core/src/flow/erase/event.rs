@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Next, Work, cursor};
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptKey},
+        attempt::{Attempt, AttemptKey, Outcome},
         delivery::{Delivery, State},
         id::{DeliveryKey, EventId, TenantId},
         job::Counts,
@@ -89,12 +89,16 @@ impl Control {
             }
             return first.is_none();
         };
-        if OPEN.contains(&row.state) {
+        let last = made.get(&row.attempt_key());
+        // One that was under way may have succeeded since.
+        let has_succeeded = last.is_some_and(|last| last.outcome == Outcome::Succeeded);
+        if has_succeeded && row.state != State::Succeeded {
+            work.succeeded.push(row.clone());
+        } else if OPEN.contains(&row.state) {
             work.cancelled.push(key.clone());
         }
         match row.state {
             State::Pending | State::Cancelled => {
-                let last = made.get(&row.attempt_key());
                 last.is_none() && row.position.due_ms <= now_ms + EARLY_MS
             }
             State::Succeeded | State::Failed | State::Held | State::Missed => false,

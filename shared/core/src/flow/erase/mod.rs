@@ -23,7 +23,7 @@ use crate::{
     domain::{
         attempt::AttemptKey,
         audit::Record,
-        delivery::Delivery,
+        delivery::{Delivery, State},
         id::{DeliveryKey, EventId, WebhookId},
         job::{Counts, Erasure, Job, Subject, Task, Work as Asked},
         message::{At, ErasePage, JobPage},
@@ -39,6 +39,8 @@ struct Work {
     erased: Counts,
     /// Rows that keep first attempts from being made, written where there is none.
     guards: Vec<Delivery>,
+    /// Rows of deliveries that have succeeded, and do not say so.
+    succeeded: Vec<Delivery>,
     /// Deliveries to cancel.
     cancelled: Vec<DeliveryKey>,
     /// Log entries to empty.
@@ -172,6 +174,12 @@ impl Control {
         let (store, tenant) = (&self.store, &erasure.tenant);
         try_join_all(work.guards.iter().map(|row| store.place(row))).await?;
         try_join_all(work.cancelled.iter().map(|key| store.cancel_for_good(key))).await?;
+        let succeeded = work.succeeded.iter().map(async |row| {
+            let from = [row.state];
+            let finished = store.finish(&row.key, &row.position, &from, State::Succeeded);
+            finished.await
+        });
+        try_join_all(succeeded).await?;
         store.unpark(&work.waits).await?;
         try_join_all(work.emptied.iter().map(|key| store.empty_entry(key))).await?;
         if let Subject::Event { event, .. } = &erasure.subject {
