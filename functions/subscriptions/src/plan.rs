@@ -153,6 +153,9 @@ impl Management {
                 Some(_) => continue,
             };
             self.control.notify_operator(notice).await?;
+            self.control
+                .follow_disabling(&tenant.id, &webhook.id)
+                .await?;
         }
         Ok(())
     }

@@ -474,8 +474,13 @@ pub(crate) async fn delete(
     let job = match store.tenant_called(&id).await? {
         Some(tenant) => {
             precondition.check(Some(&etag(&tenant)))?;
+            let webhooks = store.webhooks_of(&tenant.id).await?;
             let subject = (&tenant.id, Subject::Tenant);
-            jobs::erase(&state, &origin, subject, &record).await?
+            let job = jobs::erase(&state, &origin, subject, &record).await?;
+            for webhook in &webhooks {
+                state.control.follow_deletion(webhook).await?;
+            }
+            job
         }
         // A repeat, as long as the erasure goes on.
         None => match store.last_deletion(id.as_str()).await? {

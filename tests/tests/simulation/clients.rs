@@ -481,6 +481,13 @@ impl World {
         self.wire
             .trace
             .line(|| format!("{method} {path} is answered {answer:?}"));
+        if answer
+            .as_ref()
+            .is_none_or(|(status, _)| status.is_server_error())
+        {
+            let id = webhook_id(number).to_string();
+            self.ledger().unsure.insert(id);
+        }
         answer
     }
 

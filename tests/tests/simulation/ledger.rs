@@ -86,6 +86,8 @@ pub(crate) struct Ledger {
     pub(crate) deleted: BTreeMap<String, u64>,
     /// When somebody asked last to import a webhook, likewise.
     pub(crate) imported: BTreeMap<String, u64>,
+    /// Webhooks of which somebody has asked for something, and was not answered with success.
+    pub(crate) unsure: BTreeSet<String>,
     /// Messages that were sent and make no sense.
     pub(crate) poison: u64,
     /// Deliveries that somebody asked to cancel, as `(webhook, event)`.

@@ -11,6 +11,7 @@ use rung_core::{
         id::{TenantId, WebhookId},
         tenant::OPERATORS_OWN,
         time::Time,
+        webhook::Webhook,
     },
     store::{
         audit::{AuditFilter, Whose},
@@ -72,8 +73,12 @@ impl World {
             &ended,
             &times("webhook.failing", "failing_since"),
         );
-        let resumed = times("webhook.resumed", "paused_at");
-        self.must_be_within("resumed", &resumed, &times("webhook.paused", "paused_at"));
+        let (paused, resumed) = (
+            times("webhook.paused", "paused_at"),
+            times("webhook.resumed", "paused_at"),
+        );
+        self.must_be_within("resumed", &resumed, &paused);
+        self.must_be_within("no longer paused", &self.over(paused).await, &resumed);
         let (disabled, told_of) = (
             self.disabled_by_rules().await,
             times("webhook.disabled", "disabled_at"),
@@ -214,6 +219,23 @@ impl World {
             ))
         };
         entries.into_iter().filter_map(disabled).collect()
+    }
+
+    /// Those of these pauses that have ended, as far as whoever ended them by hand has lived to tell it.
+    async fn over(&self, mut paused: BTreeSet<(String, String)>) -> BTreeSet<(String, String)> {
+        for number in 0..self.wire.plan.webhooks {
+            let (tenant, id) = (self.wire.plan.tenant_of(number), webhook_id(number));
+            let webhook = self.oracle.webhook(&tenant, &id).await;
+            let webhook = webhook.expect("the oracle reads");
+            let pause = webhook.as_ref().and_then(Webhook::present_pause);
+            let present = pause.filter(|pause| pause.ended_ms.is_none());
+            let present = present.map(|pause| Time::at_ms(pause.since_ms).to_string());
+            let unsure = self.ledger().unsure.contains(id.as_str());
+            paused.retain(|(of, since)| {
+                of != id.as_str() || !unsure && Some(since) != present.as_ref()
+            });
+        }
+        paused
     }
 
     /// Those of them that are disabled for it still: what ended before its notice was sent is not told.

@@ -786,6 +786,7 @@ pub(crate) async fn delete(
         let job = jobs::erase(&state, &caller.origin, (tenant, subject), &record).await?;
         // It may be deleted or disabled meanwhile.
         if let Some(job) = job {
+            state.control.follow_deletion(&webhook).await?;
             let data = json!({
                 "webhook": crate::deleted(id.as_str(), Some(tenant)),
                 "job": jobs::part(&state, &job),

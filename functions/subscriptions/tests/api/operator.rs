@@ -371,6 +371,120 @@ async fn a_pause_and_its_end_are_told_once() {
     assert_eq!(windows[0].1["log_id"], json!(null));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_a_disabling_or_a_deletion_cuts_short_is_told_as_ended() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let shop = world.tenant("shop", "badger", "pro").await;
+    let market = world.tenant("market", "standard", "pro").await;
+    let mut paused = Vec::new();
+    for caller in [&shop, &shop, &shop, &market] {
+        let webhook = world.webhook(caller).await;
+        let until = Time::at_ms(world.now_ms() + HOUR_MS);
+        let change = json!({"pause": {"until": until}});
+        let path = format!("/v1/webhooks/{webhook}");
+        world.send(caller, "PATCH", &path, change).await.data(200);
+        paused.push(webhook);
+    }
+    world.pass(MINUTE_MS).await;
+    let path = |number: usize| format!("/v1/webhooks/{}", paused[number]);
+    let disabled = json!({"status": "disabled", "pause": null});
+    for _ in 0..2 {
+        let path = path(0);
+        let answer = world.send(&shop, "PATCH", &path, disabled.clone());
+        answer.await.data(200);
+    }
+    world
+        .send_text(&shop, "DELETE", &path(1), "")
+        .await
+        .data(200);
+    // One that is disabled, its end told, and then deleted.
+    let disabled = json!({"status": "disabled"});
+    world
+        .send(&shop, "PATCH", &path(2), disabled)
+        .await
+        .data(200);
+    world
+        .send_text(&shop, "DELETE", &path(2), "")
+        .await
+        .data(200);
+    let tenant = "/v1/tenants/market";
+    world
+        .send_text(&As::operator(), "DELETE", tenant, "")
+        .await
+        .data(202);
+    world.pass(MINUTE_MS).await;
+    let activate = json!({"status": "active"});
+    world
+        .send(&shop, "PATCH", &path(0), activate)
+        .await
+        .data(200);
+    world.pass(MINUTE_MS).await;
+    let told = told(&world, &listener).await;
+    for (number, (webhook, status)) in paused
+        .iter()
+        .zip(["disabled", "deleted", "disabled", "deleted"])
+        .enumerate()
+    {
+        let own = |event_type: &str| {
+            let own = told.iter().filter(|(told, data)| {
+                (told.as_str(), &data["webhook_id"]) == (event_type, &json!(webhook))
+            });
+            let own: Vec<_> = own.map(|(_, data)| data.clone()).collect();
+            assert_eq!(own.len(), 1, "{number} {event_type}: {told:?}");
+            own[0].clone()
+        };
+        let (begun, ended) = (own("webhook.paused"), own("webhook.resumed"));
+        assert_eq!(ended["status"], status, "{number}");
+        assert_eq!(ended["paused_at"], begun["paused_at"]);
+        assert!(ended["resumed_at"].as_str() > begun["paused_at"].as_str());
+        assert_eq!(ended["cause"], "manual");
+        assert_eq!(ended["log_id"], json!(null));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_a_rule_cuts_short_is_told_as_ended() {
+    let world = World::new().await;
+    let listener = listener(&world).await;
+    let shop = world.tenant("shop", "standard", "pro").await;
+    world.webhook(&shop).await;
+    // It asks to be left alone, then says that it is gone, to a POST that was under way by then.
+    world.answer_by(|request| {
+        let text = String::from_utf8_lossy(&request.body).into_owned();
+        let status = match text {
+            text if text.contains(r#""n":"first""#) => 503,
+            text if text.contains(r#""n":"second""#) => 410,
+            _ => 200,
+        };
+        let response = http::Response::builder().status(status);
+        response.header("retry-after", "600").body(()).unwrap()
+    });
+    for (name, takes_ms) in [("first", 1_000), ("second", 5_000)] {
+        world.answer_after(takes_ms);
+        let event = json!({"type": "a.b", "data": {"n": name}});
+        let published = world.send(&shop, "POST", "/v1/events", event).await;
+        published.data(202);
+        world.pass(500).await;
+    }
+    world.answer_after(0);
+    world.pass(20 * MINUTE_MS).await;
+    let told = told(&world, &listener).await;
+    assert_eq!(
+        types(&told),
+        [
+            "delivery.failed",
+            "webhook.disabled",
+            "webhook.paused",
+            "webhook.resumed"
+        ]
+    );
+    let (disabled, resumed) = (&told[1].1, &told[3].1);
+    assert_eq!(resumed["status"], "disabled");
+    assert_eq!(resumed["resumed_at"], disabled["disabled_at"]);
+    assert_eq!(resumed["paused_at"], told[2].1["paused_at"]);
+}
+
 /// Another dialect does not have the types of operator events, and would silence them.
 #[tokio::test(start_paused = true)]
 async fn the_operators_own_tenant_keeps_its_dialect() {

@@ -1,7 +1,11 @@
 //! What is sent to the operator's own webhooks: the description's `webhooks`. What a tenant's webhooks are sent is a matter of its
 //! catalogue, and no call's.
 
-use rung_core::domain::{notice::NoticeType, pause::Cause, webhook::Reason};
+use rung_core::domain::{
+    notice::{NoticeType, ResumedAs},
+    pause::Cause,
+    webhook::Reason,
+};
 use serde_json::{Map, Value, json};
 
 use super::{Schemas, clients::pascal};
@@ -145,6 +149,7 @@ fn own(notice: NoticeType, schemas: &mut Schemas) -> Map<String, Value> {
         NoticeType::Resumed => {
             add("paused_at", paused_at);
             add("resumed_at", time("When it ended."));
+            add("status", schemas.subschema_for::<ResumedAs>().to_value());
             add("cause", schemas.subschema_for::<Cause>().to_value());
             add("response_status", status);
         }
@@ -190,6 +195,7 @@ fn example(notice: NoticeType) -> Value {
             json!({
                 "paused_at": "2025-10-09T08:53:20.000Z",
                 "resumed_at": "2025-10-09T08:54:21.000Z",
+                "status": ResumedAs::Active,
                 "cause": Cause::RetryAfter,
                 "response_status": 503,
             }),

@@ -63,6 +63,20 @@ impl NoticeType {
     }
 }
 
+/// What has become of a webhook whose pause has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", schemars(rename = "ResumedAs"))]
+pub enum ResumedAs {
+    /// It gets deliveries again.
+    Active,
+    /// It was disabled.
+    Disabled,
+    /// It was deleted.
+    Deleted,
+}
+
 /// A notice to the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
@@ -126,7 +140,8 @@ impl Webhook {
     #[must_use]
     pub fn resumed_by(&self, pause: &Pause, attempt: &Attempt) -> Notice {
         let once = pause.since_ms.to_string();
-        self.notice(NoticeType::Resumed, once, attempt, ended(pause))
+        let more = ended(pause, pause.ended_ms, ResumedAs::Active);
+        self.notice(NoticeType::Resumed, once, attempt, more)
     }
 
     /// The notice that somebody has paused it.
@@ -139,8 +154,15 @@ impl Webhook {
     /// The notice that somebody has ended its pause.
     #[must_use]
     pub fn resumed_by_hand(&self, pause: &Pause) -> Notice {
-        let (once, more) = (pause.since_ms.to_string(), ended(pause));
         let ended_ms = pause.ended_ms.unwrap_or(pause.until_ms);
+        self.resumed_as(ResumedAs::Active, pause, ended_ms)
+    }
+
+    /// The notice that its pause has ended with its disabling or its deletion at `ended_ms`, or by a call.
+    #[must_use]
+    pub fn resumed_as(&self, status: ResumedAs, pause: &Pause, ended_ms: u64) -> Notice {
+        let once = pause.since_ms.to_string();
+        let more = ended(pause, Some(ended_ms), status);
         self.by_hand(NoticeType::Resumed, once, ended_ms, more)
     }
 
@@ -279,10 +301,11 @@ fn begun(pause: &Pause) -> Value {
 }
 
 /// What the notice of its end says.
-fn ended(pause: &Pause) -> Value {
+fn ended(pause: &Pause, ended_ms: Option<u64>, status: ResumedAs) -> Value {
     json!({
+        "status": status,
         "paused_at": Time::at_ms(pause.since_ms),
-        "resumed_at": pause.ended_ms.map(Time::at_ms),
+        "resumed_at": ended_ms.map(Time::at_ms),
         "cause": pause.cause,
         "response_status": pause.response_status,
     })

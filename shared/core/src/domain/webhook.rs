@@ -267,6 +267,13 @@ impl Webhook {
         pause.filter(|pause| pause.epoch == self.epoch && self.disabled.is_none())
     }
 
+    /// The pause that stood when it was last disabled, which ended it. Nobody has changed it since.
+    #[must_use]
+    pub fn pause_cut_short(&self) -> Option<&Pause> {
+        let pause = self.pause.as_ref().map(|stored| &stored.value);
+        pause.filter(|pause| pause.epoch < self.epoch && pause.ended_ms.is_none())
+    }
+
     /// From when on its failures count as one outage, in milliseconds: since it was enabled, or its maintenance window is over.
     #[must_use]
     pub fn tried_since_ms(&self) -> u64 {

@@ -72,7 +72,7 @@ impl Operator {
         self.is_there_for(webhook.tenant.name()).await
     }
 
-    async fn is_there_for(&self, owner: &str) -> Result<bool, StoreError> {
+    pub(super) async fn is_there_for(&self, owner: &str) -> Result<bool, StoreError> {
         Ok(self.topic.is_some() || self.tenant_for(owner).await?.is_some())
     }
 

@@ -27,7 +27,7 @@ use crate::{
         delivery::Delivery,
         id::{TenantId, WebhookId},
         message::{AttemptMessage, Message, Release, Turn},
-        notice::Notice,
+        notice::{Notice, ResumedAs},
         pause::{Gate, Pause, Signal},
         position::Position,
         stored::Stored,
@@ -333,12 +333,66 @@ impl Control {
         row.is_overdue(self.overdue_ms()) && !self.is_held_back(webhook)
     }
 
-    /// Does what follows from a call that began, changed or ended a pause: `before` is the webhook as it was. Tells the operator, and
+    /// Notifies the operator that the disabling of a webhook has ended its pause, if it had one. While it is disabled, nobody changes that.
+    ///
+    /// # Errors
+    /// When the table or the queue does not answer.
+    pub async fn follow_disabling(
+        &self,
+        tenant: &TenantId,
+        id: &WebhookId,
+    ) -> Result<(), FlowError> {
+        if !self.operator.is_there_for(tenant.name()).await? {
+            return Ok(());
+        }
+        // Whoever has disabled it may not have seen how its pause began.
+        match self.store.webhook(tenant, id).await? {
+            Some(webhook) => self.tell_of_pause_cut_short(&webhook).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn tell_of_pause_cut_short(&self, webhook: &Webhook) -> Result<(), FlowError> {
+        let Some(pause) = webhook.pause_cut_short() else {
+            return Ok(());
+        };
+        if !self.operator.listens_to(webhook).await? {
+            return Ok(());
+        }
+        let ended_ms = webhook.last_disabled_ms().unwrap_or(pause.until_ms);
+        let resumed = webhook.resumed_as(ResumedAs::Disabled, pause, ended_ms);
+        self.notify_of_end(webhook, pause, resumed).await
+    }
+
+    /// The same of its deletion: `webhook` is as it was before that.
+    ///
+    /// # Errors
+    /// When the table or the queue does not answer.
+    pub async fn follow_deletion(&self, webhook: &Webhook) -> Result<(), FlowError> {
+        let pause = webhook.pause.as_ref().map(|stored| &stored.value);
+        let Some(pause) = pause.filter(|pause| pause.ended_ms.is_none()) else {
+            return Ok(());
+        };
+        if !self.operator.listens_to(webhook).await? {
+            return Ok(());
+        }
+        let resumed = webhook.resumed_as(ResumedAs::Deleted, pause, self.clock.now_ms());
+        self.notify_of_end(webhook, pause, resumed).await
+    }
+
+    /// Does what follows from a call that began, changed or ended a pause, or disabled the webhook: `before` is the webhook as it was. Tells the operator, and
     /// sends what waited for an end that does not hold any more.
     ///
     /// # Errors
     /// When the table or the queue does not answer.
     pub async fn follow_call(&self, before: &Webhook, webhook: &Webhook) -> Result<(), FlowError> {
+        if webhook.disabled.is_some() {
+            return self.follow_disabling(&webhook.tenant, &webhook.id).await;
+        }
+        // Whoever has disabled it may have died before that was told.
+        if before.disabled.is_some() {
+            self.tell_of_pause_cut_short(before).await?;
+        }
         let Some(stored) = webhook.pause.as_ref() else {
             return Ok(());
         };

@@ -87,6 +87,9 @@ impl Deliverer {
             self.control
                 .notify(webhook.disabled_by(attempt, message.position.epoch, &disabled))
                 .await?;
+            self.control
+                .follow_disabling(&webhook.tenant, &webhook.id)
+                .await?;
         }
         let has_failed = attempt.next_due_ms.is_none() && message.position.returns_to.is_none();
         if has_failed && self.control.operator.listens_to(webhook).await? {
