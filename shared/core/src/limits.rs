@@ -188,7 +188,7 @@ pub const PAUSE_LEAD_MS: u64 = 5_000;
 pub const PAUSE_RAMP_MS: u64 = 180_000;
 /// How long a probe may take before another is made, in milliseconds of the wall clock: its function may have died.
 pub const PROBE_MS: u64 = HANDLER_MS;
-/// Deliveries that are sent for one message when people have ended the pause that they wait for.
+/// Deliveries that are sent for one message when people have ended the pause that they wait for, or have raised the rate limit.
 pub const RELEASE_PAGE: usize = 100;
 /// How long after one page of them the next one follows, in milliseconds.
 pub const RELEASE_DELAY_MS: u64 = 1_000;

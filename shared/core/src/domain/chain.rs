@@ -269,7 +269,13 @@ mod tests {
             pace_epoch: 5,
             ..paced
         };
-        assert_eq!(at_receipt(&placed, &changed, DUE_MS), Receipt::Post);
+        // Its copy comes sooner, if the limit was raised.
+        assert_eq!(at_receipt(&placed, &changed, DUE_MS), resent);
+        let removed = Webhook {
+            rate_limit: None,
+            ..changed
+        };
+        assert_eq!(at_receipt(&placed, &removed, DUE_MS), Receipt::Post);
         let pause = Pause::by_hand(None, EPOCH, 1, DUE_MS + 60_000);
         let turn = Turn {
             pause: pause.id,
@@ -420,9 +426,9 @@ mod tests {
                 ..row(&message)
             };
             let step = |logged, active| inspect(&message.position, Some(&held), logged, active);
-            assert_eq!(step(false, false), Step::Hold);
-            assert_eq!(step(false, true), Step::Drop);
-            assert_eq!(step(true, false), Step::Drop);
+            assert_eq!(step(None, false), Step::Hold);
+            assert_eq!(step(None, true), Step::Drop);
+            assert_eq!(step(FAILED, false), Step::Drop);
         }
     }
 }

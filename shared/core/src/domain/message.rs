@@ -430,8 +430,8 @@ pub struct KeyEnds {
     pub created_ms: u64,
 }
 
-/// What waits for a webhook is to come by now: people have ended the pause that it waits for. As a message it asks for the page at its
-/// cursor.
+/// What waits for a webhook is to come by now: people have ended the pause that it waits for, or have raised or removed the rate limit. As
+/// a message it asks for the page at its cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// Tenant.

@@ -253,11 +253,25 @@ impl Webhook {
         }
     }
 
+    /// Whether it takes more deliveries a second than it did `before`.
+    #[must_use]
+    pub fn is_faster_than(&self, before: &Self) -> bool {
+        let most = |limit: Option<u32>| limit.unwrap_or(u32::MAX);
+        most(self.rate_limit) > most(before.rate_limit)
+    }
+
     /// The place of a message in the webhook's pace, in milliseconds; `None` before it took one under the limit in force.
     #[must_use]
     pub fn place_of(&self, message: &AttemptMessage) -> Option<u64> {
         let holds = self.rate_limit.is_some() && message.pace_epoch == self.pace_epoch;
         message.place_ms.filter(|_| holds)
+    }
+
+    /// Until when a message waits for a place, in milliseconds. One that was given under another limit is waited for as well: what was
+    /// to come sooner since the limit was raised has come as a copy then, and took a place of its own.
+    fn waits_until_ms(&self, message: &AttemptMessage) -> u64 {
+        let place_ms = message.place_ms.filter(|_| self.rate_limit.is_some());
+        place_ms.unwrap_or(0)
     }
 
     /// Its pause, unless that was before the webhook was last disabled. It may be over.
@@ -332,7 +346,7 @@ impl Webhook {
         message
             .position
             .due_ms
-            .max(self.place_of(message).unwrap_or(0))
+            .max(self.waits_until_ms(message))
             .max(turn_ms)
     }
 }

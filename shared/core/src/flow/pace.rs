@@ -5,7 +5,11 @@
 //!
 //! A place is good in its own second only. A message that comes later, since nothing was delivered for a while, takes a new one, or
 //! all that have come too late would be posted at once. And it is good under the limit that it was given under: what waits when that is
-//! changed takes a new one, or waits no longer, when its message next comes by, which is within the longest delay of the queue.
+//! changed takes a new one.
+//!
+//! When the limit is raised or removed, a [`Release`](crate::domain::message::Release) sends each position that waits once more, without a
+//! place. Its first message waits for its own place all the same, and finds the position attempted then: if it took a new place at once,
+//! every second place would be lost. It would be delivered then if the release was lost.
 
 use super::{FlowError, deliver::Deliverer};
 use crate::{

@@ -380,8 +380,8 @@ impl Control {
         self.notify_of_end(webhook, pause, resumed).await
     }
 
-    /// Does what follows from a call that began, changed or ended a pause, or disabled the webhook: `before` is the webhook as it was. Tells the operator, and
-    /// sends what waited for an end that does not hold any more.
+    /// Does what follows from a call that began, changed or ended a pause, raised or removed the rate limit, or disabled the webhook:
+    /// `before` is the webhook as it was. Tells the operator, and sends what waited for an end, or for places, that do not hold any more.
     ///
     /// # Errors
     /// When the table or the queue does not answer.
@@ -393,21 +393,20 @@ impl Control {
         if before.disabled.is_some() {
             self.tell_of_pause_cut_short(before).await?;
         }
-        let Some(stored) = webhook.pause.as_ref() else {
-            return Ok(());
-        };
-        if before.pause.as_ref() == Some(stored) {
-            return Ok(());
-        }
-        self.pauses
-            .remember(webhook, Seen::of(Some(stored.clone())));
         let (tenant, id) = (&webhook.tenant, &webhook.id);
+        let changed = webhook.pause.as_ref();
+        let changed = changed.filter(|stored| before.pause.as_ref() != Some(*stored));
         let stood = before
             .present_pause()
             .filter(|pause| pause.stands(webhook.epoch));
-        if let Some(stood) = stood
-            && stored.value.origin_ms < stood.origin_ms
-        {
+        let is_sooner = |pause: &Stored<Pause>| {
+            stood.is_some_and(|stood| pause.value.origin_ms < stood.origin_ms)
+        };
+        if let Some(stored) = changed {
+            self.pauses
+                .remember(webhook, Seen::of(Some(stored.clone())));
+        }
+        if webhook.is_faster_than(before) || changed.is_some_and(is_sooner) {
             let release = Release {
                 tenant: tenant.clone(),
                 webhook: id.clone(),
@@ -421,6 +420,9 @@ impl Control {
                 )
                 .await?;
         }
+        let Some(stored) = changed else {
+            return Ok(());
+        };
         let pause = &stored.value;
         if stood.is_some() == pause.ended_ms.is_none() || !self.operator.listens_to(webhook).await?
         {
