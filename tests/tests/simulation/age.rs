@@ -1,10 +1,10 @@
 //! Age: what has come to rest stays so for days or a year, until about the end of a tenant's retention. Then the world goes on, without
 //! faults: what has expired is removed late, messages of the former time come again, people recover what is about to expire, and
-//! clients use ids again.
+//! clients use ids again. What some tenants write from then on is kept for a minute.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use rung_core::{
     domain::{
         attempt::{Attempt, Trigger},
         delivery::{Delivery, State},
-        id::DeliveryKey,
+        id::{DeliveryKey, EventId},
     },
     limits::{PARK_SHARDS, SWEEP_AHEAD_MS},
     store::{attempts::LogFilter, events::Event, walk::Order},
@@ -23,7 +23,6 @@ use rung_local_aws::sqs::queue_url;
 use serde_json::{Value, json};
 
 use crate::{
-    functions::RETENTION,
     plan::{Aging, REUSED},
     watch,
     world::{START_MS, World, number_of, put_cursors, webhook_id},
@@ -44,7 +43,7 @@ impl World {
         let (chance, plan) = (&self.wire.chance, &self.wire.plan);
         let now_ms = self.clock.now_ms();
         let tenant = chance.between(0, plan.tenants - 1);
-        let ends_ms = START_MS + self.retention_ms(tenant);
+        let ends_ms = START_MS + plan.retention_ms(tenant);
         let again_ms = (ends_ms - aging.early_ms + chance.between(0, aging.within_ms)).max(now_ms);
         let told = self.told_of_failures().await;
         let messages = self.ledger().turn_over(again_ms);
@@ -60,6 +59,7 @@ impl World {
         )
         .await;
         self.clock.sleep_until_ms(again_ms).await;
+        self.wire.old.store(true, Ordering::Relaxed);
         let clients = Arc::new(());
         self.spawn(Arc::clone(self).remove_expired(aging.late_ms));
         for (queue, body) in messages {
@@ -100,21 +100,14 @@ impl World {
             }
         }
         self.judge().await;
+        self.judge_the_brief(again_ms).await;
         self.judge_the_old(again_ms, told).await;
-    }
-
-    /// How long what is of a tenant is kept, in milliseconds.
-    fn retention_ms(&self, tenant: u64) -> u64 {
-        let days = self.wire.plan.retention_days(tenant);
-        days.map_or(RETENTION.as_millis() as u64, |days| {
-            u64::from(days) * 86_400_000
-        })
     }
 
     /// When an event or a delivery that nobody has kept longer expires, in milliseconds.
     fn natural_end_ms(&self, key: &DeliveryKey) -> u64 {
         let number = number_of(key.webhook.as_str());
-        key.accepted_ms + self.retention_ms(number % self.wire.plan.tenants)
+        key.accepted_ms + self.wire.plan.retention_ms(number % self.wire.plan.tenants)
     }
 
     /// Somebody has all sent again that a webhook hasn't got.
@@ -125,7 +118,7 @@ impl World {
         self.call("PATCH", number, &path, change).await;
         let now_ms = self.clock.now_ms();
         // As far back as it may reach, when it is read.
-        let kept_ms = self.retention_ms(number % self.wire.plan.tenants) - CLOSE_MS;
+        let kept_ms = self.wire.plan.retention_ms(number % self.wire.plan.tenants) - CLOSE_MS;
         let since_ms = (START_MS - CLOSE_MS).max(now_ms - kept_ms);
         let scopes = [json!(["any"]), json!(["failed", "held", "missed"])];
         let statuses = chance.pick(&scopes);
@@ -160,7 +153,7 @@ impl World {
             .await
             .expect("the oracle reads");
         let close =
-            |event: &Event| event.accepted_ms + self.retention_ms(number % plan.tenants) < soon_ms;
+            |event: &Event| event.accepted_ms + plan.retention_ms(number % plan.tenants) < soon_ms;
         if standing.as_ref().is_some_and(close) || standing.is_none() {
             tokio::time::sleep(Duration::from_millis(2 * CLOSE_MS)).await;
         }
@@ -188,6 +181,91 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(REMOVED_EVERY_MS)).await;
         }
+    }
+
+    /// What is kept for a minute is gone when everything rests. By what receivers saw, what a recovery has sent again climbed its whole
+    /// ladder, unless it succeeded; and what was accepted since was posted, or the operator was told that it was not.
+    async fn judge_the_brief(&self, again_ms: u64) {
+        let plan = &self.wire.plan;
+        let told = self.told_of_failures().await;
+        let posts = self.ledger().posts.clone();
+        let posted = |webhook: &str, event: u64| {
+            let own = posts
+                .iter()
+                .filter(|post| (post.webhook.as_str(), post.number) == (webhook, event));
+            own.count()
+        };
+        for item in self.items().await {
+            let Some(key) = watch::delivery(&item) else {
+                continue;
+            };
+            let webhook_number = number_of(key.webhook.as_str());
+            let job_ms = number(&item["j"]).unwrap_or(0);
+            let has_failed = watch::text(&item["st"]) == State::Failed.as_str();
+            let is_old = key.accepted_ms < again_ms && job_ms >= again_ms;
+            if !plan.is_brief(webhook_number) || !has_failed || !is_old {
+                continue;
+            }
+            let Some(webhook) = self.oracle_webhook(webhook_number).await else {
+                continue;
+            };
+            let name = match watch::text(&item["l"]) {
+                "" => &webhook.dialect,
+                name => name,
+            };
+            let all = self.dialects.get(name).map(|it| it.ladder.attempts());
+            let number = (0..plan.events).find(|event| {
+                plan.tenant_of(*event) == key.tenant && self.is_named(*event, &key.event)
+            });
+            // A receiver that is gone for good gets no more.
+            let is_gone = webhook.epoch > 0;
+            if let (Some(all), Some(number), false) = (all, number, is_gone)
+                && posted(key.webhook.as_str(), number) < all
+            {
+                let text = format!("{item} has failed before its ladder of {all} has ended");
+                self.ledger().violation(text);
+            }
+        }
+        let (Some(told), events) = (told, self.ledger().events.clone()) else {
+            return;
+        };
+        for (event, known) in &events {
+            let Some(accepted) = known.accepted.as_ref().filter(|_| plan.is_brief(*event)) else {
+                continue;
+            };
+            let windows = known.windows.iter();
+            let mut windows = windows
+                .filter(|window| (window.start_ms..=window.end_ms).contains(&accepted.accepted_ms));
+            let certain = windows
+                .next()
+                .into_iter()
+                .flat_map(|window| &window.certain);
+            for (id, _) in certain.filter(|(_, active)| **active) {
+                let webhook = self.oracle_webhook(number_of(id.as_str())).await;
+                // One that was disabled since holds it.
+                let is_active = webhook.is_some_and(|webhook| {
+                    webhook.takes(webhook.epoch) && webhook.enabled_ms <= accepted.accepted_ms
+                });
+                let key = DeliveryKey {
+                    tenant: plan.tenant_of(*event),
+                    webhook: id.clone(),
+                    event: accepted.id.clone(),
+                    accepted_ms: accepted.accepted_ms,
+                };
+                if is_active
+                    && posted(id.as_str(), *event) == 0
+                    && !told.contains(&key.uuid().to_string())
+                {
+                    let text = format!("{key:?} was never posted, and nobody was told");
+                    self.ledger().violation(text);
+                }
+            }
+        }
+    }
+
+    /// Whether an event of the former time has this id.
+    fn is_named(&self, number: u64, id: &EventId) -> bool {
+        self.wire.plan.name_of(number) == id.as_str()
     }
 
     /// Of the deliveries of the former time none waits for ever, whether its row has expired or not; those that ended since have ended
@@ -222,6 +300,10 @@ impl World {
             {
                 let text = format!("the operator was not told of {row:?}");
                 self.ledger().violation(text);
+            }
+            // The log is gone that would tell how it has failed.
+            if self.wire.plan.is_brief(webhook_number) {
+                continue;
             }
             if !logs.contains_key(&id) {
                 logs.insert(id.clone(), self.whole_log(webhook_number).await);

@@ -2,7 +2,7 @@
 
 use rung_core::domain::id::TenantId;
 
-use crate::chance::Chance;
+use crate::{chance::Chance, functions::RETENTION};
 
 /// What kind of run it is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,12 @@ pub(crate) struct Aging {
     pub(crate) within_ms: u64,
     /// How late what has expired is removed.
     pub(crate) late_ms: u64,
+    /// The tenants whose retention is a minute from then on, a bit for each.
+    pub(crate) brief: u64,
 }
+
+/// How long what is of such a tenant is kept, in milliseconds.
+pub(crate) const BRIEF_MS: u64 = 60_000;
 
 /// What is added to an event's number when a client uses its id again: a multiple of any number of tenants.
 pub(crate) const REUSED: u64 = 600;
@@ -246,6 +251,7 @@ impl Plan {
                         early_ms,
                         within_ms,
                         late_ms: *chance.pick(&[0, 600_000, 172_800_000]),
+                        brief: 0,
                     }),
                     retentions: retentions.collect(),
                     tenants,
@@ -378,6 +384,20 @@ impl Plan {
     /// A tenant's own retention, in days.
     pub(crate) fn retention_days(&self, tenant: u64) -> Option<u32> {
         self.retentions.get(tenant as usize).copied().flatten()
+    }
+
+    /// Whether the retention of the tenant of this number, webhook or event is a minute when the world has grown old.
+    pub(crate) fn is_brief(&self, number: u64) -> bool {
+        let aging = self.aging.as_ref();
+        aging.is_some_and(|aging| (aging.brief >> (number % self.tenants)) & 1 == 1)
+    }
+
+    /// How long what is of a tenant is kept until then, in milliseconds.
+    pub(crate) fn retention_ms(&self, tenant: u64) -> u64 {
+        let days = self.retention_days(tenant);
+        days.map_or(RETENTION.as_millis() as u64, |days| {
+            u64::from(days) * 86_400_000
+        })
     }
 
     /// The same run without a single fault.

@@ -25,7 +25,7 @@ use crate::{
     index::Index,
     mistakes::{Memory, all_sent},
     mutations::Mutation,
-    plan::Plan,
+    plan::{BRIEF_MS, Plan},
     receivers::InHand,
     trace::{Trace, canonical},
     watch::{Watch, contains, delivery},
@@ -134,6 +134,8 @@ pub(crate) struct Wire {
     pub(crate) calm: Arc<AtomicBool>,
     /// How often the power was cut: what was on its way by then arrives nowhere.
     pub(crate) era: Arc<AtomicU64>,
+    /// Whether the world has grown old.
+    pub(crate) old: Arc<AtomicBool>,
     /// The latest minute that a wait was parked in.
     pub(crate) parked_until: Arc<AtomicU64>,
     pub(crate) watch: Watch,
@@ -376,6 +378,8 @@ impl Wire {
         let of_newer = self.plan.two_versions && life.is_newer();
         let newer = of_newer.then(|| newer(operation, body)).flatten();
         let body = newer.as_deref().unwrap_or(body);
+        let brief = self.kept_briefly(operation, body);
+        let body = brief.as_deref().unwrap_or(body);
         let response = if self.watch.finds_nothing(operation, body) {
             let answer = json!({"Items": [], "Count": 0, "ScannedCount": 0});
             Response::ok(answer.to_string().into_bytes())
@@ -400,6 +404,56 @@ impl Wire {
         }
         self.note(life, fate, target, body, Some(&response));
         response
+    }
+
+    /// Whether the world has grown old.
+    pub(crate) fn is_old(&self) -> bool {
+        self.old.load(Ordering::Relaxed)
+    }
+
+    /// A write of what is of tenants whose retention is a minute by now, as that has it expire; `None` for another.
+    fn kept_briefly(&self, operation: &str, body: &[u8]) -> Option<Vec<u8>> {
+        let writes = operation.contains("Write") || matches!(operation, "PutItem" | "UpdateItem");
+        let is_brief = (0..self.plan.tenants).any(|tenant| self.plan.is_brief(tenant));
+        if !writes || !is_brief || !self.is_old() || !contains(body, "exp\"") {
+            return None;
+        }
+        let mut request: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
+        self.expire_briefly(&mut request);
+        Some(request.to_string().into_bytes())
+    }
+
+    fn expire_briefly(&self, request: &mut Value) {
+        match request {
+            Value::Array(all) => all.iter_mut().for_each(|one| self.expire_briefly(one)),
+            Value::Object(members) => {
+                let key = members.get("pk").or_else(|| members.get("Key")?.get("pk"));
+                let tenant = key.and_then(|pk| {
+                    let mut parts = pk["S"].as_str()?.split('#');
+                    let is_kept = matches!(parts.next()?, "E" | "D" | "L" | "V" | "H");
+                    let name = parts.next().filter(|_| is_kept)?;
+                    let mut tenants = 0..self.plan.tenants;
+                    tenants.find(|tenant| self.plan.tenant_of(*tenant).as_str() == name)
+                });
+                if let Some(tenant) = tenant.filter(|tenant| self.plan.is_brief(*tenant)) {
+                    let sooner_s = (self.plan.retention_ms(tenant) - BRIEF_MS) / 1_000;
+                    let expiry = match members.get_mut("ExpressionAttributeValues") {
+                        Some(values) => values.get_mut(":exp"),
+                        None => members.get_mut("exp"),
+                    };
+                    if let Some(expiry) = expiry
+                        && let Some(end_s) =
+                            expiry["N"].as_str().and_then(|end| end.parse::<u64>().ok())
+                    {
+                        expiry["N"] = (end_s - sooner_s).to_string().into();
+                    }
+                }
+                members
+                    .values_mut()
+                    .for_each(|one| self.expire_briefly(one));
+            }
+            _ => {}
+        }
     }
 
     fn note(

@@ -37,7 +37,7 @@ use crate::{
     ledger::Ledger,
     mutations::Mutation,
     notices,
-    plan::{Kind, Plan},
+    plan::{Aging, Kind, Plan},
     receivers::{Manner, Receivers},
     trace::Trace,
     watch::Watch,
@@ -143,6 +143,10 @@ impl World {
                     Kind::Aging => (seed / 20).is_multiple_of(2),
                     _ => false,
                 },
+            aging: plan.aging.map(|aging| Aging {
+                brief: seed / 40 % 4,
+                ..aging
+            }),
             ..plan
         };
         let dialects = Arc::new(dialects());
@@ -156,6 +160,7 @@ impl World {
             calm: Arc::new(AtomicBool::new(false)),
             parked_until: Arc::new(AtomicU64::new(0)),
             era: Arc::new(AtomicU64::new(0)),
+            old: Arc::new(AtomicBool::new(false)),
             watch: Watch::new(Arc::clone(&ledger), Arc::clone(&clock)),
             index: Index::of(seed, kind, Arc::clone(&clock)),
             meddling: asking,
