@@ -144,11 +144,11 @@ impl Management {
                         continue;
                     }
                     changed.disabled += 1;
-                    webhook.disabled_by_plan(&disabled, webhook.epoch + 1)
+                    webhook.disabled_by_plan(&disabled)
                 }
                 // By an earlier call, which may not have come so far as to tell of it. It is told once.
                 Some(earlier) if earlier.reason == Reason::Plan => {
-                    webhook.disabled_by_plan(earlier, webhook.epoch)
+                    webhook.disabled_by_plan(earlier)
                 }
                 Some(_) => continue,
             };

@@ -166,20 +166,22 @@ impl Webhook {
         self.by_hand(NoticeType::Resumed, once, ended_ms, more)
     }
 
-    /// The notice that an attempt has disabled it at `epoch`.
+    /// The notice that an attempt has disabled it.
     #[must_use]
-    pub fn disabled_by(&self, attempt: &Attempt, epoch: u64, disabled: &Disabled) -> Notice {
+    pub fn disabled_by(&self, attempt: &Attempt, disabled: &Disabled) -> Notice {
         let more = json!({
             "reason": disabled.reason,
             "disabled_at": Time::at_ms(disabled.at_ms),
             "last_error": attempt.error,
         });
-        self.notice(NoticeType::Disabled, epoch.to_string(), attempt, more)
+        // A copy of the attempt's message may be of a later epoch, and finds the same.
+        let once = disabled.at_ms.to_string();
+        self.notice(NoticeType::Disabled, once, attempt, more)
     }
 
     /// The notice that its tenant's plan has disabled it. No attempt shows it.
     #[must_use]
-    pub fn disabled_by_plan(&self, disabled: &Disabled, epoch: u64) -> Notice {
+    pub fn disabled_by_plan(&self, disabled: &Disabled) -> Notice {
         let more = json!({
             "reason": disabled.reason,
             "disabled_at": Time::at_ms(disabled.at_ms),
@@ -187,7 +189,7 @@ impl Webhook {
         });
         self.by_hand(
             NoticeType::Disabled,
-            epoch.to_string(),
+            disabled.at_ms.to_string(),
             disabled.at_ms,
             more,
         )

@@ -85,7 +85,7 @@ impl Deliverer {
             && self.control.operator.listens_to(webhook).await?
         {
             self.control
-                .notify(webhook.disabled_by(attempt, message.position.epoch, &disabled))
+                .notify(webhook.disabled_by(attempt, &disabled))
                 .await?;
             self.control
                 .follow_disabling(&webhook.tenant, &webhook.id)
